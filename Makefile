@@ -1,0 +1,57 @@
+# Plain pip commands behind short names; README.md shows them too.
+#   make demo        compare three hardware profiles on tomorrow's weather (real data)
+#   make test        linters, types, import rules, fast tests with coverage
+#   make test-slow   long trainings, faults, the built wheel, a real browser
+#   make lint        only the linters, types and import rules
+#   make clean       remove .venv, build outputs and caches; runs/ stays
+
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+
+# One thread a process: the tests and the demo run one process a core.
+THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
+PYTEST := $(THREADS) $(BIN)/python -m pytest -n 2
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint clean python
+
+help:
+	@sed -n '2,6s/^# *//p' Makefile
+
+python:
+	@command -v $(PYTHON) >/dev/null 2>&1 \
+	  || { echo "neuroanp needs Python 3.11 or newer, and '$(PYTHON)' was not found; try: make PYTHON=python3.12 ..." >&2; exit 2; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+	  || { echo "neuroanp needs Python 3.11 or newer, and '$(PYTHON)' is $$($(PYTHON) -V 2>&1); try: make PYTHON=python3.12 ..." >&2; exit 2; }
+
+$(BIN)/python: | python
+	$(PYTHON) -m venv $(VENV)
+
+# The stamps make a second call quick; a change of what is installed makes them out of date.
+$(VENV)/.neuroanp-demo: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[weather]'
+	@touch $@
+
+$(VENV)/.neuroanp-test: $(BIN)/python pyproject.toml constraints.txt
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@ $(VENV)/.neuroanp-demo
+
+demo: $(VENV)/.neuroanp-demo
+	$(THREADS) $(BIN)/neuroanp compare examples/demo.yaml --profiles ideal,pcm,smtj_koenders --seeds 1
+
+lint: $(VENV)/.neuroanp-test
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/pyright
+	$(BIN)/lint-imports
+
+test: lint
+	$(PYTEST) -m 'not slow' --cov --cov-report=term
+
+test-slow: $(VENV)/.neuroanp-test
+	$(PYTEST) -m slow
+
+clean:
+	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache
+	find neuroanp tests benchmarks -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true

@@ -1,0 +1,19 @@
+"""neuroanp: recurrent networks that learn on noisy hardware by activity-based node perturbation."""
+
+from typing import TYPE_CHECKING, Any
+
+__version__ = "0.1.0"
+
+if TYPE_CHECKING:
+    from neuroanp.api import Run, compare, load_run, train
+
+__all__ = ["Run", "__version__", "compare", "load_run", "train"]
+
+
+def __getattr__(name: str) -> Any:
+    # torch takes seconds to import: `neuroanp --help` must not pay for it.
+    if name in __all__:
+        from importlib import import_module
+
+        return getattr(import_module("neuroanp.api"), name)
+    raise AttributeError(f"module 'neuroanp' has no attribute {name!r}")

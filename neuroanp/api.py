@@ -1,0 +1,240 @@
+"""neuroanp from Python: everything the command line does, in as few lines.
+
+    import neuroanp as na
+    run = na.train(task="copy", profile="pcm", rule="anp", updates=500, seed=0)
+    run.metrics.plot()
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuroanp.errors import InputError
+from neuroanp.records.run_dir import RunDir
+from neuroanp.training.config import RunConfig, configure, load_config
+from neuroanp.training.launch import launch
+from neuroanp.training.launch import resume as resume_record
+
+if TYPE_CHECKING:
+    from neuroanp.records.metrics import Metrics
+    from neuroanp.trajectory import Weights
+
+Source = str | Path | Mapping[str, Any] | None
+Progress = Callable[[dict[str, Any]], None]
+
+__all__ = ["Comparison", "Run", "compare", "configure", "estimate", "load_run", "report", "resume", "train"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on the disk.
+
+    Args:
+        record: its directory.
+    """
+
+    record: RunDir
+
+    @property
+    def path(self) -> Path:
+        """The run's directory."""
+        return self.record.path
+
+    @property
+    def config(self) -> RunConfig:
+        """The resolved configuration."""
+        return load_config(self.path / "config.yaml")
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The row that tables show; InputError while there is none."""
+        result = self.record.result
+        if result is None:
+            raise InputError(f"{self.path}: no result yet; continue with: neuroanp resume {self.path}")
+        return result
+
+    @property
+    def metrics(self) -> Metrics:
+        """The learning curve; `.plot()` shows it."""
+        return self.record.metrics()
+
+    def weights(self) -> Weights:
+        """Return the digital target weights of the newest checkpoint."""
+        from neuroanp.trajectory import ARRAYS, Weights
+
+        path = self.record.latest_checkpoint()
+        if path is None:
+            raise InputError(f"{self.path}: no checkpoint yet; continue with: neuroanp resume {self.path}")
+        tensors, _ = self.record.load_checkpoint(path)
+        return Weights({name: tensors[f"substrate/{name}/aim"] for name in ARRAYS}, self.config.network.bias)
+
+    def report(self, path: Path | None = None) -> Path:
+        """Write the report (report.html in the run's directory, or `path`) and return where it is."""
+        from neuroanp.reporting.html import render
+
+        return render([self.record], path or self.path / "report.html", _repeat(self.record))
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """Many runs side by side.
+
+    Args:
+        runs: those that have a result.
+        failed: label and message of those that have none or diverged.
+        report: the HTML file.
+    """
+
+    runs: list[Run]
+    failed: list[tuple[str, str]]
+    report: Path
+
+    @property
+    def results(self) -> list[dict[str, Any]]:
+        """One row a run."""
+        return [run.result for run in self.runs]
+
+
+def train(
+    source: Source = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    runs: str | Path = "runs",
+    force: bool = False,
+    progress: Progress | None = None,
+    argv: Sequence[str] | None = None,
+    **words: Any,
+) -> Run:
+    """Train one network, or show the identical run that is already there.
+
+    Args:
+        source: a YAML file, its content as a mapping, or None.
+        overrides: values by dotted key, such as {"optimizer.lr": 1e-3}.
+        runs: the store.
+        force: repeat a run that has ended.
+        progress: called with {run, phase, update, updates, loss}, about ten times a second.
+        argv: the command, for the record.
+        **words: task, profile, rule, backend, updates, seed.
+
+    Returns: the run, with result and report.
+
+    Raises:
+        InputError: a problem with the configuration, the profile or the data.
+        RunError: the run diverged, failed or was interrupted.
+    """
+    config = configure(source, overrides, **words)
+    record = launch(config, Path(runs), force=force, progress=progress, argv=argv)
+    return _with_report(record)
+
+
+def resume(path: str | Path, *, progress: Progress | None = None) -> Run:
+    """Go on with an interrupted run; one that has ended is shown. Raises as `train`."""
+    return _with_report(resume_record(Path(path), progress=progress))
+
+
+def load_run(path: str | Path) -> Run:
+    """Open a run directory for reading, whatever version made it."""
+    return Run(RunDir.open(Path(path), check_code=False))
+
+
+def compare(
+    source: Source = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    tasks: Sequence[str] = (),
+    profiles: Sequence[str] = (),
+    rules: Sequence[str] = (),
+    seeds: int | Sequence[int] = (),
+    workers: int | None = None,
+    runs: str | Path = "runs",
+    force: bool = False,
+    progress: Progress | None = None,
+    argv: Sequence[str] | None = None,
+) -> Comparison:
+    """Train every combination in parallel processes; runs that are already there are shown.
+
+    Args:
+        tasks, profiles, rules: names; empty keeps the source's own.
+        seeds: a list, or n for 0 .. n-1.
+        workers: processes; one a core if not given.
+        source, overrides, runs, force, progress, argv: as in `train`.
+
+    Returns: results, failures and the report.
+
+    Raises:
+        InputError: a problem with any configuration, before anything runs.
+    """
+    from neuroanp.compare.grid import expand
+    from neuroanp.compare.pool import Job, run_all
+
+    wanted = range(seeds) if isinstance(seeds, int) else seeds
+    configs = expand(source, overrides, tasks=tasks, profiles=profiles, rules=rules, seeds=list(wanted))
+    root, command = Path(runs), list(sys.argv if argv is None else argv)
+    jobs = [Job(config, root, force, tuple(command)) for config in configs]
+    outcomes = run_all(jobs, workers or len(os.sched_getaffinity(0)), progress or (lambda event: None))
+    records = [RunDir.open(outcome.path, check_code=False) for outcome in outcomes if outcome.path is not None]
+    failed = [(outcome.label, outcome.error) for outcome in outcomes if outcome.error is not None]
+    done = [record for record in records if record.result is not None]
+    if not done:
+        raise _all_failed(failed)
+    path = root / f"compare-{_digest([record.manifest['identity'] for record in done])}" / "report.html"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    from neuroanp.reporting.html import render
+
+    render(done, path, " ".join(command))
+    return Comparison([Run(record) for record in done], failed, path)
+
+
+def report(paths: Sequence[str | Path], output: str | Path | None = None) -> Path:
+    """Write one HTML file for run directories, or for all finished runs of a store; return where it is."""
+    from neuroanp.records.store import Store
+    from neuroanp.reporting.html import render
+
+    records: list[RunDir] = []
+    for path in map(Path, paths):
+        if (path / "manifest.json").exists():
+            records.append(RunDir.open(path, check_code=False))
+        else:
+            records.extend(Store(path).runs())
+    records = [record for record in records if record.result is not None]
+    if not records:
+        raise InputError(f"{', '.join(map(str, paths))}: no run with a result; train one, or name another directory")
+    if output is None:
+        first = Path(paths[0])
+        output = first / "report.html"
+    return render(records, Path(output), f"neuroanp report {' '.join(map(str, paths))}")
+
+
+def estimate(config: RunConfig) -> dict[str, Any]:
+    """Say what a run will take, from its sizes and a few timed updates."""
+    from neuroanp.training.estimate import estimate as estimate_run
+
+    return estimate_run(config)
+
+
+def _with_report(record: RunDir) -> Run:
+    run = Run(record)
+    if not (run.path / "report.html").exists() and record.result is not None:
+        run.report()
+    return run
+
+
+def _repeat(record: RunDir) -> str:
+    return " ".join(record.manifest.get("argv") or ["neuroanp", "train", str(record.path / "config.yaml")])
+
+
+def _digest(identities: Sequence[str]) -> str:
+    return hashlib.sha256(json.dumps(sorted(identities)).encode()).hexdigest()[:16]
+
+
+def _all_failed(failed: Sequence[tuple[str, str]]) -> Exception:
+    from neuroanp.errors import RunError
+
+    return RunError("no run has a result:\n" + "\n".join(f"  {label}: {error}" for label, error in failed))

@@ -1,0 +1,50 @@
+"""What every backend offers: the passes of one update, in chunks of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from neuroanp.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from neuroanp.noise import PassStreams
+    from neuroanp.substrates.protocol import ReadPlan, Substrate
+    from neuroanp.trajectory import PassPlan, Trajectory
+
+
+class Backend(Protocol):
+    """A simulator of the network on a substrate."""
+
+    name: str
+
+    def passes(
+        self,
+        substrate: Substrate,
+        reads: Mapping[str, ReadPlan],
+        inputs: Tensor,
+        plan: PassPlan,
+        streams: PassStreams,
+        *,
+        keep: str = "all",
+        book: bool = True,
+        artificial: bool = True,
+    ) -> Iterator[Trajectory]:
+        """Present `inputs` (T, B, I) once for each pass and yield the trajectory chunk by chunk.
+
+        Args:
+            substrate: holds the weights and makes the noise.
+            reads: what `substrate.prepare` returned for this update.
+            inputs: (T, B, I) without the bias line.
+            plan: the passes.
+            streams: where noise is drawn from: the same streams give the same passes again.
+            keep: "all", or "loss" to leave out h and x.
+            book: whether the ledger counts these reads (False on a replay).
+            artificial: False leaves out noise that no device makes.
+        """
+        ...
+
+
+BACKENDS: Registry[type[Backend]] = Registry("backend", "neuroanp.backends")

@@ -1,0 +1,159 @@
+"""Simulate the rate network in torch, all passes stacked along the batch.
+
+    h_t = W_in u_t + W x_{t-1} + n_t     x_t = tanh(h_t)     y_t = W_out x_t + n^y_t
+
+A chunk of time is filled with W_in u_t and its noise in bulk; the loop over time adds only
+W x_{t-1} and takes the tanh; the outputs are one product for the whole chunk.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from neuroanp.substrates.reader import Reader
+from neuroanp.trajectory import PassPlan, Trajectory
+
+if TYPE_CHECKING:
+    from neuroanp.noise import PassStreams
+    from neuroanp.substrates.protocol import ReadPlan, Substrate
+
+
+def with_bias_line(values: Tensor) -> Tensor:
+    """Append the line that a constant 1 drives to (..., n)."""
+    return torch.cat([values, values.new_ones(*values.shape[:-1], 1)], -1)
+
+
+class RateBackend:
+    """Rate network (tanh units, one step of time a read) in torch.
+
+    Args:
+        dt: seconds a step.
+        chunk: steps of time simulated at once; changes memory and rounding only.
+    """
+
+    name = "rate"
+
+    def __init__(self, dt: float, chunk: int = 64) -> None:
+        self.dt = dt
+        self.chunk = chunk
+
+    def passes(
+        self,
+        substrate: Substrate,
+        reads: Mapping[str, ReadPlan],
+        inputs: Tensor,
+        plan: PassPlan,
+        streams: PassStreams,
+        *,
+        keep: str = "all",
+        book: bool = True,
+        artificial: bool = True,
+    ) -> Iterator[Trajectory]:
+        """Present `inputs` once for each pass; see `neuroanp.backends.protocol.Backend`."""
+        steps, batch, _ = inputs.shape
+        bias = substrate.targets.bias
+        u = with_bias_line(inputs) if bias else inputs
+        simulation = _Simulation(substrate, reads, plan, streams, batch, bias, artificial)
+        x = inputs.new_zeros(plan.passes * batch, substrate.targets.hidden)
+        for t0 in range(0, steps, self.chunk):
+            u_chunk = u[t0 : t0 + self.chunk]
+            h, xs, y = simulation.run(u_chunk, x, t0)
+            if book:
+                simulation.book(u_chunk, xs, x)
+            shape = (len(u_chunk), plan.passes, batch, -1)
+            yield Trajectory(
+                u=u_chunk,
+                h=h.view(shape) if keep == "all" else None,
+                x=xs.view(shape) if keep == "all" else None,
+                x_prev=x.view(plan.passes, batch, -1) if keep == "all" else None,
+                y=y,
+                t0=t0,
+                dt=self.dt,
+            )
+            x = xs[-1].clone()  # a copy: the chunk's memory must not live on through its last step
+
+
+class _Simulation:
+    """One presentation of a batch: readers of the three arrays and the noise they draw."""
+
+    def __init__(
+        self,
+        substrate: Substrate,
+        reads: Mapping[str, ReadPlan],
+        plan: PassPlan,
+        streams: PassStreams,
+        batch: int,
+        bias: bool,
+        artificial: bool,
+    ) -> None:
+        self.substrate, self.plan, self.streams, self.batch, self.bias = substrate, plan, streams, batch, bias
+        self.readers = {name: Reader(name, read, substrate) for name, read in reads.items()}
+        self.nodes = substrate.perturbation(plan, batch, streams, artificial)
+        self.noisy = any(plan.gain)
+
+    def run(self, u: Tensor, x: Tensor, t0: int) -> tuple[Tensor, Tensor, Tensor]:
+        """Return h (T, MB, N), x (T, MB, N), y (T, M, B, O) of one chunk that starts from x (MB, N)."""
+        steps, M = len(u), self.plan.passes
+        drive = self._read("w_in", u.unsqueeze(1), t0)  # (T, 1 or M, B, N): noise-free inputs are the same for all
+        node = self.nodes.draw("hidden", t0, steps)
+        h = (drive if node is None else drive + node).expand(steps, M, self.batch, -1)
+        h = h.contiguous().view(steps, M * self.batch, -1)
+        xs = torch.empty_like(h)
+        self._recur(h, xs, x, t0)
+        lines = xs.view(steps, M, self.batch, -1)
+        y = self._read("w_out", with_bias_line(lines) if self.bias else lines, t0)
+        node = self.nodes.draw("output", t0, steps)
+        return h, xs, y if node is None else y + node
+
+    def _recur(self, h: Tensor, xs: Tensor, x: Tensor, t0: int) -> None:
+        """Add W x_{t-1} to h in place and fill xs, step by step."""
+        reader = self.readers["w"]
+        if reader.plain:
+            Wt = reader.Wt
+            for h_t, x_t in zip(h, xs, strict=True):
+                h_t.addmm_(x, Wt)
+                x = torch.tanh(h_t, out=x_t)
+            return
+        xi = self._xi("w", h.shape[-1], t0, len(h))
+        for t, (h_t, x_t) in enumerate(zip(h, xs, strict=True)):
+            h_t += reader(x, None if xi is None else xi[t].view(h_t.shape[0], *xi.shape[3:]))
+            x = torch.tanh(h_t, out=x_t)
+
+    def _read(self, name: str, x: Tensor, t0: int) -> Tensor:
+        """Read an array for a whole chunk: x (T, 1 or M, B, m) -> (T, 1 or M, B, n)."""
+        reader = self.readers[name]
+        xi = self._xi(name, reader.rows_out, t0, len(x))
+        return reader(x, xi)
+
+    def _xi(self, name: str, n: int, t0: int, steps: int) -> Tensor | None:
+        """Draw the standard normals of array `name`'s read noise, times each pass's gain: (T, M, B, n)."""
+        reader = self.readers[name]
+        if not (reader.noisy and self.noisy):
+            return None
+        per_read = (n, reader.columns) if reader.sampled else (n,)
+        like = reader.Wt
+        dtype = str(like.dtype).removeprefix("torch.")
+        xi = torch.zeros(steps, self.plan.passes, self.batch, *per_read, dtype=like.dtype)
+        for m, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
+            if gain:
+                draw = self.streams.normal(f"read/{name}", stream, t0, steps, (self.batch, *per_read), dtype)
+                xi[:, m] = torch.from_numpy(draw)
+                if gain != 1:
+                    xi[:, m] *= gain
+        return xi.to(like.device)
+
+    def book(self, u: Tensor, xs: Tensor, x: Tensor) -> None:
+        """Book the chunk's reads: M x B x T vectors for each array."""
+        reads = xs.shape[0] * xs.shape[1]
+        dac = {name: reader.driven for name, reader in self.readers.items()}
+        u2 = dac["w_in"](u).square().sum((0, 1)) * self.plan.passes
+        before = dac["w"](x).square().sum(0) + dac["w"](xs[:-1]).square().sum((0, 1))
+        after = dac["w_out"](xs).square().sum((0, 1))
+        if self.bias:
+            after = torch.cat([after, after.new_tensor([float(reads)])])
+        for name, x2 in (("w_in", u2), ("w", before), ("w_out", after)):
+            self.substrate.book_reads(name, x2, reads)

@@ -1,0 +1,1 @@
+"""Methods to compare with: not local, not for a chip; they see weights and sequences only."""

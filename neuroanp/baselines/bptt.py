@@ -1,0 +1,90 @@
+"""Backpropagation through time, whole or truncated: the exact gradient that a local rule estimates."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from neuroanp.baselines.network import Activity, forward, with_bias
+from neuroanp.baselines.protocol import Sequences
+from neuroanp.trajectory import Weights, WeightUpdate
+
+
+def gradient(weights: Weights, batch: Sequences, truncation: int | None = None) -> WeightUpdate:
+    """Return the gradient of the loss by backpropagation through time.
+
+        L = 1/B sum_{t,b} m_t L_tb,   L_tb = 1/O sum_o (y_tbo - target_tbo)^2
+        dL/dW = sum_t sum_{s = t-k+1}^{t} (dL_t/dh_s) x_{s-1}^T,   dW_in the same with u_s,
+        dL/dW_out = sum_t (dL_t/dy_t) x_t^T
+
+    Truncated to k steps, the loss at t reaches the pre-activations of the k steps t-k+1 .. t and no
+    earlier ones. With k = 1 the hidden state of the step before is a constant (detached); k >= T is
+    the whole gradient.
+
+    Args:
+        weights: the matrices (plus the bias column, if any).
+        batch: sequences of T steps.
+        truncation: k, at least 1; None for the whole gradient.
+
+    Returns: dW of the weights' shapes and precision; the diagnostic `loss` is the mean of L_tb over
+        the scored steps and the sequences (not L, their sum over t).
+
+    Raises:
+        ValueError: truncation below 1.
+
+    Source: Werbos, Proc. IEEE 78, 1550 (1990); Williams and Peng, Neural Comput. 2, 490 (1990), where
+        truncation to k steps is BPTT(k; 1).
+
+    >>> import numpy as np
+    >>> from types import SimpleNamespace
+    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> batch = SimpleNamespace(inputs=np.ones((1, 1, 1)), targets=np.zeros((1, 1, 1)), mask=np.ones(1))
+    >>> update = gradient(Weights({"w_in": one, "w": one, "w_out": one}), batch)
+    >>> round(update.arrays["w_out"].item(), 4)  # 2 tanh(1)^2
+    1.1601
+    """
+    if truncation is not None and truncation < 1:
+        raise ValueError(f"truncation must be at least 1 step, not {truncation}")
+    with torch.no_grad():
+        act = forward(weights, batch.inputs)
+        steps, sequences, outputs = act.y.shape
+        mask = torch.as_tensor(batch.mask, dtype=act.y.dtype, device=act.y.device)[:, None, None]
+        miss = (act.y - torch.as_tensor(batch.targets, dtype=act.y.dtype, device=act.y.device)) * mask
+        at_output = miss * (2.0 / (sequences * outputs))  # dL/dy_t
+        at_hidden = at_output @ weights["w_out"][:, : weights.hidden]  # dL_t/dx_t, the step's own loss
+        k = steps if truncation is None else min(truncation, steps)
+        error = _whole(act, at_hidden, weights["w"]) if k == steps else _truncated(act, at_hidden, weights["w"], k)
+        before = torch.cat([torch.zeros_like(act.x[:1]), act.x[:-1]])
+        arrays = {
+            "w_in": _outer(error, act.u),
+            "w": _outer(error, before),
+            "w_out": _outer(at_output, with_bias(act.x, weights.bias)),
+        }
+        loss = float((miss**2).sum() / (mask.sum() * sequences * outputs))
+    return WeightUpdate(arrays, {"loss": loss})
+
+
+def _whole(act: Activity, at_hidden: Tensor, w: Tensor) -> Tensor:
+    """Return dL/dh (T, B, N): e_t = (own_t + e_{t+1} W) (1 - x_t^2)."""
+    slope = 1.0 - act.x**2
+    error = torch.empty_like(at_hidden)
+    error[-1] = at_hidden[-1] * slope[-1]
+    for t in range(len(error) - 2, -1, -1):
+        error[t] = torch.addmm(at_hidden[t], error[t + 1], w) * slope[t]
+    return error
+
+
+def _truncated(act: Activity, at_hidden: Tensor, w: Tensor, k: int) -> Tensor:
+    """Return sum_{j<k} dL_{s+j}/dh_s (T, B, N), one lag j at a time over all steps s."""
+    slope = 1.0 - act.x**2
+    lagged = at_hidden * slope
+    error = lagged.clone()
+    for _ in range(1, k):
+        lagged = (lagged[1:] @ w) * slope[: len(lagged) - 1]
+        error[: len(lagged)] += lagged
+    return error
+
+
+def _outer(post: Tensor, pre: Tensor) -> Tensor:
+    """Return sum_{t,b} post pre^T, (n, m)."""
+    return post.flatten(0, 1).T @ pre.flatten(0, 1)

@@ -1,0 +1,120 @@
+"""Ridge regression from sums: nothing grows with the number of rows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from neuroanp.baselines.protocol import Sequences, Source, scored
+from neuroanp.noise import Streams
+
+LAMBDAS = tuple(10.0**power for power in range(-14, 1))
+"""Ridge strengths tried, relative to the mean square of the features."""
+CHUNK = 256
+"""Training sequences simulated at once: bounds the memory."""
+HELD_OUT = 5
+"""One training sequence in this many chooses the ridge strength."""
+
+
+@dataclass
+class Moments:
+    """Sums over rows that least squares needs: A^T A, A^T Y and the squares of Y.
+
+    Args:
+        features: n, columns of A.
+        outputs: m, columns of Y.
+    """
+
+    features: int
+    outputs: int
+    gram: np.ndarray = field(init=False)
+    cross: np.ndarray = field(init=False)
+    rows: int = 0
+    squares: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.gram = np.zeros((self.features, self.features))
+        self.cross = np.zeros((self.features, self.outputs))
+
+    def add(self, a: np.ndarray, y: np.ndarray) -> None:
+        """Add rows: features a (rows, n) and targets y (rows, m)."""
+        self.gram += a.T @ a
+        self.cross += a.T @ y
+        self.squares += float(np.sum(y**2))
+        self.rows += len(a)
+
+    def joined(self, other: Moments) -> Moments:
+        """Return the moments of both sets of rows."""
+        both = Moments(self.features, self.outputs)
+        both.gram, both.cross = self.gram + other.gram, self.cross + other.cross
+        both.squares, both.rows = self.squares + other.squares, self.rows + other.rows
+        return both
+
+    def error(self, coefficients: np.ndarray) -> float:
+        """Return the mean squared error of A C on these rows."""
+        total = self.squares + float(np.sum(coefficients * (self.gram @ coefficients - 2.0 * self.cross)))
+        return total / (self.rows * self.outputs)
+
+
+def solve_ridge(moments: Moments, strength: float) -> np.ndarray:
+    """Return C (n, m) that minimises |A C - Y|^2 + strength q rows |C|^2, q the features' mean square.
+
+    >>> moments = Moments(1, 1)
+    >>> moments.add(np.array([[1.0], [2.0]]), np.array([[3.0], [6.0]]))
+    >>> solve_ridge(moments, 1e-14).round(6)
+    array([[3.]])
+    """
+    return _path(moments, (strength,))[0]
+
+
+def choose_ridge(fit: Moments, held: Moments, strengths: tuple[float, ...] = LAMBDAS) -> tuple[np.ndarray, float]:
+    """Fit with the strength that does best on held-out rows, then again on all rows.
+
+    Args:
+        fit, held: moments of the rows to fit, and to choose the strength, by.
+        strengths: the grid.
+
+    Returns: C (n, m) and the strength chosen.
+    """
+    errors = [held.error(coefficients) for coefficients in _path(fit, strengths)]
+    best = strengths[int(np.argmin(errors))]
+    return solve_ridge(fit.joined(held), best), best
+
+
+def fit_sequences(
+    task: Source,
+    features: Callable[[Sequences], np.ndarray],
+    size: int,
+    outputs: int,
+    streams: Streams,
+    stream: str,
+    windows: int,
+    strengths: tuple[float, ...] = LAMBDAS,
+) -> tuple[np.ndarray, float]:
+    """Regress the targets of scored steps on features (steps B, size); a fifth of `windows` chooses lambda.
+
+    Returns: coefficients (size, outputs) and the strength chosen.
+    """
+    if windows < HELD_OUT:
+        raise ValueError(f"at least {HELD_OUT} windows are needed, not {windows}")
+    fit, held = Moments(size, outputs), Moments(size, outputs)
+    held_windows = windows // HELD_OUT
+    draw = 0
+    for moments, total in ((fit, windows - held_windows), (held, held_windows)):
+        for start in range(0, total, CHUNK):
+            batch = task.sample(streams.generator(stream, draw), min(CHUNK, total - start))
+            moments.add(features(batch), scored(batch.targets, batch.mask))
+            draw += 1
+    return choose_ridge(fit, held, strengths)
+
+
+def _path(moments: Moments, strengths: tuple[float, ...]) -> list[np.ndarray]:
+    """Return the ridge solution of every strength from one eigendecomposition."""
+    values, vectors = np.linalg.eigh(moments.gram)
+    unit = float(np.trace(moments.gram)) / moments.features  # mean square of a feature, times the rows
+    if unit == 0.0:  # features that are all zero predict zero
+        return [np.zeros_like(moments.cross) for _ in strengths]
+    projected = vectors.T @ moments.cross
+    return [vectors @ (projected / (np.maximum(values, 0.0) + s * unit)[:, None]) for s in strengths]

@@ -1,0 +1,72 @@
+"""Ridge readout on the untrained network: what a random recurrence is worth by itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from neuroanp.baselines.network import forward, with_bias
+from neuroanp.baselines.protocol import Sequences, Source, scored
+from neuroanp.baselines.regression import LAMBDAS, fit_sequences
+from neuroanp.noise import Streams
+from neuroanp.trajectory import Weights
+
+
+@dataclass(frozen=True)
+class Readout:
+    """A readout fitted in closed form.
+
+    Args:
+        weights: the network with its new w_out, float64.
+        strength: the ridge strength chosen, relative to the mean square of the activities.
+    """
+
+    weights: Weights
+    strength: float
+
+    def predict(self, batch: Sequences) -> np.ndarray:
+        """Return the outputs (T, B, O), noise-free."""
+        return forward(self.weights, batch.inputs).y.numpy(force=True)
+
+
+def ridge(
+    task: Source,
+    weights: Weights,
+    streams: Streams,
+    windows: int = 2560,
+    strengths: tuple[float, ...] = LAMBDAS,
+) -> Readout:
+    """Fit w_out by ridge regression, w_in and w left as they are.
+
+        W_out = argmin sum_{scored t, b} ||W_out x_tb - target_tb||^2 + lambda ||W_out||^2
+
+    The activities are noise-free and in float64. Lambda comes from a logarithmic grid: the one with the least error
+    on a fifth of the training sequences, which the first fit has not seen; the final fit has all.
+
+    Args:
+        task: where training sequences come from.
+        weights: the untrained network; with a bias, its column of w_out is fitted too.
+        streams: the run's streams; the sequences are drawn from "ridge".
+        windows: training sequences.
+        strengths: the grid of lambda, relative to the mean square of the activities.
+
+    Returns: the readout; its weights are float64.
+
+    Raises:
+        ValueError: fewer than 5 windows.
+
+    Source: Lukosevicius and Jaeger, Comput. Sci. Rev. 3, 127 (2009), section 4.1.
+    """
+    exact = Weights({name: array.double() for name, array in weights.items()}, weights.bias)
+
+    def features(batch: Sequences) -> np.ndarray:
+        x = with_bias(forward(exact, batch.inputs).x, weights.bias)
+        return scored(x.numpy(force=True), batch.mask)
+
+    coefficients, strength = fit_sequences(
+        task, features, weights.hidden + weights.bias, weights.outputs, streams, "ridge", windows, strengths
+    )
+    w_out = torch.as_tensor(coefficients.T.copy(), device=exact["w_out"].device)
+    return Readout(Weights({**exact.arrays, "w_out": w_out}, weights.bias), strength)

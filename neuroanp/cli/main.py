@@ -1,0 +1,74 @@
+"""The `neuroanp` command: its sub-commands and how it starts and ends."""
+
+import signal
+import sys
+from types import FrameType
+from typing import Annotated
+
+import typer
+
+from neuroanp.cli import doctor, names, profiles, runs
+
+app = typer.Typer(
+    name="neuroanp",
+    help="Train recurrent networks on noisy hardware by activity-based node perturbation.",
+    epilog="Example: neuroanp compare --task copy --profiles ideal,pcm --seeds 3",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def _example(*lines: str) -> str:
+    """Return the end of a command's help: one example a line."""
+    return "\n\n".join(["[bold]Example[/]" if len(lines) == 1 else "[bold]Examples[/]", *lines])
+
+
+app.command(
+    epilog=_example(
+        "neuroanp train copy3.yaml --profile pcm --seed 1",
+        "neuroanp train --task mackey_glass --set rule.K=7 --updates 200 --dry-run",
+    )
+)(runs.train)
+app.command(epilog=_example("neuroanp resume runs/0123456789abcdef"))(runs.resume)
+app.command(
+    epilog=_example(
+        "neuroanp compare copy3.yaml --profiles ideal,pcm,smtj_koenders --rules anp,bptt --seeds 3",
+        "neuroanp compare --task copy --profiles pcm --without drift --seeds 0,4,7 --json",
+    )
+)(runs.compare)
+app.command(epilog=_example("neuroanp report runs/0123456789abcdef -o pcm.html", "neuroanp report runs"))(runs.report)
+app.add_typer(profiles.app, name="profiles")
+app.add_typer(names.tasks, name="tasks")
+app.add_typer(names.rules, name="rules")
+app.command(epilog=_example("neuroanp doctor"))(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from neuroanp import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train recurrent networks on noisy hardware by activity-based node perturbation."""
+
+
+def _interrupt(number: int, frame: FrameType | None) -> None:
+    raise KeyboardInterrupt
+
+
+def run() -> None:
+    """Run the command line; a termination signal ends it the way Ctrl-C does, with the run's state saved."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    try:
+        app()
+    except KeyboardInterrupt:  # outside any command, e.g. while modules are imported
+        sys.exit(1)

@@ -1,0 +1,97 @@
+"""Options that several commands share, and how they become dotted overrides of a config."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from neuroanp.errors import InputError
+
+Config = Annotated[
+    Path | None, typer.Argument(metavar="CONFIG", help="YAML file that describes the run.", show_default=False)
+]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show no progress bars.")]
+Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
+Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that run directories are written to.")]
+Force = Annotated[bool, typer.Option("--force", help="Repeat a finished identical run instead of showing it.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Print passes, memory and time expected; run nothing.")]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="A.B=C", help="Set one value of the config; repeatable.", show_default=False),
+]
+Task = Annotated[str | None, typer.Option("--task", help="Task by name (tasks list).", show_default=False)]
+Backend = Annotated[str | None, typer.Option("--backend", help="What computes the passes: rate.", show_default=False)]
+Updates = Annotated[int | None, typer.Option("--updates", min=1, help="Weight updates.", show_default=False)]
+Write = Annotated[
+    str | None,
+    typer.Option("--write", help="How weights are written: auto, ideal, verify or pulse.", show_default=False),
+]
+Only = Annotated[
+    str | None,
+    typer.Option("--only", metavar="A,B", help="Keep these non-idealities, switch the rest off.", show_default=False),
+]
+Without = Annotated[
+    str | None,
+    typer.Option("--without", metavar="A,B", help="Switch these non-idealities off.", show_default=False),
+]
+
+
+def split_list(text: str | None, option: str) -> list[str] | None:
+    """Read `a,b` as a list; None stays None; InputError for an empty part.
+
+    >>> split_list("pcm, ideal", "--profiles")
+    ['pcm', 'ideal']
+    """
+    if text is None:
+        return None
+    parts = [part.strip() for part in text.split(",")]
+    if not all(parts):
+        raise InputError(f"{option}: '{text}' has an empty part; write e.g. {option} a,b")
+    if len(set(parts)) < len(parts):
+        raise InputError(f"{option}: '{text}' names something twice; name each once")
+    return parts
+
+
+def collect(sets: list[str] | None, **named: Any) -> dict[str, Any]:
+    """Return the overrides of a config: the named options first, then each `--set`, later ones winning.
+
+    A named option's key has `__` where the config has a dot; None means that it was not given.
+
+    >>> collect(["rule.K=4"], seed=1, training__updates=None, hardware__only="read_noise, d2d")
+    {'seed': 1, 'hardware.only': ['read_noise', 'd2d'], 'rule.K': '4'}
+    """
+    overrides: dict[str, Any] = {}
+    for name, value in named.items():
+        if value is None:
+            continue
+        key = name.replace("__", ".")
+        if key in ("hardware.only", "hardware.without"):
+            value = split_list(value, "--" + key.partition(".")[2])
+        overrides[key] = value
+    problems = []
+    for text in sets or []:
+        key, equals, value = text.partition("=")
+        parts = key.strip().split(".")
+        if not equals or not all(part.strip() for part in parts):
+            problems.append(f"--set '{text}': not of the form a.b=value; write e.g. --set rule.K=4")
+        else:
+            overrides[".".join(part.strip() for part in parts)] = value.strip()
+    if problems:
+        raise InputError("the command line has a setting that cannot be read", problems)
+    return overrides
+
+
+def seeds_from(text: str | None) -> int | list[int] | None:
+    """Read `--seeds`: N for the seeds 0..N-1, or a list.
+
+    >>> seeds_from("3"), seeds_from("0,4,7"), seeds_from(None)
+    (3, [0, 4, 7], None)
+    """
+    parts = split_list(text, "--seeds")
+    if parts is None:
+        return None
+    if not all(part.isascii() and part.isdigit() for part in parts) or (len(parts) == 1 and int(parts[0]) == 0):
+        raise InputError(f"--seeds: '{text}' is neither a number of seeds nor a list; write e.g. --seeds 3 or 0,4,7")
+    numbers = [int(part) for part in parts]
+    return numbers[0] if len(numbers) == 1 else numbers

@@ -1,0 +1,180 @@
+"""train, resume, compare, report: the commands that make runs and show them."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from neuroanp.cli import options
+from neuroanp.cli.boundary import guarded
+from neuroanp.cli.options import collect, seeds_from, split_list
+from neuroanp.cli.progress import progress
+from neuroanp.cli.screen import complain, console, print_json, show
+
+RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)]
+
+
+@guarded
+def train(
+    config: options.Config = None,
+    task: options.Task = None,
+    profile: Annotated[
+        str | None, typer.Option("--profile", help="Hardware profile: a name or a file.", show_default=False)
+    ] = None,
+    rule: Annotated[str | None, typer.Option("--rule", help="Learning rule by name.", show_default=False)] = None,
+    backend: options.Backend = None,
+    seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all streams.", show_default=False)] = None,
+    updates: options.Updates = None,
+    write: options.Write = None,
+    only: options.Only = None,
+    without: options.Without = None,
+    sets: options.Sets = None,
+    runs: options.Runs = Path("runs"),
+    force: options.Force = False,
+    dry_run: options.DryRun = False,
+    json: options.Json = False,
+    no_progress: options.NoProgress = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train one network on one device, and show its result beside the controls."""
+    from neuroanp import api
+
+    overrides = collect(
+        sets, seed=seed, training__updates=updates, hardware__write=write, hardware__only=only,
+        hardware__without=without,
+    )  # fmt: skip
+    words: dict[str, Any] = {"task": task, "profile": profile, "rule": rule, "backend": backend}
+    if dry_run:
+        _show_estimate(api.estimate(api.configure(config, overrides, **words)), json)
+        return
+    with progress(not no_progress) as report_to:
+        run = api.train(
+            config, overrides=overrides, runs=runs, force=force, progress=report_to, argv=_argv(), **words
+        )  # fmt: skip
+    _end([run.result], run.report(), json)
+
+
+@guarded
+def resume(
+    run: RunPath,
+    json: options.Json = False,
+    no_progress: options.NoProgress = False,
+    debug: options.Debug = False,
+) -> None:
+    """Continue an interrupted run from its last good checkpoint; a finished one is shown."""
+    from neuroanp import api
+
+    with progress(not no_progress) as report_to:
+        resumed = api.resume(run, progress=report_to)
+    _end([resumed.result], resumed.report(), json)
+
+
+@guarded
+def compare(
+    config: options.Config = None,
+    profiles: Annotated[
+        str | None, typer.Option("--profiles", metavar="A,B", help="Profiles: names or files.", show_default=False)
+    ] = None,
+    rules: Annotated[
+        str | None, typer.Option("--rules", metavar="A,B", help="Learning rules by name.", show_default=False)
+    ] = None,
+    seeds: Annotated[
+        str | None, typer.Option("--seeds", metavar="N|A,B", help="N for 0..N-1, or a list.", show_default=False)
+    ] = None,
+    task: Annotated[
+        str | None, typer.Option("--task", metavar="A,B", help="Tasks by name.", show_default=False)
+    ] = None,
+    backend: options.Backend = None,
+    updates: options.Updates = None,
+    write: options.Write = None,
+    only: options.Only = None,
+    without: options.Without = None,
+    sets: options.Sets = None,
+    workers: Annotated[
+        int | None, typer.Option("--workers", min=1, help="Processes; one a core if not given.", show_default=False)
+    ] = None,
+    runs: options.Runs = Path("runs"),
+    force: options.Force = False,
+    json: options.Json = False,
+    no_progress: options.NoProgress = False,
+    debug: options.Debug = False,
+) -> None:
+    """Train every profile x rule x seed in parallel processes, and compare them in one table and report."""
+    from neuroanp import api
+
+    overrides = collect(
+        sets, backend=backend, training__updates=updates, hardware__write=write, hardware__only=only,
+        hardware__without=without,
+    )  # fmt: skip
+    lists = {
+        "profiles": split_list(profiles, "--profiles"),
+        "rules": split_list(rules, "--rules"),
+        "tasks": split_list(task, "--task"),
+        "seeds": seeds_from(seeds),
+    }
+    chosen = {name: value for name, value in lists.items() if value is not None}
+    total = 1
+    for value in chosen.values():
+        total *= value if isinstance(value, int) else len(value)
+    with progress(not no_progress, runs=total) as report_to:
+        comparison = api.compare(
+            config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, progress=report_to,
+            argv=_argv(),
+        )  # fmt: skip
+    _end(comparison.results, comparison.report, json, comparison.failed)
+
+
+@guarded
+def report(
+    paths: Annotated[list[Path], typer.Argument(metavar="RUN|STORE...", help="Run directories, or folders of them.")],
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.", show_default=False)
+    ] = None,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Write one HTML file that shows runs: curves, table with controls, energy and time, predictions."""
+    from neuroanp import api
+
+    written = api.report(paths, output)
+    if json:
+        print_json([{"report": str(written)}])
+    else:
+        show(f"report: {written}")
+
+
+def _argv() -> list[str]:
+    """Return the command as a user would repeat it."""
+    import sys
+
+    return ["neuroanp", *sys.argv[1:]]
+
+
+def _end(
+    results: Sequence[Mapping[str, Any]], written: Path, json: bool, failed: Sequence[tuple[str, str]] = ()
+) -> None:
+    """Print the results and where the report is; exit with 1 if a run did not finish."""
+    if json:
+        print_json(results)
+    else:
+        from neuroanp.cli.results import on_screen
+
+        show(*on_screen(results, console()), f"report: {written}")
+    for label, message in failed:
+        complain(f"{label}: {message}")
+    if failed or any(result["status"] != "finished" for result in results):
+        raise typer.Exit(1)
+
+
+def _show_estimate(expected: Mapping[str, Any], json: bool) -> None:
+    """Print what a run would take."""
+    if json:
+        print_json([expected])
+        return
+    from rich.table import Table
+
+    table = Table(title="what this run would take", title_justify="left", box=None, show_header=False)
+    for name, value in expected.items():
+        table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+    show(table)

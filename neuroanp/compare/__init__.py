@@ -1,0 +1,1 @@
+"""Run many configurations side by side: profiles x rules x seeds."""

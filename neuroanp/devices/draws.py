@@ -1,0 +1,52 @@
+"""Draw random tensors from numpy generators, so that no result depends on torch's own state."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def numpy_dtype(like: Tensor) -> type[np.float32] | type[np.float64]:
+    """Return numpy's name of a float tensor's dtype; TypeError for anything but float32 and float64."""
+    if like.dtype == torch.float64:
+        return np.float64
+    if like.dtype == torch.float32:
+        return np.float32
+    raise TypeError(f"devices compute in float32 or float64, not {like.dtype}")
+
+
+def normal(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Draw standard normals of a tensor's dtype, on its device.
+
+    Args:
+        rng: the generator, advanced by the draw.
+        shape: of the result.
+        like: gives dtype (float32 or float64) and device.
+
+    >>> a, b = (normal(np.random.default_rng(0), (2, 3), torch.empty(0)) for _ in range(2))
+    >>> a.shape, bool((a == b).all())
+    (torch.Size([2, 3]), True)
+    """
+    return torch.from_numpy(rng.standard_normal(shape, dtype=numpy_dtype(like))).to(like.device)
+
+
+def uniform(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> Tensor:
+    """Draw uniforms in [0, 1); as `normal`."""
+    return torch.from_numpy(rng.random(shape, dtype=numpy_dtype(like))).to(like.device)
+
+
+def whole_pulses(amount: Tensor, step: float, most: int, rng: np.random.Generator) -> Tensor:
+    """Round a change to whole pulses, up with the probability of the remainder: floor(amount / step + U).
+
+    The expected number of pulses is amount / step, so that changes far below one step still act.
+
+    Args:
+        amount: size of the change >= 0, any shape, in device units.
+        step: size of one pulse in the same units.
+        most: largest number of pulses one update sends to a device.
+        rng: draws one uniform an element.
+
+    Returns: number of pulses (int32), of the shape of `amount`.
+    """
+    return torch.floor(amount / step + uniform(rng, tuple(amount.shape), amount)).clamp_(0, most).to(torch.int32)

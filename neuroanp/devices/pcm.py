@@ -1,0 +1,157 @@
+"""Phase-change memory: programming error, drift and 1/f read noise.
+
+Source: Nandakumar et al., Phase-change memory models for deep learning training and inference,
+ICECS 2019. How single pulses act is in pcm_update.py.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor
+
+from neuroanp.devices.pcm_update import PcmUpdate
+from neuroanp.profiles.laws import Law
+from neuroanp.units import Conductance, Dimension, NonNegative, Number, Positive, PositiveConductance, PositiveTime
+
+__all__ = ["PcmDrift", "PcmProgramming", "PcmRead", "PcmUpdate"]
+
+_Coefficient = Annotated[float, Dimension("conductance", "S", "-1.2 uS", signed=True)]
+
+
+class PcmProgramming(Law):
+    """Leave the error that remains after iterative write-and-verify.
+
+        G_p = max(0, G_target + sigma xi),  sigma = (c0 + c1 r + c2 r^2) g_max / g_ref,  r = G_target / g_max
+
+    It is one draw a write: the verify loop is already in it and must not be run on top.
+
+    Args:
+        c0, c1, c2: the polynomial in siemens, fitted at full scale g_ref.
+        g_ref: full-scale conductance of the measured devices, siemens.
+        pulses: program-and-verify pulses one write stands for in the ledger.
+        deadband: a cell is rewritten only when its target moved by more than this, siemens.
+
+    >>> law = PcmProgramming(c0="0.26348 uS", c1="1.9650 uS", c2="-1.1731 uS", g_ref="25 uS")
+    >>> [round(s, 4) for s in (1e6 * law.sigma(torch.tensor([1.25e-6, 18.75e-6]), 25e-6)).tolist()]
+    [0.3588, 1.0774]
+    """
+
+    exact: ClassVar[bool] = False
+    c0: _Coefficient
+    c1: _Coefficient
+    c2: _Coefficient
+    g_ref: PositiveConductance
+    pulses: PositiveInt = 1
+    deadband: Conductance = 0.0
+
+    def sigma(self, g_target: Tensor, g_max: float) -> Tensor:
+        """Return the standard deviation of the error before clipping at 0 S, in siemens."""
+        r = g_target / g_max
+        return ((self.c2 * r + self.c1) * r + self.c0) * (g_max / self.g_ref)
+
+    def write(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor:
+        """Return the programmed conductance for standard normals xi, in siemens."""
+        return (g_target + self.sigma(g_target, g_max) * xi).clamp_min_(0.0)
+
+
+class PcmDrift(Law):
+    """Let conductance fall as a power of the time since programming.
+
+        G(t_s) = G_p (t_s / t0)^-nu  for t_s >= t0,  nu = |mu + s xi|, drawn once per write
+        mu = clip(mu_slope ln r + mu_offset, mu_min, mu_max),  s likewise,  r = G_target / g_max
+
+    Args:
+        t0: when the programmed conductance was measured after the write, seconds.
+        mu_slope, mu_offset, mu_min, mu_max: mean of the exponent against ln r.
+        s_slope, s_offset, s_min, s_max: its device-to-device and write-to-write spread.
+
+    >>> law = PcmDrift(t0="20 s", mu_slope=-0.0155, mu_offset=0.0244, mu_min=0.049, mu_max=0.1,
+    ...                s_slope=-0.0125, s_offset=-0.0059, s_min=0.008, s_max=0.045)
+    >>> law.factor(torch.tensor(0.05), torch.tensor([1.0, 20.0, 2000.0])).tolist()
+    [1.0, 1.0, 0.7943282127380371]
+    """
+
+    t0: PositiveTime
+    mu_slope: Number
+    mu_offset: Number
+    mu_min: NonNegative
+    mu_max: NonNegative
+    s_slope: Number
+    s_offset: Number
+    s_min: NonNegative
+    s_max: NonNegative
+
+    def spread(self, g_target: Tensor, g_max: float) -> tuple[Tensor, Tensor]:
+        """Return mean and standard deviation of the exponent before the absolute value."""
+        log_r = torch.log((g_target / g_max).clamp_min(1e-30))  # a target of 0 S takes the upper limits
+        mu = (self.mu_slope * log_r + self.mu_offset).clamp_(self.mu_min, self.mu_max)
+        return mu, (self.s_slope * log_r + self.s_offset).clamp_(self.s_min, self.s_max)
+
+    def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor:
+        """Return the drift exponents of one write for standard normals xi."""
+        mu, s = self.spread(g_target, g_max)
+        return (mu + s * xi).abs_()
+
+    def factor(self, nu: Tensor, age: Tensor) -> Tensor:
+        """Return G(t_s) / G_p for exponents `nu` and times since programming `age` (seconds)."""
+        return torch.pow((age / self.t0).clamp_min(1.0).to(nu.dtype), -nu)
+
+
+class PcmRead(Law):
+    """Read through 1/f noise; its variance divides into what is new at a read and what stands still.
+
+        Var = Q^2 G(t_s)^2 L,  Q = min(q / max(r_p^exponent, floor), q_max),  r_p = G_p / g_max
+        total   L   = max(0, ln((t_s + t_r) / (2 t_r)))
+        fresh   L_w = max(0, ln(pi T / t_r) - 0.923), never above L: noise that moves within the window T
+        frozen  L - L_w: the same for all reads of the window, drawn once
+
+    t_s is the age at the END of the window, so that a cell written just before it is defined.
+
+    Args:
+        t_read: duration of one read t_r, seconds.
+        q, exponent, floor, q_max: the noise amplitude against the programmed conductance.
+
+    >>> law = PcmRead(t_read="250 ns", q=0.0088, exponent=0.65, floor=1e-3, q_max=0.2)
+    >>> day, microsecond = torch.tensor(86400.0, dtype=torch.float64), 1e-6
+    >>> fresh, frozen = law.split_log(day, microsecond)
+    >>> round(float(2 * fresh), 1), round(float(2 * (fresh + frozen)), 1)
+    (3.2, 51.8)
+    """
+
+    t_read: PositiveTime
+    q: NonNegative
+    exponent: Positive
+    floor: Positive
+    q_max: Positive
+
+    def amplitude(self, g_programmed: Tensor, g_max: float) -> Tensor:
+        """Return Q, dimensionless, from the undrifted conductance."""
+        r = torch.pow((g_programmed / g_max).clamp_min(0.0), self.exponent)
+        return (self.q / r.clamp_min_(self.floor)).clamp_max_(self.q_max)
+
+    def split_log(self, age: Tensor, window: float) -> tuple[Tensor, Tensor]:
+        """Return the fresh and the frozen part of L for ages at the end of a window (both seconds)."""
+        total = torch.log((age + self.t_read) / (2 * self.t_read)).clamp_min_(0.0)
+        within = max(0.0, math.log(math.pi * window / self.t_read) - 0.923) if window > 0 else 0.0
+        fresh = total.clamp_max(within)
+        return fresh, total - fresh
+
+    def split(
+        self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return standard deviations of the fresh and the frozen noise, in siemens.
+
+        Args:
+            g_programmed: conductance just after the write, siemens.
+            g_now: drifted conductance, siemens.
+            g_max: full scale, siemens.
+            age: time since programming at the end of the window, seconds (float64).
+            window: duration of the passes of one update, seconds.
+        """
+        scale = self.amplitude(g_programmed, g_max) * g_now
+        fresh, frozen = self.split_log(age, window)
+        return scale * fresh.sqrt_().to(scale.dtype), scale * frozen.sqrt_().to(scale.dtype)

@@ -1,0 +1,92 @@
+"""Stochastic magnetic tunnel junctions as sources of node noise.
+
+Source: Koenders et al., Noise-based local learning using stochastic magnetic tunnel junctions,
+arXiv 2412.12783 (Phys. Rev. Applied 23, 054035, 2025), parameters as in its code.
+"""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from pydantic import PositiveInt
+from torch import Tensor
+
+from neuroanp.profiles.laws import Law
+from neuroanp.units import Energy, Fraction, Number, PositiveVoltage, Voltage
+
+
+class Koenders(Law):
+    """Sum two-state telegraph sources with white noise; its fluctuation drives a unit.
+
+        v_t = mean + sigma_white xi_t + amplitude s_t,  s = +-1 flips with probability `flip` a sample
+        n_t = kappa (sum over n_sources of (v_t - E v)) / volts_per_unit,  one sample a step
+
+    Args:
+        mean, sigma_white, amplitude: volts.
+        flip: probability of a flip from one sample to the next; the mean dwell is 1 / flip samples.
+        n_sources: junctions summed per unit.
+        kappa: gain from source to unit.
+        volts_per_unit: V_u, volts that stand for a pre-activation of 1.
+        energy_per_bit: joules a sample of one source.
+
+    >>> law = Koenders(mean="42.092 mV", sigma_white="0.90841 mV", amplitude="5.9316 mV", flip=0.0809,
+    ...                n_sources=1, kappa=1.0, volts_per_unit="1 V", energy_per_bit="20 fJ")
+    >>> round(law.autocorrelation(1), 3), round(law.correlation_samples, 2), round(law.node_sigma, 5)
+    (0.819, 5.67, 0.006)
+    """
+
+    mean: Voltage
+    sigma_white: Voltage
+    amplitude: Voltage
+    flip: Fraction
+    n_sources: PositiveInt
+    kappa: Number
+    volts_per_unit: PositiveVoltage
+    energy_per_bit: Energy | None = None
+
+    @property
+    def variance(self) -> float:
+        """Variance of the summed fluctuation, volts squared: n (amplitude^2 + sigma_white^2)."""
+        return self.n_sources * (self.amplitude**2 + self.sigma_white**2)
+
+    @property
+    def node_sigma(self) -> float:
+        """Standard deviation of the noise on a pre-activation, dimensionless."""
+        return abs(self.kappa) * math.sqrt(self.variance) / self.volts_per_unit
+
+    @property
+    def correlation_samples(self) -> float:
+        """Samples after which the correlation of s has fallen to 1/e: -1 / ln |1 - 2 flip|."""
+        rho = abs(1.0 - 2.0 * self.flip)
+        return math.inf if rho == 1.0 else 0.0 if rho == 0.0 else -1.0 / math.log(rho)
+
+    def autocorrelation(self, lag: int) -> float:
+        """Return the correlation of v with itself `lag` samples later."""
+        if lag == 0:
+            return 1.0
+        total = self.amplitude**2 + self.sigma_white**2
+        return self.amplitude**2 * (1.0 - 2.0 * self.flip) ** lag / total if total else 0.0
+
+    def start(self, u: Tensor) -> Tensor:
+        """Return stationary states +-1 for uniforms u in [0, 1)."""
+        return torch.where(u < 0.5, -1.0, 1.0).to(u.dtype)
+
+    def states(self, s: Tensor, u: Tensor) -> Tensor:
+        """Return the states after each of T samples.
+
+        Args:
+            s: state before the first sample, +-1, any shape.
+            u: uniforms, (T, *shape): a source flips where u < flip.
+        """
+        return torch.where(u < self.flip, -1.0, 1.0).to(s.dtype).cumprod_(0).mul_(s)
+
+    def noise(self, s: Tensor, xi: Tensor) -> Tensor:
+        """Return the noise on pre-activations, dimensionless.
+
+        Args:
+            s: states, (T, n_sources, ...).
+            xi: standard normals, (T, ...): the white noise of all sources summed is one normal.
+        """
+        volts = self.amplitude * s.sum(1) + (self.sigma_white * math.sqrt(self.n_sources)) * xi
+        return volts.mul_(self.kappa / self.volts_per_unit)

@@ -1,0 +1,89 @@
+"""Turn losses into credit: differences between passes, return-to-go, control variate."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from neuroanp.trajectory import PassPlan
+
+
+def differences(values: Tensor, plan: PassPlan) -> Tensor:
+    """Form the R differences of M passes: v^p - v^q for each pair, or v^m - mean_m v.
+
+    Args:
+        values: (T, M, ...) anything the passes produced.
+        plan: the passes.
+
+    Returns: (T, R, ...).
+
+    >>> from neuroanp.trajectory import PassPlan
+    >>> plan = PassPlan(gain=(1, 1), stream=(0, 1), pairs=((0, 1),))
+    >>> differences(torch.tensor([[3.0, 1.0]]), plan)
+    tensor([[2.]])
+    """
+    if plan.pairs == "mean":
+        return values - values.mean(1, keepdim=True)
+    perturbed, reference = zip(*plan.pairs, strict=True)
+    if set(reference) == {reference[0]}:  # one silent pass serves all
+        first, last = perturbed[0], perturbed[-1] + 1
+        return values[:, first:last] - values[:, reference[0]].unsqueeze(1)
+    return values[:, perturbed[0] :: 2] - values[:, reference[0] :: 2]
+
+
+def return_to_go(dL: Tensor, gamma: float) -> Tensor:
+    """Sum what follows: c_t = sum_{s >= t} gamma^(s-t) dL_s.
+
+    Args:
+        dL: (T, ...) loss differences.
+        gamma: discount a step; 0 keeps dL, 1 is the plain sum to the end.
+
+    Returns: (T, ...).
+
+    >>> return_to_go(torch.tensor([1.0, 2.0, 4.0]), 0.5)
+    tensor([3., 4., 4.])
+    """
+    if gamma == 0:
+        return dL
+    if gamma == 1:
+        return dL.flip(0).cumsum(0).flip(0)
+    c = dL.clone()
+    for t in range(len(c) - 2, -1, -1):
+        c[t].add_(c[t + 1], alpha=gamma)
+    return c
+
+
+def subtract_others(c: Tensor) -> Tensor:
+    """Subtract from each sample's credit the mean of the others': c_b - mean_{b' != b} c_b'.
+
+    The other samples saw other noise, so what is subtracted is independent of the sample's own
+    perturbation: the expected update stays, its variance shrinks where credit is common.
+
+    Args:
+        c: (T, R, B) with B >= 2.
+
+    >>> subtract_others(torch.tensor([[[1.0, 2.0, 3.0]]]))
+    tensor([[[-1.5000,  0.0000,  1.5000]]])
+    """
+    batch = c.shape[-1]
+    return (c - c.mean(-1, keepdim=True)) * (batch / (batch - 1))
+
+
+def squared_error(y: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Return the loss of each step: L_t = mask_t mean_o (y_t - target_t)^2.
+
+    Args:
+        y: (T, M, B, O) outputs.
+        targets: (T, B, O).
+        mask: (T,) 1 where a step is scored, else 0.
+
+    Returns: (T, M, B).
+
+    >>> squared_error(torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 2), torch.ones(1))
+    tensor([[[1.]]])
+    """
+    return (y - targets.unsqueeze(1)).square().mean(-1) * mask[:, None, None]

@@ -1,0 +1,48 @@
+"""What every learning rule offers: a plan of passes, a modulation of each step, an update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Protocol
+
+from neuroanp.registry import Registry
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate
+
+State = dict[str, "Tensor"]
+
+
+class LearningRule(Protocol):
+    """A rule is a frozen model of its options with pure methods; state goes in and comes out.
+
+    Local means: `modulate` sees one chunk of forward activity and the credit of its steps. The loop
+    forms the outer products of what it returns with the presynaptic activity, in one place.
+    """
+
+    gamma: float
+
+    def plan(self) -> PassPlan:
+        """Say which passes one update takes and how they become differences."""
+        ...
+
+    def assign(self, losses: Tensor, plan: PassPlan) -> Credit:
+        """Turn losses (T, M, B) of a whole sequence (of any stretch if gamma is 0) into credit."""
+        ...
+
+    def init(self, weights: Weights) -> State:
+        """Return the state at the start of an update: sums of outer products, by array."""
+        ...
+
+    def modulate(self, chunk: Trajectory, credit: Credit, weights: Weights, plan: PassPlan) -> Mapping[str, Tensor]:
+        """Return the postsynaptic factor A (T, B, n) of each array, summed over the differences."""
+        ...
+
+    def finish(self, state: State, plan: PassPlan, batch: int) -> WeightUpdate:
+        """Turn the sums into a descent direction."""
+        ...
+
+
+RULES: Registry[type[LearningRule]] = Registry("rule", "neuroanp.rules")

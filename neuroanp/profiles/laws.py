@@ -1,0 +1,28 @@
+"""The kinds of device laws and where their models are found by name.
+
+A law is one frozen model: its fields are the law's parameters, its methods the physics. A
+profile's section `read: {law: pcm, ...}` picks it by name and fills the fields.
+"""
+
+from __future__ import annotations
+
+from neuroanp.registry import Registry
+from neuroanp.yaml_io import Section
+
+
+class Law(Section):
+    """Base of all device laws: unknown keys refused, frozen, numbers finite and strictly typed.
+
+    >>> from neuroanp.units import Time
+    >>> class Leak(Law):
+    ...     tau: Time
+    >>> Leak(tau="20 s"), Leak(tau=20.0)
+    (Leak(tau=20.0), Leak(tau=20.0))
+    """
+
+
+LAWS: dict[str, Registry[type[Law]]] = {
+    kind: Registry(f"{kind} law", f"neuroanp.laws.{kind}")
+    for kind in ("programming", "read", "drift", "update", "stochastic")
+}
+"""The registries of laws, by the section of a profile that selects from them."""

@@ -1,0 +1,114 @@
+"""Where each number of a profile comes from: read it from a file, keep it by key.
+
+A value may be written `{value: "25 uS", source: "...", status: fitted}`; what it leaves out, and
+every value written plainly, has the source and status of the file's own `meta`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from pydantic import BaseModel
+
+from neuroanp.errors import did_you_mean
+from neuroanp.units import Dimension, dimension_of, format_quantity
+from neuroanp.yaml_io import Document, Key, Problem, chosen_of
+
+STATUSES = ("measured", "fitted", "illustrative")
+"""How far to trust a number: measured on devices, fitted to measurements, or an order of magnitude."""
+
+_MARK = ("value", "source", "status")
+
+
+class Provenance(NamedTuple):
+    """Where a number comes from.
+
+    Args:
+        status: measured, fitted or illustrative.
+        source: the publication, or the reason for the choice.
+    """
+
+    status: str
+    source: str
+
+
+class Leaf(NamedTuple):
+    """One parameter of a profile.
+
+    Args:
+        key: its way from the root.
+        value: what it is, in SI units.
+        dimension: its unit, or None.
+        stated: False where the model's default fills it.
+    """
+
+    key: Key
+    value: Any
+    dimension: Dimension | None
+    stated: bool
+
+    @property
+    def text(self) -> str:
+        """The value as a person would write it, exact."""
+        if self.dimension is not None and isinstance(self.value, float):
+            return format_quantity(self.value, self.dimension.unit, digits=None)
+        return str(self.value)
+
+
+def leaves(section: BaseModel, key: Key = ()) -> Iterator[Leaf]:
+    """Yield every parameter below a section, in the order of the models' fields; what is None is left out."""
+    for name, field in type(section).model_fields.items():
+        value, here = getattr(section, name), (*key, name)
+        if isinstance(value, BaseModel):
+            chosen = chosen_of(type(section), name)
+            if chosen is not None:
+                yield Leaf((*here, chosen.key), chosen.name_of(value), None, True)
+            yield from leaves(value, here)
+        elif value is not None:
+            plain = list(value) if isinstance(value, (tuple, frozenset, set)) else value
+            dimension = dimension_of(field.annotation, field.metadata)
+            yield Leaf(here, plain, dimension, name in section.model_fields_set)
+
+
+def unwrap(document: Document) -> tuple[Document, dict[Key, Provenance], list[Problem]]:
+    """Replace each `{value, source, status}` by its value.
+
+    Returns: the document with plain values, the provenance of each of them, and what is wrong.
+    """
+    meta = document.data.get("meta")
+    meta = meta if isinstance(meta, dict) else {}
+    base = document.data.get("extends")
+    fallback = f"changed from {base} without a stated source" if base else "not stated"
+    default = Provenance(str(meta.get("status", "illustrative")), str(meta.get("source", fallback)))
+    found: dict[Key, Provenance] = {}
+    problems: list[Problem] = []
+
+    def walk(value: Any, key: Key) -> Any:
+        if isinstance(value, dict) and "value" in value:
+            found[key] = _read_mark(value, key, default, problems)
+            return value["value"]
+        if isinstance(value, dict):
+            return {name: walk(inner, (*key, name)) for name, inner in value.items()}
+        found[key] = default
+        return value
+
+    data = {name: part if name in ("meta", "extends") else walk(part, (name,)) for name, part in document.data.items()}
+    return replace(document, data=data), found, problems
+
+
+def _read_mark(mark: dict[str, Any], key: Key, default: Provenance, problems: list[Problem]) -> Provenance:
+    for name in mark:
+        if name not in _MARK:
+            hint = did_you_mean(name, _MARK)
+            problems.append(Problem((*key, name), f"unknown key{hint} (beside a value: source, status)"))
+    status, source = mark.get("status", default.status), mark.get("source", default.source)
+    if status not in STATUSES:
+        hint = did_you_mean(str(status), STATUSES)
+        problems.append(Problem((*key, "status"), f"{status!r} is not one of {', '.join(STATUSES)}{hint}"))
+    if not isinstance(source, str) or not source.strip():
+        problems.append(Problem((*key, "source"), f"{source!r} is not a text; name the publication or the reason"))
+    if isinstance(mark["value"], dict) or mark["value"] is None:
+        problems.append(Problem((*key, "value"), "a value with a source is one number, text or list"))
+    return Provenance(str(status), str(source))

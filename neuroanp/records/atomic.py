@@ -1,0 +1,125 @@
+"""Write files so that a crash at any moment leaves the old content or the new, never a mixture."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from neuroanp.errors import InputError, RunError
+
+_FULL = {
+    errno.ENOSPC: "the disk is full",
+    errno.EDQUOT: "your disk quota is used up",
+    errno.EFBIG: "the file would pass the size limit",
+}
+_REFUSED = (
+    errno.EACCES,
+    errno.EPERM,
+    errno.EROFS,
+    errno.ENOENT,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EEXIST,
+)
+
+
+def write_bytes(path: Path, data: bytes) -> None:
+    """Replace `path` by `data` in one step.
+
+    The bytes go to a temporary file in the same directory, which is flushed to the disk and then
+    renamed; the directory is flushed last, so that the name survives a power cut as well.
+
+    Args:
+        path: the file to make or replace.
+        data: its whole content.
+
+    Raises:
+        RunError: the disk is full or fails; the old file is intact and the temporary one removed.
+        InputError: the place cannot be written to.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     write_bytes(Path(folder) / "a.txt", b"new")
+    ...     [(p.name, p.read_bytes()) for p in Path(folder).iterdir()]
+    [('a.txt', b'new')]
+    """
+    path = Path(path)
+    temporary = temporary_beside(path)
+    with said(path):
+        try:
+            _write_flushed(temporary, data)
+            os.replace(temporary, path)
+            flush_directory(path.parent)
+        finally:
+            temporary.unlink(missing_ok=True)  # gone already where the rename came through
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace `path` by `text` in UTF-8; as `write_bytes`."""
+    write_bytes(path, text.encode("utf-8"))
+
+
+def temporary_beside(path: Path) -> Path:
+    """Return a name in the same directory that no other process uses and `sweep` knows.
+
+    >>> temporary_beside(Path("runs/a.json")).name.startswith(".a.json.")
+    True
+    """
+    return path.with_name(f".{path.name}.{os.getpid()}.tmp")
+
+
+def sweep(directory: Path) -> None:
+    """Remove the temporary files that killed writers left in `directory`; hold its lock."""
+    with said(directory):
+        for left in directory.glob(".*.tmp"):
+            if left.is_file() and not left.is_symlink():
+                left.unlink(missing_ok=True)
+
+
+def flush_directory(directory: Path) -> None:
+    """Flush a directory's names to the disk."""
+    handle = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
+
+
+def write_all(handle: int, data: bytes) -> None:
+    """Write all of `data` to an open file; the system may take it in parts."""
+    left = memoryview(data)
+    while left:
+        left = left[os.write(handle, left) :]
+
+
+@contextmanager
+def said(path: Path) -> Iterator[None]:
+    """Turn the system's errors about `path` into ones that say what to do."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        if error.errno in _FULL:
+            raise RunError(
+                f"{path}: not written, {_FULL[error.errno]} ({reason}); what was there before is intact. "
+                "Free some space, or choose another place for the runs, and resume"
+            ) from error
+        if error.errno in _REFUSED:
+            raise InputError(
+                f"{path}: not accessible ({reason}); check that {path.parent} exists and is yours, "
+                "or choose another place"
+            ) from error
+        raise RunError(f"{path}: the system reports '{reason}'; check the disk, then resume") from error
+
+
+def _write_flushed(path: Path, data: bytes) -> None:
+    handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
+    try:
+        write_all(handle, data)
+        os.fsync(handle)
+    finally:
+        os.close(handle)

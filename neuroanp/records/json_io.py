@@ -1,0 +1,103 @@
+"""Read JSON that may have been damaged or made up; write JSON that any reader takes."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import stat
+from pathlib import Path
+from typing import Any, NoReturn
+
+from neuroanp.errors import InputError
+from neuroanp.records.atomic import said, write_text
+
+MAX_BYTES = 16 * 2**20
+MAX_DEPTH = 32
+
+
+def read_limited(path: Path, limit: int) -> bytes:
+    """Return the bytes of a regular file of at most `limit` bytes; InputError otherwise."""
+    with said(path):
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in its place must not hang us
+        try:
+            status = os.fstat(handle)
+            if not stat.S_ISREG(status.st_mode):
+                raise InputError(f"{path}: not a regular file; restore it from a copy")
+            if status.st_size > limit:
+                raise InputError(
+                    f"{path}: {status.st_size} bytes, of which neuroanp writes at most {limit}; restore it"
+                )
+            with os.fdopen(handle, "rb", closefd=False) as file:
+                return file.read(limit + 1)
+        finally:
+            os.close(handle)
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """Read one JSON object: at most 16 MiB, 32 levels deep, finite numbers.
+
+    Raises:
+        InputError: the file is missing, damaged or not such an object.
+    """
+    try:
+        data = parse(read_limited(path, MAX_BYTES).decode("utf-8"))
+    except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors
+        raise InputError(f"{path}: damaged ({error}); restore it from a copy, or repeat the run") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: damaged (not a JSON object); restore it from a copy, or repeat the run")
+    return data
+
+
+def parse(text: str) -> Any:
+    """Return the value of strict JSON text; ValueError for NaN, infinities and depth over 32.
+
+    >>> parse('{"a": [1, 2.5, null]}')
+    {'a': [1, 2.5, None]}
+    >>> parse('[NaN]')
+    Traceback (most recent call last):
+    ValueError: NaN is not JSON
+    """
+    try:
+        data = json.loads(text, parse_constant=_refuse)
+    except RecursionError as error:
+        raise ValueError(f"more than {MAX_DEPTH} levels") from error
+    _check(data, MAX_DEPTH)
+    return data
+
+
+def write_object(path: Path, data: dict[str, Any]) -> None:
+    """Write one JSON object atomically; a number that is not finite becomes null.
+
+    Raises:
+        TypeError: a value has no form in JSON.
+    """
+    write_text(path, json.dumps(finite(data), indent=1, allow_nan=False) + "\n")
+
+
+def finite(data: Any) -> Any:
+    """Return a copy with None for NaN and infinities, which JSON cannot say.
+
+    >>> finite({"loss": float("nan"), "seeds": (0, 1)})
+    {'loss': None, 'seeds': [0, 1]}
+    """
+    if isinstance(data, dict):
+        return {str(key): finite(value) for key, value in data.items()}
+    if isinstance(data, list | tuple):
+        return [finite(value) for value in data]
+    if isinstance(data, float) and not math.isfinite(data):
+        return None
+    return data
+
+
+def _refuse(name: str) -> NoReturn:
+    raise ValueError(f"{name} is not JSON")
+
+
+def _check(data: Any, levels: int) -> None:
+    if levels < 0:
+        raise ValueError(f"more than {MAX_DEPTH} levels")
+    if isinstance(data, float) and not math.isfinite(data):  # 1e999
+        raise ValueError("a number is out of range")
+    for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
+        _check(value, levels - 1)

@@ -1,0 +1,67 @@
+"""Find rules, tasks, backends and device laws by name: entry points or a decorator."""
+
+from collections.abc import Callable
+from importlib.metadata import EntryPoint, entry_points
+from typing import Generic, TypeVar
+
+from neuroanp.errors import InputError, did_you_mean
+
+T = TypeVar("T")
+
+
+class Registry(Generic[T]):
+    """Names of one kind of thing, each loaded when it is first asked for.
+
+    Built-in things are entry points of neuroanp itself, a user's own package adds its own to the
+    same group, and `register` adds one for the running process only.
+
+    Args:
+        kind: what the things are, for messages ("rule").
+        group: the entry-point group ("neuroanp.rules").
+
+    >>> rules = Registry("rule", "neuroanp.example")
+    >>> @rules.register("mine")
+    ... class Mine:
+    ...     "Do it my way."
+    >>> rules.names(), rules.summary("mine")
+    (['mine'], 'Do it my way.')
+    """
+
+    def __init__(self, kind: str, group: str) -> None:
+        self.kind = kind
+        self.group = group
+        self._registered: dict[str, T] = {}
+
+    def register(self, name: str) -> Callable[[T], T]:
+        """Return a decorator that adds a thing under `name`; InputError if the name is taken."""
+
+        def add(thing: T) -> T:
+            if name in self.names():
+                raise InputError(f"{self.kind} '{name}' is already registered; choose another name")
+            self._registered[name] = thing
+            return thing
+
+        return add
+
+    def _entries(self) -> dict[str, EntryPoint]:
+        return {entry.name: entry for entry in entry_points(group=self.group)}
+
+    def names(self) -> list[str]:
+        """List the known names, sorted."""
+        return sorted({*self._registered, *self._entries()})
+
+    def get(self, name: str) -> T:
+        """Load the thing called `name`; InputError names the known ones."""
+        if name in self._registered:
+            return self._registered[name]
+        entry = self._entries().get(name)
+        if entry is None:
+            known = self.names()
+            raise InputError(
+                f"unknown {self.kind} '{name}'{did_you_mean(name, known)} (known: {', '.join(known) or 'none'})"
+            )
+        return entry.load()
+
+    def summary(self, name: str) -> str:
+        """Return the first line of the thing's docstring."""
+        return (getattr(self.get(name), "__doc__", None) or "").strip().partition("\n")[0]

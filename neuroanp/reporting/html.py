@@ -1,0 +1,226 @@
+"""Write the report: one HTML file that needs nothing but itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from neuroanp.errors import InputError
+from neuroanp.records.atomic import write_text
+from neuroanp.records.run_dir import RunDir
+from neuroanp.reporting import devices, plots, tables
+from neuroanp.reporting.reading import Shown, shown, variants
+from neuroanp.reporting.style import Look, to_uri
+from neuroanp.reporting.values import middle
+
+ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "platform", "host")
+FEW_POINTS = 3
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure in the page: where its picture is, what it shows, and how it was drawn."""
+
+    uri: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Section:
+    """What the page says of one task."""
+
+    title: str
+    headline: str
+    table: tables.Table
+    verdicts: list[str]
+    curves: Figure | None
+    trade_offs: Figure | None
+    unstated: list[str]
+    predictions: list[Figure]
+
+
+def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str | None = None) -> Path:
+    """Write the report of one run or of many.
+
+    Args:
+        runs: their directories; runs of several tasks get a section for each task.
+        path: the HTML file to write.
+        command: what to type to repeat them, or None to show each run's own.
+        title: the page's title; made from the runs if None.
+
+    Returns: the path.
+
+    Raises:
+        InputError: there is no run, or a file of one is damaged.
+        RunError: the report cannot be written.
+    """
+    if not runs:
+        raise InputError("no runs to report on; name a run directory, or a directory of runs")
+    every = [shown(run) for run in runs]
+    page = {
+        "title": title or _title(every),
+        "subtitle": _subtitle(every),
+        "sections": [_section(name, [one for one in every if one.task == name]) for name in _tasks(every)],
+        "devices": _devices(every),
+        "command": command,
+        "commands": _commands(every),
+        "facts": _facts(every),
+        "log": _log(every),
+        "configs": _configs(every),
+        "runs": [(one.result, one.run.path) for one in every],
+    }
+    write_text(Path(path), _template().render(page))
+    return Path(path)
+
+
+def _template():
+    from jinja2 import Environment, PackageLoader, StrictUndefined
+
+    loader = PackageLoader("neuroanp.reporting", "templates")
+    environment = Environment(
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.get_template("report.html.j2")
+
+
+def _section(name: str, runs: Sequence[Shown]) -> Section:
+    group = tables.methods([one.result for one in runs], variants(runs))
+    return Section(
+        title=name,
+        headline=tables.headline(group),
+        table=tables.results_table(group),
+        verdicts=tables.verdicts(group),
+        curves=_curves(group, runs),
+        trade_offs=_trade_offs(group),
+        unstated=[
+            said
+            for key, what in (("energy_J", "energy"), ("chip_time_s", "chip time"))
+            if (said := tables.unstated(group, key, what))
+        ],
+        predictions=_predictions(group, runs),
+    )
+
+
+def _curves(group: Sequence[tables.Method], runs: Sequence[Shown]) -> Figure | None:
+    metrics = {str(one.run.path): one.metrics for one in runs}
+    tested = all(len(one.metrics.series("test_loss")[0]) >= FEW_POINTS for one in runs if len(one.metrics))
+    column = "test_loss" if tested else "train_loss"
+    figure = plots.learning_curves(group, metrics, column)
+    if figure is None:
+        return None
+    what = "Test loss" if tested else "Training loss (running median over 2 % of the updates)"
+    caption = f"{what}: median over seeds, and their range as a band. Dashed: the controls' median test loss."
+    return Figure(to_uri(figure), f"Learning curves of {', '.join(m.label for m in group)}", caption)
+
+
+def _trade_offs(group: Sequence[tables.Method]) -> Figure | None:
+    figure = plots.trade_offs(group)
+    if figure is None:
+        return None
+    caption = "Test loss against what training took on the chip. Small marks: seeds; large: medians."
+    return Figure(to_uri(figure), "Test loss against energy and against chip time", caption)
+
+
+def _predictions(group: Sequence[tables.Method], runs: Sequence[Shown]) -> list[Figure]:
+    """Draw for each profile the median seed of its best method."""
+    by_path = {str(one.run.path): one for one in runs}
+    look, figures = Look(group), []
+    for profile in dict.fromkeys(m.profile for m in group):
+        ranked = [m for m in group if m.profile == profile and m.values("test_loss")]
+        if not ranked:
+            continue
+        best = min(ranked, key=lambda m: middle(m.values("test_loss")))
+        typical = min(best.finished, key=lambda r: abs((r["test_loss"] or 0) - middle(best.values("test_loss"))))
+        arrays = by_path[typical["run"]].predictions()
+        if arrays is None or not arrays["mask"].any():
+            continue
+        name = f"{best.label}, seed {typical['seed']}"
+        in_time = arrays["target"].shape[2] == 1 or "persistence" in (typical["controls"] or {})
+        figure = plots.series(name, look.colour(best), arrays) if in_time else plots.symbols(name, arrays)
+        figures.append(Figure(to_uri(figure), f"Prediction against target: {name}", ""))
+    return figures
+
+
+def _devices(every: Sequence[Shown]) -> list[dict[str, Any]]:
+    """Return name, facts and text of each profile once, by its hash."""
+    found: dict[tuple[str, str], dict[str, Any]] = {}
+    for one in every:
+        profile = one.run.manifest.get("profile")
+        about = profile if isinstance(profile, Mapping) else {}
+        key = (str(one.result["profile"]), str(about.get("hash", "")))
+        device = one.run.manifest.get("device")
+        known = device if isinstance(device, Mapping) else {}
+        facts, parts = devices.facts(known), devices.parts(known)
+        text = str(about.get("text", ""))
+        found.setdefault(key, {"name": key[0], "hash": key[1], "facts": facts, "parts": parts, "text": text})
+    return list(found.values())
+
+
+def _facts(every: Sequence[Shown]) -> list[tuple[str, str]]:
+    manifests = [one.run.manifest for one in every]
+    seeds = dict.fromkeys(str(one.result["seed"]) for one in every)
+    facts = [
+        ("seeds", ", ".join(seeds)),
+        ("started", _edge(manifests, "started", min)),
+        ("ended", _edge(manifests, "ended", max)),
+    ]
+    for name in ENVIRONMENT:
+        facts.append((name, ", ".join(dict.fromkeys(str(m[name]) for m in manifests if m.get(name)))))
+    return [(name, value) for name, value in facts if value]
+
+
+def _edge(manifests: Sequence[Mapping[str, Any]], name: str, pick: Any) -> str:
+    times = [str(m[name]) for m in manifests if m.get(name)]  # ISO times: the order of the texts is that of the times
+    return pick(times) if times else ""
+
+
+def _log(every: Sequence[Shown]) -> list[tuple[str, str]]:
+    """Return each line said by the runs once, with who said it."""
+    said: dict[str, list[str]] = {}
+    for one in every:
+        for line in one.run.manifest["log"]:
+            said.setdefault(str(line), []).append(f"{one.result['profile']} · {one.result['rule']}")
+    everyone = len(every)
+    return [(line, "all runs" if len(who) == everyone else ", ".join(dict.fromkeys(who))) for line, who in said.items()]
+
+
+def _commands(every: Sequence[Shown]) -> list[str]:
+    from shlex import join
+
+    argvs = [one.run.manifest.get("argv") for one in every]
+    return list(
+        dict.fromkeys(join(["neuroanp", *map(str, argv[1:])]) for argv in argvs if isinstance(argv, list) and argv)
+    )
+
+
+def _configs(every: Sequence[Shown]) -> list[tuple[str, str]]:
+    """Return (name, text) of the configuration of each method's first run."""
+    texts: dict[str, str] = {}
+    for one, variant in zip(every, variants(every), strict=True):
+        name = " · ".join(
+            str(part) for part in (one.result["task"], one.result["profile"], one.result["rule"], variant) if part
+        )
+        texts.setdefault(f"{name}, seed {one.result['seed']}" if len(every) == 1 else name, one.run.config_text)
+    return list(texts.items())
+
+
+def _tasks(every: Sequence[Shown]) -> list[str]:
+    return list(dict.fromkeys(one.task for one in every))
+
+
+def _title(every: Sequence[Shown]) -> str:
+    tasks = dict.fromkeys(str(one.result["task"]) for one in every)
+    profiles = list(dict.fromkeys(str(one.result["profile"]) for one in every))
+    return f"{', '.join(tasks)} on {', '.join(profiles)}"
+
+
+def _subtitle(every: Sequence[Shown]) -> str:
+    counts = Counter(str(one.result["status"]) for one in every)
+    states = ", ".join(f"{count} {state}" for state, count in counts.most_common())
+    runs = f"{len(every)} run{'s' * (len(every) != 1)} ({states})"
+    version = ", ".join(dict.fromkeys(str(one.run.manifest.get("neuroanp", one.run.manifest["code"])) for one in every))
+    return f"{runs} · neuroanp {version}"

@@ -1,0 +1,226 @@
+"""Draw the figures of a report: data in, a matplotlib figure out, None where there is nothing to show."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroanp.records.metrics import Metrics
+from neuroanp.reporting.style import FAINT, GREY, INK, Look, name_levels, new_figure, plain, styled
+from neuroanp.reporting.tables import Method, controls
+from neuroanp.reporting.values import middle, numbers, prefix
+
+if TYPE_CHECKING:
+    from matplotlib.axis import Axis
+    from matplotlib.figure import Figure
+
+WIDTH = 10.5
+SERIES_STEPS = 240
+SEQUENCES = 6
+FACETS_FROM = 6
+
+Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
+
+
+@styled
+def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], column: str) -> Figure | None:
+    """Draw each method's median over seeds, the seeds' range as a band, controls as labelled lines.
+
+    Args:
+        group: the methods of one task.
+        metrics: by the path of the run.
+        column: "test_loss" or "train_loss".
+    """
+    curves = {i: curve(method, metrics, column) for i, method in enumerate(group)}
+    drawn = {i: found for i, found in curves.items() if found is not None}
+    if not drawn:
+        return None
+    look = Look(group)
+    facets = _facets([group[i] for i in drawn])
+    figure = new_figure(WIDTH, 4.0)
+    panels = figure.subplots(1, len(facets), sharey=True, squeeze=False)[0]
+    for axes, facet in zip(panels, facets, strict=True):
+        for i, (updates, mid, low, high) in drawn.items():
+            if facet is None or group[i].rule == facet:
+                colour = look.colour(group[i])
+                axes.fill_between(updates, low, high, color=colour, alpha=0.15, lw=0)
+                axes.plot(updates, mid, color=colour, ls="-" if facet else look.line(group[i]), lw=1.7)
+        axes.set(xlabel="update", yscale="log", title=plain(facet or ""))
+        axes.margins(x=0.01)
+        axes.grid(axis="y", color=FAINT, lw=0.7)
+    panels[0].set_ylabel(f"{column.replace('_', ' ')} (mean squared error)")
+    _decent_log_ticks(panels[0].yaxis, *panels[0].get_ylim())
+    _legend(figure, _entries([group[i] for i in drawn], look, facets))
+    levels = [_levels(group, facet) for facet in facets]
+    for axes, loss in ((axes, loss) for axes, lines in zip(panels, levels, strict=True) for _, loss in lines):
+        axes.axhline(loss, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
+    figure.canvas.draw()  # the scale must be settled before names are placed beside the lines
+    for axes, lines, after in zip(panels, levels, [*levels[1:], None], strict=True):
+        if lines != after:  # the next panel names the same lines
+            name_levels(axes, lines)
+    return figure
+
+
+def curve(method: Method, metrics: Mapping[str, Metrics], column: str) -> Curve | None:
+    """Return (updates, median, lowest, highest) over the method's seeds, or None without positive losses.
+
+    A training loss is that of one batch: its running median over 2 % of the updates is taken first.
+    """
+    by_update: dict[float, list[float]] = {}
+    for result in method.results:
+        if result["run"] not in metrics:
+            continue
+        updates, values = metrics[result["run"]].series(column)
+        if column == "train_loss":
+            values = running_median(values, max(len(values) // 50, 1))
+        for update, value in zip(updates, values, strict=True):
+            if value > 0:
+                by_update.setdefault(update, []).append(value)
+    if not by_update:
+        return None
+    order = sorted(by_update)
+    parts = [(middle(by_update[u]), min(by_update[u]), max(by_update[u])) for u in order]
+    mid, low, high = np.array(parts).T
+    return np.array(order), mid, low, high
+
+
+def running_median(values: Sequence[float], half: int) -> list[float]:
+    """Return the median of each value and its neighbours, `half` at either side.
+
+    >>> running_median([1, 9, 2, 3, 8], 1)
+    [5.0, 2.0, 3.0, 3.0, 5.5]
+    """
+    return [float(np.median(values[max(i - half, 0) : i + half + 1])) for i in range(len(values))]
+
+
+@styled
+def trade_offs(group: Sequence[Method]) -> Figure | None:
+    """Draw test loss against energy and against chip time: seeds small, medians large; what is unstated is left out."""
+    axes_of = [("energy_J", "energy", "J"), ("chip_time_s", "chip time", "s")]
+    shown = [(key, name, unit, pts) for key, name, unit in axes_of if (pts := _points(group, key))]
+    if not shown:
+        return None
+    look = Look(group)
+    figure = new_figure(WIDTH, 3.6)
+    panels = figure.subplots(1, 2, sharey=True)
+    for axes in panels[len(shown) :]:
+        axes.set_axis_off()
+    for axes, (_, name, unit, points) in zip(panels, shown, strict=False):
+        power, letter = prefix([x for pairs in points.values() for x, _ in pairs])
+        for i, pairs in points.items():
+            xs, ys = np.array(pairs).T
+            style = {"color": look.colour(group[i]), "marker": look.marker(group[i]), "ls": ""}
+            axes.plot(xs / 10.0**power, ys, ms=3.5, alpha=0.45, mew=0, **style)
+            axes.plot(np.median(xs) / 10.0**power, np.median(ys), ms=9, mec="white", mew=1.2, **style)
+        axes.set(xscale="log", yscale="log", xlabel=f"{name} ({letter}{unit})")
+        axes.grid(color=FAINT, lw=0.7)
+        axes.margins(0.12)
+        _decent_log_ticks(axes.xaxis, *axes.get_xlim())
+        _decent_log_ticks(axes.yaxis, *axes.get_ylim())
+    panels[0].set_ylabel("test loss (mean squared error)")
+    panels[0].tick_params(labelleft=True)
+    marked = sorted({i for *_, points in shown for i in points})
+    marks = [
+        (group[i].label, {"color": look.colour(group[i]), "marker": look.marker(group[i]), "ls": ""}) for i in marked
+    ]
+    _legend(figure, marks)
+    return figure
+
+
+@styled
+def series(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
+    """Draw the first scored steps of output 0 against the target, sequences laid end to end.
+
+    Args:
+        name: the method's name.
+        colour: its colour.
+        arrays: y (T, B, O), target (T, B, O), mask (T,).
+    """
+    scored = arrays["mask"] > 0
+    target, output = (arrays[key][scored, :, 0].T.reshape(-1)[:SERIES_STEPS] for key in ("target", "y"))
+    figure = new_figure(WIDTH, 2.2)
+    axes = figure.subplots()
+    axes.plot(target, color=INK, lw=1.1, label="target")
+    axes.plot(output, color=colour, lw=1.5, label="prediction")
+    axes.set(xlabel="scored test step", ylabel="output 1", title=plain(name))
+    axes.margins(x=0.01)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+    return figure
+
+
+@styled
+def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
+    """Draw the targets and the outputs of a few test sequences at their scored steps, as two rows of maps."""
+    from matplotlib.colors import LinearSegmentedColormap
+
+    scored = arrays["mask"] > 0
+    target, output = (arrays[key][scored, :SEQUENCES].transpose(1, 2, 0) for key in ("target", "y"))
+    shades = LinearSegmentedColormap.from_list("accent", ["#FFFFFF", "#9CC9E4", "#0072B2", "#00324F"])
+    count = len(target)
+    figure = new_figure(WIDTH, 0.9 + 2 * min(max(0.14 * target.shape[1], 0.75), 1.6))
+    panels = figure.subplots(2, count, sharex=True, sharey=True, squeeze=False)
+    for row, (label, maps) in enumerate((("target", target), ("output", output))):
+        for axes, values in zip(panels[row], maps, strict=True):
+            image = axes.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
+            axes.set(xticks=[], yticks=[])
+            axes.spines[:].set(visible=True, color=FAINT)
+        panels[row][0].set_ylabel(label)
+    figure.suptitle(plain(name), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    figure.supxlabel(f"scored steps of {count} test sequences; rows are the outputs", fontsize=9)
+    bar = figure.colorbar(image, ax=panels, fraction=0.02, pad=0.01, ticks=[0, 0.5, 1])
+    bar.outline.set_visible(False)
+    return figure
+
+
+def _facets(group: Sequence[Method]) -> list[str | None]:
+    rules = list(dict.fromkeys(m.rule for m in group))
+    several = len(rules) > 1 and len({m.profile for m in group}) > 1
+    return [*rules] if several and len(group) >= FACETS_FROM else [None]
+
+
+def _levels(group: Sequence[Method], rule: str | None) -> list[tuple[str, float]]:
+    """Return (name, median loss over profiles and seeds) of the controls, of one rule's or of all, positive ones."""
+    losses: dict[str, list[float]] = {}
+    for control in controls(group):
+        if rule is None or control.rule in ("any", rule):
+            losses.setdefault(control.label if rule is None else control.name, []).extend(control.losses)
+    return [(name, middle(values)) for name, values in losses.items() if middle(values) > 0]
+
+
+def _points(group: Sequence[Method], key: str) -> dict[int, list[tuple[float, float]]]:
+    """Return (x, test loss) of each finished run of each method, positive ones: the axes are logarithmic."""
+    found = {}
+    for i, method in enumerate(group):
+        pairs = [(r[key], r["test_loss"]) for r in method.finished if len(numbers([r[key], r["test_loss"]])) == 2]
+        positive = [pair for pair in pairs if min(pair) > 0]
+        if positive:
+            found[i] = positive
+    return found
+
+
+def _entries(group: Sequence[Method], look: Look, facets: Sequence[str | None]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the legend of the curves: methods, or profiles alone where each rule has a panel of its own."""
+    if facets == [None]:
+        return [(m.label, {"color": look.colour(m), "ls": look.line(m)}) for m in group]
+    return list({m.profile: (m.profile, {"color": look.colour(m)}) for m in group}.values())
+
+
+def _legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    from matplotlib.lines import Line2D
+
+    columns = min(len(entries), 4)
+    by_rows = [entry for first in range(columns) for entry in entries[first::columns]]  # matplotlib fills columns first
+    handles = [Line2D([], [], lw=2, ms=7, **style) for _, style in by_rows]
+    figure.legend(handles, [plain(label) for label, _ in by_rows], loc="outside upper left", ncols=columns)
+
+
+def _decent_log_ticks(axis: Axis, low: float, high: float) -> None:
+    """Label with plain numbers; 1, 2 and 5 where less than two decades are shown, for a lone tick says nothing."""
+    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+
+    if low > 0 and high / low < 1e5:
+        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        axis.set_minor_formatter(NullFormatter())

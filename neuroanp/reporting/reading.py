@@ -1,0 +1,119 @@
+"""Take from run directories what a report shows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from neuroanp.records.metrics import Metrics
+from neuroanp.records.run_dir import RESULT_KEYS, RunDir
+
+if TYPE_CHECKING:
+    import numpy as np
+
+NAMED = ("seed", "profile", "backend", "task", "rule.name")
+"""Options that a method is named by, or grouped over: they make no variant."""
+
+
+@dataclass(frozen=True)
+class Shown:
+    """One run as a report needs it.
+
+    Args:
+        run: its directory.
+        result: its row, `score` by name where the manifest has the names; made from the configuration,
+            without numbers, where it has none yet.
+        metrics: its columns.
+        options: the configuration, flat, by dotted key.
+    """
+
+    run: RunDir
+    result: dict[str, Any]
+    metrics: Metrics
+    options: dict[str, str]
+
+    @property
+    def task(self) -> str:
+        """The task with all its options, which decide what may be compared."""
+        options = [f"{key[5:]} {value}" for key, value in self.options.items() if key.startswith("task.")]
+        return ", ".join([str(self.result["task"]), *(o for o in options if not o.startswith("name "))])
+
+    def predictions(self) -> dict[str, np.ndarray] | None:
+        """Its arrays y (T, B, O), target (T, B, O) and mask (T,), or None where it has none that fit."""
+        arrays = self.run.load_arrays("predictions")
+        if arrays is None or not {"y", "target", "mask"} <= set(arrays):
+            return None
+        shape = arrays["target"].shape
+        fits = len(shape) == 3 and arrays["y"].shape == shape and arrays["mask"].shape == shape[:1]
+        return arrays if fits else None
+
+
+def shown(run: RunDir) -> Shown:
+    """Read one run; InputError if a file in it is damaged."""
+    options = flat(_config(run))
+    result = run.result or _unfinished(run, options)
+    scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
+    result = {**result, "score": scores} if isinstance(scores, Mapping) else result
+    return Shown(run, result, run.metrics(), options)
+
+
+def variants(runs: Sequence[Shown]) -> list[str]:
+    """Name for each run the options that tell it from runs of the same profile, rule and backend, or "".
+
+    Seeds never differ here; an option that all such runs share is not named.
+    """
+    families: dict[tuple[Any, ...], list[Shown]] = {}
+    for one in runs:
+        families.setdefault(_family(one), []).append(one)
+    named = {}
+    for family, members in families.items():
+        keys = dict.fromkeys(key for one in members for key in one.options if not _is_name(key))
+        named[family] = [key for key in keys if len({one.options.get(key) for one in members}) > 1]
+    return [", ".join(f"{key} {one.options.get(key, 'unset')}" for key in named[_family(one)]) for one in runs]
+
+
+def flat(data: Mapping[str, Any], before: str = "", depth: int = 8) -> dict[str, str]:
+    """Return nested options as text by dotted key.
+
+    >>> flat({"task": {"name": "copy", "length": 3}, "bias": True})
+    {'task.name': 'copy', 'task.length': '3', 'bias': 'True'}
+    """
+    found = {}
+    for key, value in data.items():
+        if isinstance(value, Mapping) and depth:
+            found |= flat(value, f"{before}{key}.", depth - 1)
+        else:
+            found[f"{before}{key}"] = str(value)[:200]
+    return found
+
+
+def _is_name(key: str) -> bool:
+    return key in NAMED or key.startswith("task.")
+
+
+def _family(one: Shown) -> tuple[Any, ...]:
+    return one.task, *(one.result[name] for name in ("profile", "backend", "rule"))
+
+
+def _config(run: RunDir) -> dict[str, Any]:
+    from neuroanp.yaml_io import read
+
+    return read(run.path / "config.yaml").data
+
+
+def _unfinished(run: RunDir, options: Mapping[str, str]) -> dict[str, Any]:
+    """Return the row of a run that has no result: what it was to be, and its status."""
+    profile = run.manifest.get("profile")
+    name = profile.get("name") if isinstance(profile, Mapping) else None
+    known = {
+        "task": options.get("task.name", options.get("task", "unknown")),
+        "profile": name or options.get("profile", "unknown"),
+        "backend": options.get("backend", "rate"),
+        "rule": options.get("rule.name", options.get("rule", "unknown")),
+        "seed": options.get("seed"),
+        "status": run.manifest["status"],
+        "controls": {},
+        "run": str(run.path),
+    }
+    return dict.fromkeys(RESULT_KEYS) | known

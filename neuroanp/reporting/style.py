@@ -1,0 +1,157 @@
+"""One look for all figures: colours that colour-blind readers tell apart, dark text on white, little ink."""
+
+from __future__ import annotations
+
+import base64
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+    from neuroanp.reporting.tables import Method
+
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5E4FA2")
+"""Okabe and Ito's palette, whose yellow is too light on white; an indigo takes its place."""
+LINES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
+MARKERS = ("o", "s", "^", "D", "v", "P")
+INK, GREY, FAINT = "#1F2933", "#616E7C", "#E4E7EB"
+
+_RC: Any = {
+    "font.family": "sans-serif",
+    "font.size": 10,
+    "axes.edgecolor": GREY,
+    "axes.labelcolor": INK,
+    "axes.titlesize": 10,
+    "axes.titleweight": "bold",
+    "axes.titlelocation": "left",
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "axes.linewidth": 0.8,
+    "text.color": INK,
+    "xtick.color": GREY,
+    "ytick.color": GREY,
+    "xtick.labelcolor": INK,
+    "ytick.labelcolor": INK,
+    "legend.frameon": False,
+    "svg.fonttype": "path",  # the page must look the same whatever fonts the reader has
+    "svg.hashsalt": "neuroanp",  # the same runs give the same bytes
+}
+
+
+def new_figure(width: float, height: float) -> Figure:
+    """Return an empty figure of width x height inches, apart from pyplot's global state."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    with mpl.rc_context(_RC):
+        return Figure(figsize=(width, height), layout="constrained")
+
+
+def to_uri(figure: Figure) -> str:
+    """Return the figure as a data URI, so that the page holds it and the ids in it cannot clash with others'."""
+    import matplotlib as mpl
+
+    buffer = io.BytesIO()
+    with mpl.rc_context(_RC):
+        figure.savefig(buffer, format="svg", metadata={"Date": None})
+    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+
+
+def styled(draw):
+    """Decorate a function that draws, so that what it makes has the report's look."""
+    from functools import wraps
+
+    @wraps(draw)
+    def drawing(*args, **kwargs):
+        import matplotlib as mpl
+
+        with mpl.rc_context(_RC):
+            return draw(*args, **kwargs)
+
+    return drawing
+
+
+class Look:
+    """Colour, line and marker of each method, the same in every figure.
+
+    One rule: colours tell profiles apart. One profile: colours tell rules apart. Both: colours are
+    profiles, lines and markers are rules.
+    """
+
+    def __init__(self, group: Sequence[Method]) -> None:
+        profiles = list(dict.fromkeys(m.profile for m in group))
+        kinds = list(dict.fromkeys(_kind(m) for m in group))
+        self._profiles, self._kinds = profiles, kinds
+        self._by_kind = len(profiles) == 1
+
+    def colour(self, method: Method) -> str:
+        """Its colour."""
+        index = self._kinds.index(_kind(method)) if self._by_kind else self._profiles.index(method.profile)
+        return COLOURS[index % len(COLOURS)]
+
+    def line(self, method: Method):
+        """Its line style."""
+        index = self._kinds.index(_kind(method))
+        return LINES[index // len(COLOURS) % len(LINES) if self._by_kind else index % len(LINES)]
+
+    def marker(self, method: Method) -> str:
+        """Its marker."""
+        return MARKERS[self._kinds.index(_kind(method)) % len(MARKERS)]
+
+
+def plain(text: str, limit: int = 60) -> str:
+    """Return text that matplotlib draws as it is: no mathematics between dollar signs, not endless.
+
+    >>> plain("cost in $")
+    'cost in \\\\$'
+    """
+    text = " ".join(text.split())
+    short = text if len(text) <= limit else text[: limit - 1] + "…"
+    return short.replace("$", r"\$")
+
+
+def name_levels(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
+    """Write the levels' names right of the axes; names that would overlap are moved apart."""
+    places = spread([axes.transData.transform((1, loss))[1] for _, loss in levels], 13 * axes.figure.dpi / 72)
+    for (name, loss), place in zip(levels, places, strict=True):
+        height = axes.transAxes.inverted().transform((0, place))[1]
+        axes.annotate(
+            plain(name), (1, loss), xycoords=("axes fraction", "data"), xytext=(1.035, height),
+            textcoords="axes fraction", va="center", fontsize=8.5, color=GREY,
+            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5, "shrinkA": 1, "shrinkB": 0},
+        )  # fmt: skip
+
+
+def spread(places: Sequence[float], gap: float) -> list[float]:
+    """Move numbers apart by at least `gap`, keeping their order and their middle.
+
+    >>> spread([0, 1, 10], 4)
+    [-1.5, 2.5, 10.0]
+    """
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    blocks: list[list[float]] = []  # [middle, count]: a block is set around its middle, gap apart
+    for i in order:
+        blocks.append([float(places[i]), 1])
+        while len(blocks) > 1 and _end(blocks[-2], gap) + gap > _start(blocks[-1], gap):
+            (m2, n2), (m1, n1) = blocks.pop(), blocks.pop()
+            blocks.append([(m1 * n1 + m2 * n2) / (n1 + n2), n1 + n2])
+    moved = [_start(block, gap) + gap * k for block in blocks for k in range(int(block[1]))]
+    result = [0.0] * len(places)
+    for i, value in zip(order, moved, strict=True):
+        result[i] = value
+    return result
+
+
+def _start(block: Sequence[float], gap: float) -> float:
+    return block[0] - gap * (block[1] - 1) / 2
+
+
+def _end(block: Sequence[float], gap: float) -> float:
+    return block[0] + gap * (block[1] - 1) / 2
+
+
+def _kind(method: Method) -> tuple[str, str, str]:
+    return method.rule, method.backend, method.variant

@@ -1,0 +1,282 @@
+"""Build the tables and sentences of a report as plain data, for a page and for a terminal alike."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, NamedTuple
+
+from neuroanp.reporting.values import MISSING, digits, middle, numbers, prefix
+
+Result = Mapping[str, Any]
+
+CONTROLS = {
+    "ridge": "ridge readout",
+    "lagged_linear": "lagged linear",
+}
+
+
+@dataclass(frozen=True)
+class Method:
+    """One way to learn a task: all the seeds of it.
+
+    Args:
+        profile, backend, rule: what learned.
+        variant: options in which it differs from a method of the same names, or "".
+        results: one for each seed, finished or not.
+        task: what was learned.
+    """
+
+    task: str
+    profile: str
+    backend: str
+    rule: str
+    variant: str
+    results: tuple[Result, ...]
+
+    @property
+    def label(self) -> str:
+        """Its name in figures and sentences, "pcm · anp"."""
+        name = f"{self.profile} · {self.rule}"
+        name += "" if self.backend == "rate" else f" · {self.backend}"
+        return f"{name} ({self.variant})" if self.variant else name
+
+    @property
+    def finished(self) -> tuple[Result, ...]:
+        """The results of the runs that came to their end."""
+        return tuple(result for result in self.results if result["status"] == "finished")
+
+    def values(self, key: str) -> list[float]:
+        """The finished runs' finite values of one number."""
+        return numbers(result[key] for result in self.finished)
+
+    def against(self, control: str) -> list[tuple[float, float]]:
+        """Pairs (test loss, the control's loss) of the runs that have both."""
+        pairs = [numbers([r["test_loss"], (r["controls"] or {}).get(control)]) for r in self.finished]
+        return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
+
+
+class Cell(NamedTuple):
+    """A value and, in lighter type, its range over the seeds."""
+
+    text: str
+    spread: str = ""
+
+    def __str__(self) -> str:
+        return f"{self.text} {self.spread}".strip()
+
+
+@dataclass(frozen=True)
+class Column:
+    """A column's header (with its unit) and whether it holds numbers, which are set to the right."""
+
+    header: str
+    numeric: bool = True
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row; `kind` is "method", "best" (the lowest median test loss) or "control"."""
+
+    kind: str
+    cells: tuple[Cell, ...]
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table as plain data."""
+
+    columns: tuple[Column, ...]
+    rows: tuple[Row, ...]
+
+
+def methods(results: Sequence[Result], variants: Sequence[str] | None = None) -> list[Method]:
+    """Group results by task, profile, backend, rule and variant, in order of first appearance.
+
+    >>> names = {"task": "copy", "profile": "pcm", "backend": "rate", "rule": "anp", "status": "finished"}
+    >>> row = {**names, "test_loss": 1.0}
+    >>> [(m.label, m.values("test_loss")) for m in methods([row, {**row, "test_loss": 3.0}])]
+    [('pcm · anp', [1.0, 3.0])]
+    """
+    groups: dict[tuple[str, ...], list[Result]] = {}
+    for result, variant in zip(results, variants or [""] * len(results), strict=True):
+        key = (*(str(result[name]) for name in ("task", "profile", "backend", "rule")), variant)
+        groups.setdefault(key, []).append(result)
+    return [Method(*key, results=tuple(group)) for key, group in groups.items()]
+
+
+def results_table(group: Sequence[Method]) -> Table:
+    """Build the results of the methods of ONE task, controls below: median, and range over seeds.
+
+    Loss is the mean squared error over scored steps and outputs of the held-out sequences, under
+    the device's noise and without it. A number nobody stated is "–", never 0.
+    """
+    numeric = [
+        _numbers(group, "test_loss", "test loss"),
+        _numbers(group, "test_loss_noise_free", "noise-free"),
+        _scores(group),
+        _numbers(group, "passes", "passes", "·"),
+        _numbers(group, "energy_J", "energy", "J"),
+        _numbers(group, "chip_time_s", "chip time", "s"),
+        _numbers(group, "pulses", "pulses", "·"),
+        _numbers(group, "wear", "wear"),
+    ]
+    named = _names(group)
+    best = min((middle(m.values("test_loss")) for m in group if m.values("test_loss")), default=None)
+    rows = []
+    for i, method in enumerate(group):
+        losses = method.values("test_loss")
+        kind = "best" if len(group) > 1 and losses and middle(losses) == best else "method"
+        names = [Cell(names[i]) for _, names in named]
+        rows.append(Row(kind, (*names, Cell(_seeds(method)), *(cells[i] for _, cells in numeric))))
+    blank = (Cell(""),) * (len(numeric) - 1)
+    for control in controls(group):
+        names = [Cell(control.profile), Cell(control.label), *[Cell("")] * (len(named) - 2)]
+        rows.append(Row("control", (*names, Cell(str(len(control.losses))), _cell(control.losses), *blank)))
+    heads = [Column(header, numeric=False) for header, _ in named]
+    return Table((*heads, Column("seeds"), *(column for column, _ in numeric)), tuple(rows))
+
+
+class Control(NamedTuple):
+    """Losses of one control, a seed each; profile or rule is "any" where it makes no difference."""
+
+    profile: str
+    rule: str
+    name: str
+    losses: list[float]
+
+    @property
+    def label(self) -> str:
+        """Its name, with the rule where that matters."""
+        return self.name if self.rule == "any" else f"{self.name} ({self.rule})"
+
+
+def controls(group: Sequence[Method]) -> list[Control]:
+    """Return the controls of the methods of one task, told apart by profile and rule only where they differ."""
+    found: list[Control] = []
+    for key in dict.fromkeys(key for m in group for result in m.results for key in (result["controls"] or {})):
+        name = CONTROLS.get(key, key.replace("_", " "))
+        one = _same([_by_seed([m], key) for m in group])
+        if one is not None:
+            found.append(Control("any", "any", name, one))
+            continue
+        for profile in dict.fromkeys(m.profile for m in group):
+            here = [m for m in group if m.profile == profile]
+            shared = _same([_by_seed([m], key) for m in here])
+            if shared is not None:
+                found.append(Control(profile, "any", name, shared))
+                continue
+            for rule in dict.fromkeys(m.rule for m in here):
+                losses = list(_by_seed([m for m in here if m.rule == rule], key).values())
+                found += [Control(profile, rule, name, losses)] if losses else []
+    return found
+
+
+def verdicts(group: Sequence[Method]) -> list[str]:
+    """Say in words which methods do not beat the ridge readout, or persistence, and which runs failed.
+
+    A method beats a control if its median test loss is below the control's median; where single
+    seeds do not, that is said as well.
+    """
+    said = []
+    for method in group:
+        said += _verdict(method, "ridge", "the ridge readout", "its recurrence learned")
+        said += _verdict(method, "persistence", "persistence", "it forecasts anything")
+        other = [result["status"] for result in method.results if result["status"] != "finished"]
+        if other:
+            states = ", ".join(f"{other.count(state)} {state}" for state in dict.fromkeys(other))
+            said.append(f"{method.label}: {states}, out of {len(method.results)} runs; the numbers are the others'.")
+    return said
+
+
+def headline(group: Sequence[Method]) -> str:
+    """Say which method has the lowest median test loss, or that none finished."""
+    ranked = sorted(
+        (middle(m.values("test_loss")), m.label, len(m.values("test_loss"))) for m in group if m.values("test_loss")
+    )
+    if not ranked:
+        return "No run has a result yet."
+    loss, label, seeds = ranked[0]
+    beside = [f"{c.name} {digits(middle(c.losses))}" for c in controls(group) if c.profile == c.rule == "any"]
+    beside_said = f" Controls: {'; '.join(beside)}." if beside else ""
+    lead = "Lowest median test loss" if len(ranked) > 1 else "Test loss"
+    return f"{lead}: {digits(loss)} by {label} ({seeds} seed{'s' * (seeds != 1)}).{beside_said}"
+
+
+def unstated(group: Sequence[Method], key: str, what: str) -> str:
+    """Name the profiles that state no `key`, or return the empty string."""
+    profiles = dict.fromkeys(m.profile for m in group if m.finished and not m.values(key))
+    return f"Not shown, because the profile states no {what}: {', '.join(profiles)}." if profiles else ""
+
+
+def _verdict(method: Method, control: str, what: str, shown: str) -> list[str]:
+    pairs = method.against(control)
+    if not pairs:
+        return []
+    loss, other = (middle([pair[i] for pair in pairs]) for i in (0, 1))
+    wins = sum(mine < theirs for mine, theirs in pairs)
+    against = f"{digits(loss)} against {digits(other)} of {what}, below it in {wins} of {len(pairs)} seeds"
+    if loss >= other:
+        return [f"{method.label} has not shown that {shown}: {against}."]
+    return [f"{method.label} beats {what} in the median only: {against}."] if wins < len(pairs) else []
+
+
+def _names(group: Sequence[Method]) -> list[tuple[str, list[str]]]:
+    columns = [("profile", [m.profile for m in group]), ("rule", [m.rule for m in group])]
+    if len({m.backend for m in group}) > 1:
+        columns.append(("backend", [m.backend for m in group]))
+    if any(m.variant for m in group):
+        columns.append(("options", [m.variant for m in group]))
+    return columns
+
+
+def _seeds(method: Method) -> str:
+    done, all_ = len(method.finished), len(method.results)
+    return str(all_) if done == all_ else f"{done} of {all_}"
+
+
+def _numbers(group: Sequence[Method], key: str, header: str, unit: str = "") -> tuple[Column, list[Cell]]:
+    """Build a column; one prefix for all of it, in the header. The unit "·" is a bare count."""
+    values = [method.values(key) for method in group]
+    power, letter = prefix([v for some in values for v in some]) if unit else (0, "")
+    if unit == "·":
+        head = f"{header} (10^{power})" if power else header
+    else:
+        head = f"{header} ({letter}{unit})" if unit else header
+    return Column(head), [_cell([v / 10.0**power for v in some]) for some in values]
+
+
+def _scores(group: Sequence[Method]) -> tuple[Column, list[Cell]]:
+    """Build the column of the headline score, the first a task names."""
+    names = [next(iter(s)) for m in group for r in m.finished if isinstance(s := r["score"], Mapping) and s]
+    name = names[0] if names else ""
+    cells = [_cell(numbers(_score(r["score"], name) for r in m.finished)) for m in group]
+    return Column(name.replace("_", " ") or "score"), cells
+
+
+def _score(score: Any, name: str) -> Any:
+    return score.get(name) if isinstance(score, Mapping) else score
+
+
+def _cell(values: Sequence[float]) -> Cell:
+    if not values:
+        return Cell(MISSING)
+    low, high = digits(min(values)), digits(max(values))
+    return Cell(digits(middle(values)), f"[{low}, {high}]" if low != high else "")
+
+
+def _by_seed(group: Sequence[Method], control: str) -> dict[Any, float]:
+    """Return a control's losses by seed."""
+    pairs = [(r["seed"], (r["controls"] or {}).get(control)) for m in group for r in m.results]
+    return {seed: loss for seed, loss in pairs if numbers([loss])}
+
+
+def _same(several: Sequence[Mapping[Any, float]]) -> list[float] | None:
+    """Return the losses if no seed has two different ones; None if one has, or there are none."""
+    merged: dict[Any, float] = {}
+    for losses in several:
+        for seed, loss in losses.items():
+            if merged.setdefault(seed, loss) != loss:
+                return None
+    return list(merged.values()) or None

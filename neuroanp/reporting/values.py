@@ -1,0 +1,65 @@
+"""Write numbers the way a paper does: three digits, SI prefixes, median and range."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Sequence
+from statistics import median
+from typing import Any
+
+PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
+MISSING = "–"
+
+
+def numbers(values: Iterable[Any]) -> list[float]:
+    """Return the finite numbers among `values`; what is missing or infinite is left out."""
+    kept = [float(v) for v in values if isinstance(v, int | float) and not isinstance(v, bool)]
+    return [v for v in kept if math.isfinite(v)]
+
+
+def digits(value: float, count: int = 3) -> str:
+    """Write a number with `count` significant digits.
+
+    >>> [digits(x) for x in (0.0037512, 12, 1234567, 2.5e-7, 0)]
+    ['0.00375', '12', '1.23e6', '2.50e-7', '0']
+    """
+    if not math.isfinite(value):
+        return MISSING
+    rounded = float(f"{value:.{count - 1}e}")
+    size = abs(rounded)
+    if size == 0:
+        return "0"
+    if 1e-4 <= size < 10 ** max(count, 5):
+        places = 0 if float(value).is_integer() else max(count - 1 - math.floor(math.log10(size)), 0)
+        return f"{rounded:.{places}f}"
+    mantissa, _, exponent = f"{rounded:.{count - 1}e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
+
+
+def prefix(values: Sequence[float]) -> tuple[int, str]:
+    """Return the (power, letter) of the SI prefix that suits the median size of `values`.
+
+    >>> prefix([0.002, 0.004, 1e-9])
+    (-3, 'm')
+    """
+    sizes = [abs(v) for v in values if v]
+    if not sizes:
+        return 0, ""
+    power = 3 * math.floor(math.log10(float(f"{median(sizes):.2e}")) / 3)
+    power = min(max(power, min(PREFIXES)), max(PREFIXES))
+    return power, PREFIXES[power]
+
+
+def quantity(value: float, unit: str) -> str:
+    """Write a number with its unit and an SI prefix.
+
+    >>> quantity(0.00382, "J"), quantity(0, "s"), quantity(12_600, "s")
+    ('3.82 mJ', '0 s', '12.6 ks')
+    """
+    power, letter = prefix([value])
+    return f"{digits(value / 10.0**power)} {letter}{unit}"
+
+
+def middle(values: Sequence[float]) -> float:
+    """Return the median, or NaN of nothing."""
+    return float(median(values)) if values else math.nan

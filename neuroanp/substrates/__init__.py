@@ -1,0 +1,1 @@
+"""Arrays of devices with their converters, their noise and their books."""

@@ -1,0 +1,332 @@
+"""A chip: one crossbar for each matrix, the node noise, the clock and the books."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor
+
+from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.draws import numpy_dtype
+from neuroanp.errors import InputError, did_you_mean
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.substrates import facts
+from neuroanp.substrates.crossbar import Crossbar
+from neuroanp.substrates.ledger import Ledger
+from neuroanp.substrates.periphery import X_MAX, read_sampled
+from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
+from neuroanp.substrates.smtj_bank import NodeNoise
+from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from neuroanp.profiles import HardwareProfile
+
+WRITES = ("auto", "ideal", "verify", "pulse")
+READS = ("moments", "sampled")
+
+
+class Lazy(Mapping[str, Tensor]):
+    """Arrays that are computed when they are first asked for.
+
+    >>> dict(Lazy({"w": lambda: torch.zeros(1)}))
+    {'w': tensor([0.])}
+    """
+
+    def __init__(self, makers: Mapping[str, Callable[[], Tensor]]) -> None:
+        self._makers = dict(makers)
+        self._made: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        if name not in self._made:
+            self._made[name] = self._makers[name]()
+        return self._made[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._makers)
+
+    def __len__(self) -> int:
+        return len(self._makers)
+
+
+class Chip:
+    """Weights held by the arrays of one hardware profile; implements `substrates.protocol.Substrate`.
+
+    Ways to write: "ideal" puts conductances on their targets without error, time, energy or pulses;
+    "verify" programs and verifies; "pulse" sends single pulses in place. The digital side keeps
+    target weights and clips them to the range of the arrays, except with "pulse", where what the
+    array holds is all there is.
+
+    Attributes:
+        ledger: the books. arrays: the crossbars by name. now: chip time in seconds.
+    """
+
+    def __init__(
+        self,
+        profile: HardwareProfile,
+        arrays: Mapping[str, Crossbar],
+        bias: bool,
+        write: str,
+        read: str,
+        artificial_sigma: float,
+    ) -> None:
+        self.profile, self.arrays, self.bias = profile, dict(arrays), bias
+        self.write, self.read, self.artificial_sigma = write, read, artificial_sigma
+        self.device = next(iter(self.arrays.values())).device
+        self.effects = self.device.effects
+        self.like = next(iter(self.arrays.values())).cells["g"]
+        self.junctions: Any = profile.stochastic if "node_noise" in self.effects else None
+        self.ledger = Ledger(
+            facts.energy_kinds(profile, self.junctions),
+            profile.energy is not None and profile.energy.write_time is not None,
+            profile.energy.endurance if profile.energy is not None else None,
+        )
+        self.now = 0.0
+        self._aim: dict[str, Tensor] = {}
+        self._columns: dict[str, Tensor] = {}
+
+    @classmethod
+    def build(
+        cls,
+        profile: HardwareProfile,
+        weights: Weights,
+        *,
+        streams: Streams,
+        dt: float,
+        write: str = "auto",
+        read: str = "moments",
+        effects: frozenset[str] = ALL_EFFECTS,
+        artificial_sigma: float | None = None,
+        dtype: torch.dtype = torch.float32,
+        device: torch.device | str = "cpu",
+    ) -> Chip:
+        """Make a chip and write the first weights.
+
+        Args:
+            profile: the hardware.
+            weights: w_in (N, I), w (N, N), w_out (O, N).
+            streams: the run's streams; devices are drawn from "d2d/<array>".
+            dt: seconds a step; no shorter than a read.
+            write: one of WRITES; "auto" verifies where the profile can, else writes ideally.
+            read: "moments" (exact in distribution, two products a read) or "sampled" (every device drawn).
+            effects: the non-idealities that are on.
+            artificial_sigma: Gaussian noise on the pre-activations that no device makes, or None.
+            dtype: float32 or float64.
+            device: the torch device.
+
+        Raises: InputError for a way to write the profile has no law for, unknown effects, or dt below a read.
+        """
+        cell = Device(profile, effects)
+        write = cls._way(profile, cell, write)
+        if read not in READS:
+            raise InputError(f"substrate.read: '{read}' is unknown{did_you_mean(read, READS)} ({', '.join(READS)})")
+        facts.check_step(profile, dt)
+        arrays = {
+            name: Crossbar(profile, cell, (w.shape[0], w.shape[1]), streams.generator(f"d2d/{name}"), dtype, device)
+            for name, w in weights.items()
+        }
+        chip = cls(profile, arrays, weights.bias, write, read, float(artificial_sigma or 0.0))
+        chip._first_write(weights, streams)
+        return chip
+
+    @staticmethod
+    def _way(profile: HardwareProfile, cell: Device, write: str) -> str:
+        possible = ["ideal"] + ["verify"] * cell.can_program + ["pulse"] * (cell.update is not None)
+        if write == "auto":
+            return "verify" if cell.can_program else "ideal"
+        if write not in possible:
+            why = "is unknown" if write not in WRITES else f"has no law in profile '{profile.meta.name}'"
+            raise InputError(f"substrate.write: '{write}' {why}; possible here: auto, {', '.join(possible)}")
+        return write
+
+    # ---- what the arrays hold ----
+
+    @property
+    def targets(self) -> Weights:
+        """The digital target weights; with "pulse" what the arrays hold now, read noise aside."""
+        if self.write == "pulse":
+            return Weights({name: a.mean_weights(self.now) for name, a in self.arrays.items()}, self.bias)
+        return Weights(dict(self._aim), self.bias)
+
+    def held(self) -> Weights:
+        """Return the mean weights the arrays hold now: programming error, drift and faults included."""
+        return Weights({name: array.mean_weights(self.now) for name, array in self.arrays.items()}, self.bias)
+
+    @property
+    def perturbs_units(self) -> bool:
+        """Whether noise of the hardware itself reaches the pre-activations: fresh read noise or junctions."""
+        reads = self.profile.read is not None and "read_noise" in self.effects
+        return reads or (self.junctions is not None and self.junctions.node_sigma > 0)
+
+    # ---- reading ----
+
+    def prepare(self, window_s: float, streams: PassStreams, noise: bool = True) -> dict[str, ReadPlan]:
+        """Read the state of every array once for the passes of one update (see Substrate)."""
+        plans = {}
+        for name, array in self.arrays.items():
+            plans[name] = array.prepare(
+                self.now, window_s, lambda name=name: self._frozen(name, streams), noise, self.read == "sampled"
+            )
+        return plans
+
+    def _frozen(self, name: str, streams: PassStreams) -> Tensor:
+        like = self.arrays[name].cells["g"]
+        draw = streams.normal(f"frozen/{name}", 0, 0, 1, tuple(like.shape), numpy_dtype(like))[0]
+        return torch.from_numpy(draw).to(like.device)
+
+    def perturbation(self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True) -> NodeNoise:
+        """Start the node noise of one presentation (see Substrate)."""
+        units = {"hidden": self.arrays["w"].shape[0], "output": self.arrays["w_out"].shape[0]}
+        sigma = self.artificial_sigma if artificial else 0.0
+        return NodeNoise(plan, units, batch, streams, self.like, self.junctions, sigma)
+
+    def mvm(self, name: str, plan: ReadPlan, x: Tensor, xi: Tensor) -> Tensor:
+        """Read with every device drawn: x (rows, m), xi (rows, n, m), or m + 1 columns with amplifier noise."""
+        return read_sampled(plan, x, xi)
+
+    def book_reads(self, name: str, x2: Tensor, reads: int) -> None:
+        """Book `reads` vector reads of one array; x2 (m,) is the sum of their squared inputs (after the DAC).
+
+        Array: v_read^2 / x_m^2 sum_j x2_j sum_i (G+ + G-)_ij t_read, or the profile's own figure a weight; one DAC conversion a word line, one
+        ADC conversion a bit line. A read of w or w_out also updates its units: digital energy and node noise.
+        """
+        array, periphery, energy = self.arrays[name], self.profile.periphery, self.profile.energy
+        n, m = array.shape
+        self.ledger.book_reads(reads)
+        if energy is not None and energy.read is not None:
+            self.ledger.book_energy("array_reads", energy.read * n * m * reads)
+        elif periphery is not None:
+            if name not in self._columns:
+                self._columns[name] = array.columns(self.now)
+            siemens = float(torch.dot(x2.to(torch.float64), self._columns[name]))
+            self.ledger.book_energy("array_reads", (periphery.v_read / X_MAX) ** 2 * siemens * periphery.t_read)
+        if periphery is not None and periphery.dac is not None:
+            self.ledger.book_energy("dac", (periphery.dac.energy or 0.0) * reads * m)
+        if periphery is not None and periphery.adc is not None:
+            self.ledger.book_energy("adc", (periphery.adc.energy or 0.0) * reads * n)
+        if name != "w_in":  # w_in feeds the same units as w
+            if energy is not None:
+                self.ledger.book_energy("digital", (energy.digital or 0.0) * reads * n)
+            if self.junctions is not None:
+                bits = reads * n * self.junctions.n_sources
+                self.ledger.book_energy("node_noise", (self.junctions.energy_per_bit or 0.0) * bits)
+
+    def elapse(self, seconds: float) -> None:
+        """Let chip time pass while the arrays are read or idle."""
+        self.now += seconds
+        self.ledger.book_time("reads", seconds)
+        self._columns.clear()
+
+    # ---- writing ----
+
+    def _first_write(self, weights: Weights, streams: Streams) -> None:
+        way = self.write if self.write != "pulse" else ("verify" if self.device.can_program else "ideal")
+        sent, serial = 0, 0
+        for name, array in self.arrays.items():
+            wanted, _ = array.clip(weights[name].to(self.like))
+            rng = streams.generator(f"first_write/{name}")
+            if way == "ideal":
+                array.cells = self.device.place(array.cells, array.to_conductance(wanted), None, self.now, rng)
+            else:
+                array.cells, pulses, _ = self.device.program(
+                    array.cells, array.to_conductance(wanted), None, self.now, rng
+                )
+                sent, serial = sent + int(pulses.sum()), serial + array.serial_pulses(pulses)
+            self._aim[name] = wanted
+        self._book_write(sent, serial)
+
+    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int) -> ProgrammingReport:
+        """Write W <- W - lr dW; arrays that the update lacks, or leaves as they are, are not touched.
+
+        Args:
+            update: dW by name.
+            lr: step size.
+            streams: cycle-to-cycle draws come from ("c2c/<array>", index).
+            index: the update's number.
+
+        Returns: see ProgrammingReport; `realised` is computed when it is read.
+        """
+        makers: dict[str, Callable[[], Tensor]] = {}
+        sent = serial = beyond = missed = written = 0
+        for name, gradient in update.arrays.items():
+            if lr == 0 or not bool(gradient.any()):
+                continue
+            array = self.arrays[name]
+            before = array.cells
+            pulses, over, gave_up = self._write(name, array, -lr * gradient, streams.generator(f"c2c/{name}", index))
+            if pulses is not None:
+                sent, serial = sent + int(pulses.sum()), serial + array.serial_pulses(pulses)
+            beyond, missed, written = beyond + over, missed + gave_up, written + gradient.numel()
+            makers[name] = self._realised(array, before, array.cells, self.now)
+        joules, seconds = self._book_write(sent, serial)
+        share = 1.0 / max(written, 1)
+        return ProgrammingReport(Lazy(makers), sent, joules, seconds, beyond * share, missed * share)
+
+    def _write(
+        self, name: str, array: Crossbar, change: Tensor, rng: np.random.Generator
+    ) -> tuple[Tensor | None, int, int]:
+        """Write one array; return pulses by cell (None: ideal), weights beyond the range, weights given up on."""
+        change = change.to(self.like)
+        if self.write == "pulse":
+            _, over = array.clip(array.mean_weights(self.now) + change)
+            array.cells, pulses = self.device.pulse(array.cells, array.to_change(change), self.now, rng)
+            return pulses, over, 0
+        wanted, over = array.clip(self._aim[name] + change)
+        self._aim[name] = wanted
+        target = array.to_conductance(wanted)
+        if self.write == "ideal":
+            array.cells = self.device.place(array.cells, target, None, self.now, rng)
+            return None, over, 0
+        array.cells, pulses, gave_up = self.device.program(array.cells, target, None, self.now, rng)
+        return pulses, over, 0 if gave_up is None else int(gave_up.any(0).sum())
+
+    @staticmethod
+    def _realised(array: Crossbar, before: Any, after: Any, now: float) -> Callable[[], Tensor]:
+        return lambda: array.mean_weights(now, after) - array.mean_weights(now, before)
+
+    def _book_write(self, sent: int, serial: int) -> tuple[float | None, float]:
+        """Book the pulses of a write and let its time pass; return its energy and time."""
+        energy = self.profile.energy
+        joules = None if energy is None or energy.write is None else energy.write * sent
+        seconds = 0.0 if energy is None or energy.write_time is None else energy.write_time * serial
+        wear = max(int(array.cells["wear"].max()) for array in self.arrays.values()) if sent else 0
+        self.ledger.book_writes(sent, joules, seconds, wear)
+        self.now += seconds
+        self._columns.clear()
+        return joules, seconds
+
+    # ---- facts and checkpoints ----
+
+    def describe(self, window_s: float = 1e-3) -> dict[str, Any]:
+        """Return facts for people: ranges, noise, ADC steps, effects that are on (see substrates.facts)."""
+        return facts.describe(self, window_s)
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return cells ("w/g"), digital targets ("w/aim"), books ("ledger/energy") and the clock, bit for bit."""
+        state: dict[str, Tensor] = {"clock": torch.tensor(self.now, dtype=torch.float64)}
+        for name, array in self.arrays.items():
+            state.update({f"{name}/{key}": value.detach().clone() for key, value in array.cells.items()})
+            state[f"{name}/aim"] = self._aim[name].detach().clone()
+        state.update({f"ledger/{key}": value for key, value in self.ledger.state_dict().items()})
+        return state
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` returned; InputError if it is of another chip."""
+        mine = self.state_dict()
+        wrong = sorted(set(mine) ^ set(state)) or [k for k in mine if mine[k].shape != state[k].shape]
+        wrong = wrong or [k for k in mine if mine[k].dtype != state[k].dtype]
+        if wrong:
+            raise InputError(
+                "the checkpoint is of another chip: resume with the profile, network, effects and dtype it was "
+                "made with",
+                [f"checkpoint: {name}: missing, unknown, or of another shape or dtype" for name in wrong],
+            )
+        self.now = float(state["clock"])
+        for name, array in self.arrays.items():
+            array.cells = {key: state[f"{name}/{key}"].to(self.like.device).clone() for key in array.cells}
+            self._aim[name] = state[f"{name}/aim"].to(self.like.device).clone()
+        self.ledger.load_state_dict({k.partition("/")[2]: v for k, v in state.items() if k.startswith("ledger/")})
+        self._columns.clear()

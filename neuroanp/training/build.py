@@ -1,0 +1,124 @@
+"""Build what a configuration names: task, profile, substrate, backend, learner."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from neuroanp.backends.protocol import BACKENDS
+from neuroanp.errors import InputError
+from neuroanp.noise import Streams
+from neuroanp.profiles.loader import load
+from neuroanp.records.identity import code_version, identity
+from neuroanp.substrates.chip import Chip
+from neuroanp.tasks.protocol import TASKS
+from neuroanp.training.learner import make_learner
+from neuroanp.training.network import xavier
+from neuroanp.training.session import Session
+
+if TYPE_CHECKING:
+    from neuroanp.profiles.schema import HardwareProfile
+    from neuroanp.tasks.protocol import Task
+    from neuroanp.training.config import RunConfig
+    from neuroanp.trajectory import Weights
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """A configuration with the profile and the task it names."""
+
+    config: RunConfig
+    profile: HardwareProfile
+    task: Task
+
+    @classmethod
+    def of(cls, config: RunConfig) -> Experiment:
+        """Load the profile and the task; InputError if either is not there or its data cannot be read."""
+        return cls(config, load(config.profile), TASKS.get(config.task_name)(config.task))
+
+    @property
+    def identity(self) -> str:
+        """16 hex digits of what decides the result: configuration, profile content, data, code."""
+        plain = {**self.config.to_plain(), "profile": self.profile.name}
+        return identity(plain, self.profile.text, self.task.fingerprint(), code_version())
+
+    @property
+    def label(self) -> str:
+        """What a progress bar calls it."""
+        config = self.config
+        return f"{config.task_name} {self.profile.name} {config.rule_name} seed {config.seed}"
+
+    @property
+    def directory(self) -> str:
+        """The name of its directory in a store."""
+        name = "-".join([*self.label.replace(" seed ", " s").split(), self.identity])
+        return re.sub(r"[^A-Za-z0-9._-]", "_", name)[-100:].lstrip("._-")
+
+    def untrained(self, streams: Streams) -> Weights:
+        """Draw the network before training."""
+        config = self.config
+        dtype = getattr(torch, config.compute.dtype)
+        return xavier(self.task.inputs, config.network.hidden, self.task.outputs, config.network.bias, streams, dtype)
+
+    def chip(self, streams: Streams) -> Chip:
+        """Make the chip, its weights written for the first time."""
+        hardware, config = self.config.hardware, self.config
+        chip = Chip.build(
+            self.profile,
+            self.untrained(streams),
+            streams=streams,
+            dt=config.dt,
+            write=hardware.write,
+            read=hardware.read,
+            effects=hardware.effects(),
+            dtype=getattr(torch, config.compute.dtype),
+            device=torch.device(config.compute.device),
+        )
+        # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
+        wanted = config.perturbation.name
+        if wanted == "gaussian" or (wanted == "auto" and not chip.perturbs_units):
+            chip.artificial_sigma = config.perturbation.sigma
+        return chip
+
+    def describe(self) -> tuple[dict[str, Any], list[str]]:
+        """Return facts of the chip, and what a reader of the record must be told about the choices made."""
+        chip = self.chip(Streams(self.config.seed))
+        window = self.window_s()
+        facts = chip.describe(window)
+        own, sigma = chip.perturbs_units, chip.artificial_sigma
+        sources = ["the device's own noise"] * own
+        if sigma:
+            why = "; no noise of this device reaches the units" if self.config.perturbation.name == "auto" else ""
+            sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations (hidden and output){why}")
+        said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
+        log = [said, f"writes: {chip.write}"]
+        if getattr(self.config.rule, "reference", None) == "silent":
+            log.append("reference: a noise-free pass, which no physical substrate has")
+        return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+    def window_s(self) -> float:
+        """Return the chip time of one update's passes, M B T dt."""
+        config = self.config
+        return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
+
+
+def build_session(experiment: Experiment, frozen: frozenset[str] = frozenset()) -> Session:
+    """Build a session at update 0."""
+    config = experiment.config
+    streams = Streams(config.seed)
+    return Session(
+        task=experiment.task,
+        substrate=experiment.chip(streams),
+        backend=BACKENDS.get(config.backend)(dt=config.dt, chunk=config.training.chunk),
+        learner=make_learner(config.rule),
+        optimizer=config.optimizer,
+        streams=streams,
+        updates=config.training.updates,
+        batch=config.training.batch,
+        dt=config.dt,
+        memory=config.training.memory,
+        frozen=frozen,
+    )

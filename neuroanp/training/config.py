@@ -1,0 +1,233 @@
+"""The configuration of a run: what a YAML file, `--set` or keyword arguments may say."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, Field, field_validator
+
+from neuroanp.backends.protocol import BACKENDS
+from neuroanp.baselines.methods import BASELINES
+from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
+from neuroanp.errors import InputError, did_you_mean
+from neuroanp.learning.optimisers import Optimizer
+from neuroanp.learning.protocol import RULES
+from neuroanp.tasks.protocol import TASKS
+from neuroanp.units import PositiveTime, Size
+from neuroanp.yaml_io import Chosen, Document, Section, assign, dump, read, validate
+
+
+class Methods:
+    """All one can train with: local rules and baselines, by name."""
+
+    kind = "rule"
+
+    def names(self) -> list[str]:
+        """List local rules, then baselines."""
+        return [*RULES.names(), *BASELINES.names()]
+
+    def get(self, name: str) -> Any:
+        """Return the model of a rule's or baseline's options; InputError names the known ones."""
+        if name in BASELINES.names():
+            return BASELINES.get(name)
+        if name not in RULES.names():
+            known = self.names()
+            raise InputError(f"unknown rule '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
+        return RULES.get(name)
+
+
+METHODS = Methods()
+
+
+def _task_options(task: Any) -> type[BaseModel]:
+    return task.config
+
+
+class Network(Section):
+    """The network's size."""
+
+    hidden: int = Field(100, ge=1, le=100_000, description="hidden units N")
+    bias: bool = Field(False, description="one more input line, held at 1")
+
+
+class PerturbationConfig(Section):
+    """What makes passes differ."""
+
+    name: Literal["auto", "gaussian", "none"] = Field(
+        "auto", description="auto: Gaussian only where no noise of the device reaches the units; gaussian: always"
+    )
+    sigma: float = Field(1e-2, gt=0, le=10, description="standard deviation of the Gaussian on the pre-activations")
+
+
+class Hardware(Section):
+    """How the profile's hardware is used."""
+
+    write: Literal["auto", "ideal", "verify", "pulse"] = Field(
+        "auto", description="ideal: exactly; verify: program and verify; pulse: in situ; auto: verify where possible"
+    )
+    read: Literal["moments", "sampled"] = Field(
+        "moments", description="read noise by its exact moments, or every device drawn at every read (slow)"
+    )
+    only: list[str] = Field(default_factory=list, description="the non-idealities that are on; empty: all")
+    without: list[str] = Field(default_factory=list, description="non-idealities that are off")
+
+    @field_validator("only", "without")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in EFFECTS:
+                near = did_you_mean(name, EFFECTS)
+                raise ValueError(f"'{name}' is not a non-ideality{near} (known: {', '.join(EFFECTS)})")
+        return sorted(set(names))
+
+    def effects(self) -> frozenset[str]:
+        """Return the non-idealities that are on."""
+        return (frozenset(self.only) or ALL_EFFECTS) - frozenset(self.without)
+
+
+class TrainingConfig(Section):
+    """How long and how to train."""
+
+    updates: int = Field(1000, ge=1, le=99_999_999, description="weight updates")
+    batch: int = Field(32, ge=1, le=1_000_000, description="sequences an update, B")
+    checkpoint_every: int = Field(100, ge=1, description="updates between checkpoints")
+    evaluate_every: int = Field(50, ge=1, description="updates between evaluations on the held-out sequences")
+    log_every: int = Field(10, ge=1, description="updates between rows of the metrics")
+    chunk: int = Field(64, ge=1, description="steps of time simulated at once: memory, not results")
+    memory: Size = Field(2**30, description="what stored passes may take; beyond it they are run twice")
+    controls: bool = Field(True, description="compute the controls after training")
+
+
+class Compute(Section):
+    """What computes the simulation."""
+
+    dtype: Literal["float32", "float64"] = Field("float32", description="precision")
+    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
+    threads: int = Field(1, ge=1, le=1024, description="threads of one run; results may differ in rounding")
+
+
+class RunConfig(Section):
+    """Everything that decides a run, besides the profile's content and the data."""
+
+    task: Annotated[BaseModel, Chosen("name", TASKS, model=_task_options)]
+    network: Network = Network()
+    profile: str = Field("ideal", min_length=1, description="a shipped profile's name, or a file")
+    backend: str = Field("rate", description="the simulator")
+    rule: Annotated[BaseModel, Chosen("name", METHODS, default="anp")] = Field(default_factory=lambda: RULES.get("anp")())
+    perturbation: PerturbationConfig = PerturbationConfig()
+    hardware: Hardware = Hardware()
+    optimizer: Optimizer = Optimizer()
+    training: TrainingConfig = TrainingConfig()
+    compute: Compute = Compute()
+    seed: int = Field(0, ge=0, lt=2**63, description="of all random streams")
+    dt: PositiveTime = Field(1e-6, description="chip time of one step")
+
+    @field_validator("backend")
+    @classmethod
+    def _known_backend(cls, name: str) -> str:
+        known = BACKENDS.names()
+        if name not in known:
+            raise ValueError(f"unknown backend '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
+        return name
+
+    def to_plain(self) -> dict[str, Any]:
+        """Return the configuration as plain values that `configure` takes back unchanged."""
+        plain = self.model_dump()
+        # fields that a Chosen section fills do not know the name they were picked by
+        plain["task"] = {"name": self.task_name, **self.task.model_dump()}
+        plain["rule"] = {**self.rule.model_dump(), "name": METHODS_FIELD.name_of(self.rule)}
+        plain["dt"] = f"{self.dt!r} s"
+        plain["training"]["memory"] = f"{self.training.memory} B"
+        return plain
+
+    def to_yaml(self) -> str:
+        """Return the configuration as a YAML file."""
+        return dump(self.to_plain())
+
+    @property
+    def task_name(self) -> str:
+        """The task's registered name."""
+        return TASK_FIELD.name_of(self.task)
+
+    @property
+    def rule_name(self) -> str:
+        """The rule's registered name."""
+        return METHODS_FIELD.name_of(self.rule)
+
+
+TASK_FIELD = Chosen("name", TASKS, model=_task_options)
+METHODS_FIELD = Chosen("name", METHODS, default="anp")
+SHORT = ("task", "rule", "perturbation")
+"""Sections that a bare name can stand for: `task: copy` is `task: {name: copy}`."""
+
+
+def configure(
+    source: str | Path | Mapping[str, Any] | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    task: str | None = None,
+    profile: str | None = None,
+    rule: str | None = None,
+    backend: str | None = None,
+    updates: int | None = None,
+    seed: int | None = None,
+) -> RunConfig:
+    """Resolve a configuration.
+
+    Args:
+        source: a YAML file, its content as a mapping, or None for all defaults.
+        overrides: values by dotted key; text is read as YAML would read it ("1e-3" is a number).
+        task, rule: a name; options of the source stay if they are that one's.
+        profile, backend, updates, seed: as in the file.
+
+    Raises:
+        InputError: one line for each thing wrong, with file and line where it came from a file.
+
+    >>> config = configure({"task": "copy"}, {"rule.K": 4}, seed=1)
+    >>> config.task.length, config.rule.K, config.seed
+    (3, 4, 1)
+    """
+    document = _document(source)
+    words = {"profile": profile, "backend": backend, "training.updates": updates, "seed": seed}
+    for key, name in (("task", task), ("rule", rule)):
+        if name is not None:
+            document = replace(document, data={**document.data, key: named(document.data.get(key), name)})
+    given = {**{key: value for key, value in words.items() if value is not None}, **(overrides or {})}
+    for key, value in given.items():
+        text = value if isinstance(value, str) else json.dumps(value)
+        if key in SHORT and isinstance(value, str):
+            text = json.dumps({"name": value})
+        document = assign(document, [f"{key}={text}"])
+    if "task" not in document.data:
+        raise InputError(f"no task; name one with --task or 'task:' in a file (known: {', '.join(TASKS.names())})")
+    return validate(document, RunConfig)
+
+
+def load_config(path: Path) -> RunConfig:
+    """Read a run's resolved configuration."""
+    return configure(path)
+
+
+def named(section: Any, name: str) -> dict[str, Any]:
+    """Return the section if it is already the one called `name`, else that one with its defaults.
+
+    >>> named({"name": "anp", "K": 4}, "anp"), named({"name": "anp", "K": 4}, "bptt")
+    ({'name': 'anp', 'K': 4}, {'name': 'bptt'})
+    """
+    own = section if isinstance(section, Mapping) else {"name": section}
+    return dict(own) if own.get("name") == name else {"name": name}
+
+
+def _document(source: str | Path | Mapping[str, Any] | None) -> Document:
+    if source is None:
+        document = Document("the command line", {})
+    elif isinstance(source, Mapping):
+        document = Document("configuration", dict(source))
+    else:
+        document = read(source)
+    short = {key: {"name": document.data[key]} for key in SHORT if isinstance(document.data.get(key), str)}
+    return replace(document, data={**document.data, **short})

@@ -1,0 +1,98 @@
+"""Start, continue or show a run: what decides which is the record of its identity."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from neuroanp.errors import InputError
+from neuroanp.records.environment import environment
+from neuroanp.records.run_dir import RunDir
+from neuroanp.training.build import Experiment
+from neuroanp.training.config import RunConfig, load_config
+from neuroanp.training.loop import Progress, Training
+
+ENDED = ("finished", "diverged")
+"""A run of this status is shown: the same configuration would end the same way."""
+
+
+def launch(
+    config: RunConfig,
+    root: Path,
+    *,
+    force: bool = False,
+    progress: Progress | None = None,
+    argv: Sequence[str] | None = None,
+) -> RunDir:
+    """Train, or show the identical run that has ended, or go on with the one that has not.
+
+    Args:
+        config: the resolved configuration.
+        root: the store.
+        force: repeat a run that has ended.
+        progress: told of phase, update and loss.
+        argv: the command, for the record.
+
+    Returns: the run's record.
+
+    Raises:
+        InputError: the place cannot be written to, or the data cannot be read.
+        RunError: the run diverged, was interrupted, or another process holds its record.
+    """
+    experiment = Experiment.of(config)
+    path = root / experiment.directory
+    if path.exists() and not force:
+        record = RunDir.open(path)
+        if record.manifest["status"] in ENDED and record.result is not None:
+            return record
+    else:
+        record = RunDir.create(root, experiment.directory, config.to_yaml(), _manifest(experiment, argv), replace=force)
+    return _run(experiment, record, progress)
+
+
+def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
+    """Go on with an interrupted run from its last whole checkpoint; a run that has ended is shown.
+
+    Raises:
+        InputError: not a run directory, damaged, or made by other code or from another profile.
+        RunError: as `launch`.
+    """
+    record = RunDir.open(path)
+    if record.manifest["status"] in ENDED and record.result is not None:
+        return record
+    experiment = Experiment.of(load_config(path / "config.yaml"))
+    if experiment.identity != record.manifest["identity"]:
+        raise InputError(
+            f"{path}: its configuration, profile '{experiment.profile.name}' or data have changed since the run began; "
+            f"start anew with: neuroanp train {path / 'config.yaml'}"
+        )
+    return _run(experiment, record, progress)
+
+
+def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> RunDir:
+    with record.lock():
+        record.update(status="running")
+        Training(experiment, record, progress or (lambda event: None)).run()
+    return record
+
+
+def _manifest(experiment: Experiment, argv: Sequence[str] | None) -> Mapping[str, Any]:
+    device, log = experiment.describe()
+    return {
+        **environment(),
+        "identity": experiment.identity,
+        "profile": {
+            "name": experiment.profile.name,
+            "hash": experiment.profile.hash,
+            "text": experiment.profile.text,
+        },
+        "data": experiment.task.fingerprint(),
+        "seeds": {"seed": experiment.config.seed},
+        "argv": list(sys.argv if argv is None else argv),
+        "started": datetime.now(UTC).isoformat(timespec="seconds"),
+        "device": device,
+        "log": log,
+    }

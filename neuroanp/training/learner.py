@@ -1,0 +1,160 @@
+"""What the training loop calls: one step of a learner, from a batch to a weight update."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol
+
+import torch
+from torch import Tensor
+
+from neuroanp.backends.rate import with_bias_line
+from neuroanp.learning.credit import squared_error
+from neuroanp.trajectory import PassPlan, Trajectory, Weights, WeightUpdate
+
+if TYPE_CHECKING:
+    from neuroanp.backends.protocol import Backend
+    from neuroanp.baselines.methods import GradientMethod
+    from neuroanp.learning.protocol import LearningRule, State
+    from neuroanp.noise import PassStreams
+    from neuroanp.substrates.protocol import ReadPlan, Substrate
+
+
+@dataclass(frozen=True)
+class StepContext:
+    """All that one update may use.
+
+    Args:
+        inputs: (T, B, I); targets: (T, B, O); mask: (T,).
+        substrate: holds the weights; reads: what it prepared for this update.
+        backend: runs the passes; streams: the noise of this update.
+        memory: bytes that stored trajectories may take before passes are replayed instead.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+    mask: Tensor
+    substrate: Substrate
+    reads: Mapping[str, ReadPlan]
+    backend: Backend
+    streams: PassStreams
+    memory: int
+
+
+class Learner(Protocol):
+    """Turns one batch into one update."""
+
+    passes: int
+
+    def step(self, context: StepContext) -> WeightUpdate:
+        """Present the batch as often as needed and return the descent direction, with `loss` a diagnostic."""
+        ...
+
+
+class RuleLearner:
+    """Runs a local rule: passes, losses, credit, outer products.
+
+    The credit of a step needs the losses that follow it. Chunks are therefore stored where they fit
+    in the memory budget, and else the passes are run twice: once for the losses, once with the
+    same noise for the activities.
+    """
+
+    def __init__(self, rule: LearningRule) -> None:
+        self.rule = rule
+        self.plan = rule.plan()
+        self.passes = self.plan.passes
+
+    def step(self, context: StepContext) -> WeightUpdate:
+        """Present the batch M times and return the rule's update."""
+        if self.rule.gamma == 0:
+            return self._accumulate(self._passes(context), context, None)
+        if self.stored_bytes(context) <= context.memory:
+            chunks: Iterable[Trajectory] = list(self._passes(context))
+            losses = torch.cat([self._losses(chunk, context) for chunk in chunks])
+        else:
+            losses = torch.cat([self._losses(chunk, context) for chunk in self._passes(context, keep="loss")])
+            chunks = self._passes(context, book=False)  # a simulator's replay: the chip reads once
+        return self._accumulate(chunks, context, losses)
+
+    def stored_bytes(self, context: StepContext) -> int:
+        """Return what storing the whole presentation takes: h, x and y of every pass."""
+        steps, batch, _ = context.inputs.shape
+        weights = context.substrate.targets
+        return steps * self.passes * batch * (2 * weights.hidden + weights.outputs) * context.inputs.element_size()
+
+    def _passes(self, context: StepContext, **options) -> Iterable[Trajectory]:
+        return context.backend.passes(
+            context.substrate, context.reads, context.inputs, self.plan, context.streams, **options
+        )
+
+    def _losses(self, chunk: Trajectory, context: StepContext) -> Tensor:
+        time = slice(chunk.t0, chunk.t0 + len(chunk.y))
+        return squared_error(chunk.y, context.targets[time], context.mask[time])
+
+    def _accumulate(self, chunks: Iterable[Trajectory], context: StepContext, losses: Tensor | None) -> WeightUpdate:
+        weights = context.substrate.targets
+        sums = self.rule.init(weights)
+        credit = None if losses is None else self.rule.assign(losses, self.plan)
+        total = 0.0
+        for chunk in chunks:
+            if losses is None or credit is None:
+                chunk_losses = self._losses(chunk, context)
+                chunk_credit = self.rule.assign(chunk_losses, self.plan)
+            else:
+                time = slice(chunk.t0, chunk.t0 + len(chunk.y))
+                chunk_losses = losses[time]
+                chunk_credit = type(credit)(credit.hidden[time], credit.output[time])
+            total += float(chunk_losses.sum())
+            factors = self.rule.modulate(chunk, chunk_credit, weights, self.plan)
+            add_outer_products(sums, factors, presynaptic(chunk, self.plan, weights))
+        batch = context.inputs.shape[1]
+        update = self.rule.finish(sums, self.plan, batch)
+        scored = float(context.mask.sum()) * batch * self.passes
+        return WeightUpdate(update.arrays, {**update.diagnostics, "loss": total / scored})
+
+
+class GradientLearner:
+    """Runs a baseline that differentiates a digital twin with the weights the array holds.
+
+    The chip is read once, which the ledger books; what the twin computes costs the chip nothing.
+    """
+
+    plan = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
+    passes = 1
+
+    def __init__(self, method: GradientMethod) -> None:
+        self.method = method
+
+    def step(self, context: StepContext) -> WeightUpdate:
+        """Return the gradient of the loss over the batch."""
+        weights = Weights({name: read.W for name, read in context.reads.items()}, context.substrate.targets.bias)
+        for _ in context.backend.passes(
+            context.substrate, context.reads, context.inputs, self.plan, context.streams, keep="loss"
+        ):
+            pass  # only the reads are wanted
+        return self.method.gradient(weights, context)
+
+
+def make_learner(rule: LearningRule | GradientMethod) -> Learner:
+    """Return what runs a local rule or a baseline."""
+    return GradientLearner(rule) if hasattr(rule, "gradient") else RuleLearner(rule)  # pyright: ignore
+
+
+def presynaptic(chunk: Trajectory, plan: PassPlan, weights: Weights) -> dict[str, Tensor]:
+    """Return the presynaptic activity of each array (T, B, m): the mean over the passes, or the silent one's."""
+    assert chunk.x is not None
+    assert chunk.x_prev is not None
+
+    def over_passes(x: Tensor) -> Tensor:
+        return x.mean(-3) if plan.pre is None else x.select(-3, plan.pre)
+
+    x = over_passes(chunk.x)
+    before = torch.cat([over_passes(chunk.x_prev).unsqueeze(0), x[:-1]])
+    return {"w_in": chunk.u, "w": before, "w_out": with_bias_line(x) if weights.bias else x}
+
+
+def add_outer_products(sums: State, factors: Mapping[str, Tensor], pre: Mapping[str, Tensor]) -> None:
+    """Add sum_{t,b} A_tb pre_tb^T to each sum: the one place where a local rule's matrices are formed."""
+    for name, A in factors.items():
+        sums[name].addmm_(A.flatten(0, 1).T, pre[name].flatten(0, 1))

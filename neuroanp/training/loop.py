@@ -1,0 +1,233 @@
+"""Run a training from its configuration to its record: updates, checkpoints, controls, result."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from neuroanp.baselines.controls import controls
+from neuroanp.errors import DivergedError, NeuroanpError, RunError
+from neuroanp.tasks.scoring import squared_error
+from neuroanp.training.build import Experiment, build_session
+from neuroanp.training.evaluate import Held
+from neuroanp.training.stopping import StopRequested
+
+if TYPE_CHECKING:
+    from neuroanp.records.run_dir import RunDir
+    from neuroanp.training.evaluate import Evaluation
+    from neuroanp.training.session import Session
+
+Progress = Callable[[dict[str, Any]], None]
+REPORT_EVERY_S = 0.1
+
+
+@dataclass
+class Training:
+    """One run, from wherever its record stands to its result.
+
+    Args:
+        experiment: the resolved configuration with the task and the profile it names.
+        record: the run's directory, locked by the caller.
+        progress: told of phase, update and loss, at most about ten times a second.
+    """
+
+    experiment: Experiment
+    record: RunDir
+    progress: Progress = lambda event: None
+
+    def run(self) -> dict[str, Any]:
+        """Train, evaluate, compute the controls and write the result; return the result.
+
+        Raises:
+            DivergedError: the run diverged; its record says at which update.
+            RunError: it was interrupted (the last checkpoint is intact) or failed.
+        """
+        torch.set_num_threads(self.experiment.config.compute.threads)
+        session = build_session(self.experiment)
+        held = Held.of(
+            self.experiment.task.test(session.streams.generator("test")), session.substrate.targets["w"]
+        )
+        wall = self._restore(session)
+        try:
+            with StopRequested() as stop:
+                self._train(session, held, stop, wall)
+                result = self._finish(session, held, stop)
+        except DivergedError as error:
+            self._end("diverged", str(error))
+            self.record.write_result(self._result(session, "diverged", None, None, {}))
+            raise
+        except KeyboardInterrupt:
+            raise RunError(self._end("interrupted", self._how_to_go_on(session))) from None
+        except NeuroanpError as error:
+            self._end("failed", str(error))
+            raise
+        return result
+
+    def _restore(self, session: Session) -> float:
+        """Load the newest whole checkpoint, if there is one; return the wall time spent before it."""
+        path = self.record.latest_checkpoint()
+        for warning in self.record.warnings:
+            self.record.log(warning)
+        if path is None:
+            self.record.truncate_metrics(after=-1)
+            return 0.0
+        state, meta = self.record.load_checkpoint(path)
+        session.load_state_dict(state)
+        self.record.truncate_metrics(after=session.update)
+        self.record.log(f"resumed after update {session.update}")
+        return float(meta["wall_s"])
+
+    def _train(self, session: Session, held: Held, stop: StopRequested, wall: float) -> None:
+        """Do the updates that are left, with metrics and checkpoints."""
+        config = self.experiment.config.training
+        start, told = time.perf_counter() - wall, 0.0
+        rows: list[Mapping[str, float | int | None]] = []
+        if session.update == 0:
+            rows.append(self._row(session, held, {"update": 0}, 0.0))
+        while session.update < config.updates:
+            row = session.step()
+            at_end = session.update == config.updates
+            due = session.update % config.evaluate_every == 0 or at_end
+            now = time.perf_counter()
+            if due:
+                rows.append(self._row(session, held, row, now - start))
+            elif session.update % config.log_every == 0:
+                rows.append(self._row(session, None, row, now - start))
+            if now - told > REPORT_EVERY_S or at_end:
+                told = now
+                self._tell("train", session, row["train_loss"])
+            if session.update % config.checkpoint_every == 0 or at_end or stop.requested:
+                self.record.append_metrics(rows)
+                rows = []
+                meta = {"wall_s": now - start}
+                self.record.save_checkpoint(session.update, session.state_dict(), meta)
+            stop.raise_if_requested()
+
+    def _row(
+        self, session: Session, held: Held | None, row: Mapping[str, float | int], wall: float
+    ) -> dict[str, float | int | None]:
+        ledger = session.substrate.ledger
+        losses: dict[str, float | None] = {"test_loss": None, "test_loss_noise_free": None, "spectral_radius": None}
+        if held is not None:
+            found = session.evaluate(held)
+            losses = {
+                "test_loss": found.test_loss,
+                "test_loss_noise_free": found.test_loss_noise_free,
+                "spectral_radius": session.spectral_radius(),
+            }
+        columns = ("update", "train_loss", "update_norm", "lr", "saturated", "unverified")
+        return {
+            **{name: row.get(name) for name in columns},
+            **losses,
+            "energy_J": ledger.energy_J,
+            "chip_time_s": ledger.time_s,
+            "pulses": ledger.pulses,
+            "wear": ledger.wear_fraction,
+            "wall_s": wall,
+        }
+
+    def _finish(self, session: Session, held: Held, stop: StopRequested) -> dict[str, Any]:
+        """Evaluate, compute the controls, write predictions and result."""
+        self._tell("evaluate", session, None)
+        found = session.evaluate(held)
+        losses, predictions = self._controls(session, held, stop)
+        shown = slice(0, 64)
+        arrays = {"target": held.batch.targets[:, shown], "y": found.y[:, shown], "mask": held.batch.mask}
+        arrays |= {f"control/{name}": y[:, shown] for name, y in predictions.items()}
+        self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
+        scores = self.experiment.task.score(found.y, held.batch)
+        result = self._result(session, "finished", found, next(iter(scores.values())), losses)
+        self.record.update(scores=scores, ledger=session.substrate.ledger.report())
+        self.record.write_result(result)
+        self._end("finished")
+        self._tell("done", session, found.test_loss)
+        return self.record.result or result
+
+    def _controls(
+        self, session: Session, held: Held, stop: StopRequested
+    ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
+        if not self.experiment.config.training.controls:
+            return {}, {}
+        self._tell("controls", session, None)
+        untrained = self.experiment.untrained(session.streams)
+        found = controls(self.experiment.task, untrained, session.streams, held.batch, squared_error)
+        losses = {name: control.loss for name, control in found.items()}
+        stop.raise_if_requested()
+        losses["frozen_recurrence"] = self._frozen_recurrence(held, stop)
+        return losses, {name: control.prediction for name, control in found.items()}
+
+    def _frozen_recurrence(self, held: Held, stop: StopRequested) -> float:
+        """Train the readout alone by the same rule, from the same start on the same data; return its test loss."""
+        session = build_session(self.experiment, frozen=frozenset({"w_in", "w"}))
+        told = 0.0
+        try:
+            while session.update < session.updates:
+                row = session.step()
+                now = time.perf_counter()
+                if now - told > REPORT_EVERY_S:
+                    told = now
+                    self._tell("controls", session, row["train_loss"])
+                stop.raise_if_requested()
+        except DivergedError as error:
+            self.record.log(f"control frozen_recurrence {error}")
+            return float("nan")
+        return session.evaluate(held).test_loss
+
+    def _result(
+        self,
+        session: Session,
+        status: str,
+        found: Evaluation | None,
+        score: float | None,
+        losses: Mapping[str, float],
+    ) -> dict[str, Any]:
+        config, ledger = self.experiment.config, session.substrate.ledger
+        return {
+            "task": config.task_name,
+            "profile": self.experiment.profile.name,
+            "backend": config.backend,
+            "rule": config.rule_name,
+            "seed": config.seed,
+            "status": status,
+            "updates": session.update,
+            "passes": session.update * session.learner.passes,
+            "test_loss": None if found is None else found.test_loss,
+            "test_loss_noise_free": None if found is None else found.test_loss_noise_free,
+            "score": score,
+            "controls": dict(losses),
+            "energy_J": ledger.energy_J,
+            "chip_time_s": ledger.time_s,
+            "pulses": ledger.pulses,
+            "wear": ledger.wear_fraction,
+            "run": str(self.record.path),
+        }
+
+    def _tell(self, phase: str, session: Session, loss: float | None) -> None:
+        self.progress(
+            {
+                "run": self.experiment.label,
+                "phase": phase,
+                "update": session.update,
+                "updates": session.updates,
+                "loss": loss,
+            }
+        )
+
+    def _how_to_go_on(self, session: Session) -> str:
+        return (
+            f"interrupted at update {session.update} of {session.updates}; "
+            f"continue with: neuroanp resume {self.record.path}"
+        )
+
+    def _end(self, status: str, message: str | None = None) -> str:
+        from datetime import UTC, datetime
+
+        self.record.update(status=status, ended=datetime.now(UTC).isoformat(timespec="seconds"))
+        if message:
+            self.record.log(message)
+        return message or ""

@@ -1,0 +1,147 @@
+"""The state of a training run and what one update does to it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from math import isfinite
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from neuroanp.errors import DivergedError
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.training.evaluate import Evaluation, Held, evaluate, to_tensor
+from neuroanp.training.learner import Learner, StepContext
+from neuroanp.trajectory import WeightUpdate
+
+if TYPE_CHECKING:
+    from neuroanp.backends.protocol import Backend
+    from neuroanp.learning.optimisers import Optimizer
+    from neuroanp.substrates.protocol import ProgrammingReport, Substrate
+    from neuroanp.tasks.protocol import Task
+
+DIVERGED = 1e6
+"""A training loss this many times the first one is the end of a run."""
+
+
+@dataclass
+class Session:
+    """One network learning one task on one substrate.
+
+    Args:
+        task, substrate, backend, learner, optimizer: the parts.
+        streams: the run's random streams.
+        updates: how many updates the run has in all (the schedule needs it).
+        batch: sequences an update.
+        dt: seconds a step.
+        memory: bytes that stored trajectories may take.
+        frozen: arrays that are not trained (the frozen-recurrence control freezes w_in and w).
+    """
+
+    task: Task
+    substrate: Substrate
+    backend: Backend
+    learner: Learner
+    optimizer: Optimizer
+    streams: Streams
+    updates: int
+    batch: int
+    dt: float
+    memory: int
+    frozen: frozenset[str] = frozenset()
+    update: int = 0
+    moments: dict[str, Tensor] = field(default_factory=dict)
+    first_loss: float = float("nan")
+
+    def __post_init__(self) -> None:
+        if not self.moments:
+            trained = {name: W for name, W in self.substrate.targets.items() if name not in self.frozen}
+            self.moments = self.optimizer.init(trained)
+
+    def step(self) -> dict[str, float | int]:
+        """Do one update and return its row of the metrics.
+
+        Raises:
+            DivergedError: the loss or the update is not finite, or the loss exploded; nothing was written.
+        """
+        context = self._context()
+        update = self.learner.step(context)
+        trained = {name: g for name, g in update.arrays.items() if name not in self.frozen}
+        direction, moments = self.optimizer.step(WeightUpdate(trained, update.diagnostics), self.moments)
+        self._check_finite(direction.diagnostics)
+        lr = self.optimizer.rate(self.update, self.updates)
+        self.substrate.elapse(self._window())
+        report = self.substrate.apply(direction, lr, self.streams, self.update)
+        self.moments = moments
+        self.update += 1
+        return self._row(direction.diagnostics, lr, report)
+
+    def evaluate(self, held: Held) -> Evaluation:
+        """Measure the network on held-out sequences; books nothing and lets no chip time pass."""
+        return evaluate(held, self.substrate, self.backend, self.streams, self.update, self.dt)
+
+    def spectral_radius(self) -> float:
+        """Return the largest absolute eigenvalue of the recurrent weights."""
+        return float(torch.linalg.eigvals(self.substrate.targets["w"].double().cpu()).abs().max())
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return all that a resumed run needs, as named tensors."""
+        return {
+            **{f"substrate/{name}": value for name, value in self.substrate.state_dict().items()},
+            **{f"optimizer/{name}": value for name, value in self.moments.items()},
+            "first_loss": torch.tensor(self.first_loss, dtype=torch.float64),
+            "update": torch.tensor(self.update, dtype=torch.int64),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` returned."""
+        self.substrate.load_state_dict(_under("substrate/", state))
+        self.moments = _under("optimizer/", state)
+        self.first_loss = float(state["first_loss"])
+        self.update = int(state["update"])
+
+    def _window(self) -> float:
+        """Return how long the passes of one update take on the chip: M B T dt, one presentation after the other."""
+        return self.learner.passes * self.batch * self.task.steps * self.dt
+
+    def _context(self) -> StepContext:
+        batch = self.task.sample(self.streams.generator("data", self.update), self.batch)
+        like = self.substrate.targets["w"]
+        streams = PassStreams(self.streams, "train", self.update)
+        return StepContext(
+            inputs=to_tensor(batch.inputs, like),
+            targets=to_tensor(batch.targets, like),
+            mask=to_tensor(batch.mask, like),
+            substrate=self.substrate,
+            reads=self.substrate.prepare(self._window(), streams),
+            backend=self.backend,
+            streams=streams,
+            memory=self.memory,
+        )
+
+    def _check_finite(self, diagnostics: Mapping[str, float]) -> None:
+        loss, norm = diagnostics["loss"], diagnostics["update_norm"]
+        if self.update == 0:
+            self.first_loss = loss
+        if not (isfinite(loss) and isfinite(norm)) or loss > DIVERGED * max(self.first_loss, 1e-12):
+            raise DivergedError(
+                f"diverged at update {self.update + 1} of {self.updates}: training loss {loss:.3g}, norm of the update "
+                f"{norm:.3g}, spectral radius {self.spectral_radius():.3g}; try a lower optimizer.lr, optimizer.clip "
+                "or a smaller rule.gamma"
+            )
+
+    def _row(self, diagnostics: Mapping[str, float], lr: float, report: ProgrammingReport) -> dict[str, float | int]:
+        return {
+            "update": self.update,
+            "train_loss": diagnostics["loss"],
+            "update_norm": diagnostics["update_norm"],
+            "lr": lr,
+            "saturated": report.saturated,
+            "unverified": report.unverified,
+        }
+
+
+def _under(prefix: str, state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(prefix): value for name, value in state.items() if name.startswith(prefix)}

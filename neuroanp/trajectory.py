@@ -1,0 +1,131 @@
+"""The types that cross rooms: Weights, PassPlan, Trajectory, WeightUpdate.
+
+Shapes: T time steps, M passes, R differences, B sequences of the batch, I inputs, N hidden
+units, O outputs. Matrices are (post, pre), so that h = x W^T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+ARRAYS = ("w_in", "w", "w_out")
+"""The matrices of the network: input, recurrent, output."""
+
+
+@dataclass(frozen=True)
+class Weights(Mapping[str, "Tensor"]):
+    """The network's matrices by name.
+
+    Args:
+        arrays: w_in (N, I), w (N, N), w_out (O, N). With `bias`, w_in and w_out carry one more
+            column, which a constant 1 drives (on a crossbar: a line held at full scale).
+        bias: whether that column is there.
+    """
+
+    arrays: Mapping[str, Tensor]
+    bias: bool = False
+
+    def __getitem__(self, name: str) -> Tensor:
+        return self.arrays[name]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.arrays)
+
+    def __len__(self) -> int:
+        return len(self.arrays)
+
+    @property
+    def inputs(self) -> int:
+        """I, the number of inputs without the bias line."""
+        return self["w_in"].shape[1] - self.bias
+
+    @property
+    def hidden(self) -> int:
+        """N, the number of hidden units."""
+        return self["w"].shape[0]
+
+    @property
+    def outputs(self) -> int:
+        """O, the number of outputs."""
+        return self["w_out"].shape[0]
+
+
+@dataclass(frozen=True)
+class PassPlan:
+    """What the passes of one update are and how they become differences.
+
+    Args:
+        gain: (M,) factor on each pass's noise: 1, or 0 for a silent pass.
+        stream: (M,) which noise stream each pass draws from.
+        pairs: (R, 2) pass indices (perturbed, reference), or "mean": every pass against the mean.
+        pre: the pass whose activity is presynaptic, or None for the mean over the passes.
+    """
+
+    gain: tuple[float, ...]
+    stream: tuple[int, ...]
+    pairs: tuple[tuple[int, int], ...] | str
+    pre: int | None = None
+
+    @property
+    def passes(self) -> int:
+        """M, the number of passes."""
+        return len(self.gain)
+
+    @property
+    def differences(self) -> int:
+        """R, the number of differences."""
+        return self.passes if self.pairs == "mean" else len(self.pairs)
+
+
+@dataclass(frozen=True)
+class Trajectory:
+    """One chunk of time of all passes.
+
+    Args:
+        u: (T, B, I) inputs, the bias line included if the network has one.
+        h: (T, M, B, N) pre-activations, or None where only losses were asked for.
+        x: (T, M, B, N) activities, or None likewise.
+        x_prev: (M, B, N) activities of the step before the chunk (zeros at the start).
+        y: (T, M, B, O) outputs.
+        t0: index of the chunk's first step.
+        dt: seconds a step.
+    """
+
+    u: Tensor
+    h: Tensor | None
+    x: Tensor | None
+    x_prev: Tensor | None
+    y: Tensor
+    t0: int
+    dt: float
+
+
+@dataclass(frozen=True)
+class Credit:
+    """What the losses say of each step: the only feedback a rule sees.
+
+    Args:
+        hidden: (T, R, B) credit of the hidden units (return-to-go of the loss differences).
+        output: (T, R, B) credit of the outputs (the step's own loss difference).
+    """
+
+    hidden: Tensor
+    output: Tensor
+
+
+@dataclass(frozen=True)
+class WeightUpdate:
+    """A descent direction, W <- W - lr dW.
+
+    Args:
+        arrays: dW by name, of the weights' shapes.
+        diagnostics: numbers worth a column in the metrics (loss, norm of the update).
+    """
+
+    arrays: Mapping[str, Tensor]
+    diagnostics: Mapping[str, float] = field(default_factory=dict)

@@ -1,0 +1,29 @@
+"""The strict YAML reader of hardware profiles and run configs.
+
+`read` a file (or `parse` text) into a Document, `assign` overrides from the command line, `validate`
+it against a model made of `Section`s; every problem comes out at once as "file:line: key: what; remedy".
+"""
+
+from neuroanp.yaml_io.document import Document, Key, dotted
+from neuroanp.yaml_io.reader import assign, display, dump, parse, parse_value, read
+from neuroanp.yaml_io.validation import Chosen, Problem, Section, at, chosen_of, failed, from_mapping, validate
+
+__all__ = [
+    "Chosen",
+    "Document",
+    "Key",
+    "Problem",
+    "Section",
+    "assign",
+    "at",
+    "chosen_of",
+    "display",
+    "dotted",
+    "dump",
+    "failed",
+    "from_mapping",
+    "parse",
+    "parse_value",
+    "read",
+    "validate",
+]

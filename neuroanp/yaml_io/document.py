@@ -1,0 +1,54 @@
+"""A parsed file and where each of its keys was written."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+Key = tuple[str | int, ...]
+"""The way to a value: ("read", "t_read")."""
+
+
+def dotted(key: Key) -> str:
+    """Write a key as a message shows it.
+
+    >>> dotted(("rows", 2, "t_read"))
+    'rows[2].t_read'
+    """
+    text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
+    return text.removeprefix(".")
+
+
+@dataclass(frozen=True)
+class Document:
+    """What a file says and where it says it.
+
+    Args:
+        label: the file's name in messages.
+        data: the content.
+        lines: line of every key, by its way from the root.
+        text: the file as written.
+        origin: label of the place a key came from where that is not `label` (a base profile, --set).
+    """
+
+    label: str
+    data: dict[str, Any]
+    lines: Mapping[Key, int] = field(default_factory=dict)
+    text: str = ""
+    origin: Mapping[Key, str] = field(default_factory=dict)
+
+    def where(self, key: Key) -> str:
+        """Return "file:line" of a key, or of the nearest section around it that was written.
+
+        >>> from neuroanp.yaml_io import parse
+        >>> parse("read:\\n  t_read: 250 ns", "pcm.yaml").where(("read", "t_red"))
+        'pcm.yaml:1'
+        """
+        for length in range(len(key), -1, -1):
+            known = key[:length]
+            if known in self.lines or known in self.origin:
+                line = self.lines.get(known, 0)
+                label = self.origin.get(known, self.label)
+                return f"{label}:{line}" if line else label
+        return self.label

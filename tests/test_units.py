@@ -1,0 +1,161 @@
+"""Units: what is read, what is refused, and that a printed quantity reads back."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from neuroanp import units
+from neuroanp.units import FROM_TEXT, Dimension, Time, dimension_of, format_quantity
+from neuroanp.yaml_io import Section
+
+ALL = [
+    units.Conductance, units.Resistance, units.Voltage, units.Current, units.Time, units.Energy, units.Capacitance,
+    units.Power, units.Temperature, units.Size, units.PositiveTime, units.PositiveConductance,
+]  # fmt: skip
+
+
+def dimension(kind) -> Dimension:
+    found = dimension_of(kind)
+    assert found is not None
+    return found
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_example_is_readable(kind):
+    marker = dimension(kind)
+    assert format_quantity(marker.parse(marker.example), marker.unit) is not None
+    assert marker.parse(marker.example) > 0
+
+
+@pytest.mark.parametrize(
+    ("kind", "text", "value"),
+    [
+        (units.Conductance, "25 uS", 2.5e-05),
+        (units.Conductance, "25uS", 2.5e-05),
+        (units.Conductance, "0.025 mS", 2.5e-05),
+        (units.Conductance, "25 µS", 2.5e-05),
+        (units.Conductance, "25 siemens", 25.0),
+        (units.Time, "250 ns", 250e-9),
+        (units.Time, "1e-3 s", 1e-3),
+        (units.Time, "2 hours", 7200.0),
+        (units.Energy, "190 fJ", 190e-15),
+        (units.Energy, "2 W*s", 2.0),
+        (units.Voltage, "-0.2 V", -0.2),
+        (units.Resistance, "7.64 kohm", 7640.0),
+        (units.Resistance, "1.1 Ω", 1.1),
+        (units.Temperature, "300 K", 300.0),
+        (units.Size, "1 GiB", 2**30),
+        (units.Size, "1.5 kB", 1500),
+    ],
+)
+def test_reads_exactly(kind, text, value):
+    assert dimension(kind).parse(text) == value
+
+
+@pytest.mark.parametrize(
+    ("kind", "value", "says"),
+    [
+        (units.Conductance, "25 mV", "'25 mV' is not a conductance; write e.g. '25 uS'"),
+        (units.Conductance, "25", "'25' has no unit; write e.g. '25 uS'"),
+        (units.Conductance, 25, "'25' has no unit; write e.g. '25 uS'"),
+        (units.Time, "20 S", "'20 S' is not a time"),
+        (units.Time, "twenty s", "is not a time"),
+        (units.Time, "20 furlongz", "is not a time"),
+        (units.Time, "", "is not a time"),
+        (units.Time, "nan s", "not a finite number"),
+        (units.Time, "-inf s", "not a finite number"),
+        (units.Time, ".nan", "not a finite number"),
+        (units.Time, "1e400 s", "not a finite number"),
+        (units.Time, "1e308 hours", "not a finite number"),
+        (units.Time, "-1 s", "is negative"),
+        (units.Time, True, "is not a time"),
+        (units.Time, None, "is not a time"),
+        (units.Time, ["1 s"], "is not a time"),
+        (units.Time, float("nan"), "is not a finite number"),
+        (units.Time, "9**9**9 s", "is not a time"),
+        (units.Time, "1 s**9**9**9", "is not a time"),
+        (units.Time, "1 " + "s*" * 5000 + "s", "is not a time"),
+        (units.Time, "__import__('os') s", "is not a time"),
+        (units.PositiveTime, "0 s", "is not above zero"),
+        (units.Conductance, "-1 uS", "is negative"),
+        (units.Energy, "-1 pJ", "is negative"),
+        (units.Energy, "1 W", "'1 W' is not an energy"),
+        (units.Temperature, "25 degC", "'25 degC' is not a temperature; write e.g. '300 K'"),
+        (units.Temperature, "0 K", "is not above zero"),
+        (units.Size, "5 radian", "'5 radian' is not a memory size"),
+        (units.Size, "5 bit", "is not a memory size"),
+    ],
+)
+def test_refuses_with_a_remedy(kind, value, says):
+    with pytest.raises(ValueError) as error:
+        dimension(kind).parse(value)
+    assert says in str(error.value)
+
+
+class _Model(Section):
+    t: Time
+    half: units.Fraction = 0.5
+    positive: units.Positive = 1.0
+    late: Time | None = None
+
+
+def test_python_may_pass_si_floats_and_files_may_not():
+    assert _Model(t=250e-9).t == 250e-9
+    assert _Model.model_validate({"t": "250 ns"}, context=FROM_TEXT).t == 250e-9
+    with pytest.raises(ValidationError, match="has no unit"):
+        _Model.model_validate({"t": 250e-9}, context=FROM_TEXT)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -1.0, True, None, "x"])
+def test_python_values_are_checked_too(value):
+    with pytest.raises(ValidationError):
+        _Model(t=value)
+
+
+@pytest.mark.parametrize("bad", [-0.1, 1.1, math.nan, True, "0.5", "50 %", None, [0.5]])
+def test_fraction_is_a_number_between_zero_and_one(bad):
+    with pytest.raises(ValidationError):
+        _Model(t=1.0, half=bad)
+
+
+def test_per_cent_is_explained():
+    with pytest.raises(ValidationError, match="never per cent"):
+        _Model(t=1.0, half="50 %")  # pyright: ignore[reportArgumentType]
+
+
+@pytest.mark.parametrize("bad", [0, -1, 10**400, math.inf])
+def test_positive(bad):
+    with pytest.raises(ValidationError):
+        _Model(t=1.0, positive=bad)
+
+
+def test_dimension_is_found_behind_optional_and_field():
+    for name in ("t", "late"):
+        field = _Model.model_fields[name]
+        found = dimension_of(field.annotation, field.metadata)
+        assert found is not None
+        assert found.unit == "s"
+    assert dimension_of(_Model.model_fields["half"].annotation, _Model.model_fields["half"].metadata) is None
+
+
+@given(st.floats(min_value=1e-30, max_value=1e20), st.sampled_from([units.Conductance, units.Time, units.Energy]))
+def test_exact_print_reads_back_to_the_same_float(value, kind):
+    marker = dimension(kind)
+    assert marker.parse(format_quantity(value, marker.unit, digits=None)) == value
+
+
+@given(st.floats(min_value=-1e6, max_value=1e6))
+def test_print_keeps_six_digits(value):
+    marker = dimension(units.Voltage)
+    assert marker.parse(format_quantity(value, "V")) == pytest.approx(value, rel=1e-5, abs=1e-300)
+
+
+@given(st.text(max_size=30), st.sampled_from(ALL))
+def test_no_text_raises_anything_but_valueerror(text, kind):
+    try:
+        assert math.isfinite(dimension(kind).parse(text))
+    except ValueError:
+        pass

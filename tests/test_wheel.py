@@ -1,0 +1,78 @@
+"""The built wheel works by itself: away from the checkout, in an environment that holds nothing else of neuroanp."""
+
+import json
+import os
+import subprocess
+import sys
+import sysconfig
+import venv
+import zipfile
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+pytestmark = pytest.mark.slow
+
+
+def command(*words: str | Path, cwd: Path) -> str:
+    """Run a command in a clean environment and return its stdout; fail with what it said."""
+    environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
+    done = subprocess.run(
+        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=300, env=environment
+    )
+    assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
+    return done.stdout
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("wheel")
+    command(sys.executable, "-m", "pip", "wheel", ROOT, "--no-deps", "--no-build-isolation", "-w", folder, cwd=folder)
+    (built,) = folder.glob("neuroanp-*.whl")
+    return built
+
+
+@pytest.fixture(scope="module")
+def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return the folder of commands of an environment with the wheel; its libraries are this one's."""
+    place = tmp_path_factory.mktemp("environment")
+    venv.create(place, with_pip=False, symlinks=True)
+    python = place / "bin" / "python"
+    command(sys.executable, "-m", "pip", "--python", python, "install", "--no-deps", "--no-index", wheel, cwd=place)
+    site = Path(command(python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))", cwd=place).strip())
+    # Only the folder is added: the .pth files in it, one of which leads to the checkout, are not read.
+    (site / "libraries.pth").write_text(sysconfig.get_path("purelib") + "\n")
+    return place / "bin"
+
+
+def test_the_wheel_holds_the_profiles_and_no_tests(wheel: Path) -> None:
+    names = zipfile.ZipFile(wheel).namelist()
+    shipped = {Path(name).name for name in names if name.startswith("neuroanp/hardware_profiles/")}
+    assert shipped == {path.name for path in (ROOT / "hardware_profiles").glob("*.yaml")}
+    assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+
+
+def test_it_is_the_wheel_that_runs(installed: Path, tmp_path: Path) -> None:
+    where = command(installed / "python", "-c", "import neuroanp; print(neuroanp.__file__)", cwd=tmp_path)
+    assert Path(where.strip()).is_relative_to(installed.parent)
+
+
+def test_profiles_are_found_from_an_empty_folder(installed: Path, tmp_path: Path) -> None:
+    listed = json.loads(command(installed / "neuroanp", "profiles", "list", "--json", cwd=tmp_path))["results"]
+    assert {"ideal", "pcm", "rram_hfo2", "smtj_koenders"} <= {row["name"] for row in listed}
+    assert "25 uS" in command(installed / "neuroanp", "profiles", "show", "pcm", cwd=tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_names_are_found_through_the_wheel_s_entry_points(installed: Path, tmp_path: Path) -> None:
+    assert "mackey_glass" in command(installed / "neuroanp", "tasks", "list", cwd=tmp_path)
+    assert "bptt" in command(installed / "neuroanp", "rules", "list", cwd=tmp_path)
+
+
+def test_a_network_trains_from_the_wheel(installed: Path, tmp_path: Path) -> None:
+    words = ["train", "--task", "copy", "--updates", "2", "--set", "network.hidden=8", "--set", "training.batch=2"]
+    (result,) = json.loads(command(installed / "neuroanp", *words, "--json", cwd=tmp_path))["results"]
+    assert result["status"] == "finished"
+    assert result["updates"] == 2
