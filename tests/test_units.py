@@ -1,6 +1,8 @@
 """Units: what is read, what is refused, and that a printed quantity reads back."""
 
+import contextlib
 import math
+import re
 
 import pytest
 from hypothesis import given
@@ -90,9 +92,8 @@ def test_reads_exactly(kind, text, value):
     ],
 )
 def test_refuses_with_a_remedy(kind, value, says):
-    with pytest.raises(ValueError) as error:
+    with pytest.raises(ValueError, match=re.escape(says)):
         dimension(kind).parse(value)
-    assert says in str(error.value)
 
 
 class _Model(Section):
@@ -155,7 +156,5 @@ def test_print_keeps_six_digits(value):
 
 @given(st.text(max_size=30), st.sampled_from(ALL))
 def test_no_text_raises_anything_but_valueerror(text, kind):
-    try:
+    with contextlib.suppress(ValueError):
         assert math.isfinite(dimension(kind).parse(text))
-    except ValueError:
-        pass

@@ -68,6 +68,8 @@ def test_keys_stay_words():
         ("a: 1" + "0" * 9000, "is not a number that can be read"),
         ("a: 'x\x00'", "f.yaml:1: character U+0000 is not allowed"),
         ('a: "\\UFFFFFFFF"', "f.yaml"),
+        ('a: "\\ud800"', "half a surrogate pair"),
+        ('"\\ud800": 1', "half a surrogate pair"),
         ("%YAML 3.0\n---\na: 1", "f.yaml"),
     ],
 )
@@ -108,7 +110,7 @@ def test_files(tmp_path):
     ]:
         bad = tmp_path / "bad.yaml"
         bad.write_bytes(content)
-        with pytest.raises(InputError, match="bad.yaml") as error:
+        with pytest.raises(InputError, match=r"bad\.yaml") as error:
             read(bad)
         assert says in str(error.value)
     for path, says in [(tmp_path / "none.yaml", "no such file"), (tmp_path, "a directory"), ("a\0b.yaml", "opened")]:
@@ -281,22 +283,26 @@ def test_dump_reads_back_equal(data):
     assert parse(dump(data), "f").data == data if data else dump(data) == "{}\n"
 
 
-yaml_bits = st.lists(
-    st.sampled_from(
-        ["a", ":", " ", "\n", "- ", "[", "]", "{", "}", "&x ", "*x", "!", "!!int ", "|", ">", "'", '"', "\\U", "%", "---",
-         "\t", "#", "1e5", "?", "g_max", "read", "law", "small", ",", "~", "25 uS", "\x85", "é"]
-    ),
-    max_size=25,
-).map("".join)  # fmt: skip
+MARKS = [":", "-", "[", "]", "{", "}", "&x ", "*x", "!", "!!int ", "|", ">", "'", '"', "\\U", "%", "---", "#", "?", ","]
+WORDS = ["a", "1e5", "g_max", "read", "law", "small", "~", "25 uS"]
+yaml_bits = st.lists(st.sampled_from([*WORDS, *MARKS, " ", "\n", "\t", "\x85", "é", "- "]), max_size=25).map("".join)
+
+
+def survives(action) -> None:
+    """Run what must either work or say what is wrong with the input."""
+    try:
+        action()
+    except InputError as error:
+        message = str(error)
+    else:
+        message = "fine"
+    assert message
 
 
 @given(yaml_bits | st.text(max_size=40))
 @settings(max_examples=400, deadline=None)
 def test_no_text_crashes(text):
-    try:
-        validate(parse(text, "f.yaml"), Root)
-    except InputError as error:
-        assert str(error)
+    survives(lambda: validate(parse(text, "f.yaml"), Root))
 
 
 @given(st.binary(max_size=60))
@@ -304,16 +310,10 @@ def test_no_text_crashes(text):
 def test_no_bytes_crash(tmp_path_factory, raw):
     path = tmp_path_factory.getbasetemp() / "random.yaml"
     path.write_bytes(raw)
-    try:
-        read(path)
-    except InputError as error:
-        assert "random.yaml" in str(error)
+    survives(lambda: read(path))
 
 
 @given(st.dictionaries(st.sampled_from([*Root.model_fields, "x"]), plain, max_size=6))
 @settings(max_examples=200, deadline=None)
 def test_no_data_crashes_validation(data):
-    try:
-        from_mapping(data, Root)
-    except InputError as error:
-        assert error.problems
+    survives(lambda: from_mapping(data, Root))

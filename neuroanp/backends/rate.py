@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from neuroanp.substrates.reader import Reader
+from neuroanp.substrates.periphery import Reader
 from neuroanp.trajectory import PassPlan, Trajectory
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ class _Simulation:
         artificial: bool,
     ) -> None:
         self.substrate, self.plan, self.streams, self.batch, self.bias = substrate, plan, streams, batch, bias
-        self.readers = {name: Reader(name, read, substrate) for name, read in reads.items()}
+        self.readers = {name: Reader(read) for name, read in reads.items()}
         self.nodes = substrate.perturbation(plan, batch, streams, artificial)
         self.noisy = any(plan.gain)
 
@@ -113,43 +113,51 @@ class _Simulation:
         """Add W x_{t-1} to h in place and fill xs, step by step."""
         reader = self.readers["w"]
         if reader.plain:
-            Wt = reader.Wt
             for h_t, x_t in zip(h, xs, strict=True):
-                h_t.addmm_(x, Wt)
+                h_t.addmm_(x, reader.wt)
                 x = torch.tanh(h_t, out=x_t)
             return
-        xi = self._xi("w", h.shape[-1], t0, len(h))
+        xi = self._xi("w", t0, len(h))
         for t, (h_t, x_t) in enumerate(zip(h, xs, strict=True)):
-            h_t += reader(x, None if xi is None else xi[t].view(h_t.shape[0], *xi.shape[3:]))
+            h_t += self._once("w", x, None if xi is None else xi[t].flatten(0, 1))
             x = torch.tanh(h_t, out=x_t)
 
     def _read(self, name: str, x: Tensor, t0: int) -> Tensor:
         """Read an array for a whole chunk: x (T, 1 or M, B, m) -> (T, 1 or M, B, n)."""
-        reader = self.readers[name]
-        xi = self._xi(name, reader.rows_out, t0, len(x))
-        return reader(x, xi)
+        return self._once(name, x, self._xi(name, t0, len(x)))
 
-    def _xi(self, name: str, n: int, t0: int, steps: int) -> Tensor | None:
-        """Draw the standard normals of array `name`'s read noise, times each pass's gain: (T, M, B, n)."""
+    def _once(self, name: str, x: Tensor, xi: Tensor | None) -> Tensor:
+        """Read an array at once for all rows: by the moments of its noise, or with every device drawn."""
+        reader = self.readers[name]
+        if xi is None or not reader.plan.sampled:
+            return reader(x, xi)
+        rows = x.expand(*xi.shape[:-2], x.shape[-1])
+        y = self.substrate.mvm(name, reader.plan, rows.flatten(0, -2), xi.flatten(0, -3))
+        return y.view(*rows.shape[:-1], -1)
+
+    def _xi(self, name: str, t0: int, steps: int) -> Tensor | None:
+        """Draw the standard normals of an array's read noise, times each pass's gain.
+
+        Returns: (T, M, B, n) by moments, (T, M, B, n, m) where devices are drawn (one column more
+            where the amplifiers are noisy), None where nothing is noisy.
+        """
         reader = self.readers[name]
         if not (reader.noisy and self.noisy):
             return None
-        per_read = (n, reader.columns) if reader.sampled else (n,)
-        like = reader.Wt
-        dtype = str(like.dtype).removeprefix("torch.")
-        xi = torch.zeros(steps, self.plan.passes, self.batch, *per_read, dtype=like.dtype)
+        columns, n = reader.wt.shape
+        per_read = (n, columns + (reader.plan.extra > 0)) if reader.plan.sampled else (n,)
+        dtype = str(reader.wt.dtype).removeprefix("torch.")
+        xi = torch.zeros(steps, self.plan.passes, self.batch, *per_read, dtype=reader.wt.dtype)
         for m, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
             if gain:
                 draw = self.streams.normal(f"read/{name}", stream, t0, steps, (self.batch, *per_read), dtype)
-                xi[:, m] = torch.from_numpy(draw)
-                if gain != 1:
-                    xi[:, m] *= gain
-        return xi.to(like.device)
+                torch.mul(torch.from_numpy(draw), gain, out=xi[:, m])
+        return xi.to(reader.wt.device)
 
     def book(self, u: Tensor, xs: Tensor, x: Tensor) -> None:
         """Book the chunk's reads: M x B x T vectors for each array."""
         reads = xs.shape[0] * xs.shape[1]
-        dac = {name: reader.driven for name, reader in self.readers.items()}
+        dac = {name: reader.inputs for name, reader in self.readers.items()}
         u2 = dac["w_in"](u).square().sum((0, 1)) * self.plan.passes
         before = dac["w"](x).square().sum(0) + dac["w"](xs[:-1]).square().sum((0, 1))
         after = dac["w_out"](xs).square().sum((0, 1))
@@ -157,3 +165,7 @@ class _Simulation:
             after = torch.cat([after, after.new_tensor([float(reads)])])
         for name, x2 in (("w_in", u2), ("w", before), ("w_out", after)):
             self.substrate.book_reads(name, x2, reads)
+            reader = self.readers[name]
+            self.substrate.ledger.book_conversions(int(reader.clipped), reader.conversions)
+            reader.clipped.zero_()
+            reader.conversions = 0

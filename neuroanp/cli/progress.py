@@ -55,6 +55,7 @@ class Bars:
     def __init__(self, bars: "Progress", runs: int | None) -> None:
         self._bars = bars
         self._of_run: dict[str, TaskID] = {}
+        self._share: dict[str, float] = {}
         self._lock = threading.Lock()  # a comparison may report from a thread for each worker
         self._all = bars.add_task("all runs", total=runs, state="") if runs is not None else None
 
@@ -69,18 +70,31 @@ class Bars:
                 self._end(run, bar, phase, event.get("loss"))
             else:
                 self._bars.update(bar, completed=event.get("update", 0), state=_state(phase, event.get("loss")))
+                self._share[run] = _share(phase, event.get("update", 0), event.get("updates"))
+            if self._all is not None:
+                self._bars.update(self._all, completed=sum(self._share.values()))
 
     def _end(self, run: str, bar: "TaskID", phase: str, loss: float | None) -> None:
         """Replace a finished run's bar by a line above the bars, so that only running ones take room."""
         self._bars.remove_task(bar)
         del self._of_run[run]
+        self._share[run] = 1.0
         if self._all is not None:
             tail = "" if loss is None else f"  loss {loss:.3g}"
             self._bars.console.print(f"{phase:<6} {run}{tail}", markup=False)
-            self._bars.advance(self._all)
 
 
 def _state(phase: str, loss: float | None) -> str:
     """Say what a run is doing and its latest loss."""
     tail = "" if loss is None else f" loss {loss:.3g}"
     return PHASES.get(phase, phase) + tail
+
+
+def _share(phase: str, update: int, updates: int | None) -> float:
+    """Return how much of a run is behind: learning is one half, the control that learns again the other.
+
+    >>> _share("train", 5, 10), _share("evaluate", 10, 10), _share("controls", 5, 10)
+    (0.25, 0.5, 0.75)
+    """
+    done = update / updates if updates else 0.0
+    return {"train": done / 2, "controls": (1 + done) / 2}.get(phase, 0.5)

@@ -52,7 +52,8 @@ def _of(title: str, columns: Sequence["Column"], rows: Sequence["Row"], which: S
     table = _new(title)
     for i in which:
         justify = "right" if columns[i].numeric else "left"
-        table.add_column(_broken(columns[i].header), justify=justify, no_wrap=True, vertical="top")
+        widest = max(len(part) for row in rows for part in (row.cells[i].text, row.cells[i].spread))
+        table.add_column(_broken(columns[i].header, widest), justify=justify, no_wrap=True, vertical="top")
     for row in rows:
         table.add_row(*(_cell(row.cells[i]) for i in which), style="bold" if row.kind == "best" else None)
     return table
@@ -76,8 +77,14 @@ def _new(title: str) -> "Table":
     )
 
 
-def _broken(header: str) -> str:
-    """Put a header's unit, or its second word, on a line of its own, so that columns stay narrow."""
+def _broken(header: str, widest: int) -> str:
+    """Put a header's unit, or its second word, on a line of its own where the column is narrower than the header.
+
+    >>> _broken("energy (nJ)", 4), _broken("test loss", 18)
+    ('energy\\n(nJ)', 'test loss')
+    """
+    if len(header) <= widest:
+        return header
     return header.replace(" (", "\n(") if " (" in header else header.replace(" ", "\n", 1)
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,10 @@ from neuroanp.cli.boundary import guarded
 from neuroanp.cli.options import collect, seeds_from, split_list
 from neuroanp.cli.progress import progress
 from neuroanp.cli.screen import complain, console, print_json, show
+from neuroanp.errors import DivergedError, RunError
+
+if TYPE_CHECKING:
+    from neuroanp.api import Run
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)]
 
@@ -49,10 +53,13 @@ def train(
         _show_estimate(api.estimate(api.configure(config, overrides, **words)), json)
         return
     with progress(not no_progress) as report_to:
-        run = api.train(
-            config, overrides=overrides, runs=runs, force=force, progress=report_to, argv=_argv(), **words
-        )  # fmt: skip
-    _end([run.result], run.report(), json)
+        try:
+            run = api.train(
+                config, overrides=overrides, runs=runs, force=force, progress=report_to, argv=_argv(), **words
+            )  # fmt: skip
+        except DivergedError:  # it keeps its record, which the same call shows
+            run = api.train(config, overrides=overrides, runs=runs, **words)
+    _end_one(run, json)
 
 
 @guarded
@@ -66,8 +73,11 @@ def resume(
     from neuroanp import api
 
     with progress(not no_progress) as report_to:
-        resumed = api.resume(run, progress=report_to)
-    _end([resumed.result], resumed.report(), json)
+        try:
+            resumed = api.resume(run, progress=report_to)
+        except DivergedError:  # it keeps its record, which the same call shows
+            resumed = api.resume(run)
+    _end_one(resumed, json)
 
 
 @guarded
@@ -118,10 +128,13 @@ def compare(
     for value in chosen.values():
         total *= value if isinstance(value, int) else len(value)
     with progress(not no_progress, runs=total) as report_to:
-        comparison = api.compare(
-            config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, progress=report_to,
-            argv=_argv(),
-        )  # fmt: skip
+        try:
+            comparison = api.compare(
+                config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, progress=report_to,
+                argv=_argv(),
+            )  # fmt: skip
+        except KeyboardInterrupt:
+            raise RunError("interrupted; the same command continues from the checkpoints") from None
     _end(comparison.results, comparison.report, json, comparison.failed)
 
 
@@ -151,6 +164,19 @@ def _argv() -> list[str]:
     return ["neuroanp", *sys.argv[1:]]
 
 
+def _end_one(run: "Run", json: bool) -> None:
+    """Say on stderr what the run's record notes (what perturbed it, why it stopped), then end with its result."""
+    *notes, last = run.record.manifest["log"] or [""]
+    stopped = run.result["status"] != "finished"
+    err = console(error=True)
+    for line in notes if stopped else [*notes, last]:
+        err.print(line, markup=False, style="dim", soft_wrap=True)
+    if stopped:
+        complain(last)
+    written = run.path / "report.html"
+    _end([run.result], written if written.exists() else run.report(), json)
+
+
 def _end(
     results: Sequence[Mapping[str, Any]], written: Path, json: bool, failed: Sequence[tuple[str, str]] = ()
 ) -> None:
@@ -173,8 +199,38 @@ def _show_estimate(expected: Mapping[str, Any], json: bool) -> None:
         print_json([expected])
         return
     from rich.table import Table
+    from rich.text import Text
 
     table = Table(title="what this run would take", title_justify="left", box=None, show_header=False)
     for name, value in expected.items():
-        table.add_row(name.replace("_", " "), f"{value:.4g}" if isinstance(value, float) else str(value))
+        words = name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
+        table.add_row(words, Text(_readable(name, value)))
     show(table)
+
+
+def _readable(name: str, value: Any) -> str:
+    """Write one number of an estimate the way a person reads it.
+
+    >>> [_readable(*item) for item in {"seconds": 5400.0, "memory_bytes": 2**20, "passes": 2000}.items()]
+    ['1 h 30 min', '1 MiB', '2,000']
+    """
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if isinstance(value, list):
+        return "\n".join(map(str, value))
+    if name == "seconds":
+        minutes = round(value / 60)
+        return (
+            f"{value:.2g} s"
+            if value < 100
+            else f"{minutes} min"
+            if minutes < 60
+            else f"{minutes // 60} h {minutes % 60} min"
+        )
+    if name.endswith(("_s", "_bytes")):
+        from neuroanp.units import format_quantity
+
+        return format_quantity(value, "s" if name.endswith("_s") else "B", 3)
+    if isinstance(value, int):
+        return f"{value:,}" if value < 10**7 else f"{value:.3g}"
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -13,15 +13,14 @@ one for offset coding. Every function is pure: cells in, cells out.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from neuroanp.devices.draws import normal, uniform
-from neuroanp.devices.span import Pulsed, Span
+from neuroanp.devices.protocol import Cells, DriftLaw, ProgrammingLaw, Pulsed, ReadLaw, Span, UpdateLaw
 from neuroanp.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -34,45 +33,6 @@ EFFECTS = (
 """Names of the non-idealities that can be isolated or switched off."""
 
 ALL_EFFECTS = frozenset(EFFECTS)
-
-Cells = Mapping[str, Tensor]
-
-
-class ProgrammingLaw(Protocol):
-    """What a verified write leaves."""
-
-    pulses: int
-    deadband: float
-    exact: bool
-
-    def sigma(self, g_target: Tensor, g_max: float) -> Tensor: ...
-    def write(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor: ...
-
-
-class DriftLaw(Protocol):
-    """How conductance falls with the time since programming."""
-
-    def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor: ...
-    def factor(self, nu: Tensor, age: Tensor) -> Tensor: ...
-
-
-class ReadLaw(Protocol):
-    """Noise of a read, in its fresh and its frozen part."""
-
-    def split(
-        self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
-    ) -> tuple[Tensor, Tensor]: ...
-
-
-class UpdateLaw(Protocol):
-    """What single pulses do. A law that verifies by pulses has `program` and `hold` too."""
-
-    def sample(
-        self, shape: tuple[int, ...], rng: np.random.Generator, effects: frozenset[str], like: Tensor
-    ) -> dict[str, Tensor]: ...
-    def pulse(
-        self, cells: Cells, dg: Tensor, span: Span, rng: np.random.Generator, effects: frozenset[str]
-    ) -> Pulsed: ...
 
 
 def check_effects(effects: frozenset[str]) -> frozenset[str]:
@@ -111,6 +71,12 @@ class Device:
         self.drift: DriftLaw | None = drift if "drift" in effects else None  # pyright: ignore
         self.read: ReadLaw | None = read if effects & {"read_noise", "frozen_noise"} else None  # pyright: ignore
         self.timed = self.drift is not None or self.read is not None
+
+    @property
+    def _lands(self) -> bool:
+        """Whether every write of this device ends exactly on its target."""
+        law = self.programming
+        return law is not None and (law.exact or "programming_error" not in self.effects)
 
     @property
     def can_program(self) -> bool:
@@ -156,9 +122,7 @@ class Device:
             cells["stuck"] = stuck
         return cells
 
-    def place(
-        self, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator
-    ) -> Cells:
+    def place(self, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator) -> Cells:
         """Put the cells of `mask` on their targets by decree: no error, no pulse, no wear; stuck cells stay.
 
         Args:
@@ -171,12 +135,16 @@ class Device:
         moved = self._moved(cells, g_target, mask, 0.0)
         hold = getattr(self.update, "hold", None)
         changed = hold(cells, g_target, self.span) if hold else {"g": g_target}
-        return self._written(cells, changed, moved, g_target, now, rng)
+        whole = mask is None and self._lands and hold is None
+        return self._written(cells, changed, moved, g_target, now, rng, whole)
 
     def program(
         self, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator
     ) -> tuple[Cells, Tensor, Tensor | None]:
         """Write and verify the cells of `mask` whose target moved by more than the law's deadband.
+
+        The deadband spares writes that are not worth their error: without the effect
+        `programming_error` it is zero.
 
         Args:
             cells: the array.
@@ -189,14 +157,16 @@ class Device:
         Raises: InputError if the profile has no law to program by.
         """
         law = self.programming
-        moved = self._moved(cells, g_target, mask, law.deadband if law is not None else 0.0)
+        deadband = law.deadband if law is not None and "programming_error" in self.effects else 0.0
+        moved = self._moved(cells, g_target, mask, deadband)
         stuck = cells.get("stuck")
         if law is not None:
-            if law.exact or "programming_error" not in self.effects:
+            if self._lands:
                 g = g_target
             else:
                 g = law.write(g_target, self.span.g_max, normal(rng, tuple(moved.shape), g_target))
-            cells = self._written(cells, {"g": g}, moved, g_target, now, rng)
+            whole = mask is None and self._lands and not deadband
+            cells = self._written(cells, {"g": g}, moved, g_target, now, rng, whole)
             pulses = moved.to(torch.int32).mul_(law.pulses)
             gave_up = None if stuck is None else moved & stuck
         elif self.can_program:
@@ -204,7 +174,9 @@ class Device:
                 cells, g_target, moved, self.span, rng, self.effects
             )
             pulses = done.pulses
-            gave_up = done.gave_up if stuck is None else done.gave_up | (moved & stuck & (cells["g"] != g_target))
+            gave_up = done.gave_up
+            if stuck is not None and gave_up is not None:
+                gave_up = gave_up | (moved & stuck & (cells["g"] != g_target))
             aimed = {**cells, "target": torch.where(moved, g_target, cells["target"])}
             cells = self._written(aimed, done.cells, pulses > 0, g_target, now, rng)
         else:
@@ -241,20 +213,25 @@ class Device:
             return cells["g"]
         return cells["g"] * self.drift.factor(cells["nu"], now - cells["t"])
 
-    def read_sigma(self, cells: Cells, now: float, window: float) -> tuple[Tensor | None, Tensor | None]:
+    def read_sigma(
+        self, cells: Cells, now: float, window: float, g_now: Tensor | None = None
+    ) -> tuple[Tensor | None, Tensor | None]:
         """Return standard deviations of the fresh and the frozen read noise, or None for what is off.
 
         Args:
             cells: the array.
             now: chip seconds at the start of the window.
             window: seconds the passes of one update take.
+            g_now: the conductance at `now`, where it is known already.
 
         Returns: two tensors (planes, n, m) in siemens.
         """
         if self.read is None:
             return None, None
-        age = now + window - cells["t"]
-        fresh, frozen = self.read.split(cells["g"], self.conductance(cells, now), self.span.g_max, age, window)
+        g = cells["g"]
+        age = (now + window - cells["t"]).to(g.dtype)
+        g_now = self.conductance(cells, now) if g_now is None else g_now
+        fresh, frozen = self.read.split(g, g_now, self.span.g_max, age, window)
         return (
             fresh if "read_noise" in self.effects else None,
             frozen if "frozen_noise" in self.effects else None,
@@ -268,14 +245,27 @@ class Device:
         return moved if mask is None else moved & mask
 
     def _written(
-        self, cells: Cells, changed: Cells, where: Tensor, g_target: Tensor, now: float, rng: np.random.Generator
+        self,
+        cells: Cells,
+        changed: Cells,
+        where: Tensor,
+        g_target: Tensor,
+        now: float,
+        rng: np.random.Generator,
+        whole: bool = False,
     ) -> Cells:
-        """Take over what a write changed; stamp time, target and drift of the written cells."""
+        """Take over what a write changed; stamp time, target and drift of the written cells.
+
+        `whole` promises that `changed` is right for every cell, moved or not.
+        """
         moves = where & ~cells["stuck"] if "stuck" in cells else where
         new = dict(cells)
-        for name, value in changed.items():
-            new[name] = torch.where(moves, value, cells[name])
-        new["target"] = torch.where(where, g_target, cells["target"])
+        if whole and "stuck" not in cells:  # cells outside `where` hold these very values: no need to pick
+            new |= changed
+            new["target"] = g_target
+        else:
+            new |= {name: torch.where(moves, value, cells[name]) for name, value in changed.items()}
+            new["target"] = torch.where(where, g_target, cells["target"])
         if self.timed:
             new["t"] = torch.where(where, now, cells["t"])
         if self.drift is not None:

@@ -149,7 +149,7 @@ class PcmRead(Law):
             g_programmed: conductance just after the write, siemens.
             g_now: drifted conductance, siemens.
             g_max: full scale, siemens.
-            age: time since programming at the end of the window, seconds (float64).
+            age: time since programming at the end of the window, seconds.
             window: duration of the passes of one update, seconds.
         """
         scale = self.amplitude(g_programmed, g_max) * g_now

@@ -16,7 +16,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from neuroanp.devices.draws import normal, whole_pulses
-from neuroanp.devices.span import Pulsed, Span
+from neuroanp.devices.protocol import Pulsed, Span
 from neuroanp.profiles.laws import Law
 from neuroanp.units import Fraction, NonNegative, Positive
 
@@ -45,7 +45,7 @@ class PcmUpdate(Law):
     >>> [round(x, 4) for x in law.step(torch.tensor([0.0, 1.0, 2.0])).tolist()]
     [0.2824, 0.0324, 0.0118]
     >>> round(law.nominal, 4)
-    0.0395
+    0.0426
     """
 
     dw: Positive

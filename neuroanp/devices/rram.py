@@ -14,7 +14,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from neuroanp.devices.draws import normal, whole_pulses
-from neuroanp.devices.span import Pulsed, Span
+from neuroanp.devices.protocol import Pulsed, Span
 from neuroanp.profiles.laws import Law
 from neuroanp.units import NonNegative, Number, Positive
 

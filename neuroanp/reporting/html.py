@@ -34,6 +34,7 @@ class Section:
     """What the page says of one task."""
 
     title: str
+    options: str
     headline: str
     table: tables.Table
     verdicts: list[str]
@@ -64,7 +65,7 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
     page = {
         "title": title or _title(every),
         "subtitle": _subtitle(every),
-        "sections": [_section(name, [one for one in every if one.task == name]) for name in _tasks(every)],
+        "sections": [_section([one for one in every if one.task == name]) for name in _tasks(every)],
         "devices": _devices(every),
         "command": command,
         "commands": _commands(every),
@@ -87,10 +88,11 @@ def _template():
     return environment.get_template("report.html.j2")
 
 
-def _section(name: str, runs: Sequence[Shown]) -> Section:
+def _section(runs: Sequence[Shown]) -> Section:
     group = tables.methods([one.result for one in runs], variants(runs))
     return Section(
-        title=name,
+        title=str(runs[0].result["task"]),
+        options=runs[0].task_options,
         headline=tables.headline(group),
         table=tables.results_table(group),
         verdicts=tables.verdicts(group),
@@ -154,7 +156,7 @@ def _devices(every: Sequence[Shown]) -> list[dict[str, Any]]:
         key = (str(one.result["profile"]), str(about.get("hash", "")))
         device = one.run.manifest.get("device")
         known = device if isinstance(device, Mapping) else {}
-        facts, parts = devices.facts(known), devices.parts(known)
+        facts, parts = devices.facts({k: v for k, v in known.items() if k != "profile"}), devices.parts(known)
         text = str(about.get("text", ""))
         found.setdefault(key, {"name": key[0], "hash": key[1], "facts": facts, "parts": parts, "text": text})
     return list(found.values())

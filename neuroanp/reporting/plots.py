@@ -51,12 +51,12 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
         axes.margins(x=0.01)
         axes.grid(axis="y", color=FAINT, lw=0.7)
     panels[0].set_ylabel(f"{column.replace('_', ' ')} (mean squared error)")
-    _decent_log_ticks(panels[0].yaxis, *panels[0].get_ylim())
     _legend(figure, _entries([group[i] for i in drawn], look, facets))
     levels = [_levels(group, facet) for facet in facets]
     for axes, loss in ((axes, loss) for axes, lines in zip(panels, levels, strict=True) for _, loss in lines):
         axes.axhline(loss, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
-    figure.canvas.draw()  # the scale must be settled before names are placed beside the lines
+    _decent_log_ticks(panels[0].yaxis, *panels[0].get_ylim())
+    figure.draw_without_rendering()  # the scales must be settled before names are placed beside the lines
     for axes, lines, after in zip(panels, levels, [*levels[1:], None], strict=True):
         if lines != after:  # the next panel names the same lines
             name_levels(axes, lines)
@@ -74,7 +74,7 @@ def curve(method: Method, metrics: Mapping[str, Metrics], column: str) -> Curve 
             continue
         updates, values = metrics[result["run"]].series(column)
         if column == "train_loss":
-            values = running_median(values, max(len(values) // 50, 1))
+            values = running_median(values, len(values) // 100)
         for update, value in zip(updates, values, strict=True):
             if value > 0:
                 by_update.setdefault(update, []).append(value)
@@ -103,11 +103,9 @@ def trade_offs(group: Sequence[Method]) -> Figure | None:
     if not shown:
         return None
     look = Look(group)
-    figure = new_figure(WIDTH, 3.6)
-    panels = figure.subplots(1, 2, sharey=True)
-    for axes in panels[len(shown) :]:
-        axes.set_axis_off()
-    for axes, (_, name, unit, points) in zip(panels, shown, strict=False):
+    figure = new_figure(WIDTH * (1 if len(shown) > 1 else 0.6), 3.6)
+    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    for axes, (_, name, unit, points) in zip(panels, shown, strict=True):
         power, letter = prefix([x for pairs in points.values() for x, _ in pairs])
         for i, pairs in points.items():
             xs, ys = np.array(pairs).T
@@ -217,10 +215,11 @@ def _legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> No
 
 
 def _decent_log_ticks(axis: Axis, low: float, high: float) -> None:
-    """Label with plain numbers; 1, 2 and 5 where less than two decades are shown, for a lone tick says nothing."""
+    """Label with plain numbers; more than the powers of ten where few are shown, for a lone tick says nothing."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
     if low > 0 and high / low < 1e5:
-        axis.set_major_locator(LogLocator(subs=(1, 2, 5) if high / low < 100 else (1,)))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:.3g}"))
+        subs = (1,) if high / low >= 100 else (1, 2, 5) if high / low >= 10 else (1, 1.5, 2, 3, 5, 7)
+        axis.set_major_locator(LogLocator(subs=subs))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
         axis.set_minor_formatter(NullFormatter())

@@ -36,8 +36,13 @@ class Shown:
     @property
     def task(self) -> str:
         """The task with all its options, which decide what may be compared."""
-        options = [f"{key[5:]} {value}" for key, value in self.options.items() if key.startswith("task.")]
-        return ", ".join([str(self.result["task"]), *(o for o in options if not o.startswith("name "))])
+        return f"{self.result['task']}: {self.task_options}"
+
+    @property
+    def task_options(self) -> str:
+        """The task's options that are set, as text."""
+        options = {key[5:]: value for key, value in self.options.items() if key.startswith("task.")}
+        return ", ".join(f"{name} {value}" for name, value in options.items() if name != "name" and value != "None")
 
     def predictions(self) -> dict[str, np.ndarray] | None:
         """Its arrays y (T, B, O), target (T, B, O) and mask (T,), or None where it has none that fit."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -155,7 +154,7 @@ class Control(NamedTuple):
 def controls(group: Sequence[Method]) -> list[Control]:
     """Return the controls of the methods of one task, told apart by profile and rule only where they differ."""
     found: list[Control] = []
-    for key in dict.fromkeys(key for m in group for result in m.results for key in (result["controls"] or {})):
+    for key in dict.fromkeys(str(key) for m in group for result in m.results for key in result["controls"] or {}):
         name = CONTROLS.get(key, key.replace("_", " "))
         one = _same([_by_seed([m], key) for m in group])
         if one is not None:
@@ -168,7 +167,7 @@ def controls(group: Sequence[Method]) -> list[Control]:
                 found.append(Control(profile, "any", name, shared))
                 continue
             for rule in dict.fromkeys(m.rule for m in here):
-                losses = list(_by_seed([m for m in here if m.rule == rule], key).values())
+                losses = [loss for m in here if m.rule == rule for loss in _by_seed([m], key).values()]
                 found += [Control(profile, rule, name, losses)] if losses else []
     return found
 
@@ -186,7 +185,8 @@ def verdicts(group: Sequence[Method]) -> list[str]:
         other = [result["status"] for result in method.results if result["status"] != "finished"]
         if other:
             states = ", ".join(f"{other.count(state)} {state}" for state in dict.fromkeys(other))
-            said.append(f"{method.label}: {states}, out of {len(method.results)} runs; the numbers are the others'.")
+            counted = f"the numbers are of the {len(method.finished)} finished" if method.finished else "no numbers yet"
+            said.append(f"{method.label}: {states}, of {len(method.results)} runs; {counted}.")
     return said
 
 
@@ -268,8 +268,8 @@ def _cell(values: Sequence[float]) -> Cell:
 
 def _by_seed(group: Sequence[Method], control: str) -> dict[Any, float]:
     """Return a control's losses by seed."""
-    pairs = [(r["seed"], (r["controls"] or {}).get(control)) for m in group for r in m.results]
-    return {seed: loss for seed, loss in pairs if numbers([loss])}
+    found = [(r["seed"], numbers([(r["controls"] or {}).get(control)])) for m in group for r in m.results]
+    return {seed: loss[0] for seed, loss in found if loss}
 
 
 def _same(several: Sequence[Mapping[Any, float]]) -> list[float] | None:

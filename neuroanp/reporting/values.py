@@ -25,14 +25,14 @@ def digits(value: float, count: int = 3) -> str:
     """
     if not math.isfinite(value):
         return MISSING
-    rounded = float(f"{value:.{count - 1}e}")
+    mantissa, _, exponent = f"{value:.{count - 1}e}".partition("e")
+    rounded = float(f"{mantissa}e{exponent}")
     size = abs(rounded)
     if size == 0:
         return "0"
     if 1e-4 <= size < 10 ** max(count, 5):
         places = 0 if float(value).is_integer() else max(count - 1 - math.floor(math.log10(size)), 0)
         return f"{rounded:.{places}f}"
-    mantissa, _, exponent = f"{rounded:.{count - 1}e}".partition("e")
     return f"{mantissa}e{int(exponent)}"
 
 

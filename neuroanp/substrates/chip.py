@@ -190,8 +190,9 @@ class Chip:
     def book_reads(self, name: str, x2: Tensor, reads: int) -> None:
         """Book `reads` vector reads of one array; x2 (m,) is the sum of their squared inputs (after the DAC).
 
-        Array: v_read^2 / x_m^2 sum_j x2_j sum_i (G+ + G-)_ij t_read, or the profile's own figure a weight; one DAC conversion a word line, one
-        ADC conversion a bit line. A read of w or w_out also updates its units: digital energy and node noise.
+        Array: v_read^2 / x_m^2 sum_j x2_j sum_i (G+ + G-)_ij t_read, or the profile's own figure a
+        weight; one DAC conversion a word line, one ADC conversion a bit line. A read of w or w_out
+        also updates its units: digital energy and node noise.
         """
         array, periphery, energy = self.arrays[name], self.profile.periphery, self.profile.energy
         n, m = array.shape
@@ -234,7 +235,8 @@ class Chip:
                 array.cells, pulses, _ = self.device.program(
                     array.cells, array.to_conductance(wanted), None, self.now, rng
                 )
-                sent, serial = sent + int(pulses.sum()), serial + array.serial_pulses(pulses)
+                count, in_turn = array.count(pulses)
+                sent, serial = sent + count, serial + in_turn
             self._aim[name] = wanted
         self._book_write(sent, serial)
 
@@ -258,7 +260,8 @@ class Chip:
             before = array.cells
             pulses, over, gave_up = self._write(name, array, -lr * gradient, streams.generator(f"c2c/{name}", index))
             if pulses is not None:
-                sent, serial = sent + int(pulses.sum()), serial + array.serial_pulses(pulses)
+                count, in_turn = array.count(pulses)
+                sent, serial = sent + count, serial + in_turn
             beyond, missed, written = beyond + over, missed + gave_up, written + gradient.numel()
             makers[name] = self._realised(array, before, array.cells, self.now)
         joules, seconds = self._book_write(sent, serial)

@@ -17,7 +17,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroanp.devices.device import Cells, Device
+from neuroanp.devices.device import Device
+from neuroanp.devices.protocol import Cells
 from neuroanp.substrates.periphery import X_MAX, adc, amplifier_variance, dac
 from neuroanp.substrates.protocol import ReadPlan
 
@@ -105,7 +106,7 @@ class Crossbar:
         Returns: the plan; sigma2 = (w_s / dG)^2 (sigma+^2 + sigma-^2).
         """
         g = self.device.conductance(self.cells, now)
-        fresh, frozen = self.device.read_sigma(self.cells, now, window) if noise else (None, None)
+        fresh, frozen = self.device.read_sigma(self.cells, now, window, g) if noise else (None, None)
         if frozen is not None and bool(frozen.any()):
             g = g + frozen * xi()
         sigma2 = None if fresh is None else fresh.square().sum(0).mul_(self.slope**2)
@@ -120,12 +121,13 @@ class Crossbar:
         g = self.device.conductance(self.cells, now).clamp_min(0.0).sum((0, 1), dtype=torch.float64)
         return g if self.differential else g + self.shape[0] * self.device.span.middle
 
-    def serial_pulses(self, pulses: Tensor) -> int:
-        """Return how many pulses follow one another: all of them, or the longest train of each word line.
+    def count(self, pulses: Tensor) -> tuple[int, int]:
+        """Return how many pulses there are, and how many of them follow one another in time.
+
+        Written serially all do; written by row, the longest train of each word line.
 
         Args:
             pulses: pulses of each cell, (planes, n, m).
         """
-        if self.profile.array.write == "row":
-            return int(pulses.amax((0, 1)).sum())
-        return int(pulses.sum())
+        total = int(pulses.sum())
+        return total, int(pulses.amax((0, 1)).sum()) if self.profile.array.write == "row" else total

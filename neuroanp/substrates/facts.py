@@ -40,7 +40,7 @@ def energy_kinds(profile: HardwareProfile, junctions: Koenders | None) -> dict[s
 
 
 def check_step(profile: HardwareProfile, dt: float) -> None:
-    """Raise InputError where a step of dt seconds is shorter than the two reads in a row it must hold."""
+    """Raise InputError where a step of dt seconds is shorter than one read of the array."""
     periphery = profile.periphery
     if periphery is not None and dt < periphery.t_read:
         raise InputError(
@@ -52,9 +52,11 @@ def check_step(profile: HardwareProfile, dt: float) -> None:
 def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
     """Return the effects that a profile has something for, in the order of EFFECTS."""
     pulses, periphery = profile.update, profile.periphery
-    verifies = hasattr(pulses, "program")
+    misses = hasattr(pulses, "program")
+    if profile.programming is not None:
+        misses = not getattr(profile.programming, "exact", False)
     has = {
-        "programming_error": verifies if profile.programming is None else not getattr(profile.programming, "exact", False),
+        "programming_error": misses,
         "drift": profile.drift is not None,
         "read_noise": profile.read is not None,
         "frozen_noise": profile.read is not None,

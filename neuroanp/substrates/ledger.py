@@ -35,11 +35,13 @@ class Ledger:
         self.kinds = dict(kinds)
         self.write_time = write_time
         self.endurance = endurance
-        self._energy = dict.fromkeys(KINDS, 0.0)
-        self._time = {"reads": 0.0, "writes": 0.0}
+        self._energy: dict[str, float] = {kind: 0.0 for kind in KINDS}  # noqa: C420
+        self._time: dict[str, float] = {"reads": 0.0, "writes": 0.0}
         self.pulses = 0
         self.reads = 0
         self.wear = 0
+        self.clipped = 0
+        self.conversions = 0
 
     def book_energy(self, kind: str, joules: float) -> None:
         """Add joules of one kind; nothing where the profile states no figure for it."""
@@ -49,6 +51,11 @@ class Ledger:
     def book_reads(self, reads: int) -> None:
         """Add vector reads (one array, one input vector)."""
         self.reads += int(reads)
+
+    def book_conversions(self, clipped: int, conversions: int) -> None:
+        """Add analogue-to-digital conversions and how many of them were at the converter's limit."""
+        self.clipped += int(clipped)
+        self.conversions += int(conversions)
 
     def book_writes(self, pulses: int, joules: float | None, seconds: float, wear: int) -> None:
         """Add a write: pulses, energy (None: not stated), chip time, and the most worn cell's pulses so far."""
@@ -78,6 +85,11 @@ class Ledger:
         return self._time["reads"] + self._time["writes"]
 
     @property
+    def clipped_fraction(self) -> float:
+        """Share of the conversions that were at the converter's limit."""
+        return self.clipped / self.conversions if self.conversions else 0.0
+
+    @property
     def wear_fraction(self) -> float | None:
         """Share of the endurance that the most worn cell has used, or None where none is stated."""
         return None if self.endurance is None else self.wear / self.endurance
@@ -97,6 +109,7 @@ class Ledger:
             "time": dict(self._time),
             "pulses": self.pulses,
             "reads": self.reads,
+            "clipped": self.clipped_fraction,
             "wear": self.wear,
             "wear_fraction": self.wear_fraction,
             "unstated": self.unstated,
@@ -107,11 +120,13 @@ class Ledger:
         return {
             "energy": torch.tensor([self._energy[kind] for kind in KINDS], dtype=torch.float64),
             "time": torch.tensor([self._time["reads"], self._time["writes"]], dtype=torch.float64),
-            "counts": torch.tensor([self.pulses, self.reads, self.wear], dtype=torch.int64),
+            "counts": torch.tensor(
+                [self.pulses, self.reads, self.wear, self.clipped, self.conversions], dtype=torch.int64
+            ),
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take the books back."""
         self._energy = dict(zip(KINDS, state["energy"].tolist(), strict=True))
         self._time = dict(zip(("reads", "writes"), state["time"].tolist(), strict=True))
-        self.pulses, self.reads, self.wear = state["counts"].tolist()
+        self.pulses, self.reads, self.wear, self.clipped, self.conversions = state["counts"].tolist()

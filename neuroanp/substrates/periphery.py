@@ -115,7 +115,8 @@ class Reader:
         x = self.inputs(x)
         y = x @ self.wt
         if self.noisy and xi is not None:
-            y.addcmul_(self.deviation(x), xi if isinstance(gain, float) and gain == 1.0 else xi * gain)
+            # not in place: one row of x may serve several passes, each with its own noise
+            y = torch.addcmul(y, self.deviation(x), xi if isinstance(gain, float) and gain == 1.0 else xi * gain)
         return self.convert(y)
 
     def deviation(self, xq: Tensor) -> Tensor:

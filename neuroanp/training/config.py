@@ -17,7 +17,7 @@ from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.protocol import RULES
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.units import PositiveTime, Size
+from neuroanp.units import PositiveTime, Size, format_quantity
 from neuroanp.yaml_io import Chosen, Document, Section, assign, dump, read, validate
 
 
@@ -136,12 +136,12 @@ class RunConfig(Section):
 
     def to_plain(self) -> dict[str, Any]:
         """Return the configuration as plain values that `configure` takes back unchanged."""
-        plain = self.model_dump()
+        plain = self.model_dump(mode="json")
         # fields that a Chosen section fills do not know the name they were picked by
-        plain["task"] = {"name": self.task_name, **self.task.model_dump()}
-        plain["rule"] = {**self.rule.model_dump(), "name": METHODS_FIELD.name_of(self.rule)}
-        plain["dt"] = f"{self.dt!r} s"
-        plain["training"]["memory"] = f"{self.training.memory} B"
+        plain["task"] = {"name": self.task_name, **plain["task"]}
+        plain["rule"] = {**plain["rule"], "name": METHODS_FIELD.name_of(self.rule)}
+        plain["dt"] = format_quantity(self.dt, "s", digits=None)
+        plain["training"]["memory"] = format_quantity(self.training.memory, "B", digits=None)
         return plain
 
     def to_yaml(self) -> str:

@@ -44,12 +44,10 @@ def launch(
     """
     experiment = Experiment.of(config)
     path = root / experiment.directory
-    if path.exists() and not force:
-        record = RunDir.open(path)
-        if record.manifest["status"] in ENDED and record.result is not None:
-            return record
-    else:
+    if force or not path.exists():
         record = RunDir.create(root, experiment.directory, config.to_yaml(), _manifest(experiment, argv), replace=force)
+    else:
+        record = RunDir.open(path)
     return _run(experiment, record, progress)
 
 
@@ -61,7 +59,7 @@ def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
         RunError: as `launch`.
     """
     record = RunDir.open(path)
-    if record.manifest["status"] in ENDED and record.result is not None:
+    if _ended(record):
         return record
     experiment = Experiment.of(load_config(path / "config.yaml"))
     if experiment.identity != record.manifest["identity"]:
@@ -73,10 +71,18 @@ def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
 
 
 def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> RunDir:
+    if _ended(record):
+        return record
     with record.lock():
-        record.update(status="running")
-        Training(experiment, record, progress or (lambda event: None)).run()
+        record = RunDir.open(record.path)  # another process may have ended it while we waited to look
+        if not _ended(record):
+            record.update(status="running")
+            Training(experiment, record, progress or (lambda event: None)).run()
     return record
+
+
+def _ended(record: RunDir) -> bool:
+    return record.manifest["status"] in ENDED and record.result is not None
 
 
 def _manifest(experiment: Experiment, argv: Sequence[str] | None) -> Mapping[str, Any]:

@@ -63,8 +63,8 @@ class Training:
             raise
         except KeyboardInterrupt:
             raise RunError(self._end("interrupted", self._how_to_go_on(session))) from None
-        except NeuroanpError as error:
-            self._end("failed", str(error))
+        except Exception as error:  # noqa: BLE001 - whatever ends a run, its record says so
+            self._end("failed", str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}")
             raise
         return result
 

@@ -66,13 +66,13 @@ class Session:
         Raises:
             DivergedError: the loss or the update is not finite, or the loss exploded; nothing was written.
         """
-        context = self._context()
+        context = self.context()
         update = self.learner.step(context)
         trained = {name: g for name, g in update.arrays.items() if name not in self.frozen}
         direction, moments = self.optimizer.step(WeightUpdate(trained, update.diagnostics), self.moments)
         self._check_finite(direction.diagnostics)
         lr = self.optimizer.rate(self.update, self.updates)
-        self.substrate.elapse(self._window())
+        self.substrate.elapse(self.window())
         report = self.substrate.apply(direction, lr, self.streams, self.update)
         self.moments = moments
         self.update += 1
@@ -102,11 +102,11 @@ class Session:
         self.first_loss = float(state["first_loss"])
         self.update = int(state["update"])
 
-    def _window(self) -> float:
+    def window(self) -> float:
         """Return how long the passes of one update take on the chip: M B T dt, one presentation after the other."""
         return self.learner.passes * self.batch * self.task.steps * self.dt
 
-    def _context(self) -> StepContext:
+    def context(self) -> StepContext:
         batch = self.task.sample(self.streams.generator("data", self.update), self.batch)
         like = self.substrate.targets["w"]
         streams = PassStreams(self.streams, "train", self.update)
@@ -115,7 +115,7 @@ class Session:
             targets=to_tensor(batch.targets, like),
             mask=to_tensor(batch.mask, like),
             substrate=self.substrate,
-            reads=self.substrate.prepare(self._window(), streams),
+            reads=self.substrate.prepare(self.window(), streams),
             backend=self.backend,
             streams=streams,
             memory=self.memory,

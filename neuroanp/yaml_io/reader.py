@@ -18,6 +18,7 @@ import yaml
 from neuroanp.errors import InputError
 from neuroanp.yaml_io.document import Document, Key, dotted
 
+_SURROGATE = re.compile("[\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
 
 MAX_BYTES = 256 * 1024
@@ -119,6 +120,9 @@ class _Builder:
                 shown = f"key '{name}'" if isinstance(name, str) else "a key"
                 self.complain(name_node, f"{shown} is not a word; keys are words (quote it if it is meant as one)")
                 continue
+            if _SURROGATE.search(name):
+                self.complain(name_node, "half a surrogate pair in a key; write the character itself")
+                continue
             inner = (*key, name)
             if name in result:
                 self.complain(name_node, f"{dotted(inner)}: duplicate key, first at line {self.lines[inner]}")
@@ -129,6 +133,9 @@ class _Builder:
 
     def _scalar(self, node: yaml.ScalarNode) -> Any:
         text, kind = node.value, node.tag.removeprefix(_TAG)
+        if _SURROGATE.search(text):
+            self.complain(node, "half a surrogate pair in a text; write the character itself")
+            return None
         try:
             if kind == "str":
                 return text

@@ -25,13 +25,17 @@ class FakeApi:
         self.results = [dict(RESULT)]
         self.failed: list[tuple[str, str]] = []
         self.error: BaseException | None = None
+        self.errors = 10**9
+        self.log = ["perturbation: [auto] Gaussian, sigma 0.01"]
 
     def _called(self, name: str, *args: Any, **kwargs: Any) -> SimpleNamespace:
         self.calls.append((name, args, kwargs))
-        if self.error is not None:
+        if self.error is not None and self.errors:
+            self.errors -= 1
             raise self.error
         run = SimpleNamespace(result=self.results[0], path=Path("runs/0123456789abcdef"))
-        run.report = lambda path=None: Path("runs/0123456789abcdef/report.html")
+        run.record = SimpleNamespace(manifest={"log": self.log})
+        run.report = lambda path=None: run.path / "report.html"
         return run
 
     def train(self, *args: Any, **kwargs: Any) -> SimpleNamespace:

@@ -28,7 +28,7 @@ def test_one_bar_a_run_and_one_for_all() -> None:
     bars(event("ideal", 1))
     bars(event("pcm [0]", 5))
     shown = {task.description: (task.completed, task.total) for task in display.tasks}
-    assert shown == {"all runs": (0, 2), "pcm [0]": (5, 10), "ideal": (1, 10)}
+    assert shown == {"all runs": (0.3, 2), "pcm [0]": (5, 10), "ideal": (1, 10)}
 
 
 def test_a_finished_run_becomes_a_line() -> None:

@@ -120,7 +120,6 @@ def test_all_bad_settings_are_said_at_once(api, invoke) -> None:
         (InputError("x.yaml has 1 problem", ["x.yaml:3: rule.k: unknown key"]), 2, "x.yaml:3: rule.k: unknown key"),
         (RunError("runs/a: the disk is full"), 1, "the disk is full"),
         (DivergedError("diverged at update 17"), 1, "update 17"),
-        (KeyboardInterrupt("interrupted at update 9; continue with: neuroanp resume runs/a"), 1, "neuroanp resume"),
         (KeyboardInterrupt(), 1, "interrupted"),
         (PermissionError(13, "Permission denied", "runs"), 1, "runs: Permission denied"),
         (ZeroDivisionError("division by zero"), 1, "bug in neuroanp: ZeroDivisionError"),
@@ -154,6 +153,22 @@ def test_a_run_that_did_not_finish_ends_with_1(api, invoke) -> None:
     ended = invoke("resume", "runs/a", "--json")
     assert ended.exit_code == 1
     assert json.loads(ended.stdout)["results"][0]["status"] == "diverged"
+
+
+@pytest.mark.parametrize("words", [["train", "x.yaml"], ["resume", "runs/a"]], ids=" ".join)
+def test_a_diverged_run_is_shown_from_its_record(api, invoke, words: list[str]) -> None:
+    api.error, api.errors = DivergedError("diverged at update 17"), 1
+    api.results[0]["status"] = "diverged"
+    api.log = ["perturbation: Gaussian", "diverged at update 17"]
+    ended = invoke(*words, "--json")
+    assert ended.exit_code == 1
+    assert json.loads(ended.stdout)["results"][0]["status"] == "diverged"
+    assert ended.stderr.splitlines() == ["perturbation: Gaussian", "error: diverged at update 17"]
+
+
+def test_the_record_s_notes_go_to_stderr(api, invoke) -> None:
+    done = invoke("train", "x.yaml", "--json")
+    assert done.stderr == "perturbation: [auto] Gaussian, sigma 0.01\n"
 
 
 def test_report_takes_runs_and_stores(api, invoke) -> None:

@@ -39,7 +39,8 @@ def test_with_all_effects_off_a_cell_is_its_target(name, dtype):
         assert gave_up is None or not bool(gave_up.any())
     else:
         cells = device.place(cells, target, None, 0.0, np.random.default_rng(1))
-    torch.testing.assert_close(device.conductance(cells, 1e6), target, rtol=1e-5 if dtype == torch.float32 else 1e-12, atol=0)
+    rtol = 1e-5 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(device.conductance(cells, 1e6), target, rtol=rtol, atol=0)
     assert device.read_sigma(cells, 1e6, 1.0) == (None, None)
     assert cells["g"].dtype == dtype
 
@@ -53,7 +54,7 @@ def test_each_effect_acts_alone(name, effect):
         device, cells, target = written(name, effects)
         fresh, frozen = device.read_sigma(cells, 1e5, 1e-3)
         g0, g1 = device.conductance(cells, 0.0), device.conductance(cells, 1e5)
-        near = dict(rtol=1e-9, atol=1e-15)
+        near = {"rtol": 1e-9, "atol": 1e-15}
         missed = not torch.allclose(g0, target, **near)
         stuck = "stuck" in cells
         return {

@@ -12,12 +12,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.devices.draws import whole_pulses
+from neuroanp.devices.protocol import Span
 from neuroanp.devices.rram import SoftBounds
-from neuroanp.devices.span import Span
 from neuroanp.profiles import load
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "pulse_curves.json").read_text())
-"""aihwkit 1.2.0, ReRamArrayOM with its variability at zero: n up pulses from 0, then n down pulses."""
+"""aihwkit 1.2.0, ReRamArrayOM with its variability at zero: up pulses from 0, then down from the last."""
 
 SPAN = Span(1e-6, 40e-6)
 QUIET = frozenset[str]()
@@ -39,13 +39,18 @@ def test_pulse_curve():
     )
     cells = array(law, 1, QUIET)
     one = SPAN.width / 2 * law.dw
-    for pulses, up in curve["w_up"].items():
-        state = dict(cells)
-        for direction, expected in ((1, up), (-1, curve["w_down_from_there"][pulses])):
-            for _ in range(int(pulses)):
-                dg = torch.full_like(state["g"], direction * one * (1 + 1e-12))
-                state.update(law.pulse(state, dg, SPAN, np.random.default_rng(0), QUIET).cells)
-            assert float(device_units(state["g"])) == pytest.approx(expected, abs=1e-6)
+
+    def pulsed(state, direction, pulses):
+        dg = torch.full_like(state["g"], direction * one * (1 + 1e-12))
+        for _ in range(pulses):
+            state = {**state, **law.pulse(state, dg, SPAN, np.random.default_rng(0), QUIET).cells}
+        return state
+
+    for pulses, expected in curve["w_up"].items():
+        assert float(device_units(pulsed(cells, 1, int(pulses))["g"])) == pytest.approx(expected, abs=1e-6)
+    top = pulsed(cells, 1, 300)
+    for pulses, expected in curve["w_down_from_there"].items():
+        assert float(device_units(pulsed(top, -1, int(pulses))["g"])) == pytest.approx(expected, abs=1e-6)
 
 
 def test_symmetry_point_is_where_up_and_down_cancel():
@@ -104,9 +109,7 @@ def test_verify_without_programming_error_lands_on_the_target():
     law = load("rram_hfo2").update
     cells = array(law, 100, QUIET)
     target = SPAN.middle + SPAN.width / 2 * torch.linspace(-0.9, 0.9, 100, dtype=torch.float64).view(1, 100, 1)
-    done = law.program(
-        cells, target, torch.ones_like(target, dtype=torch.bool), SPAN, np.random.default_rng(0), QUIET
-    )
+    done = law.program(cells, target, torch.ones_like(target, dtype=torch.bool), SPAN, np.random.default_rng(0), QUIET)
     torch.testing.assert_close(done.cells["g"], target, rtol=1e-12, atol=0)
     assert not bool(done.gave_up.any())
 

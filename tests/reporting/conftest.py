@@ -99,7 +99,8 @@ def build(tmp_path):
                 "updates": updates, "passes": updates * 2, "test_loss": final if done else math.nan,
                 "test_loss_noise_free": 0.9 * final if done else None,
                 "score": 12 * final,
-                "controls": CONTROLS[task] | {"frozen_recurrence": 0.008 + 0.001 * len(rule)}, "energy_J": energy and energy * jitter,
+                "controls": CONTROLS[task] | {"frozen_recurrence": 0.008 + 0.001 * len(rule)},
+                "energy_J": energy and energy * jitter,
                 "chip_time_s": 0.5 * factor * jitter,
                 "pulses": 0 if energy is None else 412_000, "wear": None if energy is None else 0.0021, "run": "",
             }

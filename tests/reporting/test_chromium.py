@@ -69,9 +69,9 @@ def test_the_policy_lets_the_page_look_as_meant(browse, report, tmp_path):
     from matplotlib.image import imread
 
     shot = tmp_path / "report.png"
-    browse(report, f"--screenshot={shot}", "--window-size=1200,5700")
+    browse(report, f"--screenshot={shot}", "--window-size=1200,6400")
     pixels = np.asarray(imread(shot))[:, :, :3]
-    assert pixels.shape == (5700, 1200, 3)
+    assert pixels.shape == (6400, 1200, 3)
     assert np.all(pixels[5, 5] == 1)  # white paper
     blue = np.all(np.abs(pixels - np.array([0, 0x72, 0xB2]) / 255) < 0.02, axis=2)
     assert blue.sum() > 2000  # the curves and maps are there, in their colour

@@ -1,0 +1,90 @@
+"""What a device asks of its laws, and the types they share.
+
+A law is a frozen model of parameters (profiles.laws.Law) whose methods are pure functions on
+tensors. One's own law implements one of these and is found by entry point (neuroanp.laws.<kind>).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import NamedTuple, Protocol
+
+import numpy as np
+from torch import Tensor
+
+Cells = Mapping[str, Tensor]
+"""State of the devices of an array by name; see devices.device."""
+
+
+class Span(NamedTuple):
+    """The range of conductance a device is used in, siemens.
+
+    >>> round(Span(0.0, 25e-6).middle * 1e6, 1)
+    12.5
+    """
+
+    g_min: float
+    g_max: float
+
+    @property
+    def width(self) -> float:
+        """g_max - g_min, siemens."""
+        return self.g_max - self.g_min
+
+    @property
+    def middle(self) -> float:
+        """The conductance halfway, siemens."""
+        return 0.5 * (self.g_min + self.g_max)
+
+
+@dataclass(frozen=True)
+class Pulsed:
+    """What pulses did.
+
+    Args:
+        cells: the state that changed, by name ("g" among it).
+        pulses: pulses sent to each cell (int32).
+        gave_up: where write-verify ended outside its tolerance, or None.
+    """
+
+    cells: Mapping[str, Tensor]
+    pulses: Tensor
+    gave_up: Tensor | None = None
+
+
+class ProgrammingLaw(Protocol):
+    """What a verified write leaves."""
+
+    pulses: int
+    deadband: float
+    exact: bool
+
+    def sigma(self, g_target: Tensor, g_max: float) -> Tensor: ...
+    def write(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor: ...
+
+
+class DriftLaw(Protocol):
+    """How conductance falls with the time since programming."""
+
+    def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor: ...
+    def factor(self, nu: Tensor, age: Tensor) -> Tensor: ...
+
+
+class ReadLaw(Protocol):
+    """Noise of a read, in its fresh and its frozen part."""
+
+    def split(
+        self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
+    ) -> tuple[Tensor, Tensor]: ...
+
+
+class UpdateLaw(Protocol):
+    """What single pulses do. A law that verifies by pulses has `program` and `hold` too."""
+
+    def sample(
+        self, shape: tuple[int, ...], rng: np.random.Generator, effects: frozenset[str], like: Tensor
+    ) -> dict[str, Tensor]: ...
+    def pulse(
+        self, cells: Cells, dg: Tensor, span: Span, rng: np.random.Generator, effects: frozenset[str]
+    ) -> Pulsed: ...

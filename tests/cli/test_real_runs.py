@@ -1,0 +1,208 @@
+"""Tiny real trainings through the commands, and what a new user gets wrong."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+TINY = """\
+task: {name: copy, length: 1, delay: 1, symbols: 2, test_size: 8}
+network: {hidden: 6}
+training: {updates: 3, batch: 2}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    path = tmp_path / "tiny.yaml"
+    path.write_text(TINY)
+    return path
+
+
+def results(done) -> list[dict]:
+    assert done.stdout.count("\n") == 1, done.stdout + done.stderr
+    return json.loads(done.stdout)["results"]
+
+
+def test_train_prints_only_json_and_the_record_is_there(config: Path, invoke) -> None:
+    done = invoke("train", str(config), "--profile", "pcm", "--seed", "4", "--json")
+    assert done.exit_code == 0, done.stderr
+    (result,) = results(done)
+    assert (result["task"], result["profile"], result["rule"], result["seed"]) == ("copy", "pcm", "anp", 4)
+    assert (result["status"], result["updates"]) == ("finished", 3)
+    assert result["controls"]
+    assert (Path(result["run"]) / "manifest.json").is_file()
+    assert (Path(result["run"]) / "report.html").is_file()
+
+
+def test_a_finished_run_is_shown_and_not_repeated(config: Path, invoke) -> None:
+    (first,) = results(invoke("train", str(config), "--json"))
+    made = (Path(first["run"]) / "result.json").stat().st_mtime_ns
+    assert results(invoke("train", str(config), "--json")) == [first]
+    assert results(invoke("resume", first["run"], "--json")) == [first]
+    assert (Path(first["run"]) / "result.json").stat().st_mtime_ns == made
+    assert results(invoke("train", str(config), "--json", "--force")) == [first]
+    assert (Path(first["run"]) / "result.json").stat().st_mtime_ns > made
+
+
+def test_the_shown_table_names_run_controls_and_report(config: Path, invoke) -> None:
+    done = invoke("train", str(config))
+    assert done.exit_code == 0, done.stderr
+    for word in ("copy", "ideal", "anp", "ridge readout", "report: runs/"):
+        assert word in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 100
+
+
+def test_options_win_over_the_file(config: Path, invoke) -> None:
+    (result,) = results(
+        invoke("train", str(config), "--rule", "bptt", "--updates", "2", "--set", "training.updates=1", "--json")
+    )
+    assert (result["rule"], result["updates"]) == ("bptt", 1)
+
+
+def test_a_run_needs_no_config(config: Path, invoke) -> None:
+    sizes = ["--set", "network.hidden=6", "--set", "training.batch=2", "--set", "task.test_size=8"]
+    (result,) = results(invoke("train", "--task", "copy", "--updates", "1", *sizes, "--json"))
+    assert result["updates"] == 1
+
+
+def test_dry_run_makes_nothing(config: Path, invoke) -> None:
+    (expected,) = results(invoke("train", str(config), "--dry-run", "--json"))
+    assert expected["passes"] > 0
+    assert [path.name for path in config.parent.iterdir()] == ["tiny.yaml"]
+
+
+def test_compare_trains_every_combination(config: Path, invoke) -> None:
+    done = invoke("compare", str(config), "--rules", "anp,bptt", "--seeds", "1,3", "--workers", "1", "--json")
+    assert done.exit_code == 0, done.stderr
+    found = {(row["profile"], row["rule"], row["seed"]) for row in results(done)}
+    assert found == {("ideal", rule, seed) for rule in ("anp", "bptt") for seed in (1, 3)}
+
+
+def test_report_of_a_store_and_of_a_run(config: Path, invoke) -> None:
+    (result,) = results(invoke("train", str(config), "--json"))
+    for source in (result["run"], "runs"):
+        done = invoke("report", source, "-o", "mine.html")
+        assert done.exit_code == 0, done.stderr
+        page = config.parent / "mine.html"
+        assert "<html" in page.read_text()
+        page.unlink()
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("task: {name: copy}\ntraining:\n  updtes: 3\n", "tiny.yaml:3: training.updtes: unknown key; did you mean"),
+        ("task: {name: cpy}\n", "did you mean 'copy'?"),
+        ("task: {name: copy}\nprofile: pmc\n", "did you mean 'pcm'?"),
+        ("task: {name: copy}\nrule: {name: anp, K: 0}\n", "tiny.yaml:2: rule.K"),
+        ("task: {name: copy}\noptimizer: {lr: .nan}\n", "tiny.yaml:2: optimizer.lr"),
+        ("task: {name: copy}\ndt: 1\n", "tiny.yaml:2: dt: '1' has no unit"),
+        ("task: {name: copy}\ndt: 1 mV\n", "tiny.yaml:2: dt"),
+        ("task: {name: copy}\nhardware: {only: [drfit]}\n", "drift"),
+        ("task: {name: copy}\nseed: 1\nseed: 2\n", "tiny.yaml:3"),
+        ("task: [copy\n", "tiny.yaml"),
+        ("", "tiny.yaml"),
+        ("network: {hidden: 6}\n", "task"),
+        ("task: {name: weather, path: none.csv, target: temp}\n", "none.csv"),
+    ],
+    ids=["key", "task", "profile", "range", "nan", "unit", "dimension", "effect", "twice", "yaml", "empty", "no task",
+         "no data"],
+)  # fmt: skip
+def test_a_wrong_config_ends_with_2_and_leaves_nothing(config: Path, invoke, text: str, said: str) -> None:
+    config.write_text(text)
+    ended = invoke("train", str(config), "--json")
+    assert ended.exit_code == 2, ended.stderr
+    assert said in ended.stderr
+    assert ended.stdout == ""
+    assert not (config.parent / "runs").exists()
+
+
+def test_all_problems_are_said_at_once(config: Path, invoke) -> None:
+    config.write_text("task: {name: copy, lenght: 3}\nnetwork: {hidden: none}\ntraining: {batch: -1}\n")
+    ended = invoke("train", str(config))
+    assert ended.exit_code == 2
+    for said in ("tiny.yaml:1: task.lenght", "tiny.yaml:2: network.hidden", "tiny.yaml:3: training.batch"):
+        assert said in ended.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--set", "rule.gama=0.5"], "gamma"),
+        (["--set", "training.batch=none"], "training.batch"),
+        (["--set", "rule=[1"], "--set"),
+        (["--profile", "nowhere.yaml"], "nowhere.yaml"),
+        (["--backend", "rat"], "rate"),
+        (["--write", "verfy"], "hardware.write"),
+        (["--only", "drift,reed_noise"], "read_noise"),
+    ],
+    ids=lambda value: " ".join(value) if isinstance(value, list) else "",
+)
+def test_a_wrong_option_ends_with_2(config: Path, invoke, words: list[str], said: str) -> None:
+    ended = invoke("train", str(config), *words)
+    assert ended.exit_code == 2, ended.stderr
+    assert said in ended.stderr
+    assert not (config.parent / "runs").exists()
+
+
+@pytest.mark.parametrize("words", [["train", "none.yaml"], ["resume", "none"], ["report", "none"], ["resume", "."]])
+def test_what_is_not_there_is_said(config: Path, invoke, words: list[str]) -> None:
+    ended = invoke(*words)
+    assert ended.exit_code == 2, ended.stderr
+    assert words[1] in ended.stderr
+    assert "bug" not in ended.stderr
+
+
+def test_a_run_of_another_version_is_not_mixed(config: Path, invoke) -> None:
+    (result,) = results(invoke("train", str(config), "--json"))
+    manifest = Path(result["run"]) / "manifest.json"
+    facts = json.loads(manifest.read_text())
+    manifest.write_text(json.dumps({**facts, "code": "0.0.1+000000000000", "status": "interrupted"}))
+    ended = invoke("resume", result["run"])
+    assert ended.exit_code == 2
+    assert "0.0.1+000000000000" in ended.stderr
+
+
+def neuroanp(*words: str, cwd: Path) -> subprocess.Popen:
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    command = [sys.executable, "-m", "neuroanp", *words]
+    return subprocess.Popen(
+        command, cwd=cwd, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+    )
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["Ctrl-C", "terminate"])
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_an_interrupt_ends_with_a_checkpoint_and_a_way_on(config: Path, number: int, command: str) -> None:
+    words = ["--set", "training.checkpoint_every=5", "--set", "training.controls=false", "--json"]
+    process = neuroanp(command, str(config), "--updates", "20000", *words, cwd=config.parent)
+    deadline = time.monotonic() + 60
+    while not list(config.parent.glob("runs/*/checkpoints/*.safetensors")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.send_signal(number)
+    stdout, stderr = process.communicate(timeout=60)
+    assert process.returncode == 1, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert ("neuroanp resume" if command == "train" else "the same command continues") in stderr
+    (run,) = [path for path in (config.parent / "runs").iterdir() if (path / "manifest.json").exists()]
+    assert json.loads((run / "manifest.json").read_text())["status"] == "interrupted"
+    assert (run.name in stderr) == (command == "train")
+
+
+def test_a_reader_that_goes_away_is_no_crash(config: Path) -> None:
+    process = neuroanp("tasks", "list", cwd=config.parent)
+    assert process.stdout is not None
+    process.stdout.close()
+    assert process.stderr is not None
+    stderr = process.stderr.read()
+    assert process.wait(60) == 1
+    assert stderr == ""

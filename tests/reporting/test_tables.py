@@ -1,0 +1,116 @@
+"""Tables and sentences hold to the numbers they are made of."""
+
+import math
+from itertools import pairwise
+from statistics import median
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroanp.records import RESULT_KEYS
+from neuroanp.reporting import headline, methods, results_table, verdicts
+from neuroanp.reporting.style import spread
+from neuroanp.reporting.tables import controls, unstated
+from neuroanp.reporting.values import digits, prefix, quantity
+
+losses = st.floats(min_value=1e-9, max_value=1e3)
+
+
+def result(seed=0, loss: float | None = 0.004, **fields):
+    names = {"task": "copy", "profile": "pcm", "backend": "rate", "rule": "anp", "status": "finished", "seed": seed}
+    return {**dict.fromkeys(RESULT_KEYS), **names, "test_loss": loss, "controls": {"ridge": 0.005}, **fields}
+
+
+def cells(table, header):
+    at = [column.header for column in table.columns].index(header)
+    return [str(row.cells[at]) for row in table.rows]
+
+
+@given(st.floats(min_value=-1e300, max_value=1e300))
+def test_three_digits_are_within_half_a_unit_of_the_third(value):
+    shown = float(digits(value))
+    assert math.isclose(shown, value, rel_tol=5.001e-3) or (value == 0 and shown == 0)
+
+
+@given(st.floats(min_value=1e-15, max_value=9e14))
+def test_a_prefix_leaves_one_to_three_digits_before_the_point(value):
+    power, _ = prefix([value])
+    assert 0.999 <= value / 10.0**power < 1000.001
+    assert quantity(value, "J").endswith("J")
+
+
+@given(st.lists(losses, min_size=1, max_size=7))
+def test_a_cell_is_the_median_and_the_range(values):
+    table = results_table(methods([result(seed, loss) for seed, loss in enumerate(values)]))
+    low, high = digits(min(values)), digits(max(values))
+    expected = digits(median(values)) + (f" [{low}, {high}]" if low != high else "")
+    assert cells(table, "test loss")[0] == expected
+
+
+@given(st.lists(losses, min_size=1, max_size=7), losses)
+def test_a_method_that_does_not_beat_the_ridge_is_always_named(values, ridge):
+    group = methods([result(seed, loss, controls={"ridge": ridge}) for seed, loss in enumerate(values)])
+    said = " ".join(verdicts(group))
+    assert ("has not shown that its recurrence learned" in said) == (median(values) >= ridge)
+    assert ("in the median only" in said) == (median(values) < ridge <= max(values))
+
+
+def test_persistence_is_judged_where_there_is_one():
+    assert "persistence" not in " ".join(verdicts(methods([result()])))
+    worse = result(controls={"persistence": 0.001, "ridge": 0.01})
+    assert "has not shown that it forecasts anything" in " ".join(verdicts(methods([worse])))
+
+
+def test_what_is_not_stated_is_a_dash_and_named_in_words():
+    group = methods([result(energy_J=None), result(profile="smtj", energy_J=2.1e-9)])
+    assert cells(results_table(group), "energy (nJ)")[:2] == ["–", "2.10"]
+    assert unstated(group, "energy_J", "energy") == "Not shown, because the profile states no energy: pcm."
+
+
+def test_only_finished_runs_give_numbers():
+    group = methods([result(0, 0.001), result(1, 9.0, status="interrupted"), result(2, None, status="diverged")])
+    table = results_table(group)
+    assert cells(table, "test loss")[0] == "0.00100"
+    assert cells(table, "seeds")[0] == "1 of 3"
+    assert "1 interrupted, 1 diverged, of 3 runs" in " ".join(verdicts(group))
+    assert headline(methods([result(0, None, status="failed")])) == "No run has a result yet."
+
+
+def test_the_best_median_is_marked_once_there_is_a_choice():
+    assert [row.kind for row in results_table(methods([result()])).rows] == ["method", "control"]
+    both = methods([result(0, 0.002), result(0, 0.001, rule="bptt")])
+    assert [row.kind for row in results_table(both).rows] == ["method", "best", "control"]
+    assert headline(both).startswith(
+        "Lowest median test loss: 0.00100 by pcm · bptt (1 seed). Controls: ridge readout 0.005"
+    )
+
+
+@pytest.mark.parametrize(
+    ("frozen", "expected"),
+    [
+        ((0.1, 0.1, 0.1, 0.1), [("any", "any")]),
+        ((0.1, 0.1, 0.2, 0.2), [("pcm", "any"), ("ideal", "any")]),
+        ((0.1, 0.3, 0.2, 0.2), [("pcm", "anp"), ("pcm", "bptt"), ("ideal", "any")]),
+    ],
+)
+def test_controls_are_told_apart_only_where_they_differ(frozen, expected):
+    grid = [(profile, rule) for profile in ("pcm", "ideal") for rule in ("anp", "bptt")]
+    rows = [
+        result(profile=profile, rule=rule, controls={"frozen_recurrence": loss})
+        for (profile, rule), loss in zip(grid, frozen, strict=True)
+    ]
+    assert [(c.profile, c.rule) for c in controls(methods(rows))] == expected
+
+
+def test_a_control_that_failed_is_left_out():
+    assert controls(methods([result(controls={"frozen_recurrence": None})])) == []
+
+
+@given(st.lists(st.floats(min_value=-1e3, max_value=1e3), max_size=8), st.floats(min_value=0.1, max_value=50))
+def test_names_moved_apart_keep_gap_and_order(places, gap):
+    moved = spread(places, gap)
+    order = sorted(range(len(places)), key=lambda i: places[i])
+    steps = [moved[b] - moved[a] for a, b in pairwise(order)]
+    assert all(step >= gap - 1e-6 for step in steps)
+    assert math.isclose(sum(moved), sum(places), abs_tol=1e-6 * (1 + len(places) * 1e3))

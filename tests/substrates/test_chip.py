@@ -1,0 +1,227 @@
+"""The contract of a chip, held by every shipped profile, and what only some of them do."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.errors import InputError
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.profiles import available, load
+from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.periphery import Reader
+from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
+
+N, I, O = 12, 3, 2  # noqa: E741
+SHAPES = {"w_in": (N, I), "w": (N, N), "w_out": (O, N)}
+PLAN = PassPlan((1.0, 1.0), (0, 1), ((0, 1),))
+WINDOW = 1e-3
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
+
+
+def weights(seed: int = 0, dtype=torch.float64) -> Weights:
+    g = torch.Generator().manual_seed(seed)
+    return Weights({k: torch.randn(s, generator=g, dtype=dtype) * (2 / sum(s)) ** 0.5 for k, s in SHAPES.items()})
+
+
+def gradient(seed: int, dtype=torch.float64) -> WeightUpdate:
+    return WeightUpdate(dict(weights(100 + seed, dtype)))
+
+
+def build(name, **options) -> Chip:
+    profile = load(name) if isinstance(name, str) else name
+    options = {"dtype": torch.float64, **options}
+    return Chip.build(profile, weights(), streams=Streams(options.pop("seed", 0)), dt=1e-6, **options)
+
+
+def ways(name: str) -> list[str]:
+    profile = load(name)
+    programs = profile.programming is not None or hasattr(profile.update, "program")
+    return ["ideal"] + ["verify"] * programs + ["pulse"] * (profile.update is not None)
+
+
+CASES = [(name, write) for name in available() for write in ways(name)]
+
+
+def live(chip: Chip, first: int, updates: int) -> list[torch.Tensor]:
+    """Run a few updates; return all that was seen on the way."""
+    seen = []
+    for index in range(first, first + updates):
+        streams = PassStreams(Streams(0), "train", index)
+        plans = chip.prepare(WINDOW, streams)
+        seen += [part for plan in plans.values() for part in (plan.W, plan.sigma2) if part is not None]
+        noise = chip.perturbation(PLAN, 4, streams)
+        seen += [d for layer in ("hidden", "output") if (d := noise.draw(layer, 0, 5)) is not None]
+        chip.book_reads("w", torch.ones(N, dtype=torch.float64), 8)
+        chip.elapse(WINDOW)
+        report = chip.apply(gradient(index), 0.05, Streams(0), index)
+        seen += [report.realised[name] for name in SHAPES]
+    return seen + list(chip.targets.values())
+
+
+@pytest.mark.parametrize(("name", "write"), CASES)
+def test_realised_is_the_change_of_what_is_held(name, write):
+    chip = build(name, write=write)
+    before, now = chip.held(), chip.now
+    report = chip.apply(gradient(1), 0.05, Streams(0), 1)
+    assert set(report.realised) == set(SHAPES)
+    for array in SHAPES:
+        after = chip.arrays[array].mean_weights(now)
+        torch.testing.assert_close(report.realised[array], after - before[array], rtol=1e-9, atol=1e-12)
+    assert report.pulses >= 0
+    assert 0 <= report.saturated <= 1
+    assert 0 <= report.unverified <= 1
+    if write == "ideal":
+        assert (report.pulses, report.time_s) == (0, 0.0)
+
+
+@pytest.mark.parametrize(("name", "write"), CASES)
+def test_a_checkpoint_continues_bit_for_bit(name, write):
+    chip = build(name, write=write, artificial_sigma=0.01)
+    live(chip, 1, 2)
+    saved = {key: value.clone() for key, value in chip.state_dict().items()}
+    onward = live(chip, 3, 2)
+    other = build(name, write=write, artificial_sigma=0.01, seed=9)  # other devices until the state is loaded
+    other.load_state_dict(saved)
+    again = live(other, 3, 2)
+    assert len(onward) == len(again)
+    assert all(torch.equal(a, b) for a, b in zip(onward, again, strict=True))
+    a, b = chip.state_dict(), other.state_dict()
+    assert set(a) == set(b)
+    assert all(torch.equal(a[key], b[key]) or bool((a[key] != a[key]).all()) for key in a)
+    assert chip.ledger.report() == other.ledger.report()
+
+
+@pytest.mark.parametrize("name", available())
+def test_the_seed_decides(name):
+    one, two = live(build(name), 1, 2), live(build(name), 1, 2)
+    assert all(torch.equal(a, b) for a, b in zip(one, two, strict=True))
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("name", available())
+def test_dtype_and_device_are_kept(name, dtype, device):
+    chip = build(name, dtype=dtype, device=device, artificial_sigma=0.01)
+    plans = chip.prepare(WINDOW, PassStreams(Streams(0), "train", 1))
+    assert all(plan.W.dtype == dtype and plan.W.device.type == device for plan in plans.values())
+    y = Reader(plans["w"])(torch.ones(3, N, dtype=dtype, device=device), torch.ones(3, N, dtype=dtype, device=device))
+    assert y.dtype == dtype
+    assert y.device.type == device
+    drawn = chip.perturbation(PLAN, 2, PassStreams(Streams(0), "train", 1)).draw("hidden", 0, 3)
+    assert drawn is not None
+    assert drawn.dtype == dtype
+    report = chip.apply(gradient(1, dtype), 0.05, Streams(0), 1)
+    assert report.realised["w"].dtype == dtype
+
+
+@pytest.mark.parametrize("name", available())
+def test_without_effects_a_chip_holds_its_targets_and_reads_them_exactly(name):
+    chip = build(name, effects=frozenset())
+    for index in range(3):
+        chip.elapse(1e5)
+        plans = chip.prepare(WINDOW, PassStreams(Streams(0), "train", index))
+        for array, plan in plans.items():
+            torch.testing.assert_close(plan.W, chip.targets[array], rtol=1e-9, atol=1e-10)
+            assert (plan.sigma2, plan.extra, plan.dac, plan.adc) == (None, 0.0, None, None)
+        chip.apply(gradient(index), 0.02, Streams(0), index)
+    assert not chip.perturbs_units
+    assert chip.perturbation(PLAN, 2, PassStreams(Streams(0), "train", 0)).draw("hidden", 0, 2) is None
+
+
+@pytest.mark.parametrize("name", available())
+def test_a_noise_free_read_repeats_itself(name):
+    chip = build(name)
+    a, b = (chip.prepare(WINDOW, PassStreams(Streams(0), phase, 1), noise=False) for phase in ("train", "test"))
+    for array in SHAPES:
+        assert torch.equal(a[array].W, b[array].W)
+        assert a[array].sigma2 is None
+        assert a[array].extra == 0.0
+
+
+@pytest.mark.parametrize(("name", "write"), CASES)
+def test_an_array_without_an_update_is_not_touched(name, write):
+    chip = build(name, write=write)
+    before = {array: dict(bar.cells) for array, bar in chip.arrays.items()}
+    still = torch.zeros(N, N, dtype=torch.float64)
+    update = WeightUpdate({"w_out": gradient(1).arrays["w_out"], "w": still})
+    report = chip.apply(update, 0.5, Streams(0), 1)
+    assert set(report.realised) == {"w_out"}
+    for array in ("w_in", "w"):
+        assert all(chip.arrays[array].cells[key] is before[array][key] for key in before[array])
+
+
+def test_ideal_targets_follow_the_update_exactly():
+    chip = build("pcm", write="ideal")
+    before = chip.targets["w"].clone()
+    chip.apply(gradient(1), 0.01, Streams(0), 1)
+    torch.testing.assert_close(chip.targets["w"], before - 0.01 * gradient(1).arrays["w"], rtol=1e-12, atol=0)
+
+
+def test_targets_are_clipped_to_the_range_and_the_share_is_reported():
+    chip = build("pcm", write="ideal")
+    report = chip.apply(WeightUpdate({"w": -torch.ones(N, N, dtype=torch.float64)}), 10.0, Streams(0), 1)
+    assert report.saturated == 1.0
+    assert float(chip.targets["w"].max()) == chip.arrays["w"].w_s
+    torch.testing.assert_close(chip.held()["w"], chip.targets["w"], rtol=1e-9, atol=0)
+
+
+def test_drift_makes_weights_fade_and_a_rewrite_restores_them():
+    chip = build("pcm", effects=frozenset({"drift"}))
+    start = chip.held()["w"].abs().mean()
+    chip.elapse(86400.0)
+    faded = chip.held()["w"].abs().mean()
+    assert float(faded / start) == pytest.approx((86400 / 20) ** -0.05, rel=0.03)
+    chip.apply(WeightUpdate({"w": -0.5 * chip.targets["w"]}), 1.0, Streams(0), 1)
+    torch.testing.assert_close(chip.held()["w"], chip.targets["w"], rtol=1e-9, atol=1e-12)
+
+
+def test_read_noise_differs_between_updates_and_the_fresh_part_grows_with_the_window():
+    chip = build("pcm")
+    chip.elapse(1e4)
+    one, two = (chip.prepare(WINDOW, PassStreams(Streams(0), "train", k))["w"] for k in (1, 2))
+    assert not torch.equal(one.W, two.W)  # the frozen part is drawn once a window
+    assert torch.equal(one.sigma2, two.sigma2)
+    longer = chip.prepare(1.0, PassStreams(Streams(0), "train", 1))["w"]
+    assert bool((longer.sigma2 >= one.sigma2).all())
+
+
+def test_which_profiles_explore_by_themselves():
+    explores = {name: build(name).perturbs_units for name in available()}
+    assert explores | {"ideal": False, "pcm": True, "rram_hfo2": False, "smtj_koenders": True} == explores
+    assert not build("pcm", effects=ALL_EFFECTS - {"read_noise"}).perturbs_units
+    assert not build("smtj_koenders", effects=ALL_EFFECTS - {"node_noise"}).perturbs_units
+
+
+def test_sampled_reads_have_the_plan_say_so():
+    chip = build("pcm", read="sampled")
+    plan = chip.prepare(WINDOW, PassStreams(Streams(0), "train", 1))["w"]
+    assert plan.sampled
+    zero = torch.zeros(2, N, N, dtype=torch.float64)
+    y = chip.mvm("w", plan, torch.ones(2, N, dtype=torch.float64), zero)
+    torch.testing.assert_close(y, Reader(plan)(torch.ones(2, N, dtype=torch.float64)))
+
+
+def test_facts_are_plain_and_say_how_noise_compares_with_the_adc():
+    facts = build("pcm").describe(WINDOW)
+    assert facts["profile"] == "pcm"
+    assert facts["arrays"]["w"]["sigma_output_adc_steps"] > 0.3
+    assert "read_noise" in facts["effects_on"]
+    assert "node_noise" not in facts["effects_on"] + facts["effects_off"]
+    off = build("smtj_koenders", effects=frozenset()).describe(WINDOW)
+    assert off["effects_on"] == []
+    assert off["effects_off"] == ["node_noise"]
+
+
+def test_mistakes_are_told_with_what_is_possible():
+    with pytest.raises(InputError, match="possible here: auto, ideal, verify"):
+        build("ideal", write="pulse")
+    with pytest.raises(InputError, match="is unknown"):
+        build("ideal", write="magic")
+    with pytest.raises(InputError, match="did you mean 'sampled'"):
+        build("ideal", read="sample")
+    with pytest.raises(InputError, match="shorter than one read"):
+        Chip.build(load("pcm"), weights(), streams=Streams(0), dt=1e-9)
+    with pytest.raises(InputError, match="another chip"):
+        build("pcm").load_state_dict(build("ideal").state_dict())

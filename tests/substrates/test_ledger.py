@@ -1,0 +1,140 @@
+"""The books: parts add up, what is not stated is said, hand-computed reads and writes."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroanp.noise import Streams
+from neuroanp.profiles import load
+from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.ledger import ABSENT, KINDS, STATED, UNSTATED, Ledger
+from neuroanp.trajectory import Weights, WeightUpdate
+
+DOUBLE = torch.float64
+
+
+@given(
+    kinds=st.lists(st.sampled_from([STATED, UNSTATED, ABSENT]), min_size=len(KINDS), max_size=len(KINDS)),
+    bookings=st.lists(st.tuples(st.sampled_from(KINDS), st.floats(0, 1e-3)), max_size=30),
+)
+def test_totals_are_the_sum_of_the_stated_parts(kinds, bookings):
+    ledger = Ledger(dict(zip(KINDS, kinds, strict=True)), True, 1e6)
+    for kind, joules in bookings:
+        ledger.book_energy(kind, joules)
+    parts = ledger.energy()
+    assert [kind for kind in KINDS if parts[kind] is None] == [k for k in ledger.unstated if k in KINDS]
+    if STATED in kinds:
+        assert ledger.energy_J == pytest.approx(sum(part for part in parts.values() if part is not None))
+    else:
+        assert ledger.energy_J is None
+    for kind in KINDS:
+        if ledger.kinds[kind] == STATED:
+            assert parts[kind] == pytest.approx(math.fsum(j for k, j in bookings if k == kind))
+
+
+def test_state_survives_bit_for_bit():
+    ledger = Ledger(dict.fromkeys(KINDS, STATED), True, 1e9)
+    ledger.book_energy("adc", 0.1 + 0.2)
+    ledger.book_writes(7, 1e-9 / 3, 1 / 3, 5)
+    ledger.book_reads(3)
+    ledger.book_conversions(1, 8)
+    other = Ledger(dict.fromkeys(KINDS, STATED), True, 1e9)
+    other.load_state_dict(ledger.state_dict())
+    assert other.report() == ledger.report()
+    assert ledger.report()["wear_fraction"] == 5e-9
+    assert ledger.report()["clipped"] == 0.125
+
+
+def hand_chip(**changes) -> Chip:
+    """All weights at half of the range: G+ 12.5 uS, G- 0; every figure in the profile is round."""
+    profile = load("pcm")
+    update = {
+        "array": profile.array.model_copy(update={"weight_range": 2.0, "write": changes.get("write", "serial")}),
+        "energy": profile.energy.model_copy(
+            update={
+                "write": 1e-12,
+                "write_time": 1e-7,
+                "digital": 2e-12,
+                "endurance": 100.0,
+                "read": changes.get("read"),
+            }
+        ),
+        "periphery": profile.periphery.model_copy(
+            update={
+                "v_read": 0.2,
+                "dac": profile.periphery.dac.model_copy(update={"energy": 1e-13}),
+                "adc": profile.periphery.adc.model_copy(update={"energy": 3e-13}),
+            }
+        ),
+        "programming": profile.programming.model_copy(update={"pulses": 2, "deadband": 0.0}),
+    }
+    shapes = {"w_in": (4, 2), "w": (4, 4), "w_out": (1, 4)}
+    weights = Weights({k: torch.full(s, math.sqrt(2 / sum(s)), dtype=DOUBLE) for k, s in shapes.items()})
+    return Chip.build(
+        profile.model_copy(update=update), weights, streams=Streams(0), dt=1e-6, effects=frozenset(), dtype=DOUBLE
+    )
+
+
+def test_hand_computed_read():
+    chip = hand_chip()
+    before = chip.ledger.energy()
+    x2 = torch.tensor([1.0, 0.5, 0.0, 2.5], dtype=DOUBLE)
+    chip.book_reads("w", x2, 10)
+    spent = {kind: chip.ledger.energy()[kind] - before[kind] for kind in KINDS if before[kind] is not None}
+    assert spent["array_reads"] == pytest.approx(0.04 * 4.0 * 4 * 12.5e-6 * 250e-9)
+    assert spent["dac"] == pytest.approx(10 * 4 * 1e-13)
+    assert spent["adc"] == pytest.approx(10 * 4 * 3e-13)
+    assert spent["digital"] == pytest.approx(10 * 4 * 2e-12)
+    assert spent["writes"] == spent["node_noise"] == 0.0
+    assert chip.ledger.reads == 10
+    chip.book_reads("w_in", torch.zeros(2, dtype=DOUBLE), 10)
+    assert chip.ledger.energy()["digital"] - before["digital"] == pytest.approx(spent["digital"])  # the units of w
+
+
+def test_a_stated_figure_replaces_the_computed_read():
+    chip = hand_chip(read=5e-15)
+    chip.book_reads("w", torch.ones(4, dtype=DOUBLE), 10)
+    assert chip.ledger.energy()["array_reads"] == pytest.approx(10 * 16 * 5e-15)
+
+
+@pytest.mark.parametrize(("write", "in_turn"), [("serial", 2 * 2), ("row", 2)])
+def test_hand_computed_write(write, in_turn):
+    chip = hand_chip(write=write)
+    cells = 2 * (8 + 16 + 4)  # the first write: every device of every pair, two pulses each
+    assert chip.ledger.pulses == 2 * cells
+    assert chip.ledger.energy()["writes"] == pytest.approx(2 * cells * 1e-12)
+    lines = {"serial": 2 * cells, "row": 2 * (2 + 4 + 4)}[write]
+    assert chip.ledger.time_s == pytest.approx(lines * 1e-7)
+    clock = chip.now
+    gradient = torch.zeros(4, 4, dtype=DOUBLE)
+    gradient[0, 1] = gradient[2, 1] = 1.0  # two G+ of one word line move; their G- stay at 0 S
+    report = chip.apply(WeightUpdate({"w": gradient}), 0.01, Streams(0), 1)
+    assert report.pulses == 4
+    assert report.energy_J == pytest.approx(4e-12)
+    assert report.time_s == pytest.approx(in_turn * 1e-7)
+    assert chip.now - clock == pytest.approx(report.time_s)
+    assert chip.ledger.wear == 4
+    assert chip.ledger.wear_fraction == pytest.approx(0.04)
+    torch.testing.assert_close(report.realised["w"], -0.01 * gradient, rtol=1e-9, atol=1e-12)
+
+
+def test_time_has_two_parts():
+    chip = hand_chip()
+    writes = chip.ledger.report()["time"]["writes"]
+    chip.elapse(0.5)
+    assert chip.ledger.report()["time"] == {"reads": 0.5, "writes": writes}
+    assert chip.ledger.time_s == pytest.approx(0.5 + writes) == pytest.approx(chip.now)
+
+
+def test_what_the_ideal_profile_does_not_state_is_said():
+    weights = Weights({k: torch.zeros(s) for k, s in {"w_in": (2, 1), "w": (2, 2), "w_out": (1, 2)}.items()})
+    chip = Chip.build(load("ideal"), weights, streams=Streams(0), dt=1e-6)
+    chip.book_reads("w", torch.ones(2), 5)
+    assert chip.ledger.energy_J is None
+    assert {"array_reads", "adc", "writes", "digital", "write_time"} <= set(chip.ledger.unstated)
+    assert chip.ledger.energy()["node_noise"] == 0.0
