@@ -42,13 +42,24 @@ class DivergedError(RunError):
     """The loss or a weight left the finite numbers; the message says at which update."""
 
 
+def nearest(word: str, allowed: Sequence[str]) -> str | None:
+    """Return the allowed word nearest to `word`, upper and lower case aside, or None.
+
+    >>> nearest("k", ["gamma", "K"]), nearest("t_red", ["t_read", "t0"]), nearest("x", ["gamma"])
+    ('K', 't_read', None)
+    """
+    from difflib import get_close_matches
+
+    folded = {name.casefold(): name for name in reversed(allowed)}
+    near = get_close_matches(word.casefold(), folded, n=1)
+    return folded[near[0]] if near else None
+
+
 def did_you_mean(word: str, allowed: Sequence[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest allowed word, or the empty string.
 
     >>> did_you_mean("t_red", ["t_read", "t0"])
     "; did you mean 't_read'?"
     """
-    from difflib import get_close_matches
-
-    near = get_close_matches(word, allowed, n=1)
-    return f"; did you mean '{near[0]}'?" if near else ""
+    near = nearest(word, allowed)
+    return f"; did you mean '{near}'?" if near else ""

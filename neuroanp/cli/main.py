@@ -26,18 +26,20 @@ def _example(*lines: str) -> str:
 
 app.command(
     epilog=_example(
-        "neuroanp train copy3.yaml --profile pcm --seed 1",
+        "neuroanp train examples/copy3.yaml --profile pcm --seed 1",
         "neuroanp train --task mackey_glass --set rule.K=7 --updates 200 --dry-run",
     )
 )(runs.train)
-app.command(epilog=_example("neuroanp resume runs/0123456789abcdef"))(runs.resume)
+app.command(epilog=_example("neuroanp resume runs/copy-pcm-anp-s0-0123456789abcdef"))(runs.resume)
 app.command(
     epilog=_example(
-        "neuroanp compare copy3.yaml --profiles ideal,pcm,smtj_koenders --rules anp,bptt --seeds 3",
+        "neuroanp compare examples/copy3.yaml --profiles ideal,pcm,smtj_koenders --rules anp,bptt --seeds 3",
         "neuroanp compare --task copy --profiles pcm --without drift --seeds 0,4,7 --json",
     )
 )(runs.compare)
-app.command(epilog=_example("neuroanp report runs/0123456789abcdef -o pcm.html", "neuroanp report runs"))(runs.report)
+app.command(
+    epilog=_example("neuroanp report runs/copy-pcm-anp-s0-0123456789abcdef -o pcm.html", "neuroanp report runs")
+)(runs.report)
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(names.tasks, name="tasks")
 app.add_typer(names.rules, name="rules")

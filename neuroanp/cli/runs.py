@@ -8,6 +8,7 @@ import typer
 
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
+from neuroanp.cli.expected import show_estimate
 from neuroanp.cli.options import collect, seeds_from, split_list
 from neuroanp.cli.progress import progress
 from neuroanp.cli.screen import complain, console, print_json, show
@@ -50,7 +51,7 @@ def train(
     )  # fmt: skip
     words: dict[str, Any] = {"task": task, "profile": profile, "rule": rule, "backend": backend}
     if dry_run:
-        _show_estimate(api.estimate(api.configure(config, overrides, **words)), json)
+        show_estimate(api.estimate(api.configure(config, overrides, **words)), json)
         return
     with progress(not no_progress) as report_to:
         try:
@@ -191,46 +192,3 @@ def _end(
         complain(f"{label}: {message}")
     if failed or any(result["status"] != "finished" for result in results):
         raise typer.Exit(1)
-
-
-def _show_estimate(expected: Mapping[str, Any], json: bool) -> None:
-    """Print what a run would take."""
-    if json:
-        print_json([expected])
-        return
-    from rich.table import Table
-    from rich.text import Text
-
-    table = Table(title="what this run would take", title_justify="left", box=None, show_header=False)
-    for name, value in expected.items():
-        words = name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
-        table.add_row(words, Text(_readable(name, value)))
-    show(table)
-
-
-def _readable(name: str, value: Any) -> str:
-    """Write one number of an estimate the way a person reads it.
-
-    >>> [_readable(*item) for item in {"seconds": 5400.0, "memory_bytes": 2**20, "passes": 2000}.items()]
-    ['1 h 30 min', '1 MiB', '2,000']
-    """
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, list):
-        return "\n".join(map(str, value))
-    if name == "seconds":
-        minutes = round(value / 60)
-        return (
-            f"{value:.2g} s"
-            if value < 100
-            else f"{minutes} min"
-            if minutes < 60
-            else f"{minutes // 60} h {minutes % 60} min"
-        )
-    if name.endswith(("_s", "_bytes")):
-        from neuroanp.units import format_quantity
-
-        return format_quantity(value, "s" if name.endswith("_s") else "B", 3)
-    if isinstance(value, int):
-        return f"{value:,}" if value < 10**7 else f"{value:.3g}"
-    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -182,7 +182,7 @@ class Device:
         else:
             raise InputError(
                 f"profile '{self.profile.meta.name}': no law to write and verify by; "
-                "add a programming section or write ideally (substrate.write: ideal)"
+                "add a programming section or write ideally (hardware.write: ideal)"
             )
         return {**cells, "wear": cells["wear"] + pulses}, pulses, gave_up
 
@@ -201,7 +201,7 @@ class Device:
         if self.update is None:
             raise InputError(
                 f"profile '{self.profile.meta.name}': no update law, so no in-situ pulses; "
-                "add an update section or choose another way to write (substrate.write: ideal, verify)"
+                "add an update section or choose another way to write (hardware.write: ideal, verify)"
             )
         done = self.update.pulse(cells, dg, self.span, rng, self.effects)
         cells = self._written(cells, done.cells, done.pulses > 0, done.cells["g"], now, rng)

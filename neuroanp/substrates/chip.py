@@ -122,7 +122,7 @@ class Chip:
         cell = Device(profile, effects)
         write = cls._way(profile, cell, write)
         if read not in READS:
-            raise InputError(f"substrate.read: '{read}' is unknown{did_you_mean(read, READS)} ({', '.join(READS)})")
+            raise InputError(f"hardware.read: '{read}' is unknown{did_you_mean(read, READS)} ({', '.join(READS)})")
         facts.check_step(profile, dt)
         arrays = {
             name: Crossbar(profile, cell, (w.shape[0], w.shape[1]), streams.generator(f"d2d/{name}"), dtype, device)
@@ -139,7 +139,7 @@ class Chip:
             return "verify" if cell.can_program else "ideal"
         if write not in possible:
             why = "is unknown" if write not in WRITES else f"has no law in profile '{profile.meta.name}'"
-            raise InputError(f"substrate.write: '{write}' {why}; possible here: auto, {', '.join(possible)}")
+            raise InputError(f"hardware.write: '{write}' {why}; possible here: auto, {', '.join(possible)}")
         return write
 
     # ---- what the arrays hold ----

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from neuroanp.errors import InputError
+from neuroanp.errors import DivergedError, InputError
 from neuroanp.records.environment import environment
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
@@ -40,7 +40,8 @@ def launch(
 
     Raises:
         InputError: the place cannot be written to, or the data cannot be read.
-        RunError: the run diverged, was interrupted, or another process holds its record.
+        DivergedError: it diverges, now or when it was done before.
+        RunError: it was interrupted, or another process holds its record.
     """
     experiment = Experiment.of(config)
     path = root / experiment.directory
@@ -60,7 +61,7 @@ def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
     """
     record = RunDir.open(path)
     if _ended(record):
-        return record
+        return _shown(record)
     experiment = Experiment.of(load_config(path / "config.yaml"))
     if experiment.identity != record.manifest["identity"]:
         raise InputError(
@@ -71,13 +72,20 @@ def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
 
 
 def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> RunDir:
-    if _ended(record):
-        return record
-    with record.lock():
-        record = RunDir.open(record.path)  # another process may have ended it while we waited to look
-        if not _ended(record):
-            record.update(status="running")
-            Training(experiment, record, progress or (lambda event: None)).run()
+    if not _ended(record):
+        with record.lock():
+            record = RunDir.open(record.path)  # another process may have ended it before we held it
+            if not _ended(record):
+                record.update(status="running")
+                Training(experiment, record, progress or (lambda event: None)).run()
+    return _shown(record)
+
+
+def _shown(record: RunDir) -> RunDir:
+    """Return a record that has ended; one that diverged says so again."""
+    if record.manifest["status"] == "diverged":
+        said = [line for line in record.manifest["log"] if line.startswith("diverged")]
+        raise DivergedError(f"{(said or ['diverged'])[-1]}; its record is {record.path}")
     return record
 
 

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from difflib import get_close_matches
 from typing import Any, NamedTuple, Protocol, TypeVar, get_args
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
-from neuroanp.errors import InputError, did_you_mean
+from neuroanp.errors import InputError, did_you_mean, nearest
 from neuroanp.units import FROM_TEXT
 from neuroanp.yaml_io.document import Document, Key, dotted
 
@@ -221,9 +220,9 @@ _WORDS = {
 
 
 def _unknown_key(key: Key, known: Sequence[str]) -> str:
-    near = get_close_matches(str(key[-1]), known, n=1)
+    near = nearest(str(key[-1]), known)
     if near:
-        return f"unknown key; did you mean '{dotted((*key[:-1], near[0]))}'?"
+        return f"unknown key; did you mean '{dotted((*key[:-1], near))}'?"
     return f"unknown key; known here: {', '.join(known) or 'none'}"
 
 

@@ -1,0 +1,122 @@
+"""What a run leaves behind, and how it ends when it cannot go on."""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from neuroanp.errors import DivergedError, InputError
+from neuroanp.records.run_dir import RunDir
+from neuroanp.training.build import Experiment, build_session
+from neuroanp.training.config import configure
+from neuroanp.training.estimate import estimate
+from neuroanp.training.launch import launch, resume
+
+from .test_resume import SMALL, config
+
+
+def test_record_holds_result_controls_predictions_and_provenance(tmp_path):
+    record = launch(configure(SMALL, {"training.controls": True}), tmp_path)
+    result = record.result
+    assert result is not None
+    assert result["status"] == "finished"
+    assert result["passes"] == 20 * 3
+    assert set(result["controls"]) == {"constant_mean", "ridge", "frozen_recurrence"}
+    assert all(math.isfinite(loss) for loss in [result["test_loss"], *result["controls"].values()])
+    manifest = record.manifest
+    assert manifest["profile"]["name"] == "ideal"
+    assert "Gaussian, sigma 0.01" in "\n".join(manifest["log"])
+    arrays = record.load_arrays("predictions")
+    assert arrays is not None
+    assert arrays["y"].shape == arrays["target"].shape
+
+
+def test_ledger_counts_time_and_reads_by_hand(tmp_path):
+    """M B T dt of chip time an update, 3 arrays read M B T times; evaluation books nothing."""
+    session = build_session(Experiment.of(config("pcm", "ideal")))
+    for _ in range(3):
+        session.step()
+    M, B, T = 3, 4, 5
+    assert session.substrate.ledger.time_s == pytest.approx(3 * M * B * T * 1e-6, rel=1e-12)
+    assert session.substrate.ledger.reads == 3 * 3 * M * B * T
+
+
+def test_replay_books_once():
+    stored = build_session(Experiment.of(config("pcm", "ideal")))
+    replayed = build_session(Experiment.of(config("pcm", "ideal")))
+    replayed.memory = 0
+    for session in (stored, replayed):
+        session.step()
+    assert stored.substrate.ledger.report() == replayed.substrate.ledger.report()
+
+
+def test_diverging_run_says_where_and_keeps_its_record(tmp_path):
+    bad = configure(SMALL, {"optimizer.name": "sgd", "optimizer.lr": 1e3, "training.updates": 200})
+    with pytest.raises(DivergedError, match=r"diverged at update \d+ of 200"):
+        launch(bad, tmp_path)
+    (path,) = tmp_path.iterdir()
+    record = RunDir.open(path)
+    assert record.manifest["status"] == "diverged"
+    assert record.result is not None
+    assert record.result["status"] == "diverged"
+    with pytest.raises(DivergedError):  # shown again, not repeated
+        resume(path)
+
+
+def test_gaussian_only_where_no_device_noise_reaches_the_units():
+    said = {name: Experiment.of(config(name)).describe()[1][0] for name in ("ideal", "pcm", "rram_hfo2", "smtj_koenders")}
+    assert "Gaussian" in said["ideal"]
+    assert "Gaussian" in said["rram_hfo2"]
+    assert said["pcm"] == said["smtj_koenders"] == "perturbation: the device's own noise"
+    without = configure(SMALL, {"profile": "pcm", "hardware.without": ["read_noise"]})
+    assert "Gaussian" in Experiment.of(without).describe()[1][0]
+
+
+def test_frozen_recurrence_changes_the_readout_alone():
+    session = build_session(Experiment.of(config("ideal")), frozen=frozenset({"w_in", "w"}))
+    before = {name: W.clone() for name, W in session.substrate.targets.items()}
+    for _ in range(5):
+        session.step()
+    moved = {name: not bool((W == before[name]).all()) for name, W in session.substrate.targets.items()}
+    assert moved == {"w_in": False, "w": False, "w_out": True}
+
+
+@pytest.mark.parametrize("rule", ["bptt", "bptt1"])
+def test_baselines_train_too(rule):
+    session = build_session(Experiment.of(configure({**SMALL, "rule": rule}, {"optimizer.lr": 1e-2})))
+    losses = [session.step()["train_loss"] for _ in range(40)]
+    assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
+    assert session.substrate.ledger.reads == 40 * 3 * 4 * 5
+
+
+def test_estimate_matches_the_run(tmp_path):
+    found = estimate(config("pcm", "ideal"))
+    record = launch(config("pcm", "ideal"), tmp_path)
+    assert record.result is not None
+    assert found["passes"] == record.result["passes"]
+    assert found["chip_time_s"] == pytest.approx(record.result["chip_time_s"])
+
+
+@pytest.mark.parametrize(
+    ("data", "overrides", "words"),
+    [
+        (SMALL, {"rule.k": 3}, "did you mean 'rule.K'"),
+        (SMALL, {"rule.gamma": 2}, "rule.gamma"),
+        (SMALL, {"optimizer.lr": "nan"}, "optimizer.lr"),
+        (SMALL, {"dt": 1e-6}, "unit"),
+        (SMALL, {"profile": "pmc"}, "did you mean 'pcm'"),
+        (SMALL, {"hardware.only": ["readnoise"]}, "did you mean 'read_noise'"),
+        (SMALL, {"training.updates": 0}, "at least 1"),
+        (SMALL, {"task.lenght": 3}, "did you mean 'task.length'"),
+        ({"task": "coyp"}, {}, "did you mean 'copy'"),
+        ({}, {}, "no task"),
+        (SMALL, {"profile": "pcm", "dt": "100 ns"}, "shorter than one read"),
+        (SMALL, {"profile": "ideal", "hardware.write": "pulse"}, "no law"),
+    ],
+)
+def test_bad_input_is_one_clear_message(data, overrides, words, tmp_path):
+    with pytest.raises(InputError) as caught:
+        launch(configure(data, overrides), tmp_path / "runs")
+    assert words in str(caught.value)
+    assert not list((tmp_path / "runs").glob("*")) if (tmp_path / "runs").exists() else True
