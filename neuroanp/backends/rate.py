@@ -166,6 +166,7 @@ class _Simulation:
         for name, x2 in (("w_in", u2), ("w", before), ("w_out", after)):
             self.substrate.book_reads(name, x2, reads)
             reader = self.readers[name]
-            self.substrate.ledger.book_conversions(int(reader.clipped), reader.conversions)
-            reader.clipped.zero_()
-            reader.conversions = 0
+            if reader.conversions:
+                self.substrate.ledger.book_conversions(int(reader.clipped), reader.conversions)
+                reader.clipped.zero_()
+                reader.conversions = 0

@@ -1,0 +1,119 @@
+"""What every benchmark script shares: run labelled configurations over seeds, print and keep a table."""
+
+from __future__ import annotations
+
+import argparse
+import platform
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from neuroanp.compare.pool import Job, run_all
+from neuroanp.records.environment import environment
+from neuroanp.records.run_dir import RunDir
+from neuroanp.training.config import configure
+
+HERE = Path(__file__).parent
+
+
+@dataclass(frozen=True)
+class Case:
+    """One row of a table: a label, a configuration, and what differs from it."""
+
+    label: str
+    base: Mapping[str, Any]
+    overrides: Mapping[str, Any]
+
+
+def arguments(description: str, seeds: int = 3) -> argparse.Namespace:
+    """Read the options every benchmark takes."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--seeds", type=int, default=seeds, help="seeds 0 .. n-1 (default %(default)s)")
+    parser.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
+    parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks"), help="store (default %(default)s)")
+    return parser.parse_args()
+
+
+def run_cases(cases: Sequence[Case], options: argparse.Namespace) -> dict[str, list[dict[str, Any] | None]]:
+    """Train every case on every seed; a run that diverged or failed is None, and said."""
+    keys = [(case, seed) for case in cases for seed in range(options.seeds)]
+    jobs = [
+        Job(configure(case.base, case.overrides, seed=seed), options.runs, False, tuple(sys.argv)) for case, seed in keys
+    ]
+    done = [0]
+
+    def tell(event: dict[str, Any]) -> None:
+        if event["phase"] in ("done", "failed"):
+            done[0] += 1
+            print(f"\r{done[0]} of {len(jobs)} runs", end="", file=sys.stderr, flush=True)
+
+    found: dict[str, list[dict[str, Any] | None]] = {case.label: [] for case in cases}
+    for (case, seed), outcome in zip(keys, run_all(jobs, options.workers, tell), strict=True):
+        if outcome.error is not None:
+            print(f"\n{case.label}, seed {seed}: {outcome.error}", file=sys.stderr)
+        good = outcome.path is not None and outcome.error is None
+        found[case.label].append(RunDir.open(outcome.path, check_code=False).result if good and outcome.path else None)
+    print(file=sys.stderr)
+    return found
+
+
+def values(results: Sequence[Mapping[str, Any] | None], key: str) -> list[float]:
+    """Return one number a seed; a dotted key reaches a control; a run without a result counts as infinite."""
+    found = []
+    for result in results:
+        value: Any = result
+        for part in key.split("."):
+            value = value.get(part) if isinstance(value, Mapping) else None
+        found.append(float("inf") if value is None else float(value))
+    return found
+
+
+def spread(numbers: Sequence[float]) -> str:
+    """Write median [lowest .. highest]."""
+    if not numbers or any(number == float("inf") for number in numbers):
+        finite = [number for number in numbers if number != float("inf")]
+        return f"{len(numbers) - len(finite)} of {len(numbers)} diverged" if numbers else "-"
+    return f"{median(numbers):.3g} [{min(numbers):.3g} .. {max(numbers):.3g}]"
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+    """Write a Markdown table whose columns line up."""
+    widths = [max(len(row[i]) for row in [headers, *rows]) for i in range(len(headers))]
+    lines = [headers, ["-" * width for width in widths], *rows]
+    return "\n".join(
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
+    )
+
+
+def verdict(claim: str, holds: bool) -> str:
+    """Write a claim with whether it holds."""
+    return f"{'met' if holds else 'NOT MET'}: {claim}"
+
+
+def keep(name: str, title: str, body: str) -> None:
+    """Print a result and write it to results/<name>.md with command, machine and date."""
+    facts = environment()
+    head = [
+        f"# {title}",
+        "",
+        f"- command: `python {' '.join([f'benchmarks/{name}.py', *sys.argv[1:]])}`",
+        f"- machine: {_processor()}, {facts['platform']}; torch {facts['torch']}, numpy {facts['numpy']}",
+        f"- date: {datetime.now(UTC).date()}, neuroanp {facts['neuroanp']}",
+    ]
+    print(body)
+    (HERE / "results").mkdir(exist_ok=True)
+    (HERE / "results" / f"{name}.md").write_text("\n".join([*head, "", body, ""]))
+
+
+def _processor() -> str:
+    try:
+        for line in Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine()
