@@ -42,7 +42,8 @@ def run_cases(cases: Sequence[Case], options: argparse.Namespace) -> dict[str, l
     """Train every case on every seed; a run that diverged or failed is None, and said."""
     keys = [(case, seed) for case in cases for seed in range(options.seeds)]
     jobs = [
-        Job(configure(case.base, case.overrides, seed=seed), options.runs, False, tuple(sys.argv)) for case, seed in keys
+        Job(configure(case.base, case.overrides, seed=seed), options.runs, False, tuple(sys.argv))
+        for case, seed in keys
     ]
     done = [0]
 

@@ -20,6 +20,10 @@ class Backend(Protocol):
 
     name: str
 
+    def __init__(self, dt: float, chunk: int = 64) -> None:
+        """Make the simulator: dt seconds a step, `chunk` steps of time at once."""
+        ...
+
     def passes(
         self,
         substrate: Substrate,

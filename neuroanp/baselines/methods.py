@@ -25,7 +25,7 @@ class BPTT(Section):
     """Backpropagation through time on a noise-free twin: needs a backward pass and the exact weights."""
 
     name: Literal["bptt"] = "bptt"
-    truncation: int | None = Field(None, ge=1, description="steps that a loss reaches back; unset: all of them")
+    truncation: int | None = Field(default=None, ge=1, description="steps that a loss reaches back; unset: all of them")
 
     def gradient(self, weights: Weights, batch: Sequences) -> WeightUpdate:
         """Return the gradient of the loss; see `neuroanp.baselines.bptt.gradient`."""

@@ -51,31 +51,35 @@ class ANP(Section):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}, "paper": PAPER}
 
     name: Literal["anp"] = "anp"
-    preset: Literal["default", "paper"] = Field("default", description="where unstated options come from")
+    preset: Literal["default", "paper"] = Field(default="default", description="where unstated options come from")
     reference: Literal["two", "mean", "silent"] = Field(
-        "two",
+        default="two",
         description="two: both passes of a pair noisy; mean: K+1 noisy passes, each against their mean; "
         "silent: K noisy passes against a noise-free one, which only a simulation has",
     )
     difference: Literal["activity", "innovation"] = Field(
-        "activity",
+        default="activity",
         description="activity: the whole change of h; innovation: without what arrived over W from the step before",
     )
     credit: Literal["sample", "batch"] = Field(
-        "sample", description="sample: each sequence its own loss and norm; batch: one loss, Frobenius norm over B"
+        default="sample",
+        description="sample: each sequence its own loss and norm; batch: one loss, Frobenius norm over B",
     )
     norm: Literal["global", "layer"] = Field(
-        "global", description="global: one norm for hidden and output units; layer: each its own"
+        default="global", description="global: one norm for hidden and output units; layer: each its own"
     )
-    gamma: float = Field(1.0, ge=0, le=1, description="discount of later losses a step; 0: the step's own loss only")
-    K: int = Field(1, ge=1, le=4096, description="replicas: pairs (two) or noisy passes besides the reference")
+    gamma: float = Field(
+        default=1.0, ge=0, le=1, description="discount of later losses a step; 0: the step's own loss only"
+    )
+    K: int = Field(default=1, ge=1, le=4096, description="replicas: pairs (two) or noisy passes besides the reference")
     scale: Literal["units", "all", "one"] = Field(
-        "units", description="n: units = the normalised units (N+O, or the layer's own); all = sqrt(I+N+O); one = 1"
+        default="units",
+        description="n: units = the normalised units (N+O, or the layer's own); all = sqrt(I+N+O); one = 1",
     )
     control_variate: Literal["none", "batch"] = Field(
-        "none", description="batch: subtract the other samples' mean credit"
+        default="none", description="batch: subtract the other samples' mean credit"
     )
-    eps: float = Field(1e-30, gt=0, description="a step whose squared norm is below this teaches nothing")
+    eps: float = Field(default=1e-30, gt=0, description="a step whose squared norm is below this teaches nothing")
 
     @model_validator(mode="before")
     @classmethod

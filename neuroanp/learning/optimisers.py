@@ -24,13 +24,17 @@ class Optimizer(Section):
     0.05
     """
 
-    name: Literal["adam", "sgd"] = Field("adam", description="how the step is made from the update")
-    lr: float = Field(1e-3, gt=0, le=1e3, allow_inf_nan=False, description="learning rate at the start")
-    schedule: Literal["cosine", "constant"] = Field("cosine", description="cosine: decays to 0 at the last update")
-    clip: float | None = Field(None, gt=0, allow_inf_nan=False, description="largest norm of an update over all arrays")
-    beta1: float = Field(0.9, ge=0, lt=1, description="Adam: memory of the mean")
-    beta2: float = Field(0.999, ge=0, lt=1, description="Adam: memory of the square")
-    eps: float = Field(1e-8, gt=0, description="Adam: floor of the root mean square")
+    name: Literal["adam", "sgd"] = Field(default="adam", description="how the step is made from the update")
+    lr: float = Field(default=1e-3, gt=0, le=1e3, allow_inf_nan=False, description="learning rate at the start")
+    schedule: Literal["cosine", "constant"] = Field(
+        default="cosine", description="cosine: decays to 0 at the last update"
+    )
+    clip: float | None = Field(
+        default=None, gt=0, allow_inf_nan=False, description="largest norm of an update over all arrays"
+    )
+    beta1: float = Field(default=0.9, ge=0, lt=1, description="Adam: memory of the mean")
+    beta2: float = Field(default=0.999, ge=0, lt=1, description="Adam: memory of the square")
+    eps: float = Field(default=1e-8, gt=0, description="Adam: floor of the root mean square")
 
     def rate(self, update: int, updates: int) -> float:
         """Return the learning rate of update number `update` (from 0) of `updates`."""

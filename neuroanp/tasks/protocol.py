@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from neuroanp.registry import Registry
 
@@ -40,6 +40,10 @@ class Task(Protocol):
     outputs: int
     steps: int
     forecast: bool
+
+    def __init__(self, options: Any) -> None:
+        """Make the task from an instance of its `config`."""
+        ...
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
         """Draw `batch` training sequences."""

@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.errors import InputError
 from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
 from neuroanp.records.identity import code_version, identity
@@ -119,6 +118,6 @@ def build_session(experiment: Experiment, frozen: frozenset[str] = frozenset()) 
         updates=config.training.updates,
         batch=config.training.batch,
         dt=config.dt,
-        memory=config.training.memory,
+        memory=int(config.training.memory),
         frozen=frozen,
     )

@@ -50,27 +50,31 @@ def _task_options(task: Any) -> type[BaseModel]:
 class Network(Section):
     """The network's size."""
 
-    hidden: int = Field(100, ge=1, le=100_000, description="hidden units N")
-    bias: bool = Field(False, description="one more input line, held at 1")
+    hidden: int = Field(default=100, ge=1, le=100_000, description="hidden units N")
+    bias: bool = Field(default=False, description="one more input line, held at 1")
 
 
 class PerturbationConfig(Section):
     """What makes passes differ."""
 
     name: Literal["auto", "gaussian", "none"] = Field(
-        "auto", description="auto: Gaussian only where no noise of the device reaches the units; gaussian: always"
+        default="auto",
+        description="auto: Gaussian only where no noise of the device reaches the units; gaussian: always",
     )
-    sigma: float = Field(1e-2, gt=0, le=10, description="standard deviation of the Gaussian on the pre-activations")
+    sigma: float = Field(
+        default=1e-2, gt=0, le=10, description="standard deviation of the Gaussian on the pre-activations"
+    )
 
 
 class Hardware(Section):
     """How the profile's hardware is used."""
 
     write: Literal["auto", "ideal", "verify", "pulse"] = Field(
-        "auto", description="ideal: exactly; verify: program and verify; pulse: in situ; auto: verify where possible"
+        default="auto",
+        description="ideal: exactly; verify: program and verify; pulse: in situ; auto: verify where possible",
     )
     read: Literal["moments", "sampled"] = Field(
-        "moments", description="read noise by its exact moments, or every device drawn at every read (slow)"
+        default="moments", description="read noise by its exact moments, or every device drawn at every read (slow)"
     )
     only: list[str] = Field(default_factory=list, description="the non-idealities that are on; empty: all")
     without: list[str] = Field(default_factory=list, description="non-idealities that are off")
@@ -92,39 +96,39 @@ class Hardware(Section):
 class TrainingConfig(Section):
     """How long and how to train."""
 
-    updates: int = Field(1000, ge=1, le=99_999_999, description="weight updates")
-    batch: int = Field(32, ge=1, le=1_000_000, description="sequences an update, B")
-    checkpoint_every: int = Field(100, ge=1, description="updates between checkpoints")
-    evaluate_every: int = Field(50, ge=1, description="updates between evaluations on the held-out sequences")
-    log_every: int = Field(10, ge=1, description="updates between rows of the metrics")
-    chunk: int = Field(64, ge=1, description="steps of time simulated at once: memory, not results")
-    memory: Size = Field(2**30, description="what stored passes may take; beyond it they are run twice")
-    controls: bool = Field(True, description="compute the controls after training")
+    updates: int = Field(default=1000, ge=1, le=99_999_999, description="weight updates")
+    batch: int = Field(default=32, ge=1, le=1_000_000, description="sequences an update, B")
+    checkpoint_every: int = Field(default=100, ge=1, description="updates between checkpoints")
+    evaluate_every: int = Field(default=50, ge=1, description="updates between evaluations on the held-out sequences")
+    log_every: int = Field(default=10, ge=1, description="updates between rows of the metrics")
+    chunk: int = Field(default=64, ge=1, description="steps of time simulated at once: memory, not results")
+    memory: Size = Field(default=2**30, description="what stored passes may take; beyond it they are run twice")
+    controls: bool = Field(default=True, description="compute the controls after training")
 
 
 class Compute(Section):
     """What computes the simulation."""
 
-    dtype: Literal["float32", "float64"] = Field("float32", description="precision")
-    device: str = Field("cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
-    threads: int = Field(1, ge=1, le=1024, description="threads of one run; results may differ in rounding")
+    dtype: Literal["float32", "float64"] = Field(default="float32", description="precision")
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
+    threads: int = Field(default=1, ge=1, le=1024, description="threads of one run; results may differ in rounding")
 
 
 class RunConfig(Section):
     """Everything that decides a run, besides the profile's content and the data."""
 
-    task: Annotated[BaseModel, Chosen("name", TASKS, model=_task_options)]
+    task: Annotated[Any, Chosen("name", TASKS, model=_task_options)]
     network: Network = Network()
-    profile: str = Field("ideal", min_length=1, description="a shipped profile's name, or a file")
-    backend: str = Field("rate", description="the simulator")
-    rule: Annotated[BaseModel, Chosen("name", METHODS, default="anp")] = Field(default_factory=lambda: RULES.get("anp")())
+    profile: str = Field(default="ideal", min_length=1, description="a shipped profile's name, or a file")
+    backend: str = Field(default="rate", description="the simulator")
+    rule: Annotated[Any, Chosen("name", METHODS, default="anp")] = Field(default_factory=lambda: RULES.get("anp")())
     perturbation: PerturbationConfig = PerturbationConfig()
     hardware: Hardware = Hardware()
     optimizer: Optimizer = Optimizer()
     training: TrainingConfig = TrainingConfig()
     compute: Compute = Compute()
-    seed: int = Field(0, ge=0, lt=2**63, description="of all random streams")
-    dt: PositiveTime = Field(1e-6, description="chip time of one step")
+    seed: int = Field(default=0, ge=0, lt=2**63, description="of all random streams")
+    dt: PositiveTime = Field(default=1e-6, description="chip time of one step")
 
     @field_validator("backend")
     @classmethod

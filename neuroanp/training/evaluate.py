@@ -57,7 +57,9 @@ def to_tensor(array: np.ndarray, like: Tensor) -> Tensor:
     return torch.from_numpy(np.ascontiguousarray(array)).to(dtype=like.dtype, device=like.device)
 
 
-def evaluate(held: Held, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float) -> Evaluation:
+def evaluate(
+    held: Held, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float
+) -> Evaluation:
     """Present the held-out sequences twice: under the device's noise, and noise-free.
 
     Noise that no device makes is left out of both; nothing is booked: a chip is read by its user then.

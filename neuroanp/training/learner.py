@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor
@@ -133,7 +133,7 @@ class GradientLearner:
             context.substrate, context.reads, context.inputs, self.plan, context.streams, keep="loss"
         ):
             pass  # only the reads are wanted
-        return self.method.gradient(weights, context)
+        return self.method.gradient(weights, cast("Any", context))  # tensors serve where it expects arrays
 
 
 def make_learner(rule: LearningRule | GradientMethod) -> Learner:

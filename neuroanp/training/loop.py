@@ -49,9 +49,7 @@ class Training:
         """
         torch.set_num_threads(self.experiment.config.compute.threads)
         session = build_session(self.experiment)
-        held = Held.of(
-            self.experiment.task.test(session.streams.generator("test")), session.substrate.targets["w"]
-        )
+        held = Held.of(self.experiment.task.test(session.streams.generator("test")), session.substrate.targets["w"])
         wall = self._restore(session)
         try:
             with StopRequested() as stop:
@@ -63,7 +61,7 @@ class Training:
             raise
         except KeyboardInterrupt:
             raise RunError(self._end("interrupted", self._how_to_go_on(session))) from None
-        except Exception as error:  # noqa: BLE001 - whatever ends a run, its record says so
+        except Exception as error:
             self._end("failed", str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}")
             raise
         return result

@@ -33,5 +33,9 @@ def xavier(inputs: int, hidden: int, outputs: int, bias: bool, streams: Streams,
             W = torch.cat([W, W.new_zeros(post, 1)], 1)
         return W.to(dtype)
 
-    arrays = {"w_in": draw(hidden, inputs, bias), "w": draw(hidden, hidden, False), "w_out": draw(outputs, hidden, bias)}
+    arrays = {
+        "w_in": draw(hidden, inputs, bias),
+        "w": draw(hidden, hidden, False),
+        "w_out": draw(outputs, hidden, bias),
+    }
     return Weights(arrays, bias)

@@ -19,8 +19,8 @@ from neuroanp.trajectory import PassPlan
 VARIANTS = [
     ANP(reference=reference, difference=difference, credit=credit, norm=norm, gamma=gamma, K=K, control_variate=cv)
     for reference, difference, credit, norm, gamma, K, cv in product(
-        ("two", "mean", "silent"), ("activity", "innovation"), ("sample", "batch"), ("global", "layer"), (0.0, 0.8, 1.0),
-        (1, 3), ("none", "batch"),
+        ("two", "mean", "silent"), ("activity", "innovation"), ("sample", "batch"), ("global", "layer"),
+        (0.0, 0.8, 1.0), (1, 3), ("none", "batch"),
     )
     if not (credit == "batch" and cv == "batch")
 ]  # fmt: skip
@@ -115,7 +115,13 @@ def test_result_does_not_depend_on_chunks_or_replay(make_lab, rule, chunk, T, re
 
 def test_preset_fills_only_what_is_unstated():
     paper = ANP(preset="paper")
-    assert (paper.reference, paper.credit, paper.norm, paper.gamma, paper.scale) == ("silent", "batch", "layer", 0, "all")
+    assert (paper.reference, paper.credit, paper.norm, paper.gamma, paper.scale) == (
+        "silent",
+        "batch",
+        "layer",
+        0,
+        "all",
+    )
     assert ANP(preset="paper", gamma=0.5).gamma == 0.5
 
 

@@ -65,7 +65,9 @@ def test_diverging_run_says_where_and_keeps_its_record(tmp_path):
 
 
 def test_gaussian_only_where_no_device_noise_reaches_the_units():
-    said = {name: Experiment.of(config(name)).describe()[1][0] for name in ("ideal", "pcm", "rram_hfo2", "smtj_koenders")}
+    said = {
+        name: Experiment.of(config(name)).describe()[1][0] for name in ("ideal", "pcm", "rram_hfo2", "smtj_koenders")
+    }
     assert "Gaussian" in said["ideal"]
     assert "Gaussian" in said["rram_hfo2"]
     assert said["pcm"] == said["smtj_koenders"] == "perturbation: the device's own noise"
@@ -78,7 +80,7 @@ def test_frozen_recurrence_changes_the_readout_alone():
     before = {name: W.clone() for name, W in session.substrate.targets.items()}
     for _ in range(5):
         session.step()
-    moved = {name: not bool((W == before[name]).all()) for name, W in session.substrate.targets.items()}
+    moved = {name: not bool((before[name] == W).all()) for name, W in session.substrate.targets.items()}
     assert moved == {"w_in": False, "w": False, "w_out": True}
 
 

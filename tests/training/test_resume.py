@@ -23,7 +23,14 @@ SMALL = {
     "task": {"name": "copy", "length": 2, "delay": 1, "symbols": 2, "test_size": 16},
     "network": {"hidden": 12, "bias": True},
     "rule": {"name": "anp", "reference": "mean", "K": 2},
-    "training": {"updates": 20, "batch": 4, "checkpoint_every": 10, "evaluate_every": 5, "log_every": 1, "controls": False},
+    "training": {
+        "updates": 20,
+        "batch": 4,
+        "checkpoint_every": 10,
+        "evaluate_every": 5,
+        "log_every": 1,
+        "controls": False,
+    },
 }
 WRITES = ("ideal", "verify", "pulse")
 
@@ -133,7 +140,12 @@ def test_identical_run_is_shown_not_repeated(tmp_path):
 
 def test_every_seed_profile_and_option_is_a_run_of_its_own():
     base = Experiment.of(config("ideal")).identity
-    others = [config("pcm"), config("ideal", updates=21), configure(SMALL, {"seed": 1}), configure(SMALL, {"rule.K": 3})]
+    others = [
+        config("pcm"),
+        config("ideal", updates=21),
+        configure(SMALL, {"seed": 1}),
+        configure(SMALL, {"rule.K": 3}),
+    ]
     found = {base, *(Experiment.of(other).identity for other in others)}
     assert len(found) == 5
 
