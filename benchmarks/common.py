@@ -12,7 +12,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from neuroanp.compare.pool import Job, run_all
+from neuroanp.comparing.pool import Job, run_all
 from neuroanp.records.environment import environment
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.config import configure

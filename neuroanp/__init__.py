@@ -5,9 +5,9 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from neuroanp.api import Run, compare, load_run, train
+    from neuroanp.api import Comparison, Run, compare, configure, load_run, report, resume, train
 
-__all__ = ["Run", "__version__", "compare", "load_run", "train"]
+__all__ = ["Comparison", "Run", "__version__", "compare", "configure", "load_run", "report", "resume", "train"]
 
 
 def __getattr__(name: str) -> Any:

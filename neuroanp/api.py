@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -17,12 +18,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import InputError
-from neuroanp.records.run_dir import RunDir
+from neuroanp.records.run_dir import RunDir, check_root
+from neuroanp.records.store import Store
 from neuroanp.training.config import RunConfig, configure, load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
 
 if TYPE_CHECKING:
+    from neuroanp.comparing.pool import Outcome
     from neuroanp.records.metrics import Metrics
     from neuroanp.trajectory import Weights
 
@@ -79,7 +82,7 @@ class Run:
         """Write the report (report.html in the run's directory, or `path`) and return where it is."""
         from neuroanp.reporting.html import render
 
-        return render([self.record], path or self.path / "report.html", _repeat(self.record))
+        return render([self.record], path or self.path / "report.html", None)
 
 
 @dataclass(frozen=True)
@@ -148,9 +151,9 @@ def compare(
     source: Source = None,
     *,
     overrides: Mapping[str, Any] | None = None,
-    tasks: Sequence[str] = (),
-    profiles: Sequence[str] = (),
-    rules: Sequence[str] = (),
+    tasks: str | Sequence[str] = (),
+    profiles: str | Sequence[str] = (),
+    rules: str | Sequence[str] = (),
     seeds: int | Sequence[int] = (),
     workers: int | None = None,
     runs: str | Path = "runs",
@@ -161,7 +164,7 @@ def compare(
     """Train every combination in parallel processes; runs that are already there are shown.
 
     Args:
-        tasks, profiles, rules: names; empty keeps the source's own.
+        tasks, profiles, rules: names, or one name; empty keeps the source's own.
         seeds: a list, or n for 0 .. n-1.
         workers: processes; one a core if not given.
         source, overrides, runs, force, progress, argv: as in `train`.
@@ -169,47 +172,53 @@ def compare(
     Returns: results, failures and the report.
 
     Raises:
-        InputError: a problem with any configuration, before anything runs.
+        InputError: a name, a configuration or the store's place is wrong; said before anything runs.
     """
-    from neuroanp.compare.grid import expand
-    from neuroanp.compare.pool import Job, run_all
+    from neuroanp.comparing.grid import expand
+    from neuroanp.comparing.pool import Job, run_all
 
     wanted = range(seeds) if isinstance(seeds, int) else seeds
     configs = expand(source, overrides, tasks=tasks, profiles=profiles, rules=rules, seeds=list(wanted))
     root, command = Path(runs), list(sys.argv if argv is None else argv)
+    check_root(root)
     jobs = [Job(config, root, force, tuple(command)) for config in configs]
     outcomes = run_all(jobs, workers or len(os.sched_getaffinity(0)), progress or (lambda event: None))
-    records = [RunDir.open(outcome.path, check_code=False) for outcome in outcomes if outcome.path is not None]
     failed = [(outcome.label, outcome.error) for outcome in outcomes if outcome.error is not None]
-    done = [record for record in records if record.result is not None]
+    records = [_opened(outcome) for outcome in outcomes]
+    done = [record for record in records if record is not None and record.result is not None]
     if not done:
         raise _all_failed(failed)
     path = root / f"compare-{_digest([record.manifest['identity'] for record in done])}" / "report.html"
     path.parent.mkdir(parents=True, exist_ok=True)
     from neuroanp.reporting.html import render
+    from neuroanp.reporting.reading import typed
 
-    render(done, path, " ".join(command))
+    render(done, path, typed(command))
     return Comparison([Run(record) for record in done], failed, path)
 
 
 def report(paths: Sequence[str | Path], output: str | Path | None = None) -> Path:
     """Write one HTML file for run directories, or for all finished runs of a store; return where it is."""
-    from neuroanp.records.store import Store
     from neuroanp.reporting.html import render
 
     records: list[RunDir] = []
     for path in map(Path, paths):
+        if not path.is_dir():
+            there = "not a directory" if path.exists() else "no such directory"
+            raise InputError(f"{path}: {there}; name a run that `neuroanp train` made, or the folder of several")
         if (path / "manifest.json").exists():
             records.append(RunDir.open(path, check_code=False))
         else:
             records.extend(Store(path).runs())
+            for message in Store(path).broken():
+                logging.getLogger("neuroanp").warning("left out: %s", message)
     records = [record for record in records if record.result is not None]
     if not records:
         raise InputError(f"{', '.join(map(str, paths))}: no run with a result; train one, or name another directory")
     if output is None:
         first = Path(paths[0])
         output = first / "report.html"
-    return render(records, Path(output), f"neuroanp report {' '.join(map(str, paths))}")
+    return render(records, Path(output), None)
 
 
 def estimate(config: RunConfig) -> dict[str, Any]:
@@ -226,8 +235,16 @@ def _with_report(record: RunDir) -> Run:
     return run
 
 
-def _repeat(record: RunDir) -> str:
-    return " ".join(record.manifest.get("argv") or ["neuroanp", "train", str(record.path / "config.yaml")])
+def _opened(outcome: Outcome) -> RunDir | None:
+    """Open what a run left; None if it left nothing, or nothing readable, which `failed` tells of."""
+    if outcome.path is None:
+        return None
+    try:
+        return RunDir.open(outcome.path, check_code=False)
+    except InputError:
+        if outcome.error is None:
+            raise
+        return None
 
 
 def _digest(identities: Sequence[str]) -> str:

@@ -51,7 +51,7 @@ class Registry(Generic[T]):
         return sorted({*self._registered, *self._entries()})
 
     def get(self, name: str) -> T:
-        """Load the thing called `name`; InputError names the known ones."""
+        """Load the thing called `name`; InputError names the known ones, or says why it cannot be loaded."""
         if name in self._registered:
             return self._registered[name]
         entry = self._entries().get(name)
@@ -60,7 +60,14 @@ class Registry(Generic[T]):
             raise InputError(
                 f"unknown {self.kind} '{name}'{did_you_mean(name, known)} (known: {', '.join(known) or 'none'})"
             )
-        return entry.load()
+        try:
+            return entry.load()
+        except Exception as error:  # whatever importing another's package may raise
+            package = f" of package '{entry.dist.name}'" if entry.dist is not None else ""
+            raise InputError(
+                f"{self.kind} '{name}'{package} cannot be loaded from {entry.value}: {type(error).__name__}: {error}; "
+                "repair or uninstall that package"
+            ) from error
 
     def summary(self, name: str) -> str:
         """Return the first line of the thing's docstring."""

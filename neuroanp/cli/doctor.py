@@ -25,7 +25,8 @@ class Check:
 
     Args:
         name: what was looked at.
-        status: "ok"; "missing": commands fail without it; "optional": something more is possible.
+        status: "ok"; "missing": commands fail without it; "warning": it works, but badly; "optional": something
+            more is possible.
         detail: what was found.
         remedy: what to do where it is not ok.
     """
@@ -52,7 +53,7 @@ def _print(checks: list[Check]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    colours = {"ok": "green", "optional": "yellow", "missing": "bold red"}
+    colours = {"ok": "green", "optional": "cyan", "warning": "yellow", "missing": "bold red"}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("what", "status", "found", "how to get it"):
         table.add_column(heading, overflow="fold")
@@ -97,7 +98,7 @@ def _extras() -> Iterator[Check]:
         missing = [package for package in packages if _found(package) is None]
         if missing:
             remedy = f"pip install 'neuroanp[{extra}]'"
-            yield Check(f"extra {extra}", "optional", f"without {', '.join(missing)}", remedy)
+            yield Check(f"extra {extra}", "optional", f"not installed: {', '.join(missing)}", remedy)
         else:
             yield Check(f"extra {extra}", "ok", ", ".join(f"{package} {_found(package)}" for package in packages))
     yield _weather_data()
@@ -131,9 +132,20 @@ def _compute() -> Iterator[Check]:
         remedy = "an NVIDIA GPU with a CUDA build of torch; then --set compute.device=cuda"
         yield Check("CUDA", "optional", "not available: everything runs on the CPU", remedy)
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    asked = os.environ.get("OMP_NUM_THREADS")
-    limit = f", OMP_NUM_THREADS={asked}" if asked else ""
-    yield Check("threads", "ok", f"{cores} cores; torch takes {torch.get_num_threads()}{limit}")
+    yield _threads(cores, torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
+
+
+def _threads(cores: int, taken: int, asked: str | None) -> Check:
+    """Compare the threads that torch takes with the cores there are.
+
+    >>> _threads(2, 8, "8").status, _threads(8, 2, None).detail
+    ('warning', '8 cores; torch takes 2 threads')
+    """
+    limit = f" (OMP_NUM_THREADS={asked})" if asked else ""
+    said = f"{cores} core{'s' * (cores > 1)}; torch takes {taken} thread{'s' * (taken > 1)}{limit}"
+    if taken <= cores:
+        return Check("threads", "ok", said)
+    return Check("threads", "warning", f"{said}: they wait for each other", f"export OMP_NUM_THREADS={cores}")
 
 
 def _disk(runs: Path) -> Iterator[Check]:
@@ -151,4 +163,4 @@ def _disk(runs: Path) -> Iterator[Check]:
     free = shutil.disk_usage(there).free
     enough = free >= ROOM
     remedy = "" if enough else "free some, or choose another disk with --runs DIR"
-    yield Check("disk space", "ok" if enough else "missing", f"{free / 1e9:.1f} GB free", remedy)
+    yield Check("disk space", "ok" if enough else "missing", f"{free / 1e9:.1f} GB free in {there}", remedy)

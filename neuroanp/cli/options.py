@@ -1,5 +1,6 @@
 """Options that several commands share, and how they become dotted overrides of a config."""
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -10,8 +11,8 @@ from neuroanp.errors import InputError
 Config = Annotated[
     Path | None, typer.Argument(metavar="CONFIG", help="YAML file that describes the run.", show_default=False)
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout and nothing else there.")]
-NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show no progress bars.")]
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and no log.")]
+NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show neither progress bars nor the log.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that run directories are written to.")]
 Force = Annotated[bool, typer.Option("--force", help="Repeat a finished identical run instead of showing it.")]
@@ -37,15 +38,20 @@ Without = Annotated[
 ]
 
 
+def split(text: str) -> list[str]:
+    """Split at commas, without the spaces around the parts."""
+    return [part.strip() for part in text.split(",")]
+
+
 def split_list(text: str | None, option: str) -> list[str] | None:
-    """Read `a,b` as a list; None stays None; InputError for an empty part.
+    """Read `a,b` as a list; None stays None; InputError for a part that is empty or named twice.
 
     >>> split_list("pcm, ideal", "--profiles")
     ['pcm', 'ideal']
     """
     if text is None:
         return None
-    parts = [part.strip() for part in text.split(",")]
+    parts = split(text)
     if not all(parts):
         raise InputError(f"{option}: '{text}' has an empty part; write e.g. {option} a,b")
     if len(set(parts)) < len(parts):
@@ -82,15 +88,32 @@ def collect(sets: list[str] | None, **named: Any) -> dict[str, Any]:
     return overrides
 
 
+def all_read(*readers: Callable[[], Any]) -> list[Any]:
+    """Call every reader and return what they read; one InputError with the problems of all that fail."""
+    found, errors = [], []
+    for read in readers:
+        try:
+            found.append(read())
+        except InputError as error:
+            errors.append(error)
+    if len(errors) == 1:
+        raise errors[0]
+    if errors:
+        raise InputError(
+            "the command line cannot be read", [line for e in errors for line in e.problems or [e.message]]
+        )
+    return found
+
+
 def seeds_from(text: str | None) -> int | list[int] | None:
     """Read `--seeds`: N for the seeds 0..N-1, or a list.
 
     >>> seeds_from("3"), seeds_from("0,4,7"), seeds_from(None)
     (3, [0, 4, 7], None)
     """
-    parts = split_list(text, "--seeds")
-    if parts is None:
+    if text is None:
         return None
+    parts = split(text)
     if not all(part.isascii() and part.isdigit() for part in parts) or (len(parts) == 1 and int(parts[0]) == 0):
         raise InputError(f"--seeds: '{text}' is neither a number of seeds nor a list; write e.g. --seeds 3 or 0,4,7")
     numbers = [int(part) for part in parts]

@@ -1,5 +1,6 @@
 """Progress bars with ETA on stderr: one a run, and one for all runs of a comparison."""
 
+import logging
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -15,7 +16,9 @@ PHASES = {"train": "learning", "controls": "controls", "evaluate": "testing"}
 
 
 @contextmanager
-def progress(enabled: bool, runs: int | None = None) -> Iterator[Callable[[Event], None] | None]:
+def progress(
+    enabled: bool, runs: int | None = None, quiet: bool = False, said: set[str] | None = None
+) -> Iterator[Callable[[Event], None] | None]:
     """Show bars while the block runs; yield the callable that `neuroanp.api` reports to, or None.
 
     Nothing moves where stderr is not a terminal; the log is shown either way.
@@ -23,9 +26,11 @@ def progress(enabled: bool, runs: int | None = None) -> Iterator[Callable[[Event
     Args:
         enabled: False shows no bars (`--no-progress`).
         runs: how many runs there will be, for the bar of all; None shows no such bar.
+        quiet: show no log but warnings.
+        said: gets the lines of the log that were shown.
     """
     err = console(error=True)
-    with log_to_stderr(err):
+    with log_to_stderr(err, logging.WARNING if quiet else logging.INFO, said):
         if not (enabled and err.is_terminal):
             yield None
             return

@@ -1,50 +1,72 @@
 """Print results on a terminal: a table a task, its controls, and what they say in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
 
+    from neuroanp.reporting.reading import Shown
     from neuroanp.reporting.tables import Cell, Column, Row
 
 COSTS = ("passes", "energy", "chip time", "pulses", "wear")
 """Headers that go into a table of their own where one table would be too wide."""
 
 
-def on_screen(results: Sequence[Mapping[str, Any]], out: "Console") -> Iterator["RenderableType"]:
-    """Yield what shows `results` on `out`, task by task."""
+def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableType"]:
+    """Yield what shows the runs on `out`, task by task; runs that differ in an option are rows of their own."""
     from rich.text import Text
 
+    from neuroanp.reporting.books import lower_bounds
+    from neuroanp.reporting.reading import variants
     from neuroanp.reporting.tables import methods, results_table, verdicts
 
-    by_task: dict[str, list[Mapping[str, Any]]] = {}
-    for result in results:
-        by_task.setdefault(str(result["task"]), []).append(result)
-    for task, of_task in by_task.items():
-        group = methods(of_task)
+    for task in dict.fromkeys(one.task for one in runs):
+        here = [one for one in runs if one.task == task]
+        group = methods([one.result for one in here], variants(here))
         plain = results_table(group)
-        yield from _methods(task, plain.columns, [row for row in plain.rows if row.kind != "control"], out)
+        yield Text.assemble((str(here[0].result["task"]), "bold"), (f"  {here[0].task_options}", "dim"))
+        yield from _methods(plain.columns, [row for row in plain.rows if row.kind != "control"], out)
         yield from _controls(plain.columns, [row for row in plain.rows if row.kind == "control"])
-        for sentence in verdicts(group):
-            yield Text.assemble(("* ", "yellow"), sentence)
-        yield ""
+        ledgers = {str(one.result["run"]): one.ledger for one in here}
+        yield _sentences([*verdicts(group), *lower_bounds(group, ledgers)])
 
 
-def _methods(
-    task: str, columns: Sequence["Column"], rows: Sequence["Row"], out: "Console"
-) -> Iterator["RenderableType"]:
-    """Yield one table, or two where one would not fit: what was reached, and what it cost."""
+def _methods(columns: Sequence["Column"], rows: Sequence["Row"], out: "Console") -> Iterator["RenderableType"]:
+    """Yield one table or, where it would not fit, what was reached and then what it cost, in parts that fit."""
     every = list(range(len(columns)))
-    whole = _of(task, columns, rows, every)
-    if out.measure(whole, options=out.options.update(width=1000)).maximum <= out.width:
-        yield whole
+    if _fits(_of("", columns, rows, every), out):
+        yield _of("", columns, rows, every)
         return
     costs = [i for i in every if columns[i].header.startswith(COSTS)]
     names = [i for i in every if not columns[i].numeric]
-    yield _of(task, columns, rows, [i for i in every if i not in costs])
-    yield _of("what it cost", columns, rows, [*names, *costs])
+    yield _of("", columns, rows, [i for i in every if i not in costs])
+    for parts in range(1, len(costs) + 1):
+        size = -(-len(costs) // parts)
+        tables = [
+            _of("what it cost" if start == 0 else "", columns, rows, [*names, *costs[start : start + size]])
+            for start in range(0, len(costs), size)
+        ]
+        if parts == len(costs) or all(_fits(table, out) for table in tables):
+            yield from tables
+            return
+
+
+def _fits(table: "Table", out: "Console") -> bool:
+    return out.measure(table, options=out.options.update(width=1000)).maximum <= out.width
+
+
+def _sentences(lines: Sequence[str]) -> "Table":
+    """Return sentences under a hanging mark, with an empty line below."""
+    from rich.table import Table
+    from rich.text import Text
+
+    grid = Table.grid(padding=(0, 1, 0, 0))
+    for line in lines:
+        grid.add_row(Text("*", style="yellow"), Text(line))
+    grid.add_row("", "")
+    return grid
 
 
 def _of(title: str, columns: Sequence["Column"], rows: Sequence["Row"], which: Sequence[int]) -> "Table":
@@ -52,7 +74,7 @@ def _of(title: str, columns: Sequence["Column"], rows: Sequence["Row"], which: S
     table = _new(title)
     for i in which:
         justify = "right" if columns[i].numeric else "left"
-        widest = max(len(part) for row in rows for part in (row.cells[i].text, row.cells[i].spread))
+        widest = max(len(part) for row in rows for part in (*row.cells[i].text.split(", "), row.cells[i].spread))
         table.add_column(_broken(columns[i].header, widest), justify=justify, no_wrap=True, vertical="top")
     for row in rows:
         table.add_row(*(_cell(row.cells[i]) for i in which), style="bold" if row.kind == "best" else None)
@@ -73,8 +95,9 @@ def _new(title: str) -> "Table":
     from rich.table import Table
 
     return Table(
-        title=title, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0)
-    )
+        title=title or None, title_justify="left", title_style="bold", box=SIMPLE_HEAD, pad_edge=False,
+        padding=(0, 1, 0, 0),
+    )  # fmt: skip
 
 
 def _broken(header: str, widest: int) -> str:
@@ -92,7 +115,7 @@ def _cell(cell: "Cell") -> "RenderableType":
     """Return a value with its range over the seeds below it, in lighter type."""
     from rich.text import Text
 
-    text = Text(cell.text)
+    text = Text(cell.text.replace(", ", "\n"))  # a list of options: one a line
     if cell.spread:
         text.append("\n" + cell.spread, style="dim not bold")
     return text

@@ -1,6 +1,6 @@
 """train, resume, compare, report: the commands that make runs and show them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -9,9 +9,9 @@ import typer
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.expected import show_estimate
-from neuroanp.cli.options import collect, seeds_from, split_list
+from neuroanp.cli.options import all_read, collect, seeds_from, split
 from neuroanp.cli.progress import progress
-from neuroanp.cli.screen import complain, console, print_json, show
+from neuroanp.cli.screen import complain, console, log_to_stderr, print_json, show
 from neuroanp.errors import DivergedError, RunError
 
 if TYPE_CHECKING:
@@ -53,14 +53,15 @@ def train(
     if dry_run:
         show_estimate(api.estimate(api.configure(config, overrides, **words)), json)
         return
-    with progress(not no_progress) as report_to:
+    said: set[str] = set()
+    with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         try:
             run = api.train(
                 config, overrides=overrides, runs=runs, force=force, progress=report_to, argv=_argv(), **words
             )  # fmt: skip
         except DivergedError:  # it keeps its record, which the same call shows
             run = api.train(config, overrides=overrides, runs=runs, **words)
-    _end_one(run, json)
+    _end_one(run, json, None if json or no_progress else said)
 
 
 @guarded
@@ -73,12 +74,13 @@ def resume(
     """Continue an interrupted run from its last good checkpoint; a finished one is shown."""
     from neuroanp import api
 
-    with progress(not no_progress) as report_to:
+    said: set[str] = set()
+    with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         try:
             resumed = api.resume(run, progress=report_to)
         except DivergedError:  # it keeps its record, which the same call shows
             resumed = api.resume(run)
-    _end_one(resumed, json)
+    _end_one(resumed, json, None if json or no_progress else said)
 
 
 @guarded
@@ -114,21 +116,21 @@ def compare(
     """Train every profile x rule x seed in parallel processes, and compare them in one table and report."""
     from neuroanp import api
 
-    overrides = collect(
-        sets, backend=backend, training__updates=updates, hardware__write=write, hardware__only=only,
-        hardware__without=without,
+    overrides, numbers = all_read(
+        lambda: collect(
+            sets, backend=backend, training__updates=updates, hardware__write=write, hardware__only=only,
+            hardware__without=without,
+        ),
+        lambda: seeds_from(seeds),
     )  # fmt: skip
-    lists = {
-        "profiles": split_list(profiles, "--profiles"),
-        "rules": split_list(rules, "--rules"),
-        "tasks": split_list(task, "--task"),
-        "seeds": seeds_from(seeds),
-    }
-    chosen = {name: value for name, value in lists.items() if value is not None}
+    names = {"profiles": profiles, "rules": rules, "tasks": task}
+    chosen: dict[str, Any] = {name: split(text) for name, text in names.items() if text is not None}
+    if numbers is not None:
+        chosen["seeds"] = numbers
     total = 1
     for value in chosen.values():
         total *= value if isinstance(value, int) else len(value)
-    with progress(not no_progress, runs=total) as report_to:
+    with progress(not no_progress, quiet=json or no_progress, runs=total) as report_to:
         try:
             comparison = api.compare(
                 config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, progress=report_to,
@@ -136,7 +138,7 @@ def compare(
             )  # fmt: skip
         except KeyboardInterrupt:
             raise RunError("interrupted; the same command continues from the checkpoints") from None
-    _end(comparison.results, comparison.report, json, comparison.failed)
+    _end(comparison.runs, comparison.report, json, comparison.failed)
 
 
 @guarded
@@ -151,7 +153,8 @@ def report(
     """Write one HTML file that shows runs: curves, table with controls, energy and time, predictions."""
     from neuroanp import api
 
-    written = api.report(paths, output)
+    with log_to_stderr(console(error=True)):
+        written = api.report(paths, output)
     if json:
         print_json([{"report": str(written)}])
     else:
@@ -165,29 +168,30 @@ def _argv() -> list[str]:
     return ["neuroanp", *sys.argv[1:]]
 
 
-def _end_one(run: "Run", json: bool) -> None:
-    """Say on stderr what the run's record notes (what perturbed it, why it stopped), then end with its result."""
+def _end_one(run: "Run", json: bool, said: set[str] | None) -> None:
+    """Say what the run's record notes and was not `said` while it ran (nothing if None); end with its result."""
     *notes, last = run.record.manifest["log"] or [""]
     stopped = run.result["status"] != "finished"
     err = console(error=True)
     for line in notes if stopped else [*notes, last]:
-        err.print(line, markup=False, style="dim", soft_wrap=True)
+        if said is not None and line not in said:
+            err.print(line, markup=False, soft_wrap=True)
     if stopped:
         complain(last)
     written = run.path / "report.html"
-    _end([run.result], written if written.exists() else run.report(), json)
+    _end([run], written if written.exists() else run.report(), json)
 
 
-def _end(
-    results: Sequence[Mapping[str, Any]], written: Path, json: bool, failed: Sequence[tuple[str, str]] = ()
-) -> None:
+def _end(runs: Sequence["Run"], written: Path, json: bool, failed: Sequence[tuple[str, str]] = ()) -> None:
     """Print the results and where the report is; exit with 1 if a run did not finish."""
+    results = [run.result for run in runs]
     if json:
         print_json(results)
     else:
         from neuroanp.cli.results import on_screen
+        from neuroanp.reporting.reading import shown
 
-        show(*on_screen(results, console()), f"report: {written}")
+        show(*on_screen([shown(run.record) for run in runs], console()), f"report: {written}")
     for label, message in failed:
         complain(f"{label}: {message}")
     if failed or any(result["status"] != "finished" for result in results):

@@ -49,20 +49,22 @@ def print_json(results: Sequence[Mapping[str, Any]]) -> None:
 
 
 @contextmanager
-def log_to_stderr(err: "Console") -> Iterator[None]:
-    """Show what neuroanp logs (info and above) on stderr while a command runs."""
+def log_to_stderr(err: "Console", level: int = logging.INFO, said: set[str] | None = None) -> Iterator[None]:
+    """Show what neuroanp logs, of `level` and above, on stderr while a command runs; add its lines to `said`."""
 
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
             err.print(prefix + self.format(record), markup=False, soft_wrap=True)
+            if said is not None:
+                said.add(self.format(record))
 
     logger = logging.getLogger("neuroanp")
-    handler, level = Lines(), logger.level
+    handler, before = Lines(), logger.level
     logger.addHandler(handler)
-    logger.setLevel(logging.INFO)
+    logger.setLevel(level)
     try:
         yield
     finally:
         logger.removeHandler(handler)
-        logger.setLevel(level)
+        logger.setLevel(before)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from decimal import Decimal
 from typing import Any, NamedTuple
 
 from pydantic import BaseModel
@@ -54,7 +55,20 @@ class Leaf(NamedTuple):
         """The value as a person would write it, exact."""
         if self.dimension is not None and isinstance(self.value, float):
             return format_quantity(self.value, self.dimension.unit, digits=None)
-        return str(self.value)
+        return shortest(self.value) if isinstance(self.value, float) else str(self.value)
+
+
+def shortest(value: float) -> str:
+    """Write a number in its shortest form that is read back exactly.
+
+    >>> [shortest(x) for x in (1e9, 4.0, 0.0088, 27.235, -1.5e-7, 250000.0)]
+    ['1e9', '4', '0.0088', '27.235', '-1.5e-7', '250000']
+    """
+    exact = Decimal(repr(value)).normalize()
+    if not exact or -5 < exact.adjusted() < 6:
+        return f"{exact:f}"
+    mantissa, _, exponent = f"{exact:e}".partition("e")
+    return f"{mantissa}e{int(exponent)}"
 
 
 def leaves(section: BaseModel, key: Key = ()) -> Iterator[Leaf]:

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from neuroanp.errors import InputError, RunError
 
-_FULL = {
+FULL = {
     errno.ENOSPC: "the disk is full",
     errno.EDQUOT: "your disk quota is used up",
     errno.EFBIG: "the file would pass the size limit",
@@ -103,9 +103,9 @@ def said(path: Path) -> Iterator[None]:
         yield
     except OSError as error:
         reason = error.strerror or str(error)
-        if error.errno in _FULL:
+        if error.errno in FULL:
             raise RunError(
-                f"{path}: not written, {_FULL[error.errno]} ({reason}); what was there before is intact. "
+                f"{path}: not written, {FULL[error.errno]} ({reason}); what was there before is intact. "
                 "Free some space, or choose another place for the runs, and resume"
             ) from error
         if error.errno in _REFUSED:

@@ -26,7 +26,7 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.errors import InputError, RunError
 from neuroanp.records import metrics as metrics_csv
 from neuroanp.records import tensors as files
-from neuroanp.records.atomic import flush_directory, said, sweep, write_bytes, write_text
+from neuroanp.records.atomic import FULL, flush_directory, said, sweep, write_bytes, write_text
 from neuroanp.records.identity import code_version
 from neuroanp.records.json_io import read_limited, read_object, write_object
 from neuroanp.records.metrics import Metrics
@@ -92,8 +92,9 @@ class RunDir:
             "identity": name,
             **manifest,
         }
+        check_root(final.parent)
         with said(final):
-            final.parent.mkdir(parents=True, exist_ok=True)
+            _make(final.parent)
             building = final.with_name(f".{name}.{os.getpid()}.tmp")
             shutil.rmtree(building, ignore_errors=True)
             (building / "checkpoints").mkdir(parents=True)
@@ -122,10 +123,11 @@ class RunDir:
         with said(path):
             is_directory, has_manifest = path.is_dir(), (path / "manifest.json").exists()
         if not is_directory:
-            raise InputError(f"{path}: no such directory; name one that `neuroanp train` made")
+            raise InputError(f"{path}: no such directory; name one that `neuroanp train` made{_near(path)}")
         if not has_manifest:
             raise InputError(
-                f"{path}: not a run directory (it has no manifest.json); name one that `neuroanp train` made"
+                f"{path}: not a run directory (it has no manifest.json); "
+                f"name one that `neuroanp train` made{_near(path)}"
             )
         run = cls(path, {})
         run._manifest = _checked(path, read_object(run._inside("manifest.json")))
@@ -272,6 +274,54 @@ class RunDir:
         if not path.resolve().is_relative_to(self.path.resolve()):
             raise InputError(f"{path}: leads out of the run directory; replace the link by the file itself")
         return path
+
+
+def check_root(root: Path) -> None:
+    """Check that runs can be written below `root`, which is not made yet if it is missing.
+
+    Raises:
+        InputError: part of its path is a file, or may not be written to; the message names that part.
+
+    >>> check_root(Path("/dev/null/runs"))
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: /dev/null/runs: cannot be made: /dev/null is no directory; choose another --runs DIR
+    """
+    there = root
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    with said(root):
+        if not there.is_dir():
+            raise InputError(_in_the_way(root, there, "is no directory"))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise InputError(_in_the_way(root, there, "may not be written to"))
+
+
+def _make(root: Path) -> None:
+    """Make a directory; InputError names the part of its path that takes none."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        there = next(parent for parent in (root, *root.absolute().parents) if parent.exists())
+        raise InputError(_in_the_way(root, there, f"takes no new directory ({error.strerror})")) from error
+
+
+def _in_the_way(root: Path, there: Path, why: str) -> str:
+    what = "cannot be written to" if there == root else "cannot be made"
+    name = there if there != Path() else there.resolve()
+    return f"{root}: {what}: {name} {why}; choose another --runs DIR"
+
+
+def _near(path: Path) -> str:
+    """Name the newest run that lies in a directory which is none, or beside it."""
+    there = path if path.is_dir() else path.parent
+    manifests = list(there.glob("*/manifest.json")) if there.is_dir() else []
+    if not manifests:
+        return ""
+    newest = max(manifests, key=lambda manifest: manifest.stat().st_mtime).parent
+    return f", such as {newest}, the newest of {len(manifests)} in {there}"
 
 
 def _checked(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:

@@ -26,6 +26,13 @@ def text(value: Any) -> str:
     return str(value)
 
 
+def _fact(key: str, value: Any) -> str:
+    """Write a fact whose name says how: a shape with its sign, what is not stated in words."""
+    if key == "shape" and isinstance(value, list):
+        return " × ".join(map(text, value))
+    return text(value).replace("_", " ") if key == "unstated" else text(value)
+
+
 def words(key: str) -> str:
     """Return a key as words; a symbol with a one-letter part stays as it is.
 
@@ -43,7 +50,7 @@ def facts(device: Mapping[str, Any]) -> list[tuple[str, str]]:
             if not is_table(value):
                 found += [(f"{words(key)}: {name}", said) for name, said in facts(value)]
         else:
-            found.append((words(key), text(value)))
+            found.append((words(key), _fact(key, value)))
     return found
 
 
@@ -61,7 +68,7 @@ def is_table(value: Mapping[str, Any]) -> bool:
 
 def _table(value: Mapping[str, Mapping[str, Any]]) -> Table:
     names: Sequence[str] = list(dict.fromkeys(name for part in value.values() for name in part))
-    rows = [(words(name), [text(part.get(name)) for part in value.values()]) for name in names]
+    rows = [(words(name), [_fact(name, part.get(name)) for part in value.values()]) for name in names]
     stated = [(name, cells) for name, cells in rows if set(cells) != {MISSING}]
     columns = (Column("", numeric=False), *(Column(key) for key in value))
     return Table(columns, tuple(Row("method", (Cell(name), *map(Cell, cells))) for name, cells in stated))

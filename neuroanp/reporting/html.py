@@ -11,7 +11,7 @@ from typing import Any
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import write_text
 from neuroanp.records.run_dir import RunDir
-from neuroanp.reporting import devices, plots, tables
+from neuroanp.reporting import books, devices, plots, tables
 from neuroanp.reporting.reading import Shown, shown, variants
 from neuroanp.reporting.style import Look, to_uri
 from neuroanp.reporting.values import middle
@@ -41,6 +41,8 @@ class Section:
     curves: Figure | None
     trade_offs: Figure | None
     unstated: list[str]
+    books: tables.Table | None
+    lower_bounds: list[str]
     predictions: list[Figure]
 
 
@@ -90,6 +92,7 @@ def _template():
 
 def _section(runs: Sequence[Shown]) -> Section:
     group = tables.methods([one.result for one in runs], variants(runs))
+    ledgers = {str(one.run.path): one.ledger for one in runs}
     return Section(
         title=str(runs[0].result["task"]),
         options=runs[0].task_options,
@@ -100,9 +103,11 @@ def _section(runs: Sequence[Shown]) -> Section:
         trade_offs=_trade_offs(group),
         unstated=[
             said
-            for key, what in (("energy_J", "energy"), ("chip_time_s", "chip time"))
+            for key, what in (("energy_J", "energy"), ("chip_time_s", "chip time"), ("wear", "endurance"))
             if (said := tables.unstated(group, key, what))
         ],
+        books=books.spent(group, ledgers),
+        lower_bounds=books.lower_bounds(group, ledgers),
         predictions=_predictions(group, runs),
     )
 
@@ -123,8 +128,11 @@ def _trade_offs(group: Sequence[tables.Method]) -> Figure | None:
     figure = plots.trade_offs(group)
     if figure is None:
         return None
-    caption = "Test loss against what training took on the chip. Small marks: seeds; large: medians."
-    return Figure(to_uri(figure), "Test loss against energy and against chip time", caption)
+    caption = (
+        "Test loss against what training took on the chip; endurance used: the most worn device's share. "
+        "Small marks: seeds; large: medians. Low and left is best."
+    )
+    return Figure(to_uri(figure), "Test loss against energy, chip time and endurance used", caption)
 
 
 def _predictions(group: Sequence[tables.Method], runs: Sequence[Shown]) -> list[Figure]:
@@ -191,12 +199,7 @@ def _log(every: Sequence[Shown]) -> list[tuple[str, str]]:
 
 
 def _commands(every: Sequence[Shown]) -> list[str]:
-    from shlex import join
-
-    argvs = [one.run.manifest.get("argv") for one in every]
-    return list(
-        dict.fromkeys(join(["neuroanp", *map(str, argv[1:])]) for argv in argvs if isinstance(argv, list) and argv)
-    )
+    return list(dict.fromkeys(one.command for one in every))
 
 
 def _configs(every: Sequence[Shown]) -> list[tuple[str, str]]:

@@ -97,8 +97,11 @@ def running_median(values: Sequence[float], half: int) -> list[float]:
 
 @styled
 def trade_offs(group: Sequence[Method]) -> Figure | None:
-    """Draw test loss against energy and against chip time: seeds small, medians large; what is unstated is left out."""
-    axes_of = [("energy_J", "energy", "J"), ("chip_time_s", "chip time", "s")]
+    """Draw test loss against energy, chip time and endurance used, which share one axis of losses.
+
+    Seeds are small marks, medians large ones; what a profile does not state is left out.
+    """
+    axes_of = [("energy_J", "energy", "J"), ("chip_time_s", "chip time", "s"), ("wear", "endurance used", "")]
     shown = [(key, name, unit, pts) for key, name, unit in axes_of if (pts := _points(group, key))]
     if not shown:
         return None
@@ -106,13 +109,13 @@ def trade_offs(group: Sequence[Method]) -> Figure | None:
     figure = new_figure(WIDTH * (1 if len(shown) > 1 else 0.6), 3.6)
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
     for axes, (_, name, unit, points) in zip(panels, shown, strict=True):
-        power, letter = prefix([x for pairs in points.values() for x, _ in pairs])
+        power, letter = prefix([x for pairs in points.values() for x, _ in pairs]) if unit else (0, "")
         for i, pairs in points.items():
             xs, ys = np.array(pairs).T
             style = {"color": look.colour(group[i]), "marker": look.marker(group[i]), "ls": ""}
             axes.plot(xs / 10.0**power, ys, ms=3.5, alpha=0.45, mew=0, **style)
             axes.plot(np.median(xs) / 10.0**power, np.median(ys), ms=9, mec="white", mew=1.2, **style)
-        axes.set(xscale="log", yscale="log", xlabel=f"{name} ({letter}{unit})")
+        axes.set(xscale="log", yscale="log", xlabel=f"{name} ({letter}{unit or 'share'})")
         axes.grid(color=FAINT, lw=0.7)
         axes.margins(0.12)
         _decent_log_ticks(axes.xaxis, *axes.get_xlim())
@@ -221,5 +224,15 @@ def _decent_log_ticks(axis: Axis, low: float, high: float) -> None:
     if low > 0 and high / low < 1e5:
         subs = (1,) if high / low >= 100 else (1, 2, 5) if high / low >= 10 else (1, 1.5, 2, 3, 5, 7)
         axis.set_major_locator(LogLocator(subs=subs))
-        axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+        axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
         axis.set_minor_formatter(NullFormatter())
+
+
+def _tick(value: float) -> str:
+    """Write a tick's number without the zeros that Python pads exponents with.
+
+    >>> _tick(0.02), _tick(5e-8)
+    ('0.02', '5e-8')
+    """
+    mantissa, _, exponent = f"{value:g}".partition("e")
+    return f"{mantissa}e{int(exponent)}" if exponent else mantissa

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
+from shlex import join
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.records.metrics import Metrics
@@ -25,13 +27,25 @@ class Shown:
         result: its row, `score` by name where the manifest has the names; made from the configuration,
             without numbers, where it has none yet.
         metrics: its columns.
-        options: the configuration, flat, by dotted key.
+        options: the configuration, flat, by dotted key; with the code, and the content of profile and data,
+            under keys of their own, for runs that differ in these are no seeds of one method.
     """
 
     run: RunDir
     result: dict[str, Any]
     metrics: Metrics
     options: dict[str, str]
+
+    @property
+    def ledger(self) -> Mapping[str, Any]:
+        """The books of its chip; empty before it has ended."""
+        ledger = self.run.manifest.get("ledger")
+        return ledger if isinstance(ledger, Mapping) else {}
+
+    @property
+    def command(self) -> str:
+        """What to type to repeat it: the command that made it or, where a Python program did, its configuration."""
+        return typed(self.run.manifest.get("argv")) or join(["neuroanp", "train", str(self.run.path / "config.yaml")])
 
     @property
     def task(self) -> str:
@@ -56,11 +70,30 @@ class Shown:
 
 def shown(run: RunDir) -> Shown:
     """Read one run; InputError if a file in it is damaged."""
-    options = flat(_config(run))
+    options = flat(_config(run)) | _made_from(run)
     result = run.result or _unfinished(run, options)
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result
     return Shown(run, result, run.metrics(), options)
+
+
+def _made_from(run: RunDir) -> dict[str, str]:
+    """Return what else decided the run's numbers: the code and the content of profile and data, shortened."""
+    profile = run.manifest.get("profile")
+    content = profile.get("hash") if isinstance(profile, Mapping) else None
+    found = {"code": run.manifest["code"], "profile.hash": content, "data": run.manifest.get("data")}
+    return {key: str(value) if key == "code" else str(value)[:8] for key, value in found.items() if value}
+
+
+def typed(argv: Any) -> str | None:
+    """Return a command line as one would type it, or None if it was not one of neuroanp's.
+
+    >>> typed(["/venv/bin/neuroanp", "train", "my file.yaml"]), typed(["sweep.py", "--fast"])
+    ("neuroanp train 'my file.yaml'", None)
+    """
+    if not isinstance(argv, list | tuple) or not argv or Path(str(argv[0])).name not in ("neuroanp", "__main__.py"):
+        return None
+    return join(["neuroanp", *map(str, argv[1:])])
 
 
 def variants(runs: Sequence[Shown]) -> list[str]:

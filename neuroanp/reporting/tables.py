@@ -121,7 +121,7 @@ def results_table(group: Sequence[Method]) -> Table:
         _numbers(group, "pulses", "pulses", "·"),
         _numbers(group, "wear", "wear"),
     ]
-    named = _names(group)
+    named = names_of(group)
     best = min((middle(m.values("test_loss")) for m in group if m.values("test_loss")), default=None)
     rows = []
     for i, method in enumerate(group):
@@ -205,9 +205,15 @@ def headline(group: Sequence[Method]) -> str:
 
 
 def unstated(group: Sequence[Method], key: str, what: str) -> str:
-    """Name the profiles that state no `key`, or return the empty string."""
-    profiles = dict.fromkeys(m.profile for m in group if m.finished and not m.values(key))
-    return f"Not shown, because the profile states no {what}: {', '.join(profiles)}." if profiles else ""
+    """Say which profiles a logarithmic axis of `key` leaves out, and why; the empty string if none.
+
+    A profile that states no figure is told apart from one whose runs took none of it.
+    """
+    silent = dict.fromkeys(m.profile for m in group if m.finished and not m.values(key))
+    nothing = dict.fromkeys(m.profile for m in group if m.values(key) and max(m.values(key)) <= 0)
+    said = [f"Not shown, because the profile states no {what}: {', '.join(silent)}."] if silent else []
+    said += [f"Not shown, because no {what} was used: {', '.join(nothing)}."] if nothing else []
+    return " ".join(said)
 
 
 def _verdict(method: Method, control: str, what: str, shown: str) -> list[str]:
@@ -216,13 +222,16 @@ def _verdict(method: Method, control: str, what: str, shown: str) -> list[str]:
         return []
     loss, other = (middle([pair[i] for pair in pairs]) for i in (0, 1))
     wins = sum(mine < theirs for mine, theirs in pairs)
-    against = f"{digits(loss)} against {digits(other)} of {what}, below it in {wins} of {len(pairs)} seeds"
+    against = f"{digits(loss)} against {digits(other)} of {what}"
+    if len(pairs) > 1:
+        against += f", below it in {wins} of {len(pairs)} seeds"
     if loss >= other:
         return [f"{method.label} has not shown that {shown}: {against}."]
     return [f"{method.label} beats {what} in the median only: {against}."] if wins < len(pairs) else []
 
 
-def _names(group: Sequence[Method]) -> list[tuple[str, list[str]]]:
+def names_of(group: Sequence[Method]) -> list[tuple[str, list[str]]]:
+    """Return (header, name of each method) of the columns that tell the methods apart."""
     columns = [("profile", [m.profile for m in group]), ("rule", [m.rule for m in group])]
     if len({m.backend for m in group}) > 1:
         columns.append(("backend", [m.backend for m in group]))

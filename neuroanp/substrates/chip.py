@@ -15,7 +15,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates import facts
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.ledger import Ledger
-from neuroanp.substrates.periphery import X_MAX, read_sampled
+from neuroanp.substrates.periphery import X_MAX, Reader
 from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
 from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
@@ -183,9 +183,9 @@ class Chip:
         sigma = self.artificial_sigma if artificial else 0.0
         return NodeNoise(plan, units, batch, streams, self.like, self.junctions, sigma)
 
-    def mvm(self, name: str, plan: ReadPlan, x: Tensor, xi: Tensor) -> Tensor:
+    def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor) -> Tensor:
         """Read with every device drawn: x (rows, m), xi (rows, n, m), or m + 1 columns with amplifier noise."""
-        return read_sampled(plan, x, xi)
+        return reader.sampled(x, xi)
 
     def book_reads(self, name: str, x2: Tensor, reads: int) -> None:
         """Book `reads` vector reads of one array; x2 (m,) is the sum of their squared inputs (after the DAC).
@@ -310,9 +310,10 @@ class Chip:
     def state_dict(self) -> dict[str, Tensor]:
         """Return cells ("w/g"), digital targets ("w/aim"), books ("ledger/energy") and the clock, bit for bit."""
         state: dict[str, Tensor] = {"clock": torch.tensor(self.now, dtype=torch.float64)}
+        aim = self.targets  # with "pulse" what the arrays hold: there is nothing else to aim at
         for name, array in self.arrays.items():
             state.update({f"{name}/{key}": value.detach().clone() for key, value in array.cells.items()})
-            state[f"{name}/aim"] = self._aim[name].detach().clone()
+            state[f"{name}/aim"] = aim[name].detach().clone()
         state.update({f"ledger/{key}": value for key, value in self.ledger.state_dict().items()})
         return state
 

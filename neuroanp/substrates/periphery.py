@@ -119,6 +119,29 @@ class Reader:
             y = torch.addcmul(y, self.deviation(x), xi if isinstance(gain, float) and gain == 1.0 else xi * gain)
         return self.convert(y)
 
+    def sampled(self, x: Tensor, xi: Tensor, gain: Tensor | float = 1.0) -> Tensor:
+        """Read with the noise of every weight drawn: y_i = ADC(sum_j (W_ij + sqrt(S_ij) xi_ij) x_j).
+
+        Args:
+            x: inputs, (rows, m).
+            xi: standard normals, (rows, n, m); (rows, n, m + 1) where the amplifiers are noisy, whose
+                noise takes the last column.
+            gain: factor on the noise, broadcast against (rows, n).
+
+        Returns: y, (rows, n).
+        Raises: ValueError if the amplifiers are noisy and xi has no column for them.
+        """
+        plan, x = self.plan, self.inputs(x)
+        y = x @ self.wt
+        m = x.shape[-1]
+        if plan.extra > 0 and xi.shape[-1] != m + 1:
+            raise ValueError(f"amplifier noise needs a column of its own: xi (rows, n, {m + 1}), got {tuple(xi.shape)}")
+        if plan.sigma2 is not None:
+            y = y + gain * torch.einsum("rnm,nm,rm->rn", xi[..., :m], plan.sigma2.sqrt(), x)
+        if plan.extra > 0:
+            y = y + gain * plan.extra**0.5 * xi[..., m]
+        return self.convert(y)
+
     def deviation(self, xq: Tensor) -> Tensor:
         """Return the standard deviation of the outputs before the ADC, for quantised inputs (..., m)."""
         if self.st is None:
@@ -151,26 +174,5 @@ def read(plan: ReadPlan, x: Tensor, xi: Tensor | None = None, gain: Tensor | flo
 
 
 def read_sampled(plan: ReadPlan, x: Tensor, xi: Tensor, gain: Tensor | float = 1.0) -> Tensor:
-    """Read with the noise of every weight drawn: y_i = ADC(sum_j (W_ij + sqrt(S_ij) xi_ij) x_j).
-
-    Args:
-        plan: the array.
-        x: inputs, (rows, m).
-        xi: standard normals, (rows, n, m); (rows, n, m + 1) where the amplifiers are noisy, whose
-            noise takes the last column.
-        gain: factor on the noise, broadcast against (rows, n).
-
-    Returns: y, (rows, n).
-    Raises: ValueError if the amplifiers are noisy and xi has no column for them.
-    """
-    reader = Reader(plan)
-    x = reader.inputs(x)
-    y = x @ reader.wt
-    m = x.shape[-1]
-    if plan.extra > 0 and xi.shape[-1] != m + 1:
-        raise ValueError(f"amplifier noise needs a column of its own: xi (rows, n, {m + 1}), got {tuple(xi.shape)}")
-    if plan.sigma2 is not None:
-        y = y + gain * torch.einsum("rnm,nm,rm->rn", xi[..., :m], plan.sigma2.sqrt(), x)
-    if plan.extra > 0:
-        y = y + gain * plan.extra**0.5 * xi[..., m]
-    return reader.convert(y)
+    """Read an array once with the noise of every weight drawn; see `Reader.sampled`."""
+    return Reader(plan).sampled(x, xi, gain)

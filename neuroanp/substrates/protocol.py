@@ -11,6 +11,7 @@ if TYPE_CHECKING:
 
     from neuroanp.noise import PassStreams, Streams
     from neuroanp.substrates.ledger import Ledger
+    from neuroanp.substrates.periphery import Reader
     from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 
@@ -101,8 +102,11 @@ class Substrate(Protocol):
         """Start the node noise of one presentation; `artificial=False` leaves out what no device makes."""
         ...
 
-    def mvm(self, name: str, plan: ReadPlan, x: Tensor, xi: Tensor) -> Tensor:
-        """Read array `name` with every device drawn: x (rows, m), xi (rows, n, m) standard normals -> (rows, n)."""
+    def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor) -> Tensor:
+        """Read array `name` with every device drawn: x (rows, m), xi (rows, n, m) standard normals -> (rows, n).
+
+        `reader` holds the array's plan and counts what the ADC clips.
+        """
         ...
 
     def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int) -> ProgrammingReport:

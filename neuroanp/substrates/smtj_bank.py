@@ -60,24 +60,26 @@ class NodeNoise:
         if self.junctions is None and not self.sigma:
             return None
         shape = (self.batch, self.units[layer])
-        out = torch.zeros((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
+        make = torch.empty if all(self.plan.gain) else torch.zeros  # silent passes stay at zero
+        out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
         drawn: dict[int, Tensor] = {}
+        # Gaussian noise alone takes its sigma along with the gain: one pass over the memory less.
+        unit = self.sigma if self.junctions is None else 1.0
         for index, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
             if gain == 0:
                 continue
             if stream not in drawn:
                 drawn[stream] = self._one(layer, stream, t0, steps, shape)
-            torch.mul(drawn[stream], gain, out=out[:, index])
+            torch.mul(drawn[stream], gain * unit, out=out[:, index])
         return out
 
     def _one(self, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:
-        total = None
-        if self.junctions is not None:
-            total = self._telegraph(self.junctions, layer, stream, t0, steps, shape)
+        """Return the noise of one stream: junctions plus Gaussian, or the Gaussian alone with unit variance."""
+        if self.junctions is None:
+            return self._normal(f"gaussian/{layer}", stream, t0, steps, shape)
+        total = self._telegraph(self.junctions, layer, stream, t0, steps, shape)
         if self.sigma:
-            gaussian = self._normal(f"gaussian/{layer}", stream, t0, steps, shape).mul_(self.sigma)
-            total = gaussian if total is None else total.add_(gaussian)
-        assert total is not None
+            total.add_(self._normal(f"gaussian/{layer}", stream, t0, steps, shape), alpha=self.sigma)
         return total
 
     def _telegraph(self, law: Koenders, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:

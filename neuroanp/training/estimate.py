@@ -11,6 +11,7 @@ import torch
 from neuroanp.training.build import Experiment, build_session
 from neuroanp.training.config import RunConfig
 from neuroanp.training.learner import RuleLearner
+from neuroanp.training.memory import keep_freed_memory
 
 TIMED = 3
 
@@ -27,6 +28,7 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     """
     experiment = Experiment.of(config)
     torch.set_num_threads(config.compute.threads)
+    keep_freed_memory()
     session = build_session(experiment)
     learner, task, batch = session.learner, experiment.task, config.training.batch
     context = session.context()

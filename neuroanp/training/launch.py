@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import sys
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
@@ -15,6 +16,8 @@ from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.loop import Progress, Training
 
+LOG = logging.getLogger("neuroanp")
+CHOICES = ("perturbation: ", "writes: ", "reference: ")
 ENDED = ("finished", "diverged")
 """A run of this status is shown: the same configuration would end the same way."""
 
@@ -46,7 +49,13 @@ def launch(
     experiment = Experiment.of(config)
     path = root / experiment.directory
     if force or not path.exists():
-        record = RunDir.create(root, experiment.directory, config.to_yaml(), _manifest(experiment, argv), replace=force)
+        manifest = _manifest(experiment, argv)
+        try:
+            record = RunDir.create(root, experiment.directory, config.to_yaml(), manifest, replace=force)
+        except InputError:
+            if force or not path.exists():
+                raise
+            record = RunDir.open(path)  # another process was quicker
     else:
         record = RunDir.open(path)
     return _run(experiment, record, progress)
@@ -76,9 +85,17 @@ def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> R
         with record.lock():
             record = RunDir.open(record.path)  # another process may have ended it before we held it
             if not _ended(record):
+                _announce(record)
                 record.update(status="running")
                 Training(experiment, record, progress or (lambda event: None)).run()
     return _shown(record)
+
+
+def _announce(record: RunDir) -> None:
+    """Log the choices made for a run before it starts or goes on: what perturbs, how weights are written."""
+    for line in record.manifest["log"]:
+        if line.startswith(CHOICES):
+            LOG.info(line)
 
 
 def _shown(record: RunDir) -> RunDir:

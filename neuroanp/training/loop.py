@@ -15,6 +15,7 @@ from neuroanp.errors import DivergedError, NeuroanpError, RunError
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_session
 from neuroanp.training.evaluate import Held
+from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.stopping import StopRequested
 
 if TYPE_CHECKING:
@@ -48,6 +49,7 @@ class Training:
             RunError: it was interrupted (the last checkpoint is intact) or failed.
         """
         torch.set_num_threads(self.experiment.config.compute.threads)
+        keep_freed_memory()
         session = build_session(self.experiment)
         held = Held.of(self.experiment.task.test(session.streams.generator("test")), session.substrate.targets["w"])
         wall = self._restore(session)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol, TypeVar, get_args
 
@@ -70,8 +71,9 @@ class Chosen:
     def name_of(self, instance: BaseModel) -> str:
         """Return the name under which an instance's model is registered."""
         for name in self.choices.names():
-            if self.model(self.choices.get(name)) is type(instance):
-                return name
+            with suppress(InputError):  # another package's thing that cannot be loaded is not this one
+                if self.model(self.choices.get(name)) is type(instance):
+                    return name
         raise InputError(f"{type(instance).__name__} is not a registered {self.choices.kind}; register it first")
 
     def build(self, section: Any, context: Mapping[str, Any] | None) -> BaseModel:

@@ -8,6 +8,7 @@ import pytest
 from typer.testing import CliRunner
 
 import neuroanp
+from neuroanp.reporting import reading
 
 RESULT: dict[str, Any] = {
     "task": "copy", "profile": "pcm", "backend": "rate", "rule": "anp", "seed": 0, "status": "finished",
@@ -33,8 +34,12 @@ class FakeApi:
         if self.error is not None and self.errors:
             self.errors -= 1
             raise self.error
-        run = SimpleNamespace(result=self.results[0], path=Path("runs/0123456789abcdef"))
-        run.record = SimpleNamespace(manifest={"log": self.log})
+        return self._run(self.results[0])
+
+    def _run(self, result: dict[str, Any]) -> SimpleNamespace:
+        run = SimpleNamespace(result=result, path=Path("runs/0123456789abcdef"))
+        manifest = {"log": self.log, "code": "0.1.0", "status": result["status"]}
+        run.record = SimpleNamespace(manifest=manifest, path=run.path, result=result, metrics=lambda: None)
         run.report = lambda path=None: run.path / "report.html"
         return run
 
@@ -53,7 +58,8 @@ class FakeApi:
 
     def compare(self, *args: Any, **kwargs: Any) -> SimpleNamespace:
         self._called("compare", *args, **kwargs)
-        return SimpleNamespace(results=self.results, failed=self.failed, report=Path("runs/report.html"))
+        runs = [self._run(result) for result in self.results]
+        return SimpleNamespace(runs=runs, failed=self.failed, report=Path("runs/report.html"))
 
     def report(self, *args: Any, **kwargs: Any) -> Path:
         self._called("report", *args, **kwargs)
@@ -64,6 +70,7 @@ class FakeApi:
 def api(monkeypatch: pytest.MonkeyPatch) -> FakeApi:
     fake = FakeApi()
     monkeypatch.setattr(neuroanp, "api", fake, raising=False)
+    monkeypatch.setattr(reading, "_config", lambda run: {"task": {"name": run.result["task"]}})
     return fake
 
 

@@ -55,6 +55,17 @@ def test_a_runs_folder_that_cannot_be_written_is_said(invoke, tmp_path: Path) ->
     assert "--runs" in rows(done)["runs folder"]["remedy"]
 
 
+def test_more_threads_than_cores_are_warned_of(invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    import torch
+
+    monkeypatch.setattr(torch, "get_num_threads", lambda: 10_000)
+    done = invoke("doctor", "--json", "--runs", str(tmp_path))
+    assert done.exit_code == 0
+    threads = rows(done)["threads"]
+    assert threads["status"] == "warning"
+    assert "OMP_NUM_THREADS=" in threads["remedy"]
+
+
 def test_tasks_are_listed_with_their_options(invoke) -> None:
     found = rows(invoke("tasks", "list", "--json"))
     assert {"copy", "mackey_glass", "weather"} <= set(found)

@@ -57,6 +57,20 @@ def test_nothing_moves_without_a_terminal_but_the_log_is_shown(capsys) -> None:
     assert shown.err == "perturbation: [auto] Gaussian 0.01\n"
 
 
+def test_quiet_shows_warnings_only(capsys) -> None:
+    with progress(False, quiet=True):
+        logging.getLogger("neuroanp.training").info("writes: verify")
+        logging.getLogger("neuroanp.training").warning("sigma is below half an ADC step")
+    assert capsys.readouterr().err == "warning: sigma is below half an ADC step\n"
+
+
+def test_what_was_said_is_known_afterwards() -> None:
+    said: set[str] = set()
+    with progress(False, said=said):
+        logging.getLogger("neuroanp").info("writes: verify")
+    assert said == {"writes: verify"}
+
+
 def test_warnings_say_so(capsys) -> None:
     with progress(False):
         logging.getLogger("neuroanp.training").warning("sigma is below half an ADC step")

@@ -1,7 +1,10 @@
 """Tiny real trainings through the commands, and what a new user gets wrong."""
 
+import io
 import json
+import logging
 import os
+import shlex
 import signal
 import subprocess
 import sys
@@ -9,6 +12,7 @@ import time
 from pathlib import Path
 
 import pytest
+from rich.console import Console
 
 TINY = """\
 task: {name: copy, length: 1, delay: 1, symbols: 2, test_size: 8}
@@ -85,6 +89,88 @@ def test_compare_trains_every_combination(config: Path, invoke) -> None:
     assert found == {("ideal", rule, seed) for rule in ("anp", "bptt") for seed in (1, 3)}
 
 
+def test_the_choices_of_a_run_are_said_when_it_starts(config: Path, invoke) -> None:
+    from neuroanp import api
+
+    heard: list[str] = []
+
+    class Heard(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage())
+
+    logger, handler = logging.getLogger("neuroanp"), Heard()
+    logger.addHandler(handler)
+    logger.setLevel(logging.INFO)
+    try:
+        api.train(config, progress=lambda event: heard.append(event["phase"]))
+        heard.append("again")
+        api.train(config)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(logging.NOTSET)
+    assert heard[0].startswith("perturbation: Gaussian")
+    assert heard[1].startswith("writes: ")
+    assert heard[2] == "train"
+    assert heard[-1] == "again"  # nothing runs: nothing is said
+
+
+def test_a_train_says_each_line_once(config: Path, invoke) -> None:
+    fresh = invoke("train", str(config)).stderr.splitlines()
+    assert [line.partition(":")[0] for line in fresh] == ["perturbation", "writes"]
+    assert invoke("train", str(config)).stderr.splitlines() == fresh  # the record says it
+
+
+def test_a_comparison_says_each_line_once_a_profile(config: Path, invoke) -> None:
+    done = invoke("compare", str(config), "--profiles", "ideal,pcm", "--seeds", "2", "--workers", "1")
+    assert done.exit_code == 0, done.stderr
+    said = sorted(line.partition(": ")[::2] for line in done.stderr.splitlines())
+    assert [(profile, line.partition(":")[0]) for profile, line in said] == [
+        ("ideal", "perturbation"), ("ideal", "writes"), ("pcm", "perturbation"), ("pcm", "writes"),
+    ]  # fmt: skip
+
+
+def test_runs_that_differ_in_an_option_are_no_seeds_of_one_method(config: Path, invoke) -> None:
+    from neuroanp import api
+    from neuroanp.cli.results import on_screen
+    from neuroanp.reporting.reading import shown
+
+    runs = [api.train(config, overrides={"optimizer.lr": lr, "seed": 0}) for lr in (1e-3, 1e-2)]
+    out = Console(file=io.StringIO(), width=100)
+    with out.capture() as capture:
+        out.print(*on_screen([shown(run.record) for run in runs], out))
+    assert "optimizer.lr 0.001" in capture.get()
+    assert "optimizer.lr 0.01 " in capture.get()
+    assert "accuracy" in capture.get()
+    assert max(map(len, capture.get().splitlines())) <= 100
+
+
+def test_the_repeat_command_can_be_pasted(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import html
+
+    from neuroanp import api
+
+    spaced = config.with_name("my config.yaml")
+    spaced.write_text(TINY)
+    words = ["compare", "my config.yaml", "--seeds", "0", "--workers", "1"]
+    page = api.compare(spaced, seeds=[0], workers=1, argv=["/venv/bin/neuroanp", *words]).report.read_text()
+    assert f"<pre>{shlex.join(['neuroanp', *words])}</pre>" in html.unescape(page)
+    monkeypatch.setattr(sys, "argv", ["sweep.py", "--fast"])
+    run = api.train(config, seed=5)
+    page = (run.path / "report.html").read_text()
+    assert f"neuroanp train {run.path / 'config.yaml'}" in page
+    assert "--fast" not in page
+
+
+def test_report_of_a_store_says_what_it_leaves_out(config: Path, invoke) -> None:
+    (result,) = results(invoke("train", str(config), "--json"))
+    broken = Path(result["run"]).with_name("broken")
+    broken.mkdir()
+    (broken / "manifest.json").write_text("{}")
+    done = invoke("report", "runs")
+    assert done.exit_code == 0
+    assert "left out: runs/broken" in done.stderr
+
+
 def test_report_of_a_store_and_of_a_run(config: Path, invoke) -> None:
     (result,) = results(invoke("train", str(config), "--json"))
     for source in (result["run"], "runs"):
@@ -152,7 +238,39 @@ def test_a_wrong_option_ends_with_2(config: Path, invoke, words: list[str], said
     assert not (config.parent / "runs").exists()
 
 
-@pytest.mark.parametrize("words", [["train", "none.yaml"], ["resume", "none"], ["report", "none"], ["resume", "."]])
+def test_every_wrong_name_of_a_comparison_is_said_before_anything_runs(config: Path, invoke) -> None:
+    words = ["--rules", "anq,,bptt", "--profiles", "pmc", "--seeds", "1,1", "--set", "training.btch=2"]
+    ended = invoke("compare", str(config), *words)
+    assert ended.exit_code == 2
+    for said in (
+        "--rules: unknown rule 'anq'; did you mean 'anp'?", "--rules: a name in 'anq,,bptt' is empty",
+        "--profiles: unknown profile 'pmc'; did you mean 'pcm'?", "--seeds: '1' is named twice",
+        "did you mean 'training.batch'?",
+    ):  # fmt: skip
+        assert said in ended.stderr
+    assert "5 problems" in ended.stderr
+    assert not (config.parent / "runs").exists()
+
+
+@pytest.mark.parametrize("command", ["train", "compare"])
+def test_a_place_for_runs_that_cannot_be_made_is_said(config: Path, invoke, command: str) -> None:
+    ended = invoke(command, str(config), "--runs", "tiny.yaml/deep/runs")
+    assert ended.exit_code == 2, ended.stderr
+    assert "tiny.yaml is no directory; choose another --runs DIR" in ended.stderr
+    assert [path.name for path in config.parent.iterdir()] == ["tiny.yaml"]
+
+
+def test_a_store_named_as_a_run_leads_to_its_newest_run(config: Path, invoke) -> None:
+    (result,) = results(invoke("train", str(config), "--json"))
+    ended = invoke("resume", "runs")
+    assert ended.exit_code == 2
+    assert result["run"] in ended.stderr
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["report", "tiny.yaml"], ["train", "none.yaml"], ["resume", "none"], ["report", "none"], ["resume", "."]],
+)
 def test_what_is_not_there_is_said(config: Path, invoke, words: list[str]) -> None:
     ended = invoke(*words)
     assert ended.exit_code == 2, ended.stderr

@@ -92,7 +92,6 @@ def test_compare_leaves_what_is_not_said_to_the_api(api, invoke) -> None:
         (["train", "--set", "=4"], "--set '=4'"),
         (["train", "--set", "a..b=4"], "--set 'a..b=4'"),
         (["train", "--only", "drift,,d2d"], "empty part"),
-        (["compare", "--profiles", "pcm,pcm"], "twice"),
         (["compare", "--seeds", "0"], "--seeds"),
         (["compare", "--seeds", "-1"], "--seeds"),
         (["compare", "--seeds", "two"], "--seeds"),
@@ -160,15 +159,32 @@ def test_a_diverged_run_is_shown_from_its_record(api, invoke, words: list[str]) 
     api.error, api.errors = DivergedError("diverged at update 17"), 1
     api.results[0]["status"] = "diverged"
     api.log = ["perturbation: Gaussian", "diverged at update 17"]
-    ended = invoke(*words, "--json")
+    ended = invoke(*words)
     assert ended.exit_code == 1
-    assert json.loads(ended.stdout)["results"][0]["status"] == "diverged"
     assert ended.stderr.splitlines() == ["perturbation: Gaussian", "error: diverged at update 17"]
+    api.errors = 1
+    quiet = invoke(*words, "--json")
+    assert json.loads(quiet.stdout)["results"][0]["status"] == "diverged"
+    assert quiet.stderr.splitlines() == ["error: diverged at update 17"]
 
 
-def test_the_record_s_notes_go_to_stderr(api, invoke) -> None:
-    done = invoke("train", "x.yaml", "--json")
+def test_the_record_s_notes_go_to_stderr_unless_quiet_is_asked_for(api, invoke) -> None:
+    done = invoke("train", "x.yaml")
     assert done.stderr == "perturbation: [auto] Gaussian, sigma 0.01\n"
+    assert invoke("train", "x.yaml", "--json").stderr == ""
+    assert invoke("resume", "runs/a", "--no-progress").stderr == ""
+
+
+def test_all_that_cannot_be_read_of_a_comparison_is_said_at_once(api, invoke) -> None:
+    ended = invoke("compare", "--seeds", "two", "--set", "rule.K")
+    assert ended.exit_code == 2
+    assert "--seeds: 'two'" in ended.stderr
+    assert "--set 'rule.K'" in ended.stderr
+
+
+def test_compare_hands_empty_and_repeated_names_on_to_be_said_with_the_unknown_ones(api, invoke) -> None:
+    invoke("compare", "--profiles", "pcm,,pcm")
+    assert only_call(api, "compare")[1]["profiles"] == ["pcm", "", "pcm"]
 
 
 def test_report_takes_runs_and_stores(api, invoke) -> None:

@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
+from benchmarks.plain_anp import equations
 from neuroanp.baselines.bptt import gradient
 from neuroanp.learning.anp import ANP
 from neuroanp.trajectory import PassPlan
@@ -27,64 +28,16 @@ VARIANTS = [
 
 
 def plain_loop(lab, rule: ANP, update: int) -> dict[str, np.ndarray]:
-    """The rule written once more from its equations: numpy, one number at a time, no code shared with the package.
-
-    Only the noise samples come from the package's streams: both must see the same network activity.
-    """
-    T, B, _I, N, O = lab.sizes  # noqa: E741
-    W = {name: value.numpy() for name, value in lab.weights.items()}
-    u, target, mask = lab.inputs.numpy(), lab.targets.numpy(), lab.mask.numpy()
+    """The rule from its equations, without the package; only the noise samples are the package's."""
+    T, B = lab.sizes[:2]
     M = {"two": 2 * rule.K, "mean": rule.K + 1, "silent": rule.K + 1}[rule.reference]
     plan = PassPlan(gain=(1.0,) * M, stream=tuple(range(M)), pairs="mean")
     noise = lab.substrate.perturbation(plan, B, lab.context(update).streams)
     n_h, n_y = noise.draw("hidden", 0, T).numpy(), noise.draw("output", 0, T).numpy()
     if rule.reference == "silent":
         n_h[:, 0] = n_y[:, 0] = 0
-    h, x, y = np.zeros((T, M, B, N)), np.zeros((T, M, B, N)), np.zeros((T, M, B, O))
-    loss = np.zeros((T, M, B))
-    for m, b in product(range(M), range(B)):
-        before = np.zeros(N)
-        for t in range(T):
-            h[t, m, b] = W["w_in"] @ u[t, b] + W["w"] @ before + n_h[t, m, b]
-            x[t, m, b] = before = np.tanh(h[t, m, b])
-            y[t, m, b] = W["w_out"] @ before + n_y[t, m, b]
-            loss[t, m, b] = mask[t] * np.mean((y[t, m, b] - target[t, b]) ** 2)
-    if rule.reference == "two":
-        pairs = [(2 * k, 2 * k + 1) for k in range(rule.K)]
-        diff = [lambda a, p=p, q=q: a[:, p] - a[:, q] for p, q in pairs]
-    elif rule.reference == "silent":
-        diff = [lambda a, p=p: a[:, p] - a[:, 0] for p in range(1, M)]
-    else:
-        diff = [lambda a, p=p: a[:, p] - a.mean(1) for p in range(M)]
-    pre = x[:, 0] if rule.reference == "silent" else x.mean(1)
-    dW = {name: np.zeros_like(value) for name, value in W.items()}
-    for d in diff:
-        dh, dy, dL, dx = d(h), d(y), d(loss), d(x)
-        if rule.difference == "innovation":
-            for t in range(1, T):
-                for b in range(B):
-                    dh[t, b] = dh[t, b] - W["w"] @ dx[t - 1, b]
-        credit = np.repeat(dL.mean(1, keepdims=True), B, 1) if rule.credit == "batch" else dL.copy()
-        if rule.control_variate == "batch":
-            for t, b in product(range(T), range(B)):
-                credit[t, b] = dL[t, b] - np.mean([dL[t, o] for o in range(B) if o != b])
-        for t, b in product(range(T), range(B)):
-            c = sum(rule.gamma ** (s - t) * credit[s, b] for s in range(t, T))
-            who = range(B) if rule.credit == "batch" else [b]
-            s_h, s_y = sum(dh[t, o] @ dh[t, o] for o in who), sum(dy[t, o] @ dy[t, o] for o in who)
-            scale_h, scale_y = float(N), float(O)
-            if rule.norm == "global":
-                s_h = s_y = s_h + s_y
-                scale_h = scale_y = float(N + O)
-            if rule.scale == "all":
-                scale_h = scale_y = sqrt(u.shape[-1] + N + O)
-            e_h = scale_h * c * dh[t, b] / s_h
-            e_y = scale_y * credit[t, b] * dy[t, b] / s_y
-            before = pre[t - 1, b] if t else np.zeros(N)
-            dW["w"] += np.outer(e_h, before)
-            dW["w_in"] += np.outer(e_h, u[t, b])
-            dW["w_out"] += np.outer(e_y, pre[t, b])
-    return {name: total / (B * len(diff)) for name, total in dW.items()}
+    W = {name: value.numpy() for name, value in lab.weights.items()}
+    return equations(rule, W, lab.inputs.numpy(), lab.targets.numpy(), lab.mask.numpy(), n_h, n_y)
 
 
 def relative(a, b) -> float:

@@ -27,6 +27,7 @@ DEVICES = {
     },
     "smtj_koenders": {"profile": "smtj_koenders", "write": "ideal", "effects_on": ["node_noise"], "node_sigma": 0.0123},
 }  # fmt: skip
+KINDS = ("array_reads", "dac", "adc", "writes", "node_noise", "digital")
 COSTS = {"ideal": (None, 1.0), "pcm": (3.2e-6, 4.0), "smtj_koenders": (4.1e-8, 2.0)}
 
 
@@ -105,7 +106,15 @@ def build(tmp_path):
                 "pulses": 0 if energy is None else 412_000, "wear": None if energy is None else 0.0021, "run": "",
             }
         )  # fmt: skip
-        run.update(scores={"nrmse": 12 * final, "loss": final})
+        shares = dict.fromkeys(KINDS, None if energy is None else energy * jitter / 6)
+        if profile == "smtj_koenders":
+            shares |= {"dac": None, "adc": None}
+        ledger = {
+            "energy_J": energy and energy * jitter, "energy": shares, "time_s": 0.5 * factor,
+            "time": {"reads": 0.4 * factor, "writes": 0.1 * factor}, "pulses": 412_000, "reads": 9_000,
+            "clipped": 0.0123, "wear": 21, "wear_fraction": 0.0021, "unstated": ["write_time"] * (energy is None),
+        }  # fmt: skip
+        run.update(ledger=ledger, scores={"nrmse": 12 * final, "loss": final})
         run.save_arrays("predictions", predictions(task, rng, final))
         return run
 

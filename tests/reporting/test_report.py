@@ -84,6 +84,11 @@ def test_many_runs(build, tmp_path):
         "frozen recurrence (anp)", "frozen recurrence (bptt)",
     }  # fmt: skip
     assert "Not shown, because the profile states no energy: ideal." in seen.text
+    assert "Not shown, because the profile states no endurance: ideal." in seen.text
+    assert "smtj_koenders states no energy for DAC, ADC: its energy is a lower bound." in seen.text
+    assert "pcm states no energy" not in seen.text
+    (went,) = [row for row in seen.rows if row[:2] == ["ideal", "anp"] and "not stated" in row]
+    assert went == ["ideal", "anp", *["not stated"] * 7, "400 ms", "not stated", "1.2 %", "21"]
     assert "smtj_koenders · anp has not shown that its recurrence learned" in seen.text
     assert "smtj_koenders · anp has not shown that it forecasts anything" in seen.text
     assert "ideal · anp has not shown" not in seen.text

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from neuroanp.records import RESULT_KEYS
 from neuroanp.reporting import headline, methods, results_table, verdicts
+from neuroanp.reporting.books import lower_bounds, spent
 from neuroanp.reporting.style import spread
 from neuroanp.reporting.tables import controls, unstated
 from neuroanp.reporting.values import digits, prefix, quantity
@@ -84,6 +85,38 @@ def test_the_best_median_is_marked_once_there_is_a_choice():
     assert headline(both).startswith(
         "Lowest median test loss: 0.00100 by pcm · bptt (1 seed). Controls: ridge readout 0.005"
     )
+
+
+def test_one_seed_is_compared_plainly_and_several_are_counted():
+    one = verdicts(methods([result(0, 0.00441, controls={"ridge": 0.000123})]))
+    assert one == [
+        "pcm · anp has not shown that its recurrence learned: 0.00441 against 0.000123 of the ridge readout."
+    ]
+    several = verdicts(methods([result(seed, 0.00441, controls={"ridge": 0.000123}) for seed in (0, 1)]))
+    assert several[0].endswith("of the ridge readout, below it in 0 of 2 seeds.")
+
+
+def test_nothing_used_is_told_apart_from_nothing_stated():
+    group = methods([result(wear=None), result(profile="ideal", wear=0.0), result(profile="rram", wear=1e-6)])
+    assert unstated(group, "wear", "endurance") == (
+        "Not shown, because the profile states no endurance: pcm. Not shown, because no endurance was used: ideal."
+    )
+
+
+def test_the_energy_of_a_method_is_the_median_of_its_seeds_by_kind():
+    rows = [result(seed, run=str(seed)) for seed in (0, 1, 2)]
+    ledgers = {
+        str(seed): {"energy": {"adc": joules, "dac": None}, "energy_J": joules, "time": {"reads": 0.5, "writes": 0.0}}
+        for seed, joules in enumerate((1e-9, 3e-9, 8e-9))
+    }
+    table = spent(methods(rows), ledgers)
+    assert table is not None
+    shown = dict(zip([column.header for column in table.columns], table.rows[0].cells, strict=True))
+    assert {key: str(shown[key]) for key in ("ADC", "DAC", "sum", "reading time", "writing time")} == {
+        "ADC": "3 nJ", "DAC": "not stated", "sum": "≥ 3 nJ", "reading time": "500 ms", "writing time": "0 s",
+    }  # fmt: skip
+    assert lower_bounds(methods(rows), ledgers) == ["pcm states no energy for DAC: its energy is a lower bound."]
+    assert spent(methods(rows), {}) is None
 
 
 @pytest.mark.parametrize(

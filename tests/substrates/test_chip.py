@@ -199,7 +199,7 @@ def test_sampled_reads_have_the_plan_say_so():
     plan = chip.prepare(WINDOW, PassStreams(Streams(0), "train", 1))["w"]
     assert plan.sampled
     zero = torch.zeros(2, N, N, dtype=torch.float64)
-    y = chip.mvm("w", plan, torch.ones(2, N, dtype=torch.float64), zero)
+    y = chip.mvm("w", Reader(plan), torch.ones(2, N, dtype=torch.float64), zero)
     torch.testing.assert_close(y, Reader(plan)(torch.ones(2, N, dtype=torch.float64)))
 
 

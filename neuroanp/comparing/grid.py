@@ -1,0 +1,81 @@
+"""Expand a comparison into configurations: tasks x profiles x rules x seeds."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from itertools import product
+from pathlib import Path
+from typing import Any
+
+from neuroanp.errors import InputError
+from neuroanp.profiles.loader import load
+from neuroanp.tasks.protocol import TASKS
+from neuroanp.training.config import METHODS, RunConfig, configure
+
+
+def expand(
+    source: str | Path | Mapping[str, Any] | None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    tasks: str | Sequence[str] = (),
+    profiles: str | Sequence[str] = (),
+    rules: str | Sequence[str] = (),
+    seeds: Sequence[int] = (),
+) -> list[RunConfig]:
+    """Return one configuration for each combination; an empty sequence keeps the source's own.
+
+    A task or rule of another name than the source's starts from that one's defaults.
+
+    Raises:
+        InputError: one line for each name that is empty, unknown or given twice, and for each thing
+            wrong with a configuration, its profile or its data.
+
+    >>> [config.seed for config in expand({"task": "copy"}, seeds=[0, 1])]
+    [0, 1]
+    """
+    problems: list[str] = []
+    axes = {
+        "task": _known("--task", tasks, TASKS.get, problems),
+        "profile": _known("--profiles", profiles, load, problems),
+        "rule": _known("--rules", rules, METHODS.get, problems),
+        "seed": _known("--seeds", seeds, int, problems),
+    }
+    configs: list[RunConfig] = []
+    for values in product(*(values or (None,) for values in axes.values())):
+        words = dict(zip(axes, values, strict=True))
+        problems += _wrong(lambda words: configs.append(configure(source, overrides, **words)), words)
+    for name in {config.profile: None for config in configs}:
+        problems += _wrong(load, name)
+    for config in {str(config.to_plain()["task"]): config for config in configs}.values():
+        problems += _wrong(TASKS.get(config.task_name), config.task)
+    if problems:
+        each = list(dict.fromkeys(problems))
+        raise InputError(f"the comparison has {len(each)} problem{'s' * (len(each) > 1)}; nothing was run", each)
+    return configs
+
+
+def _wrong(use: Callable[[Any], Any], what: Any) -> list[str]:
+    """Use something, and return a line for each thing that is wrong with it."""
+    try:
+        use(what)
+    except InputError as error:
+        return [*error.problems] or [error.message]
+    return []
+
+
+def _known(option: str, values: str | Sequence[Any], find: Callable[[Any], Any], problems: list[str]) -> list[Any]:
+    """Return the values that can be used, each once; add a line to `problems` for each of the others."""
+    good: list[Any] = []
+    given = [values] if isinstance(values, str) else list(values)
+    for value in dict.fromkeys(given):
+        if not str(value).strip():
+            said = [f"a name in '{','.join(map(str, given))}' is empty; write e.g. {option} a,b"]
+        else:
+            said = _wrong(find, value)
+        if said:
+            problems += [f"{option}: {line}" for line in said]
+        else:
+            good.append(value)
+        if given.count(value) > 1 and str(value).strip():
+            problems.append(f"{option}: '{value}' is named twice; name each once")
+    return good

@@ -1,0 +1,99 @@
+"""Show the books of the chips: where the energy and the time went, and what the profiles leave unsaid."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, names_of
+from neuroanp.reporting.values import digits, middle, numbers, quantity
+
+Ledger = Mapping[str, Any]
+
+SILENT = "not stated"
+NAMES = {"dac": "DAC", "adc": "ADC"}
+
+
+def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | None:
+    """Build the table of energy by kind, time, clipped conversions and pulses: a method a row, medians over seeds.
+
+    Args:
+        group: the methods of one task.
+        ledgers: what `Ledger.report` wrote, by the path of the run.
+
+    Returns: the table, or None where no run has ended. What a profile does not state is said, never 0.
+    """
+    kept = [(method, books) for method in group if (books := _books(method, ledgers))]
+    if not kept:
+        return None
+    kinds = list(dict.fromkeys(kind for _, books in kept for ledger in books for kind in _part(ledger, "energy")))
+    columns = [Column(header, numeric=False) for header, _ in names_of([method for method, _ in kept])]
+    columns += [Column(_name(kind)) for kind in kinds]
+    columns += [Column(head) for head in ("sum", "reading time", "writing time", "clipped", "pulses of most worn")]
+    named = [names for _, names in names_of([method for method, _ in kept])]
+    rows = []
+    for i, (_, books) in enumerate(kept):
+        cells = [Cell(names[i]) for names in named]
+        cells += [_amount([_part(ledger, "energy").get(kind) for ledger in books], "J") for kind in kinds]
+        cells += [_sum(books)]
+        cells += [_time(books, "reads"), _time(books, "writes"), _clipped(books), _worn(books)]
+        rows.append(Row("method", tuple(cells)))
+    return Table(tuple(columns), tuple(rows))
+
+
+def lower_bounds(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> list[str]:
+    """Say of which profiles the energy is a lower bound, because they give no figure for a part."""
+    missing: dict[str, dict[str, None]] = {}
+    for method in group:
+        for ledger in _books(method, ledgers):
+            energy = _part(ledger, "energy")
+            if numbers([ledger.get("energy_J")]):
+                silent = {_name(kind): None for kind, joules in energy.items() if joules is None}
+                missing.setdefault(method.profile, {}).update(silent)
+    return [
+        f"{profile} states no energy for {', '.join(kinds)}: its energy is a lower bound."
+        for profile, kinds in missing.items()
+        if kinds
+    ]
+
+
+def _books(method: Method, ledgers: Mapping[str, Ledger]) -> list[Ledger]:
+    """Return the books of the method's finished runs."""
+    return [ledger for result in method.finished if (ledger := ledgers.get(str(result["run"]), {}))]
+
+
+def _part(ledger: Ledger, key: str) -> Mapping[str, Any]:
+    part = ledger.get(key)
+    return part if isinstance(part, Mapping) else {}
+
+
+def _name(kind: str) -> str:
+    return NAMES.get(kind, kind.replace("_", " "))
+
+
+def _amount(values: Sequence[Any], unit: str) -> Cell:
+    found = numbers(values)
+    return Cell(quantity(middle(found), unit) if found else SILENT)
+
+
+def _sum(books: Sequence[Ledger]) -> Cell:
+    """Write the sum of what is stated, as a lower bound where a part is not."""
+    cell = _amount([ledger.get("energy_J") for ledger in books], "J")
+    partial = any(joules is None for ledger in books for joules in _part(ledger, "energy").values())
+    return Cell(f"≥ {cell.text}") if partial and cell.text != SILENT else cell
+
+
+def _time(books: Sequence[Ledger], kind: str) -> Cell:
+    if kind == "writes" and all("write_time" in (ledger.get("unstated") or ()) for ledger in books):
+        return Cell(SILENT)
+    return _amount([_part(ledger, "time").get(kind) for ledger in books], "s")
+
+
+def _clipped(books: Sequence[Ledger]) -> Cell:
+    found = numbers(ledger.get("clipped") for ledger in books)
+    return Cell(f"{digits(100 * middle(found), 2)} %" if found else SILENT)
+
+
+def _worn(books: Sequence[Ledger]) -> Cell:
+    found = numbers(ledger.get("wear") for ledger in books)
+    return Cell(digits(middle(found)) if found else SILENT)

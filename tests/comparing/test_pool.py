@@ -1,0 +1,322 @@
+"""Runs side by side in processes that fail, are stopped and are killed: none lost, none run twice."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from neuroanp.comparing.pool import TRIES, Job, Outcome, _again, _work, run_all
+from neuroanp.errors import InputError
+from neuroanp.records.run_dir import RunDir
+from neuroanp.training.build import Experiment
+from neuroanp.training.config import configure
+from neuroanp.training.launch import launch
+
+TINY = {
+    "task": {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8},
+    "network": {"hidden": 6},
+    "training": {"updates": 3, "batch": 2, "checkpoint_every": 5, "controls": False},
+}
+DIVERGES = {"optimizer.name": "sgd", "optimizer.lr": 1e3, "training.updates": 200}
+LONG = 1_000_000
+
+
+def job(root: Path, overrides: dict[str, Any] | None = None, force: bool = False, **words: Any) -> Job:
+    return Job(configure(TINY, overrides, **words), root, force, ("neuroanp", "compare"))
+
+
+def silent(event: dict[str, Any]) -> None: ...
+
+
+def stat(pid: int) -> list[str]:
+    """Return the fields of /proc/<pid>/stat after the name: state, parent, ...; none if it is gone."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return []
+
+
+def alive(pid: int) -> bool:
+    return stat(pid)[:1] not in ([], ["Z"], ["X"])
+
+
+def workers_of(parent: int) -> list[int]:
+    """Return the worker processes of a parent: its spawned children, the resource tracker aside."""
+    found = []
+    for path in Path("/proc").iterdir():
+        if path.name.isdigit() and stat(int(path.name))[1:2] == [str(parent)]:
+            with suppress(OSError):
+                found += [int(path.name)] * (b"spawn_main" in (path / "cmdline").read_bytes())
+    return found
+
+
+def until(condition: Callable[[], Any], seconds: float = 120.0) -> Any:
+    """Wait until a condition holds and return what it returned; fail if it never does."""
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        if found := condition():
+            return found
+        time.sleep(0.02)
+    raise AssertionError(f"not within {seconds:.0f} s")
+
+
+def records(root: Path) -> list[RunDir]:
+    return [RunDir.open(path.parent) for path in sorted(root.glob("[!.]*/manifest.json"))]
+
+
+def final(record: RunDir):
+    """The end of a run without what a clock says."""
+    tensors, _ = record.load_checkpoint(record.checkpoints()[-1])
+    result = {key: value for key, value in (record.result or {}).items() if key != "run"}
+    return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, result
+
+
+def driver(folder: Path, *words: str, updates: int = LONG) -> subprocess.Popen:
+    """Start `neuroanp compare` on two seeds in a process group of its own."""
+    config = configure(TINY, {"training.updates": updates})
+    (folder / "tiny.yaml").write_text(config.to_yaml())
+    command = [sys.executable, "-m", "neuroanp", "compare", "tiny.yaml", "--seeds", "2", *words]
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
+    return subprocess.Popen(
+        command, cwd=folder, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+        start_new_session=True,
+    )  # fmt: skip
+
+
+def both_saved(root: Path) -> bool:
+    return len({path.parent for path in root.glob("[!.]*/checkpoints/[0-9]*.safetensors")}) == 2
+
+
+def test_outcomes_come_in_order_a_failure_stands_beside_them_and_nothing_runs_twice(tmp_path):
+    jobs = [job(tmp_path, seed=2), job(tmp_path, DIVERGES, seed=0), job(tmp_path, seed=1)]
+    events: list[dict[str, Any]] = []
+    outcomes = run_all(jobs, 2, events.append)
+    assert [o.label for o in outcomes] == [f"copy ideal anp seed {seed}" for seed in (2, 0, 1)]
+    assert [o.error is None for o in outcomes] == [True, False, True]
+    assert "diverged at update" in (outcomes[1].error or "")
+    found = [RunDir.open(o.path).result for o in outcomes if o.path is not None]
+    assert [(row["seed"], row["status"]) for row in found if row] == [(2, "finished"), (0, "diverged"), (1, "finished")]
+    ends = sorted((event["run"], event["phase"]) for event in events if event["phase"] in ("done", "failed"))
+    assert ends == [
+        ("copy ideal anp seed 0", "failed"),
+        ("copy ideal anp seed 1", "done"),
+        ("copy ideal anp seed 2", "done"),
+    ]
+    before = [(path, path.stat().st_mtime_ns) for path in sorted(tmp_path.glob("*/*")) if path.name != ".lock"]
+    again = run_all(jobs, 1, silent)
+    assert [(o.label, o.path, o.error is None) for o in again] == [(o.label, o.path, o.error is None) for o in outcomes]
+    after = [(path, path.stat().st_mtime_ns) for path in sorted(tmp_path.glob("*/*")) if path.name != ".lock"]
+    assert before == after
+
+
+def test_nothing_to_do_is_done():
+    assert run_all([], 2, silent) == []
+
+
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [({"profile": "nowhere.yaml"}, "nowhere"), ({"hardware.write": "pulse"}, "no law"), ({"profile": "pmc"}, "pcm")],
+)
+def test_a_run_that_cannot_be_is_refused_before_any_starts(tmp_path, overrides, said):
+    with pytest.raises(InputError, match=said):
+        run_all([job(tmp_path), job(tmp_path, overrides)], 1, silent)
+    assert not list(tmp_path.iterdir())
+
+
+class Pipe:
+    """A worker's end of a pipe whose other end may have gone."""
+
+    def __init__(self, gone: bool = False) -> None:
+        self.sent: list[Any] = []
+        self.gone = gone
+
+    def send(self, message: Any) -> None:
+        if self.gone:
+            raise BrokenPipeError
+        self.sent.append(message)
+
+
+def test_a_bug_in_one_run_is_an_outcome(tmp_path, monkeypatch):
+    def broken(*args, **kwargs):
+        raise ZeroDivisionError("in someone's rule")
+
+    monkeypatch.setattr("neuroanp.comparing.pool.launch", broken)
+    pipe = Pipe()
+    assert _work(job(tmp_path), pipe) == Outcome(  # pyright: ignore[reportArgumentType]
+        "copy ideal anp seed 0", None, "ZeroDivisionError: in someone's rule"
+    )
+    assert [event["phase"] for _, event in pipe.sent] == ["failed"]
+
+
+def test_a_worker_that_nobody_hears_ends_its_run_in_order(tmp_path):
+    outcome = _work(job(tmp_path), Pipe(gone=True))  # pyright: ignore[reportArgumentType]
+    assert outcome.error is None
+    assert records(tmp_path)[0].manifest["status"] == "finished"
+
+
+def test_a_run_that_another_process_holds_says_who(tmp_path):
+    held = job(tmp_path, seed=0)
+    experiment = Experiment.of(held.config)
+    record = RunDir.create(tmp_path, experiment.directory, held.config.to_yaml(), {"identity": experiment.identity})
+    with record.lock():
+        outcome = _work(held, Pipe())  # pyright: ignore[reportArgumentType]
+    assert f"in use by process {os.getpid()} on" in (outcome.error or "")
+    assert outcome.path == record.path
+    assert record.checkpoints() == []
+
+
+def test_two_that_make_the_same_record_at_once_share_it(tmp_path, monkeypatch):
+    """Between the look whether a record is there and its making, another process made it."""
+    wanted, create, quicker = job(tmp_path), RunDir.create, []
+
+    def late(*args, **kwargs):
+        if not quicker:
+            quicker.append(True)
+            launch(wanted.config, tmp_path)
+        return create(*args, **kwargs)
+
+    monkeypatch.setattr(RunDir, "create", late)
+    assert launch(wanted.config, tmp_path).result is not None
+    assert len(list(tmp_path.glob("[!.]*"))) == 1
+
+
+def test_force_begins_anew_once(tmp_path):
+    """What a retry finds begun goes on; what it finds ended is the old record, and is repeated."""
+    wanted = job(tmp_path, force=True)
+    assert _again(wanted).force
+    record = launch(wanted.config, tmp_path)
+    assert _again(wanted).force
+    record.update(status="running")
+    assert not _again(wanted).force
+
+
+@pytest.mark.slow
+def test_a_killed_worker_costs_no_run(tmp_path):
+    """SIGKILL the worker in the middle: the run goes on from its checkpoint to the same end."""
+    wanted = [
+        job(tmp_path / "cut", {"training.updates": 1500}, force=True),
+        job(tmp_path / "cut", {"training.updates": 4}),
+    ]
+    killed: list[int] = []
+
+    def kill_once(event: dict[str, Any]) -> None:
+        if not killed and event["phase"] == "train" and event["update"] > 10 and event["updates"] == 1500:
+            killed.extend(workers_of(os.getpid()))
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
+
+    outcomes = run_all(wanted, 1, kill_once)
+    assert len(killed) == 1
+    assert [o.error for o in outcomes] == [None, None]
+    path = outcomes[0].path
+    assert path is not None
+    record = RunDir.open(path)
+    assert any(line.startswith("resumed after update") for line in record.manifest["log"])
+    assert final(record) == final(launch(wanted[0].config, tmp_path / "whole"))
+
+
+@pytest.mark.slow
+def test_a_run_that_kills_every_worker_is_given_up_and_the_others_finish(tmp_path):
+    jobs = [job(tmp_path, {"training.updates": LONG}), job(tmp_path, seed=1)]
+    killed: list[int] = []
+
+    def kill_always(event: dict[str, Any]) -> None:
+        if event["updates"] == LONG:
+            (pid,) = workers_of(os.getpid())
+            if pid not in killed:
+                killed.append(pid)
+                os.kill(pid, signal.SIGKILL)
+
+    lethal, good = run_all(jobs, 1, kill_always)
+    assert len(killed) == TRIES
+    assert f"died {TRIES} times (the last one of signal SIGKILL)" in (lethal.error or "")
+    assert lethal.path is not None
+    assert good.error is None
+    assert workers_of(os.getpid()) == []
+
+
+@pytest.mark.slow
+def test_a_bad_listener_leaves_no_worker(tmp_path):
+    def broken(event: dict[str, Any]) -> None:
+        raise ZeroDivisionError
+
+    with pytest.raises(ZeroDivisionError):
+        run_all([job(tmp_path, {"training.updates": LONG})], 1, broken)
+    assert workers_of(os.getpid()) == []
+    assert [record.manifest["status"] for record in records(tmp_path)] == ["interrupted"]
+
+
+@pytest.mark.slow
+def test_ctrl_c_stops_all_with_checkpoints_and_leaves_no_orphan(tmp_path):
+    process = driver(tmp_path, "--workers", "2")
+    until(lambda: both_saved(tmp_path / "runs"))
+    pids = workers_of(process.pid)
+    assert len(pids) == 2
+    os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to all
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1, stderr
+    assert stdout == ""
+    assert "the same command continues" in stderr
+    assert "Traceback" not in stderr
+    assert not any(map(alive, pids))
+    for record in records(tmp_path / "runs"):
+        assert record.manifest["status"] == "interrupted"
+        with record.lock():  # nobody holds it
+            assert record.latest_checkpoint() is not None
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_workers_start_is_quiet(tmp_path):
+    process = driver(tmp_path, "--workers", "2")
+    pids = until(lambda: workers_of(process.pid))
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert not any(map(alive, pids))
+
+
+@pytest.mark.slow
+def test_a_killed_driver_leaves_no_orphan_and_the_same_command_goes_on(tmp_path):
+    process = driver(tmp_path, "--workers", "2")
+    until(lambda: both_saved(tmp_path / "runs"))
+    pids = workers_of(process.pid)
+    assert len(pids) == 2
+    process.kill()
+    process.wait()
+    until(lambda: not any(map(alive, pids)), 30)
+    reached = {record.path: record.checkpoints()[-1] for record in records(tmp_path / "runs")}
+    assert {record.manifest["status"] for record in records(tmp_path / "runs")} == {"interrupted"}
+    again = driver(tmp_path, "--workers", "2")
+    until(lambda: all(record.checkpoints()[-1] > reached[record.path] for record in records(tmp_path / "runs")))
+    os.killpg(again.pid, signal.SIGINT)
+    again.communicate(timeout=120)
+    for record in records(tmp_path / "runs"):
+        assert any(line.startswith("resumed after update") for line in record.manifest["log"])
+
+
+@pytest.mark.slow
+def test_two_drivers_on_one_store_do_no_damage(tmp_path):
+    """Each run is done once; a driver that finds it held says by whom."""
+    drivers = [driver(tmp_path, "--workers", "1", updates=1000) for _ in range(2)]
+    for process in drivers:
+        _, stderr = process.communicate(timeout=300)
+        assert process.returncode in (0, 1), stderr
+        assert (process.returncode == 1) == ("in use by process" in stderr), stderr
+        assert "Traceback" not in stderr
+    found = records(tmp_path / "runs")
+    assert [record.manifest["status"] for record in found] == ["finished", "finished"]
+    for record in found:
+        whole = launch(configure(TINY, {"training.updates": 1000}, seed=(record.result or {})["seed"]), tmp_path / "w")
+        assert final(record) == final(whole)
+        assert not any("resumed" in line for line in record.manifest["log"])

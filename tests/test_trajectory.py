@@ -1,0 +1,61 @@
+"""The types that cross rooms: sizes of Weights, counts of PassPlan."""
+
+from __future__ import annotations
+
+import dataclasses
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroanp.learning.anp import ANP
+from neuroanp.trajectory import ARRAYS, PassPlan, Weights, WeightUpdate
+
+SIZES = st.integers(1, 9)
+
+
+def weights(I: int, N: int, O: int, bias: bool) -> Weights:  # noqa: E741
+    return Weights(
+        {"w_in": torch.ones(N, I + bias), "w": torch.ones(N, N), "w_out": torch.ones(O, N + bias)}, bias
+    )  # fmt: skip
+
+
+@given(I=SIZES, N=SIZES, O=SIZES, bias=st.booleans())
+def test_sizes_do_not_count_the_bias_line(I, N, O, bias):  # noqa: E741
+    w = weights(I, N, O, bias)
+    assert (w.inputs, w.hidden, w.outputs) == (I, N, O)
+    assert tuple(w) == ARRAYS
+    assert len(w) == 3
+    assert {name: tuple(W.shape) for name, W in w.items()}["w_in"] == (N, I + bias)
+
+
+def test_weights_are_read_by_name_and_not_changed():
+    w = weights(1, 2, 3, False)
+    with pytest.raises(KeyError):
+        w["w_back"]
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        w.bias = True  # pyright: ignore[reportAttributeAccessIssue]
+
+
+@given(M=st.integers(2, 20))
+def test_against_the_mean_every_pass_is_a_difference(M):
+    plan = PassPlan((1.0,) * M, tuple(range(M)), "mean")
+    assert (plan.passes, plan.differences) == (M, M)
+
+
+@given(K=st.integers(1, 20), reference=st.sampled_from(["two", "mean", "silent"]))
+def test_the_rules_plans_count_as_written(K, reference):
+    """two: M = 2K, R = K. mean: M = R = K+1. silent: M = K+1, R = K; every noisy pass has a stream of its own."""
+    plan = ANP(reference=reference, K=K).plan()
+    assert (plan.passes, plan.differences) == {"two": (2 * K, K), "mean": (K + 1, K + 1), "silent": (K + 1, K)}[
+        reference
+    ]
+    assert len(plan.stream) == len(plan.gain) == plan.passes == len(set(plan.stream))
+    if plan.pairs != "mean":
+        assert all(0 <= p < plan.passes and 0 <= q < plan.passes and p != q for p, q in plan.pairs)
+    assert (plan.pre is None) == (reference != "silent")
+
+
+def test_an_update_needs_no_diagnostics():
+    assert WeightUpdate({}).diagnostics == {}
