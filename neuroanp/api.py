@@ -1,5 +1,7 @@
 """neuroanp from Python: everything the command line does, in as few lines.
 
+A first run:
+
     import neuroanp as na
     run = na.train(task="copy", profile="pcm", rule="anp", updates=500, seed=0)
     run.metrics.plot()

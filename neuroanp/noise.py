@@ -24,10 +24,10 @@ class Streams:
     Args:
         seed: the run's seed, a non-negative integer.
 
-    >>> Streams(0).generator("init").integers(1000) == Streams(0).generator("init").integers(1000)
+    >>> bool(Streams(0).generator("init").integers(1000) == Streams(0).generator("init").integers(1000))
     True
     >>> a, b = (Streams(0).generator("data", update).integers(1 << 40) for update in (1, 2))
-    >>> a == b
+    >>> bool(a == b)
     False
     """
 
@@ -71,7 +71,14 @@ class PassStreams:
         return self._blocks(name, pass_stream, t0, steps, shape, dtype, uniform=True)
 
     def _blocks(
-        self, name: str, pass_stream: int, t0: int, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike, uniform: bool
+        self,
+        name: str,
+        pass_stream: int,
+        t0: int,
+        steps: int,
+        shape: tuple[int, ...],
+        dtype: npt.DTypeLike,
+        uniform: bool,
     ) -> np.ndarray:
         out = np.empty((steps, *shape), dtype=dtype)
         fill = _fill_uniform if uniform else _fill_normal

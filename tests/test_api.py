@@ -18,12 +18,14 @@ from hypothesis import strategies as st
 
 import neuroanp as na
 from neuroanp.api import estimate
+from neuroanp.comparing.pool import Outcome, _work
 from neuroanp.devices.device import EFFECTS
 from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.profiles import available
 from neuroanp.records import atomic
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
+from neuroanp.training.launch import launch, resume
 
 TINY = {
     "task": {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8},
@@ -33,10 +35,11 @@ TINY = {
 
 
 @pytest.fixture
-def runs(tmp_path, monkeypatch):
-    """A folder to work in; the default store lies in it."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path / "runs"
+def runs(tmp_path):
+    """The default store of a folder of its own to work in."""
+    with pytest.MonkeyPatch.context() as patch:  # so that a test may undo its own patches
+        patch.chdir(tmp_path)
+        yield tmp_path / "runs"
 
 
 def final(run: na.Run):
@@ -64,8 +67,12 @@ def test_words_override_a_file_and_overrides_reach_anything(runs):
     assert (run.result["updates"], run.config.rule.K, run.config.optimizer.lr) == (2, 2, 1e-2)
 
 
-def test_compare_twice_in_one_process(runs):
+def test_compare_twice_in_one_process(runs, monkeypatch):
     """The package has a room for comparisons: it must not get in the way of the function."""
+    monkeypatch.setattr(  # no processes: tests/comparing has them
+        "neuroanp.comparing.pool.run_all",
+        lambda jobs, workers, tell: [Outcome("", launch(job.config, job.root).path) for job in jobs],
+    )
     first = na.compare(TINY, rules=["anp", "bptt"], workers=1, argv=["mine"])
     again = na.compare(TINY, rules=["anp", "bptt"], workers=1, argv=["mine"])
     assert [row["rule"] for row in first.results] == ["anp", "bptt"]
@@ -75,6 +82,23 @@ def test_compare_twice_in_one_process(runs):
     import neuroanp.comparing.grid  # noqa: F401 - what an import of it once did
 
     assert callable(na.compare)
+
+
+def test_a_damaged_record_is_a_failure_beside_the_others(runs, monkeypatch):
+    damaged = Experiment.of(na.configure(TINY, seed=1)).directory
+    (runs / damaged).mkdir(parents=True)
+    (runs / damaged / "manifest.json").write_text("{")
+
+    def in_turn(jobs, workers, tell):
+        return [_work(job, None) for job in jobs]  # pyright: ignore[reportArgumentType]
+
+    monkeypatch.setattr("neuroanp.comparing.pool.run_all", in_turn)
+    monkeypatch.setattr("neuroanp.comparing.pool._say", lambda *said: None)
+    found = na.compare(TINY, seeds=2, argv=["mine"])
+    assert [row["seed"] for row in found.results] == [0]
+    ((label, message),) = found.failed
+    assert label == "copy ideal anp seed 1"
+    assert "manifest.json" in message
 
 
 def test_every_word_of_the_package_is_there():
@@ -88,8 +112,8 @@ def test_report_of_runs_and_stores(runs):
     run = na.train(TINY)
     assert na.report([run.path]) == run.path / "report.html"
     assert na.report([runs], runs / "all.html").is_file()
-    with pytest.raises(InputError, match="no run with a result"):
-        na.report([run.path.parent.parent / "nowhere"])
+    with pytest.raises(InputError, match="nowhere: no such directory"):
+        na.report(["nowhere"])
 
 
 def test_a_finished_run_is_shown_by_all_doors(runs):
@@ -187,7 +211,7 @@ SOURCES = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(source=SOURCES)
 def test_a_resolved_configuration_is_read_back_as_it_is(source):
     config = na.configure(source)
@@ -234,34 +258,50 @@ def test_the_content_of_a_profile_decides_not_its_place(tmp_path):
 # ---- a full disk ----
 
 
-@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT], ids=["full", "quota"])
-@pytest.mark.parametrize("name", ["00000004.safetensors", "metrics.csv", "predictions.safetensors", "result.json"])
-def test_a_full_disk_ends_the_run_with_what_was_there_intact(runs, monkeypatch, name, number):
+LOGGED = {**TINY, "profile": "pcm", "training": {**TINY["training"], "log_every": 1}}
+
+
+@pytest.fixture(scope="module")
+def undisturbed(tmp_path_factory):
+    return final(na.Run(launch(na.configure(LOGGED), tmp_path_factory.mktemp("whole"))))
+
+
+@pytest.mark.parametrize(
+    ("name", "number", "left"),
+    [
+        ("00000004.safetensors", errno.ENOSPC, "00000002"),
+        ("00000004.safetensors", errno.EDQUOT, "00000002"),
+        ("metrics.csv", errno.ENOSPC, "00000002"),
+        ("predictions.safetensors", errno.ENOSPC, "00000006"),
+        ("result.json", errno.ENOSPC, "00000006"),
+    ],
+)
+def test_a_full_disk_ends_the_run_with_what_was_there_intact(runs, monkeypatch, undisturbed, name, number, left):
     """The file is half written when the disk is full; resumed, the run ends as if nothing had been."""
-    whole = na.train(TINY, profile="pcm", runs=runs / "whole")
     write = os.write
 
     def full(handle: int, data: bytes) -> int:
         path = os.readlink(f"/proc/self/fd/{handle}")
-        if name not in path or (name == "metrics.csv" and b"\n2," not in b"\n" + bytes(data)):
+        if name not in path or (name == "metrics.csv" and b"\n4," not in b"\n" + bytes(data)):
             return write(handle, data)
         write(handle, bytes(data[: len(data) // 2]))
         raise OSError(number, os.strerror(number))
 
     monkeypatch.setattr(atomic.os, "write", full)
     with pytest.raises(RunError, match=r"disk is full|quota is used up") as caught:
-        na.train(TINY, profile="pcm", runs=runs / "cut", overrides={"training.log_every": 10})
+        na.train(LOGGED)
     assert caught.value.exit_code == 1
     assert re.search(r"intact.*[Ff]ree some space.*resume", str(caught.value))
     monkeypatch.undo()
-    (path,) = (runs / "cut").glob("[!.]*")
+    (path,) = runs.glob("[!.]*")
     record = RunDir.open(path)
     assert record.manifest["status"] == "failed"
     assert not list(path.rglob(".*.tmp"))
     newest = record.latest_checkpoint()
     assert record.warnings == []
-    assert (newest.stem if newest else None) == {"0": "00000002", "m": None}.get(name[0], "00000006")
-    assert final(na.resume(path)) == final(whole)
+    assert newest is not None
+    assert newest.stem == left
+    assert final(na.Run(resume(path))) == undisturbed
 
 
 def test_a_disk_that_stays_full_is_said_once_and_clearly(runs, monkeypatch):
@@ -269,7 +309,7 @@ def test_a_disk_that_stays_full_is_said_once_and_clearly(runs, monkeypatch):
     open_, begun = os.open, []
 
     def full(path, flags, *args, **kwargs):
-        begun.append(str(path).endswith("00000002.safetensors.%d.tmp" % os.getpid()))
+        begun.append(str(path).endswith(f"00000002.safetensors.{os.getpid()}.tmp"))
         if any(begun) and flags & os.O_CREAT:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         return open_(path, flags, *args, **kwargs)

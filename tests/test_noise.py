@@ -52,7 +52,9 @@ def test_an_address_gives_the_same_bits_again(seed, name, index):
 
 def test_the_bits_are_the_same_in_another_process():
     """Hash randomisation and import order decide nothing."""
-    code = "from neuroanp.noise import *; print(Streams(5).generator('init', 1, 2, 3).integers(1 << 60, size=4).tolist())"
+    code = (
+        "from neuroanp.noise import *; print(Streams(5).generator('init', 1, 2, 3).integers(1 << 60, size=4).tolist())"
+    )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == str(Streams(5).generator("init", 1, 2, 3).integers(1 << 60, size=4).tolist())
 

@@ -136,14 +136,15 @@ def _compute() -> Iterator[Check]:
 
 
 def _threads(cores: int, taken: int, asked: str | None) -> Check:
-    """Compare the threads that torch takes with the cores there are.
+    """Compare the threads that torch takes, and those that OMP_NUM_THREADS asks of all libraries, with the cores.
 
-    >>> _threads(2, 8, "8").status, _threads(8, 2, None).detail
-    ('warning', '8 cores; torch takes 2 threads')
+    >>> _threads(2, 8, None).status, _threads(2, 2, "8").status, _threads(8, 2, None).detail
+    ('warning', 'warning', '8 cores; torch takes 2 threads')
     """
     limit = f" (OMP_NUM_THREADS={asked})" if asked else ""
     said = f"{cores} core{'s' * (cores > 1)}; torch takes {taken} thread{'s' * (taken > 1)}{limit}"
-    if taken <= cores:
+    wanted = max(taken, int(asked) if asked and asked.isascii() and asked.isdigit() else 0)
+    if wanted <= cores:
         return Check("threads", "ok", said)
     return Check("threads", "warning", f"{said}: they wait for each other", f"export OMP_NUM_THREADS={cores}")
 

@@ -86,7 +86,8 @@ def _controls(columns: Sequence["Column"], rows: Sequence["Row"]) -> Iterator["T
     if not rows:
         return
     heads = [column.header for column in columns]
-    which = [1, 0, heads.index("seeds"), heads.index("test loss")]
+    which = [1, 0, *(i for i, head in enumerate(heads) if head == "options" and any(row.cells[i].text for row in rows))]
+    which += [heads.index("seeds"), heads.index("test loss")]
     yield _of("controls", [*columns[:1], type(columns[1])("control", numeric=False), *columns[2:]], rows, which)
 
 

@@ -55,9 +55,10 @@ def log_to_stderr(err: "Console", level: int = logging.INFO, said: set[str] | No
     class Lines(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
             prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-            err.print(prefix + self.format(record), markup=False, soft_wrap=True)
+            line = prefix + self.format(record)
+            err.print(line, markup=False, soft_wrap=True)
             if said is not None:
-                said.add(self.format(record))
+                said.add(line)
 
     logger = logging.getLogger("neuroanp")
     handler, before = Lines(), logger.level

@@ -232,8 +232,7 @@ def _logging_to(pipe: Connection, profile: str) -> Iterator[None]:
 
     class Sent(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            with suppress(OSError):
-                pipe.send(("log", (record.levelno, "%s: %s", profile, record.getMessage())))
+            _say(pipe, "log", (record.levelno, "%s: %s", profile, record.getMessage()))
 
     handler = Sent()
     LOG.addHandler(handler)
@@ -242,6 +241,11 @@ def _logging_to(pipe: Connection, profile: str) -> Iterator[None]:
         yield
     finally:
         LOG.removeHandler(handler)
+
+
+def _say(pipe: Connection, kind: str, content: Any) -> None:
+    with suppress(OSError):  # the parent has gone: the system sends a signal, which ends the run in order
+        pipe.send((kind, content))
 
 
 def _work(job: Job, pipe: Connection) -> Outcome:
@@ -253,8 +257,7 @@ def _work(job: Job, pipe: Connection) -> Outcome:
         now = time.perf_counter()
         if event["phase"] != "train" or now - told[0] > TELL_EVERY_S:
             told[0] = now
-            with suppress(OSError):  # the parent has gone: the system sends a signal, which ends the run in order
-                pipe.send(("event", event))
+            _say(pipe, "event", event)
 
     try:
         with _logging_to(pipe, experiment.profile.name):

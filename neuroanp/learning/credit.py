@@ -19,6 +19,7 @@ def differences(values: Tensor, plan: PassPlan) -> Tensor:
 
     Returns: (T, R, ...).
 
+    >>> import torch
     >>> from neuroanp.trajectory import PassPlan
     >>> plan = PassPlan(gain=(1, 1), stream=(0, 1), pairs=((0, 1),))
     >>> differences(torch.tensor([[3.0, 1.0]]), plan)
@@ -42,6 +43,7 @@ def return_to_go(dL: Tensor, gamma: float) -> Tensor:
 
     Returns: (T, ...).
 
+    >>> import torch
     >>> return_to_go(torch.tensor([1.0, 2.0, 4.0]), 0.5)
     tensor([3., 4., 4.])
     """
@@ -64,6 +66,7 @@ def subtract_others(c: Tensor) -> Tensor:
     Args:
         c: (T, R, B) with B >= 2.
 
+    >>> import torch
     >>> subtract_others(torch.tensor([[[1.0, 2.0, 3.0]]]))
     tensor([[[-1.5000,  0.0000,  1.5000]]])
     """
@@ -81,6 +84,7 @@ def squared_error(y: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
 
     Returns: (T, M, B).
 
+    >>> import torch
     >>> squared_error(torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 2), torch.ones(1))
     tensor([[[1.]]])
     """

@@ -93,6 +93,7 @@ def _template():
 def _section(runs: Sequence[Shown]) -> Section:
     group = tables.methods([one.result for one in runs], variants(runs))
     ledgers = {str(one.run.path): one.ledger for one in runs}
+    trade_offs = _trade_offs(group)
     return Section(
         title=str(runs[0].result["task"]),
         options=runs[0].task_options,
@@ -100,11 +101,11 @@ def _section(runs: Sequence[Shown]) -> Section:
         table=tables.results_table(group),
         verdicts=tables.verdicts(group),
         curves=_curves(group, runs),
-        trade_offs=_trade_offs(group),
+        trade_offs=trade_offs,
         unstated=[
             said
             for key, what in (("energy_J", "energy"), ("chip_time_s", "chip time"), ("wear", "endurance"))
-            if (said := tables.unstated(group, key, what))
+            if trade_offs and (said := tables.unstated(group, key, what))
         ],
         books=books.spent(group, ledgers),
         lower_bounds=books.lower_bounds(group, ledgers),

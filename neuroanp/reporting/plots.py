@@ -48,6 +48,7 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
                 axes.fill_between(updates, low, high, color=colour, alpha=0.15, lw=0)
                 axes.plot(updates, mid, color=colour, ls="-" if facet else look.line(group[i]), lw=1.7)
         axes.set(xlabel="update", yscale="log", title=plain(facet or ""))
+        axes.xaxis.get_major_locator().set_params(integer=True)
         axes.margins(x=0.01)
         axes.grid(axis="y", color=FAINT, lw=0.7)
     panels[0].set_ylabel(f"{column.replace('_', ' ')} (mean squared error)")
@@ -99,11 +100,11 @@ def running_median(values: Sequence[float], half: int) -> list[float]:
 def trade_offs(group: Sequence[Method]) -> Figure | None:
     """Draw test loss against energy, chip time and endurance used, which share one axis of losses.
 
-    Seeds are small marks, medians large ones; what a profile does not state is left out.
+    Seeds are small marks, medians large ones; what a profile does not state is left out. None for a single run.
     """
     axes_of = [("energy_J", "energy", "J"), ("chip_time_s", "chip time", "s"), ("wear", "endurance used", "")]
     shown = [(key, name, unit, pts) for key, name, unit in axes_of if (pts := _points(group, key))]
-    if not shown:
+    if max((sum(map(len, points.values())) for *_, points in shown), default=0) < 2:  # one mark shows no trade-off
         return None
     look = Look(group)
     figure = new_figure(WIDTH * (1 if len(shown) > 1 else 0.6), 3.6)
@@ -145,7 +146,7 @@ def series(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     axes = figure.subplots()
     axes.plot(target, color=INK, lw=1.1, label="target")
     axes.plot(output, color=colour, lw=1.5, label="prediction")
-    axes.set(xlabel="scored test step", ylabel="output 1", title=plain(name))
+    axes.set(xlabel="scored test step", ylabel="output 1", title=plain(name, 110))
     axes.margins(x=0.01)
     axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
     return figure
@@ -168,7 +169,7 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
             axes.set(xticks=[], yticks=[])
             axes.spines[:].set(visible=True, color=FAINT)
         panels[row][0].set_ylabel(label)
-    figure.suptitle(plain(name), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    figure.suptitle(plain(name, 110), x=0.01, ha="left", fontsize=10, fontweight="bold")
     figure.supxlabel(f"scored steps of {count} test sequences; rows are the outputs", fontsize=9)
     bar = figure.colorbar(image, ax=panels, fraction=0.02, pad=0.01, ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
@@ -211,7 +212,8 @@ def _entries(group: Sequence[Method], look: Look, facets: Sequence[str | None]) 
 def _legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
     from matplotlib.lines import Line2D
 
-    columns = min(len(entries), 4)
+    longest = max((len(plain(label)) for label, _ in entries), default=0)
+    columns = max(min(len(entries), 4, int(figure.get_figwidth() / (0.085 * longest + 0.7))), 1)
     by_rows = [entry for first in range(columns) for entry in entries[first::columns]]  # matplotlib fills columns first
     handles = [Line2D([], [], lw=2, ms=7, **style) for _, style in by_rows]
     figure.legend(handles, [plain(label) for label, _ in by_rows], loc="outside upper left", ncols=columns)

@@ -131,19 +131,21 @@ def results_table(group: Sequence[Method]) -> Table:
         rows.append(Row(kind, (*names, Cell(_seeds(method)), *(cells[i] for _, cells in numeric))))
     blank = (Cell(""),) * (len(numeric) - 1)
     for control in controls(group):
-        names = [Cell(control.profile), Cell(control.label), *[Cell("")] * (len(named) - 2)]
+        about = {"profile": control.profile, "rule": control.label, "options": control.variant}
+        names = [Cell(about.get(header, "")) for header, _ in named]
         rows.append(Row("control", (*names, Cell(str(len(control.losses))), _cell(control.losses), *blank)))
     heads = [Column(header, numeric=False) for header, _ in named]
     return Table((*heads, Column("seeds"), *(column for column, _ in numeric)), tuple(rows))
 
 
 class Control(NamedTuple):
-    """Losses of one control, a seed each; profile or rule is "any" where it makes no difference."""
+    """Losses of one control, a seed each; profile or rule is "any", and variant empty, where it makes no difference."""
 
     profile: str
     rule: str
     name: str
     losses: list[float]
+    variant: str = ""
 
     @property
     def label(self) -> str:
@@ -152,7 +154,7 @@ class Control(NamedTuple):
 
 
 def controls(group: Sequence[Method]) -> list[Control]:
-    """Return the controls of the methods of one task, told apart by profile and rule only where they differ."""
+    """Return the controls of the methods of one task, told apart by profile, rule and options where they differ."""
     found: list[Control] = []
     for key in dict.fromkeys(str(key) for m in group for result in m.results for key in result["controls"] or {}):
         name = CONTROLS.get(key, key.replace("_", " "))
@@ -167,8 +169,13 @@ def controls(group: Sequence[Method]) -> list[Control]:
                 found.append(Control(profile, "any", name, shared))
                 continue
             for rule in dict.fromkeys(m.rule for m in here):
-                losses = [loss for m in here if m.rule == rule for loss in _by_seed([m], key).values()]
-                found += [Control(profile, rule, name, losses)] if losses else []
+                mine = [m for m in here if m.rule == rule]
+                same = _same([_by_seed([m], key) for m in mine])
+                if same is not None:
+                    found.append(Control(profile, rule, name, same))
+                    continue
+                each = [Control(profile, rule, name, [*_by_seed([m], key).values()], m.variant) for m in mine]
+                found += [control for control in each if control.losses]
     return found
 
 

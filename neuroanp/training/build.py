@@ -24,6 +24,9 @@ if TYPE_CHECKING:
     from neuroanp.training.config import RunConfig
     from neuroanp.trajectory import Weights
 
+FLOAT32_FLOOR = 1e-5
+"""Perturbations below this drown in the rounding of float32 (dh is off by 2e-5 at 1e-3, 2e-2 at 1e-6)."""
+
 
 @dataclass(frozen=True)
 class Experiment:
@@ -96,7 +99,23 @@ class Experiment:
         log = [said, f"writes: {chip.write}"]
         if getattr(self.config.rule, "reference", None) == "silent":
             log.append("reference: a noise-free pass, which no physical substrate has")
+        log += self._warnings(chip, facts)
         return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+    def _warnings(self, chip: Chip, facts: dict[str, Any]) -> list[str]:
+        """Return what makes the perturbation useless: too small for the arithmetic, or for the converters."""
+        warnings, sigma = [], chip.artificial_sigma
+        if 0 < sigma < FLOAT32_FLOOR and self.config.compute.dtype == "float32":
+            warnings.append(
+                f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
+            )
+        for name, array in facts["arrays"].items():
+            steps = array["sigma_output_adc_steps"]
+            if chip.perturbs_units and chip.junctions is None and not sigma and steps is not None and steps < 0.5:
+                warnings.append(
+                    f"warning: read noise of array {name} is {steps:.2g} ADC steps; below half a step it explores nothing"
+                )
+        return warnings
 
     def window_s(self) -> float:
         """Return the chip time of one update's passes, M B T dt."""

@@ -96,6 +96,8 @@ def _announce(record: RunDir) -> None:
     for line in record.manifest["log"]:
         if line.startswith(CHOICES):
             LOG.info(line)
+        elif line.startswith("warning: "):
+            LOG.warning(line.removeprefix("warning: "))
 
 
 def _shown(record: RunDir) -> RunDir:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -64,7 +65,9 @@ class Training:
         except KeyboardInterrupt:
             raise RunError(self._end("interrupted", self._how_to_go_on(session))) from None
         except Exception as error:
-            self._end("failed", str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}")
+            said = str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}"
+            with suppress(RunError):  # a full disk takes no status either: then this error is the one to tell
+                self._end("failed", said)
             raise
         return result
 

@@ -151,9 +151,7 @@ def test_reads_by_moments_equal_sampled_devices_through_the_network(make_bench, 
         y = bench.passes(PassPlan((1.0,), (0 if read == "moments" else 1,), "mean"), keep="loss", book=False).y
         found.append(y[[0, 2], 0].permute(1, 0, 2).flatten(1).numpy())
     (a, aa, n), (b, bb, m) = map(moments, found)
-    z = np.concatenate(
-        [(p.mean(0) - q.mean(0)) / np.sqrt(p.var(0) / n + q.var(0) / m) for p, q in ((a, b), (aa, bb))]
-    )
+    z = np.concatenate([(p.mean(0) - q.mean(0)) / np.sqrt(p.var(0) / n + q.var(0) / m) for p, q in ((a, b), (aa, bb))])
     assert np.abs(z).max() < stats.norm.isf(FALSE_ALARM / (2 * len(z)))
     assert a.std(0).min() > 0.02  # there was noise to compare
 

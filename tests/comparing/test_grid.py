@@ -13,9 +13,7 @@ BASE = {"task": {"name": "copy", "length": 2}, "rule": {"name": "anp", "K": 4}, 
 
 
 def test_every_combination_once_in_the_order_of_the_axes():
-    found = expand(
-        BASE, tasks=["copy", "mackey_glass"], profiles=["ideal", "pcm"], rules=["anp", "bptt"], seeds=[0, 1]
-    )
+    found = expand(BASE, tasks=["copy", "mackey_glass"], profiles=["ideal", "pcm"], rules=["anp", "bptt"], seeds=[0, 1])
     said = [(c.task_name, c.profile, c.rule_name, c.seed) for c in found]
     assert said == list(product(["copy", "mackey_glass"], ["ideal", "pcm"], ["anp", "bptt"], [0, 1]))
 

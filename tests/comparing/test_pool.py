@@ -308,7 +308,7 @@ def test_a_killed_driver_leaves_no_orphan_and_the_same_command_goes_on(tmp_path)
 @pytest.mark.slow
 def test_two_drivers_on_one_store_do_no_damage(tmp_path):
     """Each run is done once; a driver that finds it held says by whom."""
-    drivers = [driver(tmp_path, "--workers", "1", updates=1000) for _ in range(2)]
+    drivers = [driver(tmp_path, "--workers", "1", updates=300) for _ in range(2)]
     for process in drivers:
         _, stderr = process.communicate(timeout=300)
         assert process.returncode in (0, 1), stderr
@@ -317,6 +317,6 @@ def test_two_drivers_on_one_store_do_no_damage(tmp_path):
     found = records(tmp_path / "runs")
     assert [record.manifest["status"] for record in found] == ["finished", "finished"]
     for record in found:
-        whole = launch(configure(TINY, {"training.updates": 1000}, seed=(record.result or {})["seed"]), tmp_path / "w")
+        whole = launch(configure(TINY, {"training.updates": 300}, seed=(record.result or {})["seed"]), tmp_path / "w")
         assert final(record) == final(whole)
         assert not any("resumed" in line for line in record.manifest["log"])

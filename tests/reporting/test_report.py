@@ -58,7 +58,9 @@ def test_one_run(build, tmp_path):
     loss = run.result["test_loss"]
     assert f"Test loss: {float(f'{loss:.2e}'):g} by pcm · anp (1 seed)" in seen.text
     assert "neuroanp train weather.yaml --profile pcm --seed 0" in seen.text
-    assert seen.tags.count("img") == 3  # curves, trade-offs, prediction
+    assert seen.tags.count("img") == 2  # curves, prediction; one run shows no trade-off
+    assert "Accuracy against" not in seen.text
+    assert "Where the energy went" in seen.text
 
 
 def test_many_runs(build, tmp_path):

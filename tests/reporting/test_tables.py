@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from neuroanp.records import RESULT_KEYS
 from neuroanp.reporting import headline, methods, results_table, verdicts
 from neuroanp.reporting.books import lower_bounds, spent
+from neuroanp.reporting.plots import trade_offs
 from neuroanp.reporting.style import spread
 from neuroanp.reporting.tables import controls, unstated
 from neuroanp.reporting.values import digits, prefix, quantity
@@ -103,6 +104,35 @@ def test_nothing_used_is_told_apart_from_nothing_stated():
     )
 
 
+@pytest.mark.parametrize(
+    ("fields", "panels"),
+    [
+        (
+            {"energy_J": 1e-6, "chip_time_s": 0.5, "wear": 4e-8},
+            ["energy (µJ)", "chip time (ms)", "endurance used (share)"],
+        ),
+        ({"chip_time_s": 2.5, "wear": 0.0}, ["chip time (s)"]),
+        ({}, None),
+    ],
+)
+def test_what_is_not_stated_has_no_panel(fields, panels):
+    figure = trade_offs(methods([result(seed, 0.004 + 0.001 * seed, **fields) for seed in (0, 1)]))
+    assert (figure and [axes.get_xlabel() for axes in figure.axes]) == panels
+
+
+def test_one_run_shows_no_trade_off():
+    assert trade_offs(methods([result(energy_J=1e-6, chip_time_s=0.5)])) is None
+
+
+def test_long_names_go_below_each_other_in_a_legend():
+    rows = [result(energy_J=1e-6, rule=rule) for rule in ("anp", "bptt")]
+    figure = trade_offs(methods(rows, ["an option of some length 1, another one of the same length 0.001"] * 2))
+    assert figure is not None
+    figure.draw_without_rendering()
+    (legend,) = figure.legends
+    assert legend.get_window_extent().x1 <= figure.bbox.x1
+
+
 def test_the_energy_of_a_method_is_the_median_of_its_seeds_by_kind():
     rows = [result(seed, run=str(seed)) for seed in (0, 1, 2)]
     ledgers = {
@@ -134,6 +164,15 @@ def test_controls_are_told_apart_only_where_they_differ(frozen, expected):
         for (profile, rule), loss in zip(grid, frozen, strict=True)
     ]
     assert [(c.profile, c.rule) for c in controls(methods(rows))] == expected
+
+
+def test_controls_of_runs_that_differ_in_an_option_are_no_seeds_of_one():
+    rows = [result(controls={"frozen_recurrence": loss}) for loss in (0.1, 0.3)]
+    group = methods(rows, ["lr 0.001", "lr 0.01"])
+    assert [(c.rule, c.variant, c.losses) for c in controls(group)] == [
+        ("anp", "lr 0.001", [0.1]), ("anp", "lr 0.01", [0.3]),
+    ]  # fmt: skip
+    assert cells(results_table(group), "options") == ["lr 0.001", "lr 0.01"] * 2
 
 
 def test_a_control_that_failed_is_left_out():
