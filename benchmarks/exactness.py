@@ -46,9 +46,9 @@ def against_equations(rule: dict[str, Any], seed: int) -> float:
     drawn = [noise.draw(layer, 0, steps) for layer in ("hidden", "output")]
     n_h, n_y = (np.asarray(part) for part in drawn)
     W = {name: np.asarray(matrix) for name, matrix in session.substrate.targets.items()}
-    sequences = [np.asarray(part) for part in (context.inputs, context.targets, context.mask)]
+    u, target, mask = (np.asarray(part) for part in (context.inputs, context.targets, context.mask))
     update = session.learner.step(context).arrays
-    return relative(update, equations(config.rule, W, *sequences, n_h, n_y))
+    return relative(update, equations(config.rule, W, u, target, mask, n_h, n_y))
 
 
 def against_chunks(profile: str, seed: int, replay: bool) -> float:

@@ -113,7 +113,7 @@ class Experiment:
             steps = array["sigma_output_adc_steps"]
             if chip.perturbs_units and chip.junctions is None and not sigma and steps is not None and steps < 0.5:
                 warnings.append(
-                    f"warning: read noise of array {name} is {steps:.2g} ADC steps; below half a step it explores nothing"
+                    f"warning: read noise of {name} is {steps:.2g} ADC steps; below half a step it explores nothing"
                 )
         return warnings
 
