@@ -109,11 +109,14 @@ class Experiment:
             warnings.append(
                 f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
             )
-        for name, array in facts["arrays"].items():
-            steps = array["sigma_output_adc_steps"]
-            if chip.perturbs_units and chip.junctions is None and not sigma and steps is not None and steps < 0.5:
+        if not chip.perturbs_units or chip.junctions is not None or sigma:
+            return warnings
+        for units, names in (("hidden", ("w_in", "w")), ("output", ("w_out",))):
+            steps = [facts["arrays"][name]["sigma_output_adc_steps"] for name in names]
+            if all(step is not None and step < 0.5 for step in steps):
                 warnings.append(
-                    f"warning: read noise of {name} is {steps:.2g} ADC steps; below half a step it explores nothing"
+                    f"warning: the {units} units' read noise is {max(steps):.2g} ADC steps; "
+                    "below half a step it explores nothing"
                 )
         return warnings
 
