@@ -103,26 +103,29 @@ def test_interrupted_run_resumes_to_the_same_end(profile, tmp_path, monkeypatch)
     assert final(resume(path)) == final(whole)
 
 
+def reached(store: Path) -> int:
+    """The newest checkpoint's update in a store of one run, 0 before there is one."""
+    return max((int(path.stem) for path in store.glob("*/checkpoints/*.safetensors")), default=0)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", available())
 def test_killed_run_resumes_to_the_same_end(profile, tmp_path):
-    """SIGKILL at random moments, again and again, until a process reaches the end."""
-    whole = launch(config(profile, updates=300, checkpoint_every=7), tmp_path / "whole")
+    """SIGKILL at random moments, again and again; the last process is left to reach the end."""
     plain = config(profile, updates=300, checkpoint_every=7)
+    whole = launch(plain, tmp_path / "whole")
     (tmp_path / "run.yaml").write_text(plain.to_yaml())
     command = [sys.executable, "-m", "neuroanp", "train", "run.yaml", "--runs", "cut", "--no-progress"]
-    rng, kills = random.Random(profile), 0
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2]), "OMP_NUM_THREADS": "1"}
-    while True:
+    rng, kills = random.Random(profile), 0
+    for target in [*sorted(rng.sample(range(7, 250), 3)), None]:
         process = subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=subprocess.DEVNULL)
-        started, patience = time.monotonic(), rng.uniform(3.0, 7.0)
-        while process.poll() is None and (time.monotonic() - started < patience or kills >= 4):
-            time.sleep(0.01)
-        if process.poll() is not None:
-            break
-        process.send_signal(signal.SIGKILL)
-        process.wait()
-        kills += 1
+        while process.poll() is None and (target is None or reached(tmp_path / "cut") < target):
+            time.sleep(0.001)
+        if target is not None and process.poll() is None:
+            time.sleep(rng.uniform(0, 0.02))  # anywhere between two checkpoints, or in the middle of one
+            process.send_signal(signal.SIGKILL)
+        kills += process.wait() == -signal.SIGKILL
     assert process.returncode == 0
     assert kills >= 1
     (path,) = (tmp_path / "cut").glob("copy-*")
