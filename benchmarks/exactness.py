@@ -13,7 +13,7 @@ from plain_anp import equations
 
 from neuroanp.backends.rate import RateBackend
 from neuroanp.noise import PassStreams
-from neuroanp.training.build import Experiment, build_session
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
 
 SMALL: dict[str, Any] = {
@@ -38,29 +38,29 @@ def relative(found: Any, exact: Any) -> float:
 def against_equations(rule: dict[str, Any], seed: int) -> float:
     """Return how far one update on the ideal chip lies from the equations with the same noise."""
     config = configure({**SMALL, "rule": {"name": "anp", **rule}}, seed=seed)
-    session = build_session(Experiment.of(config))
-    context = session.context()
-    plan = session.learner.plan  # pyright: ignore[reportAttributeAccessIssue]
-    noise = session.substrate.perturbation(plan, 6, PassStreams(session.streams, "train", 0))
+    trainer = build_trainer(Experiment.of(config))
+    context = trainer.context()
+    plan = trainer.learner.plan  # pyright: ignore[reportAttributeAccessIssue]
+    noise = trainer.substrate.perturbation(plan, 6, PassStreams(trainer.streams, "train", 0))
     steps = len(context.inputs)
     drawn = [noise.draw(layer, 0, steps) for layer in ("hidden", "output")]
     n_h, n_y = (np.asarray(part) for part in drawn)
-    W = {name: np.asarray(matrix) for name, matrix in session.substrate.targets.items()}
+    W = {name: np.asarray(matrix) for name, matrix in trainer.substrate.targets.items()}
     u, target, mask = (np.asarray(part) for part in (context.inputs, context.targets, context.mask))
-    update = session.learner.step(context).arrays
+    update = trainer.learner.step(context).arrays
     return relative(update, equations(config.rule, W, u, target, mask, n_h, n_y))
 
 
 def against_chunks(profile: str, seed: int, replay: bool) -> float:
     """Return how far an update cut into chunks lies from the uncut one, at worst."""
     config = configure({**SMALL, "profile": profile}, {"rule.K": 2}, seed=seed)
-    session = build_session(Experiment.of(config))
-    whole = session.learner.step(session.context()).arrays
+    trainer = build_trainer(Experiment.of(config))
+    whole = trainer.learner.step(trainer.context()).arrays
     worst = 0.0
     for chunk in CHUNKS:
-        session.backend = RateBackend(config.dt, chunk)
-        session.memory = 0 if replay else 1 << 30
-        worst = max(worst, relative(session.learner.step(session.context()).arrays, whole))
+        trainer.backend = RateBackend(config.dt, chunk)
+        trainer.memory = 0 if replay else 1 << 30
+        worst = max(worst, relative(trainer.learner.step(trainer.context()).arrays, whole))
     return worst
 
 

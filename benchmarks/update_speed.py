@@ -21,28 +21,28 @@ from common import keep, table, verdict
 from plain_anp import update as plain_update
 
 from neuroanp.noise import PassStreams
-from neuroanp.training.build import Experiment, build_session
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
 from neuroanp.training.learner import StepContext
 from neuroanp.training.memory import keep_freed_memory
-from neuroanp.training.session import Session
+from neuroanp.training.trainer import Trainer
 
 TARGETS = {1: 0.15, 32: 0.4}
 
 
-def ours(batch: int) -> tuple[Session, Callable[[int], object]]:
+def ours(batch: int) -> tuple[Trainer, Callable[[int], object]]:
     """Return one update of the package on the ideal chip, ledger and all, as a function of its number."""
     task = {"name": "mackey_glass", "steps": 100}
     config: dict[str, Any] = {"task": task, "network": {"hidden": 256}, "training": {"batch": batch, "chunk": 128}}
-    session = build_session(Experiment.of(configure(config)))
-    context = session.context()
+    trainer = build_trainer(Experiment.of(configure(config)))
+    context = trainer.context()
 
     def step(number: int) -> object:
-        streams = PassStreams(session.streams, "train", number)
+        streams = PassStreams(trainer.streams, "train", number)
         fresh = StepContext(**{**vars(context), "streams": streams})
-        return session.learner.step(fresh)
+        return trainer.learner.step(fresh)
 
-    return session, step
+    return trainer, step
 
 
 def time_pairs(a: Callable[[int], object], b: Callable[[int], object], repeats: int) -> tuple[list[float], list[float]]:
@@ -65,9 +65,9 @@ def main() -> None:
     keep_freed_memory()  # as every run does
     rows, claims = [], []
     for batch, target in TARGETS.items():
-        session, step = ours(batch)
-        context = session.context()
-        W = dict(session.substrate.targets)
+        trainer, step = ours(batch)
+        context = trainer.context()
+        W = dict(trainer.substrate.targets)
         for per_sample in (True, False):
 
             def plain(_: int, per_sample: bool = per_sample) -> object:

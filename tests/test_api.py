@@ -144,14 +144,14 @@ def test_weights_are_the_trained_ones(runs, profile, write, bias):
         "w_in": (6, 3 + bias), "w": (6, 6), "w_out": (2, 6 + bias),
     }  # fmt: skip
     assert (weights.inputs, weights.hidden, weights.outputs, weights.bias) == (3, 6, 2, bias)
-    from neuroanp.training.build import build_session
+    from neuroanp.training.build import build_trainer
 
-    session = build_session(Experiment.of(run.config))
-    untrained = session.substrate.targets["w"]
+    trainer = build_trainer(Experiment.of(run.config))
+    untrained = trainer.substrate.targets["w"]
     newest = run.record.latest_checkpoint()
     assert newest is not None
-    session.load_state_dict(run.record.load_checkpoint(newest)[0])
-    for name, W in session.substrate.targets.items():
+    trainer.load_state_dict(run.record.load_checkpoint(newest)[0])
+    for name, W in trainer.substrate.targets.items():
         assert torch.equal(weights[name], W)
     assert float((weights["w"] - untrained).abs().max()) > 1e-4
 

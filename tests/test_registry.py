@@ -77,14 +77,14 @@ def test_a_users_package_is_found_without_a_fork(users_package):
 
 def test_a_users_rule_trains_by_its_name(users_package, tmp_path):
     """A rule of a user's own: configuration, round trip, training."""
-    from neuroanp.training.build import Experiment, build_session
+    from neuroanp.training.build import Experiment, build_trainer
     from neuroanp.training.config import configure
 
     (tmp_path / "my_rules.py").write_text(MODULE.replace('"""\n', '"""\n\n    name: str = "mine"\n'))
     config = configure({"task": {"name": "copy", "test_size": 4}, "network": {"hidden": 5}}, rule="mine")
     assert config.rule_name == "mine"
     assert configure(config.to_plain()) == config
-    assert build_session(Experiment.of(config)).step()["update"] == 1
+    assert build_trainer(Experiment.of(config)).step()["update"] == 1
 
 
 def test_an_entry_point_that_leads_nowhere_is_the_users_to_repair(users_package):

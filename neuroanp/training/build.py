@@ -16,7 +16,7 @@ from neuroanp.substrates.chip import Chip
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.learner import make_learner
 from neuroanp.training.network import xavier
-from neuroanp.training.session import Session
+from neuroanp.training.trainer import Trainer
 
 if TYPE_CHECKING:
     from neuroanp.profiles.schema import HardwareProfile
@@ -126,11 +126,11 @@ class Experiment:
         return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
 
 
-def build_session(experiment: Experiment, frozen: frozenset[str] = frozenset()) -> Session:
-    """Build a session at update 0."""
+def build_trainer(experiment: Experiment, frozen: frozenset[str] = frozenset()) -> Trainer:
+    """Build a trainer at update 0."""
     config = experiment.config
     streams = Streams(config.seed)
-    return Session(
+    return Trainer(
         task=experiment.task,
         substrate=experiment.chip(streams),
         backend=BACKENDS.get(config.backend)(dt=config.dt, chunk=config.training.chunk),

@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 
-from neuroanp.training.build import Experiment, build_session
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig
 from neuroanp.training.learner import RuleLearner
 from neuroanp.training.memory import keep_freed_memory
@@ -29,15 +29,15 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     experiment = Experiment.of(config)
     torch.set_num_threads(config.compute.threads)
     keep_freed_memory()
-    session = build_session(experiment)
-    learner, task, batch = session.learner, experiment.task, config.training.batch
-    context = session.context()
+    trainer = build_trainer(experiment)
+    learner, task, batch = trainer.learner, experiment.task, config.training.batch
+    context = trainer.context()
     stored = learner.stored_bytes(context) if isinstance(learner, RuleLearner) else 0
     replayed = isinstance(learner, RuleLearner) and learner.rule.gamma > 0 and stored > config.training.memory
-    state = sum(value.numel() * value.element_size() for value in session.state_dict().values())
-    seconds = _seconds_an_update(session)
+    state = sum(value.numel() * value.element_size() for value in trainer.state_dict().values())
+    seconds = _seconds_an_update(trainer)
     passes = config.training.updates * learner.passes
-    weights = sum(W.numel() for W in session.substrate.targets.values())
+    weights = sum(W.numel() for W in trainer.substrate.targets.values())
     _facts, log = experiment.describe()
     twice = 2 if config.training.controls else 1  # the frozen-recurrence control is trained too
     return {
@@ -53,11 +53,11 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     }
 
 
-def _seconds_an_update(session: Any) -> float:
-    session.step()  # the first one pays for what is set up once
+def _seconds_an_update(trainer: Any) -> float:
+    trainer.step()  # the first one pays for what is set up once
     found = []
     for _ in range(TIMED):
         start = time.perf_counter()
-        session.step()
+        trainer.step()
         found.append(time.perf_counter() - start)
     return median(found)

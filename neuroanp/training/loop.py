@@ -14,7 +14,7 @@ import torch
 from neuroanp.baselines.controls import controls
 from neuroanp.errors import DivergedError, NeuroanpError, RunError
 from neuroanp.tasks.scoring import squared_error
-from neuroanp.training.build import Experiment, build_session
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.evaluate import Held
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.stopping import StopRequested
@@ -22,7 +22,7 @@ from neuroanp.training.stopping import StopRequested
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
     from neuroanp.training.evaluate import Evaluation
-    from neuroanp.training.session import Session
+    from neuroanp.training.trainer import Trainer
 
 Progress = Callable[[dict[str, Any]], None]
 REPORT_EVERY_S = 0.1
@@ -51,19 +51,19 @@ class Training:
         """
         torch.set_num_threads(self.experiment.config.compute.threads)
         keep_freed_memory()
-        session = build_session(self.experiment)
-        held = Held.of(self.experiment.task.test(session.streams.generator("test")), session.substrate.targets["w"])
-        wall = self._restore(session)
+        trainer = build_trainer(self.experiment)
+        held = Held.of(self.experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+        wall = self._restore(trainer)
         try:
             with StopRequested() as stop:
-                self._train(session, held, stop, wall)
-                result = self._finish(session, held, stop)
+                self._train(trainer, held, stop, wall)
+                result = self._finish(trainer, held, stop)
         except DivergedError as error:
             self._end("diverged", str(error))
-            self.record.write_result(self._result(session, "diverged", None, None, {}))
+            self.record.write_result(self._result(trainer, "diverged", None, None, {}))
             raise
         except KeyboardInterrupt:
-            raise RunError(self._end("interrupted", self._how_to_go_on(session))) from None
+            raise RunError(self._end("interrupted", self._how_to_go_on(trainer))) from None
         except Exception as error:
             said = str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}"
             with suppress(RunError):  # a full disk takes no status either: then this error is the one to tell
@@ -71,7 +71,7 @@ class Training:
             raise
         return result
 
-    def _restore(self, session: Session) -> float:
+    def _restore(self, trainer: Trainer) -> float:
         """Load the newest whole checkpoint, if there is one; return the wall time spent before it."""
         path = self.record.latest_checkpoint()
         for warning in self.record.warnings:
@@ -80,48 +80,48 @@ class Training:
             self.record.truncate_metrics(after=-1)
             return 0.0
         state, meta = self.record.load_checkpoint(path)
-        session.load_state_dict(state)
-        self.record.truncate_metrics(after=session.update)
-        self.record.log(f"resumed after update {session.update}")
+        trainer.load_state_dict(state)
+        self.record.truncate_metrics(after=trainer.update)
+        self.record.log(f"resumed after update {trainer.update}")
         return float(meta["wall_s"])
 
-    def _train(self, session: Session, held: Held, stop: StopRequested, wall: float) -> None:
+    def _train(self, trainer: Trainer, held: Held, stop: StopRequested, wall: float) -> None:
         """Do the updates that are left, with metrics and checkpoints."""
         config = self.experiment.config.training
         start, told = time.perf_counter() - wall, 0.0
         rows: list[Mapping[str, float | int | None]] = []
-        if session.update == 0:
-            rows.append(self._row(session, held, {"update": 0}, 0.0))
-        while session.update < config.updates:
-            row = session.step()
-            at_end = session.update == config.updates
-            due = session.update % config.evaluate_every == 0 or at_end
+        if trainer.update == 0:
+            rows.append(self._row(trainer, held, {"update": 0}, 0.0))
+        while trainer.update < config.updates:
+            row = trainer.step()
+            at_end = trainer.update == config.updates
+            due = trainer.update % config.evaluate_every == 0 or at_end
             now = time.perf_counter()
             if due:
-                rows.append(self._row(session, held, row, now - start))
-            elif session.update % config.log_every == 0:
-                rows.append(self._row(session, None, row, now - start))
+                rows.append(self._row(trainer, held, row, now - start))
+            elif trainer.update % config.log_every == 0:
+                rows.append(self._row(trainer, None, row, now - start))
             if now - told > REPORT_EVERY_S or at_end:
                 told = now
-                self._tell("train", session, row["train_loss"])
-            if session.update % config.checkpoint_every == 0 or at_end or stop.requested:
+                self._tell("train", trainer, row["train_loss"])
+            if trainer.update % config.checkpoint_every == 0 or at_end or stop.requested:
                 self.record.append_metrics(rows)
                 rows = []
                 meta = {"wall_s": now - start}
-                self.record.save_checkpoint(session.update, session.state_dict(), meta)
+                self.record.save_checkpoint(trainer.update, trainer.state_dict(), meta)
             stop.raise_if_requested()
 
     def _row(
-        self, session: Session, held: Held | None, row: Mapping[str, float | int], wall: float
+        self, trainer: Trainer, held: Held | None, row: Mapping[str, float | int], wall: float
     ) -> dict[str, float | int | None]:
-        ledger = session.substrate.ledger
+        ledger = trainer.substrate.ledger
         losses: dict[str, float | None] = {"test_loss": None, "test_loss_noise_free": None, "spectral_radius": None}
         if held is not None:
-            found = session.evaluate(held)
+            found = trainer.evaluate(held)
             losses = {
                 "test_loss": found.test_loss,
                 "test_loss_noise_free": found.test_loss_noise_free,
-                "spectral_radius": session.spectral_radius(),
+                "spectral_radius": trainer.spectral_radius(),
             }
         columns = ("update", "train_loss", "update_norm", "lr", "saturated", "unverified")
         return {
@@ -134,31 +134,31 @@ class Training:
             "wall_s": wall,
         }
 
-    def _finish(self, session: Session, held: Held, stop: StopRequested) -> dict[str, Any]:
+    def _finish(self, trainer: Trainer, held: Held, stop: StopRequested) -> dict[str, Any]:
         """Evaluate, compute the controls, write predictions and result."""
-        self._tell("evaluate", session, None)
-        found = session.evaluate(held)
-        losses, predictions = self._controls(session, held, stop)
+        self._tell("evaluate", trainer, None)
+        found = trainer.evaluate(held)
+        losses, predictions = self._controls(trainer, held, stop)
         shown = slice(0, 64)
         arrays = {"target": held.batch.targets[:, shown], "y": found.y[:, shown], "mask": held.batch.mask}
         arrays |= {f"control/{name}": y[:, shown] for name, y in predictions.items()}
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
         scores = self.experiment.task.score(found.y, held.batch)
-        result = self._result(session, "finished", found, next(iter(scores.values())), losses)
-        self.record.update(scores=scores, ledger=session.substrate.ledger.report())
+        result = self._result(trainer, "finished", found, next(iter(scores.values())), losses)
+        self.record.update(scores=scores, ledger=trainer.substrate.ledger.report())
         self.record.write_result(result)
         self._end("finished")
-        self._tell("done", session, found.test_loss)
+        self._tell("done", trainer, found.test_loss)
         return self.record.result or result
 
     def _controls(
-        self, session: Session, held: Held, stop: StopRequested
+        self, trainer: Trainer, held: Held, stop: StopRequested
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         if not self.experiment.config.training.controls:
             return {}, {}
-        self._tell("controls", session, None)
-        untrained = self.experiment.untrained(session.streams)
-        found = controls(self.experiment.task, untrained, session.streams, held.batch, squared_error)
+        self._tell("controls", trainer, None)
+        untrained = self.experiment.untrained(trainer.streams)
+        found = controls(self.experiment.task, untrained, trainer.streams, held.batch, squared_error)
         losses = {name: control.loss for name, control in found.items()}
         stop.raise_if_requested()
         losses["frozen_recurrence"] = self._frozen_recurrence(held, stop)
@@ -166,30 +166,30 @@ class Training:
 
     def _frozen_recurrence(self, held: Held, stop: StopRequested) -> float:
         """Train the readout alone by the same rule, from the same start on the same data; return its test loss."""
-        session = build_session(self.experiment, frozen=frozenset({"w_in", "w"}))
+        trainer = build_trainer(self.experiment, frozen=frozenset({"w_in", "w"}))
         told = 0.0
         try:
-            while session.update < session.updates:
-                row = session.step()
+            while trainer.update < trainer.updates:
+                row = trainer.step()
                 now = time.perf_counter()
                 if now - told > REPORT_EVERY_S:
                     told = now
-                    self._tell("controls", session, row["train_loss"])
+                    self._tell("controls", trainer, row["train_loss"])
                 stop.raise_if_requested()
         except DivergedError as error:
             self.record.log(f"control frozen_recurrence {error}")
             return float("nan")
-        return session.evaluate(held).test_loss
+        return trainer.evaluate(held).test_loss
 
     def _result(
         self,
-        session: Session,
+        trainer: Trainer,
         status: str,
         found: Evaluation | None,
         score: float | None,
         losses: Mapping[str, float],
     ) -> dict[str, Any]:
-        config, ledger = self.experiment.config, session.substrate.ledger
+        config, ledger = self.experiment.config, trainer.substrate.ledger
         return {
             "task": config.task_name,
             "profile": self.experiment.profile.name,
@@ -197,8 +197,8 @@ class Training:
             "rule": config.rule_name,
             "seed": config.seed,
             "status": status,
-            "updates": session.update,
-            "passes": session.update * session.learner.passes,
+            "updates": trainer.update,
+            "passes": trainer.update * trainer.learner.passes,
             "test_loss": None if found is None else found.test_loss,
             "test_loss_noise_free": None if found is None else found.test_loss_noise_free,
             "score": score,
@@ -210,20 +210,20 @@ class Training:
             "run": str(self.record.path),
         }
 
-    def _tell(self, phase: str, session: Session, loss: float | None) -> None:
+    def _tell(self, phase: str, trainer: Trainer, loss: float | None) -> None:
         self.progress(
             {
                 "run": self.experiment.label,
                 "phase": phase,
-                "update": session.update,
-                "updates": session.updates,
+                "update": trainer.update,
+                "updates": trainer.updates,
                 "loss": loss,
             }
         )
 
-    def _how_to_go_on(self, session: Session) -> str:
+    def _how_to_go_on(self, trainer: Trainer) -> str:
         return (
-            f"interrupted at update {session.update} of {session.updates}; "
+            f"interrupted at update {trainer.update} of {trainer.updates}; "
             f"continue with: neuroanp resume {self.record.path}"
         )
 

@@ -8,7 +8,7 @@ import pytest
 
 from neuroanp.errors import DivergedError, InputError
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.build import Experiment, build_session
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
 from neuroanp.training.estimate import estimate
 from neuroanp.training.launch import launch, resume
@@ -34,20 +34,20 @@ def test_record_holds_result_controls_predictions_and_provenance(tmp_path):
 
 def test_ledger_counts_time_and_reads_by_hand(tmp_path):
     """M B T dt of chip time an update, 3 arrays read M B T times; evaluation books nothing."""
-    session = build_session(Experiment.of(config("pcm", "ideal")))
+    trainer = build_trainer(Experiment.of(config("pcm", "ideal")))
     for _ in range(3):
-        session.step()
+        trainer.step()
     M, B, T = 3, 4, 5
-    assert session.substrate.ledger.time_s == pytest.approx(3 * M * B * T * 1e-6, rel=1e-12)
-    assert session.substrate.ledger.reads == 3 * 3 * M * B * T
+    assert trainer.substrate.ledger.time_s == pytest.approx(3 * M * B * T * 1e-6, rel=1e-12)
+    assert trainer.substrate.ledger.reads == 3 * 3 * M * B * T
 
 
 def test_replay_books_once():
-    stored = build_session(Experiment.of(config("pcm", "ideal")))
-    replayed = build_session(Experiment.of(config("pcm", "ideal")))
+    stored = build_trainer(Experiment.of(config("pcm", "ideal")))
+    replayed = build_trainer(Experiment.of(config("pcm", "ideal")))
     replayed.memory = 0
-    for session in (stored, replayed):
-        session.step()
+    for trainer in (stored, replayed):
+        trainer.step()
     assert stored.substrate.ledger.report() == replayed.substrate.ledger.report()
 
 
@@ -76,20 +76,20 @@ def test_gaussian_only_where_no_device_noise_reaches_the_units():
 
 
 def test_frozen_recurrence_changes_the_readout_alone():
-    session = build_session(Experiment.of(config("ideal")), frozen=frozenset({"w_in", "w"}))
-    before = {name: W.clone() for name, W in session.substrate.targets.items()}
+    trainer = build_trainer(Experiment.of(config("ideal")), frozen=frozenset({"w_in", "w"}))
+    before = {name: W.clone() for name, W in trainer.substrate.targets.items()}
     for _ in range(5):
-        session.step()
-    moved = {name: not bool((before[name] == W).all()) for name, W in session.substrate.targets.items()}
+        trainer.step()
+    moved = {name: not bool((before[name] == W).all()) for name, W in trainer.substrate.targets.items()}
     assert moved == {"w_in": False, "w": False, "w_out": True}
 
 
 @pytest.mark.parametrize("rule", ["bptt", "bptt1"])
 def test_baselines_train_too(rule):
-    session = build_session(Experiment.of(configure({**SMALL, "rule": rule}, {"optimizer.lr": 1e-2})))
-    losses = [session.step()["train_loss"] for _ in range(40)]
+    trainer = build_trainer(Experiment.of(configure({**SMALL, "rule": rule}, {"optimizer.lr": 1e-2})))
+    losses = [trainer.step()["train_loss"] for _ in range(40)]
     assert sum(losses[-5:]) < 0.8 * sum(losses[:5])
-    assert session.substrate.ledger.reads == 40 * 3 * 4 * 5
+    assert trainer.substrate.ledger.reads == 40 * 3 * 4 * 5
 
 
 def test_estimate_matches_the_run(tmp_path):

@@ -15,7 +15,7 @@ import torch
 
 from neuroanp.profiles.loader import available
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.build import Experiment, build_session
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch, resume
 
@@ -59,7 +59,7 @@ def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:
 @pytest.mark.parametrize(("profile", "write"), CASES)
 def test_20_updates_equal_10_and_10_more(profile, write, tmp_path):
     experiment = Experiment.of(config(profile, write))
-    whole, first, second = (build_session(experiment) for _ in range(3))
+    whole, first, second = (build_trainer(experiment) for _ in range(3))
     for _ in range(20):
         whole.step()
     for _ in range(10):
@@ -155,8 +155,8 @@ def test_every_seed_profile_and_option_is_a_run_of_its_own():
 
 def test_changing_the_profile_shifts_no_other_stream():
     """The same untrained network and the same batches, whatever the hardware."""
-    sessions = [build_session(Experiment.of(config(profile, "ideal"))) for profile in ("ideal", "pcm")]
-    batches = [s.context().inputs for s in sessions]
+    trainers = [build_trainer(Experiment.of(config(profile, "ideal"))) for profile in ("ideal", "pcm")]
+    batches = [s.context().inputs for s in trainers]
     assert torch.equal(*batches)
-    targets = [s.substrate.targets["w"] for s in sessions]
+    targets = [s.substrate.targets["w"] for s in trainers]
     assert torch.allclose(*targets, atol=1e-6)

@@ -27,7 +27,7 @@ DIVERGED = 1e6
 
 
 @dataclass
-class Session:
+class Trainer:
     """One network learning one task on one substrate.
 
     Args:
