@@ -77,6 +77,7 @@ def equations(
     pre = x[:, 0] if rule.reference == "silent" else x.mean(1)
     for difference in differences:
         dh, dy, dL, dx = difference(h), difference(y), difference(loss), difference(x)
+        whole = dh.copy()
         if rule.difference == "innovation":
             dh[1:] = dh[1:] - dx[:-1] @ W["w"].T
         credit = _credit(rule, dL)
@@ -86,7 +87,7 @@ def equations(
             s_h, s_y = sum(dh[t, o] @ dh[t, o] for o in who), sum(dy[t, o] @ dy[t, o] for o in who)
             scale_h, scale_y = float(N), float(O)
             if rule.norm == "global":
-                s_h = s_y = s_h + s_y
+                s_h, s_y = s_h + s_y, sum(whole[t, o] @ whole[t, o] for o in who) + s_y
                 scale_h = scale_y = float(N + O)
             if rule.scale == "all":
                 scale_h = scale_y = sqrt(u.shape[-1] + N + O)

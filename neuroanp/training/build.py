@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from neuroanp.backends.protocol import BACKENDS
+from neuroanp.errors import InputError
 from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
 from neuroanp.records.identity import code_version, identity
@@ -37,14 +38,16 @@ class Experiment:
     task: Task
 
     @classmethod
-    def of(cls, config: RunConfig) -> Experiment:
-        """Load the profile and the task; InputError if either is not there or its data cannot be read."""
-        return cls(config, load(config.profile), TASKS.get(config.task_name)(config.task))
+    def of(cls, config: RunConfig, profile: HardwareProfile | None = None) -> Experiment:
+        """Load the profile (unless given) and the task; InputError if data cannot be read or a device is missing."""
+        _check_device(config.compute.device)
+        return cls(config, profile or load(config.profile), TASKS.get(config.task_name)(config.task))
 
     @property
     def identity(self) -> str:
         """16 hex digits of what decides the result: configuration, profile content, data, code."""
         plain = {**self.config.to_plain(), "profile": self.profile.name}
+        plain["task"].pop("path", None)  # the data's fingerprint counts, wherever the file lies
         return identity(plain, self.profile.text, self.task.fingerprint(), code_version())
 
     @property
@@ -99,8 +102,14 @@ class Experiment:
         log = [said, f"writes: {chip.write}"]
         if getattr(self.config.rule, "reference", None) == "silent":
             log.append("reference: a noise-free pass, which no physical substrate has")
-        log += self._warnings(chip, facts)
+        log += self._idle_switches(facts) + self._warnings(chip, facts)
         return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+    def _idle_switches(self, facts: dict[str, Any]) -> list[str]:
+        """Return which --only and --without names the profile has nothing for."""
+        there = {*facts["effects_on"], *facts["effects_off"]}
+        named = [*self.config.hardware.only, *self.config.hardware.without]
+        return [f"warning: profile {self.profile.name} has no {name}" for name in named if name not in there]
 
     def _warnings(self, chip: Chip, facts: dict[str, Any]) -> list[str]:
         """Return what makes the perturbation useless: too small for the arithmetic, or for the converters."""
@@ -109,6 +118,8 @@ class Experiment:
             warnings.append(
                 f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
             )
+        if not (chip.perturbs_units or sigma):
+            warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
         if not chip.perturbs_units or chip.junctions is not None or sigma:
             return warnings
         for units, names in (("hidden", ("w_in", "w")), ("output", ("w_out",))):
@@ -124,6 +135,14 @@ class Experiment:
         """Return the chip time of one update's passes, M B T dt."""
         config = self.config
         return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
+
+
+def _check_device(name: str) -> None:
+    """Raise InputError where torch does not have the device to compute on."""
+    count = torch.cuda.device_count() if torch.cuda.is_available() else 0
+    there = ["cpu", *(["cuda"] if count else []), *(f"cuda:{index}" for index in range(count))]
+    if name not in there:
+        raise InputError(f"compute.device: '{name}' is not on this machine; possible here: {', '.join(there)}")
 
 
 def build_trainer(experiment: Experiment, frozen: frozenset[str] = frozenset()) -> Trainer:

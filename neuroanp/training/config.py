@@ -8,7 +8,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, Field, field_validator
+from pydantic import BaseModel, Field, field_validator, model_validator
 
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.baselines.methods import BASELINES
@@ -18,7 +18,7 @@ from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.protocol import RULES
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.units import PositiveTime, Size, format_quantity
-from neuroanp.yaml_io import Chosen, Document, Section, assign, dump, read, validate
+from neuroanp.yaml_io import Chosen, Document, Section, assign, at, dump, read, validate
 
 
 class Methods:
@@ -138,6 +138,21 @@ class RunConfig(Section):
             raise ValueError(f"unknown backend '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
         return name
 
+    @model_validator(mode="after")
+    def _enough_others(self) -> RunConfig:
+        if getattr(self.rule, "control_variate", "none") == "batch" and self.training.batch < 2:
+            raise at(("rule", "control_variate"), "'batch' takes the other samples' mean; it needs training.batch >= 2")
+        return self
+
+    def anchored(self) -> RunConfig:
+        """Return the configuration with files by their whole paths, so that it means the same from any directory."""
+        is_file = self.profile.endswith((".yaml", ".yml")) or "/" in self.profile
+        changes: dict[str, Any] = {"profile": str(Path(self.profile).resolve())} if is_file else {}
+        path = getattr(self.task, "path", None)
+        if path is not None:
+            changes["task"] = self.task.model_copy(update={"path": Path(path).resolve()})
+        return self.model_copy(update=changes)
+
     def to_plain(self) -> dict[str, Any]:
         """Return the configuration as plain values that `configure` takes back unchanged."""
         plain = self.model_dump(mode="json")
@@ -206,9 +221,21 @@ def configure(
         if key in SHORT and isinstance(value, str):
             text = json.dumps({"name": value})
         document = assign(document, [f"{key}={text}"])
+    document = _with_optimizer_of_preset(document)
     if "task" not in document.data:
         raise InputError(f"no task; name one with --task or 'task:' in a file (known: {', '.join(TASKS.names())})")
     return validate(document, RunConfig)
+
+
+def _with_optimizer_of_preset(document: Document) -> Document:
+    """Fill the optimizer keys that a rule's preset has and the source does not state (the paper's is plain SGD)."""
+    rule, stated = document.data.get("rule"), document.data.get("optimizer") or {}
+    if not isinstance(rule, Mapping) or not isinstance(stated, Mapping):
+        return document
+    name = rule.get("name", "anp")
+    model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
+    filled = getattr(model, "preset_optimizers", {}).get(rule.get("preset"), {})
+    return replace(document, data={**document.data, "optimizer": {**filled, **stated}}) if filled else document
 
 
 def load_config(path: Path) -> RunConfig:

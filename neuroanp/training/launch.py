@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.errors import DivergedError, InputError
+from neuroanp.profiles.loader import loads
 from neuroanp.records.environment import environment
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
@@ -46,12 +47,12 @@ def launch(
         DivergedError: it diverges, now or when it was done before.
         RunError: it was interrupted, or another process holds its record.
     """
-    experiment = Experiment.of(config)
+    experiment = Experiment.of(config.anchored())
     path = root / experiment.directory
     if force or not path.exists():
         manifest = _manifest(experiment, argv)
         try:
-            record = RunDir.create(root, experiment.directory, config.to_yaml(), manifest, replace=force)
+            record = RunDir.create(root, experiment.directory, experiment.config.to_yaml(), manifest, replace=force)
         except InputError:
             if force or not path.exists():
                 raise
@@ -71,10 +72,11 @@ def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
     record = RunDir.open(path)
     if _ended(record):
         return _shown(record)
-    experiment = Experiment.of(load_config(path / "config.yaml"))
+    profile = loads(record.manifest["profile"]["text"], f"{path}/manifest.json")  # as it was, wherever its file is now
+    experiment = Experiment.of(load_config(path / "config.yaml"), profile)
     if experiment.identity != record.manifest["identity"]:
         raise InputError(
-            f"{path}: its configuration, profile '{experiment.profile.name}' or data have changed since the run began; "
+            f"{path}: its configuration or data have changed since the run began; "
             f"start anew with: neuroanp train {path / 'config.yaml'}"
         )
     return _run(experiment, record, progress)

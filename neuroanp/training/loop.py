@@ -6,6 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
+from math import isfinite
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -49,7 +50,14 @@ class Training:
             DivergedError: the run diverged; its record says at which update.
             RunError: it was interrupted (the last checkpoint is intact) or failed.
         """
+        threads = torch.get_num_threads()
         torch.set_num_threads(self.experiment.config.compute.threads)
+        try:
+            return self._run()
+        finally:
+            torch.set_num_threads(threads)  # the caller's own computations keep theirs
+
+    def _run(self) -> dict[str, Any]:
         keep_freed_memory()
         trainer = build_trainer(self.experiment)
         held = Held.of(self.experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
@@ -138,6 +146,10 @@ class Training:
         """Evaluate, compute the controls, write predictions and result."""
         self._tell("evaluate", trainer, None)
         found = trainer.evaluate(held)
+        if not isfinite(found.test_loss):
+            raise RunError(
+                f"the loss on the held-out sequences is {found.test_loss}: look for huge values in their data"
+            )
         losses, predictions = self._controls(trainer, held, stop)
         shown = slice(0, 64)
         arrays = {"target": held.batch.targets[:, shown], "y": found.y[:, shown], "mask": held.batch.mask}

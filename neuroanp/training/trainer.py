@@ -98,7 +98,10 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
         self.substrate.load_state_dict(_under("substrate/", state))
-        self.moments = _under("optimizer/", state)
+        like = self.substrate.targets["w"]
+        self.moments = {  # a file's tensors are on the CPU, where the step count stays
+            name: value.to(like.device) if value.ndim else value for name, value in _under("optimizer/", state).items()
+        }
         self.first_loss = float(state["first_loss"])
         self.update = int(state["update"])
 

@@ -136,6 +136,16 @@ def test_innovation_layer_norm_estimates_the_gradient_itself(make_lab):
     assert worst < 4.5, worst  # 36 numbers: P(any beyond 4.5 standard errors) < 1e-3
 
 
+@pytest.mark.parametrize("difference", ["activity", "innovation"])
+def test_global_norm_keeps_the_blocks_in_proportion(make_lab, difference):
+    """No block of the update is blown up against the others: each within a factor of 4 of its exact gradient."""
+    lab = make_lab(T=20, B=4, N=30, sigma=1e-3)
+    exact = gradient(lab.weights, lab.context()).arrays
+    update = lab.update(ANP(reference="mean", K=63, difference=difference)).arrays
+    sizes = {name: float(update[name].norm() / exact[name].norm()) for name in exact}
+    assert max(sizes.values()) < 4 * min(sizes.values()), sizes
+
+
 def test_control_variate_keeps_the_mean_and_lowers_the_variance(make_lab):
     """One loss shared by the batch is common noise; taking the other samples' mean away must not move the mean."""
     lab = make_lab(T=4, B=8, sigma=1e-3)

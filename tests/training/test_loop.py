@@ -5,8 +5,9 @@ from __future__ import annotations
 import math
 
 import pytest
+import torch
 
-from neuroanp.errors import DivergedError, InputError
+from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
@@ -115,6 +116,8 @@ def test_estimate_matches_the_run(tmp_path):
         ({}, {}, "no task"),
         (SMALL, {"profile": "pcm", "dt": "100 ns"}, "shorter than one read"),
         (SMALL, {"profile": "ideal", "hardware.write": "pulse"}, "no law"),
+        (SMALL, {"compute.device": "cuda:99"}, "not on this machine"),
+        (SMALL, {"rule.control_variate": "batch", "training.batch": 1}, "training.batch >= 2"),
     ],
 )
 def test_bad_input_is_one_clear_message(data, overrides, words, tmp_path):
@@ -122,3 +125,52 @@ def test_bad_input_is_one_clear_message(data, overrides, words, tmp_path):
         launch(configure(data, overrides), tmp_path / "runs")
     assert words in str(caught.value)
     assert not list((tmp_path / "runs").glob("*")) if (tmp_path / "runs").exists() else True
+
+
+def test_paper_preset_brings_its_optimizer_unless_another_is_stated():
+    paper = configure(SMALL, {"rule.preset": "paper"})
+    assert (paper.optimizer.name, paper.optimizer.schedule) == ("sgd", "constant")
+    stated = configure(SMALL, {"rule.preset": "paper", "optimizer.name": "adam", "optimizer.lr": 1e-3})
+    assert (stated.optimizer.name, stated.optimizer.lr) == ("adam", 1e-3)
+    assert configure(SMALL).optimizer.name == "adam"
+    assert configure(paper.to_plain()) == paper
+
+
+def test_resume_from_another_directory_with_the_profile_gone(tmp_path, monkeypatch):
+    """A run takes its profile from its own record, and its data by whole path."""
+    home = tmp_path / "home"
+    home.mkdir()
+    monkeypatch.chdir(home)
+    (home / "mine.yaml").write_text("extends: pcm\nmeta: {name: mine}\n")
+    whole = launch(config("mine.yaml"), tmp_path / "whole")
+    monkeypatch.setattr("neuroanp.training.loop.Training._finish", _interrupted)
+    with pytest.raises(RunError, match="interrupted"):
+        launch(config("mine.yaml"), home / "runs")
+    monkeypatch.undo()
+    (home / "mine.yaml").unlink()
+    monkeypatch.chdir(tmp_path)
+    (path,) = (home / "runs").iterdir()
+    found, expected = resume(path).result, whole.result
+    assert found is not None
+    assert expected is not None
+    assert found["test_loss"] == expected["test_loss"]
+
+
+def _interrupted(*_: object) -> None:
+    raise KeyboardInterrupt
+
+
+def test_threads_of_the_caller_are_left_as_they_were(tmp_path):
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        launch(config("ideal"), tmp_path)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+
+
+def test_switch_without_effect_and_missing_perturbation_are_said():
+    said = Experiment.of(configure(SMALL, {"hardware.without": ["drift"], "perturbation": "none"})).describe()[1]
+    assert any("profile ideal has no drift" in line for line in said)
+    assert any("nothing perturbs the units" in line for line in said)
