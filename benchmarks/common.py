@@ -95,6 +95,17 @@ def verdict(claim: str, holds: bool) -> str:
     return f"{'met' if holds else 'NOT MET'}: {claim}"
 
 
+def against_ridge(label: str, losses: Sequence[float], ridge: Sequence[float]) -> str:
+    """Say in words whether a method beats the ridge readout on the untrained network of the same seed."""
+    below = sum(loss < control for loss, control in zip(losses, ridge, strict=True))
+    if below == len(ridge):
+        return f"{label}: below the ridge readout of the same seed every time: its recurrence learned."
+    return (
+        f"{label}: below the ridge readout of the same seed in {below} of {len(ridge)}: "
+        "it has not shown that its recurrence learned."
+    )
+
+
 def keep(name: str, title: str, body: str) -> None:
     """Print a result and write it to results/<name>.md with command, machine and date."""
     facts = environment()

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from common import Case, arguments, keep, run_cases, spread, table, values
+from common import Case, against_ridge, arguments, keep, run_cases, spread, table, values
 
 AHEAD: dict[str, Any] = {
     "task": {"name": "mackey_glass", "horizon": 15, "steps": 60},
@@ -36,13 +36,7 @@ def main() -> None:
         losses = values(found[case.label], "test_loss")
         below = sum(loss < control for loss, control in zip(losses, ridge, strict=True))
         rows.append([case.label, spread(losses), f"{below} of {len(ridge)}"])
-        if below == len(ridge):
-            words.append(f"{case.label}: below the ridge readout of the same seed every time: its recurrence learned.")
-        else:
-            words.append(
-                f"{case.label}: below the ridge readout of the same seed in {below} of {len(ridge)}: "
-                "it has not shown that its recurrence learned."
-            )
+        words.append(against_ridge(case.label, losses, ridge))
     for name in ("ridge", "lagged_linear", "persistence", "frozen_recurrence", "constant_mean"):
         rows.append([f"control: {name}", spread(values(found[lead], f"controls.{name}")), ""])
     body = table(["method", "test loss, median [range]", "below ridge"], rows)

@@ -2,7 +2,8 @@
 
 python benchmarks/update_speed.py [--repeats 30]
 
-Two passes, return-to-go, hidden 256, T = 100, one thread. The plain one (plain_anp.update) steps
+Two passes, return-to-go, hidden 256, T = 100, one thread: from a batch to dW, reading the array's
+state and the ledger included; neither side writes the weights. The plain one (plain_anp.update) steps
 through time, forms outer products at every step, and draws its noise with torch.randn. It comes in
 two versions: one outer product for each sequence, averaged, as published code does; and one product
 over the batch.
@@ -31,7 +32,7 @@ TARGETS = {1: 0.15, 32: 0.4}
 
 
 def ours(batch: int) -> tuple[Trainer, Callable[[int], object]]:
-    """Return one update of the package on the ideal chip, ledger and all, as a function of its number."""
+    """Return one dW of the package on the ideal chip, its reads booked, as a function of the update's number."""
     task = {"name": "mackey_glass", "steps": 100}
     config: dict[str, Any] = {"task": task, "network": {"hidden": 256}, "training": {"batch": batch, "chunk": 128}}
     trainer = build_trainer(Experiment.of(configure(config)))
@@ -39,7 +40,8 @@ def ours(batch: int) -> tuple[Trainer, Callable[[int], object]]:
 
     def step(number: int) -> object:
         streams = PassStreams(trainer.streams, "train", number)
-        fresh = StepContext(**{**vars(context), "streams": streams})
+        reads = trainer.substrate.prepare(trainer.window(), streams)
+        fresh = StepContext(**{**vars(context), "streams": streams, "reads": reads})
         return trainer.learner.step(fresh)
 
     return trainer, step
@@ -75,7 +77,7 @@ def main() -> None:
 
             mine, its = time_pairs(step, plain, options.repeats)
             ratios = [a / b for a, b in zip(mine, its, strict=True)]
-            how = "one outer product a sequence" if per_sample else "one product a batch"
+            how = "one outer product a sequence" if per_sample else "one product over the batch"
             rows.append(
                 [
                     str(batch),
@@ -85,9 +87,8 @@ def main() -> None:
                     f"{median(ratios):.3f} [{min(ratios):.3f} .. {max(ratios):.3f}]",
                 ]
             )
-            if per_sample:
-                claim = f"batch {batch}: {median(ratios):.3f} of the plain implementation's time, <= {target}"
-                claims.append(verdict(claim, median(ratios) <= target))
+            claim = f"batch {batch}, plain with {how}: {median(ratios):.3f} of its time, <= {target}"
+            claims.append(verdict(claim, median(ratios) <= target))
     headers = ["batch", "plain: per step", "neuroanp (ms)", "plain (ms)", "ratio, median [range]"]
     body = table(headers, rows) + "\n\n" + "\n".join(f"- {claim}" for claim in claims)
     keep("update_speed", "One update, hidden 256, T = 100, float32, one thread", body)
