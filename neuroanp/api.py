@@ -12,17 +12,18 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.errors import InputError
+from neuroanp.comparing.grid import expand, resolve
+from neuroanp.errors import InputError, did_you_mean
+from neuroanp.records.environment import usable_cores
 from neuroanp.records.run_dir import RunDir, check_root
 from neuroanp.records.store import Store
-from neuroanp.training.config import RunConfig, configure, load_config
+from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
 
@@ -107,6 +108,28 @@ class Comparison:
         return [run.result for run in self.runs]
 
 
+WORDS = ("task", "profile", "rule", "backend", "updates", "seed")
+"""What `train` and `configure` take by keyword; all else goes by `overrides`."""
+EXAMPLE = "set what a YAML file may say by its dotted key, such as overrides={'network.hidden': 10}"
+
+
+def configure(source: Source = None, overrides: Mapping[str, Any] | None = None, **words: Any) -> RunConfig:
+    """Resolve a configuration: the source, with `overrides` by dotted key and `words` (task, profile, ...) in place.
+
+    Raises:
+        InputError: one line for each thing wrong with the configuration and its profile.
+
+    >>> configure({"task": "copy"}, {"rule.K": 4}, seed=1).rule.K
+    4
+    >>> configure(task="copy", hidden=10)
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: 1 keyword is unknown (known: task, profile, rule, backend, updates, seed)
+      'hidden': write overrides={'network.hidden': 10}
+    """
+    return resolve(source, overrides, _known(words))
+
+
 def train(
     source: Source = None,
     *,
@@ -132,9 +155,10 @@ def train(
 
     Raises:
         InputError: a problem with the configuration, the profile or the data.
-        RunError: the run diverged, failed or was interrupted.
+        DivergedError: it diverged; its `path` is the record, which `load_run` opens.
+        RunError: the run failed or was interrupted.
     """
-    config = configure(source, overrides, **words)
+    config = resolve(source, overrides, _known(words))
     record = launch(config, Path(runs), force=force, progress=progress, argv=argv)
     return _with_report(record)
 
@@ -176,7 +200,6 @@ def compare(
     Raises:
         InputError: a name, a configuration or the store's place is wrong; said before anything runs.
     """
-    from neuroanp.comparing.grid import expand
     from neuroanp.comparing.pool import Job, run_all
 
     wanted = range(seeds) if isinstance(seeds, int) else seeds
@@ -184,7 +207,7 @@ def compare(
     root, command = Path(runs), list(sys.argv if argv is None else argv)
     check_root(root)
     jobs = [Job(config, root, force, tuple(command)) for config in configs]
-    outcomes = run_all(jobs, workers or len(os.sched_getaffinity(0)), progress or (lambda event: None))
+    outcomes = run_all(jobs, workers or usable_cores(), progress or (lambda event: None))
     failed = [(outcome.label, outcome.error) for outcome in outcomes if outcome.error is not None]
     records = [_opened(outcome) for outcome in outcomes]
     done = [record for record in records if record is not None and record.result is not None]
@@ -228,6 +251,23 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     from neuroanp.training.estimate import estimate as estimate_run
 
     return estimate_run(config)
+
+
+def _known(words: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Return keywords that are all known; InputError says of the others what to write."""
+    unknown = {word: value for word, value in words.items() if word not in WORDS}
+    if not unknown:
+        return words
+    sections = {name: getattr(field.annotation, "model_fields", {}) for name, field in RunConfig.model_fields.items()}
+    said = []
+    for word, value in unknown.items():
+        keys = [f"{section}.{word}" for section, fields in sections.items() if word in fields]
+        keys += [word] if word in sections else []
+        near = did_you_mean(word, WORDS).removeprefix("; ")
+        write = " or ".join(f"write overrides={{{key!r}: {value!r}}}" for key in keys)
+        said.append(f"{word!r}: {write or near or EXAMPLE}")
+    number = "1 keyword is" if len(said) == 1 else f"{len(said)} keywords are"
+    raise InputError(f"{number} unknown (known: {', '.join(WORDS)})", said)
 
 
 def _with_report(record: RunDir) -> Run:

@@ -1,6 +1,7 @@
 """Errors a user can act on: each says where, what, what is allowed and the remedy."""
 
 from collections.abc import Sequence
+from pathlib import Path
 
 
 class NeuroanpError(Exception):
@@ -39,7 +40,16 @@ class RunError(NeuroanpError):
 
 
 class DivergedError(RunError):
-    """The loss or a weight left the finite numbers; the message says at which update."""
+    """The loss or a weight left the finite numbers; the message says at which update.
+
+    Args:
+        message: what happened.
+        path: the run's directory, which keeps what led there; None where there is none.
+    """
+
+    def __init__(self, message: str, *, path: Path | None = None) -> None:
+        super().__init__(message)
+        self.path = path
 
 
 def nearest(word: str, allowed: Sequence[str]) -> str | None:

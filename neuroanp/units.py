@@ -174,14 +174,9 @@ class Plain:
 
 
 Conductance = Annotated[float, Dimension("conductance", "S", "25 uS")]
-Resistance = Annotated[float, Dimension("resistance", "ohm", "1.1 ohm")]
 Voltage = Annotated[float, Dimension("voltage", "V", "0.2 V", signed=True)]
-Current = Annotated[float, Dimension("current", "A", "10 uA", signed=True)]
 Time = Annotated[float, Dimension("time", "s", "250 ns")]
 Energy = Annotated[float, Dimension("energy", "J", "50 pJ")]
-Capacitance = Annotated[float, Dimension("capacitance", "F", "20 fF")]
-Power = Annotated[float, Dimension("power", "W", "1 mW")]
-Temperature = Annotated[float, Dimension("temperature", "K", "300 K", positive=True)]
 Size = Annotated[float, Dimension("memory size", "B", "1 GiB", positive=True)]
 PositiveConductance = Annotated[float, Dimension("conductance", "S", "25 uS", positive=True)]
 PositiveVoltage = Annotated[float, Dimension("voltage", "V", "0.2 V", positive=True)]

@@ -23,6 +23,7 @@ from neuroanp.devices.device import EFFECTS
 from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.profiles import available
 from neuroanp.records import atomic
+from neuroanp.records.metrics import Metrics
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
 from neuroanp.training.launch import launch, resume
@@ -106,6 +107,39 @@ def test_every_word_of_the_package_is_there():
         assert getattr(na, name) is not None
     with pytest.raises(AttributeError, match="no attribute 'trian'"):
         _ = na.trian  # pyright: ignore[reportAttributeAccessIssue]
+
+
+def test_a_word_that_train_does_not_take_is_said_with_the_way_to_write_it(runs):
+    with pytest.raises(InputError) as caught:
+        na.train(task="copy", hidden=10, sed=3, K=4)
+    assert "(known: task, profile, rule, backend, updates, seed)" in caught.value.message
+    hidden, sed, K = caught.value.problems
+    assert "overrides={'network.hidden': 10}" in hidden
+    assert "did you mean 'seed'?" in sed
+    assert "dotted key" in K
+    assert not runs.exists()
+
+
+def test_the_metrics_of_a_run_are_the_documented_ones(runs):
+    columns = list(na.train(TINY).metrics.columns)
+    said = re.findall(r"\w+", str(Metrics.__doc__))
+    assert [name for name in columns if name not in said] == []
+    assert "chip_time_s" in said
+
+
+def test_a_comparison_needs_no_affinity(runs, monkeypatch):
+    """macOS has no os.sched_getaffinity."""
+    monkeypatch.delattr(os, "sched_getaffinity", raising=False)
+    taken = []
+
+    def staffed(jobs, workers, tell):
+        taken.append(workers)
+        return [Outcome("copy", None, "not run")]
+
+    monkeypatch.setattr("neuroanp.comparing.pool.run_all", staffed)
+    with pytest.raises(RunError, match="not run"):
+        na.compare(TINY)
+    assert taken == [os.cpu_count() or 1]
 
 
 def test_report_of_runs_and_stores(runs):
@@ -324,10 +358,12 @@ def test_a_disk_that_stays_full_is_said_once_and_clearly(runs, monkeypatch):
 
 
 def test_a_diverged_run_is_told_and_kept(runs):
-    with pytest.raises(DivergedError, match="diverged at update"):
+    with pytest.raises(DivergedError, match="diverged at update") as caught:
         na.train(TINY, overrides={"optimizer.name": "sgd", "optimizer.lr": 1e3, "training.updates": 200})
     (path,) = runs.glob("[!.]*")
     run = na.load_run(path)
+    assert caught.value.path is not None
+    assert caught.value.path.resolve() == path.resolve()
     assert run.result["status"] == "diverged"
     assert run.result["test_loss"] is None
     assert na.report([path]).is_file()

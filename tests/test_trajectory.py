@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.learning.anp import ANP
-from neuroanp.trajectory import ARRAYS, PassPlan, Weights, WeightUpdate
+from neuroanp.trajectory import ARRAYS, PassPlan, Weights, WeightUpdate, with_bias_line
 
 SIZES = st.integers(1, 9)
 
@@ -59,3 +59,32 @@ def test_the_rules_plans_count_as_written(K, reference):
 
 def test_an_update_needs_no_diagnostics():
     assert WeightUpdate({}).diagnostics == {}
+
+
+@pytest.mark.parametrize(
+    ("options", "says"),
+    [
+        ({"gain": ()}, "a gain and a stream for each pass"),
+        ({"gain": (1.0,)}, "a gain and a stream for each pass, not 1 and 2"),
+        ({"pairs": ((0, 2),)}, r"\(0, 2\) is not two different passes out of 0 .. 1"),
+        ({"pairs": ((-1, 0),)}, "not two different passes"),
+        ({"pairs": ((1, 1),)}, "not two different passes"),
+        ({"pairs": ((0, 1, 1),)}, "not two different passes"),
+        ({"pairs": ()}, "neither 'mean' nor"),
+        ({"pairs": "median"}, "neither 'mean' nor"),
+        ({"pre": 2}, "pre: 2 is not a pass out of 0 .. 1"),
+    ],
+)
+def test_plans_that_cannot_be_are_refused(options, says):
+    with pytest.raises(ValueError, match=says):
+        PassPlan(**{"gain": (1.0, 1.0), "stream": (0, 1), "pairs": ((0, 1),), **options})
+
+
+def test_the_bias_line_is_one_and_lets_gradients_through():
+    values = torch.tensor([[2.0, 3.0]], requires_grad=True)
+    extended = with_bias_line(values)
+    assert extended.tolist() == [[2.0, 3.0, 1.0]]
+    extended.square().sum().backward()
+    assert values.grad is not None
+    assert values.grad.tolist() == [[4.0, 6.0]]
+    assert with_bias_line(values, False) is values

@@ -3,6 +3,7 @@
 import contextlib
 import math
 import re
+from typing import Annotated
 
 import pytest
 from hypothesis import given
@@ -14,9 +15,12 @@ from neuroanp.units import FROM_TEXT, Dimension, Time, dimension_of, format_quan
 from neuroanp.yaml_io import Section
 
 ALL = [
-    units.Conductance, units.Resistance, units.Voltage, units.Current, units.Time, units.Energy, units.Capacitance,
-    units.Power, units.Temperature, units.Size, units.PositiveTime, units.PositiveConductance,
+    units.Conductance, units.Voltage, units.Time, units.Energy, units.Size,
+    units.PositiveConductance, units.PositiveVoltage, units.PositiveCurrent, units.PositiveTime,
 ]  # fmt: skip
+# dimensions that no shipped law uses, as another package's law may define them
+Resistance = Annotated[float, Dimension("resistance", "ohm", "1.1 ohm")]
+Temperature = Annotated[float, Dimension("temperature", "K", "300 K", positive=True)]
 
 
 def dimension(kind) -> Dimension:
@@ -46,9 +50,9 @@ def test_every_example_is_readable(kind):
         (units.Energy, "190 fJ", 190e-15),
         (units.Energy, "2 W*s", 2.0),
         (units.Voltage, "-0.2 V", -0.2),
-        (units.Resistance, "7.64 kohm", 7640.0),
-        (units.Resistance, "1.1 Ω", 1.1),
-        (units.Temperature, "300 K", 300.0),
+        (Resistance, "7.64 kohm", 7640.0),
+        (Resistance, "1.1 Ω", 1.1),
+        (Temperature, "300 K", 300.0),
         (units.Size, "1 GiB", 2**30),
         (units.Size, "1.5 kB", 1500),
     ],
@@ -85,8 +89,8 @@ def test_reads_exactly(kind, text, value):
         (units.Conductance, "-1 uS", "is negative"),
         (units.Energy, "-1 pJ", "is negative"),
         (units.Energy, "1 W", "'1 W' is not an energy"),
-        (units.Temperature, "25 degC", "'25 degC' is not a temperature; write e.g. '300 K'"),
-        (units.Temperature, "0 K", "is not above zero"),
+        (Temperature, "25 degC", "'25 degC' is not a temperature; write e.g. '300 K'"),
+        (Temperature, "0 K", "is not above zero"),
         (units.Size, "5 radian", "'5 radian' is not a memory size"),
         (units.Size, "5 bit", "is not a memory size"),
     ],

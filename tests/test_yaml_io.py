@@ -11,7 +11,7 @@ from neuroanp import yaml_io
 from neuroanp.errors import InputError
 from neuroanp.registry import Registry
 from neuroanp.units import Conductance, Time
-from neuroanp.yaml_io import Chosen, Section, assign, dump, from_mapping, parse, parse_value, read, validate
+from neuroanp.yaml_io import Chosen, Document, Section, assign, dump, parse, parse_value, read, validate
 
 
 def problems(text: str) -> tuple[str, ...]:
@@ -240,9 +240,9 @@ def test_python_may_pass_the_chosen_model_itself():
         Root(g_max=1.0, read=Item())
 
 
-def test_from_mapping_names_its_origin():
+def test_data_that_is_no_file_names_its_origin():
     with pytest.raises(InputError, match="--set has 1 problem") as error:
-        from_mapping({"g_max": 5}, Root)
+        validate(Document("--set", {"g_max": 5}), Root)
     assert error.value.problems == ("--set: g_max: '5' has no unit; write e.g. '25 uS'",)
 
 
@@ -316,4 +316,4 @@ def test_no_bytes_crash(tmp_path_factory, raw):
 @given(st.dictionaries(st.sampled_from([*Root.model_fields, "x"]), plain, max_size=6))
 @settings(max_examples=200, deadline=None)
 def test_no_data_crashes_validation(data):
-    survives(lambda: from_mapping(data, Root))
+    survives(lambda: validate(Document("--set", data), Root))

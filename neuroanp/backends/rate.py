@@ -9,27 +9,52 @@ W x_{t-1} and takes the tanh; the outputs are one product for the whole chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.devices.draws import numpy_dtype
 from neuroanp.substrates.periphery import Reader
-from neuroanp.trajectory import PassPlan, Trajectory
+from neuroanp.trajectory import PassPlan, Trajectory, with_bias_line
 
 if TYPE_CHECKING:
     from neuroanp.noise import PassStreams
     from neuroanp.substrates.protocol import ReadPlan, Substrate
 
 
-def with_bias_line(values: Tensor) -> Tensor:
-    """Append the line that a constant 1 drives to (..., n)."""
-    return torch.cat([values, values.new_ones(*values.shape[:-1], 1)], -1)
-
-
 SMALL = 1 << 17
 """Multiply-accumulates a step below which numpy's product is twice as fast as torch's, and surely in one thread."""
+LARGEST_DRAW = 256 << 20
+"""Bytes of read noise drawn at once for one array, unless a single step takes more."""
+
+
+def noise_shape(read: ReadPlan) -> tuple[int, ...]:
+    """Return how many normals one read of an array takes: (n,) by moments, (n, m) where devices are drawn.
+
+    Where devices are drawn and the amplifiers are noisy, their noise takes one column more.
+    """
+    n, m = read.W.shape
+    return (n, m + (read.extra > 0)) if read.sampled else (n,)
+
+
+def draw_bytes(read: ReadPlan, rows: int, steps: int) -> tuple[int, int]:
+    """Return how many of `steps` steps are drawn at once, and the bytes that their read noise takes.
+
+    Args:
+        read: the array.
+        rows: vectors read a step, M B.
+        steps: of the chunk.
+
+    >>> from neuroanp.substrates.protocol import ReadPlan
+    >>> draw_bytes(ReadPlan(torch.zeros(128, 128), sampled=True), 64, 100)  # 4 MiB a step
+    (64, 268435456)
+    """
+    step = rows * prod(noise_shape(read)) * read.W.element_size()
+    at_once = min(steps, max(1, LARGEST_DRAW // step))
+    return at_once, at_once * step
 
 
 def _recur_small(h: np.ndarray, xs: np.ndarray, x: np.ndarray, wt: np.ndarray) -> None:
@@ -151,14 +176,15 @@ class _Simulation:
                 h_t.addmm_(x, reader.wt)
                 x = activate(t)
             return
-        xi = self._xi("w", t0, len(h))
-        for t, h_t in enumerate(h):
-            h_t += self._once("w", x, None if xi is None else xi[t].flatten(0, 1))
-            x = activate(t)
+        for start, stop, xi in self._draws("w", t0, len(h)):
+            for t in range(start, stop):
+                h[t] += self._once("w", x, None if xi is None else xi[t - start].flatten(0, 1))
+                x = activate(t)
 
     def _read(self, name: str, x: Tensor, t0: int) -> Tensor:
         """Read an array for a whole chunk: x (T, 1 or M, B, m) -> (T, 1 or M, B, n)."""
-        return self._once(name, x, self._xi(name, t0, len(x)))
+        parts = [self._once(name, x[start:stop], xi) for start, stop, xi in self._draws(name, t0, len(x))]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
 
     def _once(self, name: str, x: Tensor, xi: Tensor | None) -> Tensor:
         """Read an array at once for all rows: by the moments of its noise, or with every device drawn."""
@@ -169,18 +195,28 @@ class _Simulation:
         y = self.substrate.mvm(name, reader, rows.flatten(0, -2), xi.flatten(0, -3))
         return y.view(*rows.shape[:-1], -1)
 
-    def _xi(self, name: str, t0: int, steps: int) -> Tensor | None:
-        """Draw the standard normals of an array's read noise, times each pass's gain.
+    def _draws(self, name: str, t0: int, steps: int) -> Iterator[tuple[int, int, Tensor | None]]:
+        """Draw an array's read noise for a chunk, as many steps at once as LARGEST_DRAW allows.
 
-        Returns: (T, M, B, n) by moments, (T, M, B, n, m) where devices are drawn (one column more
-            where the amplifiers are noisy), None where nothing is noisy.
+        Yields: the first step within the chunk, the one after the last, and the noise (see `_xi`) or
+            None where nothing is noisy.
         """
         reader = self.readers[name]
         if not (reader.noisy and self.noisy):
-            return None
-        columns, n = reader.wt.shape
-        per_read = (n, columns + (reader.plan.extra > 0)) if reader.plan.sampled else (n,)
-        dtype = str(reader.wt.dtype).removeprefix("torch.")
+            yield 0, steps, None
+            return
+        at_once, _ = draw_bytes(reader.plan, self.plan.passes * self.batch, steps)
+        for start in range(0, steps, at_once):
+            stop = min(start + at_once, steps)
+            yield start, stop, self._xi(name, t0 + start, stop - start)
+
+    def _xi(self, name: str, t0: int, steps: int) -> Tensor:
+        """Draw the standard normals of an array's read noise, times each pass's gain.
+
+        Returns: (steps, M, B, n) by moments, (steps, M, B, n, m) where devices are drawn.
+        """
+        reader = self.readers[name]
+        per_read, dtype = noise_shape(reader.plan), numpy_dtype(reader.wt)
         make = torch.empty if all(self.plan.gain) else torch.zeros
         xi = make(steps, self.plan.passes, self.batch, *per_read, dtype=reader.wt.dtype)
         for m, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
@@ -192,6 +228,7 @@ class _Simulation:
     def book(self, u: Tensor, xs: Tensor, x: Tensor) -> None:
         """Book the chunk's reads: M x B x T vectors for each array."""
         reads = xs.shape[0] * xs.shape[1]
+        noisy = xs.shape[0] * self.batch * sum(gain != 0 for gain in self.plan.gain)
         dac = {name: reader.inputs for name, reader in self.readers.items()}
         u2 = _squares(dac["w_in"](u)) * self.plan.passes
         before = _squares(dac["w"](x).unsqueeze(0)) + _squares(dac["w"](xs[:-1]))
@@ -199,7 +236,7 @@ class _Simulation:
         if self.bias:
             after = torch.cat([after, after.new_tensor([float(reads)])])
         for name, x2 in (("w_in", u2), ("w", before), ("w_out", after)):
-            self.substrate.book_reads(name, x2, reads)
+            self.substrate.book_reads(name, x2, reads, noisy)
             reader = self.readers[name]
             if reader.conversions:
                 # a noise-free read is simulated once for all passes; the chip converts in each of them

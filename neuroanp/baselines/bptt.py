@@ -5,9 +5,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from neuroanp.baselines.network import Activity, forward, with_bias
+from neuroanp.baselines.network import Activity, forward
 from neuroanp.baselines.protocol import Sequences
-from neuroanp.trajectory import Weights, WeightUpdate
+from neuroanp.trajectory import Weights, WeightUpdate, with_bias_line
 
 
 def gradient(weights: Weights, batch: Sequences, truncation: int | None = None) -> WeightUpdate:
@@ -58,7 +58,7 @@ def gradient(weights: Weights, batch: Sequences, truncation: int | None = None) 
         arrays = {
             "w_in": _outer(error, act.u),
             "w": _outer(error, before),
-            "w_out": _outer(at_output, with_bias(act.x, weights.bias)),
+            "w_out": _outer(at_output, with_bias_line(act.x, weights.bias)),
         }
         loss = float((miss**2).sum() / (mask.sum() * sequences * outputs))
     return WeightUpdate(arrays, {"loss": loss})

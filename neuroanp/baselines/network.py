@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroanp.trajectory import Weights
+from neuroanp.trajectory import Weights, with_bias_line
 
 
 @dataclass(frozen=True)
@@ -45,7 +45,7 @@ def forward(weights: Weights, inputs: np.ndarray | Tensor) -> Activity:
     [1.5232, 1.5232]
     """
     w_in, w, w_out = weights["w_in"], weights["w"], weights["w_out"]
-    u = with_bias(torch.as_tensor(inputs, dtype=w.dtype, device=w.device), weights.bias)
+    u = with_bias_line(torch.as_tensor(inputs, dtype=w.dtype, device=w.device), weights.bias)
     drive = u @ w_in.T
     x = torch.zeros_like(drive[0])
     hidden, activity = [], []
@@ -55,9 +55,4 @@ def forward(weights: Weights, inputs: np.ndarray | Tensor) -> Activity:
         hidden.append(h)
         activity.append(x)
     xs = torch.stack(activity)
-    return Activity(u, torch.stack(hidden), xs, with_bias(xs, weights.bias) @ w_out.T)
-
-
-def with_bias(values: Tensor, bias: bool) -> Tensor:
-    """Return (..., n) values with a last column of ones appended if `bias`."""
-    return torch.cat([values, torch.ones_like(values[..., :1])], dim=-1) if bias else values
+    return Activity(u, torch.stack(hidden), xs, with_bias_line(xs, weights.bias) @ w_out.T)

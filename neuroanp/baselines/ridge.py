@@ -7,11 +7,11 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from neuroanp.baselines.network import forward, with_bias
+from neuroanp.baselines.network import forward
 from neuroanp.baselines.protocol import Sequences, Source, scored
 from neuroanp.baselines.regression import LAMBDAS, fit_sequences
 from neuroanp.noise import Streams
-from neuroanp.trajectory import Weights
+from neuroanp.trajectory import Weights, with_bias_line
 
 
 @dataclass(frozen=True)
@@ -42,8 +42,9 @@ def ridge(
 
         W_out = argmin sum_{scored t, b} ||W_out x_tb - target_tb||^2 + lambda ||W_out||^2
 
-    The activities are noise-free and in float64. Lambda comes from a logarithmic grid: the one with the least error
-    on a fifth of the training sequences, which the first fit has not seen; the final fit has all.
+    The activities are noise-free and in float64. Lambda comes from a logarithmic grid: the one with
+    the least error on a fifth of the training sequences; the final fit has all (see `regression.LAMBDAS`
+    for what this fifth can and cannot tell).
 
     Args:
         task: where training sequences come from.
@@ -62,7 +63,7 @@ def ridge(
     exact = Weights({name: array.double() for name, array in weights.items()}, weights.bias)
 
     def features(batch: Sequences) -> np.ndarray:
-        x = with_bias(forward(exact, batch.inputs).x, weights.bias)
+        x = with_bias_line(forward(exact, batch.inputs).x, weights.bias)
         return scored(x.numpy(force=True), batch.mask)
 
     coefficients, strength = fit_sequences(

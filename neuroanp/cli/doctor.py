@@ -15,6 +15,7 @@ import typer
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.screen import print_json, show
+from neuroanp.records.environment import usable_cores
 
 ROOM = 1 << 30  # bytes: a run takes a few MB, a large comparison with checkpoints some hundred
 
@@ -131,8 +132,7 @@ def _compute() -> Iterator[Check]:
     else:
         remedy = "an NVIDIA GPU with a CUDA build of torch; then --set compute.device=cuda"
         yield Check("CUDA", "optional", "not available: everything runs on the CPU", remedy)
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    yield _threads(cores, torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
+    yield _threads(usable_cores(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
 
 
 def _threads(cores: int, taken: int, asked: str | None) -> Check:

@@ -20,7 +20,7 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
 
     from neuroanp.reporting.books import lower_bounds
     from neuroanp.reporting.reading import variants
-    from neuroanp.reporting.tables import methods, results_table, verdicts
+    from neuroanp.reporting.tables import methods, not_counted, results_table, verdicts
 
     for task in dict.fromkeys(one.task for one in runs):
         here = [one for one in runs if one.task == task]
@@ -30,7 +30,7 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         yield from _methods(plain.columns, [row for row in plain.rows if row.kind != "control"], out)
         yield from _controls(plain.columns, [row for row in plain.rows if row.kind == "control"])
         ledgers = {str(one.result["run"]): one.ledger for one in here}
-        yield _sentences([*verdicts(group), *lower_bounds(group, ledgers)])
+        yield _sentences([*verdicts(group), *lower_bounds(group, ledgers), *not_counted(group)])
 
 
 def _methods(columns: Sequence["Column"], rows: Sequence["Row"], out: "Console") -> Iterator["RenderableType"]:

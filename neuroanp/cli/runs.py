@@ -59,8 +59,8 @@ def train(
             run = api.train(
                 config, overrides=overrides, runs=runs, force=force, progress=report_to, argv=_argv(), **words
             )  # fmt: skip
-        except DivergedError:  # it keeps its record, which the same call shows
-            run = api.train(config, overrides=overrides, runs=runs, **words)
+        except DivergedError as error:
+            run = _kept(error)
     _end_one(run, json, None if json or no_progress else said)
 
 
@@ -78,8 +78,8 @@ def resume(
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         try:
             resumed = api.resume(run, progress=report_to)
-        except DivergedError:  # it keeps its record, which the same call shows
-            resumed = api.resume(run)
+        except DivergedError as error:
+            resumed = _kept(error)
     _end_one(resumed, json, None if json or no_progress else said)
 
 
@@ -166,6 +166,15 @@ def _argv() -> list[str]:
     import sys
 
     return ["neuroanp", *sys.argv[1:]]
+
+
+def _kept(error: DivergedError) -> "Run":
+    """Return the run that diverged, whose record is shown as any other's; raise the error if it has none."""
+    from neuroanp import api
+
+    if error.path is None:
+        raise error
+    return api.load_run(error.path)
 
 
 def _end_one(run: "Run", json: bool, said: set[str] | None) -> None:

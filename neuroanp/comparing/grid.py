@@ -1,4 +1,4 @@
-"""Expand a comparison into configurations: tasks x profiles x rules x seeds."""
+"""Resolve a run's configuration, or a comparison's: tasks x profiles x rules x seeds."""
 
 from __future__ import annotations
 
@@ -11,6 +11,69 @@ from neuroanp.errors import InputError
 from neuroanp.profiles.loader import load
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.config import METHODS, RunConfig, configure
+from neuroanp.yaml_io import read
+
+
+def resolve(
+    source: str | Path | Mapping[str, Any] | None,
+    overrides: Mapping[str, Any] | None = None,
+    words: Mapping[str, Any] | None = None,
+) -> RunConfig:
+    """Return one configuration whose profile can be used.
+
+    Args:
+        source, overrides: as in `neuroanp.training.config.configure`.
+        words: task, profile, rule, backend, updates, seed.
+
+    Raises:
+        InputError: one line for each thing wrong with the configuration, its profile or its data.
+
+    >>> resolve({"task": "copy"}, {"training.batch": 0}, {"profile": "pmc"})
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: configuration has 2 problems
+      --set training.batch=0: training.batch: 0 must be at least 1
+      unknown profile 'pmc'; did you mean 'pcm'? (shipped: ideal, pcm, rram_hfo2, smtj_koenders; a file of \
+your own goes by its path, e.g. ./pmc.yaml)
+    """
+    words = words or {}
+    try:
+        config = configure(source, overrides, **words)
+    except InputError as error:
+        profile = _profile_of(source, overrides or {}, words)
+        said = _wrong(load, profile) if isinstance(profile, str) else []
+        if not said:
+            raise
+        raise _problems(source, [*(error.problems or [error.message]), *said]) from None
+    try:
+        load(config.profile)
+    except InputError as error:
+        data = _wrong(TASKS.get(config.task_name), config.task)
+        if not data:
+            raise
+        raise _problems(source, [*(error.problems or [error.message]), *data]) from None
+    return config
+
+
+def _profile_of(
+    source: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any], words: Mapping[str, Any]
+) -> Any:
+    """Return the profile that a configuration with other faults names, or None."""
+    for said in (overrides.get("profile"), words.get("profile")):
+        if said is not None:
+            return said
+    if isinstance(source, Mapping) or source is None:
+        return (source or {}).get("profile")
+    try:
+        return read(source).data.get("profile")
+    except InputError:  # the configuration's own error tells of it
+        return None
+
+
+def _problems(source: str | Path | Mapping[str, Any] | None, lines: Sequence[str]) -> InputError:
+    each = list(dict.fromkeys(lines))
+    what = "configuration" if source is None or isinstance(source, Mapping) else str(source)
+    return InputError(f"{what} has {len(each)} problem{'s' * (len(each) > 1)}", each)
 
 
 def expand(
@@ -44,6 +107,8 @@ def expand(
     for values in product(*(values or (None,) for values in axes.values())):
         words = dict(zip(axes, values, strict=True))
         problems += _wrong(lambda words: configs.append(configure(source, overrides, **words)), words)
+    if not configs and not axes["profile"] and isinstance(profile := _profile_of(source, overrides or {}, {}), str):
+        problems += _wrong(load, profile)
     for name in {config.profile: None for config in configs}:
         problems += _wrong(load, name)
     for config in {str(config.to_plain()["task"]): config for config in configs}.values():

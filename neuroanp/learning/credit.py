@@ -4,7 +4,11 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+import torch
+
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from torch import Tensor
 
     from neuroanp.trajectory import PassPlan
@@ -19,7 +23,6 @@ def differences(values: Tensor, plan: PassPlan) -> Tensor:
 
     Returns: (T, R, ...).
 
-    >>> import torch
     >>> from neuroanp.trajectory import PassPlan
     >>> plan = PassPlan(gain=(1, 1), stream=(0, 1), pairs=((0, 1),))
     >>> differences(torch.tensor([[3.0, 1.0]]), plan)
@@ -28,10 +31,21 @@ def differences(values: Tensor, plan: PassPlan) -> Tensor:
     if plan.pairs == "mean":
         return values - values.mean(1, keepdim=True)
     perturbed, reference = zip(*plan.pairs, strict=True)
-    if set(reference) == {reference[0]}:  # one silent pass serves all
-        first, last = perturbed[0], perturbed[-1] + 1
-        return values[:, first:last] - values[:, reference[0]].unsqueeze(1)
-    return values[:, perturbed[0] :: 2] - values[:, reference[0] :: 2]
+    return _passes(values, perturbed) - _passes(values, reference)
+
+
+def _passes(values: Tensor, indices: Sequence[int]) -> Tensor:
+    """Return passes of values (T, M, ...) by index: a view, never a copy, where they are evenly spaced.
+
+    So it is, too, where one pass serves every pair.
+    """
+    first, last = indices[0], indices[-1]
+    if all(index == first for index in indices):
+        return values[:, first : first + 1].expand(-1, len(indices), *values.shape[2:])
+    step = indices[1] - first
+    if step > 0 and tuple(indices) == tuple(range(first, last + 1, step)):
+        return values[:, first : last + 1 : step]
+    return values.index_select(1, torch.tensor(indices, device=values.device))
 
 
 def return_to_go(dL: Tensor, gamma: float) -> Tensor:
@@ -43,13 +57,12 @@ def return_to_go(dL: Tensor, gamma: float) -> Tensor:
 
     Returns: (T, ...).
 
-    >>> import torch
     >>> return_to_go(torch.tensor([1.0, 2.0, 4.0]), 0.5)
     tensor([3., 4., 4.])
     """
     if gamma == 0:
         return dL
-    if gamma == 1:
+    if gamma == 1 and dL.device.type == "cpu":  # on CUDA cumsum's result may differ from call to call
         return dL.flip(0).cumsum(0).flip(0)
     c = dL.clone()
     for t in range(len(c) - 2, -1, -1):
@@ -66,7 +79,6 @@ def subtract_others(c: Tensor) -> Tensor:
     Args:
         c: (T, R, B) with B >= 2.
 
-    >>> import torch
     >>> subtract_others(torch.tensor([[[1.0, 2.0, 3.0]]]))
     tensor([[[-1.5000,  0.0000,  1.5000]]])
     """
@@ -84,7 +96,6 @@ def squared_error(y: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
 
     Returns: (T, M, B).
 
-    >>> import torch
     >>> squared_error(torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 2), torch.ones(1))
     tensor([[[1.]]])
     """

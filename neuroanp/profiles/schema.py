@@ -5,12 +5,13 @@ All quantities are SI floats once loaded. A section that a device does not have 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
 
 from neuroanp.profiles.laws import LAWS, Law
 from neuroanp.profiles.provenance import Leaf, Provenance, leaves
@@ -34,6 +35,15 @@ _Text = Annotated[str, Field(min_length=1)]
 _NoiseCurrent = Annotated[float, Dimension("current", "A", "20 nA")]
 
 
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", text):
+        raise ValueError(
+            f"'{text[:80]}' is not a name: write up to 64 letters (a-z, A-Z), digits and . _ + - without spaces, "
+            "beginning with a letter or a digit"
+        )
+    return text
+
+
 class Meta(Section):
     """What the profile is and where its numbers come from unless they say otherwise.
 
@@ -45,7 +55,7 @@ class Meta(Section):
         status: measured, fitted or illustrative.
     """
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.+-]*$", max_length=64)]
+    name: Annotated[str, AfterValidator(_name)]
     summary: _Text
     source: _Text
     doi: _Text | None = None

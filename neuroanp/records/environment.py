@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import platform
 import socket
 import subprocess
@@ -33,6 +34,12 @@ def environment() -> dict[str, str]:
     }
     commit = git_commit(PACKAGE.parent)
     return facts | ({"commit": commit} if commit else {})
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use, or all there are where the system does not tell (macOS, Windows)."""
+    affinity = getattr(os, "sched_getaffinity", None)
+    return len(affinity(0)) if affinity else os.cpu_count() or 1
 
 
 def git_commit(checkout: Path) -> str | None:

@@ -26,8 +26,9 @@ class Metrics:
     """Columns of numbers, all of one length; NaN where a row has no value.
 
     Args:
-        columns: values by column name. Usual names: update, wall_s, chip_s, energy_J (cumulative),
-            train_loss, test_loss, update_norm, lr; any others are kept.
+        columns: values by column name. Those of a training run: update, train_loss, update_norm,
+            lr, saturated, unverified, test_loss, test_loss_noise_free, spectral_radius; energy_J, chip_time_s,
+            pulses, wear and wall_s are cumulative. Any others are kept.
         controls: losses of the controls by name, for the plot.
         skipped: how many rows were unreadable and left out.
 

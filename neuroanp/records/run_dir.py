@@ -188,9 +188,8 @@ class RunDir:
         metrics_csv.truncate(self._inside("metrics.csv"), after)
 
     def metrics(self) -> Metrics:
-        """Read metrics.csv, with the controls of the result (or of the manifest, while it runs)."""
-        result = self.result or {}
-        controls = result.get("controls") or self._manifest.get("controls") or {}
+        """Read metrics.csv, with the controls of the result, once there is one."""
+        controls = (self.result or {}).get("controls") or {}
         numbers = {name: float(loss) for name, loss in controls.items() if isinstance(loss, int | float)}
         return Metrics.read(self._inside("metrics.csv"), numbers)
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 from neuroanp.errors import InputError
 from neuroanp.records.run_dir import RunDir
@@ -19,9 +18,8 @@ class Store:
     >>> from tempfile import TemporaryDirectory
     >>> with TemporaryDirectory() as root:
     ...     made = RunDir.create(Path(root), "0123456789abcdef", "seed: 0\\n", {"identity": "0123456789abcdef"})
-    ...     found = Store(Path(root)).find("0123456789abcdef")
-    >>> found.path.name
-    '0123456789abcdef'
+    ...     [run.path.name for run in Store(Path(root)).runs()]
+    ['0123456789abcdef']
     """
 
     def __init__(self, root: Path) -> None:
@@ -45,17 +43,6 @@ class Store:
             except InputError as error:
                 messages.append(str(error))
         return messages
-
-    def find(self, identity: str) -> RunDir | None:
-        """Return the run of that identity, a finished one before others, or None."""
-        found = [run for run in self.runs() if run.manifest["identity"] == identity]
-        return max(
-            found, key=lambda run: (run.manifest["status"] == "finished", run.path.name == identity), default=None
-        )
-
-    def results(self) -> list[dict[str, Any]]:
-        """Return the results of the runs that have one."""
-        return [result for run in self.runs() if (result := run.result) is not None]
 
     def _directories(self) -> list[Path]:
         if not self.root.is_dir():

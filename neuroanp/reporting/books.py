@@ -32,10 +32,10 @@ def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | Non
     columns += [Column(head) for head in ("sum", "reading time", "writing time", "clipped", "pulses of most worn")]
     named = [names for _, names in names_of([method for method, _ in kept])]
     rows = []
-    for i, (_, books) in enumerate(kept):
+    for i, (method, books) in enumerate(kept):
         cells = [Cell(names[i]) for names in named]
         cells += [_amount([_part(ledger, "energy").get(kind) for ledger in books], "J") for kind in kinds]
-        cells += [_sum(books)]
+        cells += [_sum(books, method.has_twin)]
         cells += [_time(books, "reads"), _time(books, "writes"), _clipped(books), _worn(books)]
         rows.append(Row("method", tuple(cells)))
     return Table(tuple(columns), tuple(rows))
@@ -76,10 +76,10 @@ def _amount(values: Sequence[Any], unit: str) -> Cell:
     return Cell(quantity(middle(found), unit) if found else SILENT)
 
 
-def _sum(books: Sequence[Ledger]) -> Cell:
-    """Write the sum of what is stated, as a lower bound where a part is not."""
+def _sum(books: Sequence[Ledger], has_twin: bool) -> Cell:
+    """Write the sum of what is stated, as a lower bound where a part is not or a digital twin computes besides."""
     cell = _amount([ledger.get("energy_J") for ledger in books], "J")
-    partial = any(joules is None for ledger in books for joules in _part(ledger, "energy").values())
+    partial = has_twin or any(joules is None for ledger in books for joules in _part(ledger, "energy").values())
     return Cell(f"≥ {cell.text}") if partial and cell.text != SILENT else cell
 
 

@@ -18,6 +18,8 @@ from neuroanp.reporting.values import middle
 
 ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "platform", "host")
 FEW_POINTS = 3
+MOST = 10
+"""A figure shows the best so many methods: more cannot be told apart, and their names leave no room for curves."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,7 @@ class Section:
     options: str
     headline: str
     table: tables.Table
+    not_counted: list[str]
     verdicts: list[str]
     curves: Figure | None
     trade_offs: Figure | None
@@ -44,6 +47,7 @@ class Section:
     books: tables.Table | None
     lower_bounds: list[str]
     predictions: list[Figure]
+    capped: bool
 
 
 def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str | None = None) -> Path:
@@ -68,6 +72,7 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
         "title": title or _title(every),
         "subtitle": _subtitle(every),
         "sections": [_section([one for one in every if one.task == name]) for name in _tasks(every)],
+        "update": tables.UPDATE,
         "devices": _devices(every),
         "command": command,
         "commands": _commands(every),
@@ -93,27 +98,35 @@ def _template():
 def _section(runs: Sequence[Shown]) -> Section:
     group = tables.methods([one.result for one in runs], variants(runs))
     ledgers = {str(one.run.path): one.ledger for one in runs}
-    trade_offs = _trade_offs(group)
+    best = tables.leading(group, MOST)
+    trade_offs = _trade_offs(best, _left_out(group))
     return Section(
         title=str(runs[0].result["task"]),
         options=runs[0].task_options,
         headline=tables.headline(group),
         table=tables.results_table(group),
+        not_counted=tables.not_counted(group),
         verdicts=tables.verdicts(group),
-        curves=_curves(group, runs),
+        curves=_curves(best, runs, _left_out(group)),
         trade_offs=trade_offs,
         unstated=[
             said
             for key, what in (("energy_J", "energy"), ("chip_time_s", "chip time"), ("wear", "endurance"))
-            if trade_offs and (said := tables.unstated(group, key, what))
+            if trade_offs and (said := tables.unstated(best, key, what))
         ],
         books=books.spent(group, ledgers),
         lower_bounds=books.lower_bounds(group, ledgers),
-        predictions=_predictions(group, runs),
+        predictions=_predictions(best, runs),
+        capped=len(best) < len(group),
     )
 
 
-def _curves(group: Sequence[tables.Method], runs: Sequence[Shown]) -> Figure | None:
+def _left_out(group: Sequence[tables.Method]) -> str:
+    """Say that figures do not show all methods, as the end of a caption; the empty string if they do."""
+    return f" The {MOST} best of {len(group)} methods; the table has all." if len(group) > MOST else ""
+
+
+def _curves(group: Sequence[tables.Method], runs: Sequence[Shown], left_out: str) -> Figure | None:
     metrics = {str(one.run.path): one.metrics for one in runs}
     tested = all(len(one.metrics.series("test_loss")[0]) >= FEW_POINTS for one in runs if len(one.metrics))
     column = "test_loss" if tested else "train_loss"
@@ -121,18 +134,25 @@ def _curves(group: Sequence[tables.Method], runs: Sequence[Shown]) -> Figure | N
     if figure is None:
         return None
     what = "Test loss" if tested else "Training loss (running median over 2 % of the updates)"
-    caption = f"{what}: median over seeds, and their range as a band. Dashed: the controls' median test loss."
+    caption = f"{what}: median over seeds, and their range as a band. Dashed: the controls' median test loss.{left_out}"
     return Figure(to_uri(figure), f"Learning curves of {', '.join(m.label for m in group)}", caption)
 
 
-def _trade_offs(group: Sequence[tables.Method]) -> Figure | None:
+def _trade_offs(group: Sequence[tables.Method], left_out: str) -> Figure | None:
     figure = plots.trade_offs(group)
     if figure is None:
         return None
     caption = (
-        "Test loss against what training took on the chip; endurance used: the most worn device's share. "
-        "Small marks: seeds; large: medians. Low and left is best."
+        f"Test loss against what training took of the chip: array reads, converters, writes, node noise and unit "
+        f"updates; {tables.UPDATE}. Endurance used: the most worn device's share. "
+        f"Small marks: seeds; large: medians. Low and left is best.{left_out}"
     )
+    twins = dict.fromkeys(m.rule for m in group if m.has_twin)
+    if twins:
+        caption += (
+            " Not shown against energy and chip time, because what the digital twin computes is not counted: "
+            f"{', '.join(twins)}."
+        )
     return Figure(to_uri(figure), "Test loss against energy, chip time and endurance used", caption)
 
 

@@ -17,9 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 WIDTH = 10.5
+ROW = 0.22
 SERIES_STEPS = 240
 SEQUENCES = 6
 FACETS_FROM = 6
+OF_CHIP_ALONE = ("energy_J", "chip_time_s")
 
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
 
@@ -38,7 +40,7 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
     if not drawn:
         return None
     look = Look(group)
-    facets = _facets([group[i] for i in drawn])
+    facets = _facets([group[i] for i in drawn], look)
     figure = new_figure(WIDTH, 4.0)
     panels = figure.subplots(1, len(facets), sharey=True, squeeze=False)[0]
     for axes, facet in zip(panels, facets, strict=True):
@@ -100,7 +102,8 @@ def running_median(values: Sequence[float], half: int) -> list[float]:
 def trade_offs(group: Sequence[Method]) -> Figure | None:
     """Draw test loss against energy, chip time and endurance used, which share one axis of losses.
 
-    Seeds are small marks, medians large ones; what a profile does not state is left out. None for a single run.
+    Seeds are small marks, medians large ones; what a profile does not state is left out, and so are energy
+    and chip time of methods that compute on a digital twin besides. None for a single run.
     """
     axes_of = [("energy_J", "energy", "J"), ("chip_time_s", "chip time", "s"), ("wear", "endurance used", "")]
     shown = [(key, name, unit, pts) for key, name, unit in axes_of if (pts := _points(group, key))]
@@ -176,9 +179,11 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _facets(group: Sequence[Method]) -> list[str | None]:
+def _facets(group: Sequence[Method], look: Look) -> list[str | None]:
+    """Return the rules that get a panel each, or [None]: only where profiles alone tell apart what one shows."""
     rules = list(dict.fromkeys(m.rule for m in group))
-    several = len(rules) > 1 and len({m.profile for m in group}) > 1
+    alone = len({(m.profile, m.rule) for m in group}) == len(group) and not look.each
+    several = alone and len(rules) > 1 and len({m.profile for m in group}) > 1
     return [*rules] if several and len(group) >= FACETS_FROM else [None]
 
 
@@ -197,7 +202,7 @@ def _points(group: Sequence[Method], key: str) -> dict[int, list[tuple[float, fl
     for i, method in enumerate(group):
         pairs = [(r[key], r["test_loss"]) for r in method.finished if len(numbers([r[key], r["test_loss"]])) == 2]
         positive = [pair for pair in pairs if min(pair) > 0]
-        if positive:
+        if positive and not (method.has_twin and key in OF_CHIP_ALONE):
             found[i] = positive
     return found
 
@@ -214,6 +219,8 @@ def _legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> No
 
     longest = max((len(plain(label)) for label, _ in entries), default=0)
     columns = max(min(len(entries), 4, int(figure.get_figwidth() / (0.085 * longest + 0.7))), 1)
+    rows = -(-len(entries) // columns)
+    figure.set_figheight(figure.get_figheight() + ROW * max(rows - 2, 0))  # names take no room from the panels
     by_rows = [entry for first in range(columns) for entry in entries[first::columns]]  # matplotlib fills columns first
     handles = [Line2D([], [], lw=2, ms=7, **style) for _, style in by_rows]
     figure.legend(handles, [plain(label) for label, _ in by_rows], loc="outside upper left", ncols=columns)

@@ -78,7 +78,7 @@ class Look:
     """Colour, line and marker of each method, the same in every figure.
 
     One rule: colours tell profiles apart. One profile: colours tell rules apart. Both: colours are
-    profiles, lines and markers are rules.
+    profiles, lines and markers are rules. Where there are too many of either, each method has its own.
     """
 
     def __init__(self, group: Sequence[Method]) -> None:
@@ -86,20 +86,28 @@ class Look:
         kinds = list(dict.fromkeys(_kind(m) for m in group))
         self._profiles, self._kinds = profiles, kinds
         self._by_kind = len(profiles) == 1
+        self._methods = [_name(m) for m in group]
+        self.each = not self._by_kind and (len(profiles) > len(COLOURS) or len(kinds) > len(LINES))
 
     def colour(self, method: Method) -> str:
         """Its colour."""
-        index = self._kinds.index(_kind(method)) if self._by_kind else self._profiles.index(method.profile)
+        if self.each:
+            index = self._methods.index(_name(method))
+        else:
+            index = self._kinds.index(_kind(method)) if self._by_kind else self._profiles.index(method.profile)
         return COLOURS[index % len(COLOURS)]
 
     def line(self, method: Method):
         """Its line style."""
+        if self.each:
+            return LINES[self._methods.index(_name(method)) // len(COLOURS) % len(LINES)]
         index = self._kinds.index(_kind(method))
         return LINES[index // len(COLOURS) % len(LINES) if self._by_kind else index % len(LINES)]
 
     def marker(self, method: Method) -> str:
         """Its marker."""
-        return MARKERS[self._kinds.index(_kind(method)) % len(MARKERS)]
+        index = self._methods.index(_name(method)) if self.each else self._kinds.index(_kind(method))
+        return MARKERS[index % len(MARKERS)]
 
 
 def plain(text: str, limit: int = 60) -> str:
@@ -151,6 +159,10 @@ def _start(block: Sequence[float], gap: float) -> float:
 
 def _end(block: Sequence[float], gap: float) -> float:
     return block[0] + gap * (block[1] - 1) / 2
+
+
+def _name(method: Method) -> tuple[str, ...]:
+    return method.profile, *_kind(method)
 
 
 def _kind(method: Method) -> tuple[str, str, str]:

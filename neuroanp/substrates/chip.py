@@ -151,15 +151,12 @@ class Chip:
             return Weights({name: a.mean_weights(self.now) for name, a in self.arrays.items()}, self.bias)
         return Weights(dict(self._aim), self.bias)
 
-    def held(self) -> Weights:
-        """Return the mean weights the arrays hold now: programming error, drift and faults included."""
-        return Weights({name: array.mean_weights(self.now) for name, array in self.arrays.items()}, self.bias)
-
     @property
     def perturbs_units(self) -> bool:
-        """Whether noise of the hardware itself reaches the pre-activations: fresh read noise or junctions."""
+        """Whether the hardware's own noise reaches the pre-activations: of reads, amplifiers or junctions."""
         reads = self.profile.read is not None and "read_noise" in self.effects
-        return reads or (self.junctions is not None and self.junctions.node_sigma > 0)
+        amplifiers = any(array.extra > 0 for array in self.arrays.values())
+        return reads or amplifiers or (self.junctions is not None and self.junctions.node_sigma > 0)
 
     # ---- reading ----
 
@@ -187,12 +184,13 @@ class Chip:
         """Read with every device drawn: x (rows, m), xi (rows, n, m), or m + 1 columns with amplifier noise."""
         return reader.sampled(x, xi)
 
-    def book_reads(self, name: str, x2: Tensor, reads: int) -> None:
+    def book_reads(self, name: str, x2: Tensor, reads: int, noisy: int) -> None:
         """Book `reads` vector reads of one array; x2 (m,) is the sum of their squared inputs (after the DAC).
 
         Array: v_read^2 / x_m^2 sum_j x2_j sum_i (G+ + G-)_ij t_read, or the profile's own figure a
         weight; one DAC conversion a word line, one ADC conversion a bit line. A read of w or w_out
-        also updates its units: digital energy and node noise.
+        also updates its units: digital energy, and node noise in the `noisy` reads that are of passes
+        with a gain: a silent pass samples no junction.
         """
         array, periphery, energy = self.arrays[name], self.profile.periphery, self.profile.energy
         n, m = array.shape
@@ -212,7 +210,7 @@ class Chip:
             if energy is not None:
                 self.ledger.book_energy("digital", (energy.digital or 0.0) * reads * n)
             if self.junctions is not None:
-                bits = reads * n * self.junctions.n_sources
+                bits = noisy * n * self.junctions.n_sources
                 self.ledger.book_energy("node_noise", (self.junctions.energy_per_bit or 0.0) * bits)
 
     def elapse(self, seconds: float) -> None:

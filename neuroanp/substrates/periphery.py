@@ -74,7 +74,7 @@ def quantise(x: Tensor, q: Quantiser, out: Tensor | None = None) -> Tensor:
 class Reader:
     """Reads one array by its plan, many times: the transposes are made once.
 
-        y = ADC(x_q W^T + gain sqrt(x_q^2 S^T + extra) xi),  x_q = DAC(x),  S = plan.sigma2
+        y = ADC(x_q W^T + sqrt(x_q^2 S^T + extra) xi),  x_q = DAC(x),  S = plan.sigma2
 
     Exact in distribution for independent Gaussian noise of the weights, without drawing one number
     a weight. `clipped` counts outputs at the ADC's limit and stays on the tensors' device.
@@ -100,13 +100,12 @@ class Reader:
         """Return what the word lines see: x through the DAC."""
         return x if self.plan.dac is None else quantise(x, self.plan.dac)
 
-    def __call__(self, x: Tensor, xi: Tensor | None = None, gain: Tensor | float = 1.0) -> Tensor:
+    def __call__(self, x: Tensor, xi: Tensor | None = None) -> Tensor:
         """Read once a row.
 
         Args:
             x: inputs, (..., m).
-            xi: standard normals, (..., n), or None for a read without noise.
-            gain: factor on the noise, broadcast against (..., n).
+            xi: standard normals, (..., n), times the pass's gain; None for a read without noise.
 
         Returns: y, (..., n).
         """
@@ -116,17 +115,16 @@ class Reader:
         y = x @ self.wt
         if self.noisy and xi is not None:
             # not in place: one row of x may serve several passes, each with its own noise
-            y = torch.addcmul(y, self.deviation(x), xi if isinstance(gain, float) and gain == 1.0 else xi * gain)
+            y = torch.addcmul(y, self.deviation(x), xi)
         return self.convert(y)
 
-    def sampled(self, x: Tensor, xi: Tensor, gain: Tensor | float = 1.0) -> Tensor:
+    def sampled(self, x: Tensor, xi: Tensor) -> Tensor:
         """Read with the noise of every weight drawn: y_i = ADC(sum_j (W_ij + sqrt(S_ij) xi_ij) x_j).
 
         Args:
             x: inputs, (rows, m).
             xi: standard normals, (rows, n, m); (rows, n, m + 1) where the amplifiers are noisy, whose
                 noise takes the last column.
-            gain: factor on the noise, broadcast against (rows, n).
 
         Returns: y, (rows, n).
         Raises: ValueError if the amplifiers are noisy and xi has no column for them.
@@ -137,9 +135,9 @@ class Reader:
         if plan.extra > 0 and xi.shape[-1] != m + 1:
             raise ValueError(f"amplifier noise needs a column of its own: xi (rows, n, {m + 1}), got {tuple(xi.shape)}")
         if plan.sigma2 is not None:
-            y = y + gain * torch.einsum("rnm,nm,rm->rn", xi[..., :m], plan.sigma2.sqrt(), x)
+            y = y + torch.einsum("rnm,nm,rm->rn", xi[..., :m], plan.sigma2.sqrt(), x)
         if plan.extra > 0:
-            y = y + gain * plan.extra**0.5 * xi[..., m]
+            y = y + plan.extra**0.5 * xi[..., m]
         return self.convert(y)
 
     def deviation(self, xq: Tensor) -> Tensor:
@@ -157,22 +155,3 @@ class Reader:
         self.clipped += (y.abs() > q.limit).sum()
         self.conversions += y.numel()
         return quantise(y, q, out=y)
-
-    @property
-    def clipped_fraction(self) -> float:
-        """Fraction of the conversions so far that the ADC clipped (waits for the device)."""
-        return int(self.clipped) / self.conversions if self.conversions else 0.0
-
-
-def read(plan: ReadPlan, x: Tensor, xi: Tensor | None = None, gain: Tensor | float = 1.0) -> Tensor:
-    """Read an array once by its plan; see Reader, which is quicker for many reads.
-
-    >>> read(ReadPlan(W=torch.tensor([[2.0, 0.0]])), torch.tensor([[0.5, 1.0]])).tolist()
-    [[1.0]]
-    """
-    return Reader(plan)(x, xi, gain)
-
-
-def read_sampled(plan: ReadPlan, x: Tensor, xi: Tensor, gain: Tensor | float = 1.0) -> Tensor:
-    """Read an array once with the noise of every weight drawn; see `Reader.sampled`."""
-    return Reader(plan).sampled(x, xi, gain)

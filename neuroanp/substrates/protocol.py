@@ -113,8 +113,8 @@ class Substrate(Protocol):
         """Write W <- W - lr dW the way the substrate writes; book it in the ledger."""
         ...
 
-    def book_reads(self, name: str, x2: Tensor, reads: int) -> None:
-        """Book `reads` vector reads of array `name` whose squared inputs sum to x2 (m,)."""
+    def book_reads(self, name: str, x2: Tensor, reads: int, noisy: int) -> None:
+        """Book `reads` vector reads of array `name` whose squared inputs sum to x2 (m,); `noisy` are not silent."""
         ...
 
     def elapse(self, seconds: float) -> None:

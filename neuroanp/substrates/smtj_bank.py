@@ -12,8 +12,6 @@ from neuroanp.devices.smtj import Koenders
 from neuroanp.noise import PassStreams
 from neuroanp.trajectory import PassPlan
 
-LAYERS = ("hidden", "output")
-
 
 class NodeNoise:
     """The noise of one presentation of a batch, drawn chunk after chunk in order of time.

@@ -106,7 +106,7 @@ def _shown(record: RunDir) -> RunDir:
     """Return a record that has ended; one that diverged says so again."""
     if record.manifest["status"] == "diverged":
         said = [line for line in record.manifest["log"] if line.startswith("diverged")]
-        raise DivergedError(f"{(said or ['diverged'])[-1]}; its record is {record.path}")
+        raise DivergedError(f"{(said or ['diverged'])[-1]}; its record is {record.path}", path=record.path)
     return record
 
 

@@ -69,7 +69,7 @@ class Training:
         except DivergedError as error:
             self._end("diverged", str(error))
             self.record.write_result(self._result(trainer, "diverged", None, None, {}))
-            raise
+            raise DivergedError(str(error), path=self.record.path) from error
         except KeyboardInterrupt:
             raise RunError(self._end("interrupted", self._how_to_go_on(trainer))) from None
         except Exception as error:

@@ -6,7 +6,7 @@ it against a model made of `Section`s; every problem comes out at once as "file:
 
 from neuroanp.yaml_io.document import Document, Key, dotted
 from neuroanp.yaml_io.reader import assign, display, dump, parse, parse_value, read
-from neuroanp.yaml_io.validation import Chosen, Problem, Section, at, chosen_of, failed, from_mapping, validate
+from neuroanp.yaml_io.validation import Chosen, Problem, Section, at, chosen_of, failed, validate
 
 __all__ = [
     "Chosen",
@@ -21,7 +21,6 @@ __all__ = [
     "dotted",
     "dump",
     "failed",
-    "from_mapping",
     "parse",
     "parse_value",
     "read",

@@ -143,11 +143,6 @@ def validate(
     return result
 
 
-def from_mapping(data: Mapping[str, Any], model: type[M], where: str = "--set") -> M:
-    """Build the model from values that a person wrote, but not in a file; as `validate`."""
-    return validate(Document(where, dict(data)), model)
-
-
 class Problem(NamedTuple):
     """One thing wrong: the key, and what is wrong with it together with the remedy."""
 

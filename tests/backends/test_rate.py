@@ -7,6 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
+from neuroanp.backends import rate
 from neuroanp.devices.device import ALL_EFFECTS
 from neuroanp.noise import PassStreams
 from neuroanp.profiles import load
@@ -39,7 +40,7 @@ def test_passes_equal_a_plain_loop(make_bench, bias, chunk, profile):
     bench = make_bench(profile, bias=bias)
     noise = bench.chip.perturbation(PLAN, bench.B, PassStreams(bench.streams, "train", 5))
     noise_h, noise_y = (noise.draw(layer, 0, bench.T).numpy() for layer in ("hidden", "output"))
-    W = {name: w.numpy() for name, w in bench.chip.held().items()}
+    W = {name: w.numpy() for name, w in bench.chip.targets.items()}
     expected = loop(W, bench.inputs.numpy(), noise_h, noise_y)
     found = bench.passes(PLAN, chunk=chunk)
     for part, numbers in zip((found.h, found.x, found.y), expected, strict=True):
@@ -78,7 +79,8 @@ def test_booked_inputs_by_hand(make_bench, monkeypatch, chunk, bias, converters)
     bench = make_bench("pcm", bias=bias, effects=ALL_EFFECTS if converters else NO_CONVERTERS)
     booked: dict[str, list] = {name: [0, 0.0] for name in ("w_in", "w", "w_out")}
 
-    def book(name, x2, reads):
+    def book(name, x2, reads, noisy):
+        assert noisy == reads * 2 // 3  # PLAN has two noisy passes and a silent one
         booked[name][0] += reads
         booked[name][1] = booked[name][1] + x2
 
@@ -163,6 +165,46 @@ def test_sampled_devices_do_not_depend_on_the_chunks(make_bench, chunk):
     torch.testing.assert_close(cut.h, whole.h, rtol=0, atol=1e-12)
     torch.testing.assert_close(cut.y, whole.y, rtol=0, atol=1e-12)
     assert not torch.equal(whole.y[:, 0], whole.y[:, 1])
+
+
+@pytest.mark.parametrize("amplifiers", [True, False])
+def test_sampled_devices_are_drawn_a_few_steps_at_a_time(make_bench, monkeypatch, amplifiers):
+    """No draw takes more than the limit (or one step), and the result is that of drawing all steps at once."""
+    profile = load("pcm")
+    if amplifiers:
+        update = {"periphery": profile.periphery.model_copy(update={"amplifier_noise": 2e-8})}
+        profile = profile.model_copy(update=update)
+    bench = make_bench(profile, read="sampled")
+    whole, sizes = bench.passes(PLAN), []
+    one = rate._Simulation._xi
+
+    def spy(self, name, t0, steps):
+        xi = one(self, name, t0, steps)
+        sizes.append((steps, xi.numel() * xi.element_size()))
+        return xi
+
+    monkeypatch.setattr(rate._Simulation, "_xi", spy)
+    limit = 3 * bench.B * 7 * (7 + amplifiers) * 8 * 3  # three steps of w
+    monkeypatch.setattr(rate, "LARGEST_DRAW", limit)
+    cut = bench.passes(PLAN)
+    torch.testing.assert_close(cut.h, whole.h, rtol=0, atol=1e-12)
+    torch.testing.assert_close(cut.y, whole.y, rtol=0, atol=1e-12)
+    assert max(size for _, size in sizes) == limit
+    assert len(sizes) > 3
+    monkeypatch.setattr(rate, "LARGEST_DRAW", 1)
+    sizes.clear()
+    torch.testing.assert_close(bench.passes(PLAN).y, whole.y, rtol=0, atol=1e-12)
+    assert {steps for steps, _ in sizes} == {1}
+
+
+@pytest.mark.parametrize("gains", [(1.0, 0.0, 1.0), (0.0,), (1.0, -1.0)])
+def test_silent_passes_sample_no_junction(make_bench, gains):
+    """Node noise costs energy_per_bit for each source of each unit, step and pass that has a gain."""
+    bench = make_bench("smtj_koenders", sigma=None)
+    bench.passes(PassPlan(gains, tuple(range(len(gains))), "mean"))
+    noisy = sum(gain != 0 for gain in gains)
+    bits = noisy * bench.T * bench.B * (7 + 2) * bench.chip.junctions.n_sources
+    assert bench.chip.ledger.energy()["node_noise"] == pytest.approx(bits * bench.chip.junctions.energy_per_bit)
 
 
 def test_gains_scale_read_noise_and_streams_name_it(make_bench):

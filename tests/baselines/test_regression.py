@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroanp.baselines.regression import Moments, choose_ridge, solve_ridge
+from neuroanp.baselines.regression import LAMBDAS, Moments, choose_ridge, solve_ridge
 
 
 def rows(seed: int, count: int, features: int = 4, outputs: int = 2, noise: float = 0.1):
@@ -48,3 +48,17 @@ def test_little_noisy_data_choose_a_strong_ridge_and_exact_data_a_weak_one():
 def test_features_that_are_all_zero_predict_zero():
     moments = moments_of(np.zeros((5, 3)), np.ones((5, 1)))
     np.testing.assert_array_equal(solve_ridge(moments, 1e-3), np.zeros((3, 1)))
+
+
+def test_a_held_out_part_that_overlaps_the_fit_does_not_let_rounding_decide():
+    """Held-out rows that are those of the fit choose the weakest ridge; it must still bound the coefficients.
+
+    Two columns differ by 1e-6 of noise: least squares, which fits it, needs coefficients of 1e3 and more.
+    """
+    rng = np.random.default_rng(0)
+    x, y = rng.standard_normal((400, 1)), rng.standard_normal((400, 1))
+    a = np.hstack([x, x + 1e-6 * rng.standard_normal((400, 1))])
+    coefficients, strength = choose_ridge(moments_of(a, y), moments_of(a, y))
+    assert strength == min(LAMBDAS)
+    assert np.abs(solve_ridge(moments_of(a, y), 1e-14)).max() > 1e3
+    assert np.abs(coefficients).max() < 1e3

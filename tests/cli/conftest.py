@@ -26,13 +26,11 @@ class FakeApi:
         self.results = [dict(RESULT)]
         self.failed: list[tuple[str, str]] = []
         self.error: BaseException | None = None
-        self.errors = 10**9
         self.log = ["perturbation: [auto] Gaussian, sigma 0.01"]
 
     def _called(self, name: str, *args: Any, **kwargs: Any) -> SimpleNamespace:
         self.calls.append((name, args, kwargs))
-        if self.error is not None and self.errors:
-            self.errors -= 1
+        if self.error is not None:
             raise self.error
         return self._run(self.results[0])
 

@@ -239,6 +239,14 @@ def test_a_wrong_option_ends_with_2(config: Path, invoke, words: list[str], said
     assert not (config.parent / "runs").exists()
 
 
+@pytest.mark.parametrize("words", [["--profile", "pmc"], ["--set", "profile=pmc"], ["--profile", "pmc", "--dry-run"]])
+def test_problems_of_configuration_and_profile_are_said_at_once(config: Path, invoke, words: list[str]) -> None:
+    ended = invoke("train", str(config), "--set", "rule.gama=2", "--set", "training.batch=0", *words)
+    assert ended.exit_code == 2
+    for said in ("did you mean 'rule.gamma'?", "--set training.batch=0", "did you mean 'pcm'?", "3 problems"):
+        assert said in ended.stderr
+
+
 def test_every_wrong_name_of_a_comparison_is_said_before_anything_runs(config: Path, invoke) -> None:
     words = ["--rules", "anq,,bptt", "--profiles", "pmc", "--seeds", "1,1", "--set", "training.btch=2"]
     ended = invoke("compare", str(config), *words)

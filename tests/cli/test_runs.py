@@ -7,6 +7,13 @@ import pytest
 
 from neuroanp.errors import DivergedError, InputError, RunError
 
+SMALL = """\
+task: {name: copy, length: 1, delay: 1, symbols: 2, test_size: 8}
+network: {hidden: 8}
+optimizer: {name: sgd, lr: 1000, schedule: constant}
+training: {updates: 200, batch: 4, controls: false}
+"""
+
 
 def only_call(api, name: str) -> tuple[tuple, dict]:
     (args, kwargs), *more = [(args, kwargs) for called, args, kwargs in api.calls if called == name]
@@ -154,18 +161,26 @@ def test_a_run_that_did_not_finish_ends_with_1(api, invoke) -> None:
     assert json.loads(ended.stdout)["results"][0]["status"] == "diverged"
 
 
-@pytest.mark.parametrize("words", [["train", "x.yaml"], ["resume", "runs/a"]], ids=" ".join)
-def test_a_diverged_run_is_shown_from_its_record(api, invoke, words: list[str]) -> None:
-    api.error, api.errors = DivergedError("diverged at update 17"), 1
-    api.results[0]["status"] = "diverged"
-    api.log = ["perturbation: Gaussian", "diverged at update 17"]
-    ended = invoke(*words)
+def test_a_diverged_run_is_shown_from_its_record(tmp_path, monkeypatch, invoke) -> None:
+    """A real one: the command that diverges, the same again, and resume all print the record and end with 1."""
+    monkeypatch.chdir(tmp_path)
+    Path("small.yaml").write_text(SMALL)
+    ended = invoke("train", "small.yaml", "--json")
     assert ended.exit_code == 1
-    assert ended.stderr.splitlines() == ["perturbation: Gaussian", "error: diverged at update 17"]
-    api.errors = 1
-    quiet = invoke(*words, "--json")
-    assert json.loads(quiet.stdout)["results"][0]["status"] == "diverged"
-    assert quiet.stderr.splitlines() == ["error: diverged at update 17"]
+    (row,) = json.loads(ended.stdout)["results"]
+    assert (row["status"], row["test_loss"]) == ("diverged", None)
+    assert ended.stderr.startswith("error: diverged at update")
+    assert ended.stderr.count("\n") == 1
+    written = Path(row["run"]) / "report.html"
+    assert written.is_file()
+    for words in (["train", "small.yaml"], ["resume", row["run"]]):
+        again = invoke(*words, "--json")
+        assert (again.exit_code, again.stdout, again.stderr) == (1, ended.stdout, ended.stderr)
+        shown = invoke(*words)
+        assert shown.exit_code == 1
+        assert "1 diverged, of 1 runs" in " ".join(shown.stdout.split())
+        assert f"report: {written}" in shown.stdout
+        assert shown.stderr.splitlines()[-1] == ended.stderr.strip()
 
 
 def test_the_record_s_notes_go_to_stderr_unless_quiet_is_asked_for(api, invoke) -> None:

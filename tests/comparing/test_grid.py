@@ -6,7 +6,7 @@ from itertools import product
 
 import pytest
 
-from neuroanp.comparing.grid import expand
+from neuroanp.comparing.grid import expand, resolve
 from neuroanp.errors import InputError
 
 BASE = {"task": {"name": "copy", "length": 2}, "rule": {"name": "anp", "K": 4}, "profile": "pcm", "seed": 7}
@@ -49,3 +49,31 @@ def test_overrides_reach_every_run():
 def test_mistakes_are_told_before_anything_runs(axes, said):
     with pytest.raises(InputError, match=said):
         expand(BASE, **axes)
+
+
+FAULTY = {**BASE, "training": {"batch": 0}, "profile": "pmc"}
+
+
+@pytest.mark.parametrize("how", ["mapping", "file", "override", "comparison"])
+def test_a_wrong_profile_is_told_beside_a_wrong_configuration(how, tmp_path):
+    path = tmp_path / "faulty.yaml"
+    path.write_text("task: copy\nprofile: pmc\ntraining: {batch: 0}\n")
+    resolving = {
+        "mapping": lambda: resolve(FAULTY),
+        "file": lambda: resolve(path),
+        "override": lambda: resolve({**FAULTY, "profile": "ideal"}, {"profile": "pmc"}),
+        "comparison": lambda: expand(FAULTY),
+    }
+    with pytest.raises(InputError, match="has 2 problems") as caught:
+        resolving[how]()
+    assert "training.batch" in caught.value.problems[0]
+    assert "did you mean 'pcm'" in caught.value.problems[1]
+
+
+def test_a_wrong_profile_is_told_beside_missing_data():
+    with pytest.raises(InputError) as caught:
+        resolve({"task": {"name": "weather", "path": "none.csv", "target": "temp"}}, None, {"profile": "pmc"})
+    assert "'pcm'" in caught.value.problems[0]
+    assert "none.csv" in caught.value.problems[1]
+    with pytest.raises(InputError, match=r"^unknown profile 'pmc'; did you mean 'pcm'"):
+        resolve(BASE, {"profile": "pmc"})

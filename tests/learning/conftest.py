@@ -26,7 +26,7 @@ class ExactSubstrate:
         units = {"hidden": self.targets.hidden, "output": self.targets.outputs}
         return NodeNoise(plan, units, batch, streams, self.targets["w"], None, self.sigma if artificial else 0.0)
 
-    def book_reads(self, name: str, x2: Tensor, reads: int) -> None: ...
+    def book_reads(self, name: str, x2: Tensor, reads: int, noisy: int) -> None: ...
 
 
 class Lab:

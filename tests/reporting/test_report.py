@@ -1,6 +1,7 @@
 """The report says what the runs did, in one file that needs nothing else."""
 
 import re
+import warnings
 from html.parser import HTMLParser
 
 import pytest
@@ -161,3 +162,34 @@ def test_the_same_runs_give_the_same_bytes(build, tmp_path):
 def test_no_runs_is_an_input_error(tmp_path):
     with pytest.raises(InputError, match="no runs"):
         render([], tmp_path / "a.html", None)
+
+
+@pytest.mark.parametrize("across", ["options", "profiles", "both"])
+def test_dozens_of_methods_leave_figures_whole(build, tmp_path, across):
+    """Figures show the ten best, in words too; tables show all; matplotlib has nothing to warn of."""
+    runs = []
+    for i in range(36):
+        profile = "pcm" if across == "options" else f"chip{i if across == 'profiles' else i % 12}"
+        runs.append(build(profile=profile, lr=0.01 if across == "profiles" else 0.01 * 1.1**i, final=0.003 + 0.001 * i,
+                          updates=30))  # fmt: skip
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        seen = page(runs, tmp_path)
+    assert "The 10 best of 36 methods; the table has all." in seen.text
+    kept = len({run.result["profile"] for run in sorted(runs, key=lambda run: run.result["test_loss"])[:10]})
+    assert seen.tags.count("img") <= 2 + kept
+    assert len([row for row in seen.rows if len(row) > 10 and row[1] == "anp" and "1" in row[2:4]]) == 36
+
+
+def test_a_few_methods_are_all_in_the_figures(build, tmp_path):
+    assert "best of" not in page([build(rule="anp"), build(rule="bptt")], tmp_path).text
+
+
+def test_what_the_books_leave_out_is_said(build, tmp_path):
+    seen = page([build(rule=rule, seed=seed) for rule in ("anp", "bptt") for seed in (0, 1)], tmp_path)
+    update = "the digital arithmetic of the update (outer products, optimizer, weight memory) is not counted"
+    assert seen.text.count(update) == 3  # below the results, the trade-off figure and the books
+    assert "bptt: what the digital twin computes is not counted." in seen.text
+    assert "what the digital twin computes is not counted: bptt." in seen.text
+    (went,) = [row for row in seen.rows if row[:2] == ["pcm", "bptt"] and "≥" in " ".join(row) and len(row) == 13]
+    assert went[8].startswith("≥ ")

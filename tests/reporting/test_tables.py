@@ -12,8 +12,8 @@ from neuroanp.records import RESULT_KEYS
 from neuroanp.reporting import headline, methods, results_table, verdicts
 from neuroanp.reporting.books import lower_bounds, spent
 from neuroanp.reporting.plots import trade_offs
-from neuroanp.reporting.style import spread
-from neuroanp.reporting.tables import controls, unstated
+from neuroanp.reporting.style import Look, spread
+from neuroanp.reporting.tables import controls, leading, not_counted, unstated
 from neuroanp.reporting.values import digits, prefix, quantity
 
 losses = st.floats(min_value=1e-9, max_value=1e3)
@@ -125,7 +125,7 @@ def test_one_run_shows_no_trade_off():
 
 
 def test_long_names_go_below_each_other_in_a_legend():
-    rows = [result(energy_J=1e-6, rule=rule) for rule in ("anp", "bptt")]
+    rows = [result(energy_J=1e-6, rule=rule) for rule in ("anp", "other")]
     figure = trade_offs(methods(rows, ["an option of some length 1, another one of the same length 0.001"] * 2))
     assert figure is not None
     figure.draw_without_rendering()
@@ -186,3 +186,43 @@ def test_names_moved_apart_keep_gap_and_order(places, gap):
     steps = [moved[b] - moved[a] for a, b in pairwise(order)]
     assert all(step >= gap - 1e-6 for step in steps)
     assert math.isclose(sum(moved), sum(places), abs_tol=1e-6 * (1 + len(places) * 1e3))
+
+
+def test_the_energy_of_a_method_with_a_digital_twin_is_a_lower_bound():
+    rows = [
+        result(seed, 0.004 + seed / 1e3, rule=rule, energy_J=2e-6, chip_time_s=0.5, wear=1e-6)
+        for rule in ("anp", "bptt", "bptt1")
+        for seed in (0, 1)
+    ]
+    group = methods(rows)
+    assert cells(results_table(group), "energy (µJ)")[:3] == ["2", "≥ 2", "≥ 2"]
+    assert cells(results_table(methods([result(rule="bptt")])), "energy (J)")[0] == "–"
+    assert not_counted(group)[0] == "bptt, bptt1: what the digital twin computes is not counted."
+    assert "outer products" in not_counted(group)[1]
+    assert len(not_counted(group[:1])) == 1
+    assert not_counted(methods([result(rule="bptt")])) == []
+    figure = trade_offs(group)
+    assert figure is not None
+    methods_in = {axes.get_xlabel(): len(axes.lines) // 2 for axes in figure.axes}
+    assert methods_in == {"energy (µJ)": 1, "chip time (ms)": 1, "endurance used (share)": 3}
+
+
+@given(st.lists(st.none() | losses, min_size=1, max_size=30), st.integers(1, 12))
+def test_the_leading_methods_are_the_best_in_the_order_they_came(values, count):
+    group = methods([result(0, loss) for loss in values], [f"lr {i}" for i in range(len(values))])
+    kept = leading(group, count)
+    assert kept == [m for m in group if m in kept]
+    assert len(kept) == min(count, len(values))
+    worst = max((m.values("test_loss") or [math.inf])[0] for m in kept)
+    assert all((m.values("test_loss") or [math.inf])[0] >= worst for m in group if m not in kept)
+
+
+@pytest.mark.parametrize(("profiles", "rules"), [(1, 10), (10, 1), (2, 5), (5, 2), (9, 2)])
+def test_ten_methods_look_different(profiles, rules):
+    rows = [
+        result(profile=f"chip{i % profiles}", rule=f"rule{i % rules if profiles != 2 else i // 2}") for i in range(10)
+    ]
+    group = methods(rows)
+    look = Look(group)
+    assert len({(look.colour(m), look.line(m)) for m in group}) == len(group)
+    assert len({(look.colour(m), look.marker(m)) for m in group}) == len(group)

@@ -35,6 +35,11 @@ def build(name, **options) -> Chip:
     return Chip.build(profile, weights(), streams=Streams(options.pop("seed", 0)), dt=1e-6, **options)
 
 
+def held(chip: Chip) -> Weights:
+    """The mean weights the arrays hold now: programming error, drift and faults included."""
+    return Weights({name: array.mean_weights(chip.now) for name, array in chip.arrays.items()}, chip.bias)
+
+
 def ways(name: str) -> list[str]:
     profile = load(name)
     programs = profile.programming is not None or hasattr(profile.update, "program")
@@ -53,7 +58,7 @@ def live(chip: Chip, first: int, updates: int) -> list[torch.Tensor]:
         seen += [part for plan in plans.values() for part in (plan.W, plan.sigma2) if part is not None]
         noise = chip.perturbation(PLAN, 4, streams)
         seen += [d for layer in ("hidden", "output") if (d := noise.draw(layer, 0, 5)) is not None]
-        chip.book_reads("w", torch.ones(N, dtype=torch.float64), 8)
+        chip.book_reads("w", torch.ones(N, dtype=torch.float64), 8, 8)
         chip.elapse(WINDOW)
         report = chip.apply(gradient(index), 0.05, Streams(0), index)
         seen += [report.realised[name] for name in SHAPES]
@@ -63,7 +68,7 @@ def live(chip: Chip, first: int, updates: int) -> list[torch.Tensor]:
 @pytest.mark.parametrize(("name", "write"), CASES)
 def test_realised_is_the_change_of_what_is_held(name, write):
     chip = build(name, write=write)
-    before, now = chip.held(), chip.now
+    before, now = held(chip), chip.now
     report = chip.apply(gradient(1), 0.05, Streams(0), 1)
     assert set(report.realised) == set(SHAPES)
     for array in SHAPES:
@@ -164,17 +169,17 @@ def test_targets_are_clipped_to_the_range_and_the_share_is_reported():
     report = chip.apply(WeightUpdate({"w": -torch.ones(N, N, dtype=torch.float64)}), 10.0, Streams(0), 1)
     assert report.saturated == 1.0
     assert float(chip.targets["w"].max()) == chip.arrays["w"].w_s
-    torch.testing.assert_close(chip.held()["w"], chip.targets["w"], rtol=1e-9, atol=0)
+    torch.testing.assert_close(held(chip)["w"], chip.targets["w"], rtol=1e-9, atol=0)
 
 
 def test_drift_makes_weights_fade_and_a_rewrite_restores_them():
     chip = build("pcm", effects=frozenset({"drift"}))
-    start = chip.held()["w"].abs().mean()
+    start = held(chip)["w"].abs().mean()
     chip.elapse(86400.0)
-    faded = chip.held()["w"].abs().mean()
+    faded = held(chip)["w"].abs().mean()
     assert float(faded / start) == pytest.approx((86400 / 20) ** -0.05, rel=0.03)
     chip.apply(WeightUpdate({"w": -0.5 * chip.targets["w"]}), 1.0, Streams(0), 1)
-    torch.testing.assert_close(chip.held()["w"], chip.targets["w"], rtol=1e-9, atol=1e-12)
+    torch.testing.assert_close(held(chip)["w"], chip.targets["w"], rtol=1e-9, atol=1e-12)
 
 
 def test_read_noise_differs_between_updates_and_the_fresh_part_grows_with_the_window():
@@ -192,6 +197,17 @@ def test_which_profiles_explore_by_themselves():
     assert explores | {"ideal": False, "pcm": True, "rram_hfo2": False, "smtj_koenders": True} == explores
     assert not build("pcm", effects=ALL_EFFECTS - {"read_noise"}).perturbs_units
     assert not build("smtj_koenders", effects=ALL_EFFECTS - {"node_noise"}).perturbs_units
+
+
+def test_amplifier_noise_explores(tmp_path):
+    """An ideal array with noisy amplifiers perturbs its units: nothing need be added, and the log must not say so."""
+    path = tmp_path / "amplified.yaml"
+    path.write_text(
+        "extends: ideal\nmeta: {name: amplified, summary: s, source: bench, status: illustrative}\n"
+        "periphery: {v_read: 0.2 V, t_read: 250 ns, amplifier_noise: 20 nA}\n"
+    )
+    assert build(load(path)).perturbs_units
+    assert not build(load(path), effects=ALL_EFFECTS - {"amplifier_noise"}).perturbs_units
 
 
 def test_sampled_reads_have_the_plan_say_so():

@@ -84,7 +84,7 @@ def test_hand_computed_read():
     chip = hand_chip()
     before = chip.ledger.energy()
     x2 = torch.tensor([1.0, 0.5, 0.0, 2.5], dtype=DOUBLE)
-    chip.book_reads("w", x2, 10)
+    chip.book_reads("w", x2, 10, 10)
     spent = {kind: chip.ledger.energy()[kind] - before[kind] for kind in KINDS if before[kind] is not None}
     assert spent["array_reads"] == pytest.approx(0.04 * 4.0 * 4 * 12.5e-6 * 250e-9)
     assert spent["dac"] == pytest.approx(10 * 4 * 1e-13)
@@ -92,13 +92,13 @@ def test_hand_computed_read():
     assert spent["digital"] == pytest.approx(10 * 4 * 2e-12)
     assert spent["writes"] == spent["node_noise"] == 0.0
     assert chip.ledger.reads == 10
-    chip.book_reads("w_in", torch.zeros(2, dtype=DOUBLE), 10)
+    chip.book_reads("w_in", torch.zeros(2, dtype=DOUBLE), 10, 10)
     assert chip.ledger.energy()["digital"] - before["digital"] == pytest.approx(spent["digital"])  # the units of w
 
 
 def test_a_stated_figure_replaces_the_computed_read():
     chip = hand_chip(read=5e-15)
-    chip.book_reads("w", torch.ones(4, dtype=DOUBLE), 10)
+    chip.book_reads("w", torch.ones(4, dtype=DOUBLE), 10, 10)
     assert chip.ledger.energy()["array_reads"] == pytest.approx(10 * 16 * 5e-15)
 
 
@@ -134,7 +134,7 @@ def test_time_has_two_parts():
 def test_what_the_ideal_profile_does_not_state_is_said():
     weights = Weights({k: torch.zeros(s) for k, s in {"w_in": (2, 1), "w": (2, 2), "w_out": (1, 2)}.items()})
     chip = Chip.build(load("ideal"), weights, streams=Streams(0), dt=1e-6)
-    chip.book_reads("w", torch.ones(2), 5)
+    chip.book_reads("w", torch.ones(2), 5, 5)
     assert chip.ledger.energy_J is None
     assert {"array_reads", "adc", "writes", "digital", "write_time"} <= set(chip.ledger.unstated)
     assert chip.ledger.energy()["node_noise"] == 0.0

