@@ -97,11 +97,13 @@ def test_passes_of_gain_zero_are_free_of_noise_and_alike(bench, backend, dtype):
 
 @BOTH
 def test_mirrored_passes_draw_the_same_noise_with_the_other_sign(bench, backend, dtype):
-    """At the first step nothing has gone through the tanh yet: h of gain 1 and -1 lie about the silent h."""
-    if bench.chip.arrays["w"].adc is not None and dtype == torch.float64:
-        pytest.skip("an ADC rounds to either side")
+    """At the first step h of gain 1 and -1 lie about the silent h, to within the roundings of an ADC."""
     h = bench.passes(MIXED, backend=backend).h[0]
-    torch.testing.assert_close((h[0] + h[3]) / 2, h[1], **rounding(dtype))
+    adc = bench.chip.arrays["w_in"].adc  # the recurrent array is read with zeros
+    tolerance = (
+        rounding(dtype) if adc is None else {"rtol": 0, "atol": 1.001 * adc.step}
+    )  # each of the three: half a step
+    torch.testing.assert_close((h[0] + h[3]) / 2, h[1], **tolerance)
     assert not torch.equal(h[0], h[1])
 
 

@@ -255,19 +255,24 @@ def test_a_bad_listener_leaves_no_worker(tmp_path):
     assert [record.manifest["status"] for record in records(tmp_path)] == ["interrupted"]
 
 
+def interrupted(process, pids) -> str:
+    """Send Ctrl-C as a terminal does, to all; check a quiet end without orphans and return what was said."""
+    os.killpg(process.pid, signal.SIGINT)
+    stdout, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1, stderr
+    assert stdout == ""
+    assert "Traceback" not in stderr
+    assert not any(map(alive, pids))
+    return stderr
+
+
 @pytest.mark.slow
 def test_ctrl_c_stops_all_with_checkpoints_and_leaves_no_orphan(tmp_path):
     process = driver(tmp_path, "--workers", "2")
     until(lambda: both_saved(tmp_path / "runs"))
     pids = workers_of(process.pid)
     assert len(pids) == 2
-    os.killpg(process.pid, signal.SIGINT)  # as a terminal sends it: to all
-    stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 1, stderr
-    assert stdout == ""
-    assert "the same command continues" in stderr
-    assert "Traceback" not in stderr
-    assert not any(map(alive, pids))
+    assert "the same command continues" in interrupted(process, pids)
     for record in records(tmp_path / "runs"):
         assert record.manifest["status"] == "interrupted"
         with record.lock():  # nobody holds it
@@ -278,12 +283,7 @@ def test_ctrl_c_stops_all_with_checkpoints_and_leaves_no_orphan(tmp_path):
 def test_ctrl_c_while_workers_start_is_quiet(tmp_path):
     process = driver(tmp_path, "--workers", "2")
     pids = until(lambda: workers_of(process.pid))
-    os.killpg(process.pid, signal.SIGINT)
-    stdout, stderr = process.communicate(timeout=120)
-    assert process.returncode == 1, stderr
-    assert stdout == ""
-    assert "Traceback" not in stderr
-    assert not any(map(alive, pids))
+    interrupted(process, pids)
 
 
 @pytest.mark.slow
