@@ -1,0 +1,28 @@
+"""The README shows what was measured: its results are those that the benchmarks left."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+NUMBER = re.compile(r"\d+\.\d+(?:e[-+]?\d+)?|\d+e[-+]?\d+")
+
+
+def numbers(text: str) -> set[float]:
+    return {float(found) for found in NUMBER.findall(text)}
+
+
+def test_measured_numbers_are_those_of_the_benchmarks():
+    readme = (ROOT / "README.md").read_text()
+    rows = [line for line in readme[readme.index("Measured by the scripts") :].splitlines() if line.startswith("|")]
+    measured = set().union(*(numbers(path.read_text()) for path in (ROOT / "benchmarks" / "results").glob("*.md")))
+    shown = numbers("\n".join(rows))
+    assert len(shown) > 30
+    assert shown <= measured, sorted(shown - measured)
+
+
+def test_links_lead_to_files():
+    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text())
+    assert targets
+    assert [target for target in targets if not (ROOT / target).exists()] == []
