@@ -14,7 +14,7 @@ import json
 import logging
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,6 +26,8 @@ from neuroanp.records.store import Store
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
+from neuroanp.training.results import result_of
+from neuroanp.training.start import of_record
 
 if TYPE_CHECKING:
     from neuroanp.comparing.pool import Outcome
@@ -35,7 +37,10 @@ if TYPE_CHECKING:
 Source = str | Path | Mapping[str, Any] | None
 Progress = Callable[[dict[str, Any]], None]
 
-__all__ = ["Comparison", "Run", "compare", "configure", "estimate", "load_run", "report", "resume", "train"]
+__all__ = [
+    "Comparison", "Run", "compare", "configure", "estimate", "evaluate", "load_run", "report", "resume", "train",
+    "transfer",
+]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -60,8 +65,8 @@ class Run:
 
     @property
     def result(self) -> dict[str, Any]:
-        """The row that tables show; InputError while there is none."""
-        result = self.record.result
+        """The row that tables show, with losses after idle time; InputError while there is none."""
+        result = result_of(self.record)
         if result is None:
             raise InputError(f"{self.path}: no result yet; continue with: neuroanp resume {self.path}")
         return result
@@ -73,13 +78,10 @@ class Run:
 
     def weights(self) -> Weights:
         """Return the digital target weights of the newest checkpoint."""
-        from neuroanp.trajectory import ARRAYS, Weights
+        from neuroanp.trajectory import Weights
 
-        path = self.record.latest_checkpoint()
-        if path is None:
-            raise InputError(f"{self.path}: no checkpoint yet; continue with: neuroanp resume {self.path}")
-        tensors, _ = self.record.load_checkpoint(path)
-        return Weights({name: tensors[f"substrate/{name}/aim"] for name in ARRAYS}, self.config.network.bias)
+        arrays, _ = of_record(self.record)
+        return Weights(arrays, self.config.network.bias)
 
     def report(self, path: Path | None = None) -> Path:
         """Write the report (report.html in the run's directory, or `path`) and return where it is."""
@@ -96,11 +98,13 @@ class Comparison:
         runs: those that have a result.
         failed: label and message of those that have none or diverged.
         report: the HTML file.
+        ablation: what each non-ideality costs, a row each, where that was asked for.
     """
 
     runs: list[Run]
     failed: list[tuple[str, str]]
     report: Path
+    ablation: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -186,6 +190,7 @@ def compare(
     force: bool = False,
     progress: Progress | None = None,
     argv: Sequence[str] | None = None,
+    ablate: bool = False,
 ) -> Comparison:
     """Train every combination in parallel processes; runs that are already there are shown.
 
@@ -194,32 +199,114 @@ def compare(
         seeds: a list, or n for 0 .. n-1.
         workers: processes; one a core if not given.
         source, overrides, runs, force, progress, argv: as in `train`.
+        ablate: run each combination also without each non-ideality of its profile, with each alone, and with none.
 
     Returns: results, failures and the report.
 
     Raises:
         InputError: a name, a configuration or the store's place is wrong; said before anything runs.
     """
-    from neuroanp.comparing.pool import Job, run_all
+    from neuroanp.comparing.ablate import ablated
 
-    wanted = range(seeds) if isinstance(seeds, int) else seeds
-    configs = expand(source, overrides, tasks=tasks, profiles=profiles, rules=rules, seeds=list(wanted))
-    root, command = Path(runs), list(sys.argv if argv is None else argv)
-    check_root(root)
-    jobs = [Job(config, root, force, tuple(command)) for config in configs]
-    outcomes = run_all(jobs, workers or usable_cores(), progress or (lambda event: None))
-    failed = [(outcome.label, outcome.error) for outcome in outcomes if outcome.error is not None]
-    records = [_opened(outcome) for outcome in outcomes]
-    done = [record for record in records if record is not None and record.result is not None]
-    if not done:
+    configs = expand(source, overrides, tasks=tasks, profiles=profiles, rules=rules, seeds=_listed(seeds))
+    if ablate:
+        configs = [one for config in configs for one in ablated(config)]
+    store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress)
+    outcomes = store.run(configs)
+    return store.compared(outcomes, "ablate" if ablate else "compare", _failures(outcomes))
+
+
+def runs_of_ablation(source: Source, overrides: Mapping[str, Any] | None, **axes: Any) -> int:
+    """Return how many runs `compare(..., ablate=True)` makes of tasks, profiles, rules and seeds."""
+    from neuroanp.comparing.ablate import ablated
+
+    axes["seeds"] = _listed(axes.get("seeds", ()))
+    return sum(len(ablated(config)) for config in expand(source, overrides, **axes))
+
+
+def transfer(
+    source: Source = None,
+    *,
+    profiles: str | Sequence[str],
+    fine_tune: int = 200,
+    fine_tune_lr: float | None = None,
+    overrides: Mapping[str, Any] | None = None,
+    task: str | None = None,
+    seeds: int | Sequence[int] = (),
+    workers: int | None = None,
+    runs: str | Path = "runs",
+    force: bool = False,
+    progress: Progress | None = None,
+    argv: Sequence[str] | None = None,
+) -> Comparison:
+    """Train weights off the chip by backpropagation, program devices with them, and fine-tune on the device.
+
+    For each seed BPTT trains a network on the ideal profile. For each profile its weights are then programmed and
+    evaluated as they are, and after `fine_tune` updates of the source's rule on the device; beside that the same
+    rule learns on the device from the untrained network.
+
+    Args:
+        profiles: the devices.
+        fine_tune: updates on the device after programming.
+        fine_tune_lr: learning rate of these; the source's if not given.
+        task: its name, or None for the source's own.
+        source, overrides, seeds, workers, runs, force, progress, argv: as in `compare`.
+
+    Returns: results, failures and the report.
+
+    Raises:
+        InputError: as `compare`; or the source names weights to start from.
+    """
+    from neuroanp.comparing.transfer import plan
+
+    whole = plan(
+        source, overrides, profiles=profiles, fine_tune=fine_tune, fine_tune_lr=fine_tune_lr, task=task,
+        seeds=_listed(seeds),
+    )  # fmt: skip
+    store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress)
+    begun = store.run([*whole.teachers, *whole.scratch])
+    taught, failed = begun[: len(whole.teachers)], _failures(begun)
+    paths = {c.seed: one.path for c, one in zip(whole.teachers, taught, strict=True) if one.path and not one.error}
+    if not paths:
         raise _all_failed(failed)
-    path = root / f"compare-{_digest([record.manifest['identity'] for record in done])}" / "report.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    from neuroanp.reporting.html import render
-    from neuroanp.reporting.reading import typed
+    left_out = {c.seed for c in whole.teachers} - set(paths)
+    failed += [(f"programming of seed {seed}", "not done: training its weights failed") for seed in sorted(left_out)]
+    programmed = store.run(whole.programmed(paths))
+    failed += _failures(programmed)
+    of_each, ordered = iter(programmed), list(taught)
+    for config, scratch in zip(whole.scratch, begun[len(taught) :], strict=True):
+        ordered += [next(of_each), next(of_each), scratch] if config.seed in paths else [scratch]
+    return store.compared(ordered, "transfer", failed)
 
-    render(done, path, typed(command))
-    return Comparison([Run(record) for record in done], failed, path)
+
+def evaluate(
+    path: str | Path,
+    *,
+    after: str | Sequence[str] = (),
+    only: Sequence[str] = (),
+    without: Sequence[str] = (),
+    profile: str | None = None,
+) -> list[dict[str, Any]]:
+    """Evaluate a run's newest checkpoint again; the run is left as it is.
+
+    Args:
+        path: the run's directory.
+        after: idle times such as "1 h" and "30 d": retention.
+        only, without: the effects of reading that stay on, or are off.
+        profile: program a new chip of this profile with the run's weights and evaluate that one.
+
+    Returns: a row for the chip as it stands and one for each idle time, each with test_loss, test_loss_noise_free
+        and score.
+
+    Raises:
+        InputError: no such run, a time or an effect is wrong, or the run's data have changed.
+    """
+    from neuroanp.profiles.loader import load
+    from neuroanp.training.revisit import Look, revisit
+
+    times = [after] if isinstance(after, str) else list(after)
+    look = Look(times, list(only), list(without), None if profile is None else load(profile))
+    return revisit(RunDir.open(Path(path), check_code=False), look)
 
 
 def report(paths: Sequence[str | Path], output: str | Path | None = None) -> Path:
@@ -251,6 +338,49 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     from neuroanp.training.estimate import estimate as estimate_run
 
     return estimate_run(config)
+
+
+@dataclass(frozen=True)
+class _Store:
+    """Where the runs of a comparison go, and how they are made."""
+
+    root: Path
+    command: list[str]
+    workers: int | None
+    force: bool
+    progress: Progress | None
+
+    def run(self, configs: Sequence[RunConfig]) -> list[Outcome]:
+        """Do all runs in parallel; their outcomes come in the order of the configurations."""
+        from neuroanp.comparing.pool import Job, run_all
+
+        check_root(self.root)
+        jobs = [Job(config, self.root, self.force, tuple(self.command)) for config in configs]
+        return run_all(jobs, self.workers or usable_cores(), self.progress or (lambda event: None))
+
+    def compared(self, outcomes: Sequence[Outcome], kind: str, failed: list[tuple[str, str]]) -> Comparison:
+        """Write the report of what has a result, into a directory named after its content."""
+        from neuroanp.reporting.ablation import ablations, rows
+        from neuroanp.reporting.html import render
+        from neuroanp.reporting.reading import shown, typed
+
+        records = [_opened(outcome) for outcome in outcomes]
+        done = [record for record in records if record is not None and record.result is not None]
+        if not done:
+            raise _all_failed(failed)
+        path = self.root / f"{kind}-{_digest([record.manifest['identity'] for record in done])}" / "report.html"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        render(done, path, typed(self.command))
+        found = rows(ablations([shown(record) for record in done])) if kind == "ablate" else []
+        return Comparison([Run(record) for record in done], failed, path, found)
+
+
+def _listed(seeds: int | Sequence[int]) -> list[int]:
+    return list(range(seeds) if isinstance(seeds, int) else seeds)
+
+
+def _failures(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
+    return [(outcome.label, outcome.error) for outcome in outcomes if outcome.error is not None]
 
 
 def _known(words: Mapping[str, Any]) -> Mapping[str, Any]:

@@ -9,15 +9,14 @@ W x_{t-1} and takes the tanh; the outputs are one product for the whole chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from math import prod
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from neuroanp.devices.draws import numpy_dtype
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.periphery import Reader, normals
 from neuroanp.trajectory import PassPlan, Trajectory, with_bias_line
 
 if TYPE_CHECKING:
@@ -31,15 +30,6 @@ LARGEST_DRAW = 256 << 20
 """Bytes of read noise drawn at once for one array, unless a single step takes more."""
 
 
-def noise_shape(read: ReadPlan) -> tuple[int, ...]:
-    """Return how many normals one read of an array takes: (n,) by moments, (n, m) where devices are drawn.
-
-    Where devices are drawn and the amplifiers are noisy, their noise takes one column more.
-    """
-    n, m = read.W.shape
-    return (n, m + (read.extra > 0)) if read.sampled else (n,)
-
-
 def draw_bytes(read: ReadPlan, rows: int, steps: int) -> tuple[int, int]:
     """Return how many of `steps` steps are drawn at once, and the bytes that their read noise takes.
 
@@ -49,11 +39,12 @@ def draw_bytes(read: ReadPlan, rows: int, steps: int) -> tuple[int, int]:
         steps: of the chunk.
 
     >>> from neuroanp.substrates.protocol import ReadPlan
-    >>> draw_bytes(ReadPlan(torch.zeros(128, 128), sampled=True), 64, 100)  # 4 MiB a step
+    >>> draw_bytes(ReadPlan(torch.zeros(128, 128), torch.ones(128, 128), sampled=True), 64, 100)  # 4 MiB a step
     (64, 268435456)
     """
-    step = rows * prod(noise_shape(read)) * read.W.element_size()
-    at_once = min(steps, max(1, LARGEST_DRAW // step))
+    states = 0 if read.process is None else 2 * read.process.numel()  # the processes, and the weights they make
+    step = rows * (normals(read) + states) * read.W.element_size()
+    at_once = min(steps, max(1, LARGEST_DRAW // max(step, 1)))
     return at_once, at_once * step
 
 
@@ -112,7 +103,7 @@ class RateBackend:
         steps, batch, _ = inputs.shape
         bias = substrate.targets.bias
         u = with_bias_line(inputs) if bias else inputs
-        simulation = _Simulation(substrate, reads, plan, streams, batch, bias, artificial)
+        simulation = _Simulation(substrate, reads, plan, streams, batch, steps, bias, artificial)
         x = inputs.new_zeros(plan.passes * batch, substrate.targets.hidden)
         for t0 in range(0, steps, self.chunk):
             u_chunk = u[t0 : t0 + self.chunk]
@@ -132,6 +123,23 @@ class RateBackend:
             x = xs[-1].clone()  # a copy: the chunk's memory must not live on through its last step
 
 
+class _Noise(NamedTuple):
+    """What some steps of reads of one array draw.
+
+    Args:
+        xi: standard normals times the pass's gain, (..., M, B, normals).
+        deviation: noise of the weights where it has a memory, (..., M, B, n, m), or None.
+    """
+
+    xi: Tensor
+    deviation: Tensor | None
+
+    def step(self, t: int) -> _Noise:
+        """Return the noise of one step, with passes and batch in one dimension."""
+        deviation = None if self.deviation is None else self.deviation[t].flatten(0, 1)
+        return _Noise(self.xi[t].flatten(0, 1), deviation)
+
+
 class _Simulation:
     """One presentation of a batch: readers of the three arrays and the noise they draw."""
 
@@ -142,6 +150,7 @@ class _Simulation:
         plan: PassPlan,
         streams: PassStreams,
         batch: int,
+        steps: int,
         bias: bool,
         artificial: bool,
     ) -> None:
@@ -149,6 +158,11 @@ class _Simulation:
         self.readers = {name: Reader(read) for name, read in reads.items()}
         self.nodes = substrate.perturbation(plan, batch, streams, artificial)
         self.noisy = any(plan.gain)
+        self.devices = {
+            name: substrate.device_noise(name, read, plan, batch, steps, streams)
+            for name, read in reads.items()
+            if read.process is not None and self.noisy
+        }
 
     def run(self, u: Tensor, x: Tensor, t0: int) -> tuple[Tensor, Tensor, Tensor]:
         """Return h (T, MB, N), x (T, MB, N), y (T, M, B, O) of one chunk that starts from x (MB, N)."""
@@ -176,30 +190,32 @@ class _Simulation:
                 h_t.addmm_(x, reader.wt)
                 x = activate(t)
             return
-        for start, stop, xi in self._draws("w", t0, len(h)):
+        for start, stop, noise in self._draws("w", t0, len(h)):
             for t in range(start, stop):
-                h[t] += self._once("w", x, None if xi is None else xi[t - start].flatten(0, 1))
+                h[t] += self._once("w", x, None if noise is None else noise.step(t - start))
                 x = activate(t)
 
     def _read(self, name: str, x: Tensor, t0: int) -> Tensor:
         """Read an array for a whole chunk: x (T, 1 or M, B, m) -> (T, 1 or M, B, n)."""
-        parts = [self._once(name, x[start:stop], xi) for start, stop, xi in self._draws(name, t0, len(x))]
+        parts = [self._once(name, x[start:stop], noise) for start, stop, noise in self._draws(name, t0, len(x))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def _once(self, name: str, x: Tensor, xi: Tensor | None) -> Tensor:
+    def _once(self, name: str, x: Tensor, noise: _Noise | None) -> Tensor:
         """Read an array at once for all rows: by the moments of its noise, or with every device drawn."""
         reader = self.readers[name]
-        if xi is None or not reader.plan.sampled:
-            return reader(x, xi)
-        rows = x.expand(*xi.shape[:-2], x.shape[-1])
-        y = self.substrate.mvm(name, reader, rows.flatten(0, -2), xi.flatten(0, -3))
-        return y.view(*rows.shape[:-1], -1)
+        if noise is None or not reader.plan.sampled:
+            return reader(x, None if noise is None else noise.xi)
+        lead = noise.xi.shape[:-1]
+        rows = x.expand(*lead, x.shape[-1])
+        deviation = None if noise.deviation is None else noise.deviation.flatten(0, len(lead) - 1)
+        y = self.substrate.mvm(name, reader, rows.flatten(0, -2), noise.xi.flatten(0, -2), deviation)
+        return y.view(*lead, -1)
 
-    def _draws(self, name: str, t0: int, steps: int) -> Iterator[tuple[int, int, Tensor | None]]:
+    def _draws(self, name: str, t0: int, steps: int) -> Iterator[tuple[int, int, _Noise | None]]:
         """Draw an array's read noise for a chunk, as many steps at once as LARGEST_DRAW allows.
 
-        Yields: the first step within the chunk, the one after the last, and the noise (see `_xi`) or
-            None where nothing is noisy.
+        Yields: the first step within the chunk, the one after the last, and the noise or None where
+            nothing is noisy.
         """
         reader = self.readers[name]
         if not (reader.noisy and self.noisy):
@@ -208,44 +224,37 @@ class _Simulation:
         at_once, _ = draw_bytes(reader.plan, self.plan.passes * self.batch, steps)
         for start in range(0, steps, at_once):
             stop = min(start + at_once, steps)
-            yield start, stop, self._xi(name, t0 + start, stop - start)
+            yield start, stop, self._noise(name, t0 + start, stop - start)
 
-    def _xi(self, name: str, t0: int, steps: int) -> Tensor:
-        """Draw the standard normals of an array's read noise, times each pass's gain.
-
-        Returns: (steps, M, B, n) by moments, (steps, M, B, n, m) where devices are drawn.
-        """
+    def _noise(self, name: str, t0: int, steps: int) -> _Noise:
+        """Draw an array's read noise, times each pass's gain."""
         reader = self.readers[name]
-        per_read, dtype = noise_shape(reader.plan), numpy_dtype(reader.wt)
+        shape, dtype = (self.batch, reader.normals), numpy_dtype(reader.wt)
         make = torch.empty if all(self.plan.gain) else torch.zeros
-        xi = make(steps, self.plan.passes, self.batch, *per_read, dtype=reader.wt.dtype)
+        xi = make(steps, self.plan.passes, *shape, dtype=reader.wt.dtype)
         for m, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
-            if gain:
-                draw = self.streams.normal(f"read/{name}", stream, t0, steps, (self.batch, *per_read), dtype)
+            if gain and reader.normals:
+                draw = self.streams.normal(f"read/{name}", stream, t0, steps, shape, dtype)
                 torch.mul(torch.from_numpy(draw), gain, out=xi[:, m])
-        return xi.to(reader.wt.device)
+        devices = self.devices.get(name)
+        # both devices of a pair come with the sign of their plane
+        deviation = None if devices is None else devices.draw(t0, steps).sum(3)
+        return _Noise(xi.to(reader.wt.device), deviation)
 
     def book(self, u: Tensor, xs: Tensor, x: Tensor) -> None:
         """Book the chunk's reads: M x B x T vectors for each array."""
         reads = xs.shape[0] * xs.shape[1]
         noisy = xs.shape[0] * self.batch * sum(gain != 0 for gain in self.plan.gain)
-        dac = {name: reader.inputs for name, reader in self.readers.items()}
-        u2 = _squares(dac["w_in"](u)) * self.plan.passes
-        before = _squares(dac["w"](x).unsqueeze(0)) + _squares(dac["w"](xs[:-1]))
-        after = _squares(dac["w_out"](xs))
-        if self.bias:
-            after = torch.cat([after, after.new_tensor([float(reads)])])
-        for name, x2 in (("w_in", u2), ("w", before), ("w_out", after)):
-            self.substrate.book_reads(name, x2, reads, noisy)
+        loads = {name: reader.load for name, reader in self.readers.items()}
+        outside = loads["w_in"](u) * self.plan.passes
+        before = loads["w"](x.unsqueeze(0)) + loads["w"](xs[:-1])
+        after = loads["w_out"](with_bias_line(xs) if self.bias else xs)
+        for name, load in (("w_in", outside), ("w", before), ("w_out", after)):
+            self.substrate.book_reads(name, load, reads, noisy)
             reader = self.readers[name]
             if reader.conversions:
                 # a noise-free read is simulated once for all passes; the chip converts in each of them
-                times = reads * reader.wt.shape[1] // reader.conversions
+                times = reads * reader.wt.shape[1] * reader.plan.parts // reader.conversions
                 self.substrate.ledger.book_conversions(times * int(reader.clipped), times * reader.conversions)
                 reader.clipped.zero_()
                 reader.conversions = 0
-
-
-def _squares(x: Tensor) -> Tensor:
-    """Return the sum of squares over the first two dimensions."""
-    return x.square().sum((0, 1))  # a fifth of the time of torch.linalg.vector_norm

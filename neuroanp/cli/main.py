@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from neuroanp.cli import doctor, names, profiles, runs
+from neuroanp.cli import doctor, evaluate, names, profiles, runs, transfer
 
 app = typer.Typer(
     name="neuroanp",
@@ -35,8 +35,18 @@ app.command(
     epilog=_example(
         "neuroanp compare examples/copy3.yaml --profiles ideal,pcm,smtj_koenders --rules anp,bptt --seeds 3",
         "neuroanp compare --task copy --profiles pcm --without drift --seeds 0,4,7 --json",
+        "neuroanp compare examples/copy3.yaml --profiles pcm --ablate --seeds 3",
     )
 )(runs.compare)
+app.command(
+    epilog=_example("neuroanp transfer examples/copy3.yaml --profiles pcm,rram_hfo2 --fine-tune 200 --seeds 3")
+)(transfer.transfer)
+app.command(
+    epilog=_example(
+        "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --after '1 h,30 d'",
+        "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --without drift --json",
+    )
+)(evaluate.evaluate)
 app.command(
     epilog=_example("neuroanp report runs/copy-pcm-anp-s0-0123456789abcdef -o pcm.html", "neuroanp report runs")
 )(runs.report)

@@ -23,7 +23,13 @@ Sets = Annotated[
 ]
 Task = Annotated[str | None, typer.Option("--task", help="Task by name (tasks list).", show_default=False)]
 Backend = Annotated[str | None, typer.Option("--backend", help="What computes the passes: rate.", show_default=False)]
-Updates = Annotated[int | None, typer.Option("--updates", min=1, help="Weight updates.", show_default=False)]
+Updates = Annotated[int | None, typer.Option("--updates", min=0, help="Weight updates.", show_default=False)]
+Seeds = Annotated[
+    str | None, typer.Option("--seeds", metavar="N|A,B", help="N for 0..N-1, or a list.", show_default=False)
+]
+Workers = Annotated[
+    int | None, typer.Option("--workers", min=1, help="Processes; one a core if not given.", show_default=False)
+]
 Write = Annotated[
     str | None,
     typer.Option("--write", help="How weights are written: auto, ideal, verify or pulse.", show_default=False),

@@ -1,7 +1,7 @@
 """Print results on a terminal: a table a task, its controls, and what they say in words."""
 
-from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
@@ -9,6 +9,7 @@ if TYPE_CHECKING:
 
     from neuroanp.reporting.reading import Shown
     from neuroanp.reporting.tables import Cell, Column, Row
+    from neuroanp.reporting.tables import Table as PlainTable
 
 COSTS = ("passes", "energy", "chip time", "pulses", "wear")
 """Headers that go into a table of their own where one table would be too wide."""
@@ -18,19 +19,58 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
     """Yield what shows the runs on `out`, task by task; runs that differ in an option are rows of their own."""
     from rich.text import Text
 
+    from neuroanp.reporting import ablation, health, retention, transfer
     from neuroanp.reporting.books import lower_bounds
     from neuroanp.reporting.reading import variants
     from neuroanp.reporting.tables import methods, not_counted, results_table, verdicts
 
     for task in dict.fromkeys(one.task for one in runs):
-        here = [one for one in runs if one.task == task]
+        every = [one for one in runs if one.task == task]
+        ablated = ablation.ablations(every)
+        apart = {path for one in ablated for path in one.runs}
+        here = [one for one in every if str(one.run.path) not in apart]
         group = methods([one.result for one in here], variants(here))
         plain = results_table(group)
         yield Text.assemble((str(here[0].result["task"]), "bold"), (f"  {here[0].task_options}", "dim"))
         yield from _methods(plain.columns, [row for row in plain.rows if row.kind != "control"], out)
         yield from _controls(plain.columns, [row for row in plain.rows if row.kind == "control"])
+        kept = retention.table(group)
+        if kept is not None:
+            yield _whole("retention: test loss after the chip has lain idle", kept)
+        for one in ablated:
+            yield _whole(f"what each non-ideality costs: {one.label}", ablation.table(one))
         ledgers = {str(one.result["run"]): one.ledger for one in here}
-        yield _sentences([*verdicts(group), *lower_bounds(group, ledgers), *not_counted(group)])
+        limits = health.limits_reached(group, {str(one.result["run"]): one.health for one in here})
+        told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
+        yield _sentences([*told, *verdicts(group), *limits, *lower_bounds(group, ledgers), *not_counted(group)])
+
+
+def _whole(title: str, plain: "PlainTable") -> "Table":
+    return _of(title, plain.columns, plain.rows, range(len(plain.columns)))
+
+
+def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableType"]:
+    """Yield what shows the rows of `neuroanp evaluate`: one evaluation of one run after each idle time."""
+    from rich.text import Text
+
+    from neuroanp.reporting.tables import Cell, Column, Row
+    from neuroanp.reporting.values import digits
+
+    first = rows[0]
+    what = f"  {first['rule']} on {first['profile']}, seed {first['seed']}, after {first['update']} updates"
+    yield Text.assemble((str(first["task"]), "bold"), (what, "dim"))
+    yield Text(f"effects on: {', '.join(first['effects']) or 'none'}", style="dim")
+    scores = [name for name in first["score"] if name not in ("loss", "mse")]
+    columns = [Column("after", numeric=False), Column("test loss"), Column("noise-free"), *map(Column, scores)]
+    columns = [Column(column.header.replace("_", " "), column.numeric) for column in columns]
+    plain = [
+        Row("method", (
+            Cell(str(row["after"])), *(Cell(digits(row[key])) for key in ("test_loss", "test_loss_noise_free")),
+            *(Cell(digits(row["score"][name])) for name in scores),
+        ))
+        for row in rows
+    ]  # fmt: skip
+    yield _of("", columns, plain, range(len(columns)))
 
 
 def _methods(columns: Sequence["Column"], rows: Sequence["Row"], out: "Console") -> Iterator["RenderableType"]:

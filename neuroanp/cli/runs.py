@@ -1,6 +1,7 @@
-"""train, resume, compare, report: the commands that make runs and show them."""
+"""train, resume, compare and report: the commands that make runs and show them."""
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -15,7 +16,7 @@ from neuroanp.cli.screen import complain, console, log_to_stderr, print_json, sh
 from neuroanp.errors import DivergedError, RunError
 
 if TYPE_CHECKING:
-    from neuroanp.api import Run
+    from neuroanp.api import Comparison, Run
 
 RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)]
 
@@ -57,7 +58,7 @@ def train(
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         try:
             run = api.train(
-                config, overrides=overrides, runs=runs, force=force, progress=report_to, argv=_argv(), **words
+                config, overrides=overrides, runs=runs, force=force, progress=report_to, argv=argv(), **words
             )  # fmt: skip
         except DivergedError as error:
             run = _kept(error)
@@ -92,9 +93,7 @@ def compare(
     rules: Annotated[
         str | None, typer.Option("--rules", metavar="A,B", help="Learning rules by name.", show_default=False)
     ] = None,
-    seeds: Annotated[
-        str | None, typer.Option("--seeds", metavar="N|A,B", help="N for 0..N-1, or a list.", show_default=False)
-    ] = None,
+    seeds: options.Seeds = None,
     task: Annotated[
         str | None, typer.Option("--task", metavar="A,B", help="Tasks by name.", show_default=False)
     ] = None,
@@ -104,10 +103,11 @@ def compare(
     only: options.Only = None,
     without: options.Without = None,
     sets: options.Sets = None,
-    workers: Annotated[
-        int | None, typer.Option("--workers", min=1, help="Processes; one a core if not given.", show_default=False)
-    ] = None,
+    workers: options.Workers = None,
     runs: options.Runs = Path("runs"),
+    ablate: Annotated[
+        bool, typer.Option("--ablate", help="Also without each non-ideality, with each alone, and with none.")
+    ] = False,
     force: options.Force = False,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
@@ -130,15 +130,25 @@ def compare(
     total = 1
     for value in chosen.values():
         total *= value if isinstance(value, int) else len(value)
+    if ablate:
+        total = api.runs_of_ablation(config, overrides, **chosen)
+        chosen["ablate"] = True
+    with watched(total, json, no_progress) as report_to:
+        comparison = api.compare(
+            config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, progress=report_to,
+            argv=argv(),
+        )  # fmt: skip
+    end_many(comparison, json)
+
+
+@contextmanager
+def watched(total: int, json: bool, no_progress: bool) -> Iterator[Any]:
+    """Show the progress of `total` runs in parallel; yield what they report to. Ctrl-C says how to go on."""
     with progress(not no_progress, quiet=json or no_progress, runs=total) as report_to:
         try:
-            comparison = api.compare(
-                config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, progress=report_to,
-                argv=_argv(),
-            )  # fmt: skip
+            yield report_to
         except KeyboardInterrupt:
             raise RunError("interrupted; the same command continues from the checkpoints") from None
-    _end(comparison.runs, comparison.report, json, comparison.failed)
 
 
 @guarded
@@ -161,7 +171,7 @@ def report(
         show(f"report: {written}")
 
 
-def _argv() -> list[str]:
+def argv() -> list[str]:
     """Return the command as a user would repeat it."""
     import sys
 
@@ -191,11 +201,22 @@ def _end_one(run: "Run", json: bool, said: set[str] | None) -> None:
     _end([run], written if written.exists() else run.report(), json)
 
 
-def _end(runs: Sequence["Run"], written: Path, json: bool, failed: Sequence[tuple[str, str]] = ()) -> None:
+def end_many(comparison: "Comparison", json: bool) -> None:
+    """Print the results of several runs and where the report is; exit with 1 if one did not finish."""
+    _end(comparison.runs, comparison.report, json, comparison.failed, getattr(comparison, "ablation", ()))
+
+
+def _end(
+    runs: Sequence["Run"],
+    written: Path,
+    json: bool,
+    failed: Sequence[tuple[str, str]] = (),
+    ablation: Sequence[Mapping[str, Any]] = (),
+) -> None:
     """Print the results and where the report is; exit with 1 if a run did not finish."""
     results = [run.result for run in runs]
     if json:
-        print_json(results)
+        print_results(results, ablation)
     else:
         from neuroanp.cli.results import on_screen
         from neuroanp.reporting.reading import shown
@@ -205,3 +226,15 @@ def _end(runs: Sequence["Run"], written: Path, json: bool, failed: Sequence[tupl
         complain(f"{label}: {message}")
     if failed or any(result["status"] != "finished" for result in results):
         raise typer.Exit(1)
+
+
+def print_results(results: Sequence[Mapping[str, Any]], ablation: Sequence[Mapping[str, Any]]) -> None:
+    """Print {"results": [...]} on stdout, and "ablation" beside it where there is one."""
+    if not ablation:
+        print_json(results)
+        return
+    from json import dumps
+
+    from neuroanp.records.json_io import finite
+
+    typer.echo(dumps(finite({"results": [*results], "ablation": [*ablation]}), allow_nan=False))

@@ -8,19 +8,33 @@ one for offset coding. Every function is pure: cells in, cells out.
     target  what the last write aimed at, siemens (NaN before the first)
     wear    pulses so far (int32)
     t       when the last write was, chip seconds (float64), where anything depends on it
-    stuck   devices that never move, where there are any; further names belong to the laws
+    stuck   devices that never move, where the profile has any
+    scale   fixed factor of a device's conductance: how devices differ, 0 on a broken bit line
+    dead    devices on a broken word line
+    limit   pulses after which a device moves no more, where that differs from device to device
+    nu      what the drift law drew at the last write; further names belong to the laws
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neuroanp.devices.draws import normal, uniform
-from neuroanp.devices.protocol import Cells, DriftLaw, ProgrammingLaw, Pulsed, ReadLaw, Span, UpdateLaw
+from neuroanp.devices.draws import normal
+from neuroanp.devices.faults import StuckDevices, dead_lines
+from neuroanp.devices.protocol import (
+    Cells,
+    DriftLaw,
+    ProgrammingLaw,
+    Pulsed,
+    ReadLaw,
+    Span,
+    UpdateLaw,
+    VariabilityLaw,
+)
 from neuroanp.errors import InputError, did_you_mean
 
 if TYPE_CHECKING:
@@ -28,7 +42,7 @@ if TYPE_CHECKING:
 
 EFFECTS = (
     "programming_error", "drift", "read_noise", "frozen_noise", "write_noise", "d2d", "c2c", "faults",
-    "dac", "adc", "amplifier_noise", "node_noise",
+    "dac", "dac_noise", "adc", "adc_mismatch", "amplifier_noise", "thermal_noise", "wires", "node_noise", "endurance",
 )  # fmt: skip
 """Names of the non-idealities that can be isolated or switched off."""
 
@@ -50,6 +64,14 @@ def check_effects(effects: frozenset[str]) -> frozenset[str]:
     return effects
 
 
+def at_temperature(law: Any, kelvin: float) -> Any:
+    """Return a law at a temperature, or as it is where it does not depend on one; InputError where it cannot be."""
+    try:
+        return law.at_temperature(kelvin) if hasattr(law, "at_temperature") else law
+    except ValueError as error:
+        raise InputError(f"temperature: {error}") from None
+
+
 class Device:
     """The device of a profile with some of its non-idealities switched on.
 
@@ -58,19 +80,27 @@ class Device:
     Args:
         profile: gives the laws and the range of conductance.
         effects: subset of EFFECTS; InputError for others.
+        temperature: kelvin, for the laws that depend on it; None: the profile's own.
     """
 
-    def __init__(self, profile: HardwareProfile, effects: frozenset[str] = ALL_EFFECTS) -> None:
+    def __init__(
+        self, profile: HardwareProfile, effects: frozenset[str] = ALL_EFFECTS, temperature: float | None = None
+    ) -> None:
         self.effects = check_effects(effects)
         self.profile = profile
+        self.temperature = profile.temperature if temperature is None else temperature
         self.span = Span(profile.conductance.g_min, profile.conductance.g_max)
         self.planes = 2 if profile.conductance.coding == "differential" else 1
         self.programming: ProgrammingLaw | None = profile.programming  # pyright: ignore[reportAttributeAccessIssue]
         self.update: UpdateLaw | None = profile.update  # pyright: ignore[reportAttributeAccessIssue]
-        drift, read = profile.drift, profile.read
-        self.drift: DriftLaw | None = drift if "drift" in effects else None  # pyright: ignore
+        self.variability: VariabilityLaw | None = profile.variability  # pyright: ignore[reportAttributeAccessIssue]
+        drift, read = at_temperature(profile.drift, self.temperature), profile.read
+        self.drift: DriftLaw | None = drift if "drift" in effects else None
         self.read: ReadLaw | None = read if effects & {"read_noise", "frozen_noise"} else None  # pyright: ignore
         self.timed = self.drift is not None or self.read is not None
+        figures = profile.energy
+        self.endurance = figures.endurance if figures is not None and "endurance" in effects else None
+        self.endurance_sd = (figures.endurance_sd or 0.0) if figures is not None else 0.0
 
     @property
     def _lands(self) -> bool:
@@ -106,21 +136,34 @@ class Device:
         if self.timed:
             cells["t"] = torch.zeros(full, dtype=torch.float64, device=device)
         faults = self.profile.faults
-        corrupt = (uniform(rng, full, g), uniform(rng, full, g)) if faults is not None else None
+        stuck = None if faults is None else StuckDevices(faults, full, rng, g)
         if self.update is not None:
             cells.update(self.update.sample(full, rng, self.effects, g))
         if self.drift is not None:
             cells["nu"] = torch.zeros_like(g)
-        if faults is not None and corrupt is not None and "faults" in self.effects:
-            stuck = corrupt[0] < faults.corrupt
-            at = faults.corrupt_range * (2.0 * corrupt[1] - 1.0)  # device units: -1 to 1 spans the range
-            if self.planes == 2:
-                value = self.span.g_min + self.span.width * at.abs()
-            else:
-                value = self.span.middle + 0.5 * self.span.width * (at - cells.get("ref", torch.zeros_like(at)))
-            cells["g"] = torch.where(stuck, value, g)
-            cells["stuck"] = stuck
+        if stuck is not None and "faults" in self.effects:
+            cells["g"], where = stuck.settle(g, self.span, cells.get("ref"))
+            if where is not None:
+                cells["stuck"] = where
+        cells.update(self._differences(full, rng, g))
         return cells
+
+    def _differences(self, full: tuple[int, int, int], rng: np.random.Generator, like: Tensor) -> dict[str, Tensor]:
+        """Draw what sets devices apart for good besides their pulses: factor, broken lines, endurance."""
+        found: dict[str, Tensor] = {}
+        scale = None if self.variability is None else self.variability.sample(full, rng, like)
+        if scale is not None and "d2d" in self.effects:
+            found["scale"] = scale
+        faults = self.profile.faults
+        if faults is not None:
+            rows, columns = dead_lines(faults, self.profile.array, full, rng, like)
+            if rows is not None and "faults" in self.effects:
+                found["dead"] = rows.expand(full).contiguous()
+            if columns is not None and "faults" in self.effects:
+                found["scale"] = found.get("scale", torch.ones_like(columns, dtype=like.dtype)) * ~columns
+        if self.endurance is not None and self.endurance_sd:
+            found["limit"] = self.endurance * torch.exp(self.endurance_sd * normal(rng, full, like))
+        return found
 
     def place(self, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator) -> Cells:
         """Put the cells of `mask` on their targets by decree: no error, no pulse, no wear; stuck cells stay.
@@ -132,11 +175,12 @@ class Device:
             now: chip seconds.
             rng: draws the drift exponents.
         """
+        cells = self._settled(cells, now)
         moved = self._moved(cells, g_target, mask, 0.0)
         hold = getattr(self.update, "hold", None)
         changed = hold(cells, g_target, self.span) if hold else {"g": g_target}
         whole = mask is None and self._lands and hold is None
-        return self._written(cells, changed, moved, g_target, now, rng, whole)
+        return self._written(cells, changed, moved, g_target, now, rng, cells.get("stuck"), whole)
 
     def program(
         self, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator
@@ -157,28 +201,30 @@ class Device:
         Raises: InputError if the profile has no law to program by.
         """
         law = self.programming
+        cells = self._settled(cells, now)
         deadband = law.deadband if law is not None and "programming_error" in self.effects else 0.0
         moved = self._moved(cells, g_target, mask, deadband)
-        stuck = cells.get("stuck")
+        held = self.held(cells)
         if law is not None:
             if self._lands:
                 g = g_target
             else:
                 g = law.write(g_target, self.span.g_max, normal(rng, tuple(moved.shape), g_target))
             whole = mask is None and self._lands and not deadband
-            cells = self._written(cells, {"g": g}, moved, g_target, now, rng, whole)
+            cells = self._written(cells, {"g": g}, moved, g_target, now, rng, held, whole)
             pulses = moved.to(torch.int32).mul_(law.pulses)
-            gave_up = None if stuck is None else moved & stuck
+            gave_up = None if held is None else moved & held
         elif self.can_program:
+            seen = cells if held is None else {**cells, "stuck": held}
             done: Pulsed = self.update.program(  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
-                cells, g_target, moved, self.span, rng, self.effects
+                seen, g_target, moved, self.span, rng, self.effects
             )
             pulses = done.pulses
             gave_up = done.gave_up
-            if stuck is not None and gave_up is not None:
-                gave_up = gave_up | (moved & stuck & (cells["g"] != g_target))
+            if held is not None and gave_up is not None:
+                gave_up = gave_up | (moved & held & (cells["g"] != g_target))
             aimed = {**cells, "target": torch.where(moved, g_target, cells["target"])}
-            cells = self._written(aimed, done.cells, pulses > 0, g_target, now, rng)
+            cells = self._written(aimed, done.cells, pulses > 0, g_target, now, rng, held)
         else:
             raise InputError(
                 f"profile '{self.profile.meta.name}': no law to write and verify by; "
@@ -203,15 +249,33 @@ class Device:
                 f"profile '{self.profile.meta.name}': no update law, so no in-situ pulses; "
                 "add an update section or choose another way to write (hardware.write: ideal, verify)"
             )
+        cells = self._settled(cells, now)
+        held = self.held(cells)
         done = self.update.pulse(cells, dg, self.span, rng, self.effects)
-        cells = self._written(cells, done.cells, done.pulses > 0, done.cells["g"], now, rng)
+        cells = self._written(cells, done.cells, done.pulses > 0, done.cells["g"], now, rng, held)
         return {**cells, "wear": cells["wear"] + done.pulses}, done.pulses
 
     def conductance(self, cells: Cells, now: float) -> Tensor:
         """Return the conductances at chip time `now` without read noise, siemens."""
+        return self._seen(cells, self._state(cells, now))
+
+    def _state(self, cells: Cells, now: float) -> Tensor:
+        """Return the conductances as time left them, before what scales or breaks them."""
         if self.drift is None:
             return cells["g"]
-        return cells["g"] * self.drift.factor(cells["nu"], now - cells["t"])
+        # what no pulse moves was not written to its target either: it stands for itself
+        held = self.held(cells)
+        target = cells["target"] if held is None else torch.where(held, cells["g"], cells["target"])
+        g = self.drift.conductance(cells["g"], cells["nu"], now - cells["t"], target, self.span)
+        return torch.where(cells["stuck"], cells["g"], g) if self.drift.settles and "stuck" in cells else g
+
+    def _seen(self, cells: Cells, g: Tensor) -> Tensor:
+        """Return what a device of state g conducts: its own factor, and nothing on broken lines."""
+        if "scale" in cells:
+            g = g * cells["scale"]
+        if "dead" in cells:  # a broken word line drives neither the device nor its reference: the weight is 0
+            g = torch.where(cells["dead"], 0.0 if self.planes == 2 else self.span.middle, g)
+        return g
 
     def read_sigma(
         self, cells: Cells, now: float, window: float, g_now: Tensor | None = None
@@ -232,15 +296,54 @@ class Device:
         age = (now + window - cells["t"]).to(g.dtype)
         g_now = self.conductance(cells, now) if g_now is None else g_now
         fresh, frozen = self.read.split(g, g_now, self.span.g_max, age, window)
+        broken = self._broken(cells)
+        if broken is not None:
+            fresh, frozen = fresh.masked_fill(broken, 0.0), frozen.masked_fill(broken, 0.0)
         return (
             fresh if "read_noise" in self.effects else None,
             frozen if "frozen_noise" in self.effects else None,
         )
 
     @staticmethod
-    def _moved(cells: Cells, g_target: Tensor, mask: Tensor | None, deadband: float) -> Tensor:
-        """Return which cells of `mask` have a new target; NaN, before the first write, differs from all."""
-        old = cells["target"]
+    def _broken(cells: Cells) -> Tensor | None:
+        """Return which devices lie on a broken line, or None where no line can be broken."""
+        dead = cells.get("dead")
+        if "scale" not in cells:
+            return dead
+        silent = cells["scale"] == 0
+        return silent if dead is None else dead | silent
+
+    def held(self, cells: Cells) -> Tensor | None:
+        """Return which devices no pulse moves, stuck or worn out, or None: all move."""
+        worn, stuck = self.worn_out(cells), cells.get("stuck")
+        return stuck if worn is None else worn if stuck is None else stuck | worn
+
+    def worn_out(self, cells: Cells) -> Tensor | None:
+        """Return which devices have had the pulses they endure, or None where none has."""
+        if self.endurance is None:
+            return None
+        limit = cells.get("limit")
+        lowest = self.endurance if limit is None else float(limit.min())
+        if int(cells["wear"].max()) < lowest:
+            return None
+        return cells["wear"] >= (self.endurance if limit is None else limit)
+
+    def _settled(self, cells: Cells, now: float) -> Cells:
+        """Bring devices whose state itself relaxes to the time of a write, which starts from what is left."""
+        if self.drift is None or not self.drift.settles:
+            return cells
+        g = self._state(cells, now)
+        hold = getattr(self.update, "hold", None)
+        state = hold(cells, g, self.span) if hold else {"g": g}
+        return {**cells, **state, "t": torch.full_like(cells["t"], now)}
+
+    def _moved(self, cells: Cells, g_target: Tensor, mask: Tensor | None, deadband: float) -> Tensor:
+        """Return which cells of `mask` have a new target; NaN, before the first write, differs from all.
+
+        What has leaked away from its target must be written again, too.
+        """
+        settles = self.drift is not None and self.drift.settles
+        old = cells["g"] if settles else cells["target"]
         moved = ~((g_target - old).abs() <= deadband) if deadband else g_target != old
         return moved if mask is None else moved & mask
 
@@ -252,22 +355,23 @@ class Device:
         g_target: Tensor,
         now: float,
         rng: np.random.Generator,
+        held: Tensor | None,
         whole: bool = False,
     ) -> Cells:
         """Take over what a write changed; stamp time, target and drift of the written cells.
 
-        `whole` promises that `changed` is right for every cell, moved or not.
+        `held` cells keep their state. `whole` promises that `changed` is right for every cell, moved or not.
         """
-        moves = where & ~cells["stuck"] if "stuck" in cells else where
+        moves = where if held is None else where & ~held
         new = dict(cells)
-        if whole and "stuck" not in cells:  # cells outside `where` hold these very values: no need to pick
+        if whole and held is None:  # cells outside `where` hold these very values: no need to pick
             new |= changed
             new["target"] = g_target
         else:
             new |= {name: torch.where(moves, value, cells[name]) for name, value in changed.items()}
             new["target"] = torch.where(where, g_target, cells["target"])
         if self.timed:
-            new["t"] = torch.where(where, now, cells["t"])
+            new["t"] = torch.where(moves, now, cells["t"])
         if self.drift is not None:
             xi = normal(rng, tuple(g_target.shape), g_target)
             new["nu"] = torch.where(moves, self.drift.draw(g_target, self.span.g_max, xi), cells["nu"])

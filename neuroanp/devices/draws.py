@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import numpy as np
 import torch
 from torch import Tensor
@@ -36,17 +38,30 @@ def uniform(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> T
     return torch.from_numpy(rng.random(shape, dtype=numpy_dtype(like))).to(like.device)
 
 
-def whole_pulses(amount: Tensor, step: float, most: int, rng: np.random.Generator) -> Tensor:
-    """Round a change to whole pulses, up with the probability of the remainder: floor(amount / step + U).
+def whole_pulses(
+    amount: Tensor,
+    step: float,
+    most: int,
+    rng: np.random.Generator,
+    rounding: Literal["stochastic", "deterministic"] = "stochastic",
+) -> Tensor:
+    """Round a change to whole pulses: floor(amount / step + U), stochastic, or U = 1/2, deterministic.
 
-    The expected number of pulses is amount / step, so that changes far below one step still act.
+    Stochastic rounding goes up with the probability of the remainder: the expected number of pulses
+    is amount / step, so that changes far below one step still act. Deterministic rounding is to the
+    nearest number, halves up: changes below half a step are lost.
 
     Args:
         amount: size of the change >= 0, any shape, in device units.
         step: size of one pulse in the same units.
         most: largest number of pulses one update sends to a device.
-        rng: draws one uniform an element.
+        rng: draws one uniform an element; left alone by deterministic rounding.
+        rounding: which of the two.
 
     Returns: number of pulses (int32), of the shape of `amount`.
+
+    >>> whole_pulses(torch.tensor([0.04, 0.05, 1.0]), 0.1, 5, np.random.default_rng(0), "deterministic").tolist()
+    [0, 1, 5]
     """
-    return torch.floor(amount / step + uniform(rng, tuple(amount.shape), amount)).clamp_(0, most).to(torch.int32)
+    shift = uniform(rng, tuple(amount.shape), amount) if rounding == "stochastic" else 0.5
+    return torch.floor(amount / step + shift).clamp_(0, most).to(torch.int32)

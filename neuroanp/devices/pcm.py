@@ -14,6 +14,7 @@ from pydantic import PositiveInt
 from torch import Tensor
 
 from neuroanp.devices.pcm_update import PcmUpdate
+from neuroanp.devices.protocol import Span
 from neuroanp.profiles.laws import Law
 from neuroanp.units import Conductance, Dimension, NonNegative, Number, Positive, PositiveConductance, PositiveTime
 
@@ -75,6 +76,7 @@ class PcmDrift(Law):
     [1.0, 1.0, 0.7943282127380371]
     """
 
+    settles: ClassVar[bool] = False
     t0: PositiveTime
     mu_slope: Number
     mu_offset: Number
@@ -99,6 +101,10 @@ class PcmDrift(Law):
     def factor(self, nu: Tensor, age: Tensor) -> Tensor:
         """Return G(t_s) / G_p for exponents `nu` and times since programming `age` (seconds)."""
         return torch.pow((age / self.t0).clamp_min(1.0).to(nu.dtype), -nu)
+
+    def conductance(self, g: Tensor, nu: Tensor, age: Tensor, target: Tensor, span: Span) -> Tensor:
+        """Return the drifted conductance of devices programmed to `g`, in siemens."""
+        return g * self.factor(nu, age)
 
 
 class PcmRead(Law):

@@ -65,18 +65,35 @@ class ProgrammingLaw(Protocol):
 
 
 class DriftLaw(Protocol):
-    """How conductance falls with the time since programming."""
+    """What time does to a conductance.
+
+    `settles` tells whether the state itself relaxes, so that a write starts from what is left of it
+    (a leak), or the conductance is kept as written and seen through the law (drift of PCM). A law
+    that depends on temperature has `at_temperature(kelvin)`, which returns it at that temperature.
+    """
+
+    settles: bool
 
     def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor: ...
-    def factor(self, nu: Tensor, age: Tensor) -> Tensor: ...
+    def conductance(self, g: Tensor, nu: Tensor, age: Tensor, target: Tensor, span: Span) -> Tensor: ...
 
 
 class ReadLaw(Protocol):
-    """Noise of a read, in its fresh and its frozen part."""
+    """Noise of a read, in its fresh and its frozen part.
+
+    A law with a memory has `correlated = True` and `process()`, the stationary process of unit
+    variance that every device follows when each is drawn at each read.
+    """
 
     def split(
         self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
     ) -> tuple[Tensor, Tensor]: ...
+
+
+class VariabilityLaw(Protocol):
+    """How the devices of an array differ in what they conduct."""
+
+    def sample(self, shape: tuple[int, ...], rng: np.random.Generator, like: Tensor) -> Tensor: ...
 
 
 class UpdateLaw(Protocol):
@@ -88,3 +105,20 @@ class UpdateLaw(Protocol):
     def pulse(
         self, cells: Cells, dg: Tensor, span: Span, rng: np.random.Generator, effects: frozenset[str]
     ) -> Pulsed: ...
+
+
+class NodeSource(Protocol):
+    """A stationary process with a memory, exact in continuous time; noise on the pre-activations of units.
+
+    One step of time takes uniforms and standard normals of the shapes that `uniforms` and `normals`
+    name for units of a shape (None: none). A law that depends on temperature has `at_temperature`.
+    """
+
+    n_sources: int
+
+    @property
+    def node_sigma(self) -> float: ...
+    def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...] | None: ...
+    def normals(self, shape: tuple[int, ...]) -> tuple[int, ...] | None: ...
+    def start(self, u: Tensor | None, xi: Tensor | None) -> Tensor: ...
+    def run(self, state: Tensor, u: Tensor | None, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]: ...

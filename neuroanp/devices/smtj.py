@@ -7,6 +7,7 @@ arXiv 2412.12783 (Phys. Rev. Applied 23, 054035, 2025), parameters as in its cod
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from pydantic import PositiveInt
@@ -22,6 +23,9 @@ class Koenders(Law):
         v_t = mean + sigma_white xi_t + amplitude s_t,  s = +-1 flips with probability `flip` a sample
         n_t = kappa (sum over n_sources of (v_t - E v)) / volts_per_unit,  one sample a step
 
+    The source states no sampling time: a sample is a step, however long. devices.junction has the
+    physics in seconds.
+
     Args:
         mean, sigma_white, amplitude: volts.
         flip: probability of a flip from one sample to the next; the mean dwell is 1 / flip samples.
@@ -36,6 +40,7 @@ class Koenders(Law):
     (0.819, 5.67, 0.006)
     """
 
+    samples_are_steps: ClassVar[bool] = True
     mean: Voltage
     sigma_white: Voltage
     amplitude: Voltage
@@ -61,16 +66,40 @@ class Koenders(Law):
         rho = abs(1.0 - 2.0 * self.flip)
         return math.inf if rho == 1.0 else 0.0 if rho == 0.0 else -1.0 / math.log(rho)
 
-    def autocorrelation(self, lag: int) -> float:
-        """Return the correlation of v with itself `lag` samples later."""
+    def autocorrelation(self, lag_s: float, dt: float = 1.0) -> float:
+        """Return the correlation of v with itself `lag_s` seconds later, for steps of dt seconds.
+
+        With dt left out the lag is in samples.
+        """
+        lag = round(lag_s / dt)
         if lag == 0:
             return 1.0
         total = self.amplitude**2 + self.sigma_white**2
         return self.amplitude**2 * (1.0 - 2.0 * self.flip) ** lag / total if total else 0.0
 
-    def start(self, u: Tensor) -> Tensor:
-        """Return stationary states +-1 for uniforms u in [0, 1)."""
+    def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the uniforms one step takes."""
+        return (self.n_sources, *shape)
+
+    def normals(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the standard normals one step takes."""
+        return shape
+
+    def start(self, u: Tensor, xi: Tensor | None = None) -> Tensor:
+        """Return stationary states +-1 for uniforms u in [0, 1), (n_sources, *shape)."""
         return torch.where(u < 0.5, -1.0, 1.0).to(u.dtype)
+
+    def run(self, state: Tensor, u: Tensor, xi: Tensor, dt: float) -> tuple[Tensor, Tensor]:
+        """Return the noise of T samples, (T, *shape) dimensionless, and the states after them.
+
+        Args:
+            state: +-1, (n_sources, *shape).
+            u: uniforms, (T, n_sources, *shape).
+            xi: standard normals, (T, *shape).
+            dt: seconds a step; a sample is a step, so it does not matter.
+        """
+        states = self.states(state, u)
+        return self.noise(states, xi), states[-1].clone()
 
     def states(self, s: Tensor, u: Tensor) -> Tensor:
         """Return the states after each of T samples.

@@ -23,6 +23,6 @@ class Law(Section):
 
 LAWS: dict[str, Registry[type[Law]]] = {
     kind: Registry(f"{kind} law", f"neuroanp.laws.{kind}")
-    for kind in ("programming", "read", "drift", "update", "stochastic")
+    for kind in ("programming", "read", "drift", "update", "variability", "stochastic")
 }
 """The registries of laws, by the section of a profile that selects from them."""

@@ -65,7 +65,7 @@ def load(name: str | Path) -> HardwareProfile:
 
 
 def loads(text: str, label: str = "profile") -> HardwareProfile:
-    """Load a profile from YAML text, such as the `text` of another; paths in `extends` start here."""
+    """Load a profile from YAML text, such as the `text` of another; relative paths start at the working directory."""
     return _build(*_resolve(parse(text, label), Path(), ()))
 
 
@@ -89,6 +89,7 @@ _Resolved = tuple[Document, dict[Key, Provenance], list[Problem]]
 def _resolve(written: Document, folder: Path, below: tuple[Path, ...]) -> _Resolved:
     """Merge a document into the one it extends; `below` are the files that extend this one."""
     document, stated, problems = unwrap(written)
+    document = _with_files(document, folder)
     if "extends" not in document.data:
         return document, stated, problems
     base = document.data["extends"]
@@ -109,6 +110,16 @@ def _resolve(written: Document, folder: Path, below: tuple[Path, ...]) -> _Resol
     merged = _merge(document, base_document)
     kept = {key: origin for key, origin in (base_stated | stated).items() if _holds(merged.data, key)}
     return merged, kept, base_problems + problems
+
+
+def _with_files(document: Document, folder: Path) -> Document:
+    """Make the files that sections name absolute: they are relative to the folder of the profile that names them."""
+
+    def placed(part: Any) -> Any:
+        name = part.get("file") if isinstance(part, dict) else None
+        return {**part, "file": str(folder.absolute() / name)} if isinstance(name, str) and name else part
+
+    return replace(document, data={name: placed(part) for name, part in document.data.items()})
 
 
 def _merge(child: Document, base: Document) -> Document:

@@ -1,173 +1,25 @@
-"""The sections of a hardware profile and what must hold between them.
+"""A hardware profile: its sections, what must hold between them, where its numbers are from.
 
 All quantities are SI floats once loaded. A section that a device does not have is None.
 """
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, Field, PrivateAttr, ValidationInfo, field_validator, model_validator
+from pydantic import PrivateAttr, model_validator
 
 from neuroanp.profiles.laws import LAWS, Law
 from neuroanp.profiles.provenance import Leaf, Provenance, leaves
-from neuroanp.units import (
-    Conductance,
-    Dimension,
-    Energy,
-    Fraction,
-    NonNegative,
-    Positive,
-    PositiveConductance,
-    PositiveCurrent,
-    PositiveTime,
-    PositiveVoltage,
-    Time,
-    format_quantity,
-)
+from neuroanp.profiles.sections import Array, ConductanceRange, EnergyFigures, Environment, Faults, Meta, Periphery
+from neuroanp.units import format_quantity
 from neuroanp.yaml_io import Chosen, Key, Section, at, dotted, dump
 
-_Text = Annotated[str, Field(min_length=1)]
-_NoiseCurrent = Annotated[float, Dimension("current", "A", "20 nA")]
-
-
-def _name(text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", text):
-        raise ValueError(
-            f"'{text[:80]}' is not a name: write up to 64 letters (a-z, A-Z), digits and . _ + - without spaces, "
-            "beginning with a letter or a digit"
-        )
-    return text
-
-
-class Meta(Section):
-    """What the profile is and where its numbers come from unless they say otherwise.
-
-    Args:
-        name: how commands name the profile.
-        summary: one line.
-        source: the publication.
-        doi: of the publication.
-        status: measured, fitted or illustrative.
-    """
-
-    name: Annotated[str, AfterValidator(_name)]
-    summary: _Text
-    source: _Text
-    doi: _Text | None = None
-    status: Literal["measured", "fitted", "illustrative"]
-
-
-class ConductanceRange(Section):
-    """The range of conductance a weight uses, and how a signed weight is coded in it.
-
-    Args:
-        g_min, g_max: siemens.
-        coding: differential, W = w_s (G+ - G-) / (g_max - g_min), two devices a weight; offset,
-            W = 2 w_s (G - G_mid) / (g_max - g_min), one device and a shared reference.
-    """
-
-    g_min: Conductance
-    g_max: PositiveConductance
-    coding: Literal["differential", "offset"]
-
-    @field_validator("g_max")
-    @classmethod
-    def _above_g_min(cls, g_max: float, info: ValidationInfo) -> float:
-        g_min = info.data.get("g_min")
-        if g_min is not None and g_min >= g_max:
-            shown = [format_quantity(g, "S") for g in (g_max, g_min)]
-            raise ValueError(f"'{shown[0]}' is not above g_min, '{shown[1]}'; raise g_max or lower g_min")
-        return g_max
-
-
-class Dac(Section):
-    """The converter that drives a word line.
-
-    Args:
-        bits: sign included; 1 bit codes the sign alone.
-        energy: joules a conversion, or None where no figure is known.
-    """
-
-    bits: Annotated[int, Field(ge=1, le=24)]
-    energy: Energy | None = None
-
-
-class Adc(Section):
-    """The converter that reads a bit line, sign and magnitude: 2^(bits-1) - 1 codes each way.
-
-    Args:
-        bits: at least 2, so that one is left beside the sign.
-        full_scale: current of the largest code, amperes.
-        energy: joules a conversion, or None.
-    """
-
-    bits: Annotated[int, Field(ge=2, le=24)]
-    full_scale: PositiveCurrent
-    energy: Energy | None = None
-
-
-class Periphery(Section):
-    """What drives and senses an array.
-
-    Args:
-        v_read: volts of a full-scale input.
-        t_read: seconds of one read of the array.
-        dac, adc: converters; None converts without rounding or limits.
-        amplifier_noise: rms current at the input of the sense amplifier, amperes, or None.
-    """
-
-    v_read: PositiveVoltage
-    t_read: PositiveTime
-    dac: Dac | None = None
-    adc: Adc | None = None
-    amplifier_noise: _NoiseCurrent | None = None
-
-
-class Array(Section):
-    """How weights lie on the array.
-
-    Args:
-        weight_range: w_s, the largest weight, in Xavier standard deviations of its matrix.
-        write: what one write pulse reaches: serial, one device; row, one row of the array at a time.
-    """
-
-    weight_range: Positive
-    write: Literal["serial", "row"]
-
-
-class EnergyFigures(Section):
-    """Stated figures of energy, time and wear.
-
-    Args:
-        write: joules a write pulse, or None: unknown.
-        write_time: seconds a write pulse.
-        read: joules of the read of one weight; None: computed from V^2 G t.
-        digital: joules of one unit's update in digital logic (activation, memory), or None.
-        endurance: pulses a device survives, or None.
-    """
-
-    write: Energy | None = None
-    write_time: Time | None = None
-    read: Energy | None = None
-    digital: Energy | None = None
-    endurance: Positive | None = None
-
-
-class Faults(Section):
-    """Devices that no longer follow the law.
-
-    Args:
-        corrupt: fraction of the devices that are stuck.
-        corrupt_range: they are stuck uniformly within +- this, in device units.
-    """
-
-    corrupt: Fraction
-    corrupt_range: NonNegative
+ROOM_TEMPERATURE = 300.0
+"""Kelvin, where a profile states no environment."""
 
 
 class HardwareProfile(Section):
@@ -182,7 +34,9 @@ class HardwareProfile(Section):
         read: read noise, or None.
         drift: what time does to a conductance, or None.
         update: what single pulses do, or None.
-        faults: stuck devices, or None.
+        variability: how devices differ in what they conduct, or None.
+        faults: stuck devices and dead lines, or None.
+        environment: the temperature, or None: 300 K.
         periphery: drivers, converters, amplifiers, or None: ideal ones.
         array: weight range and write parallelism.
         energy: stated figures, or None: energy is not accounted.
@@ -195,7 +49,9 @@ class HardwareProfile(Section):
     read: Annotated[Law, Chosen("law", LAWS["read"])] | None = None
     drift: Annotated[Law, Chosen("law", LAWS["drift"])] | None = None
     update: Annotated[Law, Chosen("law", LAWS["update"])] | None = None
+    variability: Annotated[Law, Chosen("law", LAWS["variability"])] | None = None
     faults: Faults | None = None
+    environment: Environment | None = None
     periphery: Periphery | None = None
     array: Array
     energy: EnergyFigures | None = None
@@ -211,6 +67,41 @@ class HardwareProfile(Section):
             text = f"'{shown[0]}' differs from periphery.t_read, '{shown[1]}': a read lasts one time; make them equal"
             raise at(("read", "t_read"), text)
         return self
+
+    @model_validator(mode="after")
+    def _one_read_voltage(self) -> HardwareProfile:
+        stated = {
+            ("read", "v_read"): getattr(self.read, "v_read", None),
+            ("programming", "error", "v_read"): getattr(getattr(self.programming, "error", None), "v_read", None),
+        }
+        for key, volts in stated.items():
+            if volts is not None and self.periphery is not None and volts != self.periphery.v_read:
+                shown = [format_quantity(v, "V") for v in (volts, self.periphery.v_read)]
+                text = f"'{shown[0]}' differs from periphery.v_read, '{shown[1]}': currents are known at one voltage"
+                raise at(key, f"{text}; make them equal")
+        return self
+
+    @model_validator(mode="after")
+    def _levels_span_the_range(self) -> HardwareProfile:
+        low = getattr(self.programming, "g_low", None)
+        if low is not None and low != self.conductance.g_min:
+            shown = [format_quantity(g, "S") for g in (low, self.conductance.g_min)]
+            text = f"'{shown[0]}' is not conductance.g_min, '{shown[1]}': levels span the range; make them equal"
+            raise at(("programming", "g_low"), text)
+        return self
+
+    @model_validator(mode="after")
+    def _one_error_at_the_write(self) -> HardwareProfile:
+        written, start = getattr(self.programming, "error", None), getattr(self.drift, "start", None)
+        if written is not None and start is not None and written != start:
+            text = "differs from programming.error, the error it grows from; make them equal (a YAML alias does)"
+            raise at(("drift", "start"), text)
+        return self
+
+    @property
+    def temperature(self) -> float:
+        """The temperature of the chip's surroundings, kelvin: ROOM_TEMPERATURE unless stated."""
+        return ROOM_TEMPERATURE if self.environment is None else self.environment.temperature
 
     @property
     def name(self) -> str:
@@ -230,11 +121,17 @@ class HardwareProfile(Section):
     @property
     def text(self) -> str:
         """The profile as one canonical YAML file: `extends` resolved, defaults written out."""
+        return self._content(places=True)
+
+    def _content(self, places: bool) -> str:
+        """Return the canonical text; without `places` a file is known by its checksum alone."""
         content: dict[str, Any] = {"meta": self.meta.model_dump(exclude_none=True)}
         content |= {name: {} for name in type(self).model_fields if name != "meta" and getattr(self, name) is not None}
         default = Provenance(self.meta.status, self.meta.source)
         for leaf in self.leaves():
             section = content
+            if not places and leaf.key[-1] == "file":
+                continue
             for part in leaf.key[:-1]:
                 section = section.setdefault(str(part), {})
             value = leaf.value if leaf.dimension is None else leaf.text
@@ -245,8 +142,8 @@ class HardwareProfile(Section):
 
     @property
     def hash(self) -> str:
-        """SHA-256 of `text` in hexadecimal: the same for the same content however it was written."""
-        return sha256(self.text.encode()).hexdigest()
+        """SHA-256 in hexadecimal: the same for the same content, however it was written and wherever its files are."""
+        return sha256(self._content(places=False).encode()).hexdigest()
 
     def with_provenance(self, stated: Mapping[Key, Provenance]) -> HardwareProfile:
         """Return the profile with the provenance of its parameters; keys it lacks keep that of `meta`."""

@@ -41,6 +41,34 @@ def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | Non
     return Table(tuple(columns), tuple(rows))
 
 
+def each_update(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | None:
+    """Build the table of what one update took (its mean), beside the first write of the weights and the whole run.
+
+    Args:
+        group: the methods of one task.
+        ledgers: as `spent`: the run is the first write and its updates.
+
+    Returns: the table, or None where no run that has ended did an update.
+    """
+    every = [(method, _books(method, ledgers)) for method in group]
+    kept = [(method, some) for method, some in every if any(_part(ledger, "per_update") for ledger in some)]
+    if not kept:
+        return None
+    named = names_of([method for method, _ in kept])
+    parts = (("an update", "per_update"), ("first write", "first_write"), ("whole run", None))
+    columns = [Column(header, numeric=False) for header, _ in named]
+    columns += [Column(f"{name}: {what}") for name, _ in parts for what in ("energy", "chip time", "pulses")]
+    rows = []
+    for i, (_, some) in enumerate(kept):
+        cells = [Cell(names[i]) for _, names in named]
+        for _, key in parts:
+            of = [ledger if key is None else _part(ledger, key) for ledger in some]
+            cells += [_amount([part.get("energy_J") for part in of], "J")]
+            cells += [_amount([part.get("time_s") for part in of], "s"), _count([part.get("pulses") for part in of])]
+        rows.append(Row("method", tuple(cells)))
+    return Table(tuple(columns), tuple(rows))
+
+
 def lower_bounds(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> list[str]:
     """Say of which profiles the energy is a lower bound, because they give no figure for a part."""
     missing: dict[str, dict[str, None]] = {}
@@ -74,6 +102,11 @@ def _name(kind: str) -> str:
 def _amount(values: Sequence[Any], unit: str) -> Cell:
     found = numbers(values)
     return Cell(quantity(middle(found), unit) if found else SILENT)
+
+
+def _count(values: Sequence[Any]) -> Cell:
+    found = numbers(values)
+    return Cell(digits(middle(found)) if found else SILENT)
 
 
 def _sum(books: Sequence[Ledger], has_twin: bool) -> Cell:

@@ -11,7 +11,8 @@ from typing import Any
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import write_text
 from neuroanp.records.run_dir import RunDir
-from neuroanp.reporting import books, devices, plots, tables
+from neuroanp.reporting import ablation, books, devices, health, parts, plots, tables
+from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.reading import Shown, shown, variants
 from neuroanp.reporting.style import Look, to_uri
 from neuroanp.reporting.values import middle
@@ -20,15 +21,6 @@ ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "platform", "host")
 FEW_POINTS = 3
 MOST = 10
 """A figure shows the best so many methods: more cannot be told apart, and their names leave no room for curves."""
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure in the page: where its picture is, what it shows, and how it was drawn."""
-
-    uri: str
-    alt: str
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -44,7 +36,9 @@ class Section:
     curves: Figure | None
     trade_offs: Figure | None
     unstated: list[str]
+    parts: list[Part]
     books: tables.Table | None
+    each_update: tables.Table | None
     lower_bounds: list[str]
     predictions: list[Figure]
     capped: bool
@@ -95,7 +89,10 @@ def _template():
     return environment.get_template("report.html.j2")
 
 
-def _section(runs: Sequence[Shown]) -> Section:
+def _section(every: Sequence[Shown]) -> Section:
+    ablated = ablation.ablations(every)
+    apart = {path for one in ablated for path in one.runs}  # these runs are in the ablation's table
+    runs = [one for one in every if str(one.run.path) not in apart]
     group = tables.methods([one.result for one in runs], variants(runs))
     ledgers = {str(one.run.path): one.ledger for one in runs}
     best = tables.leading(group, MOST)
@@ -106,7 +103,10 @@ def _section(runs: Sequence[Shown]) -> Section:
         headline=tables.headline(group),
         table=tables.results_table(group),
         not_counted=tables.not_counted(group),
-        verdicts=tables.verdicts(group),
+        verdicts=[
+            *tables.verdicts(group),
+            *health.limits_reached(group, {str(one.run.path): one.health for one in runs}),
+        ],
         curves=_curves(best, runs, _left_out(group)),
         trade_offs=trade_offs,
         unstated=[
@@ -114,7 +114,9 @@ def _section(runs: Sequence[Shown]) -> Section:
             for key, what in (("energy_J", "energy"), ("chip_time_s", "chip time"), ("wear", "endurance"))
             if trade_offs and (said := tables.unstated(best, key, what))
         ],
+        parts=parts.of_section(runs, ablated, group, best, _left_out(group)),
         books=books.spent(group, ledgers),
+        each_update=books.each_update(group, ledgers),
         lower_bounds=books.lower_bounds(group, ledgers),
         predictions=_predictions(best, runs),
         capped=len(best) < len(group),

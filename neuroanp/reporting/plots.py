@@ -54,11 +54,11 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
         axes.margins(x=0.01)
         axes.grid(axis="y", color=FAINT, lw=0.7)
     panels[0].set_ylabel(f"{column.replace('_', ' ')} (mean squared error)")
-    _legend(figure, _entries([group[i] for i in drawn], look, facets))
+    legend(figure, _entries([group[i] for i in drawn], look, facets))
     levels = [_levels(group, facet) for facet in facets]
     for axes, loss in ((axes, loss) for axes, lines in zip(panels, levels, strict=True) for _, loss in lines):
         axes.axhline(loss, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
-    _decent_log_ticks(panels[0].yaxis, *panels[0].get_ylim())
+    decent_log_ticks(panels[0].yaxis, *panels[0].get_ylim())
     figure.draw_without_rendering()  # the scales must be settled before names are placed beside the lines
     for axes, lines, after in zip(panels, levels, [*levels[1:], None], strict=True):
         if lines != after:  # the next panel names the same lines
@@ -122,15 +122,15 @@ def trade_offs(group: Sequence[Method]) -> Figure | None:
         axes.set(xscale="log", yscale="log", xlabel=f"{name} ({letter}{unit or 'share'})")
         axes.grid(color=FAINT, lw=0.7)
         axes.margins(0.12)
-        _decent_log_ticks(axes.xaxis, *axes.get_xlim())
-        _decent_log_ticks(axes.yaxis, *axes.get_ylim())
+        decent_log_ticks(axes.xaxis, *axes.get_xlim())
+        decent_log_ticks(axes.yaxis, *axes.get_ylim())
     panels[0].set_ylabel("test loss (mean squared error)")
     panels[0].tick_params(labelleft=True)
     marked = sorted({i for *_, points in shown for i in points})
     marks = [
         (group[i].label, {"color": look.colour(group[i]), "marker": look.marker(group[i]), "ls": ""}) for i in marked
     ]
-    _legend(figure, marks)
+    legend(figure, marks)
     return figure
 
 
@@ -214,7 +214,8 @@ def _entries(group: Sequence[Method], look: Look, facets: Sequence[str | None]) 
     return list({m.profile: (m.profile, {"color": look.colour(m)}) for m in group}.values())
 
 
-def _legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
+def legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> None:
+    """Name lines and marks above the panels, row by row; the figure grows by the rows it needs."""
     from matplotlib.lines import Line2D
 
     longest = max((len(plain(label)) for label, _ in entries), default=0)
@@ -226,7 +227,7 @@ def _legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> No
     figure.legend(handles, [plain(label) for label, _ in by_rows], loc="outside upper left", ncols=columns)
 
 
-def _decent_log_ticks(axis: Axis, low: float, high: float) -> None:
+def decent_log_ticks(axis: Axis, low: float, high: float) -> None:
     """Label with plain numbers; more than the powers of ten where few are shown, for a lone tick says nothing."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 

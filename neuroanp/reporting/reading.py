@@ -10,12 +10,17 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.run_dir import RESULT_KEYS, RunDir
+from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:
     import numpy as np
 
 NAMED = ("seed", "profile", "backend", "task", "rule.name")
 """Options that a method is named by, or grouped over: they make no variant."""
+BY_WAY = ("network.weights", "training.updates", "optimizer.lr")
+"""Options that the way to the weights implies: it is named instead of them where the ways differ."""
+SCRATCH, PROGRAMMED, TUNED = "from scratch", "programmed", "fine-tuned"
+"""Ways to the weights: learned on the device alone; trained elsewhere and written; and then trained on."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +44,30 @@ class Shown:
     @property
     def ledger(self) -> Mapping[str, Any]:
         """The books of its chip; empty before it has ended."""
-        ledger = self.run.manifest.get("ledger")
-        return ledger if isinstance(ledger, Mapping) else {}
+        return _mapping(self.run.manifest.get("ledger"))
+
+    @property
+    def health(self) -> Mapping[str, Any]:
+        """How far its chip was from its limits at the end; empty before it has ended."""
+        return _mapping(self.run.manifest.get("health"))
+
+    @property
+    def start(self) -> Mapping[str, Any]:
+        """The stored weights that it started from: path, origin, clipped shares; empty if it drew its own."""
+        return _mapping(self.run.manifest.get("start"))
+
+    @property
+    def way(self) -> str:
+        """SCRATCH, PROGRAMMED or TUNED."""
+        if not self.start:
+            return SCRATCH
+        return PROGRAMMED if self.options.get("training.updates") == "0" else TUNED
+
+    @property
+    def effects(self) -> frozenset[str] | None:
+        """The non-idealities that its chip had and were on, or None where the record does not say."""
+        on = _mapping(self.run.manifest.get("device")).get("effects_on")
+        return frozenset(map(str, on)) if isinstance(on, list) else None
 
     @property
     def command(self) -> str:
@@ -71,7 +98,7 @@ class Shown:
 def shown(run: RunDir) -> Shown:
     """Read one run; InputError if a file in it is damaged."""
     options = flat(_config(run)) | _made_from(run)
-    result = run.result or _unfinished(run, options)
+    result = result_of(run) or _unfinished(run, options)
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result
     return Shown(run, result, run.metrics(), options)
@@ -82,7 +109,9 @@ def _made_from(run: RunDir) -> dict[str, str]:
     profile = run.manifest.get("profile")
     content = profile.get("hash") if isinstance(profile, Mapping) else None
     found = {"code": run.manifest["code"], "profile.hash": content, "data": run.manifest.get("data")}
-    return {key: str(value) if key == "code" else str(value)[:8] for key, value in found.items() if value}
+    made = {key: str(value) if key == "code" else str(value)[:8] for key, value in found.items() if value}
+    origin = _mapping(run.manifest.get("start")).get("origin")  # no path, no seed: seeds of one method share it
+    return made | ({"network.weights": str(origin)} if origin else {})
 
 
 def typed(argv: Any) -> str | None:
@@ -97,18 +126,33 @@ def typed(argv: Any) -> str | None:
 
 
 def variants(runs: Sequence[Shown]) -> list[str]:
-    """Name for each run the options that tell it from runs of the same profile, rule and backend, or "".
+    """Name for each run what tells it from runs of the same profile, rule and backend, or "".
 
-    Seeds never differ here; an option that all such runs share is not named.
+    That is the way to its weights, where there are several, and the options that differ. Seeds never differ here; an
+    option that all such runs share is not named.
     """
     families: dict[tuple[Any, ...], list[Shown]] = {}
     for one in runs:
         families.setdefault(_family(one), []).append(one)
-    named = {}
-    for family, members in families.items():
-        keys = dict.fromkeys(key for one in members for key in one.options if not _is_name(key))
-        named[family] = [key for key in keys if len({one.options.get(key) for one in members}) > 1]
-    return [", ".join(f"{key} {one.options.get(key, 'unset')}" for key in named[_family(one)]) for one in runs]
+    named = {family: _named(members) for family, members in families.items()}
+    return [_variant(one, *named[_family(one)]) for one in runs]
+
+
+def _named(members: Sequence[Shown]) -> tuple[bool, list[str]]:
+    """Return whether the ways of a family differ, and which options do."""
+    ways: dict[str, list[Shown]] = {}
+    for one in members:
+        ways.setdefault(one.way, []).append(one)
+    keys = dict.fromkeys(key for one in members for key in one.options if not _is_name(key))
+    by_way = set(ways) != {SCRATCH}
+    if by_way:  # options that are constant within each way are said by its name
+        told = [key for key in BY_WAY if all(len({o.options.get(key) for o in way}) == 1 for way in ways.values())]
+        keys = [key for key in keys if key not in told]
+    return by_way, [key for key in keys if len({one.options.get(key) for one in members}) > 1]
+
+
+def _variant(one: Shown, by_way: bool, keys: Sequence[str]) -> str:
+    return ", ".join([one.way] * by_way + [f"{key} {one.options.get(key, 'unset')}" for key in keys])
 
 
 def flat(data: Mapping[str, Any], before: str = "", depth: int = 8) -> dict[str, str]:
@@ -124,6 +168,10 @@ def flat(data: Mapping[str, Any], before: str = "", depth: int = 8) -> dict[str,
         else:
             found[f"{before}{key}"] = str(value)[:200]
     return found
+
+
+def _mapping(value: Any) -> Mapping[str, Any]:
+    return value if isinstance(value, Mapping) else {}
 
 
 def _is_name(key: str) -> bool:
@@ -154,4 +202,5 @@ def _unfinished(run: RunDir, options: Mapping[str, str]) -> dict[str, Any]:
         "controls": {},
         "run": str(run.path),
     }
-    return dict.fromkeys(RESULT_KEYS) | known
+    besides: dict[str, Any] = {"test_loss_after": {}, "test_loss_noise_free_after": {}, "per_update": {}}
+    return dict.fromkeys(RESULT_KEYS) | known | besides

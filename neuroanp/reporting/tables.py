@@ -143,7 +143,7 @@ def results_table(group: Sequence[Method]) -> Table:
     for control in controls(group):
         about = {"profile": control.profile, "rule": control.label, "options": control.variant}
         names = [Cell(about.get(header, "")) for header, _ in named]
-        rows.append(Row("control", (*names, Cell(str(len(control.losses))), _cell(control.losses), *blank)))
+        rows.append(Row("control", (*names, Cell(str(len(control.losses))), cell(control.losses), *blank)))
     heads = [Column(header, numeric=False) for header, _ in named]
     return Table((*heads, Column("seeds"), *(column for column, _ in numeric)), tuple(rows))
 
@@ -288,7 +288,7 @@ def _numbers(group: Sequence[Method], key: str, header: str, unit: str = "") -> 
         head = f"{header} (10^{power})" if power else header
     else:
         head = f"{header} ({letter}{unit})" if unit else header
-    return Column(head), [_cell([v / 10.0**power for v in some]) for some in values]
+    return Column(head), [cell([v / 10.0**power for v in some]) for some in values]
 
 
 def _at_least(group: Sequence[Method], found: tuple[Column, list[Cell]]) -> tuple[Column, list[Cell]]:
@@ -304,7 +304,7 @@ def _scores(group: Sequence[Method]) -> tuple[Column, list[Cell]]:
     """Build the column of the headline score, the first a task names."""
     names = [next(iter(s)) for m in group for r in m.finished if isinstance(s := r["score"], Mapping) and s]
     name = names[0] if names else ""
-    cells = [_cell(numbers(_score(r["score"], name) for r in m.finished)) for m in group]
+    cells = [cell(numbers(_score(r["score"], name) for r in m.finished)) for m in group]
     return Column(name.replace("_", " ") or "score"), cells
 
 
@@ -312,7 +312,8 @@ def _score(score: Any, name: str) -> Any:
     return score.get(name) if isinstance(score, Mapping) else score
 
 
-def _cell(values: Sequence[float]) -> Cell:
+def cell(values: Sequence[float]) -> Cell:
+    """Write the median of a number over seeds and, where they differ, its range."""
     if not values:
         return Cell(MISSING)
     low, high = digits(min(values)), digits(max(values))

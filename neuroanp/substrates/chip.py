@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.device import ALL_EFFECTS, Device, at_temperature
 from neuroanp.devices.draws import numpy_dtype
+from neuroanp.devices.protocol import Cells
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates import facts
+from neuroanp.substrates.converters import X_MAX, driver, sensor
 from neuroanp.substrates.crossbar import Crossbar
+from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.ledger import Ledger
-from neuroanp.substrates.periphery import X_MAX, Reader
+from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
 from neuroanp.substrates.smtj_bank import NodeNoise
+from neuroanp.substrates.write_energy import write_energy
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 if TYPE_CHECKING:
@@ -27,6 +32,7 @@ if TYPE_CHECKING:
 
 WRITES = ("auto", "ideal", "verify", "pulse")
 READS = ("moments", "sampled")
+SOLVERS = ("fast", "exact")
 
 
 class Lazy(Mapping[str, Tensor]):
@@ -52,6 +58,15 @@ class Lazy(Mapping[str, Tensor]):
         return len(self._makers)
 
 
+@dataclass
+class _Bill:
+    """What one write adds up to: pulses, those that follow one another in time, joules (None: not stated)."""
+
+    pulses: int = 0
+    in_turn: int = 0
+    joules: float | None = 0.0
+
+
 class Chip:
     """Weights held by the arrays of one hardware profile; implements `substrates.protocol.Substrate`.
 
@@ -72,15 +87,18 @@ class Chip:
         write: str,
         read: str,
         artificial_sigma: float,
+        dt: float,
     ) -> None:
         self.profile, self.arrays, self.bias = profile, dict(arrays), bias
-        self.write, self.read, self.artificial_sigma = write, read, artificial_sigma
+        self.write, self.read, self.artificial_sigma, self.dt = write, read, artificial_sigma, dt
         self.device = next(iter(self.arrays.values())).device
         self.effects = self.device.effects
         self.like = next(iter(self.arrays.values())).cells["g"]
-        self.junctions: Any = profile.stochastic if "node_noise" in self.effects else None
+        junctions = at_temperature(profile.stochastic, self.device.temperature)
+        self.junctions: Any = junctions if "node_noise" in self.effects else None
+        tiles = max(len(array.tiling.widths) for array in self.arrays.values())
         self.ledger = Ledger(
-            facts.energy_kinds(profile, self.junctions),
+            facts.energy_kinds(profile, self.junctions, tiles),
             profile.energy is not None and profile.energy.write_time is not None,
             profile.energy.endurance if profile.energy is not None else None,
         )
@@ -100,6 +118,8 @@ class Chip:
         read: str = "moments",
         effects: frozenset[str] = ALL_EFFECTS,
         artificial_sigma: float | None = None,
+        temperature: float | None = None,
+        wires: str = "fast",
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
     ) -> Chip:
@@ -114,21 +134,29 @@ class Chip:
             read: "moments" (exact in distribution, two products a read) or "sampled" (every device drawn).
             effects: the non-idealities that are on.
             artificial_sigma: Gaussian noise on the pre-activations that no device makes, or None.
+            temperature: kelvin; None: the profile's own.
+            wires: how the resistance of lines is solved, "fast" or "exact", where the profile states any.
             dtype: float32 or float64.
             device: the torch device.
 
         Raises: InputError for a way to write the profile has no law for, unknown effects, or dt below a read.
         """
-        cell = Device(profile, effects)
+        cell = Device(profile, effects, temperature)
         write = cls._way(profile, cell, write)
         if read not in READS:
             raise InputError(f"hardware.read: '{read}' is unknown{did_you_mean(read, READS)} ({', '.join(READS)})")
-        facts.check_step(profile, dt)
+        if wires not in SOLVERS:
+            raise InputError(
+                f"hardware.wires: '{wires}' is unknown{did_you_mean(wires, SOLVERS)} ({', '.join(SOLVERS)})"
+            )
+        facts.check_step(profile, dt, effects)
         arrays = {
-            name: Crossbar(profile, cell, (w.shape[0], w.shape[1]), streams.generator(f"d2d/{name}"), dtype, device)
+            name: Crossbar(
+                profile, cell, (w.shape[0], w.shape[1]), streams.generator(f"d2d/{name}"), dtype, device, wires
+            )
             for name, w in weights.items()
         }
-        chip = cls(profile, arrays, weights.bias, write, read, float(artificial_sigma or 0.0))
+        chip = cls(profile, arrays, weights.bias, write, read, float(artificial_sigma or 0.0), dt)
         chip._first_write(weights, streams)
         return chip
 
@@ -155,8 +183,18 @@ class Chip:
     def perturbs_units(self) -> bool:
         """Whether the hardware's own noise reaches the pre-activations: of reads, amplifiers or junctions."""
         reads = self.profile.read is not None and "read_noise" in self.effects
-        amplifiers = any(array.extra > 0 for array in self.arrays.values())
-        return reads or amplifiers or (self.junctions is not None and self.junctions.node_sigma > 0)
+        lines = any(array.extra > 0 or array.thermal > 0 or array.dac_sigma > 0 for array in self.arrays.values())
+        return reads or lines or (self.junctions is not None and self.junctions.node_sigma > 0)
+
+    @property
+    def failed(self) -> float:
+        """Fraction of the devices that have had the pulses they endure, and move no more."""
+        total = worn = 0
+        for array in self.arrays.values():
+            out = self.device.worn_out(array.cells)
+            total += array.cells["g"].numel()
+            worn += 0 if out is None else int(out.sum())
+        return worn / total
 
     # ---- reading ----
 
@@ -178,17 +216,27 @@ class Chip:
         """Start the node noise of one presentation (see Substrate)."""
         units = {"hidden": self.arrays["w"].shape[0], "output": self.arrays["w_out"].shape[0]}
         sigma = self.artificial_sigma if artificial else 0.0
-        return NodeNoise(plan, units, batch, streams, self.like, self.junctions, sigma)
+        return NodeNoise(plan, units, batch, streams, self.like, self.junctions, sigma, dt=self.dt)
 
-    def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor) -> Tensor:
-        """Read with every device drawn: x (rows, m), xi (rows, n, m), or m + 1 columns with amplifier noise."""
-        return reader.sampled(x, xi)
+    def device_noise(
+        self, name: str, reads: ReadPlan, plan: PassPlan, batch: int, steps: int, streams: PassStreams
+    ) -> DeviceNoise:
+        """Start the noise with a memory of the devices of one array (see Substrate)."""
+        assert reads.process is not None
+        process = self.device.read.process()  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+        return DeviceNoise(name, plan, batch, streams, reads.process, process, dt=self.dt, apart=steps * self.dt)
 
-    def book_reads(self, name: str, x2: Tensor, reads: int, noisy: int) -> None:
-        """Book `reads` vector reads of one array; x2 (m,) is the sum of their squared inputs (after the DAC).
+    def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:
+        """Read with every device drawn (see Substrate)."""
+        return reader.sampled(x, xi, deviation)
 
-        Array: v_read^2 / x_m^2 sum_j x2_j sum_i (G+ + G-)_ij t_read, or the profile's own figure a
-        weight; one DAC conversion a word line, one ADC conversion a bit line. A read of w or w_out
+    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int) -> None:
+        """Book `reads` vector reads of one array; `load` (m,) is what `Reader.load` returned for them.
+
+        Array: v_read^2 / x_m^2 sum_j load_j sum_i (G+ + G-)_ij t_read, or the profile's own figure a
+        weight; one DAC conversion a word line (its driver serves all tiles of the line), one ADC
+        conversion a bit line of each tile, both for each bit of a bit-serial input; the outputs of
+        the tiles, and the bits, are added digitally. A read of w or w_out
         also updates its units: digital energy, and node noise in the `noisy` reads that are of passes
         with a gain: a silent pass samples no junction.
         """
@@ -200,12 +248,16 @@ class Chip:
         elif periphery is not None:
             if name not in self._columns:
                 self._columns[name] = array.columns(self.now)
-            siemens = float(torch.dot(x2.to(torch.float64), self._columns[name]))
+            siemens = float(torch.dot(load.to(torch.float64), self._columns[name]))
             self.ledger.book_energy("array_reads", (periphery.v_read / X_MAX) ** 2 * siemens * periphery.t_read)
-        if periphery is not None and periphery.dac is not None:
-            self.ledger.book_energy("dac", (periphery.dac.energy or 0.0) * reads * m)
-        if periphery is not None and periphery.adc is not None:
-            self.ledger.book_energy("adc", (periphery.adc.energy or 0.0) * reads * n)
+        bits, tiles = max(array.bits, 1), len(array.tiling.widths)
+        dac, adc = driver(self.profile), sensor(self.profile)
+        if dac is not None:
+            self.ledger.book_energy("dac", (dac.energy or 0.0) * reads * m * bits)
+        if adc is not None:
+            self.ledger.book_energy("adc", (adc.energy or 0.0) * reads * n * bits * tiles)
+        if energy is not None:
+            self.ledger.book_energy("accumulate", (energy.accumulate or 0.0) * reads * n * (bits * tiles - 1))
         if name != "w_in":  # w_in feeds the same units as w
             if energy is not None:
                 self.ledger.book_energy("digital", (energy.digital or 0.0) * reads * n)
@@ -223,20 +275,18 @@ class Chip:
 
     def _first_write(self, weights: Weights, streams: Streams) -> None:
         way = self.write if self.write != "pulse" else ("verify" if self.device.can_program else "ideal")
-        sent, serial = 0, 0
+        bill = _Bill()
         for name, array in self.arrays.items():
             wanted, _ = array.clip(weights[name].to(self.like))
             rng = streams.generator(f"first_write/{name}")
             if way == "ideal":
                 array.cells = self.device.place(array.cells, array.to_conductance(wanted), None, self.now, rng)
             else:
-                array.cells, pulses, _ = self.device.program(
-                    array.cells, array.to_conductance(wanted), None, self.now, rng
-                )
-                count, in_turn = array.count(pulses)
-                sent, serial = sent + count, serial + in_turn
+                before = array.cells
+                array.cells, pulses, _ = self.device.program(before, array.to_conductance(wanted), None, self.now, rng)
+                self._charge(bill, array, before, pulses)
             self._aim[name] = wanted
-        self._book_write(sent, serial)
+        self._book_write(bill)
 
     def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int) -> ProgrammingReport:
         """Write W <- W - lr dW; arrays that the update lacks, or leaves as they are, are not touched.
@@ -250,7 +300,8 @@ class Chip:
         Returns: see ProgrammingReport; `realised` is computed when it is read.
         """
         makers: dict[str, Callable[[], Tensor]] = {}
-        sent = serial = beyond = missed = written = 0
+        bill = _Bill()
+        beyond = missed = written = 0
         for name, gradient in update.arrays.items():
             if lr == 0 or not bool(gradient.any()):
                 continue
@@ -258,13 +309,12 @@ class Chip:
             before = array.cells
             pulses, over, gave_up = self._write(name, array, -lr * gradient, streams.generator(f"c2c/{name}", index))
             if pulses is not None:
-                count, in_turn = array.count(pulses)
-                sent, serial = sent + count, serial + in_turn
+                self._charge(bill, array, before, pulses)
             beyond, missed, written = beyond + over, missed + gave_up, written + gradient.numel()
             makers[name] = self._realised(array, before, array.cells, self.now)
-        joules, seconds = self._book_write(sent, serial)
+        joules, seconds = self._book_write(bill)
         share = 1.0 / max(written, 1)
-        return ProgrammingReport(Lazy(makers), sent, joules, seconds, beyond * share, missed * share)
+        return ProgrammingReport(Lazy(makers), bill.pulses, joules, seconds, beyond * share, missed * share)
 
     def _write(
         self, name: str, array: Crossbar, change: Tensor, rng: np.random.Generator
@@ -288,13 +338,22 @@ class Chip:
     def _realised(array: Crossbar, before: Any, after: Any, now: float) -> Callable[[], Tensor]:
         return lambda: array.mean_weights(now, after) - array.mean_weights(now, before)
 
-    def _book_write(self, sent: int, serial: int) -> tuple[float | None, float]:
+    def _charge(self, bill: _Bill, array: Crossbar, before: Cells, pulses: Tensor) -> None:
+        """Add the pulses of one array to a bill."""
+        count, in_turn = array.count(pulses)
+        bill.pulses += count
+        bill.in_turn += in_turn
+        joules = write_energy(self.profile.energy, pulses, before["g"], array.cells["g"], array.tiling)
+        bill.joules = None if joules is None or bill.joules is None else bill.joules + joules
+
+    def _book_write(self, bill: _Bill) -> tuple[float | None, float]:
         """Book the pulses of a write and let its time pass; return its energy and time."""
         energy = self.profile.energy
-        joules = None if energy is None or energy.write is None else energy.write * sent
-        seconds = 0.0 if energy is None or energy.write_time is None else energy.write_time * serial
-        wear = max(int(array.cells["wear"].max()) for array in self.arrays.values()) if sent else 0
-        self.ledger.book_writes(sent, joules, seconds, wear)
+        stated = energy is not None and (energy.write is not None or energy.write_voltage is not None)
+        joules = bill.joules if stated else None
+        seconds = 0.0 if energy is None or energy.write_time is None else energy.write_time * bill.in_turn
+        wear = max(int(array.cells["wear"].max()) for array in self.arrays.values()) if bill.pulses else 0
+        self.ledger.book_writes(bill.pulses, joules, seconds, wear)
         self.now += seconds
         self._columns.clear()
         return joules, seconds

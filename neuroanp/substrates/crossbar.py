@@ -18,9 +18,21 @@ import torch
 from torch import Tensor
 
 from neuroanp.devices.device import Device
+from neuroanp.devices.draws import normal
 from neuroanp.devices.protocol import Cells
-from neuroanp.substrates.periphery import X_MAX, adc, amplifier_variance, dac
+from neuroanp.substrates.converters import (
+    X_MAX,
+    adc,
+    amplifier_variance,
+    dac,
+    dac_sigma,
+    driver,
+    sensor,
+    serial_bits,
+    thermal_factor,
+)
 from neuroanp.substrates.protocol import ReadPlan
+from neuroanp.substrates.tiling import Tiling, through_wires
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
@@ -36,6 +48,7 @@ class Crossbar:
         rng: device-to-device draws.
         dtype: float32 or float64.
         where: the torch device.
+        wires: how the resistance of lines is solved: "fast" (approximate) or "exact".
     """
 
     def __init__(
@@ -46,6 +59,7 @@ class Crossbar:
         rng: np.random.Generator,
         dtype: torch.dtype = torch.float32,
         where: torch.device | str = "cpu",
+        wires: str = "fast",
     ) -> None:
         self.profile, self.device, self.shape = profile, device, shape
         n, m = shape
@@ -54,9 +68,27 @@ class Crossbar:
         self.slope = (1.0 if self.differential else 2.0) * self.w_s / device.span.width  # weight per siemens
         periphery = profile.periphery
         self.k = self.slope * X_MAX / periphery.v_read if periphery is not None else math.nan
-        self.dac, self.adc = dac(profile, device.effects), adc(profile, self.k, device.effects)
-        self.extra = amplifier_variance(profile, self.k, device.effects)
+        effects = device.effects
+        self.dac, self.adc = dac(profile, effects), adc(profile, self.k, effects)
+        self.dac_sigma, self.bits = dac_sigma(profile, effects), serial_bits(profile, effects)
+        self.extra = amplifier_variance(profile, self.k, effects)
+        self.thermal = thermal_factor(profile, self.k, device.temperature, effects)
+        self.tiling = Tiling.of(shape, profile.array.max_rows, profile.array.max_columns)
+        self.wires = profile.array.wires if "wires" in effects else None
+        self.solver = wires
         self.cells: Cells = device.sample(shape, rng, dtype, where)
+        self.gain, self.offset = self._mismatch(rng)
+
+    def _mismatch(self, rng: np.random.Generator) -> tuple[Tensor | None, Tensor | None]:
+        """Draw gain and offset of the ADC of each tile and output, (tiles, n); None where the profile states none."""
+        figures, shape = sensor(self.profile), (len(self.tiling.widths), self.shape[0])
+        gain = offset = None
+        like = self.cells["g"]
+        if figures is not None and figures.gain_sd is not None:
+            gain = 1.0 + figures.gain_sd * normal(rng, shape, like)
+        if figures is not None and figures.offset_sd is not None:
+            offset = self.k * figures.offset_sd * normal(rng, shape, like)
+        return (gain, offset) if "adc_mismatch" in self.device.effects else (None, None)
 
     def clip(self, weights: Tensor) -> tuple[Tensor, int]:
         """Return the weights within +-w_s and how many lay beyond."""
@@ -68,7 +100,8 @@ class Crossbar:
         span = self.device.span
         if self.differential:
             return self._pair(weights).add_(span.g_min)
-        return (weights / self.slope).add_(span.middle).unsqueeze(0)
+        # rounding must not carry the ends beyond the range, below 0 S least of all
+        return (weights / self.slope).add_(span.middle).clamp_(span.g_min, span.g_max).unsqueeze(0)
 
     def to_change(self, change: Tensor) -> Tensor:
         """Return the conductance changes (planes, n, m) in siemens for changes of the weights (n, m)."""
@@ -107,11 +140,67 @@ class Crossbar:
         """
         g = self.device.conductance(self.cells, now)
         fresh, frozen = self.device.read_sigma(self.cells, now, window, g) if noise else (None, None)
+        process = None
+        if sampled and self.has_process and fresh is not None and frozen is not None:
+            process, fresh, frozen = torch.hypot(fresh, frozen), None, None
         if frozen is not None and bool(frozen.any()):
             g = g + frozen * xi()
-        sigma2 = None if fresh is None else fresh.square().sum(0).mul_(self.slope**2)
-        extra = self.extra if noise else 0.0
-        return ReadPlan(self.to_weights(g), sigma2, extra, self.dac, self.adc, sampled)
+        extra = self._extra(g) if noise else 0.0
+        if self.wires is not None:
+            g, reach = through_wires(g, self.wires.r_word, self.wires.r_bit, self.tiling, self.solver)
+            fresh = None if fresh is None else fresh * reach
+            process = None if process is None else process * reach
+        return ReadPlan(
+            W=self.to_weights(g),
+            sigma2=None if fresh is None else fresh.square().sum(0).mul_(self.slope**2),
+            extra=extra,
+            dac=self.dac,
+            adc=self.adc,
+            sampled=sampled,
+            widths=self.tiling.widths if len(self.tiling.widths) > 1 else (),
+            bits=self.bits,
+            pulse_width=self.pulse_width,
+            dac_sigma=self.dac_sigma if noise else 0.0,
+            gain=self.gain,
+            offset=self.offset,
+            process=None if process is None else self._signed(process),
+        )
+
+    @property
+    def has_process(self) -> bool:
+        """Whether the devices' read noise has a memory that can be drawn device by device."""
+        return bool(getattr(self.device.read, "correlated", False))
+
+    @property
+    def pulse_width(self) -> bool:
+        """Whether an input is the time that one voltage stays on."""
+        figures = driver(self.profile)
+        return figures is not None and figures.inputs == "pulse_width"
+
+    def _signed(self, sigma: Tensor) -> Tensor:
+        """Return standard deviations in siemens as weights, those of G- negative."""
+        sigma = sigma * self.slope
+        return torch.stack([sigma[0], -sigma[1]]) if self.differential else sigma
+
+    def _extra(self, g: Tensor) -> float | Tensor:
+        """Return the variance of a conversion's own noise: amplifier and, by tile and output, thermal."""
+        if not self.thermal:
+            return self.extra
+        on_line = g.clamp_min(0.0).sum(0)
+        if not self.differential:
+            on_line = on_line + self.device.span.middle  # the reference device of each weight
+        siemens = torch.stack([part.sum(-1) for part in on_line.split(list(self.tiling.widths), -1)])
+        return self.thermal * siemens + self.extra
+
+    def own_variance(self, now: float) -> float:
+        """Return the mean variance of an output that conversions and drivers cause, for inputs of rms 0.5.
+
+        The drivers' part is W^2 dac_sigma^2, summed over the word lines.
+        """
+        extra = self._extra(self.device.conductance(self.cells, now))
+        conversions = float(extra.sum(0).mean()) if isinstance(extra, Tensor) else extra * len(self.tiling.widths)
+        drivers = float(self.mean_weights(now).double().square().sum(1).mean()) * self.dac_sigma**2
+        return conversions + drivers
 
     def columns(self, now: float) -> Tensor:
         """Return the conductance on each word line, (m,) siemens in float64: both devices of every pair.

@@ -5,20 +5,28 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.devices.device import EFFECTS
+from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import InputError
+from neuroanp.substrates.converters import driver, sensor, serial_bits
 from neuroanp.substrates.ledger import ABSENT, STATED, UNSTATED
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
-    from neuroanp.devices.smtj import Koenders
+    from neuroanp.devices.protocol import NodeSource
     from neuroanp.profiles import HardwareProfile
     from neuroanp.substrates.chip import Chip
 
 
-def energy_kinds(profile: HardwareProfile, junctions: Koenders | None) -> dict[str, str]:
-    """Return for each kind of energy whether the profile states it, leaves it out, or has no such part."""
+def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: int) -> dict[str, str]:
+    """Return for each kind of energy whether the profile states it, leaves it out, or has no such part.
+
+    Args:
+        profile: the hardware.
+        junctions: the sources of node noise, or None.
+        tiles: the most tiles whose outputs make one.
+    """
     periphery, energy = profile.periphery, profile.energy
+    adds = tiles > 1 or serial_bits(profile, ALL_EFFECTS) > 1
 
     def converter(part: str) -> str:
         if periphery is None:
@@ -33,41 +41,53 @@ def energy_kinds(profile: HardwareProfile, junctions: Koenders | None) -> dict[s
         "array_reads": UNSTATED if periphery is None and (energy is None or energy.read is None) else STATED,
         "dac": converter("dac"),
         "adc": converter("adc"),
-        "writes": price(energy.write if energy is not None else None),
-        "node_noise": ABSENT if junctions is None else price(junctions.energy_per_bit),
+        "writes": price(None if energy is None else energy.write if energy.write is not None else energy.write_voltage),
+        "node_noise": ABSENT if junctions is None else price(getattr(junctions, "energy_per_bit", None)),
         "digital": price(energy.digital if energy is not None else None),
+        "accumulate": price(energy.accumulate if energy is not None else None) if adds else ABSENT,
     }
 
 
-def check_step(profile: HardwareProfile, dt: float) -> None:
+def check_step(profile: HardwareProfile, dt: float, effects: frozenset[str]) -> None:
     """Raise InputError where a step of dt seconds is shorter than one read of the array."""
     periphery = profile.periphery
-    if periphery is not None and dt < periphery.t_read:
+    if periphery is None:
+        return
+    bits = serial_bits(profile, effects)
+    needed = periphery.t_read * max(bits, 1)
+    if dt < needed:
+        serial = f" x {bits} bits" if bits > 1 else ""
         raise InputError(
             f"dt: {format_quantity(dt, 's')} is shorter than one read of profile '{profile.meta.name}' "
-            f"(periphery.t_read {format_quantity(periphery.t_read, 's')}); use a longer dt"
+            f"(periphery.t_read {format_quantity(periphery.t_read, 's')}{serial}); use a longer dt"
         )
 
 
 def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
     """Return the effects that a profile has something for, in the order of EFFECTS."""
-    pulses, periphery = profile.update, profile.periphery
+    pulses, periphery, energy = profile.update, profile.periphery, profile.energy
     misses = hasattr(pulses, "program")
     if profile.programming is not None:
         misses = not getattr(profile.programming, "exact", False)
+    dac, adc = driver(profile), sensor(profile)
     has = {
         "programming_error": misses,
         "drift": profile.drift is not None,
         "read_noise": profile.read is not None,
         "frozen_noise": profile.read is not None,
         "write_noise": bool(getattr(pulses, "write_noise", 0.0)),
-        "d2d": pulses is not None,
+        "d2d": pulses is not None or profile.variability is not None,
         "c2c": pulses is not None,
         "faults": profile.faults is not None,
-        "dac": periphery is not None and periphery.dac is not None,
-        "adc": periphery is not None and periphery.adc is not None,
+        "dac": dac is not None,
+        "dac_noise": dac is not None and bool(dac.noise),
+        "adc": adc is not None,
+        "adc_mismatch": adc is not None and bool(adc.gain_sd or adc.offset_sd),
         "amplifier_noise": periphery is not None and bool(periphery.amplifier_noise),
+        "thermal_noise": periphery is not None and periphery.bandwidth is not None,
+        "wires": profile.array.wires is not None,
         "node_noise": profile.stochastic is not None,
+        "endurance": energy is not None and energy.endurance is not None,
     }
     return tuple(name for name in EFFECTS if has[name])
 
@@ -88,7 +108,8 @@ def describe(chip: Chip, window_s: float) -> dict[str, Any]:
     for name, array in chip.arrays.items():
         fresh, _ = chip.device.read_sigma(array.cells, chip.now, window_s)
         variance = 0.0 if fresh is None else float(fresh.double().square().sum(0).mean()) * array.slope**2
-        output = math.sqrt(array.shape[1] * 0.25 * variance + array.extra)
+        own = array.own_variance(chip.now)
+        output = math.sqrt(array.shape[1] * 0.25 * variance + own)
         step = array.adc.step if array.adc is not None else None
         arrays[name] = {
             "shape": list(array.shape),
@@ -99,6 +120,7 @@ def describe(chip: Chip, window_s: float) -> dict[str, Any]:
             "adc_full_scale": array.adc.limit if array.adc is not None else None,
             "sigma_output_adc_steps": output / step if step else None,
             "node_sigma_adc_steps": node / step if step else None,
+            "tiles": array.tiling.tiles,
             "stuck": float(array.cells["stuck"].double().mean()) if "stuck" in array.cells else 0.0,
         }
     return {

@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-KINDS = ("array_reads", "dac", "adc", "writes", "node_noise", "digital")
+KINDS = ("array_reads", "dac", "adc", "writes", "node_noise", "digital", "accumulate")
 """What energy is spent on."""
 
 STATED, UNSTATED, ABSENT = "stated", "unstated", "absent"
@@ -28,7 +28,7 @@ class Ledger:
     >>> ledger.energy_J, ledger.energy()["dac"], ledger.energy()["writes"]
     (2e-12, 0.0, None)
     >>> ledger.unstated
-    ['array_reads', 'writes', 'node_noise', 'digital', 'write_time', 'endurance']
+    ['array_reads', 'writes', 'node_noise', 'digital', 'accumulate', 'write_time', 'endurance']
     """
 
     def __init__(self, kinds: Mapping[str, str], write_time: bool, endurance: float | None) -> None:
@@ -70,8 +70,12 @@ class Ledger:
         self._time[kind] += seconds
 
     def energy(self) -> dict[str, float | None]:
-        """Return joules by kind; None where the profile states no figure, 0.0 where the hardware has no such part."""
-        return {kind: None if self.kinds[kind] == UNSTATED else self._energy[kind] for kind in KINDS}
+        """Return joules by kind; None where the profile states no figure, 0.0 where the hardware has no such part.
+
+        Additions between tiles (`accumulate`) are named only where there are any.
+        """
+        shown = [kind for kind in KINDS if kind != "accumulate" or self.kinds[kind] != ABSENT]
+        return {kind: None if self.kinds[kind] == UNSTATED else self._energy[kind] for kind in shown}
 
     @property
     def energy_J(self) -> float | None:

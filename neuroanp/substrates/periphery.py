@@ -1,87 +1,31 @@
-"""Converters around an array, and the one place that reads it: y = ADC(W DAC(x) + noise)."""
+"""The one place that reads an array: y = ADC(W DAC(x) + noise), tile by tile and bit by bit."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
 
-from neuroanp.substrates.protocol import Quantiser, ReadPlan
-
-if TYPE_CHECKING:
-    from neuroanp.profiles import HardwareProfile
-
-X_MAX = 1.0
-"""Full scale of the inputs x_m: the activity that drives a line with v_read."""
-
-
-def codes(bits: int) -> int:
-    """Return the codes on either side of zero: 2^(bits-1) - 1, at least one.
-
-    >>> codes(8), codes(1)
-    (127, 1)
-    """
-    return max(1, 2 ** (bits - 1) - 1)
-
-
-def dac(profile: HardwareProfile, effects: frozenset[str]) -> Quantiser | None:
-    """Return the quantiser of the inputs, full scale x_m = 1, or None where there is none or it is off."""
-    periphery = profile.periphery
-    if periphery is None or periphery.dac is None or "dac" not in effects:
-        return None
-    return Quantiser(X_MAX / codes(periphery.dac.bits), X_MAX)
-
-
-def adc(profile: HardwareProfile, k: float, effects: frozenset[str]) -> Quantiser | None:
-    """Return the quantiser of an array's outputs, LSB = k I_FS / (2^(b-1) - 1), or None.
-
-    Args:
-        profile: gives bits and full-scale current.
-        k: output units per ampere of this array.
-        effects: without `adc`, None.
-    """
-    periphery = profile.periphery
-    if periphery is None or periphery.adc is None or "adc" not in effects:
-        return None
-    limit = k * periphery.adc.full_scale
-    return Quantiser(limit / codes(periphery.adc.bits), limit)
-
-
-def amplifier_variance(profile: HardwareProfile, k: float, effects: frozenset[str]) -> float:
-    """Return the variance of the amplifiers' noise on an output, (k sigma_amp)^2, in squared output units."""
-    periphery = profile.periphery
-    if periphery is None or not periphery.amplifier_noise or "amplifier_noise" not in effects:
-        return 0.0
-    return (k * periphery.amplifier_noise) ** 2
-
-
-def quantise(x: Tensor, q: Quantiser, out: Tensor | None = None) -> Tensor:
-    """Clip to +-limit and round to multiples of `step` (half to even).
-
-    Args:
-        x: any shape.
-        q: the converter in the units of x.
-        out: where to put the result; x itself quantises in place.
-
-    >>> quantise(torch.tensor([0.26, -0.9, 2.0]), Quantiser(0.5, 1.0)).tolist()
-    [0.5, -1.0, 1.0]
-    """
-    out = torch.clamp(x, -q.limit, q.limit, out=out)
-    return out.div_(q.step).round_().mul_(q.step) if q.step else out
+from neuroanp.substrates.converters import quantise
+from neuroanp.substrates.protocol import ReadPlan
 
 
 class Reader:
     """Reads one array by its plan, many times: the transposes are made once.
 
-        y = ADC(x_q W^T + sqrt(x_q^2 S^T + extra) xi),  x_q = DAC(x),  S = plan.sigma2
+        y = sum over tiles and bits of ADC(x_q W^T + sqrt(x_q^2 S^T + extra) xi),  x_q = DAC(x) + noise,  S = sigma2
 
     Exact in distribution for independent Gaussian noise of the weights, without drawing one number
-    a weight. `clipped` counts outputs at the ADC's limit and stays on the tensors' device.
+    a weight. `clipped` counts outputs at the ADC's limits and stays on the tensors' device.
 
     Args:
         plan: the array as the passes of one update see it.
 
+    Attributes:
+        normals: standard normals that one vector read takes.
+
+    >>> from neuroanp.substrates.protocol import Quantiser
     >>> reader = Reader(ReadPlan(W=torch.eye(2), adc=Quantiser(0.5, 1.0)))
     >>> reader(torch.tensor([[0.6, 3.0]])).tolist(), int(reader.clipped)
     ([[0.5, 1.0]], 1)
@@ -89,69 +33,170 @@ class Reader:
 
     def __init__(self, plan: ReadPlan) -> None:
         self.plan = plan
+        self.n, self.m = plan.W.shape
         self.wt = plan.W.t().contiguous()
-        self.st = None if plan.sigma2 is None else plan.sigma2.t().contiguous()
-        self.noisy = self.st is not None or plan.extra > 0
-        self.plain = not self.noisy and plan.dac is None and plan.adc is None
+        self.st = None if plan.sigma2 is None or plan.sampled else plan.sigma2.t().contiguous()
+        self.sigma = plan.sigma2.sqrt() if plan.sigma2 is not None and plan.sampled else None
+        self.has_extra = plan.amplifies_noise
+        weighted = self.st is not None or self.sigma is not None or plan.process is not None
+        self.noisy = weighted or self.has_extra or plan.dac_sigma > 0
+        self.normals = normals(plan)
+        self.plain = not self.noisy and plan.dac is None and plan.adc is None and plan.parts == 1
         self.clipped = torch.zeros((), dtype=torch.int64, device=plan.W.device)
         self.conversions = 0
+        self._tiles = _slices(plan.widths or (self.m,))
 
     def inputs(self, x: Tensor) -> Tensor:
-        """Return what the word lines see: x through the DAC."""
+        """Return what the word lines are told: x through the DAC."""
         return x if self.plan.dac is None else quantise(x, self.plan.dac)
+
+    def load(self, x: Tensor) -> Tensor:
+        """Return the sum over all reads of (V / v_read)^2 t / t_read of each word line, (m,).
+
+        x^2 where inputs are voltages, |x| where they are times; every bit that is set where they
+        are read bit by bit.
+
+        Args:
+            x: inputs before the DAC, (steps, rows, m).
+        """
+        x = self.inputs(x)
+        if self.plan.bits:
+            return torch.stack([bit.abs().sum((0, 1)) for _, bit in self._bits(x)]).sum(0)
+        if self.plan.pulse_width:
+            return x.abs().sum((0, 1))
+        return x.square().sum((0, 1))  # a fifth of the time of torch.linalg.vector_norm
 
     def __call__(self, x: Tensor, xi: Tensor | None = None) -> Tensor:
         """Read once a row.
 
         Args:
             x: inputs, (..., m).
-            xi: standard normals, (..., n), times the pass's gain; None for a read without noise.
+            xi: standard normals, (..., normals), times the pass's gain; None for a read without noise.
 
         Returns: y, (..., n).
         """
         if self.plain:
             return x @ self.wt
-        x = self.inputs(x)
-        y = x @ self.wt
-        if self.noisy and xi is not None:
-            # not in place: one row of x may serve several passes, each with its own noise
-            y = torch.addcmul(y, self.deviation(x), xi)
-        return self.convert(y)
+        if xi is None or not self.noisy:
+            return self._sum(self.inputs(x), lambda y, part, tile, lines: y)
+        x, xi = self._driven(self.inputs(x), xi)
+        if self.st is None and not self.has_extra:
+            return self._sum(x, lambda y, part, tile, lines: y)
 
-    def sampled(self, x: Tensor, xi: Tensor) -> Tensor:
+        def disturbed(y: Tensor, part: int, tile: int, lines: Tensor) -> Tensor:
+            # not in place: one row of x may serve several passes, each with its own noise
+            return torch.addcmul(y, self.deviation(lines, tile), self._own(xi, part))
+
+        return self._sum(x, disturbed)
+
+    def sampled(self, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:
         """Read with the noise of every weight drawn: y_i = ADC(sum_j (W_ij + sqrt(S_ij) xi_ij) x_j).
 
         Args:
             x: inputs, (rows, m).
-            xi: standard normals, (rows, n, m); (rows, n, m + 1) where the amplifiers are noisy, whose
-                noise takes the last column.
+            xi: standard normals, (rows, normals): n m of the weights unless `deviation` is given, one
+                for each conversion where it is noisy, one a word line where the drivers are.
+            deviation: noise of the weights (rows, n, m) in weight units, where it has a memory.
 
         Returns: y, (rows, n).
-        Raises: ValueError if the amplifiers are noisy and xi has no column for them.
+        Raises: ValueError if xi has not `normals` columns.
         """
-        plan, x = self.plan, self.inputs(x)
-        y = x @ self.wt
-        m = x.shape[-1]
-        if plan.extra > 0 and xi.shape[-1] != m + 1:
-            raise ValueError(f"amplifier noise needs a column of its own: xi (rows, n, {m + 1}), got {tuple(xi.shape)}")
-        if plan.sigma2 is not None:
-            y = y + torch.einsum("rnm,nm,rm->rn", xi[..., :m], plan.sigma2.sqrt(), x)
-        if plan.extra > 0:
-            y = y + plan.extra**0.5 * xi[..., m]
-        return self.convert(y)
+        if xi.shape[-1] != self.normals:
+            raise ValueError(f"a read of this array takes {self.normals} normals a row, got {tuple(xi.shape)}")
+        x, xi = self._driven(self.inputs(x), xi)
+        if deviation is None and self.sigma is not None:
+            deviation = xi[..., : self.n * self.m].unflatten(-1, (self.n, self.m)) * self.sigma
+            xi = xi[..., self.n * self.m :]
 
-    def deviation(self, xq: Tensor) -> Tensor:
-        """Return the standard deviation of the outputs before the ADC, for quantised inputs (..., m)."""
+        def disturbed(y: Tensor, part: int, tile: int, lines: Tensor) -> Tensor:
+            if deviation is not None:
+                y = y + torch.einsum("rnm,rm->rn", deviation[..., self._tiles[tile]], lines)
+            return y + self._own(xi, part) * self._extra(tile, y) if self.has_extra else y
+
+        return self._sum(x, disturbed)
+
+    def deviation(self, xq: Tensor, tile: int = 0) -> Tensor:
+        """Return the standard deviation of a tile's outputs before the ADC, for quantised inputs (..., width)."""
+        extra = self._extra(tile, xq, squared=True)
         if self.st is None:
-            return xq.new_full((*xq.shape[:-1], self.wt.shape[1]), self.plan.extra**0.5)
-        variance = xq.square() @ self.st
-        return (variance.add_(self.plan.extra) if self.plan.extra else variance).sqrt_()
+            return extra.sqrt().expand(*xq.shape[:-1], self.n)
+        variance = xq.square() @ self.st[self._tiles[tile]]
+        return (variance.add_(extra) if self.has_extra else variance).sqrt_()
 
-    def convert(self, y: Tensor) -> Tensor:
-        """Pass outputs through the ADC, in place, and count those it clips."""
-        q = self.plan.adc
+    def convert(self, y: Tensor, tile: int = 0) -> Tensor:
+        """Pass a tile's outputs through their ADCs, in place, and count those that clip."""
+        q, plan = self.plan.adc, self.plan
         if q is None:
             return y
-        self.clipped += (y.abs() > q.limit).sum()
+        if plan.gain is not None:
+            y = y.mul_(plan.gain[tile])
+        if plan.offset is not None:
+            y = y.add_(plan.offset[tile])
+        beyond = y.abs() > q.limit if q.low is None else (y > q.limit) | (y < q.low)
+        self.clipped += beyond.sum()
         self.conversions += y.numel()
         return quantise(y, q, out=y)
+
+    # ---- parts of a read ----
+
+    def _sum(self, x: Tensor, disturbed: Callable[[Tensor, int, int, Tensor], Tensor]) -> Tensor:
+        """Add up the conversions of all bits and tiles; `disturbed(y, part, tile, x)` adds the noise of one."""
+        total: Tensor | None = None
+        parts = [(weight, bit, tile) for weight, bit in self._bits(x) for tile in range(len(self._tiles))]
+        for part, (weight, bit, tile) in enumerate(parts):
+            columns = self._tiles[tile]
+            lines = bit if len(self._tiles) == 1 else bit[..., columns]
+            y = lines @ (self.wt if len(self._tiles) == 1 else self.wt[columns])
+            y = self.convert(disturbed(y, part, tile, lines), tile)
+            y = y if weight == 1.0 else y * weight
+            total = y if total is None else total + y
+        assert total is not None
+        return total
+
+    def _bits(self, x: Tensor) -> list[tuple[float, Tensor]]:
+        """Return weight and signed value of each magnitude bit of quantised inputs, or the inputs themselves."""
+        if not self.plan.bits:
+            return [(1.0, x)]
+        assert self.plan.dac is not None
+        step = self.plan.dac.step
+        code = torch.round(x / step)
+        size, sign = code.abs().to(torch.int64), code.sign()
+        return [(2.0**b * step, ((size >> b) & 1).to(x.dtype) * sign) for b in range(self.plan.bits)]
+
+    def _driven(self, x: Tensor, xi: Tensor) -> tuple[Tensor, Tensor]:
+        """Add the drivers' noise, the last m normals of a read; return the rest of the normals."""
+        if not self.plan.dac_sigma:
+            return x, xi
+        return x + self.plan.dac_sigma * xi[..., -self.m :], xi[..., : -self.m]
+
+    def _own(self, xi: Tensor, part: int) -> Tensor:
+        """Return the normals of one conversion, (..., n)."""
+        return xi[..., part * self.n : (part + 1) * self.n]
+
+    def _extra(self, tile: int, like: Tensor, squared: bool = False) -> Tensor:
+        """Return the standard deviation (or variance) of a conversion's own noise, (n,) or a scalar."""
+        extra = self.plan.extra
+        value = extra[tile] if isinstance(extra, Tensor) else like.new_tensor(extra)
+        return value if squared else value.sqrt()
+
+
+def normals(plan: ReadPlan) -> int:
+    """Return how many standard normals one vector read takes.
+
+    By moments one a conversion; where devices are drawn one a weight (none if their noise has a
+    memory: it has draws of its own) and one a conversion that is noisy itself; one a word line
+    where the drivers are noisy.
+    """
+    n, m = plan.W.shape
+    lines = m if plan.dac_sigma else 0
+    conversions = plan.parts * n if plan.amplifies_noise else 0
+    if plan.process is not None:
+        return conversions + lines
+    if plan.sampled:
+        return (n * m if plan.sigma2 is not None else 0) + conversions + lines
+    return (plan.parts * n if plan.sigma2 is not None else conversions) + lines
+
+
+def _slices(widths: tuple[int, ...]) -> list[slice]:
+    stops = [sum(widths[: i + 1]) for i in range(len(widths))]
+    return [slice(stop - width, stop) for stop, width in zip(stops, widths, strict=True)]

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from neuroanp.noise import PassStreams, Streams
+    from neuroanp.substrates.device_noise import DeviceNoise
     from neuroanp.substrates.ledger import Ledger
     from neuroanp.substrates.periphery import Reader
     from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
@@ -17,36 +18,71 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Quantiser:
-    """Clip to [-limit, limit] and round to multiples of `step`: a DAC or an ADC in the units of its signal.
+    """Clip to [low, limit] and round to multiples of `step`: a DAC or an ADC in the units of its signal.
 
     Args:
         step: size of one code, in the signal's own dimensionless units; 0 rounds nothing.
-        limit: full scale in the same units; inf clips nothing.
+        limit: the highest value, in the same units; inf clips nothing.
+        low: the lowest value; None: -limit.
     """
 
     step: float
     limit: float
+    low: float | None = None
+
+    @property
+    def floor(self) -> float:
+        """The lowest value."""
+        return -self.limit if self.low is None else self.low
 
 
 @dataclass(frozen=True)
 class ReadPlan:
     """One array as the passes of one update see it: y = ADC(W DAC(x) + noise).
 
+    A matrix of several tiles has an ADC for each of them, and so does each bit of a bit-serial
+    input: y is the digital sum of these partial reads.
+
     Args:
-        W: (n, m) mean weights, with drift, faults, programming error and frozen noise in them.
+        W: (n, m) mean weights, with drift, faults, programming error, wires and frozen noise in them.
         sigma2: (n, m) variance of one weight's fresh read noise, new at every read, or None.
-        extra: variance of the output noise that no weight causes (amplifiers), in squared output units.
+        extra: variance of the output noise of one conversion that no weight causes (amplifiers,
+            thermal), in squared output units: one number, or (tiles, n).
         dac: quantiser of x, or None.
         adc: quantiser of y, or None.
         sampled: draw every device at every read (`mvm`) instead of using the moments.
+        widths: word lines of each tile along the inputs; they sum to m. Empty: one tile.
+        bits: magnitude bits that are read one after the other, or 0: the input in one read.
+        pulse_width: inputs are times at one voltage, not voltages.
+        dac_sigma: standard deviation of the word lines' own noise, in units of x.
+        gain, offset: (tiles, n) of the ADCs, offset in output units; or None.
+        process: (planes, n, m) weight units: standard deviation of the read noise of each device,
+            signed by its plane, where noise with a memory is drawn device by device; else None.
     """
 
     W: Tensor
     sigma2: Tensor | None = None
-    extra: float = 0.0
+    extra: float | Tensor = 0.0
     dac: Quantiser | None = None
     adc: Quantiser | None = None
     sampled: bool = False
+    widths: tuple[int, ...] = ()
+    bits: int = 0
+    pulse_width: bool = False
+    dac_sigma: float = 0.0
+    gain: Tensor | None = None
+    offset: Tensor | None = None
+    process: Tensor | None = None
+
+    @property
+    def amplifies_noise(self) -> bool:
+        """Whether a conversion has noise that no weight causes."""
+        return bool((self.extra > 0).any()) if not isinstance(self.extra, float | int) else self.extra > 0
+
+    @property
+    def parts(self) -> int:
+        """Conversions of one output in one read: tiles times bits."""
+        return max(len(self.widths), 1) * max(self.bits, 1)
 
 
 @dataclass(frozen=True)
@@ -84,6 +120,11 @@ class Substrate(Protocol):
     ledger: Ledger
 
     @property
+    def failed(self) -> float:
+        """Fraction of the devices that are worn out."""
+        ...
+
+    @property
     def targets(self) -> Weights:
         """The weights the digital side believes in (what write-verify aims at)."""
         ...
@@ -102,10 +143,20 @@ class Substrate(Protocol):
         """Start the node noise of one presentation; `artificial=False` leaves out what no device makes."""
         ...
 
-    def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor) -> Tensor:
-        """Read array `name` with every device drawn: x (rows, m), xi (rows, n, m) standard normals -> (rows, n).
+    def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:
+        """Read array `name` with every device drawn: x (rows, m), xi (rows, reader.normals) -> (rows, n).
 
-        `reader` holds the array's plan and counts what the ADC clips.
+        `reader` holds the array's plan and counts what the ADC clips; `deviation` (rows, n, m) is the
+        noise of the weights where it has a memory.
+        """
+        ...
+
+    def device_noise(
+        self, name: str, reads: ReadPlan, plan: PassPlan, batch: int, steps: int, streams: PassStreams
+    ) -> DeviceNoise:
+        """Start the noise with a memory of the devices of array `name` (where reads.process is given).
+
+        Presentations of `steps` steps follow one another, so that what is slow is common to them.
         """
         ...
 
@@ -113,8 +164,11 @@ class Substrate(Protocol):
         """Write W <- W - lr dW the way the substrate writes; book it in the ledger."""
         ...
 
-    def book_reads(self, name: str, x2: Tensor, reads: int, noisy: int) -> None:
-        """Book `reads` vector reads of array `name` whose squared inputs sum to x2 (m,); `noisy` are not silent."""
+    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int) -> None:
+        """Book `reads` vector reads of array `name`; `noisy` of them are not silent.
+
+        `load` (m,) is the sum over the reads of (V / v_read)^2 t / t_read of each word line.
+        """
         ...
 
     def elapse(self, seconds: float) -> None:

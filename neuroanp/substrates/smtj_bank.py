@@ -1,4 +1,4 @@
-"""Noise on the pre-activations: one junction a unit, or Gaussian noise that no device makes."""
+"""Noise on the pre-activations: sources with a memory, or Gaussian noise that no device makes."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.devices.draws import numpy_dtype
-from neuroanp.devices.smtj import Koenders
+from neuroanp.devices.protocol import NodeSource
 from neuroanp.noise import PassStreams
 from neuroanp.trajectory import PassPlan
 
@@ -18,7 +18,8 @@ class NodeNoise:
 
     Every pass starts its sources afresh from their stationary state; their states are carried from
     chunk to chunk, and all draws are addressed by time step, so that the noise does not depend on
-    how time is cut. Passes that share a stream see the same noise times their gain.
+    how time is cut into chunks; the sources are exact over a step of any length. Passes that share a
+    stream see the same noise times their gain.
 
     Args:
         plan: gain and stream of each pass.
@@ -28,6 +29,7 @@ class NodeNoise:
         like: gives dtype and device.
         junctions: the law of the sources, or None.
         sigma: standard deviation of artificial Gaussian noise, 0 for none.
+        dt: seconds a step.
     """
 
     def __init__(
@@ -37,12 +39,14 @@ class NodeNoise:
         batch: int,
         streams: PassStreams,
         like: Tensor,
-        junctions: Koenders | None = None,
+        junctions: NodeSource | None = None,
         sigma: float = 0.0,
+        *,
+        dt: float,
     ) -> None:
         self.plan, self.units, self.batch, self.streams = plan, dict(units), batch, streams
-        self.like, self.junctions, self.sigma = like, junctions, sigma
-        self._state: dict[tuple[str, int], tuple[int, Tensor]] = {}  # (layer, stream) -> next step, states
+        self.like, self.junctions, self.sigma, self.dt = like, junctions, sigma, dt
+        self._state: dict[tuple[str, int], tuple[int, Tensor]] = {}  # (layer, stream) -> next step, state
 
     def draw(self, layer: str, t0: int, steps: int) -> Tensor | None:
         """Return the noise of steps t0 .. t0+steps-1.
@@ -75,23 +79,35 @@ class NodeNoise:
         """Return the noise of one stream: junctions plus Gaussian, or the Gaussian alone with unit variance."""
         if self.junctions is None:
             return self._normal(f"gaussian/{layer}", stream, t0, steps, shape)
-        total = self._telegraph(self.junctions, layer, stream, t0, steps, shape)
+        total = self._sources(self.junctions, layer, stream, t0, steps, shape)
         if self.sigma:
             total.add_(self._normal(f"gaussian/{layer}", stream, t0, steps, shape), alpha=self.sigma)
         return total
 
-    def _telegraph(self, law: Koenders, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:
-        full = (law.n_sources, *shape)
+    def _sources(self, law: NodeSource, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:
+        """Let the sources of one stream run on and return their noise."""
         if t0 == 0:
-            start = self._uniform(f"junction_start/{layer}", stream, 0, 1, full)[0]
-            state = law.start(start)
+            first = self._draws(law, shape, layer, stream, 0, 1, "_start")
+            state = law.start(*(None if draw is None else draw[0] for draw in first))
         else:
             reached, state = self._state.get((layer, stream), (0, self.like))
             if reached != t0:
                 raise ValueError(f"chunks must follow in time: {layer} stands at step {reached}, asked for {t0}")
-        states = law.states(state, self._uniform(f"junction/{layer}", stream, t0, steps, full))
-        self._state[layer, stream] = (t0 + steps, states[-1].clone())
-        return law.noise(states, self._normal(f"junction_white/{layer}", stream, t0, steps, shape))
+        u, xi = self._draws(law, shape, layer, stream, t0, steps)
+        noise, state = law.run(state, u, xi, self.dt)
+        self._state[layer, stream] = (t0 + steps, state)
+        return noise
+
+    def _draws(
+        self, law: NodeSource, shape: tuple[int, int], layer: str, stream: int, t0: int, steps: int, when: str = ""
+    ) -> tuple[Tensor | None, Tensor | None]:
+        """Draw the uniforms and normals of some steps, or of the start, each from a stream of its own."""
+        at = (stream, t0, steps)
+        u, xi = law.uniforms(shape), law.normals(shape)
+        return (
+            None if u is None else self._uniform(f"junction{when}/{layer}", *at, u),
+            None if xi is None else self._normal(f"junction_white{when}/{layer}", *at, xi),
+        )
 
     def _normal(self, name: str, stream: int, t0: int, steps: int, shape: tuple[int, ...]) -> Tensor:
         draw = self.streams.normal(name, stream, t0, steps, shape, numpy_dtype(self.like))

@@ -17,6 +17,7 @@ from neuroanp.substrates.chip import Chip
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.learner import make_learner
 from neuroanp.training.network import xavier
+from neuroanp.training.start import Start, load_start
 from neuroanp.training.trainer import Trainer
 
 if TYPE_CHECKING:
@@ -31,56 +32,87 @@ FLOAT32_FLOOR = 1e-5
 
 @dataclass(frozen=True)
 class Experiment:
-    """A configuration with the profile and the task it names."""
+    """A configuration with the profile, the task and the stored weights it names."""
 
     config: RunConfig
     profile: HardwareProfile
     task: Task
+    start: Start | None = None
 
     @classmethod
-    def of(cls, config: RunConfig, profile: HardwareProfile | None = None) -> Experiment:
-        """Load the profile (unless given) and the task; InputError if data cannot be read or a device is missing."""
+    def of(cls, config: RunConfig, profile: HardwareProfile | None = None, start: Start | None = None) -> Experiment:
+        """Load the profile and the weights to start from (unless given) and the task.
+
+        Raises:
+            InputError: data or weights cannot be read, weights do not fit the network, or a device is missing.
+        """
         _check_device(config.compute.device)
-        return cls(config, profile or load(config.profile), TASKS.get(config.task_name)(config.task))
+        task = TASKS.get(config.task_name)(config.task)
+        network = config.network
+        if start is None and network.weights is not None:
+            start = load_start(network.weights)
+        if start is not None:
+            start.check(task.inputs, network.hidden, task.outputs, network.bias)
+        return cls(config, profile or load(config.profile), task, start)
 
     @property
     def identity(self) -> str:
-        """16 hex digits of what decides the result: configuration, profile content, data, code."""
+        """16 hex digits of what decides the result: configuration, profile content, first weights, data, code."""
         plain = {**self.config.to_plain(), "profile": self.profile.name}
         plain["task"].pop("path", None)  # the data's fingerprint counts, wherever the file lies
+        plain["network"]["weights"] = self.start.digest if self.start is not None else None  # likewise
         return identity(plain, self.profile.text, self.task.fingerprint(), code_version())
 
     @property
-    def label(self) -> str:
-        """What a progress bar calls it."""
+    def name(self) -> str:
+        """Task, profile, rule and seed."""
         config = self.config
         return f"{config.task_name} {self.profile.name} {config.rule_name} seed {config.seed}"
 
     @property
+    def label(self) -> str:
+        """What a progress bar calls it: its name, and what sets it apart from runs of the same name."""
+        hardware, parts = self.config.hardware, [self.name]
+        if self.start is not None:
+            parts.append("programmed" if self.config.training.updates == 0 else "fine-tuned")
+        for word, effects in (("only", hardware.only), ("without", hardware.without)):
+            if effects:
+                parts.append(f"{word} {effects[0] if len(effects) == 1 else f'{len(effects)} effects'}")
+        return ", ".join(parts)
+
+    @property
     def directory(self) -> str:
         """The name of its directory in a store."""
-        name = "-".join([*self.label.replace(" seed ", " s").split(), self.identity])
+        name = "-".join([*self.name.replace(" seed ", " s").split(), self.identity])
         return re.sub(r"[^A-Za-z0-9._-]", "_", name)[-100:].lstrip("._-")
 
     def untrained(self, streams: Streams) -> Weights:
-        """Draw the network before training."""
+        """Draw the network before any training: what random recurrence gives for free."""
         config = self.config
         dtype = getattr(torch, config.compute.dtype)
         return xavier(self.task.inputs, config.network.hidden, self.task.outputs, config.network.bias, streams, dtype)
 
-    def chip(self, streams: Streams) -> Chip:
-        """Make the chip, its weights written for the first time."""
+    def first(self, streams: Streams) -> Weights:
+        """Return the weights that are written first: stored ones, or the untrained network's."""
+        if self.start is None:
+            return self.untrained(streams)
+        return self.start.weights(self.config.network.bias, getattr(torch, self.config.compute.dtype))
+
+    def chip(self, streams: Streams, effects: frozenset[str] | None = None) -> Chip:
+        """Make the chip, its weights written for the first time, with the configuration's effects or others."""
         hardware, config = self.config.hardware, self.config
         chip = Chip.build(
             self.profile,
-            self.untrained(streams),
+            self.first(streams),
             streams=streams,
             dt=config.dt,
             write=hardware.write,
             read=hardware.read,
-            effects=hardware.effects(),
+            effects=hardware.effects() if effects is None else effects,
             dtype=getattr(torch, config.compute.dtype),
             device=torch.device(config.compute.device),
+            temperature=hardware.temperature,
+            wires=hardware.wires,
         )
         # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
         wanted = config.perturbation.name
@@ -89,7 +121,10 @@ class Experiment:
         return chip
 
     def describe(self) -> tuple[dict[str, Any], list[str]]:
-        """Return facts of the chip, and what a reader of the record must be told about the choices made."""
+        """Return facts of the chip, and what a reader of the record must be told about the choices made.
+
+        The facts of stored weights that it starts from are under "start".
+        """
         chip = self.chip(Streams(self.config.seed))
         window = self.window_s()
         facts = chip.describe(window)
@@ -100,10 +135,20 @@ class Experiment:
             sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations (hidden and output){why}")
         said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
         log = [said, f"writes: {chip.write}"]
+        if self.start is not None:
+            facts["start"] = self.start.facts() | {"clipped": self.clipped(chip)}
+            log.append(_begins(facts["start"]))
         if getattr(self.config.rule, "reference", None) == "silent":
             log.append("reference: a noise-free pass, which no physical substrate has")
         log += self._idle_switches(facts) + self._warnings(chip, facts)
         return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+    def clipped(self, chip: Chip) -> dict[str, float]:
+        """Return the share of the first weights that lie beyond the range of their array: by array, and of "all"."""
+        wanted = self.first(Streams(self.config.seed))
+        beyond = {name: int((W.abs() > chip.arrays[name].w_s).sum()) for name, W in wanted.items()}
+        shares = {name: beyond[name] / W.numel() for name, W in wanted.items()}
+        return {**shares, "all": sum(beyond.values()) / sum(W.numel() for W in wanted.values())}
 
     def _idle_switches(self, facts: dict[str, Any]) -> list[str]:
         """Return which --only and --without names the profile has nothing for."""
@@ -137,6 +182,15 @@ class Experiment:
         return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
 
 
+def _begins(start: dict[str, Any]) -> str:
+    """Say what weights a run starts from, and how many of them the array cannot hold."""
+    after = "" if start["update"] is None else f", after {start['update']} updates"
+    share = start["clipped"]["all"]
+    where = [f"{name} {100 * part:.2g} %" for name, part in start["clipped"].items() if part and name != "all"]
+    fate = f"{100 * share:.2g} % of them lie beyond the array's range and are clipped ({', '.join(where)})"
+    return f"weights: from {start['path']} ({start['origin']}{after}); {fate if share else 'all within the range'}"
+
+
 def _check_device(name: str) -> None:
     """Raise InputError where torch does not have the device to compute on."""
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
@@ -145,13 +199,16 @@ def _check_device(name: str) -> None:
         raise InputError(f"compute.device: '{name}' is not on this machine; possible here: {', '.join(there)}")
 
 
-def build_trainer(experiment: Experiment, frozen: frozenset[str] = frozenset()) -> Trainer:
-    """Build a trainer at update 0."""
+def build_trainer(
+    experiment: Experiment, frozen: frozenset[str] = frozenset(), effects: frozenset[str] | None = None
+) -> Trainer:
+    """Build a trainer at update 0, with the configuration's effects or others."""
     config = experiment.config
     streams = Streams(config.seed)
+    substrate = experiment.chip(streams, effects)
     return Trainer(
         task=experiment.task,
-        substrate=experiment.chip(streams),
+        substrate=substrate,
         backend=BACKENDS.get(config.backend)(dt=config.dt, chunk=config.training.chunk),
         learner=make_learner(config.rule),
         optimizer=config.optimizer,
@@ -161,4 +218,5 @@ def build_trainer(experiment: Experiment, frozen: frozenset[str] = frozenset()) 
         dt=config.dt,
         memory=int(config.training.memory),
         frozen=frozen,
+        limits={name: array.w_s for name, array in substrate.arrays.items()},
     )

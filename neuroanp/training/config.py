@@ -17,7 +17,8 @@ from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.protocol import RULES
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.units import PositiveTime, Size, format_quantity
+from neuroanp.training.times import Idle, without_repeats
+from neuroanp.units import PositiveTime, Size, Temperature, format_quantity
 from neuroanp.yaml_io import Chosen, Document, Section, assign, at, dump, read, validate
 
 
@@ -48,10 +49,13 @@ def _task_options(task: Any) -> type[BaseModel]:
 
 
 class Network(Section):
-    """The network's size."""
+    """The network's size, and where its first weights come from."""
 
     hidden: int = Field(default=100, ge=1, le=100_000, description="hidden units N")
     bias: bool = Field(default=False, description="one more input line, held at 1")
+    weights: str | None = Field(
+        default=None, min_length=1, description="start from a run's weights (its directory) or a safetensors file's"
+    )
 
 
 class PerturbationConfig(Section):
@@ -76,6 +80,12 @@ class Hardware(Section):
     read: Literal["moments", "sampled"] = Field(
         default="moments", description="read noise by its exact moments, or every device drawn at every read (slow)"
     )
+    temperature: Temperature | None = Field(
+        default=None, description="of the chip's surroundings; unset: the profile's"
+    )
+    wires: Literal["fast", "exact"] = Field(
+        default="fast", description="resistance of the lines by an approximation, or by the exact nodal solve (slow)"
+    )
     only: list[str] = Field(default_factory=list, description="the non-idealities that are on; empty: all")
     without: list[str] = Field(default_factory=list, description="non-idealities that are off")
 
@@ -96,7 +106,9 @@ class Hardware(Section):
 class TrainingConfig(Section):
     """How long and how to train."""
 
-    updates: int = Field(default=1000, ge=1, le=99_999_999, description="weight updates")
+    updates: int = Field(
+        default=1000, ge=0, le=99_999_999, description="weight updates; 0 (with network.weights): program and evaluate"
+    )
     batch: int = Field(default=32, ge=1, le=1_000_000, description="sequences an update, B")
     checkpoint_every: int = Field(default=100, ge=1, description="updates between checkpoints")
     evaluate_every: int = Field(default=50, ge=1, description="updates between evaluations on the held-out sequences")
@@ -104,6 +116,11 @@ class TrainingConfig(Section):
     chunk: int = Field(default=64, ge=1, description="steps of time simulated at once: memory, not results")
     memory: Size = Field(default=2**30, description="what stored passes may take; beyond it they are run twice")
     controls: bool = Field(default=True, description="compute the controls after training")
+    evaluate_after: list[Idle] = Field(
+        default_factory=list, description="evaluate the result again after the chip has lain idle that long"
+    )
+
+    _once = field_validator("evaluate_after")(without_repeats)
 
 
 class Compute(Section):
@@ -144,10 +161,22 @@ class RunConfig(Section):
             raise at(("rule", "control_variate"), "'batch' takes the other samples' mean; it needs training.batch >= 2")
         return self
 
+    @model_validator(mode="after")
+    def _learns_or_starts_from_weights(self) -> RunConfig:
+        if self.training.updates == 0 and self.network.weights is None:
+            raise at(
+                ("training", "updates"),
+                "0 must be at least 1, unless network.weights gives weights to evaluate as they are",
+            )
+        return self
+
     def anchored(self) -> RunConfig:
         """Return the configuration with files by their whole paths, so that it means the same from any directory."""
         is_file = self.profile.endswith((".yaml", ".yml")) or "/" in self.profile
         changes: dict[str, Any] = {"profile": str(Path(self.profile).resolve())} if is_file else {}
+        if self.network.weights is not None:
+            whole = str(Path(self.network.weights).resolve())
+            changes["network"] = self.network.model_copy(update={"weights": whole})
         path = getattr(self.task, "path", None)
         if path is not None:
             changes["task"] = self.task.model_copy(update={"path": Path(path).resolve()})
@@ -161,6 +190,8 @@ class RunConfig(Section):
         plain["rule"] = {**plain["rule"], "name": METHODS_FIELD.name_of(self.rule)}
         plain["dt"] = format_quantity(self.dt, "s", digits=None)
         plain["training"]["memory"] = format_quantity(self.training.memory, "B", digits=None)
+        if self.hardware.temperature is not None:
+            plain["hardware"]["temperature"] = format_quantity(self.hardware.temperature, "K", digits=None)
         return plain
 
     def to_yaml(self) -> str:

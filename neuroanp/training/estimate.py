@@ -9,6 +9,7 @@ from typing import Any
 import torch
 
 from neuroanp.backends.rate import draw_bytes
+from neuroanp.substrates.periphery import normals
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig
 from neuroanp.training.learner import RuleLearner
@@ -37,10 +38,10 @@ def estimate(config: RunConfig) -> dict[str, Any]:
         stored = learner.stored_bytes(trainer.context())
     replayed = stored > config.training.memory
     state = sum(value.numel() * value.element_size() for value in trainer.state_dict().values())
-    seconds = _seconds_an_update(trainer)
+    seconds = _seconds_an_update(trainer) if config.training.updates else 0.0
     passes = config.training.updates * learner.passes
     weights = sum(W.numel() for W in trainer.substrate.targets.values())
-    _facts, log = experiment.describe()
+    _, log = experiment.describe()
     twice = 2 if config.training.controls else 1  # the frozen-recurrence control is trained too
     return {
         "run": experiment.directory,
@@ -60,7 +61,7 @@ def _noise_bytes(trainer: Any, chunk: int) -> int:
     if not any(trainer.learner.plan.gain):
         return 0
     rows, steps = trainer.learner.passes * trainer.batch, min(chunk, trainer.task.steps)
-    noisy = [read for read in trainer.context().reads.values() if read.sigma2 is not None or read.extra > 0]
+    noisy = [read for read in trainer.context().reads.values() if normals(read) or read.process is not None]
     return max((draw_bytes(read, rows, steps)[1] for read in noisy), default=0)
 
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 import torch
@@ -72,6 +74,31 @@ def evaluate(
     noisy = _outputs(held, substrate, backend, noise, window, NOISY)
     silent = _outputs(held, substrate, backend, noise, window, SILENT)
     return Evaluation(_loss(noisy, held), _loss(silent, held), noisy[:, 0].double().cpu().numpy())
+
+
+class Clocked(Protocol):
+    """What has a clock: `now`, chip time in seconds, which its devices' laws are asked at."""
+
+    now: float
+
+
+@contextmanager
+def idle(substrate: Substrate, seconds: float) -> Iterator[None]:
+    """Let a chip lie idle for what is read inside: conductances relax, drift or leak until then.
+
+    Reading alters no device, so that afterwards the clock alone is set back: chip and books are as before.
+
+    Args:
+        substrate: the chip; nothing may be written to it inside.
+        seconds: of chip time, at least 0.
+    """
+    chip = cast("Clocked", substrate)
+    before = chip.now
+    chip.now = before + seconds
+    try:
+        yield
+    finally:
+        chip.now = before
 
 
 def _outputs(

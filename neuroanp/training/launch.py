@@ -16,9 +16,10 @@ from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.loop import Progress, Training
+from neuroanp.training.start import Start
 
 LOG = logging.getLogger("neuroanp")
-CHOICES = ("perturbation: ", "writes: ", "reference: ")
+CHOICES = ("perturbation: ", "writes: ", "weights: ", "reference: ")
 ENDED = ("finished", "diverged")
 """A run of this status is shown: the same configuration would end the same way."""
 
@@ -53,6 +54,8 @@ def launch(
         manifest = _manifest(experiment, argv)
         try:
             record = RunDir.create(root, experiment.directory, experiment.config.to_yaml(), manifest, replace=force)
+            if experiment.start is not None:
+                experiment.start.keep(record)
         except InputError:
             if force or not path.exists():
                 raise
@@ -73,7 +76,7 @@ def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
     if _ended(record):
         return _shown(record)
     profile = loads(record.manifest["profile"]["text"], f"{path}/manifest.json")  # as it was, wherever its file is now
-    experiment = Experiment.of(load_config(path / "config.yaml"), profile)
+    experiment = Experiment.of(load_config(path / "config.yaml"), profile, Start.kept(record))
     if experiment.identity != record.manifest["identity"]:
         raise InputError(
             f"{path}: its configuration or data have changed since the run began; "
@@ -116,7 +119,9 @@ def _ended(record: RunDir) -> bool:
 
 def _manifest(experiment: Experiment, argv: Sequence[str] | None) -> Mapping[str, Any]:
     device, log = experiment.describe()
+    start = device.pop("start", None)
     return {
+        **({"start": start} if start is not None else {}),
         **environment(),
         "identity": experiment.identity,
         "profile": {

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import logging
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -18,13 +19,17 @@ from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.evaluate import Held
 from neuroanp.training.memory import keep_freed_memory
+from neuroanp.training.results import ledger_of_run
 from neuroanp.training.stopping import StopRequested
+from neuroanp.training.times import seconds
+from neuroanp.training.watch import Health, Watch
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
     from neuroanp.training.evaluate import Evaluation
     from neuroanp.training.trainer import Trainer
 
+LOG = logging.getLogger("neuroanp")
 Progress = Callable[[dict[str, Any]], None]
 REPORT_EVERY_S = 0.1
 
@@ -42,6 +47,10 @@ class Training:
     experiment: Experiment
     record: RunDir
     progress: Progress = lambda event: None
+    first_books: Mapping[str, Any] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        self.watch = Watch(self._warn, dict(self.record.manifest.get("warned", {})))
 
     def run(self) -> dict[str, Any]:
         """Train, evaluate, compute the controls and write the result; return the result.
@@ -61,6 +70,7 @@ class Training:
         keep_freed_memory()
         trainer = build_trainer(self.experiment)
         held = Held.of(self.experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+        self.first_books = trainer.substrate.ledger.report()
         wall = self._restore(trainer)
         try:
             with StopRequested() as stop:
@@ -100,6 +110,8 @@ class Training:
         rows: list[Mapping[str, float | int | None]] = []
         if trainer.update == 0:
             rows.append(self._row(trainer, held, {"update": 0}, 0.0))
+        if config.updates == 0:  # weights that are programmed and evaluated, no more
+            self._save(trainer, rows, 0.0)
         while trainer.update < config.updates:
             row = trainer.step()
             at_end = trainer.update == config.updates
@@ -113,16 +125,19 @@ class Training:
                 told = now
                 self._tell("train", trainer, row["train_loss"])
             if trainer.update % config.checkpoint_every == 0 or at_end or stop.requested:
-                self.record.append_metrics(rows)
+                self._save(trainer, rows, now - start)
                 rows = []
-                meta = {"wall_s": now - start}
-                self.record.save_checkpoint(trainer.update, trainer.state_dict(), meta)
             stop.raise_if_requested()
+
+    def _save(self, trainer: Trainer, rows: Sequence[Mapping[str, float | int | None]], wall: float) -> None:
+        self.record.append_metrics(rows)
+        self.record.save_checkpoint(trainer.update, trainer.state_dict(), {"wall_s": wall})
 
     def _row(
         self, trainer: Trainer, held: Held | None, row: Mapping[str, float | int], wall: float
     ) -> dict[str, float | int | None]:
         ledger = trainer.substrate.ledger
+        self.watch.look(trainer.update, Health.of(trainer, row))
         losses: dict[str, float | None] = {"test_loss": None, "test_loss_noise_free": None, "spectral_radius": None}
         if held is not None:
             found = trainer.evaluate(held)
@@ -157,11 +172,39 @@ class Training:
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
         scores = self.experiment.task.score(found.y, held.batch)
         result = self._result(trainer, "finished", found, next(iter(scores.values())), losses)
-        self.record.update(scores=scores, ledger=trainer.substrate.ledger.report())
+        health = Health.of(trainer, self._last_row())
+        self.watch.end(health)
+        self.record.update(
+            scores=scores,
+            after=self._after(trainer, held),
+            ledger=ledger_of_run(self.first_books, trainer.substrate.ledger.report(), trainer.update),
+            health=health.plain(),
+        )
         self.record.write_result(result)
         self._end("finished")
         self._tell("done", trainer, found.test_loss)
         return self.record.result or result
+
+    def _after(self, trainer: Trainer, held: Held) -> dict[str, dict[str, float]]:
+        """Evaluate after the idle times that the configuration asks for; return the losses by time."""
+        found = {}
+        for time_ in self.experiment.config.training.evaluate_after:
+            later = trainer.evaluate_after(held, seconds(time_))
+            found[time_] = {"test_loss": later.test_loss, "test_loss_noise_free": later.test_loss_noise_free}
+        return found
+
+    def _last_row(self) -> dict[str, float]:
+        """Return what the metrics hold of the last update, wherever it was computed."""
+        metrics = self.record.metrics()
+        unverified = metrics.series("unverified")[1]
+        return {"unverified": unverified[-1]} if unverified else {}
+
+    def _warn(self, sentence: str) -> None:
+        """Warn now and in the record, which knows what was told however often the run is resumed."""
+        LOG.warning(sentence)
+        log = self.record.manifest["log"]
+        line = f"warning: {sentence}"
+        self.record.update(warned=dict(self.watch.told), log=log if line in log else [*log, line])
 
     def _controls(
         self, trainer: Trainer, held: Held, stop: StopRequested
@@ -173,7 +216,8 @@ class Training:
         found = controls(self.experiment.task, untrained, trainer.streams, held.batch, squared_error)
         losses = {name: control.loss for name, control in found.items()}
         stop.raise_if_requested()
-        losses["frozen_recurrence"] = self._frozen_recurrence(held, stop)
+        if trainer.updates > 0:
+            losses["frozen_recurrence"] = self._frozen_recurrence(held, stop)
         return losses, {name: control.prediction for name, control in found.items()}
 
     def _frozen_recurrence(self, held: Held, stop: StopRequested) -> float:

@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuroanp.errors import DivergedError
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.training.evaluate import Evaluation, Held, evaluate, to_tensor
+from neuroanp.training.evaluate import Evaluation, Held, evaluate, idle, to_tensor
 from neuroanp.training.learner import Learner, StepContext
 from neuroanp.trajectory import WeightUpdate
 
@@ -38,6 +38,7 @@ class Trainer:
         dt: seconds a step.
         memory: bytes that stored trajectories may take.
         frozen: arrays that are not trained (the frozen-recurrence control freezes w_in and w).
+        limits: the largest weight of each array, w_s.
     """
 
     task: Task
@@ -51,6 +52,7 @@ class Trainer:
     dt: float
     memory: int
     frozen: frozenset[str] = frozenset()
+    limits: Mapping[str, float] = field(default_factory=dict)
     update: int = 0
     moments: dict[str, Tensor] = field(default_factory=dict)
     first_loss: float = float("nan")
@@ -81,6 +83,17 @@ class Trainer:
     def evaluate(self, held: Held) -> Evaluation:
         """Measure the network on held-out sequences; books nothing and lets no chip time pass."""
         return evaluate(held, self.substrate, self.backend, self.streams, self.update, self.dt)
+
+    def evaluate_after(self, held: Held, idle_s: float) -> Evaluation:
+        """Measure it as `evaluate` does, after the chip has lain idle; clock, books and devices stay as they are."""
+        with idle(self.substrate, idle_s):
+            return self.evaluate(held)
+
+    def saturated(self) -> float:
+        """Return the share of the weights that are at the limit of their array's range."""
+        targets = {name: W for name, W in self.substrate.targets.items() if name in self.limits}
+        at_limit = sum(int((W.abs() >= self.limits[name]).sum()) for name, W in targets.items())
+        return at_limit / max(sum(W.numel() for W in targets.values()), 1)
 
     def spectral_radius(self) -> float:
         """Return the largest absolute eigenvalue of the recurrent weights."""

@@ -176,14 +176,14 @@ def test_sampled_devices_are_drawn_a_few_steps_at_a_time(make_bench, monkeypatch
         profile = profile.model_copy(update=update)
     bench = make_bench(profile, read="sampled")
     whole, sizes = bench.passes(PLAN), []
-    one = rate._Simulation._xi
+    one = rate._Simulation._noise
 
     def spy(self, name, t0, steps):
-        xi = one(self, name, t0, steps)
-        sizes.append((steps, xi.numel() * xi.element_size()))
-        return xi
+        drawn = one(self, name, t0, steps)
+        sizes.append((steps, drawn.xi.numel() * drawn.xi.element_size()))
+        return drawn
 
-    monkeypatch.setattr(rate._Simulation, "_xi", spy)
+    monkeypatch.setattr(rate._Simulation, "_noise", spy)
     limit = 3 * bench.B * 7 * (7 + amplifiers) * 8 * 3  # three steps of w
     monkeypatch.setattr(rate, "LARGEST_DRAW", limit)
     cut = bench.passes(PLAN)
@@ -223,3 +223,37 @@ def test_a_chunk_does_not_keep_the_one_before_in_memory(make_bench):
     bench = make_bench()
     first, second, *_ = bench.chunks(PLAN, chunk=4)
     assert second.x_prev.untyped_storage().data_ptr() != first.x.untyped_storage().data_ptr()
+
+
+@pytest.mark.parametrize("chunk", [1, 3, 64])
+def test_noise_with_a_memory_does_not_depend_on_the_chunks(make_bench, chunk):
+    bench = make_bench(memory_profile(), read="sampled", sigma=None)
+    assert bench.reads["w"].process is not None
+    whole, cut = bench.passes(PLAN), bench.passes(PLAN, chunk=chunk)
+    torch.testing.assert_close(cut.h, whole.h, rtol=0, atol=1e-12)
+    torch.testing.assert_close(cut.y, whole.y, rtol=0, atol=1e-12)
+    assert not torch.equal(whole.y[:, 0], whole.y[:, 1])
+
+
+def memory_profile(f_high: str = "10 kHz"):
+    """The pcm profile with stationary 1/f noise up to `f_high`; a step of the bench takes 1 us."""
+    from neuroanp.profiles import loads
+
+    return loads(
+        "extends: pcm\nmeta: {name: slow, summary: s, source: bench, status: illustrative}\n"
+        f"read: {{law: one_over_f, f_low: 1 Hz, f_high: {f_high}, per_decade: 2, relative_psd: 1e-2}}\n"
+    )
+
+
+def test_slow_noise_is_the_same_in_all_reads_of_an_update(make_bench):
+    """Far below one over the window it only shifts the weights: two reads of one input agree, two updates do not."""
+    noise = {"read": "sampled", "sigma": None, "effects": frozenset({"read_noise", "frozen_noise"})}
+    slow = make_bench(memory_profile("10 Hz"), **noise)
+    plan = PassPlan((1.0, 1.0), (0, 1), ((0, 1),))
+    y = slow.passes(plan, keep="loss", book=False).y
+    within = (y[:, 0] - y[:, 1]).abs().max()
+    silent = slow.passes(PassPlan((0.0,), (0,), "mean"), keep="loss", book=False).y
+    assert within < 0.1 * (y[:, :1] - silent).abs().max()
+    fast = make_bench(memory_profile("10 MHz"), **noise)
+    y = fast.passes(plan, keep="loss", book=False).y
+    assert (y[:, 0] - y[:, 1]).abs().max() > 5 * within

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from neuroanp.profiles import load
+from neuroanp.errors import InputError
+from neuroanp.profiles import load, loads, profile_path
 
 
 @pytest.fixture(scope="module")
@@ -64,3 +65,32 @@ def test_any_cut_of_time_gives_the_same_path(law):
     whole = law.states(start, u)
     first = law.states(start, u[:13])
     assert torch.equal(whole, torch.cat([first, law.states(first[-1], u[13:])]))
+
+
+def test_run_is_states_and_noise_and_carries_the_state(law):
+    rng = np.random.default_rng(2)
+    start, u = law.start(torch.from_numpy(rng.random((2, 3)))), torch.from_numpy(rng.random((40, 2, 3)))
+    xi = torch.from_numpy(rng.standard_normal((40, 3)))
+    assert (law.uniforms((3,)), law.normals((3,))) == ((2, 3), (3,))
+    noise, last = law.run(start, u, xi, 1e-6)
+    states = law.states(start, u)
+    assert torch.equal(noise, law.noise(states, xi))
+    assert torch.equal(last, states[-1])
+
+
+def test_a_sample_is_a_step_however_long(law):
+    rng = np.random.default_rng(3)
+    start, u = law.start(torch.from_numpy(rng.random((2, 3)))), torch.from_numpy(rng.random((9, 2, 3)))
+    xi = torch.zeros(9, 3, dtype=torch.float64)
+    assert law.samples_are_steps
+    assert torch.equal(law.run(start, u, xi, 1e-9)[0], law.run(start, u, xi, 1.0)[0])
+    assert law.autocorrelation(3e-6, 1e-6) == law.autocorrelation(3)
+
+
+@pytest.mark.parametrize(("flip", "says"), [(1.1, "1.1 is not a fraction"), (-0.1, "-0.1 is not a fraction")])
+def test_a_flip_is_a_probability(flip, says):
+    text = profile_path("smtj_koenders").read_text(encoding="utf-8").replace("value: 0.0809", f"value: {flip}")
+    line = next(i for i, line in enumerate(text.splitlines(), 1) if line.strip().startswith("flip:"))
+    with pytest.raises(InputError) as error:
+        loads(text, "mine.yaml")
+    assert error.value.problems[0].startswith(f"mine.yaml:{line}: stochastic.flip: {says}")

@@ -24,9 +24,11 @@ class ExactSubstrate:
 
     def perturbation(self, plan, batch, streams, artificial=True) -> NodeNoise:
         units = {"hidden": self.targets.hidden, "output": self.targets.outputs}
-        return NodeNoise(plan, units, batch, streams, self.targets["w"], None, self.sigma if artificial else 0.0)
+        return NodeNoise(
+            plan, units, batch, streams, self.targets["w"], None, self.sigma if artificial else 0.0, dt=1e-6
+        )
 
-    def book_reads(self, name: str, x2: Tensor, reads: int, noisy: int) -> None: ...
+    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int) -> None: ...
 
 
 class Lab:

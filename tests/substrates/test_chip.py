@@ -111,7 +111,9 @@ def test_dtype_and_device_are_kept(name, dtype, device):
     chip = build(name, dtype=dtype, device=device, artificial_sigma=0.01)
     plans = chip.prepare(WINDOW, PassStreams(Streams(0), "train", 1))
     assert all(plan.W.dtype == dtype and plan.W.device.type == device for plan in plans.values())
-    y = Reader(plans["w"])(torch.ones(3, N, dtype=dtype, device=device), torch.ones(3, N, dtype=dtype, device=device))
+    reader = Reader(plans["w"])
+    xi = torch.ones(3, reader.normals or N, dtype=dtype, device=device)
+    y = reader(torch.ones(3, N, dtype=dtype, device=device), xi)
     assert y.dtype == dtype
     assert y.device.type == device
     drawn = chip.perturbation(PLAN, 2, PassStreams(Streams(0), "train", 1)).draw("hidden", 0, 3)
@@ -214,7 +216,7 @@ def test_sampled_reads_have_the_plan_say_so():
     chip = build("pcm", read="sampled")
     plan = chip.prepare(WINDOW, PassStreams(Streams(0), "train", 1))["w"]
     assert plan.sampled
-    zero = torch.zeros(2, N, N, dtype=torch.float64)
+    zero = torch.zeros(2, N * N, dtype=torch.float64)
     y = chip.mvm("w", Reader(plan), torch.ones(2, N, dtype=torch.float64), zero)
     torch.testing.assert_close(y, Reader(plan)(torch.ones(2, N, dtype=torch.float64)))
 
@@ -227,7 +229,7 @@ def test_facts_are_plain_and_say_how_noise_compares_with_the_adc():
     assert "node_noise" not in facts["effects_on"] + facts["effects_off"]
     off = build("smtj_koenders", effects=frozenset()).describe(WINDOW)
     assert off["effects_on"] == []
-    assert off["effects_off"] == ["node_noise"]
+    assert off["effects_off"] == ["node_noise", "endurance"]
 
 
 def test_mistakes_are_told_with_what_is_possible():

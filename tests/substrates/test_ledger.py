@@ -27,7 +27,7 @@ def test_totals_are_the_sum_of_the_stated_parts(kinds, bookings):
     for kind, joules in bookings:
         ledger.book_energy(kind, joules)
     parts = ledger.energy()
-    assert [kind for kind in KINDS if parts[kind] is None] == [k for k in ledger.unstated if k in KINDS]
+    assert [kind for kind, joules in parts.items() if joules is None] == [k for k in ledger.unstated if k in KINDS]
     if STATED in kinds:
         assert ledger.energy_J == pytest.approx(sum(part for part in parts.values() if part is not None))
     else:
@@ -85,7 +85,7 @@ def test_hand_computed_read():
     before = chip.ledger.energy()
     x2 = torch.tensor([1.0, 0.5, 0.0, 2.5], dtype=DOUBLE)
     chip.book_reads("w", x2, 10, 10)
-    spent = {kind: chip.ledger.energy()[kind] - before[kind] for kind in KINDS if before[kind] is not None}
+    spent = {kind: chip.ledger.energy()[kind] - before[kind] for kind, joules in before.items() if joules is not None}
     assert spent["array_reads"] == pytest.approx(0.04 * 4.0 * 4 * 12.5e-6 * 250e-9)
     assert spent["dac"] == pytest.approx(10 * 4 * 1e-13)
     assert spent["adc"] == pytest.approx(10 * 4 * 3e-13)
@@ -138,3 +138,43 @@ def test_what_the_ideal_profile_does_not_state_is_said():
     assert chip.ledger.energy_J is None
     assert {"array_reads", "adc", "writes", "digital", "write_time"} <= set(chip.ledger.unstated)
     assert chip.ledger.energy()["node_noise"] == 0.0
+
+
+def test_hand_computed_write_from_voltages():
+    """V^2 G t of each device, C V^2 of its line, and the half-selected devices of both lines."""
+    from neuroanp.profiles.sections import EnergyFigures
+    from neuroanp.substrates.tiling import Tiling
+    from neuroanp.substrates.write_energy import write_energy
+
+    figures = EnergyFigures(write_voltage=2.0, write_time=1e-7, line_capacitance=5e-14, half_select=0.5)
+    before = torch.tensor([[[1.0, 2.0], [3.0, 4.0]], [[5.0, 6.0], [7.0, 8.0]]], dtype=DOUBLE) * 1e-6
+    after = before.clone()
+    after[0, 1, 0] = 5e-6
+    pulses = torch.zeros(2, 2, 2, dtype=torch.int32)
+    pulses[0, 1, 0] = 3  # G 3 -> 5 uS, mean 4; word line: 1 + 4 + 5 + 7; bit line: 4 + 4
+    expected = 3 * (4 * 4e-6 * 1e-7 + 5e-14 * 4 + 0.25 * 4 * 1e-7 * ((1 + 5 + 7) + 4) * 1e-6)
+    assert write_energy(figures, pulses, before, after, Tiling((2,), (2,))) == pytest.approx(expected)
+    alone = 3 * (4 * 4e-6 * 1e-7 + 5e-14 * 4 + 0.25 * 4 * 1e-7 * 7e-6)  # tiles of one cell: only its pair is near
+    assert write_energy(figures, pulses, before, after, Tiling((1, 1), (1, 1))) == pytest.approx(alone)
+    assert write_energy(EnergyFigures(write=1e-12), pulses, before, after, Tiling((2,), (2,))) == pytest.approx(3e-12)
+    assert write_energy(EnergyFigures(), pulses, before, after, Tiling((2,), (2,))) is None
+
+
+def test_tiles_take_a_conversion_each_and_are_added():
+    profile = load("pcm")
+    tiled = profile.model_copy(
+        update={
+            "array": profile.array.model_copy(update={"max_rows": 3}),
+            "energy": profile.energy.model_copy(update={"accumulate": 1e-14}),
+        }
+    )
+    shapes = {"w_in": (4, 2), "w": (4, 4), "w_out": (1, 4)}
+    weights = Weights({k: torch.zeros(s, dtype=DOUBLE) for k, s in shapes.items()})
+    chip = Chip.build(tiled, weights, streams=Streams(0), dt=1e-6, dtype=DOUBLE)
+    before = chip.ledger.energy()
+    chip.book_reads("w", torch.ones(4, dtype=DOUBLE), 10, 10)
+    spent = {kind: chip.ledger.energy()[kind] - before[kind] for kind in ("dac", "adc", "accumulate")}
+    assert spent["dac"] == pytest.approx(10 * 4 * profile.periphery.dac.energy)
+    assert spent["adc"] == pytest.approx(10 * 4 * 2 * profile.periphery.adc.energy)
+    assert spent["accumulate"] == pytest.approx(10 * 4 * 1e-14)
+    assert "accumulate" not in hand_chip().ledger.energy()

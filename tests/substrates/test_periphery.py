@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -11,7 +12,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.profiles import load
-from neuroanp.substrates.periphery import Reader, adc, amplifier_variance, codes, dac, quantise
+from neuroanp.substrates.converters import adc, amplifier_variance, codes, dac, quantise
+from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.protocol import Quantiser, ReadPlan
 
 DOUBLE = torch.float64
@@ -54,7 +56,7 @@ def read(plan: ReadPlan, x: torch.Tensor, xi: torch.Tensor | None = None) -> tor
 
 
 def read_sampled(plan: ReadPlan, x: torch.Tensor, xi: torch.Tensor) -> torch.Tensor:
-    return Reader(plan).sampled(x, xi)
+    return Reader(replace(plan, sampled=True)).sampled(x, xi)
 
 
 def noisy_plan(adc_: Quantiser | None = None) -> ReadPlan:
@@ -79,7 +81,7 @@ def test_moments_are_those_of_sampling_every_device():
     rows = x.expand(n, 6)
     by_moments = read(plan, rows, torch.from_numpy(rng.standard_normal((n, 4))))
     sampled = torch.cat([
-        read_sampled(plan, rows[:20_000], torch.from_numpy(rng.standard_normal((20_000, 4, 7)))) for _ in range(10)
+        read_sampled(plan, rows[:20_000], torch.from_numpy(rng.standard_normal((20_000, 28)))) for _ in range(10)
     ])  # fmt: skip
     for y in (by_moments, sampled):
         spread = covariance.diag().sqrt()
@@ -105,8 +107,9 @@ def test_amplifier_noise_alone():
     plan = ReadPlan(W=torch.zeros(2, 3, dtype=DOUBLE), extra=0.25)
     xi = torch.tensor([[2.0, -4.0]], dtype=DOUBLE)
     assert read(plan, torch.ones(1, 3, dtype=DOUBLE), xi).tolist() == [[1.0, -2.0]]
-    with pytest.raises(ValueError, match="column of its own"):
-        read_sampled(plan, torch.ones(1, 3, dtype=DOUBLE), torch.zeros(1, 2, 3, dtype=DOUBLE))
+    assert read_sampled(plan, torch.ones(1, 3, dtype=DOUBLE), xi).tolist() == [[1.0, -2.0]]
+    with pytest.raises(ValueError, match="takes 2 normals a row"):
+        read_sampled(plan, torch.ones(1, 3, dtype=DOUBLE), torch.zeros(1, 6, dtype=DOUBLE))
 
 
 def test_plain_plans_are_one_product_and_any_leading_shape_goes():

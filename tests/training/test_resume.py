@@ -44,9 +44,22 @@ def possible(profile: str, write: str) -> bool:
 CASES = [(p, w) for p in available() for w in WRITES if possible(p, w)]
 
 
+def dt(profile: str) -> str:
+    """A step of time that is long enough for a read of the profile."""
+    from neuroanp.profiles.loader import load
+    from neuroanp.units import format_quantity
+
+    periphery = load(profile).periphery
+    if periphery is None:
+        return "1 us"
+    dac = periphery.dac
+    reads = dac.bits if dac is not None and dac.inputs == "bit_serial" else 1
+    return format_quantity(max(reads * periphery.t_read, 1e-6), "s")
+
+
 def config(profile: str, write: str = "auto", **training):
     overrides = {f"training.{name}": value for name, value in training.items()}
-    return configure(SMALL, {"profile": profile, "hardware.write": write, **overrides})
+    return configure(SMALL, {"profile": profile, "hardware.write": write, "dt": dt(profile), **overrides})
 
 
 def same(a: dict[str, torch.Tensor], b: dict[str, torch.Tensor]) -> bool:

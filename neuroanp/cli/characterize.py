@@ -1,0 +1,184 @@
+"""characterize: measure the devices of a profile, on the terminal and as one HTML file."""
+
+import os
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from neuroanp.cli import options
+from neuroanp.cli.boundary import guarded
+from neuroanp.cli.screen import console, print_json, show
+from neuroanp.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.console import Console, RenderableType
+
+    from neuroanp.characterizing import Characterization, Measurement
+
+NARROW = 90
+"""Columns below which a moment and its conditions share one column."""
+
+
+@guarded
+def characterize(
+    profile: Annotated[
+        str, typer.Argument(metavar="PROFILE", help="A shipped profile's name, or a file.", show_default=False)
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="FILE",
+            help="HTML file to write; characterize-NAME.html unless given.",
+            show_default=False,
+        ),
+    ] = None,
+    seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all draws.")] = 0,
+    devices: Annotated[
+        int, typer.Option("--devices", min=100, max=1_000_000, help="Devices sampled under each condition.")
+    ] = 10_000,
+    only: Annotated[
+        str | None,
+        typer.Option("--only", metavar="A,B", help="Run these experiments alone, e.g. drift.", show_default=False),
+    ] = None,
+    json: options.Json = False,
+    no_progress: options.NoProgress = False,
+    debug: options.Debug = False,
+) -> None:
+    """Measure a device: its moments against closed forms, and curves, as a table and an HTML page."""
+    names = options.split_list(only, "--only")
+
+    from neuroanp.characterizing import characterize as measure
+    from neuroanp.characterizing import chosen
+    from neuroanp.profiles import load
+    from neuroanp.reporting.characterization import render
+
+    hardware = load(profile)
+    chosen(hardware, names)
+    path = _writable(output if output is not None else Path(f"characterize-{hardware.name}.html"))
+    with _progress(not (no_progress or json)) as report:
+        found = measure(hardware, seed=seed, devices=devices, only=names, report=report)
+    render(found, path, _command(profile, seed, devices, only))
+    if json:
+        print_json([_as_dict(found, path)])
+        return
+    out = console()
+    show(*_on_screen(found, out))
+    show(f"page: {path}")
+
+
+def _command(profile: str, seed: int, devices: int, only: str | None) -> str:
+    """Return what to type to repeat this."""
+    import shlex
+
+    words = ["neuroanp", "characterize", profile, "--seed", str(seed), "--devices", str(devices)]
+    return shlex.join([*words, "--only", only] if only else words)
+
+
+def _writable(path: Path) -> Path:
+    """Return the path; InputError before anything is measured if no file can be written there."""
+    folder = path.parent
+    if path.is_dir():
+        raise InputError(f"--output: {path} is a folder; name a file, e.g. {path / 'page.html'}")
+    if not folder.is_dir():
+        why = "is not a folder" if folder.exists() else "does not exist"
+        raise InputError(f"--output: {path}: the folder {folder} {why}; create it, or choose another place")
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(f"--output: {path}: the folder {folder} is not writable for you; choose another place")
+    return path
+
+
+@contextmanager
+def _progress(enabled: bool) -> Iterator[Callable[[str, int, int], None] | None]:
+    """Show on stderr which experiment runs, where that is a terminal; yield what to report to, or None."""
+    err = console(error=True)
+    if not (enabled and err.is_terminal):
+        yield None
+        return
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    bar = Progress(
+        TextColumn("{task.description}", markup=False), BarColumn(bar_width=24), MofNCompleteColumn(),
+        TimeElapsedColumn(), console=err, transient=True,
+    )  # fmt: skip
+    with bar:
+        task = bar.add_task("measuring", total=None)
+        yield lambda name, number, count: bar.update(task, description=name, completed=number, total=count)
+
+
+def _as_dict(found: "Characterization", path: Path) -> dict[str, Any]:
+    from neuroanp.characterizing.result import plain
+
+    return {
+        "profile": found.profile.name,
+        "hash": found.profile.hash,
+        "seed": found.seed,
+        "devices": found.devices,
+        "page": str(path),
+        "experiments": [plain(one) for one in found.measurements],
+    }
+
+
+def _on_screen(found: "Characterization", out: "Console") -> Iterator["RenderableType"]:
+    """Yield what shows the measurements: for each its curves as sparklines, then its moments."""
+    from rich.text import Text
+
+    from neuroanp.reporting.characterization import verdict
+
+    yield Text.assemble((found.profile.name, "bold"), f"  {found.profile.meta.summary}")
+    yield Text("")
+    for one in found.measurements:
+        yield Text(one.title, style="bold")
+        yield Text(one.about, style="dim")
+        yield from _curves(one, out.width)
+        yield from (Text(line) for line in one.notes)
+        yield _moments(one, out.width < NARROW)
+    yield Text(verdict(found))
+
+
+def _curves(one: "Measurement", width: int) -> Iterator["RenderableType"]:
+    """Yield a line for each panel that holds a curve: its shape and where it lies."""
+    from rich.table import Table
+    from rich.text import Text
+
+    from neuroanp.characterizing.result import Panel
+    from neuroanp.reporting.characterization import between, spark
+
+    grid = Table.grid(padding=(0, 2, 0, 0))
+    for panel in one.panels:
+        if isinstance(panel, Panel):
+            x, y, shape = spark(panel, max(8, min(width // 4, 32)))
+            along = f"{panel.x.label} {between(x, panel.x.unit)}"
+            found = Text.assemble(between(y, panel.y.unit), ("; " + along, "dim"))
+            grid.add_row(Text(panel.title), Text(shape, style="cyan", no_wrap=True), found)
+    if grid.rows:
+        yield grid
+
+
+def _moments(one: "Measurement", narrow: bool) -> "RenderableType":
+    from rich.box import SIMPLE_HEAD
+    from rich.table import Table
+    from rich.text import Text
+
+    from neuroanp.reporting.characterization import moments_table
+
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
+    plain = moments_table(one)
+    table.add_column("quantity")
+    if not narrow:
+        table.add_column("conditions")
+    for name in ("sampled", "expected", "diff. (SE)"):
+        table.add_column(name, justify="right", no_wrap=True)
+    for row in plain.rows:
+        quantity, conditions, sampled, *rest = row.cells
+        where = [Text(quantity.text), Text(conditions.text)]
+        if narrow:
+            where = [Text.assemble(quantity.text, *([("\n" + conditions.text, "dim")] if conditions.text else []))]
+        between = "\n" if narrow and sampled.spread else " "
+        value = Text.assemble(sampled.text, (between + sampled.spread, "dim")) if sampled.spread else Text(sampled.text)
+        table.add_row(*where, value, *(Text(cell.text) for cell in rest))
+    return table

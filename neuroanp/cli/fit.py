@@ -1,0 +1,216 @@
+"""profiles fit: a hardware profile from measurements, with intervals and a figure of the fit against the data."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from neuroanp.cli import options
+from neuroanp.cli.boundary import guarded
+from neuroanp.cli.screen import print_json, show
+from neuroanp.errors import InputError
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from neuroanp.fitting import Fit
+
+EPILOG = "\n\n".join(
+    [
+        "Examples",
+        "neuroanp profiles fit trace.csv --kind telegraph --name my_mtj",
+        "neuroanp profiles fit pulses.csv --kind pulse -o my_rram.yaml --extends rram_hfo2",
+        "neuroanp profiles fit drift.csv --kind drift --t0 '20 s' --g-max '50 uS'",
+    ]
+)
+"""Shown below the options in the command's help."""
+
+Data = Annotated[
+    Path,
+    typer.Argument(
+        metavar="DATA", help="CSV file of the measurements, units in its header: time_s,voltage_mV", show_default=False
+    ),
+]
+Kind = Annotated[
+    str,
+    typer.Option("--kind", help="telegraph, pulse, read_noise, drift or programming.", show_default=False),
+]
+Name = Annotated[
+    str | None, typer.Option("--name", help="Name of the profile (default: that of the output).", show_default=False)
+]
+Output = Annotated[
+    Path | None,
+    typer.Option(
+        "-o", "--output", metavar="FILE", help="The profile to write (default: NAME.yaml).", show_default=False
+    ),
+]
+Extends = Annotated[
+    str | None,
+    typer.Option(
+        "--extends", metavar="BASE", show_default=False,
+        help="Profile, or file, that has the rest (default: a shipped one that suits the law).",
+    ),
+]  # fmt: skip
+Whole = Annotated[bool, typer.Option("--whole", help="Write all parameters out instead of `extends: BASE`.")]
+Law = Annotated[
+    str | None,
+    typer.Option("--law", help="Fit this law (default: the one that describes the data best).", show_default=False),
+]
+Column = Annotated[
+    str | None,
+    typer.Option("--column", metavar="HEADER", help="Column of what was measured.", show_default=False),
+]
+Low = Annotated[
+    str | None,
+    typer.Option("--g-min", metavar="G", help="Lower end of the range of conductance: '1 uS'.", show_default=False),
+]
+High = Annotated[
+    str | None,
+    typer.Option("--g-max", metavar="G", help="Upper end of the range of conductance: '25 uS'.", show_default=False),
+]
+T0 = Annotated[
+    str | None,
+    typer.Option(
+        "--t0", metavar="TIME", help="Drift: when the programmed conductance was measured.", show_default=False
+    ),
+]
+ReadTime = Annotated[
+    str | None, typer.Option("--t-read", metavar="TIME", help="Read noise: duration of a read.", show_default=False)
+]
+Figure = Annotated[
+    Path | None,
+    typer.Option(
+        "--figure", metavar="FILE", show_default=False,
+        help="Figure of the fit against the data, .png or .svg (default: beside the profile).",
+    ),
+]  # fmt: skip
+NoFigure = Annotated[bool, typer.Option("--no-figure", help="Draw no figure.")]
+Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
+
+
+@guarded
+def fit(
+    data: Data,
+    kind: Kind,
+    name: Name = None,
+    output: Output = None,
+    extends: Extends = None,
+    whole: Whole = False,
+    law: Law = None,
+    column: Column = None,
+    g_min: Low = None,
+    g_max: High = None,
+    t0: T0 = None,
+    t_read: ReadTime = None,
+    figure: Figure = None,
+    no_figure: NoFigure = False,
+    force: Force = False,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:
+    """Fit a device law to measurements and write a profile with it, and a figure of the fit.
+
+    Intervals hold the true value in 95 of 100 cases. What the measurements do not tell comes from a
+    base profile; `profiles show` says which number is from where.
+    """
+    import datetime
+
+    from neuroanp.fitting import Options, fit_file, profile_text
+    from neuroanp.records import atomic
+
+    output = output or Path(f"{name or data.stem}.yaml")
+    name = name or output.stem
+    picture = None if no_figure else figure or output.with_suffix(".png")
+    _check_outputs(data, output, picture, no_figure and figure is not None, force)
+    said = Options(
+        extends=extends, column=column, law=law,
+        g_min=_quantity("--g-min", g_min), g_max=_quantity("--g-max", g_max),
+        t0=_quantity("--t0", t0), t_read=_quantity("--t-read", t_read),
+    )  # fmt: skip
+    found = fit_file(data, kind, said)
+    today = datetime.date.today().isoformat()
+    files = {output: profile_text(found, name, today, extends, whole, output.parent).encode()}
+    if picture is not None:
+        from neuroanp.fitting.plots import draw
+
+        files[picture] = draw(found, picture.suffix)
+    for path, content in files.items():
+        atomic.write_bytes(path, content)
+    if json:
+        print_json([_as_dict(found, name, extends, output, picture)])
+    else:
+        _print(found, extends, output, picture)
+
+
+def _check_outputs(data: Path, output: Path, picture: Path | None, contradiction: bool, force: bool) -> None:
+    """Refuse, before anything is computed, files that could not or should not be written."""
+    problems = []
+    if contradiction:
+        problems.append("--figure and --no-figure contradict each other; give one of them")
+    if output.suffix not in (".yaml", ".yml"):
+        problems.append(f"-o {output}: a profile ends in .yaml; write e.g. -o {output.with_suffix('.yaml')}")
+    if picture is not None and picture.suffix not in (".png", ".svg"):
+        problems.append(f"--figure {picture}: a figure ends in .png or .svg; write e.g. --figure {output.stem}.png")
+    for path in (output, *([picture] if picture else [])):
+        if path.exists() and data.exists() and path.samefile(data):
+            problems.append(f"{path}: holds the measurements; choose another name for the output")
+        elif path.is_dir():
+            problems.append(f"{path}: a directory; name a file in it")
+        elif path.exists() and not force:
+            problems.append(f"{path}: exists; replace it with --force, or choose another name with -o")
+        elif not path.parent.is_dir():
+            problems.append(f"{path.parent}: no such directory; make it first")
+    if problems:
+        raise InputError("the output cannot be written", problems)
+
+
+def _quantity(option: str, text: str | None) -> float | None:
+    """Read a quantity of the command line into SI."""
+    from neuroanp.units import Conductance, PositiveConductance, PositiveTime, dimension_of
+
+    if text is None:
+        return None
+    of = {"--g-min": Conductance, "--g-max": PositiveConductance}
+    dimension = dimension_of(of.get(option, PositiveTime))
+    assert dimension is not None
+    try:
+        return dimension.parse(text)
+    except ValueError as error:
+        raise InputError(f"{option}: {error}") from None
+
+
+def _as_dict(found: "Fit", name: str, extends: str | None, output: Path, picture: Path | None) -> dict:
+    """Return the fit as plain values, SI numbers."""
+    return {
+        "profile": name, "path": str(output), "figure": None if picture is None else str(picture),
+        "kind": found.kind, "section": found.section, "law": found.law, "extends": extends or found.base,
+        "data": {"file": found.source, "sha256": found.digest, "what": found.data},
+        "parameters": [parameter.as_dict() for parameter in found.parameters],
+        "choices": [{"parameter": c.key, "value": c.value, "source": c.source} for c in found.choices],
+        "goodness": [{"test": g.name, "value": g.value, "p": g.p} for g in found.goodness],
+        "notes": list(found.notes),
+    }  # fmt: skip
+
+
+def _print(found: "Fit", extends: str | None, output: Path, picture: Path | None) -> None:
+    """Print the law, its parameters, how good the fit is, what was written and what to do next."""
+    from rich.text import Text
+
+    head = Text.assemble((f"{found.section}: {found.law}", "bold"), f"  fitted to {found.source}, {found.data}")
+    lines = [f"goodness of fit: {'; '.join(test.text for test in found.goodness)}"]
+    lines += [f"note: {note}" for note in found.notes]
+    base = extends or found.base
+    lines += ["", f"profile: {output} (the rest as in {base})", *([f"figure: {picture}"] if picture else [])]
+    show(head, Text(""), _table(found), Text(""), *lines, f"next: neuroanp profiles show {output}")
+
+
+def _table(found: "Fit") -> "Table":
+    from rich.table import Table
+
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading, justify in (("parameter", "left"), ("value", "right"), ("95 % interval", "left"), ("", "left")):
+        table.add_column(heading, justify=justify)  # pyright: ignore[reportArgumentType]
+    for parameter in found.parameters:
+        where = "" if parameter.fitted else "shown only"
+        table.add_row(parameter.key, parameter.text, parameter.interval, where)
+    return table

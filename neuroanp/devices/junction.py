@@ -1,0 +1,305 @@
+"""A stochastic magnetic tunnel junction from its physics: barrier, bias, temperature and read-out.
+
+State P (parallel, low resistance) is 0, state AP (antiparallel, high resistance) is 1.
+
+Source: Brown, Thermal fluctuations of a single-domain particle, Phys. Rev. 130, 1677 (1963); Li and
+Zhang, Thermally assisted magnetization reversal in the presence of a spin-transfer torque, Phys. Rev. B
+69, 134416 (2004), for the bias; the closed forms of a telegraph signal are in devices.telegraph.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, Literal, NamedTuple
+
+import torch
+from pydantic import PositiveInt, model_validator
+from torch import Tensor
+
+from neuroanp.devices import telegraph
+from neuroanp.profiles.laws import Law
+from neuroanp.units import (
+    Energy,
+    Number,
+    Positive,
+    PositiveResistance,
+    PositiveTime,
+    PositiveVoltage,
+    Temperature,
+    ThermalResistance,
+    Voltage,
+    format_quantity,
+)
+from neuroanp.yaml_io import at
+
+BOLTZMANN = 1.380649e-23
+"""k_B in J/K, exact in the SI of 2019."""
+HIGHEST_BARRIER = 75.0
+"""Delta beyond which a junction is a memory: with tau0 = 1 ns it keeps its state for 1e16 years."""
+
+
+class States(NamedTuple):
+    """A quantity of a junction in its two states."""
+
+    parallel: Any
+    antiparallel: Any
+
+
+class Junction(Law):
+    """Switch between two states over a barrier that bias lowers for one and raises for the other.
+
+        tau_P = tau0 e^{Delta (1-u)^m},  tau_AP = tau0 e^{Delta (1+u)^m},  u = (V - V50)/V_c, |u| < 1
+        p = P(AP) = sigmoid(2 m Delta u),  2 p - 1 = tanh(m Delta u),  1/tau_c = 1/tau_P + 1/tau_AP
+        Delta = E_b/(k_B T),  T = T_amb + R_th V^2/R,  R_AP = R_P (1 + TMR)
+        V_out = V_DD R_L/(R_L + R),  n_h = kappa (V_out - E V_out)/V_u,  D = V_out(P) - V_out(AP)
+        sigma_h = kappa D sqrt(n_sources p (1-p))/V_u
+
+    The barrier is given by `delta` or by what is measured, `dwell` = tau0 e^Delta; the effect of bias by
+    `v_c` or by `v_slope` = V_c/(2 m Delta), over which the odds AP : P grow e-fold. tau0 itself is
+    disputed (1 ns or femtoseconds, arXiv 2402.03452): with `dwell` and `v_slope` it matters only away
+    from the reference temperature, and for m = 2.
+
+    Back-action: with `bias` left out each state sees the voltage that the divider gives it, V_DD - V_out.
+    With a `bias` both states see that voltage, and the temperature of their mean conductance.
+
+    Args:
+        dwell: mean dwell time in either state at balance, seconds, or None.
+        delta: Delta at the reference temperature, or None.
+        tau0: attempt time, seconds.
+        v_slope: volts, or None.
+        v_c: critical voltage, volts, or None.
+        v50: voltage of balance, at which both states are equally likely, volts.
+        exponent: m.
+        reference_temperature: at which dwell, delta and v_slope hold, kelvin: the surroundings of the
+            junction unless `at_temperature` says otherwise.
+        thermal_resistance: R_th of self-heating, K/W, or None: no self-heating.
+        bias: over the junction, volts, or None: back-action.
+        r_p: R_P, ohm.
+        tmr: (R_AP - R_P)/R_P, a fraction.
+        r_load: R_L of the divider, ohm.
+        v_dd: its supply, volts.
+        kappa: gain from source to unit.
+        volts_per_unit: V_u, volts that stand for a pre-activation of 1.
+        n_sources: junctions summed per unit.
+        energy_per_bit: joules a sample of one junction.
+
+    >>> law = Junction(dwell="10 ns", tau0="1 ns", v_slope="20 mV", v50="0.3 V", exponent=1, bias="0.3 V",
+    ...                reference_temperature="300 K", r_p="7.64 kohm", tmr=0.6, r_load="10 kohm", v_dd="0.6 V",
+    ...                kappa=1.0, volts_per_unit="1 V", n_sources=1)
+    >>> law.occupancy(), round(1e9 * law.correlation_time(), 3), round(law.swing, 4), round(law.node_sigma, 4)
+    (0.5, 5.0, 0.0702, 0.0351)
+    >>> round(law.occupancy(0.32), 4), round(1e9 * law.at_temperature(400.0).correlation_time(), 3)
+    (0.7311, 2.812)
+    """
+
+    dwell: PositiveTime | None = None
+    delta: Positive | None = None
+    tau0: PositiveTime
+    v_slope: PositiveVoltage | None = None
+    v_c: PositiveVoltage | None = None
+    v50: Voltage
+    exponent: Literal[1, 2]
+    reference_temperature: Temperature
+    thermal_resistance: ThermalResistance | None = None
+    bias: Voltage | None = None
+    r_p: PositiveResistance
+    tmr: Positive
+    r_load: PositiveResistance
+    v_dd: PositiveVoltage
+    kappa: Number
+    volts_per_unit: PositiveVoltage
+    n_sources: PositiveInt
+    energy_per_bit: Energy | None = None
+
+    @model_validator(mode="after")
+    def _possible(self) -> Junction:
+        _one_of(dwell=self.dwell, delta=self.delta)
+        _one_of(v_slope=self.v_slope, v_c=self.v_c)
+        if self.dwell is not None and self.dwell <= self.tau0:
+            shown = [format_quantity(tau, "s") for tau in (self.dwell, self.tau0)]
+            raise at(("dwell",), f"'{shown[0]}' is not above tau0, '{shown[1]}': there would be no barrier")
+        if self.barrier > HIGHEST_BARRIER:
+            key = "delta" if self.dwell is None else "dwell"
+            raise at(
+                (key,), f"a barrier of {self.barrier:.0f} k_B T never lets go; write one up to {HIGHEST_BARRIER:g}"
+            )
+        try:
+            self.dwells()
+        except ValueError as error:
+            raise at(("bias" if self.bias is not None else "v_dd",), str(error)) from None
+        return self
+
+    # ---- barrier, bias and temperature ----
+
+    @property
+    def barrier(self) -> float:
+        """Delta at the reference temperature."""
+        return math.log(self.dwell / self.tau0) if self.dwell is not None else float(self.delta or 0.0)
+
+    @property
+    def critical_voltage(self) -> float:
+        """V_c, volts: at V50 +- V_c one of the barriers is gone."""
+        return float(self.v_c or 2.0 * self.exponent * self.barrier * float(self.v_slope or 0.0))
+
+    @property
+    def barrier_energy(self) -> float:
+        """E_b, joules."""
+        return self.barrier * BOLTZMANN * self.reference_temperature
+
+    def at_temperature(self, kelvin: float) -> Junction:
+        """Return the junction in surroundings of another temperature: E_b and V_c stay, Delta = E_b/(k_B T).
+
+        Raises: ValueError if it is not above 0 K, or so cold that the junction practically never switches.
+        """
+        if not (kelvin > 0 and math.isfinite(kelvin)):
+            raise ValueError(f"{kelvin} K is not a temperature above 0 K")
+        if kelvin == self.reference_temperature:
+            return self
+        same = {"dwell": None, "v_slope": None, "v_c": self.critical_voltage}
+        delta = self.barrier_energy / (BOLTZMANN * kelvin)
+        moved = self.model_copy(update={**same, "delta": delta, "reference_temperature": float(kelvin)})
+        moved.dwells()
+        return moved
+
+    def voltages(self, v: Any = None) -> States:
+        """Return the voltage over the junction in each state, volts.
+
+        Args:
+            v: the drive in place of the profile's: the bias, or the divider's supply where there is
+                back-action; a number or a tensor.
+        """
+        if self.bias is not None:
+            v = self.bias if v is None else v
+            return States(v, v)
+        v = self.v_dd if v is None else v
+        return States(*(v * r / (self.r_load + r) for r in self.resistances))
+
+    def temperatures(self, v: Any = None) -> States:
+        """Return the temperature of the junction in each state, kelvin: T_amb + R_th V^2/R."""
+        heating, (v_p, v_ap) = self.thermal_resistance or 0.0, self.voltages(v)
+        g_p, g_ap = (1.0 / r for r in self.resistances)
+        if self.bias is not None:
+            g_p = g_ap = 0.5 * (g_p + g_ap)
+        ambient = self.reference_temperature
+        return States(ambient + heating * v_p * v_p * g_p, ambient + heating * v_ap * v_ap * g_ap)
+
+    def dwells(self, v: Any = None) -> States:
+        """Return tau_P and tau_AP, seconds.
+
+        Raises: ValueError where |u| >= 1, or where a dwell is too long for the arithmetic.
+        """
+        ends = [
+            self._dwell(side, volts, kelvin)
+            for side, volts, kelvin in zip((-1.0, 1.0), self.voltages(v), self.temperatures(v), strict=True)
+        ]
+        return States(*ends)
+
+    def _dwell(self, side: float, volts: Any, kelvin: Any) -> Any:
+        u = (volts - self.v50) / self.critical_voltage
+        if not bool(abs(u).max() < 1 if isinstance(u, Tensor) else abs(u) < 1):
+            worst = float(volts.flatten()[u.abs().argmax()] if isinstance(volts, Tensor) else volts)
+            shown = [format_quantity(x, "V", 4) for x in (worst, self.v50, self.critical_voltage)]
+            raise ValueError(
+                f"{shown[0]} over the junction leaves no barrier: |V - V50| must stay below V_c "
+                f"(V50 {shown[1]}, V_c {shown[2]}); drive it less or check v50 and the slope"
+            )
+        exponent = self.barrier * self.reference_temperature / kelvin * (1.0 + side * u) ** self.exponent
+        longest = float(exponent.max() if isinstance(exponent, Tensor) else exponent)
+        if longest > 4.0 * HIGHEST_BARRIER:  # what the highest barrier reaches under the largest bias, for m = 2
+            raise ValueError(f"a dwell of tau0 e^{longest:.0f}: the junction never switches; warm it up or lower Delta")
+        return self.tau0 * (torch.exp(exponent) if isinstance(exponent, Tensor) else math.exp(exponent))
+
+    def occupancy(self, v: Any = None) -> Any:
+        """Return p = P(AP) under a drive v (see `voltages`), a number or a tensor."""
+        tau_p, tau_ap = self.dwells(v)
+        return telegraph.occupancy(tau_ap, tau_p)
+
+    def correlation_time(self, v: Any = None) -> Any:
+        """Return tau_c under a drive v, seconds."""
+        tau_p, tau_ap = self.dwells(v)
+        return telegraph.correlation_time(tau_ap, tau_p)
+
+    # ---- read-out ----
+
+    @property
+    def resistances(self) -> States:
+        """R_P and R_AP, ohm."""
+        return States(self.r_p, self.r_p * (1.0 + self.tmr))
+
+    @property
+    def swing(self) -> float:
+        """D = V_out(P) - V_out(AP) of the divider, volts; largest at R_L = sqrt(R_P R_AP)."""
+        out_p, out_ap = (self.v_dd * self.r_load / (self.r_load + r) for r in self.resistances)
+        return out_p - out_ap
+
+    # ---- role 1: noise of a unit ----
+
+    @property
+    def node_sigma(self) -> float:
+        """Standard deviation of the noise on a pre-activation, dimensionless."""
+        p = self.occupancy()
+        return abs(self.kappa) * self.swing * math.sqrt(self.n_sources * p * (1.0 - p)) / self.volts_per_unit
+
+    def autocorrelation(self, lag_s: float) -> float:
+        """Return the correlation of the noise with itself lag_s seconds away: e^{-lag/tau_c}."""
+        return math.exp(-abs(lag_s) / self.correlation_time())
+
+    def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the uniforms one step takes."""
+        return (self.n_sources, *shape)
+
+    def normals(self, shape: tuple[int, ...]) -> None:
+        """Return None: no normals are needed."""
+
+    def start(self, u: Tensor, xi: Tensor | None = None) -> Tensor:
+        """Return stationary states (bool, True is AP) for uniforms u (n_sources, *shape)."""
+        return telegraph.start(u, self.occupancy())
+
+    def run(self, state: Tensor, u: Tensor, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]:
+        """Return the noise of T steps, (T, *shape) dimensionless, and the states after them; exact for any dt.
+
+        Args:
+            state: bool, (n_sources, *shape).
+            u: uniforms, (T, n_sources, *shape).
+            xi: not used.
+            dt: seconds a step, 0 or more.
+        """
+        p = self.occupancy()
+        states = telegraph.run(state, u, p, self.correlation_time(), dt)
+        below = states.to(u.dtype).sum(1).sub_(self.n_sources * p)  # AP is where V_out is low
+        return below.mul_(-self.kappa * self.swing / self.volts_per_unit), states[-1].clone()
+
+    # ---- role 2: a stochastic neuron ----
+
+    def neuron(self, v: Tensor, u: Tensor, spacing: float) -> Tensor:
+        """Return the mean state of n reads under a drive v: E = p(v) = (1 + tanh(m Delta u)) / 2.
+
+        Args:
+            v: drive of each neuron (see `voltages`), any shape, volts.
+            u: uniforms, (n, *shape): one for each read; the first read is of the stationary state.
+            spacing: seconds from one read to the next, 0 or more.
+
+        Returns: the fraction of the n reads that found AP, of the shape of v.
+
+        >>> law = Junction(delta=5.0, tau0="1 ns", v_c="0.3 V", v50="0 V", exponent=1, bias="0 V", tmr=1.0,
+        ...                reference_temperature="300 K", r_p="1 kohm", r_load="1 kohm", v_dd="0.1 V", kappa=1.0,
+        ...                volts_per_unit="1 V", n_sources=1)
+        >>> law.neuron(torch.tensor([-0.2, 0.2]), torch.full((4, 2), 0.5), 1e-6).tolist()
+        [0.0, 1.0]
+        """
+        p, tau_c = self.occupancy(v), self.correlation_time(v)
+        first = telegraph.start(u[0], p)
+        later = telegraph.run(first, u[1:], p, tau_c, spacing)
+        return (first.to(u.dtype) + later.to(u.dtype).sum(0)) / len(u)
+
+    def neuron_variance(self, v: Any, n: int, spacing: float) -> Any:
+        """Return the variance of `neuron`, in closed form (see telegraph.variance_of_mean)."""
+        return telegraph.variance_of_mean(self.occupancy(v), self.correlation_time(v), n, spacing)
+
+
+def _one_of(**fields: float | None) -> None:
+    """Raise at the first key unless exactly one of two is given."""
+    (first, a), (second, b) = fields.items()
+    if (a is None) == (b is None):
+        what = "one of the two is needed" if a is None else "they say the same; drop one"
+        raise at((first,), f"{first} and {second}: {what}")

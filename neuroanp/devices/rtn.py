@@ -1,0 +1,255 @@
+"""Random telegraph noise: a trap, or a filament's bond, switches between two levels.
+
+Source: Kirton and Uren, Noise in solid-state microstructures, Adv. Phys. 38, 367 (1989); in
+resistive memories Ielmini, Nardi and Cagli, Resistance-dependent amplitude of random telegraph-signal
+noise in resistive switching memories, Appl. Phys. Lett. 96, 053503 (2010).
+"""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, replace
+from typing import Annotated, ClassVar
+
+import torch
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from torch import Tensor
+
+from neuroanp.devices import telegraph
+from neuroanp.profiles.laws import Law
+from neuroanp.units import Energy, Fraction, NonNegative, Number, PositiveTime, PositiveVoltage, format_quantity
+
+MOST_UNEQUAL = 1e6
+"""Largest ratio of the dwell times: a rarer state is beyond the resolution of float32 uniforms."""
+
+
+class RtnSource(Law):
+    """Drive a unit by the sum of two-state sources, each high or low.
+
+        n_h = kappa amplitude sum over n_sources of (s - p) / V_u,  s in {0, 1}
+
+    Exact over any step; see devices.telegraph.
+
+    Args:
+        tau_high, tau_low: mean dwell times in both states, seconds.
+        amplitude: high minus low, volts.
+        n_sources: sources summed per unit.
+        kappa: gain from source to unit.
+        volts_per_unit: V_u, volts that stand for a pre-activation of 1.
+        energy_per_bit: joules a sample of one source.
+
+    >>> law = RtnSource(tau_high="1 us", tau_low="3 us", amplitude="10 mV", n_sources=1, kappa=1.0,
+    ...                 volts_per_unit="0.1 V")
+    >>> law.p, law.tau_c, round(law.node_sigma, 4), round(law.autocorrelation(0.75e-6), 4)
+    (0.25, 7.5e-07, 0.0433, 0.3679)
+    """
+
+    tau_high: PositiveTime
+    tau_low: PositiveTime
+    amplitude: PositiveVoltage
+    n_sources: PositiveInt
+    kappa: Number
+    volts_per_unit: PositiveVoltage
+    energy_per_bit: Energy | None = None
+
+    @property
+    def p(self) -> float:
+        """Probability of the high state."""
+        return telegraph.occupancy(self.tau_high, self.tau_low)
+
+    @property
+    def tau_c(self) -> float:
+        """Correlation time, seconds."""
+        return telegraph.correlation_time(self.tau_high, self.tau_low)
+
+    @property
+    def node_sigma(self) -> float:
+        """Standard deviation of the noise on a pre-activation, dimensionless."""
+        volts = self.amplitude * math.sqrt(self.n_sources * self.p * (1.0 - self.p))
+        return abs(self.kappa) * volts / self.volts_per_unit
+
+    def autocorrelation(self, lag_s: float) -> float:
+        """Return the correlation of the noise with itself lag_s seconds away."""
+        return math.exp(-abs(lag_s) / self.tau_c)
+
+    def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the uniforms one step takes."""
+        return (self.n_sources, *shape)
+
+    def normals(self, shape: tuple[int, ...]) -> None:
+        """Return None: no normals are needed."""
+
+    def start(self, u: Tensor, xi: Tensor | None = None) -> Tensor:
+        """Return stationary states (bool) for uniforms u (n_sources, *shape)."""
+        return telegraph.start(u, self.p)
+
+    def run(self, state: Tensor, u: Tensor, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]:
+        """Return the noise of T steps, (T, *shape) dimensionless, and the states after them.
+
+        Args:
+            state: bool, (n_sources, *shape).
+            u: uniforms, (T, n_sources, *shape).
+            xi: not used.
+            dt: seconds a step, 0 or more.
+        """
+        states = telegraph.run(state, u, self.p, self.tau_c, dt)
+        above = states.to(u.dtype).sum(1).sub_(self.n_sources * self.p)
+        return above.mul_(self.kappa * self.amplitude / self.volts_per_unit), states[-1].clone()
+
+
+@dataclass(frozen=True)
+class Telegraph:
+    """A telegraph signal of mean 0 and variance 1; correlation times may differ from device to device.
+
+        z = (s - p) / sqrt(p (1-p)),  tau_c of a device = median 10^{decades (v - 1/2)},  v uniform
+
+    Args:
+        p: probability of the high state.
+        median: of tau_c, seconds.
+        decades: width of the spread of tau_c.
+        tau_c: of each device, seconds, of the devices' shape; None: drawn anew at every start.
+
+    >>> process = Telegraph(0.5, 1e-3)
+    >>> state = process.start(torch.tensor([0.2, 0.9]))
+    >>> process.run(state, torch.tensor([[0.5, 0.5]]), None, 1e-6)[0].tolist()
+    [[1.0, -1.0]]
+    """
+
+    p: float
+    median: float
+    decades: float = 0.0
+    tau_c: Tensor | None = None
+    n_sources: ClassVar[int] = 1
+    node_sigma: ClassVar[float] = 1.0
+
+    @property
+    def ends(self) -> tuple[float, float]:
+        """The shortest and the longest correlation time, seconds."""
+        half = 10.0 ** (0.5 * self.decades)
+        return self.median / half, self.median * half
+
+    @property
+    def _drawn(self) -> bool:
+        """Whether a start draws correlation times too, which then are part of the state."""
+        return self.decades > 0 and self.tau_c is None
+
+    def of_devices(self, v: Tensor) -> Telegraph:
+        """Return the process of devices whose correlation times are drawn by uniforms v, once and for all."""
+        return replace(self, tau_c=self._tau(v)) if self.decades else self
+
+    def _tau(self, v: Tensor) -> Tensor:
+        return self.median * torch.pow(10.0, self.decades * (v - 0.5))
+
+    def autocorrelation(self, lag_s: float) -> float:
+        """Return the correlation with itself lag_s seconds away, on average over devices.
+
+        [E_1(lag/longest) - E_1(lag/shortest)] / ln(longest/shortest)
+        """
+        if not self.decades or not lag_s:
+            return math.exp(-abs(lag_s) / self.median)
+        from scipy.special import exp1
+
+        shortest, longest = self.ends
+        difference = float(exp1(abs(lag_s) / longest) - exp1(abs(lag_s) / shortest))
+        return difference / math.log(longest / shortest)
+
+    def spectrum(self, f: float) -> float:
+        """Return the one-sided power spectral density at f > 0 hertz, 1/Hz, on average over devices.
+
+        4 [arctan(2 pi f longest) - arctan(2 pi f shortest)] / (2 pi f ln(longest/shortest))
+        """
+        if not self.decades:
+            return telegraph.spectrum(0.5, self.median, f) * 4.0
+        omega, (shortest, longest) = 2.0 * math.pi * f, self.ends
+        angle = math.atan(omega * longest) - math.atan(omega * shortest)
+        return 4.0 * angle / (omega * math.log(longest / shortest))
+
+    def frozen(self, window: float) -> float:
+        """Return the share of the variance that stands still over a window of `window` seconds (its time mean's)."""
+        shortest, longest = self.ends
+        return telegraph.frozen_share_spread(window / longest, window / shortest)
+
+    def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...]:
+        """Return the shape of the uniforms one step takes."""
+        return (2, *shape) if self._drawn else shape
+
+    def normals(self, shape: tuple[int, ...]) -> None:
+        """Return None: no normals are needed."""
+
+    def start(self, u: Tensor, xi: Tensor | None = None) -> Tensor:
+        """Return the stationary state for uniforms: bool; with drawn correlation times (2, *shape), s and tau_c."""
+        if not self._drawn:
+            return telegraph.start(u, self.p)
+        return torch.stack([(u[0] < self.p).to(u.dtype), self._tau(u[1])])
+
+    def run(self, state: Tensor, u: Tensor, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]:
+        """Return the noise of T steps, (T, *shape), and the state after them.
+
+        Args:
+            state: what `start` or the last `run` returned.
+            u: uniforms, (T, *uniforms(shape)).
+            xi: not used.
+            dt: seconds a step, 0 or more.
+        """
+        if self._drawn:
+            states = telegraph.run(state[0] > 0, u[:, 0], self.p, state[1], dt)
+            after = torch.stack([states[-1].to(u.dtype), state[1]])
+        else:
+            states = telegraph.run(state, u, self.p, self.median if self.tau_c is None else self.tau_c, dt)
+            after = states[-1].clone()
+        return states.to(u.dtype).sub_(self.p).div_(math.sqrt(self.p * (1.0 - self.p))), after
+
+
+class RtnRead(Law):
+    """Read through random telegraph noise of each device, in proportion to its conductance.
+
+        G(t) = G [1 + amplitude (s - p)],  Var = (amplitude G)^2 p (1-p)
+        frozen over the window T: the variance of the time mean; fresh: the rest
+
+    Args:
+        tau_high, tau_low: mean dwell times in both states, seconds; their medians where they spread.
+        amplitude: Delta G / G, a fraction.
+        tau_decades: both dwell times of a device are longer or shorter by one factor, log-uniform over
+            so many decades; 0: all devices alike.
+
+    >>> law = RtnRead(tau_high="1 ms", tau_low="1 ms", amplitude=0.1, tau_decades=4.0)
+    >>> g = torch.tensor(10e-6)
+    >>> fresh, frozen = law.split(g, g, 25e-6, torch.tensor(1.0), 1e-3)
+    >>> [round(1e9 * float(part), 1) for part in (fresh, frozen, torch.hypot(fresh, frozen))]
+    [344.8, 362.1, 500.0]
+    """
+
+    correlated: ClassVar[bool] = True
+    tau_high: PositiveTime
+    tau_low: PositiveTime
+    amplitude: Fraction
+    tau_decades: Annotated[NonNegative, Field(le=24)] = 0.0
+
+    @field_validator("tau_low")
+    @classmethod
+    def _both_states_are_seen(cls, tau_low: float, info: ValidationInfo) -> float:
+        tau_high = info.data.get("tau_high")
+        if tau_high is not None and max(tau_high / tau_low, tau_low / tau_high) > MOST_UNEQUAL:
+            shown = [format_quantity(tau, "s") for tau in (tau_low, tau_high)]
+            raise ValueError(
+                f"'{shown[0]}' and tau_high, '{shown[1]}', differ by more than {MOST_UNEQUAL:g}: one state is "
+                "practically never seen; bring them closer or leave the noise out"
+            )
+        return tau_low
+
+    def process(self) -> Telegraph:
+        """Return the process of unit variance that each device follows."""
+        p = telegraph.occupancy(self.tau_high, self.tau_low)
+        return Telegraph(p, telegraph.correlation_time(self.tau_high, self.tau_low), self.tau_decades)
+
+    def split(
+        self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return standard deviations of the fresh and the frozen noise, siemens, on average over devices.
+
+        The process is stationary: neither the age nor the conductance just after the write matters.
+        """
+        process = self.process()
+        sigma = self.amplitude * math.sqrt(process.p * (1.0 - process.p))
+        frozen = process.frozen(window)
+        return g_now * (sigma * math.sqrt(1.0 - frozen)), g_now * (sigma * math.sqrt(frozen))

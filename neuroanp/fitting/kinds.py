@@ -1,0 +1,103 @@
+"""The kinds of measurement, and the one function that fits any of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from neuroanp.errors import InputError, did_you_mean
+from neuroanp.fitting import drift, programming, pulse, read_noise, telegraph
+from neuroanp.fitting.data import Column, Table, read_table
+from neuroanp.fitting.options import Options
+from neuroanp.fitting.result import Fit
+from neuroanp.profiles import HardwareProfile, load
+
+
+@dataclass(frozen=True)
+class Kind:
+    """A kind of measurement.
+
+    Args:
+        summary: what it is, in a few words.
+        laws: those it can be fitted with.
+        takes: options that mean something to it.
+        base: shipped profile whose numbers fill in while fitting.
+        columns: what its file must hold.
+        fit: the fit itself.
+        least: fewest rows.
+    """
+
+    summary: str
+    laws: tuple[str, ...]
+    takes: tuple[str, ...]
+    base: str
+    columns: Callable[[Options], list[Column]]
+    fit: Callable[[Table, HardwareProfile, Options], Fit]
+    least: int
+
+
+KINDS: dict[str, Kind] = {
+    "telegraph": Kind(
+        "a voltage or conductance that switches between two levels",
+        telegraph.LAWS, (), telegraph.BASE, telegraph.columns, telegraph.fit, telegraph.LEAST_SAMPLES,
+    ),
+    "pulse": Kind(
+        "conductance after each of many up and down pulses",
+        pulse.LAWS, ("g_min", "g_max"), pulse.BASE, pulse.columns, pulse.fit, pulse.LEAST,
+    ),
+    "read_noise": Kind(
+        "repeated reads of devices at several conductances",
+        read_noise.LAWS, ("g_min", "g_max", "t_read"), read_noise.BASE, read_noise.columns, read_noise.fit,
+        read_noise.LEAST_READS * read_noise.LEAST_DEVICES,
+    ),
+    "drift": Kind(
+        "conductance of many devices against the time since their write",
+        drift.LAWS, ("g_min", "g_max", "t0"), drift.BASE, drift.columns, drift.fit,
+        drift.LEAST_TIMES * drift.LEAST_DEVICES,
+    ),
+    "programming": Kind(
+        "targets and what writing them left",
+        programming.LAWS, ("g_min", "g_max"), programming.BASE, programming.columns, programming.fit,
+        programming.LEAST,
+    ),
+}  # fmt: skip
+"""By the name that `--kind` takes."""
+
+
+def fit_file(path: str | Path, kind: str, options: Options | None = None) -> Fit:
+    """Fit a law to a file of measurements.
+
+    Args:
+        path: a CSV file with units in its header; what it must hold is said in the module of the kind.
+        kind: telegraph, pulse, read_noise, drift or programming.
+        options: what the file does not say.
+
+    Returns: the fit; `profile_text` makes a profile of it, `neuroanp.fitting.plots.figure` a figure.
+
+    Raises:
+        InputError: what is wrong with the file or the options, with file and line.
+    """
+    options = options or Options()
+    chosen = _chosen(kind, options)
+    base = load(options.extends or chosen.base)
+    table = read_table(path, chosen.columns(options), chosen.least)
+    return replace(chosen.fit(table, base, options), source=Path(path).name, digest=table.digest)
+
+
+def _chosen(kind: str, options: Options) -> Kind:
+    """Return the kind; InputError for an unknown one, a law it does not know, or an option it does not take."""
+    if kind not in KINDS:
+        raise InputError(f"--kind: unknown kind '{kind}'{did_you_mean(kind, [*KINDS])} (known: {', '.join(KINDS)})")
+    chosen = KINDS[kind]
+    if options.law is not None and options.law not in chosen.laws:
+        hint = did_you_mean(options.law, chosen.laws)
+        raise InputError(f"--law: '{options.law}' does not fit kind {kind}{hint} (it knows: {', '.join(chosen.laws)})")
+    for name in ("g_min", "g_max", "t0", "t_read"):
+        if getattr(options, name) is not None and name not in chosen.takes:
+            takers = [word for word, one in KINDS.items() if name in one.takes]
+            flag = f"--{name.replace('_', '-')}"
+            raise InputError(f"{flag}: kind {kind} does not take it (only: {', '.join(takers)}); leave it out")
+    if options.g_min is not None and options.g_max is not None and options.g_min >= options.g_max:
+        raise InputError("--g-min is not below --g-max; exchange them or widen the range")
+    return chosen

@@ -1,0 +1,27 @@
+"""What a user may say about a measurement beside the file itself."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Options:
+    """Settings of a fit; None where the file or the base profile says it.
+
+    Args:
+        extends: the base profile, a name or a path; None takes the one the fitted law suggests.
+        column: header of the measured quantity.
+        law: name of the law to fit; None compares those that the kind knows.
+        g_min, g_max: the range of conductance a weight uses, siemens.
+        t0: time after a write at which the programmed conductance counts as measured, seconds.
+        t_read: duration of one read, seconds.
+    """
+
+    extends: str | None = None
+    column: str | None = None
+    law: str | None = None
+    g_min: float | None = None
+    g_max: float | None = None
+    t0: float | None = None
+    t_read: float | None = None

@@ -1,0 +1,220 @@
+"""Fit what single pulses do: size, loss towards the bounds, scatter from pulse to pulse and between devices.
+
+A file holds the reads of one or several devices in the order in which they were taken. Each row
+names the pulse sent just before its read: direction 1 (up), -1 (down), or 0 for none, which starts
+a new train.
+
+    device,direction,conductance_uS
+    a,0,10.02
+    a,1,10.31
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from neuroanp.fitting import steps
+from neuroanp.fitting.data import CONDUCTANCE, Column, Table
+from neuroanp.fitting.goodness import doubts, neighbours, of_residuals
+from neuroanp.fitting.options import Options
+from neuroanp.fitting.pulse_laws import linear_step, soft_bounds
+from neuroanp.fitting.result import Choice, Fit
+from neuroanp.profiles import HardwareProfile
+from neuroanp.units import format_quantity
+
+LAWS = ("linear_step", "soft_bounds")
+BASES = {"linear_step": "ecram", "soft_bounds": "rram_hfo2"}
+BASE = "ecram"
+LEAST = 20
+CLEAR = 2.0
+"""Standard deviations from a bound at which it takes 1 % of a standard deviation off the mean of a step."""
+SCATTER = 5.41
+"""Likelihood ratio above which reads are said to scatter: 1 % false alarms for a variance that may be zero
+(Self and Liang, J. Am. Stat. Assoc. 82:605, 1987)."""
+
+
+@dataclass(frozen=True)
+class Pulses:
+    """The trains of a file in device units, w = (2 G - g_max - g_min) / (g_max - g_min)."""
+
+    trains: steps.Trains
+    middle: float
+    half: float
+    devices: list[str]
+
+
+def columns(options: Options) -> list[Column]:
+    """Return what the file must hold: the pulses' direction and the reads, and the device where there are several."""
+    conductance = Column("conductance", (CONDUCTANCE,), header=options.column)
+    return [Column("device", label=True, optional=True), Column("direction"), conductance]
+
+
+def fit(table: Table, base: HardwareProfile | None, options: Options) -> Fit:
+    """Fit LinearStep or SoftBounds; which of them follows from Akaike's criterion and from the loss of the step.
+
+    The noise of a step is taken additive or multiplicative, whichever has the smaller criterion; reads
+    get a scatter of their own where it is significant. Multiplicative noise is LinearStep's.
+    With additive noise the mean curves of both laws are the same lines; SoftBounds it is where both
+    lines come to zero within the range or close above it, so that the bounds are in the data.
+
+    Raises:
+        InputError: directions other than 1, -1, 0; fewer than 20 pulses up or down; no change.
+    """
+    pulses = pulses_of(table, options)
+    models = _models(pulses.trains, options.law)
+    best = min(models, key=lambda model: model.aic)
+    law = options.law or _law_of(best)
+    kept = _inside(pulses.trains, best)
+    best = steps.fit(kept, best.multiplicative, bool(best.seen))
+    z = steps.innovations(kept, best)
+    goodness = of_residuals(z)
+    found = soft_bounds(best) if law == "soft_bounds" else linear_step(best, pulses.trains)
+    if isinstance(found, str):
+        raise table.failed(f"{table.label}: {found}")
+    left_out = int((pulses.trains.direction != 0).sum() - kept.used.sum())
+    notes = [*found.notes, *doubts(goodness, f"{law} with {_words(best)}")]
+    if left_out:
+        notes.append(f"{left_out:,} pulses that a bound may have cut short are left out of the fit")
+    return Fit(
+        kind="pulse", section="update", law=law, base=BASES[law], parameters=found.parameters,
+        choices=(*found.choices, *_range(pulses, options), *_comparison(models, best, law)), goodness=goodness,
+        data=_count(best, pulses), notes=tuple(notes), series=_series(pulses, kept, best),
+    )  # fmt: skip
+
+
+def pulses_of(table: Table, options: Options) -> Pulses:
+    """Check the directions and return the trains, one column a device."""
+    direction, g = table["direction"], table["conductance"]
+    wrong = np.flatnonzero(~np.isin(direction, (-1, 0, 1)))
+    if len(wrong):
+        shown = f"{direction[wrong[0]]:g} is not a direction; write 1 (up), -1 (down) or 0 (no pulse)"
+        raise table.wrong(wrong, "direction", shown)
+    negative = np.flatnonzero(g < 0)
+    if len(negative):
+        raise table.wrong(negative, "conductance", "a conductance below zero; subtract the offset of the instrument")
+    low = float(g.min()) if options.g_min is None else options.g_min
+    high = float(g.max()) if options.g_max is None else options.g_max
+    if not high > low:
+        raise table.failed(f"{table.label}: {table.headers['conductance']}: no range of conductance; it never changes")
+    groups = table.groups("device")
+    length = max(map(len, groups))
+    v = np.zeros((length, len(groups)))
+    ahead = np.zeros((length - 1, len(groups)))
+    for i, rows in enumerate(groups):
+        v[:, i] = (2 * g[rows[-1]] - high - low) / (high - low)  # shorter records repeat their last read
+        v[: len(rows), i] = (2 * g[rows] - high - low) / (high - low)
+        ahead[: len(rows) - 1, i] = direction[rows[1:]]
+    for sign, word in ((1, "up"), (-1, "down")):
+        few = np.flatnonzero((ahead == sign).sum(0) < LEAST)
+        if len(few):
+            rows = groups[few[0]]
+            who = f"device '{table.label_of('device', rows[0])}' has " if "device" in table else ""
+            count = int((ahead[:, few[0]] == sign).sum())
+            text = f"{who}{count} {word} pulses; a fit needs {LEAST} of each direction from every device"
+            raise table.wrong(rows[:1], "direction", text)
+    trains = steps.Trains(v, ahead, ahead != 0)
+    return Pulses(trains, (high + low) / 2, (high - low) / 2, [table.label_of("device", rows[0]) for rows in groups])
+
+
+def _models(trains: steps.Trains, law: str | None) -> list[steps.Steps]:
+    """Return the candidates, fitted to the pulses that end well inside the range."""
+    rough = steps.fit(trains, False, False, correct=False)
+    inside = _inside(trains, rough)
+    found = []
+    for multiplicative in (False,) if law == "soft_bounds" else (False, True):
+        plain = steps.fit(inside, multiplicative, False, correct=False)
+        found.append(plain)
+        z = steps.innovations(inside, plain)
+        if neighbours(z).value < -1.645 / np.sqrt(
+            len(z)
+        ):  # what the scatter of a read takes from one step, the next has
+            scattered = steps.fit(inside, multiplicative, True, correct=False)
+            if 2 * (scattered.loglik - plain.loglik) > SCATTER:
+                found[-1] = scattered
+    return found
+
+
+def _inside(trains: steps.Trains, model: steps.Steps) -> steps.Trains:
+    """Leave out pulses that may be cut off at a bound: those whose expected end is within CLEAR sd of it.
+
+    The choice rests on the read before the pulse, so that what is kept stays unbiased.
+    """
+    v, up = trains.v[:-1], trains.direction > 0
+    s, k = (np.where(up, model.own[:, i], model.own[:, i + 2]) for i in (0, 1))
+    mean = np.where(up, 1.0, -1.0) * s - k * v
+    noise = model.noise * np.abs(mean if model.multiplicative else s)
+    real = trains.direction != 0
+    top, bottom = trains.v.max(0), trains.v.min(0)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        asymptote = np.where(k > 0, s / np.where(k > 0, k, 1.0), np.inf)
+    ahead = np.minimum(np.where(up, top, -bottom), asymptote)
+    room = ahead - np.where(up, 1.0, -1.0) * (v + mean)
+    used = real & (room > CLEAR * np.sqrt(noise**2 + model.seen**2))
+    enough = np.minimum((used & up).sum(0), (used & ~up).sum(0)) >= LEAST // 2
+    return steps.Trains(trains.v, trains.direction, np.where(enough, used, real))
+
+
+def _law_of(model: steps.Steps) -> str:
+    """Return the law whose bounds the data show: SoftBounds where more than half of both steps is lost in the range."""
+    lost = np.median(model.own[:, [1, 3]] / np.maximum(model.own[:, [0, 2]], 1e-12), axis=0)
+    return "soft_bounds" if not model.multiplicative and bool((lost > 0.5).all()) else "linear_step"
+
+
+def _words(model: steps.Steps) -> str:
+    form = "multiplicative" if model.multiplicative else "additive"
+    return f"{form} noise of the steps and {'a' if model.seen else 'no'} scatter of the reads"
+
+
+def _comparison(models: list[steps.Steps], best: steps.Steps, law: str) -> list[Choice]:
+    """Return the choice between the models, with the margin of the criterion."""
+    if law != "linear_step":
+        return []
+    first, *others = sorted(model.aic for model in models)
+    margin = f"; its Akaike criterion is smaller by {others[0] - first:.1f}" if others else ""
+    form = "multiplicative" if best.multiplicative else "additive"
+    return [Choice("update.noise", form, f"the likelier of additive and multiplicative{margin}", "fitted")]
+
+
+def _range(pulses: Pulses, options: Options) -> list[Choice]:
+    """Return the range of conductance that device units refer to."""
+    low, high = pulses.middle - pulses.half, pulses.middle + pulses.half
+    return [
+        Choice(
+            f"conductance.{name}", format_quantity(value, "S", 6 if given is None else None),
+            f"the {word} conductance of the record" if given is None else "the range the fit was told",
+            "measured" if given is None else "illustrative",
+        )
+        for name, word, value, given in (
+            ("g_min", "smallest", low, options.g_min), ("g_max", "largest", high, options.g_max)
+        )
+    ]  # fmt: skip
+
+
+def _count(model: steps.Steps, pulses: Pulses) -> str:
+    devices = len(pulses.devices)
+    return f"{model.count:,} pulses" + (f" to {devices} devices" if devices > 1 else "")
+
+
+def _series(pulses: Pulses, kept: steps.Trains, model: steps.Steps) -> dict[str, np.ndarray]:
+    """Return what the figure shows: reads, the mean curve of one device, and its steps, in siemens."""
+    trains = pulses.trains
+    middle = np.argsort(trains.v.mean(0))[len(pulses.devices) // 2]
+    w, curve = trains.v[0, middle], [trains.v[0, middle]]
+    top, bottom = trains.v[:, middle].max(), trains.v[:, middle].min()
+    s_up, k_up, s_down, k_down = model.own[middle]
+    for direction, read in zip(trains.direction[:, middle], trains.v[1:, middle], strict=True):
+        step = s_up - k_up * w if direction > 0 else -(s_down + k_down * w)
+        w = read if direction == 0 else min(max(w + step, bottom), top)
+        curve.append(w)
+    return {
+        "g": pulses.middle + pulses.half * trains.v,
+        "curve": pulses.middle + pulses.half * np.array(curve),
+        "shown": np.array([middle]),
+        "direction": trains.direction,
+        "used": kept.used,
+        "steps": pulses.half * np.diff(trains.v, axis=0),
+        "own": model.own,
+        "scale": np.array([pulses.middle, pulses.half]),
+    }

@@ -1,0 +1,165 @@
+"""What a fit found: parameters with their intervals, how good the fit is, and what it leaves open."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from neuroanp.profiles.provenance import shortest
+from neuroanp.units import format_quantity
+
+LEVEL = 0.95
+"""Coverage of every interval."""
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """One number that the data determine.
+
+    Args:
+        key: its dotted key in a profile ("stochastic.amplitude"), or a word of its own where it is only shown.
+        value: the estimate, in SI units.
+        low, high: ends of the 95 % interval, SI units.
+        unit: the SI unit's symbol; "" for a plain number.
+        fitted: whether it goes into the profile.
+
+    >>> Parameter("stochastic.tau_high", 1.234e-6, 1.1e-6, 1.4e-6, "s").text
+    '1.234 us'
+    >>> Parameter("read.exponent", 0.651, 0.64, 0.662).interval
+    '0.640 to 0.662'
+    """
+
+    key: str
+    value: float
+    low: float
+    high: float
+    unit: str = ""
+    fitted: bool = True
+
+    @property
+    def digits(self) -> int:
+        """Significant digits that the interval leaves: two of its width."""
+        width = (self.high - self.low) / 2
+        if not (math.isfinite(width) and width > 0 and self.value):
+            return 4
+        return min(12, max(2, 2 + math.floor(math.log10(abs(self.value))) - math.floor(math.log10(width))))
+
+    @property
+    def text(self) -> str:
+        """The estimate with its unit, as the profile holds it: rounded to two digits of its uncertainty."""
+        if self.unit:
+            return format_quantity(self.value, self.unit, self.digits)
+        return shortest(float(f"{self.value:.{self.digits}g}"))
+
+    @property
+    def interval(self) -> str:
+        """The 95 % interval in the same unit and with as many decimals as suit it."""
+        low, high = (self._end(end) for end in (self.low, self.high))
+        return f"{low} to {high}"
+
+    def _end(self, end: float) -> str:
+        if not math.isfinite(end):
+            return "-inf" if end < 0 else "inf"
+        places = self.digits - 1 - math.floor(math.log10(abs(self.value))) if self.value else self.digits
+        digits = max(1, places + 1 + math.floor(math.log10(abs(end)))) if end else 1
+        if self.unit:
+            return format_quantity(end, self.unit, digits)
+        return f"{end:.{max(0, places)}f}" if 1e-4 <= abs(self.value) < 1e6 else f"{end:.{digits}g}"
+
+    def as_dict(self) -> dict[str, Any]:
+        """Return the parameter as plain values."""
+        return {
+            "parameter": self.key, "value": self.value, "low": self.low, "high": self.high, "unit": self.unit or None,
+            "in_profile": self.fitted,
+        }  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Choice:
+    """A number the section needs and the data do not determine.
+
+    Args:
+        key: its dotted key in a profile.
+        value: a number, a word, or text with a unit, as a profile holds it.
+        source: why this value.
+        status: measured, fitted or illustrative.
+        fallback: a base profile with the same law keeps its own value, if it states one.
+    """
+
+    key: str
+    value: float | int | str | bool
+    source: str
+    status: str = "illustrative"
+    fallback: bool = False
+
+
+@dataclass(frozen=True)
+class Goodness:
+    """One test of the fitted law against the data.
+
+    Args:
+        name: the statistic in words.
+        value: the statistic.
+        p: probability of a larger one if the law holds; None where there is no such number.
+    """
+
+    name: str
+    value: float
+    p: float | None = None
+
+    @property
+    def text(self) -> str:
+        """The statistic and its p value in words.
+
+        >>> Goodness("Kolmogorov-Smirnov distance", 0.0123, 0.31).text
+        'Kolmogorov-Smirnov distance 0.0123 (p = 0.31)'
+        """
+        p = "" if self.p is None else f" (p {f'= {self.p:.2g}' if self.p >= 1e-4 else '< 0.0001'})"
+        return f"{self.name} {self.value:.3g}{p}"
+
+    def fails(self, level: float = 1e-3) -> bool:
+        """Whether chance alone makes the statistic this large with less than this probability."""
+        return self.p is not None and self.p < level
+
+
+@dataclass(frozen=True)
+class Fit:
+    """A device law fitted to measurements.
+
+    Args:
+        kind: telegraph, pulse, read_noise, drift or programming.
+        section: section of a profile that the law belongs to.
+        law: the law's name.
+        base: shipped profile that has what the data say nothing of, unless the user names another.
+        parameters: what was estimated.
+        choices: what the section needs besides.
+        goodness: tests of the fit.
+        data: what the estimate rests on, in words ("20,000 samples").
+        notes: what a reader should know before trusting it; empty where nothing stands out.
+        series: arrays by name that the figure of this kind shows.
+        source, digest: name and SHA-256 of the file.
+    """
+
+    kind: str
+    section: str
+    law: str
+    base: str
+    parameters: tuple[Parameter, ...]
+    choices: tuple[Choice, ...]
+    goodness: tuple[Goodness, ...]
+    data: str
+    notes: tuple[str, ...] = ()
+    series: Mapping[str, np.ndarray] = field(default_factory=dict)
+    source: str = ""
+    digest: str = ""
+
+    def __getitem__(self, name: str) -> Parameter:
+        """Return a parameter by its key, or by the part of it after the section."""
+        for parameter in self.parameters:
+            if name in (parameter.key, parameter.key.partition(".")[2]):
+                return parameter
+        raise KeyError(f"{name}: not among {', '.join(p.key for p in self.parameters)}")

@@ -1,0 +1,264 @@
+"""The sections of a hardware profile that hold no law: what must hold inside each of them.
+
+All quantities are SI floats once loaded. A section or a key that a device does not have is None.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
+
+from neuroanp.units import (
+    Capacitance,
+    Conductance,
+    Dimension,
+    Energy,
+    Fraction,
+    Frequency,
+    NonNegative,
+    Positive,
+    PositiveConductance,
+    PositiveCurrent,
+    PositiveTime,
+    PositiveVoltage,
+    Resistance,
+    Temperature,
+    Time,
+    format_quantity,
+)
+from neuroanp.yaml_io import Section, at
+
+_Text = Annotated[str, Field(min_length=1)]
+_NoiseCurrent = Annotated[float, Dimension("current", "A", "20 nA")]
+_NoiseVoltage = Annotated[float, Dimension("voltage", "V", "1 mV")]
+_Coding = Literal["sign_magnitude", "offset"]
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9_.+-]{0,63}", text):
+        raise ValueError(
+            f"'{text[:80]}' is not a name: write up to 64 letters (a-z, A-Z), digits and . _ + - without spaces, "
+            "beginning with a letter or a digit"
+        )
+    return text
+
+
+class Meta(Section):
+    """What the profile is and where its numbers come from unless they say otherwise.
+
+    Args:
+        name: how commands name the profile.
+        summary: one line.
+        source: the publication.
+        doi: of the publication.
+        status: measured, fitted or illustrative.
+    """
+
+    name: Annotated[str, AfterValidator(_name)]
+    summary: _Text
+    source: _Text
+    doi: _Text | None = None
+    status: Literal["measured", "fitted", "illustrative"]
+
+
+class ConductanceRange(Section):
+    """The range of conductance a weight uses, and how a signed weight is coded in it.
+
+    Args:
+        g_min, g_max: siemens.
+        coding: differential, W = w_s (G+ - G-) / (g_max - g_min), two devices a weight; offset,
+            W = 2 w_s (G - G_mid) / (g_max - g_min), one device and a shared reference.
+    """
+
+    g_min: Conductance
+    g_max: PositiveConductance
+    coding: Literal["differential", "offset"]
+
+    @field_validator("g_max")
+    @classmethod
+    def _above_g_min(cls, g_max: float, info: ValidationInfo) -> float:
+        g_min = info.data.get("g_min")
+        if g_min is not None and g_min >= g_max:
+            shown = [format_quantity(g, "S") for g in (g_max, g_min)]
+            raise ValueError(f"'{shown[0]}' is not above g_min, '{shown[1]}'; raise g_max or lower g_min")
+        return g_max
+
+
+class Environment(Section):
+    """Where the chip is.
+
+    Args:
+        temperature: of the surroundings, kelvin.
+    """
+
+    temperature: Temperature
+
+
+class Dac(Section):
+    """The converter that drives a word line.
+
+    Args:
+        bits: sign included; 1 bit codes the sign alone.
+        energy: joules a conversion, or None where no figure is known.
+        coding: sign_magnitude (the default): 2^(bits-1) - 1 codes each way; offset: two's complement,
+            one code more below zero than above.
+        inputs: amplitude (the default): |x| is the voltage; pulse_width: |x| is the time a fixed
+            voltage stays on; bit_serial: one read for each magnitude bit, weighted digitally.
+        noise: rms of the driver's voltage, volts; it is common to all devices of a word line.
+    """
+
+    bits: Annotated[int, Field(ge=1, le=24)]
+    energy: Energy | None = None
+    coding: _Coding | None = None
+    inputs: Literal["amplitude", "pulse_width", "bit_serial"] | None = None
+    noise: _NoiseVoltage | None = None
+
+    @model_validator(mode="after")
+    def _noise_of_a_voltage(self) -> Dac:
+        if self.noise is not None and self.inputs == "bit_serial":
+            raise at(("noise",), "is of drivers that set a voltage; bit-serial ones only switch: leave it out")
+        return self
+
+
+class Adc(Section):
+    """The converter that reads a bit line (or the difference of a pair of them).
+
+    Args:
+        bits: at least 2, so that one is left beside the sign.
+        full_scale: current of the largest code, amperes.
+        energy: joules a conversion, or None.
+        coding: sign_magnitude (the default): 2^(bits-1) - 1 codes each way; offset: two's complement,
+            one code more below zero than above.
+        gain_sd: spread of the gain from converter to converter, a fraction.
+        offset_sd: spread of their offsets, amperes.
+    """
+
+    bits: Annotated[int, Field(ge=2, le=24)]
+    full_scale: PositiveCurrent
+    energy: Energy | None = None
+    coding: _Coding | None = None
+    gain_sd: Fraction | None = None
+    offset_sd: _NoiseCurrent | None = None
+
+
+class Periphery(Section):
+    """What drives and senses an array.
+
+    Args:
+        v_read: volts of a full-scale input.
+        t_read: seconds of one read of the array.
+        dac, adc: converters; None converts without rounding or limits.
+        amplifier_noise: rms current at the input of the sense amplifier, amperes, or None.
+        bandwidth: of the sense amplifier, hertz; gives the devices' thermal noise, or None: left out.
+    """
+
+    v_read: PositiveVoltage
+    t_read: PositiveTime
+    dac: Dac | None = None
+    adc: Adc | None = None
+    amplifier_noise: _NoiseCurrent | None = None
+    bandwidth: Frequency | None = None
+
+
+class Wires(Section):
+    """Resistance of the lines of an array.
+
+    Args:
+        r_word, r_bit: ohms a segment, between neighbouring devices and at the driven or sensed end.
+    """
+
+    r_word: Resistance
+    r_bit: Resistance
+
+
+class Array(Section):
+    """How weights lie on the array.
+
+    Args:
+        weight_range: w_s, the largest weight, in Xavier standard deviations of its matrix.
+        write: what one write pulse reaches: serial, one device; row, one row of the array at a time.
+        max_rows, max_columns: word and bit lines of one tile; a larger matrix takes several, whose
+            outputs are added digitally. None: one tile of any size.
+        wires: resistance of the lines, or None: none.
+    """
+
+    weight_range: Positive
+    write: Literal["serial", "row"]
+    max_rows: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    max_columns: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+    wires: Wires | None = None
+
+
+class EnergyFigures(Section):
+    """Stated figures of energy, time and wear.
+
+    Args:
+        write: joules a write pulse, or None: unknown, or computed from write_voltage.
+        write_voltage: volts of a write pulse: V^2 G t of the device (mean of its conductance before and
+            after), C V^2 of the line, and the half-selected devices of its word and bit line.
+        line_capacitance: farads of the line a pulse charges.
+        half_select: fraction of the write voltage that the other devices of both lines see.
+        write_time: seconds a write pulse.
+        read: joules of the read of one weight; None: computed from V^2 G t.
+        digital: joules of one unit's update in digital logic (activation, memory), or None.
+        accumulate: joules of adding one tile's output to the others' digitally, or None.
+        endurance: pulses a device survives, or None; what is worn out keeps its conductance for good.
+        endurance_sd: spread of that number from device to device (of its logarithm; median endurance).
+    """
+
+    write: Energy | None = None
+    write_voltage: PositiveVoltage | None = None
+    line_capacitance: Capacitance | None = None
+    half_select: Fraction | None = None
+    write_time: Time | None = None
+    read: Energy | None = None
+    digital: Energy | None = None
+    accumulate: Energy | None = None
+    endurance: Positive | None = None
+    endurance_sd: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _one_write_energy(self) -> EnergyFigures:
+        if self.write is not None and self.write_voltage is not None:
+            raise at(("write_voltage",), "write already states the energy of a pulse; keep one of the two")
+        if self.write_voltage is not None and not self.write_time:
+            raise at(("write_voltage",), "the energy V^2 G t of a pulse needs its duration; add write_time above 0 s")
+        for name in ("line_capacitance", "half_select"):
+            if getattr(self, name) is not None and self.write_voltage is None:
+                raise at((name,), "counts only with a write_voltage; add it or drop this key")
+        if self.endurance_sd is not None and self.endurance is None:
+            raise at(("endurance_sd",), "spreads a number that is not stated; add endurance")
+        return self
+
+
+class Faults(Section):
+    """Devices that no longer follow the law, and lines that carry nothing.
+
+    Args:
+        corrupt: fraction of the devices that are stuck.
+        corrupt_range: they are stuck uniformly within +- this, in device units.
+        stuck_low, stuck_high: fractions of the devices stuck at g_min and at g_max.
+        dead_rows, dead_columns: fractions of the word and of the bit lines that are broken.
+    """
+
+    corrupt: Fraction | None = None
+    corrupt_range: NonNegative | None = None
+    stuck_low: Fraction | None = None
+    stuck_high: Fraction | None = None
+    dead_rows: Fraction | None = None
+    dead_columns: Fraction | None = None
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Faults:
+        if (self.corrupt is None) != (self.corrupt_range is None):
+            there, missing = ("corrupt_range", "corrupt") if self.corrupt is None else ("corrupt", "corrupt_range")
+            raise at((missing,), f"required key is missing: {there} needs it")
+        share = sum(getattr(self, name) or 0.0 for name in ("corrupt", "stuck_low", "stuck_high"))
+        if share > 1.0:
+            raise at(
+                ("stuck_high" if self.stuck_high else "stuck_low",),
+                f"corrupt, stuck_low and stuck_high add up to {share:g} of the devices; lower them to 1 or less",
+            )
+        return self

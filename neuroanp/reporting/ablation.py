@@ -1,0 +1,225 @@
+"""Show what each non-ideality costs: the loss without it, and its loss where it is alone."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from neuroanp.reporting.reading import Shown
+from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, new_figure, plain, styled
+from neuroanp.reporting.tables import Cell, Column, Row, Table, cell
+from neuroanp.reporting.values import digits, middle, numbers
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+Losses = dict[Any, float]
+"""Test losses by seed."""
+
+NOT_OF_METHOD = ("hardware.only", "hardware.without", "seed")
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What one non-ideality costs; each list has a number a seed.
+
+    Args:
+        effect: its name.
+        without: the loss with all but this one on.
+        costs: the loss with all on, minus `without`.
+        alone: the loss with this one alone.
+        costs_alone: `alone` minus the loss with none on.
+    """
+
+    effect: str
+    without: list[float]
+    costs: list[float]
+    alone: list[float]
+    costs_alone: list[float]
+
+
+@dataclass(frozen=True)
+class Ablation:
+    """One method with its non-idealities switched off in turn.
+
+    Args:
+        task, profile, rule: of the method.
+        all_on: losses with all non-idealities on.
+        none_on: losses with none on.
+        costs: a Cost for each, the dearest first.
+        runs: paths of the runs in which something is switched off.
+    """
+
+    task: str
+    profile: str
+    rule: str
+    all_on: list[float]
+    none_on: list[float]
+    costs: tuple[Cost, ...]
+    runs: frozenset[str]
+
+    @property
+    def label(self) -> str:
+        """Its name, "pcm · anp"."""
+        return f"{self.profile} · {self.rule}"
+
+
+def ablations(runs: Sequence[Shown]) -> list[Ablation]:
+    """Find the ablations among runs.
+
+    One is a set of runs that differ in nothing but the seed and the non-idealities that are on: all; and for each,
+    all but that one, or that one alone. Runs that differ in more, or of which any is missing, make none.
+    """
+    families: dict[tuple[Any, ...], dict[frozenset[str], list[Shown]]] = {}
+    for one in runs:
+        if one.effects is not None:
+            same = tuple(sorted((k, v) for k, v in one.options.items() if k not in NOT_OF_METHOD))
+            key = (*(one.result[name] for name in ("task", "profile", "backend", "rule")), same)
+            families.setdefault(key, {}).setdefault(one.effects, []).append(one)
+    found = [_ablation(by_effects) for by_effects in families.values()]
+    return [ablation for ablation in found if ablation is not None]
+
+
+def _ablation(runs: Mapping[frozenset[str], Sequence[Shown]]) -> Ablation | None:
+    whole = frozenset().union(*runs)
+    single = {effect: (whole - {effect}, frozenset({effect})) for effect in sorted(whole)}
+    allowed = {whole, frozenset(), *(one for pair in single.values() for one in pair)}
+    if len(runs) < 2 or whole not in runs or not set(runs) <= allowed:
+        return None
+    if not all(without in runs or alone in runs for without, alone in single.values()):
+        return None
+    losses = {on: _losses(some) for on, some in runs.items()}
+    base, none = losses[whole], losses.get(frozenset(), {})
+    costs = [
+        _cost(effect, base, losses.get(without, {}), losses.get(alone, {}), none)
+        for effect, (without, alone) in single.items()
+    ]
+    ranked = sorted(costs, key=lambda cost: -middle(cost.costs) if cost.costs else float("inf"))
+    result = runs[whole][0].result
+    rest = frozenset(str(one.run.path) for on, some in runs.items() if on != whole for one in some)
+    return Ablation(
+        str(result["task"]), str(result["profile"]), str(result["rule"]), [*base.values()], [*none.values()],
+        tuple(ranked), rest,
+    )  # fmt: skip
+
+
+def _losses(runs: Sequence[Shown]) -> Losses:
+    finished = [one.result for one in runs if one.result["status"] == "finished"]
+    return {result["seed"]: loss for result in finished for loss in numbers([result["test_loss"]])}
+
+
+def _cost(effect: str, base: Losses, without: Losses, alone: Losses, none: Losses) -> Cost:
+    return Cost(effect, [*without.values()], _minus(base, without), [*alone.values()], _minus(alone, none))
+
+
+def _minus(one: Losses, other: Losses) -> list[float]:
+    """Return the differences of the seeds that both have."""
+    return [loss - other[seed] for seed, loss in one.items() if seed in other]
+
+
+def rows(found: Sequence[Ablation]) -> list[dict[str, Any]]:
+    """Return a plain row for each non-ideality of each ablation: median, lowest and highest over the seeds."""
+    return [
+        {
+            "task": one.task,
+            "profile": one.profile,
+            "rule": one.rule,
+            "effect": cost.effect,
+            "loss_all_on": _over_seeds(one.all_on),
+            "loss_without": _over_seeds(cost.without),
+            "costs": _over_seeds(cost.costs),
+            "loss_none_on": _over_seeds(one.none_on),
+            "loss_alone": _over_seeds(cost.alone),
+            "costs_alone": _over_seeds(cost.costs_alone),
+        }
+        for one in found
+        for cost in one.costs
+    ]
+
+
+def _over_seeds(values: Sequence[float]) -> dict[str, Any] | None:
+    if not values:
+        return None
+    return {"median": middle(values), "lowest": min(values), "highest": max(values), "seeds": len(values)}
+
+
+def table(one: Ablation) -> Table:
+    """Build the table of one ablation: a non-ideality a row, the dearest first; above them all on, and none on."""
+    heads = ("switched off", "costs", "alone", "costs alone")
+    columns = (Column("non-ideality", numeric=False), *map(Column, heads))
+    reference = Row("control", (Cell("all on · none on"), cell(one.all_on), Cell(""), cell(one.none_on), Cell("")))
+    costs = [
+        Row("method", (Cell(c.effect), cell(c.without), _signed(c.costs), cell(c.alone), _signed(c.costs_alone)))
+        for c in one.costs
+    ]
+    return Table(columns, (reference, *costs))
+
+
+def _signed(values: Sequence[float]) -> Cell:
+    """Write a difference with its sign: + costs, a minus sign gains.
+
+    >>> str(_signed([0.0012, -0.0001, 0.002]))
+    '+0.00120 [−0.000100, +0.00200]'
+    """
+    if not values:
+        return cell(values)
+    shown = [_sign(value) for value in (middle(values), min(values), max(values))]
+    return Cell(shown[0], f"[{shown[1]}, {shown[2]}]" if shown[1] != shown[2] else "")
+
+
+def _sign(value: float) -> str:
+    return f"{'+' if value > 0 else '−' if value < 0 else ''}{digits(abs(value))}"
+
+
+def headline(one: Ablation) -> str:
+    """Say which non-ideality costs most, and whether all seeds agree."""
+    stated = [cost for cost in one.costs if cost.costs]
+    if not stated or not one.all_on:
+        return f"{one.label}: no run to compare with has finished."
+    dearest = stated[0]
+    worse = sum(value > 0 for value in dearest.costs)
+    seeds = "" if len(dearest.costs) == 1 else f", in {worse} of {len(dearest.costs)} seeds"
+    if middle(dearest.costs) <= 0:
+        return f"{one.label}: switching off a single non-ideality lowers no median loss ({digits(middle(one.all_on))})."
+    return (
+        f"{one.label}: {dearest.effect} costs most: test loss {digits(middle(one.all_on))} with all on, "
+        f"{digits(middle(dearest.without))} without it{seeds}."
+    )
+
+
+@styled
+def figure(one: Ablation) -> Figure | None:
+    """Draw the costs as bars, the dearest on top: what is gained without each, and what each costs alone."""
+    if not any(cost.costs or cost.costs_alone for cost in one.costs):
+        return None
+    drawn = new_figure(7.2, 1.25 + 0.44 * len(one.costs))
+    axes = drawn.subplots()
+    for offset, key, colour, label in (
+        (-0.19, "costs", COLOURS[0], "all on, minus all but this one"),
+        (0.19, "costs_alone", COLOURS[1], "this one alone, minus none"),
+    ):
+        _bars(axes, [getattr(cost, key) for cost in one.costs], offset, colour, label)
+    axes.axvline(0, color=GREY, lw=0.9)
+    axes.set_yticks(range(len(one.costs)), [plain(cost.effect.replace("_", " ")) for cost in one.costs])
+    axes.set_ylim(len(one.costs) - 0.5, -0.5)
+    axes.set(xlabel="change of the test loss (mean squared error)")
+    axes.tick_params(axis="y", length=0)
+    axes.spines["left"].set_visible(False)
+    axes.grid(axis="x", color=FAINT, lw=0.7)
+    axes.set_axisbelow(True)
+    axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
+    drawn.legend(loc="outside upper left", ncols=2, title=plain(one.label), alignment="left",
+                 title_fontproperties={"weight": "bold", "size": 10})  # fmt: skip
+    return drawn
+
+
+def _bars(axes: Axes, values: Sequence[Sequence[float]], offset: float, colour: str, label: str) -> None:
+    """Draw a bar at each median, a line over the range of the seeds, and the seeds as dots."""
+    there = [i for i, some in enumerate(values) if some]
+    axes.barh([i + offset for i in there], [middle(values[i]) for i in there], height=0.34, color=colour, label=label)
+    for i in there:
+        if len(values[i]) > 1:
+            axes.plot([min(values[i]), max(values[i])], [i + offset] * 2, color=INK, lw=1.0, solid_capstyle="butt")
+            axes.plot(values[i], [i + offset] * len(values[i]), ls="", marker="o", ms=2.6, color=INK)

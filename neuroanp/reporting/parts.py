@@ -1,0 +1,100 @@
+"""Set what a report has only where it was asked for: a transfer, an ablation, retention."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from neuroanp.reporting import ablation, retention, tables, transfer
+from neuroanp.reporting.reading import Shown
+from neuroanp.reporting.style import to_uri
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A figure in the page: where its picture is, what it shows, and how it was drawn."""
+
+    uri: str
+    alt: str
+    caption: str
+
+
+@dataclass(frozen=True)
+class Part:
+    """A part of a section: a table with a figure and sentences, under a title of its own."""
+
+    title: str
+    table: tables.Table
+    figure: Figure | None
+    sentences: list[str]
+    note: str
+
+
+def of_section(
+    runs: Sequence[Shown],
+    ablated: Sequence[ablation.Ablation],
+    group: Sequence[tables.Method],
+    best: Sequence[tables.Method],
+    left_out: str,
+) -> list[Part]:
+    """Return the parts that the runs of one task give rise to.
+
+    Args:
+        runs: those that are in the table of results.
+        ablated: the ablations among all runs of the task.
+        group, best: the methods, and those that figures show.
+        left_out: what captions say of the others.
+    """
+    return [*_transfers(runs, group), *map(_ablation, ablated), *_retention(group, best, left_out)]
+
+
+def _transfers(runs: Sequence[Shown], group: Sequence[tables.Method]) -> list[Part]:
+    found = transfer.transfers(runs)
+    if not found:
+        return []
+    picture = transfer.figure(found, group)
+    caption = (
+        "Test loss where the weights were trained, once they are programmed, and fine-tuned on the device; right of "
+        "the line, learned on it from the untrained network. Small marks: seeds; large: medians."
+    )
+    note = (
+        "Clipped: share of the weights beyond the array's range, which are programmed at its limit. Ex situ: the "
+        "loss of the network that was trained off the chip."
+    )
+    drawn = picture and Figure(to_uri(picture), "Test loss by stage of the transfer", caption)
+    return [
+        Part("From training off the chip to the device", transfer.table(found), drawn, transfer.sentences(found), note)
+    ]
+
+
+def _ablation(one: ablation.Ablation) -> Part:
+    picture = ablation.figure(one)
+    caption = (
+        f"What each non-ideality costs on {one.label}, in test loss: median over seeds as a bar, seeds as dots, their "
+        "range as a line. Right of zero it costs."
+    )
+    note = (
+        "Switched off: test loss with all but this one; costs: how much more it is with all on. Alone: with this one "
+        "and no other; costs alone: how much more than with none. Differences are paired by seed. Each run is trained "
+        "anew; where no noise of the device reaches the units, a Gaussian perturbs them (see the log)."
+    )
+    drawn = picture and Figure(to_uri(picture), f"What each non-ideality costs: {one.label}", caption)
+    title = f"What each non-ideality costs: {one.label}"
+    return Part(title, ablation.table(one), drawn, [ablation.headline(one)], note)
+
+
+def _retention(group: Sequence[tables.Method], best: Sequence[tables.Method], left_out: str) -> list[Part]:
+    found = retention.table(group)
+    if found is None:
+        return []
+    picture = retention.figure(best)
+    caption = (
+        "Test loss after the chip has lain idle: median over seeds, and their range as a band. Left of the line: at "
+        f"once. Dotted: without read and node noise, so that what changes is the weights.{left_out}"
+    )
+    note = (
+        "The same network on the same sequences, with the same draws of noise, after the chip has lain idle; the clock "
+        "and the books of the run do not count it."
+    )
+    drawn = picture and Figure(to_uri(picture), "Test loss against idle time", caption)
+    return [Part("Retention", found, drawn, [], note)]

@@ -1,0 +1,130 @@
+"""Converters around an array and the noise of its drivers and amplifiers, in units of inputs and outputs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+from neuroanp.substrates.protocol import Quantiser
+
+if TYPE_CHECKING:
+    from neuroanp.profiles import HardwareProfile
+    from neuroanp.profiles.sections import Adc, Dac
+
+X_MAX = 1.0
+"""Full scale of the inputs x_m: the activity that drives a line with v_read."""
+BOLTZMANN = 1.380649e-23
+"""k_B, joules a kelvin (exact in the SI)."""
+
+
+def codes(bits: int) -> int:
+    """Return the codes on either side of zero in sign and magnitude: 2^(bits-1) - 1, at least one.
+
+    >>> codes(8), codes(1)
+    (127, 1)
+    """
+    return max(1, 2 ** (bits - 1) - 1)
+
+
+def quantiser(bits: int, coding: str | None, full_scale: float) -> Quantiser:
+    """Return the quantiser of a converter.
+
+    Args:
+        bits: sign included.
+        coding: sign_magnitude (or None): +-(2^(bits-1) - 1) codes of full_scale / (2^(bits-1) - 1);
+            offset: -2^(bits-1) .. 2^(bits-1) - 1 codes of full_scale / 2^(bits-1).
+        full_scale: in the units of the signal.
+
+    >>> quantiser(3, "sign_magnitude", 3.0), quantiser(3, "offset", 4.0)
+    (Quantiser(step=1.0, limit=3.0, low=None), Quantiser(step=1.0, limit=3.0, low=-4.0))
+    """
+    if coding != "offset":
+        return Quantiser(full_scale / codes(bits), full_scale)
+    step = full_scale / 2 ** (bits - 1)
+    return Quantiser(step, full_scale - step, -full_scale)
+
+
+def driver(profile: HardwareProfile) -> Dac | None:
+    """Return the profile's DAC, or None."""
+    return None if profile.periphery is None else profile.periphery.dac
+
+
+def sensor(profile: HardwareProfile) -> Adc | None:
+    """Return the profile's ADC, or None."""
+    return None if profile.periphery is None else profile.periphery.adc
+
+
+def dac(profile: HardwareProfile, effects: frozenset[str]) -> Quantiser | None:
+    """Return the quantiser of the inputs, full scale x_m = 1, or None where there is none or it is off."""
+    figures = driver(profile)
+    return None if figures is None or "dac" not in effects else quantiser(figures.bits, figures.coding, X_MAX)
+
+
+def dac_sigma(profile: HardwareProfile, effects: frozenset[str]) -> float:
+    """Return the standard deviation of a driver's noise in units of x: x_m V_rms / v_read."""
+    figures = driver(profile)
+    if figures is None or not figures.noise or "dac_noise" not in effects:
+        return 0.0
+    assert profile.periphery is not None
+    return X_MAX * figures.noise / profile.periphery.v_read
+
+
+def serial_bits(profile: HardwareProfile, effects: frozenset[str]) -> int:
+    """Return the magnitude bits read one after the other: 0 where an input takes one read.
+
+    Without the effect `dac` inputs are not rounded, and so have no bits to be read by.
+    """
+    figures = driver(profile)
+    if figures is None or figures.inputs != "bit_serial" or "dac" not in effects:
+        return 0
+    return max(1, figures.bits - (figures.coding != "offset"))  # the lowest code of offset coding takes one bit more
+
+
+def adc(profile: HardwareProfile, k: float, effects: frozenset[str]) -> Quantiser | None:
+    """Return the quantiser of an array's outputs, full scale k I_FS, or None.
+
+    Args:
+        profile: gives bits, coding and full-scale current.
+        k: output units per ampere of this array.
+        effects: without `adc`, None.
+    """
+    figures = sensor(profile)
+    if figures is None or "adc" not in effects:
+        return None
+    return quantiser(figures.bits, figures.coding, k * figures.full_scale)
+
+
+def amplifier_variance(profile: HardwareProfile, k: float, effects: frozenset[str]) -> float:
+    """Return the variance of the amplifiers' noise on an output, (k sigma_amp)^2, in squared output units."""
+    periphery = profile.periphery
+    if periphery is None or not periphery.amplifier_noise or "amplifier_noise" not in effects:
+        return 0.0
+    return (k * periphery.amplifier_noise) ** 2
+
+
+def thermal_factor(profile: HardwareProfile, k: float, temperature: float, effects: frozenset[str]) -> float:
+    """Return the variance of an output that one siemens on its bit lines causes, k^2 4 k_B T B.
+
+    Source: Johnson, Phys. Rev. 32, 97 (1928); Nyquist, Phys. Rev. 32, 110 (1928).
+    """
+    periphery = profile.periphery
+    if periphery is None or not periphery.bandwidth or "thermal_noise" not in effects:
+        return 0.0
+    return k**2 * 4.0 * BOLTZMANN * temperature * periphery.bandwidth
+
+
+def quantise(x: Tensor, q: Quantiser, out: Tensor | None = None) -> Tensor:
+    """Clip to the quantiser's range and round to multiples of its step (half to even).
+
+    Args:
+        x: any shape.
+        q: the converter in the units of x.
+        out: where to put the result; x itself quantises in place.
+
+    >>> quantise(torch.tensor([0.26, -0.9, 2.0]), Quantiser(0.5, 1.0)).tolist()
+    [0.5, -1.0, 1.0]
+    """
+    out = torch.clamp(x, q.floor, q.limit, out=out)
+    return out.div_(q.step).round_().mul_(q.step) if q.step else out

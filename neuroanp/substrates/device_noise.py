@@ -1,0 +1,160 @@
+"""Read noise with a memory, drawn for every device of an array: telegraph noise, 1/f noise."""
+
+from __future__ import annotations
+
+import math
+from typing import Protocol
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroanp.devices.draws import numpy_dtype, uniform
+from neuroanp.errors import InputError
+from neuroanp.noise import BLOCK, PassStreams
+from neuroanp.trajectory import PassPlan
+
+LARGEST = 256
+"""Rows and columns of the largest array whose devices are drawn one by one."""
+
+
+class Process(Protocol):
+    """A stationary process of unit variance, exact over any step.
+
+    A process whose devices differ has `of_devices(v)` too: uniforms v of the devices' shape in, the
+    process of these devices out. The last dimensions of a state and of the draws are the shape.
+    """
+
+    def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...] | None: ...
+    def normals(self, shape: tuple[int, ...]) -> tuple[int, ...] | None: ...
+    def start(self, u: Tensor | None, xi: Tensor | None) -> Tensor: ...
+    def run(self, state: Tensor, u: Tensor | None, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]: ...
+
+
+class DeviceNoise:
+    """The read noise of one array in one presentation of a batch, drawn chunk after chunk in order of time.
+
+        deviation(t) = gain sigma z(t),  z a process of unit variance for each device, pass and sequence
+
+    States are carried from chunk to chunk and all draws are addressed by time step, so that the noise
+    does not depend on how time is cut. Passes that share a stream see the same noise times their gain.
+    What distinguishes devices (their correlation times) is drawn once a run, from "process/<name>".
+
+    Presentations start from independent stationary states, unless `apart` says how far in time they
+    lie from one another: sequence after sequence, and the passes of one sequence in turn. Each start
+    then follows from the one before over that time, so that slow noise is common to passes (and
+    drops out of their differences) as it is on a chip. A presentation itself is exact in both cases;
+    between two of them noise is exactly correlated at their starts.
+
+    Memory is of the states (passes x batch x devices, times 2 processes a decade for 1/f) and of the
+    steps asked for at once.
+
+    Args:
+        name: of the array.
+        plan: gain and stream of each pass.
+        batch: B sequences, each with noise of its own.
+        streams: where the draws come from.
+        sigma: standard deviation of each device, (planes, n, m), in the units that are wanted; gives
+            dtype and device. A negative one turns the sign of the noise.
+        process: what the devices follow.
+        dt: seconds a step.
+        apart: seconds from the start of a presentation to that of the next; infinity: independent.
+
+    Raises: InputError for an array beyond 256 x 256.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        plan: PassPlan,
+        batch: int,
+        streams: PassStreams,
+        sigma: Tensor,
+        process: Process,
+        *,
+        dt: float,
+        apart: float = math.inf,
+    ) -> None:
+        n, m = sigma.shape[-2:]
+        if max(n, m) > LARGEST:
+            raise InputError(
+                f"array '{name}' is {n} x {m}: noise with a memory is drawn device by device up to "
+                f"{LARGEST} x {LARGEST}; use a smaller network, or its moments (hardware.read: moments)"
+            )
+        self.name, self.plan, self.batch, self.streams = name, plan, batch, streams
+        self.sigma, self.dt, self.apart = sigma, dt, apart
+        of_devices = getattr(process, "of_devices", None)
+        if of_devices is not None:
+            rng = streams.streams.generator(f"process/{name}")
+            process = of_devices(uniform(rng, tuple(sigma.shape), sigma))
+        self.process: Process = process
+        self._reached = 0
+        self._states: dict[int, Tensor] = {}
+
+    def draw(self, t0: int, steps: int) -> Tensor:
+        """Return the noise of steps t0 .. t0+steps-1.
+
+        Args:
+            t0: first step; 0 starts the presentation again, else it follows the last chunk.
+            steps: how many.
+
+        Returns: (steps, M, B, planes, n, m), in units of sigma.
+        Raises: ValueError for a chunk out of order.
+        """
+        if t0 == 0:
+            self._states = self._starts()
+        elif t0 != self._reached:
+            raise ValueError(f"chunks must follow in time: {self.name} stands at step {self._reached}, asked for {t0}")
+        make = torch.empty if all(self.plan.gain) else torch.zeros  # silent passes stay at zero
+        shape = (steps, self.plan.passes, self.batch, *self.sigma.shape)
+        out = make(shape, dtype=self.sigma.dtype, device=self.sigma.device)
+        for step in range(steps):
+            for stream, state in self._states.items():
+                u, xi = self._draws("device", stream, t0 + step)
+                z, self._states[stream] = self.process.run(state, _one(u), _one(xi), self.dt)
+                noise = z[0] * self.sigma
+                for index, gain in enumerate(self.plan.gain):
+                    if gain and self.plan.stream[index] == stream:
+                        torch.mul(noise, gain, out=out[step, index])
+        self._reached = t0 + steps
+        return out
+
+    def _starts(self) -> dict[int, Tensor]:
+        """Return the state before the first step for each stream that is heard."""
+        first = {stream: self.plan.stream.index(stream) for stream in self.plan.stream}  # in the order of the passes
+        draws = {stream: self._draws("device_start", stream, 0) for stream in first}
+        heard = {stream for gain, stream in zip(self.plan.gain, self.plan.stream, strict=True) if gain}
+        rows: dict[int, list[Tensor]] = {stream: [] for stream in first}
+        state, now = None, 0
+        for b in range(self.batch):
+            for stream, place in first.items():
+                u, xi = (None if d is None else d.narrow(-4, b, 1) for d in draws[stream])
+                then = b * self.plan.passes + place
+                if state is None or math.isinf(self.apart):
+                    state = self.process.start(u, xi)
+                else:
+                    _, state = self.process.run(state, _one(u), _one(xi), self.apart * (then - now))
+                now = then
+                if stream in heard:
+                    rows[stream].append(state)
+        return {stream: torch.cat(states, -4) for stream, states in rows.items() if states}
+
+    def _draws(self, kind: str, stream: int, step: int) -> tuple[Tensor | None, Tensor | None]:
+        """Draw the uniforms and normals of one step.
+
+        Each step has a block of the stream to itself, so that none is drawn twice however few are asked for at once.
+        """
+        shape, dtype = (self.batch, *self.sigma.shape), numpy_dtype(self.sigma)
+        u, xi = self.process.uniforms(shape), self.process.normals(shape)
+        at = (stream, step * BLOCK, 1)
+        return (
+            None if u is None else self._tensor(self.streams.uniform(f"{kind}_uniform/{self.name}", *at, u, dtype)),
+            None if xi is None else self._tensor(self.streams.normal(f"{kind}_normal/{self.name}", *at, xi, dtype)),
+        )
+
+    def _tensor(self, draw: np.ndarray) -> Tensor:
+        return torch.from_numpy(draw[0]).to(self.sigma.device)
+
+
+def _one(draw: Tensor | None) -> Tensor | None:
+    return None if draw is None else draw.unsqueeze(0)

@@ -1,0 +1,82 @@
+"""How a matrix lies on tiles of limited size, and what the resistance of their lines does to it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+
+class Tiling(NamedTuple):
+    """Sizes of the tiles along both sides of a matrix.
+
+    Args:
+        heights: outputs (bit lines) of each tile; they sum to n.
+        widths: inputs (word lines) of each tile; they sum to m. The outputs of the tiles beside each
+            other are converted one by one and added digitally.
+
+    >>> Tiling.of((100, 300), max_rows=128, max_columns=None)
+    Tiling(heights=(100,), widths=(128, 128, 44))
+    """
+
+    heights: tuple[int, ...]
+    widths: tuple[int, ...]
+
+    @classmethod
+    def of(cls, shape: tuple[int, int], max_rows: int | None, max_columns: int | None) -> Tiling:
+        """Cut a matrix (n, m) into tiles of at most `max_rows` word lines and `max_columns` bit lines."""
+        return cls(_cut(shape[0], max_columns), _cut(shape[1], max_rows))
+
+    @property
+    def tiles(self) -> int:
+        """How many tiles there are."""
+        return len(self.heights) * len(self.widths)
+
+
+def _cut(size: int, most: int | None) -> tuple[int, ...]:
+    most = size if most is None else min(most, size)
+    return tuple(min(most, size - start) for start in range(0, size, most))
+
+
+def through_wires(g: Tensor, r_word: float, r_bit: float, tiling: Tiling, solver: str) -> tuple[Tensor, Tensor]:
+    """Return what the conductances of an array look like through its lines.
+
+    Each plane of each tile has lines of its own. In offset coding the subtracted reference is taken
+    to be free of wires. What noise has pushed below 0 S is no network of resistors: the negative
+    part passes unchanged.
+
+    Args:
+        g: (planes, n, m) siemens.
+        r_word, r_bit: ohms a segment.
+        tiling: sizes of the tiles.
+        solver: "fast" or "exact".
+
+    Returns: effective conductances, I = G_eff V, in siemens, and the factor by which the change of
+        one device reaches its output (of a voltage on its own word line alone), both (planes, n, m).
+    Raises: RunError if the network is singular, or the approximation does not converge.
+    """
+    solve = _exact if solver == "exact" else _fast
+    passive = g.clamp_min(0.0)
+    rows = []
+    for block in passive.split(list(tiling.heights), 1):
+        tiles = [solve(tile, r_word, r_bit) for tile in block.split(list(tiling.widths), 2)]
+        rows.append([torch.cat(parts, 2) for parts in zip(*tiles, strict=True)])
+    seen, reach = (torch.cat(parts, 1) for parts in zip(*rows, strict=True))
+    return seen + (g - passive), reach
+
+
+def _fast(g: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor]:
+    from neuroanp.substrates.wires_fast import effective_conductance_fast
+
+    seen = effective_conductance_fast(g, r_word, r_bit)
+    return seen, torch.where(g > 0, seen / torch.where(g > 0, g, 1.0), 1.0)
+
+
+def _exact(g: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor]:
+    from neuroanp.substrates.wires import WireNetwork
+
+    networks = [WireNetwork(plane.double().cpu().numpy(), r_word, r_bit) for plane in g]
+    seen = torch.stack([torch.from_numpy(network.transfer()) for network in networks])
+    reach = torch.stack([torch.from_numpy(network.diagonal_gain()) for network in networks])
+    return seen.to(g), reach.to(g)

@@ -1,0 +1,214 @@
+"""Conductances as a tile's wires let them act, fast: ladders for every line, smooth waves for what couples them.
+
+The exact G_eff of `wires.WireNetwork` in two steps. Alone, with every crossing line ideal, a line is a
+ladder: 1 V at its end falls to w_ij along word line j and to lambda_ij along bit line i (adjoint), by a
+recursion of one step a device. In that approximation and the exact remainder
+
+    G_eff_ij = G_ij w_ij lambda_ij + sum_kl (G lambda)_il [A^-1]_{word il, bit kj -> l} (G w)_kj
+
+A is the nodal matrix: current that leaves word line j through device kj, raises bit line k, and comes
+round about word line l to bit line i. Summed over so many ways it depends on the smooth part of the
+potentials alone, so A^-1 is taken in the subspace of the first `modes` standing waves along either line,
+each line weighted by how strongly it is loaded (Galerkin projection). A is symmetric and positive
+definite and so is every projection: nothing iterates, nothing can diverge, and with as many modes as
+a line has devices the result is exact. What is lost is the random part of G in the remainder.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from neuroanp.errors import InputError, RunError
+from neuroanp.substrates.wires import WireNetwork, check_resistance
+
+MODES = 4
+FLOOR = 0.1
+"""Least weight of a line, in units of the mean line's: keeps the waves independent when most lines are open."""
+
+
+class Wired(NamedTuple):
+    """Tiles as their wires let them act, approximately.
+
+    Args:
+        G_eff: (..., n, m) siemens, I = G_eff V.
+        gain: (..., n, m), what is left at its output of the change of one device: see `WireNetwork.diagonal_gain`.
+    """
+
+    G_eff: Tensor
+    gain: Tensor
+
+
+class WireError(NamedTuple):
+    """Error of the fast approximation's currents, as fractions of the largest exact current."""
+
+    max: float
+    rms: float
+
+
+def line_factors(G: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor]:
+    """Return what 1 V at a line's end falls to at each device if the lines it crosses are ideal.
+
+        w_ij = prod_{k<=i} 1 / (1 + y_kj),  y_kj = r_word G_kj + y_{k+1,j} / (1 + y_{k+1,j})
+
+    and lambda likewise along the bit lines from their grounded ends.
+
+    Args:
+        G: (..., n, m) siemens.
+        r_word: ohm a segment of a word line.
+        r_bit: ohm a segment of a bit line.
+
+    Returns: w and lambda, (..., n, m), dimensionless.
+
+    >>> w, lam = line_factors(torch.full((2, 1), 1e-3), r_word=1000.0, r_bit=1000.0)
+    >>> w.tolist(), lam.tolist()  # 1 kohm, then 1 || (1 + 1) kohm
+    ([[0.4000000059604645], [0.20000000298023224]], [[0.5], [0.5]])
+    """
+    down = (G.mT * r_bit).flip(-2)
+    return _ladder(G * r_word), _ladder(down).flip(-2).mT
+
+
+def _ladder(g: Tensor) -> Tensor:
+    """Return the voltage at each node of ladders (..., length, lines) driven with 1 V before their first node."""
+    y = torch.empty_like(g)
+    beyond = torch.zeros_like(g[..., 0, :])
+    for at in range(g.shape[-2] - 1, -1, -1):
+        beyond = torch.addcdiv(g[..., at, :], beyond, beyond + 1.0)
+        y[..., at, :] = beyond
+    return y.add_(1.0).reciprocal_().cumprod(-2)
+
+
+def effective_conductance_fast(G: Tensor, r_word: float, r_bit: float, modes: int = MODES) -> Tensor:
+    """Return G_eff, I = G_eff V, of tiles with wire resistance, approximately; see `solve_fast`.
+
+    >>> round(float(effective_conductance_fast(torch.tensor([[1e-3]]), 200.0, 300.0)) * 1e3, 6)  # 1500 ohm
+    0.666667
+    """
+    return solve_fast(G, r_word, r_bit, modes).G_eff
+
+
+def solve_fast(G: Tensor, r_word: float, r_bit: float, modes: int = MODES) -> Wired:
+    """Return what the conductances of tiles look like through their wires, approximately.
+
+    The figure that counts is x = r N^2 mean(G). With 4 modes, for devices drawn independently and uniformly,
+    the largest error of the currents is below 0.1 % of the largest current at x = 0.6, 0.3 % at x = 2 and
+    1 % at x = 9; it grows with the spread of the devices and wherever r N max(G) is not small.
+    `wire_error` measures it.
+
+    Args:
+        G: (..., n, m) siemens >= 0: n bit lines, m word lines; planes and tiles lead.
+        r_word: ohm a segment of a word line.
+        r_bit: ohm a segment of a bit line.
+        modes: standing waves along each line; 0 leaves the remainder out, max(n, m) is exact.
+
+    Returns: G_eff and gain, of the dtype and device of G; the gain is exact to first order in r G.
+    Raises:
+        InputError: negative conductance or resistance, or modes < 0.
+        RunError: the result is not finite.
+    """
+    check_resistance(r_word, r_bit)
+    if G.dim() < 2 or modes < 0 or not bool((G >= 0).all()):
+        raise InputError(
+            f"wires: G must be (..., n, m) conductances >= 0 siemens and modes >= 0, got shape {tuple(G.shape)} and "
+            f"{modes} modes; clip read conductances at 0"
+        )
+    w, lam = line_factors(G, r_word, r_bit)
+    G_eff = G * w * lam
+    if modes:
+        G_eff += _round_about(G, G * w, G * lam, r_word, r_bit, modes)
+    if not bool(torch.isfinite(G_eff).all()):
+        raise RunError(
+            f"wires: conductances up to {float(G.max()):g} S and segments of {r_word:g} and {r_bit:g} ohm leave the "
+            f"range of {G.dtype}: check their units, compute in float64 or solve exactly (WireNetwork)"
+        )
+    return Wired(G_eff, w * lam * _own_load(G, r_word, r_bit))
+
+
+def _own_load(G: Tensor, r_word: float, r_bit: float) -> Tensor:
+    """Return what a device's own current leaves of its voltage, to first order; w and lambda hold half of it each.
+
+    d/dG of G / (1 + R G) is 1 / (1 + R G)^2, R the segments between the device and its two terminals.
+    """
+    n, m = G.shape[-2:]
+    up = r_word * torch.arange(1, n + 1, dtype=G.dtype, device=G.device).unsqueeze(-1)
+    down = r_bit * torch.arange(m, 0, -1, dtype=G.dtype, device=G.device)
+    return 1.0 / ((1.0 + up * G) * (1.0 + down * G))
+
+
+def _round_about(G: Tensor, Gw: Tensor, Gl: Tensor, r_word: float, r_bit: float, modes: int) -> Tensor:
+    """Return the remainder, G_eff - G w lambda, from the waves along both lines; each product is a small one.
+
+    Word lines have the waves U_ip Q_lq s_l (sections il), bit lines U_ip s_i Q_lq; index pairs (p, q) are flat.
+    """
+    n, m = G.shape[-2:]
+    U, tau = _waves(n, modes, G)
+    Q, theta = _waves(m, modes, G)
+    Q = Q.flip(0)  # bit lines are held at their last node
+    Qs = Q * _weight(G.sum(-2), r_word * n).unsqueeze(-1)
+    Us = U * _weight(G.sum(-1), r_bit * m).unsqueeze(-1)
+    coupling = _project(G, U, Us, Qs, Q)
+    word = _kron(tau.diag(), Qs.mT @ Qs) + r_word * _project(G, U, U, Qs, Qs)
+    bit = _kron(Us.mT @ Us, theta.diag()) + r_bit * _project(G, Us, Us, Q, Q)
+    top = torch.cat([word, -r_word * coupling], -1)
+    A = torch.cat([top, torch.cat([-r_bit * coupling.mT, bit], -1)], -2)  # times r: r = 0 is no special case
+    source = torch.zeros_like(A[..., A.shape[-1] // 2 :])
+    source[..., A.shape[-1] // 2 :, :] = r_bit * torch.eye(source.shape[-1], dtype=G.dtype, device=G.device)
+    word_of_bit = torch.linalg.solve(A, source)[..., : source.shape[-1], :]
+    left = (U.unsqueeze(-1) * (Gl @ Qs).unsqueeze(-2)).flatten(-2)  # (n, pq)
+    right = ((Us.mT @ Gw).unsqueeze(-2) * Q.mT).flatten(-3, -2)  # (pq, m)
+    return left @ word_of_bit @ right
+
+
+def _waves(length: int, modes: int, like: Tensor) -> tuple[Tensor, Tensor]:
+    """Return the first eigenvectors (length, modes) and eigenvalues of a line held before its first node."""
+    angle = torch.pi * (torch.arange(min(modes, length), dtype=torch.float64) + 0.5) / (length + 0.5)
+    U = torch.sin(torch.arange(1, length + 1, dtype=torch.float64).unsqueeze(-1) * angle)
+    return (U / U.norm(dim=0)).to(like), (2.0 - 2.0 * torch.cos(angle)).to(like)
+
+
+def _weight(load: Tensor, r: float) -> Tensor:
+    """Return how far current from elsewhere moves each line, relative to the mean: load / (1 + r load / 3)."""
+    weight = load / (1.0 + r * load / 3.0)
+    mean = weight.mean(-1, keepdim=True)
+    return weight / torch.where(mean > 0, mean, 1.0) + FLOOR
+
+
+def _project(G: Tensor, A: Tensor, B: Tensor, C: Tensor, D: Tensor) -> Tensor:
+    """Return sum_il G_il A_ip B_ip' C_lq D_lq' as a matrix (pq, p'q')."""
+    P, Q = A.shape[-1], C.shape[-1]
+    along = (A.unsqueeze(-1) * B.unsqueeze(-2)).flatten(-2)
+    across = (C.unsqueeze(-1) * D.unsqueeze(-2)).flatten(-2)
+    return (
+        (along.mT @ G @ across).unflatten(-1, (Q, Q)).unflatten(-3, (P, P)).movedim(-3, -2).flatten(-4, -3).flatten(-2)
+    )
+
+
+def _kron(A: Tensor, B: Tensor) -> Tensor:
+    """Return the Kronecker product of matrices, batched over leading dimensions."""
+    product = A[..., :, None, :, None] * B[..., None, :, None, :]
+    return product.flatten(-4, -3).flatten(-2)
+
+
+def wire_error(G: Tensor, r_word: float, r_bit: float, V: Tensor | None = None, modes: int = MODES) -> WireError:
+    """Return the error of the fast approximation against the exact solve.
+
+    Args:
+        G: one tile, (n, m) siemens.
+        r_word: ohm a segment of a word line.
+        r_bit: ohm a segment of a bit line.
+        V: inputs (m, k) volts; None drives one word line at a time.
+        modes: as in `effective_conductance_fast`.
+
+    Returns: largest and root mean square deviation of the currents, both over the largest current.
+
+    >>> wire_error(torch.arange(20.0).view(4, 5) * 1e-5, 10.0, 10.0, modes=5).max < 1e-5  # as many modes as devices
+    True
+    """
+    fast = effective_conductance_fast(G, r_word, r_bit, modes).double().cpu()
+    exact = torch.from_numpy(WireNetwork(G.double().cpu().numpy(), r_word, r_bit).transfer())
+    if V is not None:
+        fast, exact = fast @ V.double().cpu(), exact @ V.double().cpu()
+    off, largest = (fast - exact).abs(), float(exact.abs().max()) or 1.0
+    return WireError(float(off.max()) / largest, float(off.square().mean().sqrt()) / largest)

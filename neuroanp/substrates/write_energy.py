@@ -1,0 +1,66 @@
+"""Energy of write pulses: a stated figure a pulse, or computed from the voltage and the conductances."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import torch
+from torch import Tensor
+
+if TYPE_CHECKING:
+    from neuroanp.profiles.sections import EnergyFigures
+    from neuroanp.substrates.tiling import Tiling
+
+
+def write_energy(
+    figures: EnergyFigures | None, pulses: Tensor, before: Tensor, after: Tensor, tiling: Tiling
+) -> float | None:
+    """Return the joules of a write, or None where the profile states no figure.
+
+        E = N E_write,  or  sum_c N_c [V^2 t (G_old + G_new)/2 + C V^2 + (s V)^2 t (G_word + G_bit - 2 G_c)]
+
+    G_word and G_bit are the conductances on the two lines of the device c in its tile: all devices
+    of the word line (both planes) and those of its own bit line; s is the share of the voltage that
+    half-selected devices see.
+
+    Args:
+        figures: the profile's energy section.
+        pulses: N_c, pulses of each device, (planes, n, m).
+        before, after: conductances around the write, siemens, of the same shape.
+        tiling: how the lines are cut.
+
+    >>> from neuroanp.profiles.sections import EnergyFigures
+    >>> from neuroanp.substrates.tiling import Tiling
+    >>> one = torch.ones(1, 1, 1, dtype=torch.float64)
+    >>> figures = EnergyFigures(write_voltage="2 V", write_time="100 ns", line_capacitance="50 fF")
+    >>> round(1e15 * write_energy(figures, 3 * one, 1e-6 * one, 3e-6 * one, Tiling((1,), (1,))), 6)  # fJ
+    3000.0
+    """
+    if figures is None:
+        return None
+    if figures.write is not None:
+        return figures.write * int(pulses.sum())
+    if figures.write_voltage is None:
+        return None
+    assert figures.write_time is not None
+    sent = pulses.to(torch.float64)
+    g = (0.5 * (before.to(torch.float64) + after.to(torch.float64))).clamp_min_(0.0)
+    square, t = figures.write_voltage**2, figures.write_time
+    joules = square * t * float((sent * g).sum())
+    joules += (figures.line_capacitance or 0.0) * square * float(sent.sum())
+    if figures.half_select:
+        others = _word_lines(g, tiling) + _bit_lines(g, tiling) - 2.0 * g
+        joules += figures.half_select**2 * square * t * float((sent * others).sum())
+    return joules
+
+
+def _word_lines(g: Tensor, tiling: Tiling) -> Tensor:
+    """Return the conductance on the word line of each device, both planes of its tile."""
+    sums = [block.sum((0, 1), keepdim=True).expand_as(block) for block in g.split(list(tiling.heights), 1)]
+    return torch.cat(sums, 1)
+
+
+def _bit_lines(g: Tensor, tiling: Tiling) -> Tensor:
+    """Return the conductance on the bit line of each device in its tile."""
+    sums = [block.sum(2, keepdim=True).expand_as(block) for block in g.split(list(tiling.widths), 2)]
+    return torch.cat(sums, 2)

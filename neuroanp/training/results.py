@@ -1,0 +1,51 @@
+"""The result of a run with what its record holds besides: losses after idle time, and the books of one update."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neuroanp.records.run_dir import RunDir
+
+BOOKED = ("energy_J", "time_s", "pulses")
+
+
+def result_of(record: RunDir) -> dict[str, Any] | None:
+    """Return a run's result, or None before there is one; InputError if it is damaged.
+
+    Besides the row of result.json it has, by idle time, `test_loss_after` and
+    `test_loss_noise_free_after`, and `per_update`: energy_J, chip_time_s and pulses of one update.
+    """
+    row = record.result
+    if row is None:
+        return None
+    after, each = _part(record.manifest, "after"), _part(_part(record.manifest, "ledger"), "per_update")
+    return {
+        **row,
+        "test_loss_after": {time: found["test_loss"] for time, found in after.items()},
+        "test_loss_noise_free_after": {time: found["test_loss_noise_free"] for time, found in after.items()},
+        "per_update": {"chip_time_s" if key == "time_s" else key: value for key, value in each.items()},
+    }
+
+
+def ledger_of_run(first: Mapping[str, Any], last: Mapping[str, Any], updates: int) -> dict[str, Any]:
+    """Return the books of a run: its totals, and what the first write and an update (the mean) took of them.
+
+    Args:
+        first: what `Ledger.report` said once the first weights were written.
+        last: what it says at the end: first + updates x per_update.
+        updates: how many there were.
+
+    >>> first = {"energy_J": 1.0, "time_s": None, "pulses": 3}
+    >>> ledger_of_run(first, {"energy_J": 5.0, "time_s": None, "pulses": 3}, 2)["per_update"]
+    {'energy_J': 2.0, 'time_s': None, 'pulses': 0.0}
+    """
+    known = {key: None not in (first[key], last[key]) for key in BOOKED}
+    each = {key: (last[key] - first[key]) / updates if known[key] else None for key in BOOKED} if updates else {}
+    return {**last, "first_write": {key: first[key] for key in BOOKED}, "per_update": each}
+
+
+def _part(whole: Mapping[str, Any], key: str) -> Mapping[str, Any]:
+    part = whole.get(key)
+    return part if isinstance(part, Mapping) else {}

@@ -1,0 +1,183 @@
+"""Evaluate a stored run again: after idle time, with non-idealities switched off, or on another device."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import torch
+
+from neuroanp.devices.device import EFFECTS
+from neuroanp.errors import InputError, did_you_mean
+from neuroanp.profiles.loader import loads
+from neuroanp.records.identity import code_version
+from neuroanp.substrates.facts import known_effects
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.config import RunConfig, load_config
+from neuroanp.training.evaluate import Held
+from neuroanp.training.start import Start, of_record
+from neuroanp.training.times import named, seconds, without_repeats
+
+if TYPE_CHECKING:
+    from neuroanp.profiles.schema import HardwareProfile
+    from neuroanp.records.run_dir import RunDir
+    from neuroanp.training.trainer import Trainer
+
+LOG = logging.getLogger("neuroanp")
+WRITTEN = ("programming_error", "write_noise", "d2d", "c2c", "faults", "endurance")
+"""Effects that are in the conductances once they are written: no evaluation can take them out again."""
+NOW = "at once"
+
+
+@dataclass(frozen=True)
+class Look:
+    """How a stored run is looked at.
+
+    Args:
+        after: idle times such as "1 h"; the chip as it stands is evaluated before them.
+        only: the effects of reading that stay on; empty: all that the run had.
+        without: effects that are off.
+        profile: write the run's weights to a new chip of this profile and evaluate that one; None: the run's own chip.
+    """
+
+    after: Sequence[str] = ()
+    only: Sequence[str] = ()
+    without: Sequence[str] = ()
+    profile: HardwareProfile | None = None
+
+
+@dataclass(frozen=True)
+class _Revisited:
+    """A trainer whose chip holds what is to be evaluated, and the effects that are on."""
+
+    experiment: Experiment
+    trainer: Trainer
+    effects: frozenset[str]
+
+
+def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
+    """Evaluate a run's newest checkpoint on its held-out sequences; the record is left as it is.
+
+    Args:
+        record: the run.
+        look: how.
+
+    Returns: a row for the chip as it stands and one for each idle time: run, task, profile, rule, seed, update,
+        after, after_s, test_loss, test_loss_noise_free, score (by name), effects (those that are on).
+
+    Raises:
+        InputError: the record has no checkpoint, its data have changed, a time cannot be read, an effect is unknown,
+            was off in the run or cannot be switched off afterwards.
+    """
+    times = _times(look.after)
+    _check_names([*look.only, *look.without])
+    if record.manifest["code"] != code_version():
+        LOG.warning("%s: made by neuroanp %s, evaluated by %s", record.path, record.manifest["code"], code_version())
+    config = load_config(record.path / "config.yaml")
+    threads = torch.get_num_threads()
+    torch.set_num_threads(config.compute.threads)
+    try:
+        found = _own_chip(record, config, look) if look.profile is None else _new_chip(record, config, look)
+        task, trainer = found.experiment.task, found.trainer
+        if task.fingerprint() != record.manifest.get("data"):
+            raise InputError(f"{record.path}: its data have changed since the run; restore them, or repeat the run")
+        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+        return [_row(record, found, held, time) for time in (NOW, *times)]
+    finally:
+        torch.set_num_threads(threads)
+
+
+def _times(after: Sequence[str]) -> list[str]:
+    try:
+        return without_repeats([named(text) for text in after])
+    except ValueError as error:
+        raise InputError(f"--after: {error}") from None
+
+
+def _own_chip(record: RunDir, config: RunConfig, look: Look) -> _Revisited:
+    """Return the run's chip as its newest checkpoint left it, read with the effects that `look` leaves on."""
+    profile = loads(record.manifest["profile"]["text"], f"{record.path}/manifest.json")
+    experiment = Experiment.of(config, profile, Start.kept(record))
+    on = _read_with(experiment, look)
+    path = record.latest_checkpoint()
+    if path is None:
+        raise InputError(f"{record.path}: no checkpoint yet; continue with: neuroanp resume {record.path}")
+    trainer = build_trainer(experiment, effects=on)
+    state, _ = record.load_checkpoint(path)
+    mine = trainer.state_dict()  # an effect that is off has no state: what the checkpoint holds of it is left out
+    trainer.load_state_dict({k: value for k, value in state.items() if k in mine or k.startswith("optimizer/")})
+    return _Revisited(experiment, trainer, on)
+
+
+def _new_chip(record: RunDir, config: RunConfig, look: Look) -> _Revisited:
+    """Return a new chip of the profile that `look` names, the run's weights written to it."""
+    assert look.profile is not None
+    _check_there(look.profile, [*look.only, *look.without])
+    arrays, update = of_record(record)
+    origin = f"{config.rule_name} on {record.manifest['profile']['name']}"
+    hardware: dict[str, Any] = {"only": list(look.only), "without": list(look.without)}
+    if config.hardware.write == "pulse":  # a first write is verified or ideal; the new device may know no pulses
+        hardware["write"] = "auto"
+    changes = {"profile": look.profile.name, "hardware": config.hardware.model_copy(update=hardware)}
+    experiment = Experiment.of(
+        config.model_copy(update=changes), look.profile, Start(arrays, str(record.path), origin, update)
+    )
+    LOG.info(next(line for line in experiment.describe()[1] if line.startswith("weights: ")))
+    trainer = build_trainer(experiment)
+    trainer.update = update  # names the noise of the evaluation: the same as the run's own
+    return _Revisited(experiment, trainer, experiment.config.hardware.effects())
+
+
+def _read_with(experiment: Experiment, look: Look) -> frozenset[str]:
+    """Return the effects that are on: the run's own, but for those of reading that are switched off."""
+    run, profile = experiment.config.hardware.effects(), experiment.profile
+    said = [*look.only, *look.without]
+    _check_there(profile, said)
+    off = [name for name in said if name not in run]
+    if off:
+        raise InputError(f"{', '.join(off)}: off in the run already; leave it out, or train a run with it")
+    fixed = [name for name in said if name in WRITTEN]
+    if fixed:
+        can = [name for name in known_effects(profile) if name in run and name not in WRITTEN]
+        raise InputError(
+            f"{', '.join(fixed)}: in the conductances since they were written, where no evaluation can take it out "
+            f"(it can switch off: {', '.join(can) or 'nothing'}); train a run without it, or write the weights to a "
+            f"new chip with --profile {experiment.config.profile}"
+        )
+    on = frozenset(name for name in run if name in WRITTEN or not look.only or name in look.only)
+    return on - frozenset(look.without)
+
+
+def _check_names(names: Sequence[str]) -> None:
+    unknown = [f"'{name}' is not a non-ideality{did_you_mean(name, EFFECTS)}" for name in names if name not in EFFECTS]
+    if unknown:
+        raise InputError(f"unknown non-ideality (known: {', '.join(EFFECTS)})", unknown)
+
+
+def _check_there(profile: HardwareProfile, names: Sequence[str]) -> None:
+    there = known_effects(profile)
+    missing = [name for name in names if name not in there]
+    if missing:
+        raise InputError(f"profile {profile.name} has no {', '.join(missing)} (it has: {', '.join(there) or 'none'})")
+
+
+def _row(record: RunDir, found: _Revisited, held: Held, time: str) -> dict[str, Any]:
+    experiment, trainer = found.experiment, found.trainer
+    idle_s = 0.0 if time == NOW else seconds(time)
+    losses = trainer.evaluate_after(held, idle_s)
+    return {
+        "run": str(record.path),
+        "task": experiment.config.task_name,
+        "profile": experiment.profile.name,
+        "rule": experiment.config.rule_name,
+        "seed": experiment.config.seed,
+        "update": trainer.update,
+        "after": time,
+        "after_s": idle_s,
+        "test_loss": losses.test_loss,
+        "test_loss_noise_free": losses.test_loss_noise_free,
+        "score": experiment.task.score(losses.y, held.batch),
+        "effects": [name for name in known_effects(experiment.profile) if name in found.effects],
+    }

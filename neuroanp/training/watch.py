@@ -1,0 +1,108 @@
+"""Watch the chip of a run: saturated arrays, dead devices, clipped reads and failed writes are told, never silent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass, field
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from neuroanp.training.trainer import Trainer
+
+
+@dataclass(frozen=True)
+class Health:
+    """How far a chip is from what its profile lets it do.
+
+    Args:
+        saturated: share of the weights at the limit of their array's range.
+        unverified: share of the weights written last that write-verify gave up on.
+        clipped: share of all conversions so far that were beyond the ADC's full scale.
+        failed: share of the devices that have taken more pulses than they survive.
+        wear: share of its endurance that the most worn device has used, or None where none is stated.
+    """
+
+    saturated: float
+    unverified: float
+    clipped: float
+    failed: float
+    wear: float | None
+
+    @classmethod
+    def of(cls, trainer: Trainer, row: Mapping[str, float | int]) -> Health:
+        """Look at a trainer's chip; `row` is what its last update reported (empty before the first one)."""
+        ledger = trainer.substrate.ledger
+        return cls(
+            saturated=trainer.saturated(),
+            unverified=float(row.get("unverified", 0.0)),
+            clipped=ledger.clipped_fraction,
+            failed=trainer.substrate.failed,
+            wear=ledger.wear_fraction,
+        )
+
+    def plain(self) -> dict[str, float | None]:
+        """Return the numbers by name, for a record."""
+        return asdict(self)
+
+    def complaints(self) -> Iterator[tuple[str, str]]:
+        """Yield (name, sentence) of what is beyond its limit.
+
+        >>> dict(Health(0.08, 0.0, 0.0, 0.0, None).complaints())["saturated"].partition(":")[0]
+        "8 % of the weights are at the limit of the array's range"
+        """
+        for name, (limit, text) in LIMITS.items():
+            value = getattr(self, name)
+            if name == "wear" and self.failed:  # said already, and in numbers that count
+                continue
+            if value is not None and value > limit:
+                yield name, text.format(share=f"{100 * value:.2g} %", times=f"{value or 0.0:.3g}")
+
+
+LIMITS: Mapping[str, tuple[float, str]] = {
+    "saturated": (
+        0.05, "{share} of the weights are at the limit of the array's range: they cannot grow further; "
+        "raise array.weight_range or lower optimizer.lr",
+    ),
+    "unverified": (0.01, "write-verify gave up on {share} of the weights that it wrote"),
+    "clipped": (
+        0.01, "{share} of the conversions were beyond the ADC's full scale; raise periphery.adc.full_scale"
+    ),
+    "failed": (
+        0.0, "endurance is exhausted: {share} of the devices have failed and keep the conductance they have"
+    ),
+    "wear": (1.0, "endurance is exhausted: the most worn device has taken {times} times the pulses it survives"),
+}  # fmt: skip
+"""Above which value something is told, and in which words."""
+
+
+@dataclass
+class Watch:
+    """Tells of each complaint when it first arises, and of those that stand at the end.
+
+    Args:
+        say: takes a sentence.
+        told: the last sentence told of each, by name.
+
+    >>> watch = Watch(print)
+    >>> for update in (10, 20):
+    ...     watch.look(update, Health(0.08, 0.0, 0.0, 0.0, None))
+    update 10: 8 % of the weights are at the limit of the array's range: they cannot grow further; \
+raise array.weight_range or lower optimizer.lr
+    """
+
+    say: Callable[[str], None]
+    told: dict[str, str] = field(default_factory=dict)
+
+    def look(self, update: int, health: Health) -> None:
+        """Tell of what has not been told before."""
+        for name, sentence in health.complaints():
+            if name not in self.told:
+                self.told[name] = sentence
+                self.say(f"update {update}: {sentence}")
+
+    def end(self, health: Health) -> None:
+        """Tell of what stands at the end, unless the same has just been told."""
+        for name, sentence in health.complaints():
+            if self.told.get(name) != sentence:
+                self.told[name] = sentence
+                self.say(f"at the end: {sentence}")

@@ -1,0 +1,549 @@
+"""Random profiles and inputs: each works, with finite numbers, or is refused in words; nothing else may happen."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections import Counter
+from collections.abc import Callable
+from copy import deepcopy
+from functools import cache
+from typing import Any, Literal, get_args, get_origin
+
+import pytest
+import torch
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from pydantic import BaseModel
+from pydantic.fields import FieldInfo
+
+from neuroanp.backends.protocol import BACKENDS
+from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.errors import InputError
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.profiles import LAWS, HardwareProfile, available, load, loads
+from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.facts import known_effects
+from neuroanp.substrates.periphery import Reader
+from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
+from neuroanp.units import Dimension, Plain, format_quantity
+from neuroanp.yaml_io import Chosen, dump, parse
+
+FAST = 100
+QUIET = settings(
+    deadline=None, derandomize=True, database=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large, HealthCheck.large_base_example],
+)  # fmt: skip
+PLAN = PassPlan((1.0, -1.0, 0.0), (0, 0, 1), ((0, 1),))
+SHAPES = {"w_in": (3, 2), "w": (3, 3), "w_out": (2, 3)}
+
+# ---- values: decades of what is physical, with the ends that a model admits ----
+
+DECADES = {
+    "S": (-12, -2), "V": (-3, 1), "s": (-9, 9), "J": (-20, -6), "A": (-10, -2), "ohm": (-2, 4), "K": (0, 3),
+    "Hz": (0, 11), "F": (-17, -9), "K/W": (0, 7),
+}  # fmt: skip
+"""Powers of ten that quantities are drawn from, by their SI unit."""
+
+
+def marks_of(annotation: Any, marks: tuple[Any, ...] = ()) -> tuple[Any, tuple[Any, ...]]:
+    """Return what is inside Annotated and Optional, and all marks on the way."""
+    if hasattr(annotation, "__metadata__"):
+        return marks_of(annotation.__origin__, (*marks, *annotation.__metadata__))
+    parts = [part for part in get_args(annotation) if part is not type(None)]
+    if type(None) in get_args(annotation) and len(parts) == 1:
+        return marks_of(parts[0], marks)
+    spread = [inner for mark in marks for inner in (mark.metadata if isinstance(mark, FieldInfo) else [mark])]
+    return annotation, tuple(spread)
+
+
+def decades(low: float, high: float) -> st.SearchStrategy[float]:
+    """Powers of ten, a few digits each: short numbers that are read back exactly."""
+    return st.floats(low, high).map(lambda power: float(f"{10**power:.4g}"))
+
+
+def quantity(dimension: Dimension, scale: float | None = None) -> st.SearchStrategy[str]:
+    """A value with its unit; of a conductance, where `scale` is given, up to three times that."""
+    low, high = DECADES[dimension.unit]
+    if dimension.unit == "S" and scale is not None:
+        high = math.log10(3.0 * scale)
+        low = high - 7.0
+    numbers = decades(low, high)
+    if dimension.signed:
+        numbers = st.one_of(numbers, numbers.map(lambda x: -x), st.just(0.0))
+    elif not dimension.positive:
+        numbers = st.one_of(numbers, numbers, numbers, st.just(0.0))
+    return numbers.map(lambda x: format_quantity(x, dimension.unit, digits=None))
+
+
+def number(plain: Plain) -> st.SearchStrategy[float]:
+    """A plain number within its bounds, the bounds among them."""
+    low = max(plain.low, -5.0) if plain.low < 0 else 0.0
+    ends = [x for x in (plain.low, plain.high) if math.isfinite(x) and not (plain.open_low and x == plain.low)]
+    inner = st.floats(max(low, 1e-6), min(plain.high, 5.0)).map(lambda x: float(f"{x:.4g}"))
+    return st.one_of(inner, inner, inner, st.sampled_from(ends)) if ends else inner
+
+
+def whole(marks: tuple[Any, ...]) -> st.SearchStrategy[int]:
+    """A whole number within the bounds that a field states, and small enough to be simulated."""
+    low, high = 0, 30
+    for mark in marks:
+        low = max(low, getattr(mark, "ge", low), getattr(mark, "gt", low - 1) + 1)
+        high = min(high, getattr(mark, "le", high), getattr(mark, "lt", high + 1) - 1)
+    return st.integers(low, max(low, high))
+
+
+# ---- sections, from the models' own fields ----
+
+Draw = Callable[[st.SearchStrategy[Any]], Any]
+Values = dict[str, Any]
+
+
+def filled(draw: Draw, model: type[BaseModel], scale: float | None) -> Values:
+    """Draw every field of a model that is required, and half of the others."""
+    values: Values = {}
+    for name, field in model.model_fields.items():
+        if field.is_required() or draw(st.booleans()):
+            values[name] = value(draw, name, *marks_of(field.annotation, tuple(field.metadata)), scale)
+    return values
+
+
+def value(draw: Draw, name: str, kind: Any, marks: tuple[Any, ...], scale: float | None) -> Any:
+    """Draw one value of a field's type."""
+    for mark in marks:
+        if isinstance(mark, Dimension):
+            return draw(quantity(mark, scale))
+        if isinstance(mark, Plain):
+            return draw(number(mark))
+    if get_origin(kind) is Literal:
+        return draw(st.sampled_from(get_args(kind)))
+    if kind is bool:
+        return draw(st.booleans())
+    if kind is int:
+        return draw(whole(marks))
+    if isinstance(kind, type) and issubclass(kind, BaseModel):
+        return filled(draw, kind, scale)
+    raise TypeError(f"no way to draw field '{name}' of type {kind!r}; teach this test one")
+
+
+@cache
+def laws(kind: str) -> tuple[str, ...]:
+    """The built-in laws of one kind, but those that need a file."""
+    entries = LAWS[kind]._entries()
+    import importlib.util  # DEV
+
+    own = [name for name in LAWS[kind].names() if name not in entries or entries[name].value.startswith("neuroanp.")]
+    own = [n for n in own if importlib.util.find_spec(entries[n].value.split(":")[0])]  # DEV
+    return tuple(name for name in own if "file" not in LAWS[kind].get(name).model_fields)
+
+
+# ---- what must hold between the fields of a law: drawn numbers are made to fit ----
+
+
+def fit_pulsed(draw: Draw, values: Values, g_max: float) -> None:
+    """Steps and tolerances within the bounds; the asymmetry short of turning a step round."""
+    width = values["bound_up"] + values["bound_down"]
+    for name in ("dw", "tolerance"):
+        values[name] = width * draw(decades(-4, -0.01))
+    if "up_down" in values:
+        values["up_down"] /= 5.01
+    for name in ("gamma_up", "gamma_down"):
+        if name in values:
+            values[name] = abs(values[name]) / 5.0
+    if "A_up" in values:
+        values |= {"A_up": -abs(values["A_up"]), "A_down": -abs(values["A_down"])}
+        values |= {"a": values["a"] / 5.0, "b": values["b"] / 5.0}
+
+
+def fit_pcm_drift(draw: Draw, values: Values, g_max: float) -> None:
+    """The limits of the exponent in order."""
+    for part in ("mu", "s"):
+        low, high = sorted((values[f"{part}_min"], values[f"{part}_max"]))
+        values |= {f"{part}_min": low, f"{part}_max": high}
+
+
+def fit_polynomial(error: Values, scale: float, time: float, growth: float) -> Values:
+    """A polynomial of the target that is nowhere negative, `growth` times as large."""
+    numbers = [growth * scale * k for k in (0.02, 0.05, 0.0, 0.01, 0.0)]
+    named = {f"c{k}": format_quantity(c, "S", digits=None) for k, c in enumerate(numbers)}
+    return {"time": f"{time} s", "g_ref": error["g_ref"], **named}
+
+
+def fit_wan(draw: Draw, values: Values, g_max: float) -> None:
+    """Stages in order of time, with errors that grow."""
+    first = draw(decades(-3, 3))
+    growth = 1.0
+    for name in values:
+        if isinstance(values[name], dict):
+            g_ref = values["start" if "start" in values else "error"]["g_ref"]
+            values[name] = fit_polynomial({"g_ref": g_ref}, g_max, first * growth**4, growth)
+            growth *= 1.0 + draw(st.sampled_from([0.1, 1.0, 9.0]))
+
+
+def fit_sonos(draw: Draw, values: Values, g_max: float) -> None:
+    """Stages in order of time, with errors that grow."""
+    if "start" in values:
+        a = draw(decades(-9, -6))
+        values["start"] |= {"time": "1 s", "a": f"{a} A"}
+        values["end"] |= {
+            "time": "1 d",
+            "a": f"{3 * a} A",
+            "b": values["start"]["b"],
+            "v_read": values["start"]["v_read"],
+        }
+
+
+def fit_together(*names: str) -> Callable[[Draw, Values, float], None]:
+    """Fields that go with one another: all or none."""
+
+    def fit(draw: Draw, values: Values, g_max: float) -> None:
+        if not set(names) <= set(values):
+            for name in names:
+                values.pop(name, None)
+
+    return fit
+
+
+def fit_band(draw: Draw, values: Values, g_max: float) -> None:
+    """Cut-offs in order."""
+    low = draw(decades(-4, 6))
+    values |= {"f_low": f"{low} Hz", "f_high": f"{low * draw(decades(0.1, 6)):.4g} Hz"}
+
+
+def fit_dwells(draw: Draw, values: Values, g_max: float) -> None:
+    """Dwell times that do not differ beyond what is seen."""
+    tau = draw(decades(-9, 9))
+    values |= {"tau_high": f"{tau} s", "tau_low": f"{tau * draw(decades(-5.9, 5.9)):.4g} s"}
+    if "tau_decades" in values:
+        values["tau_decades"] = draw(st.sampled_from([0.0, 0.5, 4.0, 24.0]))
+
+
+def fit_junction(draw: Draw, values: Values, g_max: float) -> None:
+    """One way to state the barrier and one for the bias, which stays below the critical voltage."""
+    for name in ("dwell", "v_slope"):
+        values.pop(name, None)
+    v = draw(decades(-2, 0.5))
+    values |= {"delta": draw(decades(-1, 1.3)), "v_c": f"{v} V", "v_dd": f"{v} V", "v50": f"{0.4 * v:.4g} V"}
+    if "bias" in values:
+        values["bias"] = f"{v * draw(st.sampled_from([0.0, 0.4, 1.3, -0.5])):.4g} V"
+
+
+FITS: dict[tuple[str, str], Callable[[Draw, Values, float], None]] = {
+    ("update", "soft_bounds"): fit_pulsed,
+    ("update", "linear_step"): fit_pulsed,
+    ("update", "exponential_step"): fit_pulsed,
+    ("drift", "pcm"): fit_pcm_drift,
+    ("drift", "wan"): fit_wan,
+    ("programming", "wan"): fit_wan,
+    ("drift", "sonos"): fit_sonos,
+    ("drift", "leak"): fit_together("activation_energy", "reference_temperature"),
+    ("programming", "gaussian"): fit_together("levels", "g_low"),
+    ("read", "one_over_f"): fit_band,
+    ("stochastic", "one_over_f"): fit_band,
+    ("read", "rtn"): fit_dwells,
+    ("stochastic", "rtn"): fit_dwells,
+    ("stochastic", "smtj"): fit_junction,
+}
+
+
+def fit_sections(draw: Draw, content: Values) -> None:
+    """What must hold between the keys of the other sections."""
+    energy, faults, periphery = (content.get(name) for name in ("energy", "faults", "periphery"))
+    if energy is not None:
+        if "write" in energy or "write_voltage" not in energy:
+            for name in ("write_voltage", "line_capacitance", "half_select"):
+                energy.pop(name, None)
+        else:
+            energy["write_time"] = "10 ns"
+        if "endurance" not in energy:
+            energy.pop("endurance_sd", None)
+    if faults is not None:
+        fit_together("corrupt", "corrupt_range")(draw, faults, 0.0)
+        for name in ("corrupt", "stuck_low", "stuck_high"):
+            if name in faults:
+                faults[name] /= 3.0
+    if periphery is not None:
+        if "dac" in periphery and periphery["dac"].get("inputs") == "bit_serial":
+            periphery["dac"].pop("noise", None)
+        read = content.get("read", {})
+        read |= {name: periphery[name] for name in ("t_read", "v_read") if name in read}
+    fit_writes(content)
+
+
+def fit_writes(content: Values) -> None:
+    """Levels from g_min on; what relaxes starts from the error of the write, at the one voltage of all reads."""
+    programming, drift = content.get("programming", {}), content.get("drift", {})
+    if "g_low" in programming:
+        programming["g_low"] = content["conductance"]["g_min"]
+    if "start" in drift and "error" in programming:
+        if drift["law"] != programming["law"]:
+            del content["drift"]
+        else:
+            programming["error"] = drift["start"]
+    volts = content.get("periphery", {}).get("v_read")
+    errors = [programming.get("error"), *(drift.get(name) for name in ("start", "end"))]
+    for error in errors:
+        if volts is not None and error is not None and "v_read" in error:
+            error["v_read"] = volts
+
+
+@st.composite
+def profiles(draw: Draw) -> Values:
+    """A profile as its file would hold it, of any laws and any sections."""
+    g_max = draw(decades(-9, -2))
+    g_min = draw(st.sampled_from([0.0, 1e-3, 0.2, 0.99])) * g_max
+    content: Values = {
+        "meta": {"name": "random", "summary": "drawn", "source": "a test", "status": "illustrative"},
+        "conductance": {
+            "g_min": format_quantity(g_min, "S", digits=None),
+            "g_max": format_quantity(g_max, "S", digits=None),
+            "coding": draw(st.sampled_from(["differential", "offset"])),
+        },
+    }
+    for name, field in HardwareProfile.model_fields.items():
+        if name in content or (name != "array" and not draw(st.booleans())):
+            continue
+        kind, marks = marks_of(field.annotation, tuple(field.metadata))
+        if any(isinstance(mark, Chosen) for mark in marks):
+            law = draw(st.sampled_from(laws(name)))
+            values = filled(draw, LAWS[name].get(law), g_max)
+            if (name, law) in FITS:
+                FITS[name, law](draw, values, g_max)
+            content[name] = {"law": law, **values}
+        else:
+            content[name] = filled(draw, kind, g_max)
+    if "weight_range" in content["array"]:
+        content["array"]["weight_range"] = draw(decades(-2, 3))
+    fit_sections(draw, content)
+    return content
+
+
+# ---- a life of a chip ----
+
+
+def weights(seed: int, size: float = 1.0) -> dict[str, torch.Tensor]:
+    g = torch.Generator().manual_seed(seed)
+    return {name: size * torch.randn(shape, generator=g, dtype=torch.float64) for name, shape in SHAPES.items()}
+
+
+INPUTS = st.sampled_from([0.0, 1.0, -1.0, 1e-30, -1e-12, 0.3, 1.5, 1e6, -1e12])
+SPANS = st.sampled_from([0.0, 1e-9, 1e-3, 1.0, 86400.0, 1e9])
+
+
+def check(chip: Chip) -> None:
+    """Nothing is NaN or infinite, and the books add up."""
+    for name, tensor in chip.state_dict().items():
+        if name.endswith("/target"):  # NaN where nothing was written yet
+            tensor = torch.nan_to_num(tensor, nan=0.0)
+        assert bool(torch.isfinite(tensor).all()), name
+        assert not name.endswith("/wear") or bool((tensor >= 0).all()), name
+    for name, array in chip.arrays.items():
+        if "ref" not in array.cells:  # no reference is subtracted: what is left is a conductance
+            assert bool((chip.device.conductance(array.cells, chip.now) >= 0).all()), name
+    report = chip.ledger.report()
+    stated = [joules for joules in report["energy"].values() if joules is not None]
+    assert all(math.isfinite(joules) and joules >= 0 for joules in stated)
+    assert report["energy_J"] is None or report["energy_J"] == pytest.approx(sum(stated), rel=1e-12)
+    assert report["time_s"] == pytest.approx(sum(report["time"].values()), rel=1e-12)
+    assert report["pulses"] >= 0
+    assert 0 <= chip.failed <= 1
+
+
+def live(profile: HardwareProfile, data: st.DataObject) -> None:
+    """Build a chip, and read, write and wait in any order."""
+    draw = data.draw
+    dtype = draw(st.sampled_from([torch.float32, torch.float64]))
+    known = known_effects(profile)
+    off = draw(st.sets(st.sampled_from(known), max_size=2)) if known else set()
+    periphery = profile.periphery
+    bits = 1 if periphery is None or periphery.dac is None else periphery.dac.bits
+    dt = max(1e-6, 0.0 if periphery is None else periphery.t_read * bits)
+    ways = ["ideal"] + ["verify"] * (profile.programming is not None or hasattr(profile.update, "program"))
+    ways += ["pulse"] * (profile.update is not None)
+    chip = Chip.build(
+        profile, Weights(weights(0)), streams=Streams(draw(st.integers(0, 9))), dt=dt, dtype=dtype,
+        write=draw(st.sampled_from(ways)), read=draw(st.sampled_from(["moments", "sampled"])),
+        effects=ALL_EFFECTS - frozenset(off), artificial_sigma=draw(st.sampled_from([None, 0.01])),
+        wires=draw(st.sampled_from(["fast", "exact"])),
+    )  # fmt: skip
+    check(chip)
+    backend = BACKENDS.get("rate")(dt, 2)
+    for index in range(draw(st.integers(1, 3))):
+        chip.elapse(draw(SPANS))
+        streams = PassStreams(Streams(0), "train", index)
+        plans = chip.prepare(draw(st.sampled_from([0.0, 1e-6, 1.0])), streams)
+        x = draw(INPUTS)
+        for name, plan in plans.items():
+            assert bool(torch.isfinite(plan.W).all()), name
+            assert plan.sigma2 is None or bool((torch.isfinite(plan.sigma2) & (plan.sigma2 >= 0)).all()), name
+            quiet = Reader(plan)(torch.full((1, SHAPES[name][1]), x, dtype=dtype))
+            assert bool(torch.isfinite(quiet).all()), name
+        inputs = torch.full((3, 2, 2), x, dtype=dtype)
+        inputs[1] = 0.0
+        for part in backend.passes(chip, plans, inputs, PLAN, streams):
+            assert part.h is not None
+            assert part.x is not None
+            for tensor in (part.h, part.y):
+                assert bool(torch.isfinite(tensor).all())
+            assert bool((part.x.abs() <= 1).all())
+        update = WeightUpdate(weights(index + 1, draw(st.sampled_from([1e-9, 0.1, 1e6]))))
+        report = chip.apply(update, 0.1, Streams(1), index)
+        assert 0 <= report.saturated <= 1
+        assert 0 <= report.unverified <= 1
+        assert report.time_s >= 0
+        assert all(bool(torch.isfinite(change).all()) for change in report.realised.values())
+        check(chip)
+
+
+def survive(examples: int) -> None:
+    """Draw profiles and use them; say so if most of them are refused, for then nothing is tested."""
+    seen: Counter[Any] = Counter()
+
+    @settings(QUIET, max_examples=examples)
+    @given(profiles(), st.data())
+    def one(content: Values, data: st.DataObject) -> None:
+        seen["drawn"] += 1
+        seen.update((kind, part["law"]) for kind, part in content.items() if "law" in part)
+        try:
+            profile = loads(dump(content), "random.yaml")
+            live(profile, data)
+        except InputError as error:
+            assert error.problems or error.message
+            return
+        seen["lived"] += 1
+
+    one()
+    print(seen)
+    assert seen["lived"] > 0.8 * seen["drawn"]
+    assert set(seen) >= {(kind, name) for kind in LAWS for name in laws(kind)}
+
+
+def test_random_profiles_live_with_finite_numbers():
+    survive(FAST)
+
+
+@pytest.mark.slow
+def test_five_hundred_random_profiles_live_with_finite_numbers():
+    survive(500)
+
+
+# ---- damaged files ----
+
+JUNK = st.one_of(
+    st.sampled_from([
+        None, True, "", " ", -1, 0, 1.5, -1e300, 1e300, 10**400, float("nan"), float("inf"), "nan S", "-inf S", "-1 uS",
+        "1e999 S", "1e-999 S", "5 bananas", "1 uS uS", "25", "0 s", "1e400", "25 % S", "µS", "25 µS", "9" * 300 + " S",
+        "x" * 5000, "ж", "日本", "\U0001f600", "a: b", "*alias", "&anchor", "!!python/object:os.system", "<<", "null", "~",
+        "2024-01-01", "0x10", "1_000", ".5", "1:30", "on", "\u2028", "\x7f", "../../etc/passwd", "/dev/zero", ".",
+        [], {}, [1, [2, [3]]], [None], {"value": None}, {"value": {"value": 1}}, {"value": "1 uS", "status": "sure"},
+        {"value": "1 uS", "source": ""}, {"law": "pcm"}, {"law": None}, {"law": ["pcm"]}, {"law": "measured", "file": "."},
+        {"law": "measured", "file": "\0"}, {"extends": "pcm"},
+    ]),
+    st.text(max_size=30),
+    st.floats(),
+    st.integers(),
+    st.integers(1, 60).map(lambda depth: nested(depth)),
+)  # fmt: skip
+KEYS = st.one_of(
+    st.sampled_from(["law", "value", "extends", "meta", "read", "g_max", "1", "", "yes", "<<", "t_read", "Law", "ß"]),
+    st.text(max_size=12),
+)
+PLACE = re.compile(r"[^\n]*\.(yaml|csv|npz)(:\d+)?: .+", re.DOTALL)
+LINELESS = re.compile(r"random\.yaml: ([^:]+: required key is missing|the file is empty|not YAML)")
+"""What a problem may say without a line: there is none to point to."""
+
+
+def nested(depth: int) -> Any:
+    """A value so many levels deep."""
+    return "0 S" if depth == 0 else {"deeper": nested(depth - 1)} if depth % 3 else [nested(depth - 1)]
+
+
+@cache
+def shipped(name: str) -> Values:
+    """The content of a shipped profile, canonical."""
+    return parse(load(name).text, name).data
+
+
+def places(part: Any, key: tuple[Any, ...] = ()) -> list[tuple[Any, ...]]:
+    """List the way to every value of nested mappings and lists."""
+    inner = part.items() if isinstance(part, dict) else enumerate(part) if isinstance(part, list) else ()
+    return [key] * bool(key) + [place for name, value in inner for place in places(value, (*key, name))]
+
+
+def mutate(draw: Draw, content: Values) -> None:
+    """Do one damage to the content: drop, replace, rename, move or add something."""
+    ways = places(content)
+    if not ways:
+        return
+    *above, last = draw(st.sampled_from(ways))
+    section = content
+    for name in above:
+        section = section[name]
+    kind = draw(st.sampled_from(["drop", "replace", "replace", "replace", "rename", "add", "scale", "unit", "swap"]))
+    if kind == "drop":
+        del section[last]
+    elif kind == "rename" and isinstance(section, dict):
+        section[draw(KEYS)] = section.pop(last)
+    elif kind == "add" and isinstance(section, dict):
+        section[draw(KEYS)] = draw(JUNK)
+    elif kind == "scale" and isinstance(section[last], int | float):
+        section[last] = section[last] * draw(st.sampled_from([-1, 0, 1e-300, 1e9, 1e300]))
+    elif kind == "unit" and isinstance(section[last], str):
+        section[last] = section[last].partition(" ")[0] + draw(st.sampled_from(["", " V", " ms", " kS", " %", " degC"]))
+    elif kind == "swap":
+        section[last] = draw(st.sampled_from([content, *content.values()]))
+        section[last] = deepcopy(section[last])
+    else:
+        section[last] = draw(JUNK)
+
+
+@st.composite
+def damaged(draw: Draw) -> str:
+    """The text of a profile, shipped or random, with one to three things wrong with it."""
+    content = deepcopy(shipped(draw(st.sampled_from(available())))) if draw(st.booleans()) else draw(profiles())
+    for _ in range(draw(st.integers(1, 3))):
+        mutate(draw, content)
+    text = dump(content)
+    if draw(st.integers(0, 9)) == 0:
+        at = draw(st.integers(0, len(text)))
+        text = (
+            text[:at]
+            + draw(st.sampled_from(["\t", "\0", "\n", "{", "]", ": ", "*x", "&x ", "---\n", "\ud800", "%"]))
+            + text[at:]
+        )
+    return text
+
+
+def refuse(examples: int) -> None:
+    """Load damaged profiles: each loads and writes itself out again, or every problem is told with its place."""
+    seen: Counter[str] = Counter()
+
+    @settings(QUIET, max_examples=examples)
+    @given(damaged())
+    def one(text: str) -> None:
+        seen["drawn"] += 1
+        try:
+            profile = loads(text, "random.yaml")
+        except InputError as error:
+            assert error.problems
+            for problem in error.problems:
+                assert PLACE.fullmatch(problem), problem
+                assert re.match(r".*\.yaml:\d+: ", problem) or LINELESS.match(problem), problem
+            seen["refused"] += 1
+        else:
+            again = loads(profile.text, "again.yaml")
+            assert (again.hash, again.leaves()) == (profile.hash, profile.leaves())
+            seen["loaded"] += 1
+
+    one()
+    assert seen["refused"] > 0.5 * seen["drawn"]
+    assert seen["loaded"] > 0
+
+
+def test_damaged_profiles_load_or_say_where_and_why():
+    refuse(FAST)
+
+
+@pytest.mark.slow
+def test_five_hundred_damaged_profiles_load_or_say_where_and_why():
+    refuse(500)

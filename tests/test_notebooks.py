@@ -1,0 +1,84 @@
+"""The notebooks run from top to bottom as plain scripts, with the packages they ask for, and print what they say."""
+
+from __future__ import annotations
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from neuroanp.errors import InputError
+from neuroanp.profiles import load
+
+NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+PACKAGE = NOTEBOOKS / "own_device_package"
+PROFILE = PACKAGE / "lab_device" / "lab_cell.yaml"
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def library(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Install the example package into a folder of its own; the environment of the tests stays as it is."""
+    folder = tmp_path_factory.mktemp("library")
+    quiet = ["--disable-pip-version-check", "--no-deps", "--no-build-isolation", "--no-index"]
+    command = [sys.executable, "-m", "pip", "install", *quiet, "--target", str(folder), str(PACKAGE)]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return folder
+
+
+def python(*words: str | Path, library: Path | None, cwd: Path) -> subprocess.CompletedProcess[str]:
+    environment = dict(os.environ)
+    environment.pop("PYTHONPATH", None)
+    if library is not None:
+        environment["PYTHONPATH"] = str(library)
+    command = [sys.executable, *map(str, words)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=300, cwd=cwd, env=environment)
+
+
+def test_without_the_package_its_law_is_unknown():
+    with pytest.raises(InputError, match=r"lab_cell.yaml:\d+: read.law: unknown read law 'power'"):
+        load(PROFILE)
+
+
+def test_the_law_of_an_installed_package_is_found_by_name(library: Path, tmp_path: Path):
+    code = (
+        "import sys; from neuroanp.profiles import load; law = load(sys.argv[1]).read;"
+        "print(type(law).__module__, law.a, law.b, law.g_ref)"
+    )
+    done = python("-c", code, library / "lab_device" / "lab_cell.yaml", library=library, cwd=tmp_path)
+    assert done.stdout.split() == ["lab_device.power_read", "3e-07", "0.5", "1e-05"], done.stderr
+    validated = python("-m", "neuroanp", "profiles", "validate", PROFILE, library=library, cwd=tmp_path)
+    assert validated.returncode == 0, validated.stderr
+    doctest = python("-m", "doctest", library / "lab_device" / "power_read.py", library=library, cwd=tmp_path)
+    assert doctest.returncode == 0, doctest.stdout
+
+
+def test_own_device(library: Path, tmp_path: Path):
+    done = python(NOTEBOOKS / "own_device.py", library=library, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    said = done.stdout
+    assert "class PowerRead(Law):" in said
+    assert re.search(r"read laws: .*\bpower\b", said)
+    assert "a=3e-07 b=0.5 g_ref=1e-05" in said
+    assert "a: | illustrative | a choice for this example" in said
+    assert re.search(r"lab_cell.yaml:\d+: read.a: '0.3 uV' is not a conductance; write e.g. '25 uS'", said)
+    assert re.search(r"lab_cell.yaml:\d+: read.g_reff: unknown key; did you mean 'read.g_ref'\?", said)
+    law = {line: tuple(map(float, found)) for line, *found in re.findall(r"(.*): sampled (\S+) S, law (\S+) S", said)}
+    assert len(law) >= 3
+    for line, (sampled, expected) in law.items():
+        assert sampled == pytest.approx(expected, rel=0.03), line
+    # sigma^2 = a^2 (G / G_ref + g_min / G_ref) at full scale
+    assert max(expected for _, expected in law.values()) == pytest.approx(0.3e-6 * (51 / 10) ** 0.5, rel=2e-3)
+    largest = re.search(r"largest \|z\|: (\S+)", said)
+    assert largest is not None
+    assert float(largest[1]) < 4.5
+    rows = dict(re.findall(r"^(\S.*?) +test loss (\S+) ", said, re.MULTILINE))
+    assert set(rows) == {"lab_cell", "lab_cell without read noise", "ideal"}
+    assert len(set(rows.values())) == 3
+    assert all(0 < float(loss) < 2 for loss in rows.values())
+    assert len(list((tmp_path / "runs").iterdir())) == 3
