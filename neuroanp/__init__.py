@@ -5,9 +5,24 @@ from typing import TYPE_CHECKING, Any
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
-    from neuroanp.api import Comparison, Run, compare, configure, load_run, report, resume, train
+    from neuroanp.api import (
+        Comparison,
+        Run,
+        characterize,
+        compare,
+        configure,
+        evaluate,
+        load_run,
+        report,
+        resume,
+        train,
+        transfer,
+    )
 
-__all__ = ["Comparison", "Run", "__version__", "compare", "configure", "load_run", "report", "resume", "train"]
+__all__ = [
+    "Comparison", "Run", "__version__", "characterize", "compare", "configure", "evaluate", "load_run", "report",
+    "resume", "train", "transfer",
+]  # fmt: skip
 
 
 def __getattr__(name: str) -> Any:

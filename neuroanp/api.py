@@ -30,6 +30,7 @@ from neuroanp.training.results import result_of
 from neuroanp.training.start import of_record
 
 if TYPE_CHECKING:
+    from neuroanp.characterizing.experiments import Characterization
     from neuroanp.comparing.pool import Outcome
     from neuroanp.records.metrics import Metrics
     from neuroanp.trajectory import Weights
@@ -38,8 +39,8 @@ Source = str | Path | Mapping[str, Any] | None
 Progress = Callable[[dict[str, Any]], None]
 
 __all__ = [
-    "Comparison", "Run", "compare", "configure", "estimate", "evaluate", "load_run", "report", "resume", "train",
-    "transfer",
+    "Comparison", "Run", "characterize", "compare", "configure", "estimate", "evaluate", "load_run", "report", "resume",
+    "train", "transfer",
 ]  # fmt: skip
 
 
@@ -263,7 +264,7 @@ def transfer(
         source, overrides, profiles=profiles, fine_tune=fine_tune, fine_tune_lr=fine_tune_lr, task=task,
         seeds=_listed(seeds),
     )  # fmt: skip
-    store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress)
+    store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress, logged=set())
     begun = store.run([*whole.teachers, *whole.scratch])
     taught, failed = begun[: len(whole.teachers)], _failures(begun)
     paths = {c.seed: one.path for c, one in zip(whole.teachers, taught, strict=True) if one.path and not one.error}
@@ -309,6 +310,35 @@ def evaluate(
     return revisit(RunDir.open(Path(path), check_code=False), look)
 
 
+def characterize(
+    profile: str | Path,
+    output: str | Path | None = None,
+    *,
+    seed: int = 0,
+    devices: int = 10_000,
+    only: Sequence[str] | None = None,
+) -> Characterization:
+    """Measure a device: moments against closed forms, and curves.
+
+    Args:
+        profile: a shipped profile's name, or a file.
+        output: an HTML file to write, or None.
+        seed, devices: of the samples.
+        only: names of experiments; None: all that the profile has something for.
+
+    Raises:
+        InputError: no such profile or experiment, or the file cannot be written.
+    """
+    from neuroanp.characterizing.experiments import characterize as measure
+    from neuroanp.profiles.loader import load
+    from neuroanp.reporting.characterization import render
+
+    found = measure(load(profile), seed=seed, devices=devices, only=only)
+    if output is not None:
+        render(found, Path(output))
+    return found
+
+
 def report(paths: Sequence[str | Path], output: str | Path | None = None) -> Path:
     """Write one HTML file for run directories, or for all finished runs of a store; return where it is."""
     from neuroanp.reporting.html import render
@@ -342,13 +372,14 @@ def estimate(config: RunConfig) -> dict[str, Any]:
 
 @dataclass(frozen=True)
 class _Store:
-    """Where the runs of a comparison go, and how they are made."""
+    """Where the runs of a comparison go, and how they are made; `logged` spans those that are made in turn."""
 
     root: Path
     command: list[str]
     workers: int | None
     force: bool
     progress: Progress | None
+    logged: set[tuple[Any, ...]] | None = None
 
     def run(self, configs: Sequence[RunConfig]) -> list[Outcome]:
         """Do all runs in parallel; their outcomes come in the order of the configurations."""
@@ -356,7 +387,8 @@ class _Store:
 
         check_root(self.root)
         jobs = [Job(config, self.root, self.force, tuple(self.command)) for config in configs]
-        return run_all(jobs, self.workers or usable_cores(), self.progress or (lambda event: None))
+        before = {} if self.logged is None else {"logged": self.logged}
+        return run_all(jobs, self.workers or usable_cores(), self.progress or (lambda event: None), **before)
 
     def compared(self, outcomes: Sequence[Outcome], kind: str, failed: list[tuple[str, str]]) -> Comparison:
         """Write the report of what has a result, into a directory named after its content."""

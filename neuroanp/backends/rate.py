@@ -103,7 +103,7 @@ class RateBackend:
         steps, batch, _ = inputs.shape
         bias = substrate.targets.bias
         u = with_bias_line(inputs) if bias else inputs
-        simulation = _Simulation(substrate, reads, plan, streams, batch, steps, bias, artificial)
+        simulation = _Simulation(substrate, reads, plan, streams, batch, steps * self.dt, bias, artificial)
         x = inputs.new_zeros(plan.passes * batch, substrate.targets.hidden)
         for t0 in range(0, steps, self.chunk):
             u_chunk = u[t0 : t0 + self.chunk]
@@ -150,16 +150,16 @@ class _Simulation:
         plan: PassPlan,
         streams: PassStreams,
         batch: int,
-        steps: int,
+        apart: float,
         bias: bool,
         artificial: bool,
     ) -> None:
         self.substrate, self.plan, self.streams, self.batch, self.bias = substrate, plan, streams, batch, bias
         self.readers = {name: Reader(read) for name, read in reads.items()}
-        self.nodes = substrate.perturbation(plan, batch, streams, artificial)
+        self.nodes = substrate.perturbation(plan, batch, streams, artificial, apart)
         self.noisy = any(plan.gain)
         self.devices = {
-            name: substrate.device_noise(name, read, plan, batch, steps, streams)
+            name: substrate.device_noise(name, read, plan, batch, streams, apart)
             for name, read in reads.items()
             if read.process is not None and self.noisy
         }

@@ -12,6 +12,8 @@ from neuroanp.characterizing.bench import Bench
 from neuroanp.characterizing.result import At, Axis, Measurement, Moment, Panel, Series
 from neuroanp.characterizing.spectrum import Spectrum
 from neuroanp.characterizing.statistics import mean
+from neuroanp.devices.device import at_temperature
+from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
@@ -33,7 +35,7 @@ SHORTEST, LONGEST = 1e-15, 1e9
 
 def applies_to_source(profile: HardwareProfile) -> bool:
     """Tell whether a bank of stochastic devices drives the units."""
-    return profile.stochastic is not None
+    return profile.stochastic is not None and profile.stochastic.node_sigma > 0  # pyright: ignore
 
 
 def applies_to_reads(profile: HardwareProfile) -> bool:
@@ -43,42 +45,45 @@ def applies_to_reads(profile: HardwareProfile) -> bool:
 
 def measure_source(bench: Bench) -> Measurement:
     """Follow the noise that one unit gets, dimensionless: in units of its pre-activation."""
-    source = bench.device("node_noise").source
-    return _measure(bench, source, "source", "Node noise", "the noise on one unit's pre-activation", Axis("noise"))
+    source = at_temperature(bench.profile.stochastic, bench.profile.temperature)
+    return _measure(bench, source, "source", "Node noise", "the noise on a unit's pre-activation", Axis("noise"))
 
 
 def measure_reads(bench: Bench) -> Measurement:
     """Follow the process behind the read noise of one device, in standard deviations."""
     process = bench.profile.read.process()  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
-    what = "the process behind one device's read noise, in its standard deviations"
+    what = "the process behind a device's read noise, in its standard deviations"
     return _measure(bench, process, "read_process", "Read noise in time", what, Axis("noise / sd"))
 
 
 def _measure(bench: Bench, source: Any, name: str, title: str, what: str, axis: Axis) -> Measurement:
-    dt = step(source)
+    dt, unit = clock(source)
     rho = np.array([source.autocorrelation(k * dt) for k in range(SEGMENT)])
     variance = source.node_sigma**2
     trace = _run(source, dt, bench.rng(name))
-    spectrum = Spectrum.of(trace, dt, variance * rho)
+    spectrum = Spectrum.of(trace, dt, variance * rho, unit)
+    step = "steps of " + format_quantity(dt, unit).replace(" u", " µ") if unit else "steps"
     return Measurement(
         name,
         title,
-        f"{COPIES} independent copies of {what}, started in the stationary state, {STEPS} steps of one after another.",
-        (*_of_time(trace, dt, rho, variance), *spectrum.moments()),
-        (_trace(trace, dt, axis), _autocorrelation(trace, dt, rho, variance), spectrum.panel(axis)),
+        f"{COPIES} independent copies of {what}, started in the stationary state: {STEPS:,} {step}.",
+        (*_of_time(trace, dt, unit, rho, variance), *spectrum.moments()),
+        (_trace(trace, dt, unit, axis), _autocorrelation(trace, dt, unit, rho, variance), spectrum.panel()),
     )
 
 
-def step(source: Any) -> float:
-    """Return a step that resolves the source's memory: its correlation time over RESOLVED, to two digits.
+def clock(source: Any) -> tuple[float, str]:
+    """Return a step that resolves the source's memory, and its unit: s, or none where only steps count.
 
-    The correlation time is where the autocorrelation has fallen to 1/e of what it is just after lag 0:
-    white noise on top of a slow process is no memory.
+    The correlation time is where the autocorrelation has fallen to 1/e of what it is just after lag 0
+    (white noise on top of a slow process is no memory); a step is that over RESOLVED, to two digits.
     """
     lags = np.logspace(math.log10(SHORTEST), math.log10(LONGEST), 24 * 20 + 1)
+    if getattr(source, "samples_are_steps", False) or not source.autocorrelation(SHORTEST):
+        return 1.0, ""
     rho = np.array([source.autocorrelation(lag) for lag in lags])
     gone = np.flatnonzero(rho < rho[0] / math.e)
-    return float(f"{lags[gone[0] if len(gone) else -1] / RESOLVED:.1e}")
+    return float(f"{lags[gone[0] if len(gone) else -1] / RESOLVED:.1e}"), "s"
 
 
 def _run(source: Any, dt: float, rng: np.random.Generator) -> np.ndarray:
@@ -102,27 +107,31 @@ def _covariance(trace: np.ndarray, lag: int) -> np.ndarray:
     return (trace[: len(trace) - lag] * trace[lag:]).mean(axis=0)
 
 
-def _of_time(trace: np.ndarray, dt: float, rho: np.ndarray, variance: float) -> tuple[Moment, ...]:
+def _of_time(trace: np.ndarray, dt: float, unit: str, rho: np.ndarray, variance: float) -> tuple[Moment, ...]:
     rows = [
         Moment("mean", (), "", *mean(trace.mean(axis=0)), 0.0),
         Moment("variance", (), "", *mean(_covariance(trace, 0)), variance),
     ]
     for lag in (1, RESOLVED, 2 * RESOLVED):
         found, error = mean(_covariance(trace, lag) / variance)
-        rows.append(Moment("autocorrelation", (At("lag", lag * dt, "s"),), "", found, error, float(rho[lag])))
+        rows.append(
+            Moment("autocorrelation", (At("lag", lag * dt, unit or "steps"),), "", found, error, float(rho[lag]))
+        )
     return tuple(rows)
 
 
-def _trace(trace: np.ndarray, dt: float, axis: Axis) -> Panel:
+def _trace(trace: np.ndarray, dt: float, unit: str, axis: Axis) -> Panel:
     times = dt * np.arange(SHOWN)
-    return Panel("one copy", Axis("time", "s"), axis, (Series("", times, trace[:SHOWN, 0], "steps"),))
+    return Panel(
+        "one copy", Axis("time" if unit else "step", unit), axis, (Series("", times, trace[:SHOWN, 0], "steps"),)
+    )
 
 
-def _autocorrelation(trace: np.ndarray, dt: float, rho: np.ndarray, variance: float) -> Panel:
+def _autocorrelation(trace: np.ndarray, dt: float, unit: str, rho: np.ndarray, variance: float) -> Panel:
     lags = np.unique(np.linspace(0, LAGS, 33).round().astype(int))
     found = np.array([_covariance(trace, int(lag)).mean() / variance for lag in lags])
     series = (
         Series("sampled", lags * dt, found),
         Series("closed form", dt * np.arange(LAGS + 1), rho[: LAGS + 1], "line"),
     )
-    return Panel("autocorrelation", Axis("lag", "s"), Axis("autocorrelation"), series)
+    return Panel("autocorrelation", Axis("lag" if unit else "lag (steps)", unit), Axis("autocorrelation"), series)

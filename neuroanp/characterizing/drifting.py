@@ -12,6 +12,7 @@ from torch import Tensor
 from neuroanp.characterizing.bench import Bench
 from neuroanp.characterizing.result import At, Axis, Measurement, Moment, Panel, Series
 from neuroanp.characterizing.statistics import deviation, expected, mean, normal_nodes
+from neuroanp.devices.device import Device
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
@@ -42,32 +43,37 @@ def measure(bench: Bench) -> Measurement:
     """
     span = bench.profile.conductance
     targets = torch.tensor([span.g_min + share * (span.g_max - span.g_min) for share in SHARES], dtype=torch.float64)
-    ages = _ages(bench, targets)
-    found = _follow(bench, targets, ages)
-    told = _told(ages)
-    checked = _follow(bench, targets, told)
-    moments = []
-    for i, level in enumerate(targets.tolist()):
-        for k, age in enumerate(told.tolist()):
-            at = (At("target", level, "S"), At("age", age, "s"))
-            theory = _theory(bench, level, age)
-            moments.append(Moment("mean conductance", at, "S", *mean(checked[k, i]), theory[0]))
-            moments.append(Moment("sd of it", at, "S", *deviation(checked[k, i]), theory[1]))
+    device = bench.device("drift")
+    ages = _ages(device, targets)
+    found = _follow(bench, device, targets, ages)
     return Measurement(
         "drift",
         "Drift",
         f"{bench.devices:,} devices placed on each of {len(targets)} targets without error, then left alone.",
-        tuple(moments),
-        tuple(_panels(bench, targets.tolist(), ages, found)),
+        _moments(bench, device, targets, _told(ages)),
+        tuple(_panels(device, targets.tolist(), ages, found)),
     )
 
 
-def _ages(bench: Bench, targets: Tensor) -> np.ndarray:
+def _moments(bench: Bench, device: Device, targets: Tensor, ages: np.ndarray) -> tuple[Moment, ...]:
+    found, rows = _follow(bench, device, targets, ages), []
+    for i, level in enumerate(targets.tolist()):
+        centres, spreads, _ = _theory(device, level, ages)
+        for k, age in enumerate(ages.tolist()):
+            at = (At("target", level, "S"), At("age", age, "s"))
+            rows.append(Moment("mean conductance", at, "S", *mean(found[k, i]), float(centres[k])))
+            sd, error = deviation(found[k, i])
+            if spreads[k] or sd:  # all devices of a leak are alike
+                rows.append(Moment("sd of it", at, "S", sd, error, float(spreads[k])))
+    return tuple(rows)
+
+
+def _ages(device: Device, targets: Tensor) -> np.ndarray:
     """Return ages on a logarithmic scale from before the first change to the end of it, or of the scale."""
     moved = np.zeros(len(COARSE))
     for level in targets.tolist():
-        centre = np.array([_theory(bench, level, age)[:2] for age in COARSE])
-        moved = np.maximum(moved, np.abs(centre - [level, 0.0]).max(axis=1))
+        centre, spread, _ = _theory(device, level, COARSE)
+        moved = np.maximum(moved, np.maximum(np.abs(centre - level), spread))
     acts = np.flatnonzero(moved > 0.01 * moved.max())
     ends = np.flatnonzero(moved > 0.99 * moved.max())
     first = np.log10(COARSE[acts[0]]) if len(acts) else np.log10(COARSE[0])
@@ -83,39 +89,38 @@ def _told(ages: np.ndarray) -> np.ndarray:
     return np.array([min(ROUND, key=lambda age: abs(math.log(age / goal))) for goal in (middle, ages[-1])])
 
 
-def _follow(bench: Bench, targets: Tensor, ages: np.ndarray) -> np.ndarray:
+def _follow(bench: Bench, device: Device, targets: Tensor, ages: np.ndarray) -> np.ndarray:
     """Return the conductances (ages, targets, devices) after so many seconds."""
-    device, rng = bench.device("drift"), bench.rng("drift")
+    rng = bench.rng("drift")
     new = bench.fresh(device, len(targets), rng)
     wanted = bench.by_row(targets, device.planes).expand_as(new["g"]).contiguous()
     cells = device.place(new, wanted, None, 0.0, rng)
     return np.array([bench.rows(device.conductance(cells, float(age))) for age in ages])
 
 
-def _theory(bench: Bench, level: float, age: float) -> tuple[float, float, float]:
-    """Return mean, standard deviation and median of the conductance expected at an age."""
-    device = bench.device("drift")
+def _theory(device: Device, level: float, ages: np.ndarray) -> np.ndarray:
+    """Return mean, standard deviation and median of the conductance expected at some ages, (3, ages)."""
     law, span = device.drift, device.span
     assert law is not None  # `applies` said so
     xi, weights = normal_nodes()
-    target = torch.full_like(xi, level)
-    nu = law.draw(target, span.g_max, xi)
-    g = law.conductance(target, nu, torch.full_like(xi, age), target, span)
-    return expected(g.numpy(), weights)
+    target = torch.full((len(xi), len(ages)), level, dtype=torch.float64)
+    nu = law.draw(target, span.g_max, xi[:, None].expand_as(target).contiguous())
+    age = torch.from_numpy(np.asarray(ages, dtype=float)).expand_as(target).contiguous()
+    return expected(law.conductance(target, nu, age, target, span).numpy(), weights)
 
 
-def _panels(bench: Bench, levels: list[float], ages: np.ndarray, found: np.ndarray) -> list[Panel]:
+def _panels(device: Device, levels: list[float], ages: np.ndarray, found: np.ndarray) -> list[Panel]:
     time = Axis("time since the write", "s", log=True)
     medians, spreads = [], []
     for i, level in enumerate(levels):
         name = format_quantity(level, "S", 3).replace(" u", " µ")
         low, middle, high = np.quantile(found[:, i], [0.05, 0.5, 0.95], axis=1)
-        theory = np.array([_theory(bench, level, age) for age in ages]).T
+        _, sd, median = _theory(device, level, ages)
         medians.append(Series(f"{name}: median and 5–95 %", ages, middle, "points", low, high, i))
-        medians.append(Series("", ages, theory[2], "line", group=i))
+        medians.append(Series("", ages, median, "line", group=i))
         spreads.append(Series(name, ages, np.array([deviation(row)[0] for row in found[:, i]]), group=i))
-        spreads.append(Series("", ages, theory[1], "line", group=i))
-    return [
-        Panel("conductance", time, Axis("conductance", "S"), tuple(medians)),
-        Panel("spread from device to device", time, Axis("sd", "S"), tuple(spreads)),
-    ]
+        spreads.append(Series("", ages, sd, "line", group=i))
+    panels = [Panel("conductance", time, Axis("conductance", "S"), tuple(medians))]
+    if any(series.y.any() for series in spreads):
+        panels.append(Panel("spread from device to device", time, Axis("sd", "S"), tuple(spreads)))
+    return panels

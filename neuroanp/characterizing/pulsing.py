@@ -27,6 +27,8 @@ DRAWN = 5
 POINTS = 60
 """Where a train is watched, each way; pulses between go out in one call."""
 LENGTHS = (10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000)
+BEYOND = 1e6
+"""A change of so many ranges asks for as many pulses as a law ever sends at once."""
 FLAT = 0.05
 """A train is as long as it takes the nominal step to fall to this share of the largest one, or the longest there is."""
 
@@ -100,7 +102,10 @@ class Pulser:
             return int(sent[0].sum())
 
         width = device.span.width
-        return cls(device, _threshold(pulses, 2, width) - _threshold(pulses, 1, width), pulses(1e6 * width))
+        most = pulses(BEYOND * width)
+        if most < 2:  # any change beyond the range is one pulse
+            return cls(device, BEYOND * width, max(most, 1))
+        return cls(device, _threshold(pulses, 2, width) - _threshold(pulses, 1, width), most)
 
     def send(self, cells: Cells, count: int, rng: np.random.Generator) -> tuple[Cells, Tensor]:
         """Send `count` pulses up, or down where it is negative; return the cells and the pulses sent to each."""

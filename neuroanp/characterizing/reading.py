@@ -143,7 +143,7 @@ def _rows(
 ) -> list[Moment]:
     first, second = found[0][i], found[1][i]
     fresh, error = deviation(first - second)
-    rows = [Moment("fresh sd", at, "S", fresh / 2**0.5, error / 2**0.5, float(theory[0][i]))]
+    rows = [Moment("fresh sd" if memory.frozen else "sd", at, "S", fresh / 2**0.5, error / 2**0.5, float(theory[0][i]))]
     return [*rows, Moment("total sd", at, "S", *deviation(first), float(theory[1][i]))] if memory.frozen else rows
 
 

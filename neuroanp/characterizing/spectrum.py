@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -21,14 +22,16 @@ class Spectrum:
         frequency: hertz, (n,).
         sampled: one estimate for each independent copy, (n, copies), squared units of the signal a hertz.
         expected: mean of the estimate, (n,).
+        per: what frequencies are of: "Hz", or "" where time counts in steps.
     """
 
     frequency: np.ndarray
     sampled: np.ndarray
     expected: np.ndarray
+    per: str = "Hz"
 
     @classmethod
-    def of(cls, trace: np.ndarray, dt: float, covariance: np.ndarray) -> Spectrum:
+    def of(cls, trace: np.ndarray, dt: float, covariance: np.ndarray, unit: str = "s") -> Spectrum:
         """Estimate the spectrum of stationary signals of known mean 0.
 
         With a Hann window w over segments of L steps the estimate's mean is, leakage and aliasing included,
@@ -39,6 +42,7 @@ class Spectrum:
             trace: (steps, copies).
             dt: seconds a step.
             covariance: R at lags 0 .. L-1, whose length sets that of the segments.
+            unit: of the time, "s" or "".
 
         Source: Welch, IEEE Trans. Audio Electroacoust. 15, 70 (1967).
 
@@ -51,27 +55,27 @@ class Spectrum:
         from scipy.signal.windows import hann
 
         length = len(covariance)
-        frequency, sampled = welch(
-            trace, fs=1.0 / dt, window="hann", nperseg=length, detrend=False, axis=0, scaling="density"
-        )
+        how: dict[str, Any] = {"window": "hann", "nperseg": length, "detrend": False, "axis": 0}
+        frequency, sampled = welch(trace, fs=1.0 / dt, **how)
         window = hann(length, sym=False)
         overlap = np.fft.irfft(np.abs(np.fft.rfft(window, 2 * length)) ** 2)[:length]
         products = covariance * overlap
         circular = np.concatenate([products, [0.0], products[:0:-1]])  # R(-k) = R(k)
         expected = dt * np.fft.rfft(circular).real[::2] / (window**2).sum()
         expected[1:-1] *= 2.0  # one-sided
-        return cls(frequency, sampled, expected)
+        return cls(frequency, sampled, expected, "Hz" if unit else "")
 
     def moments(self) -> tuple[Moment, ...]:
         """Return the density at a low, a middle and a high frequency."""
         last = len(self.frequency) - 2
         rows = []
         for i in (2, round((2 * last) ** 0.5), last):
-            at = (At("frequency", float(self.frequency[i]), "Hz"),)
-            rows.append(Moment("spectral density", at, "1/Hz", *mean(self.sampled[i]), float(self.expected[i])))
+            at = (At("frequency", float(self.frequency[i]), self.per or "per step"),)
+            unit = "1/Hz" if self.per else ""
+            rows.append(Moment("spectral density", at, unit, *mean(self.sampled[i]), float(self.expected[i])))
         return tuple(rows)
 
-    def panel(self, axis: Axis) -> Panel:
+    def panel(self) -> Panel:
         """Return both, without frequency 0 and the last one, which are estimated by fewer degrees of freedom."""
         inner = slice(1, -1)
         shown = np.unique(np.logspace(0, np.log10(len(self.frequency) - 2), SHOWN).round().astype(int))
@@ -79,6 +83,7 @@ class Spectrum:
             Series("sampled (Welch)", self.frequency[shown], self.sampled[shown].mean(axis=1)),
             Series("closed form", self.frequency[inner], self.expected[inner], "line"),
         )
+        frequency = Axis("frequency" if self.per else "frequency (1/step)", self.per, log=True)
         return Panel(
-            "power spectrum, one-sided", Axis("frequency", "Hz", log=True), Axis("density", "1/Hz", log=True), series
+            "power spectrum, one-sided", frequency, Axis("density", "1/Hz" if self.per else "", log=True), series
         )

@@ -18,6 +18,8 @@ if TYPE_CHECKING:
 
     from neuroanp.characterizing import Characterization, Measurement
 
+EXPERIMENTS = "programming, drift, read_noise, read_process, pulses, variability, faults, source, bias, wires"
+"""Names for --help, which must not import torch."""
 NARROW = 90
 """Columns below which a moment and its conditions share one column."""
 
@@ -39,11 +41,13 @@ def characterize(
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all draws.")] = 0,
     devices: Annotated[
-        int, typer.Option("--devices", min=100, max=1_000_000, help="Devices sampled under each condition.")
+        int, typer.Option("--devices", min=100, max=200_000, help="Devices sampled under each condition.")
     ] = 10_000,
     only: Annotated[
         str | None,
-        typer.Option("--only", metavar="A,B", help="Run these experiments alone, e.g. drift.", show_default=False),
+        typer.Option(
+            "--only", metavar="A,B", help=f"Run these experiments alone, of {EXPERIMENTS}.", show_default=False
+        ),
     ] = None,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
@@ -160,25 +164,30 @@ def _curves(one: "Measurement", width: int) -> Iterator["RenderableType"]:
 
 
 def _moments(one: "Measurement", narrow: bool) -> "RenderableType":
+    """Return the table of moments; a narrow one has conditions and standard errors on lines of their own."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
     from rich.text import Text
 
     from neuroanp.reporting.characterization import moments_table
 
-    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 2, 0, 0))
     plain = moments_table(one)
-    table.add_column("quantity")
-    if not narrow:
-        table.add_column("conditions")
-    for name in ("sampled", "expected", "diff. (SE)"):
-        table.add_column(name, justify="right", no_wrap=True)
+    heads = [column.header for column in plain.columns]
+    apart = heads.index("conditions") if narrow and "conditions" in heads else None
+    table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1 if narrow else 2, 0, 0))
+    for i, column in enumerate(plain.columns):
+        if i != apart:
+            head = column.header.replace("difference", "diff.").replace(" ", "\n")
+            justify = "right" if column.numeric else "left"
+            table.add_column(head, justify=justify, no_wrap=column.numeric, overflow="fold")
     for row in plain.rows:
-        quantity, conditions, sampled, *rest = row.cells
-        where = [Text(quantity.text), Text(conditions.text)]
-        if narrow:
-            where = [Text.assemble(quantity.text, *([("\n" + conditions.text, "dim")] if conditions.text else []))]
-        between = "\n" if narrow and sampled.spread else " "
-        value = Text.assemble(sampled.text, (between + sampled.spread, "dim")) if sampled.spread else Text(sampled.text)
-        table.add_row(*where, value, *(Text(cell.text) for cell in rest))
+        cells = [Text(cell.text) for cell in row.cells]
+        for text, cell in zip(cells, row.cells, strict=True):
+            if cell.spread:
+                text.append(("\n" if narrow else " ") + cell.spread, style="dim")
+        if apart is not None:
+            where = cells.pop(apart)
+            if where.plain:
+                cells[0].append("\n" + where.plain, style="dim")
+        table.add_row(*cells)
     return table

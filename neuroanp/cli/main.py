@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from neuroanp.cli import doctor, evaluate, names, profiles, runs, transfer
+from neuroanp.cli import characterize, doctor, evaluate, names, profiles, runs, transfer
 
 app = typer.Typer(
     name="neuroanp",
@@ -50,6 +50,11 @@ app.command(
 app.command(
     epilog=_example("neuroanp report runs/copy-pcm-anp-s0-0123456789abcdef -o pcm.html", "neuroanp report runs")
 )(runs.report)
+app.command(
+    epilog=_example(
+        "neuroanp characterize pcm", "neuroanp characterize my_device.yaml --only drift,read_noise -o mine.html"
+    )
+)(characterize.characterize)
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(names.tasks, name="tasks")
 app.add_typer(names.rules, name="rules")

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neuroanp.cli import options
+from neuroanp.cli import fit, options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.screen import print_json, show
 from neuroanp.errors import InputError
@@ -98,6 +98,9 @@ def diff(
     for one in found:
         table.add_row(one.key, *("–" if side is None else side for side in (one.left, one.right)))
     show(table)
+
+
+app.command("fit", epilog=fit.EPILOG)(fit.fit)
 
 
 def _as_dict(profile: "HardwareProfile") -> dict:

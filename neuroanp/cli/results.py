@@ -36,17 +36,23 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         yield from _controls(plain.columns, [row for row in plain.rows if row.kind == "control"])
         kept = retention.table(group)
         if kept is not None:
-            yield _whole("retention: test loss after the chip has lain idle", kept)
+            yield _whole("retention: test loss after the chip has lain idle", kept, out)
         for one in ablated:
-            yield _whole(f"what each non-ideality costs: {one.label}", ablation.table(one))
+            yield _whole(f"what each non-ideality costs: {one.label}", ablation.table(one), out)
         ledgers = {str(one.result["run"]): one.ledger for one in here}
         limits = health.limits_reached(group, {str(one.result["run"]): one.health for one in here})
         told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
         yield _sentences([*told, *verdicts(group), *limits, *lower_bounds(group, ledgers), *not_counted(group)])
 
 
-def _whole(title: str, plain: "PlainTable") -> "Table":
-    return _of(title, plain.columns, plain.rows, range(len(plain.columns)))
+def _whole(title: str, plain: "PlainTable", out: "Console") -> "Table":
+    """Return a table, of medians alone where their ranges would not fit."""
+    every = range(len(plain.columns))
+    table = _of(title, plain.columns, plain.rows, every)
+    if _fits(table, out):
+        return table
+    rows = [type(row)(row.kind, tuple(cell._replace(spread="") for cell in row.cells)) for row in plain.rows]
+    return _of(f"{title} (medians; the report has the ranges)", plain.columns, rows, every)
 
 
 def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableType"]:

@@ -26,9 +26,9 @@ def ablated(config: RunConfig) -> list[RunConfig]:
     Of n non-idealities that its profile has and it leaves on, there are 2 n + 2 (fewer where n < 3).
 
     >>> from neuroanp.training.config import configure
-    >>> several = ablated(configure({"task": "copy", "profile": "smtj_koenders"}))
-    >>> [(c.hardware.only, c.hardware.without) for c in several]
-    [([], []), ([], ['node_noise'])]
+    >>> two = configure({"task": "copy", "profile": "pcm", "hardware": {"only": ["drift", "adc"]}})
+    >>> [(c.hardware.only, c.hardware.without) for c in ablated(two)]
+    [(['adc', 'drift'], []), (['adc'], []), (['drift'], []), (['adc', 'drift'], ['adc', 'drift'])]
     """
     on = config.hardware.effects()
     effects = [name for name in known_effects(load(config.profile)) if name in on]

@@ -28,13 +28,12 @@ def resolve(
     Raises:
         InputError: one line for each thing wrong with the configuration, its profile or its data.
 
-    >>> resolve({"task": "copy"}, {"training.batch": 0}, {"profile": "pmc"})
+    >>> resolve({"task": "copy"}, {"training.batch": 0}, {"profile": "pmc"})  # doctest: +ELLIPSIS
     Traceback (most recent call last):
     ...
     neuroanp.errors.InputError: configuration has 2 problems
       --set training.batch=0: training.batch: 0 must be at least 1
-      unknown profile 'pmc'; did you mean 'pcm'? (shipped: ideal, pcm, rram_hfo2, smtj_koenders; a file of \
-your own goes by its path, e.g. ./pmc.yaml)
+      unknown profile 'pmc'; did you mean 'pcm'? (shipped: ...; a file of your own goes by its path, e.g. ./pmc.yaml)
     """
     words = words or {}
     try:

@@ -13,6 +13,7 @@ import ctypes
 import logging
 import multiprocessing
 import os
+import re
 import signal
 import sys
 import time
@@ -56,10 +57,13 @@ class Outcome:
     error: str | None = None
 
 
-def run_all(jobs: Sequence[Job], workers: int, progress: Progress) -> list[Outcome]:
+def run_all(
+    jobs: Sequence[Job], workers: int, progress: Progress, logged: set[tuple[Any, ...]] | None = None
+) -> list[Outcome]:
     """Do all jobs with at most `workers` processes and return their outcomes in the order of the jobs.
 
-    A job whose worker dies is tried again, TRIES times in all, and goes on from its checkpoint.
+    A job whose worker dies is tried again, TRIES times in all, and goes on from its checkpoint. What runs of one
+    profile log alike is logged once; `logged` holds what was, for a caller that does more jobs afterwards.
 
     Raises:
         InputError: a configuration names a profile or data that cannot be used; nothing has run then.
@@ -68,7 +72,7 @@ def run_all(jobs: Sequence[Job], workers: int, progress: Progress) -> list[Outco
     """
     labels = _checked_labels(jobs)
     outcomes: dict[int, Outcome] = {}
-    logged: set[tuple[Any, ...]] = set()
+    logged = set() if logged is None else logged
     waiting, tries = deque(range(len(jobs))), [0] * len(jobs)
     with _workers(min(workers, len(jobs))) as staff:
         while len(outcomes) < len(jobs):
@@ -85,8 +89,8 @@ def run_all(jobs: Sequence[Job], workers: int, progress: Progress) -> list[Outco
                     progress(content)
                     continue
                 if kind == "log":
-                    if content not in logged:
-                        logged.add(content)
+                    if _without_numbers(content) not in logged:
+                        logged.add(_without_numbers(content))
                         LOG.log(*content)
                     continue
                 worker.job = None
@@ -170,6 +174,16 @@ def _heard(staff: Sequence[_Worker]) -> Iterator[tuple[_Worker, tuple[str, Any]]
     for pipe in wait(list(by_pipe)):
         worker = by_pipe[pipe]
         yield worker, worker.hear()
+
+
+def _without_numbers(content: tuple[Any, ...]) -> tuple[Any, ...]:
+    """Return what is logged without its numbers: runs of one profile say the same, each of its own update and share.
+
+    >>> _without_numbers((30, "%s: %s", "pcm", "update 10: 5.2 % of the weights"))
+    (30, '%s: %s', 'pcm', 'update #: # % of the weights')
+    """
+    *head, message = content
+    return *head, re.sub(r"\d[\d.e+-]*", "#", message)
 
 
 def _checked_labels(jobs: Sequence[Job]) -> list[str]:

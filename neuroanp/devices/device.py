@@ -72,6 +72,12 @@ def at_temperature(law: Any, kelvin: float) -> Any:
         raise InputError(f"temperature: {error}") from None
 
 
+def _worn(wear: Tensor, pulses: Tensor) -> Tensor:
+    """Return the pulses so far (int32); a count beyond what the type holds stays at its end."""
+    total = wear + pulses
+    return total.masked_fill_(total < 0, torch.iinfo(total.dtype).max)
+
+
 class Device:
     """The device of a profile with some of its non-idealities switched on.
 
@@ -114,7 +120,12 @@ class Device:
         return self.programming is not None or hasattr(self.update, "program")
 
     def sample(
-        self, shape: tuple[int, int], rng: np.random.Generator, dtype: torch.dtype, device: torch.device | str = "cpu"
+        self,
+        shape: tuple[int, int],
+        rng: np.random.Generator,
+        dtype: torch.dtype,
+        device: torch.device | str = "cpu",
+        pulsed: bool = True,
     ) -> dict[str, Tensor]:
         """Draw the devices of an array before its first write.
 
@@ -125,6 +136,8 @@ class Device:
             rng: device-to-device draws.
             dtype: float32 or float64.
             device: where the tensors live.
+            pulsed: whether pulses will be sent in place: where they never are, and a programming law
+                writes, what the update law draws is not kept.
         """
         full = (self.planes, *shape)
         g = torch.full(full, self.span.g_min if self.planes == 2 else self.span.middle, dtype=dtype, device=device)
@@ -138,7 +151,8 @@ class Device:
         faults = self.profile.faults
         stuck = None if faults is None else StuckDevices(faults, full, rng, g)
         if self.update is not None:
-            cells.update(self.update.sample(full, rng, self.effects, g))
+            drawn = self.update.sample(full, rng, self.effects, g)
+            cells.update(drawn if pulsed or self.programming is None else {})
         if self.drift is not None:
             cells["nu"] = torch.zeros_like(g)
         if stuck is not None and "faults" in self.effects:
@@ -161,8 +175,10 @@ class Device:
                 found["dead"] = rows.expand(full).contiguous()
             if columns is not None and "faults" in self.effects:
                 found["scale"] = found.get("scale", torch.ones_like(columns, dtype=like.dtype)) * ~columns
-        if self.endurance is not None and self.endurance_sd:
-            found["limit"] = self.endurance * torch.exp(self.endurance_sd * normal(rng, full, like))
+        if self.endurance_sd:
+            xi = normal(rng, full, like)
+            if self.endurance is not None:
+                found["limit"] = self.endurance * torch.exp(self.endurance_sd * xi)
         return found
 
     def place(self, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator) -> Cells:
@@ -206,10 +222,9 @@ class Device:
         moved = self._moved(cells, g_target, mask, deadband)
         held = self.held(cells)
         if law is not None:
-            if self._lands:
-                g = g_target
-            else:
-                g = law.write(g_target, self.span.g_max, normal(rng, tuple(moved.shape), g_target))
+            # drawn even where it is off: what drift draws comes after it
+            xi = None if law.exact else normal(rng, tuple(moved.shape), g_target)
+            g = g_target if xi is None or self._lands else law.write(g_target, self.span.g_max, xi)
             whole = mask is None and self._lands and not deadband
             cells = self._written(cells, {"g": g}, moved, g_target, now, rng, held, whole)
             pulses = moved.to(torch.int32).mul_(law.pulses)
@@ -230,7 +245,7 @@ class Device:
                 f"profile '{self.profile.meta.name}': no law to write and verify by; "
                 "add a programming section or write ideally (hardware.write: ideal)"
             )
-        return {**cells, "wear": cells["wear"] + pulses}, pulses, gave_up
+        return {**cells, "wear": _worn(cells["wear"], pulses)}, pulses, gave_up
 
     def pulse(self, cells: Cells, dg: Tensor, now: float, rng: np.random.Generator) -> tuple[Cells, Tensor]:
         """Send single pulses that should change each cell by dg.
@@ -253,7 +268,7 @@ class Device:
         held = self.held(cells)
         done = self.update.pulse(cells, dg, self.span, rng, self.effects)
         cells = self._written(cells, done.cells, done.pulses > 0, done.cells["g"], now, rng, held)
-        return {**cells, "wear": cells["wear"] + done.pulses}, done.pulses
+        return {**cells, "wear": _worn(cells["wear"], done.pulses)}, done.pulses
 
     def conductance(self, cells: Cells, now: float) -> Tensor:
         """Return the conductances at chip time `now` without read noise, siemens."""
@@ -332,10 +347,10 @@ class Device:
         """Bring devices whose state itself relaxes to the time of a write, which starts from what is left."""
         if self.drift is None or not self.drift.settles:
             return cells
-        g = self._state(cells, now)
-        hold = getattr(self.update, "hold", None)
-        state = hold(cells, g, self.span) if hold else {"g": g}
-        return {**cells, **state, "t": torch.full_like(cells["t"], now)}
+        state = {"g": self._state(cells, now), "t": torch.full_like(cells["t"], now)}
+        if "w" in cells:  # by as much as the conductance: the write noise on top of w is no part of the state
+            state["w"] = cells["w"] + (state["g"] - cells["g"]) * (2.0 / self.span.width)
+        return {**cells, **state}
 
     def _moved(self, cells: Cells, g_target: Tensor, mask: Tensor | None, deadband: float) -> Tensor:
         """Return which cells of `mask` have a new target; NaN, before the first write, differs from all.

@@ -84,7 +84,8 @@ class OneOverF:
 
             density [ln(2 pi f_high T) + gamma - 3/2 + 1/c]
         """
-        return sum(w * frozen_share(2.0 * math.pi * f * window) for f, w in zip(*self.ladder, strict=True))
+        shares = (w * frozen_share(2.0 * math.pi * f * window) for f, w in zip(*self.ladder, strict=True))
+        return min(1.0, sum(shares))  # the weights sum to 1 but for rounding
 
     def uniforms(self, shape: tuple[int, ...]) -> None:
         """Return None: no uniforms are needed."""

@@ -110,8 +110,10 @@ class UpdateLaw(Protocol):
 class NodeSource(Protocol):
     """A stationary process with a memory, exact in continuous time; noise on the pre-activations of units.
 
+    `samples_are_steps = True` marks a source that is only known sample by sample: one is taken a step.
     One step of time takes uniforms and standard normals of the shapes that `uniforms` and `normals`
-    name for units of a shape (None: none). A law that depends on temperature has `at_temperature`.
+    name for units of a shape (None: none); the last dimensions of states and draws are that shape. A
+    law that depends on temperature has `at_temperature`.
     """
 
     n_sources: int
@@ -122,3 +124,4 @@ class NodeSource(Protocol):
     def normals(self, shape: tuple[int, ...]) -> tuple[int, ...] | None: ...
     def start(self, u: Tensor | None, xi: Tensor | None) -> Tensor: ...
     def run(self, state: Tensor, u: Tensor | None, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]: ...
+    def autocorrelation(self, lag_s: float) -> float: ...

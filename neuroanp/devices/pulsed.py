@@ -54,6 +54,19 @@ class PulsedLaw(Law):
         pulses: how a change becomes whole pulses: stochastic (None: this) or deterministic rounding.
             Stochastic outer-product trains are no choice: they are made of the two vectors of an
             update, of which a device is told only the product.
+
+    >>> class ConstantStep(PulsedLaw):
+    ...     lognormal = additive = balanced = property(lambda self: False)
+    ...     def coefficients(self, rises, w_max, w_min):
+    ...         return ()
+    ...     def remaining(self, w):
+    ...         return torch.ones_like(w)
+    >>> law = ConstantStep(dw=0.1, bound_up=1.0, bound_down=1.0, tolerance=0.1, max_pulses=9, pulses="deterministic")
+    >>> rng, g = np.random.default_rng(0), torch.full((1, 1, 2), 15e-6)
+    >>> cells = {"g": g, **law.sample((1, 1, 2), rng, frozenset(), g)}
+    >>> done = law.pulse(cells, torch.tensor([[[3e-6, -2e-6]]]), Span(5e-6, 25e-6), rng, frozenset())
+    >>> done.pulses.tolist(), [round(w, 4) for w in done.cells["w"].flatten().tolist()]
+    ([[[3, 2]]], [0.3, -0.2])
     """
 
     dw: Positive
@@ -174,7 +187,7 @@ class PulsedLaw(Law):
         Returns: the new state, of the shape that all of them broadcast to.
         """
         w, direction, up, down, w_max, w_min, xi = torch.broadcast_tensors(w, direction, up, down, w_max, w_min, xi)
-        return self._advance(w, self._facing(direction, up, down, w_max, w_min), xi)
+        return self._advance(w, self._facing(direction > 0, up, down, w_max, w_min), xi)
 
     def hold(self, cells: Mapping[str, Tensor], g: Tensor, span: Span) -> dict[str, Tensor]:
         """Return the state of devices whose visible conductance is g, (1, n, m) siemens, without write noise."""
@@ -241,9 +254,8 @@ class PulsedLaw(Law):
             missed = w != target
         return _put_back(cells, at, w, seen - part["ref"], pulses, span, missed)
 
-    def _facing(self, direction: Tensor, up: Tensor, down: Tensor, w_max: Tensor, w_min: Tensor) -> tuple[Tensor, ...]:
-        """Return what a step in the given direction needs: bounds, signed step, coefficients of f."""
-        rises = direction > 0
+    def _facing(self, rises: Tensor, up: Tensor, down: Tensor, w_max: Tensor, w_min: Tensor) -> tuple[Tensor, ...]:
+        """Return what steps up or down need to know of the devices: bounds, signed step, coefficients of f."""
         return (w_min, w_max, torch.where(rises, up, -down), *self.coefficients(rises, w_max, w_min))
 
     def _advance(self, w: Tensor, facing: Sequence[Tensor], xi: Tensor) -> Tensor:
@@ -265,7 +277,7 @@ class PulsedLaw(Law):
     ) -> Tensor:
         """Return w of devices after a train of `count` >= 1 pulses each; those that have theirs drop out."""
         w, final = part["w"], part["w"].clone()
-        facing = self._facing(direction, *(part[k] for k in _DEVICE))
+        facing = self._facing(direction > 0, *(part[k] for k in _DEVICE))
         left, sent = torch.arange(len(w), device=w.device), 0
         for stop in count.unique().tolist():
             for _ in range(stop - sent):
@@ -288,18 +300,22 @@ class PulsedLaw(Law):
         """Return w, what is seen of it, and the pulses of each device when the loop ends."""
         final, shown, off = part["w"].clone(), seen.clone(), (seen - target).abs() > self.tolerance
         pulses = torch.where(off & stuck, self.max_pulses, 0).to(torch.int32)
-        left = (off & ~stuck).nonzero().squeeze(1)
+        left, facing, rises = (off & ~stuck).nonzero().squeeze(1), (), None
         live = {k: part[k][left] for k in ("w", *_DEVICE)} | {"seen": seen[left], "target": target[left]}
         for sent in range(1, self.max_pulses + 1):
             if not len(left):
                 break
-            away = live["target"] - live["seen"]
-            live["w"] = self.step(live["w"], away, *(live[k] for k in _DEVICE), self._xi(live["w"], rng, effects))
+            towards = live["target"] > live["seen"]
+            if rises is None or not torch.equal(towards, rises):
+                rises, facing = towards, self._facing(towards, *(live[k] for k in _DEVICE))
+            live["w"] = self._advance(live["w"], facing, self._xi(live["w"], rng, effects))
             live["seen"] = live["w"] + self._noise(live["w"], rng, effects)
             off = (live["seen"] - live["target"]).abs() > self.tolerance
             if sent == self.max_pulses or not bool(off.all()):
-                final[left], shown[left], pulses[left] = live["w"], live["seen"], sent
-                goes_on = off.nonzero().squeeze(1)
+                done = (torch.ones_like(off) if sent == self.max_pulses else ~off).nonzero().squeeze(1)
+                at = left[done]
+                final[at], shown[at], pulses[at] = live["w"][done], live["seen"][done], sent
+                goes_on, rises = off.nonzero().squeeze(1), None
                 left, live = left[goes_on], {k: v.index_select(0, goes_on) for k, v in live.items()}
         return final, shown, pulses
 

@@ -166,7 +166,8 @@ def frozen_share_spread(shortest: float, longest: float) -> float:
     """
     if shortest == longest or longest == 0.0:
         return frozen_share(longest)
-    return (_frozen_integral(longest) - _frozen_integral(shortest)) / math.log(longest / shortest)
+    share = (_frozen_integral(longest) - _frozen_integral(shortest)) / math.log(longest / shortest)
+    return min(1.0, share)  # rounding must not make it more than all
 
 
 def _frozen_integral(x: float) -> float:

@@ -72,12 +72,11 @@ class MeasuredTrace(FileLaw):
     def check(self, table: Table) -> None:
         """Raise ValueError for a trace that is too short, constant, has gaps, or whose sampling time is unknown."""
         if table.rows < FEWEST:
-            raise ValueError(f"{table.label}: {table.rows} samples; a trace needs {FEWEST} or more")
+            raise ValueError(f"{table.label}: {table.rows} samples; a trace needs {FEWEST} or more: record it longer")
         voltage = table.columns["voltage"]
         if not np.ptp(voltage) > 0:
-            raise ValueError(
-                f"{table.label}: all samples are {format_quantity(float(voltage[0]), 'V')}: no noise in it"
-            )
+            level = format_quantity(float(voltage[0]), "V")
+            raise ValueError(f"{table.label}: all samples are {level}: there is no noise in it; record it again")
         if "time" in table.columns:
             self._check_times(table)
         elif self.sampling_time is None and self.mode == "replay":
@@ -87,7 +86,7 @@ class MeasuredTrace(FileLaw):
         steps = np.diff(table.columns["time"])
         middle = float(np.median(steps))
         if not middle > 0:
-            raise ValueError(f"{table.place(1)}: time does not rise; sort the rows")
+            raise ValueError(f"{table.place(1)}: time does not rise; sort the rows or drop repeated ones")
         bad = np.flatnonzero(np.abs(steps / middle - 1.0) > JITTER)
         if len(bad):
             row = int(bad[0]) + 1
@@ -162,12 +161,17 @@ class MeasuredTrace(FileLaw):
         count = len(self.samples)
         scale = self.kappa / self.volts_per_unit
         values = torch.as_tensor(scale * self.samples, dtype=u.dtype, device=u.device)
-        advance = math.fmod(dt / self.interval, count) if self.mode == "replay" else 0.0
+        advance = math.fmod(_whole(dt / self.interval), count) if self.mode == "replay" else 0.0
         noise = u.new_empty(u.shape[0], *u.shape[2:])
         for draw, out in zip(u, noise, strict=True):
             state = self.start(draw) if self.mode == "resample" else torch.remainder(state + advance, count)
             out.copy_(values[state.long().clamp_(max=count - 1)].sum(0))
         return noise, state
+
+
+def _whole(ratio: float) -> float:
+    """Round what is a whole number of samples but for the rounding of the division."""
+    return round(ratio) if abs(ratio - round(ratio)) < 1e-9 * ratio else ratio
 
 
 @lru_cache(maxsize=4)

@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import csv
 import io
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
@@ -42,6 +41,7 @@ class Column:
         optional: the file may lack it.
         label: it holds words or numbers that only tell things apart (a device's name).
         header: the header a user named instead (`--column`).
+        also: other names it may have.
     """
 
     name: str
@@ -49,6 +49,7 @@ class Column:
     optional: bool = False
     label: bool = False
     header: str | None = None
+    also: tuple[str, ...] = ()
 
     @property
     def example(self) -> str:
@@ -186,8 +187,9 @@ def _find(names: list[str], columns: Sequence[Column], where: str) -> dict[Colum
     ]
     for column in columns:
         wanted = column.header or column.name
+        known = (column.header,) if column.header else (column.name, *column.also)
         stems = [name.rpartition("_")[0] if column.dimensions else name for name in names]
-        index = next((i for i, name in enumerate(names) if wanted in (name, stems[i])), None)
+        index = next((i for i, name in enumerate(names) if name in known or stems[i] in known), None)
         if index is None:
             if not column.optional:
                 problems.append(
@@ -221,6 +223,13 @@ def _dimension(column: Column, header: str) -> Dimension:
         if _scale(dimension, unit) is not None:
             return dimension
     raise ValueError(f"'{unit}' is not a unit of {kinds}; write e.g. {examples}")
+
+
+def _factor(column: Column, header: str) -> float:
+    """Return how many SI units the unit in a column's header is; 1 for plain numbers."""
+    if not column.dimensions:
+        return 1.0
+    return _dimension(column, header).parse(f"1 {header.rpartition('_')[2]}")
 
 
 def _scale(dimension: Dimension, unit: str) -> float | None:
@@ -262,8 +271,7 @@ class _Body:
             bad = np.flatnonzero(~np.isfinite(cells))
             if len(bad):
                 raise self._wrong([(int(self.lines[r]), index, f"'{cells[r]}' is not a finite number") for r in bad])
-            factor = _scale(_dimension(column, self.names[index]), self.names[index].rpartition("_")[2])
-            values[column.name] = cells * (1.0 if not column.dimensions else float(factor or math.nan))
+            values[column.name] = cells * _factor(column, self.names[index])
         return values, words
 
     def _ragged(self) -> bool:

@@ -146,7 +146,7 @@ def _check(table: Table, groups: list[np.ndarray], t0: float) -> None:
         if len(np.unique(table["time"][rows])) < LEAST_TIMES:
             text = (
                 f"device '{name}' was read at {len(np.unique(table['time'][rows]))} times from t0, "
-                f"'{format_quantity(t0, 's')}', on; a power law needs at least {LEAST_TIMES}: leave it out, or state --t0"
+                f"'{format_quantity(t0, 's')}', on; a power law needs {LEAST_TIMES}: leave it out, or state --t0"
             )
             raise table.wrong(original[:1], "time", text)
         if table["conductance"][rows].mean() <= 0:

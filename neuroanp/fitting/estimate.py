@@ -93,7 +93,7 @@ def maximise(loglik: Function, start: np.ndarray, gradient: Gradient | None = No
 
     >>> x = np.array([1.0, 2.0, 3.0, 6.0])
     >>> found = maximise(lambda t: float(-0.5 * np.sum((x - t[0]) ** 2)), np.zeros(1))
-    >>> round(found.theta[0], 6), round(found.covariance[0, 0], 6)
+    >>> round(float(found.theta[0]), 6), round(float(found.covariance[0, 0]), 6)
     (3.0, 0.25)
     """
     from scipy.optimize import minimize

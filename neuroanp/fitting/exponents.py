@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -139,7 +140,7 @@ class SpreadLaw:
 
 
 def best_law(data: Exponents) -> SpreadLaw:
-    """Return the law of the smallest Akaike criterion: the shape of mu is chosen first, then that of s, then mu again.
+    """Return the law of the smallest Akaike criterion that no change of either shape makes smaller.
 
     >>> rng = np.random.default_rng(0)
     >>> x, error = rng.uniform(-3, 0, 400), np.full(400, 1e-3)
@@ -147,26 +148,40 @@ def best_law(data: Exponents) -> SpreadLaw:
     >>> law.shapes
     (Shape(line=True, low=False, high=False), Shape(line=False, low=False, high=False))
     """
-    tried: dict[tuple[Shape, Shape], SpreadLaw] = {}
+    tried: dict[tuple[Shape, Shape], SpreadLaw | None] = {}
 
     def fitted(shapes: tuple[Shape, Shape]) -> SpreadLaw | None:
         if shapes not in tried:
             try:
                 tried[shapes] = _fit(data, shapes)
-            except Undetermined:
-                return None
+            except Undetermined:  # a limit that no device reaches
+                tried[shapes] = None
         return tried[shapes]
 
-    mu, s = SHAPES[0], SHAPES[0]
-    for _ in range(2):
-        for at in (0, 1):
-            rivals = [fitted((shape, s) if at == 0 else (mu, shape)) for shape in SHAPES]
-            mu, s = min((rival for rival in rivals if rival), key=lambda law: law.estimate.aic).shapes
-    return tried[mu, s]
+    best, before = fitted((SHAPES[0], SHAPES[0])), None
+    while best is not None and best is not before:
+        before, (mu, s) = best, best.shapes
+        near = [fitted(shapes) for shape in SHAPES for shapes in ((shape, s), (mu, shape))]
+        best = min((law for law in near if law), key=lambda law: law.estimate.aic)
+    if best is None:
+        raise Undetermined("the exponents have neither a mean nor a spread")
+    for start in (best.estimate.theta, None):
+        with suppress(Undetermined):
+            best = max(best, _fit(data, best.shapes, start, restarts=2), key=lambda law: law.estimate.loglik)
+    return best
 
 
-def _fit(data: Exponents, shapes: tuple[Shape, Shape]) -> SpreadLaw:
-    """Return the maximum-likelihood fit of one pair of shapes; the search starts from several kinks."""
+def _fit(data: Exponents, shapes: tuple[Shape, Shape], theta: np.ndarray | None = None, restarts: int = 0) -> SpreadLaw:
+    """Return the maximum-likelihood fit of one pair of shapes.
+
+    Limits make corners in the likelihood, so the search goes by simplices.
+
+    Args:
+        data: what is fitted.
+        shapes: of mean and spread.
+        theta: where the search starts; least squares, with a third of the devices on limits, where None.
+        restarts: how often it starts again from where it ended.
+    """
     from scipy.optimize import minimize
 
     x = data.x - data.middle
@@ -175,16 +190,11 @@ def _fit(data: Exponents, shapes: tuple[Shape, Shape]) -> SpreadLaw:
         mu, s = (_value(part, shape, x) for part, shape in zip(_split(theta, shapes), shapes, strict=True))
         return -data.loglik(data.size * mu, data.size * np.maximum(s, _SMALLEST))
 
-    found = []
-    for share in (0.25, 0.6) if any(shape.low or shape.high for shape in shapes) else (0.25,):
-        start = np.concatenate(_starts(data, shapes, share))
-        simplex = np.vstack([start, start + 0.15 * np.eye(len(start))])
-        for _ in range(2):
-            options = {"initial_simplex": simplex, "xatol": 1e-6, "fatol": 1e-7, "maxiter": 4000, "maxfev": 6000}
-            best = minimize(cost, simplex[0], method="Nelder-Mead", options=options)
-            simplex = np.vstack([best.x, best.x + 0.03 * np.eye(len(start))])
-        found.append(best)
-    theta = min(found, key=lambda one: one.fun).x
+    theta = np.concatenate(_starts(data, shapes, 0.35)) if theta is None else theta
+    for size in (0.15, 0.05, 0.15, 0.02)[: 1 + restarts]:
+        simplex = np.vstack([theta, theta + size * np.eye(len(theta))])
+        options = {"initial_simplex": simplex, "xatol": 1e-5, "fatol": 1e-3 if not restarts else 1e-6, "maxfev": 4000}
+        theta = minimize(cost, theta, method="Nelder-Mead", options=options).x
     estimate = Estimate(theta, covariance_of(_information(data, shapes, theta)), -cost(theta))
     return SpreadLaw(shapes, estimate, data)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.fitting import drift, programming, pulse, read_noise, telegraph
 from neuroanp.fitting.data import Column, Table, read_table
+from neuroanp.fitting.estimate import Undetermined
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.result import Fit
 from neuroanp.profiles import HardwareProfile, load
@@ -82,7 +83,12 @@ def fit_file(path: str | Path, kind: str, options: Options | None = None) -> Fit
     chosen = _chosen(kind, options)
     base = load(options.extends or chosen.base)
     table = read_table(path, chosen.columns(options), chosen.least)
-    return replace(chosen.fit(table, base, options), source=Path(path).name, digest=table.digest)
+    try:
+        found = chosen.fit(table, base, options)
+    except Undetermined as error:
+        text = f"the data do not determine the law ({error}); record more, over a wider range"
+        raise table.failed(f"{table.label}: {text}") from None
+    return replace(found, source=Path(path).name, digest=table.digest)
 
 
 def _chosen(kind: str, options: Options) -> Kind:

@@ -12,11 +12,12 @@ from neuroanp.fitting.result import Fit
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
+    from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
 DATA, MODEL, SECOND = "#616E7C", "#D55E00", "#0072B2"
 """Measurements grey; the fitted law, and what needs a second colour, from the palette of Okabe and Ito."""
-FAINT = "#E4E7EB"
+LIGHT, FAINT = "#C3CAD2", "#E4E7EB"
 
 _STYLE: Any = {
     "font.size": 10, "axes.titlesize": 10, "axes.titlelocation": "left", "axes.titleweight": "bold",
@@ -68,9 +69,9 @@ def _telegraph(fit: Fit, made: Figure) -> None:
     trace.set(xlabel=f"time ({seconds})", ylabel=f"{quantity} ({name})", title="trace")
     trace.margins(x=0.01)
     _legend_above(trace)
-    counts, edges = np.histogram(s["samples"] / size, bins="auto", density=True)
-    if len(counts) > 120:
-        counts, edges = np.histogram(s["samples"] / size, bins=120, density=True)
+    width = max(float(s["sigma"][0]) / 2.5, float(np.ptp(s["samples"])) / 200)
+    bins = max(10, int(np.ptp(s["samples"]) / width))
+    counts, edges = np.histogram(s["samples"] / size, bins=bins, density=True)
     histogram.stairs(counts, edges, fill=True, color=FAINT)
     histogram.stairs(counts, edges, color=DATA, lw=0.8)
     v = np.linspace(edges[0], edges[-1], 400)
@@ -84,7 +85,7 @@ def _telegraph(fit: Fit, made: Figure) -> None:
     memory.plot(s["lags"] / lag, s["correlation"] / scale, ".", color=DATA, ms=4, label="measured")
     memory.plot(s["lags"] / lag, s["model"] / scale, color=MODEL, lw=1.5, label="fitted")
     memory.axhline(0, color=FAINT, lw=0.8, zorder=0)
-    memory.set(xlabel=f"lag ({lags})", ylabel="covariance / fitted first", title="memory")
+    memory.set(xlabel=f"lag ({lags})", ylabel="covariance over the fitted first", title="memory")
     memory.legend()
 
 
@@ -95,31 +96,27 @@ def _pulse(fit: Fit, made: Figure) -> None:
     shown = int(s["shown"][0])
     pulses = np.arange(len(s["g"]))
     others = [i for i in range(s["g"].shape[1]) if i != shown][:30]
-    curve.plot(pulses, s["g"][:, others] / size, color=FAINT, lw=0.8, zorder=1)
+    curve.plot(pulses, s["g"][:, others] / size, color=LIGHT, lw=0.8, zorder=1)
     if others:
-        curve.plot([], [], color=FAINT, lw=2, label="other devices")
+        curve.plot([], [], color=LIGHT, lw=2, label="other devices")
     curve.plot(pulses, s["g"][:, shown] / size, ".", color=DATA, ms=2.5, label="measured", zorder=2)
     curve.plot(pulses, s["curve"] / size, color=MODEL, lw=1.5, label="fitted mean steps", zorder=3)
     curve.set(xlabel="pulse", ylabel=f"conductance ({name})", title="trains")
     curve.margins(x=0.01)
     _legend_above(curve, columns=3)
-    middle, half = s["scale"]
-    own = s["own"].mean(0)
-    step_size, step_name = prefix(float(np.abs(own[[0, 2]]).max() * half), "S")
-    for sign, colour, word, at in ((1, MODEL, "up", 0), (-1, SECOND, "down", 2)):
+    rises = np.abs(s["steps"][s["used"]])
+    step_size, step_name = prefix(float(rises.mean()), "S")
+    for sign, colour, word in ((1, MODEL, "up"), (-1, SECOND, "down")):
         chosen = (s["direction"] == sign) & s["used"]
-        g, rise = s["g"][:-1][chosen], s["steps"][chosen]
-        x, y, error = binned(g, rise)
+        before = s["g"][:-1][chosen]
+        x, y, error = binned(before, s["steps"][chosen])
+        label = f"{word}, measured"
         steps.errorbar(
-            x / size, y / step_size, error / step_size, fmt="o", ms=3.5, color=colour, lw=1, label=f"{word}, measured"
-        )
-        line = np.linspace(g.min(), g.max(), 50)
-        w = (line - middle) / half
-        mean = sign * half * (own[at] - sign * own[at + 1] * w)
-        steps.plot(line / size, mean / step_size, color=colour, lw=1.5)
+            x / size, y / step_size, error / step_size, fmt="o", ms=3.5, color=colour, lw=1, label=label
+        )  # fmt: skip
+        steps.plot(x / size, binned(before, s["predicted"][chosen])[1] / step_size, color=colour, lw=1.5)
     steps.axhline(0, color=FAINT, lw=0.8, zorder=0)
-    devices = "" if s["g"].shape[1] == 1 else ", mean of the devices"
-    steps.set(xlabel=f"conductance before the pulse ({name})", ylabel=f"step ({step_name})", title=f"steps{devices}")
+    steps.set(xlabel=f"conductance before the pulse ({name})", ylabel=f"mean step ({step_name})", title="steps")
     _legend_above(steps)
 
 
@@ -145,6 +142,9 @@ def _read_noise(fit: Fit, made: Figure) -> None:
     )  # fmt: skip
     ratio.axhline(1, color=MODEL, lw=1.5)
     ratio.set(xscale="log", xlabel=f"conductance ({name})", ylabel="measured / fitted", title="one by one")
+    for axes in (noise, ratio):
+        _plain_ticks(axes.xaxis, *axes.get_xlim())
+    _plain_ticks(noise.yaxis, *noise.get_ylim())
 
 
 def _drift(fit: Fit, made: Figure) -> None:
@@ -160,7 +160,7 @@ def _drift(fit: Fit, made: Figure) -> None:
         label = "fitted exponents: median" if quantile == 0.5 else "10 % and 90 %" if quantile == 0.1 else None
         curves.plot(t, t ** -np.quantile(s["nu"], quantile), color=MODEL, lw=1.5, ls=style, label=label)
     curves.set(xscale="log", yscale="log", xlabel="time / t0", ylabel="conductance / conductance at t0", title="drift")
-    _plain_ticks(curves)
+    _plain_ticks(curves.yaxis, *curves.get_ylim())
     curves.legend()
     exponents.errorbar(s["r"], s["nu"], s["error"], fmt=".", ms=4, color=DATA, lw=0.6, alpha=0.6, label="devices")
     exponents.plot(s["grid"], s["mu"], color=MODEL, lw=1.8, label="fitted mean")
@@ -168,6 +168,7 @@ def _drift(fit: Fit, made: Figure) -> None:
         s["grid"], s["mu"] - s["s"], s["mu"] + s["s"], color=MODEL, alpha=0.2, lw=0, label="fitted spread, 1 sd"
     )
     exponents.set(xscale="log", xlabel="r = conductance / g_max", ylabel="exponent nu", title="exponents")
+    _plain_ticks(exponents.xaxis, *exponents.get_xlim())
     exponents.legend()
 
 
@@ -185,7 +186,9 @@ def _programming(fit: Fit, made: Figure) -> None:
         errors.plot(s["grid"] / size, cut / error_size, color=MODEL, lw=1.5, label=label)
     errors.set(xlabel=f"target ({name})", ylabel=f"actual - target ({error_name})", title="errors")
     _legend_above(errors)
-    x, y, error = binned(s["target"], off, spread=True)
+    sigma = np.interp(s["target"], s["grid"], s["sigma"])
+    whole = s["target"] > 2.5 * sigma  # nearer to 0 S the cut there narrows what is measured
+    x, y, error = binned(s["target"][whole], off[whole], spread=True)
     spread.errorbar(x / size, y / error_size, error / error_size, fmt="o", ms=3.5, color=DATA, lw=1, label="measured")
     spread.plot(s["grid"] / size, s["sigma"] / error_size, color=MODEL, lw=1.5, label=f"fitted, law {fit.law}")
     spread.set(xlabel=f"target ({name})", ylabel=f"standard deviation ({error_name})", title="spread")
@@ -236,13 +239,16 @@ def _legend_above(axes: Axes, columns: int = 2) -> None:
     )
 
 
-def _plain_ticks(axes: Axes) -> None:
-    """Write the ticks of a logarithmic axis of about one decade as plain numbers."""
+def _plain_ticks(axis: Axis, low: float, high: float) -> None:
+    """Write the ticks of a logarithmic axis of few decades as plain numbers."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
 
-    axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 3, 5, 7)))
-    axes.yaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
-    axes.yaxis.set_minor_formatter(NullFormatter())
+    if high > 1000 * low:
+        return
+    subs = (1, 2, 3, 5, 7) if high < 5 * low else (1, 2, 5) if high < 50 * low else (1,)
+    axis.set_major_locator(LogLocator(subs=subs))
+    axis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
+    axis.set_minor_formatter(NullFormatter())
 
 
 _KINDS: dict[str, tuple[int, Callable[[Fit, Figure], None]]] = {

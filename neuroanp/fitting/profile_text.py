@@ -41,8 +41,9 @@ def profile_text(
 def _head(fit: Fit, base: HardwareProfile) -> list[str]:
     """Return what a reader of the file should know first."""
     tests = "; ".join(test.text for test in fit.goodness)
+    data = fit.source or "measurements"
     head = [
-        f"Section {fit.section} is fitted to {fit.source or 'measurements'} (law {fit.law}); the rest is as in {base.name}.",
+        f"Section {fit.section}, law {fit.law}, is fitted to {data}; the rest is as in {base.name}.",
         f"Goodness of fit: {tests}.",
     ]
     return [line.replace("\n", " ") for line in (*head, *(f"Note: {note}." for note in fit.notes))]

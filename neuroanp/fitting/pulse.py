@@ -68,7 +68,7 @@ def fit(table: Table, base: HardwareProfile | None, options: Options) -> Fit:
     law = options.law or _law_of(best)
     kept = _inside(pulses.trains, best)
     best = steps.fit(kept, best.multiplicative, bool(best.seen))
-    z = steps.innovations(kept, best)
+    z = steps.standardised(kept, best)
     goodness = of_residuals(z)
     found = soft_bounds(best) if law == "soft_bounds" else linear_step(best, pulses.trains)
     if isinstance(found, str):
@@ -126,7 +126,7 @@ def _models(trains: steps.Trains, law: str | None) -> list[steps.Steps]:
     for multiplicative in (False,) if law == "soft_bounds" else (False, True):
         plain = steps.fit(inside, multiplicative, False, correct=False)
         found.append(plain)
-        z = steps.innovations(inside, plain)
+        z = steps.standardised(inside, plain)
         if neighbours(z).value < -1.645 / np.sqrt(
             len(z)
         ):  # what the scatter of a read takes from one step, the next has
@@ -215,6 +215,5 @@ def _series(pulses: Pulses, kept: steps.Trains, model: steps.Steps) -> dict[str,
         "direction": trains.direction,
         "used": kept.used,
         "steps": pulses.half * np.diff(trains.v, axis=0),
-        "own": model.own,
-        "scale": np.array([pulses.middle, pulses.half]),
+        "predicted": pulses.half * (np.diff(trains.v, axis=0) - steps.innovations(kept, model)[0]),
     }

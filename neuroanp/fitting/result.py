@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from neuroanp.profiles.provenance import shortest
-from neuroanp.units import format_quantity
+from neuroanp.units import Dimension, format_quantity
 
 LEVEL = 0.95
 """Coverage of every interval."""
@@ -28,7 +28,7 @@ class Parameter:
         fitted: whether it goes into the profile.
 
     >>> Parameter("stochastic.tau_high", 1.234e-6, 1.1e-6, 1.4e-6, "s").text
-    '1.234 us'
+    '1.23 us'
     >>> Parameter("read.exponent", 0.651, 0.64, 0.662).interval
     '0.640 to 0.662'
     """
@@ -57,18 +57,21 @@ class Parameter:
 
     @property
     def interval(self) -> str:
-        """The 95 % interval in the same unit and with as many decimals as suit it."""
-        low, high = (self._end(end) for end in (self.low, self.high))
-        return f"{low} to {high}"
+        """The 95 % interval, in the estimate's unit and with its decimals."""
+        if not self.unit:
+            places, factor, unit = self._places(self.value), 1.0, ""
+        else:
+            unit = self.text.rpartition(" ")[2]
+            factor = Dimension("", self.unit, "", signed=True).parse(f"1 {unit}")
+            places = self._places(self.value / factor)
+        low, high = (
+            f"{end / factor:z.{places}f}" if places <= 6 else f"{end / factor:.2g}" for end in (self.low, self.high)
+        )
+        return f"{low} to {high} {unit}".rstrip()
 
-    def _end(self, end: float) -> str:
-        if not math.isfinite(end):
-            return "-inf" if end < 0 else "inf"
-        places = self.digits - 1 - math.floor(math.log10(abs(self.value))) if self.value else self.digits
-        digits = max(1, places + 1 + math.floor(math.log10(abs(end)))) if end else 1
-        if self.unit:
-            return format_quantity(end, self.unit, digits)
-        return f"{end:.{max(0, places)}f}" if 1e-4 <= abs(self.value) < 1e6 else f"{end:.{digits}g}"
+    def _places(self, shown: float) -> int:
+        """Return the decimals that the estimate's last significant digit has."""
+        return max(0, self.digits - 1 - math.floor(math.log10(abs(shown)))) if shown else self.digits
 
     def as_dict(self) -> dict[str, Any]:
         """Return the parameter as plain values."""

@@ -10,7 +10,7 @@ from neuroanp.fitting.result import Choice
 from neuroanp.profiles import HardwareProfile
 from neuroanp.units import format_quantity
 
-MARGIN = 1.05
+MARGIN = 1.25
 """What noise may put a conductance above full scale."""
 
 

@@ -9,7 +9,7 @@ Viechtbauer, Confidence intervals for the amount of heterogeneity in meta-analys
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -73,4 +73,5 @@ def _solve(x: np.ndarray, errors: np.ndarray, wanted: float) -> float:
     floor = 1e-9 * max(largest, float(np.abs(x).max()), 1e-300)
     if largest <= floor or _q(x, errors, floor) <= wanted:
         return 0.0
-    return float(brentq(lambda tau: _q(x, errors, tau) - wanted, floor, largest * 1.001 + floor))
+    root: Any = brentq(lambda tau: _q(x, errors, tau) - wanted, floor, largest * 1.001 + floor)
+    return float(root)

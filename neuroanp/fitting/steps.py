@@ -125,12 +125,17 @@ def fit(trains: Trains, multiplicative: bool, with_seen: bool, correct: bool = T
     )  # fmt: skip
 
 
-def innovations(trains: Trains, steps: Steps) -> np.ndarray:
-    """Return the standardised innovations that counted, (count,): one device after the other, each in order of time."""
+def innovations(trains: Trains, steps: Steps) -> tuple[np.ndarray, np.ndarray]:
+    """Return what each read differs from its prediction by, and the standard deviation of that, (K, D) each."""
     shared = np.log([steps.noise, steps.seen] if steps.seen else [steps.noise])
-    chunks = _filter(trains, steps.own.T[None], shared[None, :, None], steps.multiplicative)
-    z = np.concatenate([(e / np.sqrt(s))[0] for e, s, _ in chunks])
-    return z.T[trains.used.T]
+    chunks = [*_filter(trains, steps.own.T[None], shared[None, :, None], steps.multiplicative)]
+    return np.concatenate([e[0] for e, _, _ in chunks]), np.sqrt(np.concatenate([s[0] for _, s, _ in chunks]))
+
+
+def standardised(trains: Trains, steps: Steps) -> np.ndarray:
+    """Return the innovations that counted in standard deviations: one device after the other, each in order of time."""
+    e, sd = innovations(trains, steps)
+    return (e / sd).T[trains.used.T]
 
 
 def _shared_start(trains: Trains, own: np.ndarray, with_seen: bool) -> np.ndarray:

@@ -58,7 +58,8 @@ class Record:
 
 def columns(options: Options) -> list[Column]:
     """Return what the file must hold: time and the signal."""
-    return [Column("time", (TIME,)), Column("voltage", (VOLTAGE, CONDUCTANCE), header=options.column)]
+    signal = Column("voltage", (VOLTAGE, CONDUCTANCE), header=options.column, also=("conductance",))
+    return [Column("time", (TIME,)), signal]
 
 
 def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
@@ -249,7 +250,7 @@ def _unequal(free: Estimate, same: Estimate) -> list[str]:
         return []
     ratio = math.exp(free.theta[4] - free.theta[3])
     return [
-        f"the high level lasts {ratio:.3g} times as long as the low one (p {'< 0.0001' if p < 1e-4 else f'= {p:.1g}'}); "
+        f"the high level lasts {ratio:.3g} times as long as the low one (likelihood ratio, p = {p:.1g}): "
         "koenders has one dwell for both: fit --law rtn"
     ]
 

@@ -39,6 +39,11 @@ class Cost:
     alone: list[float]
     costs_alone: list[float]
 
+    @property
+    def idle(self) -> bool:
+        """Whether it changed no loss of any seed, as drift within a second, or pulses where none are sent."""
+        return bool(self.costs or self.costs_alone) and not any([*self.costs, *self.costs_alone])
+
 
 @dataclass(frozen=True)
 class Ablation:
@@ -147,14 +152,18 @@ def _over_seeds(values: Sequence[float]) -> dict[str, Any] | None:
 
 def table(one: Ablation) -> Table:
     """Build the table of one ablation: a non-ideality a row, the dearest first; above them all on, and none on."""
-    heads = ("switched off", "costs", "alone", "costs alone")
+    heads = ("loss without it", "it costs", "loss alone", "costs alone")
     columns = (Column("non-ideality", numeric=False), *map(Column, heads))
-    reference = Row("control", (Cell("all on · none on"), cell(one.all_on), Cell(""), cell(one.none_on), Cell("")))
-    costs = [
+    rows = [Row("control", (Cell("all on · none on"), cell(one.all_on), Cell(""), cell(one.none_on), Cell("")))]
+    rows += [
         Row("method", (Cell(c.effect), cell(c.without), _signed(c.costs), cell(c.alone), _signed(c.costs_alone)))
         for c in one.costs
+        if not c.idle
     ]
-    return Table(columns, (reference, *costs))
+    idle = [c.effect for c in one.costs if c.idle]
+    if idle:
+        rows.append(Row("control", (Cell(", ".join(idle)), Cell(""), Cell("0"), Cell(""), Cell("0"))))
+    return Table(columns, tuple(rows))
 
 
 def _signed(values: Sequence[float]) -> Cell:
@@ -191,27 +200,31 @@ def headline(one: Ablation) -> str:
 
 @styled
 def figure(one: Ablation) -> Figure | None:
-    """Draw the costs as bars, the dearest on top: what is gained without each, and what each costs alone."""
-    if not any(cost.costs or cost.costs_alone for cost in one.costs):
+    """Draw the costs as bars, the dearest on top: what is gained without each, and what each costs alone.
+
+    Those that changed nothing are left out; None where nothing did.
+    """
+    costs = [cost for cost in one.costs if (cost.costs or cost.costs_alone) and not cost.idle]
+    if not costs:
         return None
-    drawn = new_figure(7.2, 1.25 + 0.44 * len(one.costs))
+    drawn = new_figure(7.2, 1.3 + 0.44 * len(costs))
     axes = drawn.subplots()
     for offset, key, colour, label in (
         (-0.19, "costs", COLOURS[0], "all on, minus all but this one"),
         (0.19, "costs_alone", COLOURS[1], "this one alone, minus none"),
     ):
-        _bars(axes, [getattr(cost, key) for cost in one.costs], offset, colour, label)
+        _bars(axes, [getattr(cost, key) for cost in costs], offset, colour, label)
     axes.axvline(0, color=GREY, lw=0.9)
-    axes.set_yticks(range(len(one.costs)), [plain(cost.effect.replace("_", " ")) for cost in one.costs])
-    axes.set_ylim(len(one.costs) - 0.5, -0.5)
+    axes.set_yticks(range(len(costs)), [plain(cost.effect.replace("_", " ")) for cost in costs])
+    axes.set_ylim(len(costs) - 0.5, -0.5)
     axes.set(xlabel="change of the test loss (mean squared error)")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=FAINT, lw=0.7)
     axes.set_axisbelow(True)
     axes.ticklabel_format(axis="x", style="sci", scilimits=(-3, 4), useMathText=True)
-    drawn.legend(loc="outside upper left", ncols=2, title=plain(one.label), alignment="left",
-                 title_fontproperties={"weight": "bold", "size": 10})  # fmt: skip
+    bold = {"weight": "bold", "size": 10}
+    drawn.legend(loc="outside upper left", ncols=2, title=plain(one.label), alignment="left", title_fontproperties=bold)
     return drawn
 
 

@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 SPANS = ((365.25 * 86400.0, "y"), (86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 """Spans of time people count in, above a minute."""
+COUNTS = ("steps", "per step")
+"""Units that take no prefix."""
 BLOCKS = "▁▂▃▄▅▆▇█"
 
 
@@ -36,10 +38,14 @@ def render(found: Characterization, path: Path, command: str | None = None) -> P
     from neuroanp.reporting.characterization_plots import draw
     from neuroanp.reporting.style import to_uri
 
-    sections = []
-    for one in found.measurements:
-        figure = draw(one)
-        sections.append({"about": one, "table": moments_table(one), "uri": figure and to_uri(figure)})
+    sections = [
+        {
+            "about": one,
+            "table": moments_table(one),
+            "pictures": _pictures(one, [to_uri(figure) for figure in draw(one)]),
+        }
+        for one in found.measurements
+    ]
     meta = found.profile.meta
     page = {
         "title": f"{meta.name}: characterization",
@@ -57,24 +63,41 @@ def render(found: Characterization, path: Path, command: str | None = None) -> P
     return Path(path)
 
 
+def _pictures(one: Measurement, uris: Sequence[str]) -> list[tuple[str, str]]:
+    """Return picture and text of each panel."""
+    return [(uri, f"{one.title}: {panel.title}") for uri, panel in zip(uris, one.panels, strict=True)]
+
+
 def verdict(found: Characterization) -> str:
     """Say how the sampled moments compare with what is expected of them."""
-    scores = [abs(moment.z or 0.0) for moment in found.checked]
-    if not scores:
-        return "No moment of this profile has a closed form to compare with."
-    count, largest = len(scores), max(scores)
-    usual = NormalDist().inv_cdf(0.5 * (1.0 + 0.5 ** (1.0 / count)))
-    many = f"{count} moments were" if count > 1 else "One moment was"
-    return (
-        f"{many} held to closed forms: the largest difference is {largest:.1f} standard errors; chance alone makes "
-        f"the largest of {count} about {usual:.1f}."
-        if count > 1
-        else f"{many} held to a closed form: it differs by {largest:.1f} standard errors."
-    )
+    compared = [moment for one in found.measurements for moment in one.moments if moment.expected is not None]
+    scores = [abs(moment.z or 0.0) for moment in compared if moment.error > 0]
+    exact = [moment for moment in compared if moment.error <= 0]
+    wrong = sum(1 for moment in exact if moment.z != 0.0)
+    parts = []
+    if len(scores) > 1:
+        usual = NormalDist().inv_cdf(0.5 * (1.0 + 0.5 ** (1.0 / len(scores))))
+        parts.append(
+            f"{len(scores)} moments were held to closed forms: the largest difference is {max(scores):.1f} standard "
+            f"errors; chance alone makes the largest of {len(scores)} about {usual:.1f}."
+        )
+    elif scores:
+        parts.append(f"One moment was held to a closed form: it differs by {scores[0]:.1f} standard errors.")
+    if wrong:
+        parts.append(f"{wrong} of {len(exact)} values without chance DIFFER from their closed form.")
+    elif exact:
+        many = f"{len(exact)} values without chance agree with their closed forms"
+        parts.append(
+            f"{many if len(exact) > 1 else 'One value without chance agrees with its closed form'} to rounding."
+        )
+    return " ".join(parts) or "No moment of this profile has a closed form to compare with."
 
 
 def moments_table(one: Measurement) -> Table:
-    """Return a measurement's moments as a table: sampled with its standard error, expected, difference."""
+    """Return a measurement's moments as a table: sampled with its standard error, expected, difference.
+
+    Columns in which nothing would stand are left out.
+    """
     columns = (
         Column("quantity", numeric=False),
         Column("conditions", numeric=False),
@@ -82,7 +105,10 @@ def moments_table(one: Measurement) -> Table:
         Column("expected"),
         Column("difference (SE)"),
     )
-    return Table(columns, tuple(Row("method", _cells(moment)) for moment in one.moments))
+    rows = [_cells(moment) for moment in one.moments]
+    used = [i for i in range(len(columns)) if any(row[i].text not in ("", MISSING) for row in rows)]
+    kept = tuple(Row("method", tuple(row[i] for i in used)) for row in rows)
+    return Table(tuple(columns[i] for i in used), kept)
 
 
 def _cells(moment: Moment) -> tuple[Cell, ...]:
@@ -105,13 +131,13 @@ def _cells(moment: Moment) -> tuple[Cell, ...]:
 def _to(value: float, error: float) -> str:
     """Write a number to the second digit of its standard error, or to four digits where it has none.
 
-    >>> _to(26.7794, 6.66), _to(-0.3, 23.4), _to(1.07403, 0.0076), _to(3.21e-7, 2.2e-9), _to(0.333333, 0.0)
-    ('26.8', '0', '1.0740', '3.210e-7', '0.3333')
+    >>> _to(26.7794, 6.66), _to(-0.3, 23.4), _to(1.07403, 0.0076), _to(3.21e-5, 2.2e-7), _to(0.333333, 0.0)
+    ('26.8', '0', '1.0740', '3.210e-5', '0.3333')
     """
     if not error > 0:
         return digits(value, 4)
     size = math.floor(math.log10(error))
-    if size < -6 and abs(value) < 1e-3:
+    if max(abs(value), error) < 1e-3:
         return digits(value, max(math.floor(math.log10(max(abs(value), error))) - size + 2, 2))
     return f"{round(value, 1 - size) + 0.0:.{max(1 - size, 0)}f}"
 
@@ -144,8 +170,8 @@ def said(value: float, unit: str) -> str:
         for seconds, name in SPANS:
             if value >= seconds:
                 return f"{value / seconds:.3g} {name}"
-    if not unit:
-        return f"{value:.4g}"
+    if not unit or unit in COUNTS:
+        return f"{value:.4g} {unit}".strip()
     power, letter = prefix([value])
     return f"{value / 10.0**power:.4g} {letter}{unit}"
 
@@ -162,7 +188,8 @@ def between(values: Sequence[float], unit: str) -> str:
     power, letter = prefix([max(abs(low), abs(high))]) if unit and "/" not in unit else (0, "")
     scale = 10.0**power
     shown = [0.0 if abs(v) < 1e-9 * max(abs(low), abs(high)) else v / scale for v in (low, high)]
-    return f"{shown[0]:.3g} … {shown[1]:.3g} {letter}{unit}".strip()
+    texts = [f"{v:,.0f}" if 1000 <= abs(v) < 1e6 else f"{v:.3g}" for v in shown]
+    return f"{texts[0]} … {texts[1]} {letter}{unit}".strip()
 
 
 def _facts(found: Characterization) -> list[tuple[str, str]]:

@@ -1,4 +1,4 @@
-"""Draw what was measured of a device: one figure a measurement, its panels side by side."""
+"""Draw what was measured of a device: a figure for each panel."""
 
 from __future__ import annotations
 
@@ -16,37 +16,36 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-WIDTHS = {1: 6.6, 2: 9.0, 3: 10.5}
-"""Inches of a figure, by its panels in a row."""
-HEIGHT = 3.5
+WIDTHS, MAP_WIDTH = {1: 6.6, 2: 4.9, 3: 3.44}, 4.4
+"""Inches of a panel, by how many stand in a row."""
+HEIGHT = 3.4
+SHORT = 300
+"""Ratio of its ends below which a logarithmic axis is labelled with plain numbers."""
 TIMES = ((1e-9, "1 ns"), (1e-6, "1 µs"), (1e-3, "1 ms"), (1.0, "1 s"), (60.0, "1 min"), (3600.0, "1 h"),
          (86400.0, "1 d"), (2592000.0, "30 d"), (31557600.0, "1 y"))  # fmt: skip
 """Ticks of an axis of long times."""
 
 
 @styled
-def draw(measurement: Measurement) -> Figure | None:
-    """Draw the panels of a measurement, or return None where it has none."""
+def draw(measurement: Measurement) -> list[Figure]:
+    """Draw each panel of a measurement as a figure of its own, so that a page can break the row where it is narrow."""
     panels = measurement.panels
-    if not panels:
-        return None
-    columns = min(len(panels), 3)
-    rows = -(-len(panels) // columns)
-    figure = new_figure(WIDTHS[columns], HEIGHT * rows)
-    every = figure.subplots(rows, columns, squeeze=False).ravel()
-    lines = max(len(_entries(panel)) for panel in panels)
-    for axes, panel in zip(every, panels, strict=False):
+    width = WIDTHS[min(len(panels), 3)] if panels else 0.0
+    lines = max((len(_entries(panel)) for panel in panels), default=0)
+    figures = []
+    for panel in panels:
+        figure = new_figure(min(width, MAP_WIDTH) if isinstance(panel, Map) else width, HEIGHT)
+        axes = figure.subplots()
         if isinstance(panel, Map):
             _map(axes, panel)
         else:
             _panel(axes, panel, lines)
-    for axes in every[len(panels) :]:
-        axes.set_visible(False)
-    return figure
+        figures.append(figure)
+    return figures
 
 
 def _panel(axes: Axes, panel: Panel, lines: int) -> None:
-    x_power, y_power = _set_axis(axes, "x", panel.x, [s.x for s in panel.series]), 0
+    x_power = _set_axis(axes, "x", panel.x, [s.x for s in panel.series])
     values = [part for s in panel.series for part in (s.y, s.low, s.high) if part is not None]
     y_power = _set_axis(axes, "y", panel.y, values)
     for series in panel.series:
@@ -79,18 +78,19 @@ def _set_axis(axes: Axes, which: str, axis: Axis, values: Sequence[np.ndarray]) 
     """Set scale, label and ticks of one axis; return the power of ten its values are divided by."""
     finite = np.concatenate([np.ravel(part) for part in values])
     finite = finite[np.isfinite(finite)]
-    power = 0 if axis.log or not axis.unit or "/" in axis.unit else _power(finite)
+    positive = finite[finite > 0]
+    short = len(positive) > 0 and positive.max() / positive.min() < SHORT
+    power = _power(finite) if axis.unit and "/" not in axis.unit and (short or not axis.log) else 0
     unit = f"{PREFIXES[power]}{axis.unit}" if axis.unit else ""
     one = axes.xaxis if which == "x" else axes.yaxis
     if axis.log:
         axes.set(**{f"{which}scale": "log"})
-        positive = finite[finite > 0]
-        ticks = _times(positive) if axis.unit == "s" else []
+        ticks = _times(positive) if axis.unit == "s" and not short else []
         if ticks:
             one.set_ticks([at for at, _ in ticks], [name for _, name in ticks])
             one.set_minor_locator(_none())
             unit = ""
-        elif len(positive) and positive.max() / positive.min() < 100:
+        elif short:
             _plain_ticks(one)
     axes.set(**{f"{which}label": f"{axis.label} ({unit})" if unit else axis.label})
     return power
@@ -147,7 +147,7 @@ def _entries(panel: Panel | Map) -> list[str]:
 
 
 def _title(axes: Axes, panel: Panel, lines: int) -> None:
-    """Put title and legend above the axes, never on the data; all panels of a figure take the same room."""
+    """Put title and legend above the axes, never on the data; all panels of a measurement take the same room."""
     from matplotlib.lines import Line2D
 
     handles, labels = axes.get_legend_handles_labels()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -62,6 +63,7 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
     if not runs:
         raise InputError("no runs to report on; name a run directory, or a directory of runs")
     every = [shown(run) for run in runs]
+    switched = {path for one in ablation.ablations(every) for path in one.runs}
     page = {
         "title": title or _title(every),
         "subtitle": _subtitle(every),
@@ -72,7 +74,7 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
         "commands": _commands(every),
         "facts": _facts(every),
         "log": _log(every),
-        "configs": _configs(every),
+        "configs": _configs([one for one in every if str(one.run.path) not in switched]),
         "runs": [(one.result, one.run.path) for one in every],
     }
     write_text(Path(path), _template().render(page))
@@ -130,14 +132,18 @@ def _left_out(group: Sequence[tables.Method]) -> str:
 
 def _curves(group: Sequence[tables.Method], runs: Sequence[Shown], left_out: str) -> Figure | None:
     metrics = {str(one.run.path): one.metrics for one in runs}
-    tested = all(len(one.metrics.series("test_loss")[0]) >= FEW_POINTS for one in runs if len(one.metrics))
+    tested = all(len(one.metrics.series("test_loss")[0]) >= FEW_POINTS for one in runs if len(one.metrics) > 1)
     column = "test_loss" if tested else "train_loss"
-    figure = plots.learning_curves(group, metrics, column)
+    learned = [m for m in group if any(len(metrics[r["run"]]) > 1 for r in m.results if r["run"] in metrics)]
+    figure = plots.learning_curves(learned, metrics, column)
     if figure is None:
         return None
     what = "Test loss" if tested else "Training loss (running median over 2 % of the updates)"
-    caption = f"{what}: median over seeds, and their range as a band. Dashed: the controls' median test loss.{left_out}"
-    return Figure(to_uri(figure), f"Learning curves of {', '.join(m.label for m in group)}", caption)
+    below = plots.far_below(learned, plots.lowest(learned, metrics, column))
+    caption = f"{what}: median over seeds, and their range as a band. Dashed: the controls' median test loss."
+    return Figure(
+        to_uri(figure), f"Learning curves of {', '.join(m.label for m in learned)}", f"{caption}{below}{left_out}"
+    )
 
 
 def _trade_offs(group: Sequence[tables.Method], left_out: str) -> Figure | None:
@@ -212,13 +218,20 @@ def _edge(manifests: Sequence[Mapping[str, Any]], name: str, pick: Any) -> str:
 
 
 def _log(every: Sequence[Shown]) -> list[tuple[str, str]]:
-    """Return each line said by the runs once, with who said it."""
-    said: dict[str, list[str]] = {}
+    """Return each line said by the runs once, with who said it; of lines that differ in numbers alone, the first."""
+    said: dict[str, dict[str, list[str]]] = {}
     for one in every:
-        for line in one.run.manifest["log"]:
-            said.setdefault(str(line), []).append(f"{one.result['profile']} · {one.result['rule']}")
-    everyone = len(every)
-    return [(line, "all runs" if len(who) == everyone else ", ".join(dict.fromkeys(who))) for line, who in said.items()]
+        for line in map(str, one.run.manifest["log"]):
+            alike = said.setdefault(re.sub(r"\d[\d.e+-]*", "#", line), {})
+            alike.setdefault(line, []).append(f"{one.result['profile']} · {one.result['rule']}")
+    return [_who(alike, len(every)) for alike in said.values()]
+
+
+def _who(alike: Mapping[str, Sequence[str]], runs: int) -> tuple[str, str]:
+    line, *others = alike
+    who = [name for names in alike.values() for name in names]
+    names = "all runs" if len(who) == runs else ", ".join(dict.fromkeys(who))
+    return line, f"{names}; and so {len(others)} more, with other numbers" if others else names
 
 
 def _commands(every: Sequence[Shown]) -> list[str]:

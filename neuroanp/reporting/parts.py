@@ -74,9 +74,10 @@ def _ablation(one: ablation.Ablation) -> Part:
         "range as a line. Right of zero it costs."
     )
     note = (
-        "Switched off: test loss with all but this one; costs: how much more it is with all on. Alone: with this one "
-        "and no other; costs alone: how much more than with none. Differences are paired by seed. Each run is trained "
-        "anew; where no noise of the device reaches the units, a Gaussian perturbs them (see the log)."
+        "Loss without it: with all but this one; it costs: how much more the loss is with all on. Loss alone: with "
+        "this one and no other; costs alone: how much more than with none. Differences are paired by seed; the last "
+        "row names those that change nothing. Each run is trained anew; where no noise of the device reaches the "
+        "units, a Gaussian perturbs them (see the log)."
     )
     drawn = picture and Figure(to_uri(picture), f"What each non-ideality costs: {one.label}", caption)
     title = f"What each non-ideality costs: {one.label}"

@@ -10,7 +10,7 @@ import numpy as np
 from neuroanp.records.metrics import Metrics
 from neuroanp.reporting.style import FAINT, GREY, INK, Look, name_levels, new_figure, plain, styled
 from neuroanp.reporting.tables import Method, controls
-from neuroanp.reporting.values import middle, numbers, prefix
+from neuroanp.reporting.values import digits, middle, numbers, prefix
 
 if TYPE_CHECKING:
     from matplotlib.axis import Axis
@@ -21,6 +21,8 @@ ROW = 0.22
 SERIES_STEPS = 240
 SEQUENCES = 6
 FACETS_FROM = 6
+FAR_BELOW = 100
+"""A control this many times below all that is drawn is named in the caption: its line would flatten the curves."""
 OF_CHIP_ALONE = ("energy_J", "chip_time_s")
 
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -55,7 +57,8 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
         axes.grid(axis="y", color=FAINT, lw=0.7)
     panels[0].set_ylabel(f"{column.replace('_', ' ')} (mean squared error)")
     legend(figure, _entries([group[i] for i in drawn], look, facets))
-    levels = [_levels(group, facet) for facet in facets]
+    floor = lowest(group, metrics, column) / FAR_BELOW
+    levels = [[line for line in _levels(group, facet) if line[1] >= floor] for facet in facets]
     for axes, loss in ((axes, loss) for axes, lines in zip(panels, levels, strict=True) for _, loss in lines):
         axes.axhline(loss, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
     decent_log_ticks(panels[0].yaxis, *panels[0].get_ylim())
@@ -87,6 +90,12 @@ def curve(method: Method, metrics: Mapping[str, Metrics], column: str) -> Curve 
     parts = [(middle(by_update[u]), min(by_update[u]), max(by_update[u])) for u in order]
     mid, low, high = np.array(parts).T
     return np.array(order), mid, low, high
+
+
+def lowest(group: Sequence[Method], metrics: Mapping[str, Metrics], column: str) -> float:
+    """Return the lowest loss that the methods' learning curves show, or infinity where there is none."""
+    curves = [found for method in group if (found := curve(method, metrics, column)) is not None]
+    return min((float(low.min()) for _, _, low, _ in curves), default=float("inf"))
 
 
 def running_median(values: Sequence[float], half: int) -> list[float]:
@@ -194,6 +203,13 @@ def _levels(group: Sequence[Method], rule: str | None) -> list[tuple[str, float]
         if rule is None or control.rule in ("any", rule):
             losses.setdefault(control.label if rule is None else control.name, []).extend(control.losses)
     return [(name, middle(values)) for name, values in losses.items() if middle(values) > 0]
+
+
+def far_below(group: Sequence[Method], lowest: float) -> str:
+    """Name the controls whose line a figure leaves out, FAR_BELOW times below its lowest value; "" if there is none."""
+    left_out = [(name, loss) for name, loss in _levels(group, None) if loss < lowest / FAR_BELOW]
+    named = ", ".join(f"{name} {digits(loss)}" for name, loss in left_out)
+    return f" Far below the figure: {named}." if named else ""
 
 
 def _points(group: Sequence[Method], key: str) -> dict[int, list[tuple[float, float]]]:

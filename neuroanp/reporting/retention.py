@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-READINGS = {"under noise": "test_loss", "noise-free": "test_loss_noise_free"}
+READINGS = {"noisy": "test_loss", "noise-free": "test_loss_noise_free"}
 NOW = "at once"
 WIDTH = 7.2
 
@@ -37,7 +37,7 @@ def losses(method: Method, key: str, time: str | None) -> list[float]:
 
 
 def table(group: Sequence[Method]) -> Table | None:
-    """Build the table of losses by idle time: two rows a method, under the device's noise and without it.
+    """Build the table of losses by idle time: a method's under its device's noise, and without it where that differs.
 
     Returns: the table, or None where no run was evaluated after idle time.
     """
@@ -50,10 +50,13 @@ def table(group: Sequence[Method]) -> Table | None:
     columns += [Column(NOW), *(Column(f"after {time}") for time in times)]
     rows = []
     for i, method in enumerate(kept):
+        found = {key: [losses(method, key, time) for time in (None, *times)] for key in READINGS.values()}
+        same = found["test_loss"] == found["test_loss_noise_free"]  # a device without noise of its own
         for reading, key in READINGS.items():
-            names = [Cell(names[i] if key == "test_loss" else "") for _, names in named]
-            found = [cell(losses(method, key, time)) for time in (None, *times)]
-            rows.append(Row("method", (*names, Cell(reading), *found)))
+            first = key == "test_loss"
+            if first or not same:
+                names = [Cell(names[i] if first else "") for _, names in named]
+                rows.append(Row("method", (*names, Cell("either" if same else reading), *map(cell, found[key]))))
     return Table(tuple(columns), tuple(rows))
 
 

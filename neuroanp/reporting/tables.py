@@ -197,8 +197,10 @@ def verdicts(group: Sequence[Method]) -> list[str]:
     """
     said = []
     for method in group:
-        said += _verdict(method, "ridge", "the ridge readout", "its recurrence learned")
-        said += _verdict(method, "persistence", "persistence", "it forecasts anything")
+        passes = method.values("passes")
+        if not passes or any(passes):  # weights that were only programmed have learned nothing here
+            said += _verdict(method, "ridge", "the ridge readout", "its recurrence learned")
+            said += _verdict(method, "persistence", "persistence", "it forecasts anything")
         other = [result["status"] for result in method.results if result["status"] != "finished"]
         if other:
             states = ", ".join(f"{other.count(state)} {state}" for state in dict.fromkeys(other))

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.reporting.plots import decent_log_ticks
+from neuroanp.reporting.plots import FAR_BELOW, decent_log_ticks
 from neuroanp.reporting.reading import BY_WAY, PROGRAMMED, SCRATCH, TUNED, Shown
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, MARKERS, name_levels, new_figure, plain, styled
 from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, cell, controls
@@ -113,17 +113,15 @@ def sentences(found: Sequence[Transferred]) -> list[str]:
     """Say for each device what programming, fine-tuning and learning on it come to."""
     said = []
     for one in found:
-        told = {stage: digits(middle(one.of(stage))) for stage in STAGES if one.of(stage)}
-        parts = []
-        if PROGRAMMED in told:
-            before = f" from {told[EX_SITU]}" if EX_SITU in told else ""
-            parts.append(f"programming takes the test loss{before} to {told[PROGRAMMED]}")
-        if TUNED in told:
-            parts.append(f"{_updates(one, TUNED)} of {one.rule} on the device to {told[TUNED]}")
-        if SCRATCH in told:
-            parts.append(f"from scratch {_updates(one, SCRATCH)} reach {told[SCRATCH]}")
+        words = {
+            EX_SITU: f"as trained ({one.origin})",
+            PROGRAMMED: "once programmed",
+            TUNED: f"after {_updates(one, TUNED)} of {one.rule} on the device",
+            SCRATCH: f"from scratch in {_updates(one, SCRATCH)}",
+        }
+        parts = [f"{digits(middle(one.of(stage)))} {text}" for stage, text in words.items() if one.of(stage)]
         clipped = f"; {digits(100 * middle(one.clipped), 2)} % of the weights are clipped" if any(one.clipped) else ""
-        said.append(f"{one.profile}: {', '.join(parts)}{clipped}.")
+        said.append(f"{one.profile} · {one.rule}, test loss: {', '.join(parts)}{clipped}.")
     return said
 
 
@@ -135,6 +133,8 @@ def _updates(one: Transferred, stage: str) -> str:
 @styled
 def figure(found: Sequence[Transferred], group: Sequence[Method]) -> Figure | None:
     """Draw the loss at each stage, a device a line: medians, with seeds as small marks; the ridge readout dashed.
+
+    A ridge readout far below is left out: its line would flatten the others.
 
     Args:
         found: the devices.
@@ -154,11 +154,9 @@ def figure(found: Sequence[Transferred], group: Sequence[Method]) -> Figure | No
     axes.tick_params(axis="x", length=0)
     decent_log_ticks(axes.yaxis, *axes.get_ylim())
     drawn.legend(loc="outside upper left", ncols=max(min(len(found), 4), 1))
-    ridge = [
-        c
-        for c in controls(group)
-        if c.profile == c.rule == "any" and c.name == "ridge readout" and middle(c.losses) > 0
-    ]
+    lowest = min(loss for one in found for stage in STAGES for loss in one.of(stage) if loss > 0)
+    shared = [control for control in controls(group) if control.profile == control.rule == "any"]
+    ridge = [c for c in shared if c.name == "ridge readout" and middle(c.losses) > lowest / FAR_BELOW]
     for control in ridge:
         axes.axhline(middle(control.losses), color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
     drawn.draw_without_rendering()

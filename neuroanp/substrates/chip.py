@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -152,7 +153,14 @@ class Chip:
         facts.check_step(profile, dt, effects)
         arrays = {
             name: Crossbar(
-                profile, cell, (w.shape[0], w.shape[1]), streams.generator(f"d2d/{name}"), dtype, device, wires
+                profile,
+                cell,
+                (w.shape[0], w.shape[1]),
+                streams.generator(f"d2d/{name}"),
+                dtype,
+                device,
+                wires,
+                pulsed=write == "pulse",
             )
             for name, w in weights.items()
         }
@@ -212,19 +220,21 @@ class Chip:
         draw = streams.normal(f"frozen/{name}", 0, 0, 1, tuple(like.shape), numpy_dtype(like))[0]
         return torch.from_numpy(draw).to(like.device)
 
-    def perturbation(self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True) -> NodeNoise:
+    def perturbation(
+        self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True, apart: float = math.inf
+    ) -> NodeNoise:
         """Start the node noise of one presentation (see Substrate)."""
         units = {"hidden": self.arrays["w"].shape[0], "output": self.arrays["w_out"].shape[0]}
         sigma = self.artificial_sigma if artificial else 0.0
-        return NodeNoise(plan, units, batch, streams, self.like, self.junctions, sigma, dt=self.dt)
+        return NodeNoise(plan, units, batch, streams, self.like, self.junctions, sigma, dt=self.dt, apart=apart)
 
     def device_noise(
-        self, name: str, reads: ReadPlan, plan: PassPlan, batch: int, steps: int, streams: PassStreams
+        self, name: str, reads: ReadPlan, plan: PassPlan, batch: int, streams: PassStreams, apart: float = math.inf
     ) -> DeviceNoise:
         """Start the noise with a memory of the devices of one array (see Substrate)."""
         assert reads.process is not None
         process = self.device.read.process()  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
-        return DeviceNoise(name, plan, batch, streams, reads.process, process, dt=self.dt, apart=steps * self.dt)
+        return DeviceNoise(name, plan, batch, streams, reads.process, process, dt=self.dt, apart=apart)
 
     def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:
         """Read with every device drawn (see Substrate)."""

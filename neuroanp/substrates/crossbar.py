@@ -49,6 +49,7 @@ class Crossbar:
         dtype: float32 or float64.
         where: the torch device.
         wires: how the resistance of lines is solved: "fast" (approximate) or "exact".
+        pulsed: whether it will be written by pulses in place.
     """
 
     def __init__(
@@ -60,6 +61,7 @@ class Crossbar:
         dtype: torch.dtype = torch.float32,
         where: torch.device | str = "cpu",
         wires: str = "fast",
+        pulsed: bool = True,
     ) -> None:
         self.profile, self.device, self.shape = profile, device, shape
         n, m = shape
@@ -76,7 +78,7 @@ class Crossbar:
         self.tiling = Tiling.of(shape, profile.array.max_rows, profile.array.max_columns)
         self.wires = profile.array.wires if "wires" in effects else None
         self.solver = wires
-        self.cells: Cells = device.sample(shape, rng, dtype, where)
+        self.cells: Cells = device.sample(shape, rng, dtype, where, pulsed)
         self.gain, self.offset = self._mismatch(rng)
 
     def _mismatch(self, rng: np.random.Generator) -> tuple[Tensor | None, Tensor | None]:

@@ -12,6 +12,7 @@ from torch import Tensor
 from neuroanp.devices.draws import numpy_dtype, uniform
 from neuroanp.errors import InputError
 from neuroanp.noise import BLOCK, PassStreams
+from neuroanp.substrates.starts import one_step, starts
 from neuroanp.trajectory import PassPlan
 
 LARGEST = 256
@@ -111,7 +112,7 @@ class DeviceNoise:
         for step in range(steps):
             for stream, state in self._states.items():
                 u, xi = self._draws("device", stream, t0 + step)
-                z, self._states[stream] = self.process.run(state, _one(u), _one(xi), self.dt)
+                z, self._states[stream] = self.process.run(state, one_step(u), one_step(xi), self.dt)
                 noise = z[0] * self.sigma
                 for index, gain in enumerate(self.plan.gain):
                     if gain and self.plan.stream[index] == stream:
@@ -121,23 +122,10 @@ class DeviceNoise:
 
     def _starts(self) -> dict[int, Tensor]:
         """Return the state before the first step for each stream that is heard."""
-        first = {stream: self.plan.stream.index(stream) for stream in self.plan.stream}  # in the order of the passes
-        draws = {stream: self._draws("device_start", stream, 0) for stream in first}
+        draws = {stream: self._draws("device_start", stream, 0) for stream in dict.fromkeys(self.plan.stream)}
+        found = starts(self.process, draws, self.plan.stream, self.batch, self.apart, axis=-4)
         heard = {stream for gain, stream in zip(self.plan.gain, self.plan.stream, strict=True) if gain}
-        rows: dict[int, list[Tensor]] = {stream: [] for stream in first}
-        state, now = None, 0
-        for b in range(self.batch):
-            for stream, place in first.items():
-                u, xi = (None if d is None else d.narrow(-4, b, 1) for d in draws[stream])
-                then = b * self.plan.passes + place
-                if state is None or math.isinf(self.apart):
-                    state = self.process.start(u, xi)
-                else:
-                    _, state = self.process.run(state, _one(u), _one(xi), self.apart * (then - now))
-                now = then
-                if stream in heard:
-                    rows[stream].append(state)
-        return {stream: torch.cat(states, -4) for stream, states in rows.items() if states}
+        return {stream: state for stream, state in found.items() if stream in heard}
 
     def _draws(self, kind: str, stream: int, step: int) -> tuple[Tensor | None, Tensor | None]:
         """Draw the uniforms and normals of one step.
@@ -154,7 +142,3 @@ class DeviceNoise:
 
     def _tensor(self, draw: np.ndarray) -> Tensor:
         return torch.from_numpy(draw[0]).to(self.sigma.device)
-
-
-def _one(draw: Tensor | None) -> Tensor | None:
-    return None if draw is None else draw.unsqueeze(0)

@@ -9,12 +9,19 @@ from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import InputError
 from neuroanp.substrates.converters import driver, sensor, serial_bits
 from neuroanp.substrates.ledger import ABSENT, STATED, UNSTATED
+from neuroanp.substrates.tiling import through_wires
+from neuroanp.substrates.wires_fast import wire_error
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
     from neuroanp.devices.protocol import NodeSource
     from neuroanp.profiles import HardwareProfile
     from neuroanp.substrates.chip import Chip
+    from neuroanp.substrates.crossbar import Crossbar
+
+
+LARGEST_CHECKED = 256
+"""Lines of the largest tile whose fast solution is checked against the exact one for the facts of a run."""
 
 
 def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: int) -> dict[str, str]:
@@ -101,7 +108,9 @@ def describe(chip: Chip, window_s: float) -> dict[str, Any]:
 
     Returns: way to write and read, effects on, and for each array w_s, saturation and noise:
         `sigma_weight_rms` (fresh), `sigma_output` for inputs of rms 0.5, `adc_step`, and the node
-        noise of its units in ADC steps (below half a step it explores nothing).
+        noise of its units in ADC steps (below half a step it explores nothing). Where lines have a
+        resistance, also `wire_loss`, the share of the current of all inputs together that they cost,
+        and `wire_error` of the fast solution on the first tile, over its largest current.
     """
     node = math.hypot(chip.junctions.node_sigma if chip.junctions is not None else 0.0, chip.artificial_sigma)
     arrays = {}
@@ -121,6 +130,7 @@ def describe(chip: Chip, window_s: float) -> dict[str, Any]:
             "sigma_output_adc_steps": output / step if step else None,
             "node_sigma_adc_steps": node / step if step else None,
             "tiles": array.tiling.tiles,
+            **_lines(array, chip.now),
             "stuck": float(array.cells["stuck"].double().mean()) if "stuck" in array.cells else 0.0,
         }
     return {
@@ -134,3 +144,18 @@ def describe(chip: Chip, window_s: float) -> dict[str, Any]:
         "unstated": chip.ledger.unstated,
         "arrays": arrays,
     }
+
+
+def _lines(array: Crossbar, now: float) -> dict[str, float | None]:
+    """Return what the resistance of the lines costs an array, and how well the fast solution knows it."""
+    wires = array.wires
+    if wires is None:
+        return {}
+    g = array.device.conductance(array.cells, now).clamp_min(0.0)
+    seen, _ = through_wires(g, wires.r_word, wires.r_bit, array.tiling, array.solver)
+    tile = g[0, : array.tiling.heights[0], : array.tiling.widths[0]]
+    error = None
+    if array.solver == "fast" and max(tile.shape) <= LARGEST_CHECKED:
+        error = wire_error(tile, wires.r_word, wires.r_bit).max
+    total = float(g.sum())  # 0 where every line is broken: there is nothing to lose
+    return {"wire_loss": 1.0 - float(seen.sum()) / total if total else 0.0, "wire_error": error}

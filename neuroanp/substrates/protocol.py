@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import inf
 from typing import TYPE_CHECKING, Protocol
 
 if TYPE_CHECKING:
@@ -139,8 +140,16 @@ class Substrate(Protocol):
         """
         ...
 
-    def perturbation(self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True) -> Perturbation:
-        """Start the node noise of one presentation; `artificial=False` leaves out what no device makes."""
+    def perturbation(
+        self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True, apart: float = inf
+    ) -> Perturbation:
+        """Start the node noise of one presentation of a batch.
+
+        Args:
+            plan, batch, streams: passes, sequences, where draws come from.
+            artificial: False leaves out what no device makes.
+            apart: seconds from one presentation to the next: what is slow is common to them.
+        """
         ...
 
     def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:
@@ -152,12 +161,9 @@ class Substrate(Protocol):
         ...
 
     def device_noise(
-        self, name: str, reads: ReadPlan, plan: PassPlan, batch: int, steps: int, streams: PassStreams
+        self, name: str, reads: ReadPlan, plan: PassPlan, batch: int, streams: PassStreams, apart: float = inf
     ) -> DeviceNoise:
-        """Start the noise with a memory of the devices of array `name` (where reads.process is given).
-
-        Presentations of `steps` steps follow one another, so that what is slow is common to them.
-        """
+        """Start the noise with a memory of the devices of array `name` (where reads.process is given)."""
         ...
 
     def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int) -> ProgrammingReport:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 
 import torch
@@ -10,16 +11,20 @@ from torch import Tensor
 from neuroanp.devices.draws import numpy_dtype
 from neuroanp.devices.protocol import NodeSource
 from neuroanp.noise import PassStreams
+from neuroanp.substrates.starts import Draws, starts
 from neuroanp.trajectory import PassPlan
+
+FORGOTTEN = 1e-9
+"""Correlation between presentations below which their starts are drawn independently."""
 
 
 class NodeNoise:
     """The noise of one presentation of a batch, drawn chunk after chunk in order of time.
 
-    Every pass starts its sources afresh from their stationary state; their states are carried from
-    chunk to chunk, and all draws are addressed by time step, so that the noise does not depend on
-    how time is cut into chunks; the sources are exact over a step of any length. Passes that share a
-    stream see the same noise times their gain.
+    Sources start from their stationary state, and their states are carried from chunk to chunk; all
+    draws are addressed by time step, so that the noise does not depend on how time is cut into
+    chunks, and the sources are exact over a step of any length. Passes that share a stream see the
+    same noise times their gain.
 
     Args:
         plan: gain and stream of each pass.
@@ -30,6 +35,8 @@ class NodeNoise:
         junctions: the law of the sources, or None.
         sigma: standard deviation of artificial Gaussian noise, 0 for none.
         dt: seconds a step.
+        apart: seconds from the start of a presentation to that of the next, sequence after sequence and
+            the passes of one in turn: slow noise is then common to them. Infinity: independent starts.
     """
 
     def __init__(
@@ -43,9 +50,16 @@ class NodeNoise:
         sigma: float = 0.0,
         *,
         dt: float,
+        apart: float = math.inf,
     ) -> None:
         self.plan, self.units, self.batch, self.streams = plan, dict(units), batch, streams
         self.like, self.junctions, self.sigma, self.dt = like, junctions, sigma, dt
+        # a source that counts steps has no time between presentations; one that forgets need not be followed
+        counts = getattr(junctions, "samples_are_steps", False)
+        if junctions is None or counts or math.isinf(apart) or abs(junctions.autocorrelation(apart)) < FORGOTTEN:
+            apart = math.inf
+        self.apart = apart
+        self._first: dict[int, Tensor] = {}
         self._state: dict[tuple[str, int], tuple[int, Tensor]] = {}  # (layer, stream) -> next step, state
 
     def draw(self, layer: str, t0: int, steps: int) -> Tensor | None:
@@ -65,6 +79,8 @@ class NodeNoise:
         make = torch.empty if all(self.plan.gain) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
         drawn: dict[int, Tensor] = {}
+        if t0 == 0 and self.junctions is not None:
+            self._first = self._starts(self.junctions, layer, shape)
         # Gaussian noise alone takes its sigma along with the gain: one pass over the memory less.
         unit = self.sigma if self.junctions is None else 1.0
         for index, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
@@ -87,8 +103,7 @@ class NodeNoise:
     def _sources(self, law: NodeSource, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:
         """Let the sources of one stream run on and return their noise."""
         if t0 == 0:
-            first = self._draws(law, shape, layer, stream, 0, 1, "_start")
-            state = law.start(*(None if draw is None else draw[0] for draw in first))
+            state = self._first[stream]
         else:
             reached, state = self._state.get((layer, stream), (0, self.like))
             if reached != t0:
@@ -97,6 +112,14 @@ class NodeNoise:
         noise, state = law.run(state, u, xi, self.dt)
         self._state[layer, stream] = (t0 + steps, state)
         return noise
+
+    def _starts(self, law: NodeSource, layer: str, shape: tuple[int, int]) -> dict[int, Tensor]:
+        """Return the state of each stream before its first step."""
+        draws: dict[int, Draws] = {}
+        for stream in dict.fromkeys(self.plan.stream):
+            u, xi = self._draws(law, shape, layer, stream, 0, 1, "_start")
+            draws[stream] = (None if u is None else u[0], None if xi is None else xi[0])
+        return starts(law, draws, self.plan.stream, self.batch, self.apart, axis=-2)
 
     def _draws(
         self, law: NodeSource, shape: tuple[int, int], layer: str, stream: int, t0: int, steps: int, when: str = ""

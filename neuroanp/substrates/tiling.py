@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+Solver = Callable[[Tensor, float, float], tuple[Tensor, Tensor]]
 
 
 class Tiling(NamedTuple):
@@ -43,8 +46,8 @@ def through_wires(g: Tensor, r_word: float, r_bit: float, tiling: Tiling, solver
     """Return what the conductances of an array look like through its lines.
 
     Each plane of each tile has lines of its own. In offset coding the subtracted reference is taken
-    to be free of wires. What noise has pushed below 0 S is no network of resistors: the negative
-    part passes unchanged.
+    to be free of wires. What noise has pushed below 0 S is no network of resistors: so much of the
+    negative part is left as of any small change there.
 
     Args:
         g: (planes, n, m) siemens.
@@ -54,29 +57,43 @@ def through_wires(g: Tensor, r_word: float, r_bit: float, tiling: Tiling, solver
 
     Returns: effective conductances, I = G_eff V, in siemens, and the factor by which the change of
         one device reaches its output (of a voltage on its own word line alone), both (planes, n, m).
-    Raises: RunError if the network is singular, or the approximation does not converge.
+    Raises: RunError if the network is singular, or the approximation is not finite.
     """
     solve = _exact if solver == "exact" else _fast
     passive = g.clamp_min(0.0)
-    rows = []
-    for block in passive.split(list(tiling.heights), 1):
-        tiles = [solve(tile, r_word, r_bit) for tile in block.split(list(tiling.widths), 2)]
-        rows.append([torch.cat(parts, 2) for parts in zip(*tiles, strict=True)])
-    seen, reach = (torch.cat(parts, 1) for parts in zip(*rows, strict=True))
-    return seen + (g - passive), reach
+    seen, reach = _by_tiles(passive, r_word, r_bit, tiling, solve)
+    return seen + (g - passive) * reach, reach
+
+
+def _by_tiles(g: Tensor, r_word: float, r_bit: float, tiling: Tiling, solve: Solver) -> tuple[Tensor, Tensor]:
+    """Solve all tiles, those of one shape together, and put them back in their places."""
+    rows = [block.split(list(tiling.widths), 2) for block in g.split(list(tiling.heights), 1)]
+    places: dict[tuple[int, int], list[tuple[int, int]]] = {}
+    for i, row in enumerate(rows):
+        for j, tile in enumerate(row):
+            places.setdefault((tile.shape[1], tile.shape[2]), []).append((i, j))
+    solved: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
+    for group in places.values():
+        together = torch.stack([rows[i][j] for i, j in group])
+        for place, seen, reach in zip(group, *solve(together, r_word, r_bit), strict=True):
+            solved[place] = (seen, reach)
+    parts = [
+        torch.cat([torch.cat([solved[i, j][part] for j in range(len(row))], 2) for i, row in enumerate(rows)], 1)
+        for part in (0, 1)
+    ]
+    return parts[0], parts[1]
 
 
 def _fast(g: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor]:
-    from neuroanp.substrates.wires_fast import effective_conductance_fast
+    from neuroanp.substrates.wires_fast import solve_fast
 
-    seen = effective_conductance_fast(g, r_word, r_bit)
-    return seen, torch.where(g > 0, seen / torch.where(g > 0, g, 1.0), 1.0)
+    return solve_fast(g, r_word, r_bit)
 
 
 def _exact(g: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor]:
     from neuroanp.substrates.wires import WireNetwork
 
-    networks = [WireNetwork(plane.double().cpu().numpy(), r_word, r_bit) for plane in g]
+    networks = [WireNetwork(plane.double().cpu().numpy(), r_word, r_bit) for plane in g.flatten(0, -3)]
     seen = torch.stack([torch.from_numpy(network.transfer()) for network in networks])
     reach = torch.stack([torch.from_numpy(network.diagonal_gain()) for network in networks])
-    return seen.to(g), reach.to(g)
+    return seen.view_as(g).to(g), reach.view_as(g).to(g)

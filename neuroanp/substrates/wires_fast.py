@@ -2,12 +2,12 @@
 
 The exact G_eff of `wires.WireNetwork` in two steps. Alone, with every crossing line ideal, a line is a
 ladder: 1 V at its end falls to w_ij along word line j and to lambda_ij along bit line i (adjoint), by a
-recursion of one step a device. In that approximation and the exact remainder
+recursion of one step a device. With A the nodal matrix, it holds exactly that
 
-    G_eff_ij = G_ij w_ij lambda_ij + sum_kl (G lambda)_il [A^-1]_{word il, bit kj -> l} (G w)_kj
+    G_eff_ij = G_ij w_ij lambda_ij + sum_kl (G lambda)_il [A^-1]_{word il, bit kj} (G w)_kj
 
-A is the nodal matrix: current that leaves word line j through device kj, raises bit line k, and comes
-round about word line l to bit line i. Summed over so many ways it depends on the smooth part of the
+The remainder is current that leaves word line j through device kj, raises bit line k, and comes round
+about word line l to bit line i. Summed over so many ways it depends on the smooth part of the
 potentials alone, so A^-1 is taken in the subspace of the first `modes` standing waves along either line,
 each line weighted by how strongly it is loaded (Galerkin projection). A is symmetric and positive
 definite and so is every projection: nothing iterates, nothing can diverge, and with as many modes as

@@ -188,7 +188,7 @@ def _begins(start: dict[str, Any]) -> str:
     share = start["clipped"]["all"]
     where = [f"{name} {100 * part:.2g} %" for name, part in start["clipped"].items() if part and name != "all"]
     fate = f"{100 * share:.2g} % of them lie beyond the array's range and are clipped ({', '.join(where)})"
-    return f"weights: from {start['path']} ({start['origin']}{after}); {fate if share else 'all within the range'}"
+    return f"weights: {start['origin']}{after}; {fate if share else 'all within the range of the array'}"
 
 
 def _check_device(name: str) -> None:

@@ -22,7 +22,7 @@ class ExactSubstrate:
     def prepare(self) -> dict[str, ReadPlan]:
         return {name: ReadPlan(W) for name, W in self.targets.items()}
 
-    def perturbation(self, plan, batch, streams, artificial=True) -> NodeNoise:
+    def perturbation(self, plan, batch, streams, artificial=True, apart=0.0) -> NodeNoise:
         units = {"hidden": self.targets.hidden, "output": self.targets.outputs}
         return NodeNoise(
             plan, units, batch, streams, self.targets["w"], None, self.sigma if artificial else 0.0, dt=1e-6

@@ -58,12 +58,13 @@ def build(tmp_path):
         final=0.0038,
         lr=0.01,
         updates=200,
+        more="",
         **extra,
     ):
         rng = np.random.default_rng([seed, len(profile), len(rule)])
         options = "  length: 3\n  delay: 3\n" if task == "copy" else "  horizon: 24\n"
         number = sum(1 for path in tmp_path.iterdir() if path.is_dir())
-        config = CONFIG.format(task=task, options=options, profile=profile, rule=rule, lr=lr, seed=seed)
+        config = CONFIG.format(task=task, options=options, profile=profile, rule=rule, lr=lr, seed=seed) + more
         fields = {
             **environment(),
             "identity": f"{number:016x}",

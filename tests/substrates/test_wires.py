@@ -306,6 +306,15 @@ def test_fast_batches_planes_and_tiles():
             torch.testing.assert_close(batch.gain[p, t], one.gain, rtol=1e-12, atol=0)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
+def test_fast_stays_on_the_device_of_its_input():
+    G = torch.from_numpy(tile(20, 30))
+    there = solve_fast(G.cuda(), 20.0, 40.0)
+    assert there.G_eff.is_cuda
+    assert there.gain.is_cuda
+    torch.testing.assert_close(there.G_eff.cpu(), solve_fast(G, 20.0, 40.0).G_eff, rtol=1e-9, atol=1e-18)
+
+
 def test_fast_gain_of_noise_is_the_exact_one_to_first_order():
     G = tile(12, 10, top=1e-4)
     off = []
@@ -330,7 +339,7 @@ sizes = st.integers(1, 7)
 ohms = st.one_of(st.just(0.0), st.floats(1e-6, 1e5))
 
 
-@settings(max_examples=1500, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     n=sizes, m=sizes, r_word=ohms, r_bit=ohms, top=st.floats(1e-12, 1e-2), open_=st.floats(0, 1), seed=st.integers(0)
 )

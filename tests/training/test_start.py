@@ -1,0 +1,142 @@
+"""Weights from elsewhere: where they may come from, what is checked, and what they make of a run's identity."""
+
+from __future__ import annotations
+
+import shutil
+
+import pytest
+import torch
+from safetensors.torch import save_file
+
+from neuroanp.errors import InputError, RunError
+from neuroanp.records.run_dir import RunDir
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.config import configure
+from neuroanp.training.launch import launch, resume
+from neuroanp.training.start import load_start
+from neuroanp.trajectory import ARRAYS
+
+from .test_resume import SMALL, config, final
+
+N, I, O = 12, 4, 2  # noqa: E741 - copy with two symbols: two inputs, the cue, and the bias line
+
+
+@pytest.fixture(scope="module")
+def taught(tmp_path_factory) -> RunDir:
+    """A short run of BPTT on ideal hardware."""
+    return launch(configure(SMALL, {"rule": "bptt", "training.updates": 5}), tmp_path_factory.mktemp("store"))
+
+
+def from_weights(path, **words):
+    overrides = {key.replace("__", "."): value for key, value in words.items()}
+    return configure(SMALL, {"network.weights": str(path), **overrides})
+
+
+def test_a_chip_begins_with_the_run_s_weights(taught):
+    start = load_start(str(taught.path))
+    assert (start.origin, start.update) == ("bptt on ideal", 5)
+    trainer = build_trainer(Experiment.of(from_weights(taught.path)))
+    for name in ARRAYS:
+        assert torch.equal(trainer.substrate.targets[name], start.arrays[name])
+
+
+def test_a_file_of_the_same_weights_is_the_same_start(taught, tmp_path):
+    start = load_start(str(taught.path))
+    wide = tmp_path / "wide.safetensors"
+    save_file({name: W.double().contiguous() for name, W in start.arrays.items()}, wide)
+    assert load_start(str(wide)).digest == start.digest
+    found = {Experiment.of(from_weights(path)).identity for path in (taught.path, wide)}
+    assert len(found) == 1
+    save_file({name: W.double() * (1 + 1e-6) for name, W in start.arrays.items()}, wide)
+    found |= {Experiment.of(from_weights(wide)).identity, Experiment.of(configure(SMALL)).identity}
+    assert len(found) == 3
+    checkpoint = taught.checkpoints()[-1]
+    assert load_start(str(checkpoint)).digest == start.digest
+
+
+@pytest.mark.parametrize(
+    ("arrays", "words"),
+    [
+        ({}, "no w_in, w, w_out"),
+        ({"w_in": torch.ones(N, I), "w": torch.ones(N, N)}, "no w_out of floating-point numbers"),
+        ({"w_in": torch.ones(N, I), "w": torch.ones(N, N), "w_out": torch.ones(O, N + 1, dtype=torch.int32)}, "no w_"),
+        ({"w_in": torch.ones(N, I), "w": torch.ones(N, N), "w_out": torch.full((O, N + 1), torch.nan)}, "not finite"),
+        ({"w_in": torch.ones(7, I), "w": torch.ones(7, 7), "w_out": torch.ones(O, 8)}, "set network.hidden to 7"),
+        ({"w_in": torch.ones(N, I - 1), "w": torch.ones(N, N), "w_out": torch.ones(O, N)}, "network.bias to false"),
+        ({"w_in": torch.ones(N), "w": torch.ones(N, N), "w_out": torch.ones(O, N + 1)}, r"w_in is \(12,\)"),
+    ],
+    ids=["nothing", "missing", "integers", "not finite", "another size", "no bias", "one dimension"],
+)
+def test_weights_that_do_not_fit_are_said(arrays, words, tmp_path):
+    path = tmp_path / "w.safetensors"
+    save_file(arrays, path)
+    with pytest.raises(InputError, match=words):
+        Experiment.of(from_weights(path))
+
+
+def test_places_without_weights_are_said(tmp_path):
+    (tmp_path / "text").write_text("not a tensor in sight")
+    for path, words in (
+        (tmp_path / "gone", "no such run directory or file"),
+        (tmp_path / "text", "not a safetensors file"),
+        (tmp_path, "not a run directory"),
+    ):
+        with pytest.raises(InputError, match=words):
+            Experiment.of(from_weights(path))
+
+
+def test_no_update_is_for_stored_weights_alone(taught, tmp_path):
+    with pytest.raises(InputError, match=r"at least 1, unless network.weights"):
+        configure(SMALL, {"training.updates": 0})
+    record = launch(from_weights(taught.path, training__updates=0, training__controls=True), tmp_path)
+    row = record.result
+    assert row is not None
+    assert (row["status"], row["updates"], row["passes"]) == ("finished", 0, 0)
+    assert row["test_loss"] == pytest.approx((taught.result or {})["test_loss"])  # ideal to ideal loses nothing
+    assert set(row["controls"]) == {"constant_mean", "ridge"}
+    assert len(record.checkpoints()) == 1
+    assert record.metrics()["update"] == [0]
+
+
+def test_what_the_array_cannot_hold_is_clipped_and_told(taught, tmp_path):
+    profile = tmp_path / "narrow.yaml"
+    profile.write_text("extends: pcm\nmeta: {name: narrow}\narray: {weight_range: 1}\n")
+    record = launch(from_weights(taught.path, profile=str(profile), training__updates=0), tmp_path / "runs")
+    start = load_start(str(taught.path)).weights(True, torch.float32)
+    chip = Experiment.of(from_weights(taught.path, profile=str(profile))).chip(build_trainer_streams())
+    beyond = {name: float((W.abs() > chip.arrays[name].w_s).float().mean()) for name, W in start.items()}
+    told = record.manifest["start"]
+    assert told["clipped"]["w"] == pytest.approx(beyond["w"])
+    assert 0.2 < beyond["w"] < 0.5  # a normal draw beyond one standard deviation: 0.32
+    (line,) = [line for line in record.manifest["log"] if line.startswith("weights: ")]
+    assert "bptt on ideal, after 5 updates" in line
+    assert f"w {100 * beyond['w']:.2g} %" in line
+
+
+def build_trainer_streams():
+    from neuroanp.noise import Streams
+
+    return Streams(0)
+
+
+def test_an_interrupted_run_goes_on_though_its_source_is_gone(taught, tmp_path, monkeypatch):
+    source = tmp_path / "source"
+    shutil.copytree(taught.path, source)
+    wanted = from_weights(source, profile="pcm")
+    whole = launch(wanted, tmp_path / "whole")
+
+    def interrupted(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("neuroanp.training.loop.Training._finish", interrupted)
+    with pytest.raises(RunError, match="interrupted"):
+        launch(wanted, tmp_path / "cut")
+    monkeypatch.undo()
+    shutil.rmtree(source)
+    (path,) = (tmp_path / "cut").iterdir()
+    assert final(resume(path)) == final(whole)
+
+
+def test_another_network_is_no_start(taught):
+    with pytest.raises(InputError, match="does not fit the network"):
+        Experiment.of(configure(config("ideal").to_plain(), {"network.weights": str(taught.path), "network.hidden": 9}))
