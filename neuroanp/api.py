@@ -284,8 +284,8 @@ def evaluate(
     path: str | Path,
     *,
     after: str | Sequence[str] = (),
-    only: Sequence[str] = (),
-    without: Sequence[str] = (),
+    only: str | Sequence[str] = (),
+    without: str | Sequence[str] = (),
     profile: str | None = None,
 ) -> list[dict[str, Any]]:
     """Evaluate a run's newest checkpoint again; the run is left as it is.
@@ -305,8 +305,7 @@ def evaluate(
     from neuroanp.profiles.loader import load
     from neuroanp.training.revisit import Look, revisit
 
-    times = [after] if isinstance(after, str) else list(after)
-    look = Look(times, list(only), list(without), None if profile is None else load(profile))
+    look = Look(_names(after), _names(only), _names(without), None if profile is None else load(profile))
     return revisit(RunDir.open(Path(path), check_code=False), look)
 
 
@@ -316,7 +315,7 @@ def characterize(
     *,
     seed: int = 0,
     devices: int = 10_000,
-    only: Sequence[str] | None = None,
+    only: str | Sequence[str] | None = None,
 ) -> Characterization:
     """Measure a device: moments against closed forms, and curves.
 
@@ -333,7 +332,7 @@ def characterize(
     from neuroanp.profiles.loader import load
     from neuroanp.reporting.characterization import render
 
-    found = measure(load(profile), seed=seed, devices=devices, only=only)
+    found = measure(load(profile), seed=seed, devices=devices, only=None if only is None else _names(only))
     if output is not None:
         render(found, Path(output))
     return found
@@ -409,6 +408,10 @@ class _Store:
 
 def _listed(seeds: int | Sequence[int]) -> list[int]:
     return list(range(seeds) if isinstance(seeds, int) else seeds)
+
+
+def _names(one_or_more: str | Sequence[str]) -> list[str]:
+    return [one_or_more] if isinstance(one_or_more, str) else list(one_or_more)
 
 
 def _failures(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:

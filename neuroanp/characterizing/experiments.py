@@ -38,6 +38,9 @@ class Experiment(NamedTuple):
     measure: Callable[[Bench], Measurement]
 
 
+FEWEST = 100
+"""Devices that a condition takes at least: a standard deviation is known to 7 % then."""
+
 EXPERIMENTS = (
     Experiment("programming", programming.applies, programming.measure),
     Experiment("drift", drifting.applies, drifting.measure),
@@ -117,13 +120,15 @@ def characterize(
         only: names of experiments; None: all that the profile has something for.
         report: called with an experiment's name, its number and how many there are, before each.
 
-    Raises: InputError as `chosen`.
+    Raises: InputError as `chosen`, and for fewer than FEWEST devices.
 
     >>> from neuroanp.profiles import load
     >>> found = characterize(load("pcm"), devices=1000, only=["drift"])
     >>> found.measurements[0].name, all(abs(moment.z) < 5 for moment in found.checked)
     ('drift', True)
     """
+    if devices < FEWEST:
+        raise InputError(f"devices: {devices} are too few for moments and their standard errors; take {FEWEST} or more")
     bench, experiments = Bench(profile, seed, devices), chosen(profile, only)
     found = []
     for number, one in enumerate(experiments):

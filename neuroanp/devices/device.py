@@ -17,6 +17,7 @@ one for offset coding. Every function is pure: cells in, cells out.
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -87,6 +88,8 @@ class Device:
         profile: gives the laws and the range of conductance.
         effects: subset of EFFECTS; InputError for others.
         temperature: kelvin, for the laws that depend on it; None: the profile's own.
+
+    Raises: InputError for unknown effects and for what is no temperature.
     """
 
     def __init__(
@@ -95,6 +98,8 @@ class Device:
         self.effects = check_effects(effects)
         self.profile = profile
         self.temperature = profile.temperature if temperature is None else temperature
+        if not 0 < self.temperature < math.inf:
+            raise InputError(f"temperature: {self.temperature} K is not a temperature above 0 K; give one in kelvin")
         self.span = Span(profile.conductance.g_min, profile.conductance.g_max)
         self.planes = 2 if profile.conductance.coding == "differential" else 1
         self.programming: ProgrammingLaw | None = profile.programming  # pyright: ignore[reportAttributeAccessIssue]
@@ -152,7 +157,8 @@ class Device:
         stuck = None if faults is None else StuckDevices(faults, full, rng, g)
         if self.update is not None:
             drawn = self.update.sample(full, rng, self.effects, g)
-            cells.update(drawn if pulsed or self.programming is None else {})
+            holds = hasattr(self.update, "hold")  # its state follows every write, by decree too
+            cells.update(drawn if pulsed or holds or self.programming is None else {})
         if self.drift is not None:
             cells["nu"] = torch.zeros_like(g)
         if stuck is not None and "faults" in self.effects:

@@ -13,12 +13,12 @@ from __future__ import annotations
 from typing import ClassVar
 
 import torch
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
 from neuroanp.devices.protocol import Span
 from neuroanp.devices.relaxation import check_stages, relaxed, total_sigma
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import Conductance, PositiveCurrent, PositiveTime, PositiveVoltage
 from neuroanp.yaml_io import Section
 
@@ -85,7 +85,7 @@ class SonosProgramming(Law):
 
     exact: ClassVar[bool] = False
     error: SaturatingError
-    pulses: PositiveInt = 1
+    pulses: Pulses = 1
     deadband: Conductance = 0.0
 
     def sigma(self, g_target: Tensor, g_max: float) -> Tensor:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 from torch import Tensor
 
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import Conductance, NonNegative
 from neuroanp.yaml_io import at
 
@@ -40,7 +40,7 @@ class GaussianProgramming(Law):
     sigma_relative: NonNegative
     levels: Annotated[int, Field(ge=2, le=2**24)] | None = None
     g_low: Conductance | None = None
-    pulses: PositiveInt = 1
+    pulses: Pulses = 1
     deadband: Conductance = 0.0
 
     @model_validator(mode="after")

@@ -13,11 +13,11 @@ import math
 from typing import Any, Literal, NamedTuple
 
 import torch
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
 from neuroanp.devices import telegraph
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import (
     Energy,
     Number,
@@ -108,7 +108,7 @@ class Junction(Law):
     v_dd: PositiveVoltage
     kappa: Number
     volts_per_unit: PositiveVoltage
-    n_sources: PositiveInt
+    n_sources: Sources
     energy_per_bit: Energy | None = None
 
     @model_validator(mode="after")

@@ -7,10 +7,10 @@ from typing import ClassVar
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from neuroanp.profiles.file_law import FileLaw
+from neuroanp.profiles.laws import Pulses
 from neuroanp.profiles.tables import Table
 from neuroanp.units import Conductance
 
@@ -37,7 +37,7 @@ class MeasuredProgramming(FileLaw):
     optional: ClassVar[tuple[str, ...]] = ("mean",)
     max_bytes: ClassVar[int] = 2**20
     exact: ClassVar[bool] = False
-    pulses: PositiveInt = 1
+    pulses: Pulses = 1
     deadband: Conductance = 0.0
 
     def check(self, table: Table) -> None:

@@ -22,7 +22,7 @@ from pydantic import Field, PositiveInt, ValidationInfo, field_validator
 from torch import Tensor
 
 from neuroanp.devices.telegraph import frozen_share
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import Energy, Frequency, NonNegative, Number, PositiveVoltage, format_quantity
 
 END = math.sqrt(4.0 / math.pi - 1.0)
@@ -168,7 +168,7 @@ class OneOverFSource(_Band):
     """
 
     amplitude: PositiveVoltage
-    n_sources: PositiveInt
+    n_sources: Sources
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None

@@ -10,12 +10,12 @@ import math
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import PositiveInt
+from pydantic import ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
 from neuroanp.devices.pcm_update import PcmUpdate
 from neuroanp.devices.protocol import Span
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import Conductance, Dimension, NonNegative, Number, Positive, PositiveConductance, PositiveTime
 
 __all__ = ["PcmDrift", "PcmProgramming", "PcmRead", "PcmUpdate"]
@@ -46,8 +46,17 @@ class PcmProgramming(Law):
     c1: _Coefficient
     c2: _Coefficient
     g_ref: PositiveConductance
-    pulses: PositiveInt = 1
+    pulses: Pulses = 1
     deadband: Conductance = 0.0
+
+    @model_validator(mode="after")
+    def _not_negative(self) -> PcmProgramming:
+        turn = -0.5 * self.c1 / self.c2 if self.c2 else 0.0
+        for r in (0.0, min(max(turn, 0.0), 1.0), 1.0):
+            sigma = self.c0 + self.c1 * r + self.c2 * r**2
+            if sigma < 0:
+                raise ValueError(f"the error is negative, {sigma:.3g} S, at r = {r:.3g}; check the coefficients")
+        return self
 
     def sigma(self, g_target: Tensor, g_max: float) -> Tensor:
         """Return the standard deviation of the error before clipping at 0 S, in siemens."""
@@ -86,6 +95,15 @@ class PcmDrift(Law):
     s_offset: Number
     s_min: NonNegative
     s_max: NonNegative
+
+    @field_validator("mu_max", "s_max")
+    @classmethod
+    def _above_the_least(cls, most: float, info: ValidationInfo) -> float:
+        name = f"{info.field_name}".replace("max", "min")
+        least = info.data.get(name)
+        if least is not None and least > most:
+            raise ValueError(f"{most:g} is below {name}, {least:g}; raise it or lower {name}")
+        return most
 
     def spread(self, g_target: Tensor, g_max: float) -> tuple[Tensor, Tensor]:
         """Return mean and standard deviation of the exponent before the absolute value."""

@@ -9,16 +9,18 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from typing import ClassVar
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
+from pydantic import model_validator
 from torch import Tensor
 
 from neuroanp.devices.draws import normal, whole_pulses
 from neuroanp.devices.protocol import Pulsed, Span
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import Fraction, NonNegative, Positive
+from neuroanp.yaml_io import at
 
 
 class PcmUpdate(Law):
@@ -48,6 +50,7 @@ class PcmUpdate(Law):
     0.0426
     """
 
+    one_sided: ClassVar[bool] = True
     dw: Positive
     boost: NonNegative
     decay: NonNegative
@@ -61,7 +64,15 @@ class PcmUpdate(Law):
     refresh_lower: Fraction
     dw_d2d: NonNegative = 0.0
     w_max_d2d: NonNegative = 0.0
-    max_pulses: PositiveInt = 100
+    max_pulses: Pulses = 100
+
+    @model_validator(mode="after")
+    def _refresh_gains_room(self) -> PcmUpdate:
+        top = self.refresh_upper * self.w_max
+        if self.reset >= top:
+            text = f"{self.reset:g} is not below refresh_upper w_max, {top:g}: a refresh would gain no room; lower it"
+            raise at(("reset",), text)
+        return self
 
     def step(self, w: Tensor) -> Tensor:
         """Return the mean step of a pulse at w, both in device units."""
@@ -126,9 +137,9 @@ class PcmUpdate(Law):
             active = (pulses > sent).nonzero().squeeze(1)
             before = w[active]
             rise = gain[active] * self.step(before)
+            xi = normal(rng, tuple(before.shape), w)  # drawn even where it is off: what drift draws comes after it
             if "c2c" in effects:
-                spread = self.noise * (rise + self.noise_add + self.noise_slope * before)
-                rise = rise + spread * normal(rng, tuple(before.shape), w)
+                rise = rise + self.noise * (rise + self.noise_add + self.noise_slope * before) * xi
             w[active] = torch.minimum(before + rise, top[active]).clamp_(0.0)
         return w
 

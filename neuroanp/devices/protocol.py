@@ -97,7 +97,10 @@ class VariabilityLaw(Protocol):
 
 
 class UpdateLaw(Protocol):
-    """What single pulses do. A law that verifies by pulses has `program` and `hold` too."""
+    """What single pulses do. A law that verifies by pulses has `program` and `hold` too.
+
+    One whose pulses only raise a device has `one_sided = True`: its weights are pairs.
+    """
 
     def sample(
         self, shape: tuple[int, ...], rng: np.random.Generator, effects: frozenset[str], like: Tensor

@@ -13,12 +13,12 @@ from typing import Literal
 
 import numpy as np
 import torch
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
 from neuroanp.devices.draws import normal, whole_pulses
 from neuroanp.devices.protocol import Pulsed, Span
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import NonNegative, Number, Positive
 from neuroanp.yaml_io import at
 
@@ -73,7 +73,7 @@ class PulsedLaw(Law):
     bound_up: Positive
     bound_down: Positive
     tolerance: Positive
-    max_pulses: PositiveInt
+    max_pulses: Pulses
     dw_d2d: NonNegative = 0.0
     up_down: Number = 0.0
     up_down_d2d: NonNegative = 0.0

@@ -18,11 +18,11 @@ from typing import Annotated, Any, ClassVar, Protocol
 
 import numpy as np
 import torch
-from pydantic import PositiveInt, model_validator
+from pydantic import model_validator
 from torch import Tensor
 
 from neuroanp.devices.protocol import Span
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import Conductance, Dimension, PositiveConductance, PositiveTime
 from neuroanp.yaml_io import Section, at
 
@@ -100,7 +100,7 @@ class WanProgramming(Law):
 
     exact: ClassVar[bool] = False
     error: PolynomialError
-    pulses: PositiveInt = 1
+    pulses: Pulses = 1
     deadband: Conductance = 0.0
 
     def sigma(self, g_target: Tensor, g_max: float) -> Tensor:

@@ -12,11 +12,11 @@ from dataclasses import dataclass, replace
 from typing import Annotated, ClassVar
 
 import torch
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
 
 from neuroanp.devices import telegraph
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import Energy, Fraction, NonNegative, Number, PositiveTime, PositiveVoltage, format_quantity
 
 MOST_UNEQUAL = 1e6
@@ -47,7 +47,7 @@ class RtnSource(Law):
     tau_high: PositiveTime
     tau_low: PositiveTime
     amplitude: PositiveVoltage
-    n_sources: PositiveInt
+    n_sources: Sources
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None

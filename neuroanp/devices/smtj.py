@@ -10,10 +10,9 @@ import math
 from typing import ClassVar
 
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
-from neuroanp.profiles.laws import Law
+from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import Energy, Fraction, Number, PositiveVoltage, Voltage
 
 
@@ -45,7 +44,7 @@ class Koenders(Law):
     sigma_white: Voltage
     amplitude: Voltage
     flip: Fraction
-    n_sources: PositiveInt
+    n_sources: Sources
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None

@@ -9,10 +9,10 @@ from typing import ClassVar, Literal
 
 import numpy as np
 import torch
-from pydantic import PositiveInt
 from torch import Tensor
 
 from neuroanp.profiles.file_law import FileLaw
+from neuroanp.profiles.laws import Sources
 from neuroanp.profiles.tables import Table
 from neuroanp.units import Energy, Number, PositiveTime, PositiveVoltage, format_quantity
 from neuroanp.yaml_io import at
@@ -64,7 +64,7 @@ class MeasuredTrace(FileLaw):
 
     sampling_time: PositiveTime | None = None
     mode: Literal["replay", "resample"]
-    n_sources: PositiveInt
+    n_sources: Sources
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None

@@ -17,12 +17,12 @@ from typing import NamedTuple
 import numpy as np
 
 from neuroanp.devices.pcm import PcmDrift
-from neuroanp.fitting.data import CONDUCTANCE, TIME, Column, Table
 from neuroanp.fitting.exponents import Exponents, best_law
 from neuroanp.fitting.goodness import doubts, uniform
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.result import Choice, Fit
 from neuroanp.fitting.scale import MARGIN, full_scale, range_choices
+from neuroanp.fitting.table import CONDUCTANCE, TIME, Column, Table
 from neuroanp.profiles import HardwareProfile, load
 from neuroanp.units import format_quantity
 

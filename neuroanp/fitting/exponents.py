@@ -7,7 +7,7 @@ mu(x) = clip(slope x + offset, low, high), and s(x) likewise
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -15,6 +15,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neuroanp.fitting.estimate import Estimate, Undetermined, covariance_of
+from neuroanp.fitting.likelihood_ratio import interval
 from neuroanp.fitting.result import Choice, Parameter
 
 _SMALLEST = 1e-4
@@ -112,31 +113,33 @@ class SpreadLaw:
         ends = self.moments(np.array([self.data.x.min(), self.data.x.max()]))
         first = 0
         for word, shape, end in zip(("mu", "s"), self.shapes, ends, strict=True):
-            self._line(f"{name}.{word}", shape, first, parameters, choices)
-            at = first + 1 + shape.line
+            block = slice(first, first + shape.size)
+            weights = {"offset": {0: 1.0}}
+            if shape.line:
+                weights = {"slope": {1: 1.0}, "offset": {0: 1.0, 1: -self.data.middle}}
+            else:
+                choices.append(
+                    Choice(f"{name}.{word}_slope", 0.0, "a line describes the data no better (Akaike)", "fitted")
+                )
             for limit, reached in (("min", shape.low), ("max", shape.high)):
-                key = f"{name}.{word}_{limit}"
                 if reached:
-                    parameters.append(self.estimate.parameter(key, "", lambda t, at=at: self.data.size * float(t[at])))
-                    at += 1
-                else:
-                    value = float(f"{max(0.0, end.min() if limit == 'min' else end.max()):.4g}")
-                    source = (
-                        "the fitted line at the end of the record, not carried on" if shape.line else "the constant"
-                    )
-                    choices.append(Choice(key, value, source, "fitted"))
-            first = at
+                    weights[limit] = {1 + shape.line + (limit == "max" and shape.low): 1.0}
+                    continue
+                value = float(f"{max(0.0, end.min() if limit == 'min' else end.max()):.4g}")
+                source = "the fitted line at the end of the record, not carried on" if shape.line else "the constant"
+                choices.append(Choice(f"{name}.{word}_{limit}", value, source, "fitted"))
+            parameters += [self._parameter(f"{name}.{word}_{key}", block, of) for key, of in weights.items()]
+            first = block.stop
         return parameters, choices
 
-    def _line(self, key: str, shape: Shape, first: int, parameters: list[Parameter], choices: list[Choice]) -> None:
-        size, middle = self.data.size, self.data.middle
-        if shape.line:
-            parameters.append(self.estimate.parameter(f"{key}_slope", "", lambda t: size * float(t[first + 1])))
-            offset = lambda t: size * float(t[first] - t[first + 1] * middle)  # noqa: E731
-            parameters.append(self.estimate.parameter(f"{key}_offset", "", offset))
-        else:
-            choices.append(Choice(f"{key}_slope", 0.0, "a line describes the data no better (Akaike)", "fitted"))
-            parameters.append(self.estimate.parameter(f"{key}_offset", "", lambda t: size * float(t[first])))
+    def _parameter(self, key: str, block: slice, of: Mapping[int, float]) -> Parameter:
+        """Return a weighted sum of some of a block's parameters with its interval."""
+        weights = np.zeros(len(self.estimate.theta))
+        for at, weight in of.items():
+            weights[block.start + at] = weight
+        size = self.data.size
+        low, high = interval(lambda theta: _loglik(self.data, self.shapes, theta), self.estimate, weights, block)
+        return Parameter(key, size * float(weights @ self.estimate.theta), size * low, size * high)
 
 
 def best_law(data: Exponents) -> SpreadLaw:
@@ -184,19 +187,23 @@ def _fit(data: Exponents, shapes: tuple[Shape, Shape], theta: np.ndarray | None 
     """
     from scipy.optimize import minimize
 
-    x = data.x - data.middle
-
     def cost(theta: np.ndarray) -> float:
-        mu, s = (_value(part, shape, x) for part, shape in zip(_split(theta, shapes), shapes, strict=True))
-        return -data.loglik(data.size * mu, data.size * np.maximum(s, _SMALLEST))
+        return -_loglik(data, shapes, theta)
 
-    theta = np.concatenate(_starts(data, shapes, 0.35)) if theta is None else theta
+    at = np.concatenate(_starts(data, shapes, 0.35)) if theta is None else theta
     for size in (0.15, 0.05, 0.15, 0.02)[: 1 + restarts]:
-        simplex = np.vstack([theta, theta + size * np.eye(len(theta))])
+        simplex = np.vstack([at, at + size * np.eye(len(at))])
         options = {"initial_simplex": simplex, "xatol": 1e-5, "fatol": 1e-3 if not restarts else 1e-6, "maxfev": 4000}
-        theta = minimize(cost, theta, method="Nelder-Mead", options=options).x
-    estimate = Estimate(theta, covariance_of(_information(data, shapes, theta)), -cost(theta))
+        at = minimize(cost, at, method="Nelder-Mead", options=options).x
+    estimate = Estimate(at, covariance_of(_information(data, shapes, at)), -cost(at))
     return SpreadLaw(shapes, estimate, data)
+
+
+def _loglik(data: Exponents, shapes: tuple[Shape, Shape], theta: np.ndarray) -> float:
+    """Return ln L of the parameters of both shapes, in units of the mean exponent."""
+    x = data.x - data.middle
+    mu, s = (_value(part, shape, x) for part, shape in zip(_split(theta, shapes), shapes, strict=True))
+    return data.loglik(data.size * mu, data.size * np.maximum(s, _SMALLEST))
 
 
 def _starts(data: Exponents, shapes: tuple[Shape, Shape], share: float) -> list[np.ndarray]:

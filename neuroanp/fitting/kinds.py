@@ -8,10 +8,11 @@ from pathlib import Path
 
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.fitting import drift, programming, pulse, read_noise, telegraph
-from neuroanp.fitting.data import Column, Table, read_table
+from neuroanp.fitting.data import read_table
 from neuroanp.fitting.estimate import Undetermined
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.result import Fit
+from neuroanp.fitting.table import Column, Table
 from neuroanp.profiles import HardwareProfile, load
 
 

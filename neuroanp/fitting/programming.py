@@ -10,12 +10,12 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuroanp.fitting.data import CONDUCTANCE, Column, Table
 from neuroanp.fitting.estimate import Estimate, Undetermined, maximise
 from neuroanp.fitting.goodness import doubts, neighbours, uniform
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.result import Choice, Fit, Goodness, Parameter
-from neuroanp.fitting.scale import full_scale, range_choices
+from neuroanp.fitting.scale import full_scale, range_choices, refuse_negative
+from neuroanp.fitting.table import CONDUCTANCE, Column, Table
 from neuroanp.fitting.white import White
 from neuroanp.profiles import HardwareProfile
 from neuroanp.units import format_quantity
@@ -42,9 +42,8 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
     """
     g_max = full_scale(table, "target", base, options)
     target, actual = table["target"], table["actual"]
-    negative = np.flatnonzero(actual < 0)
-    if len(negative):
-        raise table.wrong(negative, "actual", "a conductance below zero; subtract the offset of the instrument")
+    refuse_negative(table, "actual", noisy=True)
+    actual = np.maximum(actual, 0.0)  # a read below 0 S is one of a device at 0 S
     if len(np.unique(target)) < LEAST_TARGETS:
         text = f"{len(np.unique(target))} different targets; the error against the target needs {LEAST_TARGETS} or more"
         raise table.failed(f"{table.label}: {table.headers['target']}: {text}")

@@ -16,11 +16,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from neuroanp.fitting import steps
-from neuroanp.fitting.data import CONDUCTANCE, Column, Table
 from neuroanp.fitting.goodness import doubts, neighbours, of_residuals
 from neuroanp.fitting.options import Options
-from neuroanp.fitting.pulse_laws import linear_step, soft_bounds
+from neuroanp.fitting.pulse_laws import linear_step, pinned, soft_bounds
 from neuroanp.fitting.result import Choice, Fit
+from neuroanp.fitting.scale import refuse_negative
+from neuroanp.fitting.table import CONDUCTANCE, Column, Table
 from neuroanp.profiles import HardwareProfile
 from neuroanp.units import format_quantity
 
@@ -68,9 +69,12 @@ def fit(table: Table, base: HardwareProfile | None, options: Options) -> Fit:
     law = options.law or _law_of(best)
     kept = _inside(pulses.trains, best)
     best = steps.fit(kept, best.multiplicative, bool(best.seen))
-    z = steps.standardised(kept, best)
-    goodness = of_residuals(z)
-    found = soft_bounds(best) if law == "soft_bounds" else linear_step(best, pulses.trains)
+    goodness = of_residuals(steps.standardised(kept, best))
+    if law == "soft_bounds":
+        best, bounds = pinned(best, pulses.trains)
+        found = soft_bounds(best, bounds)
+    else:
+        found = linear_step(best, pulses.trains)
     if isinstance(found, str):
         raise table.failed(f"{table.label}: {found}")
     left_out = int((pulses.trains.direction != 0).sum() - kept.used.sum())
@@ -91,10 +95,8 @@ def pulses_of(table: Table, options: Options) -> Pulses:
     if len(wrong):
         shown = f"{direction[wrong[0]]:g} is not a direction; write 1 (up), -1 (down) or 0 (no pulse)"
         raise table.wrong(wrong, "direction", shown)
-    negative = np.flatnonzero(g < 0)
-    if len(negative):
-        raise table.wrong(negative, "conductance", "a conductance below zero; subtract the offset of the instrument")
-    low = float(g.min()) if options.g_min is None else options.g_min
+    refuse_negative(table, "conductance", noisy=True)
+    low = max(0.0, float(g.min())) if options.g_min is None else options.g_min
     high = float(g.max()) if options.g_max is None else options.g_max
     if not high > low:
         raise table.failed(f"{table.label}: {table.headers['conductance']}: no range of conductance; it never changes")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 from typing import NamedTuple
 
 import numpy as np
@@ -12,6 +13,10 @@ from neuroanp.fitting.result import Choice, Parameter
 from neuroanp.fitting.spread import Interval, spread
 from neuroanp.fitting.steps import Steps, Trains
 
+SAME = 1e-6
+"""Reads nearer than this, in device units, are the same."""
+REPEATS = 3
+"""Pulses without effect at an extreme that show it to be a bound."""
 ALONE = "one device was measured; the spread between devices is not known"
 
 
@@ -30,16 +35,21 @@ class Population(NamedTuple):
     sd: Interval | None
 
 
-def soft_bounds(model: Steps) -> Section | str:
+def soft_bounds(model: Steps, bounds: np.ndarray) -> Section | str:
     """Return the parameters of SoftBounds, or in words why the data do not hold them.
 
     up s+ (1 - w / w_max), down s- (1 - w / w_min): w_max = s+ / k+, w_min = -s- / k-.
+
+    Args:
+        model: the fitted steps.
+        bounds: (D, 2) w_max and -w_min where they are seen outright, else NaN; see `pinned`.
     """
     step, parameters, choices = _steps(model, lognormal=True)
     notes: list[str] = []
     for side, at in (("up", 0), ("down", 2)):
         s, k = model.own[:, at], model.own[:, at + 1]
-        known = (s > 0) & (k > 2 * np.sqrt(model.own_covariance[:, at + 1, at + 1]))
+        seen = np.isfinite(bounds[:, at // 2])
+        known = seen | ((s > 0) & (k > 2 * np.sqrt(model.own_covariance[:, at + 1, at + 1])))
         if known.sum() < max(1, len(s) / 2):
             return (
                 f"{side} steps do not shrink towards a bound, as soft_bounds has it; record longer trains, "
@@ -50,11 +60,37 @@ def soft_bounds(model: Steps) -> Section | str:
         slope = np.zeros((len(s), 4))
         slope[:, at], slope[:, at + 1] = 1 / k, -s / k**2
         variance = np.einsum("di,dij,dj->d", slope, model.own_covariance, slope)
-        bound = _population((s / k)[known], np.sqrt(variance[known]))
+        errors = np.where(seen, SAME, np.sqrt(np.maximum(variance, 0.0)))
+        bound = _population((s / k)[known], errors[known])
         parameters.append(_parameter(f"bound_{side}", bound.mean))
         _add_spread(f"bound_{side}_d2d", bound, bound.mean.value, parameters, choices)
     choices.append(_tolerance(step.value, "half a step, and no less than twice the scatter of the reads", model))
     return Section(tuple(parameters), (*choices, *_rest(model, step.value)), tuple(notes))
+
+
+def pinned(model: Steps, trains: Trains) -> tuple[Steps, np.ndarray]:
+    """Return the model with bounds that are seen outright, and which they are: (D, 2), up and down; NaN elsewhere.
+
+    A law cuts a step off at the bound: a device that stands there reads the same extreme again and
+    again. Where that is so the bound is known, and step s and slope k are tied by s = k bound: the
+    estimate is conditioned on it,
+
+        theta' = theta - C a (a^T C a)^-1 a^T theta,  a = (1, -bound).
+    """
+    own, covariance = model.own.copy(), model.own_covariance.copy()
+    bounds = np.full((len(own), 2), np.nan)
+    for side, sign in ((0, 1.0), (1, -1.0)):
+        v = sign * trains.v
+        ends = (trains.direction == sign) & (v[1:] >= v.max(0) - SAME)
+        at_bound = (ends[1:] & ends[:-1]).sum(0) >= REPEATS
+        for device in np.flatnonzero(at_bound):
+            bounds[device, side] = bound = float(v[:, device].max())
+            a = np.zeros(4)
+            a[2 * side], a[2 * side + 1] = 1.0, -bound
+            c = covariance[device] @ a
+            own[device] -= c * (a @ own[device]) / (a @ c)
+            covariance[device] -= np.outer(c, c) / (a @ c)
+    return replace(model, own=own, own_covariance=covariance), bounds
 
 
 def linear_step(model: Steps, trains: Trains) -> Section | str:

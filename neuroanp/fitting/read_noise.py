@@ -16,12 +16,12 @@ from dataclasses import replace
 import numpy as np
 
 from neuroanp.devices.pcm import PcmRead
-from neuroanp.fitting.data import CONDUCTANCE, TIME, Column, Table
 from neuroanp.fitting.estimate import Estimate, maximise
 from neuroanp.fitting.goodness import chi_squared, doubts
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.result import Choice, Fit, Goodness, Parameter
 from neuroanp.fitting.scale import MARGIN, full_scale, range_choices
+from neuroanp.fitting.table import CONDUCTANCE, TIME, Column, Table
 from neuroanp.fitting.white import White
 from neuroanp.profiles import HardwareProfile, load
 from neuroanp.units import format_quantity

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import numpy as np
 
-from neuroanp.fitting.data import Table
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.result import Choice
+from neuroanp.fitting.table import Table
 from neuroanp.profiles import HardwareProfile
 from neuroanp.units import format_quantity
 
 MARGIN = 1.25
 """What noise may put a conductance above full scale."""
+BELOW = 0.1
+"""What it may put one below 0 S, in units of the largest."""
 
 
 def full_scale(table: Table, column: str, base: HardwareProfile, options: Options, margin: float = 1.0) -> float:
@@ -21,10 +23,7 @@ def full_scale(table: Table, column: str, base: HardwareProfile, options: Option
         InputError: with the line of the first value outside.
     """
     g = table[column]
-    negative = np.flatnonzero(g < 0)
-    if len(negative):
-        text = f"'{format_quantity(float(g[negative[0]]), 'S')}' is below 0 S; subtract the offset of the instrument"
-        raise table.wrong(negative, column, text)
+    refuse_negative(table, column, noisy=margin > 1)
     g_max = base.conductance.g_max if options.g_max is None else options.g_max
     above = np.flatnonzero(g > margin * g_max * (1 + 1e-9))
     if len(above):
@@ -36,6 +35,19 @@ def full_scale(table: Table, column: str, base: HardwareProfile, options: Option
         )
         raise table.wrong(above, column, text)
     return float(g_max)
+
+
+def refuse_negative(table: Table, column: str, noisy: bool) -> None:
+    """Refuse conductances below 0 S; noise may take reads there, by up to a tenth of the largest.
+
+    Raises:
+        InputError: with the line of the first.
+    """
+    g = table[column]
+    negative = np.flatnonzero(g < (-BELOW * float(np.abs(g).max()) if noisy else 0.0))
+    if len(negative):
+        text = f"'{format_quantity(float(g[negative[0]]), 'S')}' is below 0 S; subtract the offset of the instrument"
+        raise table.wrong(negative, column, text)
 
 
 def range_choices(base: HardwareProfile, options: Options) -> list[Choice]:

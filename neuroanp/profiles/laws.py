@@ -6,8 +6,17 @@ profile's section `read: {law: pcm, ...}` picks it by name and fills the fields.
 
 from __future__ import annotations
 
+from typing import Annotated
+
+from pydantic import Field, PositiveInt
+
 from neuroanp.registry import Registry
 from neuroanp.yaml_io import Section
+
+Pulses = Annotated[PositiveInt, Field(le=1_000_000)]
+"""Pulses of one write; beyond this they would neither be counted nor simulated in any time."""
+Sources = Annotated[PositiveInt, Field(le=10_000)]
+"""Sources of noise summed per unit."""
 
 
 class Law(Section):

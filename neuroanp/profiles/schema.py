@@ -98,6 +98,25 @@ class HardwareProfile(Section):
             raise at(("drift", "start"), text)
         return self
 
+    @model_validator(mode="after")
+    def _pairs_where_pulses_only_raise(self) -> HardwareProfile:
+        if getattr(self.update, "one_sided", False) and self.conductance.coding != "differential":
+            text = "its pulses only raise a device: weights need pairs of them; write 'coding: differential'"
+            raise at(("update",), text)
+        return self
+
+    @model_validator(mode="after")
+    def _laws_hold_at_its_temperature(self) -> HardwareProfile:
+        for name in ("drift", "stochastic"):
+            law = getattr(self, name)
+            try:
+                if hasattr(law, "at_temperature"):
+                    law.at_temperature(self.temperature)
+            except ValueError as error:
+                key = (name,) if self.environment is None else ("environment", "temperature")
+                raise at(key, str(error)) from None
+        return self
+
     @property
     def temperature(self) -> float:
         """The temperature of the chip's surroundings, kelvin: ROOM_TEMPERATURE unless stated."""

@@ -18,6 +18,7 @@ from neuroanp.units import (
     Fraction,
     Frequency,
     NonNegative,
+    Plain,
     Positive,
     PositiveConductance,
     PositiveCurrent,
@@ -216,7 +217,7 @@ class EnergyFigures(Section):
     read: Energy | None = None
     digital: Energy | None = None
     accumulate: Energy | None = None
-    endurance: Positive | None = None
+    endurance: Annotated[float, Plain("a number of pulses of 1 or above", 1.0)] | None = None
     endurance_sd: NonNegative | None = None
 
     @model_validator(mode="after")

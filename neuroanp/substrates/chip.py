@@ -151,6 +151,7 @@ class Chip:
                 f"hardware.wires: '{wires}' is unknown{did_you_mean(wires, SOLVERS)} ({', '.join(SOLVERS)})"
             )
         facts.check_step(profile, dt, effects)
+        facts.check_memory(profile, read, effects)
         arrays = {
             name: Crossbar(
                 profile,
@@ -276,7 +277,9 @@ class Chip:
                 self.ledger.book_energy("node_noise", (self.junctions.energy_per_bit or 0.0) * bits)
 
     def elapse(self, seconds: float) -> None:
-        """Let chip time pass while the arrays are read or idle."""
+        """Let chip time pass while the arrays are read or idle; InputError unless it runs forward."""
+        if not 0 <= seconds < math.inf:
+            raise InputError(f"{seconds} s cannot pass on a chip; give a finite time of 0 s or more")
         self.now += seconds
         self.ledger.book_time("reads", seconds)
         self._columns.clear()

@@ -36,6 +36,7 @@ from neuroanp.substrates.tiling import Tiling, through_wires
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
+    from neuroanp.profiles.sections import Wires
 
 
 class Crossbar:
@@ -149,7 +150,7 @@ class Crossbar:
             g = g + frozen * xi()
         extra = self._extra(g) if noise else 0.0
         if self.wires is not None:
-            g, reach = through_wires(g, self.wires.r_word, self.wires.r_bit, self.tiling, self.solver)
+            g, reach = self._wired(g, self.wires)
             fresh = None if fresh is None else fresh * reach
             process = None if process is None else process * reach
         return ReadPlan(
@@ -167,6 +168,21 @@ class Crossbar:
             offset=self.offset,
             process=None if process is None else self._signed(process),
         )
+
+    def _wired(self, g: Tensor, wires: Wires) -> tuple[Tensor, Tensor]:
+        """Return what the conductances look like through the lines, and the factors of `through_wires`.
+
+        In offset coding the reference devices, all at G_middle, are an array with the same lines: a
+        weight of 0 stays 0.
+        """
+        if self.differential:
+            return through_wires(g, wires.r_word, wires.r_bit, self.tiling, self.solver)
+        # a device on a broken word line is G_middle to its reader, but carries no current; nor does its reference
+        silent, middle = self.cells.get("dead"), self.device.span.middle
+        both = torch.cat([g, torch.full_like(g, middle)])
+        both = both if silent is None else both.masked_fill(silent, 0.0)
+        seen, reach = through_wires(both, wires.r_word, wires.r_bit, self.tiling, self.solver)
+        return seen[:1] - seen[1:] + middle, reach[:1]
 
     @property
     def has_process(self) -> bool:

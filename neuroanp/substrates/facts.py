@@ -70,6 +70,26 @@ def check_step(profile: HardwareProfile, dt: float, effects: frozenset[str]) -> 
         )
 
 
+def check_memory(profile: HardwareProfile, read: str, effects: frozenset[str]) -> None:
+    """Raise InputError where only one part of noise is wanted that is drawn whole."""
+    parts = sorted(effects & {"read_noise", "frozen_noise"})
+    if read == "sampled" and getattr(profile.read, "correlated", False) and len(parts) == 1:
+        raise InputError(
+            f"hardware.read: sampled draws the noise of profile '{profile.meta.name}' with its memory, and that is one "
+            f"process: '{parts[0]}' cannot be on alone; switch read_noise and frozen_noise together, or use "
+            "hardware.read: moments"
+        )
+
+
+def temperature_dependent(profile: HardwareProfile) -> list[str]:
+    """Return which sections of a profile depend on the temperature."""
+    laws = [name for name in ("drift", "stochastic") if hasattr(getattr(profile, name), "at_temperature")]
+    figures = getattr(profile.drift, "activation_energy", True)  # a leak without one is the same at any temperature
+    laws = [name for name in laws if name != "drift" or figures is not None]
+    thermal = profile.periphery is not None and profile.periphery.bandwidth is not None
+    return laws + ["periphery"] * thermal
+
+
 def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
     """Return the effects that a profile has something for, in the order of EFFECTS."""
     pulses, periphery, energy = profile.update, profile.periphery, profile.energy

@@ -41,7 +41,8 @@ class Reader:
         weighted = self.st is not None or self.sigma is not None or plan.process is not None
         self.noisy = weighted or self.has_extra or plan.dac_sigma > 0
         self.normals = normals(plan)
-        self.plain = not self.noisy and plan.dac is None and plan.adc is None and plan.parts == 1
+        matched = plan.gain is None and plan.offset is None
+        self.plain = not self.noisy and plan.dac is None and plan.adc is None and plan.parts == 1 and matched
         self.clipped = torch.zeros((), dtype=torch.int64, device=plan.W.device)
         self.conversions = 0
         self._tiles = _slices(plan.widths or (self.m,))
@@ -141,14 +142,17 @@ class Reader:
         return found
 
     def convert(self, y: Tensor, tile: int = 0) -> Tensor:
-        """Pass a tile's outputs through their ADCs, in place, and count those that clip."""
+        """Pass a tile's outputs through their ADCs, in place, and count those that clip.
+
+        Gain and offset act without rounding and limits, too: each effect can be on alone.
+        """
         q, plan = self.plan.adc, self.plan
-        if q is None:
-            return y
         if plan.gain is not None:
             y = y.mul_(plan.gain[tile])
         if plan.offset is not None:
             y = y.add_(plan.offset[tile])
+        if q is None:
+            return y
         beyond = y.abs() > q.limit if q.low is None else (y > q.limit) | (y < q.low)
         self.clipped += beyond.sum()
         self.conversions += y.numel()

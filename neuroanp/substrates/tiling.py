@@ -45,9 +45,8 @@ def _cut(size: int, most: int | None) -> tuple[int, ...]:
 def through_wires(g: Tensor, r_word: float, r_bit: float, tiling: Tiling, solver: str) -> tuple[Tensor, Tensor]:
     """Return what the conductances of an array look like through its lines.
 
-    Each plane of each tile has lines of its own. In offset coding the subtracted reference is taken
-    to be free of wires. What noise has pushed below 0 S is no network of resistors: so much of the
-    negative part is left as of any small change there.
+    Each plane of each tile has lines of its own. What noise has pushed below 0 S is no network of
+    resistors: so much of the negative part is left as of any small change there.
 
     Args:
         g: (planes, n, m) siemens.

@@ -25,6 +25,8 @@ from neuroanp.errors import InputError, RunError
 from neuroanp.substrates.wires import WireNetwork, check_resistance
 
 MODES = 4
+SINGULAR = 1e-3
+"""Largest rounding of a line's potentials, as a fraction, that a result may hold."""
 FLOOR = 0.1
 """Least weight of a line, in units of the mean line's: keeps the waves independent when most lines are open."""
 
@@ -106,13 +108,20 @@ def solve_fast(G: Tensor, r_word: float, r_bit: float, modes: int = MODES) -> Wi
     Returns: G_eff and gain, of the dtype and device of G; the gain is exact to first order in r G.
     Raises:
         InputError: negative conductance or resistance, or modes < 0.
-        RunError: the result is not finite.
+        RunError: conductances and segments too far apart for the dtype, or the result is not finite.
     """
     check_resistance(r_word, r_bit)
     if G.dim() < 2 or modes < 0 or not bool((G >= 0).all()):
         raise InputError(
             f"wires: G must be (..., n, m) conductances >= 0 siemens and modes >= 0, got shape {tuple(G.shape)} and "
             f"{modes} modes; clip read conductances at 0"
+        )
+    strongest = max(r_word, r_bit) * float(G.max()) if G.numel() else 0.0
+    if strongest * max(G.shape[-2:]) * torch.finfo(G.dtype).eps > SINGULAR:
+        raise RunError(
+            f"wire network is numerically singular: a device conducts up to {strongest:.1g} times as well as a "
+            f"segment (r_word {r_word:g} ohm, r_bit {r_bit:g} ohm, G up to {float(G.max()):g} S): check their units, "
+            "give a broken line G = 0 and an ideal one r = 0, compute in float64 or solve exactly"
         )
     w, lam = line_factors(G, r_word, r_bit)
     G_eff = G * w * lam

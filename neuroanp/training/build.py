@@ -14,11 +14,13 @@ from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
 from neuroanp.records.identity import code_version, identity
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.facts import temperature_dependent
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.learner import make_learner
 from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.trainer import Trainer
+from neuroanp.training.watch import percent
 
 if TYPE_CHECKING:
     from neuroanp.profiles.schema import HardwareProfile
@@ -159,6 +161,10 @@ class Experiment:
     def _warnings(self, chip: Chip, facts: dict[str, Any]) -> list[str]:
         """Return what makes the perturbation useless: too small for the arithmetic, or for the converters."""
         warnings, sigma = [], chip.artificial_sigma
+        if self.config.hardware.temperature is not None and not temperature_dependent(self.profile):
+            warnings.append(
+                f"warning: hardware.temperature changes nothing: no law of profile {self.profile.name} depends on it"
+            )
         if 0 < sigma < FLOAT32_FLOOR and self.config.compute.dtype == "float32":
             warnings.append(
                 f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
@@ -186,8 +192,8 @@ def _begins(start: dict[str, Any]) -> str:
     """Say what weights a run starts from, and how many of them the array cannot hold."""
     after = "" if start["update"] is None else f", after {start['update']} updates"
     share = start["clipped"]["all"]
-    where = [f"{name} {100 * part:.2g} %" for name, part in start["clipped"].items() if part and name != "all"]
-    fate = f"{100 * share:.2g} % of them lie beyond the array's range and are clipped ({', '.join(where)})"
+    where = [f"{name} {percent(part)}" for name, part in start["clipped"].items() if part and name != "all"]
+    fate = f"{percent(share)} of them lie beyond the array's range and are clipped ({', '.join(where)})"
     return f"weights: {start['origin']}{after}; {fate if share else 'all within the range of the array'}"
 
 

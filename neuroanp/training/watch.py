@@ -10,6 +10,15 @@ if TYPE_CHECKING:
     from neuroanp.training.trainer import Trainer
 
 
+def percent(share: float) -> str:
+    """Write a share in per cent, to two digits.
+
+    >>> percent(0.0086), percent(0.68), percent(1.0)
+    ('0.86 %', '68 %', '100 %')
+    """
+    return f"{float(f'{100 * share:.2g}'):g} %"
+
+
 @dataclass(frozen=True)
 class Health:
     """How far a chip is from what its profile lets it do.
@@ -55,7 +64,7 @@ class Health:
             if name == "wear" and self.failed:  # said already, and in numbers that count
                 continue
             if value is not None and value > limit:
-                yield name, text.format(share=f"{100 * value:.2g} %", times=f"{value or 0.0:.3g}")
+                yield name, text.format(share=percent(value), times=f"{value or 0.0:.3g}")
 
 
 LIMITS: Mapping[str, tuple[float, str]] = {

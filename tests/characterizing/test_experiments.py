@@ -7,9 +7,11 @@ import numpy as np
 import pytest
 import torch
 
+from neuroanp import api
 from neuroanp.characterizing import EXPERIMENTS, Characterization, characterize, chosen
 from neuroanp.characterizing.bias import _drive
 from neuroanp.characterizing.correlated import clock
+from neuroanp.characterizing.experiments import FEWEST
 from neuroanp.characterizing.pulsing import Pulser
 from neuroanp.characterizing.result import Panel, plain
 from neuroanp.devices.device import Device
@@ -94,6 +96,16 @@ def test_experiments_that_are_unknown_or_have_nothing_to_measure_are_refused_tog
         "--only: 'read_noise': profile 'ideal' has nothing to measure for it",
     )
     assert len({one.name for one in EXPERIMENTS}) == len(EXPERIMENTS)
+
+
+def test_one_experiment_may_be_named_without_a_list() -> None:
+    assert [one.name for one in api.characterize("pcm", only="drift", devices=FEWEST).measurements] == ["drift"]
+
+
+@pytest.mark.parametrize("devices", [-1, 0, FEWEST - 1])
+def test_too_few_devices_are_refused(devices: int) -> None:
+    with pytest.raises(InputError, match=f"{devices} are too few .* take {FEWEST} or more"):
+        characterize(load("pcm"), devices=devices, only=["drift"])
 
 
 @pytest.mark.parametrize("name", ["pcm", "rram_hfo2"])

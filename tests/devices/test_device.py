@@ -94,6 +94,21 @@ def test_switching_an_effect_off_shifts_no_other_draw():
     assert torch.equal(every["stuck"], draw(ALL_EFFECTS - {"d2d"})["stuck"])
 
 
+def test_pulses_without_cycle_noise_leave_the_draws_of_drift_alone():
+    profile = load("pcm")
+
+    def exponents(effects: frozenset[str]) -> torch.Tensor:
+        device = Device(profile, effects)
+        cells = device.sample(SHAPE, np.random.default_rng(0), torch.float64)
+        dg = torch.full_like(cells["g"], 2e-6)
+        cells, _ = device.pulse(cells, dg, 1.0, np.random.default_rng(3))
+        mu, s = profile.drift.spread(cells["g"], device.span.g_max)  # pyright: ignore
+        return (cells["nu"] - mu) / s
+
+    one, other = exponents(ALL_EFFECTS), exponents(ALL_EFFECTS - {"c2c"})
+    torch.testing.assert_close(one, other, rtol=1e-9, atol=1e-9)
+
+
 def test_stuck_devices_never_move_but_are_pulsed():
     device = Device(load("rram_hfo2"), ALL_EFFECTS)
     cells = device.sample((60, 50), np.random.default_rng(0), torch.float64)
@@ -164,6 +179,12 @@ def test_errors_name_the_remedy():
         device.pulse(cells, torch.zeros_like(cells["g"]), 0.0, np.random.default_rng(0))
     with pytest.raises(InputError, match="write ideally"):
         device.program(cells, cells["g"], None, 0.0, np.random.default_rng(0))
+
+
+@pytest.mark.parametrize("kelvin", [0.0, -5.0, float("nan"), float("inf")])
+def test_what_is_no_temperature_is_refused(kelvin):
+    with pytest.raises(InputError, match="not a temperature above 0 K"):
+        Device(load("pcm_tiles"), temperature=kelvin)
 
 
 def test_effects_are_listed_once():

@@ -190,7 +190,7 @@ ARRAYS = [
     bad({}, "energy.write_voltage", GONE, "add it or drop this key", "energy.line_capacitance"),
     bad({}, "energy.line_capacitance", "-1 fF", "is negative; write"),
     bad({}, "energy.read", "-1 pJ", "is negative; write"),
-    bad({}, "energy.endurance", 0, "is not a number above 0"),
+    bad({}, "energy.endurance", 0, "is not a number of pulses of 1 or above"),
     bad({}, "energy.endurance", GONE, "add endurance", "energy.endurance_sd"),
     bad({}, "energy.endurance_sd", -1, "is not a number of 0 or above"),
 ]  # fmt: skip

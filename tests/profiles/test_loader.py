@@ -90,7 +90,7 @@ def test_the_two_messages_of_the_design_come_at_once(folder):
         ("50 pJ, source: *order, status: ill", "50 pJ, source: *order, status: gu", "'guustrative' is not one of"),
         ("50 pJ, source: *order, status: ill", "50 pJ, source: 5, status: ill", "5 is not a text; name the"),
         ("50 pJ, source:", "50 pJ, sorce:", "energy.write.sorce: unknown key; did you mean 'source'?"),
-        ("1e9,", "0,", "energy.endurance: 0 is not a number above 0"),
+        ("1e9,", "0,", "energy.endurance: 0 is not a number of pulses of 1 or above"),
         ("energy:\n  write:", "energy:\n\twrite:", "a tab where YAML wants spaces"),
         ("doi: 10.1109/ICECS46596.2019.8964852", "doi: 10.1109", "meta.doi: 10.1109 is not a text; put it in quotes"),
     ],

@@ -347,3 +347,50 @@ def test_a_worn_out_device_keeps_its_conductance(spread):
     assert 0 < int((cells["wear"] >= cells.get("limit", torch.tensor(9.0))).sum()) == round(seen[-1] * 2 * 114)
     immortal = chip(profile(more=more), effects=frozenset())
     assert immortal.device.worn_out(immortal.arrays["w"].cells) is None
+
+
+# ---- one effect alone ----
+
+
+def test_converters_differ_even_where_they_neither_round_nor_clip():
+    hardware = profile("adc: {bits: 8, full_scale: 20 uA, gain_sd: 0.02, offset_sd: 0.1 uA}", ", max_rows: 4")
+    plan = plan_of(chip(hardware, effects=frozenset({"adc_mismatch"})))
+    assert plan.adc is None
+    assert plan.gain is not None
+    assert plan.offset is not None
+    x, tiles = inputs(7, 10), (slice(4), slice(4, 8), slice(8, 10))
+    expected = sum(x[:, t] @ plan.W[:, t].T * plan.gain[i] + plan.offset[i] for i, t in enumerate(tiles))
+    reader = Reader(plan)
+    torch.testing.assert_close(reader(x), expected, rtol=0, atol=1e-12)
+    assert (int(reader.clipped), reader.conversions) == (0, 0)
+
+
+def test_a_broken_word_line_weighs_nothing_through_wires_in_offset_coding():
+    wires, faults = ", wires: {r_word: 20 ohm, r_bit: 20 ohm}", "faults: {dead_rows: 1}\n"
+    plan = plan_of(chip(profile("", wires, faults, coding="offset")))
+    assert torch.equal(plan.W, torch.zeros_like(plan.W))
+
+
+@pytest.mark.parametrize("seconds", [-1.0, math.inf, math.nan])
+def test_time_on_a_chip_runs_forward(seconds):
+    with pytest.raises(InputError, match="cannot pass"):
+        chip(profile()).elapse(seconds)
+
+
+@pytest.mark.parametrize("solver", ["fast", "exact"])
+def test_zero_weights_in_offset_coding_stay_zero_behind_wires(solver):
+    """The reference is an array with the same lines, so that what they take from both drops out."""
+    lines = ", wires: {r_word: 20 ohm, r_bit: 10 ohm}"
+    built = chip(profile(array=lines, coding="offset"), 12, 12, wires=solver)
+    array = built.arrays["w_out"]
+    array.cells = {**array.cells, "g": torch.full_like(array.cells["g"], built.device.span.middle)}
+    assert float(plan_of(built).W.abs().max()) < 1e-12
+    array.cells["g"][0, 3, 4] = 21e-6
+    W = plan_of(built).W
+    assert 0.9 * array.w_s < float(W[3, 4]) < array.w_s
+
+
+def test_noise_with_a_memory_is_switched_as_a_whole():
+    with pytest.raises(InputError, match="'read_noise' cannot be on alone"):
+        chip(load("rram_rtn"), read="sampled", effects=frozenset({"read_noise"}))
+    chip(load("rram_rtn"), read="moments", effects=frozenset({"read_noise"}))

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from neuroanp import api
 from neuroanp.errors import InputError
 from neuroanp.profiles.loader import load
 from neuroanp.records.run_dir import RunDir
@@ -111,3 +112,10 @@ def test_a_run_of_other_data_or_without_a_checkpoint_is_refused(stored, tmp_path
     bare.update(data="another")
     with pytest.raises(InputError, match="its data have changed"):
         revisit(bare, Look())
+
+
+def test_one_name_is_taken_as_it_is(stored):
+    assert "drift" not in api.evaluate(stored.path, without="drift")[0]["effects"]
+    assert api.evaluate(stored.path, after="1 h", only="drift") == api.evaluate(
+        stored.path, after=["1 h"], only=["drift"]
+    )

@@ -95,6 +95,10 @@ def test_a_lasting_complaint_is_told_once_and_at_the_end_if_it_changed():
     assert set(failed) == {"failed"}  # says more than the wear
 
 
+def test_a_share_of_all_is_written_out():
+    assert "100 % of the devices" in dict(Health(0.0, 0.0, 0.0, 1.0, None).complaints())["failed"]
+
+
 def test_books_of_a_run_are_the_first_write_and_its_updates():
     """By hand: the whole is the first write and every update's share, in energy, time and pulses."""
     trainer = build_trainer(Experiment.of(configure(SMALL, {"profile": "pcm", "optimizer.lr": 0.05})))
