@@ -52,10 +52,10 @@ def timed(function: Callable[[], Any], repeats: int) -> list[tuple[float, Any]]:
 # ---- reads ----
 
 
-def programmed(profile: str, size: int) -> Crossbar:
-    """Return an array of `size` x `size` whose devices are programmed with random weights."""
+def programmed(profile: str, size: int, pulsed: bool = False) -> Crossbar:
+    """Return an array of `size` x `size` programmed with random weights; `pulsed`: ready for in-situ pulses."""
     loaded = load(profile)
-    array = Crossbar(loaded, Device(loaded), (size, size), np.random.default_rng(0))
+    array = Crossbar(loaded, Device(loaded), (size, size), np.random.default_rng(0), pulsed=pulsed)
     weights = 0.3 * array.w_s * torch.from_numpy(np.random.default_rng(1).standard_normal((size, size))).float()
     target, rng = array.to_conductance(array.clip(weights)[0]), np.random.default_rng(2)
     if array.device.can_program:
@@ -173,25 +173,26 @@ def memory() -> tuple[str, list[str]]:
     """List the tensors of pcm, and the sum of every shipped profile."""
     weights = 4 * MATRIX**2
     rows, sums, claims = [], [], []
-    for name in available():
-        found = [(label, value.nbytes, str(value.dtype)) for label, value in tensors(programmed(name, MATRIX))]
-        if name == "pcm":
+    both = [n for n in available() if load(n).programming is not None and load(n).update is not None]
+    for name, pulsed in [(n, False) for n in available()] + [(n, True) for n in both]:
+        array = programmed(name, MATRIX, pulsed)
+        found = [(label, value.nbytes, str(value.dtype)) for label, value in tensors(array)]
+        if name == "pcm" and not pulsed:
             rows = [
                 [label, kind.removeprefix("torch."), f"{size:,}", f"{size / weights:.2f}"]
                 for label, size, kind in found
             ]
         parts = [sum(size for label, size, _ in found if label.startswith(kind)) for kind in ("cells", "plan")]
         total = sum(size for _, size, _ in found)
+        name += ", in-situ pulses" * pulsed
         sums.append([name, *(f"{size / weights:.1f}" for size in (*parts, total - sum(parts), total))])
-        claims.append((sum(parts) / weights, total / weights, name))
-    claims.sort()
-    cells, whole, worst = claims[-1]
-    words = [
-        verdict(
-            f"cells and plan, largest ({worst}): {cells:.1f} times its float32 weights, <= {MEMORY}", cells <= MEMORY
-        )
-    ]
-    words.append(f"with digital targets and the reader's transposes: {whole:.1f} times")
+        claims.append((pulsed, sum(parts) / weights, total / weights, name))
+    words = []
+    for kind in (False, True):
+        _, cells, whole, worst = max(claim for claim in claims if claim[0] == kind)
+        said = f"cells and plan, largest ({worst}): {cells:.1f} times its float32 weights, <= {MEMORY}"
+        words.append(verdict(said, cells <= MEMORY))
+        words.append(f"with digital targets and the reader's transposes: {whole:.1f} times")
     body = table(["pcm", "dtype", "bytes", "times the weights"], rows)
     return body + "\n\n" + table(["profile", "cells", "plan", "targets, reader", "times the weights"], sums), words
 

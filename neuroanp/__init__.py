@@ -11,6 +11,7 @@ if TYPE_CHECKING:
         characterize,
         compare,
         configure,
+        estimate,
         evaluate,
         load_run,
         report,
@@ -20,8 +21,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Comparison", "Run", "__version__", "characterize", "compare", "configure", "evaluate", "load_run", "report",
-    "resume", "train", "transfer",
+    "Comparison", "Run", "__version__", "characterize", "compare", "configure", "estimate", "evaluate", "load_run",
+    "report", "resume", "train", "transfer",
 ]  # fmt: skip
 
 

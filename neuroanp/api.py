@@ -28,6 +28,7 @@ from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
 from neuroanp.training.results import result_of
 from neuroanp.training.start import of_record
+from neuroanp.training.times import not_bare
 
 if TYPE_CHECKING:
     from neuroanp.characterizing.experiments import Characterization
@@ -305,7 +306,7 @@ def evaluate(
     from neuroanp.profiles.loader import load
     from neuroanp.training.revisit import Look, revisit
 
-    look = Look(_names(after), _names(only), _names(without), None if profile is None else load(profile))
+    look = Look(_times(after), _names(only), _names(without), None if profile is None else load(profile))
     return revisit(RunDir.open(Path(path), check_code=False), look)
 
 
@@ -412,6 +413,19 @@ def _listed(seeds: int | Sequence[int]) -> list[int]:
 
 def _names(one_or_more: str | Sequence[str]) -> list[str]:
     return [one_or_more] if isinstance(one_or_more, str) else list(one_or_more)
+
+
+def _times(after: Any) -> list[str]:
+    """Return idle times as texts; InputError for anything else."""
+    times = list(after) if isinstance(after, Sequence | set) and not isinstance(after, str) else [after]
+    for time in times:
+        try:
+            not_bare(time)
+        except ValueError as error:
+            raise InputError(f"after: {error}") from None
+        if not isinstance(time, str):
+            raise InputError(f"after: {time!r} is not a time; write e.g. '1 h'")
+    return times
 
 
 def _failures(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:

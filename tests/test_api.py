@@ -191,9 +191,17 @@ def test_weights_are_the_trained_ones(runs, profile, write, bias):
 
 
 def test_an_estimate_costs_no_record(runs):
+    assert na.estimate is estimate
+    assert {*na.__all__} - {"__version__"} == {*na.api.__all__}
     found = estimate(na.configure(TINY))
     assert found["passes"] == 6 * 2
     assert not runs.exists()
+
+
+@pytest.mark.parametrize(("after", "words"), [(5, "write e.g. '5 h'"), ([0.5], "write e.g. '0.5 h'"), (None, "1 h")])
+def test_idle_times_without_a_unit_are_refused(after, words, runs):
+    with pytest.raises(InputError, match=words):
+        na.evaluate(runs / "any", after=after)
 
 
 # ---- configurations and identities ----

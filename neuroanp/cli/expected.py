@@ -16,7 +16,9 @@ def show_estimate(expected: Mapping[str, Any], json: bool) -> None:
 
     table = Table(title="what this run would take", title_justify="left", box=None, show_header=False)
     for name, value in expected.items():
-        words = name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
+        if name == "fits":  # said in words by a note
+            continue
+        words = "of which" if name == "memory" else name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
         table.add_row(words, Text(_readable(name, value)))
     show(table)
 
@@ -27,6 +29,10 @@ def _readable(name: str, value: Any) -> str:
     >>> [_readable(*item) for item in {"seconds": 5400.0, "memory_bytes": 2**20, "passes": 2000}.items()]
     ['1 h 30 min', '1 MiB', '2,000']
     """
+    if value is None:
+        return "unknown" if name.endswith("_bytes") else "not timed"
+    if isinstance(value, Mapping):
+        return ", ".join(f"{part} {_readable('_bytes', size)}" for part, size in value.items() if size)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

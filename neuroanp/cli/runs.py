@@ -203,7 +203,7 @@ def _end_one(run: "Run", json: bool, said: set[str] | None) -> None:
 
 def end_many(comparison: "Comparison", json: bool) -> None:
     """Print the results of several runs and where the report is; exit with 1 if one did not finish."""
-    _end(comparison.runs, comparison.report, json, comparison.failed, getattr(comparison, "ablation", ()))
+    _end(comparison.runs, comparison.report, json, comparison.failed, comparison.ablation)
 
 
 def _end(

@@ -47,7 +47,7 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
 
     r is the target over g_max, or the fitted conductance at t0 where the file has no targets. Mean
     and spread are each a constant or a line in ln r, with or without a lower and an upper limit:
-    whichever has the smallest Akaike criterion. No line is carried on beyond the measured r.
+    whichever has the smallest Schwarz criterion. No line is carried on beyond the measured r.
 
     Raises:
         InputError: fewer than 20 devices, fewer than 4 times of one after t0, a target outside 0 to g_max.
@@ -57,10 +57,10 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
     curves = _curves(table, t0)
     r = (curves.target if curves.target is not None else curves.level) / g_max
     found = Exponents(np.log(r), curves.nu, curves.error)
+    if found.nu.mean() <= 0:
+        raise table.failed(f"{table.label}: conductances rise with time on average; this is no drift as law pcm has it")
     law = best_law(found)
     parameters, choices = law.section("drift")
-    if float(law.moments(found.x)[0].max()) <= 0:
-        raise table.failed(f"{table.label}: conductances rise with time on average; this is no drift as law pcm has it")
     goodness = (uniform(found.surprises(*law.moments(found.x)), "Kolmogorov-Smirnov distance of the exponents"),)
     x = np.linspace(found.x.min(), found.x.max(), 200)
     mu, s = law.moments(x)

@@ -50,7 +50,7 @@ def interval(
             if abs(ratio - 1) < _CLOSE:
                 break
             shift /= min(2.0, max(0.5, ratio))
-        ends.append(middle + shift)
+        ends.append(float(middle + shift))
     return ends[0], ends[1]
 
 

@@ -73,7 +73,7 @@ def _content(fit: Fit, name: str, date: str, base: HardwareProfile) -> dict[str,
 
 
 def _mark(parameter: Parameter, what: str) -> dict[str, Any]:
-    value = parameter.text if parameter.unit else float(parameter.text)
+    value = parameter.stored if parameter.unit else float(parameter.stored)
     return {"value": value, "source": f"fitted to {what}; 95 % interval {parameter.interval}", "status": "fitted"}
 
 

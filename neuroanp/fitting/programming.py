@@ -149,6 +149,8 @@ def _offset(target: np.ndarray, actual: np.ndarray, sigma: np.ndarray) -> list[s
 
 
 def _controller() -> list[Choice]:
+    """Return what the section needs of the controller that wrote."""
     return [
-        Choice("programming.pulses", 1, "a choice; the record does not say how many pulses a write took", fallback=True)
+        Choice("programming.pulses", 1, "a choice; the record does not say how many a write took", fallback=True),
+        Choice("programming.deadband", "0 S", "a choice; every change of a target is written", fallback=True),
     ]

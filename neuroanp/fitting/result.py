@@ -50,10 +50,18 @@ class Parameter:
 
     @property
     def text(self) -> str:
-        """The estimate with its unit, as the profile holds it: rounded to two digits of its uncertainty."""
+        """The estimate with its unit, rounded to two digits of its uncertainty."""
+        return self._rounded(self.digits)
+
+    @property
+    def stored(self) -> str:
+        """The estimate as a profile holds it, with two digits more: parameters that hang together must stay so."""
+        return self._rounded(self.digits + 2)
+
+    def _rounded(self, digits: int) -> str:
         if self.unit:
-            return format_quantity(self.value, self.unit, self.digits)
-        return shortest(float(f"{self.value:.{self.digits}g}"))
+            return format_quantity(self.value, self.unit, digits)
+        return shortest(float(f"{self.value:.{digits}g}"))
 
     @property
     def interval(self) -> str:

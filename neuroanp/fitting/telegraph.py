@@ -29,6 +29,8 @@ LAWS = ("rtn", "koenders")
 BASE = "smtj_koenders"
 LEAST_SAMPLES = 200
 LEAST_SWITCHES = 10
+CORRELATED = 4
+"""Standard errors by which the correlation of neighbouring samples must exceed zero."""
 JITTER = 0.1
 
 ONE_LEVEL = (
@@ -77,7 +79,7 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
         free = estimate(record.v, same_dwell=False)
         found = estimate(record.v, True, free.theta) if law == "koenders" else free
     except Undetermined:
-        raise table.failed(f"{table.label}: {ONE_LEVEL}") from None
+        raise table.failed(f"{table.label}: either {ONE_LEVEL}; or {_too_short(record)}") from None
     _check_two_levels(table, record, free)
     theta = SAME_DWELL @ found.theta if law == "koenders" else found.theta
     goodness = _goodness(record.v, theta)
@@ -144,11 +146,14 @@ def _check_two_levels(table: Table, record: Record, free: Estimate) -> None:
     if count < LEAST_SWITCHES:
         text = f"{count:.0f} switches between the levels; a fit needs at least {LEAST_SWITCHES}: record longer"
         raise table.failed(f"{table.label}: {text}")
-    error = math.sqrt(max(free.covariance[3, 3], free.covariance[4, 4]))
-    if error > 1:
-        dt = format_quantity(record.dt, "s", 3)
-        text = f"the dwell is too short to be seen by samples {dt} apart; sample several times a dwell"
-        raise table.failed(f"{table.label}: {text}")
+    rates = np.array([0, 0, 0, *np.exp(-free.theta[3:])])  # of dt / tau_c = -ln rho, by theta, up to the sign
+    if math.sqrt(rates @ free.covariance @ rates) > 1 / CORRELATED:
+        raise table.failed(f"{table.label}: {_too_short(record)}")
+
+
+def _too_short(record: Record) -> str:
+    dt = format_quantity(record.dt, "s", 3)
+    return f"the dwell is too short to be seen by samples {dt} apart; sample several times a dwell"
 
 
 def _goodness(v: np.ndarray, theta: np.ndarray) -> tuple[Goodness, ...]:

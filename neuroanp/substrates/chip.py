@@ -151,7 +151,7 @@ class Chip:
                 f"hardware.wires: '{wires}' is unknown{did_you_mean(wires, SOLVERS)} ({', '.join(SOLVERS)})"
             )
         facts.check_step(profile, dt, effects)
-        facts.check_memory(profile, read, effects)
+        facts.check_memory(profile, read, effects, {name: tuple(w.shape) for name, w in weights.items()})
         arrays = {
             name: Crossbar(
                 profile,

@@ -32,6 +32,15 @@ class Process(Protocol):
     def run(self, state: Tensor, u: Tensor | None, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]: ...
 
 
+def check_size(name: str, n: int, m: int) -> None:
+    """Raise InputError for an array whose devices are too many to be drawn one by one."""
+    if max(n, m) > LARGEST:
+        raise InputError(
+            f"array '{name}' has {n} bit lines and {m} word lines: noise with a memory is drawn device by device up to "
+            f"{LARGEST} x {LARGEST}; use a smaller network, or its moments (hardware.read: moments)"
+        )
+
+
 class DeviceNoise:
     """The read noise of one array in one presentation of a batch, drawn chunk after chunk in order of time.
 
@@ -76,12 +85,7 @@ class DeviceNoise:
         dt: float,
         apart: float = math.inf,
     ) -> None:
-        n, m = sigma.shape[-2:]
-        if max(n, m) > LARGEST:
-            raise InputError(
-                f"array '{name}' is {n} x {m}: noise with a memory is drawn device by device up to "
-                f"{LARGEST} x {LARGEST}; use a smaller network, or its moments (hardware.read: moments)"
-            )
+        check_size(name, *sigma.shape[-2:])
         self.name, self.plan, self.batch, self.streams = name, plan, batch, streams
         self.sigma, self.dt, self.apart = sigma, dt, apart
         of_devices = getattr(process, "of_devices", None)

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import InputError
 from neuroanp.substrates.converters import driver, sensor, serial_bits
+from neuroanp.substrates.device_noise import check_size
 from neuroanp.substrates.ledger import ABSENT, STATED, UNSTATED
 from neuroanp.substrates.tiling import through_wires
 from neuroanp.substrates.wires_fast import wire_error
@@ -70,10 +72,21 @@ def check_step(profile: HardwareProfile, dt: float, effects: frozenset[str]) -> 
         )
 
 
-def check_memory(profile: HardwareProfile, read: str, effects: frozenset[str]) -> None:
-    """Raise InputError where only one part of noise is wanted that is drawn whole."""
+def check_memory(
+    profile: HardwareProfile, read: str, effects: frozenset[str], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise InputError where noise with a memory is to be drawn in part, or for an array too large for it.
+
+    Args:
+        profile, read, effects: as in `Chip.build`.
+        shapes: (n, m) of the arrays by name.
+    """
     parts = sorted(effects & {"read_noise", "frozen_noise"})
-    if read == "sampled" and getattr(profile.read, "correlated", False) and len(parts) == 1:
+    if read != "sampled" or not getattr(profile.read, "correlated", False) or not parts:
+        return
+    for name, (n, m) in shapes.items():
+        check_size(name, n, m)
+    if len(parts) == 1:
         raise InputError(
             f"hardware.read: sampled draws the noise of profile '{profile.meta.name}' with its memory, and that is one "
             f"process: '{parts[0]}' cannot be on alone; switch read_noise and frozen_noise together, or use "

@@ -108,9 +108,10 @@ class WireNetwork:
         i, j = np.unravel_index(np.where(where, self.G, -1.0).argmax(), self.shape)  # the strongest device there
         most = max(self.r_word, self.r_bit) * self.G.max()
         return RunError(
-            f"wire network {self.shape[0]}x{self.shape[1]} is numerically singular on word line {j}, bit line {i}: "
-            f"{why}. A device conducts up to {most:.1g} times as well as a segment (r_word {self.r_word:g} ohm, "
-            f"r_bit {self.r_bit:g} ohm, G up to {self.G.max():g} S): check their units, give a broken line G = 0 "
+            f"wire network of {self.shape[0]} bit lines and {self.shape[1]} word lines is numerically singular on "
+            f"word line {j}, bit line {i}: {why}. A device conducts up to {most:.1g} times as well as a segment "
+            f"(r_word {self.r_word:g} ohm, r_bit {self.r_bit:g} ohm, G up to {self.G.max():g} S): check their units, "
+            "give a broken line G = 0 "
             "and an ideal one r = 0"
         )
 

@@ -130,7 +130,7 @@ def solve_fast(G: Tensor, r_word: float, r_bit: float, modes: int = MODES) -> Wi
     if not bool(torch.isfinite(G_eff).all()):
         raise RunError(
             f"wires: conductances up to {float(G.max()):g} S and segments of {r_word:g} and {r_bit:g} ohm leave the "
-            f"range of {G.dtype}: check their units, compute in float64 or solve exactly (WireNetwork)"
+            f"range of {G.dtype}: check their units, compute in float64 or solve exactly (hardware.wires: exact)"
         )
     return Wired(G_eff, w * lam * _own_load(G, r_word, r_bit))
 

@@ -21,6 +21,7 @@ from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.trainer import Trainer
 from neuroanp.training.watch import percent
+from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
     from neuroanp.profiles.schema import HardwareProfile
@@ -30,6 +31,9 @@ if TYPE_CHECKING:
 
 FLOAT32_FLOOR = 1e-5
 """Perturbations below this drown in the rounding of float32 (dh is off by 2e-5 at 1e-3, 2e-2 at 1e-6)."""
+
+STUCK = 0.99
+"""Correlation of a source with itself over the passes of a sequence above which it might as well stand still."""
 
 
 @dataclass(frozen=True)
@@ -171,6 +175,7 @@ class Experiment:
             )
         if not (chip.perturbs_units or sigma):
             warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
+        warnings += self._stuck(chip)
         if not chip.perturbs_units or chip.junctions is not None or sigma:
             return warnings
         for units, names in (("hidden", ("w_in", "w")), ("output", ("w_out",))):
@@ -181,6 +186,22 @@ class Experiment:
                     "below half a step it explores nothing"
                 )
         return warnings
+
+    def _stuck(self, chip: Chip) -> list[str]:
+        """Return a warning where the sources of node noise keep their state over the passes of a sequence."""
+        # the passes of one sequence follow one another: they differ by what changes over M T dt
+        source, window = chip.junctions, self.window_s() / self.config.training.batch
+        # a source that is known sample by sample has no time of its own
+        if source is None or getattr(source, "samples_are_steps", False):
+            return []
+        kept = source.autocorrelation(window)
+        if not (source.node_sigma and kept > STUCK):
+            return []
+        return [
+            "warning: the junctions hardly switch within the passes of a sequence "
+            f"({format_quantity(window, 's', 3)}; their correlation over it is {kept:.4g}), so passes hardly differ; "
+            "use a longer dt, or junctions that are faster or warmer"
+        ]
 
     def window_s(self) -> float:
         """Return the chip time of one update's passes, M B T dt."""

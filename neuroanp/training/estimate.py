@@ -3,66 +3,218 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from pathlib import Path
 from statistics import median
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from neuroanp.backends.rate import draw_bytes
-from neuroanp.substrates.periphery import normals
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.crossbar import Crossbar
+from neuroanp.substrates.periphery import Reader, normals
+from neuroanp.substrates.protocol import ReadPlan
+from neuroanp.substrates.tiling import Tiling
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig
-from neuroanp.training.learner import RuleLearner
+from neuroanp.training.learner import RuleLearner, make_learner
 from neuroanp.training.memory import keep_freed_memory
+from neuroanp.units import format_quantity
 
 TIMED = 3
+SAMPLE = 32
+"""Hidden units of the chip that shows how many bytes the devices of a profile take for each weight."""
+COPIES = 3
+"""Sets of cells beside the array's own at the peak of a write (measured): new ones, draws, targets, pulses."""
+CGROUPS = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
+"""Limit and use in the control groups of Linux, version 2 and 1."""
 
 
 def estimate(config: RunConfig) -> dict[str, Any]:
     """Return what a run will take; a few updates are done and timed, nothing is written to the disk.
 
-    Returns: passes, multiply_accumulates of all passes, memory_bytes (weights, optimizer and device
-        state, stored passes, the largest draw of read noise), replayed (whether the passes are run
-        twice), seconds, chip_time_s of the reads, and what perturbs the units.
+    The memory is computed from the sizes first: a run that does not fit is neither built nor timed.
+
+    Returns: passes, multiply_accumulates of all passes, memory_bytes and its parts (see `memory_of`),
+        available_bytes (None: unknown), fits, replayed (whether the passes are run twice), seconds (None
+        where it does not fit), chip_time_s of the reads, and what perturbs the units.
 
     Raises:
         InputError: the profile or the data cannot be read.
     """
     experiment = Experiment.of(config)
-    torch.set_num_threads(config.compute.threads)
-    keep_freed_memory()
-    trainer = build_trainer(experiment)
-    learner, task, batch = trainer.learner, experiment.task, config.training.batch
-    stored = 0  # credit that looks at its own step alone (gamma 0) needs no pass stored
-    if isinstance(learner, RuleLearner) and learner.rule.gamma > 0:
-        stored = learner.stored_bytes(trainer.context())
-    replayed = stored > config.training.memory
-    state = sum(value.numel() * value.element_size() for value in trainer.state_dict().values())
-    seconds = _seconds_an_update(trainer) if config.training.updates else 0.0
-    passes = config.training.updates * learner.passes
-    weights = sum(W.numel() for W in trainer.substrate.targets.values())
-    _, log = experiment.describe()
-    twice = 2 if config.training.controls else 1  # the frozen-recurrence control is trained too
+    memory, available = memory_of(experiment), available_memory(config.compute.device)
+    needed = sum(memory.values())
+    fits = available is None or needed <= available
+    if fits:
+        notes, seconds = _tried(experiment)
+    else:
+        shown = [format_quantity(float(size), "B", 3) for size in (needed, available or 0)]
+        notes, seconds = [f"does not fit: needs {shown[0]}, {shown[1]} available"], None
+    steps, batch = experiment.task.steps, config.training.batch
+    passes = config.training.updates * make_learner(config.rule).passes
+    weights = sum(n * m for n, m in _shapes(experiment).values())
     return {
         "run": experiment.directory,
         "updates": config.training.updates,
         "passes": passes,
-        "multiply_accumulates": passes * batch * task.steps * weights,
-        "memory_bytes": state + min(stored, int(config.training.memory)) + _noise_bytes(trainer, config.training.chunk),
-        "replayed": replayed,
-        "seconds": seconds * config.training.updates * twice,
-        "chip_time_s": passes * batch * task.steps * config.dt,
-        "notes": log,
+        "multiply_accumulates": passes * batch * steps * weights,
+        "memory_bytes": needed,
+        "memory": memory,
+        "available_bytes": available,
+        "fits": fits,
+        "replayed": _stored(experiment) > config.training.memory,
+        "seconds": seconds,
+        "chip_time_s": passes * batch * steps * config.dt,
+        "notes": notes,
     }
 
 
-def _noise_bytes(trainer: Any, chunk: int) -> int:
-    """Return what the largest draw of read noise takes: (T_chunk, M, B, n, m) where every device is drawn."""
-    if not any(trainer.learner.plan.gain):
+def memory_of(experiment: Experiment) -> dict[str, int]:
+    """Return the bytes that a run takes, by what takes them, from its sizes alone.
+
+    weights: digital targets. optimizer: its moments. update: the gradient, and new moments and step beside
+    the old. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
+    weights and devices of the second chip that trains the readout alone. reads: plans and the readers'
+    transposes. passes: those stored for the credit. noise: the largest draw of read noise.
+
+    >>> from neuroanp.training.config import configure
+    >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
+    >>> memory["weights"] // 4 // 20_000**2  # float32
+    1
+    """
+    config, training = experiment.config, experiment.config.training
+    shapes = _shapes(experiment)
+    sample = _sample(experiment)
+    size = sample.like.element_size()
+    weights = size * sum(n * m for n, m in shapes.values())
+    adam = config.optimizer.name == "adam"
+    devices = sum(_scaled(sample.arrays[name].cells, sample.arrays[name].shape, shapes[name]) for name in shapes)
+    plans = sample.prepare(experiment.window_s(), PassStreams(Streams(config.seed), "train", 0))
+    return {
+        "weights": weights,
+        "optimizer": 2 * weights if adam else 0,
+        "update": 4 * weights if adam else weights,
+        "devices": devices,
+        "copies": COPIES * devices + weights,
+        "control": devices + weights if training.controls and training.updates else 0,
+        "reads": sum(_scaled(_of_reader(plans[name]), sample.arrays[name].shape, shapes[name]) for name in shapes),
+        "passes": min(_stored(experiment), int(training.memory)),
+        "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
+    }
+
+
+def available_memory(device: str = "cpu") -> int | None:
+    """Return how many bytes can still be had on a torch device, or None where the system does not tell."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+    found = [_meminfo(Path("/proc/meminfo")), *map(_left_in, (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")))]
+    return min((size for size in found if size is not None), default=None)
+
+
+def _meminfo(path: Path) -> int | None:
+    """Return what Linux says is available for new work without swapping."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _left_in(group: Path) -> int | None:
+    """Return what a control group still gives, its page cache that can be dropped included; None without a limit."""
+    for limit, used in CGROUPS:
+        try:
+            most, now = (group / limit).read_text().strip(), int((group / used).read_text())
+            facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        if most.isdigit():
+            return max(0, int(most) - now + int(facts.get("inactive_file", 0)))
+    return None
+
+
+def _shapes(experiment: Experiment) -> dict[str, tuple[int, int]]:
+    """Return (n, m) of each array."""
+    task, network = experiment.task, experiment.config.network
+    line = int(network.bias)
+    return {
+        "w_in": (network.hidden, task.inputs + line),
+        "w": (network.hidden, network.hidden),
+        "w_out": (task.outputs, network.hidden + line),
+    }
+
+
+def _sample(experiment: Experiment) -> Chip:
+    """Make a chip of the same hardware with few hidden units."""
+    config = experiment.config
+    hidden = min(SAMPLE, config.network.hidden)
+    network = config.network.model_copy(update={"hidden": hidden, "weights": None})
+    small = replace(experiment, config=config.model_copy(update={"network": network}), start=None)
+    return small.chip(Streams(config.seed))
+
+
+def _scaled(tensors: Mapping[str, Tensor], sample: tuple[int, int], shape: tuple[int, int]) -> int:
+    """Return the bytes of tensors that hold so much for each weight of a sample, for a matrix of another shape."""
+    held = sum(t.numel() * t.element_size() for t in tensors.values())
+    return held * (shape[0] * shape[1]) // (sample[0] * sample[1])
+
+
+def _of_reader(read: ReadPlan) -> dict[str, Tensor]:
+    """Return what reading an array holds for each weight: moments and their transposes."""
+    reader = Reader(read)
+    found = {"W": read.W, "wt": reader.wt, "sigma2": read.sigma2, "st": reader.st, "sigma": reader.sigma}
+    return {name: t for name, t in {**found, "process": read.process}.items() if t is not None}
+
+
+def _wide(array: Crossbar, read: ReadPlan, shape: tuple[int, int]) -> ReadPlan:
+    """Return the plan of an array for a matrix of another shape, without its values."""
+    most = array.profile.array
+    widths = Tiling.of(shape, most.max_rows, most.max_columns).widths
+
+    def wide(t: Tensor | None) -> Tensor | None:
+        return None if t is None else t.new_empty((*t.shape[:-2], *shape), device="meta")
+
+    return replace(
+        read, W=read.W.new_empty(shape, device="meta"), sigma2=wide(read.sigma2), process=wide(read.process),
+        widths=widths if len(widths) > 1 else (),
+    )  # fmt: skip
+
+
+def _stored(experiment: Experiment) -> int:
+    """Return what storing the passes takes: h, x and y; credit that looks at its own step alone needs none."""
+    config, task = experiment.config, experiment.task
+    learner = make_learner(config.rule)
+    if not isinstance(learner, RuleLearner) or learner.rule.gamma == 0:
         return 0
-    rows, steps = trainer.learner.passes * trainer.batch, min(chunk, trainer.task.steps)
-    noisy = [read for read in trainer.context().reads.values() if normals(read) or read.process is not None]
+    size = getattr(torch, config.compute.dtype).itemsize
+    return task.steps * learner.passes * config.training.batch * (2 * config.network.hidden + task.outputs) * size
+
+
+def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:
+    """Return what the largest draw of read noise takes: (T_chunk, M, B, n, m) where every device is drawn."""
+    learner, training = make_learner(experiment.config.rule), experiment.config.training
+    if not (isinstance(learner, RuleLearner) and any(learner.plan.gain)):  # a digital twin has no noise
+        return 0
+    rows, steps = learner.passes * training.batch, min(training.chunk, experiment.task.steps)
+    noisy = [read for read in plans if normals(read) or read.process is not None]
     return max((draw_bytes(read, rows, steps)[1] for read in noisy), default=0)
+
+
+def _tried(experiment: Experiment) -> tuple[list[str], float]:
+    """Return what is said about the choices made, and the seconds that all updates take: a few are timed."""
+    config = experiment.config
+    torch.set_num_threads(config.compute.threads)
+    keep_freed_memory()
+    _, notes = experiment.describe()  # makes a chip of its own: gone before the trainer makes the next
+    if not config.training.updates:
+        return notes, 0.0
+    twice = 2 if config.training.controls else 1  # the frozen-recurrence control is trained too
+    return notes, _seconds_an_update(build_trainer(experiment)) * config.training.updates * twice
 
 
 def _seconds_an_update(trainer: Any) -> float:

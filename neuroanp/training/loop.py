@@ -138,6 +138,7 @@ class Training:
     ) -> dict[str, float | int | None]:
         ledger = trainer.substrate.ledger
         self.watch.look(trainer.update, Health.of(trainer, row))
+        self.watch.look_at_writes(trainer.update, self._rewritten(trainer, row))
         losses: dict[str, float | None] = {"test_loss": None, "test_loss_noise_free": None, "spectral_radius": None}
         if held is not None:
             found = trainer.evaluate(held)
@@ -156,6 +157,15 @@ class Training:
             "wear": ledger.wear_fraction,
             "wall_s": wall,
         }
+
+    def _rewritten(self, trainer: Trainer, row: Mapping[str, float | int]) -> bool:
+        """Return False where write-verify has a deadband, changes were asked for, and none was written yet."""
+        law, hardware = self.experiment.profile.programming, self.experiment.config.hardware
+        spares = getattr(law, "deadband", 0.0) > 0 and "programming_error" in hardware.effects()
+        verifies = hardware.write in ("auto", "verify")  # auto verifies wherever there is a programming law
+        asked = row.get("update_norm", 0.0) > 0
+        pulses = trainer.substrate.ledger.pulses
+        return not (spares and verifies and asked and pulses == self.first_books["pulses"])
 
     def _finish(self, trainer: Trainer, held: Held, stop: StopRequested) -> dict[str, Any]:
         """Evaluate, compute the controls, write predictions and result."""

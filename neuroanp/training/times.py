@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator
+from pydantic import AfterValidator, BeforeValidator
 
 from neuroanp.units import Dimension
 
@@ -34,6 +34,21 @@ def named(text: str) -> str:
     return f"{match[1]} {match[2]}" if match else text.strip()
 
 
+def not_bare(value: Any) -> Any:
+    """Return a value unless it is a bare number; ValueError says what to write instead.
+
+    >>> not_bare("5 h")
+    '5 h'
+    >>> not_bare(5)
+    Traceback (most recent call last):
+    ...
+    ValueError: '5' has no unit; write e.g. '5 h'
+    """
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        raise ValueError(f"'{value}' has no unit; write e.g. '{value} h'")
+    return value
+
+
 def without_repeats(times: Sequence[str]) -> list[str]:
     """Return the times from the shortest to the longest; ValueError where two are the same.
 
@@ -53,4 +68,4 @@ def without_repeats(times: Sequence[str]) -> list[str]:
     return [found[time] for time in sorted(found)]
 
 
-Idle = Annotated[str, AfterValidator(named)]
+Idle = Annotated[str, BeforeValidator(not_bare), AfterValidator(named)]

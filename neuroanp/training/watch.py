@@ -83,6 +83,13 @@ LIMITS: Mapping[str, tuple[float, str]] = {
 }  # fmt: skip
 """Above which value something is told, and in which words."""
 
+FIRST_UPDATES = 20
+"""Updates after which a chip whose weights were never rewritten is told of."""
+SWALLOWED = (
+    "no weight has been rewritten: steps stay below programming.deadband; "
+    "raise optimizer.lr or write ideally or by pulse (hardware.write)"
+)
+
 
 @dataclass
 class Watch:
@@ -108,6 +115,12 @@ raise array.weight_range or lower optimizer.lr
             if name not in self.told:
                 self.told[name] = sentence
                 self.say(f"update {update}: {sentence}")
+
+    def look_at_writes(self, update: int, rewritten: bool) -> None:
+        """Tell once that the deadband swallows the changes, if after FIRST_UPDATES no weight was `rewritten`."""
+        if update >= FIRST_UPDATES and not rewritten and "deadband" not in self.told:
+            self.told["deadband"] = SWALLOWED
+            self.say(f"update {update}: {SWALLOWED}")
 
     def end(self, health: Health) -> None:
         """Tell of what stands at the end, unless the same has just been told."""

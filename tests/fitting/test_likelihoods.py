@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from itertools import pairwise
 
 import numpy as np
 import pytest
@@ -51,7 +52,7 @@ def test_posterior_is_the_sum_over_all_paths() -> None:
             p *= matrix[path[t - 1], path[t]] * density[t, path[t]]
         total += p
         high += p * np.array(path)
-        for before, after in zip(path, path[1:], strict=False):
+        for before, after in pairwise(path):
             jumps[before, after] += p
     found = hmm.moments(v, LEVELS, SIGMA, A, B)
     assert found.loglik == pytest.approx(math.log(total), rel=1e-12)
@@ -87,12 +88,9 @@ def test_surprises_are_uniform_and_independent() -> None:
     assert all(not test.fails() for test in of_residuals(stats.norm.ppf(u)))
 
 
-@pytest.mark.parametrize("multiplicative", [False, True])
-@pytest.mark.parametrize("seen", [0.0, 0.03])
+@pytest.mark.parametrize(("multiplicative", "seen"), [(False, 0.0), (False, 0.03), (True, 0.0), (True, 0.03)])
 def test_pulse_likelihood_is_the_joint_normal_density(multiplicative: bool, seen: float) -> None:
     """With slopes of zero the steps have one variance each, and the reads are jointly normal given the first."""
-    if multiplicative and seen:
-        pytest.skip("covered by the additive case: noise is multiplicative in the filter's mean, not the state")
     rng = np.random.default_rng(5)
     n, c, s_up, s_down = 6, 0.4, 0.1, 0.08
     direction = np.array([1, 1, -1, 1, -1, 1])
@@ -129,7 +127,9 @@ def test_density_of_exponents_is_that_of_folded_normals_with_errors(mu: float, s
         assert density(nu) == pytest.approx(written_out(nu), rel=1e-6)
         data = Exponents(np.zeros(1), np.array([nu]), np.array([error]))
         below = quad(density, -0.5, nu, limit=200)[0]
-        assert data.surprises(np.array([mu]), np.array([s]))[0] == pytest.approx(below, abs=2e-4)
+        assert data.surprises(np.array([mu]), np.array([s]))[0] == pytest.approx(
+            below, abs=2e-3
+        )  # the fold is a corner
 
 
 def test_spread_without_errors_is_the_textbook_interval() -> None:

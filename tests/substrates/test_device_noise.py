@@ -145,7 +145,8 @@ def test_presentations_with_no_end_between_them_are_independent(process):
 
 @pytest.mark.parametrize("shape", [(2, 257, 3), (1, 3, 257)])
 def test_larger_arrays_are_refused_with_the_remedy(shape):
-    with pytest.raises(InputError, match=r"array 'w' is \d+ x \d+.* up to 256 x 256.*hardware.read: moments"):
+    said = r"array 'w' has \d+ bit lines and \d+ word lines.* up to 256 x 256.*hardware.read: moments"
+    with pytest.raises(InputError, match=said):
         noise(PROCESSES["telegraph"], shape=shape)
 
 

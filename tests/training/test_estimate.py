@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from neuroanp.backends import rate
+from neuroanp.cli.expected import show_estimate
+from neuroanp.profiles.loader import available
+from neuroanp.training import estimate as estimating
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
-from neuroanp.training.estimate import estimate
+from neuroanp.training.estimate import estimate, memory_of
 
 M, B, T, N, O = 2, 4, 4, 9, 2  # noqa: E741
 SMALL = {
@@ -45,3 +51,62 @@ def test_without_read_noise_nothing_is_drawn():
 def test_passes_are_stored_for_credit_that_looks_ahead_alone(gamma):
     stored = 4 * T * M * B * (2 * N + O)
     assert memory(rule__gamma=gamma) - memory(rule__gamma=0.0) == stored
+
+
+@pytest.mark.parametrize("profile", available())
+def test_weights_moments_and_devices_are_those_of_the_chip(profile):
+    """The sample has 32 hidden units, the network 48; a sample without a stuck device lacks one byte each."""
+    experiment = Experiment.of(configure(SMALL, {"profile": profile, "network.hidden": 48}))
+    found, trainer = memory_of(experiment), build_trainer(experiment)
+    bytes_of = lambda tensors: sum(t.numel() * t.element_size() for t in tensors if t.ndim)  # noqa: E731
+    cells = [t for array in trainer.substrate.arrays.values() for t in array.cells.values()]  # pyright: ignore
+    assert found["weights"] == bytes_of(trainer.substrate.targets.values())
+    assert found["optimizer"] == bytes_of(trainer.moments.values())
+    assert abs(found["devices"] - bytes_of(cells)) <= sum(c.numel() for c in cells) // len(cells)
+
+
+def test_what_does_not_fit_is_said_and_not_built(monkeypatch, capsys):
+    monkeypatch.setattr(estimating, "available_memory", lambda device: 2**30)
+    monkeypatch.setattr(estimating, "build_trainer", lambda experiment: pytest.fail("built"))
+    monkeypatch.setattr(Experiment, "describe", lambda experiment: pytest.fail("built"))
+    found = estimate(configure(SMALL, {"profile": "pcm_tiles", "network.hidden": 20_000}))
+    assert (found["fits"], found["seconds"], found["available_bytes"]) == (False, None, 2**30)
+    assert found["memory_bytes"] == sum(found["memory"].values()) > 20 * 20_000**2
+    show_estimate(found, json=False)
+    text = capsys.readouterr().out
+    assert "does not fit: needs " in text
+    assert "1 GiB available" in text
+    show_estimate(found, json=True)
+    (row,) = json.loads(capsys.readouterr().out)["results"]
+    assert row["memory"] == found["memory"]
+    assert row["seconds"] is None
+
+
+def test_a_second_chip_for_the_controls_is_counted():
+    assert memory(training__controls=True) - memory() == memory_of_parts("weights") + memory_of_parts("devices")
+
+
+def memory_of_parts(name: str) -> int:
+    return memory_of(Experiment.of(configure(SMALL)))[name]
+
+
+def test_available_memory_is_read_from_the_system(tmp_path, monkeypatch):
+    (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   7 kB\n")
+    assert estimating._meminfo(tmp_path / "meminfo") == 7 * 1024
+    assert estimating._meminfo(tmp_path / "none") is None
+    for name, text in {
+        "memory.max": "1000",
+        "memory.current": "700",
+        "memory.stat": "anon 1\ninactive_file 50",
+    }.items():
+        (tmp_path / name).write_text(text + "\n")
+    assert estimating._left_in(tmp_path) == 350
+    (tmp_path / "memory.max").write_text("max\n")
+    assert estimating._left_in(tmp_path) is None
+
+
+def test_where_the_system_does_not_tell_the_estimate_goes_on(monkeypatch):
+    monkeypatch.setattr(estimating, "available_memory", lambda device: None)
+    found = estimate(configure(SMALL))
+    assert (found["fits"], found["available_bytes"]) == (True, None)
+    assert found["seconds"] > 0

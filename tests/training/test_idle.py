@@ -30,6 +30,8 @@ def test_idle_times_are_named_sorted_and_read_back():
     ("times", "words"),
     [
         (["3600"], "'3600' has no unit; write e.g. '1 h'"),
+        ([5], "'5' has no unit; write e.g. '5 h'"),
+        ("[5]", "'5' has no unit; write e.g. '5 h'"),
         (["1 V"], "not a time"),
         (["0 s"], "not above zero"),
         (["-1 h"], "not above zero"),

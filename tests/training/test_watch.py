@@ -113,3 +113,31 @@ def test_books_of_a_run_are_the_first_write_and_its_updates():
     for key in ("energy_J", "time_s", "pulses"):
         assert books["first_write"][key] + 4 * books["per_update"][key] == pytest.approx(books[key], rel=1e-12)
     assert books["first_write"]["energy_J"] == pytest.approx(50e-12 * books["first_write"]["pulses"])
+
+
+def test_a_deadband_that_swallows_every_change_is_told_once(tmp_path, caplog):
+    """Steps of 1e-9 stay below any deadband; without the programming error there is none."""
+    words = "no weight has been rewritten"
+    small = {"profile": "pcm", "optimizer.lr": 1e-9, "optimizer.schedule": "constant", "training.updates": 24}
+    with caplog.at_level(logging.WARNING, "neuroanp"):
+        record = launch(configure(SMALL, small), tmp_path)
+        told = [entry.getMessage() for entry in caplog.records if words in entry.getMessage()]
+        assert len(told) == 1
+        assert told[0].startswith("update 20: ")
+        assert f"warning: {told[0]}" in record.manifest["log"]
+        caplog.clear()
+        for change in (
+            {"hardware.write": "ideal"},
+            {"hardware.without": ["programming_error"]},
+            {"optimizer.lr": 0.05},
+        ):
+            launch(configure(SMALL, {**small, **change}), tmp_path)
+    assert not [entry for entry in caplog.records if words in entry.getMessage()]
+
+
+@pytest.mark.parametrize(
+    ("change", "slow"), [({}, False), ({"dt": "1 ps"}, True), ({"hardware.temperature": "4 K"}, True)], ids=str
+)
+def test_junctions_that_do_not_switch_within_an_update_are_told(change, slow):
+    _, log = Experiment.of(configure(SMALL, {"profile": "smtj_telegraph", **change})).describe()
+    assert any("hardly switch" in line for line in log) == slow

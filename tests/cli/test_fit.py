@@ -1,0 +1,113 @@
+"""profiles fit: what it prints and writes, and that it writes nothing where it fails."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+import typer
+from typer.testing import CliRunner
+
+from examples.data import synthesize
+from neuroanp.cli import fit as command
+from neuroanp.profiles import load
+
+DATA = Path(synthesize.__file__).parent
+
+
+@pytest.fixture
+def fit(monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    """Call `profiles fit` in a folder of its own."""
+    app = typer.Typer()
+    app.command(epilog=command.EPILOG)(command.fit)
+    monkeypatch.setenv("COLUMNS", "110")
+    monkeypatch.chdir(tmp_path)
+    return lambda *words: CliRunner().invoke(app, [str(word) for word in words])
+
+
+TRACE = (DATA / "telegraph.csv", "--kind", "telegraph")
+
+
+def test_writes_a_profile_and_a_figure_and_says_where(fit, tmp_path: Path) -> None:
+    done = fit(*TRACE, "--name", "my_mtj")
+    assert done.exit_code == 0, done.stderr
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["my_mtj.png", "my_mtj.yaml"]
+    profile = load(tmp_path / "my_mtj.yaml")
+    assert profile.name == "my_mtj"
+    assert profile.stochastic.tau_high == pytest.approx(12e-6, rel=0.3)
+    for said in (
+        "stochastic.tau_high", "95 % interval", "goodness of fit: Kolmogorov-Smirnov", "profile: my_mtj.yaml",
+        "the rest as in smtj_koenders", "figure: my_mtj.png", "next: neuroanp profiles show my_mtj.yaml",
+    ):  # fmt: skip
+        assert said in done.stdout
+    assert max(map(len, done.stdout.splitlines())) <= 160
+
+
+def test_json_holds_everything(fit) -> None:
+    done = fit(*TRACE, "-o", "out.yaml", "--no-figure", "--json", "--law", "koenders")
+    (found,) = json.loads(done.stdout)["results"]
+    assert (found["profile"], found["law"], found["figure"], found["extends"]) == (
+        "out", "koenders", None, "smtj_koenders",
+    )  # fmt: skip
+    by_key = {row["parameter"]: row for row in found["parameters"]}
+    mean = by_key["stochastic.mean"]
+    assert mean["low"] < mean["value"] < mean["high"]
+    assert (mean["unit"], mean["in_profile"], by_key["dwell"]["in_profile"]) == ("V", True, False)
+    assert len(found["data"]["sha256"]) == 64
+    assert all({"test", "value", "p"} == set(test) for test in found["goodness"])
+
+
+def test_options_reach_the_fit(fit, tmp_path: Path) -> None:
+    done = fit(
+        DATA / "drift.csv", "--kind", "drift", "--t0", "40 s", "--g-max", "50 uS", "--column", "conductance_uS",
+        "--extends", "pcm", "--whole", "-o", "d.yaml", "--figure", "other.svg",
+    )  # fmt: skip
+    assert done.exit_code == 0, done.stderr
+    profile = load(tmp_path / "d.yaml")
+    assert (profile.drift.t0, profile.conductance.g_max) == (40.0, 50e-6)
+    assert "extends" not in (tmp_path / "d.yaml").read_text().replace("# ", "").split("meta:")[0]
+    assert b"<svg" in (tmp_path / "other.svg").read_bytes()
+    assert "reads before t0 are left out" in done.stdout
+
+
+def test_replaces_nothing_without_force(fit, tmp_path: Path) -> None:
+    (tmp_path / "mine.yaml").write_text("mine")
+    refused = fit(*TRACE, "-o", "mine.yaml")
+    assert refused.exit_code == 2
+    assert "mine.yaml: exists; replace it with --force" in refused.stderr
+    assert (tmp_path / "mine.yaml").read_text() == "mine"
+    assert fit(*TRACE, "-o", "mine.yaml", "--force").exit_code == 0
+    assert load(tmp_path / "mine.yaml").name == "mine"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["none.csv", "--kind", "drift"], "none.csv: no such file"),
+        ([*TRACE, "--law", "wan"], "does not fit kind telegraph"),
+        ([*TRACE, "--column", "current_mA"], "no column 'current_mA'"),
+        ([*TRACE, "--extends", "pmc"], "did you mean 'pcm'?"),
+        ([*TRACE, "--t0", "20 s"], "kind telegraph does not take it"),
+        ([DATA / "drift.csv", "--kind", "drift", "--t0", "20 mV"], "--t0: '20 mV' is not a time; write e.g. '250 ns'"),
+        ([*TRACE, "--name", "no name"], "is not a name"),
+        ([*TRACE, "-o", "a/b.yaml"], "a: no such directory"),
+        ([*TRACE, "-o", "a.txt"], "a profile ends in .yaml"),
+        ([*TRACE, "--figure", "a.gif"], "a figure ends in .png or .svg"),
+        ([*TRACE, "--figure", "a.png", "--no-figure"], "contradict each other"),
+        ([DATA / "drift.csv", "--kind", "telegraph"], "drift.csv:12: time_s: time does not rise here"),
+    ],
+)
+def test_bad_usage_ends_with_code_2_and_leaves_nothing(fit, tmp_path: Path, words: list, said: str) -> None:
+    ended = fit(*words)
+    assert ended.exit_code == 2
+    assert said in ended.stderr
+    assert ended.stdout == ""
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_never_writes_over_the_measurements(fit, tmp_path: Path) -> None:
+    (tmp_path / "data.yaml").write_bytes((DATA / "telegraph.csv").read_bytes())
+    refused = fit("data.yaml", "--kind", "telegraph", "-o", "data.yaml", "--force")
+    assert refused.exit_code == 2
+    assert "holds the measurements" in refused.stderr
