@@ -1,5 +1,6 @@
 """profiles fit: a hardware profile from measurements, with intervals and a figure of the fit against the data."""
 
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -7,7 +8,7 @@ import typer
 
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
-from neuroanp.cli.screen import print_json, show
+from neuroanp.cli.screen import console, print_json, show
 from neuroanp.errors import InputError
 
 if TYPE_CHECKING:
@@ -17,7 +18,13 @@ if TYPE_CHECKING:
 
 EPILOG = "\n\n".join(
     [
-        "Examples",
+        "[bold]Columns of DATA[/], units as you like, those in parentheses optional",
+        "telegraph: time_us, voltage_mV or conductance_uS",
+        "pulse: (device), direction: 1 up, -1 down, 0 no pulse before this read; conductance_uS",
+        "read_noise: device, (time_s since the write), conductance_uS",
+        "drift: device, time_s since the write, conductance_uS, (target_uS)",
+        "programming: target_uS, actual_uS",
+        "[bold]Examples[/]",
         "neuroanp profiles fit trace.csv --kind telegraph --name my_mtj",
         "neuroanp profiles fit pulses.csv --kind pulse -o my_rram.yaml --extends rram_hfo2",
         "neuroanp profiles fit drift.csv --kind drift --t0 '20 s' --g-max '50 uS'",
@@ -127,7 +134,8 @@ def fit(
         g_min=_quantity("--g-min", g_min), g_max=_quantity("--g-max", g_max),
         t0=_quantity("--t0", t0), t_read=_quantity("--t-read", t_read),
     )  # fmt: skip
-    found = fit_file(data, kind, said)
+    with _busy(f"fitting {data.name}"):
+        found = fit_file(data, kind, said)
     today = datetime.date.today().isoformat()
     files = {output: profile_text(found, name, today, extends, whole, output.parent).encode()}
     if picture is not None:
@@ -140,6 +148,12 @@ def fit(
         print_json([_as_dict(found, name, extends, output, picture)])
     else:
         _print(found, extends, output, picture)
+
+
+def _busy(text: str) -> AbstractContextManager[object]:
+    """Return a sign of life on a terminal; nothing elsewhere."""
+    err = console(error=True)
+    return err.status(text) if err.is_terminal else nullcontext()
 
 
 def _check_outputs(data: Path, output: Path, picture: Path | None, contradiction: bool, force: bool) -> None:

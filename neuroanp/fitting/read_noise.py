@@ -45,6 +45,8 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
     """Fit PcmRead or GaussianRead, whichever has the smaller Akaike criterion.
 
     The variance s^2 of n reads of one device is sigma^2 chi^2 / (n - 1) with n - 1 degrees of freedom.
+    Where devices scatter more than that, not least because noise that stands still moves their mean,
+    intervals are widened by the root of the reduced chi-squared (Birge, Phys. Rev. 40:207, 1932).
 
     Raises:
         InputError: fewer than 3 devices or 5 reads of one, reads that never differ, times that do not rise.
@@ -63,9 +65,9 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
     residuals = states.residuals(best.sigma(states.g))
     goodness = (chi_squared(residuals**2, len(best.estimate.theta)), _correlation(table, states))
     notes = doubts(goodness[:1], f"law {law}")
+    widened = math.sqrt(max(1.0, goodness[0].value))
+    parameters = [_wider(parameter, widened) for parameter in parameters]
     if goodness[0].fails(0.05):
-        widened = math.sqrt(goodness[0].value)
-        parameters = [_wider(parameter, widened) for parameter in parameters]
         notes.append(f"devices scatter more than chance allows: intervals are widened by {widened:.3g}")
     if goodness[1].fails():
         notes.append("successive reads are correlated; the intervals take them as independent and are too narrow")

@@ -28,6 +28,8 @@ from neuroanp.units import format_quantity
 LAWS = ("rtn", "koenders")
 BASE = "smtj_koenders"
 LEAST_SAMPLES = 200
+MOST_SAMPLES = 5_000_000
+"""Beyond, the likelihood takes more than about 1 GiB of memory."""
 LEAST_SWITCHES = 10
 CORRELATED = 4
 """Standard errors by which the correlation of neighbouring samples must exceed zero."""
@@ -89,6 +91,7 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
         notes += _unequal(free, found)
     elif record.unit == "V":
         parameters, choices = _rtn_source(record, found)
+        notes += _white_share(theta)
     else:
         parameters, choices = _rtn_read(record, found)
     section = "stochastic" if record.unit == "V" else "read"
@@ -103,6 +106,9 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
 def record_of(table: Table) -> Record:
     """Check that samples are evenly spaced and not constant; InputError with the line otherwise."""
     t, v = table["time"], table["voltage"]
+    if len(t) > MOST_SAMPLES:
+        text = f"{len(t):,} samples; a fit takes {MOST_SAMPLES:,} at most: cut a piece out"
+        raise table.failed(f"{table.label}: {text}")
     dt = (t[-1] - t[0]) / (len(t) - 1)
     usual = float(np.median(np.diff(t)))
     steps = np.diff(t)
@@ -175,6 +181,14 @@ def _unequal(free: Estimate, same: Estimate) -> list[str]:
         f"the high level lasts {ratio:.3g} times as long as the low one (likelihood ratio, p = {p:.1g}): "
         "koenders has one dwell for both: fit --law rtn"
     ]
+
+
+def _white_share(theta: np.ndarray) -> list[str]:
+    """Say what becomes of white noise that law rtn does not have."""
+    share = math.exp(theta[2]) / (theta[1] - theta[0])
+    if share < 0.1:
+        return []
+    return [f"white noise of {share:.2g} of the amplitude is taken for the instrument's; --law koenders keeps it"]
 
 
 def _levels(record: Record, found: Estimate) -> list[Parameter]:

@@ -9,7 +9,7 @@ import pytest
 
 from examples.data import synthesize
 from neuroanp.errors import InputError
-from neuroanp.fitting import Options, data, fit_file, read_noise
+from neuroanp.fitting import Options, data, fit_file, telegraph
 from neuroanp.fitting.data import read_table
 from neuroanp.fitting.table import CONDUCTANCE, TIME, VOLTAGE, Column
 from tests.fitting.cases import CASES
@@ -223,4 +223,9 @@ def test_law_pcm_needs_the_times_of_the_reads(tmp_path: Path) -> None:
     assert any("law pcm" in note for note in fit_text(tmp_path, "read_noise", columns).notes)
     with pytest.raises(InputError, match="no column 'time'"):
         fit_text(tmp_path, "read_noise", columns, Options(law="pcm"))
-    assert "L_w" in (read_noise.__doc__ or "")
+
+
+def test_a_record_too_long_for_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(telegraph, "MOST_SAMPLES", 1000)
+    with pytest.raises(InputError, match="cut a piece out"):
+        fit_text(tmp_path, "telegraph", drawn("rtn"))
