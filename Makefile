@@ -2,6 +2,7 @@
 #   make demo        compare three hardware profiles on tomorrow's weather (real data)
 #   make test        linters, types, import rules, fast tests with coverage
 #   make test-slow   long trainings, faults, the built wheel, a real browser
+#   make test-long   hundreds of fits of made-up measurements: do their intervals hold the truth?
 #   make lint        only the linters, types and import rules
 #   make clean       remove .venv, build outputs and caches; runs/ stays
 
@@ -15,10 +16,10 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(THREADS) $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint clean python
+.PHONY: help demo test test-slow test-long lint clean python
 
 help:
-	@sed -n '2,6s/^# *//p' Makefile
+	@sed -n '2,7s/^# *//p' Makefile
 
 python:
 	@command -v $(PYTHON) >/dev/null 2>&1 \
@@ -48,10 +49,13 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/lint-imports
 
 test: lint
-	$(PYTEST) -m 'not slow' --cov --cov-report=term
+	$(PYTEST) -m 'not slow and not long' --cov --cov-report=term
 
 test-slow: $(VENV)/.neuroanp-test
 	$(PYTEST) -m slow
+
+test-long: $(VENV)/.neuroanp-test
+	$(PYTEST) -m long
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache

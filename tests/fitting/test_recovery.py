@@ -31,7 +31,7 @@ def test_one_record_gives_its_parameters_back(name: str, tmp_path: Path) -> None
     assert not any(test.fails(1e-6) for test in fit.goodness)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("name", CASES)
 def test_intervals_hold_the_truth(name: str, tmp_path: Path) -> None:
     case = CASES[name]

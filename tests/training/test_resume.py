@@ -121,8 +121,12 @@ def reached(store: Path) -> int:
     return max((int(path.stem) for path in store.glob("*/checkpoints/*.safetensors")), default=0)
 
 
+# one of each way to write and to be noisy; every profile's checkpoint is held to its bits by the contract of chips
+KILLED = ["ideal", "pcm", "pcm_tiles", "rram_hfo2", "rram_rtn", "capacitor", "smtj_koenders", "smtj_telegraph"]
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("profile", available())
+@pytest.mark.parametrize("profile", KILLED)
 def test_killed_run_resumes_to_the_same_end(profile, tmp_path):
     """SIGKILL at random moments, again and again; the last process is left to reach the end."""
     plain = config(profile, updates=300, checkpoint_every=7)
