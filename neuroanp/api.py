@@ -184,6 +184,7 @@ def compare(
     *,
     overrides: Mapping[str, Any] | None = None,
     tasks: str | Sequence[str] = (),
+    backends: str | Sequence[str] = (),
     profiles: str | Sequence[str] = (),
     rules: str | Sequence[str] = (),
     seeds: int | Sequence[int] = (),
@@ -197,7 +198,7 @@ def compare(
     """Train every combination in parallel processes; runs that are already there are shown.
 
     Args:
-        tasks, profiles, rules: names, or one name; empty keeps the source's own.
+        tasks, backends, profiles, rules: names, or one name; empty keeps the source's own.
         seeds: a list, or n for 0 .. n-1.
         workers: processes; one a core if not given.
         source, overrides, runs, force, progress, argv: as in `train`.
@@ -210,7 +211,8 @@ def compare(
     """
     from neuroanp.comparing.ablate import ablated
 
-    configs = expand(source, overrides, tasks=tasks, profiles=profiles, rules=rules, seeds=_listed(seeds))
+    axes = {"tasks": tasks, "backends": backends, "profiles": profiles, "rules": rules}
+    configs = expand(source, overrides, **axes, seeds=_listed(seeds))
     if ablate:
         configs = [one for config in configs for one in ablated(config)]
     store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress)
@@ -219,7 +221,7 @@ def compare(
 
 
 def runs_of_ablation(source: Source, overrides: Mapping[str, Any] | None, **axes: Any) -> int:
-    """Return how many runs `compare(..., ablate=True)` makes of tasks, profiles, rules and seeds."""
+    """Return how many runs `compare(..., ablate=True)` makes of tasks, backends, profiles, rules and seeds."""
     from neuroanp.comparing.ablate import ablated
 
     axes["seeds"] = _listed(axes.get("seeds", ()))

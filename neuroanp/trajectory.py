@@ -121,13 +121,23 @@ class Trajectory:
     """One chunk of time of all passes.
 
     Args:
-        u: (T, B, I) inputs, the bias line included if the network has one.
-        h: (T, M, B, N) pre-activations, or None where only losses were asked for.
-        x: (T, M, B, N) activities, or None likewise.
+        u: (T, B, I) presynaptic activity of w_in: inputs (traces of them where they are spikes), the
+            bias line included if the network has one.
+        h: (T, M, B, N) pre-activations, or None where only losses were asked for. Of spiking units
+            the current that drives the membrane.
+        x: (T, M, B, N) activities, or None likewise. Of spiking units the filtered spike trace.
         x_prev: (M, B, N) activities of the step before the chunk (zeros at the start).
         y: (T, M, B, O) outputs.
         t0: index of the chunk's first step.
         dt: seconds a step.
+        z: (T, M, B, N) filtered spike trace, or None where units do not spike.
+        readout: (T, M, B, N) what w_out sees, the bias line included, where that is not x; or None.
+        spikes: (T, M, B, N) whether a unit spiked, bool; None where units do not.
+        fired: (N,) spikes of each unit in all passes and sequences of the chunk, or None likewise.
+        v: (T, M, B, N) membrane potentials, or None where they were not asked for.
+        noise: the known noise by layer, "hidden" (T, M, B, N) on h and "output" (T, M, B, O) on y,
+            where it was asked for (node perturbation needs it, ANP never does); or None.
+        noise_sigma: standard deviation of that noise by layer.
     """
 
     u: Tensor
@@ -137,6 +147,13 @@ class Trajectory:
     y: Tensor
     t0: int
     dt: float
+    z: Tensor | None = None
+    readout: Tensor | None = None
+    spikes: Tensor | None = None
+    fired: Tensor | None = None
+    v: Tensor | None = None
+    noise: Mapping[str, Tensor] | None = None
+    noise_sigma: Mapping[str, float] | None = None
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,9 @@ class Dimension:
 
         return core_schema.with_info_plain_validator_function(validate)
 
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        return {"type": "string", "examples": [self.example]}
+
 
 @dataclass(frozen=True)
 class Plain:
@@ -171,6 +174,10 @@ class Plain:
 
     def __get_pydantic_core_schema__(self, source: Any, handler: Any) -> core_schema.CoreSchema:
         return core_schema.no_info_plain_validator_function(self.validate)
+
+    def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
+        low = {} if self.low == -math.inf else {"exclusiveMinimum" if self.open_low else "minimum": self.low}
+        return {"type": "number", **low, **({} if self.high == math.inf else {"maximum": self.high})}
 
 
 Conductance = Annotated[float, Dimension("conductance", "S", "25 uS")]

@@ -16,7 +16,13 @@ if TYPE_CHECKING:
 
 
 class Backend(Protocol):
-    """A simulator of the network on a substrate."""
+    """A simulator of the network on a substrate.
+
+    One whose units spike has `spiking = True` and takes three options more: the model of its units,
+    whether input lines carry spikes, and how it is run (see `neuroanp.backends.network`). It has
+    `activity` (what a readout of the untrained network sees) and, where its units have surrogate
+    gradients, `differentiable`.
+    """
 
     name: str
 
@@ -44,7 +50,8 @@ class Backend(Protocol):
             inputs: (T, B, I) without the bias line.
             plan: the passes.
             streams: where noise is drawn from: the same streams give the same passes again.
-            keep: "all", or "loss" to leave out h and x.
+            keep: "all"; "loss" to leave out h and x; "noise" to have the known noise of the units as well;
+                "states" to have the membrane potentials of spiking units as well.
             book: whether the ledger counts these reads (False on a replay).
             artificial: False leaves out noise that no device makes.
         """

@@ -10,7 +10,7 @@ import numpy as np
 
 from neuroanp.baselines.persistence import constant_mean, lagged_linear, persistence
 from neuroanp.baselines.protocol import Sequences, Source
-from neuroanp.baselines.ridge import ridge
+from neuroanp.baselines.ridge import Activities, ridge
 from neuroanp.noise import Streams
 from neuroanp.trajectory import Weights
 
@@ -38,6 +38,7 @@ def controls(
     test: Sequences,
     loss: Callable[[np.ndarray, Any], float],
     windows: int = WINDOWS,
+    features: Activities | None = None,
 ) -> dict[str, Control]:
     """Return the controls that make sense for a task, by name.
 
@@ -51,6 +52,10 @@ def controls(
         test: the test sequences.
         loss: the squared error of outputs (T, B, O) against a batch.
         windows: training sequences each control is fitted to, at least 5.
+        features: simulates the untrained network where its units are no tanh units.
+
+    Where an encoder lies before the network, only `ridge` sees through it; the others see the task's
+    own values and steps, and so are their predictions.
 
     >>> import torch
     >>> from types import SimpleNamespace
@@ -61,13 +66,17 @@ def controls(
     >>> {name: round(control.loss, 6) for name, control in found.items()}
     {'constant_mean': 0.0, 'ridge': 0.0}
     """
+    plain = getattr(task, "task", task)
+    raw = getattr(test, "raw", None) or test
+    readout = ridge(task, weights, streams, windows, activity=features).predict(test)
+    hold = len(test.mask) // len(raw.mask)
     predictions = {
-        "constant_mean": constant_mean(task, test, streams, windows),
-        "ridge": ridge(task, weights, streams, windows).predict(test),
+        "constant_mean": constant_mean(plain, raw, streams, windows),
+        "ridge": readout[hold - 1 :: hold],  # of the steps that are scored
     }
     if task.forecast:
-        predictions["lagged_linear"] = lagged_linear(task, test, streams, windows=windows)
-        still = persistence(task, test)
+        predictions["lagged_linear"] = lagged_linear(plain, raw, streams, windows=windows)
+        still = persistence(plain, raw)
         if still is not None:
             predictions["persistence"] = still
-    return {name: Control(loss(y, test), y) for name, y in predictions.items()}
+    return {name: Control(loss(y, raw), y) for name, y in predictions.items()}

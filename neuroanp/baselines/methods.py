@@ -8,6 +8,8 @@ from pydantic import Field
 
 from neuroanp.baselines.bptt import gradient
 from neuroanp.baselines.protocol import Sequences
+from neuroanp.baselines.surrogate import Network, surrogate_gradient
+from neuroanp.errors import InputError
 from neuroanp.registry import Registry
 from neuroanp.trajectory import Weights, WeightUpdate
 from neuroanp.yaml_io import Section
@@ -16,8 +18,12 @@ from neuroanp.yaml_io import Section
 class GradientMethod(Protocol):
     """A frozen model of options that differentiates a digital twin of the network."""
 
-    def gradient(self, weights: Weights, batch: Sequences) -> WeightUpdate:
-        """Return dL/dW."""
+    def check(self, spiking: bool) -> None:
+        """Raise InputError where the options do not go with networks whose units do (not) spike."""
+        ...
+
+    def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
+        """Return dL/dW of a rate network, or of `network` where one is given."""
         ...
 
 
@@ -27,8 +33,23 @@ class BPTT(Section):
     name: Literal["bptt"] = "bptt"
     truncation: int | None = Field(default=None, ge=1, description="steps that a loss reaches back; unset: all of them")
 
-    def gradient(self, weights: Weights, batch: Sequences) -> WeightUpdate:
-        """Return the gradient of the loss; see `neuroanp.baselines.bptt.gradient`."""
+    def check(self, spiking: bool) -> None:
+        """Raise InputError for a truncation with spiking units."""
+        if spiking and self.truncation is not None:
+            raise InputError(
+                f"rule.truncation: {self.truncation} steps are defined for rate networks alone; "
+                "leave it out with spiking units"
+            )
+
+    def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
+        """Return the gradient of the loss; see `baselines.bptt.gradient` and, of a network, `baselines.surrogate`.
+
+        Raises:
+            InputError: a truncation with a network of its own.
+        """
+        self.check(spiking=network is not None)
+        if network is not None:
+            return surrogate_gradient(network, weights, batch)
         return gradient(weights, batch, self.truncation)
 
 
@@ -37,8 +58,18 @@ class BPTT1(Section):
 
     name: Literal["bptt1"] = "bptt1"
 
-    def gradient(self, weights: Weights, batch: Sequences) -> WeightUpdate:
-        """Return the truncated gradient; see `neuroanp.baselines.bptt.gradient`."""
+    def check(self, spiking: bool) -> None:
+        """Raise InputError for spiking units."""
+        if spiking:
+            raise InputError("rule: 'bptt1' is defined for rate networks alone; use 'bptt' with spiking units")
+
+    def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
+        """Return the truncated gradient; see `neuroanp.baselines.bptt.gradient`.
+
+        Raises:
+            InputError: a network of its own is given.
+        """
+        self.check(spiking=network is not None)
         return gradient(weights, batch, 1)
 
 

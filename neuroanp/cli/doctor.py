@@ -3,7 +3,9 @@
 import os
 import platform
 import re
+import shlex
 import shutil
+import sysconfig
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -40,7 +42,7 @@ class Check:
 
 @guarded
 def doctor(runs: options.Runs = Path("runs"), json: options.Json = False, debug: options.Debug = False) -> None:
-    """Check versions, extras, backends, CUDA, threads, disk and data; say how to get what is missing."""
+    """Check versions, extras, backends, compiler, CUDA, threads, disk and data; say how to get what is missing."""
     checks = [*_software(), *_extras(), *_compute(), *_disk(runs)]
     if json:
         print_json([asdict(check) for check in checks])
@@ -85,7 +87,7 @@ def _software() -> Iterator[Check]:
 
     yield Check("neuroanp", "ok", f"{__version__} in {Path(__file__).parents[1]}")
     yield Check("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")
-    for package, extra in _requirements():
+    for package, extra in dict.fromkeys(_requirements()):  # one that depends on the Python version is there twice
         if extra is None:
             found = _found(package)
             remedy = "" if found else "install neuroanp again: pip install neuroanp"
@@ -132,7 +134,23 @@ def _compute() -> Iterator[Check]:
     else:
         remedy = "an NVIDIA GPU with a CUDA build of torch; then --set compute.device=cuda"
         yield Check("CUDA", "optional", "not available: everything runs on the CPU", remedy)
+    yield from _code_generation()
     yield _threads(usable_cores(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
+
+
+def _code_generation() -> Iterator[Check]:
+    """Look for what Brian2 needs to compile its loops; without it they are NumPy's."""
+    slow = "the spiking backend computes with NumPy, and says so: slower, same results"
+    found = _found("Cython")
+    remedy = "" if found else "pip install Cython"
+    yield Check("Cython", "ok" if found else "warning", found or f"not installed: {slow}", remedy)
+    wanted = shlex.split(os.environ.get("CXX") or sysconfig.get_config_var("CXX") or "c++")[0]  # as setuptools does
+    path = shutil.which(wanted)
+    if path is not None:
+        yield Check("C++ compiler", "ok", path)
+    else:
+        remedy = "apt-get install g++ (Debian, Ubuntu), xcode-select --install (macOS), or name yours in CXX"
+        yield Check("C++ compiler", "warning", f"no {wanted}: {slow}", remedy)
 
 
 def _threads(cores: int, taken: int, asked: str | None) -> Check:

@@ -28,6 +28,7 @@ app.command(
     epilog=_example(
         "neuroanp train examples/copy3.yaml --profile pcm --seed 1",
         "neuroanp train --task mackey_glass --set rule.K=7 --updates 200 --dry-run",
+        "neuroanp train --task xor --backend spiking --profile smtj_koenders",
     )
 )(runs.train)
 app.command(epilog=_example("neuroanp resume runs/copy-pcm-anp-s0-0123456789abcdef"))(runs.resume)
@@ -35,6 +36,7 @@ app.command(
     epilog=_example(
         "neuroanp compare examples/copy3.yaml --profiles ideal,pcm,smtj_koenders --rules anp,bptt --seeds 3",
         "neuroanp compare --task copy --profiles pcm --without drift --seeds 0,4,7 --json",
+        "neuroanp compare --task xor --backend rate,spiking --profiles ideal,pcm --seeds 3",
         "neuroanp compare examples/copy3.yaml --profiles pcm --ablate --seeds 3",
     )
 )(runs.compare)
@@ -58,6 +60,9 @@ app.command(
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(names.tasks, name="tasks")
 app.add_typer(names.rules, name="rules")
+app.add_typer(names.backends, name="backends")
+app.add_typer(names.neurons, name="neurons")
+app.add_typer(names.encoders, name="encoders")
 app.command(epilog=_example("neuroanp doctor"))(doctor.doctor)
 
 

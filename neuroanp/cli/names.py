@@ -1,4 +1,4 @@
-"""tasks list and rules list: the names a config can use, with their options."""
+"""tasks list, rules list, encoders list, ...: the names a config can use, with their options."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,9 +10,13 @@ from neuroanp.cli.screen import print_json, show
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
+    from pydantic.fields import FieldInfo
 
 tasks = typer.Typer(help="What a network can be trained on.", no_args_is_help=True)
 rules = typer.Typer(help="What a network can be trained with.", no_args_is_help=True)
+backends = typer.Typer(help="What can simulate a network.", no_args_is_help=True)
+neurons = typer.Typer(help="What units can spike like.", no_args_is_help=True)
+encoders = typer.Typer(help="What a task's values can reach the network as.", no_args_is_help=True)
 
 
 @tasks.command("list", epilog="Example: neuroanp tasks list")
@@ -39,19 +43,62 @@ def list_rules(json: options.Json = False, debug: options.Debug = False) -> None
     )  # fmt: skip
 
 
-def _row(name: str, kind: str, summary: str, model: type["BaseModel"]) -> dict[str, Any]:
+@backends.command("list", epilog="Example: neuroanp backends list")
+@guarded
+def list_backends(json: options.Json = False, debug: options.Debug = False) -> None:
+    """List the simulators, and whether their units have rates or spikes."""
+    from neuroanp.backends.protocol import BACKENDS
+
+    units = {name: "spikes" if getattr(BACKENDS.get(name), "spiking", False) else "rates" for name in BACKENDS.names()}
+    _print([_row(name, f"backend of {units[name]}", BACKENDS.summary(name), None) for name in BACKENDS.names()], json)
+
+
+@neurons.command("list", epilog="Example: neuroanp neurons list")
+@guarded
+def list_neurons(json: options.Json = False, debug: options.Debug = False) -> None:
+    """List the models of spiking units and their options; a backend of rates takes none."""
+    from neuroanp.backends.neuron import NEURONS
+
+    _print([_row(name, "neuron", NEURONS.summary(name), NEURONS.get(name)) for name in NEURONS.names()], json)
+
+
+@encoders.command("list", epilog="Example: neuroanp encoders list")
+@guarded
+def list_encoders(json: options.Json = False, debug: options.Debug = False) -> None:
+    """List what turns a task's values into currents or spikes, with the options."""
+    from neuroanp.tasks.encoders import ENCODERS
+
+    found = {name: ENCODERS.get(name) for name in ENCODERS.names()}
+    kinds = {name: f"encoder to {'spikes' if model.spikes else 'currents'}" for name, model in found.items()}
+    _print([_row(name, kinds[name], ENCODERS.summary(name), model) for name, model in found.items()], json)
+
+
+def _row(name: str, kind: str, summary: str, model: "type[BaseModel] | None") -> dict[str, Any]:
     """Describe one name and its options, which are the fields of a model."""
-    schema = model.model_json_schema()["properties"]
+    fields = {} if model is None else model.model_fields
     return {
         "name": name,
         "kind": kind,
         "summary": summary,
         "options": [
-            {"option": option, "default": schema[option].get("default"), "meaning": field.description or ""}
-            for option, field in model.model_fields.items()
+            {"option": option, "default": _default(field), "meaning": field.description or ""}
+            for option, field in fields.items()
             if option != "name"
         ],
     }
+
+
+def _default(field: "FieldInfo") -> Any:
+    """Return a field's default as one writes it in a file, quantities with their unit; None where there is none."""
+    from pydantic import TypeAdapter
+
+    from neuroanp.units import dimension_of, format_quantity
+
+    default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+    dimension = dimension_of(field.annotation, field.metadata)
+    if dimension is not None and isinstance(default, int | float):
+        return format_quantity(default, dimension.unit, digits=None)
+    return TypeAdapter(Any).dump_python(default, mode="json")
 
 
 def _print(rows: list[dict[str, Any]], json: bool) -> None:

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from neuroanp.cli import complete
 from neuroanp.errors import InputError
 
 Config = Annotated[
@@ -21,8 +22,59 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=C", help="Set one value of the config; repeatable.", show_default=False),
 ]
-Task = Annotated[str | None, typer.Option("--task", help="Task by name (tasks list).", show_default=False)]
-Backend = Annotated[str | None, typer.Option("--backend", help="What computes the passes: rate.", show_default=False)]
+Task = Annotated[
+    str | None,
+    typer.Option("--task", help="Task by name (tasks list).", show_default=False, autocompletion=complete.one("tasks")),
+]
+Tasks = Annotated[
+    str | None,
+    typer.Option(
+        "--task", metavar="A,B", help="Tasks by name (tasks list).", show_default=False,
+        autocompletion=complete.several("tasks"),
+    ),
+]  # fmt: skip
+Backend = Annotated[
+    str | None,
+    typer.Option(
+        "--backend", help="Simulator by name (backends list): of rates, or of spikes.", show_default=False,
+        autocompletion=complete.one("backends"),
+    ),
+]  # fmt: skip
+Backends = Annotated[
+    str | None,
+    typer.Option(
+        "--backend", metavar="A,B", help="Simulators by name (backends list).", show_default=False,
+        autocompletion=complete.several("backends"),
+    ),
+]  # fmt: skip
+Rule = Annotated[
+    str | None,
+    typer.Option(
+        "--rule", help="Learning rule by name (rules list).", show_default=False,
+        autocompletion=complete.one("rules", "baselines"),
+    ),
+]  # fmt: skip
+Rules = Annotated[
+    str | None,
+    typer.Option(
+        "--rules", metavar="A,B", help="Learning rules by name (rules list).", show_default=False,
+        autocompletion=complete.several("rules", "baselines"),
+    ),
+]  # fmt: skip
+Profile = Annotated[
+    str | None,
+    typer.Option(
+        "--profile", help="Hardware profile: a name or a file.", show_default=False,
+        autocompletion=complete.one("profiles"),
+    ),
+]  # fmt: skip
+Profiles = Annotated[
+    str | None,
+    typer.Option(
+        "--profiles", metavar="A,B", help="Profiles: names or files.", show_default=False,
+        autocompletion=complete.several("profiles"),
+    ),
+]  # fmt: skip
 Updates = Annotated[int | None, typer.Option("--updates", min=0, help="Weight updates.", show_default=False)]
 Seeds = Annotated[
     str | None, typer.Option("--seeds", metavar="N|A,B", help="N for 0..N-1, or a list.", show_default=False)

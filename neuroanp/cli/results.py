@@ -19,7 +19,7 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
     """Yield what shows the runs on `out`, task by task; runs that differ in an option are rows of their own."""
     from rich.text import Text
 
-    from neuroanp.reporting import ablation, health, retention, transfer
+    from neuroanp.reporting import ablation, health, retention, spikes, transfer
     from neuroanp.reporting.books import lower_bounds
     from neuroanp.reporting.reading import variants
     from neuroanp.reporting.tables import methods, not_counted, results_table, verdicts
@@ -42,7 +42,10 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         ledgers = {str(one.result["run"]): one.ledger for one in here}
         limits = health.limits_reached(group, {str(one.result["run"]): one.health for one in here})
         told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
-        yield _sentences([*told, *verdicts(group), *limits, *lower_bounds(group, ledgers), *not_counted(group)])
+        firing = spikes.sentences(group, here)
+        yield _sentences(
+            [*told, *verdicts(group), *limits, *firing, *lower_bounds(group, ledgers), *not_counted(group)]
+        )
 
 
 def _whole(title: str, plain: "PlainTable", out: "Console") -> "Table":
@@ -132,9 +135,12 @@ def _controls(columns: Sequence["Column"], rows: Sequence["Row"]) -> Iterator["T
     if not rows:
         return
     heads = [column.header for column in columns]
-    which = [1, 0, *(i for i, head in enumerate(heads) if head == "options" and any(row.cells[i].text for row in rows))]
+    said = [i for i, head in enumerate(heads) if head == "options" and any(row.cells[i].text for row in rows)]
+    name = heads.index("rule")
+    which = [name, *(i for i, head in enumerate(heads) if head in ("backend", "profile")), *said]
     which += [heads.index("seeds"), heads.index("test loss")]
-    yield _of("controls", [*columns[:1], type(columns[1])("control", numeric=False), *columns[2:]], rows, which)
+    named = [type(column)("control", numeric=False) if i == name else column for i, column in enumerate(columns)]
+    yield _of("controls", named, rows, which)
 
 
 def _new(title: str) -> "Table":

@@ -25,10 +25,8 @@ RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", s
 def train(
     config: options.Config = None,
     task: options.Task = None,
-    profile: Annotated[
-        str | None, typer.Option("--profile", help="Hardware profile: a name or a file.", show_default=False)
-    ] = None,
-    rule: Annotated[str | None, typer.Option("--rule", help="Learning rule by name.", show_default=False)] = None,
+    profile: options.Profile = None,
+    rule: options.Rule = None,
     backend: options.Backend = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all streams.", show_default=False)] = None,
     updates: options.Updates = None,
@@ -87,17 +85,11 @@ def resume(
 @guarded
 def compare(
     config: options.Config = None,
-    profiles: Annotated[
-        str | None, typer.Option("--profiles", metavar="A,B", help="Profiles: names or files.", show_default=False)
-    ] = None,
-    rules: Annotated[
-        str | None, typer.Option("--rules", metavar="A,B", help="Learning rules by name.", show_default=False)
-    ] = None,
+    profiles: options.Profiles = None,
+    rules: options.Rules = None,
     seeds: options.Seeds = None,
-    task: Annotated[
-        str | None, typer.Option("--task", metavar="A,B", help="Tasks by name.", show_default=False)
-    ] = None,
-    backend: options.Backend = None,
+    task: options.Tasks = None,
+    backend: options.Backends = None,
     updates: options.Updates = None,
     write: options.Write = None,
     only: options.Only = None,
@@ -113,17 +105,16 @@ def compare(
     no_progress: options.NoProgress = False,
     debug: options.Debug = False,
 ) -> None:
-    """Train every profile x rule x seed in parallel processes, and compare them in one table and report."""
+    """Train every backend x profile x rule x seed in parallel processes; compare them in one table and report."""
     from neuroanp import api
 
     overrides, numbers = all_read(
         lambda: collect(
-            sets, backend=backend, training__updates=updates, hardware__write=write, hardware__only=only,
-            hardware__without=without,
+            sets, training__updates=updates, hardware__write=write, hardware__only=only, hardware__without=without
         ),
         lambda: seeds_from(seeds),
-    )  # fmt: skip
-    names = {"profiles": profiles, "rules": rules, "tasks": task}
+    )
+    names = {"profiles": profiles, "rules": rules, "tasks": task, "backends": backend}
     chosen: dict[str, Any] = {name: split(text) for name, text in names.items() if text is not None}
     if numbers is not None:
         chosen["seeds"] = numbers

@@ -1,4 +1,4 @@
-"""Resolve a run's configuration, or a comparison's: tasks x profiles x rules x seeds."""
+"""Resolve a run's configuration, or a comparison's: tasks x backends x profiles x rules x seeds."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from itertools import product
 from pathlib import Path
 from typing import Any
 
+from neuroanp.backends.protocol import BACKENDS
+from neuroanp.comparing.across import by_backend
 from neuroanp.errors import InputError
 from neuroanp.profiles.loader import load
 from neuroanp.tasks.protocol import TASKS
@@ -80,13 +82,15 @@ def expand(
     overrides: Mapping[str, Any] | None = None,
     *,
     tasks: str | Sequence[str] = (),
+    backends: str | Sequence[str] = (),
     profiles: str | Sequence[str] = (),
     rules: str | Sequence[str] = (),
     seeds: Sequence[int] = (),
 ) -> list[RunConfig]:
     """Return one configuration for each combination; an empty sequence keeps the source's own.
 
-    A task or rule of another name than the source's starts from that one's defaults.
+    A task or rule of another name than the source's starts from that one's defaults. Of several backends, those whose
+    units do not spike leave out what the source says of spiking units alone, which is logged.
 
     Raises:
         InputError: one line for each name that is empty, unknown or given twice, and for each thing
@@ -98,14 +102,16 @@ def expand(
     problems: list[str] = []
     axes = {
         "task": _known("--task", tasks, TASKS.get, problems),
+        "backend": _known("--backend", backends, BACKENDS.get, problems),
         "profile": _known("--profiles", profiles, load, problems),
         "rule": _known("--rules", rules, METHODS.get, problems),
         "seed": _known("--seeds", seeds, int, problems),
     }
+    fitted = by_backend(source, overrides, axes["backend"])
     configs: list[RunConfig] = []
     for values in product(*(values or (None,) for values in axes.values())):
         words = dict(zip(axes, values, strict=True))
-        problems += _wrong(lambda words: configs.append(configure(source, overrides, **words)), words)
+        problems += _wrong(lambda words: configs.append(configure(source, fitted[words["backend"]], **words)), words)
     if not configs and not axes["profile"] and isinstance(profile := _profile_of(source, overrides or {}, {}), str):
         problems += _wrong(load, profile)
     for name in {config.profile: None for config in configs}:

@@ -44,6 +44,7 @@ if TYPE_CHECKING:
 EFFECTS = (
     "programming_error", "drift", "read_noise", "frozen_noise", "write_noise", "d2d", "c2c", "faults",
     "dac", "dac_noise", "adc", "adc_mismatch", "amplifier_noise", "thermal_noise", "wires", "node_noise", "endurance",
+    "neuron_mismatch",
 )  # fmt: skip
 """Names of the non-idealities that can be isolated or switched off."""
 

@@ -1,21 +1,26 @@
 """Activity-based node perturbation in time: THE rule.
 
 Run the network several times on the same input, each time with other noise. For a difference r
-between two passes, sample b and step t, with h the pre-activations, y the outputs, L the loss:
+between two passes, sample b and step t, with a the activity (pre-activations h of rate units,
+filtered spike trains z of spiking ones), y the outputs, L the loss:
 
-    dh_t = h^p_t - h^q_t      dy_t = y^p_t - y^q_t      dL_t = L^p_t - L^q_t
+    da_t = a^p_t - a^q_t      dy_t = y^p_t - y^q_t      dL_t = L^p_t - L^q_t
     c_t  = sum_{s>=t} gamma^(s-t) dL_s                          return-to-go
-    s_t  = ||dh_t||^2 + ||dy_t||^2                              norm = global
-    e^h_t = n c_t dh_t / s_t        e^y_t = n dL_t dy_t / s_t   n = N + O units
+    s_t  = ||da_t||^2 + ||dy_t||^2 + n damping                  norm = global
+    e^h_t = n c_t da_t / s_t        e^y_t = n dL_t dy_t / s_t   n = N + O units
     dW     = 1/(B R) sum_{r,b,t} e^h_t x_{t-1}^T
     dW_in  = 1/(B R) sum_{r,b,t} e^h_t u_t^T
     dW_out = 1/(B R) sum_{r,b,t} e^y_t x_t^T                    W <- W - lr dW
 
-With `difference: innovation`, dh_t - W dx_{t-1} takes the place of dh_t in e^h_t and its s_t; the
+Presynaptic activity x (of spiking units z, too) x change of the postsynaptic activity x change of
+the loss. The rule never reads a noise level or a noise sample, and differentiates nothing.
+
+With `loss: trial` a chip tells its loss once, at the end: c_t = dL_t = sum_s dL_s at every step.
+With `difference: innovation`, dh_t - W dx_{t-1} takes the place of da_t in e^h_t and its s_t; the
 outputs keep the whole dy_t, and the s_t of the whole dh_t with it.
 
-Presynaptic activity x change of the postsynaptic activity x change of the loss. The rule never
-reads a noise level or a noise sample, and differentiates nothing.
+Spiking traces often do not differ at all between two passes, and then by a whole spike: `damping`,
+a mean square per unit, keeps the step finite when next to nothing differed.
 
 Sources: Fernandez, Keemink, van Gerven, arXiv 2405.08967 (the rule in time);
 Dalm, Ahmad, van Gerven et al., arXiv 2310.00965 (activity-based node perturbation).
@@ -28,11 +33,12 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field
 
-from neuroanp.learning.credit import differences, return_to_go, subtract_others
-from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate
-from neuroanp.yaml_io import Section
+from neuroanp.errors import InputError
+from neuroanp.learning.credit import differences, weighted_sum
+from neuroanp.learning.passes import PassRule
+from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,7 +49,12 @@ PAPER_OPTIMIZER = {"name": "sgd", "lr": 1.0, "schedule": "constant"}
 """Plain gradient descent; the rate is ours: with these norms 1 to 4 learned copy 3, and 10 hardly did."""
 
 
-class ANP(Section):
+SPIKING = {"gamma": 0.0, "damping": 1e-4}
+"""For spike traces, which remember by themselves: each step's own loss."""
+SPIKING_OPTIMIZER = {"name": "adam", "lr": 1e-2}
+
+
+class ANP(PassRule):
     """Activity-based node perturbation: pre activity x post activity change x loss change.
 
     >>> rule = ANP(reference="mean", K=3)
@@ -53,96 +64,75 @@ class ANP(Section):
     0.0
     """
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}, "paper": PAPER}
-    preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {"paper": PAPER_OPTIMIZER}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}, "paper": PAPER, "spiking": SPIKING}
+    preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "paper": PAPER_OPTIMIZER,
+        "spiking": SPIKING_OPTIMIZER,
+    }
 
     name: Literal["anp"] = "anp"
-    preset: Literal["default", "paper"] = Field(
-        default="default", description="where unstated options come from; paper: those of 2405.08967, with SGD"
+    preset: Literal["default", "paper", "spiking"] = Field(
+        default="default",
+        description="where unstated options come from; paper: those of 2405.08967, with SGD; spiking: for spike traces",
     )
-    reference: Literal["two", "mean", "silent"] = Field(
-        default="two",
-        description="two: both passes of a pair noisy; mean: K+1 noisy passes, each against their mean; "
-        "silent: K noisy passes against a noise-free one, which only a simulation has",
+    activity: Literal["auto", "h", "z"] = Field(
+        default="auto", description="h: pre-activation; z: filtered spikes; auto: z of units that spike, else h"
     )
     difference: Literal["activity", "innovation"] = Field(
         default="activity",
-        description="activity: the whole change of h; innovation: without what arrived over W from the step before",
-    )
-    credit: Literal["sample", "batch"] = Field(
-        default="sample",
-        description="sample: each sequence its own loss and norm; batch: one loss, Frobenius norm over B",
+        description="activity: the whole change; innovation: without what arrived over W from the step before "
+        "(rate networks)",
     )
     norm: Literal["global", "layer"] = Field(
         default="global", description="global: one norm for hidden and output units; layer: each its own"
     )
-    gamma: float = Field(
-        default=1.0, ge=0, le=1, description="discount of later losses a step; 0: the step's own loss only"
-    )
-    K: int = Field(default=1, ge=1, le=4096, description="replicas: pairs (two) or noisy passes besides the reference")
     scale: Literal["units", "all", "one"] = Field(
         default="units",
         description="n: units = the normalised units (N+O, or the layer's own); all = sqrt(I+N+O); one = 1",
     )
-    control_variate: Literal["none", "batch"] = Field(
-        default="none", description="batch: subtract the other samples' mean credit"
+    damping: float = Field(
+        default=0.0, ge=0, description="mean square per unit added to the squared norm, in the activity's own units"
     )
     eps: float = Field(default=1e-30, gt=0, description="a step whose squared norm is below this teaches nothing")
 
-    @model_validator(mode="before")
-    @classmethod
-    def _fill_from_preset(cls, options: Any) -> Any:
-        if isinstance(options, Mapping):
-            return {**cls.presets.get(options.get("preset", "default"), {}), **options}
-        return options
-
-    @model_validator(mode="after")
-    def _check_combination(self) -> ANP:
-        if self.control_variate == "batch" and self.credit == "batch":
-            raise ValueError("control_variate 'batch' needs credit 'sample': one loss for the batch leaves no others")
-        return self
-
-    def plan(self) -> PassPlan:
-        """Say which passes one update takes: two 2K, mean K+1, silent K+1 (the first one noise-free)."""
-        K = self.K
-        if self.reference == "two":
-            return PassPlan((1.0,) * 2 * K, tuple(range(2 * K)), tuple((2 * k, 2 * k + 1) for k in range(K)))
-        if self.reference == "mean":
-            return PassPlan((1.0,) * (K + 1), tuple(range(K + 1)), "mean")
-        return PassPlan((0.0, *(1.0,) * K), tuple(range(K + 1)), tuple((k, 0) for k in range(1, K + 1)), pre=0)
-
-    def assign(self, losses: Tensor, plan: PassPlan) -> Credit:
-        """Turn losses (T, M, B) into credit (T, R, B): dL for the outputs, its return-to-go for the hidden units."""
-        dL = differences(losses, plan)
-        if self.credit == "batch":
-            dL = dL.mean(-1, keepdim=True).expand_as(dL)
-        if self.control_variate == "batch":
-            dL = subtract_others(dL)
-        return Credit(hidden=return_to_go(dL, self.gamma), output=dL)
-
-    def init(self, weights: Weights) -> dict[str, Tensor]:
-        """Return zero sums of outer products."""
-        return {name: torch.zeros_like(W) for name, W in weights.items()}
+    def check(self, spiking: bool) -> None:
+        """Raise InputError for spike traces of units that do not spike, or an innovation of units that do."""
+        if self.activity == "z" and not spiking:
+            raise InputError(
+                "rule.activity: 'z' is the trace of spikes, and the units of this backend do not spike; "
+                "use 'auto' or 'h', or a spiking backend"
+            )
+        if self.difference == "innovation" and spiking:
+            raise InputError(
+                "rule.difference: 'innovation' needs h_t = W_in u_t + W x_{t-1} + noise, which holds for rate "
+                "networks alone; use 'activity' with spiking units"
+            )
 
     def modulate(self, chunk: Trajectory, credit: Credit, weights: Weights, plan: PassPlan) -> dict[str, Tensor]:
         """Return sum_r e^h (T, B, N) for w and w_in, and sum_r e^y (T, B, O) for w_out."""
-        assert chunk.h is not None
-        dh = differences(chunk.h, plan)
+        self.check(spiking=chunk.z is not None)
+        da = differences(self._activity(chunk), plan)
         dy = differences(chunk.y, plan)
-        whole, s_y = self._squared_norm(dh), self._squared_norm(dy)
+        whole, s_y = self._squared_norm(da), self._squared_norm(dy)
         if self.difference == "innovation":
-            dh = self._innovation(dh, chunk, weights, plan)
-        s_h = self._squared_norm(dh) if self.difference == "innovation" else whole
+            da = self._innovation(da, chunk, weights, plan)
+        s_h = self._squared_norm(da) if self.difference == "innovation" else whole
         if self.norm == "global":  # the outputs' whole change goes with the whole change of h
             s_h, s_y = s_h + s_y, whole + s_y
+        if self.damping:
+            samples = chunk.y.shape[2] if self.credit == "batch" else 1  # that one norm runs over
+            s_h, s_y = (s + n * samples * self.damping for s, n in zip((s_h, s_y), self._units(weights), strict=True))
         n_h, n_y = self._scales(weights)
-        e_h = _weigh(credit.hidden, s_h, n_h, self.eps, dh)
+        e_h = _weigh(credit.hidden, s_h, n_h, self.eps, da)
         e_y = _weigh(credit.output, s_y, n_y, self.eps, dy)
         return {"w_in": e_h, "w": e_h, "w_out": e_y}
 
-    def finish(self, state: dict[str, Tensor], plan: PassPlan, batch: int) -> WeightUpdate:
-        """Divide the sums by B R."""
-        return WeightUpdate({name: total / (batch * plan.differences) for name, total in state.items()})
+    def _activity(self, chunk: Trajectory) -> Tensor:
+        """Return what is compared of the hidden units, (T, M, B, N)."""
+        if self.activity != "h" and chunk.z is not None:
+            return chunk.z
+        assert chunk.h is not None
+        return chunk.h
 
     def _innovation(self, dh: Tensor, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Tensor:
         """Take away what the change of the step before sent over W: what is left, the unit's own noise made."""
@@ -155,19 +145,20 @@ class ANP(Section):
         s = torch.linalg.vecdot(d, d)
         return s.sum(-1, keepdim=True) if self.credit == "batch" else s
 
-    def _scales(self, weights: Weights) -> tuple[float, float]:
+    def _units(self, weights: Weights) -> tuple[int, int]:
+        """Return how many units the norms of hidden and output units run over."""
         N, O = weights.hidden, weights.outputs  # noqa: E741 - the paper's letters
+        return (N + O, N + O) if self.norm == "global" else (N, O)
+
+    def _scales(self, weights: Weights) -> tuple[float, float]:
         if self.scale == "one":
             return 1.0, 1.0
         if self.scale == "all":
-            n = sqrt(weights.inputs + N + O)
+            n = sqrt(weights.inputs + weights.hidden + weights.outputs)
             return n, n
-        return (N + O, N + O) if self.norm == "global" else (N, O)
+        return self._units(weights)
 
 
 def _weigh(c: Tensor, s: Tensor, n: float, eps: float, d: Tensor) -> Tensor:
     """Return sum_r n c d / s (T, B, units), 0 where s < eps."""
-    factor = torch.where(s < eps, 0.0, n * c / s.clamp_min(eps))
-    if d.shape[1] == 1:
-        return factor[:, 0].unsqueeze(-1) * d[:, 0]
-    return torch.einsum("trb,trbn->tbn", factor, d)
+    return weighted_sum(torch.where(s < eps, 0.0, n * c / s.clamp_min(eps)), d)

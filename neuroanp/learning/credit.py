@@ -86,6 +86,23 @@ def subtract_others(c: Tensor) -> Tensor:
     return (c - c.mean(-1, keepdim=True)) * (batch / (batch - 1))
 
 
+def weighted_sum(factor: Tensor, d: Tensor) -> Tensor:
+    """Sum the differences, each times its factor: sum_r factor_r d_r.
+
+    Args:
+        factor: (T, R, B).
+        d: (T, R, B, n).
+
+    Returns: (T, B, n).
+
+    >>> weighted_sum(torch.tensor([[[2.0], [1.0]]]), torch.tensor([[[[1.0]], [[3.0]]]]))
+    tensor([[[5.]]])
+    """
+    if d.shape[1] == 1:
+        return factor[:, 0].unsqueeze(-1) * d[:, 0]
+    return torch.einsum("trb,trbn->tbn", factor, d)
+
+
 def squared_error(y: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     """Return the loss of each step: L_t = mask_t mean_o (y_t - target_t)^2.
 

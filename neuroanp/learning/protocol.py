@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
 from neuroanp.registry import Registry
 
@@ -22,14 +22,24 @@ class LearningRule(Protocol):
     forms the outer products of what it returns with the presynaptic activity, in one place.
     """
 
-    gamma: float
+    needs_noise: ClassVar[bool]
+    """Whether trajectories must carry the noise sample."""
+
+    @property
+    def instantaneous(self) -> bool:
+        """Whether the credit of a step needs no other step's loss."""
+        ...
+
+    def check(self, spiking: bool) -> None:
+        """Raise InputError where the options do not go with networks whose units do (not) spike."""
+        ...
 
     def plan(self) -> PassPlan:
         """Say which passes one update takes and how they become differences."""
         ...
 
-    def assign(self, losses: Tensor, plan: PassPlan) -> Credit:
-        """Turn losses (T, M, B) of a whole sequence (of any stretch if gamma is 0) into credit."""
+    def assign(self, losses: Tensor, plan: PassPlan, dt: float) -> Credit:
+        """Turn losses (T, M, B) of a whole sequence (any stretch if instantaneous) into credit; dt: seconds a step."""
         ...
 
     def init(self, weights: Weights) -> State:

@@ -14,7 +14,16 @@ from pydantic import PrivateAttr, model_validator
 
 from neuroanp.profiles.laws import LAWS, Law
 from neuroanp.profiles.provenance import Leaf, Provenance, leaves
-from neuroanp.profiles.sections import Array, ConductanceRange, EnergyFigures, Environment, Faults, Meta, Periphery
+from neuroanp.profiles.sections import (
+    Array,
+    ConductanceRange,
+    EnergyFigures,
+    Environment,
+    Faults,
+    Meta,
+    Neurons,
+    Periphery,
+)
 from neuroanp.units import format_quantity
 from neuroanp.yaml_io import Chosen, Key, Section, at, dotted, dump
 
@@ -41,6 +50,7 @@ class HardwareProfile(Section):
         array: weight range and write parallelism.
         energy: stated figures, or None: energy is not accounted.
         stochastic: a bank of stochastic junctions as noise of the nodes, or None.
+        neurons: how its spiking neurons differ and what they take, or None: alike, and not known.
     """
 
     meta: Meta
@@ -56,6 +66,7 @@ class HardwareProfile(Section):
     array: Array
     energy: EnergyFigures | None = None
     stochastic: Annotated[Law, Chosen("law", LAWS["stochastic"])] | None = None
+    neurons: Neurons | None = None
 
     _stated: Mapping[Key, Provenance] = PrivateAttr(default_factory=dict)
 
@@ -103,6 +114,24 @@ class HardwareProfile(Section):
         if getattr(self.update, "one_sided", False) and self.conductance.coding != "differential":
             text = "its pulses only raise a device: weights need pairs of them; write 'coding: differential'"
             raise at(("update",), text)
+        return self
+
+    @model_validator(mode="after")
+    def _noise_to_couple(self) -> HardwareProfile:
+        if self.neurons is not None and self.neurons.membrane_sigma is not None and self.stochastic is None:
+            text = "couples node noise that is not stated; add a section 'stochastic' or drop this key"
+            raise at(("neurons", "membrane_sigma"), text)
+        return self
+
+    @model_validator(mode="after")
+    def _one_energy_of_an_event(self) -> HardwareProfile:
+        if self.neurons is None or self.neurons.energy_per_event is None:
+            return self
+        read = self.energy is not None and self.energy.read is not None
+        if read or self.periphery is not None:
+            where = "energy.read states" if read else "periphery gives (V^2 G t of its device)"
+            text = f"an event reads one weight, and what that costs {where} already; keep one of the two"
+            raise at(("neurons", "energy_per_event"), text)
         return self
 
     @model_validator(mode="after")

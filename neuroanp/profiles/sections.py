@@ -263,3 +263,36 @@ class Faults(Section):
                 f"corrupt, stuck_low and stuck_high add up to {share:g} of the devices; lower them to 1 or less",
             )
         return self
+
+
+class Neurons(Section):
+    """What the spiking neurons of the hardware are like; a network of rates has none.
+
+    Neurons are made alike and differ: each has its own threshold and time constants, the nominal ones
+    times a lognormal factor of mean 1. In silicon below threshold all three are set by currents, of
+    which the mismatch is lognormal (see devices.cmos), and none of them may be negative.
+
+    The two figures of energy are of asynchronous circuits, which work when a spike comes; what works at
+    every step of time is in `energy` and `periphery`.
+
+    Args:
+        threshold_sd, tau_m_sd, tau_s_sd: spread of the thresholds, of the membranes' and of the
+            synapses' time constants from neuron to neuron, fractions of their mean; None: none known.
+        membrane_sigma: rms of the membrane potential that the coupling of the node noise is set for, in
+            thresholds, without a spike; None: the noise enters as it is.
+        energy_per_spike: joules of a spike: the neuron's own and those of sending it out, or None.
+        energy_per_event: joules of one spike that arrives at one synapse, the read of its weight
+            included, or None: unknown, or what a read costs (`energy.read`, `periphery`).
+    """
+
+    threshold_sd: Fraction | None = None
+    tau_m_sd: Fraction | None = None
+    tau_s_sd: Fraction | None = None
+    membrane_sigma: Positive | None = None
+    energy_per_spike: Energy | None = None
+    energy_per_event: Energy | None = None
+
+    @property
+    def spreads(self) -> dict[str, float | None]:
+        """The spread of each quantity in which neurons differ, by its name."""
+        return {"threshold": self.threshold_sd, "tau_m": self.tau_m_sd, "tau_s": self.tau_s_sd}

@@ -50,7 +50,7 @@ class Ablation:
     """One method with its non-idealities switched off in turn.
 
     Args:
-        task, profile, rule: of the method.
+        task, profile, backend, rule: of the method.
         all_on: losses with all non-idealities on.
         none_on: losses with none on.
         costs: a Cost for each, the dearest first.
@@ -59,6 +59,7 @@ class Ablation:
 
     task: str
     profile: str
+    backend: str
     rule: str
     all_on: list[float]
     none_on: list[float]
@@ -67,8 +68,8 @@ class Ablation:
 
     @property
     def label(self) -> str:
-        """Its name, "pcm · anp"."""
-        return f"{self.profile} · {self.rule}"
+        """Its name, "pcm · anp", with the backend where that is no matter of course."""
+        return f"{self.profile} · {self.rule}{'' if self.backend == 'rate' else f' · {self.backend}'}"
 
 
 def ablations(runs: Sequence[Shown]) -> list[Ablation]:
@@ -104,10 +105,8 @@ def _ablation(runs: Mapping[frozenset[str], Sequence[Shown]]) -> Ablation | None
     ranked = sorted(costs, key=lambda cost: -middle(cost.costs) if cost.costs else float("inf"))
     result = runs[whole][0].result
     rest = frozenset(str(one.run.path) for on, some in runs.items() if on != whole for one in some)
-    return Ablation(
-        str(result["task"]), str(result["profile"]), str(result["rule"]), [*base.values()], [*none.values()],
-        tuple(ranked), rest,
-    )  # fmt: skip
+    names = [str(result[name]) for name in ("task", "profile", "backend", "rule")]
+    return Ablation(*names, [*base.values()], [*none.values()], tuple(ranked), rest)
 
 
 def _losses(runs: Sequence[Shown]) -> Losses:
@@ -130,6 +129,7 @@ def rows(found: Sequence[Ablation]) -> list[dict[str, Any]]:
         {
             "task": one.task,
             "profile": one.profile,
+            "backend": one.backend,
             "rule": one.rule,
             "effect": cost.effect,
             "loss_all_on": _over_seeds(one.all_on),

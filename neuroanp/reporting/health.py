@@ -9,6 +9,9 @@ from neuroanp.reporting.tables import Method
 from neuroanp.reporting.values import middle, numbers
 from neuroanp.training.watch import LIMITS, Health
 
+UNKNOWN = ("wear", "rate_Hz")
+"""What is None, and not 0, where no run tells of it."""
+
 
 def limits_reached(group: Sequence[Method], healths: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """Return a sentence for each method and limit that the median of its finished runs is beyond.
@@ -26,6 +29,6 @@ def limits_reached(group: Sequence[Method], healths: Mapping[str, Mapping[str, A
 
 
 def _median(healths: Sequence[Mapping[str, Any]]) -> Health:
-    values = {name: numbers(health.get(name) for health in healths) for name in LIMITS}
-    shares = {name: middle(found) if found else 0.0 for name, found in values.items() if name != "wear"}
-    return Health(**shares, wear=middle(values["wear"]) if values["wear"] else None)
+    values = {name: numbers(health.get(name) for health in healths) for name in [*LIMITS, "rate_Hz"]}
+    shares = {name: middle(found) if found else 0.0 for name, found in values.items() if name not in UNKNOWN}
+    return Health(**shares, **{name: middle(values[name]) if values[name] else None for name in UNKNOWN})

@@ -12,13 +12,13 @@ from typing import Any
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import write_text
 from neuroanp.records.run_dir import RunDir
-from neuroanp.reporting import ablation, books, devices, health, parts, plots, tables
+from neuroanp.reporting import ablation, books, devices, health, parts, plots, spikes, tables
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.reading import Shown, shown, variants
 from neuroanp.reporting.style import Look, to_uri
 from neuroanp.reporting.values import middle
 
-ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "platform", "host")
+ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "brian2", "platform", "host")
 FEW_POINTS = 3
 MOST = 10
 """A figure shows the best so many methods: more cannot be told apart, and their names leave no room for curves."""
@@ -38,6 +38,7 @@ class Section:
     trade_offs: Figure | None
     unstated: list[str]
     parts: list[Part]
+    spikes: Part | None
     books: tables.Table | None
     each_update: tables.Table | None
     lower_bounds: list[str]
@@ -76,6 +77,7 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
         "log": _log(every),
         "configs": _configs([one for one in every if str(one.run.path) not in switched]),
         "runs": [(one.result, one.run.path) for one in every],
+        "backends": len({one.result["backend"] for one in every}) > 1,
     }
     write_text(Path(path), _template().render(page))
     return Path(path)
@@ -117,6 +119,7 @@ def _section(every: Sequence[Shown]) -> Section:
             if trade_offs and (said := tables.unstated(best, key, what))
         ],
         parts=parts.of_section(runs, ablated, group, best, _left_out(group)),
+        spikes=spikes.part(group, best, runs),
         books=books.spent(group, ledgers),
         each_update=books.each_update(group, ledgers),
         lower_bounds=books.lower_bounds(group, ledgers),
@@ -165,11 +168,11 @@ def _trade_offs(group: Sequence[tables.Method], left_out: str) -> Figure | None:
 
 
 def _predictions(group: Sequence[tables.Method], runs: Sequence[Shown]) -> list[Figure]:
-    """Draw for each profile the median seed of its best method."""
+    """Draw for each backend and profile the median seed of its best method."""
     by_path = {str(one.run.path): one for one in runs}
     look, figures = Look(group), []
-    for profile in dict.fromkeys(m.profile for m in group):
-        ranked = [m for m in group if m.profile == profile and m.values("test_loss")]
+    for names in dict.fromkeys((m.backend, m.profile) for m in group):
+        ranked = [m for m in group if (m.backend, m.profile) == names and m.values("test_loss")]
         if not ranked:
             continue
         best = min(ranked, key=lambda m: middle(m.values("test_loss")))
@@ -185,8 +188,8 @@ def _predictions(group: Sequence[tables.Method], runs: Sequence[Shown]) -> list[
 
 
 def _devices(every: Sequence[Shown]) -> list[dict[str, Any]]:
-    """Return name, facts and text of each profile once, by its hash."""
-    found: dict[tuple[str, str], dict[str, Any]] = {}
+    """Return name, facts and text of each profile once, by its hash; once a backend where the facts differ."""
+    found: dict[tuple[str, str], dict[str, dict[str, Any]]] = {}
     for one in every:
         profile = one.run.manifest.get("profile")
         about = profile if isinstance(profile, Mapping) else {}
@@ -194,9 +197,16 @@ def _devices(every: Sequence[Shown]) -> list[dict[str, Any]]:
         device = one.run.manifest.get("device")
         known = device if isinstance(device, Mapping) else {}
         facts, parts = devices.facts({k: v for k, v in known.items() if k != "profile"}), devices.parts(known)
-        text = str(about.get("text", ""))
-        found.setdefault(key, {"name": key[0], "hash": key[1], "facts": facts, "parts": parts, "text": text})
-    return list(found.values())
+        card = {"name": key[0], "hash": key[1], "facts": facts, "parts": parts, "text": str(about.get("text", ""))}
+        found.setdefault(key, {}).setdefault(str(one.result["backend"]), card)
+    cards = []
+    for by_backend in found.values():
+        first, *others = by_backend.values()
+        if all(card == first for card in others):
+            cards.append(first)
+        else:
+            cards += [card | {"name": f"{card['name']} · {backend}"} for backend, card in by_backend.items()]
+    return cards
 
 
 def _facts(every: Sequence[Shown]) -> list[tuple[str, str]]:
@@ -223,7 +233,7 @@ def _log(every: Sequence[Shown]) -> list[tuple[str, str]]:
     for one in every:
         for line in map(str, one.run.manifest["log"]):
             alike = said.setdefault(re.sub(r"\d[\d.e+-]*", "#", line), {})
-            alike.setdefault(line, []).append(f"{one.result['profile']} · {one.result['rule']}")
+            alike.setdefault(line, []).append(" · ".join(_names(one, every, "profile", "rule")))
     return [_who(alike, len(every)) for alike in said.values()]
 
 
@@ -242,11 +252,15 @@ def _configs(every: Sequence[Shown]) -> list[tuple[str, str]]:
     """Return (name, text) of the configuration of each method's first run."""
     texts: dict[str, str] = {}
     for one, variant in zip(every, variants(every), strict=True):
-        name = " · ".join(
-            str(part) for part in (one.result["task"], one.result["profile"], one.result["rule"], variant) if part
-        )
+        name = " · ".join(part for part in (*_names(one, every, "task", "profile", "rule"), variant) if part)
         texts.setdefault(f"{name}, seed {one.result['seed']}" if len(every) == 1 else name, one.run.config_text)
     return list(texts.items())
+
+
+def _names(one: Shown, every: Sequence[Shown], *names: str) -> list[str]:
+    """Return what a run is named by, with its backend where several are in the page."""
+    several = len({other.result["backend"] for other in every}) > 1
+    return [str(one.result[name]) for name in (*names, *(["backend"] * several))]
 
 
 def _tasks(every: Sequence[Shown]) -> list[str]:
@@ -256,7 +270,9 @@ def _tasks(every: Sequence[Shown]) -> list[str]:
 def _title(every: Sequence[Shown]) -> str:
     tasks = dict.fromkeys(str(one.result["task"]) for one in every)
     profiles = list(dict.fromkeys(str(one.result["profile"]) for one in every))
-    return f"{', '.join(tasks)} on {', '.join(profiles)}"
+    backends = list(dict.fromkeys(str(one.result["backend"]) for one in every))
+    by = f" by {', '.join(backends)}" if len(backends) > 1 else ""
+    return f"{', '.join(tasks)} on {', '.join(profiles)}{by}"
 
 
 def _subtitle(every: Sequence[Shown]) -> str:

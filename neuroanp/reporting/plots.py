@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -47,11 +47,11 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
     panels = figure.subplots(1, len(facets), sharey=True, squeeze=False)[0]
     for axes, facet in zip(panels, facets, strict=True):
         for i, (updates, mid, low, high) in drawn.items():
-            if facet is None or group[i].rule == facet:
+            if facet is None or facet.has(group[i]):
                 colour = look.colour(group[i])
                 axes.fill_between(updates, low, high, color=colour, alpha=0.15, lw=0)
                 axes.plot(updates, mid, color=colour, ls="-" if facet else look.line(group[i]), lw=1.7)
-        axes.set(xlabel="update", yscale="log", title=plain(facet or ""))
+        axes.set(xlabel="update", yscale="log", title=plain(facet.title if facet else ""))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.margins(x=0.01)
         axes.grid(axis="y", color=FAINT, lw=0.7)
@@ -188,20 +188,38 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     return figure
 
 
-def _facets(group: Sequence[Method], look: Look) -> list[str | None]:
-    """Return the rules that get a panel each, or [None]: only where profiles alone tell apart what one shows."""
-    rules = list(dict.fromkeys(m.rule for m in group))
-    alone = len({(m.profile, m.rule) for m in group}) == len(group) and not look.each
-    several = alone and len(rules) > 1 and len({m.profile for m in group}) > 1
-    return [*rules] if several and len(group) >= FACETS_FROM else [None]
+class Facet(NamedTuple):
+    """The rule and the backend of the methods that share a panel; its title says what differs between panels."""
+
+    rule: str
+    backend: str
+    title: str
+
+    def has(self, method: Method) -> bool:
+        """Tell whether a method is in the panel."""
+        return (method.rule, method.backend) == (self.rule, self.backend)
 
 
-def _levels(group: Sequence[Method], rule: str | None) -> list[tuple[str, float]]:
-    """Return (name, median loss over profiles and seeds) of the controls, of one rule's or of all, positive ones."""
+def _facets(group: Sequence[Method], look: Look) -> list[Facet | None]:
+    """Return the panels, or [None]: several only where profiles alone tell apart what one shows."""
+    kinds = list(dict.fromkeys((m.rule, m.backend) for m in group))
+    alone = len({(m.profile, m.rule, m.backend) for m in group}) == len(group) and not look.each
+    several = alone and len(kinds) > 1 and len({m.profile for m in group}) > 1
+    if not several or len(group) < FACETS_FROM:
+        return [None]
+    differs = [i for i in (0, 1) if len({kind[i] for kind in kinds}) > 1]
+    return [Facet(*kind, " · ".join(kind[i] for i in differs)) for kind in kinds]
+
+
+def _levels(group: Sequence[Method], facet: Facet | None) -> list[tuple[str, float]]:
+    """Return (name, median loss over profiles and seeds) of the controls, of one panel's or of all, positive ones."""
     losses: dict[str, list[float]] = {}
     for control in controls(group):
-        if rule is None or control.rule in ("any", rule):
-            losses.setdefault(control.label if rule is None else control.name, []).extend(control.losses)
+        if facet is None:
+            backend = "" if control.backend == "any" else f" · {control.backend}"
+            losses.setdefault(control.label + backend, []).extend(control.losses)
+        elif control.rule in ("any", facet.rule) and control.backend in ("any", facet.backend):
+            losses.setdefault(control.name, []).extend(control.losses)
     return [(name, middle(values)) for name, values in losses.items() if middle(values) > 0]
 
 
@@ -223,8 +241,8 @@ def _points(group: Sequence[Method], key: str) -> dict[int, list[tuple[float, fl
     return found
 
 
-def _entries(group: Sequence[Method], look: Look, facets: Sequence[str | None]) -> list[tuple[str, dict[str, Any]]]:
-    """Return the legend of the curves: methods, or profiles alone where each rule has a panel of its own."""
+def _entries(group: Sequence[Method], look: Look, facets: Sequence[Facet | None]) -> list[tuple[str, dict[str, Any]]]:
+    """Return the legend of the curves: methods, or profiles alone where each rule and backend has a panel."""
     if facets == [None]:
         return [(m.label, {"color": look.colour(m), "ls": look.line(m)}) for m in group]
     return list({m.profile: (m.profile, {"color": look.colour(m)}) for m in group}.values())

@@ -52,6 +52,11 @@ class Shown:
         return _mapping(self.run.manifest.get("health"))
 
     @property
+    def firing(self) -> Mapping[str, Any]:
+        """Mean rate (Hz) and share of silent units on the held-out sequences; empty where units do not spike."""
+        return _mapping(self.run.manifest.get("firing"))
+
+    @property
     def start(self) -> Mapping[str, Any]:
         """The stored weights that it started from: path, origin, clipped shares; empty if it drew its own."""
         return _mapping(self.run.manifest.get("start"))
@@ -93,6 +98,21 @@ class Shown:
         shape = arrays["target"].shape
         fits = len(shape) == 3 and arrays["y"].shape == shape and arrays["mask"].shape == shape[:1]
         return arrays if fits else None
+
+    def activity(self) -> dict[str, np.ndarray] | None:
+        """What its units did in the first held-out sequences, or None where nothing was kept that fits.
+
+        spikes (T, S, N), v (T, S, U) in thresholds, v_threshold (U,), inputs (T, S, I), rate_Hz of all units and
+        dt_s (1,).
+        """
+        arrays = self.run.load_arrays("activity")
+        if arrays is None or not {"spikes", "v", "v_threshold", "inputs", "rate_Hz", "dt_s"} <= set(arrays):
+            return None
+        dims = [arrays[name].ndim for name in ("spikes", "v", "inputs", "rate_Hz")]
+        if dims != [3, 3, 3, 1] or arrays["v_threshold"].shape != arrays["v"].shape[2:] or arrays["dt_s"].size != 1:
+            return None
+        lengths = {arrays[name].shape[:2] for name in ("spikes", "v", "inputs")}
+        return arrays if len(lengths) == 1 and arrays["spikes"].size else None
 
 
 def shown(run: RunDir) -> Shown:

@@ -28,6 +28,7 @@ class Method:
         variant: options in which it differs from a method of the same names, or "".
         results: one for each seed, finished or not.
         task: what was learned.
+        among_backends: whether it is compared with methods of other backends.
     """
 
     task: str
@@ -36,12 +37,13 @@ class Method:
     rule: str
     variant: str
     results: tuple[Result, ...]
+    among_backends: bool = False
 
     @property
     def label(self) -> str:
-        """Its name in figures and sentences, "pcm · anp"."""
+        """Its name in figures and sentences, "pcm · anp", with the backend where that is no matter of course."""
         name = f"{self.profile} · {self.rule}"
-        name += "" if self.backend == "rate" else f" · {self.backend}"
+        name += f" · {self.backend}" if self.among_backends or self.backend != "rate" else ""
         return f"{name} ({self.variant})" if self.variant else name
 
     @property
@@ -101,7 +103,7 @@ class Table:
 
 
 def methods(results: Sequence[Result], variants: Sequence[str] | None = None) -> list[Method]:
-    """Group results by task, profile, backend, rule and variant, in order of first appearance.
+    """Group results by task, profile, backend, rule and variant, in order of first appearance, backend by backend.
 
     >>> names = {"task": "copy", "profile": "pcm", "backend": "rate", "rule": "anp", "status": "finished"}
     >>> row = {**names, "test_loss": 1.0}
@@ -112,7 +114,9 @@ def methods(results: Sequence[Result], variants: Sequence[str] | None = None) ->
     for result, variant in zip(results, variants or [""] * len(results), strict=True):
         key = (*(str(result[name]) for name in ("task", "profile", "backend", "rule")), variant)
         groups.setdefault(key, []).append(result)
-    return [Method(*key, results=tuple(group)) for key, group in groups.items()]
+    found = dict.fromkeys(backend for _, _, backend, *_ in groups)
+    ordered = [(key, groups[key]) for backend in found for key in groups if key[2] == backend]
+    return [Method(*key, results=tuple(group), among_backends=len(found) > 1) for key, group in ordered]
 
 
 def results_table(group: Sequence[Method]) -> Table:
@@ -141,7 +145,9 @@ def results_table(group: Sequence[Method]) -> Table:
         rows.append(Row(kind, (*names, Cell(_seeds(method)), *(cells[i] for _, cells in numeric))))
     blank = (Cell(""),) * (len(numeric) - 1)
     for control in controls(group):
-        about = {"profile": control.profile, "rule": control.label, "options": control.variant}
+        about = {
+            "backend": control.backend, "profile": control.profile, "rule": control.label, "options": control.variant,
+        }  # fmt: skip
         names = [Cell(about.get(header, "")) for header, _ in named]
         rows.append(Row("control", (*names, Cell(str(len(control.losses))), cell(control.losses), *blank)))
     heads = [Column(header, numeric=False) for header, _ in named]
@@ -149,44 +155,59 @@ def results_table(group: Sequence[Method]) -> Table:
 
 
 class Control(NamedTuple):
-    """Losses of one control, a seed each; profile or rule is "any", and variant empty, where it makes no difference."""
+    """Losses of one control, a seed each.
+
+    Backend, profile or rule is "any", and variant empty, where it makes no difference.
+    """
 
     profile: str
     rule: str
     name: str
     losses: list[float]
     variant: str = ""
+    backend: str = "any"
 
     @property
     def label(self) -> str:
         """Its name, with the rule where that matters."""
         return self.name if self.rule == "any" else f"{self.name} ({self.rule})"
 
+    @property
+    def shared(self) -> bool:
+        """Whether it is the same for all methods."""
+        return self.backend == self.profile == self.rule == "any"
+
 
 def controls(group: Sequence[Method]) -> list[Control]:
-    """Return the controls of the methods of one task, told apart by profile, rule and options where they differ."""
+    """Return the controls of the methods of one task, told apart by what they differ in.
+
+    That is nothing, else the backend, else the profile, else the rule, else the options.
+    """
     found: list[Control] = []
     for key in dict.fromkeys(str(key) for m in group for result in m.results for key in result["controls"] or {}):
-        name = CONTROLS.get(key, key.replace("_", " "))
-        one = _same([_by_seed([m], key) for m in group])
-        if one is not None:
-            found.append(Control("any", "any", name, one))
-            continue
-        for profile in dict.fromkeys(m.profile for m in group):
-            here = [m for m in group if m.profile == profile]
-            shared = _same([_by_seed([m], key) for m in here])
-            if shared is not None:
-                found.append(Control(profile, "any", name, shared))
-                continue
-            for rule in dict.fromkeys(m.rule for m in here):
-                mine = [m for m in here if m.rule == rule]
-                same = _same([_by_seed([m], key) for m in mine])
-                if same is not None:
-                    found.append(Control(profile, rule, name, same))
-                    continue
-                each = [Control(profile, rule, name, [*_by_seed([m], key).values()], m.variant) for m in mine]
-                found += [control for control in each if control.losses]
+        one = Control("any", "any", CONTROLS.get(key, key.replace("_", " ")), [])
+        found += _told_apart(one, key, group, ("backend", "profile", "rule"))
     return found
+
+
+def _told_apart(one: Control, key: str, group: Sequence[Method], by: Sequence[str]) -> list[Control]:
+    """Return a control as one if its losses do not differ within the group, else one for each value of `by`."""
+    shared = _same([_by_seed([m], key) for m in group])
+    if shared is not None:
+        return [one._replace(losses=shared)]
+    if not by:
+        each = [one._replace(losses=[*_by_seed([m], key).values()], variant=m.variant) for m in group]
+        return [control for control in each if control.losses]
+    name, *rest = by
+    values = list(dict.fromkeys(getattr(m, name) for m in group))
+    apart = len(values) > 1 or name != "backend"  # the one backend of all methods needs no name
+    return [
+        control
+        for value in values
+        for control in _told_apart(
+            one._replace(**{name: value}) if apart else one, key, [m for m in group if getattr(m, name) == value], rest
+        )
+    ]
 
 
 def verdicts(group: Sequence[Method]) -> list[str]:
@@ -235,7 +256,7 @@ def headline(group: Sequence[Method]) -> str:
     if not ranked:
         return "No run has a result yet."
     loss, label, seeds = ranked[0]
-    beside = [f"{c.name} {digits(middle(c.losses))}" for c in controls(group) if c.profile == c.rule == "any"]
+    beside = [f"{c.name} {digits(middle(c.losses))}" for c in controls(group) if c.shared]
     beside_said = f" Controls: {'; '.join(beside)}." if beside else ""
     lead = "Lowest median test loss" if len(ranked) > 1 else "Test loss"
     return f"{lead}: {digits(loss)} by {label} ({seeds} seed{'s' * (seeds != 1)}).{beside_said}"
@@ -271,7 +292,7 @@ def names_of(group: Sequence[Method]) -> list[tuple[str, list[str]]]:
     """Return (header, name of each method) of the columns that tell the methods apart."""
     columns = [("profile", [m.profile for m in group]), ("rule", [m.rule for m in group])]
     if len({m.backend for m in group}) > 1:
-        columns.append(("backend", [m.backend for m in group]))
+        columns.insert(0, ("backend", [m.backend for m in group]))
     if any(m.variant for m in group):
         columns.append(("options", [m.variant for m in group]))
     return columns

@@ -26,7 +26,7 @@ class Transferred:
     """One device that weights were brought to.
 
     Args:
-        profile, rule: the device, and what learned on it.
+        profile, backend, rule: the device, the simulator of the network, and what learned on it.
         origin: what trained the weights, such as "bptt on ideal".
         losses: test losses by stage and seed.
         updates: numbers of updates by stage.
@@ -34,12 +34,18 @@ class Transferred:
     """
 
     profile: str
+    backend: str
     rule: str
     origin: str
     losses: dict[str, dict[Any, float]] = field(default_factory=dict)
     updates: dict[str, set[int]] = field(default_factory=dict)
     clipped: list[float] = field(default_factory=list)
     unclear: bool = False
+
+    @property
+    def label(self) -> str:
+        """Its name, "pcm · anp", with the backend where that is no matter of course."""
+        return f"{self.profile} · {self.rule}{'' if self.backend == 'rate' else f' · {self.backend}'}"
 
     def of(self, stage: str) -> list[float]:
         """Return the losses of a stage."""
@@ -63,7 +69,8 @@ def transfers(runs: Sequence[Shown]) -> list[Transferred]:
     found: dict[tuple[Any, ...], Transferred] = {}
     brought = [one for one in runs if one.start]
     for one in brought:
-        fresh = Transferred(str(one.result["profile"]), str(one.result["rule"]), str(one.start.get("origin")))
+        names = [str(one.result[name]) for name in ("profile", "backend", "rule")]
+        fresh = Transferred(*names, str(one.start.get("origin")))
         device = found.setdefault((*_same(one), one.start.get("origin")), fresh)
         device.add(one, one.way)
         device.clipped += numbers([(one.start.get("clipped") or {}).get("all")])
@@ -88,12 +95,15 @@ def _same(one: Shown) -> tuple[Any, ...]:
 def table(found: Sequence[Transferred]) -> Table:
     """Build the table of a transfer: a device a row, a stage a column."""
     heads = [_head(found, stage) for stage in STAGES]
-    columns = [Column(name, numeric=False) for name in ("profile", "rule", "weights")] + [Column("clipped")]
+    several = ["backend"] * (len({one.backend for one in found}) > 1)
+    names = [*several, "profile", "rule", "origin"]
+    heads_of_names = [Column("weights" if name == "origin" else name, numeric=False) for name in names]
+    columns = [*heads_of_names, Column("clipped")]
     rows = [
         Row(
             "method",
             (
-                *map(Cell, (one.profile, one.rule, one.origin)),
+                *(Cell(getattr(one, name)) for name in names),
                 Cell(f"{digits(100 * middle(one.clipped), 2)} %" if one.clipped else "–"),
                 *(cell(one.of(stage)) for stage in STAGES),
             ),
@@ -121,7 +131,7 @@ def sentences(found: Sequence[Transferred]) -> list[str]:
         }
         parts = [f"{digits(middle(one.of(stage)))} {text}" for stage, text in words.items() if one.of(stage)]
         clipped = f"; {digits(100 * middle(one.clipped), 2)} % of the weights are clipped" if any(one.clipped) else ""
-        said.append(f"{one.profile} · {one.rule}, test loss: {', '.join(parts)}{clipped}.")
+        said.append(f"{one.label}, test loss: {', '.join(parts)}{clipped}.")
     return said
 
 
@@ -155,7 +165,7 @@ def figure(found: Sequence[Transferred], group: Sequence[Method]) -> Figure | No
     decent_log_ticks(axes.yaxis, *axes.get_ylim())
     drawn.legend(loc="outside upper left", ncols=max(min(len(found), 4), 1))
     lowest = min(loss for one in found for stage in STAGES for loss in one.of(stage) if loss > 0)
-    shared = [control for control in controls(group) if control.profile == control.rule == "any"]
+    shared = [control for control in controls(group) if control.shared]
     ridge = [c for c in shared if c.name == "ridge readout" and middle(c.losses) > lowest / FAR_BELOW]
     for control in ridge:
         axes.axhline(middle(control.losses), color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
@@ -175,7 +185,7 @@ def _device_line(axes: Axes, one: Transferred, shift: float, colour: str, marker
         mew=1.0,
         lw=1.6,
         **style,
-        label=plain(f"{one.profile} · {one.rule}"),
+        label=plain(one.label),
     )
     for x, losses in places:
         axes.plot([x] * len(losses), losses, ls="", ms=3.5, alpha=0.45, mew=0, **style)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -20,6 +21,7 @@ from neuroanp.substrates.converters import X_MAX, driver, sensor
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.ledger import Ledger
+from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
 from neuroanp.substrates.smtj_bank import NodeNoise
@@ -78,6 +80,9 @@ class Chip:
 
     Attributes:
         ledger: the books. arrays: the crossbars by name. now: chip time in seconds.
+        artificial_sigma: standard deviation of Gaussian noise on the pre-activations that no device makes.
+        artificial_output_sigma: that of the output layer, where it differs, or None.
+        node_scale: coupling of the junctions to the hidden units; the outputs get their noise as it is.
     """
 
     def __init__(
@@ -89,9 +94,13 @@ class Chip:
         read: str,
         artificial_sigma: float,
         dt: float,
+        neurons: Mapping[str, Tensor] | None = None,
     ) -> None:
         self.profile, self.arrays, self.bias = profile, dict(arrays), bias
         self.write, self.read, self.artificial_sigma, self.dt = write, read, artificial_sigma, dt
+        self.artificial_output_sigma: float | None = None
+        self.node_scale = 1.0
+        self._neurons = dict(neurons or {})
         self.device = next(iter(self.arrays.values())).device
         self.effects = self.device.effects
         self.like = next(iter(self.arrays.values())).cells["g"]
@@ -129,7 +138,7 @@ class Chip:
         Args:
             profile: the hardware.
             weights: w_in (N, I), w (N, N), w_out (O, N).
-            streams: the run's streams; devices are drawn from "d2d/<array>".
+            streams: the run's streams; devices are drawn from "d2d/<array>", neurons from "d2d/neurons".
             dt: seconds a step; no shorter than a read.
             write: one of WRITES; "auto" verifies where the profile can, else writes ideally.
             read: "moments" (exact in distribution, two products a read) or "sampled" (every device drawn).
@@ -165,7 +174,9 @@ class Chip:
             )
             for name, w in weights.items()
         }
-        chip = cls(profile, arrays, weights.bias, write, read, float(artificial_sigma or 0.0), dt)
+        like = arrays["w"].cells["g"]
+        neurons = neuron_factors(profile, effects, len(weights["w"]), streams.generator("d2d/neurons"), like)
+        chip = cls(profile, arrays, weights.bias, write, read, float(artificial_sigma or 0.0), dt, neurons)
         chip._first_write(weights, streams)
         return chip
 
@@ -194,6 +205,22 @@ class Chip:
         reads = self.profile.read is not None and "read_noise" in self.effects
         lines = any(array.extra > 0 or array.thermal > 0 or array.dac_sigma > 0 for array in self.arrays.values())
         return reads or lines or (self.junctions is not None and self.junctions.node_sigma > 0)
+
+    @property
+    def neurons(self) -> Mapping[str, Tensor]:
+        """How the spiking neurons differ (see Substrate): the chip's own, as its converters, no part of its state."""
+        return MappingProxyType(self._neurons)
+
+    def node_sigmas(self, artificial: bool = True) -> dict[str, float]:
+        """Return the standard deviation of the node noise by layer (see Substrate)."""
+        own = self.junctions.node_sigma if self.junctions is not None else 0.0
+        hidden, output = self._artificial() if artificial else (0.0, 0.0)
+        return {"hidden": math.hypot(own * self.node_scale, hidden), "output": math.hypot(own, output)}
+
+    def _artificial(self) -> tuple[float, float]:
+        """Return the standard deviation of the artificial noise on hidden and on output units."""
+        output = self.artificial_output_sigma
+        return self.artificial_sigma, self.artificial_sigma if output is None else output
 
     @property
     def failed(self) -> float:
@@ -226,8 +253,11 @@ class Chip:
     ) -> NodeNoise:
         """Start the node noise of one presentation (see Substrate)."""
         units = {"hidden": self.arrays["w"].shape[0], "output": self.arrays["w_out"].shape[0]}
-        sigma = self.artificial_sigma if artificial else 0.0
-        return NodeNoise(plan, units, batch, streams, self.like, self.junctions, sigma, dt=self.dt, apart=apart)
+        hidden, output = self._artificial() if artificial else (0.0, 0.0)
+        return NodeNoise(
+            plan, units, batch, streams, self.like, self.junctions, hidden,
+            output_sigma=output, scale=self.node_scale, dt=self.dt, apart=apart,
+        )  # fmt: skip
 
     def device_noise(
         self, name: str, reads: ReadPlan, plan: PassPlan, batch: int, streams: PassStreams, apart: float = math.inf
@@ -241,21 +271,23 @@ class Chip:
         """Read with every device drawn (see Substrate)."""
         return reader.sampled(x, xi, deviation)
 
-    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int) -> None:
+    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int, *, events: int | None = None) -> None:
         """Book `reads` vector reads of one array; `load` (m,) is what `Reader.load` returned for them.
 
         Array: v_read^2 / x_m^2 sum_j load_j sum_i (G+ + G-)_ij t_read, or the profile's own figure a
-        weight; one DAC conversion a word line (its driver serves all tiles of the line), one ADC
-        conversion a bit line of each tile, both for each bit of a bit-serial input; the outputs of
-        the tiles, and the bits, are added digitally. A read of w or w_out
-        also updates its units: digital energy, and node noise in the `noisy` reads that are of passes
-        with a gain: a silent pass samples no junction.
+        weight: n m of them a read, or the `events` that spikes read in all: a line without a spike is
+        not driven (its load is 0, too). One DAC conversion a word line (its driver serves all tiles of
+        the line), one ADC conversion a bit line of each tile, both for each bit of a bit-serial input;
+        the outputs of the tiles, and the bits, are added digitally. A read of w or w_out also updates
+        its units: digital energy, and node noise in the `noisy` reads that are of passes with a gain: a
+        silent pass samples no junction.
         """
         array, periphery, energy = self.arrays[name], self.profile.periphery, self.profile.energy
         n, m = array.shape
         self.ledger.book_reads(reads)
         if energy is not None and energy.read is not None:
-            self.ledger.book_energy("array_reads", energy.read * n * m * reads)
+            joules = energy.read * n * m * reads if events is None else energy.read * events
+            self.ledger.book_energy("array_reads", joules)
         elif periphery is not None:
             if name not in self._columns:
                 self._columns[name] = array.columns(self.now)
@@ -275,6 +307,14 @@ class Chip:
             if self.junctions is not None:
                 bits = noisy * n * self.junctions.n_sources
                 self.ledger.book_energy("node_noise", (self.junctions.energy_per_bit or 0.0) * bits)
+
+    def book_spikes(self, spikes: int, events: int) -> None:
+        """Book spikes of units and synaptic events, at the profile's own figures (see Substrate)."""
+        self.ledger.book_spikes(spikes, events)
+        neurons = self.profile.neurons
+        if neurons is not None:
+            self.ledger.book_energy("spikes", (neurons.energy_per_spike or 0.0) * spikes)
+            self.ledger.book_energy("synaptic_events", (neurons.energy_per_event or 0.0) * events)
 
     def elapse(self, seconds: float) -> None:
         """Let chip time pass while the arrays are read or idle; InputError unless it runs forward."""

@@ -29,12 +29,15 @@ LARGEST_CHECKED = 256
 def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: int) -> dict[str, str]:
     """Return for each kind of energy whether the profile states it, leaves it out, or has no such part.
 
+    Spikes and synaptic events count where the network spikes (see Ledger). Of an event the profile has
+    a figure of its own, or it costs what a read does.
+
     Args:
         profile: the hardware.
         junctions: the sources of node noise, or None.
         tiles: the most tiles whose outputs make one.
     """
-    periphery, energy = profile.periphery, profile.energy
+    periphery, energy, neurons = profile.periphery, profile.energy, profile.neurons
     adds = tiles > 1 or serial_bits(profile, ALL_EFFECTS) > 1
 
     def converter(part: str) -> str:
@@ -54,6 +57,8 @@ def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: 
         "node_noise": ABSENT if junctions is None else price(getattr(junctions, "energy_per_bit", None)),
         "digital": price(energy.digital if energy is not None else None),
         "accumulate": price(energy.accumulate if energy is not None else None) if adds else ABSENT,
+        "spikes": price(neurons.energy_per_spike if neurons is not None else None),
+        "synaptic_events": STATED if neurons is not None and neurons.energy_per_event is not None else ABSENT,
     }
 
 
@@ -128,6 +133,7 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
         "wires": profile.array.wires is not None,
         "node_noise": profile.stochastic is not None,
         "endurance": energy is not None and energy.endurance is not None,
+        "neuron_mismatch": profile.neurons is not None and any(profile.neurons.spreads.values()),
     }
     return tuple(name for name in EFFECTS if has[name])
 
@@ -141,18 +147,19 @@ def describe(chip: Chip, window_s: float) -> dict[str, Any]:
 
     Returns: way to write and read, effects on, and for each array w_s, saturation and noise:
         `sigma_weight_rms` (fresh), `sigma_output` for inputs of rms 0.5, `adc_step`, and the node
-        noise of its units in ADC steps (below half a step it explores nothing). Where lines have a
+        noise of its units in ADC steps (below half a step it explores nothing; `node_sigma` is that of
+        the hidden units). Where lines have a
         resistance, also `wire_loss`, the share of the current of all inputs together that they cost,
         and `wire_error` of the fast solution on the first tile, over its largest current.
     """
-    node = math.hypot(chip.junctions.node_sigma if chip.junctions is not None else 0.0, chip.artificial_sigma)
-    arrays = {}
+    sigmas, arrays = chip.node_sigmas(), {}
     for name, array in chip.arrays.items():
         fresh, _ = chip.device.read_sigma(array.cells, chip.now, window_s)
         variance = 0.0 if fresh is None else float(fresh.double().square().sum(0).mean()) * array.slope**2
         own = array.own_variance(chip.now)
         output = math.sqrt(array.shape[1] * 0.25 * variance + own)
         step = array.adc.step if array.adc is not None else None
+        node = sigmas["output" if name == "w_out" else "hidden"]
         arrays[name] = {
             "shape": list(array.shape),
             "w_s": array.w_s,
@@ -172,7 +179,7 @@ def describe(chip: Chip, window_s: float) -> dict[str, Any]:
         "read": chip.read,
         "effects_on": [name for name in known_effects(chip.profile) if name in chip.effects],
         "effects_off": [name for name in known_effects(chip.profile) if name not in chip.effects],
-        "node_sigma": node,
+        "node_sigma": sigmas["hidden"],
         "perturbs_units": chip.perturbs_units,
         "unstated": chip.ledger.unstated,
         "arrays": arrays,

@@ -8,8 +8,14 @@ from typing import Any
 import torch
 from torch import Tensor
 
-KINDS = ("array_reads", "dac", "adc", "writes", "node_noise", "digital", "accumulate")
+KINDS = (
+    "array_reads", "dac", "adc", "writes", "node_noise", "digital", "accumulate", "spikes", "synaptic_events",
+)  # fmt: skip
 """What energy is spent on."""
+SOMETIMES = frozenset({"accumulate", "spikes", "synaptic_events"})
+"""Kinds that are named only where the hardware has such a part."""
+COUNTS = ("pulses", "reads", "wear", "clipped", "conversions", "spikes", "events", "spiking")
+"""What is counted, in the order of a checkpoint."""
 
 STATED, UNSTATED, ABSENT = "stated", "unstated", "absent"
 
@@ -17,11 +23,17 @@ STATED, UNSTATED, ABSENT = "stated", "unstated", "absent"
 class Ledger:
     """Adds up what a chip spends; what a profile states no figure for is said, never counted as 0.
 
+    A network of rates has neither spikes nor synaptic events. In one that spikes a weight is read by a
+    synaptic event: where the profile has a figure for the event, that is all a read of the array costs.
+
     Args:
         kinds: for each of KINDS "stated", "unstated" (the hardware has it, the profile gives no
             figure) or "absent" (the hardware has none, or it is switched off).
         write_time: whether the profile states how long a pulse takes.
         endurance: pulses a device survives, or None.
+
+    Attributes:
+        spiking: whether the network spikes; set by the first booking of spikes, too.
 
     >>> ledger = Ledger({kind: "unstated" for kind in KINDS} | {"adc": "stated", "dac": "absent"}, False, None)
     >>> ledger.book_energy("adc", 2e-12)
@@ -32,7 +44,8 @@ class Ledger:
     """
 
     def __init__(self, kinds: Mapping[str, str], write_time: bool, endurance: float | None) -> None:
-        self.kinds = dict(kinds)
+        self._kinds = dict(kinds)
+        self.spiking = False
         self.write_time = write_time
         self.endurance = endurance
         self._energy: dict[str, float] = {kind: 0.0 for kind in KINDS}  # noqa: C420
@@ -42,6 +55,16 @@ class Ledger:
         self.wear = 0
         self.clipped = 0
         self.conversions = 0
+        self.spikes = 0
+        self.events = 0
+
+    @property
+    def kinds(self) -> dict[str, str]:
+        """For each of KINDS "stated", "unstated" or "absent", as it is for the network that runs."""
+        if not self.spiking:
+            return {**self._kinds, "spikes": ABSENT, "synaptic_events": ABSENT}
+        by_event = self._kinds["synaptic_events"] == STATED
+        return {**self._kinds, "array_reads": ABSENT} if by_event else dict(self._kinds)
 
     def book_energy(self, kind: str, joules: float) -> None:
         """Add joules of one kind; nothing where the profile states no figure for it."""
@@ -56,6 +79,12 @@ class Ledger:
         """Add analogue-to-digital conversions and how many of them were at the converter's limit."""
         self.clipped += int(clipped)
         self.conversions += int(conversions)
+
+    def book_spikes(self, spikes: int, events: int) -> None:
+        """Add spikes of units, and synaptic events: arrivals of one spike at one synapse."""
+        self.spiking = True
+        self.spikes += int(spikes)
+        self.events += int(events)
 
     def book_writes(self, pulses: int, joules: float | None, seconds: float, wear: int) -> None:
         """Add a write: pulses, energy (None: not stated), chip time, and the most worn cell's pulses so far."""
@@ -72,16 +101,27 @@ class Ledger:
     def energy(self) -> dict[str, float | None]:
         """Return joules by kind; None where the profile states no figure, 0.0 where the hardware has no such part.
 
-        Additions between tiles (`accumulate`) are named only where there are any.
+        Additions between tiles (`accumulate`), spikes and synaptic events are named only where there are any.
         """
-        shown = [kind for kind in KINDS if kind != "accumulate" or self.kinds[kind] != ABSENT]
-        return {kind: None if self.kinds[kind] == UNSTATED else self._energy[kind] for kind in shown}
+        kinds = self.kinds
+        shown = [kind for kind in KINDS if kind not in SOMETIMES or kinds[kind] != ABSENT]
+        return {kind: None if kinds[kind] == UNSTATED else self._energy[kind] for kind in shown}
 
     @property
     def energy_J(self) -> float | None:
         """The sum of the stated kinds, or None where none is stated."""
-        stated = [self._energy[kind] for kind in KINDS if self.kinds[kind] == STATED]
+        kinds = self.kinds
+        stated = [self._energy[kind] for kind in KINDS if kinds[kind] == STATED]
         return sum(stated) if stated else None
+
+    def energy_per(self, count: int) -> float | None:
+        """Return the energy of everything but writes over a number of spikes or events, joules.
+
+        None where none happened, or where no kind of energy but writes is stated.
+        """
+        kinds = self.kinds
+        stated = [self._energy[kind] for kind in KINDS if kinds[kind] == STATED and kind != "writes"]
+        return sum(stated) / count if stated and count else None
 
     @property
     def time_s(self) -> float:
@@ -101,7 +141,8 @@ class Ledger:
     @property
     def unstated(self) -> list[str]:
         """What the profile gives no figure for: kinds of energy, "write_time", "endurance"."""
-        missing = [kind for kind in KINDS if self.kinds[kind] == UNSTATED]
+        kinds = self.kinds
+        missing = [kind for kind in KINDS if kinds[kind] == UNSTATED]
         return missing + ["write_time"] * (not self.write_time) + ["endurance"] * (self.endurance is None)
 
     def report(self) -> dict[str, Any]:
@@ -116,6 +157,10 @@ class Ledger:
             "clipped": self.clipped_fraction,
             "wear": self.wear,
             "wear_fraction": self.wear_fraction,
+            "spikes": self.spikes,
+            "events": self.events,
+            "energy_per_spike_J": self.energy_per(self.spikes),
+            "energy_per_event_J": self.energy_per(self.events),
             "unstated": self.unstated,
         }
 
@@ -124,13 +169,12 @@ class Ledger:
         return {
             "energy": torch.tensor([self._energy[kind] for kind in KINDS], dtype=torch.float64),
             "time": torch.tensor([self._time["reads"], self._time["writes"]], dtype=torch.float64),
-            "counts": torch.tensor(
-                [self.pulses, self.reads, self.wear, self.clipped, self.conversions], dtype=torch.int64
-            ),
+            "counts": torch.tensor([int(getattr(self, name)) for name in COUNTS], dtype=torch.int64),
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take the books back."""
         self._energy = dict(zip(KINDS, state["energy"].tolist(), strict=True))
         self._time = dict(zip(("reads", "writes"), state["time"].tolist(), strict=True))
-        self.pulses, self.reads, self.wear, self.clipped, self.conversions = state["counts"].tolist()
+        for name, count in zip(COUNTS, state["counts"].tolist(), strict=True):
+            setattr(self, name, bool(count) if name == "spiking" else count)

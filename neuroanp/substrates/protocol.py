@@ -130,6 +130,18 @@ class Substrate(Protocol):
         """The weights the digital side believes in (what write-verify aims at)."""
         ...
 
+    @property
+    def neurons(self) -> Mapping[str, Tensor]:
+        """How spiking neurons differ: factors (N,) of "threshold", "tau_m", "tau_s"; what is missing is 1."""
+        ...
+
+    def node_sigmas(self, artificial: bool = True) -> Mapping[str, float]:
+        """Return the standard deviation of the node noise on "hidden" and "output" units, dimensionless.
+
+        `artificial` False leaves out what no device makes, as `perturbation` does.
+        """
+        ...
+
     def prepare(self, window_s: float, streams: PassStreams, noise: bool = True) -> Mapping[str, ReadPlan]:
         """Read the state of every array once for the passes of one update.
 
@@ -170,10 +182,24 @@ class Substrate(Protocol):
         """Write W <- W - lr dW the way the substrate writes; book it in the ledger."""
         ...
 
-    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int) -> None:
+    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int, *, events: int | None = None) -> None:
         """Book `reads` vector reads of array `name`; `noisy` of them are not silent.
 
-        `load` (m,) is the sum over the reads of (V / v_read)^2 t / t_read of each word line.
+        Args:
+            name: of the array.
+            load: (m,) sum over the reads of (V / v_read)^2 t / t_read of each word line.
+            reads: vector reads: steps x passes x sequences.
+            noisy: those of them that are of passes with a gain.
+            events: weights that were read where the input is spikes, n for each word line that was
+                driven in a read; None: all of them in every read. They count as synaptic events only
+                by `book_spikes`.
+        """
+        ...
+
+    def book_spikes(self, spikes: int, events: int) -> None:
+        """Book spikes of units and synaptic events, the arrivals of one spike at one synapse.
+
+        The first booking, of none too, tells the books that the network spikes.
         """
         ...
 

@@ -33,7 +33,10 @@ class NodeNoise:
         streams: where the draws come from.
         like: gives dtype and device.
         junctions: the law of the sources, or None.
-        sigma: standard deviation of artificial Gaussian noise, 0 for none.
+        sigma: standard deviation of artificial Gaussian noise, 0 for none; where `output_sigma` is given,
+            of the hidden layer alone.
+        output_sigma: that of the output layer, or None: sigma.
+        scale: coupling of the sources to the hidden units; the output layer gets their noise as it is.
         dt: seconds a step.
         apart: seconds from the start of a presentation to that of the next, sequence after sequence and
             the passes of one in turn: slow noise is then common to them. Infinity: independent starts.
@@ -49,11 +52,17 @@ class NodeNoise:
         junctions: NodeSource | None = None,
         sigma: float = 0.0,
         *,
+        output_sigma: float | None = None,
+        scale: float = 1.0,
         dt: float,
         apart: float = math.inf,
     ) -> None:
         self.plan, self.units, self.batch, self.streams = plan, dict(units), batch, streams
-        self.like, self.junctions, self.sigma, self.dt = like, junctions, sigma, dt
+        self.like, self.junctions, self.dt = like, junctions, dt
+        self.sigma = dict.fromkeys(units, sigma)
+        if output_sigma is not None:
+            self.sigma["output"] = output_sigma
+        self.scale = {"hidden": scale}
         # a source that counts steps has no time between presentations; one that forgets need not be followed
         counts = getattr(junctions, "samples_are_steps", False)
         if junctions is None or counts or math.isinf(apart) or abs(junctions.autocorrelation(apart)) < FORGOTTEN:
@@ -73,7 +82,8 @@ class NodeNoise:
         Returns: (steps, M, B, n), or None where nothing makes noise.
         Raises: ValueError for a chunk out of order (sources with a memory only).
         """
-        if self.junctions is None and not self.sigma:
+        sigma = self.sigma[layer]
+        if self.junctions is None and not sigma:
             return None
         shape = (self.batch, self.units[layer])
         make = torch.empty if all(self.plan.gain) else torch.zeros  # silent passes stay at zero
@@ -82,7 +92,7 @@ class NodeNoise:
         if t0 == 0 and self.junctions is not None:
             self._first = self._starts(self.junctions, layer, shape)
         # Gaussian noise alone takes its sigma along with the gain: one pass over the memory less.
-        unit = self.sigma if self.junctions is None else 1.0
+        unit = sigma if self.junctions is None else 1.0
         for index, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
             if gain == 0:
                 continue
@@ -96,8 +106,10 @@ class NodeNoise:
         if self.junctions is None:
             return self._normal(f"gaussian/{layer}", stream, t0, steps, shape)
         total = self._sources(self.junctions, layer, stream, t0, steps, shape)
-        if self.sigma:
-            total.add_(self._normal(f"gaussian/{layer}", stream, t0, steps, shape), alpha=self.sigma)
+        if (scale := self.scale.get(layer, 1.0)) != 1.0:
+            total.mul_(scale)
+        if sigma := self.sigma[layer]:
+            total.add_(self._normal(f"gaussian/{layer}", stream, t0, steps, shape), alpha=sigma)
         return total
 
     def _sources(self, law: NodeSource, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:

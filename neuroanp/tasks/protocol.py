@@ -20,11 +20,14 @@ class Batch:
         inputs: (T, B, I) float64, dimensionless and within [-1, 1] where the task can see to it.
         targets: (T, B, O) float64.
         mask: (T,) float64; 1 where a step is scored, 0 elsewhere.
+        raw: the same sequences before an encoder turned them into spikes or currents, step for step
+            of the task; None where no encoder did.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     mask: np.ndarray
+    raw: Batch | None = None
 
 
 class Task(Protocol):

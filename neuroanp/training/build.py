@@ -8,14 +8,18 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from neuroanp.backends.protocol import BACKENDS
+from neuroanp.backends.coupling import membrane_rms
+from neuroanp.backends.network import Execution
+from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.errors import InputError
 from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
 from neuroanp.records.identity import code_version, identity
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.facts import temperature_dependent
+from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS
+from neuroanp.training.config import spikes
 from neuroanp.training.learner import make_learner
 from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start
@@ -53,7 +57,8 @@ class Experiment:
             InputError: data or weights cannot be read, weights do not fit the network, or a device is missing.
         """
         _check_device(config.compute.device)
-        task = TASKS.get(config.task_name)(config.task)
+        config.rule.check(spiking=spikes(config.backend))
+        task = encoded(TASKS.get(config.task_name)(config.task), config.encoder, config.dt)
         network = config.network
         if start is None and network.weights is not None:
             start = load_start(network.weights)
@@ -124,7 +129,36 @@ class Experiment:
         wanted = config.perturbation.name
         if wanted == "gaussian" or (wanted == "auto" and not chip.perturbs_units):
             chip.artificial_sigma = config.perturbation.sigma
+            chip.artificial_output_sigma = config.perturbation.output
+        if spikes(config.backend):
+            chip.ledger.spiking = True
+            chip.node_scale = self._coupling(chip)
         return chip
+
+    def _coupling(self, chip: Chip) -> float:
+        """Return the factor on the node noise that moves membranes as far as the profile asks; 1 if it does not."""
+        stated, source = self.profile.neurons, chip.junctions
+        if stated is None or stated.membrane_sigma is None or source is None:
+            return 1.0
+        tau_m = getattr(self.config.neuron, "tau_m", None)
+        if tau_m is None:
+            raise InputError(
+                f"neuron.tau_m: profile '{self.profile.name}' couples its noise by how far it moves the membrane; "
+                "state the time constant of the membrane"
+            )
+        return stated.membrane_sigma / membrane_rms(source, tau_m, self.config.dt)
+
+    def backend(self) -> Backend:
+        """Make the simulator."""
+        config, compute = self.config, self.config.compute
+        options: dict[str, Any] = {}
+        if spikes(config.backend):
+            options = {
+                "neuron": config.neuron,
+                "spikes_in": config.encoder.spikes,
+                "execution": Execution(compute.recurrence, compute.loop, compute.target),
+            }
+        return BACKENDS.get(config.backend)(dt=config.dt, chunk=config.training.chunk, **options)
 
     def describe(self) -> tuple[dict[str, Any], list[str]]:
         """Return facts of the chip, and what a reader of the record must be told about the choices made.
@@ -137,8 +171,10 @@ class Experiment:
         own, sigma = chip.perturbs_units, chip.artificial_sigma
         sources = ["the device's own noise"] * own
         if sigma:
+            output = sigma if chip.artificial_output_sigma is None else chip.artificial_output_sigma
+            where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
             why = "; no noise of this device reaches the units" if self.config.perturbation.name == "auto" else ""
-            sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations (hidden and output){why}")
+            sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
         said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
         log = [said, f"writes: {chip.write}"]
         if self.start is not None:
@@ -236,7 +272,7 @@ def build_trainer(
     return Trainer(
         task=experiment.task,
         substrate=substrate,
-        backend=BACKENDS.get(config.backend)(dt=config.dt, chunk=config.training.chunk),
+        backend=experiment.backend(),
         learner=make_learner(config.rule),
         optimizer=config.optimizer,
         streams=streams,

@@ -10,15 +10,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
+from neuroanp.backends.neuron import NEURONS
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.baselines.methods import BASELINES
 from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.protocol import RULES
+from neuroanp.tasks.encoders import ENCODERS, Current, Encoder
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.times import Idle, without_repeats
-from neuroanp.units import PositiveTime, Size, Temperature, format_quantity
+from neuroanp.units import PositiveTime, Size, Temperature, dimension_of, format_quantity
 from neuroanp.yaml_io import Chosen, Document, Section, assign, at, dump, read, validate
 
 
@@ -67,6 +69,9 @@ class PerturbationConfig(Section):
     )
     sigma: float = Field(
         default=1e-2, gt=0, le=10, description="standard deviation of the Gaussian on the pre-activations"
+    )
+    output: float | None = Field(
+        default=None, ge=0, le=10, description="standard deviation of that on the outputs; unset: sigma"
     )
 
 
@@ -129,15 +134,26 @@ class Compute(Section):
     dtype: Literal["float32", "float64"] = Field(default="float32", description="precision")
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
     threads: int = Field(default=1, ge=1, le=1024, description="threads of one run; results may differ in rounding")
+    recurrence: Literal["auto", "synapses", "dense", "sparse"] = Field(
+        default="auto", description="Brian2: how spikes are spread; auto: what is fastest for the size"
+    )
+    loop: Literal["auto", "fast", "run"] = Field(
+        default="auto", description="Brian2: step its objects directly, or call net.run (slow); auto: fast if safe"
+    )
+    target: Literal["auto", "cython", "numpy"] = Field(
+        default="auto", description="Brian2: of the generated code; auto: cython where there is a compiler"
+    )
 
 
 class RunConfig(Section):
     """Everything that decides a run, besides the profile's content and the data."""
 
     task: Annotated[Any, Chosen("name", TASKS, model=_task_options)]
+    encoder: Annotated[Encoder, Chosen("name", ENCODERS, default="current")] = Current()
     network: Network = Network()
     profile: str = Field(default="ideal", min_length=1, description="a shipped profile's name, or a file")
     backend: str = Field(default="rate", description="the simulator")
+    neuron: Annotated[Any, Chosen("name", NEURONS, default="lif")] | None = None
     rule: Annotated[Any, Chosen("name", METHODS, default="anp")] = Field(default_factory=lambda: RULES.get("anp")())
     perturbation: PerturbationConfig = PerturbationConfig()
     hardware: Hardware = Hardware()
@@ -159,6 +175,25 @@ class RunConfig(Section):
     def _enough_others(self) -> RunConfig:
         if getattr(self.rule, "control_variate", "none") == "batch" and self.training.batch < 2:
             raise at(("rule", "control_variate"), "'batch' takes the other samples' mean; it needs training.batch >= 2")
+        return self
+
+    @model_validator(mode="after")
+    def _units_of_the_backend(self) -> RunConfig:
+        """Check that the backend has such units, and that a step is short enough for them and for the encoder."""
+        spiking = spikes(self.backend)
+        if spiking and self.neuron is None:
+            raise at(("neuron",), f"backend '{self.backend}' has spiking units; write 'neuron: lif'")
+        if not spiking and self.neuron is not None:
+            raise at(("neuron",), f"backend '{self.backend}' has tanh units; leave it out, or use backend 'spiking'")
+        try:
+            self.encoder.check(self.dt)
+        except ValueError as error:
+            raise at(("encoder",), str(error)) from None
+        if self.neuron is not None:
+            try:
+                self.neuron.check(self.dt)
+            except ValueError as error:
+                raise at(("neuron",), str(error)) from None
         return self
 
     @model_validator(mode="after")
@@ -188,6 +223,9 @@ class RunConfig(Section):
         # fields that a Chosen section fills do not know the name they were picked by
         plain["task"] = {"name": self.task_name, **plain["task"]}
         plain["rule"] = {**plain["rule"], "name": METHODS_FIELD.name_of(self.rule)}
+        plain["encoder"] = {**self.encoder.model_dump(mode="json"), "name": ENCODER_FIELD.name_of(self.encoder)}
+        if self.neuron is not None:
+            plain["neuron"] = {**_with_units(self.neuron), "name": NEURON_FIELD.name_of(self.neuron)}
         plain["dt"] = format_quantity(self.dt, "s", digits=None)
         plain["training"]["memory"] = format_quantity(self.training.memory, "B", digits=None)
         if self.hardware.temperature is not None:
@@ -211,8 +249,34 @@ class RunConfig(Section):
 
 TASK_FIELD = Chosen("name", TASKS, model=_task_options)
 METHODS_FIELD = Chosen("name", METHODS, default="anp")
-SHORT = ("task", "rule", "perturbation")
+ENCODER_FIELD = Chosen("name", ENCODERS, default="current")
+NEURON_FIELD = Chosen("name", NEURONS, default="lif")
+SHORT = ("task", "rule", "perturbation", "encoder", "neuron")
 """Sections that a bare name can stand for: `task: copy` is `task: {name: copy}`."""
+
+
+SPIKING: Mapping[str, Any] = {
+    "dt": "1 ms",
+    "neuron": {"name": "lif"},
+    "perturbation": {"sigma": 0.5, "output": 0.1},  # in thresholds
+    "rule": {"preset": "spiking"},
+}
+"""What is filled in where a backend's units spike and the source does not say: settings that are known to learn."""
+
+
+def spikes(backend: Any) -> bool:
+    """Return whether the units of a backend spike; False for one that is not known."""
+    return isinstance(backend, str) and backend in BACKENDS.names() and getattr(BACKENDS.get(backend), "spiking", False)
+
+
+def _with_units(section: BaseModel) -> dict[str, Any]:
+    """Return a section as plain values, quantities as text with their unit."""
+    plain = section.model_dump(mode="json")
+    for name, field in type(section).model_fields.items():
+        dimension = dimension_of(field.annotation, field.metadata)
+        if dimension is not None and isinstance(plain[name], float | int):
+            plain[name] = format_quantity(plain[name], dimension.unit, digits=None)
+    return plain
 
 
 def configure(
@@ -252,10 +316,31 @@ def configure(
         if key in SHORT and isinstance(value, str):
             text = json.dumps({"name": value})
         document = assign(document, [f"{key}={text}"])
-    document = _with_optimizer_of_preset(document)
+    document = _with_optimizer_of_preset(_with_defaults_of_spiking(document))
     if "task" not in document.data:
         raise InputError(f"no task; name one with --task or 'task:' in a file (known: {', '.join(TASKS.names())})")
     return validate(document, RunConfig)
+
+
+def _with_defaults_of_spiking(document: Document) -> Document:
+    """Fill what `SPIKING` has and the source does not state, where the backend's units spike."""
+    data = dict(document.data)
+    if not spikes(data.get("backend")):
+        return document
+    for key, value in SPIKING.items():
+        stated = data.get(key)
+        if not isinstance(value, Mapping):
+            data.setdefault(key, value)
+        elif stated is None or isinstance(stated, Mapping):
+            data[key] = {**(_preset(stated) if key == "rule" else value), **(stated or {})}
+    return replace(document, data=data)
+
+
+def _preset(rule: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the preset for spiking units of a rule that has one."""
+    name = (rule or {}).get("name", "anp")
+    model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
+    return SPIKING["rule"] if "spiking" in getattr(model, "presets", {}) else {}
 
 
 def _with_optimizer_of_preset(document: Document) -> Document:

@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from neuroanp.backends.rate import draw_bytes
+from neuroanp.backends.reads import draw_bytes
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.crossbar import Crossbar
@@ -189,10 +189,11 @@ def _stored(experiment: Experiment) -> int:
     """Return what storing the passes takes: h, x and y; credit that looks at its own step alone needs none."""
     config, task = experiment.config, experiment.task
     learner = make_learner(config.rule)
-    if not isinstance(learner, RuleLearner) or learner.rule.gamma == 0:
+    if not isinstance(learner, RuleLearner) or learner.rule.instantaneous:
         return 0
     size = getattr(torch, config.compute.dtype).itemsize
-    return task.steps * learner.passes * config.training.batch * (2 * config.network.hidden + task.outputs) * size
+    numbers = learner.numbers_kept(config.network.hidden, task.outputs)
+    return task.steps * learner.passes * config.training.batch * numbers * size
 
 
 def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:

@@ -23,6 +23,9 @@ if TYPE_CHECKING:
 NOISY = PassPlan(gain=(1.0,), stream=(0,), pairs="mean")
 SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
 
+SHOWN_SEQUENCES, SHOWN_UNITS, SHOWN_MEMBRANES = 4, 100, 4
+"""How much of what spiking units did is kept for a figure."""
+
 
 @dataclass(frozen=True)
 class Evaluation:
@@ -32,11 +35,13 @@ class Evaluation:
         test_loss: mean squared error over scored steps and outputs, under the device's own noise.
         test_loss_noise_free: the same with read noise and node noise off.
         y: (T, B, O) the outputs under the device's noise.
+        rates: (N,) Hz, how often each unit spiked under the device's noise; None where units do not spike.
     """
 
     test_loss: float
     test_loss_noise_free: float
     y: np.ndarray
+    rates: np.ndarray | None = None
 
 
 @dataclass(frozen=True)
@@ -71,9 +76,36 @@ def evaluate(
     """
     window = held.inputs.shape[0] * held.inputs.shape[1] * dt
     noise = PassStreams(streams, "test", update)
-    noisy = _outputs(held, substrate, backend, noise, window, NOISY)
-    silent = _outputs(held, substrate, backend, noise, window, SILENT)
-    return Evaluation(_loss(noisy, held), _loss(silent, held), noisy[:, 0].double().cpu().numpy())
+    noisy, fired = _outputs(held, substrate, backend, noise, window, NOISY)
+    silent, _ = _outputs(held, substrate, backend, noise, window, SILENT)
+    rates = None if fired is None else fired.double().cpu().numpy() / window
+    return Evaluation(_loss(noisy, held), _loss(silent, held), noisy[:, 0].double().cpu().numpy(), rates)
+
+
+def show(
+    held: Held, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float
+) -> dict[str, np.ndarray]:
+    """Present the first held-out sequences once under the device's noise and return what the units did, for a figure.
+
+    Returns: spikes (T, S, N) uint8 of the first units, v (T, S, U) membrane potentials of a few of them
+        before the reset, v_threshold (U,), inputs (T, S, I) input lines, dt_s (1,).
+    """
+    shown = held.inputs[:, :SHOWN_SEQUENCES]
+    noise = PassStreams(streams, "test", update)
+    window = shown.shape[0] * shown.shape[1] * dt
+    reads = substrate.prepare(window, noise)
+    options = {"keep": "states", "book": False, "artificial": False}
+    chunks = list(backend.passes(substrate, reads, shown, NOISY, noise, **options))
+    spikes = torch.cat([chunk.spikes[:, 0] for chunk in chunks if chunk.spikes is not None])
+    v = torch.cat([chunk.v[:, 0] for chunk in chunks if chunk.v is not None])[..., :SHOWN_MEMBRANES]
+    threshold = substrate.neurons.get("threshold", torch.ones(v.shape[-1]))[: v.shape[-1]]
+    return {
+        "spikes": spikes[..., :SHOWN_UNITS].to(torch.uint8).cpu().numpy(),
+        "v": v.float().cpu().numpy(),
+        "v_threshold": threshold.float().cpu().numpy(),
+        "inputs": shown.float().cpu().numpy(),
+        "dt_s": np.array([dt]),
+    }
 
 
 class Clocked(Protocol):
@@ -103,10 +135,16 @@ def idle(substrate: Substrate, seconds: float) -> Iterator[None]:
 
 def _outputs(
     held: Held, substrate: Substrate, backend: Backend, noise: PassStreams, window: float, plan: PassPlan
-) -> Tensor:
+) -> tuple[Tensor, Tensor | None]:
+    """Return the outputs (T, 1, B, O), and how often each unit spiked (N,), or None where units do not."""
     reads = substrate.prepare(window, noise, noise=plan is NOISY)
     options = {"keep": "loss", "book": False, "artificial": False}
-    return torch.cat([chunk.y for chunk in backend.passes(substrate, reads, held.inputs, plan, noise, **options)])
+    ys, fired = [], None
+    for chunk in backend.passes(substrate, reads, held.inputs, plan, noise, **options):
+        ys.append(chunk.y)
+        if chunk.fired is not None:
+            fired = chunk.fired if fired is None else fired + chunk.fired
+    return torch.cat(ys), fired
 
 
 def _loss(y: Tensor, held: Held) -> float:

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
-from neuroanp.backends.rate import with_bias_line
 from neuroanp.learning.credit import squared_error
-from neuroanp.trajectory import PassPlan, Trajectory, Weights, WeightUpdate
+from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate, with_bias_line
 
 if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
@@ -67,7 +67,7 @@ class RuleLearner:
 
     def step(self, context: StepContext) -> WeightUpdate:
         """Present the batch M times and return the rule's update."""
-        if self.rule.gamma == 0:
+        if self.rule.instantaneous:
             return self._accumulate(self._passes(context), context, None)
         if self.stored_bytes(context) <= context.memory:
             chunks: Iterable[Trajectory] = list(self._passes(context))
@@ -78,14 +78,20 @@ class RuleLearner:
         return self._accumulate(chunks, context, losses)
 
     def stored_bytes(self, context: StepContext) -> int:
-        """Return what storing the whole presentation takes: h, x and y of every pass."""
+        """Return what storing the whole presentation takes."""
         steps, batch, _ = context.inputs.shape
         weights = context.substrate.targets
-        return steps * self.passes * batch * (2 * weights.hidden + weights.outputs) * context.inputs.element_size()
+        numbers = self.numbers_kept(weights.hidden, weights.outputs)
+        return steps * self.passes * batch * numbers * context.inputs.element_size()
 
-    def _passes(self, context: StepContext, **options) -> Iterable[Trajectory]:
+    def numbers_kept(self, hidden: int, outputs: int) -> int:
+        """Return how many numbers a step of one pass and sequence leaves to store: h, x and y, and known noise."""
+        return 2 * hidden + outputs + (hidden + outputs if self.rule.needs_noise else 0)
+
+    def _passes(self, context: StepContext, keep: str | None = None, book: bool = True) -> Iterable[Trajectory]:
+        keep = keep or ("noise" if self.rule.needs_noise else "all")
         return context.backend.passes(
-            context.substrate, context.reads, context.inputs, self.plan, context.streams, **options
+            context.substrate, context.reads, context.inputs, self.plan, context.streams, keep=keep, book=book
         )
 
     def _losses(self, chunk: Trajectory, context: StepContext) -> Tensor:
@@ -95,16 +101,17 @@ class RuleLearner:
     def _accumulate(self, chunks: Iterable[Trajectory], context: StepContext, losses: Tensor | None) -> WeightUpdate:
         weights = context.substrate.targets
         sums = self.rule.init(weights)
-        credit = None if losses is None else self.rule.assign(losses, self.plan)
+        credit: Credit | None = None  # of the whole presentation
         total = 0.0
         for chunk in chunks:
-            if losses is None or credit is None:
+            if losses is None:
                 chunk_losses = self._losses(chunk, context)
-                chunk_credit = self.rule.assign(chunk_losses, self.plan)
+                chunk_credit = self.rule.assign(chunk_losses, self.plan, chunk.dt)
             else:
+                credit = credit or self.rule.assign(losses, self.plan, chunk.dt)
                 time = slice(chunk.t0, chunk.t0 + len(chunk.y))
                 chunk_losses = losses[time]
-                chunk_credit = type(credit)(credit.hidden[time], credit.output[time])
+                chunk_credit = Credit(credit.hidden[time], credit.output[time])
             total += float(chunk_losses.sum())
             factors = self.rule.modulate(chunk, chunk_credit, weights, self.plan)
             add_outer_products(sums, factors, presynaptic(chunk, self.plan, weights))
@@ -118,6 +125,8 @@ class GradientLearner:
     """Runs a baseline that differentiates a digital twin with the weights the array holds.
 
     The chip is read once, which the ledger books; what the twin computes costs the chip nothing.
+    The twin of a backend whose units are no tanh units is its own method `differentiable`: it takes
+    Weights and inputs (T, B, I) and returns outputs (T, B, O) through which autograd can differentiate.
     """
 
     plan = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
@@ -133,7 +142,10 @@ class GradientLearner:
             context.substrate, context.reads, context.inputs, self.plan, context.streams, keep="loss"
         ):
             pass  # only the reads are wanted
-        return self.method.gradient(weights, cast("Any", context))  # tensors serve where it expects arrays
+        network = getattr(context.backend, "differentiable", None)
+        if network is not None:
+            network = partial(network, neurons=context.substrate.neurons)
+        return self.method.gradient(weights, cast("Any", context), network)  # tensors serve where it expects arrays
 
 
 def make_learner(rule: LearningRule | GradientMethod) -> Learner:
@@ -142,7 +154,10 @@ def make_learner(rule: LearningRule | GradientMethod) -> Learner:
 
 
 def presynaptic(chunk: Trajectory, plan: PassPlan, weights: Weights) -> dict[str, Tensor]:
-    """Return the presynaptic activity of each array (T, B, m): the mean over the passes, or the silent one's."""
+    """Return the presynaptic activity of each array (T, B, m): the mean over the passes, or the silent one's.
+
+    That of w_out is what the readout sees, where the backend says it is not x.
+    """
     assert chunk.x is not None
     assert chunk.x_prev is not None
 
@@ -151,7 +166,8 @@ def presynaptic(chunk: Trajectory, plan: PassPlan, weights: Weights) -> dict[str
 
     x = over_passes(chunk.x)
     before = torch.cat([over_passes(chunk.x_prev).unsqueeze(0), x[:-1]])
-    return {"w_in": chunk.u, "w": before, "w_out": with_bias_line(x) if weights.bias else x}
+    after = with_bias_line(x, weights.bias) if chunk.readout is None else over_passes(chunk.readout)
+    return {"w_in": chunk.u, "w": before, "w_out": after}
 
 
 def add_outer_products(sums: State, factors: Mapping[str, Tensor], pre: Mapping[str, Tensor]) -> None:

@@ -7,6 +7,7 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +18,7 @@ from neuroanp.baselines.controls import controls
 from neuroanp.errors import DivergedError, NeuroanpError, RunError
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.evaluate import Held
+from neuroanp.training.evaluate import Held, show
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.stopping import StopRequested
@@ -137,8 +138,6 @@ class Training:
         self, trainer: Trainer, held: Held | None, row: Mapping[str, float | int], wall: float
     ) -> dict[str, float | int | None]:
         ledger = trainer.substrate.ledger
-        self.watch.look(trainer.update, Health.of(trainer, row))
-        self.watch.look_at_writes(trainer.update, self._rewritten(trainer, row))
         losses: dict[str, float | None] = {"test_loss": None, "test_loss_noise_free": None, "spectral_radius": None}
         if held is not None:
             found = trainer.evaluate(held)
@@ -147,6 +146,8 @@ class Training:
                 "test_loss_noise_free": found.test_loss_noise_free,
                 "spectral_radius": trainer.spectral_radius(),
             }
+        self.watch.look(trainer.update, Health.of(trainer, row))
+        self.watch.look_at_writes(trainer.update, self._rewritten(trainer, row))
         columns = ("update", "train_loss", "update_norm", "lr", "saturated", "unverified")
         return {
             **{name: row.get(name) for name in columns},
@@ -155,6 +156,7 @@ class Training:
             "chip_time_s": ledger.time_s,
             "pulses": ledger.pulses,
             "wear": ledger.wear_fraction,
+            **({} if trainer.rates is None else {"rate_Hz": float(trainer.rates.mean()) if held is not None else None}),
             "wall_s": wall,
         }
 
@@ -176,14 +178,19 @@ class Training:
                 f"the loss on the held-out sequences is {found.test_loss}: look for huge values in their data"
             )
         losses, predictions = self._controls(trainer, held, stop)
-        shown = slice(0, 64)
-        arrays = {"target": held.batch.targets[:, shown], "y": found.y[:, shown], "mask": held.batch.mask}
+        # what is shown is in the task's own steps: an encoder holds each of them for some of the simulation's
+        raw = held.batch.raw or held.batch
+        hold = len(held.batch.mask) // len(raw.mask)
+        shown, last = slice(0, 64), slice(hold - 1, None, hold)
+        arrays = {"target": raw.targets[:, shown], "y": found.y[last, shown], "mask": raw.mask}
         arrays |= {f"control/{name}": y[:, shown] for name, y in predictions.items()}
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
         scores = self.experiment.task.score(found.y, held.batch)
         result = self._result(trainer, "finished", found, next(iter(scores.values())), losses)
         health = Health.of(trainer, self._last_row())
         self.watch.end(health)
+        if found.rates is not None:
+            self._keep_activity(trainer, held, found.rates)
         self.record.update(
             scores=scores,
             after=self._after(trainer, held),
@@ -194,6 +201,13 @@ class Training:
         self._end("finished")
         self._tell("done", trainer, found.test_loss)
         return self.record.result or result
+
+    def _keep_activity(self, trainer: Trainer, held: Held, rates: np.ndarray) -> None:
+        """Keep how often units spiked, and what some of them did, for the report."""
+        told = show(held, trainer.substrate, trainer.backend, trainer.streams, trainer.update, trainer.dt)
+        arrays = {name: np.ascontiguousarray(array) for name, array in {**told, "rate_Hz": rates}.items()}
+        self.record.save_arrays("activity", arrays)
+        self.record.update(firing={"rate_Hz": float(rates.mean()), "silent": float((rates == 0).mean())})
 
     def _after(self, trainer: Trainer, held: Held) -> dict[str, dict[str, float]]:
         """Evaluate after the idle times that the configuration asks for; return the losses by time."""
@@ -223,7 +237,9 @@ class Training:
             return {}, {}
         self._tell("controls", trainer, None)
         untrained = self.experiment.untrained(trainer.streams)
-        found = controls(self.experiment.task, untrained, trainer.streams, held.batch, squared_error)
+        activity = getattr(trainer.backend, "activity", None)  # of units that are no tanh units
+        features = None if activity is None else partial(activity, neurons=trainer.substrate.neurons)
+        found = controls(self.experiment.task, untrained, trainer.streams, held.batch, squared_error, features=features)
         losses = {name: control.loss for name, control in found.items()}
         stop.raise_if_requested()
         if trainer.updates > 0:

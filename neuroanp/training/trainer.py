@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -56,6 +57,7 @@ class Trainer:
     update: int = 0
     moments: dict[str, Tensor] = field(default_factory=dict)
     first_loss: float = float("nan")
+    rates: np.ndarray | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if not self.moments:
@@ -81,8 +83,13 @@ class Trainer:
         return self._row(direction.diagnostics, lr, report)
 
     def evaluate(self, held: Held) -> Evaluation:
-        """Measure the network on held-out sequences; books nothing and lets no chip time pass."""
-        return evaluate(held, self.substrate, self.backend, self.streams, self.update, self.dt)
+        """Measure the network on held-out sequences; books nothing and lets no chip time pass.
+
+        How often spiking units fired stays in `rates`, Hz.
+        """
+        found = evaluate(held, self.substrate, self.backend, self.streams, self.update, self.dt)
+        self.rates = found.rates
+        return found
 
     def evaluate_after(self, held: Held, idle_s: float) -> Evaluation:
         """Measure it as `evaluate` does, after the chip has lain idle; clock, books and devices stay as they are."""

@@ -29,6 +29,9 @@ class Health:
         clipped: share of all conversions so far that were beyond the ADC's full scale.
         failed: share of the devices that have taken more pulses than they survive.
         wear: share of its endurance that the most worn device has used, or None where none is stated.
+        silent: share of the units that did not spike on the held-out sequences; 0 where units do not spike.
+        restless: share of the units that spiked at more than half of the highest rate they can have.
+        rate_Hz: mean rate of the units, or None likewise.
     """
 
     saturated: float
@@ -36,17 +39,29 @@ class Health:
     clipped: float
     failed: float
     wear: float | None
+    silent: float = 0.0
+    restless: float = 0.0
+    rate_Hz: float | None = None
 
     @classmethod
     def of(cls, trainer: Trainer, row: Mapping[str, float | int]) -> Health:
         """Look at a trainer's chip; `row` is what its last update reported (empty before the first one)."""
-        ledger = trainer.substrate.ledger
+        ledger, rates = trainer.substrate.ledger, trainer.rates
+        firing: dict[str, float] = {}
+        if rates is not None:
+            most = getattr(trainer.backend, "highest_rate_Hz", float("inf"))
+            firing = {
+                "silent": float((rates == 0).mean()),
+                "restless": float((rates > most / 2).mean()),
+                "rate_Hz": float(rates.mean()),
+            }
         return cls(
             saturated=trainer.saturated(),
             unverified=float(row.get("unverified", 0.0)),
             clipped=ledger.clipped_fraction,
             failed=trainer.substrate.failed,
             wear=ledger.wear_fraction,
+            **firing,
         )
 
     def plain(self) -> dict[str, float | None]:
@@ -64,7 +79,8 @@ class Health:
             if name == "wear" and self.failed:  # said already, and in numbers that count
                 continue
             if value is not None and value > limit:
-                yield name, text.format(share=percent(value), times=f"{value or 0.0:.3g}")
+                rate = f"{self.rate_Hz or 0.0:.3g} Hz"
+                yield name, text.format(share=percent(value), times=f"{value or 0.0:.3g}", rate=rate)
 
 
 LIMITS: Mapping[str, tuple[float, str]] = {
@@ -78,6 +94,14 @@ LIMITS: Mapping[str, tuple[float, str]] = {
     ),
     "failed": (
         0.0, "endurance is exhausted: {share} of the devices have failed and keep the conductance they have"
+    ),
+    "silent": (
+        0.8, "{share} of the units did not spike on the held-out sequences (mean rate {rate}): "
+        "raise neuron.drive or neuron.input_gain"
+    ),
+    "restless": (
+        0.1, "{share} of the units spike at more than half of the rate that their refractory period allows (mean rate "
+        "{rate}): lower neuron.drive, neuron.input_gain or neuron.synapse_gain"
     ),
     "wear": (1.0, "endurance is exhausted: the most worn device has taken {times} times the pulses it survives"),
 }  # fmt: skip

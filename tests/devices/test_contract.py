@@ -41,6 +41,7 @@ array: {max_rows: 4, max_columns: 4, wires: {r_word: 2 ohm, r_bit: 2 ohm}}
 energy: {endurance: 100, endurance_sd: 0.5, accumulate: 0.1 pJ}
 stochastic: {law: rtn, tau_high: 2 us, tau_low: 5 us, amplitude: 5 mV, n_sources: 2, kappa: 1, volts_per_unit: 0.3 V,
              energy_per_bit: 20 fJ}
+neurons: {threshold_sd: 0.1, tau_m_sd: 0.2, tau_s_sd: 0.2, membrane_sigma: 0.08, energy_per_spike: 500 pJ}
 """
 """One profile in which every effect has something to act on, but the write noise of pulsed laws."""
 

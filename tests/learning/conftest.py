@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import Tensor
@@ -31,6 +33,20 @@ class ExactSubstrate:
     def book_reads(self, name: str, load: Tensor, reads: int, noisy: int) -> None: ...
 
 
+class KnownNoise(RateBackend):
+    """The rate network with the noise drawn once more and laid beside each chunk, whatever is kept."""
+
+    asked: str = ""
+
+    def passes(self, substrate, reads, inputs, plan, streams, *, keep="all", book=True, artificial=True):
+        self.asked = keep
+        nodes = substrate.perturbation(plan, inputs.shape[1], streams)
+        kept = "loss" if keep == "loss" else "all"
+        for chunk in super().passes(substrate, reads, inputs, plan, streams, keep=kept):
+            noise = {layer: nodes.draw(layer, chunk.t0, len(chunk.y)) for layer in ("hidden", "output")}
+            yield replace(chunk, noise=noise, noise_sigma=dict.fromkeys(noise, substrate.sigma))
+
+
 class Lab:
     """A small network on a random task, and one update of any rule on it."""
 
@@ -45,14 +61,14 @@ class Lab:
         self.mask[-1] = 1.0
         self.substrate = ExactSubstrate(self.weights, sigma)
 
-    def context(self, update=0, chunk=64, memory=1 << 30) -> StepContext:
+    def context(self, update=0, chunk=64, memory=1 << 30, backend=KnownNoise, dt=1e-6) -> StepContext:
         return StepContext(
             self.inputs,
             self.targets,
             self.mask,
             self.substrate,  # pyright: ignore
             self.substrate.prepare(),
-            RateBackend(1e-6, chunk),
+            backend(dt, chunk),
             PassStreams(self.streams, "train", update),
             memory,
         )

@@ -15,6 +15,7 @@ from pydantic import ValidationError
 from benchmarks.plain_anp import equations
 from neuroanp.baselines.bptt import gradient
 from neuroanp.learning.anp import ANP
+from neuroanp.training.config import configure
 from neuroanp.trajectory import PassPlan
 
 VARIANTS = [
@@ -78,9 +79,16 @@ def test_preset_fills_only_what_is_unstated():
     assert ANP(preset="paper", gamma=0.5).gamma == 0.5
 
 
+def test_spiking_preset_is_instantaneous_and_damped():
+    rule = ANP(preset="spiking")
+    assert (rule.gamma, rule.damping, rule.activity, rule.instantaneous) == (0.0, 1e-4, "auto", True)
+    assert configure({"task": "copy", "rule": {"name": "anp", "preset": "spiking"}}).optimizer.lr == 1e-2
+
+
 @pytest.mark.parametrize(
     "options",
-    [{"gamma": 1.5}, {"gamma": float("nan")}, {"K": 0}, {"reference": "three"}, {"colour": 1},
+    [{"damping": -1e-9}, {"damping": float("inf")}, {"activity": "v"}, {"loss": "episode"},
+     {"gamma": 1.5}, {"gamma": float("nan")}, {"K": 0}, {"reference": "three"}, {"colour": 1},
      {"control_variate": "batch", "credit": "batch"}],
 )  # fmt: skip
 def test_bad_options_are_refused(options):

@@ -60,6 +60,7 @@ EXPONENTIAL = {
 GAUSSIAN = {"law": "gaussian", "sigma_absolute": "0.1 uS", "sigma_relative": 0.01, "levels": 16, "g_low": "1 uS"}
 BAND = {"law": "one_over_f", "f_low": "1 Hz", "f_high": "1 MHz"}
 UNIT = {"n_sources": 1, "kappa": 1, "volts_per_unit": "0.3 V"}
+OU = {"law": "ornstein_uhlenbeck", "sigma": 0.1, "tau": "10 ms", "n_sources": 1}
 RTN = {"law": "rtn", "tau_high": "1 us", "tau_low": "1 us", "amplitude": "10 mV", **UNIT}
 RTN_READ = {"law": "rtn", "tau_high": "1 us", "tau_low": "1 us", "amplitude": 0.1, "tau_decades": 2}
 LEAK = {
@@ -130,6 +131,9 @@ TIMES = [
     bad({"drift": LEAK}, "drift.reference_temperature", GONE, "add it or drop the other"),
     bad({"drift": LEAK}, "drift.reference_temperature", "0 K", "is not above zero"),
     bad({"drift": LEAK}, "environment.temperature", "2 K", "too far from reference_temperature"),
+    bad({"stochastic": OU}, "stochastic.tau", "0 s", "is not above zero"),
+    bad({"stochastic": OU}, "stochastic.tau", "-1 ms", "is not above zero"),
+    bad({"stochastic": OU}, "stochastic.sigma", 0, "is not a number above 0"),
     bad({"stochastic": JUNCTION}, "stochastic.tau0", "0 s", "is not above zero"),
     bad({"stochastic": JUNCTION}, "stochastic.dwell", "0 s", "is not above zero"),
     bad({"stochastic": JUNCTION}, "stochastic.dwell", "1 ns", "there would be no barrier"),

@@ -275,6 +275,11 @@ def fit_sections(draw: Draw, content: Values) -> None:
             periphery["dac"].pop("noise", None)
         read = content.get("read", {})
         read |= {name: periphery[name] for name in ("t_read", "v_read") if name in read}
+    neurons = content.get("neurons", {})
+    if "stochastic" not in content:
+        neurons.pop("membrane_sigma", None)
+    if periphery is not None or "read" in (energy or {}):
+        neurons.pop("energy_per_event", None)
     fit_writes(content)
 
 

@@ -12,9 +12,9 @@ from neuroanp.profiles import available, load, loads, profile_path, summaries
 from neuroanp.profiles.provenance import STATUSES
 
 SHIPPED = {
-    "capacitor", "cmos_subthreshold", "ecram", "ecram_mo", "fefet", "ideal", "pcm", "pcm_tiles", "photonic", "rram_es",
-    "rram_hfo2", "rram_hfo2_om", "rram_rtn", "rram_wan", "smtj_koenders", "smtj_telegraph", "sonos_flash", "spintronic",
-    "sram_cim",
+    "capacitor", "cmos_subthreshold", "ecram", "ecram_mo", "fefet", "ideal", "mixed_signal_neurons", "pcm", "pcm_tiles",
+    "photonic", "rram_es", "rram_hfo2", "rram_hfo2_om", "rram_rtn", "rram_wan", "smtj_koenders", "smtj_telegraph",
+    "sonos_flash", "spintronic", "sram_cim",
 }  # fmt: skip
 """Names that runs and papers may refer to: none of them may vanish."""
 NAMES = available()
@@ -67,7 +67,8 @@ def test_canonical_text_is_a_fixed_point(name):
 @pytest.mark.parametrize("name", NAMES)
 def test_orders_of_magnitude_are_called_illustrative(name):
     for key, (status, _) in load(name).provenance.items():
-        if key.startswith("energy.") or key.endswith((".energy", ".energy_per_bit")):
+        ends = (".energy", ".energy_per_bit", ".energy_per_spike", ".energy_per_event")
+        if key.startswith("energy.") or key.endswith(ends):
             assert status == "illustrative", key
 
 
@@ -181,6 +182,14 @@ def test_koenders_numbers():
     volts = math.hypot(source["stochastic.sigma_white"], source["stochastic.amplitude"])  # pyright: ignore
     sigma_h = source["stochastic.kappa"] * volts / source["stochastic.volts_per_unit"]  # pyright: ignore
     assert sigma_h == pytest.approx(0.02, rel=1e-3)
+
+
+def test_mixed_signal_neurons_are_illustrative_throughout():
+    profile = load("mixed_signal_neurons")
+    assert {status for status, _ in profile.provenance.values()} == {"illustrative"}
+    assert profile.neurons is not None
+    assert set(profile.neurons.spreads.values()) == {0.1, 0.2}
+    assert profile.stochastic.node_sigma == 0.02  # pyright: ignore[reportOptionalMemberAccess]
 
 
 def test_listing_profiles_imports_neither_torch_nor_pint():

@@ -21,20 +21,42 @@ DOUBLE = torch.float64
 @given(
     kinds=st.lists(st.sampled_from([STATED, UNSTATED, ABSENT]), min_size=len(KINDS), max_size=len(KINDS)),
     bookings=st.lists(st.tuples(st.sampled_from(KINDS), st.floats(0, 1e-3)), max_size=30),
+    spiking=st.booleans(),
 )
-def test_totals_are_the_sum_of_the_stated_parts(kinds, bookings):
+def test_totals_are_the_sum_of_the_stated_parts(kinds, bookings, spiking):
     ledger = Ledger(dict(zip(KINDS, kinds, strict=True)), True, 1e6)
+    ledger.spiking = spiking
     for kind, joules in bookings:
         ledger.book_energy(kind, joules)
     parts = ledger.energy()
     assert [kind for kind, joules in parts.items() if joules is None] == [k for k in ledger.unstated if k in KINDS]
-    if STATED in kinds:
+    if STATED in ledger.kinds.values():
         assert ledger.energy_J == pytest.approx(sum(part for part in parts.values() if part is not None))
     else:
         assert ledger.energy_J is None
     for kind in KINDS:
         if ledger.kinds[kind] == STATED:
             assert parts[kind] == pytest.approx(math.fsum(j for k, j in bookings if k == kind))
+    given = dict(zip(KINDS, kinds, strict=True))
+    if not spiking:
+        assert not {"spikes", "synaptic_events"} & set(parts)
+    elif given["synaptic_events"] == STATED:  # an event reads its weight: there is nothing else to read
+        assert parts["array_reads"] == 0.0
+    else:
+        assert ledger.kinds == given
+
+
+def test_energy_over_a_count_leaves_writes_out():
+    ledger = Ledger(dict.fromkeys(KINDS, STATED) | {"synaptic_events": ABSENT}, True, None)
+    for kind, joules in (("writes", 1.0), ("adc", 2e-12), ("spikes", 3e-12), ("array_reads", 1e-12)):
+        ledger.book_spikes(1, 10)
+        ledger.book_energy(kind, joules)
+    assert ledger.energy_per(4) == pytest.approx(1.5e-12)
+    assert ledger.report()["energy_per_event_J"] == pytest.approx(0.15e-12)
+    assert ledger.energy_per(0) is None
+    only = Ledger(dict.fromkeys(KINDS, UNSTATED) | {"writes": STATED}, True, None)
+    only.book_spikes(4, 4)
+    assert (only.energy_J, only.energy_per(4)) == (0.0, None)
 
 
 def test_state_survives_bit_for_bit():
@@ -43,6 +65,7 @@ def test_state_survives_bit_for_bit():
     ledger.book_writes(7, 1e-9 / 3, 1 / 3, 5)
     ledger.book_reads(3)
     ledger.book_conversions(1, 8)
+    ledger.book_spikes(11, 130)
     other = Ledger(dict.fromkeys(KINDS, STATED), True, 1e9)
     other.load_state_dict(ledger.state_dict())
     assert other.report() == ledger.report()

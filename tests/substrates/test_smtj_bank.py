@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from neuroanp.devices.junction import Junction
 from neuroanp.devices.one_over_f import OneOverFSource
+from neuroanp.devices.ornstein_uhlenbeck import OrnsteinUhlenbeck
 from neuroanp.devices.rtn import RtnSource
 from neuroanp.devices.trace import MeasuredTrace
 from neuroanp.noise import PassStreams, Streams
@@ -24,7 +25,7 @@ UNITS = {"hidden": 5, "output": 2}
 
 
 DT = 2e-6
-KINDS = ("koenders", "smtj", "rtn", "one_over_f", "replay", "resample")
+KINDS = ("koenders", "smtj", "rtn", "one_over_f", "ornstein_uhlenbeck", "white", "replay", "resample")
 with_memory = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -51,6 +52,8 @@ def make_sources(trace):
         ),
         "rtn": RtnSource(tau_high=2e-6, tau_low=6e-6, amplitude=0.01, **out),
         "one_over_f": OneOverFSource(f_low=1e3, f_high=1e6, amplitude=0.01, **out),
+        "ornstein_uhlenbeck": OrnsteinUhlenbeck(sigma=0.1, tau=3e-6, n_sources=2),
+        "white": OrnsteinUhlenbeck(sigma=0.1, n_sources=2),
         "replay": MeasuredTrace(mode="replay", **measured),
         "resample": MeasuredTrace(mode="resample", **measured),
     }  # fmt: skip
@@ -102,6 +105,18 @@ def test_moments_of_gaussian_noise():
     plan = PassPlan((1.0,), (0,), "mean")
     gaussian = bank(sigma=0.03, kind=None, plan=plan, batch=100).draw("hidden", 0, 400)
     assert float(gaussian.std()) == pytest.approx(0.03, rel=0.01)
+
+
+@with_memory
+def test_a_coupling_scales_hidden_sources_and_leaves_their_states(kind):
+    """Chunk after chunk: what is scaled is the noise, not the process that it is a sample of."""
+    streams, like = PassStreams(Streams(0), "train", 4), torch.empty(0, dtype=torch.float64)
+    scaled = NodeNoise(PLAN, UNITS, 3, streams, like, SOURCES[kind], dt=DT, scale=-3.0)
+    plain, parts = bank(kind=kind), []
+    for _ in range(2):  # a second presentation finds the sources as the first did
+        parts = [scaled.draw("hidden", 0, 5), scaled.draw("hidden", 5, 6)]
+    torch.testing.assert_close(torch.cat(parts), -3.0 * plain.draw("hidden", 0, 11), rtol=1e-12, atol=0)
+    assert torch.equal(scaled.draw("output", 0, 5), plain.draw("output", 0, 5))
 
 
 @with_memory

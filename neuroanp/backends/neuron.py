@@ -1,0 +1,148 @@
+"""The spiking neuron: its parameters, and the coefficients of one exact step.
+
+    tau_m dv/dt = -v + I + I_ext  (held while refractory)     tau_s dI/dt = -I     tau_r dz/dt = -z
+    v > threshold: spike; v <- 0 (hard) or v - threshold (subtract); z <- z + 1; I_post <- I_post + W
+
+Potentials and currents are in units of the threshold. With I_ext constant over a step of dt,
+
+    v <- a_m v + k_I I + (1 - a_m) I_ext,   I <- a_s I,   z <- a_r z,   a_x = exp(-dt / tau_x)
+    k_I = tau_s / (tau_s - tau_m) (a_s - a_m)   ->   (dt / tau) a  where tau_m = tau_s = tau
+
+Source of the exact step: Rotter and Diesmann, Biol. Cybern. 81, 381 (1999).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+
+from pydantic import Field
+
+from neuroanp.registry import Registry
+from neuroanp.units import Number, Positive, PositiveTime, Time, format_quantity
+from neuroanp.yaml_io import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class Interface(Section):
+    """What every spiking neuron has: the gains of its inputs, and what is read from its spikes."""
+
+    input_gain: Positive = Field(default=12.0, description="current that an input of 1 over a weight of 1 is")
+    synapse_gain: Positive = Field(default=3.0, description="current that one spike over a weight of 1 adds")
+    drive: Number = Field(default=0.6, description="constant current into every unit, in thresholds")
+    tau_r: PositiveTime = Field(default=20e-3, description="time constant of the trace that outputs read")
+    decoder: Literal["trace", "count"] = Field(
+        default="trace", description="outputs read the filtered spikes, or count all spikes since the start"
+    )
+
+    def check(self, dt: float) -> None:
+        """Raise ValueError where a step of dt seconds is too long for the neuron."""
+        _longer_than_a_step(self, ("tau_r",), dt)
+
+
+class LIF(Interface):
+    """Leaky integrate-and-fire with exponential synapses.
+
+    >>> LIF().check(1e-3)
+    >>> LIF(tau_s=1e-3).check(1e-3)
+    Traceback (most recent call last):
+    ...
+    ValueError: tau_s: '1 ms' must be longer than one step, dt '1 ms'; use a shorter dt or a longer tau_s
+    """
+
+    trace_is_readout: ClassVar[bool] = True
+    """Whether the activity z of the units is the trace that outputs read."""
+
+    name: Literal["lif"] = "lif"
+    tau_m: PositiveTime = Field(default=20e-3, description="time constant of the membrane")
+    tau_s: PositiveTime = Field(default=5e-3, description="time constant of the synaptic current")
+    refractory: Time = Field(default=2e-3, description="time from one spike to the earliest next one")
+    reset: Literal["hard", "subtract"] = Field(
+        default="hard", description="after a spike the membrane is at 0, or lower by the threshold"
+    )
+    integration: Literal["exact", "euler"] = Field(default="exact", description="of the linear equations over a step")
+
+    def check(self, dt: float) -> None:
+        """Raise ValueError where a time constant is not longer than a step of dt seconds."""
+        _longer_than_a_step(self, ("tau_m", "tau_s", "tau_r"), dt)
+
+    def refractory_steps(self, dt: float) -> int:
+        """Return the refractory period in steps, rounded.
+
+        >>> LIF().refractory_steps(1e-3)
+        2
+        """
+        return round(self.refractory / dt)
+
+
+def _longer_than_a_step(neuron: Any, names: tuple[str, ...], dt: float) -> None:
+    for name in names:
+        tau = getattr(neuron, name)
+        if tau <= dt:
+            shown = [format_quantity(value, "s") for value in (tau, dt)]
+            raise ValueError(
+                f"{name}: '{shown[0]}' must be longer than one step, dt '{shown[1]}'; "
+                f"use a shorter dt or a longer {name}"
+            )
+
+
+class Coefficients(NamedTuple):
+    """One step of the neurons of a network, each (N,): v <- a_m v + k_I I + k_e I_ext, I <- a_s I, z <- a_r z.
+
+    Args:
+        a_m, k_i, k_e, a_s, a_r: of each unit.
+        threshold: of each unit, 1 without mismatch.
+        hold: refractory period in steps.
+        subtract: whether a spike lowers v by the threshold, instead of setting it to 0.
+    """
+
+    a_m: Tensor
+    k_i: Tensor
+    k_e: Tensor
+    a_s: Tensor
+    a_r: Tensor
+    threshold: Tensor
+    hold: int
+    subtract: bool
+
+
+def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Tensor] | None = None) -> Coefficients:
+    """Return the coefficients of one step.
+
+    Args:
+        neuron: its parameters. dt: seconds a step.
+        like: (N,) gives the number of units, dtype and device.
+        mismatch: relative factors (N,) of "threshold", "tau_m" and "tau_s"; what is missing is 1.
+
+    >>> import torch
+    >>> one = torch.ones(1, dtype=torch.float64)
+    >>> equal = coefficients(LIF(tau_m=5e-3), 1e-3, one)  # tau_m = tau_s: k_I = dt / tau exp(-dt / tau)
+    >>> near = coefficients(LIF(tau_m=5e-3 + 1e-12), 1e-3, one)
+    >>> round(float(equal.k_i), 9), round(float(near.k_i), 9)
+    (0.163746151, 0.163746151)
+    """
+    import torch
+
+    factor = {"threshold": 1.0, "tau_m": 1.0, "tau_s": 1.0, **(mismatch or {})}
+    one = torch.ones_like(like, dtype=torch.float64)
+    m, s, r = (dt / (tau * factor.get(name, 1.0) * one) for name, tau in _taus(neuron).items())
+    if neuron.integration == "euler":
+        a_m, a_s, a_r, k_i, k_e = 1 - m, 1 - s, 1 - r, m, m
+    else:
+        a_m, a_s, a_r = torch.exp(-m), torch.exp(-s), torch.exp(-r)
+        d = m - s  # (a_s - a_m) tau_s / (tau_s - tau_m) without the difference of what may be equal
+        k_i = a_m * m * torch.where(d == 0, one, torch.expm1(d) / torch.where(d == 0, one, d))
+        k_e = -torch.expm1(-m)
+    parts = [part.to(like) for part in (a_m, k_i, k_e, a_s, a_r, factor["threshold"] * one)]
+    a_m, k_i, k_e, a_s, a_r, threshold = parts
+    hold, subtract = neuron.refractory_steps(dt), neuron.reset == "subtract"
+    return Coefficients(a_m, k_i, k_e, a_s, a_r, threshold, hold, subtract)
+
+
+def _taus(neuron: LIF) -> dict[str, float]:
+    return {"tau_m": neuron.tau_m, "tau_s": neuron.tau_s, "tau_r": neuron.tau_r}
+
+
+NEURONS: Registry[type[Interface]] = Registry("neuron", "neuroanp.neurons")

@@ -1,0 +1,61 @@
+"""What a simulator of spiking neurons offers: many independent rows of the same network, step by step."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Recurrence:
+    """How spikes become synaptic current: either a matrix that never changes, or a read of a noisy array.
+
+    Args:
+        wt: (N, N) current that a spike of unit j (row) adds to unit i (column); None where reads are noisy.
+        read: takes the step within the chunk and the spikes (rows, N) as numbers; returns currents (rows, N).
+    """
+
+    wt: Tensor | None
+    read: Callable[[int, Tensor], Tensor]
+
+
+class Steps(NamedTuple):
+    """What a chunk of T steps was.
+
+    Args:
+        h: (T, rows, N) the current that drove the membrane, I before the step plus I_ext.
+        s: (T, rows, N) spikes, bool.
+        z: (T, rows, N) activity after the step.
+        v: (T, rows, N) membrane potential after the step and before a reset, or None where not asked for.
+    """
+
+    h: Tensor
+    s: Tensor
+    z: Tensor
+    v: Tensor | None
+
+
+class Population(Protocol):
+    """`rows` independent copies of N neurons (passes x sequences); they differ in their input alone."""
+
+    def begin(self) -> None:
+        """Put every neuron to rest: the start of a presentation."""
+        ...
+
+    def run(self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False) -> Steps:
+        """Simulate the next T steps.
+
+        Order of a step: I_ext is set; v moves by the I of the step before; units above threshold that are
+        not refractory spike; I decays and gains what the spikes and `incoming` add; spiking units reset.
+
+        Args:
+            current: (T, rows, N) external current I_ext.
+            recurrence: what spikes add to I.
+            incoming: (T, rows, N) what input spikes add to I at the synapses' turn, or None.
+            keep_v: whether membrane potentials are wanted.
+        """
+        ...

@@ -1,0 +1,148 @@
+"""Read the arrays of a network for all passes at once: their noise, and what the reads cost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, NamedTuple
+
+import torch
+from torch import Tensor
+
+from neuroanp.devices.draws import numpy_dtype
+from neuroanp.substrates.periphery import Reader, normals
+
+if TYPE_CHECKING:
+    from neuroanp.noise import PassStreams
+    from neuroanp.substrates.protocol import ReadPlan, Substrate
+    from neuroanp.trajectory import PassPlan
+
+LARGEST_DRAW = 256 << 20
+"""Bytes of read noise drawn at once for one array, unless a single step takes more."""
+
+
+def draw_bytes(read: ReadPlan, rows: int, steps: int) -> tuple[int, int]:
+    """Return how many of `steps` steps are drawn at once, and the bytes that their read noise takes.
+
+    Args:
+        read: the array.
+        rows: vectors read a step, M B.
+        steps: of the chunk.
+
+    >>> from neuroanp.substrates.protocol import ReadPlan
+    >>> draw_bytes(ReadPlan(torch.zeros(128, 128), torch.ones(128, 128), sampled=True), 64, 100)  # 4 MiB a step
+    (64, 268435456)
+    """
+    states = 0 if read.process is None else 2 * read.process.numel()  # the processes, and the weights they make
+    step = rows * (normals(read) + states) * read.W.element_size()
+    at_once = min(steps, max(1, LARGEST_DRAW // max(step, 1)))
+    return at_once, at_once * step
+
+
+class Noise(NamedTuple):
+    """What some steps of reads of one array draw.
+
+    Args:
+        xi: standard normals times the pass's gain, (..., M, B, normals).
+        deviation: noise of the weights where it has a memory, (..., M, B, n, m), or None.
+    """
+
+    xi: Tensor
+    deviation: Tensor | None
+
+    def step(self, t: int) -> Noise:
+        """Return the noise of one step, with passes and batch in one dimension."""
+        deviation = None if self.deviation is None else self.deviation[t].flatten(0, 1)
+        return Noise(self.xi[t].flatten(0, 1), deviation)
+
+
+class ArrayReads:
+    """One presentation of a batch: readers of the arrays, and the noise that they draw.
+
+    Args:
+        substrate: holds the weights. reads: what it prepared for this update.
+        plan, batch, streams: passes, sequences, where noise is drawn from.
+        apart: seconds from one presentation to the next.
+    """
+
+    def __init__(
+        self,
+        substrate: Substrate,
+        reads: Mapping[str, ReadPlan],
+        plan: PassPlan,
+        streams: PassStreams,
+        batch: int,
+        apart: float,
+    ) -> None:
+        self.substrate, self.plan, self.streams, self.batch = substrate, plan, streams, batch
+        self.readers = {name: Reader(read) for name, read in reads.items()}
+        self.noisy = any(plan.gain)
+        self.devices = {
+            name: substrate.device_noise(name, read, plan, batch, streams, apart)
+            for name, read in reads.items()
+            if read.process is not None and self.noisy
+        }
+
+    def read(self, name: str, x: Tensor, t0: int) -> Tensor:
+        """Read an array for a whole chunk: x (T, 1 or M, B, m) -> (T, 1 or M, B, n)."""
+        parts = [self.once(name, x[start:stop], noise) for start, stop, noise in self.draws(name, t0, len(x))]
+        return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def once(self, name: str, x: Tensor, noise: Noise | None) -> Tensor:
+        """Read an array at once for all rows: by the moments of its noise, or with every device drawn."""
+        reader = self.readers[name]
+        if noise is None or not reader.plan.sampled:
+            return reader(x, None if noise is None else noise.xi)
+        lead = noise.xi.shape[:-1]
+        rows = x.expand(*lead, x.shape[-1])
+        deviation = None if noise.deviation is None else noise.deviation.flatten(0, len(lead) - 1)
+        y = self.substrate.mvm(name, reader, rows.flatten(0, -2), noise.xi.flatten(0, -2), deviation)
+        return y.view(*lead, -1)
+
+    def draws(self, name: str, t0: int, steps: int) -> Iterator[tuple[int, int, Noise | None]]:
+        """Draw an array's read noise for a chunk, as many steps at once as LARGEST_DRAW allows.
+
+        Yields: the first step within the chunk, the one after the last, and the noise or None where
+            nothing is noisy.
+        """
+        reader = self.readers[name]
+        if not (reader.noisy and self.noisy):
+            yield 0, steps, None
+            return
+        at_once, _ = draw_bytes(reader.plan, self.plan.passes * self.batch, steps)
+        for start in range(0, steps, at_once):
+            stop = min(start + at_once, steps)
+            yield start, stop, self._noise(name, t0 + start, stop - start)
+
+    def _noise(self, name: str, t0: int, steps: int) -> Noise:
+        """Draw an array's read noise, times each pass's gain."""
+        reader = self.readers[name]
+        shape, dtype = (self.batch, reader.normals), numpy_dtype(reader.wt)
+        make = torch.empty if all(self.plan.gain) else torch.zeros
+        xi = make(steps, self.plan.passes, *shape, dtype=reader.wt.dtype)
+        for m, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
+            if gain and reader.normals:
+                draw = self.streams.normal(f"read/{name}", stream, t0, steps, shape, dtype)
+                torch.mul(torch.from_numpy(draw), gain, out=xi[:, m])
+        devices = self.devices.get(name)
+        # both devices of a pair come with the sign of their plane
+        deviation = None if devices is None else devices.draw(t0, steps).sum(3)
+        return Noise(xi.to(reader.wt.device), deviation)
+
+    def book(self, name: str, load: Tensor, steps: int, events: int | None = None) -> None:
+        """Book `steps` x M x B reads of an array and its conversions.
+
+        Args:
+            name: the array. load: (m,) what `Reader.load` returned for all passes.
+            steps: of time.
+            events: weights that spikes reached, where word lines carry spikes.
+        """
+        rows = self.plan.passes * self.batch
+        noisy = steps * self.batch * sum(gain != 0 for gain in self.plan.gain)
+        self.substrate.book_reads(name, load, steps * rows, noisy, events=events)
+        reader = self.readers[name]
+        if reader.conversions:
+            # a noise-free read is simulated once for all passes; the chip converts in each of them
+            times = steps * rows * reader.wt.shape[1] * reader.plan.parts // reader.conversions
+            self.substrate.ledger.book_conversions(times * int(reader.clipped), times * reader.conversions)
+            reader.clipped.zero_()
+            reader.conversions = 0

@@ -1,0 +1,462 @@
+"""Simulate spiking neurons in Brian2: many rows of the same network as one NeuronGroup.
+
+Brian2 integrates, detects spikes and resets; what spikes add is a product on the whole group, or Brian2's
+Synapses. Importing this module imports brian2 (a second or two); nothing else in neuroanp does.
+"""
+
+from __future__ import annotations
+
+import gc
+import logging
+import re
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from dataclasses import dataclass
+from functools import cache
+from io import StringIO
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroanp.backends.equations import Equations
+from neuroanp.backends.neuron import Coefficients
+from neuroanp.backends.population import Recurrence, Steps
+from neuroanp.backends.recurrence import How, Spread
+from neuroanp.errors import InputError, NeuroanpError
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LOG = logging.getLogger("neuroanp")
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """Keep brian2's import from changing the process: Ctrl+C, sys.excepthook, warnings, files of its log."""
+    handler, hook, thread = signal.signal, sys.excepthook, threading.get_ident()
+
+    def elsewhere(number: int, action: Any) -> Any:  # also lets other threads than the main one import it
+        return signal.getsignal(number) if threading.get_ident() == thread else handler(number, action)
+
+    fresh = "brian2" not in sys.modules
+    signal.signal = elsewhere
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        signal.signal = handler
+    if fresh:  # whoever imported brian2 before chose its settings
+        sys.excepthook = hook
+        _quiet()
+
+
+def _quiet() -> None:
+    """Leave of brian2's log the warnings on the console."""
+    from brian2.utils.logger import BrianLogger
+
+    logging.captureWarnings(False)
+    if BrianLogger.console_handler is not None:
+        logging.getLogger("py.warnings").removeHandler(BrianLogger.console_handler)
+    logging.getLogger("brian2").setLevel(logging.WARNING)
+    BrianLogger.suppress_name("unused_brian_object")  # parts of a network that was refused
+    if BrianLogger.file_handler is not None:
+        logging.getLogger("brian2").removeHandler(BrianLogger.file_handler)
+        BrianLogger.file_handler.close()
+        BrianLogger.file_handler = None
+    for file in (BrianLogger.tmp_log, BrianLogger.tmp_script):
+        if file is not None:
+            with suppress(OSError):
+                Path(file).unlink()
+    BrianLogger.tmp_log = BrianLogger.tmp_script = None
+
+
+with _undisturbed():
+    import brian2
+    from brian2.stateupdaters.base import UnsupportedEquationsException
+
+Loop = Literal["auto", "fast", "run"]
+Target = Literal["auto", "cython", "numpy"]
+
+MODEL = """
+v : 1
+I : 1
+Iext : 1
+z : 1
+wait : integer
+"""
+COEFFICIENTS = ("a_m", "k_i", "k_e", "a_s", "a_r", "threshold")
+UPDATE = """
+wait -= int(wait > 0)
+free = int(wait == 0)
+v = free * (a_m * v + k_i * I + k_e * Iext) + (1 - free) * v
+I = a_s * I
+z = a_r * z
+"""
+PROBE_STEPS = 3
+MOST_SYNAPSES = 10_000_000
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the variables of a model are called that the network reads and writes."""
+
+    input: str = "Iext"
+    synapse: str = "I"
+    activity: str = "z"
+    voltage: str = "v"
+
+
+@dataclass
+class _Chunk:
+    """Arrays of the steps under way, (T, rows, N) each, and the step it is."""
+
+    recurrence: Recurrence
+    current: NDArray[Any]
+    incoming: NDArray[Any] | None
+    h: NDArray[Any]
+    s: NDArray[Any]
+    z: NDArray[Any]
+    v: NDArray[Any] | None
+    spikes: Tensor
+    t: int = 0
+
+
+class GroupPopulation:
+    """Rows of neurons that are one NeuronGroup; implements `backends.population.Population`.
+
+    Args:
+        group: rows * N neurons, index row * N + unit, made by `new_group`.
+        rows: copies, passes x sequences.
+        names: of its variables.
+        rest: values of its variables at the start of a presentation.
+        recurrence: how the spikes of a step are spread: Brian2's "synapses", a "dense" product, the "sparse"
+            one; "auto" takes the fastest.
+        loop: "fast" steps the objects of the network itself, "run" calls Network.run, which takes 0.1 s
+            more for each chunk; "auto" is fast where both give the same.
+
+    Raises:
+        InputError: more synapses than are allowed.
+    """
+
+    def __init__(
+        self,
+        group: Any,
+        rows: int,
+        names: Names,
+        rest: Mapping[str, Any],
+        recurrence: How | Literal["auto"],
+        loop: Loop,
+    ) -> None:
+        self._group, self._rest = group, dict(rest)
+        shape = (rows, len(group) // rows)
+        arrays = {name: group.variables[name].get_value().reshape(shape) for name in vars(names).values()}
+        self._v, self._I = arrays[names.voltage], arrays[names.synapse]
+        self._external, self._z = arrays[names.input], arrays[names.activity]
+        self._dtype = torch.from_numpy(self._I).dtype
+        self._events = group.variables["_spikespace"].get_value()
+        self._spread = Spread(torch.from_numpy(self._I), None if recurrence in ("auto", "synapses") else recurrence)
+        self._chunk: _Chunk | None = None
+        clock = group.clock
+        operations = [
+            brian2.NetworkOperation(self._start, clock=clock, when="start", name="row_start"),
+            brian2.NetworkOperation(self._after_spikes, clock=clock, when="synapses", order=1, name="row_spikes"),
+            brian2.NetworkOperation(self._end, clock=clock, when="end", name="row_end"),
+        ]
+        self._synapses = self._connect(shape, names) if recurrence == "synapses" else None
+        parts = operations if self._synapses is None else [*operations, self._synapses]
+        self._network = brian2.Network(group, *parts)
+        self._network.schedule = ["start", "groups", "thresholds", "synapses", "resets", "end"]
+        self._advance = self._run_network
+        self._advance = self._loop(loop)
+        self.begin()
+
+    def begin(self) -> None:
+        """Put every neuron to rest, and the clock to zero."""
+        for name, value in self._rest.items():
+            self._group.variables[name].set_value(value)
+        clock = self._group.clock
+        clock.variables["timestep"].set_value(0)
+        clock.variables["t"].set_value(0.0)
+
+    def run(self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False) -> Steps:
+        """Simulate the next steps; see `Population.run`."""
+        current = current.detach()
+        h, z = torch.empty_like(current), torch.empty_like(current)
+        spikes = torch.zeros(current.shape, dtype=torch.bool)
+        v = torch.empty_like(current) if keep_v else None
+        self._chunk = _Chunk(
+            recurrence, current.numpy(), None if incoming is None else incoming.detach().numpy(),
+            h.numpy(), spikes.numpy(), z.numpy(), None if v is None else v.numpy(), spikes,
+        )  # fmt: skip
+        if self._synapses is not None:
+            self._synapses.pre.active = recurrence.wt is not None
+            if recurrence.wt is not None:
+                weights = np.broadcast_to(recurrence.wt.detach().numpy(), (len(self._I), *recurrence.wt.shape))
+                self._synapses.variables["w"].get_value().reshape(weights.shape)[...] = weights
+        self._advance(len(current))
+        if self._chunk.t < len(current):  # brian2's own handler of Ctrl+C ends a run quietly
+            raise KeyboardInterrupt
+        self._chunk = None
+        return Steps(h, spikes, z, v)
+
+    def _start(self) -> None:
+        chunk = self._chunk
+        assert chunk is not None
+        external = chunk.current[chunk.t]
+        np.add(self._I, external, out=chunk.h[chunk.t])
+        np.copyto(self._external, external)
+
+    def _after_spikes(self) -> None:
+        chunk = self._chunk
+        assert chunk is not None
+        t = chunk.t
+        spikes = self._events[: self._events[-1]]
+        chunk.s[t].reshape(-1)[spikes] = True
+        if chunk.v is not None:
+            np.copyto(chunk.v[t], self._v)
+        wt = chunk.recurrence.wt
+        if wt is None:
+            self._I += chunk.recurrence.read(t, chunk.spikes[t].to(self._dtype)).detach().numpy()
+        elif self._synapses is None:
+            self._spread.add(wt.detach(), spikes)
+        if chunk.incoming is not None:
+            self._I += chunk.incoming[t]
+
+    def _end(self) -> None:
+        chunk = self._chunk
+        assert chunk is not None
+        np.copyto(chunk.z[chunk.t], self._z)
+        chunk.t += 1
+
+    def _connect(self, shape: tuple[int, int], names: Names) -> Any:
+        rows, units = shape
+        if rows * units**2 > MOST_SYNAPSES:
+            raise InputError(
+                f"compute.recurrence: 'synapses' would make {rows * units**2:,} synapses for {rows} x {units} neurons, "
+                f"at most {MOST_SYNAPSES:,} fit; use 'dense', 'sparse' or 'auto'"
+            )
+        row, source, target = (index.reshape(-1) for index in np.indices((rows, units, units)))
+        with _without_deprecations():
+            synapses = brian2.Synapses(
+                self._group, self._group, "w : 1", on_pre=f"{names.synapse}_post += w", dtype=self._I.dtype.type,
+                codeobj_class=self._group.codeobj_class, clock=self._group.clock, name="recurrence",
+            )  # fmt: skip
+            synapses.connect(i=row * units + source, j=row * units + target)
+        return synapses
+
+    def _loop(self, loop: Loop) -> Callable[[int], None]:
+        """Build the code objects by a short run, and return what advances the network."""
+        expected = self._probe(self._run_network)
+        if loop == "run":
+            return self._run_network
+        if loop == "fast":
+            return self._run_fast
+        try:
+            found = self._probe(self._run_fast)
+            if all(torch.equal(a.nan_to_num(), b.nan_to_num()) for a, b in zip(expected, found, strict=True)):
+                return self._run_fast
+            reason = "it gave other results"
+        except Exception as error:  # whatever changed inside brian2
+            reason = f"{type(error).__name__}: {error}"
+        _warn_once(f"the fast loop does not work with brian2 {brian2.__version__} ({reason}); using Network.run")
+        return self._run_network
+
+    def _probe(self, advance: Callable[[int], None]) -> list[Tensor]:
+        self._advance = advance
+        self.begin()
+        rows, units = self._I.shape
+        current = torch.linspace(0, 100, PROBE_STEPS * rows * units, dtype=self._dtype).view(PROBE_STEPS, rows, units)
+        wt = torch.linspace(-1, 1, units**2, dtype=self._dtype).view(units, units)
+        with np.errstate(all="ignore"):  # equations of the user's may overflow here
+            steps = self.run(current, Recurrence(wt, lambda t, s: s @ wt), None, True)
+        return [part for part in steps if part is not None]
+
+    def _run_network(self, steps: int) -> None:
+        clock = self._group.clock
+        self._network.t_ = clock.variables["t"].get_value()[0]
+        with _no_garbage_scan(), _without_deprecations():
+            self._network.run(steps * clock.dt, namespace={})
+
+    def _run_fast(self, steps: int) -> None:
+        """Do what Network.run does for one clock, without preparing every object anew."""
+        variables = self._group.clock.variables
+        timestep, t, dt = (variables[name].get_value() for name in ("timestep", "t", "dt"))
+        objects = [part.run for part in self._network.sorted_objects if part.active]
+        for _ in range(steps):
+            for run in objects:
+                run()
+            timestep[0] += 1
+            t[0] = timestep[0] * dt[0]
+
+
+class Brian2Population(GroupPopulation):
+    """Leaky integrate-and-fire neurons in Brian2; the same as `lif.LIFPopulation`, spike for spike.
+
+    Args:
+        step: coefficients of the N neurons, which give dtype (on the CPU).
+        rows: copies, passes x sequences.
+        dt: seconds a step.
+        recurrence, loop: see GroupPopulation.
+        target: what Brian2 turns its code into; "auto" is cython where a compiler works, else numpy.
+
+    >>> from neuroanp.backends.neuron import LIF, coefficients
+    >>> population = Brian2Population(coefficients(LIF(), 1e-3, torch.ones(1)), rows=1, dt=1e-3)
+    >>> population.begin()
+    >>> W = torch.zeros(1, 1)
+    >>> steps = population.run(torch.full((40, 1, 1), 2.0), Recurrence(W, lambda t, s: s @ W), None)
+    >>> steps.s[:, 0, 0].nonzero().flatten().tolist()
+    [13, 28]
+    """
+
+    def __init__(
+        self, step: Coefficients, rows: int, *, dt: float,
+        recurrence: How | Literal["auto"] = "auto", loop: Loop = "auto", target: Target = "auto",
+    ) -> None:  # fmt: skip
+        values = {name: getattr(step, name).numpy() for name in COEFFICIENTS}
+        # arrays only where neurons differ: what is read from memory for every neuron takes time
+        same = all((value == value[0]).all() for value in values.values())
+        fixed = {name: float(value[0]) for name, value in values.items()} if same else {}
+        model = MODEL if same else MODEL + "\n".join(f"{name} : 1 (constant)" for name in COEFFICIENTS)
+        group = new_group(
+            rows * len(step.a_m), model, threshold="v > threshold and wait == 0",
+            reset=f"{'v -= threshold' if step.subtract else 'v = 0'}\nz += 1\nwait = hold",
+            dtype=step.a_m.numpy().dtype.type, dt=dt, target=target, namespace={**fixed, "hold": step.hold},
+        )  # fmt: skip
+        if not same:
+            for name, value in values.items():
+                group.variables[name].set_value(np.tile(value, rows))
+        group.run_regularly(UPDATE, when="groups", name="neurons_update")
+        rest: dict[str, Any] = dict.fromkeys(("v", "I", "Iext", "z", "wait"), 0)
+        super().__init__(group, rows, Names(), rest, recurrence, loop)
+
+
+def new_group(neurons: int, model: str, *, dtype: type, dt: float, target: Target, **options: Any) -> Any:
+    """Return a NeuronGroup with a clock of its own.
+
+    Names are fixed, for they are part of the code that Brian2 compiles: a second population finds it done.
+    """
+    clock = brian2.Clock(dt * brian2.second, name="neurons_clock")
+    with _without_deprecations():
+        return brian2.NeuronGroup(
+            neurons, model, dtype=dtype, clock=clock, name="neurons", codeobj_class=_code_class(target), **options
+        )
+
+
+class EquationsPopulation(GroupPopulation):
+    """Neurons given by equations, in Brian2.
+
+    Args:
+        neuron: the equations. rows: copies, passes x sequences.
+        like: (N,) gives the number of units and the dtype.
+        dt: seconds a step.
+        recurrence, loop: see GroupPopulation. target: see Brian2Population.
+
+    Raises:
+        InputError: Brian2 refuses the equations, e.g. for their units.
+    """
+
+    def __init__(
+        self, neuron: Equations, like: Tensor, rows: int, *, dt: float,
+        recurrence: How | Literal["auto"] = "auto", loop: Loop = "auto", target: Target = "auto",
+    ) -> None:  # fmt: skip
+        refractory, rest = neuron.refractoriness(), neuron.rest()
+        if refractory is not None:
+            rest |= {"lastspike": -1e4, "not_refractory": True}
+        names = Names(neuron.input, neuron.synapse, neuron.activity, neuron.voltage)
+        with _explained(neuron):
+            group = new_group(
+                rows * len(like), neuron.text(), threshold=neuron.condition(), reset=neuron.statements(),
+                refractory=refractory * brian2.second if isinstance(refractory, float) else refractory or False,
+                method=neuron.method, namespace={n: value * _unit(u) for n, (value, u) in neuron.quantities().items()},
+                dtype=like.detach().numpy().dtype.type, dt=dt, target=target,
+            )  # fmt: skip
+            super().__init__(group, rows, names, rest, recurrence, loop)
+
+
+@contextmanager
+def _explained(neuron: Equations) -> Iterator[None]:
+    """Say what Brian2 refuses in the user's equations, and where."""
+    try:
+        yield
+    except NeuroanpError:
+        raise
+    except Exception as error:  # from any depth of Brian2, SymPy and the compiler
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        places = {"thresholder": "threshold", "resetter": "reset"}
+        key = next((key for part, key in places.items() if part in str(error)), "model")
+        remedy = "check its units and names"
+        if isinstance(cause, UnsupportedEquationsException):
+            key, remedy = "method", "use euler or rk4"
+        words = " ".join(str(cause).split())[:300] or type(cause).__name__
+        raise InputError(f"neuron.{key} ({neuron.name}): Brian2 refuses it: {words}; {remedy}") from error
+
+
+def _unit(text: str) -> Any:
+    """Return the unit that a product such as "farad/meter**2" is; 1 for "1"."""
+    unit: Any = 1
+    for sign, name, power in re.findall(r"([*/]?)([a-z]+)(?:\*\*(\d))?", text):
+        unit *= getattr(brian2, name) ** (int(power or 1) * (-1 if sign == "/" else 1))
+    return unit
+
+
+def _code_class(target: Target) -> Any:
+    if target == "numpy":
+        return brian2.NumpyCodeObject
+    if _compiler_works():
+        return brian2.CythonCodeObject
+    remedy = "install g++ (or set CC and CXX)"
+    if target == "cython":
+        raise InputError(
+            f"compute.target: 'cython' needs a compiler, and Brian2 finds none that works; {remedy}, or use 'auto'"
+        )
+    _warn_once(f"Brian2 finds no compiler that works: its neurons run in numpy, several times slower; {remedy}")
+    return brian2.NumpyCodeObject
+
+
+@cache
+def _compiler_works() -> bool:
+    """Return whether Cython and a compiler make an extension here."""
+    log = logging.getLogger("brian2")
+    level = log.level
+    log.setLevel(logging.CRITICAL)  # what the compiler says is not what to do
+    try:
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            return brian2.CythonCodeObject.is_available()
+    finally:
+        log.setLevel(level)
+
+
+@contextmanager
+def _without_deprecations() -> Iterator[None]:
+    """Hide what brian2's own use of other packages is warned of."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+@cache
+def _warn_once(message: str) -> None:
+    LOG.warning(message)
+
+
+@contextmanager
+def _no_garbage_scan() -> Iterator[None]:
+    """Hide what lives now from the collection that Network.run starts, most of its overhead."""
+    ours = gc.get_freeze_count() == 0
+    if ours:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if ours:
+            gc.unfreeze()

@@ -1,0 +1,113 @@
+"""What rules share that compare passes: which passes, what credit, the mean over samples and differences."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import torch
+from pydantic import Field, model_validator
+
+from neuroanp.learning.credit import differences, return_to_go, subtract_others
+from neuroanp.trajectory import Credit, PassPlan, Weights, WeightUpdate
+from neuroanp.yaml_io import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+
+class PassRule(Section):
+    """Base of the rules that present the same input several times, each time with other noise."""
+
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
+    preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    needs_noise: ClassVar[bool] = False
+    """Whether trajectories must carry the noise sample: nothing that only reads activity needs it."""
+
+    name: str
+    preset: str = "default"
+    reference: Literal["two", "mean", "silent"] = Field(
+        default="two",
+        description="two: both passes of a pair noisy; mean: K+1 noisy passes, each against their mean; "
+        "silent: K noisy passes against a noise-free one, which only a simulation has",
+    )
+    K: int = Field(default=1, ge=1, le=4096, description="replicas: pairs (two) or noisy passes besides the reference")
+    credit: Literal["sample", "batch"] = Field(
+        default="sample",
+        description="sample: each sequence its own loss, and norm of anp; batch: one loss, Frobenius norm over B",
+    )
+    loss: Literal["step", "trial"] = Field(
+        default="step",
+        description="step: the loss of every step is known; trial: only the sum over the whole presentation, "
+        "so that every step gets the same credit and gamma has no effect",
+    )
+    gamma: float = Field(
+        default=1.0, ge=0, le=1, description="discount of later losses a step; 0: the step's own loss only"
+    )
+    control_variate: Literal["none", "batch"] = Field(
+        default="none", description="batch: subtract the other samples' mean credit"
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _fill_from_preset(cls, options: Any) -> Any:
+        if isinstance(options, Mapping):
+            return {**cls.presets.get(options.get("preset", "default"), {}), **options}
+        return options
+
+    @model_validator(mode="after")
+    def _check_combination(self) -> PassRule:
+        if self.control_variate == "batch" and self.credit == "batch":
+            raise ValueError("control_variate 'batch' needs credit 'sample': one loss for the batch leaves no others")
+        return self
+
+    @property
+    def instantaneous(self) -> bool:
+        """Whether the credit of a step needs no other step's loss: then any stretch of time has its own update."""
+        return self.gamma == 0 and self.loss == "step"
+
+    def check(self, spiking: bool) -> None:
+        """Raise InputError where the options do not go with networks whose units do (not) spike."""
+
+    def discount(self, dt: float) -> float:
+        """Return gamma, the discount of later losses a step of dt seconds."""
+        return self.gamma
+
+    def plan(self) -> PassPlan:
+        """Say which passes one update takes: two 2K, mean K+1, silent K+1 (the first one noise-free)."""
+        K = self.K
+        if self.reference == "two":
+            return PassPlan((1.0,) * 2 * K, tuple(range(2 * K)), tuple((2 * k, 2 * k + 1) for k in range(K)))
+        if self.reference == "mean":
+            return PassPlan((1.0,) * (K + 1), tuple(range(K + 1)), "mean")
+        return PassPlan((0.0, *(1.0,) * K), tuple(range(K + 1)), tuple((k, 0) for k in range(1, K + 1)), pre=0)
+
+    def assign(self, losses: Tensor, plan: PassPlan, dt: float) -> Credit:
+        """Turn losses into credit: dL for the outputs, its return-to-go for the hidden units.
+
+        Where only the loss of the trial is known, both get sum_t dL_t at every step.
+
+        Args:
+            losses: (T, M, B) of a whole sequence (of any stretch where `instantaneous`).
+            plan: the passes.
+            dt: seconds a step.
+
+        Returns: credit, (T, R, B) each.
+        """
+        dL = differences(losses, plan)
+        if self.credit == "batch":
+            dL = dL.mean(-1, keepdim=True).expand_as(dL)
+        if self.control_variate == "batch":
+            dL = subtract_others(dL)
+        if self.loss == "trial":
+            total = dL.sum(0, keepdim=True).expand_as(dL)
+            return Credit(hidden=total, output=total)
+        return Credit(hidden=return_to_go(dL, self.discount(dt)), output=dL)
+
+    def init(self, weights: Weights) -> dict[str, Tensor]:
+        """Return zero sums of outer products."""
+        return {name: torch.zeros_like(W) for name, W in weights.items()}
+
+    def finish(self, state: dict[str, Tensor], plan: PassPlan, batch: int) -> WeightUpdate:
+        """Divide the sums by B R."""
+        return WeightUpdate({name: total / (batch * plan.differences) for name, total in state.items()})

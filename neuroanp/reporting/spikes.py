@@ -1,0 +1,137 @@
+"""Show how spiking units fired: mean rate, silent units, and what a spike and a synaptic event took."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from neuroanp.reporting.books import SILENT
+from neuroanp.reporting.parts import Figure, Part
+from neuroanp.reporting.reading import Shown
+from neuroanp.reporting.spikes_plots import Panel, rasters
+from neuroanp.reporting.style import Look, plain, to_uri
+from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, cell, names_of
+from neuroanp.reporting.values import digits, middle, numbers, quantity
+
+ENERGIES = {"energy_per_spike_J": "spike", "energy_per_event_J": "synaptic event"}
+MOST = 4
+"""Methods side by side in the figure: narrower rasters cannot be read."""
+
+Runs = Mapping[str, Shown]
+
+
+def part(group: Sequence[Method], best: Sequence[Method], runs: Sequence[Shown]) -> Part | None:
+    """Return the part of a report about spikes: rasters, membranes, rates and energies, profiles side by side.
+
+    Args:
+        group: the methods of one task.
+        best: those that figures show.
+        runs: all their runs.
+
+    Returns: the part, or None where no unit of any run spikes.
+    """
+    by_path = {str(one.run.path): one for one in runs}
+    found = table(group, by_path)
+    if found is None:
+        return None
+    chosen, spiking = typical(best, by_path), [m for m in group if _firing(m, by_path, "rate_Hz")]
+    panels = [_panel(m, one, Look(best)) for m, one in chosen]
+    panels = [panel for panel in panels if panel is not None]
+    picture = rasters(panels)
+    shown = len(panels)
+    caption = (
+        "The first held-out sequences under the device's noise, laid end to end: input lines, spikes of the first "
+        f"{_units(panels)}, membrane potentials v of a few of them, in thresholds (a dot is a spike, the dashed "
+        "line the unit's threshold). "
+        "Below, firing rates of all units over the whole held-out set; the line is their mean."
+    )
+    if shown < len(spiking):
+        caption += f" {shown} of {len(spiking)} methods: for each profile the median seed of its best."
+    note = (
+        "Median over seeds [lowest, highest]. Rates and silent units (which never spiked): on the whole held-out set, "
+        "under the device's noise. Spikes and synaptic events (arrivals of one spike at one synapse): of training. "
+        "Energy per spike, or per event: all the chip's energy but that of writes, over their number."
+    )
+    drawn = picture and Figure(to_uri(picture), "Spikes, membrane potentials and firing rates", caption)
+    return Part("Spikes", found, drawn, [], note)
+
+
+def table(group: Sequence[Method], runs: Runs) -> Table | None:
+    """Build the table of rates, silent units, counts and energies: a method a row; None where no unit spikes."""
+    kept = [m for m in group if _firing(m, runs, "rate_Hz")]
+    if not kept:
+        return None
+    named = names_of(kept)
+    rows = []
+    for i, method in enumerate(kept):
+        counts = [cell(_books(method, runs, key)) for key in ("spikes", "events")]
+        energies = [_energy(_books(method, runs, key)) for key in ENERGIES]
+        silent = [100 * share for share in _firing(method, runs, "silent")]
+        firing = [cell(_firing(method, runs, "rate_Hz")), cell(silent)]
+        rows.append(Row("method", (*(Cell(names[i]) for _, names in named), *firing, *counts, *energies)))
+    heads = ["mean rate (Hz)", "silent units (%)", "spikes", "synaptic events"]
+    heads += [f"energy per {what}" for what in ENERGIES.values()]
+    return Table((*(Column(header, numeric=False) for header, _ in named), *map(Column, heads)), tuple(rows))
+
+
+def sentences(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
+    """Say for each method whose units spike how much they do, and what a spike and a synaptic event took."""
+    by_path = {str(one.run.path): one for one in runs}
+    said = []
+    for method in group:
+        rates, silent = (_firing(method, by_path, key) for key in ("rate_Hz", "silent"))
+        if rates:
+            share = f", {digits(100 * middle(silent), 2)} % of the units silent" if silent else ""
+            costs = [f"per {what} {_energy(_books(method, by_path, key)).text}" for key, what in ENERGIES.items()]
+            mean = f"{digits(middle(rates))} Hz"
+            said.append(f"{method.label}: mean rate {mean}{share}; energy {', '.join(costs)}.")
+    return said
+
+
+def typical(best: Sequence[Method], runs: Runs) -> list[tuple[Method, Shown]]:
+    """Return (method, run of its median seed) of the best spiking method for each backend and profile, MOST at most."""
+    chosen: list[tuple[Method, Shown]] = []
+    for names in dict.fromkeys((m.backend, m.profile) for m in best):
+        here = [m for m in best if (m.backend, m.profile) == names and m.values("test_loss")]
+        here = [m for m in here if _firing(m, runs, "rate_Hz")]
+        if here:
+            method = min(here, key=lambda m: middle(m.values("test_loss")))
+            loss = middle(method.values("test_loss"))
+            row = min(method.finished, key=lambda r: abs((r["test_loss"] or 0) - loss))
+            chosen.append((method, runs[str(row["run"])]))
+    ranked = sorted(chosen, key=lambda pair: middle(pair[0].values("test_loss")))[:MOST]
+    kept = [id(method) for method, _ in ranked]
+    return [pair for pair in chosen if id(pair[0]) in kept]
+
+
+def _panel(method: Method, one: Shown, look: Look) -> Panel | None:
+    arrays = one.activity()
+    if arrays is None:
+        return None
+    rest = " · ".join([method.rule, *([method.backend] if method.among_backends else []), f"seed {one.result['seed']}"])
+    return Panel(plain(method.profile, 30), plain(rest, 40), look.colour(method), arrays)
+
+
+def _units(panels: Sequence[Panel]) -> str:
+    most = max((panel.arrays["spikes"].shape[2] for panel in panels), default=0)
+    return f"{most} unit{'s' * (most != 1)}"
+
+
+def _firing(method: Method, runs: Runs, key: str) -> list[float]:
+    """Return one number of the record of each finished run whose units spike."""
+    return numbers(one.firing.get(key) for r in method.finished if (one := runs.get(str(r["run"]))))
+
+
+def _books(method: Method, runs: Runs, key: str) -> list[float]:
+    return numbers(one.ledger.get(key) for r in method.finished if (one := runs.get(str(r["run"]))))
+
+
+def _energy(values: Sequence[float]) -> Cell:
+    """Write an energy with a prefix of its own; what a profile does not state is said, never 0.
+
+    >>> str(_energy([])), str(_energy([2.5e-12]))
+    ('not stated', '2.50 pJ')
+    """
+    if not values:
+        return Cell(SILENT)
+    low, high = quantity(min(values), "J"), quantity(max(values), "J")
+    return Cell(quantity(middle(values), "J"), f"[{low}, {high}]" if low != high else "")

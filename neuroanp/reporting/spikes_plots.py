@@ -1,0 +1,153 @@
+"""Draw what spiking units did: inputs, raster, membrane potentials, and how often each unit fires."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from neuroanp.reporting.plots import WIDTH
+from neuroanp.reporting.style import FAINT, GREY, INK, new_figure, styled
+from neuroanp.reporting.values import digits
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+STEPS = 480
+"""Steps of time in a raster: as many sequences as fit, but at least one."""
+LINES = 4
+"""More input lines than these are drawn as a map."""
+BINS = 24
+HEIGHTS = {"inputs": 0.55, "raster": 1.9, "membrane": 0.5, "rates": 1.15}
+DEEPEST = -2.0
+"""Potentials are drawn down to it, and up to its opposite: a few that are beyond would flatten the others."""
+
+
+class Panel(NamedTuple):
+    """What one method's units did.
+
+    Args:
+        title, subtitle: its name, in two lines.
+        colour: its colour.
+        arrays: as `Shown.activity` returns.
+    """
+
+    title: str
+    subtitle: str
+    colour: str
+    arrays: Mapping[str, np.ndarray]
+
+
+@styled
+def rasters(panels: Sequence[Panel]) -> Figure | None:
+    """Draw methods side by side: input lines, raster and membranes over time, and a histogram of rates below.
+
+    Scales of potentials and rates are the same for all. None where there is nothing to draw.
+    """
+    if not panels:
+        return None
+    traces = max(panel.arrays["v"].shape[2] for panel in panels)
+    heights = [HEIGHTS["inputs"], HEIGHTS["raster"], *[HEIGHTS["membrane"]] * traces, HEIGHTS["rates"]]
+    figure = new_figure(WIDTH, sum(heights) + 1.75)
+    grid = figure.subplots(len(heights), len(panels), squeeze=False, height_ratios=heights)
+    limits = _limits([panel.arrays["v"] for panel in panels])
+    for column, panel in zip(grid[:-1].T, panels, strict=True):
+        _over_time(column, panel, limits)
+    for axes, name in zip(grid[:, 0], ("inputs", "units", *(f"v of {i + 1}" for i in range(traces))), strict=False):
+        axes.set_ylabel(name, fontsize=8.5, rotation=0, ha="right", va="center")
+    _rates(grid[-1], panels)
+    figure.align_ylabels(grid[:-1, 0])
+    return figure
+
+
+def _over_time(column: Sequence[Axes], panel: Panel, limits: tuple[float, float]) -> None:
+    """Draw a method's sequences end to end in one column of axes."""
+    arrays = panel.arrays
+    steps, sequences, _ = arrays["spikes"].shape
+    shown = min(max(STEPS // steps, 1), sequences)
+    inputs, spikes, v = (end_to_end(arrays[name][:, :shown]) for name in ("inputs", "spikes", "v"))
+    ms = float(arrays["dt_s"].item()) * 1e3
+    times = (np.arange(len(spikes)) + 0.5) * ms
+    top, raster, *membranes = column
+    top.annotate(panel.title, (0, 1), (0, 17), "axes fraction", "offset points", weight="bold", annotation_clip=False)
+    top.annotate(
+        panel.subtitle, (0, 1), (0, 5), "axes fraction", "offset points", fontsize=8.5, color=GREY,
+        annotation_clip=False,
+    )  # fmt: skip
+    _inputs(top, inputs, times)
+    _raster(raster, spikes, times, panel.colour)
+    for i, axes in enumerate(membranes):
+        if i >= v.shape[1]:
+            axes.set_axis_off()
+            continue
+        axes.plot(times, v[:, i], color=panel.colour, lw=0.9)
+        fired = spikes[:, i] > 0
+        axes.plot(times[fired], np.minimum(v[fired, i], limits[1]), ls="", marker="o", ms=2.4, color=INK)
+        axes.axhline(float(arrays["v_threshold"][i]), color=INK, lw=0.8, ls=(0, (3, 2)))
+        axes.set(ylim=limits, yticks=[0, 1])
+    for axes in column:
+        axes.tick_params(labelsize=8, length=2.5, labelbottom=axes is column[-1])
+        for edge in range(1, shown):
+            axes.axvline(edge * steps * ms, color=GREY, lw=0.7, ls=(0, (1, 2)))
+        axes.set_xlim(0, len(spikes) * ms)
+    column[-1].set_xlabel("time (ms)", fontsize=9)
+
+
+def end_to_end(array: np.ndarray) -> np.ndarray:
+    """Lay the sequences of (T, S, N) one after another: (S T, N).
+
+    >>> end_to_end(np.array([[[1], [3]], [[2], [4]]])).ravel().tolist()
+    [1, 2, 3, 4]
+    """
+    return array.transpose(1, 0, 2).reshape(-1, array.shape[2])
+
+
+def _inputs(axes: Axes, inputs: np.ndarray, times: np.ndarray) -> None:
+    """Draw the input lines: as curves, or as a map where there are many."""
+    if inputs.shape[1] <= LINES:
+        for line, shade in zip(inputs.T, (INK, GREY, "#9AA5B1", "#C5CDD5"), strict=False):
+            axes.plot(times, line, color=shade, lw=1.0, drawstyle="steps-mid")
+        return
+    step = 2 * float(times[0])
+    extent = (0.0, step * len(times), inputs.shape[1] + 0.5, 0.5)
+    axes.imshow(inputs.T, aspect="auto", extent=extent, cmap="Greys", interpolation="nearest")
+
+
+def _raster(axes: Axes, spikes: np.ndarray, times: np.ndarray, colour: str) -> None:
+    """Draw a stroke for each spike, unit 1 on top; all strokes are one path, for there may be thousands."""
+    step, unit = np.nonzero(spikes)
+    gaps = np.full(len(step), np.nan)
+    xs = np.stack([times[step], times[step], gaps], 1).ravel()
+    ys = np.stack([unit + 0.6, unit + 1.4, gaps], 1).ravel()
+    axes.plot(xs, ys, color=colour, lw=0.8, solid_capstyle="butt")
+    units = spikes.shape[1]
+    axes.set(ylim=(units + 0.5, 0.5), yticks=[1, units] if units > 1 else [1])
+
+
+def _limits(potentials: Sequence[np.ndarray]) -> tuple[float, float]:
+    """Return the range of potentials that is drawn: from the lowest, or DEEPEST, to above threshold and highest."""
+    low = min(float(v.min()) for v in potentials if v.size) if any(v.size for v in potentials) else 0.0
+    high = max((float(v.max()) for v in potentials if v.size), default=1.0)
+    return min(max(low, DEEPEST), 0.0) - 0.1, min(max(high, 1.2), -DEEPEST) + 0.1
+
+
+def _rates(row: Sequence[Axes], panels: Sequence[Panel]) -> None:
+    """Draw the shares of the units by their firing rate, with the mean as a line."""
+    highest = max(float(panel.arrays["rate_Hz"].max()) for panel in panels)
+    edges = np.linspace(0, highest or 1.0, BINS + 1)
+    for axes, panel in zip(row, panels, strict=True):
+        if axes is not row[0]:
+            axes.sharey(row[0])
+        rates = panel.arrays["rate_Hz"]
+        share = np.full(len(rates), 100 / len(rates))
+        axes.hist(rates, edges, weights=share, color=panel.colour, alpha=0.85)
+        axes.axvline(rates.mean(), color=INK, lw=1.0)
+        said = f"mean {digits(float(rates.mean()))} Hz, {digits(float(100 * (rates == 0).mean()), 2)} % silent"
+        axes.set_title(said, fontsize=8.5, fontweight="normal", color=GREY)
+        axes.set_xlabel("firing rate (Hz)", fontsize=9)
+        axes.grid(axis="y", color=FAINT, lw=0.7)
+        axes.set_axisbelow(True)
+        axes.tick_params(labelsize=8, length=2.5)
+    row[0].set_ylabel("units (%)", fontsize=9)

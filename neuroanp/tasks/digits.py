@@ -1,0 +1,170 @@
+"""Digits: name a handwritten digit of 8 x 8 pixels that is shown over time."""
+
+from __future__ import annotations
+
+import gzip
+from functools import cache
+from hashlib import sha256
+from importlib.util import find_spec
+from pathlib import Path
+from typing import ClassVar, Literal
+
+import numpy as np
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from neuroanp.errors import InputError
+from neuroanp.noise import Streams
+from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.scoring import squared_error
+
+SIDE = 8
+CLASSES = 10
+IMAGES = 1797
+MAX_PIXEL = 16
+"""A pixel counts the dark points of a 4 x 4 block of the scanned image."""
+
+
+class DigitsConfig(BaseModel):
+    """Options of the digits task."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    mode: Literal["rates", "rows"] = Field(
+        default="rates",
+        description="rates: all 64 pixels at once, constant over all steps; rows: one row of 8 pixels after the other",
+    )
+    steps: int = Field(default=40, ge=1, le=100_000, description="steps of a presentation")
+    window: int = Field(
+        default=8, ge=1, description="scored steps at the end; mode rows shows its rows in the steps before"
+    )
+    test_size: int = Field(default=360, ge=1, le=IMAGES - 1, description="images held out as the test set")
+    split_seed: int = Field(default=0, ge=0, description="which images are held out")
+
+    @model_validator(mode="after")
+    def _fits(self) -> DigitsConfig:
+        if self.window > self.steps:
+            raise ValueError(f"window {self.window} is longer than the {self.steps} steps; lower window")
+        shown = self.steps - self.window
+        if self.mode == "rows" and (shown == 0 or shown % SIDE):
+            raise ValueError(
+                f"mode rows needs steps - window to be a multiple of {SIDE} above 0 (equal times for the {SIDE} rows), "
+                f"not {shown}; set e.g. steps: {SIDE * max(1, -(-shown // SIDE)) + self.window}"
+            )
+        return self
+
+
+class Digits:
+    """Name a handwritten digit shown over time.
+
+    Inputs are pixels in [0, 1]. Mode "rates" holds all 64 through the whole presentation: an encoder
+    makes them spike rates. Mode "rows" shows 8 pixels a row, top to bottom, (steps - window)/8 steps
+    each, and nothing in the window: the network must remember. Ten outputs; the target in the window
+    is one-hot, and only the window is scored.
+
+    The data are scikit-learn's 1797 images, the test part of UCI's optical recognition of handwritten
+    digits. A permutation that `split_seed` alone decides holds `test_size` of them out; the writers of
+    training and test images are the same people, so this is not accuracy on new hands. Pixels are
+    never negative: set `signed: false` on the encoder, or half of its lines stay silent.
+
+    Args:
+        options: the task's options.
+
+    Raises:
+        InputError: scikit-learn is not installed, or its data file is not the one known.
+
+    Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
+    Repository (1998), doi 10.24432/C50P49.
+
+    >>> task = Digits(DigitsConfig(mode="rows"))
+    >>> batch = task.test(np.random.default_rng(0))
+    >>> batch.inputs.shape, batch.targets.shape, int(batch.mask.sum())
+    ((40, 360, 8), (40, 360, 10), 8)
+    """
+
+    config: ClassVar[type[BaseModel]] = DigitsConfig
+    name = "digits"
+    forecast = False
+
+    def __init__(self, options: DigitsConfig) -> None:
+        self.options = options
+        self.inputs = SIDE * SIDE if options.mode == "rates" else SIDE
+        self.outputs, self.steps = CLASSES, options.steps
+        self._pixels, self._labels = load_digits(digits_path())
+        order = Streams(options.split_seed).generator("digits").permutation(IMAGES)
+        self._test, self._train = np.split(order, [options.test_size])
+
+    def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+        """Draw `batch` training images, each independently."""
+        return self._encode(self._train[rng.integers(len(self._train), size=batch)])
+
+    def test(self, rng: np.random.Generator) -> Batch:
+        """Return the held-out images; nothing is drawn."""
+        return self._encode(self._test)
+
+    def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
+        """Return `accuracy`, the share of images whose output of largest mean over the window is right, and `loss`."""
+        loss = squared_error(y, batch)
+        steps = batch.mask > 0
+        got, target = y[steps].mean(axis=0), batch.targets[steps].mean(axis=0)
+        return {"accuracy": float(np.mean(got.argmax(axis=-1) == target.argmax(axis=-1))), "loss": loss}
+
+    def persistence(self, batch: Batch) -> None:
+        """Return None: nothing here goes on by itself."""
+
+    def fingerprint(self) -> str:
+        """Return the SHA-256 of pixels and labels, whatever file they came in."""
+        return sha256(self._pixels.tobytes() + self._labels.tobytes()).hexdigest()
+
+    def _encode(self, images: np.ndarray) -> Batch:
+        """Show images (B,) over time."""
+        options = self.options
+        pixels = self._pixels[images] / MAX_PIXEL
+        inputs = np.zeros((self.steps, len(images), self.inputs))
+        shown = self.steps - options.window
+        if options.mode == "rates":
+            inputs[:] = pixels
+        else:
+            rows = pixels.reshape(len(images), SIDE, SIDE).transpose(1, 0, 2)
+            inputs[:shown] = np.repeat(rows, shown // SIDE, axis=0)
+        targets = np.zeros((self.steps, len(images), CLASSES))
+        targets[shown:] = np.eye(CLASSES)[self._labels[images]]
+        return Batch(inputs, targets, (np.arange(self.steps) >= shown).astype(float))
+
+
+def digits_path() -> Path:
+    """Return the path of scikit-learn's digits.csv.gz without importing the package (which takes 1.5 s).
+
+    Raises:
+        InputError: the package or the file in it is missing.
+    """
+    spec = find_spec("sklearn")
+    for folder in (spec.submodule_search_locations or ()) if spec else ():
+        path = Path(folder) / "datasets" / "data" / "digits.csv.gz"
+        if path.is_file():
+            return path
+    raise InputError(
+        "task digits needs the images that the package scikit-learn brings (1.9.1)", ["pip install scikit-learn"]
+    )
+
+
+@cache
+def load_digits(path: Path) -> tuple[np.ndarray, np.ndarray]:
+    """Read pixels (1797, 64), 0 .. 16, and labels (1797,), 0 .. 9, both uint8 and read-only.
+
+    Raises:
+        InputError: the file cannot be read, or holds something else.
+    """
+    try:
+        with gzip.open(path, "rt", encoding="ascii") as file:
+            table = np.loadtxt(file, delimiter=",")
+    except (OSError, EOFError, ValueError) as error:
+        raise InputError(f"{path}: cannot be read ({error})", ["pip install --force-reinstall scikit-learn"]) from None
+    highest = np.array([MAX_PIXEL] * SIDE * SIDE + [CLASSES - 1])
+    if table.shape != (IMAGES, len(highest)) or not ((table >= 0) & (table <= highest) & (table % 1 == 0)).all():
+        raise InputError(
+            f"{path}: not the {IMAGES} images of {SIDE} x {SIDE} pixels and a label; use scikit-learn 1.9.1"
+        )
+    parts = table[:, :-1].astype(np.uint8), table[:, -1].astype(np.uint8)
+    for part in parts:
+        part.setflags(write=False)
+    return parts
