@@ -162,3 +162,23 @@ def test_print_keeps_six_digits(value):
 def test_no_text_raises_anything_but_valueerror(text, kind):
     with contextlib.suppress(ValueError):
         assert math.isfinite(dimension(kind).parse(text))
+
+
+def test_a_model_of_quantities_has_a_json_schema():
+    class Law(Section):
+        tau: units.PositiveTime = 20e-3
+        at: units.Voltage | None = None
+        share: units.Fraction
+        gain: units.Positive = 1.0
+        shift: units.Number = 0.0
+
+    found = Law.model_json_schema()["properties"]
+    assert (found["tau"]["type"], found["tau"]["default"]) == ("string", 20e-3)
+    assert {"type": "string", "examples": ["0.2 V"]} in found["at"]["anyOf"]
+    assert {key: found["share"][key] for key in ("type", "minimum", "maximum")} == {
+        "type": "number",
+        "minimum": 0.0,
+        "maximum": 1.0,
+    }
+    assert found["gain"]["exclusiveMinimum"] == 0.0
+    assert "minimum" not in found["shift"]

@@ -73,6 +73,7 @@ class SpikingNetwork:
         rest = getattr(self.neuron, "refractory", None)
         self.highest_rate_Hz = 1.0 / max(rest if isinstance(rest, float) else dt, dt)
         self._populations: dict[Any, tuple[Mapping[str, Tensor], Population]] = {}
+        self._latest: Presentation | None = None
 
     def passes(
         self,
@@ -103,7 +104,10 @@ class SpikingNetwork:
             self.dt,
             self._decays(),
         )
+        self._latest = presentation
         for t0 in range(0, steps, self.chunk):
+            if self._latest is not presentation:  # its neurons are those of the next one now
+                raise RuntimeError("another presentation has begun: finish one first, or use a second backend")
             yield presentation.run(inputs[t0 : t0 + self.chunk], t0, keep, book)
 
     def differentiable(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:

@@ -6,13 +6,9 @@ Synapses. Importing this module imports brian2 (a second or two); nothing else i
 
 from __future__ import annotations
 
-import gc
 import logging
 import re
-import signal
 import sys
-import threading
-import warnings
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from dataclasses import dataclass
@@ -26,6 +22,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.equations import Equations
+from neuroanp.backends.foreign import no_garbage_scan, undisturbed, warn_once, without_deprecations
 from neuroanp.backends.neuron import Coefficients
 from neuroanp.backends.population import Recurrence, Steps
 from neuroanp.backends.recurrence import How, Spread
@@ -34,35 +31,11 @@ from neuroanp.errors import InputError, NeuroanpError
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-LOG = logging.getLogger("neuroanp")
-
-
-@contextmanager
-def _undisturbed() -> Iterator[None]:
-    """Keep brian2's import from changing the process: Ctrl+C, sys.excepthook, warnings, files of its log."""
-    handler, hook, thread = signal.signal, sys.excepthook, threading.get_ident()
-
-    def elsewhere(number: int, action: Any) -> Any:  # also lets other threads than the main one import it
-        return signal.getsignal(number) if threading.get_ident() == thread else handler(number, action)
-
-    fresh = "brian2" not in sys.modules
-    signal.signal = elsewhere
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        signal.signal = handler
-    if fresh:  # whoever imported brian2 before chose its settings
-        sys.excepthook = hook
-        _quiet()
-
 
 def _quiet() -> None:
     """Leave of brian2's log the warnings on the console."""
     from brian2.utils.logger import BrianLogger
 
-    logging.captureWarnings(False)
     if BrianLogger.console_handler is not None:
         logging.getLogger("py.warnings").removeHandler(BrianLogger.console_handler)
     logging.getLogger("brian2").setLevel(logging.WARNING)
@@ -78,9 +51,13 @@ def _quiet() -> None:
     BrianLogger.tmp_log = BrianLogger.tmp_script = None
 
 
-with _undisturbed():
+_FRESH = "brian2" not in sys.modules
+with undisturbed():
     import brian2
     from brian2.stateupdaters.base import UnsupportedEquationsException
+
+if _FRESH:  # whoever imported brian2 before chose its settings
+    _quiet()
 
 Loop = Literal["auto", "fast", "run"]
 Target = Literal["auto", "cython", "numpy"]
@@ -244,7 +221,7 @@ class GroupPopulation:
                 f"at most {MOST_SYNAPSES:,} fit; use 'dense', 'sparse' or 'auto'"
             )
         row, source, target = (index.reshape(-1) for index in np.indices((rows, units, units)))
-        with _without_deprecations():
+        with without_deprecations():
             synapses = brian2.Synapses(
                 self._group, self._group, "w : 1", on_pre=f"{names.synapse}_post += w", dtype=self._I.dtype.type,
                 codeobj_class=self._group.codeobj_class, clock=self._group.clock, name="recurrence",
@@ -266,7 +243,7 @@ class GroupPopulation:
             reason = "it gave other results"
         except Exception as error:  # whatever changed inside brian2
             reason = f"{type(error).__name__}: {error}"
-        _warn_once(f"the fast loop does not work with brian2 {brian2.__version__} ({reason}); using Network.run")
+        warn_once(f"the fast loop does not work with brian2 {brian2.__version__} ({reason}); using Network.run")
         return self._run_network
 
     def _probe(self, advance: Callable[[int], None]) -> list[Tensor]:
@@ -282,7 +259,7 @@ class GroupPopulation:
     def _run_network(self, steps: int) -> None:
         clock = self._group.clock
         self._network.t_ = clock.variables["t"].get_value()[0]
-        with _no_garbage_scan(), _without_deprecations():
+        with no_garbage_scan(), without_deprecations():
             self._network.run(steps * clock.dt, namespace={})
 
     def _run_fast(self, steps: int) -> None:
@@ -344,7 +321,7 @@ def new_group(neurons: int, model: str, *, dtype: type, dt: float, target: Targe
     Names are fixed, for they are part of the code that Brian2 compiles: a second population finds it done.
     """
     clock = brian2.Clock(dt * brian2.second, name="neurons_clock")
-    with _without_deprecations():
+    with without_deprecations():
         return brian2.NeuronGroup(
             neurons, model, dtype=dtype, clock=clock, name="neurons", codeobj_class=_code_class(target), **options
         )
@@ -419,7 +396,7 @@ def _code_class(target: Target) -> Any:
         raise InputError(
             f"compute.target: 'cython' needs a compiler, and Brian2 finds none that works; {remedy}, or use 'auto'"
         )
-    _warn_once(f"Brian2 finds no compiler that works: its neurons run in numpy, several times slower; {remedy}")
+    warn_once(f"Brian2 finds no compiler that works: its neurons run in numpy, several times slower; {remedy}")
     return brian2.NumpyCodeObject
 
 
@@ -434,29 +411,3 @@ def _compiler_works() -> bool:
             return brian2.CythonCodeObject.is_available()
     finally:
         log.setLevel(level)
-
-
-@contextmanager
-def _without_deprecations() -> Iterator[None]:
-    """Hide what brian2's own use of other packages is warned of."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", DeprecationWarning)
-        yield
-
-
-@cache
-def _warn_once(message: str) -> None:
-    LOG.warning(message)
-
-
-@contextmanager
-def _no_garbage_scan() -> Iterator[None]:
-    """Hide what lives now from the collection that Network.run starts, most of its overhead."""
-    ours = gc.get_freeze_count() == 0
-    if ours:
-        gc.freeze()
-    try:
-        yield
-    finally:
-        if ours:
-            gc.unfreeze()

@@ -241,12 +241,12 @@ def _serve(pipe: Connection, parent: int) -> None:
 
 
 @contextmanager
-def _logging_to(pipe: Connection, profile: str) -> Iterator[None]:
-    """Send what is logged in a worker to the parent, under the profile's name, which shows it once."""
+def _logging_to(pipe: Connection, name: str) -> Iterator[None]:
+    """Send what is logged in a worker to the parent, under a name that many runs share, which shows it once."""
 
     class Sent(logging.Handler):
         def emit(self, record: logging.LogRecord) -> None:
-            _say(pipe, "log", (record.levelno, "%s: %s", profile, record.getMessage()))
+            _say(pipe, "log", (record.levelno, "%s: %s", name, record.getMessage()))
 
     handler = Sent()
     LOG.addHandler(handler)
@@ -273,8 +273,9 @@ def _work(job: Job, pipe: Connection) -> Outcome:
             told[0] = now
             _say(pipe, "event", event)
 
+    name, backend = experiment.profile.name, job.config.backend
     try:
-        with _logging_to(pipe, experiment.profile.name):
+        with _logging_to(pipe, name if backend == "rate" else f"{name}, {backend}"):
             record = launch(job.config, job.root, force=job.force, progress=tell, argv=job.argv)
     except Exception as error:
         told_as = str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}"

@@ -16,7 +16,7 @@ from neuroanp.records.identity import PACKAGE, code_version
 def environment() -> dict[str, str]:
     """Collect the facts about software and machine that a manifest holds.
 
-    Returns: neuroanp, code, python, torch, numpy, platform, host, and commit where the package
+    Returns: neuroanp, code, python, torch, numpy, brian2, platform, host, and commit where the package
     runs from a git checkout of its own.
 
     >>> facts = environment()
@@ -29,6 +29,7 @@ def environment() -> dict[str, str]:
         "python": platform.python_version(),
         "torch": _version("torch"),  # asked of the metadata: importing torch takes seconds
         "numpy": _version("numpy"),
+        "brian2": _version("brian2"),
         "platform": platform.platform(),
         "host": socket.gethostname(),
     }

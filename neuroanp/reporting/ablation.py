@@ -105,8 +105,8 @@ def _ablation(runs: Mapping[frozenset[str], Sequence[Shown]]) -> Ablation | None
     ranked = sorted(costs, key=lambda cost: -middle(cost.costs) if cost.costs else float("inf"))
     result = runs[whole][0].result
     rest = frozenset(str(one.run.path) for on, some in runs.items() if on != whole for one in some)
-    names = [str(result[name]) for name in ("task", "profile", "backend", "rule")]
-    return Ablation(*names, [*base.values()], [*none.values()], tuple(ranked), rest)
+    names = {name: str(result[name]) for name in ("task", "profile", "backend", "rule")}
+    return Ablation(**names, all_on=[*base.values()], none_on=[*none.values()], costs=tuple(ranked), runs=rest)
 
 
 def _losses(runs: Sequence[Shown]) -> Losses:

@@ -34,7 +34,8 @@ def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | Non
     rows = []
     for i, (method, books) in enumerate(kept):
         cells = [Cell(names[i]) for names in named]
-        cells += [_amount([_part(ledger, "energy").get(kind) for ledger in books], "J") for kind in kinds]
+        # a kind that a ledger does not name is of a part that its hardware does not have
+        cells += [_amount([_part(ledger, "energy").get(kind, 0.0) for ledger in books], "J") for kind in kinds]
         cells += [_sum(books, method.has_twin)]
         cells += [_time(books, "reads"), _time(books, "writes"), _clipped(books), _worn(books)]
         rows.append(Row("method", tuple(cells)))

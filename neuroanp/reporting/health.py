@@ -31,4 +31,5 @@ def limits_reached(group: Sequence[Method], healths: Mapping[str, Mapping[str, A
 def _median(healths: Sequence[Mapping[str, Any]]) -> Health:
     values = {name: numbers(health.get(name) for health in healths) for name in [*LIMITS, "rate_Hz"]}
     shares = {name: middle(found) if found else 0.0 for name, found in values.items() if name not in UNKNOWN}
-    return Health(**shares, **{name: middle(values[name]) if values[name] else None for name in UNKNOWN})
+    unknown: dict[str, Any] = {name: middle(values[name]) if values[name] else None for name in UNKNOWN}
+    return Health(**shares, **unknown)

@@ -21,7 +21,7 @@ LINES = 4
 """More input lines than these are drawn as a map."""
 BINS = 24
 HEIGHTS = {"inputs": 0.55, "raster": 1.9, "membrane": 0.5, "rates": 1.15}
-DEEPEST = -2.0
+DEEPEST = -3.0
 """Potentials are drawn down to it, and up to its opposite: a few that are beyond would flatten the others."""
 
 
@@ -136,7 +136,7 @@ def _limits(potentials: Sequence[np.ndarray]) -> tuple[float, float]:
 def _rates(row: Sequence[Axes], panels: Sequence[Panel]) -> None:
     """Draw the shares of the units by their firing rate, with the mean as a line."""
     highest = max(float(panel.arrays["rate_Hz"].max()) for panel in panels)
-    edges = np.linspace(0, highest or 1.0, BINS + 1)
+    edges = np.linspace(0, highest or 1.0, BINS + 1).tolist()
     for axes, panel in zip(row, panels, strict=True):
         if axes is not row[0]:
             axes.sharey(row[0])

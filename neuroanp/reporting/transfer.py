@@ -69,8 +69,8 @@ def transfers(runs: Sequence[Shown]) -> list[Transferred]:
     found: dict[tuple[Any, ...], Transferred] = {}
     brought = [one for one in runs if one.start]
     for one in brought:
-        names = [str(one.result[name]) for name in ("profile", "backend", "rule")]
-        fresh = Transferred(*names, str(one.start.get("origin")))
+        profile, backend, rule = (str(one.result[name]) for name in ("profile", "backend", "rule"))
+        fresh = Transferred(profile, backend, rule, str(one.start.get("origin")))
         device = found.setdefault((*_same(one), one.start.get("origin")), fresh)
         device.add(one, one.way)
         device.clipped += numbers([(one.start.get("clipped") or {}).get("all")])

@@ -84,6 +84,8 @@ class Experiment:
     def label(self) -> str:
         """What a progress bar calls it: its name, and what sets it apart from runs of the same name."""
         hardware, parts = self.config.hardware, [self.name]
+        if self.config.backend != "rate":
+            parts.append(self.config.backend)
         if self.start is not None:
             parts.append("programmed" if self.config.training.updates == 0 else "fine-tuned")
         for word, effects in (("only", hardware.only), ("without", hardware.without)):

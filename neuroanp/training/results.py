@@ -15,7 +15,8 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
     """Return a run's result, or None before there is one; InputError if it is damaged.
 
     Besides the row of result.json it has, by idle time, `test_loss_after` and
-    `test_loss_noise_free_after`, and `per_update`: energy_J, chip_time_s and pulses of one update.
+    `test_loss_noise_free_after`, and `per_update`: energy_J, chip_time_s and pulses of one update. Where
+    units spike, `firing`: rate_Hz, the mean over the units, and silent, the share that never spiked.
     """
     row = record.result
     if row is None:
@@ -25,6 +26,7 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
         **row,
         "test_loss_after": {time: found["test_loss"] for time, found in after.items()},
         "test_loss_noise_free_after": {time: found["test_loss_noise_free"] for time, found in after.items()},
+        **({"firing": dict(firing)} if (firing := _part(record.manifest, "firing")) else {}),
         "per_update": {"chip_time_s" if key == "time_s" else key: value for key, value in each.items()},
     }
 

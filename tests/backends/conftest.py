@@ -2,31 +2,49 @@
 
 from __future__ import annotations
 
+from functools import cache
 from types import SimpleNamespace
 
 import pytest
 import torch
 
-from neuroanp.backends.protocol import BACKENDS
+from neuroanp.backends.neuron import LIF
+from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.devices.device import ALL_EFFECTS
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
+from neuroanp.training.config import spikes
 from neuroanp.training.network import xavier
 from neuroanp.trajectory import PassPlan
 
-DT = 1e-6
-WINDOW = 1e-3
+DT = {False: 1e-6, True: 1e-3}
+"""Seconds a step: of rate networks, and of spiking ones, whose membranes take milliseconds."""
+SIZES = {False: (11, 3, 2, 7, 2), True: (70, 3, 2, 7, 2)}
+"""T, B, I, N, O: long enough for every unit of a spiking network to spike several times."""
+SIGMA = {False: 0.02, True: 0.5}
+WINDOW = 1e3
+"""Steps that the passes of an update are taken to last."""
+PARTS = ("u", "h", "x", "y", "z", "readout", "spikes", "v")
+
+
+@cache
+def simulator(name: str, dt: float, chunk: int) -> Backend:
+    """Return a backend, the same for every test: what one presentation leaves behind must not reach the next."""
+    return BACKENDS.get(name)(dt, chunk, **({"neuron": LIF()} if spikes(name) else {}))
 
 
 class Bench:
     """A network with bias lines on a chip that has lived for a while, and an input sequence for it."""
 
     def __init__(
-        self, profile="ideal", dtype=torch.float64, sizes=(11, 3, 2, 7, 2), bias=True, sigma=0.02,
-        effects: frozenset[str] = ALL_EFFECTS, read="moments", device="cpu", age=1e4,
+        self, profile="ideal", dtype=torch.float64, sizes=None, bias=True, sigma="as usual",
+        effects: frozenset[str] = ALL_EFFECTS, read="moments", device="cpu", age=1e4, backend="rate",
     ) -> None:  # fmt: skip
-        self.T, self.B, I, N, O = sizes  # noqa: E741
+        self.spiking = spikes(backend)
+        self.backend, self.dt = backend, DT[self.spiking]
+        self.scale = LIF().input_gain if self.spiking else 1.0  # how much larger rounding is than that of a read
+        self.T, self.B, I, N, O = sizes or SIZES[self.spiking]  # noqa: E741
         self.streams = Streams(0)
         self.weights = xavier(I, N, O, bias, self.streams, torch.float64)
         rng = self.streams.generator("bench")
@@ -35,24 +53,27 @@ class Bench:
                 self.weights[name][:, -1] = torch.from_numpy(rng.uniform(-0.3, 0.3, len(self.weights[name])))
         self.inputs = torch.from_numpy(rng.uniform(-1, 1, (self.T, self.B, I))).to(device, dtype)
         self.chip = Chip.build(
-            load(profile) if isinstance(profile, str) else profile, self.weights, streams=self.streams, dt=DT,
-            read=read, effects=effects, artificial_sigma=sigma, dtype=dtype, device=device,
+            load(profile) if isinstance(profile, str) else profile, self.weights, streams=self.streams, dt=self.dt,
+            read=read, effects=effects, artificial_sigma=SIGMA[self.spiking] if sigma == "as usual" else sigma,
+            dtype=dtype, device=device,
         )  # fmt: skip
+        self.chip.ledger.spiking = self.spiking
         self.chip.elapse(age)
-        self.reads = self.chip.prepare(WINDOW, PassStreams(self.streams, "train", 5))
+        self.reads = self.chip.prepare(WINDOW * self.dt, PassStreams(self.streams, "train", 5))
 
-    def chunks(self, plan: PassPlan, backend="rate", chunk=64, update=5, **options):
-        return BACKENDS.get(backend)(DT, chunk).passes(
-            self.chip, self.reads, self.inputs, plan, PassStreams(self.streams, "train", update), **options
-        )
+    def chunks(self, plan: PassPlan, backend=None, chunk=64, update=5, **options):
+        """Present the inputs; `backend` is a name or a simulator that is made already."""
+        made = simulator(backend or self.backend, self.dt, chunk) if isinstance(backend, str | None) else backend
+        streams = PassStreams(self.streams, "train", update)
+        return made.passes(self.chip, self.reads, self.inputs, plan, streams, **options)
 
     def passes(self, plan: PassPlan, **options) -> SimpleNamespace:
-        """Return h, x (T, M, B, N) and y (T, M, B, O) of the whole presentation."""
+        """Return h, x (T, M, B, N) and y (T, M, B, O) of the whole presentation, and what else there is."""
         chunks = list(self.chunks(plan, **options))
         assert [c.t0 for c in chunks] == [sum(len(c.y) for c in chunks[:k]) for k in range(len(chunks))]
         whole = {
             part: None if getattr(chunks[0], part) is None else torch.cat([getattr(c, part) for c in chunks])
-            for part in ("u", "h", "x", "y")
+            for part in PARTS
         }
         return SimpleNamespace(**whole, chunks=chunks)
 

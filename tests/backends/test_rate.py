@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy import stats
 
-from neuroanp.backends import rate
+from neuroanp.backends import reads
 from neuroanp.devices.device import ALL_EFFECTS
 from neuroanp.noise import PassStreams
 from neuroanp.profiles import load
@@ -79,7 +79,8 @@ def test_booked_inputs_by_hand(make_bench, monkeypatch, chunk, bias, converters)
     bench = make_bench("pcm", bias=bias, effects=ALL_EFFECTS if converters else NO_CONVERTERS)
     booked: dict[str, list] = {name: [0, 0.0] for name in ("w_in", "w", "w_out")}
 
-    def book(name, x2, reads, noisy):
+    def book(name, x2, reads, noisy, *, events):
+        assert events is None  # rates drive every word line
         assert noisy == reads * 2 // 3  # PLAN has two noisy passes and a silent one
         booked[name][0] += reads
         booked[name][1] = booked[name][1] + x2
@@ -176,22 +177,22 @@ def test_sampled_devices_are_drawn_a_few_steps_at_a_time(make_bench, monkeypatch
         profile = profile.model_copy(update=update)
     bench = make_bench(profile, read="sampled")
     whole, sizes = bench.passes(PLAN), []
-    one = rate._Simulation._noise
+    one = reads.ArrayReads._noise
 
     def spy(self, name, t0, steps):
         drawn = one(self, name, t0, steps)
         sizes.append((steps, drawn.xi.numel() * drawn.xi.element_size()))
         return drawn
 
-    monkeypatch.setattr(rate._Simulation, "_noise", spy)
+    monkeypatch.setattr(reads.ArrayReads, "_noise", spy)
     limit = 3 * bench.B * 7 * (7 + amplifiers) * 8 * 3  # three steps of w
-    monkeypatch.setattr(rate, "LARGEST_DRAW", limit)
+    monkeypatch.setattr(reads, "LARGEST_DRAW", limit)
     cut = bench.passes(PLAN)
     torch.testing.assert_close(cut.h, whole.h, rtol=0, atol=1e-12)
     torch.testing.assert_close(cut.y, whole.y, rtol=0, atol=1e-12)
     assert max(size for _, size in sizes) == limit
     assert len(sizes) > 3
-    monkeypatch.setattr(rate, "LARGEST_DRAW", 1)
+    monkeypatch.setattr(reads, "LARGEST_DRAW", 1)
     sizes.clear()
     torch.testing.assert_close(bench.passes(PLAN).y, whole.y, rtol=0, atol=1e-12)
     assert {steps for steps, _ in sizes} == {1}

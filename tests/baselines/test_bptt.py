@@ -7,7 +7,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from neuroanp.baselines.bptt import gradient
+from neuroanp.baselines.methods import BPTT, BPTT1
 from neuroanp.baselines.network import forward
+from neuroanp.baselines.surrogate import surrogate_gradient
+from neuroanp.errors import InputError
 from neuroanp.tasks.copy import Copy, CopyConfig
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.trajectory import Weights
@@ -106,6 +109,68 @@ def test_the_weights_are_left_alone_and_set_the_precision(random_weights, random
 def test_a_truncation_below_one_step_is_refused(random_weights, random_batch):
     with pytest.raises(ValueError, match="at least 1"):
         gradient(random_weights(0), random_batch(0), truncation=0)
+
+
+def outputs_of(weights: Weights, inputs: torch.Tensor) -> torch.Tensor:
+    """The rate network, as one that is differentiated automatically."""
+    return forward(weights, inputs).y
+
+
+@pytest.mark.parametrize("bias", [False, True])
+def test_automatic_differentiation_finds_the_same_gradient(random_weights, random_batch, bias):
+    weights, batch = random_weights(1, bias=bias), random_batch(2)
+    with torch.no_grad():  # what surrounds the call is of no account
+        found = BPTT().gradient(weights, batch, outputs_of)
+    exact = BPTT().gradient(weights, batch)
+    assert found.diagnostics["loss"] == pytest.approx(exact.diagnostics["loss"], rel=1e-12)
+    for name, dW in exact.arrays.items():
+        torch.testing.assert_close(found.arrays[name], dW, rtol=1e-10, atol=1e-13)
+        assert not weights[name].requires_grad
+
+
+def test_what_the_loss_does_not_depend_on_has_no_gradient(random_weights, random_batch):
+    weights = random_weights(1)
+    dW = surrogate_gradient(lambda W, u: (u @ W["w_in"].T) @ W["w_out"].T, weights, random_batch(2)).arrays["w"]
+    assert dW.shape == weights["w"].shape
+    assert float(dW.abs().max()) == 0
+
+
+def test_one_spike_s_surrogate_is_the_slope_it_brings(random_batch):
+    """y = W_out s(W_in u) with ds/dv = g(v): dW_in = sum 2 miss W_out g(v) u, though s itself is flat."""
+
+    class Spike(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx, v):  # pyright: ignore
+            ctx.save_for_backward(v)
+            return (v > 0).to(v.dtype)
+
+        @staticmethod
+        def backward(ctx, grad):  # pyright: ignore
+            (v,) = ctx.saved_tensors
+            return grad / (1 + v.abs()) ** 2
+
+    rng = np.random.default_rng(0)
+    shapes = {"w_in": (4, 2), "w": (4, 4), "w_out": (3, 4)}
+    weights = Weights({name: torch.from_numpy(rng.standard_normal(shape)) for name, shape in shapes.items()})
+    batch = random_batch(3)
+
+    def network(W: Weights, u: torch.Tensor) -> torch.Tensor:
+        return Spike.apply(u @ W["w_in"].T) @ W["w_out"].T  # pyright: ignore
+
+    found = surrogate_gradient(network, weights, batch).arrays
+    w_in, w_out, u = weights["w_in"].numpy(), weights["w_out"].numpy(), batch.inputs
+    v = u @ w_in.T
+    miss = 2 * batch.mask[:, None, None] * ((v > 0) @ w_out.T - batch.targets) / (3 * 3)  # B and O are 3
+    np.testing.assert_allclose(found["w_out"].numpy(), np.einsum("tbo,tbn->on", miss, v > 0), rtol=1e-10)
+    expected = np.einsum("tbo,on,tbn,tbi->ni", miss, w_out, (1 + np.abs(v)) ** -2, u)
+    np.testing.assert_allclose(found["w_in"].numpy(), expected, rtol=1e-10)
+
+
+@pytest.mark.parametrize("method", [BPTT1(), BPTT(truncation=3)])
+def test_a_truncation_of_another_network_is_refused(random_weights, random_batch, method):
+    with pytest.raises(InputError, match="rate networks alone"):
+        method.gradient(random_weights(1), random_batch(1), outputs_of)
+    method.check(spiking=False)
 
 
 def trained(truncation: int | None, updates: int, rate: float = 3e-3) -> float:

@@ -4,12 +4,16 @@ import numpy as np
 import pytest
 import torch
 
+from neuroanp.backends.neuron import LIF
+from neuroanp.backends.protocol import BACKENDS
 from neuroanp.baselines.controls import controls
 from neuroanp.baselines.network import forward
 from neuroanp.baselines.persistence import constant_mean, lagged_linear, persistence
 from neuroanp.baselines.ridge import ridge
 from neuroanp.noise import Streams
 from neuroanp.tasks.copy import Copy, CopyConfig
+from neuroanp.tasks.encoders import Current, Poisson
+from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.mackey_glass import MackeyGlass, MackeyGlassConfig
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.scoring import squared_error
@@ -124,6 +128,57 @@ def test_forecasts_have_four_controls_in_the_known_order_on_real_weather():
     assert found["lagged_linear"] < found["persistence"] < found["constant_mean"]
     assert found["ridge"] < found["persistence"]
     np.testing.assert_array_equal(persistence(task, test), test.inputs[:, :, :1])
+
+
+@pytest.mark.parametrize("backend", ["lif"])
+@pytest.mark.parametrize("encoder", [Poisson(rate=300.0, hold=3), Current(hold=3)], ids=["poisson", "current"])
+def test_controls_of_an_encoded_task_are_told_in_its_own_steps(encoder, backend):
+    """Ridge sees what the units make of the encoded input, at the steps that are scored; the others see the task's."""
+    plain = MackeyGlass(MackeyGlassConfig(train_length=500, test_size=5))
+    task = encoded(plain, encoder, 1e-3)
+    test = task.test(np.random.default_rng(0))
+    simulator = BACKENDS.get(backend)(1e-3, spikes_in=encoder.spikes)
+    weights = xavier(0, task.inputs, 1, hidden=20, bias=True)
+    found = controls(task, weights, Streams(0), test, squared_error, windows=100, features=simulator.activity)
+    raw = controls(plain, xavier(0, 1, 1, hidden=20), Streams(0), test.raw, squared_error, windows=100)
+    assert sorted(found) == sorted(raw) == ["constant_mean", "lagged_linear", "persistence", "ridge"]
+    for name, control in found.items():
+        assert control.prediction.shape == test.raw.targets.shape
+        if name != "ridge":
+            np.testing.assert_array_equal(control.prediction, raw[name].prediction)
+    fitted = ridge(task, weights, Streams(0), windows=100, activity=simulator.activity)
+    y = fitted.predict(test)
+    np.testing.assert_array_equal(found["ridge"].prediction, y[2::3])
+    x = simulator.activity(fitted.weights, test.inputs)
+    assert float(x.max()) > 1  # units that spike
+    by_hand = x @ fitted.weights["w_out"][:, :-1].T + fitted.weights["w_out"][:, -1]
+    np.testing.assert_allclose(y, by_hand.numpy(), rtol=0, atol=1e-12)
+    assert found["ridge"].loss == squared_error(y[2::3], test.raw) == pytest.approx(squared_error(y, test))
+
+
+@pytest.mark.parametrize("decoder", ["trace", "count"])
+def test_ridge_finds_a_readout_as_good_as_that_of_the_spiking_units_that_made_the_targets(decoder):
+    simulator = BACKENDS.get("lif")(1e-3, neuron=LIF(decoder=decoder))
+    teacher = xavier(0, 2, 3, hidden=8, bias=True)
+    w_out = teacher["w_out"]
+
+    class Taught:
+        forecast = False
+
+        def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+            u = rng.uniform(-1, 1, (50, batch, 2))
+            y = simulator.activity(teacher, u) @ w_out[:, :-1].T + w_out[:, -1]
+            return Batch(u, y.numpy(), (np.arange(50) >= 20).astype(float))
+
+        def persistence(self, batch: Batch) -> None:
+            return None
+
+    blank = Weights({**teacher.arrays, "w_out": torch.zeros_like(w_out)}, True)
+    found = ridge(Taught(), blank, Streams(0), windows=100, activity=simulator.activity)
+    test = Taught().sample(np.random.default_rng(9), 7)
+    scored = test.mask > 0
+    np.testing.assert_allclose(found.predict(test)[scored], test.targets[scored], rtol=0, atol=1e-3)
+    assert test.targets[scored].std() > 0.1
 
 
 def test_recall_is_no_forecast():

@@ -1,4 +1,4 @@
-"""doctor, tasks list, rules list: what is there, and how to get what is not."""
+"""doctor, tasks list, rules list, ...: what is there, and how to get what is not."""
 
 import json
 from importlib import metadata
@@ -64,6 +64,70 @@ def test_more_threads_than_cores_are_warned_of(invoke, monkeypatch: pytest.Monke
     threads = rows(done)["threads"]
     assert threads["status"] == "warning"
     assert "OMP_NUM_THREADS=" in threads["remedy"]
+
+
+def test_doctor_names_what_the_spiking_backend_needs_without_importing_it(invoke, monkeypatch, tmp_path: Path) -> None:
+    import subprocess
+    import sys
+
+    found = rows(invoke("doctor", "--json", "--runs", str(tmp_path)))
+    assert found["brian2"]["detail"] == metadata.version("brian2")
+    assert found["Cython"]["detail"] == metadata.version("Cython")
+    code = (
+        "import sys; from neuroanp.cli.main import app\n"
+        "try: app(['doctor', '--json'])\n"
+        "except SystemExit: pass\n"
+        "sys.exit([name for name in ('brian2', 'Cython') if name in sys.modules] or 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
+    assert done.returncode == 0, done.stderr
+
+
+def test_each_package_is_named_once(invoke, tmp_path: Path) -> None:
+    names = [row["name"] for row in json.loads(invoke("doctor", "--json", "--runs", str(tmp_path)).stdout)["results"]]
+    assert len(names) == len(set(names))
+
+
+def test_a_missing_compiler_is_a_warning_that_says_what_happens(invoke, monkeypatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("CXX", f"{tmp_path}/none++ -O2")
+    done = invoke("doctor", "--json", "--runs", str(tmp_path))
+    assert done.exit_code == 0
+    compiler = rows(done)["C++ compiler"]
+    assert compiler["status"] == "warning"
+    assert "none++: the spiking backend computes with NumPy" in compiler["detail"]
+    assert "g++" in compiler["remedy"]
+    there = tmp_path / "mine++"
+    there.write_text("")
+    there.chmod(0o755)
+    monkeypatch.setenv("CXX", str(there))
+    assert rows(invoke("doctor", "--json", "--runs", str(tmp_path)))["C++ compiler"]["detail"] == str(there)
+
+
+def test_backends_say_what_their_units_have(invoke) -> None:
+    found = rows(invoke("backends", "list", "--json"))
+    kinds = {name: row["kind"] for name, row in found.items()}
+    assert kinds | {"rate": "backend of rates", "spiking": "backend of spikes", "lif": "backend of spikes"} == kinds
+    assert all(row["summary"] for row in found.values())
+    assert "Brian2" in invoke("backends", "list").stdout
+
+
+@pytest.mark.parametrize(
+    ("what", "name", "option", "default"),
+    [
+        ("encoders", "poisson", "rate", "200 Hz"),
+        ("neurons", "lif", "tau_m", "20 ms"),
+        ("encoders", "latency", "theta", 0.2),
+    ],
+)
+def test_encoders_and_neurons_are_listed_with_their_units(invoke, what: str, name: str, option: str, default) -> None:
+    found = rows(invoke(what, "list", "--json"))[name]
+    options = {one["option"]: one for one in found["options"]}
+    assert options[option]["default"] == default
+    assert options[option]["meaning"]
+    assert "name" not in options
+    shown = invoke(what, "list").stdout
+    assert str(default) in shown
+    assert max(map(len, shown.splitlines())) <= 100
 
 
 def test_tasks_are_listed_with_their_options(invoke) -> None:

@@ -89,7 +89,27 @@ def test_compare_reads_lists(api, invoke, text: str, seeds) -> None:
 def test_compare_leaves_what_is_not_said_to_the_api(api, invoke) -> None:
     assert invoke("compare", "x.yaml").exit_code == 0
     _, kwargs = only_call(api, "compare")
-    assert {"profiles", "rules", "tasks", "seeds"}.isdisjoint(kwargs)
+    assert {"profiles", "rules", "tasks", "backends", "seeds"}.isdisjoint(kwargs)
+
+
+@pytest.mark.parametrize(("text", "names"), [("spiking", ["spiking"]), ("rate, spiking", ["rate", "spiking"])])
+def test_compare_reads_backends(api, invoke, text: str, names: list[str]) -> None:
+    assert invoke("compare", "--task", "xor", "--backend", text).exit_code == 0
+    _, kwargs = only_call(api, "compare")
+    assert kwargs["backends"] == names
+    assert "backend" not in kwargs["overrides"]
+
+
+def test_json_and_table_tell_backends_apart(api, invoke) -> None:
+    api.results = [
+        {**api.results[0], "backend": name, "test_loss": loss} for name, loss in (("rate", 0.1), ("lif", 0.2))
+    ]
+    found = json.loads(invoke("compare", "x.yaml", "--json").stdout)["results"]
+    assert [row["backend"] for row in found] == ["rate", "lif"]
+    lines = invoke("compare", "x.yaml").stdout.splitlines()
+    assert any(line.split()[:2] == ["backend", "profile"] for line in lines)
+    cells = [line.split() for line in lines]
+    assert [row[0] for row in cells if row[1:3] == ["pcm", "anp"]][:2] == ["rate", "lif"]
 
 
 @pytest.mark.parametrize(

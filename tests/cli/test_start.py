@@ -6,12 +6,15 @@ import sys
 
 import pytest
 
-HEAVY = ("torch", "numpy", "scipy", "matplotlib", "pint", "yaml", "safetensors", "jinja2", "pandas", "rich.progress")
+HEAVY = (
+    "torch", "numpy", "scipy", "matplotlib", "pint", "yaml", "safetensors", "jinja2", "pandas", "rich.progress",
+    "brian2", "Cython",
+)  # fmt: skip
 
 COMMANDS = [
     ["train"], ["resume"], ["compare"], ["report"], ["doctor"],
     ["profiles", "list"], ["profiles", "show"], ["profiles", "validate"], ["profiles", "diff"],
-    ["tasks", "list"], ["rules", "list"],
+    ["tasks", "list"], ["rules", "list"], ["backends", "list"], ["neurons", "list"], ["encoders", "list"],
 ]  # fmt: skip
 
 
@@ -73,3 +76,24 @@ def test_python_dash_m_is_the_same_command() -> None:
     assert done.returncode == 0
     assert "neuroanp" in done.stdout
     assert "__main__" not in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("typed", "found"),
+    [
+        ("train --backend s", ["spiking"]),
+        ("compare --backend rate,s", ["rate,spiking"]),
+        ("compare --backend rate,r", []),
+        ("compare --profiles ideal,smtj_k", ["ideal,smtj_koenders"]),
+        ("train --rule bptt", ["bptt", "bptt1"]),
+        ("train --task mackey", ["mackey_glass"]),
+    ],
+)
+def test_the_shell_completes_names(typed: str, found: list[str]) -> None:
+    words = f"neuroanp {typed}"
+    asked = {"_NEUROANP_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
+    code = "from neuroanp.cli.main import run; import sys; sys.argv = ['neuroanp']; run()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, env={**os.environ, **asked}
+    )
+    assert done.stdout.split() == found, done.stderr

@@ -8,7 +8,7 @@ import pytest
 from neuroanp.records import RunDir, environment
 
 CONFIG = (
-    "task:\n  name: {task}\n{options}profile: {profile}\nrule:\n  name: {rule}\n  lr: {lr}\nbackend: rate\n"
+    "task:\n  name: {task}\n{options}profile: {profile}\nrule:\n  name: {rule}\n  lr: {lr}\nbackend: {backend}\n"
     "seed: {seed}\n"
 )
 CONTROLS = {
@@ -45,6 +45,28 @@ def predictions(task, rng, loss):
     return {"y": target + noise, "target": target, "mask": mask}
 
 
+def activity(rng, steps=80, sequences=4, units=40, traces=3):
+    """Leaky integrators with a hard reset, driven by two pulses and noise; every tenth gets none."""
+    inputs = np.zeros((steps, sequences, 2))
+    inputs[5:25, :, 0] = rng.choice([-1, 1], sequences)
+    inputs[35:55, :, 1] = rng.choice([-1, 1], sequences)
+    weights = 0.8 * rng.standard_normal((2, units))
+    drive = 0.7 + inputs @ weights + 0.8 * rng.standard_normal((steps, sequences, units))
+    drive[..., 5::10] = 0
+    v, before, spikes = np.zeros((sequences, units)), [], []
+    for now in drive:
+        v = 0.95 * v + 0.05 * 1.6 * now
+        before.append(v)
+        spikes.append(v > 1)
+        v = np.where(v > 1, 0, v)
+    fired = np.array(spikes)
+    return {
+        "spikes": fired.astype(np.uint8), "v": np.array(before)[..., :traces].astype(np.float32),
+        "v_threshold": np.ones(traces, np.float32), "rate_Hz": fired.mean((0, 1)) / 1e-3,
+        "dt_s": np.array([1e-3]), "inputs": inputs.astype(np.float32),
+    }  # fmt: skip
+
+
 @pytest.fixture
 def build(tmp_path):
     """Return a function that makes one run directory."""
@@ -58,13 +80,16 @@ def build(tmp_path):
         final=0.0038,
         lr=0.01,
         updates=200,
+        backend="rate",
         more="",
         **extra,
     ):
         rng = np.random.default_rng([seed, len(profile), len(rule)])
         options = "  length: 3\n  delay: 3\n" if task == "copy" else "  horizon: 24\n"
         number = sum(1 for path in tmp_path.iterdir() if path.is_dir())
-        config = CONFIG.format(task=task, options=options, profile=profile, rule=rule, lr=lr, seed=seed) + more
+        config = CONFIG.format(
+            task=task, options=options, profile=profile, rule=rule, lr=lr, seed=seed, backend=backend
+        )
         fields = {
             **environment(),
             "identity": f"{number:016x}",
@@ -76,7 +101,7 @@ def build(tmp_path):
             "status": status,
             "log": ["perturbation: Gaussian 0.01 on the pre-activations"] if profile == "ideal" else [],
         }
-        run = RunDir.create(tmp_path, f"run-{number}", config, {**fields, **extra})
+        run = RunDir.create(tmp_path, f"run-{number}", config + more, {**fields, **extra})
         final = final * math.exp(0.15 * rng.standard_normal())
         u = np.arange(1, updates + 1)
         train = final + 0.05 * np.exp(-u / 25) * np.exp(0.2 * rng.standard_normal(updates))
@@ -97,7 +122,7 @@ def build(tmp_path):
         jitter = 1 + 0.05 * rng.random()
         run.write_result(
             {
-                "task": task, "profile": profile, "backend": "rate", "rule": rule, "seed": seed, "status": status,
+                "task": task, "profile": profile, "backend": backend, "rule": rule, "seed": seed, "status": status,
                 "updates": updates, "passes": updates * 2, "test_loss": final if done else math.nan,
                 "test_loss_noise_free": 0.9 * final if done else None,
                 "score": 12 * final,
@@ -115,6 +140,13 @@ def build(tmp_path):
             "time": {"reads": 0.4 * factor, "writes": 0.1 * factor}, "pulses": 412_000, "reads": 9_000,
             "clipped": 0.0123, "wear": 21, "wear_fraction": 0.0021, "unstated": ["write_time"] * (energy is None),
         }  # fmt: skip
+        if backend != "rate":
+            per = {"energy_per_spike_J": 2.5e-12, "energy_per_event_J": 8e-14}
+            ledger |= {"spikes": 52_000, "events": 2_080_000, **(per if energy else dict.fromkeys(per))}
+            arrays = activity(rng)
+            run.save_arrays("activity", arrays)
+            rates = arrays["rate_Hz"]
+            run.update(firing={"rate_Hz": float(rates.mean()), "silent": float((rates == 0).mean())})
         run.update(ledger=ledger, scores={"nrmse": 12 * final, "loss": final})
         run.save_arrays("predictions", predictions(task, rng, final))
         return run

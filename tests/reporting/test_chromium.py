@@ -51,7 +51,9 @@ def report(build, tmp_path):
     return render(runs, tmp_path / "report.html", "neuroanp compare --profiles ideal,pcm,smtj_koenders --seeds 3")
 
 
-def test_every_picture_is_drawn_and_nothing_is_wider_than_the_page(browse, report, tmp_path):
+@pytest.fixture
+def probed(browse, tmp_path):
+    """Return a function that counts the pictures of a page, those that are drawn, and pixels beyond its width."""
     # The page itself runs no script and forbids one: the probe looks at a copy of it.
     probe = (
         "<script>addEventListener('load', () => {"
@@ -59,13 +61,30 @@ def test_every_picture_is_drawn_and_nothing_is_wider_than_the_page(browse, repor
         "r.dataset.pictures = pictures.length; r.dataset.drawn = pictures.filter(i => i.naturalWidth > 100).length;"
         "r.dataset.overflow = r.scrollWidth - r.clientWidth; });</script>"
     )
-    text = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", report.read_text(encoding="utf-8"))
-    copy = tmp_path / "probe.html"
-    copy.write_text(text.replace("</head>", probe + "</head>"), encoding="utf-8")
-    for width in (1280, 700):
+
+    def look(page, width):
+        text = re.sub(r"<meta http-equiv=\"Content-Security-Policy\"[^>]*>", "", page.read_text(encoding="utf-8"))
+        copy = tmp_path / "probe.html"
+        copy.write_text(text.replace("</head>", probe + "</head>"), encoding="utf-8")
         dom = browse(copy, "--dump-dom", f"--window-size={width},900")
-        found = {name: int(value) for name, value in re.findall(r'data-(pictures|drawn|overflow)="(-?\d+)"', dom)}
-        assert found == {"pictures": 12, "drawn": 12, "overflow": 0}
+        return {name: int(value) for name, value in re.findall(r'data-(pictures|drawn|overflow)="(-?\d+)"', dom)}
+
+    return look
+
+
+@pytest.mark.parametrize("width", [1280, 700])
+def test_every_picture_is_drawn_and_nothing_is_wider_than_the_page(probed, report, width):
+    assert probed(report, width) == {"pictures": 12, "drawn": 12, "overflow": 0}
+
+
+def test_a_page_of_spikes_is_drawn_whole_on_a_narrow_screen(probed, build, tmp_path):
+    runs = [
+        build(task="copy", profile=profile, backend=backend)
+        for backend in ("rate", "spiking")
+        for profile in ("ideal", "pcm", "smtj_koenders")
+    ]
+    page = render(runs, tmp_path / "report.html", None)
+    assert probed(page, 700) == {"pictures": 9, "drawn": 9, "overflow": 0}  # curves, trade-offs, spikes, 6 predictions
 
 
 def test_the_policy_lets_the_page_look_as_meant(browse, report, tmp_path):

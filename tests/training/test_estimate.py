@@ -6,7 +6,7 @@ import json
 
 import pytest
 
-from neuroanp.backends import rate
+from neuroanp.backends import reads
 from neuroanp.cli.expected import show_estimate
 from neuroanp.profiles.loader import available
 from neuroanp.training import estimate as estimating
@@ -38,7 +38,7 @@ def test_drawn_devices_are_counted(monkeypatch):
     assert memory(hardware__read="sampled", training__chunk=2) - memory(training__chunk=2) == 4 * 2 * M * B * N * (
         N - 1
     )
-    monkeypatch.setattr(rate, "LARGEST_DRAW", 4 * 3 * M * B * N * N + 1)
+    monkeypatch.setattr(reads, "LARGEST_DRAW", 4 * 3 * M * B * N * N + 1)
     assert memory(hardware__read="sampled") - moments == 4 * M * B * N * (3 * N - T)
 
 

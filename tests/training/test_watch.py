@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 
+import numpy as np
 import pytest
 
 from neuroanp.errors import RunError
@@ -97,6 +98,35 @@ def test_a_lasting_complaint_is_told_once_and_at_the_end_if_it_changed():
 
 def test_a_share_of_all_is_written_out():
     assert "100 % of the devices" in dict(Health(0.0, 0.0, 0.0, 1.0, None).complaints())["failed"]
+
+
+@pytest.mark.parametrize(
+    ("silent", "restless", "told"),
+    [(0.81, 0.0, {"silent"}), (0.8, 0.1, set()), (0.0, 0.11, {"restless"}), (0.9, 0.1, {"silent"})],
+)
+def test_what_units_do_is_told_beyond_a_share(silent, restless, told):
+    found = dict(Health(0.0, 0.0, 0.0, 0.0, None, silent, restless, 12.345).complaints())
+    assert set(found) == told
+    assert all("(mean rate 12.3 Hz)" in sentence for sentence in found.values())
+    assert all("neuron.drive" in sentence for sentence in found.values())
+
+
+def test_silent_and_restless_units_are_counted_by_their_rates():
+    """Of the highest rate, one over the refractory period: more than half of it is restless."""
+    trainer = build_trainer(Experiment.of(configure({"task": "xor", "backend": "lif", "network": {"hidden": 4}})))
+    assert trainer.backend.highest_rate_Hz == 500.0  # pyright: ignore[reportAttributeAccessIssue]
+    trainer.rates = np.array([0.0, 0.0, 250.0, 250.1])
+    found = Health.of(trainer, {})
+    assert (found.silent, found.restless) == (0.5, 0.25)
+    assert found.rate_Hz == pytest.approx(500.1 / 4)
+
+
+@pytest.mark.parametrize(
+    ("refractory", "dt", "highest"), [("2 ms", "1 ms", 500.0), ("0 s", "1 ms", 1000.0), ("0.1 ms", "0.5 ms", 2000.0)]
+)
+def test_the_highest_rate_is_one_spike_a_refractory_period_or_a_step(refractory, dt, highest):
+    found = configure({"task": "xor", "backend": "lif"}, {"neuron.refractory": refractory, "dt": dt})
+    assert Experiment.of(found).backend().highest_rate_Hz == pytest.approx(highest)  # pyright: ignore
 
 
 def test_books_of_a_run_are_the_first_write_and_its_updates():

@@ -1,0 +1,69 @@
+"""Keep a package that is imported and run from changing the process around it."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import signal
+import sys
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import cache
+from typing import Any
+
+LOG = logging.getLogger("neuroanp")
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Import inside: Ctrl+C, sys.excepthook and the way of warnings stay as they are. Works in any thread.
+
+    >>> hook = sys.excepthook
+    >>> with undisturbed():
+    ...     sys.excepthook = print
+    >>> sys.excepthook is hook
+    True
+    """
+    handler, hook, thread = signal.signal, sys.excepthook, threading.get_ident()
+    captured = getattr(warnings.showwarning, "__module__", "") == "logging"
+
+    def elsewhere(number: int, action: Any) -> Any:  # a handler can be set in the main thread only
+        return signal.getsignal(number) if threading.get_ident() == thread else handler(number, action)
+
+    signal.signal = elsewhere
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        signal.signal, sys.excepthook = handler, hook
+        logging.captureWarnings(captured)
+
+
+@contextmanager
+def without_deprecations() -> Iterator[None]:
+    """Hide warnings of a package's own use of others."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", DeprecationWarning)
+        yield
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Log a warning that this process has not logged before."""
+    LOG.warning(message)
+
+
+@contextmanager
+def no_garbage_scan() -> Iterator[None]:
+    """Hide what lives now from garbage collections inside; they then take no time."""
+    ours = gc.get_freeze_count() == 0
+    if ours:
+        gc.freeze()
+    try:
+        yield
+    finally:
+        if ours:
+            gc.unfreeze()
