@@ -109,6 +109,7 @@ class SpikingNetwork:
             if self._latest is not presentation:  # its neurons are those of the next one now
                 raise RuntimeError("another presentation has begun: finish one first, or use a second backend")
             yield presentation.run(inputs[t0 : t0 + self.chunk], t0, keep, book)
+        self._latest = None
 
     def differentiable(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
         """Return the outputs (T, B, O) of the noise-free twin, through which autograd can differentiate.
@@ -162,7 +163,7 @@ class SpikingNetwork:
         constant = torch.full_like(drive, neuron.drive)
         current, incoming = (constant, drive) if self.spikes_in else (constant + drive, None)
         wt = W.T.contiguous() * neuron.synapse_gain
-        population = self._population(u.shape[1], W, neurons or {})
+        population, self._latest = self._population(u.shape[1], W, neurons or {}), None
         population.begin()
         x = population.run(current, Recurrence(wt, lambda t, s: s @ wt), incoming).s.to(W.dtype)
         filtered(x, torch.zeros_like(x[0]), 1.0 if neuron.decoder == "count" else trace)
@@ -222,6 +223,11 @@ class SpikingBackend(SpikingNetwork):
             if isinstance(self.neuron, LIF):
                 step = coefficients(self.neuron, self.dt, like.detach()[0], neurons)
                 return spiking.Brian2Population(step, rows, **options)
+            if neurons:
+                raise InputError(
+                    "neuron: the profile's mismatch is of the threshold and time constants of neuron 'lif', which "
+                    "equations do not have; switch it off with --without neuron_mismatch"
+                )
             return spiking.EquationsPopulation(self.neuron, like.detach()[0], rows, **options)  # pyright: ignore
         except ValueError as error:
             raise InputError(f"backend spiking: {error}") from None

@@ -213,6 +213,15 @@ class Experiment:
             )
         if not (chip.perturbs_units or sigma):
             warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
+        if (
+            spikes(self.config.backend)
+            and self.config.network.bias
+            and (chip.arrays["w_out"].adc or chip.arrays["w_out"].dac)
+        ):
+            warnings.append(
+                "warning: the bias line of w_out is driven at a few per cent of full scale at every step, which the "
+                "converters of this profile round or lose; leave network.bias off"
+            )
         warnings += self._stuck(chip)
         if not chip.perturbs_units or chip.junctions is not None or sigma:
             return warnings
