@@ -97,13 +97,13 @@ class Result:
 
 def shifted() -> Batch:
     """Return the four sequences with each pulse up to 2 steps early or late, those without any shift left out."""
-    plain, parts = TemporalXorConfig(), []
+    plain, parts = TemporalXorConfig(test_size=4), []
     for one, two in itertools.product(EARLY_OR_LATE, EARLY_OR_LATE):
         lengths = {"start": plain.start + one, "gap": plain.gap + two - one, "delay": plain.delay - two}
-        task = TemporalXor(TemporalXorConfig(test_size=4, **lengths))
+        task = TemporalXor(plain.model_copy(update=lengths))
         if (one, two) != (0, 0):
             parts.append(task.test(np.random.default_rng(0)))
-    inputs, targets = (np.concatenate([getattr(part, n) for part in parts], 1) for n in ("inputs", "targets"))
+    inputs, targets = (np.concatenate([getattr(part, name) for part in parts], 1) for name in ("inputs", "targets"))
     return Batch(inputs, targets, parts[0].mask)
 
 
@@ -121,15 +121,16 @@ def evaluate(trainer: Trainer, w_out: torch.Tensor | None = None) -> Result:
 
 
 def outputs(trainer: Trainer, batch: Batch, plan: Any, w_out: torch.Tensor | None) -> tuple[np.ndarray, float]:
-    """Return the outputs (T, B, 1), artificial noise included where passes are noisy, and spikes a second and unit."""
+    """Return the outputs (T, B, O), artificial noise included where passes are noisy, and spikes a second and unit."""
     substrate = trainer.substrate
     W = substrate.targets["w_out"]
     streams = PassStreams(trainer.streams, "benchmark", 0)
     reads = substrate.prepare(batch.inputs.shape[0] * batch.inputs.shape[1] * trainer.dt, streams)
     ys, spikes = [], 0.0
     for chunk in trainer.backend.passes(substrate, reads, to_tensor(batch.inputs, W), plan, streams, book=False):
-        other = 0.0 if w_out is None else chunk.x @ (w_out.to(W) - W).T
-        ys.append(chunk.y + other)
+        assert chunk.x is not None
+        assert chunk.fired is not None
+        ys.append(chunk.y if w_out is None else chunk.y + chunk.x @ (w_out.to(W) - W).T)
         spikes += float(chunk.fired.sum())
     steps, sequences, _ = batch.inputs.shape
     return torch.cat(ys)[:, 0].double().numpy(), spikes / (steps * trainer.dt * sequences * W.shape[1])
@@ -262,8 +263,8 @@ def main() -> None:
         f"Backend {options.backend} unless a row says otherwise; seeds {seeds[0]} .. {seeds[-1]}; Adam with a cosine "
         "schedule; 80 steps of 1 ms. Passes an update: K=16 two 32, K=16 silent or mean 17, K=1 2, surrogate BPTT 1.",
         "Noisy: the noise of training (white sigma .5 on the units and .1 on the output, or the device's own). "
-        "Shifted: 96 sequences never trained, each pulse up to 2 steps early or late. Best: of the rates tried, on these "
-        "very seeds, which flatters what is swept; the goals take ANP at the common rate.",
+        "Shifted: 96 sequences never trained, each pulse up to 2 steps early or late. Best: of the rates tried, on "
+        "these very seeds, which flatters what is swept; the goals take ANP at the common rate.",
         f"Time of an update in ms: {'; '.join(speed)}.",
     ]
     body = "\n\n".join([*notes, table(HEADERS, rows), "\n".join(f"- {claim}" for claim in goals(found))])
