@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 from functools import cached_property
+from math import exp
 from typing import Literal
 
 from pydantic import Field, model_validator
@@ -13,14 +14,15 @@ from neuroanp.backends.expressions import (
     GIVEN,
     Variable,
     check_name,
+    check_parts,
     expression,
     parse_model,
     statements,
     uncommented,
 )
-from neuroanp.backends.neuron import Interface
+from neuroanp.backends.neuron import Interface, longer_than_a_step
 from neuroanp.errors import did_you_mean
-from neuroanp.units import Dimension, dimension_of
+from neuroanp.units import Dimension, PositiveTime, dimension_of
 from neuroanp.yaml_io import at
 
 QUANTITIES = {
@@ -42,7 +44,8 @@ class Equations(Interface):
     bring, and reads `activity` (for the learning rule and the outputs) and `voltage` (for records). The
     first three are dimensionless: convert inside the equations, e.g. `i_in = (I + Iext) * nA : amp`.
     In a step, the equations are integrated, `threshold` is tested, spikes are added, `reset` runs.
-    The parameter tau_r is the field of that name.
+    The parameter tau_r is the field of that name, and so is tau_m, where it is stated: profiles with noise
+    of junctions couple it by how far it moves a membrane of that time constant.
 
     >>> neuron = Equations(
     ...     model='''dv/dt = (-v + I + Iext)/tau_m : 1 (unless refractory)
@@ -93,6 +96,9 @@ class Equations(Interface):
     synapse: str = Field(default="I", description="variable that spikes add to")
     activity: str = Field(default="z", description="variable that rules and outputs read")
     voltage: str = Field(default="v", description="variable that is recorded as the membrane potential")
+    tau_m: PositiveTime | None = Field(
+        default=None, description="time constant of the membrane near rest: how far noise moves it"
+    )
 
     @cached_property
     def variables(self) -> dict[str, Variable]:
@@ -102,11 +108,30 @@ class Equations(Interface):
     def quantities(self) -> dict[str, tuple[float, str]]:
         """Return the parameters in SI units, each with its unit as Brian2 writes it ("1" for a number)."""
         found = {"tau_r": (self.tau_r, "second")}
+        if self.tau_m is not None:
+            found["tau_m"] = (self.tau_m, "second")
         for name, field in type(self).model_fields.items():
             if name not in Equations.model_fields:
                 dimension = dimension_of(field.annotation, field.metadata)
                 found[name] = (float(getattr(self, name)), QUANTITIES[dimension.unit] if dimension else "1")
         return found | {name: _quantity(value) for name, value in self.parameters.items()}
+
+    def check(self, dt: float) -> None:
+        """Raise ValueError where a time constant, a parameter called tau..., is no longer than dt seconds."""
+        found = self.quantities().items()
+        longer_than_a_step({name: v for name, (v, unit) in found if unit == "second" and name.startswith("tau")}, dt)
+
+    def membrane_decay(self, dt: float) -> float | None:
+        """Return the factor by which a membrane near rest forgets in a step; None where tau_m is not stated."""
+        tau_m, unit = self.quantities().get("tau_m", (0.0, ""))
+        if unit != "second":
+            return None
+        return 1.0 - dt / tau_m if self.method == "euler" else exp(-dt / tau_m)
+
+    def rest_s(self) -> float:
+        """Return the refractory period, 0 where an expression gives it."""
+        period = self.refractoriness()
+        return period if isinstance(period, float) else 0.0
 
     def rest(self) -> dict[str, float]:
         """Return what every variable that is not computed starts from, in SI units."""
@@ -166,12 +191,16 @@ class Equations(Interface):
         return self
 
     def _check_parameters(self) -> None:
+        stated = {"tau_r", *(["tau_m"] if self.tau_m is not None else [])}
+        stated |= type(self).model_fields.keys() - Equations.model_fields.keys()
+        for name in self.parameters:
+            if name in stated:
+                raise ValueError(f"'{name}' is neuron.{name} already; state its value there")
         for name in self.quantities():
-            if name != "tau_r":
-                check_name(name)
+            check_name(name)
             if name in self.variables:
                 raise ValueError(f"'{name}' is a variable of the equations too; rename one of them")
-        texts = [self.model, self.threshold, self.reset, self.refractory or ""]
+        texts = [self.model, self.threshold, self.reset, self.refractory or "", "tau_m"]
         used = set(re.findall(r"\w+", " ".join(uncommented(text) for text in texts)))
         for name in self.parameters:
             if name not in used:
@@ -186,6 +215,7 @@ class Equations(Interface):
                     raise ValueError(f"{name}: {error}") from None
             if variable.flag == "unless refractory" and self.refractory is None:
                 raise ValueError(f"{name}: 'unless refractory' needs refractory, e.g. refractory: 2 ms")
+        check_parts(self.variables)
 
     def _check_refractory(self) -> None:
         self.refractoriness()

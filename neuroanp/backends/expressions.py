@@ -9,7 +9,7 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
 from neuroanp.errors import did_you_mean
@@ -34,9 +34,9 @@ RESERVED = GIVEN | _words(
     "i j N auto break case char const continue default do double enum extern float goto inline int long register "
     "restrict short signed sizeof static struct switch typedef union unsigned void volatile bool catch class delete "
     "explicit export friend mutable namespace new operator private protected public template this throw typename "
-    "using virtual numpy cdef cpdef ctypedef cimport"
+    "using virtual numpy cdef cpdef ctypedef cimport inf timestep"
 )
-MAX_TEXT, MAX_EQUATIONS, MAX_NODES, MAX_DEPTH, MAX_POWER = 8000, 64, 400, 40, 100
+MAX_TEXT, MAX_EQUATIONS, MAX_NODES, MAX_DEPTH, MAX_POWER, MAX_WRITTEN_OUT = 8000, 64, 400, 40, 100, 4000
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _EQUATION = re.compile(
@@ -124,7 +124,8 @@ def _is_unit(text: str) -> bool:
 def check_name(name: str) -> None:
     if not _NAME.fullmatch(name) or "__" in name or name.endswith(("_pre", "_post")):
         raise ValueError(f"'{name[:40]}' cannot be a name; use letters, digits and single '_'")
-    if keyword.iskeyword(name) or name in RESERVED | FUNCTIONS | UNITS | CONSTANTS | NOISE:
+    # Brian2 reads every xi_... as a white noise of its own
+    if keyword.iskeyword(name) or name in RESERVED | FUNCTIONS | UNITS | CONSTANTS | NOISE or name.startswith("xi_"):
         raise ValueError(f"'{name}' has a meaning already; choose another name")
 
 
@@ -190,19 +191,55 @@ def _check_call(node: ast.Call) -> None:
         raise ValueError(f"'{_shown(node.func)}' is not a function; use {', '.join(sorted(FUNCTIONS))}")
     if node.keywords or len(node.args) != (3 if name == "clip" else 1):
         raise ValueError(f"'{_shown(node)}': {name} takes {'three arguments' if name == 'clip' else 'one argument'}")
-    if not any(isinstance(part, ast.Name) for argument in node.args for part in ast.walk(argument)):
+    if not any(_names(argument) - FUNCTIONS - CONSTANTS - UNITS for argument in node.args):
         raise ValueError(f"'{_shown(node)}' is a function of numbers only; write its value")
 
 
 def _check_power(node: ast.BinOp) -> None:
     """Refuse powers whose exact value would fill the memory when Brian2 simplifies them."""
     exponent = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
-    small = isinstance(exponent, ast.Constant) and abs(exponent.value) <= MAX_POWER  # pyright: ignore
+    value = exponent.value if isinstance(exponent, ast.Constant) else None
+    small = isinstance(value, int | float) and abs(value) <= MAX_POWER
     nested = any(isinstance(part, ast.Pow) for part in ast.walk(node.left))
     if nested or not (small or isinstance(exponent, ast.Name)):
         raise ValueError(
             f"'{_shown(node)}': an exponent is a number up to {MAX_POWER} or a name, and its base has no power in it"
         )
+
+
+def _names(tree: ast.AST) -> set[str]:
+    return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
+
+
+def check_parts(variables: Mapping[str, Variable]) -> None:
+    """Refuse subexpressions that are numbers only, defined by themselves, or endless once written out.
+
+    Brian2 puts each in the place of its name, and then simplifies: what is short here may not stay so.
+    """
+    trees = {
+        name: ast.parse(" ".join(variable.right.split()), mode="eval")
+        for name, variable in variables.items()
+        if variable.kind == "subexpression"
+    }
+    sizes: dict[str, int] = {}
+
+    def size(name: str, above: tuple[str, ...]) -> int:
+        if name in above or len(above) > MAX_DEPTH:
+            raise ValueError(f"{above[0]}: it is defined by itself, or by a chain of more than {MAX_DEPTH}")
+        if name not in sizes:
+            parts = [node.id for node in ast.walk(trees[name]) if isinstance(node, ast.Name)]
+            if not set(parts) - FUNCTIONS - CONSTANTS - UNITS:
+                raise ValueError(f"{name}: it is a number only; make it one of the parameters")
+            written_out = sum(size(part, (*above, name)) for part in parts if part in trees)
+            sizes[name] = sum(1 for _ in ast.walk(trees[name])) + written_out
+            if sizes[name] > MAX_WRITTEN_OUT:
+                raise ValueError(
+                    f"{name}: too long once the expressions that it names are written out; use fewer of them"
+                )
+        return sizes[name]
+
+    for name in trees:
+        size(name, ())
 
 
 def _depth(node: ast.AST) -> int:

@@ -70,8 +70,7 @@ class SpikingNetwork:
             self.neuron.check(dt)
         except ValueError as error:
             raise InputError(f"neuron.{error}") from None
-        rest = getattr(self.neuron, "refractory", None)
-        self.highest_rate_Hz = 1.0 / max(rest if isinstance(rest, float) else dt, dt)
+        self.highest_rate_Hz = 1.0 / max(self.neuron.rest_s(), dt)
         self._populations: dict[Any, tuple[Mapping[str, Tensor], Population]] = {}
         self._latest: Presentation | None = None
 
@@ -179,6 +178,7 @@ class SpikingNetwork:
     def _population(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         """Return the population of this size, made once: its arrays are used again by every presentation."""
         key = (rows, like.shape[0], like.dtype, like.device)
+        neurons = {name: factor.to(like.device) for name, factor in neurons.items()}
         made_of, population = self._populations.get(key, (None, None))
         same = made_of is not None and made_of.keys() == neurons.keys()
         if population is None or not same or any(not torch.equal(made_of[n], neurons[n]) for n in neurons):  # pyright: ignore

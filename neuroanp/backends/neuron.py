@@ -14,7 +14,8 @@ Source of the exact step: Rotter and Diesmann, Biol. Cybern. 81, 381 (1999).
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from math import exp
+from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
 
 from pydantic import Field
 
@@ -39,7 +40,15 @@ class Interface(Section):
 
     def check(self, dt: float) -> None:
         """Raise ValueError where a step of dt seconds is too long for the neuron."""
-        _longer_than_a_step(self, ("tau_r",), dt)
+        longer_than_a_step({"tau_r": self.tau_r}, dt)
+
+    def membrane_decay(self, dt: float) -> float | None:
+        """Return the factor a by which a membrane forgets in a step of dt seconds; None where nothing says it."""
+        return None
+
+    def rest_s(self) -> float:
+        """Return the seconds from one spike to the earliest next one; 0 where nothing says it."""
+        return 0.0
 
 
 class LIF(Interface):
@@ -66,7 +75,19 @@ class LIF(Interface):
 
     def check(self, dt: float) -> None:
         """Raise ValueError where a time constant is not longer than a step of dt seconds."""
-        _longer_than_a_step(self, ("tau_m", "tau_s", "tau_r"), dt)
+        longer_than_a_step(_taus(self), dt)
+
+    def membrane_decay(self, dt: float) -> float:
+        """Return the factor a_m of one step.
+
+        >>> round(LIF().membrane_decay(1e-3), 4), LIF(integration="euler").membrane_decay(1e-3)
+        (0.9512, 0.95)
+        """
+        return 1.0 - dt / self.tau_m if self.integration == "euler" else exp(-dt / self.tau_m)
+
+    def rest_s(self) -> float:
+        """Return the refractory period."""
+        return self.refractory
 
     def refractory_steps(self, dt: float) -> int:
         """Return the refractory period in steps, rounded.
@@ -77,9 +98,9 @@ class LIF(Interface):
         return round(self.refractory / dt)
 
 
-def _longer_than_a_step(neuron: Any, names: tuple[str, ...], dt: float) -> None:
-    for name in names:
-        tau = getattr(neuron, name)
+def longer_than_a_step(taus: Mapping[str, float], dt: float) -> None:
+    """Raise ValueError for the first time constant, by name in seconds, that is no longer than dt."""
+    for name, tau in taus.items():
         if tau <= dt:
             shown = [format_quantity(value, "s") for value in (tau, dt)]
             raise ValueError(
@@ -125,20 +146,31 @@ def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Te
     """
     import torch
 
-    factor = {"threshold": 1.0, "tau_m": 1.0, "tau_s": 1.0, **(mismatch or {})}
     one = torch.ones_like(like, dtype=torch.float64)
-    m, s, r = (dt / (tau * factor.get(name, 1.0) * one) for name, tau in _taus(neuron).items())
+    factor = {name: one * f.to(one) for name, f in (mismatch or {}).items()}
+    m, s, r = (dt / (tau * factor.get(name, one)) for name, tau in _taus(neuron).items())
     if neuron.integration == "euler":
+        _stable(m, s)
         a_m, a_s, a_r, k_i, k_e = 1 - m, 1 - s, 1 - r, m, m
     else:
         a_m, a_s, a_r = torch.exp(-m), torch.exp(-s), torch.exp(-r)
         d = m - s  # (a_s - a_m) tau_s / (tau_s - tau_m) without the difference of what may be equal
         k_i = a_m * m * torch.where(d == 0, one, torch.expm1(d) / torch.where(d == 0, one, d))
         k_e = -torch.expm1(-m)
-    parts = [part.to(like) for part in (a_m, k_i, k_e, a_s, a_r, factor["threshold"] * one)]
+    parts = [part.to(like) for part in (a_m, k_i, k_e, a_s, a_r, factor.get("threshold", one))]
     a_m, k_i, k_e, a_s, a_r, threshold = parts
     hold, subtract = neuron.refractory_steps(dt), neuron.reset == "subtract"
     return Coefficients(a_m, k_i, k_e, a_s, a_r, threshold, hold, subtract)
+
+
+def _stable(*steps: Tensor) -> None:
+    """Refuse Euler steps that overshoot: mismatch makes some time constants shorter than the neuron's."""
+    shortest = min(1.0 / float(step.max()) for step in steps if step.numel())
+    if shortest < 1.0:
+        raise ValueError(
+            f"integration: with the profile's mismatch a time constant is {shortest:.2g} of a step, and Euler steps "
+            "overshoot; use integration: exact, or a shorter dt"
+        )
 
 
 def _taus(neuron: LIF) -> dict[str, float]:

@@ -9,7 +9,9 @@ For a difference r between two passes, sample b and step t, with n the noise on 
     var(dn) = 2 sigma^2 (two), sigma^2 (silent), (1 - 1/M) sigma^2 (mean of M passes)
 
 For white noise and gamma = 1 the expected update is the gradient of sum_t L_t, up to order sigma^2.
-Noise that is not known (of reads) makes it vary more, and leaves its mean.
+Noise that is not known (of reads) makes it vary more, and leaves its mean. Of units that spike x is the
+trace z (or what the outputs read), not the current that a spike leaves behind, and the gains of inputs and
+synapses are left out: the update has the sign and the shape of a gradient over the weights, not its size.
 
 The discount is an eligibility trace of each synapse, kept forward in time with gamma = exp(-dt / tau):
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from neuroanp.reporting.books import SILENT
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.reading import Shown
-from neuroanp.reporting.spikes_plots import Panel, rasters
+from neuroanp.reporting.spikes_plots import Panel, in_thresholds, rasters
 from neuroanp.reporting.style import Look, plain, to_uri
 from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, cell, names_of
 from neuroanp.reporting.values import digits, middle, numbers, quantity
@@ -40,8 +40,7 @@ def part(group: Sequence[Method], best: Sequence[Method], runs: Sequence[Shown])
     shown = len(panels)
     caption = (
         "The first held-out sequences under the device's noise, laid end to end: input lines, spikes of the first "
-        f"{_units(panels)}, membrane potentials v of a few of them, in thresholds (a dot is a spike, the dashed "
-        "line the unit's threshold). "
+        f"{_units(panels)}, membrane potentials v of a few of them, {_scale(panels)}. "
         "Below, firing rates of all units over the whole held-out set; the line is their mean."
     )
     if shown < len(spiking):
@@ -109,6 +108,17 @@ def _panel(method: Method, one: Shown, look: Look) -> Panel | None:
         return None
     rest = " · ".join([method.rule, *([method.backend] if method.among_backends else []), f"seed {one.result['seed']}"])
     return Panel(plain(method.profile, 30), plain(rest, 40), look.colour(method), arrays)
+
+
+def _scale(panels: Sequence[Panel]) -> str:
+    known = {in_thresholds(panel.arrays) for panel in panels}
+    ours, theirs = (
+        "in thresholds (a dot is a spike, the dashed line the unit's threshold)",
+        "in volts or as they define it",
+    )
+    if known == {False}:
+        return f"of the user's equations, {theirs} (a dot is a spike)"
+    return ours if False not in known else f"{ours}; those of the user's equations {theirs}"
 
 
 def _units(panels: Sequence[Panel]) -> str:

@@ -22,7 +22,7 @@ LINES = 4
 BINS = 24
 HEIGHTS = {"inputs": 0.55, "raster": 1.9, "membrane": 0.5, "rates": 1.15}
 DEEPEST = -3.0
-"""Potentials are drawn down to it, and up to its opposite: a few that are beyond would flatten the others."""
+"""Potentials in thresholds are drawn down to it, and up to its opposite: a few beyond would flatten the others."""
 
 
 class Panel(NamedTuple):
@@ -52,9 +52,9 @@ def rasters(panels: Sequence[Panel]) -> Figure | None:
     heights = [HEIGHTS["inputs"], HEIGHTS["raster"], *[HEIGHTS["membrane"]] * traces, HEIGHTS["rates"]]
     figure = new_figure(WIDTH, sum(heights) + 1.75)
     grid = figure.subplots(len(heights), len(panels), squeeze=False, height_ratios=heights)
-    limits = _limits([panel.arrays["v"] for panel in panels])
+    common = _limits([panel.arrays["v"] for panel in panels if in_thresholds(panel.arrays)])
     for column, panel in zip(grid[:-1].T, panels, strict=True):
-        _over_time(column, panel, limits)
+        _over_time(column, panel, common if in_thresholds(panel.arrays) else None)
     for axes, name in zip(grid[:, 0], ("inputs", "units", *(f"v of {i + 1}" for i in range(traces))), strict=False):
         axes.set_ylabel(name, fontsize=8.5, rotation=0, ha="right", va="center")
     _rates(grid[-1], panels)
@@ -62,8 +62,13 @@ def rasters(panels: Sequence[Panel]) -> Figure | None:
     return figure
 
 
-def _over_time(column: Sequence[Axes], panel: Panel, limits: tuple[float, float]) -> None:
-    """Draw a method's sequences end to end in one column of axes."""
+def in_thresholds(arrays: Mapping[str, np.ndarray]) -> bool:
+    """Return whether potentials are in units of the threshold; those of users' equations are in SI units."""
+    return bool(np.isfinite(arrays["v_threshold"]).all())
+
+
+def _over_time(column: Sequence[Axes], panel: Panel, limits: tuple[float, float] | None) -> None:
+    """Draw a method's sequences end to end in one column of axes; potentials between limits, None for their own."""
     arrays = panel.arrays
     steps, sequences, _ = arrays["spikes"].shape
     shown = min(max(STEPS // steps, 1), sequences)
@@ -84,9 +89,13 @@ def _over_time(column: Sequence[Axes], panel: Panel, limits: tuple[float, float]
             continue
         axes.plot(times, v[:, i], color=panel.colour, lw=0.9)
         fired = spikes[:, i] > 0
-        axes.plot(times[fired], np.minimum(v[fired, i], limits[1]), ls="", marker="o", ms=2.4, color=INK)
-        axes.axhline(float(arrays["v_threshold"][i]), color=INK, lw=0.8, ls=(0, (3, 2)))
-        axes.set(ylim=limits, yticks=[0, 1])
+        highest = limits[1] if limits else np.inf
+        axes.plot(times[fired], np.minimum(v[fired, i], highest), ls="", marker="o", ms=2.4, color=INK)
+        if limits:
+            axes.axhline(float(arrays["v_threshold"][i]), color=INK, lw=0.8, ls=(0, (3, 2)))
+            axes.set(ylim=limits, yticks=[0, 1])
+        else:
+            axes.locator_params(axis="y", nbins=3)
     for axes in column:
         axes.tick_params(labelsize=8, length=2.5, labelbottom=axes is column[-1])
         for edge in range(1, shown):

@@ -142,13 +142,16 @@ class Experiment:
         stated, source = self.profile.neurons, chip.junctions
         if stated is None or stated.membrane_sigma is None or source is None:
             return 1.0
-        tau_m = getattr(self.config.neuron, "tau_m", None)
-        if tau_m is None:
+        a = self.config.neuron.membrane_decay(self.config.dt)
+        if a is None:
             raise InputError(
                 f"neuron.tau_m: profile '{self.profile.name}' couples its noise by how far it moves the membrane; "
-                "state the time constant of the membrane"
+                "state the time constant of the membrane near rest, e.g. tau_m: 10 ms"
             )
-        return stated.membrane_sigma / membrane_rms(source, tau_m, self.config.dt)
+        try:
+            return stated.membrane_sigma / membrane_rms(source, a, self.config.dt)
+        except ValueError as error:
+            raise InputError(f"neuron.tau_m: {error}") from None
 
     def backend(self) -> Backend:
         """Make the simulator."""

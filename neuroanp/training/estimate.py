@@ -192,7 +192,7 @@ def _stored(experiment: Experiment) -> int:
     if not isinstance(learner, RuleLearner) or learner.rule.instantaneous:
         return 0
     size = getattr(torch, config.compute.dtype).itemsize
-    numbers = learner.numbers_kept(config.network.hidden, task.outputs)
+    numbers = learner.numbers_kept(config.network.hidden, task.outputs, experiment.backend())
     return task.steps * learner.passes * config.training.batch * numbers * size
 
 

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.backends.neuron import LIF
 from neuroanp.learning.credit import squared_error
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.trajectory import PassPlan
@@ -98,7 +99,9 @@ def show(
     chunks = list(backend.passes(substrate, reads, shown, NOISY, noise, **options))
     spikes = torch.cat([chunk.spikes[:, 0] for chunk in chunks if chunk.spikes is not None])
     v = torch.cat([chunk.v[:, 0] for chunk in chunks if chunk.v is not None])[..., :SHOWN_MEMBRANES]
-    threshold = substrate.neurons.get("threshold", torch.ones(v.shape[-1]))[: v.shape[-1]]
+    # in units of the threshold, as v is; what a threshold is to a user's equations is theirs to say
+    least = 1.0 if isinstance(getattr(backend, "neuron", None), LIF) else float("nan")
+    threshold = substrate.neurons.get("threshold", torch.full(v.shape[2:], least))[: v.shape[-1]]
     return {
         "spikes": spikes[..., :SHOWN_UNITS].to(torch.uint8).cpu().numpy(),
         "v": v.float().cpu().numpy(),

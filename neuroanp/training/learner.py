@@ -81,12 +81,17 @@ class RuleLearner:
         """Return what storing the whole presentation takes."""
         steps, batch, _ = context.inputs.shape
         weights = context.substrate.targets
-        numbers = self.numbers_kept(weights.hidden, weights.outputs)
+        numbers = self.numbers_kept(weights.hidden, weights.outputs, context.backend)
         return steps * self.passes * batch * numbers * context.inputs.element_size()
 
-    def numbers_kept(self, hidden: int, outputs: int) -> int:
-        """Return how many numbers a step of one pass and sequence leaves to store: h, x and y, and known noise."""
-        return 2 * hidden + outputs + (hidden + outputs if self.rule.needs_noise else 0)
+    def numbers_kept(self, hidden: int, outputs: int, backend: Backend) -> int:
+        """Return how many numbers a step of one pass and sequence leaves to store, at most.
+
+        They are h, x and y; noise, where the rule knows it; of units that spike the spikes and what the outputs read.
+        """
+        known = hidden + outputs if self.rule.needs_noise else 0
+        spikes = 2 * hidden + 1 if getattr(backend, "spiking", False) else 0
+        return 2 * hidden + outputs + known + spikes
 
     def _passes(self, context: StepContext, keep: str | None = None, book: bool = True) -> Iterable[Trajectory]:
         keep = keep or ("noise" if self.rule.needs_noise else "all")

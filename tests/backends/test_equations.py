@@ -67,9 +67,13 @@ def with_line(line: str, **values) -> Equations:
         ({"refractory": "-2 ms"}, "is negative"),
         ({"parameters": {"tau": "20 ms"}}, "'tau' is used nowhere"),
         ({"parameters": {"v": "20 mV"}}, "'v' is a variable of the equations too"),
-        ({"parameters": {"tau_r": "20 furlongz"}}, "'20 furlongz' is not a quantity"),
+        ({"parameters": {"tau_x": "20 furlongz"}}, "'20 furlongz' is not a quantity"),
         ({"parameters": {"exp": 1.0}}, "'exp' has a meaning already"),
         ({"parameters": {"__class__": 1.0}}, "cannot be a name"),
+        ({"parameters": {"xi_a": 1.0}}, "'xi_a' has a meaning already"),
+        ({"parameters": {"inf": 1.0}}, "'inf' has a meaning already"),
+        ({"parameters": {"tau_r": "20 ms"}}, "'tau_r' is neuron.tau_r already"),
+        ({"parameters": {"tau_m": "20 ms"}, "tau_m": "10 ms"}, "'tau_m' is neuron.tau_m already"),
         ({"initial": {"u": 1.0}}, "'u' is not a state"),
         ({"initial": {"v": "1 mV"}}, "its variable is dimensionless"),
         ({"model": "hello"}, "is no equation"),
@@ -96,6 +100,10 @@ def test_what_is_wrong_is_said_with_its_remedy(values, said):
         ("lambda : 1", "has a meaning already"),
         ("exp : 1", "has a meaning already"),
         ("x_post : 1", "cannot be a name"),
+        ("x = 3*pi : 1", "x: it is a number only; make it one of the parameters"),
+        ("x = 3*mV/mV : 1", "x: it is a number only"),
+        ("x = y*v : 1\ny = x + v : 1", "x: it is defined by itself"),
+        ("\n".join(["a0 = v : 1", *(f"a{k + 1} = a{k}*sin(a{k}) + a{k} : 1" for k in range(20))]), "too long once"),
     ],
 )
 def test_a_line_that_is_wrong_is_named(line, said):
@@ -108,7 +116,8 @@ HOSTILE = [
     "__import__('os').system('true')", "().__class__", "v.__class__", "open('x')", "exec('1')", "eval(v)", "[v]", "{v}",
     "lambda: v", "(v := 1)", "v if v else v", "'v'", "f'{v}'", "v[0]", "1j", "...", "None", "await v", "print(v)",
     "exp(v, v)", "exp(x=v)", "exp(*v)", "exp.func(v)", "9**9**9**9", "(9**99)**99", "9**(9*9*9*9*9*9)", "v**1000",
-    "exp(exp(1e9))", "9" * 400, "1e999", "(" * 300 + "v" + ")" * 300, "-" * 500 + "v", "+".join(["v"] * 500),
+    "exp(exp(1e9))", "floor(exp(999999999*pi))", "v**'a'", "v**None", "v**...", "v**b'a'",
+    "9" * 400, "1e999", "(" * 300 + "v" + ")" * 300, "-" * 500 + "v", "+".join(["v"] * 500),
     "v\0", "v; import os", "v # : 1", "v\nimport os", "ｖ", "v @ v", "v << 3", "v & 1", "v is v", "v in v", "__v__",
     "not_a_name_at_all", "_namespace", "numpy", "t.x",
 ]  # fmt: skip
@@ -172,10 +181,36 @@ def test_a_file_is_placed_at_its_line():
         validate(parse(text, "neuron.yaml"), Equations)
 
 
-def test_a_step_must_be_shorter_than_the_trace():
+def test_a_step_must_be_shorter_than_time_constants():
     changed().check(1e-3)
     with pytest.raises(ValueError, match="tau_r: '1 ms' must be longer"):
         changed(tau_r=1e-3).check(1e-3)
+    for tau in ("0.5 ms", "0 ms", "-5 ms"):
+        own = with_line("dx/dt = -x/tau_s : 1", parameters={"tau_s": tau})
+        with pytest.raises(ValueError, match=r"tau_s: .* must be longer"):
+            own.check(1e-3)
+
+
+def test_what_a_membrane_forgets_in_a_step():
+    assert changed().membrane_decay(1e-3) is None
+    assert changed(tau_m=20e-3).membrane_decay(1e-3) == math.exp(-1 / 20)
+    assert changed(tau_m=20e-3, method="euler").membrane_decay(1e-3) == 0.95
+    assert changed(parameters={"tau_m": "20 ms"}).membrane_decay(1e-3) == math.exp(-1 / 20)
+    assert changed(refractory="5 ms").rest_s() == 5e-3
+
+
+def test_noisy_junctions_move_the_example_as_far_as_the_profile_says():
+    """Their coupling is by the membrane's time constant, which equations state."""
+    from neuroanp.training.build import Experiment
+    from neuroanp.training.config import configure
+
+    source = read(EXAMPLE).data
+    assert any(
+        "device's own" in line for line in Experiment.of(configure(source, profile="smtj_koenders")).describe()[1]
+    )
+    neuron = {key: value for key, value in source["neuron"].items() if key != "tau_m"}
+    with pytest.raises(InputError, match=r"neuron.tau_m: .* state the time constant of the membrane near rest"):
+        Experiment.of(configure({**source, "neuron": neuron}, profile="smtj_koenders")).describe()
 
 
 @pytest.mark.parametrize(
