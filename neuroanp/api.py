@@ -236,6 +236,7 @@ def transfer(
     fine_tune_lr: float | None = None,
     overrides: Mapping[str, Any] | None = None,
     task: str | None = None,
+    backend: str | None = None,
     seeds: int | Sequence[int] = (),
     workers: int | None = None,
     runs: str | Path = "runs",
@@ -253,7 +254,7 @@ def transfer(
         profiles: the devices.
         fine_tune: updates on the device after programming.
         fine_tune_lr: learning rate of these; the source's if not given.
-        task: its name, or None for the source's own.
+        task, backend: a name, or None for the source's own.
         source, overrides, seeds, workers, runs, force, progress, argv: as in `compare`.
 
     Returns: results, failures and the report.
@@ -265,7 +266,7 @@ def transfer(
 
     whole = plan(
         source, overrides, profiles=profiles, fine_tune=fine_tune, fine_tune_lr=fine_tune_lr, task=task,
-        seeds=_listed(seeds),
+        backend=backend, seeds=_listed(seeds),
     )  # fmt: skip
     store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress, logged=set())
     begun = store.run([*whole.teachers, *whole.scratch])

@@ -181,6 +181,7 @@ class Equations(Interface):
             ("model", self._check_model),
             ("threshold", self.condition),
             ("reset", self.statements),
+            ("activity", self._check_activity),
             ("refractory", self._check_refractory),
             ("initial", self._check_initial),
         ):
@@ -219,6 +220,17 @@ class Equations(Interface):
 
     def _check_refractory(self) -> None:
         self.refractoriness()
+
+    def _check_activity(self) -> None:
+        """Refuse an activity that nothing moves: it stays at 0, and nothing can be learned from it."""
+        right = self.variables[self.activity].right
+        others = set(re.findall(r"\w+", right)) & self.variables.keys() - {self.activity}
+        written = {statement.split()[0] for statement in self.statements().splitlines()}
+        if not others and self.activity not in written:
+            raise ValueError(
+                f"nothing moves the activity variable '{self.activity}': neither its equation nor the reset; "
+                f"add {self.activity} += 1 to the reset"
+            )
 
     def _check_initial(self) -> None:
         for name in self.initial:

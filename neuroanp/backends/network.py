@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from neuroanp.substrates.protocol import ReadPlan, Substrate
 
 
+NOMINAL_REST_S = 2e-3
+"""Refractory period of units that state none, where their rate is judged."""
+
+
 @dataclass(frozen=True)
 class Execution:
     """How Brian2 is run: changes speed, and results in rounding only.
@@ -54,6 +58,8 @@ class SpikingNetwork:
 
     name: ClassVar[str]
     spiking = True
+    units: ClassVar[type[Interface]] = Interface
+    """Models of units that it can simulate."""
 
     def __init__(
         self,
@@ -70,7 +76,7 @@ class SpikingNetwork:
             self.neuron.check(dt)
         except ValueError as error:
             raise InputError(f"neuron.{error}") from None
-        self.highest_rate_Hz = 1.0 / max(self.neuron.rest_s(), dt)
+        self.highest_rate_Hz = 1.0 / max(self.neuron.rest_s() or NOMINAL_REST_S, dt)
         self._populations: dict[Any, tuple[Mapping[str, Tensor], Population]] = {}
         self._latest: Presentation | None = None
 
@@ -122,8 +128,8 @@ class SpikingNetwork:
         Raises: InputError for units that are not LIF.
         """
         neuron = self.neuron
-        if not isinstance(neuron, LIF):
-            raise InputError("rule: surrogate gradients are known for neuron 'lif' only; use a local rule")
+        self.check_gradient()
+        assert isinstance(neuron, LIF)
         trace, synapse = self._decays()
         decay = 1.0 if neuron.decoder == "count" else trace
         step = coefficients(neuron, self.dt, weights["w"][0].detach(), neurons)
@@ -144,6 +150,24 @@ class SpikingNetwork:
             y = decay * y + s @ weights["w_out"].T
             outputs.append(y)
         return torch.stack(outputs)
+
+    def check_gradient(self) -> None:
+        """Raise InputError for units that are not LIF: their surrogate gradients are not known."""
+        if not isinstance(self.neuron, LIF):
+            raise InputError("rule: surrogate gradients are known for neuron 'lif' only; use a local rule")
+
+    def rehearse(self, neurons: Mapping[str, Tensor]) -> None:
+        """Make two units, so that what cannot be simulated is told before anything begins.
+
+        Args:
+            neurons: relative factors (N,) of the units' parameters.
+
+        Raises:
+            InputError: the simulator is missing, or refuses the units.
+        """
+        two = {name: factor[:1].expand(2).contiguous() for name, factor in neurons.items()}
+        like = next(iter(two.values())).new_zeros(2, 2) if two else torch.zeros(2, 2)
+        self._make(1, like, two)
 
     def activity(self, weights: Weights, inputs: Any, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
         """Return what the outputs of the noise-free network read, (T, B, N), without a bias line.
@@ -194,10 +218,11 @@ class TwinBackend(SpikingNetwork):
     """Leaky integrate-and-fire units in torch, on CPU or CUDA: the twin of the Brian2 backend."""
 
     name = "lif"
+    units: ClassVar[type[Interface]] = LIF
 
     def __init__(self, dt: float, chunk: int = 64, neuron: Interface | None = None, **options: Any) -> None:
         super().__init__(dt, chunk, neuron, **options)
-        if not isinstance(self.neuron, LIF):
+        if not isinstance(self.neuron, self.units):
             raise InputError("neuron: backend 'lif' has leaky integrate-and-fire units only; use backend 'spiking'")
 
     def _make(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
@@ -215,7 +240,12 @@ class SpikingBackend(SpikingNetwork):
             raise InputError(
                 f"compute.device: Brian2 computes on the CPU, not on '{like.device}'; use backend 'lif' there"
             )
-        from neuroanp.backends import spiking  # imports brian2
+        try:
+            from neuroanp.backends import spiking  # imports brian2
+        except ImportError as error:
+            raise InputError(
+                f"backend spiking: brian2 cannot be imported ({error}); pip install 'brian2>=2.9', or use backend 'lif'"
+            ) from None
 
         how = self.execution
         options = {"dt": self.dt, "recurrence": how.recurrence, "loop": how.loop, "target": how.target}

@@ -76,6 +76,8 @@ class LIF(Interface):
     def check(self, dt: float) -> None:
         """Raise ValueError where a time constant is not longer than a step of dt seconds."""
         longer_than_a_step(_taus(self), dt)
+        if 0 < self.refractory < dt:
+            longer_than_a_step({"refractory": self.refractory}, dt)
 
     def membrane_decay(self, dt: float) -> float:
         """Return the factor a_m of one step.

@@ -24,6 +24,7 @@ def transfer(
     ] = None,
     seeds: options.Seeds = None,
     task: options.Task = None,
+    backend: options.Backend = None,
     updates: options.Updates = None,
     write: options.Write = None,
     only: options.Only = None,
@@ -57,6 +58,7 @@ def transfer(
     with watched(count * (1 + 3 * len(split(profiles))), json, no_progress) as report_to:
         comparison = api.transfer(
             config, profiles=split(profiles), fine_tune=fine_tune, fine_tune_lr=fine_tune_lr, overrides=overrides,
-            task=task, **chosen, workers=workers, runs=runs, force=force, progress=report_to, argv=argv(),
+            task=task, backend=backend, **chosen, workers=workers, runs=runs, force=force, progress=report_to,
+            argv=argv(),
         )  # fmt: skip
     end_many(comparison, json)

@@ -58,6 +58,7 @@ def plan(
     fine_tune: int,
     fine_tune_lr: float | None = None,
     task: str | None = None,
+    backend: str | None = None,
     seeds: Sequence[int] = (),
 ) -> Transfer:
     """Return the runs of a transfer.
@@ -67,7 +68,7 @@ def plan(
             those of learning on the device.
         profiles: the devices.
         fine_tune, fine_tune_lr: see Transfer.
-        task: its name, or None for the source's own.
+        task, backend: a name, or None for the source's own.
 
     Raises:
         InputError: as `expand`, or the source already names weights to start from.
@@ -83,8 +84,8 @@ def plan(
             f"fine-tuning with {fine_tune} updates at a rate of {fine_tune_lr}: it takes at least one update and a "
             "rate above 0, at most 1000"
         )
-    tasks = [] if task is None else [task]
-    scratch = expand(source, overrides, tasks=tasks, profiles=profiles, seeds=seeds)
+    names = {"tasks": [] if task is None else [task], "backends": [] if backend is None else [backend]}
+    scratch = expand(source, overrides, **names, profiles=profiles, seeds=seeds)
     if any(config.network.weights is not None for config in scratch):
         raise InputError(
             "network.weights: a transfer trains the weights itself; leave it out, or fine-tune weights of your own "
@@ -92,7 +93,7 @@ def plan(
         )
     others = {key: value for key, value in (overrides or {}).items() if key != "rule" and not key.startswith("rule.")}
     teachers = expand(
-        source, others, tasks=tasks, profiles=[TEACHER_PROFILE], rules=[TEACHER_RULE],
+        source, others, **names, profiles=[TEACHER_PROFILE], rules=[TEACHER_RULE],
         seeds=list(dict.fromkeys(config.seed for config in scratch)),
     )  # fmt: skip
     plain = {"hardware": Hardware(), "perturbation": PerturbationConfig()}

@@ -47,6 +47,10 @@ PAPER_OPTIMIZER = {"name": "sgd", "lr": 2.0, "schedule": "constant"}
 """Plain gradient descent; the rate is ours: of 0.1 to 10 on copy 3, 2 to 3 learned most and 5 could diverge."""
 SPIKING = {"trace": "20 ms"}
 """The membrane's default time constant: how long a perturbation is felt."""
+UNKNOWN_NOISE = (
+    "np must know the noise: what perturbs the units here is not known to the rule; "
+    "use perturbation.name: gaussian or a profile with node noise"
+)
 SPIKING_OPTIMIZER = {"name": "adam", "lr": 1e-2}
 
 
@@ -107,10 +111,7 @@ class NP(PassRule):
         """
         sigmas = chunk.noise_sigma or {}
         if chunk.noise is None or not any(sigmas.values()):
-            raise InputError(
-                "np must know the noise: what perturbs the units here is not known to the rule; "
-                "use perturbation.name: gaussian or a profile with node noise"
-            )
+            raise InputError(UNKNOWN_NOISE)
         assert chunk.x is not None
         layers = {"hidden": (chunk.x, credit.hidden), "output": (chunk.y, credit.output)}
         e = {

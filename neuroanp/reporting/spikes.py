@@ -48,7 +48,8 @@ def part(group: Sequence[Method], best: Sequence[Method], runs: Sequence[Shown])
     note = (
         "Median over seeds [lowest, highest]. Rates and silent units (which never spiked): on the whole held-out set, "
         "under the device's noise. Spikes and synaptic events (arrivals of one spike at one synapse): of training. "
-        "Energy per spike, or per event: all the chip's energy but that of writes, over their number."
+        "Chip energy / spike, or / event: all the chip's energy but that of writes, over their number; a profile "
+        "states what a neuron takes for one."
     )
     drawn = picture and Figure(to_uri(picture), "Spikes, membrane potentials and firing rates", caption)
     return Part("Spikes", found, drawn, [], note)
@@ -68,7 +69,7 @@ def table(group: Sequence[Method], runs: Runs) -> Table | None:
         firing = [cell(_firing(method, runs, "rate_Hz")), cell(silent)]
         rows.append(Row("method", (*(Cell(names[i]) for _, names in named), *firing, *counts, *energies)))
     heads = ["mean rate (Hz)", "silent units (%)", "spikes", "synaptic events"]
-    heads += [f"energy per {what}" for what in ENERGIES.values()]
+    heads += [f"chip energy / {what}" for what in ENERGIES.values()]
     return Table((*(Column(header, numeric=False) for header, _ in named), *map(Column, heads)), tuple(rows))
 
 
@@ -80,9 +81,11 @@ def sentences(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
         rates, silent = (_firing(method, by_path, key) for key in ("rate_Hz", "silent"))
         if rates:
             share = f", {digits(100 * middle(silent), 2)} % of the units silent" if silent else ""
-            costs = [f"per {what} {_energy(_books(method, by_path, key)).text}" for key, what in ENERGIES.items()]
+            costs = {what: _books(method, by_path, key) for key, what in ENERGIES.items()}
+            told = [f"{_energy(values).text} / {what}" for what, values in costs.items() if values]
             mean = f"{digits(middle(rates))} Hz"
-            said.append(f"{method.label}: mean rate {mean}{share}; energy {', '.join(costs)}.")
+            cost = f"chip energy {', '.join(told) or 'not stated'}"
+            said.append(f"{method.label}: mean rate {mean}{share}; {cost}.")
     return said
 
 

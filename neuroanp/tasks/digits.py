@@ -143,7 +143,7 @@ def digits_path() -> Path:
         if path.is_file():
             return path
     raise InputError(
-        "task digits needs the images that the package scikit-learn brings (1.9.1)", ["pip install scikit-learn"]
+        "task digits needs the images that the package scikit-learn brings (1.9.1): pip install scikit-learn"
     )
 
 

@@ -13,6 +13,9 @@ from neuroanp.registry import Registry
 from neuroanp.units import Frequency, PositiveTime, format_quantity
 from neuroanp.yaml_io import Section
 
+LEAST_SPIKES = 1e-3
+"""Spikes a step, of a value of 1, below which inputs are blank for as long as any task lasts."""
+
 
 class Encoder(Section):
     """Base of all encoders: options, and what they make of a value.
@@ -108,7 +111,12 @@ class Poisson(Encoder):
         return (np.tile(drawn, 1 + self.signed) < p).astype(float)
 
     def check(self, dt: float) -> None:
-        """Raise ValueError if a value of 1 would need more than one spike a step."""
+        """Raise ValueError if a value of 1 would need more than one spike a step, or hardly ever spike."""
+        if self.rate * dt < LEAST_SPIKES:
+            raise ValueError(
+                f"rate {format_quantity(self.rate, 'Hz')} at steps of {format_quantity(dt, 's')} is one spike in "
+                f"{1 / (self.rate * dt):.3g} steps: inputs would be blank; raise dt (1 ms, say) or rate"
+            )
         if self.rate * dt > 1.0:
             raise ValueError(
                 f"rate {format_quantity(self.rate, 'Hz')} at steps of {format_quantity(dt, 's')} is "

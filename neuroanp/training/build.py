@@ -12,6 +12,7 @@ from neuroanp.backends.coupling import membrane_rms
 from neuroanp.backends.network import Execution
 from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.errors import InputError
+from neuroanp.learning.node_perturbation import UNKNOWN_NOISE
 from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
 from neuroanp.records.identity import code_version, identity
@@ -20,7 +21,7 @@ from neuroanp.substrates.facts import temperature_dependent
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.config import spikes
-from neuroanp.training.learner import make_learner
+from neuroanp.training.learner import RuleLearner, make_learner
 from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.trainer import Trainer
@@ -142,6 +143,7 @@ class Experiment:
         stated, source = self.profile.neurons, chip.junctions
         if stated is None or stated.membrane_sigma is None or source is None:
             return 1.0
+        assert self.config.neuron is not None
         a = self.config.neuron.membrane_decay(self.config.dt)
         if a is None:
             raise InputError(
@@ -171,6 +173,7 @@ class Experiment:
         The facts of stored weights that it starts from are under "start".
         """
         chip = self.chip(Streams(self.config.seed))
+        self._rehearse(chip)
         window = self.window_s()
         facts = chip.describe(window)
         own, sigma = chip.perturbs_units, chip.artificial_sigma
@@ -189,6 +192,27 @@ class Experiment:
             log.append("reference: a noise-free pass, which no physical substrate has")
         log += self._idle_switches(facts) + self._warnings(chip, facts)
         return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+    def _rehearse(self, chip: Chip) -> None:
+        """Refuse what would fail at the first update: units, rules and encoders that do not go together.
+
+        Raises:
+            InputError: the simulator refuses the units, the rule cannot train them, or no input spikes.
+        """
+        config, rule = self.config, self.config.rule
+        if getattr(rule, "needs_noise", False) and not any(chip.node_sigmas(True).values()):
+            raise InputError(UNKNOWN_NOISE)
+        if config.encoder.spikes and not self.task.test(Streams(config.seed).generator("test")).inputs.any():
+            raise InputError(
+                f"encoder: no held-out input makes a single spike at steps of {format_quantity(config.dt, 's')}; raise "
+                "encoder.hold (steps of the simulation a step of the task lasts) or dt"
+            )
+        if not spikes(config.backend):
+            return
+        backend: Any = self.backend()
+        if not isinstance(make_learner(rule), RuleLearner):
+            backend.check_gradient()
+        backend.rehearse(chip.neurons)
 
     def clipped(self, chip: Chip) -> dict[str, float]:
         """Return the share of the first weights that lie beyond the range of their array: by array, and of "all"."""

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from neuroanp.backends.neuron import NEURONS
+from neuroanp.backends.neuron import NEURONS, Interface
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.baselines.methods import BASELINES
 from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
@@ -185,6 +185,12 @@ class RunConfig(Section):
             raise at(("neuron",), f"backend '{self.backend}' has spiking units; write 'neuron: lif'")
         if not spiking and self.neuron is not None:
             raise at(("neuron",), f"backend '{self.backend}' has tanh units; leave it out, or use backend 'spiking'")
+        units = getattr(BACKENDS.get(self.backend), "units", Interface)
+        if self.neuron is not None and not isinstance(self.neuron, units):
+            raise at(
+                ("neuron",),
+                f"backend '{self.backend}' has leaky integrate-and-fire units only; use backend 'spiking'",
+            )
         try:
             self.encoder.check(self.dt)
         except ValueError as error:
@@ -193,7 +199,8 @@ class RunConfig(Section):
             try:
                 self.neuron.check(self.dt)
             except ValueError as error:
-                raise at(("neuron",), str(error)) from None
+                key, _, said = str(error).partition(": ")
+                raise at(("neuron", key), said) from None
         return self
 
     @model_validator(mode="after")

@@ -97,11 +97,11 @@ LIMITS: Mapping[str, tuple[float, str]] = {
     ),
     "silent": (
         0.8, "{share} of the units did not spike on the held-out sequences (mean rate {rate}): "
-        "raise neuron.drive or neuron.input_gain"
+        "raise neuron.drive or neuron.input_gain (or encoder.hold, where inputs are spikes)"
     ),
     "restless": (
-        0.1, "{share} of the units spike at more than half of the rate that their refractory period allows (mean rate "
-        "{rate}): lower neuron.drive, neuron.input_gain or neuron.synapse_gain"
+        0.1, "{share} of the units spike at more than half of the rate that their refractory period, or one of 2 ms, "
+        "allows (mean rate {rate}): lower neuron.drive, neuron.input_gain or neuron.synapse_gain"
     ),
     "wear": (1.0, "endurance is exhausted: the most worn device has taken {times} times the pulses it survives"),
 }  # fmt: skip

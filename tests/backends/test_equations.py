@@ -63,6 +63,7 @@ def with_line(line: str, **values) -> Equations:
         ({"reset": "v == 0"}, "is no assignment"),
         ({"reset": "u = 0"}, "'u' cannot be assigned (these can: v, I, z, Iext)"),
         ({"reset": ""}, "it must hold an assignment"),
+        ({"reset": "v = 0"}, "nothing moves the activity variable 'z': neither its equation nor the reset; add z += 1"),
         ({"refractory": "2"}, "'2' has no unit; write e.g. '2 ms'"),
         ({"refractory": "-2 ms"}, "is negative"),
         ({"parameters": {"tau": "20 ms"}}, "'tau' is used nowhere"),
@@ -218,7 +219,7 @@ def test_noisy_junctions_move_the_example_as_far_as_the_profile_says():
     [
         (lambda: with_line("dx/dt = v*mV/ms : volt\ny = x + v : volt"), r"neuron.model .* units"),
         (lambda: with_line("x : volt", threshold="v > 1 and x > v"), r"neuron.threshold .* units"),
-        (lambda: with_line("x : volt", reset="v = 0; x += v"), r"neuron.reset .* units"),
+        (lambda: with_line("x : volt", reset="z += 1; x += v"), r"neuron.reset .* units"),
         (lambda: with_line("dx/dt = x**2/ms : 1"), r"neuron.method .*use euler or rk4"),
         (lambda: with_line("dx/dt = exp(exp(1e14 + 0*x))/ms : 1", method="euler"), r"neuron.model .*Memory"),
     ],

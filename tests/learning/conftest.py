@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 import pytest
 import torch
 from torch import Tensor
@@ -19,7 +17,7 @@ from neuroanp.trajectory import Weights, WeightUpdate
 
 class ExactSubstrate:
     def __init__(self, weights: Weights, sigma: float) -> None:
-        self.targets, self.sigma = weights, sigma
+        self.targets, self.sigma, self.neurons = weights, sigma, {}
 
     def prepare(self) -> dict[str, ReadPlan]:
         return {name: ReadPlan(W) for name, W in self.targets.items()}
@@ -30,21 +28,21 @@ class ExactSubstrate:
             plan, units, batch, streams, self.targets["w"], None, self.sigma if artificial else 0.0, dt=1e-6
         )
 
-    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int) -> None: ...
+    def node_sigmas(self, artificial=True) -> dict[str, float]:
+        return dict.fromkeys(("hidden", "output"), self.sigma if artificial else 0.0)
+
+    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int, *, events: int | None = None) -> None: ...
 
 
 class KnownNoise(RateBackend):
-    """The rate network with the noise drawn once more and laid beside each chunk, whatever is kept."""
+    """The rate network with its noise laid beside each chunk, whatever is asked for; it keeps what was."""
 
     asked: str = ""
 
     def passes(self, substrate, reads, inputs, plan, streams, *, keep="all", book=True, artificial=True):
         self.asked = keep
-        nodes = substrate.perturbation(plan, inputs.shape[1], streams)
-        kept = "loss" if keep == "loss" else "all"
-        for chunk in super().passes(substrate, reads, inputs, plan, streams, keep=kept):
-            noise = {layer: nodes.draw(layer, chunk.t0, len(chunk.y)) for layer in ("hidden", "output")}
-            yield replace(chunk, noise=noise, noise_sigma=dict.fromkeys(noise, substrate.sigma))
+        kept = "loss" if keep == "loss" else "noise"
+        return super().passes(substrate, reads, inputs, plan, streams, keep=kept)
 
 
 class Lab:

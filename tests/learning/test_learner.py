@@ -58,7 +58,7 @@ def test_a_backend_s_own_network_is_what_bptt_differentiates(make_lab):
     seen = []
 
     class Linear(RateBackend):
-        def differentiable(self, weights: Weights, inputs: torch.Tensor) -> torch.Tensor:
+        def differentiable(self, weights: Weights, inputs: torch.Tensor, neurons=None) -> torch.Tensor:
             seen.append(weights)
             return inputs @ weights["w_in"].T @ weights["w_out"].T
 

@@ -46,8 +46,8 @@ def test_the_table_has_medians_and_ranges_of_spiking_methods_alone(compared):
     found = spikes.table(grouped(compared), {str(one.run.path): one for one in compared})
     assert found is not None
     assert [column.header for column in found.columns] == [
-        "profile", "rule", "mean rate (Hz)", "silent units (%)", "spikes", "synaptic events", "energy per spike",
-        "energy per synaptic event",
+        "profile", "rule", "mean rate (Hz)", "silent units (%)", "spikes", "synaptic events",
+        "chip energy / spike", "chip energy / synaptic event",
     ]  # fmt: skip
     assert [[str(cell) for cell in row.cells] for row in found.rows] == [
         ["ideal", "anp", "15 [10, 20]", "15 [10, 20]", "52000", "2.08e6", "not stated", "not stated"],
@@ -57,10 +57,9 @@ def test_the_table_has_medians_and_ranges_of_spiking_methods_alone(compared):
 
 def test_a_line_says_the_same_of_each(compared):
     assert spikes.sentences(grouped(compared), compared) == [
-        "ideal · anp · spiking: mean rate 15 Hz, 15 % of the units silent; energy per spike not stated, per synaptic "
-        "event not stated.",
-        "pcm · anp · spiking: mean rate 40 Hz, 40 % of the units silent; energy per spike 2.50 pJ, per synaptic event "
-        "80 fJ.",
+        "ideal · anp · spiking: mean rate 15 Hz, 15 % of the units silent; chip energy not stated.",
+        "pcm · anp · spiking: mean rate 40 Hz, 40 % of the units silent; chip energy 2.50 pJ / spike, 80 fJ / synaptic "
+        "event.",
     ]
 
 

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 import os
+import sys
 
 import numpy as np
 import pytest
 import torch
 
+import neuroanp.backends
 from neuroanp.backends.neuron import LIF, NEURONS
 from neuroanp.errors import InputError, RunError
 from neuroanp.noise import PassStreams
@@ -40,6 +42,9 @@ EQUATIONS = {
     "reset": "v = 0; z += 1",
     "parameters": {"tau_m": "20 ms", "tau_s": "5 ms"},
 }
+
+
+OWN = {"backend": "spiking", "neuron": EQUATIONS}
 
 
 def config(**changes):
@@ -141,9 +146,18 @@ def test_every_neuron_is_among_those_that_come_back():
 @pytest.mark.parametrize(
     ("changes", "words"),
     [
-        ({"neuron.tau_s": "1 ms"}, "neuron: tau_s: '1 ms' must be longer than one step, dt '1 ms'"),
-        ({"dt": "5 ms"}, "neuron: tau_s: '5 ms' must be longer than one step, dt '5 ms'; use a shorter dt"),
+        ({"neuron.tau_s": "1 ms"}, "neuron.tau_s: '1 ms' must be longer than one step, dt '1 ms'"),
+        ({"dt": "5 ms"}, "neuron.tau_s: '5 ms' must be longer than one step, dt '5 ms'; use a shorter dt"),
         ({"neuron.refractory": "-1 ms"}, "neuron.refractory"),
+        ({"neuron.refractory": "0.4 ms"}, "neuron.refractory: '400 us' must be longer than one step"),
+        ({"neuron": EQUATIONS}, "backend 'lif' has leaky integrate-and-fire units only; use backend 'spiking'"),
+        (OWN | {"neuron.reset": "v = 0"}, "neuron.activity: nothing moves the activity variable 'z'"),
+        (OWN | {"neuron.threshold": "v > tau_s"}, "neuron.threshold (equations): Brian2 refuses it"),
+        (OWN | {"neuron.parameters.tau_s": "0.5 ms"}, "neuron.tau_s: '500 us' must be longer than one step"),
+        (OWN | {"rule": "bptt"}, "surrogate gradients are known for neuron 'lif' only; use a local rule"),
+        ({"rule": "np", "profile": "pcm"}, "np must know the noise"),
+        ({"backend": "rate", "rule.preset": "default", "encoder": "latency"}, "no held-out input makes a single spike"),
+        ({"backend": "rate", "rule.preset": "default", "encoder": "poisson"}, "one spike in 5e+03 steps"),
         ({"neuron": "lfi"}, "did you mean 'lif'"),
         ({"neuron.tau": "1 ms"}, "neuron.tau"),
         ({"backend": "rate", "neuron": "lif"}, "backend 'rate' has tanh units; leave it out, or use backend 'spiking'"),
@@ -165,9 +179,13 @@ def test_bad_input_is_one_clear_message(changes, words, tmp_path):
     assert not (tmp_path / "runs").exists() or not list((tmp_path / "runs").glob("*"))
 
 
-def test_the_twin_has_no_units_but_its_own(tmp_path):
-    with pytest.raises(InputError, match="use backend 'spiking'"):
-        launch(configure({**SMALL, "neuron": EQUATIONS}), tmp_path)
+def test_without_brian2_the_remedy_is_told_and_nothing_is_begun(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "brian2", None)
+    monkeypatch.delitem(sys.modules, "neuroanp.backends.spiking", raising=False)
+    monkeypatch.delattr(neuroanp.backends, "spiking", raising=False)
+    with pytest.raises(InputError, match=r"brian2 cannot be imported .*; pip install 'brian2.*or use backend 'lif'"):
+        launch(config(backend="spiking"), tmp_path / "runs")
+    assert not (tmp_path / "runs").exists()
 
 
 def test_np_on_noise_that_it_cannot_know_is_refused(tmp_path):

@@ -122,9 +122,10 @@ def test_silent_and_restless_units_are_counted_by_their_rates():
 
 
 @pytest.mark.parametrize(
-    ("refractory", "dt", "highest"), [("2 ms", "1 ms", 500.0), ("0 s", "1 ms", 1000.0), ("0.1 ms", "0.5 ms", 2000.0)]
+    ("refractory", "dt", "highest"),
+    [("2 ms", "1 ms", 500.0), ("4 ms", "1 ms", 250.0), ("0 s", "1 ms", 500.0), ("0.5 ms", "0.5 ms", 2000.0)],
 )
-def test_the_highest_rate_is_one_spike_a_refractory_period_or_a_step(refractory, dt, highest):
+def test_the_highest_rate_is_one_spike_a_refractory_period_2_ms_if_there_is_none(refractory, dt, highest):
     found = configure({"task": "xor", "backend": "lif"}, {"neuron.refractory": refractory, "dt": dt})
     assert Experiment.of(found).backend().highest_rate_Hz == pytest.approx(highest)  # pyright: ignore
 
