@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from neuroanp.training.build import Experiment
+from neuroanp.training.config import configure
+from neuroanp.yaml_io import parse
+
 ROOT = Path(__file__).parents[1]
 NUMBER = re.compile(r"\d+\.\d+(?:e[-+]?\d+)?|\d+e[-+]?\d+")
 
@@ -26,3 +30,12 @@ def test_links_lead_to_files():
     targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text())
     assert targets
     assert [target for target in targets if not (ROOT / target).exists()] == []
+
+
+def test_configurations_can_be_used():
+    """The first one is a whole file; the other is a neuron, to be put into one."""
+    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+    whole, neuron = (parse(block, "README.md").data for block in blocks)
+    assert configure(whole).training.updates == 600
+    own = configure({"task": "xor", "backend": "spiking", **neuron})
+    Experiment.of(own).describe()

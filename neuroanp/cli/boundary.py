@@ -58,6 +58,9 @@ def explain(error: BaseException) -> tuple[str, int]:
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
         return f"{where}{error.strerror}; check the path, its permissions and the free disk space", 1
+    if isinstance(error, MemoryError):
+        said = f" ({error})" if str(error) else ""
+        return f"out of memory{said}; lower network.hidden or training.batch (--dry-run tells what a run takes)", 1
     place = _place(error)
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return f"this is a bug in neuroanp: {kind}{place}; repeat the command with --debug and report what it prints", 1

@@ -149,6 +149,11 @@ def test_all_bad_settings_are_said_at_once(api, invoke) -> None:
         (KeyboardInterrupt(), 1, "interrupted"),
         (PermissionError(13, "Permission denied", "runs"), 1, "runs: Permission denied"),
         (ZeroDivisionError("division by zero"), 1, "bug in neuroanp: ZeroDivisionError"),
+        (
+            MemoryError("Unable to allocate 75 GiB"),
+            1,
+            "out of memory (Unable to allocate 75 GiB); lower network.hidden",
+        ),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, BaseException) else "",
 )
