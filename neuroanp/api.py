@@ -33,6 +33,7 @@ from neuroanp.training.times import not_bare
 if TYPE_CHECKING:
     from neuroanp.characterizing.experiments import Characterization
     from neuroanp.comparing.pool import Outcome
+    from neuroanp.export.report import ExportReport
     from neuroanp.records.metrics import Metrics
     from neuroanp.trajectory import Weights
 
@@ -85,6 +86,19 @@ class Run:
         arrays, _ = of_record(self.record)
         return Weights(arrays, self.config.network.bias)
 
+    def export(
+        self,
+        format: str,
+        path: str | Path | None = None,
+        *,
+        force: bool = False,
+        finetune: int | None = None,
+        finetune_lr: float | None = None,
+        **options: Any,
+    ) -> ExportReport:
+        """Export the network of the newest checkpoint to a chip or tool; see `neuroanp.api.export`."""
+        return export(self.path, format, path, force=force, finetune=finetune, finetune_lr=finetune_lr, **options)
+
     def report(self, path: Path | None = None) -> Path:
         """Write the report (report.html in the run's directory, or `path`) and return where it is."""
         from neuroanp.reporting.html import render
@@ -114,7 +128,7 @@ class Comparison:
         return [run.result for run in self.runs]
 
 
-WORDS = ("task", "profile", "rule", "backend", "updates", "seed")
+WORDS = ("task", "profile", "rule", "backend", "target", "updates", "seed")
 """What `train` and `configure` take by keyword; all else goes by `overrides`."""
 EXAMPLE = "set what a YAML file may say by its dotted key, such as overrides={'network.hidden': 10}"
 
@@ -130,7 +144,7 @@ def configure(source: Source = None, overrides: Mapping[str, Any] | None = None,
     >>> configure(task="copy", hidden=10)
     Traceback (most recent call last):
     ...
-    neuroanp.errors.InputError: 1 keyword is unknown (known: task, profile, rule, backend, updates, seed)
+    neuroanp.errors.InputError: 1 keyword is unknown (known: task, profile, rule, backend, target, updates, seed)
       'hidden': write overrides={'network.hidden': 10}
     """
     return resolve(source, overrides, _known(words))
@@ -155,7 +169,7 @@ def train(
         force: repeat a run that has ended.
         progress: called with {run, phase, update, updates, loss}, about ten times a second.
         argv: the command, for the record.
-        **words: task, profile, rule, backend, updates, seed.
+        **words: task, profile, rule, backend, target, updates, seed.
 
     Returns: the run, with result and report.
 
@@ -311,6 +325,45 @@ def evaluate(
 
     look = Look(_times(after), _names(only), _names(without), None if profile is None else load(profile))
     return revisit(RunDir.open(Path(path), check_code=False), look)
+
+
+def export(
+    run: str | Path,
+    format: str,
+    path: str | Path | None = None,
+    *,
+    force: bool = False,
+    finetune: int | None = None,
+    finetune_lr: float | None = None,
+    **options: Any,
+) -> ExportReport:
+    """Export a run's network to the format of a chip or another tool, and say what was lost.
+
+    Args:
+        run: the run's directory.
+        format: a name (`neuroanp export --list`).
+        path: the directory to write; RUN/export/FORMAT if not given.
+        force: replace an export that is there.
+        finetune: so many updates with the chip's own neurons in the loop (loihi, xylo); None: none.
+        finetune_lr: learning rate of these; None: the run's own.
+        **options: of the format.
+
+    Returns: the report, which lies in the directory as report.json too.
+
+    Raises:
+        InputError: no such run or format, or the format cannot hold the network; then nothing is written.
+    """
+    from neuroanp.export.finetune import FineTuning
+    from neuroanp.export.source import model_of
+    from neuroanp.export.writing import exporter, write
+
+    chosen, tune = exporter(format, options), None
+    if finetune is None and finetune_lr is not None:
+        raise InputError("--finetune-lr: there is nothing to fine-tune; give --finetune N too, the number of updates")
+    record = RunDir.open(Path(run), check_code=False)
+    if finetune is not None:
+        tune = FineTuning(finetune, finetune_lr).of(record, format, chosen)
+    return write(model_of(record), format, chosen, Path(path or record.path / "export" / format), force, tune)
 
 
 def characterize(

@@ -112,7 +112,7 @@ def test_every_word_of_the_package_is_there():
 def test_a_word_that_train_does_not_take_is_said_with_the_way_to_write_it(runs):
     with pytest.raises(InputError) as caught:
         na.train(task="copy", hidden=10, sed=3, K=4)
-    assert "(known: task, profile, rule, backend, updates, seed)" in caught.value.message
+    assert "(known: task, profile, rule, backend, target, updates, seed)" in caught.value.message
     hidden, sed, K = caught.value.problems
     assert "overrides={'network.hidden': 10}" in hidden
     assert "did you mean 'seed'?" in sed

@@ -196,7 +196,7 @@ class SpikingNetwork:
         """Return the factors a step of the readout's trace and of the synaptic current."""
         euler = getattr(self.neuron, "integration", "exact") == "euler"
         taus = (self.neuron.tau_r, getattr(self.neuron, "tau_s", self.neuron.tau_r))
-        trace, synapse = (1 - self.dt / tau if euler else exp(-self.dt / tau) for tau in taus)
+        trace, synapse = (0.0 if not tau else 1 - self.dt / tau if euler else exp(-self.dt / tau) for tau in taus)
         return trace, synapse
 
     def _population(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:

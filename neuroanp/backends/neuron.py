@@ -8,6 +8,8 @@ Potentials and currents are in units of the threshold. With I_ext constant over 
     v <- a_m v + k_I I + (1 - a_m) I_ext,   I <- a_s I,   z <- a_r z,   a_x = exp(-dt / tau_x)
     k_I = tau_s / (tau_s - tau_m) (a_s - a_m)   ->   (dt / tau) a  where tau_m = tau_s = tau
 
+With tau_s = 0 there is no synaptic filter: a spike is a current of one step, a_s = 0 and k_I = 1 - a_m.
+
 Source of the exact step: Rotter and Diesmann, Biol. Cybern. 81, 381 (1999).
 """
 
@@ -66,7 +68,9 @@ class LIF(Interface):
 
     name: Literal["lif"] = "lif"
     tau_m: PositiveTime = Field(default=20e-3, description="time constant of the membrane")
-    tau_s: PositiveTime = Field(default=5e-3, description="time constant of the synaptic current")
+    tau_s: Time = Field(
+        default=5e-3, description="time constant of the synaptic current; 0: a spike is a current of one step"
+    )
     refractory: Time = Field(default=2e-3, description="time from one spike to the earliest next one")
     reset: Literal["hard", "subtract"] = Field(
         default="hard", description="after a spike the membrane is at 0, or lower by the threshold"
@@ -75,7 +79,7 @@ class LIF(Interface):
 
     def check(self, dt: float) -> None:
         """Raise ValueError where a time constant is not longer than a step of dt seconds."""
-        longer_than_a_step(_taus(self), dt)
+        longer_than_a_step({name: tau for name, tau in _taus(self).items() if tau or name != "tau_s"}, dt)
         if 0 < self.refractory < dt:
             longer_than_a_step({"refractory": self.refractory}, dt)
 
@@ -150,7 +154,7 @@ def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Te
 
     one = torch.ones_like(like, dtype=torch.float64)
     factor = {name: one * f.to(one) for name, f in (mismatch or {}).items()}
-    m, s, r = (dt / (tau * factor.get(name, one)) for name, tau in _taus(neuron).items())
+    m, s, r = (dt / (tau * factor.get(name, one)) if tau else one for name, tau in _taus(neuron).items())
     if neuron.integration == "euler":
         _stable(m, s)
         a_m, a_s, a_r, k_i, k_e = 1 - m, 1 - s, 1 - r, m, m
@@ -159,6 +163,8 @@ def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Te
         d = m - s  # (a_s - a_m) tau_s / (tau_s - tau_m) without the difference of what may be equal
         k_i = a_m * m * torch.where(d == 0, one, torch.expm1(d) / torch.where(d == 0, one, d))
         k_e = -torch.expm1(-m)
+    if not neuron.tau_s:
+        a_s, k_i = torch.zeros_like(one), k_e
     parts = [part.to(like) for part in (a_m, k_i, k_e, a_s, a_r, factor.get("threshold", one))]
     a_m, k_i, k_e, a_s, a_r, threshold = parts
     hold, subtract = neuron.refractory_steps(dt), neuron.reset == "subtract"

@@ -43,7 +43,7 @@ class Check:
 @guarded
 def doctor(runs: options.Runs = Path("runs"), json: options.Json = False, debug: options.Debug = False) -> None:
     """Check versions, extras, backends, compiler, CUDA, threads, disk and data; say how to get what is missing."""
-    checks = [*_software(), *_extras(), *_compute(), *_disk(runs)]
+    checks = [*_software(), *_extras(), *_programs(), *_compute(), *_disk(runs)]
     if json:
         print_json([asdict(check) for check in checks])
     else:
@@ -105,6 +105,14 @@ def _extras() -> Iterator[Check]:
         else:
             yield Check(f"extra {extra}", "ok", ", ".join(f"{package} {_found(package)}" for package in packages))
     yield _weather_data()
+
+
+def _programs() -> Iterator[Check]:
+    """Look for the programs that read exports back."""
+    for program, what in (("ngspice", "crossbars"), ("iverilog", "Verilog")):
+        found = shutil.which(program)
+        remedy = "" if found else f"apt-get install {program}, to run exported {what}"
+        yield Check(program, "ok" if found else "optional", found or "not installed", remedy)
 
 
 def _weather_data() -> Check:

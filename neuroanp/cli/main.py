@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from neuroanp.cli import characterize, doctor, evaluate, names, profiles, runs, transfer
+from neuroanp.cli import characterize, doctor, evaluate, export, importing, names, profiles, runs, transfer
 
 app = typer.Typer(
     name="neuroanp",
@@ -57,6 +57,19 @@ app.command(
         "neuroanp characterize pcm", "neuroanp characterize my_device.yaml --only drift,read_noise -o mine.html"
     )
 )(characterize.characterize)
+app.command(
+    epilog=_example(
+        "neuroanp export runs/xor-ideal-anp-s0-0123456789abcdef --format nir -o xor_nir",
+        "neuroanp export runs/xor-ideal-anp-s0-0123456789abcdef --format xylo --quantize-decay",
+        "neuroanp export --list",
+    )
+)(export.export)
+app.command(
+    "import",
+    epilog=_example(
+        "neuroanp import model.nir --task xor -o mine", "neuroanp train mine/config.yaml --profile smtj_koenders"
+    ),
+)(importing.import_)
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(names.tasks, name="tasks")
 app.add_typer(names.rules, name="rules")

@@ -25,7 +25,7 @@ def list_tasks(json: options.Json = False, debug: options.Debug = False) -> None
     """List the tasks and their options, with those that installed packages add."""
     from neuroanp.tasks.protocol import TASKS
 
-    _print([_row(name, "task", TASKS.summary(name), TASKS.get(name).config) for name in TASKS.names()], json)
+    print_rows([row_of(name, "task", TASKS.summary(name), TASKS.get(name).config) for name in TASKS.names()], json)
 
 
 @rules.command("list", epilog="Example: neuroanp rules list")
@@ -36,8 +36,8 @@ def list_rules(json: options.Json = False, debug: options.Debug = False) -> None
     from neuroanp.learning.protocol import RULES
 
     kinds: list[tuple[str, Any]] = [("local rule", RULES), ("baseline", BASELINES)]
-    _print(
-        [_row(name, kind, registry.summary(name), registry.get(name)) for kind, registry in kinds
+    print_rows(
+        [row_of(name, kind, registry.summary(name), registry.get(name)) for kind, registry in kinds
          for name in registry.names()],
         json,
     )  # fmt: skip
@@ -50,7 +50,9 @@ def list_backends(json: options.Json = False, debug: options.Debug = False) -> N
     from neuroanp.backends.protocol import BACKENDS
 
     units = {name: "spikes" if getattr(BACKENDS.get(name), "spiking", False) else "rates" for name in BACKENDS.names()}
-    _print([_row(name, f"backend of {units[name]}", BACKENDS.summary(name), None) for name in BACKENDS.names()], json)
+    print_rows(
+        [row_of(name, f"backend of {units[name]}", BACKENDS.summary(name), None) for name in BACKENDS.names()], json
+    )
 
 
 @neurons.command("list", epilog="Example: neuroanp neurons list")
@@ -59,7 +61,7 @@ def list_neurons(json: options.Json = False, debug: options.Debug = False) -> No
     """List the models of spiking units and their options; a backend of rates takes none."""
     from neuroanp.backends.neuron import NEURONS
 
-    _print([_row(name, "neuron", NEURONS.summary(name), NEURONS.get(name)) for name in NEURONS.names()], json)
+    print_rows([row_of(name, "neuron", NEURONS.summary(name), NEURONS.get(name)) for name in NEURONS.names()], json)
 
 
 @encoders.command("list", epilog="Example: neuroanp encoders list")
@@ -70,10 +72,10 @@ def list_encoders(json: options.Json = False, debug: options.Debug = False) -> N
 
     found = {name: ENCODERS.get(name) for name in ENCODERS.names()}
     kinds = {name: f"encoder to {'spikes' if model.spikes else 'currents'}" for name, model in found.items()}
-    _print([_row(name, kinds[name], ENCODERS.summary(name), model) for name, model in found.items()], json)
+    print_rows([row_of(name, kinds[name], ENCODERS.summary(name), model) for name, model in found.items()], json)
 
 
-def _row(name: str, kind: str, summary: str, model: "type[BaseModel] | None") -> dict[str, Any]:
+def row_of(name: str, kind: str, summary: str, model: "type[BaseModel] | None") -> dict[str, Any]:
     """Describe one name and its options, which are the fields of a model."""
     fields = {} if model is None else model.model_fields
     return {
@@ -101,7 +103,8 @@ def _default(field: "FieldInfo") -> Any:
     return TypeAdapter(Any).dump_python(default, mode="json")
 
 
-def _print(rows: list[dict[str, Any]], json: bool) -> None:
+def print_rows(rows: list[dict[str, Any]], json: bool) -> None:
+    """Print names with their options; texts under other keys come before the options."""
     if json:
         print_json(rows)
         return
@@ -110,6 +113,8 @@ def _print(rows: list[dict[str, Any]], json: bool) -> None:
 
     for row in rows:
         show(Text.assemble((row["name"], "bold"), f"  {row['kind']}: {row['summary']}"))
+        for key in (key for key in row if key not in ("name", "kind", "summary", "options")):
+            show(Text.assemble((f"  {key}: ", "dim"), row[key]))
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, style="cyan")

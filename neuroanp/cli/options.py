@@ -40,6 +40,12 @@ Backend = Annotated[
         autocompletion=complete.one("backends"),
     ),
 ]  # fmt: skip
+Target = Annotated[
+    str | None,
+    typer.Option(
+        "--target", help="Keep to what a chip can hold, for neuroanp export: nir, loihi or xylo.", show_default=False
+    ),
+]
 Backends = Annotated[
     str | None,
     typer.Option(

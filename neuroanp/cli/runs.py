@@ -28,6 +28,7 @@ def train(
     profile: options.Profile = None,
     rule: options.Rule = None,
     backend: options.Backend = None,
+    target: options.Target = None,
     seed: Annotated[int | None, typer.Option("--seed", min=0, help="Seed of all streams.", show_default=False)] = None,
     updates: options.Updates = None,
     write: options.Write = None,
@@ -48,7 +49,7 @@ def train(
         sets, seed=seed, training__updates=updates, hardware__write=write, hardware__only=only,
         hardware__without=without,
     )  # fmt: skip
-    words: dict[str, Any] = {"task": task, "profile": profile, "rule": rule, "backend": backend}
+    words: dict[str, Any] = {"task": task, "profile": profile, "rule": rule, "backend": backend, "target": target}
     if dry_run:
         show_estimate(api.estimate(api.configure(config, overrides, **words)), json)
         return

@@ -25,7 +25,7 @@ def resolve(
 
     Args:
         source, overrides: as in `neuroanp.training.config.configure`.
-        words: task, profile, rule, backend, updates, seed.
+        words: task, profile, rule, backend, target, updates, seed.
 
     Raises:
         InputError: one line for each thing wrong with the configuration, its profile or its data.

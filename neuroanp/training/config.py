@@ -19,6 +19,7 @@ from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.protocol import RULES
 from neuroanp.tasks.encoders import ENCODERS, Current, Encoder
 from neuroanp.tasks.protocol import TASKS
+from neuroanp.training.targets import TARGETS, fill, misfits
 from neuroanp.training.times import Idle, without_repeats
 from neuroanp.units import PositiveTime, Size, Temperature, dimension_of, format_quantity
 from neuroanp.yaml_io import Chosen, Document, Section, assign, at, dump, read, validate
@@ -162,6 +163,7 @@ class RunConfig(Section):
     compute: Compute = Compute()
     seed: int = Field(default=0, ge=0, lt=2**63, description="of all random streams")
     dt: PositiveTime = Field(default=1e-6, description="chip time of one step")
+    target: str | None = Field(default=None, description="chip or format that the network will be exported to")
 
     @field_validator("backend")
     @classmethod
@@ -201,6 +203,17 @@ class RunConfig(Section):
             except ValueError as error:
                 key, _, said = str(error).partition(": ")
                 raise at(("neuron", key), said) from None
+        return self
+
+    @model_validator(mode="after")
+    def _fits_its_target(self) -> RunConfig:
+        if self.target is not None:
+            try:
+                problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt)
+            except ValueError as error:
+                raise at(("target",), str(error)) from None
+            for key, said in problems:
+                raise at(key, said)
         return self
 
     @model_validator(mode="after")
@@ -294,6 +307,7 @@ def configure(
     profile: str | None = None,
     rule: str | None = None,
     backend: str | None = None,
+    target: str | None = None,
     updates: int | None = None,
     seed: int | None = None,
 ) -> RunConfig:
@@ -303,7 +317,7 @@ def configure(
         source: a YAML file, its content as a mapping, or None for all defaults.
         overrides: values by dotted key; text is read as YAML would read it ("1e-3" is a number).
         task, rule: a name; options of the source stay if they are that one's.
-        profile, backend, updates, seed: as in the file.
+        profile, backend, target, updates, seed: as in the file.
 
     Raises:
         InputError: one line for each thing wrong, with file and line where it came from a file.
@@ -313,7 +327,7 @@ def configure(
     (3, 4, 1)
     """
     document = _document(source)
-    words = {"profile": profile, "backend": backend, "training.updates": updates, "seed": seed}
+    words = {"profile": profile, "backend": backend, "target": target, "training.updates": updates, "seed": seed}
     for key, name in (("task", task), ("rule", rule)):
         if name is not None:
             document = replace(document, data={**document.data, key: named(document.data.get(key), name)})
@@ -323,10 +337,18 @@ def configure(
         if key in SHORT and isinstance(value, str):
             text = json.dumps({"name": value})
         document = assign(document, [f"{key}={text}"])
-    document = _with_optimizer_of_preset(_with_defaults_of_spiking(document))
+    document = _with_optimizer_of_preset(_with_defaults_of_spiking(_with_target(document)))
     if "task" not in document.data:
         raise InputError(f"no task; name one with --task or 'task:' in a file (known: {', '.join(TASKS.names())})")
     return validate(document, RunConfig)
+
+
+def _with_target(document: Document) -> Document:
+    """Fill what a known target needs and the source does not state."""
+    name = document.data.get("target")
+    if not isinstance(name, str) or name not in TARGETS:
+        return document
+    return replace(document, data=fill(document.data, name))
 
 
 def _with_defaults_of_spiking(document: Document) -> Document:

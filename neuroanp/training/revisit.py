@@ -81,12 +81,27 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
     try:
         found = _own_chip(record, config, look) if look.profile is None else _new_chip(record, config, look)
         task, trainer = found.experiment.task, found.trainer
-        if task.fingerprint() != record.manifest.get("data"):
-            raise InputError(f"{record.path}: its data have changed since the run; restore them, or repeat the run")
+        _same_data(record, found.experiment)
         held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
         return [_row(record, found, held, time) for time in (NOW, *times)]
     finally:
         torch.set_num_threads(threads)
+
+
+def restored(record: RunDir) -> tuple[Experiment, Trainer]:
+    """Return a run's experiment, and a trainer whose chip is as its newest checkpoint left it.
+
+    Raises:
+        InputError: the record has no checkpoint, or its data have changed.
+    """
+    found = _own_chip(record, load_config(record.path / "config.yaml"), Look())
+    _same_data(record, found.experiment)
+    return found.experiment, found.trainer
+
+
+def _same_data(record: RunDir, experiment: Experiment) -> None:
+    if experiment.task.fingerprint() != record.manifest.get("data"):
+        raise InputError(f"{record.path}: its data have changed since the run; restore them, or repeat the run")
 
 
 def _times(after: Sequence[str]) -> list[str]:

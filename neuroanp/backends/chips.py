@@ -1,0 +1,279 @@
+"""Learn with a chip in the loop: its integer neurons, with scales that stay, in place of the network's own.
+
+Weights are rounded to the chip's numbers at every presentation and kept unrounded beside it, so that updates smaller
+than half a step add up (the straight-through estimator: the update of the rounded weight is written to the other).
+With c_j units of state a threshold, spikes and noise reach unit j in whole numbers:
+
+    arriving_j = round(c_j k (g_s W s + g_in W_in u)_j),     noise_j = round(c_j k_e (I_ext - drive)_j)
+
+Source of the estimator: Hubara et al., JMLR 18, 187 (2018), section 2.3.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import torch
+from torch import Tensor
+
+from neuroanp.backends import loihi, xylo
+from neuroanp.backends.network import SpikingNetwork
+from neuroanp.backends.neuron import LIF, Interface
+from neuroanp.backends.population import Recurrence, Steps
+from neuroanp.backends.presentation import Presentation
+
+if TYPE_CHECKING:
+    from neuroanp.backends.population import Population
+    from neuroanp.noise import PassStreams
+    from neuroanp.substrates.protocol import ReadPlan, Substrate
+    from neuroanp.trajectory import PassPlan, Trajectory
+
+
+States = tuple[Tensor, Tensor]
+"""Current and potential, int64."""
+
+
+class Grid(NamedTuple):
+    """The numbers that a chip has for some weights: n = round((scale W + zero) / step), cut at low and high.
+
+    >>> grid = Grid(torch.tensor([[100.0]]), step=2, low=-254, high=254)
+    >>> grid.held(torch.tensor([[0.034, 9.0]])).tolist()
+    [[0.03999999910593033, 2.5399999618530273]]
+    """
+
+    scale: Tensor
+    step: int
+    low: int
+    high: int
+    zero: float | Tensor = 0.0
+
+    def numbers(self, W: Tensor) -> Tensor:
+        """Return the chip's whole numbers for weights (post, pre), as multiples of 1, not of the step."""
+        rounded = torch.round((W.to(self.scale) * self.scale + self.zero) / self.step) * self.step
+        return rounded.clamp(self.low, self.high).long()
+
+    def held(self, W: Tensor) -> Tensor:
+        """Return the weights that the chip has instead, in their own units."""
+        return ((self.numbers(W).double() - self.zero) / self.scale).to(W)
+
+
+@dataclass(frozen=True)
+class Chip(ABC):
+    """A chip's neurons and the scales of its numbers; all tensors float64 unless said otherwise.
+
+    Args:
+        grids: of w_in, w and w_out. bias: of what drives hidden units at every step, (N,).
+        offset: of the bias of outputs, (O,), or None where who reads the outputs adds it.
+        arrival: (N,), a weight's units in a current of 1. unit: (N,), a bias's units in a threshold.
+        state: units of a potential in a unit of a bias.
+        k_i, k_e, drive: of the network's neurons: how currents move membranes, and the constant one.
+        readout, synapse: decays of outputs and currents, as the chip has them.
+        rise: decay with which a bias of outputs that who reads them adds comes to its end.
+        scale: (O,), units of an output's state in an output of 1.
+    """
+
+    grids: Mapping[str, Grid]
+    bias: Grid
+    offset: Grid | None
+    arrival: Tensor
+    unit: Tensor
+    state: int
+    k_i: float
+    k_e: float
+    drive: float
+    readout: float
+    synapse: float
+    rise: float
+    scale: Tensor
+
+    @abstractmethod
+    def move(self, states: States, arriving: Tensor, bias: Tensor, noise: Tensor) -> tuple[States, Tensor, Tensor]:
+        """Return current and potential after a step, potentials before the reset, and spikes, (rows, N) each."""
+
+    @abstractmethod
+    def read(self, states: States, arriving: Tensor, offset: Tensor | None) -> tuple[States, Tensor]:
+        """Return the two states (..., O) of outputs after a step, and the one that is read."""
+
+    def held(self, W: Mapping[str, Tensor], bias: bool) -> dict[str, Tensor]:
+        """Return the weights that the chip has instead of W, in their own units; with a bias in the last columns."""
+        found = {name: self.grids[name].held(W[name]) for name in W}
+        if bias:
+            found["w_in"][:, -1] = self.bias.held(W["w_in"][:, -1])
+            column = W["w_out"][:, -1]
+            found["w_out"][:, -1] = column if self.offset is None else self.offset.held(column)
+        return found
+
+
+@dataclass(frozen=True)
+class LoihiChip(Chip):
+    """Loihi's; see `backends.loihi`. The layers' own biases are not used."""
+
+    hidden: loihi.Cuba
+    output: loihi.Cuba
+
+    def move(self, states: States, arriving: Tensor, bias: Tensor, noise: Tensor) -> tuple[States, Tensor, Tensor]:
+        """Do a step of hidden units; see `Chip`."""
+        u, before, s, v, _ = loihi.step(self.hidden._replace(bias=bias), *states, arriving, noise)
+        return (u, v), before, s
+
+    def read(self, states: States, arriving: Tensor, offset: Tensor | None) -> tuple[States, Tensor]:
+        """Do a step of output units, whose membrane adds the offset; see `Chip`."""
+        layer = self.output if offset is None else self.output._replace(bias=offset)
+        u, before, _, v, _ = loihi.step(layer, *states, arriving)
+        return (u, v), u if offset is None else before
+
+
+@dataclass(frozen=True)
+class XyloChip(Chip):
+    """Xylo's; see `backends.xylo`. Of sums that leave 16 bits only the whole sum is cut.
+
+    Args:
+        threshold, dash_mem, dash_syn: (N,), dash_out: (O,), int64, as in `backends.xylo.Network`.
+    """
+
+    threshold: Tensor
+    dash_mem: Tensor
+    dash_syn: Tensor
+    dash_out: Tensor
+
+    def move(self, states: States, arriving: Tensor, bias: Tensor, noise: Tensor) -> tuple[States, Tensor, Tensor]:
+        """Do a step of hidden units; see `Chip`."""
+        i = xylo.decayed((states[0] + arriving).clamp(xylo.LOW, xylo.HIGH), self.dash_syn)
+        before, v, s = xylo.fire(states[1], i + noise, bias, self.dash_mem, self.threshold, xylo.MAX_HIDDEN)
+        return (i, v), before, s
+
+    def read(self, states: States, arriving: Tensor, offset: Tensor | None) -> tuple[States, Tensor]:
+        """Do a step of the outputs' currents; see `Chip`."""
+        i = xylo.decayed((states[0] + arriving).clamp(xylo.LOW, xylo.HIGH), self.dash_out)
+        return (i, i), i
+
+
+class ChipPopulation:
+    """`rows` copies of a chip's hidden units; implements `backends.population.Population`.
+
+    Args:
+        chip: the units. rows: copies.
+    """
+
+    def __init__(self, chip: Chip, rows: int) -> None:
+        self.chip, self.rows = chip, rows
+        self.bias = chip.bias.numbers(torch.zeros_like(chip.unit))
+
+    def begin(self) -> None:
+        """Put every unit to rest."""
+        rest = self.bias.new_zeros(self.rows, len(self.bias))
+        self.states, self.arriving, self.z = (rest, rest), rest, rest.double()
+
+    def run(self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False) -> Steps:
+        """Simulate the next steps; see `Population.run`. Spikes are counts where a unit can spike several times."""
+        chip, state = self.chip, self.chip.state
+        noises = torch.round((current.double() - chip.drive) * chip.k_e * chip.unit * state).long()
+        h, zs = torch.empty_like(current), torch.empty_like(current)
+        spikes, vs = [], torch.empty_like(current) if keep_v else None
+        constant = self.bias / (chip.k_e * chip.unit)
+        for t, noise in enumerate(noises):
+            self.states, before, s = chip.move(self.states, self.arriving, self.bias, noise)
+            now = self.states[0] / (chip.k_i * chip.unit * state)
+            h[t] = now + constant + noise / (chip.k_e * chip.unit * state)
+            if vs is not None:
+                vs[t] = before / (chip.unit * state)
+            number = s.to(current.dtype)
+            added = number @ recurrence.wt if recurrence.wt is not None else recurrence.read(t, number)
+            if incoming is not None:
+                added = added + incoming[t]
+            self.arriving = torch.round(added.double() * chip.arrival).long()
+            self.z = chip.readout * self.z + s
+            zs[t] = self.z
+            spikes.append(s)
+        return Steps(h, torch.stack(spikes), zs, vs)
+
+
+class ChipPresentation(Presentation):
+    """A presentation whose outputs are the chip's too; see `Presentation` for the other arguments.
+
+    Args:
+        chip: its neurons. offset: (O,) what is added to the outputs in the network's units, or None.
+    """
+
+    def __init__(self, chip: Chip, offset: Tensor | None, *arguments: Any) -> None:
+        super().__init__(*arguments)
+        self.chip, self.offset = chip, offset
+        self.numbers = None if offset is None or chip.offset is None else chip.offset.numbers(offset)
+        rest = torch.zeros_like(self.y, dtype=torch.int64)
+        self.states, _ = chip.read((rest, rest), rest, self.numbers)  # spikes take a step, an offset does not
+
+    def _outputs(self, s: Tensor, t0: int) -> tuple[Tensor, Tensor]:
+        """Return what the word lines of w_out see (T, M, B, N), and the outputs without their noise."""
+        chip = self.chip
+        lines = s.to(self.y.dtype).view(len(s), self.plan.passes, self.batch, -1)
+        if self.bias:
+            lines = torch.cat([lines, lines.new_full((*lines.shape[:-1], 1), self.line)], -1)
+        read = self.arrays.read("w_out", lines, t0)
+        arriving = torch.round(read.double() * chip.grids["w_out"].scale.squeeze(-1)).long()
+        y = torch.empty_like(read)
+        for t, now in enumerate(arriving):
+            self.states, state = chip.read(self.states, now, self.numbers)
+            y[t] = state / chip.scale
+            if self.offset is not None and self.numbers is None:
+                y[t] += self.offset * (1.0 - chip.rise ** (t0 + t + 1))
+        return lines, y
+
+
+class ChipInLoop(SpikingNetwork):
+    """The backend of a chip: weights are rounded to its numbers, and its integer neurons take them.
+
+    Args:
+        chip: its neurons and scales. dt, chunk, neuron: as in `SpikingNetwork`; input lines carry spikes.
+    """
+
+    name = "chip"
+    units = LIF
+
+    def __init__(self, chip: Chip, dt: float, chunk: int = 64, neuron: Interface | None = None) -> None:
+        super().__init__(dt, chunk, neuron, spikes_in=True)
+        self.chip = chip
+
+    def passes(
+        self,
+        substrate: Substrate,
+        reads: Mapping[str, ReadPlan],
+        inputs: Tensor,
+        plan: PassPlan,
+        streams: PassStreams,
+        *,
+        keep: str = "all",
+        book: bool = True,
+        artificial: bool = True,
+    ) -> Iterator[Trajectory]:
+        """Present `inputs` once for each pass; see `neuroanp.backends.protocol.Backend`."""
+        steps, batch, _ = inputs.shape
+        bias = substrate.targets.bias
+        held = self.chip.held({name: read.W for name, read in reads.items()}, bias)
+        population = self._population(plan.passes * batch, held["w"], substrate.neurons)
+        assert isinstance(population, ChipPopulation)
+        offset = None
+        if bias:  # acts on its own: not over a line that is driven at every step
+            population.bias = self.chip.bias.numbers(held["w_in"][:, -1])
+            offset = held["w_out"][:, -1].clone()
+            held["w_in"][:, -1], held["w_out"][:, -1] = 0.0, 0.0
+        reads = {name: replace(read, W=held[name]) for name, read in reads.items()}
+        presentation = ChipPresentation(
+            self.chip, offset, self.neuron, True, population, substrate, reads, plan, streams, artificial,
+            (steps, batch), self.dt, self._decays(),
+        )  # fmt: skip
+        self._latest = presentation
+        for t0 in range(0, steps, self.chunk):
+            if self._latest is not presentation:
+                raise RuntimeError("another presentation has begun: finish one first, or use a second backend")
+            yield presentation.run(inputs[t0 : t0 + self.chunk], t0, keep, book)
+        self._latest = None
+
+    def _decays(self) -> tuple[float, float]:
+        """Return the chip's factors a step of the outputs and of the synaptic current."""
+        return self.chip.readout, self.chip.synapse
+
+    def _make(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+        return ChipPopulation(self.chip, rows)

@@ -1,0 +1,51 @@
+"""Checks that several formats share; each returns the problems it found, one line each."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from neuroanp.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+
+    from neuroanp.export.model import Model
+
+
+def finite(model: Model) -> list[str]:
+    """Find arrays with weights that are not finite."""
+    bad = {name: int((~np.isfinite(W)).sum()) for name, W in model.weights.items()}
+    return [f"{name}: {count} weights are not finite; repeat the training" for name, count in bad.items() if count]
+
+
+def spiking_only(model: Model, format_name: str) -> list[str]:
+    """Find that units do not spike, where the format knows spiking units alone."""
+    if model.spiking:
+        return []
+    return [
+        f"backend: tanh units cannot be expressed in {format_name}; train with --backend spiking, or export to onnx "
+        "or crossbar"
+    ]
+
+
+def spikes_in_only(model: Model, format_name: str) -> list[str]:
+    """Find that inputs are currents, where the chip takes spikes alone."""
+    if model.spikes_in:
+        return []
+    return [f"encoder: {format_name} takes spikes as inputs; train with --set encoder=poisson (or latency)"]
+
+
+def refuse(problems: Iterable[str], format_name: str) -> None:
+    """Raise InputError if there are problems.
+
+    >>> refuse(["neuron.reset: 'subtract' is not known"], "nir")
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: nir cannot hold this network; nothing was written
+      neuron.reset: 'subtract' is not known
+    """
+    each = list(problems)
+    if each:
+        raise InputError(f"{format_name} cannot hold this network; nothing was written", each)

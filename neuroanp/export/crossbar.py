@@ -1,0 +1,340 @@
+"""Networks as memristive crossbars: a SPICE netlist an array, and the conductances.
+
+Of a device that holds conductances, those it holds now: programming errors, faults and drift are in them. Else
+
+    G+- = g_min + max(+-W, 0) scale,    scale = (g_max - g_min) / max|W|        y = (I+ - I-) / scale  (1 V an input)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+import numpy as np
+from pydantic import Field
+
+from neuroanp.export.checks import finite, refuse
+from neuroanp.export.model import reference
+from neuroanp.export.netlist import OPEN, Circuit, netlist
+from neuroanp.export.protocol import Exported, Exporter
+from neuroanp.substrates.tiling import Tiling, through_wires
+from neuroanp.trajectory import ARRAYS
+from neuroanp.units import Conductance, Resistance, format_quantity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from neuroanp.export.model import Model, Traces
+    from neuroanp.substrates.chip import Chip
+
+MOST_WIRED, MOST = 64 * 64, 512 * 512
+"""Weights of an array that ngspice solves in about 20 s, with and without resistance of lines."""
+
+READ_BACK = """{runs}
+python - <<'END'
+import numpy as np
+
+data = np.load("conductances.npz", allow_pickle=False)
+g, x, scale = (data["{name}." + part] for part in ("g", "x", "scale"))  # g: siemens, (2, n, m)
+found = np.loadtxt("{name}.out", skiprows=1, ndmin=1)[1:]  # outputs (n,); ngspice puts a column of its own first
+print("output 0:", found[0], "expected:", data["{name}.y"][0], "without wires:", (g[0, 0] - g[1, 0]) @ x / scale)
+print("largest difference:", abs(found - data["{name}.y"]).max())
+END
+"""
+
+
+@dataclass(frozen=True)
+class Held:
+    """The conductances of one array.
+
+    Args:
+        g: (2, n, m) siemens, G+ and G-: what resistors can have.
+        scale: siemens a unit of weight.
+        volts: volts a unit of input.
+        span: g_min and g_max, siemens.
+        wires: ohms a segment of word and bit lines.
+        tiling: sizes of the tiles.
+        devices: planes that are memory; in offset coding G- is a reference.
+        lost: devices below 0 S, which are left out.
+    """
+
+    g: NDArray[np.float64]
+    scale: float
+    volts: float
+    span: tuple[float, float]
+    wires: tuple[float, float]
+    tiling: Tiling
+    devices: int = 2
+    lost: int = 0
+
+    def weights(self) -> NDArray[np.float64]:
+        """Return the weights (n, m) that currents at the ends of the lines show."""
+        import torch
+
+        seen = self.g
+        if any(self.wires):
+            seen = through_wires(torch.from_numpy(self.g), *self.wires, self.tiling, "exact")[0].numpy()
+        return (seen[0] - seen[1]) / self.scale
+
+    def circuit(self, name: str, x: NDArray[np.float64]) -> Circuit:
+        """Return the array as a circuit that inputs x (m,) drive."""
+        return Circuit(name, self.g, x, self.scale, self.volts, *self.wires, self.tiling)
+
+
+class Crossbar(Exporter):
+    """Memristive crossbar: a SPICE netlist an array, and the conductances (npz).
+
+    From the run's own device where that holds conductances; digital weights are mapped to illustrative ones.
+    """
+
+    holds: ClassVar[str] = "rate and spiking networks: the matrices, not the units"
+    reader: ClassVar[str] = "ngspice"
+    lost: ClassVar[str] = (
+        "what the device made of the weights and what lines take; read noise and converters are left out"
+    )
+
+    source: Literal["auto", "device", "weights"] = Field(
+        default="auto",
+        description="those of the run's device, or weights mapped to g_min..g_max; auto: the device's, if it has any",
+    )
+    g_min: Conductance = Field(default=1e-6, description="lowest conductance of mapped weights; 1 uS is illustrative")
+    g_max: Conductance = Field(default=100e-6, description="highest of mapped weights; 100 uS is illustrative")
+    wire: Resistance | None = Field(
+        default=None, description="resistance of a segment of all lines; if not given the device's, if it states any"
+    )
+    vector: int | None = Field(
+        default=None,
+        ge=0,
+        description="step of the first held-out sequence that drives the sources; if not given the most active",
+    )
+    arrays: tuple[Literal["w_in", "w", "w_out"], ...] = Field(
+        default=ARRAYS, strict=False, min_length=1, description="arrays to write"
+    )
+    large: bool = Field(default=False, description="write arrays that take ngspice minutes, too")
+
+    def check(self, model: Model) -> None:
+        """Raise InputError for weights, conductances, options and sizes that make no circuit."""
+        problems = finite(model)
+        if not np.isfinite(model.inputs).all():
+            problems.append("inputs: held-out inputs are not finite; correct the task's data")
+        steps = len(model.inputs)
+        if self.vector is not None and self.vector >= steps:
+            problems.append(f"vector: step {self.vector} is beyond the {steps} of a sequence; give 0 to {steps - 1}")
+        refuse(problems + self._range(model), "crossbar")
+        found = {name: self._held(model, name) for name in self._names}
+        refuse([line for name, held in found.items() for line in self._array(name, held)], "crossbar")
+
+    def _range(self, model: Model) -> list[str]:
+        """Find options that do not go together with the device, and weights that cannot be mapped."""
+        chip, given = self._device(model), self.model_fields_set & {"g_min", "g_max"}
+        if self.source == "device" and model.chip is None:
+            return ["source: 'device', but the network comes without one; use --set source=weights"]
+        if chip is not None:
+            lines = [
+                f"{name}: the conductances are those of profile {chip.profile.name}; leave it out, or map the weights "
+                "with --set source=weights"
+                for name in sorted(given)
+            ]
+            shapes = {name: (tuple(chip.arrays[name].shape), model.weights[name].shape) for name in self._names}
+            return lines + [
+                f"{name}: the device holds {held}, the network {wanted}; export from the run that trained it"
+                for name, (held, wanted) in shapes.items()
+                if held != wanted
+            ]
+        low, high = (format_quantity(g, "S") for g in (self.g_min, self.g_max))
+        lines = [] if self.g_min > 0 else [f"g_min: {low} is no resistor; give one above 0 S, e.g. 1 uS"]
+        if not self.g_min < self.g_max < np.inf:
+            lines.append(f"g_max: {high} is not above g_min, {low}; raise g_max or lower g_min")
+        peaks = {name: float(np.abs(model.weights[name]).max(initial=0.0)) for name in self._names}
+        return lines + [
+            f"{name}: largest weight {peak:g} gives no scale; train it, or leave it out: --set arrays=..."
+            for name, peak in peaks.items()
+            if np.isfinite(peak) and not 1e-100 < peak < 1e100
+        ]
+
+    def _array(self, name: str, held: Held) -> list[str]:
+        """Find what is wrong with the conductances of one array."""
+        _, n, m = held.g.shape
+        lines = []
+        if not np.isfinite(held.g).all():
+            lines.append(
+                f"{name}: {int((~np.isfinite(held.g)).sum())} conductances are not finite; repeat the training"
+            )
+        elif not held.g.any():
+            lines.append(f"{name}: no device conducts; leave it out: --set arrays=...")
+        wired = any(held.wires)
+        most = MOST_WIRED if wired else MOST
+        if n * m > most and not self.large:
+            shorter = ", lines without resistance (--set wire='0 ohm')" if wired else ""
+            lines.append(
+                f"{name}: {n} x {m} weights{' with wires' * wired} take ngspice minutes or more, at most {most} are "
+                f"written; use --set large=true{shorter}, or other arrays (--set arrays=...)"
+            )
+        return lines
+
+    def export(self, model: Model, folder: Path) -> Exported:
+        """Write a netlist an array, and the conductances with inputs and outputs that they stand for."""
+        found = {name: self._held(model, name) for name in self._names}
+        weights = {name: held.weights() for name, held in found.items()}
+        traces = reference(replace(model, weights={**model.weights, **weights}))
+        step, driven = self._vector(model, traces)
+        lines = {name: driven[name] for name in found}
+        said = (f"run {model.name}", self._origin(model), f"inputs: step {step} of the first held-out sequence")
+        data: dict[str, NDArray[Any]] = {}
+        facts: dict[str, float | int | str] = {"source": self._origin(model), "vector": step}
+        for name, held in found.items():
+            text = "\n".join(netlist(held.circuit(name, lines[name]), said)) + "\n"
+            (folder / f"{name}.cir").write_text(text, encoding="ascii", newline="\n")
+            data |= {f"{name}.{key}": part for key, part in _stored(held, lines[name], weights[name]).items()}
+            numbers = _facts(held, weights[name] - model.weights[name])
+            facts |= {f"{name}.{key}": number for key, number in numbers.items()}
+        np.savez(folder / "conductances.npz", **data)  # pyright: ignore[reportArgumentType]
+        runs = "\n".join(f"ngspice -b {name}.cir  # writes {name}.out" for name in found)
+        return Exported(
+            files=("conductances.npz", *(f"{name}.cir" for name in found)),
+            held=weights,
+            traces=traces,
+            limits=(*self._limits(model, found), *_silent(lines, step)),
+            read_back=READ_BACK.format(runs=runs, name=self._names[0]),
+            facts=facts,
+        )
+
+    @property
+    def _names(self) -> list[str]:
+        return [name for name in ARRAYS if name in self.arrays]
+
+    def _device(self, model: Model) -> Chip | None:
+        """Return the chip whose conductances are exported, or None where weights are mapped."""
+        chip = model.chip
+        if chip is None or self.source == "weights":
+            return None
+        return chip if self.source == "device" or analogue(chip) else None
+
+    def _held(self, model: Model, name: str) -> Held:
+        chip = self._device(model)
+        if chip is not None:
+            return from_device(chip, name, self.wire)
+        return mapped(model.weights[name], self.g_min, self.g_max, self.wire or 0.0)
+
+    def _origin(self, model: Model) -> str:
+        """Say where the conductances are from."""
+        chip = self._device(model)
+        if chip is not None:
+            return f"conductances of device {chip.profile.name} at {chip.now:g} s of its time, without read noise"
+        why = (
+            f"; device {model.chip.profile.name} stores digital weights" if self.source == "auto" and model.chip else ""
+        )
+        return f"weights mapped to an illustrative range of conductance{why}"
+
+    def _limits(self, model: Model, found: Mapping[str, Held]) -> list[str]:
+        said = ["units are not in the netlists: each array multiplies one vector"]
+        chip = self._device(model)
+        if chip is None:
+            said.append("the range of conductance is illustrative; devices land on their targets")
+        else:
+            said.append("read noise, converters and amplifiers are left out; inputs are amplitudes of voltages")
+        said += [f"{name}: {held.lost} devices below 0 S are left out" for name, held in found.items() if held.lost]
+        return said
+
+    def _vector(self, model: Model, traces: Traces) -> tuple[int, dict[str, NDArray[np.float64]]]:
+        """Return the step, and what drives the lines of each array: inputs, or the units' activity at that step."""
+        activity = np.tanh(traces.v[:, 0]) if traces.s is None else traces.s[:, 0].astype(np.float64)
+        step = int(np.abs(activity).sum(-1).argmax()) if self.vector is None else self.vector
+        x = activity[step]
+        seen = np.append(x, model.output_line) if model.bias else x
+        return step, {"w_in": model.input_lines(model.inputs[:, :1])[step, 0], "w": x, "w_out": seen}
+
+
+def analogue(chip: Chip) -> bool:
+    """Return whether a chip stores conductances.
+
+    Not where its profile states no read voltage, which is of digital weights, nor where writes never err: latches do
+    that, whatever currents they switch.
+    """
+    law, span = chip.device.programming, chip.device.span
+    if chip.profile.periphery is None:
+        return False
+    if law is None:
+        return True
+    import torch
+
+    return bool(law.sigma(torch.linspace(span.g_min, span.g_max, 65, dtype=torch.float64), span.g_max).any())
+
+
+def from_device(chip: Chip, name: str, wire: float | None = None) -> Held:
+    """Return the conductances that an array of a chip has now, read noise aside.
+
+    Args:
+        chip: the device. name: of the array.
+        wire: ohms a segment instead of the profile's.
+    """
+    array, span, periphery = chip.arrays[name], chip.device.span, chip.profile.periphery
+    g = chip.device.conductance(array.cells, chip.now).detach().double().cpu().numpy()
+    planes = len(g)
+    if planes == 1:  # each weight is read against a device in the middle of the range
+        g = np.concatenate([g, np.full_like(g, span.middle)])
+        if "dead" in array.cells:
+            g = np.where(array.cells["dead"].cpu().numpy(), 0.0, g)
+    own = array.wires
+    wires = (0.0, 0.0) if own is None else (own.r_word, own.r_bit)
+    return Held(
+        g=np.where(g < OPEN, 0.0, g),
+        scale=1.0 / array.slope,
+        volts=1.0 if periphery is None else periphery.v_read,
+        span=(span.g_min, span.g_max),
+        wires=wires if wire is None else (wire, wire),
+        tiling=array.tiling,
+        devices=planes,
+        lost=int((g < 0).sum()),
+    )
+
+
+def mapped(W: NDArray[np.float64], g_min: float, g_max: float, wire: float = 0.0) -> Held:
+    """Return conductances for weights, the largest of which spans the range.
+
+    Args:
+        W: (n, m). g_min, g_max: siemens. wire: ohms a segment.
+
+    >>> held = mapped(np.array([[0.5, -1.0]]), 1e-6, 101e-6)
+    >>> np.round(1e6 * held.g, 6).tolist(), held.weights().round(9).tolist()
+    ([[[51.0, 1.0]], [[1.0, 101.0]]], [[0.5, -1.0]])
+    """
+    scale = (g_max - g_min) / float(np.abs(W).max())
+    g = g_min + np.stack([np.maximum(W, 0.0), np.maximum(-W, 0.0)]) * scale
+    return Held(g, scale, 1.0, (g_min, g_max), (wire, wire), Tiling((len(W),), (W.shape[1],)))
+
+
+def _stored(held: Held, x: NDArray[np.float64], W: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+    """Return what the file of conductances holds of one array, with its outputs for the test vector."""
+    tiles = {"heights": held.tiling.heights, "widths": held.tiling.widths}
+    parts = {"g": held.g, "x": x, "y": W @ x, "scale": held.scale, "volts": held.volts, "wires": held.wires, **tiles}
+    return {key: np.asarray(part) for key, part in parts.items()}
+
+
+def _silent(lines: Mapping[str, NDArray[np.float64]], step: int) -> list[str]:
+    """Say of which arrays all sources are at 0 V."""
+    return [
+        f"{name}: nothing drives it at step {step}; choose another step (--set vector=...)"
+        for name, x in lines.items()
+        if not x.any()
+    ]
+
+
+def _facts(held: Held, error: NDArray[np.float64]) -> dict[str, float | int]:
+    """Return numbers worth a record; a device within a millionth of a limit is at it."""
+    cells, (low, high) = held.g[: held.devices], held.span
+    near = 1e-6 * (high - low)
+    return {
+        "scale_siemens": held.scale,
+        "volts_per_input": held.volts,
+        "g_lowest_siemens": float(cells.min()),
+        "g_highest_siemens": float(cells.max()),
+        "wire_word_ohm": held.wires[0],
+        "wire_bit_ohm": held.wires[1],
+        "weight_rms_error": float(np.sqrt(np.mean(error**2))),
+        "devices": int(cells.size),
+        "devices_at_g_min": int((cells <= low + near).sum()),
+        "devices_at_g_max": int((cells >= high - near).sum()),
+    }

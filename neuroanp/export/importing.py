@@ -1,0 +1,93 @@
+"""Bring a network from a file of another tool: its weights, and a configuration that goes on training it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuroanp.errors import InputError
+from neuroanp.export.directory import check_free, whole
+from neuroanp.export.nir_import import Imported, read
+from neuroanp.records.atomic import write_bytes, write_text
+from neuroanp.training.build import Experiment
+from neuroanp.training.config import configure
+from neuroanp.units import Dimension, format_quantity
+from neuroanp.yaml_io import dump
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+
+
+def bring(
+    path: Path,
+    folder: Path,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    dt: str | None = None,
+    tau_r: str | None = None,
+    force: bool = False,
+) -> Imported:
+    """Read a NIR file and write a directory from which `neuroanp train` goes on with its network.
+
+    Args:
+        path: the file. folder: the directory to make: config.yaml and weights.safetensors.
+        overrides: of the configuration, by dotted key; the task must be among them.
+        dt: time of a step such as "1 ms", where the file does not say.
+        tau_r: time constant of the outputs' trace, where the graph has none.
+        force: replace a directory that was made so.
+
+    Returns: the network.
+
+    Raises:
+        InputError: the file cannot be read or used, the task has other inputs or outputs, or the place is taken;
+            nothing was written.
+    """
+    if not {"task", "task.name"} & {*(overrides or {})}:
+        raise InputError("no task; say what the network is to be trained on, e.g. --task xor")
+    check_free(folder, CONFIG, force)
+    network = read(path, dt=_seconds("--dt", dt), tau_r=_seconds("--tau-r", tau_r))
+    with whole(folder) as building:
+        write_bytes(building / WEIGHTS, _bytes(network))
+        plain = configuration(network, str(building / WEIGHTS))
+        try:
+            made = configure(plain, overrides)
+            Experiment.of(made)
+        except InputError as error:
+            raise InputError(f"{path}: cannot be trained on this task", [*error.problems] or [error.message]) from None
+        text = dump({**made.to_plain(), "network": {**made.to_plain()["network"], "weights": str(folder / WEIGHTS)}})
+        write_text(building / CONFIG, text)
+    return network
+
+
+def configuration(network: Imported, weights: str) -> dict[str, Any]:
+    """Return the configuration of a network that starts from `weights`, but for its task."""
+    neuron = network.neuron.model_dump(mode="json")
+    times = {key: format_quantity(neuron[key], "s", digits=None) for key in ("tau_m", "tau_s", "tau_r", "refractory")}
+    return {
+        "backend": "lif",
+        "dt": format_quantity(network.dt, "s", digits=None),
+        "network": {"hidden": len(network.weights["w"]), "bias": network.bias, "weights": weights},
+        "neuron": {**neuron, **times, "name": "lif"},
+        **({"encoder": {"name": "poisson"}} if network.spikes_in else {}),
+    }
+
+
+def _bytes(network: Imported) -> bytes:
+    import numpy as np
+    from safetensors.numpy import save
+
+    return save({name: np.ascontiguousarray(W, dtype=np.float64) for name, W in network.weights.items()})
+
+
+def _seconds(option: str, text: str | None) -> float | None:
+    if text is None:
+        return None
+    try:
+        found = float(Dimension("time", "s", "1 ms").parse(text))
+    except ValueError as error:
+        raise InputError(f"{option}: {error}") from None
+    if not found > 0:
+        raise InputError(f"{option}: '{text}' must be above 0; write e.g. '1 ms'")
+    return found

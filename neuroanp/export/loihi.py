@@ -1,0 +1,345 @@
+"""Loihi 2: whole-number weights and decays, in the HDF5 layout that lava-dl's netx loads.
+
+With J_t = I_{t-1}, whose spikes take one step as they do on the chip, the network is two layers of CUBA neurons
+(`neuroanp.backends.loihi`):
+
+    J_t = a_s J_{t-1} + g_s W s_{t-1} + g_in W_in u_{t-1}     iDecay = 4096 (1 - a_s)
+    v_t = a_m v_{t-1} + k_I J_t + k_e drive                   vDecay = 4096 (1 - a_m)
+
+k_I folds into the weights, which are k_I g W vThMant on the chip. Hidden units keep the network's steps. The current of
+an output unit is y_t = a y_{t-1} + W_out s_t, one step later; its membrane forgets at once and never spikes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from neuroanp.export.checks import finite, refuse, spikes_in_only, spiking_only
+from neuroanp.export.model import Model, Traces, reference
+from neuroanp.export.netx import BIAS_HIGH, DECAY_ONE, LAVA_RUN, THRESHOLD_HIGH, WEIGHT_HIGH, write
+from neuroanp.export.protocol import ChipExporter, Exported
+from neuroanp.units import Plain, format_quantity
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from neuroanp.backends.chips import Chip
+    from neuroanp.backends.loihi import CubaNetwork
+
+SHIFT, STATE_HIGH = 6, 2**23 - 1
+# one chip, of Intel's technology brief of Loihi 2 (2021)
+NEURONS_MOST, SYNAPSES_MOST = 1_000_000, 120_000_000
+FORGET_AT_ONCE = 4095  # the longest 12-bit decay
+
+
+@dataclass(frozen=True)
+class Quantised:
+    """A network in the chip's numbers.
+
+    Args:
+        network: weights and neurons.
+        threshold: vThMant of hidden units: so many of a weight's units are one threshold.
+        scale: what one unit of an output is in an output unit's state.
+        reads: the state that is the output, "u"; with a bias "v", which adds it.
+    """
+
+    network: CubaNetwork
+    threshold: int
+    scale: float
+    reads: str
+
+
+class Loihi(ChipExporter):
+    """Loihi 2: a netx HDF5 file for lava-dl, of 8-bit weights and 12-bit decays."""
+
+    holds: ClassVar[str] = "spiking networks with spikes as inputs, hard reset and at most one step of rest"
+    reader: ClassVar[str] = "lava-dl 0.6 with lava-nc 0.10 (Python 3.10)"
+    lost: ClassVar[str] = "weights to 8 bits, decays to 1/4096 a step, states cut to whole numbers"
+
+    headroom: Annotated[float, Plain("a number of 1 or above", 1.0)] = Field(
+        default=2.0, description="how many times the largest state on held-out inputs fits into 24 bits"
+    )
+
+    def check(self, model: Model) -> None:
+        """Raise InputError for what Loihi's neurons cannot do; see `Exporter.check`."""
+        problems = [*finite(model), *spiking_only(model, "loihi"), *_too_large(model)]
+        if model.spiking:
+            problems += [*spikes_in_only(model, "loihi"), *_neuron(model), *_spikes(model)]
+        refuse(problems or _weights(model, self.headroom), "loihi")
+
+    def export(self, model: Model, folder: Path, like: Model | None = None) -> Exported:
+        """Write network.net, and lava_run.py with expected.npz, which run it in lava and compare.
+
+        Args:
+            like: the network whose scales are taken; the model's own if None.
+        """
+        held = quantise(model, self.headroom, like)
+        traces, first, wrapped = _run(model, held)
+        write(folder / "network.net", held.network)
+        np.savez_compressed(folder / "expected.npz", **first)
+        (folder / "lava_run.py").write_text(LAVA_RUN, encoding="utf-8")
+        decays = _decays(model)
+        return Exported(
+            files=("network.net", "lava_run.py", "expected.npz"),
+            held=_held(model, held),
+            traces=traces,
+            decays={name: (wanted, 1 - whole / DECAY_ONE) for name, (wanted, whole) in decays.items()},
+            limits=tuple(_limits(model, held, wrapped)),
+            read_back=READ_BACK,
+            facts=_facts(model, held, wrapped),
+        )
+
+    def chip(self, model: Model) -> Chip:
+        """Return the chip's neurons and scales for this network; see `ChipExporter.chip`."""
+        return chip_of(model, quantise(model, self.headroom))
+
+
+READ_BACK = """\
+# lava needs Python 3.10; where it is not installed yet:
+python3.10 -m venv lava && lava/bin/pip install lava-nc==0.10.0 lava-dl==0.6.0
+# runs network.net on the inputs of expected.npz, and counts the spikes that differ:
+lava/bin/python lava_run.py
+"""
+
+
+def quantise(model: Model, headroom: float = 2.0, like: Model | None = None) -> Quantised:
+    """Return the network in the chip's numbers, with the scales of the network `like` (its own if None).
+
+    The threshold, and with it the scale, is the largest for which the largest weight is 254, a bias fits into 13 bits,
+    and `headroom` times the largest state on the model's inputs into 24. Weights end at -254: lava cuts -256 to -255
+    where no weight is positive.
+    """
+    import torch
+
+    from neuroanp.backends.loihi import Cuba, CubaNetwork
+
+    threshold, scale = _scales(model if like is None else like, headroom)
+    wanted, biases = _in_thresholds(model)
+    W_out, b_out = _columns(model, "w_out")
+
+    def whole(W: NDArray[np.float64]) -> torch.Tensor:
+        return torch.from_numpy(np.rint(W).astype(np.int64))
+
+    decay = {name: number for name, (_, number) in _decays(model).items()}
+    hidden = Cuba(decay["synapse"], decay["membrane"], threshold, whole(biases * threshold))
+    output = Cuba(decay["readout"], FORGET_AT_ONCE, THRESHOLD_HIGH, whole(b_out * scale))
+    w_in, w, w_out = (2 * whole(W * by / 2) for W, by in [*((W, threshold) for W in wanted), (W_out, scale)])
+    network = CubaNetwork(w_in, w, w_out, hidden, output)
+    return Quantised(network, threshold, scale * 2**SHIFT, "v" if model.bias else "u")
+
+
+def _scales(model: Model, headroom: float) -> tuple[int, float]:
+    """Return the units of a weight in a threshold, and in an output of 1."""
+    truth, (wanted, biases) = reference(model), _in_thresholds(model)
+    threshold = int(min(_finest(wanted, biases), STATE_HIGH / 2**SHIFT / headroom / _peak(model, truth)))
+    W_out, b_out = _columns(model, "w_out")
+    loudest = headroom * max(float(np.abs(truth.y).max()), 1e-300)
+    limits = WEIGHT_HIGH / np.abs(W_out).max(), BIAS_HIGH / max(np.abs(b_out).max(), 1e-300)
+    return max(threshold, 1), float(min(*limits, STATE_HIGH / 2**SHIFT / loudest))
+
+
+def chip_of(model: Model, held: Quantised) -> Chip:
+    """Return the chip as fine-tuning takes it: its neurons, and the scales of `held`."""
+    import torch
+
+    from neuroanp.backends.chips import Grid, LoihiChip
+
+    assert model.neuron is not None
+    neuron, step, (_, units, outputs) = model.neuron, model.step, model.sizes
+    one, k_i, k_e = torch.ones(units, dtype=torch.float64), float(step.k_i[0]), float(step.k_e[0])
+    arrival, out = held.threshold * k_i, held.scale / 2**SHIFT * torch.ones(outputs, dtype=torch.float64)
+    network = held.network
+    decays = {name: 1 - whole / DECAY_ONE for name, (_, whole) in _decays(model).items()}
+
+    def weights(scale: torch.Tensor) -> Grid:
+        return Grid(scale[:, None], 2, -WEIGHT_HIGH, WEIGHT_HIGH)
+
+    w_in, w = (weights(arrival * gain * one) for gain in (neuron.input_gain, neuron.synapse_gain))
+    drive = held.threshold * k_e * neuron.drive
+    return LoihiChip(
+        grids={"w_in": w_in, "w": w, "w_out": weights(out)},
+        bias=Grid(arrival * neuron.input_gain * one, 1, -BIAS_HIGH, BIAS_HIGH, drive),
+        offset=Grid(out, 1, -BIAS_HIGH, BIAS_HIGH),
+        arrival=arrival * one, unit=held.threshold * one, state=2**SHIFT, k_i=k_i, k_e=k_e, drive=neuron.drive,
+        readout=decays["readout"], synapse=decays["synapse"], rise=model.readout_decay, scale=out * 2**SHIFT,
+        hidden=network.hidden, output=network.output,
+    )  # fmt: skip
+
+
+def _columns(model: Model, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return an array's weights and its bias (post,), zeros without one."""
+    W = model.weights[name]
+    return (W[:, :-1], W[:, -1]) if model.bias else (W, np.zeros(len(W)))
+
+
+def _in_thresholds(model: Model) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]:
+    """Return what a spike over each weight of w_in and w, and each step of the biases, adds to a membrane."""
+    assert model.neuron is not None
+    k_i, k_e = float(model.step.k_i[0]), float(model.step.k_e[0])
+    W_in, b = _columns(model, "w_in")
+    entering = k_i * model.neuron.input_gain
+    weights = entering * W_in, k_i * model.neuron.synapse_gain * model.weights["w"]
+    return weights, entering * b + k_e * model.neuron.drive
+
+
+def _finest(weights: tuple[NDArray[np.float64], ...], biases: NDArray[np.float64]) -> float:
+    """Return the largest threshold for which the weights and biases are in range."""
+    largest = max(float(np.abs(W).max()) for W in weights)
+    return min(THRESHOLD_HIGH, WEIGHT_HIGH / largest, BIAS_HIGH / max(float(np.abs(biases).max()), 1e-300))
+
+
+def _peak(model: Model, truth: Traces) -> float:
+    """Return the largest current k_I J or membrane on the model's inputs, in thresholds."""
+    assert truth.s is not None
+    assert model.neuron is not None
+    a_m, k_e = float(model.step.a_m[0]), float(model.step.k_e[0])
+    after = np.concatenate([np.zeros_like(truth.v[:1]), truth.v[:-1] * (1 - truth.s[:-1])])
+    current = truth.v - a_m * after - k_e * model.neuron.drive
+    return max(float(np.abs(truth.v).max()), float(np.abs(current).max()), 1e-300)
+
+
+def _decays(model: Model) -> dict[str, tuple[float, int]]:
+    """Return for each state the factor a step and its decay on the chip."""
+    factors = {"membrane": float(model.step.a_m[0]), "synapse": float(model.step.a_s[0])}
+    factors["readout"] = model.readout_decay
+    return {name: (a, round(DECAY_ONE * (1 - a))) for name, a in factors.items()}
+
+
+def _run(model: Model, held: Quantised) -> tuple[Traces, dict[str, Any], int]:
+    """Return what the chip does on the model's inputs in the network's steps and units, and its first sequence raw."""
+    import torch
+
+    from neuroanp.backends.loihi import begin, run
+
+    u = torch.from_numpy(model.inputs.astype(np.int64))
+    u = torch.cat([u, u.new_zeros((1, *u.shape[1:]))])
+    steps, _ = run(held.network, begin(held.network, u.shape[1]), u)
+    s, v = (x[:-1].numpy() for x in (steps.s, steps.v))
+    state = (steps.u_out if held.reads == "u" else steps.v_out)[1:].numpy()
+    first: dict[str, Any] = {
+        "input_spikes": u[:-1, 0].numpy().astype(np.uint8),
+        "hidden_spikes": s[:, 0].astype(np.uint8),
+    }
+    traces = Traces(state / held.scale, s, v / (held.threshold * 2.0**SHIFT))
+    first |= {"output_state": state[:, 0], "reads": np.array(held.reads), "scale": np.array(held.scale)}
+    return traces, first, int(steps.wrapped.sum())
+
+
+def _held(model: Model, held: Quantised) -> dict[str, NDArray[np.float64]]:
+    """Return the chip's weights in the network's own units and shapes."""
+    assert model.neuron is not None
+    network, neuron, step = held.network, model.neuron, model.step
+    per_current = held.threshold * float(step.k_i[0])
+    W_in = network.w_in.numpy() / (per_current * neuron.input_gain)
+    W_out = network.w_out.numpy() * 2**SHIFT / held.scale
+    if model.bias:
+        driven = network.hidden.bias.numpy() - held.threshold * float(step.k_e[0]) * neuron.drive
+        W_in = np.column_stack([W_in, driven / (per_current * neuron.input_gain)])
+        W_out = np.column_stack([W_out, network.output.bias.numpy() * 2**SHIFT / held.scale])
+    return {"w_in": W_in, "w": network.w.numpy() / (per_current * neuron.synapse_gain), "w_out": W_out}
+
+
+def _facts(model: Model, held: Quantised, wrapped: int) -> dict[str, float | int | str]:
+    network = held.network
+    facts: dict[str, float | int | str] = {"threshold": held.threshold, "output_scale": held.scale}
+    facts |= {"largest_weight": int(max(network.w_in.abs().max(), network.w.abs().max())), "currents_wrapped": wrapped}
+    assert model.neuron is not None
+    if model.neuron.drive and not model.bias:
+        facts["drive"] = float(network.hidden.bias[0]) / held.threshold / float(model.step.k_e[0])
+    return facts
+
+
+def _limits(model: Model, held: Quantised, wrapped: int) -> list[str]:
+    network = held.network
+    said = [
+        "outputs come one step late (the dense connection); taken out of the traces",
+        f"a weight is an even whole number of units of 1/{held.threshold} thresholds, or {2**SHIFT / held.scale:.3g} "
+        f"of an output; output units never spike: read their state {held.reads} and divide by {held.scale:.6g}",
+        "lava was not run: lava_run.py runs the file in it, where it is installed, and compares",
+    ]
+    wanted, _ = _in_thresholds(model)
+    for name, W, got in zip(("w_in", "w", "w_out"), (*wanted, _columns(model, "w_out")[0]), network[:3], strict=True):
+        lost = int(((W != 0) & (got.numpy() == 0)).sum())
+        if lost:
+            said.append(f"{name}: {lost} of {W.size} weights are less than half a step, and are 0")
+    assert model.neuron is not None
+    if model.neuron.drive and not model.bias:
+        said.append(f"neuron.drive is {_facts(model, held, 0)['drive']:.4g}, wanted {model.neuron.drive:.4g}")
+    if model.bias:
+        said.append("biases act in full from the first step; in the network they rise with tau_s and tau_r")
+    if wrapped:
+        said.append(f"a current left its 24 bits {wrapped} times and wrapped round; raise headroom")
+    return said
+
+
+def _too_large(model: Model) -> list[str]:
+    inputs, hidden, outputs = model.sizes
+    counts = {
+        "neurons": (hidden + outputs, NEURONS_MOST),
+        "weights": (hidden * (inputs + hidden + outputs), SYNAPSES_MOST),
+    }
+    return [
+        f"hidden: {count} {what}, one chip has {most}; train with fewer hidden units"
+        for what, (count, most) in counts.items()
+        if count > most
+    ]
+
+
+def _neuron(model: Model) -> list[str]:
+    """Find what of the neuron the chip's neurons cannot do."""
+    assert model.neuron is not None
+    neuron, problems = model.neuron, []
+    if neuron.reset != "hard":
+        problems.append(f"neuron.reset: '{neuron.reset}', Loihi resets to 0; train with --set neuron.reset=hard")
+    if neuron.refractory_steps(model.dt) > 1:
+        rest, dt = (format_quantity(seconds, "s") for seconds in (neuron.refractory, model.dt))
+        problems.append(
+            f"neuron.refractory: '{rest}' is longer than one step, '{dt}', and lava's neurons have no rest; "
+            f"train with --set neuron.refractory='{dt}'"
+        )
+    if neuron.decoder != "trace":
+        problems.append("neuron.decoder: 'count' never forgets; train with --set neuron.decoder=trace")
+    taus = {"membrane": "tau_m", "synapse": "tau_s", "readout": "tau_r"}
+    longest = format_quantity(DECAY_ONE * model.dt, "s", 3)
+    for name, (_, whole) in _decays(model).items():
+        if whole < 1 and (name != "readout" or neuron.decoder == "trace"):
+            tau = format_quantity(getattr(neuron, taus[name]), "s")
+            problems.append(
+                f"neuron.{taus[name]}: '{tau}' decays by less than 1/{2 * DECAY_ONE} a step and would never; "
+                f"train with {taus[name]} up to '{longest}'"
+            )
+    return problems
+
+
+def _spikes(model: Model) -> list[str]:
+    bad = int((~np.isin(model.inputs, (0.0, 1.0))).sum())
+    if model.spikes_in and bad:
+        return [f"inputs: {bad} of {model.inputs.size} are neither 0 nor 1; train with --set encoder=poisson"]
+    return []
+
+
+def _weights(model: Model, headroom: float) -> list[str]:
+    """Find weights that no threshold brings into range."""
+    zero = [name for name in ("w_in", "w_out") if not np.any(_columns(model, name)[0])]
+    if zero:
+        return [f"{name}: all weights are 0; repeat the training" for name in zero]
+    weights, biases = _in_thresholds(model)
+    finest, largest = _finest(weights, biases), max(float(np.abs(W).max()) for W in weights)
+    if finest < 1:
+        most = max(largest / WEIGHT_HIGH, float(np.abs(biases).max()) / BIAS_HIGH)
+        return [f"w_in, w: {most:.3g} times too large against the threshold; lower neuron.input_gain or synapse_gain"]
+    peak = headroom * _peak(model, reference(model))
+    finest = min(finest, STATE_HIGH / 2**SHIFT / peak)
+    if finest * largest < 1:
+        return [
+            f"w_in, w: the largest adds {largest:.3g} thresholds and rounds to 0 where {peak:.3g} thresholds fit into "
+            "24 bits; use a longer tau_m or tau_s, or repeat the training"
+        ]
+    if finest < 1:
+        return [f"w_in, w: states reach {peak:.3g} thresholds, 24 bits hold {STATE_HIGH >> SHIFT}; lower headroom"]
+    return []

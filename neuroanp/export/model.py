@@ -1,0 +1,169 @@
+"""The network that an exporter gets: plain numbers, and what it does with them in float64.
+
+    rate:     h_t = W_in u_t + W x_{t-1},   x_t = tanh(h_t),   y_t = W_out x_t
+    spiking:  v_t = a_m v_{t-1} + k_I I_{t-1} + k_e (g_in W_in u_t + drive)   (held while refractory)
+              s_t = v_t > threshold,   I_t = a_s I_{t-1} + g_s W s_t,   v_t <- 0, or v_t - threshold
+              y_t = a y_{t-1} + W_out s_t
+    where inputs are spikes:  I_t = a_s I_{t-1} + g_s W s_t + g_in W_in u_t   instead of the current
+
+With a bias, w_in and w_out have one more column: see `Model.input_lines` and `Model.output_line`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from math import exp
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from neuroanp.backends.neuron import LIF, Coefficients
+
+
+@dataclass(frozen=True)
+class Traces:
+    """What a network does on inputs.
+
+    Args:
+        y: (T, B, O) outputs.
+        s: (T, B, N) spikes of the hidden units, whole numbers; None of rates.
+        v: (T, B, N) membrane potentials before the reset, in thresholds; pre-activations h of rates.
+    """
+
+    y: NDArray[np.float64]
+    s: NDArray[np.int64] | None
+    v: NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Model:
+    """A trained network.
+
+    Args:
+        name: of its run.
+        weights: w_in (N, I or I+1), w (N, N), w_out (O, N or N+1): post, pre; float64.
+        bias: whether w_in and w_out have a column more, which a constant drives.
+        neuron: the units' parameters; None: tanh units.
+        dt: seconds a step.
+        spikes_in: whether input lines carry spikes, 0 or 1.
+        inputs: (T, B, I) float64, held-out inputs of the run, without the bias line.
+        score: takes outputs (T, B, O) on these inputs and returns the task's scores, "loss" first.
+        chip: the run's own device with its conductances (`neuroanp.substrates.chip.Chip`), for formats of crossbars.
+    """
+
+    name: str
+    weights: Mapping[str, NDArray[np.float64]]
+    bias: bool
+    neuron: LIF | None
+    dt: float
+    spikes_in: bool
+    inputs: NDArray[np.float64]
+    score: Callable[[NDArray[np.float64]], Mapping[str, float]]
+    chip: Any = field(default=None, compare=False)
+
+    @property
+    def spiking(self) -> bool:
+        """Whether units spike."""
+        return self.neuron is not None
+
+    @property
+    def sizes(self) -> tuple[int, int, int]:
+        """(I, N, O), lines of a bias left out."""
+        n, i = self.weights["w_in"].shape
+        return i - self.bias, n, self.weights["w_out"].shape[0]
+
+    @cached_property
+    def step(self) -> Coefficients:
+        """Coefficients of one step, arrays (N,) of torch float64; see `backends.neuron.coefficients`."""
+        import torch
+
+        from neuroanp.backends.neuron import coefficients
+
+        assert self.neuron is not None
+        return coefficients(self.neuron, self.dt, torch.zeros(self.sizes[1], dtype=torch.float64))
+
+    @property
+    def readout_decay(self) -> float:
+        """The factor a of the outputs of spiking units."""
+        assert self.neuron is not None
+        if self.neuron.decoder == "count":
+            return 1.0
+        euler = self.neuron.integration == "euler"
+        return 1.0 - self.dt / self.neuron.tau_r if euler else exp(-self.dt / self.neuron.tau_r)
+
+    @property
+    def output_line(self) -> float:
+        """What drives the bias column of w_out at every step: 1 of rates; 1 - a (1 / T of a count) of spikes."""
+        if self.neuron is None:
+            return 1.0
+        return 1.0 / len(self.inputs) if self.neuron.decoder == "count" else 1.0 - self.readout_decay
+
+    @property
+    def input_line(self) -> float:
+        """What drives the bias column of w_in at every step: 1, or 1 - a_s where inputs are spikes."""
+        return 1.0 - float(self.step.a_s[0]) if self.spikes_in else 1.0
+
+    def input_lines(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return what drives the columns of w_in: (T, B, I), or (T, B, I+1) with a bias."""
+        if not self.bias:
+            return inputs
+        return np.concatenate([inputs, np.full((*inputs.shape[:2], 1), self.input_line)], -1)
+
+
+def reference(model: Model, inputs: NDArray[np.float64] | None = None) -> Traces:
+    """Return what the network does, step by step in float64.
+
+    Args:
+        model: the network. inputs: (T, B, I); its own held-out ones if None.
+
+    >>> one = np.ones((1, 1))
+    >>> W = {"w_in": one, "w": 0 * one, "w_out": one}
+    >>> rate = Model("one", W, False, None, 1e-3, False, one[None], lambda y: {})
+    >>> round(float(reference(rate).y.item()), 4)  # tanh(1)
+    0.7616
+    """
+    u = model.inputs if inputs is None else inputs
+    return _rates(model, u) if model.neuron is None else _spikes(model, u)
+
+
+def _rates(model: Model, u: NDArray[np.float64]) -> Traces:
+    W = model.weights
+    x = np.zeros((u.shape[1], model.sizes[1]))
+    hs, ys = [], []
+    for drive in model.input_lines(u) @ W["w_in"].T:
+        h = drive + x @ W["w"].T
+        x = np.tanh(h)
+        seen = np.concatenate([x, np.ones((len(x), 1))], -1) if model.bias else x
+        hs.append(h)
+        ys.append(seen @ W["w_out"].T)
+    return Traces(np.array(ys), None, np.array(hs))
+
+
+def _spikes(model: Model, u: NDArray[np.float64]) -> Traces:
+    W, neuron = model.weights, model.neuron
+    assert neuron is not None
+    a_m, k_i, k_e, a_s, _, threshold = (part.numpy() for part in model.step[:6])
+    shape = (u.shape[1], model.sizes[1])
+    v, I, y = np.zeros(shape), np.zeros(shape), np.zeros((u.shape[1], model.sizes[2]))  # noqa: E741
+    wait = np.zeros(shape, dtype=int)
+    ss, vs, ys = [], [], []
+    line = 1.0 / len(u) if neuron.decoder == "count" else model.output_line
+    for drive in neuron.input_gain * (model.input_lines(u) @ W["w_in"].T):
+        wait = np.maximum(wait - 1, 0)
+        current = neuron.drive + (0.0 if model.spikes_in else drive)
+        v = np.where(wait == 0, a_m * v + k_i * I + k_e * current, v)
+        s = (v > threshold) & (wait == 0)
+        vs.append(v)
+        ss.append(s)
+        I = a_s * I + neuron.synapse_gain * (s @ W["w"].T) + (drive if model.spikes_in else 0.0)  # noqa: E741
+        v = np.where(s, v - threshold if neuron.reset == "subtract" else 0.0, v)
+        wait[s] = model.step.hold
+        seen = np.concatenate([s, np.full((len(s), 1), line)], -1) if model.bias else s
+        y = model.readout_decay * y + seen @ W["w_out"].T
+        ys.append(y)
+    return Traces(np.array(ys), np.array(ss).astype(np.int64), np.array(vs))

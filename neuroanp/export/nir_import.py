@@ -1,0 +1,296 @@
+"""Read NIR graphs of recurrent LIF units, files from strangers included, into weights and a neuron."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from neuroanp.errors import InputError
+from neuroanp.export.nir_file import OPTIONAL, Node, load
+
+if TYPE_CHECKING:
+    from neuroanp.backends.neuron import LIF
+    from neuroanp.export.nir import Gains
+
+Array = Any  # NDArray[np.float64]
+MiB = 1 << 20
+SHAPE = "input -> Linear|Affine -> LIF|CubaLIF (with a Linear from it to itself) -> Linear|Affine (-> LI) -> output"
+
+
+@dataclass(frozen=True)
+class Imported:
+    """A network from a NIR file.
+
+    Args:
+        weights: w_in (N, I or I+1), w (N, N), w_out (O, N or N+1): post, pre; float64.
+        bias: whether w_in and w_out have a column more, which a constant drives.
+        neuron: the units' parameters. dt: seconds a step.
+        spikes_in: whether inputs pass through the synapse, one step later, as spikes do.
+        notes: sentences: what differs from the file.
+    """
+
+    weights: dict[str, Array]
+    bias: bool
+    neuron: LIF
+    dt: float
+    spikes_in: bool
+    notes: tuple[str, ...] = ()
+
+
+def read(
+    path: str | Path,
+    *,
+    dt: float | None = None,
+    tau_r: float | None = None,
+    own_units: bool = True,
+    limit_bytes: int = 256 * MiB,
+) -> Imported:
+    """Read a graph of one recurrent layer of LIF or CubaLIF units.
+
+    A file that `neuroanp export` wrote gives the network's own weights bit for bit: the gains follow from the neuron in
+    its metadata, and `rest` holds what float64 lost in multiplying. Other files give weights in units of the threshold
+    (gains 1, drive 0), equal in what they do within rounding.
+
+    Args:
+        path: the file. dt: seconds a step, where the file does not say.
+        tau_r: time constant of a trace of the outputs in seconds, where the graph has no LI.
+        own_units: whether to read the metadata of neuroanp; False: the nodes alone.
+        limit_bytes: largest file, and largest sum of all arrays.
+
+    Raises:
+        InputError: no such file, not a NIR file, too large, not safe to load, or no such network.
+    """
+    path = Path(path)
+    nodes, edges, about = load(path, limit_bytes)
+    try:
+        graph = _roles(nodes, edges)
+        from neuroanp.export.nir import FORMAT
+
+        step = _dt(about.get("dt"), dt)
+        own = own_units and about.get("format") == FORMAT
+        with np.errstate(all="ignore"):
+            network = _own(graph, about, step) if own else _foreign(graph, about, step, tau_r)
+    except InputError as error:
+        raise InputError(f"{path}: {error.message}", error.problems) from None
+    except ValueError as error:  # of the neuron: a time constant that is no longer than a step
+        raise InputError(f"{path}: {error}") from None
+    if bad := [name for name, W in network.weights.items() if not np.isfinite(W).all()]:
+        raise InputError(f"{path}: {bad[0]}: in units of the threshold, weights are not finite")
+    return network
+
+
+# The graph
+
+
+@dataclass
+class Graph:
+    """The nodes by what they do; `li` and `w` may be missing. Arrays of units are (N,) or (O,)."""
+
+    w_in: Node
+    unit: Node
+    w_out: Node
+    w: Node | None
+    li: Node | None
+
+
+def _roles(nodes: dict[str, Node], edges: list[tuple[str, str]]) -> Graph:
+    for a, b in edges:
+        for name in (a, b):
+            if name not in nodes:
+                raise InputError(f"edge '{a}' -> '{b}': there is no node '{name}'")
+
+    def only(*kinds: str, most: int = 1, least: int = 1) -> list[str]:
+        found = [name for name, node in nodes.items() if node.kind in kinds]
+        if not least <= len(found) <= most:
+            wanted = str(most) if least == most else f"{least} to {most}"
+            raise InputError(f"{len(found)} nodes of type {' or '.join(kinds)}, {wanted} can be read: {SHAPE}")
+        return found
+
+    (source,), (sink,), (unit,) = only("Input"), only("Output"), only("LIF", "CubaLIF")
+    li, linear = only("LI", least=0), only("Linear", "Affine", least=2, most=3)
+    end = li[0] if li else sink
+    between = {name: ({a for a, b in edges if b == name}, {b for a, b in edges if a == name}) for name in linear}
+    roles = {"w_in": ({source}, {unit}), "w_out": ({unit}, {end}), "w": ({unit}, {unit})}
+    found: dict[str, Node | None] = {"w": None}
+    for name, ends in between.items():
+        role = next((role for role, wanted in roles.items() if wanted == ends), None)
+        if role is None or found.get(role) is not None:
+            raise InputError(f"node '{name}' ({nodes[name].kind}) is not where it can be read: {SHAPE}")
+        found[role] = nodes[name]
+    expected = {(a, name) for name, (before, _) in between.items() for a in before}
+    expected |= {(name, b) for name, (_, after) in between.items() for b in after} | ({(end, sink)} if li else set())
+    if set(edges) != expected or len(edges) != len(expected) or not found.get("w_in") or not found.get("w_out"):
+        odd = sorted(set(edges) ^ expected)
+        raise InputError(f"edges cannot be read{f' ({odd[0][0]} -> {odd[0][1]})' if odd else ''}: {SHAPE}")
+    return _shaped(Graph(w_in=found["w_in"], unit=nodes[unit], w_out=found["w_out"], w=found["w"],  # pyright: ignore
+                         li=nodes[li[0]] if li else None))  # fmt: skip
+
+
+def _shaped(graph: Graph) -> Graph:
+    """Check that shapes agree, and give every unit's field the shape (N,)."""
+    for name, node in (("w_in", graph.w_in), ("w", graph.w), ("w_out", graph.w_out)):
+        if node is not None and node.fields["weight"].ndim != 2:
+            raise InputError(f"{name}: weight has shape {node.fields['weight'].shape}; (post, pre) is needed")
+    n, outs = len(graph.w_in.fields["weight"]), len(graph.w_out.fields["weight"])
+    for name, node, shape in (("w_out", graph.w_out, (outs, n)), ("w", graph.w, (n, n))):
+        if node is not None and node.fields["weight"].shape != shape:
+            raise InputError(f"{name}: weight has shape {node.fields['weight'].shape}, and needs {shape}")
+    for node, size in ((graph.w_in, n), (graph.w, n), (graph.w_out, outs)):
+        if node is not None and node.kind == "Affine" and node.fields["bias"].shape != (size,):
+            raise InputError(f"a bias has shape {node.fields['bias'].shape}, and needs {(size,)}")
+    for node, size in ((graph.unit, n), (graph.li, outs)):
+        if node is None:
+            continue
+        for key, value in {**OPTIONAL.get(node.kind, {}), **node.fields}.items():
+            if np.size(value) != 1 and np.shape(value) != (size,):
+                raise InputError(f"{node.kind}: {key} has shape {np.shape(value)}, and needs {(size,)}")
+            node.fields[key] = np.broadcast_to(np.reshape(value, -1), size).astype(np.float64)
+    return graph
+
+
+def _dt(of_file: Any, given: float | None) -> float:
+    said = float(of_file) if isinstance(of_file, np.ndarray) and of_file.size == 1 else None
+    if said is None and given is None:
+        raise InputError("the file does not say dt; give the seconds a step, for example dt=1e-3")
+    if said is not None and given is not None and abs(said - given) > 1e-9 * abs(given):
+        raise InputError(f"dt: the file says {said:g} s, and {given:g} s was given")
+    dt = given if said is None else said
+    if not dt or not 0 < dt < 1e3:
+        raise InputError(f"dt: {dt} s; more than 0 and less than 1000 s is needed")
+    return dt
+
+
+# The network
+
+
+def _own(graph: Graph, about: dict[str, Any], dt: float) -> Imported:
+    """Undo what `neuroanp.export.nir` did, after checking that nodes and metadata say the same."""
+    from pydantic import ValidationError
+
+    from neuroanp.backends.neuron import LIF
+    from neuroanp.export.nir import gains
+
+    try:
+        neuron = LIF.model_validate_json(about["neuron"])
+        bias, spikes_in = bool(about["bias"]), bool(about["spikes_in"])
+        line = float(about["output_line"])
+    except (ValidationError, KeyError, TypeError, ValueError) as error:
+        raise InputError(f"the metadata of neuroanp are damaged ({error}); read it with own_units=False") from None
+    neuron.check(dt)
+    count = neuron.decoder == "count"
+    if not 0 < line <= 1 or (graph.li is not None and count):
+        raise InputError("the metadata of neuroanp are damaged (output_line); read it with own_units=False")
+    g = gains(neuron, dt, spikes_in, line, graph.li is not None)
+    _same(graph, g, dt)
+
+    fixed = int(bias and not g.bias_in_node) + int(g.cuba and bool(g.drive))
+    if graph.w_in.fields["weight"].shape[1] <= fixed:
+        raise InputError("w_in: has no column of an input")
+    w_in = _unfold(graph.w_in, g.w_in)
+    w_in = w_in[:, :-1] if g.cuba and g.drive else w_in
+    w_out = _unfold(graph.w_out, g.w_out)
+    if bias and g.bias_in_node:
+        w_in = np.concatenate([w_in, _unfold_bias(graph.w_in, g.w_in, g.drive)[:, None]], -1)
+    if bias:
+        w_out = np.concatenate([w_out, _unfold_bias(graph.w_out, g.output_line, 0.0)[:, None]], -1)
+    w = np.zeros((len(w_in),) * 2) if graph.w is None else _unfold(graph.w, g.w)
+    return Imported({"w_in": w_in, "w": w, "w_out": w_out}, bias, neuron, dt, spikes_in)
+
+
+def _same(graph: Graph, g: Gains, dt: float) -> None:
+    unit = graph.unit.fields
+    said = {"v_threshold": 1.0, "v_reset": 0.0, "v_leak": 0.0}
+    if g.cuba:
+        said |= {"tau_mem": dt / (1 - g.a_m), "tau_syn": dt / (1 - g.a_s)}
+        said |= {"r": 1 / (1 - g.a_m), "w_in": 1 / (1 - g.a_s)}
+    else:
+        said |= {"tau": dt / (1 - g.a_m), "r": 1.0}
+    pairs = [(f"{graph.unit.kind}.{key}", unit.get(key), value) for key, value in said.items()]
+    if graph.li is not None:
+        of_li = {"tau": dt / (1 - g.a_y), "r": 1.0, "v_leak": 0.0}
+        pairs += [(f"LI.{key}", graph.li.fields[key], value) for key, value in of_li.items()]
+    for name, found, value in pairs:
+        if found is None or not np.allclose(found, value, rtol=1e-6, atol=1e-12):
+            shown = "nothing" if found is None else f"{found.flat[0]:.9g}"
+            raise InputError(
+                f"{name} is {shown}, and the metadata of neuroanp mean {value:.9g}: the graph was changed; "
+                "read it with own_units=False"
+            )
+
+
+def _unfold(node: Node, gain: float) -> Array:
+    own = node.fields["weight"] / gain
+    rest = node.about.get("rest")
+    if rest is None:
+        return own
+    if np.shape(rest) != own.shape or (np.abs(rest) > 4 * np.spacing(np.abs(own)) + 1e-300).any():
+        raise InputError("metadata rest: is more than rounding; read the graph with own_units=False")
+    return own + rest
+
+
+def _unfold_bias(node: Node, gain: float, offset: float) -> Array:
+    held = node.fields.get("bias")
+    if held is None:
+        raise InputError("the metadata of neuroanp say there is a bias, and a node has none; use own_units=False")
+    own = node.about.get("own_bias")
+    if own is not None and np.shape(own) == held.shape and np.array_equal(gain * own + offset, held):
+        return own
+    return (held - offset) / gain
+
+
+def _foreign(graph: Graph, about: dict[str, Any], dt: float, tau_r: float | None) -> Imported:
+    """Return the network in units of its thresholds: v' = (v - v_reset) / (v_threshold - v_reset)."""
+    from neuroanp.backends.neuron import LIF
+
+    unit, cuba = graph.unit.fields, graph.unit.kind == "CubaLIF"
+    kind, height = graph.unit.kind, unit["v_threshold"] - unit["v_reset"]
+    if not (height > 0).all():
+        raise InputError(f"{kind}: v_threshold is not above v_reset in {int((height <= 0).sum())} units")
+    tau_m = _uniform(kind, "tau_mem" if cuba else "tau", unit, dt)
+    tau_s = _uniform(kind, "tau_syn", unit, dt) if cuba else 0.0
+    lean = (unit["v_leak"] - unit["v_reset"]) / height
+    if cuba and lean.any():
+        raise InputError("CubaLIF: v_leak differs from v_reset; a constant current past the synapse cannot be read")
+    if graph.li is None and tau_r is None:
+        raise InputError("the graph has no LI, and outputs here are traces; give their time constant tau_r, in seconds")
+    tau_y = float(tau_r or 0) if graph.li is None else _uniform("LI", "tau", graph.li.fields, dt)
+
+    neuron = LIF(input_gain=1.0, synapse_gain=1.0, drive=0.0, tau_m=tau_m, tau_s=tau_s, tau_r=tau_y, refractory=0.0,
+                 integration="euler")  # fmt: skip
+    neuron.check(dt)
+    scale = unit["r"] * (unit["w_in"] if cuba else 1.0) / height  # of a current that lasts
+    pulse = scale * (dt / tau_s if cuba else 1.0)
+    w_in = pulse[:, None] * graph.w_in.fields["weight"]
+    w = np.zeros((len(w_in),) * 2) if graph.w is None else pulse[:, None] * graph.w.fields["weight"]
+    constant = sum(node.fields["bias"] for node in (graph.w_in, graph.w) if node is not None and node.kind == "Affine")
+    b_in = scale * constant + lean
+    w_out, b_out = _outputs(graph, dt / tau_y)
+    bias = bool(np.any(b_in)) or bool(np.any(b_out))
+    if bias:
+        w_in, w_out = np.concatenate([w_in, b_in[:, None]], -1), np.concatenate([w_out, b_out[:, None]], -1)
+    notes = ["weights are in units of the threshold: gains 1, drive 0"]
+    notes += ["inputs pass through the synapse and act one step later here"] * cuba
+    notes += [f"outputs are traces of the graph's outputs, with tau_r {tau_y:g} s"] * (graph.li is None)
+    notes += ["the graph takes filtered input lines: see its metadata input_taps"] * ("input_taps" in about)
+    return Imported({"w_in": w_in, "w": w, "w_out": w_out}, bias, neuron, dt, cuba, tuple(notes))
+
+
+def _outputs(graph: Graph, rate: float) -> tuple[Array, Array]:
+    """Return weights and bias of y_t = (1 - rate) y_{t-1} + W s_t + rate b."""
+    W, b = graph.w_out.fields["weight"], graph.w_out.fields.get("bias", np.zeros(len(graph.w_out.fields["weight"])))
+    if graph.li is None:
+        return W, b / rate
+    r, leak = graph.li.fields["r"], graph.li.fields["v_leak"]
+    return rate * r[:, None] * W, r * b + leak
+
+
+def _uniform(kind: str, key: str, fields: dict[str, Array], dt: float) -> float:
+    values = fields[key]
+    if values.min() <= dt:
+        raise InputError(f"{kind}: {key} is {values.min():g} s, and must be longer than one step, dt {dt:g} s")
+    if np.ptp(values) > 1e-6 * np.abs(values).max():
+        raise InputError(f"{kind}: {key} differs between units ({values.min():g} to {values.max():g} s); one is needed")
+    return float(values.flat[0])

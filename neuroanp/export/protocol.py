@@ -1,0 +1,80 @@
+"""What every export format offers, and what it says of a network that it took."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar
+
+from neuroanp.registry import Registry
+from neuroanp.yaml_io import Section
+
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
+    from neuroanp.backends.chips import Chip
+    from neuroanp.export.model import Model, Traces
+
+
+@dataclass(frozen=True)
+class Exported:
+    """What a format holds of a network.
+
+    Args:
+        files: names in the folder, the one to load first.
+        held: weights as the format holds them, in the network's own units and shapes; those it leaves out are missing.
+        traces: what the format's own arithmetic gives on the model's inputs, delays of the format taken out: step t is
+            the step t of the network.
+        decays: by name (wanted, held), factors a step.
+        limits: sentences: what was clipped, rounded to nothing, left out, or comes a step later.
+        read_back: lines of Python or of a shell that read the files back and run them.
+        facts: other numbers worth a record, by name.
+    """
+
+    files: tuple[str, ...]
+    held: Mapping[str, NDArray[np.float64]]
+    traces: Traces
+    decays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
+    limits: tuple[str, ...] = ()
+    read_back: str = ""
+    facts: Mapping[str, float | int | str] = field(default_factory=dict)
+
+
+class Exporter(Section):
+    """Base of all formats; fields are the options of `neuroanp export --set NAME=VALUE`.
+
+    `holds` says what networks it can express, `reader` what reads it back, `lost` what it loses: one line each.
+    """
+
+    holds: ClassVar[str]
+    reader: ClassVar[str]
+    lost: ClassVar[str]
+
+    @abstractmethod
+    def check(self, model: Model) -> None:
+        """Raise InputError for what the format cannot express: which layer or key, the value, the limit, the remedy.
+
+        All problems at once. Nothing has been written.
+        """
+
+    @abstractmethod
+    def export(self, model: Model, folder: Path) -> Exported:
+        """Write the files into an empty folder and return what they hold; `check` has passed."""
+
+
+class ChipExporter(Exporter):
+    """Base of formats whose chip's integer neurons can be in the loop of learning: `--finetune`."""
+
+    @abstractmethod
+    def chip(self, model: Model) -> Chip:
+        """Return the chip's neurons, with the scales that `export` gives this network; `check` has passed."""
+
+    @abstractmethod
+    def export(self, model: Model, folder: Path, like: Model | None = None) -> Exported:
+        """Export; the scales are those of the network `like`, so that what its chip held is not rounded again."""
+
+
+EXPORTERS: Registry[type[Exporter]] = Registry("export format", "neuroanp.exporters")

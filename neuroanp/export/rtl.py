@@ -1,0 +1,118 @@
+"""RTL: memory files and a generated Verilog core, with a testbench that Icarus Verilog runs."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+import numpy as np
+from pydantic import Field
+
+from neuroanp.export import verilog
+from neuroanp.export.fixed_point import DECAY_MAX, STATE_MAX, Bits, FixedPoint, fixed_point, wanted_factors
+from neuroanp.export.model import Traces
+from neuroanp.export.protocol import Exported, Exporter
+
+if TYPE_CHECKING:
+    from pathlib import Path
+
+    from neuroanp.export.model import Model
+
+READ_BACK = """\
+# in the folder of the export; prints PASS, or FAIL with exit code 1
+iverilog -g2005-sv -Wall -o lif.vvp testbench.v lif_core.v
+vvp -n lif.vvp
+"""
+
+
+class Rtl(Exporter):
+    """Synthesisable Verilog core in fixed point, with $readmemh memory files and a self-checking testbench."""
+
+    holds: ClassVar[str] = "spiking networks: both resets, any refractory period, spikes or currents as inputs, biases"
+    reader: ClassVar[str] = "Icarus Verilog (iverilog, vvp)"
+    lost: ClassVar[str] = "bits of weights, decays and input currents; states round towards minus infinity"
+
+    weight_bits: int = Field(default=8, ge=2, le=16, description="bits of a weight, two's complement")
+    state_bits: int = Field(default=32, ge=12, le=STATE_MAX, description="bits of v, I and the outputs")
+    decay_bits: int = Field(default=12, ge=4, le=DECAY_MAX, description="bits of the fractions that factors a, k are")
+    input_bits: int = Field(default=8, ge=2, le=16, description="bits of an input current, two's complement")
+    sequences: int = Field(default=2, ge=1, description="sequences of held-out inputs to simulate, at most all")
+    steps: int | None = Field(default=None, ge=1, description="steps of each to simulate, at most all; all if left out")
+
+    def check(self, model: Model) -> None:
+        """Raise InputError for what fixed point cannot hold."""
+        self._fixed(model)
+
+    def export(self, model: Model, folder: Path) -> Exported:
+        """Write memories, lif_core.v, testbench.v, stimulus.mem and expected.txt."""
+        fixed = self._fixed(model)
+        u = fixed.inputs(model.inputs)
+        s, v, y = fixed.run(u)
+        steps, sequences = min(self.steps or len(u), len(u)), min(self.sequences, u.shape[1])
+        shown = slice(None, steps), slice(None, sequences)
+        files = {
+            "lif_core.v": verilog.core(fixed),
+            "testbench.v": verilog.bench(fixed, steps, sequences),
+            **verilog.memories(fixed),
+            "stimulus.mem": _stimulus(u[shown], verilog.lane_bits(fixed)),
+            "expected.txt": _expected(s[shown], y[shown]),
+        }
+        for name, text in files.items():
+            (folder / name).write_text(text, encoding="utf-8", newline="\n")
+        traces = Traces(y * 2.0**-fixed.fraction_y, s, v * 2.0**-fixed.fraction)
+        wanted = wanted_factors(model)
+        return Exported(
+            files=tuple(files), held=fixed.held(model), traces=traces,
+            decays={name: (x, fixed.factors[name] / 2**self.decay_bits) for name, x in wanted.items()},
+            limits=_limits(fixed, model, steps, sequences), read_back=READ_BACK, facts=_facts(fixed, steps, sequences),
+        )  # fmt: skip
+
+    def _fixed(self, model: Model) -> FixedPoint:
+        return fixed_point(model, Bits(self.weight_bits, self.state_bits, self.decay_bits, self.input_bits))
+
+
+def _stimulus(u: np.ndarray, bits: int) -> str:
+    """Return one word a step, sequence after sequence."""
+    width = bits * u.shape[2]
+    words = [
+        verilog.hexadecimal(verilog.packed(lanes, bits), width) for sequence in u.swapaxes(0, 1) for lanes in sequence
+    ]
+    return "".join(
+        [f"// inputs of each step, {bits} bits a line, line 0 the lowest\n", *(f"{word}\n" for word in words)]
+    )
+
+
+def _expected(s: np.ndarray, y: np.ndarray) -> str:
+    """Return one line a step, sequence after sequence: spikes in hexadecimal, outputs as whole numbers."""
+    lines = []
+    for spikes, outputs in zip(s.swapaxes(0, 1), y.swapaxes(0, 1), strict=True):
+        for now, out in zip(spikes, outputs, strict=True):
+            lines.append(
+                " ".join([verilog.hexadecimal(verilog.packed(now, 1), len(now)), *(str(word) for word in out)])
+            )
+    return "\n".join(lines) + "\n"
+
+
+def _limits(fixed: FixedPoint, model: Model, steps: int, sequences: int) -> tuple[str, ...]:
+    limits = ["v, I and outputs round towards minus infinity in every step, each by less than one step of its own"]
+    for name, W in (("w_in", fixed.w_in), ("w", fixed.w), ("w_out", fixed.w_out)):
+        wanted = model.weights[name][:, : W.values.shape[1]]
+        lost = int(((W.values == 0) & (wanted != 0)).sum())
+        if lost:
+            limits.append(f"{name}: {lost} of {wanted.size} weights round to 0")
+    if fixed.currents:
+        limits.append(f"inputs: rounded to {fixed.bits.input} bits; larger ones than the held-out inputs do not fit")
+    if model.readout_decay == 1.0:
+        limits.append(f"outputs count spikes: they hold {len(model.inputs)} steps from a start")
+    if (steps, sequences) != model.inputs.shape[:2]:
+        whole = f"{model.inputs.shape[1]} sequences of {len(model.inputs)} steps"
+        limits.append(f"stimulus.mem and expected.txt: the first {steps} steps of {sequences} sequences, of {whole}")
+    return tuple(limits)
+
+
+def _facts(fixed: FixedPoint, steps: int, sequences: int) -> dict[str, float | int | str]:
+    scales = {f"{name}_scale": W.scale for name, W in (("w_in", fixed.w_in), ("w", fixed.w), ("w_out", fixed.w_out))}
+    reach = {f"largest_possible_{name}": most for name, most in fixed.reach.items()}
+    return {
+        **scales, "input_scale": fixed.input_scale, "state_scale": 2**fixed.fraction, "y_scale": 2**fixed.fraction_y,
+        **reach, "simulated_steps": steps, "simulated_sequences": sequences,
+    }  # fmt: skip

@@ -1,0 +1,83 @@
+"""Write an export whole or not at all: a directory that appears under its name when all is in it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Any
+
+from neuroanp.export.directory import check_free, whole
+from neuroanp.export.model import reference
+from neuroanp.export.protocol import EXPORTERS, ChipExporter, Exporter
+from neuroanp.export.report import ExportReport, compare, fine_tuned
+from neuroanp.records.atomic import write_text
+from neuroanp.records.json_io import write_object
+from neuroanp.yaml_io import Document, assign, validate
+
+if TYPE_CHECKING:
+    from neuroanp.export.finetune import Tuned
+    from neuroanp.export.model import Model
+
+REPORT, READ_BACK = "report.json", "READ_BACK.txt"
+
+
+def exporter(name: str, options: Mapping[str, Any] | None = None) -> Exporter:
+    """Return an exporter with its options; text is read as YAML would read it.
+
+    Raises:
+        InputError: no such format, or an option that it does not know or take.
+    """
+    kind = EXPORTERS.get(name)
+    document = Document(f"export format {name}", {})
+    for key, value in (options or {}).items():
+        document = assign(document, [f"{key}={value}"])
+    return validate(document, kind)
+
+
+def write(
+    model: Model,
+    name: str,
+    chosen: Exporter,
+    folder: Path,
+    force: bool = False,
+    tune: Callable[[Model], Tuned] | None = None,
+) -> ExportReport:
+    """Export a network into a new directory.
+
+    Args:
+        model: the network. name: of the format. chosen: its exporter.
+        folder: where the files go; it must not exist yet, or be empty.
+        force: replace it where it does.
+        tune: fine-tunes the network on the chip of the format; None: export it as it is.
+
+    Returns: the report, which lies in the directory too.
+
+    Raises:
+        InputError: the format cannot hold the network, or the directory is there already. Nothing was written.
+    """
+    chosen.check(model)
+    folder = Path(folder)
+    check_free(folder, REPORT, force)
+    tuned = None if tune is None else tune(model)
+    with whole(folder) as building:
+        report = (
+            _export(model, name, chosen, building) if tuned is None else _tuned(model, name, chosen, building, tuned)
+        )
+        write_object(building / REPORT, report.plain())
+        write_text(building / READ_BACK, report.read_back.rstrip() + "\n")
+    return report
+
+
+def _export(model: Model, name: str, chosen: Exporter, folder: Path) -> ExportReport:
+    return compare(model, reference(model), name, chosen.export(model, folder))
+
+
+def _tuned(model: Model, name: str, chosen: Exporter, folder: Path, tuned: Tuned) -> ExportReport:
+    """Export the fine-tuned network with the scales of the one before, whose scores stand beside its own."""
+    assert isinstance(chosen, ChipExporter)
+    with TemporaryDirectory() as scratch:
+        without = _export(model, name, chosen, Path(scratch))
+    after = tuned.model
+    report = compare(after, reference(after), name, chosen.export(after, folder, like=model))
+    return fine_tuned(report, without, tuned.facts)

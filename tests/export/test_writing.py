@@ -1,0 +1,175 @@
+"""What every export goes through: the network of a run, the directory that appears whole, and what was lost."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from neuroanp import api
+from neuroanp.backends.network import TwinBackend
+from neuroanp.backends.neuron import LIF
+from neuroanp.backends.rate import RateBackend
+from neuroanp.errors import InputError
+from neuroanp.export.model import Traces, reference
+from neuroanp.export.protocol import EXPORTERS, Exported, Exporter
+from neuroanp.export.report import mismatches
+from neuroanp.export.source import model_of
+from neuroanp.export.writing import READ_BACK, REPORT, exporter, write
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.training.config import configure
+from neuroanp.training.evaluate import SILENT
+from neuroanp.training.launch import launch
+
+SPIKING = {
+    "task": {"name": "xor", "start": 2, "pulse": 5, "gap": 2, "delay": 2, "window": 5, "test_size": 8},
+    "backend": "lif",
+    "network": {"hidden": 10},
+    "training": {"updates": 3, "batch": 4, "controls": False},
+}
+RATE = {**SPIKING, "backend": "rate", "task": {"name": "copy", "test_size": 8}}
+
+
+class Rounded(Exporter):
+    """Write weights as text, rounded."""
+
+    holds, reader, lost = "everything", "numpy", "digits"
+    digits: int = 2
+    fails: bool = False
+
+    def check(self, model) -> None:
+        if not model.spiking:
+            raise InputError("rounded cannot hold this network; nothing was written", ["backend: tanh units"])
+
+    def export(self, model, folder: Path) -> Exported:
+        held = {name: np.round(W, self.digits) for name, W in model.weights.items()}
+        for name, W in held.items():
+            np.savetxt(folder / f"{name}.txt", W)
+        if self.fails:
+            raise KeyboardInterrupt
+        truth = reference(model)
+        assert truth.s is not None
+        late = Traces(truth.y + 0.5, np.roll(truth.s, 1, 0), truth.v)
+        return Exported(("w.txt",), held, late, {"membrane": (0.9, 0.875)}, ("a limit",), "cat w.txt", {"digits": 2})
+
+
+@pytest.fixture(autouse=True)
+def _registered(monkeypatch):
+    monkeypatch.setitem(EXPORTERS._registered, "rounded", Rounded)
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory):
+    store = tmp_path_factory.mktemp("runs")
+    return {name: launch(configure(plain), store) for name, plain in (("spiking", SPIKING), ("rate", RATE))}
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {}, {"bias": True}, {"spikes_in": True}, {"spikes_in": True, "bias": True},
+        {"neuron": LIF(reset="subtract", refractory=0)}, {"neuron": LIF(integration="euler", refractory=5e-3)},
+        {"neuron": LIF(tau_s=0, input_gain=12)}, {"neuron": LIF(decoder="count"), "bias": True},
+        {"spiking": False}, {"spiking": False, "bias": True},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_the_reference_is_the_backend_without_noise(make_network, changes):
+    """The loop that exports are compared with, against the simulator that trains, spike for spike."""
+    model = make_network((3, 20, 2), **changes)
+    options = {} if model.neuron is None else {"neuron": model.neuron, "spikes_in": model.spikes_in}
+    kind = RateBackend if model.neuron is None else TwinBackend
+    backend = kind(model.dt, 16, **options)
+    substrate = exact(model)
+    inputs = torch.from_numpy(model.inputs)
+    streams = PassStreams(Streams(0), "test", 0)
+    chunks = list(backend.passes(substrate, substrate.prepare(), inputs, SILENT, streams, book=False))
+    truth = reference(model)
+    np.testing.assert_allclose(truth.y, torch.cat([c.y for c in chunks])[:, 0].numpy(), rtol=0, atol=1e-10)
+    if truth.s is not None:
+        assert truth.s.sum() > 20
+        np.testing.assert_array_equal(truth.s, torch.cat([c.spikes for c in chunks])[:, 0].numpy())
+
+
+def exact(model):
+    """Return a substrate that holds the weights exactly and makes no noise."""
+    from neuroanp.trajectory import Weights
+
+    from ..learning.conftest import ExactSubstrate
+
+    arrays = {name: torch.from_numpy(W) for name, W in model.weights.items()}
+    return ExactSubstrate(Weights(arrays, model.bias), 0.0)
+
+
+def test_the_network_of_a_run(runs):
+    for name, record in runs.items():
+        model = model_of(record)
+        assert model.spiking == (name == "spiking")
+        y = reference(model).y
+        assert model.score(y)["loss"] == pytest.approx(record.result["test_loss_noise_free"], rel=1e-4)
+
+
+def test_an_export_is_a_directory_with_its_report(runs, tmp_path):
+    report = api.export(runs["spiking"].path, "rounded", tmp_path / "out", digits=1)
+    files = {path.name for path in (tmp_path / "out").iterdir()}
+    assert files == {REPORT, READ_BACK, "w.txt", "w_in.txt", "w_out.txt"}
+    assert json.loads((tmp_path / "out" / REPORT).read_text()) == json.loads(json.dumps(report.plain()))
+    assert 0 < report.weights["w"]["max"] <= 0.05
+    assert report.decays["membrane"]["error"] == pytest.approx(-0.025)
+    assert report.outputs["max"] == pytest.approx(0.5)
+    assert report.spikes is not None
+    assert report.spikes["mismatches"] > 0
+    assert report.score["before"]["loss"] != report.score["after"]["loss"]
+    assert [p.name for p in tmp_path.iterdir()] == ["out"]
+
+
+def test_mismatches_are_counted_by_place():
+    one, two = np.zeros((4, 2, 3), int), np.zeros((4, 2, 3), int)
+    one[2, 0, 1] = one[3, 1, 2] = two[3, 1, 2] = 1
+    assert mismatches(one, two) == {"mismatches": 1, "of": 24, "spikes": 1, "first_step": 2}
+
+
+def test_what_cannot_be_held_is_refused_before_anything_is_written(runs, tmp_path):
+    with pytest.raises(InputError, match="tanh units"):
+        api.export(runs["rate"].path, "rounded", tmp_path / "out")
+    with pytest.raises(InputError, match="did you mean 'rounded'"):
+        api.export(runs["rate"].path, "roundet", tmp_path / "out")
+    with pytest.raises(InputError, match="digitz"):
+        api.export(runs["spiking"].path, "rounded", tmp_path / "out", digitz=1)
+    assert not list(tmp_path.iterdir())
+
+
+def test_an_interrupted_export_leaves_nothing_and_what_was_there(runs, tmp_path):
+    model = model_of(runs["spiking"])
+    with pytest.raises(KeyboardInterrupt):
+        write(model, "rounded", exporter("rounded", {"fails": True}), tmp_path / "out")
+    assert not list(tmp_path.iterdir())
+    write(model, "rounded", exporter("rounded"), tmp_path / "out")
+    before = (tmp_path / "out" / "w.txt").read_bytes()
+    with pytest.raises(KeyboardInterrupt):
+        write(model, "rounded", exporter("rounded", {"fails": True}), tmp_path / "out", force=True)
+    assert (tmp_path / "out" / "w.txt").read_bytes() == before
+    assert len(list(tmp_path.iterdir())) == 1
+
+
+def test_only_an_export_is_replaced_and_only_by_force(runs, tmp_path):
+    model, rounded = model_of(runs["spiking"]), exporter("rounded")
+    write(model, "rounded", rounded, tmp_path / "out")
+    with pytest.raises(InputError, match="is there already"):
+        write(model, "rounded", rounded, tmp_path / "out")
+    write(model, "rounded", exporter("rounded", {"digits": 4}), tmp_path / "out", force=True)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("all of it")
+    for force in (False, True):
+        with pytest.raises(InputError, match="-o"):
+            write(model, "rounded", rounded, tmp_path / "mine", force=force)
+    assert (tmp_path / "mine" / "thesis.tex").read_text() == "all of it"
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["mine", "out"]
+
+
+def test_a_run_without_a_checkpoint_or_with_equations_is_refused(tmp_path):
+    with pytest.raises(InputError):
+        api.export(tmp_path / "none", "rounded", tmp_path / "out")
