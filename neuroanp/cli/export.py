@@ -45,7 +45,10 @@ def export(
     finetune_lr: Annotated[
         float | None, typer.Option("--finetune-lr", help="Learning rate of these updates.", show_default="the run's")
     ] = None,
-    sets: options.Sets = None,
+    sets: Annotated[
+        list[str] | None,
+        typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the format (--list).", show_default=False),
+    ] = None,
     force: Annotated[bool, typer.Option("--force", help="Replace an export that is there.")] = False,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -65,6 +68,8 @@ def export(
         raise InputError("name a run and a format, e.g. neuroanp export runs/xor-... --format nir (--list shows them)")
     chosen: dict[str, Any] = collect(sets)
     if quantize_decay:
+        if format != "xylo":
+            raise InputError(f"--quantize-decay: {format} needs none; leave it out (xylo takes it)")
         chosen["quantize_decay"] = True
     with log_to_stderr(console(error=True)):
         report = api.export(run, format, output, force=force, finetune=finetune, finetune_lr=finetune_lr, **chosen)

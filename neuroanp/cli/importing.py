@@ -25,6 +25,9 @@ def import_(
     tau_r: Annotated[
         str | None, typer.Option("--tau-r", help="Time constant of the outputs, where the graph does not have one.")
     ] = None,
+    ignore_metadata: Annotated[
+        bool, typer.Option("--ignore-metadata", help="Take the nodes as they are, not what neuroanp noted beside them.")
+    ] = False,
     sets: options.Sets = None,
     force: Annotated[bool, typer.Option("--force", help="Replace what an import made.")] = False,
     json: options.Json = False,
@@ -35,7 +38,9 @@ def import_(
 
     overrides = collect(sets, task=task, profile=profile)
     with log_to_stderr(console(error=True)):
-        network = bring(file, output, overrides=overrides, dt=dt, tau_r=tau_r, force=force)
+        network = bring(
+            file, output, overrides=overrides, dt=dt, tau_r=tau_r, ignore_metadata=ignore_metadata, force=force
+        )
     hidden, inputs = network.weights["w_in"].shape
     sizes = {"inputs": inputs - network.bias, "hidden": hidden, "outputs": len(network.weights["w_out"])}
     config = output / CONFIG

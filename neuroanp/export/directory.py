@@ -10,30 +10,42 @@ from contextlib import contextmanager
 from pathlib import Path
 from tempfile import mkdtemp
 
-from neuroanp.errors import InputError
+from neuroanp.errors import InputError, RunError
 from neuroanp.records.atomic import said
+from neuroanp.records.json_io import read_object, write_object
+
+MARK = ".neuroanp-export"
+"""A file that lists what neuroanp wrote beside it: that alone may be replaced."""
 
 
-def check_free(folder: Path, mark: str, force: bool) -> None:
+def check_free(folder: Path, force: bool) -> None:
     """Refuse a place that holds something.
 
     Args:
         folder: the place.
-        mark: a file that shows that neuroanp made what is there; that alone may be replaced.
-        force: whether it may.
+        force: whether what neuroanp wrote there may be replaced.
 
     Raises:
-        InputError: there is something, or something that is not neuroanp's.
+        InputError: there is something, or something that neuroanp did not write.
     """
     plain = folder.is_dir() and not folder.is_symlink()
     if not os.path.lexists(folder) or (plain and not any(folder.iterdir())):
         return
     if not force:
         raise InputError(f"{folder}: is there already; give another place with -o, or replace it with --force")
-    if not (plain and (folder / mark).is_file()):
-        raise InputError(
-            f"{folder}: is no export of neuroanp; --force replaces those alone: give another place with -o"
-        )
+    others = sorted({path.name for path in folder.iterdir()} - _written(folder)) if plain else []
+    if others or not plain:
+        what = f"holds {', '.join(others[:3])}, which neuroanp did not write" if others else "is no directory"
+        raise InputError(f"{folder}: {what}; --force replaces exports alone: give another place with -o")
+
+
+def _written(folder: Path) -> set[str]:
+    """Return the names that neuroanp wrote into a directory, from its mark."""
+    try:
+        names = read_object(folder / MARK)["files"]
+    except (InputError, RunError, KeyError):
+        return set()
+    return {MARK, *map(str, names)} if isinstance(names, list) else set()
 
 
 @contextmanager
@@ -44,14 +56,15 @@ def whole(folder: Path) -> Iterator[Path]:
     >>> with TemporaryDirectory() as place:
     ...     with whole(Path(place) / "a") as building:
     ...         _ = (building / "b.txt").write_text("c")
-    ...     [path.name for path in Path(place).glob("*/*")]
-    ['b.txt']
+    ...     sorted(path.name for path in Path(place).glob("*/*"))
+    ['.neuroanp-export', 'b.txt']
     """
     with said(folder):
         folder.parent.mkdir(parents=True, exist_ok=True)
         building = Path(mkdtemp(prefix=f".{folder.name}.", suffix=".tmp", dir=folder.parent))
     try:
         yield building
+        write_object(building / MARK, {"files": sorted(path.name for path in building.iterdir())})
         with said(folder):
             building.chmod(0o777 & ~_umask())
             _put(building, folder)

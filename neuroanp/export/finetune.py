@@ -29,6 +29,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("neuroanp")
 TOLD_EVERY_S = 10.0
 MOST = 99_999_999
+APART = 0x9E3779B97F4A7C15 >> 1
+"""Between the seed of a run and that of its fine-tuning: any large number."""
 
 
 @dataclass(frozen=True)
@@ -53,8 +55,12 @@ class FineTuning:
             raise InputError(
                 f"--finetune: {name} has no integer neurons to learn with; formats that have: {', '.join(able)}"
             )
+        if isinstance(self.updates, bool) or not isinstance(self.updates, int):
+            raise InputError(f"--finetune: {self.updates!r} is not a whole number of updates")
         if not 1 <= self.updates <= MOST:
             raise InputError(f"--finetune: {self.updates} updates; give at least 1, at most {MOST}")
+        if self.lr is not None and not isinstance(self.lr, int | float):
+            raise InputError(f"--finetune-lr: {self.lr!r} is not a number")
         if self.lr is not None and not (isfinite(self.lr) and 0 < self.lr <= 1e3):
             raise InputError(f"--finetune-lr: {self.lr:g} must be above 0, and at most 1000")
         return lambda model: finetune(record, model, chosen, self)
@@ -96,14 +102,20 @@ def finetune(record: RunDir, model: Model, chosen: ChipExporter, how: FineTuning
         held = chip.held({name: W.double() for name, W in trainer.substrate.targets.items()}, model.bias)
     finally:
         torch.set_num_threads(threads)
-    facts = {"finetune_updates": how.updates, "finetune_lr": config.optimizer.lr, "finetune_rule": config.rule_name}
-    return Tuned(replace(model, weights={name: W.numpy() for name, W in held.items()}), facts)
+    facts = {
+        "finetune_updates": how.updates,
+        "finetune_seed": config.seed,
+        "finetune_lr": config.optimizer.lr,
+        "finetune_rule": config.rule_name,
+    }
+    return Tuned(replace(model, weights={name: W.numpy() for name, W in held.items()}, recorded=None), facts)
 
 
 def _config(config: RunConfig, how: FineTuning) -> RunConfig:
     """Return the run's configuration for learning on a chip: no device but that, noise on the units alone."""
     lr = {} if how.lr is None else {"lr": how.lr}
     changes: dict[str, Any] = {
+        "seed": (config.seed + APART) % 2**63,  # sequences and noise that training has not had
         "profile": "ideal",
         "hardware": Hardware(),
         "backend": "lif",

@@ -27,6 +27,7 @@ def bring(
     overrides: Mapping[str, Any] | None = None,
     dt: str | None = None,
     tau_r: str | None = None,
+    ignore_metadata: bool = False,
     force: bool = False,
 ) -> Imported:
     """Read a NIR file and write a directory from which `neuroanp train` goes on with its network.
@@ -36,6 +37,7 @@ def bring(
         overrides: of the configuration, by dotted key; the task must be among them.
         dt: time of a step such as "1 ms", where the file does not say.
         tau_r: time constant of the outputs' trace, where the graph has none.
+        ignore_metadata: take the nodes as they are, where what neuroanp noted beside them is damaged or out of date.
         force: replace a directory that was made so.
 
     Returns: the network.
@@ -46,8 +48,8 @@ def bring(
     """
     if not {"task", "task.name"} & {*(overrides or {})}:
         raise InputError("no task; say what the network is to be trained on, e.g. --task xor")
-    check_free(folder, CONFIG, force)
-    network = read(path, dt=_seconds("--dt", dt), tau_r=_seconds("--tau-r", tau_r))
+    check_free(folder, force)
+    network = read(path, dt=_seconds("--dt", dt), tau_r=_seconds("--tau-r", tau_r), own_units=not ignore_metadata)
     with whole(folder) as building:
         write_bytes(building / WEIGHTS, _bytes(network))
         plain = configuration(network, str(building / WEIGHTS))
@@ -56,7 +58,9 @@ def bring(
             Experiment.of(made)
         except InputError as error:
             raise InputError(f"{path}: cannot be trained on this task", [*error.problems] or [error.message]) from None
-        text = dump({**made.to_plain(), "network": {**made.to_plain()["network"], "weights": str(folder / WEIGHTS)}})
+        text = dump(
+            {**made.to_plain(), "network": {**made.to_plain()["network"], "weights": str((folder / WEIGHTS).resolve())}}
+        )
         write_text(building / CONFIG, text)
     return network
 

@@ -53,6 +53,8 @@ class Model:
         spikes_in: whether input lines carry spikes, 0 or 1.
         inputs: (T, B, I) float64, held-out inputs of the run, without the bias line.
         score: takes outputs (T, B, O) on these inputs and returns the task's scores, "loss" first.
+        recorded: loss of the run's own device on these inputs, noise-free; None where there is none.
+        notes: sentences: what of the run is not in this network.
         chip: the run's own device with its conductances (`neuroanp.substrates.chip.Chip`), for formats of crossbars.
     """
 
@@ -64,6 +66,8 @@ class Model:
     spikes_in: bool
     inputs: NDArray[np.float64]
     score: Callable[[NDArray[np.float64]], Mapping[str, float]]
+    recorded: float | None = None
+    notes: tuple[str, ...] = ()
     chip: Any = field(default=None, compare=False)
 
     @property

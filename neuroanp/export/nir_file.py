@@ -63,7 +63,7 @@ def load(path: Path, limit: int) -> tuple[dict[str, Node], list[tuple[str, str]]
     if not stat.S_ISREG(info.st_mode):
         raise InputError(f"{path}: not a file")
     if info.st_size > limit:
-        raise InputError(f"{path}: {info.st_size} bytes, at most {limit} are read; give a larger limit_bytes")
+        raise InputError(f"{path}: {info.st_size} bytes, at most {limit} are read (limit_bytes)")
     try:
         with path.open("rb") as raw, h5py.File(path, "r") as file:
             if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
@@ -205,7 +205,7 @@ class _Loader:
         stored = size * dtype.itemsize
         self.left -= size * 8
         if self.left < 0 or stored > self.left + size * 8:
-            raise InputError(f"{where}: an array of {item.shape} is over the limit on all; give a larger limit_bytes")
+            raise InputError(f"{where}: an array of {item.shape} is over the limit on all (limit_bytes)")
         made = self.within_file(item, where)
         if made.get_layout() == h5py.h5d.CHUNKED:
             values = self.unpacked(item, made, where)

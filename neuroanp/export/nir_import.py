@@ -154,7 +154,7 @@ def _shaped(graph: Graph) -> Graph:
 def _dt(of_file: Any, given: float | None) -> float:
     said = float(of_file) if isinstance(of_file, np.ndarray) and of_file.size == 1 else None
     if said is None and given is None:
-        raise InputError("the file does not say dt; give the seconds a step, for example dt=1e-3")
+        raise InputError("the file does not say dt; give it with --dt '1 ms'")
     if said is not None and given is not None and abs(said - given) > 1e-9 * abs(given):
         raise InputError(f"dt: the file says {said:g} s, and {given:g} s was given")
     dt = given if said is None else said
@@ -178,11 +178,12 @@ def _own(graph: Graph, about: dict[str, Any], dt: float) -> Imported:
         bias, spikes_in = bool(about["bias"]), bool(about["spikes_in"])
         line = float(about["output_line"])
     except (ValidationError, KeyError, TypeError, ValueError) as error:
-        raise InputError(f"the metadata of neuroanp are damaged ({error}); read it with own_units=False") from None
+        said = error.errors()[0]["msg"] if isinstance(error, ValidationError) else type(error).__name__
+        raise InputError(f"the metadata of neuroanp are damaged ({said}); read it with --ignore-metadata") from None
     neuron.check(dt)
     count = neuron.decoder == "count"
     if not 0 < line <= 1 or (graph.li is not None and count):
-        raise InputError("the metadata of neuroanp are damaged (output_line); read it with own_units=False")
+        raise InputError("the metadata of neuroanp are damaged (output_line); read it with --ignore-metadata")
     g = gains(neuron, dt, spikes_in, line, graph.li is not None)
     _same(graph, g, dt)
 
@@ -217,7 +218,7 @@ def _same(graph: Graph, g: Gains, dt: float) -> None:
             shown = "nothing" if found is None else f"{found.flat[0]:.9g}"
             raise InputError(
                 f"{name} is {shown}, and the metadata of neuroanp mean {value:.9g}: the graph was changed; "
-                "read it with own_units=False"
+                "read it with --ignore-metadata"
             )
 
 
@@ -227,14 +228,14 @@ def _unfold(node: Node, gain: float) -> Array:
     if rest is None:
         return own
     if np.shape(rest) != own.shape or (np.abs(rest) > 4 * np.spacing(np.abs(own)) + 1e-300).any():
-        raise InputError("metadata rest: is more than rounding; read the graph with own_units=False")
+        raise InputError("metadata rest: is more than rounding; read it with --ignore-metadata")
     return own + rest
 
 
 def _unfold_bias(node: Node, gain: float, offset: float) -> Array:
     held = node.fields.get("bias")
     if held is None:
-        raise InputError("the metadata of neuroanp say there is a bias, and a node has none; use own_units=False")
+        raise InputError("the metadata of neuroanp say there is a bias, and a node has none; use --ignore-metadata")
     own = node.about.get("own_bias")
     if own is not None and np.shape(own) == held.shape and np.array_equal(gain * own + offset, held):
         return own

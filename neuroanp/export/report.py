@@ -77,7 +77,7 @@ def compare(model: Model, truth: Traces, name: str, exported: Exported) -> Expor
         spikes=None if truth.s is None or found.s is None else mismatches(found.s, truth.s),
         outputs=errors(found.y, truth.y),
         score={"before": dict(model.score(truth.y)), "after": dict(model.score(found.y))},
-        limits=tuple(exported.limits),
+        limits=(*model.notes, *_of_the_device(model, truth), *exported.limits),
         facts=dict(exported.facts),
         read_back=exported.read_back,
     )
@@ -91,7 +91,22 @@ def fine_tuned(report: ExportReport, without: ExportReport, facts: Mapping[str, 
     """
     before, quantised = without.score["before"], without.score["after"]
     score = {"before": before, "quantised": quantised, "after": report.score["after"]}
-    return replace(report, score=score, facts={**report.facts, **facts})
+    said = ["errors of weights, spikes and outputs are against the fine-tuned weights; scores tell what both lost"]
+    was, loss = quantised["loss"], score["after"]["loss"]
+    if loss > was:
+        said.insert(0, f"fine-tuning made the loss worse, {was:.4g} to {loss:.4g}; lower --finetune-lr")
+    return replace(report, score=score, facts={**report.facts, **facts}, limits=(*said, *report.limits))
+
+
+def _of_the_device(model: Model, truth: Traces) -> tuple[str, ...]:
+    """Say what the run's own device made of the weights, where its loss is another."""
+    loss = model.score(truth.y)["loss"]
+    if model.recorded is None or abs(model.recorded - loss) <= 0.01 * abs(loss):
+        return ()
+    return (
+        f"exported are the digital target weights, of loss {loss:.4g}; as the run's own device held them the network "
+        f"had {model.recorded:.4g} without noise",
+    )
 
 
 def errors(found: NDArray[np.float64], wanted: NDArray[np.float64]) -> dict[str, float]:

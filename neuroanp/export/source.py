@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -31,7 +32,10 @@ def model_of(record: RunDir) -> Model:
     neuron = experiment.config.neuron
     if neuron is not None and not isinstance(neuron, LIF):
         raise InputError(f"{record.path}: neuron: units given by equations cannot be exported; train with neuron 'lif'")
-    return _model(record.path.name, experiment, trainer, neuron)
+    result = record.result or {}
+    recorded = result.get("test_loss_noise_free")
+    model = _model(record.path.name, experiment, trainer, neuron)
+    return replace(model, recorded=float(recorded)) if isinstance(recorded, int | float) else model
 
 
 def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | None) -> Model:
@@ -41,6 +45,8 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
     def score(y: np.ndarray) -> dict[str, float]:
         return scores(task, y, held)
 
+    differ = sorted(getattr(trainer.substrate, "neurons", {}))
+    notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are all alike",)
     weights = {key: W.detach().double().cpu().numpy() for key, W in trainer.substrate.targets.items()}
     return Model(
         name=name,
@@ -51,6 +57,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
         spikes_in=config.encoder.spikes,
         inputs=np.asarray(held.inputs, dtype=np.float64),
         score=score,
+        notes=notes if differ else (),
         chip=trainer.substrate,
     )
 

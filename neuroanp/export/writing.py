@@ -23,7 +23,7 @@ REPORT, READ_BACK = "report.json", "READ_BACK.txt"
 
 
 def exporter(name: str, options: Mapping[str, Any] | None = None) -> Exporter:
-    """Return an exporter with its options; text is read as YAML would read it.
+    """Return an exporter with its options; text is read as YAML would read it, None leaves the default.
 
     Raises:
         InputError: no such format, or an option that it does not know or take.
@@ -31,7 +31,10 @@ def exporter(name: str, options: Mapping[str, Any] | None = None) -> Exporter:
     kind = EXPORTERS.get(name)
     document = Document(f"export format {name}", {})
     for key, value in (options or {}).items():
-        document = assign(document, [f"{key}={value}"])
+        if isinstance(value, str):
+            document = assign(document, [f"{key}={value}"])
+        elif value is not None:
+            document.data[key] = list(value) if isinstance(value, tuple) else value
     return validate(document, kind)
 
 
@@ -58,7 +61,7 @@ def write(
     """
     chosen.check(model)
     folder = Path(folder)
-    check_free(folder, REPORT, force)
+    check_free(folder, force)
     tuned = None if tune is None else tune(model)
     with whole(folder) as building:
         report = (

@@ -89,12 +89,14 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
 
 
 def restored(record: RunDir) -> tuple[Experiment, Trainer]:
-    """Return a run's experiment, and a trainer whose chip is as its newest checkpoint left it.
+    """Return a run's experiment, and a trainer on the CPU whose chip is as its newest checkpoint left it.
 
     Raises:
         InputError: the record has no checkpoint, or its data have changed.
     """
-    found = _own_chip(record, load_config(record.path / "config.yaml"), Look())
+    config = load_config(record.path / "config.yaml")
+    compute = config.compute.model_copy(update={"device": "cpu"})
+    found = _own_chip(record, config.model_copy(update={"compute": compute}), Look())
     _same_data(record, found.experiment)
     return found.experiment, found.trainer
 

@@ -45,7 +45,7 @@ def of_4096(tau: float, dt: float) -> float:
     """Return the nearest time constant whose decay is 1 - d / 4096, d whole.
 
     >>> round(of_4096(20e-3, 1e-3) * 1e3, 4)  # d = 200
-    19.9759
+    19.9758
     """
     d = min(max(round(4096 * (1 - exp(-dt / tau))), 1), 4095)
     return -dt / log(1 - d / 4096)
@@ -123,7 +123,7 @@ def misfits(name: str, neuron: Any, spikes_in: bool, dt: float) -> list[tuple[tu
     """
     chip = target(name)
     if not isinstance(neuron, LIF):
-        return [(("backend",), f"{name} needs units that spike, neuron 'lif'; use backend 'lif' or 'spiking'")]
+        return [(("neuron",), f"{name} needs units that spike, neuron 'lif' on backend 'lif' or 'spiking'")]
     wanted = LIF(**chip.neuron)
     found: list[tuple[tuple[str, ...], str]] = [
         (("neuron", key), f"{name} needs '{value}'; leave it out")

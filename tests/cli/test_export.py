@@ -34,7 +34,9 @@ def test_it_prints_what_was_lost_and_where_the_files_are(run, invoke):
     assert "loss" in done.stdout
     assert "files: out/model.onnx" in done.stdout
     assert "report: out/report.json; to read it back: out/READ_BACK.txt" in done.stdout
-    assert {p.name for p in Path("out").iterdir()} == {"model.onnx", "test_data.npz", "report.json", "READ_BACK.txt"}
+    assert {p.name for p in Path("out").iterdir()} == {
+        "model.onnx", "test_data.npz", "report.json", "READ_BACK.txt", ".neuroanp-export",
+    }  # fmt: skip
 
 
 def test_json_is_the_report(run, invoke):
@@ -68,9 +70,9 @@ def test_the_list_has_every_format_with_what_it_holds_and_its_options(invoke):
         (["{run}", "-f", "onnx", "--set", "dtype=float16"], "dtype"),
         (["{run}", "-f", "onnx", "--set", "dtyp=float32"], "dtyp"),
         (["{run}", "-f", "onnx", "--set", "dtype"], "not of the form"),
-        (["{run}", "-f", "onnx", "--quantize-decay"], "quantize_decay"),
+        (["{run}", "-f", "onnx", "--quantize-decay"], "onnx needs none"),
         (["{run}", "-f", "onnx", "-o", "taken"], "is there already"),
-        (["{run}", "-f", "onnx", "-o", "taken", "--force"], "is no export of neuroanp"),
+        (["{run}", "-f", "onnx", "-o", "taken", "--force"], "which neuroanp did not write"),
     ],
 )
 def test_what_is_wrong_is_one_message_and_writes_nothing(run, invoke, words, said):

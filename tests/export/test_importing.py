@@ -72,7 +72,7 @@ def test_what_was_exported_comes_back_and_learns_on(run, invoke):
         (["import", "out/network.nir", "--task", "xor", "--dt", "1 V"], "--dt"),
         (["import", "out/network.nir", "--task", "xor", "--dt", "0 s"], "--dt"),
         (["import", "out/network.nir", "--task", "xor", "-o", "taken"], "is there already"),
-        (["import", "out/network.nir", "--task", "xor", "-o", "taken", "--force"], "is no export of neuroanp"),
+        (["import", "out/network.nir", "--task", "xor", "-o", "taken", "--force"], "which neuroanp did not write"),
     ],
 )
 def test_what_is_wrong_is_told_and_leaves_nothing(words, said, tmp_path, monkeypatch, invoke):

@@ -14,6 +14,7 @@ from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.rate import RateBackend
 from neuroanp.errors import InputError
+from neuroanp.export.directory import MARK
 from neuroanp.export.model import Traces, reference
 from neuroanp.export.protocol import EXPORTERS, Exported, Exporter
 from neuroanp.export.report import mismatches
@@ -115,7 +116,7 @@ def test_the_network_of_a_run(runs):
 def test_an_export_is_a_directory_with_its_report(runs, tmp_path):
     report = api.export(runs["spiking"].path, "rounded", tmp_path / "out", digits=1)
     files = {path.name for path in (tmp_path / "out").iterdir()}
-    assert files == {REPORT, READ_BACK, "w.txt", "w_in.txt", "w_out.txt"}
+    assert files == {REPORT, READ_BACK, MARK, "w.txt", "w_in.txt", "w_out.txt"}
     assert json.loads((tmp_path / "out" / REPORT).read_text()) == json.loads(json.dumps(report.plain()))
     assert 0 < report.weights["w"]["max"] <= 0.05
     assert report.decays["membrane"]["error"] == pytest.approx(-0.025)
@@ -163,6 +164,10 @@ def test_only_an_export_is_replaced_and_only_by_force(runs, tmp_path):
     write(model, "rounded", exporter("rounded", {"digits": 4}), tmp_path / "out", force=True)
     (tmp_path / "mine").mkdir()
     (tmp_path / "mine" / "thesis.tex").write_text("all of it")
+    (tmp_path / "mine" / REPORT).write_text("{}")
+    (tmp_path / "out" / "notes.txt").write_text("mine")
+    with pytest.raises(InputError, match=r"holds notes\.txt, which neuroanp did not write"):
+        write(model, "rounded", rounded, tmp_path / "out", force=True)
     for force in (False, True):
         with pytest.raises(InputError, match="-o"):
             write(model, "rounded", rounded, tmp_path / "mine", force=force)
@@ -173,3 +178,12 @@ def test_only_an_export_is_replaced_and_only_by_force(runs, tmp_path):
 def test_a_run_without_a_checkpoint_or_with_equations_is_refused(tmp_path):
     with pytest.raises(InputError):
         api.export(tmp_path / "none", "rounded", tmp_path / "out")
+
+
+def test_what_the_device_made_of_it_is_told(tmp_path):
+    """Scores before are those of what is exported: the digital weights, and units that are all alike."""
+    device = {**SPIKING, "profile": "mixed_signal_neurons", "training": {**SPIKING["training"], "updates": 1}}
+    record = launch(configure(device), tmp_path / "runs")
+    said = api.export(record.path, "rounded", tmp_path / "out").limits
+    assert "the units of the run's device differ in tau_m, tau_s, threshold; those exported are all alike" in said
+    assert any("as the run's own device held them the network had" in line for line in said)
