@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import tracemalloc
 import zlib
+from dataclasses import replace
 from importlib.util import find_spec
 from typing import Any
 
@@ -16,6 +17,9 @@ from neuroanp.errors import InputError
 from neuroanp.export import nir_import
 from neuroanp.export.model import Model, reference
 from neuroanp.export.nir import FILE, Nir, fold, simulate
+from neuroanp.export.source import model_of
+from neuroanp.training.config import configure
+from neuroanp.training.launch import launch
 
 nir = pytest.importorskip("nir", reason="pip install 'neuroanp[nir]'")
 h5py = pytest.importorskip("h5py", reason="pip install 'neuroanp[nir]'")
@@ -91,6 +95,34 @@ def test_readers_give_the_same_spikes_and_outputs(model, reader, tmp_path, monke
     s, y = _run(_write(model, tmp_path).read_back, tmp_path, model.inputs, reader, monkeypatch)
     assert (s != truth.s).sum() == 0
     assert np.abs(y - truth.y).max() < 1e-4
+
+
+TRAINED = {
+    "xor": {"task": {"name": "xor"}, "network": {"hidden": 12}},
+    "delayed match": {"task": {"name": "delayed_match", "symbols": 3}, "network": {"hidden": 20}},
+    "sine": {"task": {"name": "sine", "steps": 80, "periods": [60]}, "network": {"hidden": 16}},
+}
+
+
+@pytest.mark.parametrize("name", TRAINED)
+def test_networks_that_learned_spike_alike_in_both_readers(name, tmp_path, monkeypatch):
+    """Of the held-out sequences, those whose potentials all keep clear of the threshold: in float32 they must."""
+    few = {"updates": 30, "batch": 4, "controls": False}
+    record = launch(configure({**TRAINED[name], "training": few}, target="nir"), tmp_path / "runs")
+    model = model_of(record)
+    clear = np.abs(reference(model).v - 1.0).min((0, 2)) > 1e-4
+    assert clear.sum() >= 1
+    model = replace(model, inputs=model.inputs[:, clear][:, :8])
+    truth = reference(model)
+    assert _margin(truth) > 1e-4
+    assert truth.s is not None
+    assert truth.s.sum() > 20
+    text = _write(model, tmp_path).read_back
+    for reader in ("norse", "spikingjelly"):
+        pytest.importorskip(reader, reason=f"pip install {reader}")
+        s, y = _run(text, tmp_path, model.inputs, reader, monkeypatch)
+        assert (s != truth.s).sum() == 0
+        assert np.abs(y - truth.y).max() < 1e-4
 
 
 @pytest.mark.skipif(find_spec("spikingjelly") is None, reason="pip install spikingjelly==2.0.0")
