@@ -19,16 +19,16 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.comparing.grid import expand, resolve
-from neuroanp.errors import InputError, did_you_mean
+from neuroanp.errors import InputError
 from neuroanp.records.environment import usable_cores
 from neuroanp.records.run_dir import RunDir, check_root
 from neuroanp.records.store import Store
+from neuroanp.training.arguments import known, listed, names, times
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
 from neuroanp.training.results import result_of
 from neuroanp.training.start import of_record
-from neuroanp.training.times import not_bare
 
 if TYPE_CHECKING:
     from neuroanp.characterizing.experiments import Characterization
@@ -128,11 +128,6 @@ class Comparison:
         return [run.result for run in self.runs]
 
 
-WORDS = ("task", "profile", "rule", "backend", "target", "updates", "seed")
-"""What `train` and `configure` take by keyword; all else goes by `overrides`."""
-EXAMPLE = "set what a YAML file may say by its dotted key, such as overrides={'network.hidden': 10}"
-
-
 def configure(source: Source = None, overrides: Mapping[str, Any] | None = None, **words: Any) -> RunConfig:
     """Resolve a configuration: the source, with `overrides` by dotted key and `words` (task, profile, ...) in place.
 
@@ -147,7 +142,7 @@ def configure(source: Source = None, overrides: Mapping[str, Any] | None = None,
     neuroanp.errors.InputError: 1 keyword is unknown (known: task, profile, rule, backend, target, updates, seed)
       'hidden': write overrides={'network.hidden': 10}
     """
-    return resolve(source, overrides, _known(words))
+    return resolve(source, overrides, known(words))
 
 
 def train(
@@ -178,7 +173,7 @@ def train(
         DivergedError: it diverged; its `path` is the record, which `load_run` opens.
         RunError: the run failed or was interrupted.
     """
-    config = resolve(source, overrides, _known(words))
+    config = resolve(source, overrides, known(words))
     record = launch(config, Path(runs), force=force, progress=progress, argv=argv)
     return _with_report(record)
 
@@ -226,7 +221,7 @@ def compare(
     from neuroanp.comparing.ablate import ablated
 
     axes = {"tasks": tasks, "backends": backends, "profiles": profiles, "rules": rules}
-    configs = expand(source, overrides, **axes, seeds=_listed(seeds))
+    configs = expand(source, overrides, **axes, seeds=listed(seeds))
     if ablate:
         configs = [one for config in configs for one in ablated(config)]
     store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress)
@@ -238,7 +233,7 @@ def runs_of_ablation(source: Source, overrides: Mapping[str, Any] | None, **axes
     """Return how many runs `compare(..., ablate=True)` makes of tasks, backends, profiles, rules and seeds."""
     from neuroanp.comparing.ablate import ablated
 
-    axes["seeds"] = _listed(axes.get("seeds", ()))
+    axes["seeds"] = listed(axes.get("seeds", ()))
     return sum(len(ablated(config)) for config in expand(source, overrides, **axes))
 
 
@@ -280,7 +275,7 @@ def transfer(
 
     whole = plan(
         source, overrides, profiles=profiles, fine_tune=fine_tune, fine_tune_lr=fine_tune_lr, task=task,
-        backend=backend, seeds=_listed(seeds),
+        backend=backend, seeds=listed(seeds),
     )  # fmt: skip
     store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress, logged=set())
     begun = store.run([*whole.teachers, *whole.scratch])
@@ -323,7 +318,7 @@ def evaluate(
     from neuroanp.profiles.loader import load
     from neuroanp.training.revisit import Look, revisit
 
-    look = Look(_times(after), _names(only), _names(without), None if profile is None else load(profile))
+    look = Look(times(after), names(only), names(without), None if profile is None else load(profile))
     return revisit(RunDir.open(Path(path), check_code=False), look)
 
 
@@ -389,7 +384,7 @@ def characterize(
     from neuroanp.profiles.loader import load
     from neuroanp.reporting.characterization import render
 
-    found = measure(load(profile), seed=seed, devices=devices, only=None if only is None else _names(only))
+    found = measure(load(profile), seed=seed, devices=devices, only=None if only is None else names(only))
     if output is not None:
         render(found, Path(output))
     return found
@@ -463,46 +458,8 @@ class _Store:
         return Comparison([Run(record) for record in done], failed, path, found)
 
 
-def _listed(seeds: int | Sequence[int]) -> list[int]:
-    return list(range(seeds) if isinstance(seeds, int) else seeds)
-
-
-def _names(one_or_more: str | Sequence[str]) -> list[str]:
-    return [one_or_more] if isinstance(one_or_more, str) else list(one_or_more)
-
-
-def _times(after: Any) -> list[str]:
-    """Return idle times as texts; InputError for anything else."""
-    times = list(after) if isinstance(after, Sequence | set) and not isinstance(after, str) else [after]
-    for time in times:
-        try:
-            not_bare(time)
-        except ValueError as error:
-            raise InputError(f"after: {error}") from None
-        if not isinstance(time, str):
-            raise InputError(f"after: {time!r} is not a time; write e.g. '1 h'")
-    return times
-
-
 def _failures(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
     return [(outcome.label, outcome.error) for outcome in outcomes if outcome.error is not None]
-
-
-def _known(words: Mapping[str, Any]) -> Mapping[str, Any]:
-    """Return keywords that are all known; InputError says of the others what to write."""
-    unknown = {word: value for word, value in words.items() if word not in WORDS}
-    if not unknown:
-        return words
-    sections = {name: getattr(field.annotation, "model_fields", {}) for name, field in RunConfig.model_fields.items()}
-    said = []
-    for word, value in unknown.items():
-        keys = [f"{section}.{word}" for section, fields in sections.items() if word in fields]
-        keys += [word] if word in sections else []
-        near = did_you_mean(word, WORDS).removeprefix("; ")
-        write = " or ".join(f"write overrides={{{key!r}: {value!r}}}" for key in keys)
-        said.append(f"{word!r}: {write or near or EXAMPLE}")
-    number = "1 keyword is" if len(said) == 1 else f"{len(said)} keywords are"
-    raise InputError(f"{number} unknown (known: {', '.join(WORDS)})", said)
 
 
 def _with_report(record: RunDir) -> Run:

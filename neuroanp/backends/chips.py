@@ -12,7 +12,7 @@ Source of the estimator: Hubara et al., JMLR 18, 187 (2018), section 2.3.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from neuroanp.backends.population import Population
     from neuroanp.noise import PassStreams
     from neuroanp.substrates.protocol import ReadPlan, Substrate
-    from neuroanp.trajectory import PassPlan, Trajectory
+    from neuroanp.trajectory import PassPlan
 
 
 States = tuple[Tensor, Tensor]
@@ -236,23 +236,18 @@ class ChipInLoop(SpikingNetwork):
         super().__init__(dt, chunk, neuron, spikes_in=True)
         self.chip = chip
 
-    def passes(
+    def _presentation(
         self,
         substrate: Substrate,
         reads: Mapping[str, ReadPlan],
-        inputs: Tensor,
         plan: PassPlan,
         streams: PassStreams,
-        *,
-        keep: str = "all",
-        book: bool = True,
-        artificial: bool = True,
-    ) -> Iterator[Trajectory]:
-        """Present `inputs` once for each pass; see `neuroanp.backends.protocol.Backend`."""
-        steps, batch, _ = inputs.shape
+        artificial: bool,
+        shape: tuple[int, int],
+    ) -> Presentation:
         bias = substrate.targets.bias
         held = self.chip.held({name: read.W for name, read in reads.items()}, bias)
-        population = self._population(plan.passes * batch, held["w"], substrate.neurons)
+        population = self._population(plan.passes * shape[1], held["w"], substrate.neurons)
         assert isinstance(population, ChipPopulation)
         offset = None
         if bias:  # acts on its own: not over a line that is driven at every step
@@ -260,16 +255,10 @@ class ChipInLoop(SpikingNetwork):
             offset = held["w_out"][:, -1].clone()
             held["w_in"][:, -1], held["w_out"][:, -1] = 0.0, 0.0
         reads = {name: replace(read, W=held[name]) for name, read in reads.items()}
-        presentation = ChipPresentation(
-            self.chip, offset, self.neuron, True, population, substrate, reads, plan, streams, artificial,
-            (steps, batch), self.dt, self._decays(),
+        return ChipPresentation(
+            self.chip, offset, self.neuron, True, population, substrate, reads, plan, streams, artificial, shape,
+            self.dt, self._decays(),
         )  # fmt: skip
-        self._latest = presentation
-        for t0 in range(0, steps, self.chunk):
-            if self._latest is not presentation:
-                raise RuntimeError("another presentation has begun: finish one first, or use a second backend")
-            yield presentation.run(inputs[t0 : t0 + self.chunk], t0, keep, book)
-        self._latest = None
 
     def _decays(self) -> tuple[float, float]:
         """Return the chip's factors a step of the outputs and of the synaptic current."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from math import exp
@@ -42,7 +43,7 @@ class Execution:
     target: Literal["auto", "cython", "numpy"] = "auto"
 
 
-class SpikingNetwork:
+class SpikingNetwork(ABC):
     """Base of the backends whose units spike: all passes and sequences are rows of one population.
 
     Args:
@@ -94,27 +95,29 @@ class SpikingNetwork:
     ) -> Iterator[Trajectory]:
         """Present `inputs` once for each pass; see `neuroanp.backends.protocol.Backend`."""
         steps, batch, _ = inputs.shape
-        weights = substrate.targets
-        population = self._population(plan.passes * batch, weights["w"], substrate.neurons)
-        presentation = Presentation(
-            self.neuron,
-            self.spikes_in,
-            population,
-            substrate,
-            reads,
-            plan,
-            streams,
-            artificial,
-            (steps, batch),
-            self.dt,
-            self._decays(),
-        )
+        presentation = self._presentation(substrate, reads, plan, streams, artificial, (steps, batch))
         self._latest = presentation
         for t0 in range(0, steps, self.chunk):
             if self._latest is not presentation:  # its neurons are those of the next one now
                 raise RuntimeError("another presentation has begun: finish one first, or use a second backend")
             yield presentation.run(inputs[t0 : t0 + self.chunk], t0, keep, book)
         self._latest = None
+
+    def _presentation(
+        self,
+        substrate: Substrate,
+        reads: Mapping[str, ReadPlan],
+        plan: PassPlan,
+        streams: PassStreams,
+        artificial: bool,
+        shape: tuple[int, int],
+    ) -> Presentation:
+        """Begin a presentation of a batch; `shape` is (T, B) of it."""
+        population = self._population(plan.passes * shape[1], substrate.targets["w"], substrate.neurons)
+        return Presentation(
+            self.neuron, self.spikes_in, population, substrate, reads, plan, streams, artificial, shape, self.dt,
+            self._decays(),
+        )  # fmt: skip
 
     def differentiable(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
         """Return the outputs (T, B, O) of the noise-free twin, through which autograd can differentiate.
@@ -210,8 +213,9 @@ class SpikingNetwork:
             self._populations[key] = (dict(neurons), population)
         return population
 
+    @abstractmethod
     def _make(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
-        raise NotImplementedError
+        """Make `rows` copies of the units; `like` (N, N) gives their number, dtype and device."""
 
 
 class TwinBackend(SpikingNetwork):
