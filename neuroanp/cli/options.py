@@ -22,65 +22,34 @@ Sets = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="A.B=C", help="Set one value of the config; repeatable.", show_default=False),
 ]
-Task = Annotated[
-    str | None,
-    typer.Option("--task", help="Task by name (tasks list).", show_default=False, autocompletion=complete.one("tasks")),
-]
-Tasks = Annotated[
-    str | None,
-    typer.Option(
-        "--task", metavar="A,B", help="Tasks by name (tasks list).", show_default=False,
-        autocompletion=complete.several("tasks"),
-    ),
-]  # fmt: skip
+
+
+def _name(flag: str, said: str, *kinds: str) -> Any:
+    """Return an option that takes one name, which the shell completes."""
+    return typer.Option(flag, help=said, show_default=False, autocompletion=complete.one(*kinds))
+
+
+def _several(flag: str, said: str, *kinds: str) -> Any:
+    """Return an option that takes names with commas between them, the last of which the shell completes."""
+    return typer.Option(flag, metavar="A,B", help=said, show_default=False, autocompletion=complete.several(*kinds))
+
+
+Task = Annotated[str | None, _name("--task", "Task by name (tasks list).", "tasks")]
+Tasks = Annotated[str | None, _several("--task", "Tasks by name (tasks list).", "tasks")]
 Backend = Annotated[
-    str | None,
-    typer.Option(
-        "--backend", help="Simulator by name (backends list): of rates, or of spikes.", show_default=False,
-        autocompletion=complete.one("backends"),
-    ),
-]  # fmt: skip
+    str | None, _name("--backend", "Simulator by name (backends list): of rates, or of spikes.", "backends")
+]
+Backends = Annotated[str | None, _several("--backend", "Simulators by name (backends list).", "backends")]
 Target = Annotated[
     str | None,
     typer.Option(
         "--target", help="Keep to what a chip can hold, for neuroanp export: nir, loihi or xylo.", show_default=False
     ),
 ]
-Backends = Annotated[
-    str | None,
-    typer.Option(
-        "--backend", metavar="A,B", help="Simulators by name (backends list).", show_default=False,
-        autocompletion=complete.several("backends"),
-    ),
-]  # fmt: skip
-Rule = Annotated[
-    str | None,
-    typer.Option(
-        "--rule", help="Learning rule by name (rules list).", show_default=False,
-        autocompletion=complete.one("rules", "baselines"),
-    ),
-]  # fmt: skip
-Rules = Annotated[
-    str | None,
-    typer.Option(
-        "--rules", metavar="A,B", help="Learning rules by name (rules list).", show_default=False,
-        autocompletion=complete.several("rules", "baselines"),
-    ),
-]  # fmt: skip
-Profile = Annotated[
-    str | None,
-    typer.Option(
-        "--profile", help="Hardware profile: a name or a file.", show_default=False,
-        autocompletion=complete.one("profiles"),
-    ),
-]  # fmt: skip
-Profiles = Annotated[
-    str | None,
-    typer.Option(
-        "--profiles", metavar="A,B", help="Profiles: names or files.", show_default=False,
-        autocompletion=complete.several("profiles"),
-    ),
-]  # fmt: skip
+Rule = Annotated[str | None, _name("--rule", "Learning rule by name (rules list).", "rules", "baselines")]
+Rules = Annotated[str | None, _several("--rules", "Learning rules by name (rules list).", "rules", "baselines")]
+Profile = Annotated[str | None, _name("--profile", "Hardware profile: a name or a file.", "profiles")]
+Profiles = Annotated[str | None, _several("--profiles", "Profiles: names or files.", "profiles")]
 Updates = Annotated[int | None, typer.Option("--updates", min=0, help="Weight updates.", show_default=False)]
 Seeds = Annotated[
     str | None, typer.Option("--seeds", metavar="N|A,B", help="N for 0..N-1, or a list.", show_default=False)
