@@ -22,6 +22,9 @@ from torch import Tensor
 DECAY_ONE = 4096
 SHIFT = 6
 STATE_END = 2**23
+WEIGHT_LOW, WEIGHT_HIGH = -256, 254
+BIAS_LOW, BIAS_HIGH = -4096, 4095
+THRESHOLD_HIGH = 131071
 
 
 class Cuba(NamedTuple):

@@ -1,27 +1,33 @@
 """Loihi 2: whole-number weights and decays, in the HDF5 layout that lava-dl's netx loads.
 
-With J_t = I_{t-1}, whose spikes take one step as they do on the chip, the network is two layers of CUBA neurons
-(`neuroanp.backends.loihi`):
-
-    J_t = a_s J_{t-1} + g_s W s_{t-1} + g_in W_in u_{t-1}     iDecay = 4096 (1 - a_s)
-    v_t = a_m v_{t-1} + k_I J_t + k_e drive                   vDecay = 4096 (1 - a_m)
-
-k_I folds into the weights, which are k_I g W vThMant on the chip. Hidden units keep the network's steps. The current of
-an output unit is y_t = a y_{t-1} + W_out s_t, one step later; its membrane forgets at once and never spikes.
+The equations and scales are those of `neuroanp.backends.loihi_numbers`.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 from pydantic import Field
 
+from neuroanp.backends.loihi import DECAY_ONE, SHIFT
+from neuroanp.backends.loihi_numbers import (
+    ROOM,
+    Peaks,
+    Quantised,
+    Scales,
+    assumed_peaks,
+    chip_of,
+    decays,
+    finest,
+    in_thresholds,
+    quantise,
+    scales,
+)
 from neuroanp.export.checks import finite, refuse, spikes_in_only, spiking_only
 from neuroanp.export.model import Model, Traces, reference
-from neuroanp.export.netx import BIAS_HIGH, DECAY_ONE, LAVA_RUN, THRESHOLD_HIGH, WEIGHT_HIGH, write
+from neuroanp.export.netx import LAVA_RUN, write
 from neuroanp.export.protocol import ChipExporter, Exported
 from neuroanp.units import Plain, format_quantity
 
@@ -29,29 +35,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neuroanp.backends.chips import Chip
-    from neuroanp.backends.loihi import CubaNetwork
 
-SHIFT, STATE_HIGH = 6, 2**23 - 1
 # one chip, of Intel's technology brief of Loihi 2 (2021)
 NEURONS_MOST, SYNAPSES_MOST = 1_000_000, 120_000_000
-FORGET_AT_ONCE = 4095  # the longest 12-bit decay
-
-
-@dataclass(frozen=True)
-class Quantised:
-    """A network in the chip's numbers.
-
-    Args:
-        network: weights and neurons.
-        threshold: vThMant of hidden units: so many of a weight's units are one threshold.
-        scale: what one unit of an output is in an output unit's state.
-        reads: the state that is the output, "u"; with a bias "v", which adds it.
-    """
-
-    network: CubaNetwork
-    threshold: int
-    scale: float
-    reads: str
 
 
 class Loihi(ChipExporter):
@@ -78,17 +64,16 @@ class Loihi(ChipExporter):
         Args:
             like: the network whose scales are taken; the model's own if None.
         """
-        held = quantise(model, self.headroom, like)
+        held = quantise(model, self._scales(like or model))
         traces, first, wrapped = _run(model, held)
         write(folder / "network.net", held.network)
         np.savez_compressed(folder / "expected.npz", **first)
         (folder / "lava_run.py").write_text(LAVA_RUN, encoding="utf-8")
-        decays = _decays(model)
         return Exported(
             files=("network.net", "lava_run.py", "expected.npz"),
             held=_held(model, held),
             traces=traces,
-            decays={name: (wanted, 1 - whole / DECAY_ONE) for name, (wanted, whole) in decays.items()},
+            decays={name: (wanted, 1 - whole / DECAY_ONE) for name, (wanted, whole) in decays(model).items()},
             limits=tuple(_limits(model, held, wrapped)),
             read_back=READ_BACK,
             facts=_facts(model, held, wrapped),
@@ -96,7 +81,10 @@ class Loihi(ChipExporter):
 
     def chip(self, model: Model) -> Chip:
         """Return the chip's neurons and scales for this network; see `ChipExporter.chip`."""
-        return chip_of(model, quantise(model, self.headroom))
+        return chip_of(model, self._scales(model))
+
+    def _scales(self, model: Model) -> Scales:
+        return scales(model, peaks_of(model, self.headroom))
 
 
 READ_BACK = """\
@@ -107,90 +95,16 @@ lava/bin/python lava_run.py
 """
 
 
-def quantise(model: Model, headroom: float = 2.0, like: Model | None = None) -> Quantised:
-    """Return the network in the chip's numbers, with the scales of the network `like` (its own if None).
+def peaks_of(model: Model, headroom: float) -> Peaks:
+    """Return what states reach: of a network that learned on the chip what was assumed there.
 
-    The threshold, and with it the scale, is the largest for which the largest weight is 254, a bias fits into 13 bits,
-    and `headroom` times the largest state on the model's inputs into 24. Weights end at -254: lava cuts -256 to -255
-    where no weight is positive.
+    Else `headroom` times the largest state and output on the model's inputs.
     """
-    import torch
-
-    from neuroanp.backends.loihi import Cuba, CubaNetwork
-
-    threshold, scale = _scales(model if like is None else like, headroom)
-    wanted, biases = _in_thresholds(model)
-    W_out, b_out = _columns(model, "w_out")
-
-    def whole(W: NDArray[np.float64]) -> torch.Tensor:
-        return torch.from_numpy(np.rint(W).astype(np.int64))
-
-    decay = {name: number for name, (_, number) in _decays(model).items()}
-    hidden = Cuba(decay["synapse"], decay["membrane"], threshold, whole(biases * threshold))
-    output = Cuba(decay["readout"], FORGET_AT_ONCE, THRESHOLD_HIGH, whole(b_out * scale))
-    w_in, w, w_out = (2 * whole(W * by / 2) for W, by in [*((W, threshold) for W in wanted), (W_out, scale)])
-    network = CubaNetwork(w_in, w, w_out, hidden, output)
-    return Quantised(network, threshold, scale * 2**SHIFT, "v" if model.bias else "u")
-
-
-def _scales(model: Model, headroom: float) -> tuple[int, float]:
-    """Return the units of a weight in a threshold, and in an output of 1."""
-    truth, (wanted, biases) = reference(model), _in_thresholds(model)
-    threshold = int(min(_finest(wanted, biases), STATE_HIGH / 2**SHIFT / headroom / _peak(model, truth)))
-    W_out, b_out = _columns(model, "w_out")
-    loudest = headroom * max(float(np.abs(truth.y).max()), 1e-300)
-    limits = WEIGHT_HIGH / np.abs(W_out).max(), BIAS_HIGH / max(np.abs(b_out).max(), 1e-300)
-    return max(threshold, 1), float(min(*limits, STATE_HIGH / 2**SHIFT / loudest))
-
-
-def chip_of(model: Model, held: Quantised) -> Chip:
-    """Return the chip as fine-tuning takes it: its neurons, and the scales of `held`."""
-    import torch
-
-    from neuroanp.backends.chips import Grid, LoihiChip
-
-    assert model.neuron is not None
-    neuron, step, (_, units, outputs) = model.neuron, model.step, model.sizes
-    one, k_i, k_e = torch.ones(units, dtype=torch.float64), float(step.k_i[0]), float(step.k_e[0])
-    arrival, out = held.threshold * k_i, held.scale / 2**SHIFT * torch.ones(outputs, dtype=torch.float64)
-    network = held.network
-    decays = {name: 1 - whole / DECAY_ONE for name, (_, whole) in _decays(model).items()}
-
-    def weights(scale: torch.Tensor) -> Grid:
-        return Grid(scale[:, None], 2, -WEIGHT_HIGH, WEIGHT_HIGH)
-
-    w_in, w = (weights(arrival * gain * one) for gain in (neuron.input_gain, neuron.synapse_gain))
-    drive = held.threshold * k_e * neuron.drive
-    return LoihiChip(
-        grids={"w_in": w_in, "w": w, "w_out": weights(out)},
-        bias=Grid(arrival * neuron.input_gain * one, 1, -BIAS_HIGH, BIAS_HIGH, drive),
-        offset=Grid(out, 1, -BIAS_HIGH, BIAS_HIGH),
-        arrival=arrival * one, unit=held.threshold * one, state=2**SHIFT, k_i=k_i, k_e=k_e, drive=neuron.drive,
-        readout=decays["readout"], synapse=decays["synapse"], rise=model.readout_decay, scale=out * 2**SHIFT,
-        hidden=network.hidden, output=network.output,
-    )  # fmt: skip
-
-
-def _columns(model: Model, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return an array's weights and its bias (post,), zeros without one."""
-    W = model.weights[name]
-    return (W[:, :-1], W[:, -1]) if model.bias else (W, np.zeros(len(W)))
-
-
-def _in_thresholds(model: Model) -> tuple[tuple[NDArray[np.float64], NDArray[np.float64]], NDArray[np.float64]]:
-    """Return what a spike over each weight of w_in and w, and each step of the biases, adds to a membrane."""
-    assert model.neuron is not None
-    k_i, k_e = float(model.step.k_i[0]), float(model.step.k_e[0])
-    W_in, b = _columns(model, "w_in")
-    entering = k_i * model.neuron.input_gain
-    weights = entering * W_in, k_i * model.neuron.synapse_gain * model.weights["w"]
-    return weights, entering * b + k_e * model.neuron.drive
-
-
-def _finest(weights: tuple[NDArray[np.float64], ...], biases: NDArray[np.float64]) -> float:
-    """Return the largest threshold for which the weights and biases are in range."""
-    largest = max(float(np.abs(W).max()) for W in weights)
-    return min(THRESHOLD_HIGH, WEIGHT_HIGH / largest, BIAS_HIGH / max(float(np.abs(biases).max()), 1e-300))
+    if model.backend == "loihi":
+        return assumed_peaks(model)
+    truth = reference(model)
+    loudest = max(float(np.abs(truth.y).max()), 1e-300)
+    return Peaks(headroom * _peak(model, truth), headroom * loudest)
 
 
 def _peak(model: Model, truth: Traces) -> float:
@@ -201,13 +115,6 @@ def _peak(model: Model, truth: Traces) -> float:
     after = np.concatenate([np.zeros_like(truth.v[:1]), truth.v[:-1] * (1 - truth.s[:-1])])
     current = truth.v - a_m * after - k_e * model.neuron.drive
     return max(float(np.abs(truth.v).max()), float(np.abs(current).max()), 1e-300)
-
-
-def _decays(model: Model) -> dict[str, tuple[float, int]]:
-    """Return for each state the factor a step and its decay on the chip."""
-    factors = {"membrane": float(model.step.a_m[0]), "synapse": float(model.step.a_s[0])}
-    factors["readout"] = model.readout_decay
-    return {name: (a, round(DECAY_ONE * (1 - a))) for name, a in factors.items()}
 
 
 def _run(model: Model, held: Quantised) -> tuple[Traces, dict[str, Any], int]:
@@ -262,8 +169,8 @@ def _limits(model: Model, held: Quantised, wrapped: int) -> list[str]:
         f"of an output; output units never spike: read their state {held.reads} and divide by {held.scale:.6g}",
         "lava was not run: lava_run.py runs the file in it, where it is installed, and compares",
     ]
-    wanted, _ = _in_thresholds(model)
-    for name, W, got in zip(("w_in", "w", "w_out"), (*wanted, _columns(model, "w_out")[0]), network[:3], strict=True):
+    wanted, _ = in_thresholds(model)
+    for name, W, got in zip(("w_in", "w", "w_out"), (*wanted, model.columns("w_out")[0]), network[:3], strict=True):
         lost = int(((W != 0) & (got.numpy() == 0)).sum())
         if lost:
             said.append(f"{name}: {lost} of {W.size} weights are less than half a step, and are 0")
@@ -306,7 +213,7 @@ def _neuron(model: Model) -> list[str]:
         problems.append("neuron.decoder: 'count' never forgets; train with --set neuron.decoder=trace")
     taus = {"membrane": "tau_m", "synapse": "tau_s", "readout": "tau_r"}
     longest = format_quantity(DECAY_ONE * model.dt, "s", 3)
-    for name, (_, whole) in _decays(model).items():
+    for name, (_, whole) in decays(model).items():
         if whole < 1 and (name != "readout" or neuron.decoder == "trace"):
             tau = format_quantity(getattr(neuron, taus[name]), "s")
             problems.append(
@@ -325,21 +232,21 @@ def _spikes(model: Model) -> list[str]:
 
 def _weights(model: Model, headroom: float) -> list[str]:
     """Find weights that no threshold brings into range."""
-    zero = [name for name in ("w_in", "w_out") if not np.any(_columns(model, name)[0])]
+    zero = [name for name in ("w_in", "w_out") if not np.any(model.columns(name)[0])]
     if zero:
         return [f"{name}: all weights are 0; repeat the training" for name in zero]
-    weights, biases = _in_thresholds(model)
-    finest, largest = _finest(weights, biases), max(float(np.abs(W).max()) for W in weights)
-    if finest < 1:
-        most = max(largest / WEIGHT_HIGH, float(np.abs(biases).max()) / BIAS_HIGH)
-        return [f"w_in, w: {most:.3g} times too large against the threshold; lower neuron.input_gain or synapse_gain"]
-    peak = headroom * _peak(model, reference(model))
-    finest = min(finest, STATE_HIGH / 2**SHIFT / peak)
-    if finest * largest < 1:
+    weights, biases = in_thresholds(model)
+    most, largest = finest(weights, biases), max(float(np.abs(W).max()) for W in weights)
+    if most < 1:
+        times = 1 / most
+        return [f"w_in, w: {times:.3g} times too large against the threshold; lower neuron.input_gain or synapse_gain"]
+    peak = peaks_of(model, headroom).state
+    most = min(most, ROOM / peak)
+    if most * largest < 1:
         return [
             f"w_in, w: the largest adds {largest:.3g} thresholds and rounds to 0 where {peak:.3g} thresholds fit into "
             "24 bits; use a longer tau_m or tau_s, or repeat the training"
         ]
-    if finest < 1:
-        return [f"w_in, w: states reach {peak:.3g} thresholds, 24 bits hold {STATE_HIGH >> SHIFT}; lower headroom"]
+    if most < 1:
+        return [f"w_in, w: states reach {peak:.3g} thresholds, 24 bits hold {int(ROOM)}; lower headroom"]
     return []

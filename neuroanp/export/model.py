@@ -13,16 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import cached_property
-from math import exp
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroanp.backends.numeric import Numeric
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from neuroanp.backends.neuron import LIF, Coefficients
 
 
 @dataclass(frozen=True)
@@ -41,64 +39,24 @@ class Traces:
 
 
 @dataclass(frozen=True)
-class Model:
-    """A trained network.
+class Model(Numeric):
+    """A trained network; its name is that of its run, see `Numeric` for weights and units.
 
     Args:
-        name: of its run.
-        weights: w_in (N, I or I+1), w (N, N), w_out (O, N or N+1): post, pre; float64.
-        bias: whether w_in and w_out have a column more, which a constant drives.
-        neuron: the units' parameters; None: tanh units.
-        dt: seconds a step.
-        spikes_in: whether input lines carry spikes, 0 or 1.
         inputs: (T, B, I) float64, held-out inputs of the run, without the bias line.
         score: takes outputs (T, B, O) on these inputs and returns the task's scores, "loss" first.
         recorded: loss of the run's own device on these inputs, noise-free; None where there is none.
         notes: sentences: what of the run is not in this network.
         chip: the run's own device with its conductances (`neuroanp.substrates.chip.Chip`), for formats of crossbars.
+        backend: what simulated it in training.
     """
 
-    name: str
-    weights: Mapping[str, NDArray[np.float64]]
-    bias: bool
-    neuron: LIF | None
-    dt: float
-    spikes_in: bool
     inputs: NDArray[np.float64]
     score: Callable[[NDArray[np.float64]], Mapping[str, float]]
     recorded: float | None = None
     notes: tuple[str, ...] = ()
     chip: Any = field(default=None, compare=False)
-
-    @property
-    def spiking(self) -> bool:
-        """Whether units spike."""
-        return self.neuron is not None
-
-    @property
-    def sizes(self) -> tuple[int, int, int]:
-        """(I, N, O), lines of a bias left out."""
-        n, i = self.weights["w_in"].shape
-        return i - self.bias, n, self.weights["w_out"].shape[0]
-
-    @cached_property
-    def step(self) -> Coefficients:
-        """Coefficients of one step, arrays (N,) of torch float64; see `backends.neuron.coefficients`."""
-        import torch
-
-        from neuroanp.backends.neuron import coefficients
-
-        assert self.neuron is not None
-        return coefficients(self.neuron, self.dt, torch.zeros(self.sizes[1], dtype=torch.float64))
-
-    @property
-    def readout_decay(self) -> float:
-        """The factor a of the outputs of spiking units."""
-        assert self.neuron is not None
-        if self.neuron.decoder == "count":
-            return 1.0
-        euler = self.neuron.integration == "euler"
-        return 1.0 - self.dt / self.neuron.tau_r if euler else exp(-self.dt / self.neuron.tau_r)
+    backend: str = ""
 
     @property
     def output_line(self) -> float:

@@ -1,14 +1,6 @@
 """Write a network as the numbers of SynSense's Xylo: 8-bit weights, decays of powers of two, 16-bit thresholds.
 
-With the held decays m, s, r = 1 - 2^-dash of membrane, synapse and output, and c_j units of state a threshold:
-
-    w_in  = round(c_j k g_in W_in / 2^shift),   w_rec = round(c_j k g_s W / 2^shift),   threshold = c_j
-    bias  = round(c_j (k_e drive + k_I g_in W_bias) - what shifts leave too much),   k = k_I (1 - s) / ((1 - a_s) s)
-    w_out = round(q_o W_out (1 - r) / ((1 - a) r) / 2^shift),   y = I_out / q_o
-
-The factors (1 - s) / (1 - a_s) keep the charge that a spike moves to a membrane where the chip has another decay than
-the network; 1 / s and 1 / r are there because the chip decays a current in the step it arrives.
-See `neuroanp.backends.xylo`.
+The equations and scales are those of `neuroanp.backends.xylo_numbers`.
 """
 
 from __future__ import annotations
@@ -22,21 +14,24 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from neuroanp.errors import InputError
-from neuroanp.export.checks import finite, refuse, spikes_in_only, spiking_only
-from neuroanp.export.model import Model, Traces
-from neuroanp.export.protocol import ChipExporter, Exported
-from neuroanp.export.xylo_numbers import (
+from neuroanp.backends.xylo_numbers import (
     Array,
     Held,
+    Peaks,
+    Scales,
     Wanted,
+    assumed_peaks,
     chip_of,
     nearest_dash,
     quantised,
-    rise,
+    scales,
     wanted_decays,
     wanted_numbers,
 )
+from neuroanp.errors import InputError
+from neuroanp.export.checks import finite, refuse, spikes_in_only, spiking_only
+from neuroanp.export.model import Model, Traces, reference
+from neuroanp.export.protocol import ChipExporter, Exported
 from neuroanp.records.json_io import write_object
 
 if TYPE_CHECKING:
@@ -99,7 +94,7 @@ class Xylo(ChipExporter):
     def export(self, model: Model, folder: Path, like: Model | None = None) -> Exported:
         """Write xylo.npz and xylo.json; see `ChipExporter.export`."""
         wanted = wanted_numbers(model)
-        held = quantised(model, wanted, DEVICES[self.device].synapses, like)
+        held = quantised(wanted, scales_of(like or model), DEVICES[self.device].synapses)
         arrays, numbers = specification(model, wanted, held, self.device)
         np.savez(folder / "xylo.npz", **arrays)
         write_object(folder / "xylo.json", numbers)
@@ -116,8 +111,48 @@ class Xylo(ChipExporter):
 
     def chip(self, model: Model) -> Chip:
         """Return the chip's neurons and scales for this network; see `ChipExporter.chip`."""
-        wanted = wanted_numbers(model)
-        return chip_of(model, wanted, quantised(model, wanted, DEVICES[self.device].synapses))
+        return chip_of(model, wanted_numbers(model), scales_of(model))
+
+
+def scales_of(model: Model) -> Scales:
+    """Return the scales of the chip: of a network that learned on it those that it had there.
+
+    Else they leave room for the states that it reaches on its held-out inputs.
+
+    Raises:
+        InputError: a unit's weights are too large for its threshold.
+    """
+    wanted = wanted_numbers(model)
+    found = scales(wanted, assumed_peaks(wanted) if model.backend == "xylo" else _peaks(model, wanted))
+    largest = [
+        np.abs(W).max(1) * found.threshold / 2**shift
+        for W, shift in zip((wanted.w_in, wanted.w_rec), found.shifts, strict=False)
+    ]
+    if bad := np.flatnonzero(np.maximum(*largest) > 127.5).tolist():
+        raise InputError("xylo", [f"w: units {bad[:5]} have weights above {127 << 7} thresholds; train with less"])
+    return found
+
+
+def _peaks(model: Model, wanted: Wanted) -> Peaks:
+    """Return what states reach on the network's own inputs.
+
+    At least 4 thresholds, and what one unit gives an output that spikes at every step:
+    other inputs may do so.
+    """
+    traces = reference(model)
+    assert traces.s is not None
+    currents = model.inputs @ wanted.w_in.T + traces.s @ wanted.w_rec.T
+    for now, before in zip(currents[1:], currents, strict=False):
+        now += before * wanted.decays["synapse"][1]
+    peak = np.maximum(4.0, np.maximum(np.abs(traces.v).max((0, 1)), np.abs(currents).max((0, 1))))
+    y = np.abs(traces.y - wanted.offset * rise(model)).max((0, 1)) / wanted.decays["output"][1]
+    y = np.maximum(y, np.abs(wanted.w_out).max(1) / (1.0 - wanted.decays["output"][1]))
+    return Peaks(peak, y, currents)
+
+
+def rise(model: Model) -> Array:
+    """Return (T, 1, 1): the part of an output's offset that is there after each step."""
+    return 1.0 - model.readout_decay ** np.arange(1, len(model.inputs) + 1)[:, None, None]
 
 
 def _sizes(model: Model, name: str) -> Iterator[str]:
@@ -182,7 +217,7 @@ def _room(model: Model, name: str) -> Iterator[str]:
     """Find what shows in the integers alone: connections without room, and thresholds of less than one unit."""
     device, wanted = DEVICES[name], wanted_numbers(model)
     try:
-        net = quantised(model, wanted, device.synapses).net
+        net = quantised(wanted, scales_of(model), device.synapses).net
     except InputError as error:
         yield from error.problems
         return

@@ -15,9 +15,10 @@ import pytest
 import torch
 
 from neuroanp.backends.loihi import begin, run
+from neuroanp.backends.loihi_numbers import quantise, scales
 from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
-from neuroanp.export.loihi import Loihi, quantise
+from neuroanp.export.loihi import Loihi, peaks_of
 from neuroanp.export.model import reference
 
 h5py = pytest.importorskip("h5py", reason="pip install 'neuroanp[loihi]'")
@@ -253,7 +254,8 @@ def test_all_problems_come_at_once(net):
 
 
 def test_numbers_out_of_range_are_not_written(net, tmp_path):
-    network = quantise(net()).network
+    model = net()
+    network = quantise(model, scales(model, peaks_of(model, 2.0))).network
     loud = network._replace(hidden=network.hidden._replace(bias=network.hidden.bias + 4096))
     for wrong, words in [(network._replace(w=0 * network.w + 256), "w: 256 to 256"), (loud, "bias of 32 units: 4096")]:
         with pytest.raises(InputError, match=words):
@@ -361,6 +363,6 @@ def test_lava_itself(bias, net, tmp_path):
 
 def test_quantise_keeps_the_scale_it_says(net):
     model = net()
-    held = quantise(model)
+    held = quantise(model, scales(model, peaks_of(model, 2.0)))
     unit = held.threshold * float(model.step.k_i[0]) * model.neuron.synapse_gain
     assert np.array_equal(held.network.w.numpy(), 2 * np.rint(model.weights["w"] * unit / 2))

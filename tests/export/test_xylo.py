@@ -12,9 +12,10 @@ import torch
 
 from neuroanp.backends import xylo as chip
 from neuroanp.backends.neuron import LIF
+from neuroanp.backends.xylo_numbers import quantised, wanted_numbers
 from neuroanp.errors import InputError
 from neuroanp.export.model import reference
-from neuroanp.export.xylo import DEVICES, Xylo, quantised, wanted_numbers
+from neuroanp.export.xylo import DEVICES, Xylo, scales_of
 
 DT = 1e-3
 
@@ -103,7 +104,7 @@ def test_weights_are_within_half_a_step(case, tmp_path) -> None:
     model, exporter = case
     exported = written(model, exporter, tmp_path)
     wanted = wanted_numbers(model)
-    held = quantised(model, wanted, DEVICES[exporter.device].synapses)
+    held = quantised(wanted, scales_of(model), DEVICES[exporter.device].synapses)
     net, (inputs, units, _) = held.net, model.sizes
     steps = {
         "w_in": 2.0**net.shift_in / held.threshold[:, None] / wanted.k_in,
@@ -136,7 +137,7 @@ def test_a_silent_network_follows_the_equations(make_network, tmp_path, integrat
     assert not exported.traces.s.any()
     # a step is off by 1 unit at most in the decay of a potential, which keeps 16 of them, and in that of a current,
     # which keeps 4; rounded weights are off by half a step each
-    held = quantised(model, wanted_numbers(model), 2)
+    held = quantised(wanted_numbers(model), scales_of(model), 2)
     rounded = 0.5 * 2.0**held.net.shift_in * model.inputs.sum(-1).mean() * 4 + 0.5
     bound = 16 * (1 + 4 + rounded) / held.threshold
     assert np.all(np.abs(truth.v - exported.traces.v).max((0, 1)) < bound)

@@ -1,25 +1,37 @@
-"""The numbers of a Xylo for a network: scales, shifts and integers; see `neuroanp.export.xylo` for the equations."""
+"""The numbers of a Xylo for a network: scales, shifts and integers; see `neuroanp.backends.xylo` for its neurons.
+
+With the held decays m, s, r = 1 - 2^-dash of membrane, synapse and output, and c_j units of state a threshold:
+
+    w_in  = round(c_j k g_in W_in / 2^shift),   w_rec = round(c_j k g_s W / 2^shift),   threshold = c_j
+    bias  = round(c_j (k_e drive + k_I g_in W_bias) - what shifts leave too much),   k = k_I (1 - s) / ((1 - a_s) s)
+    w_out = round(q_o W_out (1 - r) / ((1 - a) r) / 2^shift),   y = I_out / q_o
+
+The factors (1 - s) / (1 - a_s) keep the charge that a spike moves to a membrane where the chip has another decay than
+the network; 1 / s and 1 / r are there because the chip decays a current in the step it arrives.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import product
 from math import inf, log2
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+import torch
 
-from neuroanp.errors import InputError
-from neuroanp.export.model import Model, reference
+from neuroanp.backends import xylo
+from neuroanp.backends.chips import Chip, Grid, XyloChip
 
 if TYPE_CHECKING:
-    from neuroanp.backends.chips import Chip
-    from neuroanp.backends.xylo import Network
+    from neuroanp.backends.numeric import Numeric
 
 Array = Any  # NDArray[np.float64]
 
 HEADROOM = 2.0
-"""How many times the largest state on the held-out inputs fits 16 bits."""
+"""How many times the largest state fits 16 bits."""
+STATES_ASSUMED = 16.0
+"""Thresholds that a current or potential reaches, where no inputs tell."""
 
 
 @dataclass(frozen=True)
@@ -51,13 +63,14 @@ class Wanted:
 class Held:
     """The chip's integers, its units of state (a threshold (N,), an output of 1 (O,)), and what the bias takes off."""
 
-    net: Network
+    net: xylo.Network
     threshold: Array
     y: Array
     kept: Array
 
 
-def wanted_decays(model: Model) -> dict[str, float]:
+def wanted_decays(model: Numeric) -> dict[str, float]:
+    """Return the network's factors a step of membrane, synapse and output."""
     step = model.step
     return {"membrane": float(step.a_m[0]), "synapse": float(step.a_s[0]), "output": model.readout_decay}
 
@@ -71,7 +84,7 @@ def nearest_dash(decay: float) -> int:
     return min(15, max(1, round(-log2(1.0 - decay)))) if decay < 1.0 else 15
 
 
-def wanted_numbers(model: Model) -> Wanted:
+def wanted_numbers(model: Numeric) -> Wanted:
     """Return the network in the chip's terms, unrounded but for the decays."""
     neuron, step, W, (inputs, units, _) = model.neuron, model.step, model.weights, model.sizes
     assert neuron is not None
@@ -91,33 +104,38 @@ def wanted_numbers(model: Model) -> Wanted:
     )  # fmt: skip
 
 
-def rise(model: Model) -> Array:
-    """Return (T, 1, 1): the part of an output's offset that is there after each step."""
-    return 1.0 - model.readout_decay ** np.arange(1, len(model.inputs) + 1)[:, None, None]
+class Peaks(NamedTuple):
+    """What states reach, and what the bias takes off.
 
-
-def _peaks(model: Model, wanted: Wanted) -> tuple[Array, Array, Array]:
-    """Return the largest states of units (N,) in thresholds, and of outputs (O,), and the currents (T, B, N).
-
-    On the network's own inputs; at least 4 thresholds, and what one unit gives an output that spikes at every step:
-    other inputs may do so.
+    Args:
+        state: (N,) largest currents and potentials, in thresholds. y: (O,) largest outputs, as the chip has them.
+        currents: (T, B, N) in thresholds, which tell what shifts leave too much; None: unknown, and the bias takes
+            off nothing.
     """
-    traces = reference(model)
-    assert traces.s is not None
-    currents = model.inputs @ wanted.w_in.T + traces.s @ wanted.w_rec.T
-    for now, before in zip(currents[1:], currents, strict=False):
-        now += before * wanted.decays["synapse"][1]
-    peak = np.maximum(4.0, np.maximum(np.abs(traces.v).max((0, 1)), np.abs(currents).max((0, 1))))
-    y = np.abs(traces.y - wanted.offset * rise(model)).max((0, 1)) / wanted.decays["output"][1]
-    return peak, np.maximum(y, np.abs(wanted.w_out).max(1) / (1.0 - wanted.decays["output"][1])), currents
+
+    state: Array
+    y: Array
+    currents: Array | None = None
 
 
-def _kept(wanted: Wanted, currents: Array, threshold: Array) -> Array:
+def assumed_peaks(wanted: Wanted) -> Peaks:
+    """Return what states may reach on any inputs: what a network that learns on the chip is scaled by.
+
+    Of an output it is what all units add that spike at every step, of signs that are independent. What shifts leave
+    too much is for the network to learn.
+    """
+    y = np.sqrt(np.square(wanted.w_out).sum(1)) / (1.0 - wanted.decays["output"][1])
+    return Peaks(np.full(len(wanted.w_rec), STATES_ASSUMED), y)
+
+
+def kept(wanted: Wanted, currents: Array | None, threshold: Array) -> Array:
     """Return (N,): units of state that shifts leave too much, in the mean of a step.
 
     x >> dash rounds down, by half a unit in the mean: once in a potential, and in each of the 2^dash steps that a
     current lasts, while it is longer than the least step; below it errors of both signs cancel.
     """
+    if currents is None:
+        return np.zeros_like(threshold)
     steps = 2.0 ** wanted.dashes["synapse"]
     return 0.5 * (1.0 + steps * (np.abs(currents) * threshold > steps).mean((0, 1)))
 
@@ -132,37 +150,19 @@ class Scales:
     shifts: tuple[int, int, int]
 
 
-def scales(model: Model, wanted: Wanted) -> Scales:
-    """Return for each unit the most units of state a threshold that its weights and 16 bits allow.
-
-    Raises:
-        InputError: a unit's weights are too large for its threshold.
-    """
-    peak, y_peak, currents = _peaks(model, wanted)
-    room = np.minimum((2**15 - 1) / (HEADROOM * peak), _ratio(2**15 - 1, np.abs(wanted.bias)))
+def scales(wanted: Wanted, peaks: Peaks) -> Scales:
+    """Return for each unit the most units of state a threshold that its weights and 16 bits allow, at least 1."""
+    room = np.minimum((2**15 - 1) / (HEADROOM * peaks.state), _ratio(2**15 - 1, np.abs(wanted.bias)))
     (shift_in, shift_rec), scale = _shifts([wanted.w_in, wanted.w_rec], room)
-    threshold = np.floor(scale)
-    if bad := np.flatnonzero(threshold < 1).tolist():
-        raise InputError(
-            "xylo", [f"w: units {bad[:5]} have weights or states above {2**14 - 1} thresholds; train with less"]
-        )
-    (shift_out,), y = _shifts([wanted.w_out], _ratio(2**15 - 1, HEADROOM * y_peak))
+    threshold = np.maximum(np.floor(scale), 1.0)
+    (shift_out,), y = _shifts([wanted.w_out], _ratio(2**15 - 1, HEADROOM * peaks.y))
     y = np.where(np.isfinite(y), y, 1.0)  # an output without weights is 0 in any unit
-    return Scales(threshold, y, _kept(wanted, currents, threshold), (shift_in, shift_rec, shift_out))
+    return Scales(threshold, y, kept(wanted, peaks.currents, threshold), (shift_in, shift_rec, shift_out))
 
 
-def quantised(model: Model, wanted: Wanted, synapses: int, like: Model | None = None) -> Held:
-    """Return the integers, with the scales of the network `like` (the model's own if None).
-
-    Raises:
-        InputError: as `scales`.
-    """
-    import torch
-
-    from neuroanp.backends import xylo
-
-    found = scales(model, wanted) if like is None else scales(like, wanted_numbers(like))
-    threshold, y, kept, (shift_in, shift_rec, shift_out) = found.threshold, found.y, found.kept, found.shifts
+def quantised(wanted: Wanted, by: Scales, synapses: int) -> Held:
+    """Return the integers of a chip with so many synapses a hidden unit."""
+    threshold, y, kept, (shift_in, shift_rec, shift_out) = by.threshold, by.y, by.kept, by.shifts
     units, outputs = len(threshold), len(y)
 
     def integers(W: Array, scale: Array, shift: int) -> Any:
@@ -192,31 +192,28 @@ def quantised(model: Model, wanted: Wanted, synapses: int, like: Model | None = 
     return Held(net, threshold, y, kept)
 
 
-def chip_of(model: Model, wanted: Wanted, held: Held) -> Chip:
-    """Return the chip as fine-tuning takes it: its neurons, and the scales of `held`."""
-    import torch
-
-    from neuroanp.backends.chips import Grid, XyloChip
-    from neuroanp.backends.xylo import HIGH
-
+def chip_of(model: Numeric, wanted: Wanted, by: Scales) -> Chip:
+    """Return the chip that learns in the loop: its neurons, and the scales."""
     assert model.neuron is not None
-    net, c, q = held.net, torch.from_numpy(held.threshold), torch.from_numpy(held.y)
+    c, q, dashes = torch.from_numpy(by.threshold), torch.from_numpy(by.y), wanted.dashes
+    shift_in, shift_rec, shift_out = by.shifts
 
     def weights(scale: torch.Tensor, shift: int) -> Grid:
         return Grid(scale[:, None], 2**shift, -127 << shift, 127 << shift)
 
     return XyloChip(
         grids={
-            "w_in": weights(c * wanted.k_in, net.shift_in),
-            "w": weights(c * wanted.k_rec, net.shift_rec),
-            "w_out": weights(q * wanted.k_out, net.shift_out),
+            "w_in": weights(c * wanted.k_in, shift_in),
+            "w": weights(c * wanted.k_rec, shift_rec),
+            "w_out": weights(q * wanted.k_out, shift_out),
         },
-        bias=Grid(c * wanted.k_bias, 1, -HIGH, HIGH, c * wanted.drive - torch.from_numpy(held.kept)),
+        bias=Grid(c * wanted.k_bias, 1, -xylo.HIGH, xylo.HIGH, c * wanted.drive - torch.from_numpy(by.kept)),
         offset=None,
         arrival=c * wanted.k_rec / model.neuron.synapse_gain, unit=c, state=1,
         k_i=float(model.step.k_i[0]), k_e=float(model.step.k_e[0]), drive=model.neuron.drive,
         readout=wanted.decays["output"][1], synapse=wanted.decays["synapse"][1], rise=model.readout_decay, scale=q,
-        threshold=net.threshold, dash_mem=net.dash_mem, dash_syn=net.dash_syn[:, 0], dash_out=net.dash_syn_out,
+        threshold=c.long(), dash_mem=torch.full(c.shape, dashes["membrane"]),
+        dash_syn=torch.full(c.shape, dashes["synapse"]), dash_out=torch.full(q.shape, dashes["output"]),
     )  # fmt: skip
 
 
