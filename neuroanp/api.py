@@ -97,7 +97,7 @@ class Run:
         **options: Any,
     ) -> ExportReport:
         """Export the network of the newest checkpoint to a chip or tool; see `neuroanp.api.export`."""
-        return export(self.path, format, path, force=force, finetune=finetune, finetune_lr=finetune_lr, **options)
+        return export(self, format, path, force=force, finetune=finetune, finetune_lr=finetune_lr, **options)
 
     def report(self, path: Path | None = None) -> Path:
         """Write the report (report.html in the run's directory, or `path`) and return where it is."""
@@ -323,7 +323,7 @@ def evaluate(
 
 
 def export(
-    run: str | Path,
+    run: str | Path | Run,
     format: str,
     path: str | Path | None = None,
     *,
@@ -335,11 +335,11 @@ def export(
     """Export a run's network to the format of a chip or another tool, and say what was lost.
 
     Args:
-        run: the run's directory.
+        run: the run, or its directory.
         format: a name (`neuroanp export --list`).
         path: the directory to write; RUN/export/FORMAT if not given.
         force: replace an export that is there.
-        finetune: so many updates with the chip's own neurons in the loop (loihi, xylo); None: none.
+        finetune: so many updates with what the format's chip computes in the loop; None: none.
         finetune_lr: learning rate of these; None: the run's own.
         **options: of the format.
 
@@ -348,17 +348,20 @@ def export(
     Raises:
         InputError: no such run or format, or the format cannot hold the network; then nothing is written.
     """
+    from neuroanp.export.directory import path_of
     from neuroanp.export.finetune import FineTuning
-    from neuroanp.export.source import model_of
+    from neuroanp.export.source import check_words, model_of, plain
     from neuroanp.export.writing import exporter, write
 
-    chosen, tune = exporter(format, options), None
-    if finetune is None and finetune_lr is not None:
+    check_words(format, force)
+    place, folder = path_of("run", getattr(run, "path", run)), None if path is None else path_of("path", path)
+    given, chosen = plain(finetune=finetune, lr=finetune_lr), exporter(format, plain(**options))
+    if given["finetune"] is None and given["lr"] is not None:
         raise InputError("--finetune-lr: there is nothing to fine-tune; give --finetune N too, the number of updates")
-    record = RunDir.open(Path(run), check_code=False)
-    if finetune is not None:
-        tune = FineTuning(finetune, finetune_lr).of(record, format, chosen)
-    return write(model_of(record), format, chosen, Path(path or record.path / "export" / format), force, tune)
+    record, tune = RunDir.open(place, check_code=False), None
+    if given["finetune"] is not None:
+        tune = FineTuning(given["finetune"], given["lr"]).of(record, format, chosen)
+    return write(model_of(record), format, chosen, folder or record.path / "export" / format, force, tune)
 
 
 def characterize(

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -24,6 +24,8 @@ from neuroanp.backends.network import SpikingNetwork
 from neuroanp.backends.neuron import LIF, Interface
 from neuroanp.backends.population import Recurrence, Steps
 from neuroanp.backends.presentation import Presentation
+from neuroanp.errors import InputError
+from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
     from neuroanp.backends.population import Population
@@ -97,6 +99,20 @@ class Chip(ABC):
     def read(self, states: States, arriving: Tensor, offset: Tensor | None) -> tuple[States, Tensor]:
         """Return the two states (..., O) of outputs after a step, and the one that is read."""
 
+    def to(self, device: torch.device) -> Chip:
+        """Return the chip with its tensors on a torch device."""
+        if device.type == "cpu":
+            return self
+
+        def moved(part: Any) -> Any:
+            if isinstance(part, Tensor):
+                return part.to(device)
+            if isinstance(part, tuple):
+                return type(part)(*map(moved, part))
+            return {key: moved(value) for key, value in part.items()} if isinstance(part, Mapping) else part
+
+        return replace(self, **{each.name: moved(getattr(self, each.name)) for each in fields(self)})
+
     def held(self, W: Mapping[str, Tensor], bias: bool) -> dict[str, Tensor]:
         """Return the weights that the chip has instead of W, in their own units; with a bias in the last columns."""
         found = {name: self.grids[name].held(W[name]) for name in W}
@@ -155,12 +171,19 @@ class ChipPopulation:
     """`rows` copies of a chip's hidden units; implements `backends.population.Population`.
 
     Args:
-        chip: the units. rows: copies.
+        rows: copies.
     """
 
-    def __init__(self, chip: Chip, rows: int) -> None:
-        self.chip, self.rows = chip, rows
-        self.bias = chip.bias.numbers(torch.zeros_like(chip.unit))
+    chip: Chip
+    bias: Tensor
+
+    def __init__(self, rows: int) -> None:
+        self.rows = rows
+
+    def take(self, chip: Chip, bias: Tensor | None = None) -> None:
+        """Be this chip's units, with a bias (N,) in the network's units (None: 0) beside the constant drive."""
+        self.chip = chip
+        self.bias = chip.bias.numbers(torch.zeros_like(chip.unit) if bias is None else bias)
 
     def begin(self) -> None:
         """Put every unit to rest."""
@@ -201,9 +224,27 @@ class ChipPresentation(Presentation):
     def __init__(self, chip: Chip, offset: Tensor | None, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.chip, self.offset = chip, offset
+        self.risen = 0.0  # of the bias of outputs
         self.numbers = None if offset is None or chip.offset is None else chip.offset.numbers(offset)
         rest = torch.zeros_like(self.y, dtype=torch.int64)
         self.states, _ = chip.read((rest, rest), rest, self.numbers)  # spikes take a step, an offset does not
+
+    def _input_lines(self, u: Tensor) -> tuple[Tensor, Tensor]:
+        """Return what the word lines of w_in see, and the presynaptic activity of its weights: (T, B, I) each."""
+        lines, pre = super()._input_lines(u)
+        if self.bias:
+            pre[..., -1] = 1.0  # on a chip a bias moves the membrane itself, in full from the first step
+        return lines, pre
+
+    def _readout(self, lines: Tensor) -> Tensor:
+        """Return the presynaptic activity of w_out; that of a bias is what there is of it in the outputs."""
+        r = super()._readout(lines)
+        if self.bias:
+            rise = self.chip.rise if self.numbers is None else 0.0
+            for now in r:
+                self.risen = rise * self.risen + 1.0 - rise
+                now[..., -1] = self.risen
+        return r
 
     def _outputs(self, s: Tensor, t0: int) -> tuple[Tensor, Tensor]:
         """Return what the word lines of w_out see (T, M, B, N), and the outputs without their noise."""
@@ -222,19 +263,54 @@ class ChipPresentation(Presentation):
         return lines, y
 
 
-class ChipInLoop(SpikingNetwork):
-    """The backend of a chip: weights are rounded to its numbers, and its integer neurons take them.
+class ChipNetwork(SpikingNetwork):
+    """Base of the backends whose units are a chip's: weights are rounded to its numbers, its integer neurons take them.
 
     Args:
-        chip: its neurons and scales. dt, chunk, neuron: as in `SpikingNetwork`; input lines carry spikes.
+        dt, chunk, neuron: as in `SpikingNetwork`; input lines carry spikes.
     """
 
-    name = "chip"
     units = LIF
+    chip: Chip
+    """That of the latest presentation."""
 
-    def __init__(self, chip: Chip, dt: float, chunk: int = 64, neuron: Interface | None = None) -> None:
-        super().__init__(dt, chunk, neuron, spikes_in=True)
-        self.chip = chip
+    def __init__(self, dt: float, chunk: int = 64, neuron: Interface | None = None, **options: Any) -> None:
+        super().__init__(dt, chunk, neuron, **{**options, "spikes_in": True})
+
+    @abstractmethod
+    def _scaled(self, W: Mapping[str, Tensor], bias: bool) -> Chip:
+        """Return the chip with its scales for weights w_in, w and w_out (post, pre)."""
+
+    def differentiable(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return the outputs of the float twin with the chip's weights, whose rounding has a gradient of 1."""
+        plain = {name: W.detach() for name, W in weights.items()}
+        self.chip = self._scaled(plain, weights.bias)
+        held = self.chip.held(plain, weights.bias)
+        rounded = {name: W + (held[name] - W).detach() for name, W in weights.items()}
+        return super().differentiable(Weights(rounded, weights.bias), inputs, neurons)
+
+    def activity(self, weights: Weights, inputs: Any, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return what the outputs of the noise-free network read; see `SpikingNetwork.activity`."""
+        held, _ = self._loaded(dict(weights.items()), weights.bias, len(inputs[0]), neurons or {})
+        return super().activity(Weights(held, weights.bias), inputs, neurons)
+
+    def _loaded(
+        self, W: Mapping[str, Tensor], bias: bool, rows: int, neurons: Mapping[str, Tensor]
+    ) -> tuple[dict[str, Tensor], Tensor | None]:
+        """Put weights on the chip; return them as it has them, and what is added to its outputs (O,), or None.
+
+        Biases act on their own, not over a line that is driven at every step: their columns are 0.
+        """
+        self.chip = self._scaled(W, bias)
+        held = self.chip.held(W, bias)
+        population = self._population(rows, held["w"], neurons)
+        assert isinstance(population, ChipPopulation)
+        population.take(self.chip, held["w_in"][:, -1] if bias else None)
+        if not bias:
+            return held, None
+        offset = held["w_out"][:, -1].clone()
+        held["w_in"][:, -1], held["w_out"][:, -1] = 0.0, 0.0
+        return held, offset
 
     def _presentation(
         self,
@@ -245,19 +321,14 @@ class ChipInLoop(SpikingNetwork):
         artificial: bool,
         shape: tuple[int, int],
     ) -> Presentation:
-        bias = substrate.targets.bias
-        held = self.chip.held({name: read.W for name, read in reads.items()}, bias)
-        population = self._population(plan.passes * shape[1], held["w"], substrate.neurons)
-        assert isinstance(population, ChipPopulation)
-        offset = None
-        if bias:  # acts on its own: not over a line that is driven at every step
-            population.bias = self.chip.bias.numbers(held["w_in"][:, -1])
-            offset = held["w_out"][:, -1].clone()
-            held["w_in"][:, -1], held["w_out"][:, -1] = 0.0, 0.0
+        rows, neurons = plan.passes * shape[1], substrate.neurons
+        held, offset = self._loaded(
+            {name: read.W for name, read in reads.items()}, substrate.targets.bias, rows, neurons
+        )
         reads = {name: replace(read, W=held[name]) for name, read in reads.items()}
         return ChipPresentation(
-            self.chip, offset, self.neuron, True, population, substrate, reads, plan, streams, artificial, shape,
-            self.dt, self._decays(),
+            self.chip, offset, self.neuron, True, self._population(rows, held["w"], neurons), substrate, reads, plan,
+            streams, artificial, shape, self.dt, self._decays(),
         )  # fmt: skip
 
     def _decays(self) -> tuple[float, float]:
@@ -265,4 +336,26 @@ class ChipInLoop(SpikingNetwork):
         return self.chip.readout, self.chip.synapse
 
     def _make(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
-        return ChipPopulation(self.chip, rows)
+        if neurons:
+            raise InputError(
+                f"backend {self.name}: the chip's units are all alike, those of the profile differ in "
+                f"{', '.join(sorted(neurons))}; switch it off with --without neuron_mismatch"
+            )
+        return ChipPopulation(rows)
+
+
+class ChipInLoop(ChipNetwork):
+    """The backend of one chip, with scales that stay: what fine-tuning learns on.
+
+    Args:
+        chip: its neurons and scales. dt, chunk, neuron: as in `SpikingNetwork`.
+    """
+
+    name = "chip"
+
+    def __init__(self, chip: Chip, dt: float, chunk: int = 64, neuron: Interface | None = None) -> None:
+        super().__init__(dt, chunk, neuron)
+        self.chip = chip
+
+    def _scaled(self, W: Mapping[str, Tensor], bias: bool) -> Chip:
+        return self.chip

@@ -155,7 +155,7 @@ def scales(wanted: Wanted, peaks: Peaks) -> Scales:
     room = np.minimum((2**15 - 1) / (HEADROOM * peaks.state), _ratio(2**15 - 1, np.abs(wanted.bias)))
     (shift_in, shift_rec), scale = _shifts([wanted.w_in, wanted.w_rec], room)
     threshold = np.maximum(np.floor(scale), 1.0)
-    (shift_out,), y = _shifts([wanted.w_out], _ratio(2**15 - 1, HEADROOM * peaks.y))
+    (shift_out,), y = _shifts([wanted.w_out], _ratio(2**15 - 1, HEADROOM * peaks.y), whole=False)
     y = np.where(np.isfinite(y), y, 1.0)  # an output without weights is 0 in any unit
     return Scales(threshold, y, kept(wanted, peaks.currents, threshold), (shift_in, shift_rec, shift_out))
 
@@ -222,19 +222,22 @@ def _ratio(number: float, by: Array) -> Array:
     return np.divide(number, by, out=np.full(np.shape(by), inf), where=by > 0)
 
 
-def _shifts(parts: list[Array], room: Array) -> tuple[tuple[int, ...], Array]:
+def _shifts(parts: list[Array], room: Array, whole: bool = True) -> tuple[tuple[int, ...], Array]:
     """Return the shift of each of the weights (post, pre), and the scale (post,) they share: those of least error.
 
     The error is that of rounding the weights, step^2 / 12 each with steps of 2^shift / scale, and of rounding states.
+    A `whole` scale is at least 1, and weights of units that want a smaller one are cut: of as few units as can be.
     """
     largest = [np.abs(part).max(1, initial=0.0) for part in parts]
 
     def scale(shifts: tuple[int, ...]) -> Array:
         return np.min([room, *(_ratio(127.0 * 2**shift, top) for shift, top in zip(shifts, largest, strict=True))], 0)
 
-    def error(shifts: tuple[int, ...]) -> float:
+    def error(shifts: tuple[int, ...]) -> tuple[int, float]:
         rounded = sum(part.shape[1] * 4.0**shift for part, shift in zip(parts, shifts, strict=True))
-        return float(((1.0 + rounded) / np.maximum(np.floor(scale(shifts)), 1.0) ** 2).sum())
+        fine = scale(shifts)
+        cut = int((fine < 1.0).sum()) if whole else 0
+        return cut, float(((1.0 + rounded) / (np.maximum(np.floor(fine), 1.0) if whole else fine) ** 2).sum())
 
     best = min(product(range(8), repeat=len(parts)), key=error)
     return best, scale(best)

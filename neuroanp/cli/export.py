@@ -1,6 +1,6 @@
 """export: a trained network in the format of a chip or another tool, with what was lost."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -39,7 +39,7 @@ def export(
     ] = False,
     finetune: Annotated[
         int | None,
-        typer.Option("--finetune", metavar="N", help="Learn for N more updates with the chip's neurons in the loop.",
+        typer.Option("--finetune", metavar="N", help="Learn for N more updates with the chip in the loop.",
                      show_default=False),
     ] = None,
     finetune_lr: Annotated[
@@ -93,44 +93,113 @@ def _list(json: bool) -> None:
 
 
 def _on_screen(report: "ExportReport", folder: Path) -> "Iterator[RenderableType]":
-    """Yield what shows a report on a terminal."""
-    from rich.table import Table
+    """Yield what shows a report on a terminal; report.json has every number of it."""
     from rich.text import Text
 
     yield Text.assemble((report.format, "bold"), (f"  {report.run}", "dim"))
-    table = Table(box=None, show_header=False, padding=(0, 2, 0, 1))
-    table.add_column(no_wrap=True)
-    table.add_column()
-    for what, said in _lines(report):
-        table.add_row(Text(what), Text(said))
-    yield table
-    yield from (Text(f"* {limit}") for limit in report.limits)
-    yield f"files: {', '.join(str(folder / name) for name in report.files)}"
+    yield _table(_losses(report))
+    yield _table(_facts(report.facts))
+    yield _table(("*", limit) for limit in report.limits)
+    first, *others = report.files
+    yield f"files: {folder / first}"
+    if others:
+        yield Text(f"beside it: {', '.join(others)}")
     yield f"report: {folder / 'report.json'}; to read it back: {folder / 'READ_BACK.txt'}"
 
 
-def _lines(report: "ExportReport") -> Iterator[tuple[str, str]]:
+def _table(rows: Iterable[tuple[str, str]]) -> "RenderableType":
+    """Return rows of a name and what is said of it, which wraps in a column of its own."""
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(box=None, show_header=False, padding=(0, 1, 0, 0), pad_edge=False)
+    table.add_column(no_wrap=True)
+    table.add_column()
+    for name, said in rows:
+        table.add_row(Text(name), Text(said))
+    return table
+
+
+def _losses(report: "ExportReport") -> Iterator[tuple[str, str]]:
     for name, error in report.weights.items():
-        yield f"error of {name}", f"{_error(error)}"
+        yield f"error of {name}", _error(error)
+    yield "error of outputs", _error(report.outputs)
     for name, decay in report.decays.items():
-        yield f"decay {name}", f"{decay['wanted']:.6g} wanted, {decay['held']:.6g} held"
+        apart = f"off by {decay['error']:+.2g}" if decay["error"] else "as wanted"
+        yield f"decay {name}", f"{decay['held']:.5g}, {apart}"
     if report.spikes is not None:
         spikes = report.spikes
-        first = "" if spikes["first_step"] is None else f", the first at step {spikes['first_step']}"
+        since = "" if spikes["first_step"] is None else f", from step {spikes['first_step']} on"
         yield (
             "spikes",
-            f"{spikes['mismatches']:,} of {spikes['of']:,} places differ{first} ({spikes['spikes']:,} spikes)",
+            f"{spikes['mismatches']:,} of {spikes['of']:,} places differ{since}; {spikes['spikes']:,} spikes",
         )
-    yield "error of outputs", _error(report.outputs)
     words = {"before": "before", "quantised": "after quantisation", "after": "as exported"}
     if "quantised" in report.score:
         words["after"] = "after fine-tuning"
+        if "finetune_write" in report.facts:  # a device's conductances, not a chip's numbers
+            words["quantised"] = "as the device held it"
     for name in report.score["before"]:
         said = [f"{report.score[key].get(name, nan):.4g} {word}" for key, word in words.items() if key in report.score]
         yield name, ", ".join(said)
-    for name, fact in report.facts.items():
-        yield name.replace("_", " "), f"{fact:.6g}" if isinstance(fact, float) else str(fact)
 
 
 def _error(error: Mapping[str, float]) -> str:
-    return f"{error['max']:.3g} at most, {100 * error['relative']:.3g} % (rms)"
+    if error["max"] == 0:
+        return "none"
+    return f"{error['max']:.2g} at most, {100 * error['relative']:.2g} % (rms)"
+
+
+def _facts(facts: Mapping[str, float | int | str]) -> Iterator[tuple[str, str]]:
+    """Yield numbers of the format; those of an array, "w_in.devices", in one line."""
+    arrays: dict[str, dict[str, float | int | str]] = {}
+    for name, fact in facts.items():
+        array, dot, key = name.partition(".")
+        if dot:
+            arrays.setdefault(array, {})[key] = fact
+        else:
+            yield _words(name), _number(name, fact)
+    for array, own in arrays.items():
+        yield (
+            array,
+            _of_conductances(own)
+            if "g_lowest_siemens" in own
+            else ", ".join(f"{_words(key)} {_number(key, fact)}" for key, fact in own.items()),
+        )
+
+
+def _of_conductances(facts: Mapping[str, Any]) -> str:
+    """Say what a crossbar's array is made of."""
+    from neuroanp.units import format_quantity
+
+    low, high, word, bit = (
+        format_quantity(facts[key], unit, digits=3)
+        for key, unit in (
+            ("g_lowest_siemens", "S"), ("g_highest_siemens", "S"), ("wire_word_ohm", "ohm"), ("wire_bit_ohm", "ohm"),
+        )
+    )  # fmt: skip
+    wires = f"; lines of {word} and {bit} a cell" if facts["wire_word_ohm"] or facts["wire_bit_ohm"] else ""
+    return f"{facts['devices']:,} devices of {low} to {high}{wires}"
+
+
+def _words(name: str) -> str:
+    """Return a fact's name in words; arrays keep theirs.
+
+    >>> _words("largest_possible_E"), _words("w_in_scale")
+    ('largest possible E', 'w_in scale')
+    """
+    for array in ("w_in", "w_out"):
+        if name.startswith(f"{array}_"):
+            return f"{array} {_words(name.removeprefix(f'{array}_'))}"
+    return name.replace("_", " ")
+
+
+def _number(name: str, fact: float | int | str) -> str:
+    """Return a fact as text: four figures, whole numbers with commas but for those that only name something.
+
+    >>> _number("output_scale", 20956.93), _number("drive", 0.589353), _number("finetune_seed", 12345)
+    ('20,957', '0.5894', '12345')
+    """
+    if isinstance(fact, str | bool) or name.endswith("seed"):
+        return str(fact)
+    return f"{fact:,.0f}" if isinstance(fact, int) or 1e4 <= abs(fact) < 1e9 else f"{fact:.4g}"

@@ -43,7 +43,9 @@ Backends = Annotated[str | None, _several("--backend", "Simulators by name (back
 Target = Annotated[
     str | None,
     typer.Option(
-        "--target", help="Keep to what a chip can hold, for neuroanp export: nir, loihi or xylo.", show_default=False
+        "--target",
+        help="Keep to what a chip can hold, for neuroanp export: nir, or loihi and xylo (in whole numbers).",
+        show_default=False,
     ),
 ]
 Rule = Annotated[str | None, _name("--rule", "Learning rule by name (rules list).", "rules", "baselines")]

@@ -15,10 +15,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from neuroanp.errors import InputError
 from neuroanp.export.checks import finite, refuse
 from neuroanp.export.model import reference
 from neuroanp.export.netlist import OPEN, Circuit, netlist
-from neuroanp.export.protocol import Exported, Exporter
+from neuroanp.export.protocol import DeviceExporter, Exported
 from neuroanp.substrates.tiling import Tiling, through_wires
 from neuroanp.trajectory import ARRAYS
 from neuroanp.units import Conductance, Resistance, format_quantity
@@ -83,7 +84,7 @@ class Held:
         return Circuit(name, self.g, x, self.scale, self.volts, *self.wires, self.tiling)
 
 
-class Crossbar(Exporter):
+class Crossbar(DeviceExporter):
     """Memristive crossbar: a SPICE netlist an array, and the conductances (npz).
 
     From the run's own device where that holds conductances; digital weights are mapped to illustrative ones.
@@ -125,6 +126,32 @@ class Crossbar(Exporter):
         refuse(problems + self._range(model), "crossbar")
         found = {name: self._held(model, name) for name in self._names}
         refuse([line for name, held in found.items() for line in self._array(name, held)], "crossbar")
+
+    def check_tuning(self, model: Model) -> None:
+        """Raise InputError for weights that are mapped, which no device's writes went wrong with."""
+        chip = model.chip
+        if chip is None:
+            raise InputError("--finetune: the network comes without a device to learn on; export it from its run")
+        name = chip.profile.name
+        if not analogue(chip):
+            raise InputError(
+                f"--finetune: device {name} stores digital weights, of which writing loses nothing; write them to a "
+                "device that holds conductances and export that run: neuroanp train RUN/config.yaml --profile pcm "
+                "--updates 0 --set network.weights=RUN"
+            )
+        if self.source == "weights":
+            raise InputError(
+                f"--finetune: source: 'weights' leaves out device {name}, on which it learns; leave --set "
+                "source=weights out"
+            )
+
+    def unseen(self, model: Model) -> tuple[str, ...]:
+        """Say where the lines of the netlists are others than those of the device."""
+        assert model.chip is not None
+        given = self.wire
+        if given is None or all(lines(model.chip, name) == (given, given) for name in self._names):
+            return ()
+        return ("fine-tuning learned through the device's own lines, not through those of --set wire",)
 
     def _range(self, model: Model) -> list[str]:
         """Find options that do not go together with the device, and weights that cannot be mapped."""
@@ -199,6 +226,7 @@ class Crossbar(Exporter):
             limits=(*self._limits(model, found), *_silent(lines, step)),
             read_back=READ_BACK.format(runs=runs, name=self._names[0]),
             facts=facts,
+            of_device=self._device(model) is not None,
         )
 
     @property
@@ -277,18 +305,22 @@ def from_device(chip: Chip, name: str, wire: float | None = None) -> Held:
         g = np.concatenate([g, np.full_like(g, span.middle)])
         if "dead" in array.cells:
             g = np.where(array.cells["dead"].cpu().numpy(), 0.0, g)
-    own = array.wires
-    wires = (0.0, 0.0) if own is None else (own.r_word, own.r_bit)
     return Held(
         g=np.where(g < OPEN, 0.0, g),
         scale=1.0 / array.slope,
         volts=1.0 if periphery is None else periphery.v_read,
         span=(span.g_min, span.g_max),
-        wires=wires if wire is None else (wire, wire),
+        wires=lines(chip, name) if wire is None else (wire, wire),
         tiling=array.tiling,
         devices=planes,
         lost=int((g < 0).sum()),
     )
+
+
+def lines(chip: Chip, name: str) -> tuple[float, float]:
+    """Return ohms a segment of the word and the bit lines of an array; 0 where the chip has none."""
+    own = chip.arrays[name].wires
+    return (0.0, 0.0) if own is None else (own.r_word, own.r_bit)
 
 
 def mapped(W: NDArray[np.float64], g_min: float, g_max: float, wire: float = 0.0) -> Held:

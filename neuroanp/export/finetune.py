@@ -14,16 +14,21 @@ import torch
 
 from neuroanp.backends.chips import ChipInLoop
 from neuroanp.errors import DivergedError, InputError
-from neuroanp.export.protocol import EXPORTERS, ChipExporter, Exporter
+from neuroanp.export.protocol import EXPORTERS, ChipExporter, DeviceExporter, Exporter
 from neuroanp.learning.protocol import RULES
+from neuroanp.noise import Streams
+from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import Hardware, RunConfig, load_config
+from neuroanp.training.config import Hardware, RunConfig, load_config, spikes
+from neuroanp.training.learner import make_learner
+from neuroanp.training.revisit import restored
 from neuroanp.training.start import Start
 
 if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
     from neuroanp.export.model import Model
     from neuroanp.records.run_dir import RunDir
+    from neuroanp.substrates.chip import Chip
     from neuroanp.training.trainer import Trainer
 
 LOG = logging.getLogger("neuroanp")
@@ -48,12 +53,16 @@ class FineTuning:
         """Return what fine-tunes a run's network, for the format of this name.
 
         Raises:
-            InputError: a number is out of range, or the neurons of the format's chip are not known.
+            InputError: a number is out of range, or the format is of no chip and no device.
         """
-        if not isinstance(chosen, ChipExporter):
-            able = [each for each in EXPORTERS.names() if issubclass(EXPORTERS.get(each), ChipExporter)]
+        if not isinstance(chosen, ChipExporter | DeviceExporter):
+            chips, devices = (
+                ", ".join(each for each in EXPORTERS.names() if issubclass(EXPORTERS.get(each), kind))
+                for kind in (ChipExporter, DeviceExporter)
+            )
             raise InputError(
-                f"--finetune: {name} has no integer neurons to learn with; formats that have: {', '.join(able)}"
+                f"--finetune: {name} has nothing to learn on; formats that have: {chips} (the chip's integer neurons), "
+                f"{devices} (the run's own device)"
             )
         if isinstance(self.updates, bool) or not isinstance(self.updates, int):
             raise InputError(f"--finetune: {self.updates!r} is not a whole number of updates")
@@ -68,38 +77,45 @@ class FineTuning:
 
 @dataclass(frozen=True)
 class Tuned:
-    """A fine-tuned network, its weights those that the chip holds, and facts of how it was done, by name."""
+    """A fine-tuned network, its weights those that the chip holds.
+
+    Args:
+        model: the network. facts: how it was done, by name. limits: what was not in the loop, in sentences.
+    """
 
     model: Model
     facts: Mapping[str, float | int | str]
+    limits: tuple[str, ...] = ()
 
 
-def finetune(record: RunDir, model: Model, chosen: ChipExporter, how: FineTuning) -> Tuned:
+def finetune(record: RunDir, model: Model, chosen: ChipExporter | DeviceExporter, how: FineTuning) -> Tuned:
     """Continue a run's learning on the chip's own forward pass.
 
-    Every presentation is the integer arithmetic of the chip, with the scales that the network had before. The rule's
-    updates are written to float64 weights, which are rounded for the next presentation alone: updates smaller than half
-    a step add up, and the gradient of the rounding is taken to be 1 (straight-through). Rules go on as they are; a run
-    trained by a gradient of the float network goes on with ANP, which needs none.
+    On a chip of integer neurons every presentation is its arithmetic, with the scales that the network had before. The
+    rule's updates are written to float64 weights, which are rounded for the next presentation alone: updates smaller
+    than half a step add up, and the gradient of the rounding is taken to be 1 (straight-through).
+
+    On a device of conductances all is as it was in training: the rule's updates are written to the run's own device in
+    the run's own way, with its errors, and read with its noise; moments and schedule of the optimiser start anew.
+
+    Rules go on as they are; a run trained by a gradient of a digital twin goes on with ANP, which needs none.
 
     Args:
-        record: the run. model: its network; `chosen.check` has passed. chosen: the exporter.
+        record: the run, which is left as it is. model: its network; `chosen.check` has passed. chosen: the exporter.
         how: updates and learning rate.
 
     Raises:
         DivergedError: a lower learning rate is needed.
+        InputError: of a device: nothing is lost in writing to it, or nothing perturbs the units.
     """
     config = _config(load_config(record.path / "config.yaml"), how)
-    arrays = {name: torch.from_numpy(np.array(W, dtype=np.float64)) for name, W in model.weights.items()}
-    experiment = Experiment.of(config, start=Start(arrays, str(record.path), model.name))
     threads = torch.get_num_threads()
     torch.set_num_threads(config.compute.threads)
     try:
-        trainer = build_trainer(experiment)
-        chip = chosen.chip(model)
-        trainer.backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk, config.neuron))
-        _train(trainer)
-        held = chip.held({name: W.double() for name, W in trainer.substrate.targets.items()}, model.bias)
+        if isinstance(chosen, ChipExporter):
+            tuned = _on_neurons(record, model, chosen, config)
+        else:
+            tuned = _on_device(record, model, chosen, config)
     finally:
         torch.set_num_threads(threads)
     facts = {
@@ -108,25 +124,94 @@ def finetune(record: RunDir, model: Model, chosen: ChipExporter, how: FineTuning
         "finetune_lr": config.optimizer.lr,
         "finetune_rule": config.rule_name,
     }
-    return Tuned(replace(model, weights={name: W.numpy() for name, W in held.items()}, recorded=None), facts)
+    return replace(tuned, facts={**facts, **tuned.facts})
+
+
+def _on_neurons(record: RunDir, model: Model, chosen: ChipExporter, config: RunConfig) -> Tuned:
+    """Learn with a chip's integer neurons in place of the network's own."""
+    arrays = {name: torch.from_numpy(np.array(W, dtype=np.float64)) for name, W in model.weights.items()}
+    experiment = Experiment.of(_without_device(config), start=Start(arrays, str(record.path), model.name))
+    trainer = build_trainer(experiment)
+    chip = chosen.chip(model)
+    trainer.backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk, config.neuron))
+    _train(trainer)
+    held = chip.held({name: W.double() for name, W in trainer.substrate.targets.items()}, model.bias)
+    return Tuned(replace(model, weights={name: W.numpy() for name, W in held.items()}, recorded=None), {})
+
+
+def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: RunConfig) -> Tuned:
+    """Learn on the run's own device, from where the run left it: a second one, so that the model's stays as it is."""
+    chosen.check_tuning(model)
+    _, trainer = restored(record)
+    chip = cast("Chip", trainer.substrate)
+    if not (chip.perturbs_units or chip.artificial_sigma):
+        raise InputError(
+            f"--finetune: nothing perturbs the units (perturbation.name 'none', and no noise of {chip.profile.name} "
+            f"reaches them), so that {config.rule_name} learns nothing; train with perturbation.name auto"
+        )
+    before = chip.ledger.pulses
+    trainer.learner, trainer.optimizer = make_learner(config.rule), config.optimizer
+    trainer.streams, trainer.update, trainer.updates = Streams(config.seed), 0, config.training.updates
+    trainer.moments = trainer.optimizer.init(dict(chip.targets.items()))
+    _train(trainer)
+    pulses = chip.ledger.pulses - before
+    facts = {
+        "finetune_write": chip.write,
+        "finetune_effects": ", ".join(name for name in known_effects(chip.profile) if name in chip.effects) or "none",
+        "finetune_pulses": pulses,
+    }
+    weights = {name: W.detach().double().cpu().numpy() for name, W in chip.targets.items()}
+    tuned = replace(model, weights=weights, chip=chip, recorded=None)
+    return Tuned(tuned, facts, (*_of_writes(chip, pulses), *chosen.unseen(model)))
+
+
+def _of_writes(chip: Chip, pulses: int) -> list[str]:
+    """Say where fine-tuning met no errors of writing, or wrote nothing at all."""
+    said = [] if _errs(chip) else ["writes do not err in this run, so that fine-tuning met no errors of programming"]
+    if chip.write == "ideal" or pulses:
+        return said
+    spared = "less than write-verify writes (deadband)" if chip.write == "verify" else "less than a pulse"
+    return [
+        *said,
+        f"fine-tuning wrote to no device: all changes were {spared}; conductances differ by what time did to them "
+        "alone; raise --finetune-lr, or give more updates",
+    ]
+
+
+def _errs(chip: Chip) -> bool:
+    """Return whether what a chip writes is off its targets by chance, in its way of writing and with its effects."""
+    if chip.write == "ideal":
+        return False
+    pulsed = {"write_noise", "c2c"}
+    by_law = chip.write == "verify" and chip.device.programming is not None
+    among = pulsed if chip.write == "pulse" else {"programming_error"} if by_law else {"programming_error", *pulsed}
+    return any(name in among & chip.effects for name in known_effects(chip.profile))
 
 
 def _config(config: RunConfig, how: FineTuning) -> RunConfig:
-    """Return the run's configuration for learning on a chip: no device but that, noise on the units alone."""
+    """Return the run's configuration for its fine-tuning: a seed, updates and perhaps a rule of its own."""
     lr = {} if how.lr is None else {"lr": how.lr}
     changes: dict[str, Any] = {
         "seed": (config.seed + APART) % 2**63,  # sequences and noise that training has not had
+        "optimizer": config.optimizer.model_copy(update=lr),
+        "training": config.training.model_copy(update={"updates": how.updates, "controls": False}),
+    }
+    if hasattr(config.rule, "gradient"):
+        preset = "spiking" if spikes(config.backend) else "default"
+        changes["rule"] = RULES.get("anp")(preset=preset)  # pyright: ignore[reportCallIssue]
+    return config.model_copy(update=changes)
+
+
+def _without_device(config: RunConfig) -> RunConfig:
+    """Return a configuration for a chip of integer neurons: no device but that, noise on the units alone."""
+    changes: dict[str, Any] = {
         "profile": "ideal",
         "hardware": Hardware(),
         "backend": "lif",
         "perturbation": config.perturbation.model_copy(update={"name": "auto"}),
         "network": config.network.model_copy(update={"weights": None}),
-        "optimizer": config.optimizer.model_copy(update=lr),
-        "training": config.training.model_copy(update={"updates": how.updates, "controls": False}),
         "compute": config.compute.model_copy(update={"dtype": "float64", "device": "cpu"}),
     }
-    if hasattr(config.rule, "gradient"):
-        changes["rule"] = RULES.get("anp")(preset="spiking")  # pyright: ignore[reportCallIssue]
     return config.model_copy(update=changes)
 
 

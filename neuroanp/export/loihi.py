@@ -45,7 +45,9 @@ class Loihi(ChipExporter):
 
     holds: ClassVar[str] = "spiking networks with spikes as inputs, hard reset and at most one step of rest"
     reader: ClassVar[str] = "lava-dl 0.6 with lava-nc 0.10 (Python 3.10)"
-    lost: ClassVar[str] = "weights to 8 bits, decays to 1/4096 a step, states cut to whole numbers"
+    lost: ClassVar[str] = (
+        "weights to 8 bits, decays to 1/4096 a step, states cut to whole numbers; biases do not rise, they are there"
+    )
 
     headroom: Annotated[float, Plain("a number of 1 or above", 1.0)] = Field(
         default=2.0, description="how many times the largest state on held-out inputs fits into 24 bits"
@@ -240,7 +242,13 @@ def _weights(model: Model, headroom: float) -> list[str]:
     if most < 1:
         times = 1 / most
         return [f"w_in, w: {times:.3g} times too large against the threshold; lower neuron.input_gain or synapse_gain"]
-    peak = peaks_of(model, headroom).state
+    peaks = peaks_of(model, headroom)
+    W_out, _ = model.columns("w_out")
+    if not np.rint(W_out * scales(model, peaks).y / 2).any():
+        return [
+            f"w_out: all weights round to 0 where 24 bits hold an output of {peaks.y:.3g}; use a shorter neuron.tau_r"
+        ]
+    peak = peaks.state
     most = min(most, ROOM / peak)
     if most * largest < 1:
         return [

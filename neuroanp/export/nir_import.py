@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Array = Any  # NDArray[np.float64]
 MiB = 1 << 20
+LARGEST, ODD = 1e15, 1e3
+"""Weights in thresholds: above the first, squares and sums of products leave float32; above the second, odd."""
+SMALLEST = float(np.finfo(np.float32).tiny)
+LONGEST = 2.0**24
+"""Steps of a time constant: float32 has no factor a step between 1 and that of a longer one."""
 SHAPE = "input -> Linear|Affine -> LIF|CubaLIF (with a Linear from it to itself) -> Linear|Affine (-> LI) -> output"
 
 
@@ -77,9 +82,36 @@ def read(
         raise InputError(f"{path}: {error.message}", error.problems) from None
     except ValueError as error:  # of the neuron: a time constant that is no longer than a step
         raise InputError(f"{path}: {error}") from None
-    if bad := [name for name, W in network.weights.items() if not np.isfinite(W).all()]:
-        raise InputError(f"{path}: {bad[0]}: in units of the threshold, weights are not finite")
-    return network
+    return replace(network, notes=(*network.notes, *_sizes(path, network.weights)))
+
+
+def _sizes(path: Path, weights: dict[str, Array]) -> list[str]:
+    """Say which weights are odd, in thresholds; refuse those that no training goes on from.
+
+    Raises:
+        InputError: weights that are not finite, or above LARGEST, whose squares float32 cannot hold.
+    """
+    problems, notes = [], []
+    for name, W in weights.items():
+        if not np.isfinite(W).all():
+            problems.append(f"{name}: in units of the threshold, {int((~np.isfinite(W)).sum())} weights are not finite")
+            continue
+        peak = float(np.abs(W).max(initial=0.0))
+        if peak > LARGEST:
+            problems.append(
+                f"{name}: {int((np.abs(W) > LARGEST).sum())} of {W.size} weights are up to {peak:.3g} thresholds, at "
+                f"most {LARGEST:g} can be learned with; scale weights and thresholds of the graph down together, or "
+                "correct its r"
+            )
+        elif peak > ODD:
+            count = int((np.abs(W) > ODD).sum())
+            notes.append(f"{name}: {count} of {W.size} weights are over {ODD:g} thresholds, up to {peak:.3g}")
+        lost = int(((W != 0) & (np.abs(W) < SMALLEST)).sum())
+        notes += [f"{name}: {lost} of {W.size} weights are below {SMALLEST:.2g}, and are 0 in float32"] * bool(lost)
+        notes += [f"{name}: all weights are 0"] * (not peak and name != "w")
+    if problems:
+        raise InputError(f"{path}: its weights cannot be learned with", problems)
+    return notes
 
 
 # The graph
@@ -159,7 +191,7 @@ def _dt(of_file: Any, given: float | None) -> float:
         raise InputError(f"dt: the file says {said:g} s, and {given:g} s was given")
     dt = given if said is None else said
     if not dt or not 0 < dt < 1e3:
-        raise InputError(f"dt: {dt} s; more than 0 and less than 1000 s is needed")
+        raise InputError(f"dt: {dt:g} s; more than 0 and less than 1000 s is needed")
     return dt
 
 
@@ -256,7 +288,11 @@ def _foreign(graph: Graph, about: dict[str, Any], dt: float, tau_r: float | None
     if cuba and lean.any():
         raise InputError("CubaLIF: v_leak differs from v_reset; a constant current past the synapse cannot be read")
     if graph.li is None and tau_r is None:
-        raise InputError("the graph has no LI, and outputs here are traces; give their time constant tau_r, in seconds")
+        raise InputError(
+            "the graph has no LI, and outputs here are traces; give their time constant tau_r, e.g. --tau-r '20 ms'"
+        )
+    if tau_r is not None and tau_r > LONGEST * dt:
+        raise InputError(f"tau_r: {tau_r:g} s is over {LONGEST:g} steps of {dt:g} s; at most {LONGEST * dt:g} s")
     tau_y = float(tau_r or 0) if graph.li is None else _uniform("LI", "tau", graph.li.fields, dt)
 
     neuron = LIF(input_gain=1.0, synapse_gain=1.0, drive=0.0, tau_m=tau_m, tau_s=tau_s, tau_r=tau_y, refractory=0.0,
@@ -292,6 +328,11 @@ def _uniform(kind: str, key: str, fields: dict[str, Array], dt: float) -> float:
     values = fields[key]
     if values.min() <= dt:
         raise InputError(f"{kind}: {key} is {values.min():g} s, and must be longer than one step, dt {dt:g} s")
+    if values.max() > LONGEST * dt:
+        raise InputError(
+            f"{kind}: {key} is {values.max():g} s, over {LONGEST:g} steps of {dt:g} s: nothing would decay; give a "
+            "longer --dt, or correct it"
+        )
     if np.ptp(values) > 1e-6 * np.abs(values).max():
         raise InputError(f"{kind}: {key} differs between units ({values.min():g} to {values.max():g} s); one is needed")
     return float(values.flat[0])

@@ -32,6 +32,7 @@ class Exported:
         limits: sentences: what was clipped, rounded to nothing, left out, or comes a step later.
         read_back: lines of Python or of a shell that read the files back and run them.
         facts: other numbers worth a record, by name.
+        of_device: whether it holds what the run's own device does, and not its digital weights.
     """
 
     files: tuple[str, ...]
@@ -41,6 +42,7 @@ class Exported:
     limits: tuple[str, ...] = ()
     read_back: str = ""
     facts: Mapping[str, float | int | str] = field(default_factory=dict)
+    of_device: bool = False
 
 
 class Exporter(Section):
@@ -66,7 +68,7 @@ class Exporter(Section):
 
 
 class ChipExporter(Exporter):
-    """Base of formats whose chip's integer neurons can be in the loop of learning: `--finetune`."""
+    """Base of formats whose chip's integer neurons can be in the loop of learning: `--finetune` learns with them."""
 
     @abstractmethod
     def chip(self, model: Model) -> Chip:
@@ -75,6 +77,18 @@ class ChipExporter(Exporter):
     @abstractmethod
     def export(self, model: Model, folder: Path, like: Model | None = None) -> Exported:
         """Export; the scales are those of the network `like`, so that what its chip held is not rounded again."""
+
+
+class DeviceExporter(Exporter):
+    """Base of formats that hold what the run's own device does: with `--finetune` it learns on that device."""
+
+    @abstractmethod
+    def check_tuning(self, model: Model) -> None:
+        """Raise InputError where writing to the device took nothing, or the device is not exported; `check` passed."""
+
+    @abstractmethod
+    def unseen(self, model: Model) -> tuple[str, ...]:
+        """Say what of the exported circuit is not in the device that learns, in sentences."""
 
 
 EXPORTERS: Registry[type[Exporter]] = Registry("export format", "neuroanp.exporters")

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroanp.training.build import holds_weights
+
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
@@ -65,6 +67,7 @@ def compare(model: Model, truth: Traces, name: str, exported: Exported) -> Expor
     found = exported.traces
     if found.y.shape != truth.y.shape:
         raise ValueError(f"{name}: outputs are {found.y.shape}, those of the network {truth.y.shape}")
+    before, after = dict(model.score(truth.y)), dict(model.score(found.y))
     return ExportReport(
         run=model.name,
         format=name,
@@ -76,36 +79,59 @@ def compare(model: Model, truth: Traces, name: str, exported: Exported) -> Expor
         },
         spikes=None if truth.s is None or found.s is None else mismatches(found.s, truth.s),
         outputs=errors(found.y, truth.y),
-        score={"before": dict(model.score(truth.y)), "after": dict(model.score(found.y))},
-        limits=(*model.notes, *_of_the_device(model, truth), *exported.limits),
+        score={"before": before, "after": after},
+        limits=(*model.notes, *_of_the_run(model, name, exported, before["loss"], after["loss"]), *exported.limits),
         facts=dict(exported.facts),
         read_back=exported.read_back,
     )
 
 
-def fine_tuned(report: ExportReport, without: ExportReport, facts: Mapping[str, float | int | str]) -> ExportReport:
+def fine_tuned(
+    report: ExportReport,
+    without: ExportReport,
+    facts: Mapping[str, float | int | str],
+    limits: tuple[str, ...] = (),
+) -> ExportReport:
     """Return the report of an export with fine-tuning.
 
     Args:
         report: of the fine-tuned network. without: of the network as it was. facts: how it was fine-tuned.
+        limits: what was not in the loop, in sentences.
     """
     before, quantised = without.score["before"], without.score["after"]
     score = {"before": before, "quantised": quantised, "after": report.score["after"]}
     said = ["errors of weights, spikes and outputs are against the fine-tuned weights; scores tell what both lost"]
     was, loss = quantised["loss"], score["after"]["loss"]
     if loss > was:
-        said.insert(0, f"fine-tuning made the loss worse, {was:.4g} to {loss:.4g}; lower --finetune-lr")
-    return replace(report, score=score, facts={**report.facts, **facts}, limits=(*said, *report.limits))
+        errs = ", or leave it: every write errs anew" if "finetune_write" in facts else ""
+        said.insert(0, f"fine-tuning made the loss worse, {was:.4g} to {loss:.4g}; lower --finetune-lr{errs}")
+    return replace(report, score=score, facts={**report.facts, **facts}, limits=(*said, *limits, *report.limits))
 
 
-def _of_the_device(model: Model, truth: Traces) -> tuple[str, ...]:
-    """Say what the run's own device made of the weights, where its loss is another."""
-    loss = model.score(truth.y)["loss"]
-    if model.recorded is None or abs(model.recorded - loss) <= 0.01 * abs(loss):
+def _of_the_run(model: Model, name: str, exported: Exported, before: float, after: float) -> tuple[str, ...]:
+    """Say why the run's own loss is another than that of its digital weights, or of what is exported."""
+    had, loss = model.recorded, after if exported.of_device else before
+    if had is not None and model.backend == name and abs(had - after) > 1e-4 * abs(had):
+        return (
+            f"the run had a loss of {had:.4g}, what is exported {after:.4g}, though it learned with the same numbers: "
+            "states reached the ends of their bits, where the order of spikes within a step counts",
+        )
+    if had is None or abs(had - loss) <= 0.01 * abs(loss):
         return ()
+    if exported.of_device:
+        return (
+            f"the run's own noise-free loss, {had:.4g}, has what surrounds the arrays in it, as converters and a fast "
+            f"model of wires; what is exported has not, and its loss is {after:.4g}",
+        )
+    if model.backend == name:
+        return (
+            f"exported are the whole numbers that the run learned with; before, {before:.4g}, is of its unrounded "
+            "weights in float64, which it never ran",
+        )
+    holder = f"backend {model.backend} rounded" if holds_weights(model.backend) else "the run's own device held"
     return (
-        f"exported are the digital target weights, of loss {loss:.4g}; as the run's own device held them the network "
-        f"had {model.recorded:.4g} without noise",
+        f"exported are the digital target weights, of loss {before:.4g}; as {holder} them the network had {had:.4g} "
+        "without noise",
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -38,6 +38,25 @@ def model_of(record: RunDir) -> Model:
     return replace(model, recorded=float(recorded)) if isinstance(recorded, int | float) else model
 
 
+def plain(**given: Any) -> dict[str, Any]:
+    """Return arguments with numbers of numpy as Python's own.
+
+    >>> plain(finetune=np.int64(3), g_min="1 uS")
+    {'finetune': 3, 'g_min': '1 uS'}
+    """
+    return {name: value.item() if isinstance(value, np.generic) else value for name, value in given.items()}
+
+
+def check_words(format: Any, force: Any) -> None:
+    """Raise InputError where a format's name is no text, or `force` neither True nor False."""
+    from neuroanp.export.protocol import EXPORTERS
+
+    if not isinstance(format, str):
+        raise InputError(f"format: {format!r:.80} is no name (known: {', '.join(EXPORTERS.names())})")
+    if not isinstance(force, bool):
+        raise InputError(f"force: {force!r:.80} is neither True nor False")
+
+
 def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | None) -> Model:
     task, config = experiment.task, experiment.config
     held = task.test(trainer.streams.generator("test"))
@@ -59,6 +78,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
         score=score,
         notes=notes if differ else (),
         chip=trainer.substrate,
+        backend=config.backend,
     )
 
 

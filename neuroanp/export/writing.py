@@ -52,7 +52,7 @@ def write(
         model: the network. name: of the format. chosen: its exporter.
         folder: where the files go; it must not exist yet, or be empty.
         force: replace it where it does.
-        tune: fine-tunes the network on the chip of the format; None: export it as it is.
+        tune: fine-tunes the network on the chip of the format, or on the run's own device; None: export it as it is.
 
     Returns: the report, which lies in the directory too.
 
@@ -63,7 +63,7 @@ def write(
     folder = Path(folder)
     check_free(folder, force)
     tuned = None if tune is None else tune(model)
-    with whole(folder) as building:
+    with whole(folder, force) as building:
         report = (
             _export(model, name, chosen, building) if tuned is None else _tuned(model, name, chosen, building, tuned)
         )
@@ -77,10 +77,13 @@ def _export(model: Model, name: str, chosen: Exporter, folder: Path) -> ExportRe
 
 
 def _tuned(model: Model, name: str, chosen: Exporter, folder: Path, tuned: Tuned) -> ExportReport:
-    """Export the fine-tuned network with the scales of the one before, whose scores stand beside its own."""
-    assert isinstance(chosen, ChipExporter)
+    """Export the fine-tuned network, with the scales of the one before, whose scores stand beside its own.
+
+    A device has scales of its own.
+    """
     with TemporaryDirectory() as scratch:
         without = _export(model, name, chosen, Path(scratch))
     after = tuned.model
-    report = compare(after, reference(after), name, chosen.export(after, folder, like=model))
-    return fine_tuned(report, without, tuned.facts)
+    keeps = {"like": model} if isinstance(chosen, ChipExporter) else {}
+    report = compare(after, reference(after), name, chosen.export(after, folder, **keeps))
+    return fine_tuned(report, without, tuned.facts, tuned.limits)

@@ -72,7 +72,7 @@ class Xylo(ChipExporter):
 
     holds: ClassVar[str] = "spiking units with spikes as inputs, reset by subtraction, no refractory period"
     reader: ClassVar[str] = "xylosim"
-    lost: ClassVar[str] = "weights to 8 bits, decays to 1 - 2^-k, states to 16 bits"
+    lost: ClassVar[str] = "weights to 8 bits, decays to 1 - 2^-k, states to 16 bits; biases do not rise, they are there"
 
     device: Literal["audio2", "audio3", "imu"] = Field(
         default="audio3", description="chip of the family whose sizes must hold the network"
@@ -162,6 +162,8 @@ def _sizes(model: Model, name: str) -> Iterator[str]:
         if size > limit:
             fits = [other for other, it in DEVICES.items() if getattr(it, part) >= size]
             remedy = f"--set device={fits[0]}" if fits else f"train with {limit} or fewer"
+            if part == "inputs":
+                remedy += " (digits come row by row over 8 lines with --set task.mode=rows)"
             yield f"{part}: {size} are more than the {limit} of {name}; {remedy}"
     for key in ("w_in", "w_out"):
         if not np.any(model.weights[key]):
@@ -221,6 +223,7 @@ def _room(model: Model, name: str) -> Iterator[str]:
     except InputError as error:
         yield from error.problems
         return
+    yield from _vanished(wanted, net)
     reached = (net.w_rec != 0).any(-1)
     widest, total = int(reached.sum(1).max()), int(reached.sum())
     if widest > device.fan_out:
@@ -239,6 +242,20 @@ def _room(model: Model, name: str) -> Iterator[str]:
             f"hidden: {len(last)} units with inputs and outputs, {name} gives inputs to the first {device.expansion} "
             f"and outputs to the last; train with {device.expansion} or fewer hidden units"
         )
+
+
+def _vanished(wanted: Wanted, net: Network) -> Iterator[str]:
+    """Find units without an input left, and outputs without a weight."""
+    for key, W, left, what, tau in (
+        ("w_in", wanted.w_in, net.w_in.any(-1).any(0), "hidden units", "tau_m or tau_s"),
+        ("w_out", wanted.w_out, net.w_out.any(0), "outputs", "tau_r"),
+    ):
+        lost = int((W.any(1) & ~left.numpy()).sum())
+        if lost and (key == "w_out" or lost == len(W)):
+            yield (
+                f"{key}: all weights of {lost} of {len(W)} {what} are less than half a step and round to 0, since 16 "
+                f"bits must hold what they add up to; train with a shorter neuron.{tau}"
+            )
 
 
 def _run(net: Network, inputs: Array) -> tuple[State, Any]:

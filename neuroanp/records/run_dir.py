@@ -14,6 +14,7 @@ Every file is replaced in one step, so that a reader, or a resumed run, sees the
 from __future__ import annotations
 
 import fcntl
+import logging
 import os
 import re
 import shutil
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
+LOG = logging.getLogger("neuroanp")
 FORMAT = 1
 STATUSES = ("running", "finished", "diverged", "failed", "interrupted")
 RESULT_KEYS = (
@@ -229,6 +231,28 @@ class RunDir:
             else:
                 return path
         return None
+
+    def whole_checkpoint(self) -> Path:
+        """Return the newest checkpoint that is whole, for reading; a warning tells of damaged ones that are newer.
+
+        Raises:
+            InputError: there is none: none yet, or all are damaged; the message says which, and how.
+        """
+        told = len(self.warnings)
+        path = self.latest_checkpoint()
+        damaged = self.warnings[told:]
+        if path is not None:
+            for line in damaged:
+                LOG.warning("%s; taken is %s, which is older", line, path.name)
+            return path
+        if not damaged:
+            raise InputError(f"{self.path}: no checkpoint yet; continue with: neuroanp resume {self.path}")
+        ended = self.manifest["status"] == "finished"
+        again = f"neuroanp train {self.path / 'config.yaml'} --force" if ended else f"neuroanp resume {self.path}"
+        raise InputError(
+            f"{self.path}: no checkpoint can be read; restore one from a copy, or repeat the training: {again}",
+            [line.replace("skipped, ", "") for line in damaged],
+        )
 
     def load_checkpoint(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return (tensors, meta) of one of this run's checkpoints; InputError if it is damaged."""

@@ -65,7 +65,9 @@ class Experiment:
             start = load_start(network.weights)
         if start is not None:
             start.check(task.inputs, network.hidden, task.outputs, network.bias)
-        return cls(config, profile or load(config.profile), task, start)
+        profile = profile or load(config.profile)
+        _check_weights(config.backend, profile)
+        return cls(config, profile, task, start)
 
     @property
     def identity(self) -> str:
@@ -185,6 +187,8 @@ class Experiment:
             sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
         said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
         log = [said, f"writes: {chip.write}"]
+        if holds_weights(self.config.backend):
+            log.append(f"weights: rounded to the whole numbers of {self.config.backend} at every presentation")
         if self.start is not None:
             facts["start"] = self.start.facts() | {"clipped": self.clipped(chip)}
             log.append(_begins(facts["start"]))
@@ -290,6 +294,20 @@ def _begins(start: dict[str, Any]) -> str:
     where = [f"{name} {percent(part)}" for name, part in start["clipped"].items() if part and name != "all"]
     fate = f"{percent(share)} of them lie beyond the array's range and are clipped ({', '.join(where)})"
     return f"weights: {start['origin']}{after}; {fate if share else 'all within the range of the array'}"
+
+
+def holds_weights(backend: str) -> bool:
+    """Return whether a backend's chip stores the weights itself, as whole numbers."""
+    return backend in BACKENDS.names() and getattr(BACKENDS.get(backend), "digital", False)
+
+
+def _check_weights(backend: str, profile: HardwareProfile) -> None:
+    """Raise InputError where both a chip and a device would hold the weights."""
+    if holds_weights(backend) and profile.periphery is not None:
+        raise InputError(
+            f"profile: '{profile.name}' stores the weights as conductances, backend '{backend}' in the chip's own "
+            "memory; use a profile of digital weights (ideal, smtj_koenders), or backend 'lif'"
+        )
 
 
 def _check_device(name: str) -> None:

@@ -207,6 +207,9 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _fits_its_target(self) -> RunConfig:
+        chip = TARGETS.get(self.backend)
+        if chip is not None and chip.backend == self.backend != self.target:
+            raise at(("target",), f"backend '{self.backend}' is that of target '{self.backend}'; leave target out")
         if self.target is not None:
             try:
                 problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt)
@@ -333,7 +336,8 @@ def configure(
             document = replace(document, data={**document.data, key: named(document.data.get(key), name)})
     given = {**{key: value for key, value in words.items() if value is not None}, **(overrides or {})}
     for key, value in given.items():
-        text = value if isinstance(value, str) else json.dumps(value)
+        # an empty word is a name that is missing, and not YAML's null
+        text = value if isinstance(value, str) and (value.strip() or key not in words) else json.dumps(value)
         if key in SHORT and isinstance(value, str):
             text = json.dumps({"name": value})
         document = assign(document, [f"{key}={text}"])
@@ -345,7 +349,10 @@ def configure(
 
 def _with_target(document: Document) -> Document:
     """Fill what a known target needs and the source does not state."""
-    name = document.data.get("target")
+    backend, name = document.data.get("backend"), document.data.get("target")
+    if name is None and isinstance(backend, str) and TARGETS.get(backend) and TARGETS[backend].backend == backend:
+        name = backend  # a chip's own backend is of no other
+        document = replace(document, data={**document.data, "target": name})
     if not isinstance(name, str) or name not in TARGETS:
         return document
     return replace(document, data=fill(document.data, name))

@@ -23,12 +23,14 @@ class Target:
         neuron: values of the neuron's options that it insists on.
         spikes_in: whether inputs must be spikes.
         tau: takes a time constant and dt, seconds, and returns the nearest that it has; None: any.
+        backend: what it is trained on if nothing else is stated.
     """
 
     summary: str
     neuron: Mapping[str, Any] = field(default_factory=dict)
     spikes_in: bool = False
     tau: Callable[[float, float], float] | None = None
+    backend: str = "lif"
 
 
 def power_of_two(tau: float, dt: float) -> float:
@@ -57,16 +59,18 @@ TARGETS: Mapping[str, Target] = {
         {"reset": "hard", "refractory": "0 ms", "tau_s": "0 ms"},
     ),
     "loihi": Target(
-        "hard reset, no refractory period, decays in 4096ths, spikes as inputs",
+        "hard reset, no refractory period, decays in 4096ths, spikes as inputs; learns with its 8-bit weights",
         {"reset": "hard", "refractory": "0 ms", "decoder": "trace"},
         spikes_in=True,
         tau=of_4096,
+        backend="loihi",
     ),
     "xylo": Target(
-        "subtractive reset, no refractory period, decays 1 - 2^-k, spikes as inputs",
+        "subtractive reset, no refractory period, decays 1 - 2^-k, spikes as inputs; learns with its 8-bit weights",
         {"reset": "subtract", "refractory": "0 ms", "decoder": "trace"},
         spikes_in=True,
         tau=power_of_two,
+        backend="xylo",
     ),
 }
 
@@ -87,10 +91,10 @@ def fill(data: Mapping[str, Any], name: str) -> dict[str, Any]:
 
     >>> filled = fill({"task": "xor"}, "xylo")
     >>> filled["backend"], filled["encoder"], filled["neuron"]["reset"]
-    ('lif', {'name': 'poisson'}, 'subtract')
+    ('xylo', {'name': 'poisson'}, 'subtract')
     """
     chip, filled = target(name), dict(data)
-    filled.setdefault("backend", "lif")
+    filled.setdefault("backend", chip.backend)
     if chip.spikes_in:
         encoder = filled.get("encoder") or {}
         filled["encoder"] = {"name": "poisson", **encoder} if isinstance(encoder, Mapping) else encoder
@@ -123,7 +127,8 @@ def misfits(name: str, neuron: Any, spikes_in: bool, dt: float) -> list[tuple[tu
     """
     chip = target(name)
     if not isinstance(neuron, LIF):
-        return [(("neuron",), f"{name} needs units that spike, neuron 'lif' on backend 'lif' or 'spiking'")]
+        able = ", ".join(f"'{each}'" for each in dict.fromkeys((chip.backend, "lif", "spiking")))
+        return [(("neuron",), f"{name} needs units that spike, neuron 'lif' on backend {able}")]
     wanted = LIF(**chip.neuron)
     found: list[tuple[tuple[str, ...], str]] = [
         (("neuron", key), f"{name} needs '{value}'; leave it out")

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from functools import cache
 from types import SimpleNamespace
+from typing import cast
 
 import pytest
 import torch
 
+from neuroanp.backends.chips import ChipNetwork
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.devices.device import ALL_EFFECTS
@@ -22,16 +24,26 @@ DT = {False: 1e-6, True: 1e-3}
 """Seconds a step: of rate networks, and of spiking ones, whose membranes take milliseconds."""
 SIZES = {False: (11, 3, 2, 7, 2), True: (70, 3, 2, 7, 2)}
 """T, B, I, N, O: long enough for every unit of a spiking network to spike several times."""
+INPUT_SPIKES = 0.05
+"""Share of the steps at which an input line that carries spikes has one."""
 SIGMA = {False: 0.02, True: 0.5}
 WINDOW = 1e3
 """Steps that the passes of an update are taken to last."""
 PARTS = ("u", "h", "x", "y", "z", "readout", "spikes", "v")
 
 
+def digital(name: str) -> bool:
+    """Return whether a backend holds its weights itself, as whole numbers, instead of a device that does."""
+    return getattr(BACKENDS.get(name), "digital", False)
+
+
 @cache
 def simulator(name: str, dt: float, chunk: int) -> Backend:
-    """Return a backend, the same for every test: what one presentation leaves behind must not reach the next."""
-    return BACKENDS.get(name)(dt, chunk, **({"neuron": LIF()} if spikes(name) else {}))
+    """Return a backend, the same for every test: what one presentation leaves behind must not reach the next.
+
+    A chip has units of its own, which differ in reset and rest from those of others.
+    """
+    return BACKENDS.get(name)(dt, chunk, **({"neuron": LIF()} if spikes(name) and not digital(name) else {}))
 
 
 class Bench:
@@ -41,7 +53,7 @@ class Bench:
         self, profile="ideal", dtype=torch.float64, sizes=None, bias=True, sigma="as usual",
         effects: frozenset[str] = ALL_EFFECTS, read="moments", device="cpu", age=1e4, backend="rate",
     ) -> None:  # fmt: skip
-        self.spiking = spikes(backend)
+        self.spiking, self.digital = spikes(backend), digital(backend)
         self.backend, self.dt = backend, DT[self.spiking]
         self.scale = LIF().input_gain if self.spiking else 1.0  # how much larger rounding is than that of a read
         self.T, self.B, I, N, O = sizes or SIZES[self.spiking]  # noqa: E741
@@ -51,7 +63,10 @@ class Bench:
         if bias:
             for name in ("w_in", "w_out"):
                 self.weights[name][:, -1] = torch.from_numpy(rng.uniform(-0.3, 0.3, len(self.weights[name])))
-        self.inputs = torch.from_numpy(rng.uniform(-1, 1, (self.T, self.B, I))).to(device, dtype)
+        u = rng.uniform(-1, 1, (self.T, self.B, I))
+        if self.digital:  # input lines of a chip carry spikes
+            u = u > 1 - 2 * INPUT_SPIKES
+        self.inputs = torch.from_numpy(u).to(device, dtype)
         self.chip = Chip.build(
             load(profile) if isinstance(profile, str) else profile, self.weights, streams=self.streams, dt=self.dt,
             read=read, effects=effects, artificial_sigma=SIGMA[self.spiking] if sigma == "as usual" else sigma,
@@ -60,6 +75,17 @@ class Bench:
         self.chip.ledger.spiking = self.spiking
         self.chip.elapse(age)
         self.reads = self.chip.prepare(WINDOW * self.dt, PassStreams(self.streams, "train", 5))
+
+    @property
+    def made(self) -> ChipNetwork:
+        """The simulator of a chip, as the latest presentation left it."""
+        return cast("ChipNetwork", simulator(self.backend, self.dt, 64))
+
+    @property
+    def noise_unit(self) -> torch.Tensor:
+        """(N,) what a unit of state is of the current that noise is, on a chip of whole numbers."""
+        chip = self.made.chip
+        return (1.0 / (chip.k_e * chip.unit * chip.state)).cpu()
 
     def chunks(self, plan: PassPlan, backend=None, chunk=64, update=5, **options):
         """Present the inputs; `backend` is a name or a simulator that is made already."""

@@ -60,8 +60,8 @@ def test_spikes_and_potentials_are_those_of_the_simulator(name, dtype):
         )  # fmt: skip
         states, before = xylo.run(net, torch.cat([torch.zeros_like(u[:1]), u[:-1]]))
         s, most = states.s, 2
-    population = ChipPopulation(chip, ROWS)
-    population.bias = bias
+    population = ChipPopulation(ROWS)
+    population.take(chip, bias)
     population.begin()
     wt, arriving = w.T.to(dtype), u.to(dtype) @ w_in.T.to(dtype)
     found = population.run(torch.zeros_like(arriving), Recurrence(wt, lambda t, x: x @ wt), arriving, keep_v=True)
@@ -78,7 +78,8 @@ def test_spikes_and_potentials_are_those_of_the_simulator(name, dtype):
 @pytest.mark.parametrize("name", ["loihi", "xylo"])
 def test_noise_moves_a_membrane_by_its_charge_and_shows_in_h(name):
     chip = loihi_chip(torch.zeros(N, dtype=torch.int64)) if name == "loihi" else xylo_chip()
-    population = ChipPopulation(chip, 1)
+    population = ChipPopulation(1)
+    population.take(chip)
     silent = torch.zeros(1, 1, N, dtype=torch.float64)
     still = Recurrence(torch.zeros(N, N, dtype=torch.float64), lambda t, s: s)
     noise = torch.tensor([0.0, 1.0, 4.0, -4.0, 30.0], dtype=torch.float64).view(1, 1, N)
@@ -95,7 +96,8 @@ def test_noise_moves_a_membrane_by_its_charge_and_shows_in_h(name):
 
 def test_a_population_begins_again_at_rest():
     chip = xylo_chip()
-    population = ChipPopulation(chip, 2)
+    population = ChipPopulation(2)
+    population.take(chip)
     generator = torch.Generator().manual_seed(0)
     current = 10 * torch.rand(30, 2, N, generator=generator, dtype=torch.float64)
     wt = 20 * torch.rand(N, N, generator=generator, dtype=torch.float64)

@@ -223,14 +223,16 @@ def test_what_is_lost_is_told(net, tmp_path):
         ({"neuron": lif(tau_s=20.0, tau_r=30.0)}, ["neuron.tau_s: '20 s'", "neuron.tau_r: '30 s'"]),
         ({"neuron": lif(input_gain=1e9)}, ["times too large", "input_gain"]),
         ({"neuron": lif(input_gain=1e-9, synapse_gain=1e-9)}, ["rounds to 0"]),
+        ({"headroom": 1e7, "steps": 100}, ["w_out: all weights round to 0 where 24 bits hold an output of", "tau_r"]),
         ({"sizes": (1, 1, 1_000_000)}, ["hidden: 1000001 neurons, one chip has 1000000"]),
     ],
 )
 def test_what_is_refused(changed, words, make_network):
     changed = {"spikes_in": True, "steps": 5, "neuron": lif(), **changed}
     changed["neuron"] = None if changed["neuron"] == "none" else changed["neuron"]
+    options = {"headroom": changed.pop("headroom")} if "headroom" in changed else {}
     with pytest.raises(InputError) as caught:
-        Loihi().check(make_network(changed.pop("sizes", (4, 8, 2)), **changed))
+        Loihi(**options).check(make_network(changed.pop("sizes", (4, 8, 2)), **changed))
     assert all(word in str(caught.value) for word in words)
 
 

@@ -255,6 +255,14 @@ def test_refuses_weights_that_are_no_numbers_or_nothing_or_too_large(make_networ
         Xylo().check(replace(model, inputs=model.inputs + 0.5))
 
 
+def test_outputs_whose_weights_all_round_to_zero_are_refused(make_network) -> None:
+    model = make_network((4, 24, 2), spikes_in=True, neuron=unit(tau_r=100.0))
+    with pytest.raises(InputError) as refused:
+        Xylo(quantize_decay=True).check(model)
+    assert "w_out: all weights of" in str(refused.value)
+    assert "train with a shorter neuron.tau_r" in str(refused.value)
+
+
 def test_all_problems_are_told_at_once(make_network) -> None:
     model = make_network((20, 8, 40), neuron=LIF())
     with pytest.raises(InputError) as refused:

@@ -26,8 +26,21 @@ def test_a_target_fills_in_what_it_needs_and_comes_back(name, backend):
     assert configure(found.to_plain()) == found
 
 
-def test_without_a_backend_it_is_the_twin():
+def test_nir_is_learned_on_the_twin():
     assert configure({"task": "xor"}, target="nir").backend == "lif"
+
+
+@pytest.mark.parametrize("name", ["loihi", "xylo"])
+def test_a_chip_is_learned_on_with_its_own_whole_numbers(name):
+    found = configure({"task": "xor"}, target=name)
+    assert found.backend == name
+    assert configure({"task": "xor"}, backend=name) == found
+    with pytest.raises(InputError) as caught:
+        configure({"task": "xor"}, backend=name, target="nir")
+    assert f"target: backend '{name}' is that of target '{name}'; leave target out" in str(caught.value)
+
+
+def test_without_a_target_there_is_none():
     assert configure({"task": "xor"}).target is None
 
 
@@ -53,6 +66,7 @@ def _log2(value: float) -> float:
     ("target", "changes", "said"),
     [
         ("xylp", {}, "unknown target 'xylp'; did you mean 'xylo'?"),
+        ("", {}, "target: unknown target ''"),
         ("xylo", {"neuron.reset": "hard"}, "neuron.reset: xylo needs 'subtract'; leave it out"),
         ("nir", {"neuron.refractory": "2 ms"}, "neuron.refractory: nir needs '0 ms'; leave it out"),
         ("nir", {"neuron.tau_s": "5 ms"}, "neuron.tau_s: nir needs '0 ms'; leave it out"),

@@ -1,0 +1,478 @@
+"""Backends of chips: a presentation is what the exported numbers do, spike for spike, on whatever weights there are."""
+
+from __future__ import annotations
+
+from math import log
+from typing import cast
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroanp.backends import loihi, loihi_numbers, xylo, xylo_numbers
+from neuroanp.backends.integer import IntegerBackend, LoihiBackend, XyloBackend
+from neuroanp.backends.network import TwinBackend
+from neuroanp.backends.neuron import LIF
+from neuroanp.backends.numeric import Numeric
+from neuroanp.backends.protocol import BACKENDS
+from neuroanp.errors import InputError
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.profiles import load
+from neuroanp.substrates.chip import Chip
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.config import configure
+from neuroanp.trajectory import PassPlan, Weights
+
+DT = 1e-3
+SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
+NAMES = [name for name in BACKENDS.names() if getattr(BACKENDS.get(name), "digital", False)]
+KINDS = {"loihi": LoihiBackend, "xylo": XyloBackend}
+SIZES = [(4, 32, 2), (7, 60, 3), (3, 12, 1)]
+DTYPES = [torch.float32, torch.float64]
+
+
+def tau(dash: int) -> float:
+    """Return the time constant, in seconds, whose decay in a step is 1 - 2^-dash."""
+    return -DT / log(1.0 - 2.0**-dash)
+
+
+NEURONS = {
+    "loihi": LIF(input_gain=3.0, refractory=0.0),
+    "xylo": LIF(tau_m=tau(4), tau_s=tau(2), tau_r=tau(4), reset="subtract", refractory=0.0, input_gain=3.0),
+}
+
+
+def network(sizes, seed=0, bias=False, dtype=torch.float64, steps=120, batch=2) -> tuple[Weights, torch.Tensor]:
+    """Return random weights, and input spikes (T, B, I)."""
+    inputs, hidden, outputs = sizes
+    rng = np.random.default_rng(seed)
+    shapes = {"w_in": (hidden, inputs + bias), "w": (hidden, hidden), "w_out": (outputs, hidden + bias)}
+    W = {name: torch.from_numpy(rng.normal(size=s) / np.sqrt(s[1])).to(dtype) for name, s in shapes.items()}
+    return Weights(W, bias), torch.from_numpy(rng.random((steps, batch, inputs)) < 0.2).to(dtype)
+
+
+def backend_of(name: str, chunk: int = 64):
+    return KINDS[name](DT, chunk, NEURONS[name])
+
+
+def present(backend, weights: Weights, u: torch.Tensor, device="cpu"):
+    """Return what a silent pass is: spikes (T, B, N), outputs (T, B, O) and potentials, on an ideal device."""
+    streams = Streams(0)
+    chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device=device)
+    own = PassStreams(streams, "train", 0)
+    chunks = list(backend.passes(chip, chip.prepare(1.0, own), u.to(device), SILENT, own, keep="states"))
+    return tuple(torch.cat([getattr(c, part) for c in chunks])[:, 0] for part in ("spikes", "y", "v"))
+
+
+def numeric(name: str, weights: Weights) -> Numeric:
+    W = {key: part.double().numpy() for key, part in weights.items()}
+    return Numeric(name, W, weights.bias, NEURONS[name], DT, True)
+
+
+def exported(name: str, weights: Weights, u: torch.Tensor):
+    """Return spikes, outputs and potentials of the numbers that are exported, run by the chip's simulator."""
+    model, u = numeric(name, weights), u.long()
+    late = torch.zeros_like(u[:1])
+    if name == "loihi":  # outputs come a step late
+        held = loihi_numbers.quantise(model, loihi_numbers.scales(model, loihi_numbers.assumed_peaks(model)))
+        steps, _ = loihi.run(held.network, loihi.begin(held.network, u.shape[1]), torch.cat([u, late]))
+        assert not steps.wrapped.any()
+        y = (steps.u_out if held.reads == "u" else steps.v_out)[1:].double() / held.scale
+        return steps.s[:-1], y, steps.v[:-1].double() / (held.threshold * 2.0**loihi.SHIFT)
+    wanted = xylo_numbers.wanted_numbers(model)  # inputs and outputs come a step late
+    by = xylo_numbers.scales(wanted, xylo_numbers.assumed_peaks(wanted))
+    held = xylo_numbers.quantised(wanted, by, 2)
+    states, before = xylo.run(held.net, torch.cat([late, u]))
+    rise = 1.0 - model.readout_decay ** torch.arange(1, len(u) + 1, dtype=torch.float64)[:, None, None]
+    y = states.i_out[1:] / torch.from_numpy(held.y) + torch.from_numpy(wanted.offset) * rise
+    return states.s[:-1], y, before[:-1] / torch.from_numpy(held.threshold)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+@pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
+@pytest.mark.parametrize(("sizes", "seed"), [(sizes, seed) for seed, sizes in enumerate(SIZES)])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_presentation_is_what_the_exported_numbers_do(name, sizes, seed, bias, dtype):
+    weights, u = network(sizes, seed, bias, dtype)
+    s, y, v = present(backend_of(name), weights, u)
+    s_wanted, y_wanted, v_wanted = exported(name, weights, u)
+    assert int(s_wanted.sum()) > 100
+    assert torch.equal(s.long(), s_wanted)
+    rounding = 1e-6 if dtype == torch.float32 else 1e-12
+    torch.testing.assert_close(v, v_wanted.to(dtype), rtol=rounding, atol=rounding)
+    torch.testing.assert_close(y, y_wanted.to(dtype), rtol=rounding, atol=rounding)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_weight_of_one_step_more_is_seen(name):
+    """The comparison above can fail: one weight of w by one step of its grid."""
+    weights, u = network(SIZES[0], bias=True)
+    backend = backend_of(name)
+    before = present(backend, weights, u)
+    grid = backend.chip.grids["w"]
+    busy = int(before[0].long().sum((0, 1)).argmax())
+    W = {key: part.clone() for key, part in weights.items()}
+    W["w"][:, busy] += 1.01 * grid.step / grid.scale.squeeze(-1)
+    after = present(backend, Weights(W, True), u)
+    assert not torch.equal(after[2], before[2])
+    assert torch.equal(present(backend, weights, u)[2], before[2])  # scales follow the weights back again
+
+
+@pytest.mark.parametrize("chunk", [1, 7, 1000])
+@pytest.mark.parametrize("name", KINDS)
+def test_activity_sees_the_spikes_of_a_silent_presentation(name, chunk):
+    weights, u = network(SIZES[1], 3, bias=True)
+    backend = backend_of(name, chunk)
+    s, _, _ = present(backend, weights, u)
+    z, trace = backend.activity(weights, u.numpy()), backend._decays()[0]
+    kept = torch.zeros_like(z[0])
+    for spikes, now in zip(s, z, strict=True):
+        kept = trace * kept + spikes
+        torch.testing.assert_close(now, kept, rtol=0, atol=1e-9)
+    assert torch.equal(backend.activity(weights, u), z)
+
+
+def surrogate(backend, weights: Weights, u: torch.Tensor, held=None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
+    """Return outputs of the twin and the gradients of a number made of them."""
+    W = {name: (held or weights)[name].clone().requires_grad_() for name in weights}
+    y = backend.differentiable(Weights(W, weights.bias), u)
+    (y * torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
+    return y.detach(), {name: part.grad for name, part in W.items() if part.grad is not None}
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+@pytest.mark.parametrize("name", KINDS)
+def test_the_gradient_of_rounding_is_1(name, dtype):
+    weights, u = network(SIZES[0], 5, bias=True, dtype=dtype, steps=60)
+    backend, twin = backend_of(name), TwinBackend(DT, 64, NEURONS[name], spikes_in=True)
+    y, gradient = surrogate(backend, weights, u)
+    held = backend.chip.held(dict(weights.items()), True)
+    # bias lines of the twin are driven by what is left of a decay, of which the chip has its own
+    twin._decays = backend._decays
+    y_twin, wanted = surrogate(twin, weights, u, held)
+    rounding = 1e-4 if dtype == torch.float32 else 1e-9
+    torch.testing.assert_close(y, y_twin, rtol=rounding, atol=rounding)
+    assert gradient.keys() == wanted.keys() == {"w_in", "w", "w_out"}
+    for key in wanted:
+        torch.testing.assert_close(gradient[key], wanted[key], rtol=rounding, atol=rounding)
+        assert bool(wanted[key].any())
+    assert not torch.equal(surrogate(twin, weights, u)[0], y)  # weights that are not rounded give others
+
+
+# ---- weights of any size ----
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
+@pytest.mark.parametrize("name", KINDS)
+def test_weights_of_zero_give_a_silent_readout(name, bias):
+    weights, u = network(SIZES[2], bias=bias)
+    nothing = Weights({key: 0 * part for key, part in weights.items()}, bias)
+    backend = backend_of(name)
+    s, y, v = present(backend, nothing, u)
+    assert not y.any()
+    assert not s.any()  # the drive alone, 0.6 thresholds, makes no spike
+    # each step loses less than 2 units of state of the 20 that a membrane of 20 steps remembers
+    loss = 40 / float((backend.chip.unit * backend.chip.state).min())
+    assert v[-1].numpy() == pytest.approx(NEURONS[name].drive, abs=0.01 + loss)
+    assert not backend.activity(nothing, u).any()
+
+
+@pytest.mark.parametrize("sign", [1, -1])
+@pytest.mark.parametrize("array", ["w_in", "w"])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_weight_beyond_the_grid_is_at_its_end_and_keeps_its_sign(name, array, sign):
+    weights, u = network(SIZES[2])
+    W = {key: part.clone() for key, part in weights.items()}
+    W[array][1, 2] = sign * 1e9
+    backend = backend_of(name)
+    z = backend.activity(Weights(W, False), u)  # no device in between, whose weights have a range too
+    grid = backend.chip.grids[array]
+    numbers = grid.numbers(W[array])
+    assert int(numbers[1, 2]) == sign * grid.high
+    assert grid.high == {"loihi": loihi.WEIGHT_HIGH, "xylo": 127 * grid.step}[name]
+    assert float(backend.chip.unit[1]) == 1  # the coarsest there is
+    assert bool(torch.isfinite(z).all())
+    if array == "w_in":  # more than a threshold: unit 1 spikes a step after input 2, or never once it was there
+        driven, fired = u[:-1, :, 2] == 1, z[1:, :, 1] > backend._decays()[0] * z[:-1, :, 1]
+        assert bool(driven.any(0).all())
+        first = int(driven.all(1).long().argmax())
+        assert bool(fired[driven].all()) if sign > 0 else not bool(fired[first:].any())
+
+
+def test_a_weight_of_many_thresholds_is_held_where_a_shift_brings_it_into_8_bits():
+    """Xylo's weights end at 127 << 7 units of a threshold of 1 at least; a unit that needs a shift gets it."""
+    weights, _ = network(SIZES[2])
+    for thresholds in (100.0, 300.0, 3000.0, 16000.0):
+        W = {key: part.clone() for key, part in weights.items()}
+        k_in = xylo_numbers.wanted_numbers(numeric("xylo", weights)).k_in
+        W["w_in"][1, 2] = thresholds / k_in
+        chip = backend_of("xylo")._scaled(W, False)
+        assert float(chip.held(W, False)["w_in"][1, 2]) * k_in == pytest.approx(thresholds, rel=0.01)
+
+
+def test_the_scale_of_outputs_follows_their_weights():
+    """An output's unit need not be whole: weights 1000 times as large are held as well as they were."""
+    weights, _ = network(SIZES[2])
+    errors = []
+    for factor in (1.0, 1e3):
+        W = {**weights, "w_out": factor * weights["w_out"]}
+        held = backend_of("xylo")._scaled(W, False).held(W, False)
+        errors.append(float((held["w_out"] / W["w_out"] - 1).abs().max()))
+    assert errors[1] == pytest.approx(errors[0], rel=1e-6)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_huge_bias_is_at_the_end_of_its_bits(name):
+    weights, u = network(SIZES[2], bias=True)
+    W = {key: part.clone() for key, part in weights.items()}
+    W["w_in"][0, -1], W["w_in"][1, -1], W["w_out"][0, -1] = 1e9, -1e9, 1e9
+    backend = backend_of(name)
+    z = backend.activity(Weights(W, True), u)
+    chip, highest = backend.chip, {"loihi": loihi.BIAS_HIGH, "xylo": xylo.HIGH}[name]
+    assert chip.bias.numbers(W["w_in"][:, -1])[:2].tolist() == [highest, -highest]
+    assert bool((z[:, :, 0] >= 1).all())  # a spike at every step
+    assert not z[:, :, 1].any()
+    held = chip.held(W, True)["w_out"][0, -1]
+    assert float(held) == pytest.approx(1e9, rel=1e-3)
+
+
+sizes_of_weights = st.floats(-4.0, 4.0).map(lambda power: 10.0**power)
+
+
+@pytest.mark.parametrize("name", KINDS)
+@given(
+    seed=st.integers(0, 2**32 - 1),
+    scales=st.fixed_dictionaries(dict.fromkeys(("w_in", "w", "w_out"), sizes_of_weights)),
+    bias=st.booleans(),
+    units=st.integers(1, 6),
+)
+def test_held_weights_err_by_half_a_step_or_are_at_the_end(name, seed, scales, bias, units):
+    weights, _ = network((2, units, 2), seed, bias, steps=1)
+    W = {key: scales[key] * part for key, part in weights.items()}
+    chip = backend_of(name)._scaled(W, bias)
+    held = chip.held(W, bias)
+    columns = {"w_in": 2, "w": units, "w_out": units}
+    grids = {key: (chip.grids[key], W[key][:, :n], held[key][:, :n]) for key, n in columns.items()}
+    if bias:
+        grids["bias"] = (chip.bias, W["w_in"][:, -1], held["w_in"][:, -1])
+        if chip.offset is not None:
+            grids["offset"] = (chip.offset, W["w_out"][:, -1], held["w_out"][:, -1])
+        else:
+            assert torch.equal(W["w_out"][:, -1], held["w_out"][:, -1])
+    for key, (grid, wanted, found) in grids.items():
+        numbers = grid.numbers(wanted)
+        exact = wanted * grid.scale + grid.zero
+        inside = (exact >= grid.low) & (exact <= grid.high)
+        step = (0.5 * grid.step / grid.scale).expand_as(wanted)
+        assert bool((((found - wanted).abs() <= step * (1 + 1e-9) + 1e-15 * wanted.abs()) | ~inside).all()), key
+        end = torch.where(exact > grid.high, grid.high, grid.low)
+        assert bool(((numbers == end) | inside).all()), key
+        assert bool((numbers % grid.step == 0).all()), key
+        # largest weights use the grid's numbers: finer scales would not hold them, or states
+        assert bool(torch.isfinite(found).all()), key
+    again = chip.held(held, bias)
+    for key in held:
+        torch.testing.assert_close(again[key], held[key], rtol=1e-12, atol=0)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_grid_is_used_to_its_end_where_weights_ask_for_it(name):
+    weights, _ = network(SIZES[1])
+    chip = backend_of(name)._scaled(dict(weights.items()), False)
+    used = [float(grid.numbers(weights[key]).abs().max()) / grid.high for key, grid in chip.grids.items()]
+    assert 0.98 < max(used) <= 1
+
+
+# ---- what is refused ----
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "said"),
+    [
+        ("loihi", {"reset": "subtract"}, "backend 'loihi' cannot do reset 'subtract' (it has 'hard'); use backend"),
+        ("xylo", {"reset": "hard"}, "backend 'xylo' cannot do reset 'hard' (it has 'subtract'); use backend 'lif'"),
+        ("loihi", {"refractory": 2e-3}, "backend 'loihi' cannot do refractory 0.002 (it has 0.0)"),
+        ("xylo", {"refractory": 2e-3}, "backend 'xylo' cannot do refractory 0.002 (it has 0.0)"),
+        ("loihi", {"decoder": "count"}, "backend 'loihi' cannot do decoder 'count' (it has 'trace')"),
+        ("xylo", {"decoder": "count"}, "backend 'xylo' cannot do decoder 'count' (it has 'trace')"),
+        ("xylo", {"tau_s": 0.0}, "backend 'xylo' cannot do tau_s 0 (its currents last); use backend 'lif'"),
+        ("loihi", {"tau_m": DT}, "neuron.tau_m: '1 ms' must be longer than one step"),
+    ],
+)  # fmt: skip
+def test_units_that_the_chip_has_not_are_refused(name, options, said):
+    neuron = NEURONS[name].model_copy(update=options)
+    with pytest.raises(InputError) as refused:
+        KINDS[name](DT, 64, neuron)
+    assert said in str(refused.value)
+    KINDS[name](DT, 64, NEURONS[name])
+
+
+def test_all_that_is_wrong_with_units_is_told_at_once_and_none_stated_are_the_chip_s():
+    with pytest.raises(InputError) as refused:
+        LoihiBackend(DT, 64, LIF(reset="subtract", decoder="count"))
+    assert "reset 'subtract' (it has 'hard'), refractory 0.002 (it has 0.0), decoder 'count'" in str(refused.value)
+    for name, kind in KINDS.items():
+        units = kind(DT).neuron
+        assert isinstance(units, LIF)
+        assert (units.reset, units.refractory) == (NEURONS[name].reset, 0.0)
+
+
+def test_loihi_has_currents_of_one_step():
+    """tau_s 0 is a decay of 4096 / 4096; a Xylo's current would be gone before it acts."""
+    weights, u = network(SIZES[0], 1)
+    neuron = NEURONS["loihi"].model_copy(update={"tau_s": 0.0, "input_gain": 12.0})
+    backend = LoihiBackend(DT, 64, neuron)
+    s, _, v = present(backend, weights, u)
+    s_wanted, _, v_wanted = present(TwinBackend(DT, 64, neuron, spikes_in=True), weights, u)
+    assert backend._decays()[1] == 0.0
+    assert int(s_wanted.sum()) > 100
+    assert int(s.sum()) == pytest.approx(int(s_wanted.sum()), rel=0.05)
+    before = int((s != s_wanted).flatten(1).any(1).long().argmax())  # from then on spikes differ, as weights do
+    assert before > 5
+    torch.testing.assert_close(v[:before], v_wanted[:before], rtol=0, atol=0.05)
+
+
+TINY = {
+    "task": {"name": "xor", "start": 2, "pulse": 5, "gap": 2, "delay": 2, "window": 5, "test_size": 4},
+    "network": {"hidden": 6},
+    "training": {"updates": 6, "batch": 2, "controls": False},
+}
+
+
+@pytest.mark.parametrize("name", NAMES)
+@pytest.mark.parametrize("profile", ["pcm", "rram_rtn", "sram_cim"])
+def test_profiles_of_conductances_are_refused(name, profile):
+    with pytest.raises(InputError) as refused:
+        Experiment.of(configure(TINY, backend=name, profile=profile))
+    assert f"'{profile}' stores the weights as conductances, backend '{name}' in the chip's own memory" in str(
+        refused.value
+    )
+    assert "ideal, smtj_koenders" in str(refused.value)
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_units_that_differ_are_refused_unless_that_is_switched_off(name):
+    experiment = Experiment.of(configure(TINY, backend=name, profile="mixed_signal_neurons"))
+    with pytest.raises(InputError) as refused:
+        build_trainer(experiment).step()
+    assert "the chip's units are all alike" in str(refused.value)
+    assert "differ in tau_m, tau_s, threshold; switch it off with --without neuron_mismatch" in str(refused.value)
+    with pytest.raises(InputError, match="all alike"):
+        experiment.describe()  # before anything begins
+    alike = configure(TINY, {"hardware.without": ["neuron_mismatch"]}, backend=name, profile="mixed_signal_neurons")
+    assert np.isfinite(build_trainer(Experiment.of(alike)).step()["train_loss"])
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_chip_s_backend_is_of_that_chip_alone_and_names_it(name):
+    other = next(each for each in KINDS if each != name)
+    with pytest.raises(InputError) as refused:
+        configure({"task": "xor"}, backend=name, target=other)
+    assert f"target: backend '{name}' is that of target '{name}'; leave target out" in str(refused.value)
+    found = configure({"task": "xor"}, backend=name)
+    assert (found.target, found.encoder.spikes) == (name, True)
+    assert found == configure({"task": "xor"}, target=name)
+    assert configure(found.to_plain()) == found
+    with pytest.raises(InputError, match="takes spikes as inputs"):
+        configure({"task": "xor"}, {"encoder": "current"}, backend=name)
+
+
+# ---- learning ----
+
+
+def trained(trainer, updates: int) -> dict[str, torch.Tensor]:
+    for _ in range(updates):
+        trainer.step()
+    return trainer.state_dict()
+
+
+@pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
+@pytest.mark.parametrize("profile", ["ideal", "smtj_koenders"])
+@pytest.mark.parametrize("name", NAMES)
+def test_a_run_that_is_cut_goes_on_to_the_same_bits(name, profile, bias):
+    """Scales follow from the weights at every presentation; there is nothing else to keep."""
+    experiment = Experiment.of(configure(TINY, {"network.bias": bias}, backend=name, profile=profile))
+    whole = trained(build_trainer(experiment), 6)
+    first, second, other = (build_trainer(experiment) for _ in range(3))
+    state = {key: part.clone() for key, part in trained(first, 3).items()}
+    trained(other, 2)  # a simulator that has presented something else
+    other.load_state_dict(state)
+    second.load_state_dict(state)
+    for trainer in (second, other):
+        found = trained(trainer, 3)
+        assert found.keys() == whole.keys()
+        for key, part in whole.items():
+            assert found[key].numpy().tobytes() == part.numpy().tobytes(), key
+    assert any(not torch.equal(part, whole[key]) for key, part in state.items())
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_rule_writes_to_weights_that_are_not_rounded(name):
+    """Updates far below a step of the grid add up."""
+    config = configure(TINY, {"optimizer.lr": 1e-7, "compute.dtype": "float64"}, backend=name)
+    trainer = build_trainer(Experiment.of(config))
+    begun = {key: W.clone() for key, W in trainer.substrate.targets.items()}
+    trained(trainer, 3)
+    chip = cast("IntegerBackend", trainer.backend)._scaled(begun, False)
+    for key, W in begun.items():
+        moved = (trainer.substrate.targets[key] - W).abs()
+        assert 0 < float(moved.max()) < 0.01 * chip.grids[key].step / float(chip.grids[key].scale.max())
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_bias_acts_in_full_from_the_first_step(name):
+    """What the rule is told of the line of a bias, and what the units do."""
+    weights, u = network(SIZES[2], bias=True)
+    neuron = NEURONS[name].model_copy(update={"tau_r": 20e-3})  # no decay of a Xylo
+    streams, backend = Streams(0), KINDS[name](DT, 2, neuron)
+    chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=torch.float64, device="cpu")
+    own = PassStreams(streams, "train", 0)
+    reads = chip.prepare(1.0, own)
+    chunks = list(backend.passes(chip, reads, 0 * u[:5], SILENT, own, keep="states"))
+    first, held = chunks[0], backend.chip
+    assert first.v is not None
+    pre, v, y, readout = first.u, first.v, *(torch.cat([getattr(c, p) for c in chunks]) for p in ("y", "readout"))
+    assert bool((pre[..., -1] == 1).all())
+    assert not pre[..., :-1].any()
+    torch.testing.assert_close(v[0, 0, 0], held.bias.numbers(weights["w_in"][:, -1]) / held.unit, rtol=0, atol=1e-12)
+    assert not any(c.spikes.any() for c in chunks)  # so that outputs are those of their bias
+    b_out = held.held(dict(weights.items()), True)["w_out"][:, -1]
+    # a membrane of Loihi that forgets at once keeps 1 / 4096
+    torch.testing.assert_close(y[:, 0, 0], readout[:, 0, 0, -1:] * b_out, rtol=1 / 4096, atol=0)
+    assert (readout[0, 0, 0, -1] == 1) == (name == "loihi")
+
+
+# ---- on a GPU ----
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
+@pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+@pytest.mark.parametrize("name", KINDS)
+def test_a_gpu_computes_the_same_spikes(name, dtype):
+    weights, u = network(SIZES[0], bias=True, dtype=dtype)
+    there = Weights({key: W.cuda() for key, W in weights.items()}, True)
+    backend = backend_of(name)
+    for found, wanted in zip(present(backend, there, u, "cuda"), present(backend_of(name), weights, u), strict=True):
+        assert found.device.type == "cuda"
+        torch.testing.assert_close(found.cpu(), wanted, rtol=1e-6, atol=1e-6)
+    assert backend.activity(there, u.cuda()).device.type == "cuda"
+    backend.differentiable(there, u.cuda())
+
+
+def test_a_chip_goes_to_another_device_with_all_its_tensors():
+    """On the device that every torch has, so that it is held to without a GPU too."""
+    for name in KINDS:
+        weights, _ = network(SIZES[2], bias=True)
+        chip = backend_of(name)._scaled(dict(weights.items()), True).to(torch.device("meta"))
+
+        def tensors(part):
+            if isinstance(part, torch.Tensor):
+                return [part]
+            within = part.values() if isinstance(part, dict) else part if isinstance(part, tuple) else ()
+            return [each for inner in within for each in tensors(inner)]
+
+        found = tensors({**vars(chip)})
+        assert len(found) >= 10
+        assert {each.device.type for each in found} == {"meta"}
