@@ -50,7 +50,7 @@ def bring(
         raise InputError("no task; say what the network is to be trained on, e.g. --task xor")
     check_free(folder, force)
     network = read(path, dt=_seconds("--dt", dt), tau_r=_seconds("--tau-r", tau_r), own_units=not ignore_metadata)
-    with whole(folder) as building:
+    with whole(folder, force) as building:
         write_bytes(building / WEIGHTS, _bytes(network))
         plain = configuration(network, str(building / WEIGHTS))
         try:

@@ -11,24 +11,34 @@ Source: lava-dl 0.6.0, `lava.lib.dl.netx.hdf5`.
 
 from __future__ import annotations
 
+from io import BytesIO
+from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
+from neuroanp.backends.loihi import (
+    BIAS_HIGH,
+    BIAS_LOW,
+    DECAY_ONE,
+    THRESHOLD_HIGH,
+    WEIGHT_HIGH,
+    WEIGHT_LOW,
+    Cuba,
+    CubaNetwork,
+)
 from neuroanp.errors import InputError
+from neuroanp.export.nir_file import size_of
+from neuroanp.records.atomic import write_bytes
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from neuroanp.backends.loihi import Cuba, CubaNetwork
-
-WEIGHT_LOW, WEIGHT_HIGH = -256, 254
-BIAS_LOW, BIAS_HIGH = -4096, 4095
-THRESHOLD_HIGH = 131071
-DECAY_ONE = 4096
 FEATURES_MOST = 1_000_000
 NAMES_MOST = 20
+LARGEST_FILE = 1 << 30
 NEURON_KEYS = {"type", "iDecay", "vDecay", "vThMant", "refDelay", "gradedSpike"}
 LAYER_KEYS = {"type", "shape", "inFeatures", "outFeatures", "weight", "neuron"}
 
@@ -45,7 +55,9 @@ def hdf5() -> Any:
 def write(path: Path, network: CubaNetwork) -> None:
     """Write a network; the same network gives the same bytes.
 
-    Raises InputError where a number is out of the chip's range.
+    Raises:
+        InputError: a number is out of the chip's range.
+        RunError: the disk is full or fails.
     """
     w_in, w, w_out, hidden, output = network
     for name, numbers, low, high in [
@@ -55,9 +67,11 @@ def write(path: Path, network: CubaNetwork) -> None:
         least, most = int(numbers.min()), int(numbers.max())
         if least < low or most > high:
             raise InputError(f"loihi: {name}: {least} to {most} on the chip, allowed {low} to {high}")
-    with hdf5().File(path, "w", libver=("earliest", "v110"), track_order=False) as file:
+    content = BytesIO()  # HDF5 crashes where a disk is full
+    with hdf5().File(content, "w", libver=("earliest", "v110"), track_order=False) as file:
         _write_layer(file, "layer/0", b"dense_rec", {"weight": w_in, "weight_rec": w}, hidden)
         _write_layer(file, "layer/1", b"dense", {"weight": w_out}, output)
+    write_bytes(path, content.getvalue())
 
 
 def _write_layer(file: Any, name: str, kind: bytes, weights: dict[str, Any], neurons: Cuba) -> None:
@@ -84,31 +98,30 @@ def _write_layer(file: Any, name: str, kind: bytes, weights: dict[str, Any], neu
 def read(path: Path) -> CubaNetwork:
     """Read a network of this layout, from anyone.
 
-    Nothing is loaded before its type, shape and size in the file are known; links, other files and chunks are refused.
-    Raises InputError for what is missing, out of range or unknown.
+    Nothing is loaded before its type, shape and place in the file are known; links, other files, chunks, and texts of
+    variable length are refused.
+
+    Raises:
+        InputError: no such file, too large, something is missing, out of range or unknown, or stored otherwise.
     """
     h5py = hdf5()
+    path = Path(path)
+    size_of(path, LARGEST_FILE)
     try:
         with h5py.File(path, "r") as file:
+            if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
+                raise InputError(f"{path}: an unusual HDF5 file; write it with neuroanp export")
             layers = _group(file, "layer", {"0", "1"})
             w_in, w, hidden = _read_layer(layers, "0", "dense_rec")
             w_out, _, output = _read_layer(layers, "1", "dense")
-    except (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError, UnicodeError) as error:
+    except (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise InputError(f"{path}: not a netx file that can be read: {error}") from error
     if w_out.shape[1] != len(w_in):
         raise InputError(f"{path}: layer/1 takes {w_out.shape[1]} units, layer/0 has {len(w_in)}")
-    import torch
-
-    from neuroanp.backends.loihi import CubaNetwork
-
     return CubaNetwork(torch.from_numpy(w_in), torch.from_numpy(w), torch.from_numpy(w_out), hidden, output)
 
 
 def _read_layer(layers: Any, name: str, kind: str) -> tuple[NDArray[Any], NDArray[Any], Cuba]:
-    import torch
-
-    from neuroanp.backends.loihi import Cuba
-
     keys = LAYER_KEYS | ({"weight_rec"} if kind == "dense_rec" else set())
     layer = _group(layers, name, keys, frozenset({"bias"}))
     neuron = _group(layer, "neuron", NEURON_KEYS)
@@ -160,15 +173,25 @@ def _array(group: Any, key: str, shape: tuple[int, ...], kinds: str) -> NDArray[
     if not isinstance(group.get(key, getlink=True), h5py.HardLink):
         raise InputError(f"{where}: is missing, or a link")
     data = group[key]
-    if not isinstance(data, h5py.Dataset) or data.dtype.kind not in kinds or data.dtype.itemsize > 10:
+    if not isinstance(data, h5py.Dataset) or not _plain(h5py, data, kinds):
         raise InputError(f"{where}: not an array of the type it must have")
     if data.shape != shape:
         raise InputError(f"{where}: has the shape {data.shape}, not {shape}")
-    # contiguous bytes in this very file: what is loaded is no larger than the file
-    stored = int(np.prod(shape, dtype=np.int64)) * data.dtype.itemsize
-    if data.is_virtual or data.external or data.chunks is not None or data.id.get_storage_size() != stored:
+    # whole bytes in this very file: what is loaded is no larger than the file
+    stored, made = prod(shape) * data.dtype.itemsize, data.id.get_create_plist()
+    inside = made.get_layout() in (h5py.h5d.CONTIGUOUS, h5py.h5d.COMPACT) and not made.get_external_count()
+    ends = (data.id.get_offset() or 0) + stored  # of a compact one, which lies in its header, the offset is None
+    if not inside or data.id.get_storage_size() != stored or ends > group.file.id.get_filesize():
         raise InputError(f"{where}: is not stored as plain bytes in this file")
     return np.asarray(data[()])
+
+
+def _plain(h5py: Any, data: Any, kinds: str) -> bool:
+    """Return whether a dataset holds what its numpy type says: no enumeration, no text of variable length."""
+    dtype = data.dtype
+    if dtype.kind not in kinds or dtype.itemsize > 10:
+        return False
+    return dtype.kind in "Sb" or h5py.h5t.py_create(dtype) == data.id.get_type()
 
 
 def _whole(group: Any, key: str, low: int, high: int) -> int:

@@ -20,6 +20,7 @@ Source: Pedersen et al., Nature Communications 15, 8122 (2024).
 from __future__ import annotations
 
 from dataclasses import dataclass
+from io import BytesIO
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
@@ -29,6 +30,7 @@ from neuroanp.errors import InputError
 from neuroanp.export import checks
 from neuroanp.export.model import Model, Traces
 from neuroanp.export.protocol import Exported, Exporter
+from neuroanp.records.atomic import write_bytes
 
 if TYPE_CHECKING:
     from pathlib import Path
@@ -289,6 +291,7 @@ def write(model: Model, folded: Folded, path: Path) -> None:
 
     Raises:
         InputError: nir is not installed.
+        RunError: the disk is full or fails.
     """
     try:
         import nir  # pyright: ignore[reportMissingImports]
@@ -321,7 +324,9 @@ def write(model: Model, folded: Folded, path: Path) -> None:
         one = np.ones(outs)
         nodes["li"] = nir.LI(tau=_tau(g.a_y, model.dt) * one, r=one, v_leak=0.0 * one)
         edges = [*edges[:-1], ("w_out", "li"), ("li", "output")]
-    nir.write(str(path), nir.NIRGraph(nodes, edges, metadata=_metadata(model, folded)))
+    graph, content = nir.NIRGraph(nodes, edges, metadata=_metadata(model, folded)), BytesIO()
+    nir.write(content, graph)  # pyright: ignore[reportArgumentType] - in memory: HDF5 crashes where a disk is full
+    write_bytes(path, content.getvalue())
 
 
 def _metadata(model: Model, folded: Folded) -> dict[str, Any]:

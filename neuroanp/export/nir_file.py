@@ -56,23 +56,31 @@ def load(path: Path, limit: int) -> tuple[dict[str, Node], list[tuple[str, str]]
         import h5py  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise InputError(f"h5py cannot be imported ({error}); pip install 'neuroanp[nir]'") from None
-    try:
-        info = path.stat()
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
-    if not stat.S_ISREG(info.st_mode):
-        raise InputError(f"{path}: not a file")
-    if info.st_size > limit:
-        raise InputError(f"{path}: {info.st_size} bytes, at most {limit} are read (limit_bytes)")
+    file_size = size_of(path, limit)
     try:
         with path.open("rb") as raw, h5py.File(path, "r") as file:
             if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
                 raise InputError("an unusual HDF5 file; write it with nir.write")
-            return _Loader(h5py, limit, info.st_size, raw).graph(_child(h5py, file, "node", "/"))
+            return _Loader(h5py, limit, file_size, raw).graph(_child(h5py, file, "node", "/"))
     except InputError as error:
         raise InputError(f"{path}: {error.message}", error.problems) from None
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, zlib.error) as error:
         raise InputError(f"{path}: not a NIR file (HDF5), or damaged: {error}") from None
+
+
+def size_of(path: Path, limit: int) -> int:
+    """Return how many bytes a file has; InputError where it is no regular file, or larger than `limit`."""
+    try:
+        info = path.stat()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read: {error.strerror}") from None
+    except ValueError as error:  # a zero byte
+        raise InputError(f"{path}: cannot be read: {error}") from None
+    if not stat.S_ISREG(info.st_mode):
+        raise InputError(f"{path}: not a file")
+    if info.st_size > limit:
+        raise InputError(f"{path}: {info.st_size} bytes, at most {limit} are read (limit_bytes)")
+    return info.st_size
 
 
 def _child(h5py: Any, group: Any, name: str, where: str) -> Any:

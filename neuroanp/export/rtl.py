@@ -8,6 +8,7 @@ import numpy as np
 from pydantic import Field
 
 from neuroanp.export import verilog
+from neuroanp.export.checks import refuse
 from neuroanp.export.fixed_point import DECAY_MAX, STATE_MAX, Bits, FixedPoint, fixed_point, wanted_factors
 from neuroanp.export.model import Traces
 from neuroanp.export.protocol import Exported, Exporter
@@ -16,6 +17,11 @@ if TYPE_CHECKING:
     from pathlib import Path
 
     from neuroanp.export.model import Model
+
+MOST_WORDS = 2**24
+"""Of a memory: an address and a step's count of cycles stay whole numbers of 32 bits; 50 to 80 MB of text."""
+MOST_BITS = 2**16
+"""Of a vector that every tool takes: IEEE 1364-2005, 4.3.1."""
 
 READ_BACK = """\
 # in the folder of the export; prints PASS, or FAIL with exit code 1
@@ -39,8 +45,35 @@ class Rtl(Exporter):
     steps: int | None = Field(default=None, ge=1, description="steps of each to simulate, at most all; all if left out")
 
     def check(self, model: Model) -> None:
-        """Raise InputError for what fixed point cannot hold."""
+        """Raise InputError for what fixed point, or a memory or vector of Verilog, cannot hold."""
+        refuse(self._sizes(model), "rtl")
         self._fixed(model)
+
+    def _sizes(self, model: Model) -> list[str]:
+        """Find memories and vectors that are too large; nothing is allocated for them."""
+        inputs, hidden, outputs = model.sizes
+        lane = 1 if model.spikes_in else self.input_bits
+        words = {"w_in": inputs * hidden, "w": hidden * hidden, "w_out": hidden * outputs}
+        problems = [
+            f"{name}: {count} weights, a memory holds at most {MOST_WORDS} here; train a smaller network"
+            for name, count in words.items()
+            if count > MOST_WORDS
+        ]
+        vectors = {
+            "inputs": (inputs * lane, f"{inputs} lines of {lane} bits", ", or take fewer input_bits" * (lane > 1)),
+            "network.hidden": (hidden, f"{hidden} units of 1 bit", ""),
+            "outputs": (
+                outputs * self.state_bits,
+                f"{outputs} words of {self.state_bits} bits",
+                ", or take fewer state_bits",
+            ),
+        }
+        return problems + [
+            f"{name}: {made} are {bits} bits side by side, a Verilog vector has at most {MOST_BITS}; train a smaller "
+            f"network{remedy}"
+            for name, (bits, made, remedy) in vectors.items()
+            if bits > MOST_BITS
+        ]
 
     def export(self, model: Model, folder: Path) -> Exported:
         """Write memories, lif_core.v, testbench.v, stimulus.mem and expected.txt."""

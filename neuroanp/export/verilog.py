@@ -64,9 +64,14 @@ def lane_bits(fixed: FixedPoint) -> int:
     return fixed.bits.input if fixed.currents else 1
 
 
+def factor_bits(fixed: FixedPoint) -> int:
+    """Return the width of a factor, which may be 1 and has a sign."""
+    return fixed.bits.decay + 2
+
+
 def memories(fixed: FixedPoint) -> dict[str, str]:
     """Return the memory files of the core by name."""
-    state, weight, factor = fixed.bits.state, fixed.bits.weight, fixed.bits.decay + 2
+    state, weight, factor = fixed.bits.state, fixed.bits.weight, factor_bits(fixed)
     N, O = len(fixed.v), len(fixed.y)  # noqa: E741
     files = {
         name: memory(W.values.T, weight, f"{name}, scale {W.scale!r}: word line * {posts} + {post}")
@@ -109,7 +114,8 @@ def bench(fixed: FixedPoint, steps: int, sequences: int) -> str:
     cycles = 4 * ((I + N) * N + N * O + I + 2 * N + O + 16)  # a step takes fewer than a quarter of these
     names = {
         "INPUTS": I, "UNITS": N, "OUTPUTS": O, "LANE": lane_bits(fixed), "STATE": fixed.bits.state,
-        "STEPS": steps, "SEQUENCES": sequences, "CYCLES": cycles,
+        "STEPS": steps, "SEQUENCES": sequences, "CYCLES": cycles, "WEIGHT": fixed.bits.weight,
+        "FACTOR": factor_bits(fixed), "FACTORS": len(FACTORS),
     }  # fmt: skip
     return _filled(TESTBENCH, names)
 
@@ -296,9 +302,38 @@ endmodule
 TESTBENCH = """\
 // Drives lif_core with stimulus.mem, writes observed.txt and compares each line with expected.txt: the spikes of a
 // step in hexadecimal, then its outputs. Ends with PASS, or with FAIL and exit code 1.
+
+// Ends with FAIL where a memory file is cut or damaged: a unit that never spikes would hide it.
+module memory_file #(
+    parameter NAME = "",
+    parameter WIDTH = 1,
+    parameter WORDS = 1
+);
+    reg [WIDTH-1:0] words [0:WORDS-1];
+    integer k, missing;
+
+    initial begin
+        $readmemh(NAME, words);
+        missing = 0;
+        for (k = 0; k < WORDS; k = k + 1) if (^words[k] === 1'bx) missing = missing + 1;
+        if (missing != 0) $fatal(1, "FAIL: %0s: %0d of %0d words are missing or no numbers", NAME, missing, WORDS);
+    end
+endmodule
+
 module testbench;
     localparam INPUTS = @INPUTS@, UNITS = @UNITS@, OUTPUTS = @OUTPUTS@, LANE = @LANE@, STATE = @STATE@;
     localparam STEPS = @STEPS@, SEQUENCES = @SEQUENCES@, CYCLES = @CYCLES@;
+    localparam WEIGHT = @WEIGHT@, FACTOR = @FACTOR@, FACTORS = @FACTORS@;
+
+    memory_file #(.NAME("w_in.mem"), .WIDTH(WEIGHT), .WORDS(INPUTS * UNITS)) w_in ();
+    memory_file #(.NAME("w.mem"), .WIDTH(WEIGHT), .WORDS(UNITS * UNITS)) w ();
+    memory_file #(.NAME("w_out.mem"), .WIDTH(WEIGHT), .WORDS(UNITS * OUTPUTS)) w_out ();
+    memory_file #(.NAME("thresholds.mem"), .WIDTH(STATE), .WORDS(UNITS)) thresholds ();
+    memory_file #(.NAME("constants_v.mem"), .WIDTH(STATE), .WORDS(UNITS)) constants_v ();
+    memory_file #(.NAME("constants_i.mem"), .WIDTH(STATE), .WORDS(UNITS)) constants_i ();
+    memory_file #(.NAME("constants_y.mem"), .WIDTH(STATE), .WORDS(OUTPUTS)) constants_y ();
+    memory_file #(.NAME("decays.mem"), .WIDTH(FACTOR), .WORDS(FACTORS)) decays ();
+    memory_file #(.NAME("stimulus.mem"), .WIDTH(INPUTS * LANE), .WORDS(STEPS * SEQUENCES)) stimulus_file ();
 
     reg clk = 0, rst = 1, start = 0, in_valid = 0;
     reg [INPUTS*LANE-1:0] in_data = 0;

@@ -81,7 +81,7 @@ def _tuned(model: Model, name: str, chosen: Exporter, folder: Path, tuned: Tuned
 
     A device has scales of its own.
     """
-    with TemporaryDirectory() as scratch:
+    with TemporaryDirectory(dir=folder) as scratch:  # on the disk that the export is for
         without = _export(model, name, chosen, Path(scratch))
     after = tuned.model
     keeps = {"like": model} if isinstance(chosen, ChipExporter) else {}

@@ -97,8 +97,15 @@ def write_all(handle: int, data: bytes) -> None:
 
 
 @contextmanager
-def said(path: Path) -> Iterator[None]:
-    """Turn the system's errors about `path` into ones that say what to do."""
+def said(path: Path, elsewhere: str = "choose another place for the runs", again: str = "resume") -> Iterator[None]:
+    """Turn the system's errors about `path` into ones that say what to do.
+
+    >>> with said(Path("out"), "give another place with -o", "repeat the command"):
+    ...     raise OSError(errno.EIO, "Input/output error")
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.RunError: out: the system reports 'Input/output error'; check the disk, then repeat the command
+    """
     try:
         yield
     except OSError as error:
@@ -106,14 +113,14 @@ def said(path: Path) -> Iterator[None]:
         if error.errno in FULL:
             raise RunError(
                 f"{path}: not written, {FULL[error.errno]} ({reason}); what was there before is intact. "
-                "Free some space, or choose another place for the runs, and resume"
+                f"Free some space, or {elsewhere}, and {again}"
             ) from error
         if error.errno in _REFUSED:
             raise InputError(
                 f"{path}: not accessible ({reason}); check that {path.parent} exists and is yours, "
-                "or choose another place"
+                f"or {elsewhere.removesuffix(' for the runs')}"
             ) from error
-        raise RunError(f"{path}: the system reports '{reason}'; check the disk, then resume") from error
+        raise RunError(f"{path}: the system reports '{reason}'; check the disk, then {again}") from error
 
 
 def _write_flushed(path: Path, data: bytes) -> None:

@@ -68,8 +68,8 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
         after, after_s, test_loss, test_loss_noise_free, score (by name), effects (those that are on).
 
     Raises:
-        InputError: the record has no checkpoint, its data have changed, a time cannot be read, an effect is unknown,
-            was off in the run or cannot be switched off afterwards.
+        InputError: the record has no checkpoint that can be read, its data have changed, a time cannot be read, an
+            effect is unknown, was off in the run or cannot be switched off afterwards.
     """
     times = _times(look.after)
     _check_names([*look.only, *look.without])
@@ -92,7 +92,7 @@ def restored(record: RunDir) -> tuple[Experiment, Trainer]:
     """Return a run's experiment, and a trainer on the CPU whose chip is as its newest checkpoint left it.
 
     Raises:
-        InputError: the record has no checkpoint, or its data have changed.
+        InputError: the record has no checkpoint that can be read, or its data have changed.
     """
     config = load_config(record.path / "config.yaml")
     compute = config.compute.model_copy(update={"device": "cpu"})
@@ -118,9 +118,7 @@ def _own_chip(record: RunDir, config: RunConfig, look: Look) -> _Revisited:
     profile = loads(record.manifest["profile"]["text"], f"{record.path}/manifest.json")
     experiment = Experiment.of(config, profile, Start.kept(record))
     on = _read_with(experiment, look)
-    path = record.latest_checkpoint()
-    if path is None:
-        raise InputError(f"{record.path}: no checkpoint yet; continue with: neuroanp resume {record.path}")
+    path = record.whole_checkpoint()
     trainer = build_trainer(experiment, effects=on)
     state, _ = record.load_checkpoint(path)
     mine = trainer.state_dict()  # an effect that is off has no state: what the checkpoint holds of it is left out

@@ -129,10 +129,7 @@ def load_start(path: str) -> Start:
 
 def of_record(record: RunDir) -> tuple[dict[str, Tensor], int]:
     """Return the digital target weights of a run's newest whole checkpoint, and its update; InputError if none."""
-    path = record.latest_checkpoint()
-    if path is None:
-        raise InputError(f"{record.path}: no checkpoint yet; continue with: neuroanp resume {record.path}")
-    tensors, meta = record.load_checkpoint(path)
+    tensors, meta = record.load_checkpoint(record.whole_checkpoint())
     return {name: tensors[AIM.format(name)] for name in ARRAYS}, int(meta["update"])
 
 

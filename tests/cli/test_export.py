@@ -3,10 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
+import numpy as np
 import pytest
 
+from neuroanp import api
+from neuroanp.errors import InputError
 from neuroanp.export.protocol import EXPORTERS
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
@@ -73,6 +77,12 @@ def test_the_list_has_every_format_with_what_it_holds_and_its_options(invoke):
         (["{run}", "-f", "onnx", "--quantize-decay"], "onnx needs none"),
         (["{run}", "-f", "onnx", "-o", "taken"], "is there already"),
         (["{run}", "-f", "onnx", "-o", "taken", "--force"], "which neuroanp did not write"),
+        (["{run}", "-f", "onnx", "-o", ""], "you are in or below this directory"),
+        (["{run}", "-f", "onnx", "-o", "/", "--force"], "you are in or below this directory"),
+        (["{run}", "-f", "onnx", "-o", "{run}", "--force"], "is a run's directory"),
+        (["{run}", "-f", "onnx", "-o", "taken/notes.txt", "--force"], "is no directory"),
+        (["{run}", "-f", "onnx", "-o", "taken/notes.txt/x"], "notes.txt is no directory"),
+        (["{run}", "-f", "loihi", "--finetune-lr", "0.1"], "give --finetune N too"),
     ],
 )
 def test_what_is_wrong_is_one_message_and_writes_nothing(run, invoke, words, said):
@@ -84,3 +94,65 @@ def test_what_is_wrong_is_one_message_and_writes_nothing(run, invoke, words, sai
     assert said in " ".join(done.stderr.split())
     assert "bug" not in done.stderr
     assert set(Path().rglob("*")) == before
+
+
+@pytest.mark.parametrize("width", ["80", "120"])
+def test_a_crossbar_takes_a_line_an_array(run, invoke, width, monkeypatch):
+    monkeypatch.setenv("COLUMNS", width)
+    done = invoke("export", run, "-f", "crossbar", "-o", "out")
+    lines = [line.rstrip() for line in done.stdout.splitlines()]
+    assert [line for line in lines if "devices of" in line] == [
+        "w_in   24 devices of 1 uS to 100 uS", "w      72 devices of 1 uS to 100 uS",
+        "w_out  12 devices of 1 uS to 100 uS",
+    ]  # fmt: skip
+    assert len(lines) < 30
+    assert "w_in.devices_at_g_min" in json.loads(Path("out", "report.json").read_text())["facts"]
+
+
+def _newest(run: str) -> Path:
+    return max(Path(run, "checkpoints").iterdir())
+
+
+@pytest.mark.parametrize(
+    "words", [["export", "{run}", "-f", "onnx"], ["evaluate", "{run}"], ["evaluate", "{run}", "--profile", "pcm"]]
+)
+def test_a_damaged_checkpoint_is_named(run, invoke, words):
+    newest = _newest(run)
+    whole = newest.read_bytes()
+    newest.write_bytes(whole[:-100])
+    done = invoke(*(word.format(run=run) for word in words))
+    assert done.exit_code == 2
+    said = " ".join(done.stderr.split())
+    assert "no checkpoint can be read; restore one from a copy, or repeat the training: neuroanp train" in said
+    assert f"{newest}: it holds" in said
+    newest.with_name("00000001.safetensors").write_bytes(whole)
+    done = invoke(*(word.format(run=run) for word in words))
+    assert done.exit_code == 0
+    assert "taken is 00000001.safetensors, which is older" in " ".join(done.stderr.split())
+
+
+@pytest.mark.parametrize(
+    ("call", "said"),
+    [
+        (lambda run: api.export(None, "onnx"), "run: None is no path"),
+        (lambda run: api.export(run, None), "format: None is no name"),
+        (lambda run: api.export(run, 3), "format: 3 is no name"),
+        (lambda run: api.export(run, "onnx", 3), "path: 3 is no path"),
+        (lambda run: api.export(run, "onnx", ""), "path: is empty"),
+        (lambda run: api.export(run, "onnx", "a\0"), "zero byte"),
+        (lambda run: api.export(run, "onnx", "a" * 300), "not accessible"),
+        (lambda run: api.load_run(run).export("onnx", force="no"), "force: 'no' is neither True nor False"),
+        (lambda run: api.export(run, "crossbar", g_min=1e-6), "has no unit"),
+        (lambda run: api.load_run(run).export("nir", finetune_lr=0.1), "give --finetune N too"),
+    ],
+)
+def test_arguments_of_other_types_are_one_message(run, call, said):
+    before = set(Path().rglob("*"))
+    with pytest.raises(InputError, match=re.escape(said)):
+        call(run)
+    assert set(Path().rglob("*")) == before
+
+
+def test_runs_paths_and_numbers_of_numpy_are_taken(run):
+    assert api.export(api.load_run(run), "rtl", Path("a"), weight_bits=np.int64(8)).format == "rtl"
+    assert Path("a", "lif_core.v").exists()

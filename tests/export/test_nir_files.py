@@ -174,3 +174,40 @@ def test_texts_that_point_to_nowhere_are_refused(plain, tmp_path, at, value, wor
     (tmp_path / FILE).write_bytes(bad)
     with pytest.raises(InputError, match=words):
         nir_import.read(tmp_path / FILE)
+
+
+def _spoiled(plain, folder, **weights):
+    """Write the network with other weights of w, and no metadata."""
+    _write(plain, folder)
+    with h5py.File(folder / FILE, "r+") as file:
+        for name, W in weights.items():
+            del file[f"node/nodes/{name}/weight"]
+            file[f"node/nodes/{name}/weight"] = W
+    return folder / FILE
+
+
+@pytest.mark.parametrize("value", [1e300, -1e20, 1e16])
+def test_weights_that_cannot_be_learned_with_are_refused(plain, tmp_path, value):
+    W = np.zeros((32, 32))
+    W[1, 2] = value
+    path = _spoiled(plain, tmp_path, w=W)
+    with pytest.raises(InputError, match=r"w: 1 of 1024 weights are up to .* thresholds, at most 1e\+15"):
+        nir_import.read(path, tau_r=20e-3, own_units=False)
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [(1e9, "w: 1 of 1024 weights are over 1000 thresholds, up to 1e+09"), (5e-324, "weights are below 1.2e-38")],
+)
+def test_odd_weights_are_told(plain, tmp_path, value, said):
+    W = np.zeros((32, 32))
+    W[1, 2] = value
+    notes = nir_import.read(_spoiled(plain, tmp_path, w=W), tau_r=20e-3, own_units=False).notes
+    assert any(said in note for note in notes)
+
+
+@pytest.mark.parametrize(("tau_r", "said"), [(1e300, "tau_r: 1e\\+300 s is over"), (1e-4, "longer than one step")])
+def test_time_constants_that_no_step_resolves_are_refused(plain, tmp_path, tau_r, said):
+    _write(plain, tmp_path)
+    with pytest.raises(InputError, match=said):
+        nir_import.read(tmp_path / FILE, tau_r=tau_r, own_units=False)

@@ -412,3 +412,46 @@ def test_the_core_has_nothing_that_cannot_be_synthesised(make_network, tmp_path)
     assert set(re.findall(r"\$\w+", code)) <= {"$readmemh", "$signed"}
     assert not re.search(r"\breal\b|\btime\b|\bwait\b|\bfork\b|#\d|\bforce\b", code)
     assert len(re.findall(r"\binitial\b", code)) == 1
+
+
+@pytest.mark.parametrize(
+    ("sizes", "options", "said"),
+    [
+        ((1, 5000, 1), {}, "w: 25000000 weights, a memory holds at most 16777216"),
+        ((9000, 2, 1), {"input_bits": 8}, "9000 lines of 8 bits are 72000 bits side by side, a Verilog vector"),
+        ((1, 2, 1700), {"state_bits": 40}, "1700 words of 40 bits are 68000 bits side by side, a Verilog vector"),
+    ],
+)
+def test_networks_beyond_memories_and_vectors_are_refused(make_network, sizes, options, said):
+    model = make_network((1, 1, 1))
+    inputs, hidden, outputs = sizes
+    shapes = {"w_in": (hidden, inputs), "w": (hidden, hidden), "w_out": (outputs, hidden)}
+    large = {name: np.broadcast_to(1.0, shape) for name, shape in shapes.items()}
+    with pytest.raises(InputError, match=re.escape(said)):
+        Rtl(**options).check(replace(model, weights=large))
+
+
+MEMORIES = ("w_in", "w", "w_out", "thresholds", "constants_v", "constants_i", "constants_y", "decays", "stimulus")
+
+
+@icarus
+@pytest.mark.parametrize("edit", [lambda lines: lines[:-1], lambda lines: [*lines[:-1], "x" * len(lines[-1])]])
+@pytest.mark.parametrize("name", MEMORIES)
+def test_a_memory_that_is_cut_fails_though_no_spike_shows_it(make_network, tmp_path, name, edit):
+    """The last unit is silent: nothing reads its weights, which came out as PASS."""
+    model = make_network((4, 6, 2), steps=30, batch=1, neuron=LIF(input_gain=6.0))
+    for key in ("w_in", "w"):
+        model.weights[key][-1] = 0.0
+    exported = Rtl().export(model, tmp_path)
+    assert exported.traces.s[..., :-1].any()
+    assert not exported.traces.s[..., -1].any()
+    assert {file.removesuffix(".mem") for file in exported.files if file.endswith(".mem")} == set(MEMORIES)
+    subprocess.run(commands()[0], shell=True, cwd=tmp_path, check=True)
+    assert simulate(tmp_path) == (0, "PASS: 30 lines equal\n")
+    path = tmp_path / f"{name}.mem"
+    lines = path.read_text().splitlines()
+    path.write_text("\n".join(edit(lines)) + "\n")
+    code, said = simulate(tmp_path)
+    assert code == 1
+    assert f"FAIL: {name}.mem: 1 of {len(lines) - 1} words are missing or no numbers" in said
+    assert "PASS" not in said

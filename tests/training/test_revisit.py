@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -119,3 +121,21 @@ def test_one_name_is_taken_as_it_is(stored):
     assert api.evaluate(stored.path, after="1 h", only="drift") == api.evaluate(
         stored.path, after=["1 h"], only=["drift"]
     )
+
+
+@pytest.mark.parametrize("profile", [None, "rram_hfo2"])
+def test_cut_checkpoints_are_told_once(stored, tmp_path, caplog, profile):
+    """On the run's own chip and on a new one: the one before is taken, or none can be read."""
+    shutil.copytree(stored.path, tmp_path / "run")
+    record = RunDir.open(tmp_path / "run")
+    look = Look(profile=None if profile is None else load(profile))
+    first, last = record.checkpoints()
+    os.truncate(last, 100)
+    caplog.set_level(logging.WARNING)
+    assert revisit(record, look)[0]["update"] == 10
+    (told,) = [line for line in caplog.messages if last.name in line]
+    assert f"taken is {first.name}, which is older" in told
+    os.truncate(first, 100)
+    with pytest.raises(InputError, match="no checkpoint can be read") as caught:
+        revisit(record, look)
+    assert len(caught.value.problems) == 2

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import shutil
 
 import pytest
@@ -140,3 +142,22 @@ def test_an_interrupted_run_goes_on_though_its_source_is_gone(taught, tmp_path, 
 def test_another_network_is_no_start(taught):
     with pytest.raises(InputError, match="does not fit the network"):
         Experiment.of(configure(config("ideal").to_plain(), {"network.weights": str(taught.path), "network.hidden": 9}))
+
+
+def test_a_run_whose_newest_checkpoint_is_cut(tmp_path, caplog):
+    """The one before is taken, and told; where none is left it is said which are damaged, and how."""
+    record = launch(configure(SMALL, {"rule": "bptt"}), tmp_path)
+    first, last = record.checkpoints()
+    older = load_start(str(first))
+    os.truncate(last, 100)
+    caplog.set_level(logging.WARNING)
+    start = load_start(str(record.path))
+    assert (start.digest, start.update) == (older.digest, 10)
+    (told,) = caplog.messages
+    assert last.name in told
+    assert f"taken is {first.name}, which is older" in told
+    os.truncate(first, 100)
+    with pytest.raises(InputError, match="no checkpoint can be read; restore one from a copy") as caught:
+        Experiment.of(from_weights(record.path))
+    assert all(path.name in str(caught.value) for path in (first, last))
+    assert "no checkpoint yet" not in str(caught.value)
