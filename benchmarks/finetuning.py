@@ -201,9 +201,9 @@ held-out sequences, noise-free, median [lowest .. highest] over seeds. "Other de
 not: the export takes the nearest. "Before" is the float64 network of xylo and loihi, and of crossbars the digital
 target weights. Networks that learned on a device have grown used to what it makes of its targets: there "before" is no
 network that ever ran, and can be the worst of the three. "As the chip holds it" is what an export without fine-tuning
-has. Rows of {MORE} updates have no fine-tuning: as many updates in all, without a
-chip, or on the chip's own numbers from the start. "Pulses": sent to devices by fine-tuning, the median. Rates: those of
-the training and a quarter of them, fixed beforehand; the control's is {CONTROL:g}."""
+has. Rows of {MORE} updates have no fine-tuning: as many updates in all, without a chip, or on the chip's own numbers
+from the start. "Pulses": sent to devices by fine-tuning, the median. Rates: those of the training and a quarter of
+them, fixed beforehand; the control's is {CONTROL:g}."""
 
 
 def main() -> None:

@@ -15,6 +15,8 @@ import numpy.typing as npt
 
 BLOCK = 64
 """Time steps drawn from one generator; a new block starts at every multiple."""
+OF_DEVICES = ("d2d/", "process/")
+"""Streams of what makes one device another: drawn once, and again at a resume."""
 
 
 @dataclass(frozen=True)
@@ -23,6 +25,7 @@ class Streams:
 
     Args:
         seed: the run's seed, a non-negative integer.
+        device_seed: of what a device is and stays (`OF_DEVICES`), where that is another; None: the same.
 
     >>> bool(Streams(0).generator("init").integers(1000) == Streams(0).generator("init").integers(1000))
     True
@@ -32,12 +35,14 @@ class Streams:
     """
 
     seed: int
+    device_seed: int | None = None
 
     def generator(self, name: str, *index: int) -> np.random.Generator:
         """Return the generator at (name, index); at most three indices, each below 2^64."""
         if len(index) > 3:
             raise ValueError(f"at most three indices address a stream, got {index}")
-        digest = blake2b(f"{self.seed}/{name}".encode(), digest_size=16).digest()
+        own = self.seed if self.device_seed is None or not name.startswith(OF_DEVICES) else self.device_seed
+        digest = blake2b(f"{own}/{name}".encode(), digest_size=16).digest()
         counter = np.zeros(4, dtype=np.uint64)
         counter[1 : 1 + len(index)] = index  # word 0 counts the draws themselves
         return np.random.Generator(np.random.Philox(key=np.frombuffer(digest, dtype=np.uint64), counter=counter))

@@ -239,3 +239,10 @@ def test_double_precision_normals_are_normal():
 def test_nothing_drawn_is_empty(dtype):
     assert draw("normal", steps=0, dtype=dtype).shape == (0, 2, 3)
     assert draw("normal", steps=4, shape=(0,), dtype=dtype).shape == (4, 0)
+
+
+@pytest.mark.parametrize(("name", "same"), [("d2d/w", 3), ("process/w", 3), ("data", 9), ("train/read/w", 9)])
+def test_what_a_device_is_can_have_a_seed_of_its_own(name, same):
+    found = Streams(9, device_seed=3).generator(name, 1).integers(1 << 60, size=8)
+    assert (found == Streams(same).generator(name, 1).integers(1 << 60, size=8)).all()
+    assert (found != Streams(12 - same).generator(name, 1).integers(1 << 60, size=8)).any()

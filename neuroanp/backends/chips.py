@@ -1,4 +1,4 @@
-"""Learn with a chip in the loop: its integer neurons, with scales that stay, in place of the network's own.
+"""Learn with a chip in the loop: its integer neurons in place of the network's own.
 
 Weights are rounded to the chip's numbers at every presentation and kept unrounded beside it, so that updates smaller
 than half a step add up (the straight-through estimator: the update of the rounded weight is written to the other).

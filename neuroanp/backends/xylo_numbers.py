@@ -86,7 +86,7 @@ def nearest_dash(decay: float) -> int:
 
 def wanted_numbers(model: Numeric) -> Wanted:
     """Return the network in the chip's terms, unrounded but for the decays."""
-    neuron, step, W, (inputs, units, _) = model.neuron, model.step, model.weights, model.sizes
+    neuron, step = model.neuron, model.step
     assert neuron is not None
     decays = {name: (decay, 1.0 - 2.0 ** -nearest_dash(decay)) for name, decay in wanted_decays(model).items()}
     _, s, r = ((1.0 - held) / (1.0 - decay) for decay, held in decays.values())
@@ -94,13 +94,12 @@ def wanted_numbers(model: Numeric) -> Wanted:
     k, k_bias = k_i * s / decays["synapse"][1], k_i * neuron.input_gain
     k_in, k_rec, k_out = k * neuron.input_gain, k * neuron.synapse_gain, r / decays["output"][1]
     drive = k_e * neuron.drive
-    column = W["w_in"][:, inputs] if model.bias else np.zeros(units)
+    (W_in, column), (W_out, offset) = model.columns("w_in"), model.columns("w_out")
     return Wanted(
         decays=decays,
         dashes={name: nearest_dash(decay) for name, (decay, _) in decays.items()},
-        w_in=k_in * W["w_in"][:, :inputs], w_rec=k_rec * W["w"], bias=drive + k_bias * column,
-        w_out=k_out * W["w_out"][:, :units], k_in=k_in, k_rec=k_rec, k_bias=k_bias, k_out=k_out, drive=drive,
-        offset=W["w_out"][:, units] if model.bias else np.zeros(len(W["w_out"])),
+        w_in=k_in * W_in, w_rec=k_rec * model.weights["w"], bias=drive + k_bias * column, w_out=k_out * W_out,
+        k_in=k_in, k_rec=k_rec, k_bias=k_bias, k_out=k_out, drive=drive, offset=offset,
     )  # fmt: skip
 
 
@@ -162,7 +161,7 @@ def scales(wanted: Wanted, peaks: Peaks) -> Scales:
 
 def quantised(wanted: Wanted, by: Scales, synapses: int) -> Held:
     """Return the integers of a chip with so many synapses a hidden unit."""
-    threshold, y, kept, (shift_in, shift_rec, shift_out) = by.threshold, by.y, by.kept, by.shifts
+    threshold, y, (shift_in, shift_rec, shift_out) = by.threshold, by.y, by.shifts
     units, outputs = len(threshold), len(y)
 
     def integers(W: Array, scale: Array, shift: int) -> Any:
@@ -180,7 +179,7 @@ def quantised(wanted: Wanted, by: Scales, synapses: int) -> Held:
         w_out=integers(wanted.w_out, y, shift_out),
         threshold=torch.from_numpy(threshold.astype(np.int64)),
         threshold_out=full(outputs, xylo.HIGH),
-        bias=torch.from_numpy(np.round(wanted.bias * threshold - kept).astype(np.int64)),
+        bias=torch.from_numpy(np.round(wanted.bias * threshold - by.kept).astype(np.int64)),
         bias_out=full(outputs, 0),
         dash_mem=full(units, wanted.dashes["membrane"]),
         dash_syn=full(units, wanted.dashes["synapse"])[:, None].expand(units, synapses).contiguous(),
@@ -189,7 +188,7 @@ def quantised(wanted: Wanted, by: Scales, synapses: int) -> Held:
         shift_in=shift_in, shift_rec=shift_rec, shift_out=shift_out,
     )  # fmt: skip
     xylo.check(net)
-    return Held(net, threshold, y, kept)
+    return Held(net, threshold, y, by.kept)
 
 
 def chip_of(model: Numeric, wanted: Wanted, by: Scales) -> Chip:

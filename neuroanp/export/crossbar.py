@@ -21,6 +21,7 @@ from neuroanp.export.model import reference
 from neuroanp.export.netlist import OPEN, Circuit, netlist
 from neuroanp.export.protocol import DeviceExporter, Exported
 from neuroanp.substrates.tiling import Tiling, through_wires
+from neuroanp.training.build import holds_weights
 from neuroanp.trajectory import ARRAYS
 from neuroanp.units import Conductance, Resistance, format_quantity
 
@@ -137,7 +138,7 @@ class Crossbar(DeviceExporter):
             raise InputError(
                 f"--finetune: device {name} stores digital weights, of which writing loses nothing; write them to a "
                 "device that holds conductances and export that run: neuroanp train RUN/config.yaml --profile pcm "
-                "--updates 0 --set network.weights=RUN"
+                f"--updates 0 --set network.weights=RUN{' --backend lif' if holds_weights(model.backend) else ''}"
             )
         if self.source == "weights":
             raise InputError(

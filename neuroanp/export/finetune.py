@@ -143,7 +143,7 @@ def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: Run
     """Learn on the run's own device, from where the run left it: a second one, so that the model's stays as it is."""
     chosen.check_tuning(model)
     _, trainer = restored(record)
-    chip = cast("Chip", trainer.substrate)
+    chip, devices = cast("Chip", trainer.substrate), trainer.streams.seed
     if not (chip.perturbs_units or chip.artificial_sigma):
         raise InputError(
             f"--finetune: nothing perturbs the units (perturbation.name 'none', and no noise of {chip.profile.name} "
@@ -151,7 +151,7 @@ def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: Run
         )
     before = chip.ledger.pulses
     trainer.learner, trainer.optimizer = make_learner(config.rule), config.optimizer
-    trainer.streams, trainer.update, trainer.updates = Streams(config.seed), 0, config.training.updates
+    trainer.streams, trainer.update, trainer.updates = Streams(config.seed, devices), 0, config.training.updates
     trainer.moments = trainer.optimizer.init(dict(chip.targets.items()))
     _train(trainer)
     pulses = chip.ledger.pulses - before
@@ -173,8 +173,8 @@ def _of_writes(chip: Chip, pulses: int) -> list[str]:
     spared = "less than write-verify writes (deadband)" if chip.write == "verify" else "less than a pulse"
     return [
         *said,
-        f"fine-tuning wrote to no device: all changes were {spared}; conductances differ by what time did to them "
-        "alone; raise --finetune-lr, or give more updates",
+        f"fine-tuning wrote to no device: all changes were {spared}; only time can have changed the conductances; "
+        "raise --finetune-lr, or give more updates",
     ]
 
 

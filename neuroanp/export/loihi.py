@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 import numpy as np
 from pydantic import Field
 
-from neuroanp.backends.loihi import DECAY_ONE, SHIFT
+from neuroanp.backends.loihi import DECAY_ONE, SHIFT, WEIGHT_HIGH
 from neuroanp.backends.loihi_numbers import (
     ROOM,
     Peaks,
@@ -56,6 +56,8 @@ class Loihi(ChipExporter):
     def check(self, model: Model) -> None:
         """Raise InputError for what Loihi's neurons cannot do; see `Exporter.check`."""
         problems = [*finite(model), *spiking_only(model, "loihi"), *_too_large(model)]
+        if model.backend == "loihi" and "headroom" in self.model_fields_set:
+            problems.append("headroom: the run learned on the chip's numbers, whose scales are fixed; leave it out")
         if model.spiking:
             problems += [*spikes_in_only(model, "loihi"), *_neuron(model), *_spikes(model)]
         refuse(problems or _weights(model, self.headroom), "loihi")
@@ -182,7 +184,8 @@ def _limits(model: Model, held: Quantised, wrapped: int) -> list[str]:
     if model.bias:
         said.append("biases act in full from the first step; in the network they rise with tau_s and tau_r")
     if wrapped:
-        said.append(f"a current left its 24 bits {wrapped} times and wrapped round; raise headroom")
+        remedy = "" if model.backend == "loihi" else "; raise headroom"
+        said.append(f"a current left its 24 bits {wrapped} times and wrapped round{remedy}")
     return said
 
 
@@ -241,6 +244,8 @@ def _weights(model: Model, headroom: float) -> list[str]:
     most, largest = finest(weights, biases), max(float(np.abs(W).max()) for W in weights)
     if most < 1:
         times = 1 / most
+        if most * largest <= WEIGHT_HIGH / 2:
+            return [f"neuron.drive: a constant current {times:.3g} times too large against the threshold; lower it"]
         return [f"w_in, w: {times:.3g} times too large against the threshold; lower neuron.input_gain or synapse_gain"]
     peaks = peaks_of(model, headroom)
     W_out, _ = model.columns("w_out")

@@ -79,7 +79,7 @@ def size_of(path: Path, limit: int) -> int:
     if not stat.S_ISREG(info.st_mode):
         raise InputError(f"{path}: not a file")
     if info.st_size > limit:
-        raise InputError(f"{path}: {info.st_size} bytes, at most {limit} are read (limit_bytes)")
+        raise InputError(f"{path}: {info.st_size} bytes, at most {limit} are read")
     return info.st_size
 
 

@@ -104,15 +104,22 @@ def fine_tuned(
     was, loss = quantised["loss"], score["after"]["loss"]
     if loss > was:
         errs = ", or leave it: every write errs anew" if "finetune_write" in facts else ""
-        said.insert(0, f"fine-tuning made the loss worse, {was:.4g} to {loss:.4g}; lower --finetune-lr{errs}")
+        said.insert(0, f"fine-tuning made the loss worse, {was:.6g} to {loss:.6g}; lower --finetune-lr{errs}")
     return replace(report, score=score, facts={**report.facts, **facts}, limits=(*said, *limits, *report.limits))
 
 
 def _of_the_run(model: Model, name: str, exported: Exported, before: float, after: float) -> tuple[str, ...]:
     """Say why the run's own loss is another than that of its digital weights, or of what is exported."""
     had, loss = model.recorded, after if exported.of_device else before
-    if had is not None and model.backend == name and abs(had - after) > 1e-4 * abs(had):
+    if model.backend == name:
+        said = (
+            f"the run learned on whole numbers: before, {before:.4g}, is of its unrounded weights in float64, which it "
+            "never ran",
+        )
+        if had is None or abs(had - after) <= 1e-4 * abs(had):
+            return said
         return (
+            *said,
             f"the run had a loss of {had:.4g}, what is exported {after:.4g}, though it learned with the same numbers: "
             "states reached the ends of their bits, where the order of spikes within a step counts",
         )
@@ -122,11 +129,6 @@ def _of_the_run(model: Model, name: str, exported: Exported, before: float, afte
         return (
             f"the run's own noise-free loss, {had:.4g}, has what surrounds the arrays in it, as converters and a fast "
             f"model of wires; what is exported has not, and its loss is {after:.4g}",
-        )
-    if model.backend == name:
-        return (
-            f"exported are the whole numbers that the run learned with; before, {before:.4g}, is of its unrounded "
-            "weights in float64, which it never ran",
         )
     holder = f"backend {model.backend} rounded" if holds_weights(model.backend) else "the run's own device held"
     return (

@@ -104,9 +104,9 @@ class Xylo(ChipExporter):
             held=_weights(model, wanted, held),
             traces=_traces(model, wanted, held, states, before),
             decays=wanted.decays,
-            limits=tuple(_limits(model, wanted, held, states)),
+            limits=tuple(_limits(model, wanted, held, states, before)),
             read_back=READ_BACK,
-            facts={"device": self.device, **_facts(held, states)},
+            facts={"device": self.device, **_facts(held, states, before)},
         )
 
     def chip(self, model: Model) -> Chip:
@@ -308,28 +308,28 @@ def specification(model: Model, wanted: Wanted, held: Held, device: str) -> tupl
     return arrays, numbers
 
 
-def _facts(held: Held, states: State) -> dict[str, int | float]:
+def _facts(held: Held, states: State, before: Any) -> dict[str, int | float]:
     net = held.net
     return {
         "shift_in": net.shift_in, "shift_rec": net.shift_rec, "shift_out": net.shift_out,
         "threshold_smallest": int(net.threshold.min()), "threshold_largest": int(net.threshold.max()),
-        "steps_of_several_spikes": int((states.s > 1).sum()), "states_saturated": _saturated(held.net, states),
+        "steps_of_several_spikes": int((states.s > 1).sum()), "states_saturated": _saturated(net, states, before),
     }  # fmt: skip
 
 
-def _saturated(net: Network, states: State) -> int:
-    """Count states that are at what the ends of 16 bits decay to, or beyond."""
+def _saturated(net: Network, states: State, before: Any) -> int:
+    """Count potentials before their reset at the ends of 16 bits, and currents at what these decay to, or beyond."""
     from neuroanp.backends.xylo import HIGH, LOW, decayed
 
     def ends(x: Any, dash: Any) -> int:
         low, high = (decayed(dash.new_full(dash.shape, end), dash) for end in (LOW, HIGH))
         return int(((x <= low) | (x >= high)).sum())
 
-    potentials = int(((states.v <= LOW) | (states.v >= HIGH)).sum())
+    potentials = int(((before <= LOW) | (before >= HIGH)).sum())
     return potentials + ends(states.i, net.dash_syn) + ends(states.i_out, net.dash_syn_out)
 
 
-def _limits(model: Model, wanted: Wanted, held: Held, states: State) -> Iterator[str]:
+def _limits(model: Model, wanted: Wanted, held: Held, states: State, before: Any) -> Iterator[str]:
     net = held.net
     yield "inputs are given one step late and outputs read one step late: the chip takes T + 1 steps for T"
     yield "a potential that equals its threshold spikes on the chip, and does not in the network"
@@ -338,13 +338,13 @@ def _limits(model: Model, wanted: Wanted, held: Held, states: State) -> Iterator
         yield f"decays of {', '.join(changed)}: nearest 1 - 2^-k; the charge of a spike stays as it was"
     if several := int((states.s > 1).sum()):
         yield f"several spikes in one step: {several} times; the network spikes once a step at most, the chip up to 31"
-    if saturated := _saturated(net, states):
+    if saturated := _saturated(net, states, before):
         yield f"states at the ends of 16 bits: {saturated} times on the held-out inputs"
     for name, W, kept in (("w_in", wanted.w_in, net.w_in[..., 0]), ("w", wanted.w_rec, net.w_rec[..., 0])):
         if gone := int((W.T != 0).sum() - (kept != 0).sum()):
-            yield f"{name}: {gone} weights are rounded to 0"
+            yield f"{name}: {gone} of {W.size} weights are rounded to 0"
     if gone := int((wanted.w_out != 0).sum() - (net.w_out != 0).sum()):
-        yield f"w_out: {gone} weights are rounded to 0"
+        yield f"w_out: {gone} of {wanted.w_out.size} weights are rounded to 0"
     if model.bias:
         yield "the bias of inputs is there from the first step, and the bias of outputs is added by who reads them"
 

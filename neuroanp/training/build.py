@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,7 @@ from neuroanp.training.config import spikes
 from neuroanp.training.learner import RuleLearner, make_learner
 from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start
+from neuroanp.training.targets import TARGETS
 from neuroanp.training.trainer import Trainer
 from neuroanp.training.watch import percent
 from neuroanp.units import format_quantity
@@ -67,6 +69,7 @@ class Experiment:
             start.check(task.inputs, network.hidden, task.outputs, network.bias)
         profile = profile or load(config.profile)
         _check_weights(config.backend, profile)
+        _check_sizes(config.target, {"inputs": task.inputs, "hidden": config.network.hidden, "outputs": task.outputs})
         return cls(config, profile, task, start)
 
     @property
@@ -301,12 +304,25 @@ def holds_weights(backend: str) -> bool:
     return backend in BACKENDS.names() and getattr(BACKENDS.get(backend), "digital", False)
 
 
+def _check_sizes(target: str | None, sizes: Mapping[str, int]) -> None:
+    """Raise InputError where a network is larger than any chip of its target."""
+    most = {} if target is None else TARGETS[target].most
+    problems = [
+        f"{what}: {sizes[what]}, {target} has room for {limit}{'; use fewer' if what == 'hidden' else ''}"
+        for what, limit in most.items()
+        if sizes[what] > limit
+    ]
+    if problems:
+        remedy = "a smaller task (digits row by row: --set task.mode=rows), fewer hidden units, or no target"
+        raise InputError(f"target: the network is too large; take {remedy}", problems)
+
+
 def _check_weights(backend: str, profile: HardwareProfile) -> None:
     """Raise InputError where both a chip and a device would hold the weights."""
     if holds_weights(backend) and profile.periphery is not None:
         raise InputError(
-            f"profile: '{profile.name}' stores the weights as conductances, backend '{backend}' in the chip's own "
-            "memory; use a profile of digital weights (ideal, smtj_koenders), or backend 'lif'"
+            f"profile: '{profile.name}' has arrays of its own for the weights, backend '{backend}' the chip's memory; "
+            "use a profile without arrays (ideal, smtj_koenders), or train with backend 'lif'"
         )
 
 

@@ -24,6 +24,7 @@ class Target:
         spikes_in: whether inputs must be spikes.
         tau: takes a time constant and dt, seconds, and returns the nearest that it has; None: any.
         backend: what it is trained on if nothing else is stated.
+        most: how many inputs, hidden units that all reach each other, and outputs its largest chips have room for.
     """
 
     summary: str
@@ -31,6 +32,7 @@ class Target:
     spikes_in: bool = False
     tau: Callable[[float, float], float] | None = None
     backend: str = "lif"
+    most: Mapping[str, int] = field(default_factory=dict)
 
 
 def power_of_two(tau: float, dt: float) -> float:
@@ -71,6 +73,7 @@ TARGETS: Mapping[str, Target] = {
         spikes_in=True,
         tau=power_of_two,
         backend="xylo",
+        most={"inputs": 16, "hidden": 128, "outputs": 32},
     ),
 }
 

@@ -343,10 +343,10 @@ TINY = {
 
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("profile", ["pcm", "rram_rtn", "sram_cim"])
-def test_profiles_of_conductances_are_refused(name, profile):
+def test_profiles_with_arrays_are_refused(name, profile):
     with pytest.raises(InputError) as refused:
         Experiment.of(configure(TINY, backend=name, profile=profile))
-    assert f"'{profile}' stores the weights as conductances, backend '{name}' in the chip's own memory" in str(
+    assert f"'{profile}' has arrays of its own for the weights, backend '{name}' the chip's memory" in str(
         refused.value
     )
     assert "ideal, smtj_koenders" in str(refused.value)

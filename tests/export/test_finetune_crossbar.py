@@ -49,10 +49,11 @@ RUNS = {
     "ideal-writes": (COPY, {"profile": "pcm", "hardware.write": "ideal"}),
     "no-errors": (COPY, {"profile": "rram_hfo2", "hardware.without": ["programming_error", "write_noise", "c2c"]}),
     "quiet": (COPY, {"profile": "rram_hfo2", "perturbation.name": "none"}),
+    "own-traps": (COPY, {"profile": "rram_rtn", "hardware.read": "sampled"}),
     "digital": (COPY, {"profile": "ideal"}),
     "sram": (COPY, {"profile": "sram_cim"}),
 }
-LEARNS = ("verify", "pulse", "spikes", "spikes-pulse", "bptt", "bptt-spikes")
+LEARNS = ("verify", "pulse", "spikes", "spikes-pulse", "bptt", "bptt-spikes", "own-traps")
 FAST = 0.3
 """A rate at which a few updates are more than write-verify leaves alone."""
 
@@ -79,7 +80,7 @@ def by_hand(record: RunDir, updates: int, lr: float | None = None) -> Chip:
         trainer.learner = make_learner(ANP(preset="default" if config.neuron is None else "spiking"))
     trainer.optimizer = config.optimizer if lr is None else config.optimizer.model_copy(update={"lr": lr})
     trainer.moments = trainer.optimizer.init(dict(trainer.substrate.targets.items()))
-    trainer.streams, trainer.update, trainer.updates = Streams(config.seed + APART), 0, updates
+    trainer.streams, trainer.update, trainer.updates = Streams(config.seed + APART, config.seed), 0, updates
     for _ in range(updates):
         trainer.step()
     assert isinstance(trainer.substrate, Chip)

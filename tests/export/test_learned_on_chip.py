@@ -11,9 +11,11 @@ import pytest
 import torch
 
 from neuroanp import api
+from neuroanp.errors import InputError
 from neuroanp.export.loihi import Loihi
 from neuroanp.export.protocol import Exported
 from neuroanp.export.source import model_of
+from neuroanp.export.writing import write
 from neuroanp.export.xylo import Xylo
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.config import configure
@@ -60,6 +62,37 @@ def test_the_exported_network_has_the_loss_that_the_run_recorded(run, tmp_path):
     assert int(report.spikes["spikes"] or 0) > 20
     # the float network of the same weights does something else, or nothing was told above
     assert report.score["before"]["loss"] != pytest.approx(report.score["after"]["loss"], rel=1e-6)
+    assert any("of its unrounded weights in float64, which it never ran" in limit for limit in report.limits)
+    assert not any("ends of their bits" in limit for limit in report.limits)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_fine_tuning_goes_on_from_what_the_chip_had(runs, tmp_path, name):
+    record = runs[f"{name}-plain"]
+    report = api.export(str(record.path), name, tmp_path / "out", finetune=2)
+    assert report.score["quantised"]["loss"] == pytest.approx(record.result["test_loss_noise_free"], rel=1e-6)
+    assert any("which it never ran" in limit for limit in report.limits)
+
+
+@pytest.mark.parametrize("name", EXPORTERS)
+def test_it_can_be_written_to_a_device_as_the_refusal_says(runs, tmp_path, name):
+    record = runs[f"{name}-plain"]
+    with pytest.raises(InputError) as refused:
+        api.export(str(record.path), "crossbar", tmp_path / "out", finetune=2)
+    assert "--profile pcm --updates 0 --set network.weights=RUN --backend lif" in str(refused.value)
+    changes = {"training.updates": 0, "network.weights": str(record.path)}
+    config = configure(record.path / "config.yaml", changes, profile="pcm", backend="lif")
+    written = launch(config, tmp_path / "runs")
+    assert api.export(str(written.path), "crossbar", tmp_path / "out").score["after"]["loss"] > 0
+
+
+def test_numbers_that_the_run_did_not_have_are_told(runs, tmp_path):
+    """The check above can fail: another recorded loss is not the one that is exported."""
+    record = runs["xylo-plain"]
+    model = model_of(record)
+    assert model.recorded is not None
+    report = write(replace(model, recorded=2 * model.recorded), "xylo", Xylo(), tmp_path / "out")
+    assert any("states reached the ends of their bits" in limit for limit in report.limits)
 
 
 def exported(record: RunDir, name: str, folder: Path, **changes) -> Exported:

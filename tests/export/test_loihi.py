@@ -222,6 +222,7 @@ def test_what_is_lost_is_told(net, tmp_path):
         ({"neuron": lif(tau_m=20.0)}, ["neuron.tau_m: '20 s'", "up to '4.1 s'"]),
         ({"neuron": lif(tau_s=20.0, tau_r=30.0)}, ["neuron.tau_s: '20 s'", "neuron.tau_r: '30 s'"]),
         ({"neuron": lif(input_gain=1e9)}, ["times too large", "input_gain"]),
+        ({"neuron": lif(drive=1e9)}, ["neuron.drive: a constant current", "times too large", "lower it"]),
         ({"neuron": lif(input_gain=1e-9, synapse_gain=1e-9)}, ["rounds to 0"]),
         ({"headroom": 1e7, "steps": 100}, ["w_out: all weights round to 0 where 24 bits hold an output of", "tau_r"]),
         ({"sizes": (1, 1, 1_000_000)}, ["hidden: 1000001 neurons, one chip has 1000000"]),
@@ -247,6 +248,12 @@ def test_weights_that_are_refused(net):
             Loihi().check(model)
     with pytest.raises(InputError, match="neither 0 nor 1"):
         Loihi().check(replace(net(), inputs=2 * net().inputs))
+
+
+def test_a_network_that_learned_on_the_chip_keeps_its_scales(net):
+    with pytest.raises(InputError, match=r"headroom: the run learned on the chip's numbers.*leave it out"):
+        Loihi(headroom=3.0).check(replace(net(), backend="loihi"))
+    Loihi().check(replace(net(), backend="loihi"))
 
 
 def test_all_problems_come_at_once(net):

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from math import exp
+from math import exp, isqrt
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.errors import InputError
+from neuroanp.export.xylo import DEVICES
+from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
 from neuroanp.training.targets import TARGETS, of_4096, power_of_two
 
@@ -60,6 +62,18 @@ def _log2(value: float) -> float:
     from math import log2
 
     return log2(value)
+
+
+def test_a_network_without_room_on_the_chip_is_told_before_it_learns():
+    largest = {part: max(getattr(each, part) for each in DEVICES.values()) for part in ("inputs", "outputs")}
+    # of hidden units that all reach each other, and all have inputs and outputs
+    largest["hidden"] = max(min(isqrt(d.connections), d.fan_out, d.expansion, d.hidden) for d in DEVICES.values())
+    assert TARGETS["xylo"].most == largest
+    with pytest.raises(InputError) as caught:
+        Experiment.of(configure({"task": "digits"}, {"network.hidden": 129}, target="xylo"))
+    assert "inputs: 128, xylo has room for 16" in str(caught.value)
+    assert "hidden: 129, xylo has room for 128" in str(caught.value)
+    Experiment.of(configure({"task": "xor"}, {"network.hidden": 128}, target="xylo"))
 
 
 @pytest.mark.parametrize(
