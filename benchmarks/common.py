@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import argparse
+import multiprocessing
 import platform
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from statistics import median
+from tempfile import TemporaryDirectory
 from typing import Any
 
 from neuroanp.comparing.pool import Job, run_all
@@ -58,6 +61,21 @@ def run_cases(cases: Sequence[Case], options: argparse.Namespace) -> dict[str, l
             print(f"\n{case.label}, seed {seed}: {outcome.error}", file=sys.stderr)
         good = outcome.path is not None and outcome.error is None
         found[case.label].append(RunDir.open(outcome.path, check_code=False).result if good and outcome.path else None)
+    print(file=sys.stderr)
+    return found
+
+
+def rows_of_networks(
+    work: Callable[[tuple[Any, int, Path]], list[Any]], networks: Sequence[Any], options: argparse.Namespace
+) -> list[Any]:
+    """Return what `work` makes of each network on each seed; it gets them with a directory that is gone afterwards."""
+    found: list[Any] = []
+    with TemporaryDirectory() as store:
+        jobs = [(network, seed, Path(store)) for network in networks for seed in range(options.seeds)]
+        with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
+            for i, rows in enumerate(pool.map(work, jobs), 1):
+                found += rows
+                print(f"\r{i} of {len(jobs)} networks", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return found
 

@@ -5,20 +5,17 @@ python benchmarks/exports.py [--seeds 3] [--workers 2]
 
 from __future__ import annotations
 
-import multiprocessing
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field, replace
 from math import log
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
 import torch
-from common import arguments, keep, table, verdict
+from common import arguments, keep, rows_of_networks, table, verdict
 from export_readers import READERS, SHELL, Reader, lava, lava_recorded, ngspice, read_back
 
 from neuroanp.errors import InputError
@@ -375,14 +372,7 @@ accuracies say what exports keep, not what the rules reach."""
 def main() -> None:
     """Train, export, read back, and keep the table."""
     options = arguments(__doc__ or "")
-    with TemporaryDirectory() as store:
-        jobs = [(network, seed, Path(store)) for network in NETWORKS for seed in range(options.seeds)]
-        with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            found: list[Row] = []
-            for i, rows in enumerate(pool.map(rows_of, jobs), 1):
-                found += rows
-                print(f"\r{i} of {len(jobs)} networks", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+    found: list[Row] = rows_of_networks(rows_of, NETWORKS, options)
     groups: dict[tuple[str, str, str], list[Row]] = {}
     for row in found:
         groups.setdefault((row.format, row.trained, row.reader), []).append(row)

@@ -5,18 +5,14 @@ python benchmarks/finetuning.py [--seeds 3] [--workers 2]
 
 from __future__ import annotations
 
-import multiprocessing
-import sys
 from collections.abc import Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
 from statistics import median
-from tempfile import TemporaryDirectory
 from typing import Any
 
 import torch
-from common import arguments, keep, spread, table, verdict
+from common import arguments, keep, rows_of_networks, spread, table, verdict
 
 from neuroanp import api
 from neuroanp.training.config import configure
@@ -209,14 +205,7 @@ them, fixed beforehand; the control's is {CONTROL:g}."""
 def main() -> None:
     """Train, export with fine-tuning, and keep the table."""
     options = arguments(__doc__ or "")
-    with TemporaryDirectory() as store:
-        jobs = [(network, seed, Path(store)) for network in NETWORKS for seed in range(options.seeds)]
-        with ProcessPoolExecutor(options.workers, mp_context=multiprocessing.get_context("spawn")) as pool:
-            found: list[Row] = []
-            for i, rows in enumerate(pool.map(rows_of, jobs), 1):
-                found += rows
-                print(f"\r{i} of {len(jobs)} networks", end="", file=sys.stderr, flush=True)
-    print(file=sys.stderr)
+    found: list[Row] = rows_of_networks(rows_of, NETWORKS, options)
     groups: dict[tuple[str, float], list[Row]] = {}
     for row in found:
         groups.setdefault((row.label, row.rate), []).append(row)
