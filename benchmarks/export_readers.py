@@ -15,6 +15,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
 import numpy as np
@@ -185,10 +186,28 @@ def lava_recorded(data: Path) -> tuple[int, int]:
     return off, sum(int(lava[name].sum()) for _, name in pairs)
 
 
-def lava(folder: Path) -> str | None:
-    """Run lava_run.py where NEUROANP_LAVA_PYTHON names a Python that has lava; None: it does not."""
-    python = os.environ.get("NEUROANP_LAVA_PYTHON")
-    return program([python, "lava_run.py"], folder) if python else None
+LAVA_PYTHON = os.environ.get("NEUROANP_LAVA_PYTHON")
+"""A Python that has lava-nc 0.10.0 and lava-dl 0.6.0, for `lava`."""
+LAVA_SEQUENCES, LAVA_LIMIT_S = 30, 900.0
+ASK_LAVA = """
+import numpy as np
+from lava_run import run
+u, reads = np.load("sequences.npy"), str(np.load("expected.npz")["reads"])
+s, state = zip(*(run("network.net", np.ascontiguousarray(u[:, b]), reads) for b in range(u.shape[1])))
+np.savez("lava.npz", s=np.stack(s, 1), state=np.stack(state, 1))
+"""
+
+
+def lava(folder: Path, u: Array) -> Pair:
+    """Run network.net in lava's fixed-point simulator, on the first sequences; each takes it a second or more."""
+    assert LAVA_PYTHON is not None
+    with TemporaryDirectory() as place:
+        for name in ("network.net", "lava_run.py", "expected.npz"):
+            shutil.copy(folder / name, place)
+        np.save(Path(place) / "sequences.npy", u[:, :LAVA_SEQUENCES].astype(np.uint8))
+        program([LAVA_PYTHON, "-c", ASK_LAVA], Path(place), LAVA_LIMIT_S)
+        with np.load(Path(place) / "lava.npz", allow_pickle=False) as found, np.load(folder / "expected.npz") as file:
+            return found["state"] / float(file["scale"]), found["s"]
 
 
 def ngspice(folder: Path) -> dict[str, tuple[Array, Array, Array]]:
@@ -215,9 +234,9 @@ def read_back(folder: Path, shell: bool) -> int:
     return ran.returncode
 
 
-def program(command: list[str], folder: Path) -> str:
+def program(command: list[str], folder: Path, limit_s: float = 400) -> str:
     """Run a program in a folder and return what it printed; RuntimeError where it fails."""
-    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=400, check=False)
+    ran = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=limit_s, check=False)
     if ran.returncode:
         raise RuntimeError(f"{command[0]} ended with {ran.returncode}: {(ran.stderr or ran.stdout)[-400:]}")
     return ran.stdout
@@ -229,7 +248,8 @@ READERS = [
            "pip install 'neuroanp[nir]' spikingjelly==2.0.0", spikingjelly),
     Reader("onnx", "onnxruntime", ("onnx", "onnxruntime"), "pip install 'neuroanp[onnx]' onnxruntime", onnxruntime),
     Reader("xylo", "xylosim", ("xylosim",), "pip install xylosim", xylosim),
-    Reader("loihi", "our integer model (lava not run)", ("h5py",), "pip install 'neuroanp[loihi]'", loihi_model),
+    Reader("loihi", "lava" if LAVA_PYTHON else "our integer model (lava not run)", ("h5py",),
+           "pip install 'neuroanp[loihi]'", lava if LAVA_PYTHON else loihi_model),
     Reader("crossbar", "ngspice", ("ngspice",), "apt-get install ngspice", None),
     Reader("rtl", "Icarus Verilog", ("iverilog", "vvp"), "apt-get install iverilog", icarus),
 ]  # fmt: skip
