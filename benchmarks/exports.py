@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import arguments, keep, rows_of_networks, table, verdict
-from export_readers import READERS, SHELL, Reader, lava_recorded, ngspice, read_back
+from export_readers import LAVA_SEQUENCES, READERS, SHELL, Reader, lava_recorded, ngspice, read_back
 
 from neuroanp.errors import InputError
 from neuroanp.export.model import Model
@@ -364,8 +364,9 @@ sequence, unit) where reader and our model of the format differ, and the spikes 
 format differs from the float64 network: rounding moves spikes, one that moves by a step is two differences, and moves
 others. Output differences are between the reader and our model of the format. Weight error: the largest, over the
 largest weight of its array; decay error: factors a step. Bytes are of the exported files (of rtl with stimulus and
-expected lines of {RTL_SEQUENCES} sequences). Settings were chosen by hand on these held-out sequences:
-accuracies say what exports keep, not what the rules reach."""
+expected lines of {RTL_SEQUENCES} sequences). Loihi's row is of lava where NEUROANP_LAVA_PYTHON names a Python that has
+lava-nc 0.10.0 and lava-dl 0.6.0 (first {LAVA_SEQUENCES} sequences), else of our model of its integers.
+Settings were chosen by hand on these held-out sequences: accuracies say what exports keep, not what the rules reach."""
 
 
 def main() -> None:
