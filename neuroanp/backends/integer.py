@@ -38,6 +38,10 @@ class IntegerBackend(ChipNetwork):
     def __init__(self, dt: float, chunk: int = 64, neuron: Interface | None = None, **options: Any) -> None:
         if neuron is None:
             neuron = LIF(reset=self.reset, refractory=0.0)  # pyright: ignore[reportArgumentType]
+        if options.get("spikes_in") is False:
+            raise InputError(
+                f"encoder: backend '{self.name}' takes spikes as inputs; use encoder 'poisson' or 'latency'"
+            )
         super().__init__(dt, chunk, neuron, **options)
         if not isinstance(self.neuron, LIF):
             raise InputError(f"neuron: backend '{self.name}' has the chip's integrate-and-fire units only; use 'lif'")

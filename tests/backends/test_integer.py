@@ -342,6 +342,12 @@ TINY = {
 
 
 @pytest.mark.parametrize("name", NAMES)
+def test_inputs_that_are_no_spikes_are_refused(name):
+    with pytest.raises(InputError, match="takes spikes as inputs; use encoder 'poisson' or 'latency'"):
+        BACKENDS.get(name)(1e-3, spikes_in=False)
+
+
+@pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("profile", ["pcm", "rram_rtn", "sram_cim"])
 def test_profiles_with_arrays_are_refused(name, profile):
     with pytest.raises(InputError) as refused:
