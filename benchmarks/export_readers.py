@@ -206,8 +206,10 @@ def lava(folder: Path, u: Array) -> Pair:
             shutil.copy(folder / name, place)
         np.save(Path(place) / "sequences.npy", u[:, :LAVA_SEQUENCES].astype(np.uint8))
         program([LAVA_PYTHON, "-c", ASK_LAVA], Path(place), LAVA_LIMIT_S)
-        with np.load(Path(place) / "lava.npz", allow_pickle=False) as found, np.load(folder / "expected.npz") as file:
-            return found["state"] / float(file["scale"]), found["s"]
+        with np.load(folder / "expected.npz", allow_pickle=False) as file:
+            scale = float(file["scale"])
+        with np.load(Path(place) / "lava.npz", allow_pickle=False) as found:
+            return found["state"] / scale, found["s"]
 
 
 def ngspice(folder: Path) -> dict[str, tuple[Array, Array, Array]]:

@@ -23,15 +23,12 @@ from neuroanp.backends import loihi, xylo
 from neuroanp.backends.network import SpikingNetwork
 from neuroanp.backends.neuron import LIF, Interface
 from neuroanp.backends.population import Recurrence, Steps
-from neuroanp.backends.presentation import Presentation
+from neuroanp.backends.presentation import Asked, Presentation
 from neuroanp.errors import InputError
 from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
     from neuroanp.backends.population import Population
-    from neuroanp.noise import PassStreams
-    from neuroanp.substrates.protocol import ReadPlan, Substrate
-    from neuroanp.trajectory import PassPlan
 
 
 States = tuple[Tensor, Tensor]
@@ -312,24 +309,15 @@ class ChipNetwork(SpikingNetwork):
         held["w_in"][:, -1], held["w_out"][:, -1] = 0.0, 0.0
         return held, offset
 
-    def _presentation(
-        self,
-        substrate: Substrate,
-        reads: Mapping[str, ReadPlan],
-        plan: PassPlan,
-        streams: PassStreams,
-        artificial: bool,
-        shape: tuple[int, int],
-    ) -> Presentation:
-        rows, neurons = plan.passes * shape[1], substrate.neurons
-        held, offset = self._loaded(
-            {name: read.W for name, read in reads.items()}, substrate.targets.bias, rows, neurons
-        )
-        reads = {name: replace(read, W=held[name]) for name, read in reads.items()}
+    def _presentation(self, asked: Asked) -> Presentation:
+        neurons = asked.substrate.neurons
+        W = {name: read.W for name, read in asked.reads.items()}
+        held, offset = self._loaded(W, asked.substrate.targets.bias, asked.rows, neurons)
+        rounded = {name: replace(read, W=held[name]) for name, read in asked.reads.items()}
+        population = self._population(asked.rows, held["w"], neurons)
         return ChipPresentation(
-            self.chip, offset, self.neuron, True, self._population(rows, held["w"], neurons), substrate, reads, plan,
-            streams, artificial, shape, self.dt, self._decays(),
-        )  # fmt: skip
+            self.chip, offset, self.neuron, True, population, asked._replace(reads=rounded), self.dt, self._decays()
+        )
 
     def _decays(self) -> tuple[float, float]:
         """Return the chip's factors a step of the outputs and of the synaptic current."""

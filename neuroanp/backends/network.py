@@ -14,7 +14,7 @@ from torch import Tensor
 from neuroanp.backends.lif import LIFPopulation, differentiable
 from neuroanp.backends.neuron import LIF, Interface, coefficients
 from neuroanp.backends.population import Recurrence
-from neuroanp.backends.presentation import Presentation, filtered
+from neuroanp.backends.presentation import Asked, Presentation, filtered
 from neuroanp.errors import InputError
 from neuroanp.trajectory import PassPlan, Trajectory, Weights, with_bias_line
 
@@ -95,7 +95,7 @@ class SpikingNetwork(ABC):
     ) -> Iterator[Trajectory]:
         """Present `inputs` once for each pass; see `neuroanp.backends.protocol.Backend`."""
         steps, batch, _ = inputs.shape
-        presentation = self._presentation(substrate, reads, plan, streams, artificial, (steps, batch))
+        presentation = self._presentation(Asked(substrate, reads, plan, streams, artificial, (steps, batch)))
         self._latest = presentation
         for t0 in range(0, steps, self.chunk):
             if self._latest is not presentation:  # its neurons are those of the next one now
@@ -103,21 +103,10 @@ class SpikingNetwork(ABC):
             yield presentation.run(inputs[t0 : t0 + self.chunk], t0, keep, book)
         self._latest = None
 
-    def _presentation(
-        self,
-        substrate: Substrate,
-        reads: Mapping[str, ReadPlan],
-        plan: PassPlan,
-        streams: PassStreams,
-        artificial: bool,
-        shape: tuple[int, int],
-    ) -> Presentation:
-        """Begin a presentation of a batch; `shape` is (T, B) of it."""
-        population = self._population(plan.passes * shape[1], substrate.targets["w"], substrate.neurons)
-        return Presentation(
-            self.neuron, self.spikes_in, population, substrate, reads, plan, streams, artificial, shape, self.dt,
-            self._decays(),
-        )  # fmt: skip
+    def _presentation(self, asked: Asked) -> Presentation:
+        """Begin a presentation of a batch."""
+        population = self._population(asked.rows, asked.substrate.targets["w"], asked.substrate.neurons)
+        return Presentation(self.neuron, self.spikes_in, population, asked, self.dt, self._decays())
 
     def differentiable(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
         """Return the outputs (T, B, O) of the noise-free twin, through which autograd can differentiate.

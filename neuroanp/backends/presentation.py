@@ -12,7 +12,7 @@ so that y = W_out z, with the read noise of every step filtered as the spikes ar
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import Tensor
@@ -27,14 +27,29 @@ if TYPE_CHECKING:
     from neuroanp.substrates.protocol import ReadPlan, Substrate
 
 
+class Asked(NamedTuple):
+    """What is to be presented; all but `shape`, (T, B) of the whole batch, as in `Backend.passes`."""
+
+    substrate: Substrate
+    reads: Mapping[str, ReadPlan]
+    plan: PassPlan
+    streams: PassStreams
+    artificial: bool
+    shape: tuple[int, int]
+
+    @property
+    def rows(self) -> int:
+        """M B: copies of the network."""
+        return self.plan.passes * self.shape[1]
+
+
 class Presentation:
     """One presentation of a batch, chunk after chunk in order of time.
 
     Args:
         neuron: gains and decoder. spikes_in: whether input lines carry spikes.
         population: M B copies of the network's neurons.
-        substrate, reads, plan, streams, artificial: as in `Backend.passes`.
-        shape: (T, B) of the whole presentation. dt: seconds a step.
+        asked: what is presented. dt: seconds a step.
         decays: factors a step of the readout and of the input's trace.
     """
 
@@ -43,16 +58,11 @@ class Presentation:
         neuron: Interface,
         spikes_in: bool,
         population: Population,
-        substrate: Substrate,
-        reads: Mapping[str, ReadPlan],
-        plan: PassPlan,
-        streams: PassStreams,
-        artificial: bool,
-        shape: tuple[int, int],
+        asked: Asked,
         dt: float,
         decays: tuple[float, float],
     ) -> None:
-        steps, self.batch = shape
+        substrate, reads, plan, streams, artificial, (steps, self.batch) = asked
         self.neuron, self.spikes_in, self.plan, self.dt = neuron, spikes_in, plan, dt
         self.substrate, self.population = substrate, population
         self.arrays = ArrayReads(substrate, reads, plan, streams, self.batch, steps * dt)
