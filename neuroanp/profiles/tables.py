@@ -19,7 +19,8 @@ from pathlib import Path
 
 import numpy as np
 
-from neuroanp.errors import did_you_mean
+from neuroanp.errors import InputError, did_you_mean
+from neuroanp.files import read_regular
 from neuroanp.units import Dimension
 from neuroanp.yaml_io import display
 
@@ -125,10 +126,9 @@ def quantities(table: Table, units: Mapping[str, str], optional: Sequence[str] =
 def _content(path: Path, label: str, max_bytes: int) -> bytes:
     """Return a regular file's bytes."""
     try:
-        if path.exists() and not path.is_file():
-            raise ValueError(f"{label}: not a file; name a .csv or .npz file")
-        with path.open("rb") as file:
-            raw = file.read(max_bytes + 1)
+        raw = read_regular(path, max_bytes)
+    except (IsADirectoryError, InputError):
+        raise ValueError(f"{label}: not a file; name a .csv or .npz file") from None
     except FileNotFoundError:
         raise ValueError(f"{label}: no such file") from None
     except OSError as error:

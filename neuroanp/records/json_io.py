@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import stat
 from pathlib import Path
 from typing import Any, NoReturn
 
 from neuroanp.errors import InputError
+from neuroanp.files import read_regular
 from neuroanp.records.atomic import said, write_text
 
 MAX_BYTES = 16 * 2**20
@@ -19,19 +18,14 @@ MAX_DEPTH = 32
 def read_limited(path: Path, limit: int) -> bytes:
     """Return the bytes of a regular file of at most `limit` bytes; InputError otherwise."""
     with said(path):
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe in its place must not hang us
         try:
-            status = os.fstat(handle)
-            if not stat.S_ISREG(status.st_mode):
-                raise InputError(f"{path}: not a regular file; restore it from a copy")
-            if status.st_size > limit:
-                raise InputError(
-                    f"{path}: {status.st_size} bytes, of which neuroanp writes at most {limit}; restore it"
-                )
-            with os.fdopen(handle, "rb", closefd=False) as file:
-                return file.read(limit + 1)
-        finally:
-            os.close(handle)
+            data = read_regular(path, limit, "restore it from a copy")
+        except IsADirectoryError:
+            raise InputError(f"{path}: not a regular file; restore it from a copy") from None
+        if len(data) > limit:
+            size = path.stat().st_size
+            raise InputError(f"{path}: {size} bytes, of which neuroanp writes at most {limit}; restore it")
+        return data
 
 
 def read_object(path: Path) -> dict[str, Any]:

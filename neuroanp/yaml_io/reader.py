@@ -16,6 +16,7 @@ from typing import Any
 import yaml
 
 from neuroanp.errors import InputError
+from neuroanp.files import read_regular
 from neuroanp.yaml_io.document import Document, Key, dotted
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -201,8 +202,7 @@ def read(path: str | Path) -> Document:
     path = Path(path)
     label = display(path)
     try:
-        with path.open("rb") as file:
-            raw = file.read(MAX_BYTES + 1)
+        raw = read_regular(path, MAX_BYTES, "name a YAML file")
     except FileNotFoundError:
         raise InputError(f"{label}: no such file") from None
     except IsADirectoryError:

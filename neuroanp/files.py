@@ -1,0 +1,40 @@
+"""Read a file that anybody may have put there: a pipe does not hang us, and a huge one does not fill the memory."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from pathlib import Path
+
+from neuroanp.errors import InputError
+
+
+def read_regular(path: str | Path, limit: int, remedy: str = "name a file") -> bytes:
+    """Return the bytes of a regular file, `limit` + 1 at most: one more than allowed shows that it is too large.
+
+    Args:
+        path: the file; links are followed.
+        limit: bytes that are allowed.
+        remedy: what the message about a pipe, a socket or a device ends with.
+
+    Raises:
+        InputError: it is there, and neither a file nor a directory.
+        OSError: the system's own, IsADirectoryError for a directory.
+
+    >>> read_regular("/dev/null", 10)
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: /dev/null: not a regular file; name a file
+    """
+    handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe with no writer would wait for ever
+    try:
+        mode = os.fstat(handle).st_mode
+        if stat.S_ISDIR(mode):
+            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+        if not stat.S_ISREG(mode):
+            raise InputError(f"{path}: not a regular file; {remedy}")
+        with os.fdopen(handle, "rb", closefd=False) as file:
+            return file.read(limit + 1)
+    finally:
+        os.close(handle)
