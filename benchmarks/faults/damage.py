@@ -10,11 +10,14 @@ undisturbed end although manifest and configuration (or their copies) are whole.
 
 from __future__ import annotations
 
+import ctypes
 import json
 import os
 import random
 import shutil
+import signal
 from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -37,10 +40,17 @@ from benchmarks.faults.common import (
     unlike,
 )  # fmt: skip
 from neuroanp.records.run_dir import RunDir
+from neuroanp.training.launch import launch
 
-NOBODY = 65534
+UPDATES, CUT_AT = 24, 14
+OVERRIDES = 0b110
+"""CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
 ACTIONS = ("resume", "train", "evaluate", "report", "export", "load")
 SPIKING = Setup("xor, lif, for export", XOR, {"profile": "ideal", "backend": "lif", "neuron": {"name": "lif"}})
+COMMANDS = (
+    "neuroanp.cli.main", "neuroanp.api", "neuroanp.reporting.html", "neuroanp.export.writing", "neuroanp.export.nir",
+    "neuroanp.export.crossbar", "neuroanp.cli.results", "matplotlib.pyplot",
+)  # fmt: skip
 BASES = (SETUPS[0], Setup("copy, pcm", COPY, {"profile": "pcm"}), SPIKING)
 
 
@@ -152,7 +162,7 @@ def call(action: str, run: Path, base: Base, out: Path) -> Callable[[], object]:
             "export", str(run), "--format", "nir" if base.setup is SPIKING else "crossbar", "-o", str(out / "out")
         )
     if action == "train":
-        config = base.setup.config().anchored()
+        config = base.setup.config(updates=UPDATES).anchored()
         return command("train", str(_written(config, out)), "--runs", str(run.parent), "--json")
     return lambda: _load(run)
 
@@ -191,22 +201,30 @@ class Base:
         self.evaluated = rows(evaluated.output)
 
     def _made(self, root: Path, seed: int, home: Path) -> Path:
-        ended = in_child(trained(self.setup.config(seed), root), home / "log")
+        ended = in_child(trained(self.setup.config(seed, UPDATES), root), home / "log")
         path = run_below(root)
         if ended.code != 0 or path is None:
             raise SystemExit(f"{self.setup.label}: undisturbed it ended with {ended.code}: {ended.output[-500:]}")
         return path
 
     def _cut(self, root: Path, home: Path) -> Path:
-        """Return a run that was killed somewhere in its updates."""
-        for after in (0.3, 0.4, 0.5, 0.7, 1.0, 1.5, 2.0, 4.0):
-            shutil.rmtree(root, ignore_errors=True)
-            in_child(trained(self.setup.config(), root), home / "log", kill_after=after)
-            path = run_below(root)
-            begun = path is not None and len(list((path / "checkpoints").iterdir())) == 2
-            if path is not None and begun and not (path / "result.json").exists():
-                return path
-        raise SystemExit(f"{self.setup.label}: too fast to be cut short")
+        """Return a run that was killed after an update of which it has told, past its third checkpoint."""
+
+        def work() -> None:
+            import neuroanp.training.loop as loop
+
+            loop.REPORT_EVERY_S = 0.0
+            launch(self.setup.config(updates=UPDATES), root, progress=lambda event: _die(event["update"]))
+
+        ended, path = in_child(work, home / "log"), run_below(root)
+        if ended.code != -signal.SIGKILL or path is None:
+            raise SystemExit(f"{self.setup.label}: was to be cut short, ended with {ended.code}: {ended.output[-500:]}")
+        return path
+
+
+def _die(update: int) -> None:
+    if update == CUT_AT:
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def wrong(action: str, ended: Ended, run: Path, base: Base, sound: bool, page: str) -> str | None:
@@ -269,27 +287,39 @@ def sound(run: Path) -> bool:
     return whole and "config.yaml: not as it was written" not in problems  # an edited one is refused, with the remedy
 
 
-def as_nobody(work: Callable[[], object], out: Path) -> Callable[[], object]:
-    """Return work that is done without the rights of root, to which every file is open."""
+def with_no_more_rights(work: Callable[[], object], out: Path) -> Callable[[], object]:
+    """Return work that is done without root's right to open what was withheld, which hides what users meet."""
 
     def done() -> None:
         if os.getuid() == 0:
-            os.setgroups([])
-            os.setgid(NOBODY)
-            os.setuid(NOBODY)
-        os.environ.update(HOME=str(out), MPLCONFIGDIR=str(out))
+            libc = ctypes.CDLL(None, use_errno=True)
+            header, sets = (ctypes.c_uint32 * 2)(0x20080522, 0), (ctypes.c_uint32 * 6)()
+            libc.capget(header, sets)
+            sets[0], sets[1] = sets[0] & ~OVERRIDES, sets[1] & ~OVERRIDES  # effective, permitted
+            if libc.capset(header, sets):
+                raise OSError(ctypes.get_errno(), "capset")
+        os.environ["MPLCONFIGDIR"] = str(out)
         work()
 
     return done
+
+
+def load_all() -> None:
+    """Import what the commands would import, once instead of in every child."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    for name in COMMANDS:
+        import_module(name)
 
 
 def main() -> None:
     options = arguments(__doc__ or "", 300, "damaged directories")
     rng, faults, done = random.Random(options.seed), [], 0
     outcomes: dict[str, int] = {}
+    load_all()
     with TemporaryDirectory() as place:
         home = Path(place)
-        home.chmod(0o755)
         bases = [Base(setup, home) for setup in BASES]
         for trial in range(options.count):
             base, short = bases[trial % len(bases)], rng.random() < 0.4
@@ -306,11 +336,8 @@ def main() -> None:
                     withheld |= harm is withhold
                 said.append(f"{harm.__name__} {path.relative_to(run)}")
             is_sound = sound(run) and not withheld
-            if os.getuid() == 0:
-                for entry in [root, out, *root.rglob("*")]:
-                    os.chown(entry, NOBODY, NOBODY, follow_symlinks=False)
             action = rng.choice(ACTIONS)
-            ended = in_child(as_nobody(call(action, run, base, out), out), home / "log")
+            ended = in_child(with_no_more_rights(call(action, run, base, out), out), home / "log")
             done += 1
             outcome = f"{action}, exit code {ended.code}"
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
