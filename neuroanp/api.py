@@ -21,7 +21,9 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.comparing.grid import expand, resolve
 from neuroanp.errors import InputError
 from neuroanp.records.environment import usable_cores
-from neuroanp.records.run_dir import RunDir, check_root
+from neuroanp.records.manifest import is_there
+from neuroanp.records.places import check_root
+from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import Store
 from neuroanp.training.arguments import known, listed, names, times
 from neuroanp.training.config import RunConfig, load_config
@@ -64,7 +66,7 @@ class Run:
     @property
     def config(self) -> RunConfig:
         """The resolved configuration."""
-        return load_config(self.path / "config.yaml")
+        return load_config(self.record.config_path)
 
     @property
     def result(self) -> dict[str, Any]:
@@ -402,7 +404,7 @@ def report(paths: Sequence[str | Path], output: str | Path | None = None) -> Pat
         if not path.is_dir():
             there = "not a directory" if path.exists() else "no such directory"
             raise InputError(f"{path}: {there}; name a run that `neuroanp train` made, or the folder of several")
-        if (path / "manifest.json").exists():
+        if is_there(path):
             records.append(RunDir.open(path, check_code=False))
         else:
             records.extend(Store(path).runs())

@@ -44,7 +44,15 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
         firing = spikes.sentences(group, here)
         yield _sentences(
-            [*told, *verdicts(group), *limits, *firing, *lower_bounds(group, ledgers), *not_counted(group)]
+            [
+                *(line for one in every for line in one.damage),
+                *told,
+                *verdicts(group),
+                *limits,
+                *firing,
+                *lower_bounds(group, ledgers),
+                *not_counted(group),
+            ]
         )
 
 

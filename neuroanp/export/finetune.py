@@ -108,7 +108,7 @@ def finetune(record: RunDir, model: Model, chosen: ChipExporter | DeviceExporter
         DivergedError: a lower learning rate is needed.
         InputError: of a device: nothing is lost in writing to it, or nothing perturbs the units.
     """
-    config = _config(load_config(record.path / "config.yaml"), how)
+    config = _config(load_config(record.config_path), how)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.compute.threads)
     try:

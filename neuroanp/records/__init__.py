@@ -3,7 +3,8 @@
 from neuroanp.records.environment import environment
 from neuroanp.records.identity import code_version, identity
 from neuroanp.records.metrics import Metrics
-from neuroanp.records.run_dir import RESULT_KEYS, RunDir
+from neuroanp.records.result import RESULT_KEYS
+from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import Store
 
 __all__ = ["RESULT_KEYS", "Metrics", "RunDir", "Store", "code_version", "environment", "identity"]

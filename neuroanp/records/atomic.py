@@ -27,7 +27,7 @@ _REFUSED = (
 )
 
 
-def write_bytes(path: Path, data: bytes) -> None:
+def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
     """Replace `path` by `data` in one step.
 
     The bytes go to a temporary file in the same directory, which is flushed to the disk and then
@@ -36,6 +36,7 @@ def write_bytes(path: Path, data: bytes) -> None:
     Args:
         path: the file to make or replace.
         data: its whole content.
+        flush: False for what may be lost in a power cut, though never be half there otherwise.
 
     Raises:
         RunError: the disk is full or fails; the old file is intact and the temporary one removed.
@@ -51,9 +52,10 @@ def write_bytes(path: Path, data: bytes) -> None:
     temporary = temporary_beside(path)
     with said(path):
         try:
-            _write_flushed(temporary, data)
+            _write_new(temporary, data, flush)
             os.replace(temporary, path)
-            flush_directory(path.parent)
+            if flush:
+                flush_directory(path.parent)
         finally:
             temporary.unlink(missing_ok=True)  # gone already where the rename came through
 
@@ -123,10 +125,11 @@ def said(path: Path, elsewhere: str = "choose another place for the runs", again
         raise RunError(f"{path}: the system reports '{reason}'; check the disk, then {again}") from error
 
 
-def _write_flushed(path: Path, data: bytes) -> None:
+def _write_new(path: Path, data: bytes, flush: bool) -> None:
     handle = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW | os.O_CLOEXEC, 0o666)
     try:
         write_all(handle, data)
-        os.fsync(handle)
+        if flush:
+            os.fsync(handle)
     finally:
         os.close(handle)

@@ -6,11 +6,19 @@ import os
 import platform
 import socket
 import subprocess
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 import neuroanp
 from neuroanp.records.identity import PACKAGE, code_version
+
+_DECIDE = (
+    "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE", "MKL_THREADING_LAYER", "ATEN_CPU_CAPABILITY",
+    "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "OPENBLAS_CORETYPE", "NVIDIA_TF32_OVERRIDE", "CUBLAS_WORKSPACE_CONFIG",
+)  # fmt: skip
+"""Variables by which the libraries choose a branch."""
+_WIDE = ("sse4", "avx", "fma", "amx", "asimd", "sve")
 
 
 def environment() -> dict[str, str]:
@@ -35,6 +43,74 @@ def environment() -> dict[str, str]:
     }
     commit = git_commit(PACKAGE.parent)
     return facts | ({"commit": commit} if commit else {})
+
+
+def arithmetic(device: str, threads: int) -> dict[str, str]:
+    """Collect what decides the last bits of a sum: libraries, the instructions they choose, and threads.
+
+    A library adds in another order with wider registers, and on another number of threads. Which branch it takes is
+    decided by the processor and by variables such as MKL_CBWR.
+
+    Args:
+        device: where the run computes, "cpu" or "cuda".
+        threads: of torch.
+
+    >>> [name for name in ("torch", "blas", "processor", "instructions", "threads") if name not in arithmetic("cpu", 1)]
+    []
+    """
+    import numpy as np
+    import torch
+
+    blas = np.show_config(mode="dicts")["Build Dependencies"]["blas"]  # pyright: ignore
+    built = [
+        line.strip(" -") for line in torch.__config__.show().splitlines() if "Kernel Library" in line or "DNN" in line
+    ]
+    facts = {
+        "torch": torch.__version__,
+        "torch built with": "; ".join(built) or "no library named",
+        "numpy": np.__version__,
+        "blas": f"{blas.get('name', 'unknown')} {blas.get('version', '')}".strip(),
+        "processor": _processor("model name"),
+        "instructions": torch.backends.cpu.get_cpu_capability(),
+        "processor's instructions": " ".join(w for w in _processor("flags").split() if w.startswith(_WIDE))
+        or "unknown",
+        "threads": str(threads),
+        "blas threads": _blas_threads(),
+        **{name: os.environ[name] for name in _DECIDE if name in os.environ},
+    }
+    if device.startswith("cuda") and torch.cuda.is_available():
+        facts |= {"cuda": str(torch.version.cuda), "gpu": torch.cuda.get_device_name(device)}
+    return facts
+
+
+def differences(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """Say in what two `arithmetic` differ.
+
+    >>> differences({"instructions": "AVX512"}, {"instructions": "AVX2", "MKL_CBWR": "COMPATIBLE"})
+    ['MKL_CBWR was not set, is COMPATIBLE', 'instructions was AVX512, is AVX2']
+    """
+    names = sorted({*before, *now})
+    unlike = [name for name in names if before.get(name) != now.get(name)]
+    return [f"{name} was {before.get(name, 'not set')}, is {now.get(name, 'not set')}" for name in unlike]
+
+
+def _blas_threads() -> str:
+    """Return how many threads numpy's library takes, which torch's settings do not reach."""
+    asked = os.environ.get("OPENBLAS_NUM_THREADS") or os.environ.get("OMP_NUM_THREADS") or ""
+    cores = usable_cores()
+    return str(min(int(asked), cores) if asked.isascii() and asked.isdigit() and int(asked) else cores)
+
+
+def _processor(fact: str) -> str:
+    """Return a line of /proc/cpuinfo, of the first core; elsewhere what Python knows of the machine."""
+    try:
+        for line in Path("/proc/cpuinfo").read_text(encoding="utf-8", errors="replace").splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() == fact:
+                return value.strip()
+    except OSError:  # not Linux
+        pass
+    return platform.processor() or platform.machine()
 
 
 def usable_cores() -> int:

@@ -1,52 +1,66 @@
 """One run on the disk: configuration, manifest, metrics, checkpoints, result.
 
     config.yaml                          the resolved configuration
-    manifest.json                        versions, profile, seeds, argv, times, status, log
+    manifest.json                        versions, profile, seeds, argv, times, status, log, seals
     metrics.csv                          one row an update
     checkpoints/00000010.safetensors     the state after update 10; the last two are kept
     predictions.safetensors              outputs and targets of the held-out sequences
     result.json                          the row that tables show
     report.html                          the report
+    copies/                              the four files above that are text, once more
+    damaged/                             what was found damaged and replaced, if anything was
 
 Every file is replaced in one step, so that a reader, or a resumed run, sees the old or the new.
+
+Which file is sealed when. A process may be killed between any two writes, and then nothing may be lost, nor an honest
+run look tampered with. So a seal is always written after the file it seals, and dropped before that file changes:
+
+- `create` makes configuration and manifest with its seal in a directory of another name, which is renamed.
+- While the manifest says "running" it seals nothing that the rest of the run writes; a result that is there does not
+  count yet. The seal of the metrics is in each checkpoint, which is written after its rows and holds the rows before
+  it: rows past it belong to no checkpoint, and a resumed run cuts them off and writes them again.
+- `begin` takes a run up again: it drops these seals from the manifest, and only then are rows cut or files replaced.
+- `end` writes the status together with the seals of all that there is by then: that one rename is the run's end.
+- Of the two manifests the copy is written first: once manifest.json is new, its copy is.
 """
 
 from __future__ import annotations
 
-import fcntl
+import json
 import logging
 import os
 import re
 import shutil
-import socket
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.errors import InputError, RunError
-from neuroanp.records import metrics as metrics_csv
+from neuroanp.errors import InputError
+from neuroanp.records import checkpoints, copies, lock, mending
+from neuroanp.records import manifest as manifests
 from neuroanp.records import tensors as files
-from neuroanp.records.atomic import FULL, flush_directory, said, sweep, write_bytes, write_text
+from neuroanp.records.atomic import said, sweep
 from neuroanp.records.identity import code_version
-from neuroanp.records.json_io import read_limited, read_object, write_object
+from neuroanp.records.json_io import MAX_BYTES, finite
+from neuroanp.records.manifest import CONFIG
+from neuroanp.records.metrics import MAX_BYTES as MOST_METRICS
 from neuroanp.records.metrics import Metrics
+from neuroanp.records.metrics_file import NAME as METRICS
+from neuroanp.records.metrics_file import MetricsFile
+from neuroanp.records.places import check_root, make, near, remove, rename
+from neuroanp.records.result import RESULT, RESULT_KEYS, read_row
+from neuroanp.records.seal import Seal
 
 if TYPE_CHECKING:
     import numpy as np
     from torch import Tensor
 
 LOG = logging.getLogger("neuroanp")
-FORMAT = 1
-STATUSES = ("running", "finished", "diverged", "failed", "interrupted")
-RESULT_KEYS = (
-    "task", "profile", "backend", "rule", "seed", "status", "updates", "passes", "test_loss", "test_loss_noise_free",
-    "score", "controls", "energy_J", "chip_time_s", "pulses", "wear", "run",
-)  # fmt: skip
-KEPT = 2
+LARGEST_CONFIG = 2**20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_CHECKPOINT = re.compile(r"\d{8}\.safetensors")
-_TYPES = {"format": int, "code": str, "status": str, "identity": str, "log": list}
+_AT_START = (CONFIG, "start.safetensors")
+"""What is sealed as long as a run is there; the rest is written by its end."""
 
 
 class RunDir:
@@ -56,15 +70,20 @@ class RunDir:
     >>> with TemporaryDirectory() as root:
     ...     run = RunDir.create(Path(root), "first", "seed: 0\\n", {"identity": "0" * 16})
     ...     run.append_metrics([{"update": 1, "train_loss": 0.5}, {"update": 2, "train_loss": 0.25}])
-    ...     run.update(status="finished")
+    ...     run.end("finished")
     ...     again = RunDir.open(run.path)
-    ...     again.manifest["status"], again.metrics()["train_loss"]
-    ('finished', [0.5, 0.25])
+    ...     again.manifest["status"], again.metrics()["train_loss"], again.sealed
+    ('finished', [0.5, 0.25], True)
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, path: Path, manifest: manifests.Read) -> None:
         self.path = path
-        self._manifest = manifest
+        self._manifest = manifest.fields
+        self._manifest_problem = manifest.problem
+        self._rows = MetricsFile(path)
+        self._written: dict[str, Seal] = {}  # since the manifest was
+        self._looked: dict[str, tuple[Any, str | None]] = {}
+        self._told: set[str] = set()
         self.warnings: list[str] = []
 
     @classmethod
@@ -85,55 +104,57 @@ class RunDir:
             RunError: the disk is full, or another process holds the record to be replaced.
         """
         _check_name(name, "a run's name")
-        final = Path(root) / name
-        fields = {
-            "format": FORMAT,
-            "code": code_version(),
-            "status": "running",
-            "log": [],
-            "identity": name,
-            **manifest,
-        }
+        final, config = Path(root) / name, config_text.encode("utf-8")
         check_root(final.parent)
         with said(final):
-            _make(final.parent)
+            make(final.parent)
             building = final.with_name(f".{name}.{os.getpid()}.tmp")
             shutil.rmtree(building, ignore_errors=True)
-            (building / "checkpoints").mkdir(parents=True)
+            (building / checkpoints.FOLDER).mkdir(parents=True)
         try:
-            write_text(building / "config.yaml", config_text)
-            write_object(building / "manifest.json", fields)
+            copies.put(building, CONFIG, config)
+            fields = {
+                "format": manifests.FORMAT,
+                "code": code_version(),
+                "status": "running",
+                "log": [],
+                "identity": name,
+                **manifest,
+                "seals": {CONFIG: Seal.of(config).plain()},
+            }
+            fields = manifests.write(building, fields)
             if replace and final.exists():
-                _remove(final)
-            _rename(building, final)
+                with RunDir.open(final, check_code=False, quiet=True).lock():
+                    remove(final)
+            rename(building, final)
         finally:
             shutil.rmtree(building, ignore_errors=True)
-        return cls(final, _checked(final, fields))
+        return cls(final, manifests.Read(fields, None))
 
     @classmethod
-    def open(cls, path: Path, check_code: bool = True) -> RunDir:
-        """Open a directory that `create` made.
+    def open(cls, path: Path, check_code: bool = True, quiet: bool = False) -> RunDir:
+        """Open a directory that `create` made; what is damaged in it is read from its copy, with a warning.
 
         Args:
             path: the directory.
             check_code: refuse a run that other code made; False for reading it only, as reports do.
+            quiet: leave it to the caller to tell of a damaged manifest.
 
         Raises:
             InputError: not a run directory, damaged, of another format, or (`check_code`) of other code.
         """
         path = Path(path)
         with said(path):
-            is_directory, has_manifest = path.is_dir(), (path / "manifest.json").exists()
+            is_directory, has_manifest = path.is_dir(), manifests.is_there(path)
         if not is_directory:
-            raise InputError(f"{path}: no such directory; name one that `neuroanp train` made{_near(path)}")
+            raise InputError(f"{path}: no such directory; name one that `neuroanp train` made{near(path)}")
         if not has_manifest:
             raise InputError(
                 f"{path}: not a run directory (it has no manifest.json); "
-                f"name one that `neuroanp train` made{_near(path)}"
+                f"name one that `neuroanp train` made{near(path)}"
             )
-        run = cls(path, {})
-        run._manifest = _checked(path, read_object(run._inside("manifest.json")))
-        if not run._inside("config.yaml").is_file():
+        run = cls(path, manifests.read(path))
+        if run._config().data is None:
             raise InputError(f"{path}: config.yaml is missing; restore it from a copy, or repeat the run")
         if check_code and run.manifest["code"] != code_version():
             raise InputError(
@@ -142,6 +163,8 @@ class RunDir:
                 f"Use that version{_commit(run.manifest)}, or repeat the run with `neuroanp train {path}/config.yaml`; "
                 "reports can still be made from it"
             )
+        if not quiet:
+            run._say(run._manifest_problem)
         return run
 
     @property
@@ -150,19 +173,53 @@ class RunDir:
         return self._manifest
 
     @property
+    def config_path(self) -> Path:
+        """The resolved configuration: config.yaml, or its copy where it is not as it was written."""
+        found = self._config()
+        self._say(found.problem)
+        return found.place
+
+    @property
     def config_text(self) -> str:
         """The resolved configuration as YAML."""
-        return read_limited(self._inside("config.yaml"), 2**20).decode("utf-8", "replace")
+        found = self._config()
+        self._say(found.problem)
+        return (found.data or b"").decode("utf-8", "replace")
+
+    @property
+    def sealed(self) -> bool | None:
+        """Whether all that is sealed is as it was written; None for a run of a version that sealed nothing."""
+        return None if self._unsealed else not self.damage()
+
+    def damage(self) -> list[str]:
+        """Say of each sealed file that is not as it was written what is wrong and what is taken instead."""
+        problems = [self._manifest_problem, *map(self._problem, self._seals)]
+        return [problem for problem in problems if problem is not None]
 
     def update(self, **fields: Any) -> None:
-        """Change fields of the manifest, atomically, keeping all others."""
-        changed = _checked(self.path, {**self._manifest, **fields})
-        write_object(self._inside("manifest.json"), changed)
-        self._manifest = changed
+        """Change fields of the manifest, atomically, keeping all others; what was written since is sealed with it."""
+        changed = {**self._manifest, **fields}
+        if not self._unsealed:
+            changed["seals"] = {**changed.get("seals", {}), **{name: s.plain() for name, s in self._written.items()}}
+        self._manifest, self._manifest_problem = manifests.write(self.path, changed), None
+        self._written = {}
 
     def log(self, line: str) -> None:
         """Add a line to the manifest's log: what was chosen, skipped or noticed."""
         self.update(log=[*self._manifest["log"], line])
+
+    def begin(self) -> None:
+        """Take the run up: it is running, and what its end writes is not there yet."""
+        kept = {name: seal for name, seal in self._manifest.get("seals", {}).items() if name in _AT_START}
+        self.update(status="running", seals=kept)
+        with said(self.path):
+            copies.make_folder(self.path, self.path / checkpoints.FOLDER)
+
+    def end(self, status: str, line: str | None = None, **fields: Any) -> None:
+        """Write the status, with a line for the log, other fields, and the seals of all files, in one step."""
+        self._seal_rows()
+        log = self._manifest["log"]
+        self.update(status=status, log=[*log, line] if line else log, **fields)
 
     @contextmanager
     def lock(self) -> Iterator[None]:
@@ -171,29 +228,64 @@ class RunDir:
         Raises:
             RunError: another process holds it; the message names its pid.
         """
-        with said(self.path):
-            handle = os.open(self._inside(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
-        try:
-            _take(handle, self.path)
-            sweep(self.path)
-            sweep(self.path / "checkpoints")
+        with lock.held(self.path):
+            for folder in (self.path, self.path / checkpoints.FOLDER, self.path / copies.FOLDER):
+                sweep(folder)
             yield
-        finally:
-            os.close(handle)  # lets go of the lock; the file stays, or two could hold two files of one name
+
+    def mend(self) -> list[str]:
+        """Restore damaged files from their copies, and set aside those that have none; hold the lock.
+
+        A result that cannot be restored, and arrays that are damaged, are no longer sealed: the run has not ended
+        then, and its end is computed again from the last checkpoint.
+
+        Returns: sentences, which are in the log too.
+        """
+        done, problem, seals = (
+            mending.mend(self.path, self._seals),
+            self._manifest_problem,
+            self._manifest.get("seals", {}),
+        )
+        told = [*([] if problem is None else [problem]), *done.told]
+        if told:
+            log = [*self._manifest["log"], *(f"warning: {line}" for line in told)]
+            if problem is not None and os.path.lexists(self.path / manifests.NAME):
+                copies.set_aside(self.path, self.path / manifests.NAME)
+            seals = self._manifest.get("seals", {})
+            self.update(seals={name: seal for name, seal in seals.items() if name not in done.lost}, log=log)
+        return told
 
     def append_metrics(self, rows: Sequence[Mapping[str, float | int | None]]) -> None:
-        """Append rows to metrics.csv; the first row fixes the columns."""
-        metrics_csv.append(self._inside("metrics.csv"), rows)
+        """Append rows to metrics.csv and its copy; the first row fixes the columns."""
+        for sentence in self._rows.append(rows):
+            self._say(sentence)
 
-    def truncate_metrics(self, after: int) -> None:
-        """Drop the rows past update `after`, before a resumed run writes them again."""
-        metrics_csv.truncate(self._inside("metrics.csv"), after)
+    def restore_metrics(self, meta: Mapping[str, Any] | None) -> list[str]:
+        """Cut the metrics back to the rows that a checkpoint sealed, and restore what of them is damaged.
+
+        Args:
+            meta: the checkpoint's, or None where the run starts anew.
+
+        Returns: sentences that say what was damaged.
+        """
+        return self._rows.restore(Seal.read((meta or {}).get("metrics")))
 
     def metrics(self) -> Metrics:
-        """Read metrics.csv, with the controls of the result, once there is one."""
+        """Read metrics.csv, with the controls of the result, once there is one; InputError if it is damaged."""
         controls = (self.result or {}).get("controls") or {}
         numbers = {name: float(loss) for name, loss in controls.items() if isinstance(loss, int | float)}
-        return Metrics.read(self._inside("metrics.csv"), numbers)
+        seal, path = self._seal_of_rows(), self.path / METRICS
+        if seal is None:
+            return Metrics.read(self._inside(METRICS), numbers)
+        grows = self._manifest["status"] == "running"
+        found = copies.take(self.path, METRICS, seal, MOST_METRICS, grows)
+        self._say(found.problem)
+        if found.data is None:
+            return Metrics({}, numbers)
+        try:
+            return Metrics.parse(found.data.decode("utf-8"), numbers)
+        except (UnicodeDecodeError, InputError) as error:
+            raise InputError(f"{path}: damaged ({error}); no whole copy is left") from error
 
     def save_checkpoint(self, update: int, tensors: Mapping[str, Tensor], meta: Mapping[str, Any]) -> Path:
         """Write the state after `update` updates; keep the two newest, drop what lies past it.
@@ -206,31 +298,15 @@ class RunDir:
         Raises:
             RunError: the disk is full; the checkpoints before are intact.
         """
-        path = self._inside(f"checkpoints/{update:08d}.safetensors")
-        write_bytes(path, files.pack_tensors(tensors, {**meta, "update": update}))
-        there = self.checkpoints()
-        at = there.index(path)
-        # A later file belongs to a line that was given up when the run resumed from before it.
-        for old in [*there[: max(at + 1 - KEPT, 0)], *there[at + 1 :]]:
-            old.unlink(missing_ok=True)
-        return path
+        return self._checkpoints.save(update, tensors, {**meta, "metrics": self._rows.seal.plain()})
 
     def checkpoints(self) -> list[Path]:
         """List the checkpoint files, oldest first, valid or not."""
-        folder = self._inside("checkpoints")
-        found = sorted(folder.iterdir()) if folder.is_dir() else []
-        return [path for path in found if _CHECKPOINT.fullmatch(path.name)]
+        return self._checkpoints.list()
 
     def latest_checkpoint(self) -> Path | None:
         """Return the newest checkpoint that is whole, or None; damaged ones are named in `warnings`."""
-        for path in reversed(self.checkpoints()):
-            try:
-                files.read_sealed(self._inside(f"checkpoints/{path.name}"))
-            except (files.Damaged, ValueError, InputError, RunError) as error:
-                self.warnings.append(f"{path}: skipped, {error}")
-            else:
-                return path
-        return None
+        return self._checkpoints.latest(self.warnings)
 
     def whole_checkpoint(self) -> Path:
         """Return the newest checkpoint that is whole, for reading; a warning tells of damaged ones that are newer.
@@ -238,38 +314,28 @@ class RunDir:
         Raises:
             InputError: there is none: none yet, or all are damaged; the message says which, and how.
         """
-        told = len(self.warnings)
-        path = self.latest_checkpoint()
-        damaged = self.warnings[told:]
-        if path is not None:
-            for line in damaged:
-                LOG.warning("%s; taken is %s, which is older", line, path.name)
-            return path
-        if not damaged:
-            raise InputError(f"{self.path}: no checkpoint yet; continue with: neuroanp resume {self.path}")
         ended = self.manifest["status"] == "finished"
-        again = f"neuroanp train {self.path / 'config.yaml'} --force" if ended else f"neuroanp resume {self.path}"
-        raise InputError(
-            f"{self.path}: no checkpoint can be read; restore one from a copy, or repeat the training: {again}",
-            [line.replace("skipped, ", "") for line in damaged],
-        )
+        again = f"neuroanp train {self.path / CONFIG} --force" if ended else f"neuroanp resume {self.path}"
+        return self._checkpoints.whole(self.warnings, again)
 
     def load_checkpoint(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return (tensors, meta) of one of this run's checkpoints; InputError if it is damaged."""
-        return _loaded(files.unpack_tensors, self._inside(f"checkpoints/{Path(path).name}"))
+        return self._checkpoints.load(path)
 
     def save_arrays(self, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None) -> Path:
-        """Write NumPy arrays to <name>.safetensors."""
+        """Write NumPy arrays to <name>.safetensors; the next `update` or `end` seals it."""
         _check_name(name, "a file's name")
-        path = self._inside(f"{name}.safetensors")
-        write_bytes(path, files.pack_arrays(arrays, meta or {}))
-        return path
+        file = f"{name}.safetensors"
+        data = files.pack_arrays(arrays, {**(meta or {}), "identity": self._manifest["identity"]})
+        copies.put_one(self.path, file, data)
+        self._written[file] = Seal.of(data)
+        return self.path / file
 
     def load_arrays(self, name: str) -> dict[str, np.ndarray] | None:
         """Return what `save_arrays` wrote, or None if there is no such file; InputError if it is damaged."""
         _check_name(name, "a file's name")
         path = self._inside(f"{name}.safetensors")
-        return _loaded(files.unpack_arrays, path)[0] if path.exists() else None
+        return checkpoints.unpacked(files.unpack_arrays, path, self._foreign)[0] if os.path.lexists(path) else None
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write result.json: exactly the keys of RESULT_KEYS; `run` is this directory, whatever it says."""
@@ -277,93 +343,99 @@ class RunDir:
         wrong = set(row) ^ set(RESULT_KEYS)
         if wrong:
             raise ValueError(f"a result has exactly {RESULT_KEYS}; missing or unknown: {sorted(wrong)}")
-        write_object(self._inside("result.json"), {key: row[key] for key in RESULT_KEYS})
+        plain = finite({key: row[key] for key in RESULT_KEYS})
+        data = (json.dumps(plain, indent=1, allow_nan=False) + "\n").encode()
+        copies.put(self.path, RESULT, data)
+        self._written[RESULT] = Seal.of(data)
+        self._seal_rows()
+        self.update()
 
     @property
     def result(self) -> dict[str, Any] | None:
-        """The result, or None before there is one; InputError if it is damaged."""
-        path = self._inside("result.json")
-        if not path.exists():
-            return None
-        row = read_object(path)
-        wrong = set(row) ^ set(RESULT_KEYS)
-        if wrong:
-            raise InputError(f"{path}: damaged (missing or unknown keys: {sorted(wrong)}); repeat the run")
-        return {**row, "run": str(self.path)}  # the directory may have been moved since
+        """The result, or None before there is one, or where nothing of it is left; a warning tells of a damaged one.
+
+        Raises:
+            InputError: a run of a version that sealed nothing, whose result is damaged.
+        """
+        if not self._unsealed:
+            seal = self._seals.get(RESULT)
+            if seal is None:  # a file may be there already: it counts from the manifest on that seals it
+                return None
+            found = copies.take(self.path, RESULT, seal, MAX_BYTES)
+            self._say(found.problem)
+            data = found.data
+        else:
+            data, why = copies.peek(self.path, RESULT, MAX_BYTES)
+            if data is None and why != "missing":
+                raise InputError(f"{self.path / RESULT}: {why}; restore it from a copy, or repeat the run")
+        return None if data is None else self._row(data)
+
+    def _row(self, data: bytes) -> dict[str, Any] | None:
+        row, wrong = read_row(data)
+        if row is not None:
+            return {**row, "run": str(self.path)}  # the directory may have been moved since
+        damaged = f"{self.path / RESULT}: damaged ({wrong}); "
+        if self._unsealed:
+            raise InputError(damaged + "restore it from a copy, or repeat the run")
+        self._say(damaged + f"resume computes it again from the last checkpoint: neuroanp resume {self.path}")
+        return None
+
+    @property
+    def _unsealed(self) -> bool:
+        return self._manifest["format"] == manifests.UNSEALED
+
+    @property
+    def _seals(self) -> dict[str, Seal]:
+        plain = {} if self._unsealed else self._manifest.get("seals", {})
+        return {name: seal for name, value in plain.items() if (seal := Seal.read(value)) is not None}
+
+    @property
+    def _checkpoints(self) -> checkpoints.Checkpoints:
+        return checkpoints.Checkpoints(self.path, self._manifest["identity"])
+
+    def _config(self) -> copies.Taken:
+        seal = self._seals.get(CONFIG)
+        if seal is not None:
+            return copies.take(self.path, CONFIG, seal, LARGEST_CONFIG)
+        return copies.Taken(copies.peek(self.path, CONFIG, LARGEST_CONFIG)[0], self.path / CONFIG, None)
+
+    def _problem(self, name: str) -> str | None:
+        """Say what is wrong with a sealed file, or None; asked again, it looks again only if the file is another."""
+        places = [self.path / name, self.path / copies.FOLDER / name]
+        now = (self._seals[name], *map(copies.signature, places))
+        if name not in self._looked or self._looked[name][0] != now:
+            found = copies.take(self.path, name, self._seals[name], mending.MOST)
+            self._looked[name] = now, found.problem
+        return self._looked[name][1]
+
+    def _seal_rows(self) -> None:
+        if not self._unsealed and self._rows.seal.size:
+            self._written[METRICS] = self._rows.seal
+
+    def _seal_of_rows(self) -> Seal | None:
+        """Return the seal of the metrics: the manifest's or, of a run that has not ended, its newest checkpoint's."""
+        found = self._seals.get(METRICS)
+        if found is not None or self._unsealed or self._manifest["status"] != "running":
+            return found
+        path = self._checkpoints.latest([])
+        return None if path is None else Seal.read(self._checkpoints.check(path).get("metrics"))
+
+    def _foreign(self, path: Path, meta: Mapping[str, Any]) -> str | None:
+        identity = meta.get("identity", self._manifest["identity"])
+        return None if identity == self._manifest["identity"] else f"it is of another run, {identity!s:.40}"
+
+    def _say(self, sentence: str | None) -> None:
+        """Warn of something once."""
+        if sentence is not None and sentence not in self._told:
+            self._told.add(sentence)
+            LOG.warning(sentence)
 
     def _inside(self, name: str) -> Path:
         """Return path/name; InputError if a link leads it out of the run directory."""
         path = self.path / name
-        if not path.resolve().is_relative_to(self.path.resolve()):
+        if not os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.path), "")):
             raise InputError(f"{path}: leads out of the run directory; replace the link by the file itself")
         return path
-
-
-def check_root(root: Path) -> None:
-    """Check that runs can be written below `root`, which is not made yet if it is missing.
-
-    Raises:
-        InputError: part of its path is a file, or may not be written to; the message names that part.
-
-    >>> check_root(Path("/dev/null/runs"))
-    Traceback (most recent call last):
-    ...
-    neuroanp.errors.InputError: /dev/null/runs: cannot be made: /dev/null is no directory; choose another --runs DIR
-    """
-    there = root
-    while not os.path.lexists(there) and there != there.parent:
-        there = there.parent
-    with said(root):
-        if not there.is_dir():
-            raise InputError(_in_the_way(root, there, "is no directory"))
-        if not os.access(there, os.W_OK | os.X_OK):
-            raise InputError(_in_the_way(root, there, "may not be written to"))
-
-
-def _make(root: Path) -> None:
-    """Make a directory; InputError names the part of its path that takes none."""
-    try:
-        root.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        if error.errno in FULL:
-            raise
-        there = next(parent for parent in (root, *root.absolute().parents) if parent.exists())
-        raise InputError(_in_the_way(root, there, f"takes no new directory ({error.strerror})")) from error
-
-
-def _in_the_way(root: Path, there: Path, why: str) -> str:
-    what = "cannot be written to" if there == root else "cannot be made"
-    name = there if there != Path() else there.resolve()
-    return f"{root}: {what}: {name} {why}; choose another --runs DIR"
-
-
-def _near(path: Path) -> str:
-    """Name the newest run that lies in a directory which is none, or beside it."""
-    there = path if path.is_dir() else path.parent
-    manifests = list(there.glob("*/manifest.json")) if there.is_dir() else []
-    if not manifests:
-        return ""
-    newest = max(manifests, key=lambda manifest: manifest.stat().st_mtime).parent
-    return f", such as {newest}, the newest of {len(manifests)} in {there}"
-
-
-def _checked(path: Path, manifest: dict[str, Any]) -> dict[str, Any]:
-    """Return the manifest if its fields are what every reader relies on; InputError with all problems otherwise."""
-    found = manifest.get("format")
-    if found != FORMAT:
-        raise InputError(
-            f"{path}: written in format {found!r}, this neuroanp reads {FORMAT}; use the version that wrote it"
-        )
-    problems = [
-        f"manifest.json: {name}: {'missing' if name not in manifest else 'not a ' + kind.__name__}"
-        for name, kind in _TYPES.items()
-        if not isinstance(manifest.get(name), kind)
-    ]
-    if isinstance(manifest.get("status"), str) and manifest["status"] not in STATUSES:
-        problems.append(f"manifest.json: status: '{manifest['status']}' is not one of {', '.join(STATUSES)}")
-    if problems:
-        raise InputError(f"{path}: damaged manifest; restore it from a copy, or repeat the run", problems)
-    return manifest
 
 
 def _check_name(name: str, what: str) -> None:
@@ -373,41 +445,3 @@ def _check_name(name: str, what: str) -> None:
 
 def _commit(manifest: Mapping[str, Any]) -> str:
     return f" (commit {manifest['commit']})" if "commit" in manifest else ""
-
-
-def _take(handle: int, path: Path) -> None:
-    """Lock an open file or say who holds it; note our own pid in it."""
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError as error:
-        holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
-        raise RunError(f"{path}: in use by {holder}; wait for it to end, or stop it and resume") from error
-    with said(path):
-        os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
-
-
-def _remove(path: Path) -> None:
-    """Remove an older record, if it is one and nobody holds it."""
-    old = RunDir.open(path, check_code=False)
-    with old.lock(), said(path):
-        aside = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
-        os.rename(path, aside)
-        shutil.rmtree(aside)
-
-
-def _rename(building: Path, final: Path) -> None:
-    try:
-        os.rename(building, final)
-    except OSError as error:
-        if final.exists():
-            raise InputError(f"{final}: exists already; resume it, or repeat it with --force") from error
-        raise
-    flush_directory(final.parent)
-
-
-def _loaded(unpack: Any, path: Path) -> Any:
-    try:
-        return unpack(path)
-    except ValueError as error:
-        raise InputError(f"{path}: damaged ({error}); resume from an older checkpoint, or repeat the run") from error

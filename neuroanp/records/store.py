@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from neuroanp.errors import InputError
+from neuroanp.records.manifest import is_there
 from neuroanp.records.run_dir import RunDir
 
 
@@ -39,7 +40,7 @@ class Store:
         messages = []
         for path in self._directories():
             try:
-                RunDir.open(path, check_code=False)
+                RunDir.open(path, check_code=False, quiet=True)  # `runs` tells of what is damaged
             except InputError as error:
                 messages.append(str(error))
         return messages
@@ -47,4 +48,4 @@ class Store:
     def _directories(self) -> list[Path]:
         if not self.root.is_dir():
             return []
-        return sorted(p for p in self.root.iterdir() if not p.name.startswith(".") and (p / "manifest.json").exists())
+        return sorted(p for p in self.root.iterdir() if not p.name.startswith(".") and is_there(p))

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -58,7 +58,7 @@ def unpack_tensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     from safetensors.torch import load
 
     raw, meta = read_sealed(path)
-    return load(raw), meta
+    return _loaded(load, raw), meta
 
 
 def unpack_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -66,7 +66,7 @@ def unpack_arrays(path: Path) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
     from safetensors.numpy import load
 
     raw, meta = read_sealed(path)
-    return load(raw), meta
+    return _loaded(load, raw), meta
 
 
 def read_sealed(path: Path) -> tuple[bytes, dict[str, Any]]:
@@ -89,6 +89,15 @@ def read_sealed(path: Path) -> tuple[bytes, dict[str, Any]]:
     if not isinstance(meta, dict):
         raise Damaged("its meta is not a JSON object")
     return raw, meta
+
+
+def _loaded(load: Callable[[bytes], Any], raw: bytes) -> Any:
+    from safetensors import SafetensorError
+
+    try:
+        return load(raw)
+    except (SafetensorError, ValueError, KeyError, TypeError) as error:  # a made-up header with its own checksum
+        raise Damaged(f"its header does not describe its data ({error})") from error
 
 
 def _seal(raw: bytes, meta: Mapping[str, Any]) -> bytes:

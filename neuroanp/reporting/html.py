@@ -68,6 +68,7 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
     page = {
         "title": title or _title(every),
         "subtitle": _subtitle(every),
+        "damage": [line for one in every for line in one.damage],
         "sections": [_section([one for one in every if one.task == name]) for name in _tasks(every)],
         "update": tables.UPDATE,
         "devices": _devices(every),

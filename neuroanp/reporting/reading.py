@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.errors import InputError
 from neuroanp.records.metrics import Metrics
-from neuroanp.records.run_dir import RESULT_KEYS, RunDir
+from neuroanp.records.result import RESULT_KEYS
+from neuroanp.records.run_dir import RunDir
 from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:
     import numpy as np
 
+LOG = logging.getLogger("neuroanp")
 NAMED = ("seed", "profile", "backend", "task", "rule.name")
 """Options that a method is named by, or grouped over: they make no variant."""
 BY_WAY = ("network.weights", "training.updates", "optimizer.lr")
@@ -34,12 +38,14 @@ class Shown:
         metrics: its columns.
         options: the configuration, flat, by dotted key; with the code, and the content of profile and data,
             under keys of their own, for runs that differ in these are no seeds of one method.
+        damage: sentences on files that are not as the run wrote them.
     """
 
     run: RunDir
     result: dict[str, Any]
     metrics: Metrics
     options: dict[str, str]
+    damage: tuple[str, ...] = ()
 
     @property
     def ledger(self) -> Mapping[str, Any]:
@@ -92,7 +98,7 @@ class Shown:
 
     def predictions(self) -> dict[str, np.ndarray] | None:
         """Its arrays y (T, B, O), target (T, B, O) and mask (T,), or None where it has none that fit."""
-        arrays = self.run.load_arrays("predictions")
+        arrays = self._arrays("predictions")
         if arrays is None or not {"y", "target", "mask"} <= set(arrays):
             return None
         shape = arrays["target"].shape
@@ -105,7 +111,7 @@ class Shown:
         spikes (T, S, N), v (T, S, U) in thresholds, v_threshold (U,), inputs (T, S, I), rate_Hz of all units and
         dt_s (1,).
         """
-        arrays = self.run.load_arrays("activity")
+        arrays = self._arrays("activity")
         if arrays is None or not {"spikes", "v", "v_threshold", "inputs", "rate_Hz", "dt_s"} <= set(arrays):
             return None
         dims = [arrays[name].ndim for name in ("spikes", "v", "inputs", "rate_Hz")]
@@ -114,14 +120,32 @@ class Shown:
         lengths = {arrays[name].shape[:2] for name in ("spikes", "v", "inputs")}
         return arrays if len(lengths) == 1 and arrays["spikes"].size else None
 
+    def _arrays(self, name: str) -> dict[str, np.ndarray] | None:
+        try:
+            return self.run.load_arrays(name)
+        except InputError as error:  # the page says it too: `damage` knows every file that was sealed
+            LOG.warning("%s; left out", error)
+            return None
+
 
 def shown(run: RunDir) -> Shown:
-    """Read one run; InputError if a file in it is damaged."""
+    """Read one run; what is damaged in it is said, and shown from its copy or left out.
+
+    Raises:
+        InputError: its configuration cannot be read, or the result of a run that has no seals.
+    """
     options = flat(_config(run)) | _made_from(run)
     result = result_of(run) or _unfinished(run, options)
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result
-    return Shown(run, result, run.metrics(), options)
+    damage = list(result.get("damage", ()))
+    try:
+        metrics = run.metrics()
+    except InputError as error:
+        LOG.warning("%s; the learning curve is left out", error)
+        metrics = Metrics({})
+        damage += [] if damage else [f"{error}; the learning curve is left out"]
+    return Shown(run, result, metrics, options, tuple(damage))
 
 
 def _made_from(run: RunDir) -> dict[str, str]:
@@ -205,7 +229,7 @@ def _family(one: Shown) -> tuple[Any, ...]:
 def _config(run: RunDir) -> dict[str, Any]:
     from neuroanp.yaml_io import read
 
-    return read(run.path / "config.yaml").data
+    return read(run.config_path).data
 
 
 def _unfinished(run: RunDir, options: Mapping[str, str]) -> dict[str, Any]:
@@ -222,5 +246,11 @@ def _unfinished(run: RunDir, options: Mapping[str, str]) -> dict[str, Any]:
         "controls": {},
         "run": str(run.path),
     }
-    besides: dict[str, Any] = {"test_loss_after": {}, "test_loss_noise_free_after": {}, "per_update": {}}
+    besides: dict[str, Any] = {
+        "test_loss_after": {},
+        "test_loss_noise_free_after": {},
+        "per_update": {},
+        "sealed": run.sealed,
+        "damage": run.damage(),
+    }
     return dict.fromkeys(RESULT_KEYS) | known | besides

@@ -11,7 +11,8 @@ from typing import Any
 
 from neuroanp.errors import DivergedError, InputError
 from neuroanp.profiles.loader import loads
-from neuroanp.records.environment import environment
+from neuroanp.records.environment import arithmetic, differences, environment
+from neuroanp.records.manifest import CONFIG
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig, load_config
@@ -59,9 +60,9 @@ def launch(
         except InputError:
             if force or not path.exists():
                 raise
-            record = RunDir.open(path)  # another process was quicker
+            record = RunDir.open(path, quiet=True)  # another process was quicker
     else:
-        record = RunDir.open(path)
+        record = RunDir.open(path, quiet=True)
     return _run(experiment, record, progress)
 
 
@@ -72,11 +73,14 @@ def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
         InputError: not a run directory, damaged, or made by other code or from another profile.
         RunError: as `launch`.
     """
-    record = RunDir.open(path)
-    if _ended(record):
+    record = RunDir.open(path, quiet=True)
+    if _whole(record):
         return _shown(record)
-    profile = loads(record.manifest["profile"]["text"], f"{path}/manifest.json")  # as it was, wherever its file is now
-    experiment = Experiment.of(load_config(path / "config.yaml"), profile, Start.kept(record))
+    text = record.manifest.get("profile", {}).get("text")
+    if text is None:
+        raise InputError(f"{path}: manifest.json holds no profile; start anew with: neuroanp train {path}/config.yaml")
+    profile = loads(text, f"{path}/manifest.json")  # as it was, wherever its file is now
+    experiment = Experiment.of(_config(record), profile, Start.kept(record))
     if experiment.identity != record.manifest["identity"]:
         raise InputError(
             f"{path}: its configuration or data have changed since the run began; "
@@ -85,23 +89,71 @@ def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
     return _run(experiment, record, progress)
 
 
+def _config(record: RunDir) -> RunConfig:
+    """Return the configuration that a run was begun with.
+
+    A damaged file is read from its copy. One that can be read and says something else was edited, and whoever did so
+    wants another run: to go on as if nothing were said would waste it.
+    """
+    own, whole = record.path / CONFIG, record.config_path
+    kept = load_config(whole)
+    if whole == own:
+        return kept
+    try:
+        edited = load_config(own)
+    except InputError:
+        return kept
+    if edited != kept:
+        raise InputError(
+            f"{own}: says something else than when the run began. To go on as it began, put back its copy, {whole}; "
+            f"to train what it says now: neuroanp train {own}"
+        )
+    return kept
+
+
 def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> RunDir:
-    if not _ended(record):
+    if not _whole(record):
         with record.lock():
-            record = RunDir.open(record.path)  # another process may have ended it before we held it
+            record = RunDir.open(record.path, quiet=True)  # another process may have ended it before we held it
+            mended = record.mend()
+            for line in mended:
+                LOG.warning(line)
             if not _ended(record):
-                _announce(record)
-                record.update(status="running")
+                _announce(record, mended)
+                compute = experiment.config.compute
+                _note_arithmetic(record, arithmetic(compute.device, compute.threads))
+                record.begin()
                 Training(experiment, record, progress or (lambda event: None)).run()
     return _shown(record)
 
 
-def _announce(record: RunDir) -> None:
-    """Log the choices made for a run before it starts or goes on: what perturbs, how weights are written."""
+def _note_arithmetic(record: RunDir, now: dict[str, str]) -> None:
+    """Keep what decides the last bits; warn where a resumed run goes on with something else."""
+    before = record.manifest.get("arithmetic", [])
+    last = before[-1] if before and isinstance(before[-1], dict) else None
+    if last == now:
+        return
+    log = record.manifest["log"]
+    if last is not None and record.checkpoints():
+        line = (
+            f"resumed with other arithmetic: {'; '.join(differences(last, now))}: the numbers may differ from those of "
+            "an undisturbed run in their last bits, and from there on"
+        )
+        LOG.warning(line)
+        log = [*log, f"warning: {line}"]
+    record.update(arithmetic=[*before, now], log=log)
+
+
+def _announce(record: RunDir, told: Sequence[str]) -> None:
+    """Log the choices made for a run before it starts or goes on: what perturbs, how weights are written.
+
+    Args:
+        told: warnings that were logged just now.
+    """
     for line in record.manifest["log"]:
         if line.startswith(CHOICES):
             LOG.info(line)
-        elif line.startswith("warning: "):
+        elif line.startswith("warning: ") and line.removeprefix("warning: ") not in told:
             LOG.warning(line.removeprefix("warning: "))
 
 
@@ -115,6 +167,11 @@ def _shown(record: RunDir) -> RunDir:
 
 def _ended(record: RunDir) -> bool:
     return record.manifest["status"] in ENDED and record.result is not None
+
+
+def _whole(record: RunDir) -> bool:
+    """Return whether a run has ended and all that it left is as it was written."""
+    return record.manifest["status"] in ENDED and not record.damage() and record.result is not None
 
 
 def _manifest(experiment: Experiment, argv: Sequence[str] | None) -> Mapping[str, Any]:

@@ -51,6 +51,9 @@ class Training:
     first_books: Mapping[str, Any] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
+        self.unverified: float | None = (
+            None  # the last share of writes that write-verify gave up, wherever it was computed
+        )
         self.watch = Watch(self._warn, dict(self.record.manifest.get("warned", {})))
 
     def run(self) -> dict[str, Any]:
@@ -78,8 +81,8 @@ class Training:
                 self._train(trainer, held, stop, wall)
                 result = self._finish(trainer, held, stop)
         except DivergedError as error:
-            self._end("diverged", str(error))
             self.record.write_result(self._result(trainer, "diverged", None, None, {}))
+            self._end("diverged", str(error))
             raise DivergedError(str(error), path=self.record.path) from error
         except KeyboardInterrupt:
             raise RunError(self._end("interrupted", self._how_to_go_on(trainer))) from None
@@ -96,11 +99,14 @@ class Training:
         for warning in self.record.warnings:
             self.record.log(warning)
         if path is None:
-            self.record.truncate_metrics(after=-1)
+            for sentence in self.record.restore_metrics(None):
+                self._warn(sentence)
             return 0.0
         state, meta = self.record.load_checkpoint(path)
         trainer.load_state_dict(state)
-        self.record.truncate_metrics(after=trainer.update)
+        for sentence in self.record.restore_metrics(meta):
+            self._warn(sentence)
+        self.unverified = meta["unverified"]
         self.record.log(f"resumed after update {trainer.update}")
         return float(meta["wall_s"])
 
@@ -131,8 +137,9 @@ class Training:
             stop.raise_if_requested()
 
     def _save(self, trainer: Trainer, rows: Sequence[Mapping[str, float | int | None]], wall: float) -> None:
-        self.record.append_metrics(rows)
-        self.record.save_checkpoint(trainer.update, trainer.state_dict(), {"wall_s": wall})
+        self.record.append_metrics(rows)  # before the checkpoint, which seals them
+        meta = {"wall_s": wall, "unverified": self.unverified}
+        self.record.save_checkpoint(trainer.update, trainer.state_dict(), meta)
 
     def _row(
         self, trainer: Trainer, held: Held | None, row: Mapping[str, float | int], wall: float
@@ -148,6 +155,9 @@ class Training:
             }
         self.watch.look(trainer.update, Health.of(trainer, row))
         self.watch.look_at_writes(trainer.update, self._rewritten(trainer, row))
+        unverified = row.get("unverified")
+        if unverified is not None and isfinite(unverified):
+            self.unverified = unverified
         columns = ("update", "train_loss", "update_norm", "lr", "saturated", "unverified")
         return {
             **{name: row.get(name) for name in columns},
@@ -187,27 +197,27 @@ class Training:
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
         scores = self.experiment.task.score(found.y, held.batch)
         result = self._result(trainer, "finished", found, next(iter(scores.values())), losses)
-        health = Health.of(trainer, self._last_row())
+        health = Health.of(trainer, {} if self.unverified is None else {"unverified": self.unverified})
         self.watch.end(health)
-        if found.rates is not None:
-            self._keep_activity(trainer, held, found.rates)
+        firing = {} if found.rates is None else {"firing": self._keep_activity(trainer, held, found.rates)}
         self.record.update(
             scores=scores,
             after=self._after(trainer, held),
             ledger=ledger_of_run(self.first_books, trainer.substrate.ledger.report(), trainer.update),
             health=health.plain(),
+            **firing,
         )
         self.record.write_result(result)
         self._end("finished")
         self._tell("done", trainer, found.test_loss)
         return self.record.result or result
 
-    def _keep_activity(self, trainer: Trainer, held: Held, rates: np.ndarray) -> None:
-        """Keep how often units spiked, and what some of them did, for the report."""
+    def _keep_activity(self, trainer: Trainer, held: Held, rates: np.ndarray) -> dict[str, float]:
+        """Keep how often units spiked, and what some of them did, for the report; return it in two numbers."""
         told = show(held, trainer.substrate, trainer.backend, trainer.streams, trainer.update, trainer.dt)
         arrays = {name: np.ascontiguousarray(array) for name, array in {**told, "rate_Hz": rates}.items()}
         self.record.save_arrays("activity", arrays)
-        self.record.update(firing={"rate_Hz": float(rates.mean()), "silent": float((rates == 0).mean())})
+        return {"rate_Hz": float(rates.mean()), "silent": float((rates == 0).mean())}
 
     def _after(self, trainer: Trainer, held: Held) -> dict[str, dict[str, float]]:
         """Evaluate after the idle times that the configuration asks for; return the losses by time."""
@@ -216,12 +226,6 @@ class Training:
             later = trainer.evaluate_after(held, seconds(time_))
             found[time_] = {"test_loss": later.test_loss, "test_loss_noise_free": later.test_loss_noise_free}
         return found
-
-    def _last_row(self) -> dict[str, float]:
-        """Return what the metrics hold of the last update, wherever it was computed."""
-        metrics = self.record.metrics()
-        unverified = metrics.series("unverified")[1]
-        return {"unverified": unverified[-1]} if unverified else {}
 
     def _warn(self, sentence: str) -> None:
         """Warn now and in the record, which knows what was told however often the run is resumed."""
@@ -312,7 +316,5 @@ class Training:
     def _end(self, status: str, message: str | None = None) -> str:
         from datetime import UTC, datetime
 
-        self.record.update(status=status, ended=datetime.now(UTC).isoformat(timespec="seconds"))
-        if message:
-            self.record.log(message)
+        self.record.end(status, message, ended=datetime.now(UTC).isoformat(timespec="seconds"))
         return message or ""

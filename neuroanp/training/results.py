@@ -16,7 +16,9 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
 
     Besides the row of result.json it has, by idle time, `test_loss_after` and
     `test_loss_noise_free_after`, and `per_update`: energy_J, chip_time_s and pulses of one update. Where
-    units spike, `firing`: rate_Hz, the mean over the units, and silent, the share that never spiked.
+    units spike, `firing`: rate_Hz, the mean over the units, and silent, the share that never spiked. And `sealed`:
+    whether all files are as the run wrote them (None: it was made by a version that sealed nothing), `damage`: what is
+    not.
     """
     row = record.result
     if row is None:
@@ -28,6 +30,8 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
         "test_loss_noise_free_after": {time: found["test_loss_noise_free"] for time, found in after.items()},
         **({"firing": dict(firing)} if (firing := _part(record.manifest, "firing")) else {}),
         "per_update": {"chip_time_s" if key == "time_s" else key: value for key, value in each.items()},
+        "sealed": record.sealed,
+        "damage": record.damage(),
     }
 
 

@@ -75,7 +75,7 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
     _check_names([*look.only, *look.without])
     if record.manifest["code"] != code_version():
         LOG.warning("%s: made by neuroanp %s, evaluated by %s", record.path, record.manifest["code"], code_version())
-    config = load_config(record.path / "config.yaml")
+    config = load_config(record.config_path)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.compute.threads)
     try:
@@ -94,7 +94,7 @@ def restored(record: RunDir) -> tuple[Experiment, Trainer]:
     Raises:
         InputError: the record has no checkpoint that can be read, or its data have changed.
     """
-    config = load_config(record.path / "config.yaml")
+    config = load_config(record.config_path)
     compute = config.compute.model_copy(update={"device": "cpu"})
     found = _own_chip(record, config.model_copy(update={"compute": compute}), Look())
     _same_data(record, found.experiment)

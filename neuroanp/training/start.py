@@ -140,7 +140,7 @@ def _of_run(path: Path) -> Start:
     arrays, update = of_record(record)
     profile = record.manifest.get("profile")
     name = profile.get("name") if isinstance(profile, Mapping) else None
-    config = load_config(path / "config.yaml")
+    config = load_config(record.config_path)
     return Start(arrays, str(path), f"{config.rule_name} on {name or config.profile}", update)
 
 

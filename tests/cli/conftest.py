@@ -37,7 +37,9 @@ class FakeApi:
     def _run(self, result: dict[str, Any]) -> SimpleNamespace:
         run = SimpleNamespace(result=result, path=Path("runs/0123456789abcdef"))
         manifest = {"log": self.log, "code": "0.1.0", "status": result["status"]}
-        run.record = SimpleNamespace(manifest=manifest, path=run.path, result=result, metrics=lambda: None)
+        run.record = SimpleNamespace(
+            manifest=manifest, path=run.path, result=result, metrics=lambda: None, sealed=True, damage=list
+        )  # fmt: skip
         run.report = lambda path=None: run.path / "report.html"
         return run
 

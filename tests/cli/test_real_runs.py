@@ -14,6 +14,8 @@ from pathlib import Path
 import pytest
 from rich.console import Console
 
+from neuroanp.records import RunDir
+
 TINY = """\
 task: {name: copy, length: 1, delay: 1, symbols: 2, test_size: 8}
 network: {hidden: 6}
@@ -289,9 +291,7 @@ def test_what_is_not_there_is_said(config: Path, invoke, words: list[str]) -> No
 
 def test_a_run_of_another_version_is_not_mixed(config: Path, invoke) -> None:
     (result,) = results(invoke("train", str(config), "--json"))
-    manifest = Path(result["run"]) / "manifest.json"
-    facts = json.loads(manifest.read_text())
-    manifest.write_text(json.dumps({**facts, "code": "0.0.1+000000000000", "status": "interrupted"}))
+    RunDir.open(Path(result["run"])).update(code="0.0.1+000000000000", status="interrupted")
     ended = invoke("resume", result["run"])
     assert ended.exit_code == 2
     assert "0.0.1+000000000000" in ended.stderr

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,6 +13,7 @@ import torch
 
 from neuroanp.errors import InputError, RunError
 from neuroanp.records import RESULT_KEYS, RunDir, Store, code_version
+from neuroanp.records.seal import Seal, of_fields
 from neuroanp.records.tensors import Damaged, read_sealed
 
 STATE = {"w": torch.arange(6, dtype=torch.float64).reshape(2, 3), "wear": torch.zeros(0), "step": torch.tensor(7)}
@@ -28,41 +30,59 @@ def run(tmp_path):
     return RunDir.create(tmp_path, "one", "seed: 0\n", {"identity": "0123456789abcdef"})
 
 
+def twins(run, name="manifest.json"):
+    return run.path / name, run.path / "copies" / name
+
+
 def manifest(run, **fields):
-    path = run.path / "manifest.json"
-    path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
+    for path in twins(run):
+        path.write_text(json.dumps({**json.loads(path.read_text()), **fields}))
 
 
 def without(run, name):
-    path = run.path / "manifest.json"
-    data = json.loads(path.read_text())
-    del data[name]
-    path.write_text(json.dumps(data))
+    for path in twins(run):
+        data = json.loads(path.read_text())
+        del data[name]
+        path.write_text(json.dumps(data))
 
 
 def link_out(run):
-    target = run.path.parent / "elsewhere.json"
-    (run.path / "manifest.json").rename(target)
-    (run.path / "manifest.json").symlink_to(target)
+    for number, path in enumerate(twins(run)):
+        target = run.path.parent / f"elsewhere{number}.json"
+        path.rename(target)
+        path.symlink_to(target)
+
+
+def each(run, change, name="manifest.json"):
+    for path in twins(run, name):
+        change(path)
+
+
+def to_directory(path):
+    path.unlink()
+    path.mkdir()
 
 
 BROKEN = {
-    "no manifest": (lambda run: (run.path / "manifest.json").unlink(), "not a run directory"),
-    "empty manifest": (lambda run: (run.path / "manifest.json").write_bytes(b""), "damaged"),
-    "cut manifest": (lambda run: os.truncate(run.path / "manifest.json", 40), "damaged"),
-    "manifest is a list": (lambda run: (run.path / "manifest.json").write_text("[]"), "not a JSON object"),
-    "other format": (lambda run: manifest(run, format=2), "format 2"),
+    "no manifest": (lambda run: each(run, Path.unlink), "not a run directory"),
+    "empty manifest": (lambda run: each(run, lambda path: path.write_bytes(b"")), "damaged"),
+    "cut manifest": (lambda run: each(run, lambda path: os.truncate(path, 40)), "damaged"),
+    "manifest is a list": (lambda run: each(run, lambda path: path.write_text("[]")), "not a JSON object"),
+    "manifest is deep": (lambda run: each(run, lambda path: path.write_text("[" * 10**5)), "32 levels"),
+    "other format": (lambda run: manifest(run, format=3), "format 3"),
+    "format is a list": (lambda run: manifest(run, format=[1]), "format [1]"),
     "no format": (lambda run: without(run, "format"), "format None"),
     "other code": (lambda run: manifest(run, code="0.0.9+000000000000", commit="abc123"), "abc123"),
     "unknown status": (lambda run: manifest(run, status="done"), "'done' is not one of"),
     "no identity": (lambda run: without(run, "identity"), "identity: missing"),
     "log is text": (lambda run: manifest(run, log="said"), "log: not a list"),
-    "no config": (lambda run: (run.path / "config.yaml").unlink(), "config.yaml is missing"),
+    "log of numbers": (lambda run: manifest(run, log=[1]), "log: not a list of lines"),
+    "profile is text": (lambda run: manifest(run, profile="pcm"), "profile: not a dict"),
+    "profile of numbers": (lambda run: manifest(run, profile={"text": 1}), "profile.text: not a str"),
+    "losses without names": (lambda run: manifest(run, after={"1 h": 0.1}), "after: not losses"),
+    "no config": (lambda run: each(run, Path.unlink, "config.yaml"), "config.yaml is missing"),
     "manifest leads out": (link_out, "leads out"),
-    "manifest is a directory": (
-        lambda run: ((run.path / "manifest.json").unlink(), (run.path / "manifest.json").mkdir()),
-        "not a regular file",
-    ),
+    "manifest is a directory": (lambda run: each(run, to_directory), "a directory"),
 }
 
 
@@ -89,7 +109,8 @@ def test_a_run_of_other_code_can_be_read_for_a_report(run):
 def test_create_fills_in_what_every_reader_needs(run):
     again = RunDir.open(run.path)
     assert again.manifest == {
-        "format": 1, "code": code_version(), "status": "running", "log": [], "identity": "0123456789abcdef",
+        "format": 2, "code": code_version(), "status": "running", "log": [], "identity": "0123456789abcdef",
+        "seals": {"config.yaml": Seal.of(b"seed: 0\n").plain()}, "seal": of_fields(again.manifest),
     }  # fmt: skip
     assert again.config_text == "seed: 0\n"
 
@@ -147,7 +168,10 @@ def test_a_checkpoint_reads_back_bit_for_bit(run):
     path = run.save_checkpoint(10, STATE, meta)
     assert path.name == "00000010.safetensors"
     tensors, back = run.load_checkpoint(path)
-    assert back == {"lr": 0.1, "best": None, "nested": {"seeds": [0, 1]}, "update": 10}
+    assert back == {
+        "lr": 0.1, "best": None, "nested": {"seeds": [0, 1]}, "update": 10, "identity": "0123456789abcdef",
+        "metrics": Seal.of(b"").plain(),
+    }  # fmt: skip
     assert set(tensors) == set(STATE)
     for name, tensor in STATE.items():
         assert tensors[name].dtype == tensor.dtype
@@ -314,9 +338,6 @@ def test_a_result_has_exactly_its_keys(run):
     run.write_result(RESULT)
     assert run.result == {**RESULT, "test_loss": None, "run": str(run.path)}
     assert run.metrics().controls == {"ridge": 0.1}
-    (run.path / "result.json").write_text("{}")
-    with pytest.raises(InputError, match="damaged"):
-        _ = run.result
 
 
 def test_the_store_finds_runs_and_names_the_broken(tmp_path):
@@ -324,7 +345,8 @@ def test_the_store_finds_runs_and_names_the_broken(tmp_path):
     assert (list(store.runs()), store.broken()) == ([], [])
     for name in "abc":
         RunDir.create(store.root, name, "", {"identity": name * 16}).write_result(RESULT)
-    (store.root / "c" / "manifest.json").write_text("{")
+    for path in (store.root / "c" / "manifest.json", store.root / "c" / "copies" / "manifest.json"):
+        path.write_text("{")
     (store.root / "notes").mkdir()
     assert [run.path.name for run in store.runs()] == ["a", "b"]
     assert len(store.broken()) == 1

@@ -1,0 +1,78 @@
+"""Where run directories are made: the place is checked, and the message names what is in the way."""
+
+from __future__ import annotations
+
+import os
+import shutil
+from pathlib import Path
+
+from neuroanp.errors import InputError
+from neuroanp.records.atomic import FULL, flush_directory, said
+
+
+def check_root(root: Path) -> None:
+    """Check that runs can be written below `root`, which is not made yet if it is missing.
+
+    Raises:
+        InputError: part of its path is a file, or may not be written to; the message names that part.
+
+    >>> check_root(Path("/dev/null/runs"))
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: /dev/null/runs: cannot be made: /dev/null is no directory; choose another --runs DIR
+    """
+    there = root
+    while not os.path.lexists(there) and there != there.parent:
+        there = there.parent
+    with said(root):
+        if not there.is_dir():
+            raise InputError(_in_the_way(root, there, "is no directory"))
+        if not os.access(there, os.W_OK | os.X_OK):
+            raise InputError(_in_the_way(root, there, "may not be written to"))
+
+
+def make(root: Path) -> None:
+    """Make a directory; InputError names the part of its path that takes none."""
+    try:
+        root.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        if error.errno in FULL:
+            raise
+        there = next(parent for parent in (root, *root.absolute().parents) if parent.exists())
+        raise InputError(_in_the_way(root, there, f"takes no new directory ({error.strerror})")) from error
+
+
+def near(path: Path) -> str:
+    """Name the newest run that lies in a directory which is none, or beside it."""
+    there = path if path.is_dir() else path.parent
+    manifests = list(there.glob("*/manifest.json")) if there.is_dir() else []
+    if not manifests:
+        return ""
+    newest = max(manifests, key=lambda manifest: manifest.lstat().st_mtime).parent
+    return f", such as {newest}, the newest of {len(manifests)} in {there}"
+
+
+def remove(path: Path) -> None:
+    """Remove a record that the caller holds."""
+    with said(path):
+        aside = path.with_name(f".{path.name}.{os.getpid()}.old.tmp")
+        os.rename(path, aside)
+        shutil.rmtree(aside)
+
+
+def rename(building: Path, final: Path) -> None:
+    """Give a record that was built under another name its own."""
+    with said(final):
+        try:
+            os.rename(building, final)
+        except OSError as error:
+            if final.exists():
+                raise InputError(f"{final}: exists already; resume it, or repeat it with --force") from error
+            raise
+        flush_directory(final.parent)
+
+
+def _in_the_way(root: Path, there: Path, why: str) -> str:
+    what = "cannot be written to" if there == root else "cannot be made"
+    name = there if there != Path() else there.resolve()
+    return f"{root}: {what}: {name} {why}; choose another --runs DIR"

@@ -1,0 +1,363 @@
+"""Seals: an edit is said wherever it is read, whole copies are shown instead, and no kill forges one."""
+
+import errno
+import json
+import os
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from neuroanp.errors import InputError, RunError
+from neuroanp.records import RESULT_KEYS, RunDir
+from neuroanp.records.seal import Seal, of_fields
+
+UPDATES, EVERY = 6, 2
+FIELDS = {"identity": "0123456789abcdef", "profile": {"name": "ideal", "text": "", "hash": "0"}}
+RESULT = dict.fromkeys(RESULT_KEYS) | {"task": "copy", "status": "finished", "controls": {"ridge": 0.1}}
+COPIED = ("config.yaml", "manifest.json", "metrics.csv", "result.json")
+SEALED = ("config.yaml", "metrics.csv", "result.json", "predictions.safetensors")
+
+
+def life(root: Path, told: list[str]) -> RunDir:
+    """Do what a training does with its record, from wherever that stands, and return the record at its end."""
+    if not (root / "one").exists():
+        RunDir.create(root, "one", "seed: 0\n", FIELDS)
+    run = RunDir.open(root / "one", quiet=True)
+    if run.manifest["status"] == "finished" and run.sealed:
+        return run
+    with run.lock():
+        run = RunDir.open(run.path, quiet=True)
+        told += run.mend()
+        if run.manifest["status"] == "finished" and run.result is not None:
+            return run
+        run.begin()
+        newest, value, update, meta = run.latest_checkpoint(), torch.zeros(1), 0, None
+        if newest is not None:
+            tensors, meta = run.load_checkpoint(newest)
+            value, update = tensors["value"], meta["update"]
+        told += [*run.warnings, *run.restore_metrics(meta)]
+        rows = []
+        while update < UPDATES:
+            update += 1
+            value = 3 * value + update
+            rows.append({"update": update, "train_loss": 1 / float(value)})
+            if update % EVERY == 0:
+                run.append_metrics(rows)
+                run.save_checkpoint(update, {"value": value}, {})
+                rows = []
+        run.save_arrays("predictions", {"y": value.numpy(), "target": np.zeros(1), "mask": np.ones(1)})
+        run.update(scores={"loss": float(value)})
+        run.write_result({**RESULT, "updates": update, "test_loss": 1 / float(value)})
+        run.end("finished")
+    return run
+
+
+def content(run: RunDir) -> dict[str, bytes]:
+    """All that the run left, but for where it lies."""
+    names = ("config.yaml", "metrics.csv", "predictions.safetensors", f"checkpoints/{UPDATES:08d}.safetensors")
+    found = {name: (run.path / name).read_bytes() for name in names}
+    result = {key: value for key, value in (run.result or {}).items() if key != "run"}
+    return {**found, "result": json.dumps(result).encode()}
+
+
+@pytest.fixture
+def run(tmp_path):
+    return life(tmp_path / "runs", [])
+
+
+def edit(path: Path, old: bytes = b"0.", new: bytes = b"0.0") -> None:
+    data = path.read_bytes()
+    assert old in data
+    path.write_bytes(data.replace(old, new, 1))
+
+
+def again(run: RunDir) -> RunDir:
+    return RunDir.open(run.path, check_code=False)
+
+
+def test_a_finished_run_is_sealed_wherever_it_lies(run, tmp_path):
+    assert set(run.manifest["seals"]) == set(SEALED)
+    assert (run.sealed, run.damage()) == (True, [])
+    for move in (shutil.copytree, shutil.move):
+        here = move(str(run.path), str(tmp_path / move.__name__))
+        assert RunDir.open(Path(here), check_code=False).sealed is True
+
+
+@pytest.mark.parametrize("name", COPIED)
+def test_an_edit_is_said_and_the_copy_is_shown(run, name, caplog):
+    before, losses, test_loss = run.manifest, run.metrics()["train_loss"], run.result["test_loss"]
+    if name == "manifest.json":
+        edit(run.path / name, b'"loss": ', b'"loss": 1')
+    elif name == "config.yaml":
+        edit(run.path / name, b"seed: 0", b"seed: 1")
+    else:
+        edit(run.path / name)
+    read = again(run)
+    assert read.sealed is False
+    (sentence,) = read.damage()
+    assert sentence.startswith(f"{run.path / name}: not as it was written")
+    assert sentence.endswith("taken is its copy, which is whole")
+    assert read.manifest == before
+    assert read.result is not None
+    assert read.result["test_loss"] == test_loss
+    assert read.metrics()["train_loss"] == losses
+    assert read.config_text == "seed: 0\n"
+    assert [record.getMessage() for record in caplog.records] == [sentence]  # once, however often it is read
+
+
+@pytest.mark.parametrize("name", SEALED)
+@pytest.mark.parametrize("change", ["removed", "cut", "edited"])
+def test_what_has_no_whole_copy_is_said(run, name, change, caplog):
+    for path in (run.path / name, run.path / "copies" / name):
+        if path.exists():
+            if change == "removed" and name != "config.yaml":
+                path.unlink()
+            elif change == "edited":
+                path.write_bytes(path.read_bytes()[:-3] + b"\n\n\n")
+            else:
+                os.truncate(path, path.stat().st_size - 1)
+    read = again(run)
+    (sentence,) = read.damage()
+    assert str(run.path / name) in sentence
+    assert "no whole copy is left" in sentence
+    if name == "predictions.safetensors":
+        if change != "removed":
+            with pytest.raises(InputError, match="damaged"):
+                read.load_arrays("predictions")
+    else:
+        assert (read.result, read.metrics(), read.config_path) is not None
+        assert sentence in [record.getMessage() for record in caplog.records]
+
+
+def test_an_edited_manifest_without_a_copy_is_said(run):
+    edit(run.path / "manifest.json", b'"loss": ', b'"loss": 1')
+    shutil.rmtree(run.path / "copies")
+    assert again(run).damage()[0].endswith("no whole copy is left")
+    assert again(run).sealed is False
+
+
+def test_a_manifest_does_not_become_one_of_a_version_without_seals(run):
+    """Neither does a letter in `format` or `seal` switch the seals off."""
+    for old, new in ((b'"format": 2', b'"format": 1'), (b'"seal":', b'"sael":'), (b'"seals":', b'"seels":')):
+        shutil.copy(run.path / "copies" / "manifest.json", run.path / "manifest.json")
+        edit(run.path / "manifest.json", old, new)
+        assert again(run).sealed is False
+        assert "not as it was written" in again(run).damage()[0]
+
+
+def test_a_run_of_a_version_that_sealed_nothing_is_read_quietly(run, caplog):
+    shutil.rmtree(run.path / "copies")
+    fields = {key: value for key, value in run.manifest.items() if key not in ("seal", "seals")}
+    (run.path / "manifest.json").write_text(json.dumps({**fields, "format": 1}))
+    read = again(run)
+    assert (read.sealed, read.damage()) == (None, [])
+    assert read.result is not None
+    assert read.metrics()["update"] == [*range(1, UPDATES + 1)]
+    before = read.result["test_loss"]
+    edit(run.path / "result.json")
+    assert (again(run).result or {})["test_loss"] < before  # who sealed nothing cannot tell
+    assert caplog.records == []
+    (run.path / "result.json").write_text("{}")
+    with pytest.raises(InputError, match="missing or unknown keys"):
+        _ = again(run).result
+
+
+@pytest.mark.parametrize("value", ['"low"', "[1]", "true", '{"a": "b"}'])
+def test_a_result_that_no_table_can_show_is_no_result(run, value, caplog):
+    for path in (run.path / "result.json", run.path / "copies" / "result.json"):
+        data = json.loads(path.read_text())
+        path.write_text(json.dumps({**data, "test_loss": json.loads(value)}))
+    assert again(run).result is None
+    assert "computes it again" in caplog.text
+
+
+@pytest.mark.parametrize("name", [*SEALED, "manifest.json"])
+@pytest.mark.parametrize("both", [False, True])
+def test_a_damaged_run_is_mended_to_what_it_was(run, name, both):
+    whole = content(run)
+    for path in (run.path / name, run.path / "copies" / name)[: 1 + both]:
+        if path.exists():
+            path.write_bytes(path.read_bytes()[:-5] + b"12\n}\n")
+    told: list[str] = []
+    if name == "manifest.json" and both:  # it can still be read: what it says is taken, with a warning
+        for path in (run.path / name, run.path / "copies" / name):
+            path.write_text(json.dumps(json.loads(of_text(run)) | {"started": "2026"}))
+    if name == "config.yaml" and both:
+        assert "no whole copy" in again(run).damage()[0]
+        return
+    mended = life(run.path.parent, told)
+    assert str(run.path / name) in told[0]
+    assert mended.manifest["log"] == [f"warning: {line}" for line in told]
+    lost = ("metrics.csv",) if name == "metrics.csv" and both else ()
+    if lost:
+        assert "the learning curve is lost" in told[0]
+        assert len(again(run).metrics()) == 0
+        return
+    assert content(mended) == whole
+    assert again(mended).sealed is True
+    assert (run.path / "damaged" / name).exists()
+
+
+def of_text(run: RunDir) -> str:
+    return json.dumps(run.manifest)
+
+
+def test_a_manifest_of_another_run_is_found_out(run, tmp_path):
+    other = RunDir.create(tmp_path, "two", "seed: 1\n", {**FIELDS, "identity": "f" * 16})
+    shutil.copy(other.path / "manifest.json", run.path / "manifest.json")
+    read = again(run)
+    assert read.manifest["identity"] == FIELDS["identity"]
+    assert "of another run" in read.damage()[0]
+    shutil.copy(other.path / "config.yaml", run.path / "config.yaml")
+    shutil.copy(run.path / "config.yaml", run.path / "copies" / "config.yaml")
+    (run.path / "config.yaml").write_text("seed: 2\n")
+    (run.path / "copies" / "config.yaml").write_text("seed: 2\n")
+    with pytest.raises(InputError, match="files of two runs"):
+        again(run)
+
+
+def test_a_checkpoint_of_another_run_or_update_is_not_taken(run, tmp_path):
+    other = RunDir.create(tmp_path, "two", "seed: 1\n", {**FIELDS, "identity": "f" * 16})
+    newest, before = run.checkpoints()[-1], run.checkpoints()[-2]
+    shutil.copy(other.save_checkpoint(UPDATES, {"value": torch.ones(1)}, {}), newest)
+    assert run.latest_checkpoint() == before
+    assert "of another run" in run.warnings[-1]
+    with pytest.raises(InputError, match="not this run's file"):
+        run.load_checkpoint(newest)
+    shutil.copy(before, newest)
+    assert run.latest_checkpoint() == before
+    assert f"it holds update {UPDATES - EVERY}" in run.warnings[-1]
+    shutil.copy(other.save_arrays("predictions", {"y": np.ones(1)}), run.path / "predictions.safetensors")
+    with pytest.raises(InputError, match="of another run"):
+        run.load_arrays("predictions")
+
+
+@pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nothing"), lambda path: None])
+@pytest.mark.parametrize("name", [".lock", "checkpoints/00000004.safetensors", "checkpoints/00000006.safetensors",
+                                  "copies", "result.json", "predictions.safetensors", "metrics.csv"])  # fmt: skip
+def test_what_is_no_file_does_not_stop_a_run(tmp_path, name, make, monkeypatch):
+    whole = content(life(tmp_path / "whole", []))
+    run = life(tmp_path / "runs", [])
+    run.update(status="running", seals={"config.yaml": run.manifest["seals"]["config.yaml"]})
+    path = run.path / name
+    shutil.rmtree(path) if path.is_dir() else path.unlink()
+    make(path)
+    if name.startswith("checkpoints/"):  # it lies in the way of one that is yet to be written
+        for later in run.checkpoints():
+            if later != path:
+                later.unlink()
+    told: list[str] = []
+    assert content(life(tmp_path / "runs", told)) == whole
+    assert RunDir.open(run.path).sealed is True
+
+
+# ---- kills and full disks at every system call ----
+
+CALLS = ("open", "write", "fsync", "replace", "rename", "ftruncate", "truncate", "unlink", "mkdir", "close")
+
+
+def counted(monkeypatch, at: int, strike) -> list[int]:
+    """Let `strike` happen at the `at`-th system call from now on; return how many there were."""
+    done = [0]
+
+    def wrap(call):
+        def wrapped(*args, **kwargs):
+            done[0] += 1
+            if done[0] >= at:
+                strike(done[0], call)
+            return call(*args, **kwargs)
+
+        return wrapped
+
+    for name in CALLS:
+        monkeypatch.setattr(os, name, wrap(getattr(os, name)))
+    return done
+
+
+def killed_at(root: Path, at: int) -> bool:
+    """Live in a child that dies by SIGKILL at its `at`-th system call; True if it got that far."""
+    child = os.fork()
+    if child:
+        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+    try:
+        with pytest.MonkeyPatch.context() as patch:
+            counted(patch, at, lambda number, call: os.kill(os.getpid(), 9))
+            life(root, [])
+    finally:
+        os._exit(0)
+
+
+def untouched(root: Path) -> None:
+    """Whoever looks at what was left sees no damage."""
+    if (root / "one").exists():
+        run = RunDir.open(root / "one")
+        run.metrics()
+        assert run.damage() == []
+
+
+@pytest.mark.parametrize("twice", [False, pytest.param(True, marks=pytest.mark.slow)])
+def test_a_kill_at_any_system_call_forges_nothing_and_loses_nothing(tmp_path, twice, caplog):
+    whole, at, struck = content(life(tmp_path / "whole", [])), 0, 0
+    while True:
+        at += 1 if twice else 5
+        root = tmp_path / str(at)
+        if not killed_at(root, at):
+            break
+        struck += 1
+        untouched(root)
+        if twice:  # and again, in the run that takes it up
+            killed_at(root, 1 + at * 7 % 60)
+            untouched(root)
+        told: list[str] = []
+        assert content(life(root, told)) == whole
+        assert told == []
+        assert RunDir.open(root / "one").sealed is True
+        assert not list((root / "one").rglob("*.tmp"))
+        assert not (root / "one" / "damaged").exists()
+        shutil.rmtree(root)
+    assert struck > (100 if twice else 20)
+    assert caplog.records == []
+
+
+@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
+def test_a_disk_that_is_full_from_any_call_on_heals(tmp_path, step, caplog):
+    whole, at, struck = content(life(tmp_path / "whole", [])), 0, 0
+
+    def full(number, call):
+        if call.__name__ in ("write", "mkdir") or (call.__name__ == "fsync" and number % 2):
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    while True:
+        at += step
+        root = tmp_path / str(at)
+        with pytest.MonkeyPatch.context() as patch:
+            counted(patch, at, full)
+            try:
+                life(root, [])
+                break
+            except RunError as error:
+                said = str(error)
+        assert "disk is full" in said
+        struck += 1
+        untouched(root)
+        told: list[str] = []
+        assert content(life(root, told)) == whole
+        assert told == []
+        shutil.rmtree(root)
+    assert struck > 100 // step
+    assert caplog.records == []
+
+
+def test_seals_hold_no_more_and_no_less():
+    data = b"update\n1\n"
+    seal = Seal.of(data)
+    assert Seal.read(seal.plain()) == seal
+    assert not seal.holds(data[:-1])
+    assert not seal.begins(data[:-1])
+    assert not seal.begins(b"x" + data)
+    for wrong in (None, [], {}, {"size": True, "sha256": "0"}, {"size": -1, "sha256": "0"}, {"size": 1, "sha256": 0}):
+        assert Seal.read(wrong) is None
+    assert of_fields({"a": 1}) != of_fields({"a": 2})
