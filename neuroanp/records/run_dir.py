@@ -24,7 +24,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.errors import InputError, RunError
+from neuroanp.errors import HeldError, InputError, RunError
 from neuroanp.records import metrics as metrics_csv
 from neuroanp.records import tensors as files
 from neuroanp.records.atomic import FULL, flush_directory, said, sweep, write_bytes, write_text
@@ -169,7 +169,7 @@ class RunDir:
         """Hold the directory for one process; the system lets go of it when the process ends, however it ends.
 
         Raises:
-            RunError: another process holds it; the message names its pid.
+            HeldError: another process holds it; the message names its pid.
         """
         with said(self.path):
             handle = os.open(self._inside(".lock"), os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
@@ -381,7 +381,7 @@ def _take(handle: int, path: Path) -> None:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:
         holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
-        raise RunError(f"{path}: in use by {holder}; wait for it to end, or stop it and resume") from error
+        raise HeldError(f"{path}: in use by {holder}; wait for it to end, or stop it and resume") from error
     with said(path):
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
