@@ -16,7 +16,7 @@ from neuroanp.comparing.needs import Needs, Thing, Unable, needs_of
 from neuroanp.comparing.pool import planned, run_all
 from neuroanp.comparing.worker import Job
 from neuroanp.errors import HeldError, StoppedError
-from neuroanp.tasks.copy import Copy
+from neuroanp.tasks.copy import Copy, CopyConfig
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
@@ -96,62 +96,70 @@ def test_a_script_without_a_guard_trains_once(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["console", "command", "guarded", "named", "module", "local", "unseeded"])
+@pytest.mark.parametrize("how", ["console", "named", "module", "unseeded"])
 def test_wherever_a_task_is_registered_its_runs_are_those_of_train(how, tmp_path):
     task = TASK.format(seed="" if how == "unseeded" else 0)
-    if how == "local":
-        inside = task.replace("\n", "\n    ")
-        task = f"import neuroanp as na\ndef made():{inside}\nmade()\n"
-    (tmp_path / "own.py").write_text(task + (GUARDED if how in ("guarded", "named", "local", "unseeded") else ""))
+    (tmp_path / "own.py").write_text(task + (GUARDED if how in ("named", "unseeded") else ""))
     if how == "console":
         said, stderr = ran(tmp_path, ["-"], task + RUN)
-    elif how == "command":
-        said, stderr = ran(tmp_path, ["-c", task + RUN])
     elif how == "module":
         (tmp_path / "script.py").write_text("import own\nimport neuroanp as na\n" + RUN)
         said, stderr = ran(tmp_path, ["script.py"])
     else:
         said, stderr = ran(tmp_path, ["-m", "own"] if how == "named" else ["own.py"])
     assert said[-1] == "same [] True"
-    reason = {
-        "console": "'mine' is registered in a notebook or a console", "command": "a notebook or a console",
-        "local": "no module has it under that name", "unseeded": "give them a fixed seed",
-    }  # fmt: skip
+    reason = {"console": "'mine' is registered in a notebook or a console", "unseeded": "give them a fixed seed"}
     assert (STAYS in stderr) == (how in reason), stderr
     assert reason.get(how, "") in stderr
-    workers = {"guarded": "loaded as __mp_main__", "named": "loaded as __mp_main__", "module": "loaded as own"}
+    workers = {"named": "loaded as __mp_main__", "module": "loaded as own"}
     assert workers.get(how, "") in stderr
+
+
+class Options(CopyConfig):
+    """Of a task of one's own."""
+
+
+class Mine(Copy):
+    """A task that can be imported from here."""
+
+    config = Options
+
+
+class Local(Mine):
+    """A task that nothing can import."""
+
+
+Local.__qualname__ = "made.<locals>.Local"
 
 
 @pytest.fixture
 def own_task(monkeypatch):
-    """Register a copy of the copy task, for the test alone."""
-    registered: dict[str, Any] = {}
-    monkeypatch.setattr(TASKS, "_registered", registered)
+    """Register a task as "mine", for the test alone; return a run of it."""
 
     def register(thing: Any) -> Experiment:
-        registered["mine"] = thing
-        monkeypatch.setattr(Copy, "name", "mine", raising=False)
-        return Experiment.of(configure({"task": "mine", "network": {"hidden": 4}}))
+        monkeypatch.setattr(TASKS, "_registered", {"mine": thing})
+        training = {"updates": 2, "batch": 2, "controls": False}
+        return Experiment.of(configure({"task": "mine", "network": {"hidden": 4}, "training": training}))
 
     return register
 
 
 def test_what_no_name_of_a_run_asks_for_is_not_needed(own_task):
-    own_task(Copy)
+    own_task(Mine)
     assert needs_of(Experiment.of(configure({"task": "copy"}))) == Needs()
 
 
 def test_a_class_of_a_module_is_imported_from_there(own_task):
-    found = needs_of(own_task(Copy))
-    assert found.things == (Thing("neuroanp.tasks", "mine", "neuroanp.tasks.copy", "Copy"),)
+    experiment = own_task(Mine)
+    found = needs_of(experiment)
+    assert found.things == (Thing("neuroanp.tasks", "mine", __name__, "Mine"),)
     assert found.script is None
     found.bring()  # it is there already: nothing happens
-    found.check(Experiment.of(configure({"task": "mine", "network": {"hidden": 4}})))
+    found.check(experiment)
 
 
 def test_other_data_in_the_worker_are_noticed(own_task):
-    experiment = own_task(Copy)
+    experiment = own_task(Mine)
     with pytest.raises(Unable, match="'mine' has other data in another process"):
         replace(needs_of(experiment), data="another").check(experiment)
 
@@ -175,18 +183,8 @@ def test_what_stands_below_a_guard(source, lines):
     assert needs._guards(source) == lines
 
 
-class Local(Copy):
-    """A task that only this test's process can know."""
-
-
-Local.__qualname__ = "made.<locals>.Local"
-
-
 def here(own_task, tmp_path: Path) -> Job:
-    config = own_task(Local).config
-    small = {"updates": 2, "batch": 2, "controls": False}
-    training = config.training.model_copy(update=small)
-    return Job(config.model_copy(update={"training": training}), tmp_path, False, ())
+    return Job(own_task(Local).config, tmp_path, False, ())
 
 
 def test_runs_at_home_are_told_once_and_report_as_others_do(own_task, tmp_path, caplog):
