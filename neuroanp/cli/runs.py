@@ -186,7 +186,7 @@ def _end_one(run: "Run", json: bool, said: set[str] | None) -> None:
     err = console(error=True)
     for line in notes if stopped else [*notes, last]:
         if said is not None and line not in said:
-            err.print(line, markup=False, soft_wrap=True)
+            err.print(line, soft_wrap=True)
     if stopped:
         complain(last)
     written = run.path / "report.html"
