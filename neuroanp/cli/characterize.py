@@ -37,6 +37,7 @@ def characterize(
             metavar="FILE",
             help="HTML file to write; characterize-NAME.html unless given.",
             show_default=False,
+            parser=options.named,
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all draws.")] = 0,

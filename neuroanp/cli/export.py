@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @guarded
 def export(
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)] = None,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -31,7 +33,7 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Directory to write; RUN/export/FORMAT if not given.",
-                     show_default=False),
+                     show_default=False, parser=options.named),
     ] = None,
     every: Annotated[bool, typer.Option("--list", help="List the formats and their options.")] = False,
     quantize_decay: Annotated[

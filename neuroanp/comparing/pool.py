@@ -78,7 +78,7 @@ def planned(jobs: Sequence[Job]) -> list[Plan]:
     built: dict[str, tuple[Experiment, Needs | str]] = {}
     plans = []
     for job in jobs:
-        kind = job.config.model_copy(update={"seed": 0}).to_yaml()
+        kind = repr(job.config.model_copy(update={"seed": 0}))
         if kind not in built:
             experiment = Experiment.of(job.config)
             experiment.describe()
