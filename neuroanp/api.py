@@ -19,8 +19,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.comparing.grid import expand, resolve
+from neuroanp.comparing.size import MOST_RUNS, check_size, check_workers, in_words, sizes
 from neuroanp.errors import InputError
-from neuroanp.records.environment import usable_cores
 from neuroanp.records.manifest import is_there
 from neuroanp.records.places import check_root
 from neuroanp.records.run_dir import RunDir
@@ -34,7 +34,7 @@ from neuroanp.training.start import of_record
 
 if TYPE_CHECKING:
     from neuroanp.characterizing.experiments import Characterization
-    from neuroanp.comparing.pool import Outcome
+    from neuroanp.comparing.worker import Outcome
     from neuroanp.export.report import ExportReport
     from neuroanp.records.metrics import Metrics
     from neuroanp.trajectory import Weights
@@ -176,7 +176,7 @@ def train(
         RunError: the run failed or was interrupted.
     """
     config = resolve(source, overrides, known(words))
-    record = launch(config, Path(runs), force=force, progress=progress, argv=argv)
+    record = launch(config, _place(runs), force=force, progress=progress, argv=argv)
     return _with_report(record)
 
 
@@ -205,6 +205,7 @@ def compare(
     progress: Progress | None = None,
     argv: Sequence[str] | None = None,
     ablate: bool = False,
+    max_runs: int = MOST_RUNS,
 ) -> Comparison:
     """Train every combination in parallel processes; runs that are already there are shown.
 
@@ -214,29 +215,36 @@ def compare(
         workers: processes; one a core if not given.
         source, overrides, runs, force, progress, argv: as in `train`.
         ablate: run each combination also without each non-ideality of its profile, with each alone, and with none.
+        max_runs: a comparison of more is refused before it starts.
 
     Returns: results, failures and the report.
 
     Raises:
-        InputError: a name, a configuration or the store's place is wrong; said before anything runs.
+        InputError: there are too many runs, or a name, a configuration or the store's place is wrong; said before
+            anything runs.
     """
-    from neuroanp.comparing.ablate import ablated
+    from neuroanp.comparing.ablate import ablated, count
 
-    axes = {"tasks": tasks, "backends": backends, "profiles": profiles, "rules": rules}
-    configs = expand(source, overrides, **axes, seeds=listed(seeds))
+    axes = {"tasks": tasks, "backends": backends, "profiles": profiles, "rules": rules, "seeds": listed(seeds)}
+    store = _Store(_place(runs), list(sys.argv if argv is None else argv), check_workers(workers), force, progress)
+    configs = expand(source, overrides, **axes, most=max_runs)
+    counts = sizes({axis.removesuffix("s"): values for axis, values in axes.items()})
     if ablate:
+        check_size({"ablated run": count(configs)}, max_runs)
         configs = [one for config in configs for one in ablated(config)]
-    store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress)
+    store.tell(len(configs), in_words(counts) + (", ablated" if ablate else ""))
     outcomes = store.run(configs)
     return store.compared(outcomes, "ablate" if ablate else "compare", _failures(outcomes))
 
 
-def runs_of_ablation(source: Source, overrides: Mapping[str, Any] | None, **axes: Any) -> int:
+def runs_of_ablation(
+    source: Source, overrides: Mapping[str, Any] | None, *, max_runs: int = MOST_RUNS, **axes: Any
+) -> int:
     """Return how many runs `compare(..., ablate=True)` makes of tasks, backends, profiles, rules and seeds."""
-    from neuroanp.comparing.ablate import ablated
+    from neuroanp.comparing.ablate import count
 
     axes["seeds"] = listed(axes.get("seeds", ()))
-    return sum(len(ablated(config)) for config in expand(source, overrides, **axes))
+    return count(expand(source, overrides, **axes, most=max_runs))
 
 
 def transfer(
@@ -254,6 +262,7 @@ def transfer(
     force: bool = False,
     progress: Progress | None = None,
     argv: Sequence[str] | None = None,
+    max_runs: int = MOST_RUNS,
 ) -> Comparison:
     """Train weights off the chip by backpropagation, program devices with them, and fine-tune on the device.
 
@@ -266,7 +275,7 @@ def transfer(
         fine_tune: updates on the device after programming.
         fine_tune_lr: learning rate of these; the source's if not given.
         task, backend: a name, or None for the source's own.
-        source, overrides, seeds, workers, runs, force, progress, argv: as in `compare`.
+        source, overrides, seeds, workers, runs, force, progress, argv, max_runs: as in `compare`.
 
     Returns: results, failures and the report.
 
@@ -275,11 +284,13 @@ def transfer(
     """
     from neuroanp.comparing.transfer import plan
 
+    command, at_once = list(sys.argv if argv is None else argv), check_workers(workers)
+    store = _Store(_place(runs), command, at_once, force, progress, logged=set())
     whole = plan(
         source, overrides, profiles=profiles, fine_tune=fine_tune, fine_tune_lr=fine_tune_lr, task=task,
-        backend=backend, seeds=listed(seeds),
+        backend=backend, seeds=listed(seeds), most=max_runs,
     )  # fmt: skip
-    store = _Store(Path(runs), list(sys.argv if argv is None else argv), workers, force, progress, logged=set())
+    store.tell(whole.total, in_words(sizes({"profile": profiles, "seed": listed(seeds)})))
     begun = store.run([*whole.teachers, *whole.scratch])
     taught, failed = begun[: len(whole.teachers)], _failures(begun)
     paths = {c.seed: one.path for c, one in zip(whole.teachers, taught, strict=True) if one.path and not one.error}
@@ -432,19 +443,25 @@ class _Store:
 
     root: Path
     command: list[str]
-    workers: int | None
+    workers: int
     force: bool
     progress: Progress | None
     logged: set[tuple[Any, ...]] | None = None
 
+    def tell(self, count: int, of_what: str) -> None:
+        """Say how many runs there will be."""
+        if count > 1:
+            logging.getLogger("neuroanp").info(f"{count:,} runs ({of_what}), at most {self.workers} at a time")
+
     def run(self, configs: Sequence[RunConfig]) -> list[Outcome]:
         """Do all runs in parallel; their outcomes come in the order of the configurations."""
-        from neuroanp.comparing.pool import Job, run_all
+        from neuroanp.comparing.pool import run_all
+        from neuroanp.comparing.worker import Job
 
         check_root(self.root)
         jobs = [Job(config, self.root, self.force, tuple(self.command)) for config in configs]
         before = {} if self.logged is None else {"logged": self.logged}
-        return run_all(jobs, self.workers or usable_cores(), self.progress or (lambda event: None), **before)
+        return run_all(jobs, self.workers, self.progress or (lambda event: None), **before)
 
     def compared(self, outcomes: Sequence[Outcome], kind: str, failed: list[tuple[str, str]]) -> Comparison:
         """Write the report of what has a result, into a directory named after its content."""
@@ -461,6 +478,13 @@ class _Store:
         render(done, path, typed(self.command))
         found = rows(ablations([shown(record) for record in done])) if kind == "ablate" else []
         return Comparison([Run(record) for record in done], failed, path, found)
+
+
+def _place(runs: str | Path) -> Path:
+    """Return the folder of the runs; an empty name, which means the present one to the system, is a mistake."""
+    if runs == "":
+        raise InputError("runs: the name is empty; name a folder, '.' for the present one")
+    return Path(runs)
 
 
 def _failures(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:

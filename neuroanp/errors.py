@@ -1,13 +1,52 @@
 """Errors a user can act on: each says where, what, what is allowed and the remedy."""
 
-from collections.abc import Sequence
+import errno
+import logging
+import re
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from unicodedata import category
+
+HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that act on a terminal or a reader unseen: controls, directions, no widths, ends of lines."""
+
+
+def printable(text: str) -> str:
+    """Return a text whose hidden characters are written as escapes; line breaks and tabs stay, for they lay out ours.
+
+    Text of others (files, names, arguments) must not reach a terminal or a page otherwise: an escape sequence can
+    recolour, retitle or overwrite what was said, and a change of direction can reverse it.
+
+    >>> print(printable("pcm\\x1b[31m \\u202ered\\r"))
+    pcm\\x1b[31m \\u202ered\\r
+    """
+    if text.isprintable():
+        return text
+    return "".join(c if c in "\n\t" or category(c) not in HIDDEN else _escaped(c) for c in text)
+
+
+def _escaped(character: str) -> str:
+    return character.encode("unicode_escape").decode("ascii")
+
+
+class _Printable(logging.Filter):
+    """Make what neuroanp logs printable, whoever shows it."""
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        record.msg, record.args = printable(record.getMessage()), None
+        return True
+
+
+logging.getLogger("neuroanp").addFilter(_Printable())
 
 
 class NeuroanpError(Exception):
-    """Base of all errors that neuroanp raises on purpose; `exit_code` is the command's."""
+    """Base of all errors that neuroanp raises on purpose; `exit_code` is the command's. Its text is printable."""
 
     exit_code = 1
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class InputError(NeuroanpError):
@@ -29,7 +68,7 @@ class InputError(NeuroanpError):
         super().__init__(message)
 
     def __str__(self) -> str:
-        return "\n".join([self.message, *(f"  {line}" for line in self.problems)])
+        return printable("\n".join([self.message, *(f"  {line}" for line in self.problems)]))
 
     def __reduce__(self):  # exceptions with arguments must survive the trip from a worker process
         return type(self), (self.message, self.problems)
@@ -37,6 +76,14 @@ class InputError(NeuroanpError):
 
 class RunError(NeuroanpError):
     """A run failed (exit code 1); its record and last good checkpoint are intact."""
+
+
+class HeldError(RunError):
+    """Another process holds the run's record; the message names it."""
+
+
+class StoppedError(RunError):
+    """The user stopped the run; its last checkpoint is intact."""
 
 
 class DivergedError(RunError):
@@ -73,3 +120,83 @@ def did_you_mean(word: str, allowed: Sequence[str]) -> str:
     """
     near = nearest(word, allowed)
     return f"; did you mean '{near}'?" if near else ""
+
+
+def refused_by_machine(error: BaseException) -> str | None:
+    """Say in one line what the machine refused, if that is what an exception or what caused it means; else None.
+
+    >>> refused_by_machine(OSError(errno.EMFILE, "Too many open files"))  # doctest: +ELLIPSIS
+    'too many open files: a process may have ... at a time (ulimit -n); raise that limit, or take fewer --workers'
+    >>> refused_by_machine(RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried")) is None
+    False
+    >>> refused_by_machine(ValueError("out of range")) is None
+    True
+    """
+    for one in _chain(error):
+        for number, words, say in _REFUSALS:
+            if (isinstance(one, OSError) and one.errno in number) or words.search(f"{type(one).__name__}: {one}"):
+                return say(one)
+    return None
+
+
+def _chain(error: BaseException) -> Iterator[BaseException]:
+    """Iterate over an exception and those that caused it, the last one first."""
+    seen: set[int] = set()
+    at: BaseException | None = error
+    while at is not None and id(at) not in seen:
+        seen.add(id(at))
+        yield at
+        at = at.__cause__ or at.__context__
+
+
+def _no_memory(error: BaseException) -> str:
+    said = printable(str(error)).strip().partition("\n")[0]
+    detail = f" ({said})" if said else ""
+    most = _limit("RLIMIT_AS")
+    limit = "" if most is None else f"; this process may take {most / 1e9:.3g} GB (ulimit -v)"
+    if isinstance(error, ImportError):
+        return f"out of memory while a library was loaded{detail}{limit}; free some memory, or raise the limit"
+    return f"out of memory{detail}{limit}; lower network.hidden or training.batch (--dry-run tells what a run takes)"
+
+
+def _no_files(error: BaseException) -> str:
+    most = _limit("RLIMIT_NOFILE")
+    limit = "no more" if most is None else f"{most}"
+    return (
+        f"too many open files: a process may have {limit} at a time (ulimit -n); raise that limit, or take fewer "
+        "--workers"
+    )
+
+
+def _no_processes(error: BaseException) -> str:
+    most = _limit("RLIMIT_NPROC")
+    limit = "" if most is None else f": you may have {most} (ulimit -u)"
+    return f"no further process or thread could be started{limit}; end others, raise the limit, or take fewer --workers"
+
+
+def _limit(name: str) -> int | None:
+    """Return a limit of this process, or None where there is none."""
+    import resource
+
+    most = resource.getrlimit(getattr(resource, name))[0]
+    return None if most == resource.RLIM_INFINITY else most
+
+
+_REFUSALS: tuple[tuple[tuple[int, ...], re.Pattern[str], Callable[[BaseException], str]], ...] = (
+    (
+        (errno.ENOMEM,),
+        re.compile(
+            r"^\w*MemoryError|out of memory|can(?:no|')t allocate|unable to allocate|bad_alloc|failed to map segment"
+            r"|cannot create shared object|static TLS block",
+            re.IGNORECASE,
+        ),
+        _no_memory,
+    ),
+    ((errno.EMFILE, errno.ENFILE), re.compile("too many open files", re.IGNORECASE), _no_files),
+    (
+        (),
+        re.compile("can't start new thread|resource temporarily unavailable|pthread_create", re.IGNORECASE),
+        _no_processes,
+    ),
+)
+"""What the machine can refuse: by the system's number or by words of the libraries, and how to say it."""

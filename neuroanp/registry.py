@@ -1,10 +1,11 @@
 """Find rules, tasks, backends and device laws by name: entry points or a decorator."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import lru_cache
 from importlib.metadata import EntryPoint, entry_points
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
+from weakref import WeakSet
 
 from neuroanp.errors import InputError, did_you_mean
 
@@ -15,6 +16,9 @@ T = TypeVar("T")
 def _entries(group: str, path: tuple[str, ...]) -> dict[str, EntryPoint]:
     """Return a group's entry points by name; looked up once for each state of sys.path, for it takes milliseconds."""
     return {entry.name: entry for entry in entry_points(group=group)}
+
+
+_EVERY: "WeakSet[Registry[Any]]" = WeakSet()
 
 
 class Registry(Generic[T]):
@@ -39,6 +43,7 @@ class Registry(Generic[T]):
         self.kind = kind
         self.group = group
         self._registered: dict[str, T] = {}
+        _EVERY.add(self)
 
     def register(self, name: str) -> Callable[[T], T]:
         """Return a decorator that adds a thing under `name`; InputError if the name is taken."""
@@ -80,3 +85,17 @@ class Registry(Generic[T]):
     def summary(self, name: str) -> str:
         """Return the first line of the thing's docstring."""
         return (getattr(self.get(name), "__doc__", None) or "").strip().partition("\n")[0]
+
+
+def registered() -> Iterator[tuple[str, str, Any]]:
+    """Iterate over (group, name, thing) of all that was registered in this process alone, of every kind."""
+    for registry in list(_EVERY):
+        for name, thing in list(registry._registered.items()):
+            yield registry.group, name, thing
+
+
+def register(group: str, name: str, thing: Any) -> None:
+    """Register a thing in the registries of a group, unless they know its name."""
+    for registry in list(_EVERY):
+        if registry.group == group and name not in registry.names():
+            registry.register(name)(thing)

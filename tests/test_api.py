@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 import neuroanp as na
 from neuroanp.api import estimate
-from neuroanp.comparing.pool import Outcome, _work
+from neuroanp.comparing.worker import Outcome, work
 from neuroanp.devices.device import EFFECTS
 from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.profiles import available
@@ -91,10 +91,9 @@ def test_a_damaged_record_is_a_failure_beside_the_others(runs, monkeypatch):
     (runs / damaged / "manifest.json").write_text("{")
 
     def in_turn(jobs, workers, tell):
-        return [_work(job, None) for job in jobs]  # pyright: ignore[reportArgumentType]
+        return [work(job, lambda kind, content: None) for job in jobs]
 
     monkeypatch.setattr("neuroanp.comparing.pool.run_all", in_turn)
-    monkeypatch.setattr("neuroanp.comparing.pool._say", lambda *said: None)
     found = na.compare(TINY, seeds=2, argv=["mine"])
     assert [row["seed"] for row in found.results] == [0]
     ((label, message),) = found.failed

@@ -10,8 +10,9 @@ from typing import Any
 
 import typer
 
+from neuroanp.cli import signals
 from neuroanp.cli.screen import complain
-from neuroanp.errors import NeuroanpError
+from neuroanp.errors import NeuroanpError, printable, refused_by_machine
 
 
 def guarded(command: Callable[..., None]) -> Callable[..., None]:
@@ -24,7 +25,8 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
         try:
-            command(*args, **kwargs)
+            with signals.in_order():
+                command(*args, **kwargs)
             sys.stdout.flush()  # so that a reader that went away is noticed here
         except (typer.Exit, typer.Abort):
             raise
@@ -33,8 +35,9 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
             raise typer.Exit(1) from None
         except (Exception, KeyboardInterrupt) as error:
+            signals.ignore()
             if kwargs.get("debug"):
-                traceback.print_exc(file=sys.stderr)
+                sys.stderr.write(printable(traceback.format_exc()))
             message, code = explain(error)
             complain(message)
             raise typer.Exit(code) from None
@@ -55,12 +58,12 @@ def explain(error: BaseException) -> tuple[str, int]:
         return str(error) or "interrupted", 1
     if isinstance(error, NeuroanpError):
         return str(error), error.exit_code
+    refused = refused_by_machine(error)
+    if refused is not None:
+        return refused, 1
     if isinstance(error, OSError) and error.strerror:
         where = f"{error.filename}: " if error.filename is not None else ""
         return f"{where}{error.strerror}; check the path, its permissions and the free disk space", 1
-    if isinstance(error, MemoryError):
-        said = f" ({error})" if str(error) else ""
-        return f"out of memory{said}; lower network.hidden or training.batch (--dry-run tells what a run takes)", 1
     place = _place(error)
     kind = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
     return f"this is a bug in neuroanp: {kind}{place}; repeat the command with --debug and report what it prints", 1

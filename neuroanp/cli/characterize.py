@@ -10,7 +10,7 @@ import typer
 
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
-from neuroanp.cli.screen import console, print_json, show
+from neuroanp.cli.screen import console, print_json, show, text, texts
 from neuroanp.errors import InputError
 
 if TYPE_CHECKING:
@@ -37,6 +37,7 @@ def characterize(
             metavar="FILE",
             help="HTML file to write; characterize-NAME.html unless given.",
             show_default=False,
+            parser=options.named,
         ),
     ] = None,
     seed: Annotated[int, typer.Option("--seed", min=0, help="Seed of all draws.")] = 0,
@@ -129,25 +130,23 @@ def _as_dict(found: "Characterization", path: Path) -> dict[str, Any]:
 
 def _on_screen(found: "Characterization", out: "Console") -> Iterator["RenderableType"]:
     """Yield what shows the measurements: for each its curves as sparklines, then its moments."""
-    from rich.text import Text
 
     from neuroanp.reporting.characterization import verdict
 
-    yield Text.assemble((found.profile.name, "bold"), f"  {found.profile.meta.summary}")
-    yield Text("")
+    yield texts((found.profile.name, "bold"), f"  {found.profile.meta.summary}")
+    yield text("")
     for one in found.measurements:
-        yield Text(one.title, style="bold")
-        yield Text(one.about, style="dim")
+        yield text(one.title, style="bold")
+        yield text(one.about, style="dim")
         yield from _curves(one, out.width)
-        yield from (Text(line) for line in one.notes)
+        yield from (text(line) for line in one.notes)
         yield _moments(one, out.width < NARROW)
-    yield Text(verdict(found))
+    yield text(verdict(found))
 
 
 def _curves(one: "Measurement", width: int) -> Iterator["RenderableType"]:
     """Yield a line for each panel that holds a curve: its shape and where it lies."""
     from rich.table import Table
-    from rich.text import Text
 
     from neuroanp.characterizing.result import Panel
     from neuroanp.reporting.characterization import between, spark
@@ -157,8 +156,8 @@ def _curves(one: "Measurement", width: int) -> Iterator["RenderableType"]:
         if isinstance(panel, Panel):
             x, y, shape = spark(panel, max(8, min(width // 4, 32)))
             along = f"{panel.x.label} {between(x, panel.x.unit)}"
-            found = Text.assemble(between(y, panel.y.unit), ("; " + along, "dim"))
-            grid.add_row(Text(panel.title), Text(shape, style="cyan", no_wrap=True), found)
+            found = texts(between(y, panel.y.unit), ("; " + along, "dim"))
+            grid.add_row(text(panel.title), text(shape, style="cyan", no_wrap=True), found)
     if grid.rows:
         yield grid
 
@@ -167,7 +166,6 @@ def _moments(one: "Measurement", narrow: bool) -> "RenderableType":
     """Return the table of moments; a narrow one has conditions and standard errors on lines of their own."""
     from rich.box import SIMPLE_HEAD
     from rich.table import Table
-    from rich.text import Text
 
     from neuroanp.reporting.characterization import moments_table
 
@@ -181,10 +179,10 @@ def _moments(one: "Measurement", narrow: bool) -> "RenderableType":
             justify = "right" if column.numeric else "left"
             table.add_column(head, justify=justify, no_wrap=column.numeric, overflow="fold")
     for row in plain.rows:
-        cells = [Text(cell.text) for cell in row.cells]
-        for text, cell in zip(cells, row.cells, strict=True):
+        cells = [text(cell.text) for cell in row.cells]
+        for shown, cell in zip(cells, row.cells, strict=True):
             if cell.spread:
-                text.append(("\n" if narrow else " ") + cell.spread, style="dim")
+                shown.append(("\n" if narrow else " ") + cell.spread, style="dim")
         if apart is not None:
             where = cells.pop(apart)
             if where.plain:

@@ -16,7 +16,7 @@ import typer
 
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
-from neuroanp.cli.screen import print_json, show
+from neuroanp.cli.screen import print_json, show, text
 from neuroanp.records.environment import usable_cores
 
 ROOM = 1 << 30  # bytes: a run takes a few MB, a large comparison with checkpoints some hundred
@@ -54,15 +54,14 @@ def doctor(runs: options.Runs = Path("runs"), json: options.Json = False, debug:
 
 def _print(checks: list[Check]) -> None:
     from rich.table import Table
-    from rich.text import Text
 
     colours = {"ok": "green", "optional": "cyan", "warning": "yellow", "missing": "bold red"}
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in ("what", "status", "found", "how to get it"):
         table.add_column(heading, overflow="fold")
     for check in checks:
-        status = Text(check.status, style=colours[check.status])
-        table.add_row(check.name, status, Text(check.detail), Text(check.remedy))
+        status = text(check.status, style=colours[check.status])
+        table.add_row(check.name, status, text(check.detail), text(check.remedy))
     show(table)
 
 

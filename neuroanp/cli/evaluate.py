@@ -13,7 +13,9 @@ from neuroanp.cli.screen import console, log_to_stderr, print_json, show
 
 @guarded
 def evaluate(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)],
+    run: Annotated[
+        Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
+    ],
     after: Annotated[
         str | None,
         typer.Option("--after", metavar="T,T", help="Idle times, such as '1 h,30 d'.", show_default=False),

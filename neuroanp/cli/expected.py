@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from neuroanp.cli.screen import print_json, show
+from neuroanp.cli.screen import print_json, show, text
 
 
 def show_estimate(expected: Mapping[str, Any], json: bool) -> None:
@@ -12,14 +12,13 @@ def show_estimate(expected: Mapping[str, Any], json: bool) -> None:
         print_json([expected])
         return
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(title="what this run would take", title_justify="left", box=None, show_header=False)
     for name, value in expected.items():
         if name == "fits":  # said in words by a note
             continue
         words = "of which" if name == "memory" else name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
-        table.add_row(words, Text(_readable(name, value)))
+        table.add_row(words, text(_readable(name, value)))
     show(table)
 
 

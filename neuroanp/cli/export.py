@@ -10,7 +10,7 @@ import typer
 from neuroanp.cli import complete, options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.options import collect
-from neuroanp.cli.screen import console, log_to_stderr, print_json, show
+from neuroanp.cli.screen import console, log_to_stderr, print_json, show, text, texts
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -20,7 +20,9 @@ if TYPE_CHECKING:
 
 @guarded
 def export(
-    run: Annotated[Path | None, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)] = None,
+    run: Annotated[
+        Path | None, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
+    ] = None,
     format: Annotated[
         str | None,
         typer.Option(
@@ -31,7 +33,7 @@ def export(
     output: Annotated[
         Path | None,
         typer.Option("--output", "-o", metavar="DIR", help="Directory to write; RUN/export/FORMAT if not given.",
-                     show_default=False),
+                     show_default=False, parser=options.named),
     ] = None,
     every: Annotated[bool, typer.Option("--list", help="List the formats and their options.")] = False,
     quantize_decay: Annotated[
@@ -94,29 +96,27 @@ def _list(json: bool) -> None:
 
 def _on_screen(report: "ExportReport", folder: Path) -> "Iterator[RenderableType]":
     """Yield what shows a report on a terminal; report.json has every number of it."""
-    from rich.text import Text
 
-    yield Text.assemble((report.format, "bold"), (f"  {report.run}", "dim"))
+    yield texts((report.format, "bold"), (f"  {report.run}", "dim"))
     yield _table(_losses(report))
     yield _table(_facts(report.facts))
     yield _table(("*", limit) for limit in report.limits)
     first, *others = report.files
     yield f"files: {folder / first}"
     if others:
-        yield Text(f"beside it: {', '.join(others)}")
+        yield text(f"beside it: {', '.join(others)}")
     yield f"report: {folder / 'report.json'}; to read it back: {folder / 'READ_BACK.txt'}"
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> "RenderableType":
     """Return rows of a name and what is said of it, which wraps in a column of its own."""
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, show_header=False, padding=(0, 1, 0, 0), pad_edge=False)
     table.add_column(no_wrap=True)
     table.add_column()
     for name, said in rows:
-        table.add_row(Text(name), Text(said))
+        table.add_row(text(name), text(said))
     return table
 
 

@@ -13,10 +13,12 @@ from neuroanp.cli.screen import console, log_to_stderr, print_json, show
 
 @guarded
 def import_(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A NIR file (.nir).", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", metavar="DIR", help="Directory to make.")] = Path(
-        "imported"
-    ),
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A NIR file (.nir).", show_default=False, parser=options.named)
+    ],
+    output: Annotated[
+        Path, typer.Option("--output", "-o", metavar="DIR", help="Directory to make.", parser=options.named)
+    ] = Path("imported"),
     task: options.Task = None,
     profile: options.Profile = None,
     dt: Annotated[

@@ -1,109 +1,45 @@
-"""The `neuroanp` command: its sub-commands and how it starts and ends."""
+"""Start and end the `neuroanp` command; nothing heavy is loaded before signals are heard."""
 
-import signal
 import sys
-from types import FrameType
-from typing import Annotated
+from typing import Any
 
-import typer
-
-from neuroanp.cli import characterize, doctor, evaluate, export, importing, names, profiles, runs, transfer
-
-app = typer.Typer(
-    name="neuroanp",
-    help="Train recurrent networks on noisy hardware by activity-based node perturbation.",
-    epilog="Example: neuroanp compare --task copy --profiles ideal,pcm --seeds 3",
-    no_args_is_help=True,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
-)
-
-
-def _example(*lines: str) -> str:
-    """Return the end of a command's help: one example a line."""
-    return "\n\n".join(["[bold]Example[/]" if len(lines) == 1 else "[bold]Examples[/]", *lines])
-
-
-app.command(
-    epilog=_example(
-        "neuroanp train examples/copy3.yaml --profile pcm --seed 1",
-        "neuroanp train --task mackey_glass --set rule.K=7 --updates 200 --dry-run",
-        "neuroanp train --task xor --backend spiking --profile smtj_koenders",
-    )
-)(runs.train)
-app.command(epilog=_example("neuroanp resume runs/copy-pcm-anp-s0-0123456789abcdef"))(runs.resume)
-app.command(
-    epilog=_example(
-        "neuroanp compare examples/copy3.yaml --profiles ideal,pcm,smtj_koenders --rules anp,bptt --seeds 3",
-        "neuroanp compare --task copy --profiles pcm --without drift --seeds 0,4,7 --json",
-        "neuroanp compare --task xor --backend rate,spiking --profiles ideal,pcm --seeds 3",
-        "neuroanp compare examples/copy3.yaml --profiles pcm --ablate --seeds 3",
-    )
-)(runs.compare)
-app.command(
-    epilog=_example("neuroanp transfer examples/copy3.yaml --profiles pcm,rram_hfo2 --fine-tune 200 --seeds 3")
-)(transfer.transfer)
-app.command(
-    epilog=_example(
-        "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --after '1 h,30 d'",
-        "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --without drift --json",
-    )
-)(evaluate.evaluate)
-app.command(
-    epilog=_example("neuroanp report runs/copy-pcm-anp-s0-0123456789abcdef -o pcm.html", "neuroanp report runs")
-)(runs.report)
-app.command(
-    epilog=_example(
-        "neuroanp characterize pcm", "neuroanp characterize my_device.yaml --only drift,read_noise -o mine.html"
-    )
-)(characterize.characterize)
-app.command(
-    epilog=_example(
-        "neuroanp export runs/xor-ideal-anp-s0-0123456789abcdef --format nir -o xor_nir",
-        "neuroanp export runs/xor-ideal-anp-s0-0123456789abcdef --format xylo --quantize-decay",
-        "neuroanp export --list",
-    )
-)(export.export)
-app.command(
-    "import",
-    epilog=_example(
-        "neuroanp import model.nir --task xor -o mine", "neuroanp train mine/config.yaml --profile smtj_koenders"
-    ),
-)(importing.import_)
-app.add_typer(profiles.app, name="profiles")
-app.add_typer(names.tasks, name="tasks")
-app.add_typer(names.rules, name="rules")
-app.add_typer(names.backends, name="backends")
-app.add_typer(names.neurons, name="neurons")
-app.add_typer(names.encoders, name="encoders")
-app.command(epilog=_example("neuroanp doctor"))(doctor.doctor)
-
-
-def _version(wanted: bool) -> None:
-    if wanted:
-        from neuroanp import __version__
-
-        typer.echo(__version__)
-        raise typer.Exit
-
-
-@app.callback()
-def start(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
-    ] = False,
-) -> None:
-    """Train recurrent networks on noisy hardware by activity-based node perturbation."""
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    raise KeyboardInterrupt
+from neuroanp.cli import signals
 
 
 def run() -> None:
-    """Run the command line; a termination signal ends it the way Ctrl-C does, with the run's state saved."""
-    signal.signal(signal.SIGTERM, _interrupt)
+    """Run the command line. Every end has the exit code 0, 1 or 2, and but for 0 a line that says why."""
+    signals.listen()
     try:
+        from neuroanp.cli.commands import app
+
         app()
-    except KeyboardInterrupt:  # outside any command, e.g. while modules are imported
+    except SystemExit as end:
+        if end.code == 130:  # typer's own, of an interrupt that came between two of our lines
+            signals.end_now()
+        raise
+    except KeyboardInterrupt:
+        signals.end_now()
+    except Exception as error:  # only loading the commands raises: each of them tells its own errors
+        sys.stderr.write(f"error: {_not_loaded(error)}\n")
         sys.exit(1)
+    finally:
+        signals.ignore()  # the command has ended, and its exit code says how
+
+
+def _not_loaded(error: Exception) -> str:
+    """Say why the program cannot start."""
+    from neuroanp.errors import printable, refused_by_machine
+
+    refused = refused_by_machine(error)
+    if refused is not None:
+        return refused
+    said = printable(str(error)).strip().partition("\n")[0]
+    return f"neuroanp cannot be loaded: {type(error).__name__}: {said}; install it again (pip install neuroanp)"
+
+
+def __getattr__(name: str) -> Any:
+    if name == "app":  # loaded when it is asked for: `run` listens to signals first
+        from neuroanp.cli.commands import app
+
+        return app
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

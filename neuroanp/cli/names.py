@@ -6,7 +6,7 @@ import typer
 
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
-from neuroanp.cli.screen import print_json, show
+from neuroanp.cli.screen import print_json, show, text, texts
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
@@ -109,17 +109,16 @@ def print_rows(rows: list[dict[str, Any]], json: bool) -> None:
         print_json(rows)
         return
     from rich.table import Table
-    from rich.text import Text
 
     for row in rows:
-        show(Text.assemble((row["name"], "bold"), f"  {row['kind']}: {row['summary']}"))
+        show(texts((row["name"], "bold"), f"  {row['kind']}: {row['summary']}"))
         for key in (key for key in row if key not in ("name", "kind", "summary", "options")):
-            show(Text.assemble((f"  {key}: ", "dim"), row[key]))
+            show(texts((f"  {key}: ", "dim"), row[key]))
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, style="cyan")
         table.add_column()
         for option in row["options"]:
             default = "" if option["default"] is None else str(option["default"])
-            table.add_row(Text(option["option"]), Text(default), Text(option["meaning"]))
+            table.add_row(text(option["option"]), text(default), text(option["meaning"]))
         show(table, "")

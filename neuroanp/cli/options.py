@@ -9,13 +9,24 @@ import typer
 from neuroanp.cli import complete
 from neuroanp.errors import InputError
 
+
+def named(path: str | Path) -> Path:
+    """Return a path that was given; an empty one would mean the present folder, unseen (`--runs "$NOT_SET"`)."""
+    if path == "":
+        raise typer.BadParameter("the name is empty; name a file or folder, '.' for the present folder")
+    return Path(path)
+
+
 Config = Annotated[
-    Path | None, typer.Argument(metavar="CONFIG", help="YAML file that describes the run.", show_default=False)
+    Path | None,
+    typer.Argument(metavar="CONFIG", help="YAML file that describes the run.", show_default=False, parser=named),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and no log.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show neither progress bars nor the log.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
-Runs = Annotated[Path, typer.Option("--runs", metavar="DIR", help="Folder that run directories are written to.")]
+Runs = Annotated[
+    Path, typer.Option("--runs", metavar="DIR", help="Folder that run directories are written to.", parser=named)
+]
 Force = Annotated[bool, typer.Option("--force", help="Repeat a finished identical run instead of showing it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print passes, memory and time expected; run nothing.")]
 Sets = Annotated[
@@ -58,6 +69,10 @@ Seeds = Annotated[
 ]
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes; one a core if not given.", show_default=False)
+]
+MaxRuns = Annotated[
+    int | None,
+    typer.Option("--max-runs", min=1, help="Refuse more runs than these; 10,000 if not given.", show_default=False),
 ]
 Write = Annotated[
     str | None,

@@ -6,7 +6,7 @@ import typer
 
 from neuroanp.cli import fit, options
 from neuroanp.cli.boundary import guarded
-from neuroanp.cli.screen import print_json, show
+from neuroanp.cli.screen import print_json, show, text
 from neuroanp.errors import InputError
 
 if TYPE_CHECKING:
@@ -128,12 +128,11 @@ def _as_dict(profile: "HardwareProfile") -> dict:
 
 def _print(profile: "HardwareProfile") -> None:
     """Print the profile's head, its parameters, and below them the numbered sources."""
-    from rich.text import Text
 
     meta, rows = profile.meta, _as_dict(profile)["parameters"]
     sources = list(dict.fromkeys(row["source"] for row in rows if row["source"]))
-    head = [Text(meta.name, style="bold"), Text(meta.summary)]
-    head += [Text(f"{meta.status}; doi:{meta.doi}" if meta.doi else meta.status, style="dim"), Text("")]
+    head = [text(meta.name, style="bold"), text(meta.summary)]
+    head += [text(f"{meta.status}; doi:{meta.doi}" if meta.doi else meta.status, style="dim"), text("")]
     table = _table("parameter", "value", "status", "source")
     section = ""
     for row in rows:
@@ -151,9 +150,8 @@ def _print(profile: "HardwareProfile") -> None:
 
 def _table(*headings: str) -> "Table":
     from rich.table import Table
-    from rich.text import Text
 
     table = Table(box=None, pad_edge=False, header_style="bold")
     for heading in headings:
-        table.add_column(Text(heading), overflow="fold")
+        table.add_column(text(heading), overflow="fold")
     return table

@@ -86,7 +86,7 @@ class Bars:
         self._share[run] = 1.0
         if self._all is not None:
             tail = "" if loss is None else f"  loss {loss:.3g}"
-            self._bars.console.print(f"{phase:<6} {run}{tail}", markup=False)
+            self._bars.console.print(f"{phase:<6} {run}{tail}")
 
 
 def _state(phase: str, loss: float | None) -> str:

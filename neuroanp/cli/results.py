@@ -3,6 +3,9 @@
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.cli.screen import text, texts
+from neuroanp.errors import printable
+
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
     from rich.table import Table
@@ -17,7 +20,6 @@ COSTS = ("passes", "energy", "chip time", "pulses", "wear")
 
 def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableType"]:
     """Yield what shows the runs on `out`, task by task; runs that differ in an option are rows of their own."""
-    from rich.text import Text
 
     from neuroanp.reporting import ablation, health, retention, spikes, transfer
     from neuroanp.reporting.books import lower_bounds
@@ -31,7 +33,7 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         here = [one for one in every if str(one.run.path) not in apart]
         group = methods([one.result for one in here], variants(here))
         plain = results_table(group)
-        yield Text.assemble((str(here[0].result["task"]), "bold"), (f"  {here[0].task_options}", "dim"))
+        yield texts((str(here[0].result["task"]), "bold"), (f"  {here[0].task_options}", "dim"))
         yield from _methods(plain.columns, [row for row in plain.rows if row.kind != "control"], out)
         yield from _controls(plain.columns, [row for row in plain.rows if row.kind == "control"])
         kept = retention.table(group)
@@ -68,15 +70,14 @@ def _whole(title: str, plain: "PlainTable", out: "Console") -> "Table":
 
 def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableType"]:
     """Yield what shows the rows of `neuroanp evaluate`: one evaluation of one run after each idle time."""
-    from rich.text import Text
 
     from neuroanp.reporting.tables import Cell, Column, Row
     from neuroanp.reporting.values import digits
 
     first = rows[0]
     what = f"  {first['rule']} on {first['profile']}, seed {first['seed']}, after {first['update']} updates"
-    yield Text.assemble((str(first["task"]), "bold"), (what, "dim"))
-    yield Text(f"effects on: {', '.join(first['effects']) or 'none'}", style="dim")
+    yield texts((str(first["task"]), "bold"), (what, "dim"))
+    yield text(f"effects on: {', '.join(first['effects']) or 'none'}", style="dim")
     scores = [name for name in first["score"] if name not in ("loss", "mse")]
     columns = [Column("after", numeric=False), Column("test loss"), Column("noise-free"), *map(Column, scores)]
     columns = [Column(column.header.replace("_", " "), column.numeric) for column in columns]
@@ -117,11 +118,10 @@ def _fits(table: "Table", out: "Console") -> bool:
 def _sentences(lines: Sequence[str]) -> "Table":
     """Return sentences under a hanging mark, with an empty line below."""
     from rich.table import Table
-    from rich.text import Text
 
     grid = Table.grid(padding=(0, 1, 0, 0))
     for line in lines:
-        grid.add_row(Text("*", style="yellow"), Text(line))
+        grid.add_row(text("*", style="yellow"), text(line))
     grid.add_row("", "")
     return grid
 
@@ -174,9 +174,8 @@ def _broken(header: str, widest: int) -> str:
 
 def _cell(cell: "Cell") -> "RenderableType":
     """Return a value with its range over the seeds below it, in lighter type."""
-    from rich.text import Text
 
-    text = Text(cell.text.replace(", ", "\n"))  # a list of options: one a line
+    found = text(cell.text.replace(", ", "\n"))  # a list of options: one a line
     if cell.spread:
-        text.append("\n" + cell.spread, style="dim not bold")
-    return text
+        found.append("\n" + printable(cell.spread), style="dim not bold")
+    return found

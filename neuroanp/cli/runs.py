@@ -18,7 +18,9 @@ from neuroanp.errors import DivergedError, RunError
 if TYPE_CHECKING:
     from neuroanp.api import Comparison, Run
 
-RunPath = Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)]
+RunPath = Annotated[
+    Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
+]
 
 
 @guarded
@@ -97,6 +99,7 @@ def compare(
     without: options.Without = None,
     sets: options.Sets = None,
     workers: options.Workers = None,
+    max_runs: options.MaxRuns = None,
     runs: options.Runs = Path("runs"),
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Also without each non-ideality, with each alone, and with none.")
@@ -122,6 +125,8 @@ def compare(
     total = 1
     for value in chosen.values():
         total *= value if isinstance(value, int) else len(value)
+    if max_runs is not None:
+        chosen["max_runs"] = max_runs
     if ablate:
         total = api.runs_of_ablation(config, overrides, **chosen)
         chosen["ablate"] = True
@@ -145,9 +150,15 @@ def watched(total: int, json: bool, no_progress: bool) -> Iterator[Any]:
 
 @guarded
 def report(
-    paths: Annotated[list[Path], typer.Argument(metavar="RUN|STORE...", help="Run directories, or folders of them.")],
+    paths: Annotated[
+        list[Path],
+        typer.Argument(metavar="RUN|STORE...", help="Run directories, or folders of them.", parser=options.named),
+    ],
     output: Annotated[
-        Path | None, typer.Option("--output", "-o", metavar="FILE", help="HTML file to write.", show_default=False)
+        Path | None,
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="HTML file to write.", show_default=False, parser=options.named
+        ),
     ] = None,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -186,7 +197,7 @@ def _end_one(run: "Run", json: bool, said: set[str] | None) -> None:
     err = console(error=True)
     for line in notes if stopped else [*notes, last]:
         if said is not None and line not in said:
-            err.print(line, markup=False, soft_wrap=True)
+            err.print(line, soft_wrap=True)
     if stopped:
         complain(last)
     written = run.path / "report.html"

@@ -6,10 +6,14 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from functools import cache
 from typing import TYPE_CHECKING, Any
+
+from neuroanp.errors import printable
 
 if TYPE_CHECKING:
     from rich.console import Console, RenderableType
+    from rich.text import Text
 
 
 def console(error: bool = False) -> "Console":
@@ -17,24 +21,50 @@ def console(error: bool = False) -> "Console":
 
     Where the output is a pipe or a file and nothing says how wide it is, lines are 120 columns.
     """
-    from rich.console import Console
-
     stream = sys.stderr if error else sys.stdout
     width = None if stream.isatty() or "COLUMNS" in os.environ else 120
-    return Console(file=stream, width=width, highlight=False)
+    return _console()(file=stream, width=width, highlight=False, markup=False, emoji=False)
+
+
+@cache
+def _console() -> "type[Console]":
+    """Return the kind of console that prints no hidden character, whoever's text it is, and takes no text as markup."""
+    from rich.console import Console
+
+    class Printable(Console):
+        def render_str(self, text: str, **how: Any) -> "Text":
+            return super().render_str(printable(text), **how)
+
+        def render(self, renderable: "RenderableType", options: Any = None) -> Iterator[Any]:
+            for segment in super().render(renderable, options):
+                yield segment if segment.control else segment._replace(text=printable(segment.text))
+
+    return Printable
+
+
+def text(plain: str, style: str = "", no_wrap: bool = False) -> "Text":
+    """Return a text for a table or a line; its hidden characters are escapes, which take their place in the layout.
+
+    >>> text("a\\x1b[31m").plain
+    'a\\\\x1b[31m'
+    """
+    from rich.text import Text
+
+    return Text(printable(plain), style=style, no_wrap=no_wrap)
 
 
 def show(*things: "RenderableType") -> None:
     """Print texts and tables on stdout; plain strings are printed as they are, brackets included."""
     out = console()
     for thing in things:
-        out.print(thing, markup=False, soft_wrap=isinstance(thing, str))
+        out.print(thing, soft_wrap=isinstance(thing, str))
 
 
 def complain(message: str) -> None:
     """Print an error on stderr."""
-    console(error=True).print("[bold red]error:[/]", end=" ")
-    console(error=True).print(message, markup=False, soft_wrap=True)
+    err = console(error=True)
+    err.print(text("error:", "bold red"), end=" ")
+    err.print(message, soft_wrap=True)
 
 
 def print_json(results: Sequence[Mapping[str, Any]]) -> None:
@@ -48,6 +78,13 @@ def print_json(results: Sequence[Mapping[str, Any]]) -> None:
     sys.stdout.write(json.dumps({"results": finite([*results])}, allow_nan=False) + "\n")
 
 
+def texts(*parts: "str | tuple[str, str]") -> "Text":
+    """Return one text of parts, each plain or (plain, style), as `text` makes them."""
+    from rich.text import Text
+
+    return Text.assemble(*(printable(p) if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts))
+
+
 @contextmanager
 def log_to_stderr(err: "Console", level: int = logging.INFO, said: set[str] | None = None) -> Iterator[None]:
     """Show what neuroanp logs, of `level` and above, on stderr while a command runs; add its lines to `said`."""
@@ -56,7 +93,7 @@ def log_to_stderr(err: "Console", level: int = logging.INFO, said: set[str] | No
         def emit(self, record: logging.LogRecord) -> None:
             prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
             line = prefix + self.format(record)
-            err.print(line, markup=False, soft_wrap=True)
+            err.print(line, soft_wrap=True)
             if said is not None:
                 said.add(line)
 

@@ -31,6 +31,7 @@ def transfer(
     without: options.Without = None,
     sets: options.Sets = None,
     workers: options.Workers = None,
+    max_runs: options.MaxRuns = None,
     runs: options.Runs = Path("runs"),
     force: options.Force = False,
     json: options.Json = False,
@@ -54,6 +55,8 @@ def transfer(
         lambda: seeds_from(seeds),
     )
     chosen: dict[str, Any] = {} if numbers is None else {"seeds": numbers}
+    if max_runs is not None:
+        chosen["max_runs"] = max_runs
     count = numbers if isinstance(numbers, int) else len(numbers or [0])
     with watched(count * (1 + 3 * len(split(profiles))), json, no_progress) as report_to:
         comparison = api.transfer(

@@ -35,6 +35,18 @@ def ablated(config: RunConfig) -> list[RunConfig]:
     return [_with(config, effects, kept) if len(kept) < len(effects) else config for kept in subsets(effects)]
 
 
+def count(configs: Sequence[RunConfig]) -> int:
+    """Return how many runs `ablated` makes of configurations, without making them."""
+    of: dict[tuple[str, frozenset[str]], int] = {}
+    total = 0
+    for config in configs:
+        key = config.profile, config.hardware.effects()
+        if key not in of:
+            of[key] = len(subsets([name for name in known_effects(load(config.profile)) if name in key[1]]))
+        total += of[key]
+    return total
+
+
 def _with(config: RunConfig, effects: Sequence[str], kept: frozenset[str]) -> RunConfig:
     """Return the configuration with `kept` of the effects on: stated by what is on where that is one."""
     if len(kept) == 1:

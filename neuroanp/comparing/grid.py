@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from itertools import product
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.comparing.across import by_backend
+from neuroanp.comparing.size import MOST_RUNS, check_size, sizes
 from neuroanp.errors import InputError
 from neuroanp.profiles.loader import load
 from neuroanp.tasks.protocol import TASKS
@@ -86,6 +88,7 @@ def expand(
     profiles: str | Sequence[str] = (),
     rules: str | Sequence[str] = (),
     seeds: Sequence[int] = (),
+    most: int = MOST_RUNS,
 ) -> list[RunConfig]:
     """Return one configuration for each combination; an empty sequence keeps the source's own.
 
@@ -93,12 +96,13 @@ def expand(
     units do not spike leave out what the source says of spiking units alone, which is logged.
 
     Raises:
-        InputError: one line for each name that is empty, unknown or given twice, and for each thing
-            wrong with a configuration, its profile or its data.
+        InputError: more than `most` combinations; or one line for each name that is empty, unknown or given twice,
+            and for each thing wrong with a configuration, its profile or its data.
 
     >>> [config.seed for config in expand({"task": "copy"}, seeds=[0, 1])]
     [0, 1]
     """
+    check_size(sizes({"task": tasks, "backend": backends, "profile": profiles, "rule": rules, "seed": seeds}), most)
     problems: list[str] = []
     axes = {
         "task": _known("--task", tasks, TASKS.get, problems),
@@ -137,7 +141,8 @@ def _known(option: str, values: str | Sequence[Any], find: Callable[[Any], Any],
     """Return the values that can be used, each once; add a line to `problems` for each of the others."""
     good: list[Any] = []
     given = [values] if isinstance(values, str) else list(values)
-    for value in dict.fromkeys(given):
+    counts = Counter(given)
+    for value in counts:
         if not str(value).strip():
             said = [f"a name in '{','.join(map(str, given))}' is empty; write e.g. {option} a,b"]
         else:
@@ -146,6 +151,6 @@ def _known(option: str, values: str | Sequence[Any], find: Callable[[Any], Any],
             problems += [f"{option}: {line}" for line in said]
         else:
             good.append(value)
-        if given.count(value) > 1 and str(value).strip():
+        if counts[value] > 1 and str(value).strip():
             problems.append(f"{option}: '{value}' is named twice; name each once")
     return good

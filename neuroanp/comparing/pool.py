@@ -1,60 +1,49 @@
 """Train many configurations in processes of this machine; none lost, none run twice.
 
 The truth is the store: a worker that dies leaves its run's checkpoints, and the run goes on in
-another worker. A run that fails is an outcome beside the others, never the end of them.
+another worker. A run that fails is an outcome beside the others, never the end of them. A run whose
+record another process holds is waited for, and shown when it has ended there.
 
-Each worker has a pipe of its own and shares no lock with the others, so that one killed at any
-moment holds up nobody.
+What a run needs that lives in this process alone (a notebook's own task, say) keeps it here: such
+runs are done one after another when the workers have done the rest.
 """
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import multiprocessing
-import os
 import re
-import signal
 import sys
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass, replace
-from multiprocessing.connection import Connection, wait
-from pathlib import Path
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing.connection import wait
+from multiprocessing.reduction import ForkingPickler
 from typing import Any
 
-from neuroanp.errors import NeuroanpError
+from neuroanp.comparing.needs import Needs, Unable, needs_of
+from neuroanp.comparing.process import Worker
+from neuroanp.comparing.worker import Job, Outcome, name_of, said_of, serving, there, work
+from neuroanp.errors import HeldError, RunError, StoppedError, printable, refused_by_machine
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import RunConfig
-from neuroanp.training.launch import ENDED, launch
+from neuroanp.training.launch import ENDED
 
 LOG = logging.getLogger("neuroanp")
 TRIES = 3
-TELL_EVERY_S = 0.2
-PR_SET_PDEATHSIG = 1
+POLL_S = 0.5
+"""Between two looks at a run that another process holds."""
 Progress = Callable[[dict[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class Job:
-    """One run to do: its configuration and how it is done."""
+class Plan:
+    """A job, what it is called, and what a worker needs for it: or why it stays in this process."""
 
-    config: RunConfig
-    root: Path
-    force: bool
-    argv: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class Outcome:
-    """What became of a run: its directory, and a message if it failed."""
-
+    job: Job
     label: str
-    path: Path | None
-    error: str | None = None
+    needs: Needs | str
 
 
 def run_all(
@@ -67,83 +56,200 @@ def run_all(
 
     Raises:
         InputError: a configuration names a profile or data that cannot be used; nothing has run then.
+        RunError: the system starts no worker.
         KeyboardInterrupt: stopped by the user; every worker has saved a checkpoint and ended. A second
             one while they save ends them at once.
     """
-    labels = _checked_labels(jobs)
-    outcomes: dict[int, Outcome] = {}
-    logged = set() if logged is None else logged
-    waiting, tries = deque(range(len(jobs))), [0] * len(jobs)
-    with _workers(min(workers, len(jobs))) as staff:
-        while len(outcomes) < len(jobs):
+    desk = _Desk(planned(jobs), progress, set() if logged is None else logged)
+    with _workers(min(workers, len(desk.waiting))) as staff:
+        while desk.waiting or any(worker.job is not None for worker in staff):
             for worker in staff:
-                if worker.job is None and waiting:
-                    index = waiting.popleft()
-                    tries[index] += 1
-                    worker.give(index, jobs[index] if tries[index] == 1 else _again(jobs[index]))
-            for worker, (kind, content) in _heard(staff):
-                index = worker.job
-                if index is None:
-                    continue
-                if kind == "event":
-                    progress(content)
-                    continue
-                if kind == "log":
-                    if _without_numbers(content) not in logged:
-                        logged.add(_without_numbers(content))
-                        LOG.log(*content)
-                    continue
-                worker.job = None
-                if kind == "outcome":
-                    outcomes[index] = content
-                elif tries[index] < TRIES:
-                    waiting.appendleft(index)
-                else:
-                    outcomes[index] = Outcome(labels[index], _there(jobs[index]), _died(content))
-    return [outcomes[index] for index in range(len(jobs))]
+                if worker.job is None and (index := desk.next()) is not None:
+                    _give(worker, index, desk)
+            for worker, (kind, content) in _heard(staff, desk.pause()):
+                desk.take(worker, kind, content)
+    for index in sorted(desk.here):
+        desk.outcomes[index] = _here(desk, desk.plans[index])
+    return [desk.outcomes[index] for index in range(len(jobs))]
 
 
-class _Worker:
-    """A process that does one job after another and tells of them over its pipe; started when first needed."""
+def planned(jobs: Sequence[Job]) -> list[Plan]:
+    """Return what is to be done, once every chip could be built; runs that differ by seed are built once."""
+    built: dict[str, tuple[Experiment, Needs | str]] = {}
+    plans = []
+    for job in jobs:
+        kind = repr(job.config.model_copy(update={"seed": 0}))
+        if kind not in built:
+            experiment = Experiment.of(job.config)
+            experiment.describe()
+            built[kind] = experiment, _needs(experiment)
+        experiment, needs = built[kind]
+        plans.append(Plan(job, replace(experiment, config=job.config).label, needs))
+    return plans
 
-    def __init__(self) -> None:
-        self.job: int | None = None
-        self.process: Any = None
-        self.pipe: Any = None
 
-    def give(self, index: int, job: Job) -> None:
-        """Hand over a job, in a new process if the last one died."""
-        self.job = index
-        if self.process is None:
-            context = multiprocessing.get_context("spawn")  # forking a process with threads is unsafe
-            self.pipe, theirs = context.Pipe()
-            self.process = context.Process(target=_serve, args=(theirs, os.getpid()), daemon=True)
-            with _interrupts_held():  # inherited: Ctrl-C in the terminal reaches all, and the parent decides
-                self.process.start()
-            theirs.close()  # so that the worker's death is the end of the pipe
-        with suppress(OSError):  # it died between two jobs: `hear` finds the end of the pipe
-            self.pipe.send(job)
+def _needs(experiment: Experiment) -> Needs | str:
+    if serving():
+        return "this is a worker itself"
+    try:
+        return needs_of(experiment)
+    except Unable as error:
+        return str(error)
 
-    def hear(self) -> tuple[str, Any]:
-        """Return ("event", event), ("outcome", outcome), or ("died", exit code) after a death."""
+
+@dataclass
+class _Desk:
+    """What is waiting, who holds it, and what came of it."""
+
+    plans: Sequence[Plan]
+    progress: Progress
+    logged: set[tuple[Any, ...]]
+    outcomes: dict[int, Outcome] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        every = range(len(self.plans))
+        self.here = {index for index in every if isinstance(self.plans[index].needs, str)}
+        self.waiting = deque(index for index in every if index not in self.here)
+        self.tries = [0] * len(self.plans)
+        self.due: dict[int, float] = {}
+
+    def next(self) -> int | None:
+        """Take the next job that is not being waited for; None if there is none now."""
+        now = time.monotonic()
+        for _ in range(len(self.waiting)):
+            index = self.waiting.popleft()
+            if self.due.get(index, 0.0) <= now:
+                return index
+            self.waiting.append(index)
+        return None
+
+    def pause(self) -> float | None:
+        """Return how long nothing can be given out, in seconds; None: until a worker says something."""
+        if not self.waiting:
+            return None
+        return max(min(self.due.get(index, 0.0) for index in self.waiting) - time.monotonic(), 0.01)
+
+    def take(self, worker: Worker, kind: str, content: Any) -> None:
+        """Take what a worker said."""
+        index = worker.job
+        if index is None:
+            return
+        if kind == "event":
+            self.progress(content)
+            return
+        if kind == "log":
+            self.log(*content)
+            return
+        worker.job = None
+        plan = self.plans[index]
+        if kind == "outcome":
+            self.outcomes[index] = content
+        elif kind == "held":
+            self.hold(index, content)
+        elif kind == "unable":
+            self.here.add(index)
+            self.plans = [replace(p, needs=content) if p is plan else p for p in self.plans]
+        elif kind == "died" and self.tries[index] < TRIES:
+            self.waiting.appendleft(index)
+        else:
+            said = f"its worker process {content} ({TRIES} times)" if kind == "died" else content
+            self.outcomes[index] = Outcome(plan.label, there(plan.job), said)
+        if kind != "died":
+            self.write(worker.written())
+
+    def hold(self, index: int, message: str) -> None:
+        """Wait for a run that another process holds: the others come first."""
+        self.tries[index] -= 1
+        self.due[index] = time.monotonic() + POLL_S
+        self.waiting.append(index)
+        self.wait_for(self.plans[index], message)
+
+    def wait_for(self, plan: Plan, held: object) -> None:
+        """Say whom a run waits for."""
+        self.log(logging.INFO, "%s: %s", plan.label, f"{str(held).partition(';')[0]}; waiting for it")
+
+    def log(self, level: int, form: str, name: str, message: str) -> None:
+        """Log what was not logged alike before."""
+        if (alike := (level, form, name, _without_numbers(message))) not in self.logged:
+            self.logged.add(alike)
+            LOG.log(level, form, name, message)
+
+    def write(self, text: str) -> None:
+        """Write what a worker wrote, each line once: a warning of a library, or the user's own print."""
+        for line in text.splitlines():
+            if line.strip() and (alike := ("written", _without_numbers(line))) not in self.logged:
+                self.logged.add(alike)
+                print(printable(line), file=sys.stderr)
+
+
+def _give(worker: Worker, index: int, desk: _Desk) -> None:
+    """Hand a job to a worker."""
+    plan = desk.plans[index]
+    desk.tries[index] += 1
+    job = plan.job if desk.tries[index] == 1 else _again(plan.job)
+    try:
+        packed = bytes(ForkingPickler.dumps(job))
+    except Exception as error:  # a class that pickle cannot name
+        worker.job = index
+        desk.take(worker, "unable", f"it cannot be handed to another process ({type(error).__name__}: {error})")
+        return
+    if isinstance(plan.needs, Needs):
         try:
-            return self.pipe.recv()
-        except (EOFError, OSError):
-            code = self.end()
-            return "died", code
+            worker.give(index, plan.needs, packed)
+        except OSError as error:
+            said = refused_by_machine(error) or str(error)
+            raise RunError(f"no worker process can be started: {said}") from error
 
-    def end(self) -> int | None:
-        """Close the pipe, wait for the process, and return its exit code; a signal's is negative."""
-        self.pipe.close()
-        self.process.join()
-        code, self.process = self.process.exitcode, None
-        return code
+
+def _here(desk: _Desk, plan: Plan) -> Outcome:
+    """Do a job in this process, as `neuroanp.train` would."""
+
+    def say(kind: str, content: Any) -> None:
+        if kind == "event":
+            desk.progress(content)
+
+    reason = plan.needs if isinstance(plan.needs, str) else ""
+    desk.log(
+        logging.WARNING, "%s: %s", "runs go one after another in this process",
+        f"{reason}; what is imported from a module of its own runs in parallel",
+    )  # fmt: skip
+    while True:
+        try:
+            with _logged_once(desk, plan.job):
+                return work(plan.job, say)
+        except HeldError as error:
+            desk.wait_for(plan, error)
+            time.sleep(POLL_S)
+        except StoppedError as error:
+            raise KeyboardInterrupt(str(error)) from None
+        except Exception as error:
+            return Outcome(plan.label, there(plan.job), said_of(error))
 
 
 @contextmanager
-def _workers(count: int) -> Iterator[list[_Worker]]:
+def _logged_once(desk: _Desk, job: Job) -> Iterator[None]:
+    """Let pass, of what a run in this process logs, what no other logged alike, with the name they share."""
+    name = name_of(job.config)
+
+    def first(record: logging.LogRecord) -> bool:
+        message = record.getMessage()
+        alike = (record.levelno, "%s: %s", name, _without_numbers(message))
+        new = alike not in desk.logged
+        desk.logged.add(alike)
+        record.msg, record.args = f"{name}: {message}", None
+        return new
+
+    LOG.addFilter(first)
+    try:
+        yield
+    finally:
+        LOG.removeFilter(first)
+
+
+@contextmanager
+def _workers(count: int) -> Iterator[list[Worker]]:
     """Provide workers for the body; none outlives it. If it is left early, each saves a checkpoint first."""
-    staff = [_Worker() for _ in range(count)]
+    staff = [Worker() for _ in range(count)]
     try:
         yield staff
     except BaseException:
@@ -162,123 +268,32 @@ def _workers(count: int) -> Iterator[list[_Worker]]:
             raise
 
 
-def _dismiss(staff: Sequence[_Worker]) -> None:
+def _dismiss(staff: Sequence[Worker]) -> None:
     for worker in staff:
         if worker.process is not None:
             worker.end()
 
 
-def _heard(staff: Sequence[_Worker]) -> Iterator[tuple[_Worker, tuple[str, Any]]]:
-    """Wait until a worker says something or dies; iterate over one message of each that did."""
-    by_pipe = {worker.pipe: worker for worker in staff if worker.process is not None}
-    for pipe in wait(list(by_pipe)):
-        worker = by_pipe[pipe]
+def _heard(staff: Sequence[Worker], seconds: float | None) -> Iterator[tuple[Worker, tuple[str, Any]]]:
+    """Wait until a worker says something or dies, or a time has passed; iterate over one message of each that did."""
+    by_pipe = {worker.pipe: worker for worker in staff if worker.job is not None}
+    idle = any(worker.job is None for worker in staff)
+    for pipe in wait(list(by_pipe), seconds if idle else None):
+        worker = by_pipe[pipe]  # pyright: ignore[reportArgumentType]
         yield worker, worker.hear()
 
 
-def _without_numbers(content: tuple[Any, ...]) -> tuple[Any, ...]:
+def _without_numbers(message: str) -> str:
     """Return what is logged without its numbers: runs of one profile say the same, each of its own update and share.
 
-    >>> _without_numbers((30, "%s: %s", "pcm", "update 10: 5.2 % of the weights"))
-    (30, '%s: %s', 'pcm', 'update #: # % of the weights')
+    >>> _without_numbers("update 10: 5.2 % of the weights")
+    'update #: # % of the weights'
     """
-    *head, message = content
-    return *head, re.sub(r"\d[\d.e+-]*", "#", message)
-
-
-def _checked_labels(jobs: Sequence[Job]) -> list[str]:
-    """Return what the runs are called, once every chip could be built; runs that differ by seed share one."""
-    built: dict[str, Experiment] = {}
-    labels = []
-    for job in jobs:
-        kind = job.config.model_copy(update={"seed": 0}).to_yaml()
-        if kind not in built:
-            built[kind] = Experiment.of(job.config)
-            built[kind].describe()
-        labels.append(replace(built[kind], config=job.config).label)
-    return labels
+    return re.sub(r"\d[\d.e+-]*", "#", message)
 
 
 def _again(job: Job) -> Job:
     """Return the job as it is tried again: what `force` has already begun anew goes on."""
-    path = _there(job)
+    path = there(job)
     begun = path is not None and RunDir.open(path).manifest["status"] not in ENDED
     return replace(job, force=job.force and not begun)
-
-
-def _there(job: Job) -> Path | None:
-    """Return the directory of a job's run if there is one."""
-    path = job.root / Experiment.of(job.config).directory
-    return path if path.exists() else None
-
-
-def _died(code: int | None) -> str:
-    how = f"signal {signal.Signals(-code).name}" if code is not None and code < 0 else f"exit code {code}"
-    return f"its worker process died {TRIES} times (the last one of {how}); is there enough memory?"
-
-
-@contextmanager
-def _interrupts_held() -> Iterator[None]:
-    """Hold SIGINT back in this thread; a process started meanwhile never sees one."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
-
-
-def _serve(pipe: Connection, parent: int) -> None:
-    """Do jobs until the pipe ends: a worker's life."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
-        return  # it ended before we could be told
-    try:
-        while True:
-            pipe.send(("outcome", _work(pipe.recv(), pipe)))
-    except (EOFError, OSError):
-        return  # no more jobs, or nobody left to tell
-
-
-@contextmanager
-def _logging_to(pipe: Connection, name: str) -> Iterator[None]:
-    """Send what is logged in a worker to the parent, under a name that many runs share, which shows it once."""
-
-    class Sent(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            _say(pipe, "log", (record.levelno, "%s: %s", name, record.getMessage()))
-
-    handler = Sent()
-    LOG.addHandler(handler)
-    LOG.setLevel(logging.INFO)
-    try:
-        yield
-    finally:
-        LOG.removeHandler(handler)
-
-
-def _say(pipe: Connection, kind: str, content: Any) -> None:
-    with suppress(OSError):  # the parent has gone: the system sends a signal, which ends the run in order
-        pipe.send((kind, content))
-
-
-def _work(job: Job, pipe: Connection) -> Outcome:
-    """Do one job in a worker."""
-    experiment = Experiment.of(job.config)
-    told = [0.0]
-
-    def tell(event: dict[str, Any]) -> None:
-        now = time.perf_counter()
-        if event["phase"] != "train" or now - told[0] > TELL_EVERY_S:
-            told[0] = now
-            _say(pipe, "event", event)
-
-    name, backend = experiment.profile.name, job.config.backend
-    try:
-        with _logging_to(pipe, name if backend == "rate" else f"{name}, {backend}"):
-            record = launch(job.config, job.root, force=job.force, progress=tell, argv=job.argv)
-    except Exception as error:
-        told_as = str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}"
-        tell({"run": experiment.label, "phase": "failed", "update": 0, "updates": 0, "loss": None})
-        return Outcome(experiment.label, _there(job), told_as)
-    return Outcome(experiment.label, record.path)

@@ -8,8 +8,12 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.comparing.grid import expand
+from neuroanp.comparing.size import MOST_RUNS, check_size
 from neuroanp.errors import InputError
 from neuroanp.training.config import Hardware, PerturbationConfig, RunConfig
+
+MOST_UPDATES = 99_999_999
+"""As `training.updates`: checkpoints are named by eight digits."""
 
 TEACHER_RULE, TEACHER_PROFILE = "bptt", "ideal"
 """What trains the weights ex situ, and on what: the exact gradient on weights without a flaw."""
@@ -60,12 +64,13 @@ def plan(
     task: str | None = None,
     backend: str | None = None,
     seeds: Sequence[int] = (),
+    most: int = MOST_RUNS,
 ) -> Transfer:
     """Return the runs of a transfer.
 
     Args:
-        source, overrides, seeds: as in `neuroanp.comparing.grid.expand`; options of the rule and of the hardware are
-            those of learning on the device.
+        source, overrides, seeds, most: as in `neuroanp.comparing.grid.expand`; options of the rule and of the
+            hardware are those of learning on the device.
         profiles: the devices.
         fine_tune, fine_tune_lr: see Transfer.
         task, backend: a name, or None for the source's own.
@@ -79,13 +84,15 @@ def plan(
     >>> [(c.training.updates, c.network.weights) for c in two.programmed({1: Path("/runs/a")})]
     [(0, '/runs/a'), (200, '/runs/a')]
     """
-    if fine_tune < 1 or (fine_tune_lr is not None and not 0 < fine_tune_lr <= 1e3):
+    if not 1 <= fine_tune <= MOST_UPDATES or (fine_tune_lr is not None and not 0 < fine_tune_lr <= 1e3):
         raise InputError(
-            f"fine-tuning with {fine_tune} updates at a rate of {fine_tune_lr}: it takes at least one update and a "
-            "rate above 0, at most 1000"
+            f"fine-tuning with {fine_tune} updates at a rate of {fine_tune_lr}: it takes 1 to {MOST_UPDATES:,} updates "
+            "and a rate above 0, at most 1000"
         )
-    names = {"tasks": [] if task is None else [task], "backends": [] if backend is None else [backend]}
-    scratch = expand(source, overrides, **names, profiles=profiles, seeds=seeds)
+    names: dict[str, Any] = {"tasks": [] if task is None else [task], "backends": [] if backend is None else [backend]}
+    scratch = expand(source, overrides, **names, profiles=profiles, seeds=seeds, most=most)
+    runs = {"seed": len({config.seed for config in scratch})}
+    check_size({**runs, "run": 1 + 3 * (len(scratch) // runs["seed"])}, most)
     if any(config.network.weights is not None for config in scratch):
         raise InputError(
             "network.weights: a transfer trains the weights itself; leave it out, or fine-tune weights of your own "

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from neuroanp.errors import RunError
+from neuroanp.errors import HeldError
 from neuroanp.records.atomic import said
 from neuroanp.records.copies import set_aside
 
@@ -22,7 +22,7 @@ def held(root: Path) -> Iterator[None]:
     """Hold the lock of a directory; the file stays, or two could hold two files of one name.
 
     Raises:
-        RunError: another process holds it; the message names its pid.
+        HeldError: another process holds it; the message names its pid.
         InputError: the directory cannot be written to.
     """
     with said(root):
@@ -75,6 +75,6 @@ def _take(handle: int, path: Path) -> None:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
-            raise RunError(f"{path}: in use by {holder}; wait for it to end, or stop it and resume") from error
+            raise HeldError(f"{path}: in use by {holder}; wait for it to end, or stop it and resume") from error
         os.ftruncate(handle, 0)
         os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)

@@ -226,7 +226,7 @@ class RunDir:
         """Hold the directory for one process; the system lets go of it when the process ends, however it ends.
 
         Raises:
-            RunError: another process holds it; the message names its pid.
+            HeldError: another process holds it; the message names its pid.
         """
         with lock.held(self.path):
             for folder in (self.path, self.path / checkpoints.FOLDER, self.path / copies.FOLDER):

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.records.atomic import write_text
 from neuroanp.reporting.tables import Cell, Column, Row, Table
-from neuroanp.reporting.values import MISSING, digits, prefix
+from neuroanp.reporting.values import MISSING, digits, prefix, shown_as
 
 if TYPE_CHECKING:
     from neuroanp.characterizing import Characterization, Measurement, Moment
@@ -227,8 +227,9 @@ def _template() -> Any:
 
     loader = PackageLoader("neuroanp.reporting", "templates")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=shown_as,
+    )  # fmt: skip
     return environment.get_template("characterization.html.j2")
 
 

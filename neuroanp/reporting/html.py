@@ -16,7 +16,7 @@ from neuroanp.reporting import ablation, books, devices, health, parts, plots, s
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.reading import Shown, shown, variants
 from neuroanp.reporting.style import Look, to_uri
-from neuroanp.reporting.values import middle
+from neuroanp.reporting.values import middle, shown_as
 
 ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "brian2", "platform", "host")
 FEW_POINTS = 3
@@ -89,8 +89,9 @@ def _template():
 
     loader = PackageLoader("neuroanp.reporting", "templates")
     environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
-    )
+        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        finalize=shown_as,
+    )  # fmt: skip
     return environment.get_template("report.html.j2")
 
 

@@ -7,6 +7,8 @@ import io
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.errors import printable
+
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
@@ -53,7 +55,10 @@ def new_figure(width: float, height: float) -> Figure:
 def to_uri(figure: Figure) -> str:
     """Return the figure as a data URI, so that the page holds it and the ids in it cannot clash with others'."""
     import matplotlib as mpl
+    from matplotlib.text import Text
 
+    for text in figure.findobj(Text):
+        text.set_text(printable(text.get_text()))  # a control character makes the file no XML
     buffer = io.BytesIO()
     with mpl.rc_context(_RC):
         figure.savefig(buffer, format="svg", metadata={"Date": None})

@@ -7,8 +7,19 @@ from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
 
+from neuroanp.errors import printable
+
 PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
 MISSING = "–"
+
+
+def shown_as(value: Any) -> Any:
+    """Return a value as a page shows it: of a text, escaped for HTML or not, no hidden character is left.
+
+    >>> shown_as("pcm\\u202e"), shown_as(3)
+    ('pcm\\\\u202e', 3)
+    """
+    return type(value)(printable(str(value))) if isinstance(value, str) else value
 
 
 def numbers(values: Iterable[Any]) -> list[float]:

@@ -14,13 +14,13 @@ WORDS = ("task", "profile", "rule", "backend", "target", "updates", "seed")
 EXAMPLE = "set what a YAML file may say by its dotted key, such as overrides={'network.hidden': 10}"
 
 
-def listed(seeds: int | Sequence[int]) -> list[int]:
-    """Return seeds one by one; a number means that many.
+def listed(seeds: int | Sequence[int]) -> Sequence[int]:
+    """Return seeds one by one; a number means that many, which are not laid out.
 
     >>> listed(2), listed([4, 7])
-    ([0, 1], [4, 7])
+    (range(0, 2), [4, 7])
     """
-    return list(range(seeds) if isinstance(seeds, int) else seeds)
+    return range(seeds) if isinstance(seeds, int) else list(seeds)
 
 
 def names(one_or_more: str | Sequence[str]) -> list[str]:

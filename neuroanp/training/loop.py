@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from neuroanp.baselines.controls import controls
-from neuroanp.errors import DivergedError, NeuroanpError, RunError
+from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.evaluate import Held, show
@@ -85,7 +85,7 @@ class Training:
             self._end("diverged", str(error))
             raise DivergedError(str(error), path=self.record.path) from error
         except KeyboardInterrupt:
-            raise RunError(self._end("interrupted", self._how_to_go_on(trainer))) from None
+            raise StoppedError(self._end("interrupted", self._how_to_go_on(trainer))) from None
         except Exception as error:
             said = str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}"
             with suppress(RunError):  # a full disk takes no status either: then this error is the one to tell
@@ -183,6 +183,7 @@ class Training:
         """Evaluate, compute the controls, write predictions and result."""
         self._tell("evaluate", trainer, None)
         found = trainer.evaluate(held)
+        stop.raise_if_requested()
         if not isfinite(found.test_loss):
             raise RunError(
                 f"the loss on the held-out sequences is {found.test_loss}: look for huge values in their data"

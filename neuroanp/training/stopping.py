@@ -6,11 +6,15 @@ import signal
 import threading
 from types import FrameType
 
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+"""What ends a run in order: Ctrl-C, a request to end, a terminal that is closed."""
+
 
 class StopRequested:
-    """While entered, SIGINT and SIGTERM set `requested`; a second one raises KeyboardInterrupt.
+    """While entered, SIGINT, SIGTERM and SIGHUP set `requested`; a second one raises KeyboardInterrupt.
 
-    Outside the main thread signals cannot be caught: there it never requests anything.
+    One that the process ignores (`nohup`) stays ignored. Outside the main thread signals cannot be caught: there it
+    never requests anything.
     """
 
     def __init__(self) -> None:
@@ -19,8 +23,9 @@ class StopRequested:
 
     def __enter__(self) -> StopRequested:
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGINT, signal.SIGTERM):
-                self._before[number] = signal.signal(number, self._request)
+            for number in SIGNALS:
+                if signal.getsignal(number) is not signal.SIG_IGN:
+                    self._before[number] = signal.signal(number, self._request)
         return self
 
     def __exit__(self, *_: object) -> None:

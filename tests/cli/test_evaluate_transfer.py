@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from neuroanp.comparing import pool
-from neuroanp.comparing.pool import Outcome
+from neuroanp.comparing.worker import Outcome
 from neuroanp.training.build import Experiment
 from neuroanp.training.launch import launch
 

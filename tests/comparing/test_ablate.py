@@ -10,8 +10,8 @@ import pytest
 from neuroanp import api
 from neuroanp.comparing import pool
 from neuroanp.comparing.ablate import ablated, subsets
-from neuroanp.comparing.pool import Outcome
 from neuroanp.comparing.transfer import plan
+from neuroanp.comparing.worker import Outcome
 from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.profiles.loader import available, load
 from neuroanp.reporting.reading import PROGRAMMED, SCRATCH, TUNED, shown
@@ -88,7 +88,8 @@ def test_a_transfer_trains_on_ideal_hardware_and_keeps_the_device_s_options_for_
     ("overrides", "words", "said"),
     [
         ({"network.weights": "runs/a"}, {}, "a transfer trains the weights itself"),
-        ({}, {"fine_tune": 0}, "at least one update"),
+        ({}, {"fine_tune": 0}, "it takes 1 to 99,999,999 updates"),
+        ({}, {"fine_tune": 10**12}, "it takes 1 to 99,999,999 updates"),
         ({}, {"fine_tune_lr": -1.0}, "a rate above 0"),
         ({}, {"profiles": ["pmc"]}, "did you mean 'pcm'"),
         ({"rule.k": 4}, {}, "did you mean 'rule.K'"),

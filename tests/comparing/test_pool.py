@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -14,8 +15,9 @@ from typing import Any
 
 import pytest
 
-from neuroanp.comparing.pool import TRIES, Job, Outcome, _again, _work, run_all
-from neuroanp.errors import InputError
+from neuroanp.comparing.pool import TRIES, _again, run_all
+from neuroanp.comparing.worker import Job, Outcome, work
+from neuroanp.errors import HeldError, InputError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
@@ -50,12 +52,12 @@ def alive(pid: int) -> bool:
 
 
 def workers_of(parent: int) -> list[int]:
-    """Return the worker processes of a parent: its spawned children, the resource tracker aside."""
+    """Return the worker processes of a parent."""
     found = []
     for path in Path("/proc").iterdir():
         if path.name.isdigit() and stat(int(path.name))[1:2] == [str(parent)]:
             with suppress(OSError):
-                found += [int(path.name)] * (b"spawn_main" in (path / "cmdline").read_bytes())
+                found += [int(path.name)] * (b"neuroanp.comparing.worker" in (path / "cmdline").read_bytes())
     return found
 
 
@@ -132,45 +134,24 @@ def test_a_run_that_cannot_be_is_refused_before_any_starts(tmp_path, overrides, 
     assert not list(tmp_path.iterdir())
 
 
-class Pipe:
-    """A worker's end of a pipe whose other end may have gone."""
-
-    def __init__(self, gone: bool = False) -> None:
-        self.sent: list[Any] = []
-        self.gone = gone
-
-    def send(self, message: Any) -> None:
-        if self.gone:
-            raise BrokenPipeError
-        self.sent.append(message)
-
-
 def test_a_bug_in_one_run_is_an_outcome(tmp_path, monkeypatch):
     def broken(*args, **kwargs):
         raise ZeroDivisionError("in someone's rule")
 
-    monkeypatch.setattr("neuroanp.comparing.pool.launch", broken)
-    pipe = Pipe()
-    assert _work(job(tmp_path), pipe) == Outcome(  # pyright: ignore[reportArgumentType]
+    monkeypatch.setattr("neuroanp.comparing.worker.launch", broken)
+    said: list[Any] = []
+    assert work(job(tmp_path), lambda kind, content: said.append(content)) == Outcome(
         "copy ideal anp seed 0", None, "ZeroDivisionError: in someone's rule"
     )
-    assert [event["phase"] for _, event in pipe.sent] == ["failed"]
-
-
-def test_a_worker_that_nobody_hears_ends_its_run_in_order(tmp_path):
-    outcome = _work(job(tmp_path), Pipe(gone=True))  # pyright: ignore[reportArgumentType]
-    assert outcome.error is None
-    assert records(tmp_path)[0].manifest["status"] == "finished"
+    assert [event["phase"] for event in said] == ["failed"]
 
 
 def test_a_run_that_another_process_holds_says_who(tmp_path):
     held = job(tmp_path, seed=0)
     experiment = Experiment.of(held.config)
     record = RunDir.create(tmp_path, experiment.directory, held.config.to_yaml(), {"identity": experiment.identity})
-    with record.lock():
-        outcome = _work(held, Pipe())  # pyright: ignore[reportArgumentType]
-    assert f"in use by process {os.getpid()} on" in (outcome.error or "")
-    assert outcome.path == record.path
+    with record.lock(), pytest.raises(HeldError, match=f"in use by process {os.getpid()} on"):
+        work(held, lambda kind, content: None)
     assert record.checkpoints() == []
 
 
@@ -238,7 +219,8 @@ def test_a_run_that_kills_every_worker_is_given_up_and_the_others_finish(tmp_pat
 
     lethal, good = run_all(jobs, 1, kill_always)
     assert len(killed) == TRIES
-    assert f"died {TRIES} times (the last one of signal SIGKILL)" in (lethal.error or "")
+    assert "its worker process was killed (SIGKILL), as systems do when memory runs out" in (lethal.error or "")
+    assert f"({TRIES} times)" in (lethal.error or "")
     assert lethal.path is not None
     assert good.error is None
     assert workers_of(os.getpid()) == []
@@ -307,13 +289,16 @@ def test_a_killed_driver_leaves_no_orphan_and_the_same_command_goes_on(tmp_path)
 
 @pytest.mark.slow
 def test_two_drivers_on_one_store_do_no_damage(tmp_path):
-    """Each run is done once; a driver that finds it held says by whom."""
-    drivers = [driver(tmp_path, "--workers", "1", updates=300) for _ in range(2)]
+    """Each run is done once; a driver that finds it held waits for it, and both show all."""
+    drivers = [driver(tmp_path, "--workers", "1", "--json", updates=300) for _ in range(2)]
+    shown = []
     for process in drivers:
-        _, stderr = process.communicate(timeout=300)
-        assert process.returncode in (0, 1), stderr
-        assert (process.returncode == 1) == ("in use by process" in stderr), stderr
-        assert "Traceback" not in stderr
+        stdout, stderr = process.communicate(timeout=300)
+        assert process.returncode == 0, stderr
+        assert stderr == ""
+        shown.append(json.loads(stdout)["results"])
+    assert shown[0] == shown[1]
+    assert len(shown[0]) == 2
     found = records(tmp_path / "runs")
     assert [record.manifest["status"] for record in found] == ["finished", "finished"]
     for record in found:

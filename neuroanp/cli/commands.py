@@ -1,0 +1,126 @@
+"""The sub-commands of `neuroanp`, with an example each."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from neuroanp.cli import characterize, doctor, evaluate, export, importing, names, profiles, runs, transfer
+from neuroanp.errors import printable
+
+UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
+"""typer's own kind of error; it lies in click or, since 0.26, in typer."""
+
+
+@contextmanager
+def _printable() -> Iterator[None]:
+    """Make what typer says of the words of a command printable: they may be names of files of others."""
+    try:
+        yield
+    except UsageError as error:
+        error.message = printable(str(error.message))
+        raise
+
+
+class Commands(TyperGroup):
+    """The commands; usage errors arise when their words are read, before they are called."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the words before the command."""
+        with _printable():
+            return super().make_context(*args, **kwargs)
+
+    def invoke(self, *args: Any, **kwargs: Any) -> Any:
+        """Read the words of the command, and call it."""
+        with _printable():
+            return super().invoke(*args, **kwargs)
+
+
+app = typer.Typer(
+    name="neuroanp",
+    cls=Commands,
+    help="Train recurrent networks on noisy hardware by activity-based node perturbation.",
+    epilog="Example: neuroanp compare --task copy --profiles ideal,pcm --seeds 3",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+)
+
+
+def _example(*lines: str) -> str:
+    """Return the end of a command's help: one example a line."""
+    return "\n\n".join(["[bold]Example[/]" if len(lines) == 1 else "[bold]Examples[/]", *lines])
+
+
+app.command(
+    epilog=_example(
+        "neuroanp train examples/copy3.yaml --profile pcm --seed 1",
+        "neuroanp train --task mackey_glass --set rule.K=7 --updates 200 --dry-run",
+        "neuroanp train --task xor --backend spiking --profile smtj_koenders",
+    )
+)(runs.train)
+app.command(epilog=_example("neuroanp resume runs/copy-pcm-anp-s0-0123456789abcdef"))(runs.resume)
+app.command(
+    epilog=_example(
+        "neuroanp compare examples/copy3.yaml --profiles ideal,pcm,smtj_koenders --rules anp,bptt --seeds 3",
+        "neuroanp compare --task copy --profiles pcm --without drift --seeds 0,4,7 --json",
+        "neuroanp compare --task xor --backend rate,spiking --profiles ideal,pcm --seeds 3",
+        "neuroanp compare examples/copy3.yaml --profiles pcm --ablate --seeds 3",
+    )
+)(runs.compare)
+app.command(
+    epilog=_example("neuroanp transfer examples/copy3.yaml --profiles pcm,rram_hfo2 --fine-tune 200 --seeds 3")
+)(transfer.transfer)
+app.command(
+    epilog=_example(
+        "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --after '1 h,30 d'",
+        "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --without drift --json",
+    )
+)(evaluate.evaluate)
+app.command(
+    epilog=_example("neuroanp report runs/copy-pcm-anp-s0-0123456789abcdef -o pcm.html", "neuroanp report runs")
+)(runs.report)
+app.command(
+    epilog=_example(
+        "neuroanp characterize pcm", "neuroanp characterize my_device.yaml --only drift,read_noise -o mine.html"
+    )
+)(characterize.characterize)
+app.command(
+    epilog=_example(
+        "neuroanp export runs/xor-ideal-anp-s0-0123456789abcdef --format nir -o xor_nir",
+        "neuroanp export runs/xor-ideal-anp-s0-0123456789abcdef --format xylo --quantize-decay",
+        "neuroanp export --list",
+    )
+)(export.export)
+app.command(
+    "import",
+    epilog=_example(
+        "neuroanp import model.nir --task xor -o mine", "neuroanp train mine/config.yaml --profile smtj_koenders"
+    ),
+)(importing.import_)
+app.add_typer(profiles.app, name="profiles")
+app.add_typer(names.tasks, name="tasks")
+app.add_typer(names.rules, name="rules")
+app.add_typer(names.backends, name="backends")
+app.add_typer(names.neurons, name="neurons")
+app.add_typer(names.encoders, name="encoders")
+app.command(epilog=_example("neuroanp doctor"))(doctor.doctor)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        from neuroanp import __version__
+
+        typer.echo(__version__)
+        raise typer.Exit
+
+
+@app.callback()
+def start(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Train recurrent networks on noisy hardware by activity-based node perturbation."""
