@@ -28,14 +28,15 @@ from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
 from neuroanp.training.results import result_of
-from neuroanp.training.start import of_record
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from neuroanp.characterizing.experiments import Characterization
     from neuroanp.comparing.pool import Outcome
     from neuroanp.export.report import ExportReport
     from neuroanp.records.metrics import Metrics
-    from neuroanp.trajectory import Weights
+    from neuroanp.training.forward import HeldOut, RunWeights
 
 Source = str | Path | Mapping[str, Any] | None
 Progress = Callable[[dict[str, Any]], None]
@@ -79,12 +80,64 @@ class Run:
         """The learning curve; `.plot()` shows it."""
         return self.record.metrics()
 
-    def weights(self) -> Weights:
-        """Return the digital target weights of the newest checkpoint."""
-        from neuroanp.trajectory import Weights
+    def weights(self, as_held: bool = True) -> RunWeights:
+        """Return the matrices of the newest checkpoint: those of the network that was scored.
 
-        arrays, _ = of_record(self.record)
-        return Weights(arrays, self.config.network.bias)
+        Args:
+            as_held: as the run's own chip holds them, with errors of writing, drift, faults, wires and rounding to
+                whole numbers in them; False: the digital targets, what was to be written. On an ideal device both are
+                the same; elsewhere the targets are another network, with another loss.
+
+        Returns: w_in, w and w_out as torch tensors; `origin` says which they are, and `beside` what the network that
+            was scored has besides (converters, spiking units). `neuroanp.training.forward.RunWeights` shows the forward
+            pass in numpy; `predict` is the forward pass.
+
+        Raises:
+            InputError: no checkpoint that can be read, or (`as_held`) changed data.
+        """
+        from neuroanp.training.forward import weights_of
+
+        return weights_of(self.record, as_held)
+
+    def predict(self, inputs: Any, noise: bool = True) -> np.ndarray:
+        """Present inputs to the network that was scored, on the run's own chip; the run is left as it is.
+
+        The inputs of `held_out()` give the outputs that were scored, to the last bit: `test_loss` with the device's
+        noise, `test_loss_noise_free` without. The noise drawn depends on how many steps and sequences are presented.
+
+        Args:
+            inputs: (T, B, I) or, of one sequence, (T, I): array, torch tensor or lists of the task's own numbers.
+            noise: False leaves out all noise of reads and units.
+
+        Returns: outputs (T, B, O), or (T, O), float64.
+
+        Raises:
+            InputError: inputs of another shape or not finite, no checkpoint that can be read, or changed data.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from neuroanp.training.launch import launch
+        >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
+        >>> tiny = {"task": task, "network": {"hidden": 6}, "training": {"updates": 2, "controls": False}}
+        >>> with TemporaryDirectory() as folder:
+        ...     run = Run(launch(configure(tiny, profile="pcm"), Path(folder)))
+        ...     batch = run.held_out()
+        ...     y = run.predict(batch.inputs, noise=False)
+        ...     batch.loss(y) == run.result["test_loss_noise_free"]
+        True
+        """
+        from neuroanp.training.forward import predict
+
+        return predict(self.record, inputs, noise)
+
+    def held_out(self) -> HeldOut:
+        """Return the sequences that the run was scored on: inputs, targets, mask; `.loss(outputs)`, `.score(outputs)`.
+
+        Raises:
+            InputError: no checkpoint that can be read, or changed data.
+        """
+        from neuroanp.training.forward import held_out
+
+        return held_out(self.record)
 
     def export(
         self,
