@@ -147,10 +147,13 @@ class Run:
         force: bool = False,
         finetune: int | None = None,
         finetune_lr: float | None = None,
+        weights: str = "targets",
         **options: Any,
     ) -> ExportReport:
         """Export the network of the newest checkpoint to a chip or tool; see `neuroanp.api.export`."""
-        return export(self, format, path, force=force, finetune=finetune, finetune_lr=finetune_lr, **options)
+        return export(
+            self, format, path, force=force, finetune=finetune, finetune_lr=finetune_lr, weights=weights, **options
+        )
 
     def report(self, path: Path | None = None) -> Path:
         """Write the report (report.html in the run's directory, or `path`) and return where it is."""
@@ -383,6 +386,7 @@ def export(
     force: bool = False,
     finetune: int | None = None,
     finetune_lr: float | None = None,
+    weights: str = "targets",
     **options: Any,
 ) -> ExportReport:
     """Export a run's network to the format of a chip or another tool, and say what was lost.
@@ -394,6 +398,9 @@ def export(
         force: replace an export that is there.
         finetune: so many updates with what the format's chip computes in the loop; None: none.
         finetune_lr: learning rate of these; None: the run's own.
+        weights: "targets", the digital weights that the run's device was written from, for another device to be
+            written with; "as_held", what its own device made of them: those of the network that was scored. The
+            report's `origin` says which it has, and its `limits` by how much their losses differ.
         **options: of the format.
 
     Returns: the report, which lies in the directory as report.json too.
@@ -403,7 +410,7 @@ def export(
     """
     from neuroanp.export.directory import path_of
     from neuroanp.export.finetune import FineTuning
-    from neuroanp.export.source import check_words, model_of, plain
+    from neuroanp.export.source import check_weights, check_words, model_of, plain
     from neuroanp.export.writing import exporter, write
 
     check_words(format, force)
@@ -414,7 +421,8 @@ def export(
     record, tune = RunDir.open(place, check_code=False), None
     if given["finetune"] is not None:
         tune = FineTuning(given["finetune"], given["lr"]).of(record, format, chosen)
-    return write(model_of(record), format, chosen, folder or record.path / "export" / format, force, tune)
+    which = check_weights(weights, format, chosen, record)
+    return write(model_of(record, which), format, chosen, folder or record.path / "export" / format, force, tune)
 
 
 def characterize(

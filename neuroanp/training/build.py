@@ -296,7 +296,8 @@ def _begins(start: dict[str, Any]) -> str:
     share = start["clipped"]["all"]
     where = [f"{name} {percent(part)}" for name, part in start["clipped"].items() if part and name != "all"]
     fate = f"{percent(share)} of them lie beyond the array's range and are clipped ({', '.join(where)})"
-    return f"weights: {start['origin']}{after}; {fate if share else 'all within the range of the array'}"
+    which = "" if start["update"] is None else "the digital targets of "
+    return f"weights: {which}{start['origin']}{after}; {fate if share else 'all within the range of the array'}"
 
 
 def holds_weights(backend: str) -> bool:

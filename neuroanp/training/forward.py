@@ -47,7 +47,7 @@ class RunWeights(Weights):
 
     Args:
         arrays, bias: as in `Weights`; torch tensors of the run's own precision.
-        origin: which weights these are: "digital targets ...", or "as held by ...".
+        origin: which weights these are: "digital targets ...", or "weights as held by ...".
         scored: whether these matrices are those that the noise-free loss of the run was measured with.
         beside: what the network that was scored has beside these matrices, a sentence each.
 
@@ -63,7 +63,7 @@ class RunWeights(Weights):
     ...     weights, batch, row = weights_of(record), held_out(record), record.result
     >>> print(weights)
     w_in (6, 4), w (6, 6), w_out (2, 7), bias line in w_in and w_out
-    as held by pcm after update 2, 532 us of its time, without read noise: what was scored
+    weights as held by pcm after update 2, 532 us of its time, without read noise: what was scored
     >>> W = {name: part.numpy() for name, part in weights.items()}
     >>> one = np.ones((batch.inputs.shape[1], 1))
     >>> x, outputs = np.zeros((len(one), weights.hidden)), []
@@ -81,7 +81,9 @@ class RunWeights(Weights):
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {tuple(W.shape)}" for name, W in self.items())
         line = "bias line in w_in and w_out" if self.bias else "no bias line"
-        return "\n".join([f"{sizes}, {line}", self.origin, *(f"beside them: {part}" for part in self.beside)])
+        which = "what was scored" if self.scored else "what was to be written, not what the device made of it"
+        said = [f"{sizes}, {line}", f"{self.origin}: {which}", *(f"beside them: {part}" for part in self.beside)]
+        return "\n".join(said)
 
 
 @dataclass(frozen=True)
@@ -177,7 +179,7 @@ def weights_of(record: RunDir, as_held: bool = True) -> RunWeights:
             return held_by(found.experiment, found.trainer)
     arrays, update = of_record(record)
     config = load_config(record.path / "config.yaml")
-    return RunWeights(arrays, config.network.bias, targets_after(update))
+    return RunWeights(arrays, config.network.bias, targets_after(update, config.hardware.write))
 
 
 def held_by(experiment: Experiment, trainer: Trainer) -> RunWeights:
@@ -190,13 +192,17 @@ def held_by(experiment: Experiment, trainer: Trainer) -> RunWeights:
     name = experiment.profile.name
     holder = f"{name} and rounded by {trainer.backend.name}" if isinstance(trainer.backend, ChipNetwork) else name
     when = f"{format_quantity(chip.now, 's', 3)} of its time, without read noise"
-    said = f"as held by {holder} after update {trainer.update}, {when}: what was scored"
+    said = f"weights as held by {holder} after update {trainer.update}, {when}"
     return RunWeights(dict(W.items()), bias, said, True, tuple(_beside(experiment, reads)))
 
 
-def targets_after(update: int) -> str:
-    """Say which weights the digital targets of a run are."""
-    return f"digital targets after update {update}: what was to be written, not what the device made of it"
+def targets_after(update: int, write: str) -> str:
+    """Say which weights the digital targets of a run are; with pulses in place it keeps none.
+
+    >>> targets_after(3, "verify"), targets_after(3, "pulse")
+    ('digital targets after update 3', 'weights as pulses in place left them after update 3')
+    """
+    return f"{'weights as pulses in place left them' if write == 'pulse' else 'digital targets'} after update {update}"
 
 
 def _beside(experiment: Experiment, reads: Mapping[str, ReadPlan]) -> list[str]:
