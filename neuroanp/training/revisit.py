@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -14,8 +15,9 @@ from neuroanp.devices.device import EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.profiles.loader import loads
 from neuroanp.records.identity import code_version
+from neuroanp.substrates import promises
 from neuroanp.substrates.facts import known_effects
-from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.build import UNCHANGED, Experiment, build_trainer
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.evaluate import Held
 from neuroanp.training.start import Start, of_record
@@ -24,6 +26,7 @@ from neuroanp.training.times import named, seconds, without_repeats
 if TYPE_CHECKING:
     from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.records.run_dir import RunDir
+    from neuroanp.substrates.chip import Chip
     from neuroanp.training.trainer import Trainer
 
 LOG = logging.getLogger("neuroanp")
@@ -77,7 +80,27 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
     with looked_at(record, look) as found:
         task, trainer = found.experiment.task, found.trainer
         held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+        for line in _of_time(found, times):
+            LOG.warning(line)
         return [_row(record, found, held, time) for time in (NOW, *times)]
+
+
+def _of_time(found: Revisited, times: Sequence[str]) -> list[str]:
+    """Return what is to be said of idle times: none changes anything, or a law's table ends before them."""
+    profile, on = found.experiment.profile, found.effects
+    said = []
+    if times and not promises.changes_with_time(profile, on):
+        said.append(f"--after: {UNCHANGED.format(profile.name)}: all rows are alike")
+    age = promises.oldest(cast("Chip", found.trainer.substrate))
+    late = [time for time in (NOW, *times) if promises.beyond_table(profile, on, age + _idle_s(time), time)]
+    if late:
+        when = ", ".join(time if time == NOW else f"after {time}" for time in late)
+        said.append(str(promises.beyond_table(profile, on, math.inf, when)))
+    return said
+
+
+def _idle_s(time: str) -> float:
+    return 0.0 if time == NOW else seconds(time)
 
 
 @contextmanager
@@ -96,6 +119,9 @@ def looked_at(record: RunDir, look: Look = Look()) -> Iterator[Revisited]:
     try:
         found = _own_chip(record, config, look) if look.profile is None else _new_chip(record, config, look)
         _same_data(record, found.experiment)
+        problem = promises.sampled_problem(found.experiment.profile, config.hardware.read, found.effects)
+        if problem is not None:  # a run from before it was refused
+            LOG.warning("%s: %s", record.path, problem)
         yield found
     finally:
         torch.set_num_threads(threads)
@@ -200,7 +226,7 @@ def _check_there(profile: HardwareProfile, names: Sequence[str]) -> None:
 
 def _row(record: RunDir, found: Revisited, held: Held, time: str) -> dict[str, Any]:
     experiment, trainer = found.experiment, found.trainer
-    idle_s = 0.0 if time == NOW else seconds(time)
+    idle_s = _idle_s(time)
     losses = trainer.evaluate_after(held, idle_s)
     return {
         "run": str(record.path),
