@@ -66,6 +66,6 @@ def _numbers(given: Any) -> np.ndarray:
     if values.dtype.kind not in "biufO":
         raise InputError(f"inputs: {values.dtype} are no real numbers; give an array (T, B, I) of them")
     try:
-        return np.ascontiguousarray(values, dtype=np.float64)
+        return np.array(values, dtype=np.float64, order="C")  # a copy: the caller's stays as it is
     except (ValueError, TypeError) as error:
         raise InputError(f"inputs: no table of numbers ({error}); give an array (T, B, I)") from None

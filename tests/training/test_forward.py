@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 
 import numpy as np
@@ -209,6 +210,10 @@ def test_arrays_tensors_and_lists_are_the_same(trained):
     whole = run.predict(inputs)
     for given_ in (inputs.tolist(), torch.from_numpy(inputs), inputs.astype(np.float32), np.asfortranarray(inputs)):
         np.testing.assert_array_equal(run.predict(given_), whole)
+    inputs.setflags(write=False)
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        np.testing.assert_array_equal(run.predict(inputs), whole)
 
 
 @pytest.mark.parametrize(
@@ -328,8 +333,7 @@ def test_what_is_missing_is_said(trained, tmp_path):
     bare.save_checkpoint(4, record.load_checkpoint(record.checkpoints()[-1])[0], {})
     bare.update(data="another")
     with pytest.raises(InputError, match="its data have changed"):
-        run = api.load_run(bare.path)
-        run.predict([[0.0] * 3])
+        api.load_run(bare.path).predict([[0.0] * 3])
     bare.update(data=record.manifest["data"], profile="pcm")
     with pytest.raises(InputError, match="it holds no profile"):
         api.load_run(bare.path).held_out()
