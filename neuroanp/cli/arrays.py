@@ -4,7 +4,7 @@ import csv
 import io
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import InputError
 from neuroanp.files import read_regular
@@ -108,15 +108,21 @@ def check_output(path: Path, force: bool) -> None:
         raise InputError(f"{path}: is {what}; name another file" + ("" if path.is_dir() else ", or use --force"))
 
 
+def check_fits(path: Path, inputs: Any) -> None:
+    """Raise InputError where the outputs of several sequences are to go into a table."""
+    if path.suffix == ".csv" and inputs.ndim == 3 and inputs.shape[1] != 1:
+        raise InputError(f"{path}: {inputs.shape[1]} sequences do not fit a table of steps; write .npy or .npz")
+
+
 def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
     """Write outputs: .npy, .csv of one sequence (a step a row), or .npz with all `arrays`, whole or not at all.
 
     Args:
         path: the file, whose ending decides.
-        arrays: by name, "outputs" among them.
+        arrays: by name, "outputs" among them; of one sequence where it is a table (see `check_fits`).
 
     Raises:
-        InputError: several sequences into a .csv, or the place cannot be written to.
+        InputError: the place cannot be written to.
         RunError: the disk is full.
     """
     import numpy as np
@@ -125,8 +131,6 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
 
     y, stream = arrays["outputs"], io.BytesIO()
     if path.suffix == ".csv":
-        if y.ndim == 3 and y.shape[1] != 1:
-            raise InputError(f"{path}: {y.shape[1]} sequences do not fit a table of steps; write .npy or .npz")
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
         writer.writerow(f"y{column}" for column in range(y.shape[-1]))

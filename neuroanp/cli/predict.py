@@ -33,7 +33,7 @@ def predict(
     Without --inputs the held-out sequences are presented: the loss is the reported one, to the last bit.
     """
     from neuroanp import api
-    from neuroanp.cli.arrays import check_output, read_array, write_arrays
+    from neuroanp.cli.arrays import check_fits, check_output, read_array, write_arrays
     from neuroanp.errors import InputError
 
     if inputs is not None and output is None:
@@ -44,6 +44,8 @@ def predict(
         opened = api.load_run(run)
         batch = None if inputs is not None else opened.held_out()
         given = read_array(inputs) if inputs is not None else batch.inputs if batch is not None else None
+        if output is not None:
+            check_fits(output, given)
         y = opened.predict(given, noise=not noise_free)
     row: dict[str, Any] = {"run": str(opened.path), "noise": not noise_free, "shape": list(y.shape)}
     arrays = {"outputs": y, "inputs": given}

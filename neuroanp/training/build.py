@@ -21,7 +21,7 @@ from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.training.config import spikes
+from neuroanp.training.config import SPIKING, spikes
 from neuroanp.training.learner import RuleLearner, make_learner
 from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start
@@ -247,7 +247,8 @@ class Experiment:
         said = promises.idle_options(
             self.profile, hardware.effects(), hardware.read, hardware.wires, hardware.temperature
         )
-        unset = type(config.perturbation)()
+        usual = SPIKING["perturbation"] if spikes(config.backend) else {}
+        unset = type(config.perturbation)(**usual)
         given = [name for name in ("sigma", "output") if getattr(config.perturbation, name) != getattr(unset, name)]
         if given and not chip.artificial_sigma:
             names = " and ".join(f"perturbation.{name}" for name in given)

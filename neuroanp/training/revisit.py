@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from neuroanp.backends.foreign import warn_once
 from neuroanp.devices.device import EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.profiles.loader import loads
@@ -112,7 +113,7 @@ def looked_at(record: RunDir, look: Look = Look()) -> Iterator[Revisited]:
             off in the run or cannot be switched off afterwards.
     """
     if record.manifest["code"] != code_version():
-        LOG.warning("%s: made by neuroanp %s, evaluated by %s", record.path, record.manifest["code"], code_version())
+        warn_once(f"{record.path}: made by neuroanp {record.manifest['code']}, evaluated by {code_version()}")
     config = load_config(record.path / "config.yaml")
     threads = torch.get_num_threads()
     torch.set_num_threads(config.compute.threads)

@@ -49,7 +49,8 @@ def records(tmp_path_factory):
 
 CASES = [
     ("pcm", "onnx"), ("pcm", "crossbar"), ("digital", "crossbar"), ("digital", "onnx"), ("hard", "nir"),
-    ("hard", "onnx"), ("hard", "loihi"), ("hard", "rtl"), ("hard", "crossbar"), ("loihi", "loihi"), ("xylo", "xylo"), ("pulses", "onnx"),
+    ("hard", "onnx"), ("hard", "loihi"), ("hard", "rtl"), ("hard", "crossbar"), ("loihi", "loihi"),
+    ("xylo", "xylo"), ("pulses", "onnx"),
 ]  # fmt: skip
 
 

@@ -93,6 +93,8 @@ def test_sampled_reads_without_their_memory_are_refused(profile, tmp_path):
         ),
         ({"profile": "pcm", "perturbation.sigma": 0.1}, "perturbation.sigma: no Gaussian is added"),
         ({"profile": "ideal", "perturbation.sigma": 0.1, "perturbation.output": 0.0}, None),
+        ({"profile": "pcm", "backend": "lif"}, None),
+        ({"profile": "pcm", "backend": "lif", "perturbation.output": 0.2}, "perturbation.output: no Gaussian is added"),
         ({"profile": "pcm", "hardware.without": ["node_noise"]}, "profile pcm has no node_noise"),
         ({"profile": "fefet", "training.evaluate_after": ["1 h"]}, "training.evaluate_after changes nothing"),
         ({"profile": "pcm", "training.evaluate_after": ["30 d"]}, None),
