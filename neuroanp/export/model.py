@@ -46,7 +46,7 @@ class Model(Numeric):
         inputs: (T, B, I) float64, held-out inputs of the run, without the bias line.
         score: takes outputs (T, B, O) on these inputs and returns the task's scores, "loss" first.
         origin: which of a run's weights these are, a phrase: "digital targets ..." or "weights as held by ...".
-        beside: what the network that was scored has beside them, a sentence each; empty of targets.
+        beside: converters that the network that was scored has beside them, a sentence each; empty of targets.
         recorded: noise-free loss of the network that was scored, on the run's own device; None where there is none.
         notes: sentences: what of the run is not in this network.
         chip: the run's own device with its conductances (`neuroanp.substrates.chip.Chip`), for formats of crossbars.

@@ -14,7 +14,7 @@ from neuroanp.export.protocol import DeviceExporter, Exporter
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.config import load_config
 from neuroanp.training.evaluate import Held, loss
-from neuroanp.training.forward import held_by, targets_after
+from neuroanp.training.forward import converters, held_by, targets_after
 from neuroanp.training.revisit import restored
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
         name=name,
         weights={key: W.detach().double().cpu().numpy() for key, W in matrices.items()},
         origin=origin,
-        beside=() if held_weights is None else held_weights.beside,
+        beside=() if held_weights is None else converters(trainer.reads()),
         bias=config.network.bias,
         neuron=neuron,
         dt=config.dt,

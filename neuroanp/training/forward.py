@@ -42,8 +42,8 @@ class RunWeights(Weights):
 
         h_t = W_in [u_t; 1] + W x_{t-1},   x_t = tanh(h_t),   y_t = W_out [x_t; 1].
 
-    With `beside` empty these five lines are the network that was scored, without its noise, but for the rounding of
-    the order of sums. Else they are not, and `predict` is. Spiking units: `neuroanp.export.model` has their equations.
+    Where `complete`, these lines are the network that was scored, without its noise, to the rounding of sums. Elsewhere
+    they are not, and `predict` is. Spiking units: `neuroanp.export.model` has their equations.
 
     Args:
         arrays, bias: as in `Weights`; torch tensors of the run's own precision.
@@ -78,10 +78,15 @@ class RunWeights(Weights):
     scored: bool = False
     beside: tuple[str, ...] = field(default=())
 
+    @property
+    def complete(self) -> bool:
+        """Whether these matrices and tanh are all that the network has that was scored, its noise aside."""
+        return self.scored and not self.beside
+
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {tuple(W.shape)}" for name, W in self.items())
         line = "bias line in w_in and w_out" if self.bias else "no bias line"
-        which = "what was scored" if self.scored else "what was to be written, not what the device made of it"
+        which = "what was scored" if self.scored else "not what was scored, where the device errs"
         said = [f"{sizes}, {line}", f"{self.origin}: {which}", *(f"beside them: {part}" for part in self.beside)]
         return "\n".join(said)
 
@@ -104,7 +109,7 @@ class HeldOut:
     def of(cls, task: Task, held: Held) -> HeldOut:
         """Return a task's held-out sequences as a user sees them: before an encoder made spikes of them."""
         raw = held.batch.raw or held.batch
-        return cls(raw.inputs, raw.targets, raw.mask, task, held)
+        return cls(raw.inputs.copy(), raw.targets.copy(), raw.mask.copy(), task, held)
 
     def loss(self, outputs: Any) -> float:
         """Return the loss that tables show, of outputs (T, B, O): mean squared error over scored steps and outputs.
@@ -193,7 +198,7 @@ def held_by(experiment: Experiment, trainer: Trainer) -> RunWeights:
     holder = f"{name} and rounded by {trainer.backend.name}" if isinstance(trainer.backend, ChipNetwork) else name
     when = f"{format_quantity(chip.now, 's', 3)} of its time, without read noise"
     said = f"weights as held by {holder} after update {trainer.update}, {when}"
-    return RunWeights(dict(W.items()), bias, said, True, tuple(_beside(experiment, reads)))
+    return RunWeights(dict(W.items()), bias, said, True, (*converters(reads), *_around(experiment)))
 
 
 def targets_after(update: int, write: str) -> str:
@@ -205,8 +210,8 @@ def targets_after(update: int, write: str) -> str:
     return f"{'weights as pulses in place left them' if write == 'pulse' else 'digital targets'} after update {update}"
 
 
-def _beside(experiment: Experiment, reads: Mapping[str, ReadPlan]) -> list[str]:
-    """Say what a noise-free presentation has beside its matrices."""
+def converters(reads: Mapping[str, ReadPlan]) -> tuple[str, ...]:
+    """Say what stands between a chip's matrices and its units in a noise-free presentation, a sentence each."""
     said = []
     for what, has in (
         ("inputs of {} pass a DAC, which clips and rounds them", lambda read: read.dac is not None),
@@ -216,9 +221,18 @@ def _beside(experiment: Experiment, reads: Mapping[str, ReadPlan]) -> list[str]:
         names = [name for name, read in reads.items() if has(read)]
         if names:
             said.append(what.format(", ".join(names)))
-    backend = experiment.config.backend
-    if experiment.config.neuron is not None:
-        said.append(f"the units are those of backend {backend}, no tanh")
+    return tuple(said)
+
+
+def _around(experiment: Experiment) -> list[str]:
+    """Say what a network has that is no tanh unit and no input as it is given."""
+    said = []
+    task, config = experiment.task, experiment.config
+    if isinstance(cast("Any", task), Encoded):
+        name, hold = config.to_plain()["encoder"]["name"], config.encoder.hold
+        said.append(f"encoder {name} makes {task.inputs} lines of {_width(task)} values, {hold} steps of each")
+    if config.neuron is not None:
+        said.append(f"the units are those of backend {config.backend}, no tanh")
     return said
 
 

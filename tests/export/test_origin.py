@@ -102,6 +102,10 @@ def test_what_is_beside_weights_as_held_is_said(records, tmp_path):
     (line,) = (line for line in report.limits if "was scored" in line)
     assert "pass a DAC" in line
     assert f"{report.recorded:.4g}" in line
+    report = api.export(records("hard").path, "nir", tmp_path / "nir", weights="as_held")
+    said = " ".join(line for line in report.limits if "was scored" in line)
+    assert "encoder" not in said  # its spikes are the inputs that an export is given
+    assert "units are those" not in said
 
 
 @pytest.mark.parametrize(
