@@ -30,14 +30,15 @@ from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
 from neuroanp.training.results import result_of
-from neuroanp.training.start import of_record
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from neuroanp.characterizing.experiments import Characterization
     from neuroanp.comparing.worker import Outcome
     from neuroanp.export.report import ExportReport
     from neuroanp.records.metrics import Metrics
-    from neuroanp.trajectory import Weights
+    from neuroanp.training.forward import HeldOut, RunWeights
 
 Source = str | Path | Mapping[str, Any] | None
 Progress = Callable[[dict[str, Any]], None]
@@ -81,12 +82,64 @@ class Run:
         """The learning curve; `.plot()` shows it."""
         return self.record.metrics()
 
-    def weights(self) -> Weights:
-        """Return the digital target weights of the newest checkpoint."""
-        from neuroanp.trajectory import Weights
+    def weights(self, as_held: bool = True) -> RunWeights:
+        """Return the matrices of the newest checkpoint: those of the network that was scored.
 
-        arrays, _ = of_record(self.record)
-        return Weights(arrays, self.config.network.bias)
+        Args:
+            as_held: as the run's own chip holds them, with errors of writing, drift, faults, wires and rounding to
+                whole numbers in them; False: the digital targets, what was to be written. On an ideal device both are
+                the same; elsewhere the targets are another network, with another loss.
+
+        Returns: w_in, w and w_out as torch tensors; `origin` says which they are, and `beside` what the network that
+            was scored has besides (converters, spiking units). `neuroanp.training.forward.RunWeights` shows the forward
+            pass in numpy; `predict` is the forward pass.
+
+        Raises:
+            InputError: no checkpoint that can be read, or (`as_held`) changed data.
+        """
+        from neuroanp.training.forward import weights_of
+
+        return weights_of(self.record, as_held)
+
+    def predict(self, inputs: Any, noise: bool = True) -> np.ndarray:
+        """Present inputs to the network that was scored, on the run's own chip; the run is left as it is.
+
+        The inputs of `held_out()` give the outputs that were scored, to the last bit: `test_loss` with the device's
+        noise, `test_loss_noise_free` without. The noise drawn depends on how many steps and sequences are presented.
+
+        Args:
+            inputs: (T, B, I) or, of one sequence, (T, I): array, torch tensor or lists of the task's own numbers.
+            noise: False leaves out all noise of reads and units.
+
+        Returns: outputs (T, B, O), or (T, O), float64.
+
+        Raises:
+            InputError: inputs of another shape or not finite, no checkpoint that can be read, or changed data.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from neuroanp.training.launch import launch
+        >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
+        >>> tiny = {"task": task, "network": {"hidden": 6}, "training": {"updates": 2, "controls": False}}
+        >>> with TemporaryDirectory() as folder:
+        ...     run = Run(launch(configure(tiny, profile="pcm"), Path(folder)))
+        ...     batch = run.held_out()
+        ...     y = run.predict(batch.inputs, noise=False)
+        ...     batch.loss(y) == run.result["test_loss_noise_free"]
+        True
+        """
+        from neuroanp.training.forward import predict
+
+        return predict(self.record, inputs, noise)
+
+    def held_out(self) -> HeldOut:
+        """Return the sequences that the run was scored on: inputs, targets, mask; `.loss(outputs)`, `.score(outputs)`.
+
+        Raises:
+            InputError: no checkpoint that can be read, or changed data.
+        """
+        from neuroanp.training.forward import held_out
+
+        return held_out(self.record)
 
     def export(
         self,
@@ -96,10 +149,13 @@ class Run:
         force: bool = False,
         finetune: int | None = None,
         finetune_lr: float | None = None,
+        weights: str = "targets",
         **options: Any,
     ) -> ExportReport:
         """Export the network of the newest checkpoint to a chip or tool; see `neuroanp.api.export`."""
-        return export(self, format, path, force=force, finetune=finetune, finetune_lr=finetune_lr, **options)
+        return export(
+            self, format, path, force=force, finetune=finetune, finetune_lr=finetune_lr, weights=weights, **options
+        )
 
     def report(self, path: Path | None = None) -> Path:
         """Write the report (report.html in the run's directory, or `path`) and return where it is."""
@@ -343,6 +399,7 @@ def export(
     force: bool = False,
     finetune: int | None = None,
     finetune_lr: float | None = None,
+    weights: str = "targets",
     **options: Any,
 ) -> ExportReport:
     """Export a run's network to the format of a chip or another tool, and say what was lost.
@@ -354,6 +411,9 @@ def export(
         force: replace an export that is there.
         finetune: so many updates with what the format's chip computes in the loop; None: none.
         finetune_lr: learning rate of these; None: the run's own.
+        weights: "targets", the digital weights that the run's device was written from, for another device to be
+            written with; "as_held", what its own device made of them: those of the network that was scored. The
+            report's `origin` says which it has, and its `limits` by how much their losses differ.
         **options: of the format.
 
     Returns: the report, which lies in the directory as report.json too.
@@ -363,7 +423,7 @@ def export(
     """
     from neuroanp.export.directory import path_of
     from neuroanp.export.finetune import FineTuning
-    from neuroanp.export.source import check_words, model_of, plain
+    from neuroanp.export.source import check_weights, check_words, model_of, plain
     from neuroanp.export.writing import exporter, write
 
     check_words(format, force)
@@ -374,7 +434,8 @@ def export(
     record, tune = RunDir.open(place, check_code=False), None
     if given["finetune"] is not None:
         tune = FineTuning(given["finetune"], given["lr"]).of(record, format, chosen)
-    return write(model_of(record), format, chosen, folder or record.path / "export" / format, force, tune)
+    which = check_weights(weights, format, chosen, record)
+    return write(model_of(record, which), format, chosen, folder or record.path / "export" / format, force, tune)
 
 
 def characterize(

@@ -172,7 +172,7 @@ def test_what_is_not_there_yet_is_said(runs):
 def test_weights_are_the_trained_ones(runs, profile, write, bias):
     overrides = {"network.bias": bias, "hardware.write": write, "optimizer.lr": 0.05}
     run = na.train(TINY, profile=profile, overrides=overrides)
-    weights = run.weights()
+    weights = run.weights(as_held=False)
     assert {name: tuple(W.shape) for name, W in weights.items()} == {
         "w_in": (6, 3 + bias), "w": (6, 6), "w_out": (2, 6 + bias),
     }  # fmt: skip

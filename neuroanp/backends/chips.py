@@ -291,6 +291,11 @@ class ChipNetwork(SpikingNetwork):
         held, _ = self._loaded(dict(weights.items()), weights.bias, len(inputs[0]), neurons or {})
         return super().activity(Weights(held, weights.bias), inputs, neurons)
 
+    def rounded(self, weights: Weights) -> Weights:
+        """Return the weights as whole numbers of the chip stand for them, biases among them, in the network's units."""
+        W = dict(weights.items())
+        return Weights(self._scaled(W, weights.bias).held(W, weights.bias), weights.bias)
+
     def _loaded(
         self, W: Mapping[str, Tensor], bias: bool, rows: int, neurons: Mapping[str, Tensor]
     ) -> tuple[dict[str, Tensor], Tensor | None]:

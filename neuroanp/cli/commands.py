@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from neuroanp.cli import characterize, doctor, evaluate, export, importing, names, profiles, runs, transfer
+from neuroanp.cli import characterize, doctor, evaluate, export, importing, names, predict, profiles, runs, transfer
 from neuroanp.errors import printable
 
 UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
@@ -79,6 +79,12 @@ app.command(
         "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --without drift --json",
     )
 )(evaluate.evaluate)
+app.command(
+    epilog=_example(
+        "neuroanp predict runs/copy-pcm-anp-s0-0123456789abcdef",
+        "neuroanp predict runs/weather-pcm-anp-s0-0123456789abcdef --inputs x.csv -o y.csv --noise-free",
+    )
+)(predict.predict)
 app.command(
     epilog=_example("neuroanp report runs/copy-pcm-anp-s0-0123456789abcdef -o pcm.html", "neuroanp report runs")
 )(runs.report)

@@ -47,6 +47,10 @@ def export(
     finetune_lr: Annotated[
         float | None, typer.Option("--finetune-lr", help="Learning rate of these updates.", show_default="the run's")
     ] = None,
+    weights: Annotated[
+        str, typer.Option("--weights", metavar="targets|as_held",
+                          help="The digital targets, or what the run's device held when it was scored.")
+    ] = "targets",
     sets: Annotated[
         list[str] | None,
         typer.Option("--set", metavar="NAME=VALUE", help="Set an option of the format (--list).", show_default=False),
@@ -74,7 +78,9 @@ def export(
             raise InputError(f"--quantize-decay: {format} needs none; leave it out (xylo takes it)")
         chosen["quantize_decay"] = True
     with log_to_stderr(console(error=True)):
-        report = api.export(run, format, output, force=force, finetune=finetune, finetune_lr=finetune_lr, **chosen)
+        report = api.export(
+            run, format, output, force=force, finetune=finetune, finetune_lr=finetune_lr, weights=weights, **chosen
+        )
     folder = output or run / "export" / format
     if json:
         print_json([{**report.plain(), "path": str(folder)}])
@@ -98,7 +104,7 @@ def _on_screen(report: "ExportReport", folder: Path) -> "Iterator[RenderableType
     """Yield what shows a report on a terminal; report.json has every number of it."""
 
     yield texts((report.format, "bold"), (f"  {report.run}", "dim"))
-    yield _table(_losses(report))
+    yield _table([("weights", report.origin), *_losses(report)])
     yield _table(_facts(report.facts))
     yield _table(("*", limit) for limit in report.limits)
     first, *others = report.files
@@ -134,13 +140,18 @@ def _losses(report: "ExportReport") -> Iterator[tuple[str, str]]:
             "spikes",
             f"{spikes['mismatches']:,} of {spikes['of']:,} places differ{since}; {spikes['spikes']:,} spikes",
         )
-    words = {"before": "before", "quantised": "after quantisation", "after": "as exported"}
+    words = {
+        "before": f"of the {report.reference}" if report.reference != report.origin else "of these weights in float64",
+        "quantised": "after quantisation", "after": "as exported",
+    }  # fmt: skip
     if "quantised" in report.score:
         words["after"] = "after fine-tuning"
         if "finetune_write" in report.facts:  # a device's conductances, not a chip's numbers
             words["quantised"] = "as the device held it"
     for name in report.score["before"]:
         said = [f"{report.score[key].get(name, nan):.4g} {word}" for key, word in words.items() if key in report.score]
+        if name == "loss" and report.recorded is not None:
+            said.append(f"{report.recorded:.4g} of the network that was scored, without noise")
         yield name, ", ".join(said)
 
 

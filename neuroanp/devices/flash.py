@@ -118,6 +118,11 @@ class SonosRelaxation(Law):
         check_stages({"start": self.start, "end": self.end})
         return self
 
+    @property
+    def last_s(self) -> float:
+        """The last time that is tabulated, seconds after the write."""
+        return self.end.time
+
     def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor:
         """Return the standard normals of one write: they scale what comes after it."""
         return xi

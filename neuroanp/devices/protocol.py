@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -78,6 +78,17 @@ class DriftLaw(Protocol):
     def conductance(self, g: Tensor, nu: Tensor, age: Tensor, target: Tensor, span: Span) -> Tensor: ...
 
 
+@runtime_checkable
+class Tabulated(Protocol):
+    """A drift law whose numbers are a table in time: `last_s` after a write, seconds, it ends.
+
+    What is older is answered with the last values; who asks for it is told (substrates.promises).
+    """
+
+    @property
+    def last_s(self) -> float: ...
+
+
 class ReadLaw(Protocol):
     """Noise of a read, in its fresh and its frozen part.
 
@@ -88,6 +99,15 @@ class ReadLaw(Protocol):
     def split(
         self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
     ) -> tuple[Tensor, Tensor]: ...
+
+
+@runtime_checkable
+class ReadProcess(Protocol):
+    """A read law with a memory, where `correlated` is True (see ReadLaw)."""
+
+    correlated: ClassVar[bool]
+
+    def process(self) -> Any: ...
 
 
 class VariabilityLaw(Protocol):

@@ -134,6 +134,11 @@ class WanRelaxation(Law):
         check_stages({"start": self.start, "middle": self.middle, "end": self.end})
         return self
 
+    @property
+    def last_s(self) -> float:
+        """The last time that is tabulated, seconds after the write."""
+        return self.end.time
+
     def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor:
         """Return the standard normals of one write: they scale what comes after it."""
         return xi

@@ -228,6 +228,7 @@ class Crossbar(DeviceExporter):
             read_back=READ_BACK.format(runs=runs, name=self._names[0]),
             facts=facts,
             of_device=self._device(model) is not None,
+            origin=None if self._device(model) is None else self._origin(model),
         )
 
     @property

@@ -136,7 +136,8 @@ def _on_neurons(record: RunDir, model: Model, chosen: ChipExporter, config: RunC
     trainer.backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk, config.neuron))
     _train(trainer)
     held = chip.held({name: W.double() for name, W in trainer.substrate.targets.items()}, model.bias)
-    return Tuned(replace(model, weights={name: W.numpy() for name, W in held.items()}, recorded=None), {})
+    weights = {name: W.numpy() for name, W in held.items()}
+    return Tuned(replace(model, weights=weights, origin="whole numbers of the chip", recorded=None), {})
 
 
 def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: RunConfig) -> Tuned:

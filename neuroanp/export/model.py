@@ -45,7 +45,9 @@ class Model(Numeric):
     Args:
         inputs: (T, B, I) float64, held-out inputs of the run, without the bias line.
         score: takes outputs (T, B, O) on these inputs and returns the task's scores, "loss" first.
-        recorded: loss of the run's own device on these inputs, noise-free; None where there is none.
+        origin: which of a run's weights these are, a phrase: "digital targets ..." or "weights as held by ...".
+        beside: converters that the network that was scored has beside them, a sentence each; empty of targets.
+        recorded: noise-free loss of the network that was scored, on the run's own device; None where there is none.
         notes: sentences: what of the run is not in this network.
         chip: the run's own device with its conductances (`neuroanp.substrates.chip.Chip`), for formats of crossbars.
         backend: what simulated it in training.
@@ -53,6 +55,8 @@ class Model(Numeric):
 
     inputs: NDArray[np.float64]
     score: Callable[[NDArray[np.float64]], Mapping[str, float]]
+    origin: str = "weights as they were given"
+    beside: tuple[str, ...] = ()
     recorded: float | None = None
     notes: tuple[str, ...] = ()
     chip: Any = field(default=None, compare=False)

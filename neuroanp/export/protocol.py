@@ -32,7 +32,8 @@ class Exported:
         limits: sentences: what was clipped, rounded to nothing, left out, or comes a step later.
         read_back: lines of Python or of a shell that read the files back and run them.
         facts: other numbers worth a record, by name.
-        of_device: whether it holds what the run's own device does, and not its digital weights.
+        of_device: whether it holds what the run's own device does, and not the network's weights.
+        origin: what it holds then, a phrase; None: the network's weights.
     """
 
     files: tuple[str, ...]
@@ -43,6 +44,7 @@ class Exported:
     read_back: str = ""
     facts: Mapping[str, float | int | str] = field(default_factory=dict)
     of_device: bool = False
+    origin: str | None = None
 
 
 class Exporter(Section):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroanp.export.protocol import EXPORTERS, DeviceExporter
 from neuroanp.training.build import holds_weights
 
 if TYPE_CHECKING:
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from neuroanp.export.model import Model, Traces
     from neuroanp.export.protocol import Exported
 
+SAME = 1e-4
+"""Losses that differ by less, relative, are of the same network: what is left is the precision of sums."""
+
 
 @dataclass(frozen=True)
 class ExportReport:
@@ -23,13 +27,17 @@ class ExportReport:
 
     Args:
         run, format: names.
+        origin: which of the run's weights are exported, a phrase: its digital targets, or what its device made of them.
+        reference: which weights the network has that errors and the score `before` are of.
+        recorded: noise-free loss of the network that was scored, on the run's own device; None where there is none.
         files: in the export's directory, the one to load first.
         weights: by array: largest and rms error, and rms error over the rms weight.
         decays: by name: wanted, held and their difference, factors a step.
         spikes: mismatches between the format's spikes and the network's, `of` how many places, how many spikes the
             network has, the first step that differs (None: none does); None of rates.
         outputs: largest and rms error of the outputs, and rms error over the rms output.
-        score: by name, of the network (`before`) and of what the format holds (`after`), on the run's held-out inputs;
+        score: by name, of the network of the weights of `reference` in float64 without any device (`before`) and of
+            what the format holds (`after`), on the run's held-out inputs;
             with fine-tuning also of what the format would hold without it (`quantised`). All else is of the fine-tuned
             network then, but `before`.
         limits: sentences: clipped, rounded, left out, delayed.
@@ -39,6 +47,9 @@ class ExportReport:
 
     run: str
     format: str
+    origin: str
+    reference: str
+    recorded: float | None
     files: tuple[str, ...]
     weights: Mapping[str, Mapping[str, float]]
     decays: Mapping[str, Mapping[str, float]]
@@ -71,6 +82,9 @@ def compare(model: Model, truth: Traces, name: str, exported: Exported) -> Expor
     return ExportReport(
         run=model.name,
         format=name,
+        origin=exported.origin or model.origin,
+        reference=model.origin,
+        recorded=model.recorded,
         files=exported.files,
         weights={key: errors(held, model.weights[key]) for key, held in exported.held.items()},
         decays={
@@ -105,35 +119,45 @@ def fine_tuned(
     if loss > was:
         errs = ", or leave it: every write errs anew" if "finetune_write" in facts else ""
         said.insert(0, f"fine-tuning made the loss worse, {was:.6g} to {loss:.6g}; lower --finetune-lr{errs}")
-    return replace(report, score=score, facts={**report.facts, **facts}, limits=(*said, *limits, *report.limits))
+    origin = f"{report.origin}, after {facts['finetune_updates']} updates of fine-tuning"
+    known = {"origin": origin, "reference": without.reference, "recorded": without.recorded}
+    return replace(
+        report, **known, score=score, facts={**report.facts, **facts}, limits=(*said, *limits, *report.limits)
+    )
 
 
 def _of_the_run(model: Model, name: str, exported: Exported, before: float, after: float) -> tuple[str, ...]:
-    """Say why the run's own loss is another than that of its digital weights, or of what is exported."""
+    """Say how far the loss of what is exported is from that of the network that was scored, and why."""
     had, loss = model.recorded, after if exported.of_device else before
     if model.backend == name:
         said = (
             f"the run learned on whole numbers: before, {before:.4g}, is of its unrounded weights in float64, which it "
             "never ran",
         )
-        if had is None or abs(had - after) <= 1e-4 * abs(had):
+        if had is None or abs(had - after) <= SAME * abs(had):
             return said
         return (
             *said,
             f"the run had a loss of {had:.4g}, what is exported {after:.4g}, though it learned with the same numbers: "
             "states reached the ends of their bits, where the order of spikes within a step counts",
         )
-    if had is None or abs(had - loss) <= 0.01 * abs(loss):
+    if had is None or abs(had - loss) <= SAME * abs(loss):
         return ()
     if exported.of_device:
         return (
             f"the run's own noise-free loss, {had:.4g}, has what surrounds the arrays in it, as converters and a fast "
             f"model of wires; what is exported has not, and its loss is {after:.4g}",
         )
+    if model.beside:
+        return (
+            f"the network that was scored had a loss of {had:.4g} without noise, these weights alone have "
+            f"{before:.4g}: {'; '.join(model.beside)}",
+        )
     holder = f"backend {model.backend} rounded" if holds_weights(model.backend) else "the run's own device held"
+    other = "" if issubclass(EXPORTERS.get(name), DeviceExporter) else "; --weights as_held exports what it held"
     return (
-        f"exported are the digital target weights, of loss {before:.4g}; as {holder} them the network had {had:.4g} "
-        "without noise",
+        f"exported are the {model.origin}, of loss {before:.4g}; as {holder} them the network had {had:.4g} "
+        f"without noise{other}",
     )
 
 

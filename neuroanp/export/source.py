@@ -10,7 +10,11 @@ import numpy as np
 from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.export.model import Model
+from neuroanp.export.protocol import DeviceExporter, Exporter
 from neuroanp.tasks.scoring import squared_error
+from neuroanp.training.config import load_config
+from neuroanp.training.evaluate import Held, loss
+from neuroanp.training.forward import converters, held_by, targets_after
 from neuroanp.training.revisit import restored
 
 if TYPE_CHECKING:
@@ -20,10 +24,16 @@ if TYPE_CHECKING:
     from neuroanp.training.trainer import Trainer
 
 
-def model_of(record: RunDir) -> Model:
+WEIGHTS = ("targets", "as_held")
+"""Which weights of a run are exported: its digital targets, or what its own device made of them."""
+
+
+def model_of(record: RunDir, weights: str = "targets") -> Model:
     """Return the network of a run's newest checkpoint, with its held-out inputs.
 
-    The weights are the digital targets; what the run's device made of them is in `chip`.
+    Args:
+        record: the run. weights: its digital "targets", or those of the network that was scored, "as_held" by its
+            device, which is in `chip` in any case.
 
     Raises:
         InputError: no checkpoint, units given by equations, or data that have changed since the run.
@@ -32,10 +42,35 @@ def model_of(record: RunDir) -> Model:
     neuron = experiment.config.neuron
     if neuron is not None and not isinstance(neuron, LIF):
         raise InputError(f"{record.path}: neuron: units given by equations cannot be exported; train with neuron 'lif'")
+    model = _model(record.path.name, experiment, trainer, neuron, weights)
+    return replace(model, recorded=_scored(record, experiment, trainer))
+
+
+def _scored(record: RunDir, experiment: Experiment, trainer: Trainer) -> float:
+    """Return the noise-free loss of a run's network as it is: as recorded, or measured where it is not the last one."""
     result = record.result or {}
     recorded = result.get("test_loss_noise_free")
-    model = _model(record.path.name, experiment, trainer, neuron)
-    return replace(model, recorded=float(recorded)) if isinstance(recorded, int | float) else model
+    if isinstance(recorded, int | float) and result.get("updates") == trainer.update:
+        return float(recorded)
+    held = Held.of(experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+    return loss(trainer.outputs(held.inputs, noise=False), held)
+
+
+def check_weights(weights: Any, name: str, chosen: Exporter, record: RunDir) -> str:
+    """Return which weights are to be exported; InputError for what is none of WEIGHTS, or not for this format."""
+    if weights not in WEIGHTS:
+        raise InputError(f"--weights: {weights!r:.80} is not one of {', '.join(WEIGHTS)}")
+    if weights == "as_held":
+        if isinstance(chosen, DeviceExporter):
+            raise InputError(
+                f"--weights: {name} has conductances, the device's own where it holds any (--set source=...); leave it "
+                "out"
+            )
+        if load_config(record.config_path).backend == name:
+            raise InputError(
+                f"--weights: the run learned with the numbers of {name}, to which its targets are rounded; leave it out"
+            )
+    return weights
 
 
 def plain(**given: Any) -> dict[str, Any]:
@@ -57,7 +92,7 @@ def check_words(format: Any, force: Any) -> None:
         raise InputError(f"force: {force!r:.80} is neither True nor False")
 
 
-def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | None) -> Model:
+def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | None, which: str) -> Model:
     task, config = experiment.task, experiment.config
     held = task.test(trainer.streams.generator("test"))
 
@@ -66,10 +101,14 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
 
     differ = sorted(getattr(trainer.substrate, "neurons", {}))
     notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are all alike",)
-    weights = {key: W.detach().double().cpu().numpy() for key, W in trainer.substrate.targets.items()}
+    held_weights = held_by(experiment, trainer) if which == "as_held" else None
+    matrices = trainer.substrate.targets if held_weights is None else held_weights
+    origin = targets_after(trainer.update, config.hardware.write) if held_weights is None else held_weights.origin
     return Model(
         name=name,
-        weights=weights,
+        weights={key: W.detach().double().cpu().numpy() for key, W in matrices.items()},
+        origin=origin,
+        beside=() if held_weights is None else converters(trainer.reads()),
         bias=config.network.bias,
         neuron=neuron,
         dt=config.dt,

@@ -68,7 +68,7 @@ def write(
             _export(model, name, chosen, building) if tuned is None else _tuned(model, name, chosen, building, tuned)
         )
         write_object(building / REPORT, report.plain())
-        write_text(building / READ_BACK, report.read_back.rstrip() + "\n")
+        write_text(building / READ_BACK, f"# weights: {report.origin}\n{report.read_back.rstrip()}\n")
     return report
 
 

@@ -141,7 +141,8 @@ class Chip:
             streams: the run's streams; devices are drawn from "d2d/<array>", neurons from "d2d/neurons".
             dt: seconds a step; no shorter than a read.
             write: one of WRITES; "auto" verifies where the profile can, else writes ideally.
-            read: "moments" (exact in distribution, two products a read) or "sampled" (every device drawn).
+            read: "moments" (a read has its exact distribution, two products) or "sampled" (every device drawn, from
+                read to read where its law is a process; see `promises.sampled_problem`).
             effects: the non-idealities that are on.
             artificial_sigma: Gaussian noise on the pre-activations that no device makes, or None.
             temperature: kelvin; None: the profile's own.

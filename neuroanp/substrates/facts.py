@@ -99,15 +99,6 @@ def check_memory(
         )
 
 
-def temperature_dependent(profile: HardwareProfile) -> list[str]:
-    """Return which sections of a profile depend on the temperature."""
-    laws = [name for name in ("drift", "stochastic") if hasattr(getattr(profile, name), "at_temperature")]
-    figures = getattr(profile.drift, "activation_energy", True)  # a leak without one is the same at any temperature
-    laws = [name for name in laws if name != "drift" or figures is not None]
-    thermal = profile.periphery is not None and profile.periphery.bandwidth is not None
-    return laws + ["periphery"] * thermal
-
-
 def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
     """Return the effects that a profile has something for, in the order of EFFECTS."""
     pulses, periphery, energy = profile.update, profile.periphery, profile.energy

@@ -71,6 +71,16 @@ class Encoded:
         """Return the task's held-out sequences with spikes drawn from `rng`."""
         return self._encode(self.task.test(rng), rng)
 
+    def lines(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """Return what the input lines carry for values (T, B, I) of one's own: (T hold, B, lines).
+
+        Args:
+            inputs: the task's own numbers.
+            rng: as for `test`, whose spikes are drawn: of its own values these lines are those of its batch.
+        """
+        self.task.test(rng)  # draws what comes before the spikes
+        return self.encoder.encode(inputs, self._spikes(rng), self.dt)
+
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return the task's scores of the outputs (T hold, B, O) at the last simulation step of each of its own.
 
@@ -94,12 +104,16 @@ class Encoded:
 
     def _encode(self, raw: Batch, rng: np.random.Generator) -> Batch:
         hold = self.encoder.hold
-        key = rng.integers(2**64, size=2, dtype=np.uint64)
-        own = np.random.Generator(np.random.Philox(key=key))
+        own = self._spikes(rng)
         mask = np.zeros(len(raw.mask) * hold)
         mask[hold - 1 :: hold] = raw.mask
         inputs = self.encoder.encode(raw.inputs, own, self.dt)
         return Batch(inputs, np.repeat(raw.targets, hold, axis=0), mask, raw)
+
+    @staticmethod
+    def _spikes(rng: np.random.Generator) -> np.random.Generator:
+        """Return the generator that spikes are drawn from, seeded by what is drawn next."""
+        return np.random.Generator(np.random.Philox(key=rng.integers(2**64, size=2, dtype=np.uint64)))
 
 
 def _raw(batch: Batch) -> Batch:

@@ -17,15 +17,16 @@ from neuroanp.learning.node_perturbation import UNKNOWN_NOISE
 from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
 from neuroanp.records.identity import code_version, identity
+from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
-from neuroanp.substrates.facts import temperature_dependent
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.training.config import spikes
+from neuroanp.training.config import SPIKING, spikes
 from neuroanp.training.learner import RuleLearner, make_learner
 from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.targets import TARGETS
+from neuroanp.training.times import seconds
 from neuroanp.training.trainer import Trainer
 from neuroanp.training.watch import percent
 from neuroanp.units import format_quantity
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 
 FLOAT32_FLOOR = 1e-5
 """Perturbations below this drown in the rounding of float32 (dh is off by 2e-5 at 1e-3, 2e-2 at 1e-6)."""
+
+UNCHANGED = "nothing of profile {} that is on changes while it lies idle"
 
 STUCK = 0.99
 """Correlation of a source with itself over the passes of a sequence above which it might as well stand still."""
@@ -204,9 +207,13 @@ class Experiment:
         """Refuse what would fail at the first update: units, rules and encoders that do not go together.
 
         Raises:
-            InputError: the simulator refuses the units, the rule cannot train them, or no input spikes.
+            InputError: the simulator refuses the units, the rule cannot train them, no input spikes, or devices are to
+                be drawn one by one whose noise would lose its memory.
         """
-        config, rule = self.config, self.config.rule
+        config, rule, hardware = self.config, self.config.rule, self.config.hardware
+        problem = promises.sampled_problem(self.profile, hardware.read, hardware.effects())
+        if problem is not None:
+            raise InputError(problem)
         if getattr(rule, "needs_noise", False) and not any(chip.node_sigmas(True).values()):
             raise InputError(UNKNOWN_NOISE)
         if config.encoder.spikes and not self.task.test(Streams(config.seed).generator("test")).inputs.any():
@@ -234,13 +241,34 @@ class Experiment:
         named = [*self.config.hardware.only, *self.config.hardware.without]
         return [f"warning: profile {self.profile.name} has no {name}" for name in named if name not in there]
 
+    def _idle_options(self, chip: Chip) -> list[str]:
+        """Return a sentence for each option of the hardware and the perturbation that changes nothing here."""
+        config, hardware = self.config, self.config.hardware
+        said = promises.idle_options(
+            self.profile, hardware.effects(), hardware.read, hardware.wires, hardware.temperature
+        )
+        usual = SPIKING["perturbation"] if spikes(config.backend) else {}
+        unset = type(config.perturbation)(**usual)
+        given = [name for name in ("sigma", "output") if getattr(config.perturbation, name) != getattr(unset, name)]
+        if given and not chip.artificial_sigma:
+            names = " and ".join(f"perturbation.{name}" for name in given)
+            said.append(f"{names}: no Gaussian is added; it is with perturbation.name: gaussian")
+        return said
+
+    def _times(self) -> list[str]:
+        """Return what is to be said of the idle times that are asked for, and of how long the run takes on the chip."""
+        profile, effects, training = self.profile, self.config.hardware.effects(), self.config.training
+        run_s = training.updates * self.window_s()
+        said = [promises.beyond_table(profile, effects, run_s, f"in {promises.duration(run_s)} of chip time")]
+        if training.evaluate_after and not promises.changes_with_time(profile, effects):
+            said.append(f"training.evaluate_after changes nothing: {UNCHANGED.format(profile.name)}")
+        said += [promises.beyond_table(profile, effects, seconds(t), f"after {t}") for t in training.evaluate_after]
+        return [line for line in said if line is not None]
+
     def _warnings(self, chip: Chip, facts: dict[str, Any]) -> list[str]:
         """Return what makes the perturbation useless: too small for the arithmetic, or for the converters."""
         warnings, sigma = [], chip.artificial_sigma
-        if self.config.hardware.temperature is not None and not temperature_dependent(self.profile):
-            warnings.append(
-                f"warning: hardware.temperature changes nothing: no law of profile {self.profile.name} depends on it"
-            )
+        warnings += [f"warning: {line}" for line in (*self._idle_options(chip), *self._times())]
         if 0 < sigma < FLOAT32_FLOOR and self.config.compute.dtype == "float32":
             warnings.append(
                 f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
@@ -296,7 +324,8 @@ def _begins(start: dict[str, Any]) -> str:
     share = start["clipped"]["all"]
     where = [f"{name} {percent(part)}" for name, part in start["clipped"].items() if part and name != "all"]
     fate = f"{percent(share)} of them lie beyond the array's range and are clipped ({', '.join(where)})"
-    return f"weights: {start['origin']}{after}; {fate if share else 'all within the range of the array'}"
+    which = "" if start["update"] is None else "the digital targets of "
+    return f"weights: {which}{start['origin']}{after}; {fate if share else 'all within the range of the array'}"
 
 
 def holds_weights(backend: str) -> bool:

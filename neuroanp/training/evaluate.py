@@ -75,12 +75,11 @@ def evaluate(
     Args:
         held: the sequences; update: number of updates done, which names the noise; dt: seconds a step.
     """
-    window = held.inputs.shape[0] * held.inputs.shape[1] * dt
     noise = PassStreams(streams, "test", update)
-    noisy, fired = _outputs(held, substrate, backend, noise, window, NOISY)
-    silent, _ = _outputs(held, substrate, backend, noise, window, SILENT)
-    rates = None if fired is None else fired.double().cpu().numpy() / window
-    return Evaluation(_loss(noisy, held), _loss(silent, held), noisy[:, 0].double().cpu().numpy(), rates)
+    noisy, fired = outputs(held.inputs, substrate, backend, noise, dt, NOISY)
+    silent, _ = outputs(held.inputs, substrate, backend, noise, dt, SILENT)
+    rates = None if fired is None else fired.double().cpu().numpy() / window_s(held.inputs, dt)
+    return Evaluation(loss(noisy, held), loss(silent, held), plain(noisy), rates)
 
 
 def show(
@@ -93,8 +92,7 @@ def show(
     """
     shown = held.inputs[:, :SHOWN_SEQUENCES]
     noise = PassStreams(streams, "test", update)
-    window = shown.shape[0] * shown.shape[1] * dt
-    reads = substrate.prepare(window, noise)
+    reads = substrate.prepare(window_s(shown, dt), noise)
     options = {"keep": "states", "book": False, "artificial": False}
     chunks = list(backend.passes(substrate, reads, shown, NOISY, noise, **options))
     spikes = torch.cat([chunk.spikes[:, 0] for chunk in chunks if chunk.spikes is not None])
@@ -136,20 +134,39 @@ def idle(substrate: Substrate, seconds: float) -> Iterator[None]:
         chip.now = before
 
 
-def _outputs(
-    held: Held, substrate: Substrate, backend: Backend, noise: PassStreams, window: float, plan: PassPlan
+def outputs(
+    inputs: Tensor, substrate: Substrate, backend: Backend, noise: PassStreams, dt: float, plan: PassPlan
 ) -> tuple[Tensor, Tensor | None]:
-    """Return the outputs (T, 1, B, O), and how often each unit spiked (N,), or None where units do not."""
-    reads = substrate.prepare(window, noise, noise=plan is NOISY)
+    """Present inputs (T, B, I) once: the forward pass of every evaluation and prediction. Nothing is booked.
+
+    Args:
+        inputs: without the bias line.
+        substrate, backend: the network. noise: where its noise is drawn from. dt: seconds a step.
+        plan: NOISY, under the noise of the device alone, or SILENT.
+
+    Returns: the outputs (T, 1, B, O), and how often each unit spiked (N,), or None where units do not.
+    """
+    reads = substrate.prepare(window_s(inputs, dt), noise, noise=plan is NOISY)
     options = {"keep": "loss", "book": False, "artificial": False}
     ys, fired = [], None
-    for chunk in backend.passes(substrate, reads, held.inputs, plan, noise, **options):
+    for chunk in backend.passes(substrate, reads, inputs, plan, noise, **options):
         ys.append(chunk.y)
         if chunk.fired is not None:
             fired = chunk.fired if fired is None else fired + chunk.fired
     return torch.cat(ys), fired
 
 
-def _loss(y: Tensor, held: Held) -> float:
+def window_s(inputs: Tensor, dt: float) -> float:
+    """Return how long the chip takes to be shown inputs (T, B, I), one sequence after the other: T B dt seconds."""
+    return inputs.shape[0] * inputs.shape[1] * dt
+
+
+def plain(y: Tensor) -> np.ndarray:
+    """Return outputs (T, 1, B, O) as float64 numbers of numpy, (T, B, O)."""
+    return y[:, 0].double().cpu().numpy()
+
+
+def loss(y: Tensor, held: Held) -> float:
+    """Return the mean squared error of outputs (T, 1, B, O) over scored steps, sequences and outputs."""
     total = squared_error(y.double(), held.targets.double(), held.mask.double()).sum()
     return float(total / held.mask.double().sum() / y.shape[2])

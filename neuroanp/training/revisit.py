@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
+from neuroanp.backends.foreign import warn_once
 from neuroanp.devices.device import EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.profiles.loader import loads
 from neuroanp.records.identity import code_version
+from neuroanp.substrates import promises
 from neuroanp.substrates.facts import known_effects
-from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.build import UNCHANGED, Experiment, build_trainer
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.evaluate import Held
 from neuroanp.training.start import Start, of_record
@@ -23,6 +27,7 @@ from neuroanp.training.times import named, seconds, without_repeats
 if TYPE_CHECKING:
     from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.records.run_dir import RunDir
+    from neuroanp.substrates.chip import Chip
     from neuroanp.training.trainer import Trainer
 
 LOG = logging.getLogger("neuroanp")
@@ -49,7 +54,7 @@ class Look:
 
 
 @dataclass(frozen=True)
-class _Revisited:
+class Revisited:
     """A trainer whose chip holds what is to be evaluated, and the effects that are on."""
 
     experiment: Experiment
@@ -73,17 +78,52 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
     """
     times = _times(look.after)
     _check_names([*look.only, *look.without])
+    with looked_at(record, look) as found:
+        task, trainer = found.experiment.task, found.trainer
+        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+        for line in _of_time(found, times):
+            LOG.warning(line)
+        return [_row(record, found, held, time) for time in (NOW, *times)]
+
+
+def _of_time(found: Revisited, times: Sequence[str]) -> list[str]:
+    """Return what is to be said of idle times: none changes anything, or a law's table ends before them."""
+    profile, on = found.experiment.profile, found.effects
+    said = []
+    if times and not promises.changes_with_time(profile, on):
+        said.append(f"--after: {UNCHANGED.format(profile.name)}: all rows are alike")
+    age = promises.oldest(cast("Chip", found.trainer.substrate))
+    late = [time for time in (NOW, *times) if promises.beyond_table(profile, on, age + _idle_s(time), time)]
+    if late:
+        when = ", ".join(time if time == NOW else f"after {time}" for time in late)
+        said.append(str(promises.beyond_table(profile, on, math.inf, when)))
+    return said
+
+
+def _idle_s(time: str) -> float:
+    return 0.0 if time == NOW else seconds(time)
+
+
+@contextmanager
+def looked_at(record: RunDir, look: Look = Look()) -> Iterator[Revisited]:
+    """Open a run's network to be presented something, with the threads that it was trained with; leave the record.
+
+    Raises:
+        InputError: the record has no checkpoint that can be read, its data have changed, or an effect of `look` was
+            off in the run or cannot be switched off afterwards.
+    """
     if record.manifest["code"] != code_version():
-        LOG.warning("%s: made by neuroanp %s, evaluated by %s", record.path, record.manifest["code"], code_version())
+        warn_once(f"{record.path}: made by neuroanp {record.manifest['code']}, evaluated by {code_version()}")
     config = load_config(record.config_path)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.compute.threads)
     try:
         found = _own_chip(record, config, look) if look.profile is None else _new_chip(record, config, look)
-        task, trainer = found.experiment.task, found.trainer
         _same_data(record, found.experiment)
-        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
-        return [_row(record, found, held, time) for time in (NOW, *times)]
+        problem = promises.sampled_problem(found.experiment.profile, config.hardware.read, found.effects)
+        if problem is not None:  # a run from before it was refused
+            LOG.warning("%s: %s", record.path, problem)
+        yield found
     finally:
         torch.set_num_threads(threads)
 
@@ -113,20 +153,27 @@ def _times(after: Sequence[str]) -> list[str]:
         raise InputError(f"--after: {error}") from None
 
 
-def _own_chip(record: RunDir, config: RunConfig, look: Look) -> _Revisited:
+def _own_chip(record: RunDir, config: RunConfig, look: Look) -> Revisited:
     """Return the run's chip as its newest checkpoint left it, read with the effects that `look` leaves on."""
-    profile = loads(record.manifest["profile"]["text"], f"{record.path}/manifest.json")
-    experiment = Experiment.of(config, profile, Start.kept(record))
-    on = _read_with(experiment, look)
     path = record.whole_checkpoint()
+    experiment = Experiment.of(config, _kept_profile(record), Start.kept(record))
+    on = _read_with(experiment, look)
     trainer = build_trainer(experiment, effects=on)
     state, _ = record.load_checkpoint(path)
     mine = trainer.state_dict()  # an effect that is off has no state: what the checkpoint holds of it is left out
     trainer.load_state_dict({k: value for k, value in state.items() if k in mine or k.startswith("optimizer/")})
-    return _Revisited(experiment, trainer, on)
+    return Revisited(experiment, trainer, on)
 
 
-def _new_chip(record: RunDir, config: RunConfig, look: Look) -> _Revisited:
+def _kept_profile(record: RunDir) -> HardwareProfile:
+    """Return the profile as it was when the run began, wherever its file is now."""
+    kept = record.manifest.get("profile")
+    if not isinstance(kept, Mapping) or not isinstance(kept.get("text"), str):
+        raise InputError(f"{record.path}: damaged manifest: it holds no profile; restore it from a copy")
+    return loads(kept["text"], f"{record.path}/manifest.json")
+
+
+def _new_chip(record: RunDir, config: RunConfig, look: Look) -> Revisited:
     """Return a new chip of the profile that `look` names, the run's weights written to it."""
     assert look.profile is not None
     _check_there(look.profile, [*look.only, *look.without])
@@ -142,7 +189,7 @@ def _new_chip(record: RunDir, config: RunConfig, look: Look) -> _Revisited:
     LOG.info(next(line for line in experiment.describe()[1] if line.startswith("weights: ")))
     trainer = build_trainer(experiment)
     trainer.update = update  # names the noise of the evaluation: the same as the run's own
-    return _Revisited(experiment, trainer, experiment.config.hardware.effects())
+    return Revisited(experiment, trainer, experiment.config.hardware.effects())
 
 
 def _read_with(experiment: Experiment, look: Look) -> frozenset[str]:
@@ -178,9 +225,9 @@ def _check_there(profile: HardwareProfile, names: Sequence[str]) -> None:
         raise InputError(f"profile {profile.name} has no {', '.join(missing)} (it has: {', '.join(there) or 'none'})")
 
 
-def _row(record: RunDir, found: _Revisited, held: Held, time: str) -> dict[str, Any]:
+def _row(record: RunDir, found: Revisited, held: Held, time: str) -> dict[str, Any]:
     experiment, trainer = found.experiment, found.trainer
-    idle_s = 0.0 if time == NOW else seconds(time)
+    idle_s = _idle_s(time)
     losses = trainer.evaluate_after(held, idle_s)
     return {
         "run": str(record.path),

@@ -13,14 +13,14 @@ from torch import Tensor
 
 from neuroanp.errors import DivergedError
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.training.evaluate import Evaluation, Held, evaluate, idle, to_tensor
+from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, Held, evaluate, idle, outputs, to_tensor
 from neuroanp.training.learner import Learner, StepContext
 from neuroanp.trajectory import WeightUpdate
 
 if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
     from neuroanp.learning.optimisers import Optimizer
-    from neuroanp.substrates.protocol import ProgrammingReport, Substrate
+    from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
     from neuroanp.tasks.protocol import Task
 
 DIVERGED = 1e6
@@ -90,6 +90,18 @@ class Trainer:
         found = evaluate(held, self.substrate, self.backend, self.streams, self.update, self.dt)
         self.rates = found.rates
         return found
+
+    def outputs(self, inputs: Tensor, noise: bool = True) -> Tensor:
+        """Present inputs (T, B, I) once, with the noise that `evaluate` draws, or without any.
+
+        Returns: the outputs, (T, 1, B, O).
+        """
+        streams = PassStreams(self.streams, "test", self.update)
+        return outputs(inputs, self.substrate, self.backend, streams, self.dt, NOISY if noise else SILENT)[0]
+
+    def reads(self) -> Mapping[str, ReadPlan]:
+        """Return the arrays as a noise-free presentation reads them: with all that time and writes did to them."""
+        return self.substrate.prepare(self.window(), PassStreams(self.streams, "test", self.update), noise=False)
 
     def evaluate_after(self, held: Held, idle_s: float) -> Evaluation:
         """Measure it as `evaluate` does, after the chip has lain idle; clock, books and devices stay as they are."""

@@ -268,7 +268,12 @@ def test_the_terminal_takes_it_and_says_what_is_wrong(runs, invoke, tmp_path):
     done = invoke("export", path, "-f", "crossbar", "-o", str(tmp_path / "out"), "--finetune", "1")
     assert done.exit_code == 0, done.stderr
     said = " ".join(done.stdout.split())
-    for part in ("before,", "after fine-tuning", "finetune updates 1", "finetune write verify"):
+    for part in (
+        "of the digital targets after update",
+        "after fine-tuning",
+        "finetune updates 1",
+        "finetune write verify",
+    ):
         assert part in said
     done = invoke("export", str(runs("digital").path), "-f", "crossbar", "-o", str(tmp_path / "no"), "--finetune", "1")
     assert done.exit_code == 2

@@ -18,7 +18,7 @@ M, B, T, N, O = 2, 4, 4, 9, 2  # noqa: E741
 SMALL = {
     "task": {"name": "copy", "length": 1, "delay": 2, "symbols": 2, "test_size": 8},
     "network": {"hidden": N},
-    "profile": "pcm",
+    "profile": "sonos_flash",
     "rule": {"name": "anp", "reference": "two", "K": 1, "gamma": 1.0},
     "hardware": {"write": "ideal"},
     "training": {"updates": 3, "batch": B, "controls": False},

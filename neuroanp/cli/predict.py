@@ -1,0 +1,80 @@
+"""predict: inputs presented to the network that a run scored, on its own device as training left it."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from neuroanp.cli import options
+from neuroanp.cli.boundary import guarded
+from neuroanp.cli.screen import console, log_to_stderr, print_json, show
+
+
+@guarded
+def predict(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)],
+    inputs: Annotated[
+        Path | None,
+        typer.Option("--inputs", "-i", metavar="FILE", show_default=False,
+                     help=".npy (T, B, I) or (T, I), or .csv of one sequence; the held-out ones if not given."),
+    ] = None,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", show_default=False,
+                     help=".npy, .csv of one sequence, or .npz with the inputs beside the outputs."),
+    ] = None,
+    noise_free: Annotated[bool, typer.Option("--noise-free", help="Leave out all noise of reads and units.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Replace an output that is there.")] = False,
+    json: options.Json = False,
+    debug: options.Debug = False,
+) -> None:  # fmt: skip
+    """Present inputs to the network that was scored, on its run's own chip; the run is left as it is.
+
+    Without --inputs the held-out sequences are presented: the loss is the reported one, to the last bit.
+    """
+    from neuroanp import api
+    from neuroanp.cli.arrays import check_fits, check_output, read_array, write_arrays
+    from neuroanp.errors import InputError
+
+    if inputs is not None and output is None:
+        raise InputError("-o: name a file for the outputs, e.g. -o y.csv")
+    if output is not None:
+        check_output(output, force)
+    with log_to_stderr(console(error=True)):
+        opened = api.load_run(run)
+        batch = None if inputs is not None else opened.held_out()
+        given = read_array(inputs) if inputs is not None else batch.inputs if batch is not None else None
+        if output is not None:
+            check_fits(output, given)
+        y = opened.predict(given, noise=not noise_free)
+    row: dict[str, Any] = {"run": str(opened.path), "noise": not noise_free, "shape": list(y.shape)}
+    arrays = {"outputs": y, "inputs": given}
+    if batch is not None:
+        row |= {"loss": batch.loss(y), "score": batch.score(y)}
+        arrays |= {"targets": batch.targets, "mask": batch.mask}
+    if output is not None:
+        write_arrays(output, arrays)
+        row["output"] = str(output)
+    if json:
+        print_json([row])
+    else:
+        show(*_on_screen(row))
+
+
+def _on_screen(row: dict[str, Any]) -> list[str]:
+    """Return what a terminal shows of a prediction."""
+    sizes = ", ".join(
+        f"{size} {what}{'' if size == 1 else 's'}"
+        for size, what in zip(row["shape"], _axes(len(row["shape"])), strict=True)
+    )
+    lines = [f"{'under the noise of the device' if row['noise'] else 'noise-free'}: {sizes}"]
+    if "loss" in row:
+        scores = {"loss": row["loss"], **{k: v for k, v in row["score"].items() if k != "loss"}}
+        lines.append("held-out sequences: " + ", ".join(f"{name} {value:.6g}" for name, value in scores.items()))
+    if "output" in row:
+        lines.append(f"outputs: {row['output']}")
+    return lines
+
+
+def _axes(dimensions: int) -> list[str]:
+    return ["step", "sequence", "output"] if dimensions == 3 else ["step", "output"]

@@ -1,0 +1,253 @@
+"""The network that a run's table scores, to look at and to present inputs to: its own chip, as it was left.
+
+One forward pass serves the evaluation at the end of a training, `neuroanp evaluate` and what is here
+(`evaluate.outputs`): held-out inputs give the reported losses to the last bit.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, cast
+
+import numpy as np
+import torch
+
+from neuroanp.backends.chips import ChipNetwork
+from neuroanp.errors import InputError
+from neuroanp.tasks.encoding import Encoded
+from neuroanp.tasks.protocol import Batch
+from neuroanp.training.config import load_config
+from neuroanp.training.evaluate import Held, loss, plain
+from neuroanp.training.presented import as_inputs
+from neuroanp.training.revisit import looked_at
+from neuroanp.training.start import of_record
+from neuroanp.trajectory import Weights
+from neuroanp.units import format_quantity
+
+if TYPE_CHECKING:
+    from neuroanp.records.run_dir import RunDir
+    from neuroanp.substrates.chip import Chip
+    from neuroanp.substrates.protocol import ReadPlan
+    from neuroanp.tasks.protocol import Task
+    from neuroanp.training.build import Experiment
+    from neuroanp.training.trainer import Trainer
+
+
+@dataclass(frozen=True, repr=False)
+class RunWeights(Weights):
+    """The matrices of a run, and which network they are.
+
+    Rate networks compute, from x_0 = 0, with a constant 1 below u_t and x_t where there is a bias line,
+
+        h_t = W_in [u_t; 1] + W x_{t-1},   x_t = tanh(h_t),   y_t = W_out [x_t; 1].
+
+    Where `complete`, these lines are the network that was scored, without its noise, to the rounding of sums. Elsewhere
+    they are not, and `predict` is. Spiking units: `neuroanp.export.model` has their equations.
+
+    Args:
+        arrays, bias: as in `Weights`; torch tensors of the run's own precision.
+        origin: which weights these are: "digital targets ...", or "weights as held by ...".
+        scored: whether these matrices are those that the noise-free loss of the run was measured with.
+        beside: what the network that was scored has beside these matrices, a sentence each.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from neuroanp.training.config import configure
+    >>> from neuroanp.training.launch import launch
+    >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
+    >>> tiny = {"task": task, "network": {"hidden": 6, "bias": True}, "training": {"updates": 2, "controls": False}}
+    >>> quiet = {"profile": "pcm", "hardware.without": ["dac", "adc"]}
+    >>> with TemporaryDirectory() as folder:
+    ...     record = launch(configure(tiny, quiet), Path(folder))
+    ...     weights, batch, row = weights_of(record), held_out(record), record.result
+    >>> print(weights)
+    w_in (6, 4), w (6, 6), w_out (2, 7), bias line in w_in and w_out
+    weights as held by pcm after update 2, 532 us of its time, without read noise: what was scored
+    >>> W = {name: part.numpy() for name, part in weights.items()}
+    >>> one = np.ones((batch.inputs.shape[1], 1))
+    >>> x, outputs = np.zeros((len(one), weights.hidden)), []
+    >>> for u in batch.inputs:
+    ...     x = np.tanh(np.hstack([u, one]) @ W["w_in"].T + x @ W["w"].T)
+    ...     outputs.append(np.hstack([x, one]) @ W["w_out"].T)
+    >>> abs(batch.loss(outputs) / row["test_loss_noise_free"] - 1.0) < 1e-5
+    True
+    """
+
+    origin: str = ""
+    scored: bool = False
+    beside: tuple[str, ...] = field(default=())
+
+    @property
+    def complete(self) -> bool:
+        """Whether these matrices and tanh are all that the network has that was scored, its noise aside."""
+        return self.scored and not self.beside
+
+    def __repr__(self) -> str:
+        sizes = ", ".join(f"{name} {tuple(W.shape)}" for name, W in self.items())
+        line = "bias line in w_in and w_out" if self.bias else "no bias line"
+        which = "what was scored" if self.scored else "not what was scored, where the device errs"
+        said = [f"{sizes}, {line}", f"{self.origin}: {which}", *(f"beside them: {part}" for part in self.beside)]
+        return "\n".join(said)
+
+
+@dataclass(frozen=True)
+class HeldOut:
+    """The held-out sequences of a run, in steps of its task, and how outputs on them are scored.
+
+    Args:
+        inputs: (T, B, I) float64; targets: (T, B, O) float64; mask: (T,) 1 where a step is scored.
+    """
+
+    inputs: np.ndarray
+    targets: np.ndarray
+    mask: np.ndarray
+    _task: Task = field(repr=False)
+    _held: Held = field(repr=False)
+
+    @classmethod
+    def of(cls, task: Task, held: Held) -> HeldOut:
+        """Return a task's held-out sequences as a user sees them: before an encoder made spikes of them."""
+        raw = held.batch.raw or held.batch
+        return cls(raw.inputs.copy(), raw.targets.copy(), raw.mask.copy(), task, held)
+
+    def loss(self, outputs: Any) -> float:
+        """Return the loss that tables show, of outputs (T, B, O): mean squared error over scored steps and outputs.
+
+        Raises:
+            InputError: outputs of another shape.
+        """
+        return loss(torch.from_numpy(self._every_step(outputs)).unsqueeze(1), self._held)
+
+    def score(self, outputs: Any) -> dict[str, float]:
+        """Return the task's own scores of outputs (T, B, O), the headline first; InputError as `loss`."""
+        return self._task.score(self._every_step(outputs), self._held.batch)
+
+    def _every_step(self, outputs: Any) -> np.ndarray:
+        """Return outputs at each step of the simulation; those between the task's own steps are not scored."""
+        y = np.asarray(outputs, dtype=np.float64)
+        if y.shape != self.targets.shape:
+            raise InputError(f"outputs: shape {y.shape}, the held-out targets have {self.targets.shape}, (T, B, O)")
+        return np.ascontiguousarray(np.repeat(y, len(self._held.mask) // len(self.mask), axis=0))
+
+
+def held_out(record: RunDir) -> HeldOut:
+    """Return the held-out sequences that a run was scored on.
+
+    Raises:
+        InputError: the run has no checkpoint that can be read, or its data have changed.
+    """
+    with looked_at(record) as found:
+        return HeldOut.of(found.experiment.task, _held(found.experiment, found.trainer))
+
+
+def predict(record: RunDir, inputs: Any, noise: bool = True) -> np.ndarray:
+    """Present inputs to the network that was scored: the run's own chip, as its newest checkpoint left it.
+
+    The noise is that of the evaluation at the end (the same streams), drawn for as many steps and sequences as are
+    presented. Nothing is written, and no chip time passes.
+
+    Args:
+        record: the run. inputs: (T, B, I), or (T, I) of one sequence, in the task's own numbers: the run's encoder
+            makes spikes or currents of them. noise: False leaves out all noise of reads and units.
+
+    Returns: outputs (T, B, O), or (T, O), float64 numbers of the run's own precision.
+
+    Raises:
+        InputError: inputs of another shape or that are not finite, no checkpoint that can be read, changed data.
+    """
+    if not isinstance(noise, bool | np.bool_):
+        raise InputError(f"noise: {noise!r:.80} is neither True nor False")
+    with looked_at(record) as found:
+        experiment, trainer = found.experiment, found.trainer
+        task, like = experiment.task, trainer.substrate.targets["w"]
+        given, single = as_inputs(inputs, _width(task), like.dtype)
+        y = plain(trainer.outputs(torch.from_numpy(_lines(task, given, trainer)).to(like), bool(noise)))
+    y = y[len(y) // len(given) - 1 :: len(y) // len(given)]  # an encoder holds each step for some of the simulation's
+    return np.ascontiguousarray(y[:, 0] if single else y)
+
+
+def weights_of(record: RunDir, as_held: bool = True) -> RunWeights:
+    """Return the matrices of a run's newest checkpoint.
+
+    Args:
+        record: the run. as_held: those of the network that was scored, as its chip holds them; False: the digital
+            targets that they were written from.
+
+    Raises:
+        InputError: no checkpoint that can be read, or (`as_held`) changed data.
+    """
+    if not isinstance(as_held, bool | np.bool_):
+        raise InputError(f"as_held: {as_held!r:.80} is neither True nor False")
+    if as_held:
+        with looked_at(record) as found:
+            return held_by(found.experiment, found.trainer)
+    arrays, update = of_record(record)
+    config = load_config(record.config_path)
+    return RunWeights(arrays, config.network.bias, targets_after(update, config.hardware.write))
+
+
+def held_by(experiment: Experiment, trainer: Trainer) -> RunWeights:
+    """Return the matrices that a noise-free presentation sees on a trainer's chip, as its clock stands."""
+    reads, bias = trainer.reads(), experiment.config.network.bias
+    W = Weights({name: read.W for name, read in reads.items()}, bias)
+    if isinstance(trainer.backend, ChipNetwork):
+        W = trainer.backend.rounded(W)
+    chip = cast("Chip", trainer.substrate)
+    name = experiment.profile.name
+    holder = f"{name} and rounded by {trainer.backend.name}" if isinstance(trainer.backend, ChipNetwork) else name
+    when = f"{format_quantity(chip.now, 's', 3)} of its time, without read noise"
+    said = f"weights as held by {holder} after update {trainer.update}, {when}"
+    return RunWeights(dict(W.items()), bias, said, True, (*converters(reads), *_around(experiment)))
+
+
+def targets_after(update: int, write: str) -> str:
+    """Say which weights the digital targets of a run are; with pulses in place it keeps none.
+
+    >>> targets_after(3, "verify"), targets_after(3, "pulse")
+    ('digital targets after update 3', 'weights as pulses in place left them after update 3')
+    """
+    return f"{'weights as pulses in place left them' if write == 'pulse' else 'digital targets'} after update {update}"
+
+
+def converters(reads: Mapping[str, ReadPlan]) -> tuple[str, ...]:
+    """Say what stands between a chip's matrices and its units in a noise-free presentation, a sentence each."""
+    said = []
+    for what, has in (
+        ("inputs of {} pass a DAC, which clips and rounds them", lambda read: read.dac is not None),
+        ("outputs of {} pass an ADC, which clips and rounds them", lambda read: read.adc is not None),
+        ("the ADCs of {} have gains or offsets", lambda read: read.gain is not None or read.offset is not None),
+    ):
+        names = [name for name, read in reads.items() if has(read)]
+        if names:
+            said.append(what.format(", ".join(names)))
+    return tuple(said)
+
+
+def _around(experiment: Experiment) -> list[str]:
+    """Say what a network has that is no tanh unit and no input as it is given."""
+    said = []
+    task, config = experiment.task, experiment.config
+    if isinstance(cast("Any", task), Encoded):
+        name, hold = config.to_plain()["encoder"]["name"], config.encoder.hold
+        said.append(f"encoder {name} makes {task.inputs} lines of {_width(task)} values, {hold} steps of each")
+    if config.neuron is not None:
+        said.append(f"the units are those of backend {config.backend}, no tanh")
+    return said
+
+
+def _held(experiment: Experiment, trainer: Trainer) -> Held:
+    batch: Batch = experiment.task.test(trainer.streams.generator("test"))
+    return Held.of(batch, trainer.substrate.targets["w"])
+
+
+def _width(task: Task) -> int:
+    """Return how many values a step of the task's own inputs has, before any encoder."""
+    own: Any = task
+    return own.task.inputs if isinstance(own, Encoded) else task.inputs
+
+
+def _lines(task: Task, given: np.ndarray, trainer: Trainer) -> np.ndarray:
+    """Return what the input lines carry, with the random spikes of the held-out sequences."""
+    own: Any = task
+    return own.lines(given, trainer.streams.generator("test")) if isinstance(own, Encoded) else given

@@ -1,0 +1,159 @@
+"""neuroanp predict: the held-out sequences, or a file of one's own, on the network that was scored."""
+
+from __future__ import annotations
+
+import io
+import json
+import os
+import pickle
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from neuroanp import api
+from neuroanp.cli.arrays import _csv, _npy
+from neuroanp.errors import InputError
+from neuroanp.training.config import configure
+from neuroanp.training.launch import launch
+
+TINY = {
+    "task": {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8},
+    "network": {"hidden": 6},
+    "training": {"updates": 2, "batch": 2, "controls": False},
+}
+ROWS = "a,b,c\n1,0,0\n0,1,0\n0,0,1\n"
+
+
+@pytest.fixture(scope="module")
+def run(tmp_path_factory) -> api.Run:
+    return api.Run(launch(configure(TINY, {"profile": "pcm"}), tmp_path_factory.mktemp("store")))
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def predict(run, folder):
+    from typer.testing import CliRunner
+
+    from neuroanp.cli.main import app
+
+    return lambda *words: CliRunner().invoke(app, ["predict", str(run.path), *words])
+
+
+def test_held_out_sequences_have_the_reported_loss(run, predict):
+    for flags, key in (([], "test_loss"), (["--noise-free"], "test_loss_noise_free")):
+        done = predict("--json", *flags)
+        assert done.exit_code == 0, done.stderr
+        (row,) = json.loads(done.stdout)["results"]
+        assert row["loss"] == run.result[key]
+        assert f"loss {run.result[key]:.6g}" in predict(*flags).stdout
+
+
+def test_what_it_writes_is_what_python_gives(run, predict, folder):
+    batch = run.held_out()
+    y = run.predict(batch.inputs)
+    assert predict("-o", "y.npz").exit_code == 0
+    with np.load("y.npz", allow_pickle=False) as found:
+        assert sorted(found) == ["inputs", "mask", "outputs", "targets"]
+        np.testing.assert_array_equal(found["outputs"], y)
+        np.save("x.npy", found["inputs"])
+    assert predict("-i", "x.npy", "-o", "y.npy").exit_code == 0
+    np.testing.assert_array_equal(np.load("y.npy"), y)
+
+
+def test_a_table_is_one_sequence(run, predict, folder):
+    (folder / "x.csv").write_text("\ufeff" + ROWS.replace("\n", "\r\n"), encoding="utf-8")
+    done = predict("--inputs", "x.csv", "-o", "y.csv", "--noise-free")
+    assert done.exit_code == 0, done.stderr
+    assert "noise-free: 3 steps, 2 outputs" in done.stdout
+    header, *rows = (folder / "y.csv").read_text().splitlines()
+    assert header == "y0,y1"
+    found = np.array([[float(text) for text in row.split(",")] for row in rows])
+    np.testing.assert_array_equal(found, run.predict(np.eye(3), noise=False))
+
+
+def npy(array: np.ndarray) -> bytes:
+    stream = io.BytesIO()
+    np.save(stream, array, allow_pickle=True)
+    return stream.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "words"),
+    [
+        ("x.csv", "1,0,0\n0,1,0\n", "first line is numbers, not a header"),
+        ("x.csv", "a,b,c\n", "1 lines; write a header"),
+        ("x.csv", "a,b,c\n1,2\n1,2,x\n", "row 2: 2 columns"),
+        ("x.csv", "a,b,c\n1,2,x\n", "row 2: column 'c': 'x' is no number"),
+        ("x.csv", "a,b,c\n1,2,1_0\n", "'1_0' is no number"),
+        ("x.csv", "a,b,c\n1,2,nan\n", "1 of 3 numbers are not finite"),
+        ("x.csv", "a,b\n1,2\n", "2 values a step, the network takes 3"),
+        ("x.csv", "a;b;c\n1;2;3\n", "is no number"),
+        ("x.csv", "x" * 200_000 + "\n1\n", "no table of text"),
+        ("x.csv", b"\xff\xfe\x00", "no table of text"),
+        ("x.npy", npy(np.array([{}], dtype=object)), "not numbers"),
+        ("x.npy", pickle.dumps([1.0]), "no .npy file"),
+        ("x.npy", npy(np.zeros((3, 3)))[:-1], "71 bytes of numbers, its header says 72"),
+        ("x.npy", npy(np.zeros((3, 3))).replace(b"(3, 3)", b"(9**9)"), "no .npy file|header says"),
+        ("x.npy", npy(np.zeros((0, 3))), "no step or no sequence"),
+        ("x.npy", b"", "no .npy file"),
+        ("x.txt", "1", "must end in .npy or .csv"),
+    ],
+)
+def test_files_that_hold_no_inputs_are_refused(predict, folder, name, content, words):
+    (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
+    done = predict("-i", name, "-o", "y.npy")
+    assert done.exit_code == 2, done.output
+    import re
+
+    assert re.search(words, " ".join(done.stderr.split()))
+    assert not (folder / "y.npy").exists()
+
+
+def test_a_header_that_asks_for_memory_gets_none(folder):
+    """Half a megabyte of header sizes, and the file is a hundred bytes."""
+    data = npy(np.zeros((3, 3)))
+    for shape in (b"(1<<60,)", b"(1152921504606846976, )"):
+        with pytest.raises(InputError):
+            _npy(folder / "x.npy", data.replace(b"(3, 3), }        ", b"%s, }" % shape))
+
+
+def test_places_are_checked_before_anything_is_computed(predict, folder, monkeypatch):
+    (folder / "x.csv").write_text(ROWS)
+    (folder / "y.csv").write_text("mine")
+    (folder / "d.npy").mkdir()
+    os.mkfifo(folder / "p.csv")
+    for words, said in (
+        (["-i", "x.csv", "-o", "y.csv"], "is there already; name another file, or use --force"),
+        (["-i", "x.csv"], "-o: name a file for the outputs"),
+        (["-i", "x.csv", "-o", "y.txt"], "must end in .npy or .csv or .npz"),
+        (["-i", "x.csv", "-o", "d.npy"], "is a directory"),
+        (["-i", "p.csv", "-o", "z.csv"], "not a regular file"),
+        (["-i", "none.csv", "-o", "z.csv"], "No such file or directory"),
+        (["-o", "z.csv"], "8 sequences do not fit a table"),
+    ):
+        done = predict(*words)
+        assert done.exit_code == 2, done.output
+        assert said in " ".join(done.stderr.split())
+    assert (folder / "y.csv").read_text() == "mine"
+    assert predict("-i", "x.csv", "-o", "y.csv", "--force").exit_code == 0
+    assert (folder / "y.csv").read_text() != "mine"
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_are_a_crash(data):
+    from pathlib import Path
+
+    for read in (_npy, _csv):
+        for content in (data, b"\x93NUMPY\x01\x00" + data):
+            try:
+                found = read(Path("x"), content)
+            except InputError:
+                continue
+            assert found.dtype.kind in "biuf"
