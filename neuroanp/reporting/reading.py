@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.run_dir import RESULT_KEYS, RunDir
+from neuroanp.reporting.origins import origins_of
 from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ class Shown:
     Args:
         run: its directory.
         result: its row, `score` by name where the manifest has the names; made from the configuration,
-            without numbers, where it has none yet.
+            without numbers, where it has none yet; `origins`, on what the figures of its device rest.
         metrics: its columns.
         options: the configuration, flat, by dotted key; with the code, and the content of profile and data,
             under keys of their own, for runs that differ in these are no seeds of one method.
@@ -121,6 +122,7 @@ def shown(run: RunDir) -> Shown:
     result = result_of(run) or _unfinished(run, options)
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result
+    result = {**result, "origins": origins_of(run.manifest.get("profile"))}
     return Shown(run, result, run.metrics(), options)
 
 
