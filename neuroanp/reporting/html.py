@@ -140,20 +140,6 @@ def _left_out(group: Sequence[tables.Method]) -> str:
     return f" The {MOST} lowest medians of {len(group)} methods; the table has all." if len(group) > MOST else ""
 
 
-def _won(group: Sequence[tables.Method]) -> list[str]:
-    """Return how the best method is told apart; where there is none the headline says why."""
-    return ranking(group) if best(group) is not None else []
-
-
-def _left_out(group: Sequence[tables.Method]) -> str:
-    """Say that figures do not show all methods, as the end of a caption; the empty string if they do."""
-    return (
-        f" The {MOST} of the lowest median loss of {len(group)} methods; the table has all."
-        if len(group) > MOST
-        else ""
-    )
-
-
 def _curves(group: Sequence[tables.Method], runs: Sequence[Shown], left_out: str) -> Figure | None:
     metrics = {str(one.run.path): one.metrics for one in runs}
     tested = all(len(one.metrics.series("test_loss")[0]) >= FEW_POINTS for one in runs if len(one.metrics) > 1)

@@ -121,8 +121,24 @@ def rests_on(group: Sequence[Method], marks: bool = True) -> list[str]:
                 illustrative.setdefault(m.profile, {})[NAMES[figure]] = None
             for base in m.origins.inherited.get(figure, ()):
                 inherited.setdefault((m.profile, base), {})[NAMES[figure]] = None
-    known = [f"{', '.join(names)} of {profile}" for profile, names in illustrative.items()]
-    taken = [f"{', '.join(names)} of {profile} on {base}" for (profile, base), names in inherited.items()]
+    known = [f"{figures} of {', '.join(profiles)}" for figures, profiles in _alike(illustrative)]
+    taken = [
+        f"{figures} of {', '.join(profile for profile, _ in some)} on {base}"
+        for base in dict.fromkeys(base for _, base in inherited)
+        for figures, some in _alike({key: names for key, names in inherited.items() if key[1] == base})
+    ]
     said = [(ILLUSTRATIVE, "On illustrative values, not on measurements, rest", known)] * bool(known)
     said += [(INHERITED, "On values of another profile rest", taken)] * bool(taken)
     return [f"{f'{mark} ' * marks}{words}: {'; '.join(found)}." for mark, words, found in said]
+
+
+def _alike(names: Mapping[Any, Iterable[str]]) -> list[tuple[str, list[Any]]]:
+    """Return the keys that have the same names, by these names in one line.
+
+    >>> _alike({"pcm": ["energy", "wear"], "rram": ["energy", "wear"], "sram": ["energy"]})
+    [('energy, wear', ['pcm', 'rram']), ('energy', ['sram'])]
+    """
+    found: dict[str, list[Any]] = {}
+    for key, some in names.items():
+        found.setdefault(", ".join(some), []).append(key)
+    return [*found.items()]

@@ -157,6 +157,8 @@ def test_figures_that_are_nobodys_measurement_are_marked():
         "‡ On values of another profile rest: energy of pcm on pcm.",
     ]
     assert rests_on(methods(rows[1:])) == []
+    both = methods([rows[0], {**rows[0], "profile": "rram"}])
+    assert rests_on(both, marks=False)[1] == "On values of another profile rest: energy of pcm, rram on pcm."
 
 
 MINE = """

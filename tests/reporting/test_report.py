@@ -9,7 +9,7 @@ import pytest
 from neuroanp.errors import InputError
 from neuroanp.records import RunDir
 from neuroanp.reporting import render
-from neuroanp.reporting.reading import shown, variants
+from neuroanp.reporting.reading import differing, shown, variants
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -123,6 +123,18 @@ def test_runs_that_differ_in_an_option_are_not_seeds_of_one_method(build, tmp_pa
         ["pcm", "anp", "rule.lr 0.01", "2"],
         ["pcm", "anp", "rule.lr 0.1", "2"],
     ]
+
+
+def test_rows_say_in_which_options_runs_differ(build):
+    runs = [shown(build(lr=lr, rule=rule, profile=profile)) for lr, rule, profile in
+            ((0.01, "anp", "pcm"), (0.1, "anp", "pcm"), (0.1, "bptt", "ideal"))]  # fmt: skip
+    assert differing(runs) == [{"rule.lr": "0.01"}, {"rule.lr": "0.1"}, {"rule.lr": "0.1"}]
+    assert differing(runs[1:]) == [{}, {}]  # rule and profile are in the row
+    wide = shown(build(lr=0.1, more="network:\n  hidden: 7\n"))
+    assert differing([runs[1], wide]) == [{"network.hidden": "unset"}, {"network.hidden": "7"}]
+    other = shown(build(lr=0.1, profile="pcm"))
+    other.options["profile.hash"] = "another"
+    assert differing([runs[1], other]) == [{"profile.hash": "00000000"}, {"profile.hash": "another"}]
 
 
 def test_runs_without_a_result_are_counted_and_named(build, tmp_path):
