@@ -123,12 +123,12 @@ def rests_on(group: Sequence[Method], marks: bool = True) -> list[str]:
                 inherited.setdefault((m.profile, base), {})[NAMES[figure]] = None
     known = [f"{figures} of {', '.join(profiles)}" for figures, profiles in _alike(illustrative)]
     taken = [
-        f"{figures} of {', '.join(profile for profile, _ in some)} on {base}"
+        f"{figures} of {', '.join(profile for profile, _ in some)}, from {base}"
         for base in dict.fromkeys(base for _, base in inherited)
         for figures, some in _alike({key: names for key, names in inherited.items() if key[1] == base})
     ]
-    said = [(ILLUSTRATIVE, "On illustrative values, not on measurements, rest", known)] * bool(known)
-    said += [(INHERITED, "On values of another profile rest", taken)] * bool(taken)
+    said = [(ILLUSTRATIVE, "From illustrative values, not measurements", known)] * bool(known)
+    said += [(INHERITED, "From values inherited of another profile", taken)] * bool(taken)
     return [f"{f'{mark} ' * marks}{words}: {'; '.join(found)}." for mark, words, found in said]
 
 

@@ -153,12 +153,12 @@ def test_figures_that_are_nobodys_measurement_are_marked():
     assert [row["wear"].text for row in cells] == ["0.500†", "–", "–"]
     assert [row["chip time (s)"].text for row in cells] == ["1", "–", "–"]
     assert rests_on(found) == [
-        "† On illustrative values, not on measurements, rest: wear of pcm.",
-        "‡ On values of another profile rest: energy of pcm on pcm.",
+        "† From illustrative values, not measurements: wear of pcm.",
+        "‡ From values inherited of another profile: energy of pcm, from pcm.",
     ]
     assert rests_on(methods(rows[1:])) == []
     both = methods([rows[0], {**rows[0], "profile": "rram"}])
-    assert rests_on(both, marks=False)[1] == "On values of another profile rest: energy of pcm, rram on pcm."
+    assert rests_on(both, marks=False)[1] == "From values inherited of another profile: energy of pcm, rram, from pcm."
 
 
 MINE = """
