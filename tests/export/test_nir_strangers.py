@@ -127,11 +127,13 @@ def test_published_files_are_refused_clearly(path):
         nir_import.read(path, dt=1e-4, tau_r=2e-3)
 
 
-def _small(path, *, scale=2.0, v_leak=0.0, v_reset: float | None = 0.0, metadata=None, li=False):
+def _small(path, *, kind="LIF", scale=2.0, v_leak=0.0, v_reset: float | None = 0.0, metadata=None, li=False):
     """Write a recurrent network of 8 units with 2 inputs and 1 output, r such as a physicist gives it."""
     rng, n = np.random.default_rng(0), 8
     one = np.ones(n)
     unit = nir.LIF(tau=2e-2 * one, r=one, v_leak=v_leak * one, v_threshold=one, v_reset=(v_reset or 0.0) * one)
+    if kind == "CubaLIF":
+        unit = nir.CubaLIF(tau_syn=5e-3 * one, tau_mem=2e-2 * one, r=one, v_leak=0 * one, v_threshold=one, w_in=one)
     nodes = {
         "in": nir.Input({"input": np.array([2])}),
         "a": nir.Linear(scale * rng.normal(size=(n, 2))),
@@ -173,6 +175,13 @@ def test_fields_that_are_not_there_and_where_membranes_start_are_told(tmp_path):
     assert any(note.startswith("v_reset: the file does not") for note in _notes(tmp_path))
     _small(tmp_path / "s.nir", v_reset=-0.5)
     assert any(note.startswith("start: the file does not say") for note in _notes(tmp_path))
+
+
+def test_inputs_of_CubaLIF_are_taken_as_spikes_and_it_is_told(tmp_path):
+    _small(tmp_path / "s.nir", kind="CubaLIF")
+    assert INPUTS[True] in _notes(tmp_path)
+    assert INPUTS[False] not in _notes(tmp_path)
+    assert nir_import.read(tmp_path / "s.nir", dt=1e-3, tau_r=2e-2).spikes_in
 
 
 def _notes(folder):
