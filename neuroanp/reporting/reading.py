@@ -180,7 +180,7 @@ def _variant(one: Shown, by_way: bool, keys: Sequence[str]) -> str:
 def differing(runs: Sequence[Shown]) -> list[dict[str, str]]:
     """Return for each run the options in which not all of them agree, by dotted key: what its row does not name.
 
-    An option that a run does not have is "unset". The content of profiles and data is named only where one name stands
+    An option that a run does not have, such as one of another rule, is left out. The content of profiles and data is named only where one name stands
     for several; the seed never is.
     """
     keys = dict.fromkeys(key for one in runs for key in one.options if key not in NAMED)
@@ -189,7 +189,7 @@ def differing(runs: Sequence[Shown]) -> list[dict[str, str]]:
         named = {(one.result[name], one.options.get(key)) for one in runs}
         if key in said and len(named) == len({one.result[name] for one in runs}):
             said.remove(key)
-    return [{key: one.options.get(key, "unset") for key in said} for one in runs]
+    return [{key: one.options[key] for key in said if key in one.options} for one in runs]
 
 
 def flat(data: Mapping[str, Any], before: str = "", depth: int = 8) -> dict[str, str]:

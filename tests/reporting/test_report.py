@@ -131,7 +131,7 @@ def test_rows_say_in_which_options_runs_differ(build):
     assert differing(runs) == [{"rule.lr": "0.01"}, {"rule.lr": "0.1"}, {"rule.lr": "0.1"}]
     assert differing(runs[1:]) == [{}, {}]  # rule and profile are in the row
     wide = shown(build(lr=0.1, more="network:\n  hidden: 7\n"))
-    assert differing([runs[1], wide]) == [{"network.hidden": "unset"}, {"network.hidden": "7"}]
+    assert differing([runs[1], wide]) == [{}, {"network.hidden": "7"}]
     other = shown(build(lr=0.1, profile="pcm"))
     other.options["profile.hash"] = "another"
     assert differing([runs[1], other]) == [{"profile.hash": "00000000"}, {"profile.hash": "another"}]
