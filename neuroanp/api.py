@@ -182,8 +182,11 @@ class Comparison:
 
     @property
     def results(self) -> list[dict[str, Any]]:
-        """One row a run."""
-        return [run.result for run in self.runs]
+        """One row a run; `options` are those in which the runs differ, such as optimizer.lr, as text by dotted key."""
+        from neuroanp.reporting.reading import differing, shown
+
+        options = differing([shown(run.record) for run in self.runs])
+        return [{**run.result, "options": some} for run, some in zip(self.runs, options, strict=True)]
 
 
 def configure(source: Source = None, overrides: Mapping[str, Any] | None = None, **words: Any) -> RunConfig:

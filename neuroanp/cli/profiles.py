@@ -107,7 +107,7 @@ def _as_dict(profile: "HardwareProfile") -> dict:
     """Return the profile as plain values: SI numbers, their text, and where each is from."""
     from neuroanp.yaml_io import dotted
 
-    origins = profile.provenance
+    origins, inherited = profile.provenance, profile.inherited
     return {
         **profile.meta.model_dump(),
         "hash": profile.hash,
@@ -119,6 +119,7 @@ def _as_dict(profile: "HardwareProfile") -> dict:
                 "text": leaf.text,
                 "status": origins[key].status if key in origins else None,
                 "source": origins[key].source if key in origins else None,
+                "inherited": inherited.get(key),
             }
             for leaf in profile.leaves()
             for key in [dotted(leaf.key)]
@@ -141,7 +142,8 @@ def _print(profile: "HardwareProfile") -> None:
             table.add_row()
         section = here
         number = f"({sources.index(row['source']) + 1})" if row["source"] else ""
-        table.add_row(row["parameter"], row["text"], row["status"], number)
+        status = f"{row['status']}, of {row['inherited']}" if row["inherited"] else row["status"]
+        table.add_row(row["parameter"], row["text"], status, number)
     notes = _table("", "sources")
     for number, source in enumerate(sources, start=1):
         notes.add_row(f"({number})", source)

@@ -23,6 +23,8 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
 
     from neuroanp.reporting import ablation, health, retention, spikes, transfer
     from neuroanp.reporting.books import lower_bounds
+    from neuroanp.reporting.origins import rests_on
+    from neuroanp.reporting.ranking import ranking
     from neuroanp.reporting.reading import variants
     from neuroanp.reporting.tables import methods, not_counted, results_table, verdicts
 
@@ -45,17 +47,9 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         limits = health.limits_reached(group, {str(one.result["run"]): one.health for one in here})
         told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
         firing = spikes.sentences(group, here)
-        yield _sentences(
-            [
-                *(line for one in every for line in one.damage),
-                *told,
-                *verdicts(group),
-                *limits,
-                *firing,
-                *lower_bounds(group, ledgers),
-                *not_counted(group),
-            ]
-        )
+        energies = [*rests_on(group), *lower_bounds(group, ledgers), *not_counted(group)]
+        damage = [line for one in every for line in one.damage]
+        yield _sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *energies])
 
 
 def _whole(title: str, plain: "PlainTable", out: "Console") -> "Table":
@@ -127,14 +121,14 @@ def _sentences(lines: Sequence[str]) -> "Table":
 
 
 def _of(title: str, columns: Sequence["Column"], rows: Sequence["Row"], which: Sequence[int]) -> "Table":
-    """Return a table of some of the columns; the best row is bold."""
+    """Return a table of some of the columns; strong cells are bold."""
     table = _new(title)
     for i in which:
         justify = "right" if columns[i].numeric else "left"
         widest = max(len(part) for row in rows for part in (*row.cells[i].text.split(", "), row.cells[i].spread))
         table.add_column(_broken(columns[i].header, widest), justify=justify, no_wrap=True, vertical="top")
     for row in rows:
-        table.add_row(*(_cell(row.cells[i]) for i in which), style="bold" if row.kind == "best" else None)
+        table.add_row(*(_cell(row.cells[i]) for i in which))
     return table
 
 
@@ -175,7 +169,7 @@ def _broken(header: str, widest: int) -> str:
 def _cell(cell: "Cell") -> "RenderableType":
     """Return a value with its range over the seeds below it, in lighter type."""
 
-    found = text(cell.text.replace(", ", "\n"))  # a list of options: one a line
+    found = text(cell.text.replace(", ", "\n"), "bold" if cell.strong else "")  # a list of options: one a line
     if cell.spread:
         found.append("\n" + printable(cell.spread), style="dim not bold")
     return found

@@ -206,7 +206,8 @@ def _end_one(run: "Run", json: bool, said: set[str] | None) -> None:
 
 def end_many(comparison: "Comparison", json: bool) -> None:
     """Print the results of several runs and where the report is; exit with 1 if one did not finish."""
-    _end(comparison.runs, comparison.report, json, comparison.failed, comparison.ablation)
+    rows = comparison.results if json else None
+    _end(comparison.runs, comparison.report, json, comparison.failed, comparison.ablation, rows)
 
 
 def _end(
@@ -215,9 +216,10 @@ def _end(
     json: bool,
     failed: Sequence[tuple[str, str]] = (),
     ablation: Sequence[Mapping[str, Any]] = (),
+    rows: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
-    """Print the results and where the report is; exit with 1 if a run did not finish."""
-    results = [run.result for run in runs]
+    """Print the results (`rows` as JSON, if given) and where the report is; exit with 1 if a run did not finish."""
+    results = rows or [run.result for run in runs]
     if json:
         print_results(results, ablation)
     else:

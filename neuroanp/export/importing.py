@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from textwrap import wrap
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.export.directory import check_free, whole
+from neuroanp.export.model import Model
 from neuroanp.export.nir_import import Imported, read
+from neuroanp.export.nir_unsaid import silence
+from neuroanp.noise import Streams
 from neuroanp.records.atomic import write_bytes, write_text
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
@@ -15,9 +23,11 @@ from neuroanp.units import Dimension, format_quantity
 from neuroanp.yaml_io import dump
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Mapping, Sequence
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
+SEQUENCES = 32
+"""Held-out sequences on which units are looked for that never spike."""
 
 
 def bring(
@@ -40,7 +50,8 @@ def bring(
         ignore_metadata: take the nodes as they are, where what neuroanp noted beside them is damaged or out of date.
         force: replace a directory that was made so.
 
-    Returns: the network.
+    Returns: the network; its notes, which config.yaml has as comments, say what the file left open, which option sets
+    it, and which units never spike on the task.
 
     Raises:
         InputError: the file cannot be read or used, the task has other inputs or outputs, or the place is taken;
@@ -49,20 +60,52 @@ def bring(
     if not {"task", "task.name"} & {*(overrides or {})}:
         raise InputError("no task; say what the network is to be trained on, e.g. --task xor")
     check_free(folder, force)
-    network = read(path, dt=_seconds("--dt", dt), tau_r=_seconds("--tau-r", tau_r), own_units=not ignore_metadata)
+    network = read(
+        path,
+        dt=_seconds("--dt", dt),
+        tau_r=_seconds("--tau-r", tau_r),
+        own_units=not ignore_metadata,
+        given=[*(overrides or {})],
+    )
     with whole(folder, force) as building:
         write_bytes(building / WEIGHTS, _bytes(network))
         plain = configuration(network, str(building / WEIGHTS))
         try:
             made = configure(plain, overrides)
-            Experiment.of(made)
+            experiment = Experiment.of(made)
         except InputError as error:
             raise InputError(f"{path}: cannot be trained on this task", [*error.problems] or [error.message]) from None
         text = dump(
             {**made.to_plain(), "network": {**made.to_plain()["network"], "weights": str((folder / WEIGHTS).resolve())}}
         )
-        write_text(building / CONFIG, text)
+        network = replace(network, notes=(*network.notes, *_silence(network, experiment)))
+        write_text(building / CONFIG, comments(network.notes) + text)
     return network
+
+
+def comments(notes: Sequence[str]) -> str:
+    """Return sentences as comments of YAML.
+
+    >>> print(comments(["inputs are currents", "NIR has no refractory period"]), end="")
+    # Brought from a NIR file:
+    # * inputs are currents
+    # * NIR has no refractory period
+    """
+    lines = [line for note in notes for line in wrap(f"* {note}", 110, subsequent_indent="  ", break_long_words=False)]
+    return "".join(f"# {line}\n" for line in ["Brought from a NIR file:", *lines]) if lines else ""
+
+
+def _silence(network: Imported, experiment: Experiment) -> list[str]:
+    """Say which units never spike on held-out inputs of the task, where they are the imported kind."""
+    config = experiment.config
+    if not isinstance(config.neuron, LIF):
+        return []
+    held = experiment.task.test(Streams(config.seed).generator("test"))
+    inputs = np.asarray(held.inputs[:, :SEQUENCES], dtype=np.float64)
+    spikes_in = config.encoder.spikes
+    return silence(
+        Model("imported", network.weights, network.bias, config.neuron, config.dt, spikes_in, inputs, lambda y: {})
+    )
 
 
 def configuration(network: Imported, weights: str) -> dict[str, Any]:
@@ -79,7 +122,6 @@ def configuration(network: Imported, weights: str) -> dict[str, Any]:
 
 
 def _bytes(network: Imported) -> bytes:
-    import numpy as np
     from safetensors.numpy import save
 
     return save({name: np.ascontiguousarray(W, dtype=np.float64) for name, W in network.weights.items()})

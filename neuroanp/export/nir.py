@@ -29,6 +29,7 @@ from pydantic import Field
 from neuroanp.errors import InputError
 from neuroanp.export import checks
 from neuroanp.export.model import Model, Traces
+from neuroanp.export.nir_readers import FILE, limits, read_back
 from neuroanp.export.protocol import Exported, Exporter
 from neuroanp.records.atomic import write_bytes
 
@@ -38,7 +39,6 @@ if TYPE_CHECKING:
     from neuroanp.backends.neuron import LIF
 
 Array = Any  # NDArray[np.float64]
-FILE = "network.nir"
 FORMAT = "neuroanp-1"
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -277,7 +277,7 @@ class Nir(Exporter):
             held=held,
             traces=simulate(folded, model.inputs),
             decays={k: (a, 1.0 - dt / _tau(a, dt) if a < 1.0 else 1.0) for k, a in factors.items()},
-            limits=_limits(model, folded),
+            limits=limits(model, folded),
             read_back=read_back(folded),
             facts={"node": "CubaLIF" if g.cuba else "LIF", "input_lines": folded.w_in.shape[1], "units": n},
         )
@@ -384,75 +384,3 @@ def _of_range(folded: Folded) -> list[str]:
         for name, W in named.items()
         if not (np.abs(W) <= LARGEST).all()
     ]
-
-
-def _limits(model: Model, folded: Folded) -> tuple[str, ...]:
-    g = folded.gains
-    said = ["norse computes v > threshold, spikingjelly v >= threshold, both in float32: spikes are equal where no "
-            "potential is within rounding of the threshold"]  # fmt: skip
-    if model.spikes_in:
-        said.append("input spikes act one step later in the network: the reader delays them by one step")
-    elif g.cuba:
-        said.append(
-            "input currents do not pass the synapse in the network, and do in CubaLIF: the reader feeds "
-            f"u_t - {g.a_s:.6g} u_(t-1), which undoes its filter"
-        )
-    if folded.constants:
-        said.append(f"the last {len(folded.constants)} input lines are constants: see input_constants, input_taps")
-    if not folded.li:
-        said.append(f"the graph gives o_t = W_out s_t; the reader applies y_t = {g.a_y:.6g} y_(t-1) + o_t")
-    else:
-        said.append("the graph ends in LI, which from_nir of norse and of spikingjelly do not know: see read_back")
-    return tuple(said)
-
-
-def read_back(folded: Folded) -> str:
-    """Return the Python that loads network.nir and runs it."""
-    dt = 'dt = float(about["dt"])'
-    load = [
-        "net = norse.torch.from_nir(graph, dt=dt)",
-        "# or: from spikingjelly.activation_based.nir_exchange import import_from_nir",
-        "#     net = import_from_nir(graph, dt=dt)",
-    ]
-    if folded.li:  # norse has the unit, and its import leaves it out
-        load = [
-            "import nirtorch",
-            "from norse.torch.module.leaky_integrator_box import LIBoxCell, LIBoxParameters",
-            "from norse.torch.utils.import_nir import _import_norse_module",
-            "def module(node):",
-            "    if not isinstance(node, nir.LI):",
-            "        return _import_norse_module(node, dt=dt)",
-            "    tau, leak = (torch.as_tensor(part).float() for part in (node.tau, node.v_leak))",
-            "    return LIBoxCell(LIBoxParameters(tau_mem_inv=1 / tau, v_leak=leak), dt=dt)",
-            "net = nirtorch.load(graph, module)",
-        ]
-    lines = []
-    if folded.constants:
-        lines = [
-            '    fixed = about["input_constants"]',
-            "    u = np.concatenate([u, np.broadcast_to(fixed, (*u.shape[:2], len(fixed)))], -1)",
-        ]
-    if folded.filtered:
-        lines += [
-            '    p, q = about["input_taps"].T',
-            "    u = p * u + q * np.concatenate([0 * u[:1], u[:-1]])",
-        ]
-    step = "y.append(out)" if folded.li else 'y.append(out + (about["output_decay"] * y[-1] if y else 0))'
-    return "\n".join(
-        [
-            "# pip install nir norse==1.1.0 (or spikingjelly==2.0.0)",
-            "import nir, norse.torch, numpy as np, torch",
-            f'graph = nir.read("{FILE}")',
-            f"about = graph.metadata; {dt}",
-            *load,
-            "def run(u):  # inputs (T, B, I) -> spikes of the hidden units (T, B, N), outputs (T, B, O)",
-            *lines,
-            "    state, s, y = None, [], []",
-            "    for x in torch.as_tensor(u, dtype=next(net.parameters()).dtype):",
-            "        out, state = net(x, state)",
-            '        s.append(state.cache["lif"] if hasattr(state, "cache") else state["lif_prev_output"])',
-            f"        {step}",
-            "    return torch.stack(s), torch.stack(y)",
-            "",
-        ]
-    )

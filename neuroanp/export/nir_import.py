@@ -9,9 +9,12 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroanp.errors import InputError
+from neuroanp.export import nir_unsaid
 from neuroanp.export.nir_file import OPTIONAL, Node, load
 
 if TYPE_CHECKING:
+    from collections.abc import Collection
+
     from neuroanp.backends.neuron import LIF
     from neuroanp.export.nir import Gains
 
@@ -34,7 +37,7 @@ class Imported:
         bias: whether w_in and w_out have a column more, which a constant drives.
         neuron: the units' parameters. dt: seconds a step.
         spikes_in: whether inputs pass through the synapse, one step later, as spikes do.
-        notes: sentences: what differs from the file.
+        notes: sentences: what differs from the file, and what the file does not say, with the option that sets it.
     """
 
     weights: dict[str, Array]
@@ -51,18 +54,20 @@ def read(
     dt: float | None = None,
     tau_r: float | None = None,
     own_units: bool = True,
+    given: Collection[str] = (),
     limit_bytes: int = 256 * MiB,
 ) -> Imported:
     """Read a graph of one recurrent layer of LIF or CubaLIF units.
 
     A file that `neuroanp export` wrote gives the network's own weights bit for bit: the gains follow from the neuron in
     its metadata, and `rest` holds what float64 lost in multiplying. Other files give weights in units of the threshold
-    (gains 1, drive 0), equal in what they do within rounding.
+    (gains 1, drive 0), equal in what they do within rounding; what such a file does not say is in the notes.
 
     Args:
         path: the file. dt: seconds a step, where the file does not say.
         tau_r: time constant of a trace of the outputs in seconds, where the graph has no LI.
-        own_units: whether to read the metadata of neuroanp; False: the nodes alone.
+        own_units: whether to read the metadata of neuroanp; False: the nodes, dt and reset alone.
+        given: dotted keys of the configuration that the caller sets, such as "neuron.reset": no note asks for them.
         limit_bytes: largest file, and largest sum of all arrays.
 
     Raises:
@@ -70,19 +75,39 @@ def read(
     """
     path = Path(path)
     nodes, edges, about = load(path, limit_bytes)
+    odd: list[str] = []
     try:
         graph = _roles(nodes, edges)
         from neuroanp.export.nir import FORMAT
 
-        step = _dt(about.get("dt"), dt)
         own = own_units and about.get("format") == FORMAT
+        _nothing_missing([*nir_unsaid.missing(about, graph.unit, dt), *([] if own else _no_trace(graph, tau_r))])
+        step = nir_unsaid.step(about, dt)
+        odd = nir_unsaid.another_step(about, graph.unit, step)
         with np.errstate(all="ignore"):
             network = _own(graph, about, step) if own else _foreign(graph, about, step, tau_r)
+        _one_tau_r(network.neuron, tau_r)
+        unsaid = [] if own else nir_unsaid.said(graph.unit, graph.filled, about, given)
     except InputError as error:
-        raise InputError(f"{path}: {error.message}", error.problems) from None
+        raise InputError(f"{path}: {error.message}", [*error.problems, *odd]) from None
     except ValueError as error:  # of the neuron: a time constant that is no longer than a step
         raise InputError(f"{path}: {error}") from None
-    return replace(network, notes=(*network.notes, *_sizes(path, network.weights)))
+    return replace(network, notes=(*network.notes, *odd, *unsaid, *_sizes(path, network.weights)))
+
+
+def _nothing_missing(problems: list[str]) -> None:
+    if problems:
+        raise InputError(*problems) if len(problems) == 1 else InputError("the file does not say all", problems)
+
+
+def _no_trace(graph: Graph, tau_r: float | None) -> list[str]:
+    told = "the graph has no LI, and outputs here are traces; give their time constant tau_r, e.g. --tau-r '20 ms'"
+    return [told] * (graph.li is None and tau_r is None)
+
+
+def _one_tau_r(neuron: LIF, given: float | None) -> None:
+    if given is not None and abs(neuron.tau_r - given) > 1e-6 * given:
+        raise InputError(f"tau_r: the file says {neuron.tau_r:g} s, and {given:g} s was given")
 
 
 def _sizes(path: Path, weights: dict[str, Array]) -> list[str]:
@@ -119,13 +144,17 @@ def _sizes(path: Path, weights: dict[str, Array]) -> list[str]:
 
 @dataclass
 class Graph:
-    """The nodes by what they do; `li` and `w` may be missing. Arrays of units are (N,) or (O,)."""
+    """The nodes by what they do; `li` and `w` may be missing. Arrays of units are (N,) or (O,).
+
+    `filled` names the fields of the units that the file does not have, at NIR's defaults.
+    """
 
     w_in: Node
     unit: Node
     w_out: Node
     w: Node | None
     li: Node | None
+    filled: tuple[str, ...] = ()
 
 
 def _roles(nodes: dict[str, Node], edges: list[tuple[str, str]]) -> Graph:
@@ -138,7 +167,9 @@ def _roles(nodes: dict[str, Node], edges: list[tuple[str, str]]) -> Graph:
         found = [name for name, node in nodes.items() if node.kind in kinds]
         if not least <= len(found) <= most:
             wanted = str(most) if least == most else f"{least} to {most}"
-            raise InputError(f"{len(found)} nodes of type {' or '.join(kinds)}, {wanted} can be read: {SHAPE}")
+            count = f"{len(found)} node{'s' * (len(found) != 1)} of type {' or '.join(kinds)}"
+            layers = " (one layer of spiking units)" * ("LIF" in kinds)
+            raise InputError(f"{count}, {wanted} can be read{layers}: {SHAPE}")
         return found
 
     (source,), (sink,), (unit,) = only("Input"), only("Output"), only("LIF", "CubaLIF")
@@ -167,6 +198,7 @@ def _shaped(graph: Graph) -> Graph:
         if node is not None and node.fields["weight"].ndim != 2:
             raise InputError(f"{name}: weight has shape {node.fields['weight'].shape}; (post, pre) is needed")
     n, outs = len(graph.w_in.fields["weight"]), len(graph.w_out.fields["weight"])
+    graph.filled = tuple(key for key in OPTIONAL[graph.unit.kind] if key not in graph.unit.fields)
     for name, node, shape in (("w_out", graph.w_out, (outs, n)), ("w", graph.w, (n, n))):
         if node is not None and node.fields["weight"].shape != shape:
             raise InputError(f"{name}: weight has shape {node.fields['weight'].shape}, and needs {shape}")
@@ -181,18 +213,6 @@ def _shaped(graph: Graph) -> Graph:
                 raise InputError(f"{node.kind}: {key} has shape {np.shape(value)}, and needs {(size,)}")
             node.fields[key] = np.broadcast_to(np.reshape(value, -1), size).astype(np.float64)
     return graph
-
-
-def _dt(of_file: Any, given: float | None) -> float:
-    said = float(of_file) if isinstance(of_file, np.ndarray) and of_file.size == 1 else None
-    if said is None and given is None:
-        raise InputError("the file does not say dt; give it with --dt '1 ms'")
-    if said is not None and given is not None and abs(said - given) > 1e-9 * abs(given):
-        raise InputError(f"dt: the file says {said:g} s, and {given:g} s was given")
-    dt = given if said is None else said
-    if not dt or not 0 < dt < 1e3:
-        raise InputError(f"dt: {dt:g} s; more than 0 and less than 1000 s is needed")
-    return dt
 
 
 # The network
@@ -287,16 +307,12 @@ def _foreign(graph: Graph, about: dict[str, Any], dt: float, tau_r: float | None
     lean = (unit["v_leak"] - unit["v_reset"]) / height
     if cuba and lean.any():
         raise InputError("CubaLIF: v_leak differs from v_reset; a constant current past the synapse cannot be read")
-    if graph.li is None and tau_r is None:
-        raise InputError(
-            "the graph has no LI, and outputs here are traces; give their time constant tau_r, e.g. --tau-r '20 ms'"
-        )
     if tau_r is not None and tau_r > LONGEST * dt:
         raise InputError(f"tau_r: {tau_r:g} s is over {LONGEST:g} steps of {dt:g} s; at most {LONGEST * dt:g} s")
     tau_y = float(tau_r or 0) if graph.li is None else _uniform("LI", "tau", graph.li.fields, dt)
 
     neuron = LIF(input_gain=1.0, synapse_gain=1.0, drive=0.0, tau_m=tau_m, tau_s=tau_s, tau_r=tau_y, refractory=0.0,
-                 integration="euler")  # fmt: skip
+                 integration="euler", reset=nir_unsaid.reset_of(about))  # fmt: skip
     neuron.check(dt)
     scale = unit["r"] * (unit["w_in"] if cuba else 1.0) / height  # of a current that lasts
     pulse = scale * (dt / tau_s if cuba else 1.0)
@@ -309,7 +325,9 @@ def _foreign(graph: Graph, about: dict[str, Any], dt: float, tau_r: float | None
     if bias:
         w_in, w_out = np.concatenate([w_in, b_in[:, None]], -1), np.concatenate([w_out, b_out[:, None]], -1)
     notes = ["weights are in units of the threshold: gains 1, drive 0"]
-    notes += ["inputs pass through the synapse and act one step later here"] * cuba
+    notes += [
+        "inputs pass through the synapse and act one step later here; a bias of the outputs acts from the start"
+    ] * cuba
     notes += [f"outputs are traces of the graph's outputs, with tau_r {tau_y:g} s"] * (graph.li is None)
     notes += ["the graph takes filtered input lines: see its metadata input_taps"] * ("input_taps" in about)
     return Imported({"w_in": w_in, "w": w, "w_out": w_out}, bias, neuron, dt, cuba, tuple(notes))

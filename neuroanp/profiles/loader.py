@@ -79,19 +79,25 @@ def summaries() -> list[Meta]:
     return [validate(replace(d, data={"meta": d.data.get("meta")}), Head).meta for d in documents]
 
 
-def _build(document: Document, stated: dict[Key, Provenance], problems: list[Problem]) -> HardwareProfile:
-    return validate(document, HardwareProfile, problems=problems).with_provenance(stated)
+def _build(
+    document: Document, stated: dict[Key, Provenance], inherited: dict[Key, str], problems: list[Problem]
+) -> HardwareProfile:
+    return validate(document, HardwareProfile, problems=problems).with_provenance(stated, inherited)
 
 
-_Resolved = tuple[Document, dict[Key, Provenance], list[Problem]]
+_Resolved = tuple[Document, dict[Key, Provenance], dict[Key, str], list[Problem]]
 
 
 def _resolve(written: Document, folder: Path, below: tuple[Path, ...]) -> _Resolved:
-    """Merge a document into the one it extends; `below` are the files that extend this one."""
+    """Merge a document into the one it extends; `below` are the files that extend this one.
+
+    Returns: the document, the provenance of its values, the name of the profile that each inherited one is of, and what
+    is wrong.
+    """
     document, stated, problems = unwrap(written)
     document = _with_files(document, folder)
     if "extends" not in document.data:
-        return document, stated, problems
+        return document, stated, {}, problems
     base = document.data["extends"]
     if not isinstance(base, str) or not base:
         raise failed(document, [Problem(("extends",), f"{base!r} is not a profile; write a name or a path")])
@@ -103,13 +109,16 @@ def _resolve(written: Document, folder: Path, below: tuple[Path, ...]) -> _Resol
     if path in below or len(below) > 8:
         chain = " -> ".join(str(p.name) for p in (*below, path))
         raise failed(document, [Problem(("extends",), f"profiles extend each other in a circle: {chain}")])
-    base_document, base_stated, base_problems = _resolve(read(path), path.parent, (*below, path))
+    base_document, base_stated, base_inherited, base_problems = _resolve(read(path), path.parent, (*below, path))
     meta = document.data.get("meta")
     if not isinstance(meta, dict) or "name" not in meta:
         problems.append(Problem(("meta", "name"), "a profile that extends another needs a name of its own"))
     merged = _merge(document, base_document)
     kept = {key: origin for key, origin in (base_stated | stated).items() if _holds(merged.data, key)}
-    return merged, kept, base_problems + problems
+    about = base_document.data.get("meta")
+    owner = str(about.get("name", base) if isinstance(about, dict) else base)
+    inherited = {key: base_inherited.get(key, owner) for key in kept if key not in stated}
+    return merged, kept, inherited, base_problems + problems
 
 
 def _with_files(document: Document, folder: Path) -> Document:

@@ -69,6 +69,7 @@ class HardwareProfile(Section):
     neurons: Neurons | None = None
 
     _stated: Mapping[Key, Provenance] = PrivateAttr(default_factory=dict)
+    _inherited: Mapping[Key, str] = PrivateAttr(default_factory=dict)
 
     @model_validator(mode="after")
     def _one_read_time(self) -> HardwareProfile:
@@ -167,6 +168,18 @@ class HardwareProfile(Section):
         return MappingProxyType(found)
 
     @property
+    def inherited(self) -> Mapping[str, str]:
+        """The profile that a parameter was taken over from by `extends`, by dotted key; its own are left out.
+
+        >>> from neuroanp.profiles import load
+        >>> tiles = load("pcm_tiles")
+        >>> tiles.inherited["energy.write"], "periphery.bandwidth" in tiles.inherited
+        ('pcm', False)
+        """
+        here = [leaf.key for leaf in self.leaves() if leaf.key in self._inherited]
+        return MappingProxyType({dotted(key): self._inherited[key] for key in here if key[-1] != "law"})
+
+    @property
     def text(self) -> str:
         """The profile as one canonical YAML file: `extends` resolved, defaults written out."""
         return self._content(places=True)
@@ -193,10 +206,17 @@ class HardwareProfile(Section):
         """SHA-256 in hexadecimal: the same for the same content, however it was written and wherever its files are."""
         return sha256(self._content(places=False).encode()).hexdigest()
 
-    def with_provenance(self, stated: Mapping[Key, Provenance]) -> HardwareProfile:
-        """Return the profile with the provenance of its parameters; keys it lacks keep that of `meta`."""
+    def with_provenance(
+        self, stated: Mapping[Key, Provenance], inherited: Mapping[Key, str] | None = None
+    ) -> HardwareProfile:
+        """Return the profile with the provenance of its parameters; keys it lacks keep that of `meta`.
+
+        Args:
+            stated: status and source by key.
+            inherited: the profile that a value was taken over from, by key.
+        """
         copy = self.model_copy()
-        copy._stated = dict(stated)
+        copy._stated, copy._inherited = dict(stated), dict(inherited or {})
         return copy
 
     def _origin(self, leaf: Leaf) -> Provenance:

@@ -1,4 +1,9 @@
-"""Show what each non-ideality costs: the loss without it, and its loss where it is alone."""
+"""Show what each non-ideality costs: the loss without it, and its loss where it is alone.
+
+One is named the dearest where in every seed, of LEAST at least, it costs something and costs more than each other.
+Were k non-idealities alike, one of them would cost most in all n seeds with probability k^(1-n); of a single one the
+cost would be above 0 in all of them with 2^-n.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +11,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.reporting.ranking import some
 from neuroanp.reporting.reading import Shown
+from neuroanp.reporting.separation import LEAST, higher_in_all, too_few
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, new_figure, plain, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell
 from neuroanp.reporting.values import digits, middle, numbers
@@ -31,6 +38,7 @@ class Cost:
         costs: the loss with all on, minus `without`.
         alone: the loss with this one alone.
         costs_alone: `alone` minus the loss with none on.
+        by_seed: `costs` by seed, for what is paired.
     """
 
     effect: str
@@ -38,6 +46,7 @@ class Cost:
     costs: list[float]
     alone: list[float]
     costs_alone: list[float]
+    by_seed: Losses
 
     @property
     def idle(self) -> bool:
@@ -53,7 +62,7 @@ class Ablation:
         task, profile, backend, rule: of the method.
         all_on: losses with all non-idealities on.
         none_on: losses with none on.
-        costs: a Cost for each, the dearest first.
+        costs: a Cost for each: of the highest median first, by name where the seeds are too few for a ranking.
         runs: paths of the runs in which something is switched off.
     """
 
@@ -70,6 +79,29 @@ class Ablation:
     def label(self) -> str:
         """Its name, "pcm · anp", with the backend where that is no matter of course."""
         return f"{self.profile} · {self.rule}{'' if self.backend == 'rate' else f' · {self.backend}'}"
+
+    @property
+    def changing(self) -> list[Cost]:
+        """The costs of those non-idealities that change a loss, in their order."""
+        return [cost for cost in self.costs if cost.costs and not cost.idle]
+
+    @property
+    def seeds(self) -> int:
+        """The seeds that all costs share: those that a ranking can pair."""
+        return len(set.intersection(*(set(cost.by_seed) for cost in self.changing))) if self.changing else 0
+
+    def rivals(self, cost: Cost) -> list[Cost]:
+        """Return the others that some seed does not tell to cost less."""
+        return [one for one in self.changing if one is not cost and not higher_in_all(cost.by_seed, one.by_seed)]
+
+    @property
+    def dearest(self) -> Cost | None:
+        """The one that costs most in every seed, or None where the seeds do not name it."""
+        for cost in self.changing[:1]:
+            nothing = dict.fromkeys(cost.by_seed, 0.0)
+            if higher_in_all(cost.by_seed, nothing) and not self.rivals(cost):
+                return cost
+        return None
 
 
 def ablations(runs: Sequence[Shown]) -> list[Ablation]:
@@ -102,11 +134,12 @@ def _ablation(runs: Mapping[frozenset[str], Sequence[Shown]]) -> Ablation | None
         _cost(effect, base, losses.get(without, {}), losses.get(alone, {}), none)
         for effect, (without, alone) in single.items()
     ]
-    ranked = sorted(costs, key=lambda cost: -middle(cost.costs) if cost.costs else float("inf"))
+    if min((len(cost.costs) for cost in costs if cost.costs), default=0) >= LEAST:
+        costs.sort(key=lambda cost: -middle(cost.costs) if cost.costs else float("inf"))
     result = runs[whole][0].result
     rest = frozenset(str(one.run.path) for on, some in runs.items() if on != whole for one in some)
     names = {name: str(result[name]) for name in ("task", "profile", "backend", "rule")}
-    return Ablation(**names, all_on=[*base.values()], none_on=[*none.values()], costs=tuple(ranked), runs=rest)
+    return Ablation(**names, all_on=[*base.values()], none_on=[*none.values()], costs=tuple(costs), runs=rest)
 
 
 def _losses(runs: Sequence[Shown]) -> Losses:
@@ -115,16 +148,22 @@ def _losses(runs: Sequence[Shown]) -> Losses:
 
 
 def _cost(effect: str, base: Losses, without: Losses, alone: Losses, none: Losses) -> Cost:
-    return Cost(effect, [*without.values()], _minus(base, without), [*alone.values()], _minus(alone, none))
+    costs, costs_alone = _minus(base, without), _minus(alone, none)
+    return Cost(
+        effect, [*without.values()], [*costs.values()], [*alone.values()], [*costs_alone.values()], by_seed=costs
+    )
 
 
-def _minus(one: Losses, other: Losses) -> list[float]:
+def _minus(one: Losses, other: Losses) -> Losses:
     """Return the differences of the seeds that both have."""
-    return [loss - other[seed] for seed, loss in one.items() if seed in other]
+    return {seed: loss - other[seed] for seed, loss in one.items() if seed in other}
 
 
 def rows(found: Sequence[Ablation]) -> list[dict[str, Any]]:
-    """Return a plain row for each non-ideality of each ablation: median, lowest and highest over the seeds."""
+    """Return a plain row for each non-ideality of each ablation: median, lowest and highest over the seeds.
+
+    `costs_most` is true of the one that the seeds name the dearest, if they do.
+    """
     return [
         {
             "task": one.task,
@@ -135,6 +174,7 @@ def rows(found: Sequence[Ablation]) -> list[dict[str, Any]]:
             "loss_all_on": _over_seeds(one.all_on),
             "loss_without": _over_seeds(cost.without),
             "costs": _over_seeds(cost.costs),
+            "costs_most": cost is one.dearest,
             "loss_none_on": _over_seeds(one.none_on),
             "loss_alone": _over_seeds(cost.alone),
             "costs_alone": _over_seeds(cost.costs_alone),
@@ -151,7 +191,7 @@ def _over_seeds(values: Sequence[float]) -> dict[str, Any] | None:
 
 
 def table(one: Ablation) -> Table:
-    """Build the table of one ablation: a non-ideality a row, the dearest first; above them all on, and none on."""
+    """Build the table of one ablation: a non-ideality a row, ordered as `costs`; above them all on, and none on."""
     heads = ("loss without it", "it costs", "loss alone", "costs alone")
     columns = (Column("non-ideality", numeric=False), *map(Column, heads))
     rows = [Row("control", (Cell("all on · none on"), cell(one.all_on), Cell(""), cell(one.none_on), Cell("")))]
@@ -183,24 +223,37 @@ def _sign(value: float) -> str:
 
 
 def headline(one: Ablation) -> str:
-    """Say which non-ideality costs most, and whether all seeds agree."""
-    stated = [cost for cost in one.costs if cost.costs]
-    if not stated or not one.all_on:
-        return f"{one.label}: no run to compare with has finished."
-    dearest = stated[0]
-    worse = sum(value > 0 for value in dearest.costs)
-    seeds = "" if len(dearest.costs) == 1 else f", in {worse} of {len(dearest.costs)} seeds"
-    if middle(dearest.costs) <= 0:
-        return f"{one.label}: switching off a single non-ideality lowers no median loss ({digits(middle(one.all_on))})."
-    return (
-        f"{one.label}: {dearest.effect} costs most: test loss {digits(middle(one.all_on))} with all on, "
-        f"{digits(middle(dearest.without))} without it{seeds}."
-    )
+    """Say which non-ideality costs most where the seeds tell, how likely that is by chance, or why none is named."""
+    if not one.changing or not one.all_on:
+        idle = any(cost.costs for cost in one.costs)
+        return f"{one.label}: {'no non-ideality changes a loss' if idle else 'no run to compare with has finished'}."
+    seeds, first = one.seeds, one.changing[0]
+    if seeds < LEAST:
+        return f"{one.label}: {too_few(seeds)}."
+    with_all = digits(middle(one.all_on))
+    if middle(first.costs) <= 0:
+        return f"{one.label}: switching off a single non-ideality lowers no median loss ({with_all})."
+    if (dearest := one.dearest) is not None:
+        chance = digits(_by_chance(len(one.changing), seeds), 2)
+        return (
+            f"{one.label}: {dearest.effect} costs most, in each of {seeds} seeds (by chance: {chance}): median test "
+            f"loss {with_all} with all on, {digits(middle(dearest.without))} without it."
+        )
+    worse = sum(value > 0 for value in first.costs)
+    rivals = [cost.effect for cost in one.rivals(first)]
+    told = f"{first.effect} has the highest median cost, above 0 in {worse} of {len(first.costs)} seeds"
+    apart = f", and cannot be told apart from {some(rivals)}" if rivals else ""
+    return f"{one.label}: with {seeds} seeds no non-ideality is named the dearest: {told}{apart}."
+
+
+def _by_chance(alike: int, seeds: int) -> float:
+    """Return the probability that one of so many alike costs most in all seeds; of a single one, that it costs."""
+    return float(alike) ** (1 - seeds) if alike > 1 else 0.5**seeds
 
 
 @styled
 def figure(one: Ablation) -> Figure | None:
-    """Draw the costs as bars, the dearest on top: what is gained without each, and what each costs alone.
+    """Draw the costs as bars, in the order of the table: what is gained without each, and what each costs alone.
 
     Those that changed nothing are left out; None where nothing did.
     """

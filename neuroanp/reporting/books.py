@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, names_of
+from neuroanp.reporting.origins import ENERGY, TIME
+from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, marked, names_of
 from neuroanp.reporting.values import digits, middle, numbers, quantity
 
 Ledger = Mapping[str, Any]
@@ -36,8 +37,9 @@ def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | Non
         cells = [Cell(names[i]) for names in named]
         # a kind that a ledger does not name is of a part that its hardware does not have
         cells += [_amount([_part(ledger, "energy").get(kind, 0.0) for ledger in books], "J") for kind in kinds]
-        cells += [_sum(books, method.has_twin)]
-        cells += [_time(books, "reads"), _time(books, "writes"), _clipped(books), _worn(books)]
+        cells += [_marked(_sum(books, method.has_twin), method, ENERGY)]
+        cells += [_marked(_time(books, kind), method, TIME) for kind in ("reads", "writes")]
+        cells += [_clipped(books), _worn(books)]
         rows.append(Row("method", tuple(cells)))
     return Table(tuple(columns), tuple(rows))
 
@@ -60,12 +62,13 @@ def each_update(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table
     columns = [Column(header, numeric=False) for header, _ in named]
     columns += [Column(f"{name}: {what}") for name, _ in parts for what in ("energy", "chip time", "pulses")]
     rows = []
-    for i, (_, some) in enumerate(kept):
+    for i, (method, some) in enumerate(kept):
         cells = [Cell(names[i]) for _, names in named]
         for _, key in parts:
             of = [ledger if key is None else _part(ledger, key) for ledger in some]
-            cells += [_amount([part.get("energy_J") for part in of], "J")]
-            cells += [_amount([part.get("time_s") for part in of], "s"), _count([part.get("pulses") for part in of])]
+            cells += [_marked(_amount([part.get("energy_J") for part in of], "J"), method, ENERGY)]
+            cells += [_marked(_amount([part.get("time_s") for part in of], "s"), method, TIME)]
+            cells += [_count([part.get("pulses") for part in of])]
         rows.append(Row("method", tuple(cells)))
     return Table(tuple(columns), tuple(rows))
 
@@ -103,6 +106,10 @@ def _name(kind: str) -> str:
 def _amount(values: Sequence[Any], unit: str) -> Cell:
     found = numbers(values)
     return Cell(quantity(middle(found), unit) if found else SILENT)
+
+
+def _marked(cell: Cell, method: Method, figure: str) -> Cell:
+    return cell if cell.text == SILENT else marked(cell, method, figure)
 
 
 def _count(values: Sequence[Any]) -> Cell:

@@ -13,7 +13,9 @@ from neuroanp.errors import InputError
 from neuroanp.records.atomic import write_text
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reporting import ablation, books, devices, health, parts, plots, spikes, tables
+from neuroanp.reporting.origins import rests_on
 from neuroanp.reporting.parts import Figure, Part
+from neuroanp.reporting.ranking import best, ranking
 from neuroanp.reporting.reading import Shown, shown, variants
 from neuroanp.reporting.style import Look, to_uri
 from neuroanp.reporting.values import middle, shown_as
@@ -21,7 +23,7 @@ from neuroanp.reporting.values import middle, shown_as
 ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "brian2", "platform", "host")
 FEW_POINTS = 3
 MOST = 10
-"""A figure shows the best so many methods: more cannot be told apart, and their names leave no room for curves."""
+"""A figure shows so many methods, those of the lowest medians: more names would leave no room for curves."""
 
 
 @dataclass(frozen=True)
@@ -32,7 +34,7 @@ class Section:
     options: str
     headline: str
     table: tables.Table
-    not_counted: list[str]
+    notes: list[str]
     verdicts: list[str]
     curves: Figure | None
     trade_offs: Figure | None
@@ -101,38 +103,43 @@ def _section(every: Sequence[Shown]) -> Section:
     runs = [one for one in every if str(one.run.path) not in apart]
     group = tables.methods([one.result for one in runs], variants(runs))
     ledgers = {str(one.run.path): one.ledger for one in runs}
-    best = tables.leading(group, MOST)
-    trade_offs = _trade_offs(best, _left_out(group))
+    leading = tables.leading(group, MOST)
+    trade_offs = _trade_offs(leading, _left_out(group))
     return Section(
         title=str(runs[0].result["task"]),
         options=runs[0].task_options,
         headline=tables.headline(group),
         table=tables.results_table(group),
-        not_counted=tables.not_counted(group),
+        notes=[*_won(group), *rests_on(group), *tables.not_counted(group)],
         verdicts=[
             *tables.verdicts(group),
             *health.limits_reached(group, {str(one.run.path): one.health for one in runs}),
         ],
-        curves=_curves(best, runs, _left_out(group)),
+        curves=_curves(leading, runs, _left_out(group)),
         trade_offs=trade_offs,
         unstated=[
             said
             for key, what in (("energy_J", "energy"), ("chip_time_s", "chip time"), ("wear", "endurance"))
-            if trade_offs and (said := tables.unstated(best, key, what))
+            if trade_offs and (said := tables.unstated(leading, key, what))
         ],
-        parts=parts.of_section(runs, ablated, group, best, _left_out(group)),
-        spikes=spikes.part(group, best, runs),
+        parts=parts.of_section(runs, ablated, group, leading, _left_out(group)),
+        spikes=spikes.part(group, leading, runs),
         books=books.spent(group, ledgers),
         each_update=books.each_update(group, ledgers),
         lower_bounds=books.lower_bounds(group, ledgers),
-        predictions=_predictions(best, runs),
-        capped=len(best) < len(group),
+        predictions=_predictions(leading, runs),
+        capped=len(leading) < len(group),
     )
+
+
+def _won(group: Sequence[tables.Method]) -> list[str]:
+    """Return how the best method is told apart; where there is none the headline says why."""
+    return ranking(group) if best(group) is not None else []
 
 
 def _left_out(group: Sequence[tables.Method]) -> str:
     """Say that figures do not show all methods, as the end of a caption; the empty string if they do."""
-    return f" The {MOST} best of {len(group)} methods; the table has all." if len(group) > MOST else ""
+    return f" The {MOST} lowest medians of {len(group)} methods; the table has all." if len(group) > MOST else ""
 
 
 def _curves(group: Sequence[tables.Method], runs: Sequence[Shown], left_out: str) -> Figure | None:
@@ -160,6 +167,7 @@ def _trade_offs(group: Sequence[tables.Method], left_out: str) -> Figure | None:
         f"updates; {tables.UPDATE}. Endurance used: the most worn device's share. "
         f"Small marks: seeds; large: medians. Low and left is best.{left_out}"
     )
+    caption += "".join(f" {line}" for line in rests_on(group, marks=False))
     twins = dict.fromkeys(m.rule for m in group if m.has_twin)
     if twins:
         caption += (
@@ -170,21 +178,21 @@ def _trade_offs(group: Sequence[tables.Method], left_out: str) -> Figure | None:
 
 
 def _predictions(group: Sequence[tables.Method], runs: Sequence[Shown]) -> list[Figure]:
-    """Draw for each backend and profile the median seed of its best method."""
+    """Draw for each backend and profile the median seed of its method of the lowest median loss."""
     by_path = {str(one.run.path): one for one in runs}
     look, figures = Look(group), []
     for names in dict.fromkeys((m.backend, m.profile) for m in group):
         ranked = [m for m in group if (m.backend, m.profile) == names and m.values("test_loss")]
         if not ranked:
             continue
-        best = min(ranked, key=lambda m: middle(m.values("test_loss")))
-        typical = min(best.finished, key=lambda r: abs((r["test_loss"] or 0) - middle(best.values("test_loss"))))
+        lowest = min(ranked, key=lambda m: middle(m.values("test_loss")))
+        typical = min(lowest.finished, key=lambda r: abs((r["test_loss"] or 0) - middle(lowest.values("test_loss"))))
         arrays = by_path[typical["run"]].predictions()
         if arrays is None or not arrays["mask"].any():
             continue
-        name = f"{best.label}, seed {typical['seed']}"
+        name = f"{lowest.label}, seed {typical['seed']}"
         in_time = arrays["target"].shape[2] == 1 or "persistence" in (typical["controls"] or {})
-        figure = plots.series(name, look.colour(best), arrays) if in_time else plots.symbols(name, arrays)
+        figure = plots.series(name, look.colour(lowest), arrays) if in_time else plots.symbols(name, arrays)
         figures.append(Figure(to_uri(figure), f"Prediction against target: {name}", ""))
     return figures
 

@@ -34,7 +34,7 @@ def of_section(
     runs: Sequence[Shown],
     ablated: Sequence[ablation.Ablation],
     group: Sequence[tables.Method],
-    best: Sequence[tables.Method],
+    leading: Sequence[tables.Method],
     left_out: str,
 ) -> list[Part]:
     """Return the parts that the runs of one task give rise to.
@@ -42,10 +42,10 @@ def of_section(
     Args:
         runs: those that are in the table of results.
         ablated: the ablations among all runs of the task.
-        group, best: the methods, and those that figures show.
+        group, leading: the methods, and those that figures show.
         left_out: what captions say of the others.
     """
-    return [*_transfers(runs, group), *map(_ablation, ablated), *_retention(group, best, left_out)]
+    return [*_transfers(runs, group), *map(_ablation, ablated), *_retention(group, leading, left_out)]
 
 
 def _transfers(runs: Sequence[Shown], group: Sequence[tables.Method]) -> list[Part]:
@@ -73,6 +73,8 @@ def _ablation(one: ablation.Ablation) -> Part:
         f"What each non-ideality costs on {one.label}, in test loss: median over seeds as a bar, seeds as dots, their "
         "range as a line. Right of zero it costs."
     )
+    if one.seeds < ablation.LEAST:
+        caption += " By name: so few seeds make no ranking."
     note = (
         "Loss without it: with all but this one; it costs: how much more the loss is with all on. Loss alone: with "
         "this one and no other; costs alone: how much more than with none. Differences are paired by seed; the last "
@@ -84,11 +86,11 @@ def _ablation(one: ablation.Ablation) -> Part:
     return Part(title, ablation.table(one), drawn, [ablation.headline(one)], note)
 
 
-def _retention(group: Sequence[tables.Method], best: Sequence[tables.Method], left_out: str) -> list[Part]:
+def _retention(group: Sequence[tables.Method], leading: Sequence[tables.Method], left_out: str) -> list[Part]:
     found = retention.table(group)
     if found is None:
         return []
-    picture = retention.figure(best)
+    picture = retention.figure(leading)
     caption = (
         "Test loss after the chip has lain idle: median over seeds, and their range as a band. Left of the line: at "
         f"once. Dotted: without read and node noise, so that what changes is the weights.{left_out}"

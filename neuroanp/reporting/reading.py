@@ -13,6 +13,7 @@ from neuroanp.errors import InputError
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.result import RESULT_KEYS
 from neuroanp.records.run_dir import RunDir
+from neuroanp.reporting.origins import origins_of
 from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ class Shown:
     Args:
         run: its directory.
         result: its row, `score` by name where the manifest has the names; made from the configuration,
-            without numbers, where it has none yet.
+            without numbers, where it has none yet; `origins`, on what the figures of its device rest.
         metrics: its columns.
         options: the configuration, flat, by dotted key; with the code, and the content of profile and data,
             under keys of their own, for runs that differ in these are no seeds of one method.
@@ -138,6 +139,7 @@ def shown(run: RunDir) -> Shown:
     result = result_of(run) or _unfinished(run, options)
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result
+    result = {**result, "origins": origins_of(run.manifest.get("profile"))}
     damage = list(result.get("damage", ()))
     try:
         metrics = run.metrics()
@@ -197,6 +199,21 @@ def _named(members: Sequence[Shown]) -> tuple[bool, list[str]]:
 
 def _variant(one: Shown, by_way: bool, keys: Sequence[str]) -> str:
     return ", ".join([one.way] * by_way + [f"{key} {one.options.get(key, 'unset')}" for key in keys])
+
+
+def differing(runs: Sequence[Shown]) -> list[dict[str, str]]:
+    """Return for each run the options in which not all of them agree, by dotted key: what its row does not name.
+
+    An option that a run does not have, such as one of another rule, is left out. The content of profiles and data is named only where one name stands
+    for several; the seed never is.
+    """
+    keys = dict.fromkeys(key for one in runs for key in one.options if key not in NAMED)
+    said = [key for key in keys if len({one.options.get(key) for one in runs}) > 1]
+    for key, name in (("profile.hash", "profile"), ("data", "task")):
+        named = {(one.result[name], one.options.get(key)) for one in runs}
+        if key in said and len(named) == len({one.result[name] for one in runs}):
+            said.remove(key)
+    return [{key: one.options[key] for key in said if key in one.options} for one in runs]
 
 
 def flat(data: Mapping[str, Any], before: str = "", depth: int = 8) -> dict[str, str]:

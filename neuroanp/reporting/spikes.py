@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from neuroanp.reporting.books import SILENT
+from neuroanp.reporting.origins import ENERGY
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.reading import Shown
 from neuroanp.reporting.spikes_plots import Panel, in_thresholds, rasters
 from neuroanp.reporting.style import Look, plain, to_uri
-from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, cell, names_of
+from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, cell, marked, names_of
 from neuroanp.reporting.values import digits, middle, numbers, quantity
 
 ENERGIES = {"energy_per_spike_J": "spike", "energy_per_event_J": "synaptic event"}
@@ -19,12 +20,12 @@ MOST = 4
 Runs = Mapping[str, Shown]
 
 
-def part(group: Sequence[Method], best: Sequence[Method], runs: Sequence[Shown]) -> Part | None:
+def part(group: Sequence[Method], leading: Sequence[Method], runs: Sequence[Shown]) -> Part | None:
     """Return the part of a report about spikes: rasters, membranes, rates and energies, profiles side by side.
 
     Args:
         group: the methods of one task.
-        best: those that figures show.
+        leading: those that figures show.
         runs: all their runs.
 
     Returns: the part, or None where no unit of any run spikes.
@@ -33,8 +34,8 @@ def part(group: Sequence[Method], best: Sequence[Method], runs: Sequence[Shown])
     found = table(group, by_path)
     if found is None:
         return None
-    chosen, spiking = typical(best, by_path), [m for m in group if _firing(m, by_path, "rate_Hz")]
-    panels = [_panel(m, one, Look(best)) for m, one in chosen]
+    chosen, spiking = typical(leading, by_path), [m for m in group if _firing(m, by_path, "rate_Hz")]
+    panels = [_panel(m, one, Look(leading)) for m, one in chosen]
     panels = [panel for panel in panels if panel is not None]
     picture = rasters(panels)
     shown = len(panels)
@@ -44,7 +45,7 @@ def part(group: Sequence[Method], best: Sequence[Method], runs: Sequence[Shown])
         "Below, firing rates of all units over the whole held-out set; the line is their mean."
     )
     if shown < len(spiking):
-        caption += f" {shown} of {len(spiking)} methods: for each profile the median seed of its best."
+        caption += f" {shown} of {len(spiking)} methods: for each profile the median seed of its lowest median loss."
     note = (
         "Median over seeds [lowest, highest]. Rates and silent units (which never spiked): on the whole held-out set, "
         "under the device's noise. Spikes and synaptic events (arrivals of one spike at one synapse): of training. "
@@ -64,7 +65,7 @@ def table(group: Sequence[Method], runs: Runs) -> Table | None:
     rows = []
     for i, method in enumerate(kept):
         counts = [cell(_books(method, runs, key)) for key in ("spikes", "events")]
-        energies = [_energy(_books(method, runs, key)) for key in ENERGIES]
+        energies = [_cost(method, _books(method, runs, key)) for key in ENERGIES]
         silent = [100 * share for share in _firing(method, runs, "silent")]
         firing = [cell(_firing(method, runs, "rate_Hz")), cell(silent)]
         rows.append(Row("method", (*(Cell(names[i]) for _, names in named), *firing, *counts, *energies)))
@@ -82,18 +83,18 @@ def sentences(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
         if rates:
             share = f", {digits(100 * middle(silent), 2)} % of the units silent" if silent else ""
             costs = {what: _books(method, by_path, key) for key, what in ENERGIES.items()}
-            told = [f"{_energy(values).text} / {what}" for what, values in costs.items() if values]
+            told = [f"{_cost(method, values).text} / {what}" for what, values in costs.items() if values]
             mean = f"{digits(middle(rates))} Hz"
             cost = f"chip energy {', '.join(told) or 'not stated'}"
             said.append(f"{method.label}: mean rate {mean}{share}; {cost}.")
     return said
 
 
-def typical(best: Sequence[Method], runs: Runs) -> list[tuple[Method, Shown]]:
-    """Return (method, run of its median seed) of the best spiking method for each backend and profile, MOST at most."""
+def typical(leading: Sequence[Method], runs: Runs) -> list[tuple[Method, Shown]]:
+    """Return (method, run of its median seed) of the lowest median loss of each backend and profile, MOST at most."""
     chosen: list[tuple[Method, Shown]] = []
-    for names in dict.fromkeys((m.backend, m.profile) for m in best):
-        here = [m for m in best if (m.backend, m.profile) == names and m.values("test_loss")]
+    for names in dict.fromkeys((m.backend, m.profile) for m in leading):
+        here = [m for m in leading if (m.backend, m.profile) == names and m.values("test_loss")]
         here = [m for m in here if _firing(m, runs, "rate_Hz")]
         if here:
             method = min(here, key=lambda m: middle(m.values("test_loss")))
@@ -136,6 +137,10 @@ def _firing(method: Method, runs: Runs, key: str) -> list[float]:
 
 def _books(method: Method, runs: Runs, key: str) -> list[float]:
     return numbers(one.ledger.get(key) for r in method.finished if (one := runs.get(str(r["run"]))))
+
+
+def _cost(method: Method, values: Sequence[float]) -> Cell:
+    return marked(_energy(values), method, ENERGY) if values else _energy(values)
 
 
 def _energy(values: Sequence[float]) -> Cell:

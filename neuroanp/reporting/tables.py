@@ -7,11 +7,17 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from neuroanp.reporting.origins import UNKNOWN, Origins
+from neuroanp.reporting.ranking import best, ranking, with_losses
+from neuroanp.reporting.separation import MORE
 from neuroanp.reporting.values import MISSING, digits, middle, numbers, prefix
 
 Result = Mapping[str, Any]
 
 UPDATE = "the digital arithmetic of the update (outer products, optimizer, weight memory) is not counted"
+
+JUDGES = ("ridge", "persistence")
+"""Controls that a method has to be below."""
 
 CONTROLS = {
     "ridge": "ridge readout",
@@ -54,6 +60,11 @@ class Method:
         return self.rule in BASELINES.names()
 
     @property
+    def origins(self) -> Origins:
+        """On what the figures of its device rest; UNKNOWN where its runs do not say."""
+        return next((result["origins"] for result in self.results if "origins" in result), UNKNOWN)
+
+    @property
     def finished(self) -> tuple[Result, ...]:
         """The results of the runs that came to their end."""
         return tuple(result for result in self.results if result["status"] == "finished")
@@ -69,10 +80,11 @@ class Method:
 
 
 class Cell(NamedTuple):
-    """A value and, in lighter type, its range over the seeds."""
+    """A value and, in lighter type, its range over the seeds; the name and the loss of a winner are strong."""
 
     text: str
     spread: str = ""
+    strong: bool = False
 
     def __str__(self) -> str:
         return f"{self.text} {self.spread}".strip()
@@ -88,7 +100,7 @@ class Column:
 
 @dataclass(frozen=True)
 class Row:
-    """One row; `kind` is "method", "best" (the lowest median test loss) or "control"."""
+    """One row; `kind` is "method", "best" (whose test loss the seeds tell apart from all others') or "control"."""
 
     kind: str
     cells: tuple[Cell, ...]
@@ -123,26 +135,28 @@ def results_table(group: Sequence[Method]) -> Table:
     """Build the results of the methods of ONE task, controls below: median, and range over seeds.
 
     Loss is the mean squared error over scored steps and outputs of the held-out sequences, under
-    the device's noise and without it. A number nobody stated is "–", never 0.
+    the device's noise and without it. A number nobody stated is "–", never 0; one that rests on illustrative values or
+    on another device's is marked (see `rests_on`). The best is strong where there is one (see `ranking`).
     """
     numeric = [
         _numbers(group, "test_loss", "test loss"),
         _numbers(group, "test_loss_noise_free", "noise-free"),
         _scores(group),
         _numbers(group, "passes", "passes", "·"),
-        _at_least(group, _numbers(group, "energy_J", "energy", "J")),
-        _numbers(group, "chip_time_s", "chip time", "s"),
+        _marked(group, "energy_J", _at_least(group, _numbers(group, "energy_J", "energy", "J"))),
+        _marked(group, "chip_time_s", _numbers(group, "chip_time_s", "chip time", "s")),
         _numbers(group, "pulses", "pulses", "·"),
-        _numbers(group, "wear", "wear"),
+        _marked(group, "wear", _numbers(group, "wear", "wear")),
     ]
     named = names_of(group)
-    best = min((middle(m.values("test_loss")) for m in group if m.values("test_loss")), default=None)
+    winner = best(group)
     rows = []
     for i, method in enumerate(group):
-        losses = method.values("test_loss")
-        kind = "best" if len(group) > 1 and losses and middle(losses) == best else "method"
-        names = [Cell(names[i]) for _, names in named]
-        rows.append(Row(kind, (*names, Cell(_seeds(method)), *(cells[i] for _, cells in numeric))))
+        won = method is winner
+        names = [Cell(names[i], strong=won) for _, names in named]
+        loss, *others = (cells[i] for _, cells in numeric)
+        cells = (*names, Cell(_seeds(method)), loss._replace(strong=won), *others)
+        rows.append(Row("best" if won else "method", cells))
     blank = (Cell(""),) * (len(numeric) - 1)
     for control in controls(group):
         about = {
@@ -214,20 +228,22 @@ def verdicts(group: Sequence[Method]) -> list[str]:
     """Say in words which methods do not beat the ridge readout, or persistence, and which runs failed.
 
     A method beats a control if its median test loss is below the control's median; where single
-    seeds do not, that is said as well.
+    seeds do not, that is said as well, and so is that one seed shows nothing.
     """
-    said = []
+    said, lucky = [], False
     for method in group:
         passes = method.values("passes")
         if not passes or any(passes):  # weights that were only programmed have learned nothing here
             said += _verdict(method, "ridge", "the ridge readout", "its recurrence learned")
             said += _verdict(method, "persistence", "persistence", "it forecasts anything")
+            lucky |= any(len(pairs) == 1 and pairs[0][0] < pairs[0][1] for pairs in map(method.against, JUDGES))
         other = [result["status"] for result in method.results if result["status"] != "finished"]
         if other:
             states = ", ".join(f"{other.count(state)} {state}" for state in dict.fromkeys(other))
             counted = f"the numbers are of the {len(method.finished)} finished" if method.finished else "no numbers yet"
             said.append(f"{method.label}: {states}, of {len(method.results)} runs; {counted}.")
-    return said
+    alone = f"One seed: to be below a control in it has not shown that anything was learned; {MORE}."
+    return [*said, *[alone] * lucky]
 
 
 def not_counted(group: Sequence[Method]) -> list[str]:
@@ -249,17 +265,20 @@ def leading(group: Sequence[Method], count: int) -> list[Method]:
 
 
 def headline(group: Sequence[Method]) -> str:
-    """Say which method has the lowest median test loss, or that none finished."""
-    ranked = sorted(
-        (middle(m.values("test_loss")), m.label, len(m.values("test_loss"))) for m in group if m.values("test_loss")
-    )
+    """Say which method is best or, where none is, why; of a single method its median test loss."""
+    ranked = with_losses(group)
     if not ranked:
         return "No run has a result yet."
-    loss, label, seeds = ranked[0]
     beside = [f"{c.name} {digits(middle(c.losses))}" for c in controls(group) if c.shared]
     beside_said = f" Controls: {'; '.join(beside)}." if beside else ""
-    lead = "Lowest median test loss" if len(ranked) > 1 else "Test loss"
-    return f"{lead}: {digits(loss)} by {label} ({seeds} seed{'s' * (seeds != 1)}).{beside_said}"
+    winner = best(group)
+    only = ranked[0] if len(ranked) == 1 else winner
+    if only is None:
+        return f"{ranking(group)[0]}{beside_said}"
+    losses = only.values("test_loss")
+    lead = "Lowest test loss" if winner is not None else "Test loss"
+    said = f"{lead}: {digits(middle(losses))} by {only.label} ({len(losses)} seed{'s' * (len(losses) != 1)})."
+    return f"{said}{beside_said}"
 
 
 def unstated(group: Sequence[Method], key: str, what: str) -> str:
@@ -321,6 +340,17 @@ def _at_least(group: Sequence[Method], found: tuple[Column, list[Cell]]) -> tupl
     return column, [
         Cell(f"≥ {cell.text}", cell.spread) if bound else cell for cell, bound in zip(cells, bounds, strict=True)
     ]
+
+
+def _marked(group: Sequence[Method], figure: str, found: tuple[Column, list[Cell]]) -> tuple[Column, list[Cell]]:
+    """Mark the numbers of devices that rest on illustrative values, or on those of another profile."""
+    column, cells = found
+    return column, [marked(cell, method, figure) for method, cell in zip(group, cells, strict=True)]
+
+
+def marked(cell: Cell, method: Method, figure: str) -> Cell:
+    """Return a cell of a figure (energy_J, chip_time_s, wear) with the marks of what it rests on; "–" has none."""
+    return cell if cell.text == MISSING else cell._replace(text=cell.text + method.origins.marks(figure))
 
 
 def _scores(group: Sequence[Method]) -> tuple[Column, list[Cell]]:

@@ -120,7 +120,7 @@ def _head(found: Sequence[Transferred], stage: str) -> str:
 
 
 def sentences(found: Sequence[Transferred]) -> list[str]:
-    """Say for each device what programming, fine-tuning and learning on it come to."""
+    """Say for each device what programming, fine-tuning and learning on it come to, over how many seeds."""
     said = []
     for one in found:
         words = {
@@ -131,8 +131,16 @@ def sentences(found: Sequence[Transferred]) -> list[str]:
         }
         parts = [f"{digits(middle(one.of(stage)))} {text}" for stage, text in words.items() if one.of(stage)]
         clipped = f"; {digits(100 * middle(one.clipped), 2)} % of the weights are clipped" if any(one.clipped) else ""
-        said.append(f"{one.label}, test loss: {', '.join(parts)}{clipped}.")
+        said.append(f"{one.label}, {_over(one)}: {', '.join(parts)}{clipped}.")
     return said
+
+
+def _over(one: Transferred) -> str:
+    """Return over how many seeds the losses are medians; the fewest and the most where stages differ."""
+    counts = sorted({len(one.of(stage)) for stage in STAGES if one.of(stage)})
+    if counts == [1]:
+        return "test loss of one seed"
+    return f"median test loss of {' to '.join(map(str, dict.fromkeys((counts[0], counts[-1]))))} seeds"
 
 
 def _updates(one: Transferred, stage: str) -> str:

@@ -185,6 +185,7 @@ def _manifest(experiment: Experiment, argv: Sequence[str] | None) -> Mapping[str
             "name": experiment.profile.name,
             "hash": experiment.profile.hash,
             "text": experiment.profile.text,
+            "inherited": dict(experiment.profile.inherited),
         },
         "data": experiment.task.fingerprint(),
         "seeds": {"seed": experiment.config.seed},

@@ -59,7 +59,9 @@ class FakeApi:
     def compare(self, *args: Any, **kwargs: Any) -> SimpleNamespace:
         self._called("compare", *args, **kwargs)
         runs = [self._run(result) for result in self.results]
-        return SimpleNamespace(runs=runs, failed=self.failed, report=Path("runs/report.html"), ablation=[])
+        return SimpleNamespace(
+            runs=runs, results=self.results, failed=self.failed, report=Path("runs/report.html"), ablation=[]
+        )
 
     def report(self, *args: Any, **kwargs: Any) -> Path:
         self._called("report", *args, **kwargs)

@@ -200,6 +200,7 @@ def test_metadata_say_what_nir_has_no_field_for(make_network, tmp_path):
     assert (about["dt"], about["reset"], about["input_delay_steps"]) == (1e-3, "hard", 1)
     assert json.loads(about["neuron"])["synapse_gain"] == 9.0
     assert any("one step later" in line for line in exported.limits)
+    assert any("metadata say dt, 1 ms, and reset, hard" in line for line in exported.limits)
 
 
 @pytest.mark.parametrize(

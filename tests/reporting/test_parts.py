@@ -23,13 +23,13 @@ def set_loss(run, loss: float):
 
 @pytest.fixture
 def ablated(build):
-    """Three effects over two seeds: drift costs 3, read noise 1, adc nothing; a seed adds 0.5 to all."""
+    """Three effects over three seeds: drift costs 3, read noise 1, adc nothing; a seed adds 0.5 to all."""
     price = {"drift": 3.0, "read_noise": 1.0, "adc": 0.0}
     sets = [EFFECTS, *(tuple(e for e in EFFECTS if e != one) for one in EFFECTS), *((one,) for one in EFFECTS), ()]
     runs = [
         set_loss(build(seed=seed, **on(*some)), 10 + 0.5 * seed + sum(price[e] for e in some))
         for some in sets
-        for seed in (0, 1)
+        for seed in (0, 1, 2)
     ]
     return [shown(run) for run in runs]
 
@@ -37,21 +37,23 @@ def ablated(build):
 def test_costs_are_the_differences_of_paired_runs(ablated):
     (one,) = ablation.ablations(ablated)
     assert [(cost.effect, cost.costs, cost.costs_alone) for cost in one.costs] == [
-        ("drift", [3.0, 3.0], [3.0, 3.0]),
-        ("read_noise", [1.0, 1.0], [1.0, 1.0]),
-        ("adc", [0.0, 0.0], [0.0, 0.0]),
+        ("drift", [3.0] * 3, [3.0] * 3),
+        ("read_noise", [1.0] * 3, [1.0] * 3),
+        ("adc", [0.0] * 3, [0.0] * 3),
     ]
-    assert (one.all_on, one.none_on) == ([14.0, 14.5], [10.0, 10.5])
-    assert one.runs == {str(shown_.run.path) for shown_ in ablated[2:]}
+    assert (one.all_on, one.none_on) == ([14.0, 14.5, 15.0], [10.0, 10.5, 11.0])
+    assert one.runs == {str(shown_.run.path) for shown_ in ablated[3:]}
     rows = [[str(cell) for cell in row.cells] for row in ablation.table(one).rows]
-    assert rows[0] == ["all on · none on", "14.2 [14, 14.5]", "", "10.2 [10, 10.5]", ""]
-    assert rows[1] == ["drift", "11.2 [11, 11.5]", "+3", "13.2 [13, 13.5]", "+3"]
+    assert rows[0] == ["all on · none on", "14.5 [14, 15]", "", "10.5 [10, 11]", ""]
+    assert rows[1] == ["drift", "11.5 [11, 12]", "+3", "13.5 [13, 14]", "+3"]
     assert rows[3] == ["adc", "", "0", "", "0"]
     assert ablation.headline(one) == (
-        "pcm · anp: drift costs most: test loss 14.2 with all on, 11.2 without it, in 2 of 2 seeds."
+        "pcm · anp: drift costs most, in each of 3 seeds (by chance: 0.25): median test loss 14.5 with all on, 11.5 "
+        "without it."
     )
     (first, *_) = ablation.rows([one])
-    assert (first["effect"], first["costs"]) == ("drift", {"median": 3.0, "lowest": 3.0, "highest": 3.0, "seeds": 2})
+    assert (first["effect"], first["costs"]) == ("drift", {"median": 3.0, "lowest": 3.0, "highest": 3.0, "seeds": 3})
+    assert [row["costs_most"] for row in ablation.rows([one])] == [True, False, False]
 
 
 def test_bars_are_the_medians_and_leave_out_what_changes_nothing(ablated):
@@ -68,11 +70,11 @@ def test_the_runs_of_an_ablation_are_not_in_the_table_of_results_again(ablated, 
 
     page = render([one.run for one in ablated], tmp_path / "r.html", None).read_text(encoding="utf-8")
     assert "What each non-ideality costs: pcm · anp" in page
-    assert '<td>pcm</td><td>anp</td><td class="n">2</td>' in page
+    assert '<td>pcm</td><td>anp</td><td class="n">3</td>' in page
 
 
 def test_runs_with_an_option_off_are_no_ablation_unless_every_effect_is_there(ablated, build):
-    assert ablation.ablations(ablated[:4]) == []  # all on, and without drift
+    assert ablation.ablations(ablated[:6]) == []  # all on, and without drift
     assert ablation.ablations([shown(build(**on(*EFFECTS)))]) == []
     assert ablation.ablations([shown(build()), shown(build(rule="bptt"))]) == []
     other = shown(build(seed=5, **on("drift", "adc"), lr=0.5))
@@ -111,8 +113,8 @@ def test_the_stages_of_a_transfer_are_told_apart_and_seeds_are_not(transferred):
     found = {stage: one.of(stage) for stage in transfer.STAGES}
     assert found == {"ex situ": [1.0, 2.0], PROGRAMMED: [3.0, 4.0], TUNED: [2.0, 3.0], SCRATCH: [4.0, 5.0]}
     assert transfer.sentences([one]) == [
-        "pcm · anp, test loss: 1.50 as trained (bptt on ideal), 3.50 once programmed, 2.50 after 5 updates of anp on "
-        "the device, 4.50 from scratch in 200 updates; 2 % of the weights are clipped."
+        "pcm · anp, median test loss of 2 seeds: 1.50 as trained (bptt on ideal), 3.50 once programmed, 2.50 after 5 "
+        "updates of anp on the device, 4.50 from scratch in 200 updates; 2 % of the weights are clipped."
     ]
     (row,) = transfer.table([one]).rows
     assert [str(cell) for cell in row.cells[:5]] == ["pcm", "anp", "bptt on ideal", "2 %", "1.50 [1, 2]"]

@@ -9,7 +9,7 @@ import pytest
 from neuroanp.errors import InputError
 from neuroanp.records import RunDir
 from neuroanp.reporting import render
-from neuroanp.reporting.reading import shown, variants
+from neuroanp.reporting.reading import differing, shown, variants
 
 VOID = {"meta", "link", "img", "br"}
 
@@ -125,6 +125,18 @@ def test_runs_that_differ_in_an_option_are_not_seeds_of_one_method(build, tmp_pa
     ]
 
 
+def test_rows_say_in_which_options_runs_differ(build):
+    runs = [shown(build(lr=lr, rule=rule, profile=profile)) for lr, rule, profile in
+            ((0.01, "anp", "pcm"), (0.1, "anp", "pcm"), (0.1, "bptt", "ideal"))]  # fmt: skip
+    assert differing(runs) == [{"rule.lr": "0.01"}, {"rule.lr": "0.1"}, {"rule.lr": "0.1"}]
+    assert differing(runs[1:]) == [{}, {}]  # rule and profile are in the row
+    wide = shown(build(lr=0.1, more="network:\n  hidden: 7\n"))
+    assert differing([runs[1], wide]) == [{}, {"network.hidden": "7"}]
+    other = shown(build(lr=0.1, profile="pcm"))
+    other.options["profile.hash"] = "another"
+    assert differing([runs[1], other]) == [{"profile.hash": "00000000"}, {"profile.hash": "another"}]
+
+
 def test_runs_without_a_result_are_counted_and_named(build, tmp_path):
     runs = [build(seed=0), build(seed=1, status="diverged"), build(seed=2, status="running")]
     seen = page(runs, tmp_path)
@@ -166,7 +178,7 @@ def test_no_runs_is_an_input_error(tmp_path):
 
 @pytest.mark.parametrize("across", ["options", "profiles", "both"])
 def test_dozens_of_methods_leave_figures_whole(build, tmp_path, across):
-    """Figures show the ten best, in words too; tables show all; matplotlib has nothing to warn of."""
+    """Figures show the ten lowest medians, in words too; tables show all; matplotlib has nothing to warn of."""
     runs = []
     for i in range(36):
         profile = "pcm" if across == "options" else f"chip{i if across == 'profiles' else i % 12}"
@@ -175,7 +187,7 @@ def test_dozens_of_methods_leave_figures_whole(build, tmp_path, across):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         seen = page(runs, tmp_path)
-    assert "The 10 best of 36 methods; the table has all." in seen.text
+    assert "The 10 lowest medians of 36 methods; the table has all." in seen.text
     kept = len({run.result["profile"] for run in sorted(runs, key=lambda run: run.result["test_loss"])[:10]})
     assert seen.tags.count("img") <= 2 + kept
     assert len([row for row in seen.rows if len(row) > 10 and row[1] == "anp" and "1" in row[2:4]]) == 36

@@ -79,15 +79,6 @@ def test_only_finished_runs_give_numbers():
     assert headline(methods([result(0, None, status="failed")])) == "No run has a result yet."
 
 
-def test_the_best_median_is_marked_once_there_is_a_choice():
-    assert [row.kind for row in results_table(methods([result()])).rows] == ["method", "control"]
-    both = methods([result(0, 0.002), result(0, 0.001, rule="bptt")])
-    assert [row.kind for row in results_table(both).rows] == ["method", "best", "control"]
-    assert headline(both).startswith(
-        "Lowest median test loss: 0.00100 by pcm · bptt (1 seed). Controls: ridge readout 0.005"
-    )
-
-
 def test_one_seed_is_compared_plainly_and_several_are_counted():
     one = verdicts(methods([result(0, 0.00441, controls={"ridge": 0.000123})]))
     assert one == [

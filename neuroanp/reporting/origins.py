@@ -1,0 +1,144 @@
+"""Tell on what the figures of a run's device rest: on its own numbers, on another device's, or on illustrative ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from neuroanp.errors import InputError
+from neuroanp.profiles.provenance import unwrap
+from neuroanp.yaml_io import dotted, parse
+
+if TYPE_CHECKING:
+    from neuroanp.reporting.tables import Method
+
+ENERGY, TIME, WEAR = "energy_J", "chip_time_s", "wear"
+NAMES = {ENERGY: "energy", TIME: "chip time", WEAR: "wear"}
+ILLUSTRATIVE, INHERITED = "†", "‡"
+RESTS_ON = {
+    ENERGY: (
+        *(f"energy.{key}" for key in ("write", "write_voltage", "line_capacitance", "half_select", "read", "digital")),
+        "energy.accumulate", "periphery.v_read", "periphery.dac.energy", "periphery.adc.energy",
+        "stochastic.energy_per_bit", "neurons.energy_per_spike", "neurons.energy_per_event",
+    ),
+    TIME: ("energy.write_time", "periphery.t_read"),
+    WEAR: ("energy.endurance", "energy.endurance_sd"),
+}  # fmt: skip
+"""Parameters of a profile that a figure is computed from."""
+NOISE = ("read", "stochastic")
+"""Sections that say how the device's noise reaches the units."""
+OF_A_DEVICE = ("read", "drift", "update", "variability", "faults", "periphery", "energy", "stochastic", "neurons")
+"""A profile with none of these sections is no device, but what devices are compared with: it has no noise to state."""
+
+
+@dataclass(frozen=True)
+class Origins:
+    """Where the figures of one profile are from.
+
+    Args:
+        illustrative: the figures (ENERGY, TIME, WEAR) that rest on illustrative values.
+        inherited: the profiles whose values a figure rests on, by figure.
+        noise: why its noise cannot be compared with another device's, or "" where it can.
+    """
+
+    illustrative: frozenset[str] = frozenset()
+    inherited: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    noise: str = "its noise is not known"
+
+    def marks(self, figure: str) -> str:
+        """Return what is put behind a value of a figure: nothing where it rests on the device's own numbers."""
+        return ILLUSTRATIVE * (figure in self.illustrative) + INHERITED * (figure in self.inherited)
+
+
+UNKNOWN = Origins()
+
+
+def origins_of(profile: Any) -> Origins:
+    """Return the origins of what a run's manifest says of its profile; UNKNOWN where that cannot be read.
+
+    Args:
+        profile: `text`, the canonical profile, and `inherited`, which profile a parameter was taken over from.
+
+    >>> text = "meta: {status: measured}\\nread: {q: 1}\\nenergy: {write: {value: 1 pJ, status: illustrative}}"
+    >>> found = origins_of({"text": text, "inherited": {"energy.write": "pcm"}})
+    >>> found.marks("energy_J"), found.marks("wear"), found.noise
+    ('†‡', '', '')
+    """
+    about = profile if isinstance(profile, Mapping) else {}
+    inherited = about.get("inherited")
+    pairs = inherited.items() if isinstance(inherited, Mapping) else ()
+    return _origins(str(about.get("text", "")), tuple((str(key), str(base)) for key, base in pairs))
+
+
+@lru_cache(maxsize=256)
+def _origins(text: str, inherited: tuple[tuple[str, str], ...]) -> Origins:
+    try:
+        document, stated, _ = unwrap(parse(text, "profile"))
+    except InputError:
+        return UNKNOWN
+    bases = dict(inherited)
+    status = {dotted(key): origin.status for key, origin in stated.items()}
+    used = {figure: [key for key in keys if key in status] for figure, keys in RESTS_ON.items()}
+    return Origins(
+        illustrative=frozenset(figure for figure, keys in used.items() if _any(status, keys)),
+        inherited={figure: _bases(bases, keys) for figure, keys in used.items() if _bases(bases, keys)},
+        noise=_noise(document.data, status, bases),
+    )
+
+
+def _noise(sections: Mapping[str, Any], status: Mapping[str, str], bases: Mapping[str, str]) -> str:
+    if not any(section in sections for section in OF_A_DEVICE) and len(sections) > 1:
+        return ""
+    keys = [key for key in status if key.partition(".")[0] in NOISE and not key.endswith((".law", ".energy_per_bit"))]
+    if not keys:
+        return "states no noise"
+    if taken := _bases(bases, keys):
+        return f"has noise of {', '.join(taken)}"
+    return "has illustrative values in its noise" if _any(status, keys) else ""
+
+
+def _any(status: Mapping[str, str], keys: Iterable[str]) -> bool:
+    return any(status[key] == "illustrative" for key in keys)
+
+
+def _bases(bases: Mapping[str, str], keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(dict.fromkeys(bases[key] for key in keys if key in bases))
+
+
+def rests_on(group: Sequence[Method], marks: bool = True) -> list[str]:
+    """Say of which devices the energy, chip time and wear shown are nobody's measurement, or another device's.
+
+    Args:
+        group: the methods. marks: whether the values are marked.
+    """
+    illustrative: dict[str, dict[str, None]] = {}
+    inherited: dict[tuple[str, str], dict[str, None]] = {}
+    for m in group:
+        for figure in [figure for figure in NAMES if m.values(figure)]:
+            if figure in m.origins.illustrative:
+                illustrative.setdefault(m.profile, {})[NAMES[figure]] = None
+            for base in m.origins.inherited.get(figure, ()):
+                inherited.setdefault((m.profile, base), {})[NAMES[figure]] = None
+    known = [f"{figures} of {', '.join(profiles)}" for figures, profiles in _alike(illustrative)]
+    taken = [
+        f"{figures} of {', '.join(profile for profile, _ in some)}, from {base}"
+        for base in dict.fromkeys(base for _, base in inherited)
+        for figures, some in _alike({key: names for key, names in inherited.items() if key[1] == base})
+    ]
+    said = [(ILLUSTRATIVE, "From illustrative values, not measurements", known)] * bool(known)
+    said += [(INHERITED, "From values inherited of another profile", taken)] * bool(taken)
+    return [f"{f'{mark} ' * marks}{words}: {'; '.join(found)}." for mark, words, found in said]
+
+
+def _alike(names: Mapping[Any, Iterable[str]]) -> list[tuple[str, list[Any]]]:
+    """Return the keys that have the same names, by these names in one line.
+
+    >>> _alike({"pcm": ["energy", "wear"], "rram": ["energy", "wear"], "sram": ["energy"]})
+    [('energy, wear', ['pcm', 'rram']), ('energy', ['sram'])]
+    """
+    found: dict[str, list[Any]] = {}
+    for key, some in names.items():
+        found.setdefault(", ".join(some), []).append(key)
+    return [*found.items()]
