@@ -62,8 +62,9 @@ SETUPS = [
 def final(path: Path) -> dict[str, Any]:
     """Return the end of a run without what a clock or a place says: weights, losses, result, books, predictions."""
     record = RunDir.open(path, check_code=False)
-    tensors, _ = record.load_checkpoint(record.checkpoints()[-1])
-    lines = (path / "metrics.csv").read_text().splitlines()
+    newest = record.latest_checkpoint()
+    tensors = {} if newest is None else record.load_checkpoint(newest)[0]
+    lines = (path / "metrics.csv").read_text().splitlines() if (path / "metrics.csv").is_file() else []
     arrays = record.load_arrays("predictions") or {}
     return {
         "weights": {name: tensor.numpy().tobytes() for name, tensor in tensors.items()},

@@ -16,6 +16,7 @@ import os
 import random
 import shutil
 import signal
+import sys
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -261,6 +262,10 @@ def _is_cut(run: Path) -> bool:
 
 def _end(run: Path, base: Base, ended: Ended) -> str | None:
     differs = unlike(final(run), base.end)
+    if not _is_cut(run) and differs == [
+        "weights"
+    ]:  # an ended run is shown: its checkpoints are looked at by who reads them
+        return None
     if not differs or (differs == ["losses"] and "learning curve is lost" in ended.output + _log(run)):
         return None
     if differs == ["losses"] and "the rows up to here are lost" in ended.output + _log(run):
@@ -342,10 +347,15 @@ def main() -> None:
             outcome = f"{action}, exit code {ended.code}"
             outcomes[outcome] = outcomes.get(outcome, 0) + 1
             page = out / "report.html"
-            fault = wrong(action, ended, run, base, is_sound, page.read_text() if page.exists() else "")
+            try:
+                fault = wrong(action, ended, run, base, is_sound, page.read_text() if page.exists() else "")
+            except Exception as error:  # what was left cannot be looked at: that is a fault too
+                fault = f"what was left cannot be read: {type(error).__name__}: {error}"
             if fault:
                 short_said = "cut short" if short else "finished"
                 faults.append(f"trial {trial}, {base.setup.label}, {short_said}: {'; '.join(said)}; {action}: {fault}")
+                print(faults[-1], file=sys.stderr, flush=True)
+            print(f"\r{done} of {options.count}", end="", file=sys.stderr, flush=True)
             shutil.rmtree(root)
             shutil.rmtree(out)
     report("damage", options, [("damaged directories", done), *sorted(outcomes.items())], faults)

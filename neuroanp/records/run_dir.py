@@ -241,11 +241,7 @@ class RunDir:
 
         Returns: sentences, which are in the log too.
         """
-        done, problem, seals = (
-            mending.mend(self.path, self._seals),
-            self._manifest_problem,
-            self._manifest.get("seals", {}),
-        )
+        done, problem = mending.mend(self.path, self._seals), self._manifest_problem
         told = [*([] if problem is None else [problem]), *done.told]
         if told:
             log = [*self._manifest["log"], *(f"warning: {line}" for line in told)]
@@ -316,7 +312,13 @@ class RunDir:
         """
         ended = self.manifest["status"] == "finished"
         again = f"neuroanp train {self.path / CONFIG} --force" if ended else f"neuroanp resume {self.path}"
-        return self._checkpoints.whole(self.warnings, again)
+        path = self._checkpoints.whole(self.warnings, again)
+        updates = (self.result or {}).get("updates")
+        if isinstance(updates, int) and int(path.stem) != updates:
+            self._say(
+                f"{self.path}: taken is {path.name}, but the result is of update {updates}: its checkpoint is gone"
+            )
+        return path
 
     def load_checkpoint(self, path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         """Return (tensors, meta) of one of this run's checkpoints; InputError if it is damaged."""

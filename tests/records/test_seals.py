@@ -361,3 +361,10 @@ def test_seals_hold_no_more_and_no_less():
     for wrong in (None, [], {}, {"size": True, "sha256": "0"}, {"size": -1, "sha256": "0"}, {"size": 1, "sha256": 0}):
         assert Seal.read(wrong) is None
     assert of_fields({"a": 1}) != of_fields({"a": 2})
+
+
+def test_a_last_checkpoint_that_is_gone_is_said(run, caplog):
+    """A number from an older one is another number."""
+    run.checkpoints()[-1].unlink()
+    assert again(run).whole_checkpoint().stem == f"{UPDATES - EVERY:08d}"
+    assert f"the result is of update {UPDATES}: its checkpoint is gone" in caplog.text
