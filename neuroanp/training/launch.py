@@ -17,6 +17,7 @@ from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.loop import Progress, Training
 from neuroanp.training.start import Start
+from neuroanp.training.threads import threads_note
 
 LOG = logging.getLogger("neuroanp")
 CHOICES = ("perturbation: ", "writes: ", "weights: ", "reference: ")
@@ -46,7 +47,9 @@ def launch(
     Raises:
         InputError: the place cannot be written to, or the data cannot be read.
         DivergedError: it diverges, now or when it was done before.
-        RunError: it was interrupted, or another process holds its record.
+        StoppedError: it was interrupted.
+        HeldError: another process holds its record.
+        RunError: it failed.
     """
     experiment = Experiment.of(config.anchored())
     path = root / experiment.directory
@@ -91,6 +94,8 @@ def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> R
             record = RunDir.open(record.path)  # another process may have ended it before we held it
             if not _ended(record):
                 _announce(record)
+                if (said := threads_note(experiment.config)) is not None:
+                    LOG.warning(said)  # of this machine now: no part of the record
                 record.update(status="running")
                 Training(experiment, record, progress or (lambda event: None)).run()
     return _shown(record)
