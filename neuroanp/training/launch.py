@@ -18,6 +18,7 @@ from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.loop import Progress, Training
 from neuroanp.training.start import Start
+from neuroanp.training.threads import threads_note
 
 LOG = logging.getLogger("neuroanp")
 CHOICES = ("perturbation: ", "writes: ", "weights: ", "reference: ")
@@ -47,7 +48,9 @@ def launch(
     Raises:
         InputError: the place cannot be written to, or the data cannot be read.
         DivergedError: it diverges, now or when it was done before.
-        RunError: it was interrupted, or another process holds its record.
+        StoppedError: it was interrupted.
+        HeldError: another process holds its record.
+        RunError: it failed.
     """
     experiment = Experiment.of(config.anchored())
     path = root / experiment.directory
@@ -120,6 +123,8 @@ def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> R
                 LOG.warning(line)
             if not _ended(record):
                 _announce(record, mended)
+                if (said := threads_note(experiment.config)) is not None:
+                    LOG.warning(said)  # of this machine now: no part of the record
                 compute = experiment.config.compute
                 _note_arithmetic(record, arithmetic(compute.device, compute.threads))
                 record.begin()

@@ -19,6 +19,17 @@ ROOT = Path(__file__).parents[2]
 SMALL = ["--task", "copy", "--set", "network.hidden=6", "--updates", "1000000", "--runs", "runs"]
 
 
+SWALLOWS = """
+import time
+from __main__ import ready
+try:
+    ready()
+    time.sleep(60)
+except BaseException:
+    print("swallowed")
+"""
+
+
 def started(folder: Path, *words: str, code: str | None = None) -> subprocess.Popen[str]:
     command = ["-c", code] if code else ["-m", "neuroanp", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
@@ -33,6 +44,7 @@ def started(folder: Path, *words: str, code: str | None = None) -> subprocess.Po
     ("where", "body"),
     [
         ("import", "__import__('slow')"),
+        ("import in order", "with signals.in_order():\n    __import__('slow')"),
         ("elsewhere", "ready(); time.sleep(60)"),
         ("in order", "with signals.in_order():\n    ready(); time.sleep(60)"),
         (
@@ -42,7 +54,7 @@ def started(folder: Path, *words: str, code: str | None = None) -> subprocess.Po
     ],
 )
 def test_wherever_a_signal_comes_there_is_one_line_and_the_code_1(tmp_path, where, body, number):
-    (tmp_path / "slow.py").write_text("from __main__ import ready\nimport time\nready(); time.sleep(60)\n")
+    (tmp_path / "slow.py").write_text(SWALLOWS)
     code = (
         "import sys, time; sys.path.insert(0, '.')\nfrom neuroanp.cli import main, signals\n"
         "def ready(): print('ready', flush=True)\n"

@@ -9,7 +9,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from pathlib import Path
 from typing import Any
 
@@ -178,6 +178,57 @@ def test_force_begins_anew_once(tmp_path):
     assert _again(wanted).force
     record.update(status="running")
     assert not _again(wanted).force
+
+
+@pytest.mark.parametrize(
+    ("start", "said"),
+    [
+        ("import nowhere", "ended with exit code 1: ModuleNotFoundError: No module named 'nowhere'"),
+        ("import os; os.abort()", "was ended by signal SIGABRT"),
+        ("import os; os.kill(os.getpid(), 9)", "was killed (SIGKILL), as systems do when memory runs out"),
+    ],
+)
+def test_a_worker_that_never_starts_says_why(tmp_path, monkeypatch, start, said):
+    """Only what was killed may have been for want of memory."""
+    monkeypatch.setattr("neuroanp.comparing.process.START", start)
+    (outcome,) = run_all([job(tmp_path)], 1, silent)
+    assert f"its worker process {said}" in (outcome.error or "")
+    assert ("memory" in (outcome.error or "")) == ("SIGKILL" in said)
+    assert f"({TRIES} times)" in (outcome.error or "")
+
+
+@pytest.mark.slow
+def test_a_held_run_waits_while_others_go_on_and_is_taken_over(tmp_path, caplog):
+    """Another process holds the record, and ends without an end of the run."""
+    caplog.set_level("INFO")
+    held, free = job(tmp_path, seed=0), job(tmp_path, seed=1)
+    experiment = Experiment.of(held.config)
+    record = RunDir.create(tmp_path, experiment.directory, held.config.to_yaml(), {"identity": experiment.identity})
+    lock, ends = record.lock(), []
+
+    def let_go(event: dict[str, Any]) -> None:
+        ends.append(event)
+        if event["phase"] == "done" and len([end for end in ends if end["phase"] == "done"]) == 1:
+            lock.__exit__(None, None, None)  # the other process dies: the system lets go
+
+    lock.__enter__()
+    first, second = run_all([held, free], 1, let_go)
+    assert (first.error, second.error) == (None, None)
+    assert [end["run"] for end in ends if end["phase"] == "done"] == [second.label, first.label]
+    assert sum("waiting for it" in message for message in caplog.messages) == 1
+
+
+@pytest.mark.slow
+def test_ctrl_c_while_another_process_is_waited_for(tmp_path):
+    with ExitStack() as held:
+        for seed in (0, 1):
+            experiment = Experiment.of(configure(TINY, {"training.updates": LONG}, seed=seed))
+            text, identity = experiment.config.to_yaml(), {"identity": experiment.identity}
+            held.enter_context(RunDir.create(tmp_path / "runs", experiment.directory, text, identity).lock())
+        process = driver(tmp_path, "--workers", "1")
+        assert process.stderr is not None
+        until(lambda: "waiting for it" in process.stderr.readline())  # pyright: ignore[reportOptionalMemberAccess]
+        assert "interrupted" in interrupted(process, workers_of(process.pid))
 
 
 @pytest.mark.slow
