@@ -52,7 +52,10 @@ def test_evaluate_prints_a_row_for_each_time(config, invoke):
     assert once[3] == later[3]  # noise-free, and no drift
     elsewhere = invoke("evaluate", trained["run"], "--profile", "ideal")
     assert "effects on: none" in elsewhere.stdout
-    assert "weights: anp on pcm, after 3 updates; all within the range of the array" in elsewhere.stderr
+    assert (
+        "weights: the digital targets of anp on pcm, after 3 updates; all within the range of the array"
+        in elsewhere.stderr
+    )
 
 
 def test_what_evaluate_cannot_read_ends_with_2(config, invoke):
