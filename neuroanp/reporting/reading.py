@@ -204,8 +204,8 @@ def _variant(one: Shown, by_way: bool, keys: Sequence[str]) -> str:
 def differing(runs: Sequence[Shown]) -> list[dict[str, str]]:
     """Return for each run the options in which not all of them agree, by dotted key: what its row does not name.
 
-    An option that a run does not have, such as one of another rule, is left out. The content of profiles and data is named only where one name stands
-    for several; the seed never is.
+    An option that a run does not have, such as one of another rule, is left out. The content of profiles and data is
+    named only where one name stands for several; the seed never is.
     """
     keys = dict.fromkeys(key for one in runs for key in one.options if key not in NAMED)
     said = [key for key in keys if len({one.options.get(key) for one in runs}) > 1]
