@@ -19,7 +19,7 @@ from neuroanp.training.loop import Progress, Training
 from neuroanp.training.start import Start
 
 LOG = logging.getLogger("neuroanp")
-CHOICES = ("perturbation: ", "writes: ", "weights: ", "reference: ")
+CHOICES = ("data: ", "perturbation: ", "writes: ", "weights: ", "reference: ")
 ENDED = ("finished", "diverged")
 """A run of this status is shown: the same configuration would end the same way."""
 
@@ -97,7 +97,7 @@ def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> R
 
 
 def _announce(record: RunDir) -> None:
-    """Log the choices made for a run before it starts or goes on: what perturbs, how weights are written."""
+    """Log what was chosen for a run before it starts or goes on: of the data, of what perturbs, of writing."""
     for line in record.manifest["log"]:
         if line.startswith(CHOICES):
             LOG.info(line)
