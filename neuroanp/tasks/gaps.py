@@ -88,8 +88,8 @@ def _gaps(table: Table, name: str, wrong: list[tuple[int, int]], limit: int) -> 
     longest = max((end - start for start, end in wrong if start > 0), default=0)
     said = []
     for start, end in wrong[:SHOWN_ROWS]:
-        allowed = "no earlier value to hold" if start == 0 else f"at most {limit} may be (fill)"
-        remedy = "cut these rows off" if start == 0 else f"set fill: {longest}, or leave the column out"
+        allowed = "no earlier value to hold" if start == 0 else f"at most {limit} may be"
+        remedy = "cut these rows off" if start == 0 else f"set task.fill to {longest}, or leave the column out"
         count = f"{end - start} value{'s' if end - start > 1 else ''}"
         said.append(f"{_where(table, start)}: {name}: {count} missing; {allowed}; {remedy}")
     more = len(wrong) - SHOWN_ROWS

@@ -19,7 +19,7 @@ from neuroanp.yaml_io import display
 
 SHOWN = 12
 """Problems listed before the rest is only counted."""
-REMEDY = "If so, set missing: [{code}]; if all were measured, missing: []"
+REMEDY = "if so, set task.missing to [{code}]; if all were measured, to []"
 JOIN = " + "
 """Between the names of two columns that are one time: a date and a clock."""
 

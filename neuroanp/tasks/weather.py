@@ -256,14 +256,14 @@ def _spacing(sheet: Sheet, left: Sequence[Left]) -> str:
     name = JOIN.join([dates[0].name, *(one.name for one in clocks[:1])])
     times, wrong = read_time(sheet, name)
     if times is None or wrong or len(times.ns) < 2:
-        return f"{evenly}; to look for missing rows, set time: {name}"
+        return f"{evenly}; to look for missing rows, set task.time to {name}"
     steps, counts = np.unique(np.diff(times.ns), return_counts=True)
     other = len(times.ns) - 1 - int(counts.max())
     if not other:
         return f"{evenly}, as {name} says: {steps[0] / 1e9:g} s"
     usual = f"{steps[np.argmax(counts)] / 1e9:g} s"
     steps_of = f"{other:,} step{'s are' if other > 1 else ' is'} not {usual}"
-    return f"warning: {evenly}, but in {name} {steps_of}; to take that into account, set time: {name}"
+    return f"warning: {evenly}, but in {name} {steps_of}; to take that into account, set task.time to {name}"
 
 
 def _split(table: Table, options: WeatherConfig) -> int:
@@ -292,6 +292,6 @@ def _range(table: Table, split: int) -> tuple[np.ndarray, np.ndarray]:
         rest = [name for name in table.columns if name not in flat]
         raise InputError(
             f"{table.label}: constant in the training rows: {', '.join(flat)}",
-            [f"name the columns to use: columns: [{', '.join(rest)}]"],
+            [f"name the columns to use: set task.columns to [{', '.join(rest)}]"],
         )
     return low, high - low

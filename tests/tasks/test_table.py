@@ -41,7 +41,7 @@ def test_columns_cells_times_and_codes_are_told_at_once(tmp_path):
         "1: no column 'bb'; did you mean 'b'? (columns: when, a, b)",
         "30: b: 'x' is not a number",
         "30: a: -999.9 in one row, far outside the rest (0.1 to 2.8): a code for missing values? "
-        "If so, set missing: [-999.9]; if all were measured, missing: []",
+        "if so, set task.missing to [-999.9]; if all were measured, to []",
         "30: when: 'noon' is not a time; write e.g. 2013-01-31T06:00:00Z",
     ]
 
@@ -112,7 +112,7 @@ def test_missing_hours_become_rows_and_hold_the_last_value(tmp_path):
         "missing values that hold the last one: a 3",
     )
     _, problems = hold(even, 1)
-    assert short(problems) == [" after line 3: a: 2 values missing; at most 1 may be (fill); set fill: 2, or leave the "
+    assert short(problems) == [" after line 3: a: 2 values missing; at most 1 may be; set task.fill to 2, or leave the "
                                "column out"]  # fmt: skip
 
 
@@ -135,7 +135,7 @@ def test_many_gaps_are_counted_and_one_fill_serves_them_all(tmp_path):
     rows = ["1"] * 3 + ["", "1"] * 9 + ["", "", "", "1"]
     _, problems = hold(parse(sheet(tmp_path, "n,a\n" + "".join(f"0,{row}\n" for row in rows)), ("a",))[0], 0)
     assert len(problems) == 4
-    assert "set fill: 3" in problems[0]
+    assert "set task.fill to 3" in problems[0]
     assert problems[-1].endswith("a: and 7 more gaps")
 
 

@@ -94,7 +94,7 @@ def test_the_fingerprint_is_the_files_hash(hourly):
 def test_a_time_column_finds_missing_rows(hourly):
     lines = hourly.read_text().splitlines(keepends=True)
     hourly.write_text("".join(lines[:100] + lines[102:]))
-    with pytest.raises(InputError, match=r"after line 100: row: 2 values missing.*\(fill\)"):
+    with pytest.raises(InputError, match=r"after line 100: row: 2 values missing.*task.fill"):
         Weather(config(hourly, time="date"))
     task = Weather(config(hourly, time="date", fill=2))
     assert len(task._rows) == 400
@@ -124,7 +124,7 @@ def test_bad_use_of_a_good_file_is_refused(hourly, options, message):
 def test_constant_columns_are_refused_with_the_rest_to_use(hourly):
     text = hourly.read_text().replace(",a\n", ",7\n")
     hourly.write_text(text)
-    with pytest.raises(InputError, match=r"constant in the training rows: name\n.*columns: \[row, wave\]"):
+    with pytest.raises(InputError, match=r"constant in the training rows: name\n.*set task.columns to \[row, wave\]"):
         Weather(config(hourly))
     with pytest.raises(InputError, match="constant in the training rows: name"):
         Weather(config(hourly, target="name"))
@@ -195,7 +195,7 @@ def test_a_time_column_that_is_not_used_and_has_gaps_is_a_warning(tmp_path):
     said = own(tmp_path, "day,load\n" + text, **short).account()[-1]
     assert said == (
         "warning: rows are taken as evenly spaced, but in day 1 step is not 86400 s; "
-        "to take that into account, set time: day"
+        "to take that into account, set task.time to day"
     )
     with pytest.raises(InputError, match="1 value missing"):
         own(tmp_path, "day,load\n" + text, time="day", **short)
