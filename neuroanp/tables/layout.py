@@ -174,8 +174,8 @@ class _Try:
         above, text = self.head[first - 1]
         names = self._split(text, True)
         said = f"{line}: {self.width} cells, but line {above + 1} names {len(names)} column{'s'[: len(names) != 1]}"
-        if self.separator == "," and self.width == 2 * len(names):
-            return f"{said}: decimal commas between commas cannot be told apart; separate the columns by semicolons"
+        if self.separator == "," and len(names) < self.width <= 2 * len(names):
+            return f"{said}: if these are decimal commas, separate the columns by semicolons, or write decimal points"
         return f"{said}; give each column a name (columns are separated by commas, semicolons, tabs or blanks)"
 
     @cached_property

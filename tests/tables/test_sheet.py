@@ -94,8 +94,9 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
         (b"t;v\n0,5,1,2\n1,5,1,3\n", "data.csv:2: 4 cells, but line 1 names 1 column;"),
         (
             b"a,b\n0,5,1,2\n1,5,1,3\n",
-            "decimal commas between commas cannot be told apart; separate the columns by semi",
+            "data.csv:2: 4 cells, but line 1 names 2 columns: if these are decimal commas, separate",
         ),
+        (b"a,b\n0,5,1\n1,5,2\n", "data.csv:2: 3 cells, but line 1 names 2 columns: if these are decimal commas"),
         (b"a,b\n1,2\n\xff\xfe,1\n", "data.csv:3: not UTF-8"),
         (b"a,b\n1,\x002\n", "data.csv:2: zero bytes: binary data"),
         ("a,b\n1,2\n".encode("utf-16-le"), "zero bytes: UTF-16 without a byte order mark"),
