@@ -35,7 +35,7 @@ EPILOG = "\n\n".join(
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="CSV file of the measurements, units in its header: time_s,voltage_mV", show_default=False
+        metavar="DATA", help="Table of the measurements, units in its header: time_s,voltage_mV", show_default=False
     ),
 ]
 Kind = Annotated[
@@ -84,6 +84,13 @@ T0 = Annotated[
 ReadTime = Annotated[
     str | None, typer.Option("--t-read", metavar="TIME", help="Read noise: duration of a read.", show_default=False)
 ]
+Missing = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--missing", metavar="CODE", show_default=False,
+        help="Number in DATA that stands for none (-999.9): its rows are left out. none: all were measured.",
+    ),
+]  # fmt: skip
 Figure = Annotated[
     Path | None,
     typer.Option(
@@ -109,6 +116,7 @@ def fit(
     g_max: High = None,
     t0: T0 = None,
     t_read: ReadTime = None,
+    missing: Missing = None,
     figure: Figure = None,
     no_figure: NoFigure = False,
     force: Force = False,
@@ -133,6 +141,7 @@ def fit(
         extends=extends, column=column, law=law,
         g_min=_quantity("--g-min", g_min), g_max=_quantity("--g-max", g_max),
         t0=_quantity("--t0", t0), t_read=_quantity("--t-read", t_read),
+        missing=_codes(missing),
     )  # fmt: skip
     with _busy(f"fitting {data.name}"):
         found = fit_file(data, kind, said)
@@ -193,6 +202,19 @@ def _quantity(option: str, text: str | None) -> float | None:
         raise InputError(f"{option}: {error}") from None
 
 
+def _codes(words: list[str] | None) -> tuple[float, ...] | None:
+    """Read the numbers that stand for none; () where all were measured."""
+    from neuroanp.tables.numbers import number
+
+    if not words or words == ["none"]:
+        return None if not words else ()
+    codes = [number(word) for word in words]
+    wrong = [word for word, code in zip(words, codes, strict=True) if code is None]
+    if wrong:
+        raise InputError(f"--missing: '{wrong[0]}' is not a number; write e.g. --missing=-999.9, or --missing=none")
+    return tuple(code for code in codes if code is not None)
+
+
 def _as_dict(found: "Fit", name: str, extends: str | None, output: Path, picture: Path | None) -> dict:
     """Return the fit as plain values, SI numbers."""
     return {
@@ -202,7 +224,7 @@ def _as_dict(found: "Fit", name: str, extends: str | None, output: Path, picture
         "parameters": [parameter.as_dict() for parameter in found.parameters],
         "choices": [{"parameter": c.key, "value": c.value, "source": c.source} for c in found.choices],
         "goodness": [{"test": g.name, "value": g.value, "p": g.p} for g in found.goodness],
-        "notes": list(found.notes),
+        "notes": list(found.notes), "read": list(found.account),
     }  # fmt: skip
 
 
@@ -213,6 +235,7 @@ def _print(found: "Fit", extends: str | None, output: Path, picture: Path | None
     head = Text.assemble((f"{found.section}: {found.law}", "bold"), f"  fitted to {found.source}, {found.data}")
     lines = [f"goodness of fit: {'; '.join(test.text for test in found.goodness)}"]
     lines += [f"note: {note}" for note in found.notes]
+    lines += [f"read: {line}" for line in found.account]
     base = extends or found.base
     lines += ["", f"profile: {output} (the rest as in {base})", *([f"figure: {picture}"] if picture else [])]
     show(head, Text(""), _table(found), Text(""), *lines, f"next: neuroanp profiles show {output}")

@@ -71,7 +71,7 @@ def fit_file(path: str | Path, kind: str, options: Options | None = None) -> Fit
     """Fit a law to a file of measurements.
 
     Args:
-        path: a CSV file with units in its header; what it must hold is said in the module of the kind.
+        path: a table with units in its header; what it must hold is said in the module of the kind.
         kind: telegraph, pulse, read_noise, drift or programming.
         options: what the file does not say.
 
@@ -83,13 +83,13 @@ def fit_file(path: str | Path, kind: str, options: Options | None = None) -> Fit
     options = options or Options()
     chosen = _chosen(kind, options)
     base = load(options.extends or chosen.base)
-    table = read_table(path, chosen.columns(options), chosen.least)
+    table = read_table(path, chosen.columns(options), chosen.least, options.missing)
     try:
         found = chosen.fit(table, base, options)
     except Undetermined as error:
         text = f"the data do not determine the law ({error}); record more, over a wider range"
         raise table.failed(f"{table.label}: {text}") from None
-    return replace(found, source=Path(path).name, digest=table.digest)
+    return replace(found, source=Path(path).name, digest=table.digest, account=table.account)
 
 
 def _chosen(kind: str, options: Options) -> Kind:

@@ -153,6 +153,7 @@ class Fit:
         notes: what a reader should know before trusting it; empty where nothing stands out.
         series: arrays by name that the figure of this kind shows.
         source, digest: name and SHA-256 of the file.
+        account: what was taken for what in the file.
     """
 
     kind: str
@@ -167,6 +168,7 @@ class Fit:
     series: Mapping[str, np.ndarray] = field(default_factory=dict)
     source: str = ""
     digest: str = ""
+    account: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> Parameter:
         """Return a parameter by its key, or by the part of it after the section."""

@@ -13,6 +13,8 @@ from neuroanp.units import Dimension
 TIME = Dimension("time", "s", "1 us", signed=True)
 VOLTAGE = Dimension("voltage", "V", "1 mV", signed=True)
 CONDUCTANCE = Dimension("conductance", "S", "1 uS", signed=True)
+RESISTANCE = Dimension("resistance", "ohm", "1 kohm", signed=True)
+CURRENT = Dimension("current", "A", "1 uA", signed=True)
 
 
 @dataclass(frozen=True)
@@ -53,6 +55,7 @@ class Table:
         names: the words behind the label columns, in the order of their first row.
         lines: line in the file of every row.
         digest: SHA-256 of the file.
+        account: what was taken for what, a line each.
     """
 
     label: str
@@ -62,6 +65,7 @@ class Table:
     names: dict[str, list[str]]
     lines: np.ndarray
     digest: str
+    account: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.columns[name]

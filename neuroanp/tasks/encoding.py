@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import cast
 
 import numpy as np
 from pydantic import BaseModel
 
 from neuroanp.tasks.encoders import Current, Encoder
-from neuroanp.tasks.protocol import Batch, Task
+from neuroanp.tasks.protocol import Batch, FromData, Task
 
 
 def encoded(task: Task, encoder: Encoder, dt: float) -> Task:
@@ -101,6 +102,10 @@ class Encoded:
     def fingerprint(self) -> str:
         """Return what identifies the task's data."""
         return self.task.fingerprint()
+
+    def account(self) -> Sequence[str]:
+        """Return what the task took of its data; nothing where it has none."""
+        return self.task.account() if isinstance(self.task, FromData) else ()
 
     def _encode(self, raw: Batch, rng: np.random.Generator) -> Batch:
         hold = self.encoder.hold

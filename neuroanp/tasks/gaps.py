@@ -2,57 +2,58 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
-from datetime import timedelta
 
 import numpy as np
 
-from neuroanp.errors import InputError
-from neuroanp.tasks.table import Table, raise_problems
+from neuroanp.tables.sheet import SHOWN_ROWS
+from neuroanp.tables.times import Times
+from neuroanp.tasks.table import Table
+
+MOST_ROWS = 10
+"""Rows of the regular table for each one of the file, at most."""
 
 
-def regular(table: Table) -> Table:
+def regular(table: Table) -> tuple[Table, list[str]]:
     """Return the table with a row for every time step; rows that the file lacks are missing values.
 
     The step is the most frequent difference between neighbouring times. Times are compared as they
     stand: a column of local times repeats an hour when summer time ends, which is refused, so give
     a column in UTC.
 
-    Raises:
-        InputError: a time repeats, goes backward, or does not lie on the grid; with its line.
+    Returns: the table, and what is wrong: a time that repeats, goes backward, or does not lie on the
+        grid, each with its line. The table is then the one that was given.
     """
     times = table.times
-    if times is None or len(times) < 2:
-        return table
-    # whole microseconds, all that a datetime has: 0.3 s / 0.1 s is not 3 in floating point
-    elapsed = np.array([(stamp - times[0]) // timedelta(microseconds=1) for stamp in times], dtype=np.int64)
-    jumps = np.diff(elapsed)
-    problems = [
-        f"{table.path}:{table.lines[i + 1]}: time {times[i + 1]} {'repeats' if jumps[i] == 0 else 'goes backward'}; "
-        "sort the file, give a column in UTC, or leave the time column out to take rows as evenly spaced"
-        for i in np.flatnonzero(jumps <= 0)
-    ]
-    raise_problems(table.path, problems)
-    step = Counter(jumps.tolist()).most_common(1)[0][0]
-    shown = f"{step / 1e6:g} s"
+    if times is None or len(table) < 2:
+        return table, []
+    elapsed = times.ns - times.ns[0]
+    jumps = np.diff(times.ns)
+    back = np.flatnonzero(jumps <= 0)
+    if len(back):
+        remedy = "sort the file, give a column in UTC, or leave the time column out to take rows as evenly spaced"
+        said = lambda i: f"{'repeats' if jumps[i - 1] == 0 else 'goes backward'}; {remedy}"  # noqa: E731
+        return table, _at(table, times, back + 1, said)
+    steps, counts = np.unique(jumps, return_counts=True)
+    step = int(steps[np.argmax(counts)])
     rows, rest = np.divmod(elapsed, step)
-    raise_problems(
-        table.path,
-        [
-            f"{table.path}:{table.lines[i]}: time {times[i]} is not a whole number of steps of {shown}"
-            for i in np.flatnonzero(rest)
-        ],
-    )
-    if rows[-1] + 1 > 10 * len(rows):
-        raise InputError(f"{table.path}: {rows[-1] + 1 - len(rows)} of {rows[-1] + 1} steps of {shown} are missing")
-    values = np.full((rows[-1] + 1, len(table.columns)), np.nan)
-    lines = np.zeros(rows[-1] + 1, dtype=int)
+    off = np.flatnonzero(rest)
+    if len(off):
+        return table, _at(table, times, off, lambda i: f"is not a whole number of steps of {step / 1e9:g} s")
+    total = int(rows[-1]) + 1
+    lacking = total - len(rows)
+    if total > MOST_ROWS * len(rows):
+        return table, [f"{table.label}: {lacking} of {total} steps of {step / 1e9:g} s are missing"]
+    values = np.full((total, len(table.columns)), np.nan)
+    lines = np.zeros(total, dtype=int)
     values[rows], lines[rows] = table.values, table.lines
-    return replace(table, values=values, lines=lines, times=None)
+    said = f"{times.name}: {times.form}, from {times.text(0)}, a row every {step / 1e9:g} s"
+    account = (*table.account, f"{said}; {lacking:,} rows are missing" if lacking else said)
+    return replace(table, values=values, lines=lines, times=None, account=account), []
 
 
-def hold(table: Table, limit: int) -> Table:
+def hold(table: Table, limit: int) -> tuple[Table, list[str]]:
     """Return the table with missing values replaced by the column's last value.
 
     The last value is held rather than interpolated, since a forecaster knows no later one.
@@ -61,31 +62,50 @@ def hold(table: Table, limit: int) -> Table:
         table: the table.
         limit: rows in a row that may be missing.
 
-    Raises:
-        InputError: more than `limit` values are missing in a row, or the first one is; with lines.
+    Returns: the table, and what is wrong: more than `limit` values are missing in a row, or the first
+        one is; with lines.
     """
     values = table.values.copy()
-    problems = []
+    problems, held = [], {}
     for j, name in enumerate(table.columns):
         gap = np.isnan(values[:, j])
-        edges = np.flatnonzero(np.diff(np.concatenate([[0], gap.astype(int), [0]])))
-        for start, end in edges.reshape(-1, 2):
+        edges = np.flatnonzero(np.diff(np.concatenate([[0], gap.astype(int), [0]]))).reshape(-1, 2)
+        wrong = []
+        for start, end in edges:
             if start > 0 and end - start <= limit:
                 values[start:end, j] = values[start - 1, j]
-                continue
-            allowed = "no earlier value to hold" if start == 0 else f"at most {limit} may be (fill)"
-            remedy = "cut these rows off" if start == 0 else f"set fill: {end - start}, or leave the column out"
-            problems.append(
-                f"{_where(table, start, end)}: {name}: {end - start} value{'s' if end - start > 1 else ''} "
-                f"missing; {allowed}; {remedy}"
-            )
-    raise_problems(table.path, problems)
-    return replace(table, values=values)
+                held[name] = held.get(name, 0) + int(end - start)
+            else:
+                wrong.append((start, end))
+        problems += _gaps(table, name, wrong, limit)
+    said = ", ".join(f"{name} {count:,}" for name, count in held.items())
+    account = (*table.account, f"missing values that hold the last one: {said}") if held else table.account
+    return replace(table, values=values, account=account), problems
 
 
-def _where(table: Table, start: int, end: int) -> str:
-    """Name the place of rows start .. end-1; a row the file lacks is named by the line before it."""
+def _gaps(table: Table, name: str, wrong: list[tuple[int, int]], limit: int) -> list[str]:
+    """Name the first gaps of a column that are too long, and what would fill them all."""
+    longest = max((end - start for start, end in wrong if start > 0), default=0)
+    said = []
+    for start, end in wrong[:SHOWN_ROWS]:
+        allowed = "no earlier value to hold" if start == 0 else f"at most {limit} may be"
+        remedy = "cut these rows off" if start == 0 else f"set task.fill to {longest}, or leave the column out"
+        count = f"{end - start} value{'s' if end - start > 1 else ''}"
+        said.append(f"{_where(table, start)}: {name}: {count} missing; {allowed}; {remedy}")
+    more = len(wrong) - SHOWN_ROWS
+    return [*said, f"{table.label}: {name}: and {more:,} more gaps"] if more > 0 else said
+
+
+def _at(table: Table, times: Times, rows: np.ndarray, said: Callable[[int], str]) -> list[str]:
+    """Return what is said of rows with their lines and times: the first, and the number of the others."""
+    shown = [f"{table.label}:{table.lines[i]}: time {times.text(i)} {said(i)}" for i in rows[:SHOWN_ROWS]]
+    more = len(rows) - SHOWN_ROWS
+    return [*shown, f"{table.label}: and {more:,} more times like these"] if more > 0 else shown
+
+
+def _where(table: Table, start: int) -> str:
+    """Name the place of a row; one that the file lacks is named by the line before it."""
     line = table.lines[start]
     if line:
-        return f"{table.path}:{line}"
-    return f"{table.path}: after line {table.lines[:start].max(initial=1)}"
+        return f"{table.label}:{line}"
+    return f"{table.label}: after line {table.lines[:start].max(initial=1)}"

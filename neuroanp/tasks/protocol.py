@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
 
 from neuroanp.registry import Registry
 
@@ -66,6 +67,15 @@ class Task(Protocol):
 
     def fingerprint(self) -> str:
         """Return what identifies the data beyond the options (a file's hash), or the empty string."""
+        ...
+
+
+@runtime_checkable
+class FromData(Protocol):
+    """A task whose data are a user's file: it says what it took of them."""
+
+    def account(self) -> Sequence[str]:
+        """Return what was taken of the data, what was left out and filled, a line each; "warning: " leads a doubt."""
         ...
 
 

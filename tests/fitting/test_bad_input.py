@@ -9,9 +9,10 @@ import pytest
 
 from examples.data import synthesize
 from neuroanp.errors import InputError
-from neuroanp.fitting import Options, data, fit_file, telegraph
+from neuroanp.fitting import Options, fit_file, telegraph
 from neuroanp.fitting.data import read_table
 from neuroanp.fitting.table import CONDUCTANCE, TIME, VOLTAGE, Column
+from neuroanp.tables import source
 from tests.fitting.cases import CASES
 
 COLUMNS = [Column("time", (TIME,)), Column("voltage", (VOLTAGE,))]
@@ -53,21 +54,23 @@ def test_reads_what_instruments_write(tmp_path: Path, text: str) -> None:
         ("# only\n# comments\n", "the file is empty"),
         (GOOD[:25], "1 rows of numbers"),
         (
-            GOOD.replace("voltage_mV", "volts"),
-            "m.csv:1: no column 'voltage'; did you mean 'volts'? (there are: time_us, volts)",
+            GOOD.replace("voltage_mV", "volage"),
+            "m.csv:1: no column 'voltage'; did you mean 'volage'? (there are: time_us, volage)",
         ),
-        (GOOD.replace("voltage_mV", "votage_mV"), "did you mean 'votage_mV'?"),
         (GOOD.replace("voltage_mV", "voltage"), "m.csv:1: voltage: the name ends in no unit; write e.g. voltage_mV"),
         (GOOD.replace("_mV", "_uS"), "'uS' is not a unit of voltage"),
-        (GOOD.replace("time_us", "voltage_mV"), "column 'voltage_mV' is there twice"),
-        ("#\n" + GOOD.replace("2.5", "nan"), "m.csv:4: voltage_mV: 'nan' is not a finite number; correct or delete"),
-        ("#\n" + GOOD.replace("2.5", "1e400"), "m.csv:4: voltage_mV: 'inf' is not a finite number"),
+        (GOOD.replace("time_us", "voltage_mV"), "column 'voltage_mV' appears more than once"),
+        (
+            "#\n" + GOOD.replace("2.5", "nan"),
+            "m.csv:4: voltage_mV: 'nan' is not a finite number; correct it, or delete",
+        ),
+        ("#\n" + GOOD.replace("2.5", "1e400"), "m.csv:4: voltage_mV: '1e400' is not a finite number"),
         (GOOD.replace("2.5", "abc"), "m.csv:3: voltage_mV: 'abc' is not a number"),
-        (GOOD.replace("2.5", ""), "m.csv:3: voltage_mV: the field is empty"),
-        (GOOD.replace("2.5", "2,5"), "m.csv:3: 3 fields where the header names 2"),
-        (GOOD.replace(",2.5", ""), "m.csv:3: 1 fields where the header names 2"),
+        (GOOD.replace("2.5", ""), "m.csv:3: voltage_mV: the cell is empty"),
+        (GOOD.replace("2.5", "2,5"), "m.csv:3: 3 cells, but the header names 2"),
+        (GOOD.replace(",2.5", ""), "m.csv:3: 1 cells, but the header names 2"),
         (GOOD.encode() + b"3,\xff\n", "m.csv:5: not UTF-8"),
-        (GOOD.encode() + b"3,\0\n", "zero bytes"),
+        (GOOD.encode() + b"3,\0\n", "m.csv:5: zero bytes"),
     ],
 )
 def test_says_what_is_wrong_with_a_file_and_where(tmp_path: Path, text: str | bytes, said: str) -> None:
@@ -76,20 +79,96 @@ def test_says_what_is_wrong_with_a_file_and_where(tmp_path: Path, text: str | by
     assert said in str(raised.value)
 
 
-def test_names_at_most_five_rows(tmp_path: Path) -> None:
+def test_rows_alike_are_named_three_times_and_counted(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         read(tmp_path, "time_s,voltage_V\n" + "x,1\n" * 9)
-    assert len(raised.value.problems) == 6
-    assert "and 4 more" in raised.value.problems[-1]
+    assert len(raised.value.problems) == 4
+    assert raised.value.problems[-1].endswith("m.csv: time_s: and 6 more like these")
+
+
+def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
+    """Header, units, cells and the number of rows: none of them waits for another to be mended."""
+    columns = [*COLUMNS, Column("conductance", (CONDUCTANCE,)), Column("direction")]
+    with pytest.raises(InputError) as raised:
+        read(tmp_path, "time_mV,voltage_V,direction,I(A)\n0,x,1,1e-6\n1,,1,2e-6\n", columns)
+    said = [problem.split("m.csv:")[1] for problem in raised.value.problems]
+    assert said == [
+        "1: time_mV: 'mV' is not a unit of time; write e.g. time_us",
+        "1: I(A): a current; divide it by the read voltage, and write it as conductance_uS",
+        "2: voltage_V: 'x' is not a number; correct it, or delete the row",
+        "3: voltage_V: the cell is empty; correct it, or delete the row",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("header", "rows", "account"),
+    [
+        ("Time (us),Voltage (mV)", "0,1.5\n1,2.5\n2,-3\n", "time from 'Time (us)' in us, voltage from 'Voltage (mV)'"),
+        ("t [us],V [mV]", "0,1.5\n1,2.5\n2,-3\n", "voltage from 'V [mV]' in mV"),
+        ("time/us;voltage/mV", "0;1,5\n1;2,5\n2;-3\n", "voltage from 'voltage/mV' in mV"),
+        ("t, us;V, mV", "0;1,5\n1;2,5\n2;-3,0\n", "time from 't, us' in us"),
+        ("time_µs,voltage_mV", "0,1.5\n1,2.5\n2,-3\n", "time from 'time_µs' in µs"),
+        ("# time (us), V (mV)", "0,1.5\n1,2.5\n2,-3\n", "time from 'time (us)' in us"),
+        ("Time,Channel A\n(us),(mV)\n", "0,1.5\n1,2.5\n2,-3\n", "'Channel A' in mV (the only column in mV)"),
+        ("x-axis,1\nsecond,Volt", "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n", "'1' in V (the only column in V)"),
+        (
+            "Model,MSO64\nHorizontal Units,s\nSample Interval,1e-6\nVertical Units,V\n\nTIME,CH1",
+            "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n",
+            "time from 'TIME' in s, voltage from 'CH1' in V (the only column in V)",
+        ),
+        (
+            "#Digilent WaveForms\n#Sample rate: 1e+06Hz\n\nTime (s),Channel 1 (V)",
+            "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n",
+            "voltage from 'Channel 1 (V)' in V (the only column in V)",
+        ),
+        ("time_us   voltage_mV   other", "  0  1.5  a\n  1  2.5  b\n  2   -3  c\n", "left alone: other"),
+    ],
+)  # fmt: skip
+def test_headers_of_instruments(tmp_path: Path, header: str, rows: str, account: str) -> None:
+    table = read(tmp_path, f"{header}\n{rows}")
+    np.testing.assert_allclose(table["time"], [0, 1e-6, 2e-6], atol=0)
+    np.testing.assert_allclose(table["voltage"], [1.5e-3, 2.5e-3, -3e-3])
+    assert account in "\n".join(table.account)
+
+
+def test_several_columns_that_could_be_it_are_named(tmp_path: Path) -> None:
+    text = "Time (s),CH1 (V),CH2 (V)\n0,1,2\n1,2,3\n2,1,2\n"
+    with pytest.raises(InputError, match=r"several that could be it: CH1 \(V\), CH2 \(V\); name one with --column"):
+        read(tmp_path, text)
+    for name in ("CH2 (V)", "CH2", "ch2"):
+        table = read(tmp_path, text, [COLUMNS[0], Column("voltage", (VOLTAGE,), header=name)])
+        assert table["voltage"].tolist() == [2, 3, 2]
+
+
+def test_a_resistance_is_read_as_its_inverse(tmp_path: Path) -> None:
+    wanted = [Column("conductance", (CONDUCTANCE,))]
+    table = read(tmp_path, "R (kOhm)\n10\n20\n25\n", wanted)
+    np.testing.assert_allclose(table["conductance"], [1e-4, 5e-5, 4e-5])
+    assert "conductance from 'R (kOhm)' in kOhm, as its inverse" in table.account[1]
+    with pytest.raises(InputError, match=r"m.csv:3: .*a resistance of 0 has no conductance"):
+        read(tmp_path, "R (kOhm)\n10\n0\n25\n", wanted)
+
+
+def test_a_code_for_missing_values_is_refused_until_it_is_settled(tmp_path: Path) -> None:
+    text = "time_s,voltage_V\n" + "".join(f"{k},{9.91e37 if k % 7 == 3 else k % 5 / 10}\n" for k in range(40))
+    with pytest.raises(InputError, match=r"m.csv:5: voltage_V: 9.91e\+37 in 6 rows, far outside .*--missing=9.91e\+37"):
+        read(tmp_path, text)
+    path = tmp_path / "m.csv"
+    assert len(read_table(path, COLUMNS, missing=())) == 40
+    table = read_table(path, COLUMNS, missing=(9.91e37,))
+    assert len(table) == 34
+    assert table["voltage"].max() == 0.4
+    assert table.lines[3] == 6
+    assert table.account[-1] == "6 rows left out: missing values"
 
 
 def test_refuses_what_is_no_file_or_too_large(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(InputError, match="no such file"):
         read_table(tmp_path / "none.csv", COLUMNS)
-    with pytest.raises(InputError, match="a directory"):
+    with pytest.raises(InputError, match="a folder"):
         read_table(tmp_path, COLUMNS)
-    monkeypatch.setattr(data, "MAX_BYTES", 10)
-    with pytest.raises(InputError, match="larger than"):
+    monkeypatch.setattr(source, "MAX_BYTES", 10)
+    with pytest.raises(InputError, match="more than the"):
         read(tmp_path, GOOD)
 
 
