@@ -4,8 +4,8 @@ import json
 import logging
 import os
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -48,24 +48,10 @@ def print_json(results: Sequence[Mapping[str, Any]]) -> None:
     sys.stdout.write(json.dumps({"results": finite([*results])}, allow_nan=False) + "\n")
 
 
-@contextmanager
-def log_to_stderr(err: "Console", level: int = logging.INFO, said: set[str] | None = None) -> Iterator[None]:
+def log_to_stderr(
+    err: "Console", level: int = logging.INFO, said: set[str] | None = None
+) -> AbstractContextManager[None]:
     """Show what neuroanp logs, of `level` and above, on stderr while a command runs; add its lines to `said`."""
+    from neuroanp.reporting.live import log_to
 
-    class Lines(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-            line = prefix + self.format(record)
-            err.print(line, markup=False, soft_wrap=True)
-            if said is not None:
-                said.add(line)
-
-    logger = logging.getLogger("neuroanp")
-    handler, before = Lines(), logger.level
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
+    return log_to(err, level, said)

@@ -84,7 +84,7 @@ def plan(
             f"fine-tuning with {fine_tune} updates at a rate of {fine_tune_lr}: it takes at least one update and a "
             "rate above 0, at most 1000"
         )
-    names = {"tasks": [] if task is None else [task], "backends": [] if backend is None else [backend]}
+    names: dict[str, Any] = {"tasks": [] if task is None else [task], "backends": [] if backend is None else [backend]}
     scratch = expand(source, overrides, **names, profiles=profiles, seeds=seeds)
     if any(config.network.weights is not None for config in scratch):
         raise InputError(

@@ -51,6 +51,7 @@ def launch(
     experiment = Experiment.of(config.anchored())
     path = root / experiment.directory
     if force or not path.exists():
+        experiment.config.check_dump()  # before it trains: a run that cannot be read back is lost
         manifest = _manifest(experiment, argv)
         try:
             record = RunDir.create(root, experiment.directory, experiment.config.to_yaml(), manifest, replace=force)
