@@ -47,7 +47,7 @@ def given(source: Any, overrides: Any, words: Mapping[str, Any], runs: Any) -> G
     known(words)
     found = all_of(
         lambda: source_of(source, root),
-        lambda: mapping("overrides", overrides, root),
+        lambda: overrides_of(overrides, root),
         *(lambda key=key, value=value: (key, word(key, value, root)) for key, value in words.items()),
     )
     return Given(found[0], found[1], {key: value for key, value in found[2:] if value is not None}, root)
@@ -77,6 +77,13 @@ def mapping(what: str, given: Any, root: Path) -> dict[str, Any]:
         raise InputError(f"{what}: {shown(given)} is not a mapping; pass e.g. {{'training.batch': 16}}")
     whole = {key: profile(part, root) if key == "profile" and part is not None else part for key, part in given.items()}
     return plain(whole, what)
+
+
+def overrides_of(given: Any, root: Path) -> dict[str, Any]:
+    """Return values by dotted key; paths stay paths, for text is read as YAML and a path is none."""
+    found = mapping("overrides", given, root)
+    paths = [key for key, part in (given or {}).items() if isinstance(part, os.PathLike) and key != "profile"]
+    return {**found, **{key: Path(found[key]) for key in paths}}
 
 
 def word(key: str, value: Any, root: Path) -> Any:

@@ -16,6 +16,7 @@ from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.protocol import RULES
+from neuroanp.records.store import found
 from neuroanp.tasks.encoders import ENCODERS, Current, Encoder
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.filling import METHODS, filled, spikes
@@ -98,7 +99,7 @@ class TrainingConfig(Section):
     evaluate_every: int = Field(default=50, ge=1, description="updates between evaluations on the held-out sequences")
     log_every: int = Field(default=10, ge=1, description="updates between rows of the metrics")
     chunk: int = Field(default=64, ge=1, description="steps of time simulated at once: memory, not results")
-    memory: Size = Field(default=2**30, description="what stored passes may take; beyond it they are run twice")
+    memory: Size = Field(default=2.0**30, description="what stored passes may take; beyond it they are run twice")
     controls: bool = Field(default=True, description="compute the controls after training")
     evaluate_after: list[Idle] = Field(
         default_factory=list, description="evaluate the result again after the chip has lain idle that long"
@@ -215,7 +216,7 @@ class RunConfig(Section):
         is_file = self.profile.endswith((".yaml", ".yml")) or "/" in self.profile or "\\" in self.profile
         changes: dict[str, Any] = {"profile": _whole("profile", self.profile)} if is_file else {}
         if self.network.weights is not None:
-            whole = _whole("network.weights", self.network.weights)
+            whole = _whole("network.weights", found(Path(self.network.weights)))
             changes["network"] = self.network.model_copy(update={"weights": whole})
         path = getattr(self.task, "path", None)
         if path is not None:
@@ -332,6 +333,8 @@ def _with_override(document: Document, name: str, value: Any) -> Document:
         raise InputError(f"{origin}: write key.key=value, e.g. training.batch=16")
     if isinstance(value, str):
         value = {"name": value} if name in SHORT else parse_value(value, origin)
+    elif isinstance(value, Path):
+        value = str(value)
     return place(document, key, value, origin)
 
 

@@ -48,10 +48,11 @@ def launch(
         DivergedError: it diverges, now or when it was done before.
         RunError: it was interrupted, or another process holds its record.
     """
-    experiment = Experiment.of(config.anchored())
+    config = config.anchored()
+    config.check_dump()  # before it trains: a run that cannot be read back is lost
+    experiment = Experiment.of(config)
     path = root / experiment.directory
     if force or not path.exists():
-        experiment.config.check_dump()  # before it trains: a run that cannot be read back is lost
         manifest = _manifest(experiment, argv)
         try:
             record = RunDir.create(root, experiment.directory, experiment.config.to_yaml(), manifest, replace=force)

@@ -58,6 +58,8 @@ def plain(value: Any, where: str, depth: int = 0) -> Any:
         return plain(value.tolist(), where, depth + 1)
     if isinstance(value, Iterable) and not isinstance(value, bytes | bytearray | memoryview | type):
         return [plain(part, f"{where}[{i}]", depth + 1) for i, part in enumerate(items(value, where))]
+    if isinstance(value, type):
+        raise InputError(f"{where}: {value.__name__} is a class; pass {value.__name__}(...), or a registered name")
     raise InputError(f"{where}: {shown(value)} cannot be used here; pass {_SAID}")
 
 

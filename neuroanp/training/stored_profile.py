@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from hashlib import sha256
 from pathlib import Path
 
@@ -34,11 +33,10 @@ def stored(profile: HardwareProfile, root: Path) -> str:
     >>> stored(load("pcm"), Path("runs"))
     'pcm'
     """
-    if profile.name in available() and load(profile.name).text == profile.text:
-        return profile.name
     text = _text(profile)
-    name = re.sub(r"[^A-Za-z0-9._-]", "_", profile.name).lstrip(".")[:60]
-    path = root / FOLDER / f"{name}-{sha256(text.encode()).hexdigest()[:16]}.yaml"
+    if profile.name in available() and load(profile.name).text == text:
+        return profile.name
+    path = root / FOLDER / f"{profile.name}-{sha256(text.encode()).hexdigest()[:16]}.yaml"
     with said(path):
         if not path.is_file() or path.read_bytes() != text.encode():
             check_root(root)

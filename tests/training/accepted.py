@@ -68,12 +68,9 @@ def sources(draw: st.DrawFn) -> dict[str, Any]:
     for name in draw(st.lists(st.sampled_from([*RunConfig.model_fields]), max_size=4, unique=True)):
         drawn = draw(field_of(RunConfig, name))
         there = source.get(name)
-        if (
-            isinstance(there, Mapping)
-            and isinstance(drawn, Mapping)
-            and {"name": None, **there}.get("name") in (None, drawn.get("name"))
-        ):
-            source[name] = {**drawn, **there}
+        if isinstance(there, Mapping) and isinstance(drawn, Mapping):
+            alike = there.get("name", drawn.get("name")) == drawn.get("name")
+            source[name] = {**drawn, **there} if alike else there
         elif name not in source:
             source[name] = drawn
     return source
