@@ -196,7 +196,7 @@ def path_of(what: str, given: Any) -> Path:
     neuroanp.errors.InputError: path: is empty; name a file or a directory
     """
     if not isinstance(given, str | os.PathLike):
-        raise InputError(f"{what}: {shown(given)} is no path; pass text or a pathlib.Path")
+        raise InputError(f"{what}: {given!r:.80} is no path; pass text or a pathlib.Path")
     text = plain(given, what)
     if not text.strip():
         raise InputError(f"{what}: is empty; name a file or a directory")
