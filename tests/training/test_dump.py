@@ -89,7 +89,7 @@ EACH = [
 """Everything registered, by itself."""
 
 
-@pytest.mark.parametrize("source", EACH, ids=str)
+@pytest.mark.parametrize("source", EACH, ids=lambda source: str(source)[:80])
 def test_each_thing_that_is_registered_comes_back(source):
     check_comes_back(configure(source))
 
