@@ -13,6 +13,7 @@ if TYPE_CHECKING:
         configure,
         estimate,
         evaluate,
+        export,
         load_run,
         report,
         resume,
@@ -21,15 +22,22 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Comparison", "Run", "__version__", "characterize", "compare", "configure", "estimate", "evaluate", "load_run",
-    "report", "resume", "train", "transfer",
+    "Comparison", "Run", "__version__", "characterize", "compare", "configure", "estimate", "evaluate", "export",
+    "load_run", "report", "resume", "train", "transfer",
 ]  # fmt: skip
+
+_ROOMS = ("api", "export")
+"""Rooms that are words too: neuroanp.export can be called."""
 
 
 def __getattr__(name: str) -> Any:
     # torch takes seconds to import: `neuroanp --help` must not pay for it.
-    if name in __all__:
+    if name in __all__ or name in _ROOMS:
         from importlib import import_module
 
-        return getattr(import_module("neuroanp.api"), name)
+        return import_module(f"neuroanp.{name}") if name in _ROOMS else getattr(import_module("neuroanp.api"), name)
     raise AttributeError(f"module 'neuroanp' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__, *_ROOMS} - {"Any", "TYPE_CHECKING", "_ROOMS"})

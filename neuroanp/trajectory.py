@@ -30,6 +30,10 @@ class Weights(Mapping[str, "Tensor"]):
     arrays: Mapping[str, Tensor]
     bias: bool = False
 
+    def __repr__(self) -> str:
+        shapes = ", ".join(f"{name} {tuple(W.shape)}" for name, W in self.arrays.items())
+        return f"{type(self).__name__}({shapes}{', with a bias line' if self.bias else ''})"
+
     def __getitem__(self, name: str) -> Tensor:
         return self.arrays[name]
 

@@ -10,18 +10,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 import yaml
-from hypothesis import HealthCheck, given, settings
-from hypothesis import strategies as st
 
 import neuroanp as na
 from neuroanp.api import estimate
 from neuroanp.comparing.worker import Outcome, work
-from neuroanp.devices.device import EFFECTS
 from neuroanp.errors import DivergedError, InputError, RunError
-from neuroanp.profiles import available
 from neuroanp.records import atomic
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.run_dir import RunDir
@@ -51,6 +48,11 @@ def final(run: na.Run):
     return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, rows, result
 
 
+def in_turn(jobs, workers, tell):
+    """Do the jobs of a comparison without processes: tests/comparing has them."""
+    return [Outcome("", launch(job.config, job.root).path) for job in jobs]
+
+
 def test_a_run_takes_one_line(runs):
     run = na.train(TINY, profile="pcm", rule="anp", seed=4)
     assert run.path.parent.resolve() == runs
@@ -64,16 +66,13 @@ def test_a_run_takes_one_line(runs):
 
 def test_words_override_a_file_and_overrides_reach_anything(runs):
     Path("tiny.yaml").write_text(yaml.safe_dump(TINY))
-    run = na.train("tiny.yaml", updates=2, overrides={"rule.K": 2, "optimizer.lr": "1e-2"})
+    run = na.train("tiny.yaml", updates=2, overrides={"rule.K": 2, "optimizer.lr": "1e-2"}, report=False)
     assert (run.result["updates"], run.config.rule.K, run.config.optimizer.lr) == (2, 2, 1e-2)
 
 
 def test_compare_twice_in_one_process(runs, monkeypatch):
     """The package has a room for comparisons: it must not get in the way of the function."""
-    monkeypatch.setattr(  # no processes: tests/comparing has them
-        "neuroanp.comparing.pool.run_all",
-        lambda jobs, workers, tell: [Outcome("", launch(job.config, job.root).path) for job in jobs],
-    )
+    monkeypatch.setattr("neuroanp.comparing.pool.run_all", in_turn)
     first = na.compare(TINY, rules=["anp", "bptt"], workers=1, argv=["mine"])
     again = na.compare(TINY, rules=["anp", "bptt"], workers=1, argv=["mine"])
     assert [row["rule"] for row in first.results] == ["anp", "bptt"]
@@ -108,10 +107,80 @@ def test_every_word_of_the_package_is_there():
         _ = na.trian  # pyright: ignore[reportAttributeAccessIssue]
 
 
+def test_the_package_lists_its_words_and_gives_them_all_at_once():
+    code = (
+        "import sys, neuroanp as na; words = dir(na);"
+        "assert not {'torch', 'numpy', 'pydantic'} & set(sys.modules), 'heavy';"
+        "assert {*na.__all__, 'api', 'export'} <= {*words} and 'Any' not in words, words;"
+        "import rlcompleter; found = rlcompleter.Completer({'na': na}).attr_matches('na.');"
+        "assert {'na.train(', 'na.export('} <= {*found}, found;"
+        "from neuroanp import *; assert train is na.train and export is na.export and na.api.train is train"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, env=dict(os.environ))
+    assert done.returncode == 0, done.stderr
+
+
+def test_export_is_a_word_and_a_package(runs):
+    import neuroanp.export.onnx as module
+
+    run = na.train(TINY, report=False)
+    assert na.export.onnx is module  # pyright: ignore[reportFunctionMemberAccess]
+    assert na.export(run, "onnx") == na.api.export(run, "onnx", force=True)
+
+
+def test_the_report_can_wait(runs, monkeypatch):
+    monkeypatch.setattr("neuroanp.comparing.pool.run_all", in_turn)
+    run = na.train(TINY, report=False)
+    assert not (run.path / "report.html").exists()
+    assert na.train(TINY, report=False).path == na.resume(run, report=False).path == run.path
+    assert not (run.path / "report.html").exists()
+    assert run.report() == run.path / "report.html"
+    found = na.compare(TINY, report=False)
+    assert (found.report, len(found.runs)) == (None, 1)
+    assert [path.name for path in runs.iterdir()] == [run.path.name]
+    assert na.report(found, runs / "all.html") == runs / "all.html"
+
+
+def test_a_line_tells_what_a_thing_is(runs):
+    run = na.train(TINY, seed=4, report=False)
+    loss = f"{run.result['test_loss']:.3g}"
+    assert repr(run) == f"Run(copy · ideal · anp · seed 4: test loss {loss}, finished; runs/{run.path.name})"
+    assert f"<td>{loss}</td>" in str(run._repr_html_())
+    both = na.Comparison([run, run], [("copy <b> seed 1", "no")], None)
+    said = f"Comparison(2 runs, 1 failed; lowest test loss {loss} of copy · ideal · anp · seed 4; no report)"
+    assert repr(both) == said
+    assert "copy &lt;b&gt; seed 1: no" in str(both._repr_html_())
+    assert repr(run.metrics).startswith("Metrics(2 rows, the last of update 6; update, train_loss, ")
+    assert "w_in (6, 3)" in repr(run.weights())
+    experiment = Experiment.of(run.config)
+    batch = experiment.task.test(np.random.default_rng(0))
+    assert repr(batch) == "Batch(8 sequences of 3 steps, 3 inputs, 2 outputs, 1 steps scored)"
+    begun = RunDir.create(runs, "begun", experiment.config.to_yaml(), {"identity": experiment.identity})
+    assert repr(na.load_run(begun.path)) == "Run(begun: no result yet, running; runs/begun)"
+    assert na.load_run(begun.path)._repr_html_() is None
+    (run.path / "result.json").write_text("{")
+    assert repr(na.load_run(run.path)) == f"Run(its result is damaged; runs/{run.path.name})"
+    assert na.load_run(run.path)._repr_html_() is None
+
+
+def test_a_run_goes_by_the_beginning_of_its_name_or_its_hash(runs):
+    one, two = na.train(TINY, report=False), na.train(TINY, seed=1, report=False)
+    for said in (one.path.name[:18], f"runs/{one.path.name[:18]}", one.record.manifest["identity"][:9]):
+        assert na.load_run(said).path == one.path
+        assert na.resume(said, report=False).path == one.path
+    with pytest.raises(InputError, match="2 runs begin so; write more of the name") as caught:
+        na.evaluate("copy-ideal")
+    assert caught.value.problems == (str(one.path), str(two.path))
+    with pytest.raises(InputError, match="copy-pcm: no such directory"):
+        na.load_run("copy-pcm")
+    stored = na.train(TINY, network={"weights": one.path.name[:18]}, report=False)
+    assert stored.config.network.weights == str(one.path.resolve())
+
+
 def test_a_word_that_train_does_not_take_is_said_with_the_way_to_write_it(runs):
     with pytest.raises(InputError) as caught:
         na.train(task="copy", hidden=10, sed=3, K=4)
-    assert "(known: task, profile, rule, backend, target, updates, seed)" in caught.value.message
+    assert "(known: task, encoder, network, profile," in caught.value.message
     hidden, sed, K = caught.value.problems
     assert "overrides={'network.hidden': 10}" in hidden
     assert "did you mean 'seed'?" in sed
@@ -171,7 +240,7 @@ def test_what_is_not_there_yet_is_said(runs):
 @pytest.mark.parametrize(("profile", "write"), [("ideal", "ideal"), ("pcm", "verify"), ("rram_hfo2", "pulse")])
 def test_weights_are_the_trained_ones(runs, profile, write, bias):
     overrides = {"network.bias": bias, "hardware.write": write, "optimizer.lr": 0.05}
-    run = na.train(TINY, profile=profile, overrides=overrides)
+    run = na.train(TINY, profile=profile, overrides=overrides, report=False)
     weights = run.weights(as_held=False)
     assert {name: tuple(W.shape) for name, W in weights.items()} == {
         "w_in": (6, 3 + bias), "w": (6, 6), "w_out": (2, 6 + bias),
@@ -191,7 +260,7 @@ def test_weights_are_the_trained_ones(runs, profile, write, bias):
 
 def test_an_estimate_costs_no_record(runs):
     assert na.estimate is estimate
-    assert {*na.__all__} - {"__version__"} == {*na.api.__all__}
+    assert {*na.__all__} - {"__version__"} == {*na.api.__all__} - {"runs_of_ablation"}
     found = estimate(na.configure(TINY))
     assert found["passes"] == 6 * 2
     assert not runs.exists()
@@ -204,61 +273,6 @@ def test_idle_times_without_a_unit_are_refused(after, words, runs):
 
 
 # ---- configurations and identities ----
-
-TASKS = st.one_of(
-    st.fixed_dictionaries(
-        {"name": st.just("copy")},
-        optional={"length": st.integers(1, 9), "delay": st.integers(0, 9), "cue": st.sampled_from(["recall", "start"])},
-    ),
-    st.just({"name": "mackey_glass"}),
-    st.just("copy"),
-)
-RULES = st.one_of(
-    st.fixed_dictionaries(
-        {"name": st.just("anp")},
-        optional={
-            "preset": st.sampled_from(["default", "paper"]),
-            "reference": st.sampled_from(["two", "mean", "silent"]),
-            "K": st.integers(1, 4096),
-            "gamma": st.floats(0, 1),
-            "norm": st.sampled_from(["global", "layer"]),
-            "eps": st.floats(1e-40, 1e-3, exclude_min=True),
-        },
-    ),
-    st.fixed_dictionaries({"name": st.just("bptt")}, optional={"truncation": st.none() | st.integers(1, 99)}),
-    st.sampled_from(["anp", "bptt1"]),
-)
-SOURCES = st.fixed_dictionaries(
-    {"task": TASKS},
-    optional={
-        "rule": RULES,
-        "profile": st.sampled_from(available()),
-        "network": st.fixed_dictionaries({"hidden": st.integers(1, 10**5), "bias": st.booleans()}),
-        "perturbation": st.sampled_from(["auto", "none", "gaussian"])
-        | st.fixed_dictionaries({"name": st.just("gaussian"), "sigma": st.floats(1e-9, 10)}),
-        "hardware": st.fixed_dictionaries(
-            {}, optional={"only": st.lists(st.sampled_from(EFFECTS)), "without": st.lists(st.sampled_from(EFFECTS))}
-        ),
-        "optimizer": st.fixed_dictionaries(
-            {}, optional={"lr": st.floats(1e-12, 1e3), "clip": st.none() | st.floats(1e-9, 1e9)}
-        ),
-        "training": st.fixed_dictionaries(
-            {}, optional={"updates": st.integers(1, 99_999_999), "memory": st.sampled_from(["1 GiB", "3 MiB", "17 B"])}
-        ),
-        "seed": st.integers(0, 2**63 - 1),
-        "dt": st.sampled_from(["1 us", "250 ns", "3.7 ms", "0.1 s", "333.3333333333333 ns"])
-        | st.floats(1e-9, 1e-3).map(lambda s: f"{s!r} s"),
-    },
-)
-
-
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-@given(source=SOURCES)
-def test_a_resolved_configuration_is_read_back_as_it_is(source):
-    config = na.configure(source)
-    assert na.configure(config.to_plain()) == config
-    assert na.configure(yaml.safe_load(config.to_yaml())) == config
-    assert na.configure(config.to_plain()).to_yaml() == config.to_yaml()
 
 
 def test_a_resolved_configuration_is_read_back_from_its_file(tmp_path):

@@ -23,6 +23,7 @@ Config = Annotated[
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and no log.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show neither progress bars nor the log.")]
+NoReport = Annotated[bool, typer.Option("--no-report", help="Write no HTML report; `neuroanp report` makes it later.")]
 Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")]
 Runs = Annotated[
     Path, typer.Option("--runs", metavar="DIR", help="Folder that run directories are written to.", parser=named)

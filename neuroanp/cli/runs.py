@@ -42,6 +42,7 @@ def train(
     dry_run: options.DryRun = False,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
+    no_report: options.NoReport = False,
     debug: options.Debug = False,
 ) -> None:
     """Train one network on one device, and show its result beside the controls."""
@@ -59,11 +60,12 @@ def train(
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         try:
             run = api.train(
-                config, overrides=overrides, runs=runs, force=force, progress=report_to, argv=argv(), **words
+                config, overrides=overrides, runs=runs, force=force, report=not no_report, progress=report_to or False,
+                argv=argv(), **words,
             )  # fmt: skip
         except DivergedError as error:
             run = _kept(error)
-    _end_one(run, json, None if json or no_progress else said)
+    _end_one(run, json, None if json or no_progress else said, no_report)
 
 
 @guarded
@@ -71,6 +73,7 @@ def resume(
     run: RunPath,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
+    no_report: options.NoReport = False,
     debug: options.Debug = False,
 ) -> None:
     """Continue an interrupted run from its last good checkpoint; a finished one is shown."""
@@ -79,10 +82,10 @@ def resume(
     said: set[str] = set()
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         try:
-            resumed = api.resume(run, progress=report_to)
+            resumed = api.resume(run, report=not no_report, progress=report_to or False)
         except DivergedError as error:
             resumed = _kept(error)
-    _end_one(resumed, json, None if json or no_progress else said)
+    _end_one(resumed, json, None if json or no_progress else said, no_report)
 
 
 @guarded
@@ -107,6 +110,7 @@ def compare(
     force: options.Force = False,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
+    no_report: options.NoReport = False,
     debug: options.Debug = False,
 ) -> None:
     """Train every backend x profile x rule x seed in parallel processes; compare them in one table and report."""
@@ -132,8 +136,8 @@ def compare(
         chosen["ablate"] = True
     with watched(total, json, no_progress) as report_to:
         comparison = api.compare(
-            config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, progress=report_to,
-            argv=argv(),
+            config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, report=not no_report,
+            progress=report_to or False, argv=argv(),
         )  # fmt: skip
     end_many(comparison, json)
 
@@ -190,7 +194,7 @@ def _kept(error: DivergedError) -> "Run":
     return api.load_run(error.path)
 
 
-def _end_one(run: "Run", json: bool, said: set[str] | None) -> None:
+def _end_one(run: "Run", json: bool, said: set[str] | None, no_report: bool) -> None:
     """Say what the run's record notes and was not `said` while it ran (nothing if None); end with its result."""
     *notes, last = run.record.manifest["log"] or [""]
     stopped = run.result["status"] != "finished"
@@ -201,7 +205,9 @@ def _end_one(run: "Run", json: bool, said: set[str] | None) -> None:
     if stopped:
         complain(last)
     written = run.path / "report.html"
-    _end([run], written if written.exists() else run.report(), json)
+    if not written.exists():
+        written = None if no_report else run.report()
+    _end([run], written, json)
 
 
 def end_many(comparison: "Comparison", json: bool) -> None:
@@ -212,13 +218,13 @@ def end_many(comparison: "Comparison", json: bool) -> None:
 
 def _end(
     runs: Sequence["Run"],
-    written: Path,
+    written: Path | None,
     json: bool,
     failed: Sequence[tuple[str, str]] = (),
     ablation: Sequence[Mapping[str, Any]] = (),
     rows: Sequence[Mapping[str, Any]] | None = None,
 ) -> None:
-    """Print the results (`rows` as JSON, if given) and where the report is; exit with 1 if a run did not finish."""
+    """Print the results (`rows` as JSON, if given) and where a report is; exit with 1 if a run did not finish."""
     results = rows or [run.result for run in runs]
     if json:
         print_results(results, ablation)
@@ -226,7 +232,9 @@ def _end(
         from neuroanp.cli.results import on_screen
         from neuroanp.reporting.reading import shown
 
-        show(*on_screen([shown(run.record) for run in runs], console()), f"report: {written}")
+        show(*on_screen([shown(run.record) for run in runs], console()))
+        if written is not None:
+            show(f"report: {written}")
     for label, message in failed:
         complain(f"{label}: {message}")
     if failed or any(result["status"] != "finished" for result in results):

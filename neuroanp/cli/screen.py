@@ -5,7 +5,7 @@ import logging
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
@@ -85,24 +85,10 @@ def texts(*parts: "str | tuple[str, str]") -> "Text":
     return Text.assemble(*(printable(p) if isinstance(p, str) else (printable(p[0]), p[1]) for p in parts))
 
 
-@contextmanager
-def log_to_stderr(err: "Console", level: int = logging.INFO, said: set[str] | None = None) -> Iterator[None]:
+def log_to_stderr(
+    err: "Console", level: int = logging.INFO, said: set[str] | None = None
+) -> AbstractContextManager[None]:
     """Show what neuroanp logs, of `level` and above, on stderr while a command runs; add its lines to `said`."""
+    from neuroanp.reporting.live import log_to
 
-    class Lines(logging.Handler):
-        def emit(self, record: logging.LogRecord) -> None:
-            prefix = "" if record.levelno < logging.WARNING else f"{record.levelname.lower()}: "
-            line = prefix + self.format(record)
-            err.print(line, soft_wrap=True)
-            if said is not None:
-                said.add(line)
-
-    logger = logging.getLogger("neuroanp")
-    handler, before = Lines(), logger.level
-    logger.addHandler(handler)
-    logger.setLevel(level)
-    try:
-        yield
-    finally:
-        logger.removeHandler(handler)
-        logger.setLevel(before)
+    return log_to(err, level, said)

@@ -36,6 +36,7 @@ def transfer(
     force: options.Force = False,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
+    no_report: options.NoReport = False,
     debug: options.Debug = False,
 ) -> None:
     """Train by backpropagation off the chip, program devices with the weights, and fine-tune them there.
@@ -61,7 +62,7 @@ def transfer(
     with watched(count * (1 + 3 * len(split(profiles))), json, no_progress) as report_to:
         comparison = api.transfer(
             config, profiles=split(profiles), fine_tune=fine_tune, fine_tune_lr=fine_tune_lr, overrides=overrides,
-            task=task, backend=backend, **chosen, workers=workers, runs=runs, force=force, progress=report_to,
-            argv=argv(),
+            task=task, backend=backend, **chosen, workers=workers, runs=runs, force=force,
+            report=not no_report, progress=report_to or False, argv=argv(),
         )  # fmt: skip
     end_many(comparison, json)

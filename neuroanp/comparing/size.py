@@ -15,12 +15,12 @@ WORKERS_A_CORE = 32
 
 
 def sizes(axes: Mapping[str, str | Sized]) -> dict[str, int]:
-    """Return how many values each axis has that is given; a text is one name.
+    """Return how many values each axis has that is given; a text, or a section, is one.
 
     >>> sizes({"task": "copy", "profile": ["ideal", "pcm"], "seed": range(10**9), "rule": []})
     {'task': 1, 'profile': 2, 'seed': 1000000000}
     """
-    counts = {axis: 1 if isinstance(values, str) else len(values) for axis, values in axes.items() if values}
+    counts = {axis: 1 if isinstance(values, str | Mapping) else len(values) for axis, values in axes.items() if values}
     return {axis: count for axis, count in counts.items() if count}
 
 

@@ -1,1 +1,19 @@
-"""Write trained networks in the formats of chips and of other tools, and say what was lost."""
+"""Write trained networks in the formats of chips and of other tools, and say what was lost.
+
+The package is also the word for it: `neuroanp.export(run, "nir")` is `neuroanp.api.export(run, "nir")`.
+"""
+
+import sys
+from types import ModuleType
+from typing import Any
+
+
+class _Callable(ModuleType):
+    """A package and a function have one name here; importing any of the package's modules would hide the function."""
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        """Export a run's network: `neuroanp.export(run, format, path=None, *, force=False, finetune=None, ...)`."""
+        return sys.modules["neuroanp"].api.export(*args, **kwargs)
+
+
+sys.modules[__name__].__class__ = _Callable

@@ -60,6 +60,11 @@ class ExportReport:
     facts: Mapping[str, float | int | str]
     read_back: str
 
+    def __repr__(self) -> str:
+        before, after = (self.score[key]["loss"] for key in ("before", "after"))
+        lost = f"loss {before:.4g}, as {self.format} {after:.4g}; {len(self.limits)} limits"
+        return f"ExportReport({self.run} as {self.format}: {lost}; {', '.join(self.files)})"
+
     def plain(self) -> dict[str, Any]:
         """Return it as values that JSON takes."""
         return asdict(self)

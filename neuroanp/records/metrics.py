@@ -71,6 +71,10 @@ class Metrics:
     def __len__(self) -> int:
         return len(next(iter(self.columns.values()), []))
 
+    def __repr__(self) -> str:
+        last = f", the last of update {int(self['update'][-1])}" if len(self) and "update" in self else ""
+        return f"Metrics({len(self)} rows{last}; {', '.join(self.columns) or 'no columns'})"
+
     def series(self, name: str) -> tuple[list[float], list[float]]:
         """Return (updates, values) of the rows in which column `name` has a finite value."""
         if name not in self.columns:
@@ -82,7 +86,9 @@ class Metrics:
         """Draw the learning curve with the controls as labelled horizontal lines; return the figure."""
         import matplotlib.pyplot as plt  # lazy: half a second
 
-        figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained")
+        from neuroanp.records.figure import ShownOnce
+
+        figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained", FigureClass=ShownOnce)
         for name, colour in (("train_loss", "#9AA5B1"), ("test_loss", "#0072B2")):
             updates, values = self.series(name)
             if values:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 from neuroanp.errors import InputError
 from neuroanp.records.manifest import is_there
 from neuroanp.records.run_dir import RunDir
+
+SHOWN = 12
+"""Runs that a message names before it counts the others."""
 
 
 class Store:
@@ -28,7 +32,7 @@ class Store:
 
     def runs(self) -> Iterator[RunDir]:
         """Iterate over the valid run directories, by name; `broken` tells of the others."""
-        for path in self._directories():
+        for path in self.directories():
             try:
                 run = RunDir.open(path, check_code=False)
             except InputError:  # not lost: `broken` reports it
@@ -38,14 +42,41 @@ class Store:
     def broken(self) -> list[str]:
         """Return one message for each directory that has a manifest but is no valid run."""
         messages = []
-        for path in self._directories():
+        for path in self.directories():
             try:
                 RunDir.open(path, check_code=False, quiet=True)  # `runs` tells of what is damaged
             except InputError as error:
                 messages.append(str(error))
         return messages
 
-    def _directories(self) -> list[Path]:
+    def directories(self) -> list[Path]:
+        """List what has a manifest, by name."""
         if not self.root.is_dir():
             return []
         return sorted(p for p in self.root.iterdir() if not p.name.startswith(".") and is_there(p))
+
+
+def found(path: Path, root: Path = Path("runs")) -> Path:
+    """Return the directory of the one run whose name, or hash, begins so; the path itself where none does.
+
+    Args:
+        path: a directory that is there; or RUNS/BEGINNING; or a beginning alone, of a run in `root`.
+
+    Raises:
+        InputError: several begin so; the message names them.
+
+    >>> found(Path("/tmp"))
+    PosixPath('/tmp')
+    """
+    if os.path.lexists(path) or not path.name:
+        return path
+    store = Store(root if path.parent == Path() else path.parent)
+    runs = [run for run in store.directories() if _begins(run.name, path.name)]
+    if len(runs) > 1:
+        shown = [str(run) for run in runs[:SHOWN]] + ([f"and {len(runs) - SHOWN} more"] if len(runs) > SHOWN else [])
+        raise InputError(f"{path}: {len(runs)} runs begin so; write more of the name, or of its hash", shown)
+    return runs[0] if runs else path
+
+
+def _begins(name: str, text: str) -> bool:
+    return name.startswith(text) or name.rpartition("-")[2].startswith(text)

@@ -30,6 +30,14 @@ class Batch:
     mask: np.ndarray
     raw: Batch | None = None
 
+    def __repr__(self) -> str:
+        T, B, I = self.inputs.shape  # noqa: E741 - the paper's letters
+        encoded = "" if self.raw is None else f", encoded from {self.raw.inputs.shape[0]} steps"
+        return (
+            f"Batch({B} sequences of {T} steps, {I} inputs, {self.targets.shape[2]} outputs, "
+            f"{int(self.mask.sum())} steps scored{encoded})"
+        )
+
 
 class Task(Protocol):
     """A task; the loss is the squared error, mean over outputs, at the scored steps.

@@ -21,7 +21,8 @@ from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, FromData
-from neuroanp.training.config import SPIKING, spikes
+from neuroanp.training.config import spikes
+from neuroanp.training.filling import SPIKING
 from neuroanp.training.learner import RuleLearner, make_learner
 from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start

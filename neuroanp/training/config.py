@@ -12,39 +12,18 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from neuroanp.backends.neuron import NEURONS, Interface
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.baselines.methods import BASELINES
 from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.protocol import RULES
+from neuroanp.records.store import found
 from neuroanp.tasks.encoders import ENCODERS, Current, Encoder
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.training.targets import TARGETS, fill, misfits
+from neuroanp.training.filling import METHODS, filled, spikes
+from neuroanp.training.targets import TARGETS, misfits
 from neuroanp.training.times import Idle, without_repeats
-from neuroanp.units import PositiveTime, Size, Temperature, dimension_of, format_quantity
-from neuroanp.yaml_io import Chosen, Document, Section, assign, at, dump, read, validate
-
-
-class Methods:
-    """All one can train with: local rules and baselines, by name."""
-
-    kind = "rule"
-
-    def names(self) -> list[str]:
-        """List local rules, then baselines."""
-        return [*RULES.names(), *BASELINES.names()]
-
-    def get(self, name: str) -> Any:
-        """Return the model of a rule's or baseline's options; InputError names the known ones."""
-        if name in BASELINES.names():
-            return BASELINES.get(name)
-        if name not in RULES.names():
-            known = self.names()
-            raise InputError(f"unknown rule '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
-        return RULES.get(name)
-
-
-METHODS = Methods()
+from neuroanp.units import PositiveTime, Size, Temperature
+from neuroanp.yaml_io import Chosen, Document, Section, at, dump, parse, parse_value, place, read, to_plain, validate
 
 
 def _task_options(task: Any) -> type[BaseModel]:
@@ -120,7 +99,7 @@ class TrainingConfig(Section):
     evaluate_every: int = Field(default=50, ge=1, description="updates between evaluations on the held-out sequences")
     log_every: int = Field(default=10, ge=1, description="updates between rows of the metrics")
     chunk: int = Field(default=64, ge=1, description="steps of time simulated at once: memory, not results")
-    memory: Size = Field(default=2**30, description="what stored passes may take; beyond it they are run twice")
+    memory: Size = Field(default=2.0**30, description="what stored passes may take; beyond it they are run twice")
     controls: bool = Field(default=True, description="compute the controls after training")
     evaluate_after: list[Idle] = Field(
         default_factory=list, description="evaluate the result again after the chip has lain idle that long"
@@ -229,31 +208,43 @@ class RunConfig(Section):
         return self
 
     def anchored(self) -> RunConfig:
-        """Return the configuration with files by their whole paths, so that it means the same from any directory."""
-        is_file = self.profile.endswith((".yaml", ".yml")) or "/" in self.profile
-        changes: dict[str, Any] = {"profile": str(Path(self.profile).resolve())} if is_file else {}
+        """Return the configuration with files by their whole paths, so that it means the same from any directory.
+
+        Raises:
+            InputError: a whole path is not Unicode, which no file can hold.
+        """
+        is_file = self.profile.endswith((".yaml", ".yml")) or "/" in self.profile or "\\" in self.profile
+        changes: dict[str, Any] = {"profile": _whole("profile", self.profile)} if is_file else {}
         if self.network.weights is not None:
-            whole = str(Path(self.network.weights).resolve())
+            whole = _whole("network.weights", found(Path(self.network.weights)))
             changes["network"] = self.network.model_copy(update={"weights": whole})
         path = getattr(self.task, "path", None)
         if path is not None:
-            changes["task"] = self.task.model_copy(update={"path": Path(path).resolve()})
+            changes["task"] = self.task.model_copy(update={"path": Path(_whole("task.path", path))})
         return self.model_copy(update=changes)
 
     def to_plain(self) -> dict[str, Any]:
         """Return the configuration as plain values that `configure` takes back unchanged."""
-        plain = self.model_dump(mode="json")
-        # fields that a Chosen section fills do not know the name they were picked by
-        plain["task"] = {"name": self.task_name, **plain["task"]}
-        plain["rule"] = {**plain["rule"], "name": METHODS_FIELD.name_of(self.rule)}
-        plain["encoder"] = {**self.encoder.model_dump(mode="json"), "name": ENCODER_FIELD.name_of(self.encoder)}
-        if self.neuron is not None:
-            plain["neuron"] = {**_with_units(self.neuron), "name": NEURON_FIELD.name_of(self.neuron)}
-        plain["dt"] = format_quantity(self.dt, "s", digits=None)
-        plain["training"]["memory"] = format_quantity(self.training.memory, "B", digits=None)
-        if self.hardware.temperature is not None:
-            plain["hardware"]["temperature"] = format_quantity(self.hardware.temperature, "K", digits=None)
-        return plain
+        return to_plain(self)
+
+    def check_dump(self) -> None:
+        """Raise InputError where the configuration does not come back from `to_yaml`: its run could not be resumed.
+
+        All that is built in comes back. A task or rule of a user's own may refuse its defaults once they are written
+        out, or hold what is not equal to itself.
+        """
+        try:
+            back = configure(parse(self.to_yaml(), "config.yaml").data)
+            differs = [name for name in type(self).model_fields if getattr(back, name) != getattr(self, name)]
+            problems = [f"{name}: reads back as {getattr(back, name)!r:.200}" for name in differs]
+        except InputError as error:
+            problems = [*error.problems] or [error.message]
+        if problems:
+            raise InputError(
+                f"task '{self.task_name}', rule '{self.rule_name}': with its defaults written out the configuration "
+                "does not come back, so its run could not be resumed; let their options take every value they can have",
+                problems,
+            )
 
     def to_yaml(self) -> str:
         """Return the configuration as a YAML file."""
@@ -276,118 +267,81 @@ ENCODER_FIELD = Chosen("name", ENCODERS, default="current")
 NEURON_FIELD = Chosen("name", NEURONS, default="lif")
 SHORT = ("task", "rule", "perturbation", "encoder", "neuron")
 """Sections that a bare name can stand for: `task: copy` is `task: {name: copy}`."""
+WORDS = (*RunConfig.model_fields, "updates")
+"""What `configure` takes by keyword; all else goes by `overrides`."""
 
 
-SPIKING: Mapping[str, Any] = {
-    "dt": "1 ms",
-    "neuron": {"name": "lif"},
-    "perturbation": {"sigma": 0.5, "output": 0.1},  # in thresholds
-    "rule": {"preset": "spiking"},
-}
-"""What is filled in where a backend's units spike and the source does not say: settings that are known to learn."""
-
-
-def spikes(backend: Any) -> bool:
-    """Return whether the units of a backend spike; False for one that is not known."""
-    return isinstance(backend, str) and backend in BACKENDS.names() and getattr(BACKENDS.get(backend), "spiking", False)
-
-
-def _with_units(section: BaseModel) -> dict[str, Any]:
-    """Return a section as plain values, quantities as text with their unit."""
-    plain = section.model_dump(mode="json")
-    for name, field in type(section).model_fields.items():
-        dimension = dimension_of(field.annotation, field.metadata)
-        if dimension is not None and isinstance(plain[name], float | int):
-            plain[name] = format_quantity(plain[name], dimension.unit, digits=None)
-    return plain
+def _whole(key: str, path: str | Path) -> str:
+    """Return the whole path of a file; InputError where no YAML file can hold it."""
+    whole = str(Path(path).resolve())
+    try:
+        whole.encode()
+    except UnicodeEncodeError:
+        raise InputError(f"{key}: {whole!r} is not Unicode; rename that directory or file") from None
+    return whole
 
 
 def configure(
-    source: str | Path | Mapping[str, Any] | None = None,
-    overrides: Mapping[str, Any] | None = None,
-    *,
-    task: str | None = None,
-    profile: str | None = None,
-    rule: str | None = None,
-    backend: str | None = None,
-    target: str | None = None,
-    updates: int | None = None,
-    seed: int | None = None,
+    source: str | Path | Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None, **words: Any
 ) -> RunConfig:
     """Resolve a configuration.
 
     Args:
         source: a YAML file, its content as a mapping, or None for all defaults.
         overrides: values by dotted key; text is read as YAML would read it ("1e-3" is a number).
-        task, rule: a name; options of the source stay if they are that one's.
-        profile, backend, target, updates, seed: as in the file.
+        words: sections, or keys beside them, by name, and `updates` for that of `training`. The keys of a section are
+            laid over the source's; a name stands for its section (`task`, `rule`, `encoder`, ...), and options of the
+            source stay if they are that one's. None is the source's own.
 
     Raises:
         InputError: one line for each thing wrong, with file and line where it came from a file.
 
-    >>> config = configure({"task": "copy"}, {"rule.K": 4}, seed=1)
-    >>> config.task.length, config.rule.K, config.seed
-    (3, 4, 1)
+    >>> config = configure({"task": "copy"}, {"rule.K": 4}, seed=1, network={"hidden": 10})
+    >>> config.task.length, config.rule.K, config.seed, config.network.hidden
+    (3, 4, 1, 10)
     """
     document = _document(source)
-    words = {"profile": profile, "backend": backend, "target": target, "training.updates": updates, "seed": seed}
-    for key, name in (("task", task), ("rule", rule)):
-        if name is not None:
-            document = replace(document, data={**document.data, key: named(document.data.get(key), name)})
-    given = {**{key: value for key, value in words.items() if value is not None}, **(overrides or {})}
-    for key, value in given.items():
-        # an empty word is a name that is missing, and not YAML's null
-        text = value if isinstance(value, str) and (value.strip() or key not in words) else json.dumps(value)
-        if key in SHORT and isinstance(value, str):
-            text = json.dumps({"name": value})
-        document = assign(document, [f"{key}={text}"])
-    document = _with_optimizer_of_preset(_with_defaults_of_spiking(_with_target(document)))
+    for name, value in words.items():
+        if value is not None:
+            document = _with_word(document, name, value)
+    for name, value in (overrides or {}).items():
+        document = _with_override(document, name, value)
+    document = filled(document)
     if "task" not in document.data:
         raise InputError(f"no task; name one with --task or 'task:' in a file (known: {', '.join(TASKS.names())})")
     return validate(document, RunConfig)
 
 
-def _with_target(document: Document) -> Document:
-    """Fill what a known target needs and the source does not state."""
-    backend, name = document.data.get("backend"), document.data.get("target")
-    if name is None and isinstance(backend, str) and TARGETS.get(backend) and TARGETS[backend].backend == backend:
-        name = backend  # a chip's own backend is of no other
-        document = replace(document, data={**document.data, "target": name})
-    if not isinstance(name, str) or name not in TARGETS:
-        return document
-    return replace(document, data=fill(document.data, name))
+def _with_word(document: Document, name: str, value: Any) -> Document:
+    """Return the document with what a keyword says; the keys of a section beside those that are there."""
+    key = ("training", "updates") if name == "updates" else (name,)
+    there = document.data.get(name)
+    if name in SHORT and isinstance(value, str):
+        value = named(there, value)
+    elif isinstance(value, Mapping):
+        if name in SHORT and "name" in value:
+            there = named(there, value["name"])
+        value = {**(there if isinstance(there, Mapping) else {}), **value}
+    return place(document, key, value, _origin(".".join(key), value))
 
 
-def _with_defaults_of_spiking(document: Document) -> Document:
-    """Fill what `SPIKING` has and the source does not state, where the backend's units spike."""
-    data = dict(document.data)
-    if not spikes(data.get("backend")):
-        return document
-    for key, value in SPIKING.items():
-        stated = data.get(key)
-        if not isinstance(value, Mapping):
-            data.setdefault(key, value)
-        elif stated is None or isinstance(stated, Mapping):
-            data[key] = {**(_preset(stated) if key == "rule" else value), **(stated or {})}
-    return replace(document, data=data)
+def _with_override(document: Document, name: str, value: Any) -> Document:
+    """Return the document with one value by dotted key; text is read as YAML."""
+    key = tuple(part.strip() for part in name.split("."))
+    origin = _origin(name, value)
+    if not all(key):
+        raise InputError(f"{origin}: write key.key=value, e.g. training.batch=16")
+    if isinstance(value, str):
+        value = {"name": value} if name in SHORT else parse_value(value, origin)
+    elif isinstance(value, Path):
+        value = str(value)
+    return place(document, key, value, origin)
 
 
-def _preset(rule: Mapping[str, Any] | None) -> Mapping[str, Any]:
-    """Return the preset for spiking units of a rule that has one."""
-    name = (rule or {}).get("name", "anp")
-    model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
-    return SPIKING["rule"] if "spiking" in getattr(model, "presets", {}) else {}
-
-
-def _with_optimizer_of_preset(document: Document) -> Document:
-    """Fill the optimizer keys that a rule's preset has and the source does not state (the paper's is plain SGD)."""
-    rule, stated = document.data.get("rule"), document.data.get("optimizer") or {}
-    if not isinstance(rule, Mapping) or not isinstance(stated, Mapping):
-        return document
-    name = rule.get("name", "anp")
-    model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
-    filled = getattr(model, "preset_optimizers", {}).get(rule.get("preset"), {})
-    return replace(document, data={**document.data, "optimizer": {**filled, **stated}}) if filled else document
+def _origin(name: str, value: Any) -> str:
+    """Return what messages call the place of a value that no file states."""
+    shown = json.dumps(value) if isinstance(value, bool | None) else f"{value:.80}" if isinstance(value, str) else value
+    return f"--set {name}={shown!s:.120}"
 
 
 def load_config(path: Path) -> RunConfig:

@@ -52,7 +52,9 @@ def launch(
         HeldError: another process holds its record.
         RunError: it failed.
     """
-    experiment = Experiment.of(config.anchored())
+    config = config.anchored()
+    config.check_dump()  # before it trains: a run that cannot be read back is lost
+    experiment = Experiment.of(config)
     path = root / experiment.directory
     if force or not path.exists():
         manifest = _manifest(experiment, argv)

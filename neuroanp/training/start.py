@@ -13,6 +13,7 @@ import numpy as np
 from neuroanp.errors import InputError
 from neuroanp.records.json_io import read_limited
 from neuroanp.records.run_dir import RunDir
+from neuroanp.records.store import found
 from neuroanp.trajectory import ARRAYS, Weights
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ def load_start(path: str) -> Start:
     Raises:
         InputError: there is nothing, or nothing readable, or it holds other arrays or numbers that are not finite.
     """
-    place = Path(path)
+    place = found(Path(path))
     if not place.exists():
         raise InputError(f"network.weights: {path}: no such run directory or file; name one that `neuroanp train` made")
     start = _of_run(place) if place.is_dir() else _of_file(place)

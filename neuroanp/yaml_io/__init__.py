@@ -1,11 +1,13 @@
 """The strict YAML reader of hardware profiles and run configs.
 
-`read` a file (or `parse` text) into a Document, `assign` overrides from the command line, `validate`
+`read` a file (or `parse` text) into a Document, `assign` overrides from the command line
+(`place` those of Python code), `validate`
 it against a model made of `Section`s; every problem comes out at once as "file:line: key: what; remedy".
 """
 
 from neuroanp.yaml_io.document import Document, Key, dotted
-from neuroanp.yaml_io.reader import assign, display, dump, parse, parse_value, read
+from neuroanp.yaml_io.plain import to_plain
+from neuroanp.yaml_io.reader import assign, display, dump, parse, parse_value, place, read
 from neuroanp.yaml_io.validation import Chosen, Problem, Section, at, chosen_of, failed, validate
 
 __all__ = [
@@ -23,6 +25,8 @@ __all__ = [
     "failed",
     "parse",
     "parse_value",
+    "place",
     "read",
+    "to_plain",
     "validate",
 ]

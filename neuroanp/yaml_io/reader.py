@@ -254,12 +254,27 @@ def assign(document: Document, assignments: Iterable[str], label: str = "--set")
         if not equals or not all(key):
             raise InputError(f"{label} {assignment}: write key.key=value, e.g. training.batch=16")
         value = parse_value(text, f"{label} {assignment}")
-        data = _replaced(result.data, key, value, f"{label} {assignment}")
-        stale = {k for k in (*result.lines, *result.origin) if k[: len(key)] == key}
-        lines = {k: line for k, line in result.lines.items() if k not in stale}
-        origin = {k: origin for k, origin in result.origin.items() if k not in stale}
-        result = replace(result, data=data, lines=lines, origin=origin | {key: f"{label} {assignment}"})
+        result = place(result, key, value, f"{label} {assignment}")
     return result
+
+
+def place(document: Document, key: Key, value: Any, origin: str) -> Document:
+    """Return the document with one value replaced by plain data, as it is.
+
+    Args:
+        document: the document.
+        key: the way to the value.
+        value: plain data.
+        origin: where it is from, for messages.
+
+    >>> place(parse("rule: {K: 1}", "run.yaml"), ("rule", "name"), "1e3", "rule").data
+    {'rule': {'K': 1, 'name': '1e3'}}
+    """
+    data = _replaced(document.data, key, value, origin)
+    stale = {k for k in (*document.lines, *document.origin) if k[: len(key)] == key}
+    lines = {k: line for k, line in document.lines.items() if k not in stale}
+    origins = {k: said for k, said in document.origin.items() if k not in stale}
+    return replace(document, data=data, lines=lines, origin=origins | {key: origin})
 
 
 def _compose(text: str, label: str) -> yaml.Node | None:
@@ -292,9 +307,9 @@ def _unreadable(label: str, problems: list[str]) -> InputError:
     return InputError(f"{label} cannot be read", problems)
 
 
-def _replaced(data: dict[str, Any], key: tuple[str, ...], value: Any, label: str) -> dict[str, Any]:
+def _replaced(data: dict[str, Any], key: Key, value: Any, label: str) -> dict[str, Any]:
     """Return a copy of nested mappings with one value replaced, sections made on the way."""
-    name, rest = key[0], key[1:]
+    name, rest = str(key[0]), key[1:]
     if not rest:
         return {**data, name: value}
     inner = data.get(name)

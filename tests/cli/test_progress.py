@@ -6,7 +6,8 @@ import logging
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from neuroanp.cli.progress import Bars, progress
+from neuroanp.cli.progress import progress
+from neuroanp.reporting.live import Bars
 
 
 def make(runs: int | None) -> tuple[Bars, Progress, io.StringIO]:

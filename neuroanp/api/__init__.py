@@ -1,0 +1,23 @@
+"""neuroanp from Python: everything the command line does, in as few lines.
+
+A first run:
+
+    import neuroanp as na
+    run = na.train(task="copy", profile="pcm", rule="anp", updates=500, seed=0)
+    run.metrics.plot()
+
+What is logged (choices made, warnings) is shown on stderr, and bars on a terminal or in a notebook. `progress=False`
+leaves warnings alone. Who configures the logger "neuroanp", or the root logger, gets the log there instead.
+
+Arguments are taken as Python code has them: paths as text or pathlib.Path, numbers and arrays of numpy, any sequence,
+profiles by name, by file or loaded, a task or rule by name or as a mapping such as {"name": "anp", "K": 3}.
+"""
+
+from neuroanp.api.comparison import Comparison, compare, runs_of_ablation, transfer
+from neuroanp.api.pages import characterize, report
+from neuroanp.api.run import Run, configure, estimate, evaluate, export, load_run, resume, train
+
+__all__ = [
+    "Comparison", "Run", "characterize", "compare", "configure", "estimate", "evaluate", "export", "load_run", "report",
+    "resume", "runs_of_ablation", "train", "transfer",
+]  # fmt: skip

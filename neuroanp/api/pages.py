@@ -1,0 +1,95 @@
+"""Pages: the report of runs, and what a device does."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuroanp.api.comparison import Comparison
+from neuroanp.api.run import Anywhere, Run, loaded, place_of
+from neuroanp.errors import InputError
+from neuroanp.records.manifest import is_there
+from neuroanp.records.run_dir import RunDir
+from neuroanp.records.store import Store
+from neuroanp.reporting.live import noted
+from neuroanp.training.arguments import names, path_of, whole
+
+if TYPE_CHECKING:
+    from neuroanp.characterizing.experiments import Characterization
+    from neuroanp.profiles.schema import HardwareProfile
+
+
+@noted
+def characterize(
+    profile: Anywhere | HardwareProfile,
+    output: Anywhere | None = None,
+    *,
+    seed: int = 0,
+    devices: int = 10_000,
+    only: Any = None,
+) -> Characterization:
+    """Measure a device: moments against closed forms, and curves.
+
+    Args:
+        profile: a shipped profile's name, a file, or a loaded profile.
+        output: an HTML file to write, or None.
+        seed, devices: of the samples.
+        only: names of experiments; None: all that the profile has something for.
+
+    Raises:
+        InputError: no such profile or experiment, or the file cannot be written.
+    """
+    from neuroanp.characterizing.experiments import characterize as measure
+    from neuroanp.reporting.characterization import render
+
+    place = None if output is None else path_of("output", output)
+    seed, devices = whole("seed", seed, 0, 2**63 - 1), whole("devices", devices, 2, 1_000_000)
+    found = measure(loaded(profile), seed=seed, devices=devices, only=None if only is None else names("only", only))
+    if place is not None:
+        render(found, place)
+    return found
+
+
+@noted
+def report(paths: Any, output: Anywhere | None = None) -> Path:
+    """Write one HTML file for runs, or for all finished runs of stores; return where it is.
+
+    Args:
+        paths: runs, comparisons, run directories or stores; one or many.
+        output: the file; report.html in the first directory if not given.
+    """
+    from neuroanp.reporting.html import render
+
+    places = _places(paths)
+    records: list[RunDir] = []
+    for path in places:
+        if not path.is_dir():
+            there = "not a directory" if path.exists() else "no such directory"
+            raise InputError(f"{path}: {there}; name a run that `neuroanp train` made, or the folder of several")
+        if is_there(path):
+            records.append(RunDir.open(path, check_code=False))
+        else:
+            records.extend(Store(path).runs())
+            for message in Store(path).broken():
+                logging.getLogger("neuroanp").warning("left out: %s", message)
+    records = [record for record in records if record.result is not None]
+    if not records:
+        raise InputError(f"{', '.join(map(str, places))}: no run with a result; train one, or name another directory")
+    return render(records, places[0] / "report.html" if output is None else path_of("output", output), None)
+
+
+def _places(paths: Any) -> list[Path]:
+    """Return directories of runs and stores from one of them, or several, or a comparison."""
+    if isinstance(paths, Comparison):
+        return [run.path for run in paths.runs]
+    if isinstance(paths, str | PathLike | Run | RunDir):
+        return [place_of(paths)]
+    if not isinstance(paths, Iterable) or isinstance(paths, bytes | Mapping):
+        raise InputError(f"paths: {paths!r:.80} is no run; pass runs, their directories, or a store")
+    places = [place for one in paths for place in _places(one)]
+    if not places:
+        raise InputError("paths: empty; name a run that `neuroanp train` made, or the folder of several")
+    return places

@@ -1,0 +1,356 @@
+"""One run: what it is resolved from, training it, and all that can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from neuroanp.comparing.grid import resolve
+from neuroanp.errors import InputError
+from neuroanp.records.run_dir import RunDir
+from neuroanp.records.store import found
+from neuroanp.reporting.live import noted, reporting
+from neuroanp.training.arguments import command, given, names, path_of, progress_of, switch, times
+from neuroanp.training.config import RunConfig, load_config
+from neuroanp.training.launch import launch
+from neuroanp.training.launch import resume as resume_record
+from neuroanp.training.plain import all_of
+from neuroanp.training.results import result_of
+
+if TYPE_CHECKING:
+    import numpy as np
+
+    from neuroanp.export.report import ExportReport
+    from neuroanp.profiles.schema import HardwareProfile
+    from neuroanp.records.metrics import Metrics
+    from neuroanp.training.forward import HeldOut, RunWeights
+
+Anywhere = str | PathLike[str]
+Source = Anywhere | Mapping[str, Any] | RunConfig | None
+Progress = Callable[[dict[str, Any]], None] | bool | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A run on the disk.
+
+    Args:
+        record: its directory.
+    """
+
+    record: RunDir
+
+    @property
+    def path(self) -> Path:
+        """The run's directory."""
+        return self.record.path
+
+    @property
+    def config(self) -> RunConfig:
+        """The resolved configuration."""
+        return load_config(self.record.config_path)
+
+    @property
+    def result(self) -> dict[str, Any]:
+        """The row that tables show, with losses after idle time; InputError while there is none."""
+        result = result_of(self.record)
+        if result is None:
+            raise InputError(f"{self.path}: no result yet; continue with: neuroanp resume {self.path}")
+        return result
+
+    @property
+    def metrics(self) -> Metrics:
+        """The learning curve; `.plot()` shows it."""
+        return self.record.metrics()
+
+    def weights(self, as_held: bool = True) -> RunWeights:
+        """Return the matrices of the newest checkpoint: those of the network that was scored.
+
+        Args:
+            as_held: as the run's own chip holds them, with errors of writing, drift, faults, wires and rounding to
+                whole numbers in them; False: the digital targets, what was to be written. On an ideal device both are
+                the same; elsewhere the targets are another network, with another loss.
+
+        Returns: w_in, w and w_out as torch tensors; `origin` says which they are, and `beside` what the network that
+            was scored has besides (converters, spiking units). `neuroanp.training.forward.RunWeights` shows the forward
+            pass in numpy; `predict` is the forward pass.
+
+        Raises:
+            InputError: no checkpoint that can be read, or (`as_held`) changed data.
+        """
+        from neuroanp.training.forward import weights_of
+
+        return weights_of(self.record, as_held)
+
+    def predict(self, inputs: Any, noise: bool = True) -> np.ndarray:
+        """Present inputs to the network that was scored, on the run's own chip; the run is left as it is.
+
+        The inputs of `held_out()` give the outputs that were scored, to the last bit: `test_loss` with the device's
+        noise, `test_loss_noise_free` without. The noise drawn depends on how many steps and sequences are presented.
+
+        Args:
+            inputs: (T, B, I) or, of one sequence, (T, I): array, torch tensor or lists of the task's own numbers.
+            noise: False leaves out all noise of reads and units.
+
+        Returns: outputs (T, B, O), or (T, O), float64.
+
+        Raises:
+            InputError: inputs of another shape or not finite, no checkpoint that can be read, or changed data.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> from neuroanp.training.launch import launch
+        >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
+        >>> tiny = {"task": task, "network": {"hidden": 6}, "training": {"updates": 2, "controls": False}}
+        >>> with TemporaryDirectory() as folder:
+        ...     run = Run(launch(configure(tiny, profile="pcm"), Path(folder)))
+        ...     batch = run.held_out()
+        ...     y = run.predict(batch.inputs, noise=False)
+        ...     batch.loss(y) == run.result["test_loss_noise_free"]
+        True
+        """
+        from neuroanp.training.forward import predict
+
+        return predict(self.record, inputs, noise)
+
+    def held_out(self) -> HeldOut:
+        """Return the sequences that the run was scored on: inputs, targets, mask; `.loss(outputs)`, `.score(outputs)`.
+
+        Raises:
+            InputError: no checkpoint that can be read, or changed data.
+        """
+        from neuroanp.training.forward import held_out
+
+        return held_out(self.record)
+
+    def export(
+        self,
+        format: str,
+        path: str | Path | None = None,
+        *,
+        force: bool = False,
+        finetune: int | None = None,
+        finetune_lr: float | None = None,
+        weights: str = "targets",
+        **options: Any,
+    ) -> ExportReport:
+        """Export the network of the newest checkpoint to a chip or tool; see `neuroanp.api.export`."""
+        return export(
+            self, format, path, force=force, finetune=finetune, finetune_lr=finetune_lr, weights=weights, **options
+        )
+
+    @noted
+    def report(self, path: Anywhere | None = None) -> Path:
+        """Write the report (report.html in the run's directory, or `path`) and return where it is."""
+        from neuroanp.reporting.html import render
+
+        return render([self.record], self.path / "report.html" if path is None else path_of("path", path), None)
+
+    def __repr__(self) -> str:
+        from neuroanp.reporting.brief import of_run
+
+        return f"Run({of_run(self.record)})"
+
+    def _repr_html_(self) -> str | None:
+        from neuroanp.reporting.brief import table
+
+        return table([self.record], repr(self))
+
+
+def configure(
+    source: Source = None,
+    overrides: Mapping[str, Any] | None = None,
+    *,
+    runs: Anywhere = "runs",
+    **words: Any,
+) -> RunConfig:
+    """Resolve a configuration: the source, with `overrides` by dotted key and `words` (task, profile, ...) in place.
+
+    Args:
+        source, overrides, words: as in `train`.
+        runs: the store, where a loaded profile that is no shipped one gets a file.
+
+    Raises:
+        InputError: one line for each thing wrong with the configuration and its profile.
+
+    >>> configure({"task": "copy"}, {"rule.K": 4}, seed=1).rule.K
+    4
+    >>> configure(task="copy", hidden=10)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: 1 keyword is unknown (known: task, encoder, network, profile, ..., updates)
+      'hidden': write overrides={'network.hidden': 10}
+    """
+    asked = given(source, overrides, words, runs)
+    return resolve(asked.source, asked.overrides, asked.words)
+
+
+@noted
+def train(
+    source: Source = None,
+    *,
+    overrides: Mapping[str, Any] | None = None,
+    runs: Anywhere = "runs",
+    force: bool = False,
+    report: bool = True,
+    progress: Progress = None,
+    argv: Iterable[str] | None = None,
+    **words: Any,
+) -> Run:
+    """Train one network, or show the identical run that is already there.
+
+    Args:
+        source: a YAML file, its content as a mapping, a configuration, or None.
+        overrides: values by dotted key, such as {"optimizer.lr": 1e-3}; text is read as YAML.
+        runs: the store.
+        force: repeat a run that has ended.
+        report: write report.html, which takes seconds; `run.report()` makes it at any time.
+        progress: called with {run, phase, update, updates, loss}, about ten times a second; None: bars on a terminal
+            or in a notebook; False: neither bars nor notes.
+        argv: the command, for the record.
+        **words: task, profile, rule, backend, target, updates, seed, dt, encoder, neuron, perturbation, network,
+            hardware, optimizer, training, compute. Sections are mappings, laid over the source's; a name stands for
+            those that have one.
+
+    Returns: the run, with its result.
+
+    Raises:
+        InputError: a problem with the arguments, the configuration, the profile or the data.
+        DivergedError: it diverged; its `path` is the record, which `load_run` opens.
+        RunError: the run failed or was interrupted.
+    """
+    asked = given(source, overrides, words, runs)
+    force, report, said = switch("force", force), switch("report", report), command(argv)
+    config = resolve(asked.source, asked.overrides, asked.words)
+    with reporting(progress_of(progress)) as tell:
+        record = launch(config, asked.root, force=force, progress=tell, argv=said)
+    return _with_report(record, report)
+
+
+@noted
+def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = None) -> Run:
+    """Go on with an interrupted run; one that has ended is shown. Arguments and errors as of `train`."""
+    report = switch("report", report)
+    with reporting(progress_of(progress)) as tell:
+        record = resume_record(place_of(path), progress=tell)
+    return _with_report(record, report)
+
+
+def load_run(path: Anywhere | Run) -> Run:
+    """Open a run directory for reading, whatever version made it."""
+    return Run(_opened(path))
+
+
+@noted
+def estimate(source: Source = None, overrides: Mapping[str, Any] | None = None, **words: Any) -> dict[str, Any]:
+    """Say what a run will take, from its sizes and a few timed updates; arguments as of `configure`."""
+    from neuroanp.training.estimate import estimate as estimate_run
+
+    return estimate_run(configure(source, overrides, **words))
+
+
+@noted
+def evaluate(
+    path: Anywhere | Run,
+    *,
+    after: Any = (),
+    only: Any = (),
+    without: Any = (),
+    profile: Anywhere | HardwareProfile | None = None,
+) -> list[dict[str, Any]]:
+    """Evaluate a run's newest checkpoint again; the run is left as it is.
+
+    Args:
+        path: the run, or its directory.
+        after: idle times such as "1 h" and "30 d": retention.
+        only, without: the effects of reading that stay on, or are off.
+        profile: program a new chip of this profile with the run's weights and evaluate that one.
+
+    Returns: a row for the chip as it stands and one for each idle time, each with test_loss, test_loss_noise_free
+        and score.
+
+    Raises:
+        InputError: no such run, a time or an effect is wrong, or the run's data have changed.
+    """
+    from neuroanp.training.revisit import Look, revisit
+
+    idle, on, off, chip = all_of(
+        lambda: times(after),
+        lambda: names("only", only),
+        lambda: names("without", without),
+        lambda: None if profile is None else loaded(profile),
+    )
+    return revisit(_opened(path), Look(idle, on, off, chip))
+
+
+@noted
+def export(
+    run: Anywhere | Run,
+    format: str,
+    path: Anywhere | None = None,
+    *,
+    force: bool = False,
+    finetune: int | None = None,
+    finetune_lr: float | None = None,
+    weights: str = "targets",
+    **options: Any,
+) -> ExportReport:
+    """Export a run's network to the format of a chip or another tool, and say what was lost.
+
+    Args:
+        run: the run, or its directory.
+        format: a name (`neuroanp export --list`).
+        path: the directory to write; RUN/export/FORMAT if not given.
+        force: replace an export that is there.
+        finetune: so many updates with what the format's chip computes in the loop; None: none.
+        finetune_lr: learning rate of these; None: the run's own.
+        weights: "targets", the digital weights that the run's device was written from, for another device to be
+            written with; "as_held", what its own device made of them: those of the network that was scored. The
+            report's `origin` says which it has, and its `limits` by how much their losses differ.
+        **options: of the format.
+
+    Returns: the report, which lies in the directory as report.json too.
+
+    Raises:
+        InputError: no such run or format, or the format cannot hold the network; then nothing is written.
+    """
+    from neuroanp.export.finetune import FineTuning
+    from neuroanp.export.source import check_weights, check_words, model_of, plain
+    from neuroanp.export.writing import exporter, write
+
+    check_words(format, force)
+    folder = None if path is None else path_of("path", path)
+    given, chosen = plain(finetune=finetune, lr=finetune_lr), exporter(format, plain(**options))
+    if given["finetune"] is None and given["lr"] is not None:
+        raise InputError("--finetune-lr: there is nothing to fine-tune; give --finetune N too, the number of updates")
+    record, tune = _opened(run), None
+    if given["finetune"] is not None:
+        tune = FineTuning(given["finetune"], given["lr"]).of(record, format, chosen)
+    which = check_weights(weights, format, chosen, record)
+    return write(model_of(record, which), format, chosen, folder or record.path / "export" / format, force, tune)
+
+
+def _with_report(record: RunDir, report: bool) -> Run:
+    run = Run(record)
+    if report and not (run.path / "report.html").exists() and record.result is not None:
+        run.report()
+    return run
+
+
+def place_of(run: Any) -> Path:
+    """Return the directory of a run: of an open one, by its path, or by the beginning of its name or hash."""
+    return run.path if isinstance(run, Run | RunDir) else found(path_of("run", run))
+
+
+def _opened(run: Any) -> RunDir:
+    return RunDir.open(place_of(run), check_code=False)
+
+
+def loaded(profile: Any) -> HardwareProfile:
+    from neuroanp.profiles.loader import load
+    from neuroanp.profiles.schema import HardwareProfile
+    from neuroanp.training.arguments import profile as named
+
+    return profile if isinstance(profile, HardwareProfile) else load(named(profile, Path("runs")))

@@ -1,0 +1,98 @@
+"""What is filled in where a source does not say: for spiking units, for a target, for a rule's preset."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from neuroanp.backends.protocol import BACKENDS
+from neuroanp.baselines.methods import BASELINES
+from neuroanp.errors import InputError, did_you_mean
+from neuroanp.learning.protocol import RULES
+from neuroanp.training.targets import TARGETS, fill
+from neuroanp.yaml_io import Document
+
+
+class Methods:
+    """All one can train with: local rules and baselines, by name."""
+
+    kind = "rule"
+
+    def names(self) -> list[str]:
+        """List local rules, then baselines."""
+        return [*RULES.names(), *BASELINES.names()]
+
+    def get(self, name: str) -> Any:
+        """Return the model of a rule's or baseline's options; InputError names the known ones."""
+        if name in BASELINES.names():
+            return BASELINES.get(name)
+        if name not in RULES.names():
+            known = self.names()
+            raise InputError(f"unknown rule '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
+        return RULES.get(name)
+
+
+METHODS = Methods()
+
+
+SPIKING: Mapping[str, Any] = {
+    "dt": "1 ms",
+    "neuron": {"name": "lif"},
+    "perturbation": {"sigma": 0.5, "output": 0.1},  # in thresholds
+    "rule": {"preset": "spiking"},
+}
+"""What is filled in where a backend's units spike and the source does not say: settings that are known to learn."""
+
+
+def spikes(backend: Any) -> bool:
+    """Return whether the units of a backend spike; False for one that is not known."""
+    return isinstance(backend, str) and backend in BACKENDS.names() and getattr(BACKENDS.get(backend), "spiking", False)
+
+
+def filled(document: Document) -> Document:
+    """Return the document with what its target, its spiking units and its rule's preset need and it does not state."""
+    return _with_optimizer_of_preset(_with_defaults_of_spiking(_with_target(document)))
+
+
+def _with_target(document: Document) -> Document:
+    """Fill what a known target needs and the source does not state."""
+    backend, name = document.data.get("backend"), document.data.get("target")
+    if name is None and isinstance(backend, str) and TARGETS.get(backend) and TARGETS[backend].backend == backend:
+        name = backend  # a chip's own backend is of no other
+        document = replace(document, data={**document.data, "target": name})
+    if not isinstance(name, str) or name not in TARGETS:
+        return document
+    return replace(document, data=fill(document.data, name))
+
+
+def _with_defaults_of_spiking(document: Document) -> Document:
+    """Fill what `SPIKING` has and the source does not state, where the backend's units spike."""
+    data = dict(document.data)
+    if not spikes(data.get("backend")):
+        return document
+    for key, value in SPIKING.items():
+        stated = data.get(key)
+        if not isinstance(value, Mapping):
+            data.setdefault(key, value)
+        elif stated is None or isinstance(stated, Mapping):
+            data[key] = {**(_preset(stated) if key == "rule" else value), **(stated or {})}
+    return replace(document, data=data)
+
+
+def _preset(rule: Mapping[str, Any] | None) -> Mapping[str, Any]:
+    """Return the preset for spiking units of a rule that has one."""
+    name = (rule or {}).get("name", "anp")
+    model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
+    return SPIKING["rule"] if "spiking" in getattr(model, "presets", {}) else {}
+
+
+def _with_optimizer_of_preset(document: Document) -> Document:
+    """Fill the optimizer keys that a rule's preset has and the source does not state (the paper's is plain SGD)."""
+    rule, stated = document.data.get("rule"), document.data.get("optimizer") or {}
+    if not isinstance(rule, Mapping) or not isinstance(stated, Mapping):
+        return document
+    name = rule.get("name", "anp")
+    model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
+    filled = getattr(model, "preset_optimizers", {}).get(rule.get("preset"), {})
+    return replace(document, data={**document.data, "optimizer": {**filled, **stated}}) if filled else document

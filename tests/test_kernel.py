@@ -1,0 +1,42 @@
+"""In the kernel of a real notebook: notes and figures are there once, and results tell what they are."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+pytestmark = pytest.mark.slow
+
+CELLS = (
+    "import neuroanp as na\n"
+    "tiny = {'task': 'copy', 'network': {'hidden': 6}, 'training': {'updates': 3, 'controls': False}}\n"
+    "run = na.train(tiny, report=False)\nrun",
+    "run.metrics.plot()",
+    "figure = run.metrics.plot()\n1",
+    "na.compare(tiny, seeds=2, workers=1, report=False, progress=False)",
+)
+
+
+def test_a_notebook_shows_each_thing_once(tmp_path, monkeypatch):
+    nbformat, nbclient = pytest.importorskip("nbformat"), pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv(
+        "PYTHONPATH", os.pathsep.join([str(Path(__file__).parents[1]), os.environ.get("PYTHONPATH", "")])
+    )
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in CELLS])
+    nbclient.NotebookClient(book, timeout=200, kernel_name="python3").execute()
+    trained, plotted, kept, compared = (cell.outputs for cell in book.cells)
+    notes = "".join(out.text for out in trained if out.output_type == "stream" and out.name == "stderr")
+    assert notes.count("writes: verify") == 1
+    (bar,) = (out.data["text/plain"] for out in trained if out.output_type == "display_data")
+    assert bar.startswith("done   copy ideal anp seed 0  loss ")
+    assert trained[-1].data["text/plain"].startswith("Run(copy · ideal · anp · seed 0: test loss ")
+    assert "<table>" in trained[-1].data["text/html"]
+    for outputs in (plotted, kept):
+        assert sum("image/png" in out.get("data", {}) for out in outputs) == 1
+    assert len(plotted) == 1
+    (shown,) = compared
+    assert shown.data["text/plain"].startswith("Comparison(2 runs; lowest test loss ")
