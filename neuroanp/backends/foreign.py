@@ -76,6 +76,7 @@ def quiet(logger: Any) -> None:
         logging.getLogger("py.warnings").removeHandler(logger.console_handler)
     logging.getLogger("brian2").setLevel(logging.WARNING)
     logger.suppress_name("unused_brian_object")  # parts of a network that was refused
+    logger.suppress_name("invalid_values")  # states that are no numbers: said by an error of ours
     if logger.file_handler is not None:
         logging.getLogger("brian2").removeHandler(logger.file_handler)
         logger.file_handler.close()
