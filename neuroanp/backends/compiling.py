@@ -22,7 +22,8 @@ BLOCKS = ("before_run", "run", "after_run")
 
 _PLACES = (("thresholder", "threshold"), ("resetter", "reset"), ("stateupdater", "model"), ("subexpression", "model"))
 _CYTHON = re.compile(r"^\S*\.pyx:(?P<line>\d+):\d+: *(?P<said>.*\S)")
-_ERROR = re.compile(r"^(?:\S*:\d+:(?:\d+:)? *)?(?P<said>.*\berror:? .*\S)", re.IGNORECASE)
+_ERROR = re.compile(r"^(?:\S*:\d+:(?:\d+:)? *)?(?P<said>.*\berror: .*\S)", re.IGNORECASE)
+_ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 CACHE = "check the free space and the permissions of Cython's cache (CYTHON_CACHE_DIR), or set compute.target: numpy"
 COMPILER = "check the compiler (neuroanp doctor), or set compute.target: numpy"
 
@@ -39,6 +40,8 @@ class NotCompiled(InputError):
 def checked(kind: type) -> type:
     """Return a class of Brian2's code objects that refuses what does not compile, and keeps the compiler quiet.
 
+    For those of Cython: where numpy's are made, Brian2 asks for that very class, and Python's compiler is never silent.
+
     Raises (its `compile_block`):
         NotCompiled: with the first error of the compiler, in one line.
     """
@@ -51,8 +54,8 @@ def checked(kind: type) -> type:
                     made = _compiled(super().compile_block, block)
                 except Exception as error:  # of Cython, distutils, the linker, the file system
                     raise _refusal(self, source, said(), error) from error
-            if made is None and source:
-                raise _refusal(self, source, said(), None)
+                if made is None and source:
+                    raise _refusal(self, source, said(), None)
             return made
 
     return Checked
@@ -65,6 +68,20 @@ def verify(objects: Iterable[Any]) -> None:
             for block in BLOCKS:
                 if _source(code, block) and code.compiled_code.get(block) is None:
                     raise _refusal(code, _source(code, block), "", None)
+
+
+@contextmanager
+def unwrapped() -> Iterator[None]:
+    """Raise NotCompiled itself instead of what Brian2 wraps around it."""
+    try:
+        yield
+    except Exception as error:
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, NotCompiled):
+            cause = cause.__cause__
+        if cause is None:
+            raise
+        raise cause from cause.__cause__
 
 
 @contextmanager
@@ -100,7 +117,7 @@ def first_error(said: str, source: str = "") -> str:
     >>> first_error("building\nx86_64-linux-gnu-g++: error: no space left")
     'x86_64-linux-gnu-g++: error: no space left'
     """
-    lines, code = said.splitlines(), source.splitlines()
+    lines, code = _ESCAPE.sub("", said).splitlines(), source.splitlines()
     for match in filter(None, map(_CYTHON.match, lines)):
         number = int(match["line"]) - 1
         where = code[number].strip() if number < len(code) else ""

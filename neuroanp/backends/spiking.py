@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroanp.backends.compiling import NotCompiled, checked, first_error, said_by_programs, verify
+from neuroanp.backends.compiling import NotCompiled, checked, first_error, said_by_programs, unwrapped, verify
 from neuroanp.backends.divisions import RAISED, checked_divisions
 from neuroanp.backends.equations import Equations, Handed
 from neuroanp.backends.expressions import as_written
@@ -203,7 +203,7 @@ class GroupPopulation:
                 f"at most {MOST_SYNAPSES:,} fit; use 'dense', 'sparse' or 'auto'"
             )
         row, source, target = (index.reshape(-1) for index in np.indices((rows, units, units)))
-        with without_deprecations():
+        with without_deprecations(), unwrapped():
             synapses = brian2.Synapses(
                 self._group, self._group, "w : 1", on_pre=f"{names.synapse}_post += w", dtype=self._I.dtype.type,
                 codeobj_class=self._group.codeobj_class, clock=self._group.clock, name="recurrence",
@@ -242,7 +242,7 @@ class GroupPopulation:
     def _run_network(self, steps: int) -> None:
         clock = self._group.clock
         self._network.t_ = clock.variables["t"].get_value()[0]
-        with no_garbage_scan(), without_deprecations():
+        with no_garbage_scan(), without_deprecations(), unwrapped():
             self._network.run(steps * clock.dt, namespace={})
 
     def _run_fast(self, steps: int) -> None:
@@ -407,7 +407,7 @@ def _unit(text: str) -> Any:
 
 def _code_class(target: Target) -> Any:
     if target == "numpy":
-        return checked(brian2.NumpyCodeObject)
+        return brian2.NumpyCodeObject
     why = _no_compiler()
     if why is None:
         return checked(brian2.CythonCodeObject)
@@ -418,7 +418,7 @@ def _code_class(target: Target) -> Any:
             f"or use 'auto' ({why})"
         )
     warn_once(f"Brian2 finds no compiler that works: its neurons run in numpy, several times slower; {remedy} ({why})")
-    return checked(brian2.NumpyCodeObject)
+    return brian2.NumpyCodeObject
 
 
 @cache

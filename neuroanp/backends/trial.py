@@ -16,12 +16,11 @@ import sys
 import time
 from collections.abc import Mapping
 from contextlib import suppress
-from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.backends.equations import Equations, Handed
-from neuroanp.backends.growth import largest
+from neuroanp.backends.growth import EXPANDING, largest
 from neuroanp.errors import InputError, NeuroanpError, RunError
 
 if TYPE_CHECKING:
@@ -36,11 +35,12 @@ PREPARE, COMPILE = 3.0, 20.0
 WALL_S = 600.0
 """Seconds after which a trial is ended, however little of a busy machine it got."""
 
-_REMEDY = "use lower powers and fewer products of sums, name less inside one another, or take method euler"
+_PASSED: set[str] = set()
+"""Tasks that ended well in this process."""
 
 
 def tried(neuron: Equations, dt: float, how: Execution, wall_s: float = WALL_S) -> None:
-    """Build a neuron of two units elsewhere; once in this process for the same equations.
+    """Build a neuron of two units elsewhere; only once in this process for the same equations.
 
     Args:
         neuron: the equations. dt: seconds a step.
@@ -52,23 +52,29 @@ def tried(neuron: Equations, dt: float, how: Execution, wall_s: float = WALL_S) 
         RunError: no such process can be run here.
     """
     synapses = how.recurrence == "synapses"
-    task = {"given": neuron.handed()._asdict(), "dt": dt, "target": how.target, "synapses": synapses}
-    refused = _outcome(json.dumps(task), wall_s)
-    if refused is None:
+    task = json.dumps({"given": neuron.handed()._asdict(), "dt": dt, "target": how.target, "synapses": synapses})
+    if task in _PASSED:
         return
-    if "refused" in refused:
-        raise InputError(refused["refused"])
+    said = _outcome(task, wall_s)
+    if "refused" in said:
+        raise InputError(said["refused"])
+    if "limit" in said:
+        raise InputError(f"neuron.model ({neuron.name}): {said['limit']}; {_advice(neuron)}")
+    _PASSED.add(task)
+
+
+def _advice(neuron: Equations) -> str:
+    """Name the line that grows most, and say what to do."""
     name = largest(neuron.variables, neuron.known)
     line = f"d{name}/dt = {neuron.variables[name].right}"
-    line = line if len(line) < 100 else f"{line[:97]}..."
-    raise InputError(
-        f"neuron.model ({neuron.name}): {refused['limit']}; the longest written out is '{line}'; {_REMEDY}"
-    )
+    line = line if len(line) <= 100 else f"{line[:97]}..."
+    remedy = "use lower powers and fewer products of sums, and name less inside one another"
+    other = ", or take method euler" if neuron.method in EXPANDING else ""
+    return f"the longest once it is written out is '{line}'; {remedy}{other}"
 
 
-@cache
-def _outcome(task: str, wall_s: float) -> Mapping[str, str] | None:
-    """Return None where a trial ends well, else what was "refused", or which "limit" it met."""
+def _outcome(task: str, wall_s: float) -> Mapping[str, str]:
+    """Do a task elsewhere; return that it is "done", what was "refused", or which "limit" it met."""
     root = str(Path(__file__).resolve().parents[2])
     path = os.pathsep.join([root, *filter(None, [os.environ.get("PYTHONPATH")])])
     one = dict.fromkeys(("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS"), "1")
@@ -85,19 +91,17 @@ def _outcome(task: str, wall_s: float) -> Mapping[str, str] | None:
     except subprocess.TimeoutExpired:
         return {"limit": f"it is not ready after {wall_s:g} s"}
     finally:
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError):  # compilers that it left behind
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
-    said = [json.loads(line) for line in out.splitlines()]
-    last: Mapping[str, str] = said[-1] if said else {}
-    if "done" in last:
-        return None
-    if "refused" in last or "limit" in last:
+    lines = out.splitlines()
+    last: Mapping[str, str] = json.loads(lines[-1]) if lines else {}
+    if not last.keys().isdisjoint(("done", "refused", "limit")):
         return last
     if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL) and "stage" in last:
         return {"limit": f"{last['stage']} takes more than {last['seconds']} s of computing"}
     why = (err.strip().splitlines() or [f"it ended with {process.returncode}"])[-1]
-    raise RunError(f"the equations could not be tried: {why}")
+    raise RunError(f"the equations could not be tried in a process of their own: {why}")
 
 
 def limit(cpu_s: float, memory: int | None = None) -> None:
