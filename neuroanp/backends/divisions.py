@@ -1,4 +1,4 @@
-"""Divisions by zero end a simulation in numpy too, as they do in compiled code."""
+"""Divisions by zero end a simulation in numpy too, as they do in compiled code; so do integers of what is no number."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def checked_divisions(strict: bool = True) -> Iterator[None]:
     """Raise inside where numpy divides by zero; its other warnings of arithmetic are not shown.
 
     Args:
-        strict: raise for 0/0 as well, which numpy does not tell from inf/inf.
+        strict: raise for 0/0 as well, which numpy does not tell from inf/inf, and for the integer of what is no number.
 
     >>> with checked_divisions():
     ...     np.ones(1) / np.zeros(1)
@@ -30,5 +30,7 @@ def checked_divisions(strict: bool = True) -> Iterator[None]:
     """
     with warnings.catch_warnings(), np.errstate(divide="warn", invalid="warn", over="ignore", under="ignore"):
         warnings.simplefilter("ignore", RuntimeWarning)
+        if strict:
+            warnings.filterwarnings("error", "invalid value encountered in cast", RuntimeWarning)
         warnings.filterwarnings("error", (_NOTHING if strict else _BY_ZERO) + _DIVISION, RuntimeWarning)
         yield

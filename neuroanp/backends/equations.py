@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 from functools import cached_property
-from math import exp, isfinite
+from math import exp
 from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
@@ -320,8 +320,6 @@ _EXAMPLES = {
 def _quantity(value: str | float) -> tuple[float, str]:
     """Return a parameter in SI units and its unit as Brian2 writes it."""
     if not isinstance(value, str):
-        if not isfinite(value):
-            raise ValueError(f"'{value}' is not a finite number")
         return float(value), "1"
     for unit, written in QUANTITIES.items():
         try:

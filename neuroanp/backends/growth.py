@@ -113,7 +113,9 @@ class _Growth:
     def size(self, node: ast.AST, above: tuple[str, ...]) -> Size:
         match node:
             case ast.Name(id=name):
-                return self.of(name, above) if name in self.parts else Size(1, 1.0, 1.0)
+                if name in self.parts:
+                    return self.of(name, above)
+                return Size(1, 0.0 if name in UNITS | CONSTANTS else 1.0, 1.0)
             case ast.Constant():
                 return Size(1, 0.0, 1.0)
             case ast.UnaryOp(operand=operand):

@@ -361,7 +361,7 @@ class EquationsPopulation(GroupPopulation):
             if not isinstance(error.__cause__, RAISED):
                 raise
             raise RunError(
-                f"neuron ({self._name}): its equations divide by zero; keep the divisor away from 0"
+                f"neuron ({self._name}): its equations divide by zero, or take int of what is no number"
             ) from error
         lost = [as_written(name) for name, value in self._states.items() if not np.isfinite(value).all()]
         if lost and steps.h.isfinite().all():
