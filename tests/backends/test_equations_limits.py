@@ -196,3 +196,17 @@ def test_a_limit_never_raises_one_that_is_there():
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60).stdout
     assert out.strip() == f"(5, 5) ({2**31}, {2**31})"
+
+
+@pytest.mark.slow
+def test_mutants_agree_or_are_refused():
+    """A few of the benchmark's, in children of their own: names, powers, divisions, functions, integers."""
+    import time
+
+    from benchmarks.faults.equations import child
+    from benchmarks.faults.mutated_equations import mutants
+
+    for mutant in mutants(8, seed=3):
+        found = child(mutant, max(time.process_time(), 2.0))
+        assert found["verdict"] in ("agree", "refused"), (mutant, found)
+        assert found["bytes"] < 2**30
