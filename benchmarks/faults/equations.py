@@ -123,6 +123,7 @@ REASONS = {
     "has a meaning already": "the name means something", "cannot be a name": "no name", "is no equation": "no name",
     "is not an expression": "no name", "is no assignment": "no name", "is no condition": "no name",
     "divides by zero": "division by zero, seen before it runs", "divide by zero": "division by zero, when it runs",
+    "float division": "division by zero, when it runs",
     "they divide": "division by zero, when it runs", "zero": "division by zero, when it runs",
     "multiplies it out": "too many terms", "a power of": "powers too high", "limit": "limit of time or memory",
     "more than": "limit of time or memory", "left the finite numbers": "diverges",
