@@ -128,13 +128,17 @@ def against_ridge(label: str, losses: Sequence[float], ridge: Sequence[float]) -
     )
 
 
-def keep(name: str, title: str, body: str) -> None:
-    """Print a result and write it to results/<name>.md with command, machine and date."""
+def keep(name: str, title: str, body: str, module: str | None = None) -> None:
+    """Print a result and write it to results/<name>.md with command, machine and date.
+
+    Args:
+        module: of the script, such as "benchmarks.faults.equations", where it is run by `python -m`.
+    """
     facts = environment()
     head = [
         f"# {title}",
         "",
-        f"- command: `python {' '.join([f'benchmarks/{name}.py', *sys.argv[1:]])}`",
+        f"- command: `python {' '.join([f'-m {module}' if module else f'benchmarks/{name}.py', *sys.argv[1:]])}`",
         f"- machine: {_processor()}, {facts['platform']}; torch {facts['torch']}, numpy {facts['numpy']}",
         f"- date: {datetime.now(UTC).date()}, neuroanp {facts['neuroanp']}",
     ]

@@ -3,23 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from math import exp
-from typing import Literal
+from typing import Literal, NamedTuple
 
 from pydantic import Field, model_validator
 
+from neuroanp.backends.arithmetic import LARGEST_INT, Known
 from neuroanp.backends.expressions import (
     GIVEN,
     Variable,
     check_name,
-    check_parts,
+    check_whole,
     expression,
+    handed,
     parse_model,
     statements,
     uncommented,
 )
+from neuroanp.backends.growth import check_growth
 from neuroanp.backends.neuron import Interface, longer_than_a_step
 from neuroanp.errors import did_you_mean
 from neuroanp.units import Dimension, PositiveTime, dimension_of
@@ -35,6 +38,32 @@ QUANTITIES = {
 """Units of parameters: as written in a quantity, and as Brian2 writes them."""
 
 _QUANTITY = re.compile(r"[+-]?[\d.]+(?:[eE][+-]?\d+)?\s*[A-Za-zµ]*")
+
+
+class Handed(NamedTuple):
+    """Equations as Brian2 gets them: plain text and numbers, every name of the user's as `handed` writes it.
+
+    Args:
+        name: of the neuron, as the user knows it.
+        model, threshold, reset, method: what Brian2 calls so.
+        refractory: seconds, an expression, or None.
+        namespace: parameters in SI units, each with its unit.
+        rest: what variables start from.
+        input, synapse, activity, voltage: names of the variables that the network meets.
+    """
+
+    name: str
+    model: str
+    threshold: str
+    reset: str
+    method: str
+    refractory: float | str | None
+    namespace: Mapping[str, tuple[float, str]]
+    rest: Mapping[str, float]
+    input: str
+    synapse: str
+    activity: str
+    voltage: str
 
 
 class Equations(Interface):
@@ -141,22 +170,31 @@ class Equations(Interface):
             if variable.kind != "subexpression"
         }
 
-    def text(self) -> str:
+    def handed(self) -> Handed:
         """Return the equations as Brian2 gets them."""
+        return Handed(
+            self.name, self.text(), self.condition(), self.statements(), self.method, self.refractoriness(),
+            {handed(name): quantity for name, quantity in self.quantities().items()},
+            {handed(name): value for name, value in self.rest().items()},
+            *(handed(name) for name in (self.input, self.synapse, self.activity, self.voltage)),
+        )  # fmt: skip
+
+    def text(self) -> str:
+        """Return the model as Brian2 gets it."""
         lines = []
         for name, (kind, right, unit, flag) in self.variables.items():
-            right = expression(right, self._names()) if right else ""
+            name, right = handed(name), expression(right, self.known) if right else ""
             left = {"differential": f"d{name}/dt = {right}", "subexpression": f"{name} = {right}", "parameter": name}
             lines.append(f"{left[kind]} : {unit}" + (f" ({flag})" if flag else ""))
         return "\n".join(lines)
 
     def condition(self) -> str:
         """Return the threshold as Brian2 gets it."""
-        return expression(self.threshold, self._names(), condition=True)
+        return expression(self.threshold, self.known, condition=True)
 
     def statements(self) -> str:
         """Return the reset as Brian2 gets it, one assignment a line."""
-        return "\n".join(statements(self.reset, self._names(), self._writable()))
+        return "\n".join(statements(self.reset, self.known, self._writable()))
 
     def refractoriness(self) -> float | str | None:
         """Return the refractory period in seconds, or the expression Brian2 gets."""
@@ -164,10 +202,17 @@ class Equations(Interface):
             return None
         if _QUANTITY.fullmatch(self.refractory.strip()):
             return Dimension("time", "s", "2 ms").parse(self.refractory)
-        return expression(self.refractory, self._names())
+        return expression(self.refractory, self.known)
 
-    def _names(self) -> set[str]:
-        return {*self.variables, *self.quantities(), *GIVEN}
+    @cached_property
+    def known(self) -> Known:
+        """The names that an expression may use."""
+        values = {name: value for name, (value, _) in self.quantities().items()}
+        whole, boolean = (
+            frozenset(name for name, variable in self.variables.items() if variable.unit == unit)
+            for unit in ("integer", "boolean")
+        )
+        return Known(frozenset({*self.variables, *values, *GIVEN}), values, whole, boolean)
 
     def _writable(self) -> list[str]:
         return [n for n, v in self.variables.items() if v.kind != "subexpression" and v.flag != "constant"]
@@ -211,12 +256,13 @@ class Equations(Interface):
         for name, variable in self.variables.items():
             if variable.kind != "parameter":
                 try:
-                    expression(variable.right, self._names())
+                    expression(variable.right, self.known)
+                    check_whole(name, variable.right, self.known)
                 except ValueError as error:
                     raise ValueError(f"{name}: {error}") from None
             if variable.flag == "unless refractory" and self.refractory is None:
                 raise ValueError(f"{name}: 'unless refractory' needs refractory, e.g. refractory: 2 ms")
-        check_parts(self.variables)
+        check_growth(self.variables, self.known, self.method)
 
     def _check_refractory(self) -> None:
         self.refractoriness()
@@ -226,7 +272,7 @@ class Equations(Interface):
         right = self.variables[self.activity].right
         others = set(re.findall(r"\w+", right)) & self.variables.keys() - {self.activity}
         written = {statement.split()[0] for statement in self.statements().splitlines()}
-        if not others and self.activity not in written:
+        if not others and handed(self.activity) not in written:
             raise ValueError(
                 f"nothing moves the activity variable '{self.activity}': neither its equation nor the reset; "
                 f"add {self.activity} += 1 to the reset"
@@ -288,6 +334,8 @@ def _of_unit(value: str | float, unit: str) -> float:
     if unit in ("1", "boolean", "integer"):
         if isinstance(value, str):
             raise ValueError(f"'{value[:40]}' is not a number; its variable is dimensionless")
+        if unit != "1" and (value != round(value) or abs(value) > (1 if unit == "boolean" else LARGEST_INT)):
+            raise ValueError(f"'{value:g}' is no {unit}, which its variable is")
         return float(value)
     if not isinstance(value, str):
         if value:

@@ -1,7 +1,8 @@
 """The language of users' equations: what Brian2 is handed is parsed here, checked, and written out anew.
 
 Brian2 turns expressions into code that it compiles and runs. So only arithmetic, comparisons and known functions
-of known names are let through; no attribute, string, index or call of anything else.
+of known names are let through; no attribute, string, index or call of anything else. Users' names reach it as
+`handed` writes them, so that none is a word of the code around it.
 """
 
 from __future__ import annotations
@@ -9,9 +10,9 @@ from __future__ import annotations
 import ast
 import keyword
 import re
-from collections.abc import Iterable, Mapping
 from typing import Literal, NamedTuple
 
+from neuroanp.backends.arithmetic import SCALES, Equal, Known, check_arithmetic, is_true_or_false, is_whole
 from neuroanp.errors import did_you_mean
 
 
@@ -22,21 +23,13 @@ def _words(text: str) -> frozenset[str]:
 FUNCTIONS = _words(
     "exp log log10 log1p expm1 exprel sqrt sin cos tan sinh cosh tanh arcsin arccos arctan abs sign floor ceil clip int"
 )
-UNITS = _words(
-    "volt mV amp mA uA nA pA siemens uS nS farad uF nF pF ohm kohm Mohm Gohm second ms us hertz Hz kHz "
-    "coulomb pcoulomb kelvin joule watt meter mm um"
-)
-BASE_UNITS = _words("volt amp siemens farad ohm second hertz coulomb kelvin joule watt meter")
 CONSTANTS = _words("pi e")
+UNITS = frozenset(SCALES) - CONSTANTS
+BASE_UNITS = _words("volt amp siemens farad ohm second hertz coulomb kelvin joule watt meter")
 GIVEN = _words("t dt lastspike not_refractory")
 NOISE = _words("xi rand randn poisson binomial")
-RESERVED = GIVEN | _words(
-    "i j N auto break case char const continue default do double enum extern float goto inline int long register "
-    "restrict short signed sizeof static struct switch typedef union unsigned void volatile bool catch class delete "
-    "explicit export friend mutable namespace new operator private protected public template this throw typename "
-    "using virtual numpy cdef cpdef ctypedef cimport inf timestep"
-)
-MAX_TEXT, MAX_EQUATIONS, MAX_NODES, MAX_DEPTH, MAX_POWER, MAX_WRITTEN_OUT = 8000, 64, 400, 40, 100, 4000
+RESERVED = GIVEN | _words("i j N inf timestep")
+MAX_TEXT, MAX_EQUATIONS, MAX_NODES, MAX_DEPTH, MAX_POWER = 8000, 64, 400, 40, 100
 
 _NAME = re.compile(r"[A-Za-z][A-Za-z0-9_]{0,39}")
 _EQUATION = re.compile(
@@ -64,6 +57,30 @@ class Variable(NamedTuple):
     right: str
     unit: str
     flag: str
+
+
+_END = "000"
+
+
+def handed(name: str) -> str:
+    """Return a user's name as Brian2 gets it: a word of Python, C, C++, Cython or Brian2 never ends like this.
+
+    Called `len` or `IF` it would take the place of that word in the code that Brian2 writes and compiles. Zeros at
+    the end keep the order in which SymPy sorts names, and so the order of sums and every bit of a result.
+
+    >>> handed("len")
+    'len000'
+    """
+    return name + _END
+
+
+def as_written(text: str) -> str:
+    """Return a text of Brian2's with names as their user wrote them.
+
+    >>> as_written("the units of v000 and w000 differ")
+    'the units of v and w differ'
+    """
+    return re.sub(rf"\b([A-Za-z][A-Za-z0-9_]*?){_END}\b", r"\1", text)
 
 
 def uncommented(text: str) -> str:
@@ -129,8 +146,18 @@ def check_name(name: str) -> None:
         raise ValueError(f"'{name}' has a meaning already; choose another name")
 
 
-def expression(text: str, names: Iterable[str], condition: bool = False) -> str:
-    """Return an expression written anew from what was parsed; ValueError where it leaves the language."""
+def expression(text: str, known: Known, condition: bool = False) -> str:
+    """Return an expression written anew from what was parsed, with names as Brian2 gets them.
+
+    Raises:
+        ValueError: it leaves the language, or numpy and compiled code would not compute the same.
+    """
+    tree = parsed(text, known, condition)
+    return ast.unparse(_Handed(known).visit(Equal(known).visit(tree)))
+
+
+def parsed(text: str, known: Known, condition: bool = False) -> ast.Expression:
+    """Return the tree of an expression that is in the language."""
     if len(text) > MAX_TEXT or not text.isascii():
         raise ValueError(f"'{text[:40]}' is too long or has letters outside ASCII")
     try:
@@ -139,15 +166,26 @@ def expression(text: str, names: Iterable[str], condition: bool = False) -> str:
         raise ValueError(f"'{text[:60]}' is not an expression; write e.g. -v/tau_m") from None
     if condition and not isinstance(tree.body, (ast.Compare, ast.BoolOp)) and not _is_not(tree.body):
         raise ValueError(f"'{text[:60]}' is no condition; write e.g. v > 1")
-    _check_tree(tree, set(names))
-    return ast.unparse(tree)
+    _check_tree(tree, known)
+    check_arithmetic(tree, known)
+    return tree
+
+
+class _Handed(ast.NodeTransformer):
+    """Writes users' names as Brian2 gets them."""
+
+    def __init__(self, known: Known) -> None:
+        self.own = known.names - GIVEN
+
+    def visit_Name(self, node: ast.Name) -> ast.Name:
+        return ast.Name(handed(node.id)) if node.id in self.own else node
 
 
 def _is_not(node: ast.AST) -> bool:
     return isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.Not)
 
 
-def _check_tree(tree: ast.AST, names: set[str]) -> None:
+def _check_tree(tree: ast.AST, known: Known) -> None:
     nodes = list(ast.walk(tree))
     if len(nodes) > MAX_NODES or _depth(tree) > MAX_DEPTH:
         raise ValueError("the expression is too long; split it with 'name = part : unit' in the equations")
@@ -158,7 +196,7 @@ def _check_tree(tree: ast.AST, names: set[str]) -> None:
         if isinstance(node, ast.Constant):
             _check_number(node)
         elif isinstance(node, ast.Name) and node not in functions:
-            _check_known(node.id, names)
+            _check_known(node.id, known.names)
         elif isinstance(node, ast.Call):
             _check_call(node)
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
@@ -175,7 +213,7 @@ def _check_number(node: ast.Constant) -> None:
         raise ValueError(f"'{_shown(node)}' is not allowed; numbers are real and below 1e15")
 
 
-def _check_known(name: str, names: set[str]) -> None:
+def _check_known(name: str, names: frozenset[str]) -> None:
     if name in NOISE:
         raise ValueError(f"'{name}' is random; noise comes from the hardware profile: remove it")
     if name not in names | UNITS | CONSTANTS:
@@ -211,37 +249,6 @@ def _names(tree: ast.AST) -> set[str]:
     return {part.id for part in ast.walk(tree) if isinstance(part, ast.Name)}
 
 
-def check_parts(variables: Mapping[str, Variable]) -> None:
-    """Refuse subexpressions that are numbers only, defined by themselves, or endless once written out.
-
-    Brian2 puts each in the place of its name, and then simplifies: what is short here may not stay so.
-    """
-    trees = {
-        name: ast.parse(" ".join(variable.right.split()), mode="eval")
-        for name, variable in variables.items()
-        if variable.kind == "subexpression"
-    }
-    sizes: dict[str, int] = {}
-
-    def size(name: str, above: tuple[str, ...]) -> int:
-        if name in above or len(above) > MAX_DEPTH:
-            raise ValueError(f"{above[0]}: it is defined by itself, or by a chain of more than {MAX_DEPTH}")
-        if name not in sizes:
-            parts = [node.id for node in ast.walk(trees[name]) if isinstance(node, ast.Name)]
-            if not set(parts) - FUNCTIONS - CONSTANTS - UNITS:
-                raise ValueError(f"{name}: it is a number only; make it one of the parameters")
-            written_out = sum(size(part, (*above, name)) for part in parts if part in trees)
-            sizes[name] = sum(1 for _ in ast.walk(trees[name])) + written_out
-            if sizes[name] > MAX_WRITTEN_OUT:
-                raise ValueError(
-                    f"{name}: too long once the expressions that it names are written out; use fewer of them"
-                )
-        return sizes[name]
-
-    for name in trees:
-        size(name, ())
-
-
 def _depth(node: ast.AST) -> int:
     level, depth = [node], 0
     while level and depth <= MAX_DEPTH:
@@ -256,7 +263,7 @@ def _shown(node: ast.AST) -> str:
         return type(node).__name__
 
 
-def statements(text: str, names: set[str], writable: list[str]) -> list[str]:
+def statements(text: str, known: Known, writable: list[str]) -> list[str]:
     """Return the assignments of a reset, written anew."""
     found = []
     for line in uncommented(text).replace(";", "\n").splitlines():
@@ -267,7 +274,17 @@ def statements(text: str, names: set[str], writable: list[str]) -> list[str]:
             raise ValueError(f"'{line.strip()[:60]}' is no assignment; write e.g. v = 0 or z += 1")
         if match[1] not in writable:
             raise ValueError(f"'{match[1][:40]}' cannot be assigned (these can: {', '.join(writable)})")
-        found.append(f"{match[1]} {match[2]} {expression(match[3], names)}")
+        check_whole(match[1], f"{match[1]} {match[2][:-1]} ({match[3]})" if match[2] != "=" else match[3], known)
+        found.append(f"{handed(match[1])} {match[2]} {expression(match[3], known)}")
     if not found or len(found) > MAX_EQUATIONS:
         raise ValueError("it must hold an assignment or a few; write e.g. v = 0; z += 1")
     return found
+
+
+def check_whole(name: str, right: str, known: Known) -> None:
+    """Refuse a number where an integer or a truth is kept: numpy would cut it, and compiled code cannot."""
+    tree = parsed(right, known).body
+    if name in known.whole and not is_whole(tree, known):
+        raise ValueError(f"'{name}' is an integer; write {name} = int(...), or give it the unit 1")
+    if name in known.boolean and not is_true_or_false(tree, known):
+        raise ValueError(f"'{name}' is a boolean; write a condition, e.g. {name} = v > 1")

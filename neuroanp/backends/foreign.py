@@ -8,9 +8,10 @@ import signal
 import sys
 import threading
 import warnings
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import cache
+from pathlib import Path
 from typing import Any
 
 LOG = logging.getLogger("neuroanp")
@@ -67,3 +68,38 @@ def no_garbage_scan() -> Iterator[None]:
     finally:
         if ours:
             gc.unfreeze()
+
+
+def quiet(logger: Any) -> None:
+    """Leave of brian2's log (its class BrianLogger) the warnings on the console, and no file."""
+    if logger.console_handler is not None:
+        logging.getLogger("py.warnings").removeHandler(logger.console_handler)
+    logging.getLogger("brian2").setLevel(logging.WARNING)
+    logger.suppress_name("unused_brian_object")  # parts of a network that was refused
+    logger.suppress_name("invalid_values")  # states that are no numbers: said by an error of ours
+    if logger.file_handler is not None:
+        logging.getLogger("brian2").removeHandler(logger.file_handler)
+        logger.file_handler.close()
+        logger.file_handler = None
+    for file in (logger.tmp_log, logger.tmp_script):
+        if file is not None:
+            with suppress(OSError):
+                Path(file).unlink()
+    logger.tmp_log = logger.tmp_script = None
+
+
+@contextmanager
+def first_record(name: str) -> Iterator[Callable[[], str]]:
+    """Keep a logger's records from the screen inside; what is yielded returns the first one's first line, or ""."""
+    log, heard = logging.getLogger(name), []
+    kept, spread = log.handlers[:], log.propagate
+
+    class Listener(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            heard.append(record.getMessage().partition("\n")[0])
+
+    log.handlers[:], log.propagate = [Listener()], False
+    try:
+        yield lambda: heard[0] if heard else ""
+    finally:
+        log.handlers[:], log.propagate = kept, spread

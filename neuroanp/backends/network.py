@@ -233,6 +233,9 @@ class SpikingBackend(SpikingNetwork):
             raise InputError(
                 f"compute.device: Brian2 computes on the CPU, not on '{like.device}'; use backend 'lif' there"
             )
+        from neuroanp.backends.equations import Equations
+        from neuroanp.backends.trial import tried
+
         try:
             from neuroanp.backends import spiking  # imports brian2
         except ImportError as error:
@@ -251,6 +254,8 @@ class SpikingBackend(SpikingNetwork):
                     "neuron: the profile's mismatch is of the threshold and time constants of neuron 'lif', which "
                     "equations do not have; switch it off with --without neuron_mismatch"
                 )
-            return spiking.EquationsPopulation(self.neuron, like.detach()[0], rows, **options)  # pyright: ignore
+            assert isinstance(self.neuron, Equations)
+            tried(self.neuron, self.dt, how)
+            return spiking.EquationsPopulation(self.neuron, like.detach()[0], rows, **options)
         except ValueError as error:
             raise InputError(f"backend spiking: {error}") from None

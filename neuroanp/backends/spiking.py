@@ -6,58 +6,40 @@ Synapses. Importing this module imports brian2 (a second or two); nothing else i
 
 from __future__ import annotations
 
-import logging
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
-from io import StringIO
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from neuroanp.backends.equations import Equations
-from neuroanp.backends.foreign import no_garbage_scan, undisturbed, warn_once, without_deprecations
+from neuroanp.backends.compiling import NotCompiled, checked, first_error, said_by_programs, unwrapped, verify
+from neuroanp.backends.divisions import RAISED, checked_divisions
+from neuroanp.backends.equations import Equations, Handed
+from neuroanp.backends.expressions import as_written
+from neuroanp.backends.foreign import first_record, no_garbage_scan, quiet, undisturbed, warn_once, without_deprecations
 from neuroanp.backends.neuron import Coefficients
 from neuroanp.backends.population import Recurrence, Steps
 from neuroanp.backends.recurrence import How, Spread
-from neuroanp.errors import InputError, NeuroanpError
+from neuroanp.errors import InputError, NeuroanpError, RunError
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-
-def _quiet() -> None:
-    """Leave of brian2's log the warnings on the console."""
-    from brian2.utils.logger import BrianLogger
-
-    if BrianLogger.console_handler is not None:
-        logging.getLogger("py.warnings").removeHandler(BrianLogger.console_handler)
-    logging.getLogger("brian2").setLevel(logging.WARNING)
-    BrianLogger.suppress_name("unused_brian_object")  # parts of a network that was refused
-    if BrianLogger.file_handler is not None:
-        logging.getLogger("brian2").removeHandler(BrianLogger.file_handler)
-        BrianLogger.file_handler.close()
-        BrianLogger.file_handler = None
-    for file in (BrianLogger.tmp_log, BrianLogger.tmp_script):
-        if file is not None:
-            with suppress(OSError):
-                Path(file).unlink()
-    BrianLogger.tmp_log = BrianLogger.tmp_script = None
 
 
 _FRESH = "brian2" not in sys.modules
 with undisturbed():
     import brian2
     from brian2.stateupdaters.base import UnsupportedEquationsException
+    from brian2.utils.logger import BrianLogger
 
 if _FRESH:  # whoever imported brian2 before chose its settings
-    _quiet()
+    quiet(BrianLogger)
 
 Loop = Literal["auto", "fast", "run"]
 Target = Literal["auto", "cython", "numpy"]
@@ -120,7 +102,7 @@ class GroupPopulation:
             more for each chunk; "auto" is fast where both give the same.
 
     Raises:
-        InputError: more synapses than are allowed.
+        InputError: more synapses than are allowed, or code of Brian2's that does not compile.
     """
 
     def __init__(
@@ -221,7 +203,7 @@ class GroupPopulation:
                 f"at most {MOST_SYNAPSES:,} fit; use 'dense', 'sparse' or 'auto'"
             )
         row, source, target = (index.reshape(-1) for index in np.indices((rows, units, units)))
-        with without_deprecations():
+        with without_deprecations(), unwrapped():
             synapses = brian2.Synapses(
                 self._group, self._group, "w : 1", on_pre=f"{names.synapse}_post += w", dtype=self._I.dtype.type,
                 codeobj_class=self._group.codeobj_class, clock=self._group.clock, name="recurrence",
@@ -230,8 +212,9 @@ class GroupPopulation:
         return synapses
 
     def _loop(self, loop: Loop) -> Callable[[int], None]:
-        """Build the code objects by a short run, and return what advances the network."""
+        """Build the code objects by a short run, see that each is there, and return what advances the network."""
         expected = self._probe(self._run_network)
+        verify(self._network.sorted_objects)
         if loop == "run":
             return self._run_network
         if loop == "fast":
@@ -259,7 +242,7 @@ class GroupPopulation:
     def _run_network(self, steps: int) -> None:
         clock = self._group.clock
         self._network.t_ = clock.variables["t"].get_value()[0]
-        with no_garbage_scan(), without_deprecations():
+        with no_garbage_scan(), without_deprecations(), unwrapped():
             self._network.run(steps * clock.dt, namespace={})
 
     def _run_fast(self, steps: int) -> None:
@@ -340,29 +323,63 @@ class EquationsPopulation(GroupPopulation):
         InputError: Brian2 refuses the equations, e.g. for their units.
     """
 
+    _states: ClassVar[Mapping[str, NDArray[Any]]] = {}  # none while it is built
+
     def __init__(
-        self, neuron: Equations, like: Tensor, rows: int, *, dt: float,
+        self, neuron: Equations | Handed, like: Tensor, rows: int, *, dt: float,
         recurrence: How | Literal["auto"] = "auto", loop: Loop = "auto", target: Target = "auto",
     ) -> None:  # fmt: skip
-        refractory, rest = neuron.refractoriness(), neuron.rest()
+        given = neuron.handed() if isinstance(neuron, Equations) else neuron
+        self._name, refractory, rest = given.name, given.refractory, dict(given.rest)
         if refractory is not None:
             rest |= {"lastspike": -1e4, "not_refractory": True}
-        names = Names(neuron.input, neuron.synapse, neuron.activity, neuron.voltage)
-        with _explained(neuron):
+        names = Names(given.input, given.synapse, given.activity, given.voltage)
+        with _explained(given):
             group = new_group(
-                rows * len(like), neuron.text(), threshold=neuron.condition(), reset=neuron.statements(),
+                rows * len(like), given.model, threshold=given.threshold, reset=given.reset,
                 refractory=refractory * brian2.second if isinstance(refractory, float) else refractory or False,
-                method=neuron.method, namespace={n: value * _unit(u) for n, (value, u) in neuron.quantities().items()},
+                method=given.method, namespace={n: value * _unit(u) for n, (value, u) in given.namespace.items()},
                 dtype=like.detach().numpy().dtype.type, dt=dt, target=target,
             )  # fmt: skip
             super().__init__(group, rows, names, rest, recurrence, loop)
+        values = {name: group.variables[name].get_value() for name in given.rest}
+        self._states = {name: value for name, value in values.items() if value.dtype.kind == "f"}  # pyright: ignore
+
+    def run(self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False) -> Steps:
+        """Simulate the next steps; see `Population.run`.
+
+        Raises:
+            RunError: the equations divide by zero, or a variable is no finite number although the currents are.
+        """
+        if not self._states:
+            with checked_divisions(strict=False):
+                return super().run(current, recurrence, incoming, keep_v)
+        try:
+            with checked_divisions():
+                steps = super().run(current, recurrence, incoming, keep_v)
+        except brian2.BrianObjectException as error:
+            if not isinstance(error.__cause__, RAISED):
+                raise
+            raise RunError(
+                f"neuron ({self._name}): its equations divide by zero, or take int of what is no number"
+            ) from error
+        lost = [as_written(name) for name, value in self._states.items() if not np.isfinite(value).all()]
+        if lost and steps.h.isfinite().all():
+            raise RunError(
+                f"neuron ({self._name}): {', '.join(lost)} left the finite numbers: its equation diverges, or takes a "
+                "root or logarithm of what is below 0; use a shorter dt, method rk4, or clip"
+            )
+        return steps
 
 
 @contextmanager
-def _explained(neuron: Equations) -> Iterator[None]:
+def _explained(neuron: Handed) -> Iterator[None]:
     """Say what Brian2 refuses in the user's equations, and where."""
     try:
         yield
+    except NotCompiled as error:
+        key = error.part or "model"
+        raise InputError(f"neuron.{key} ({neuron.name}): {as_written(error.message)}") from error
     except NeuroanpError:
         raise
     except Exception as error:  # from any depth of Brian2, SymPy and the compiler
@@ -374,7 +391,9 @@ def _explained(neuron: Equations) -> Iterator[None]:
         remedy = "check its units and names"
         if isinstance(cause, UnsupportedEquationsException):
             key, remedy = "method", "use euler or rk4"
-        words = " ".join(str(cause).split())[:300] or type(cause).__name__
+        if isinstance(cause, RAISED):
+            remedy = "keep the divisor from 0 at rest and under strong currents"
+        words = as_written(" ".join(str(cause).split()))[:300] or type(cause).__name__
         raise InputError(f"neuron.{key} ({neuron.name}): Brian2 refuses it: {words}; {remedy}") from error
 
 
@@ -389,25 +408,23 @@ def _unit(text: str) -> Any:
 def _code_class(target: Target) -> Any:
     if target == "numpy":
         return brian2.NumpyCodeObject
-    if _compiler_works():
-        return brian2.CythonCodeObject
+    why = _no_compiler()
+    if why is None:
+        return checked(brian2.CythonCodeObject)
     remedy = "install g++ (or set CC and CXX)"
     if target == "cython":
         raise InputError(
-            f"compute.target: 'cython' needs a compiler, and Brian2 finds none that works; {remedy}, or use 'auto'"
+            f"compute.target: 'cython' needs a compiler, and Brian2 finds none that works; {remedy}, "
+            f"or use 'auto' ({why})"
         )
-    warn_once(f"Brian2 finds no compiler that works: its neurons run in numpy, several times slower; {remedy}")
+    warn_once(f"Brian2 finds no compiler that works: its neurons run in numpy, several times slower; {remedy} ({why})")
     return brian2.NumpyCodeObject
 
 
 @cache
-def _compiler_works() -> bool:
-    """Return whether Cython and a compiler make an extension here."""
-    log = logging.getLogger("brian2")
-    level = log.level
-    log.setLevel(logging.CRITICAL)  # what the compiler says is not what to do
-    try:
-        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            return brian2.CythonCodeObject.is_available()
-    finally:
-        log.setLevel(level)
+def _no_compiler() -> str | None:
+    """Return why Cython and a compiler make no extension here; None where they do."""
+    with said_by_programs() as said, first_record("brian2") as heard:
+        if brian2.CythonCodeObject.is_available():
+            return None
+        return first_error(said()) or heard() or "it does not say why"

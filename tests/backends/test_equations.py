@@ -186,7 +186,7 @@ def test_a_step_must_be_shorter_than_time_constants():
     changed().check(1e-3)
     with pytest.raises(ValueError, match="tau_r: '1 ms' must be longer"):
         changed(tau_r=1e-3).check(1e-3)
-    for tau in ("0.5 ms", "0 ms", "-5 ms"):
+    for tau in ("0.5 ms", "-5 ms"):
         own = with_line("dx/dt = -x/tau_s : 1", parameters={"tau_s": tau})
         with pytest.raises(ValueError, match=r"tau_s: .* must be longer"):
             own.check(1e-3)

@@ -240,7 +240,7 @@ def test_a_fast_loop_that_does_not_fit_falls_back(spiking, monkeypatch, caplog, 
 
 def test_without_a_compiler_numpy_is_used_and_said_once(spiking, monkeypatch, caplog):
     monkeypatch.setattr(spiking.brian2.CythonCodeObject, "is_available", classmethod(lambda cls: False))
-    for cached in (spiking._compiler_works, spiking.warn_once):
+    for cached in (spiking._no_compiler, spiking.warn_once):
         cached.cache_clear()
     with caplog.at_level(logging.WARNING, "neuroanp"):
         made = [spiking.Brian2Population(neurons(5), 1, dt=DT) for _ in range(2)]
@@ -248,7 +248,7 @@ def test_without_a_compiler_numpy_is_used_and_said_once(spiking, monkeypatch, ca
     assert [record.message.split(":")[0] for record in caplog.records] == ["Brian2 finds no compiler that works"]
     with pytest.raises(InputError, match=r"compute.target: 'cython'"):
         spiking.Brian2Population(neurons(5), 1, dt=DT, target="cython")
-    spiking._compiler_works.cache_clear()
+    spiking._no_compiler.cache_clear()
 
 
 def test_too_many_synapses_are_refused(spiking):
