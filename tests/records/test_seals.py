@@ -368,3 +368,17 @@ def test_a_last_checkpoint_that_is_gone_is_said(run, caplog):
     run.checkpoints()[-1].unlink()
     assert again(run).whole_checkpoint().stem == f"{UPDATES - EVERY:08d}"
     assert f"the result is of update {UPDATES}: its checkpoint is gone" in caplog.text
+
+
+def test_a_sealed_run_that_goes_back_to_an_older_checkpoint_looks_whole_at_any_kill(run, tmp_path):
+    """Its rows are cut and written again: the seals of its last end are dropped before."""
+    run.end("interrupted")
+    run.checkpoints()[-1].write_bytes(b"damaged")
+    for at in range(1, 200, 4):
+        root = Path(shutil.copytree(run.path.parent, tmp_path / f"again-{at}"))
+        struck = killed_at(root, at)
+        untouched(root)
+        shutil.rmtree(root)
+        if not struck:
+            return
+    raise AssertionError("it made more than 200 calls")

@@ -183,3 +183,12 @@ def test_variables_that_choose_a_branch_are_facts(monkeypatch, name):
     assert differences(before, arithmetic("cpu", 2))[0].startswith(name)
     assert "threads was 1, is 2" in differences(before, arithmetic("cpu", 2))
     assert environment()["torch"]
+
+
+def test_health_at_the_end_is_that_of_the_last_update_wherever_it_was_computed(tmp_path):
+    whole = launch(configure(TINY, {"profile": "rram_hfo2", "hardware.write": "verify"}), tmp_path)
+    wanted = final(whole)
+    assert whole.manifest["health"]["unverified"] > 0
+    for path in (whole.path / "result.json", whole.path / "copies" / "result.json"):
+        path.unlink()
+    assert final(resume(whole.path)) == wanted
