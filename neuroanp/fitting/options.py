@@ -16,6 +16,7 @@ class Options:
         g_min, g_max: the range of conductance a weight uses, siemens.
         t0: time after a write at which the programmed conductance counts as measured, seconds.
         t_read: duration of one read, seconds.
+        anyway: return the fit even of a law that does not describe the data; its `doubts` say why.
     """
 
     extends: str | None = None
@@ -25,3 +26,4 @@ class Options:
     g_max: float | None = None
     t0: float | None = None
     t_read: float | None = None
+    anyway: bool = False
