@@ -137,6 +137,10 @@ def fit(
     name = name or output.stem
     picture = None if no_figure else figure or output.with_suffix(".png")
     _check_outputs(data, output, picture, no_figure and figure is not None, force)
+    if len(os.fsencode(name)) > LONGEST:
+        raise InputError(
+            f"--name: {len(os.fsencode(name)):,} bytes; a profile's name has {LONGEST} at most: shorten it"
+        )
     said = Options(
         extends=extends, column=column, law=law,
         g_min=_quantity("--g-min", g_min), g_max=_quantity("--g-max", g_max),
@@ -187,7 +191,7 @@ def _busy(text: str) -> AbstractContextManager[object]:
 def _check_outputs(data: Path, output: Path, picture: Path | None, contradiction: bool, force: bool) -> None:
     """Refuse, before anything is computed, files that could not or should not be written."""
     problems = [
-        f"{path.name[:40]}...: a file name of {len(os.fsencode(path.name))} bytes; file systems take {LONGEST} at most"
+        f"{path.name[:40]}...: a file name of {len(os.fsencode(path.name)):,} bytes; {LONGEST} are allowed"
         for path in (output, *([picture] if picture else []))
         if len(os.fsencode(path.name)) > LONGEST
     ]
@@ -247,7 +251,8 @@ def _print(found: "Fit", notes: tuple[str, ...], extends: str | None, output: Pa
     from rich.text import Text
 
     head = Text.assemble((f"{found.section}: {found.law}", "bold"), f"  fitted to {found.source}, {found.data}")
-    lines = [f"goodness of fit: {'; '.join(test.text for test in found.goodness)}"]
+    first, *others = (test.text for test in found.goodness)
+    lines = [f"goodness of fit: {first}", *(f"                 {text}" for text in others)]
     lines += [f"the law does not describe these data: {doubt}" for doubt in found.doubts]
     lines += [f"note: {note}" for note in notes]
     base = extends or found.base

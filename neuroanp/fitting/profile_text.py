@@ -11,7 +11,7 @@ from neuroanp.errors import InputError
 from neuroanp.fitting.rescale import rescaled
 from neuroanp.fitting.result import Fit, Parameter
 from neuroanp.profiles import HardwareProfile, load, loads, profile_path
-from neuroanp.yaml_io import display, dotted, dump
+from neuroanp.yaml_io import dotted, dump
 
 _DIGEST = 12
 _LABEL = "the fitted profile"
@@ -59,7 +59,7 @@ def _unfit(error: InputError, fit: Fit, name: str) -> InputError:
     """Return what is wrong with a profile that was never written, in words that need no look at it."""
     problems = [re.sub(rf"^{_LABEL}(:\d+)?: ", "", problem) for problem in error.problems]
     if any(problem.startswith("meta.name") for problem in problems):
-        return InputError(f"--name: '{display(name[:40])}' cannot name a profile", problems)
+        return InputError(f"--name: '{name[:40]}' cannot name a profile", problems)
     return InputError(
         f"{fit.source or 'the measurements'}: the fitted numbers and the rest of the base make no profile",
         [*problems, "record more, or state another base with --extends"],

@@ -35,6 +35,9 @@ CLEAR = 2.0
 SCATTER = 5.41
 """Likelihood ratio above which reads are said to scatter: 1 % false alarms for a variance that may be zero
 (Self and Liang, J. Am. Stat. Assoc. 82:605, 1987)."""
+NOISY = 1.0
+"""Noise of a step, in steps, above which it tells more of a step's size than the mean does, if the law has the form of
+the noise quite right; no record shows that well enough to lean on."""
 UNEVEN = 0.05
 """Level at which up and down pulses are said to scatter differently."""
 
@@ -152,7 +155,7 @@ def _means_alone(trains: steps.Trains, best: steps.Steps) -> tuple[steps.Steps, 
     ratio = 2 * (free.loglik - best.loglik)
     p = float(chdtrc(1, max(0.0, ratio)))
     if p >= UNEVEN:
-        return best, []
+        return (free if best.noise > NOISY else best), []
     up, down = np.exp(free.shared[:2])
     text = (
         f"a step up scatters by {up:.3g} and a step down by {down:.3g} steps (likelihood ratio, p = {p:.1g}), where "

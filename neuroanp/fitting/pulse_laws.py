@@ -197,9 +197,9 @@ def refuse_unclear(model: Steps, scale: Scale) -> None:
         if mean.low <= 0:
             raise Unfit(
                 f"{side} pulses step by {scale.step(mean.value)} at {scale.at(0.0)}, the middle of the range, "
-                f"with a 95 % interval from {scale.step(mean.low)} to {scale.step(mean.high)}: no more than chance; record more "
-                f"{side} pulses through the middle, average several reads after each, or set --g-min and --g-max "
-                "about the record"
+                f"with a 95 % interval from {scale.step(mean.low)} to {scale.step(mean.high)}: no more than chance; "
+                f"record more {side} pulses through the middle, average several reads after each, or set --g-min "
+                "and --g-max about the record"
             )
 
 
@@ -213,7 +213,8 @@ def refuse_coarse(model: Steps, width: float, scale: Scale) -> None:
     if max(2 * model.seen, step) >= width:
         raise Unfit(
             f"reads scatter by {scale.step(model.seen)} and steps are {scale.step(step)}, where all pulses "
-            f"together move the device by {scale.step(width)}: record longer trains, or average several reads after each pulse"
+            f"together move the device by {scale.step(width)}: record longer trains, or average several reads "
+            "after each pulse"
         )
 
 
