@@ -14,7 +14,7 @@ from neuroanp.devices.protocol import Span
 from neuroanp.devices.pulsed import PulsedLaw
 from neuroanp.devices.rram import SoftBounds
 from neuroanp.errors import InputError
-from neuroanp.fitting import Fit, Options, fit_file
+from neuroanp.fitting import Fit, Options, fit_file, pulse_goodness
 from neuroanp.fitting.kalman import Form, Trains, walk
 
 SPAN = Span(20e-6, 80e-6)
@@ -100,6 +100,18 @@ def test_a_drop_at_each_turn_is_seen_and_said(tmp_path: Path) -> None:
     assert fit(quiet, tmp_path, Options()).doubts == ()
     with pytest.raises(InputError, match="first pulses after a change of direction step otherwise"):
         fit(shapes(quiet, 10.0), tmp_path, Options())
+
+
+def test_means_of_residuals_are_chi_squared() -> None:
+    """A mean of 16 standard normals that is 1 is four standard deviations off."""
+    test = pulse_goodness._means([np.ones(16), np.zeros(9), np.ones(0)], 0, "name", "says")
+    assert test.value == pytest.approx(16 / 2)
+    assert test.p == pytest.approx(np.exp(-8.0))
+
+
+def test_a_pulse_after_another_of_its_kind_is_no_turn() -> None:
+    direction = np.array([1, 1, -1, -1, -1, 0, -1, 1])[:, None]
+    assert pulse_goodness._since(direction)[:, 0].tolist() == [0, 1, 0, 1, 2, 0, 0, 0]
 
 
 def test_steps_that_chance_hides_are_refused_in_words_of_the_record(tmp_path: Path) -> None:
