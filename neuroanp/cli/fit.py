@@ -1,5 +1,6 @@
 """profiles fit: a hardware profile from measurements, with intervals and a figure of the fit against the data."""
 
+import os
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -8,7 +9,7 @@ import typer
 
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
-from neuroanp.cli.screen import console, print_json, show
+from neuroanp.cli.screen import console, print_json, show, texts
 from neuroanp.errors import InputError
 
 if TYPE_CHECKING:
@@ -16,6 +17,8 @@ if TYPE_CHECKING:
 
     from neuroanp.fitting import Fit
 
+LONGEST = 200
+"""Bytes of a file's name: file systems take 255, and the name that a file has while it is written is longer."""
 EPILOG = "\n\n".join(
     [
         "[bold]Columns of DATA[/], units as you like, those in parentheses optional",
@@ -99,6 +102,10 @@ Figure = Annotated[
     ),
 ]  # fmt: skip
 NoFigure = Annotated[bool, typer.Option("--no-figure", help="Draw no figure.")]
+Anyway = Annotated[
+    bool,
+    typer.Option("--anyway", help="Write a profile even of a law that does not describe the data; it says so."),
+]
 Force = Annotated[bool, typer.Option("--force", help="Replace files that exist.")]
 
 
@@ -119,6 +126,7 @@ def fit(
     missing: Missing = None,
     figure: Figure = None,
     no_figure: NoFigure = False,
+    anyway: Anyway = False,
     force: Force = False,
     json: options.Json = False,
     debug: options.Debug = False,
@@ -126,22 +134,26 @@ def fit(
     """Fit a device law to measurements and write a profile with it, and a figure of the fit.
 
     Intervals hold the true value in 95 of 100 cases. What the measurements do not tell comes from a
-    base profile; `profiles show` says which number is from where.
+    base profile; `profiles show` says which number is from where. A law that does not describe the
+    data gives no profile, and exit code 2: what it says of them is then not true.
     """
     import datetime
 
-    from neuroanp.fitting import Options, fit_file, profile_text
-    from neuroanp.records import atomic
+    from neuroanp.fitting import Options, fit_file, inherited_notes, profile_text
 
     output = output or Path(f"{name or data.stem}.yaml")
     name = name or output.stem
     picture = None if no_figure else figure or output.with_suffix(".png")
     _check_outputs(data, output, picture, no_figure and figure is not None, force)
+    if len(os.fsencode(name)) > LONGEST:
+        raise InputError(
+            f"--name: {len(os.fsencode(name)):,} bytes; a profile's name has {LONGEST} at most: shorten it"
+        )
     said = Options(
         extends=extends, column=column, law=law,
         g_min=_quantity("--g-min", g_min), g_max=_quantity("--g-max", g_max),
         t0=_quantity("--t0", t0), t_read=_quantity("--t-read", t_read),
-        missing=_codes(missing),
+        missing=_codes(missing), anyway=anyway,
     )  # fmt: skip
     with _busy(f"fitting {data.name}"):
         found = fit_file(data, kind, said)
@@ -151,12 +163,32 @@ def fit(
         from neuroanp.fitting.plots import draw
 
         files[picture] = draw(found, picture.suffix)
-    for path, content in files.items():
-        atomic.write_bytes(path, content)
+    notes = (*found.notes, *inherited_notes(found, extends))
+    _write_all(files)
     if json:
-        print_json([_as_dict(found, name, extends, output, picture)])
+        print_json([_as_dict(found, notes, name, extends, output, picture)])
     else:
-        _print(found, extends, output, picture)
+        _print(found, notes, extends, output, picture)
+
+
+def _write_all(files: dict[Path, bytes]) -> None:
+    """Write all files or none: a full disk leaves no profile without its figure, and no new figure of an old one."""
+    from neuroanp.records import atomic
+
+    before = {path: path.read_bytes() if path.exists() else None for path in files}
+    done: list[Path] = []
+    try:
+        for path, content in files.items():
+            atomic.write_bytes(path, content)
+            done.append(path)
+    except BaseException:
+        for path in done:
+            old = before[path]
+            if old is None:
+                path.unlink()
+            else:
+                atomic.write_bytes(path, old)
+        raise
 
 
 def _busy(text: str) -> AbstractContextManager[object]:
@@ -167,7 +199,13 @@ def _busy(text: str) -> AbstractContextManager[object]:
 
 def _check_outputs(data: Path, output: Path, picture: Path | None, contradiction: bool, force: bool) -> None:
     """Refuse, before anything is computed, files that could not or should not be written."""
-    problems = []
+    problems = [
+        f"{path.name[:40]}...: a file name of {len(os.fsencode(path.name)):,} bytes; {LONGEST} are allowed"
+        for path in (output, *([picture] if picture else []))
+        if len(os.fsencode(path.name)) > LONGEST
+    ]
+    if problems:
+        raise InputError("the output cannot be written", [*problems, "shorten --name, -o or --figure"])
     if contradiction:
         problems.append("--figure and --no-figure contradict each other; give one of them")
     if output.suffix not in (".yaml", ".yml"):
@@ -215,7 +253,9 @@ def _codes(words: list[str] | None) -> tuple[float, ...] | None:
     return tuple(code for code in codes if code is not None)
 
 
-def _as_dict(found: "Fit", name: str, extends: str | None, output: Path, picture: Path | None) -> dict:
+def _as_dict(
+    found: "Fit", notes: tuple[str, ...], name: str, extends: str | None, output: Path, picture: Path | None
+) -> dict:
     """Return the fit as plain values, SI numbers."""
     return {
         "profile": name, "path": str(output), "figure": None if picture is None else str(picture),
@@ -224,21 +264,22 @@ def _as_dict(found: "Fit", name: str, extends: str | None, output: Path, picture
         "parameters": [parameter.as_dict() for parameter in found.parameters],
         "choices": [{"parameter": c.key, "value": c.value, "source": c.source} for c in found.choices],
         "goodness": [{"test": g.name, "value": g.value, "p": g.p} for g in found.goodness],
-        "notes": list(found.notes), "read": list(found.account),
+        "notes": list(notes), "doubts": list(found.doubts), "read": list(found.account),
     }  # fmt: skip
 
 
-def _print(found: "Fit", extends: str | None, output: Path, picture: Path | None) -> None:
+def _print(found: "Fit", notes: tuple[str, ...], extends: str | None, output: Path, picture: Path | None) -> None:
     """Print the law, its parameters, how good the fit is, what was written and what to do next."""
-    from rich.text import Text
 
-    head = Text.assemble((f"{found.section}: {found.law}", "bold"), f"  fitted to {found.source}, {found.data}")
-    lines = [f"goodness of fit: {'; '.join(test.text for test in found.goodness)}"]
-    lines += [f"note: {note}" for note in found.notes]
+    head = texts((f"{found.section}: {found.law}", "bold"), f"  fitted to {found.source}, {found.data}")
+    first, *others = (test.text for test in found.goodness)
+    lines = [f"goodness of fit: {first}", *(f"                 {text}" for text in others)]
+    lines += [f"the law does not describe these data: {doubt}" for doubt in found.doubts]
+    lines += [f"note: {note}" for note in notes]
     lines += [f"read: {line}" for line in found.account]
     base = extends or found.base
     lines += ["", f"profile: {output} (the rest as in {base})", *([f"figure: {picture}"] if picture else [])]
-    show(head, Text(""), _table(found), Text(""), *lines, f"next: neuroanp profiles show {output}")
+    show(head, texts(""), _table(found), texts(""), *lines, f"next: neuroanp profiles show {output}")
 
 
 def _table(found: "Fit") -> "Table":

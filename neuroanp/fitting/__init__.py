@@ -9,7 +9,7 @@ One module a kind of measurement: telegraph, pulse, read_noise, drift, programmi
 
 from neuroanp.fitting.kinds import KINDS, fit_file
 from neuroanp.fitting.options import Options
-from neuroanp.fitting.profile_text import profile_text
+from neuroanp.fitting.profile_text import inherited_notes, profile_text
 from neuroanp.fitting.result import Choice, Fit, Goodness, Parameter
 
-__all__ = ["KINDS", "Choice", "Fit", "Goodness", "Options", "Parameter", "fit_file", "profile_text"]
+__all__ = ["KINDS", "Choice", "Fit", "Goodness", "Options", "Parameter", "fit_file", "inherited_notes", "profile_text"]

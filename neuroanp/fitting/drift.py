@@ -68,7 +68,7 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
         kind="drift", section="drift", law="pcm", base=BASE, parameters=tuple(parameters),
         choices=(Choice("drift.t0", format_quantity(t0, "s", None), told), *choices, *range_choices(base, options)),
         goodness=goodness, data=f"{curves.used:,} reads of {len(r):,} devices",
-        notes=(*curves.notes, *doubts(goodness, "the normal law of the exponents")),
+        notes=curves.notes, doubts=tuple(doubts(goodness, "the normal law of the exponents")),
         series={
             "device": curves.device, "t": curves.t / t0, "g": curves.relative, "r": r, "nu": curves.nu,
             "error": curves.error, "grid": np.exp(x), "mu": mu, "s": s,

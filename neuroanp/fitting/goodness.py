@@ -37,7 +37,8 @@ def uniform(u: np.ndarray, name: str = "Kolmogorov-Smirnov distance of the resid
     from scipy.stats import kstest
 
     found = kstest(u, "uniform")
-    return Goodness(name, float(found.statistic), float(found.pvalue))
+    says = "what is left over is not distributed as the law says"
+    return Goodness(name, float(found.statistic), float(found.pvalue), says)
 
 
 def neighbours(z: np.ndarray, order: np.ndarray | None = None) -> Goodness:
@@ -47,26 +48,56 @@ def neighbours(z: np.ndarray, order: np.ndarray | None = None) -> Goodness:
     pairs = z[1:] * z[:-1]
     pairs = pairs if order is None else pairs[order[1:]]
     r = float(pairs.mean() / max(1e-300, float((z**2).mean()))) if len(pairs) else 0.0
+    p = float(2 * ndtr(-abs(r) * math.sqrt(max(1, len(pairs)))))
     return Goodness(
-        "correlation of neighbouring residuals", r, float(2 * ndtr(-abs(r) * math.sqrt(max(1, len(pairs)))))
+        "correlation of neighbouring residuals",
+        r,
+        p,
+        "what is left over is not chance: neighbours are alike or opposed",
     )
 
 
-def chi_squared(squares: np.ndarray, parameters: int, name: str = "reduced chi-squared") -> Goodness:
+def sums(series: Sequence[np.ndarray], lengths: Sequence[int], of: str) -> list[Goodness]:
+    """Test that residuals do not add up over windows: one-sided, as fitted parameters make sums smaller.
+
+    Args:
+        series: residuals over their standard deviations, in order, one record each.
+        lengths: of the windows; those that do not fit twice are left out.
+        of: what the residuals are one each of ("pulses").
+
+    >>> walk = 0.02 * np.cumsum(np.random.default_rng(0).standard_normal(1000))
+    >>> noise = np.random.default_rng(1).standard_normal(1000)
+    >>> [[test.fails() for test in sums([z], (64,), "samples")] for z in (noise, noise + walk)]
+    [[False], [True]]
+    """
+    from scipy.special import chdtrc
+
+    tests = []
+    for length in lengths:
+        parts = [z[: len(z) // length * length].reshape(-1, length).sum(1) for z in series]
+        squares = np.concatenate(parts) ** 2 / length
+        if len(squares) >= 2:
+            says = f"over {length} {of} the record leaves the law by more than scatter adds up to"
+            p = float(chdtrc(len(squares), squares.sum()))
+            name = f"spread of residuals summed over {length} {of}"
+            tests.append(Goodness(name, float(np.sqrt(squares.mean())), p, says))
+    return tests
+
+
+def chi_squared(squares: np.ndarray, parameters: int, name: str = "reduced chi-squared", says: str = "") -> Goodness:
     """Test that squared residuals sum to their number less that of the fitted parameters."""
     from scipy.special import chdtrc
 
     freedom = max(1, len(squares) - parameters)
     total = float(np.sum(squares))
-    return Goodness(name, total / freedom, float(chdtrc(freedom, total)))
+    return Goodness(name, total / freedom, float(chdtrc(freedom, total)), says)
 
 
 def doubts(goodness: Sequence[Goodness], what: str) -> list[str]:
-    """Say in words which tests a fit fails; nothing where it passes all.
+    """Say in words which tests a fit fails, and what that means; nothing where it passes all.
 
     >>> doubts([Goodness("reduced chi-squared", 3.0, 1e-9)], "the law")
-    ['reduced chi-squared 3 (p < 0.0001): the law does not describe these data within their scatter; see the figure']
+    ['reduced chi-squared 3 (p < 0.0001): the law does not describe these data within their scatter']
     """
-    bad = [test for test in goodness if test.fails()]
-    tail = f"{what} does not describe these data within their scatter; see the figure"
-    return [f"{test.text}: {tail}" for test in bad]
+    tail = f"{what} does not describe these data within their scatter"
+    return [f"{test.text}: {test.says or tail}" for test in goodness if test.fails()]

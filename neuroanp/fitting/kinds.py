@@ -78,7 +78,8 @@ def fit_file(path: str | Path, kind: str, options: Options | None = None) -> Fit
     Returns: the fit; `profile_text` makes a profile of it, `neuroanp.fitting.plots.figure` a figure.
 
     Raises:
-        InputError: what is wrong with the file or the options, with file and line.
+        InputError: what is wrong with the file or the options, with file and line; or which tests the
+            law fails on these data, unless `options.anyway`.
     """
     options = options or Options()
     chosen = _chosen(kind, options)
@@ -89,6 +90,11 @@ def fit_file(path: str | Path, kind: str, options: Options | None = None) -> Fit
     except Undetermined as error:
         text = f"the data do not determine the law ({error}); record more, over a wider range"
         raise table.failed(f"{table.label}: {text}") from None
+    if found.doubts and not options.anyway:
+        raise InputError(
+            f"{table.label}: law {found.law} does not describe these data; no profile is made of them",
+            [*found.doubts, "fit another kind or --law, cut out the piece that follows the law, or take it --anyway"],
+        )
     return replace(found, source=Path(path).name, digest=table.digest, account=table.account)
 
 

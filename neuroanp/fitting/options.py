@@ -17,6 +17,7 @@ class Options:
         t0: time after a write at which the programmed conductance counts as measured, seconds.
         t_read: duration of one read, seconds.
         missing: numbers in the file that stand for none; None: what looks like one is refused.
+        anyway: return the fit even of a law that does not describe the data; its `doubts` say why.
     """
 
     extends: str | None = None
@@ -27,3 +28,4 @@ class Options:
     t0: float | None = None
     t_read: float | None = None
     missing: tuple[float, ...] | None = None
+    anyway: bool = False

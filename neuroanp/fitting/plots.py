@@ -108,7 +108,7 @@ def _pulse(fit: Fit, made: Figure) -> None:
     step_size, step_name = prefix(float(rises.mean()), "S")
     for sign, colour, word in ((1, MODEL, "up"), (-1, SECOND, "down")):
         chosen = (s["direction"] == sign) & s["used"]
-        before = s["g"][:-1][chosen]
+        before = s["before"][chosen]
         x, y, error = binned(before, s["steps"][chosen])
         label = f"{word}, measured"
         steps.errorbar(

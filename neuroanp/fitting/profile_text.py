@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import os
+import re
 from pathlib import Path
 from typing import Any
 
+from neuroanp.errors import InputError
+from neuroanp.fitting.rescale import rescaled
 from neuroanp.fitting.result import Fit, Parameter
 from neuroanp.profiles import HardwareProfile, load, loads, profile_path
 from neuroanp.yaml_io import dotted, dump
 
 _DIGEST = 12
+_LABEL = "the fitted profile"
 
 
 def profile_text(
@@ -33,9 +37,33 @@ def profile_text(
     base = load(base_name)
     content = _content(fit, name, date, base)
     text = dump({"extends": _seen_from(base_name, Path.cwd()), **content})
-    profile = loads(text, "the fitted profile")
+    try:
+        profile = loads(text, _LABEL)
+    except InputError as error:
+        raise _unfit(error, fit, name) from None
     body = profile.text if whole else dump({"extends": _seen_from(base_name, Path(folder)), **content})
     return "".join(f"# {line}\n" for line in _head(fit, base)) + body
+
+
+def inherited_notes(fit: Fit, extends: str | None = None) -> tuple[str, ...]:
+    """Return what a reader should know of the base profile's numbers where the fit has another range of conductance.
+
+    Args:
+        fit: what was fitted.
+        extends: the base; None takes the one the fitted law suggests.
+    """
+    return rescaled(load(extends or fit.base), fit).notes
+
+
+def _unfit(error: InputError, fit: Fit, name: str) -> InputError:
+    """Return what is wrong with a profile that was never written, in words that need no look at it."""
+    problems = [re.sub(rf"^{_LABEL}(:\d+)?: ", "", problem) for problem in error.problems]
+    if any(problem.startswith("meta.name") for problem in problems):
+        return InputError(f"--name: '{name[:40]}' cannot name a profile", problems)
+    return InputError(
+        f"{fit.source or 'the measurements'}: the fitted numbers and the rest of the base make no profile",
+        [*problems, "record more, or state another base with --extends"],
+    )
 
 
 def _head(fit: Fit, base: HardwareProfile) -> list[str]:
@@ -46,18 +74,23 @@ def _head(fit: Fit, base: HardwareProfile) -> list[str]:
         f"Section {fit.section}, law {fit.law}, is fitted to {data}; the rest is as in {base.name}.",
         f"Goodness of fit: {tests}.",
     ]
-    return [line.replace("\n", " ") for line in (*head, *(f"Note: {note}." for note in fit.notes))]
+    doubts = [f"DOES NOT DESCRIBE ITS DATA: {doubt}." for doubt in fit.doubts]
+    return [
+        line.replace("\n", " ")
+        for line in (*doubts, *head, *(f"Note: {note}." for note in (*fit.notes, *rescaled(base, fit).notes)))
+    ]
 
 
 def _content(fit: Fit, name: str, date: str, base: HardwareProfile) -> dict[str, Any]:
     """Return the new profile's own sections as plain data."""
     what = f"{fit.source or 'measurements'}"
     digest = f", SHA-256 {fit.digest[:_DIGEST]}" if fit.digest else ""
+    but = ", which it does not describe" if fit.doubts else ""
     meta: dict[str, Any] = {
         "name": name,
-        "summary": f"{fit.section} fitted to {what}, the rest as in {base.name}",
+        "summary": f"{fit.section} fitted to {what}{but}, the rest as in {base.name}",
         "source": f"{what}{digest}: {fit.data}; fitted {date}",
-        "status": "fitted",
+        "status": _status(fit),
     }
     if base.meta.doi is not None:
         meta["doi"] = None  # the base's publication is not the source of this profile
@@ -65,16 +98,24 @@ def _content(fit: Fit, name: str, date: str, base: HardwareProfile) -> dict[str,
     kept = _stated(base, fit)
     for parameter in fit.parameters:
         if parameter.fitted:
-            _put(content, parameter.key, _mark(parameter, what))
+            _put(content, parameter.key, _mark(parameter, fit, what))
     for choice in fit.choices:
         if not (choice.fallback and choice.key in kept) and (base.periphery or choice.key != "periphery.t_read"):
             _put(content, choice.key, {"value": choice.value, "source": choice.source, "status": choice.status})
+    for key, (value, source) in rescaled(base, fit).values.items():
+        _put(content, key, {"value": value, "source": source, "status": base.provenance[key].status})
     return content
 
 
-def _mark(parameter: Parameter, what: str) -> dict[str, Any]:
+def _mark(parameter: Parameter, fit: Fit, what: str) -> dict[str, Any]:
     value = parameter.stored if parameter.unit else float(parameter.stored)
-    return {"value": value, "source": f"fitted to {what}; 95 % interval {parameter.interval}", "status": "fitted"}
+    where = f"{what}, which the law does not describe" if fit.doubts else what
+    return {"value": value, "source": f"fitted to {where}; 95 % interval {parameter.interval}", "status": _status(fit)}
+
+
+def _status(fit: Fit) -> str:
+    """Return the status of the numbers: those of a law that does not describe its data are no fit."""
+    return "illustrative" if fit.doubts else "fitted"
 
 
 def _stated(base: HardwareProfile, fit: Fit) -> set[str]:

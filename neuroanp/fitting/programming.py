@@ -65,7 +65,7 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
         kind="programming", section="programming", law=law, base=BASE, parameters=tuple(parameters),
         choices=(*choices, *_controller(), *range_choices(base, options)), goodness=goodness,
         data=f"{len(target):,} writes to {len(np.unique(target)):,} targets",
-        notes=(*doubts(goodness, f"law {law}"), *_offset(target, actual, best.sigma(target))),
+        doubts=(*doubts(goodness, f"law {law}"), *_offset(target, actual, best.sigma(target))),
         series={
             "target": target, "actual": actual,
             "grid": np.linspace(0, max(target), 200), "sigma": best.sigma(np.linspace(0, max(target), 200)),

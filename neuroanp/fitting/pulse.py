@@ -11,14 +11,15 @@ a new train.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
 from neuroanp.fitting import steps
-from neuroanp.fitting.goodness import doubts, neighbours, of_residuals
+from neuroanp.fitting.goodness import doubts
 from neuroanp.fitting.options import Options
-from neuroanp.fitting.pulse_laws import linear_step, pinned, soft_bounds
+from neuroanp.fitting.pulse_goodness import mean_curve, tests_of
+from neuroanp.fitting.pulse_laws import Scale, Unfit, linear_step, soft_bounds
 from neuroanp.fitting.result import Choice, Fit
 from neuroanp.fitting.scale import refuse_negative
 from neuroanp.fitting.table import CONDUCTANCE, Column, Table
@@ -34,6 +35,11 @@ CLEAR = 2.0
 SCATTER = 5.41
 """Likelihood ratio above which reads are said to scatter: 1 % false alarms for a variance that may be zero
 (Self and Liang, J. Am. Stat. Assoc. 82:605, 1987)."""
+NOISY = 1.0
+"""Noise of a step, in steps, above which it tells more of a step's size than the mean does, if the law has the form of
+the noise quite right; no record shows that well enough to lean on."""
+UNEVEN = 0.05
+"""Level at which up and down pulses are said to scatter differently."""
 
 
 @dataclass(frozen=True)
@@ -61,30 +67,33 @@ def fit(table: Table, base: HardwareProfile | None, options: Options) -> Fit:
     lines come to zero within the range or close above it, so that the bounds are in the data.
 
     Raises:
-        InputError: directions other than 1, -1, 0; fewer than 20 pulses up or down; no change.
+        InputError: directions other than 1, -1, 0; fewer than 20 pulses up or down; no change; steps
+            that the record does not tell from none, or whose law no profile can hold.
     """
     pulses = pulses_of(table, options)
-    models = _models(pulses.trains, options.law)
+    trains, models = _models(pulses.trains, options.law)
     best = min(models, key=lambda model: model.aic)
     law = options.law or _law_of(best)
-    kept = _inside(pulses.trains, best)
-    best = steps.fit(kept, best.multiplicative, bool(best.seen))
-    goodness = of_residuals(steps.standardised(kept, best))
-    if law == "soft_bounds":
-        best, bounds = pinned(best, pulses.trains)
-        found = soft_bounds(best, bounds)
-    else:
-        found = linear_step(best, pulses.trains)
-    if isinstance(found, str):
-        raise table.failed(f"{table.label}: {found}")
-    left_out = int((pulses.trains.direction != 0).sum() - kept.used.sum())
-    notes = [*found.notes, *doubts(goodness, f"{law} with {_words(best)}")]
+    trains = _inside(trains, best)
+    best = steps.fit(trains, best.form, near=best)
+    best, uneven = _means_alone(trains, best)
+    scale = Scale(pulses.middle, pulses.half)
+    try:
+        found = (soft_bounds if law == "soft_bounds" else linear_step)(best, trains, scale)
+    except Unfit as error:
+        raise table.failed(f"{table.label}: {error}") from None
+    curve = mean_curve(trains, found.model)
+    goodness = tests_of(trains, found.model, curve)
+    left_out = int((pulses.trains.direction != 0).sum() - trains.used.sum())
+    notes = [*found.notes, *uneven]
     if left_out:
-        notes.append(f"{left_out:,} pulses that a bound may have cut short are left out of the fit")
+        notes.append(f"{left_out:,} pulses that a bound may have cut short do not count in the fit")
     return Fit(
         kind="pulse", section="update", law=law, base=BASES[law], parameters=found.parameters,
         choices=(*found.choices, *_range(pulses, options), *_comparison(models, best, law)), goodness=goodness,
-        data=_count(best, pulses), notes=tuple(notes), series=_series(pulses, kept, best),
+        data=_count(best, pulses), notes=tuple(notes),
+        doubts=(*found.doubts, *doubts(goodness, f"{law} with {_words(best)}")),
+        series=_series(pulses, trains, found.model, curve),
     )  # fmt: skip
 
 
@@ -120,42 +129,62 @@ def pulses_of(table: Table, options: Options) -> Pulses:
     return Pulses(trains, (high + low) / 2, (high - low) / 2, [table.label_of("device", rows[0]) for rows in groups])
 
 
-def _models(trains: steps.Trains, law: str | None) -> list[steps.Steps]:
-    """Return the candidates, fitted to the pulses that end well inside the range."""
-    rough = steps.fit(trains, False, False, correct=False)
-    inside = _inside(trains, rough)
-    found = []
-    for multiplicative in (False,) if law == "soft_bounds" else (False, True):
-        plain = steps.fit(inside, multiplicative, False, correct=False)
-        found.append(plain)
-        z = steps.standardised(inside, plain)
-        if neighbours(z).value < -1.645 / np.sqrt(
-            len(z)
-        ):  # what the scatter of a read takes from one step, the next has
-            scattered = steps.fit(inside, multiplicative, True, correct=False)
-            if 2 * (scattered.loglik - plain.loglik) > SCATTER:
-                found[-1] = scattered
-    return found
+def _models(trains: steps.Trains, law: str | None) -> tuple[steps.Trains, list[steps.Steps]]:
+    """Return the candidates, fitted to the pulses that end well inside the range, and those pulses."""
+    rough = _likelier(trains, multiplicative=False)
+    inside = _inside(replace(trains, at=steps.path(trains, rough)[:-1]), rough)
+    forms = (False,) if law == "soft_bounds" else (False, True)
+    return inside, [_likelier(inside, multiplicative) for multiplicative in forms]
+
+
+def _likelier(trains: steps.Trains, multiplicative: bool) -> steps.Steps:
+    """Return the fit in which reads scatter where that is significant, else the one in which each read is the state."""
+    plain, scattered = (steps.fit(trains, steps.Form(multiplicative, seen), correct=False) for seen in (False, True))
+    return scattered if 2 * (scattered.loglik - plain.loglik) > SCATTER else plain
+
+
+def _means_alone(trains: steps.Trains, best: steps.Steps) -> tuple[steps.Steps, list[str]]:
+    """Return the fit whose steps come from the mean curve alone where up and down pulses scatter differently.
+
+    A law has one c2c, and so the scatter of the steps tells their size. Where the record contradicts
+    that, the size must not be bent to suit the scatter.
+    """
+    from scipy.special import chdtrc
+
+    free = steps.fit(trains, best.form._replace(tied=False))
+    ratio = 2 * (free.loglik - best.loglik)
+    p = float(chdtrc(1, max(0.0, ratio)))
+    if p >= UNEVEN:
+        return (free if best.noise > NOISY else best), []
+    up, down = np.exp(free.shared[:2])
+    text = (
+        f"a step up scatters by {up:.3g} and a step down by {down:.3g} steps (likelihood ratio, p = {p:.1g}), where "
+        "the law has one c2c: their root mean square is taken, and the size of the steps from the mean curve alone"
+    )
+    return free, [text]
 
 
 def _inside(trains: steps.Trains, model: steps.Steps) -> steps.Trains:
     """Leave out pulses that may be cut off at a bound: those whose expected end is within CLEAR sd of it.
 
-    The choice rests on the read before the pulse, so that what is kept stays unbiased.
+    The choice rests on the state as the reads before the pulse tell it: the read just before alone
+    would single out pulses by its own scatter.
     """
-    v, up = trains.v[:-1], trains.direction > 0
+    w, p = steps.states(trains, model)
+    path = steps.path(trains, model)
+    up = trains.direction > 0
     s, k = (np.where(up, model.own[:, i], model.own[:, i + 2]) for i in (0, 1))
-    mean = np.where(up, 1.0, -1.0) * s - k * v
+    mean = np.where(up, 1.0, -1.0) * s - k * w
     noise = model.noise * np.abs(mean if model.multiplicative else s)
     real = trains.direction != 0
-    top, bottom = trains.v.max(0), trains.v.min(0)
+    low, high = path.min(0), path.max(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         asymptote = np.where(k > 0, s / np.where(k > 0, k, 1.0), np.inf)
-    ahead = np.minimum(np.where(up, top, -bottom), asymptote)
-    room = ahead - np.where(up, 1.0, -1.0) * (v + mean)
-    used = real & (room > CLEAR * np.sqrt(noise**2 + model.seen**2))
+    ahead = np.minimum(np.where(up, high, -low), asymptote)
+    room = ahead - np.where(up, 1.0, -1.0) * (w + mean)
+    used = real & (room > CLEAR * np.sqrt(noise**2 + (1 - k) ** 2 * p))
     enough = np.minimum((used & up).sum(0), (used & ~up).sum(0)) >= LEAST // 2
-    return steps.Trains(trains.v, trains.direction, np.where(enough, used, real))
+    return replace(trains, used=np.where(enough, used, real))
 
 
 def _law_of(model: steps.Steps) -> str:
@@ -199,23 +228,19 @@ def _count(model: steps.Steps, pulses: Pulses) -> str:
     return f"{model.count:,} pulses" + (f" to {devices} devices" if devices > 1 else "")
 
 
-def _series(pulses: Pulses, kept: steps.Trains, model: steps.Steps) -> dict[str, np.ndarray]:
+def _series(pulses: Pulses, kept: steps.Trains, model: steps.Steps, curve: np.ndarray) -> dict[str, np.ndarray]:
     """Return what the figure shows: reads, the mean curve of one device, and its steps, in siemens."""
     trains = pulses.trains
     middle = np.argsort(trains.v.mean(0))[len(pulses.devices) // 2]
-    w, curve = trains.v[0, middle], [trains.v[0, middle]]
-    top, bottom = trains.v[:, middle].max(), trains.v[:, middle].min()
-    s_up, k_up, s_down, k_down = model.own[middle]
-    for direction, read in zip(trains.direction[:, middle], trains.v[1:, middle], strict=True):
-        step = s_up - k_up * w if direction > 0 else -(s_down + k_down * w)
-        w = read if direction == 0 else min(max(w + step, bottom), top)
-        curve.append(w)
+    e, _ = steps.innovations(kept, model)
+    state, _ = steps.states(kept, model)
     return {
         "g": pulses.middle + pulses.half * trains.v,
-        "curve": pulses.middle + pulses.half * np.array(curve),
+        "curve": pulses.middle + pulses.half * curve[:, middle],
         "shown": np.array([middle]),
         "direction": trains.direction,
         "used": kept.used,
-        "steps": pulses.half * np.diff(trains.v, axis=0),
-        "predicted": pulses.half * (np.diff(trains.v, axis=0) - steps.innovations(kept, model)[0]),
+        "before": pulses.middle + pulses.half * state,
+        "steps": pulses.half * (trains.v[1:] - state),
+        "predicted": pulses.half * (trains.v[1:] - state - e),
     }

@@ -63,13 +63,19 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
     law = "gaussian" if isinstance(best, White) else "pcm"
     parameters, choices = best.section("read")
     residuals = states.residuals(best.sigma(states.g))
-    goodness = (chi_squared(residuals**2, len(best.estimate.theta)), _correlation(table, states))
-    notes = doubts(goodness[:1], f"law {law}")
+    goodness = (
+        chi_squared(
+            residuals**2, len(best.estimate.theta), says="devices of like conductance scatter more unlike than reads do"
+        ),
+        _correlation(table, states),
+    )
+    doubtful = doubts(goodness if law == "gaussian" else goodness[:1], f"law {law}")
+    notes: list[str] = []
     widened = math.sqrt(max(1.0, goodness[0].value))
     parameters = [_wider(parameter, widened) for parameter in parameters]
     if goodness[0].fails(0.05):
         notes.append(f"devices scatter more than chance allows: intervals are widened by {widened:.3g}")
-    if goodness[1].fails():
+    if goodness[1].fails() and law == "pcm":
         notes.append("successive reads are correlated; the intervals take them as independent and are too narrow")
     if states.window is None and options.law is None:
         notes.append("no column of times: law pcm, whose noise depends on them, was not tried")
@@ -78,6 +84,7 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
         kind="read_noise", section="read", law=law, base=BASE, parameters=tuple(parameters),
         choices=(*choices, *range_choices(base, options)), goodness=goodness,
         data=f"{len(table):,} reads of {len(states.g):,} devices", notes=tuple(notes),
+        doubts=tuple(doubtful),
         series={
             "g": states.g, "sd": np.sqrt(states.variance), "error": np.sqrt(states.variance / (4 * states.half)),
             "fitted": best.sigma(states.g), "grid": grid, "sigma": best.line(grid),
@@ -226,7 +233,8 @@ def _correlation(table: Table, states: _States) -> Goodness:
     pairs = sum(len(one) - 1 for one in z)
     total = sum(float((one[1:] * one[:-1]).sum()) for one in z)
     r = total / pairs + sum((len(one) - 1) / len(one) for one in z) / pairs  # the mean was taken off: -1 / n each
-    return Goodness("correlation of successive reads", r, float(2 * ndtr(-abs(r) * math.sqrt(pairs))))
+    says = "reads are no independent draws, as white noise is: they have a memory, or the devices drift"
+    return Goodness("correlation of successive reads", r, float(2 * ndtr(-abs(r) * math.sqrt(pairs))), says)
 
 
 def _wider(parameter: Parameter, factor: float) -> Parameter:

@@ -116,11 +116,13 @@ class Goodness:
         name: the statistic in words.
         value: the statistic.
         p: probability of a larger one if the law holds; None where there is no such number.
+        says: what the data do that the law does not know, if the test fails.
     """
 
     name: str
     value: float
     p: float | None = None
+    says: str = ""
 
     @property
     def text(self) -> str:
@@ -151,6 +153,7 @@ class Fit:
         goodness: tests of the fit.
         data: what the estimate rests on, in words ("20,000 samples").
         notes: what a reader should know before trusting it; empty where nothing stands out.
+        doubts: why the law does not describe these data; a profile is made of such a fit only on demand.
         series: arrays by name that the figure of this kind shows.
         source, digest: name and SHA-256 of the file.
         account: what was taken for what in the file.
@@ -165,6 +168,7 @@ class Fit:
     goodness: tuple[Goodness, ...]
     data: str
     notes: tuple[str, ...] = ()
+    doubts: tuple[str, ...] = ()
     series: Mapping[str, np.ndarray] = field(default_factory=dict)
     source: str = ""
     digest: str = ""

@@ -17,10 +17,11 @@ import numpy as np
 
 from neuroanp.fitting import hmm
 from neuroanp.fitting.estimate import Estimate, Undetermined
-from neuroanp.fitting.goodness import doubts, neighbours, uniform
+from neuroanp.fitting.goodness import doubts
 from neuroanp.fitting.options import Options
-from neuroanp.fitting.result import Choice, Fit, Goodness, Parameter
+from neuroanp.fitting.result import Choice, Fit, Parameter
 from neuroanp.fitting.table import CONDUCTANCE, TIME, VOLTAGE, Column, Table
+from neuroanp.fitting.telegraph_goodness import more_levels, tests_of
 from neuroanp.fitting.two_level import SAME_DWELL, estimate, flips
 from neuroanp.profiles import HardwareProfile
 from neuroanp.units import format_quantity
@@ -34,6 +35,8 @@ LEAST_SWITCHES = 10
 CORRELATED = 4
 """Standard errors by which the correlation of neighbouring samples must exceed zero."""
 JITTER = 0.1
+SIGMA = 0.02
+"""Perturbation of a pre-activation by one source that the gain is chosen for."""
 
 ONE_LEVEL = (
     "the trace has one level only, or two that the noise hides; record longer or at a bias where both states occur"
@@ -84,21 +87,25 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
         raise table.failed(f"{table.label}: either {ONE_LEVEL}; or {_too_short(record)}") from None
     _check_two_levels(table, record, free)
     theta = SAME_DWELL @ found.theta if law == "koenders" else found.theta
-    goodness = _goodness(record.v, theta)
-    notes = doubts(goodness, "a telegraph signal in white noise")
+    goodness = tests_of(record.v, theta)
+    doubtful = more_levels(record.v, theta, record.middle, record.scale, lambda x: format_quantity(x, record.unit, 4))
+    doubtful += doubts(goodness, "a telegraph signal in white noise")
+    notes: list[str] = []
     if law == "koenders":
         parameters, choices = _koenders(record, found)
-        notes += _unequal(free, found)
+        doubtful += _unequal(free, found)
     elif record.unit == "V":
         parameters, choices = _rtn_source(record, found)
         notes += _white_share(theta)
     else:
         parameters, choices = _rtn_read(record, found)
+    notes += _gain(choices)
     section = "stochastic" if record.unit == "V" else "read"
     return Fit(
         kind="telegraph", section=section, law=law, base=BASE if record.unit == "V" else "rram_rtn",
         parameters=tuple(parameters), choices=tuple(choices), goodness=goodness,
-        data=f"{len(record.v):,} samples, {format_quantity(record.dt, 's', 4)} apart", notes=tuple(notes),
+        data=f"{len(record.v):,} samples, {format_quantity(record.dt, 's', 4)} apart",
+        notes=tuple(notes), doubts=tuple(doubtful),
         series=_series(table, record, theta),
     )  # fmt: skip
 
@@ -160,13 +167,6 @@ def _check_two_levels(table: Table, record: Record, free: Estimate) -> None:
 def _too_short(record: Record) -> str:
     dt = format_quantity(record.dt, "s", 3)
     return f"the dwell is too short to be seen by samples {dt} apart; sample several times a dwell"
-
-
-def _goodness(v: np.ndarray, theta: np.ndarray) -> tuple[Goodness, ...]:
-    from scipy.special import ndtri
-
-    u = hmm.surprises(v, theta[:2], math.exp(theta[2]), *flips(theta))
-    return uniform(u, "Kolmogorov-Smirnov distance of the predictions"), neighbours(ndtri(np.clip(u, 1e-12, 1 - 1e-12)))
 
 
 def _unequal(free: Estimate, same: Estimate) -> list[str]:
@@ -261,9 +261,18 @@ def _of_a_source(sigma: float) -> list[Choice]:
         Choice("stochastic.n_sources", 1, "a choice; one source a unit", fallback=True),
         Choice("stochastic.kappa", 1.0, "a choice; the gain is in volts_per_unit", fallback=True),
         Choice(
-            "stochastic.volts_per_unit", format_quantity(sigma / 0.02, "V", 3),
-            "a choice; one source then perturbs a pre-activation by 0.02 (standard deviation)", fallback=True,
+            "stochastic.volts_per_unit", format_quantity(sigma / SIGMA, "V", 3),
+            f"a choice; one source then perturbs a pre-activation by {SIGMA:g} (standard deviation)", fallback=True,
         ),
+    ]  # fmt: skip
+
+
+def _gain(choices: list[Choice]) -> list[str]:
+    """Say that the strength of the perturbation is a choice: it hides how large the measured signal is."""
+    return [
+        f"the gain is no measurement: volts_per_unit is set to {choice.value}, so that one source perturbs a "
+        f"pre-activation by {SIGMA:g} (standard deviation) however large the signal is; set it to what your circuit has"
+        for choice in choices if choice.key == "stochastic.volts_per_unit"
     ]  # fmt: skip
 
 

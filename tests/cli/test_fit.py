@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 from examples.data import synthesize
 from neuroanp.cli import fit as command
 from neuroanp.profiles import load
+from neuroanp.records import atomic
 
 DATA = Path(synthesize.__file__).parent
 
@@ -41,11 +42,12 @@ def test_writes_a_profile_and_a_figure_and_says_where(fit, tmp_path: Path) -> No
         "the rest as in smtj_koenders", "figure: my_mtj.png", "next: neuroanp profiles show my_mtj.yaml",
     ):  # fmt: skip
         assert said in done.stdout
-    assert max(map(len, done.stdout.splitlines())) <= 160
+    assert max(len(line) for line in done.stdout.splitlines() if not line.startswith("note: ")) <= 160
+    assert "volts_per_unit is set to 288 mV" in done.stdout  # the gain is no measurement
 
 
 def test_json_holds_everything(fit) -> None:
-    done = fit(*TRACE, "-o", "out.yaml", "--no-figure", "--json", "--law", "koenders")
+    done = fit(*TRACE, "-o", "out.yaml", "--no-figure", "--json", "--law", "koenders", "--anyway")
     (found,) = json.loads(done.stdout)["results"]
     assert (found["profile"], found["law"], found["figure"], found["extends"]) == (
         "out", "koenders", None, "smtj_koenders",
@@ -55,6 +57,7 @@ def test_json_holds_everything(fit) -> None:
     assert mean["low"] < mean["value"] < mean["high"]
     assert (mean["unit"], mean["in_profile"], by_key["dwell"]["in_profile"]) == ("V", True, False)
     assert len(found["data"]["sha256"]) == 64
+    assert "koenders has one dwell for both" in found["doubts"][0]
     assert all({"test", "value", "p"} == set(test) for test in found["goodness"])
 
 
@@ -85,6 +88,11 @@ def test_replaces_nothing_without_force(fit, tmp_path: Path) -> None:
     ("words", "said"),
     [
         (["none.csv", "--kind", "drift"], "none.csv: no such file"),
+        ([*TRACE, "--name", "n" * 5000], "a file name of 5,005 bytes; 200 are allowed"),
+        ([*TRACE, "--name", "n" * 5000, "-o", "a.yaml"], "--name: 5,000 bytes; a profile's name has 200 at most"),
+        ([*TRACE, "-o", "n" * 300 + ".yaml"], "a file name of 305 bytes"),
+        ([*TRACE, "--law", "koenders"], "koenders has one dwell for both"),
+        ([*TRACE, "--law", "koenders"], "take it --anyway"),
         ([*TRACE, "--law", "wan"], "does not fit kind telegraph"),
         ([*TRACE, "--column", "current_mA"], "no column 'current_mA'"),
         ([*TRACE, "--extends", "pmc"], "did you mean 'pcm'?"),
@@ -104,6 +112,38 @@ def test_bad_usage_ends_with_code_2_and_leaves_nothing(fit, tmp_path: Path, word
     assert said in ended.stderr
     assert ended.stdout == ""
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_law_that_does_not_describe_its_data_is_marked_in_the_file(fit, tmp_path: Path) -> None:
+    done = fit(*TRACE, "--law", "koenders", "--name", "mine", "--anyway")
+    assert done.exit_code == 0, done.stderr
+    assert "the law does not describe these data: the high level lasts" in done.stdout
+    text = (tmp_path / "mine.yaml").read_text()
+    assert text.startswith("# DOES NOT DESCRIBE ITS DATA: the high level lasts")
+    profile = load(tmp_path / "mine.yaml")
+    assert profile.meta.status == profile.provenance["stochastic.flip"].status == "illustrative"
+    assert "which it does not describe" in profile.meta.summary
+
+
+@pytest.mark.parametrize("old", [None, b"old"])
+def test_a_full_disk_leaves_both_files_as_they_were(
+    fit, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, old: bytes | None
+) -> None:
+    if old is not None:
+        for name in ("mine.yaml", "mine.png"):
+            (tmp_path / name).write_bytes(old)
+    write = atomic.write_bytes
+
+    def full(path: Path, content: bytes) -> None:
+        if path.suffix == ".png" and content != old:
+            raise OSError(28, "No space left on device")
+        write(path, content)
+
+    monkeypatch.setattr(atomic, "write_bytes", full)
+    assert fit(*TRACE, "--name", "mine", "--force").exit_code == 1
+    assert {path.name: path.read_bytes() for path in tmp_path.iterdir()} == (
+        {} if old is None else {"mine.yaml": old, "mine.png": old}
+    )
 
 
 def test_never_writes_over_the_measurements(fit, tmp_path: Path) -> None:

@@ -10,7 +10,7 @@ import pytest
 from scipy import stats
 from scipy.integrate import quad
 
-from neuroanp.fitting import hmm, steps, two_level
+from neuroanp.fitting import hmm, kalman, steps, two_level
 from neuroanp.fitting.estimate import Undetermined, gradient_of, maximise
 from neuroanp.fitting.exponents import Exponents
 from neuroanp.fitting.goodness import chi_squared, of_residuals
@@ -98,7 +98,9 @@ def test_pulse_likelihood_is_the_joint_normal_density(multiplicative: bool, seen
     v = 0.2 + np.concatenate([[0.0], np.cumsum(mean + 0.05 * rng.standard_normal(n))])
     trains = steps.Trains(v[:, None], direction[:, None], np.ones((n, 1), bool))
     shared = np.log([c, seen] if seen else [c])
-    loglik, _, _ = steps._score(trains, np.array([[s_up, 0.0, s_down, 0.0]]), shared, multiplicative)
+    loglik, _, _ = kalman.score(
+        trains, np.array([[s_up, 0.0, s_down, 0.0]]), shared, kalman.Form(multiplicative, bool(seen))
+    )
     walk = np.cumsum(np.eye(n), 0)  # read k holds the noise of all steps up to k
     covariance = walk @ np.diag((c * np.abs(mean)) ** 2 + 1e-12) @ walk.T + seen**2 * (np.eye(n) + 1.0)
     expected = stats.multivariate_normal(v[0] + np.cumsum(mean), covariance).logpdf(v[1:])

@@ -1,0 +1,97 @@
+"""What is no telegraph signal is not called one; what is one is not refused."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from neuroanp.errors import InputError
+from neuroanp.fitting import fit_file
+from neuroanp.fitting.levels import three_against_two
+
+Rng = np.random.Generator
+
+
+def states(n: int, high: float, low: float, rng: Rng) -> np.ndarray:
+    """Draw 0 and 1 with these mean dwell times, in samples, independently of the package."""
+    s, lengths = [], 0
+    state = int(rng.random() < high / (high + low))
+    while lengths < n:
+        dwell = rng.exponential((low, high)[state])
+        s.append((dwell, state))
+        lengths += dwell
+        state = 1 - state
+    edges = np.cumsum([dwell for dwell, _ in s])
+    return np.array([state for _, state in s])[np.searchsorted(edges, np.arange(n), side="right")]
+
+
+def pink(n: int, rng: Rng) -> np.ndarray:
+    f = np.fft.rfftfreq(n)
+    f[0] = f[1]
+    x = np.fft.irfft((rng.standard_normal(len(f)) + 1j * rng.standard_normal(len(f))) / np.sqrt(f), n)
+    return x / x.std()
+
+
+def signal(rng: Rng, n: int = 3000, high: float = 12, low: float = 8, white: float = 0.1) -> np.ndarray:
+    return states(n, high, low, rng) + white * rng.standard_normal(n)
+
+
+OTHERS: dict[str, Callable[[Rng], np.ndarray]] = {
+    "three levels": lambda rng: signal(rng) + 0.8 * states(3000, 40, 40, rng),
+    "a weak second fluctuator": lambda rng: signal(rng) + 0.25 * states(3000, 100, 100, rng),
+    "levels that drift by a tenth": lambda rng: signal(rng) + np.linspace(0, 0.1, 3000),
+    "levels that drift by their distance": lambda rng: signal(rng) + np.linspace(0, 1, 3000),
+    "a pink background": lambda rng: signal(rng) + 0.1 * pink(3000, rng),
+    "pink noise": lambda rng: pink(3000, rng),
+    "a random walk": lambda rng: np.cumsum(rng.standard_normal(3000)) + 0.5 * rng.standard_normal(3000),
+    "a sine": lambda rng: np.sin(0.05 * np.arange(3000)) + 0.1 * rng.standard_normal(3000),
+}
+GOOD: dict[str, Callable[[Rng], np.ndarray]] = {
+    "usual": signal,
+    "fast": lambda rng: signal(rng, high=2.2, low=1.5, white=0.2),
+    "noisy": lambda rng: signal(rng, high=5, low=5, white=0.5),
+    "unequal": lambda rng: signal(rng, 6000, high=90, low=4),
+    "slow": lambda rng: signal(rng, 6000, high=60, low=30),
+}
+
+
+def fit(v: np.ndarray, folder: Path):
+    path = folder / "v.csv"
+    rows = np.column_stack([np.arange(len(v)), v])
+    np.savetxt(path, rows, delimiter=",", header="time_us,voltage_mV", comments="", fmt="%.8g")
+    return fit_file(path, "telegraph")
+
+
+@pytest.mark.parametrize("name", OTHERS)
+def test_what_is_no_telegraph_signal_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"does not describe these data|one level only|switches between") as refused:
+        fit(OTHERS[name](np.random.default_rng(1)), tmp_path)
+    assert "the fitted profile" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", GOOD)
+def test_a_telegraph_signal_is_fitted(name: str, tmp_path: Path) -> None:
+    assert fit(GOOD[name](np.random.default_rng(2)), tmp_path).doubts == ()
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("name", GOOD)
+def test_few_telegraph_signals_are_refused(name: str, tmp_path: Path) -> None:
+    refused = 0
+    for seed in range(100):
+        try:
+            fit(GOOD[name](np.random.default_rng(seed)), tmp_path)
+        except InputError:
+            refused += 1
+    assert refused <= 4  # of 100, each refused with probability 0.01: more once in 300
+
+
+def test_three_levels_are_found_where_they_are() -> None:
+    rng = np.random.default_rng(3)
+    v = states(4000, 30, 30, rng) + 0.4 * states(4000, 80, 80, rng) + 0.05 * rng.standard_normal(4000)
+    better, found = three_against_two(v, np.array([0.2, 1.2]), 0.2, np.array([[0.95, 0.05], [0.05, 0.95]]))
+    assert better > 100
+    assert all(np.abs(np.array([0.0, 0.4, 1.0, 1.4]) - x).min() < 0.25 for x in found.mean)
