@@ -312,9 +312,9 @@ class RunDir:
         """
         ended = self.manifest["status"] == "finished"
         again = f"neuroanp train {self.path / CONFIG} --force" if ended else f"neuroanp resume {self.path}"
-        path = self._checkpoints.whole(self.warnings, again)
-        updates = (self.result or {}).get("updates")
-        if isinstance(updates, int) and int(path.stem) != updates:
+        told = len(self.warnings)
+        path, updates = self._checkpoints.whole(self.warnings, again), (self.result or {}).get("updates")
+        if isinstance(updates, int) and int(path.stem) != updates and len(self.warnings) == told:
             self._say(
                 f"{self.path}: taken is {path.name}, but the result is of update {updates}: its checkpoint is gone"
             )

@@ -70,7 +70,8 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
         look: how.
 
     Returns: a row for the chip as it stands and one for each idle time: run, task, profile, rule, seed, update,
-        after, after_s, test_loss, test_loss_noise_free, score (by name), effects (those that are on).
+        after, after_s, test_loss, test_loss_noise_free, score (by name), effects (those that are on), sealed (whether
+        all files of the run are as it wrote them; None: it was made by a version that sealed nothing).
 
     Raises:
         InputError: the record has no checkpoint that can be read, its data have changed, a time cannot be read, an
@@ -242,4 +243,5 @@ def _row(record: RunDir, found: Revisited, held: Held, time: str) -> dict[str, A
         "test_loss_noise_free": losses.test_loss_noise_free,
         "score": experiment.task.score(losses.y, held.batch),
         "effects": [name for name in known_effects(experiment.profile) if name in found.effects],
+        "sealed": record.sealed,
     }
