@@ -102,6 +102,15 @@ def test_a_drop_at_each_turn_is_seen_and_said(tmp_path: Path) -> None:
         fit(shapes(quiet, 10.0), tmp_path, Options())
 
 
+def test_a_record_that_wanders_says_that_its_intervals_are_narrow(tmp_path: Path) -> None:
+    law = LinearStep(**{**LINEAR, "noise": "additive", "c2c": 4.0})
+    wanders = synthesize.pulse(law, 1, 2, 200, SPAN, np.random.default_rng(1))
+    found = fit(wanders, tmp_path, Options(None, None, "linear_step", SPAN.g_min, SPAN.g_max, anyway=True))
+    assert any("the record wanders" in note for note in found.notes)
+    quiet = fit(record("linear_step", 0.001, 1), tmp_path)
+    assert not any("the record wanders" in note for note in quiet.notes)
+
+
 def test_means_of_residuals_are_chi_squared() -> None:
     """A mean of 16 standard normals that is 1 is four standard deviations off."""
     test = pulse_goodness._means([np.ones(16), np.zeros(9), np.ones(0)], 0, "name", "says")
