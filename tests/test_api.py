@@ -158,7 +158,8 @@ def test_a_line_tells_what_a_thing_is(runs):
     begun = RunDir.create(runs, "begun", experiment.config.to_yaml(), {"identity": experiment.identity})
     assert repr(na.load_run(begun.path)) == "Run(begun: no result yet, running; runs/begun)"
     assert na.load_run(begun.path)._repr_html_() is None
-    (run.path / "result.json").write_text("{")
+    for place in (run.path, run.path / "copies"):
+        (place / "result.json").write_text("{")
     assert repr(na.load_run(run.path)) == f"Run(its result is damaged; runs/{run.path.name})"
     assert na.load_run(run.path)._repr_html_() is None
 

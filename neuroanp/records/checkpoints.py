@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("neuroanp")
 FOLDER = "checkpoints"
+INSTEAD = "; resume from an older checkpoint, or repeat the run"
 KEPT = 2
 _FILE = re.compile(r"\d{8}\.safetensors")
 _WITHHELD = (errno.EACCES, errno.EPERM, errno.EIO, errno.ESTALE)
@@ -79,7 +80,8 @@ class Checkpoints:
             try:
                 self.check(path)
             except (InputError, RunError) as error:
-                skipped.append(f"{path}: skipped, {str(error).removeprefix(f'{path}: ')}")
+                said = str(error).removeprefix(f"{path}: ").removesuffix(INSTEAD)
+                skipped.append(f"{path}: skipped, {said}")
                 cause = error.__cause__
                 if isinstance(cause, OSError) and cause.errno in _WITHHELD:
                     withheld.append(str(error))
@@ -139,7 +141,7 @@ def unpacked(unpack: Any, path: Path, foreign: Any) -> Any:
     try:
         found = unpack(path)
     except ValueError as error:
-        raise InputError(f"{path}: damaged ({error}); resume from an older checkpoint, or repeat the run") from error
+        raise InputError(f"{path}: damaged ({error}){INSTEAD}") from error
     why = foreign(path, found[1])
     if why is not None:
         raise InputError(f"{path}: not this run's file ({why}); put back its own, or repeat the run")

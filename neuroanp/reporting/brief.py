@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.errors import NeuroanpError
 from neuroanp.reporting.tables import methods, results_table
 from neuroanp.reporting.values import digits
+from neuroanp.training.launch import ENDED
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
@@ -22,6 +23,8 @@ def of_run(record: RunDir) -> str:
     try:
         row = record.result
     except NeuroanpError:
+        return f"its result is damaged; {path}"
+    if row is None and record.manifest["status"] in ENDED:
         return f"its result is damaged; {path}"
     if row is None:
         return f"{record.path.name}: no result yet, {record.manifest['status']}; {path}"

@@ -117,16 +117,19 @@ def _newest(run: str) -> Path:
 @pytest.mark.parametrize(
     "words", [["export", "{run}", "-f", "onnx"], ["evaluate", "{run}"], ["evaluate", "{run}", "--profile", "pcm"]]
 )
-def test_a_damaged_checkpoint_is_named(run, invoke, words):
+def test_a_damaged_checkpoint_is_named(tmp_path, invoke, words):
+    run = str(launch(configure(TINY, {"training.checkpoint_every": 1}, target="nir"), tmp_path / "runs").path)
     newest = _newest(run)
-    whole = newest.read_bytes()
-    newest.write_bytes(whole[:-100])
+    older = newest.with_name("00000001.safetensors")
+    whole = older.read_bytes()
+    older.unlink()
+    newest.write_bytes(newest.read_bytes()[:-100])
     done = invoke(*(word.format(run=run) for word in words))
     assert done.exit_code == 2
     said = " ".join(done.stderr.split())
     assert "no checkpoint can be read; restore one from a copy, or repeat the training: neuroanp train" in said
-    assert f"{newest}: it holds" in said
-    newest.with_name("00000001.safetensors").write_bytes(whole)
+    assert f"{newest}: damaged (it holds" in said and "resume from an older" not in said
+    older.write_bytes(whole)
     done = invoke(*(word.format(run=run) for word in words))
     assert done.exit_code == 0
     assert "taken is 00000001.safetensors, which is older" in " ".join(done.stderr.split())

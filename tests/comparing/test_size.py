@@ -82,6 +82,6 @@ def test_a_transfer_counts_what_it_makes():
 
 @pytest.mark.parametrize("call", [api.train, api.compare])
 def test_an_empty_folder_is_refused_in_python_too(asked, tmp_path, call):
-    with pytest.raises(InputError, match="runs: the name is empty"):
+    with pytest.raises(InputError, match="runs: is empty"):
         call(TINY, runs="")
     assert not list(tmp_path.iterdir())

@@ -336,6 +336,6 @@ def test_what_is_missing_is_said(trained, tmp_path):
     bare.update(data="another")
     with pytest.raises(InputError, match="its data have changed"):
         api.load_run(bare.path).predict([[0.0] * 3])
-    bare.update(data=record.manifest["data"], profile="pcm")
+    bare.update(data=record.manifest["data"], profile={})
     with pytest.raises(InputError, match="it holds no profile"):
         api.load_run(bare.path).held_out()
