@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.reporting.ranking import some
 from neuroanp.reporting.reading import Shown
-from neuroanp.reporting.separation import LEAST, higher_in_all, too_few
+from neuroanp.reporting.separation import LEAST, MORE, MOST_BY_CHANCE, higher_in_all, too_few
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, new_figure, plain, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell
 from neuroanp.reporting.values import digits, middle, numbers
@@ -99,7 +99,8 @@ class Ablation:
         """The one that costs most in every seed, or None where the seeds do not name it."""
         for cost in self.changing[:1]:
             nothing = dict.fromkeys(cost.by_seed, 0.0)
-            if higher_in_all(cost.by_seed, nothing) and not self.rivals(cost):
+            in_all = higher_in_all(cost.by_seed, nothing) and not self.rivals(cost)
+            if in_all and _by_chance(len(self.changing), self.seeds) <= MOST_BY_CHANCE:
                 return cost
         return None
 
@@ -200,9 +201,7 @@ def table(one: Ablation) -> Table:
         for c in one.costs
         if not c.idle
     ]
-    idle = [c.effect for c in one.costs if c.idle]
-    if idle:
-        rows.append(Row("control", (Cell(", ".join(idle)), Cell(""), Cell("0"), Cell(""), Cell("0"))))
+    rows += [Row("control", (Cell(c.effect), Cell(""), Cell("0"), Cell(""), Cell("0"))) for c in one.costs if c.idle]
     return Table(columns, tuple(rows))
 
 
@@ -242,7 +241,10 @@ def headline(one: Ablation) -> str:
     worse = sum(value > 0 for value in first.costs)
     rivals = [cost.effect for cost in one.rivals(first)]
     told = f"{first.effect} has the highest median cost, above 0 in {worse} of {len(first.costs)} seeds"
+    chance = _by_chance(len(one.changing), seeds)
     apart = f", and cannot be told apart from {some(rivals)}" if rivals else ""
+    if not rivals and worse == seeds and chance > MOST_BY_CHANCE:
+        apart = f", more than any other, which chance gives too easily ({digits(chance, 2)}); {MORE}"
     return f"{one.label}: with {seeds} seeds no non-ideality is named the dearest: {told}{apart}."
 
 

@@ -13,7 +13,9 @@ from math import comb
 
 LEAST = 3
 """Seeds that a ranking takes."""
-MORE = "run --seeds 5"
+MOST_BY_CHANCE = 0.125
+"""Probability by chance above which nothing is named, however the seeds lie."""
+MORE = "compare over --seeds 5"
 
 
 def lowest_apart(losses: Sequence[Sequence[float]]) -> int | None:
@@ -54,7 +56,7 @@ def too_few(seeds: int) -> str:
     """Say that so many seeds make no ranking.
 
     >>> too_few(1)
-    'one seed: no ranking; run --seeds 5'
+    'one seed: no ranking; compare over --seeds 5'
     """
     count = "one seed" if seeds == 1 else f"{seeds} seeds"
     needed = "" if seeds == 1 else f", it takes {LEAST}"

@@ -55,9 +55,12 @@ def test_the_seeds_that_tell_a_method_apart_make_it_the_best():
 @pytest.mark.parametrize(
     ("losses", "said"),
     [
-        (((2.0,), (1.0,)), "No method is named the best. One seed: no ranking; run --seeds 5."),
-        (((3.0, 4.0), (1.0, 2.0)), "No method is named the best. 2 seeds: no ranking, it takes 3; run --seeds 5."),
-        (((3.0, 4.0, 5.0), (1.0,)), "No method is named the best. One seed: no ranking; run --seeds 5."),
+        (((2.0,), (1.0,)), "No method is named the best. One seed: no ranking; compare over --seeds 5."),
+        (
+            ((3.0, 4.0), (1.0, 2.0)),
+            "No method is named the best. 2 seeds: no ranking, it takes 3; compare over --seeds 5.",
+        ),
+        (((3.0, 4.0, 5.0), (1.0,)), "No method is named the best. One seed: no ranking; compare over --seeds 5."),
         (
             ((1.9, 4.0, 5.0), (1.0, 1.5, 2.0), (1.8, 7.0, 9.0)),
             "No method is named the best: the seeds of pcm · m1, the lowest median, overlap with those of pcm · m0, "
@@ -120,7 +123,9 @@ def test_differences_are_paired_and_take_three_seeds():
 
 def test_one_seed_below_a_control_has_shown_nothing():
     lines = verdicts(methods([result(0, 4.0)]))
-    assert lines == ["One seed: to be below a control in it has not shown that anything was learned; run --seeds 5."]
+    assert lines == [
+        "One seed: to be below a control in it has not shown that anything was learned; compare over --seeds 5."
+    ]
     assert verdicts(methods([result(seed, 4.0) for seed in range(3)])) == []
     assert "One seed" not in " ".join(verdicts(methods([result(0, 6.0)])))
 
@@ -244,14 +249,14 @@ def shown_order(one):
 def test_one_seed_names_no_culprit(build):
     one = ablated(build, {"drift": [-0.2], "read_noise": [3.0], "adc": [0.1]})
     assert one.dearest is None
-    assert ablation.headline(one) == "pcm · anp: one seed: no ranking; run --seeds 5."
+    assert ablation.headline(one) == "pcm · anp: one seed: no ranking; compare over --seeds 5."
     assert shown_order(one) == sorted(EFFECTS)
     assert not any(row["costs_most"] for row in ablation.rows([one]))
 
 
 def test_two_seeds_are_too_few(build):
     one = ablated(build, {"drift": [0.1, 0.1], "read_noise": [3.0, 3.0], "adc": [0.2, 0.2]})
-    assert ablation.headline(one) == "pcm · anp: 2 seeds: no ranking, it takes 3; run --seeds 5."
+    assert ablation.headline(one) == "pcm · anp: 2 seeds: no ranking, it takes 3; compare over --seeds 5."
     assert shown_order(one) == sorted(EFFECTS)
 
 
