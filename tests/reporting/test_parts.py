@@ -48,8 +48,8 @@ def test_costs_are_the_differences_of_paired_runs(ablated):
     assert rows[1] == ["drift", "11.5 [11, 12]", "+3", "13.5 [13, 14]", "+3"]
     assert rows[3] == ["adc", "", "0", "", "0"]
     assert ablation.headline(one) == (
-        "pcm · anp: with 3 seeds no non-ideality is named the dearest: drift has the highest median cost, above 0 in 3 of "
-        "3 seeds, more than any other, which chance gives too easily (0.25); compare over --seeds 5."
+        "pcm · anp: with 3 seeds no non-ideality is named the dearest: drift has the highest median cost, above 0 in 3 "
+        "of 3 seeds, more than any other, which chance gives too easily (0.25); compare over --seeds 5."
     )
     (first, *_) = ablation.rows([one])
     assert (first["effect"], first["costs"]) == ("drift", {"median": 3.0, "lowest": 3.0, "highest": 3.0, "seeds": 3})
