@@ -2,7 +2,8 @@
 
 import csv
 import io
-from collections.abc import Mapping
+import logging
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,23 +17,31 @@ LARGEST = 1 << 30
 """Bytes of a file of inputs."""
 SHOWN = 5
 """Problems of a table that are told one by one."""
+FAR = 0.5
+"""Ranges of the training rows by which an input may lie outside them without a word."""
+LOG = logging.getLogger("neuroanp")
 READ, WRITTEN = (".npy", ".csv"), (".npy", ".csv", ".npz")
 
 
-def read_array(path: Path) -> "np.ndarray":
-    """Return the numbers of a .npy file, or of a .csv file with a header: (T, columns).
+def read_array(path: Path, names: Sequence[str] | None = None) -> "np.ndarray":
+    """Return the numbers of a .npy file, or of a table with a line of names: (T, columns).
+
+    Args:
+        path: the file. names: of the columns that are taken of a table, in their order; None: all of them.
 
     Raises:
-        InputError: no such file, not a regular one, too large, damaged, or no numbers.
+        InputError: no such file, not a regular one, too large, damaged, no numbers, or no column of a name.
     """
     _check_ending(path, READ, "--inputs")
+    if path.suffix == ".csv":
+        return _csv(path, names)
     try:
         data = read_regular(path, LARGEST)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; name a file of inputs") from None
     if len(data) > LARGEST:
         raise InputError(f"{path}: more than {LARGEST >> 30} GiB; present it in parts")
-    return _npy(path, data) if path.suffix == ".npy" else _csv(path, data)
+    return _npy(path, data)
 
 
 def _npy(path: Path, data: bytes) -> "np.ndarray":
@@ -58,46 +67,42 @@ def _npy(path: Path, data: bytes) -> "np.ndarray":
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
-def _csv(path: Path, data: bytes) -> "np.ndarray":
-    """Read a table: a header, then a step a row."""
+def _csv(path: Path, names: Sequence[str] | None) -> "np.ndarray":
+    """Read a table, a step a row: the columns of these names, in their order, or all of them."""
     import numpy as np
 
-    try:
-        rows = list(csv.reader(io.StringIO(data.decode("utf-8-sig"), newline="")))
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{path}: no table of text ({error}); write UTF-8, commas between the columns") from None
-    rows = [row for row in rows if row]
-    if len(rows) < 2:
-        raise InputError(f"{path}: {len(rows)} lines; write a header, then a step a row")
-    if all(_number(text) is not None for text in rows[0]):
-        raise InputError(f"{path}: its first line is numbers, not a header; add a line of names, one a column")
-    width, problems, numbers = len(rows[0]), [], []
-    for line, row in enumerate(rows[1:], 2):
-        values = [_number(text) for text in row]
-        numbers.append(values)
-        if len(row) != width:
-            problems.append(f"row {line}: {len(row)} columns, the header has {width}")
-        problems += [
-            f"row {line}: column {column[:40]!r}: {text[:40]!r} is no number"
-            for column, text, value in zip(rows[0], row, values, strict=False)
-            if value is None
-        ]
+    from neuroanp.tables import read_sheet
+
+    sheet = read_sheet(path)
+    wanted = [name for name in sheet.names if name] if names is None else names
+    missing = [name for name in wanted if name not in sheet.names]
+    if missing:
+        raise InputError(
+            f"{sheet.label}: no column {', '.join(missing)}; the network takes {', '.join(wanted)} "
+            f"(columns there: {', '.join(filter(None, sheet.names))})"
+        )
+    columns, _, bad = sheet.read([sheet.names.index(name) for name in wanted])
+    problems = bad.problems() + [
+        f"{sheet.label}:{sheet.lines[row]}: {name}: missing; fill it, or leave the row out"
+        for name, column in zip(wanted, columns, strict=True)
+        for row in np.flatnonzero(~np.isfinite(column))[:SHOWN].tolist()
+    ]
     if problems:
         more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
-        raise InputError(f"{path}: cannot be read as numbers", [*problems[:SHOWN], *more])
-    return np.array(numbers, dtype=np.float64)
+        raise InputError(f"{sheet.label}: cannot be read as numbers", [*problems[:SHOWN], *more])
+    return np.stack(columns, axis=1)
 
 
-def _number(text: str) -> float | None:
-    """Return a field's number, or None.
+def warn_far(names: Sequence[str], scaled: "np.ndarray") -> None:
+    """Warn of columns that lie far outside the rows that a network learned from: it has never seen such inputs.
 
-    >>> _number(" 1e-3"), _number("1_000"), _number("")
-    (0.001, None, None)
+    Args:
+        names: of the columns. scaled: (T, columns), 0 to 1 over the training rows.
     """
-    try:
-        return None if "_" in text else float(text)
-    except ValueError:
-        return None
+    for name, column in zip(names, scaled.T, strict=True):
+        far = int(((column < -FAR) | (column > 1 + FAR)).sum())
+        if far:
+            LOG.warning("%s: %d of %d values lie far outside the rows it learned from", name, far, len(column))
 
 
 def check_output(path: Path, force: bool) -> None:
@@ -114,12 +119,13 @@ def check_fits(path: Path, inputs: Any) -> None:
         raise InputError(f"{path}: {inputs.shape[1]} sequences do not fit a table of steps; write .npy or .npz")
 
 
-def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
+def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"], names: Sequence[str] = ()) -> None:
     """Write outputs: .npy, .csv of one sequence (a step a row), or .npz with all `arrays`, whole or not at all.
 
     Args:
         path: the file, whose ending decides.
         arrays: by name, "outputs" among them; of one sequence where it is a table (see `check_fits`).
+        names: of the outputs, for a table; y0, y1, ... if not given.
 
     Raises:
         InputError: the place cannot be written to.
@@ -133,7 +139,7 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"]) -> None:
     if path.suffix == ".csv":
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(f"y{column}" for column in range(y.shape[-1]))
+        writer.writerow(names or [f"y{column}" for column in range(y.shape[-1])])
         writer.writerows(row.tolist() for row in y.reshape(len(y), -1))
         stream.write(text.getvalue().encode())
     elif path.suffix == ".npy":

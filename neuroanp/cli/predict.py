@@ -31,10 +31,13 @@ def predict(
     """Present inputs to the network that was scored, on its run's own chip; the run is left as it is.
 
     Without --inputs the held-out sequences are presented: the loss is the reported one, to the last bit.
+    A table of inputs has the columns that the run learned from, by name and in their units, and the outputs are then
+    in the target's unit; arrays hold the network's own numbers.
     """
     from neuroanp import api
-    from neuroanp.cli.arrays import check_fits, check_output, read_array, write_arrays
+    from neuroanp.cli.arrays import check_fits, check_output, read_array, warn_far, write_arrays
     from neuroanp.errors import InputError
+    from neuroanp.tasks.protocol import TASKS, InUnits
 
     if inputs is not None and output is None:
         raise InputError("-o: name a file for the outputs, e.g. -o y.csv")
@@ -43,17 +46,30 @@ def predict(
     with log_to_stderr(console(error=True)):
         opened = api.load_run(run)
         batch = None if inputs is not None else opened.held_out()
-        given = read_array(inputs) if inputs is not None else batch.inputs if batch is not None else None
+        task: Any = None
+        if inputs is not None and inputs.suffix == ".csv":
+            task = TASKS.get(opened.config.task_name)(opened.config.task)
+            task = task if isinstance(task, InUnits) else None
+        if batch is not None:
+            given = batch.inputs
+        else:
+            assert inputs is not None
+            given = read_array(inputs, None if task is None else task.columns)
         if output is not None:
             check_fits(output, given)
-        y = opened.predict(given, noise=not noise_free)
+        y = opened.predict(given if task is None else task.scaled(given), noise=not noise_free)
+        if task is not None:
+            warn_far(task.columns, task.scaled(given))
+            y = task.in_units(y)
     row: dict[str, Any] = {"run": str(opened.path), "noise": not noise_free, "shape": list(y.shape)}
     arrays = {"outputs": y, "inputs": given}
+    if task is not None:
+        row |= {"columns": list(task.columns), "target": task.target}
     if batch is not None:
         row |= {"loss": batch.loss(y), "score": batch.score(y)}
         arrays |= {"targets": batch.targets, "mask": batch.mask}
     if output is not None:
-        write_arrays(output, arrays)
+        write_arrays(output, arrays, () if task is None else (task.target,))
         row["output"] = str(output)
     if json:
         print_json([row])
@@ -71,6 +87,8 @@ def _on_screen(row: dict[str, Any]) -> list[str]:
     if "loss" in row:
         scores = {"loss": row["loss"], **{k: v for k, v in row["score"].items() if k != "loss"}}
         lines.append("held-out sequences: " + ", ".join(f"{name} {value:.6g}" for name, value in scores.items()))
+    if "target" in row:
+        lines.append(f"inputs: {', '.join(row['columns'])}; output: {row['target']}, in the units of the table")
     if "output" in row:
         lines.append(f"outputs: {row['output']}")
     return lines

@@ -87,4 +87,24 @@ class FromData(Protocol):
         ...
 
 
+@runtime_checkable
+class InUnits(Protocol):
+    """A task whose inputs are columns of a table: it knows their names and the units that the table has.
+
+    Args:
+        columns: names of the inputs, in their order. target: name of the output.
+    """
+
+    columns: tuple[str, ...]
+    target: str
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return values (..., I) of the table as the network's inputs."""
+        ...
+
+    def in_units(self, outputs: np.ndarray) -> np.ndarray:
+        """Return outputs (..., 1) of the network in the target's unit."""
+        ...
+
+
 TASKS: Registry[type[Task]] = Registry("task", "neuroanp.tasks")

@@ -131,9 +131,9 @@ class Weather:
         self._sha256, self._account = table.sha256, table.account
         self._index = table.columns.index(target)
         self._split = _split(table, options)
-        low, span = _range(table, self._split)
-        self.unit = float(span[self._index])
-        self._rows = (table.values - low) / span
+        self._low, self._span = _range(table, self._split)
+        self.unit = float(self._span[self._index])
+        self._rows = self.scaled(table.values)
         tested = self._rows[self._split :, self._index]
         if np.ptp(tested) == 0.0:
             raise InputError(
@@ -176,6 +176,19 @@ class Weather:
     def account(self) -> Sequence[str]:
         """Return what was taken of the data file and what was left, a line each."""
         return self._account
+
+    def scaled(self, values: np.ndarray) -> np.ndarray:
+        """Return values (..., I) of the columns, in their units, as inputs: 0 to 1 over the training rows."""
+        return (values - self._low) / self._span
+
+    def in_units(self, outputs: np.ndarray) -> np.ndarray:
+        """Return outputs (..., 1) in the unit of the target column.
+
+        >>> task = Weather(WeatherConfig())
+        >>> task.in_units(task.scaled(np.full(8, 50.0))[:1])  # Fahrenheit, and back
+        array([50.])
+        """
+        return outputs * self._span[self._index] + self._low[self._index]
 
     def _cut(self, starts: np.ndarray) -> Batch:
         options = self.options

@@ -128,7 +128,8 @@ def test_a_damaged_checkpoint_is_named(tmp_path, invoke, words):
     assert done.exit_code == 2
     said = " ".join(done.stderr.split())
     assert "no checkpoint can be read; restore one from a copy, or repeat the training: neuroanp train" in said
-    assert f"{newest}: damaged (it holds" in said and "resume from an older" not in said
+    assert f"{newest}: damaged (it holds" in said
+    assert "resume from an older" not in said
     older.write_bytes(whole)
     done = invoke(*(word.format(run=run) for word in words))
     assert done.exit_code == 0

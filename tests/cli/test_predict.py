@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp import api
-from neuroanp.cli.arrays import _csv, _npy
+from neuroanp.cli.arrays import _npy
 from neuroanp.errors import InputError
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
@@ -38,12 +38,17 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def predict(run, folder):
+def predict_of(folder):
     from typer.testing import CliRunner
 
     from neuroanp.cli.main import app
 
-    return lambda *words: CliRunner().invoke(app, ["predict", str(run.path), *words])
+    return lambda run: lambda *words: CliRunner().invoke(app, ["predict", str(run.path), *words])
+
+
+@pytest.fixture
+def predict(run, predict_of):
+    return predict_of(run)
 
 
 def test_held_out_sequences_have_the_reported_loss(run, predict):
@@ -87,16 +92,15 @@ def npy(array: np.ndarray) -> bytes:
 @pytest.mark.parametrize(
     ("name", "content", "words"),
     [
-        ("x.csv", "1,0,0\n0,1,0\n", "first line is numbers, not a header"),
-        ("x.csv", "a,b,c\n", "1 lines; write a header"),
-        ("x.csv", "a,b,c\n1,2\n1,2,x\n", "row 2: 2 columns"),
-        ("x.csv", "a,b,c\n1,2,x\n", "row 2: column 'c': 'x' is no number"),
-        ("x.csv", "a,b,c\n1,2,1_0\n", "'1_0' is no number"),
-        ("x.csv", "a,b,c\n1,2,nan\n", "1 of 3 numbers are not finite"),
+        ("x.csv", "1,0,0\n0,1,0\n", "numbers where the names of the columns should be"),
+        ("x.csv", "a,b,c\n", "a header and no rows"),
+        ("x.csv", "a,b,c\n1,2\n1,2,x\n", "x.csv:2: 2 cells"),
+        ("x.csv", "a,b,c\n1,2,x\n3,4,5\n", "x.csv:2: c: 'x' is not a number"),
+        ("x.csv", "a,b,c\n1,2,1_0\n3,4,5\n", "'1_0'"),
+        ("x.csv", "a,b,c\n1,2,nan\n3,4,5\n", "x.csv:2: c: missing; fill it"),
         ("x.csv", "a,b\n1,2\n", "2 values a step, the network takes 3"),
-        ("x.csv", "a;b;c\n1;2;3\n", "is no number"),
-        ("x.csv", "x" * 200_000 + "\n1\n", "no table of text"),
-        ("x.csv", b"\xff\xfe\x00", "no table of text"),
+        ("x.csv", "x" * 200_000 + "\n1\n", "characters"),
+        ("x.csv", b"\xff\xfe\x00", "x.csv"),
         ("x.npy", npy(np.array([{}], dtype=object)), "not numbers"),
         ("x.npy", pickle.dumps([1.0]), "no .npy file"),
         ("x.npy", npy(np.zeros((3, 3)))[:-1], "71 bytes of numbers, its header says 72"),
@@ -135,7 +139,7 @@ def test_places_are_checked_before_anything_is_computed(predict, folder, monkeyp
         (["-i", "x.csv", "-o", "y.txt"], "must end in .npy or .csv or .npz"),
         (["-i", "x.csv", "-o", "d.npy"], "is a directory"),
         (["-i", "p.csv", "-o", "z.csv"], "not a regular file"),
-        (["-i", "none.csv", "-o", "z.csv"], "No such file or directory"),
+        (["-i", "none.csv", "-o", "z.csv"], "none.csv: no such file"),
         (["-o", "z.csv"], "8 sequences do not fit a table"),
     ):
         done = predict(*words)
@@ -150,10 +154,39 @@ def test_places_are_checked_before_anything_is_computed(predict, folder, monkeyp
 def test_no_bytes_are_a_crash(data):
     from pathlib import Path
 
-    for read in (_npy, _csv):
-        for content in (data, b"\x93NUMPY\x01\x00" + data):
-            try:
-                found = read(Path("x"), content)
-            except InputError:
-                continue
-            assert found.dtype.kind in "biuf"
+    for content in (data, b"\x93NUMPY\x01\x00" + data):
+        try:
+            found = _npy(Path("x"), content)
+        except InputError:
+            continue
+        assert found.dtype.kind in "biuf"
+
+
+def test_a_table_is_presented_by_its_names_and_in_its_units(tmp_path, monkeypatch, predict_of):
+    """Two columns in any order, beside one of words, with decimal commas: the same forecast, in the target's unit."""
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    rows = np.stack([50 + 10 * np.sin(np.arange(400) / 4), 300 + rng.normal(0, 5, 400)], axis=1)
+    text = "\n".join(f"{a:.3f},{b:.3f}" for a, b in rows)
+    (tmp_path / "mine.csv").write_text(f"load,heat\n{text}\n")
+    options = {"path": "mine.csv", "target": "load", "horizon": 1, "window": 20, "washout": 2}
+    network = {"network.hidden": 6, "training.updates": 2, "training.controls": False}
+    trained = api.train({"task": {"name": "weather", **options}}, overrides=network, report=False, progress=False)
+    part = rows[:30].round(3)
+    swapped = "\n".join(f"{b:.3f};here;{a:.3f}".replace(".", ",") for a, b in part)
+    (tmp_path / "x.csv").write_text(f"heat;site;load\n{swapped}\n")
+    done = predict_of(trained)("-i", "x.csv", "-o", "y.csv", "--noise-free")
+    assert done.exit_code == 0, done.stderr
+    assert "inputs: load, heat; output: load, in the units of the table" in " ".join(done.stdout.split())
+    header, *found = (tmp_path / "y.csv").read_text().splitlines()
+    assert header == "load"
+    known = np.loadtxt("mine.csv", delimiter=",", skiprows=1)[: int(0.85 * 400)]
+    low, span = known.min(axis=0), np.ptp(known, axis=0)
+    y = trained.predict((part - low) / span, noise=False)
+    np.testing.assert_allclose(np.array(found, dtype=float), (y * span[0] + low[0])[:, 0], rtol=1e-12)
+    (tmp_path / "x.csv").write_text("load,warmth\n1,2\n2,3\n")
+    done = predict_of(trained)("-i", "x.csv", "-o", "z.csv")
+    assert done.exit_code == 2
+    assert "no column heat; the network takes load, heat (columns there: load, warmth)" in " ".join(done.stderr.split())
+    (tmp_path / "x.csv").write_text("load,heat\n50,300\n51,30000\n")
+    assert "heat: 1 of 2 values lie far outside" in predict_of(trained)("-i", "x.csv", "-o", "z.csv").stderr
