@@ -2,7 +2,7 @@
 #   make demo        compare three hardware profiles on tomorrow's weather (real data)
 #   make test        linters, types, import rules, fast tests with coverage
 #   make test-slow   long trainings, faults, the built wheel, a real browser
-#   make test-long   hundreds of fits of made-up measurements: do their intervals hold the truth?
+#   make test-long   hundreds of fits (do their intervals hold the truth?), kills at every write, compiled names
 #   make lint        only the linters, types and import rules
 #   make clean       remove .venv, build outputs and caches; runs/ stays
 
@@ -52,7 +52,7 @@ test: lint
 	$(PYTEST) -m 'not slow and not long' --cov --cov-report=term
 
 test-slow: $(VENV)/.neuroanp-test
-	$(PYTEST) -m slow
+	$(PYTEST) -m 'slow and not long'
 
 test-long: $(VENV)/.neuroanp-test
 	$(PYTEST) -m long
