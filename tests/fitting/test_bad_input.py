@@ -79,6 +79,15 @@ def test_says_what_is_wrong_with_a_file_and_where(tmp_path: Path, text: str | by
     assert said in str(raised.value)
 
 
+def test_rows_are_not_counted_where_no_column_was_found(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        read(tmp_path, "a,b\n" + "0,1\n" * 300)
+    assert [problem.split("m.csv:1: ")[1][:19] for problem in raised.value.problems] == [
+        "no column 'time'; a",
+        "no column 'voltage'",
+    ]
+
+
 def test_rows_alike_are_named_three_times_and_counted(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         read(tmp_path, "time_s,voltage_V\n" + "x,1\n" * 9)
