@@ -45,18 +45,19 @@ def match(sheet: Sheet, columns: Sequence[Column]) -> tuple[list[Found], list[st
     problems: list[str] = []
     found: dict[Column, Found] = {}
     missing: list[Column] = []
+    named: set[int] = set()
     for column in columns:
-        taken = {one.index for one in found.values()}
-        index, unit = _by_name(sheet, column, taken)
+        index, unit = _by_name(sheet, column, named)
         if index is None:
             missing += [] if column.optional else [column]
             continue
+        named.add(index)  # of a wrong unit, too: it is no candidate for anything else
         try:
             found[column] = _measured(column, index, sheet.names[index], unit)
         except ValueError as error:
             problems.append(f"{where}: {sheet.names[index]}: {error}")
     for column in missing:
-        taken = {one.index for one in found.values()}
+        taken = named | {one.index for one in found.values()}
         candidates = [] if column.header else list(_by_unit(sheet, column, taken))
         if len(candidates) == 1:
             index, unit = candidates[0]
@@ -88,10 +89,17 @@ def _by_name(sheet: Sheet, column: Column, taken: set[int]) -> tuple[int | None,
             ways = list(_readings(sheet, index)) if column.dimensions else [(sheet.names[index], "")]
             if column.header and fold(sheet.names[index]) == fold(name):
                 return index, next((unit for _, unit in ways if _told(column, unit)), ways[0][1])
-            same = [unit for way, unit in ways if fold(way) == fold(name)]
+            same = [unit for way, unit in ways if fold(way) == fold(name) and _means(column, name, way, unit)]
             if same:
                 return index, next((unit for unit in same if _told(column, unit)), same[0])
     return None, ""
+
+
+def _means(column: Column, name: str, way: str, unit: str) -> bool:
+    """Whether a name stands for what is asked for: a symbol does with no other unit (T in K is no time), T with one."""
+    if name not in ALIASES.get(column.name, ()):
+        return True
+    return _told(column, unit) if unit else way != "T"
 
 
 def _by_unit(sheet: Sheet, column: Column, taken: set[int]) -> Iterator[tuple[int, str]]:

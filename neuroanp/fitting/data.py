@@ -18,10 +18,11 @@ import numpy as np
 
 from neuroanp.errors import InputError
 from neuroanp.fitting.columns import Found, match
-from neuroanp.fitting.table import Column, Table
+from neuroanp.fitting.table import TIME, Column, Table
 from neuroanp.tables import Sheet, read_sheet
 from neuroanp.tables.sheet import Bad
 from neuroanp.tables.suspects import suspicions
+from neuroanp.tables.thousands import thousands
 
 REMEDY = "correct it, or delete the row"
 SETTLED = "if so, leave these rows out with --missing={code}; if it was measured, --missing=none"
@@ -53,7 +54,10 @@ def read_table(
             problems += suspicions(name, column, sheet.lines, sheet.label, SETTLED, only_codes=True)
     problems += bad.problems()
     keep = _without(cells, missing or ())
-    if keep.sum() < least:
+    for one, column in zip(numbers, cells, strict=True):
+        if one.dimension not in (None, TIME) and not bad.count(sheet.names[one.index]):
+            problems += thousands(sheet, one.index, np.where(keep, column, np.nan), missing is None)
+    if cells and keep.sum() < least:  # where no column was found, no row was read either
         problems.append(f"{sheet.label}: {keep.sum()} rows of numbers; a fit needs at least {least}: record more")
     if problems:
         raise InputError(f"{sheet.label} cannot be fitted", problems)

@@ -5,7 +5,8 @@
     sheet.numbers([0, 1])               # (rows, 2)
 
 `source` has the text, `layout` where its table is, `sheet` its cells, `numbers` and `times` what a
-cell means, `headings` what a column's name says, `suspects` numbers that may be none.
+cell means, `headings` what a column's name says, `suspects` numbers that may be none, and
+`thousands` marks that may not be decimal.
 """
 
 from neuroanp.tables.sheet import Sheet, read_sheet

@@ -20,6 +20,10 @@ WORDS = {
     "ohm": ("ohms", "ohm"),
     "S": ("siemens",),
 }
+OTHER_UNITS = ("", "%", "1", "°C", "degC", "K", "hPa", "Pa", "W", "kW", "Hz", "m/s", "mm", "mph", "°F", "F", "-")
+"""Units, as they stand, of what a fit does not ask for."""
+TIMES = frozenset({"time", "t", "date", "datetime", "timestamp", "ts", "unix", "epoch", "unix_time", "elapsed", "zeit"})
+"""Names of columns of times, as `fold` writes them."""
 _UNIT_OF = {word: unit for unit, words in WORDS.items() for word in words}
 _BRACKETS = re.compile(r"(?P<name>.*?)[\s_]*(?:\((?P<a>[^()]*)\)|\[(?P<b>[^\[\]]*)\]|\{(?P<c>[^{}]*)\})")
 _TAILS = (
@@ -42,7 +46,18 @@ def unit_of(text: str) -> str:
     ('us', 'V', 's', 'mV')
     """
     bare = text.strip().strip("()[]{}").strip()
-    return _UNIT_OF.get(bare.lower(), bare.replace("Ohm", "ohm"))
+    word = bare.lower() if len(bare) > 1 else bare  # one letter is a symbol: h is an hour, H no time
+    return _UNIT_OF.get(word, bare.replace("Ohm", "ohm"))
+
+
+def unit_under(name: str, text: str) -> str:
+    """Return the unit of a column of that name; oscilloscopes write S for seconds.
+
+    >>> unit_under("TIME", "S"), unit_under("G", "S")
+    ('s', 'S')
+    """
+    unit = unit_of(text)
+    return "s" if unit == "S" and fold(name) in TIMES else unit
 
 
 def scale(text: str, dimension: Dimension) -> float | None:
@@ -68,15 +83,19 @@ def readings(header: str) -> Iterator[tuple[str, str]]:
     bracketed = _BRACKETS.fullmatch(text)
     if bracketed:
         unit = next(part for part in bracketed.group("a", "b", "c") if part is not None)
-        yield bracketed["name"].strip(), unit.strip()
+        yield _spelled(bracketed["name"].strip(), unit.strip())
     else:
         for pattern in _TAILS:
             found = pattern.fullmatch(text)
             if found:
-                yield found["name"].strip(), found["unit"].strip()
+                yield _spelled(found["name"].strip(), found["unit"].strip())
         if unit_of(text) != text:
             yield text, text  # "Second": the unit is all there is
     yield text, ""
+
+
+def _spelled(name: str, unit: str) -> tuple[str, str]:
+    return name, "s" if unit == "S" and unit_under(name, unit) == "s" else unit
 
 
 def fold(name: str) -> str:

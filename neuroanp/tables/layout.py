@@ -16,12 +16,12 @@ from functools import cached_property
 import numpy as np
 
 from neuroanp.errors import InputError
-from neuroanp.tables.headings import measured, unit_of
+from neuroanp.tables.headings import OTHER_UNITS, measured, unit_of, unit_under
 from neuroanp.tables.lines import Lines, split
 from neuroanp.tables.numbers import is_missing, number, why_not
 from neuroanp.tables.times import looks_like_time
 
-SEPARATORS: tuple[str | None, ...] = (",", ";", "\t", None)
+SEPARATORS: tuple[str | None, ...] = (",", ";", "\t", "|", None)
 HEAD = 1000
 """Lines at most above the first row."""
 SAMPLED = 200
@@ -30,7 +30,6 @@ _COMMA = re.compile(r"[+-]?\d*,\d+(?:[eE][+-]?\d+)?")
 _POINT = re.compile(r"[+-]?\d*\.\d+(?:[eE][+-]?\d+)?")
 _THOUSAND = re.compile(r"[+-]?[1-9]\d{0,2},\d{3}")
 _UNITS = re.compile(r"(horizontal|vertical) units?", re.IGNORECASE)
-_KNOWN_UNITS = ("", "%", "1", "°C", "degC", "K", "hPa", "Pa", "W", "kW", "Hz", "m/s", "mm", "mph", "F", "-")
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Layout:
     @property
     def separated_by(self) -> str:
         """The separator in words."""
-        return {",": "commas", ";": "semicolons", "\t": "tabs", None: "blanks"}[self.separator]
+        return {",": "commas", ";": "semicolons", "\t": "tabs", "|": "bars", None: "blanks"}[self.separator]
 
 
 def find_layout(lines: Lines, label: str) -> Layout:
@@ -81,6 +80,7 @@ def find_layout(lines: Lines, label: str) -> Layout:
             if separator == ",":  # the quotes are no others under another separator
                 raise InputError(f"{label}: not a CSV file ({error}); mend the quotes, or cut the field") from None
     best = max(found, key=lambda one: one.rank)
+    best.check_quotes(label)
     header = best.header
     if header is None:
         raise InputError(f"{label}:{best.missing}")
@@ -163,6 +163,16 @@ class _Try:
         partly = [one for one in same if 2 * sum(map(self._is_word, one[1])) >= self.width and self.numbers]
         return self._made(partly[0], top) if partly and first < len(self.head) else None
 
+    def check_quotes(self, label: str) -> None:
+        """Raise InputError for a line above the first row that cannot be taken apart."""
+        for index, line in self.head[: self._first]:
+            try:
+                split(line, self.separator, True)
+            except csv.Error as error:
+                raise InputError(
+                    f"{label}:{index + 1}: not a CSV file ({error}); mend the quotes, or cut the field"
+                ) from None
+
     @property
     def missing(self) -> str:
         """Why there is no header, from the line on."""
@@ -176,7 +186,7 @@ class _Try:
         said = f"{line}: {self.width} cells, but line {above + 1} names {len(names)} column{'s'[: len(names) != 1]}"
         if self.separator == "," and len(names) < self.width <= 2 * len(names):
             return f"{said}: if these are decimal commas, separate the columns by semicolons, or write decimal points"
-        return f"{said}; give each column a name (columns are separated by commas, semicolons, tabs or blanks)"
+        return f"{said}; give each column a name (columns are separated by commas, semicolons, tabs, bars or blanks)"
 
     @cached_property
     def _first(self) -> int:
@@ -197,7 +207,7 @@ class _Try:
             names = names[:-1]  # a separator at the end of each line
         row, start = [""] * len(names), index + 1
         if isinstance(units, tuple):
-            start, row = units[0] + 1, [unit_of(cell) for cell in units[1][: len(names)]]
+            start, row = units[0] + 1, list(map(unit_under, names, units[1]))
         else:
             row = _stated(top, len(names)) or row
         return _Header(index, start, tuple(names), tuple(row))
@@ -228,7 +238,7 @@ class _Try:
         return not (self._numeric(cell) or is_missing(cell) or looks_like_time(cell))
 
     def _are_units(self, cells: list[str]) -> bool:
-        return all(unit_of(cell) in _KNOWN_UNITS or measured(cell) is not None for cell in cells)
+        return all(unit_of(cell) in OTHER_UNITS or measured(cell) is not None for cell in cells)
 
     def _numeric(self, cell: str) -> bool:
         return looks_like_number(cell, self.decimal)
@@ -255,7 +265,8 @@ def _stated(top: list[tuple[int, list[str]]], width: int) -> list[str] | None:
     if not said:
         return None
     others = unit_of(said.get("vertical", "").rpartition(":")[2])
-    return [unit_of(said.get("horizontal", "").rpartition(":")[2]), *[others] * (width - 1)]
+    along = unit_under("time", said.get("horizontal", "").rpartition(":")[2])
+    return [along, *[others] * (width - 1)]
 
 
 def _check_names(names: Sequence[str], where: str) -> None:

@@ -27,6 +27,7 @@ def number(cell: str, decimal: str = ".") -> float | None:
     >>> number(" 1.5e-3 "), number("0,5", ","), number("0,5"), number("1.500", ","), number("1_000")
     (0.0015, 0.5, None, None, None)
     """
+    cell = cell.strip()  # of blanks that do not break, too, which are not ASCII
     if decimal == ",":
         if "." in cell:
             return None

@@ -151,9 +151,11 @@ class Sheet:
 
     def _load(self, numbers: Sequence[int], words: Sequence[int]) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """Read columns at the speed of C; ValueError where a cell needs a closer look."""
+        if self.layout.decimal == "," and numbers and words:  # commas in words stay
+            return self._load(numbers, [])[0], self._load([], words)[1]
         wanted = [*numbers, *words]
         kinds = [(f"c{k}", "f8" if k < len(numbers) else f"U{LABEL}") for k in range(len(wanted))]
-        body = self.body.replace(",", ".") if self.layout.decimal == "," else self.body
+        body = self.body.replace(",", ".") if self.layout.decimal == "," and numbers else self.body
         table = np.loadtxt(
             io.StringIO(body), dtype=kinds, delimiter=self.layout.separator, comments=None, ndmin=1, quotechar='"',
             usecols=wanted,

@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from neuroanp.tables.headings import fold, readings, scale
+from neuroanp.tables.headings import OTHER_UNITS, TIMES, fold, measured, readings, scale
 from neuroanp.tables.numbers import is_missing, number, shown
 from neuroanp.units import Dimension
 
@@ -27,7 +27,6 @@ EPOCHS = (3e8, 4.2e9)
 """Seconds that are taken for Unix time: from 1979 to 2103."""
 YEARS = (1677, 2262)
 """Beyond these, nanoseconds since 1970 do not fit into 64 bits."""
-NAMES = frozenset({"time", "t", "date", "datetime", "timestamp", "ts", "unix", "epoch", "unix_time", "elapsed", "zeit"})
 SECONDS = Dimension("time", "s", "1 s", signed=True)
 NOT_A_TIME = "is not a time; write e.g. 2013-01-31T06:00:00Z"
 
@@ -70,8 +69,22 @@ def is_clock(cell: str) -> bool:
 
 
 def named_like_time(name: str) -> bool:
-    """Whether a column's name says that it holds times."""
-    return any(fold(word) in NAMES or (word in ("", unit) and _is_unit(unit)) for word, unit in readings(name))
+    """Whether a column's name says that it holds times.
+
+    A unit that is none of time says that it does not, whatever the word; T without a unit is a temperature.
+
+    >>> [named_like_time(name) for name in ("t", "T", "t_us", "T (us)", "T (K)", "time (UTC)", "t_out")]
+    [True, False, True, True, False, True, False]
+    """
+    for word, unit in readings(name):
+        if _is_unit(unit):
+            if fold(word) in TIMES or word in ("", unit):
+                return True
+        elif unit and (unit in OTHER_UNITS or measured(unit) is not None):
+            return False
+        elif fold(word) in TIMES and (word == "t" if len(word) == 1 and not unit else len(word) > 1):
+            return True
+    return False
 
 
 def read_times(name: str, cells: Sequence[str], decimal: str, lines: np.ndarray, where: str) -> tuple[Times, list[str]]:

@@ -14,7 +14,8 @@ from neuroanp.tables.layout import looks_like_number
 from neuroanp.tables.numbers import is_missing, shown
 from neuroanp.tables.sheet import SHOWN_ROWS, Bad, Sheet
 from neuroanp.tables.suspects import counts_up, suspicions
-from neuroanp.tables.times import Times, from_numbers, is_clock, looks_like_time, read_times
+from neuroanp.tables.thousands import thousands
+from neuroanp.tables.times import Times, from_numbers, is_clock, looks_like_time, named_like_time, read_times
 from neuroanp.yaml_io import display
 
 SHOWN = 12
@@ -121,8 +122,9 @@ def parse(
         missing: numbers that stand for none; None: none do, and what looks like one is a problem.
 
     Returns: the table, and what is wrong with it, a line each: columns that are not there, cells that
-        are neither finite numbers nor missing, suspected codes, and times that cannot be read. What is
-        wrong is told once: such a column is zero in the table, and such times are left out.
+        are neither finite numbers nor missing, suspected codes, marks that may separate thousands, and
+        times that cannot be read. What is wrong is told once: such a column is zero in the table, and
+        such times are left out.
     """
     problems: list[str] = []
     indices = [_index(sheet, name, problems) for name in columns]
@@ -131,11 +133,13 @@ def parse(
     values = np.column_stack([np.zeros(len(sheet)) if index is None else next(read) for index in indices])
     problems += bad.problems()
     account: list[str] = []
-    for name, column in zip(columns, values.T, strict=True):
+    for name, index, column in zip(columns, indices, values.T, strict=True):
         if missing is None:
             problems += suspicions(name, column, sheet.lines, sheet.label, REMEDY)
         else:
             account += _blank(name, column, missing)
+        if index is not None and not bad.count(name) and not named_like_time(name):
+            problems += thousands(sheet, index, column, missing is None)
         if bad.count(name):
             column[:] = 0.0
     times = None

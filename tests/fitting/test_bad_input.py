@@ -79,6 +79,15 @@ def test_says_what_is_wrong_with_a_file_and_where(tmp_path: Path, text: str | by
     assert said in str(raised.value)
 
 
+def test_rows_are_not_counted_where_no_column_was_found(tmp_path: Path) -> None:
+    with pytest.raises(InputError) as raised:
+        read(tmp_path, "a,b\n" + "0,1\n" * 300)
+    assert [problem.split("m.csv:1: ")[1][:19] for problem in raised.value.problems] == [
+        "no column 'time'; a",
+        "no column 'voltage'",
+    ]
+
+
 def test_rows_alike_are_named_three_times_and_counted(tmp_path: Path) -> None:
     with pytest.raises(InputError) as raised:
         read(tmp_path, "time_s,voltage_V\n" + "x,1\n" * 9)
@@ -117,6 +126,14 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
             "time from 'TIME' in s, voltage from 'CH1' in V (the only column in V)",
         ),
         (
+            "Model,DPO4104\nPoint Format,Y\nHorizontal Units,S\nHorizontal Scale,4e-5\nVertical Units,V\n\nTIME,CH1",
+            "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n",
+            "time from 'TIME' in s, voltage from 'CH1' in V (the only column in V)",
+        ),
+        ("TIME,CH1\nS,V", "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n", "time from 'TIME' in s"),
+        ("TIME (S)|CH1 (V)", "0|1.5e-3\n1e-6|2.5e-3\n2e-6|-3e-3\n", "time from 'TIME (S)' in s"),
+        ("T (K),t (us),V (mV)", "280,0,1.5\n281,1,2.5\n280,2,-3\n", "time from 't (us)' in us"),
+        (
             "#Digilent WaveForms\n#Sample rate: 1e+06Hz\n\nTime (s),Channel 1 (V)",
             "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n",
             "voltage from 'Channel 1 (V)' in V (the only column in V)",
@@ -138,6 +155,17 @@ def test_several_columns_that_could_be_it_are_named(tmp_path: Path) -> None:
     for name in ("CH2 (V)", "CH2", "ch2"):
         table = read(tmp_path, text, [COLUMNS[0], Column("voltage", (VOLTAGE,), header=name)])
         assert table["voltage"].tolist() == [2, 3, 2]
+
+
+def test_a_column_that_is_named_is_no_candidate_for_another(tmp_path: Path) -> None:
+    """A time in siemens is a mistake, and no conductance or voltage."""
+    wanted = [COLUMNS[0], Column("conductance", (CONDUCTANCE,))]
+    with pytest.raises(InputError) as raised:
+        read(tmp_path, "time_uS,a,b\n0,1,2\n1,2,3\n", wanted)
+    assert [problem.split("m.csv:1: ")[1][:28] for problem in raised.value.problems] == [
+        "time_uS: 'uS' is not a unit ",
+        "no column 'conductance'; add",
+    ]
 
 
 def test_a_resistance_is_read_as_its_inverse(tmp_path: Path) -> None:

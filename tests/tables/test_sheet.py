@@ -29,7 +29,7 @@ def numbers(sheet: Sheet) -> np.ndarray:
     return np.column_stack(columns)
 
 
-SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "blanks": "   "}
+SEPARATORS = {"comma": ",", "semicolon": ";", "tab": "\t", "bar": "|", "blanks": "   "}
 DIALECTS = [(name, mark) for name in SEPARATORS for mark in ".," if (name, mark) != ("comma", ",")]
 
 
@@ -194,6 +194,16 @@ def test_missing_folder_pipes_and_large_files_are_refused(tmp_path, monkeypatch)
     monkeypatch.setattr(source, "MAX_BYTES", 4)
     with pytest.raises(InputError, match="MiB"):
         read_sheet(write(tmp_path, "a,b\n1,2\n"))
+
+
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("above", ["", "Model,X1\n", "# said\n"])
+def test_a_field_of_the_header_that_is_too_long_is_named(tmp_path, separator, above):
+    header = separator.join(["time_s", "load", f'"{"x" * 140_000}"'])
+    rows = "".join(separator.join(f"{k},1,2".split(",")) + "\n" for k in range(9))
+    said = r"not a CSV file \(field larger than field limit|name of column 3 has 140,002 characters"
+    with pytest.raises(InputError, match=said):
+        read_sheet(write(tmp_path, f"{above}{header}\n{rows}"))
 
 
 def test_the_account_says_what_was_taken(tmp_path):

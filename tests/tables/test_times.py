@@ -52,6 +52,11 @@ def test_elapsed_time_by_its_name_and_unit():
     assert from_numbers("load", np.array([0.0, 0.1, 0.2])) is None
 
 
+@pytest.mark.parametrize("name", ["T (K)", "T", "t_out", "T_max", "time (mV)"])
+def test_temperatures_are_no_elapsed_times(name):
+    assert from_numbers(name, np.array([280.0, 281.5, 283.0])) is None
+
+
 @given(st.datetimes(datetime(1980, 1, 1), datetime(2100, 1, 1)))
 def test_microseconds_are_kept(stamp):
     times, problems = read([stamp.isoformat()])
