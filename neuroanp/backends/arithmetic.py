@@ -111,8 +111,8 @@ def check_arithmetic(tree: ast.AST, known: Known) -> None:
     """Raise ValueError for what divides by nothing, or comes out differently in numpy and in C."""
     for node in ast.walk(tree):
         match node:
-            case ast.BinOp(op=op, right=right) if isinstance(op, _DIVISIONS) and constant(right, known.values) == 0:
-                named = sorted({n.id for n in ast.walk(right) if isinstance(n, ast.Name)} & known.values.keys())
+            case ast.BinOp() if constant(divisor := _divisor(node, known), known.values) == 0:
+                named = sorted({n.id for n in ast.walk(divisor) if isinstance(n, ast.Name)} & known.values.keys())
                 why = f" ({', '.join(f'{name} is {known.values[name]:g}' for name in named)})" if named else ""
                 raise ValueError(f"'{_shown(node)}' divides by zero{why}")
             case ast.BinOp(op=ast.Mod(), left=left, right=right) if _has(left, ast.Mod) or _has(right, ast.Mod):
@@ -127,6 +127,14 @@ def check_arithmetic(tree: ast.AST, known: Known) -> None:
                 bounds = [constant(bound, known.values) for bound in (low, high)]
                 if None in bounds or bounds[0] > bounds[1]:  # pyright: ignore
                     raise ValueError(f"'{_shown(node)}': the bounds of clip are numbers or parameters, the lower first")
+
+
+def _divisor(node: ast.BinOp, known: Known) -> ast.expr:
+    """Return what an operation divides by: the base of a negative power, 1 where it does not divide."""
+    if isinstance(node.op, ast.Pow):
+        exponent = constant(node.right, known.values)
+        return node.left if exponent is not None and exponent < 0 else ast.Constant(1)
+    return node.right if isinstance(node.op, _DIVISIONS) else ast.Constant(1)
 
 
 class Equal(ast.NodeTransformer):

@@ -37,12 +37,14 @@ class Size(NamedTuple):
         degree: highest power of anything in it.
         terms: of the sum that it is when multiplied out; inf where that is beyond counting.
         inside: terms of what its functions and denominators hold.
+        below: terms of the denominator of a product: where it divides, they multiply what it divides.
     """
 
     nodes: int
     degree: float
     terms: float
     inside: float = 0.0
+    below: float = 1.0
 
     @property
     def multiplied_out(self) -> float:
@@ -132,9 +134,11 @@ class _Growth:
             case ast.Add() | ast.Sub():
                 return Size(nodes, max(a.degree, b.degree), a.terms + b.terms, inside)
             case ast.Mult():
-                return Size(nodes, a.degree + b.degree, a.terms * b.terms, a.terms * b.inside + b.terms * a.inside)
+                inside = a.terms * b.inside + b.terms * a.inside
+                return Size(nodes, a.degree + b.degree, a.terms * b.terms, inside, a.below * b.below)
             case ast.Div():
-                return Size(nodes, a.degree + b.degree, a.terms, a.terms * _held(b) + a.inside)
+                terms = a.terms * b.below  # a / (b / c) = a c / b; nothing comes up from the parts of a sum
+                return Size(nodes, a.degree + b.degree, terms, terms * _held(b) + b.below * a.inside, a.below * b.terms)
             case ast.Pow():
                 return self._power(nodes, right, a, b)
         # % and // are written with a floor, whose argument is the quotient; % has its operands twice
@@ -144,12 +148,13 @@ class _Growth:
         value = constant(exponent, self.known.values)
         n = abs(value) if value is not None else 1.0
         multiplied = isinstance(exponent, ast.Constant | ast.UnaryOp) and n == round(n)  # SymPy leaves x**name alone
-        terms = _multinomial(a.terms, n) if multiplied else a.terms
-        below = value is not None and value < 0
-        return Size(
-            nodes, max(a.degree, 1.0) * n, 1.0 if below or not multiplied else terms,
-            (terms if below or not multiplied else 0.0) + max(n, 1.0) * a.inside + _held(b),
-        )  # fmt: skip
+        degree = max(a.degree, 1.0) * n
+        if not multiplied:
+            return Size(nodes, degree, 1.0, a.terms + max(n, 1.0) * a.inside + _held(b))
+        above, below = _multinomial(a.terms, n), _multinomial(a.below, n)
+        if value is not None and value < 0:
+            return Size(nodes, degree, below, below * (above + max(n, 1.0) * a.inside + _held(b)), above)
+        return Size(nodes, degree, above, max(n, 1.0) * a.inside + _held(b), below)
 
 
 def _held(*sizes: Size) -> float:

@@ -37,6 +37,7 @@ from neuroanp.devices.protocol import (
     VariabilityLaw,
 )
 from neuroanp.errors import InputError, did_you_mean
+from neuroanp.profiles.laws import Thermal
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
@@ -69,7 +70,7 @@ def check_effects(effects: frozenset[str]) -> frozenset[str]:
 def at_temperature(law: Any, kelvin: float) -> Any:
     """Return a law at a temperature, or as it is where it does not depend on one; InputError where it cannot be."""
     try:
-        return law.at_temperature(kelvin) if hasattr(law, "at_temperature") else law
+        return law.at_temperature(kelvin) if isinstance(law, Thermal) else law
     except ValueError as error:
         raise InputError(f"temperature: {error}") from None
 

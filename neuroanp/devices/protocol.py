@@ -69,7 +69,7 @@ class DriftLaw(Protocol):
 
     `settles` tells whether the state itself relaxes, so that a write starts from what is left of it
     (a leak), or the conductance is kept as written and seen through the law (drift of PCM). A law
-    that depends on temperature has `at_temperature(kelvin)`, which returns it at that temperature.
+    that depends on temperature is `profiles.laws.Thermal`.
     """
 
     settles: bool
@@ -136,7 +136,7 @@ class NodeSource(Protocol):
     `samples_are_steps = True` marks a source that is only known sample by sample: one is taken a step.
     One step of time takes uniforms and standard normals of the shapes that `uniforms` and `normals`
     name for units of a shape (None: none); the last dimensions of states and draws are that shape. A
-    law that depends on temperature has `at_temperature`.
+    law that depends on temperature is `profiles.laws.Thermal`.
     """
 
     n_sources: int

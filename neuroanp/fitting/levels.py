@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 MOST_SAMPLES = 20_000
+"""From the start of a record, in which three levels are looked for: the search is slow."""
 _ROUNDS = 25
 _LEAST = 1e-6
 
@@ -39,11 +40,25 @@ class Levels(NamedTuple):
         return (n + 1 + n * (n - 1)) * math.log(samples) - 2 * self.loglik
 
 
+def looked_at(samples: int) -> list[str]:
+    """Say in how much of a record three levels are looked for, where that is not all of it.
+
+    >>> looked_at(20_000), looked_at(50_000)[0].partition(';')[0]
+    ([], 'three levels were looked for in the first 20,000 of 50,000 samples only')
+    """
+    if samples <= MOST_SAMPLES:
+        return []
+    return [
+        f"three levels were looked for in the first {MOST_SAMPLES:,} of {samples:,} samples only; the other tests take "
+        "all. Fit a later piece by itself to look there"
+    ]
+
+
 def three_against_two(v: np.ndarray, mean: np.ndarray, sigma: float, matrix: np.ndarray) -> tuple[float, Levels]:
     """Return by how much Schwarz's criterion of the best three levels is below that of two, and these levels.
 
     Args:
-        v: (N,) standardised samples; the first `MOST_SAMPLES` are looked at.
+        v: (N,) standardised samples; the first `MOST_SAMPLES` are looked at (see `looked_at`).
         mean, sigma, matrix: of the fitted two levels, where the search starts.
 
     >>> rng = np.random.default_rng(0)

@@ -18,6 +18,7 @@ import numpy as np
 from neuroanp.fitting import hmm
 from neuroanp.fitting.estimate import Estimate, Undetermined
 from neuroanp.fitting.goodness import doubts
+from neuroanp.fitting.levels import looked_at
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.result import Choice, Fit, Parameter
 from neuroanp.fitting.table import CONDUCTANCE, TIME, VOLTAGE, Column, Table
@@ -72,6 +73,8 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
 
     Koenders is fitted with one dwell time for both levels, as it has it; a likelihood ratio says
     whether they differ. The law is the one asked for, else that of a base the user named, else rtn.
+    Intervals are from the curvature of the likelihood. Of 103 simulated records 94 held the true amplitude,
+    where 98 are expected: chance has so few about once in 15 times, and slightly narrow intervals have too.
 
     Raises:
         InputError: uneven samples, gaps, one level only, too few switches, samples too far apart.
@@ -90,7 +93,7 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
     goodness = tests_of(record.v, theta)
     doubtful = more_levels(record.v, theta, record.middle, record.scale, lambda x: format_quantity(x, record.unit, 4))
     doubtful += doubts(goodness, "a telegraph signal in white noise")
-    notes: list[str] = []
+    notes = looked_at(len(record.v))
     if law == "koenders":
         parameters, choices = _koenders(record, found)
         doubtful += _unequal(free, found)

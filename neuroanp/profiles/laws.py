@@ -6,7 +6,7 @@ profile's section `read: {law: pcm, ...}` picks it by name and fills the fields.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any, Protocol, runtime_checkable
 
 from pydantic import Field, PositiveInt
 
@@ -17,6 +17,17 @@ Pulses = Annotated[PositiveInt, Field(le=1_000_000)]
 """Pulses of one write; beyond this they would neither be counted nor simulated in any time."""
 Sources = Annotated[PositiveInt, Field(le=10_000)]
 """Sources of noise summed per unit."""
+
+
+@runtime_checkable
+class Thermal(Protocol):
+    """A drift law or a node source that may depend on temperature.
+
+    `at_temperature` returns it in surroundings of so many kelvin, one that is equal where nothing depends on it;
+    ValueError where the law does not hold.
+    """
+
+    def at_temperature(self, kelvin: float, /) -> Any: ...
 
 
 class Law(Section):

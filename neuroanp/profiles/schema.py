@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import PrivateAttr, model_validator
 
-from neuroanp.profiles.laws import LAWS, Law
+from neuroanp.profiles.laws import LAWS, Law, Thermal
 from neuroanp.profiles.provenance import Leaf, Provenance, leaves
 from neuroanp.profiles.sections import (
     Array,
@@ -140,7 +140,7 @@ class HardwareProfile(Section):
         for name in ("drift", "stochastic"):
             law = getattr(self, name)
             try:
-                if hasattr(law, "at_temperature"):
+                if isinstance(law, Thermal):
                     law.at_temperature(self.temperature)
             except ValueError as error:
                 key = (name,) if self.environment is None else ("environment", "temperature")

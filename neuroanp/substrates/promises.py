@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 import torch
 
 from neuroanp.devices.measured import MeasuredProgramming, MeasuredRead
-from neuroanp.devices.protocol import ReadLaw, ReadProcess, Tabulated
+from neuroanp.devices.protocol import ReadLaw, ReadProcess, Span, Tabulated
+from neuroanp.profiles.laws import Thermal
 from neuroanp.profiles.loader import available, load
 from neuroanp.units import format_quantity
 
@@ -22,29 +23,29 @@ DAY = 86_400.0
 READING = frozenset({"read_noise", "frozen_noise"})
 
 
-def memory_of(law: ReadLaw | None) -> str:
+def memory_of(profile: HardwareProfile) -> str:
     """Return how a read law remembers: "none" (no law), "white", "process" (drawn in time), or "window".
 
     A law of "window" divides its noise into what is new at a read and what stands still for a window: right for the
     moments of one read, but no two reads of a window share what moves between them.
 
-    >>> [memory_of(load(name).read) for name in ("ideal", "fefet", "rram_rtn", "pcm")]
+    >>> [memory_of(load(name)) for name in ("ideal", "fefet", "rram_rtn", "pcm")]
     ['none', 'white', 'process', 'window']
     """
+    law: ReadLaw | None = profile.read  # pyright: ignore[reportAssignmentType]
     if law is None:
         return "none"
     if isinstance(law, ReadProcess) and law.correlated:
         return "process"
-    _, frozen = _noise(law, DAY)
+    _, frozen = _noise(law, profile, DAY)
     return "window" if bool(frozen.any()) else "white"
 
 
 def sampled_problem(profile: HardwareProfile, read: str, effects: frozenset[str]) -> str | None:
     """Return why every device drawn at every read would not have the memory that its noise has, or None."""
-    law: ReadLaw | None = profile.read  # pyright: ignore[reportAssignmentType]
-    if read != "sampled" or "read_noise" not in effects or memory_of(law) != "window":
+    if read != "sampled" or "read_noise" not in effects or memory_of(profile) != "window":
         return None
-    have = [name for name in available() if memory_of(load(name).read) == "process"]  # pyright: ignore
+    have = [name for name in available() if memory_of(load(name)) == "process"]
     return (
         f"hardware.read: sampled draws the noise of every device with its memory, and the read law of profile "
         f"'{profile.meta.name}' has moments only: two reads would share nothing of what moves between them; use "
@@ -67,7 +68,7 @@ def changes_with_time(profile: HardwareProfile, effects: frozenset[str]) -> bool
     law: ReadLaw | None = profile.read  # pyright: ignore[reportAssignmentType]
     if law is None or not effects & READING:
         return False
-    young, old = (torch.hypot(*_noise(law, age)) for age in (1.0, DAY))
+    young, old = (torch.hypot(*_noise(law, profile, age)) for age in (1.0, DAY))
     return not torch.equal(young, old)
 
 
@@ -114,18 +115,26 @@ def duration(seconds: float) -> str:
 def temperature_dependent(profile: HardwareProfile, effects: frozenset[str]) -> list[str]:
     """Return which sections of a profile depend on the temperature and are on."""
     effect = {"drift": "drift", "stochastic": "node_noise"}
-    laws = [name for name in effect if hasattr(getattr(profile, name), "at_temperature") and effect[name] in effects]
-    figures = getattr(profile.drift, "activation_energy", True)  # a leak without one is the same at any temperature
-    laws = [name for name in laws if name != "drift" or figures is not None]
+    on = [(name, law) for name, law in (("drift", profile.drift), ("stochastic", profile.stochastic))
+          if effect[name] in effects]  # fmt: skip
+    laws = [name for name, law in on if isinstance(law, Thermal) and _differs(law, profile.temperature)]
     thermal = profile.periphery is not None and profile.periphery.bandwidth is not None and "thermal_noise" in effects
     return laws + ["periphery"] * thermal
+
+
+def _differs(law: Thermal, kelvin: float) -> bool:
+    """Return whether a law is another one a degree warmer: a leak without an energy is not."""
+    try:
+        return law.at_temperature(kelvin) != law.at_temperature(kelvin + 1.0)
+    except ValueError:  # it holds at the one and not at the other
+        return True
 
 
 def idle_options(
     profile: HardwareProfile, effects: frozenset[str], read: str, wires: str, temperature: float | None
 ) -> list[str]:
     """Return a sentence for each option that changes nothing on a profile, and for each table that ends too early."""
-    name, law = profile.meta.name, profile.read
+    name = profile.meta.name
     said = []
     if temperature is not None and not temperature_dependent(profile, effects):
         said.append(f"hardware.temperature changes nothing: no law of profile {name} that is on depends on it")
@@ -133,7 +142,7 @@ def idle_options(
         why = "states no resistance of lines" if profile.array.wires is None else "has its wires switched off"
         said.append(f"hardware.wires: exact changes nothing: profile {name} {why}")
     if read == "sampled":
-        memory = memory_of(law)  # pyright: ignore[reportArgumentType]
+        memory = memory_of(profile)
         if memory == "none" or "read_noise" not in effects:
             why = "has no read noise" if memory == "none" else "has its fresh read noise switched off"
             said.append(f"hardware.read: sampled changes nothing: profile {name} {why}")
@@ -167,7 +176,8 @@ def _short_tables(profile: HardwareProfile, effects: frozenset[str]) -> list[str
     return said
 
 
-def _noise(law: ReadLaw, age: float) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return fresh and frozen noise of a device in the middle of a range, some time after its write."""
-    g = torch.full((1,), 10e-6, dtype=torch.float64)
-    return law.split(g, g, 20e-6, torch.full_like(g, age), 1e-3)
+def _noise(law: ReadLaw, profile: HardwareProfile, age: float) -> tuple[torch.Tensor, torch.Tensor]:
+    """Return fresh and frozen noise of a device in the middle of its range, some time after its write."""
+    span = Span(profile.conductance.g_min, profile.conductance.g_max)
+    g = torch.full((1,), span.middle, dtype=torch.float64)
+    return law.split(g, g, span.g_max, torch.full_like(g, age), 1e-3)

@@ -47,6 +47,10 @@ def presented(population, current: float, steps: int = 40):
         ("v // p", "'v // p' divides by zero (p is 0)"),
         ("v/(2*p - p)", "divides by zero (p is 0)"),
         ("v/(20*ms - 0.02*second)", "divides by zero"),
+        ("v*(p - 0.0)**(-1)", "'(p - 0.0) ** (-1)' divides by zero (p is 0)"),
+        ("v + (2*p)**-0.5", "divides by zero (p is 0)"),
+        ("v + p**-2", "divides by zero (p is 0)"),
+        ("v*0**-1", "'0 ** (-1)' divides by zero"),
         ("k**-1", "a power of integers"),
         ("2**k", "a power of integers"),
         ("(k + 1)**k", "a power of integers"),
@@ -59,6 +63,11 @@ def test_what_the_targets_do_differently_is_refused(text, said):
     with pytest.raises(ValueError, match=r".") as error:
         expression(text, KNOWN)
     assert said in str(error.value)
+
+
+@pytest.mark.parametrize("text", ["v*p**2", "v + (p + 1)**-1", "p**p", "v**-1.0", "(p + v)**-2"])
+def test_a_power_that_does_not_divide_by_zero_for_sure_is_let_through(text):
+    expression(text, KNOWN)
 
 
 @pytest.mark.parametrize(

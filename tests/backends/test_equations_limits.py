@@ -64,6 +64,15 @@ def test_what_is_not_multiplied_out_is_let_through():
         "(a + b)**3/(a + c)**2",
         "exp((a + b)**4)*(a + c)",
         "a*(b - (a + b)*c)",
+        "b/((b + 2)/(b + a))**3",
+        "a/(b/(c + a)**2)",
+        "(a/(b + c))**-3",
+        "(a + b)**2*(a/((b + c + 1)*(b + c)))**-2",
+        "1/(1/(a + b)/(c + a))",
+        "a/(1/(1/(1/(a + b)**3)))",
+        "1/(a/(b + c) + a)**2",
+        "c/(-(a + 1)/(b*(a + c)**3))",
+        "c/(a*(b + 1)/((a + b + c)*(b + c)))**2",
     ],
 )
 def test_the_estimate_holds_what_sympy_makes(text):
@@ -75,6 +84,15 @@ def test_the_estimate_holds_what_sympy_makes(text):
     assert len(sympy.Add.make_args(found)) <= size.multiplied_out
     if found.is_polynomial():
         assert int(sympy.total_degree(found)) == size.degree
+
+
+def test_a_denominator_of_a_denominator_is_counted_as_it_comes_up():
+    """By hand: (a + b)^3 has 4 terms, and as many come of b (a + b)^3 / (b + 2)^3; of a sum none come up."""
+    known = Known(frozenset("abc"), {}, frozenset(), frozenset())
+    terms = {
+        "b/((b + 2)/(b + a))**3": 4, "a/(1/((a + b)*(b + c)))": 4, "a/(1/(a + b) + c)": 1, "a/(1/(a + b))**0.5": 1,
+    }  # fmt: skip
+    assert {text: _Growth({}, known).size(parsed(text, known).body, ()).terms for text in terms} == pytest.approx(terms)
 
 
 # --- the trial ---

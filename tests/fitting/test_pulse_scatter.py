@@ -111,6 +111,16 @@ def test_a_record_that_wanders_says_that_its_intervals_are_narrow(tmp_path: Path
     assert not any("the record wanders" in note for note in quiet.notes)
 
 
+@pytest.mark.parametrize(("c2c", "devices", "said"), [(0.7, 1, True), (0.7, 2, False), (0.3, 1, False)])
+def test_steps_of_one_device_that_scatter_much_say_how_often_up_down_was_held(
+    c2c: float, devices: int, said: bool, tmp_path: Path
+) -> None:
+    law = LinearStep(**{**LINEAR, "c2c": c2c})
+    columns = synthesize.pulse(law, devices, 3, 130, SPAN, np.random.default_rng(1))
+    found = fit(columns, tmp_path, Options(None, None, "linear_step", SPAN.g_min, SPAN.g_max, anyway=True))
+    assert any("92.4 % held the truth" in note for note in found.notes) == said
+
+
 def test_means_of_residuals_are_chi_squared() -> None:
     """A mean of 16 standard normals that is 1 is four standard deviations off."""
     test = pulse_goodness._means([np.ones(16), np.zeros(9), np.ones(0)], 0, "name", "says")

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neuroanp.errors import InputError
-from neuroanp.fitting import fit_file
+from neuroanp.fitting import fit_file, levels
 from neuroanp.fitting.levels import three_against_two
 
 Rng = np.random.Generator
@@ -95,3 +95,11 @@ def test_three_levels_are_found_where_they_are() -> None:
     better, found = three_against_two(v, np.array([0.2, 1.2]), 0.2, np.array([[0.95, 0.05], [0.05, 0.95]]))
     assert better > 100
     assert all(np.abs(np.array([0.0, 0.4, 1.0, 1.4]) - x).min() < 0.25 for x in found.mean)
+
+
+def test_how_much_was_looked_at_for_three_levels_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    v = next(iter(GOOD.values()))(np.random.default_rng(2))
+    assert not [note for note in fit(v, tmp_path).notes if "three levels" in note]
+    monkeypatch.setattr(levels, "MOST_SAMPLES", len(v) - 1)
+    (note,) = (note for note in fit(v, tmp_path).notes if "three levels" in note)
+    assert f"in the first {len(v) - 1:,} of {len(v):,} samples only" in note

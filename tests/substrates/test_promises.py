@@ -10,9 +10,10 @@ import torch
 
 from neuroanp import api
 from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.leak import Leak
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.profiles import available, load
+from neuroanp.profiles import available, load, loads
 from neuroanp.records.run_dir import RunDir
 from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
@@ -40,7 +41,57 @@ def warnings_of(overrides) -> list[str]:
 
 @pytest.mark.parametrize("name", available())
 def test_how_a_profile_s_read_noise_remembers(name):
-    assert promises.memory_of(load(name).read) == MEMORY.get(name, "none")  # pyright: ignore
+    assert promises.memory_of(load(name)) == MEMORY.get(name, "none")
+
+
+@pytest.mark.parametrize("scale", [1e-9, 1e-6, 1e-3])
+def test_a_law_is_asked_in_the_middle_of_the_range_of_its_profile(scale, monkeypatch):
+    """Of devices of nS or mS, 10 uS is nowhere."""
+    profile = load("fefet")
+    conductance = profile.conductance.model_copy(update={"g_min": 2 * scale, "g_max": 10 * scale})
+    profile = profile.model_copy(update={"conductance": conductance})
+    asked = []
+    split = type(profile.read).split
+
+    def noted(law, g, now, g_max, age, window):
+        asked.append((g.item(), g_max))
+        return split(law, g, now, g_max, age, window)
+
+    monkeypatch.setattr(type(profile.read), "split", noted)
+    assert promises.memory_of(profile) == "white"
+    assert not promises.changes_with_time(profile, frozenset({"read_noise"}))
+    assert len(asked) == 3
+    assert np.array(asked) / scale == pytest.approx(np.tile([6.0, 10.0], (3, 1)))
+
+
+LEAK = "extends: capacitor\nmeta: {name: mine}\ndrift: {law: leak, tau: 20 ms, rest: 15 uS"
+
+
+@pytest.mark.parametrize(
+    ("rest", "kelvin", "depends"),
+    [
+        (", activation_energy: 0.6 eV, reference_temperature: 300 K}", "300 K", True),
+        (", activation_energy: 0.6 eV, reference_temperature: 301 K}", "300 K", True),
+        ("}", "300 K", False),
+    ],
+)
+def test_a_leak_depends_on_the_temperature_only_with_an_energy(rest, kelvin, depends):
+    profile = loads(f"{LEAK}{rest}\nenvironment: {{temperature: {kelvin}}}\n")
+    assert promises.temperature_dependent(profile, ALL_EFFECTS) == ["drift"] * depends
+
+
+def test_a_law_of_one_s_own_that_depends_on_the_temperature_is_asked():
+    """Whatever its parameters are called; and one that holds at one temperature only is no reason to fail."""
+
+    class Own(Leak):
+        def at_temperature(self, kelvin: float):
+            if kelvin > 300.5:
+                raise ValueError("too warm")
+            return self
+
+    capacitor = loads(f"{LEAK}}}\nenvironment: {{temperature: 300 K}}\n")
+    own = Own(**capacitor.drift.model_dump())
+    assert promises.temperature_dependent(capacitor.model_copy(update={"drift": own}), ALL_EFFECTS) == ["drift"]
 
 
 @pytest.mark.parametrize("name", MEMORY)
