@@ -37,6 +37,7 @@ class Table:
         lines: (rows,) line of each row in the file; 0 for a row that the file does not have.
         times: time of each row, or None.
         account: what was taken, left out and filled, a line each.
+        form: how the times were read that rows the file does not have were told by.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Table:
     lines: np.ndarray
     times: Times | None = None
     account: tuple[str, ...] = ()
+    form: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
