@@ -87,6 +87,15 @@ def test_what_is_no_measurement_is_left_out_with_its_reason(tmp_path):
     assert default_columns(given, leave=("a",), keep="unix")[0] == ("unix", "b")
 
 
+@pytest.mark.parametrize("cell", ["1.000.567", "1,000,567", "12 %", "12 EUR"])
+def test_numbers_with_marks_are_no_words_to_leave_out(tmp_path, cell):
+    table = sheet(tmp_path, "a;b;c\n" + f"1.5;{cell};\n" * 500 + "1.5;12;said\n" + "1.5;13;\n" * 500)
+    names, left = default_columns(table)
+    assert names == ("a", "b")
+    assert [(one.name, one.why) for one in left] == [("c", "words")]
+    assert cell in parse(table, names)[1][0]
+
+
 @pytest.mark.parametrize("per_second", [1, 10**3, 10**6, 10**9])
 def test_a_unix_time_is_never_an_input_by_itself(tmp_path, per_second):
     rows = "".join(f"{(UNIX + 60 * k + k % 3) * per_second},{k % 5}\n" for k in range(30))
