@@ -40,12 +40,19 @@ class Times:
         form: how they are written, in words.
         ns: (rows,) int64, nanoseconds since 1970, or since the record began.
         dated: whether they are dates.
+        other: another form in which each cell is a time too, but not the same one; "" where there is none.
     """
 
     name: str
     form: str
     ns: np.ndarray
     dated: bool = True
+    other: str = ""
+
+    @property
+    def told(self) -> str:
+        """How they are written, and how they could be, too."""
+        return f"{self.form}, though {self.other} fits each cell, too" if self.other else self.form
 
     def text(self, row: int) -> str:
         """Return one time as a message shows it."""
@@ -136,8 +143,9 @@ def _from_text(name: str, cells: Sequence[str], lines: np.ndarray, where: str) -
     for form in (date + clock for date in _DATES for clock in _CLOCKS):
         if _parsed(first, form) is not None or ("/" in first and "%d/%m" in form):
             forms.append((form, lambda cell, form=form: datetime.strptime(cell, form)))
-    best = min((_tried(cells, parse, form) for form, parse in forms), key=lambda one: one[0])
-    (_, form, stamps) = best
+    tried = sorted((_tried(cells, parse, form) for form, parse in forms), key=lambda one: one[0])
+    (unread, _), form, stamps = tried[0]
+    others = [also for (none, _), also, found in tried if none == unread == 0 and found != stamps]
     problems = [
         f"{where}:{line}: {name}: '{shown(cell)}' {NOT_A_TIME}"
         for stamp, cell, line in zip(stamps, cells, lines, strict=True)
@@ -146,7 +154,7 @@ def _from_text(name: str, cells: Sequence[str], lines: np.ndarray, where: str) -
     if len({stamp.tzinfo is None for stamp in stamps if stamp is not None}) > 1:
         problems.append(f"{where}: {name}: some times carry a zone and some do not; make them alike")
     ns = np.array([0 if stamp is None else _ns(stamp) for stamp in stamps], dtype=np.int64)
-    return Times(name, _in_words(form), ns), problems
+    return Times(name, _in_words(form), ns, other=_in_words(others[0]) if others else ""), problems
 
 
 def _is_unit(text: str) -> bool:
@@ -154,7 +162,10 @@ def _is_unit(text: str) -> bool:
 
 
 def _tried(cells: Sequence[str], parse, form: str) -> tuple[tuple[int, int], str, list[datetime | None]]:
-    """Return how well a form fits (cells it does not read, different steps), and what it reads."""
+    """Return how well a form fits (cells it does not read, different steps), and what it reads.
+
+    From the same day of a month to that of another, steps are in months.
+    """
     stamps: list[datetime | None] = []
     for cell in cells:
         try:
@@ -162,8 +173,11 @@ def _tried(cells: Sequence[str], parse, form: str) -> tuple[tuple[int, int], str
         except (ValueError, OverflowError):
             stamp = None
         stamps.append(stamp if stamp is not None and YEARS[0] < stamp.year < YEARS[1] else None)
-    ns = [_ns(stamp) for stamp in stamps if stamp is not None]
-    return (stamps.count(None), len(set(np.diff(ns).tolist()))), form, stamps
+    there = [stamp for stamp in stamps if stamp is not None]
+    at = [_ns(stamp) for stamp in there]
+    if len({(stamp.day, stamp.time(), stamp.tzinfo) for stamp in there}) == 1:
+        at = [12 * stamp.year + stamp.month for stamp in there]
+    return (stamps.count(None), len(set(np.diff(at).tolist()))), form, stamps
 
 
 def _parsed(cell: str, form: str) -> datetime | None:

@@ -44,13 +44,14 @@ def regular(table: Table) -> tuple[Table, list[str]]:
     total = int(rows[-1]) + 1
     lacking = total - len(rows)
     if total > MOST_ROWS * len(rows):
-        return table, [f"{table.label}: {lacking} of {total} steps of {step / 1e9:g} s are missing"]
+        missing = f"{lacking} of {total} steps of {step / 1e9:g} s are missing"
+        return table, [f"{table.label}: {missing}; {times.name} was read as {times.told}"]
     values = np.full((total, len(table.columns)), np.nan)
     lines = np.zeros(total, dtype=int)
     values[rows], lines[rows] = table.values, table.lines
-    said = f"{times.name}: {times.form}, from {times.text(0)}, a row every {step / 1e9:g} s"
+    said = f"{times.name}: {times.told}, from {times.text(0)}, a row every {step / 1e9:g} s"
     account = (*table.account, f"{said}; {lacking:,} rows are missing" if lacking else said)
-    return replace(table, values=values, lines=lines, times=None, account=account), []
+    return replace(table, values=values, lines=lines, times=None, account=account, form=times.told), []
 
 
 def hold(table: Table, limit: int) -> tuple[Table, list[str]]:
@@ -98,7 +99,9 @@ def _gaps(table: Table, name: str, wrong: list[tuple[int, int]], limit: int) -> 
 
 def _at(table: Table, times: Times, rows: np.ndarray, said: Callable[[int], str]) -> list[str]:
     """Return what is said of rows with their lines and times: the first, and the number of the others."""
-    shown = [f"{table.label}:{table.lines[i]}: time {times.text(i)} {said(i)}" for i in rows[:SHOWN_ROWS]]
+    shown = [
+        f"{table.label}:{table.lines[i]}: time {times.text(i)} ({times.told}) {said(i)}" for i in rows[:SHOWN_ROWS]
+    ]
     more = len(rows) - SHOWN_ROWS
     return [*shown, f"{table.label}: and {more:,} more times like these"] if more > 0 else shown
 
@@ -108,4 +111,4 @@ def _where(table: Table, start: int) -> str:
     line = table.lines[start]
     if line:
         return f"{table.label}:{line}"
-    return f"{table.label}: after line {table.lines[:start].max(initial=1)}"
+    return f"{table.label}: after line {table.lines[:start].max(initial=1)} (times read as {table.form})"

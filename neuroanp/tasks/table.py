@@ -37,6 +37,7 @@ class Table:
         lines: (rows,) line of each row in the file; 0 for a row that the file does not have.
         times: time of each row, or None.
         account: what was taken, left out and filled, a line each.
+        form: how the times were read that rows the file does not have were told by.
     """
 
     path: Path
@@ -46,6 +47,7 @@ class Table:
     lines: np.ndarray
     times: Times | None = None
     account: tuple[str, ...] = ()
+    form: str = ""
 
     def __len__(self) -> int:
         return len(self.values)
@@ -75,7 +77,8 @@ def default_columns(sheet: Sheet, leave: Collection[str] = (), keep: str = "") -
     told = {index: _by_sample(sheet, index) for index in range(len(sheet.names))}
     wanted = [index for index, left in told.items() if left is None]
     values, _, bad = sheet.read(wanted)
-    told |= {index: _by_values(sheet.names[index], column, bad) for index, column in zip(wanted, values, strict=True)}
+    for index, column in zip(wanted, values, strict=True):
+        told[index] = _by_values(sheet.names[index], column, bad, bool(_sampled(sheet, index)))
     names = [sheet.names[index] for index, left in told.items() if left is None]
     kept = [name for name in sheet.names if (name in names or name == keep) and name not in leave and name]
     left = [one for one in told.values() if one is not None and one.name not in (*leave, keep)]
@@ -87,8 +90,7 @@ def _by_sample(sheet: Sheet, index: int) -> Left | None:
     name = sheet.names[index]
     if not name:
         return Left(f"column {index + 1}", "it has no name")
-    cells = [row[index].strip() for row in sheet.sample if index < len(row)]
-    cells = [cell for cell in cells if not is_missing(cell)]
+    cells = _sampled(sheet, index)
     numbers = [looks_like_number(cell, sheet.layout.decimal) for cell in cells]
     if not cells or 2 * sum(numbers) >= len(cells):
         return None
@@ -98,13 +100,22 @@ def _by_sample(sheet: Sheet, index: int) -> Left | None:
     return Left(name, f"words: '{shown(cells[0], 20)}'")
 
 
-def _by_values(name: str, column: np.ndarray, bad: Bad) -> Left | None:
-    """Say why a column of numbers is no measurement."""
+def _sampled(sheet: Sheet, index: int) -> list[str]:
+    """Return some of a column's cells that are not missing."""
+    cells = (row[index].strip() for row in sheet.sample if index < len(row))
+    return [cell for cell in cells if not is_missing(cell)]
+
+
+def _by_values(name: str, column: np.ndarray, bad: Bad, sampled: bool) -> Left | None:
+    """Say why a column is no measurement; `sampled`: some of its cells look like numbers, whatever is wrong with them.
+
+    Numbers in which thousands are separated, or with a sign of percent, are no words: the column stays, and is told.
+    """
     there = column[np.isfinite(column)]
-    if not len(there):
-        return Left(name, "words" if bad.count(name) else "it is empty")
     if bad.count(name):
-        return Left(name, "words") if bad.count(name) > len(there) else None
+        return None if sampled or bad.count(name) <= len(there) else Left(name, "words")
+    if not len(there):
+        return Left(name, "it is empty")
     rises = len(there) > 2 and bool((np.diff(there) > 0).all())
     times = from_numbers(name, there) if rises else None
     if times is not None:

@@ -272,11 +272,12 @@ def _spacing(sheet: Sheet, left: Sequence[Left]) -> str:
         return f"{evenly}; to look for missing rows, set task.time to {name}"
     steps, counts = np.unique(np.diff(times.ns), return_counts=True)
     other = len(times.ns) - 1 - int(counts.max())
+    read = f" (read as {times.told})" if times.other or other else ""
     if not other:
-        return f"{evenly}, as {name} says: {steps[0] / 1e9:g} s"
+        return f"{evenly}, as {name} says{read}: {steps[0] / 1e9:g} s"
     usual = f"{steps[np.argmax(counts)] / 1e9:g} s"
     steps_of = f"{other:,} step{'s are' if other > 1 else ' is'} not {usual}"
-    return f"warning: {evenly}, but in {name} {steps_of}; to take that into account, set task.time to {name}"
+    return f"warning: {evenly}, but in {name}{read} {steps_of}; to take that into account, set task.time to {name}"
 
 
 def _split(table: Table, options: WeatherConfig) -> int:

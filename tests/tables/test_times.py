@@ -36,6 +36,24 @@ def test_the_common_forms_are_the_same_instants(form):
     assert times.ns.tolist() == [int(stamp.replace(tzinfo=UTC).timestamp()) * 10**9 for stamp in HOURS]
 
 
+@pytest.mark.parametrize("form", ["%m/%d/%Y", "%d/%m/%Y", "%d/%m/%y", "%d/%m/%Y 06:00"])
+def test_firsts_of_months_are_months(form):
+    """Each could be a day of January; over more than a year, only months are steps of one kind."""
+    months = [datetime(1990 + k // 12, 1 + k % 12, 1) for k in range(40)]
+    times, problems = read([stamp.strftime(form) for stamp in months])
+    assert not problems
+    assert times.ns[1] - times.ns[0] == 31 * 86400 * 10**9
+    one, two = ("month/day/year", "day/month/year")[:: 1 if form.startswith("%m") else -1]
+    assert (times.form, times.other) == (one, two)
+    assert times.told == f"{one}, though {two} fits each cell, too"
+
+
+def test_only_a_form_that_reads_all_cells_otherwise_is_another():
+    assert read([stamp.strftime("%m/%d/%Y %H:%M") for stamp in HOURS])[0].other == ""
+    assert read(["01/01/2013", "02/02/2013"])[0].other == ""  # the same either way
+    assert read(["01/02/2013", "01/03/2013"])[0].other == "day/month/year"
+
+
 @pytest.mark.parametrize(("per_second", "word"), [(1, "seconds"), (10**3, "milli"), (10**6, "micro"), (10**9, "nano")])
 def test_unix_time_in_any_unit(per_second, word):
     seconds = [int(stamp.replace(tzinfo=UTC).timestamp()) for stamp in HOURS]

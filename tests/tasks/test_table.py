@@ -87,6 +87,15 @@ def test_what_is_no_measurement_is_left_out_with_its_reason(tmp_path):
     assert default_columns(given, leave=("a",), keep="unix")[0] == ("unix", "b")
 
 
+@pytest.mark.parametrize("cell", ["1.000.567", "1,000,567", "12 %", "12 EUR"])
+def test_numbers_with_marks_are_no_words_to_leave_out(tmp_path, cell):
+    table = sheet(tmp_path, "a;b;c\n" + f"1.5;{cell};\n" * 500 + "1.5;12;said\n" + f"1.5;{cell};\n" * 500)
+    names, left = default_columns(table)
+    assert names == ("a", "b")
+    assert [(one.name, one.why) for one in left] == [("c", "words")]
+    assert cell in parse(table, names)[1][0]
+
+
 @pytest.mark.parametrize("per_second", [1, 10**3, 10**6, 10**9])
 def test_a_unix_time_is_never_an_input_by_itself(tmp_path, per_second):
     rows = "".join(f"{(UNIX + 60 * k + k % 3) * per_second},{k % 5}\n" for k in range(30))
@@ -112,8 +121,10 @@ def test_missing_hours_become_rows_and_hold_the_last_value(tmp_path):
         "missing values that hold the last one: a 3",
     )
     _, problems = hold(even, 1)
-    assert short(problems) == [" after line 3: a: 2 values missing; at most 1 may be; set task.fill to 2, or leave the "
-                               "column out"]  # fmt: skip
+    assert short(problems) == [
+        " after line 3 (times read as ISO 8601): a: 2 values missing; at most 1 may be; set task.fill to 2, "
+        "or leave the column out"
+    ]
 
 
 def test_a_date_and_a_clock_in_two_columns_are_one_time(tmp_path):
@@ -124,6 +135,24 @@ def test_a_date_and_a_clock_in_two_columns_are_one_time(tmp_path):
     assert "Datum + Uhrzeit: day.month.year, from 2020-05-01T00:00:00, a row every 3600 s" in regular(table)[0].account
     _, problems = parse(sheet(tmp_path, f"Datum;Uhrzeit;Last\n{rows}"), ("Last",), "Datum + Uhrzet")
     assert "no column 'Uhrzet'; did you mean 'Uhrzeit'?" in problems[0]
+
+
+@pytest.mark.parametrize(
+    ("rows", "message"),
+    [
+        (
+            ("01/02/2013,1", "01/03/2013,1", "01/05/2013,1", "02/06/2013,1"),
+            "after line 3 (times read as month/day/year, though day/",
+        ),
+        (("01/02/2013,1", "01/03/2013,1", "01/03/2013,1"), "2013-01-03T00:00:00 (month/day/year, though day/month"),
+        (("01/30/2013,1", "01/31/2013,1", "02/03/2013,1"), "after line 3 (times read as month/day/year): a: 2 val"),
+        (("01/02/2013,1", "01/03/2013,1", "01/01/2020,1"), "missing; t was read as month/day/year, though day/"),
+    ],
+)
+def test_problems_of_times_name_the_form_in_which_they_were_read(tmp_path, rows, message):
+    even, problems = regular(timed(tmp_path, *rows))
+    said = [*problems, *hold(even, 0)[1]]
+    assert message in said[0]
 
 
 def test_the_first_value_cannot_be_held(tmp_path):
@@ -142,7 +171,10 @@ def test_many_gaps_are_counted_and_one_fill_serves_them_all(tmp_path):
 @pytest.mark.parametrize(
     ("rows", "message"),
     [
-        (("2013-11-03 00:00,1", "2013-11-03 01:00,2", "2013-11-03 01:00,3"), "4: time 2013-11-03T01:00:00 repeats"),
+        (
+            ("2013-11-03 00:00,1", "2013-11-03 01:00,2", "2013-11-03 01:00,3"),
+            "4: time 2013-11-03T01:00:00 (ISO 8601) repeats",
+        ),
         (("2013-11-03 02:00,1", "2013-11-03 01:00,2"), "goes backward"),
         (("2013-01-01 00:00,1", "2013-01-01 01:00,2", "2013-01-01 02:00,2", "2013-01-01 03:30,2"), "whole number"),
         (("2013-01-01 00:00,1", "2013-01-01 01:00,2", "2015-01-01 01:00,2"), "are missing"),

@@ -94,7 +94,9 @@ def test_the_fingerprint_is_the_files_hash(hourly):
 def test_a_time_column_finds_missing_rows(hourly):
     lines = hourly.read_text().splitlines(keepends=True)
     hourly.write_text("".join(lines[:100] + lines[102:]))
-    with pytest.raises(InputError, match=r"after line 100: row: 2 values missing.*task.fill"):
+    with pytest.raises(
+        InputError, match=r"after line 100 \(times read as month/day/year\): row: 2 values missing.*task.fill"
+    ):
         Weather(config(hourly, time="date"))
     task = Weather(config(hourly, time="date", fill=2))
     assert len(task._rows) == 400
@@ -194,7 +196,7 @@ def test_a_time_column_that_is_not_used_and_has_gaps_is_a_warning(tmp_path):
     short = {"window": 4, "washout": 1, "horizon": 1, "split": 20}
     said = own(tmp_path, "day,load\n" + text, **short).account()[-1]
     assert said == (
-        "warning: rows are taken as evenly spaced, but in day 1 step is not 86400 s; "
+        "warning: rows are taken as evenly spaced, but in day (read as ISO 8601) 1 step is not 86400 s; "
         "to take that into account, set task.time to day"
     )
     with pytest.raises(InputError, match="1 value missing"):
