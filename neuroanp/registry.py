@@ -1,5 +1,6 @@
 """Find rules, tasks, backends and device laws by name: entry points or a decorator."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -10,6 +11,7 @@ from weakref import WeakSet
 from neuroanp.errors import InputError, did_you_mean
 
 T = TypeVar("T")
+LOG = logging.getLogger("neuroanp")
 
 
 @lru_cache
@@ -50,8 +52,14 @@ class Registry(Generic[T]):
         """Return a decorator that adds a thing under `name`; InputError if the name is another thing's."""
 
         def add(thing: T) -> T:
-            if name in self._entries() or (name in self._registered and not _again(self._registered[name], thing)):
+            there = name in self._registered
+            if name in self._entries() or (there and not _again(self._registered[name], thing)):
                 raise InputError(f"{self.kind} '{name}' is already registered; choose another name")
+            if there:  # a run is told apart by options and data, not by the code of what a user registered
+                LOG.warning(
+                    f"{self.kind} '{name}' is defined again; runs that were made with what it was are shown as they "
+                    "are, unless its options or data differ: repeat them with force=True"
+                )
             self._registered[name] = thing
             return thing
 

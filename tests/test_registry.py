@@ -105,7 +105,7 @@ def test_a_name_is_taken_once():
     assert "mine" not in RULES.names()  # registered there, not here
 
 
-def test_what_is_defined_again_takes_the_place_of_what_it_was():
+def test_what_is_defined_again_takes_the_place_of_what_it_was(caplog):
     """A notebook's cell is run again; a name of another thing, or of an entry point, stays taken."""
     rules = Registry("rule", "neuroanp.rules")
 
@@ -113,8 +113,11 @@ def test_what_is_defined_again_takes_the_place_of_what_it_was():
         return type(name, (), {"__module__": module})
 
     rules.register("mine")(cell())
+    assert not caplog.messages
     again = rules.register("mine")(cell())
     assert rules.get("mine") is again
+    (said,) = caplog.messages
+    assert said.startswith("rule 'mine' is defined again; runs that were made with what it was are shown")
     for other in (cell("Other"), cell(module="elsewhere"), again()):
         with pytest.raises(InputError, match="'mine' is already registered"):
             rules.register("mine")(other)
