@@ -5,7 +5,16 @@ import logging
 import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from types import ModuleType
 from unicodedata import category
+
+_limits: ModuleType | None = None
+try:  # at once: where memory has run out it could no longer be loaded
+    import resource
+
+    _limits = resource
+except ImportError:  # a platform without such limits
+    pass
 
 HIDDEN = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that act on a terminal or a reader unseen: controls, directions, no widths, ends of lines."""
@@ -136,7 +145,20 @@ def refused_by_machine(error: BaseException) -> str | None:
         for number, words, say in _REFUSALS:
             if (isinstance(one, OSError) and one.errno in number) or words.search(f"{type(one).__name__}: {one}"):
                 return say(one)
+        if isinstance(one, OSError) and one.errno == errno.EAGAIN and _of_a_start(one):
+            return _no_processes(one)
     return None
+
+
+def _of_a_start(error: BaseException) -> bool:
+    """Tell whether an exception arose where a process is started: a full pipe and a held lock have the same number."""
+    at = error.__traceback__
+    while at is not None:
+        code, room = at.tb_frame.f_code, at.tb_frame.f_globals.get("__name__", "").partition(".")[0]
+        if room in ("subprocess", "multiprocessing") and code.co_name in _STARTS:
+            return True
+        at = at.tb_next
+    return False
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:
@@ -176,10 +198,29 @@ def _no_processes(error: BaseException) -> str:
 
 def _limit(name: str) -> int | None:
     """Return a limit of this process, or None where there is none."""
-    import resource
+    if _limits is None:
+        return None
+    most = _limits.getrlimit(getattr(_limits, name))[0]
+    return None if most == _limits.RLIM_INFINITY else most
 
-    most = resource.getrlimit(getattr(resource, name))[0]
-    return None if most == resource.RLIM_INFINITY else most
+
+def no_room_to_load(least: int) -> str | None:
+    """Say in one line that this process may take less address space than `least` bytes; None if it may take that.
+
+    >>> no_room_to_load(0) is None
+    True
+    """
+    most = _limit("RLIMIT_AS")
+    if most is None or most >= least:
+        return None
+    return (
+        f"out of memory: this process may take {most / 1e9:.3g} GB (ulimit -v), and the libraries alone take more than "
+        f"{least / 1e9:.3g} GB; raise the limit"
+    )
+
+
+_STARTS = ("_execute_child", "_posix_spawn", "_launch", "spawnv_passfds")
+"""Functions of the standard library in which a process is started."""
 
 
 _REFUSALS: tuple[tuple[tuple[int, ...], re.Pattern[str], Callable[[BaseException], str]], ...] = (
@@ -195,7 +236,7 @@ _REFUSALS: tuple[tuple[tuple[int, ...], re.Pattern[str], Callable[[BaseException
     ((errno.EMFILE, errno.ENFILE), re.compile("too many open files", re.IGNORECASE), _no_files),
     (
         (),
-        re.compile("can't start new thread|resource temporarily unavailable|pthread_create", re.IGNORECASE),
+        re.compile("can't start new thread|thread creation failed|pthread_create", re.IGNORECASE),
         _no_processes,
     ),
 )

@@ -1,5 +1,6 @@
 """Find rules, tasks, backends and device laws by name: entry points or a decorator."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
@@ -10,6 +11,7 @@ from weakref import WeakSet
 from neuroanp.errors import InputError, did_you_mean
 
 T = TypeVar("T")
+LOG = logging.getLogger("neuroanp")
 
 
 @lru_cache
@@ -25,7 +27,8 @@ class Registry(Generic[T]):
     """Names of one kind of thing, each loaded when it is first asked for.
 
     Built-in things are entry points of neuroanp itself, a user's own package adds its own to the
-    same group, and `register` adds one for the running process only.
+    same group, and `register` adds one for the running process only; defined again (a notebook's cell that is run
+    again), it takes the place of what it was.
 
     Args:
         kind: what the things are, for messages ("rule").
@@ -46,11 +49,17 @@ class Registry(Generic[T]):
         _EVERY.add(self)
 
     def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that adds a thing under `name`; InputError if the name is taken."""
+        """Return a decorator that adds a thing under `name`; InputError if the name is another thing's."""
 
         def add(thing: T) -> T:
-            if name in self.names():
+            there = name in self._registered
+            if name in self._entries() or (there and not _again(self._registered[name], thing)):
                 raise InputError(f"{self.kind} '{name}' is already registered; choose another name")
+            if there:  # a run is told apart by options and data, not by the code of what a user registered
+                LOG.warning(
+                    f"{self.kind} '{name}' is defined again; runs that were made with what it was are shown as they "
+                    "are, unless its options or data differ: repeat them with force=True"
+                )
             self._registered[name] = thing
             return thing
 
@@ -85,6 +94,12 @@ class Registry(Generic[T]):
     def summary(self, name: str) -> str:
         """Return the first line of the thing's docstring."""
         return (getattr(self.get(name), "__doc__", None) or "").strip().partition("\n")[0]
+
+
+def _again(old: Any, new: Any) -> bool:
+    """Tell whether both are one definition: of the same name in the same module."""
+    places = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in (old, new)]
+    return places[0] == places[1] and None not in places[0]
 
 
 def registered() -> Iterator[tuple[str, str, Any]]:

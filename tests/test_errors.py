@@ -2,13 +2,28 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import pickle
+import resource
+import subprocess
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from neuroanp.errors import DivergedError, InputError, NeuroanpError, RunError, did_you_mean, nearest, printable
+from neuroanp.errors import (
+    DivergedError,
+    InputError,
+    NeuroanpError,
+    RunError,
+    did_you_mean,
+    nearest,
+    no_room_to_load,
+    printable,
+    refused_by_machine,
+)
 
 
 @pytest.mark.parametrize(("kind", "code"), [(NeuroanpError, 1), (RunError, 1), (DivergedError, 1), (InputError, 2)])
@@ -53,3 +68,43 @@ def test_only_an_allowed_word_is_proposed(word, allowed):
 
 def test_of_words_that_differ_in_case_the_first_is_proposed():
     assert nearest("k", ["K", "k"]) == "K"
+
+
+def test_a_process_that_cannot_be_forked_is_what_the_machine_refused(monkeypatch):
+    def fork(*args):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr("subprocess._fork_exec", fork)
+    monkeypatch.setattr("subprocess._USE_POSIX_SPAWN", False)
+    with pytest.raises(BlockingIOError) as caught:
+        subprocess.Popen([sys.executable, "-c", ""])
+    assert "no further process or thread" in (refused_by_machine(caught.value) or "")
+
+
+def test_a_full_pipe_is_no_process_that_could_not_be_started():
+    """Both have the same number and words."""
+    reader, writer = os.pipe()
+    os.set_blocking(writer, False)
+    try:
+        os.write(writer, b"x" * (1 << 20))  # as much as goes in
+        with pytest.raises(BlockingIOError) as caught:
+            os.write(writer, b"x")
+    finally:
+        os.close(reader)
+        os.close(writer)
+    assert "temporarily unavailable" in str(caught.value)
+    assert refused_by_machine(caught.value) is None
+    assert refused_by_machine(BlockingIOError(errno.EAGAIN, "write could not complete without blocking")) is None
+
+
+def test_the_limit_is_said_where_nothing_can_be_imported_any_more(monkeypatch):
+    monkeypatch.setitem(sys.modules, "resource", None)  # importing it fails, as where memory has run out
+    assert (refused_by_machine(MemoryError("no")) or "").startswith("out of memory (no)")
+
+
+@pytest.mark.parametrize(("least", "short"), [(10**9 - 1, False), (10**9, False), (10**9 + 1, True)])
+def test_room_to_load_is_what_the_limit_leaves(monkeypatch, least, short):
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (10**9, resource.RLIM_INFINITY))
+    assert (no_room_to_load(least) is not None) == short
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (resource.RLIM_INFINITY,) * 2)
+    assert no_room_to_load(least) is None

@@ -101,8 +101,36 @@ def test_a_name_is_taken_once():
         rules.register("anp")(object)
     rules.register("mine")(object)
     with pytest.raises(InputError, match="'mine' is already registered"):
-        rules.register("mine")(object)
+        rules.register("mine")(int)
     assert "mine" not in RULES.names()  # registered there, not here
+
+
+def test_what_is_defined_again_takes_the_place_of_what_it_was(caplog):
+    """A notebook's cell is run again; a name of another thing, or of an entry point, stays taken."""
+    rules = Registry("rule", "neuroanp.rules")
+
+    def cell(name: str = "Mine", module: str = "__main__"):
+        return type(name, (), {"__module__": module})
+
+    rules.register("mine")(cell())
+    assert not caplog.messages
+    again = rules.register("mine")(cell())
+    assert rules.get("mine") is again
+    (said,) = caplog.messages
+    assert said.startswith("rule 'mine' is defined again; runs that were made with what it was are shown")
+    for other in (cell("Other"), cell(module="elsewhere"), again()):
+        with pytest.raises(InputError, match="'mine' is already registered"):
+            rules.register("mine")(other)
+    with pytest.raises(InputError, match="'anp' is already registered"):
+        rules.register("anp")(rules.get("anp"))
+    assert rules.get("mine") is again
+
+
+def test_a_thing_without_a_name_of_its_own_is_never_one_that_is_defined_again():
+    things: Registry[object] = Registry("thing", "neuroanp.no_such_group")
+    things.register("mine")(object())
+    with pytest.raises(InputError, match="'mine' is already registered"):
+        things.register("mine")(object())
 
 
 def test_an_empty_registry_says_so():

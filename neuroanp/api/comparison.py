@@ -173,7 +173,7 @@ def transfer(
     Returns: results, failures and the report.
 
     Raises:
-        InputError: as `compare`; or the source names weights to start from.
+        InputError: as `compare`; there is no device, or the source names weights to start from.
     """
     from neuroanp.comparing.transfer import plan
 
@@ -195,7 +195,7 @@ def transfer(
         most=whole("max_runs", max_runs, 1),
     )  # fmt: skip
     with reporting(progress, planned.total) as tell:
-        making.announce(planned.total, in_words(sizes({"profile": chosen["profiles"], "seed": chosen["seeds"]})))
+        making.announce(planned.total, planned.in_words)
         return making.transferred(planned, tell)
 
 

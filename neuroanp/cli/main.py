@@ -5,11 +5,18 @@ from typing import Any
 
 from neuroanp.cli import signals
 
+LEAST_BYTES = 600_000_000
+"""Address space without which nothing runs: importing torch alone was measured to take 612 MB (VmPeak, one thread).
+
+With far less, OpenBLAS asks for memory for ever as it is loaded, in a loop of its own that no signal ends.
+"""
+
 
 def run() -> None:
     """Run the command line. Every end has the exit code 0, 1 or 2, and but for 0 a line that says why."""
     signals.listen()
     try:
+        _check_room(sys.argv[1:])
         from neuroanp.cli.commands import app
 
         app()
@@ -24,6 +31,18 @@ def run() -> None:
         sys.exit(1)
     finally:
         signals.ignore()  # the command has ended, and its exit code says how
+
+
+def _check_room(words: list[str]) -> None:
+    """End the command if its libraries cannot be loaded; help and version need none."""
+    if "--help" in words or all(word.startswith("-") for word in words):
+        return
+    from neuroanp.errors import no_room_to_load
+
+    refused = no_room_to_load(LEAST_BYTES)
+    if refused is not None:
+        sys.stderr.write(f"error: {refused}\n")
+        sys.exit(1)
 
 
 def _not_loaded(error: Exception) -> str:

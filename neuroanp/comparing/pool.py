@@ -25,7 +25,7 @@ from typing import Any
 from neuroanp.comparing.needs import Needs, Unable, needs_of
 from neuroanp.comparing.process import Worker
 from neuroanp.comparing.worker import Job, Outcome, name_of, said_of, serving, there, work
-from neuroanp.errors import HeldError, RunError, StoppedError, printable, refused_by_machine
+from neuroanp.errors import HeldError, InputError, RunError, StoppedError, printable, refused_by_machine
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
 from neuroanp.training.launch import ENDED
@@ -186,7 +186,12 @@ def _give(worker: Worker, index: int, desk: _Desk) -> None:
     """Hand a job to a worker."""
     plan = desk.plans[index]
     desk.tries[index] += 1
-    job = plan.job if desk.tries[index] == 1 else _again(plan.job)
+    try:
+        job = plan.job if desk.tries[index] == 1 else _again(plan.job)
+    except (InputError, OSError) as error:  # the worker that died left a record that cannot be read
+        worker.job = index
+        desk.take(worker, "failed", said_of(error))
+        return
     try:
         packed = bytes(ForkingPickler.dumps(job))
     except Exception as error:  # a class that pickle cannot name

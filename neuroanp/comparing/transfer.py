@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.comparing.grid import expand
-from neuroanp.comparing.size import MOST_RUNS, check_size
+from neuroanp.comparing.size import MOST_RUNS, check_size, in_words
 from neuroanp.errors import InputError
 from neuroanp.training.config import Hardware, PerturbationConfig, RunConfig
 
@@ -39,6 +39,13 @@ class Transfer:
     def total(self) -> int:
         """How many runs there are."""
         return len(self.teachers) + 3 * len(self.scratch)
+
+    @property
+    def in_words(self) -> str:
+        """What multiplies and adds to the number of runs."""
+        seeds = len(self.teachers)
+        devices = in_words({"profile": len(self.scratch) // seeds, "seed": seeds})
+        return f"{in_words({'teacher': seeds})} + 3 runs x {devices}"
 
     def programmed(self, weights: Mapping[int, Path]) -> list[RunConfig]:
         """Return the runs that start from stored weights, for each profile: as programmed, then fine-tuned.
@@ -76,14 +83,18 @@ def plan(
         task, backend: a name, or None for the source's own.
 
     Raises:
-        InputError: as `expand`, or the source already names weights to start from.
+        InputError: as `expand`, there is no device, or the source already names weights to start from.
 
     >>> two = plan({"task": "copy"}, profiles=["pcm"], fine_tune=200, seeds=[0, 1])
     >>> [(c.profile, c.rule_name, c.seed) for c in (*two.teachers, *two.scratch)]
     [('ideal', 'bptt', 0), ('ideal', 'bptt', 1), ('pcm', 'anp', 0), ('pcm', 'anp', 1)]
+    >>> two.total, two.in_words
+    (8, '2 teachers + 3 runs x 1 profile x 2 seeds')
     >>> [(c.training.updates, c.network.weights) for c in two.programmed({1: Path("/runs/a")})]
     [(0, '/runs/a'), (200, '/runs/a')]
     """
+    if not profiles:
+        raise InputError("no devices to transfer to; name them, e.g. profiles=['pcm', 'rram_hfo2']")
     if not 1 <= fine_tune <= MOST_UPDATES or (fine_tune_lr is not None and not 0 < fine_tune_lr <= 1e3):
         raise InputError(
             f"fine-tuning with {fine_tune} updates at a rate of {fine_tune_lr}: it takes 1 to {MOST_UPDATES:,} updates "

@@ -19,7 +19,7 @@ from neuroanp.tasks.encoding import Encoded
 from neuroanp.tasks.protocol import Batch
 from neuroanp.training.config import load_config
 from neuroanp.training.evaluate import Held, loss, plain
-from neuroanp.training.presented import as_inputs
+from neuroanp.training.presented import as_inputs, as_numbers
 from neuroanp.training.revisit import looked_at
 from neuroanp.training.start import of_record
 from neuroanp.trajectory import Weights
@@ -115,7 +115,7 @@ class HeldOut:
         """Return the loss that tables show, of outputs (T, B, O): mean squared error over scored steps and outputs.
 
         Raises:
-            InputError: outputs of another shape.
+            InputError: no numbers, or outputs of another shape.
         """
         return loss(torch.from_numpy(self._every_step(outputs)).unsqueeze(1), self._held)
 
@@ -125,7 +125,7 @@ class HeldOut:
 
     def _every_step(self, outputs: Any) -> np.ndarray:
         """Return outputs at each step of the simulation; those between the task's own steps are not scored."""
-        y = np.asarray(outputs, dtype=np.float64)
+        y = as_numbers(outputs, "outputs", "(T, B, O)")
         if y.shape != self.targets.shape:
             raise InputError(f"outputs: shape {y.shape}, the held-out targets have {self.targets.shape}, (T, B, O)")
         return np.ascontiguousarray(np.repeat(y, len(self._held.mask) // len(self.mask), axis=0))

@@ -30,7 +30,7 @@ def as_inputs(given: Any, width: int, dtype: torch.dtype = torch.float32) -> tup
       inputs: 2 values a step, the network takes 4
       inputs: 6 of 6 numbers are not finite, the first at [0, 0]
     """
-    values = _numbers(given)
+    values = as_numbers(given, "inputs", "(T, B, I)")
     shape = values.shape
     problems = []
     if values.ndim not in (2, 3):
@@ -52,20 +52,34 @@ def as_inputs(given: Any, width: int, dtype: torch.dtype = torch.float32) -> tup
     return (values[:, None] if values.ndim == 2 else values), values.ndim == 2
 
 
-def _numbers(given: Any) -> np.ndarray:
-    """Return anything that is a table of numbers as float64; InputError for what is none."""
+def as_numbers(given: Any, what: str, axes: str) -> np.ndarray:
+    """Return anything that is a table of numbers as float64.
+
+    Args:
+        given: numpy array, torch tensor, or nested lists of numbers.
+        what: its name, and axes: its dimensions, for messages ("inputs", "(T, B, I)").
+
+    Raises:
+        InputError: it is none, or some numbers are masked.
+
+    >>> as_numbers("x", "outputs", "(T, B, O)")
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: outputs: <U1 are no real numbers; give an array (T, B, O) of them
+    """
+    if given is None:
+        raise InputError(f"{what}: None is no table of numbers; give an array {axes}")
     if isinstance(given, torch.Tensor):
         given = given.detach().cpu()
         given = given.numpy() if given.dtype != torch.bfloat16 else given.float().numpy()
     if isinstance(given, np.ma.MaskedArray) and np.ma.getmaskarray(given).any():
-        raise InputError("inputs: some numbers are masked; fill them, e.g. with inputs.filled(0.0)")
+        raise InputError(f"{what}: some numbers are masked; fill them, e.g. with {what}.filled(0.0)")
     try:
         values = np.asarray(given)
     except (ValueError, TypeError) as error:
-        raise InputError(f"inputs: no table of numbers ({error}); give an array (T, B, I)") from None
-    if values.dtype.kind not in "biufO":
-        raise InputError(f"inputs: {values.dtype} are no real numbers; give an array (T, B, I) of them")
-    try:
-        return np.array(values, dtype=np.float64, order="C")  # a copy: the caller's stays as it is
-    except (ValueError, TypeError) as error:
-        raise InputError(f"inputs: no table of numbers ({error}); give an array (T, B, I)") from None
+        raise InputError(f"{what}: no table of numbers ({error}); give an array {axes}") from None
+    if values.dtype.kind == "O":
+        raise InputError(f"{what}: Python objects are no table of numbers; give an array {axes} of floats")
+    if values.dtype.kind not in "biuf":
+        raise InputError(f"{what}: {values.dtype} are no real numbers; give an array {axes} of them")
+    return np.array(values, dtype=np.float64, order="C")  # a copy: the caller's stays as it is

@@ -62,13 +62,26 @@ def limited(folder: Path, limit: str, value: int, words: list[str]) -> str:
     ("limit", "value", "words", "said"),
     [
         ("RLIMIT_AS", 30 << 20, TRAIN, "error: out of memory"),
-        ("RLIMIT_AS", 300 << 20, TRAIN, "error: out of memory while a library was loaded (libtorch"),
+        ("RLIMIT_AS", 100_000 << 10, TRAIN, "error: out of memory: this process may take 0.102 GB (ulimit -v)"),
+        ("RLIMIT_AS", 300 << 20, TRAIN, "and the libraries alone take more than 0.6 GB; raise the limit"),
+        ("RLIMIT_AS", 601_000_000, TRAIN, "; this process may take 0.601 GB (ulimit -v); "),
         ("RLIMIT_NOFILE", 6, COMPARE, "too many open files: a process may have 6 at a time (ulimit -n); raise"),
     ],
-    ids=["start", "import", "files"],
+    ids=["start", "endless", "early", "import", "files"],
 )
 def test_what_a_full_machine_refuses_is_one_line(tmp_path, limit, value, words, said):
     assert said in limited(tmp_path, limit, value, words)
+
+
+@pytest.mark.parametrize("words", [["--version"], ["--help"], ["train", "--help"]], ids=" ".join)
+def test_help_and_version_take_little_memory(tmp_path, words):
+    code = LIMITED.format(limit="RLIMIT_AS", value=300 << 20, words=words)
+    environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[2])}
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout
 
 
 @pytest.mark.slow
@@ -84,7 +97,7 @@ def test_a_network_that_does_not_fit_is_one_line(tmp_path, command):
     ("error", "said"),
     [
         (RuntimeError("can't start new thread"), "no further process or thread could be started"),
-        (BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable"), "no further process or thread"),
+        (RuntimeError("libgomp: Thread creation failed: Resource temporarily unavailable"), "no further process or"),
         (OSError(errno.ENFILE, "Too many open files in system"), "too many open files"),
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "out of memory"),
         (ImportError("libx.so: cannot allocate memory in static TLS block"), "out of memory while a library"),

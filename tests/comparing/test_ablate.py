@@ -74,6 +74,7 @@ def test_a_transfer_trains_on_ideal_hardware_and_keeps_the_device_s_options_for_
     overrides = {"rule.K": 4, "hardware.without": ["drift"], "hardware.write": "verify", "optimizer.lr": 0.01}
     whole = plan(TINY, overrides, profiles=["pcm", "rram_hfo2"], fine_tune=5, fine_tune_lr=1e-4, seeds=[3, 4])
     assert whole.total == 2 + 3 * 4
+    assert whole.in_words == "2 teachers + 3 runs x 2 profiles x 2 seeds"
     for teacher in whole.teachers:
         assert (teacher.profile, teacher.rule_name, teacher.hardware.without) == ("ideal", "bptt", [])
         assert teacher.optimizer.lr == 0.01
@@ -91,6 +92,7 @@ def test_a_transfer_trains_on_ideal_hardware_and_keeps_the_device_s_options_for_
         ({}, {"fine_tune": 0}, "it takes 1 to 99,999,999 updates"),
         ({}, {"fine_tune": 10**12}, "it takes 1 to 99,999,999 updates"),
         ({}, {"fine_tune_lr": -1.0}, "a rate above 0"),
+        ({}, {"profiles": []}, "no devices to transfer to"),
         ({}, {"profiles": ["pmc"]}, "did you mean 'pcm'"),
         ({"rule.k": 4}, {}, "did you mean 'rule.K'"),
     ],

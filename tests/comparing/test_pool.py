@@ -180,6 +180,20 @@ def test_force_begins_anew_once(tmp_path):
     assert not _again(wanted).force
 
 
+def test_a_record_that_a_dead_worker_left_unreadable_is_the_outcome_of_that_run_alone(tmp_path, monkeypatch):
+    """The comparison goes on with the others."""
+    jobs = [job(tmp_path, {"seed": seed}) for seed in (0, 1)]
+    first = launch(jobs[0].config, tmp_path)
+    monkeypatch.setattr("neuroanp.comparing.process.START", "import os; os.kill(os.getpid(), 9)")
+    for manifest in (first.path / "manifest.json", first.path / "copies" / "manifest.json"):
+        assert manifest.exists()
+        manifest.write_text("{")
+    damaged, other = run_all(jobs, 1, silent)
+    assert "manifest.json" in (damaged.error or "")
+    assert damaged.path == first.path
+    assert f"({TRIES} times)" in (other.error or "")
+
+
 @pytest.mark.parametrize(
     ("start", "said"),
     [

@@ -230,7 +230,8 @@ def test_arrays_tensors_and_lists_are_the_same(trained):
         (np.zeros((2, 3), complex), "complex128 are no real numbers"),
         ([[1.0, 2.0, 3.0], [1.0]], "no table of numbers"),
         ([["a", "b", "c"]], "no real numbers"),
-        (None, "no table of numbers|dimensions"),
+        (None, "inputs: None is no table of numbers"),
+        (np.full((2, 3), None), "inputs: Python objects are no table of numbers"),
         ("x.csv", "no real numbers"),
         (np.ma.masked_equal(np.zeros((2, 3)), 0), "masked"),
     ],
@@ -270,6 +271,12 @@ def test_answers_that_are_no_answers_are_refused(trained):
         run.weights("targets")  # pyright: ignore[reportArgumentType]
     with pytest.raises(InputError, match=r"outputs: shape \(2, 2\), the held-out targets have"):
         batch.loss(np.zeros((2, 2)))
+    for ask in (batch.loss, batch.score):
+        for given_ in ("x", None, [["a"]], [[1.0], [1.0, 2.0]], np.zeros(batch.targets.shape, complex)):
+            with pytest.raises(InputError, match=r"outputs: .*give an array \(T, B, O\)"):
+                ask(given_)
+    answers = torch.from_numpy(batch.targets).requires_grad_()
+    assert batch.loss(answers) == batch.loss(batch.targets)
 
 
 def test_spikes_of_held_out_values_are_the_held_out_spikes():
