@@ -59,6 +59,10 @@ v = free * (a_m * v + k_i * I + k_e * Iext) + (1 - free) * v
 I = a_s * I
 z = a_r * z
 """
+DIVIDES = (
+    "its equations divide by zero, or take int of what is no number; keep the divisor from 0 at rest and under strong "
+    "currents"
+)
 PROBE_STEPS = 3
 MOST_SYNAPSES = 10_000_000
 
@@ -320,7 +324,7 @@ class EquationsPopulation(GroupPopulation):
         recurrence, loop: see GroupPopulation. target: see Brian2Population.
 
     Raises:
-        InputError: Brian2 refuses the equations, e.g. for their units.
+        InputError: Brian2 refuses the equations, e.g. for their units, or they divide by zero.
     """
 
     _states: ClassVar[Mapping[str, NDArray[Any]]] = {}  # none while it is built
@@ -342,8 +346,17 @@ class EquationsPopulation(GroupPopulation):
                 dtype=like.detach().numpy().dtype.type, dt=dt, target=target,
             )  # fmt: skip
             super().__init__(group, rows, names, rest, recurrence, loop)
+            self._step_at_rest()
         values = {name: group.variables[name].get_value() for name in given.rest}
         self._states = {name: value for name, value in values.items() if value.dtype.kind == "f"}  # pyright: ignore
+
+    def _step_at_rest(self) -> None:
+        """Take a step without currents: there 0/0 is no overflow, which under strong ones numpy does not tell apart."""
+        rows, units = self._I.shape
+        wt = torch.zeros((units, units), dtype=self._dtype)
+        with checked_divisions():
+            super().run(torch.zeros((1, rows, units), dtype=self._dtype), Recurrence(wt, lambda t, s: s @ wt), None)
+        self.begin()
 
     def run(self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False) -> Steps:
         """Simulate the next steps; see `Population.run`.
@@ -360,9 +373,7 @@ class EquationsPopulation(GroupPopulation):
         except brian2.BrianObjectException as error:
             if not isinstance(error.__cause__, RAISED):
                 raise
-            raise RunError(
-                f"neuron ({self._name}): its equations divide by zero, or take int of what is no number"
-            ) from error
+            raise RunError(f"neuron ({self._name}): {DIVIDES}") from error
         lost = [as_written(name) for name, value in self._states.items() if not np.isfinite(value).all()]
         if lost and steps.h.isfinite().all():
             raise RunError(
@@ -388,11 +399,11 @@ def _explained(neuron: Handed) -> Iterator[None]:
             cause = cause.__cause__
         places = {"thresholder": "threshold", "resetter": "reset"}
         key = next((key for part, key in places.items() if part in str(error)), "model")
+        if isinstance(cause, RAISED):
+            raise InputError(f"neuron.{key} ({neuron.name}): {DIVIDES}") from error
         remedy = "check its units and names"
         if isinstance(cause, UnsupportedEquationsException):
             key, remedy = "method", "use euler or rk4"
-        if isinstance(cause, RAISED):
-            remedy = "keep the divisor from 0 at rest and under strong currents"
         words = as_written(" ".join(str(cause).split()))[:300] or type(cause).__name__
         raise InputError(f"neuron.{key} ({neuron.name}): Brian2 refuses it: {words}; {remedy}") from error
 
