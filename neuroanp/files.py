@@ -35,6 +35,7 @@ def read_regular(path: str | Path, limit: int, remedy: str = "name a file") -> b
         if not stat.S_ISREG(mode):
             raise InputError(f"{path}: not a regular file; {remedy}")
         with os.fdopen(handle, "rb", closefd=False) as file:
-            return file.read(limit + 1)
+            # no more than there is: a read of `limit` would take that much memory first
+            return file.read(min(limit, os.fstat(handle).st_size) + 1)
     finally:
         os.close(handle)

@@ -317,3 +317,18 @@ def test_no_bytes_crash(tmp_path_factory, raw):
 @settings(max_examples=200, deadline=None)
 def test_no_data_crashes_validation(data):
     survives(lambda: validate(Document("--set", data), Root))
+
+
+def test_two_names_for_one_model_of_options_are_refused(monkeypatch):
+    """By its options alone the one could not be told from the other, which would be trained in its place."""
+    from neuroanp.tasks.copy import Copy
+    from neuroanp.tasks.protocol import TASKS
+    from neuroanp.training.config import configure
+
+    class Mine(Copy):
+        """Copy, but mine."""
+
+    monkeypatch.setitem(TASKS._registered, "mine", Mine)
+    with pytest.raises(InputError, match="task 'mine' has the same model of options as 'copy', CopyConfig; give it "):
+        configure({"task": "mine"})
+    assert configure({"task": "copy"}).task_name == "copy"

@@ -90,7 +90,15 @@ class Chosen:
         values = {name: value for name, value in section.items() if keep or name != self.key}
         if keep and self.default is not None:
             values.setdefault(self.key, self.default)
-        return model.model_validate(values, context=context)
+        built, name = model.model_validate(values, context=context), section.get(self.key, self.default)
+        other = self.name_of(built)
+        if other != name:  # by its options alone nothing could tell them apart: the other one would run
+            raise at(
+                (self.key,),
+                f"{self.choices.kind} '{name}' has the same model of options as '{other}', {model.__name__}; give it "
+                f"one of its own, such as class Options({model.__name__}): pass",
+            )
+        return built
 
     def _unknown(self, name: Any) -> ValidationError:
         known = self.choices.names()
