@@ -64,8 +64,8 @@ class Needs:
 
     def bring(self) -> None:
         """Load the things into this process; Unable says what is not there."""
-        if self.script is not None:
-            _run_again(self.script, self.argv)
+        if self.script is not None and (why := _run_again(self.script, self.argv)) is not None:
+            raise Unable(why)
         for thing in self.things:
             try:
                 __import__(thing.module)
@@ -188,8 +188,11 @@ def _guards(source: str) -> list[range]:
 
 
 @lru_cache
-def _run_again(script: tuple[str, str], argv: tuple[str, ...]) -> None:
-    """Run the user's script as `__mp_main__`, so that what it defines is found under `__main__` here too; once."""
+def _run_again(script: tuple[str, str], argv: tuple[str, ...]) -> str | None:
+    """Run the user's script as `__mp_main__`, so that what it defines is found under `__main__` here too; once.
+
+    Returns: why it cannot be, None where it was; an exception would not be kept, and the script be run for each job.
+    """
     how, which = script
     sys.argv[:] = argv
     try:
@@ -198,7 +201,8 @@ def _run_again(script: tuple[str, str], argv: tuple[str, ...]) -> None:
         else:
             found = runpy.run_module(which, run_name=AGAIN, alter_sys=True)
     except BaseException as error:
-        raise Unable(f"{which} cannot be run again in another process ({type(error).__name__}: {error})") from error
+        return f"{which} cannot be run again in another process ({type(error).__name__}: {error})"
     main = ModuleType(AGAIN)
     main.__dict__.update(found)
     sys.modules[MAIN] = sys.modules[AGAIN] = main
+    return None

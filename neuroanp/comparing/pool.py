@@ -20,6 +20,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from multiprocessing.connection import wait
 from multiprocessing.reduction import ForkingPickler
+from pathlib import Path
 from typing import Any
 
 from neuroanp.comparing.needs import Needs, Unable, needs_of
@@ -39,10 +40,11 @@ Progress = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """A job, what it is called, and what a worker needs for it: or why it stays in this process."""
+    """A job, what it is called, where its run will lie, and what a worker needs for it: or why it stays here."""
 
     job: Job
     label: str
+    path: Path
     needs: Needs | str
 
 
@@ -84,7 +86,8 @@ def planned(jobs: Sequence[Job]) -> list[Plan]:
             experiment.describe()
             built[kind] = experiment, _needs(experiment)
         experiment, needs = built[kind]
-        plans.append(Plan(job, replace(experiment, config=job.config).label, needs))
+        own = replace(experiment, config=job.config)
+        plans.append(Plan(job, own.label, job.root / own.directory, needs))
     return plans
 
 
@@ -153,7 +156,7 @@ class _Desk:
             self.waiting.appendleft(index)
         else:
             said = f"its worker process {content} ({TRIES} times)" if kind == "died" else content
-            self.outcomes[index] = Outcome(plan.label, there(plan.job), said)
+            self.outcomes[index] = Outcome(plan.label, there(plan.path), said)
         if kind != "died":
             self.write(worker.written())
 
@@ -187,7 +190,7 @@ def _give(worker: Worker, index: int, desk: _Desk) -> None:
     plan = desk.plans[index]
     desk.tries[index] += 1
     try:
-        job = plan.job if desk.tries[index] == 1 else _again(plan.job)
+        job = plan.job if desk.tries[index] == 1 else _again(plan)
     except (InputError, OSError) as error:  # the worker that died left a record that cannot be read
         worker.job = index
         desk.take(worker, "failed", said_of(error))
@@ -198,12 +201,12 @@ def _give(worker: Worker, index: int, desk: _Desk) -> None:
         worker.job = index
         desk.take(worker, "unable", f"it cannot be handed to another process ({type(error).__name__}: {error})")
         return
-    if isinstance(plan.needs, Needs):
-        try:
-            worker.give(index, plan.needs, packed)
-        except OSError as error:
-            said = refused_by_machine(error) or str(error)
-            raise RunError(f"no worker process can be started: {said}") from error
+    assert isinstance(plan.needs, Needs)  # what stays here is never given out
+    try:
+        worker.give(index, plan.needs, packed)
+    except OSError as error:
+        said = refused_by_machine(error) or str(error)
+        raise RunError(f"no worker process can be started: {said}") from error
 
 
 def _here(desk: _Desk, plan: Plan) -> Outcome:
@@ -213,10 +216,9 @@ def _here(desk: _Desk, plan: Plan) -> Outcome:
         if kind == "event":
             desk.progress(content)
 
-    reason = plan.needs if isinstance(plan.needs, str) else ""
     desk.log(
         logging.WARNING, "%s: %s", "runs go one after another in this process",
-        f"{reason}; what is imported from a module of its own runs in parallel",
+        f"{plan.needs}; what is imported from a module of its own runs in parallel",
     )  # fmt: skip
     while True:
         try:
@@ -228,7 +230,7 @@ def _here(desk: _Desk, plan: Plan) -> Outcome:
         except StoppedError as error:
             raise KeyboardInterrupt(str(error)) from None
         except Exception as error:
-            return Outcome(plan.label, there(plan.job), said_of(error))
+            return Outcome(plan.label, there(plan.path), said_of(error))
 
 
 @contextmanager
@@ -282,6 +284,8 @@ def _dismiss(staff: Sequence[Worker]) -> None:
 def _heard(staff: Sequence[Worker], seconds: float | None) -> Iterator[tuple[Worker, tuple[str, Any]]]:
     """Wait until a worker says something or dies, or a time has passed; iterate over one message of each that did."""
     by_pipe = {worker.pipe: worker for worker in staff if worker.job is not None}
+    if not by_pipe and seconds is None:
+        return  # the last job could not be handed over: nobody works, and none is left to give
     idle = any(worker.job is None for worker in staff)
     for pipe in wait(list(by_pipe), seconds if idle else None):
         worker = by_pipe[pipe]  # pyright: ignore[reportArgumentType]
@@ -297,8 +301,7 @@ def _without_numbers(message: str) -> str:
     return re.sub(r"\d[\d.e+-]*", "#", message)
 
 
-def _again(job: Job) -> Job:
+def _again(plan: Plan) -> Job:
     """Return the job as it is tried again: what `force` has already begun anew goes on."""
-    path = there(job)
-    begun = path is not None and RunDir.open(path).manifest["status"] not in ENDED
-    return replace(job, force=job.force and not begun)
+    begun = plan.path.exists() and RunDir.open(plan.path).manifest["status"] not in ENDED
+    return replace(plan.job, force=plan.job.force and not begun)

@@ -129,7 +129,7 @@ def work(job: Job, say: Say, needs: Needs | None = None) -> Outcome:
         raise
     except Exception as error:
         tell({"run": experiment.label, "phase": "failed", "update": 0, "updates": 0, "loss": None})
-        return Outcome(experiment.label, there(job), said_of(error))
+        return Outcome(experiment.label, there(job.root / experiment.directory), said_of(error))
     return Outcome(experiment.label, record.path)
 
 
@@ -140,9 +140,8 @@ def said_of(error: Exception) -> str:
     return refused_by_machine(error) or f"{type(error).__name__}: {error}"
 
 
-def there(job: Job) -> Path | None:
-    """Return the directory of a job's run if there is one."""
-    path = job.root / Experiment.of(job.config).directory
+def there(path: Path) -> Path | None:
+    """Return the directory of a run if there is one."""
     return path if path.exists() else None
 
 

@@ -226,3 +226,17 @@ def test_a_run_at_home_waits_for_who_holds_it(own_task, tmp_path, monkeypatch, c
     (outcome,) = run_all([here(own_task, tmp_path)], 1, lambda event: None)
     assert outcome.error is None
     assert sum("in use by process 1 on b; waiting for it" in message for message in caplog.messages) == 1
+
+
+def test_a_script_that_cannot_be_run_again_is_not_run_for_each_job(tmp_path):
+    script = tmp_path / "fails.py"
+    script.write_text(f"open({str(tmp_path / 'ran')!r}, 'a').write('x')\nraise ValueError('no')\n")
+    wanted = Needs((), ("path", str(script)), ("fails.py",))
+    before = list(sys.argv)
+    try:
+        for _ in range(3):
+            with pytest.raises(Unable, match=r"fails.py cannot be run again in another process \(ValueError: no\)"):
+                wanted.bring()
+    finally:
+        sys.argv[:] = before
+    assert (tmp_path / "ran").read_text() == "x"

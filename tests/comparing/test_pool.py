@@ -10,12 +10,14 @@ import sys
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from neuroanp.comparing.pool import TRIES, _again, run_all
+from neuroanp.comparing import pool
+from neuroanp.comparing.pool import TRIES, _again, planned, run_all
 from neuroanp.comparing.worker import Job, Outcome, work
 from neuroanp.errors import HeldError, InputError
 from neuroanp.records.run_dir import RunDir
@@ -173,22 +175,46 @@ def test_two_that_make_the_same_record_at_once_share_it(tmp_path, monkeypatch):
 def test_force_begins_anew_once(tmp_path):
     """What a retry finds begun goes on; what it finds ended is the old record, and is repeated."""
     wanted = job(tmp_path, force=True)
-    assert _again(wanted).force
+    (plan,) = planned([wanted])
+    assert _again(plan).force
     record = launch(wanted.config, tmp_path)
-    assert _again(wanted).force
+    assert record.path == plan.path
+    assert _again(plan).force
     record.update(status="running")
-    assert not _again(wanted).force
+    assert not _again(plan).force
 
 
-def test_a_record_that_a_dead_worker_left_unreadable_is_the_outcome_of_that_run_alone(tmp_path, monkeypatch):
-    """The comparison goes on with the others."""
+def test_data_that_vanish_meanwhile_end_the_runs_that_need_them_alone(tmp_path, monkeypatch):
+    table = tmp_path / "mine.csv"
+    table.write_text("load\n" + "\n".join(str(k % 7 + k / 100) for k in range(200)))
+    task = {"name": "weather", "path": str(table), "target": "load", "horizon": 1, "window": 10, "washout": 2}
+    gone = replace(
+        job(tmp_path), config=configure({"task": task, "network": {"hidden": 4}, "training": {"updates": 1}})
+    )
+    plans = pool.planned
+
+    def late(jobs):
+        found = plans(jobs)
+        table.unlink()
+        return found
+
+    monkeypatch.setattr(pool, "planned", late)
+    failed, other = run_all([gone, job(tmp_path)], 1, silent)
+    assert "mine.csv: no such file" in (failed.error or "")
+    assert failed.path is None
+    assert other.error is None
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["first", "last"])
+def test_a_record_that_a_dead_worker_left_unreadable_is_the_outcome_of_that_run_alone(tmp_path, monkeypatch, last):
+    """The comparison goes on with the others, and ends where there is none."""
     jobs = [job(tmp_path, {"seed": seed}) for seed in (0, 1)]
     first = launch(jobs[0].config, tmp_path)
     monkeypatch.setattr("neuroanp.comparing.process.START", "import os; os.kill(os.getpid(), 9)")
     for manifest in (first.path / "manifest.json", first.path / "copies" / "manifest.json"):
         assert manifest.exists()
         manifest.write_text("{")
-    damaged, other = run_all(jobs, 1, silent)
+    damaged, other = reversed(run_all(jobs[::-1], 1, silent)) if last else run_all(jobs, 1, silent)
     assert "manifest.json" in (damaged.error or "")
     assert damaged.path == first.path
     assert f"({TRIES} times)" in (other.error or "")
