@@ -38,7 +38,10 @@ EPILOG = "\n\n".join(
 Data = Annotated[
     Path,
     typer.Argument(
-        metavar="DATA", help="Table of the measurements, units in its header: time_s,voltage_mV", show_default=False
+        metavar="DATA",
+        help="Table of the measurements, units in its header: time_s,voltage_mV",
+        show_default=False,
+        parser=options.named,
     ),
 ]
 Kind = Annotated[
@@ -51,7 +54,12 @@ Name = Annotated[
 Output = Annotated[
     Path | None,
     typer.Option(
-        "-o", "--output", metavar="FILE", help="The profile to write (default: NAME.yaml).", show_default=False
+        "-o",
+        "--output",
+        metavar="FILE",
+        help="The profile to write (default: NAME.yaml).",
+        show_default=False,
+        parser=options.named,
     ),
 ]
 Extends = Annotated[
@@ -97,7 +105,7 @@ Missing = Annotated[
 Figure = Annotated[
     Path | None,
     typer.Option(
-        "--figure", metavar="FILE", show_default=False,
+        "--figure", metavar="FILE", show_default=False, parser=options.named,
         help="Figure of the fit against the data, .png or .svg (default: beside the profile).",
     ),
 ]  # fmt: skip

@@ -12,15 +12,15 @@ from neuroanp.cli.screen import console, log_to_stderr, print_json, show
 
 @guarded
 def predict(
-    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False)],
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)],
     inputs: Annotated[
         Path | None,
-        typer.Option("--inputs", "-i", metavar="FILE", show_default=False,
+        typer.Option("--inputs", "-i", metavar="FILE", show_default=False, parser=options.named,
                      help=".npy (T, B, I) or (T, I), or .csv of one sequence; the held-out ones if not given."),
     ] = None,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", show_default=False,
+        typer.Option("--output", "-o", metavar="FILE", show_default=False, parser=options.named,
                      help=".npy, .csv of one sequence, or .npz with the inputs beside the outputs."),
     ] = None,
     noise_free: Annotated[bool, typer.Option("--noise-free", help="Leave out all noise of reads and units.")] = False,
