@@ -10,13 +10,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.api.live import noted, watched
 from neuroanp.api.run import Anywhere, Progress, Run, Source
 from neuroanp.comparing.grid import expand
 from neuroanp.comparing.size import MOST_RUNS, check_size, check_workers, in_words, sizes
 from neuroanp.errors import InputError, RunError
 from neuroanp.records.places import check_root
 from neuroanp.records.run_dir import RunDir
-from neuroanp.reporting.live import noted, reporting
 from neuroanp.training.arguments import axes_of, command, number, progress_of, switch, whole
 from neuroanp.training.plain import plain
 
@@ -121,7 +121,7 @@ def compare(
     if ablate:
         check_size({"ablated run": count(configs)}, max_runs)
         configs = [one for config in configs for one in ablated(config)]
-    with reporting(progress, len(configs)) as tell:
+    with watched(progress, len(configs)) as tell:
         counts = sizes({axis.removesuffix("s"): values for axis, values in chosen.items()})
         making.announce(len(configs), in_words(counts) + (", ablated" if ablate else ""))
         outcomes = making.run(configs, tell)
@@ -194,7 +194,7 @@ def transfer(
         backend=next(iter(chosen["backends"]), None), seeds=chosen["seeds"],
         most=whole("max_runs", max_runs, 1),
     )  # fmt: skip
-    with reporting(progress, planned.total) as tell:
+    with watched(progress, planned.total) as tell:
         making.announce(planned.total, planned.in_words)
         return making.transferred(planned, tell)
 

@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.api.comparison import Comparison
+from neuroanp.api.live import noted
 from neuroanp.api.run import Anywhere, Run, loaded, place_of
 from neuroanp.errors import InputError
 from neuroanp.records.manifest import is_there
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import Store
-from neuroanp.reporting.live import noted
 from neuroanp.training.arguments import names, path_of, whole
 
 if TYPE_CHECKING:

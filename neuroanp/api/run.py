@@ -8,11 +8,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.api.live import noted, watched
 from neuroanp.comparing.grid import resolve
 from neuroanp.errors import InputError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
-from neuroanp.reporting.live import noted, reporting
 from neuroanp.training.arguments import command, given, names, path_of, progress_of, switch, times
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.launch import launch
@@ -224,7 +224,7 @@ def train(
     asked = given(source, overrides, words, runs)
     force, report, said = switch("force", force), switch("report", report), command(argv)
     config = resolve(asked.source, asked.overrides, asked.words)
-    with reporting(progress_of(progress)) as tell:
+    with watched(progress_of(progress)) as tell:
         record = launch(config, asked.root, force=force, progress=tell, argv=said)
     return _with_report(record, report)
 
@@ -233,7 +233,7 @@ def train(
 def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = None) -> Run:
     """Go on with an interrupted run; one that has ended is shown. Arguments and errors as of `train`."""
     report = switch("report", report)
-    with reporting(progress_of(progress)) as tell:
+    with watched(progress_of(progress)) as tell:
         record = resume_record(place_of(path), progress=tell)
     return _with_report(record, report)
 

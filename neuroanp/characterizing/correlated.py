@@ -13,6 +13,7 @@ from neuroanp.characterizing.result import At, Axis, Measurement, Moment, Panel,
 from neuroanp.characterizing.spectrum import Spectrum
 from neuroanp.characterizing.statistics import mean
 from neuroanp.devices.device import at_temperature
+from neuroanp.devices.protocol import remembers
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ def applies_to_source(profile: HardwareProfile) -> bool:
 
 def applies_to_reads(profile: HardwareProfile) -> bool:
     """Tell whether the read noise has a memory."""
-    return bool(getattr(profile.read, "correlated", False))
+    return remembers(profile.read)
 
 
 def measure_source(bench: Bench) -> Measurement:

@@ -65,6 +65,7 @@ def export(
     is refused before anything is written.
     """
     from neuroanp import api
+    from neuroanp.api.run import place_of
     from neuroanp.errors import InputError
 
     if every:
@@ -81,7 +82,7 @@ def export(
         report = api.export(
             run, format, output, force=force, finetune=finetune, finetune_lr=finetune_lr, weights=weights, **chosen
         )
-    folder = output or run / "export" / format
+    folder = output or place_of(run) / "export" / format
     if json:
         print_json([{**report.plain(), "path": str(folder)}])
     else:

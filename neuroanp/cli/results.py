@@ -69,7 +69,8 @@ def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableTyp
     from neuroanp.reporting.values import digits
 
     first = rows[0]
-    what = f"  {first['rule']} on {first['profile']}, seed {first['seed']}, after {first['update']} updates"
+    after = f"after {first['update']} update{'s' * (first['update'] != 1)}"
+    what = f"  {first['rule']} on {first['profile']}, seed {first['seed']}, {after}"
     yield texts((str(first["task"]), "bold"), (what, "dim"))
     yield text(f"effects on: {', '.join(first['effects']) or 'none'}", style="dim")
     scores = [name for name in first["score"] if name not in ("loss", "mse")]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import Any, ClassVar, NamedTuple, Protocol, TypeGuard, runtime_checkable
 
 import numpy as np
 from torch import Tensor
@@ -108,6 +108,16 @@ class ReadProcess(Protocol):
     correlated: ClassVar[bool]
 
     def process(self) -> Any: ...
+
+
+def remembers(law: Any) -> TypeGuard[ReadProcess]:
+    """Tell whether a law, or None, is a read law with a memory.
+
+    >>> from neuroanp.devices.rtn import RtnRead
+    >>> remembers(RtnRead(tau_high="1 ms", tau_low="1 ms", amplitude=0.1)), remembers(None)
+    (True, False)
+    """
+    return isinstance(law, ReadProcess) and bool(law.correlated)
 
 
 class VariabilityLaw(Protocol):

@@ -106,7 +106,7 @@ def _no_trace(graph: Graph, tau_r: float | None) -> list[str]:
 
 
 def _one_tau_r(neuron: LIF, given: float | None) -> None:
-    if given is not None and abs(neuron.tau_r - given) > 1e-6 * given:
+    if given is not None and abs(neuron.tau_r - given) > nir_unsaid.SAME * given:
         raise InputError(f"tau_r: the file says {neuron.tau_r:g} s, and {given:g} s was given")
 
 

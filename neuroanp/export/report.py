@@ -124,7 +124,8 @@ def fine_tuned(
     if loss > was:
         errs = ", or leave it: every write errs anew" if "finetune_write" in facts else ""
         said.insert(0, f"fine-tuning made the loss worse, {was:.6g} to {loss:.6g}; lower --finetune-lr{errs}")
-    origin = f"{report.origin}, after {facts['finetune_updates']} updates of fine-tuning"
+    updates = facts["finetune_updates"]
+    origin = f"{report.origin}, after {updates} update{'s' * (updates != 1)} of fine-tuning"
     known = {"origin": origin, "reference": without.reference, "recorded": without.recorded}
     return replace(
         report, **known, score=score, facts={**report.facts, **facts}, limits=(*said, *limits, *report.limits)
@@ -153,10 +154,11 @@ def _of_the_run(model: Model, name: str, exported: Exported, before: float, afte
             f"the run's own noise-free loss, {had:.4g}, has what surrounds the arrays in it, as converters and a fast "
             f"model of wires; what is exported has not, and its loss is {after:.4g}",
         )
-    if model.beside:
+    if model.as_held:
+        why = "; ".join(model.beside) or "its sums were rounded to the run's own precision"
         return (
             f"the network that was scored had a loss of {had:.4g} without noise, these weights alone have "
-            f"{before:.4g}: {'; '.join(model.beside)}",
+            f"{before:.4g}: {why}",
         )
     holder = f"backend {model.backend} rounded" if holds_weights(model.backend) else "the run's own device held"
     other = "" if issubclass(EXPORTERS.get(name), DeviceExporter) else "; --weights as_held exports what it held"

@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import torch
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
@@ -100,25 +101,35 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
         return scores(task, y, held)
 
     differ = sorted(getattr(trainer.substrate, "neurons", {}))
-    notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are all alike",)
-    held_weights = held_by(experiment, trainer) if which == "as_held" else None
-    matrices = trainer.substrate.targets if held_weights is None else held_weights
-    origin = targets_after(trainer.update, config.hardware.write) if held_weights is None else held_weights.origin
+    notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are all alike",) * bool(
+        differ
+    )
+    targets, device = trainer.substrate.targets, held_by(experiment, trainer)
+    as_held = which == "as_held"
+    matrices = device if as_held else targets
+    alike = as_held or all(_rounded_alike(W, device[key]) for key, W in targets.items())
     return Model(
         name=name,
         weights={key: W.detach().double().cpu().numpy() for key, W in matrices.items()},
-        origin=origin,
-        beside=() if held_weights is None else converters(trainer.reads()),
+        origin=device.origin if as_held else targets_after(trainer.update, config.hardware.write),
+        as_held=alike,
+        beside=(*converters(trainer.reads()), *notes) if alike else (),
         bias=config.network.bias,
         neuron=neuron,
         dt=config.dt,
         spikes_in=config.encoder.spikes,
         inputs=np.asarray(held.inputs, dtype=np.float64),
         score=score,
-        notes=notes if differ else (),
+        notes=notes,
         chip=trainer.substrate,
         backend=config.backend,
     )
+
+
+def _rounded_alike(W: torch.Tensor, held: torch.Tensor) -> bool:
+    """Tell whether a device held a matrix as it was wanted, but for a few roundings on the way to conductances."""
+    few = 4 * torch.finfo(W.dtype).eps * W.abs().max()
+    return bool((W.double() - held.double()).abs().max() <= few)
 
 
 def scores(task: object, y: np.ndarray, held: Batch) -> dict[str, float]:

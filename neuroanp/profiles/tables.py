@@ -79,19 +79,6 @@ def read_table(path: Path, names: Sequence[str] | None = None, max_bytes: int = 
     return Table(label, sha256(raw).hexdigest(), columns, lines)
 
 
-def read_columns(path: Path, names: Sequence[str] | None = None, max_bytes: int = MAX_BYTES) -> dict[str, np.ndarray]:
-    """Return the columns of a CSV or npz file, (rows,) float64 each; arguments and errors as `read_table`.
-
-    >>> import tempfile
-    >>> with tempfile.TemporaryDirectory() as folder:
-    ...     path = Path(folder) / "trace.csv"
-    ...     _ = path.write_text("time_s,state\\n0,1\\n1e-3,0\\n")
-    ...     read_columns(path, ["state"])
-    {'state': array([1., 0.])}
-    """
-    return dict(read_table(path, names, max_bytes).columns)
-
-
 def quantities(table: Table, units: Mapping[str, str], optional: Sequence[str] = ()) -> dict[str, np.ndarray]:
     """Return columns in SI units by the names without their unit: "target_uS" as "target".
 

@@ -2,7 +2,7 @@
 
 One is named the dearest where in every seed, of LEAST at least, it costs something and costs more than each other.
 Were k non-idealities alike, one of them would cost most in all n seeds with probability k^(1-n); of a single one the
-cost would be above 0 in all of them with 2^-n.
+cost would be above 0 in all of them with 2^-n. None is named above MOST_BY_CHANCE: of two, four seeds are needed.
 """
 
 from __future__ import annotations

@@ -7,11 +7,10 @@ from typing import Any
 
 from neuroanp.reporting.origins import ENERGY, TIME
 from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, marked, names_of
-from neuroanp.reporting.values import digits, middle, numbers, quantity
+from neuroanp.reporting.values import SILENT, digits, middle, numbers, quantity
 
 Ledger = Mapping[str, Any]
 
-SILENT = "not stated"
 NAMES = {"dac": "DAC", "adc": "ADC"}
 
 
@@ -37,8 +36,9 @@ def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | Non
         cells = [Cell(names[i]) for names in named]
         # a kind that a ledger does not name is of a part that its hardware does not have
         cells += [_amount([_part(ledger, "energy").get(kind, 0.0) for ledger in books], "J") for kind in kinds]
-        cells += [_marked(_sum(books, method.has_twin), method, ENERGY)]
-        cells += [_marked(_time(books, kind), method, TIME) for kind in ("reads", "writes")]
+        cells += [marked(_sum(books, method.has_twin), method, ENERGY)]
+        # reads take the steps of the run, a time that no profile states
+        cells += [_time(books, "reads"), marked(_time(books, "writes"), method, TIME)]
         cells += [_clipped(books), _worn(books)]
         rows.append(Row("method", tuple(cells)))
     return Table(tuple(columns), tuple(rows))
@@ -66,8 +66,8 @@ def each_update(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table
         cells = [Cell(names[i]) for _, names in named]
         for _, key in parts:
             of = [ledger if key is None else _part(ledger, key) for ledger in some]
-            cells += [_marked(_amount([part.get("energy_J") for part in of], "J"), method, ENERGY)]
-            cells += [_marked(_amount([part.get("time_s") for part in of], "s"), method, TIME)]
+            cells += [marked(_amount([part.get("energy_J") for part in of], "J"), method, ENERGY)]
+            cells += [marked(_amount([part.get("time_s") for part in of], "s"), method, TIME)]
             cells += [_count([part.get("pulses") for part in of])]
         rows.append(Row("method", tuple(cells)))
     return Table(tuple(columns), tuple(rows))
@@ -106,10 +106,6 @@ def _name(kind: str) -> str:
 def _amount(values: Sequence[Any], unit: str) -> Cell:
     found = numbers(values)
     return Cell(quantity(middle(found), unit) if found else SILENT)
-
-
-def _marked(cell: Cell, method: Method, figure: str) -> Cell:
-    return cell if cell.text == SILENT else marked(cell, method, figure)
 
 
 def _count(values: Sequence[Any]) -> Cell:

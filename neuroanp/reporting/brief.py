@@ -7,25 +7,25 @@ from html import escape
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.errors import NeuroanpError
+from neuroanp.errors import NeuroanpError, printable
+from neuroanp.reporting.origins import rests_on
+from neuroanp.reporting.ranking import ranking
 from neuroanp.reporting.tables import methods, results_table
 from neuroanp.reporting.values import digits
 from neuroanp.training.launch import ENDED
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
-    from neuroanp.reporting.tables import Cell, Table
+    from neuroanp.reporting.reading import Shown
+    from neuroanp.reporting.tables import Cell, Method
 
 
 def of_run(record: RunDir) -> str:
     """Say in one line what a run is, how it ended, and where it lies."""
-    path = near(record.path)
-    try:
-        row = record.result
-    except NeuroanpError:
+    path = below_here(record.path)
+    if _damaged(record):
         return f"its result is damaged; {path}"
-    if row is None and record.manifest["status"] in ENDED:
-        return f"its result is damaged; {path}"
+    row = record.result
     if row is None:
         return f"{record.path.name}: no result yet, {record.manifest['status']}; {path}"
     loss = row["test_loss"]
@@ -34,13 +34,16 @@ def of_run(record: RunDir) -> str:
 
 
 def of_runs(records: Sequence[RunDir], failed: int) -> str:
-    """Say in one line how many runs there are and which is the best.
+    """Say in one line how many runs there are, how many of them cannot be read, and the lowest test loss.
 
     >>> of_runs([], 2)
     '0 runs, 2 failed'
     """
-    said = f"{len(records)} run{'s' * (len(records) != 1)}" + (f", {failed} failed" if failed else "")
-    rows = [row for record in records if (row := _row(record)) is not None and row["test_loss"] is not None]
+    damaged = sum(map(_damaged, records))
+    said = f"{len(records)} run{'s' * (len(records) != 1)}"
+    said += "".join(f", {count} {what}" for count, what in ((damaged, "damaged"), (failed, "failed")) if count)
+    found = [record.result for record in records if not _damaged(record)]
+    rows = [row for row in found if row is not None and row["test_loss"] is not None]
     if not rows:
         return said
     best = min(rows, key=lambda row: row["test_loss"])
@@ -57,10 +60,10 @@ def name(row: dict[str, Any]) -> str:
     return " · ".join(map(str, [row["task"], row["profile"], *backend, row["rule"], f"seed {row['seed']}"]))
 
 
-def near(path: Path) -> str:
+def below_here(path: Path) -> str:
     """Return a path as a person would write it: relative below the working directory.
 
-    >>> near(Path.cwd() / "runs" / "a")
+    >>> below_here(Path.cwd() / "runs" / "a")
     'runs/a'
     """
     whole = path.absolute()
@@ -71,41 +74,58 @@ def table(records: Sequence[RunDir], said: str, failed: Sequence[tuple[str, str]
     """Return runs as a table of HTML under the line that `said` is; None, which shows that line alone, without results.
 
     Args:
-        records: the runs; each task has rows of its own, seeds of one method are one row.
+        records: the runs; each task has rows of its own, seeds of one method are one row. Damaged ones have none.
         said: what the table is of.
         failed: label and message of runs without a result.
     """
-    from neuroanp.reporting.reading import shown, variants
+    from neuroanp.reporting.reading import variants
 
-    try:
-        every = [shown(record) for record in records if record.result is not None]
-        tables = []
-        for task in dict.fromkeys(one.task for one in every):
-            here = [one for one in every if one.task == task]
-            tables.append((task, results_table(methods([one.result for one in here], variants(here)))))
-    except NeuroanpError:  # a damaged record is told of where it is used
+    every = [one for record in records if (one := _shown(record)) is not None]
+    if not every:
         return None
-    if not tables:
-        return None
-    parts = [f"<div>{escape(said)}</div>", *(_html(task, found) for task, found in tables)]
-    parts += [f"<div>{escape(f'{label}: {message}')}</div>" for label, message in failed]
-    return "\n".join(parts)
+    parts = [_line(said)]
+    for task in dict.fromkeys(one.task for one in every):
+        here = [one for one in every if one.task == task]
+        parts += _of_task(task, methods([one.result for one in here], variants(here)))
+    return "\n".join([*parts, *(_line(f"{label}: {message}") for label, message in failed)])
 
 
-def _html(task: str, found: Table) -> str:
-    head = "".join(f"<th>{escape(column.header)}</th>" for column in found.columns)
+def _of_task(task: str, group: Sequence[Method]) -> list[str]:
+    """Return the table of one task, and below it which method is the best and what the marks mean."""
+    found = results_table(group)
+    head = "".join(f"<th>{_text(column.header)}</th>" for column in found.columns)
     rows = ["".join(f"<td>{_cell(cell)}</td>" for cell in row.cells) for row in found.rows]
     body = "".join(f"<tr>{row}</tr>" for row in rows)
-    return f"<table><caption>{escape(task)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    table = f"<table><caption>{_text(task)}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return [table, *map(_line, (*ranking(group), *rests_on(group)))]
+
+
+def _line(said: str) -> str:
+    return f"<div>{_text(said)}</div>"
+
+
+def _text(said: str) -> str:
+    return escape(printable(said))
 
 
 def _cell(cell: Cell) -> str:
-    spread = f"<br><small>{escape(cell.spread)}</small>" if cell.spread else ""
-    return escape(cell.text) + spread
+    spread = f"<br><small>{_text(cell.spread)}</small>" if cell.spread else ""
+    return (f"<b>{_text(cell.text)}</b>" if cell.strong else _text(cell.text)) + spread
 
 
-def _row(record: RunDir) -> dict[str, Any] | None:
+def _shown(record: RunDir) -> Shown | None:
+    """Return a run with its result; None before it has one, or of a damaged one, which is told where it is used."""
+    from neuroanp.reporting.reading import shown
+
     try:
-        return record.result
+        return None if record.result is None else shown(record)
     except NeuroanpError:
         return None
+
+
+def _damaged(record: RunDir) -> bool:
+    """Tell whether a run that came to its end has no result that can be read."""
+    try:
+        return record.result is None and record.manifest["status"] in ENDED
+    except NeuroanpError:
+        return True

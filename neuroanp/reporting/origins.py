@@ -20,13 +20,14 @@ ILLUSTRATIVE, INHERITED = "†", "‡"
 RESTS_ON = {
     ENERGY: (
         *(f"energy.{key}" for key in ("write", "write_voltage", "line_capacitance", "half_select", "read", "digital")),
-        "energy.accumulate", "periphery.v_read", "periphery.dac.energy", "periphery.adc.energy",
+        "energy.accumulate", "energy.write_time", "periphery.v_read", "periphery.t_read", "periphery.dac.energy",
+        "periphery.adc.energy",
         "stochastic.energy_per_bit", "neurons.energy_per_spike", "neurons.energy_per_event",
     ),
-    TIME: ("energy.write_time", "periphery.t_read"),
+    TIME: ("energy.write_time",),
     WEAR: ("energy.endurance", "energy.endurance_sd"),
 }  # fmt: skip
-"""Parameters of a profile that a figure is computed from."""
+"""Parameters of a profile that a figure is computed from (see `_enters`); reads take the time of a run's steps."""
 NOISE = ("read", "stochastic")
 """Sections that say how the device's noise reaches the units."""
 OF_A_DEVICE = ("read", "drift", "update", "variability", "faults", "periphery", "energy", "stochastic", "neurons")
@@ -45,7 +46,7 @@ class Origins:
 
     illustrative: frozenset[str] = frozenset()
     inherited: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-    noise: str = "its noise is not known"
+    noise: str = "has noise that is not known"
 
     def marks(self, figure: str) -> str:
         """Return what is put behind a value of a figure: nothing where it rests on the device's own numbers."""
@@ -80,7 +81,10 @@ def _origins(text: str, inherited: tuple[tuple[str, str], ...]) -> Origins:
         return UNKNOWN
     bases = dict(inherited)
     status = {dotted(key): origin.status for key, origin in stated.items()}
-    used = {figure: [key for key in keys if key in status] for figure, keys in RESTS_ON.items()}
+    used = {
+        figure: [key for key in keys if key in status and _enters(key, figure, status)]
+        for figure, keys in RESTS_ON.items()
+    }
     return Origins(
         illustrative=frozenset(figure for figure, keys in used.items() if _any(status, keys)),
         inherited={figure: _bases(bases, keys) for figure, keys in used.items() if _bases(bases, keys)},
@@ -97,6 +101,15 @@ def _noise(sections: Mapping[str, Any], status: Mapping[str, str], bases: Mappin
     if taken := _bases(bases, keys):
         return f"has noise of {', '.join(taken)}"
     return "has illustrative values in its noise" if _any(status, keys) else ""
+
+
+def _enters(key: str, figure: str, status: Mapping[str, str]) -> bool:
+    """Tell whether a parameter enters an energy that may be computed in two ways; a time has one."""
+    if figure == ENERGY and key == "energy.write_time":
+        return "energy.write_voltage" in status  # V^2 G t of a pulse
+    if figure == ENERGY and key in ("periphery.v_read", "periphery.t_read"):
+        return "energy.read" not in status  # V^2 G t of a read, unless a weight has a figure of its own
+    return True
 
 
 def _any(status: Mapping[str, str], keys: Iterable[str]) -> bool:

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from neuroanp.reporting.books import SILENT
 from neuroanp.reporting.origins import ENERGY
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.reading import Shown
 from neuroanp.reporting.spikes_plots import Panel, in_thresholds, rasters
 from neuroanp.reporting.style import Look, plain, to_uri
 from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, cell, marked, names_of
-from neuroanp.reporting.values import digits, middle, numbers, quantity
+from neuroanp.reporting.values import SILENT, digits, middle, numbers, quantity
 
 ENERGIES = {"energy_per_spike_J": "spike", "energy_per_event_J": "synaptic event"}
 MOST = 4
@@ -140,7 +139,7 @@ def _books(method: Method, runs: Runs, key: str) -> list[float]:
 
 
 def _cost(method: Method, values: Sequence[float]) -> Cell:
-    return marked(_energy(values), method, ENERGY) if values else _energy(values)
+    return marked(_energy(values), method, ENERGY)
 
 
 def _energy(values: Sequence[float]) -> Cell:

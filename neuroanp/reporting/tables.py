@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from neuroanp.reporting.origins import UNKNOWN, Origins
 from neuroanp.reporting.ranking import best, ranking, with_losses
 from neuroanp.reporting.separation import MORE
-from neuroanp.reporting.values import MISSING, digits, middle, numbers, prefix
+from neuroanp.reporting.values import MISSING, SILENT, digits, middle, numbers, prefix
 
 Result = Mapping[str, Any]
 
@@ -276,7 +276,7 @@ def headline(group: Sequence[Method]) -> str:
     if only is None:
         return f"{ranking(group)[0]}{beside_said}"
     losses = only.values("test_loss")
-    lead = "Lowest test loss" if winner is not None else "Test loss"
+    lead = "Lowest median test loss" if winner is not None else "Test loss"
     said = f"{lead}: {digits(middle(losses))} by {only.label} ({len(losses)} seed{'s' * (len(losses) != 1)})."
     return f"{said}{beside_said}"
 
@@ -349,8 +349,8 @@ def _marked(group: Sequence[Method], figure: str, found: tuple[Column, list[Cell
 
 
 def marked(cell: Cell, method: Method, figure: str) -> Cell:
-    """Return a cell of a figure (energy_J, chip_time_s, wear) with the marks of what it rests on; "–" has none."""
-    return cell if cell.text == MISSING else cell._replace(text=cell.text + method.origins.marks(figure))
+    """Return a cell of a figure (energy_J, chip_time_s, wear) with the marks of what it rests on, if it has any."""
+    return cell if cell.text in (MISSING, SILENT) else cell._replace(text=cell.text + method.origins.marks(figure))
 
 
 def _scores(group: Sequence[Method]) -> tuple[Column, list[Cell]]:

@@ -10,7 +10,8 @@ from typing import Any
 from neuroanp.errors import printable
 
 PREFIXES = {-15: "f", -12: "p", -9: "n", -6: "µ", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
-MISSING = "–"
+MISSING, SILENT = "–", "not stated"
+"""What stands where no number is, in the results and in the books."""
 
 
 def shown_as(value: Any) -> Any:

@@ -19,7 +19,7 @@ from torch import Tensor
 
 from neuroanp.devices.device import Device
 from neuroanp.devices.draws import normal
-from neuroanp.devices.protocol import Cells
+from neuroanp.devices.protocol import Cells, remembers
 from neuroanp.substrates.converters import (
     X_MAX,
     adc,
@@ -187,7 +187,7 @@ class Crossbar:
     @property
     def has_process(self) -> bool:
         """Whether the devices' read noise has a memory that can be drawn device by device."""
-        return bool(getattr(self.device.read, "correlated", False))
+        return remembers(self.device.read)
 
     @property
     def pulse_width(self) -> bool:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
+from neuroanp.devices.protocol import remembers
 from neuroanp.errors import InputError
 from neuroanp.substrates.converters import driver, sensor, serial_bits
 from neuroanp.substrates.device_noise import check_size
@@ -87,7 +88,7 @@ def check_memory(
         shapes: (n, m) of the arrays by name.
     """
     parts = sorted(effects & {"read_noise", "frozen_noise"})
-    if read != "sampled" or not getattr(profile.read, "correlated", False) or not parts:
+    if read != "sampled" or not remembers(profile.read) or not parts:
         return
     for name, (n, m) in shapes.items():
         check_size(name, n, m)

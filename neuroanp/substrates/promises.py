@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 
 from neuroanp.devices.measured import MeasuredProgramming, MeasuredRead
-from neuroanp.devices.protocol import ReadLaw, ReadProcess, Span, Tabulated
+from neuroanp.devices.protocol import ReadLaw, Span, Tabulated, remembers
 from neuroanp.profiles.laws import Thermal
 from neuroanp.profiles.loader import available, load
 from neuroanp.units import format_quantity
@@ -35,7 +35,7 @@ def memory_of(profile: HardwareProfile) -> str:
     law: ReadLaw | None = profile.read  # pyright: ignore[reportAssignmentType]
     if law is None:
         return "none"
-    if isinstance(law, ReadProcess) and law.correlated:
+    if remembers(law):
         return "process"
     _, frozen = _noise(law, profile, DAY)
     return "window" if bool(frozen.any()) else "white"

@@ -323,7 +323,8 @@ class Experiment:
 
 def _begins(start: dict[str, Any]) -> str:
     """Say what weights a run starts from, and how many of them the array cannot hold."""
-    after = "" if start["update"] is None else f", after {start['update']} updates"
+    updates = start["update"]
+    after = "" if updates is None else f", after {updates} update{'s' * (updates != 1)}"
     share = start["clipped"]["all"]
     where = [f"{name} {percent(part)}" for name, part in start["clipped"].items() if part and name != "all"]
     fate = f"{percent(share)} of them lie beyond the array's range and are clipped ({', '.join(where)})"

@@ -52,6 +52,14 @@ def test_json_is_the_report(run, invoke):
     assert row == json.loads(Path(run, "export", "onnx", "report.json").read_text())
 
 
+def test_a_run_given_by_the_beginning_of_its_name_says_where_its_files_lie(run, invoke):
+    done = invoke("export", Path(run).name[:-8], "-f", "onnx", "--json")
+    assert done.exit_code == 0, done.stderr
+    (row,) = json.loads(done.stdout)["results"]
+    assert {*row["files"]} <= {path.name for path in Path(row["path"]).iterdir()}
+    assert Path(row["path"]).resolve() == Path(run, "export", "onnx")
+
+
 def test_the_list_has_every_format_with_what_it_holds_and_its_options(invoke):
     done = invoke("export", "--list", "--json")
     rows = {row["name"]: row for row in json.loads(done.stdout)["results"]}

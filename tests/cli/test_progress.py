@@ -6,8 +6,8 @@ import logging
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
+from neuroanp.api.live import Bars
 from neuroanp.cli.progress import progress
-from neuroanp.reporting.live import Bars
 
 
 def make(runs: int | None) -> tuple[Bars, Progress, io.StringIO]:

@@ -77,6 +77,10 @@ def test_what_the_file_does_not_say_is_told_with_its_option():
     assert "v_reset" not in " ".join(notes).replace("sets the membrane to v_reset", "")
 
 
+def test_the_published_files_are_there():
+    assert len(PUBLISHED) == 5
+
+
 @pytest.mark.parametrize("option", [*OPEN, "encoder.name"])
 def test_what_the_caller_decided_is_not_told(option):
     sentence = {**OPEN, "encoder.name": INPUTS[False]}[option]
@@ -161,6 +165,14 @@ def test_metadata_that_say_dt_and_reset_are_taken(tmp_path, reset, taken):
     assert (read.dt, read.neuron.reset) == (1e-3, taken)
     assert (OPEN["neuron.reset"] in read.notes) == (reset == "later")
     assert any("'later'" in note for note in read.notes) == (reset == "later")
+
+
+def test_a_step_in_float32_is_the_one_that_is_given_and_a_time_constant_likewise(tmp_path):
+    _small(tmp_path / "s.nir", metadata={"dt": float(np.float32(1e-4))}, li=True)
+    read = nir_import.read(tmp_path / "s.nir", dt=1e-4, tau_r=0.03 * (1 + 5e-6))
+    assert (read.dt, read.neuron.tau_r) == (1e-4, 0.03)
+    with pytest.raises(InputError, match=r"dt: the file says 0\.0001 s, and 0\.000101 s was given"):
+        nir_import.read(tmp_path / "s.nir", dt=1.01e-4)
 
 
 def test_a_tau_r_beside_an_LI_that_says_another_is_refused(tmp_path):

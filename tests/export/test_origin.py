@@ -9,6 +9,7 @@ import pytest
 
 from neuroanp import api
 from neuroanp.errors import InputError
+from neuroanp.export import source
 from neuroanp.export.protocol import EXPORTERS
 from neuroanp.export.source import model_of
 from neuroanp.export.writing import READ_BACK, REPORT
@@ -29,6 +30,7 @@ RUNS = {
     "pulses": {"profile": "rram_hfo2", "hardware.write": "pulse"},
     "digital": {"profile": "smtj_koenders"},
     "hard": {"profile": "pcm", **SPIKES, "target": "nir", "network.hidden": 6},
+    "units": {"profile": "mixed_signal_neurons", **SPIKES, "target": "nir", "network.hidden": 6},
     "loihi": {"profile": "ideal", **SPIKES, "backend": None, "target": "loihi", "neuron.drive": 4.0},
     "xylo": {"profile": "pcm", **SPIKES, "target": "xylo", "neuron.drive": 4.0, "backend": "lif"},
 }
@@ -63,9 +65,7 @@ def test_report_and_lines_to_read_back_say_which_weights_they_are(records, tmp_p
     if run == "pulses":
         wanted = "weights as pulses in place left them after update 4"
     assert report.origin.startswith(wanted)
-    assert report.reference == (
-        "weights as pulses" + wanted[17:] if run == "pulses" else "digital targets after update 4"
-    )
+    assert report.reference == (wanted if run == "pulses" else "digital targets after update 4")
     assert report.recorded == record.result["test_loss_noise_free"]
     assert json.loads((tmp_path / "out" / REPORT).read_text())["origin"] == report.origin
     assert (tmp_path / "out" / READ_BACK).read_text().splitlines()[0] == f"# weights: {report.origin}"
@@ -108,6 +108,24 @@ def test_what_is_beside_weights_as_held_is_said(records, tmp_path):
     assert "units are those" not in said
 
 
+@pytest.mark.parametrize(("weights", "origin"), [("targets", "digital targets"), ("as_held", "weights as held by")])
+def test_units_that_differ_are_why_the_same_matrices_have_another_loss(records, tmp_path, weights, origin):
+    report = api.export(records("units").path, "nir", tmp_path / "out", weights=weights)
+    assert report.origin.startswith(origin)
+    (line,) = (line for line in report.limits if f"loss of {report.recorded:.4g} without noise" in line)
+    assert "these weights alone have" in line
+    assert "the units of the run's device differ in" in line
+    assert not any("--weights as_held" in line or "held them" in line for line in report.limits)
+
+
+def test_the_same_matrices_without_anything_beside_them_differ_by_rounding_alone(records, tmp_path, monkeypatch):
+    scored = source._scored
+    monkeypatch.setattr(source, "_scored", lambda *of: 1.001 * scored(*of))
+    report = api.export(records("digital").path, "onnx", tmp_path / "out")
+    (line,) = (line for line in report.limits if "was scored" in line)
+    assert line.endswith("its sums were rounded to the run's own precision")
+
+
 @pytest.mark.parametrize(
     ("run", "format", "weights", "words"),
     [
@@ -126,7 +144,7 @@ def test_weights_that_a_format_cannot_take_are_refused(records, tmp_path, run, f
 @pytest.mark.parametrize(("run", "format"), [("hard", "loihi"), ("pcm", "crossbar")])
 def test_fine_tuning_is_said(records, tmp_path, run, format):
     report = api.export(records(run).path, format, tmp_path / "out", finetune=1)
-    assert report.origin.endswith(", after 1 updates of fine-tuning")
+    assert report.origin.endswith(", after 1 update of fine-tuning")
     assert report.reference == "digital targets after update 4"
     assert report.recorded == records(run).result["test_loss_noise_free"]
 

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroanp.profiles.tables import Table, quantities, read_columns, read_table
+from neuroanp.profiles.tables import Table, quantities, read_table
 
 
 @pytest.fixture
@@ -29,7 +29,7 @@ def written(content: str | bytes, name: str = "t.csv") -> Path:
 
 def refused(path: Path, names=None, **options) -> str:
     with pytest.raises(ValueError) as caught:  # noqa: PT011
-        read_columns(path, names, **options)
+        read_table(path, names, **options)
     return str(caught.value)
 
 
@@ -44,14 +44,15 @@ def refused(path: Path, names=None, **options) -> str:
     ],
 )
 def test_spellings_of_one_table(folder, text):
-    columns = read_columns(written(text))
+    columns = read_table(written(text)).columns
     assert {name: column.tolist() for name, column in columns.items()} == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
     assert all(column.dtype == np.float64 for column in columns.values())
 
 
 def test_only_the_wanted_columns_are_looked_at(folder):
     path = written("note,b,a\nhello,2,1\n,4,3\n")
-    assert {k: v.tolist() for k, v in read_columns(path, ["a", "b"]).items()} == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
+    columns = read_table(path, ["a", "b"]).columns
+    assert {k: v.tolist() for k, v in columns.items()} == {"a": [1.0, 3.0], "b": [2.0, 4.0]}
     assert "t.csv:2: note: 'hello' is not a finite number" in refused(path)
 
 
@@ -111,7 +112,7 @@ def test_every_number_comes_back_to_the_last_bit(tmp_path_factory, rows):
     np.savez_compressed(folder / "t.npz", **dict(zip("ab", np.array(rows).T, strict=True)))
     expected = dict(zip("ab", np.array(rows).T.tolist(), strict=True))
     for name in ("t.csv", "t.npz"):
-        assert {k: v.tolist() for k, v in read_columns(folder / name).items()} == expected
+        assert {k: v.tolist() for k, v in read_table(folder / name).columns.items()} == expected
 
 
 def test_npz_of_other_types_of_number(folder):
@@ -119,7 +120,7 @@ def test_npz_of_other_types_of_number(folder):
     table = read_table(Path("t.npz"))
     assert {k: v.tolist() for k, v in table.columns.items()} == {"a": [1.0, 2.0], "b": [0.5, 1.5]}
     assert table.place(1) == "t.npz: row 1"
-    assert list(read_columns(Path("t.npz"), ["b"])) == ["b"]
+    assert list(read_table(Path("t.npz"), ["b"]).columns) == ["b"]
 
 
 @pytest.mark.parametrize(
@@ -165,7 +166,7 @@ def test_no_damaged_file_crashes(tmp_path_factory, data):
     path = tmp_path_factory.mktemp("t") / f"t.{suffix}"
     path.write_bytes(raw)
     try:
-        columns, message = read_columns(path), ""
+        columns, message = read_table(path).columns, ""
     except ValueError as error:
         columns, message = {}, str(error)
     assert all(np.isfinite(column).all() for column in columns.values())

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from neuroanp.records import RESULT_KEYS
 from neuroanp.reporting import headline, methods, results_table, verdicts
 from neuroanp.reporting.books import lower_bounds, spent
+from neuroanp.reporting.origins import Origins
 from neuroanp.reporting.plots import trade_offs
 from neuroanp.reporting.style import Look, spread
 from neuroanp.reporting.tables import controls, leading, not_counted, unstated
@@ -138,6 +139,10 @@ def test_the_energy_of_a_method_is_the_median_of_its_seeds_by_kind():
     }  # fmt: skip
     assert lower_bounds(methods(rows), ledgers) == ["pcm states no energy for DAC: its energy is a lower bound."]
     assert spent(methods(rows), {}) is None
+    rests = [{**row, "origins": Origins(frozenset({"energy_J", "chip_time_s"}))} for row in rows]
+    marked = spent(methods(rests), ledgers)
+    assert marked is not None  # reads take the time of the run's own steps, whatever a profile states
+    assert [str(cell) for cell in marked.rows[0].cells[4:7]] == ["≥ 3 nJ†", "500 ms", "0 s†"]
 
 
 @pytest.mark.parametrize(

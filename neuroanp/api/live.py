@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
+import numpy as np
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress, TaskID
@@ -97,14 +99,16 @@ def noted(function: Callable[P, R]) -> Callable[P, R]:
 
     @functools.wraps(function)
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
-        with _NOTES.shown(logging.WARNING if kwargs.get("progress") is False else logging.INFO):
+        progress = kwargs.get("progress")
+        quiet = isinstance(progress, bool | np.bool_) and not progress
+        with _NOTES.shown(logging.WARNING if quiet else logging.INFO):
             return function(*args, **kwargs)
 
     return told
 
 
 @contextmanager
-def reporting(
+def watched(
     progress: Callable[[dict[str, Any]], None] | bool | None, runs: int | None = None
 ) -> Iterator[Callable[[dict[str, Any]], None] | None]:
     """Yield what runs report their progress to, or None where nobody looks.
@@ -164,23 +168,21 @@ class Bars:
         self._bars = bars
         self._of_run: dict[str, TaskID] = {}
         self._share: dict[str, float] = {}
-        self._lock = threading.Lock()  # a comparison may report from a thread for each worker
         self._all = bars.add_task("all runs", total=runs, state="") if runs is not None else None
 
     def __call__(self, event: Event) -> None:
         """Take one event: run, update, updates, loss, phase."""
-        with self._lock:
-            run, phase = str(event["run"]), event.get("phase", "train")
-            if run not in self._of_run:
-                self._of_run[run] = self._bars.add_task(run, total=event.get("updates"), state="")
-            bar = self._of_run[run]
-            if phase in ("done", "failed"):
-                self._end(run, bar, phase, event.get("loss"))
-            else:
-                self._bars.update(bar, completed=event.get("update", 0), state=_state(phase, event.get("loss")))
-                self._share[run] = _share(phase, event.get("update", 0), event.get("updates"))
-            if self._all is not None:
-                self._bars.update(self._all, completed=sum(self._share.values()))
+        run, phase = str(event["run"]), event.get("phase", "train")
+        if run not in self._of_run:
+            self._of_run[run] = self._bars.add_task(run, total=event.get("updates"), state="")
+        bar = self._of_run[run]
+        if phase in ("done", "failed"):
+            self._end(run, bar, phase, event.get("loss"))
+        else:
+            self._bars.update(bar, completed=event.get("update", 0), state=_state(phase, event.get("loss")))
+            self._share[run] = _share(phase, event.get("update", 0), event.get("updates"))
+        if self._all is not None:
+            self._bars.update(self._all, completed=sum(self._share.values()))
 
     def _end(self, run: str, bar: TaskID, phase: str, loss: float | None) -> None:
         """Replace a finished run's bar by a line above the bars, so that only running ones take room."""

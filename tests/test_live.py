@@ -8,12 +8,13 @@ from types import ModuleType, SimpleNamespace
 from typing import Any
 
 import matplotlib
+import numpy as np
 import pytest
 
 import neuroanp as na
+from neuroanp.api.live import NotebookBars, noted, watched
 from neuroanp.errors import InputError
 from neuroanp.records.metrics import Metrics
-from neuroanp.reporting.live import NotebookBars, noted, reporting
 
 matplotlib.use("Agg")
 LOG = logging.getLogger("neuroanp")
@@ -56,8 +57,9 @@ def test_notes_and_warnings_are_shown_once(bare, capsys):
     assert capsys.readouterr() == ("", "a note\nwarning: a warning\n")
 
 
-def test_without_progress_warnings_alone_are_shown(bare, capsys):
-    bare(say, progress=False)
+@pytest.mark.parametrize("no", [False, np.False_])
+def test_without_progress_warnings_alone_are_shown(bare, capsys, no):
+    bare(say, progress=no)
     assert capsys.readouterr().err == "warning: a warning\n"
 
 
@@ -109,20 +111,20 @@ def test_training_says_what_it_chose(bare, capsys, tmp_path):
 
 
 def test_no_bars_where_nobody_looks(monkeypatch):
-    with reporting(None) as tell:
+    with watched(None) as tell:
         assert tell is None
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
-    with reporting(False) as tell:
+    with watched(False) as tell:
         assert tell is None
     own = print
-    with reporting(own) as tell:
+    with watched(own) as tell:
         assert tell is own
 
 
 def test_bars_move_on_a_terminal(monkeypatch, capsys):
     monkeypatch.setattr(sys.stderr, "isatty", lambda: True, raising=False)
     monkeypatch.setenv("TERM", "xterm")
-    with reporting(None, 2) as tell:
+    with watched(None, 2) as tell:
         assert tell is not None
         tell({"run": "copy pcm", "phase": "train", "update": 5, "updates": 10, "loss": 0.5})
         tell({"run": "copy pcm", "phase": "done", "update": 10, "updates": 10, "loss": 0.25})
@@ -157,8 +159,8 @@ def page(monkeypatch):
 
 
 def test_a_notebook_keeps_how_a_run_ended(page, monkeypatch):
-    monkeypatch.setattr("neuroanp.reporting.live.EVERY_S", 0.0)
-    with reporting(None) as tell:
+    monkeypatch.setattr("neuroanp.api.live.EVERY_S", 0.0)
+    with watched(None) as tell:
         assert isinstance(tell, NotebookBars)
         tell({"run": "copy pcm", "phase": "train", "update": 5, "updates": 10, "loss": 0.5})
         assert page.shown == [{"text/plain": "copy pcm  " + "█" * 12 + "░" * 12 + " 5/10 learning loss 0.5"}]
@@ -167,7 +169,7 @@ def test_a_notebook_keeps_how_a_run_ended(page, monkeypatch):
 
 
 def test_a_notebook_counts_the_runs_of_a_comparison(page):
-    with reporting(None, 2) as tell:
+    with watched(None, 2) as tell:
         assert tell is not None
         for run in ("a", "b"):
             tell({"run": run, "phase": "train", "update": 0, "updates": 10, "loss": 0.5})
