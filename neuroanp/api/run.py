@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.comparing.grid import resolve
-from neuroanp.errors import InputError
+from neuroanp.errors import InputError, all_of
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
 from neuroanp.reporting.live import noted, reporting
@@ -17,7 +17,6 @@ from neuroanp.training.arguments import command, given, names, path_of, progress
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
-from neuroanp.training.plain import all_of
 from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:

@@ -4,11 +4,15 @@
     manifest.json                        versions, profile, seeds, argv, times, status, log, seals
     metrics.csv                          one row an update
     checkpoints/00000010.safetensors     the state after update 10; the last two are kept
+    start.safetensors                    the weights that it starts from, where they were given
     predictions.safetensors              outputs and targets of the held-out sequences
+    activity.safetensors                 what spiking units did on them
     result.json                          the row that tables show
     report.html                          the report
-    copies/                              the four files above that are text, once more
+    export/                              what `neuroanp export` wrote, a folder a format
+    copies/                              the four files above that are text, and the start, once more
     damaged/                             what was found damaged and replaced, if anything was
+    .lock                                held by the process that writes, with its pid
 
 Every file is replaced in one step, so that a reader, or a resumed run, sees the old or the new.
 
@@ -16,11 +20,15 @@ Which file is sealed when. A process may be killed between any two writes, and t
 run look tampered with. So a seal is always written after the file it seals, and dropped before that file changes:
 
 - `create` makes configuration and manifest with its seal in a directory of another name, which is renamed.
-- While the manifest says "running" it seals nothing that the rest of the run writes; a result that is there does not
-  count yet. The seal of the metrics is in each checkpoint, which is written after its rows and holds the rows before
-  it: rows past it belong to no checkpoint, and a resumed run cuts them off and writes them again.
-- `begin` takes a run up again: it drops these seals from the manifest, and only then are rows cut or files replaced.
-- `end` writes the status together with the seals of all that there is by then: that one rename is the run's end.
+- Every `update` of the manifest seals what was written since the one before: the start, at once; arrays, by the next
+  line of the log or the result at the latest. A file that no manifest seals yet does not count: a result that is there
+  is none, and is written again.
+- While a run trains, the seal of its metrics is in each checkpoint, which is written after its rows and holds the rows
+  before it: rows past it belong to no checkpoint, and a resumed run cuts them off and writes them again.
+- `write_result` seals the result and the rows: from then on the run has its result. `end` writes the status, with what
+  is still unsealed; a run killed between the two has a result and says "running": it ends anew from its checkpoint.
+- `begin` takes a run up again: it drops all seals but those of configuration and start from the manifest, and only then
+  are rows cut or files replaced.
 - Of the two manifests the copy is written first: once manifest.json is new, its copy is.
 """
 
@@ -43,7 +51,7 @@ from neuroanp.records import tensors as files
 from neuroanp.records.atomic import said, sweep
 from neuroanp.records.identity import code_version
 from neuroanp.records.json_io import MAX_BYTES, finite
-from neuroanp.records.manifest import CONFIG
+from neuroanp.records.manifest import CONFIG, ENDED, START
 from neuroanp.records.metrics import MAX_BYTES as MOST_METRICS
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.metrics_file import NAME as METRICS
@@ -59,7 +67,7 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("neuroanp")
 LARGEST_CONFIG = 2**20
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_AT_START = (CONFIG, "start.safetensors")
+_AT_START = (CONFIG, START)
 """What is sealed as long as a run is there; the rest is written by its end."""
 
 
@@ -96,7 +104,8 @@ class RunDir:
             root: the store, made if it is missing.
             name: letters, digits, ".", "_", "-"; usually the run's identity.
             config_text: the resolved configuration as YAML.
-            manifest: its fields; `format`, `code`, `status` ("running") and `log` are filled in if absent.
+            manifest: its fields; `format`, `code`, `status` ("running"), `log` and `identity` (the name) are filled in
+                if absent.
             replace: put it in the place of an older record of that name.
 
         Raises:
@@ -310,7 +319,7 @@ class RunDir:
         Raises:
             InputError: there is none: none yet, or all are damaged; the message says which, and how.
         """
-        ended = self.manifest["status"] == "finished"
+        ended = self.manifest["status"] in ENDED  # resume would show it
         again = f"neuroanp train {self.path / CONFIG} --force" if ended else f"neuroanp resume {self.path}"
         told = len(self.warnings)
         path, updates = self._checkpoints.whole(self.warnings, again), (self.result or {}).get("updates")
@@ -325,22 +334,41 @@ class RunDir:
         return self._checkpoints.load(path)
 
     def save_arrays(self, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None) -> Path:
-        """Write NumPy arrays to <name>.safetensors; the next `update` or `end` seals it."""
+        """Write NumPy arrays to <name>.safetensors, those of "start" twice; the next `update` or `end` seals them."""
         _check_name(name, "a file's name")
         file = f"{name}.safetensors"
         data = files.pack_arrays(arrays, {**(meta or {}), "identity": self._manifest["identity"]})
-        copies.put_one(self.path, file, data)
+        (copies.put if file == START else copies.put_one)(self.path, file, data)
         self._written[file] = Seal.of(data)
         return self.path / file
 
     def load_arrays(self, name: str) -> dict[str, np.ndarray] | None:
         """Return what `save_arrays` wrote, or None if there is no such file; InputError if it is damaged."""
         _check_name(name, "a file's name")
-        path = self._inside(f"{name}.safetensors")
-        return checkpoints.unpacked(files.unpack_arrays, path, self._foreign)[0] if os.path.lexists(path) else None
+        file = f"{name}.safetensors"
+        path, seal = self._inside(file), self._seals.get(file)
+        if file == START and seal is not None:
+            found = copies.take(self.path, file, seal, mending.MOST)
+            self._say(found.problem)
+            path = found.place
+        if not os.path.lexists(path):
+            return None
+        return checkpoints.unpacked(files.unpack_arrays, path, self._foreign, self._instead(file))[0]
+
+    def _instead(self, file: str) -> str:
+        """Say what to do without a file of arrays."""
+        if file in self._seals and file in mending.ARRAYS:
+            return f"; compute it again with: neuroanp resume {self.path}"
+        if file == START:
+            return f"; restore it from a copy, or start anew with: neuroanp train {self.path / CONFIG}"
+        return "; restore it from a copy, or repeat the run"
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        """Write result.json: exactly the keys of RESULT_KEYS; `run` is this directory, whatever it says."""
+        """Write result.json and seal it in the manifest, with the rows of the metrics: from then on it counts.
+
+        Args:
+            result: exactly the keys of RESULT_KEYS; `run` is this directory, whatever it says.
+        """
         row = {**result, "run": str(self.path)}
         wrong = set(row) ^ set(RESULT_KEYS)
         if wrong:
@@ -434,10 +462,7 @@ class RunDir:
 
     def _inside(self, name: str) -> Path:
         """Return path/name; InputError if a link leads it out of the run directory."""
-        path = self.path / name
-        if not os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.path), "")):
-            raise InputError(f"{path}: leads out of the run directory; replace the link by the file itself")
-        return path
+        return copies.own(self.path, self.path / name)
 
 
 def _check_name(name: str, what: str) -> None:
