@@ -84,6 +84,19 @@ def test_compare_twice_in_one_process(runs, monkeypatch):
     assert callable(na.compare)
 
 
+def test_a_file_in_the_place_of_a_comparison_s_report_is_said(runs, monkeypatch):
+    monkeypatch.setattr("neuroanp.comparing.pool.run_all", in_turn)
+    page = na.compare(TINY, seeds=1).report
+    assert page is not None
+    folder = page.parent
+    (folder / "report.html").unlink()
+    folder.rmdir()
+    folder.write_text("mine")
+    with pytest.raises(InputError, match=f"{folder.name}: cannot be written to: .* takes no new directory"):
+        na.compare(TINY, seeds=1)
+    assert folder.read_text() == "mine"
+
+
 def test_a_damaged_record_is_a_failure_beside_the_others(runs, monkeypatch):
     damaged = Experiment.of(na.configure(TINY, seed=1)).directory
     (runs / damaged).mkdir(parents=True)

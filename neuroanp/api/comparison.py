@@ -14,6 +14,7 @@ from neuroanp.api.run import Anywhere, Progress, Run, Source
 from neuroanp.comparing.grid import expand
 from neuroanp.comparing.size import MOST_RUNS, check_size, check_workers, in_words, sizes
 from neuroanp.errors import InputError, RunError, all_of
+from neuroanp.records.atomic import said
 from neuroanp.records.places import check_root, make
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reporting.live import noted, reporting
@@ -252,7 +253,8 @@ class _Making:
         path = None
         if self.report:
             path = self.root / f"{kind}-{_digest([record.manifest['identity'] for record in done])}" / "report.html"
-            make(path.parent)
+            with said(path):
+                make(path.parent)
             render(done, path, typed(self.command))
         found = rows(ablations([shown(record) for record in done])) if kind == "ablate" else []
         return Comparison([Run(record) for record in done], failed, path, found)

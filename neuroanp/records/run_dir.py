@@ -37,7 +37,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -47,7 +46,7 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.errors import InputError
 from neuroanp.records import checkpoints, copies, lock, mending
 from neuroanp.records import manifest as manifests
-from neuroanp.records import tensors as files
+from neuroanp.records.arrays import ArrayFiles, file_of
 from neuroanp.records.atomic import said, sweep
 from neuroanp.records.identity import code_version
 from neuroanp.records.json_io import MAX_BYTES, finite
@@ -56,7 +55,7 @@ from neuroanp.records.metrics import MAX_BYTES as MOST_METRICS
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.metrics_file import NAME as METRICS
 from neuroanp.records.metrics_file import MetricsFile
-from neuroanp.records.places import check_root, make, near, remove, rename
+from neuroanp.records.places import check_name, check_root, make, near, remove, rename
 from neuroanp.records.result import RESULT, RESULT_KEYS, read_row
 from neuroanp.records.seal import Seal
 
@@ -66,7 +65,6 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("neuroanp")
 LARGEST_CONFIG = 2**20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _AT_START = (CONFIG, START)
 """What is sealed as long as a run is there; the rest is written by its end."""
 
@@ -112,7 +110,7 @@ class RunDir:
             InputError: the name is unfit or taken, or the place cannot be written to.
             RunError: the disk is full, or another process holds the record to be replaced.
         """
-        _check_name(name, "a run's name")
+        check_name(name, "a run's name")
         final, config = Path(root) / name, config_text.encode("utf-8")
         check_root(final.parent)
         with said(final):
@@ -281,7 +279,7 @@ class RunDir:
         numbers = {name: float(loss) for name, loss in controls.items() if isinstance(loss, int | float)}
         seal, path = self._seal_of_rows(), self.path / METRICS
         if seal is None:
-            return Metrics.read(self._inside(METRICS), numbers)
+            return Metrics.read(copies.own(self.path, path), numbers)
         grows = self._manifest["status"] == "running"
         found = copies.take(self.path, METRICS, seal, MOST_METRICS, grows)
         self._say(found.problem)
@@ -335,33 +333,13 @@ class RunDir:
 
     def save_arrays(self, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None) -> Path:
         """Write NumPy arrays to <name>.safetensors, those of "start" twice; the next `update` or `end` seals them."""
-        _check_name(name, "a file's name")
-        file = f"{name}.safetensors"
-        data = files.pack_arrays(arrays, {**(meta or {}), "identity": self._manifest["identity"]})
-        (copies.put if file == START else copies.put_one)(self.path, file, data)
-        self._written[file] = Seal.of(data)
+        file = file_of(name)
+        self._written[file] = self._arrays.save(file, arrays, meta or {})
         return self.path / file
 
     def load_arrays(self, name: str) -> dict[str, np.ndarray] | None:
         """Return what `save_arrays` wrote, or None if there is no such file; InputError if it is damaged."""
-        _check_name(name, "a file's name")
-        file = f"{name}.safetensors"
-        path, seal = self._inside(file), self._seals.get(file)
-        if file == START and seal is not None:
-            found = copies.take(self.path, file, seal, mending.MOST)
-            self._say(found.problem)
-            path = found.place
-        if not os.path.lexists(path):
-            return None
-        return checkpoints.unpacked(files.unpack_arrays, path, self._foreign, self._instead(file))[0]
-
-    def _instead(self, file: str) -> str:
-        """Say what to do without a file of arrays."""
-        if file in self._seals and file in mending.ARRAYS:
-            return f"; compute it again with: neuroanp resume {self.path}"
-        if file == START:
-            return f"; restore it from a copy, or start anew with: neuroanp train {self.path / CONFIG}"
-        return "; restore it from a copy, or repeat the run"
+        return self._arrays.load(file_of(name), self._say)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
         """Write result.json and seal it in the manifest, with the rows of the metrics: from then on it counts.
@@ -423,6 +401,10 @@ class RunDir:
     def _checkpoints(self) -> checkpoints.Checkpoints:
         return checkpoints.Checkpoints(self.path, self._manifest["identity"])
 
+    @property
+    def _arrays(self) -> ArrayFiles:
+        return ArrayFiles(self.path, self._manifest["identity"], self._seals)
+
     def _config(self) -> copies.Taken:
         seal = self._seals.get(CONFIG)
         if seal is not None:
@@ -450,24 +432,11 @@ class RunDir:
         path = self._checkpoints.latest([])
         return None if path is None else Seal.read(self._checkpoints.check(path).get("metrics"))
 
-    def _foreign(self, path: Path, meta: Mapping[str, Any]) -> str | None:
-        identity = meta.get("identity", self._manifest["identity"])
-        return None if identity == self._manifest["identity"] else f"it is of another run, {identity!s:.40}"
-
     def _say(self, sentence: str | None) -> None:
         """Warn of something once."""
         if sentence is not None and sentence not in self._told:
             self._told.add(sentence)
             LOG.warning(sentence)
-
-    def _inside(self, name: str) -> Path:
-        """Return path/name; InputError if a link leads it out of the run directory."""
-        return copies.own(self.path, self.path / name)
-
-
-def _check_name(name: str, what: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise InputError(f"'{name}' cannot be {what}; take letters, digits, '.', '_', '-', at most 100")
 
 
 def _commit(manifest: Mapping[str, Any]) -> str:
