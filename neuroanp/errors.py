@@ -6,6 +6,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 from unicodedata import category
 
 _limits: ModuleType | None = None
@@ -106,6 +107,22 @@ class DivergedError(RunError):
     def __init__(self, message: str, *, path: Path | None = None) -> None:
         super().__init__(message)
         self.path = path
+
+
+def all_of(*readers: Callable[[], Any]) -> list[Any]:
+    """Call every reader and return what they read; one InputError with the problems of all that fail."""
+    found, failed = [], []
+    for read in readers:
+        try:
+            found.append(read())
+        except InputError as error:
+            failed.append(error)
+    if len(failed) == 1:
+        raise failed[0]
+    if failed:
+        lines = [line for error in failed for line in error.problems or [error.message]]
+        raise InputError(f"the arguments have {len(lines)} problems", lines)
+    return found
 
 
 def nearest(word: str, allowed: Sequence[str]) -> str | None:

@@ -48,7 +48,7 @@ def final(run: na.Run):
     return {name: tensor.numpy().tobytes() for name, tensor in tensors.items()}, rows, result
 
 
-def in_turn(jobs, workers, tell):
+def in_turn(jobs, workers, tell, logged):
     """Do the jobs of a comparison without processes: tests/comparing has them."""
     return [Outcome("", launch(job.config, job.root).path) for job in jobs]
 
@@ -84,12 +84,25 @@ def test_compare_twice_in_one_process(runs, monkeypatch):
     assert callable(na.compare)
 
 
+def test_a_file_in_the_place_of_a_comparison_s_report_is_said(runs, monkeypatch):
+    monkeypatch.setattr("neuroanp.comparing.pool.run_all", in_turn)
+    page = na.compare(TINY, seeds=1).report
+    assert page is not None
+    folder = page.parent
+    (folder / "report.html").unlink()
+    folder.rmdir()
+    folder.write_text("mine")
+    with pytest.raises(InputError, match=f"{folder.name}: cannot be written to: .* takes no new directory"):
+        na.compare(TINY, seeds=1)
+    assert folder.read_text() == "mine"
+
+
 def test_a_damaged_record_is_a_failure_beside_the_others(runs, monkeypatch):
     damaged = Experiment.of(na.configure(TINY, seed=1)).directory
     (runs / damaged).mkdir(parents=True)
     (runs / damaged / "manifest.json").write_text("{")
 
-    def in_turn(jobs, workers, tell):
+    def in_turn(jobs, workers, tell, logged):
         return [work(job, lambda kind, content: None) for job in jobs]
 
     monkeypatch.setattr("neuroanp.comparing.pool.run_all", in_turn)
@@ -201,7 +214,7 @@ def test_a_comparison_needs_no_affinity(runs, monkeypatch):
     monkeypatch.delattr(os, "sched_getaffinity", raising=False)
     taken = []
 
-    def staffed(jobs, workers, tell):
+    def staffed(jobs, workers, tell, logged):
         taken.append(workers)
         return [Outcome("copy", None, "not run")]
 

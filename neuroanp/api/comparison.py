@@ -14,8 +14,9 @@ from neuroanp.api.live import noted, watched
 from neuroanp.api.run import Anywhere, Progress, Run, Source
 from neuroanp.comparing.grid import expand
 from neuroanp.comparing.size import MOST_RUNS, check_size, check_workers, in_words, sizes
-from neuroanp.errors import InputError, RunError
-from neuroanp.records.places import check_root
+from neuroanp.errors import InputError, RunError, all_of
+from neuroanp.records.atomic import said
+from neuroanp.records.places import check_root, make
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.arguments import axes_of, command, number, progress_of, switch, whole
 from neuroanp.training.plain import plain
@@ -108,13 +109,7 @@ def compare(
 
     axes = {"tasks": tasks, "backends": backends, "profiles": profiles, "rules": rules, "seeds": seeds}
     asked, chosen = axes_of(source, overrides, axes, words, runs)
-    making = _Making(
-        asked.root,
-        command(argv),
-        check_workers(plain(workers, "workers")),
-        switch("force", force),
-        switch("report", report),
-    )
+    making = _Making.of(asked.root, argv, workers, force, report)
     ablate, progress = switch("ablate", ablate), progress_of(progress)
     max_runs = whole("max_runs", max_runs, 1)
     configs = expand(asked.source, asked.overrides, **chosen, words=asked.words, most=max_runs)
@@ -167,31 +162,27 @@ def transfer(
         profiles: the devices.
         fine_tune: updates on the device after programming.
         fine_tune_lr: learning rate of these; the source's if not given.
-        task, backend: a name, or None for the source's own.
+        task, backend: one name, or None for the source's own.
         source, overrides, seeds, workers, runs, force, report, progress, argv, max_runs: as in `compare`.
 
     Returns: results, failures and the report.
 
     Raises:
-        InputError: as `compare`; there is no device, or the source names weights to start from.
+        InputError: as `compare`; there is no device, more than one task or backend, or the source names weights to
+            start from.
     """
     from neuroanp.comparing.transfer import plan
 
     axes = {"profiles": profiles, "seeds": seeds, "tasks": task, "backends": backend}
     asked, chosen = axes_of(source, overrides, axes, {}, runs)
-    making = _Making(
-        asked.root,
-        command(argv),
-        check_workers(plain(workers, "workers")),
-        switch("force", force),
-        switch("report", report),
-        logged=set(),
+    one_task, one_backend = all_of(
+        lambda: _at_most_one("task", chosen["tasks"]), lambda: _at_most_one("backend", chosen["backends"])
     )
+    making = _Making.of(asked.root, argv, workers, force, report)
     progress = progress_of(progress)
     planned = plan(
         asked.source, asked.overrides, profiles=chosen["profiles"], fine_tune=whole("fine_tune", fine_tune, 1),
-        fine_tune_lr=number("fine_tune_lr", fine_tune_lr), task=next(iter(chosen["tasks"]), None),
-        backend=next(iter(chosen["backends"]), None), seeds=chosen["seeds"],
+        fine_tune_lr=number("fine_tune_lr", fine_tune_lr), task=one_task, backend=one_backend, seeds=chosen["seeds"],
         most=whole("max_runs", max_runs, 1),
     )  # fmt: skip
     with watched(progress, planned.total) as tell:
@@ -208,7 +199,13 @@ class _Making:
     workers: int
     force: bool
     report: bool
-    logged: set[tuple[Any, ...]] | None = None
+    logged: set[tuple[Any, ...]] = field(default_factory=set)
+
+    @classmethod
+    def of(cls, root: Path, argv: Any, workers: Any, force: Any, report: Any) -> _Making:
+        """Read the arguments of `compare` and `transfer`; InputError for what is no such thing."""
+        counted = check_workers(plain(workers, "workers"))
+        return cls(root, command(argv), counted, switch("force", force), switch("report", report))
 
     def announce(self, count: int, of_what: str) -> None:
         """Say how many runs there will be."""
@@ -222,8 +219,7 @@ class _Making:
 
         check_root(self.root)
         jobs = [Job(config, self.root, self.force, tuple(self.command)) for config in configs]
-        before = {} if self.logged is None else {"logged": self.logged}
-        return run_all(jobs, self.workers, tell or (lambda event: None), **before)
+        return run_all(jobs, self.workers, tell or (lambda event: None), self.logged)
 
     def transferred(self, planned: Transfer, tell: Tell) -> Comparison:
         """Train the teachers and, beside them, what learns on the device from scratch; then program and fine-tune."""
@@ -257,10 +253,19 @@ class _Making:
         path = None
         if self.report:
             path = self.root / f"{kind}-{_digest([record.manifest['identity'] for record in done])}" / "report.html"
-            path.parent.mkdir(parents=True, exist_ok=True)
+            with said(path):
+                make(path.parent)
             render(done, path, typed(self.command))
         found = rows(ablations([shown(record) for record in done])) if kind == "ablate" else []
         return Comparison([Run(record) for record in done], failed, path, found)
+
+
+def _at_most_one(what: str, given: Sequence[Any]) -> Any:
+    """Return what a transfer is of, or None for the source's own; InputError for several."""
+    if len(given) > 1:
+        each = ", ".join(str(one.get("name", one)) if isinstance(one, Mapping) else str(one) for one in given)
+        raise InputError(f"{what}: {each}: a transfer takes one; call it once for each")
+    return next(iter(given), None)
 
 
 def _failures(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:

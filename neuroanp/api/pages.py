@@ -15,7 +15,7 @@ from neuroanp.errors import InputError
 from neuroanp.records.manifest import is_there
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import Store
-from neuroanp.training.arguments import names, path_of, whole
+from neuroanp.training.arguments import LARGEST_SEED, names, path_of, whole
 
 if TYPE_CHECKING:
     from neuroanp.characterizing.experiments import Characterization
@@ -46,7 +46,7 @@ def characterize(
     from neuroanp.reporting.characterization import render
 
     place = None if output is None else path_of("output", output)
-    seed, devices = whole("seed", seed, 0, 2**63 - 1), whole("devices", devices, 2, 1_000_000)
+    seed, devices = whole("seed", seed, 0, LARGEST_SEED), whole("devices", devices, 2, 1_000_000)
     found = measure(loaded(profile), seed=seed, devices=devices, only=None if only is None else names("only", only))
     if place is not None:
         render(found, place)

@@ -133,7 +133,7 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"], names: Sequence
     """
     import numpy as np
 
-    from neuroanp.records.atomic import write_bytes
+    from neuroanp.records.atomic import OTHER_PLACE, REPEAT, write_bytes
 
     y, stream = arrays["outputs"], io.BytesIO()
     if path.suffix == ".csv":
@@ -146,7 +146,7 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"], names: Sequence
         np.save(stream, y, allow_pickle=False)
     else:
         np.savez(stream, **arrays)  # pyright: ignore[reportArgumentType]
-    write_bytes(path, stream.getvalue())
+    write_bytes(path, stream.getvalue(), elsewhere=OTHER_PLACE, again=REPEAT)
 
 
 def _check_ending(path: Path, endings: tuple[str, ...], what: str) -> None:

@@ -7,8 +7,9 @@ import typer
 
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
-from neuroanp.cli.options import all_read, split_list
+from neuroanp.cli.options import split_list
 from neuroanp.cli.screen import console, log_to_stderr, print_json, show
+from neuroanp.errors import all_of
 
 
 @guarded
@@ -36,7 +37,7 @@ def evaluate(
     """
     from neuroanp import api
 
-    times, on, off = all_read(
+    times, on, off = all_of(
         lambda: split_list(after, "--after"),
         lambda: split_list(only, "--only"),
         lambda: split_list(without, "--without"),

@@ -187,7 +187,7 @@ def _write_all(files: dict[Path, bytes]) -> None:
     done: list[Path] = []
     try:
         for path, content in files.items():
-            atomic.write_bytes(path, content)
+            atomic.write_bytes(path, content, elsewhere=atomic.OTHER_PLACE, again=atomic.REPEAT)
             done.append(path)
     except BaseException:
         for path in done:
@@ -195,7 +195,7 @@ def _write_all(files: dict[Path, bytes]) -> None:
             if old is None:
                 path.unlink()
             else:
-                atomic.write_bytes(path, old)
+                atomic.write_bytes(path, old, elsewhere=atomic.OTHER_PLACE, again=atomic.REPEAT)
         raise
 
 

@@ -1,6 +1,5 @@
 """Options that several commands share, and how they become dotted overrides of a config."""
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -137,23 +136,6 @@ def collect(sets: list[str] | None, **named: Any) -> dict[str, Any]:
     if problems:
         raise InputError("the command line has a setting that cannot be read", problems)
     return overrides
-
-
-def all_read(*readers: Callable[[], Any]) -> list[Any]:
-    """Call every reader and return what they read; one InputError with the problems of all that fail."""
-    found, errors = [], []
-    for read in readers:
-        try:
-            found.append(read())
-        except InputError as error:
-            errors.append(error)
-    if len(errors) == 1:
-        raise errors[0]
-    if errors:
-        raise InputError(
-            "the command line cannot be read", [line for e in errors for line in e.problems or [e.message]]
-        )
-    return found
 
 
 def seeds_from(text: str | None) -> int | list[int] | None:

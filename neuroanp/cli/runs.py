@@ -10,10 +10,10 @@ import typer
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.expected import show_estimate
-from neuroanp.cli.options import all_read, collect, seeds_from, split
+from neuroanp.cli.options import collect, seeds_from, split
 from neuroanp.cli.progress import progress
 from neuroanp.cli.screen import complain, console, log_to_stderr, print_json, show
-from neuroanp.errors import DivergedError, RunError
+from neuroanp.errors import DivergedError, RunError, all_of
 
 if TYPE_CHECKING:
     from neuroanp.api import Comparison, Run
@@ -116,7 +116,7 @@ def compare(
     """Train every backend x profile x rule x seed in parallel processes; compare them in one table and report."""
     from neuroanp import api
 
-    overrides, numbers = all_read(
+    overrides, numbers = all_of(
         lambda: collect(
             sets, training__updates=updates, hardware__write=write, hardware__only=only, hardware__without=without
         ),

@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any, NoReturn
 
-SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+from neuroanp.training.stopping import SIGNALS
+
 IMPORTING = "<frozen importlib._bootstrap>"
 
 _heard: list[int] = []

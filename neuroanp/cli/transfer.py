@@ -7,8 +7,9 @@ import typer
 
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
-from neuroanp.cli.options import all_read, collect, seeds_from, split
+from neuroanp.cli.options import collect, seeds_from, split
 from neuroanp.cli.runs import argv, end_many, watched
+from neuroanp.errors import InputError, all_of
 
 
 @guarded
@@ -45,11 +46,10 @@ def transfer(
     programmed and after fine-tuning by the config's rule, beside the same rule learning on the device from scratch.
     """
     from neuroanp import api
-    from neuroanp.errors import InputError
 
     if not profiles:
         raise InputError("no devices to transfer to; name them, e.g. --profiles pcm,rram_hfo2")
-    overrides, numbers = all_read(
+    overrides, numbers = all_of(
         lambda: collect(
             sets, training__updates=updates, hardware__write=write, hardware__only=only, hardware__without=without
         ),

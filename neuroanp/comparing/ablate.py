@@ -30,8 +30,7 @@ def ablated(config: RunConfig) -> list[RunConfig]:
     >>> [(c.hardware.only, c.hardware.without) for c in ablated(two)]
     [(['adc', 'drift'], []), (['adc'], []), (['drift'], []), (['adc', 'drift'], ['adc', 'drift'])]
     """
-    on = config.hardware.effects()
-    effects = [name for name in known_effects(load(config.profile)) if name in on]
+    effects = _effects(config.profile, config.hardware.effects())
     return [_with(config, effects, kept) if len(kept) < len(effects) else config for kept in subsets(effects)]
 
 
@@ -42,9 +41,14 @@ def count(configs: Sequence[RunConfig]) -> int:
     for config in configs:
         key = config.profile, config.hardware.effects()
         if key not in of:
-            of[key] = len(subsets([name for name in known_effects(load(config.profile)) if name in key[1]]))
+            of[key] = len(subsets(_effects(*key)))
         total += of[key]
     return total
+
+
+def _effects(profile: str, on: frozenset[str]) -> list[str]:
+    """Return the non-idealities that a profile has, of those that are on."""
+    return [name for name in known_effects(load(profile)) if name in on]
 
 
 def _with(config: RunConfig, effects: Sequence[str], kept: frozenset[str]) -> RunConfig:

@@ -10,10 +10,8 @@ from typing import Any
 from neuroanp.comparing.grid import expand
 from neuroanp.comparing.size import MOST_RUNS, check_size, in_words
 from neuroanp.errors import InputError
-from neuroanp.training.config import Hardware, PerturbationConfig, RunConfig
-
-MOST_UPDATES = 99_999_999
-"""As `training.updates`: checkpoints are named by eight digits."""
+from neuroanp.learning.optimisers import MOST_LR
+from neuroanp.training.config import MOST_UPDATES, Hardware, PerturbationConfig, RunConfig
 
 TEACHER_RULE, TEACHER_PROFILE = "bptt", "ideal"
 """What trains the weights ex situ, and on what: the exact gradient on weights without a flaw."""
@@ -95,10 +93,10 @@ def plan(
     """
     if not profiles:
         raise InputError("no devices to transfer to; name them, e.g. profiles=['pcm', 'rram_hfo2']")
-    if not 1 <= fine_tune <= MOST_UPDATES or (fine_tune_lr is not None and not 0 < fine_tune_lr <= 1e3):
+    if not 1 <= fine_tune <= MOST_UPDATES or (fine_tune_lr is not None and not 0 < fine_tune_lr <= MOST_LR):
         raise InputError(
             f"fine-tuning with {fine_tune} updates at a rate of {fine_tune_lr}: it takes 1 to {MOST_UPDATES:,} updates "
-            "and a rate above 0, at most 1000"
+            f"and a rate above 0, at most {MOST_LR:g}"
         )
     names: dict[str, Any] = {"tasks": [] if task is None else [task], "backends": [] if backend is None else [backend]}
     scratch = expand(source, overrides, **names, profiles=profiles, seeds=seeds, most=most)

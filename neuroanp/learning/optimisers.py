@@ -12,6 +12,8 @@ from torch import Tensor
 from neuroanp.trajectory import WeightUpdate
 from neuroanp.yaml_io import Section
 
+MOST_LR = 1e3
+
 
 class Optimizer(Section):
     """SGD or Adam on the update, with clipping by norm and a schedule.
@@ -25,7 +27,7 @@ class Optimizer(Section):
     """
 
     name: Literal["adam", "sgd"] = Field(default="adam", description="how the step is made from the update")
-    lr: float = Field(default=1e-3, gt=0, le=1e3, allow_inf_nan=False, description="learning rate at the start")
+    lr: float = Field(default=1e-3, gt=0, le=MOST_LR, allow_inf_nan=False, description="learning rate at the start")
     schedule: Literal["cosine", "constant"] = Field(
         default="cosine", description="cosine: decays to 0 at the last update"
     )

@@ -27,7 +27,13 @@ _REFUSED = (
 )
 
 
-def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
+ELSEWHERE, AGAIN = "choose another place for the runs", "resume"
+"""What helps where a file of a run cannot be written."""
+OTHER_PLACE, REPEAT = "name another place", "repeat the command"
+"""What helps where a file cannot be written that a user asked for by name."""
+
+
+def write_bytes(path: Path, data: bytes, flush: bool = True, elsewhere: str = ELSEWHERE, again: str = AGAIN) -> None:
     """Replace `path` by `data` in one step.
 
     The bytes go to a temporary file in the same directory, which is flushed to the disk and then
@@ -37,6 +43,7 @@ def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
         path: the file to make or replace.
         data: its whole content.
         flush: False for what may be lost in a power cut, though never be half there otherwise.
+        elsewhere, again: what helps if it cannot be written, as of `said`.
 
     Raises:
         RunError: the disk is full or fails; the old file is intact and the temporary one removed.
@@ -50,7 +57,7 @@ def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
     """
     path = Path(path)
     temporary = temporary_beside(path)
-    with said(path):
+    with said(path, elsewhere, again):
         try:
             _write_new(temporary, data, flush)
             os.replace(temporary, path)
@@ -60,9 +67,9 @@ def write_bytes(path: Path, data: bytes, flush: bool = True) -> None:
             temporary.unlink(missing_ok=True)  # gone already where the rename came through
 
 
-def write_text(path: Path, text: str) -> None:
+def write_text(path: Path, text: str, elsewhere: str = ELSEWHERE, again: str = AGAIN) -> None:
     """Replace `path` by `text` in UTF-8; as `write_bytes`."""
-    write_bytes(path, text.encode("utf-8"))
+    write_bytes(path, text.encode("utf-8"), True, elsewhere, again)
 
 
 def temporary_beside(path: Path) -> Path:
@@ -99,8 +106,8 @@ def write_all(handle: int, data: bytes) -> None:
 
 
 @contextmanager
-def said(path: Path, elsewhere: str = "choose another place for the runs", again: str = "resume") -> Iterator[None]:
-    """Turn the system's errors about `path` into ones that say what to do.
+def said(path: Path, elsewhere: str = ELSEWHERE, again: str = AGAIN) -> Iterator[None]:
+    """Turn the system's errors about `path` into ones that say what to do: something elsewhere, or to begin again.
 
     >>> with said(Path("out"), "give another place with -o", "repeat the command"):
     ...     raise OSError(errno.EIO, "Input/output error")

@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import InputError, RunError
 from neuroanp.records import tensors as files
-from neuroanp.records.atomic import said, write_bytes
-from neuroanp.records.copies import make_folder, set_aside
+from neuroanp.records.atomic import said
+from neuroanp.records.copies import own, put_one, set_aside
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -49,11 +49,7 @@ class Checkpoints:
         """Write the state after `update` updates; keep the two newest, drop what lies past it."""
         path = self.folder / f"{update:08d}.safetensors"
         data = files.pack_tensors(tensors, {**meta, "update": update, "identity": self.identity})
-        with said(path):
-            make_folder(self.root, self.folder)
-            if path.is_dir() and not path.is_symlink():
-                set_aside(self.root, path)
-        write_bytes(path, data)
+        put_one(self.root, f"{FOLDER}/{path.name}", data)
         there = self.list()
         at = there.index(path)
         # A later file belongs to a line that was given up when the run resumed from before it.
@@ -115,10 +111,7 @@ class Checkpoints:
         )
 
     def _inside(self, path: Path) -> Path:
-        path = self.folder / Path(path).name
-        if not os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.root), "")):
-            raise InputError(f"{path}: leads out of the run directory; replace the link by the file itself")
-        return path
+        return own(self.root, self.folder / Path(path).name)
 
     def _foreign(self, path: Path, meta: Mapping[str, Any]) -> str | None:
         """Say why a whole file is not the checkpoint that its place and name promise, or None."""
@@ -136,12 +129,18 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
 
 
-def unpacked(unpack: Any, path: Path, foreign: Any) -> Any:
-    """Return what `unpack` makes of a file; InputError if it is damaged or `foreign` objects to its meta."""
+def unpacked(unpack: Any, path: Path, foreign: Any, remedy: str = INSTEAD) -> Any:
+    """Return what `unpack` makes of a file; InputError if it is damaged or `foreign` objects to its meta.
+
+    Args:
+        unpack: of the path, returns content and meta. path: the file.
+        foreign: of path and meta, says why it is another run's file, or None.
+        remedy: what the message of a damaged one ends with.
+    """
     try:
         found = unpack(path)
     except ValueError as error:
-        raise InputError(f"{path}: damaged ({error}){INSTEAD}") from error
+        raise InputError(f"{path}: damaged ({error}){remedy}") from error
     why = foreign(path, found[1])
     if why is not None:
         raise InputError(f"{path}: not this run's file ({why}); put back its own, or repeat the run")

@@ -30,10 +30,22 @@ class Taken:
     problem: str | None
 
 
+def inside(root: Path, path: Path) -> bool:
+    """Return whether a path lies in a run's directory, wherever links of it lead."""
+    return os.path.realpath(path).startswith(os.path.join(os.path.realpath(root), ""))
+
+
+def own(root: Path, path: Path) -> Path:
+    """Return a path of a run's directory; InputError if a link leads it out of there."""
+    if not inside(root, path):
+        raise InputError(f"{path}: leads out of the run directory; replace the link by the file itself")
+    return path
+
+
 def peek(root: Path, name: str, limit: int) -> tuple[bytes | None, str]:
     """Return the bytes of root/name, or None and why: missing, no regular file, not readable, too large."""
     path = root / name
-    if not os.path.realpath(path).startswith(os.path.join(os.path.realpath(root), "")):
+    if not inside(root, path):
         return None, "a link that leads out of the run directory"
     try:
         data = read_regular(path, limit)
@@ -114,6 +126,11 @@ def set_aside(root: Path, path: Path) -> Path:
                 os.rename(path, target)
                 return target
     raise AssertionError("count() ends")
+
+
+def told_aside(root: Path, path: Path) -> str:
+    """Set aside what lies at `path`, if anything does; return the words that tell where it is."""
+    return f"; what was there is now {set_aside(root, path)}" if os.path.lexists(path) else ""
 
 
 def is_file(path: Path) -> bool:

@@ -13,10 +13,13 @@ from neuroanp.records.copies import FOLDER, peek, put
 from neuroanp.records.json_io import MAX_BYTES, finite, parse
 from neuroanp.records.seal import Seal, of_fields
 
-NAME, CONFIG = "manifest.json", "config.yaml"
+NAME, CONFIG, START = "manifest.json", "config.yaml", "start.safetensors"
+"""Names of files: the manifest, the configuration, and the weights that a run starts from where they were given."""
 FORMAT, UNSEALED = 2, 1
 """The format that is written, and the one of runs that had no seals, which are still read."""
 STATUSES = ("running", "finished", "diverged", "failed", "interrupted")
+ENDED = ("finished", "diverged")
+"""A run of this status is shown: the same configuration would end the same way."""
 _NEEDED = {"format": int, "code": str, "status": str, "identity": str, "log": list}
 _KNOWN = {
     "profile": dict, "device": dict, "seeds": dict, "warned": dict, "ledger": dict, "health": dict, "firing": dict,

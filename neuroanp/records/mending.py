@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from neuroanp.records.copies import FOLDER, changed, peek, put_one, set_aside
-from neuroanp.records.manifest import CONFIG
+from neuroanp.records.copies import FOLDER, changed, peek, put_one, told_aside
+from neuroanp.records.manifest import CONFIG, START
 from neuroanp.records.metrics_file import NAME as METRICS
 from neuroanp.records.result import RESULT
 from neuroanp.records.seal import Seal
@@ -17,6 +16,12 @@ MOST = 16 << 30
 """Bytes of the largest file of arrays."""
 ARRAYS = ("predictions.safetensors", "activity.safetensors")
 """What a run's end computes beside its result, and can compute again."""
+
+_LOST = {
+    START: "the weights it started from are not kept any more",
+    METRICS: "the learning curve is lost",
+    RESULT: "computed again from the last checkpoint",
+}
 
 
 @dataclass
@@ -35,7 +40,7 @@ def mend(root: Path, seals: Mapping[str, Seal]) -> Mended:
         seals: by name of the file.
     """
     done = Mended()
-    for name in (CONFIG, METRICS, RESULT):
+    for name in (CONFIG, START, METRICS, RESULT):
         if name in seals:
             _twins(root, name, seals[name], done)
     for name in ARRAYS:
@@ -51,14 +56,13 @@ def _twins(root: Path, name: str, seal: Seal, done: Mended) -> None:
         if copy not in whole:
             put_one(root, f"{FOLDER}/{name}", own)
     elif whole:
-        where = _aside(root, name)
+        where = told_aside(root, root / name)
         put_one(root, name, whole[0])
         done.told.append(f"{root / name}: {why or changed(own or b'', seal)}; restored from {FOLDER}/{name}{where}")
     elif name != CONFIG:  # what a run was asked for is nothing to be set aside: its name tells whether it is still that
-        where = _aside(root, name)
-        end = "computed again from the last checkpoint" if name == RESULT else "the learning curve is lost"
+        where = told_aside(root, root / name)
         what = why or changed(own or b"", seal)
-        done.told.append(f"{root / name}: {what}, and no whole copy is left: {end}{where}")
+        done.told.append(f"{root / name}: {what}, and no whole copy is left: {_LOST[name]}{where}")
         done.lost.add(name)
 
 
@@ -67,11 +71,6 @@ def _arrays(root: Path, name: str, seal: Seal, done: Mended) -> None:
     if data is not None and seal.holds(data):
         return
     what = why or changed(data or b"", seal)
-    where = _aside(root, name)
+    where = told_aside(root, root / name)
     done.told.append(f"{root / name}: {what}: computed again from the last checkpoint{where}")
     done.lost |= {name, RESULT}
-
-
-def _aside(root: Path, name: str) -> str:
-    path = root / name
-    return f"; what was there is now {set_aside(root, path)}" if os.path.lexists(path) else ""

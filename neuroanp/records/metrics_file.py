@@ -13,7 +13,7 @@ from pathlib import Path
 
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import said, write_all
-from neuroanp.records.copies import FOLDER, changed, is_file, make_folder, peek, put_one, set_aside
+from neuroanp.records.copies import FOLDER, changed, is_file, make_folder, peek, put_one, told_aside
 from neuroanp.records.metrics import MAX_BYTES, Number
 from neuroanp.records.seal import Seal
 
@@ -106,7 +106,7 @@ class MetricsFile:
 
     def _lost(self, name: str, data: bytes | None, why: str, seal: Seal) -> str:
         path = self.root / name
-        where = f"; what was there is now {set_aside(self.root, path)}" if os.path.lexists(path) else ""
+        where = told_aside(self.root, path)
         return (
             f"{path}: {why or changed(data or b'', seal)}, and no whole copy is left: the rows up to here are lost"
             f"{where}; weights and result are not touched by it"
@@ -114,7 +114,7 @@ class MetricsFile:
 
     def _restored(self, name: str, data: bytes | None, why: str, seal: Seal, whole: bytes) -> str:
         path, other = self.root / name, NAME if name == COPY else COPY
-        where = f"; what was there is now {set_aside(self.root, path)}" if os.path.lexists(path) else ""
+        where = told_aside(self.root, path)
         put_one(self.root, name, whole)
         return f"{path}: {why or changed(data or b'', seal)}; restored from {other}{where}"
 

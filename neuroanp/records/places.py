@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 from pathlib import Path
 
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import FULL, flush_directory, said
+
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+
+
+def check_name(name: str, what: str) -> None:
+    """Raise InputError for what can be no name of a run or of one of its files; `what` says which it is to be."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"'{name}' cannot be {what}; take letters, digits, '.', '_', '-', at most 100")
 
 
 def check_root(root: Path) -> None:

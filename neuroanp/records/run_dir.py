@@ -4,11 +4,15 @@
     manifest.json                        versions, profile, seeds, argv, times, status, log, seals
     metrics.csv                          one row an update
     checkpoints/00000010.safetensors     the state after update 10; the last two are kept
+    start.safetensors                    the weights that it starts from, where they were given
     predictions.safetensors              outputs and targets of the held-out sequences
+    activity.safetensors                 what spiking units did on them
     result.json                          the row that tables show
     report.html                          the report
-    copies/                              the four files above that are text, once more
+    export/                              what `neuroanp export` wrote, a folder a format
+    copies/                              the four files above that are text, and the start, once more
     damaged/                             what was found damaged and replaced, if anything was
+    .lock                                held by the process that writes, with its pid
 
 Every file is replaced in one step, so that a reader, or a resumed run, sees the old or the new.
 
@@ -16,11 +20,15 @@ Which file is sealed when. A process may be killed between any two writes, and t
 run look tampered with. So a seal is always written after the file it seals, and dropped before that file changes:
 
 - `create` makes configuration and manifest with its seal in a directory of another name, which is renamed.
-- While the manifest says "running" it seals nothing that the rest of the run writes; a result that is there does not
-  count yet. The seal of the metrics is in each checkpoint, which is written after its rows and holds the rows before
-  it: rows past it belong to no checkpoint, and a resumed run cuts them off and writes them again.
-- `begin` takes a run up again: it drops these seals from the manifest, and only then are rows cut or files replaced.
-- `end` writes the status together with the seals of all that there is by then: that one rename is the run's end.
+- Every `update` of the manifest seals what was written since the one before: the start, at once; arrays, by the next
+  line of the log or the result at the latest. A file that no manifest seals yet does not count: a result that is there
+  is none, and is written again.
+- While a run trains, the seal of its metrics is in each checkpoint, which is written after its rows and holds the rows
+  before it: rows past it belong to no checkpoint, and a resumed run cuts them off and writes them again.
+- `write_result` seals the result and the rows: from then on the run has its result. `end` writes the status, with what
+  is still unsealed; a run killed between the two has a result and says "running": it ends anew from its checkpoint.
+- `begin` takes a run up again: it drops all seals but those of configuration and start from the manifest, and only then
+  are rows cut or files replaced.
 - Of the two manifests the copy is written first: once manifest.json is new, its copy is.
 """
 
@@ -29,7 +37,6 @@ from __future__ import annotations
 import json
 import logging
 import os
-import re
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -39,16 +46,16 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.errors import InputError
 from neuroanp.records import checkpoints, copies, lock, mending
 from neuroanp.records import manifest as manifests
-from neuroanp.records import tensors as files
+from neuroanp.records.arrays import ArrayFiles, file_of
 from neuroanp.records.atomic import said, sweep
 from neuroanp.records.identity import code_version
 from neuroanp.records.json_io import MAX_BYTES, finite
-from neuroanp.records.manifest import CONFIG
+from neuroanp.records.manifest import CONFIG, ENDED, START
 from neuroanp.records.metrics import MAX_BYTES as MOST_METRICS
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.metrics_file import NAME as METRICS
 from neuroanp.records.metrics_file import MetricsFile
-from neuroanp.records.places import check_root, make, near, remove, rename
+from neuroanp.records.places import check_name, check_root, make, near, remove, rename
 from neuroanp.records.result import RESULT, RESULT_KEYS, read_row
 from neuroanp.records.seal import Seal
 
@@ -58,8 +65,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("neuroanp")
 LARGEST_CONFIG = 2**20
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
-_AT_START = (CONFIG, "start.safetensors")
+_AT_START = (CONFIG, START)
 """What is sealed as long as a run is there; the rest is written by its end."""
 
 
@@ -96,14 +102,15 @@ class RunDir:
             root: the store, made if it is missing.
             name: letters, digits, ".", "_", "-"; usually the run's identity.
             config_text: the resolved configuration as YAML.
-            manifest: its fields; `format`, `code`, `status` ("running") and `log` are filled in if absent.
+            manifest: its fields; `format`, `code`, `status` ("running"), `log` and `identity` (the name) are filled in
+                if absent.
             replace: put it in the place of an older record of that name.
 
         Raises:
             InputError: the name is unfit or taken, or the place cannot be written to.
             RunError: the disk is full, or another process holds the record to be replaced.
         """
-        _check_name(name, "a run's name")
+        check_name(name, "a run's name")
         final, config = Path(root) / name, config_text.encode("utf-8")
         check_root(final.parent)
         with said(final):
@@ -272,7 +279,7 @@ class RunDir:
         numbers = {name: float(loss) for name, loss in controls.items() if isinstance(loss, int | float)}
         seal, path = self._seal_of_rows(), self.path / METRICS
         if seal is None:
-            return Metrics.read(self._inside(METRICS), numbers)
+            return Metrics.read(copies.own(self.path, path), numbers)
         grows = self._manifest["status"] == "running"
         found = copies.take(self.path, METRICS, seal, MOST_METRICS, grows)
         self._say(found.problem)
@@ -310,7 +317,7 @@ class RunDir:
         Raises:
             InputError: there is none: none yet, or all are damaged; the message says which, and how.
         """
-        ended = self.manifest["status"] == "finished"
+        ended = self.manifest["status"] in ENDED  # resume would show it
         again = f"neuroanp train {self.path / CONFIG} --force" if ended else f"neuroanp resume {self.path}"
         told = len(self.warnings)
         path, updates = self._checkpoints.whole(self.warnings, again), (self.result or {}).get("updates")
@@ -325,22 +332,21 @@ class RunDir:
         return self._checkpoints.load(path)
 
     def save_arrays(self, name: str, arrays: Mapping[str, np.ndarray], meta: Mapping[str, Any] | None = None) -> Path:
-        """Write NumPy arrays to <name>.safetensors; the next `update` or `end` seals it."""
-        _check_name(name, "a file's name")
-        file = f"{name}.safetensors"
-        data = files.pack_arrays(arrays, {**(meta or {}), "identity": self._manifest["identity"]})
-        copies.put_one(self.path, file, data)
-        self._written[file] = Seal.of(data)
+        """Write NumPy arrays to <name>.safetensors, those of "start" twice; the next `update` or `end` seals them."""
+        file = file_of(name)
+        self._written[file] = self._arrays.save(file, arrays, meta or {})
         return self.path / file
 
     def load_arrays(self, name: str) -> dict[str, np.ndarray] | None:
         """Return what `save_arrays` wrote, or None if there is no such file; InputError if it is damaged."""
-        _check_name(name, "a file's name")
-        path = self._inside(f"{name}.safetensors")
-        return checkpoints.unpacked(files.unpack_arrays, path, self._foreign)[0] if os.path.lexists(path) else None
+        return self._arrays.load(file_of(name), self._say)
 
     def write_result(self, result: Mapping[str, Any]) -> None:
-        """Write result.json: exactly the keys of RESULT_KEYS; `run` is this directory, whatever it says."""
+        """Write result.json and seal it in the manifest, with the rows of the metrics: from then on it counts.
+
+        Args:
+            result: exactly the keys of RESULT_KEYS; `run` is this directory, whatever it says.
+        """
         row = {**result, "run": str(self.path)}
         wrong = set(row) ^ set(RESULT_KEYS)
         if wrong:
@@ -395,6 +401,10 @@ class RunDir:
     def _checkpoints(self) -> checkpoints.Checkpoints:
         return checkpoints.Checkpoints(self.path, self._manifest["identity"])
 
+    @property
+    def _arrays(self) -> ArrayFiles:
+        return ArrayFiles(self.path, self._manifest["identity"], self._seals)
+
     def _config(self) -> copies.Taken:
         seal = self._seals.get(CONFIG)
         if seal is not None:
@@ -422,27 +432,11 @@ class RunDir:
         path = self._checkpoints.latest([])
         return None if path is None else Seal.read(self._checkpoints.check(path).get("metrics"))
 
-    def _foreign(self, path: Path, meta: Mapping[str, Any]) -> str | None:
-        identity = meta.get("identity", self._manifest["identity"])
-        return None if identity == self._manifest["identity"] else f"it is of another run, {identity!s:.40}"
-
     def _say(self, sentence: str | None) -> None:
         """Warn of something once."""
         if sentence is not None and sentence not in self._told:
             self._told.add(sentence)
             LOG.warning(sentence)
-
-    def _inside(self, name: str) -> Path:
-        """Return path/name; InputError if a link leads it out of the run directory."""
-        path = self.path / name
-        if not os.path.realpath(path).startswith(os.path.join(os.path.realpath(self.path), "")):
-            raise InputError(f"{path}: leads out of the run directory; replace the link by the file itself")
-        return path
-
-
-def _check_name(name: str, what: str) -> None:
-    if not _NAME.fullmatch(name):
-        raise InputError(f"'{name}' cannot be {what}; take letters, digits, '.', '_', '-', at most 100")
 
 
 def _commit(manifest: Mapping[str, Any]) -> str:

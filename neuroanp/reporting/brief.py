@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import NeuroanpError, printable
+from neuroanp.records.manifest import ENDED
 from neuroanp.reporting.origins import rests_on
 from neuroanp.reporting.ranking import ranking
 from neuroanp.reporting.tables import methods, results_table
 from neuroanp.reporting.values import digits
-from neuroanp.training.launch import ENDED
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir

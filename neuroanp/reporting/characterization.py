@@ -9,7 +9,7 @@ from pathlib import Path
 from statistics import NormalDist
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.records.atomic import write_text
+from neuroanp.records.atomic import OTHER_PLACE, REPEAT, write_text
 from neuroanp.reporting.tables import Cell, Column, Row, Table
 from neuroanp.reporting.values import MISSING, digits, prefix, shown_as
 
@@ -59,7 +59,7 @@ def render(found: Characterization, path: Path, command: str | None = None) -> P
         "text": found.profile.text,
         "command": command,
     }
-    write_text(Path(path), _template().render(page))
+    write_text(Path(path), _template().render(page), OTHER_PLACE, REPEAT)
     return Path(path)
 
 

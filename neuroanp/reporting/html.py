@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.errors import InputError
-from neuroanp.records.atomic import write_text
+from neuroanp.records.atomic import OTHER_PLACE, REPEAT, write_text
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reporting import ablation, books, devices, health, parts, plots, spikes, tables
 from neuroanp.reporting.origins import rests_on
@@ -82,7 +82,7 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
         "runs": [(one.result, one.run.path) for one in every],
         "backends": len({one.result["backend"] for one in every}) > 1,
     }
-    write_text(Path(path), _template().render(page))
+    write_text(Path(path), _template().render(page), OTHER_PLACE, REPEAT)
     return Path(path)
 
 

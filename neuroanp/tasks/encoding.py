@@ -121,6 +121,12 @@ class Encoded:
         return np.random.Generator(np.random.Philox(key=rng.integers(2**64, size=2, dtype=np.uint64)))
 
 
+def own_task(task: Task) -> tuple[Task, Encoded | None]:
+    """Return a task as its user knows it, and what encodes it for the network; None where values go in as they are."""
+    found = cast("object", task)  # to the protocol no Encoded is a Task: see `encoded`
+    return (found.task, found) if isinstance(found, Encoded) else (task, None)
+
+
 def _raw(batch: Batch) -> Batch:
     if batch.raw is None:
         raise ValueError("the batch holds no sequences from before an encoder; take one from `sample` or `test`")

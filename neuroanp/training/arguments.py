@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 from pydantic import BaseModel
 
-from neuroanp.errors import InputError, did_you_mean
+from neuroanp.errors import InputError, all_of, did_you_mean
 from neuroanp.profiles.schema import HardwareProfile
 from neuroanp.training.config import WORDS, RunConfig
-from neuroanp.training.plain import all_of, items, plain, shown
+from neuroanp.training.plain import items, plain, shown
 from neuroanp.training.stored_profile import stored
 from neuroanp.training.times import not_bare
 
@@ -241,7 +241,6 @@ def axes_of(
         if not (axes.get(many) is None or (isinstance(axes[many], tuple | list) and not axes[many])):
             raise InputError(f"{one}, {many}: both are given; name all in {many}")
         axes[many] = [value]
-    known(rest, tuple(name for name in WORDS if name not in AXES) + tuple(AXES))
     found = all_of(
         lambda: given(source, overrides, rest, root),
         *(lambda key=key, value=value: (key, _axis(key, value, root)) for key, value in axes.items()),

@@ -88,11 +88,18 @@ class Hardware(Section):
         return (frozenset(self.only) or ALL_EFFECTS) - frozenset(self.without)
 
 
+MOST_UPDATES = 99_999_999
+"""Checkpoints are named by eight digits."""
+
+
 class TrainingConfig(Section):
     """How long and how to train."""
 
     updates: int = Field(
-        default=1000, ge=0, le=99_999_999, description="weight updates; 0 (with network.weights): program and evaluate"
+        default=1000,
+        ge=0,
+        le=MOST_UPDATES,
+        description="weight updates; 0 (with network.weights): program and evaluate",
     )
     batch: int = Field(default=32, ge=1, le=1_000_000, description="sequences an update, B")
     checkpoint_every: int = Field(default=100, ge=1, description="updates between checkpoints")
@@ -263,8 +270,6 @@ class RunConfig(Section):
 
 TASK_FIELD = Chosen("name", TASKS, model=_task_options)
 METHODS_FIELD = Chosen("name", METHODS, default="anp")
-ENCODER_FIELD = Chosen("name", ENCODERS, default="current")
-NEURON_FIELD = Chosen("name", NEURONS, default="lif")
 SHORT = ("task", "rule", "perturbation", "encoder", "neuron")
 """Sections that a bare name can stand for: `task: copy` is `task: {name: copy}`."""
 WORDS = (*RunConfig.model_fields, "updates")

@@ -15,7 +15,7 @@ import torch
 
 from neuroanp.backends.chips import ChipNetwork
 from neuroanp.errors import InputError
-from neuroanp.tasks.encoding import Encoded
+from neuroanp.tasks.encoding import own_task
 from neuroanp.tasks.protocol import Batch
 from neuroanp.training.config import load_config
 from neuroanp.training.evaluate import Held, loss, plain
@@ -50,6 +50,7 @@ class RunWeights(Weights):
         origin: which weights these are: "digital targets ...", or "weights as held by ...".
         scored: whether these matrices are those that the noise-free loss of the run was measured with.
         beside: what the network that was scored has beside these matrices, a sentence each.
+        unscored: what these are where they are not what was scored.
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
@@ -77,6 +78,7 @@ class RunWeights(Weights):
     origin: str = ""
     scored: bool = False
     beside: tuple[str, ...] = field(default=())
+    unscored: str = "not what was scored, where the device errs"
 
     @property
     def complete(self) -> bool:
@@ -86,7 +88,7 @@ class RunWeights(Weights):
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {tuple(W.shape)}" for name, W in self.items())
         line = "bias line in w_in and w_out" if self.bias else "no bias line"
-        which = "what was scored" if self.scored else "not what was scored, where the device errs"
+        which = "what was scored" if self.scored else self.unscored
         said = [f"{sizes}, {line}", f"{self.origin}: {which}", *(f"beside them: {part}" for part in self.beside)]
         return "\n".join(said)
 
@@ -181,14 +183,18 @@ def weights_of(record: RunDir, as_held: bool = True) -> RunWeights:
         raise InputError(f"as_held: {as_held!r:.80} is neither True nor False")
     if as_held:
         with looked_at(record) as found:
-            return held_by(found.experiment, found.trainer)
+            return held_by(found.experiment, found.trainer, record.result)
     arrays, update = of_record(record)
     config = load_config(record.config_path)
     return RunWeights(arrays, config.network.bias, targets_after(update, config.hardware.write))
 
 
-def held_by(experiment: Experiment, trainer: Trainer) -> RunWeights:
-    """Return the matrices that a noise-free presentation sees on a trainer's chip, as its clock stands."""
+def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] | None = None) -> RunWeights:
+    """Return the matrices that a noise-free presentation sees on a trainer's chip, as its clock stands.
+
+    Args:
+        experiment, trainer: the run's. result: its row, which tells what was scored; None: nothing was.
+    """
     reads, bias = trainer.reads(), experiment.config.network.bias
     W = Weights({name: read.W for name, read in reads.items()}, bias)
     if isinstance(trainer.backend, ChipNetwork):
@@ -198,7 +204,11 @@ def held_by(experiment: Experiment, trainer: Trainer) -> RunWeights:
     holder = f"{name} and rounded by {trainer.backend.name}" if isinstance(trainer.backend, ChipNetwork) else name
     when = f"{format_quantity(chip.now, 's', 3)} of its time, without read noise"
     said = f"weights as held by {holder} after update {trainer.update}, {when}"
-    return RunWeights(dict(W.items()), bias, said, True, (*converters(reads), *_around(experiment)))
+    row = result or {}
+    last = row.get("updates") if row.get("test_loss_noise_free") is not None else None
+    unscored = "not scored: the run has no loss" if last is None else f"not what was scored, which was update {last}"
+    beside = (*converters(reads), *_around(experiment))
+    return RunWeights(dict(W.items()), bias, said, last == trainer.update, beside, unscored)
 
 
 def targets_after(update: int, write: str) -> str:
@@ -228,7 +238,7 @@ def _around(experiment: Experiment) -> list[str]:
     """Say what a network has that is no tanh unit and no input as it is given."""
     said = []
     task, config = experiment.task, experiment.config
-    if isinstance(cast("Any", task), Encoded):
+    if own_task(task)[1] is not None:
         name, hold = config.to_plain()["encoder"]["name"], config.encoder.hold
         said.append(f"encoder {name} makes {task.inputs} lines of {_width(task)} values, {hold} steps of each")
     if config.neuron is not None:
@@ -243,11 +253,10 @@ def _held(experiment: Experiment, trainer: Trainer) -> Held:
 
 def _width(task: Task) -> int:
     """Return how many values a step of the task's own inputs has, before any encoder."""
-    own: Any = task
-    return own.task.inputs if isinstance(own, Encoded) else task.inputs
+    return own_task(task)[0].inputs
 
 
 def _lines(task: Task, given: np.ndarray, trainer: Trainer) -> np.ndarray:
     """Return what the input lines carry, with the random spikes of the held-out sequences."""
-    own: Any = task
-    return own.lines(given, trainer.streams.generator("test")) if isinstance(own, Encoded) else given
+    encoded = own_task(task)[1]
+    return given if encoded is None else encoded.lines(given, trainer.streams.generator("test"))

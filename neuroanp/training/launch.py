@@ -12,7 +12,7 @@ from typing import Any
 from neuroanp.errors import DivergedError, InputError
 from neuroanp.profiles.loader import loads
 from neuroanp.records.environment import arithmetic, differences, environment
-from neuroanp.records.manifest import CONFIG
+from neuroanp.records.manifest import CONFIG, ENDED, START
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig, load_config
@@ -22,8 +22,6 @@ from neuroanp.training.threads import threads_note
 
 LOG = logging.getLogger("neuroanp")
 CHOICES = ("data: ", "perturbation: ", "writes: ", "weights: ", "reference: ")
-ENDED = ("finished", "diverged")
-"""A run of this status is shown: the same configuration would end the same way."""
 
 
 def launch(
@@ -60,8 +58,6 @@ def launch(
         manifest = _manifest(experiment, argv)
         try:
             record = RunDir.create(root, experiment.directory, experiment.config.to_yaml(), manifest, replace=force)
-            if experiment.start is not None:
-                experiment.start.keep(record)
         except InputError:
             if force or not path.exists():
                 raise
@@ -124,6 +120,8 @@ def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> R
             for line in mended:
                 LOG.warning(line)
             if not _ended(record):
+                if experiment.start is not None and START not in record.manifest.get("seals", {}):
+                    experiment.start.keep(record)  # here, while we hold the record; again, where it was lost
                 _announce(record, mended)
                 if (said := threads_note(experiment.config)) is not None:
                     LOG.warning(said)  # of this machine now: no part of the record

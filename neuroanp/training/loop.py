@@ -49,11 +49,10 @@ class Training:
     record: RunDir
     progress: Progress = lambda event: None
     first_books: Mapping[str, Any] = field(default_factory=dict, init=False)
+    unverified: float | None = field(default=None, init=False)
+    """The last share of writes that write-verify gave up, wherever it was computed."""
 
     def __post_init__(self) -> None:
-        self.unverified: float | None = (
-            None  # the last share of writes that write-verify gave up, wherever it was computed
-        )
         self.watch = Watch(self._warn, dict(self.record.manifest.get("warned", {})))
 
     def run(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 import os
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from numbers import Integral, Real
 from typing import Any
@@ -69,22 +69,6 @@ def items(value: Iterable[Any], where: str) -> list[Any]:
     if len(found) > MOST:
         raise InputError(f"{where}: more than {MOST:,} items; pass fewer")
     return sorted(found, key=lambda item: (str(type(item)), item)) if isinstance(value, set | frozenset) else found
-
-
-def all_of(*readers: Callable[[], Any]) -> list[Any]:
-    """Call every reader and return what they read; one InputError with the problems of all that fail."""
-    found, problems = [], []
-    for read in readers:
-        try:
-            found.append(read())
-        except InputError as error:
-            problems.append(error)
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        lines = [line for error in problems for line in error.problems or [error.message]]
-        raise InputError(f"the arguments have {len(lines)} problems", lines)
-    return found
 
 
 def shown(value: Any) -> str:

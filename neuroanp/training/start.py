@@ -57,8 +57,9 @@ class Start:
         return {"path": self.path, "origin": self.origin, "update": self.update, "hash": self.digest}
 
     def keep(self, record: RunDir) -> None:
-        """Copy the arrays into the record of the run that starts from them, so that it can always go on."""
+        """Copy the arrays into the record of the run that starts from them, so that it can always go on; sealed."""
         record.save_arrays(KEPT_AS, {name: W.detach().cpu().numpy() for name, W in self.arrays.items()})
+        record.update()
 
     @classmethod
     def kept(cls, record: RunDir) -> Start | None:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import errno
 import io
 import json
 import os
 import pickle
+import re
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +17,8 @@ from hypothesis import strategies as st
 
 from neuroanp import api
 from neuroanp.cli.arrays import _npy
-from neuroanp.errors import InputError
+from neuroanp.cli.fit import _write_all
+from neuroanp.errors import InputError, RunError
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
 
@@ -38,12 +42,8 @@ def folder(tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def predict_of(folder):
-    from typer.testing import CliRunner
-
-    from neuroanp.cli.main import app
-
-    return lambda run: lambda *words: CliRunner().invoke(app, ["predict", str(run.path), *words])
+def predict_of(folder, invoke):
+    return lambda run: lambda *words: invoke("predict", str(run.path), *words)
 
 
 @pytest.fixture
@@ -114,14 +114,12 @@ def test_files_that_hold_no_inputs_are_refused(predict, folder, name, content, w
     (folder / name).write_bytes(content.encode() if isinstance(content, str) else content)
     done = predict("-i", name, "-o", "y.npy")
     assert done.exit_code == 2, done.output
-    import re
-
     assert re.search(words, " ".join(done.stderr.split()))
     assert not (folder / "y.npy").exists()
 
 
 def test_a_header_that_asks_for_memory_gets_none(folder):
-    """Half a megabyte of header sizes, and the file is a hundred bytes."""
+    """The header speaks of 2^60 numbers, and the file is some two hundred bytes."""
     data = npy(np.zeros((3, 3)))
     for shape in (b"(1<<60,)", b"(1152921504606846976, )"):
         with pytest.raises(InputError):
@@ -150,10 +148,33 @@ def test_places_are_checked_before_anything_is_computed(predict, folder, monkeyp
     assert (folder / "y.csv").read_text() != "mine"
 
 
+def full(*words: object) -> None:
+    raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def test_a_full_disk_is_told_of_the_file_that_was_asked_for(run, predict, folder, monkeypatch):
+    """It is no run's: there is nothing to resume, and no other place for runs to choose."""
+    monkeypatch.setattr("neuroanp.records.atomic._write_new", full)
+    done = predict("-o", "y.npz")
+    assert (done.exit_code, (folder / "y.npz").exists()) == (1, False)
+    said = [done.stderr]
+    for write in (
+        lambda: _write_all({Path("a.yaml"): b"a", Path("a.png"): b"b"}),
+        lambda: api.report(run, "page.html"),
+        lambda: api.characterize("ideal", "page.html", devices=100),
+    ):
+        with pytest.raises(RunError) as caught:
+            write()
+        said.append(str(caught.value))
+    for one in said:
+        words = " ".join(one.split())
+        assert "not written, the disk is full" in words
+        assert "or name another place, and repeat the command" in words
+        assert "resume" not in words
+
+
 @given(st.binary(max_size=200))
 def test_no_bytes_are_a_crash(data):
-    from pathlib import Path
-
     for content in (data, b"\x93NUMPY\x01\x00" + data):
         try:
             found = _npy(Path("x"), content)

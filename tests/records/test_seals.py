@@ -4,6 +4,7 @@ import errno
 import json
 import os
 import shutil
+import traceback
 from pathlib import Path
 
 import numpy as np
@@ -18,7 +19,8 @@ UPDATES, EVERY = 6, 2
 FIELDS = {"identity": "0123456789abcdef", "profile": {"name": "ideal", "text": "", "hash": "0"}}
 RESULT = dict.fromkeys(RESULT_KEYS) | {"task": "copy", "status": "finished", "controls": {"ridge": 0.1}}
 COPIED = ("config.yaml", "manifest.json", "metrics.csv", "result.json")
-SEALED = ("config.yaml", "metrics.csv", "result.json", "predictions.safetensors")
+TWICE = ("config.yaml", "start.safetensors", "metrics.csv", "result.json")
+SEALED = (*TWICE, "predictions.safetensors")
 
 
 def life(root: Path, told: list[str]) -> RunDir:
@@ -33,6 +35,9 @@ def life(root: Path, told: list[str]) -> RunDir:
         told += run.mend()
         if run.manifest["status"] == "finished" and run.result is not None:
             return run
+        if "start.safetensors" not in run.manifest["seals"]:
+            run.save_arrays("start", {"w": np.arange(3.0)})
+            run.update()
         run.begin()
         newest, value, update, meta = run.latest_checkpoint(), torch.zeros(1), 0, None
         if newest is not None:
@@ -57,7 +62,7 @@ def life(root: Path, told: list[str]) -> RunDir:
 
 def content(run: RunDir) -> dict[str, bytes]:
     """All that the run left, but for where it lies."""
-    names = ("config.yaml", "metrics.csv", "predictions.safetensors", f"checkpoints/{UPDATES:08d}.safetensors")
+    names = {*SEALED, f"checkpoints/{UPDATES:08d}.safetensors"} - {"result.json"}
     found = {name: (run.path / name).read_bytes() for name in names}
     result = {key: value for key, value in (run.result or {}).items() if key != "run"}
     return {**found, "result": json.dumps(result).encode()}
@@ -123,13 +128,43 @@ def test_what_has_no_whole_copy_is_said(run, name, change, caplog):
     (sentence,) = read.damage()
     assert str(run.path / name) in sentence
     assert "no whole copy is left" in sentence
-    if name == "predictions.safetensors":
-        if change != "removed":
-            with pytest.raises(InputError, match="damaged"):
-                read.load_arrays("predictions")
+    if name.endswith(".safetensors"):
+        array, remedy = ("start", "start anew with: neuroanp train") if "start" in name else ("predictions", "resume")
+        if change == "removed":
+            assert read.load_arrays(array) is None
+        else:
+            with pytest.raises(InputError, match=f"damaged .*; .*{remedy}"):
+                read.load_arrays(array)
     else:
-        assert (read.result, read.metrics(), read.config_path) is not None
+        # of a result the cut takes the last line's end alone, of the metrics their last row
+        left = {"removed": (None, 0), "cut": (0.1, UPDATES - 1), "edited": (None, UPDATES)}[change]
+        control = None if read.result is None else read.result["controls"]["ridge"]
+        assert control == (left[0] if name == "result.json" else 0.1)
+        assert len(read.metrics()) == (left[1] if name == "metrics.csv" else UPDATES)
+        assert read.config_path == run.path / "config.yaml"  # what is there, for want of a better one
+    if name != "predictions.safetensors":  # it is not read for anything above
         assert sentence in [record.getMessage() for record in caplog.records]
+
+
+def test_weights_it_starts_from_are_read_from_their_copy(run, caplog):
+    path = run.path / "start.safetensors"
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    read = again(run)
+    np.testing.assert_array_equal((read.load_arrays("start") or {})["w"], np.arange(3.0))
+    assert read.damage() == [record.getMessage() for record in caplog.records]
+    assert "start.safetensors: not as it was written" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("status", "remedy"), [("finished", "train"), ("diverged", "train"), ("interrupted", "resume")]
+)
+def test_what_makes_a_checkpoint_again_depends_on_how_the_run_ended(run, status, remedy):
+    """To resume a run that has ended only shows it."""
+    run.end(status)
+    for path in run.checkpoints():
+        path.write_bytes(b"damaged")
+    with pytest.raises(InputError, match=f"repeat the training: neuroanp {remedy} "):
+        again(run).whole_checkpoint()
 
 
 def test_an_edited_manifest_without_a_copy_is_said(run):
@@ -191,10 +226,10 @@ def test_a_damaged_run_is_mended_to_what_it_was(run, name, both):
     mended = life(run.path.parent, told)
     assert str(run.path / name) in told[0]
     assert mended.manifest["log"] == [f"warning: {line}" for line in told]
-    lost = ("metrics.csv",) if name == "metrics.csv" and both else ()
-    if lost:
-        assert "the learning curve is lost" in told[0]
-        assert len(again(run).metrics()) == 0
+    if both and name in ("metrics.csv", "start.safetensors"):
+        assert ("the learning curve is lost" if name == "metrics.csv" else "not kept any more") in told[0]
+        assert name not in again(run).manifest["seals"]
+        assert not (run.path / name).exists()
         return
     assert content(mended) == whole
     assert again(mended).sealed is True
@@ -238,7 +273,7 @@ def test_a_checkpoint_of_another_run_or_update_is_not_taken(run, tmp_path):
 @pytest.mark.parametrize("make", [Path.mkdir, os.mkfifo, lambda path: path.symlink_to("nothing"), lambda path: None])
 @pytest.mark.parametrize("name", [".lock", "checkpoints/00000004.safetensors", "checkpoints/00000006.safetensors",
                                   "copies", "result.json", "predictions.safetensors", "metrics.csv"])  # fmt: skip
-def test_what_is_no_file_does_not_stop_a_run(tmp_path, name, make, monkeypatch):
+def test_what_is_no_file_does_not_stop_a_run(tmp_path, name, make):
     whole = content(life(tmp_path / "whole", []))
     run = life(tmp_path / "runs", [])
     run.update(status="running", seals={"config.yaml": run.manifest["seals"]["config.yaml"]})
@@ -281,13 +316,19 @@ def killed_at(root: Path, at: int) -> bool:
     """Live in a child that dies by SIGKILL at its `at`-th system call; True if it got that far."""
     child = os.fork()
     if child:
-        return os.WIFSIGNALED(os.waitpid(child, 0)[1])
+        status = os.waitpid(child, 0)[1]
+        assert status == 0 or os.WIFSIGNALED(status), "it failed by itself: its traceback is on stderr"
+        return os.WIFSIGNALED(status)
+    code = 1
     try:
         with pytest.MonkeyPatch.context() as patch:
             counted(patch, at, lambda number, call: os.kill(os.getpid(), 9))
             life(root, [])
+        code = 0
+    except BaseException:
+        traceback.print_exc()
     finally:
-        os._exit(0)
+        os._exit(code)
 
 
 def untouched(root: Path) -> None:
@@ -380,5 +421,6 @@ def test_a_sealed_run_that_goes_back_to_an_older_checkpoint_looks_whole_at_any_k
         untouched(root)
         shutil.rmtree(root)
         if not struck:
+            assert at > 20
             return
     raise AssertionError("it made more than 200 calls")

@@ -130,7 +130,7 @@ def of(annotation: Any, metadata: Any = ()) -> st.SearchStrategy[Any]:
         return st.booleans()
     if annotation is int:
         low, high = _range(metadata, -(2**31), 2**63 - 1)
-        return st.integers(max(low, low), min(high, low + 50)) | st.integers(low, high)
+        return st.integers(low, min(high, low + 50)) | st.integers(low, high)
     if annotation is float:
         low, high = _range(metadata, -1e300, 1e300)
         return st.floats(low, high) | st.sampled_from([0.1 + 0.2, 5e-324, 1e-5, 1.0]).filter(lambda x: low <= x <= high)

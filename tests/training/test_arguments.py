@@ -237,6 +237,11 @@ def test_a_profile_that_no_text_can_hold_is_refused(tmp_path):
         (lambda: na.compare(COPY, rules=[{"name": "anp", "L": 3}]), "unknown key"),
         (lambda: na.compare(COPY, ablate="x"), "ablate: 'x'"),
         (lambda: na.transfer(COPY, profiles=5), "profiles: 5"),
+        (lambda: na.transfer(COPY, profiles="pcm", task=["copy", "xor"]), "task: copy, xor: a transfer takes one"),
+        (
+            lambda: na.transfer(COPY, profiles="pcm", task=[{"name": "copy"}, "xor"], backend=["rate", "lif"]),
+            "2 problems\n  task: copy, xor: .*\n  backend: rate, lif: a transfer takes one",
+        ),
         (lambda: na.transfer(COPY, profiles="pcm", fine_tune=0.5), "fine_tune: 0.5"),
         (lambda: na.transfer(COPY, profiles="pcm", fine_tune_lr="x"), "fine_tune_lr: 'x'"),
         (lambda: na.load_run(None), "run: None"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from pathlib import Path
 
@@ -155,6 +156,28 @@ def test_digital_targets_are_another_network_and_say_so(trained):
     assert (targets.scored, targets.origin) == (False, "digital targets after update 4")
     assert "not what was scored" in repr(targets)
     assert not targets.complete
+
+
+def test_weights_of_another_update_than_the_result_are_not_what_was_scored(trained, tmp_path):
+    path = Path(shutil.copytree(trained("pcm").path, tmp_path / "run"))
+    RunDir.open(path).checkpoints()[-1].unlink()
+    held = api.load_run(path).weights()
+    assert (held.scored, held.complete) == (False, False)
+    assert "after update 2" in held.origin
+    assert "not what was scored, which was update 4" in repr(held)
+
+
+def test_weights_of_a_run_without_a_loss_were_not_scored(tmp_path):
+    def stop(event):
+        if event["phase"] == "evaluate":
+            raise KeyboardInterrupt
+
+    with pytest.raises(RunError, match="interrupted at update 4"):
+        launch(configure(TINY, {"profile": "pcm"}), tmp_path, progress=stop)
+    (path,) = tmp_path.iterdir()
+    held = api.load_run(path).weights()
+    assert not held.scored
+    assert "not scored: the run has no loss" in repr(held)
 
 
 def test_on_an_ideal_device_both_are_the_same(trained):

@@ -162,3 +162,61 @@ def test_a_run_whose_newest_checkpoint_is_cut(tmp_path, caplog):
         Experiment.of(from_weights(record.path))
     assert all(path.name in str(caught.value) for path in (first, last))
     assert "no checkpoint yet" not in str(caught.value)
+
+
+@pytest.fixture
+def begun(taught, tmp_path) -> RunDir:
+    """A run from weights of its own place, interrupted after its first checkpoint."""
+    given = shutil.copytree(taught.path, tmp_path / "given")
+
+    def stop(event):
+        if event["update"] >= 10:
+            raise KeyboardInterrupt
+
+    with pytest.raises(RunError, match="interrupted"):
+        launch(from_weights(given), tmp_path / "store", progress=stop)
+    shutil.rmtree(given)
+    return RunDir.open(next((tmp_path / "store").iterdir()))
+
+
+def damage(path) -> None:
+    path.write_bytes(path.read_bytes()[:-1] + b"x")
+
+
+def test_the_weights_it_starts_from_are_sealed_and_kept_twice(taught, begun, caplog):
+    assert "start.safetensors" in begun.manifest["seals"]
+    damage(begun.path / "start.safetensors")
+    assert begun.sealed is False
+    assert "start.safetensors: not as it was written" in begun.damage()[0]
+    record = resume(begun.path)
+    assert "restored from copies/start.safetensors" in caplog.text
+    assert (record.sealed, record.manifest["status"]) == (True, "finished")
+    assert (begun.path / "start.safetensors").read_bytes() == (begun.path / "copies/start.safetensors").read_bytes()
+
+
+def test_without_a_whole_copy_of_them_a_resumed_run_says_what_to_do(begun):
+    for folder in (begun.path, begun.path / "copies"):
+        damage(folder / "start.safetensors")
+    with pytest.raises(InputError) as caught:
+        resume(begun.path)
+    assert f"{begun.path / 'start.safetensors'}: damaged" in str(caught.value)
+    assert f"restore it from a copy, or start anew with: neuroanp train {begun.path / 'config.yaml'}" in str(
+        caught.value
+    )
+    assert "checkpoint" not in str(caught.value)
+
+
+def test_weights_that_are_still_where_they_were_are_kept_again(taught, tmp_path, caplog):
+    def stop(event):
+        raise KeyboardInterrupt
+
+    with pytest.raises(RunError, match="interrupted"):
+        launch(from_weights(taught.path), tmp_path, progress=stop)
+    (path,) = tmp_path.iterdir()
+    whole = (path / "start.safetensors").read_bytes()
+    for folder in (path, path / "copies"):
+        damage(folder / "start.safetensors")
+    record = launch(from_weights(taught.path), tmp_path)
+    assert "the weights it started from are not kept any more" in caplog.text
+    assert (path / "start.safetensors").read_bytes() == (path / "copies" / "start.safetensors").read_bytes() == whole
+    assert record.sealed is True
