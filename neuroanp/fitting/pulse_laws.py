@@ -162,9 +162,14 @@ def linear_step(model: Steps, trains: Trains, scale: Scale) -> Section:
         gamma = Interval(min(1.0, max(0.0, bound * of.value)), bound * of.low, max(0.0, bound * of.high))
         gammas.append(_parameter(f"gamma_{side}", gamma))
         width += bound
-        source = f"the {'largest' if sign > 0 else 'smallest'} conductance of the record; devices may go further"
-        choices.append(Choice(f"update.bound_{side}", float(f"{bound:.5g}"), source, "measured"))
-        choices.append(Choice(f"update.bound_{side}_d2d", 0.0, "not measured: no train runs into its bound"))
+        extreme = "largest" if sign > 0 else "smallest"
+        source, status = f"the {extreme} conductance that the reads lead to; devices may go further", "measured"
+        spread = "not measured: no train runs into its bound"
+        if bound < reach:
+            source, status = "where the fitted step comes to zero", "fitted"
+            spread = "not known: the bound is that of all devices together"
+        choices.append(Choice(f"update.bound_{side}", float(f"{bound:.5g}"), source, status))
+        choices.append(Choice(f"update.bound_{side}_d2d", 0.0, spread))
     refuse_coarse(model, width, scale)
     step, parameters, more = _steps(model, noise, lognormal=False)
     choices += [

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import logging
 import os
@@ -73,7 +74,7 @@ def test_no_name_that_is_handed_over_is_a_word(spiking):
     for word in WORDS:
         handed = expressions.handed(word)
         assert handed not in WORDS
-        assert not hasattr(__builtins__, handed)
+        assert not hasattr(builtins, handed)
         for names in (brian2.DEFAULT_FUNCTIONS, brian2.DEFAULT_UNITS, brian2.DEFAULT_CONSTANTS, vars(brian2)):
             assert handed not in names
 
