@@ -18,7 +18,7 @@ import numpy as np
 from neuroanp.errors import InputError
 from neuroanp.tables.headings import OTHER_UNITS, measured, unit_of, unit_under
 from neuroanp.tables.lines import Lines, split
-from neuroanp.tables.numbers import is_missing, number, why_not
+from neuroanp.tables.numbers import is_missing, looks_like_number
 from neuroanp.tables.times import looks_like_time
 
 SEPARATORS: tuple[str | None, ...] = (",", ";", "\t", "|", None)
@@ -283,10 +283,3 @@ def _check_names(names: Sequence[str], where: str) -> None:
             problems.append(f"{where}: the name of column {k} has characters that cannot be shown; write it anew")
     if problems:
         raise InputError(f"{where.rpartition(':')[0]} cannot be read", problems)
-
-
-def looks_like_number(cell: str, decimal: str) -> bool:
-    """Whether a cell is a number, or would be one without separators of thousands, percent or currency."""
-    if number(cell, decimal) is not None:
-        return True
-    return any(c.isdigit() for c in cell) and bool(re.search(r"has (?:thousands|a sign)", why_not(cell, decimal)))

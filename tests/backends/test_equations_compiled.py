@@ -292,8 +292,9 @@ def test_what_was_left_half_written_is_made_again(tmp_path):
     assert not left.exists()
 
 
-def test_other_import_errors_remove_nothing(tmp_path):
-    left = tmp_path / "module.py"
+@pytest.mark.parametrize("name", ["module.py", "_cython_magic.py", "libstdc++.so", "numpy.cpython-312.so"])
+def test_other_import_errors_remove_nothing(tmp_path, name):
+    left = tmp_path / name
     left.write_text("")
     with pytest.raises(NotCompiled, match="file too short"):
         checked(type("Left", (Code,), {"left": left}))().compile_block("run")

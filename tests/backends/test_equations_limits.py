@@ -216,6 +216,41 @@ def test_a_limit_never_raises_one_that_is_there():
     assert out.strip() == f"(5, 5) ({2**31}, {2**31})"
 
 
+def test_a_limit_that_cannot_be_set_is_told(monkeypatch, tmp_path):
+    """Where it is known how much memory is taken, the trial must not go on without its limit."""
+
+    def refused(which, limits):
+        if which == trial.resource.RLIMIT_AS:
+            raise PermissionError
+
+    monkeypatch.setattr(trial.resource, "setrlimit", refused)
+    if trial.STATM.exists():
+        with pytest.raises(PermissionError):
+            trial.limit(1.0, 2**40)
+    monkeypatch.setattr(trial, "STATM", tmp_path / "none")
+    trial.limit(1.0, 2**40)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("XCPU", "compiling the equations takes more than 5 s of computing"),
+        ("KILL", "was ended by the system: more than 5 s of computing, or no memory left"),
+    ],
+)
+def test_what_the_system_ends_is_not_taken_for_time_alone(monkeypatch, tmp_path, name, said):
+    fake = tmp_path / "python"
+    fake.write_text(f"""#!/bin/sh
+cat > /dev/null
+echo '{{"stage": "compiling the equations", "seconds": 5}}'
+kill -{name} $$
+""")
+    fake.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(fake))
+    with pytest.raises(InputError, match=said):
+        trial.tried(with_lines(f"own_{name} : 1"), 1e-3, NUMPY)
+
+
 @pytest.mark.slow
 def test_mutants_agree_or_are_refused():
     """A few of the benchmark's, in children of their own: names, powers, divisions, functions, integers."""
