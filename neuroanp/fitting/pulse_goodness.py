@@ -119,7 +119,7 @@ def _distance(trains: Trains, model: steps.Steps, curve: np.ndarray) -> Goodness
     """
     from scipy.special import gammaincc
 
-    real = np.isfinite(trains.v) & np.vstack([np.ones(trains.v.shape[1], bool), trains.direction != 0])
+    real = np.vstack([np.ones(trains.v.shape[1], bool), trains.direction != 0])
     count = real.sum()
     found = float(((trains.v - curve)[real] ** 2).sum() / count)
     drawn = np.zeros(_PATHS)

@@ -246,7 +246,7 @@ def _steps(model: Steps, noise: Interval, lognormal: bool) -> tuple[Interval, li
     if half.sd is None:
         whole = _larger(model, whole)
     b = 2 * m / step.value
-    wide = _asymmetry_error(model, half, step, b) if half.sd is not None else _own_asymmetry_error(model)
+    wide = _asymmetry_error(half, step, b) if half.sd is not None else _own_asymmetry_error(model)
     shift = (2 * half.common - b * common) / step.value
     wide = normal_quantile() * math.sqrt(
         wide**2 + (shift @ model.shared_covariance @ shift if half.sd is not None else 0.0)
@@ -275,7 +275,7 @@ def _larger(model: Steps, of_larger: Interval) -> Interval:
     return of_larger._replace(low=min(of_larger.low, mean.low))
 
 
-def _asymmetry_error(model: Steps, half: Population, step: Interval, b: float) -> float:
+def _asymmetry_error(half: Population, step: Interval, b: float) -> float:
     """Return the standard error of up_down of several devices, common parameters apart."""
     return math.hypot(2 * _error(half.mean), b * _error(step)) / step.value
 

@@ -30,13 +30,6 @@ LIKE = torch.ones(UNITS, dtype=torch.float64)
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True)
 
 
-@pytest.fixture(scope="module")
-def spiking():
-    from neuroanp.backends import spiking
-
-    return spiking
-
-
 def renamed(word: str) -> Equations:
     """The plain neuron, with a parameter of 1 of that name."""
     parameters = {**BASE["parameters"], word: 1.0}

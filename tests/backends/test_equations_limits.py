@@ -12,17 +12,13 @@ import pytest
 from benchmarks.faults.mutated_equations import BASE
 from neuroanp.backends import equations, trial
 from neuroanp.backends.arithmetic import Known
-from neuroanp.backends.equations import Equations
 from neuroanp.backends.expressions import parsed
 from neuroanp.backends.growth import _Growth
 from neuroanp.backends.network import Execution, SpikingBackend
 from neuroanp.errors import InputError, RunError
+from tests.backends.neurons import with_lines
 
 NUMPY = Execution(target="numpy")
-
-
-def with_lines(*lines: str, method: str = "exponential_euler", **values) -> Equations:
-    return Equations(**{**BASE, "model": "\n".join([BASE["model"], *lines]), "method": method, **values})
 
 
 CHAIN = ("x0 = (v + I + z + Iext)**9 : 1", "x1 = (x0 + v + 1)**9 : 1", "x2 = (x1 + I + 2)**9 : 1")
