@@ -5,9 +5,48 @@ from __future__ import annotations
 import errno
 import os
 import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from neuroanp.errors import InputError
+
+
+@contextmanager
+def opening(label: str, directory: str, absent: str = "no such file") -> Iterator[None]:
+    """Say what keeps a file from being opened, as an error with its name.
+
+    Args:
+        label: the file in messages.
+        directory: what is said of a directory; absent: of nothing.
+
+    Raises:
+        InputError: instead of the system's own.
+
+    >>> with opening("a.csv", "a folder; name a CSV file"):
+    ...     read_regular("/", 10)
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: a.csv: a folder; name a CSV file
+    """
+    try:
+        yield
+    except FileNotFoundError:
+        raise InputError(f"{label}: {absent}") from None
+    except IsADirectoryError:
+        raise InputError(f"{label}: {directory}") from None
+    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
+        raise InputError(f"{label}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
+
+
+def not_utf8(raw: bytes, at: int, label: str) -> InputError:
+    """Return the error that names the line and the byte at a position, which is no UTF-8.
+
+    >>> print(not_utf8(b"a\\n\\xff", 2, "a.csv"))
+    a.csv:2: not UTF-8 (byte 0xff); save the file as UTF-8
+    """
+    line = raw.count(b"\n", 0, at) + 1
+    return InputError(f"{label}:{line}: not UTF-8 (byte 0x{raw[at]:02x}); save the file as UTF-8")
 
 
 def read_regular(path: str | Path, limit: int, remedy: str = "name a file") -> bytes:

@@ -146,6 +146,27 @@ def trained(config: RunConfig, root: Path) -> Callable[[], object]:
     return lambda: launch(config, root)
 
 
+def undisturbed(setup: Setup, root: Path, log: Path, *, seed: int = 0, updates: int = 60) -> Path:
+    """Train a setup below `root` with nothing in its way, and return the directory of the run.
+
+    Raises:
+        SystemExit: it ended with an error, or left no run; what is compared with it would prove nothing.
+    """
+    ended = in_child(trained(setup.config(seed, updates), root), log)
+    path = run_below(root)
+    if ended.code != 0 or path is None:
+        raise SystemExit(f"{setup.label}: undisturbed it ended with {ended.code}: {ended.output[-500:]}")
+    return path
+
+
+def differs(label: str, path: Path, wanted: dict[str, Any]) -> str | None:
+    """Say how a run that was taken up again is unlike the undisturbed one, or that it tells of damage; or None."""
+    names = unlike(final(path), wanted)
+    said = [f"differs in {', '.join(names)}"] if names else []
+    said += ["it tells of damage that nobody did"] if (path / "damaged").exists() else []
+    return f"{label}: {' and '.join(said)}" if said else None
+
+
 def command(*words: str) -> Callable[[], object]:
     """Return what runs a command of neuroanp in a child."""
 
@@ -174,7 +195,13 @@ def arguments(description: str, count: int, what: str) -> argparse.Namespace:
 
 
 def report(name: str, options: argparse.Namespace, counts: Sequence[tuple[str, int]], faults: Sequence[str]) -> None:
-    """Print the counts and what was wrong, keep them if asked, and end with 1 if anything was wrong."""
+    """Print the counts and what was wrong, keep them if asked, and end with 1 if anything was wrong.
+
+    The first count is of what was asked for: fewer of them are wrong, too, as they show less than they claim.
+    """
+    what, done = counts[0]
+    if done < options.count:
+        faults = [*faults, f"{done} {what} of the {options.count} that were asked for"]
     lines = [
         *(f"{what}: {count}" for what, count in counts),
         f"wrong: {len(faults)}",

@@ -3,9 +3,11 @@
     python -m benchmarks.faults.damage --count 300 --seed 0
 
 Each trial copies a run (finished or cut short), damages one to three of its files, and calls a command on it. It is
-wrong if the command hangs, prints a traceback or takes it for a bug of its own; if a number differs from the undamaged
-run's and neither stderr nor `sealed` says that anything is amiss; or if `resume` or `train` does not reach the
-undisturbed end although manifest and configuration (or their copies) are whole.
+wrong if the command hangs, prints a traceback or takes it for a bug of its own; if a number differs from the
+undamaged run's and neither stderr nor `sealed` says that anything is amiss; if `evaluate` or `load` succeeds and does
+not give the results that are due; or if `resume` or `train` does not reach the undisturbed end although manifest and
+configuration (or their copies) are whole. The numbers of a run that was cut short are those of its last checkpoint:
+of them it is looked at only that they come.
 """
 
 from __future__ import annotations
@@ -37,7 +39,7 @@ from benchmarks.faults.common import (
     report,
     rows,
     run_below,
-    trained,
+    undisturbed,
     unlike,
 )  # fmt: skip
 from neuroanp.records.run_dir import RunDir
@@ -195,18 +197,17 @@ class Base:
     def __init__(self, setup: Setup, home: Path) -> None:
         self.setup = setup
         folder = home / setup.label
-        self.whole, self.other = (self._made(folder / str(seed), seed, home) for seed in (0, 1))
+        self.whole, self.other = (
+            undisturbed(setup, folder / str(seed), home / "log", seed=seed, updates=UPDATES) for seed in (0, 1)
+        )
         self.cut = self._cut(folder / "cut", home)
         self.end = final(self.whole)
         evaluated = in_child(command("evaluate", str(self.whole), "--json"), home / "log")
         self.evaluated = rows(evaluated.output)
-
-    def _made(self, root: Path, seed: int, home: Path) -> Path:
-        ended = in_child(trained(self.setup.config(seed, UPDATES), root), home / "log")
-        path = run_below(root)
-        if ended.code != 0 or path is None:
-            raise SystemExit(f"{self.setup.label}: undisturbed it ended with {ended.code}: {ended.output[-500:]}")
-        return path
+        if evaluated.code != 0 or not self.evaluated:
+            raise SystemExit(
+                f"{setup.label}: evaluate of the whole run ended with {evaluated.code}: {evaluated.output[-500:]}"
+            )
 
     def _cut(self, root: Path, home: Path) -> Path:
         """Return a run that was killed after an update of which it has told, past its third checkpoint."""
@@ -246,10 +247,18 @@ def wrong(action: str, ended: Ended, run: Path, base: Base, sound: bool, page: s
     if action == "report" and ended.code == 0:
         damaged = RunDir.open(run, check_code=False, quiet=True).damage()
         return "the page does not say what is damaged" if damaged and "Not as the runs wrote it" not in page else None
+    if action in ("evaluate", "load") and ended.code == 0:
+        return _numbers(ended, run, base.evaluated if action == "evaluate" else [base.end["result"]])
+    return None
+
+
+def _numbers(ended: Ended, run: Path, due: list[dict[str, Any]]) -> str | None:
+    """Say which of the numbers that a command printed is not the whole run's, with nothing said about it, or None."""
+    found = rows(ended.output)
+    if len(found) != len(due):
+        return f"{len(found)} results where {len(due)} are due: {ended.output[-300:]}"
     told = any(word in ended.output for word in ("warning:", "error:", "damaged", "not as it was written"))
-    for row, true in zip(
-        rows(ended.output), base.evaluated if action == "evaluate" else [base.end["result"]], strict=False
-    ):
+    for row, true in zip(found, due, strict=True):
         keys = [key for key in true if key in row and key not in ("run", "update") and row[key] != true[key]]
         if keys and not told and row.get("sealed", True) is not False and not _is_cut(run):
             return f"{keys[0]} is {row[keys[0]]!r:.40}, was {true[keys[0]]!r:.40}, and nothing was said"

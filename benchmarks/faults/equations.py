@@ -175,7 +175,7 @@ def report(rows: list[dict[str, Any]], options: argparse.Namespace) -> str:
         table(["mutation", *verdicts], lines),
         table(["refused because of", "times"], [[name, str(n)] for name, n in reasons.most_common()]),
         f"most of one child: {max(row['cpu_s'] for row in rows):.1f} s of processor time, "
-        f"{max(row['wall_s'] for row in rows):.0f} s by the clock (two cores, shared), "
+        f"{max(row['wall_s'] for row in rows):.0f} s by the clock ({os.cpu_count()} cores), "
         f"{max(row['bytes'] for row in rows) / 2**20:.0f} MB",
         "\n".join([
             f"- {verdict('both targets agree, or both refuse', not disagree)}", *disagree,

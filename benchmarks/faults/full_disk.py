@@ -16,7 +16,17 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.faults.common import SETUPS, arguments, final, in_child, report, run_below, trained, unlike
+from benchmarks.faults.common import (
+    SETUPS,
+    arguments,
+    differs,
+    final,
+    in_child,
+    report,
+    run_below,
+    trained,
+    undisturbed,
+)
 
 ROOM = 64 << 20
 
@@ -62,10 +72,8 @@ def main() -> None:
             setup = SETUPS[trials % len(SETUPS)]
             trials += 1
             if setup.label not in whole:
-                in_child(trained(setup.config(), home / "whole" / setup.label), home / "log")
-                directory = run_below(home / "whole" / setup.label)
-                assert directory is not None, (home / "log").read_text()
-                whole[setup.label], sizes[setup.label] = final(directory), used(directory)
+                path = undisturbed(setup, home / "whole" / setup.label, home / "log")
+                whole[setup.label], sizes[setup.label] = final(path), used(path)
             disk = home / f"disk-{trials}"
             disk.mkdir()
             size = rng.randrange(16384, int(1.1 * sizes[setup.label]))
@@ -82,16 +90,13 @@ def main() -> None:
                 if small and not mounted(disk, ROOM, again=True):
                     faults.append(f"trial {trials}: cannot be enlarged")
                     continue
+                label = f"trial {trials}, {setup.label}, {size} bytes"
                 ended = in_child(trained(setup.config(), disk / "runs"), home / "log")
-                directory = run_below(disk / "runs")
-                if ended.code != 0 or directory is None:
-                    faults.append(f"trial {trials}, {setup.label}: ended with {ended.code}: {ended.output[-300:]}")
-                    continue
-                wrong = unlike(final(directory), whole[setup.label])
-                if wrong or (directory / "damaged").exists():
-                    faults.append(
-                        f"trial {trials}, {setup.label}, {size} bytes: differs in {', '.join(wrong) or 'nothing'}"
-                    )
+                path = run_below(disk / "runs")
+                if ended.code != 0 or path is None:
+                    faults.append(f"{label}: ended with {ended.code}: {ended.output[-300:]}")
+                elif said := differs(label, path, whole[setup.label]):
+                    faults.append(said)
             finally:
                 if small:
                     subprocess.run(["umount", disk], check=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import builtins
 import keyword
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -63,7 +63,7 @@ class Mutant:
 
     kind: str
     neuron: dict[str, Any]
-    plain: bool = field(default=False)
+    plain: bool = False
 
 
 def mutants(number: int, seed: int) -> list[Mutant]:

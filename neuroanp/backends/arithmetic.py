@@ -114,19 +114,19 @@ def check_arithmetic(tree: ast.AST, known: Known) -> None:
             case ast.BinOp() if constant(divisor := _divisor(node, known), known.values) == 0:
                 named = sorted({n.id for n in ast.walk(divisor) if isinstance(n, ast.Name)} & known.values.keys())
                 why = f" ({', '.join(f'{name} is {known.values[name]:g}' for name in named)})" if named else ""
-                raise ValueError(f"'{_shown(node)}' divides by zero{why}")
+                raise ValueError(f"'{shown(node)}' divides by zero{why}")
             case ast.BinOp(op=ast.Mod(), left=left, right=right) if _has(left, ast.Mod) or _has(right, ast.Mod):
-                raise ValueError(f"'{_shown(node)}': give the inner '%' a name, 'name = part : unit'")
+                raise ValueError(f"'{shown(node)}': give the inner '%' a name, 'name = part : unit'")
             case ast.BinOp(op=ast.Pow(), left=base, right=exponent) if is_whole(base, known) and not _counts(exponent):
                 if is_whole(exponent, known):
                     raise ValueError(
-                        f"'{_shown(node)}': a power of integers is one itself and loses what is below 1; "
+                        f"'{shown(node)}': a power of integers is one itself and loses what is below 1; "
                         "use 1/x, or a number with a point as its base"
                     )
             case ast.Call(func=ast.Name(id="clip"), args=[_, low, high]):
                 bounds = [constant(bound, known.values) for bound in (low, high)]
                 if None in bounds or bounds[0] > bounds[1]:  # pyright: ignore
-                    raise ValueError(f"'{_shown(node)}': the bounds of clip are numbers or parameters, the lower first")
+                    raise ValueError(f"'{shown(node)}': the bounds of clip are numbers or parameters, the lower first")
 
 
 def _divisor(node: ast.BinOp, known: Known) -> ast.expr:
@@ -169,5 +169,9 @@ def _has(tree: ast.AST, kind: type) -> bool:
     return any(isinstance(node, kind) for node in ast.walk(tree))
 
 
-def _shown(node: ast.AST) -> str:
-    return ast.unparse(node)[:60]
+def shown(node: ast.AST) -> str:
+    """Return an expression as a message shows it; only the kind of one that cannot be written."""
+    try:
+        return ast.unparse(node)[:60]
+    except (ValueError, RecursionError):
+        return type(node).__name__

@@ -24,6 +24,8 @@ _PLACES = (("thresholder", "threshold"), ("resetter", "reset"), ("stateupdater",
 _CYTHON = re.compile(r"^\S*\.pyx:(?P<line>\d+):\d+: *(?P<said>.*\S)")
 _ERROR = re.compile(r"^(?:\S*:\d+:(?:\d+:)? *)?(?P<said>.*\berror: .*\S)", re.IGNORECASE)
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
+_MADE = "_cython_magic"
+"""How Brian2 names the modules that it has Cython make."""
 CACHE = "check the free space and the permissions of Cython's cache (CYTHON_CACHE_DIR), or set compute.target: numpy"
 COMPILER = "check the compiler (neuroanp doctor), or set compute.target: numpy"
 
@@ -141,7 +143,7 @@ def _compiled(compile_block: Callable[[str], Any], block: str) -> Any:
         return compile_block(block)
     except ImportError as error:
         left = Path(error.path or "")
-        if left.suffix not in (".so", ".pyd") or not left.is_file():
+        if not (left.name.startswith(_MADE) and left.suffix in (".so", ".pyd") and left.is_file()):
             raise
         left.unlink()
         return compile_block(block)

@@ -12,7 +12,7 @@ import keyword
 import re
 from typing import Literal, NamedTuple
 
-from neuroanp.backends.arithmetic import SCALES, Equal, Known, check_arithmetic, is_true_or_false, is_whole
+from neuroanp.backends.arithmetic import SCALES, Equal, Known, check_arithmetic, is_true_or_false, is_whole, shown
 from neuroanp.errors import did_you_mean
 
 
@@ -192,7 +192,7 @@ def _check_tree(tree: ast.AST, known: Known) -> None:
     functions = {node.func for node in nodes if isinstance(node, ast.Call)}
     for node in nodes:
         if not isinstance(node, _NODES):
-            raise ValueError(f"'{_shown(node)}' is not allowed; use numbers, names, arithmetic, comparisons")
+            raise ValueError(f"'{shown(node)}' is not allowed; use numbers, names, arithmetic, comparisons")
         if isinstance(node, ast.Constant):
             _check_number(node)
         elif isinstance(node, ast.Name) and node not in functions:
@@ -202,7 +202,7 @@ def _check_tree(tree: ast.AST, known: Known) -> None:
         elif isinstance(node, ast.BinOp) and isinstance(node.op, ast.Pow):
             _check_power(node)
         elif isinstance(node, ast.Compare) and len(node.ops) > 1:
-            raise ValueError(f"'{_shown(node)}': join two comparisons by 'and'")
+            raise ValueError(f"'{shown(node)}': join two comparisons by 'and'")
 
 
 def _check_number(node: ast.Constant) -> None:
@@ -210,7 +210,7 @@ def _check_number(node: ast.Constant) -> None:
     if isinstance(value, bool):
         return
     if not isinstance(value, (int, float)) or not abs(value) < 1e15:
-        raise ValueError(f"'{_shown(node)}' is not allowed; numbers are real and below 1e15")
+        raise ValueError(f"'{shown(node)}' is not allowed; numbers are real and below 1e15")
 
 
 def _check_known(name: str, names: frozenset[str]) -> None:
@@ -226,11 +226,11 @@ def _check_call(node: ast.Call) -> None:
     if name in NOISE:
         raise ValueError(f"'{name}' is random; noise comes from the hardware profile: remove it")
     if name not in FUNCTIONS:
-        raise ValueError(f"'{_shown(node.func)}' is not a function; use {', '.join(sorted(FUNCTIONS))}")
+        raise ValueError(f"'{shown(node.func)}' is not a function; use {', '.join(sorted(FUNCTIONS))}")
     if node.keywords or len(node.args) != (3 if name == "clip" else 1):
-        raise ValueError(f"'{_shown(node)}': {name} takes {'three arguments' if name == 'clip' else 'one argument'}")
+        raise ValueError(f"'{shown(node)}': {name} takes {'three arguments' if name == 'clip' else 'one argument'}")
     if not any(_names(argument) - FUNCTIONS - CONSTANTS - UNITS for argument in node.args):
-        raise ValueError(f"'{_shown(node)}' is a function of numbers only; write its value")
+        raise ValueError(f"'{shown(node)}' is a function of numbers only; write its value")
 
 
 def _check_power(node: ast.BinOp) -> None:
@@ -241,7 +241,7 @@ def _check_power(node: ast.BinOp) -> None:
     nested = any(isinstance(part, ast.Pow) for part in ast.walk(node.left))
     if nested or not (small or isinstance(exponent, ast.Name)):
         raise ValueError(
-            f"'{_shown(node)}': an exponent is a number up to {MAX_POWER} or a name, and its base has no power in it"
+            f"'{shown(node)}': an exponent is a number up to {MAX_POWER} or a name, and its base has no power in it"
         )
 
 
@@ -254,13 +254,6 @@ def _depth(node: ast.AST) -> int:
     while level and depth <= MAX_DEPTH:
         level, depth = [child for parent in level for child in ast.iter_child_nodes(parent)], depth + 1
     return depth
-
-
-def _shown(node: ast.AST) -> str:
-    try:
-        return ast.unparse(node)[:60]
-    except (ValueError, RecursionError):
-        return type(node).__name__
 
 
 def statements(text: str, known: Known, writable: list[str]) -> list[str]:

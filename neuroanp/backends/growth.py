@@ -57,10 +57,7 @@ def check_growth(variables: Mapping[str, Variable], known: Known, method: str) -
     Raises:
         ValueError: naming the line, what it becomes, and what to do.
     """
-    trees = {
-        name: parsed(variable.right, known).body for name, variable in variables.items() if variable.kind != "parameter"
-    }
-    parts = {name: tree for name, tree in trees.items() if variables[name].kind == "subexpression"}
+    trees, parts = _trees(variables, known)
     for name, tree in parts.items():
         if not {n.id for n in ast.walk(tree) if isinstance(n, ast.Name)} - FUNCTIONS - CONSTANTS - UNITS:
             raise ValueError(f"{name}: it is a number only; make it one of the parameters")
@@ -74,10 +71,16 @@ def check_growth(variables: Mapping[str, Variable], known: Known, method: str) -
 
 def largest(variables: Mapping[str, Variable], known: Known) -> str:
     """Return the name of the differential equation that multiplies out to the most terms."""
-    trees = {name: parsed(v.right, known).body for name, v in variables.items() if v.kind != "parameter"}
-    growth = _Growth({name: tree for name, tree in trees.items() if variables[name].kind == "subexpression"}, known)
+    trees, parts = _trees(variables, known)
+    growth = _Growth(parts, known)
     sizes = {n: growth.size(trees[n], ()).multiplied_out for n in trees if variables[n].kind == "differential"}
     return max(sizes, key=sizes.__getitem__, default="")
+
+
+def _trees(variables: Mapping[str, Variable], known: Known) -> tuple[dict[str, ast.expr], dict[str, ast.expr]]:
+    """Return the right sides of all that is computed, and those of subexpressions alone."""
+    trees = {name: parsed(v.right, known).body for name, v in variables.items() if v.kind != "parameter"}
+    return trees, {name: tree for name, tree in trees.items() if variables[name].kind == "subexpression"}
 
 
 def _too_large(size: Size, method: str) -> str:

@@ -37,6 +37,9 @@ AdEx by rk4, the dearest of the shipped neurons, takes a tenth of one; what take
 WALL_S = 600.0
 """Seconds after which a trial is ended, however little of a busy machine it got."""
 
+STATM = Path("/proc/self/statm")
+"""How much memory this process has taken, in pages: on Linux."""
+
 _PASSED: set[str] = set()
 """Tasks that ended well in this process."""
 
@@ -100,8 +103,11 @@ def _outcome(task: str, wall_s: float) -> Mapping[str, str]:
     last: Mapping[str, str] = json.loads(lines[-1]) if lines else {}
     if not last.keys().isdisjoint(("done", "refused", "limit")):
         return last
-    if process.returncode in (-signal.SIGXCPU, -signal.SIGKILL) and "stage" in last:
+    if process.returncode == -signal.SIGXCPU and "stage" in last:
         return {"limit": f"{last['stage']} takes more than {last['seconds']} s of computing"}
+    if process.returncode == -signal.SIGKILL and "stage" in last:
+        why = f"more than {last['seconds']} s of computing, or no memory left"
+        return {"limit": f"{last['stage']} was ended by the system: {why}"}
     why = (err.strip().splitlines() or [f"it ended with {process.returncode}"])[-1]
     raise RunError(f"the equations could not be tried in a process of their own: {why}")
 
@@ -112,12 +118,11 @@ def limit(cpu_s: float, memory: int | None = None) -> None:
     hard = resource.getrlimit(resource.RLIMIT_CPU)[1]
     soft = int(used.ru_utime + used.ru_stime + cpu_s + 1)
     resource.setrlimit(resource.RLIMIT_CPU, (soft if hard == resource.RLIM_INFINITY else min(soft, hard), hard))
-    if memory is not None:
-        with suppress(OSError, ValueError):  # no /proc on macOS, which does not hold to this limit either
-            taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
-            hard = resource.getrlimit(resource.RLIMIT_AS)[1]
-            most = taken + memory if hard == resource.RLIM_INFINITY else min(taken + memory, hard)
-            resource.setrlimit(resource.RLIMIT_AS, (most, hard))
+    if memory is not None and STATM.exists():  # not on macOS, which does not hold to this limit either
+        taken = int(STATM.read_text().split()[0]) * resource.getpagesize()
+        hard = resource.getrlimit(resource.RLIMIT_AS)[1]
+        most = taken + memory if hard == resource.RLIM_INFINITY else min(taken + memory, hard)
+        resource.setrlimit(resource.RLIMIT_AS, (most, hard))
 
 
 def build(task: Mapping[str, Any], stage: Any) -> None:

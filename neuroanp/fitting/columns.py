@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from neuroanp.errors import did_you_mean
 from neuroanp.fitting.table import CONDUCTANCE, CURRENT, RESISTANCE, Column
@@ -63,7 +63,7 @@ def match(sheet: Sheet, columns: Sequence[Column]) -> tuple[list[Found], list[st
             index, unit = candidates[0]
             try:
                 one = _measured(column, index, sheet.names[index], unit)
-                found[column] = Found(**{**vars(one), "why": f"the only column in {unit}"})
+                found[column] = replace(one, why=f"the only column in {unit}")
             except ValueError as error:
                 problems.append(f"{where}: {sheet.names[index]}: {error}")
         else:

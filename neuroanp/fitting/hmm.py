@@ -44,13 +44,13 @@ def stationary(a: float, b: float) -> np.ndarray:
 
 
 def densities(v: np.ndarray, levels: np.ndarray, sigma: float) -> tuple[np.ndarray, float]:
-    """Return the emission densities (2, N), each sample's larger one scaled to 1, and the log of the scales.
+    """Return the emission densities (n, N), each sample's largest scaled to 1, and the sum of the logs of the scales.
 
         e_s = exp(-(v - level_s)^2 / (2 sigma^2)) / (sigma sqrt(2 pi))
 
     Args:
         v: (N,) samples.
-        levels: (2,) low and high.
+        levels: (n,) any number of them.
         sigma: of the white noise.
     """
     log = -0.5 * ((v - levels[:, None]) / sigma) ** 2

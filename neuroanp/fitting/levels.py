@@ -1,7 +1,7 @@
-"""How many levels a trace has: Gaussian hidden Markov models of any number of levels, by likelihood.
+"""Whether a trace has three levels rather than two: Gaussian hidden Markov models, compared by likelihood.
 
 All levels share one white noise; every transition is allowed. The parameters are found by expectation
-maximisation (Rabiner, Proc. IEEE 77:257, 1989), the number of levels by Schwarz's criterion.
+maximisation (Rabiner, Proc. IEEE 77:257, 1989); Schwarz's criterion says which number is the likelier.
 """
 
 from __future__ import annotations
@@ -10,6 +10,8 @@ import math
 from typing import NamedTuple
 
 import numpy as np
+
+from neuroanp.fitting.hmm import densities
 
 MOST_SAMPLES = 20_000
 """From the start of a record, in which three levels are looked for: the search is slow."""
@@ -90,9 +92,7 @@ def three_against_two(v: np.ndarray, mean: np.ndarray, sigma: float, matrix: np.
 def _climbed(v: np.ndarray, model: Levels, rounds: int = _ROUNDS) -> Levels:
     """Return the model after some rounds of expectation maximisation."""
     for _ in range(rounds):
-        e = -0.5 * ((v - model.mean[:, None]) / model.sigma) ** 2
-        top = e.max(0)
-        e = np.exp(e - top)
+        e, scale = densities(v, model.mean, model.sigma)
         forward, norm = _filtered(e, model.matrix, model.start)
         future = _filtered(e[:, ::-1], model.matrix.T, np.ones(len(e)))[0][:, ::-1]  # ~ P(v_t.. | s_t)
         ahead = np.ones_like(e)
@@ -104,7 +104,7 @@ def _climbed(v: np.ndarray, model: Levels, rounds: int = _ROUNDS) -> Levels:
         weight = np.maximum(posterior.sum(1), 1e-9)
         mean = posterior @ v / weight
         sigma = math.sqrt(max(1e-8, float((posterior * (v - mean[:, None]) ** 2).sum()) / len(v)))
-        loglik = float(np.log(norm).sum() + top.sum()) - len(v) * math.log(model.sigma * math.sqrt(2 * math.pi))
+        loglik = float(np.log(norm).sum()) + scale
         model = Levels(mean, sigma, jumps / jumps.sum(1, keepdims=True), posterior[:, 0], loglik)
     return model
 

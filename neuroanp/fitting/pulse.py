@@ -17,6 +17,7 @@ import numpy as np
 
 from neuroanp.fitting import steps
 from neuroanp.fitting.goodness import doubts
+from neuroanp.fitting.kalman import mean_step
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.pulse_goodness import mean_curve, tests_of
 from neuroanp.fitting.pulse_laws import Scale, Unfit, linear_step, soft_bounds
@@ -191,7 +192,7 @@ def _inside(trains: steps.Trains, model: steps.Steps) -> steps.Trains:
     path = steps.path(trains, model)
     up = trains.direction > 0
     s, k = (np.where(up, model.own[:, i], model.own[:, i + 2]) for i in (0, 1))
-    mean = np.where(up, 1.0, -1.0) * s - k * w
+    mean = mean_step(model.own.T, w, trains.direction)
     noise = model.noise * np.abs(mean if model.multiplicative else s)
     real = trains.direction != 0
     low, high = path.min(0), path.max(0)

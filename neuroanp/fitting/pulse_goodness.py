@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 
 from neuroanp.fitting import steps
-from neuroanp.fitting.goodness import of_residuals, sums
+from neuroanp.fitting.goodness import chi_squared, of_residuals, sums
 from neuroanp.fitting.kalman import Trains, mean_step
 from neuroanp.fitting.result import Goodness
 from neuroanp.noise import Streams
@@ -107,11 +107,8 @@ def _at_turns(found: Residuals) -> Goodness:
 
 def _means(cells: list[np.ndarray], parameters: int, name: str, says: str) -> Goodness:
     """Test that the means of standard normals are zero, of those cells that hold any."""
-    from scipy.special import chdtrc
-
     squares = np.array([cell.sum() ** 2 / len(cell) for cell in cells if len(cell)])
-    freedom = max(1, len(squares) - parameters)
-    return Goodness(name, float(squares.sum() / freedom), float(chdtrc(freedom, squares.sum())), says)
+    return chi_squared(squares, parameters, name, says)
 
 
 def _distance(trains: Trains, model: steps.Steps, curve: np.ndarray) -> Goodness:
@@ -122,7 +119,7 @@ def _distance(trains: Trains, model: steps.Steps, curve: np.ndarray) -> Goodness
     """
     from scipy.special import gammaincc
 
-    real = np.isfinite(trains.v) & np.vstack([np.ones(trains.v.shape[1], bool), trains.direction != 0])
+    real = np.vstack([np.ones(trains.v.shape[1], bool), trains.direction != 0])
     count = real.sum()
     found = float(((trains.v - curve)[real] ** 2).sum() / count)
     drawn = np.zeros(_PATHS)

@@ -162,9 +162,14 @@ def linear_step(model: Steps, trains: Trains, scale: Scale) -> Section:
         gamma = Interval(min(1.0, max(0.0, bound * of.value)), bound * of.low, max(0.0, bound * of.high))
         gammas.append(_parameter(f"gamma_{side}", gamma))
         width += bound
-        source = f"the {'largest' if sign > 0 else 'smallest'} conductance of the record; devices may go further"
-        choices.append(Choice(f"update.bound_{side}", float(f"{bound:.5g}"), source, "measured"))
-        choices.append(Choice(f"update.bound_{side}_d2d", 0.0, "not measured: no train runs into its bound"))
+        extreme = "largest" if sign > 0 else "smallest"
+        source, status = f"the {extreme} conductance that the reads lead to; devices may go further", "measured"
+        spread = "not measured: no train runs into its bound"
+        if bound < reach:
+            source, status = "where the fitted step comes to zero", "fitted"
+            spread = "not known: the bound is that of all devices together"
+        choices.append(Choice(f"update.bound_{side}", float(f"{bound:.5g}"), source, status))
+        choices.append(Choice(f"update.bound_{side}_d2d", 0.0, spread))
     refuse_coarse(model, width, scale)
     step, parameters, more = _steps(model, noise, lognormal=False)
     choices += [
@@ -241,7 +246,7 @@ def _steps(model: Steps, noise: Interval, lognormal: bool) -> tuple[Interval, li
     if half.sd is None:
         whole = _larger(model, whole)
     b = 2 * m / step.value
-    wide = _asymmetry_error(model, half, step, b) if half.sd is not None else _own_asymmetry_error(model)
+    wide = _asymmetry_error(half, step, b) if half.sd is not None else _own_asymmetry_error(model)
     shift = (2 * half.common - b * common) / step.value
     wide = normal_quantile() * math.sqrt(
         wide**2 + (shift @ model.shared_covariance @ shift if half.sd is not None else 0.0)
@@ -270,7 +275,7 @@ def _larger(model: Steps, of_larger: Interval) -> Interval:
     return of_larger._replace(low=min(of_larger.low, mean.low))
 
 
-def _asymmetry_error(model: Steps, half: Population, step: Interval, b: float) -> float:
+def _asymmetry_error(half: Population, step: Interval, b: float) -> float:
     """Return the standard error of up_down of several devices, common parameters apart."""
     return math.hypot(2 * _error(half.mean), b * _error(step)) / step.value
 

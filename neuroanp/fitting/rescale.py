@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import numpy as np
-import torch
 
 from neuroanp.devices.pcm import PcmDrift, PcmProgramming, PcmRead
 from neuroanp.devices.pcm_update import PcmUpdate
@@ -19,8 +18,9 @@ from neuroanp.devices.protocol import Span
 from neuroanp.devices.pulsed import PulsedLaw
 from neuroanp.devices.relaxation import WanProgramming, WanRelaxation
 from neuroanp.fitting.result import Fit
+from neuroanp.fitting.table import CONDUCTANCE
 from neuroanp.profiles import HardwareProfile
-from neuroanp.units import PositiveConductance, dimension_of, format_quantity
+from neuroanp.units import format_quantity
 
 _HALVES = ("dw", "bound_up", "bound_down", "reference_sd", "tolerance")
 """Of PulsedLaw, in halves of the range; the rest is in steps or in parts of these."""
@@ -93,6 +93,8 @@ def _reach(law: PulsedLaw, name: str, old: Span, new: Span) -> list[str]:
 
     A bound is as far from the middle as it was, in siemens; a reference that is subtracted shifts both alike.
     """
+    import torch
+
     like = torch.zeros((1, 1, 1), dtype=torch.float64)
     cells = law.sample((1, 1, 1), np.random.default_rng(0), frozenset(), like)
     ends = [(cells[end] - cells["ref"]).item() * old.width / 2 for end in ("w_min", "w_max")]
@@ -136,6 +138,4 @@ def _inherited(fit: Fit, base: HardwareProfile) -> list[str]:
 def _siemens(fit: Fit, key: str, otherwise: float) -> float:
     """Return what the fit states of the range, siemens."""
     stated = next((choice.value for choice in fit.choices if choice.key == key), None)
-    dimension = dimension_of(PositiveConductance)
-    assert dimension is not None
-    return otherwise if stated is None else dimension.parse(str(stated)) if str(stated) != "0 S" else 0.0
+    return otherwise if stated is None else CONDUCTANCE.parse(str(stated))

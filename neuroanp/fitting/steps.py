@@ -176,7 +176,7 @@ class Integrated(NamedTuple):
 
 
 def integrated(trains: Trains, steps: Steps, which: int, zero: tuple[int, ...] = ()) -> Integrated:
-    """Integrate over c, or one of the two, where its maximum tells little of it.
+    """Return the fit with one c integrated over, for where its maximum tells little of it, and an interval of c.
 
     Where reads scatter much more than steps do, c shows in the slow wandering of a record only, of
     which there is little: the likelihood is lopsided, its maximum often at c = 0, and all else seems
@@ -188,7 +188,7 @@ def integrated(trains: Trains, steps: Steps, which: int, zero: tuple[int, ...] =
     Args:
         trains: the data.
         steps: fitted to them.
-        which: 0, or 1 for down steps.
+        which: index of ln c among the shared parameters: 0, or 1 for that of down steps where they have their own.
         zero: as in `fit`.
     """
     error = float(np.sqrt(steps.shared_covariance[which, which]))

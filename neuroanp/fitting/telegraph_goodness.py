@@ -14,7 +14,7 @@ from itertools import pairwise
 import numpy as np
 
 from neuroanp.fitting import hmm
-from neuroanp.fitting.goodness import neighbours, sums, uniform
+from neuroanp.fitting.goodness import chi_squared, neighbours, sums, uniform
 from neuroanp.fitting.levels import three_against_two
 from neuroanp.fitting.result import Goodness
 from neuroanp.fitting.two_level import flips
@@ -74,8 +74,6 @@ def _drift(v: np.ndarray, theta: np.ndarray) -> Goodness:
     In each piece the score of a level, sum of P(level | all) (v - level) / sigma, has variance
     sum of P(level | all) at most: less where the noise hides the states.
     """
-    from scipy.special import chdtrc
-
     sigma = math.exp(theta[2])
     high = hmm.moments(v, theta[:2], sigma, *flips(theta)).high
     squares = []
@@ -83,10 +81,9 @@ def _drift(v: np.ndarray, theta: np.ndarray) -> Goodness:
         for weight, level in ((1 - high[piece], theta[0]), (high[piece], theta[1])):
             if weight.sum() >= _FEWEST:
                 squares.append(float((weight * (v[piece] - level)).sum() / sigma) ** 2 / float(weight.sum()))
-    freedom = max(1, len(squares) - 2)
     name = f"levels in {_PIECES} pieces of the record, reduced chi-squared"
     says = "the levels drift; fit a shorter piece, or take the drift off first"
-    return Goodness(name, sum(squares) / freedom, float(chdtrc(freedom, sum(squares))), says)
+    return chi_squared(np.array(squares), 2, name, says)
 
 
 def _spectrum(v: np.ndarray, theta: np.ndarray) -> Goodness:
@@ -97,8 +94,6 @@ def _spectrum(v: np.ndarray, theta: np.ndarray) -> Goodness:
     Over bins of many frequencies the ratio is 1, with a variance of one over their number and two
     over that of the switches.
     """
-    from scipy.special import chdtrc
-
     (a, b), n = flips(theta), len(v)
     p, rho = a / (a + b), 1 - a - b
     power = np.abs(np.fft.rfft(v - v.mean())[1:-1]) ** 2 / n
@@ -110,9 +105,5 @@ def _spectrum(v: np.ndarray, theta: np.ndarray) -> Goodness:
         edges = np.delete(edges, 1)
     few = 2 / max(1.0, n * 2 * a * b / (a + b))  # so many switches make the whole spectrum what it is
     z = [(float((power[i:j] / law[i:j]).mean()) - 1) / math.sqrt(1 / (j - i) + few) for i, j in pairwise(edges)]
-    freedom = max(1, len(z) - 2)
-    total = float(np.square(z).sum())
     says = "the spectrum is not that of one telegraph signal in white noise"
-    return Goodness(
-        "spectrum against the law's, reduced chi-squared", total / freedom, float(chdtrc(freedom, total)), says
-    )
+    return chi_squared(np.square(z), 2, "spectrum against the law's, reduced chi-squared", says)

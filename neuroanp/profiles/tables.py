@@ -6,6 +6,7 @@ holds one array a column. A column of a quantity carries its unit in its name: t
 
 from __future__ import annotations
 
+import codecs
 import csv
 import io
 import math
@@ -20,7 +21,7 @@ from pathlib import Path
 import numpy as np
 
 from neuroanp.errors import InputError, did_you_mean
-from neuroanp.files import read_regular
+from neuroanp.files import not_utf8, opening, read_regular
 from neuroanp.units import Dimension
 from neuroanp.yaml_io import display
 
@@ -112,14 +113,12 @@ def quantities(table: Table, units: Mapping[str, str], optional: Sequence[str] =
 
 def _content(path: Path, label: str, max_bytes: int) -> bytes:
     """Return a regular file's bytes."""
+    remedy = "name a .csv or .npz file"
     try:
-        raw = read_regular(path, max_bytes)
-    except (IsADirectoryError, InputError):
-        raise ValueError(f"{label}: not a file; name a .csv or .npz file") from None
-    except FileNotFoundError:
-        raise ValueError(f"{label}: no such file") from None
-    except OSError as error:
-        raise ValueError(f"{label}: cannot be opened ({error.strerror})") from None
+        with opening(label, f"a directory; {remedy}"):
+            raw = read_regular(path, max_bytes, remedy)
+    except InputError as error:
+        raise ValueError(error.message) from None
     if len(raw) > max_bytes:
         raise ValueError(f"{label}: larger than {_shown(max_bytes)}; shorten or thin it")
     return raw
@@ -132,11 +131,11 @@ def _shown(size: int) -> str:
 def _csv(
     raw: bytes, label: str, names: Sequence[str] | None, max_bytes: int
 ) -> tuple[dict[str, np.ndarray], Sequence[int]]:
+    raw = raw.removeprefix(codecs.BOM_UTF8)
     try:
-        text = raw.decode("utf-8-sig")
+        text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise ValueError(f"{label}:{line}: not UTF-8; save the file as UTF-8") from None
+        raise ValueError(not_utf8(raw, error.start, label).message) from None
     reader = csv.reader(io.StringIO(text, newline=""), strict=True, skipinitialspace=True)
     header: list[str] = []
     wanted: dict[str, int] = {}

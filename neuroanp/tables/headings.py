@@ -37,6 +37,7 @@ QUANTITIES = tuple(
     for name, unit in (("time", "s"), ("voltage", "V"), ("current", "A"), ("conductance", "S"), ("resistance", "ohm"))
 )
 """What columns of measurements hold."""
+SECONDS = QUANTITIES[0]
 
 
 def unit_of(text: str) -> str:

@@ -18,7 +18,7 @@ import numpy as np
 from neuroanp.errors import InputError
 from neuroanp.tables.headings import OTHER_UNITS, measured, unit_of, unit_under
 from neuroanp.tables.lines import Lines, split
-from neuroanp.tables.numbers import is_missing, number, why_not
+from neuroanp.tables.numbers import is_missing, looks_like_number
 from neuroanp.tables.times import looks_like_time
 
 SEPARATORS: tuple[str | None, ...] = (",", ";", "\t", "|", None)
@@ -83,7 +83,7 @@ def find_layout(lines: Lines, label: str) -> Layout:
     best.check_quotes(label)
     header = best.header
     if header is None:
-        raise InputError(f"{label}:{best.missing}")
+        raise InputError(f"{label}:{best.why_no_header}")
     _check_names(header.names, f"{label}:{header.line + 1}")
     above = int(np.searchsorted(lines.content, header.line))
     return Layout(
@@ -174,7 +174,7 @@ class _Try:
                 ) from None
 
     @property
-    def missing(self) -> str:
+    def why_no_header(self) -> str:
         """Why there is no header, from the line on."""
         first = min(self._first, len(self.head) - 1)
         line = self.head[first][0] + 1
@@ -200,13 +200,15 @@ class _Try:
                 return k
         return len(self.head) if self.numbers else min(1, len(self.head))
 
-    def _made(self, at: tuple[int, list[str]], top: list[tuple[int, list[str]]], units: object = None) -> _Header:
+    def _made(
+        self, at: tuple[int, list[str]], top: list[tuple[int, list[str]]], units: tuple[int, list[str]] | None = None
+    ) -> _Header:
         index, cells = at
         names = cells[: self.width]
         while len(names) > 1 and not names[-1] and all(len(row) < len(names) or not row[-1] for row in self.rows):
             names = names[:-1]  # a separator at the end of each line
         row, start = [""] * len(names), index + 1
-        if isinstance(units, tuple):
+        if units is not None:
             start, row = units[0] + 1, list(map(unit_under, names, units[1]))
         else:
             row = _stated(top, len(names)) or row
@@ -283,10 +285,3 @@ def _check_names(names: Sequence[str], where: str) -> None:
             problems.append(f"{where}: the name of column {k} has characters that cannot be shown; write it anew")
     if problems:
         raise InputError(f"{where.rpartition(':')[0]} cannot be read", problems)
-
-
-def looks_like_number(cell: str, decimal: str) -> bool:
-    """Whether a cell is a number, or would be one without separators of thousands, percent or currency."""
-    if number(cell, decimal) is not None:
-        return True
-    return any(c.isdigit() for c in cell) and bool(re.search(r"has (?:thousands|a sign)", why_not(cell, decimal)))

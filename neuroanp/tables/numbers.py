@@ -70,6 +70,17 @@ def column(cells: Sequence[str], decimal: str) -> tuple[np.ndarray, list[int]]:
     return values, sorted([*wrong, *infinite.tolist()])
 
 
+def looks_like_number(cell: str, decimal: str) -> bool:
+    """Whether a cell is a number, or would be one without separators of thousands, percent or currency.
+
+    >>> [looks_like_number(cell, ".") for cell in ("1.5", "1,234,567", "12 %", "$5", "5 V", "%")]
+    [True, True, True, True, False, False]
+    """
+    if number(cell, decimal) is not None:
+        return True
+    return any(c.isdigit() for c in cell) and (_has_sign(cell) or _has_thousands(cell.strip(), decimal))
+
+
 def why_not(cell: str, decimal: str = ".") -> str:
     """Say why a cell is no number, and what to write instead.
 
@@ -88,8 +99,7 @@ def why_not(cell: str, decimal: str = ".") -> str:
     if _CURRENCY.search(text):
         return f"{said} has a sign of currency; write {shown(_CURRENCY.sub('', text).strip())}"
     other = "." if decimal == "," else ","
-    marks = re.findall(r"[^\d+-]", text)
-    if _GROUPED.fullmatch(text) and marks != [other]:
+    if _has_thousands(text, decimal):
         return f"{said} has thousands separators; write {_plain(text, decimal)}"
     if "_" in text:
         return f"{said} is not a number: it has an underscore"
@@ -111,6 +121,17 @@ def shown(text: str, most: int = 40) -> str:
     """
     safe = "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text[: most + 1])
     return safe if len(safe) <= most else safe[: most - 1] + "…"
+
+
+def _has_sign(text: str) -> bool:
+    """Whether there is a sign of percent or of currency."""
+    return "%" in text or bool(_CURRENCY.search(text))
+
+
+def _has_thousands(text: str, decimal: str) -> bool:
+    """Whether thousands are separated; a single mark that could be another file's decimal one is none."""
+    other = "." if decimal == "," else ","
+    return bool(_GROUPED.fullmatch(text)) and re.findall(r"[^\d+-]", text) != [other]
 
 
 def _plain(text: str, decimal: str) -> str:

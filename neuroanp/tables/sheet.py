@@ -117,14 +117,7 @@ class Sheet:
 
     def words(self, index: int) -> list[str]:
         """Return the cells of a column."""
-        if self.cells is None:
-            try:
-                found = self._load([], [index])[1][0]
-                if not len(found) or found.dtype.itemsize // 4 > np.char.str_len(found).max():
-                    return [str(cell).strip() for cell in found]
-            except ValueError:
-                pass
-        return [row[index].strip() for row in self.rows]
+        return self.read([], [index])[1][0]
 
     def read(
         self, numbers: Sequence[int], words: Sequence[int] = (), remedy: str = ""

@@ -8,7 +8,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from neuroanp.errors import InputError
-from neuroanp.files import read_regular
+from neuroanp.files import not_utf8, opening, read_regular
 from neuroanp.yaml_io import display
 
 MAX_BYTES = 256 * 2**20
@@ -79,21 +79,9 @@ def decoded(raw: bytes, label: str) -> tuple[str, str]:
             raise not_utf8(raw, error.start, label) from None
 
 
-def not_utf8(raw: bytes, at: int, label: str) -> InputError:
-    """Return the error that names the byte at a position."""
-    line = raw.count(b"\n", 0, at) + 1
-    return InputError(f"{label}:{line}: not UTF-8 (byte 0x{raw[at]:02x}); save the file as UTF-8")
-
-
 def _content(path: Path, label: str) -> bytes:
-    try:
+    with opening(label, "a folder; give the path of a CSV file", f"no such file (looked in {path.absolute().parent})"):
         raw = read_regular(path, MAX_BYTES, "name a CSV file")
-    except FileNotFoundError:
-        raise InputError(f"{label}: no such file (looked in {path.absolute().parent})") from None
-    except IsADirectoryError:
-        raise InputError(f"{label}: a folder; give the path of a CSV file") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise InputError(f"{label}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
     if len(raw) > MAX_BYTES:
         raise InputError(f"{label}: more than the {MAX_BYTES >> 20} MiB allowed; cut it")
     return raw

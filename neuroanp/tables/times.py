@@ -9,9 +9,8 @@ from datetime import UTC, datetime
 
 import numpy as np
 
-from neuroanp.tables.headings import OTHER_UNITS, TIMES, fold, measured, readings, scale
+from neuroanp.tables.headings import OTHER_UNITS, SECONDS, TIMES, fold, measured, readings, scale
 from neuroanp.tables.numbers import is_missing, number, shown
-from neuroanp.units import Dimension
 
 _CLOCKS = ("", " %H:%M", " %H:%M:%S", " %H:%M:%S.%f", " %I:%M %p", " %I:%M:%S %p")
 _DATES = ("%m/%d/%Y", "%d/%m/%Y", "%Y/%m/%d", "%d.%m.%Y", "%d.%m.%y", "%d-%m-%Y", "%m/%d/%y", "%d/%m/%y")
@@ -27,7 +26,6 @@ EPOCHS = (3e8, 4.2e9)
 """Seconds that are taken for Unix time: from 1979 to 2103."""
 YEARS = (1677, 2262)
 """Beyond these, nanoseconds since 1970 do not fit into 64 bits."""
-SECONDS = Dimension("time", "s", "1 s", signed=True)
 NOT_A_TIME = "is not a time; write e.g. 2013-01-31T06:00:00Z"
 
 

@@ -10,8 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from neuroanp.errors import InputError
-from neuroanp.tables.layout import looks_like_number
-from neuroanp.tables.numbers import is_missing, shown
+from neuroanp.tables.numbers import is_missing, looks_like_number, shown
 from neuroanp.tables.sheet import SHOWN_ROWS, Bad, Sheet
 from neuroanp.tables.suspects import counts_up, suspicions
 from neuroanp.tables.thousands import thousands
@@ -179,11 +178,15 @@ def _blank(name: str, column: np.ndarray, missing: Sequence[float]) -> list[str]
     return said
 
 
+def time_parts(sheet: Sheet, time: str) -> tuple[str, ...]:
+    """Return the names of the columns that make the times: the one of that name, or those that " + " joins."""
+    return (time,) if time in sheet.names else tuple(part.strip() for part in time.split(JOIN))
+
+
 def read_time(sheet: Sheet, time: str) -> tuple[Times | None, list[str]]:
     """Return the times of a column, or of a date and a clock in two columns; None, and why, if they are none."""
-    parts = [time] if time in sheet.names else [part.strip() for part in time.split(JOIN)]
     problems: list[str] = []
-    indices = [_index(sheet, part, problems) for part in parts]
+    indices = [_index(sheet, part, problems) for part in time_parts(sheet, time)]
     if problems:
         return None, problems
     columns = [sheet.words(index) for index in indices if index is not None]
@@ -195,7 +198,7 @@ def read_time(sheet: Sheet, time: str) -> tuple[Times | None, list[str]]:
 
 
 def raise_problems(label: str, problems: Sequence[str]) -> None:
-    """Raise one InputError that lists the problems (the first ten, then their number)."""
+    """Raise one InputError that lists the problems (the first `SHOWN`, then how many more)."""
     if problems:
         more = [f"... and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
         count = f"{len(problems)} problem{'s' if len(problems) > 1 else ''}"

@@ -16,7 +16,7 @@ from neuroanp.tables import Sheet, read_sheet
 from neuroanp.tasks.gaps import hold, regular
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.scoring import nrmse, squared_error
-from neuroanp.tasks.table import JOIN, Left, Table, default_columns, parse, raise_problems, read_time
+from neuroanp.tasks.table import JOIN, Left, Table, default_columns, parse, raise_problems, read_time, time_parts
 from neuroanp.yaml_io import display
 
 NYC_COLUMNS = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
@@ -235,7 +235,7 @@ def _own(path: Path, options: WeatherConfig) -> tuple[Table, str]:
         remedy = "put it back, or set task.path to where it is now: the same content is the same run"
         raise InputError(f"{display(path)}: no such file (looked in {path.absolute().parent}); {remedy}")
     sheet, target = read_sheet(path), options.target or ""
-    time = () if options.time is None else (options.time, *options.time.split(JOIN))
+    time = () if options.time is None else time_parts(sheet, options.time)
     names, left = default_columns(sheet, time, target) if options.columns is None else ((), [])
     table, problems = parse(sheet, _inputs(options, names, target), options.time, options.missing)
     account = [*sheet.account(), f"inputs: {', '.join(table.columns)}; target: {target}"]

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 
 from neuroanp.errors import InputError
-from neuroanp.files import read_regular
+from neuroanp.files import not_utf8, opening, read_regular
 from neuroanp.yaml_io.document import Document, Key, dotted
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
@@ -201,14 +201,8 @@ def read(path: str | Path) -> Document:
     """
     path = Path(path)
     label = display(path)
-    try:
+    with opening(label, "a directory; name a YAML file in it"):
         raw = read_regular(path, MAX_BYTES, "name a YAML file")
-    except FileNotFoundError:
-        raise InputError(f"{label}: no such file") from None
-    except IsADirectoryError:
-        raise InputError(f"{label}: a directory; name a YAML file in it") from None
-    except (OSError, ValueError) as error:  # ValueError: a NUL in the name
-        raise InputError(f"{label}: cannot be opened ({getattr(error, 'strerror', None) or error})") from None
     if len(raw) > MAX_BYTES:
         raise InputError(f"{label}: larger than {MAX_BYTES // 1024} KiB; is this the right file?")
     if raw.startswith((b"\xef\xbb\xbf", b"\xff\xfe", b"\xfe\xff")):
@@ -216,8 +210,7 @@ def read(path: str | Path) -> Document:
     try:
         text = raw.decode("utf-8")
     except UnicodeDecodeError as error:
-        line = raw.count(b"\n", 0, error.start) + 1
-        raise InputError(f"{label}:{line}: not UTF-8 (byte 0x{raw[error.start]:02x}); save the file as UTF-8") from None
+        raise not_utf8(raw, error.start, label) from None
     return parse(text, label)
 
 

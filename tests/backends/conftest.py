@@ -107,3 +107,11 @@ class Bench:
 @pytest.fixture(scope="session")
 def make_bench():
     return Bench
+
+
+@pytest.fixture(scope="session")
+def spiking():
+    """Return the one module that imports Brian2, which takes seconds."""
+    from neuroanp.backends import spiking
+
+    return spiking

@@ -29,13 +29,6 @@ GOOD = {
 }
 
 
-@pytest.fixture(scope="module")
-def spiking():
-    from neuroanp.backends import spiking
-
-    return spiking
-
-
 def changed(**values) -> Equations:
     return Equations(**{**GOOD, **values})
 

@@ -13,25 +13,14 @@ from hypothesis import strategies as st
 from benchmarks.faults.mutated_equations import BASE
 from neuroanp.backends import trial
 from neuroanp.backends.arithmetic import SCALES, Known, constant
-from neuroanp.backends.equations import Equations
 from neuroanp.backends.expressions import as_written, expression
 from neuroanp.backends.network import Execution
 from neuroanp.backends.population import Recurrence
 from neuroanp.errors import InputError, RunError
+from tests.backends.neurons import with_lines
 
 LIKE = torch.ones(4, dtype=torch.float64)
 KNOWN = Known(frozenset({"v", "w", "k", "b", "p", "t"}), {"p": 0.0}, frozenset({"k"}), frozenset({"b"}))
-
-
-@pytest.fixture(scope="module")
-def spiking():
-    from neuroanp.backends import spiking
-
-    return spiking
-
-
-def with_lines(*lines: str, method: str = "euler", **values) -> Equations:
-    return Equations(**{**BASE, "model": "\n".join([BASE["model"], *lines]), "method": method, **values})
 
 
 def presented(population, current: float, steps: int = 40):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import builtins
 import errno
 import logging
 import os
@@ -27,13 +28,6 @@ from neuroanp.errors import InputError
 UNITS, DT = 5, 1e-3
 LIKE = torch.ones(UNITS, dtype=torch.float64)
 NAMES = st.from_regex(r"[A-Za-z][A-Za-z0-9_]{0,6}", fullmatch=True)
-
-
-@pytest.fixture(scope="module")
-def spiking():
-    from neuroanp.backends import spiking
-
-    return spiking
 
 
 def renamed(word: str) -> Equations:
@@ -73,7 +67,7 @@ def test_no_name_that_is_handed_over_is_a_word(spiking):
     for word in WORDS:
         handed = expressions.handed(word)
         assert handed not in WORDS
-        assert not hasattr(__builtins__, handed)
+        assert not hasattr(builtins, handed)
         for names in (brian2.DEFAULT_FUNCTIONS, brian2.DEFAULT_UNITS, brian2.DEFAULT_CONSTANTS, vars(brian2)):
             assert handed not in names
 
@@ -291,8 +285,9 @@ def test_what_was_left_half_written_is_made_again(tmp_path):
     assert not left.exists()
 
 
-def test_other_import_errors_remove_nothing(tmp_path):
-    left = tmp_path / "module.py"
+@pytest.mark.parametrize("name", ["module.py", "_cython_magic.py", "libstdc++.so", "numpy.cpython-312.so"])
+def test_other_import_errors_remove_nothing(tmp_path, name):
+    left = tmp_path / name
     left.write_text("")
     with pytest.raises(NotCompiled, match="file too short"):
         checked(type("Left", (Code,), {"left": left}))().compile_block("run")

@@ -12,17 +12,13 @@ import pytest
 from benchmarks.faults.mutated_equations import BASE
 from neuroanp.backends import equations, trial
 from neuroanp.backends.arithmetic import Known
-from neuroanp.backends.equations import Equations
 from neuroanp.backends.expressions import parsed
 from neuroanp.backends.growth import _Growth
 from neuroanp.backends.network import Execution, SpikingBackend
 from neuroanp.errors import InputError, RunError
+from tests.backends.neurons import with_lines
 
 NUMPY = Execution(target="numpy")
-
-
-def with_lines(*lines: str, method: str = "exponential_euler", **values) -> Equations:
-    return Equations(**{**BASE, "model": "\n".join([BASE["model"], *lines]), "method": method, **values})
 
 
 CHAIN = ("x0 = (v + I + z + Iext)**9 : 1", "x1 = (x0 + v + 1)**9 : 1", "x2 = (x1 + I + 2)**9 : 1")
@@ -214,6 +210,41 @@ def test_a_limit_never_raises_one_that_is_there():
     )
     out = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60).stdout
     assert out.strip() == f"(5, 5) ({2**31}, {2**31})"
+
+
+def test_a_limit_that_cannot_be_set_is_told(monkeypatch, tmp_path):
+    """Where it is known how much memory is taken, the trial must not go on without its limit."""
+
+    def refused(which, limits):
+        if which == trial.resource.RLIMIT_AS:
+            raise PermissionError
+
+    monkeypatch.setattr(trial.resource, "setrlimit", refused)
+    if trial.STATM.exists():
+        with pytest.raises(PermissionError):
+            trial.limit(1.0, 2**40)
+    monkeypatch.setattr(trial, "STATM", tmp_path / "none")
+    trial.limit(1.0, 2**40)
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("XCPU", "compiling the equations takes more than 5 s of computing"),
+        ("KILL", "was ended by the system: more than 5 s of computing, or no memory left"),
+    ],
+)
+def test_what_the_system_ends_is_not_taken_for_time_alone(monkeypatch, tmp_path, name, said):
+    fake = tmp_path / "python"
+    fake.write_text(f"""#!/bin/sh
+cat > /dev/null
+echo '{{"stage": "compiling the equations", "seconds": 5}}'
+kill -{name} $$
+""")
+    fake.chmod(0o755)
+    monkeypatch.setattr(sys, "executable", str(fake))
+    with pytest.raises(InputError, match=said):
+        trial.tried(with_lines(f"own_{name} : 1"), 1e-3, NUMPY)
 
 
 @pytest.mark.slow

@@ -24,13 +24,6 @@ DT = 1e-3
 SIZES = ((40, 8), (100, 8), (300, 4))
 
 
-@pytest.fixture(scope="module")
-def spiking():
-    from neuroanp.backends import spiking
-
-    return spiking
-
-
 def network(units: int, rows: int, steps: int = 1000, dtype=torch.float64, gain: float = 3.0):
     """Return random weights (as what a spike adds), and currents that make units spike some 30 times a second."""
     rng = np.random.default_rng((units, rows))

@@ -24,7 +24,9 @@ def read(tmp_path: Path, text: str | bytes, columns: list[Column] | None = None)
     return read_table(path, columns or COLUMNS)
 
 
-GOOD = "time_us,voltage_mV\n0,1.5\n1,2.5\n2,-3\n"
+ROWS, SI_ROWS = "0,1.5\n1,2.5\n2,-3\n", "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n"
+"""The same samples in us and mV, and in s and V."""
+GOOD = f"time_us,voltage_mV\n{ROWS}"
 
 
 @pytest.mark.parametrize(
@@ -112,30 +114,30 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("header", "rows", "account"),
     [
-        ("Time (us),Voltage (mV)", "0,1.5\n1,2.5\n2,-3\n", "time from 'Time (us)' in us, voltage from 'Voltage (mV)'"),
-        ("t [us],V [mV]", "0,1.5\n1,2.5\n2,-3\n", "voltage from 'V [mV]' in mV"),
+        ("Time (us),Voltage (mV)", ROWS, "time from 'Time (us)' in us, voltage from 'Voltage (mV)'"),
+        ("t [us],V [mV]", ROWS, "voltage from 'V [mV]' in mV"),
         ("time/us;voltage/mV", "0;1,5\n1;2,5\n2;-3\n", "voltage from 'voltage/mV' in mV"),
         ("t, us;V, mV", "0;1,5\n1;2,5\n2;-3,0\n", "time from 't, us' in us"),
-        ("time_µs,voltage_mV", "0,1.5\n1,2.5\n2,-3\n", "time from 'time_µs' in µs"),
-        ("# time (us), V (mV)", "0,1.5\n1,2.5\n2,-3\n", "time from 'time (us)' in us"),
-        ("Time,Channel A\n(us),(mV)\n", "0,1.5\n1,2.5\n2,-3\n", "'Channel A' in mV (the only column in mV)"),
-        ("x-axis,1\nsecond,Volt", "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n", "'1' in V (the only column in V)"),
+        ("time_µs,voltage_mV", ROWS, "time from 'time_µs' in µs"),
+        ("# time (us), V (mV)", ROWS, "time from 'time (us)' in us"),
+        ("Time,Channel A\n(us),(mV)\n", ROWS, "'Channel A' in mV (the only column in mV)"),
+        ("x-axis,1\nsecond,Volt", SI_ROWS, "'1' in V (the only column in V)"),
         (
             "Model,MSO64\nHorizontal Units,s\nSample Interval,1e-6\nVertical Units,V\n\nTIME,CH1",
-            "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n",
+            SI_ROWS,
             "time from 'TIME' in s, voltage from 'CH1' in V (the only column in V)",
         ),
         (
             "Model,DPO4104\nPoint Format,Y\nHorizontal Units,S\nHorizontal Scale,4e-5\nVertical Units,V\n\nTIME,CH1",
-            "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n",
+            SI_ROWS,
             "time from 'TIME' in s, voltage from 'CH1' in V (the only column in V)",
         ),
-        ("TIME,CH1\nS,V", "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n", "time from 'TIME' in s"),
+        ("TIME,CH1\nS,V", SI_ROWS, "time from 'TIME' in s"),
         ("TIME (S)|CH1 (V)", "0|1.5e-3\n1e-6|2.5e-3\n2e-6|-3e-3\n", "time from 'TIME (S)' in s"),
         ("T (K),t (us),V (mV)", "280,0,1.5\n281,1,2.5\n280,2,-3\n", "time from 't (us)' in us"),
         (
             "#Digilent WaveForms\n#Sample rate: 1e+06Hz\n\nTime (s),Channel 1 (V)",
-            "0,1.5e-3\n1e-6,2.5e-3\n2e-6,-3e-3\n",
+            SI_ROWS,
             "voltage from 'Channel 1 (V)' in V (the only column in V)",
         ),
         ("time_us   voltage_mV   other", "  0  1.5  a\n  1  2.5  b\n  2   -3  c\n", "left alone: other"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from neuroanp.devices.rram import SoftBounds
 from neuroanp.errors import InputError
 from neuroanp.fitting import Fit, Options, fit_file, pulse_goodness
 from neuroanp.fitting.kalman import Form, Trains, walk
+from tests.fitting.cases import CASES, fitted
 
 SPAN = Span(20e-6, 80e-6)
 TOLD = Options(g_min=SPAN.g_min, g_max=SPAN.g_max)
@@ -119,6 +121,20 @@ def test_steps_of_one_device_that_scatter_much_say_how_often_up_down_was_held(
     columns = synthesize.pulse(law, devices, 3, 130, SPAN, np.random.default_rng(1))
     found = fit(columns, tmp_path, Options(None, None, "linear_step", SPAN.g_min, SPAN.g_max, anyway=True))
     assert any("92.4 % held the truth" in note for note in found.notes) == said
+
+
+def test_a_bound_says_whether_reads_or_the_fitted_line_lead_to_it(tmp_path: Path) -> None:
+    """A line fitted to trains that run into their bounds comes to zero before the last reads do."""
+    for name, source, status in (
+        ("soft_bounds", "where the fitted step comes to zero", "fitted"),
+        ("linear_step", "the largest conductance that the reads lead to", "measured"),
+    ):
+        told = replace(CASES[name].options, law="linear_step", anyway=True)
+        found = fitted(CASES[name]._replace(options=told), 401, tmp_path)
+        bound = next(choice for choice in found.choices if choice.key == "update.bound_up")
+        assert bound.source.startswith(source)
+        assert bound.status == status
+        assert (found["gamma_up"].value == 1.0) == (status == "fitted")
 
 
 def test_means_of_residuals_are_chi_squared() -> None:

@@ -78,7 +78,8 @@ def test_only_the_wanted_columns_are_looked_at(folder):
         ("a,b\n1,2\n3,1_000\n", "t.csv:3: b: '1_000' is not a finite number"),
         ("a,b\n1,2\n3,x\n", "t.csv:3: b: 'x' is not a finite number"),
         ('a,b\n1,"2\n', "t.csv:2: not CSV"),
-        (b"a,b\n1,2\n3,\xff\n", "t.csv:3: not UTF-8"),
+        (b"a,b\n1,2\n3,\xff\n", "t.csv:3: not UTF-8 (byte 0xff)"),
+        (b"\xef\xbb\xbfa,b\n1,2\n3,\xfe\n", "t.csv:3: not UTF-8 (byte 0xfe)"),
         ("time_s\n1\n", "t.csv:1: no column 'tme_s'; did you mean 'time_s'? (columns: time_s)"),
     ],
 )
@@ -90,9 +91,9 @@ def test_bad_files(folder):
     assert refused(Path("none.csv")) == "none.csv: no such file"
     assert "not a .csv or .npz file" in refused(written("a\n1\n", "t.txt"))
     Path("folder.csv").mkdir()
-    assert "not a file" in refused(Path("folder.csv"))
+    assert "a directory; name a .csv or .npz file" in refused(Path("folder.csv"))
     os.mkfifo("pipe.csv")
-    assert "not a file" in refused(Path("pipe.csv"))
+    assert "not a regular file; name a .csv or .npz file" in refused(Path("pipe.csv"))
     assert refused(written("a\n" + "1\n" * 2000), max_bytes=1024) == "t.csv: larger than 1 KiB; shorten or thin it"
     assert "cannot be opened" in refused(Path("x" * 500 + ".csv"))
 

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from neuroanp.errors import InputError
 from neuroanp.tables import Sheet, read_sheet, source
-from neuroanp.tables.numbers import is_missing
+from neuroanp.tables.numbers import is_missing, looks_like_number, why_not
 
 
 def write(folder: Path, text: str | bytes) -> Path:
@@ -212,6 +212,19 @@ def test_the_account_says_what_was_taken(tmp_path):
         f"{tmp_path}/data.csv: columns separated by semicolons, decimal commas, names in line 4, "
         "2 lines above left out, units s, kW; 2 rows (lines 6 to 7)"
     ]
+
+
+@pytest.mark.parametrize(
+    ("cell", "decimal", "looks"),
+    [
+        ("1,234,567", ".", True), ("1.234.567", ",", True), ("1.234,5", ".", True),
+        ("12 %", ".", True), ("EUR 5", ".", True),
+        ("1,234", ".", False), ("5 V", ".", False), ("room 2 has a sign", ".", False), ("2 has thousands", ".", False),
+    ],
+)  # fmt: skip
+def test_what_looks_like_a_number_does_not_hang_on_words(cell, decimal, looks):
+    assert looks_like_number(cell, decimal) is looks
+    assert ("thousands sep" in why_not(cell, decimal) or "has a sign of" in why_not(cell, decimal)) is looks
 
 
 def test_the_quick_way_and_the_slow_one_agree(tmp_path):

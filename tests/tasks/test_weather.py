@@ -170,6 +170,9 @@ def own(tmp_path: Path, text: str, **options) -> Weather:
     return Weather(config(path, **{"target": "load", "split": 80, **options}))
 
 
+SHORT = {"window": 4, "washout": 1, "horizon": 1, "split": 20}
+
+
 def rows(form: str, n: int = 120) -> str:
     """Return rows of a load that is a sine of 24 rows; `form` takes k, v, and w (v with a decimal comma)."""
     loads = [f"{1.5 + np.sin(k / 24 * 2 * np.pi):.3f}" for k in range(n)]
@@ -190,17 +193,26 @@ def test_the_account_says_what_was_taken_and_what_was_left(tmp_path):
     np.testing.assert_allclose(task.unit, 2.0)
 
 
+def test_what_the_times_are_made_of_is_no_input_and_nothing_else_is_left_out(tmp_path):
+    """Blanks around the plus do not count, and a column may have a plus in its own name."""
+    days = rows("2023-01-{k:02d},06:00,{v}", 32).partition("\n")[2]
+    joined = own(tmp_path, f"day,clock,load\n{days}", time="day  +  clock", **SHORT)
+    assert joined.columns == ("load",)
+    assert not any("left out" in line for line in joined.account())
+    one = own(tmp_path, "unix + room,load,room\n" + rows("17000{k:05d},{v},{v}5"), time="unix + room")
+    assert one.columns == ("load", "room")
+
+
 def test_a_time_column_that_is_not_used_and_has_gaps_is_a_warning(tmp_path):
     lines = rows("2023-01-{k:02d},{v}", 31).replace("2023-01-00", "2022-12-31").splitlines(keepends=True)
     text = "".join(lines[:9] + lines[10:])
-    short = {"window": 4, "washout": 1, "horizon": 1, "split": 20}
-    said = own(tmp_path, "day,load\n" + text, **short).account()[-1]
+    said = own(tmp_path, "day,load\n" + text, **SHORT).account()[-1]
     assert said == (
         "warning: rows are taken as evenly spaced, but in day (read as ISO 8601) 1 step is not 86400 s; "
         "to take that into account, set task.time to day"
     )
     with pytest.raises(InputError, match="1 value missing"):
-        own(tmp_path, "day,load\n" + text, time="day", **short)
+        own(tmp_path, "day,load\n" + text, time="day", **SHORT)
 
 
 def test_codes_for_missing_values_are_no_data(tmp_path):
