@@ -26,6 +26,8 @@ _ERROR = re.compile(r"^(?:\S*:\d+:(?:\d+:)? *)?(?P<said>.*\berror: .*\S)", re.IG
 _ESCAPE = re.compile(r"\x1b\[[0-9;]*[A-Za-z]")
 _MADE = "_cython_magic"
 """How Brian2 names the modules that it has Cython make."""
+_NO_DEBUGGING = "-g0"
+"""Python's own flags ask for debugging information: a fifth of the compiler's time, and no instruction differs."""
 CACHE = "check the free space and the permissions of Cython's cache (CYTHON_CACHE_DIR), or set compute.target: numpy"
 COMPILER = "check the compiler (neuroanp doctor), or set compute.target: numpy"
 
@@ -49,6 +51,11 @@ def checked(kind: type) -> type:
     """
 
     class Checked(kind):
+        def __init__(self, *args: Any, **keywords: Any) -> None:
+            super().__init__(*args, **keywords)
+            if self.compiler == "unix":  # of distutils: gcc or clang
+                self.extra_compile_args = [*self.extra_compile_args, _NO_DEBUGGING]
+
         def compile_block(self, block: str) -> Any:
             source = _source(self, block)
             with said_by_programs() as said:

@@ -239,6 +239,26 @@ def test_a_compiler_that_vanishes_or_a_full_disk_is_said(spiking, monkeypatch, w
         build(spiking, which)
 
 
+def test_a_compiler_is_asked_for_what_brian2_asks_and_no_debugging_information(spiking, monkeypatch):
+    asked = []
+
+    def create(*args, compiler, extra_compile_args, **options):
+        asked.append((compiler, extra_compile_args))
+        raise RuntimeError("enough")
+
+    monkeypatch.setattr(spiking, "_no_compiler", lambda: None)
+    monkeypatch.setattr(manager(spiking), "create_extension", create)
+    with pytest.raises(InputError, match="enough"):
+        build(spiking, "lif")
+    flags = spiking.brian2.prefs["codegen.cpp.extra_compile_args_gcc"]
+    assert asked == [("unix", [*flags, "-g0"])]
+    made = checked(Code)()
+    assert (made.compiler, made.extra_compile_args) == (
+        "msvc",
+        ["/w"],
+    )  # which has another spelling, and none by default
+
+
 def test_no_compiler_says_why(spiking, monkeypatch, caplog, capfd, tmp_path):
     """A cache that cannot be written is not a missing compiler."""
     (tmp_path / "file").write_text("")
@@ -263,6 +283,7 @@ class Code:
     """As much of a code object of Brian2's as `checked` needs."""
 
     name, template_name, left = "c", "stateupdate", Path()
+    compiler, extra_compile_args = "msvc", ["/w"]
 
     def __init__(self):
         self.code = SimpleNamespace(run="cdef double IF")
