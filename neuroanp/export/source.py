@@ -104,13 +104,13 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
     notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are all alike",) * bool(
         differ
     )
-    targets, device = trainer.substrate.targets, held_by(experiment, trainer)
-    as_held = which == "as_held"
+    targets = {key: W.detach().cpu() for key, W in trainer.substrate.targets.items()}
+    device, as_held = held_by(experiment, trainer), which == "as_held"
     matrices = device if as_held else targets
     alike = as_held or all(_rounded_alike(W, device[key]) for key, W in targets.items())
     return Model(
         name=name,
-        weights={key: W.detach().double().cpu().numpy() for key, W in matrices.items()},
+        weights={key: W.detach().double().numpy() for key, W in matrices.items()},
         origin=device.origin if as_held else targets_after(trainer.update, config.hardware.write),
         as_held=alike,
         beside=(*converters(trainer.reads()), *notes) if alike else (),

@@ -46,7 +46,7 @@ class RunWeights(Weights):
     they are not, and `predict` is. Spiking units: `neuroanp.export.model` has their equations.
 
     Args:
-        arrays, bias: as in `Weights`; torch tensors of the run's own precision.
+        arrays, bias: as in `Weights`; torch tensors of the run's own precision, on the CPU.
         origin: which weights these are: "digital targets ...", or "weights as held by ...".
         scored: whether these matrices are those that the noise-free loss of the run was measured with.
         beside: what the network that was scored has beside these matrices, a sentence each.
@@ -119,7 +119,8 @@ class HeldOut:
         Raises:
             InputError: no numbers, or outputs of another shape.
         """
-        return loss(torch.from_numpy(self._every_step(outputs)).unsqueeze(1), self._held)
+        y = torch.from_numpy(self._every_step(outputs)).to(self._held.targets.device)  # where the run summed them
+        return loss(y.unsqueeze(1), self._held)
 
     def score(self, outputs: Any) -> dict[str, float]:
         """Return the task's own scores of outputs (T, B, O), the headline first; InputError as `loss`."""
@@ -208,7 +209,9 @@ def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] 
     last = row.get("updates") if row.get("test_loss_noise_free") is not None else None
     unscored = "not scored: the run has no loss" if last is None else f"not what was scored, which was update {last}"
     beside = (*converters(reads), *_around(experiment))
-    return RunWeights(dict(W.items()), bias, said, last == trainer.update, beside, unscored)
+    return RunWeights(
+        {part: matrix.cpu() for part, matrix in W.items()}, bias, said, last == trainer.update, beside, unscored
+    )
 
 
 def targets_after(update: int, write: str) -> str:
