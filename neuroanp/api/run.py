@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
@@ -91,13 +92,16 @@ class Run:
         noise, `test_loss_noise_free` without. The noise drawn depends on how many steps and sequences are presented.
 
         Args:
-            inputs: (T, B, I) or, of one sequence, (T, I): array, torch tensor or lists of the task's own numbers.
+            inputs: (T, B, I) or, of one sequence, (T, I): array, torch tensor or lists of the task's own numbers; or
+                the path of a file of them, .npy, or .csv of one sequence: of a table that the run learned from its
+                columns, by name and in their units, and the outputs are then in the target's unit.
             noise: False leaves out all noise of reads and units.
 
         Returns: outputs (T, B, O), or (T, O), float64.
 
         Raises:
-            InputError: inputs of another shape or not finite, no checkpoint that can be read, or changed data.
+            InputError: inputs of another shape or not finite, a file that holds none, no checkpoint that can be read,
+                or changed data.
 
         >>> from tempfile import TemporaryDirectory
         >>> from neuroanp.training.launch import launch
@@ -111,8 +115,12 @@ class Run:
         True
         """
         from neuroanp.training.forward import predict
+        from neuroanp.training.from_file import read_inputs
 
-        return predict(self.record, inputs, noise)
+        if not isinstance(inputs, (str, os.PathLike)):
+            return predict(self.record, inputs, noise)
+        file = read_inputs(path_of("inputs", inputs), self.config)
+        return file.in_units(predict(self.record, file.presented(), noise))
 
     def held_out(self) -> HeldOut:
         """Return the sequences that the run was scored on: inputs, targets, mask; `.loss(outputs)`, `.score(outputs)`.

@@ -37,9 +37,9 @@ def predict(
     in the target's unit; arrays hold the network's own numbers.
     """
     from neuroanp import api
-    from neuroanp.cli.arrays import check_fits, check_output, read_array, warn_far, write_arrays
+    from neuroanp.cli.arrays import check_fits, check_output, write_arrays
     from neuroanp.errors import InputError
-    from neuroanp.tasks.protocol import TASKS, InUnits
+    from neuroanp.training.from_file import read_inputs
 
     if inputs is not None and output is None:
         raise InputError("-o: name a file for the outputs, e.g. -o y.csv")
@@ -47,31 +47,26 @@ def predict(
         check_output(output, force)
     with log_to_stderr(console(error=True)):
         opened = api.load_run(run)
-        batch = None if inputs is not None else opened.held_out()
-        task: Any = None
-        if inputs is not None and inputs.suffix == ".csv":
-            task = TASKS.get(opened.config.task_name)(opened.config.task)
-            task = task if isinstance(task, InUnits) else None
-        if batch is not None:
+        batch, file = None, None
+        if inputs is None:
+            batch = opened.held_out()
             given = batch.inputs
         else:
-            assert inputs is not None
-            given = read_array(inputs, None if task is None else task.columns)
+            file = read_inputs(inputs, opened.config)
+            given = file.values
         if output is not None:
             check_fits(output, given)
-        y = opened.predict(given if task is None else task.scaled(given), noise=not noise_free)
-        if task is not None:
-            warn_far(task.columns, task.scaled(given))
-            y = task.in_units(y)
+        y = opened.predict(given if file is None else file.presented(), noise=not noise_free)
+        y = y if file is None else file.in_units(y)
     row: dict[str, Any] = {"run": str(opened.path), "noise": not noise_free, "shape": list(y.shape)}
     arrays = {"outputs": y, "inputs": given}
-    if task is not None:
-        row |= {"columns": list(task.columns), "target": task.target}
+    if file is not None and file.target:
+        row |= {"columns": list(file.columns), "target": file.target}
     if batch is not None:
         row |= {"loss": batch.loss(y), "score": batch.score(y)}
         arrays |= {"targets": batch.targets, "mask": batch.mask}
     if output is not None:
-        write_arrays(output, arrays, () if task is None else (task.target,))
+        write_arrays(output, arrays, (file.target,) if file is not None and file.target else ())
         row["output"] = str(output)
     if json:
         print_json([row])

@@ -16,10 +16,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp import api
-from neuroanp.cli.arrays import _npy
 from neuroanp.cli.fit import _write_all
 from neuroanp.errors import InputError, RunError
 from neuroanp.training.config import configure
+from neuroanp.training.from_file import _npy
 from neuroanp.training.launch import launch
 
 TINY = {
@@ -68,6 +68,7 @@ def test_what_it_writes_is_what_python_gives(run, predict, folder):
         assert sorted(found) == ["inputs", "mask", "outputs", "targets"]
         np.testing.assert_array_equal(found["outputs"], y)
         np.save("x.npy", found["inputs"])
+    np.testing.assert_array_equal(run.predict("x.npy"), y)
     assert predict("-i", "x.npy", "-o", "y.npy").exit_code == 0
     np.testing.assert_array_equal(np.load("y.npy"), y)
 
@@ -205,7 +206,11 @@ def test_a_table_is_presented_by_its_names_and_in_its_units(tmp_path, monkeypatc
     low, span = known.min(axis=0), np.ptp(known, axis=0)
     y = trained.predict((part - low) / span, noise=False)
     np.testing.assert_allclose(np.array(found, dtype=float), (y * span[0] + low[0])[:, 0], rtol=1e-12)
+    for path in ("x.csv", tmp_path / "x.csv"):
+        np.testing.assert_array_equal(trained.predict(path, noise=False)[:, 0], np.array(found, dtype=float))
     (tmp_path / "x.csv").write_text("load,warmth\n1,2\n2,3\n")
+    with pytest.raises(InputError, match="no column heat"):
+        trained.predict("x.csv")
     done = predict_of(trained)("-i", "x.csv", "-o", "z.csv")
     assert done.exit_code == 2
     assert "no column heat; the network takes load, heat (columns there: load, warmth)" in " ".join(done.stderr.split())

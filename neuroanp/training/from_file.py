@@ -1,0 +1,136 @@
+"""Take inputs from a user's file: .npy, or a table (.csv) of one sequence, in the units that its task's table has."""
+
+from __future__ import annotations
+
+import io
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.lib import format as npy
+
+from neuroanp.errors import InputError
+from neuroanp.files import read_regular
+from neuroanp.tables import read_sheet
+from neuroanp.tasks.protocol import TASKS, InUnits
+
+if TYPE_CHECKING:
+    from neuroanp.training.config import RunConfig
+
+ENDINGS = (".npy", ".csv")
+LARGEST = 1 << 30
+"""Bytes of a file of inputs."""
+SHOWN = 5
+"""Problems of a table that are told one by one."""
+FAR = 0.5
+"""Ranges of the training rows by which an input may lie outside them without a word."""
+LOG = logging.getLogger("neuroanp")
+
+
+@dataclass(frozen=True)
+class FileInputs:
+    """Inputs as a file has them, and what makes the network's numbers of them.
+
+    Args:
+        values: (T, I) of a table, (T, B, I) or (T, I) of an array.
+        task: whose columns and units a table has; None: the values are the network's own numbers.
+    """
+
+    values: np.ndarray
+    task: InUnits | None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """Names of the columns of a table that the task knows, in the order of the inputs; else none."""
+        return () if self.task is None else self.task.columns
+
+    @property
+    def target(self) -> str:
+        """Name of what is forecast of such a table; else empty."""
+        return "" if self.task is None else self.task.target
+
+    def presented(self) -> np.ndarray:
+        """Return the network's own numbers; warn of columns that lie far outside the rows that it learned from."""
+        if self.task is None:
+            return self.values
+        scaled = self.task.scaled(self.values)
+        for name, column in zip(self.columns, scaled.T, strict=True):
+            far = int(((column < -FAR) | (column > 1 + FAR)).sum())
+            if far:
+                LOG.warning("%s: %d of %d values lie far outside the rows it learned from", name, far, len(column))
+        return scaled
+
+    def in_units(self, outputs: np.ndarray) -> np.ndarray:
+        """Return outputs (..., O) of the network in the unit that the table has of its target."""
+        return outputs if self.task is None else self.task.in_units(outputs)
+
+
+def read_inputs(path: Path, config: RunConfig) -> FileInputs:
+    """Read a file of inputs for a run's network.
+
+    Args:
+        path: .npy of (T, B, I) or (T, I), the network's own numbers; or .csv of one sequence, a step a row: where the
+            run learned from a table its columns, by name and in their units, else all columns.
+        config: the run's.
+
+    Raises:
+        InputError: no such file, not a regular one, too large, damaged, no numbers, or no column of a name.
+    """
+    if path.suffix not in ENDINGS:
+        raise InputError(f"inputs: {path}: its name must end in {' or '.join(ENDINGS)}")
+    if path.suffix == ".csv":
+        task = TASKS.get(config.task_name)(config.task)
+        units = task if isinstance(task, InUnits) else None
+        return FileInputs(_csv(path, None if units is None else units.columns), units)
+    try:
+        data = read_regular(path, LARGEST)
+    except OSError as error:
+        raise InputError(f"{path}: {error.strerror}; name a file of inputs") from None
+    if len(data) > LARGEST:
+        raise InputError(f"{path}: more than {LARGEST >> 30} GiB; present it in parts")
+    return FileInputs(_npy(path, data), None)
+
+
+def _npy(path: Path, data: bytes) -> np.ndarray:
+    """Read the format by its header alone: what it says of sizes is checked before memory is taken."""
+    stream = io.BytesIO(data)
+    try:
+        version = npy.read_magic(stream)
+        header = npy.read_array_header_1_0 if version == (1, 0) else npy.read_array_header_2_0
+        shape, fortran, dtype = header(stream)
+    except (ValueError, TypeError, SyntaxError, EOFError, RecursionError, MemoryError) as error:
+        raise InputError(f"{path}: no .npy file ({str(error)[:120]}); write it with numpy.save") from None
+    if dtype.hasobject or dtype.kind not in "biuf":
+        raise InputError(f"{path}: holds {str(dtype)[:40]}, not numbers; save a float array (T, B, I)")
+    size = dtype.itemsize
+    for length in shape:
+        size *= length
+    if len(data) - stream.tell() != size:
+        raise InputError(f"{path}: {len(data) - stream.tell()} bytes of numbers, its header says {size}; copy it again")
+    flat = np.frombuffer(data, dtype, offset=stream.tell())
+    return flat.reshape(shape, order="F" if fortran else "C")
+
+
+def _csv(path: Path, names: Sequence[str] | None) -> np.ndarray:
+    """Read a table, a step a row: the columns of these names, in their order, or all of them."""
+    sheet = read_sheet(path)
+    wanted = [name for name in sheet.names if name] if names is None else names
+    missing = [name for name in wanted if name not in sheet.names]
+    if missing:
+        raise InputError(
+            f"{sheet.label}: no column {', '.join(missing)}; the network takes {', '.join(wanted)} "
+            f"(columns there: {', '.join(filter(None, sheet.names))})"
+        )
+    columns, _, bad = sheet.read([sheet.names.index(name) for name in wanted])
+    problems = bad.problems() + [
+        f"{sheet.label}:{sheet.lines[row]}: {name}: missing; fill it, or leave the row out"
+        for name, column in zip(wanted, columns, strict=True)
+        for row in np.flatnonzero(~np.isfinite(column))[:SHOWN].tolist()
+    ]
+    if problems:
+        more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []
+        raise InputError(f"{sheet.label}: cannot be read as numbers", [*problems[:SHOWN], *more])
+    return np.stack(columns, axis=1)
