@@ -1,6 +1,6 @@
-"""How often the intervals of fits hold the truth, where they are known to be narrow or to be looked at.
+"""How often the intervals of fits hold the truth: of one device whose steps wander, and of a telegraph signal.
 
-python benchmarks/fit_intervals.py [--records 100] [--seed 0] [--workers 2]
+python -m benchmarks.fit_intervals [--records 100] [--seed 0] [--workers 2]
 
 Records are drawn from the library's own laws, and fitted by way of a file, as a user's are. A record whose fit is
 refused is counted by itself.
@@ -99,12 +99,17 @@ def main() -> None:
     print(file=sys.stderr)
     rows = []
     for which, measurement in enumerate(MEASUREMENTS):
-        all_of = found[which * options.records : (which + 1) * options.records]
-        fitted = [one for one in all_of if one is not None]
+        mine = found[which * options.records : (which + 1) * options.records]
+        fitted = [one for one in mine if one is not None]
         for key in measurement.truth:
-            rows.append([measurement.name, key, *counted([one[key] for one in fitted]), str(len(all_of) - len(fitted))])
+            rows.append([measurement.name, key, *counted([one[key] for one in fitted]), str(len(mine) - len(fitted))])
     header = ["record", "parameter", "held", f"share (expected {100 * LEVEL:g} %)", "refused"]
-    keep("fit_intervals", f"Intervals of fits, {options.records} records of each kind", table(header, rows))
+    keep(
+        "fit_intervals",
+        f"Intervals of fits, {options.records} records of each kind",
+        table(header, rows),
+        __spec__.name,
+    )
 
 
 def counted(hits: list[bool]) -> tuple[str, str]:

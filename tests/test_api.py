@@ -92,7 +92,9 @@ def test_a_file_in_the_place_of_a_comparison_s_report_is_said(runs, monkeypatch)
     (folder / "report.html").unlink()
     folder.rmdir()
     folder.write_text("mine")
-    with pytest.raises(InputError, match=f"{folder.name}: cannot be written to: .* takes no new directory"):
+    with pytest.raises(
+        InputError, match=f"{folder.name}/report.html: not accessible .File exists.; .*, or move away what is there"
+    ):
         na.compare(TINY, seeds=1)
     assert folder.read_text() == "mine"
 
@@ -173,7 +175,7 @@ def test_a_line_tells_what_a_thing_is(runs):
     assert na.load_run(begun.path)._repr_html_() is None
     for place in (run.path, run.path / "copies"):
         (place / "result.json").write_text("{")
-    assert repr(na.load_run(run.path)) == f"Run(its result is damaged; runs/{run.path.name})"
+    assert repr(na.load_run(run.path)) == f"Run(its record is damaged; runs/{run.path.name})"
     assert na.load_run(run.path)._repr_html_() is None
 
 

@@ -5,9 +5,9 @@
 Each trial copies a run (finished or cut short), damages one to three of its files, and calls a command on it. It is
 wrong if the command hangs, prints a traceback or takes it for a bug of its own; if a number differs from the
 undamaged run's and neither stderr nor `sealed` says that anything is amiss; if `evaluate` or `load` succeeds and does
-not give the results that are due; or if `resume` or `train` does not reach the undisturbed end although manifest and
-configuration (or their copies) are whole. The numbers of a run that was cut short are those of its last checkpoint:
-of them it is looked at only that they come.
+not give the results that are due; or if `resume` or `train` does not reach the undisturbed end although manifest,
+configuration and given weights (or their copies) are whole. The numbers of a run that was cut short are those of its
+last checkpoint: of them it is looked at only that they come.
 """
 
 from __future__ import annotations
@@ -286,8 +286,11 @@ def _log(run: Path) -> str:
     return "\n".join(RunDir.open(run, check_code=False, quiet=True).manifest["log"])
 
 
-def sound(run: Path) -> bool:
-    """Return whether manifest and configuration, or their copies, are whole: then a run goes on, come what may."""
+def sound(run: Path, action: str) -> bool:
+    """Return whether what a run cannot do without, or its copy, is whole: then it goes on, come what may.
+
+    That is manifest and configuration, and for `resume` the weights that were given: `train` has them still.
+    """
     from neuroanp.errors import NeuroanpError
 
     try:
@@ -295,9 +298,8 @@ def sound(run: Path) -> bool:
     except NeuroanpError:
         return False
     problems = " ".join(record.damage())
-    whole = not any(
-        f"{name}: " in problems and "no whole copy" in problems for name in ("manifest.json", "config.yaml")
-    )
+    needed = ("manifest.json", "config.yaml", *["start.safetensors"] * (action == "resume"))
+    whole = not any(f"{name}: " in problems and "no whole copy" in problems for name in needed)
     return whole and "config.yaml: not as it was written" not in problems  # an edited one is refused, with the remedy
 
 
@@ -334,7 +336,9 @@ def main() -> None:
     load_all()
     with TemporaryDirectory() as place:
         home = Path(place)
-        bases = [Base(setup, home) for setup in BASES]
+        teacher = undisturbed(BASES[1], home / "teacher", home / "log", seed=2, updates=UPDATES)
+        given = Setup("copy, pcm, given weights", COPY, {"profile": "pcm", "network.weights": str(teacher)})
+        bases = [Base(setup, home) for setup in (*BASES, given)]
         for trial in range(options.count):
             base, short = bases[trial % len(bases)], rng.random() < 0.4
             root = home / f"{'cut' if short else 'whole'}-{trial}"
@@ -349,8 +353,8 @@ def main() -> None:
                     harm(path, rng, base.other / path.relative_to(run))
                     withheld |= harm is withhold
                 said.append(f"{harm.__name__} {path.relative_to(run)}")
-            is_sound = sound(run) and not withheld
             action = rng.choice(ACTIONS)
+            is_sound = sound(run, action) and not withheld
             ended = in_child(with_no_more_rights(call(action, run, base, out), out), home / "log")
             done += 1
             outcome = f"{action}, exit code {ended.code}"

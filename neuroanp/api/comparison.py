@@ -16,7 +16,7 @@ from neuroanp.comparing.grid import expand
 from neuroanp.comparing.size import MOST_RUNS, check_size, check_workers, in_words, sizes
 from neuroanp.errors import InputError, RunError, all_of
 from neuroanp.records.atomic import said
-from neuroanp.records.places import check_root, make
+from neuroanp.records.places import check_root
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.arguments import axes_of, command, number, progress_of, switch, whole
 from neuroanp.training.plain import plain
@@ -253,8 +253,8 @@ class _Making:
         path = None
         if self.report:
             path = self.root / f"{kind}-{_digest([record.manifest['identity'] for record in done])}" / "report.html"
-            with said(path):
-                make(path.parent)
+            with said(path, "move away what is there", "repeat the command: finished runs are not repeated"):
+                path.parent.mkdir(parents=True, exist_ok=True)
             render(done, path, typed(self.command))
         found = rows(ablations([shown(record) for record in done])) if kind == "ablate" else []
         return Comparison([Run(record) for record in done], failed, path, found)

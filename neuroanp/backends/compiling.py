@@ -42,7 +42,7 @@ class NotCompiled(InputError):
 
 @cache
 def checked(kind: type) -> type:
-    """Return a class of Brian2's code objects that refuses what does not compile, and keeps the compiler quiet.
+    """Return a class of Brian2's code objects that refuses what does not compile; its compiler is quiet, and quick.
 
     For those of Cython: where numpy's are made, Brian2 asks for that very class, and Python's compiler is never silent.
 

@@ -27,9 +27,9 @@ from neuroanp.comparing.needs import Needs, Unable, needs_of
 from neuroanp.comparing.process import Worker
 from neuroanp.comparing.worker import Job, Outcome, name_of, said_of, serving, there, work
 from neuroanp.errors import HeldError, InputError, RunError, StoppedError, printable, refused_by_machine
+from neuroanp.records.manifest import ENDED
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
-from neuroanp.training.launch import ENDED
 
 LOG = logging.getLogger("neuroanp")
 TRIES = 3

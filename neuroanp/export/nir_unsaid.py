@@ -121,7 +121,9 @@ def step(about: Mapping[str, Any], given: float | None) -> float:
     if stated is not None and given is not None and abs(stated - given) > SAME * abs(given):
         raise InputError(f"dt: the file says {stated:g} s, and {given:g} s was given")
     dt = stated if given is None else given  # the two are one step, and the given one is not rounded
-    if not dt or not 0 < dt < 1e3:
+    if dt is None:
+        raise InputError("dt: the file does not say the seconds of a step; give them")
+    if not 0 < dt < 1e3:
         raise InputError(f"dt: {dt:g} s; more than 0 and less than 1000 s is needed")
     return dt
 

@@ -155,7 +155,8 @@ def _of_the_run(model: Model, name: str, exported: Exported, before: float, afte
             f"model of wires; what is exported has not, and its loss is {after:.4g}",
         )
     if model.as_held:
-        why = "; ".join(model.beside) or "its sums were rounded to the run's own precision"
+        whole = f"backend {model.backend} computes in whole numbers" if holds_weights(model.backend) else ""
+        why = "; ".join(filter(None, [*model.beside, whole])) or "its sums were rounded to the run's own precision"
         return (
             f"the network that was scored had a loss of {had:.4g} without noise, these weights alone have "
             f"{before:.4g}: {why}",

@@ -53,13 +53,14 @@ class ArrayFiles:
         Raises:
             InputError: it is damaged, without a whole copy, or of another run.
         """
-        path, seal = copies.own(self.root, self.root / file), self.seals.get(file)
+        path, seal = self.root / file, self.seals.get(file)
         if file == START and seal is not None:
             found = copies.take(self.root, file, seal, MOST)
             say(found.problem)
             path = found.place
         if not os.path.lexists(path):
             return None
+        copies.own(self.root, path)
         return unpacked(tensors.unpack_arrays, path, self._foreign, self._instead(file))[0]
 
     def _foreign(self, path: Path, meta: Mapping[str, Any]) -> str | None:
@@ -71,5 +72,8 @@ class ArrayFiles:
         if file in self.seals and file in ARRAYS:
             return f"; compute it again with: neuroanp resume {self.root}"
         if file == START:
-            return f"; restore it from a copy, or start anew with: neuroanp train {self.root / CONFIG}"
+            return (
+                "; restore it from a copy, or put the weights back where network.weights names them and continue with: "
+                f"neuroanp train {self.root / CONFIG}"
+            )
         return "; restore it from a copy, or repeat the run"

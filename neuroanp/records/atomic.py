@@ -30,7 +30,7 @@ _REFUSED = (
 ELSEWHERE, AGAIN = "choose another place for the runs", "resume"
 """What helps where a file of a run cannot be written."""
 OTHER_PLACE, REPEAT = "name another place", "repeat the command"
-"""What helps where a file cannot be written that a user asked for by name."""
+"""What helps where a file cannot be written that a command makes anew: no run is lost with it."""
 
 
 def write_bytes(path: Path, data: bytes, flush: bool = True, elsewhere: str = ELSEWHERE, again: str = AGAIN) -> None:

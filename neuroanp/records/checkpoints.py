@@ -91,10 +91,10 @@ class Checkpoints:
         """Return the newest that is whole, for reading; a warning tells of damaged ones that are newer.
 
         Args:
-            skipped: takes the damaged ones. again: the command that makes a new one.
+            skipped: takes the damaged ones. again: the command that makes a new one, of a run that has ended or not.
 
         Raises:
-            InputError: there is none: none yet, or all are damaged; the message says which, and how.
+            InputError: there is none, or all are damaged; the message says which, and what to do.
         """
         told = len(skipped)
         path = self.latest(skipped)
@@ -104,7 +104,7 @@ class Checkpoints:
                 LOG.warning("%s; taken is %s, which is older", line, path.name)
             return path
         if not damaged:
-            raise InputError(f"{self.root}: no checkpoint yet; continue with: neuroanp resume {self.root}")
+            raise InputError(f"{self.root}: no checkpoint is there; make one with: {again}")
         raise InputError(
             f"{self.root}: no checkpoint can be read; restore one from a copy, or repeat the training: {again}",
             [line.replace("skipped, ", "") for line in damaged],

@@ -1,7 +1,8 @@
-"""Second copies of the small files that a run cannot do without, and what is done with damaged ones.
+"""Second copies of the files that a run cannot do without, and what is done with damaged ones.
 
-config.yaml, manifest.json, metrics.csv and result.json lie in the run's directory and once more in copies/. Which of
-the two is whole is told by its seal; a damaged one is set aside in damaged/, where nothing is ever overwritten.
+config.yaml, manifest.json, metrics.csv, result.json and start.safetensors (the weights that it starts from, where they
+were given) lie in the run's directory and once more in copies/. Which of the two is whole is told by its seal; a
+damaged one is set aside in damaged/, where nothing is ever overwritten.
 """
 
 from __future__ import annotations

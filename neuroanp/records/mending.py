@@ -18,7 +18,7 @@ ARRAYS = ("predictions.safetensors", "activity.safetensors")
 """What a run's end computes beside its result, and can compute again."""
 
 _LOST = {
-    START: "the weights it started from are not kept any more",
+    START: "written again from the weights that network.weights names",
     METRICS: "the learning curve is lost",
     RESULT: "computed again from the last checkpoint",
 }

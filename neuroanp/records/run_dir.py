@@ -10,7 +10,7 @@
     result.json                          the row that tables show
     report.html                          the report
     export/                              what `neuroanp export` wrote, a folder a format
-    copies/                              the four files above that are text, and the start, once more
+    copies/                              configuration, manifest, metrics, result and start, once more
     damaged/                             what was found damaged and replaced, if anything was
     .lock                                held by the process that writes, with its pid
 
@@ -315,9 +315,11 @@ class RunDir:
         """Return the newest checkpoint that is whole, for reading; a warning tells of damaged ones that are newer.
 
         Raises:
-            InputError: there is none: none yet, or all are damaged; the message says which, and how.
+            InputError: there is none, or all are damaged; the message says which, and what to do.
         """
         ended = self.manifest["status"] in ENDED  # resume would show it
+        if self.manifest["status"] == "diverged" and not self.checkpoints():
+            raise InputError(f"{self.path}: it diverged before its first checkpoint; train another configuration")
         again = f"neuroanp train {self.path / CONFIG} --force" if ended else f"neuroanp resume {self.path}"
         told = len(self.warnings)
         path, updates = self._checkpoints.whole(self.warnings, again), (self.result or {}).get("updates")

@@ -23,11 +23,12 @@ if TYPE_CHECKING:
 def of_run(record: RunDir) -> str:
     """Say in one line what a run is, how it ended, and where it lies."""
     path = below_here(record.path)
-    if _damaged(record):
-        return f"its result is damaged; {path}"
-    row = record.result
-    if row is None:
+    found, damaged = _read(record)
+    if damaged:
+        return f"its record is damaged; {path}"
+    if found is None:
         return f"{record.path.name}: no result yet, {record.manifest['status']}; {path}"
+    row = found.result
     loss = row["test_loss"]
     said = "no test loss" if loss is None else f"test loss {digits(loss)}"
     return f"{name(row)}: {said}, {row['status']}; {path}"
@@ -39,11 +40,11 @@ def of_runs(records: Sequence[RunDir], failed: int) -> str:
     >>> of_runs([], 2)
     '0 runs, 2 failed'
     """
-    damaged = sum(map(_damaged, records))
+    found = [_read(record) for record in records]
+    damaged = sum(is_damaged for _, is_damaged in found)
     said = f"{len(records)} run{'s' * (len(records) != 1)}"
     said += "".join(f", {count} {what}" for count, what in ((damaged, "damaged"), (failed, "failed")) if count)
-    found = [record.result for record in records if not _damaged(record)]
-    rows = [row for row in found if row is not None and row["test_loss"] is not None]
+    rows = [one.result for one, _ in found if one is not None and one.result["test_loss"] is not None]
     if not rows:
         return said
     best = min(rows, key=lambda row: row["test_loss"])
@@ -80,7 +81,7 @@ def table(records: Sequence[RunDir], said: str, failed: Sequence[tuple[str, str]
     """
     from neuroanp.reporting.reading import variants
 
-    every = [one for record in records if (one := _shown(record)) is not None]
+    every = [one for record in records if (one := _read(record)[0]) is not None]
     if not every:
         return None
     parts = [_line(said)]
@@ -113,19 +114,13 @@ def _cell(cell: Cell) -> str:
     return (f"<b>{_text(cell.text)}</b>" if cell.strong else _text(cell.text)) + spread
 
 
-def _shown(record: RunDir) -> Shown | None:
-    """Return a run with its result; None before it has one, or of a damaged one, which is told where it is used."""
+def _read(record: RunDir) -> tuple[Shown | None, bool]:
+    """Return a run with its result, None where it has none that can be shown, and whether damage is why."""
     from neuroanp.reporting.reading import shown
 
     try:
-        return None if record.result is None else shown(record)
+        if record.result is None:
+            return None, record.manifest["status"] in ENDED
+        return shown(record), False
     except NeuroanpError:
-        return None
-
-
-def _damaged(record: RunDir) -> bool:
-    """Tell whether a run that came to its end has no result that can be read."""
-    try:
-        return record.result is None and record.manifest["status"] in ENDED
-    except NeuroanpError:
-        return True
+        return None, True

@@ -207,7 +207,8 @@ def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] 
     said = f"weights as held by {holder} after update {trainer.update}, {when}"
     row = result or {}
     last = row.get("updates") if row.get("test_loss_noise_free") is not None else None
-    unscored = "not scored: the run has no loss" if last is None else f"not what was scored, which was update {last}"
+    known = "not known to be what was scored: the run has no result that can be read"
+    unscored = known if last is None else f"not what was scored, which was update {last}"
     beside = (*converters(reads), *_around(experiment))
     return RunWeights(
         {part: matrix.cpu() for part, matrix in W.items()}, bias, said, last == trainer.update, beside, unscored

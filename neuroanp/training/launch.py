@@ -119,9 +119,9 @@ def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> R
             mended = record.mend()
             for line in mended:
                 LOG.warning(line)
+            if experiment.start is not None and START not in record.manifest.get("seals", {}):
+                experiment.start.keep(record)  # here, while we hold the record; again, where it was lost
             if not _ended(record):
-                if experiment.start is not None and START not in record.manifest.get("seals", {}):
-                    experiment.start.keep(record)  # here, while we hold the record; again, where it was lost
                 _announce(record, mended)
                 if (said := threads_note(experiment.config)) is not None:
                     LOG.warning(said)  # of this machine now: no part of the record

@@ -252,11 +252,8 @@ def test_a_compiler_is_asked_for_what_brian2_asks_and_no_debugging_information(s
         build(spiking, "lif")
     flags = spiking.brian2.prefs["codegen.cpp.extra_compile_args_gcc"]
     assert asked == [("unix", [*flags, "-g0"])]
-    made = checked(Code)()
-    assert (made.compiler, made.extra_compile_args) == (
-        "msvc",
-        ["/w"],
-    )  # which has another spelling, and none by default
+    made = checked(Code)()  # another compiler has another spelling, and makes no such information by default
+    assert (made.compiler, made.extra_compile_args) == ("msvc", ["/w"])
 
 
 def test_no_compiler_says_why(spiking, monkeypatch, caplog, capfd, tmp_path):

@@ -129,7 +129,11 @@ def test_what_has_no_whole_copy_is_said(run, name, change, caplog):
     assert str(run.path / name) in sentence
     assert "no whole copy is left" in sentence
     if name.endswith(".safetensors"):
-        array, remedy = ("start", "start anew with: neuroanp train") if "start" in name else ("predictions", "resume")
+        array, remedy = (
+            ("start", "put the weights back .* continue with: neuroanp train")
+            if "start" in name
+            else ("predictions", "resume")
+        )
         if change == "removed":
             assert read.load_arrays(array) is None
         else:
@@ -146,13 +150,20 @@ def test_what_has_no_whole_copy_is_said(run, name, change, caplog):
         assert sentence in [record.getMessage() for record in caplog.records]
 
 
-def test_weights_it_starts_from_are_read_from_their_copy(run, caplog):
+@pytest.mark.parametrize("link", [None, "/etc/passwd", "nothing"])
+def test_weights_it_starts_from_are_read_from_their_copy(run, caplog, link):
     path = run.path / "start.safetensors"
-    path.write_bytes(path.read_bytes()[:-1] + b"x")
+    data = path.read_bytes()[:-1] + b"x"
+    if link is not None:
+        path.unlink()
+        path.symlink_to(link)
+    else:
+        path.write_bytes(data)
     read = again(run)
     np.testing.assert_array_equal((read.load_arrays("start") or {})["w"], np.arange(3.0))
     assert read.damage() == [record.getMessage() for record in caplog.records]
-    assert "start.safetensors: not as it was written" in caplog.text
+    said = {None: "not as it was written", "/etc/passwd": "a link that leads out", "nothing": "a link to nothing"}[link]
+    assert f"start.safetensors: {said}" in caplog.text
 
 
 @pytest.mark.parametrize(
@@ -164,6 +175,22 @@ def test_what_makes_a_checkpoint_again_depends_on_how_the_run_ended(run, status,
     for path in run.checkpoints():
         path.write_bytes(b"damaged")
     with pytest.raises(InputError, match=f"repeat the training: neuroanp {remedy} "):
+        again(run).whole_checkpoint()
+
+
+@pytest.mark.parametrize(
+    ("status", "said"),
+    [
+        ("finished", "make one with: neuroanp train .* --force"),
+        ("diverged", "it diverged before its first checkpoint; train another configuration"),
+        ("interrupted", "make one with: neuroanp resume"),
+    ],
+)
+def test_what_to_do_without_any_checkpoint_depends_on_how_the_run_ended(run, status, said):
+    run.end(status)
+    for path in run.checkpoints():
+        path.unlink()
+    with pytest.raises(InputError, match=said):
         again(run).whole_checkpoint()
 
 
@@ -227,7 +254,7 @@ def test_a_damaged_run_is_mended_to_what_it_was(run, name, both):
     assert str(run.path / name) in told[0]
     assert mended.manifest["log"] == [f"warning: {line}" for line in told]
     if both and name in ("metrics.csv", "start.safetensors"):
-        assert ("the learning curve is lost" if name == "metrics.csv" else "not kept any more") in told[0]
+        assert ("the learning curve is lost" if name == "metrics.csv" else "written again from") in told[0]
         assert name not in again(run).manifest["seals"]
         assert not (run.path / name).exists()
         return

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from html import escape
 
+import pytest
+
 from neuroanp.records import RunDir
 from neuroanp.reporting import brief
 from neuroanp.reporting.ranking import ranking
@@ -44,16 +46,17 @@ def test_hidden_characters_are_shown_as_escapes(build):
     assert not any(c in page for c in "\u202e\x1b\x07")
 
 
-def spoilt(record):
+def spoilt(record, name):
     for place in (record.path, record.path / "copies"):
-        if (place / "result.json").exists():
-            (place / "result.json").write_text("{")
+        if (place / name).exists():
+            (place / name).write_text("{")
     return RunDir.open(record.path, check_code=False)
 
 
-def test_damaged_runs_are_counted_and_leave_the_others_their_rows(build):
+@pytest.mark.parametrize("name", ["result.json", "config.yaml"])
+def test_damaged_runs_are_counted_and_leave_the_others_their_rows(build, name):
     records = rules(build)
-    records[0] = spoilt(records[0])
+    records[0] = spoilt(records[0], name)
     said, best = brief.of_runs(records, 1), min(records[1:], key=lambda record: record.result["test_loss"])
     assert said == f"6 runs, 1 damaged, 1 failed; lowest test loss {digits(best.result['test_loss'])} of " + brief.name(
         best.result

@@ -177,7 +177,7 @@ def test_weights_of_a_run_without_a_loss_were_not_scored(tmp_path):
     (path,) = tmp_path.iterdir()
     held = api.load_run(path).weights()
     assert not held.scored
-    assert "not scored: the run has no loss" in repr(held)
+    assert "not known to be what was scored: the run has no result that can be read" in repr(held)
 
 
 def test_on_an_ideal_device_both_are_the_same(trained):
@@ -255,7 +255,8 @@ def test_arrays_tensors_and_lists_are_the_same(trained):
         ([["a", "b", "c"]], "no real numbers"),
         (None, "inputs: None is no table of numbers"),
         (np.full((2, 3), None), "inputs: Python objects are no table of numbers"),
-        ("x.csv", "no real numbers"),
+        ("x.csv", "x.csv: no such file"),
+        (b"x.csv", "no real numbers"),
         (np.ma.masked_equal(np.zeros((2, 3)), 0), "masked"),
     ],
 )
@@ -360,7 +361,7 @@ def test_what_is_missing_is_said(trained, tmp_path):
     bare = RunDir.create(tmp_path, "bare", record.config_text, {**record.manifest, "status": "running"})
     run = api.load_run(bare.path)
     for look in (run.held_out, run.weights, lambda: run.predict([[0.0] * 3])):
-        with pytest.raises(InputError, match="no checkpoint yet"):
+        with pytest.raises(InputError, match="no checkpoint is there; make one with: neuroanp resume"):
             look()
     bare.save_checkpoint(4, record.load_checkpoint(record.checkpoints()[-1])[0], {})
     bare.update(data="another")

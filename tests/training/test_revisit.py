@@ -108,7 +108,7 @@ def test_a_pulsed_run_can_go_to_a_device_without_pulses(tmp_path):
 
 def test_a_run_of_other_data_or_without_a_checkpoint_is_refused(stored, tmp_path):
     bare = RunDir.create(tmp_path, "bare", stored.config_text, {**stored.manifest, "status": "running"})
-    with pytest.raises(InputError, match="no checkpoint yet"):
+    with pytest.raises(InputError, match="no checkpoint is there; make one with: neuroanp resume"):
         revisit(bare, Look())
     bare.save_checkpoint(20, stored.load_checkpoint(stored.checkpoints()[-1])[0], {})
     bare.update(data="another")

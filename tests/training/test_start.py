@@ -13,7 +13,7 @@ from safetensors.torch import save_file
 from neuroanp.errors import InputError, RunError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.config import configure, load_config
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.start import load_start
 from neuroanp.trajectory import ARRAYS
@@ -161,7 +161,7 @@ def test_a_run_whose_newest_checkpoint_is_cut(tmp_path, caplog):
     with pytest.raises(InputError, match="no checkpoint can be read; restore one from a copy") as caught:
         Experiment.of(from_weights(record.path))
     assert all(path.name in str(caught.value) for path in (first, last))
-    assert "no checkpoint yet" not in str(caught.value)
+    assert "no checkpoint is there" not in str(caught.value)
 
 
 @pytest.fixture
@@ -194,16 +194,36 @@ def test_the_weights_it_starts_from_are_sealed_and_kept_twice(taught, begun, cap
     assert (begun.path / "start.safetensors").read_bytes() == (begun.path / "copies/start.safetensors").read_bytes()
 
 
-def test_without_a_whole_copy_of_them_a_resumed_run_says_what_to_do(begun):
+def test_without_a_whole_copy_of_them_a_resumed_run_says_what_to_do(taught, begun, tmp_path):
+    """And what it says is done: the weights are put back, the command that it names goes on to the same end."""
+    whole = launch(from_weights(taught.path), tmp_path / "undisturbed").result
     for folder in (begun.path, begun.path / "copies"):
         damage(folder / "start.safetensors")
     with pytest.raises(InputError) as caught:
         resume(begun.path)
     assert f"{begun.path / 'start.safetensors'}: damaged" in str(caught.value)
-    assert f"restore it from a copy, or start anew with: neuroanp train {begun.path / 'config.yaml'}" in str(
-        caught.value
-    )
+    said = "put the weights back where network.weights names them and continue with: neuroanp train"
+    assert f"{said} {begun.path / 'config.yaml'}" in str(caught.value)
     assert "checkpoint" not in str(caught.value)
+    shutil.copytree(taught.path, tmp_path / "given")
+    told = []
+    record = launch(load_config(begun.path / "config.yaml"), begun.path.parent, progress=told.append)
+    assert min(event["update"] for event in told) >= 10  # it went on
+    assert (record.path, record.sealed) == (begun.path, True)
+    assert whole is not None
+    assert record.result is not None
+    assert record.result["test_loss"] == whole["test_loss"]
+
+
+def test_a_finished_run_keeps_them_again_too(taught, tmp_path):
+    record = launch(from_weights(taught.path), tmp_path)
+    whole = (record.path / "start.safetensors").read_bytes()
+    for folder in (record.path, record.path / "copies"):
+        (folder / "start.safetensors").unlink()
+    again = launch(from_weights(taught.path), tmp_path)
+    assert again.sealed is True
+    assert "start.safetensors" in again.manifest["seals"]
+    assert (record.path / "start.safetensors").read_bytes() == whole
 
 
 def test_weights_that_are_still_where_they_were_are_kept_again(taught, tmp_path, caplog):
@@ -217,6 +237,6 @@ def test_weights_that_are_still_where_they_were_are_kept_again(taught, tmp_path,
     for folder in (path, path / "copies"):
         damage(folder / "start.safetensors")
     record = launch(from_weights(taught.path), tmp_path)
-    assert "the weights it started from are not kept any more" in caplog.text
+    assert "no whole copy is left: written again from the weights that network.weights names" in caplog.text
     assert (path / "start.safetensors").read_bytes() == (path / "copies" / "start.safetensors").read_bytes() == whole
     assert record.sealed is True
