@@ -85,6 +85,7 @@ class Run:
 
         return weights_of(self.record, as_held)
 
+    @noted
     def predict(self, inputs: Any, noise: bool = True) -> np.ndarray:
         """Present inputs to the network that was scored, on the run's own chip; the run is left as it is.
 
@@ -93,8 +94,8 @@ class Run:
 
         Args:
             inputs: (T, B, I) or, of one sequence, (T, I): array, torch tensor or lists of the task's own numbers; or
-                the path of a file of them, .npy, or .csv of one sequence: of a table that the run learned from its
-                columns, by name and in their units, and the outputs are then in the target's unit.
+                the path of a file of them, .npy, or .csv of one sequence. A run that learned from a table has the new
+                one read as that was (columns, units, times, missing values); outputs are then in the target's unit.
             noise: False leaves out all noise of reads and units.
 
         Returns: outputs (T, B, O), or (T, O), float64.

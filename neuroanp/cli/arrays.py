@@ -29,13 +29,16 @@ def check_fits(path: Path, inputs: Any) -> None:
         raise InputError(f"{path}: {inputs.shape[1]} sequences do not fit a table of steps; write .npy or .npz")
 
 
-def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"], names: Sequence[str] = ()) -> None:
+def write_arrays(
+    path: Path, arrays: Mapping[str, "np.ndarray"], names: Sequence[str] = (), times: Sequence[str] | None = None
+) -> None:
     """Write outputs: .npy, .csv of one sequence (a step a row), or .npz with all `arrays`, whole or not at all.
 
     Args:
         path: the file, whose ending decides.
         arrays: by name, "outputs" among them; of one sequence where it is a table (see `check_fits`).
         names: of the outputs, for a table; y0, y1, ... if not given.
+        times: of the steps, the first column of a table.
 
     Raises:
         InputError: the place cannot be written to.
@@ -49,8 +52,9 @@ def write_arrays(path: Path, arrays: Mapping[str, "np.ndarray"], names: Sequence
     if path.suffix == ".csv":
         text = io.StringIO(newline="")
         writer = csv.writer(text, lineterminator="\n")
-        writer.writerow(names or [f"y{column}" for column in range(y.shape[-1])])
-        writer.writerows(row.tolist() for row in y.reshape(len(y), -1))
+        first = [[]] * len(y) if times is None else [[time] for time in times]
+        writer.writerow([*(["time"] * (times is not None)), *(names or (f"y{i}" for i in range(y.shape[-1])))])
+        writer.writerows([*time, *row.tolist()] for time, row in zip(first, y.reshape(len(y), -1), strict=True))
         stream.write(text.getvalue().encode())
     elif path.suffix == ".npy":
         np.save(stream, y, allow_pickle=False)

@@ -33,8 +33,8 @@ def predict(
     """Present inputs to the network that was scored, on its run's own chip; the run is left as it is.
 
     Without --inputs the held-out sequences are presented: the loss is the reported one, to the last bit.
-    A table of inputs has the columns that the run learned from, by name and in their units, and the outputs are then
-    in the target's unit; arrays hold the network's own numbers.
+    A table of inputs is read as the one that the run learned from: columns by name and in their units, times, codes for
+    missing values, filling. The outputs are then in the target's unit. Arrays hold the network's own numbers.
     """
     from neuroanp import api
     from neuroanp.cli.arrays import check_fits, check_output, write_arrays
@@ -60,13 +60,14 @@ def predict(
         y = y if file is None else file.in_units(y)
     row: dict[str, Any] = {"run": str(opened.path), "noise": not noise_free, "shape": list(y.shape)}
     arrays = {"outputs": y, "inputs": given}
-    if file is not None and file.target:
-        row |= {"columns": list(file.columns), "target": file.target}
+    task = None if file is None else file.task
+    if task is not None:
+        row |= {"columns": list(task.columns), "target": task.target, "ahead": task.ahead}
     if batch is not None:
         row |= {"loss": batch.loss(y), "score": batch.score(y)}
         arrays |= {"targets": batch.targets, "mask": batch.mask}
     if output is not None:
-        write_arrays(output, arrays, (file.target,) if file is not None and file.target else ())
+        write_arrays(output, arrays, () if task is None else (task.target,), None if file is None else file.times)
         row["output"] = str(output)
     if json:
         print_json([row])
@@ -85,7 +86,10 @@ def _on_screen(row: dict[str, Any]) -> list[str]:
         scores = {"loss": row["loss"], **{k: v for k, v in row["score"].items() if k != "loss"}}
         lines.append("held-out sequences: " + ", ".join(f"{name} {value:.6g}" for name, value in scores.items()))
     if "target" in row:
-        lines.append(f"inputs: {', '.join(row['columns'])}; output: {row['target']}, in the units of the table")
+        ahead = f"{row['ahead']} row{'s' * (row['ahead'] != 1)} ahead of its own"
+        lines.append(
+            f"inputs: {', '.join(row['columns'])}; output: {row['target']}, {ahead}, in the units of the table"
+        )
     if "output" in row:
         lines.append(f"outputs: {row['output']}")
     return lines

@@ -187,6 +187,12 @@ class RunDir:
         return found.place
 
     @property
+    def config_is_whole(self) -> bool:
+        """Whether `config_path` is as it was written; a run of a version that sealed nothing cannot tell, and is."""
+        found = self._config()
+        return found.problem is None or found.place != self.path / CONFIG
+
+    @property
     def config_text(self) -> str:
         """The resolved configuration as YAML."""
         found = self._config()

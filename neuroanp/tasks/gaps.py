@@ -22,8 +22,8 @@ def regular(table: Table) -> tuple[Table, list[str]]:
     stand: a column of local times repeats an hour when summer time ends, which is refused, so give
     a column in UTC.
 
-    Returns: the table, and what is wrong: a time that repeats, goes backward, or does not lie on the
-        grid, each with its line. The table is then the one that was given.
+    Returns: the table, with the times of its rows and their step, and what is wrong: a time that repeats,
+        goes backward, or does not lie on the grid, each with its line. The table is then the one that was given.
     """
     times = table.times
     if times is None or len(table) < 2:
@@ -51,7 +51,9 @@ def regular(table: Table) -> tuple[Table, list[str]]:
     values[rows], lines[rows] = table.values, table.lines
     said = f"{times.name}: {times.told}, from {times.text(0)}, a row every {step / 1e9:g} s"
     account = (*table.account, f"{said}; {lacking:,} rows are missing" if lacking else said)
-    return replace(table, values=values, lines=lines, times=None, account=account, form=times.told), []
+    every = replace(times, ns=times.ns[0] + step * np.arange(total, dtype=np.int64))
+    even = replace(table, values=values, lines=lines, times=every, account=account, form=times.told, step=step)
+    return even, []
 
 
 def hold(table: Table, limit: int) -> tuple[Table, list[str]]:

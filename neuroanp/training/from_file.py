@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import logging
-from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -37,27 +36,19 @@ class FileInputs:
     Args:
         values: (T, I) of a table, (T, B, I) or (T, I) of an array.
         task: whose columns and units a table has; None: the values are the network's own numbers.
+        times: T texts, of a table whose task has a column of times.
     """
 
     values: np.ndarray
-    task: InUnits | None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """Names of the columns of a table that the task knows, in the order of the inputs; else none."""
-        return () if self.task is None else self.task.columns
-
-    @property
-    def target(self) -> str:
-        """Name of what is forecast of such a table; else empty."""
-        return "" if self.task is None else self.task.target
+    task: InUnits | None = None
+    times: list[str] | None = None
 
     def presented(self) -> np.ndarray:
         """Return the network's own numbers; warn of columns that lie far outside the rows that it learned from."""
         if self.task is None:
             return self.values
         scaled = self.task.scaled(self.values)
-        for name, column in zip(self.columns, scaled.T, strict=True):
+        for name, column in zip(self.task.columns, scaled.T, strict=True):
             far = int(((column < -FAR) | (column > 1 + FAR)).sum())
             if far:
                 LOG.warning("%s: %d of %d values lie far outside the rows it learned from", name, far, len(column))
@@ -73,7 +64,7 @@ def read_inputs(path: Path, config: RunConfig) -> FileInputs:
 
     Args:
         path: .npy of (T, B, I) or (T, I), the network's own numbers; or .csv of one sequence, a step a row: where the
-            run learned from a table its columns, by name and in their units, else all columns.
+            run learned from a table, it is read as that was (what was taken is logged), else all columns are taken.
         config: the run's.
 
     Raises:
@@ -83,15 +74,25 @@ def read_inputs(path: Path, config: RunConfig) -> FileInputs:
         raise InputError(f"inputs: {path}: its name must end in {' or '.join(ENDINGS)}")
     if path.suffix == ".csv":
         task = TASKS.get(config.task_name)(config.task)
-        units = task if isinstance(task, InUnits) else None
-        return FileInputs(_csv(path, None if units is None else units.columns), units)
+        return _rows(path, task) if isinstance(task, InUnits) else FileInputs(_all_columns(path))
     try:
         data = read_regular(path, LARGEST)
     except OSError as error:
         raise InputError(f"{path}: {error.strerror}; name a file of inputs") from None
     if len(data) > LARGEST:
         raise InputError(f"{path}: more than {LARGEST >> 30} GiB; present it in parts")
-    return FileInputs(_npy(path, data), None)
+    return FileInputs(_npy(path, data))
+
+
+def _rows(path: Path, task: InUnits) -> FileInputs:
+    """Read a table as the task's own was read; say what was taken and what was left."""
+    rows = task.read(path)
+    for line in rows.account:
+        if line.startswith("warning: "):
+            LOG.warning("data: %s", line.removeprefix("warning: "))
+        else:
+            LOG.info("data: %s", line)
+    return FileInputs(rows.values, task, rows.times)
 
 
 def _npy(path: Path, data: bytes) -> np.ndarray:
@@ -114,21 +115,17 @@ def _npy(path: Path, data: bytes) -> np.ndarray:
     return flat.reshape(shape, order="F" if fortran else "C")
 
 
-def _csv(path: Path, names: Sequence[str] | None) -> np.ndarray:
-    """Read a table, a step a row: the columns of these names, in their order, or all of them."""
+def _all_columns(path: Path) -> np.ndarray:
+    """Read a table of the network's own numbers, a step a row: all columns that have a name."""
     sheet = read_sheet(path)
-    wanted = [name for name in sheet.names if name] if names is None else names
-    missing = [name for name in wanted if name not in sheet.names]
-    if missing:
-        raise InputError(
-            f"{sheet.label}: no column {', '.join(missing)}; the network takes {', '.join(wanted)} "
-            f"(columns there: {', '.join(filter(None, sheet.names))})"
-        )
-    columns, _, bad = sheet.read([sheet.names.index(name) for name in wanted])
+    names = [name for name in sheet.names if name]
+    columns, _, bad = sheet.read([sheet.names.index(name) for name in names])
+    gaps = [(name, column, np.flatnonzero(~np.isfinite(column))) for name, column in zip(names, columns, strict=True)]
     problems = bad.problems() + [
         f"{sheet.label}:{sheet.lines[row]}: {name}: missing; fill it, or leave the row out"
-        for name, column in zip(wanted, columns, strict=True)
-        for row in np.flatnonzero(~np.isfinite(column))[:SHOWN].tolist()
+        for name, _, rows in gaps
+        if not bad.count(name)
+        for row in rows.tolist()
     ]
     if problems:
         more = [f"and {len(problems) - SHOWN} more"] if len(problems) > SHOWN else []

@@ -16,6 +16,7 @@ from neuroanp.devices.device import EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.profiles.loader import loads
 from neuroanp.records.identity import code_version
+from neuroanp.records.manifest import CONFIG
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import UNCHANGED, Experiment, build_trainer
@@ -116,6 +117,7 @@ def looked_at(record: RunDir, look: Look = Look()) -> Iterator[Revisited]:
     if record.manifest["code"] != code_version():
         warn_once(f"{record.path}: made by neuroanp {record.manifest['code']}, evaluated by {code_version()}")
     config = load_config(record.config_path)
+    _same_config(record, config)
     threads = torch.get_num_threads()
     torch.set_num_threads(config.compute.threads)
     try:
@@ -136,10 +138,23 @@ def restored(record: RunDir) -> tuple[Experiment, Trainer]:
         InputError: the record has no checkpoint that can be read, or its data have changed.
     """
     config = load_config(record.config_path)
+    _same_config(record, config)
     compute = config.compute.model_copy(update={"device": "cpu"})
     found = _own_chip(record, config.model_copy(update={"compute": compute}), Look())
     _same_data(record, found.experiment)
     return found.experiment, found.trainer
+
+
+def _same_config(record: RunDir, config: RunConfig) -> None:
+    """Raise InputError where a configuration that is not as it was written says another run than its record is of."""
+    if record.config_is_whole:
+        return
+    if Experiment.of(config, _kept_profile(record), Start.kept(record)).identity != record.manifest.get("identity"):
+        own = record.path / CONFIG
+        raise InputError(
+            f"{own}: says another run than the one that was made; put back what it said, or train what it says now: "
+            f"neuroanp train {own}"
+        )
 
 
 def _same_data(record: RunDir, experiment: Experiment) -> None:

@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 from neuroanp import api
 from neuroanp.cli.fit import _write_all
 from neuroanp.errors import InputError, RunError
+from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
 from neuroanp.training.from_file import _npy
 from neuroanp.training.launch import launch
@@ -195,11 +196,13 @@ def test_a_table_is_presented_by_its_names_and_in_its_units(tmp_path, monkeypatc
     network = {"network.hidden": 6, "training.updates": 2, "training.controls": False}
     trained = api.train({"task": {"name": "weather", **options}}, overrides=network, report=False, progress=False)
     part = rows[:30].round(3)
-    swapped = "\n".join(f"{b:.3f};here;{a:.3f}".replace(".", ",") for a, b in part)
+    swapped = "\n".join(f"{b:.4f};here;{a:.4f}".replace(".", ",") for a, b in part)
     (tmp_path / "x.csv").write_text(f"heat;site;load\n{swapped}\n")
     done = predict_of(trained)("-i", "x.csv", "-o", "y.csv", "--noise-free")
     assert done.exit_code == 0, done.stderr
-    assert "inputs: load, heat; output: load, in the units of the table" in " ".join(done.stdout.split())
+    assert "inputs: load, heat; output: load, 1 row ahead of its own, in the units of the table" in " ".join(
+        done.stdout.split()
+    )
     header, *found = (tmp_path / "y.csv").read_text().splitlines()
     assert header == "load"
     known = np.loadtxt("mine.csv", delimiter=",", skiprows=1)[: int(0.85 * 400)]
@@ -209,10 +212,111 @@ def test_a_table_is_presented_by_its_names_and_in_its_units(tmp_path, monkeypatc
     for path in ("x.csv", tmp_path / "x.csv"):
         np.testing.assert_array_equal(trained.predict(path, noise=False)[:, 0], np.array(found, dtype=float))
     (tmp_path / "x.csv").write_text("load,warmth\n1,2\n2,3\n")
-    with pytest.raises(InputError, match="no column heat"):
+    with pytest.raises(InputError, match="no column 'heat'"):
         trained.predict("x.csv")
     done = predict_of(trained)("-i", "x.csv", "-o", "z.csv")
     assert done.exit_code == 2
-    assert "no column heat; the network takes load, heat (columns there: load, warmth)" in " ".join(done.stderr.split())
+    assert "no column 'heat' (columns: load, warmth)" in " ".join(done.stderr.split())
     (tmp_path / "x.csv").write_text("load,heat\n50,300\n51,30000\n")
     assert "heat: 1 of 2 values lie far outside" in predict_of(trained)("-i", "x.csv", "-o", "z.csv").stderr
+
+
+STEPS = 300
+
+
+def series(step_s: int = 3600, rows: range = range(STEPS), gap: range = range(0), code: str | None = None) -> str:
+    """A table of a load by the hour and the heat, with rows left out, and a code where heat was not measured."""
+    lines = ["time,load,heat"]
+    for k in rows:
+        if k in gap:
+            continue
+        when = np.datetime64("2024-01-01T00:00:00") + np.timedelta64(k * step_s, "s")
+        heat = code if code is not None and k % 50 == 7 else f"{20 + 5 * np.sin(k / 24):.4f}"
+        lines.append(f"{when}Z,{50 + 10 * np.sin(k / 4):.4f},{heat}")
+    return "\n".join(lines) + "\n"
+
+
+@pytest.fixture(scope="module")
+def learned(tmp_path_factory):
+    """Return a function that trains on a table with options of its own, once."""
+    folder, made = tmp_path_factory.mktemp("learned"), {}
+
+    def run(text: str, **options) -> api.Run:
+        key = (text, str(options))
+        if key not in made:
+            path = folder / f"{len(made)}.csv"
+            path.write_text(text)
+            task = {"name": "weather", "path": str(path), "target": "load", "horizon": 3, "window": 20, "washout": 2}
+            made[key] = api.train(
+                {"task": task | options, **{k: TINY[k] for k in ("network", "training")}},
+                runs=folder / "runs", report=False, progress=False,
+            )  # fmt: skip
+        return made[key]
+
+    return run
+
+
+WITH_TIME = {"time": "time", "missing": [-999.9], "fill": 5}
+
+
+@pytest.mark.parametrize("gap", [range(0), range(100, 103)])
+def test_a_new_table_is_read_as_the_run_s_own_was(learned, predict_of, folder, gap):
+    """Its own table gives the forecast of its own inputs: codes are missing values, rows left out are held."""
+    text = series(code="-999.9", gap=gap)
+    run = learned(text, **WITH_TIME)
+    (folder / "x.csv").write_text(text)
+    done = predict_of(run)("-i", "x.csv", "-o", "y.csv", "--noise-free")
+    assert done.exit_code == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "heat: -999.9 in 6 rows counts as missing" in said
+    assert ("3 rows are missing" in said) == bool(gap)
+    assert "far outside" not in said
+    assert "output: load, 3 rows ahead of its own" in " ".join(done.stdout.split())
+    task = Experiment.of(run.config).task
+    header, *lines = (folder / "y.csv").read_text().splitlines()
+    assert header == "time,load"
+    assert [line.split(",")[0] for line in lines[100:103]] == [f"2024-01-05T{hour:02}:00:00" for hour in (4, 5, 6)]
+    found = np.array([float(line.split(",")[1]) for line in lines])
+    y = run.predict(task._rows, noise=False)
+    np.testing.assert_allclose(found, task.in_units(y)[:, 0], rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("options", "text", "words"),
+    [
+        (WITH_TIME, series(900), "a row every 900 s, the network learned from rows every 3600 s"),
+        (WITH_TIME, series(gap=range(100, 140)), "40 values missing; at most 5 may be"),
+        (WITH_TIME, series(rows=range(60, 0, -1)), "goes backward; sort the file"),
+        (WITH_TIME, series().replace("time,", "when,", 1), "no column 'time'"),
+        (WITH_TIME, series(code=""), None),
+        ({}, series(900), "a row every 900 s, the network learned from rows every 3600 s"),
+        ({}, series(rows=range(60, 0, -1)), "a forecast would be of the past; sort the file by time"),
+        ({}, series(code=""), "1 value missing; at most 0 may be"),
+    ],
+)
+def test_rows_that_are_not_such_as_it_learned_from_are_refused(learned, predict_of, folder, options, text, words):
+    run = learned(series(code="-999.9"), **WITH_TIME) if options else learned(series())
+    (folder / "x.csv").write_text(text)
+    done = predict_of(run)("-i", "x.csv", "-o", "y.csv")
+    if words is None:
+        assert done.exit_code == 0, done.stderr
+        return
+    assert done.exit_code == 2, done.output
+    assert words in " ".join(done.stderr.split())
+    assert not (folder / "y.csv").exists()
+    with pytest.raises(InputError, match=re.escape(words)):
+        run.predict("x.csv")
+
+
+def test_what_may_be_a_code_that_the_run_does_not_know_is_warned_of(learned, predict_of, folder):
+    (folder / "x.csv").write_text(series(code="-999.9"))
+    done = predict_of(learned(series()))("-i", "x.csv", "-o", "y.csv")
+    assert done.exit_code == 0, done.stderr
+    said = " ".join(done.stderr.split())
+    assert "warning: data: x.csv:9: heat: -999.9 in 6 rows, far outside the rest" in said
+    assert "a code for missing values? if so, leave the cell empty" in said
+
+
+def test_a_table_that_goes_backward_is_not_learned_from(learned):
+    with pytest.raises(InputError, match=r"as time says: -3600 s: a forecast would be of the past; sort the file"):
+        learned(series(rows=range(STEPS, 0, -1)))

@@ -11,8 +11,9 @@ import pytest
 from pydantic import ValidationError
 
 from neuroanp.errors import InputError
-from neuroanp.tasks import weather as weather_module
-from neuroanp.tasks.weather import Weather, WeatherConfig, nycflights_path
+from neuroanp.tasks import weather_table
+from neuroanp.tasks.weather import Weather, WeatherConfig
+from neuroanp.tasks.weather_table import nycflights_path
 
 RNG = np.random.default_rng
 
@@ -128,7 +129,7 @@ def test_constant_columns_are_refused_with_the_rest_to_use(hourly):
     hourly.write_text(text)
     with pytest.raises(InputError, match=r"constant in the training rows: name\n.*set task.columns to \[row, wave\]"):
         Weather(config(hourly))
-    with pytest.raises(InputError, match="constant in the training rows: name"):
+    with pytest.raises(InputError, match="name is constant in the training rows: there is nothing to learn"):
         Weather(config(hourly, target="name"))
 
 
@@ -291,7 +292,7 @@ def test_hours_of_the_clock_change_are_consecutive_in_utc():
 
 
 def test_without_the_package_the_message_names_the_remedy(monkeypatch):
-    monkeypatch.setattr(weather_module, "find_spec", lambda name: None)
+    monkeypatch.setattr(weather_table, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install 'neuroanp\[weather\]'"):
         Weather(WeatherConfig())
 

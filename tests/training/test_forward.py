@@ -370,3 +370,34 @@ def test_what_is_missing_is_said(trained, tmp_path):
     bare.update(data=record.manifest["data"], profile={})
     with pytest.raises(InputError, match="it holds no profile"):
         api.load_run(bare.path).held_out()
+
+
+def changed_twice(record: RunDir, folder: Path, old: str, new: str) -> api.Run:
+    """A copy of a run whose configuration, and its copy, say something else."""
+    path = Path(shutil.copytree(record.path, folder / "run"))
+    for place in (path, path / "copies"):
+        text = (place / "config.yaml").read_text()
+        assert old in text
+        (place / "config.yaml").write_text(text.replace(old, new, 1))
+    return api.load_run(path)
+
+
+def test_another_configuration_is_not_scored_as_the_run(trained, tmp_path):
+    """It is another task, or another network, with the weights of this one."""
+    run = changed_twice(trained("pcm"), tmp_path, "length: 2", "length: 3")
+    for look in (
+        run.held_out,
+        run.weights,
+        lambda: run.predict([[0.0] * 3]),
+        lambda: revisit(run.record, Look()),
+        lambda: run.export("onnx", tmp_path / "out"),
+    ):
+        with pytest.raises(InputError, match=r"config.yaml: says another run than the one that was made; put back"):
+            look()
+
+
+def test_a_comment_in_a_configuration_is_no_other_run(trained, tmp_path, caplog):
+    run = changed_twice(trained("pcm"), tmp_path, "task:", "# mine\ntask:")
+    batch = run.held_out()
+    assert batch.loss(run.predict(batch.inputs)) == run.result["test_loss"]
+    assert "config.yaml: not as it was written" in caplog.text
