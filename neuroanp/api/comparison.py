@@ -71,11 +71,11 @@ def compare(
     source: Source = None,
     *,
     overrides: Mapping[str, Any] | None = None,
-    tasks: Any = (),
-    backends: Any = (),
-    profiles: Any = (),
-    rules: Any = (),
-    seeds: Any = (),
+    tasks: Any = None,
+    backends: Any = None,
+    profiles: Any = None,
+    rules: Any = None,
+    seeds: Any = None,
     workers: int | None = None,
     runs: Anywhere = "runs",
     force: bool = False,
@@ -89,7 +89,7 @@ def compare(
     """Train every combination in parallel processes; runs that are already there are shown.
 
     Args:
-        tasks, rules: names, mappings with options such as {"name": "anp", "K": 3}, or one of these; empty keeps the
+        tasks, rules: names, mappings with options such as {"name": "anp", "K": 3}, or one of these; None keeps the
             source's own.
         backends, profiles: names, or one name; profiles may be files and loaded profiles too.
         seeds: a list, or n for 0 .. n-1.
@@ -143,7 +143,7 @@ def transfer(
     overrides: Mapping[str, Any] | None = None,
     task: Any = None,
     backend: str | None = None,
-    seeds: Any = (),
+    seeds: Any = None,
     workers: int | None = None,
     runs: Anywhere = "runs",
     force: bool = False,
@@ -151,6 +151,7 @@ def transfer(
     progress: Progress = None,
     argv: Iterable[str] | None = None,
     max_runs: int = MOST_RUNS,
+    **words: Any,
 ) -> Comparison:
     """Train weights off the chip by backpropagation, program devices with them, and fine-tune on the device.
 
@@ -163,27 +164,28 @@ def transfer(
         fine_tune: updates on the device after programming.
         fine_tune_lr: learning rate of these; the source's if not given.
         task, backend: one name, or None for the source's own.
-        source, overrides, seeds, workers, runs, force, report, progress, argv, max_runs: as in `compare`.
+        source, overrides, seeds, workers, runs, force, report, progress, argv, max_runs, **words: as in `compare`;
+            `rule` is the one that learns on the device.
 
     Returns: results, failures and the report.
 
     Raises:
-        InputError: as `compare`; there is no device, more than one task or backend, or the source names weights to
+        InputError: as `compare`; there is no device, more than one task, backend or rule, or the source names weights to
             start from.
     """
     from neuroanp.comparing.transfer import plan
 
     axes = {"profiles": profiles, "seeds": seeds, "tasks": task, "backends": backend}
-    asked, chosen = axes_of(source, overrides, axes, {}, runs)
-    one_task, one_backend = all_of(
-        lambda: _at_most_one("task", chosen["tasks"]), lambda: _at_most_one("backend", chosen["backends"])
+    asked, chosen = axes_of(source, overrides, axes, words, runs)
+    one_task, one_backend, rule = all_of(
+        *(lambda one=one: _at_most_one(one, chosen.get(f"{one}s", [])) for one in ("task", "backend", "rule"))
     )
     making = _Making.of(asked.root, argv, workers, force, report)
     progress = progress_of(progress)
     planned = plan(
         asked.source, asked.overrides, profiles=chosen["profiles"], fine_tune=whole("fine_tune", fine_tune, 1),
         fine_tune_lr=number("fine_tune_lr", fine_tune_lr), task=one_task, backend=one_backend, seeds=chosen["seeds"],
-        most=whole("max_runs", max_runs, 1),
+        most=whole("max_runs", max_runs, 1), rule=rule, words=asked.words,
     )  # fmt: skip
     with watched(progress, planned.total) as tell:
         making.announce(planned.total, planned.in_words)

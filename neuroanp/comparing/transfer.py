@@ -70,15 +70,17 @@ def plan(
     backend: str | None = None,
     seeds: Sequence[int] = (),
     most: int = MOST_RUNS,
+    rule: Any = None,
+    words: Mapping[str, Any] | None = None,
 ) -> Transfer:
     """Return the runs of a transfer.
 
     Args:
-        source, overrides, seeds, most: as in `neuroanp.comparing.grid.expand`; options of the rule and of the
+        source, overrides, seeds, most, words: as in `neuroanp.comparing.grid.expand`; options of the rule and of the
             hardware are those of learning on the device.
         profiles: the devices.
         fine_tune, fine_tune_lr: see Transfer.
-        task, backend: a name, or None for the source's own.
+        task, backend, rule: a name, or None for the source's own; the rule is that of learning on the device.
 
     Raises:
         InputError: as `expand`, there is no device, or the source already names weights to start from.
@@ -99,7 +101,8 @@ def plan(
             f"and a rate above 0, at most {MOST_LR:g}"
         )
     names: dict[str, Any] = {"tasks": [] if task is None else [task], "backends": [] if backend is None else [backend]}
-    scratch = expand(source, overrides, **names, profiles=profiles, seeds=seeds, most=most)
+    rules = [] if rule is None else [rule]
+    scratch = expand(source, overrides, **names, profiles=profiles, rules=rules, seeds=seeds, words=words, most=most)
     runs = {"seed": len({config.seed for config in scratch})}
     check_size({**runs, "run": 1 + 3 * (len(scratch) // runs["seed"])}, most)
     if any(config.network.weights is not None for config in scratch):
@@ -110,7 +113,7 @@ def plan(
     others = {key: value for key, value in (overrides or {}).items() if key != "rule" and not key.startswith("rule.")}
     teachers = expand(
         source, others, **names, profiles=[TEACHER_PROFILE], rules=[TEACHER_RULE],
-        seeds=list(dict.fromkeys(config.seed for config in scratch)),
+        seeds=list(dict.fromkeys(config.seed for config in scratch)), words=words,
     )  # fmt: skip
     plain = {"hardware": Hardware(), "perturbation": PerturbationConfig()}
     return Transfer([config.model_copy(update=plain) for config in teachers], scratch, fine_tune, fine_tune_lr)

@@ -231,14 +231,15 @@ def axes_of(
 ) -> tuple[Given, dict[str, Any]]:
     """Return what a comparison starts from, and the axes it goes over as lists; one InputError tells of all problems.
 
-    A word for one (task, seed) is an axis of one; None and nothing keep the source's own.
+    A word for one (task, seed) is an axis of one; None keeps the source's own. A list of nothing is refused: what was
+    to be chosen from it would be run on something that nobody named.
     """
     root, axes, rest = path_of("runs", runs), dict(axes), dict(words)
     for one, many in AXES.items():
         value = rest.pop(one, None)
         if value is None:
             continue
-        if not (axes.get(many) is None or (isinstance(axes[many], tuple | list) and not axes[many])):
+        if axes.get(many) is not None:
             raise InputError(f"{one}, {many}: both are given; name all in {many}")
         axes[many] = [value]
     found = all_of(
@@ -249,7 +250,10 @@ def axes_of(
 
 
 def _axis(key: str, value: Any, root: Path) -> Sequence[Any]:
-    return listed(value) if key == "seeds" else several(key, value, root)
+    found = listed(value) if key == "seeds" else several(key, value, root)
+    if value is not None and not len(found):
+        raise InputError(f"{key}: nothing is in it; name at least one, or leave it out")
+    return found
 
 
 def command(argv: Any) -> list[str]:

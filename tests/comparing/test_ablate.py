@@ -85,6 +85,16 @@ def test_a_transfer_trains_on_ideal_hardware_and_keeps_the_device_s_options_for_
     assert all(c.rule.K == 4 and c.hardware.without == ["drift"] for c in brought)
 
 
+def test_words_of_a_transfer_reach_the_teacher_too_and_its_rule_the_device_alone():
+    words = {"network": {"hidden": 7}, "updates": 9, "hardware": {"without": ["drift"]}}
+    whole = plan(TINY, profiles=["pcm"], fine_tune=5, seeds=[3], rule={"name": "np", "K": 4}, words=words)
+    (teacher,), (scratch,) = whole.teachers, whole.scratch
+    for config in (teacher, scratch):
+        assert (config.network.hidden, config.training.updates) == (7, 9)
+    assert (teacher.rule_name, teacher.profile, teacher.hardware.without) == ("bptt", "ideal", [])
+    assert (scratch.rule_name, scratch.rule.K, scratch.hardware.without) == ("np", 4, ["drift"])
+
+
 @pytest.mark.parametrize(
     ("overrides", "words", "said"),
     [

@@ -35,7 +35,7 @@ class Colour(enum.StrEnum):
 
 
 def axes(**words: Any) -> dict[str, Any]:
-    named = {"tasks": (), "backends": (), "profiles": (), "rules": (), "seeds": ()}
+    named = dict.fromkeys(("tasks", "backends", "profiles", "rules", "seeds"))
     return axes_of(COPY, None, {**named, **words}, {}, "runs")[1]
 
 
@@ -60,6 +60,16 @@ def test_pandas_columns_are_sequences():
     pandas = pytest.importorskip("pandas")
     assert listed(pandas.Series([3, 4])) == [3, 4]
     assert axes(profiles=pandas.Series(["pcm", "ideal"]))["profiles"] == ["pcm", "ideal"]
+
+
+@pytest.mark.parametrize("nothing", [[], (), set(), np.zeros(0), {}.keys()])
+@pytest.mark.parametrize("axis", ["tasks", "backends", "profiles", "rules", "seeds"])
+def test_a_list_of_nothing_is_not_the_source_s_own(axis, nothing):
+    assert axes(**{axis: None})[axis] == []
+    with pytest.raises(InputError, match=f"{axis}: nothing is in it; name at least one, or leave it out"):
+        na.compare(COPY, **{axis: nothing})
+    with pytest.raises(InputError, match=f"{axis}: nothing is in it"):
+        axes(**{axis: nothing})
 
 
 @pytest.mark.parametrize(
@@ -243,6 +253,9 @@ def test_a_profile_that_no_text_can_hold_is_refused(tmp_path):
             "2 problems\n  task: copy, xor: .*\n  backend: rate, lif: a transfer takes one",
         ),
         (lambda: na.transfer(COPY, profiles="pcm", fine_tune=0.5), "fine_tune: 0.5"),
+        (lambda: na.transfer(COPY, profiles="pcm", updats=3), "'updats': did you mean 'updates'"),
+        (lambda: na.transfer(COPY, profiles="pcm", training={"updates": 0.5}), "training.updates: 0.5"),
+        (lambda: na.transfer(COPY, profiles="pcm", rule={"name": "anp", "L": 3}), "unknown key"),
         (lambda: na.transfer(COPY, profiles="pcm", fine_tune_lr="x"), "fine_tune_lr: 'x'"),
         (lambda: na.load_run(None), "run: None"),
         (lambda: na.resume(3.5), "run: 3.5"),
