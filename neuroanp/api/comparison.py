@@ -170,8 +170,8 @@ def transfer(
     Returns: results, failures and the report.
 
     Raises:
-        InputError: as `compare`; there is no device, more than one task, backend or rule, or the source names weights to
-            start from.
+        InputError: as `compare`; there is no device, more than one task, backend or rule, or the source names weights
+            to start from.
     """
     from neuroanp.comparing.transfer import plan
 
