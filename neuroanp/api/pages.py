@@ -75,9 +75,11 @@ def report(paths: Any, output: Anywhere | None = None) -> Path:
             records.extend(Store(path).runs())
             for message in Store(path).broken():
                 logging.getLogger("neuroanp").warning("left out: %s", message)
+    without = [record.path for record in records if record.result is None]
     records = [record for record in records if record.result is not None]
     if not records:
-        raise InputError(f"{', '.join(map(str, places))}: no run with a result; train one, or name another directory")
+        remedy = f"go on with: neuroanp resume {without[0]}" if without else "train one, or name another directory"
+        raise InputError(f"{', '.join(map(str, places))}: no run with a result; {remedy}")
     return render(records, places[0] / "report.html" if output is None else path_of("output", output), None)
 
 

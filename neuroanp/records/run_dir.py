@@ -157,7 +157,7 @@ class RunDir:
             raise InputError(f"{path}: no such directory; name one that `neuroanp train` made{near(path)}")
         if not has_manifest:
             raise InputError(
-                f"{path}: not a run directory (it has no manifest.json); "
+                f"{path}: not a run directory (it has no manifest.json, nor its copy); "
                 f"name one that `neuroanp train` made{near(path)}"
             )
         run = cls(path, manifests.read(path))

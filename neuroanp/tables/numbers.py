@@ -108,8 +108,14 @@ def why_not(cell: str, decimal: str = ".") -> str:
     unit = _WITH_UNIT.fullmatch(text)
     if unit and number(unit[1], decimal) is not None:
         return f"{said} has a unit; write {unit[1]}, and the unit into the header"
+    for what, bare in (
+        ("a minus sign that is no hyphen (U+2212)", text.replace("\u2212", "-")),
+        ("Fortran's exponent", re.sub("[dD]", "E", text)),
+    ):
+        if bare != text and number(bare, decimal) is not None:
+            return f"{said} has {what}; write {bare}"
     if re.fullmatch(r"[+-]?(?:inf|infinity|[\d.,]+e\+?\d+)", text, re.IGNORECASE):
-        return f"{said} is not a finite number"
+        return f"{said} is not a finite number below {LARGEST:g}"
     return f"{said} is not a number"
 
 

@@ -12,6 +12,14 @@ from neuroanp.files import not_utf8, opening, read_regular
 from neuroanp.yaml_io import display
 
 MAX_BYTES = 256 * 2**20
+PACKED = {
+    b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"PK\x03\x04": "a spreadsheet or a zip archive; save the table as CSV",
+    b"\xd0\xcf\x11\xe0": "an old spreadsheet; save the table as CSV",
+    b"PAR1": "a Parquet file; save the table as CSV",
+    b"\x89HDF": "an HDF5 file; save the table as CSV",
+}
+"""What is no text, by its first bytes."""
 BOMS = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_LE, "utf-32-le"),  # begins like UTF-16's
@@ -84,4 +92,7 @@ def _content(path: Path, label: str) -> bytes:
         raw = read_regular(path, MAX_BYTES, "name a CSV file")
     if len(raw) > MAX_BYTES:
         raise InputError(f"{label}: more than the {MAX_BYTES >> 20} MiB allowed; cut it")
+    for start, said in PACKED.items():
+        if raw.startswith(start):
+            raise InputError(f"{label}: {said}")
     return raw

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -100,6 +101,8 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
         (b"a,b\n1,2\n\xff\xfe,1\n", "data.csv:3: not UTF-8"),
         (b"a,b\n1,\x002\n", "data.csv:2: zero bytes: binary data"),
         ("a,b\n1,2\n".encode("utf-16-le"), "zero bytes: UTF-16 without a byte order mark"),
+        (gzip.compress(b"a,b\n1,2\n"), "data.csv: compressed by gzip; unpack it"),
+        (b"PK\x03\x04" + bytes(40), "a spreadsheet or a zip archive; save the table as CSV"),
         (b'a,b\n1,"2\n', "not a CSV file"),
         (b"a," + b"x" * 140_000 + b"\n1,2\n", "data.csv:1: the name of column 2 has 140,000 characters"),
         (b'a,"' + b"x" * 140_000 + b'"\n1,2\n', "data.csv:1: the name of column 1 has 140,004 characters"),
@@ -125,8 +128,11 @@ def test_malformed_files_are_refused_with_their_line(tmp_path, content, message)
         ("1_000", ".", "'1_000' is not a number: it has an underscore"),
         ("5 mV", ".", "'5 mV' has a unit; write 5, and the unit into the header"),
         ("0.5", ",", "'0.5' has a decimal point where other cells have a comma; write them alike"),
-        ("inf", ".", "'inf' is not a finite number"),
-        ("1e999", ".", "'1e999' is not a finite number"),
+        ("inf", ".", "'inf' is not a finite number below 1e+300"),
+        ("1e999", ".", "'1e999' is not a finite number below 1e+300"),
+        ("1e308", ".", "'1e308' is not a finite number below 1e+300"),
+        ("\u22121.5", ".", "'\u22121.5' has a minus sign that is no hyphen (U+2212); write -1.5"),
+        ("1.096D+01", ".", "'1.096D+01' has Fortran's exponent; write 1.096E+01"),
         ("١٢", ".", "'١٢' is not a number"),
         ("0x1F", ".", "'0x1F' is not a number"),
         ("\x1b[31m7", ".", "'\\x1b[31m7' is not a number"),
