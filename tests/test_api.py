@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import inspect
 import os
 import re
 import resource
@@ -141,6 +142,7 @@ def test_export_is_a_word_and_a_package(runs):
     run = na.train(TINY, report=False)
     assert na.export.onnx is module  # pyright: ignore[reportFunctionMemberAccess]
     assert na.export(run, "onnx") == na.api.export(run, "onnx", force=True)
+    assert inspect.signature(na.export) == inspect.signature(na.api.export)
 
 
 def test_the_report_can_wait(runs, monkeypatch):

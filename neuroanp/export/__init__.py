@@ -3,6 +3,7 @@
 The package is also the word for it: `neuroanp.export(run, "nir")` is `neuroanp.api.export(run, "nir")`.
 """
 
+import inspect
 import sys
 from types import ModuleType
 from typing import Any
@@ -14,6 +15,11 @@ class _Callable(ModuleType):
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
         """Export a run's network: `neuroanp.export(run, format, path=None, *, force=False, finetune=None, ...)`."""
         return sys.modules["neuroanp"].api.export(*args, **kwargs)
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        """What the function takes, for completion."""
+        return inspect.signature(sys.modules["neuroanp"].api.export)
 
 
 sys.modules[__name__].__class__ = _Callable
