@@ -70,9 +70,8 @@ def test_what_is_accepted_comes_back_from_its_dump():
 def test_many_that_are_accepted_come_back_from_their_dumps():
     accepted = draws(400)
     assert len(accepted) >= 200
-    assert (
-        len({(config.task_name, config.backend, config.rule_name) for config in accepted}) >= 30
-    )  # names that other tests register shift the draws
+    # 39 or more; names that other tests register shift the draws
+    assert len({(config.task_name, config.backend, config.rule_name) for config in accepted}) >= 30
     assert {config.target for config in accepted} == {None, *TARGETS}
 
 
