@@ -24,6 +24,7 @@ from neuroanp.baselines.controls import WINDOWS
 from neuroanp.baselines.persistence import lagged_linear, persistence
 from neuroanp.baselines.ridge import ridge
 from neuroanp.noise import Streams
+from neuroanp.tasks.encoding import own_task
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_trainer
@@ -131,7 +132,7 @@ def controls(job: tuple[str, int], backend: str) -> dict[str, Result]:
     activity = partial(trainer.backend.activity, neurons=trainer.substrate.neurons)  # pyright: ignore
     readout = ridge(made.task, made.untrained(Streams(seed)), trainer.streams, activity=activity)
     found = {"control: ridge": measure(made, trainer, test, readout.weights["w_out"])}
-    plain: Any = getattr(made.task, "task", made.task)
+    plain = own_task(made.task)[0]
     raw = test.raw or test
     predictions: dict[str, np.ndarray | None] = {
         "control: linear in the summed inputs": summed_linear(plain, raw, trainer.streams)

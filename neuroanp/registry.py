@@ -1,10 +1,13 @@
 """Find rules, tasks, backends and device laws by name: entry points or a decorator."""
 
+import inspect
 import logging
 import sys
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
+from types import FunctionType
 from typing import Any, Generic, TypeVar
 from weakref import WeakSet
 
@@ -30,9 +33,14 @@ class Registry(Generic[T]):
     same group, and `register` adds one for the running process only; defined again (a notebook's cell that is run
     again), it takes the place of what it was.
 
+    What lacks a member of its protocol is refused, whichever way it came: nothing in neuroanp asks a thing for more
+    than its protocol lists, and nothing guesses what a thing that says nothing would have said.
+
     Args:
         kind: what the things are, for messages ("rule").
         group: the entry-point group ("neuroanp.rules").
+        protocol: what each of them has, a Protocol or a base class; "module:name" where that is of a room to the
+            right, as entry points are; None: anything.
 
     >>> rules = Registry("rule", "neuroanp.example")
     >>> @rules.register("mine")
@@ -42,16 +50,30 @@ class Registry(Generic[T]):
     (['mine'], 'Do it my way.')
     """
 
-    def __init__(self, kind: str, group: str) -> None:
+    def __init__(self, kind: str, group: str, protocol: type | str | None = None) -> None:
         self.kind = kind
         self.group = group
+        self._protocol = protocol
         self._registered: dict[str, T] = {}
         _EVERY.add(self)
 
+    @property
+    def protocol(self) -> type | None:
+        """What each of the things has, or None."""
+        if isinstance(self._protocol, str):
+            module, _, name = self._protocol.partition(":")
+            self._protocol = vars(import_module(module))[name]
+        return self._protocol  # pyright: ignore[reportReturnType]
+
     def register(self, name: str) -> Callable[[T], T]:
-        """Return a decorator that adds a thing under `name`; InputError if the name is another thing's."""
+        """Return a decorator that adds a thing under `name`.
+
+        Raises:
+            InputError: the name is another thing's, or the thing lacks a member of its protocol.
+        """
 
         def add(thing: T) -> T:
+            self._check(name, thing)
             there = name in self._registered
             if name in self._entries() or (there and not _again(self._registered[name], thing)):
                 raise InputError(f"{self.kind} '{name}' is already registered; choose another name")
@@ -73,7 +95,11 @@ class Registry(Generic[T]):
         return sorted({*self._registered, *self._entries()})
 
     def get(self, name: str) -> T:
-        """Load the thing called `name`; InputError names the known ones, or says why it cannot be loaded."""
+        """Load the thing called `name`.
+
+        Raises:
+            InputError: it names the known ones, or says why the thing cannot be loaded, or what it lacks.
+        """
         if name in self._registered:
             return self._registered[name]
         entry = self._entries().get(name)
@@ -83,23 +109,105 @@ class Registry(Generic[T]):
                 f"unknown {self.kind} '{name}'{did_you_mean(name, known)} (known: {', '.join(known) or 'none'})"
             )
         try:
-            return entry.load()
+            thing = entry.load()
         except Exception as error:  # whatever importing another's package may raise
             package = f" of package '{entry.dist.name}'" if entry.dist is not None else ""
             raise InputError(
                 f"{self.kind} '{name}'{package} cannot be loaded from {entry.value}: {type(error).__name__}: {error}; "
                 "repair or uninstall that package"
             ) from error
+        self._check(name, thing)
+        return thing
+
+    def _check(self, name: str, thing: T) -> None:
+        if self.protocol is not None:
+            refuse_incomplete(thing, self.protocol, f"{self.kind} '{name}'")
 
     def summary(self, name: str) -> str:
         """Return the first line of the thing's docstring."""
-        return (getattr(self.get(name), "__doc__", None) or "").strip().partition("\n")[0]
+        return (self.get(name).__doc__ or "").strip().partition("\n")[0]
 
 
 def _again(old: Any, new: Any) -> bool:
-    """Tell whether both are one definition: of the same name in the same module."""
-    places = [(getattr(one, "__module__", None), getattr(one, "__qualname__", None)) for one in (old, new)]
-    return places[0] == places[1] and None not in places[0]
+    """Tell whether both are one definition: classes or functions of the same name in the same module."""
+    named = (type, FunctionType)
+    if not (isinstance(old, named) and isinstance(new, named)):
+        return False
+    return (old.__module__, old.__qualname__) == (new.__module__, new.__qualname__)
+
+
+def members(protocol: type) -> dict[str, bool]:
+    """Return the public members that a protocol lists, by name.
+
+    Args:
+        protocol: a Protocol, with those that it derives from, or a base class, of which its own count.
+
+    Returns: whether a class itself has the member (a method, a property, a ClassVar), or each instance its own.
+
+    >>> from typing import ClassVar, Protocol
+    >>> class Painter(Protocol):
+    ...     colours: ClassVar[int]
+    ...     width: float
+    ...     def paint(self) -> None: ...
+    >>> members(Painter)
+    {'colours': True, 'width': False, 'paint': True}
+    """
+    found: dict[str, bool] = {}
+    for one in reversed(protocol.__mro__):
+        if one is protocol or _is_protocol(one):
+            found |= _annotated(one)
+            found |= dict.fromkeys(vars(one), True)
+    return {name: of_class for name, of_class in found.items() if not name.startswith(("_", "model_"))}
+
+
+def missing(thing: Any, protocol: type) -> list[str]:
+    """Return the members of a protocol that a class or an instance lacks, sorted.
+
+    A class that makes its instances' attributes in `__init__` may leave them out; ask its instances. What it inherits
+    from the protocol itself says nothing, and is lacking.
+
+    >>> from typing import Protocol
+    >>> class Painter(Protocol):
+    ...     width: float
+    ...     def paint(self) -> None: ...
+    >>> class Lazy(Painter):
+    ...     def __init__(self):
+    ...         self.height = 1.0
+    >>> missing(Lazy, Painter), missing(Lazy(), Painter)
+    (['paint'], ['paint', 'width'])
+    """
+    is_class = isinstance(thing, type)
+    mro = (thing if is_class else type(thing)).__mro__
+    own = [one for one in mro if one is not object and not _is_protocol(one)]
+    there = {name for one in own for name in vars(one)}
+    abstract = {name for one in own[:1] for name in vars(one).get("__abstractmethods__", ())}
+    wanted = members(protocol)
+    if is_class:
+        there |= {name for one in own for name, of_class in _annotated(one).items() if not of_class}
+        if "model_fields" not in dir(thing):  # a pydantic model declares all that its instances have
+            wanted = {name: of_class for name, of_class in wanted.items() if of_class}
+    elif "__dict__" in dir(thing):
+        there |= vars(thing).keys()
+    return sorted(name for name in wanted if name not in there or name in abstract)
+
+
+def refuse_incomplete(thing: Any, protocol: type, label: str) -> None:
+    """Raise InputError where a class or an instance, which messages call `label`, lacks members of a protocol."""
+    lacking = missing(thing, protocol)
+    if lacking:
+        raise InputError(
+            f"{label} lacks {', '.join(lacking)}: {protocol.__module__}.{protocol.__qualname__} says what each of them "
+            "is, and which may be None or empty"
+        )
+
+
+def _annotated(kind: type) -> dict[str, bool]:
+    """Return the names that a class's own body annotates, and whether each is a ClassVar."""
+    return {name: "ClassVar" in str(annotation) for name, annotation in inspect.get_annotations(kind).items()}
+
+
+def _is_protocol(kind: type) -> bool:
+    return bool(vars(kind).get("_is_protocol", False))
 
 
 def registered() -> Iterator[tuple[str, str, Any]]:

@@ -278,13 +278,13 @@ class ChipNetwork(SpikingNetwork):
     def _scaled(self, W: Mapping[str, Tensor], bias: bool) -> Chip:
         """Return the chip with its scales for weights w_in, w and w_out (post, pre)."""
 
-    def differentiable(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
+    def _twin(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
         """Return the outputs of the float twin with the chip's weights, whose rounding has a gradient of 1."""
         plain = {name: W.detach() for name, W in weights.items()}
         self.chip = self._scaled(plain, weights.bias)
         held = self.chip.held(plain, weights.bias)
         rounded = {name: W + (held[name] - W).detach() for name, W in weights.items()}
-        return super().differentiable(Weights(rounded, weights.bias), inputs, neurons)
+        return super()._twin(Weights(rounded, weights.bias), inputs, neurons)
 
     def activity(self, weights: Weights, inputs: Any, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
         """Return what the outputs of the noise-free network read; see `SpikingNetwork.activity`."""

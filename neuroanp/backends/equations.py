@@ -150,6 +150,14 @@ class Equations(Interface):
         found = self.quantities().items()
         longer_than_a_step({name: v for name, (v, unit) in found if unit == "second" and name.startswith("tau")}, dt)
 
+    def decays(self, dt: float) -> tuple[float, float]:
+        """Return the factors a step of the trace that outputs read, and of the current that an input spike leaves.
+
+        The latter goes by the field tau_s of a subclass, and by tau_r where there is none.
+        """
+        own = self.quantities()["tau_s"][0] if "tau_s" in type(self).model_fields else self.tau_r
+        return exp(-dt / self.tau_r), exp(-dt / own) if own else 0.0
+
     def membrane_decay(self, dt: float) -> float | None:
         """Return the factor by which a membrane near rest forgets in a step; None where tau_m is not stated."""
         tau_m, unit = self.quantities().get("tau_m", (0.0, ""))

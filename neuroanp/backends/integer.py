@@ -32,7 +32,6 @@ class IntegerBackend(ChipNetwork):
     """
 
     digital: ClassVar[bool] = True
-    """Whether the weights are its own digital ones, and no device's."""
     reset: ClassVar[str]
 
     def __init__(self, dt: float, chunk: int = 64, neuron: Interface | None = None, **options: Any) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from math import exp
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -20,6 +19,7 @@ from neuroanp.trajectory import PassPlan, Trajectory, Weights, with_bias_line
 
 if TYPE_CHECKING:
     from neuroanp.backends.population import Population
+    from neuroanp.baselines.protocol import Simulated
     from neuroanp.noise import PassStreams
     from neuroanp.substrates.protocol import ReadPlan, Substrate
 
@@ -58,9 +58,9 @@ class SpikingNetwork(ABC):
     """
 
     name: ClassVar[str]
-    spiking = True
+    spiking: ClassVar[bool] = True
+    digital: ClassVar[bool] = False
     units: ClassVar[type[Interface]] = Interface
-    """Models of units that it can simulate."""
 
     def __init__(
         self,
@@ -108,19 +108,22 @@ class SpikingNetwork(ABC):
         population = self._population(asked.rows, asked.substrate.targets["w"], asked.substrate.neurons)
         return Presentation(self.neuron, self.spikes_in, population, asked, self.dt, self._decays())
 
-    def differentiable(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Return the outputs (T, B, O) of the noise-free twin, through which autograd can differentiate.
+    @property
+    def differentiable(self) -> Simulated | None:
+        """The noise-free twin of LIF units, a spike differentiated as its surrogate (`backends.lif.Surrogate`).
 
-        A spike is differentiated as its surrogate (`backends.lif.Surrogate`).
+        None for units of one's own equations, whose surrogate gradients are not known.
+        """
+        return self._twin if isinstance(self.neuron, LIF) else None
+
+    def _twin(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Return the outputs (T, B, O) of the noise-free twin, through which autograd can differentiate.
 
         Args:
             weights: the matrices. inputs: (T, B, I) without the bias line.
             neurons: relative factors (N,) of the units' parameters.
-
-        Raises: InputError for units that are not LIF.
         """
         neuron = self.neuron
-        self.check_gradient()
         assert isinstance(neuron, LIF)
         trace, synapse = self._decays()
         decay = 1.0 if neuron.decoder == "count" else trace
@@ -142,11 +145,6 @@ class SpikingNetwork(ABC):
             y = decay * y + s @ weights["w_out"].T
             outputs.append(y)
         return torch.stack(outputs)
-
-    def check_gradient(self) -> None:
-        """Raise InputError for units that are not LIF: their surrogate gradients are not known."""
-        if not isinstance(self.neuron, LIF):
-            raise InputError("rule: surrogate gradients are known for neuron 'lif' only; use a local rule")
 
     def rehearse(self, neurons: Mapping[str, Tensor]) -> None:
         """Make two units, so that what cannot be simulated is told before anything begins.
@@ -186,10 +184,7 @@ class SpikingNetwork(ABC):
 
     def _decays(self) -> tuple[float, float]:
         """Return the factors a step of the readout's trace and of the synaptic current."""
-        euler = getattr(self.neuron, "integration", "exact") == "euler"
-        taus = (self.neuron.tau_r, getattr(self.neuron, "tau_s", self.neuron.tau_r))
-        trace, synapse = (0.0 if not tau else 1 - self.dt / tau if euler else exp(-self.dt / tau) for tau in taus)
-        return trace, synapse
+        return self.neuron.decays(self.dt)
 
     def _population(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         """Return the population of this size, made once: its arrays are used again by every presentation."""

@@ -32,6 +32,9 @@ if TYPE_CHECKING:
 class Interface(Section):
     """What every spiking neuron has: the gains of its inputs, and what is read from its spikes."""
 
+    trace_is_readout: ClassVar[bool] = False
+    """Whether the activity z of the units is the trace that outputs read."""
+
     input_gain: Positive = Field(default=12.0, description="current that an input of 1 over a weight of 1 is")
     synapse_gain: Positive = Field(default=3.0, description="current that one spike over a weight of 1 adds")
     drive: Number = Field(default=0.6, description="constant current into every unit, in thresholds")
@@ -43,6 +46,14 @@ class Interface(Section):
     def check(self, dt: float) -> None:
         """Raise ValueError where a step of dt seconds is too long for the neuron."""
         longer_than_a_step({"tau_r": self.tau_r}, dt)
+
+    def decays(self, dt: float) -> tuple[float, float]:
+        """Return the factors a step of the trace that outputs read, and of the current that an input spike leaves.
+
+        The latter is that of a trace where nothing says it.
+        """
+        decay = exp(-dt / self.tau_r)
+        return decay, decay
 
     def membrane_decay(self, dt: float) -> float | None:
         """Return the factor a by which a membrane forgets in a step of dt seconds; None where nothing says it."""
@@ -64,7 +75,6 @@ class LIF(Interface):
     """
 
     trace_is_readout: ClassVar[bool] = True
-    """Whether the activity z of the units is the trace that outputs read."""
 
     name: Literal["lif"] = "lif"
     tau_m: PositiveTime = Field(default=20e-3, description="time constant of the membrane")
@@ -82,6 +92,16 @@ class LIF(Interface):
         longer_than_a_step({name: tau for name, tau in _taus(self).items() if tau or name != "tau_s"}, dt)
         if 0 < self.refractory < dt:
             longer_than_a_step({"refractory": self.refractory}, dt)
+
+    def decays(self, dt: float) -> tuple[float, float]:
+        """Return the factors a step of the trace that outputs read, and of the synaptic current.
+
+        >>> LIF(tau_s=0.0, integration="euler").decays(1e-3)
+        (0.95, 0.0)
+        """
+        euler, taus = self.integration == "euler", (self.tau_r, self.tau_s)
+        trace, synapse = (0.0 if not tau else 1 - dt / tau if euler else exp(-dt / tau) for tau in taus)
+        return trace, synapse
 
     def membrane_decay(self, dt: float) -> float:
         """Return the factor a_m of one step.
@@ -185,4 +205,4 @@ def _taus(neuron: LIF) -> dict[str, float]:
     return {"tau_m": neuron.tau_m, "tau_s": neuron.tau_s, "tau_r": neuron.tau_r}
 
 
-NEURONS: Registry[type[Interface]] = Registry("neuron", "neuroanp.neurons")
+NEURONS: Registry[type[Interface]] = Registry("neuron", "neuroanp.neurons", Interface)

@@ -75,7 +75,7 @@ class Presentation:
         self.decay = 1.0 if counts else self.trace
         self.line = 1.0 / steps if counts else 1.0 - self.trace  # of the bias of w_out: what it adds settles at 1
         # the trace of the units is what the outputs read, unless a bias, a count or units of one's own come between
-        self.reads_z = getattr(neuron, "trace_is_readout", False) and not counts and not self.bias
+        self.reads_z = neuron.trace_is_readout and not counts and not self.bias
         like = weights["w"]
         self.wt = self._fixed()
         self.z = like.new_zeros(plan.passes * self.batch, self.hidden)

@@ -9,13 +9,14 @@ W x_{t-1} and takes the tanh; the outputs are one product for the whole chunk.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from neuroanp.backends.reads import ArrayReads
+from neuroanp.baselines.network import tanh_activity, tanh_outputs
 from neuroanp.trajectory import PassPlan, Trajectory, with_bias_line
 
 if TYPE_CHECKING:
@@ -60,7 +61,14 @@ class RateBackend:
         chunk: steps of time simulated at once; changes memory and rounding only.
     """
 
-    name = "rate"
+    name: ClassVar[str] = "rate"
+    spiking: ClassVar[bool] = False
+    digital: ClassVar[bool] = False
+    units: ClassVar[None] = None
+    neuron: None = None
+    highest_rate_Hz: None = None
+    differentiable = staticmethod(tanh_outputs)
+    activity = staticmethod(tanh_activity)
 
     def __init__(self, dt: float, chunk: int = 64) -> None:
         self.dt = dt
@@ -102,6 +110,9 @@ class RateBackend:
                 noise_sigma=substrate.node_sigmas(artificial) if keep == "noise" else None,
             )
             x = xs[-1].clone()  # a copy: the chunk's memory must not live on through its last step
+
+    def rehearse(self, neurons: Mapping[str, Tensor]) -> None:
+        """Do nothing: there is no size or option that cannot be simulated."""
 
 
 class _Simulation:

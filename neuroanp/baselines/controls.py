@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from neuroanp.baselines.network import tanh_activity
 from neuroanp.baselines.persistence import constant_mean, lagged_linear, persistence
-from neuroanp.baselines.protocol import Sequences, Source
-from neuroanp.baselines.ridge import Activities, ridge
+from neuroanp.baselines.protocol import Activities, Sequences, Source
+from neuroanp.baselines.ridge import ridge
 from neuroanp.noise import Streams
 from neuroanp.trajectory import Weights
 
@@ -38,7 +39,8 @@ def controls(
     test: Sequences,
     loss: Callable[[np.ndarray, Any], float],
     windows: int = WINDOWS,
-    features: Activities | None = None,
+    features: Activities = tanh_activity,
+    own: Source | None = None,
 ) -> dict[str, Control]:
     """Return the controls that make sense for a task, by name.
 
@@ -52,22 +54,20 @@ def controls(
         test: the test sequences.
         loss: the squared error of outputs (T, B, O) against a batch.
         windows: training sequences each control is fitted to, at least 5.
-        features: simulates the untrained network where its units are no tanh units.
-
-    Where an encoder lies before the network, only `ridge` sees through it; the others see the task's
-    own values and steps, and so are their predictions.
+        features: simulates the untrained network; left out, one of tanh units.
+        own: the task before an encoder, where one lies before the network; None: `task` itself. Only `ridge` sees
+            through the encoder; the others see the task's own values and steps, and so are their predictions.
 
     >>> import torch
     >>> from types import SimpleNamespace
-    >>> flat = SimpleNamespace(inputs=np.ones((2, 5, 1)), targets=np.ones((2, 5, 1)), mask=np.ones(2))
+    >>> flat = SimpleNamespace(inputs=np.ones((2, 5, 1)), targets=np.ones((2, 5, 1)), mask=np.ones(2), raw=None)
     >>> task = SimpleNamespace(forecast=False, sample=lambda rng, batch: flat)
     >>> weights = Weights({"w_in": torch.ones(3, 1), "w": torch.zeros(3, 3), "w_out": torch.zeros(1, 3)})
     >>> found = controls(task, weights, Streams(0), flat, lambda y, batch: float(np.mean((y - batch.targets) ** 2)))
     >>> {name: round(control.loss, 6) for name, control in found.items()}
     {'constant_mean': 0.0, 'ridge': 0.0}
     """
-    plain = getattr(task, "task", task)
-    raw = getattr(test, "raw", None) or test
+    plain, raw = own or task, test.raw or test
     readout = ridge(task, weights, streams, windows, activity=features).predict(test)
     hold = len(test.mask) // len(raw.mask)
     predictions = {

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Literal, Protocol
+from collections.abc import Mapping
+from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
 from neuroanp.baselines.bptt import gradient
-from neuroanp.baselines.protocol import Sequences
-from neuroanp.baselines.surrogate import Network, surrogate_gradient
+from neuroanp.baselines.protocol import Network, Sequences
+from neuroanp.baselines.surrogate import surrogate_gradient
 from neuroanp.errors import InputError
 from neuroanp.registry import Registry
 from neuroanp.trajectory import Weights, WeightUpdate
@@ -18,17 +19,28 @@ from neuroanp.yaml_io import Section
 class GradientMethod(Protocol):
     """A frozen model of options that differentiates a digital twin of the network."""
 
+    local: ClassVar[bool]
+    """False: it differentiates, and is run by a GradientLearner; see `learning.protocol.LearningRule`."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Options by the name of a preset (key `preset`); one called "spiking" is taken with units that spike. {}: none."""
+    preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Keys of the optimizer that a preset sets, by its name; {}: none."""
+
     def check(self, spiking: bool) -> None:
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
         ...
 
     def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
-        """Return dL/dW of a rate network, or of `network` where one is given."""
+        """Return dL/dW of a network of tanh units, or of `network` where one is given."""
         ...
 
 
 class BPTT(Section):
     """Backpropagation through time on a noise-free twin: needs a backward pass and the exact weights."""
+
+    local: ClassVar[bool] = False
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
 
     name: Literal["bptt"] = "bptt"
     truncation: int | None = Field(default=None, ge=1, description="steps that a loss reaches back; unset: all of them")
@@ -56,6 +68,10 @@ class BPTT(Section):
 class BPTT1(Section):
     """Backpropagation truncated to one step: the hidden state of the step before is a constant."""
 
+    local: ClassVar[bool] = False
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+
     name: Literal["bptt1"] = "bptt1"
 
     def check(self, spiking: bool) -> None:
@@ -73,4 +89,4 @@ class BPTT1(Section):
         return gradient(weights, batch, 1)
 
 
-BASELINES: Registry[type[GradientMethod]] = Registry("baseline", "neuroanp.baselines")
+BASELINES: Registry[type[GradientMethod]] = Registry("baseline", "neuroanp.baselines", GradientMethod)

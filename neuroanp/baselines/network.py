@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -56,3 +58,21 @@ def forward(weights: Weights, inputs: np.ndarray | Tensor) -> Activity:
         activity.append(x)
     xs = torch.stack(activity)
     return Activity(u, torch.stack(hidden), xs, with_bias_line(xs, weights.bias) @ w_out.T)
+
+
+def tanh_outputs(weights: Weights, inputs: Any, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
+    """Return the outputs (T, B, O) of the network of tanh units, through which autograd can differentiate.
+
+    A backend whose `differentiable` is this very function has this network: what knows its equations by heart (the
+    gradient by hand, the export formats) serves it, and nothing else.
+
+    Args:
+        weights: the matrices. inputs: (T, B, I) without the bias line.
+        neurons: of units that spike alone; here there is nothing to differ.
+    """
+    return forward(weights, inputs).y
+
+
+def tanh_activity(weights: Weights, inputs: Any, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
+    """Return the activities (T, B, N) of the network of tanh units; arguments as of `tanh_outputs`."""
+    return forward(weights, inputs).x

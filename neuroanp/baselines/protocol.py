@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Protocol
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from neuroanp.trajectory import Weights
 
 
 class Sequences(Protocol):
@@ -23,6 +29,31 @@ class Sequences(Protocol):
     @property
     def mask(self) -> np.ndarray:
         """(T,) 1 where a step is scored, 0 elsewhere."""
+        ...
+
+    @property
+    def raw(self) -> Sequences | None:
+        """The sequences of the task before an encoder, which these are an encoding of; None where no encoder did."""
+        ...
+
+
+Network = Callable[["Weights", "Tensor"], "Tensor"]
+"""Takes weights and inputs (T, B, I), returns outputs (T, B, O) through which autograd can differentiate."""
+
+Activities = Callable[["Weights", Any], "Tensor"]
+"""Takes weights and inputs (T, B, I), returns what the readout sees, (T, B, N), without a bias line."""
+
+
+class Simulated(Protocol):
+    """A Network, or Activities, of a backend: they depend on how its units differ besides."""
+
+    def __call__(self, weights: Weights, inputs: Any, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
+        """Simulate the noise-free network.
+
+        Args:
+            weights: the matrices. inputs: (T, B, I) without the bias line.
+            neurons: factors (N,) of the units' parameters by name; None: all alike.
+        """
         ...
 
 

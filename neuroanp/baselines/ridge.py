@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
 import torch
-from torch import Tensor
 
-from neuroanp.baselines.network import forward
-from neuroanp.baselines.protocol import Sequences, Source, scored
+from neuroanp.baselines.network import tanh_activity
+from neuroanp.baselines.protocol import Activities, Sequences, Source, scored
 from neuroanp.baselines.regression import LAMBDAS, fit_sequences
 from neuroanp.noise import Streams
 from neuroanp.trajectory import Weights, with_bias_line
-
-Activities = Callable[[Weights, np.ndarray], Tensor]
-"""Takes weights and inputs (T, B, I), returns what the readout sees, (T, B, N), without a bias line."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +40,7 @@ def ridge(
     streams: Streams,
     windows: int = 2560,
     strengths: tuple[float, ...] = LAMBDAS,
-    activity: Activities | None = None,
+    activity: Activities = tanh_activity,
 ) -> Readout:
     """Fit w_out by ridge regression, w_in and w left as they are.
 
@@ -61,7 +56,7 @@ def ridge(
         streams: the run's streams; the sequences are drawn from "ridge".
         windows: training sequences.
         strengths: the grid of lambda, relative to the mean square of the activities.
-        activity: what the readout of the network sees; None: the activities of tanh units.
+        activity: what the readout of the network sees; left out, the activities of tanh units.
 
     Returns: the readout; its weights are float64.
 
@@ -72,19 +67,12 @@ def ridge(
     """
     exact = Weights({name: array.double() for name, array in weights.items()}, weights.bias)
 
-    simulate = activity or tanh_units
-
     def features(batch: Sequences) -> np.ndarray:
-        x = with_bias_line(simulate(exact, batch.inputs), weights.bias)
+        x = with_bias_line(activity(exact, batch.inputs), weights.bias)
         return scored(x.numpy(force=True), batch.mask)
 
     coefficients, strength = fit_sequences(
         task, features, weights.hidden + weights.bias, weights.outputs, streams, "ridge", windows, strengths
     )
     w_out = torch.as_tensor(coefficients.T.copy(), device=exact["w_out"].device)
-    return Readout(Weights({**exact.arrays, "w_out": w_out}, weights.bias), strength, simulate)
-
-
-def tanh_units(weights: Weights, inputs: np.ndarray) -> Tensor:
-    """Return the activities (T, B, N) of the rate network."""
-    return forward(weights, inputs).x
+    return Readout(Weights({**exact.arrays, "w_out": w_out}, weights.bias), strength, activity)

@@ -2,16 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import torch
 from torch import Tensor
 
-from neuroanp.baselines.protocol import Sequences
+from neuroanp.baselines.protocol import Network, Sequences
 from neuroanp.trajectory import Weights, WeightUpdate
-
-Network = Callable[[Weights, Tensor], Tensor]
-"""Takes weights and inputs (T, B, I), returns outputs (T, B, O) through which autograd can differentiate."""
 
 
 def surrogate_gradient(network: Network, weights: Weights, batch: Sequences) -> WeightUpdate:

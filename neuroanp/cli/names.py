@@ -49,7 +49,7 @@ def list_backends(json: options.Json = False, debug: options.Debug = False) -> N
     """List the simulators, and whether their units have rates or spikes."""
     from neuroanp.backends.protocol import BACKENDS
 
-    units = {name: "spikes" if getattr(BACKENDS.get(name), "spiking", False) else "rates" for name in BACKENDS.names()}
+    units = {name: "spikes" if BACKENDS.get(name).spiking else "rates" for name in BACKENDS.names()}
     print_rows(
         [row_of(name, f"backend of {units[name]}", BACKENDS.summary(name), None) for name in BACKENDS.names()], json
     )

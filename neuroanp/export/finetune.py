@@ -197,7 +197,7 @@ def _config(config: RunConfig, how: FineTuning) -> RunConfig:
         "optimizer": config.optimizer.model_copy(update=lr),
         "training": config.training.model_copy(update={"updates": how.updates, "controls": False}),
     }
-    if hasattr(config.rule, "gradient"):
+    if not config.rule.local:
         preset = "spiking" if spikes(config.backend) else "default"
         changes["rule"] = RULES.get("anp")(preset=preset)  # pyright: ignore[reportCallIssue]
     return config.model_copy(update=changes)

@@ -93,4 +93,4 @@ class DeviceExporter(Exporter):
         """Say what of the exported circuit is not in the device that learns, in sentences."""
 
 
-EXPORTERS: Registry[type[Exporter]] = Registry("export format", "neuroanp.exporters")
+EXPORTERS: Registry[type[Exporter]] = Registry("export format", "neuroanp.exporters", Exporter)

@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from neuroanp.backends.neuron import LIF
+from neuroanp.baselines.network import tanh_outputs
 from neuroanp.errors import InputError
 from neuroanp.export.model import Model
 from neuroanp.export.protocol import DeviceExporter, Exporter
@@ -37,12 +38,15 @@ def model_of(record: RunDir, weights: str = "targets") -> Model:
             device, which is in `chip` in any case.
 
     Raises:
-        InputError: no checkpoint, units given by equations, or data that have changed since the run.
+        InputError: no checkpoint, units that are neither tanh nor LIF, or data that have changed since the run.
     """
     experiment, trainer = restored(record)
     neuron = experiment.config.neuron
     if neuron is not None and not isinstance(neuron, LIF):
         raise InputError(f"{record.path}: neuron: units given by equations cannot be exported; train with neuron 'lif'")
+    if neuron is None and trainer.backend.differentiable is not tanh_outputs:
+        backend = trainer.backend.name
+        raise InputError(f"{record.path}: the units of backend '{backend}' are its own: no format here can hold them")
     model = _model(record.path.name, experiment, trainer, neuron, weights)
     return replace(model, recorded=_scored(record, experiment, trainer))
 
@@ -100,7 +104,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
     def score(y: np.ndarray) -> dict[str, float]:
         return scores(task, y, held)
 
-    differ = sorted(getattr(trainer.substrate, "neurons", {}))
+    differ = sorted(trainer.substrate.neurons)
     notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are all alike",) * bool(
         differ
     )

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 class PassRule(Section):
     """Base of the rules that present the same input several times, each time with other noise."""
 
+    local: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     needs_noise: ClassVar[bool] = False

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from neuroanp.registry import Registry
 
@@ -22,6 +22,12 @@ class LearningRule(Protocol):
     forms the outer products of what it returns with the presynaptic activity, in one place.
     """
 
+    local: ClassVar[bool]
+    """True: it learns from passes, and is run by a RuleLearner; see `baselines.methods.GradientMethod`."""
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Options by the name of a preset (key `preset`); one called "spiking" is taken with units that spike. {}: none."""
+    preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]]
+    """Keys of the optimizer that a preset sets, by its name; {}: none."""
     needs_noise: ClassVar[bool]
     """Whether trajectories must carry the noise sample."""
 
@@ -55,4 +61,4 @@ class LearningRule(Protocol):
         ...
 
 
-RULES: Registry[type[LearningRule]] = Registry("rule", "neuroanp.rules")
+RULES: Registry[type[LearningRule]] = Registry("rule", "neuroanp.rules", LearningRule)

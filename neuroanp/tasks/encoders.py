@@ -46,7 +46,7 @@ class Encoder(Section):
         """Raise ValueError if the options make no sense at steps of `dt` seconds; here all do."""
 
 
-ENCODERS: Registry[type[Encoder]] = Registry("encoder", "neuroanp.encoders")
+ENCODERS: Registry[type[Encoder]] = Registry("encoder", "neuroanp.encoders", Encoder)
 
 
 class Current(Encoder):

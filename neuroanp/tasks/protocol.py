@@ -133,4 +133,4 @@ class InUnits(Protocol):
         ...
 
 
-TASKS: Registry[type[Task]] = Registry("task", "neuroanp.tasks")
+TASKS: Registry[type[Task]] = Registry("task", "neuroanp.tasks", Task)

@@ -17,13 +17,14 @@ from neuroanp.learning.node_perturbation import UNKNOWN_NOISE
 from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
 from neuroanp.records.identity import code_version, identity
+from neuroanp.registry import refuse_incomplete
 from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
 from neuroanp.tasks.encoding import encoded
-from neuroanp.tasks.protocol import TASKS, FromData
+from neuroanp.tasks.protocol import TASKS, FromData, Task
 from neuroanp.training.config import spikes
 from neuroanp.training.filling import SPIKING
-from neuroanp.training.learner import RuleLearner, make_learner
+from neuroanp.training.learner import make_learner, twin
 from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.targets import TARGETS
@@ -33,8 +34,8 @@ from neuroanp.training.watch import percent
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
+    from neuroanp.baselines.protocol import Simulated
     from neuroanp.profiles.schema import HardwareProfile
-    from neuroanp.tasks.protocol import Task
     from neuroanp.training.config import RunConfig
     from neuroanp.trajectory import Weights
 
@@ -65,7 +66,9 @@ class Experiment:
         """
         _check_device(config.compute.device)
         config.rule.check(spiking=spikes(config.backend))
-        task = encoded(TASKS.get(config.task_name)(config.task), config.encoder, config.dt)
+        own = TASKS.get(config.task_name)(config.task)
+        refuse_incomplete(own, Task, f"task '{config.task_name}'")
+        task = encoded(own, config.encoder, config.dt)
         network = config.network
         if start is None and network.weights is not None:
             start = load_start(network.weights)
@@ -174,7 +177,9 @@ class Experiment:
                 "spikes_in": config.encoder.spikes,
                 "execution": Execution(compute.recurrence, compute.loop, compute.target),
             }
-        return BACKENDS.get(config.backend)(dt=config.dt, chunk=config.training.chunk, **options)
+        made = BACKENDS.get(config.backend)(dt=config.dt, chunk=config.training.chunk, **options)
+        refuse_incomplete(made, Backend, f"backend '{config.backend}'")
+        return made
 
     def describe(self) -> tuple[dict[str, Any], list[str]]:
         """Return facts of the chip, and what a reader of the record must be told about the choices made.
@@ -201,7 +206,7 @@ class Experiment:
         if self.start is not None:
             facts["start"] = self.start.facts() | {"clipped": self.clipped(chip)}
             log.append(_begins(facts["start"]))
-        if getattr(self.config.rule, "reference", None) == "silent":
+        if self.config.rule.local and 0.0 in self.config.rule.plan().gain:
             log.append("reference: a noise-free pass, which no physical substrate has")
         log += self._idle_switches(facts) + self._warnings(chip, facts)
         return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
@@ -217,18 +222,18 @@ class Experiment:
         problem = promises.sampled_problem(self.profile, hardware.read, hardware.effects())
         if problem is not None:
             raise InputError(problem)
-        if getattr(rule, "needs_noise", False) and not any(chip.node_sigmas(True).values()):
+        if rule.local and rule.needs_noise and not any(chip.node_sigmas(True).values()):
             raise InputError(UNKNOWN_NOISE)
         if config.encoder.spikes and not self.task.test(Streams(config.seed).generator("test")).inputs.any():
             raise InputError(
                 f"encoder: no held-out input makes a single spike at steps of {format_quantity(config.dt, 's')}; raise "
                 "encoder.hold (steps of the simulation a step of the task lasts) or dt"
             )
-        if not spikes(config.backend):
-            return
-        backend: Any = self.backend()
-        if not isinstance(make_learner(rule), RuleLearner):
-            backend.check_gradient()
+        backend = self.backend()
+        if not rule.local:
+            rule.check(spiking=twin(backend, chip.neurons) is not None)
+        if config.training.controls:
+            features_of(backend)
         backend.rehearse(chip.neurons)
 
     def clipped(self, chip: Chip) -> dict[str, float]:
@@ -334,7 +339,17 @@ def _begins(start: dict[str, Any]) -> str:
 
 def holds_weights(backend: str) -> bool:
     """Return whether a backend's chip stores the weights itself, as whole numbers."""
-    return backend in BACKENDS.names() and getattr(BACKENDS.get(backend), "digital", False)
+    return backend in BACKENDS.names() and BACKENDS.get(backend).digital
+
+
+def features_of(backend: Backend) -> Simulated:
+    """Return what the ridge control reads of a backend's untrained network; InputError where it says nothing."""
+    if backend.activity is None:
+        raise InputError(
+            f"training.controls: backend '{backend.name}' does not say what a readout of its untrained network sees, "
+            "so there is no ridge control; write training.controls: false"
+        )
+    return backend.activity
 
 
 def _check_sizes(target: str | None, sizes: Mapping[str, int]) -> None:

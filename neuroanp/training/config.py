@@ -10,11 +10,12 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, Field, field_validator, model_validator
 
-from neuroanp.backends.neuron import NEURONS, Interface
+from neuroanp.backends.neuron import NEURONS
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.optimisers import Optimizer
+from neuroanp.learning.passes import PassRule
 from neuroanp.learning.protocol import RULES
 from neuroanp.records.store import found
 from neuroanp.tasks.encoders import ENCODERS, Current, Encoder
@@ -161,7 +162,7 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _enough_others(self) -> RunConfig:
-        if getattr(self.rule, "control_variate", "none") == "batch" and self.training.batch < 2:
+        if isinstance(self.rule, PassRule) and self.rule.control_variate == "batch" and self.training.batch < 2:
             raise at(("rule", "control_variate"), "'batch' takes the other samples' mean; it needs training.batch >= 2")
         return self
 
@@ -173,8 +174,8 @@ class RunConfig(Section):
             raise at(("neuron",), f"backend '{self.backend}' has spiking units; write 'neuron: lif'")
         if not spiking and self.neuron is not None:
             raise at(("neuron",), f"backend '{self.backend}' has tanh units; leave it out, or use backend 'spiking'")
-        units = getattr(BACKENDS.get(self.backend), "units", Interface)
-        if self.neuron is not None and not isinstance(self.neuron, units):
+        units = BACKENDS.get(self.backend).units
+        if self.neuron is not None and units is not None and not isinstance(self.neuron, units):
             raise at(
                 ("neuron",),
                 f"backend '{self.backend}' has leaky integrate-and-fire units only; use backend 'spiking'",
@@ -225,7 +226,7 @@ class RunConfig(Section):
         if self.network.weights is not None:
             whole = _whole("network.weights", found(Path(self.network.weights)))
             changes["network"] = self.network.model_copy(update={"weights": whole})
-        path = getattr(self.task, "path", None)
+        path = self.task.path if "path" in type(self.task).model_fields else None
         if path is not None:
             changes["task"] = self.task.model_copy(update={"path": Path(_whole("task.path", path))})
         return self.model_copy(update=changes)

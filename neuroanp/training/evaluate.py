@@ -98,7 +98,7 @@ def show(
     spikes = torch.cat([chunk.spikes[:, 0] for chunk in chunks if chunk.spikes is not None])
     v = torch.cat([chunk.v[:, 0] for chunk in chunks if chunk.v is not None])[..., :SHOWN_MEMBRANES]
     # in units of the threshold, as v is; what a threshold is to a user's equations is theirs to say
-    least = 1.0 if isinstance(getattr(backend, "neuron", None), LIF) else float("nan")
+    least = 1.0 if isinstance(backend.neuron, LIF) else float("nan")
     threshold = substrate.neurons.get("threshold", torch.full(v.shape[2:], least))[: v.shape[-1]]
     return {
         "spikes": spikes[..., :SHOWN_UNITS].to(torch.uint8).cpu().numpy(),

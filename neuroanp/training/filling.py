@@ -47,7 +47,7 @@ SPIKING: Mapping[str, Any] = {
 
 def spikes(backend: Any) -> bool:
     """Return whether the units of a backend spike; False for one that is not known."""
-    return isinstance(backend, str) and backend in BACKENDS.names() and getattr(BACKENDS.get(backend), "spiking", False)
+    return isinstance(backend, str) and backend in BACKENDS.names() and BACKENDS.get(backend).spiking
 
 
 def filled(document: Document) -> Document:
@@ -84,7 +84,7 @@ def _preset(rule: Mapping[str, Any] | None) -> Mapping[str, Any]:
     """Return the preset for spiking units of a rule that has one."""
     name = (rule or {}).get("name", "anp")
     model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
-    return SPIKING["rule"] if "spiking" in getattr(model, "presets", {}) else {}
+    return SPIKING["rule"] if model is not None and "spiking" in model.presets else {}
 
 
 def _with_optimizer_of_preset(document: Document) -> Document:
@@ -94,5 +94,5 @@ def _with_optimizer_of_preset(document: Document) -> Document:
         return document
     name = rule.get("name", "anp")
     model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
-    filled = getattr(model, "preset_optimizers", {}).get(rule.get("preset"), {})
+    filled = {} if model is None else model.preset_optimizers.get(rule.get("preset"), {})
     return replace(document, data={**document.data, "optimizer": {**filled, **stated}}) if filled else document

@@ -10,12 +10,15 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import torch
 from torch import Tensor
 
+from neuroanp.baselines.network import tanh_outputs
+from neuroanp.errors import InputError
 from neuroanp.learning.credit import squared_error
 from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate, with_bias_line
 
 if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
     from neuroanp.baselines.methods import GradientMethod
+    from neuroanp.baselines.protocol import Network
     from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.noise import PassStreams
     from neuroanp.substrates.protocol import ReadPlan, Substrate
@@ -90,7 +93,7 @@ class RuleLearner:
         They are h, x and y; noise, where the rule knows it; of units that spike the spikes and what the outputs read.
         """
         known = hidden + outputs if self.rule.needs_noise else 0
-        spikes = 2 * hidden + 1 if getattr(backend, "spiking", False) else 0
+        spikes = 2 * hidden + 1 if backend.spiking else 0
         return 2 * hidden + outputs + known + spikes
 
     def _passes(self, context: StepContext, keep: str | None = None, book: bool = True) -> Iterable[Trajectory]:
@@ -130,8 +133,7 @@ class GradientLearner:
     """Runs a baseline that differentiates a digital twin with the weights the array holds.
 
     The chip is read once, which the ledger books; what the twin computes costs the chip nothing.
-    The twin of a backend whose units are no tanh units is its own method `differentiable`: it takes
-    Weights and inputs (T, B, I) and returns outputs (T, B, O) through which autograd can differentiate.
+    The twin is the backend's `differentiable`; where it has none, InputError.
     """
 
     plan = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
@@ -147,15 +149,31 @@ class GradientLearner:
             context.substrate, context.reads, context.inputs, self.plan, context.streams, keep="loss"
         ):
             pass  # only the reads are wanted
-        network = getattr(context.backend, "differentiable", None)
-        if network is not None:
-            network = partial(network, neurons=context.substrate.neurons)
+        network = twin(context.backend, context.substrate.neurons)
         return self.method.gradient(weights, cast("Any", context), network)  # tensors serve where it expects arrays
+
+
+def twin(backend: Backend, neurons: Mapping[str, Tensor]) -> Network | None:
+    """Return the network of a backend that gradient methods differentiate, None being that of tanh units.
+
+    Args:
+        backend: the simulator. neurons: how its units differ.
+
+    Raises:
+        InputError: it has none.
+    """
+    network = backend.differentiable
+    if network is None:
+        raise InputError(
+            f"rule: backend '{backend.name}' has no network of its units that can be differentiated (of neurons by "
+            "equations none is known); use a local rule"
+        )
+    return None if network is tanh_outputs else partial(network, neurons=neurons)
 
 
 def make_learner(rule: LearningRule | GradientMethod) -> Learner:
     """Return what runs a local rule or a baseline."""
-    return GradientLearner(rule) if hasattr(rule, "gradient") else RuleLearner(rule)  # pyright: ignore
+    return RuleLearner(cast("LearningRule", rule)) if rule.local else GradientLearner(cast("GradientMethod", rule))
 
 
 def presynaptic(chunk: Trajectory, plan: PassPlan, weights: Weights) -> dict[str, Tensor]:

@@ -16,8 +16,9 @@ import torch
 
 from neuroanp.baselines.controls import controls
 from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
+from neuroanp.tasks.encoding import own_task
 from neuroanp.tasks.scoring import squared_error
-from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.build import Experiment, build_trainer, features_of
 from neuroanp.training.evaluate import Held, show
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.results import ledger_of_run
@@ -241,9 +242,9 @@ class Training:
             return {}, {}
         self._tell("controls", trainer, None)
         untrained = self.experiment.untrained(trainer.streams)
-        activity = getattr(trainer.backend, "activity", None)  # of units that are no tanh units
-        features = None if activity is None else partial(activity, neurons=trainer.substrate.neurons)
-        found = controls(self.experiment.task, untrained, trainer.streams, held.batch, squared_error, features=features)
+        features = partial(features_of(trainer.backend), neurons=trainer.substrate.neurons)
+        task, own = self.experiment.task, own_task(self.experiment.task)[0]
+        found = controls(task, untrained, trainer.streams, held.batch, squared_error, features=features, own=own)
         losses = {name: control.loss for name, control in found.items()}
         stop.raise_if_requested()
         if trainer.updates > 0:

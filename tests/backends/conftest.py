@@ -34,7 +34,7 @@ PARTS = ("u", "h", "x", "y", "z", "readout", "spikes", "v")
 
 def digital(name: str) -> bool:
     """Return whether a backend holds its weights itself, as whole numbers, instead of a device that does."""
-    return getattr(BACKENDS.get(name), "digital", False)
+    return BACKENDS.get(name).digital
 
 
 @cache

@@ -41,7 +41,7 @@ and every law has a contract of its own: the profiles left out differ in those a
 
 def digital(backend: str) -> bool:
     """Return whether a backend holds its weights itself, as whole numbers, instead of a device that does."""
-    return getattr(BACKENDS.get(backend), "digital", False)
+    return BACKENDS.get(backend).digital
 
 
 def kinds(backend: str) -> list[str]:

@@ -27,7 +27,7 @@ from neuroanp.trajectory import PassPlan, Weights
 
 DT = 1e-3
 SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
-NAMES = [name for name in BACKENDS.names() if getattr(BACKENDS.get(name), "digital", False)]
+NAMES = [name for name in BACKENDS.names() if BACKENDS.get(name).digital]
 KINDS = {"loihi": LoihiBackend, "xylo": XyloBackend}
 SIZES = [(4, 32, 2), (7, 60, 3), (3, 12, 1)]
 DTYPES = [torch.float32, torch.float64]

@@ -139,7 +139,9 @@ def test_controls_of_an_encoded_task_are_told_in_its_own_steps(encoder, backend)
     test = task.test(np.random.default_rng(0))
     simulator = BACKENDS.get(backend)(1e-3, spikes_in=encoder.spikes)
     weights = xavier(0, task.inputs, 1, hidden=20, bias=True)
-    found = controls(task, weights, Streams(0), test, squared_error, windows=100, features=simulator.activity)
+    found = controls(
+        task, weights, Streams(0), test, squared_error, windows=100, features=simulator.activity, own=plain
+    )
     raw = controls(plain, xavier(0, 1, 1, hidden=20), Streams(0), test.raw, squared_error, windows=100)
     assert sorted(found) == sorted(raw) == ["constant_mean", "lagged_linear", "persistence", "ridge"]
     for name, control in found.items():
