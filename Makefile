@@ -47,6 +47,7 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python lint/members.py
 
 test: lint
 	$(PYTEST) -m 'not slow and not long' --cov --cov-report=term

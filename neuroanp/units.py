@@ -13,7 +13,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import cache
-from typing import TYPE_CHECKING, Annotated, Any, get_args
+from typing import TYPE_CHECKING, Annotated, Any, get_args, get_origin
 
 from pydantic_core import core_schema
 
@@ -210,9 +210,8 @@ def dimension_of(annotation: Any, metadata: tuple[Any, ...] | list[Any] = ()) ->
     for item in metadata:
         if isinstance(item, Dimension):
             return item
-    inner = getattr(annotation, "__metadata__", ())
-    if inner:
-        return dimension_of(None, inner)
+    if get_origin(annotation) is Annotated:
+        return dimension_of(None, get_args(annotation)[1:])
     found = (dimension_of(part) for part in get_args(annotation))
     return next((dimension for dimension in found if dimension), None)
 

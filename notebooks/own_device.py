@@ -49,17 +49,18 @@ from neuroanp.profiles import LAWS, load, loads
 #
 # A law is one frozen model. Its fields are the parameters, and their types carry the units: `a: Conductance` takes
 # "0.3 uS" from a file, refuses "0.3 V", and is a number in siemens from then on. Its methods are the physics, on
-# tensors of any shape. What a read law must have is `split`: the standard deviations of the noise that is new at
-# every read, and of the noise that stands still while an update takes its reads.
+# tensors of any shape. What a read law computes is `split`: the standard deviations of the noise that is new at
+# every read, and of the noise that stands still while an update takes its reads. Every other member that the protocol
+# lists is there as well, None where the law has nothing to say: what lacks one is refused by name.
 #
-# | kind of law | it says | methods |
-# |---|---|---|
-# | `programming` | what a verified write leaves | `sigma`, `write`, and the figures `pulses`, `deadband`, `exact` |
-# | `drift` | what time does to a conductance | `draw`, `conductance`, and whether the state itself `settles` |
-# | `read` | the noise of a read | `split` |
-# | `update` | what single pulses do | `sample`, `pulse` |
-# | `variability` | how devices differ | `sample` |
-# | `stochastic` | noise that drives the units | `start`, `run`, `uniforms`, `normals`, `node_sigma` |
+# | kind of law | it says | methods | and, None where there is none |
+# |---|---|---|---|
+# | `programming` | what a verified write leaves | `sigma`, `write`; `pulses`, `deadband`, `exact` | `error`, `g_low` |
+# | `drift` | what time does to a conductance | `draw`, `conductance`; `settles` | `last_s`, `start`, `at_temperature` |
+# | `read` | the noise of a read | `split` | `t_read`, `v_read`, `process` |
+# | `update` | what single pulses do | `sample`, `pulse`; `one_sided`, `write_noise` | `program`, `hold` |
+# | `variability` | how devices differ | `sample` | `cv` |
+# | `stochastic` | noise that drives the units | see `Process` and `NodeSource` | `energy_per_bit`, `at_temperature` |
 #
 # Arguments and shapes are in `neuroanp/devices/protocol.py`. Nothing draws random numbers of its own: they are handed
 # in, so that a run can be repeated bit for bit.

@@ -39,7 +39,7 @@ def membrane_rms(source: NodeSource, a: float, dt: float) -> float:
             "the membrane's time constant is more than a million steps; use a longer dt or a shorter tau_m"
         )
     # a source that is known sample by sample counts its lags in samples, one a step
-    unit = 1.0 if getattr(source, "samples_are_steps", False) else dt
+    unit = 1.0 if source.samples_are_steps else dt
     total, weight, k = 1.0, a, 1
     while weight > FORGOTTEN:
         total += 2.0 * weight * source.autocorrelation(k * unit)

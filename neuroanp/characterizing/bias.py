@@ -13,11 +13,11 @@ from neuroanp.characterizing.bench import Bench
 from neuroanp.characterizing.result import At, Axis, Measurement, Moment, Panel, Series
 from neuroanp.characterizing.statistics import deviation, mean, share
 from neuroanp.devices.device import at_temperature
+from neuroanp.devices.junction import Junction
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
 
-NEEDS = ("occupancy", "correlation_time", "neuron", "neuron_variance", "dwells")
 RARE = 0.02
 """Drives are taken from where the upper state is this rare to where the lower one is."""
 DRIVES, FINE = 17, 161
@@ -29,7 +29,7 @@ READS = 16
 
 def applies(profile: HardwareProfile) -> bool:
     """Tell whether the source is a junction that a drive biases."""
-    return all(hasattr(profile.stochastic, name) for name in NEEDS)
+    return isinstance(profile.stochastic, Junction)
 
 
 def measure(bench: Bench) -> Measurement:

@@ -41,7 +41,7 @@ def applies_to_source(profile: HardwareProfile) -> bool:
 
 def applies_to_reads(profile: HardwareProfile) -> bool:
     """Tell whether the read noise has a memory."""
-    return remembers(profile.read)
+    return remembers(profile.read)  # pyright: ignore[reportArgumentType]
 
 
 def measure_source(bench: Bench) -> Measurement:
@@ -80,7 +80,7 @@ def clock(source: Any) -> tuple[float, str]:
     (white noise on top of a slow process is no memory); a step is that over RESOLVED, to two digits.
     """
     lags = np.logspace(math.log10(SHORTEST), math.log10(LONGEST), 24 * 20 + 1)
-    if getattr(source, "samples_are_steps", False) or not source.autocorrelation(SHORTEST):
+    if source.samples_are_steps or not source.autocorrelation(SHORTEST):
         return 1.0, ""
     rho = np.array([source.autocorrelation(lag) for lag in lags])
     gone = np.flatnonzero(rho < rho[0] / math.e)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields, is_dataclass
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
@@ -151,7 +151,7 @@ def plain(value: Any) -> Any:
         return value._asdict()
     if isinstance(value, tuple | list):
         return [plain(part) for part in value]
-    if hasattr(value, "__dataclass_fields__"):
-        found = {name: plain(getattr(value, name)) for name in value.__dataclass_fields__}
+    if is_dataclass(value):
+        found = {field.name: plain(getattr(value, field.name)) for field in fields(value)}
         return found | {"z": value.z} if isinstance(value, Moment) else found
     return value

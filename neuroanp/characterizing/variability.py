@@ -40,6 +40,8 @@ def measure_spread(bench: Bench) -> Measurement:
     Its standard deviation is held to the law's `cv` where it states one.
     """
     device, rng = bench.device("d2d"), bench.rng("variability")
+    law = device.variability
+    assert law is not None  # `differ` said so
     factor = bench.rows(_at_g_max(device, bench.fresh(device, 1, rng), rng))[0] / device.span.g_max
     density, edges = np.histogram(factor, bins=BINS, density=True)
     shape = Series("sampled", (edges[1:] + edges[:-1]) / 2.0, density, "steps")
@@ -49,7 +51,7 @@ def measure_spread(bench: Bench) -> Measurement:
         f"{factor.size:,} devices set to g_max: what each conducts, relative to g_max.",
         (
             Moment("mean factor", (), "", *mean(factor), 1.0),
-            Moment("sd of the factor", (), "", *deviation(factor), getattr(bench.profile.variability, "cv", None)),
+            Moment("sd of the factor", (), "", *deviation(factor), law.cv),
         ),
         (Panel("factor of the conductance", Axis("conductance / g_max"), Axis("density"), (shape,)),),
     )
@@ -62,7 +64,7 @@ def measure_faults(bench: Bench) -> Measurement:
     side = max(math.isqrt(bench.devices // device.planes), 1)
     cells = device.sample((side, side), rng, torch.float64)
     moments = []
-    stuck = sum(getattr(faults, kind) or 0.0 for kind in ("corrupt", "stuck_low", "stuck_high"))
+    stuck = sum(share or 0.0 for share in (faults.corrupt, faults.stuck_low, faults.stuck_high))
     if "stuck" in cells:
         moments.append(Moment("share of stuck devices", (), "", *share(cells["stuck"].numpy().ravel()), stuck))
     if faults.dead_rows is not None:

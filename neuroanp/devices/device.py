@@ -30,14 +30,12 @@ from neuroanp.devices.protocol import (
     Cells,
     DriftLaw,
     ProgrammingLaw,
-    Pulsed,
     ReadLaw,
     Span,
     UpdateLaw,
     VariabilityLaw,
 )
 from neuroanp.errors import InputError, did_you_mean
-from neuroanp.profiles.laws import Thermal
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
@@ -70,7 +68,7 @@ def check_effects(effects: frozenset[str]) -> frozenset[str]:
 def at_temperature(law: Any, kelvin: float) -> Any:
     """Return a law at a temperature, or as it is where it does not depend on one; InputError where it cannot be."""
     try:
-        return law.at_temperature(kelvin) if isinstance(law, Thermal) else law
+        return law if law is None or law.at_temperature is None else law.at_temperature(kelvin)
     except ValueError as error:
         raise InputError(f"temperature: {error}") from None
 
@@ -124,7 +122,7 @@ class Device:
     @property
     def can_program(self) -> bool:
         """Whether a write can be verified: a programming law, or pulses with a verify loop."""
-        return self.programming is not None or hasattr(self.update, "program")
+        return self.programming is not None or (self.update is not None and self.update.program is not None)
 
     def sample(
         self,
@@ -159,7 +157,7 @@ class Device:
         stuck = None if faults is None else StuckDevices(faults, full, rng, g)
         if self.update is not None:
             drawn = self.update.sample(full, rng, self.effects, g)
-            holds = hasattr(self.update, "hold")  # its state follows every write, by decree too
+            holds = self.update.hold is not None  # its state follows every write, by decree too
             cells.update(drawn if pulsed or holds or self.programming is None else {})
         if self.drift is not None:
             cells["nu"] = torch.zeros_like(g)
@@ -201,7 +199,7 @@ class Device:
         """
         cells = self._settled(cells, now)
         moved = self._moved(cells, g_target, mask, 0.0)
-        hold = getattr(self.update, "hold", None)
+        hold = None if self.update is None else self.update.hold
         changed = hold(cells, g_target, self.span) if hold else {"g": g_target}
         whole = mask is None and self._lands and hold is None
         return self._written(cells, changed, moved, g_target, now, rng, cells.get("stuck"), whole)
@@ -237,11 +235,9 @@ class Device:
             cells = self._written(cells, {"g": g}, moved, g_target, now, rng, held, whole)
             pulses = moved.to(torch.int32).mul_(law.pulses)
             gave_up = None if held is None else moved & held
-        elif self.can_program:
+        elif self.update is not None and self.update.program is not None:
             seen = cells if held is None else {**cells, "stuck": held}
-            done: Pulsed = self.update.program(  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
-                seen, g_target, moved, self.span, rng, self.effects
-            )
+            done = self.update.program(seen, g_target, moved, self.span, rng, self.effects)
             pulses = done.pulses
             gave_up = done.gave_up
             if held is not None and gave_up is not None:

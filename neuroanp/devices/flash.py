@@ -84,6 +84,7 @@ class SonosProgramming(Law):
     """
 
     exact: ClassVar[bool] = False
+    g_low: ClassVar[None] = None
     error: SaturatingError
     pulses: Pulses = 1
     deadband: Conductance = 0.0
@@ -110,6 +111,7 @@ class SonosRelaxation(Law):
     """
 
     settles: ClassVar[bool] = False
+    at_temperature: ClassVar[None] = None
     start: SaturatingError
     end: SaturatingError
 
@@ -146,6 +148,8 @@ class SonosRead(Law):
         v_read: voltage of the reads, volts.
     """
 
+    t_read: ClassVar[None] = None
+    process: ClassVar[None] = None
     a: PositiveCurrent
     b: PositiveCurrent
     v_read: PositiveVoltage

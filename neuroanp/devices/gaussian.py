@@ -36,6 +36,7 @@ class GaussianProgramming(Law):
     """
 
     exact: ClassVar[bool] = False
+    error: ClassVar[None] = None
     sigma_absolute: Conductance
     sigma_relative: NonNegative
     levels: Annotated[int, Field(ge=2, le=2**24)] | None = None
@@ -88,6 +89,9 @@ class GaussianRead(Law):
     (0.5, 0.0)
     """
 
+    t_read: ClassVar[None] = None
+    v_read: ClassVar[None] = None
+    process: ClassVar[None] = None
     sigma_absolute: Conductance
     sigma_relative: NonNegative
 

@@ -21,6 +21,8 @@ class IdealProgramming(Law):
     pulses: ClassVar[int] = 1
     deadband: ClassVar[float] = 0.0
     exact: ClassVar[bool] = True
+    error: ClassVar[None] = None
+    g_low: ClassVar[None] = None
 
     def sigma(self, g_target: Tensor, g_max: float) -> Tensor:
         """Return the standard deviation of the programming error: 0 S everywhere."""

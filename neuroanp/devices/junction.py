@@ -10,7 +10,7 @@ Zhang, Thermally assisted magnetization reversal in the presence of a spin-trans
 from __future__ import annotations
 
 import math
-from typing import Any, Literal, NamedTuple
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import model_validator
@@ -92,6 +92,7 @@ class Junction(Law):
     (0.7311, 2.812)
     """
 
+    samples_are_steps: ClassVar[bool] = False
     dwell: PositiveTime | None = None
     delta: Positive | None = None
     tau0: PositiveTime

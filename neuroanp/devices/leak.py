@@ -41,6 +41,8 @@ class Leak(Law):
     """
 
     settles: ClassVar[bool] = True
+    last_s: ClassVar[None] = None
+    start: ClassVar[None] = None
     tau: PositiveTime
     rest: Conductance
     activation_energy: Energy | None = None

@@ -37,6 +37,8 @@ class MeasuredProgramming(FileLaw):
     optional: ClassVar[tuple[str, ...]] = ("mean",)
     max_bytes: ClassVar[int] = 2**20
     exact: ClassVar[bool] = False
+    error: ClassVar[None] = None
+    g_low: ClassVar[None] = None
     pulses: Pulses = 1
     deadband: Conductance = 0.0
 
@@ -71,6 +73,9 @@ class MeasuredRead(FileLaw):
 
     units: ClassVar[Mapping[str, str]] = {"g": "S", "sd": "S"}
     max_bytes: ClassVar[int] = 2**20
+    t_read: ClassVar[None] = None
+    v_read: ClassVar[None] = None
+    process: ClassVar[None] = None
 
     def check(self, table: Table) -> None:
         """Raise ValueError for conductances that do not rise, too few or too many rows, and negative numbers."""

@@ -52,6 +52,8 @@ class OneOverF:
     per_decade: int = 2
     n_sources: ClassVar[int] = 1
     node_sigma: ClassVar[float] = 1.0
+    samples_are_steps: ClassVar[bool] = False
+    of_devices: ClassVar[None] = None
 
     @property
     def density(self) -> float:
@@ -167,6 +169,8 @@ class OneOverFSource(_Band):
     (0.042, 0.363)
     """
 
+    samples_are_steps: ClassVar[bool] = False
+    at_temperature: ClassVar[None] = None
     amplitude: PositiveVoltage
     n_sources: Sources
     kappa: Number
@@ -218,7 +222,8 @@ class OneOverFRead(_Band):
     [98.7, 121.7, 156.7]
     """
 
-    correlated: ClassVar[bool] = True
+    t_read: ClassVar[None] = None
+    v_read: ClassVar[None] = None
     relative_psd: NonNegative
 
     def split(

@@ -7,6 +7,7 @@ exact step of any length, Gillespie, Phys. Rev. E 54, 2084 (1996).
 from __future__ import annotations
 
 import math
+from typing import ClassVar
 
 import torch
 from torch import Tensor
@@ -38,6 +39,7 @@ class OrnsteinUhlenbeck(Law):
     [0.0736, 0.0271, 0.01]
     """
 
+    at_temperature: ClassVar[None] = None
     sigma: Positive
     tau: PositiveTime | None = None
     n_sources: Sources

@@ -42,6 +42,8 @@ class PcmProgramming(Law):
     """
 
     exact: ClassVar[bool] = False
+    error: ClassVar[None] = None
+    g_low: ClassVar[None] = None
     c0: _Coefficient
     c1: _Coefficient
     c2: _Coefficient
@@ -86,6 +88,9 @@ class PcmDrift(Law):
     """
 
     settles: ClassVar[bool] = False
+    last_s: ClassVar[None] = None
+    start: ClassVar[None] = None
+    at_temperature: ClassVar[None] = None
     t0: PositiveTime
     mu_slope: Number
     mu_offset: Number
@@ -146,6 +151,8 @@ class PcmRead(Law):
     (3.2, 51.8)
     """
 
+    v_read: ClassVar[None] = None
+    process: ClassVar[None] = None
     t_read: PositiveTime
     q: NonNegative
     exponent: Positive

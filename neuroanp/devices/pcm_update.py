@@ -51,6 +51,9 @@ class PcmUpdate(Law):
     """
 
     one_sided: ClassVar[bool] = True
+    write_noise: ClassVar[float] = 0.0
+    program: ClassVar[None] = None
+    hold: ClassVar[None] = None
     dw: Positive
     boost: NonNegative
     decay: NonNegative

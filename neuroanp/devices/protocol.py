@@ -6,12 +6,15 @@ tensors. One's own law implements one of these and is found by entry point (neur
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, ClassVar, NamedTuple, Protocol, TypeGuard, runtime_checkable
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from neuroanp.devices.relaxation import ErrorAt
 
 Cells = Mapping[str, Tensor]
 """State of the devices of an array by name; see devices.device."""
@@ -54,11 +57,18 @@ class Pulsed:
 
 
 class ProgrammingLaw(Protocol):
-    """What a verified write leaves."""
+    """What a verified write leaves.
+
+    `pulses` of one write, `deadband` in siemens that a target must move for a write, and whether a write is `exact`.
+    `error` is the total error that it starts from where a drift law lets that grow (a `relaxation.ErrorAt`), or None;
+    `g_low` the lowest conductance of its levels, siemens, or None: no levels.
+    """
 
     pulses: int
     deadband: float
     exact: bool
+    error: ErrorAt | None
+    g_low: float | None
 
     def sigma(self, g_target: Tensor, g_max: float) -> Tensor: ...
     def write(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor: ...
@@ -68,70 +78,75 @@ class DriftLaw(Protocol):
     """What time does to a conductance.
 
     `settles` tells whether the state itself relaxes, so that a write starts from what is left of it
-    (a leak), or the conductance is kept as written and seen through the law (drift of PCM). A law
-    that depends on temperature is `profiles.laws.Thermal`.
+    (a leak), or the conductance is kept as written and seen through the law (drift of PCM). Of a law whose numbers are
+    a table in time, `last_s` is when it ends, seconds after a write (what is older is answered with the last values,
+    and who asks for it is told), `start` the error that it grows from; None: neither. `at_temperature` is as of
+    `NodeSource`.
     """
 
     settles: bool
-
-    def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor: ...
-    def conductance(self, g: Tensor, nu: Tensor, age: Tensor, target: Tensor, span: Span) -> Tensor: ...
-
-
-@runtime_checkable
-class Tabulated(Protocol):
-    """A drift law whose numbers are a table in time: `last_s` after a write, seconds, it ends.
-
-    What is older is answered with the last values; who asks for it is told (substrates.promises).
-    """
+    last_s: float | None
+    start: ErrorAt | None
 
     @property
-    def last_s(self) -> float: ...
+    def at_temperature(self) -> Callable[[float], DriftLaw] | None: ...
+    def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor: ...
+    def conductance(self, g: Tensor, nu: Tensor, age: Tensor, target: Tensor, span: Span) -> Tensor: ...
 
 
 class ReadLaw(Protocol):
     """Noise of a read, in its fresh and its frozen part.
 
-    A law with a memory has `correlated = True` and `process()`, the stationary process of unit
-    variance that every device follows when each is drawn at each read.
+    `t_read` seconds that a read lasts and `v_read` volts it is made with, where the law knows them; None: it does not.
+    A law with a memory has a method `process`, which returns the stationary process of unit variance that every device
+    follows when each is drawn at each read; None: no memory.
     """
 
+    t_read: float | None
+    v_read: float | None
+
+    @property
+    def process(self) -> Callable[[], ReadProcess] | None: ...
     def split(
         self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
     ) -> tuple[Tensor, Tensor]: ...
 
 
-@runtime_checkable
-class ReadProcess(Protocol):
-    """A read law with a memory, where `correlated` is True (see ReadLaw)."""
-
-    correlated: ClassVar[bool]
-
-    def process(self) -> Any: ...
-
-
-def remembers(law: Any) -> TypeGuard[ReadProcess]:
+def remembers(law: ReadLaw | None) -> bool:
     """Tell whether a law, or None, is a read law with a memory.
 
     >>> from neuroanp.devices.rtn import RtnRead
     >>> remembers(RtnRead(tau_high="1 ms", tau_low="1 ms", amplitude=0.1)), remembers(None)
     (True, False)
     """
-    return isinstance(law, ReadProcess) and bool(law.correlated)
+    return law is not None and law.process is not None
 
 
 class VariabilityLaw(Protocol):
-    """How the devices of an array differ in what they conduct."""
+    """How the devices of an array differ in what they conduct; `cv` is the sd of their factor, None: not stated."""
+
+    cv: float | None
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator, like: Tensor) -> Tensor: ...
 
 
 class UpdateLaw(Protocol):
-    """What single pulses do. A law that verifies by pulses has `program` and `hold` too.
+    """What single pulses do.
 
-    One whose pulses only raise a device has `one_sided = True`: its weights are pairs.
+    `one_sided` tells whether pulses only raise a device, so that weights are pairs of them; `write_noise` is the
+    relative noise of what a write shows on top of the state, 0: none. A law that verifies by pulses has methods
+    `program` (write and verify) and `hold` (the state of devices that conduct g); None: it cannot.
     """
 
+    one_sided: bool
+    write_noise: float
+
+    @property
+    def program(
+        self,
+    ) -> Callable[[Cells, Tensor, Tensor, Span, np.random.Generator, frozenset[str]], Pulsed] | None: ...
+    @property
+    def hold(self) -> Callable[[Cells, Tensor, Span], Mapping[str, Tensor]] | None: ...
     def sample(
         self, shape: tuple[int, ...], rng: np.random.Generator, effects: frozenset[str], like: Tensor
     ) -> dict[str, Tensor]: ...
@@ -140,16 +155,16 @@ class UpdateLaw(Protocol):
     ) -> Pulsed: ...
 
 
-class NodeSource(Protocol):
-    """A stationary process with a memory, exact in continuous time; noise on the pre-activations of units.
+class Process(Protocol):
+    """A stationary process with a memory, exact in continuous time.
 
-    `samples_are_steps = True` marks a source that is only known sample by sample: one is taken a step.
-    One step of time takes uniforms and standard normals of the shapes that `uniforms` and `normals`
-    name for units of a shape (None: none); the last dimensions of states and draws are that shape. A
-    law that depends on temperature is `profiles.laws.Thermal`.
+    `samples_are_steps` marks one that is only known sample by sample: one is taken a step. One step of time takes
+    uniforms and standard normals of the shapes that `uniforms` and `normals` name for units of a shape (None: none);
+    the last dimensions of states and draws are that shape. `node_sigma` is its standard deviation.
     """
 
     n_sources: int
+    samples_are_steps: bool
 
     @property
     def node_sigma(self) -> float: ...
@@ -158,3 +173,28 @@ class NodeSource(Protocol):
     def start(self, u: Tensor | None, xi: Tensor | None) -> Tensor: ...
     def run(self, state: Tensor, u: Tensor | None, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]: ...
     def autocorrelation(self, lag_s: float) -> float: ...
+
+
+class ReadProcess(Process, Protocol):
+    """What the devices of a read law with a memory follow, of variance 1.
+
+    `of_devices` takes uniforms of the devices' shape and returns the process of these very devices; None: all are
+    alike.
+    """
+
+    @property
+    def of_devices(self) -> Callable[[Tensor], ReadProcess] | None: ...
+
+
+class NodeSource(Process, Protocol):
+    """Noise on the pre-activations of units.
+
+    `energy_per_bit` is joules a sample of one source, None: not stated. `at_temperature` returns the law in
+    surroundings of so many kelvin, one that is equal where nothing depends on it (ValueError where it does not hold);
+    None: nothing depends on it.
+    """
+
+    energy_per_bit: float | None
+
+    @property
+    def at_temperature(self) -> Callable[[float], NodeSource] | None: ...

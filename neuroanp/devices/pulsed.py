@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping, Sequence
-from typing import Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -69,6 +69,7 @@ class PulsedLaw(Law):
     ([[[3, 2]]], [0.3, -0.2])
     """
 
+    one_sided: ClassVar[bool] = False
     dw: Positive
     bound_up: Positive
     bound_down: Positive

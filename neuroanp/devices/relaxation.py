@@ -30,10 +30,12 @@ _Coefficient = Annotated[float, Dimension("conductance", "S", "-1.2 uS", signed=
 
 
 class ErrorAt(Protocol):
-    """The total error about the target at one time after the write."""
+    """The total error about the target at one time after the write; `v_read`: volts it was read at, None: any."""
 
     @property
     def time(self) -> float: ...
+    @property
+    def v_read(self) -> float | None: ...
     def sigma(self, g_target: Tensor, g_max: float) -> Tensor: ...
     def within(self, later: Any) -> bool: ...
 
@@ -63,6 +65,11 @@ class PolynomialError(Section):
         if low < 0:
             raise ValueError(f"the error is negative, {low:.3g} S, at r = {r:.3g}; check the coefficients")
         return self
+
+    @property
+    def v_read(self) -> None:
+        """None: it is of conductances, at whatever voltage they were read."""
+        return None
 
     @property
     def _powers(self) -> np.ndarray:
@@ -99,6 +106,7 @@ class WanProgramming(Law):
     """
 
     exact: ClassVar[bool] = False
+    g_low: ClassVar[None] = None
     error: PolynomialError
     pulses: Pulses = 1
     deadband: Conductance = 0.0
@@ -125,6 +133,7 @@ class WanRelaxation(Law):
     """
 
     settles: ClassVar[bool] = False
+    at_temperature: ClassVar[None] = None
     start: PolynomialError
     middle: PolynomialError
     end: PolynomialError

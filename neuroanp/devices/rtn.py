@@ -44,6 +44,8 @@ class RtnSource(Law):
     (0.25, 7.5e-07, 0.0433, 0.3679)
     """
 
+    samples_are_steps: ClassVar[bool] = False
+    at_temperature: ClassVar[None] = None
     tau_high: PositiveTime
     tau_low: PositiveTime
     amplitude: PositiveVoltage
@@ -121,6 +123,7 @@ class Telegraph:
     tau_c: Tensor | None = None
     n_sources: ClassVar[int] = 1
     node_sigma: ClassVar[float] = 1.0
+    samples_are_steps: ClassVar[bool] = False
 
     @property
     def ends(self) -> tuple[float, float]:
@@ -219,7 +222,8 @@ class RtnRead(Law):
     [344.8, 362.1, 500.0]
     """
 
-    correlated: ClassVar[bool] = True
+    t_read: ClassVar[None] = None
+    v_read: ClassVar[None] = None
     tau_high: PositiveTime
     tau_low: PositiveTime
     amplitude: Fraction

@@ -40,6 +40,7 @@ class Koenders(Law):
     """
 
     samples_are_steps: ClassVar[bool] = True
+    at_temperature: ClassVar[None] = None
     mean: Voltage
     sigma_white: Voltage
     amplitude: Voltage

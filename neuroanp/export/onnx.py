@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from neuroanp.backends.neuron import LIF
+from neuroanp.backends.neuron import LIF, NEURONS
 from neuroanp.export import onnx_graphs
 from neuroanp.export.checks import finite, refuse
 from neuroanp.export.protocol import Exported, Exporter
+from neuroanp.yaml_io import Chosen
 
 if TYPE_CHECKING:
     from neuroanp.export.model import Model, Traces
@@ -69,7 +70,7 @@ class Onnx(Exporter):
 
     def _units(self, model: Model) -> list[str]:
         if model.neuron is not None and not isinstance(model.neuron, LIF):
-            name = getattr(model.neuron, "name", type(model.neuron).__name__)
+            name = Chosen("name", NEURONS).name_of(model.neuron)
             return [f"neuron: '{name}' has equations that ONNX graphs are not known for; train with neuron 'lif'"]
         if model.neuron is None and self.dtype == "float64":
             return ["dtype: 'float64' of tanh units runs nowhere, onnxruntime has RNN in float32 only; use float32"]
@@ -79,7 +80,7 @@ class Onnx(Exporter):
         """Find numbers that are finite, but not in the graph's precision."""
         numbers: dict[str, Any] = dict(model.weights)
         if isinstance(model.neuron, LIF):
-            numbers |= {f"neuron.{key}": getattr(model.neuron, key) for key in ("input_gain", "synapse_gain", "drive")}
+            numbers |= {f"neuron.{key}": gain for key, gain in onnx_graphs.gains(model.neuron).items()}
         limit = np.finfo(self.dtype).max
         counts = {name: int(((np.abs(part) > limit) & np.isfinite(part)).sum()) for name, part in numbers.items()}
         wider = "use --set dtype=float64" if model.spiking else "train with smaller ones"

@@ -18,6 +18,8 @@ from neuroanp.export.model import Model, Traces
 if TYPE_CHECKING:
     from numpy.typing import DTypeLike, NDArray
 
+    from neuroanp.backends.neuron import LIF
+
 OPSET, IR_VERSION = 17, 9
 ELEMENT = {"float32": "float", "float64": "double"}
 """Names of number types in ONNX's text form."""
@@ -25,6 +27,11 @@ CODE = {"float": 1, "double": 11}
 """Their codes, TensorProto.DataType."""
 
 Tensors = Mapping[str, Any]
+
+
+def gains(neuron: LIF) -> dict[str, float]:
+    """Return what scales the currents of a neuron, by the names of the graph's initializers."""
+    return {"input_gain": neuron.input_gain, "synapse_gain": neuron.synapse_gain, "drive": neuron.drive}
 
 
 def tensors(model: Model, dtype: DTypeLike) -> dict[str, NDArray[Any]]:
@@ -49,9 +56,7 @@ def tensors(model: Model, dtype: DTypeLike) -> dict[str, NDArray[Any]]:
         parts |= {"one": 1.0} if model.neuron.decoder == "count" else {"output_line": model.output_line}
     parts |= {name: part.numpy() for name, part in zip(("a_m", "k_i", "k_e", "a_s"), model.step[:4], strict=True)}
     parts |= {"threshold": model.step.threshold.numpy(), "readout_decay": model.readout_decay}
-    parts |= {name: float(getattr(model.neuron, name)) for name in ("input_gain", "synapse_gain", "drive")} | {
-        "zero": 0.0
-    }
+    parts |= gains(model.neuron) | {"zero": 0.0}
     whole = {"now": 0, "a_step": 1, "hold": model.step.hold}
     whole |= {"n": np.array([n]), "o": np.array([model.sizes[2]])}
     return _cast(parts | whole, dtype)

@@ -6,7 +6,7 @@ profile's section `read: {law: pcm, ...}` picks it by name and fills the fields.
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Protocol, runtime_checkable
+from typing import Annotated
 
 from pydantic import Field, PositiveInt
 
@@ -17,17 +17,6 @@ Pulses = Annotated[PositiveInt, Field(le=1_000_000)]
 """Pulses of one write; beyond this they would neither be counted nor simulated in any time."""
 Sources = Annotated[PositiveInt, Field(le=10_000)]
 """Sources of noise summed per unit."""
-
-
-@runtime_checkable
-class Thermal(Protocol):
-    """A drift law or a node source that may depend on temperature.
-
-    `at_temperature` returns it in surroundings of so many kelvin, one that is equal where nothing depends on it;
-    ValueError where the law does not hold.
-    """
-
-    def at_temperature(self, kelvin: float, /) -> Any: ...
 
 
 class Law(Section):
@@ -42,7 +31,14 @@ class Law(Section):
 
 
 LAWS: dict[str, Registry[type[Law]]] = {
-    kind: Registry(f"{kind} law", f"neuroanp.laws.{kind}")
-    for kind in ("programming", "read", "drift", "update", "variability", "stochastic")
+    kind: Registry(f"{kind} law", f"neuroanp.laws.{kind}", f"neuroanp.devices.protocol:{protocol}")
+    for kind, protocol in {
+        "programming": "ProgrammingLaw",
+        "read": "ReadLaw",
+        "drift": "DriftLaw",
+        "update": "UpdateLaw",
+        "variability": "VariabilityLaw",
+        "stochastic": "NodeSource",
+    }.items()
 }
 """The registries of laws, by the section of a profile that selects from them."""

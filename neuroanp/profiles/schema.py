@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 from pydantic import PrivateAttr, model_validator
 
-from neuroanp.profiles.laws import LAWS, Law, Thermal
+from neuroanp.profiles.laws import LAWS, Law
 from neuroanp.profiles.provenance import Leaf, Provenance, leaves
 from neuroanp.profiles.sections import (
     Array,
@@ -73,7 +73,8 @@ class HardwareProfile(Section):
 
     @model_validator(mode="after")
     def _one_read_time(self) -> HardwareProfile:
-        law_time = getattr(self.read, "t_read", None)
+        law: Any = self.read
+        law_time = None if law is None else law.t_read
         if law_time is not None and self.periphery is not None and law_time != self.periphery.t_read:
             shown = [format_quantity(t, "s") for t in (law_time, self.periphery.t_read)]
             text = f"'{shown[0]}' differs from periphery.t_read, '{shown[1]}': a read lasts one time; make them equal"
@@ -82,9 +83,11 @@ class HardwareProfile(Section):
 
     @model_validator(mode="after")
     def _one_read_voltage(self) -> HardwareProfile:
+        read: Any = self.read
+        error = self._written
         stated = {
-            ("read", "v_read"): getattr(self.read, "v_read", None),
-            ("programming", "error", "v_read"): getattr(getattr(self.programming, "error", None), "v_read", None),
+            ("read", "v_read"): None if read is None else read.v_read,
+            ("programming", "error", "v_read"): None if error is None else error.v_read,
         }
         for key, volts in stated.items():
             if volts is not None and self.periphery is not None and volts != self.periphery.v_read:
@@ -95,7 +98,8 @@ class HardwareProfile(Section):
 
     @model_validator(mode="after")
     def _levels_span_the_range(self) -> HardwareProfile:
-        low = getattr(self.programming, "g_low", None)
+        law: Any = self.programming
+        low = None if law is None else law.g_low
         if low is not None and low != self.conductance.g_min:
             shown = [format_quantity(g, "S") for g in (low, self.conductance.g_min)]
             text = f"'{shown[0]}' is not conductance.g_min, '{shown[1]}': levels span the range; make them equal"
@@ -104,7 +108,8 @@ class HardwareProfile(Section):
 
     @model_validator(mode="after")
     def _one_error_at_the_write(self) -> HardwareProfile:
-        written, start = getattr(self.programming, "error", None), getattr(self.drift, "start", None)
+        law: Any = self.drift
+        written, start = self._written, None if law is None else law.start
         if written is not None and start is not None and written != start:
             text = "differs from programming.error, the error it grows from; make them equal (a YAML alias does)"
             raise at(("drift", "start"), text)
@@ -112,7 +117,8 @@ class HardwareProfile(Section):
 
     @model_validator(mode="after")
     def _pairs_where_pulses_only_raise(self) -> HardwareProfile:
-        if getattr(self.update, "one_sided", False) and self.conductance.coding != "differential":
+        law: Any = self.update
+        if law is not None and law.one_sided and self.conductance.coding != "differential":
             text = "its pulses only raise a device: weights need pairs of them; write 'coding: differential'"
             raise at(("update",), text)
         return self
@@ -137,15 +143,21 @@ class HardwareProfile(Section):
 
     @model_validator(mode="after")
     def _laws_hold_at_its_temperature(self) -> HardwareProfile:
-        for name in ("drift", "stochastic"):
-            law = getattr(self, name)
+        laws: dict[str, Any] = {"drift": self.drift, "stochastic": self.stochastic}
+        for name, law in laws.items():
             try:
-                if isinstance(law, Thermal):
+                if law is not None and law.at_temperature is not None:
                     law.at_temperature(self.temperature)
             except ValueError as error:
                 key = (name,) if self.environment is None else ("environment", "temperature")
                 raise at(key, str(error)) from None
         return self
+
+    @property
+    def _written(self) -> Any:
+        """The total error that a verified write starts from, or None."""
+        law: Any = self.programming
+        return None if law is None else law.error
 
     @property
     def temperature(self) -> float:

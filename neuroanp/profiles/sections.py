@@ -256,7 +256,7 @@ class Faults(Section):
         if (self.corrupt is None) != (self.corrupt_range is None):
             there, missing = ("corrupt_range", "corrupt") if self.corrupt is None else ("corrupt", "corrupt_range")
             raise at((missing,), f"required key is missing: {there} needs it")
-        share = sum(getattr(self, name) or 0.0 for name in ("corrupt", "stuck_low", "stuck_high"))
+        share = sum(part or 0.0 for part in (self.corrupt, self.stuck_low, self.stuck_high))
         if share > 1.0:
             raise at(
                 ("stuck_high" if self.stuck_high else "stuck_low",),

@@ -265,7 +265,10 @@ class Chip:
     ) -> DeviceNoise:
         """Start the noise with a memory of the devices of one array (see Substrate)."""
         assert reads.process is not None
-        process = self.device.read.process()  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+        law = self.device.read
+        assert law is not None
+        assert law.process is not None
+        process = law.process()
         return DeviceNoise(name, plan, batch, streams, reads.process, process, dt=self.dt, apart=apart)
 
     def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:

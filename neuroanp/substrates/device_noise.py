@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import math
-from typing import Protocol
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from neuroanp.devices.draws import numpy_dtype, uniform
+from neuroanp.devices.protocol import ReadProcess
 from neuroanp.errors import InputError
 from neuroanp.noise import BLOCK, PassStreams
 from neuroanp.substrates.starts import one_step, starts
@@ -17,19 +17,6 @@ from neuroanp.trajectory import PassPlan
 
 LARGEST = 256
 """Rows and columns of the largest array whose devices are drawn one by one."""
-
-
-class Process(Protocol):
-    """A stationary process of unit variance, exact over any step.
-
-    A process whose devices differ has `of_devices(v)` too: uniforms v of the devices' shape in, the
-    process of these devices out. The last dimensions of a state and of the draws are the shape.
-    """
-
-    def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...] | None: ...
-    def normals(self, shape: tuple[int, ...]) -> tuple[int, ...] | None: ...
-    def start(self, u: Tensor | None, xi: Tensor | None) -> Tensor: ...
-    def run(self, state: Tensor, u: Tensor | None, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]: ...
 
 
 def check_size(name: str, n: int, m: int) -> None:
@@ -80,7 +67,7 @@ class DeviceNoise:
         batch: int,
         streams: PassStreams,
         sigma: Tensor,
-        process: Process,
+        process: ReadProcess,
         *,
         dt: float,
         apart: float = math.inf,
@@ -88,11 +75,11 @@ class DeviceNoise:
         check_size(name, *sigma.shape[-2:])
         self.name, self.plan, self.batch, self.streams = name, plan, batch, streams
         self.sigma, self.dt, self.apart = sigma, dt, apart
-        of_devices = getattr(process, "of_devices", None)
+        of_devices = process.of_devices
         if of_devices is not None:
             rng = streams.streams.generator(f"process/{name}")
             process = of_devices(uniform(rng, tuple(sigma.shape), sigma))
-        self.process: Process = process
+        self.process = process
         self._reached = 0
         self._states: dict[int, Tensor] = {}
 

@@ -17,8 +17,9 @@ from neuroanp.substrates.wires_fast import wire_error
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
-    from neuroanp.devices.protocol import NodeSource
+    from neuroanp.devices.protocol import NodeSource, ProgrammingLaw, UpdateLaw
     from neuroanp.profiles import HardwareProfile
+    from neuroanp.profiles.sections import Adc, Dac
     from neuroanp.substrates.chip import Chip
     from neuroanp.substrates.crossbar import Crossbar
 
@@ -41,10 +42,9 @@ def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: 
     periphery, energy, neurons = profile.periphery, profile.energy, profile.neurons
     adds = tiles > 1 or serial_bits(profile, ALL_EFFECTS) > 1
 
-    def converter(part: str) -> str:
+    def converter(section: Dac | Adc | None) -> str:
         if periphery is None:
             return UNSTATED
-        section = getattr(periphery, part)
         return ABSENT if section is None else UNSTATED if section.energy is None else STATED
 
     def price(figure: float | None) -> str:
@@ -52,10 +52,10 @@ def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: 
 
     return {
         "array_reads": UNSTATED if periphery is None and (energy is None or energy.read is None) else STATED,
-        "dac": converter("dac"),
-        "adc": converter("adc"),
+        "dac": converter(None if periphery is None else periphery.dac),
+        "adc": converter(None if periphery is None else periphery.adc),
         "writes": price(None if energy is None else energy.write if energy.write is not None else energy.write_voltage),
-        "node_noise": ABSENT if junctions is None else price(getattr(junctions, "energy_per_bit", None)),
+        "node_noise": ABSENT if junctions is None else price(junctions.energy_per_bit),
         "digital": price(energy.digital if energy is not None else None),
         "accumulate": price(energy.accumulate if energy is not None else None) if adds else ABSENT,
         "spikes": price(neurons.energy_per_spike if neurons is not None else None),
@@ -88,7 +88,7 @@ def check_memory(
         shapes: (n, m) of the arrays by name.
     """
     parts = sorted(effects & {"read_noise", "frozen_noise"})
-    if read != "sampled" or not remembers(profile.read) or not parts:
+    if read != "sampled" or not remembers(profile.read) or not parts:  # pyright: ignore[reportArgumentType]
         return
     for name, (n, m) in shapes.items():
         check_size(name, n, m)
@@ -102,17 +102,17 @@ def check_memory(
 
 def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
     """Return the effects that a profile has something for, in the order of EFFECTS."""
-    pulses, periphery, energy = profile.update, profile.periphery, profile.energy
-    misses = hasattr(pulses, "program")
-    if profile.programming is not None:
-        misses = not getattr(profile.programming, "exact", False)
+    periphery, energy = profile.periphery, profile.energy
+    pulses: UpdateLaw | None = profile.update  # pyright: ignore[reportAssignmentType]
+    law: ProgrammingLaw | None = profile.programming  # pyright: ignore[reportAssignmentType]
+    misses = not law.exact if law is not None else pulses is not None and pulses.program is not None
     dac, adc = driver(profile), sensor(profile)
     has = {
         "programming_error": misses,
         "drift": profile.drift is not None,
         "read_noise": profile.read is not None,
         "frozen_noise": profile.read is not None,
-        "write_noise": bool(getattr(pulses, "write_noise", 0.0)),
+        "write_noise": pulses is not None and bool(pulses.write_noise),
         "d2d": pulses is not None or profile.variability is not None,
         "c2c": pulses is not None,
         "faults": profile.faults is not None,

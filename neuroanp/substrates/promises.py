@@ -5,13 +5,12 @@ What a law does is found out by asking it, so that laws of one's own are told of
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
 from neuroanp.devices.measured import MeasuredProgramming, MeasuredRead
-from neuroanp.devices.protocol import ReadLaw, Span, Tabulated, remembers
-from neuroanp.profiles.laws import Thermal
+from neuroanp.devices.protocol import DriftLaw, ReadLaw, Span, remembers
 from neuroanp.profiles.loader import available, load
 from neuroanp.units import format_quantity
 
@@ -78,8 +77,8 @@ def table_end(profile: HardwareProfile, effects: frozenset[str]) -> float | None
     >>> table_end(load("rram_wan"), frozenset({"drift"})), table_end(load("pcm"), frozenset({"drift"}))
     (172800.0, None)
     """
-    law = profile.drift
-    return law.last_s if "drift" in effects and isinstance(law, Tabulated) else None
+    law: DriftLaw | None = profile.drift  # pyright: ignore[reportAssignmentType]
+    return law.last_s if law is not None and "drift" in effects else None
 
 
 def beyond_table(profile: HardwareProfile, effects: frozenset[str], age_s: float, when: str) -> str | None:
@@ -117,13 +116,15 @@ def temperature_dependent(profile: HardwareProfile, effects: frozenset[str]) -> 
     effect = {"drift": "drift", "stochastic": "node_noise"}
     on = [(name, law) for name, law in (("drift", profile.drift), ("stochastic", profile.stochastic))
           if effect[name] in effects]  # fmt: skip
-    laws = [name for name, law in on if isinstance(law, Thermal) and _differs(law, profile.temperature)]
+    laws = [name for name, law in on if law is not None and _differs(law, profile.temperature)]
     thermal = profile.periphery is not None and profile.periphery.bandwidth is not None and "thermal_noise" in effects
     return laws + ["periphery"] * thermal
 
 
-def _differs(law: Thermal, kelvin: float) -> bool:
+def _differs(law: Any, kelvin: float) -> bool:
     """Return whether a law is another one a degree warmer: a leak without an energy is not."""
+    if law.at_temperature is None:
+        return False
     try:
         return law.at_temperature(kelvin) != law.at_temperature(kelvin + 1.0)
     except ValueError:  # it holds at the one and not at the other

@@ -119,6 +119,8 @@ class Substrate(Protocol):
     """Weights held by hardware."""
 
     ledger: Ledger
+    now: float
+    """Chip time in seconds, which the laws of the devices are asked at."""
 
     @property
     def failed(self) -> float:

@@ -64,10 +64,10 @@ class NodeNoise:
             self.sigma["output"] = output_sigma
         self.scale = {"hidden": scale}
         # a source that counts steps has no time between presentations; one that forgets need not be followed
-        counts = getattr(junctions, "samples_are_steps", False)
-        if junctions is None or counts or math.isinf(apart) or abs(junctions.autocorrelation(apart)) < FORGOTTEN:
-            apart = math.inf
-        self.apart = apart
+        if junctions is None or junctions.samples_are_steps or math.isinf(apart):
+            self.apart = math.inf
+        else:
+            self.apart = math.inf if abs(junctions.autocorrelation(apart)) < FORGOTTEN else apart
         self._first: dict[int, Tensor] = {}
         self._state: dict[tuple[str, int], tuple[int, Tensor]] = {}  # (layer, stream) -> next step, state
 

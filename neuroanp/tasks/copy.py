@@ -55,6 +55,7 @@ class Copy:
     """
 
     config: ClassVar[type[BaseModel]] = CopyConfig
+    table: ClassVar[None] = None
     name = "copy"
     forecast = False
 
@@ -99,6 +100,10 @@ class Copy:
     def fingerprint(self) -> str:
         """Return the empty string: the options say everything."""
         return ""
+
+    def account(self) -> tuple[str, ...]:
+        """Return (): the data are no file of a user's."""
+        return ()
 
     def _encode(self, symbols: np.ndarray) -> Batch:
         """Turn symbols (L, B) into one-hot inputs, targets and the mask."""

@@ -43,6 +43,7 @@ class DelayedMatch:
     """
 
     config: ClassVar[type[BaseModel]] = DelayedMatchConfig
+    table: ClassVar[None] = None
     name = "delayed_match"
     forecast = False
 
@@ -74,6 +75,10 @@ class DelayedMatch:
     def fingerprint(self) -> str:
         """Return the empty string: the options say everything."""
         return ""
+
+    def account(self) -> tuple[str, ...]:
+        """Return (): the data are no file of a user's."""
+        return ()
 
     def _encode(self, first: np.ndarray, shift: np.ndarray) -> Batch:
         """Present symbol `first` (B,) and then the one `shift` (B,) places on; 0 is a match."""

@@ -82,6 +82,7 @@ class Digits:
     """
 
     config: ClassVar[type[BaseModel]] = DigitsConfig
+    table: ClassVar[None] = None
     name = "digits"
     forecast = False
 
@@ -114,6 +115,10 @@ class Digits:
     def fingerprint(self) -> str:
         """Return the SHA-256 of pixels and labels, whatever file they came in."""
         return sha256(self._pixels.tobytes() + self._labels.tobytes()).hexdigest()
+
+    def account(self) -> tuple[str, ...]:
+        """Return (): the data are no file of a user's."""
+        return ()
 
     def _encode(self, images: np.ndarray) -> Batch:
         """Show images (B,) over time."""

@@ -9,7 +9,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from neuroanp.tasks.encoders import Current, Encoder
-from neuroanp.tasks.protocol import Batch, FromData, Task
+from neuroanp.tasks.protocol import Batch, InUnits, Task
 
 
 def encoded(task: Task, encoder: Encoder, dt: float) -> Task:
@@ -104,8 +104,13 @@ class Encoded:
         return self.task.fingerprint()
 
     def account(self) -> Sequence[str]:
-        """Return what the task took of its data; nothing where it has none."""
-        return self.task.account() if isinstance(self.task, FromData) else ()
+        """Return what the task took of its data."""
+        return self.task.account()
+
+    @property
+    def table(self) -> InUnits | None:
+        """What reads new rows for the task, before the encoder."""
+        return self.task.table
 
     def _encode(self, raw: Batch, rng: np.random.Generator) -> Batch:
         hold = self.encoder.hold

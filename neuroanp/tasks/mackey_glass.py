@@ -96,6 +96,7 @@ class MackeyGlass:
     """
 
     config: ClassVar[type[BaseModel]] = MackeyGlassConfig
+    table: ClassVar[None] = None
     name = "mackey_glass"
 
     def __init__(self, options: MackeyGlassConfig) -> None:
@@ -128,6 +129,10 @@ class MackeyGlass:
     def fingerprint(self) -> str:
         """Return the empty string: the options say everything."""
         return ""
+
+    def account(self) -> tuple[str, ...]:
+        """Return (): the data are no file of a user's."""
+        return ()
 
     def _series(self, part: str, length: int) -> np.ndarray:
         rng = Streams(self.options.series_seed).generator(f"mackey_glass/{part}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol, runtime_checkable
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from neuroanp.registry import Registry
 
@@ -79,13 +79,16 @@ class Task(Protocol):
         """Return what identifies the data beyond the options (a file's hash), or the empty string."""
         ...
 
-
-@runtime_checkable
-class FromData(Protocol):
-    """A task whose data are a user's file: it says what it took of them."""
-
     def account(self) -> Sequence[str]:
-        """Return what was taken of the data, what was left out and filled, a line each; "warning: " leads a doubt."""
+        """Return what was taken of a user's data, what was left out and filled, a line each; () where there are none.
+
+        "warning: " leads a doubt.
+        """
+        ...
+
+    @property
+    def table(self) -> InUnits | None:
+        """What reads new rows and knows their units, where the inputs are columns of a table; None: they are not."""
         ...
 
 
@@ -103,9 +106,8 @@ class Rows(NamedTuple):
     account: tuple[str, ...]
 
 
-@runtime_checkable
 class InUnits(Protocol):
-    """A task whose inputs are columns of a table: it knows their names and the units that the table has.
+    """What a task knows whose inputs are columns of a table: their names, and the units that the table has.
 
     Args:
         columns: names of the inputs, in their order. target: name of the output.

@@ -67,6 +67,7 @@ class Sine:
     """
 
     config: ClassVar[type[BaseModel]] = SineConfig
+    table: ClassVar[None] = None
     name = "sine"
     forecast = False
 
@@ -94,6 +95,10 @@ class Sine:
     def fingerprint(self) -> str:
         """Return the empty string: the options say everything."""
         return ""
+
+    def account(self) -> tuple[str, ...]:
+        """Return (): the data are no file of a user's."""
+        return ()
 
     def _encode(self, which: np.ndarray) -> Batch:
         """Turn the number of the sine asked for (B,) into inputs, targets and the mask."""

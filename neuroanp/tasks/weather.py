@@ -168,6 +168,11 @@ class Weather:
         """Return what was taken of the data file and what was left, a line each."""
         return self._account
 
+    @property
+    def table(self) -> Weather:
+        """Itself: its inputs are columns of a table."""
+        return self
+
     def scaled(self, values: np.ndarray) -> np.ndarray:
         """Return values (..., I) of the columns, in their units, as inputs: 0 to 1 over the training rows."""
         return (values - self._low) / self._span

@@ -41,6 +41,7 @@ class TemporalXor:
     """
 
     config: ClassVar[type[BaseModel]] = TemporalXorConfig
+    table: ClassVar[None] = None
     name = "xor"
     forecast = False
 
@@ -69,6 +70,10 @@ class TemporalXor:
     def fingerprint(self) -> str:
         """Return the empty string: the options say everything."""
         return ""
+
+    def account(self) -> tuple[str, ...]:
+        """Return (): the data are no file of a user's."""
+        return ()
 
     def _encode(self, bits: np.ndarray) -> Batch:
         """Turn bits (2, B) into pulses and answers."""

@@ -279,7 +279,8 @@ def known(words: Mapping[str, Any], known: tuple[str, ...] = WORDS) -> None:
     unknown = {word: value for word, value in words.items() if word not in known}
     if not unknown:
         return
-    sections = {name: getattr(field.annotation, "model_fields", {}) for name, field in RunConfig.model_fields.items()}
+    models = {name: field.annotation for name, field in RunConfig.model_fields.items()}
+    sections = {n: m.model_fields for n, m in models.items() if isinstance(m, type) and issubclass(m, BaseModel)}
     said = []
     for key, value in unknown.items():
         keys = [f"{section}.{key}" for section, fields in sections.items() if key in fields]

@@ -21,7 +21,7 @@ from neuroanp.registry import refuse_incomplete
 from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
 from neuroanp.tasks.encoding import encoded
-from neuroanp.tasks.protocol import TASKS, FromData, Task
+from neuroanp.tasks.protocol import TASKS, Task
 from neuroanp.training.config import spikes
 from neuroanp.training.filling import SPIKING
 from neuroanp.training.learner import make_learner, twin
@@ -199,8 +199,7 @@ class Experiment:
             sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
         said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
         log = [said, f"writes: {chip.write}"]
-        if isinstance(self.task, FromData):
-            log += [line if line.startswith("warning: ") else f"data: {line}" for line in self.task.account()]
+        log += [line if line.startswith("warning: ") else f"data: {line}" for line in self.task.account()]
         if holds_weights(self.config.backend):
             log.append(f"weights: rounded to the whole numbers of {self.config.backend} at every presentation")
         if self.start is not None:
@@ -257,7 +256,8 @@ class Experiment:
         )
         usual = SPIKING["perturbation"] if spikes(config.backend) else {}
         unset = type(config.perturbation)(**usual)
-        given = [name for name in ("sigma", "output") if getattr(config.perturbation, name) != getattr(unset, name)]
+        here = {"sigma": config.perturbation.sigma, "output": config.perturbation.output}
+        given = [name for name, value in here.items() if value != {"sigma": unset.sigma, "output": unset.output}[name]]
         if given and not chip.artificial_sigma:
             names = " and ".join(f"perturbation.{name}" for name in given)
             said.append(f"{names}: no Gaussian is added; it is with perturbation.name: gaussian")
@@ -309,7 +309,7 @@ class Experiment:
         # the passes of one sequence follow one another: they differ by what changes over M T dt
         source, window = chip.junctions, self.window_s() / self.config.training.batch
         # a source that is known sample by sample has no time of its own
-        if source is None or getattr(source, "samples_are_steps", False):
+        if source is None or source.samples_are_steps:
             return []
         kept = source.autocorrelation(window)
         if not (source.node_sigma and kept > STUCK):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -109,12 +109,6 @@ def show(
     }
 
 
-class Clocked(Protocol):
-    """What has a clock: `now`, chip time in seconds, which its devices' laws are asked at."""
-
-    now: float
-
-
 @contextmanager
 def idle(substrate: Substrate, seconds: float) -> Iterator[None]:
     """Let a chip lie idle for what is read inside: conductances relax, drift or leak until then.
@@ -125,13 +119,12 @@ def idle(substrate: Substrate, seconds: float) -> Iterator[None]:
         substrate: the chip; nothing may be written to it inside.
         seconds: of chip time, at least 0.
     """
-    chip = cast("Clocked", substrate)
-    before = chip.now
-    chip.now = before + seconds
+    before = substrate.now
+    substrate.now = before + seconds
     try:
         yield
     finally:
-        chip.now = before
+        substrate.now = before
 
 
 def outputs(

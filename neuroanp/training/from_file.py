@@ -73,8 +73,8 @@ def read_inputs(path: Path, config: RunConfig) -> FileInputs:
     if path.suffix not in ENDINGS:
         raise InputError(f"inputs: {path}: its name must end in {' or '.join(ENDINGS)}")
     if path.suffix == ".csv":
-        task = TASKS.get(config.task_name)(config.task)
-        return _rows(path, task) if isinstance(task, InUnits) else FileInputs(_all_columns(path))
+        table = TASKS.get(config.task_name)(config.task).table
+        return FileInputs(_all_columns(path)) if table is None else _rows(path, table)
     try:
         data = read_regular(path, LARGEST)
     except OSError as error:

@@ -172,8 +172,9 @@ class Training:
 
     def _rewritten(self, trainer: Trainer, row: Mapping[str, float | int]) -> bool:
         """Return False where write-verify has a deadband, changes were asked for, and none was written yet."""
-        law, hardware = self.experiment.profile.programming, self.experiment.config.hardware
-        spares = getattr(law, "deadband", 0.0) > 0 and "programming_error" in hardware.effects()
+        law: Any = self.experiment.profile.programming
+        hardware = self.experiment.config.hardware
+        spares = law is not None and law.deadband > 0 and "programming_error" in hardware.effects()
         verifies = hardware.write in ("auto", "verify")  # auto verifies wherever there is a programming law
         asked = row.get("update_norm", 0.0) > 0
         pulses = trainer.substrate.ledger.pulses

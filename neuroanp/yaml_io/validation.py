@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol, TypeVar, get_args
+from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
@@ -256,8 +256,9 @@ def _known_keys(model: type[BaseModel], data: Any, key: Key) -> list[str]:
 def _inside(annotation: Any, marks: Sequence[Any]) -> tuple[Any, Chosen | None]:
     """Strip Optional and Annotated: return what is inside and the Chosen mark among the metadata."""
     chosen = next((mark for mark in marks if isinstance(mark, Chosen)), None)
-    if hasattr(annotation, "__metadata__"):
-        return _inside(annotation.__origin__, (*marks, *annotation.__metadata__))
+    if get_origin(annotation) is Annotated:
+        inner, *own = get_args(annotation)
+        return _inside(inner, (*marks, *own))
     parts = [part for part in get_args(annotation) if part is not type(None)]
     if type(None) in get_args(annotation) and len(parts) == 1:
         return _inside(parts[0], marks)

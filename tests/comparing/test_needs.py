@@ -64,6 +64,11 @@ class Mine:
 
     def fingerprint(self):
         return ""
+
+    def account(self):
+        return ()
+
+    table = None
 """
 RUN = """
 SMALL = {"network.hidden": 6, "training.updates": 3, "training.batch": 2, "training.controls": False}

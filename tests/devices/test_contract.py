@@ -17,6 +17,7 @@ from scipy import stats
 
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.protocol import remembers
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load, loads
 from neuroanp.substrates.chip import Chip
@@ -65,7 +66,7 @@ def profile_of(name: str) -> HardwareProfile:
 
 
 def ways(profile: HardwareProfile) -> list[str]:
-    programs = profile.programming is not None or hasattr(profile.update, "program")
+    programs = profile.programming is not None or (profile.update is not None and profile.update.program is not None)
     return ["ideal"] + ["verify"] * programs + ["pulse"] * (profile.update is not None)
 
 
@@ -174,7 +175,7 @@ def test_writes_miss_their_targets_as_the_law_says(name):
     assert float(samples.min()) >= 0
 
 
-CORRELATED = [name for name in NAMES if getattr(profile_of(name).read, "correlated", False)]
+CORRELATED = [name for name in NAMES if remembers(profile_of(name).read)]
 
 
 @pytest.mark.parametrize("name", [n for n in NAMES if profile_of(n).read is not None and n not in CORRELATED])

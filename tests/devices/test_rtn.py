@@ -11,6 +11,7 @@ import torch
 from pydantic import ValidationError
 
 from neuroanp.devices import telegraph
+from neuroanp.devices.protocol import remembers
 from neuroanp.devices.rtn import RtnRead, RtnSource, Telegraph
 from neuroanp.errors import InputError
 from neuroanp.profiles import load, loads, profile_path
@@ -172,7 +173,7 @@ def test_impossible_read_noise_is_refused(changes, key, says):
 def test_the_shipped_profile_follows_the_law():
     law = load("rram_rtn").read
     assert isinstance(law, RtnRead)
-    assert law.correlated
+    assert remembers(law)
     assert law.process() == Telegraph(0.5, 5e-4, 6.0)
     assert law.process().ends == pytest.approx((5e-7, 0.5))
     assert replace(law.process(), decades=0.0).frozen(5e-4) == pytest.approx(telegraph.frozen_share(1.0))

@@ -16,7 +16,7 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.device import ALL_EFFECTS, Device
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import LAWS, HardwareProfile, loads
@@ -375,7 +375,7 @@ def live(profile: HardwareProfile, data: st.DataObject) -> None:
     periphery = profile.periphery
     bits = 1 if periphery is None or periphery.dac is None else periphery.dac.bits
     dt = max(1e-6, 0.0 if periphery is None else periphery.t_read * bits)
-    ways = ["ideal"] + ["verify"] * (profile.programming is not None or hasattr(profile.update, "program"))
+    ways = ["ideal"] + ["verify"] * (Device(profile).can_program)
     ways += ["pulse"] * (profile.update is not None)
     chip = Chip.build(
         profile, Weights(weights(0)), streams=Streams(draw(st.integers(0, 9))), dt=dt, dtype=dtype,

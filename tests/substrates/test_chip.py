@@ -42,7 +42,7 @@ def held(chip: Chip) -> Weights:
 
 def ways(name: str) -> list[str]:
     profile = load(name)
-    programs = profile.programming is not None or hasattr(profile.update, "program")
+    programs = profile.programming is not None or (profile.update is not None and profile.update.program is not None)
     return ["ideal"] + ["verify"] * programs + ["pulse"] * (profile.update is not None)
 
 

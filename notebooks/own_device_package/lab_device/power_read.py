@@ -5,6 +5,8 @@ Source: an example. Replace this line by your measurement: where, when, on how m
 
 from __future__ import annotations
 
+from typing import ClassVar
+
 import torch
 from torch import Tensor
 
@@ -28,6 +30,10 @@ class PowerRead(Law):
     >>> [round(1e6 * sigma, 2) for sigma in fresh.tolist()], frozen.tolist()
     ([0.0, 0.3, 0.6], [0.0, 0.0, 0.0])
     """
+
+    t_read: ClassVar[None] = None  # how long a read lasts, and at how many volts: this law does not know
+    v_read: ClassVar[None] = None
+    process: ClassVar[None] = None  # no memory
 
     a: Conductance
     b: Positive
