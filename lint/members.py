@@ -33,14 +33,17 @@ def asked(tree: ast.AST) -> Iterator[tuple[int, str]]:
             inside.add(node.func)
             told = "?" if _name(node.func) == "hasattr" or len(node.args) > 2 else ""
             yield node.lineno, ast.unparse(node.args[0]) + told
-        elif isinstance(node, ast.Name | ast.Attribute) and node not in inside and _name(node) in BANNED:
-            yield node.lineno, _name(node)
+        elif _name(node) in BANNED and node not in inside:
+            yield node.lineno, _name(node)  # pyright: ignore[reportAttributeAccessIssue]
         elif isinstance(node, ast.ExceptHandler) and "AttributeError" in map(_name, ast.walk(node.type or node)):
             yield node.lineno, "except AttributeError"
 
 
 def _name(node: ast.AST) -> str:
-    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+    """Return the name that a node uses or imports, the last part of a dotted one; "" of other nodes."""
+    if isinstance(node, ast.Name):
+        return node.id
+    return node.attr if isinstance(node, ast.Attribute) else node.name if isinstance(node, ast.alias) else ""
 
 
 def problems(root: Path, allowed: Mapping[str, Mapping[str, str]]) -> list[str]:
