@@ -135,7 +135,14 @@ def test_what_is_inherited_from_a_protocol_or_promised_alone_is_lacking():
     class Slotted(Late):
         __slots__ = ("width",)
 
+    class Wide(Painter, Protocol):
+        width: ClassVar[float]  # pyright: ignore[reportIncompatibleVariableOverride]
+
+        def cover(self) -> None: ...
+
     assert members(Painter) == {"colours": True, "width": False, "name": True, "paint": True}
+    assert members(Wide) == {**members(Painter), "width": True, "cover": True}
+    assert missing(Late, Wide) == ["cover", "width"]
     assert missing(Lazy, Painter) == ["colours", "name", "paint"]
     assert missing(Late, Painter) == missing(Late(1.0), Painter) == missing(Slotted(1.0), Painter) == []
     assert missing(Late(None), Painter) == ["width"]  # which only an instance can tell

@@ -7,9 +7,11 @@ import pytest
 import torch
 from scipy.integrate import solve_ivp
 
+from neuroanp.backends.equations import Equations
 from neuroanp.backends.lif import LIFPopulation
 from neuroanp.backends.neuron import LIF, coefficients
 from neuroanp.backends.population import Recurrence
+from neuroanp.units import PositiveTime
 
 ONE = torch.ones(1, dtype=torch.float64)
 
@@ -127,3 +129,20 @@ def test_impossible_parameters_are_refused(bad):
 
 def test_every_parameter_is_described():
     assert all(field.description for name, field in LIF.model_fields.items() if name != "name")
+
+
+def test_currents_of_input_spikes_decay_as_the_neuron_says():
+    """Of equations by the field tau_s of a subclass, a name that is free to mean anything in `parameters`."""
+
+    class Own(Equations):
+        tau_s: PositiveTime = 5e-3
+
+    given = {
+        "model": "dv/dt = (-v + I + Iext)/(20*ms) : 1\ndI/dt = -I/tau_s : 1\ndz/dt = -z/tau_r : 1\nIext : 1",
+        "threshold": "v > 1", "reset": "v = 0; z += 1", "tau_r": "10 ms",
+    }  # fmt: skip
+    slow, fast = np.exp(-0.1), np.exp(-0.2)
+    assert Own(**given).decays(1e-3) == pytest.approx((slow, fast), rel=1e-14)
+    assert Equations(**given, parameters={"tau_s": "5 ms"}).decays(1e-3) == pytest.approx((slow, slow), rel=1e-14)
+    assert LIF(tau_r="10 ms", tau_s="5 ms").decays(1e-3) == pytest.approx((slow, fast), rel=1e-14)
+    assert LIF(tau_r="10 ms", tau_s="5 ms", integration="euler").decays(1e-3) == pytest.approx((0.9, 0.8), rel=1e-14)
