@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
-from neuroanp.backends.neuron import LIF, NEURONS
+from neuroanp.backends.neuron import LIF
 from neuroanp.export import onnx_graphs
 from neuroanp.export.checks import finite, refuse
 from neuroanp.export.protocol import Exported, Exporter
-from neuroanp.yaml_io import Chosen
 
 if TYPE_CHECKING:
     from neuroanp.export.model import Model, Traces
@@ -70,7 +69,7 @@ class Onnx(Exporter):
 
     def _units(self, model: Model) -> list[str]:
         if model.neuron is not None and not isinstance(model.neuron, LIF):
-            name = Chosen("name", NEURONS).name_of(model.neuron)
+            name = type(model.neuron).__name__
             return [f"neuron: '{name}' has equations that ONNX graphs are not known for; train with neuron 'lif'"]
         if model.neuron is None and self.dtype == "float64":
             return ["dtype: 'float64' of tanh units runs nowhere, onnxruntime has RNN in float32 only; use float32"]

@@ -6,12 +6,11 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
-from neuroanp.backends.neuron import LIF
+from neuroanp.backends.neuron import LIF, Interface
 from neuroanp.errors import InputError
 from neuroanp.export import onnx as exporting
 from neuroanp.export.model import reference
@@ -263,12 +262,16 @@ def spoiled(model, name, value):
 
 def test_what_cannot_be_held_is_refused_all_at_once(make_network):
     model = spoiled(make_network(), "w", np.nan)
-    other = replace(model, neuron=SimpleNamespace(name="equations"), inputs=model.inputs * np.inf)
+
+    class Izhikevich(Interface):
+        """Units of one's own."""
+
+    other = replace(model, neuron=Izhikevich(), inputs=model.inputs * np.inf)
     with pytest.raises(InputError, match="nothing was written") as refused:
         Onnx().check(other)
     assert refused.value.problems == (
         "w: 1 weights are not finite; repeat the training",
-        "neuron: 'equations' has equations that ONNX graphs are not known for; train with neuron 'lif'",
+        "neuron: 'Izhikevich' has equations that ONNX graphs are not known for; train with neuron 'lif'",
         "inputs: held-out inputs are not finite; correct the task's data",
     )
 
