@@ -20,6 +20,7 @@ from neuroanp.baselines.network import tanh_activity, tanh_outputs
 from neuroanp.trajectory import PassPlan, Trajectory, with_bias_line
 
 if TYPE_CHECKING:
+    from neuroanp.backends.neuron import Interface
     from neuroanp.noise import PassStreams
     from neuroanp.substrates.protocol import ReadPlan, Substrate
 
@@ -64,9 +65,9 @@ class RateBackend:
     name: ClassVar[str] = "rate"
     spiking: ClassVar[bool] = False
     digital: ClassVar[bool] = False
-    units: ClassVar[None] = None
-    neuron: None = None
-    highest_rate_Hz: None = None
+    units: ClassVar[type[Interface] | None] = None
+    neuron: Interface | None = None
+    highest_rate_Hz: float | None = None
     differentiable = staticmethod(tanh_outputs)
     activity = staticmethod(tanh_activity)
 
