@@ -136,7 +136,7 @@ def test_a_trial_happens_once(monkeypatch):
 def test_what_a_trial_finds_is_said(monkeypatch, said, error, words):
     monkeypatch.setattr(trial, "_outcome", lambda task, wall_s: said)
     with pytest.raises(error, match=words):
-        trial.tried(with_lines("k : 1"), 1e-3, NUMPY)
+        trial.tried(with_lines("k : 1", method="exponential_euler"), 1e-3, NUMPY)
 
 
 @pytest.mark.parametrize(("program", "said"), [("/bin/false", "ended with 1"), ("/no/such", "can be started: No such")])
