@@ -163,6 +163,8 @@ SHARES = [
     bad({}, "faults.corrupt", -0.1, "is not a fraction between 0 and 1"),
     bad({}, "faults.corrupt_range", GONE, "required key is missing: corrupt needs it"),
     bad({}, "faults.corrupt", GONE, "required key is missing: corrupt_range needs it"),
+    bad({"conductance": {"g_min": "1 uS", "g_max": "25 uS", "coding": "offset"}}, "faults.corrupt_range", 1.09,
+        "'1.09' reaches below a conductance of 0, where no device is; write 1.083 or less"),
     bad({}, "faults.stuck_high", 0.95, "add up to 1.15 of the devices; lower them to 1 or less"),
     bad({}, "faults.dead_rows", 1.5, "is not a fraction between 0 and 1"),
     bad({}, "faults.dead_columns", -0.5, "is not a fraction between 0 and 1"),

@@ -267,6 +267,8 @@ def fit_sections(draw: Draw, content: Values) -> None:
             energy.pop("endurance_sd", None)
     if faults is not None:
         fit_together("corrupt", "corrupt_range")(draw, faults, 0.0)
+        if "corrupt_range" in faults:  # a device of its own in offset coding reaches down to no conductance
+            faults["corrupt_range"] = min(faults["corrupt_range"], 1.0)
         for name in ("corrupt", "stuck_low", "stuck_high"):
             if name in faults:
                 faults[name] /= 3.0
