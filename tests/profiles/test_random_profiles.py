@@ -431,7 +431,8 @@ def survive(examples: int) -> Counter[Any]:
             seen.update(said[:1])
             return
         except RunError as error:  # siemens beside hundredths of an ohm: told, with what to check
-            assert "wire network is numerically singular" in str(error)
+            if "wire network is numerically singular" not in str(error):
+                raise
             seen["singular"] += 1
             return
         seen["lived"] += 1
