@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from math import cos, inf, pi
 
 import pytest
@@ -113,7 +114,7 @@ def test_the_cosine_begins_at_lr_halves_in_the_middle_and_would_end_at_zero(lr, 
     rates = [cosine.rate(update, updates) for update in range(updates + 1)]
     assert rates[0] == lr
     assert rates[-1] == pytest.approx(0.0, abs=1e-12 * lr)
-    assert all(before > after for before, after in zip(rates, rates[1:], strict=False))
+    assert all(before > after for before, after in pairwise(rates))
     assert [a + b for a, b in zip(rates, reversed(rates), strict=True)] == pytest.approx([lr] * len(rates), rel=1e-12)
     assert rates[updates // 3] == pytest.approx(lr * cos(pi * (updates // 3) / updates / 2) ** 2, rel=1e-9)
     assert {Optimizer(lr=lr, schedule="constant").rate(update, updates) for update in range(updates + 1)} == {lr}

@@ -87,6 +87,7 @@ def test_the_noise_of_the_device_is_in_the_loss_under_noise_alone(name):
         x = np.tanh(read("w_in", np.hstack([batch.inputs[t], one]), t) + read("w", x, t))
         outputs.append(read("w_out", np.hstack([x, one]), t))
     np.testing.assert_allclose(found.y, np.array(outputs), rtol=0, atol=1e-12)
+    np.testing.assert_array_equal(trainer.outputs(held.inputs)[:, 0].numpy(), found.y)
     assert found.test_loss == pytest.approx(mean_square(np.array(outputs), batch.targets, batch.mask), rel=1e-10, abs=0)
     silent = {name: read.W for name, read in chip.prepare(T * B * 2e-6, streams, noise=False).items()}
     y = forward(silent, batch.inputs, bias=True)

@@ -194,6 +194,20 @@ def test_a_run_that_diverges_ends_before_it_writes(losses, sizes, survived):
     assert trainer.update == survived
 
 
+def test_every_write_has_the_draws_of_its_own_update():
+    """W <- W - lr dW, at the end of the window, with the cycle-to-cycle draws that carry the update's number."""
+    changes = {"profile": "rram_hfo2", "hardware.write": "pulse", "dt": "2 us", **SGD, "optimizer.clip": None}
+    trainer = replace(ready(changes), learner=Told([1.0] * 3))
+    chip = ready(changes).substrate
+    for update in range(3):
+        trainer.step()
+        chip.elapse(B * T * 2e-6)
+        ones = {name: torch.ones_like(W) for name, W in chip.targets.items()}
+        chip.apply(WeightUpdate(ones), 0.05, trainer.streams, update)
+        assert same(chip.state_dict(), trainer.substrate.state_dict())
+    assert chip.ledger.pulses > 100
+
+
 def test_a_resumed_run_is_compared_with_the_first_loss_of_all():
     first, second = replace(ready(), learner=Told([1e-3, 900.0])), replace(ready(), learner=Told([1001.0]))
     first.step()
