@@ -10,7 +10,7 @@ from neuroanp import api
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
-from neuroanp.training.evaluate import Held, show
+from neuroanp.training.evaluate import NOISY, Held, show
 from neuroanp.training.launch import launch
 
 from .by_hand import forward, mean_square, of_sequences
@@ -165,3 +165,23 @@ def test_what_is_shown_is_the_evaluation_s_own_presentation():
     lone = made.outputs(held.inputs[:, :4])
     np.testing.assert_allclose(made.evaluate(held).y[:, :4], lone[:, 0].numpy(), rtol=0, atol=1e-12)
     assert shown[0]["spikes"].any()
+
+
+def test_what_is_shown_has_the_noise_of_the_device_and_a_window_of_its_own():
+    """Four of seven sequences: spike for spike those of an evaluation of these four alone, in 4 T dt."""
+    spiking = {"backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}, "network.bias": False}
+    made, batch, held = after_updates({**spiking, "profile": "pcm", "task.delay": 30, "dt": "1 ms"}, 0)
+    told = show(held, made.substrate, made.backend, made.streams, made.update, made.dt)
+    steps = len(batch.mask)
+    four = Held(batch, held.inputs[:, :4], held.targets[:, :4], held.mask)
+    rates = made.evaluate(four).rates
+    np.testing.assert_allclose(told["spikes"].sum((0, 1)) / (steps * 4 * 1e-3), rates, rtol=1e-12)
+    streams = PassStreams(made.streams, "test", 0)
+    v = {}
+    for name, window, noise in (("so", 4, True), ("seven", 7, True), ("silent", 4, False)):
+        reads = made.substrate.prepare(steps * window * 1e-3, streams, noise)
+        options = {"keep": "states", "book": False, "artificial": False}
+        chunks = made.backend.passes(made.substrate, reads, four.inputs, NOISY, streams, **options)
+        v[name] = torch.cat([chunk.v[:, 0] for chunk in chunks])[..., :4].float().numpy()
+    np.testing.assert_array_equal(told["v"], v["so"])
+    assert all(np.abs(v[other] - v["so"]).max() > 1e-6 for other in ("seven", "silent"))
