@@ -14,6 +14,7 @@ from neuroanp.training.evaluate import NOISY, Held, show
 from neuroanp.training.launch import launch
 
 from .by_hand import forward, mean_square, of_sequences
+from .test_resume import same
 
 T, B, N = 5, 7, 6
 SMALL = {
@@ -70,7 +71,9 @@ DEVICES = {
 def test_the_noise_of_the_device_is_in_the_loss_under_noise_alone(name):
     """y = W x + sqrt(S x^2 + s^2) xi, with S of a window of T B dt: every sequence is shown in turn."""
     trainer, batch, held = after_updates({**LOUD, **DEVICES[name], "dt": "2 us"})
-    chip, found = trainer.substrate, trainer.evaluate(held)
+    chip, books = trainer.substrate, trainer.substrate.state_dict()
+    found = trainer.evaluate(held)
+    assert same(chip.state_dict(), books)  # its user reads it: no time, no energy
     streams = PassStreams(trainer.streams, "test", 3)
     reads = chip.prepare(T * B * 2e-6, streams)
     xi = {
@@ -101,6 +104,19 @@ def test_a_window_that_is_longer_has_more_noise():
     streams = PassStreams(trainer.streams, "test", 0)
     one, many = (float(trainer.substrate.prepare(T * n * 1e-6, streams)["w"].sigma2.sum()) for n in (1, B))  # pyright: ignore
     assert many > 1.05 * one
+
+
+def test_after_idle_time_the_weights_are_those_that_the_leak_has_left():
+    """W e^{-t/tau} with tau = 100 ms, t from the last write and not from the chip's first second."""
+    without = ["dac", "adc"]
+    changes = {"profile": "capacitor", "hardware.write": "ideal", "dt": "1 ms", "hardware.without": without}
+    trainer, batch, held = after_updates({**LOUD, **changes})
+    W = {name: part.numpy() * np.exp(-0.05 / 0.1) for name, part in trainer.substrate.targets.items()}
+    found = trainer.evaluate_after(held, 0.05)
+    y = forward(W, batch.inputs, bias=True)
+    np.testing.assert_allclose(found.y, y, rtol=0, atol=1e-9)
+    assert found.test_loss == pytest.approx(mean_square(y, batch.targets, batch.mask), rel=1e-9, abs=0)
+    assert trainer.substrate.now == pytest.approx(3 * 2 * 2 * T * 1e-3, rel=1e-12)
 
 
 HOLDS = {
@@ -170,7 +186,9 @@ def test_what_is_shown_is_the_evaluation_s_own_presentation():
 def test_what_is_shown_has_the_noise_of_the_device_and_a_window_of_its_own():
     """Four of seven sequences: spike for spike those of an evaluation of these four alone, in 4 T dt."""
     spiking = {"backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}, "network.bias": False}
-    made, batch, held = after_updates({**spiking, "profile": "pcm", "task.delay": 30, "dt": "1 ms"}, 0)
+    made, batch, held = after_updates(
+        {**spiking, "profile": "pcm", "task.delay": 30, "dt": "1 ms", "training.chunk": 16}, 0
+    )
     told = show(held, made.substrate, made.backend, made.streams, made.update, made.dt)
     steps = len(batch.mask)
     four = Held(batch, held.inputs[:, :4], held.targets[:, :4], held.mask)
