@@ -119,6 +119,17 @@ def test_after_idle_time_the_weights_are_those_that_the_leak_has_left():
     assert trainer.substrate.now == pytest.approx(3 * 2 * 2 * T * 1e-3, rel=1e-12)
 
 
+def test_a_record_s_losses_after_idle_time_are_of_that_time(tmp_path):
+    changes = {"profile": "capacitor", "hardware.write": "ideal", "dt": "1 ms", "hardware.without": ["dac", "adc"]}
+    made = experiment({**changes, **LOUD, "training.evaluate_after": ["20 ms", "50 ms"]})
+    run, batch = api.load_run(launch(made.config, tmp_path).path), of_sequences(made)
+    row, W = run.result, run.weights(as_held=False)
+    for time, s in {"20 ms": 0.02, "50 ms": 0.05}.items():
+        y = forward({name: part.numpy() * np.exp(-s / 0.1) for name, part in W.items()}, batch.inputs, bias=True)
+        for loss in ("test_loss_after", "test_loss_noise_free_after"):
+            assert row[loss][time] == pytest.approx(mean_square(y, batch.targets, batch.mask), rel=1e-9, abs=0)
+
+
 HOLDS = {
     "as-it-is": {},
     "held": {"encoder": "current", "encoder.hold": 3},
