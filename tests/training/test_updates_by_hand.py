@@ -109,6 +109,37 @@ def test_a_record_s_control_and_rows_are_those_of_plain_loops(tmp_path):
     assert record.result["controls"]["frozen_recurrence"] == pytest.approx(test_loss(frozen[-1][1]), rel=1e-9, abs=0)
 
 
+@pytest.mark.parametrize("rule", ["bptt", "bptt1"])
+def test_a_gradient_is_that_of_the_weights_that_the_chip_holds(rule):
+    """By autograd through W as read, programming error and drift in it, not through the digital targets."""
+    trainer = ready({"profile": "pcm", "rule": {"name": rule}})
+    trainer.step()
+    context = trainer.context()
+    W = {name: read.W.clone().requires_grad_() for name, read in context.reads.items()}
+    x, total = torch.zeros(B, N, dtype=torch.float64), 0.0
+    for u, target, scored in zip(context.inputs, context.targets, context.mask, strict=True):
+        x = torch.tanh(u @ W["w_in"].T + (x if rule == "bptt" else x.detach()) @ W["w"].T)
+        total = total + scored * (x @ W["w_out"].T - target).square().mean(-1).sum() / B
+    total.backward()
+    found = trainer.learner.step(context)
+    for name, part in W.items():
+        torch.testing.assert_close(found.arrays[name], part.grad, rtol=1e-9, atol=1e-12)
+        assert not torch.allclose(part, trainer.substrate.targets[name], rtol=1e-3)
+    assert found.diagnostics["loss"] == pytest.approx(total.item() / context.mask.sum().item(), rel=1e-9, abs=0)
+
+
+def test_a_gradient_needs_no_junction():
+    """The chip is read once without noise: its junctions are not sampled, and take no energy."""
+    trainer = ready({"profile": "smtj_koenders", "rule": {"name": "bptt"}})
+    trainer.step()
+    books = trainer.substrate.ledger
+    assert books.reads == 3 * B * T
+    assert books.energy()["node_noise"] == 0
+    local = ready({"profile": "smtj_koenders"})
+    local.step()
+    assert local.substrate.ledger.energy()["node_noise"] > 0
+
+
 # ---- time on the chip ----
 
 
