@@ -156,6 +156,7 @@ def test_predictions_are_those_of_the_last_step_of_each_of_the_task_s(name, tmp_
     assert run.result["test_loss"] == pytest.approx(mean_square(y, raw.targets, raw.mask), rel=1e-10, abs=0)
     hits = [y[t, b].argmax() == raw.targets[t, b].argmax() for t in (3, 4) for b in range(B)]
     assert run.result["score"] == pytest.approx(np.mean(hits), rel=1e-12)
+    assert run.record.manifest["scores"]["loss"] == pytest.approx(run.result["test_loss"], rel=1e-10, abs=0)
     assert np.abs(np.diff(y, axis=0)).min() > 1e-9  # no two steps are alike
 
 

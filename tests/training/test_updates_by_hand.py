@@ -13,6 +13,7 @@ import torch
 from neuroanp.errors import DivergedError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
+from neuroanp.training.evaluate import Held
 from neuroanp.training.launch import launch
 from neuroanp.trajectory import WeightUpdate
 
@@ -107,6 +108,31 @@ def test_a_record_s_control_and_rows_are_those_of_plain_loops(tmp_path):
     assert record.result["passes"] == UPDATES * 3
     assert record.result["test_loss"] == pytest.approx(expected[-1], rel=1e-9, abs=0)
     assert record.result["controls"]["frozen_recurrence"] == pytest.approx(test_loss(frozen[-1][1]), rel=1e-9, abs=0)
+
+
+def test_a_record_of_a_noisy_device_has_each_number_in_its_place(tmp_path):
+    """Losses under noise and without, and the books, as the trainer has them at the update of the row."""
+    made = experiment({"profile": "pcm", "dt": "2 us", "training.controls": True, "training.evaluate_every": 2})
+    record = launch(made.config, tmp_path)
+    whole, frozen = build_trainer(made), build_trainer(made, frozen=frozenset({"w_in", "w"}))
+    held = Held.of(of_sequences(made), whole.substrate.targets["w"])
+    rows = []
+    for update in range(UPDATES + 1):
+        if update:
+            whole.step(), frozen.step()
+        if update % 2 == 0:
+            found, books = whole.evaluate(held), whole.substrate.ledger
+            losses = {"test_loss": found.test_loss, "test_loss_noise_free": found.test_loss_noise_free}
+            of_chip = {"energy_J": books.energy_J, "chip_time_s": books.time_s, "pulses": books.pulses}
+            rows.append({**losses, **of_chip, "wear": books.wear_fraction})
+    assert len({row["test_loss"] for row in rows} | {row["test_loss_noise_free"] for row in rows}) == 8
+    for name in rows[0]:
+        assert list(record.metrics().series(name)[1]) == pytest.approx([row[name] for row in rows], rel=1e-9, abs=0)
+    assert record.result is not None
+    assert {name: record.result[name] for name in rows[-1]} == pytest.approx(rows[-1], rel=1e-9, abs=0)
+    control = record.result["controls"]["frozen_recurrence"]
+    assert control == pytest.approx(frozen.evaluate(held).test_loss, rel=1e-9, abs=0)
+    assert control != frozen.evaluate(held).test_loss_noise_free
 
 
 @pytest.mark.parametrize("rule", ["bptt", "bptt1"])
