@@ -112,7 +112,8 @@ def test_a_record_s_control_and_rows_are_those_of_plain_loops(tmp_path):
 
 def test_a_record_of_a_noisy_device_has_each_number_in_its_place(tmp_path):
     """Losses under noise and without, and the books, as the trainer has them at the update of the row."""
-    made = experiment({"profile": "pcm", "dt": "2 us", "training.controls": True, "training.evaluate_every": 2})
+    every = {"training.evaluate_every": 2, "training.evaluate_after": ["1 d"]}
+    made = experiment({"profile": "pcm", "dt": "2 us", "training.controls": True, **every})
     record = launch(made.config, tmp_path)
     whole, frozen = build_trainer(made), build_trainer(made, frozen=frozenset({"w_in", "w"}))
     held = Held.of(of_sequences(made), whole.substrate.targets["w"])
@@ -130,6 +131,10 @@ def test_a_record_of_a_noisy_device_has_each_number_in_its_place(tmp_path):
         assert list(record.metrics().series(name)[1]) == pytest.approx([row[name] for row in rows], rel=1e-9, abs=0)
     assert record.result is not None
     assert {name: record.result[name] for name in rows[-1]} == pytest.approx(rows[-1], rel=1e-9, abs=0)
+    later = whole.evaluate_after(held, 86_400.0)
+    told = {"test_loss": later.test_loss, "test_loss_noise_free": later.test_loss_noise_free}
+    assert record.manifest["after"]["1 d"] == pytest.approx(told, rel=1e-9, abs=0)
+    assert later.test_loss != later.test_loss_noise_free
     control = record.result["controls"]["frozen_recurrence"]
     assert control == pytest.approx(frozen.evaluate(held).test_loss, rel=1e-9, abs=0)
     assert control != frozen.evaluate(held).test_loss_noise_free
