@@ -45,6 +45,8 @@ DRIFTS = {
     "leak": "drift: {law: leak, tau: 100 ms, rest: 9 uS}",
     "pcm": "drift: {law: pcm, t0: 20 s, mu_slope: -0.0155, mu_offset: 0.0244, mu_min: 0.049, mu_max: 0.1, "
     "s_slope: -0.0125, s_offset: -0.0059, s_min: 0.008, s_max: 0.045}",
+    "sonos": "drift: {law: sonos, start: {time: 1 s, a: 20 nA, b: 180 nA, v_read: 0.1 V}, "
+    "end: {time: 1 d, a: 60 nA, b: 180 nA, v_read: 0.1 V}}",
 }
 EFFECTS = ("programming_error", "drift", "write_noise", "d2d", "c2c", "faults", "endurance")
 HEAD = """
@@ -130,9 +132,12 @@ class History:
         still = held if pulses is None else held | (pulses == 0)
         still = still | ~mask if kind != "pulse" else still  # a refresh writes pairs that were not asked for
         torch.testing.assert_close(self.cells["g"][still], before[still], rtol=1e-12, atol=0)
+        written = ~held & (mask if pulses is None else pulses > 0)
         if device.timed:
-            written = ~held & (mask if pulses is None else pulses > 0)
             assert bool((self.cells["t"][written] == self.now).all())
+        for later in (0.0, 1e5):  # what was not written goes its way as if nothing had been
+            one, other = (device.conductance(cells, self.now + later)[~written] for cells in (old, self.cells))
+            torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-18)
 
     def moved(self, target, mask, before, deadband: float = 0.0) -> torch.Tensor:
         """Who is written: those of the mask whose target moved, or that leak and are not on it any more."""
@@ -170,6 +175,7 @@ class History:
         if not drifts:
             torch.testing.assert_close(seen[self.stuck], g[self.stuck], rtol=1e-12, atol=0)
         assert bool(torch.isfinite(seen).all())
+        assert torch.equal(cells["target"].nan_to_num(-1.0), self.aim.nan_to_num(-1.0))
         if "w" in cells and ("write_noise" not in device.effects or not device.update.write_noise):  # pyright: ignore
             v = cells["w"] - cells["ref"]  # what is read is the state over its reference, but for noise of the write
             torch.testing.assert_close((cells["g"] - MIDDLE)[~self.stuck], v[~self.stuck] * HALF, rtol=0, atol=1e-16)
