@@ -13,6 +13,7 @@ import torch
 from neuroanp.backends.rate import RateBackend
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, loads
+from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
@@ -169,6 +170,20 @@ def test_a_read_is_of_the_conductance_of_its_own_time(change, share):
     close(after - before, V_READ**2 * T_READ * float(load @ (2e-6 * N + share * above)))
 
 
+@pytest.mark.parametrize("coding", ["differential", "offset"])
+def test_a_line_takes_the_conductance_of_its_devices_and_none_that_noise_has_pushed_below_0(coding):
+    """Both devices of every pair, or each device and its reference at 11 uS; n, not m, of them on a line."""
+    chip = build(profile("periphery: {v_read: 0.2 V, t_read: 100 ns}\n", coding=coding))
+    array = chip.arrays["w_out"]
+    g = array.cells["g"].clone()
+    g[0, 0, 1], g[0, 1, 2] = -3e-6, 0.0
+    array.cells = {**array.cells, "g": g}
+    load = torch.tensor([2.0, 0.5, 1.0], dtype=DOUBLE)
+    siemens = g.clamp_min(0.0).sum((0, 1)) + (0.0 if coding == "differential" else O * 11e-6)
+    chip.book_reads("w_out", load, 3, 3)
+    close(chip.ledger.energy()["array_reads"], V_READ**2 * T_READ * float(load @ siemens))
+
+
 # ---- writes ----
 
 STUCK = "faults: {stuck_low: 0.5}\n"
@@ -232,22 +247,31 @@ def test_a_write_of_two_arrays_adds_up(write, in_turn):
     close(chip.ledger.energy()["writes"], 4 * (devices + 4) * 25e-15)
 
 
-def test_a_write_from_voltages_is_of_the_conductance_around_it():
-    """1 V, 10 ns: sum over the devices of V^2 t (G_old + G_new) / 2; two arrays, the first write among them."""
-    chip = build(profile("energy: {write_voltage: 1 V, write_time: 10 ns}\n"))
-    start = 1e-6  # of differential devices before the first write
-    g = {name: array.cells["g"].clone() for name, array in chip.arrays.items()}
-    close(chip.ledger.energy()["writes"], 1e-8 * sum(float((0.5 * (G + start)).sum()) for G in g.values()))
+@pytest.mark.parametrize("more", ["", ", line_capacitance: 50 fF", ", half_select: 0.5"])
+def test_a_write_from_voltages_is_of_the_conductance_around_it(more):
+    """Sum over the devices of V^2 t (G_old + G_new) / 2, C V^2, (s V)^2 t of the others on both lines; three arrays."""
+    chip = build(profile(f"energy: {{write_voltage: 2 V, write_time: 10 ns{more}}}\n"))
+
+    def joules(before: dict[str, torch.Tensor]) -> float:
+        total = 0.0
+        for name, old in before.items():
+            g, moved = 0.5 * (old + chip.arrays[name].cells["g"]), old != chip.arrays[name].cells["g"]
+            moved = moved | torch.full_like(moved, first)  # all are written at first, those that stay at g_min too
+            for plane, i, j in moved.nonzero().tolist():
+                others = float(g[:, :, j].sum() + g[plane, i].sum() - 2 * g[plane, i, j])
+                total += 4e-8 * float(g[plane, i, j])
+                total += 50e-15 * 4 if "capacitance" in more else 0.0
+                total += 1e-8 * others if "half" in more else 0.0
+        return total
+
+    first = True
     booked = chip.ledger.energy()["writes"]
-    change = WeightUpdate({name: chip.targets[name] for name in ("w", "w_out")})
-    report = chip.apply(change, 0.5, Streams(0), 1)
-    moved = []
-    for name in change.arrays:
-        after = chip.arrays[name].cells["g"]
-        moved.append(0.5 * (g[name] + after)[after != g[name]].sum())
-    close(report.energy_J, 1e-8 * float(sum(moved)))
+    close(booked, joules({name: torch.full_like(array.cells["g"], 1e-6) for name, array in chip.arrays.items()}))
+    first, before = False, {name: chip.arrays[name].cells["g"].clone() for name in ("w", "w_out")}
+    report = chip.apply(WeightUpdate({name: chip.targets[name] for name in before}), 0.5, Streams(0), 1)
+    close(report.energy_J, joules(before))
     assert booked is not None
-    close(chip.ledger.energy()["writes"], booked + 1e-8 * float(sum(moved)))
+    close(chip.ledger.energy()["writes"], booked + joules(before))
 
 
 def test_the_share_of_worn_devices_is_of_all_devices():
@@ -257,3 +281,15 @@ def test_the_share_of_worn_devices_is_of_all_devices():
     assert chip.failed == 0.0
     chip.apply(WeightUpdate({"w": chip.targets["w"]}), 1.5, Streams(0), 1)  # signs turn: both devices move
     close(chip.failed, N * N / (N * I + N * N + O * N))
+
+
+def test_the_oldest_write_is_that_of_the_device_that_has_waited_longest():
+    """Of two arrays written again later one keeps a weight that was not, and the third was never touched."""
+    chip = build(profile(LEAK), write="ideal")
+    chip.elapse(3.0)
+    chip.apply(WeightUpdate({"w": chip.targets["w"]}), 0.5, Streams(0), 1)
+    chip.elapse(2.0)
+    assert promises.oldest(chip) == pytest.approx(5.0, rel=1e-12)
+    chip.apply(WeightUpdate(dict(chip.targets)), 0.5, Streams(0), 2)
+    chip.elapse(0.25)
+    assert promises.oldest(chip) == pytest.approx(0.25, rel=1e-12)
