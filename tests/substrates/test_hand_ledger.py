@@ -100,6 +100,22 @@ def test_a_presentation_with_silent_passes(gains):
     close(energy["array_reads"], V_READ**2 * T_READ * siemens)
 
 
+@pytest.mark.parametrize("gains", [(0.0, 0.0, 0.0), (0.0, 1.0, 1.0)], ids=str)
+def test_clipped_conversions_are_counted_in_every_pass(gains):
+    """Silent passes of one input are simulated once, and converted in each: counted from what goes into the ADCs."""
+    chip = build(profile((PERIPHERY % "" + JUNCTIONS).replace("full_scale: 1 mA", "full_scale: 800 nA")))
+    inputs, chunk = presented(chip, PassPlan(gains, (0, 1, 2), ((1, 0),)))
+    before = torch.cat([chunk.x_prev.unsqueeze(0), chunk.x[:-1]])
+    seen = {"w_in": inputs.unsqueeze(1).expand(T, 3, B, I), "w": before, "w_out": chunk.x}
+    clipped = 0
+    for name, x in seen.items():
+        y = torch.round(x * 15) / 15 @ chip.targets[name].T
+        clipped += int((y.abs() > chip.arrays[name].k * 800e-9).sum())
+    assert 0.1 * chip.ledger.conversions < clipped < 0.9 * chip.ledger.conversions
+    assert chip.ledger.clipped == clipped
+    assert chip.ledger.report()["clipped"] == clipped / (T * B * 3 * (N + N + O))
+
+
 @pytest.mark.parametrize("bits", [1, 4])
 @pytest.mark.parametrize(("rows", "tiles"), [(3, 1), (2, 2), (1, 3)])
 def test_bits_and_tiles_are_converted_one_by_one_and_added(bits, rows, tiles):

@@ -193,3 +193,18 @@ def test_slow_noise_is_common_to_passes_that_follow_one_another():
         assert float(difference) == pytest.approx(2 * (1 - rho), rel=0.05)
         between = (first[0, :-1] * first[0, 1:]).mean() / law.node_sigma**2  # sequences lie two presentations apart
         assert float(between) == pytest.approx(rho**2, abs=0.03)
+
+
+def test_noise_that_has_turned_round_meanwhile_is_common_to_passes_with_its_sign(tmp_path):
+    """A trace of +1 and -1 in turn, presentations an odd number of samples apart: correlation -1, not none."""
+    np.savez(tmp_path / "turns.npz", voltage_mV=(-1.0) ** np.arange(200))
+    law = MeasuredTrace(
+        file=str(tmp_path / "turns.npz"), sampling_time=1e-6, mode="replay", n_sources=1, kappa=1.0, volts_per_unit=1e-3
+    )
+    plan, streams = PassPlan((1.0, 1.0), (0, 1), ((0, 1),)), PassStreams(Streams(0), "train", 0)
+    like = torch.empty(0, dtype=torch.float64)
+    first = NodeNoise(plan, {"hidden": 50}, 2, streams, like, law, dt=1e-6, apart=3e-6).draw("hidden", 0, 1)
+    assert first is not None
+    assert bool((first.abs() - 1 < 1e-12).all())
+    torch.testing.assert_close(first[0, 1], -first[0, 0], rtol=1e-12, atol=0)
+    torch.testing.assert_close(first[0, :, 1], first[0, :, 0], rtol=1e-12, atol=0)  # two presentations later
