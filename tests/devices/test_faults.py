@@ -39,7 +39,7 @@ def device(faults: str, coding: str = "differential", array: str = "", more: str
     return Device(loads(HEAD.format(faults=faults, coding=coding, array=array, more=more), "bench.yaml"))
 
 
-def sample(one: Device, shape: tuple[int, int] = (200, 250), seed: int = 0) -> dict[str, torch.Tensor]:
+def sample(one: Device, shape: tuple[int, int] = (120, 150), seed: int = 0) -> dict[str, torch.Tensor]:
     return one.sample(shape, np.random.default_rng(seed), DOUBLE)
 
 

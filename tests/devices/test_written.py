@@ -115,6 +115,19 @@ def test_a_worn_out_device_is_tried_to_the_last_pulse_and_given_up_on():
     assert torch.equal(cells["w"] == 0, gave_up)
 
 
+@pytest.mark.parametrize("effects", [ALL_EFFECTS, ALL_EFFECTS - {"programming_error"}], ids=["verified", "landing"])
+def test_a_stuck_device_fails_unless_it_stands_on_its_target(effects):
+    """Asked for what it holds, for a little more (within the tolerance), for much more; the last one is not stuck."""
+    device = bench(STEPS, effects)
+    cells = device.sample((1, 4), rng(), DOUBLE)
+    cells = {**cells, "stuck": torch.tensor([[[True, True, True, False]]])}
+    target = cells["g"] + torch.tensor([[[0.0, 0.5e-6, 2e-6, 2e-6]]], dtype=DOUBLE)
+    after, _, gave_up = device.program(cells, target, None, 0.0, rng(1))
+    assert gave_up is not None
+    assert gave_up.flatten().tolist() == [False, True, True, False]
+    assert torch.equal(after["g"][cells["stuck"]], cells["g"][cells["stuck"]])
+
+
 def test_pulses_beyond_what_a_counter_holds_leave_it_full():
     device = bench(STEPS)
     cells = device.sample((1, 2), rng(), DOUBLE)

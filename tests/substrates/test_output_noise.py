@@ -17,6 +17,7 @@ from neuroanp.trajectory import Weights
 DOUBLE = torch.float64
 ERRORS = 4.0
 """Standard errors that a sampled mean may be off: one run in 16,000, and the seed is fixed."""
+ROWS = 5_000
 HEAD = """
 meta: {{name: bench, summary: s, source: bench, status: illustrative}}
 conductance: {{g_min: 1 uS, g_max: 21 uS, coding: {coding}}}
@@ -42,10 +43,10 @@ def build(coding: str, array: str, more: str, n: int = 12, m: int = 7, **options
     return Chip.build(hardware, Weights(weights), streams=Streams(0), dt=1e-6, dtype=DOUBLE, **options)
 
 
-def squares(chip: Chip, x: torch.Tensor, count: int = 20_000) -> torch.Tensor:
-    """Squared noise of reads of w_out for inputs x (count, m), averaged over the outputs: (count,)."""
+def squares(chip: Chip, x: torch.Tensor) -> torch.Tensor:
+    """Squared noise of reads of w_out for inputs x (rows, m), averaged over the outputs: (rows,)."""
     reader = Reader(chip.prepare(1e-3, PassStreams(Streams(0), "train", 0))["w_out"])
-    xi = torch.randn((count, reader.normals), generator=torch.Generator().manual_seed(1), dtype=DOUBLE)
+    xi = torch.randn((len(x), reader.normals), generator=torch.Generator().manual_seed(1), dtype=DOUBLE)
     return (reader(x, xi) - reader(x)).square().mean(1)
 
 
@@ -64,7 +65,7 @@ def agree(sampled: torch.Tensor, variance: float) -> None:
 @pytest.mark.parametrize("parts", PARTS.values(), ids=PARTS)
 def test_own_variance_is_that_of_reads_of_quiet_devices(coding, array, parts):
     chip = build(coding, array, PERIPHERY % parts, effects=frozenset({"amplifier_noise", "thermal_noise", "dac_noise"}))
-    agree(squares(chip, halves(20_000, 7)), chip.arrays["w_out"].own_variance(chip.now))
+    agree(squares(chip, halves(ROWS, 7)), chip.arrays["w_out"].own_variance(chip.now))
 
 
 @pytest.mark.parametrize("coding", ["differential", "offset"])
@@ -75,7 +76,7 @@ def test_facts_state_the_noise_of_an_output(coding):
     effects = frozenset({"amplifier_noise", "read_noise"})
     chip = build(coding, ", max_rows: 3", PERIPHERY % parts + more, effects=effects)
     facts = chip.describe()["arrays"]["w_out"]
-    agree(squares(chip, halves(20_000, 7)), facts["sigma_output"] ** 2)
+    agree(squares(chip, halves(ROWS, 7)), facts["sigma_output"] ** 2)
     sigma2 = chip.prepare(1e-3, PassStreams(Streams(0), "train", 0))["w_out"].sigma2
     assert sigma2 is not None
     assert facts["sigma_weight_rms"] == pytest.approx(float(sigma2.mean()) ** 0.5, rel=1e-12)
@@ -128,7 +129,7 @@ def test_noise_reaches_an_output_through_wires_as_the_change_of_its_device_does(
     sigma2 = chip.prepare(1e-3, STREAMS)["w_out"].sigma2
     assert fresh is not None
     assert sigma2 is not None
-    for i, j in ((3, 4), (11, 0), (0, 6)):
+    for i, j in ((3, 4), (11, 0)):
         variance = sum((reach * float(s)) ** 2 for reach, s in zip(reaches(chip, i, j), fresh[:, i, j], strict=True))
         assert float(sigma2[i, j]) == pytest.approx(variance, rel=rel)
 
