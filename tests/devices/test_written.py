@@ -128,6 +128,54 @@ def test_a_stuck_device_fails_unless_it_stands_on_its_target(effects):
     assert torch.equal(after["g"][cells["stuck"]], cells["g"][cells["stuck"]])
 
 
+DRIFTS = {
+    "leak": "{law: leak, tau: 100 s, rest: 9 uS}",
+    "pcm": "{law: pcm, t0: 20 s, mu_slope: -0.0155, mu_offset: 0.0244, mu_min: 0.049, mu_max: 0.1, s_slope: -0.0125, "
+    "s_offset: -0.0059, s_min: 0.008, s_max: 0.045}",
+    "sonos": "{law: sonos, start: {time: 1 s, a: 20 nA, b: 180 nA, v_read: 0.1 V}, "
+    "end: {time: 1 d, a: 60 nA, b: 500 nA, v_read: 0.1 V}}",
+}
+
+
+@pytest.mark.parametrize("drift", DRIFTS)
+@pytest.mark.parametrize("steps", [False, True], ids=["law", "steps"])
+def test_a_write_that_a_device_does_not_follow_changes_nothing_of_it_then_or_later(steps, drift):
+    """Neither its age nor its exponent nor the error that grows about what it was told before: worn out, or stuck."""
+    law = STEPS if steps else "programming: {law: gaussian, sigma_absolute: 0.1 uS, sigma_relative: 0}\n"
+    device = bench(law + f"drift: {DRIFTS[drift]}\nenergy: {{endurance: 1000}}\n")
+    cells = device.sample((2, 3), rng(), DOUBLE)
+    cells = {**cells, "stuck": torch.tensor([[[True, False, False], [False, False, False]]])}
+    cells, _, _ = device.program(cells, torch.full_like(cells["g"], 8e-6), None, 0.0, rng(1))
+    worn = torch.tensor([[[False, True, True], [False, False, False]]])
+    cells = {**cells, "wear": torch.where(worn, 1000, cells["wear"])}
+    held = worn | cells["stuck"]
+    assert torch.equal(device.held(cells), held)  # pyright: ignore[reportArgumentType]
+    after, _, gave_up = device.program(cells, torch.full_like(cells["g"], 23e-6), None, 40.0, rng(2))
+    assert gave_up is not None
+    assert torch.equal(gave_up, held)
+    for later in (40.0, 90.0, 1e6):
+        one, other = (device.conductance(each, later) for each in (cells, after))
+        torch.testing.assert_close(other[held], one[held], rtol=1e-9, atol=0)
+        if later < 100:
+            assert bool((other[~held] > one[~held] + 1e-6).all())
+    if drift == "leak":  # what is stuck does not leak
+        assert torch.equal(device.conductance(after, 1e6)[after["stuck"]], cells["g"][after["stuck"]])
+
+
+@pytest.mark.parametrize(
+    ("limit", "wear", "worn"),
+    [(None, [100, 99], [True, False]), (None, [99, 1], None), ([3.0, 200.0], [50, 50], [True, False]),
+     ([3.0, 200.0], [3, 1], [True, False])],
+)  # fmt: skip
+def test_devices_are_worn_out_by_the_pulses_that_each_endures(limit, wear, worn):
+    device = bench(STEPS + "energy: {endurance: 100}\n")
+    cells = {**device.sample((1, 2), rng(), DOUBLE), "wear": torch.tensor([[wear]], dtype=torch.int32)}
+    if limit is not None:
+        cells["limit"] = torch.tensor([[limit]], dtype=DOUBLE)
+    out = device.worn_out(cells)
+    assert (None if out is None else out.flatten().tolist()) == worn
+
+
 def test_pulses_beyond_what_a_counter_holds_leave_it_full():
     device = bench(STEPS)
     cells = device.sample((1, 2), rng(), DOUBLE)

@@ -300,12 +300,14 @@ def test_the_share_of_worn_devices_is_of_all_devices():
 
 
 def test_the_oldest_write_is_that_of_the_device_that_has_waited_longest():
-    """Of two arrays written again later one keeps a weight that was not, and the third was never touched."""
-    chip = build(profile(LEAK), write="ideal")
+    """All is written again after 3 s but for one weight of w; then that weight is, and of the others none."""
+    chip = build(profile("read: {law: gaussian, sigma_absolute: 1 nS, sigma_relative: 0}\n"), write="ideal")
+    most, one = dict(chip.targets), torch.zeros(N, N, dtype=DOUBLE)
+    one[1, 2] = 1.0
     chip.elapse(3.0)
-    chip.apply(WeightUpdate({"w": chip.targets["w"]}), 0.5, Streams(0), 1)
+    chip.apply(WeightUpdate({**most, "w": most["w"] * (1 - one)}), 1.5, Streams(0), 1)  # signs turn: both devices
     chip.elapse(2.0)
     assert promises.oldest(chip) == pytest.approx(5.0, rel=1e-12)
-    chip.apply(WeightUpdate(dict(chip.targets)), 0.5, Streams(0), 2)
+    chip.apply(WeightUpdate({"w": most["w"] * one}), 1.5, Streams(0), 2)
     chip.elapse(0.25)
-    assert promises.oldest(chip) == pytest.approx(0.25, rel=1e-12)
+    assert promises.oldest(chip) == pytest.approx(2.25, rel=1e-12)
