@@ -162,6 +162,18 @@ def test_a_write_that_a_device_does_not_follow_changes_nothing_of_it_then_or_lat
         assert torch.equal(device.conductance(after, 1e6)[after["stuck"]], cells["g"][after["stuck"]])
 
 
+@pytest.mark.parametrize("drift", DRIFTS)
+def test_a_device_that_gets_no_pulse_keeps_its_age_and_its_exponent(drift):
+    device = bench(STEPS + f"drift: {DRIFTS[drift]}\n")
+    cells = device.sample((1, 2), rng(), DOUBLE)
+    cells = device.place(cells, torch.full_like(cells["g"], 12e-6), None, 0.0, rng(1))
+    after, pulses = device.pulse(cells, torch.tensor([[[3e-6, 0.0]]], dtype=DOUBLE), 50.0, rng(2))
+    assert (pulses > 0).flatten().tolist() == [True, False]
+    for later in (50.0, 90.0, 1e6):
+        one, other = (device.conductance(each, later)[0, 0, 1] for each in (cells, after))
+        assert float(other) == pytest.approx(float(one), rel=1e-9, abs=0)
+
+
 @pytest.mark.parametrize(
     ("limit", "wear", "worn"),
     [(None, [100, 99], [True, False]), (None, [99, 1], None), ([3.0, 200.0], [50, 50], [True, False]),
