@@ -63,6 +63,15 @@ def test_process_has_unit_variance_and_the_mean_autocorrelation(decades, ratio):
         assert float((z[lag] * z[0]).mean()) == pytest.approx(process.autocorrelation(lag * dt), abs=0.01)
 
 
+@pytest.mark.parametrize("decades", [0.0, 2.0])
+def test_the_spectrum_of_the_process_holds_its_variance_of_one(decades):
+    from scipy.integrate import quad
+
+    process = Telegraph(0.3, 1e-3, decades)
+    total, _ = quad(lambda x: process.spectrum(math.exp(x)) * math.exp(x), math.log(1e-4), math.log(1e9), limit=400)
+    assert total == pytest.approx(1.0, rel=1e-4)
+
+
 def test_process_keeps_its_bits_however_time_is_cut():
     process, rng = Telegraph(0.3, 1e-3, 2.0), np.random.default_rng(5)
     start, u = process.start(uniforms(rng, 2, 50)), uniforms(rng, 12, 2, 50)

@@ -126,6 +126,16 @@ def test_variance_of_a_mean_is_that_of_drawn_reads(n, x):
     assert float(reads.var()) == pytest.approx(telegraph.variance_of_mean(P, 1.0, n, x), rel=0.02)
 
 
+@pytest.mark.parametrize("x", [1e-5, 2.4e-5, 2.6e-5, 1e-3])
+def test_variance_of_a_mean_keeps_its_digits_where_the_reads_hardly_differ(x):
+    """Four reads, on both sides of where the series takes over (4 x = 1e-4): sum_ij e^{-x |i-j|} / 16, to 1e-11."""
+    rest = math.fsum(math.expm1(-x * abs(i - j)) for i in range(4) for j in range(4)) / 16
+    wanted = P * (1 - P) * (1 + rest)
+    assert telegraph.variance_of_mean(P, 1.0, 4, x) == pytest.approx(wanted, rel=1e-11 if x < 2.5e-5 else 1e-6, abs=0)
+    tensor = telegraph.variance_of_mean(P, torch.tensor([1.0], dtype=torch.float64), 4, x)
+    assert float(tensor) == pytest.approx(wanted, rel=1e-11 if x < 2.5e-5 else 1e-6, abs=0)
+
+
 def test_spectrum_by_welch():
     """63 windows of 512 steps of 200 sources: a standard error of 1 % a bin; aliasing adds 0.2 % at most here."""
     from scipy.signal import welch
