@@ -10,6 +10,7 @@ import pytest
 
 from neuroanp.profiles import available, load, loads, profile_path, summaries
 from neuroanp.profiles.provenance import STATUSES
+from tests.close import close
 
 SHIPPED = {
     "capacitor", "cmos_subthreshold", "ecram", "ecram_mo", "fefet", "ideal", "mixed_signal_neurons", "pcm", "pcm_tiles",
@@ -151,7 +152,7 @@ def test_wan_numbers():
         ("end", 172800.0, (0.782, 20.274, -43.507, 37.062, -11.934)),
     ):
         assert wan[f"drift.{stage}.time"] == seconds
-        assert [wan[f"drift.{stage}.c{k}"] for k in range(5)] == [pytest.approx(c * 1e-6, rel=1e-12) for c in powers]
+        assert [wan[f"drift.{stage}.c{k}"] for k in range(5)] == [close(c * 1e-6, rel=1e-12) for c in powers]
     assert wan["conductance.g_max"] == 40e-6
     assert load("rram_wan").read is None
 
@@ -161,7 +162,7 @@ def test_sonos_numbers():
     sonos = numbers("sonos_flash")
     pairs = {"programming.error": (19.887, 176.31), "drift.end": (25.591, 186.86), "read": (12.580, 215.37)}
     for key, (a, b) in pairs.items():
-        assert (sonos[f"{key}.a"], sonos[f"{key}.b"]) == (pytest.approx(a * 1e-9), pytest.approx(b * 1e-9))
+        assert (sonos[f"{key}.a"], sonos[f"{key}.b"]) == (close(a * 1e-9), close(b * 1e-9))
     assert sonos["drift.end.time"] == 86400.0
     assert sonos["periphery.dac.inputs"] == "pulse_width"
     assert sonos["conductance.g_max"] * sonos["periphery.v_read"] <= 3200e-9  # pyright: ignore[reportOperatorIssue]
@@ -181,7 +182,7 @@ def test_koenders_numbers():
         assert "assumed" in text
     volts = math.hypot(source["stochastic.sigma_white"], source["stochastic.amplitude"])  # pyright: ignore
     sigma_h = source["stochastic.kappa"] * volts / source["stochastic.volts_per_unit"]  # pyright: ignore
-    assert sigma_h == pytest.approx(0.02, rel=1e-3)
+    assert sigma_h == close(0.02, rel=1e-3)
 
 
 def test_mixed_signal_neurons_are_illustrative_throughout():
