@@ -73,6 +73,17 @@ def test_orders_of_magnitude_are_called_illustrative(name):
             assert status == "illustrative", key
 
 
+@pytest.mark.parametrize("name", NAMES)
+def test_what_costs_nothing_or_takes_no_time_says_why(name):
+    """An energy that nobody knows is left out; 0 J is a figure, and true by definition alone."""
+    profile = load(name)
+    figures = [leaf for leaf in profile.leaves() if leaf.dimension is not None and leaf.dimension.unit in ("J", "s")]
+    assert figures or name == "ideal"
+    for leaf in figures:
+        key = ".".join(map(str, leaf.key))
+        assert leaf.value > 0 or profile.provenance[key][1].startswith("by definition"), key
+
+
 def numbers(name: str) -> dict[str, object]:
     return {".".join(map(str, leaf.key)): leaf.value for leaf in load(name).leaves()}
 
