@@ -72,6 +72,7 @@ pytestmark = [
     pytest.mark.parametrize(("backend", "profile"), CASES, ids=["-".join(case) for case in CASES]),
 ]
 BOTH = pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
+SINGLE = pytest.mark.parametrize("dtype", [torch.float32], ids=["float32"])
 DOUBLE = pytest.mark.parametrize("dtype", [torch.float64], ids=["float64"])
 
 
@@ -178,24 +179,25 @@ def steps_alike(found) -> torch.Tensor:
     return torch.where(other.any(0), other.to(torch.int64).argmax(0), len(other) - 1).cpu() + 1
 
 
-@BOTH
+@SINGLE
 def test_mirrored_passes_draw_the_same_noise_with_the_other_sign(bench, gains, dtype):
-    """While h is linear in the noise, gain 1 and -1 lie about the silent h, to within the roundings of an ADC."""
+    """While h is linear in the noise, gain 1 and -1 lie about the silent h.
+
+    Without converters: an ADC rounds by more than the noise moves, and what it leaves would be compared with nothing.
+    """
     found = bench.passes(MIXED)
     steps = steps_alike(found)
     w_in, w = bench.chip.arrays["w_in"], bench.chip.arrays["w"]
-    # a read of zeros shows only what its drivers and converters add
+    # a read of zeros shows only what its drivers add
     heard = bench.spiking or w.dac_sigma or w.offset is not None
     input_gain, synapse_gain, kept = gains
     tolerance = rounding(dtype, bench.scale)
     if bench.digital:  # noise moves membranes by whole units of state, and each pass is off by half of one
         tolerance += 0.5 * float(bench.noise_unit.max())
-        assert tolerance < 0.05 * float((found.h[:, 0] - found.h[:, 1]).std())
     for array, gain in ((w_in, input_gain), (w, heard * synapse_gain / (1 - kept))):
-        if array.adc is not None:  # each of three reads: half a step, each bit by its weight (they sum to less than 2)
-            tolerance += 1.001 * gain * array.adc.step * (array.bits or 1)
-        if w.dac_sigma:  # the spread of the weights' noise sees the drivers' noise: even, to second order
+        if array.dac_sigma:  # the spread of the weights' noise sees the drivers' noise: even, to second order
             tolerance += 1e-3 * gain
+    assert tolerance < 0.1 * float((found.h[:, 0] - found.h[:, 1]).std())
     for b, until in enumerate(steps.tolist()):
         h = found.h[:until, :, b]
         torch.testing.assert_close((h[:, 0] + h[:, 3]) / 2, h[:, 1], rtol=0, atol=tolerance)
