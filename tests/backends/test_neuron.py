@@ -10,6 +10,7 @@ from scipy.integrate import solve_ivp
 from neuroanp.backends.lif import LIFPopulation
 from neuroanp.backends.neuron import LIF, coefficients
 from neuroanp.backends.population import Recurrence
+from tests.close import close
 
 ONE = torch.ones(1, dtype=torch.float64)
 
@@ -43,7 +44,7 @@ def test_nearly_equal_time_constants_lose_no_digits(gap):
     d = m - s
     expected = m * np.exp(-m) * (1 + d / 2 + d**2 / 6 + d**3 / 24)
     found = coefficients(LIF(tau_m=tau, tau_s=tau * (1 + gap)), dt, ONE).k_i
-    assert float(found) == pytest.approx(expected, rel=1e-14)
+    assert float(found) == close(expected, rel=1e-14)
 
 
 def test_euler_is_the_first_order_of_the_exact_step():
@@ -51,12 +52,12 @@ def test_euler_is_the_first_order_of_the_exact_step():
         return coefficients(LIF(**options), dt, ONE)
 
     euler = step(1e-3, integration="euler")
-    assert [float(x) for x in euler[:5]] == pytest.approx([0.95, 0.05, 0.05, 0.8, 0.95], rel=1e-14)
+    assert [float(x) for x in euler[:5]] == close([0.95, 0.05, 0.05, 0.8, 0.95], rel=1e-14)
     errors = []
     for dt in (1e-4, 1e-5):
         pairs = zip(step(dt)[:5], step(dt, integration="euler")[:5], strict=True)
         errors.append([abs(float(a) - float(b)) for a, b in pairs])
-    assert np.divide(*errors) == pytest.approx([100.0] * 5, rel=0.02)  # the error of a step is of second order
+    assert np.divide(*errors) == close([100.0] * 5, rel=0.02)  # the error of a step is of second order
 
 
 def test_mismatch_multiplies_time_constants_and_threshold():
@@ -71,7 +72,7 @@ def test_mismatch_multiplies_time_constants_and_threshold():
         own = {name: float(factors[name][unit]) for name in ("tau_m", "tau_s")}
         alone = coefficients(LIF(tau_m=20e-3 * own["tau_m"], tau_s=5e-3 * own["tau_s"]), 1e-3, ONE)
         for name in ("a_m", "k_i", "k_e", "a_s", "a_r"):
-            assert float(getattr(found, name)[unit]) == pytest.approx(float(getattr(alone, name)), rel=1e-14)
+            assert float(getattr(found, name)[unit]) == close(float(getattr(alone, name)), rel=1e-14)
     assert torch.equal(found.threshold, factors["threshold"])
     single = coefficients(LIF(), 1e-3, like.float(), {name: f.float() for name, f in factors.items()})
     assert single.a_m.dtype == single.threshold.dtype == torch.float32

@@ -188,4 +188,4 @@ def test_a_trial_scored_at_its_last_step_needs_no_more(make_lab):
     by_step, by_trial = lab.update(ANP()).arrays, lab.update(ANP(loss="trial")).arrays
     for name in ("w_in", "w"):
         torch.testing.assert_close(by_trial[name], by_step[name], rtol=1e-12, atol=1e-15)
-    assert not torch.allclose(by_trial["w_out"], by_step["w_out"])
+    assert not torch.allclose(by_trial["w_out"], by_step["w_out"], rtol=1e-3, atol=0)

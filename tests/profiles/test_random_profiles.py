@@ -26,6 +26,7 @@ from neuroanp.substrates.periphery import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from neuroanp.units import Dimension, Plain, format_quantity
 from neuroanp.yaml_io import Chosen, dump
+from tests.close import close
 
 FAST = 100
 QUIET = settings(
@@ -360,8 +361,8 @@ def check(chip: Chip) -> None:
     report = chip.ledger.report()
     stated = [joules for joules in report["energy"].values() if joules is not None]
     assert all(math.isfinite(joules) and joules >= 0 for joules in stated)
-    assert report["energy_J"] is None or report["energy_J"] == pytest.approx(sum(stated), rel=1e-12)
-    assert report["time_s"] == pytest.approx(sum(report["time"].values()), rel=1e-12)
+    assert report["energy_J"] is None or report["energy_J"] == close(sum(stated), rel=1e-12)
+    assert report["time_s"] == close(sum(report["time"].values()), rel=1e-12)
     assert report["pulses"] >= 0
     assert 0 <= chip.failed <= 1
     numbers = [x for facts in chip.describe()["arrays"].values() for x in facts.values() if isinstance(x, float)]

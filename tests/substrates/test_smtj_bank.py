@@ -19,6 +19,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.trajectory import PassPlan
+from tests.close import close
 
 PLAN = PassPlan(gain=(1.0, 1.0, 0.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1),))
 UNITS = {"hidden": 5, "output": 2}
@@ -104,7 +105,7 @@ def test_layers_updates_and_seeds_differ_and_a_replay_repeats(kind):
 def test_moments_of_gaussian_noise():
     plan = PassPlan((1.0,), (0,), "mean")
     gaussian = bank(sigma=0.03, kind=None, plan=plan, batch=100).draw("hidden", 0, 400)
-    assert float(gaussian.std()) == pytest.approx(0.03, rel=0.01)
+    assert float(gaussian.std()) == close(0.03, rel=0.01)
 
 
 @with_memory
@@ -130,7 +131,7 @@ def test_moments_at_any_step(kind, dt):
     lags = {"dt": dt} if kind == "koenders" else {}
     assert float(drawn[-1].mean()) == pytest.approx(0.0, abs=0.012 * law.node_sigma)
     for step in (0, 4):
-        assert float(drawn[step].var()) == pytest.approx(law.node_sigma**2, rel=0.01)
+        assert float(drawn[step].var()) == close(law.node_sigma**2, rel=0.01)
     for lag in (1, 4):
         found = float((drawn[lag] * drawn[0]).mean()) / law.node_sigma**2
         assert found == pytest.approx(law.autocorrelation(lag * dt, **lags), abs=0.01)
@@ -190,7 +191,7 @@ def test_slow_noise_is_common_to_passes_that_follow_one_another():
         bank = NodeNoise(plan, units, 8, streams, like, law, dt=1e-9, apart=gap)
         first = bank.draw("hidden", 0, 1)[0]
         difference = (first[0] - first[1]).square().mean() / law.node_sigma**2
-        assert float(difference) == pytest.approx(2 * (1 - rho), rel=0.05)
+        assert float(difference) == close(2 * (1 - rho), rel=0.05)
         between = (first[0, :-1] * first[0, 1:]).mean() / law.node_sigma**2  # sequences lie two presentations apart
         assert float(between) == pytest.approx(rho**2, abs=0.03)
 
