@@ -10,6 +10,7 @@ import torch
 
 from neuroanp.devices.pcm_update import PcmUpdate
 from neuroanp.devices.protocol import Span
+from tests.close import close
 
 DOUBLE = torch.float64
 SPAN = Span(2e-6, 27e-6)
@@ -81,7 +82,7 @@ def test_devices_differ_in_step_and_bound_as_stated():
         assert float(z.square().mean()) == pytest.approx(1.0, abs=4.5 * math.sqrt(2 / N))
     narrow = LAW.model_copy(update={"w_max_d2d": 0.03}).sample((2, 1, N // 2), rng(), frozenset({"d2d"}), drawn["gain"])
     assert torch.equal(narrow["gain"], drawn["gain"])
-    assert float(narrow["top"].std()) == pytest.approx(0.06, rel=0.02)
+    assert float(narrow["top"].std()) == close(0.06, rel=0.02)
     alike = LAW.sample((2, 1, 5), rng(), QUIET, drawn["gain"])
     assert (alike["gain"].unique().tolist(), alike["top"].unique().tolist()) == ([1.0], [2.0])
 
@@ -115,4 +116,4 @@ def test_the_nominal_step_leads_from_reset_to_the_threshold():
     w, count = 0.4, 0
     while w < 1.5:
         w, count = train(w, 1), count + 1
-    assert law.nominal == pytest.approx((1.5 - 0.4) / count, rel=1e-12)
+    assert law.nominal == close((1.5 - 0.4) / count, rel=1e-12)

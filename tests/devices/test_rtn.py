@@ -70,7 +70,7 @@ def test_the_spectrum_of_the_process_holds_its_variance_of_one(decades):
 
     process = Telegraph(0.3, 1e-3, decades)
     total, _ = quad(lambda x: process.spectrum(math.exp(x)) * math.exp(x), math.log(1e-4), math.log(1e9), limit=400)
-    assert total == pytest.approx(1.0, rel=1e-4)
+    assert total == close(1.0, rel=1e-4)
 
 
 def test_process_keeps_its_bits_however_time_is_cut():

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.trajectory import WeightUpdate
+from tests.close import close
 
 SHAPES = {"w_in": (3, 2), "w": (3, 3), "w_out": (1, 3)}
 DTYPES = {torch.float64: 1e-13, torch.float32: 1e-5}
@@ -115,8 +116,8 @@ def test_the_cosine_begins_at_lr_halves_in_the_middle_and_would_end_at_zero(lr, 
     assert rates[0] == lr
     assert rates[-1] == pytest.approx(0.0, abs=1e-12 * lr)
     assert all(before > after for before, after in pairwise(rates))
-    assert [a + b for a, b in zip(rates, reversed(rates), strict=True)] == pytest.approx([lr] * len(rates), rel=1e-12)
-    assert rates[updates // 3] == pytest.approx(lr * cos(pi * (updates // 3) / updates / 2) ** 2, rel=1e-9)
+    assert [a + b for a, b in zip(rates, reversed(rates), strict=True)] == close([lr] * len(rates), rel=1e-12)
+    assert rates[updates // 3] == close(lr * cos(pi * (updates // 3) / updates / 2) ** 2, rel=1e-9)
     assert {Optimizer(lr=lr, schedule="constant").rate(update, updates) for update in range(updates + 1)} == {lr}
 
 

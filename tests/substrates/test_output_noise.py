@@ -13,6 +13,7 @@ from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.wires import WireNetwork
 from neuroanp.trajectory import Weights
+from tests.close import close
 
 DOUBLE = torch.float64
 ERRORS = 4.0
@@ -79,14 +80,14 @@ def test_facts_state_the_noise_of_an_output(coding):
     agree(squares(chip, halves(ROWS, 7)), facts["sigma_output"] ** 2)
     sigma2 = chip.prepare(1e-3, PassStreams(Streams(0), "train", 0))["w_out"].sigma2
     assert sigma2 is not None
-    assert facts["sigma_weight_rms"] == pytest.approx(float(sigma2.mean()) ** 0.5, rel=1e-12)
+    assert facts["sigma_weight_rms"] == close(float(sigma2.mean()) ** 0.5, rel=1e-12)
     assert facts["sigma_output_adc_steps"] is None
     converted = build(coding, ", max_rows: 3", PERIPHERY % parts + more, effects=effects | {"adc"})
     stated = converted.describe()["arrays"]["w_out"]
     step = converted.arrays["w_out"].k * 20e-6 / 127
-    assert stated["adc_step"] == pytest.approx(step, rel=1e-12)
-    assert stated["adc_full_scale"] == pytest.approx(127 * step, rel=1e-12)
-    assert stated["sigma_output_adc_steps"] == pytest.approx(facts["sigma_output"] / step, rel=1e-12)
+    assert stated["adc_step"] == close(step, rel=1e-12)
+    assert stated["adc_full_scale"] == close(127 * step, rel=1e-12)
+    assert stated["sigma_output_adc_steps"] == close(facts["sigma_output"] / step, rel=1e-12)
 
 
 def test_facts_state_the_noise_of_units_in_steps_of_their_own_adc():
@@ -96,7 +97,7 @@ def test_facts_state_the_noise_of_units_in_steps_of_their_own_adc():
     facts = chip.describe()["arrays"]
     for name, sigma in (("w_in", 0.3), ("w", 0.3), ("w_out", 0.02)):
         step = chip.arrays[name].k * 20e-6 / 127
-        assert facts[name]["node_sigma_adc_steps"] == pytest.approx(sigma / step, rel=1e-12)
+        assert facts[name]["node_sigma_adc_steps"] == close(sigma / step, rel=1e-12)
 
 
 # ---- through wires ----
@@ -131,7 +132,7 @@ def test_noise_reaches_an_output_through_wires_as_the_change_of_its_device_does(
     assert sigma2 is not None
     for i, j in ((3, 4), (11, 0)):
         variance = sum((reach * float(s)) ** 2 for reach, s in zip(reaches(chip, i, j), fresh[:, i, j], strict=True))
-        assert float(sigma2[i, j]) == pytest.approx(variance, rel=rel)
+        assert float(sigma2[i, j]) == close(variance, rel=rel)
 
 
 @pytest.mark.parametrize("coding", ["differential", "offset"])
@@ -166,7 +167,7 @@ def test_what_noise_has_pushed_below_0_siemens_acts_as_any_small_change_there(wi
     g[0, 3, 4] = -2e-6
     array.cells = {**array.cells, "g": g}
     below = float(chip.prepare(1e-3, STREAMS)["w_out"].W[3, 4]) - at_zero
-    assert below == pytest.approx(-2e-6 * slope, rel=1e-2 if wires == "fast" else 1e-4)
+    assert below == close(-2e-6 * slope, rel=1e-2 if wires == "fast" else 1e-4)
     assert slope < 0.995 * array.slope
 
 
@@ -195,7 +196,7 @@ def test_facts_state_what_lines_take_of_the_current_of_all_inputs(wires):
     V = torch.ones(7, 1, dtype=DOUBLE).numpy()
     out = sum(float(WireNetwork(plane.numpy(), 60.0, 40.0).currents(V).sum()) for plane in g)
     facts = chip.describe()["arrays"]["w_out"]
-    assert facts["wire_loss"] == pytest.approx(1 - out / float(g.sum()), rel=1e-2 if wires == "fast" else 1e-9)
+    assert facts["wire_loss"] == close(1 - out / float(g.sum()), rel=1e-2 if wires == "fast" else 1e-9)
     assert (facts["wire_error"] is None) == (wires == "exact")
 
 

@@ -12,6 +12,7 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
 from neuroanp.training.evaluate import NOISY, Held, show
 from neuroanp.training.launch import launch
+from tests.close import close
 
 from .by_hand import forward, mean_square, of_sequences
 from .test_resume import same
@@ -116,7 +117,7 @@ def test_after_idle_time_the_weights_are_those_that_the_leak_has_left():
     y = forward(W, batch.inputs, bias=True)
     np.testing.assert_allclose(found.y, y, rtol=0, atol=1e-9)
     assert found.test_loss == pytest.approx(mean_square(y, batch.targets, batch.mask), rel=1e-9, abs=0)
-    assert trainer.substrate.now == pytest.approx(3 * 2 * 2 * T * 1e-3, rel=1e-12)
+    assert trainer.substrate.now == close(3 * 2 * 2 * T * 1e-3, rel=1e-12)
 
 
 def test_a_record_s_losses_after_idle_time_are_of_that_time(tmp_path):
@@ -155,7 +156,7 @@ def test_predictions_are_those_of_the_last_step_of_each_of_the_task_s(name, tmp_
     np.testing.assert_allclose(run.predict(raw.inputs), y, rtol=0, atol=1e-12)
     assert run.result["test_loss"] == pytest.approx(mean_square(y, raw.targets, raw.mask), rel=1e-10, abs=0)
     hits = [y[t, b].argmax() == raw.targets[t, b].argmax() for t in (3, 4) for b in range(B)]
-    assert run.result["score"] == pytest.approx(np.mean(hits), rel=1e-12)
+    assert run.result["score"] == close(np.mean(hits), rel=1e-12)
     assert run.record.manifest["scores"]["loss"] == pytest.approx(run.result["test_loss"], rel=1e-10, abs=0)
     assert np.abs(np.diff(y, axis=0)).min() > 1e-9  # no two steps are alike
 
