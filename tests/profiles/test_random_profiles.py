@@ -415,11 +415,11 @@ def live(profile: HardwareProfile, data: st.DataObject) -> None:
         check(chip)
 
 
-def survive(examples: int) -> Counter[Any]:
-    """Draw profiles and use them; return what was drawn. If most of them are refused, nothing is tested."""
+def survive(examples: int, anew: bool = False) -> Counter[Any]:
+    """Draw profiles, others every time if `anew`, and use them; return what was drawn, of which most must live."""
     seen: Counter[Any] = Counter()
 
-    @settings(QUIET, max_examples=examples)
+    @settings(QUIET, max_examples=examples, derandomize=not anew, database=None)
     @given(profiles(), st.data())
     def one(content: Values, data: st.DataObject) -> None:
         seen["drawn"] += 1
@@ -451,3 +451,8 @@ def test_random_profiles_live_with_finite_numbers():
 def test_five_hundred_random_profiles_live_with_finite_numbers():
     seen = survive(500)
     assert set(seen) >= {(kind, name) for kind in LAWS for name in laws(kind)}
+
+
+@pytest.mark.long
+def test_other_random_profiles_live_every_time():
+    survive(500, anew=True)
