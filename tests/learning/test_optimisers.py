@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.trajectory import WeightUpdate
 from tests.close import close
+from tests.learning.of_torch import torchs
 
 SHAPES = {"w_in": (3, 2), "w": (3, 3), "w_out": (1, 3)}
 DTYPES = {torch.float64: 1e-13, torch.float32: 1e-5}
@@ -43,18 +44,6 @@ def drawn(seed: int, steps: int, dtype: torch.dtype) -> list[dict[str, torch.Ten
             }
         )
     return found
-
-
-def torchs(optimizer: Optimizer, parameters: list[torch.nn.Parameter], updates: int):
-    """The optimiser and the schedule of torch that ours is to be."""
-    if optimizer.name == "sgd":
-        made = torch.optim.SGD(parameters, lr=optimizer.lr)
-    else:
-        betas = (optimizer.beta1, optimizer.beta2)
-        made = torch.optim.Adam(parameters, lr=optimizer.lr, betas=betas, eps=optimizer.eps)
-    if optimizer.schedule == "cosine":
-        return made, torch.optim.lr_scheduler.CosineAnnealingLR(made, T_max=updates)
-    return made, torch.optim.lr_scheduler.ConstantLR(made, factor=1.0)
 
 
 @pytest.mark.parametrize("dtype", DTYPES)

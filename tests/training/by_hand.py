@@ -14,6 +14,7 @@ import torch
 from benchmarks.plain_anp import equations
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.training.build import Experiment
+from tests.learning.of_torch import torchs
 
 Arrays = dict[str, np.ndarray]
 
@@ -76,15 +77,7 @@ def descent(
     passes = {"two": 2 * rule.K, "mean": rule.K + 1, "silent": rule.K + 1}[rule.reference]
     W = {name: torch.nn.Parameter(torch.tensor(np.asarray(part, float))) for name, part in first.items()}
     mine = [W[name] for name in trained]
-    if optimizer.name == "sgd":
-        stepper = torch.optim.SGD(mine, lr=optimizer.lr)
-    else:
-        betas = (optimizer.beta1, optimizer.beta2)
-        stepper = torch.optim.Adam(mine, lr=optimizer.lr, betas=betas, eps=optimizer.eps)
-    if optimizer.schedule == "cosine":
-        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(stepper, T_max=updates)
-    else:
-        schedule = torch.optim.lr_scheduler.ConstantLR(stepper, factor=1.0)
+    stepper, schedule = torchs(optimizer, mine, updates)
     for update in range(updates):
         batch = task.sample(Streams(config.seed).generator("data", update), config.training.batch)
         n_h, n_y = gaussian(experiment, update, passes)
