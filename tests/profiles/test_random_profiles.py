@@ -344,7 +344,7 @@ def weights(seed: int, size: float = 1.0) -> dict[str, torch.Tensor]:
     return {name: size * torch.randn(shape, generator=g, dtype=torch.float64) for name, shape in SHAPES.items()}
 
 
-INPUTS = st.sampled_from([0.0, 1.0, -1.0, 1e-30, -1e-12, 0.3, 1.5, 1e6, -1e12])
+INPUTS = st.sampled_from([0.0, 1.0, -1.0, 1e-30, -1e-12, 0.3, 1.5, 1e6, -1e9])  # beyond, squares leave float32
 SPANS = st.sampled_from([0.0, 1e-9, 1e-3, 1.0, 86400.0, 1e9])
 
 
@@ -419,7 +419,7 @@ def survive(examples: int, anew: bool = False) -> Counter[Any]:
     """Draw profiles, others every time if `anew`, and use them; return what was drawn, of which most must live."""
     seen: Counter[Any] = Counter()
 
-    @settings(QUIET, max_examples=examples, derandomize=not anew, database=None)
+    @settings(QUIET, max_examples=examples, derandomize=not anew)
     @given(profiles(), st.data())
     def one(content: Values, data: st.DataObject) -> None:
         seen["drawn"] += 1
