@@ -47,7 +47,8 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
-	$(BIN)/python lint/members.py
+	$(BIN)/python tests/lint/members.py
+	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks
 
 test: lint
 	$(PYTEST) -m 'not slow and not long' --cov --cov-report=term

@@ -128,17 +128,18 @@ def against_ridge(label: str, losses: Sequence[float], ridge: Sequence[float]) -
     )
 
 
-def keep(name: str, title: str, body: str, module: str | None = None) -> None:
+def keep(name: str, title: str, body: str, module: str | None = None, words: Sequence[str] | None = None) -> None:
     """Print a result and write it to results/<name>.md with command, machine and date.
 
     Args:
         module: of the script, such as "benchmarks.faults.equations", where it is run by `python -m`.
+        words: what followed it on the command line; None: sys.argv's.
     """
-    facts = environment()
+    facts, words = environment(), sys.argv[1:] if words is None else words
     head = [
         f"# {title}",
         "",
-        f"- command: `python {' '.join([f'-m {module}' if module else f'benchmarks/{name}.py', *sys.argv[1:]])}`",
+        f"- command: `python {' '.join([f'-m {module}' if module else f'benchmarks/{name}.py', *words])}`",
         f"- machine: {_processor()}, {facts['platform']}; torch {facts['torch']}, numpy {facts['numpy']}",
         f"- date: {datetime.now(UTC).date()}, neuroanp {facts['neuroanp']}",
     ]

@@ -12,6 +12,7 @@ import pytest
 
 from neuroanp.errors import InputError
 from neuroanp.profiles import load
+from tests.close import close
 
 NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
 PACKAGE = NOTEBOOKS / "own_device_package"
@@ -71,9 +72,9 @@ def test_own_device(library: Path, tmp_path: Path):
     law = {line: tuple(map(float, found)) for line, *found in re.findall(r"(.*): sampled (\S+) S, law (\S+) S", said)}
     assert len(law) >= 3
     for line, (sampled, expected) in law.items():
-        assert sampled == pytest.approx(expected, rel=0.03), line
+        assert sampled == close(expected, rel=0.03), line
     # sigma^2 = a^2 (G / G_ref + g_min / G_ref) at full scale
-    assert max(expected for _, expected in law.values()) == pytest.approx(0.3e-6 * (51 / 10) ** 0.5, rel=2e-3)
+    assert max(expected for _, expected in law.values()) == close(0.3e-6 * (51 / 10) ** 0.5, rel=2e-3)
     largest = re.search(r"largest \|z\|: (\S+)", said)
     assert largest is not None
     assert float(largest[1]) < 4.5

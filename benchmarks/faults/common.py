@@ -167,6 +167,14 @@ def differs(label: str, path: Path, wanted: dict[str, Any]) -> str | None:
     return f"{label}: {' and '.join(said)}" if said else None
 
 
+def taken_up(setup: Setup, root: Path, log: Path, label: str, wanted: dict[str, Any]) -> str | None:
+    """Go on with the run below `root`; say what is wrong with how it ends beside the undisturbed one, or None."""
+    ended, path = in_child(trained(setup.config(), root), log), run_below(root)
+    if ended.code != 0 or path is None:
+        return f"{label}: ended with {ended.code}: {ended.output[-300:]}"
+    return differs(label, path, wanted)
+
+
 def command(*words: str) -> Callable[[], object]:
     """Return what runs a command of neuroanp in a child."""
 

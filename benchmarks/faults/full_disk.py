@@ -16,17 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.faults.common import (
-    SETUPS,
-    arguments,
-    differs,
-    final,
-    in_child,
-    report,
-    run_below,
-    trained,
-    undisturbed,
-)
+from benchmarks.faults.common import SETUPS, arguments, final, in_child, report, taken_up, trained, undisturbed
 
 ROOM = 64 << 20
 
@@ -91,12 +81,8 @@ def main() -> None:
                     faults.append(f"trial {trials}: cannot be enlarged")
                     continue
                 label = f"trial {trials}, {setup.label}, {size} bytes"
-                ended = in_child(trained(setup.config(), disk / "runs"), home / "log")
-                path = run_below(disk / "runs")
-                if ended.code != 0 or path is None:
-                    faults.append(f"{label}: ended with {ended.code}: {ended.output[-300:]}")
-                elif said := differs(label, path, whole[setup.label]):
-                    faults.append(said)
+                said = taken_up(setup, disk / "runs", home / "log", label, whole[setup.label])
+                faults += [said] if said else []
             finally:
                 if small:
                     subprocess.run(["umount", disk], check=True)

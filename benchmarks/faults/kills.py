@@ -11,17 +11,7 @@ import time
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from benchmarks.faults.common import (
-    SETUPS,
-    arguments,
-    differs,
-    final,
-    in_child,
-    report,
-    run_below,
-    trained,
-    undisturbed,
-)
+from benchmarks.faults.common import SETUPS, arguments, final, in_child, report, taken_up, trained, undisturbed
 
 
 def main() -> None:
@@ -45,13 +35,8 @@ def main() -> None:
                     )
                     struck += ended.code == -signal.SIGKILL
             trials += 1
-            label = f"trial {trials}, {setup.label}"
-            ended = in_child(trained(setup.config(), root), home / "log")
-            path = run_below(root)
-            if ended.code != 0 or path is None:
-                faults.append(f"{label}: ended with {ended.code}: {ended.output[-300:]}")
-            elif said := differs(label, path, wanted):
-                faults.append(said)
+            said = taken_up(setup, root, home / "log", f"trial {trials}, {setup.label}", wanted)
+            faults += [said] if said else []
     report("kills", options, [("kills", struck), ("runs", trials), ("kinds of runs", len(whole))], faults)
 
 

@@ -199,9 +199,8 @@ class Device:
         """
         cells = self._settled(cells, now)
         moved = self._moved(cells, g_target, mask, 0.0)
-        hold = None if self.update is None else self.update.hold
-        changed = hold(cells, g_target, self.span) if hold else {"g": g_target}
-        whole = mask is None and self._lands and hold is None
+        changed = self._stands(cells, g_target)
+        whole = mask is None and self._lands and len(changed) == 1  # a state beside g may differ at the same g
         return self._written(cells, changed, moved, g_target, now, rng, cells.get("stuck"), whole)
 
     def program(
@@ -231,8 +230,9 @@ class Device:
             # drawn even where it is off: what drift draws comes after it
             xi = None if law.exact else normal(rng, tuple(moved.shape), g_target)
             g = g_target if xi is None or self._lands else law.write(g_target, self.span.g_max, xi)
-            whole = mask is None and self._lands and not deadband
-            cells = self._written(cells, {"g": g}, moved, g_target, now, rng, held, whole)
+            changed = self._stands(cells, g)
+            whole = mask is None and self._lands and not deadband and len(changed) == 1
+            cells = self._written(cells, changed, moved, g_target, now, rng, held, whole)
             pulses = moved.to(torch.int32).mul_(law.pulses)
             gave_up = None if held is None else moved & held
         elif self.update is not None and self.update.program is not None:
@@ -346,6 +346,11 @@ class Device:
         if int(cells["wear"].max()) < lowest:
             return None
         return cells["wear"] >= (self.endurance if limit is None else limit)
+
+    def _stands(self, cells: Cells, g: Tensor) -> Cells:
+        """Return the state of devices that conduct g: more than g where pulses start from a state of their own."""
+        hold = None if self.update is None else self.update.hold
+        return {"g": g} if hold is None else hold(cells, g, self.span)
 
     def _settled(self, cells: Cells, now: float) -> Cells:
         """Bring devices whose state itself relaxes to the time of a write, which starts from what is left."""

@@ -266,7 +266,7 @@ def _same(graph: Graph, g: Gains, dt: float) -> None:
         of_li = {"tau": dt / (1 - g.a_y), "r": 1.0, "v_leak": 0.0}
         pairs += [(f"LI.{key}", graph.li.fields[key], value) for key, value in of_li.items()]
     for name, found, value in pairs:
-        if found is None or not np.allclose(found, value, rtol=1e-6, atol=1e-12):
+        if found is None or not np.allclose(found, value, rtol=1e-6, atol=0.0):
             shown = "nothing" if found is None else f"{found.flat[0]:.9g}"
             raise InputError(
                 f"{name} is {shown}, and the metadata of neuroanp mean {value:.9g}: the graph was changed; "

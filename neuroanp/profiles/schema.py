@@ -124,6 +124,15 @@ class HardwareProfile(Section):
         return self
 
     @model_validator(mode="after")
+    def _corrupt_devices_conduct(self) -> HardwareProfile:
+        reach, span = self.faults.corrupt_range if self.faults is not None else None, self.conductance
+        most = (span.g_max + span.g_min) / (span.g_max - span.g_min)
+        if reach is not None and span.coding == "offset" and reach > most:
+            text = f"'{reach:g}' reaches below a conductance of 0, where no device is; write {most:.4g} or less"
+            raise at(("faults", "corrupt_range"), text)
+        return self
+
+    @model_validator(mode="after")
     def _noise_to_couple(self) -> HardwareProfile:
         if self.neurons is not None and self.neurons.membrane_sigma is not None and self.stochastic is None:
             text = "couples node noise that is not stated; add a section 'stochastic' or drop this key"

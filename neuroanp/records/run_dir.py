@@ -157,8 +157,8 @@ class RunDir:
             raise InputError(f"{path}: no such directory; name one that `neuroanp train` made{near(path)}")
         if not has_manifest:
             raise InputError(
-                f"{path}: not a run directory (it has no manifest.json, nor its copy); "
-                f"name one that `neuroanp train` made{near(path)}"
+                f"{path}: not a run directory (it has no manifest.json, nor its copy); name one that "
+                f"`neuroanp train` made{near(path)}"
             )
         run = cls(path, manifests.read(path))
         if run._config().data is None:
@@ -189,8 +189,7 @@ class RunDir:
     @property
     def config_is_whole(self) -> bool:
         """Whether `config_path` is as it was written; a run of a version that sealed nothing cannot tell, and is."""
-        found = self._config()
-        return found.problem is None or found.place != self.path / CONFIG
+        return (found := self._config()).problem is None or found.place != self.path / CONFIG
 
     @property
     def config_text(self) -> str:

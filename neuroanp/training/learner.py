@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
@@ -73,7 +73,7 @@ class RuleLearner:
         if self.rule.instantaneous:
             return self._accumulate(self._passes(context), context, None)
         if self.stored_bytes(context) <= context.memory:
-            chunks: Iterable[Trajectory] = list(self._passes(context))
+            chunks: Iterable[Trajectory] = stored(self._passes(context))
             losses = torch.cat([self._losses(chunk, context) for chunk in chunks])
         else:
             losses = torch.cat([self._losses(chunk, context) for chunk in self._passes(context, keep="loss")])
@@ -191,6 +191,15 @@ def presynaptic(chunk: Trajectory, plan: PassPlan, weights: Weights) -> dict[str
     before = torch.cat([over_passes(chunk.x_prev).unsqueeze(0), x[:-1]])
     after = with_bias_line(x, weights.bias) if chunk.readout is None else over_passes(chunk.readout)
     return {"w_in": chunk.u, "w": before, "w_out": after}
+
+
+def stored(chunks: Iterable[Trajectory]) -> list[Trajectory]:
+    """Keep the chunks of a presentation; what one starts from is the last step of the one before, kept once."""
+    kept: list[Trajectory] = []
+    for chunk in chunks:
+        before = kept[-1].x if kept else None
+        kept.append(chunk if before is None else replace(chunk, x_prev=before[-1]))
+    return kept
 
 
 def add_outer_products(sums: State, factors: Mapping[str, Tensor], pre: Mapping[str, Tensor]) -> None:

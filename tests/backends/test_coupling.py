@@ -17,6 +17,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.trajectory import PassPlan
+from tests.close import close
 
 A = exp(-1e-3 / 20e-3)
 UNITS, STEPS = 8000, 220  # eleven time constants of the membrane: its start is forgotten to exp(-22) of the variance
@@ -58,14 +59,14 @@ def test_an_exponential_correlation_sums_to_a_closed_form(tau):
     a, rho = A, exp(-1e-3 / tau)
     expected = 0.3 * sqrt((1 - a) / (1 + a) * (1 + a * rho) / (1 - a * rho))
     found = membrane_rms(OrnsteinUhlenbeck(sigma=0.3, tau=tau, n_sources=1), A, 1e-3)
-    assert found == pytest.approx(expected, rel=1e-6)
+    assert found == close(expected, rel=1e-6)
 
 
 def test_white_noise_counts_by_its_power_and_slow_noise_by_its_variance():
     """sigma sqrt((1-a)/(1+a)) -> sigma sqrt(dt / 2 tau_m) for short steps; sigma where noise stands still."""
     white = OrnsteinUhlenbeck(sigma=1.0, n_sources=1)
-    assert membrane_rms(white, exp(-1e-6 / 20e-3), 1e-6) == pytest.approx(sqrt(1e-6 / 40e-3), rel=1e-4)
-    assert membrane_rms(OrnsteinUhlenbeck(sigma=1.0, tau=1e6, n_sources=1), A, 1e-3) == pytest.approx(1, rel=1e-6)
+    assert membrane_rms(white, exp(-1e-6 / 20e-3), 1e-6) == close(sqrt(1e-6 / 40e-3), rel=1e-4)
+    assert membrane_rms(OrnsteinUhlenbeck(sigma=1.0, tau=1e6, n_sources=1), A, 1e-3) == close(1, rel=1e-6)
 
 
 def test_what_flips_every_step_hardly_moves_a_membrane():
@@ -73,7 +74,7 @@ def test_what_flips_every_step_hardly_moves_a_membrane():
     law = load("smtj_koenders").stochastic
     assert law is not None
     flips = law.model_copy(update={"flip": 1.0, "sigma_white": 0.0})
-    assert membrane_rms(flips, A, 1e-3) == pytest.approx(flips.node_sigma * (1 - A) / (1 + A), rel=1e-6)
+    assert membrane_rms(flips, A, 1e-3) == close(flips.node_sigma * (1 - A) / (1 + A), rel=1e-6)
 
 
 def test_a_membrane_that_hardly_forgets_is_refused():

@@ -18,6 +18,7 @@ from neuroanp.backends.network import Execution
 from neuroanp.backends.population import Recurrence
 from neuroanp.errors import InputError, RunError
 from tests.backends.neurons import with_lines
+from tests.close import close
 
 LIKE = torch.ones(4, dtype=torch.float64)
 KNOWN = Known(frozenset({"v", "w", "k", "b", "p", "t"}), {"p": 0.0}, frozenset({"k"}), frozenset({"b"}))
@@ -117,7 +118,7 @@ def test_what_is_handed_over():
 def test_units_are_brian2s(spiking):
     for name, value in SCALES.items():
         theirs = getattr(spiking.brian2, name, None)
-        assert float({"e": math.e}.get(name, theirs)) == pytest.approx(value, rel=1e-12, abs=0)
+        assert float({"e": math.e}.get(name, theirs)) == close(value, rel=1e-12)
 
 
 def test_a_constant_is_known_where_nothing_varies():

@@ -24,6 +24,7 @@ from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
 from neuroanp.trajectory import PassPlan, Weights
+from tests.close import close
 
 DT = 1e-3
 SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
@@ -209,7 +210,7 @@ def test_a_weight_of_many_thresholds_is_held_where_a_shift_brings_it_into_8_bits
         k_in = xylo_numbers.wanted_numbers(numeric("xylo", weights)).k_in
         W["w_in"][1, 2] = thresholds / k_in
         chip = backend_of("xylo")._scaled(W, False)
-        assert float(chip.held(W, False)["w_in"][1, 2]) * k_in == pytest.approx(thresholds, rel=0.01)
+        assert float(chip.held(W, False)["w_in"][1, 2]) * k_in == close(thresholds, rel=0.01)
 
 
 def test_the_scale_of_outputs_follows_their_weights():
@@ -220,7 +221,7 @@ def test_the_scale_of_outputs_follows_their_weights():
         W = {**weights, "w_out": factor * weights["w_out"]}
         held = backend_of("xylo")._scaled(W, False).held(W, False)
         errors.append(float((held["w_out"] / W["w_out"] - 1).abs().max()))
-    assert errors[1] == pytest.approx(errors[0], rel=1e-6)
+    assert errors[1] == close(errors[0], rel=1e-6)
 
 
 @pytest.mark.parametrize("name", KINDS)
@@ -235,7 +236,7 @@ def test_a_huge_bias_is_at_the_end_of_its_bits(name):
     assert bool((z[:, :, 0] >= 1).all())  # a spike at every step
     assert not z[:, :, 1].any()
     held = chip.held(W, True)["w_out"][0, -1]
-    assert float(held) == pytest.approx(1e9, rel=1e-3)
+    assert float(held) == close(1e9, rel=1e-3)
 
 
 sizes_of_weights = st.floats(-4.0, 4.0).map(lambda power: 10.0**power)
@@ -328,7 +329,7 @@ def test_loihi_has_currents_of_one_step():
     s_wanted, _, v_wanted = present(TwinBackend(DT, 64, neuron, spikes_in=True), weights, u)
     assert backend._decays()[1] == 0.0
     assert int(s_wanted.sum()) > 100
-    assert int(s.sum()) == pytest.approx(int(s_wanted.sum()), rel=0.05)
+    assert int(s.sum()) == close(int(s_wanted.sum()), rel=0.05)
     before = int((s != s_wanted).flatten(1).any(1).long().argmax())  # from then on spikes differ, as weights do
     assert before > 5
     torch.testing.assert_close(v[:before], v_wanted[:before], rtol=0, atol=0.05)

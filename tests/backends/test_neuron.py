@@ -12,6 +12,7 @@ from neuroanp.backends.lif import LIFPopulation
 from neuroanp.backends.neuron import LIF, coefficients
 from neuroanp.backends.population import Recurrence
 from neuroanp.units import PositiveTime
+from tests.close import close
 
 ONE = torch.ones(1, dtype=torch.float64)
 
@@ -45,7 +46,7 @@ def test_nearly_equal_time_constants_lose_no_digits(gap):
     d = m - s
     expected = m * np.exp(-m) * (1 + d / 2 + d**2 / 6 + d**3 / 24)
     found = coefficients(LIF(tau_m=tau, tau_s=tau * (1 + gap)), dt, ONE).k_i
-    assert float(found) == pytest.approx(expected, rel=1e-14)
+    assert float(found) == close(expected, rel=1e-14)
 
 
 def test_euler_is_the_first_order_of_the_exact_step():
@@ -53,12 +54,12 @@ def test_euler_is_the_first_order_of_the_exact_step():
         return coefficients(LIF(**options), dt, ONE)
 
     euler = step(1e-3, integration="euler")
-    assert [float(x) for x in euler[:5]] == pytest.approx([0.95, 0.05, 0.05, 0.8, 0.95], rel=1e-14)
+    assert [float(x) for x in euler[:5]] == close([0.95, 0.05, 0.05, 0.8, 0.95], rel=1e-14)
     errors = []
     for dt in (1e-4, 1e-5):
         pairs = zip(step(dt)[:5], step(dt, integration="euler")[:5], strict=True)
         errors.append([abs(float(a) - float(b)) for a, b in pairs])
-    assert np.divide(*errors) == pytest.approx([100.0] * 5, rel=0.02)  # the error of a step is of second order
+    assert np.divide(*errors) == close([100.0] * 5, rel=0.02)  # the error of a step is of second order
 
 
 def test_mismatch_multiplies_time_constants_and_threshold():
@@ -73,7 +74,7 @@ def test_mismatch_multiplies_time_constants_and_threshold():
         own = {name: float(factors[name][unit]) for name in ("tau_m", "tau_s")}
         alone = coefficients(LIF(tau_m=20e-3 * own["tau_m"], tau_s=5e-3 * own["tau_s"]), 1e-3, ONE)
         for name in ("a_m", "k_i", "k_e", "a_s", "a_r"):
-            assert float(getattr(found, name)[unit]) == pytest.approx(float(getattr(alone, name)), rel=1e-14)
+            assert float(getattr(found, name)[unit]) == close(float(getattr(alone, name)), rel=1e-14)
     assert torch.equal(found.threshold, factors["threshold"])
     single = coefficients(LIF(), 1e-3, like.float(), {name: f.float() for name, f in factors.items()})
     assert single.a_m.dtype == single.threshold.dtype == torch.float32
@@ -142,7 +143,7 @@ def test_currents_of_input_spikes_decay_as_the_neuron_says():
         "threshold": "v > 1", "reset": "v = 0; z += 1", "tau_r": "10 ms",
     }  # fmt: skip
     slow, fast = np.exp(-0.1), np.exp(-0.2)
-    assert Own(**given).decays(1e-3) == pytest.approx((slow, fast), rel=1e-14)
-    assert Equations(**given, parameters={"tau_s": "5 ms"}).decays(1e-3) == pytest.approx((slow, slow), rel=1e-14)
-    assert LIF(tau_r="10 ms", tau_s="5 ms").decays(1e-3) == pytest.approx((slow, fast), rel=1e-14)
-    assert LIF(tau_r="10 ms", tau_s="5 ms", integration="euler").decays(1e-3) == pytest.approx((0.9, 0.8), rel=1e-14)
+    assert Own(**given).decays(1e-3) == close((slow, fast), rel=1e-14)
+    assert Equations(**given, parameters={"tau_s": "5 ms"}).decays(1e-3) == close((slow, slow), rel=1e-14)
+    assert LIF(tau_r="10 ms", tau_s="5 ms").decays(1e-3) == close((slow, fast), rel=1e-14)
+    assert LIF(tau_r="10 ms", tau_s="5 ms", integration="euler").decays(1e-3) == close((0.9, 0.8), rel=1e-14)

@@ -14,6 +14,7 @@ from neuroanp.backends.protocol import BACKENDS
 from neuroanp.devices.device import ALL_EFFECTS
 from neuroanp.noise import PassStreams
 from neuroanp.trajectory import PassPlan
+from tests.close import close
 
 PLAN = PassPlan(gain=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
 SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
@@ -237,11 +238,11 @@ def test_node_noise_is_coupled_to_the_membranes_alone(make_bench, profile):
     torch.testing.assert_close(found.y - read, told["output"], rtol=0, atol=1e-12)
     own = bench.chip.junctions.node_sigma if profile == "smtj_koenders" else 0.0
     sigmas = {"hidden": np.hypot(20 * own, 0.25), "output": np.hypot(own, 0.1)}
-    assert found.chunks[0].noise_sigma == pytest.approx(sigmas, rel=1e-12)
+    assert found.chunks[0].noise_sigma == close(sigmas, rel=1e-12)
     assert (own > 0) == (profile == "smtj_koenders")
     for name, sigma in sigmas.items():
         drawn = told[name][0, :2].numpy()  # independent over passes, sequences and units
-        assert drawn.std() == pytest.approx(sigma, rel=4 / np.sqrt(2 * drawn.size))
+        assert drawn.std() == close(sigma, rel=4 / np.sqrt(2 * drawn.size))
         assert not told[name][:, 2].any()
 
 
@@ -319,12 +320,12 @@ def test_energy_of_reads_by_events_by_hand(make_bench):
     number = int(found.spikes.sum())
     report = bench.chip.ledger.report()
     weights = T * M * B * N * 3 + number * (N + O)
-    assert report["energy"]["array_reads"] - before == pytest.approx(1.5e-12 * weights, rel=1e-12)
+    assert report["energy"]["array_reads"] - before == close(1.5e-12 * weights, rel=1e-12)
     assert (report["spikes"], report["events"], report["reads"]) == (number, number * (N + O), 3 * T * M * B)
     bits = 2 * T * B * (N + O)  # one junction a unit and step in each of the two noisy passes
-    assert report["energy"]["node_noise"] == pytest.approx(20e-15 * bits, rel=1e-12)
-    assert report["energy"]["digital"] == pytest.approx(1e-12 * T * M * B * (N + O), rel=1e-12)
-    assert report["energy_per_spike_J"] == pytest.approx(
+    assert report["energy"]["node_noise"] == close(20e-15 * bits, rel=1e-12)
+    assert report["energy"]["digital"] == close(1e-12 * T * M * B * (N + O), rel=1e-12)
+    assert report["energy_per_spike_J"] == close(
         sum(e for kind, e in report["energy"].items() if e and kind != "writes") / number, rel=1e-12
     )
 
@@ -335,8 +336,8 @@ def test_energy_of_spikes_and_events_by_hand(make_bench):
     found = bench.passes(PLAN, backend=simulator(spikes_in=True))
     number, arrived = int(found.spikes.sum()), 3 * 7 * int(bench.inputs.sum())
     energy = bench.chip.ledger.energy()
-    assert energy["spikes"] == pytest.approx(500e-12 * number, rel=1e-12)
-    assert energy["synaptic_events"] == pytest.approx(10e-12 * (arrived + 9 * number), rel=1e-12)
+    assert energy["spikes"] == close(500e-12 * number, rel=1e-12)
+    assert energy["synaptic_events"] == close(10e-12 * (arrived + 9 * number), rel=1e-12)
     assert energy["array_reads"] == 0.0
     assert bench.chip.ledger.events == arrived + 9 * number
 

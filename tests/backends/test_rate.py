@@ -12,6 +12,7 @@ from neuroanp.devices.device import ALL_EFFECTS
 from neuroanp.noise import PassStreams
 from neuroanp.profiles import load
 from neuroanp.trajectory import PassPlan
+from tests.close import close
 
 PLAN = PassPlan(gain=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
 FALSE_ALARM = 1e-3
@@ -205,7 +206,7 @@ def test_silent_passes_sample_no_junction(make_bench, gains):
     bench.passes(PassPlan(gains, tuple(range(len(gains))), "mean"))
     noisy = sum(gain != 0 for gain in gains)
     bits = noisy * bench.T * bench.B * (7 + 2) * bench.chip.junctions.n_sources
-    assert bench.chip.ledger.energy()["node_noise"] == pytest.approx(bits * bench.chip.junctions.energy_per_bit)
+    assert bench.chip.ledger.energy()["node_noise"] == close(bits * bench.chip.junctions.energy_per_bit)
 
 
 def test_gains_scale_read_noise_and_streams_name_it(make_bench):
@@ -216,7 +217,7 @@ def test_gains_scale_read_noise_and_streams_name_it(make_bench):
     noise = h - h[3]
     torch.testing.assert_close(noise[1], -noise[0], rtol=0, atol=1e-12)
     torch.testing.assert_close(noise[2], 0.5 * noise[0], rtol=0, atol=1e-12)
-    assert not torch.allclose(noise[4], noise[0])
+    assert not torch.allclose(noise[4], noise[0], rtol=1e-3, atol=0)
     assert float(noise[0].abs().min()) > 0
 
 

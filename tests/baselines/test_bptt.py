@@ -14,6 +14,7 @@ from neuroanp.errors import InputError
 from neuroanp.tasks.copy import Copy, CopyConfig
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.trajectory import Weights
+from tests.close import close
 
 shared = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -95,7 +96,7 @@ def test_a_truncation_beyond_the_sequence_is_the_whole_gradient(random_weights, 
 def test_the_loss_reported_is_the_squared_error(random_weights, random_batch):
     weights, batch = random_weights(1), random_batch(1)
     expected = squared_error(forward(weights, batch.inputs).y.numpy(), batch)
-    assert gradient(weights, batch).diagnostics["loss"] == pytest.approx(expected, rel=1e-12)
+    assert gradient(weights, batch).diagnostics["loss"] == close(expected, rel=1e-12)
 
 
 def test_the_weights_are_left_alone_and_set_the_precision(random_weights, random_batch):
@@ -122,7 +123,7 @@ def test_automatic_differentiation_finds_the_same_gradient(random_weights, rando
     with torch.no_grad():  # what surrounds the call is of no account
         found = BPTT().gradient(weights, batch, outputs_of)
     exact = BPTT().gradient(weights, batch)
-    assert found.diagnostics["loss"] == pytest.approx(exact.diagnostics["loss"], rel=1e-12)
+    assert found.diagnostics["loss"] == close(exact.diagnostics["loss"], rel=1e-12)
     for name, dW in exact.arrays.items():
         torch.testing.assert_close(found.arrays[name], dW, rtol=1e-10, atol=1e-13)
         assert not weights[name].requires_grad

@@ -18,6 +18,7 @@ from neuroanp.devices.device import Device
 from neuroanp.devices.pcm import PcmProgramming
 from neuroanp.errors import InputError
 from neuroanp.profiles import available, load, loads
+from tests.close import close
 
 FAST = ["ideal", "pcm", "rram_hfo2", "smtj_koenders"]
 FALSE_ALARM = 1e-3
@@ -170,7 +171,7 @@ def test_wires_take_what_the_series_resistance_of_one_device_says() -> None:
     (found,) = characterize(profile, only=["wires"], devices=100).measurements
     rows = {moment.quantity: moment for moment in found.moments}
     assert rows["a device at g_max, alone: G_eff"].z == 0
-    assert rows["a device at g_max, alone: G_eff"].sampled == pytest.approx(25e-6 / (1 + 25e-6 * 7.0))
+    assert rows["a device at g_max, alone: G_eff"].sampled == close(25e-6 / (1 + 25e-6 * 7.0))
     smallest, mean = rows["all at g_max: smallest G_eff / G"], rows["all at g_max: mean of G_eff / G"]
     assert 0.9 < smallest.sampled < mean.sampled < 1.0
     assert 0 < rows["all at g_max: largest relative error of the fast way"].sampled < 1e-3
@@ -192,9 +193,9 @@ def test_a_junction_is_measured_as_a_source_and_against_its_bias() -> None:
     holds(found)
     dt, unit = clock(profile.stochastic)
     assert unit == "s"
-    assert dt == pytest.approx(5e-9 / 16, rel=0.15)
+    assert dt == close(5e-9 / 16, rel=0.15)
     for p in (0.02, 0.98):
-        assert profile.stochastic.occupancy(_drive(profile.stochastic, p)) == pytest.approx(p, rel=0.01)  # pyright: ignore
+        assert profile.stochastic.occupancy(_drive(profile.stochastic, p)) == close(p, rel=0.01)  # pyright: ignore
 
 
 def test_a_process_without_physical_time_is_followed_in_steps() -> None:

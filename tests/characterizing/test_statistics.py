@@ -6,6 +6,7 @@ import pytest
 from neuroanp.characterizing.result import At, Moment, plain
 from neuroanp.characterizing.spectrum import Spectrum
 from neuroanp.characterizing.statistics import deviation, expected, mean, normal_nodes, rectified, share
+from tests.close import close
 
 
 @pytest.mark.parametrize(("mu", "sigma"), [(0.0, 1.0), (0.3, 1.0), (-1.0, 0.5), (4.0, 1.0), (2.0, 0.0)])
@@ -25,7 +26,7 @@ def test_standard_errors_are_the_scatter_of_repeated_estimates(name: str, scale:
     for estimate in (mean, deviation):
         values, errors = np.array([estimate(row) for row in repeats]).T
         # the scatter of 600 estimates is itself known to 1 / sqrt(1200) = 3 %; the rest is the estimates' own bias
-        assert np.median(errors) == pytest.approx(values.std(ddof=1), rel=0.2)
+        assert np.median(errors) == close(values.std(ddof=1), rel=0.2)
 
 
 def test_equal_samples_have_no_spread_but_rounding() -> None:
@@ -35,12 +36,12 @@ def test_equal_samples_have_no_spread_but_rounding() -> None:
 
 def test_a_share_without_hits_is_uncertain_all_the_same() -> None:
     p, error = share(np.zeros(100, dtype=bool))
-    assert (p, error) == (0.0, pytest.approx(0.00995, rel=1e-3))
+    assert (p, error) == (0.0, close(0.00995, rel=1e-3))
 
 
 def test_the_median_of_a_falling_function_is_its_value_at_the_median() -> None:
     xi, weights = normal_nodes()
-    assert expected(np.exp(-2.0 * xi.numpy())[:, None], weights)[2, 0] == pytest.approx(1.0, rel=1e-4)
+    assert expected(np.exp(-2.0 * xi.numpy())[:, None], weights)[2, 0] == close(1.0, rel=1e-4)
 
 
 def test_welch_is_expected_exactly_for_a_process_with_a_memory() -> None:
@@ -54,7 +55,7 @@ def test_welch_is_expected_exactly_for_a_process_with_a_memory() -> None:
     z = (found.sampled.mean(axis=1) - found.expected) / (found.sampled.std(axis=1, ddof=1) / 20)
     assert np.abs(z).max() < 4.5  # false alarm 5e-4 over 65 frequencies, t distribution of 399 degrees included
     power = found.expected.sum() * found.frequency[1]
-    assert power == pytest.approx(1.0, rel=0.01)  # the area under it is the variance
+    assert power == close(1.0, rel=0.01)  # the area under it is the variance
 
 
 @pytest.mark.parametrize(
@@ -63,5 +64,5 @@ def test_welch_is_expected_exactly_for_a_process_with_a_memory() -> None:
 )
 def test_difference_in_standard_errors(sampled: float, error: float, theory: float | None, z: float | None) -> None:
     moment = Moment("mean", (At("target", 1e-6, "S"),), "S", sampled, error, theory)
-    assert moment.z == (None if z is None else pytest.approx(z))
+    assert moment.z == (None if z is None else close(z))
     assert plain(moment)["at"] == [{"name": "target", "value": 1e-6, "unit": "S"}]

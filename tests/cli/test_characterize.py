@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 from neuroanp.characterizing import EXPERIMENTS
 from neuroanp.cli import characterize as command
 from neuroanp.cli.characterize import characterize
+from tests.close import close
 
 app = typer.Typer()
 app.command()(characterize)
@@ -65,7 +66,7 @@ def test_json_holds_all_moments_and_curves(call) -> None:
     assert [programming["name"], drift["name"]] == ["programming", "drift"]
     moment = programming["moments"][0]
     assert moment["at"] == [{"name": "target", "value": 0.0, "unit": "S"}]
-    assert moment["z"] == pytest.approx((moment["sampled"] - moment["expected"]) / moment["error"])
+    assert moment["z"] == close((moment["sampled"] - moment["expected"]) / moment["error"])
     series = drift["panels"][0]["series"][0]
     assert len(series["x"]) == len(series["y"]) == len(series["low"]) > 10
 

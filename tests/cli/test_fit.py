@@ -13,6 +13,7 @@ from examples.data import synthesize
 from neuroanp.cli import fit as command
 from neuroanp.profiles import load
 from neuroanp.records import atomic
+from tests.close import close
 
 DATA = Path(synthesize.__file__).parent
 
@@ -36,7 +37,7 @@ def test_writes_a_profile_and_a_figure_and_says_where(fit, tmp_path: Path) -> No
     assert sorted(path.name for path in tmp_path.iterdir()) == ["my_mtj.png", "my_mtj.yaml"]
     profile = load(tmp_path / "my_mtj.yaml")
     assert profile.name == "my_mtj"
-    assert profile.stochastic.tau_high == pytest.approx(12e-6, rel=0.3)
+    assert profile.stochastic.tau_high == close(12e-6, rel=0.3)
     for said in (
         "stochastic.tau_high", "95 % interval", "goodness of fit: Kolmogorov-Smirnov", "profile: my_mtj.yaml",
         "the rest as in smtj_koenders", "figure: my_mtj.png", "next: neuroanp profiles show my_mtj.yaml",

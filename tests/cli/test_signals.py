@@ -30,6 +30,16 @@ except BaseException:
 """
 
 
+@pytest.fixture(autouse=True)
+def no_signal_is_ignored():
+    """Under nohup a hang-up is, by all that is started here too, as it should be."""
+    before = {number: signal.signal(number, signal.SIG_DFL) for number in signals.SIGNALS}
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    for number, handler in before.items():
+        signal.signal(number, handler)
+
+
 def started(folder: Path, *words: str, code: str | None = None) -> subprocess.Popen[str]:
     command = ["-c", code] if code else ["-m", "neuroanp", *words]
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}

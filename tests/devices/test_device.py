@@ -54,15 +54,15 @@ def test_each_effect_acts_alone(name, effect):
         device, cells, target = written(name, effects)
         fresh, frozen = device.read_sigma(cells, 1e5, 1e-3)
         g0, g1 = device.conductance(cells, 0.0), device.conductance(cells, 1e5)
-        near = {"rtol": 1e-9, "atol": 1e-15}
-        missed = not torch.allclose(g0, target, **near)
+        hit = torch.isclose(g0, target, rtol=1e-9, atol=0)
+        missed = not hit.all()
         stuck = "stuck" in cells
         return {
             "off_target": missed and not stuck,
-            "drift": not torch.allclose(g0, g1, **near),
+            "drift": not torch.allclose(g0, g1, rtol=1e-9, atol=0),
             "read_noise": fresh is not None and bool(fresh.any()),
             "frozen_noise": frozen is not None and bool(frozen.any()),
-            "faults": stuck and bool((~torch.isclose(g0, target, **near) == cells["stuck"]).all()),
+            "faults": stuck and bool((~hit == cells["stuck"]).all()),
         }
 
     mark = {"programming_error": "off_target", "write_noise": "off_target"}.get(effect, effect)

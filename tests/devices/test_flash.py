@@ -14,6 +14,7 @@ from neuroanp.devices.draws import normal
 from neuroanp.devices.flash import SaturatingError, SonosRead, SonosRelaxation
 from neuroanp.devices.protocol import Span
 from neuroanp.profiles import load
+from tests.close import close
 
 SPAN = Span(0.0, 16e-6)
 SAMPLES = 200_000
@@ -48,11 +49,11 @@ def test_sigmas_are_the_closed_forms(flash, current, dtype):
         assert sigma.dtype == dtype
         return 1e9 * V * float(sigma)
 
-    assert amperes(flash.programming.sigma(g, SPAN.g_max)) == pytest.approx(closed(WRITE, current), rel=rel)
+    assert amperes(flash.programming.sigma(g, SPAN.g_max)) == close(closed(WRITE, current), rel=rel)
     age = torch.tensor([DAY], dtype=torch.float64)
-    assert amperes(flash.drift.sigma(g, SPAN.g_max, age)) == pytest.approx(closed(LATER, current), rel=rel)
+    assert amperes(flash.drift.sigma(g, SPAN.g_max, age)) == close(closed(LATER, current), rel=rel)
     fresh, frozen = flash.read.split(g, g, SPAN.g_max, age, 1e-3)
-    assert amperes(fresh) == pytest.approx(closed(READ, current), rel=rel)
+    assert amperes(fresh) == close(closed(READ, current), rel=rel)
     assert float(frozen) == 0.0
 
 
@@ -62,13 +63,13 @@ def test_moments_just_after_the_write_and_a_day_later(flash, current):
     target = siemens(current, SAMPLES)
     g = flash.programming.write(target, SPAN.g_max, normal(rng, (SAMPLES,), LIKE))
     nu = flash.drift.draw(target, SPAN.g_max, normal(rng, (SAMPLES,), LIKE))
-    assert 1e9 * V * float(g.std()) == pytest.approx(closed(WRITE, current), rel=0.01)
+    assert 1e9 * V * float(g.std()) == close(closed(WRITE, current), rel=0.01)
     late = flash.drift.conductance(g, nu, torch.tensor(DAY, dtype=torch.float64), target, SPAN)
-    assert 1e9 * V * float(late.std()) == pytest.approx(closed(LATER, current), rel=0.01)
-    assert 1e9 * V * float(late.mean()) == pytest.approx(current, rel=0.001)
+    assert 1e9 * V * float(late.std()) == close(closed(LATER, current), rel=0.01)
+    assert 1e9 * V * float(late.mean()) == close(current, rel=0.001)
     alone = flash.drift.conductance(target, nu, torch.tensor(DAY, dtype=torch.float64), target, SPAN)
     extra = math.sqrt(closed(LATER, current) ** 2 - closed(WRITE, current) ** 2)
-    assert 1e9 * V * float((alone - target).std()) == pytest.approx(extra, rel=0.01)
+    assert 1e9 * V * float((alone - target).std()) == close(extra, rel=0.01)
 
 
 def test_a_cell_that_is_off_stays_off(flash):
@@ -82,7 +83,7 @@ def test_the_profile_states_one_read_voltage(flash):
     voltages |= {flash.drift.start.v_read, flash.drift.end.v_read}
     assert voltages == {V}
     assert flash.drift.start == flash.programming.error
-    assert SPAN.g_max * V == pytest.approx(1600e-9)
+    assert SPAN.g_max * V == close(1600e-9)
 
 
 def error(seconds: float, a: float, b: float) -> SaturatingError:
@@ -115,9 +116,9 @@ def test_through_a_device(flash):
     assert gave_up is None
     for seconds, a_b in ((1.0, WRITE), (DAY, LATER), (30 * DAY, LATER)):
         g = device.conductance(cells, seconds)
-        assert 1e9 * V * float((g - target).double().std()) == pytest.approx(closed(a_b, 800.0), rel=0.01)
+        assert 1e9 * V * float((g - target).double().std()) == close(closed(a_b, 800.0), rel=0.01)
         fresh, frozen = device.read_sigma(cells, seconds, 1e-3)
         assert fresh is not None
         assert frozen is not None
-        assert 1e9 * V * float(fresh.mean()) == pytest.approx(closed(READ, 800.0), rel=0.01)
+        assert 1e9 * V * float(fresh.mean()) == close(closed(READ, 800.0), rel=0.01)
         assert not frozen.any()

@@ -13,6 +13,7 @@ from neuroanp.devices import telegraph
 from neuroanp.devices.junction import BOLTZMANN, Junction
 from neuroanp.errors import InputError
 from neuroanp.profiles import load, loads, profile_path
+from tests.close import close
 
 READOUT = {
     "r_p": 10e3, "tmr": 1.0, "r_load": 15e3, "v_dd": 0.5, "kappa": 1.0, "volts_per_unit": 1.0, "n_sources": 1,
@@ -36,7 +37,7 @@ def uniforms(rng, *shape):
 @pytest.mark.parametrize("v", [-0.05, 0.1, 0.13, 0.25])
 def test_occupancy_is_a_sigmoid_of_the_bias(exponent, v):
     law, delta, u = junction(exponent=exponent), 4.0, (v - 0.1) / 0.2
-    assert law.occupancy(v) == pytest.approx(1 / (1 + math.exp(-2 * exponent * delta * u)), rel=1e-12)
+    assert law.occupancy(v) == close(1 / (1 + math.exp(-2 * exponent * delta * u)), rel=1e-12)
     assert 2 * law.occupancy(v) - 1 == pytest.approx(math.tanh(exponent * delta * u), abs=1e-12)
 
 
@@ -44,16 +45,16 @@ def test_occupancy_is_a_sigmoid_of_the_bias(exponent, v):
 def test_dwells_and_correlation_time(v):
     u = (v - 0.1) / 0.2
     tau_p, tau_ap = junction().dwells(v)
-    assert tau_p == pytest.approx(1e-9 * math.exp(4 * (1 - u)), rel=1e-12)
-    assert tau_ap == pytest.approx(1e-9 * math.exp(4 * (1 + u)), rel=1e-12)
-    assert junction().correlation_time(v) == pytest.approx(1e-9 * math.exp(4) / (2 * math.cosh(4 * u)), rel=1e-12)
+    assert tau_p == close(1e-9 * math.exp(4 * (1 - u)), rel=1e-12)
+    assert tau_ap == close(1e-9 * math.exp(4 * (1 + u)), rel=1e-12)
+    assert junction().correlation_time(v) == close(1e-9 * math.exp(4) / (2 * math.cosh(4 * u)), rel=1e-12)
     tau_p, tau_ap = junction(exponent=2).dwells(v)
-    assert tau_p == pytest.approx(1e-9 * math.exp(4 * (1 - u) ** 2), rel=1e-12)
-    assert 1 / junction(exponent=2).correlation_time(v) == pytest.approx(1 / tau_p + 1 / tau_ap, rel=1e-12)
+    assert tau_p == close(1e-9 * math.exp(4 * (1 - u) ** 2), rel=1e-12)
+    assert 1 / junction(exponent=2).correlation_time(v) == close(1 / tau_p + 1 / tau_ap, rel=1e-12)
 
 
 def test_correlation_time_at_balance_is_half_the_dwell():
-    assert junction(bias=0.1).correlation_time() == pytest.approx(0.5e-9 * math.exp(4), rel=1e-12)
+    assert junction(bias=0.1).correlation_time() == close(0.5e-9 * math.exp(4), rel=1e-12)
 
 
 @pytest.mark.parametrize("exponent", [1, 2])
@@ -62,17 +63,17 @@ def test_dwell_and_slope_are_the_same_law(exponent):
     measured = junction(
         exponent=exponent, delta=None, v_c=None, dwell=1e-9 * math.exp(4), v_slope=0.2 / (2 * exponent * 4)
     )
-    assert measured.barrier == pytest.approx(4.0, rel=1e-12)
-    assert measured.critical_voltage == pytest.approx(0.2, rel=1e-12)
+    assert measured.barrier == close(4.0, rel=1e-12)
+    assert measured.critical_voltage == close(0.2, rel=1e-12)
     for v in (0.0, 0.13):
-        assert measured.dwells(v) == pytest.approx(physics.dwells(v), rel=1e-10)
+        assert measured.dwells(v) == close(physics.dwells(v), rel=1e-10)
     e_fold = measured.occupancy(0.1 + 0.2 / (8 * exponent))
-    assert e_fold / (1 - e_fold) == pytest.approx(math.e, rel=1e-12)
+    assert e_fold / (1 - e_fold) == close(math.e, rel=1e-12)
 
 
 def test_attempt_time_matters_away_from_the_reference_temperature_only():
     slow, quick = (junction(delta=None, v_c=None, dwell=1e-8, v_slope=0.02, tau0=t) for t in (1e-9, 1e-15))
-    assert slow.dwells() == pytest.approx(quick.dwells(), rel=1e-9)
+    assert slow.dwells() == close(quick.dwells(), rel=1e-9)
     assert slow.at_temperature(330.0).dwells()[0] > 1.5 * quick.at_temperature(330.0).dwells()[0]
 
 
@@ -83,11 +84,11 @@ def test_attempt_time_matters_away_from_the_reference_temperature_only():
 def test_barrier_over_temperature(kelvin):
     law = junction(bias=0.1)
     moved = law.at_temperature(kelvin)
-    assert moved.barrier == pytest.approx(law.barrier_energy / (BOLTZMANN * kelvin), rel=1e-12)
-    assert moved.barrier_energy == pytest.approx(law.barrier_energy, rel=1e-12)
+    assert moved.barrier == close(law.barrier_energy / (BOLTZMANN * kelvin), rel=1e-12)
+    assert moved.barrier_energy == close(law.barrier_energy, rel=1e-12)
     assert moved.critical_voltage == law.critical_voltage
-    assert moved.correlation_time() == pytest.approx(0.5e-9 * math.exp(4 * 300 / kelvin), rel=1e-10)
-    assert moved.at_temperature(300.0).dwells() == pytest.approx(law.dwells(), rel=1e-12)
+    assert moved.correlation_time() == close(0.5e-9 * math.exp(4 * 300 / kelvin), rel=1e-10)
+    assert moved.at_temperature(300.0).dwells() == close(law.dwells(), rel=1e-12)
     assert law.at_temperature(300.0) is law
 
 
@@ -105,24 +106,24 @@ def test_a_frozen_junction_is_refused():
 def test_self_heating_at_a_bias():
     law = junction(thermal_resistance=1e6)
     t_p, t_ap = law.temperatures(0.13)
-    assert t_p == t_ap == pytest.approx(300 + 1e6 * 0.13**2 * 0.5 * (1 / 10e3 + 1 / 20e3), rel=1e-12)
+    assert t_p == t_ap == close(300 + 1e6 * 0.13**2 * 0.5 * (1 / 10e3 + 1 / 20e3), rel=1e-12)
     u = 0.03 / 0.2
-    assert law.occupancy(0.13) == pytest.approx(1 / (1 + math.exp(-2 * 4 * 300 / t_p * u)), rel=1e-12)
+    assert law.occupancy(0.13) == close(1 / (1 + math.exp(-2 * 4 * 300 / t_p * u)), rel=1e-12)
     assert law.correlation_time() < junction().correlation_time()
 
 
 def test_self_heating_in_the_divider_is_of_each_state():
     t_p, t_ap = junction(bias=None, v50=0.24, thermal_resistance=1e6).temperatures()
     v_p, v_ap = 0.5 * 10 / 25, 0.5 * 20 / 35
-    assert t_p == pytest.approx(300 + 1e6 * v_p**2 / 10e3, rel=1e-12)
-    assert t_ap == pytest.approx(300 + 1e6 * v_ap**2 / 20e3, rel=1e-12)
+    assert t_p == close(300 + 1e6 * v_p**2 / 10e3, rel=1e-12)
+    assert t_ap == close(300 + 1e6 * v_ap**2 / 20e3, rel=1e-12)
 
 
 # ---- read-out and back-action ----
 
 
 def test_swing_by_hand_and_where_it_is_largest():
-    assert junction().swing == pytest.approx(0.5 * 15 / 25 - 0.5 * 15 / 35, rel=1e-12)
+    assert junction().swing == close(0.5 * 15 / 25 - 0.5 * 15 / 35, rel=1e-12)
     best = math.sqrt(10e3 * 20e3)
     swings = [junction(r_load=factor * best).swing for factor in (0.9, 1.0, 1.1)]
     assert max(swings) == swings[1]
@@ -132,14 +133,14 @@ def test_back_action_by_hand():
     """Each state sees its own voltage; AP, of the higher resistance, sees more, and stays longer for it."""
     law = junction(bias=None, v50=0.24)
     v_p, v_ap = 0.5 * 10 / 25, 0.5 * 20 / 35
-    assert law.voltages() == pytest.approx((v_p, v_ap), rel=1e-12)
+    assert law.voltages() == close((v_p, v_ap), rel=1e-12)
     tau_p = 1e-9 * math.exp(4 * (1 - (v_p - 0.24) / 0.2))
     tau_ap = 1e-9 * math.exp(4 * (1 + (v_ap - 0.24) / 0.2))
-    assert law.dwells() == pytest.approx((tau_p, tau_ap), rel=1e-12)
-    assert law.occupancy() == pytest.approx(tau_ap / (tau_p + tau_ap), rel=1e-12)
+    assert law.dwells() == close((tau_p, tau_ap), rel=1e-12)
+    assert law.occupancy() == close(tau_ap / (tau_p + tau_ap), rel=1e-12)
     without = junction(bias=0.24, v50=0.24)
     assert all(a > b for a, b in zip(law.dwells(), without.dwells(), strict=True))
-    assert law.voltages(1.0) == pytest.approx((2 * v_p, 2 * v_ap), rel=1e-12)
+    assert law.voltages(1.0) == close((2 * v_p, 2 * v_ap), rel=1e-12)
 
 
 def test_noise_of_a_unit_by_hand():
@@ -147,7 +148,7 @@ def test_noise_of_a_unit_by_hand():
     law = junction(kappa=2.0, volts_per_unit=0.5)
     p, dwelling = law.occupancy(), torch.tensor([[[0.0]], [[0.9999]]])
     noise, _ = law.run(torch.tensor([[True]]), dwelling, None, 10.0)
-    assert noise.flatten().tolist() == pytest.approx([-4 * law.swing * (1 - p), 4 * law.swing * p], rel=1e-6)
+    assert noise.flatten().tolist() == close([-4 * law.swing * (1 - p), 4 * law.swing * p], rel=1e-6)
 
 
 @pytest.mark.parametrize("sources", [1, 3])
@@ -160,9 +161,9 @@ def test_node_noise_has_its_moments_at_any_step(sources, ratio):
     noise = noise.double()
     sigma = law.node_sigma
     p = law.occupancy()
-    assert sigma == pytest.approx(0.5 * law.swing * math.sqrt(sources * p * (1 - p)) / 0.3, rel=1e-12)
+    assert sigma == close(0.5 * law.swing * math.sqrt(sources * p * (1 - p)) / 0.3, rel=1e-12)
     assert float(noise[-1].mean()) == pytest.approx(0.0, abs=5 * sigma / math.sqrt(units))
-    assert float(noise[-1].var()) == pytest.approx(sigma**2, rel=0.01)
+    assert float(noise[-1].var()) == close(sigma**2, rel=0.01)
     for lag in (1, 4):
         found = float((noise[lag] * noise[0]).mean()) / sigma**2
         assert found == pytest.approx(law.autocorrelation(lag * dt), abs=0.01)
@@ -184,13 +185,13 @@ def test_neuron_mean_and_variance(spacing):
     torch.testing.assert_close(states.var(0), variance, rtol=0.02, atol=0)
     for i, volts in enumerate(v.tolist()):
         exact = telegraph.variance_of_mean(law.occupancy(volts), law.correlation_time(volts), n, dt)
-        assert float(variance[i]) == pytest.approx(exact, rel=1e-4)
+        assert float(variance[i]) == close(exact, rel=1e-4)
 
 
 def test_one_read_of_a_neuron_is_a_coin():
     state = junction().neuron(torch.tensor([0.1, 0.1]), torch.tensor([[0.49, 0.51]]), 1.0)
     assert state.tolist() == [1.0, 0.0]
-    assert junction().neuron_variance(0.1, 1, 1.0) == pytest.approx(0.25)
+    assert junction().neuron_variance(0.1, 1, 1.0) == close(0.25)
 
 
 def test_a_neuron_driven_beyond_its_barrier_is_refused():
@@ -245,10 +246,10 @@ def test_the_shipped_junction_has_the_numbers_of_its_source():
     profile = load("smtj_telegraph")
     law = profile.stochastic
     assert isinstance(law, Junction)
-    assert law.r_p == pytest.approx(15 / (math.pi * 0.025**2), rel=1e-3)
-    assert law.correlation_time() == pytest.approx(5e-9, rel=1e-9)
+    assert law.r_p == close(15 / (math.pi * 0.025**2), rel=1e-3)
+    assert law.correlation_time() == close(5e-9, rel=1e-9)
     assert law.occupancy() == 0.5
-    assert law.node_sigma == pytest.approx(0.02, rel=0.02)
+    assert law.node_sigma == close(0.02, rel=0.02)
     assert law.autocorrelation(1e-6) < 1e-80
     assert profile.provenance["stochastic.dwell"].status == "measured"
     assert "independent" in profile.provenance["stochastic.dwell"].source

@@ -15,6 +15,7 @@ from neuroanp.devices.device import Device
 from neuroanp.devices.leak import BOLTZMANN, Leak
 from neuroanp.devices.protocol import Span
 from neuroanp.profiles import loads
+from tests.close import close
 
 SPAN = Span(0.0, 25e-6)
 NONE = torch.zeros(1, dtype=torch.float64)
@@ -52,9 +53,9 @@ def test_float32_keeps_a_slow_leak():
     """A millionth of tau a step: the age is float64 and the sum of the steps that of one wait."""
     law = Leak(tau=1.0, rest=0.0)
     g = torch.tensor([20e-6])
-    assert float(wait(law, g, 1.0)) == pytest.approx(20e-6 / math.e, rel=1e-6)
+    assert float(wait(law, g, 1.0)) == close(20e-6 / math.e, rel=1e-6)
     slow = wait(law, g, 1e-6)
-    assert float(slow) == pytest.approx(20e-6 * (1 - 1e-6), rel=1e-7)
+    assert float(slow) == close(20e-6 * (1 - 1e-6), rel=1e-7)
 
 
 def test_nothing_is_drawn_at_a_write():
@@ -69,13 +70,13 @@ def test_arrhenius():
     law = Leak.model_validate(
         {"tau": 1.0, "rest": 0.0, "activation_energy": "0.6 eV", "reference_temperature": "300 K"}
     )
-    assert law.activation_energy == pytest.approx(energy)
+    assert law.activation_energy == close(energy)
     cold = 1 / (1 / 300.0 + BOLTZMANN * math.log(2) / energy)
-    assert law.at_temperature(cold).tau == pytest.approx(2.0, rel=1e-12)
+    assert law.at_temperature(cold).tau == close(2.0, rel=1e-12)
     assert law.at_temperature(350.0).tau < 1.0
     assert law.at_temperature(300.0).tau == 1.0
     there = law.at_temperature(350.0)
-    assert there.at_temperature(300.0).tau == pytest.approx(1.0, rel=1e-12)
+    assert there.at_temperature(300.0).tau == close(1.0, rel=1e-12)
     fixed = Leak(tau=1.0, rest=0.0)
     assert fixed.at_temperature(400.0) is fixed
     for impossible in (0.0, -5.0, math.nan, math.inf):
@@ -111,7 +112,7 @@ array: {weight_range: 4, write: row}
     assert loads(profile.text).drift == profile.drift
     assert isinstance(profile.drift, Leak)
     assert (profile.drift.tau, profile.drift.reference_temperature) == (0.02, 300.0)
-    assert profile.drift.activation_energy == pytest.approx(0.6 * 1.602176634e-19)
+    assert profile.drift.activation_energy == close(0.6 * 1.602176634e-19)
 
 
 def test_through_a_device_at_two_temperatures():
@@ -129,4 +130,4 @@ array: {weight_range: 4, write: row}
         cells, _, _ = device.program(cells, target, None, 1.0, np.random.default_rng(1))
         factor = math.exp(-0.6 * 1.602176634e-19 / BOLTZMANN * (1 / 300 - 1 / kelvin))
         left = 20e-6 * math.exp(-0.03 / (0.02 * factor))
-        assert device.conductance(cells, 1.03)[0, 0, 0] == pytest.approx(left, rel=1e-9)
+        assert device.conductance(cells, 1.03)[0, 0, 0] == close(left, rel=1e-9)

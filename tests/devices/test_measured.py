@@ -13,6 +13,7 @@ from neuroanp.devices.draws import normal
 from neuroanp.devices.measured import MeasuredProgramming, MeasuredRead
 from neuroanp.errors import InputError
 from neuroanp.profiles import load, loads
+from tests.close import close
 
 G_MAX = 25e-6
 SAMPLES = 200_000
@@ -48,12 +49,12 @@ def test_between_and_beyond_the_rows(folder, dtype):
     target = tensor(0.0, 5e-6, 10e-6, 17.5e-6, 20e-6, 25e-6, dtype=dtype)
     sigma = law.sigma(target, G_MAX)
     assert sigma.dtype == dtype
-    assert (1e9 * sigma).tolist() == pytest.approx([100, 250, 400, 775, 900, 900], rel=1e-5)
+    assert (1e9 * sigma).tolist() == close([100, 250, 400, 775, 900, 900], rel=1e-5)
     landed = law.write(target, G_MAX, torch.zeros_like(target))
-    assert (1e6 * landed).tolist() == pytest.approx([0.5, 5.35, 10.2, 17.175, 19.5, 24.5], rel=1e-5)
+    assert (1e6 * landed).tolist() == close([0.5, 5.35, 10.2, 17.175, 19.5, 24.5], rel=1e-5)
     read = MeasuredRead(file="data/reads.csv")
     fresh, frozen = read.split(target, target, G_MAX, tensor(1.0), 1e-3)
-    assert (1e9 * fresh).tolist() == pytest.approx([10, 18, 28, 43, 48, 50], rel=1e-5)
+    assert (1e9 * fresh).tolist() == close([10, 18, 28, 43, 48, 50], rel=1e-5)
     assert not frozen.any()
 
 
@@ -61,8 +62,8 @@ def test_moments_and_clipping(folder):
     law = MeasuredProgramming(file="data/writes.csv")
     xi = normal(np.random.default_rng(2), (SAMPLES,), LIKE)
     g = law.write(torch.full((SAMPLES,), 10e-6, dtype=torch.float64), G_MAX, xi)
-    assert float(g.mean()) == pytest.approx(10.2e-6, rel=1e-3)
-    assert float(g.std()) == pytest.approx(0.4e-6, rel=0.01)
+    assert float(g.mean()) == close(10.2e-6, rel=1e-3)
+    assert float(g.std()) == close(0.4e-6, rel=0.01)
     assert float(law.write(tensor(0.0), G_MAX, tensor(-9.0))) == 0.0
 
 
@@ -71,7 +72,7 @@ def test_without_a_mean_writes_are_unbiased(folder):
     law = MeasuredProgramming(file="w.npz")
     target = tensor(0.0, 7e-6, 25e-6)
     assert torch.equal(law.write(target, G_MAX, tensor(0.0, 0.0, 0.0)), target)
-    assert law.sigma(target, G_MAX).tolist() == pytest.approx([1e-6] * 3)
+    assert law.sigma(target, G_MAX).tolist() == close([1e-6] * 3)
 
 
 def test_a_profile_names_its_files_from_its_own_folder(folder, monkeypatch):
@@ -85,7 +86,7 @@ def test_a_profile_names_its_files_from_its_own_folder(folder, monkeypatch):
     assert mine.read == top.read != own.read
     assert isinstance(own.read, MeasuredRead)
     assert Path(own.read.file) == folder / "deep/reads.csv"
-    assert float(own.read.split(tensor(1e-6), tensor(1e-6), G_MAX, tensor(1.0), 1.0)[0]) == pytest.approx(7e-9)
+    assert float(own.read.split(tensor(1e-6), tensor(1e-6), G_MAX, tensor(1.0), 1.0)[0]) == close(7e-9)
 
 
 def test_the_text_of_a_profile_finds_the_file_and_depends_on_its_content(folder, monkeypatch):

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 
 from neuroanp.devices.one_over_f import END, OneOverF, OneOverFRead, OneOverFSource
 from neuroanp.profiles import load
+from tests.close import close
 
 SOURCE = {
     "f_low": 10.0, "f_high": 1e5, "amplitude": 1e-3, "n_sources": 3, "kappa": -2.0, "volts_per_unit": 0.1,
@@ -37,8 +38,8 @@ def test_f_times_s_is_constant_between_the_cut_offs(per_decade, within, decades)
 def test_beyond_the_cut_offs():
     """Flat below, 1/f^2 above."""
     process = OneOverF(1.0, 1e6)
-    assert process.spectrum(1e-4) == pytest.approx(process.spectrum(1e-3), rel=1e-3)
-    assert process.spectrum(1e10) * 1e4 == pytest.approx(process.spectrum(1e8), rel=1e-3)
+    assert process.spectrum(1e-4) == close(process.spectrum(1e-3), rel=1e-3)
+    assert process.spectrum(1e10) * 1e4 == close(process.spectrum(1e8), rel=1e-3)
 
 
 @pytest.mark.parametrize("ends", [(1.0, 2.0), (1e-3, 1e6)])
@@ -46,10 +47,10 @@ def test_variance_is_one_and_the_spectrum_holds_it(ends):
     from scipy.integrate import quad
 
     process = OneOverF(*ends)
-    assert process.ladder[1].sum() == pytest.approx(1.0, rel=1e-12)
+    assert process.ladder[1].sum() == close(1.0, rel=1e-12)
     area = quad(lambda y: math.exp(y) * process.spectrum(math.exp(y)), -30, 40, epsabs=0, epsrel=1e-10, limit=500)[0]
-    assert area == pytest.approx(1.0, rel=1e-6)
-    assert process.autocorrelation(0.0) == pytest.approx(1.0, rel=1e-12)
+    assert area == close(1.0, rel=1e-6)
+    assert process.autocorrelation(0.0) == close(1.0, rel=1e-12)
 
 
 def test_spectrum_by_welch():
@@ -101,7 +102,7 @@ def test_variance_and_autocorrelation_at_any_step(dt):
     x, _ = process.run(process.start(None, normals(rng, *shape)), None, normals(rng, 4, *shape), dt)
     x = x.double()
     assert float(x[-1].mean()) == pytest.approx(0.0, abs=0.012)
-    assert float(x[-1].var()) == pytest.approx(1.0, rel=0.01)
+    assert float(x[-1].var()) == close(1.0, rel=0.01)
     for lag in (1, 3):
         assert float((x[lag] * x[0]).mean()) == pytest.approx(process.autocorrelation(lag * dt), abs=0.01)
 
@@ -125,17 +126,17 @@ def test_any_cut_into_chunks_gives_the_same_bits():
 def test_source_by_hand_and_drawn():
     law, rng = OneOverFSource(**SOURCE), np.random.default_rng(3)
     volts = 1e-3 * math.sqrt(3 * (math.log(1e4) + 2 / END))
-    assert law.node_sigma == pytest.approx(2.0 * volts / 0.1)
+    assert law.node_sigma == close(2.0 * volts / 0.1)
     assert law.uniforms((7,)) is None
     shape = law.normals((200_000,))
     noise, _ = law.run(law.start(None, normals(rng, *shape)), None, normals(rng, 2, *shape), 1e-4)
     noise = noise.double()
-    assert float(noise[-1].var()) == pytest.approx(law.node_sigma**2, rel=0.01)
+    assert float(noise[-1].var()) == close(law.node_sigma**2, rel=0.01)
     found = float((noise[1] * noise[0]).mean()) / law.node_sigma**2
     assert found == pytest.approx(law.autocorrelation(1e-4), abs=0.01)
     process, _ = law.process().run(law.start(None, torch.ones(shape[0], 1)), None, torch.ones(1, shape[0], 1), 1e-4)
     signed, _ = law.run(law.start(None, torch.ones(shape[0], 1)), None, torch.ones(1, shape[0], 1), 1e-4)
-    assert float(signed / process) == pytest.approx(-law.node_sigma, rel=1e-5)
+    assert float(signed / process) == close(-law.node_sigma, rel=1e-5)
 
 
 # ---- read noise ----
@@ -152,7 +153,7 @@ READ = OneOverFRead(f_low=1e-3, f_high=2e6, relative_psd=1e-5)
 
 @pytest.mark.parametrize("window", [0.0, 1e-9, 1e-3, 1.0, 1e9, math.inf])
 def test_fresh_and_frozen_add_up_to_the_total(window):
-    assert sum(split(READ, window)) == pytest.approx(1e-5 * (math.log(2e9) + 2 / END), rel=1e-12)
+    assert sum(split(READ, window)) == close(1e-5 * (math.log(2e9) + 2 / END), rel=1e-12)
 
 
 def test_no_window_freezes_all_and_an_endless_one_nothing():
@@ -164,7 +165,7 @@ def test_no_window_freezes_all_and_an_endless_one_nothing():
 def test_fresh_part_of_a_window_inside_the_band(window):
     """relative_psd [ln(2 pi f_high T) + gamma - 3/2 + 1/c]: the variance about the time mean."""
     wanted = math.log(2 * math.pi * 2e6 * window) + np.euler_gamma - 1.5 + 1 / END
-    assert split(READ, window)[0] / 1e-5 == pytest.approx(wanted, rel=0.01)
+    assert split(READ, window)[0] / 1e-5 == close(wanted, rel=0.01)
 
 
 def test_split_grows_with_the_window_as_that_of_phase_change_memory():
@@ -174,7 +175,7 @@ def test_split_grows_with_the_window_as_that_of_phase_change_memory():
     for shorter, longer in ((1e-4, 1e-2), (1e-2, 1.0)):
         theirs = float(pcm.split_log(day, longer)[0] - pcm.split_log(day, shorter)[0])
         ours = (split(READ, longer)[0] - split(READ, shorter)[0]) / 1e-5
-        assert ours == pytest.approx(theirs, rel=0.01)
+        assert ours == close(theirs, rel=0.01)
 
 
 def test_frozen_is_the_variance_of_the_time_mean_over_the_window():
@@ -186,7 +187,7 @@ def test_frozen_is_the_variance_of_the_time_mean_over_the_window():
         x, state = process.run(state, None, normals(rng, 3, *shape), window / steps)
         weights = torch.tensor([0.5 if t + i in (0, steps) else 1.0 for i in range(3)], dtype=torch.float64)
         total += weights @ x.double()
-    assert float((total / steps).var()) == pytest.approx(process.frozen(window), rel=0.04)
+    assert float((total / steps).var()) == close(process.frozen(window), rel=0.04)
 
 
 @pytest.mark.parametrize(

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from neuroanp.devices.draws import normal
 from neuroanp.profiles import load
+from tests.close import close
 
 REFERENCE = json.loads((Path(__file__).parents[1] / "data" / "pcm_moments.json").read_text())
 """aihwkit 1.2.0, PCMLikeNoiseModel(g_max=25), 400,000 samples; its time counts from 20 s after the write."""
@@ -36,10 +37,10 @@ def tolerance(row: dict) -> float:
 @pytest.mark.parametrize("row", REFERENCE["pcm"], ids=lambda row: f"r={row['g_rel']}")
 def test_programming_moments(pcm, row):
     target = torch.full((SAMPLES,), 1e-6 * row["g_target_uS"], dtype=torch.float64)
-    assert 1e6 * float(pcm.programming.sigma(target[0], G_MAX)) == pytest.approx(row["prog_sigma_uS_formula"], rel=1e-9)
+    assert 1e6 * float(pcm.programming.sigma(target[0], G_MAX)) == close(row["prog_sigma_uS_formula"], rel=1e-9)
     g = 1e6 * pcm.programming.write(target, G_MAX, normal(np.random.default_rng(1), (SAMPLES,), LIKE))
-    assert float(g.mean()) == pytest.approx(row["prog_mean_uS_mc"], rel=tolerance(row))
-    assert float(g.std()) == pytest.approx(row["prog_std_uS_mc"], rel=tolerance(row))
+    assert float(g.mean()) == close(row["prog_mean_uS_mc"], rel=tolerance(row))
+    assert float(g.std()) == close(row["prog_std_uS_mc"], rel=tolerance(row))
     assert float(g.min()) >= 0.0
 
 
@@ -47,22 +48,22 @@ def test_programming_moments(pcm, row):
 def test_drift_moments(pcm, row):
     target = torch.full((SAMPLES,), 1e-6 * row["g_target_uS"], dtype=torch.float64)
     mu, s = pcm.drift.spread(target[:1], G_MAX)
-    assert float(mu) == pytest.approx(row["nu_mu_formula"], rel=1e-9)
-    assert float(s) == pytest.approx(row["nu_sigma_formula"], rel=1e-9)
+    assert float(mu) == close(row["nu_mu_formula"], rel=1e-9)
+    assert float(s) == close(row["nu_sigma_formula"], rel=1e-9)
     rng = np.random.default_rng(2)
     nu = pcm.drift.draw(target, G_MAX, normal(rng, (SAMPLES,), LIKE))
-    assert float(nu.mean()) == pytest.approx(row["nu_mean_mc"], rel=tolerance(row))
-    assert float(nu.std()) == pytest.approx(row["nu_std_mc"], rel=tolerance(row))
+    assert float(nu.mean()) == close(row["nu_mean_mc"], rel=tolerance(row))
+    assert float(nu.std()) == close(row["nu_std_mc"], rel=tolerance(row))
     for name, seconds in TIMES.items():
         age = torch.tensor(seconds + 20.0, dtype=torch.float64)
         ratio = pcm.drift.factor(nu, age)
-        assert float(ratio.mean()) == pytest.approx(row[name]["drift_mean_ratio_mc"], rel=tolerance(row))
+        assert float(ratio.mean()) == close(row[name]["drift_mean_ratio_mc"], rel=tolerance(row))
         fresh, frozen = pcm.read.split(target, target * ratio, G_MAX, age, 1e-3)
         sigma = torch.hypot(fresh, frozen) / target
         relative = float((sigma / ratio)[0])
-        assert relative == pytest.approx(row[name]["read_sigma_rel_formula"], rel=1e-6)
+        assert relative == close(row[name]["read_sigma_rel_formula"], rel=1e-6)
         seen = ratio + sigma * normal(rng, (SAMPLES,), LIKE)
-        assert float(seen.std()) == pytest.approx(row[name]["drift_std_ratio_mc"], rel=tolerance(row))
+        assert float(seen.std()) == close(row[name]["drift_std_ratio_mc"], rel=tolerance(row))
 
 
 def test_drift_starts_at_t0_and_falls(pcm):
@@ -70,7 +71,7 @@ def test_drift_starts_at_t0_and_falls(pcm):
     ages = torch.tensor([0.0, 1.0, 20.0, 200.0, 2000.0], dtype=torch.float64)
     factors = pcm.drift.factor(nu, ages).tolist()
     assert factors[:3] == [1.0, 1.0, 1.0]
-    assert factors[3:] == pytest.approx([10**-0.06, 100**-0.06])
+    assert factors[3:] == close([10**-0.06, 100**-0.06])
 
 
 def test_fresh_noise_is_that_of_two_reads_apart(pcm):
@@ -120,7 +121,7 @@ def test_pulse_curve_is_the_recursion(pcm):
             w = min(2.0, w + 0.01 * (1 + 27.235 * math.exp(-2.5 * w)))
         count = torch.full((2,), pulses, dtype=torch.int32)
         got = law._raise(flat[0], count, flat[1], flat[2], np.random.default_rng(0), quiet)
-        assert got.tolist() == pytest.approx([w, w], rel=1e-12)
+        assert got.tolist() == close([w, w], rel=1e-12)
 
 
 def test_pulse_noise_has_the_stated_spread(pcm):
@@ -130,7 +131,7 @@ def test_pulse_noise_has_the_stated_spread(pcm):
     w = law._raise(start, torch.ones(n, dtype=torch.int32), one, 2 * one, np.random.default_rng(3), frozenset({"c2c"}))
     step = 0.01 * (1 + 27.235 * math.exp(-2.5))
     assert float(w.mean() - 1.0) == pytest.approx(step, abs=5 * 0.11 / math.sqrt(n))
-    assert float(w.std()) == pytest.approx(0.6 * (step + 0.042 + 0.108), rel=0.01)
+    assert float(w.std()) == close(0.6 * (step + 0.042 + 0.108), rel=0.01)
 
 
 def test_refresh_gains_room_and_keeps_the_difference(pcm):
@@ -143,4 +144,4 @@ def test_refresh_gains_room_and_keeps_the_difference(pcm):
     assert (pulses.view(2, 3) > 0).tolist() == [[True, True, False], [True, True, False]]
     assert float(minus[0]) == law.reset
     assert (plus - minus)[:2].tolist() == pytest.approx([0.1, 0.8], abs=float(law.step(torch.tensor(0.0))))
-    assert float(plus[2] - minus[2]) == pytest.approx(0.1)
+    assert float(plus[2] - minus[2]) == close(0.1)

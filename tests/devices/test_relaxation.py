@@ -18,6 +18,7 @@ from neuroanp.devices.protocol import Span
 from neuroanp.devices.relaxation import PolynomialError, WanProgramming, WanRelaxation
 from neuroanp.errors import InputError
 from neuroanp.profiles import load, loads
+from tests.close import close
 
 SPAN = Span(1e-6, 40e-6)
 G_MAX = SPAN.g_max
@@ -73,7 +74,7 @@ def age(seconds: float) -> torch.Tensor:
 def test_formula_is_the_table(wan, seconds):
     r = torch.linspace(0, 1, 41, dtype=torch.float64)
     sigma = wan.drift.sigma(r * G_MAX, G_MAX, age(seconds))
-    assert sigma.tolist() == pytest.approx([table(seconds, float(x)) for x in r], rel=1e-12)
+    assert sigma.tolist() == close([table(seconds, float(x)) for x in r], rel=1e-12)
     assert wan.drift.start == wan.programming.error
 
 
@@ -85,19 +86,19 @@ def test_totals_at_the_tabulated_times(wan, written, r, seconds):
     at = wan.drift.conductance(g, nu, age(seconds), target, SPAN)
     mean, sd = clipped(r * G_MAX, table(seconds, r))
     assert float(at.min()) >= 0.0
-    assert float(at.mean()) == pytest.approx(mean, rel=0.03 if r < 0.025 and seconds > 1 else 0.01)
-    assert float(at.std()) == pytest.approx(sd, rel=0.01)
+    assert float(at.mean()) == close(mean, rel=0.03 if r < 0.025 and seconds > 1 else 0.01)
+    assert float(at.std()) == close(sd, rel=0.01)
 
 
 @pytest.mark.parametrize("r", [0.25, 0.6, 1.0])
 def test_each_part_alone(wan, written, r):
     """Programming alone leaves the first table; drift alone the root of the difference of the squares."""
     target, g, nu = written(r)
-    assert float((g - target).std()) == pytest.approx(table(1.0, r), rel=0.01)
+    assert float((g - target).std()) == close(table(1.0, r), rel=0.01)
     for seconds in (DAY, 2 * DAY):
         at = wan.drift.conductance(target, nu, age(seconds), target, SPAN)
         extra = math.sqrt(table(seconds, r) ** 2 - table(1.0, r) ** 2)
-        assert float((at - target).std()) == pytest.approx(extra, rel=0.01)
+        assert float((at - target).std()) == close(extra, rel=0.01)
     assert torch.equal(wan.drift.conductance(g, torch.zeros_like(g), age(DAY), target, SPAN), g)
 
 
@@ -117,7 +118,7 @@ def test_between_times_sigma_is_a_line_in_ln_t(share, r):
     target = torch.tensor(r * G_MAX, dtype=torch.float64)
     for one, two in ((1.0, DAY), (DAY, 2 * DAY)):
         between = float(drift.sigma(target, G_MAX, age(math.exp(math.log(one) + share * math.log(two / one)))))
-        assert between == pytest.approx((1 - share) * table(one, r) + share * table(two, r), rel=1e-9)
+        assert between == close((1 - share) * table(one, r) + share * table(two, r), rel=1e-9)
 
 
 def drift_of(cache: list = []):  # noqa: B006  (hypothesis runs the test many times)
@@ -153,7 +154,7 @@ def test_float32_is_float64_rounded(wan, written):
 
 def test_scale_follows_the_full_scale_of_the_devices(wan):
     target = torch.tensor([5e-6], dtype=torch.float64)
-    assert float(wan.programming.sigma(target, 20e-6)) == pytest.approx(table(1.0, 0.25) / 2)
+    assert float(wan.programming.sigma(target, 20e-6)) == close(table(1.0, 0.25) / 2)
 
 
 def polynomial(seconds: float = 1.0, **c: float) -> PolynomialError:
@@ -203,8 +204,8 @@ def through_a_device(effects: set[str], seconds: float, dtype=torch.float64) -> 
 def test_totals_and_parts_through_a_device(seconds):
     total, start = table(seconds, 0.5), table(1.0, 0.5)
     both = through_a_device({"programming_error", "drift"}, seconds)
-    assert float(both.std()) == pytest.approx(total, rel=0.01)
-    assert float(through_a_device({"programming_error"}, seconds).std()) == pytest.approx(start, rel=0.01)
+    assert float(both.std()) == close(total, rel=0.01)
+    assert float(through_a_device({"programming_error"}, seconds).std()) == close(start, rel=0.01)
     drift = through_a_device({"drift"}, seconds)
     assert float(drift.std()) == pytest.approx(math.sqrt(total**2 - start**2), rel=0.01, abs=1e-12)
     assert float(through_a_device(set(), seconds).abs().max()) < 1e-18
@@ -213,4 +214,4 @@ def test_totals_and_parts_through_a_device(seconds):
     assert float((extra * written).mean()) == pytest.approx(0.0, abs=6 * start * total / math.sqrt(written.numel()))
     assert torch.equal(both, through_a_device({"programming_error", "drift"}, seconds))
     narrow = through_a_device({"programming_error", "drift"}, seconds, torch.float32)
-    assert float(narrow.std()) == pytest.approx(total, rel=0.01)
+    assert float(narrow.std()) == close(total, rel=0.01)

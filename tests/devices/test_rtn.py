@@ -15,6 +15,7 @@ from neuroanp.devices.protocol import remembers
 from neuroanp.devices.rtn import RtnRead, RtnSource, Telegraph
 from neuroanp.errors import InputError
 from neuroanp.profiles import load, loads, profile_path
+from tests.close import close
 
 SOURCE = {
     "tau_high": 1e-6, "tau_low": 3e-6, "amplitude": 0.01, "n_sources": 2, "kappa": -2.0, "volts_per_unit": 0.5,
@@ -36,13 +37,13 @@ def parts(law, window, g=G):
 @pytest.mark.parametrize("ratio", [0.01, 1.0, 100.0])
 def test_source_has_its_moments_at_any_step(ratio):
     law, rng, units = RtnSource(**SOURCE), np.random.default_rng(3), 300_000
-    assert (law.p, law.tau_c) == pytest.approx((0.25, 0.75e-6))
-    assert law.node_sigma == pytest.approx(2.0 * 0.01 * math.sqrt(2 * 0.25 * 0.75) / 0.5)
+    assert (law.p, law.tau_c) == close((0.25, 0.75e-6))
+    assert law.node_sigma == close(2.0 * 0.01 * math.sqrt(2 * 0.25 * 0.75) / 0.5)
     dt, shape = ratio * law.tau_c, law.uniforms((units,))
     noise, _ = law.run(law.start(uniforms(rng, *shape)), uniforms(rng, 5, *shape), None, dt)
     noise = noise.double()
     assert float(noise[-1].mean()) == pytest.approx(0.0, abs=5 * law.node_sigma / math.sqrt(units))
-    assert float(noise[-1].var()) == pytest.approx(law.node_sigma**2, rel=0.01)
+    assert float(noise[-1].var()) == close(law.node_sigma**2, rel=0.01)
     for lag in (1, 4):
         found = float((noise[lag] * noise[0]).mean()) / law.node_sigma**2
         assert found == pytest.approx(law.autocorrelation(lag * dt), abs=0.01)
@@ -59,9 +60,18 @@ def test_process_has_unit_variance_and_the_mean_autocorrelation(decades, ratio):
     z, _ = process.run(process.start(uniforms(rng, *shape)), uniforms(rng, 5, *shape), None, dt)
     z = z.double()
     assert float(z[-1].mean()) == pytest.approx(0.0, abs=0.01)
-    assert float(z[-1].var()) == pytest.approx(1.0, rel=0.01)
+    assert float(z[-1].var()) == close(1.0, rel=0.01)
     for lag in (1, 4):
         assert float((z[lag] * z[0]).mean()) == pytest.approx(process.autocorrelation(lag * dt), abs=0.01)
+
+
+@pytest.mark.parametrize("decades", [0.0, 2.0])
+def test_the_spectrum_of_the_process_holds_its_variance_of_one(decades):
+    from scipy.integrate import quad
+
+    process = Telegraph(0.3, 1e-3, decades)
+    total, _ = quad(lambda x: process.spectrum(math.exp(x)) * math.exp(x), math.log(1e-4), math.log(1e9), limit=400)
+    assert total == close(1.0, rel=1e-4)
 
 
 def test_process_keeps_its_bits_however_time_is_cut():
@@ -102,14 +112,14 @@ def test_averages_over_devices_are_integrals_over_them(decades):
         return quad(lambda y: of(math.exp(y)), low, high, epsabs=0, epsrel=1e-11, limit=200)[0] / (high - low)
 
     for lag in (1e-6, 1e-3, 0.1):
-        assert process.autocorrelation(lag) == pytest.approx(mean(lambda tau: math.exp(-lag / tau)), rel=1e-6)  # noqa: B023
+        assert process.autocorrelation(lag) == close(mean(lambda tau: math.exp(-lag / tau)), rel=1e-6)  # noqa: B023
     for f in (1.0, 1e3, 1e5):
         one = 4 * 0.3 * 0.7
         wanted = mean(lambda tau: telegraph.spectrum(0.3, tau, f)) * 4 / one  # noqa: B023
-        assert process.spectrum(f) == pytest.approx(wanted, rel=1e-6)
+        assert process.spectrum(f) == close(wanted, rel=1e-6)
     for window in (1e-7, 1e-3, 10.0):
         wanted = mean(lambda tau: telegraph.frozen_share(window / tau))  # noqa: B023
-        assert process.frozen(window) == pytest.approx(wanted, rel=1e-6)
+        assert process.frozen(window) == close(wanted, rel=1e-6)
 
 
 # ---- read noise ----
@@ -143,7 +153,7 @@ def test_frozen_is_the_variance_of_the_time_mean_over_the_window(decades):
     z, _ = process.run(process.start(uniforms(rng, *shape)), uniforms(rng, steps + 1, *shape), None, window / steps)
     mean = (z.double().sum(0) - 0.5 * (z[0] + z[-1])) / steps
     _, frozen = parts(law, window, torch.tensor(1.0, dtype=torch.float64))
-    assert float(mean.var()) == pytest.approx((float(frozen) / 0.05) ** 2, rel=0.03)
+    assert float(mean.var()) == close((float(frozen) / 0.05) ** 2, rel=0.03)
 
 
 def test_more_decades_make_more_of_both_kinds():
@@ -175,8 +185,8 @@ def test_the_shipped_profile_follows_the_law():
     assert isinstance(law, RtnRead)
     assert remembers(law)
     assert law.process() == Telegraph(0.5, 5e-4, 6.0)
-    assert law.process().ends == pytest.approx((5e-7, 0.5))
-    assert replace(law.process(), decades=0.0).frozen(5e-4) == pytest.approx(telegraph.frozen_share(1.0))
+    assert law.process().ends == close((5e-7, 0.5))
+    assert replace(law.process(), decades=0.0).frozen(5e-4) == close(telegraph.frozen_share(1.0))
 
 
 def test_problems_come_with_file_and_line():

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroanp.devices import telegraph
+from tests.close import close
 
 P = 0.3
 SOURCES = 400_000
@@ -38,12 +39,12 @@ def test_two_parts_of_a_step_are_the_step(p, dt, cut, tau_c):
 
 def test_no_step_and_an_endless_one():
     assert telegraph.transition(P, 1.0, 0.0) == (0.0, 1.0)
-    assert telegraph.transition(P, 1.0, math.inf) == pytest.approx((P, P), rel=1e-15)
+    assert telegraph.transition(P, 1.0, math.inf) == close((P, P), rel=1e-15)
 
 
 def test_short_steps_keep_their_digits():
     """P(0 -> 1) = p dt/tau_c to first order: a difference 1 - rho would have lost all digits."""
-    assert telegraph.transition(P, 1.0, 1e-18)[0] == pytest.approx(P * 1e-18, rel=1e-12)
+    assert telegraph.transition(P, 1.0, 1e-18)[0] == close(P * 1e-18, rel=1e-12)
 
 
 @pytest.mark.parametrize("ratio", [0.01, 0.1, 1.0, 10.0, 100.0])
@@ -59,8 +60,8 @@ def test_occupancy_variance_and_autocorrelation_at_any_step(ratio):
         state = states[-1]
     for lag, state in seen.items():
         occupancy = float(state.double().mean())
-        assert occupancy == pytest.approx(P, rel=0.01)
-        assert occupancy * (1 - occupancy) == pytest.approx(P * (1 - P), rel=0.01)
+        assert occupancy == close(P, rel=0.01)
+        assert occupancy * (1 - occupancy) == close(P * (1 - P), rel=0.01)
         covariance = float((first.double() - P) @ (state.double() - P)) / SOURCES
         wanted = telegraph.autocovariance(P, 1.0, lag * ratio)
         assert covariance / (P * (1 - P)) == pytest.approx(wanted / (P * (1 - P)), abs=0.01)
@@ -111,7 +112,7 @@ def test_variance_of_a_mean_is_the_sum_of_covariances(n, x):
     with np.errstate(invalid="ignore"):
         rho = np.where(lag == 0, 1.0, np.exp(-x * lag))
     wanted = P * (1 - P) * rho.mean()
-    assert telegraph.variance_of_mean(P, 1.0, n, x) == pytest.approx(wanted, rel=1e-9)
+    assert telegraph.variance_of_mean(P, 1.0, n, x) == close(wanted, rel=1e-9)
     many = telegraph.variance_of_mean(
         torch.tensor([P, P], dtype=torch.float64), torch.ones(2, dtype=torch.float64), n, x
     )
@@ -123,7 +124,17 @@ def test_variance_of_a_mean_is_that_of_drawn_reads(n, x):
     rng = np.random.default_rng(n)
     first = telegraph.start(uniforms(rng, 200_000), P)
     reads = telegraph.run(first, uniforms(rng, n, 200_000), P, 1.0, x).double().mean(0)
-    assert float(reads.var()) == pytest.approx(telegraph.variance_of_mean(P, 1.0, n, x), rel=0.02)
+    assert float(reads.var()) == close(telegraph.variance_of_mean(P, 1.0, n, x), rel=0.02)
+
+
+@pytest.mark.parametrize("x", [1e-5, 2.4e-5, 2.6e-5, 1e-3])
+def test_variance_of_a_mean_keeps_its_digits_where_the_reads_hardly_differ(x):
+    """Four reads, on both sides of where the series takes over (4 x = 1e-4): sum_ij e^{-x |i-j|} / 16, to 1e-11."""
+    rest = math.fsum(math.expm1(-x * abs(i - j)) for i in range(4) for j in range(4)) / 16
+    wanted = P * (1 - P) * (1 + rest)
+    assert telegraph.variance_of_mean(P, 1.0, 4, x) == pytest.approx(wanted, rel=1e-11 if x < 2.5e-5 else 1e-6, abs=0)
+    tensor = telegraph.variance_of_mean(P, torch.tensor([1.0], dtype=torch.float64), 4, x)
+    assert float(tensor) == pytest.approx(wanted, rel=1e-11 if x < 2.5e-5 else 1e-6, abs=0)
 
 
 def test_spectrum_by_welch():
@@ -144,7 +155,7 @@ def test_spectrum_holds_the_variance():
     from scipy.integrate import quad
 
     total, _ = quad(lambda f: telegraph.spectrum(P, 2.0, f), 0, math.inf)
-    assert total == pytest.approx(P * (1 - P), rel=1e-6)
+    assert total == close(P * (1 - P), rel=1e-6)
 
 
 @pytest.mark.parametrize("x", [1e-6, 9.9e-4, 1.01e-3, 0.1, 1.0, 30.0, 300.0])
@@ -153,10 +164,10 @@ def test_frozen_share_is_the_variance_of_the_time_mean(x):
     from scipy.integrate import quad
 
     wanted, _ = quad(lambda s: 2 * (1 - s / x) * math.exp(-s) / x, 0, min(x, 700.0), epsabs=0, epsrel=1e-12)
-    assert telegraph.frozen_share(x) == pytest.approx(wanted, rel=1e-9)
+    assert telegraph.frozen_share(x) == close(wanted, rel=1e-9)
     n = 10_000_000
     reads = telegraph.variance_of_mean(P, 1.0, n, x / n) / (P * (1 - P))
-    assert telegraph.frozen_share(x) == pytest.approx(reads, rel=1e-5)
+    assert telegraph.frozen_share(x) == close(reads, rel=1e-5)
 
 
 @pytest.mark.parametrize("ends", [(1e-9, 1e-5), (1e-5, 1e5), (0.5, 2.0), (9e-4, 1.1e-3), (3.0, 1e12)])
@@ -165,7 +176,7 @@ def test_frozen_share_of_a_spread_is_the_mean_over_it(ends):
 
     low, high = map(math.log, ends)
     wanted, _ = quad(lambda y: telegraph.frozen_share(math.exp(y)), low, high, epsabs=0, epsrel=1e-11, limit=200)
-    assert telegraph.frozen_share_spread(*ends) == pytest.approx(wanted / (high - low), rel=1e-8)
+    assert telegraph.frozen_share_spread(*ends) == close(wanted / (high - low), rel=1e-8)
 
 
 def test_frozen_share_at_the_ends():

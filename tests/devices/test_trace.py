@@ -12,6 +12,7 @@ from pydantic import ValidationError
 from neuroanp.devices.trace import MeasuredTrace
 from neuroanp.errors import InputError
 from neuroanp.profiles import load, loads
+from tests.close import close
 
 INTERVAL = 2e-6
 PROFILE = """meta: {name: mine, summary: a test, source: my bench, status: measured}
@@ -78,9 +79,9 @@ def test_replay_has_the_moments_of_the_ring_at_any_step(path, dt):
     source, rng, units = law(path), np.random.default_rng(1), 200_000
     x, _ = source.run(source.start(uniforms(rng, 1, units)), uniforms(rng, 5, 1, units), None, dt)
     sigma = source.node_sigma
-    assert sigma == pytest.approx(2.0 * recording().std() / 0.1)
+    assert sigma == close(2.0 * recording().std() / 0.1)
     assert float(x[-1].mean()) == pytest.approx(0.0, abs=0.012 * sigma)
-    assert float(x[-1].var()) == pytest.approx(sigma**2, rel=0.01)
+    assert float(x[-1].var()) == close(sigma**2, rel=0.01)
     for lag in (1, 4):
         assert float((x[lag] * x[0]).mean()) / sigma**2 == pytest.approx(source.autocorrelation(lag * dt), abs=0.01)
 
@@ -116,7 +117,7 @@ def test_resample_has_the_distribution_of_the_trace_and_no_memory(path):
 
     source, rng, units = law(path, mode="resample", sampling_time=None), np.random.default_rng(3), 200_000
     x, _ = source.run(source.start(uniforms(rng, 1, units)), uniforms(rng, 2, 1, units), None, 1e-9)
-    assert float(x[-1].var()) == pytest.approx(source.node_sigma**2, rel=0.01)
+    assert float(x[-1].var()) == close(source.node_sigma**2, rel=0.01)
     levels = np.sort(2.0 * (recording() - recording().mean()) / 0.1)
     counts = np.bincount(np.searchsorted(levels, x[0].numpy() - 1e-12), minlength=500)
     assert chisquare(counts).pvalue > 1e-3
@@ -128,7 +129,7 @@ def test_resample_has_the_distribution_of_the_trace_and_no_memory(path):
 
 
 def test_sources_add_up(path):
-    assert law(path, n_sources=4).node_sigma == pytest.approx(2 * law(path).node_sigma)
+    assert law(path, n_sources=4).node_sigma == close(2 * law(path).node_sigma)
     assert law(path, n_sources=4).uniforms((3, 2)) == (4, 3, 2)
 
 
@@ -137,8 +138,8 @@ def test_a_profile_finds_its_trace_beside_it(tmp_path):
     (tmp_path / "mine.yaml").write_text(PROFILE, encoding="utf-8")
     source = load(tmp_path / "mine.yaml").stochastic
     assert isinstance(source, MeasuredTrace)
-    assert source.interval == pytest.approx(INTERVAL, rel=1e-9)
-    assert source.node_sigma == pytest.approx(recording().std(), rel=1e-9)
+    assert source.interval == close(INTERVAL, rel=1e-9)
+    assert source.node_sigma == close(recording().std(), rel=1e-9)
     again = loads(load(tmp_path / "mine.yaml").text).stochastic
     assert again == source
 

@@ -25,6 +25,7 @@ from neuroanp.substrates.wires import WireNetwork
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
 from neuroanp.trajectory import Weights
+from tests.close import close
 
 NGSPICE = shutil.which("ngspice")
 spice = pytest.mark.skipif(NGSPICE is None, reason="needs ngspice: apt-get install ngspice")
@@ -194,7 +195,7 @@ def test_conductances_are_the_chips(make_network, tmp_path, profile):
             np.testing.assert_allclose(done.held[name], wanted, rtol=0, atol=1e-6 * np.abs(wanted).max())
         assert done.facts[f"{name}.volts_per_input"] == chip.profile.periphery.v_read
         rms = np.sqrt(np.mean((done.held[name] - model.weights[name]) ** 2))
-        assert done.facts[f"{name}.weight_rms_error"] == pytest.approx(rms, rel=1e-12)
+        assert done.facts[f"{name}.weight_rms_error"] == close(rms, rel=1e-12)
     assert profile in done.facts["source"]
 
 
@@ -272,7 +273,7 @@ def test_digital_weights_are_mapped(make_network, tmp_path, profile, holds):
     done = Crossbar().export(model, tmp_path)
     assert ("illustrative" in done.facts["source"]) is not holds
     if not holds:
-        assert done.facts["w.scale_siemens"] == pytest.approx(99e-6 / np.abs(model.weights["w"]).max())
+        assert done.facts["w.scale_siemens"] == close(99e-6 / np.abs(model.weights["w"]).max())
         assert done.facts["w.weight_rms_error"] < 1e-14
 
 
@@ -318,8 +319,8 @@ def test_facts_of_mapped_weights(make_network, tmp_path):
     assert facts["w.devices"] == 2 * n * m
     assert facts["w.devices_at_g_max"] == 1
     assert facts["w.devices_at_g_min"] == n * m  # one device of each pair
-    assert facts["w.g_lowest_siemens"] == pytest.approx(2e-6)
-    assert facts["w.g_highest_siemens"] == pytest.approx(42e-6)
+    assert facts["w.g_lowest_siemens"] == close(2e-6)
+    assert facts["w.g_highest_siemens"] == close(42e-6)
 
 
 def test_same_network_same_bytes(make_network, tmp_path):

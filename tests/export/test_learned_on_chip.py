@@ -22,6 +22,7 @@ from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import restored
 from neuroanp.trajectory import Weights
+from tests.close import close
 
 TINY = {
     "task": {"name": "xor", "start": 2, "pulse": 5, "gap": 2, "delay": 2, "window": 5, "test_size": 8},
@@ -57,11 +58,11 @@ def test_the_exported_network_has_the_loss_that_the_run_recorded(run, tmp_path):
     name, record = run
     assert record.result is not None
     report = api.export(str(record.path), name, tmp_path / "out")
-    assert report.score["after"]["loss"] == pytest.approx(record.result["test_loss_noise_free"], rel=1e-6)
+    assert report.score["after"]["loss"] == close(record.result["test_loss_noise_free"], rel=1e-6)
     assert report.spikes is not None
     assert int(report.spikes["spikes"] or 0) > 20
     # the float network of the same weights does something else, or nothing was told above
-    assert report.score["before"]["loss"] != pytest.approx(report.score["after"]["loss"], rel=1e-6)
+    assert report.score["before"]["loss"] != close(report.score["after"]["loss"], rel=1e-6)
     assert any("of its unrounded weights in float64, which it never ran" in limit for limit in report.limits)
     assert not any("ends of their bits" in limit for limit in report.limits)
 
@@ -70,7 +71,7 @@ def test_the_exported_network_has_the_loss_that_the_run_recorded(run, tmp_path):
 def test_fine_tuning_goes_on_from_what_the_chip_had(runs, tmp_path, name):
     record = runs[f"{name}-plain"]
     report = api.export(str(record.path), name, tmp_path / "out", finetune=2)
-    assert report.score["quantised"]["loss"] == pytest.approx(record.result["test_loss_noise_free"], rel=1e-6)
+    assert report.score["quantised"]["loss"] == close(record.result["test_loss_noise_free"], rel=1e-6)
     assert any("which it never ran" in limit for limit in report.limits)
 
 
@@ -138,7 +139,7 @@ def test_xylosim_reads_back_what_learned(runs, kind, tmp_path, monkeypatch):
     loss = model.score(np.stack(outputs, 1))["loss"]
     assert found.traces.s.sum() > 20
     assert record.result is not None
-    assert loss == pytest.approx(record.result["test_loss_noise_free"], rel=1e-6)
+    assert loss == close(record.result["test_loss_noise_free"], rel=1e-6)
 
 
 @pytest.mark.parametrize("run", ["loihi-weak", "xylo-plain", "xylo-weak"], indirect=True)
@@ -152,7 +153,7 @@ def test_with_the_scales_of_its_inputs_it_would_be_another_network(run, tmp_path
     assert any((learned.held[key] != other.held[key]).any() for key in learned.held)
     loss = model_of(record).score(other.traces.y)["loss"]
     assert record.result is not None
-    assert loss != pytest.approx(record.result["test_loss_noise_free"], rel=1e-6)
+    assert loss != close(record.result["test_loss_noise_free"], rel=1e-6)
 
 
 def test_other_inputs_change_no_number_of_the_chip(run, tmp_path):

@@ -18,6 +18,7 @@ from neuroanp.export.nir import FILE, Nir, fold, simulate
 from neuroanp.export.source import model_of
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
+from tests.close import close
 
 nir = pytest.importorskip("nir", reason="pip install 'neuroanp[nir]'")
 h5py = pytest.importorskip("h5py", reason="pip install 'neuroanp[nir]'")
@@ -184,7 +185,7 @@ def test_own_arithmetic_is_the_networks(model, outputs, tmp_path):
     for name, W in model.weights.items():
         np.testing.assert_allclose(exported.held[name], W, rtol=1e-12, atol=1e-14)
     for wanted, held in exported.decays.values():
-        assert held == pytest.approx(wanted, rel=1e-14)
+        assert held == close(wanted, rel=1e-14)
 
 
 def test_the_same_network_gives_the_same_bytes(model, tmp_path):
@@ -428,4 +429,17 @@ def test_metadata_that_contradict_the_nodes_are_refused(plain, tmp_path, where, 
         del file[where]
         file[where] = value
     with pytest.raises(InputError, match=words):
+        nir_import.read(tmp_path / FILE)
+
+
+@pytest.mark.parametrize("dt", [1e-3, 1e-9, 1e-13])
+def test_a_changed_time_constant_is_seen_however_fast_the_units_are(plain, tmp_path, dt):
+    """The scale of time is the network's own: no length of time is too small to differ."""
+    neuron = LIF(tau_m=20 * dt, tau_s=0.0, tau_r=20 * dt, refractory=0.0, input_gain=3.0)
+    _write(replace(plain, dt=dt, neuron=neuron), tmp_path)
+    read = nir_import.read(tmp_path / FILE)
+    assert (read.neuron, read.dt) == (neuron, dt)
+    with h5py.File(tmp_path / FILE, "r+") as file:
+        file["node/nodes/lif/tau"][...] *= 1.01
+    with pytest.raises(InputError, match=r"LIF\.tau is .*the graph was changed"):
         nir_import.read(tmp_path / FILE)

@@ -15,6 +15,7 @@ from neuroanp.errors import InputError
 from neuroanp.export import onnx as exporting
 from neuroanp.export.model import reference
 from neuroanp.export.onnx import Onnx
+from tests.close import close
 
 onnx = pytest.importorskip("onnx", reason="onnx is missing: pip install 'neuroanp[onnx]'")
 
@@ -204,8 +205,8 @@ def test_float32_rounds_weights_and_decays_by_half_a_unit_at_most(make_network, 
         assert exported.held[name].shape == W.shape
         assert (np.abs(exported.held[name] - W) <= 2.0**-24 * np.abs(W)).all()
         assert (exported.held[name] != W).any()
-    assert exported.decays["membrane"][0] == pytest.approx(np.exp(-1e-3 / 20e-3), rel=1e-15)
-    assert exported.decays["synapse"][0] == pytest.approx(np.exp(-1e-3 / 5e-3), rel=1e-15)
+    assert exported.decays["membrane"][0] == close(np.exp(-1e-3 / 20e-3), rel=1e-15)
+    assert exported.decays["synapse"][0] == close(np.exp(-1e-3 / 5e-3), rel=1e-15)
     assert all(abs(kept - wanted) <= 2.0**-24 for wanted, kept in exported.decays.values())
 
 

@@ -16,6 +16,7 @@ from neuroanp.export.writing import READ_BACK, REPORT
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
+from tests.close import close
 
 RATE = {
     "task": {"name": "copy", "length": 2, "delay": 1, "symbols": 2, "test_size": 8},
@@ -90,7 +91,7 @@ def test_weights_as_held_are_the_network_that_was_scored(records, tmp_path):
     report = api.export(record.path, "onnx", tmp_path / "out", weights="as_held")
     assert report.origin.startswith("weights as held by pcm after update 4")
     for when in ("before", "after"):
-        assert report.score[when]["loss"] == pytest.approx(record.result["test_loss_noise_free"], rel=2e-5, abs=0)
+        assert report.score[when]["loss"] == close(record.result["test_loss_noise_free"], rel=2e-5)
     assert not any("was scored" in line or "targets" in line for line in report.limits)
     weights = api.load_run(record.path).weights()
     for name, W in model_of(record, "as_held").weights.items():

@@ -32,6 +32,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.training.config import configure
 from neuroanp.training.evaluate import SILENT
 from neuroanp.training.launch import launch
+from tests.close import close
 
 SPIKING = {
     "task": {"name": "xor", "start": 2, "pulse": 5, "gap": 2, "delay": 2, "window": 5, "test_size": 8},
@@ -118,7 +119,7 @@ def test_the_network_of_a_run(runs):
         model = model_of(record)
         assert model.spiking == (name == "spiking")
         y = reference(model).y
-        assert model.score(y)["loss"] == pytest.approx(record.result["test_loss_noise_free"], rel=1e-4)
+        assert model.score(y)["loss"] == close(record.result["test_loss_noise_free"], rel=1e-4)
 
 
 def test_an_export_is_a_directory_with_its_report(runs, tmp_path):
@@ -127,8 +128,8 @@ def test_an_export_is_a_directory_with_its_report(runs, tmp_path):
     assert files == {REPORT, READ_BACK, MARK, "w.txt", "w_in.txt", "w_out.txt"}
     assert json.loads((tmp_path / "out" / REPORT).read_text()) == json.loads(json.dumps(report.plain()))
     assert 0 < report.weights["w"]["max"] <= 0.05
-    assert report.decays["membrane"]["error"] == pytest.approx(-0.025)
-    assert report.outputs["max"] == pytest.approx(0.5)
+    assert report.decays["membrane"]["error"] == close(-0.025)
+    assert report.outputs["max"] == close(0.5)
     assert report.spikes is not None
     assert report.spikes["mismatches"] > 0
     assert report.score["before"]["loss"] != report.score["after"]["loss"]

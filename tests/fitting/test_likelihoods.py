@@ -16,6 +16,7 @@ from neuroanp.fitting.exponents import Exponents
 from neuroanp.fitting.goodness import chi_squared, of_residuals
 from neuroanp.fitting.programming import censored
 from neuroanp.fitting.spread import spread
+from tests.close import close
 
 LEVELS, SIGMA, A, B = np.array([-0.3, 1.1]), 0.6, 0.15, 0.25
 
@@ -37,7 +38,7 @@ def test_blockwise_filter_is_the_recursion(n: int) -> None:
     e, scale = hmm.densities(v, LEVELS, SIGMA)
     after, loglik = hmm.filtered(e, A, B)
     expected, states = forward(v)
-    assert loglik + scale == pytest.approx(expected, rel=1e-12)
+    assert loglik + scale == close(expected, rel=1e-12)
     np.testing.assert_allclose(after, states, atol=1e-12)
 
 
@@ -55,7 +56,7 @@ def test_posterior_is_the_sum_over_all_paths() -> None:
         for before, after in pairwise(path):
             jumps[before, after] += p
     found = hmm.moments(v, LEVELS, SIGMA, A, B)
-    assert found.loglik == pytest.approx(math.log(total), rel=1e-12)
+    assert found.loglik == close(math.log(total), rel=1e-12)
     np.testing.assert_allclose(found.high, high / total, atol=1e-12)
     np.testing.assert_allclose(found.jumps, jumps / total, atol=1e-12)
 
@@ -75,7 +76,7 @@ def test_transition_probabilities_are_those_of_the_laws() -> None:
     rise, stay = telegraph.transition(
         telegraph.occupancy(high, low), telegraph.correlation_time(high, low), dt
     )  # fmt: skip
-    assert (a, 1 - b) == (pytest.approx(rise, rel=1e-12), pytest.approx(stay, rel=1e-12))
+    assert (a, 1 - b) == (close(rise, rel=1e-12), close(stay, rel=1e-12))
 
 
 def test_surprises_are_uniform_and_independent() -> None:
@@ -104,13 +105,13 @@ def test_pulse_likelihood_is_the_joint_normal_density(multiplicative: bool, seen
     walk = np.cumsum(np.eye(n), 0)  # read k holds the noise of all steps up to k
     covariance = walk @ np.diag((c * np.abs(mean)) ** 2 + 1e-12) @ walk.T + seen**2 * (np.eye(n) + 1.0)
     expected = stats.multivariate_normal(v[0] + np.cumsum(mean), covariance).logpdf(v[1:])
-    assert loglik == pytest.approx(expected, rel=1e-6)
+    assert loglik == close(expected, rel=1e-6)
 
 
 def test_writes_that_end_at_zero_count_with_their_probability() -> None:
     target, sigma = np.array([1.0, 2.0, 0.5]), np.array([0.5, 0.4, 0.6])
     expected = stats.norm.logpdf(1.2, 1.0, 0.5) + stats.norm.logpdf(2.1, 2.0, 0.4) + stats.norm.logcdf(-0.5 / 0.6)
-    assert censored(target, np.array([1.2, 2.1, 0.0]), sigma) == pytest.approx(expected)
+    assert censored(target, np.array([1.2, 2.1, 0.0]), sigma) == close(expected)
     assert censored(target, target, np.array([0.5, -0.1, 0.6])) == -np.inf
 
 
@@ -126,7 +127,7 @@ def test_density_of_exponents_is_that_of_folded_normals_with_errors(mu: float, s
         return quad(lambda x: folded(x) * stats.norm.pdf(nu - x, 0, error), 0, 0.5, limit=200)[0]
 
     for nu in (-0.02, 0.01, 0.06, 0.12):
-        assert density(nu) == pytest.approx(written_out(nu), rel=1e-6)
+        assert density(nu) == close(written_out(nu), rel=1e-6)
         data = Exponents(np.zeros(1), np.array([nu]), np.array([error]))
         below = quad(density, -0.5, nu, limit=200)[0]
         assert data.surprises(np.array([mu]), np.array([s]))[0] == pytest.approx(
@@ -138,9 +139,9 @@ def test_spread_without_errors_is_the_textbook_interval() -> None:
     x = np.array([1.0, 2.0, 4.0, 4.5, 7.0])
     mean, sd = spread(x, np.zeros(5))
     half = stats.t.ppf(0.975, 4) * x.std(ddof=1) / math.sqrt(5)
-    assert (mean.value, mean.high - mean.value) == (pytest.approx(x.mean()), pytest.approx(half))
+    assert (mean.value, mean.high - mean.value) == (close(x.mean()), close(half))
     ends = x.std(ddof=1) * np.sqrt(4 / stats.chi2.ppf([0.975, 0.025], 4))
-    assert (sd.value, sd.low, sd.high) == pytest.approx((x.std(ddof=1), *ends))
+    assert (sd.value, sd.low, sd.high) == close((x.std(ddof=1), *ends))
 
 
 def test_spread_takes_the_errors_off() -> None:
@@ -158,9 +159,9 @@ def test_interval_of_a_normal_mean_and_sd_has_the_textbook_width() -> None:
     found = maximise(lambda t: float(stats.norm.logpdf(x, t[0], math.exp(t[1])).sum()), np.array([1.0, 0.0]))
     mean = found.parameter("m", "", lambda t: float(t[0]))
     sd = found.parameter("s", "", lambda t: math.exp(t[1]), "log")
-    assert mean.value == pytest.approx(x.mean(), rel=1e-6)
-    assert mean.high - mean.value == pytest.approx(1.959964 * x.std() / 100, rel=1e-3)
-    assert sd.high / sd.value == pytest.approx(math.exp(1.959964 / math.sqrt(20_000)), rel=1e-3)
+    assert mean.value == close(x.mean(), rel=1e-6)
+    assert mean.high - mean.value == close(1.959964 * x.std() / 100, rel=1e-3)
+    assert sd.high / sd.value == close(math.exp(1.959964 / math.sqrt(20_000)), rel=1e-3)
 
 
 def test_a_flat_likelihood_is_refused() -> None:

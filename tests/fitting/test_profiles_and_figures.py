@@ -13,6 +13,7 @@ from neuroanp.fitting import Fit, Parameter, fit_file, profile_text
 from neuroanp.fitting.plots import draw
 from neuroanp.profiles import load, loads
 from neuroanp.yaml_io import dotted
+from tests.close import close
 from tests.fitting.cases import CASES, fitted
 
 EXAMPLES = Path(synthesize.__file__).parent
@@ -72,7 +73,7 @@ def test_base_with_the_same_law_keeps_what_the_record_does_not_hold(fits: dict[s
     profile = loads(profile_text(fits["soft_bounds"], "mine", "2026-02-03", "rram_hfo2"))
     base = load("rram_hfo2")
     here, there = (p.update.reference_sd * (p.conductance.g_max - p.conductance.g_min) for p in (profile, base))
-    assert here == pytest.approx(there, rel=1e-5, abs=0)
+    assert here == close(there, rel=1e-5)
     other = loads(profile_text(fits["pulse"], "mine", "2026-02-03", "rram_hfo2"))
     assert other.update.reference_sd == 0.0
 

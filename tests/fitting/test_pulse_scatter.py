@@ -17,6 +17,7 @@ from neuroanp.devices.rram import SoftBounds
 from neuroanp.errors import InputError
 from neuroanp.fitting import Fit, Options, fit_file, pulse_goodness
 from neuroanp.fitting.kalman import Form, Trains, walk
+from tests.close import close
 from tests.fitting.cases import CASES, fitted
 
 SPAN = Span(20e-6, 80e-6)
@@ -67,7 +68,7 @@ def holds(found: Fit, law: PulsedLaw, key: str, wider: float = 1.0) -> bool:
 def test_scattered_reads_give_the_steps_back(name: str, scatter: float, tmp_path: Path) -> None:
     found = fit(record(name, scatter, 5), tmp_path, Options(law=name, g_min=SPAN.g_min, g_max=SPAN.g_max))
     law = law_of(name, scatter)
-    assert found["dw"].value == pytest.approx(law.dw, rel=0.25)
+    assert found["dw"].value == close(law.dw, rel=0.25)
     assert [key for key in KEYS[name] if not holds(found, law, key, wider=2.0)] == []
 
 
@@ -140,8 +141,8 @@ def test_a_bound_says_whether_reads_or_the_fitted_line_lead_to_it(tmp_path: Path
 def test_means_of_residuals_are_chi_squared() -> None:
     """A mean of 16 standard normals that is 1 is four standard deviations off."""
     test = pulse_goodness._means([np.ones(16), np.zeros(9), np.ones(0)], 0, "name", "says")
-    assert test.value == pytest.approx(16 / 2)
-    assert test.p == pytest.approx(np.exp(-8.0))
+    assert test.value == close(16 / 2)
+    assert test.p == close(np.exp(-8.0))
 
 
 def test_a_pulse_after_another_of_its_kind_is_no_turn() -> None:

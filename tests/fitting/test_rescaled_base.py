@@ -13,6 +13,7 @@ from neuroanp.fitting import Choice, Fit, Options, inherited_notes, profile_text
 from neuroanp.fitting.rescale import rescaled
 from neuroanp.profiles import HardwareProfile, load, loads
 from neuroanp.units import format_quantity
+from tests.close import close
 from tests.fitting.cases import CASES, fitted
 
 WIDE = Options(law="gaussian", g_min=0.0, g_max=100e-6)
@@ -44,10 +45,10 @@ def nominal_change(profile: HardwareProfile, rising: bool) -> float:
 def test_pulses_step_as_far_in_siemens_as_in_the_base(wide: Fit, name: str, rising: bool) -> None:
     base, profile = load(name), loads(profile_text(wide, "mine", "2026-02-03", name))
     assert profile.conductance.g_max == pytest.approx(100e-6, abs=0)
-    assert nominal_change(profile, rising) == pytest.approx(nominal_change(base, rising), rel=1e-4, abs=0)
+    assert nominal_change(profile, rising) == close(nominal_change(base, rising), rel=1e-4)
     for bound in ("bound_up", "bound_down", "tolerance", "reference_sd"):
         here, there = (getattr(p.update, bound) * span(p).width for p in (profile, base))
-        assert here == pytest.approx(there, rel=1e-5, abs=0)
+        assert here == close(there, rel=1e-5)
     assert f"as in {name}, the same in siemens" in profile.provenance["update.dw"].source
     assert profile.provenance["update.dw"].status == base.provenance["update.dw"].status
 
@@ -55,7 +56,7 @@ def test_pulses_step_as_far_in_siemens_as_in_the_base(wide: Fit, name: str, risi
 def test_phase_change_steps_too(wide: Fit) -> None:
     base, profile = load("pcm"), loads(profile_text(wide, "mine", "2026-02-03", "pcm"))
     units = [span(p).width / p.update.w_max for p in (base, profile)]
-    assert units[0] == pytest.approx(units[1], rel=1e-5, abs=0)
+    assert units[0] == close(units[1], rel=1e-5)
 
 
 def test_laws_of_conductance_over_g_max_are_named_with_their_factor(wide: Fit) -> None:
@@ -67,8 +68,8 @@ def test_laws_of_conductance_over_g_max_are_named_with_their_factor(wide: Fit) -
 
 def test_corrupt_devices_keep_their_range(wide: Fit) -> None:
     base, profile = load("rram_hfo2"), loads(profile_text(wide, "mine", "2026-02-03", "rram_hfo2"))
-    assert base.faults.corrupt_range * span(base).width == pytest.approx(
-        profile.faults.corrupt_range * span(profile).width, rel=1e-5, abs=0
+    assert base.faults.corrupt_range * span(base).width == close(
+        profile.faults.corrupt_range * span(profile).width, rel=1e-5
     )
 
 
@@ -88,7 +89,7 @@ def test_where_devices_reach_is_told_where_the_middle_moves() -> None:
     """By hand: 6 uS + 1.1724 x 5 uS = 11.862 uS and 6 - 0.8276 x 5 = 1.862 uS; 13.5 uS + 5.862 uS = 19.362 uS."""
     fit = fit_of("read", "1 uS", "26 uS")
     rescaled_bounds, notes = rescaled(load("ecram"), fit)
-    assert rescaled_bounds["update.bound_up"][0] == pytest.approx(1.1724 * 5 / 12.5, rel=1e-5)
+    assert rescaled_bounds["update.bound_up"][0] == close(1.1724 * 5 / 12.5, rel=1e-5)
     assert rescaled_bounds["update.bound_up"][1].endswith("counted from its middle, which was 6 uS and is 13.5 uS")
     assert "middle" not in rescaled_bounds["update.dw"][1]
     (note,) = (note for note in notes if "typical devices" in note)

@@ -1,4 +1,4 @@
-"""Differences of any pairs, and the return-to-go, from their definitions."""
+"""Differences of any pairs, the return-to-go, and who can do without the losses that follow, from their definitions."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.credit import differences, return_to_go
+from neuroanp.learning.node_perturbation import NP
 from neuroanp.trajectory import PassPlan
 
 
@@ -64,3 +65,45 @@ def test_only_the_cpu_sums_by_cumsum(monkeypatch):
     """On CUDA its result may differ from call to call; a meta tensor stands for any other device."""
     monkeypatch.setattr(torch.Tensor, "cumsum", None)
     assert return_to_go(torch.zeros(4, 2, device="meta"), 1.0).shape == (4, 2)
+
+
+# ---- the credit of a stretch ----
+
+options = st.fixed_dictionaries(
+    {
+        "gamma": st.sampled_from([0.0, 1e-3, 0.5, 1.0]),
+        "loss": st.sampled_from(["step", "trial"]),
+        "credit": st.sampled_from(["sample", "batch"]),
+        "reference": st.sampled_from(["two", "mean", "silent"]),
+        "K": st.integers(1, 3),
+    }
+)
+traces = st.sampled_from([None, 0.2e-3, 1e-3, 20e-3])
+
+
+@given(
+    name=st.sampled_from(["anp", "np"]), options=options, trace=traces, cut=st.integers(1, 5), seed=st.integers(0, 99)
+)
+def test_a_rule_is_instantaneous_if_and_only_if_any_stretch_has_its_own_credit(name, options, trace, cut, seed):
+    """Whatever else the options say: a trace remembers though gamma is 0, and a trial is scored at its end."""
+    rule = ANP(**options) if name == "anp" else NP(**options, trace=trace)
+    plan, dt = rule.plan(), 1e-3
+    losses = torch.rand((6, plan.passes, 4), generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+    whole, parts = rule.assign(losses, plan, dt), [rule.assign(part, plan, dt) for part in losses.split([cut, 6 - cut])]
+    alone = all(
+        torch.allclose(torch.cat([getattr(part, layer) for part in parts]), getattr(whole, layer), rtol=0, atol=1e-12)
+        for layer in ("hidden", "output")
+    )
+    assert rule.instantaneous is alone
+
+
+@pytest.mark.parametrize("trace", [None, 2e-3])
+@pytest.mark.parametrize("gamma", [0.0, 0.6])
+def test_the_update_of_a_trace_does_not_depend_on_chunks(make_lab, gamma, trace):
+    """Cut into stretches or at once, stored or run twice: a rule that looks ahead gets the losses of all time."""
+    lab, rule = make_lab(T=9, B=3), NP(gamma=gamma, trace=trace)
+    whole = lab.update(rule, chunk=100, dt=1e-3).arrays
+    for memory in (0, 1 << 30):
+        cut = lab.update(rule, chunk=2, memory=memory, dt=1e-3).arrays
+        for name, dW in whole.items():
+            torch.testing.assert_close(cut[name], dW, rtol=1e-9, atol=1e-12 * float(dW.abs().max()))

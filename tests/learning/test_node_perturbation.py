@@ -111,11 +111,16 @@ def test_replicas_turn_it_towards_the_gradient(make_lab):
     assert 5 < found[0] / found[1] < 11, found  # 8, but for the noise along the gradient; 24 draws leave a tenth
 
 
-def test_sigma_scale_is_the_variance_scale_times_sigma(make_lab):
+@pytest.mark.parametrize(("reference", "factor"), [("two", 2.0), ("silent", 1.0), ("mean", 1 - 1 / 4)])
+def test_sigma_scale_divides_by_the_standard_deviation_of_the_difference(make_lab, reference, factor):
+    """sd(dn) = sigma sqrt(2), sigma or sigma sqrt(1 - 1/M): the update by its variance times that."""
     lab = make_lab()
-    by_variance, by_sigma = (lab.update(NP(scale=scale, reference="silent")).arrays for scale in ("variance", "sigma"))
+    by_variance, by_sigma = (
+        lab.update(NP(scale=scale, reference=reference, K=3)).arrays for scale in ("variance", "sigma")
+    )
     for name in by_sigma:
-        torch.testing.assert_close(by_sigma[name], lab.substrate.sigma * by_variance[name], rtol=1e-12, atol=0)
+        expected = lab.substrate.sigma * sqrt(factor) * by_variance[name]
+        torch.testing.assert_close(by_sigma[name], expected, rtol=1e-12, atol=0)
 
 
 @settings(max_examples=25, deadline=None)

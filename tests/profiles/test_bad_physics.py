@@ -19,6 +19,7 @@ from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
 from neuroanp.trajectory import Weights, WeightUpdate
 from neuroanp.yaml_io import dump, parse
+from tests.close import close
 
 GONE = object()
 """Stands for a key that is left out."""
@@ -163,6 +164,8 @@ SHARES = [
     bad({}, "faults.corrupt", -0.1, "is not a fraction between 0 and 1"),
     bad({}, "faults.corrupt_range", GONE, "required key is missing: corrupt needs it"),
     bad({}, "faults.corrupt", GONE, "required key is missing: corrupt_range needs it"),
+    bad({"conductance": {"g_min": "1 uS", "g_max": "25 uS", "coding": "offset"}}, "faults.corrupt_range", 1.09,
+        "'1.09' reaches below a conductance of 0, where no device is; write 1.083 or less"),
     bad({}, "faults.stuck_high", 0.95, "add up to 1.15 of the devices; lower them to 1 or less"),
     bad({}, "faults.dead_rows", 1.5, "is not a fraction between 0 and 1"),
     bad({}, "faults.dead_columns", -0.5, "is not a fraction between 0 and 1"),
@@ -375,7 +378,7 @@ def test_a_saturated_array_says_how_much_of_it():
     change = torch.zeros(3, 3, dtype=torch.float64)
     change[0] = -10.0 * w_s  # one row of three
     report = built.apply(WeightUpdate({"w": change}), 1.0, Streams(0), 0)
-    assert report.saturated == pytest.approx(1 / 3)
+    assert report.saturated == close(1 / 3)
     assert built.targets["w"].max() == w_s
 
 
@@ -387,7 +390,7 @@ def test_a_worn_out_array_says_how_much_of_it():
         built.apply(WeightUpdate({"w": change}), 1.0, Streams(0), index)
     report = built.ledger.report()
     assert report["wear"] == 4  # the first write and three more
-    assert report["wear_fraction"] == pytest.approx(4 / 3)
+    assert report["wear_fraction"] == close(4 / 3)
     assert built.failed == 3 / (2 * (6 + 9 + 6))  # one row of w, of its pairs the devices that were written
 
 

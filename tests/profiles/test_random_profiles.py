@@ -17,7 +17,7 @@ from pydantic.fields import FieldInfo
 
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.devices.device import ALL_EFFECTS, Device
-from neuroanp.errors import InputError
+from neuroanp.errors import InputError, RunError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import LAWS, HardwareProfile, loads
 from neuroanp.substrates.chip import Chip
@@ -26,6 +26,7 @@ from neuroanp.substrates.periphery import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from neuroanp.units import Dimension, Plain, format_quantity
 from neuroanp.yaml_io import Chosen, dump
+from tests.close import close
 
 FAST = 100
 QUIET = settings(
@@ -267,6 +268,8 @@ def fit_sections(draw: Draw, content: Values) -> None:
             energy.pop("endurance_sd", None)
     if faults is not None:
         fit_together("corrupt", "corrupt_range")(draw, faults, 0.0)
+        if "corrupt_range" in faults:  # a device of its own in offset coding reaches down to no conductance
+            faults["corrupt_range"] = min(faults["corrupt_range"], 1.0)
         for name in ("corrupt", "stuck_low", "stuck_high"):
             if name in faults:
                 faults[name] /= 3.0
@@ -341,7 +344,7 @@ def weights(seed: int, size: float = 1.0) -> dict[str, torch.Tensor]:
     return {name: size * torch.randn(shape, generator=g, dtype=torch.float64) for name, shape in SHAPES.items()}
 
 
-INPUTS = st.sampled_from([0.0, 1.0, -1.0, 1e-30, -1e-12, 0.3, 1.5, 1e6, -1e12])
+INPUTS = st.sampled_from([0.0, 1.0, -1.0, 1e-30, -1e-12, 0.3, 1.5, 1e6, -1e9])  # beyond, squares leave float32
 SPANS = st.sampled_from([0.0, 1e-9, 1e-3, 1.0, 86400.0, 1e9])
 
 
@@ -358,8 +361,8 @@ def check(chip: Chip) -> None:
     report = chip.ledger.report()
     stated = [joules for joules in report["energy"].values() if joules is not None]
     assert all(math.isfinite(joules) and joules >= 0 for joules in stated)
-    assert report["energy_J"] is None or report["energy_J"] == pytest.approx(sum(stated), rel=1e-12)
-    assert report["time_s"] == pytest.approx(sum(report["time"].values()), rel=1e-12)
+    assert report["energy_J"] is None or report["energy_J"] == close(sum(stated), rel=1e-12)
+    assert report["time_s"] == close(sum(report["time"].values()), rel=1e-12)
     assert report["pulses"] >= 0
     assert 0 <= chip.failed <= 1
     numbers = [x for facts in chip.describe()["arrays"].values() for x in facts.values() if isinstance(x, float)]
@@ -412,11 +415,11 @@ def live(profile: HardwareProfile, data: st.DataObject) -> None:
         check(chip)
 
 
-def survive(examples: int) -> Counter[Any]:
-    """Draw profiles and use them; return what was drawn. If most of them are refused, nothing is tested."""
+def survive(examples: int, anew: bool = False) -> Counter[Any]:
+    """Draw profiles, others every time if `anew`, and use them; return what was drawn, of which most must live."""
     seen: Counter[Any] = Counter()
 
-    @settings(QUIET, max_examples=examples)
+    @settings(QUIET, max_examples=examples, derandomize=not anew)
     @given(profiles(), st.data())
     def one(content: Values, data: st.DataObject) -> None:
         seen["drawn"] += 1
@@ -427,6 +430,11 @@ def survive(examples: int) -> Counter[Any]:
         except InputError as error:
             said = [*error.problems, error.message]
             seen.update(said[:1])
+            return
+        except RunError as error:  # siemens beside hundredths of an ohm: told, with what to check
+            if "wire network is numerically singular" not in str(error):
+                raise
+            seen["singular"] += 1
             return
         seen["lived"] += 1
 
@@ -443,3 +451,8 @@ def test_random_profiles_live_with_finite_numbers():
 def test_five_hundred_random_profiles_live_with_finite_numbers():
     seen = survive(500)
     assert set(seen) >= {(kind, name) for kind in LAWS for name in laws(kind)}
+
+
+@pytest.mark.long
+def test_other_random_profiles_live_every_time():
+    survive(500, anew=True)

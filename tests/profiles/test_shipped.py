@@ -10,6 +10,7 @@ import pytest
 
 from neuroanp.profiles import available, load, loads, profile_path, summaries
 from neuroanp.profiles.provenance import STATUSES
+from tests.close import close
 
 SHIPPED = {
     "capacitor", "cmos_subthreshold", "ecram", "ecram_mo", "fefet", "ideal", "mixed_signal_neurons", "pcm", "pcm_tiles",
@@ -70,6 +71,17 @@ def test_orders_of_magnitude_are_called_illustrative(name):
         ends = (".energy", ".energy_per_bit", ".energy_per_spike", ".energy_per_event")
         if key.startswith("energy.") or key.endswith(ends):
             assert status == "illustrative", key
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_what_costs_nothing_or_takes_no_time_says_why(name):
+    """An energy that nobody knows is left out; 0 J is a figure, and true by definition alone."""
+    profile = load(name)
+    figures = [leaf for leaf in profile.leaves() if leaf.dimension is not None and leaf.dimension.unit in ("J", "s")]
+    assert figures or name == "ideal"
+    for leaf in figures:
+        key = ".".join(map(str, leaf.key))
+        assert leaf.value > 0 or profile.provenance[key][1].startswith("by definition"), key
 
 
 def numbers(name: str) -> dict[str, object]:
@@ -151,7 +163,7 @@ def test_wan_numbers():
         ("end", 172800.0, (0.782, 20.274, -43.507, 37.062, -11.934)),
     ):
         assert wan[f"drift.{stage}.time"] == seconds
-        assert [wan[f"drift.{stage}.c{k}"] for k in range(5)] == [pytest.approx(c * 1e-6, rel=1e-12) for c in powers]
+        assert [wan[f"drift.{stage}.c{k}"] for k in range(5)] == [close(c * 1e-6, rel=1e-12) for c in powers]
     assert wan["conductance.g_max"] == 40e-6
     assert load("rram_wan").read is None
 
@@ -161,7 +173,7 @@ def test_sonos_numbers():
     sonos = numbers("sonos_flash")
     pairs = {"programming.error": (19.887, 176.31), "drift.end": (25.591, 186.86), "read": (12.580, 215.37)}
     for key, (a, b) in pairs.items():
-        assert (sonos[f"{key}.a"], sonos[f"{key}.b"]) == (pytest.approx(a * 1e-9), pytest.approx(b * 1e-9))
+        assert (sonos[f"{key}.a"], sonos[f"{key}.b"]) == (close(a * 1e-9), close(b * 1e-9))
     assert sonos["drift.end.time"] == 86400.0
     assert sonos["periphery.dac.inputs"] == "pulse_width"
     assert sonos["conductance.g_max"] * sonos["periphery.v_read"] <= 3200e-9  # pyright: ignore[reportOperatorIssue]
@@ -181,7 +193,7 @@ def test_koenders_numbers():
         assert "assumed" in text
     volts = math.hypot(source["stochastic.sigma_white"], source["stochastic.amplitude"])  # pyright: ignore
     sigma_h = source["stochastic.kappa"] * volts / source["stochastic.volts_per_unit"]  # pyright: ignore
-    assert sigma_h == pytest.approx(0.02, rel=1e-3)
+    assert sigma_h == close(0.02, rel=1e-3)
 
 
 def test_mixed_signal_neurons_are_illustrative_throughout():

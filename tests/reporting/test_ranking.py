@@ -15,6 +15,7 @@ from neuroanp.reporting.origins import UNKNOWN, Origins, origins_of, rests_on
 from neuroanp.reporting.ranking import best, ranking
 from neuroanp.reporting.reading import shown
 from neuroanp.reporting.separation import LEAST, by_chance, higher_in_all, lowest_apart
+from tests.close import close
 
 OWN = Origins(noise="")
 EFFECTS = ("drift", "read_noise", "adc")
@@ -102,7 +103,7 @@ def test_the_probability_is_that_of_all_orders(counts):
     owners = [i for i, count in enumerate(counts) for _ in range(count)]
     orders = set(permutations(owners))
     hits = sum(any(set(order[:count]) == {i} for i, count in enumerate(counts)) for order in orders)
-    assert by_chance(counts) == pytest.approx(hits / len(orders))
+    assert by_chance(counts) == close(hits / len(orders))
 
 
 def test_differences_are_paired_and_take_three_seeds():

@@ -11,6 +11,7 @@ from neuroanp.reporting.reading import shown, variants
 from neuroanp.reporting.spikes_plots import Panel, rasters
 from neuroanp.reporting.style import to_uri
 from neuroanp.reporting.tables import methods
+from tests.close import close
 
 
 @pytest.fixture
@@ -143,9 +144,9 @@ def test_the_raster_has_a_stroke_for_each_spike_at_its_time():
     np.testing.assert_allclose(first.lines[0].get_ydata(), one.arrays["v"][:, :, 0].T.ravel())
     dots = second.lines[1].get_xdata()
     assert len(np.asarray(dots)) == one.arrays["spikes"][:, :, 1].sum()
-    assert first.lines[2].get_ydata()[0] == pytest.approx(1.1)  # the threshold
+    assert first.lines[2].get_ydata()[0] == close(1.1)  # the threshold
     assert len(inputs.lines) >= 2
-    assert sum(bar.get_height() for bar in rates.patches) == pytest.approx(100)
+    assert sum(bar.get_height() for bar in rates.patches) == close(100)
     assert rates.lines[0].get_xdata()[0] == 20
     assert rates.get_title(loc="left") == "mean 20 Hz, 20 % silent"
 

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from neuroanp.devices.device import Device
 from neuroanp.profiles import load
 from neuroanp.substrates.crossbar import Crossbar
+from tests.close import close
 
 NONE = frozenset[str]()
 DOUBLE = torch.float64
@@ -31,18 +32,18 @@ def hand_profile(coding: str):
 
 def test_hand_computed_pair():
     bar = crossbar(hand_profile("differential"), (4, 4))
-    assert bar.w_s == pytest.approx(2 * math.sqrt(2 / 8)) == pytest.approx(1.0)
+    assert bar.w_s == close(2 * math.sqrt(2 / 8)) == close(1.0)
     g = bar.to_conductance(torch.tensor([[0.5, -0.25]], dtype=DOUBLE))
-    assert (1e6 * g).flatten().tolist() == pytest.approx([11, 1, 1, 6])
+    assert (1e6 * g).flatten().tolist() == close([11, 1, 1, 6])
     v_read = bar.profile.periphery.v_read
-    assert bar.k == pytest.approx(1.0 / (20e-6 * v_read))
+    assert bar.k == close(1.0 / (20e-6 * v_read))
 
 
 def test_hand_computed_offset():
     bar = crossbar(hand_profile("offset"), (4, 4))
     g = bar.to_conductance(torch.tensor([[0.5, -1.0]], dtype=DOUBLE))
-    assert (1e6 * g).flatten().tolist() == pytest.approx([16, 1])
-    assert bar.slope == pytest.approx(2 * crossbar(hand_profile("differential"), (4, 4)).slope)  # twice the noise gain
+    assert (1e6 * g).flatten().tolist() == close([16, 1])
+    assert bar.slope == close(2 * crossbar(hand_profile("differential"), (4, 4)).slope)  # twice the noise gain
 
 
 @settings(max_examples=30)
@@ -65,7 +66,7 @@ def test_weights_survive_the_round_trip(seed, coding):
 def test_clip_counts_what_lies_beyond():
     bar = crossbar(hand_profile("differential"), (4, 4))
     clipped, beyond = bar.clip(torch.tensor([0.5, 1.0, 1.5, -7.0], dtype=DOUBLE))
-    assert clipped.tolist() == pytest.approx([0.5, 1.0, 1.0, -1.0])
+    assert clipped.tolist() == close([0.5, 1.0, 1.0, -1.0])
     assert beyond == 2
 
 
@@ -78,7 +79,7 @@ def test_variance_of_a_weight_is_that_of_its_two_devices():
     g = 0.4 * 25e-6
     q = min(0.0088 / 0.4**0.65, 0.2)
     fresh = q * g * math.sqrt(math.log(math.pi * 1e-3 / 250e-9) - 0.923)  # G- is at 0 S and quiet
-    assert float(plan.sigma2[0, 0]) == pytest.approx((bar.w_s / 25e-6) ** 2 * fresh**2, rel=1e-9)
+    assert float(plan.sigma2[0, 0]) == close((bar.w_s / 25e-6) ** 2 * fresh**2, rel=1e-9)
     torch.testing.assert_close(plan.W, w, rtol=1e-12, atol=0)
 
 
@@ -92,7 +93,7 @@ def test_frozen_noise_is_in_the_weights_and_has_its_spread():
     assert plan.sigma2 is None
     total = math.log((86400 + 1e-3 + 250e-9) / 500e-9)
     frozen = 0.0088 / 0.4**0.65 * 0.4 * bar.w_s * math.sqrt(total - math.log(math.pi * 1e-3 / 250e-9) + 0.923)
-    assert float((plan.W - w).std()) == pytest.approx(frozen, rel=0.02)
+    assert float((plan.W - w).std()) == close(frozen, rel=0.02)
     assert torch.equal(bar.prepare(86400.0, 1e-3, lambda: xi, noise=False).W, bar.mean_weights(86400.0))
 
 
@@ -100,9 +101,9 @@ def test_word_lines_count_both_devices():
     bar = crossbar(hand_profile("differential"), (3, 2))
     g = bar.to_conductance(torch.zeros(3, 2, dtype=DOUBLE))
     bar.cells = {**bar.cells, "g": g}
-    assert bar.columns(0.0).tolist() == pytest.approx([6e-6, 6e-6])
+    assert bar.columns(0.0).tolist() == close([6e-6, 6e-6])
     bar = crossbar(hand_profile("offset"), (3, 2))
-    assert bar.columns(0.0).tolist() == pytest.approx([66e-6, 66e-6])  # each at 11 uS, its reference too
+    assert bar.columns(0.0).tolist() == close([66e-6, 66e-6])  # each at 11 uS, its reference too
 
 
 @pytest.mark.parametrize(("write", "in_turn"), [("serial", 9), ("row", 6)])

@@ -14,6 +14,7 @@ from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.ledger import ABSENT, KINDS, STATED, UNSTATED, Ledger
 from neuroanp.trajectory import Weights, WeightUpdate
+from tests.close import close
 
 DOUBLE = torch.float64
 
@@ -31,12 +32,12 @@ def test_totals_are_the_sum_of_the_stated_parts(kinds, bookings, spiking):
     parts = ledger.energy()
     assert [kind for kind, joules in parts.items() if joules is None] == [k for k in ledger.unstated if k in KINDS]
     if STATED in ledger.kinds.values():
-        assert ledger.energy_J == pytest.approx(sum(part for part in parts.values() if part is not None))
+        assert ledger.energy_J == close(sum(part for part in parts.values() if part is not None))
     else:
         assert ledger.energy_J is None
     for kind in KINDS:
         if ledger.kinds[kind] == STATED:
-            assert parts[kind] == pytest.approx(math.fsum(j for k, j in bookings if k == kind))
+            assert parts[kind] == close(math.fsum(j for k, j in bookings if k == kind))
     given = dict(zip(KINDS, kinds, strict=True))
     if not spiking:
         assert not {"spikes", "synaptic_events"} & set(parts)
@@ -51,8 +52,8 @@ def test_energy_over_a_count_leaves_writes_out():
     for kind, joules in (("writes", 1.0), ("adc", 2e-12), ("spikes", 3e-12), ("array_reads", 1e-12)):
         ledger.book_spikes(1, 10)
         ledger.book_energy(kind, joules)
-    assert ledger.energy_per(4) == pytest.approx(1.5e-12)
-    assert ledger.report()["energy_per_event_J"] == pytest.approx(0.15e-12)
+    assert ledger.energy_per(4) == close(1.5e-12)
+    assert ledger.report()["energy_per_event_J"] == close(0.15e-12)
     assert ledger.energy_per(0) is None
     only = Ledger(dict.fromkeys(KINDS, UNSTATED) | {"writes": STATED}, True, None)
     only.book_spikes(4, 4)
@@ -109,20 +110,20 @@ def test_hand_computed_read():
     x2 = torch.tensor([1.0, 0.5, 0.0, 2.5], dtype=DOUBLE)
     chip.book_reads("w", x2, 10, 10)
     spent = {kind: chip.ledger.energy()[kind] - before[kind] for kind, joules in before.items() if joules is not None}
-    assert spent["array_reads"] == pytest.approx(0.04 * 4.0 * 4 * 12.5e-6 * 250e-9)
-    assert spent["dac"] == pytest.approx(10 * 4 * 1e-13)
-    assert spent["adc"] == pytest.approx(10 * 4 * 3e-13)
-    assert spent["digital"] == pytest.approx(10 * 4 * 2e-12)
+    assert spent["array_reads"] == close(0.04 * 4.0 * 4 * 12.5e-6 * 250e-9)
+    assert spent["dac"] == close(10 * 4 * 1e-13)
+    assert spent["adc"] == close(10 * 4 * 3e-13)
+    assert spent["digital"] == close(10 * 4 * 2e-12)
     assert spent["writes"] == spent["node_noise"] == 0.0
     assert chip.ledger.reads == 10
     chip.book_reads("w_in", torch.zeros(2, dtype=DOUBLE), 10, 10)
-    assert chip.ledger.energy()["digital"] - before["digital"] == pytest.approx(spent["digital"])  # the units of w
+    assert chip.ledger.energy()["digital"] - before["digital"] == close(spent["digital"])  # the units of w
 
 
 def test_a_stated_figure_replaces_the_computed_read():
     chip = hand_chip(read=5e-15)
     chip.book_reads("w", torch.ones(4, dtype=DOUBLE), 10, 10)
-    assert chip.ledger.energy()["array_reads"] == pytest.approx(10 * 16 * 5e-15)
+    assert chip.ledger.energy()["array_reads"] == close(10 * 16 * 5e-15)
 
 
 @pytest.mark.parametrize(("write", "in_turn"), [("serial", 2 * 2), ("row", 2)])
@@ -130,19 +131,19 @@ def test_hand_computed_write(write, in_turn):
     chip = hand_chip(write=write)
     cells = 2 * (8 + 16 + 4)  # the first write: every device of every pair, two pulses each
     assert chip.ledger.pulses == 2 * cells
-    assert chip.ledger.energy()["writes"] == pytest.approx(2 * cells * 1e-12)
+    assert chip.ledger.energy()["writes"] == close(2 * cells * 1e-12)
     lines = {"serial": 2 * cells, "row": 2 * (2 + 4 + 4)}[write]
-    assert chip.ledger.time_s == pytest.approx(lines * 1e-7)
+    assert chip.ledger.time_s == close(lines * 1e-7)
     clock = chip.now
     gradient = torch.zeros(4, 4, dtype=DOUBLE)
     gradient[0, 1] = gradient[2, 1] = 1.0  # two G+ of one word line move; their G- stay at 0 S
     report = chip.apply(WeightUpdate({"w": gradient}), 0.01, Streams(0), 1)
     assert report.pulses == 4
-    assert report.energy_J == pytest.approx(4e-12)
-    assert report.time_s == pytest.approx(in_turn * 1e-7)
-    assert chip.now - clock == pytest.approx(report.time_s)
+    assert report.energy_J == close(4e-12)
+    assert report.time_s == close(in_turn * 1e-7)
+    assert chip.now - clock == close(report.time_s)
     assert chip.ledger.wear == 4
-    assert chip.ledger.wear_fraction == pytest.approx(0.04)
+    assert chip.ledger.wear_fraction == close(0.04)
     torch.testing.assert_close(report.realised["w"], -0.01 * gradient, rtol=1e-9, atol=1e-12)
 
 
@@ -151,7 +152,7 @@ def test_time_has_two_parts():
     writes = chip.ledger.report()["time"]["writes"]
     chip.elapse(0.5)
     assert chip.ledger.report()["time"] == {"reads": 0.5, "writes": writes}
-    assert chip.ledger.time_s == pytest.approx(0.5 + writes) == pytest.approx(chip.now)
+    assert chip.ledger.time_s == close(0.5 + writes) == close(chip.now)
 
 
 def test_what_the_ideal_profile_does_not_state_is_said():
@@ -176,10 +177,10 @@ def test_hand_computed_write_from_voltages():
     pulses = torch.zeros(2, 2, 2, dtype=torch.int32)
     pulses[0, 1, 0] = 3  # G 3 -> 5 uS, mean 4; word line: 1 + 4 + 5 + 7; bit line: 4 + 4
     expected = 3 * (4 * 4e-6 * 1e-7 + 5e-14 * 4 + 0.25 * 4 * 1e-7 * ((1 + 5 + 7) + 4) * 1e-6)
-    assert write_energy(figures, pulses, before, after, Tiling((2,), (2,))) == pytest.approx(expected)
+    assert write_energy(figures, pulses, before, after, Tiling((2,), (2,))) == close(expected)
     alone = 3 * (4 * 4e-6 * 1e-7 + 5e-14 * 4 + 0.25 * 4 * 1e-7 * 7e-6)  # tiles of one cell: only its pair is near
-    assert write_energy(figures, pulses, before, after, Tiling((1, 1), (1, 1))) == pytest.approx(alone)
-    assert write_energy(EnergyFigures(write=1e-12), pulses, before, after, Tiling((2,), (2,))) == pytest.approx(3e-12)
+    assert write_energy(figures, pulses, before, after, Tiling((1, 1), (1, 1))) == close(alone)
+    assert write_energy(EnergyFigures(write=1e-12), pulses, before, after, Tiling((2,), (2,))) == close(3e-12)
     assert write_energy(EnergyFigures(), pulses, before, after, Tiling((2,), (2,))) is None
 
 
@@ -197,7 +198,7 @@ def test_tiles_take_a_conversion_each_and_are_added():
     before = chip.ledger.energy()
     chip.book_reads("w", torch.ones(4, dtype=DOUBLE), 10, 10)
     spent = {kind: chip.ledger.energy()[kind] - before[kind] for kind in ("dac", "adc", "accumulate")}
-    assert spent["dac"] == pytest.approx(10 * 4 * profile.periphery.dac.energy)
-    assert spent["adc"] == pytest.approx(10 * 4 * 2 * profile.periphery.adc.energy)
-    assert spent["accumulate"] == pytest.approx(10 * 4 * 1e-14)
+    assert spent["dac"] == close(10 * 4 * profile.periphery.dac.energy)
+    assert spent["adc"] == close(10 * 4 * 2 * profile.periphery.adc.energy)
+    assert spent["accumulate"] == close(10 * 4 * 1e-14)
     assert "accumulate" not in hand_chip().ledger.energy()

@@ -17,6 +17,7 @@ from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.facts import known_effects
 from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.trajectory import PassPlan, Weights
+from tests.close import close
 
 NAMES = ("threshold", "tau_m", "tau_s")
 ON = frozenset({"neuron_mismatch"})
@@ -152,8 +153,8 @@ def test_sigmas_by_layer():
     own = chip.junctions.node_sigma
     assert chip.node_sigmas() == {"hidden": own, "output": own}
     chip.node_scale, chip.artificial_sigma, chip.artificial_output_sigma = -2.0, 0.05, 0.01
-    assert chip.node_sigmas() == pytest.approx({"hidden": math.hypot(2 * own, 0.05), "output": math.hypot(own, 0.01)})
-    assert chip.node_sigmas(artificial=False) == pytest.approx({"hidden": 2 * own, "output": own})
+    assert chip.node_sigmas() == close({"hidden": math.hypot(2 * own, 0.05), "output": math.hypot(own, 0.01)})
+    assert chip.node_sigmas(artificial=False) == close({"hidden": 2 * own, "output": own})
     assert chip.describe()["node_sigma"] == chip.node_sigmas()["hidden"]
     assert build(load("ideal")).node_sigmas() == {"hidden": 0.0, "output": 0.0}
     assert build(load("pcm"), artificial_sigma=0.3).node_sigmas(False) == {"hidden": 0.0, "output": 0.0}
@@ -166,10 +167,10 @@ def test_drawn_noise_has_the_sigmas_it_is_said_to_have():
     noise = chip.perturbation(PassPlan((1.0,), (0,), "mean"), 100, PassStreams(Streams(0), "train", 0))
     hidden = noise.draw("hidden", 0, 2)
     assert hidden is not None
-    assert float(hidden.std()) == pytest.approx(chip.node_sigmas()["hidden"], rel=0.012)
+    assert float(hidden.std()) == close(chip.node_sigmas()["hidden"], rel=0.012)
     output = noise.draw("output", 0, 1000)
     assert output is not None
-    assert float(output.std()) == pytest.approx(chip.node_sigmas()["output"], rel=0.012)
+    assert float(output.std()) == close(chip.node_sigmas()["output"], rel=0.012)
 
 
 # ---- books ----
@@ -185,13 +186,13 @@ def test_hand_computed_spikes():
     chip.book_spikes(4, 12)
     report = chip.ledger.report()
     assert (report["spikes"], report["events"], report["reads"]) == (7, 21, 4)
-    assert report["energy"]["spikes"] == pytest.approx(7 * 500e-12)
-    assert report["energy"]["synaptic_events"] == pytest.approx(21 * 10e-12)
+    assert report["energy"]["spikes"] == close(7 * 500e-12)
+    assert report["energy"]["synaptic_events"] == close(21 * 10e-12)
     assert report["energy"]["array_reads"] == 0.0
     total = 7 * 500e-12 + 21 * 10e-12  # node noise is free here; the first write is left out
-    assert report["energy_J"] == pytest.approx(total + report["energy"]["writes"])
-    assert report["energy_per_spike_J"] == pytest.approx(total / 7)
-    assert report["energy_per_event_J"] == pytest.approx(total / 21)
+    assert report["energy_J"] == close(total + report["energy"]["writes"])
+    assert report["energy_per_spike_J"] == close(total / 7)
+    assert report["energy_per_event_J"] == close(total / 21)
     assert not {"spikes", "synaptic_events", "array_reads"} & set(report["unstated"])
 
 
@@ -199,11 +200,11 @@ def test_an_event_reads_one_weight_where_a_read_is_stated():
     """smtj_koenders: 1.5 pJ a weight. All 25 of them in each of 8 reads, or the 15 that spikes reach."""
     chip, figure = build(load("smtj_koenders")), 1.5e-12
     chip.book_reads("w", torch.ones(5, dtype=DOUBLE), 8, 0)
-    assert chip.ledger.energy()["array_reads"] == pytest.approx(8 * 25 * figure)
+    assert chip.ledger.energy()["array_reads"] == close(8 * 25 * figure)
     chip.book_reads("w", torch.ones(5, dtype=DOUBLE), 8, 0, events=15)
-    assert chip.ledger.energy()["array_reads"] == pytest.approx((8 * 25 + 15) * figure)
+    assert chip.ledger.energy()["array_reads"] == close((8 * 25 + 15) * figure)
     chip.book_reads("w", torch.ones(5, dtype=DOUBLE), 8, 0, events=0)
-    assert chip.ledger.energy()["array_reads"] == pytest.approx((8 * 25 + 15) * figure)
+    assert chip.ledger.energy()["array_reads"] == close((8 * 25 + 15) * figure)
     chip.book_spikes(3, 15)
     energy = chip.ledger.energy()
     assert energy["spikes"] is None  # it spikes, and the profile has no figure for that
@@ -218,7 +219,7 @@ def test_converters_convert_at_every_step_and_lines_without_a_spike_take_nothing
     chips[1].book_reads("w", torch.zeros(5, dtype=DOUBLE), 8, 8, events=0)
     driven, idle = (chip.ledger.energy() for chip in chips)
     assert (driven["dac"], driven["adc"], driven["digital"]) == (idle["dac"], idle["adc"], idle["digital"])
-    assert idle["adc"] == pytest.approx(8 * 5 * profile.periphery.adc.energy)  # pyright: ignore
+    assert idle["adc"] == close(8 * 5 * profile.periphery.adc.energy)  # pyright: ignore
     assert idle["array_reads"] == 0.0
 
 

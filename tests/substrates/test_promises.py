@@ -22,6 +22,7 @@ from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import Look, revisit
 from neuroanp.trajectory import PassPlan, Weights
+from tests.close import close
 
 TINY = {
     "task": {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8},
@@ -61,7 +62,7 @@ def test_a_law_is_asked_in_the_middle_of_the_range_of_its_profile(scale, monkeyp
     assert promises.memory_of(profile) == "white"
     assert not promises.changes_with_time(profile, frozenset({"read_noise"}))
     assert len(asked) == 3
-    assert np.array(asked) / scale == pytest.approx(np.tile([6.0, 10.0], (3, 1)))
+    assert np.array(asked) / scale == close(np.tile([6.0, 10.0], (3, 1)))
 
 
 LEAK = "extends: capacitor\nmeta: {name: mine}\ndrift: {law: leak, tau: 20 ms, rest: 15 uS"
@@ -225,7 +226,7 @@ def test_idle_times_that_a_profile_has_no_answer_to_are_told(records, caplog, pr
 def test_a_chip_that_is_past_its_table_as_it_stands_is_told():
     chip = Experiment.of(configure(TINY, {"profile": "sonos_flash"})).chip(Streams(0))
     chip.elapse(2 * promises.DAY)
-    assert promises.oldest(chip) == pytest.approx(2 * promises.DAY, rel=1e-6)
+    assert promises.oldest(chip) == close(2 * promises.DAY, rel=1e-6)
     told = promises.beyond_table(chip.profile, ALL_EFFECTS, promises.oldest(chip), "at once")
     assert told is not None
     assert promises.beyond_table(chip.profile, ALL_EFFECTS, promises.DAY, "at once") is None

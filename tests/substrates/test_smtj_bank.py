@@ -19,6 +19,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.trajectory import PassPlan
+from tests.close import close
 
 PLAN = PassPlan(gain=(1.0, 1.0, 0.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1),))
 UNITS = {"hidden": 5, "output": 2}
@@ -104,7 +105,7 @@ def test_layers_updates_and_seeds_differ_and_a_replay_repeats(kind):
 def test_moments_of_gaussian_noise():
     plan = PassPlan((1.0,), (0,), "mean")
     gaussian = bank(sigma=0.03, kind=None, plan=plan, batch=100).draw("hidden", 0, 400)
-    assert float(gaussian.std()) == pytest.approx(0.03, rel=0.01)
+    assert float(gaussian.std()) == close(0.03, rel=0.01)
 
 
 @with_memory
@@ -130,7 +131,7 @@ def test_moments_at_any_step(kind, dt):
     lags = {"dt": dt} if kind == "koenders" else {}
     assert float(drawn[-1].mean()) == pytest.approx(0.0, abs=0.012 * law.node_sigma)
     for step in (0, 4):
-        assert float(drawn[step].var()) == pytest.approx(law.node_sigma**2, rel=0.01)
+        assert float(drawn[step].var()) == close(law.node_sigma**2, rel=0.01)
     for lag in (1, 4):
         found = float((drawn[lag] * drawn[0]).mean()) / law.node_sigma**2
         assert found == pytest.approx(law.autocorrelation(lag * dt, **lags), abs=0.01)
@@ -190,6 +191,35 @@ def test_slow_noise_is_common_to_passes_that_follow_one_another():
         bank = NodeNoise(plan, units, 8, streams, like, law, dt=1e-9, apart=gap)
         first = bank.draw("hidden", 0, 1)[0]
         difference = (first[0] - first[1]).square().mean() / law.node_sigma**2
-        assert float(difference) == pytest.approx(2 * (1 - rho), rel=0.05)
+        assert float(difference) == close(2 * (1 - rho), rel=0.05)
         between = (first[0, :-1] * first[0, 1:]).mean() / law.node_sigma**2  # sequences lie two presentations apart
         assert float(between) == pytest.approx(rho**2, abs=0.03)
+
+
+def test_noise_that_has_turned_round_meanwhile_is_common_to_passes_with_its_sign(tmp_path):
+    """A trace of +1 and -1 in turn, presentations an odd number of samples apart: correlation -1, not none."""
+    np.savez(tmp_path / "turns.npz", voltage_mV=(-1.0) ** np.arange(200))
+    law = MeasuredTrace(
+        file=str(tmp_path / "turns.npz"), sampling_time=1e-6, mode="replay", n_sources=1, kappa=1.0, volts_per_unit=1e-3
+    )
+    plan, streams = PassPlan((1.0, 1.0), (0, 1), ((0, 1),)), PassStreams(Streams(0), "train", 0)
+    like = torch.empty(0, dtype=torch.float64)
+    first = NodeNoise(plan, {"hidden": 50}, 2, streams, like, law, dt=1e-6, apart=3e-6).draw("hidden", 0, 1)
+    assert first is not None
+    assert bool((first.abs() - 1 < 1e-12).all())
+    torch.testing.assert_close(first[0, 1], -first[0, 0], rtol=1e-12, atol=0)
+    torch.testing.assert_close(first[0, :, 1], first[0, :, 0], rtol=1e-12, atol=0)  # two presentations later
+
+
+def test_passes_that_listen_to_one_stream_take_time_as_well():
+    """Streams 0, 0, 1: the second one starts two presentations after the first, and a sequence takes three."""
+    law = RtnSource(tau_high=2e-3, tau_low=2e-3, amplitude=1.0, n_sources=1, kappa=1.0, volts_per_unit=1.0)
+    plan, streams = PassPlan((1.0, 1.0, 1.0), (0, 0, 1), ((0, 2),)), PassStreams(Streams(0), "train", 0)
+    like, apart, units = torch.empty(0, dtype=torch.float64), 3e-4, 40_000
+    first = NodeNoise(plan, {"hidden": units}, 2, streams, like, law, dt=0.0, apart=apart).draw("hidden", 0, 1)
+    assert first is not None
+    starts = first[0] / law.node_sigma
+    assert torch.equal(starts[0], starts[1])
+    for one, other, apart_by in ((starts[0, 0], starts[2, 0], 2), (starts[2, 0], starts[0, 1], 1)):
+        expected = law.autocorrelation(apart_by * apart)
+        assert float((one * other).mean()) == pytest.approx(expected, abs=4.5 / math.sqrt(units))

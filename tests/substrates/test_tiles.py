@@ -21,6 +21,7 @@ from neuroanp.substrates.periphery import Reader, normals
 from neuroanp.substrates.protocol import Quantiser, ReadPlan
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.trajectory import Weights, WeightUpdate
+from tests.close import close
 
 DOUBLE = torch.float64
 FALSE_ALARM = 1e-3
@@ -87,10 +88,12 @@ def test_without_an_adc_tiles_change_nothing_but_the_amplifiers_add_up():
     one, many = (profile("amplifier_noise: 1 uA", array) for array in ("", ", max_rows: 4"))
     a, b = plan_of(chip(one)), plan_of(chip(many))
     x = inputs(5, 10)
-    torch.testing.assert_close(Reader(a)(x), Reader(b)(x))
+    torch.testing.assert_close(Reader(a)(x), Reader(b)(x), rtol=1e-9, atol=0)
     assert (normals(a), normals(b)) == (6, 18)
     xi = torch.ones(5, 18, dtype=DOUBLE)
-    torch.testing.assert_close(Reader(b)(x, xi) - Reader(b)(x), 3.0 * (Reader(a)(x, xi[:, :6]) - Reader(a)(x)))
+    torch.testing.assert_close(
+        Reader(b)(x, xi) - Reader(b)(x), 3.0 * (Reader(a)(x, xi[:, :6]) - Reader(a)(x)), rtol=1e-9, atol=0
+    )
 
 
 @pytest.mark.parametrize("sampled", [False, True])
@@ -161,7 +164,7 @@ def test_offset_coding_has_one_code_more_below(value, bits):
     y = float(quantise(torch.tensor(value, dtype=DOUBLE), q))
     code = round(y / q.step)
     assert -(2 ** (bits - 1)) <= code <= 2 ** (bits - 1) - 1
-    assert y == pytest.approx(code * q.step)
+    assert y == close(code * q.step)
     if -1 <= value <= 1 - q.step:
         assert abs(y - value) <= q.step / 2 * (1 + 1e-12)
 
@@ -192,7 +195,7 @@ def test_the_noise_of_bit_serial_inputs_is_that_of_their_bits():
     quiet = reader(x)
     parts = [float(reader(x, row.view(1, 3)) - quiet) for row in torch.eye(3, dtype=DOUBLE)]
     expected = [math.sqrt(2.5) / 7, 2 * math.sqrt(2.0) / 7, 4 * math.sqrt(0.5) / 7]
-    assert parts == pytest.approx(expected)
+    assert parts == close(expected)
     assert reader.conversions == 4 * 3
     assert reader.load(x.unsqueeze(0)).tolist() == [2.0, 2.0]
 
@@ -203,8 +206,8 @@ def test_loads_are_squares_of_voltages_or_times():
         plan_of(chip(profile(f"dac: {{bits: 6, inputs: {kind}}}"))) for kind in ("amplitude", "pulse_width")
     )
     xq = quantise(x, voltage.dac)
-    torch.testing.assert_close(Reader(voltage).load(x), xq.square().sum((0, 1)))
-    torch.testing.assert_close(Reader(width).load(x), xq.abs().sum((0, 1)))
+    torch.testing.assert_close(Reader(voltage).load(x), xq.square().sum((0, 1)), rtol=1e-12, atol=0)
+    torch.testing.assert_close(Reader(width).load(x), xq.abs().sum((0, 1)), rtol=1e-12, atol=0)
 
 
 def test_a_step_must_hold_all_bits():
@@ -221,8 +224,8 @@ def test_converters_differ_by_gain_and_offset():
     k = built.arrays["w_out"].k
     assert plan.gain.shape == plan.offset.shape == (2, 400)
     assert float(plan.gain.mean()) == pytest.approx(1.0, abs=4 * 0.1 / math.sqrt(800))
-    assert float(plan.gain.std()) == pytest.approx(0.1, rel=0.1)
-    assert float(plan.offset.std()) == pytest.approx(k * 0.5e-6, rel=0.1)
+    assert float(plan.gain.std()) == close(0.1, rel=0.1)
+    assert float(plan.offset.std()) == close(k * 0.5e-6, rel=0.1)
     x = inputs(3, 10)
     expected = sum(
         quantise(x[:, part] @ plan.W[:, part].T * plan.gain[i] + plan.offset[i], plan.adc)
@@ -255,7 +258,7 @@ def test_thermal_noise_is_that_of_the_conductance_on_the_bit_lines(coding):
 
 def test_drivers_noise_is_in_units_of_the_input():
     plan = plan_of(chip(profile("dac: {bits: 8, noise: 2 mV}")))
-    assert plan.dac_sigma == pytest.approx(0.01)
+    assert plan.dac_sigma == close(0.01)
     assert plan_of(chip(profile("dac: {bits: 8, noise: 2 mV}"), effects=frozenset({"dac"}))).dac_sigma == 0.0
 
 
@@ -291,7 +294,7 @@ def test_dead_lines_carry_nothing(coding):
     assert not g[(scale == 0) & ~dead].any()
     whole = chip(hardware, 60, 40, effects=frozenset())
     alive = ~dead.any(0) & (scale == 1).all(0)
-    torch.testing.assert_close(W[alive], whole.arrays["w_out"].mean_weights(0.0)[alive])
+    torch.testing.assert_close(W[alive], whole.arrays["w_out"].mean_weights(0.0)[alive], rtol=1e-9, atol=0)
 
 
 # ---- lines with resistance ----

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from neuroanp.errors import InputError, RunError
 from neuroanp.substrates.wires import WireNetwork, relative_loss
 from neuroanp.substrates.wires_fast import effective_conductance_fast, line_factors, solve_fast, wire_error
+from tests.close import close
 
 DATA = Path(__file__).parents[1] / "data"
 ARRAYS = ("wires_pcm_64x64_2.5ohm.npz", "wires_rram_64x64_1ohm.npz")
@@ -86,11 +87,11 @@ def test_uniform_array_of_badcrossbar_and_ngspice():
 def test_one_device_is_a_series_of_three(r_word, r_bit):
     G = 0.04
     net = WireNetwork([[G]], r_word, r_bit)
-    assert net.transfer()[0, 0] == pytest.approx(1 / (1 / G + r_word + r_bit), rel=1e-12)
+    assert net.transfer()[0, 0] == close(1 / (1 / G + r_word + r_bit), rel=1e-12)
     share = 1 / (1 + G * (r_word + r_bit))
-    assert net.device_voltages([[0.2]])[0, 0, 0] == pytest.approx(0.2 * share, rel=1e-12)
-    assert net.sensitivities()[0, 0, 0] == pytest.approx(share, rel=1e-12)
-    assert net.diagonal_gain()[0, 0] == pytest.approx(share**2, rel=1e-12)  # d(1/(1/G + R))/dG
+    assert net.device_voltages([[0.2]])[0, 0, 0] == close(0.2 * share, rel=1e-12)
+    assert net.sensitivities()[0, 0, 0] == close(share, rel=1e-12)
+    assert net.diagonal_gain()[0, 0] == close(share**2, rel=1e-12)  # d(1/(1/G + R))/dG
 
 
 def test_ladder_of_one_word_line():
@@ -120,7 +121,7 @@ def test_wires_of_no_resistance_are_a_product_and_the_limit_is_first_order():
     np.testing.assert_allclose(net.currents(V), G @ V, rtol=1e-12)
     np.testing.assert_array_equal(net.diagonal_gain(), np.ones_like(G))
     loss = [np.abs(WireNetwork(G, r, r).transfer() - G).max() for r in (1e-3, 1e-5)]
-    assert loss[0] / loss[1] == pytest.approx(100, rel=1e-3)
+    assert loss[0] / loss[1] == close(100, rel=1e-3)
     for r_word, r_bit in RESISTANCES[1:3]:
         near = WireNetwork(G, r_word or 1e-9, r_bit or 1e-9).transfer()
         np.testing.assert_allclose(WireNetwork(G, r_word, r_bit).transfer(), near, rtol=1e-7, atol=1e-14)
@@ -157,7 +158,7 @@ def test_power_in_is_power_dissipated():
     along_words = np.diff(np.concatenate([V[None], w]), axis=0)
     along_bits = np.diff(np.concatenate([b, np.zeros((7, 1))], axis=1), axis=1)
     dissipated = (G * (w - b) ** 2).sum() + (along_words**2).sum() / r_word + (along_bits**2).sum() / r_bit
-    assert dissipated == pytest.approx(float(V @ (V - w[0]) / r_word), rel=1e-11)
+    assert dissipated == close(float(V @ (V - w[0]) / r_word), rel=1e-11)
 
 
 # ---- noise ----
@@ -176,8 +177,8 @@ def test_sensitivities_are_derivatives():
             slope = (up.currents(V) - down.currents(V))[:, 0] / (2 * step[k, j])
             np.testing.assert_allclose(slope, lam_v[:, k, j], rtol=1e-6, atol=1e-10)
             own = (up.transfer() - down.transfer())[k, j] / (2 * step[k, j])
-            assert net.diagonal_gain()[k, j] == pytest.approx(own, rel=1e-6)
-            assert net.diagonal_gain()[k, j] == pytest.approx(net.sensitivities([k])[0, k, j] * alone[j, k, j])
+            assert net.diagonal_gain()[k, j] == close(own, rel=1e-6)
+            assert net.diagonal_gain()[k, j] == close(net.sensitivities([k])[0, k, j] * alone[j, k, j])
 
 
 def test_noise_variance_is_that_of_sampled_networks():
@@ -208,10 +209,10 @@ def test_more_columns_than_are_solved_at_once():
     gain, variance = net.diagonal_gain(), net.noise_variance(V[:, [0, 129]], 1e-6)
     for i, j in ((0, 0), (69, 65), (65, 64)):
         v = net.device_voltages(np.eye(m)[:, [j]])[0, i, j]
-        assert gain[i, j] == pytest.approx(net.sensitivities([i])[0, i, j] * v, rel=1e-10)
+        assert gain[i, j] == close(net.sensitivities([i])[0, i, j] * v, rel=1e-10)
     lam = net.sensitivities([69])[0]
     expected = ((lam * net.device_voltages(V[:, [129]])[0]) ** 2).sum() * 1e-12
-    assert variance[69, 1] == pytest.approx(expected, rel=1e-10)
+    assert variance[69, 1] == close(expected, rel=1e-10)
 
 
 # ---- bad input, singular networks ----
@@ -268,7 +269,7 @@ def test_fast_currents_on_the_reference_arrays(name, limit):
         off = np.abs(fast.double().numpy() @ V - exact)
         assert off.max() / exact.max() < limit
     error = wire_error(torch.from_numpy(G), r, r, torch.from_numpy(V))
-    assert error.max == pytest.approx(off.max() / exact.max(), rel=1e-6)
+    assert error.max == close(off.max() / exact.max(), rel=1e-6)
     assert error.rms <= error.max
     ladders_alone = wire_error(torch.from_numpy(G), r, r, torch.from_numpy(V), modes=0)
     assert ladders_alone.max > 10 * error.max
@@ -290,7 +291,7 @@ def test_fast_error_falls_with_the_square_of_resistance_without_waves_and_stays_
     G[5:9] = 0.0
     whole = torch.from_numpy(G)
     coarse = [wire_error(whole, r, r, modes=0).max for r in (0.1, 1.0)]
-    assert coarse[1] / coarse[0] == pytest.approx(100, rel=0.1)
+    assert coarse[1] / coarse[0] == close(100, rel=0.1)
     assert wire_error(whole, 10.0, 10.0).max < 5e-4
     assert (effective_conductance_fast(whole, 10.0, 10.0)[5:9] == 0).all()
 
@@ -322,7 +323,7 @@ def test_fast_gain_of_noise_is_the_exact_one_to_first_order():
         exact = WireNetwork(G, r, r).diagonal_gain()
         off.append(np.abs(solve_fast(torch.from_numpy(G), r, r).gain.numpy() - exact).max())
     assert off[1] < 1e-4
-    assert off[1] / off[0] == pytest.approx(100, rel=0.1)  # what is missing is of second order
+    assert off[1] / off[0] == close(100, rel=0.1)  # what is missing is of second order
 
 
 def test_relative_loss():

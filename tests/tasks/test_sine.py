@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from neuroanp.tasks.sine import Sine, SineConfig
+from tests.close import close
 
 
 @given(st.integers(20, 60), st.integers(1, 9), st.floats(2.5, 80.0), st.integers(0, 9))
@@ -17,7 +18,7 @@ def test_the_target_is_the_harmonic_recursion_from_phase_zero(steps, onset, peri
     assert batch.targets.shape == (steps, 3, 1)
     s = batch.targets[onset:, 0, 0]
     assert s[0] == 0.0
-    assert s[1] == pytest.approx(np.sin(2 * np.pi / period))
+    assert s[1] == close(np.sin(2 * np.pi / period))
     np.testing.assert_allclose(s[2:] + s[:-2], 2 * np.cos(2 * np.pi / period) * s[1:-1], atol=1e-9)
     assert not batch.targets[:onset].any()
     np.testing.assert_array_equal(batch.mask, np.arange(steps) >= onset)
@@ -29,7 +30,7 @@ def test_by_default_two_periods_fit():
     assert len(s) == 180
     np.testing.assert_allclose(s[90:], s[:90], atol=1e-12)
     assert np.sum(np.diff(np.sign(s[1:])) != 0) >= 3
-    assert np.mean(s**2) == pytest.approx(0.5)
+    assert np.mean(s**2) == close(0.5)
 
 
 @pytest.mark.parametrize("context", ["constant", "pulse"])
@@ -68,7 +69,7 @@ def test_scores_and_the_rest():
     assert task.score(batch.targets, batch) == {"nrmse": 0.0, "loss": 0.0}
     assert next(iter(task.score(batch.targets, batch))) == "nrmse"
     flat = task.score(np.zeros_like(batch.targets), batch)
-    assert flat == {"nrmse": pytest.approx(1.0), "loss": pytest.approx(0.5)}  # whole periods: mean 0, square 1/2
+    assert flat == {"nrmse": close(1.0), "loss": close(0.5)}  # whole periods: mean 0, square 1/2
     assert not task.forecast
     assert task.persistence(batch) is None
     assert task.fingerprint() == ""

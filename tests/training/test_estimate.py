@@ -53,6 +53,37 @@ def test_passes_are_stored_for_credit_that_looks_ahead_alone(gamma):
     assert memory(rule__gamma=gamma) - memory(rule__gamma=0.0) == stored
 
 
+def test_passes_operations_and_times_are_counted_by_hand(monkeypatch):
+    """3 updates of M passes; a multiply-accumulate for each weight, step, sequence and pass; 3 input lines."""
+    monkeypatch.setattr(estimating, "_seconds_an_update", lambda trainer: 0.25)
+    for changes, updates, passes, seconds in (
+        ({}, 3, M, 0.75),
+        ({"rule.K": 2, "training.updates": 5}, 5, 2 * M, 1.25),
+        ({"training.controls": True}, 3, M, 1.5),  # the readout alone is trained as long
+    ):
+        found = estimate(configure(SMALL, {"dt": "2 us", **changes}))
+        assert found["passes"] == updates * passes
+        assert found["multiply_accumulates"] == updates * passes * B * T * (N * 3 + N * N + O * N)
+        assert found["chip_time_s"] == pytest.approx(updates * passes * B * T * 2e-6, rel=1e-12, abs=0)
+        assert found["seconds"] == seconds
+
+
+def test_passes_are_replayed_from_the_first_byte_that_does_not_fit():
+    stored = 4 * T * M * B * (2 * N + O)
+    for memory, replayed in ((stored, False), (stored - 1, True)):
+        found = estimate(configure(SMALL, {"training.memory": f"{memory} B"}))
+        assert found["replayed"] == replayed
+        assert found["memory"]["passes"] == memory
+
+
+def test_an_optimiser_s_moments_and_steps_are_counted():
+    """Adam: two moments kept; gradient, step and two new moments in an update. SGD: the gradient alone."""
+    weights = 4 * (N * 3 + N * N + O * N)
+    for name, kept, made in (("adam", 2, 4), ("sgd", 0, 1)):
+        found = memory_of(Experiment.of(configure(SMALL, {"optimizer.name": name})))
+        assert (found["weights"], found["optimizer"], found["update"]) == (weights, kept * weights, made * weights)
+
+
 @pytest.mark.parametrize("profile", available())
 def test_weights_moments_and_devices_are_those_of_the_chip(profile):
     """The sample has 32 hidden units, the network 48; a sample without a stuck device lacks one byte each."""

@@ -23,6 +23,7 @@ from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.presented import as_inputs
 from neuroanp.training.revisit import Look, revisit
+from tests.close import close
 
 TINY = {
     "task": {"name": "copy", "length": 2, "delay": 1, "symbols": 2, "test_size": 8},
@@ -132,7 +133,7 @@ def check_plain(record: RunDir) -> None:
     weights, batch = run.weights(), run.held_out()
     assert (weights.scored, weights.beside, weights.complete) == (True, (), True)
     expected = run.result["test_loss_noise_free"]
-    assert batch.loss(forward(weights, batch.inputs)) == pytest.approx(expected, rel=2e-5, abs=0)
+    assert batch.loss(forward(weights, batch.inputs)) == close(expected, rel=2e-5)
 
 
 @pytest.mark.parametrize("name", ["ideal", "pcm", "pulses", "junctions", "flash", "mismatch"])
@@ -150,7 +151,7 @@ def test_digital_targets_are_another_network_and_say_so(trained):
     run = api.load_run(trained("pcm", **EXACT).path)
     held, targets, batch = run.weights(), run.weights(as_held=False), run.held_out()
     loss = batch.loss(forward(targets, batch.inputs))
-    assert loss != pytest.approx(run.result["test_loss_noise_free"], rel=1e-2)
+    assert loss != close(run.result["test_loss_noise_free"], rel=1e-2)
     assert "as held by pcm after update 4" in held.origin
     assert "what was scored" in repr(held)
     assert (targets.scored, targets.origin) == (False, "digital targets after update 4")
@@ -207,7 +208,7 @@ def test_what_is_beside_the_weights_is_said(trained, name, said):
     if ("DAC" in said and name != "lif") or name == "held-steps":  # and it matters: the plain product scores otherwise
         run = api.load_run(trained(name).path)
         batch = run.held_out()
-        assert batch.loss(forward(weights, batch.inputs)) != pytest.approx(run.result["test_loss_noise_free"], rel=1e-6)
+        assert batch.loss(forward(weights, batch.inputs)) != close(run.result["test_loss_noise_free"], rel=1e-6)
 
 
 def test_weights_of_a_chip_of_whole_numbers_are_its_numbers(trained):

@@ -13,6 +13,7 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
 from neuroanp.training.estimate import estimate
 from neuroanp.training.launch import launch, resume
+from tests.close import close
 
 from .test_resume import SMALL, config
 
@@ -39,7 +40,7 @@ def test_ledger_counts_time_and_reads_by_hand(tmp_path):
     for _ in range(3):
         trainer.step()
     M, B, T = 3, 4, 5
-    assert trainer.substrate.ledger.time_s == pytest.approx(3 * M * B * T * 1e-6, rel=1e-12)
+    assert trainer.substrate.ledger.time_s == close(3 * M * B * T * 1e-6, rel=1e-12)
     assert trainer.substrate.ledger.reads == 3 * 3 * M * B * T
 
 
@@ -98,7 +99,7 @@ def test_estimate_matches_the_run(tmp_path):
     record = launch(config("pcm", "ideal"), tmp_path)
     assert record.result is not None
     assert found["passes"] == record.result["passes"]
-    assert found["chip_time_s"] == pytest.approx(record.result["chip_time_s"])
+    assert found["chip_time_s"] == close(record.result["chip_time_s"])
 
 
 @pytest.mark.parametrize(

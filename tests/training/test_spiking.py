@@ -23,6 +23,7 @@ from neuroanp.training.evaluate import NOISY, SHOWN_MEMBRANES, Held, show
 from neuroanp.training.filling import SPIKING
 from neuroanp.training.launch import launch, resume
 from neuroanp.yaml_io import read
+from tests.close import close
 
 from .test_resume import final, same
 
@@ -211,7 +212,7 @@ def test_junctions_move_the_membrane_as_far_as_the_profile_says(profile, tau_m):
     v = torch.zeros(rows, 10)
     for n in noise[:, 0]:
         v = a * v + (1 - a) * n
-    assert float(v.double().square().mean().sqrt()) == pytest.approx(0.08, rel=4 / np.sqrt(2 * v.numel()))
+    assert float(v.double().square().mean().sqrt()) == close(0.08, rel=4 / np.sqrt(2 * v.numel()))
     assert Experiment.of(configure({"task": "xor", "profile": profile})).chip(made.streams).node_scale == 1.0
 
 
@@ -336,7 +337,7 @@ def test_rates_of_an_evaluation_by_hand(backend):
     np.testing.assert_allclose(found.y, torch.cat([chunk.y for chunk in chunks])[:, 0].numpy(), rtol=0, atol=1e-12)
     y, target, mask = found.y, sequences.batch.targets, sequences.batch.mask
     by_hand = (mask[:, None, None] * (y - target) ** 2).sum() / (mask.sum() * y.shape[1])
-    assert found.test_loss == pytest.approx(by_hand, rel=1e-12)
+    assert found.test_loss == close(by_hand, rel=1e-12)
     assert made.substrate.ledger.report() == books
 
 
@@ -368,9 +369,9 @@ def test_a_record_holds_rates_rasters_and_controls(tmp_path):
     assert record.result["controls"]["ridge"] <= record.result["controls"]["constant_mean"] + 1e-9
     activity = record.load_arrays("activity")
     assert activity is not None
-    assert record.manifest["firing"]["rate_Hz"] == pytest.approx(activity["rate_Hz"].mean())
+    assert record.manifest["firing"]["rate_Hz"] == close(activity["rate_Hz"].mean())
     rates = record.metrics().series("rate_Hz")[1]
-    assert rates[-1] == pytest.approx(activity["rate_Hz"].mean())
+    assert rates[-1] == close(activity["rate_Hz"].mean())
     assert record.manifest["health"]["rate_Hz"] == rates[-1]
     ledger = record.manifest["ledger"]
     assert ledger["spikes"] > 0
@@ -409,7 +410,7 @@ def test_an_estimate_is_that_of_the_run(tmp_path):
     record = launch(config(profile="pcm", encoder__hold=2), tmp_path)
     assert record.result is not None
     assert found["passes"] == record.result["passes"]
-    assert found["chip_time_s"] == pytest.approx(20 * 2 * B * 2 * T * 1e-3)
+    assert found["chip_time_s"] == close(20 * 2 * B * 2 * T * 1e-3)
     assert found["chip_time_s"] <= record.result["chip_time_s"]  # which has the writes, too
 
 

@@ -13,6 +13,7 @@ from neuroanp.export.xylo import DEVICES
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
 from neuroanp.training.targets import TARGETS, of_4096, power_of_two
+from tests.close import close
 
 DT = 1e-3
 
@@ -53,9 +54,9 @@ def test_decays_are_the_nearest_of_the_grid(tau):
     assert abs(found - exp(-DT / tau)) <= 0.5 / 4096 + 1e-12
     k = power_of_two(tau, DT)
     halvings = 1 / (1 - exp(-DT / k))
-    assert halvings == pytest.approx(2 ** round(_log2(halvings)), rel=1e-9)
+    assert halvings == close(2 ** round(_log2(halvings)), rel=1e-9)
     assert power_of_two(k, DT) == k
-    assert of_4096(of_4096(tau, DT), DT) == pytest.approx(of_4096(tau, DT), rel=1e-12)
+    assert of_4096(of_4096(tau, DT), DT) == close(of_4096(tau, DT), rel=1e-12)
 
 
 def _log2(value: float) -> float:

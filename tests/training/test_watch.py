@@ -13,6 +13,7 @@ from neuroanp.training.config import configure
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.watch import Health, Watch
+from tests.close import close
 
 from .test_resume import SMALL
 
@@ -118,7 +119,7 @@ def test_silent_and_restless_units_are_counted_by_their_rates():
     trainer.rates = np.array([0.0, 0.0, 250.0, 250.1])
     found = Health.of(trainer, {})
     assert (found.silent, found.restless) == (0.5, 0.25)
-    assert found.rate_Hz == pytest.approx(500.1 / 4)
+    assert found.rate_Hz == close(500.1 / 4)
 
 
 @pytest.mark.parametrize(
@@ -127,7 +128,7 @@ def test_silent_and_restless_units_are_counted_by_their_rates():
 )
 def test_the_highest_rate_is_one_spike_a_refractory_period_2_ms_if_there_is_none(refractory, dt, highest):
     found = configure({"task": "xor", "backend": "lif"}, {"neuron.refractory": refractory, "dt": dt})
-    assert Experiment.of(found).backend().highest_rate_Hz == pytest.approx(highest)  # pyright: ignore
+    assert Experiment.of(found).backend().highest_rate_Hz == close(highest)  # pyright: ignore
 
 
 def test_books_of_a_run_are_the_first_write_and_its_updates():
@@ -142,8 +143,8 @@ def test_books_of_a_run_are_the_first_write_and_its_updates():
     books = ledger_of_run(first, trainer.substrate.ledger.report(), 4)
     assert books["per_update"]["pulses"] == sum(each) / 4 > 0
     for key in ("energy_J", "time_s", "pulses"):
-        assert books["first_write"][key] + 4 * books["per_update"][key] == pytest.approx(books[key], rel=1e-12)
-    assert books["first_write"]["energy_J"] == pytest.approx(50e-12 * books["first_write"]["pulses"])
+        assert books["first_write"][key] + 4 * books["per_update"][key] == close(books[key], rel=1e-12)
+    assert books["first_write"]["energy_J"] == close(50e-12 * books["first_write"]["pulses"])
 
 
 def test_a_deadband_that_swallows_every_change_is_told_once(tmp_path, caplog):

@@ -9,8 +9,7 @@ from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
-CHECK = ROOT / "lint" / "members.py"
+CHECK = Path(__file__).with_name("members.py")
 LINT = runpy.run_path(str(CHECK))
 
 
@@ -44,7 +43,7 @@ def test_asking_by_name_is_found_wherever_it_stands(tmp_path, text, key):
     said = found(tmp_path, text)
     assert len(said) == 1
     assert said[0].startswith(f"neuroanp/mine.py:{line}: asks `{key.removesuffix('?')}` for a member by name; list ")
-    assert f"'{key}' in lint/members.toml" in said[0]
+    assert f"'{key}' in tests/lint/members.toml" in said[0]
 
 
 def test_what_asks_nobody_passes(tmp_path):
@@ -58,18 +57,20 @@ def test_a_permission_is_for_one_thing_in_one_file_and_says_why(tmp_path):
     (said,) = LINT["problems"](tmp_path, {"neuroanp/mine.py": {"array?": "numpy"}})
     assert "has no reason" in said
     said = LINT["problems"](tmp_path, {"neuroanp/mine.py": {"array": reason}})  # without a default: another one
-    assert [line.split(": ", 1)[0] for line in said] == ["neuroanp/mine.py:1", "lint/members.toml"]
+    assert [line.split(": ", 1)[0] for line in said] == ["neuroanp/mine.py:1", "tests/lint/members.toml"]
     said = LINT["problems"](tmp_path, {"neuroanp/other.py": {"array?": reason}})
-    assert said[1] == "lint/members.toml: neuroanp/other.py: nothing there asks `array?` any more; drop the line"
+    assert said[1] == "tests/lint/members.toml: neuroanp/other.py: nothing there asks `array?` any more; drop the line"
 
 
 def test_the_package_passes_and_the_linter_says_so_by_its_exit_code(tmp_path):
     assert subprocess.run([sys.executable, CHECK], capture_output=True, text=True).stdout == ""
-    copy = tmp_path / "lint" / "members.py"
-    copy.parent.mkdir()
+    copy = tmp_path / "tests" / "lint" / "members.py"
+    copy.parent.mkdir(parents=True)
     copy.write_text(CHECK.read_text())
     (copy.parent / "members.toml").write_text('["neuroanp/mine.py"]\nrule = "a rule of no use"\n')
     (tmp_path / "neuroanp").mkdir()
     done = subprocess.run([sys.executable, copy], capture_output=True, text=True)
     assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout == "lint/members.toml: neuroanp/mine.py: nothing there asks `rule` any more; drop the line\n"
+    assert (
+        done.stdout == "tests/lint/members.toml: neuroanp/mine.py: nothing there asks `rule` any more; drop the line\n"
+    )

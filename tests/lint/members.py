@@ -1,13 +1,13 @@
-"""Find code that asks an object for a member which it may not have: `python lint/members.py`, part of `make lint`.
+"""Find code that asks an object for a member which it may not have: `python tests/lint/members.py` in `make lint`.
 
 The protocols of neuroanp list every member, and a registry refuses what lacks one; so nothing has to ask whether a
 member is there, and nothing falls back in silence where it is not. In neuroanp/ this finds
 
     hasattr, getattr, operator.attrgetter, inspect.getattr_static, except AttributeError, typing.runtime_checkable
 
-Objects of others, and fields by a computed name, are listed in lint/members.toml: for each file what is asked, as it
-is written there, and why; "x?" is `x` asked with a default, or whether it has something. A line there that nothing
-needs any more is an error, too.
+Objects of others, and fields by a computed name, are listed in tests/lint/members.toml: for each file what is asked,
+as it is written there, and why; "x?" is `x` asked with a default, or whether it has something. A line there that
+nothing needs any more is an error, too.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+PERMISSIONS = "tests/lint/members.toml"
 BANNED = {"getattr", "hasattr", "attrgetter", "getattr_static", "runtime_checkable"}
 
 
@@ -60,21 +61,21 @@ def problems(root: Path, allowed: Mapping[str, Mapping[str, str]]) -> list[str]:
             if key not in allowed.get(name, {}):
                 found.append(
                     f"{name}:{line}: asks `{key.removesuffix('?')}` for a member by name; list the member in its "
-                    f"protocol, where None can be an answer, or, of an object of others, '{key}' in lint/members.toml"
+                    f"protocol, where None can be an answer, or, of an object of others, '{key}' in {PERMISSIONS}"
                 )
     for name, entries in allowed.items():
         for key, reason in entries.items():
             if (name, key) not in used:
-                found.append(f"lint/members.toml: {name}: nothing there asks `{key}` any more; drop the line")
+                found.append(f"{PERMISSIONS}: {name}: nothing there asks `{key}` any more; drop the line")
             if len(reason.split()) < 3:
-                found.append(f"lint/members.toml: {name}: `{key}` has no reason; say whose object it is")
+                found.append(f"{PERMISSIONS}: {name}: `{key}` has no reason; say whose object it is")
     return found
 
 
 def main() -> int:
     """Print what is wrong; return 1 where something is."""
-    root = Path(__file__).resolve().parents[1]
-    with (root / "lint" / "members.toml").open("rb") as file:
+    root = Path(__file__).resolve().parents[2]
+    with (root / PERMISSIONS).open("rb") as file:
         wrong = problems(root, tomllib.load(file))
     print(*wrong, sep="\n", end="\n" if wrong else "")
     return int(bool(wrong))
