@@ -5,6 +5,7 @@ python benchmarks/exactness.py [--seeds 3]
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -58,9 +59,8 @@ def against_chunks(profile: str, seed: int, replay: bool) -> float:
     whole = trainer.learner.step(trainer.context()).arrays
     worst = 0.0
     for chunk in CHUNKS:
-        trainer.backend = RateBackend(config.dt, chunk)
-        trainer.memory = 0 if replay else 1 << 30
-        worst = max(worst, relative(trainer.learner.step(trainer.context()).arrays, whole))
+        context = replace(trainer.context(), backend=RateBackend(config.dt, chunk), memory=0 if replay else 1 << 30)
+        worst = max(worst, relative(trainer.learner.step(context).arrays, whole))
     return worst
 
 

@@ -26,12 +26,13 @@ import numpy as np
 import torch
 from common import keep, table, verdict
 
+from neuroanp.backends.protocol import Request
 from neuroanp.baselines.ridge import ridge
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.pulses import decision_scores
 from neuroanp.tasks.xor import TemporalXor, TemporalXorConfig
-from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.build import Experiment, build_trainer, features_of
 from neuroanp.training.config import configure
 from neuroanp.training.evaluate import NOISY, SILENT, to_tensor
 from neuroanp.training.trainer import Trainer
@@ -127,11 +128,12 @@ def outputs(trainer: Trainer, batch: Batch, plan: Any, w_out: torch.Tensor | Non
     streams = PassStreams(trainer.streams, "benchmark", 0)
     reads = substrate.prepare(batch.inputs.shape[0] * batch.inputs.shape[1] * trainer.dt, streams)
     ys, spikes = [], 0.0
-    for chunk in trainer.backend.passes(substrate, reads, to_tensor(batch.inputs, W), plan, streams, book=False):
-        assert chunk.x is not None
+    request = Request(substrate, reads, to_tensor(batch.inputs, W), plan, streams, book=False)
+    for chunk in trainer.backend.run(request):
         assert chunk.fired is not None
-        ys.append(chunk.y if w_out is None else chunk.y + chunk.x @ (w_out.to(W) - W).T)
-        spikes += float(chunk.fired.sum())
+        x = chunk.layers["hidden"].x
+        ys.append(chunk.y if w_out is None else chunk.y + x @ (w_out.to(W) - W).T)
+        spikes += float(chunk.fired["hidden"].sum())
     steps, sequences, _ = batch.inputs.shape
     return torch.cat(ys)[:, 0].double().numpy(), spikes / (steps * trainer.dt * sequences * W.shape[1])
 
@@ -160,9 +162,9 @@ def fitted(seed: int, backend: str) -> Result:
     torch.set_num_threads(1)
     made = experiment(Method("ridge", {}), COMMON_RATE, seed, backend)
     trainer = build_trainer(made)
-    activity = partial(trainer.backend.activity, neurons=trainer.substrate.neurons)  # pyright: ignore
+    activity = partial(features_of(trainer.backend, made.network), neurons=trainer.substrate.neurons)
     readout = ridge(made.task, made.untrained(Streams(seed)), trainer.streams, activity=activity)
-    return evaluate(trainer, readout.weights["w_out"])
+    return evaluate(trainer, readout.w_out)
 
 
 def lowest(found: Mapping[float, Sequence[Result]]) -> float:

@@ -27,7 +27,7 @@ from neuroanp.noise import Streams
 from neuroanp.tasks.encoding import own_task
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.scoring import squared_error
-from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.build import Experiment, build_trainer, features_of
 from neuroanp.training.config import configure
 from neuroanp.training.evaluate import NOISY, SILENT
 
@@ -129,9 +129,9 @@ def controls(job: tuple[str, int], backend: str) -> dict[str, Result]:
     made = experiment(name, METHODS[0], seed, backend)
     trainer = build_trainer(made)
     test = made.task.test(trainer.streams.generator("test"))
-    activity = partial(trainer.backend.activity, neurons=trainer.substrate.neurons)  # pyright: ignore
+    activity = partial(features_of(trainer.backend, made.network), neurons=trainer.substrate.neurons)
     readout = ridge(made.task, made.untrained(Streams(seed)), trainer.streams, activity=activity)
-    found = {"control: ridge": measure(made, trainer, test, readout.weights["w_out"])}
+    found = {"control: ridge": measure(made, trainer, test, readout.w_out)}
     plain = own_task(made.task)[0]
     raw = test.raw or test
     predictions: dict[str, np.ndarray | None] = {

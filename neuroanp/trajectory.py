@@ -1,7 +1,7 @@
 """The types that cross rooms: Weights, PassPlan, Trajectory, WeightUpdate.
 
-Shapes: T time steps, M passes, R differences, B sequences of the batch, I inputs, N hidden
-units, O outputs. Matrices are (post, pre), so that h = x W^T.
+Shapes: T time steps, M passes, R differences, B sequences of the batch, I inputs, n units of a layer, O outputs.
+Matrices are (post, pre), so that h = x W^T.
 """
 
 from __future__ import annotations
@@ -10,29 +10,49 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from neuroanp.network.compose import one_layer
+
 if TYPE_CHECKING:
     from torch import Tensor
 
-ARRAYS = ("w_in", "w", "w_out")
-"""The matrices of the network: input, recurrent, output."""
+    from neuroanp.network.cell import Unit
+    from neuroanp.network.network import Network
 
 
 @dataclass(frozen=True)
 class Weights(Mapping[str, "Tensor"]):
-    """The network's matrices by name.
+    """A network's matrices by the name of their projection.
 
     Args:
-        arrays: w_in (N, I), w (N, N), w_out (O, N). With `bias`, w_in and w_out carry one more
-            column, which a constant 1 drives (on a crossbar: a line held at full scale).
-        bias: whether that column is there.
+        arrays: (post lines, pre lines) each; one with a bias line carries one more column, which a constant 1 drives
+            (on a crossbar: a line held at full scale).
+        network: which layers and projections they are of.
+
+    Raises:
+        ValueError: an array is missing, of another shape, or of no projection.
+
+    >>> import torch
+    >>> one = torch.ones(1, 1)
+    >>> Weights.one_layer({"w_in": one, "w": one, "w_out": one})
+    Weights(w_in (1, 1), w (1, 1), w_out (1, 1))
     """
 
     arrays: Mapping[str, Tensor]
-    bias: bool = False
+    network: Network
+
+    def __post_init__(self) -> None:
+        found, needed = {name: tuple(W.shape) for name, W in self.arrays.items()}, self.network.shapes
+        if found != needed:
+            raise ValueError(f"the arrays are {found}, the network needs {needed}")
+
+    @classmethod
+    def one_layer(cls, arrays: Mapping[str, Tensor], bias: bool = False, cell: Unit | None = None) -> Weights:
+        """Return the weights of a network of one layer from its three matrices; cell: its units, tanh if left out."""
+        return cls(arrays, one_layer({name: W.shape for name, W in arrays.items()}, bias, cell))
 
     def __repr__(self) -> str:
         shapes = ", ".join(f"{name} {tuple(W.shape)}" for name, W in self.arrays.items())
-        return f"{type(self).__name__}({shapes}{', with a bias line' if self.bias else ''})"
+        return f"{type(self).__name__}({shapes}{', with a bias line' if self.network.bias else ''})"
 
     def __getitem__(self, name: str) -> Tensor:
         return self.arrays[name]
@@ -44,19 +64,9 @@ class Weights(Mapping[str, "Tensor"]):
         return len(self.arrays)
 
     @property
-    def inputs(self) -> int:
-        """I, the number of inputs without the bias line."""
-        return self["w_in"].shape[1] - self.bias
-
-    @property
-    def hidden(self) -> int:
-        """N, the number of hidden units."""
-        return self["w"].shape[0]
-
-    @property
-    def outputs(self) -> int:
-        """O, the number of outputs."""
-        return self["w_out"].shape[0]
+    def like(self) -> Tensor:
+        """One of the matrices: gives dtype and device."""
+        return next(iter(self.arrays.values()))
 
 
 def with_bias_line(values: Tensor, bias: bool = True) -> Tensor:
@@ -121,41 +131,52 @@ class PassPlan:
 
 
 @dataclass(frozen=True)
+class LayerActivity:
+    """What the units of one layer did in a chunk of time, in all passes.
+
+    Args:
+        h: (T, M, B, ports n) pre-activations, port after port. Of spiking units the current that drives the membrane.
+        x: (T, M, B, n) activities. Of spiking units the filtered spike trace.
+        x_prev: (M, B, n) activities of the step before the chunk (zeros at the start).
+        z: (T, M, B, n) filtered spike trace, or None where units do not spike.
+        spikes: (T, M, B, n) whether a unit spiked, bool; None where units do not.
+        v: (T, M, B, n) membrane potentials, or None where they were not asked for.
+    """
+
+    h: Tensor
+    x: Tensor
+    x_prev: Tensor
+    z: Tensor | None = None
+    spikes: Tensor | None = None
+    v: Tensor | None = None
+
+
+@dataclass(frozen=True)
 class Trajectory:
     """One chunk of time of all passes.
 
     Args:
-        u: (T, B, I) presynaptic activity of w_in: inputs (traces of them where they are spikes), the
-            bias line included if the network has one.
-        h: (T, M, B, N) pre-activations, or None where only losses were asked for. Of spiking units
-            the current that drives the membrane.
-        x: (T, M, B, N) activities, or None likewise. Of spiking units the filtered spike trace.
-        x_prev: (M, B, N) activities of the step before the chunk (zeros at the start).
+        u: (T, B, I) presynaptic activity of the inputs (traces of them where they are spikes), the bias line included
+            if the network has one.
+        layers: what each layer did, by name; empty where only losses were asked for.
         y: (T, M, B, O) outputs.
         t0: index of the chunk's first step.
         dt: seconds a step.
-        z: (T, M, B, N) filtered spike trace, or None where units do not spike.
-        readout: (T, M, B, N) what w_out sees, the bias line included, where that is not x; or None.
-        spikes: (T, M, B, N) whether a unit spiked, bool; None where units do not.
-        fired: (N,) spikes of each unit in all passes and sequences of the chunk, or None likewise.
-        v: (T, M, B, N) membrane potentials, or None where they were not asked for.
-        noise: the known noise by layer, "hidden" (T, M, B, N) on h and "output" (T, M, B, O) on y,
-            where it was asked for (node perturbation needs it, ANP never does); or None.
-        noise_sigma: standard deviation of that noise by layer.
+        pre: (T, M, B, m) presynaptic activity of arrays, by name, the bias line included, where it is not the activity
+            x of the units before them (with a 1 for a bias line); spiking units are filtered on their way.
+        fired: (n,) by layer: spikes of each unit in all passes and sequences of the chunk; None where units do not.
+        noise: the known noise by group of units, on the pre-activations (T, M, B, ports n) of each layer and on the
+            "output" (T, M, B, O), where it was asked for (node perturbation needs it, ANP never does); or None.
+        noise_sigma: standard deviation of that noise by group.
     """
 
     u: Tensor
-    h: Tensor | None
-    x: Tensor | None
-    x_prev: Tensor | None
+    layers: Mapping[str, LayerActivity]
     y: Tensor
     t0: int
     dt: float
-    z: Tensor | None = None
-    readout: Tensor | None = None
-    spikes: Tensor | None = None
-    fired: Tensor | None = None
-    v: Tensor | None = None
+    pre: Mapping[str, Tensor] = field(default_factory=dict)
+    fired: Mapping[str, Tensor] | None = None
     noise: Mapping[str, Tensor] | None = None
     noise_sigma: Mapping[str, float] | None = None
 

@@ -23,12 +23,17 @@ from neuroanp.backends import loihi, xylo
 from neuroanp.backends.network import SpikingNetwork
 from neuroanp.backends.neuron import LIF, Interface
 from neuroanp.backends.population import Recurrence, Steps
-from neuroanp.backends.presentation import Asked, Presentation
+from neuroanp.backends.presentation import Presentation
 from neuroanp.errors import InputError
+from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
     from neuroanp.backends.population import Population
+    from neuroanp.backends.presentation import Decays
+    from neuroanp.backends.protocol import Request
+    from neuroanp.network.network import Network, Projection
+    from neuroanp.substrates.protocol import Neurons
 
 
 States = tuple[Tensor, Tensor]
@@ -229,106 +234,111 @@ class ChipPresentation(Presentation):
     def _input_lines(self, u: Tensor) -> tuple[Tensor, Tensor]:
         """Return what the word lines of w_in see, and the presynaptic activity of its weights: (T, B, I) each."""
         lines, pre = super()._input_lines(u)
-        if self.bias:
+        if self.network.bias:
             pre[..., -1] = 1.0  # on a chip a bias moves the membrane itself, in full from the first step
         return lines, pre
 
-    def _readout(self, lines: Tensor) -> Tensor:
+    def _readout(self, p: Projection, lines: Tensor) -> Tensor:
         """Return the presynaptic activity of w_out; that of a bias is what there is of it in the outputs."""
-        r = super()._readout(lines)
-        if self.bias:
+        r = super()._readout(p, lines)
+        if p.bias:
             rise = self.chip.rise if self.numbers is None else 0.0
             for now in r:
                 self.risen = rise * self.risen + 1.0 - rise
                 now[..., -1] = self.risen
         return r
 
-    def _outputs(self, s: Tensor, t0: int) -> tuple[Tensor, Tensor]:
-        """Return what the word lines of w_out see (T, M, B, N), and the outputs without their noise."""
-        chip = self.chip
-        lines = s.to(self.y.dtype).view(len(s), self.plan.passes, self.batch, -1)
-        if self.bias:
-            lines = torch.cat([lines, lines.new_full((*lines.shape[:-1], 1), self.line)], -1)
-        read = self.arrays.read("w_out", lines, t0)
-        arriving = torch.round(read.double() * chip.grids["w_out"].scale.squeeze(-1)).long()
+    def _outputs(self, spikes: Mapping[str, Tensor], t0: int, seen: dict[str, Tensor]) -> Tensor:
+        """Return the outputs without their noise; what their array sees goes into `seen`."""
+        chip, (p,) = self.chip, self.network.feed(OUTPUT)
+        seen[p.name] = self._output_lines(p, spikes[p.pre])
+        read = self.arrays.read(p.name, seen[p.name], t0)
+        arriving = torch.round(read.double() * chip.grids[p.name].scale.squeeze(-1)).long()
         y = torch.empty_like(read)
         for t, now in enumerate(arriving):
             self.states, state = chip.read(self.states, now, self.numbers)
             y[t] = state / chip.scale
             if self.offset is not None and self.numbers is None:
                 y[t] += self.offset * (1.0 - chip.rise ** (t0 + t + 1))
-        return lines, y
+        return y
 
 
 class ChipNetwork(SpikingNetwork):
     """Base of the backends whose units are a chip's: weights are rounded to its numbers, its integer neurons take them.
 
     Args:
-        dt, chunk, neuron: as in `SpikingNetwork`; input lines carry spikes.
+        dt, chunk: as in `SpikingNetwork`; input lines carry spikes.
     """
 
     units = LIF
     chip: Chip
     """That of the latest presentation."""
 
-    def __init__(self, dt: float, chunk: int = 64, neuron: Interface | None = None, **options: Any) -> None:
-        super().__init__(dt, chunk, neuron, **{**options, "spikes_in": True})
+    def __init__(self, dt: float, chunk: int = 64, **options: Any) -> None:
+        super().__init__(dt, chunk, **{**options, "spikes_in": True})
+
+    @classmethod
+    def refuses(cls, network: Network) -> list[str]:
+        """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
+        if len(network.layers) > 1 or network.recurrence(network.layers[0].name) is None:
+            return [f"backend '{cls.name}' has one layer whose units reach each other; use backend 'lif'"]
+        return super().refuses(network)
 
     @abstractmethod
-    def _scaled(self, W: Mapping[str, Tensor], bias: bool) -> Chip:
-        """Return the chip with its scales for weights w_in, w and w_out (post, pre)."""
+    def _scaled(self, weights: Weights) -> Chip:
+        """Return the chip with its scales for the weights of a network of one layer."""
 
-    def _twin(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
+    def _twin(self, weights: Weights, inputs: Tensor, neurons: Neurons | None = None) -> Tensor:
         """Return the outputs of the float twin with the chip's weights, whose rounding has a gradient of 1."""
         plain = {name: W.detach() for name, W in weights.items()}
-        self.chip = self._scaled(plain, weights.bias)
-        held = self.chip.held(plain, weights.bias)
+        network = weights.network
+        self.chip = self._scaled(Weights(plain, network))
+        held = self.chip.held(plain, network.bias)
         rounded = {name: W + (held[name] - W).detach() for name, W in weights.items()}
-        return super()._twin(Weights(rounded, weights.bias), inputs, neurons)
+        return super()._twin(Weights(rounded, network), inputs, neurons)
 
-    def activity(self, weights: Weights, inputs: Any, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Return what the outputs of the noise-free network read; see `SpikingNetwork.activity`."""
-        held, _ = self._loaded(dict(weights.items()), weights.bias, len(inputs[0]), neurons or {})
-        return super().activity(Weights(held, weights.bias), inputs, neurons)
+    def _traces(self, weights: Weights, inputs: Any, neurons: Neurons | None = None) -> dict[str, Tensor]:
+        """Return what the outputs of the noise-free network read; see `SpikingNetwork`."""
+        held, _ = self._loaded(weights, len(inputs[0]), neurons or {})
+        return super()._traces(Weights(held, weights.network), inputs, neurons)
 
     def rounded(self, weights: Weights) -> Weights:
         """Return the weights as whole numbers of the chip stand for them, biases among them, in the network's units."""
-        W = dict(weights.items())
-        return Weights(self._scaled(W, weights.bias).held(W, weights.bias), weights.bias)
+        return Weights(self._scaled(weights).held(dict(weights.items()), weights.network.bias), weights.network)
 
-    def _loaded(
-        self, W: Mapping[str, Tensor], bias: bool, rows: int, neurons: Mapping[str, Tensor]
-    ) -> tuple[dict[str, Tensor], Tensor | None]:
+    def _loaded(self, weights: Weights, rows: int, neurons: Neurons) -> tuple[dict[str, Tensor], Tensor | None]:
         """Put weights on the chip; return them as it has them, and what is added to its outputs (O,), or None.
 
         Biases act on their own, not over a line that is driven at every step: their columns are 0.
         """
-        self.chip = self._scaled(W, bias)
-        held = self.chip.held(W, bias)
-        population = self._population(rows, held["w"], neurons)
+        network, bias = weights.network, weights.network.bias
+        layer = next(iter(network.layers))
+        (into,), (out,) = network.feed(layer.name), network.feed(OUTPUT)
+        self.chip = self._scaled(weights)
+        held = self.chip.held(dict(weights.items()), bias)
+        population = self._population(layer, rows, weights.like, neurons.get(layer.name, {}))
         assert isinstance(population, ChipPopulation)
-        population.take(self.chip, held["w_in"][:, -1] if bias else None)
+        population.take(self.chip, held[into.name][:, -1] if bias else None)
         if not bias:
             return held, None
-        offset = held["w_out"][:, -1].clone()
-        held["w_in"][:, -1], held["w_out"][:, -1] = 0.0, 0.0
+        offset = held[out.name][:, -1].clone()
+        held[into.name][:, -1], held[out.name][:, -1] = 0.0, 0.0
         return held, offset
 
-    def _presentation(self, asked: Asked) -> Presentation:
-        neurons = asked.substrate.neurons
-        W = {name: read.W for name, read in asked.reads.items()}
-        held, offset = self._loaded(W, asked.substrate.targets.bias, asked.rows, neurons)
-        rounded = {name: replace(read, W=held[name]) for name, read in asked.reads.items()}
-        population = self._population(asked.rows, held["w"], neurons)
-        return ChipPresentation(
-            self.chip, offset, self.neuron, True, population, asked._replace(reads=rounded), self.dt, self._decays()
-        )
+    def _presentation(self, request: Request) -> Presentation:
+        self._check(request.network)
+        neurons, network = request.substrate.neurons, request.network
+        held, offset = self._loaded(Weights(request.weights, network), request.rows, neurons)
+        reads = {name: replace(read, W=held[name]) for name, read in request.reads.items()}
+        populations = self._all(network, request.rows, next(iter(held.values())), neurons)
+        rounded = request._replace(reads=reads)
+        return ChipPresentation(self.chip, offset, rounded, True, populations, self._decays(network), self.dt)
 
-    def _decays(self) -> tuple[float, float]:
+    def _decays(self, network: Network) -> dict[str, Decays]:
         """Return the chip's factors a step of the outputs and of the synaptic current."""
-        return self.chip.readout, self.chip.synapse
+        return {layer.name: (self.chip.readout, self.chip.synapse) for layer in network.layers}
 
-    def _make(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+    def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         if neurons:
             raise InputError(
                 f"backend {self.name}: the chip's units are all alike, those of the profile differ in "
@@ -341,14 +351,14 @@ class ChipInLoop(ChipNetwork):
     """The backend of one chip, with scales that stay: what fine-tuning learns on.
 
     Args:
-        chip: its neurons and scales. dt, chunk, neuron: as in `SpikingNetwork`.
+        chip: its neurons and scales. dt, chunk: as in `SpikingNetwork`.
     """
 
     name = "chip"
 
-    def __init__(self, chip: Chip, dt: float, chunk: int = 64, neuron: Interface | None = None) -> None:
-        super().__init__(dt, chunk, neuron)
+    def __init__(self, chip: Chip, dt: float, chunk: int = 64) -> None:
+        super().__init__(dt, chunk)
         self.chip = chip
 
-    def _scaled(self, W: Mapping[str, Tensor], bias: bool) -> Chip:
+    def _scaled(self, weights: Weights) -> Chip:
         return self.chip

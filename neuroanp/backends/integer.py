@@ -8,16 +8,17 @@ writes to weights that are not rounded; see `neuroanp.backends.chips`.
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping
-from typing import Any, ClassVar
-
-from torch import Tensor
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from neuroanp.backends import loihi_numbers, xylo_numbers
 from neuroanp.backends.chips import Chip, ChipNetwork
-from neuroanp.backends.neuron import LIF, Interface
+from neuroanp.backends.neuron import LIF
 from neuroanp.backends.numeric import Numeric
 from neuroanp.errors import InputError
+
+if TYPE_CHECKING:
+    from neuroanp.network.network import Network
+    from neuroanp.trajectory import Weights
 
 
 class IntegerBackend(ChipNetwork):
@@ -25,40 +26,41 @@ class IntegerBackend(ChipNetwork):
 
     Args:
         dt: seconds a step. chunk: steps of time simulated at once.
-        neuron: its units; only what the chip's can do.
 
     Raises:
-        InputError: the chip's units are others.
+        InputError: input lines are not to carry spikes.
     """
 
     digital: ClassVar[bool] = True
     reset: ClassVar[str]
 
-    def __init__(self, dt: float, chunk: int = 64, neuron: Interface | None = None, **options: Any) -> None:
-        if neuron is None:
-            neuron = LIF(reset=self.reset, refractory=0.0)  # pyright: ignore[reportArgumentType]
+    def __init__(self, dt: float, chunk: int = 64, **options: Any) -> None:
         if options.get("spikes_in") is False:
             raise InputError(
                 f"encoder: backend '{self.name}' takes spikes as inputs; use encoder 'poisson' or 'latency'"
             )
-        super().__init__(dt, chunk, neuron, **options)
-        if not isinstance(self.neuron, LIF):
-            raise InputError(f"neuron: backend '{self.name}' has the chip's integrate-and-fire units only; use 'lif'")
-        wanted = {"reset": self.reset, "refractory": 0.0, "decoder": "trace"}
-        wrong = [
-            f"{key} {getattr(self.neuron, key)!r} (it has {value!r})"
-            for key, value in wanted.items()
-            if getattr(self.neuron, key) != value
-        ]
-        if not self.neuron.tau_s and self.name == "xylo":
-            wrong.append("tau_s 0 (its currents last)")
-        if wrong:
-            raise InputError(f"neuron: backend '{self.name}' cannot do {', '.join(wrong)}; use backend 'lif'")
+        super().__init__(dt, chunk, **options)
 
-    def _scaled(self, W: Mapping[str, Tensor], bias: bool) -> Chip:
-        assert isinstance(self.neuron, LIF)
-        plain = {name: each.detach().double().cpu().numpy() for name, each in W.items()}
-        return self._chip(Numeric(self.name, plain, bias, self.neuron, self.dt, True)).to(W["w"].device)
+    @classmethod
+    def refuses(cls, network: Network) -> list[str]:
+        """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
+        neuron = network.layers[0].cell
+        if not isinstance(neuron, LIF):
+            return [f"backend '{cls.name}' has the chip's integrate-and-fire units only; use 'lif'"]
+        wanted = {"reset": cls.reset, "refractory": 0.0, "decoder": "trace"}
+        stated = neuron.model_dump()
+        wrong = [f"{key} {stated[key]!r} (it has {value!r})" for key, value in wanted.items() if stated[key] != value]
+        if not neuron.tau_s and cls.name == "xylo":
+            wrong.append("tau_s 0 (its currents last)")
+        said = [f"backend '{cls.name}' cannot do {', '.join(wrong)}; use backend 'lif'"] if wrong else []
+        return said + super().refuses(network)
+
+    def _scaled(self, weights: Weights) -> Chip:
+        neuron = weights.network.layers[0].cell
+        assert isinstance(neuron, LIF)
+        plain = {name: each.detach().double().cpu().numpy() for name, each in weights.items()}
+        made = self._chip(Numeric(self.name, plain, weights.network.bias, neuron, self.dt, True))
+        return made.to(weights.like.device)
 
     @abstractmethod
     def _chip(self, model: Numeric) -> Chip:

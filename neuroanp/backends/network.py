@@ -3,25 +3,29 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from neuroanp.backends.lif import LIFPopulation, differentiable
-from neuroanp.backends.neuron import LIF, Interface, coefficients
+from neuroanp.backends.neuron import LIF, NEURONS, Interface, coefficients
 from neuroanp.backends.population import Recurrence
-from neuroanp.backends.presentation import Asked, Presentation, filtered
+from neuroanp.backends.presentation import Presentation, added, filtered
 from neuroanp.errors import InputError
-from neuroanp.trajectory import PassPlan, Trajectory, Weights, with_bias_line
+from neuroanp.network.network import INPUT, OUTPUT
+from neuroanp.registry import Registry
+from neuroanp.trajectory import Trajectory, Weights
 
 if TYPE_CHECKING:
     from neuroanp.backends.population import Population
-    from neuroanp.baselines.protocol import Simulated
-    from neuroanp.noise import PassStreams
-    from neuroanp.substrates.protocol import ReadPlan, Substrate
+    from neuroanp.backends.presentation import Decays
+    from neuroanp.backends.protocol import Request
+    from neuroanp.baselines.protocol import Activities, Outputs
+    from neuroanp.network.network import Layer, Network
+    from neuroanp.substrates.protocol import Neurons
 
 
 NOMINAL_REST_S = 2e-3
@@ -44,162 +48,264 @@ class Execution:
 
 
 class SpikingNetwork(ABC):
-    """Base of the backends whose units spike: all passes and sequences are rows of one population.
+    """Base of the backends whose units spike: all passes and sequences are rows of one population for each layer.
 
     Args:
         dt: seconds a step.
         chunk: steps of time simulated at once; changes memory and rounding only.
-        neuron: the model of the units; None: LIF with its defaults.
         spikes_in: whether input lines carry spikes, which add to the synaptic current, or currents.
         execution: how Brian2 is run.
-
-    Raises:
-        InputError: a time constant of the neuron is not longer than a step, or it is not for this backend.
     """
 
     name: ClassVar[str]
     spiking: ClassVar[bool] = True
     digital: ClassVar[bool] = False
+    cells: ClassVar[Registry[Any]] = NEURONS
     units: ClassVar[type[Interface]] = Interface
+    """Models of units that it can simulate."""
 
-    def __init__(
-        self,
-        dt: float,
-        chunk: int = 64,
-        neuron: Interface | None = None,
-        spikes_in: bool = False,
-        execution: Execution | None = None,
-    ) -> None:
+    def __init__(self, dt: float, chunk: int = 64, spikes_in: bool = False, execution: Execution | None = None) -> None:
         self.dt, self.chunk = dt, chunk
-        self.neuron = LIF() if neuron is None else neuron
         self.spikes_in, self.execution = spikes_in, execution or Execution()
-        try:
-            self.neuron.check(dt)
-        except ValueError as error:
-            raise InputError(f"neuron.{error}") from None
-        self.highest_rate_Hz = 1.0 / max(self.neuron.rest_s() or NOMINAL_REST_S, dt)
         self._populations: dict[Any, tuple[Mapping[str, Tensor], Population]] = {}
         self._latest: Presentation | None = None
 
-    def passes(
-        self,
-        substrate: Substrate,
-        reads: Mapping[str, ReadPlan],
-        inputs: Tensor,
-        plan: PassPlan,
-        streams: PassStreams,
-        *,
-        keep: str = "all",
-        book: bool = True,
-        artificial: bool = True,
-    ) -> Iterator[Trajectory]:
-        """Present `inputs` once for each pass; see `neuroanp.backends.protocol.Backend`."""
-        steps, batch, _ = inputs.shape
-        presentation = self._presentation(Asked(substrate, reads, plan, streams, artificial, (steps, batch)))
+    @classmethod
+    def refuses(cls, network: Network) -> list[str]:
+        """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
+        wrong = [layer for layer in network.layers if not isinstance(layer.cell, cls.units)]
+        if wrong:
+            return [f"backend '{cls.name}' has leaky integrate-and-fire units only; use backend 'spiking'"]
+        return _readouts_differ(network)
+
+    def highest_rate_Hz(self, network: Network) -> float | None:
+        """Return the rate of a unit that spikes whenever its refractory period lets it."""
+        return max(1.0 / max(neuron.rest_s() or NOMINAL_REST_S, self.dt) for neuron in _neurons(network))
+
+    def run(self, request: Request) -> Iterator[Trajectory]:
+        """Present the inputs once for each pass; see `neuroanp.backends.protocol.Backend`."""
+        presentation = self._presentation(request)
         self._latest = presentation
-        for t0 in range(0, steps, self.chunk):
+        for t0 in range(0, len(request.inputs), self.chunk):
             if self._latest is not presentation:  # its neurons are those of the next one now
                 raise RuntimeError("another presentation has begun: finish one first, or use a second backend")
-            yield presentation.run(inputs[t0 : t0 + self.chunk], t0, keep, book)
+            yield presentation.run(request.inputs[t0 : t0 + self.chunk], t0)
         self._latest = None
 
-    def _presentation(self, asked: Asked) -> Presentation:
+    def _presentation(self, request: Request) -> Presentation:
         """Begin a presentation of a batch."""
-        population = self._population(asked.rows, asked.substrate.targets["w"], asked.substrate.neurons)
-        return Presentation(self.neuron, self.spikes_in, population, asked, self.dt, self._decays())
+        self._check(request.network)
+        populations = self._all(request.network, request.rows, request.inputs, request.substrate.neurons)
+        return Presentation(request, self.spikes_in, populations, self._decays(request.network), self.dt)
 
-    @property
-    def differentiable(self) -> Simulated | None:
-        """The noise-free twin of LIF units, a spike differentiated as its surrogate (`backends.lif.Surrogate`).
+    def differentiable(self, network: Network) -> Outputs | None:
+        """Return the noise-free twin of LIF units, a spike differentiated as its surrogate (`backends.lif.Surrogate`).
 
         None for units of one's own equations, whose surrogate gradients are not known.
         """
-        return self._twin if isinstance(self.neuron, LIF) else None
+        return self._twin if all(isinstance(layer.cell, LIF) for layer in network.layers) else None
 
-    def _twin(self, weights: Weights, inputs: Tensor, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
+    def activity(self, network: Network) -> Activities | None:
+        """Return what says which traces the outputs of the noise-free network read."""
+        return self._traces
+
+    def _twin(self, weights: Weights, inputs: Tensor, neurons: Neurons | None = None) -> Tensor:
         """Return the outputs (T, B, O) of the noise-free twin, through which autograd can differentiate.
 
         Args:
             weights: the matrices. inputs: (T, B, I) without the bias line.
-            neurons: relative factors (N,) of the units' parameters.
+            neurons: relative factors (n,) of the units' parameters, by layer.
         """
-        neuron = self.neuron
-        assert isinstance(neuron, LIF)
-        trace, synapse = self._decays()
-        decay = 1.0 if neuron.decoder == "count" else trace
-        step = coefficients(neuron, self.dt, weights["w"][0].detach(), neurons)
-        u = inputs
-        if weights.bias:
-            line = 1.0 - synapse if self.spikes_in else 1.0
-            u = torch.cat([u, u.new_full((*u.shape[:-1], 1), line)], -1)
-        drive = u @ weights["w_in"].T * neuron.input_gain
-        constant = torch.full_like(drive, neuron.drive)
-        current, incoming = (constant, drive) if self.spikes_in else (constant + drive, None)
-        wt = weights["w"].T * neuron.synapse_gain
-        spikes = differentiable(step, current, lambda s: s @ wt, incoming)
-        if weights.bias:
-            line = 1.0 / len(u) if neuron.decoder == "count" else 1.0 - trace
-            spikes = torch.cat([spikes, spikes.new_full((*spikes.shape[:-1], 1), line)], -1)
-        outputs, y = [], torch.zeros_like(spikes[0] @ weights["w_out"].T)
-        for s in spikes:
-            y = decay * y + s @ weights["w_out"].T
-            outputs.append(y)
-        return torch.stack(outputs)
 
-    def rehearse(self, neurons: Mapping[str, Tensor]) -> None:
-        """Make two units, so that what cannot be simulated is told before anything begins.
+        def spikes(layer: Layer, currents: Currents) -> Tensor:
+            neuron = cast("LIF", layer.cell)
+            like = weights.like.new_zeros(layer.units)
+            step = coefficients(neuron, self.dt, like, (neurons or {}).get(layer.name))
+            arrives = {} if currents.arriving is None else {"arriving": currents.arriving}
+            return differentiable(step, currents.current, currents.spread, currents.incoming, **arrives)
+
+        return _noise_free(weights, inputs, self.spikes_in, self._decays(weights.network), spikes)[1]
+
+    def _traces(self, weights: Weights, inputs: Any, neurons: Neurons | None = None) -> dict[str, Tensor]:
+        """Return what the outputs of the noise-free network read of each layer, (T, B, n), without a bias line.
 
         Args:
-            neurons: relative factors (N,) of the units' parameters.
+            weights: the matrices, held exactly. inputs: (T, B, I) without the bias line.
+            neurons: relative factors (n,) of the units' parameters, by layer.
+        """
+        network, like = weights.network, weights.like
+        self._check(network)
+        u = torch.as_tensor(inputs, dtype=like.dtype, device=like.device)
+        decays, self._latest = self._decays(network), None
+        populations = self._all(network, u.shape[1], like, neurons or {})
+
+        def spikes(layer: Layer, currents: Currents) -> Tensor:
+            population = populations[layer.name]
+            population.begin()
+            arrives = {} if currents.arriving is None else {"arriving": currents.arriving}
+            wt = None if currents.wt is None else currents.wt.contiguous()
+            recurrence = Recurrence(wt, lambda t, s: currents.spread(s))
+            return population.run(currents.current, recurrence, currents.incoming, False, **arrives).s.to(like.dtype)
+
+        found, _ = _noise_free(weights, u, self.spikes_in, decays, spikes)
+        for name, x in found.items():
+            neuron = cast("Interface", cast("Layer", network.layer(name)).cell)
+            filtered(x, torch.zeros_like(x[0]), 1.0 if neuron.decoder == "count" else decays[name][0])
+        return found
+
+    def rehearse(self, network: Network, neurons: Neurons) -> None:
+        """Make two units of each layer, so that what cannot be simulated is told before anything begins.
+
+        Args:
+            network: layers and projections. neurons: relative factors (n,) of the units' parameters, by layer.
 
         Raises:
             InputError: the simulator is missing, or refuses the units.
         """
-        two = {name: factor[:1].expand(2).contiguous() for name, factor in neurons.items()}
-        like = next(iter(two.values())).new_zeros(2, 2) if two else torch.zeros(2, 2)
-        self._make(1, like, two)
+        self._check(network)
+        for layer in network.layers:
+            factors = neurons.get(layer.name, {})
+            two = {name: factor[:1].expand(2).contiguous() for name, factor in factors.items()}
+            like = next(iter(two.values())).new_zeros(2) if two else torch.zeros(2)
+            self._make(cast("Interface", layer.cell), 1, like, two)
 
-    def activity(self, weights: Weights, inputs: Any, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Return what the outputs of the noise-free network read, (T, B, N), without a bias line.
+    def _check(self, network: Network) -> None:
+        """Raise InputError where such a network cannot be simulated with steps of dt."""
+        problems = self.refuses(network)
+        for neuron in _neurons(network):
+            try:
+                neuron.check(self.dt)
+            except ValueError as error:
+                problems.append(str(error))
+        if problems:
+            raise InputError("; ".join(f"neuron.{problem}" for problem in problems))
 
-        Args:
-            weights: the matrices, held exactly. inputs: (T, B, I) without the bias line.
-            neurons: relative factors (N,) of the units' parameters.
-        """
-        neuron, W = self.neuron, weights["w"]
-        u = torch.as_tensor(inputs, dtype=W.dtype, device=W.device)
-        trace, synapse = self._decays()
-        lines = with_bias_line(u) if weights.bias else u
-        if weights.bias and self.spikes_in:
-            lines[..., -1] = 1.0 - synapse
-        drive = lines @ weights["w_in"].T * neuron.input_gain
-        constant = torch.full_like(drive, neuron.drive)
-        current, incoming = (constant, drive) if self.spikes_in else (constant + drive, None)
-        wt = W.T.contiguous() * neuron.synapse_gain
-        population, self._latest = self._population(u.shape[1], W, neurons or {}), None
-        population.begin()
-        x = population.run(current, Recurrence(wt, lambda t, s: s @ wt), incoming).s.to(W.dtype)
-        filtered(x, torch.zeros_like(x[0]), 1.0 if neuron.decoder == "count" else trace)
-        return x
+    def _decays(self, network: Network) -> dict[str, Decays]:
+        """Return the factors a step of each layer's readout trace and of its synaptic current."""
+        return {layer.name: cast("Interface", layer.cell).decays(self.dt) for layer in network.layers}
 
-    def _decays(self) -> tuple[float, float]:
-        """Return the factors a step of the readout's trace and of the synaptic current."""
-        return self.neuron.decays(self.dt)
+    def _all(self, network: Network, rows: int, like: Tensor, neurons: Neurons) -> dict[str, Population]:
+        """Return a population of each layer."""
+        return {
+            layer.name: self._population(layer, rows, like, neurons.get(layer.name, {})) for layer in network.layers
+        }
 
-    def _population(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
-        """Return the population of this size, made once: its arrays are used again by every presentation."""
-        key = (rows, like.shape[0], like.dtype, like.device)
+    def _population(self, layer: Layer, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+        """Return the population of a layer, made once: its arrays are used again by every presentation."""
+        key = (layer, rows, like.dtype, like.device)
         neurons = {name: factor.to(like.device) for name, factor in neurons.items()}
         made_of, population = self._populations.get(key, (None, None))
         same = made_of is not None and made_of.keys() == neurons.keys()
         if population is None or not same or any(not torch.equal(made_of[n], neurons[n]) for n in neurons):  # pyright: ignore
-            population = self._make(rows, like, neurons)
+            population = self._make(cast("Interface", layer.cell), rows, like.new_zeros(layer.units), neurons)
             self._populations[key] = (dict(neurons), population)
         return population
 
     @abstractmethod
-    def _make(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
-        """Make `rows` copies of the units; `like` (N, N) gives their number, dtype and device."""
+    def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+        """Make `rows` copies of units; `like` (n,) gives their number, dtype and device."""
+
+
+class Currents(NamedTuple):
+    """What drives a layer of a noise-free network.
+
+    Args:
+        current: (T, rows, n) external. spread: takes spikes (rows, n), returns what they add to I.
+        incoming: (T, rows, n) what is added to I at the synapses' turn, or None.
+        arriving: what is before the membrane moves, likewise. wt: (n, n) that `spread` multiplies by, or None.
+    """
+
+    current: Tensor
+    spread: Callable[[Tensor], Tensor]
+    incoming: Tensor | None
+    arriving: Tensor | None
+    wt: Tensor | None
+
+
+def _noise_free(
+    weights: Weights,
+    u: Tensor,
+    spikes_in: bool,
+    decays: Mapping[str, Decays],
+    spikes: Callable[[Layer, Currents], Tensor],
+) -> tuple[dict[str, Tensor], Tensor]:
+    """Run a network of spiking units from rest without noise.
+
+    Args:
+        weights: held exactly. u: (T, B, I) without the bias line. spikes_in, decays: as in a presentation.
+        spikes: simulates a layer: takes what drives it, returns its spikes (T, B, n) as numbers.
+
+    Returns: the spikes of each layer, and the outputs (T, B, O).
+    """
+    network, found = weights.network, {}
+    for layer in network.layers:
+        neuron, synapse = cast("Interface", layer.cell), decays[layer.name][1]
+        current, incoming, arriving = None, None, None
+        for p in network.feed(layer.name):
+            of_inputs = p.pre == INPUT
+            adds = not of_inputs or spikes_in  # to I, not to the external current
+            x = u if of_inputs else found[p.pre]
+            if p.bias:
+                x = torch.cat([x, x.new_full((*x.shape[:-1], 1), 1.0 - synapse if adds else 1.0)], -1)
+            part = x @ weights[p.name].T * (neuron.input_gain if of_inputs else neuron.synapse_gain)
+            if not adds:
+                current = added(current, part)
+            elif of_inputs or p.delay:
+                incoming = added(incoming, part)
+            else:
+                arriving = added(arriving, part)
+        shape = (*u.shape[:2], layer.units)
+        constant = weights.like.new_full(shape, neuron.drive)
+        back = network.recurrence(layer.name)
+        wt = None if back is None else weights[back.name].T * neuron.synapse_gain
+        nothing = weights.like.new_zeros(shape[1:])
+        found[layer.name] = spikes(
+            layer,
+            Currents(
+                constant if current is None else constant + current,
+                (lambda s, nothing=nothing: nothing) if wt is None else (lambda s, wt=wt: s @ wt),
+                incoming, arriving, wt,
+            ),
+        )  # fmt: skip
+    return found, _outputs_of(weights, found, decays)
+
+
+def _outputs_of(weights: Weights, spikes: Mapping[str, Tensor], decays: Mapping[str, Decays]) -> Tensor:
+    """Return the outputs (T, B, O) that spikes (T, B, n) of the layers make."""
+    network = weights.network
+    last = network.layers[-1]
+    counts = cast("Interface", last.cell).decoder == "count"
+    trace = decays[last.name][0]
+    steps = len(spikes[last.name])
+    line = 1.0 / steps if counts else 1.0 - trace
+    lines = {
+        p.name: torch.cat([s, s.new_full((*s.shape[:-1], 1), line)], -1) if p.bias else s
+        for p in network.feed(OUTPUT)
+        for s in (spikes[p.pre],)
+    }
+    outputs: list[Tensor] = []
+    y: Tensor | None = None
+    for t in range(steps):
+        step: Tensor | None = None
+        for name, s in lines.items():
+            step = added(step, s[t] @ weights[name].T)
+        assert step is not None
+        y = (torch.zeros_like(step) if y is None else y) * (1.0 if counts else trace) + step
+        outputs.append(y)
+    return torch.stack(outputs)
+
+
+def _neurons(network: Network) -> list[Interface]:
+    return [cast("Interface", layer.cell) for layer in network.layers]
+
+
+def _readouts_differ(network: Network) -> list[str]:
+    """Say where layers that reach the output would filter it differently."""
+    read = {p.pre: cast("Interface", cast("Layer", network.layer(p.pre)).cell) for p in network.feed(OUTPUT)}
+    traces = {(neuron.tau_r, neuron.decoder) for neuron in read.values()}
+    if len(traces) == 1:
+        return []
+    return [f"tau_r: {' and '.join(read)} reach the output: give their units the same tau_r and the same decoder"]
 
 
 class TwinBackend(SpikingNetwork):
@@ -208,14 +314,9 @@ class TwinBackend(SpikingNetwork):
     name = "lif"
     units: ClassVar[type[Interface]] = LIF
 
-    def __init__(self, dt: float, chunk: int = 64, neuron: Interface | None = None, **options: Any) -> None:
-        super().__init__(dt, chunk, neuron, **options)
-        if not isinstance(self.neuron, self.units):
-            raise InputError("neuron: backend 'lif' has leaky integrate-and-fire units only; use backend 'spiking'")
-
-    def _make(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
-        assert isinstance(self.neuron, LIF)
-        return LIFPopulation(coefficients(self.neuron, self.dt, like.detach()[0], neurons), rows)
+    def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+        assert isinstance(neuron, LIF)
+        return LIFPopulation(coefficients(neuron, self.dt, like, neurons), rows)
 
 
 class SpikingBackend(SpikingNetwork):
@@ -223,7 +324,7 @@ class SpikingBackend(SpikingNetwork):
 
     name = "spiking"
 
-    def _make(self, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+    def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         if like.device.type != "cpu":
             raise InputError(
                 f"compute.device: Brian2 computes on the CPU, not on '{like.device}'; use backend 'lif' there"
@@ -241,16 +342,16 @@ class SpikingBackend(SpikingNetwork):
         how = self.execution
         options = {"dt": self.dt, "recurrence": how.recurrence, "loop": how.loop, "target": how.target}
         try:
-            if isinstance(self.neuron, LIF):
-                step = coefficients(self.neuron, self.dt, like.detach()[0], neurons)
+            if isinstance(neuron, LIF):
+                step = coefficients(neuron, self.dt, like, neurons)
                 return spiking.Brian2Population(step, rows, **options)
             if neurons:
                 raise InputError(
                     "neuron: the profile's mismatch is of the threshold and time constants of neuron 'lif', which "
                     "equations do not have; switch it off with --without neuron_mismatch"
                 )
-            assert isinstance(self.neuron, Equations)
-            tried(self.neuron, self.dt, how)
-            return spiking.EquationsPopulation(self.neuron, like.detach()[0], rows, **options)
+            assert isinstance(neuron, Equations)
+            tried(neuron, self.dt, how)
+            return spiking.EquationsPopulation(neuron, like, rows, **options)
         except ValueError as error:
             raise InputError(f"backend spiking: {error}") from None

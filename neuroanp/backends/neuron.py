@@ -32,6 +32,10 @@ if TYPE_CHECKING:
 class Interface(Section):
     """What every spiking neuron has: the gains of its inputs, and what is read from its spikes."""
 
+    ports: ClassVar[tuple[str, ...]] = ("h",)
+    feed: ClassVar[tuple[str, ...]] = ("h",)
+    recurrent: ClassVar[tuple[str, ...]] = ("h",)
+    spikes: ClassVar[bool] = True
     trace_is_readout: ClassVar[bool] = False
     """Whether the activity z of the units is the trace that outputs read."""
 

@@ -1,164 +1,221 @@
 """Present a batch to spiking units on a substrate: arrays and noise in, spikes and outputs out.
 
     I_ext = g_in W_in u_t + drive + n_t           or, where input lines carry spikes,  I += g_in W_in u_t
-    I    += g_s W s_t                             at the synapses' turn of the step
-    y_t   = a y_{t-1} + W_out s_t + n^y_t         a = exp(-dt / tau_r) (trace), or 1 (count)
+    I    += g_s W s_t                             at the synapses' turn of the step, from the layer itself
+    I    += g_s W s_t                             from a layer below: before the membrane moves, or (delay 1) with these
+    y_t   = a y_{t-1} + sum of W_out s_t + n^y_t  a = exp(-dt / tau_r) (trace), or 1 (count)
 
-Word lines of w and w_out see spikes, 0 or 1, at every step; what they add is filtered behind the array,
-so that y = W_out z, with the read noise of every step filtered as the spikes are. A bias line of w_out
-(and of w_in where it adds to I) is driven at 1 - a, so that what it adds settles at its weight.
+Word lines that units drive see spikes, 0 or 1, at every step; what they add to outputs is filtered behind the array,
+so that y = W_out z, with the read noise of every step filtered as the spikes are. A bias line of an array to the output
+(and of one that adds to I) is driven at 1 - a, so that what it adds settles at its weight.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, cast
 
 import torch
 from torch import Tensor
 
 from neuroanp.backends.neuron import Interface
-from neuroanp.backends.population import Population, Recurrence
+from neuroanp.backends.population import Population, Recurrence, Steps
 from neuroanp.backends.reads import ArrayReads, Noise
-from neuroanp.trajectory import PassPlan, Trajectory, with_bias_line
+from neuroanp.network.network import INPUT, OUTPUT
+from neuroanp.trajectory import LayerActivity, Trajectory, with_bias_line
 
 if TYPE_CHECKING:
-    from neuroanp.noise import PassStreams
-    from neuroanp.substrates.protocol import ReadPlan, Substrate
+    from neuroanp.backends.protocol import Request
+    from neuroanp.network.network import Layer, Projection
+
+Decays = tuple[float, float]
+"""Factors a step of the trace that outputs read, and of the synaptic current."""
 
 
-class Asked(NamedTuple):
-    """What is to be presented; all but `shape`, (T, B) of the whole batch, as in `Backend.passes`."""
+class LayerState:
+    """One layer of a presentation: its population, and what it carries from chunk to chunk.
 
-    substrate: Substrate
-    reads: Mapping[str, ReadPlan]
-    plan: PassPlan
-    streams: PassStreams
-    artificial: bool
-    shape: tuple[int, int]
+    Args:
+        layer: name, number and model of its units. population: M B copies of them, put to rest here.
+        decays: of its traces. like: (rows, n) gives dtype and device.
+    """
 
-    @property
-    def rows(self) -> int:
-        """M B: copies of the network."""
-        return self.plan.passes * self.shape[1]
+    def __init__(self, layer: Layer, population: Population, decays: Decays, rows: int, like: Tensor) -> None:
+        self.name, self.units, self.population = layer.name, layer.units, population
+        self.neuron = cast("Interface", layer.cell)
+        self.trace, self.synapse = decays
+        self.z = like.new_zeros(rows, layer.units)
+        population.begin()
 
 
 class Presentation:
     """One presentation of a batch, chunk after chunk in order of time.
 
     Args:
-        neuron: gains and decoder. spikes_in: whether input lines carry spikes.
-        population: M B copies of the network's neurons.
-        asked: what is presented. dt: seconds a step.
-        decays: factors a step of the readout and of the input's trace.
+        request: what is presented. spikes_in: whether input lines carry spikes.
+        populations: M B copies of the units of each layer. decays: of their traces, by layer.
+        dt: seconds a step.
     """
 
     def __init__(
         self,
-        neuron: Interface,
+        request: Request,
         spikes_in: bool,
-        population: Population,
-        asked: Asked,
+        populations: Mapping[str, Population],
+        decays: Mapping[str, Decays],
         dt: float,
-        decays: tuple[float, float],
     ) -> None:
-        substrate, reads, plan, streams, artificial, (steps, self.batch) = asked
-        self.neuron, self.spikes_in, self.plan, self.dt = neuron, spikes_in, plan, dt
-        self.substrate, self.population = substrate, population
-        self.arrays = ArrayReads(substrate, reads, plan, streams, self.batch, steps * dt)
-        self.nodes = substrate.perturbation(plan, self.batch, streams, artificial, steps * dt)
-        self.sigmas = substrate.node_sigmas(artificial)
-        weights = substrate.targets
-        self.hidden, self.bias = weights.hidden, weights.bias
-        self.trace, self.synapse = decays
-        counts = neuron.decoder == "count"
-        self.decay = 1.0 if counts else self.trace
-        self.line = 1.0 / steps if counts else 1.0 - self.trace  # of the bias of w_out: what it adds settles at 1
-        # the trace of the units is what the outputs read, unless a bias, a count or units of one's own come between
-        self.reads_z = neuron.trace_is_readout and not counts and not self.bias
-        like = weights["w"]
-        self.wt = self._fixed()
-        self.z = like.new_zeros(plan.passes * self.batch, self.hidden)
-        self.y = like.new_zeros(plan.passes, self.batch, weights.outputs)
-        self.readout = like.new_zeros(plan.passes * self.batch, self.hidden + self.bias)
-        self.inputs = like.new_zeros(self.batch, weights.inputs)
-        self.told = 0.0  # what the bias line of w_in has added up to, where it adds to I
-        population.begin()
-
-    def run(self, u: Tensor, t0: int, keep: str, book: bool) -> Trajectory:
-        """Simulate the next chunk of time and return its trajectory; `u` is (T, B, I)."""
-        steps, M = len(u), self.plan.passes
-        lines, pre = self._input_lines(u)
-        drive = self.arrays.read("w_in", lines.unsqueeze(1), t0) * self.neuron.input_gain
-        node = self.nodes.draw("hidden", t0, steps)
-        noise = {"hidden": node.clone()} if keep == "noise" and node is not None else {}
-        current, incoming = self._currents(drive, node)
-        found = self.population.run(
-            current, Recurrence(self.wt, self._recurrent(t0, steps)), incoming, keep == "states"
+        self.request, self.network, self.plan = request, request.network, request.plan
+        self.substrate, self.spikes_in, self.dt = request.substrate, spikes_in, dt
+        steps, self.batch, _ = request.inputs.shape
+        about = (request.plan, request.streams, self.batch)
+        self.arrays = ArrayReads(request.substrate, request.reads, *about, steps * dt)
+        self.nodes = request.substrate.perturbation(
+            request.plan, self.batch, request.streams, request.artificial, steps * dt
         )
-        out_lines, y = self._outputs(found.s, t0)
-        node = self.nodes.draw("output", t0, steps)
+        self.sigmas = request.substrate.node_sigmas(request.artificial)
+        like, M = request.inputs, request.plan.passes
+        self.layers = {
+            layer.name: LayerState(layer, populations[layer.name], decays[layer.name], request.rows, like)
+            for layer in self.network.layers
+        }
+        last = self.layers[self.network.layers[-1].name]
+        self.counts = last.neuron.decoder == "count"
+        self.decay = 1.0 if self.counts else last.trace
+        self.line = 1.0 / steps if self.counts else 1.0 - last.trace  # of a bias of the output: it settles at 1
+        self.first = self.layers[self.network.layers[0].name]
+        self.wt = {name: self._fixed(state) for name, state in self.layers.items()}
+        self.y = like.new_zeros(M, self.batch, self.network.outputs)
+        self.traces = {  # what arrays to the output have seen, filtered
+            p.name: like.new_zeros(M, self.batch, self.network.shapes[p.name][1]) for p in self.network.feed(OUTPUT)
+        }
+        self.inputs = like.new_zeros(self.batch, self.network.inputs)
+        self.told = {p.name: 0.0 for p in self.network.projections}  # what a bias line that adds to I has added up to
+
+    def run(self, u: Tensor, t0: int) -> Trajectory:
+        """Simulate the next chunk of time and return its trajectory; `u` is (T, B, I)."""
+        keep, kept = self.request.keep, self.request.keep != "loss"
+        seen: dict[str, Tensor] = {}  # what word lines see, by array
+        pre: dict[str, Tensor] = {}
+        noise: dict[str, Tensor] = {}
+        done: dict[str, Steps] = {}
+        layers: dict[str, LayerActivity] = {}
+        lines, trace = self._input_lines(u)
+        for name, state in self.layers.items():
+            before = state.z
+            done[name] = self._layer(state, lines, done, t0, seen, pre, noise)
+            if kept:
+                layers[name] = self._activity(done[name], before)
+        y = self._outputs({name: found.s for name, found in done.items()}, t0, seen)
+        node = self.nodes.draw(OUTPUT, t0, len(u))
         if keep == "noise" and node is not None:
-            noise["output"] = node
-        if book:
-            self._book(lines, found.s, out_lines)
-        shape, kept = (steps, M, self.batch, -1), keep != "loss"
-        z = found.z.view(shape) if kept else None
-        before, self.z = self.z, found.z[-1].clone()
+            noise[OUTPUT] = node
+        if self.request.book:
+            self._book(seen, {name: found.s for name, found in done.items()})
+        if kept:
+            pre |= self._readouts(seen)
         return Trajectory(
-            u=pre,
-            h=found.h.view(shape) if kept else None,
-            x=z,
-            x_prev=before.view(M, self.batch, -1) if kept else None,
+            u=trace,
+            layers=layers,
             y=y if node is None else y + node,
             t0=t0,
             dt=self.dt,
-            z=z,
-            readout=self._readout(out_lines) if kept and not self.reads_z else None,
-            spikes=found.s.view(shape) if kept else None,
-            fired=found.s.sum((0, 1)),
-            v=None if found.v is None else found.v.view(shape),
+            pre=pre if kept else {},
+            fired={name: found.s.sum((0, 1)) for name, found in done.items()},
             noise=noise if keep == "noise" else None,
             noise_sigma=self.sigmas if keep == "noise" else None,
         )
 
     # ---- into the units ----
 
+    def _layer(
+        self, state: LayerState, lines: Tensor, done: Mapping[str, Steps], t0: int,
+        seen: dict[str, Tensor], pre: dict[str, Tensor], noise: dict[str, Tensor],
+    ) -> Steps:  # fmt: skip
+        """Simulate a layer for a chunk of time; what its arrays see goes into `seen`, its noise into `noise`."""
+        steps = len(lines)
+        external: Tensor | None = None  # what adds to I_ext
+        turn: Tensor | None = None  # to I, at the synapses' turn
+        arriving: Tensor | None = None  # to I, before the membrane moves
+        for p in self.network.feed(state.name):
+            if p.pre == INPUT:
+                seen[p.name] = lines if p.bias or not self.network.bias else lines[..., : self.network.inputs]
+                part = self.arrays.read(p.name, seen[p.name].unsqueeze(1), t0) * state.neuron.input_gain
+                external, turn = (external, added(turn, part)) if self.spikes_in else (added(external, part), turn)
+                continue
+            seen[p.name], pre[p.name] = self._of_spikes(p, done[p.pre], state)
+            part = self.arrays.read(p.name, seen[p.name], t0) * state.neuron.synapse_gain
+            turn, arriving = (added(turn, part), arriving) if p.delay else (turn, added(arriving, part))
+        node = self.nodes.draw(state.name, t0, steps)
+        if self.request.keep == "noise" and node is not None:
+            noise[state.name] = node.clone()
+        shape, rows = (steps, self.plan.passes, self.batch, state.units), (steps, -1, state.units)
+        current = self._current(state, external, node, shape)
+        incoming, before = (None if part is None else part.expand(shape).reshape(rows) for part in (turn, arriving))
+        recurrence = Recurrence(self.wt[state.name], self._recurrent(state, t0, steps))
+        arrives = {} if before is None else {"arriving": before}
+        found = state.population.run(current.view(rows), recurrence, incoming, self.request.keep == "states", **arrives)
+        state.z = found.z[-1].clone()
+        return found
+
     def _input_lines(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what the word lines of w_in see, and the presynaptic activity of its weights: (T, B, I) each."""
+        """Return what word lines of the input see, and the presynaptic activity of its weights: (T, B, I) each."""
+        bias = self.network.bias
         if not self.spikes_in:
-            lines = with_bias_line(u) if self.bias else u
+            lines = with_bias_line(u) if bias else u
             return lines, lines
-        lines = torch.cat([u, u.new_full((*u.shape[:-1], 1), 1.0 - self.synapse)], -1) if self.bias else u
-        pre = torch.empty_like(lines)
+        first = self.first
+        lines = torch.cat([u, u.new_full((*u.shape[:-1], 1), 1.0 - first.synapse)], -1) if bias else u
+        trace = torch.empty_like(lines)
         for t, spikes in enumerate(u):  # a spike of this step moves no membrane before the next
-            pre[t, :, : u.shape[-1]] = self.inputs
-            self.inputs = self.trace * self.inputs + spikes
-            if self.bias:
-                pre[t, :, -1] = self.told
-                self.told = self.synapse * self.told + 1.0 - self.synapse
-        return lines, pre
+            trace[t, :, : u.shape[-1]] = self.inputs
+            self.inputs = first.trace * self.inputs + spikes
+            if bias:
+                trace[t, :, -1] = self._tell(INPUT, first.synapse)
+        return lines, trace
 
-    def _currents(self, drive: Tensor, node: Tensor | None) -> tuple[Tensor, Tensor | None]:
-        """Return the external current (T, rows, N), and what input spikes add to I, or None."""
-        shape = (len(drive), self.plan.passes, self.batch, self.hidden)
-        rows = (len(drive), -1, self.hidden)
+    def _tell(self, array: str, synapse: float) -> float:
+        """Return what a bias line that adds to I has added up to, and let it add once more."""
+        before = self.told.get(array, 0.0)
+        self.told[array] = synapse * before + 1.0 - synapse
+        return before
+
+    def _of_spikes(self, p: Projection, below: Steps, state: LayerState) -> tuple[Tensor, Tensor]:
+        """Return what the word lines of an array between layers see, and the presynaptic activity of its weights."""
+        shape = (len(below.s), self.plan.passes, self.batch, -1)
+        spikes, trace = below.s.to(self.y.dtype).view(shape), below.z.view(shape)
+        if not p.bias:
+            return spikes, trace
+        told = [self._tell(p.name, state.synapse) for _ in spikes]
+        if not p.delay:  # it arrives before the membrane moves
+            told = [*told[1:], self.told[p.name]]
+        constant = trace.new_tensor(told).view(-1, 1, 1, 1).expand(*trace.shape[:-1], 1)
+        driven = spikes.new_full((*spikes.shape[:-1], 1), 1.0 - state.synapse)
+        return torch.cat([spikes, driven], -1), torch.cat([trace, constant], -1)
+
+    def _current(
+        self, state: LayerState, external: Tensor | None, node: Tensor | None, shape: tuple[int, ...]
+    ) -> Tensor:
+        """Return the external current (T, M, B, n): constant drive, noise, and what inputs that are currents bring."""
         if node is None:
-            node = drive.new_zeros(shape)
-        if self.neuron.drive:
-            node += self.neuron.drive
-        if self.spikes_in:
-            return node.view(rows), drive.expand(shape).reshape(rows)
-        return node.add_(drive).view(rows), None
+            node = self.y.new_zeros(shape)
+        if state.neuron.drive:
+            node += state.neuron.drive
+        return node if external is None else node.add_(external)
 
-    def _fixed(self) -> Tensor | None:
-        """Return what a spike adds, (N, N), where reads of w are exact; None where each read is its own."""
-        reader = self.arrays.readers["w"]
-        return reader.wt * self.neuron.synapse_gain if reader.plain else None
+    def _fixed(self, state: LayerState) -> Tensor | None:
+        """Return what a spike adds within a layer, (n, n), where reads are exact; None where each is its own."""
+        back = self.network.recurrence(state.name)
+        reader = None if back is None else self.arrays.readers[back.name]
+        return reader.wt * state.neuron.synapse_gain if reader is not None and reader.plain else None
 
-    def _recurrent(self, t0: int, steps: int) -> Callable[[int, Tensor], Tensor]:
-        """Return a function that reads w at one step of the chunk, for spikes (rows, N); steps come in order."""
-        draws, gain = self.arrays.draws("w", t0, steps), self.neuron.synapse_gain
+    def _recurrent(self, state: LayerState, t0: int, steps: int) -> Callable[[int, Tensor], Tensor]:
+        """Return a function that reads a layer's own array at one step, for spikes (rows, n); steps come in order."""
+        back, gain = self.network.recurrence(state.name), state.neuron.synapse_gain
+        if back is None:
+            nothing = torch.zeros_like(state.z)
+            return lambda t, spikes: nothing
+        draws = self.arrays.draws(back.name, t0, steps)
         start, stop, noise = 0, 0, None
 
         def read(t: int, spikes: Tensor) -> Tensor:
@@ -166,43 +223,76 @@ class Presentation:
             if t >= stop:
                 start, stop, noise = next(draws)
             now: Noise | None = None if noise is None else noise.step(t - start)
-            return self.arrays.once("w", spikes, now) * gain
+            return self.arrays.once(back.name, spikes, now) * gain
 
         return read
 
+    def _activity(self, found: Steps, before: Tensor) -> LayerActivity:
+        """Return what a layer did; `before` is its trace at the step before."""
+        shape = (len(found.s), self.plan.passes, self.batch, -1)
+        z = found.z.view(shape)
+        return LayerActivity(
+            h=found.h.view(shape), x=z, x_prev=before.view(shape[1:]), z=z, spikes=found.s.view(shape),
+            v=None if found.v is None else found.v.view(shape),
+        )  # fmt: skip
+
     # ---- out of the units ----
 
-    def _outputs(self, s: Tensor, t0: int) -> tuple[Tensor, Tensor]:
-        """Return what the word lines of w_out see (T, M, B, N), and the outputs without their noise."""
-        steps, M = len(s), self.plan.passes
-        lines = s.to(self.y.dtype).view(steps, M, self.batch, -1)
-        if self.bias:
-            lines = torch.cat([lines, lines.new_full((*lines.shape[:-1], 1), self.line)], -1)
-        y = self.arrays.read("w_out", lines, t0)
-        self.y = filtered(y, self.y, self.decay)
-        return lines, y
+    def _outputs(self, spikes: Mapping[str, Tensor], t0: int, seen: dict[str, Tensor]) -> Tensor:
+        """Return the outputs (T, M, B, O) without their noise; what their arrays see goes into `seen`."""
+        total: Tensor | None = None
+        for p in self.network.feed(OUTPUT):
+            seen[p.name] = self._output_lines(p, spikes[p.pre])
+            part = self.arrays.read(p.name, seen[p.name], t0)
+            total = part if total is None else total + part
+        assert total is not None
+        self.y = filtered(total, self.y, self.decay)
+        return total
 
-    def _readout(self, lines: Tensor) -> Tensor:
-        """Return the presynaptic activity of w_out: its lines, filtered as what they add is."""
+    def _output_lines(self, p: Projection, s: Tensor) -> Tensor:
+        """Return what the word lines of an array to the output see, (T, M, B, m)."""
+        lines = s.to(self.y.dtype).view(len(s), self.plan.passes, self.batch, -1)
+        return torch.cat([lines, lines.new_full((*lines.shape[:-1], 1), self.line)], -1) if p.bias else lines
+
+    def _readouts(self, seen: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return the presynaptic activity of arrays to the output, where it is not the trace of the units itself."""
+        found = {}
+        for p in self.network.feed(OUTPUT):
+            # the trace is what outputs read, unless a bias, a count or units of one's own come between
+            if self.layers[p.pre].neuron.trace_is_readout and not self.counts and not p.bias:
+                continue
+            found[p.name] = self._readout(p, seen[p.name])
+        return found
+
+    def _readout(self, p: Projection, lines: Tensor) -> Tensor:
+        """Return the presynaptic activity of an array to the output: its lines, filtered as what they add is."""
         r = lines.clone()
-        start = self.readout.view(lines.shape[1:])
-        self.readout = filtered(r, start, self.decay).reshape(self.readout.shape)
+        self.traces[p.name] = filtered(r, self.traces[p.name], self.decay)
         return r
 
-    def _book(self, lines: Tensor, s: Tensor, out_lines: Tensor) -> None:
+    def _book(self, seen: Mapping[str, Tensor], s: Mapping[str, Tensor]) -> None:
         """Book the chunk's reads and spikes; a bias line is no spike."""
-        steps, M = len(s), self.plan.passes
-        load = {name: reader.load for name, reader in self.arrays.readers.items()}
-        number = s.to(self.y.dtype)
-        spikes, outputs = int(s.sum()), self.y.shape[-1]
-        events = {"w_in": None, "w": spikes * self.hidden, "w_out": spikes * outputs}
-        if self.spikes_in:
-            of_inputs = lines[..., :-1] if self.bias else lines
-            events["w_in"] = int(torch.count_nonzero(of_inputs)) * M * self.hidden
-        self.arrays.book("w_in", load["w_in"](lines) * M, steps, events["w_in"])
-        self.arrays.book("w", load["w"](number), steps, events["w"])
-        self.arrays.book("w_out", load["w_out"](out_lines.flatten(1, 2)), steps, events["w_out"])
-        self.substrate.book_spikes(spikes, sum(count or 0 for count in events.values()))
+        count = {name: int(each.sum()) for name, each in s.items()}
+        total = 0
+        loads: dict[str, tuple[Tensor, int | None]] = {}
+        for p in self.network.projections:
+            rows, load = self.network.shapes[p.name][0], self.arrays.readers[p.name].load
+            if p.pre == INPUT:
+                of_inputs = seen[p.name][..., : self.network.inputs]
+                events = int(torch.count_nonzero(of_inputs)) * self.plan.passes * rows if self.spikes_in else None
+                loads[p.name] = load(seen[p.name]) * self.plan.passes, events
+            else:
+                lines = s[p.pre].to(self.y.dtype) if p.pre == p.post else seen[p.name].flatten(1, 2)
+                loads[p.name] = load(lines), count[p.pre] * rows
+        for name, (load, events) in loads.items():
+            self.arrays.book(name, load, len(next(iter(s.values()))), events)
+            total += events or 0
+        self.substrate.book_spikes(sum(count.values()), total)
+
+
+def added(total: Tensor | None, part: Tensor) -> Tensor:
+    """Return a sum that may have no part yet."""
+    return part if total is None else total + part
 
 
 def filtered(x: Tensor, start: Tensor, decay: float) -> Tensor:

@@ -1,28 +1,34 @@
-"""Simulate the rate network in torch, all passes stacked along the batch.
+"""Simulate a rate network in torch, all passes stacked along the batch.
 
-    h_t = W_in u_t + W x_{t-1} + n_t     x_t = tanh(h_t)     y_t = W_out x_t + n^y_t
+    h_t = sum over arrays of W pre + n_t     state, x_t = cell.step(state, h_t)     y_t = sum of W_out x_t + n^y_t
 
-A chunk of time is filled with W_in u_t and its noise in bulk; the loop over time adds only
-W x_{t-1} and takes the tanh; the outputs are one product for the whole chunk.
+Layer after layer a chunk of time is filled with what comes from below and the noise of the units in bulk; the loop over
+time adds only W x_{t-1} and takes the cell's step; the outputs are one product for the whole chunk.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.backends.protocol import Request
 from neuroanp.backends.reads import ArrayReads
-from neuroanp.baselines.network import tanh_activity, tanh_outputs
-from neuroanp.trajectory import PassPlan, Trajectory, with_bias_line
+from neuroanp.baselines.network import rate_activities, rate_outputs
+from neuroanp.network.cell import CELLS
+from neuroanp.network.network import INPUT, OUTPUT
+from neuroanp.network.tanh import Tanh
+from neuroanp.registry import Registry
+from neuroanp.trajectory import LayerActivity, Trajectory, with_bias_line
 
 if TYPE_CHECKING:
-    from neuroanp.backends.neuron import Interface
-    from neuroanp.noise import PassStreams
-    from neuroanp.substrates.protocol import ReadPlan, Substrate
+    from neuroanp.baselines.protocol import Activities, Outputs
+    from neuroanp.network.cell import Cell
+    from neuroanp.network.network import Layer, Network, Projection
+    from neuroanp.substrates.protocol import Neurons
 
 
 SMALL = 1 << 17
@@ -55,7 +61,7 @@ def tanh_steps(h: Tensor, x: Tensor) -> Callable[[int], Tensor]:
 
 
 class RateBackend:
-    """Rate network (tanh units, one step of time a read) in torch.
+    """Rate networks (one step of time a read) in torch.
 
     Args:
         dt: seconds a step.
@@ -65,115 +71,193 @@ class RateBackend:
     name: ClassVar[str] = "rate"
     spiking: ClassVar[bool] = False
     digital: ClassVar[bool] = False
-    units: ClassVar[type[Interface] | None] = None
-    neuron: Interface | None = None
-    highest_rate_Hz: float | None = None
-    differentiable = staticmethod(tanh_outputs)
-    activity = staticmethod(tanh_activity)
+    cells: ClassVar[Registry[Any]] = CELLS
 
     def __init__(self, dt: float, chunk: int = 64) -> None:
         self.dt = dt
         self.chunk = chunk
 
-    def passes(
-        self,
-        substrate: Substrate,
-        reads: Mapping[str, ReadPlan],
-        inputs: Tensor,
-        plan: PassPlan,
-        streams: PassStreams,
-        *,
-        keep: str = "all",
-        book: bool = True,
-        artificial: bool = True,
-    ) -> Iterator[Trajectory]:
-        """Present `inputs` once for each pass; see `neuroanp.backends.protocol.Backend`."""
-        steps, batch, _ = inputs.shape
-        bias = substrate.targets.bias
-        u = with_bias_line(inputs) if bias else inputs
-        simulation = _Simulation(substrate, reads, plan, streams, batch, steps * self.dt, bias, artificial)
-        x = inputs.new_zeros(plan.passes * batch, substrate.targets.hidden)
+    def run(self, request: Request) -> Iterator[Trajectory]:
+        """Present the inputs once for each pass; see `neuroanp.backends.protocol.Simulator`."""
+        inputs, steps = request.inputs, len(request.inputs)
+        u = with_bias_line(inputs) if request.network.bias else inputs
+        simulation = _Simulation(request, steps * self.dt)
+        sigmas = request.substrate.node_sigmas(request.artificial) if request.keep == "noise" else None
         for t0 in range(0, steps, self.chunk):
             u_chunk = u[t0 : t0 + self.chunk]
-            h, xs, y, noise = simulation.run(u_chunk, x, t0, keep == "noise")
-            if book:
-                simulation.book(u_chunk, xs, x)
-            shape = (len(u_chunk), plan.passes, batch, -1)
+            layers, y, noise = simulation.run(u_chunk, t0)
             yield Trajectory(
                 u=u_chunk,
-                h=h.view(shape) if keep != "loss" else None,
-                x=xs.view(shape) if keep != "loss" else None,
-                x_prev=x.view(plan.passes, batch, -1) if keep != "loss" else None,
+                layers=layers if request.keep != "loss" else {},
                 y=y,
                 t0=t0,
                 dt=self.dt,
-                noise=noise if keep == "noise" else None,
-                noise_sigma=substrate.node_sigmas(artificial) if keep == "noise" else None,
+                noise=noise if request.keep == "noise" else None,
+                noise_sigma=sigmas,
             )
-            x = xs[-1].clone()  # a copy: the chunk's memory must not live on through its last step
 
-    def rehearse(self, neurons: Mapping[str, Tensor]) -> None:
+    @classmethod
+    def refuses(cls, network: Network) -> list[str]:
+        """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
+        if not network.spikes:
+            return []
+        return [f"backend 'rate' has cells of rates only ({', '.join(CELLS.names())}); use backend 'lif' or 'spiking'"]
+
+    def highest_rate_Hz(self, network: Network) -> float | None:
+        """Return None: no unit spikes."""
+
+    def differentiable(self, network: Network) -> Outputs | None:
+        """Return the noise-free network, through which autograd can differentiate."""
+        return rate_outputs
+
+    def activity(self, network: Network) -> Activities | None:
+        """Return what says how active the layers of the noise-free network are."""
+        return rate_activities
+
+    def rehearse(self, network: Network, neurons: Neurons) -> None:
         """Do nothing: there is no size or option that cannot be simulated."""
 
 
 class _Simulation:
-    """One presentation of a batch: reads of the three arrays and the noise of the units."""
+    """One presentation of a batch: reads of the arrays, noise of the units, and where each layer stands."""
 
-    def __init__(
-        self,
-        substrate: Substrate,
-        reads: Mapping[str, ReadPlan],
-        plan: PassPlan,
-        streams: PassStreams,
-        batch: int,
-        apart: float,
-        bias: bool,
-        artificial: bool,
-    ) -> None:
-        self.plan, self.batch, self.bias = plan, batch, bias
-        self.arrays = ArrayReads(substrate, reads, plan, streams, batch, apart)
-        self.nodes = substrate.perturbation(plan, batch, streams, artificial, apart)
+    def __init__(self, request: Request, apart: float) -> None:
+        substrate, self.request, self.plan = request.substrate, request, request.plan
+        self.network, self.batch = substrate.network, request.inputs.shape[1]
+        streams = request.streams
+        self.arrays = ArrayReads(substrate, request.reads, self.plan, streams, self.batch, apart)
+        self.nodes = substrate.perturbation(self.plan, self.batch, streams, request.artificial, apart)
+        like, rows = request.inputs, self.plan.passes * self.batch
+        self.x = {layer.name: like.new_zeros(rows, layer.units) for layer in self.network.layers}
+        self.states = {
+            layer.name: cast("Cell", layer.cell).start(rows, layer.units, like) for layer in self.network.layers
+        }
+        self.before = self.x
 
-    def run(self, u: Tensor, x: Tensor, t0: int, keep_noise: bool) -> tuple[Tensor, Tensor, Tensor, dict[str, Tensor]]:
-        """Return h (T, MB, N), x (T, MB, N), y (T, M, B, O) of one chunk that starts from x (MB, N).
+    def run(self, u: Tensor, t0: int) -> tuple[dict[str, LayerActivity], Tensor, dict[str, Tensor]]:
+        """Return what the layers did in the next chunk of time, the outputs (T, M, B, O) and the noise by group.
 
-        The noise of the units by layer comes with them where it is wanted.
+        Args:
+            u: (T, B, I), with the bias line. t0: its first step.
         """
-        steps, M = len(u), self.plan.passes
-        drive = self.arrays.read("w_in", u.unsqueeze(1), t0)  # (T, 1 or M, B, N): the same for all without noise
-        node = self.nodes.draw("hidden", t0, steps)
-        noise = {"hidden": node.clone()} if keep_noise and node is not None else {}
-        h = drive.expand(steps, M, self.batch, -1).contiguous() if node is None else node.add_(drive)
-        h = h.view(steps, M * self.batch, -1)
-        xs = torch.empty_like(h)
-        self._recur(h, xs, x, t0)
-        lines = xs.view(steps, M, self.batch, -1)
-        y = self.arrays.read("w_out", with_bias_line(lines) if self.bias else lines, t0)
-        node = self.nodes.draw("output", t0, steps)
-        if keep_noise and node is not None:
-            noise["output"] = node
-        return h, xs, y if node is None else y + node, noise
+        noise: dict[str, Tensor] = {}
+        self.before = dict(self.x)
+        seen = {INPUT: u.unsqueeze(1)}  # (T, 1 or M, B, n): the inputs are the same for all passes
+        layers: dict[str, LayerActivity] = {}
+        for layer in self.network.layers:
+            before = self.before[layer.name]
+            h, xs = self._layer(layer, seen, t0, noise)
+            if self.request.book:
+                self._book(layer, seen, xs, before)
+            shape = (len(u), self.plan.passes, self.batch, -1)
+            seen[layer.name] = xs.view(shape)
+            layers[layer.name] = LayerActivity(h.view(shape), xs.view(shape), before.view(shape[1:]))
+            self.x[layer.name] = xs[-1].clone()  # a copy: the chunk's memory must not live on through its last step
+        y = self._outputs(seen, t0, noise)
+        return layers, y, noise
 
-    def _recur(self, h: Tensor, xs: Tensor, x: Tensor, t0: int) -> None:
-        """Add W x_{t-1} to h in place and fill xs, step by step."""
-        reader = self.arrays.readers["w"]
-        if reader.plain and h.device.type == "cpu" and x.numel() * x.shape[1] <= SMALL:
-            _recur_small(h.numpy(), xs.numpy(), x.numpy(), reader.wt.numpy())
+    def _layer(
+        self, layer: Layer, seen: Mapping[str, Tensor], t0: int, noise: dict[str, Tensor]
+    ) -> tuple[Tensor, Tensor]:
+        """Return h (T, M B, ports n) and x (T, M B, n) of a layer; its noise goes into `noise` where it is wanted."""
+        drive, there = self._drive(layer.name, seen, t0)  # (T, 1 or M, B, lines)
+        steps, M = len(drive), self.plan.passes
+        node = self._node(layer.name, t0, steps, noise, copy=True)
+        if drive.shape[-1] < self.network.lines[layer.name]:
+            h = drive.new_zeros(steps, M, self.batch, self.network.lines[layer.name]) if node is None else node
+            h[..., there] += drive
+        else:
+            h = drive.expand(steps, M, self.batch, -1).contiguous() if node is None else node.add_(drive)
+        h = h.view(steps, M * self.batch, -1)
+        xs = h.new_empty(steps, M * self.batch, layer.units)
+        self._recur(layer, h, xs, t0)
+        return h, xs
+
+    def _drive(self, group: str, seen: Mapping[str, Tensor], t0: int) -> tuple[Tensor, slice]:
+        """Return the sum of what arrays from below bring to a group, and which of its pre-activations they reach."""
+        feed = self.network.feed(group)
+        total: Tensor | None = None
+        for p in feed:
+            part = self.arrays.read(p.name, self._lines(p, seen), t0)
+            total = part if total is None else total + part
+        assert total is not None
+        return total, self.network.ports(feed[0])
+
+    def _lines(self, p: Projection, seen: Mapping[str, Tensor]) -> Tensor:
+        """Return what the word lines of an array from below see, (T, 1 or M, B, m)."""
+        x = seen[p.pre]
+        if p.pre == INPUT:
+            return x if p.bias or not self.network.bias else x[..., : self.network.inputs]
+        if p.delay:
+            x = torch.cat([self.before[p.pre].view(1, *x.shape[1:]), x[:-1]])
+        return with_bias_line(x) if p.bias else x
+
+    def _node(self, group: str, t0: int, steps: int, noise: dict[str, Tensor], copy: bool) -> Tensor | None:
+        """Return the noise of a group's pre-activations, kept where the rule wants to know it."""
+        node = self.nodes.draw(group, t0, steps)
+        if self.request.keep == "noise" and node is not None:
+            noise[group] = node.clone() if copy else node
+        return node
+
+    def _outputs(self, seen: Mapping[str, Tensor], t0: int, noise: dict[str, Tensor]) -> Tensor:
+        """Return the outputs (T, M, B, O) and book their reads."""
+        y, _ = self._drive(OUTPUT, seen, t0)
+        if self.request.book:
+            for p in self.network.feed(OUTPUT):
+                self._booked(p, self._lines(p, seen).flatten(1, 2))
+        node = self._node(OUTPUT, t0, len(y), noise, copy=False)
+        return y if node is None else y + node
+
+    def _recur(self, layer: Layer, h: Tensor, xs: Tensor, t0: int) -> None:
+        """Fill xs step by step, adding W x_{t-1} to h in place where the layer sees itself."""
+        back, x = self.network.recurrence(layer.name), self.x[layer.name]
+        reader = None if back is None else self.arrays.readers[back.name]
+        if type(layer.cell) is Tanh:
+            small = reader is not None and reader.plain and h.device.type == "cpu"
+            if small and x.numel() * x.shape[1] <= SMALL:  # pyright: ignore[reportOptionalMemberAccess]
+                _recur_small(h.numpy(), xs.numpy(), x.numpy(), reader.wt.numpy())  # pyright: ignore
+                return
+            activate = tanh_steps(h, xs)
+        else:
+            activate = self._cell_steps(layer, h, xs)
+        if back is None:
+            for t in range(len(h)):
+                activate(t)
             return
-        activate = tanh_steps(h, xs)
-        if reader.plain:
-            for t, h_t in enumerate(h):
+        there = self.network.ports(back)
+        if reader is not None and reader.plain:
+            for t, h_t in enumerate(h[..., there]):
                 h_t.addmm_(x, reader.wt)
                 x = activate(t)
             return
-        for start, stop, noise in self.arrays.draws("w", t0, len(h)):
+        reached = h[..., there]
+        for start, stop, drawn in self.arrays.draws(back.name, t0, len(h)):
             for t in range(start, stop):
-                h[t] += self.arrays.once("w", x, None if noise is None else noise.step(t - start))
+                reached[t] += self.arrays.once(back.name, x, None if drawn is None else drawn.step(t - start))
                 x = activate(t)
 
-    def book(self, u: Tensor, xs: Tensor, x: Tensor) -> None:
-        """Book the chunk's reads: M x B x T vectors for each array."""
-        loads = {name: reader.load for name, reader in self.arrays.readers.items()}
-        self.arrays.book("w_in", loads["w_in"](u) * self.plan.passes, len(xs))
-        self.arrays.book("w", loads["w"](x.unsqueeze(0)) + loads["w"](xs[:-1]), len(xs))
-        self.arrays.book("w_out", loads["w_out"](with_bias_line(xs) if self.bias else xs), len(xs))
+    def _cell_steps(self, layer: Layer, h: Tensor, xs: Tensor) -> Callable[[int], Tensor]:
+        """Return a function that does step t of a layer's cells: it fills xs[t] and returns it."""
+        cell = cast("Cell", layer.cell)
+
+        def activate(t: int) -> Tensor:
+            self.states[layer.name], x = cell.step(self.states[layer.name], h[t])
+            return xs[t].copy_(x)
+
+        return activate
+
+    def _book(self, layer: Layer, seen: Mapping[str, Tensor], xs: Tensor, before: Tensor) -> None:
+        """Book the chunk's reads of the arrays into a layer: M x B x T vectors for each."""
+        for p in self.network.projections:
+            if p.post != layer.name:
+                continue
+            if p.pre != p.post:
+                self._booked(p, self._lines(p, seen).flatten(1, 2))
+                continue
+            load = self.arrays.readers[p.name].load
+            self.arrays.book(p.name, load(before.unsqueeze(0)) + load(xs[:-1]), len(xs))
+
+    def _booked(self, p: Projection, lines: Tensor) -> None:
+        """Book the reads of an array from below; lines (T, B or M B, m): those of the inputs serve all passes."""
+        load = self.arrays.readers[p.name].load(lines)
+        self.arrays.book(p.name, load * self.plan.passes if p.pre == INPUT else load, len(lines))

@@ -1,17 +1,23 @@
-"""Backpropagation through time, whole or truncated: the exact gradient that a local rule estimates."""
+"""Backpropagation through time, whole or truncated: the exact gradient that a local rule estimates.
+
+Of one layer of tanh units by hand, which is faster than autograd and held to it by tests; of any network of cells of
+rates see `baselines.autograd`.
+"""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from neuroanp.baselines.network import Activity, forward
+from neuroanp.baselines.network import forward
 from neuroanp.baselines.protocol import Sequences
-from neuroanp.trajectory import Weights, WeightUpdate, with_bias_line
+from neuroanp.network.network import INPUT, OUTPUT
+from neuroanp.network.rollout import lines
+from neuroanp.trajectory import Weights, WeightUpdate
 
 
 def gradient(weights: Weights, batch: Sequences, truncation: int | None = None) -> WeightUpdate:
-    """Return the gradient of the loss by backpropagation through time.
+    """Return the gradient of the loss of a network of one layer of tanh units by backpropagation through time.
 
         L = 1/B sum_{t,b} m_t L_tb,   L_tb = 1/O sum_o (y_tbo - target_tbo)^2
         dL/dW = sum_t sum_{s = t-k+1}^{t} (dL_t/dh_s) x_{s-1}^T,   dW_in the same with u_s,
@@ -39,34 +45,39 @@ def gradient(weights: Weights, batch: Sequences, truncation: int | None = None) 
     >>> from types import SimpleNamespace
     >>> one = torch.ones(1, 1, dtype=torch.float64)
     >>> batch = SimpleNamespace(inputs=np.ones((1, 1, 1)), targets=np.zeros((1, 1, 1)), mask=np.ones(1))
-    >>> update = gradient(Weights({"w_in": one, "w": one, "w_out": one}), batch)
+    >>> update = gradient(Weights.one_layer({"w_in": one, "w": one, "w_out": one}), batch)
     >>> round(update.arrays["w_out"].item(), 4)  # 2 tanh(1)^2
     1.1601
     """
     if truncation is not None and truncation < 1:
         raise ValueError(f"truncation must be at least 1 step, not {truncation}")
+    network = weights.network
+    (layer,) = network.layers
+    (into,), (out,), back = network.feed(layer.name), network.feed(OUTPUT), network.recurrence(layer.name)
+    assert back is not None
     with torch.no_grad():
         act = forward(weights, batch.inputs)
+        x = act.x[layer.name]
         steps, sequences, outputs = act.y.shape
         mask = torch.as_tensor(batch.mask, dtype=act.y.dtype, device=act.y.device)[:, None, None]
         miss = (act.y - torch.as_tensor(batch.targets, dtype=act.y.dtype, device=act.y.device)) * mask
         at_output = miss * (2.0 / (sequences * outputs))  # dL/dy_t
-        at_hidden = at_output @ weights["w_out"][:, : weights.hidden]  # dL_t/dx_t, the step's own loss
+        at_hidden = at_output @ weights[out.name][:, : layer.units]  # dL_t/dx_t, the step's own loss
         k = steps if truncation is None else min(truncation, steps)
-        error = _whole(act, at_hidden, weights["w"]) if k == steps else _truncated(act, at_hidden, weights["w"], k)
-        before = torch.cat([torch.zeros_like(act.x[:1]), act.x[:-1]])
+        w = weights[back.name]
+        error = _whole(x, at_hidden, w) if k == steps else _truncated(x, at_hidden, w, k)
         arrays = {
-            "w_in": _outer(error, act.u),
-            "w": _outer(error, before),
-            "w_out": _outer(at_output, with_bias_line(act.x, weights.bias)),
+            into.name: _outer(error, lines(into, act.x[INPUT])),
+            back.name: _outer(error, lines(back, x)),
+            out.name: _outer(at_output, lines(out, x)),
         }
         loss = float((miss**2).sum() / (mask.sum() * sequences * outputs))
     return WeightUpdate(arrays, {"loss": loss})
 
 
-def _whole(act: Activity, at_hidden: Tensor, w: Tensor) -> Tensor:
+def _whole(x: Tensor, at_hidden: Tensor, w: Tensor) -> Tensor:
     """Return dL/dh (T, B, N): e_t = (own_t + e_{t+1} W) (1 - x_t^2)."""
-    slope = 1.0 - act.x**2
+    slope = 1.0 - x**2
     error = torch.empty_like(at_hidden)
     error[-1] = at_hidden[-1] * slope[-1]
     for t in range(len(error) - 2, -1, -1):
@@ -74,9 +85,9 @@ def _whole(act: Activity, at_hidden: Tensor, w: Tensor) -> Tensor:
     return error
 
 
-def _truncated(act: Activity, at_hidden: Tensor, w: Tensor, k: int) -> Tensor:
+def _truncated(x: Tensor, at_hidden: Tensor, w: Tensor, k: int) -> Tensor:
     """Return sum_{j<k} dL_{s+j}/dh_s (T, B, N), one lag j at a time over all steps s."""
-    slope = 1.0 - act.x**2
+    slope = 1.0 - x**2
     lagged = at_hidden * slope
     error = lagged.clone()
     for _ in range(1, k):

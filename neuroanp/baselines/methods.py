@@ -7,9 +7,11 @@ from typing import Any, ClassVar, Literal, Protocol
 
 from pydantic import Field
 
+from neuroanp.baselines.autograd import autograd_gradient
 from neuroanp.baselines.bptt import gradient
-from neuroanp.baselines.protocol import Network, Sequences
-from neuroanp.baselines.surrogate import surrogate_gradient
+from neuroanp.baselines.network import is_one_layer_of_tanh, rate_outputs
+from neuroanp.baselines.protocol import Outputs, Sequences
+from neuroanp.baselines.truncated import truncated_gradient
 from neuroanp.errors import InputError
 from neuroanp.registry import Registry
 from neuroanp.trajectory import Weights, WeightUpdate
@@ -30,8 +32,13 @@ class GradientMethod(Protocol):
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
         ...
 
-    def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
-        """Return dL/dW of a network of tanh units, or of `network` where one is given."""
+    def gradient(self, weights: Weights, batch: Sequences, outputs: Outputs) -> WeightUpdate:
+        """Return dL/dW.
+
+        Args:
+            weights: the matrices, and the network that they are of. batch: sequences of T steps.
+            outputs: the noise-free network of the simulator, through which autograd can differentiate.
+        """
         ...
 
 
@@ -53,16 +60,14 @@ class BPTT(Section):
                 "leave it out with spiking units"
             )
 
-    def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
-        """Return the gradient of the loss; see `baselines.bptt.gradient` and, of a network, `baselines.surrogate`.
+    def gradient(self, weights: Weights, batch: Sequences, outputs: Outputs) -> WeightUpdate:
+        """Return the gradient of the loss; see `exact_gradient`.
 
         Raises:
-            InputError: a truncation with a network of its own.
+            InputError: a truncation with units that are no cells of rates.
         """
-        self.check(spiking=network is not None)
-        if network is not None:
-            return surrogate_gradient(network, weights, batch)
-        return gradient(weights, batch, self.truncation)
+        self.check(spiking=outputs is not rate_outputs)
+        return exact_gradient(weights, batch, outputs, self.truncation)
 
 
 class BPTT1(Section):
@@ -79,14 +84,27 @@ class BPTT1(Section):
         if spiking:
             raise InputError("rule: 'bptt1' is defined for rate networks alone; use 'bptt' with spiking units")
 
-    def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
-        """Return the truncated gradient; see `neuroanp.baselines.bptt.gradient`.
+    def gradient(self, weights: Weights, batch: Sequences, outputs: Outputs) -> WeightUpdate:
+        """Return the truncated gradient; see `exact_gradient`.
 
         Raises:
-            InputError: a network of its own is given.
+            InputError: units that are no cells of rates.
         """
-        self.check(spiking=network is not None)
-        return gradient(weights, batch, 1)
+        self.check(spiking=outputs is not rate_outputs)
+        return exact_gradient(weights, batch, outputs, 1)
+
+
+def exact_gradient(weights: Weights, batch: Sequences, outputs: Outputs, truncation: int | None) -> WeightUpdate:
+    """Return the gradient by what is fastest for the network: by hand for one layer of tanh units, else by autograd.
+
+    Args:
+        weights, batch, outputs: as in `GradientMethod.gradient`. truncation: steps that a loss reaches back; None: all.
+    """
+    if outputs is rate_outputs and is_one_layer_of_tanh(weights):
+        return gradient(weights, batch, truncation)
+    if truncation is None:
+        return autograd_gradient(outputs, weights, batch)
+    return truncated_gradient(weights, batch, truncation)
 
 
 BASELINES: Registry[type[GradientMethod]] = Registry("baseline", "neuroanp.baselines", GradientMethod)

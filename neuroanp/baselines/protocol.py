@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
@@ -37,23 +37,24 @@ class Sequences(Protocol):
         ...
 
 
-Network = Callable[["Weights", "Tensor"], "Tensor"]
-"""Takes weights and inputs (T, B, I), returns outputs (T, B, O) through which autograd can differentiate."""
+class Outputs(Protocol):
+    """The noise-free network of a simulator, through which autograd can differentiate."""
 
-Activities = Callable[["Weights", Any], "Tensor"]
-"""Takes weights and inputs (T, B, I), returns what the readout sees, (T, B, N), without a bias line."""
-
-
-class Simulated(Protocol):
-    """A Network, or Activities, of a backend: they depend on how its units differ besides."""
-
-    def __call__(self, weights: Weights, inputs: Any, neurons: Mapping[str, Tensor] | None = None) -> Tensor:
-        """Simulate the noise-free network.
+    def __call__(self, weights: Weights, inputs: Any, neurons: Any = None) -> Tensor:
+        """Return the outputs (T, B, O).
 
         Args:
-            weights: the matrices. inputs: (T, B, I) without the bias line.
-            neurons: factors (N,) of the units' parameters by name; None: all alike.
+            weights: the matrices, and the network that they are of. inputs: (T, B, I) without the bias line.
+            neurons: relative factors (n,) of the units' parameters by name, by layer; None: all alike.
         """
+        ...
+
+
+class Activities(Protocol):
+    """The noise-free network of a simulator, as its readout sees it."""
+
+    def __call__(self, weights: Weights, inputs: Any, neurons: Any = None) -> Mapping[str, Tensor]:
+        """Return the activity (T, B, n) of each layer, without a bias line; arguments as of `Outputs`."""
         ...
 
 

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
-from neuroanp.baselines.network import tanh_activity
+from neuroanp.baselines.network import rate_activities
 from neuroanp.baselines.protocol import Activities, Sequences, Source, scored
 from neuroanp.baselines.regression import LAMBDAS, fit_sequences
+from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import Streams
 from neuroanp.trajectory import Weights, with_bias_line
 
@@ -19,19 +22,39 @@ class Readout:
     """A readout fitted in closed form.
 
     Args:
-        weights: the network with its new w_out, float64.
+        weights: the network, float64. w_out: (O, features) its new readout.
         strength: the ridge strength chosen, relative to the mean square of the activities.
-        activity: simulates the network.
+        activity: simulates the network. every: whether the readout sees all layers, or what the outputs see.
     """
 
     weights: Weights
+    w_out: Tensor
     strength: float
     activity: Activities
+    every: bool = False
 
     def predict(self, batch: Sequences) -> np.ndarray:
         """Return the outputs (T, B, O), noise-free."""
-        x = with_bias_line(self.activity(self.weights, batch.inputs), self.weights.bias)
-        return (x @ self.weights["w_out"].T).numpy(force=True)
+        x = features(self.activity(self.weights, batch.inputs), self.weights.network, self.every)
+        return (x @ self.w_out.T).numpy(force=True)
+
+
+def features(x: Mapping[str, Tensor], network: Network, every: bool = False) -> Tensor:
+    """Return what a readout sees, (T, B, features): the lines of the arrays to the output, or every layer.
+
+    Args:
+        x: activity (T, B, n) of each layer. network: whose they are.
+        every: all layers side by side, with one constant if the network has bias lines.
+    """
+    if every:
+        return with_bias_line(torch.cat([x[layer.name] for layer in network.layers], -1), network.bias)
+    lines = [with_bias_line(x[p.pre], p.bias) for p in network.feed(OUTPUT)]
+    return lines[0] if len(lines) == 1 else torch.cat(lines, -1)
+
+
+def sees_all(network: Network) -> bool:
+    """Return whether every layer reaches the output."""
+    return {p.pre for p in network.feed(OUTPUT)} == {layer.name for layer in network.layers}
 
 
 def ridge(
@@ -40,9 +63,10 @@ def ridge(
     streams: Streams,
     windows: int = 2560,
     strengths: tuple[float, ...] = LAMBDAS,
-    activity: Activities = tanh_activity,
+    activity: Activities = rate_activities,
+    every: bool = False,
 ) -> Readout:
-    """Fit w_out by ridge regression, w_in and w left as they are.
+    """Fit the readout by ridge regression, all other arrays left as they are.
 
         W_out = argmin sum_{scored t, b} ||W_out x_tb - target_tb||^2 + lambda ||W_out||^2
 
@@ -52,11 +76,12 @@ def ridge(
 
     Args:
         task: where training sequences come from.
-        weights: the untrained network; with a bias, its column of w_out is fitted too.
+        weights: the untrained network; a bias line of the readout is fitted too.
         streams: the run's streams; the sequences are drawn from "ridge".
         windows: training sequences.
         strengths: the grid of lambda, relative to the mean square of the activities.
-        activity: what the readout of the network sees; left out, the activities of tanh units.
+        activity: what the readout of the network sees; left out, the activities of cells of rates.
+        every: whether it sees all layers, be they connected to the output or not.
 
     Returns: the readout; its weights are float64.
 
@@ -65,14 +90,15 @@ def ridge(
 
     Source: Lukosevicius and Jaeger, Comput. Sci. Rev. 3, 127 (2009), section 4.1.
     """
-    exact = Weights({name: array.double() for name, array in weights.items()}, weights.bias)
+    network = weights.network
+    exact = Weights({name: array.double() for name, array in weights.items()}, network)
 
-    def features(batch: Sequences) -> np.ndarray:
-        x = with_bias_line(activity(exact, batch.inputs), weights.bias)
-        return scored(x.numpy(force=True), batch.mask)
+    def seen(batch: Sequences) -> np.ndarray:
+        return scored(features(activity(exact, batch.inputs), network, every).numpy(force=True), batch.mask)
 
-    coefficients, strength = fit_sequences(
-        task, features, weights.hidden + weights.bias, weights.outputs, streams, "ridge", windows, strengths
-    )
-    w_out = torch.as_tensor(coefficients.T.copy(), device=exact["w_out"].device)
-    return Readout(Weights({**exact.arrays, "w_out": w_out}, weights.bias), strength, activity)
+    size = sum(network.shapes[p.name][1] for p in network.feed(OUTPUT))
+    if every:
+        size = network.hidden + network.bias
+    coefficients, strength = fit_sequences(task, seen, size, network.outputs, streams, "ridge", windows, strengths)
+    w_out = torch.as_tensor(coefficients.T.copy(), device=exact.like.device)
+    return Readout(exact, w_out, strength, activity, every)

@@ -20,9 +20,9 @@ from neuroanp.export.checks import finite, refuse
 from neuroanp.export.model import reference
 from neuroanp.export.netlist import OPEN, Circuit, netlist
 from neuroanp.export.protocol import DeviceExporter, Exported
+from neuroanp.network.compose import ONE_LAYER
 from neuroanp.substrates.tiling import Tiling, through_wires
 from neuroanp.training.build import holds_weights
-from neuroanp.trajectory import ARRAYS
 from neuroanp.units import Conductance, Resistance, format_quantity
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class Crossbar(DeviceExporter):
         description="step of the first held-out sequence that drives the sources; if not given the most active",
     )
     arrays: tuple[Literal["w_in", "w", "w_out"], ...] = Field(
-        default=ARRAYS, strict=False, min_length=1, description="arrays to write"
+        default=ONE_LAYER, strict=False, min_length=1, description="arrays to write"
     )
     large: bool = Field(default=False, description="write arrays that take ngspice minutes, too")
 
@@ -233,7 +233,7 @@ class Crossbar(DeviceExporter):
 
     @property
     def _names(self) -> list[str]:
-        return [name for name in ARRAYS if name in self.arrays]
+        return [name for name in ONE_LAYER if name in self.arrays]
 
     def _device(self, model: Model) -> Chip | None:
         """Return the chip whose conductances are exported, or None where weights are mapped."""

@@ -133,7 +133,7 @@ def _on_neurons(record: RunDir, model: Model, chosen: ChipExporter, config: RunC
     experiment = Experiment.of(_without_device(config), start=Start(arrays, str(record.path), model.name))
     trainer = build_trainer(experiment)
     chip = chosen.chip(model)
-    trainer.backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk, config.neuron))
+    trainer.backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk))
     _train(trainer)
     held = chip.held({name: W.double() for name, W in trainer.substrate.targets.items()}, model.bias)
     weights = {name: W.numpy() for name, W in held.items()}

@@ -9,10 +9,12 @@ import numpy as np
 import torch
 
 from neuroanp.backends.neuron import LIF
-from neuroanp.baselines.network import tanh_outputs
+from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
 from neuroanp.export.model import Model
 from neuroanp.export.protocol import DeviceExporter, Exporter
+from neuroanp.network.compose import ONE_LAYER
+from neuroanp.network.tanh import Tanh
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.config import load_config
 from neuroanp.training.evaluate import Held, loss
@@ -41,10 +43,14 @@ def model_of(record: RunDir, weights: str = "targets") -> Model:
         InputError: no checkpoint, units that are neither tanh nor LIF, or data that have changed since the run.
     """
     experiment, trainer = restored(record)
-    neuron = experiment.config.neuron
+    network, neuron = trainer.substrate.network, experiment.config.neuron
+    if tuple(network.shapes) != ONE_LAYER or type(network.layers[0].cell) not in (Tanh, type(neuron)):
+        raise InputError(
+            f"{record.path}: the formats hold one recurrent layer of tanh or LIF units, and this is another"
+        )
     if neuron is not None and not isinstance(neuron, LIF):
         raise InputError(f"{record.path}: neuron: units given by equations cannot be exported; train with neuron 'lif'")
-    if neuron is None and trainer.backend.differentiable is not tanh_outputs:
+    if neuron is None and trainer.backend.differentiable is not rate_outputs:
         backend = trainer.backend.name
         raise InputError(f"{record.path}: the units of backend '{backend}' are its own: no format here can hold them")
     model = _model(record.path.name, experiment, trainer, neuron, weights)
@@ -57,7 +63,7 @@ def _scored(record: RunDir, experiment: Experiment, trainer: Trainer) -> float:
     recorded = result.get("test_loss_noise_free")
     if isinstance(recorded, int | float) and result.get("updates") == trainer.update:
         return float(recorded)
-    held = Held.of(experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+    held = Held.of(experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets.like)
     return loss(trainer.outputs(held.inputs, noise=False), held)
 
 
@@ -104,7 +110,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
     def score(y: np.ndarray) -> dict[str, float]:
         return scores(task, y, held)
 
-    differ = sorted(trainer.substrate.neurons)
+    differ = sorted({name for factors in trainer.substrate.neurons.values() for name in factors})
     notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are all alike",) * bool(
         differ
     )
@@ -118,7 +124,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
         origin=device.origin if as_held else targets_after(trainer.update, config.hardware.write),
         as_held=alike,
         beside=(*converters(trainer.reads()), *notes) if alike else (),
-        bias=config.network.bias,
+        bias=trainer.substrate.network.bias,
         neuron=neuron,
         dt=config.dt,
         spikes_in=config.encoder.spikes,

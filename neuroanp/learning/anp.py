@@ -15,9 +15,13 @@ filtered spike trains z of spiking ones), y the outputs, L the loss:
 Presynaptic activity x (of spiking units z, too) x change of the postsynaptic activity x change of
 the loss. The rule never reads a noise level or a noise sample, and differentiates nothing.
 
+Units of several pre-activations (gates) and several layers: a_t is each layer's pre-activations side by side, the norm
+runs over those of all layers (norm = global) or of one (norm = layer), n counts them; an array takes the lines of e^h
+that it reaches, times the activity before it.
+
 With `loss: trial` a chip tells its loss once, at the end: c_t = dL_t = sum_s dL_s at every step.
-With `difference: innovation`, dh_t - W dx_{t-1} takes the place of da_t in e^h_t and its s_t; the
-outputs keep the whole dy_t, and the s_t of the whole dh_t with it.
+With `difference: innovation`, dh_t - W dx_{t-1} (in general: without all that arrays brought) takes the place of da_t
+in e^h_t and its s_t; the outputs keep the whole dy_t, and the s_t of the whole dh_t with it.
 
 Spiking traces often do not differ at all between two passes, and then by a whole spike: `damping`,
 a mean square per unit, keeps the step finite when next to nothing differed.
@@ -37,11 +41,14 @@ from pydantic import Field
 
 from neuroanp.errors import InputError
 from neuroanp.learning.credit import differences, weighted_sum
-from neuroanp.learning.passes import PassRule
-from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights
+from neuroanp.learning.passes import PassRule, by_array
+from neuroanp.network.network import INPUT, OUTPUT
+from neuroanp.trajectory import Credit, LayerActivity, PassPlan, Trajectory, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+    from neuroanp.network.network import Network
 
 PAPER = {"reference": "silent", "credit": "batch", "norm": "layer", "scale": "all", "gamma": 0.0}
 """What the paper's code does: a noise-free reference, one loss for the batch, each step's own loss."""
@@ -80,8 +87,8 @@ class ANP(PassRule):
     )
     difference: Literal["activity", "innovation"] = Field(
         default="activity",
-        description="activity: the whole change; innovation: without what arrived over W from the step before "
-        "(rate networks)",
+        description="activity: the whole change; innovation: without what arrived over W from the step before, "
+        "and from layers below (rate networks)",
     )
     norm: Literal["global", "layer"] = Field(
         default="global", description="global: one norm for hidden and output units; layer: each its own"
@@ -109,54 +116,76 @@ class ANP(PassRule):
             )
 
     def modulate(self, chunk: Trajectory, credit: Credit, weights: Weights, plan: PassPlan) -> dict[str, Tensor]:
-        """Return sum_r e^h (T, B, N) for w and w_in, and sum_r e^y (T, B, O) for w_out."""
-        self.check(spiking=chunk.z is not None)
-        da = differences(self._activity(chunk), plan)
+        """Return the postsynaptic factor of each array, summed over the differences: those of e^h and e^y it reaches.
+
+        Returns: (T, B, lines) by array.
+        """
+        network = weights.network
+        self.check(spiking=network.spikes)
+        da = {name: differences(self._activity(layer), plan) for name, layer in chunk.layers.items()}
         dy = differences(chunk.y, plan)
-        whole, s_y = self._squared_norm(da), self._squared_norm(dy)
+        whole = {name: self._squared_norm(d) for name, d in da.items()}
+        s_y = self._squared_norm(dy)
+        s = whole
         if self.difference == "innovation":
-            da = self._innovation(da, chunk, weights, plan)
-        s_h = self._squared_norm(da) if self.difference == "innovation" else whole
+            da = {name: self._innovation(name, d, chunk, weights, plan) for name, d in da.items()}
+            s = {name: self._squared_norm(d) for name, d in da.items()}
         if self.norm == "global":  # the outputs' whole change goes with the whole change of h
-            s_h, s_y = s_h + s_y, whole + s_y
+            total = total_of(s) + s_y
+            s, s_y = dict.fromkeys(s, total), total_of(whole) + s_y
+        n = self._units(network)
         if self.damping:
             samples = chunk.y.shape[2] if self.credit == "batch" else 1  # that one norm runs over
-            s_h, s_y = (s + n * samples * self.damping for s, n in zip((s_h, s_y), self._units(weights), strict=True))
-        n_h, n_y = self._scales(weights)
-        e_h = _weigh(credit.hidden, s_h, n_h, self.eps, da)
-        e_y = _weigh(credit.output, s_y, n_y, self.eps, dy)
-        return {"w_in": e_h, "w": e_h, "w_out": e_y}
+            s = {name: each + n[name] * samples * self.damping for name, each in s.items()}
+            s_y = s_y + n[OUTPUT] * samples * self.damping
+        scale = self._scales(network)
+        e = {name: _weigh(credit.hidden, s[name], scale[name], self.eps, d) for name, d in da.items()}
+        e[OUTPUT] = _weigh(credit.output, s_y, scale[OUTPUT], self.eps, dy)
+        return by_array(e, network)
 
-    def _activity(self, chunk: Trajectory) -> Tensor:
-        """Return what is compared of the hidden units, (T, M, B, N)."""
-        if self.activity != "h" and chunk.z is not None:
-            return chunk.z
-        assert chunk.h is not None
-        return chunk.h
+    def _activity(self, layer: LayerActivity) -> Tensor:
+        """Return what is compared of the units of a layer, (T, M, B, n)."""
+        return layer.z if self.activity != "h" and layer.z is not None else layer.h
 
-    def _innovation(self, dh: Tensor, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Tensor:
-        """Take away what the change of the step before sent over W: what is left, the unit's own noise made."""
-        assert chunk.x is not None
-        assert chunk.x_prev is not None
-        dx = differences(torch.cat([chunk.x_prev.unsqueeze(0), chunk.x[:-1]]), plan)
-        return dh - dx @ weights["w"].T
+    def _innovation(self, name: str, dh: Tensor, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Tensor:
+        """Take away what changes elsewhere brought over the arrays: what is left, the unit's own noise made."""
+        network = weights.network
+        for p in network.projections:
+            if p.post != name or p.pre == INPUT:  # inputs are the same in all passes
+                continue
+            before = chunk.layers[p.pre]
+            x = torch.cat([before.x_prev.unsqueeze(0), before.x[:-1]]) if p.delay else before.x
+            brought = differences(x, plan) @ weights[p.name][:, : network.units[p.pre]].T
+            there = network.ports(p)
+            if there == slice(0, network.lines[name]):
+                dh = dh - brought
+            else:
+                dh = torch.cat([dh[..., : there.start], dh[..., there] - brought, dh[..., there.stop :]], -1)
+        return dh
 
     def _squared_norm(self, d: Tensor) -> Tensor:
         s = torch.linalg.vecdot(d, d)
         return s.sum(-1, keepdim=True) if self.credit == "batch" else s
 
-    def _units(self, weights: Weights) -> tuple[int, int]:
-        """Return how many units the norms of hidden and output units run over."""
-        N, O = weights.hidden, weights.outputs  # noqa: E741 - the paper's letters
-        return (N + O, N + O) if self.norm == "global" else (N, O)
+    def _units(self, network: Network) -> dict[str, int]:
+        """Return how many pre-activations the norm of each group of units runs over."""
+        total = sum(network.lines.values())
+        return dict.fromkeys(network.lines, total) if self.norm == "global" else network.lines
 
-    def _scales(self, weights: Weights) -> tuple[float, float]:
+    def _scales(self, network: Network) -> dict[str, float]:
         if self.scale == "one":
-            return 1.0, 1.0
+            return dict.fromkeys(network.lines, 1.0)
         if self.scale == "all":
-            n = sqrt(weights.inputs + weights.hidden + weights.outputs)
-            return n, n
-        return self._units(weights)
+            return dict.fromkeys(network.lines, sqrt(network.inputs + sum(network.lines.values())))
+        return {name: float(n) for name, n in self._units(network).items()}
+
+
+def total_of(parts: Mapping[str, Tensor]) -> Tensor:
+    """Return the sum of the values, in their order."""
+    first, *rest = parts.values()
+    for part in rest:
+        first = first + part
+    return first
 
 
 def _weigh(c: Tensor, s: Tensor, n: float, eps: float, d: Tensor) -> Tensor:

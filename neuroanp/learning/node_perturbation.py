@@ -34,7 +34,8 @@ from pydantic import Field, field_serializer, model_validator
 
 from neuroanp.errors import InputError
 from neuroanp.learning.credit import differences, weighted_sum
-from neuroanp.learning.passes import PassRule
+from neuroanp.learning.passes import PassRule, by_array
+from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights
 from neuroanp.units import PositiveTime, format_quantity
 
@@ -102,9 +103,11 @@ class NP(PassRule):
         return self.gamma if self.trace is None else exp(-dt / self.trace)
 
     def modulate(self, chunk: Trajectory, credit: Credit, weights: Weights, plan: PassPlan) -> dict[str, Tensor]:
-        """Return sum_r c dn / var(dn) (T, B, N) for w and w_in, and sum_r dL dn^y / var(dn^y) (T, B, O) for w_out.
+        """Return the postsynaptic factor of each array: sum_r c dn / var(dn) of the pre-activations it reaches.
 
-        A layer without noise learns nothing.
+        With the credit of the layers, and at the outputs sum_r dL dn^y / var(dn^y). What has no noise learns nothing.
+
+        Returns: (T, B, lines) by array.
 
         Raises:
             InputError: the noise is not known, or there is none.
@@ -112,15 +115,15 @@ class NP(PassRule):
         sigmas = chunk.noise_sigma or {}
         if chunk.noise is None or not any(sigmas.values()):
             raise InputError(UNKNOWN_NOISE)
-        assert chunk.x is not None
-        layers = {"hidden": (chunk.x, credit.hidden), "output": (chunk.y, credit.output)}
+        groups = {name: (layer.h, credit.hidden) for name, layer in chunk.layers.items()}
+        groups[OUTPUT] = chunk.y, credit.output
         e = {
-            layer: self._correlate(chunk.noise[layer], sigmas[layer], c, plan)
-            if sigmas[layer] > 0
-            else units.new_zeros(units[:, 0].shape)
-            for layer, (units, c) in layers.items()
+            name: self._correlate(chunk.noise[name], sigmas[name], c, plan)
+            if sigmas[name] > 0
+            else lines.new_zeros(lines[:, 0].shape)
+            for name, (lines, c) in groups.items()
         }
-        return {"w_in": e["hidden"], "w": e["hidden"], "w_out": e["output"]}
+        return by_array(e, weights.network)
 
     def _correlate(self, noise: Tensor, sigma: float, c: Tensor, plan: PassPlan) -> Tensor:
         """Return sum_r c dn / var(dn) of a layer's noise (T, M, B, n)."""

@@ -15,6 +15,8 @@ from neuroanp.yaml_io import Section
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from neuroanp.network.network import Network
+
 
 class PassRule(Section):
     """Base of the rules that present the same input several times, each time with other noise."""
@@ -112,3 +114,12 @@ class PassRule(Section):
     def finish(self, state: dict[str, Tensor], plan: PassPlan, batch: int) -> WeightUpdate:
         """Divide the sums by B R."""
         return WeightUpdate({name: total / (batch * plan.differences) for name, total in state.items()})
+
+
+def by_array(e: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
+    """Return the postsynaptic factor of each array, (T, B, lines): those of its group's pre-activations it reaches.
+
+    Args:
+        e: (T, B, pre-activations) of each layer and of the "output". network: which arrays reach what.
+    """
+    return {p.name: e[p.post][..., network.ports(p)] for p in network.projections}

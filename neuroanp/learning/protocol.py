@@ -53,7 +53,7 @@ class LearningRule(Protocol):
         ...
 
     def modulate(self, chunk: Trajectory, credit: Credit, weights: Weights, plan: PassPlan) -> Mapping[str, Tensor]:
-        """Return the postsynaptic factor A (T, B, n) of each array, summed over the differences."""
+        """Return the postsynaptic factor A (T, B, lines) of each array, summed over the differences."""
         ...
 
     def finish(self, state: State, plan: PassPlan, batch: int) -> WeightUpdate:

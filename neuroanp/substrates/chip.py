@@ -15,6 +15,7 @@ from neuroanp.devices.device import ALL_EFFECTS, Device, at_temperature
 from neuroanp.devices.draws import numpy_dtype
 from neuroanp.devices.protocol import Cells
 from neuroanp.errors import InputError, did_you_mean
+from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates import facts
 from neuroanp.substrates.converters import X_MAX, driver, sensor
@@ -23,7 +24,7 @@ from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.substrates.periphery import Reader
-from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
+from neuroanp.substrates.protocol import Neurons, ProgrammingReport, ReadPlan
 from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.substrates.write_energy import write_energy
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
@@ -89,14 +90,14 @@ class Chip:
         self,
         profile: HardwareProfile,
         arrays: Mapping[str, Crossbar],
-        bias: bool,
+        network: Network,
         write: str,
         read: str,
         artificial_sigma: float,
         dt: float,
-        neurons: Mapping[str, Tensor] | None = None,
+        neurons: Neurons | None = None,
     ) -> None:
-        self.profile, self.arrays, self.bias = profile, dict(arrays), bias
+        self.profile, self.arrays, self.network = profile, dict(arrays), network
         self.write, self.read, self.artificial_sigma, self.dt = write, read, artificial_sigma, dt
         self.artificial_output_sigma: float | None = None
         self.node_scale = 1.0
@@ -137,8 +138,9 @@ class Chip:
 
         Args:
             profile: the hardware.
-            weights: w_in (N, I), w (N, N), w_out (O, N).
-            streams: the run's streams; devices are drawn from "d2d/<array>", neurons from "d2d/neurons".
+            weights: the matrices, and the network that they are of.
+            streams: the run's streams; devices are drawn from "d2d/<array>", neurons from "d2d/neurons" (of several
+                layers "d2d/neurons/<layer>").
             dt: seconds a step; no shorter than a read.
             write: one of WRITES; "auto" verifies where the profile can, else writes ideally.
             read: "moments" (a read has its exact distribution, two products) or "sampled" (every device drawn, from
@@ -175,9 +177,16 @@ class Chip:
             )
             for name, w in weights.items()
         }
-        like = arrays["w"].cells["g"]
-        neurons = neuron_factors(profile, effects, len(weights["w"]), streams.generator("d2d/neurons"), like)
-        chip = cls(profile, arrays, weights.bias, write, read, float(artificial_sigma or 0.0), dt, neurons)
+        like = next(iter(arrays.values())).cells["g"]
+        layers = weights.network.layers
+        neurons = {
+            layer.name: neuron_factors(
+                profile, effects, layer.units,
+                streams.generator("d2d/neurons" if len(layers) == 1 else f"d2d/neurons/{layer.name}"), like,
+            )
+            for layer in layers
+        }  # fmt: skip
+        chip = cls(profile, arrays, weights.network, write, read, float(artificial_sigma or 0.0), dt, neurons)
         chip._first_write(weights, streams)
         return chip
 
@@ -197,8 +206,8 @@ class Chip:
     def targets(self) -> Weights:
         """The digital target weights; with "pulse" what the arrays hold now, read noise aside."""
         if self.write == "pulse":
-            return Weights({name: a.mean_weights(self.now) for name, a in self.arrays.items()}, self.bias)
-        return Weights(dict(self._aim), self.bias)
+            return Weights({name: a.mean_weights(self.now) for name, a in self.arrays.items()}, self.network)
+        return Weights(dict(self._aim), self.network)
 
     @property
     def perturbs_units(self) -> bool:
@@ -208,15 +217,16 @@ class Chip:
         return reads or lines or (self.junctions is not None and self.junctions.node_sigma > 0)
 
     @property
-    def neurons(self) -> Mapping[str, Tensor]:
+    def neurons(self) -> Neurons:
         """How the spiking neurons differ (see Substrate): the chip's own, as its converters, no part of its state."""
         return MappingProxyType(self._neurons)
 
     def node_sigmas(self, artificial: bool = True) -> dict[str, float]:
-        """Return the standard deviation of the node noise by layer (see Substrate)."""
+        """Return the standard deviation of the node noise by group of units (see Substrate)."""
         own = self.junctions.node_sigma if self.junctions is not None else 0.0
         hidden, output = self._artificial() if artificial else (0.0, 0.0)
-        return {"hidden": math.hypot(own * self.node_scale, hidden), "output": math.hypot(own, output)}
+        of_layer = math.hypot(own * self.node_scale, hidden)
+        return {**dict.fromkeys(self.network.noisy, of_layer), OUTPUT: math.hypot(own, output)}
 
     def _artificial(self) -> tuple[float, float]:
         """Return the standard deviation of the artificial noise on hidden and on output units."""
@@ -253,10 +263,9 @@ class Chip:
         self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True, apart: float = math.inf
     ) -> NodeNoise:
         """Start the node noise of one presentation (see Substrate)."""
-        units = {"hidden": self.arrays["w"].shape[0], "output": self.arrays["w_out"].shape[0]}
         hidden, output = self._artificial() if artificial else (0.0, 0.0)
         return NodeNoise(
-            plan, units, batch, streams, self.like, self.junctions, hidden,
+            plan, self.network.lines, batch, streams, self.like, self.junctions, hidden,
             output_sigma=output, scale=self.node_scale, dt=self.dt, apart=apart,
         )  # fmt: skip
 
@@ -282,9 +291,9 @@ class Chip:
         weight: n m of them a read, or the `events` that spikes read in all: a line without a spike is
         not driven (its load is 0, too). One DAC conversion a word line (its driver serves all tiles of
         the line), one ADC conversion a bit line of each tile, both for each bit of a bit-serial input;
-        the outputs of the tiles, and the bits, are added digitally. A read of w or w_out also updates
-        its units: digital energy, and node noise in the `noisy` reads that are of passes with a gain: a
-        silent pass samples no junction.
+        the outputs of the tiles, and the bits, are added digitally. The last read that a group of
+        units waits for also updates it: digital energy, and node noise in the `noisy` reads that are of
+        passes with a gain: a silent pass samples no junction.
         """
         array, periphery, energy = self.arrays[name], self.profile.periphery, self.profile.energy
         n, m = array.shape
@@ -305,11 +314,13 @@ class Chip:
             self.ledger.book_energy("adc", (adc.energy or 0.0) * reads * n * bits * tiles)
         if energy is not None:
             self.ledger.book_energy("accumulate", (energy.accumulate or 0.0) * reads * n * (bits * tiles - 1))
-        if name != "w_in":  # w_in feeds the same units as w
+        group = self.network.projection(name).post
+        if name == self.network.last(group).name:
+            lines = self.network.lines[group]
             if energy is not None:
-                self.ledger.book_energy("digital", (energy.digital or 0.0) * reads * n)
+                self.ledger.book_energy("digital", (energy.digital or 0.0) * reads * lines)
             if self.junctions is not None:
-                bits = noisy * n * self.junctions.n_sources
+                bits = noisy * lines * self.junctions.n_sources
                 self.ledger.book_energy("node_noise", (self.junctions.energy_per_bit or 0.0) * bits)
 
     def book_spikes(self, spikes: int, events: int) -> None:

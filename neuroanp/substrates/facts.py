@@ -151,7 +151,7 @@ def describe(chip: Chip, window_s: float) -> dict[str, Any]:
         own = array.own_variance(chip.now)
         output = math.sqrt(array.shape[1] * 0.25 * variance + own)
         step = array.adc.step if array.adc is not None else None
-        node = sigmas["output" if name == "w_out" else "hidden"]
+        node = sigmas[chip.network.projection(name).post]
         arrays[name] = {
             "shape": list(array.shape),
             "w_s": array.w_s,
@@ -171,7 +171,7 @@ def describe(chip: Chip, window_s: float) -> dict[str, Any]:
         "read": chip.read,
         "effects_on": [name for name in known_effects(chip.profile) if name in chip.effects],
         "effects_off": [name for name in known_effects(chip.profile) if name not in chip.effects],
-        "node_sigma": sigmas["hidden"],
+        "node_sigma": sigmas[chip.network.noisy[0]],
         "perturbs_units": chip.perturbs_units,
         "unstated": chip.ledger.unstated,
         "arrays": arrays,

@@ -10,11 +10,16 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from neuroanp.network.network import Network
     from neuroanp.noise import PassStreams, Streams
     from neuroanp.substrates.device_noise import DeviceNoise
     from neuroanp.substrates.ledger import Ledger
     from neuroanp.substrates.periphery import Reader
     from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
+
+
+Neurons = Mapping[str, Mapping[str, "Tensor"]]
+"""How spiking neurons differ: factors (n,) of "threshold", "tau_m", "tau_s" by layer; what is missing is 1."""
 
 
 @dataclass(frozen=True)
@@ -111,7 +116,7 @@ class Perturbation(Protocol):
     """The noise of one presentation of a batch, drawn chunk after chunk in order of time."""
 
     def draw(self, layer: str, t0: int, steps: int) -> Tensor | None:
-        """Return (steps, M, B, n) noise on the pre-activations of "hidden" or "output", or None."""
+        """Return (steps, M, B, lines) noise on the pre-activations of a layer or of the "output", or None."""
         ...
 
 
@@ -133,12 +138,17 @@ class Substrate(Protocol):
         ...
 
     @property
-    def neurons(self) -> Mapping[str, Tensor]:
-        """How spiking neurons differ: factors (N,) of "threshold", "tau_m", "tau_s"; what is missing is 1."""
+    def network(self) -> Network:
+        """The layers and projections whose arrays it has."""
+        ...
+
+    @property
+    def neurons(self) -> Neurons:
+        """How spiking neurons differ."""
         ...
 
     def node_sigmas(self, artificial: bool = True) -> Mapping[str, float]:
-        """Return the standard deviation of the node noise on "hidden" and "output" units, dimensionless.
+        """Return the standard deviation of the noise on the pre-activations of each group of units, dimensionless.
 
         `artificial` False leaves out what no device makes, as `perturbation` does.
         """

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from neuroanp.devices.draws import numpy_dtype
 from neuroanp.devices.protocol import NodeSource
+from neuroanp.network.network import OUTPUT
 from neuroanp.noise import PassStreams
 from neuroanp.substrates.starts import Draws, starts
 from neuroanp.trajectory import PassPlan
@@ -28,15 +29,15 @@ class NodeNoise:
 
     Args:
         plan: gain and stream of each pass.
-        units: number of units by layer ("hidden", "output").
+        units: number of pre-activations by group: of each layer, and of the "output".
         batch: B sequences, each with noise of its own.
         streams: where the draws come from.
         like: gives dtype and device.
         junctions: the law of the sources, or None.
         sigma: standard deviation of artificial Gaussian noise, 0 for none; where `output_sigma` is given,
-            of the hidden layer alone.
+            of the layers alone.
         output_sigma: that of the output layer, or None: sigma.
-        scale: coupling of the sources to the hidden units; the output layer gets their noise as it is.
+        scale: coupling of the sources to the units of layers; the outputs get their noise as it is.
         dt: seconds a step.
         apart: seconds from the start of a presentation to that of the next, sequence after sequence and
             the passes of one in turn: slow noise is then common to them. Infinity: independent starts.
@@ -61,8 +62,8 @@ class NodeNoise:
         self.like, self.junctions, self.dt = like, junctions, dt
         self.sigma = dict.fromkeys(units, sigma)
         if output_sigma is not None:
-            self.sigma["output"] = output_sigma
-        self.scale = {"hidden": scale}
+            self.sigma[OUTPUT] = output_sigma
+        self.scale = {group: scale for group in units if group != OUTPUT}
         # a source that counts steps has no time between presentations; one that forgets need not be followed
         if junctions is None or junctions.samples_are_steps or math.isinf(apart):
             self.apart = math.inf
@@ -75,7 +76,7 @@ class NodeNoise:
         """Return the noise of steps t0 .. t0+steps-1.
 
         Args:
-            layer: "hidden" or "output".
+            layer: name of a layer, or "output".
             t0: first step; 0 starts the presentation again, else it follows the last chunk.
             steps: how many.
 

@@ -12,8 +12,10 @@ import torch
 from neuroanp.backends.coupling import membrane_rms
 from neuroanp.backends.network import Execution
 from neuroanp.backends.protocol import BACKENDS, Backend
+from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
 from neuroanp.learning.node_perturbation import UNKNOWN_NOISE
+from neuroanp.network.init import xavier
 from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
 from neuroanp.records.identity import code_version, identity
@@ -25,19 +27,19 @@ from neuroanp.tasks.protocol import TASKS, Task
 from neuroanp.training.config import spikes
 from neuroanp.training.filling import SPIKING
 from neuroanp.training.learner import make_learner, twin
-from neuroanp.training.network import xavier
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.targets import TARGETS
 from neuroanp.training.times import seconds
 from neuroanp.training.trainer import Trainer
 from neuroanp.training.watch import percent
+from neuroanp.trajectory import Weights
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
-    from neuroanp.baselines.protocol import Simulated
+    from neuroanp.baselines.protocol import Activities
+    from neuroanp.network.network import Network
     from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.training.config import RunConfig
-    from neuroanp.trajectory import Weights
 
 FLOAT32_FLOOR = 1e-5
 """Perturbations below this drown in the rounding of float32 (dh is off by 2e-5 at 1e-3, 2e-2 at 1e-6)."""
@@ -69,14 +71,14 @@ class Experiment:
         own = TASKS.get(config.task_name)(config.task)
         refuse_incomplete(own, Task, f"task '{config.task_name}'")
         task = encoded(own, config.encoder, config.dt)
-        network = config.network
-        if start is None and network.weights is not None:
-            start = load_start(network.weights)
+        network = config.network_of(task.inputs, task.outputs)
+        if start is None and config.network.weights is not None:
+            start = load_start(config.network.weights)
         if start is not None:
-            start.check(task.inputs, network.hidden, task.outputs, network.bias)
+            start = start.check(network)
         profile = profile or load(config.profile)
         _check_weights(config.backend, profile)
-        _check_sizes(config.target, {"inputs": task.inputs, "hidden": config.network.hidden, "outputs": task.outputs})
+        _check_sizes(config.target, {"inputs": task.inputs, "hidden": network.hidden, "outputs": task.outputs})
         return cls(config, profile, task, start)
 
     @property
@@ -112,17 +114,21 @@ class Experiment:
         name = "-".join([*self.name.replace(" seed ", " s").split(), self.identity])
         return re.sub(r"[^A-Za-z0-9._-]", "_", name)[-100:].lstrip("._-")
 
+    @property
+    def network(self) -> Network:
+        """Layers and projections."""
+        return self.config.network_of(self.task.inputs, self.task.outputs)
+
     def untrained(self, streams: Streams) -> Weights:
         """Draw the network before any training: what random recurrence gives for free."""
-        config = self.config
-        dtype = getattr(torch, config.compute.dtype)
-        return xavier(self.task.inputs, config.network.hidden, self.task.outputs, config.network.bias, streams, dtype)
+        network = self.network
+        return Weights(xavier(network, streams, getattr(torch, self.config.compute.dtype)), network)
 
     def first(self, streams: Streams) -> Weights:
         """Return the weights that are written first: stored ones, or the untrained network's."""
         if self.start is None:
             return self.untrained(streams)
-        return self.start.weights(self.config.network.bias, getattr(torch, self.config.compute.dtype))
+        return self.start.weights(self.network, getattr(torch, self.config.compute.dtype))
 
     def chip(self, streams: Streams, effects: frozenset[str] | None = None) -> Chip:
         """Make the chip, its weights written for the first time, with the configuration's effects or others."""
@@ -173,7 +179,6 @@ class Experiment:
         options: dict[str, Any] = {}
         if spikes(config.backend):
             options = {
-                "neuron": config.neuron,
                 "spikes_in": config.encoder.spikes,
                 "execution": Execution(compute.recurrence, compute.loop, compute.target),
             }
@@ -230,10 +235,10 @@ class Experiment:
             )
         backend = self.backend()
         if not rule.local:
-            rule.check(spiking=twin(backend, chip.neurons) is not None)
+            rule.check(spiking=twin(backend, chip.network, chip.neurons) is not rate_outputs)
         if config.training.controls:
-            features_of(backend)
-        backend.rehearse(chip.neurons)
+            features_of(backend, chip.network)
+        backend.rehearse(chip.network, chip.neurons)
 
     def clipped(self, chip: Chip) -> dict[str, float]:
         """Return the share of the first weights that lie beyond the range of their array: by array, and of "all"."""
@@ -286,20 +291,21 @@ class Experiment:
         if (
             spikes(self.config.backend)
             and self.config.network.bias
-            and (chip.arrays["w_out"].adc or chip.arrays["w_out"].dac)
+            and any(chip.arrays[name].adc or chip.arrays[name].dac for name in chip.network.readout)
         ):
             warnings.append(
-                "warning: the bias line of w_out is driven at a few per cent of full scale at every step, which the "
-                "converters of this profile round or lose; leave network.bias off"
+                f"warning: the bias line of {chip.network.readout[-1]} is driven at a few per cent of full scale at "
+                "every step, which the converters of this profile round or lose; leave network.bias off"
             )
         warnings += self._stuck(chip)
         if not chip.perturbs_units or chip.junctions is not None or sigma:
             return warnings
-        for units, names in (("hidden", ("w_in", "w")), ("output", ("w_out",))):
+        for units in chip.network.noisy:
+            names = [p.name for p in chip.network.projections if p.post == units]
             steps = [facts["arrays"][name]["sigma_output_adc_steps"] for name in names]
             if all(step is not None and step < 0.5 for step in steps):
                 warnings.append(
-                    f"warning: the {units} units' read noise is {max(steps):.2g} ADC steps; "
+                    f"warning: the {units.replace('_', ' ')} units' read noise is {max(steps):.2g} ADC steps; "
                     "below half a step it explores nothing"
                 )
         return warnings
@@ -342,14 +348,15 @@ def holds_weights(backend: str) -> bool:
     return backend in BACKENDS.names() and BACKENDS.get(backend).digital
 
 
-def features_of(backend: Backend) -> Simulated:
+def features_of(backend: Backend, network: Network) -> Activities:
     """Return what the ridge control reads of a backend's untrained network; InputError where it says nothing."""
-    if backend.activity is None:
+    found = backend.activity(network)
+    if found is None:
         raise InputError(
             f"training.controls: backend '{backend.name}' does not say what a readout of its untrained network sees, "
             "so there is no ridge control; write training.controls: false"
         )
-    return backend.activity
+    return found
 
 
 def _check_sizes(target: str | None, sizes: Mapping[str, int]) -> None:

@@ -17,10 +17,14 @@ from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.passes import PassRule
 from neuroanp.learning.protocol import RULES
+from neuroanp.network.compose import stack
+from neuroanp.network.network import Network
+from neuroanp.network.tanh import Tanh
 from neuroanp.records.store import found
 from neuroanp.tasks.encoders import ENCODERS, Current, Encoder
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.filling import METHODS, filled, spikes
+from neuroanp.training.layers import NetworkConfig
 from neuroanp.training.targets import TARGETS, misfits
 from neuroanp.training.times import Idle, without_repeats
 from neuroanp.units import PositiveTime, Size, Temperature
@@ -29,16 +33,6 @@ from neuroanp.yaml_io import Chosen, Document, Section, at, dump, parse, parse_v
 
 def _task_options(task: Any) -> type[BaseModel]:
     return task.config
-
-
-class Network(Section):
-    """The network's size, and where its first weights come from."""
-
-    hidden: int = Field(default=100, ge=1, le=100_000, description="hidden units N")
-    bias: bool = Field(default=False, description="one more input line, held at 1")
-    weights: str | None = Field(
-        default=None, min_length=1, description="start from a run's weights (its directory) or a safetensors file's"
-    )
 
 
 class PerturbationConfig(Section):
@@ -138,7 +132,7 @@ class RunConfig(Section):
 
     task: Annotated[Any, Chosen("name", TASKS, model=_task_options)]
     encoder: Annotated[Encoder, Chosen("name", ENCODERS, default="current")] = Current()
-    network: Network = Network()
+    network: NetworkConfig = NetworkConfig()
     profile: str = Field(default="ideal", min_length=1, description="a shipped profile's name, or a file")
     backend: str = Field(default="rate", description="the simulator")
     neuron: Annotated[Any, Chosen("name", NEURONS, default="lif")] | None = None
@@ -174,23 +168,28 @@ class RunConfig(Section):
             raise at(("neuron",), f"backend '{self.backend}' has spiking units; write 'neuron: lif'")
         if not spiking and self.neuron is not None:
             raise at(("neuron",), f"backend '{self.backend}' has tanh units; leave it out, or use backend 'spiking'")
-        units = BACKENDS.get(self.backend).units
-        if self.neuron is not None and units is not None and not isinstance(self.neuron, units):
-            raise at(
-                ("neuron",),
-                f"backend '{self.backend}' has leaky integrate-and-fire units only; use backend 'spiking'",
-            )
+        refused = BACKENDS.get(self.backend).refuses(self.network_of(1, 1))
+        if refused:
+            raise at(("neuron",) if self.network.layers is None else ("network", "layers"), "; ".join(refused))
         try:
             self.encoder.check(self.dt)
         except ValueError as error:
             raise at(("encoder",), str(error)) from None
-        if self.neuron is not None:
+        for where, cell in self._neurons():
             try:
-                self.neuron.check(self.dt)
+                cell.check(self.dt)
             except ValueError as error:
                 key, _, said = str(error).partition(": ")
-                raise at(("neuron", key), said) from None
+                raise at((*where, key), said) from None
         return self
+
+    def _neurons(self) -> list[tuple[tuple[str | int, ...], Any]]:
+        """Return the models of units that spike, each with its key."""
+        found: list[tuple[tuple[str | int, ...], Any]] = [] if self.neuron is None else [(("neuron",), self.neuron)]
+        for index, layer in enumerate(self.network.layers or ()):
+            if layer.cell is not None and layer.cell.spikes:
+                found.append((("network", "layers", index, "cell"), layer.cell))
+        return found
 
     @model_validator(mode="after")
     def _fits_its_target(self) -> RunConfig:
@@ -214,6 +213,11 @@ class RunConfig(Section):
                 "0 must be at least 1, unless network.weights gives weights to evaluate as they are",
             )
         return self
+
+    def network_of(self, inputs: int, outputs: int) -> Network:
+        """Return the network for a task of so many inputs and outputs."""
+        network, usual = self.network, Tanh() if self.neuron is None else self.neuron
+        return stack(inputs, network.stacked(usual), outputs, network.bias, network.skip)
 
     def anchored(self) -> RunConfig:
         """Return the configuration with files by their whole paths, so that it means the same from any directory.

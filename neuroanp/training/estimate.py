@@ -140,20 +140,18 @@ def _left_in(group: Path) -> int | None:
 
 def _shapes(experiment: Experiment) -> dict[str, tuple[int, int]]:
     """Return (n, m) of each array."""
-    task, network = experiment.task, experiment.config.network
-    line = int(network.bias)
-    return {
-        "w_in": (network.hidden, task.inputs + line),
-        "w": (network.hidden, network.hidden),
-        "w_out": (task.outputs, network.hidden + line),
-    }
+    return experiment.network.shapes
 
 
 def _sample(experiment: Experiment) -> Chip:
     """Make a chip of the same hardware with few hidden units."""
     config = experiment.config
-    hidden = min(SAMPLE, config.network.hidden)
-    network = config.network.model_copy(update={"hidden": hidden, "weights": None})
+    few: dict[str, Any] = {"hidden": min(SAMPLE, config.network.hidden), "weights": None}
+    if config.network.layers is not None:
+        few["layers"] = [
+            layer.model_copy(update={"units": min(SAMPLE, layer.units)}) for layer in config.network.layers
+        ]
+    network = config.network.model_copy(update=few)
     small = replace(experiment, config=config.model_copy(update={"network": network}), start=None)
     return small.chip(Streams(config.seed))
 
@@ -192,7 +190,7 @@ def _stored(experiment: Experiment) -> int:
     if not isinstance(learner, RuleLearner) or learner.rule.instantaneous:
         return 0
     size = getattr(torch, config.compute.dtype).itemsize
-    numbers = learner.numbers_kept(config.network.hidden, task.outputs, experiment.backend())
+    numbers = learner.numbers_kept(experiment.network)
     return task.steps * learner.passes * config.training.batch * numbers * size
 
 

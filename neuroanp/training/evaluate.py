@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.neuron import LIF
+from neuroanp.backends.protocol import Request
 from neuroanp.learning.credit import squared_error
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.trajectory import PassPlan
@@ -36,7 +37,8 @@ class Evaluation:
         test_loss: mean squared error over scored steps and outputs, under the device's own noise.
         test_loss_noise_free: the same with read noise and node noise off.
         y: (T, B, O) the outputs under the device's noise.
-        rates: (N,) Hz, how often each unit spiked under the device's noise; None where units do not spike.
+        rates: (N,) Hz, how often each unit spiked under the device's noise, layer after layer; None where units do not
+            spike.
     """
 
     test_loss: float
@@ -87,19 +89,23 @@ def show(
 ) -> dict[str, np.ndarray]:
     """Present the first held-out sequences once under the device's noise and return what the units did, for a figure.
 
+    Of several layers it is the last one, which the outputs read.
+
     Returns: spikes (T, S, N) uint8 of the first units, v (T, S, U) membrane potentials of a few of them
         before the reset, v_threshold (U,), inputs (T, S, I) input lines, dt_s (1,).
     """
     shown = held.inputs[:, :SHOWN_SEQUENCES]
     noise = PassStreams(streams, "test", update)
     reads = substrate.prepare(window_s(shown, dt), noise)
-    options = {"keep": "states", "book": False, "artificial": False}
-    chunks = list(backend.passes(substrate, reads, shown, NOISY, noise, **options))
-    spikes = torch.cat([chunk.spikes[:, 0] for chunk in chunks if chunk.spikes is not None])
-    v = torch.cat([chunk.v[:, 0] for chunk in chunks if chunk.v is not None])[..., :SHOWN_MEMBRANES]
+    last = substrate.network.layers[-1]
+    request = Request(substrate, reads, shown, NOISY, noise, keep="states", book=False, artificial=False)
+    layers = [chunk.layers[last.name] for chunk in backend.run(request)]
+    spikes = torch.cat([layer.spikes[:, 0] for layer in layers if layer.spikes is not None])
+    v = torch.cat([layer.v[:, 0] for layer in layers if layer.v is not None])[..., :SHOWN_MEMBRANES]
     # in units of the threshold, as v is; what a threshold is to a user's equations is theirs to say
-    least = 1.0 if isinstance(backend.neuron, LIF) else float("nan")
-    threshold = substrate.neurons.get("threshold", torch.full(v.shape[2:], least))[: v.shape[-1]]
+    least = 1.0 if isinstance(last.cell, LIF) else float("nan")
+    factors = substrate.neurons.get(last.name, {})
+    threshold = factors.get("threshold", torch.full(v.shape[2:], least))[: v.shape[-1]]
     return {
         "spikes": spikes[..., :SHOWN_UNITS].to(torch.uint8).cpu().numpy(),
         "v": v.float().cpu().numpy(),
@@ -137,15 +143,17 @@ def outputs(
         substrate, backend: the network. noise: where its noise is drawn from. dt: seconds a step.
         plan: NOISY, under the noise of the device alone, or SILENT.
 
-    Returns: the outputs (T, 1, B, O), and how often each unit spiked (N,), or None where units do not.
+    Returns: the outputs (T, 1, B, O), and how often each unit spiked (N,), layer after layer, or None where units do
+        not.
     """
     reads = substrate.prepare(window_s(inputs, dt), noise, noise=plan is NOISY)
-    options = {"keep": "loss", "book": False, "artificial": False}
+    request = Request(substrate, reads, inputs, plan, noise, keep="loss", book=False, artificial=False)
     ys, fired = [], None
-    for chunk in backend.passes(substrate, reads, inputs, plan, noise, **options):
+    for chunk in backend.run(request):
         ys.append(chunk.y)
         if chunk.fired is not None:
-            fired = chunk.fired if fired is None else fired + chunk.fired
+            all_layers = torch.cat([*chunk.fired.values()])
+            fired = all_layers if fired is None else fired + all_layers
     return torch.cat(ys), fired
 
 

@@ -52,7 +52,7 @@ def spikes(backend: Any) -> bool:
 
 def filled(document: Document) -> Document:
     """Return the document with what its target, its spiking units and its rule's preset need and it does not state."""
-    return _with_optimizer_of_preset(_with_defaults_of_spiking(_with_target(document)))
+    return _with_optimizer_of_preset(_with_neuron_in_layers(_with_defaults_of_spiking(_with_target(document))))
 
 
 def _with_target(document: Document) -> Document:
@@ -78,6 +78,24 @@ def _with_defaults_of_spiking(document: Document) -> Document:
         elif stated is None or isinstance(stated, Mapping):
             data[key] = {**(_preset(stated) if key == "rule" else value), **(stated or {})}
     return replace(document, data=data)
+
+
+def _with_neuron_in_layers(document: Document) -> Document:
+    """Fill options of `neuron` into the layers of the same kind of unit that do not state them."""
+    neuron, network = document.data.get("neuron"), document.data.get("network")
+    layers = network.get("layers") if isinstance(network, Mapping) else None
+    if not (isinstance(neuron, Mapping) and isinstance(network, Mapping) and isinstance(layers, list)):
+        return document
+    name = neuron.get("name", "lif")
+
+    def whole(layer: Any) -> Any:
+        cell = layer.get("cell") if isinstance(layer, Mapping) else None
+        own = {"name": cell} if isinstance(cell, str) else cell
+        same = isinstance(own, Mapping) and own.get("name") == name
+        return {**layer, "cell": {**neuron, **own}} if same and isinstance(own, Mapping) else layer
+
+    filled = {**network, "layers": [whole(layer) for layer in layers]}
+    return replace(document, data={**document.data, "network": filled})
 
 
 def _preset(rule: Mapping[str, Any] | None) -> Mapping[str, Any]:

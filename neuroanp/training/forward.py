@@ -38,15 +38,17 @@ if TYPE_CHECKING:
 class RunWeights(Weights):
     """The matrices of a run, and which network they are.
 
-    Rate networks compute, from x_0 = 0, with a constant 1 below u_t and x_t where there is a bias line,
+    Networks of one layer of tanh units compute, from x_0 = 0, with a constant 1 below u_t and x_t where there is a bias
+    line,
 
-        h_t = W_in [u_t; 1] + W x_{t-1},   x_t = tanh(h_t),   y_t = W_out [x_t; 1].
+        h_t = W_in [u_t; 1] + W x_{t-1},   x_t = tanh(h_t),   y_t = W_out [x_t; 1];
 
-    Where `complete`, these lines are the network that was scored, without its noise, to the rounding of sums. Elsewhere
-    they are not, and `predict` is. Spiking units: `neuroanp.export.model` has their equations.
+    others what their cells say (`neuroanp.network`). Where `complete`, these lines are the network that was scored,
+    without its noise, to the rounding of sums. Elsewhere they are not, and `predict` is. Spiking units:
+    `neuroanp.export.model` has their equations.
 
     Args:
-        arrays, bias: as in `Weights`; torch tensors of the run's own precision, on the CPU.
+        arrays, network: as in `Weights`; torch tensors of the run's own precision, on the CPU.
         origin: which weights these are: "digital targets ...", or "weights as held by ...".
         scored: whether these matrices are those that the noise-free loss of the run was measured with.
         beside: what the network that was scored has beside these matrices, a sentence each.
@@ -67,7 +69,7 @@ class RunWeights(Weights):
     weights as held by pcm after update 2, 532 us of its time, without read noise: what was scored
     >>> W = {name: part.numpy() for name, part in weights.items()}
     >>> one = np.ones((batch.inputs.shape[1], 1))
-    >>> x, outputs = np.zeros((len(one), weights.hidden)), []
+    >>> x, outputs = np.zeros((len(one), weights.network.hidden)), []
     >>> for u in batch.inputs:
     ...     x = np.tanh(np.hstack([u, one]) @ W["w_in"].T + x @ W["w"].T)
     ...     outputs.append(np.hstack([x, one]) @ W["w_out"].T)
@@ -82,12 +84,13 @@ class RunWeights(Weights):
 
     @property
     def complete(self) -> bool:
-        """Whether these matrices and tanh are all that the network has that was scored, its noise aside."""
+        """Whether these matrices and their cells are all that the network has that was scored, its noise aside."""
         return self.scored and not self.beside
 
     def __repr__(self) -> str:
         sizes = ", ".join(f"{name} {tuple(W.shape)}" for name, W in self.items())
-        line = "bias line in w_in and w_out" if self.bias else "no bias line"
+        biased = [p.name for p in self.network.projections if p.bias]
+        line = f"bias line in {' and '.join(biased)}" if biased else "no bias line"
         which = "what was scored" if self.scored else self.unscored
         said = [f"{sizes}, {line}", f"{self.origin}: {which}", *(f"beside them: {part}" for part in self.beside)]
         return "\n".join(said)
@@ -163,7 +166,7 @@ def predict(record: RunDir, inputs: Any, noise: bool = True) -> np.ndarray:
         raise InputError(f"noise: {noise!r:.80} is neither True nor False")
     with looked_at(record) as found:
         experiment, trainer = found.experiment, found.trainer
-        task, like = experiment.task, trainer.substrate.targets["w"]
+        task, like = experiment.task, trainer.substrate.targets.like
         given, single = as_inputs(inputs, _width(task), like.dtype)
         y = plain(trainer.outputs(torch.from_numpy(_lines(task, given, trainer)).to(like), bool(noise)))
     y = y[len(y) // len(given) - 1 :: len(y) // len(given)]  # an encoder holds each step for some of the simulation's
@@ -187,7 +190,7 @@ def weights_of(record: RunDir, as_held: bool = True) -> RunWeights:
             return held_by(found.experiment, found.trainer, record.result)
     arrays, update = of_record(record)
     config = load_config(record.config_path)
-    return RunWeights(arrays, config.network.bias, targets_after(update, config.hardware.write))
+    return RunWeights(arrays.arrays, arrays.network, targets_after(update, config.hardware.write))
 
 
 def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] | None = None) -> RunWeights:
@@ -196,8 +199,8 @@ def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] 
     Args:
         experiment, trainer: the run's. result: its row, which tells what was scored; None: nothing was.
     """
-    reads, bias = trainer.reads(), experiment.config.network.bias
-    W = Weights({name: read.W for name, read in reads.items()}, bias)
+    reads, network = trainer.reads(), trainer.substrate.network
+    W = Weights({name: read.W for name, read in reads.items()}, network)
     if isinstance(trainer.backend, ChipNetwork):
         W = trainer.backend.rounded(W)
     chip = cast("Chip", trainer.substrate)
@@ -211,7 +214,7 @@ def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] 
     unscored = known if last is None else f"not what was scored, which was update {last}"
     beside = (*converters(reads), *_around(experiment))
     return RunWeights(
-        {part: matrix.cpu() for part, matrix in W.items()}, bias, said, last == trainer.update, beside, unscored
+        {part: matrix.cpu() for part, matrix in W.items()}, network, said, last == trainer.update, beside, unscored
     )
 
 
@@ -252,7 +255,7 @@ def _around(experiment: Experiment) -> list[str]:
 
 def _held(experiment: Experiment, trainer: Trainer) -> Held:
     batch: Batch = experiment.task.test(trainer.streams.generator("test"))
-    return Held.of(batch, trainer.substrate.targets["w"])
+    return Held.of(batch, trainer.substrate.targets.like)
 
 
 def _width(task: Task) -> int:

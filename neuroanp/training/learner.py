@@ -10,18 +10,20 @@ from typing import TYPE_CHECKING, Any, Protocol, cast
 import torch
 from torch import Tensor
 
-from neuroanp.baselines.network import tanh_outputs
+from neuroanp.backends.protocol import Request
 from neuroanp.errors import InputError
 from neuroanp.learning.credit import squared_error
+from neuroanp.network.network import INPUT
 from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate, with_bias_line
 
 if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
     from neuroanp.baselines.methods import GradientMethod
-    from neuroanp.baselines.protocol import Network
+    from neuroanp.baselines.protocol import Outputs
     from neuroanp.learning.protocol import LearningRule, State
+    from neuroanp.network.network import Network, Projection
     from neuroanp.noise import PassStreams
-    from neuroanp.substrates.protocol import ReadPlan, Substrate
+    from neuroanp.substrates.protocol import Neurons, ReadPlan, Substrate
 
 
 @dataclass(frozen=True)
@@ -43,6 +45,10 @@ class StepContext:
     backend: Backend
     streams: PassStreams
     memory: int
+
+    def request(self, plan: PassPlan, keep: str = "all", book: bool = True) -> Request:
+        """Return what to ask the backend for to be shown the batch once for each pass."""
+        return Request(self.substrate, self.reads, self.inputs, plan, self.streams, keep, book)
 
 
 class Learner(Protocol):
@@ -83,24 +89,22 @@ class RuleLearner:
     def stored_bytes(self, context: StepContext) -> int:
         """Return what storing the whole presentation takes."""
         steps, batch, _ = context.inputs.shape
-        weights = context.substrate.targets
-        numbers = self.numbers_kept(weights.hidden, weights.outputs, context.backend)
+        numbers = self.numbers_kept(context.substrate.network)
         return steps * self.passes * batch * numbers * context.inputs.element_size()
 
-    def numbers_kept(self, hidden: int, outputs: int, backend: Backend) -> int:
+    def numbers_kept(self, network: Network) -> int:
         """Return how many numbers a step of one pass and sequence leaves to store, at most.
 
         They are h, x and y; noise, where the rule knows it; of units that spike the spikes and what the outputs read.
         """
-        known = hidden + outputs if self.rule.needs_noise else 0
-        spikes = 2 * hidden + 1 if backend.spiking else 0
-        return 2 * hidden + outputs + known + spikes
+        lines = sum(network.lines.values())  # pre-activations of all layers, and the outputs
+        known = lines if self.rule.needs_noise else 0
+        spikes = 2 * network.hidden + 1 if network.spikes else 0
+        return network.hidden + lines + known + spikes
 
     def _passes(self, context: StepContext, keep: str | None = None, book: bool = True) -> Iterable[Trajectory]:
         keep = keep or ("noise" if self.rule.needs_noise else "all")
-        return context.backend.passes(
-            context.substrate, context.reads, context.inputs, self.plan, context.streams, keep=keep, book=book
-        )
+        return context.backend.run(context.request(self.plan, keep, book))
 
     def _losses(self, chunk: Trajectory, context: StepContext) -> Tensor:
         time = slice(chunk.t0, chunk.t0 + len(chunk.y))
@@ -122,7 +126,7 @@ class RuleLearner:
                 chunk_credit = Credit(credit.hidden[time], credit.output[time])
             total += float(chunk_losses.sum())
             factors = self.rule.modulate(chunk, chunk_credit, weights, self.plan)
-            add_outer_products(sums, factors, presynaptic(chunk, self.plan, weights))
+            add_outer_products(sums, factors, presynaptic(chunk, self.plan, weights.network))
         batch = context.inputs.shape[1]
         update = self.rule.finish(sums, self.plan, batch)
         scored = float(context.mask.sum()) * batch * self.passes
@@ -144,31 +148,30 @@ class GradientLearner:
 
     def step(self, context: StepContext) -> WeightUpdate:
         """Return the gradient of the loss over the batch."""
-        weights = Weights({name: read.W for name, read in context.reads.items()}, context.substrate.targets.bias)
-        for _ in context.backend.passes(
-            context.substrate, context.reads, context.inputs, self.plan, context.streams, keep="loss"
-        ):
+        substrate = context.substrate
+        weights = Weights({name: read.W for name, read in context.reads.items()}, substrate.network)
+        for _ in context.backend.run(context.request(self.plan, "loss")):
             pass  # only the reads are wanted
-        network = twin(context.backend, context.substrate.neurons)
-        return self.method.gradient(weights, cast("Any", context), network)  # tensors serve where it expects arrays
+        outputs = twin(context.backend, substrate.network, substrate.neurons)
+        return self.method.gradient(weights, cast("Any", context), outputs)  # tensors serve where it expects arrays
 
 
-def twin(backend: Backend, neurons: Mapping[str, Tensor]) -> Network | None:
-    """Return the network of a backend that gradient methods differentiate, None being that of tanh units.
+def twin(backend: Backend, network: Network, neurons: Neurons) -> Outputs:
+    """Return what of a backend gradient methods differentiate.
 
     Args:
-        backend: the simulator. neurons: how its units differ.
+        backend: the simulator. network: layers and projections. neurons: how its units differ.
 
     Raises:
         InputError: it has none.
     """
-    network = backend.differentiable
-    if network is None:
+    outputs = backend.differentiable(network)
+    if outputs is None:
         raise InputError(
             f"rule: backend '{backend.name}' has no network of its units that can be differentiated (of neurons by "
             "equations none is known); use a local rule"
         )
-    return None if network is tanh_outputs else partial(network, neurons=neurons)
+    return cast("Outputs", partial(outputs, neurons=neurons)) if network.spikes else outputs
 
 
 def make_learner(rule: LearningRule | GradientMethod) -> Learner:
@@ -176,29 +179,40 @@ def make_learner(rule: LearningRule | GradientMethod) -> Learner:
     return RuleLearner(cast("LearningRule", rule)) if rule.local else GradientLearner(cast("GradientMethod", rule))
 
 
-def presynaptic(chunk: Trajectory, plan: PassPlan, weights: Weights) -> dict[str, Tensor]:
+def presynaptic(chunk: Trajectory, plan: PassPlan, network: Network) -> dict[str, Tensor]:
     """Return the presynaptic activity of each array (T, B, m): the mean over the passes, or the silent one's.
 
-    That of w_out is what the readout sees, where the backend says it is not x.
+    It is the activity of the units before it, with a 1 for a bias line, where the backend does not say another.
     """
-    assert chunk.x is not None
-    assert chunk.x_prev is not None
 
     def over_passes(x: Tensor) -> Tensor:
         return x.mean(-3) if plan.pre is None else x.select(-3, plan.pre)
 
-    x = over_passes(chunk.x)
-    before = torch.cat([over_passes(chunk.x_prev).unsqueeze(0), x[:-1]])
-    after = with_bias_line(x, weights.bias) if chunk.readout is None else over_passes(chunk.readout)
-    return {"w_in": chunk.u, "w": before, "w_out": after}
+    now = {name: over_passes(layer.x) for name, layer in chunk.layers.items()}
+
+    def of(p: Projection) -> Tensor:
+        if p.name in chunk.pre:
+            return over_passes(chunk.pre[p.name])
+        if p.pre == INPUT:
+            return chunk.u if p.bias or not network.bias else chunk.u[..., : network.inputs]
+        if p.delay:
+            before = over_passes(chunk.layers[p.pre].x_prev).unsqueeze(0)
+            return with_bias_line(torch.cat([before, now[p.pre][:-1]]), p.bias)
+        return with_bias_line(now[p.pre], p.bias)
+
+    return {p.name: of(p) for p in network.projections}
 
 
 def stored(chunks: Iterable[Trajectory]) -> list[Trajectory]:
     """Keep the chunks of a presentation; what one starts from is the last step of the one before, kept once."""
     kept: list[Trajectory] = []
     for chunk in chunks:
-        before = kept[-1].x if kept else None
-        kept.append(chunk if before is None else replace(chunk, x_prev=before[-1]))
+        before = kept[-1].layers if kept else {}
+        layers = {
+            name: replace(layer, x_prev=before[name].x[-1]) if name in before else layer
+            for name, layer in chunk.layers.items()
+        }
+        kept.append(replace(chunk, layers=layers))
     return kept
 
 

@@ -73,7 +73,7 @@ class Training:
     def _run(self) -> dict[str, Any]:
         keep_freed_memory()
         trainer = build_trainer(self.experiment)
-        held = Held.of(self.experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+        held = Held.of(self.experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets.like)
         self.first_books = trainer.substrate.ledger.report()
         wall = self._restore(trainer)
         try:
@@ -243,7 +243,7 @@ class Training:
             return {}, {}
         self._tell("controls", trainer, None)
         untrained = self.experiment.untrained(trainer.streams)
-        features = partial(features_of(trainer.backend), neurons=trainer.substrate.neurons)
+        features = partial(features_of(trainer.backend, untrained.network), neurons=trainer.substrate.neurons)
         task, own = self.experiment.task, own_task(self.experiment.task)[0]
         found = controls(task, untrained, trainer.streams, held.batch, squared_error, features=features, own=own)
         losses = {name: control.loss for name, control in found.items()}
@@ -254,7 +254,9 @@ class Training:
 
     def _frozen_recurrence(self, held: Held, stop: StopRequested) -> float:
         """Train the readout alone by the same rule, from the same start on the same data; return its test loss."""
-        trainer = build_trainer(self.experiment, frozen=frozenset({"w_in", "w"}))
+        network = self.experiment.network
+        below = frozenset(p.name for p in network.projections) - {*network.readout}
+        trainer = build_trainer(self.experiment, frozen=below)
         told = 0.0
         try:
             while trainer.update < trainer.updates:

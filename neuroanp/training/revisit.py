@@ -82,7 +82,7 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
     _check_names([*look.only, *look.without])
     with looked_at(record, look) as found:
         task, trainer = found.experiment.task, found.trainer
-        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets.like)
         for line in _of_time(found, times):
             LOG.warning(line)
         return [_row(record, found, held, time) for time in (NOW, *times)]
@@ -200,7 +200,7 @@ def _new_chip(record: RunDir, config: RunConfig, look: Look) -> Revisited:
         hardware["write"] = "auto"
     changes = {"profile": look.profile.name, "hardware": config.hardware.model_copy(update=hardware)}
     experiment = Experiment.of(
-        config.model_copy(update=changes), look.profile, Start(arrays, str(record.path), origin, update)
+        config.model_copy(update=changes), look.profile, Start(arrays.arrays, str(record.path), origin, update)
     )
     LOG.info(next(line for line in experiment.describe()[1] if line.startswith("weights: ")))
     trainer = build_trainer(experiment)

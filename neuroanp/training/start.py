@@ -4,24 +4,28 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from neuroanp.errors import InputError
+from neuroanp.network.compose import ONE_LAYER
 from neuroanp.records.json_io import read_limited
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
-from neuroanp.trajectory import ARRAYS, Weights
+from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
+    from neuroanp.network.network import Network
+
 KEPT_AS = "start"
 LARGEST_FILE = 16 << 30
+_INTO, *_, _OUT = ONE_LAYER
 AIM = "substrate/{}/aim"
 """Where a checkpoint keeps the digital target weights of an array."""
 
@@ -31,7 +35,7 @@ class Start:
     """Weights that were learned elsewhere.
 
     Args:
-        arrays: w_in, w, w_out, whose shapes hold the bias line's column where the network has one.
+        arrays: by name; their shapes hold the bias line's column where the network has one.
         path: where they lay.
         origin: what made them, in words that do not depend on the seed.
         update: after how many updates, or None where the file does not say.
@@ -46,7 +50,7 @@ class Start:
     def digest(self) -> str:
         """64 hex digits of the content: the same weights are the same wherever they lie, in any precision they fit."""
         digest = hashlib.sha256()
-        for name in ARRAYS:
+        for name in _ordered(self.arrays):
             W = self.arrays[name].detach().cpu().double().numpy()
             digest.update(f"{name}{list(W.shape)}".encode())
             digest.update(np.ascontiguousarray(W, dtype="<f8").tobytes())
@@ -67,21 +71,23 @@ class Start:
         import torch
 
         arrays, facts = record.load_arrays(KEPT_AS), record.manifest.get("start")
-        if arrays is None or not isinstance(facts, Mapping) or not set(ARRAYS) <= set(arrays):
+        if not arrays or not isinstance(facts, Mapping):
             return None
-        tensors = {name: torch.from_numpy(arrays[name].copy()) for name in ARRAYS}
+        tensors = {name: torch.from_numpy(arrays[name].copy()) for name in _ordered(arrays)}
         return cls(tensors, str(facts["path"]), str(facts["origin"]), facts["update"])
 
-    def weights(self, bias: bool, dtype: torch.dtype) -> Weights:
+    def weights(self, network: Network, dtype: torch.dtype) -> Weights:
         """Return them as a network's weights."""
-        return Weights({name: self.arrays[name].to(dtype) for name in ARRAYS}, bias)
+        return Weights({name: self.arrays[name].to(dtype) for name in network.shapes}, network)
 
-    def check(self, inputs: int, hidden: int, outputs: int, bias: bool) -> Start:
-        """Return them if they fit a network; InputError says of each array what it is and what it should be.
+    def check(self, network: Network) -> Start:
+        """Return the arrays that a network has, if they fit; InputError says of each what it is and should be.
 
         >>> import torch
-        >>> one = torch.ones(1, 1)
-        >>> Start({"w_in": one, "w": one, "w_out": one}, "x.safetensors", "x").check(1, 2, 1, False)
+        >>> from neuroanp.network.compose import Stacked, stack
+        >>> from neuroanp.network.tanh import Tanh
+        >>> one, network = torch.ones(1, 1), stack(1, [Stacked(Tanh(), 2)], 1)
+        >>> Start({"w_in": one, "w": one, "w_out": one}, "x.safetensors", "x").check(network)
         Traceback (most recent call last):
         ...
         neuroanp.errors.InputError: network.weights: x.safetensors does not fit the network
@@ -89,50 +95,81 @@ class Start:
           w is (1, 1), the configuration needs (2, 2): set network.hidden to 1
           w_out is (1, 1), the configuration needs (1, 2)
         """
-        wanted = {"w_in": (hidden, inputs + bias), "w": (hidden, hidden), "w_out": (outputs, hidden + bias)}
-        found = {name: tuple(self.arrays[name].shape) for name in ARRAYS}
+        missing = [name for name in network.shapes if name not in self.arrays]
+        if missing:
+            there = ", ".join(sorted(self.arrays)[:8]) or "nothing"
+            raise InputError(
+                f"network.weights: {self.path}: no {', '.join(missing)} of floating-point numbers (it holds {there}); "
+                f"save the arrays {', '.join(network.shapes)}"
+            )
+        arrays = {name: self.arrays[name] for name in network.shapes}
+        found = {name: tuple(W.shape) for name, W in arrays.items()}
+        wanted = network.shapes
         problems = [
-            f"{name} is {found[name]}, the configuration needs {wanted[name]}{self._remedy(name, found, wanted, bias)}"
-            for name in ARRAYS
+            f"{name} is {found[name]}, the configuration needs {wanted[name]}{self._remedy(name, found, network)}"
+            for name in wanted
             if found[name] != wanted[name]
         ]
         if problems:
             raise InputError(f"network.weights: {self.path} does not fit the network", problems)
-        return self
+        bad = [name for name, W in arrays.items() if not bool(W.isfinite().all())]
+        if bad:
+            raise InputError(
+                f"network.weights: {self.path}: {', '.join(bad)} holds numbers that are not finite; train it again"
+            )
+        return replace(self, arrays=arrays)
 
     @staticmethod
-    def _remedy(name: str, found: Mapping[str, Any], wanted: Mapping[str, Any], bias: bool) -> str:
-        have, want = found[name], wanted[name]
-        if name == "w" and len(have) == 2 and have[0] == have[1]:
+    def _remedy(name: str, found: Mapping[str, tuple[int, ...]], network: Network) -> str:
+        have, want, p = found[name], network.shapes[name], network.projection(name)
+        recurrent = {back.name for layer in network.layers if (back := network.recurrence(layer.name)) is not None}
+        if name in recurrent and len(have) == 2 and have[0] == have[1] and len(network.layers) == 1:
             return f": set network.hidden to {have[0]}"
-        if found["w"] == wanted["w"] and len(have) == 2 and have[0] == want[0]:
-            if have[1] == want[1] + 1 and not bias:
+        alike = all(found[other] == network.shapes[other] for other in recurrent)
+        if alike and len(have) == 2 and have[0] == want[0]:
+            if have[1] == want[1] + 1 and not p.bias:
                 return ": it has a bias line; set network.bias to true"
-            if have[1] == want[1] - 1 and bias:
+            if have[1] == want[1] - 1 and p.bias:
                 return ": it has no bias line; set network.bias to false"
         return ""
 
 
+def _ordered(arrays: Mapping[str, Any]) -> list[str]:
+    """Return the names of arrays in an order that does not depend on how they were stored."""
+    return [*ONE_LAYER] if set(arrays) == set(ONE_LAYER) else sorted(arrays)
+
+
 def load_start(path: str) -> Start:
-    """Read weights from a run's directory (its newest checkpoint) or a safetensors file with w_in, w and w_out.
+    """Read weights from a run's directory (its newest checkpoint) or a safetensors file of arrays by name.
 
     Raises:
-        InputError: there is nothing, or nothing readable, or it holds other arrays or numbers that are not finite.
+        InputError: there is nothing, or nothing readable.
     """
     place = found(Path(path))
     if not place.exists():
         raise InputError(f"network.weights: {path}: no such run directory or file; name one that `neuroanp train` made")
-    start = _of_run(place) if place.is_dir() else _of_file(place)
-    bad = [name for name in ARRAYS if not bool(start.arrays[name].isfinite().all())]
-    if bad:
-        raise InputError(f"network.weights: {path}: {', '.join(bad)} holds numbers that are not finite; train it again")
-    return start
+    return _of_run(place) if place.is_dir() else _of_file(place)
 
 
-def of_record(record: RunDir) -> tuple[dict[str, Tensor], int]:
+def of_record(record: RunDir) -> tuple[Weights, int]:
     """Return the digital target weights of a run's newest whole checkpoint, and its update; InputError if none."""
+    from neuroanp.training.config import load_config
+
     tensors, meta = record.load_checkpoint(record.whole_checkpoint())
-    return {name: tensors[AIM.format(name)] for name in ARRAYS}, int(meta["update"])
+    arrays, config = _aims(tensors), load_config(record.config_path)
+    into, out = arrays[_INTO], arrays[_OUT]
+    network = config.network_of(into.shape[1] - config.network.bias, len(out))
+    return Weights({name: arrays[name] for name in network.shapes}, network), int(meta["update"])
+
+
+def _aims(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the digital targets that a checkpoint holds, by array."""
+    before, after = AIM.split("{}")
+    return {
+        name.removeprefix(before).removesuffix(after): W
+        for name, W in tensors.items()
+        if name.startswith(before) and name.endswith(after)
+    }
 
 
 def _of_run(path: Path) -> Start:
@@ -143,7 +180,7 @@ def _of_run(path: Path) -> Start:
     profile = record.manifest.get("profile")
     name = profile.get("name") if isinstance(profile, Mapping) else None
     config = load_config(record.config_path)
-    return Start(arrays, str(path), f"{config.rule_name} on {name or config.profile}", update)
+    return Start(arrays.arrays, str(path), f"{config.rule_name} on {name or config.profile}", update)
 
 
 def _of_file(path: Path) -> Start:
@@ -154,17 +191,10 @@ def _of_file(path: Path) -> Start:
         tensors = load(read_limited(path, LARGEST_FILE))
     except SafetensorError as error:
         raise InputError(
-            f"network.weights: {path}: not a safetensors file ({error}); name a run's directory, or save the arrays "
-            "w_in, w and w_out with safetensors"
+            f"network.weights: {path}: not a safetensors file ({error}); name a run's directory, or save its arrays "
+            "by name with safetensors"
         ) from error
-    named = {name: tensors.get(name, tensors.get(AIM.format(name))) for name in ARRAYS}
-    floats = {name: W for name, W in named.items() if W is not None and W.is_floating_point()}
+    named = _aims(tensors) or tensors
+    floats = {name: W for name, W in named.items() if W.is_floating_point()}
     arrays = {name: W.float() if W.element_size() < 4 else W for name, W in floats.items()}  # what numpy has a type for
-    missing = [name for name in ARRAYS if name not in arrays]
-    if missing:
-        there = ", ".join(sorted(tensors)[:8]) or "nothing"
-        raise InputError(
-            f"network.weights: {path}: no {', '.join(missing)} of floating-point numbers (it holds {there}); save the "
-            "arrays w_in, w and w_out"
-        )
     return Start(arrays, str(path), path.name)

@@ -115,8 +115,14 @@ class Trainer:
         return at_limit / max(sum(W.numel() for W in targets.values()), 1)
 
     def spectral_radius(self) -> float:
-        """Return the largest absolute eigenvalue of the recurrent weights."""
-        return float(torch.linalg.eigvals(self.substrate.targets["w"].double().cpu()).abs().max())
+        """Return the largest absolute eigenvalue of the recurrent weights, of any layer and port; 0 without any."""
+        radii = [0.0]
+        weights = self.substrate.targets
+        for layer in weights.network.layers:
+            back = weights.network.recurrence(layer.name)
+            for square in () if back is None else weights[back.name].double().cpu().split(layer.units):
+                radii.append(float(torch.linalg.eigvals(square).abs().max()))
+        return max(radii)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that a resumed run needs, as named tensors."""
@@ -130,7 +136,7 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
         self.substrate.load_state_dict(_under("substrate/", state))
-        like = self.substrate.targets["w"]
+        like = self.substrate.targets.like
         self.moments = {  # a file's tensors are on the CPU, where the step count stays
             name: value.to(like.device) if value.ndim else value for name, value in _under("optimizer/", state).items()
         }
@@ -143,7 +149,7 @@ class Trainer:
 
     def context(self) -> StepContext:
         batch = self.task.sample(self.streams.generator("data", self.update), self.batch)
-        like = self.substrate.targets["w"]
+        like = self.substrate.targets.like
         streams = PassStreams(self.streams, "train", self.update)
         return StepContext(
             inputs=to_tensor(batch.inputs, like),

@@ -49,7 +49,7 @@ class Health:
         ledger, rates = trainer.substrate.ledger, trainer.rates
         firing: dict[str, float] = {}
         if rates is not None:
-            most = trainer.backend.highest_rate_Hz or float("inf")
+            most = trainer.backend.highest_rate_Hz(trainer.substrate.network) or float("inf")
             firing = {
                 "silent": float((rates == 0).mean()),
                 "restless": float((rates > most / 2).mean()),

@@ -23,6 +23,8 @@ def to_plain(section: BaseModel) -> dict[str, Any]:
     """
     plain = section.model_dump(mode="json")
     for name, field in type(section).model_fields.items():
+        if name not in plain:  # a section may leave out what was not said
+            continue
         value, mark = getattr(section, name), chosen_of(type(section), name)
         dimension = dimension_of(field.annotation, field.metadata)
         if isinstance(value, BaseModel):
@@ -31,6 +33,8 @@ def to_plain(section: BaseModel) -> dict[str, Any]:
                 plain[name][mark.key] = mark.name_of(value)
             elif mark is not None:  # fields that a Chosen section fills do not know the name they were picked by
                 plain[name] = {mark.key: mark.name_of(value), **plain[name]}
+        elif isinstance(value, list | tuple) and any(isinstance(part, BaseModel) for part in value):
+            plain[name] = [to_plain(part) for part in value]
         elif dimension is not None:
             plain[name] = _with_unit(plain[name], dimension)
     return plain

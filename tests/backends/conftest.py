@@ -8,6 +8,7 @@ from typing import cast
 
 import pytest
 import torch
+from neuroanp.training.network import xavier
 
 from neuroanp.backends.chips import ChipNetwork
 from neuroanp.backends.neuron import LIF
@@ -17,7 +18,6 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.training.config import spikes
-from neuroanp.training.network import xavier
 from neuroanp.trajectory import PassPlan
 
 DT = {False: 1e-6, True: 1e-3}

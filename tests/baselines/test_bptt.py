@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from neuroanp.baselines.surrogate import surrogate_gradient
 
 from neuroanp.baselines.bptt import gradient
 from neuroanp.baselines.methods import BPTT, BPTT1
 from neuroanp.baselines.network import forward
-from neuroanp.baselines.surrogate import surrogate_gradient
 from neuroanp.errors import InputError
 from neuroanp.tasks.copy import Copy, CopyConfig
 from neuroanp.tasks.scoring import squared_error

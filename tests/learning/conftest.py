@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from neuroanp.training.network import xavier
 from torch import Tensor
 
 from neuroanp.backends.rate import RateBackend
@@ -11,7 +12,6 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.training.learner import RuleLearner, StepContext
-from neuroanp.training.network import xavier
 from neuroanp.trajectory import Weights, WeightUpdate
 
 

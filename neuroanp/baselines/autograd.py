@@ -1,24 +1,24 @@
-"""The gradient of any network that can be differentiated; of spiking ones by surrogate gradients."""
+"""The gradient of any network that can be differentiated, by autograd; of spiking ones by surrogate gradients."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor
 
-from neuroanp.baselines.protocol import Network, Sequences
+from neuroanp.baselines.protocol import Outputs, Sequences
 from neuroanp.trajectory import Weights, WeightUpdate
 
 
-def surrogate_gradient(network: Network, weights: Weights, batch: Sequences) -> WeightUpdate:
+def autograd_gradient(network: Outputs, weights: Weights, batch: Sequences) -> WeightUpdate:
     """Return the gradient of the loss by automatic differentiation of the network's steps.
 
         L = 1/B sum_{t,b} m_t L_tb,   L_tb = 1/O sum_o (y_tbo - target_tbo)^2
 
-    A spike is a step function of the membrane potential, with a derivative of zero: the network puts
-    the slope of a smooth function in its place on the way back, and on the way alone.
+    Of cells of rates it is exact. A spike is a step function of the membrane potential, with a derivative of zero: the
+    network puts the slope of a smooth function in its place on the way back, and on the way alone.
 
     Args:
-        network: the noise-free twin, which brings its surrogate with it.
+        network: the noise-free network; that of spiking units brings its surrogate with it.
         weights: the matrices (plus the bias column, if any); they are left alone.
         batch: sequences of T steps.
 
@@ -29,22 +29,22 @@ def surrogate_gradient(network: Network, weights: Weights, batch: Sequences) -> 
 
     >>> import numpy as np
     >>> from types import SimpleNamespace
-    >>> from neuroanp.baselines.network import forward
+    >>> from neuroanp.baselines.network import rate_outputs
     >>> one = torch.ones(1, 1, dtype=torch.float64)
     >>> batch = SimpleNamespace(inputs=np.ones((1, 1, 1)), targets=np.zeros((1, 1, 1)), mask=np.ones(1))
-    >>> weights = Weights({"w_in": one, "w": one, "w_out": one})
-    >>> update = surrogate_gradient(lambda W, inputs: forward(W, inputs).y, weights, batch)
+    >>> weights = Weights.one_layer({"w_in": one, "w": one, "w_out": one})
+    >>> update = autograd_gradient(rate_outputs, weights, batch)
     >>> round(update.arrays["w_out"].item(), 4)  # 2 tanh(1)^2
     1.1601
     """
-    like = weights["w"]
+    like = weights.like
 
     def tensor(values: object) -> Tensor:
         return torch.as_tensor(values, dtype=like.dtype, device=like.device)
 
     leaves = {name: W.detach().clone().requires_grad_() for name, W in weights.items()}
     with torch.enable_grad():
-        y = network(Weights(leaves, weights.bias), tensor(batch.inputs))
+        y = network(Weights(leaves, weights.network), tensor(batch.inputs))
         mask = tensor(batch.mask)
         L = (mask[:, None, None] * (y - tensor(batch.targets)).square()).sum() / (y.shape[1] * y.shape[2])
         # what the loss does not depend on (w, of a single step) has a gradient of zero

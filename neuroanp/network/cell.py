@@ -1,0 +1,76 @@
+"""What a unit is: the pre-activations it has, and one step of its equations.
+
+A cell knows nothing of time loops, arrays or rules. A unit has one pre-activation or several, its ports; those of n
+units lie side by side, port after port, (..., ports n). Currents from below reach some of the ports, those of the
+recurrence some; what simulates a network adds them up, with the noise of every pre-activation, and asks for the step.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Protocol
+
+from neuroanp.registry import Registry
+from neuroanp.yaml_io import Section
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+State = tuple["Tensor", ...]
+"""What a layer keeps from step to step, each (rows, n); the activity that the recurrence reads is not among them
+unless the equations need it."""
+
+
+class Unit(Protocol):
+    """What the structure of a network needs to know of its units."""
+
+    ports: ClassVar[tuple[str, ...]]
+    """Names of a unit's pre-activations, in their order."""
+    feed: ClassVar[tuple[str, ...]]
+    """Those that currents from below reach: neighbours in `ports`, the lines of a feed-forward array."""
+    recurrent: ClassVar[tuple[str, ...]]
+    """Those that the layer's own activity of the step before reaches, likewise."""
+    spikes: ClassVar[bool]
+    """Whether its activity is spikes."""
+
+
+class Cell(Unit, Protocol):
+    """A unit of a rate network; options are the fields of a `yaml_io.Section`."""
+
+    def start(self, rows: int, n: int, like: Tensor) -> State:
+        """Return the state of rows x n units at rest, in the dtype and on the device of `like`."""
+        ...
+
+    def step(self, state: State, h: Tensor) -> tuple[State, Tensor]:
+        """Do one step: pure torch that autograd can differentiate.
+
+        Args:
+            state: as the last step left it. h: (rows, ports n) pre-activations.
+
+        Returns: the new state, and the activity x (rows, n).
+        """
+        ...
+
+
+class RateCell(Section):
+    """Base of cells with one pre-activation h and no state; a cell of one's own gives `step` and what differs.
+
+    >>> import torch
+    >>> class Softsign(RateCell):
+    ...     "x = h / (1 + |h|)"
+    ...     def step(self, state, h):
+    ...         return state, h / (1 + h.abs())
+    >>> Softsign().step((), torch.tensor([[1.0, -3.0]]))
+    ((), tensor([[ 0.5000, -0.7500]]))
+    """
+
+    ports: ClassVar[tuple[str, ...]] = ("h",)
+    feed: ClassVar[tuple[str, ...]] = ("h",)
+    recurrent: ClassVar[tuple[str, ...]] = ("h",)
+    spikes: ClassVar[bool] = False
+
+    def start(self, rows: int, n: int, like: Tensor) -> State:
+        """Return no state."""
+        return ()
+
+
+CELLS: Registry[type[Cell]] = Registry("cell", "neuroanp.cells", Cell)

@@ -1,0 +1,49 @@
+"""Long short-term memory."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import Field
+
+from neuroanp.network.cell import RateCell, State
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+GATES = ("i", "f", "g", "o")
+
+
+class LSTM(RateCell):
+    """Long short-term memory without peepholes.
+
+        k_t = s(h^f_t + b) k_{t-1} + s(h^i_t) tanh(h^g_t)     x_t = s(h^o_t) tanh(k_t)     s: logistic
+
+    Four pre-activations i, f, g, o, all of which currents from below and from the recurrence reach. b is a constant
+    that keeps a memory at first, with no line of the array.
+
+    Source: Hochreiter and Schmidhuber, Neural Comput. 9, 1735 (1997); forget gate: Gers et al., Neural Comput. 12,
+    2451 (2000), eqs. 3.2-3.6; b: Jozefowicz et al., ICML 2015.
+
+    >>> import torch
+    >>> i, f, g, o = 100.0, -100.0, 0.5, 100.0  # takes g, forgets what was
+    >>> LSTM().step((torch.ones(1, 1),), torch.tensor([[i, f, g, o]]))[1]  # tanh(tanh(0.5))
+    tensor([[0.4318]])
+    """
+
+    ports: ClassVar[tuple[str, ...]] = GATES
+    feed: ClassVar[tuple[str, ...]] = GATES
+    recurrent: ClassVar[tuple[str, ...]] = GATES
+
+    name: Literal["lstm"] = "lstm"
+    forget_bias: float = Field(default=1.0, ge=-100, le=100, description="b, added to the forget gate's pre-activation")
+
+    def start(self, rows: int, n: int, like: Tensor) -> State:
+        """Return k = 0."""
+        return (like.new_zeros(rows, n),)
+
+    def step(self, state: State, h: Tensor) -> tuple[State, Tensor]:
+        """Return the memory k as the state, and the activity."""
+        i, f, g, o = h.chunk(4, -1)
+        k = (f + self.forget_bias).sigmoid() * state[0] + i.sigmoid() * g.tanh()
+        return (k,), o.sigmoid() * k.tanh()
