@@ -59,7 +59,7 @@ class IntegerBackend(ChipNetwork):
         neuron = weights.network.layers[0].cell
         assert isinstance(neuron, LIF)
         plain = {name: each.detach().double().cpu().numpy() for name, each in weights.items()}
-        made = self._chip(Numeric(self.name, plain, weights.network.bias, neuron, self.dt, True))
+        made = self._chip(Numeric(self.name, plain, weights.network, self.dt, True))
         return made.to(weights.like.device)
 
     @abstractmethod

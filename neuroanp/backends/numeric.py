@@ -3,17 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from math import exp
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
+
+from neuroanp.network.compose import ONE_LAYER
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neuroanp.backends.neuron import LIF, Coefficients
+    from neuroanp.network.network import Layer, Network
 
 
 @dataclass(frozen=True)
@@ -22,51 +25,89 @@ class Numeric:
 
     Args:
         name: what it is called.
-        weights: w_in (N, I or I+1), w (N, N), w_out (O, N or N+1): post, pre; float64.
-        bias: whether w_in and w_out have a column more, which a constant drives.
-        neuron: the units' parameters; None: tanh units.
+        weights: by the name of their projection, (post lines, pre lines), float64.
+        network: layers of units, and the projections between them.
         dt: seconds a step.
         spikes_in: whether input lines carry spikes, 0 or 1.
+        factors: how spiking units differ: (n,) of "threshold", "tau_m", "tau_s" by layer; what is missing is 1.
     """
 
     name: str
     weights: Mapping[str, NDArray[np.float64]]
-    bias: bool
-    neuron: LIF | None
+    network: Network
     dt: float
     spikes_in: bool
+    factors: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict, kw_only=True)
 
     @property
     def spiking(self) -> bool:
         """Whether units spike."""
-        return self.neuron is not None
+        return self.network.spikes
+
+    @property
+    def bias(self) -> bool:
+        """Whether any array has a column more, which a constant drives."""
+        return self.network.bias
+
+    @property
+    def one_layer(self) -> bool:
+        """Whether it is one layer whose units reach each other."""
+        return tuple(self.network.shapes) == ONE_LAYER
+
+    @property
+    def layer(self) -> Layer:
+        """The layer of a network of one."""
+        (only,) = self.network.layers
+        return only
+
+    @property
+    def neuron(self) -> LIF | None:
+        """The units' parameters in a network of one layer; None: they do not spike."""
+        cell = self.layer.cell
+        return cast("LIF", cell) if cell.spikes else None
 
     @property
     def sizes(self) -> tuple[int, int, int]:
         """(I, N, O), lines of a bias left out."""
-        n, i = self.weights["w_in"].shape
-        return i - self.bias, n, self.weights["w_out"].shape[0]
+        return self.network.inputs, self.network.hidden, self.network.outputs
+
+    def lif(self, layer: Layer) -> LIF:
+        """Return the parameters of a layer of spiking units; ValueError for units of another kind."""
+        from neuroanp.backends.neuron import LIF
+
+        if not isinstance(layer.cell, LIF):
+            raise ValueError(f"the units of {layer.name} are no leaky integrate-and-fire units")
+        return layer.cell
 
     @cached_property
-    def step(self) -> Coefficients:
-        """Coefficients of one step, arrays (N,) of torch float64; see `backends.neuron.coefficients`."""
+    def steps(self) -> dict[str, Coefficients]:
+        """Coefficients of one step by layer, arrays (n,) of torch float64; see `backends.neuron.coefficients`."""
         import torch
 
         from neuroanp.backends.neuron import coefficients
 
-        assert self.neuron is not None
-        return coefficients(self.neuron, self.dt, torch.zeros(self.sizes[1], dtype=torch.float64))
+        def of(layer: Layer) -> Coefficients:
+            like = torch.zeros(layer.units, dtype=torch.float64)
+            factors = {name: torch.as_tensor(f) for name, f in self.factors.get(layer.name, {}).items()}
+            return coefficients(self.lif(layer), self.dt, like, factors)
+
+        return {layer.name: of(layer) for layer in self.network.layers}
+
+    @property
+    def step(self) -> Coefficients:
+        """Those of a network of one layer."""
+        return self.steps[self.layer.name]
 
     @property
     def readout_decay(self) -> float:
         """The factor a of the outputs of spiking units."""
-        assert self.neuron is not None
-        if self.neuron.decoder == "count":
+        neuron = self.lif(self.network.layers[-1])
+        if neuron.decoder == "count":
             return 1.0
-        euler = self.neuron.integration == "euler"
-        return 1.0 - self.dt / self.neuron.tau_r if euler else exp(-self.dt / self.neuron.tau_r)
+        euler = neuron.integration == "euler"
+        return 1.0 - self.dt / neuron.tau_r if euler else exp(-self.dt / neuron.tau_r)
 
     def columns(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Return an array's weights and its bias (post,), zeros without one."""
         W = self.weights[name]
-        return (W[:, :-1], W[:, -1]) if self.bias and name != "w" else (W, np.zeros(len(W)))
+        return (W[:, :-1], W[:, -1]) if self.network.projection(name).bias else (W, np.zeros(len(W)))

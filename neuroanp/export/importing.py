@@ -103,9 +103,7 @@ def _silence(network: Imported, experiment: Experiment) -> list[str]:
     held = experiment.task.test(Streams(config.seed).generator("test"))
     inputs = np.asarray(held.inputs[:, :SEQUENCES], dtype=np.float64)
     spikes_in = config.encoder.spikes
-    return silence(
-        Model("imported", network.weights, network.bias, config.neuron, config.dt, spikes_in, inputs, lambda y: {})
-    )
+    return silence(Model("imported", network.weights, experiment.network, config.dt, spikes_in, inputs, lambda y: {}))
 
 
 def configuration(network: Imported, weights: str) -> dict[str, Any]:

@@ -89,7 +89,9 @@ def graph(model: Model, dtype: str, states: bool) -> str:
 
     >>> one = np.ones((1, 1))
     >>> W = {"w_in": one, "w": 0 * one, "w_out": one}
-    >>> print(graph(Model("one", W, False, None, 1e-3, False, one[None], lambda y: {}), "float32", False))
+    >>> from neuroanp.network.compose import one_layer
+    >>> shape = one_layer({name: w.shape for name, w in W.items()})
+    >>> print(graph(Model("one", W, shape, 1e-3, False, one[None], lambda y: {}), "float32", False))
     rate (float[T,B,1] inputs) => (float[T,B,1] outputs) {
       every = RNN <hidden_size = 1, activations = ["Tanh"]> (inputs, w_in, w)
       rates = Squeeze (every, axis)
