@@ -1,4 +1,4 @@
-"""tasks list, rules list, encoders list, ...: the names a config can use, with their options."""
+"""tasks list, rules list, cells list, ...: the names a config can use, with their options."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 tasks = typer.Typer(help="What a network can be trained on.", no_args_is_help=True)
 rules = typer.Typer(help="What a network can be trained with.", no_args_is_help=True)
 backends = typer.Typer(help="What can simulate a network.", no_args_is_help=True)
+cells = typer.Typer(help="What the layers of a network can be made of.", no_args_is_help=True)
 neurons = typer.Typer(help="What units can spike like.", no_args_is_help=True)
 encoders = typer.Typer(help="What a task's values can reach the network as.", no_args_is_help=True)
 
@@ -53,6 +54,22 @@ def list_backends(json: options.Json = False, debug: options.Debug = False) -> N
     print_rows(
         [row_of(name, f"backend of {units[name]}", BACKENDS.summary(name), None) for name in BACKENDS.names()], json
     )
+
+
+@cells.command("list", epilog="Example: neuroanp cells list")
+@guarded
+def list_cells(json: options.Json = False, debug: options.Debug = False) -> None:
+    """List what `cell:` of a layer can be: cells of rates and neurons that spike, with their options."""
+    from neuroanp.backends.neuron import NEURONS
+    from neuroanp.network.cell import CELLS
+
+    kinds: list[tuple[str, Any]] = [("cell of rates", CELLS), ("cell that spikes", NEURONS)]
+    print_rows(
+        [row_of(name, kind, registry.summary(name), registry.get(name))
+         | {"pre-activations of a unit": ", ".join(registry.get(name).ports)}
+         for kind, registry in kinds for name in registry.names()],
+        json,
+    )  # fmt: skip
 
 
 @neurons.command("list", epilog="Example: neuroanp neurons list")
