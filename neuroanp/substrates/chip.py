@@ -203,7 +203,7 @@ class Chip:
     def node_sigmas(self, artificial: bool = True) -> dict[str, float]:
         """Return the standard deviation of the node noise by layer (see Substrate)."""
         own = self.junctions.node_sigma if self.junctions is not None else 0.0
-        added = self.drive.gaussian if artificial else {"hidden": 0.0, "output": 0.0}
+        added = self.drive.gaussian(artificial)
         return {"hidden": math.hypot(own * self.drive.scale, added["hidden"]),
                 "output": math.hypot(own, added["output"])}  # fmt: skip
 
@@ -238,7 +238,7 @@ class Chip:
     ) -> NodeNoise:
         """Start the node noise of one presentation (see Substrate)."""
         units = {"hidden": self.arrays["w"].shape[0], "output": self.arrays["w_out"].shape[0]}
-        added = self.drive.gaussian if artificial else {"hidden": 0.0, "output": 0.0}
+        added = self.drive.gaussian(artificial)
         return NodeNoise(
             plan, units, batch, streams, self.like, self.junctions, added["hidden"],
             output_sigma=added["output"], scale=self.drive.scale, dt=self.dt, apart=apart,

@@ -25,7 +25,6 @@ class ChipAt(Chip):
     def __init__(self, chip: Chip, now: float) -> None:
         vars(self).update(vars(chip))
         self.now, self.ledger = now, deepcopy(chip.ledger)
-        self._columns = {}  # what the chip keeps of its arrays is of its own time
 
     def apply(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse to write."""

@@ -27,8 +27,8 @@ class NodeDrive:
     Raises:
         InputError: a standard deviation below 0, or a number that is not finite.
 
-    >>> NodeDrive(0.1).gaussian, NodeDrive(0.1, output=0.0).gaussian
-    ({'hidden': 0.1, 'output': 0.1}, {'hidden': 0.1, 'output': 0.0})
+    >>> NodeDrive(0.1).gaussian(), NodeDrive(0.1, output=0.0).gaussian(), NodeDrive(0.1).gaussian(False)
+    ({'hidden': 0.1, 'output': 0.1}, {'hidden': 0.1, 'output': 0.0}, {'hidden': 0.0, 'output': 0.0})
     """
 
     sigma: float = 0.0
@@ -46,9 +46,10 @@ class NodeDrive:
         if problems:
             raise InputError("noise on the units cannot be made", problems)
 
-    @property
-    def gaussian(self) -> dict[str, float]:
-        """Standard deviation of the Gaussian noise by layer, "hidden" and "output"."""
+    def gaussian(self, artificial: bool = True) -> dict[str, float]:
+        """Return the sigma of the Gaussian noise by layer, "hidden" and "output"; unless `artificial`, 0."""
+        if not artificial:
+            return {"hidden": 0.0, "output": 0.0}
         return {"hidden": self.sigma, "output": self.sigma if self.output is None else self.output}
 
 

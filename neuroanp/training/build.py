@@ -200,7 +200,7 @@ class Experiment:
         own, sigma = chip.perturbs_units, chip.drive.sigma
         sources = ["the device's own noise"] * own
         if sigma:
-            output = chip.drive.gaussian["output"]
+            output = chip.drive.gaussian()["output"]
             where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
             why = "; no noise of this device reaches the units" if self.config.perturbation.name == "auto" else ""
             sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,7 +24,7 @@ from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
-from neuroanp.training.updates import updates
+from neuroanp.training.updates import Row, updates
 from neuroanp.training.watch import Health, Watch
 
 if TYPE_CHECKING:
@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("neuroanp")
 Progress = Callable[[dict[str, Any]], None]
+REPORT_EVERY_S = 0.1
 
 
 @dataclass
@@ -121,7 +122,7 @@ class Training:
             rows.append(self._row(trainer, held, {"update": 0}, 0.0))
         if config.updates == 0:  # weights that are programmed and evaluated, no more
             self._save(trainer, rows, 0.0)
-        for row in updates(trainer, lambda row: self._tell("train", trainer, row["train_loss"]), stop=stop):
+        for row in self._updates("train", trainer, stop):
             at_end = trainer.update == config.updates
             due = trainer.update % config.evaluate_every == 0 or at_end
             now = time.perf_counter()
@@ -134,6 +135,10 @@ class Training:
             if trainer.update % config.checkpoint_every == 0 or at_end or stop.requested:
                 self._save(trainer, rows, now - start)
                 rows = []
+
+    def _updates(self, phase: str, trainer: Trainer, stop: StopRequested) -> Iterator[Row]:
+        """Do the updates that are left, and tell of them."""
+        return updates(trainer, lambda row: self._tell(phase, trainer, row["train_loss"]), REPORT_EVERY_S, stop)
 
     def _save(self, trainer: Trainer, rows: Sequence[Mapping[str, float | int | None]], wall: float) -> None:
         self.record.append_metrics(rows)  # before the checkpoint, which seals them
@@ -256,7 +261,7 @@ class Training:
         """Train the readout alone by the same rule, from the same start on the same data; return its test loss."""
         trainer = build_trainer(self.experiment, frozen=frozenset({"w_in", "w"}))
         try:
-            for _ in updates(trainer, lambda row: self._tell("controls", trainer, row["train_loss"]), stop=stop):
+            for _ in self._updates("controls", trainer, stop):
                 pass
         except DivergedError as error:
             self.record.log(f"control frozen_recurrence {error}")

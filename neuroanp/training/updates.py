@@ -16,7 +16,7 @@ Row = Mapping[str, float | int]
 def updates(
     trainer: Trainer,
     tell: Callable[[Row], None] = lambda row: None,
-    every_s: float = 0.1,
+    every_s: float = 0.0,
     stop: StopRequested | None = None,
 ) -> Iterator[Row]:
     """Do the updates that are left and yield the row of each (see `Trainer.step`).
