@@ -317,7 +317,7 @@ class Chip:
 
         Raises: InputError for a time before `now`, or none at all.
         """
-        from neuroanp.substrates.chip_at import ChipAt  # which is a Chip
+        from neuroanp.substrates.chip_at import ChipAt  # it is a Chip, too: neither module comes first
 
         if not self.now <= seconds < math.inf:
             raise InputError(f"{seconds} s is no later time of a chip whose clock stands at {self.now:g} s")

@@ -10,7 +10,10 @@ import torch
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
+from neuroanp.registry import members
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip_at import ChipAt
+from neuroanp.substrates.protocol import Substrate
 from neuroanp.trajectory import Weights, WeightUpdate
 
 DAY = 86_400.0
@@ -93,6 +96,15 @@ def test_what_would_alter_the_chip_is_refused(spoil, said):
     with pytest.raises(InputError, match=f"there to be read, not to be {said}"):
         spoil(chip.at(chip.now + DAY))
     assert same(chip.state_dict(), before)
+
+
+READING = {"ledger", "now", "failed", "targets", "neurons", "node_sigmas", "prepare", "perturbation", "mvm",
+           "device_noise", "at", "state_dict"}  # fmt: skip
+"""What of a substrate alters nothing."""
+
+
+def test_all_but_reading_is_refused():
+    assert set(members(Substrate)) - READING == set(members(Substrate)) & set(vars(ChipAt))
 
 
 @pytest.mark.parametrize("seconds", [9.0, -1.0, nan, inf])
