@@ -48,6 +48,7 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/pyright
 	$(BIN)/lint-imports
 	$(BIN)/python tests/lint/members.py
+	$(BIN)/python tests/lint/outside.py
 	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks
 
 test: lint

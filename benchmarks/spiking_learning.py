@@ -36,6 +36,7 @@ from neuroanp.training.build import Experiment, build_trainer, features_of
 from neuroanp.training.config import configure
 from neuroanp.training.evaluate import NOISY, SILENT, to_tensor
 from neuroanp.training.trainer import Trainer
+from neuroanp.training.updates import updates
 
 XOR: dict[str, Any] = {
     "task": {"name": "xor"},
@@ -150,8 +151,8 @@ def trained(job: tuple[Method, float, int], backend: str) -> Result:
     method, rate, seed = job
     trainer = build_trainer(experiment(method, rate, seed, backend), method.frozen)
     start = time.perf_counter()
-    while trainer.update < trainer.updates:
-        trainer.step()
+    for _ in updates(trainer):
+        pass
     wall = time.perf_counter() - start
     found = evaluate(trainer)
     return Result(found.loss, found.accuracy, found.rate_Hz, wall / trainer.updates)

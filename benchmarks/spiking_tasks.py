@@ -30,6 +30,7 @@ from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_trainer, features_of
 from neuroanp.training.config import configure
 from neuroanp.training.evaluate import NOISY, SILENT
+from neuroanp.training.updates import updates
 
 TASKS: dict[str, dict[str, Any]] = {
     "delayed_match": {
@@ -109,8 +110,8 @@ def trained(job: tuple[str, Method, int], backend: str) -> Result:
     made = experiment(name, method, seed, backend)
     trainer = build_trainer(made, method.frozen)
     test = made.task.test(trainer.streams.generator("test"))
-    while trainer.update < trainer.updates:
-        trainer.step()
+    for _ in updates(trainer):
+        pass
     return measure(made, trainer, test)
 
 

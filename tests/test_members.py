@@ -57,9 +57,8 @@ class Only:
         return getattr(thing, name)
 
     def __setattr__(self, name: str, value: Any) -> None:
-        thing, protocol, there = object.__getattribute__(self, "_only")
-        assert name in there, f"{protocol.__name__} does not list '{name}', and it is set"
-        setattr(thing, name, value)
+        _, protocol, _ = object.__getattribute__(self, "_only")
+        raise AssertionError(f"'{name}' of a {protocol.__name__} is set from outside")
 
 
 @pytest.mark.parametrize(("kind", "name"), [(kind, name) for kind, r in NAMES.items() for name in r.names()])

@@ -157,7 +157,7 @@ class Equal(ast.NodeTransformer):
             case ast.Call(func=ast.Name(id="int"), args=[argument]):
                 if not (is_whole(argument, self.known) or is_true_or_false(argument, self.known)):
                     low, high = ast.UnaryOp(ast.USub(), ast.Constant(LARGEST_INT)), ast.Constant(LARGEST_INT)
-                    node.args = [ast.Call(ast.Name("clip"), [argument, low, high], [])]
+                    return ast.Call(node.func, [ast.Call(ast.Name("clip"), [argument, low, high], [])], node.keywords)
         return node
 
 

@@ -143,6 +143,5 @@ class ArrayReads:
         if reader.conversions:
             # a noise-free read is simulated once for all passes; the chip converts in each of them
             times = steps * rows * reader.wt.shape[1] * reader.plan.parts // reader.conversions
-            self.substrate.ledger.book_conversions(times * int(reader.clipped), times * reader.conversions)
-            reader.clipped.zero_()
-            reader.conversions = 0
+            clipped, conversions = reader.counted()
+            self.substrate.ledger.book_conversions(times * clipped, times * conversions)

@@ -91,6 +91,10 @@ class _Chunk:
     spikes: Tensor
     t: int = 0
 
+    def next(self) -> None:
+        """Go on to the next step."""
+        self.t += 1
+
 
 class GroupPopulation:
     """Rows of neurons that are one NeuronGroup; implements `backends.population.Population`.
@@ -197,7 +201,7 @@ class GroupPopulation:
         chunk = self._chunk
         assert chunk is not None
         np.copyto(chunk.z[chunk.t], self._z)
-        chunk.t += 1
+        chunk.next()
 
     def _connect(self, shape: tuple[int, int], names: Names) -> Any:
         rows, units = shape

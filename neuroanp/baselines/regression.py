@@ -47,16 +47,19 @@ class Moments:
 
     def add(self, a: np.ndarray, y: np.ndarray) -> None:
         """Add rows: features a (rows, n) and targets y (rows, m)."""
-        self.gram += a.T @ a
-        self.cross += a.T @ y
-        self.squares += float(np.sum(y**2))
-        self.rows += len(a)
+        self._sum(a.T @ a, a.T @ y, float(np.sum(y**2)), len(a))
+
+    def _sum(self, gram: np.ndarray, cross: np.ndarray, squares: float, rows: int) -> None:
+        self.gram += gram
+        self.cross += cross
+        self.squares += squares
+        self.rows += rows
 
     def joined(self, other: Moments) -> Moments:
         """Return the moments of both sets of rows."""
         both = Moments(self.features, self.outputs)
-        both.gram, both.cross = self.gram + other.gram, self.cross + other.cross
-        both.squares, both.rows = self.squares + other.squares, self.rows + other.rows
+        for part in (self, other):
+            both._sum(part.gram, part.cross, part.squares, part.rows)
         return both
 
     def error(self, coefficients: np.ndarray) -> float:

@@ -108,7 +108,7 @@ def _array(bench: Bench, levels: Tensor) -> Crossbar:
     )
     target = torch.full_like(array.cells["g"], device.span.g_min)
     target[0] = levels
-    array.cells = device.place(array.cells, target, None, 0.0, bench.rng("read_noise/place"))
+    array.place(target, 0.0, bench.rng("read_noise/place"))
     return array
 
 

@@ -143,7 +143,7 @@ class _Desk:
         if kind == "log":
             self.log(*content)
             return
-        worker.job = None
+        worker.hold(None)
         plan = self.plans[index]
         if kind == "outcome":
             self.outcomes[index] = content
@@ -192,13 +192,13 @@ def _give(worker: Worker, index: int, desk: _Desk) -> None:
     try:
         job = plan.job if desk.tries[index] == 1 else _again(plan)
     except (InputError, OSError) as error:  # the worker that died left a record that cannot be read
-        worker.job = index
+        worker.hold(index)
         desk.take(worker, "failed", said_of(error))
         return
     try:
         packed = bytes(ForkingPickler.dumps(job))
     except Exception as error:  # a class that pickle cannot name
-        worker.job = index
+        worker.hold(index)
         desk.take(worker, "unable", f"it cannot be handed to another process ({type(error).__name__}: {error})")
         return
     assert isinstance(plan.needs, Needs)  # what stays here is never given out

@@ -46,10 +46,14 @@ class Worker:
         """
         if self.process is None:
             self._start()
-        self.job = index
+        self.hold(index)
         with suppress(OSError):  # it died between two jobs: `hear` finds the end of the pipe
             self.pipe.send(needs)
             self.pipe.send_bytes(packed)
+
+    def hold(self, index: int | None) -> None:
+        """Note which job it holds, None: none."""
+        self.job = index
 
     def _start(self) -> None:
         paths = [path for path in sys.path if isinstance(path, str)]

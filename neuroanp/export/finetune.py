@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from math import isfinite
@@ -23,6 +22,7 @@ from neuroanp.training.config import Hardware, RunConfig, load_config, spikes
 from neuroanp.training.learner import make_learner
 from neuroanp.training.revisit import restored
 from neuroanp.training.start import Start
+from neuroanp.training.updates import Row, updates
 
 if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
@@ -131,9 +131,9 @@ def _on_neurons(record: RunDir, model: Model, chosen: ChipExporter, config: RunC
     """Learn with a chip's integer neurons in place of the network's own."""
     arrays = {name: torch.from_numpy(np.array(W, dtype=np.float64)) for name, W in model.weights.items()}
     experiment = Experiment.of(_without_device(config), start=Start(arrays, str(record.path), model.name))
-    trainer = build_trainer(experiment)
     chip = chosen.chip(model)
-    trainer.backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk))
+    backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk))
+    trainer = replace(build_trainer(experiment), backend=backend)
     _train(trainer)
     held = chip.held({name: W.double() for name, W in trainer.substrate.targets.items()}, model.bias)
     weights = {name: W.numpy() for name, W in held.items()}
@@ -143,17 +143,23 @@ def _on_neurons(record: RunDir, model: Model, chosen: ChipExporter, config: RunC
 def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: RunConfig) -> Tuned:
     """Learn on the run's own device, from where the run left it: a second one, so that the model's stays as it is."""
     chosen.check_tuning(model)
-    _, trainer = restored(record)
-    chip, devices = cast("Chip", trainer.substrate), trainer.streams.seed
-    if not (chip.perturbs_units or chip.artificial_sigma):
+    _, left = restored(record)
+    chip = cast("Chip", left.substrate)
+    if not (chip.perturbs_units or chip.drive.sigma):
         raise InputError(
             f"--finetune: nothing perturbs the units (perturbation.name 'none', and no noise of {chip.profile.name} "
             f"reaches them), so that {config.rule_name} learns nothing; train with perturbation.name auto"
         )
     before = chip.ledger.pulses
-    trainer.learner, trainer.optimizer = make_learner(config.rule), config.optimizer
-    trainer.streams, trainer.update, trainer.updates = Streams(config.seed, devices), 0, config.training.updates
-    trainer.moments = trainer.optimizer.init(dict(chip.targets.items()))
+    trainer = replace(
+        left,
+        learner=make_learner(config.rule),
+        optimizer=config.optimizer,
+        streams=Streams(config.seed, devices=left.streams.seed),
+        updates=config.training.updates,
+        update=0,
+        moments={},  # new ones
+    )
     _train(trainer)
     pulses = chip.ledger.pulses - before
     facts = {
@@ -218,14 +224,12 @@ def _without_device(config: RunConfig) -> RunConfig:
 
 def _train(trainer: Trainer) -> None:
     """Do all updates; say how far they are, now and then."""
-    told = time.perf_counter()
-    while trainer.update < trainer.updates:
-        try:
-            row = trainer.step()
-        except DivergedError as error:
-            raise DivergedError(f"fine-tuning {error}; nothing was written: give a lower --finetune-lr") from None
-        if time.perf_counter() - told > TOLD_EVERY_S:
-            told = time.perf_counter()
-            LOG.info(
-                "fine-tuning: update %d of %d, training loss %.4g", row["update"], trainer.updates, row["train_loss"]
-            )
+
+    def tell(row: Row) -> None:
+        LOG.info("fine-tuning: update %d of %d, training loss %.4g", row["update"], trainer.updates, row["train_loss"])
+
+    try:
+        for _ in updates(trainer, tell, TOLD_EVERY_S):
+            pass
+    except DivergedError as error:
+        raise DivergedError(f"fine-tuning {error}; nothing was written: give a lower --finetune-lr") from None

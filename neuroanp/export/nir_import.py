@@ -154,7 +154,7 @@ class Graph:
     w_out: Node
     w: Node | None
     li: Node | None
-    filled: tuple[str, ...] = ()
+    filled: tuple[str, ...]
 
 
 def _roles(nodes: dict[str, Node], edges: list[tuple[str, str]]) -> Graph:
@@ -188,8 +188,9 @@ def _roles(nodes: dict[str, Node], edges: list[tuple[str, str]]) -> Graph:
     if set(edges) != expected or len(edges) != len(expected) or not found.get("w_in") or not found.get("w_out"):
         odd = sorted(set(edges) ^ expected)
         raise InputError(f"edges cannot be read{f' ({odd[0][0]} -> {odd[0][1]})' if odd else ''}: {SHAPE}")
+    filled = tuple(key for key in OPTIONAL[nodes[unit].kind] if key not in nodes[unit].fields)
     return _shaped(Graph(w_in=found["w_in"], unit=nodes[unit], w_out=found["w_out"], w=found["w"],  # pyright: ignore
-                         li=nodes[li[0]] if li else None))  # fmt: skip
+                         li=nodes[li[0]] if li else None, filled=filled))  # fmt: skip
 
 
 def _shaped(graph: Graph) -> Graph:
@@ -198,7 +199,6 @@ def _shaped(graph: Graph) -> Graph:
         if node is not None and node.fields["weight"].ndim != 2:
             raise InputError(f"{name}: weight has shape {node.fields['weight'].shape}; (post, pre) is needed")
     n, outs = len(graph.w_in.fields["weight"]), len(graph.w_out.fields["weight"])
-    graph.filled = tuple(key for key in OPTIONAL[graph.unit.kind] if key not in graph.unit.fields)
     for name, node, shape in (("w_out", graph.w_out, (outs, n)), ("w", graph.w, (n, n))):
         if node is not None and node.fields["weight"].shape != shape:
             raise InputError(f"{name}: weight has shape {node.fields['weight'].shape}, and needs {shape}")

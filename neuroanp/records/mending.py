@@ -73,4 +73,4 @@ def _arrays(root: Path, name: str, seal: Seal, done: Mended) -> None:
     what = why or changed(data or b"", seal)
     where = told_aside(root, root / name)
     done.told.append(f"{root / name}: {what}: computed again from the last checkpoint{where}")
-    done.lost |= {name, RESULT}
+    done.lost.update((name, RESULT))

@@ -73,7 +73,7 @@ def transfers(runs: Sequence[Shown]) -> list[Transferred]:
         fresh = Transferred(profile, backend, rule, str(one.start.get("origin")))
         device = found.setdefault((*_same(one), one.start.get("origin")), fresh)
         device.add(one, one.way)
-        device.clipped += numbers([(one.start.get("clipped") or {}).get("all")])
+        device.clipped.extend(numbers([(one.start.get("clipped") or {}).get("all")]))
     by_name = {one.run.path.name: one for one in runs}
     for key, device in found.items():
         names = [Path(str(one.start["path"])).name for one in brought if (*_same(one), one.start.get("origin")) == key]

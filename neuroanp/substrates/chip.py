@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor
 
-from neuroanp.devices.device import ALL_EFFECTS, Device, at_temperature
+from neuroanp.devices.device import ALL_EFFECTS, Device
 from neuroanp.devices.draws import numpy_dtype
 from neuroanp.devices.protocol import Cells
 from neuroanp.errors import InputError, did_you_mean
@@ -23,10 +22,11 @@ from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.substrates.neuron_mismatch import neuron_factors
+from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive, junctions_of, perturbs_units
 from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.protocol import Neurons, ProgrammingReport, ReadPlan
 from neuroanp.substrates.smtj_bank import NodeNoise
-from neuroanp.substrates.write_energy import write_energy
+from neuroanp.substrates.write_energy import Bill, write_energy
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 if TYPE_CHECKING:
@@ -62,15 +62,6 @@ class Lazy(Mapping[str, Tensor]):
         return len(self._makers)
 
 
-@dataclass
-class _Bill:
-    """What one write adds up to: pulses, those that follow one another in time, joules (None: not stated)."""
-
-    pulses: int = 0
-    in_turn: int = 0
-    joules: float | None = 0.0
-
-
 class Chip:
     """Weights held by the arrays of one hardware profile; implements `substrates.protocol.Substrate`.
 
@@ -81,9 +72,7 @@ class Chip:
 
     Attributes:
         ledger: the books. arrays: the crossbars by name. now: chip time in seconds.
-        artificial_sigma: standard deviation of Gaussian noise on the pre-activations that no device makes.
-        artificial_output_sigma: that of the output layer, where it differs, or None.
-        node_scale: coupling of the junctions to the hidden units; the outputs get their noise as it is.
+        drive: noise on the units that no device makes, and the coupling of the junctions.
     """
 
     def __init__(
@@ -93,25 +82,24 @@ class Chip:
         network: Network,
         write: str,
         read: str,
-        artificial_sigma: float,
+        drive: NodeDrive,
         dt: float,
         neurons: Neurons | None = None,
+        spiking: bool = False,
     ) -> None:
         self.profile, self.arrays, self.network = profile, dict(arrays), network
-        self.write, self.read, self.artificial_sigma, self.dt = write, read, artificial_sigma, dt
-        self.artificial_output_sigma: float | None = None
-        self.node_scale = 1.0
+        self.write, self.read, self.drive, self.dt = write, read, drive, dt
         self._neurons = dict(neurons or {})
         self.device = next(iter(self.arrays.values())).device
         self.effects = self.device.effects
         self.like = next(iter(self.arrays.values())).cells["g"]
-        junctions = at_temperature(profile.stochastic, self.device.temperature)
-        self.junctions: Any = junctions if "node_noise" in self.effects else None
+        self.junctions = junctions_of(profile, self.effects, self.device.temperature)
         tiles = max(len(array.tiling.widths) for array in self.arrays.values())
         self.ledger = Ledger(
             facts.energy_kinds(profile, self.junctions, tiles),
             profile.energy is not None and profile.energy.write_time is not None,
             profile.energy.endurance if profile.energy is not None else None,
+            spiking,
         )
         self.now = 0.0
         self._aim: dict[str, Tensor] = {}
@@ -128,7 +116,8 @@ class Chip:
         write: str = "auto",
         read: str = "moments",
         effects: frozenset[str] = ALL_EFFECTS,
-        artificial_sigma: float | None = None,
+        drive: NodeDrive = NO_DRIVE,
+        spiking: bool = False,
         temperature: float | None = None,
         wires: str = "fast",
         dtype: torch.dtype = torch.float32,
@@ -146,7 +135,8 @@ class Chip:
             read: "moments" (a read has its exact distribution, two products) or "sampled" (every device drawn, from
                 read to read where its law is a process; see `promises.sampled_problem`).
             effects: the non-idealities that are on.
-            artificial_sigma: Gaussian noise on the pre-activations that no device makes, or None.
+            drive: noise on the units that no device makes, and the coupling of the junctions.
+            spiking: whether the network spikes, which its books must know.
             temperature: kelvin; None: the profile's own.
             wires: how the resistance of lines is solved, "fast" or "exact", where the profile states any.
             dtype: float32 or float64.
@@ -186,7 +176,7 @@ class Chip:
             )
             for layer in layers
         }  # fmt: skip
-        chip = cls(profile, arrays, weights.network, write, read, float(artificial_sigma or 0.0), dt, neurons)
+        chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons, spiking)
         chip._first_write(weights, streams)
         return chip
 
@@ -212,9 +202,7 @@ class Chip:
     @property
     def perturbs_units(self) -> bool:
         """Whether the hardware's own noise reaches the pre-activations: of reads, amplifiers or junctions."""
-        reads = self.profile.read is not None and "read_noise" in self.effects
-        lines = any(array.extra > 0 or array.thermal > 0 or array.dac_sigma > 0 for array in self.arrays.values())
-        return reads or lines or (self.junctions is not None and self.junctions.node_sigma > 0)
+        return perturbs_units(self.profile, self.effects, self.device.temperature)
 
     @property
     def neurons(self) -> Neurons:
@@ -224,14 +212,9 @@ class Chip:
     def node_sigmas(self, artificial: bool = True) -> dict[str, float]:
         """Return the standard deviation of the node noise by group of units (see Substrate)."""
         own = self.junctions.node_sigma if self.junctions is not None else 0.0
-        hidden, output = self._artificial() if artificial else (0.0, 0.0)
-        of_layer = math.hypot(own * self.node_scale, hidden)
-        return {**dict.fromkeys(self.network.noisy, of_layer), OUTPUT: math.hypot(own, output)}
-
-    def _artificial(self) -> tuple[float, float]:
-        """Return the standard deviation of the artificial noise on hidden and on output units."""
-        output = self.artificial_output_sigma
-        return self.artificial_sigma, self.artificial_sigma if output is None else output
+        of_layers, of_output = self.drive.gaussian(artificial)
+        sigma = math.hypot(own * self.drive.scale, of_layers)
+        return {**dict.fromkeys(self.network.noisy, sigma), OUTPUT: math.hypot(own, of_output)}
 
     @property
     def failed(self) -> float:
@@ -263,10 +246,10 @@ class Chip:
         self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True, apart: float = math.inf
     ) -> NodeNoise:
         """Start the node noise of one presentation (see Substrate)."""
-        hidden, output = self._artificial() if artificial else (0.0, 0.0)
+        of_layers, of_output = self.drive.gaussian(artificial)
         return NodeNoise(
-            plan, self.network.lines, batch, streams, self.like, self.junctions, hidden,
-            output_sigma=output, scale=self.node_scale, dt=self.dt, apart=apart,
+            plan, self.network.lines, batch, streams, self.like, self.junctions, of_layers,
+            output_sigma=of_output, scale=self.drive.scale, dt=self.dt, apart=apart,
         )  # fmt: skip
 
     def device_noise(
@@ -339,19 +322,30 @@ class Chip:
         self.ledger.book_time("reads", seconds)
         self._columns.clear()
 
+    def at(self, seconds: float) -> Chip:
+        """Return the chip as it would be at a later time of its clock, to be read alone (see ChipAt).
+
+        Raises: InputError for a time before `now`, or none at all.
+        """
+        from neuroanp.substrates.chip_at import ChipAt  # it is a Chip, too: neither module comes first
+
+        if not self.now <= seconds < math.inf:
+            raise InputError(f"{seconds} s is no later time of a chip whose clock stands at {self.now:g} s")
+        return ChipAt(self, seconds)
+
     # ---- writing ----
 
     def _first_write(self, weights: Weights, streams: Streams) -> None:
         way = self.write if self.write != "pulse" else ("verify" if self.device.can_program else "ideal")
-        bill = _Bill()
+        bill = Bill()
         for name, array in self.arrays.items():
             wanted, _ = array.clip(weights[name].to(self.like))
             rng = streams.generator(f"first_write/{name}")
             if way == "ideal":
-                array.cells = self.device.place(array.cells, array.to_conductance(wanted), None, self.now, rng)
+                array.place(array.to_conductance(wanted), self.now, rng)
             else:
                 before = array.cells
-                array.cells, pulses, _ = self.device.program(before, array.to_conductance(wanted), None, self.now, rng)
+                pulses, _ = array.program(array.to_conductance(wanted), self.now, rng)
                 self._charge(bill, array, before, pulses)
             self._aim[name] = wanted
         self._book_write(bill)
@@ -368,7 +362,7 @@ class Chip:
         Returns: see ProgrammingReport; `realised` is computed when it is read.
         """
         makers: dict[str, Callable[[], Tensor]] = {}
-        bill = _Bill()
+        bill = Bill()
         beyond = missed = written = 0
         for name, gradient in update.arrays.items():
             if lr == 0 or not bool(gradient.any()):
@@ -391,30 +385,26 @@ class Chip:
         change = change.to(self.like)
         if self.write == "pulse":
             _, over = array.clip(array.mean_weights(self.now) + change)
-            array.cells, pulses = self.device.pulse(array.cells, array.to_change(change), self.now, rng)
-            return pulses, over, 0
+            return array.pulse(array.to_change(change), self.now, rng), over, 0
         wanted, over = array.clip(self._aim[name] + change)
         self._aim[name] = wanted
         target = array.to_conductance(wanted)
         if self.write == "ideal":
-            array.cells = self.device.place(array.cells, target, None, self.now, rng)
+            array.place(target, self.now, rng)
             return None, over, 0
-        array.cells, pulses, gave_up = self.device.program(array.cells, target, None, self.now, rng)
+        pulses, gave_up = array.program(target, self.now, rng)
         return pulses, over, 0 if gave_up is None else int(gave_up.any(0).sum())
 
     @staticmethod
     def _realised(array: Crossbar, before: Any, after: Any, now: float) -> Callable[[], Tensor]:
         return lambda: array.mean_weights(now, after) - array.mean_weights(now, before)
 
-    def _charge(self, bill: _Bill, array: Crossbar, before: Cells, pulses: Tensor) -> None:
+    def _charge(self, bill: Bill, array: Crossbar, before: Cells, pulses: Tensor) -> None:
         """Add the pulses of one array to a bill."""
-        count, in_turn = array.count(pulses)
-        bill.pulses += count
-        bill.in_turn += in_turn
         joules = write_energy(self.profile.energy, pulses, before["g"], array.cells["g"], array.tiling)
-        bill.joules = None if joules is None or bill.joules is None else bill.joules + joules
+        bill.add(*array.count(pulses), joules)
 
-    def _book_write(self, bill: _Bill) -> tuple[float | None, float]:
+    def _book_write(self, bill: Bill) -> tuple[float | None, float]:
         """Book the pulses of a write and let its time pass; return its energy and time."""
         energy = self.profile.energy
         stated = energy is not None and (energy.write is not None or energy.write_voltage is not None)
@@ -455,7 +445,7 @@ class Chip:
             )
         self.now = float(state["clock"])
         for name, array in self.arrays.items():
-            array.cells = {key: state[f"{name}/{key}"].to(self.like.device).clone() for key in array.cells}
+            array.load({key: state[f"{name}/{key}"].to(self.like.device).clone() for key in array.cells})
             self._aim[name] = state[f"{name}/aim"].to(self.like.device).clone()
         self.ledger.load_state_dict({k.partition("/")[2]: v for k, v in state.items() if k.startswith("ledger/")})
         self._columns.clear()

@@ -93,6 +93,24 @@ class Crossbar:
             offset = self.k * figures.offset_sd * normal(rng, shape, like)
         return (gain, offset) if "adc_mismatch" in self.device.effects else (None, None)
 
+    def place(self, g_target: Tensor, now: float, rng: np.random.Generator) -> None:
+        """Put the devices on conductances (planes, n, m) in siemens, without error, at chip time `now`."""
+        self.cells = self.device.place(self.cells, g_target, None, now, rng)
+
+    def program(self, g_target: Tensor, now: float, rng: np.random.Generator) -> tuple[Tensor, Tensor | None]:
+        """Program and verify conductances; return pulses and given-up cells as `Device.program` does."""
+        self.cells, pulses, gave_up = self.device.program(self.cells, g_target, None, now, rng)
+        return pulses, gave_up
+
+    def pulse(self, dg: Tensor, now: float, rng: np.random.Generator) -> Tensor:
+        """Change conductances by dg (planes, n, m) in siemens with single pulses; return the pulses of each cell."""
+        self.cells, pulses = self.device.pulse(self.cells, dg, now, rng)
+        return pulses
+
+    def load(self, cells: Cells) -> None:
+        """Take the state of all devices from a checkpoint."""
+        self.cells = cells
+
     def clip(self, weights: Tensor) -> tuple[Tensor, int]:
         """Return the weights within +-w_s and how many lay beyond."""
         clipped = weights.clamp(-self.w_s, self.w_s)

@@ -31,9 +31,7 @@ class Ledger:
             figure) or "absent" (the hardware has none, or it is switched off).
         write_time: whether the profile states how long a pulse takes.
         endurance: pulses a device survives, or None.
-
-    Attributes:
-        spiking: whether the network spikes; set by the first booking of spikes, too.
+        spiking: whether the network spikes; the first booking of spikes says so, too.
 
     >>> ledger = Ledger({kind: "unstated" for kind in KINDS} | {"adc": "stated", "dac": "absent"}, False, None)
     >>> ledger.book_energy("adc", 2e-12)
@@ -43,9 +41,11 @@ class Ledger:
     ['array_reads', 'writes', 'node_noise', 'digital', 'accumulate', 'write_time', 'endurance']
     """
 
-    def __init__(self, kinds: Mapping[str, str], write_time: bool, endurance: float | None) -> None:
+    def __init__(
+        self, kinds: Mapping[str, str], write_time: bool, endurance: float | None, spiking: bool = False
+    ) -> None:
         self._kinds = dict(kinds)
-        self.spiking = False
+        self.spiking = spiking
         self.write_time = write_time
         self.endurance = endurance
         self._energy: dict[str, float] = {kind: 0.0 for kind in KINDS}  # noqa: C420

@@ -68,6 +68,13 @@ class Reader:
             return x.abs().sum((0, 1))
         return x.square().sum((0, 1))  # a fifth of the time of torch.linalg.vector_norm
 
+    def counted(self) -> tuple[int, int]:
+        """Return the outputs at the ADC's limits and all conversions since this was last asked."""
+        found = int(self.clipped), self.conversions
+        self.clipped.zero_()
+        self.conversions = 0
+        return found
+
     def __call__(self, x: Tensor, xi: Tensor | None = None) -> Tensor:
         """Read once a row.
 

@@ -219,6 +219,13 @@ class Substrate(Protocol):
         """Let chip time pass (reads, idle)."""
         ...
 
+    def at(self, seconds: float) -> Substrate:
+        """Return the substrate as it would be at a later time of its clock, `seconds` >= `now`, to be read alone.
+
+        Nothing may be written to what is returned, nor booked; reading it leaves the substrate as it is.
+        """
+        ...
+
     def state_dict(self) -> dict[str, Tensor]:
         """Return everything that must survive a checkpoint, as named tensors."""
         ...

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import torch
@@ -10,6 +11,28 @@ from torch import Tensor
 if TYPE_CHECKING:
     from neuroanp.profiles.sections import EnergyFigures
     from neuroanp.substrates.tiling import Tiling
+
+
+@dataclass
+class Bill:
+    """What one write adds up to: pulses, those that follow one another in time, joules (None: not stated).
+
+    >>> bill = Bill()
+    >>> bill.add(3, 2, 1e-12)
+    >>> bill.add(1, 1, None)
+    >>> bill
+    Bill(pulses=4, in_turn=3, joules=None)
+    """
+
+    pulses: int = 0
+    in_turn: int = 0
+    joules: float | None = 0.0
+
+    def add(self, pulses: int, in_turn: int, joules: float | None) -> None:
+        """Add the pulses of one array; what one of them does not state nobody knows of the whole."""
+        self.pulses += pulses
+        self.in_turn += in_turn
+        self.joules = None if joules is None or self.joules is None else self.joules + joules
 
 
 def write_energy(

@@ -22,6 +22,7 @@ from neuroanp.records.identity import code_version, identity
 from neuroanp.registry import refuse_incomplete
 from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_units
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
 from neuroanp.training.config import spikes
@@ -37,6 +38,7 @@ from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
     from neuroanp.baselines.protocol import Activities
+    from neuroanp.devices.protocol import NodeSource
     from neuroanp.network.network import Network
     from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.training.config import RunConfig
@@ -133,32 +135,37 @@ class Experiment:
     def chip(self, streams: Streams, effects: frozenset[str] | None = None) -> Chip:
         """Make the chip, its weights written for the first time, with the configuration's effects or others."""
         hardware, config = self.config.hardware, self.config
-        chip = Chip.build(
+        on = hardware.effects() if effects is None else effects
+        return Chip.build(
             self.profile,
             self.first(streams),
             streams=streams,
             dt=config.dt,
             write=hardware.write,
             read=hardware.read,
-            effects=hardware.effects() if effects is None else effects,
+            effects=on,
             dtype=getattr(torch, config.compute.dtype),
             device=torch.device(config.compute.device),
             temperature=hardware.temperature,
             wires=hardware.wires,
+            drive=self._drive(on),
+            spiking=spikes(config.backend),
         )
-        # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
-        wanted = config.perturbation.name
-        if wanted == "gaussian" or (wanted == "auto" and not chip.perturbs_units):
-            chip.artificial_sigma = config.perturbation.sigma
-            chip.artificial_output_sigma = config.perturbation.output
-        if spikes(config.backend):
-            chip.ledger.spiking = True
-            chip.node_scale = self._coupling(chip)
-        return chip
 
-    def _coupling(self, chip: Chip) -> float:
+    def _drive(self, effects: frozenset[str]) -> NodeDrive:
+        """Return the noise on the units that the configuration adds, and how the device's own is coupled to them."""
+        config, temperature = self.config, self.config.hardware.temperature
+        source = junctions_of(self.profile, effects, temperature)
+        scale = self._coupling(source) if spikes(config.backend) else 1.0
+        # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
+        wanted, own = config.perturbation.name, perturbs_units(self.profile, effects, temperature)
+        if wanted == "gaussian" or (wanted == "auto" and not own):
+            return NodeDrive(config.perturbation.sigma, config.perturbation.output, scale)
+        return NodeDrive(scale=scale)
+
+    def _coupling(self, source: NodeSource | None) -> float:
         """Return the factor on the node noise that moves membranes as far as the profile asks; 1 if it does not."""
-        stated, source = self.profile.neurons, chip.junctions
+        stated = self.profile.neurons
         if stated is None or stated.membrane_sigma is None or source is None:
             return 1.0
         assert self.config.neuron is not None
@@ -195,10 +202,10 @@ class Experiment:
         self._rehearse(chip)
         window = self.window_s()
         facts = chip.describe(window)
-        own, sigma = chip.perturbs_units, chip.artificial_sigma
+        own, sigma = chip.perturbs_units, chip.drive.sigma
         sources = ["the device's own noise"] * own
         if sigma:
-            output = sigma if chip.artificial_output_sigma is None else chip.artificial_output_sigma
+            _, output = chip.drive.gaussian()
             where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
             why = "; no noise of this device reaches the units" if self.config.perturbation.name == "auto" else ""
             sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
@@ -263,7 +270,7 @@ class Experiment:
         unset = type(config.perturbation)(**usual)
         here = {"sigma": config.perturbation.sigma, "output": config.perturbation.output}
         given = [name for name, value in here.items() if value != {"sigma": unset.sigma, "output": unset.output}[name]]
-        if given and not chip.artificial_sigma:
+        if given and not chip.drive.sigma:
             names = " and ".join(f"perturbation.{name}" for name in given)
             said.append(f"{names}: no Gaussian is added; it is with perturbation.name: gaussian")
         return said
@@ -280,7 +287,7 @@ class Experiment:
 
     def _warnings(self, chip: Chip, facts: dict[str, Any]) -> list[str]:
         """Return what makes the perturbation useless: too small for the arithmetic, or for the converters."""
-        warnings, sigma = [], chip.artificial_sigma
+        warnings, sigma = [], chip.drive.sigma
         warnings += [f"warning: {line}" for line in (*self._idle_options(chip), *self._times())]
         if 0 < sigma < FLOAT32_FLOOR and self.config.compute.dtype == "float32":
             warnings.append(

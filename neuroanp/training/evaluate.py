@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -113,24 +111,6 @@ def show(
         "inputs": shown.float().cpu().numpy(),
         "dt_s": np.array([dt]),
     }
-
-
-@contextmanager
-def idle(substrate: Substrate, seconds: float) -> Iterator[None]:
-    """Let a chip lie idle for what is read inside: conductances relax, drift or leak until then.
-
-    Reading alters no device, so that afterwards the clock alone is set back: chip and books are as before.
-
-    Args:
-        substrate: the chip; nothing may be written to it inside.
-        seconds: of chip time, at least 0.
-    """
-    before = substrate.now
-    substrate.now = before + seconds
-    try:
-        yield
-    finally:
-        substrate.now = before
 
 
 def outputs(

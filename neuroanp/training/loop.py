@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
@@ -24,6 +24,7 @@ from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
+from neuroanp.training.updates import Row, updates
 from neuroanp.training.watch import Health, Watch
 
 if TYPE_CHECKING:
@@ -52,6 +53,8 @@ class Training:
     first_books: Mapping[str, Any] = field(default_factory=dict, init=False)
     unverified: float | None = field(default=None, init=False)
     """The last share of writes that write-verify gave up, wherever it was computed."""
+    rates: np.ndarray | None = field(default=None, init=False)
+    """(N,) Hz, how often each unit spiked when they were last evaluated; None: not yet, or none spikes."""
 
     def __post_init__(self) -> None:
         self.watch = Watch(self._warn, dict(self.record.manifest.get("warned", {})))
@@ -113,14 +116,13 @@ class Training:
     def _train(self, trainer: Trainer, held: Held, stop: StopRequested, wall: float) -> None:
         """Do the updates that are left, with metrics and checkpoints."""
         config = self.experiment.config.training
-        start, told = time.perf_counter() - wall, 0.0
+        start = time.perf_counter() - wall
         rows: list[Mapping[str, float | int | None]] = []
         if trainer.update == 0:
             rows.append(self._row(trainer, held, {"update": 0}, 0.0))
         if config.updates == 0:  # weights that are programmed and evaluated, no more
             self._save(trainer, rows, 0.0)
-        while trainer.update < config.updates:
-            row = trainer.step()
+        for row in self._updates("train", trainer, stop):
             at_end = trainer.update == config.updates
             due = trainer.update % config.evaluate_every == 0 or at_end
             now = time.perf_counter()
@@ -128,13 +130,15 @@ class Training:
                 rows.append(self._row(trainer, held, row, now - start))
             elif trainer.update % config.log_every == 0:
                 rows.append(self._row(trainer, None, row, now - start))
-            if now - told > REPORT_EVERY_S or at_end:
-                told = now
+            if at_end:
                 self._tell("train", trainer, row["train_loss"])
             if trainer.update % config.checkpoint_every == 0 or at_end or stop.requested:
                 self._save(trainer, rows, now - start)
                 rows = []
-            stop.raise_if_requested()
+
+    def _updates(self, phase: str, trainer: Trainer, stop: StopRequested) -> Iterator[Row]:
+        """Do the updates that are left, and tell of them."""
+        return updates(trainer, lambda row: self._tell(phase, trainer, row["train_loss"]), REPORT_EVERY_S, stop)
 
     def _save(self, trainer: Trainer, rows: Sequence[Mapping[str, float | int | None]], wall: float) -> None:
         self.record.append_metrics(rows)  # before the checkpoint, which seals them
@@ -148,12 +152,13 @@ class Training:
         losses: dict[str, float | None] = {"test_loss": None, "test_loss_noise_free": None, "spectral_radius": None}
         if held is not None:
             found = trainer.evaluate(held)
+            self.rates = found.rates
             losses = {
                 "test_loss": found.test_loss,
                 "test_loss_noise_free": found.test_loss_noise_free,
                 "spectral_radius": trainer.spectral_radius(),
             }
-        self.watch.look(trainer.update, Health.of(trainer, row))
+        self.watch.look(trainer.update, Health.of(trainer, row, self.rates))
         self.watch.look_at_writes(trainer.update, self._rewritten(trainer, row))
         unverified = row.get("unverified")
         if unverified is not None and isfinite(unverified):
@@ -166,7 +171,7 @@ class Training:
             "chip_time_s": ledger.time_s,
             "pulses": ledger.pulses,
             "wear": ledger.wear_fraction,
-            **({} if trainer.rates is None else {"rate_Hz": float(trainer.rates.mean()) if held is not None else None}),
+            **({} if self.rates is None else {"rate_Hz": float(self.rates.mean()) if held is not None else None}),
             "wall_s": wall,
         }
 
@@ -199,7 +204,7 @@ class Training:
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
         scores = self.experiment.task.score(found.y, held.batch)
         result = self._result(trainer, "finished", found, next(iter(scores.values())), losses)
-        health = Health.of(trainer, {} if self.unverified is None else {"unverified": self.unverified})
+        health = Health.of(trainer, {} if self.unverified is None else {"unverified": self.unverified}, found.rates)
         self.watch.end(health)
         firing = {} if found.rates is None else {"firing": self._keep_activity(trainer, held, found.rates)}
         self.record.update(
@@ -257,15 +262,9 @@ class Training:
         network = self.experiment.network
         below = frozenset(p.name for p in network.projections) - {*network.readout}
         trainer = build_trainer(self.experiment, frozen=below)
-        told = 0.0
         try:
-            while trainer.update < trainer.updates:
-                row = trainer.step()
-                now = time.perf_counter()
-                if now - told > REPORT_EVERY_S:
-                    told = now
-                    self._tell("controls", trainer, row["train_loss"])
-                stop.raise_if_requested()
+            for _ in self._updates("controls", trainer, stop):
+                pass
         except DivergedError as error:
             self.record.log(f"control frozen_recurrence {error}")
             return float("nan")

@@ -6,7 +6,7 @@ import logging
 import math
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -203,8 +203,8 @@ def _new_chip(record: RunDir, config: RunConfig, look: Look) -> Revisited:
         config.model_copy(update=changes), look.profile, Start(arrays.arrays, str(record.path), origin, update)
     )
     LOG.info(next(line for line in experiment.describe()[1] if line.startswith("weights: ")))
-    trainer = build_trainer(experiment)
-    trainer.update = update  # names the noise of the evaluation: the same as the run's own
+    # the update names the noise of the evaluation: the same as the run's own
+    trainer = replace(build_trainer(experiment), update=update)
     return Revisited(experiment, trainer, experiment.config.hardware.effects())
 
 

@@ -7,13 +7,12 @@ from dataclasses import dataclass, field
 from math import isfinite
 from typing import TYPE_CHECKING
 
-import numpy as np
 import torch
 from torch import Tensor
 
 from neuroanp.errors import DivergedError
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, Held, evaluate, idle, outputs, to_tensor
+from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, Held, evaluate, outputs, to_tensor
 from neuroanp.training.learner import Learner, StepContext
 from neuroanp.trajectory import WeightUpdate
 
@@ -57,7 +56,6 @@ class Trainer:
     update: int = 0
     moments: dict[str, Tensor] = field(default_factory=dict)
     first_loss: float = float("nan")
-    rates: np.ndarray | None = field(default=None, init=False)
 
     def __post_init__(self) -> None:
         if not self.moments:
@@ -83,13 +81,8 @@ class Trainer:
         return self._row(direction.diagnostics, lr, report)
 
     def evaluate(self, held: Held) -> Evaluation:
-        """Measure the network on held-out sequences; books nothing and lets no chip time pass.
-
-        How often spiking units fired stays in `rates`, Hz.
-        """
-        found = evaluate(held, self.substrate, self.backend, self.streams, self.update, self.dt)
-        self.rates = found.rates
-        return found
+        """Measure the network on held-out sequences; books nothing and lets no chip time pass."""
+        return evaluate(held, self.substrate, self.backend, self.streams, self.update, self.dt)
 
     def outputs(self, inputs: Tensor, noise: bool = True) -> Tensor:
         """Present inputs (T, B, I) once, with the noise that `evaluate` draws, or without any.
@@ -105,8 +98,8 @@ class Trainer:
 
     def evaluate_after(self, held: Held, idle_s: float) -> Evaluation:
         """Measure it as `evaluate` does, after the chip has lain idle; clock, books and devices stay as they are."""
-        with idle(self.substrate, idle_s):
-            return self.evaluate(held)
+        later = self.substrate.at(self.substrate.now + idle_s)
+        return evaluate(held, later, self.backend, self.streams, self.update, self.dt)
 
     def saturated(self) -> float:
         """Return the share of the weights that are at the limit of their array's range."""

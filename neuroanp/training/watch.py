@@ -7,6 +7,8 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from neuroanp.training.trainer import Trainer
 
 
@@ -44,9 +46,14 @@ class Health:
     rate_Hz: float | None = None
 
     @classmethod
-    def of(cls, trainer: Trainer, row: Mapping[str, float | int]) -> Health:
-        """Look at a trainer's chip; `row` is what its last update reported (empty before the first one)."""
-        ledger, rates = trainer.substrate.ledger, trainer.rates
+    def of(cls, trainer: Trainer, row: Mapping[str, float | int], rates: np.ndarray | None = None) -> Health:
+        """Look at a trainer's chip and its units.
+
+        Args:
+            trainer: the network and its chip. row: what its last update reported, empty before the first one.
+            rates: (N,) Hz, how often each unit spiked when it was last evaluated; None: not known, or none spikes.
+        """
+        ledger = trainer.substrate.ledger
         firing: dict[str, float] = {}
         if rates is not None:
             most = trainer.backend.highest_rate_Hz(trainer.substrate.network) or float("inf")

@@ -17,6 +17,7 @@ from neuroanp.devices.device import ALL_EFFECTS
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.training.config import spikes
 from neuroanp.trajectory import PassPlan
 
@@ -52,6 +53,7 @@ class Bench:
     def __init__(
         self, profile="ideal", dtype=torch.float64, sizes=None, bias=True, sigma="as usual",
         effects: frozenset[str] = ALL_EFFECTS, read="moments", device="cpu", age=1e4, backend="rate",
+        drive: NodeDrive | None = None,
     ) -> None:  # fmt: skip
         self.spiking, self.digital = spikes(backend), digital(backend)
         self.backend, self.dt = backend, DT[self.spiking]
@@ -67,12 +69,12 @@ class Bench:
         if self.digital:  # input lines of a chip carry spikes
             u = u > 1 - 2 * INPUT_SPIKES
         self.inputs = torch.from_numpy(u).to(device, dtype)
+        usual = SIGMA[self.spiking]
         self.chip = Chip.build(
             load(profile) if isinstance(profile, str) else profile, self.weights, streams=self.streams, dt=self.dt,
-            read=read, effects=effects, artificial_sigma=SIGMA[self.spiking] if sigma == "as usual" else sigma,
-            dtype=dtype, device=device,
+            read=read, effects=effects, drive=drive or NodeDrive(usual if sigma == "as usual" else sigma or 0.0),
+            spiking=self.spiking, dtype=dtype, device=device,
         )  # fmt: skip
-        self.chip.ledger.spiking = self.spiking
         self.chip.elapse(age)
         self.reads = self.chip.prepare(WINDOW * self.dt, PassStreams(self.streams, "train", 5))
 

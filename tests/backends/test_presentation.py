@@ -13,6 +13,7 @@ from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.devices.device import ALL_EFFECTS
 from neuroanp.noise import PassStreams
+from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
@@ -226,9 +227,8 @@ def moments(y: np.ndarray) -> np.ndarray:
 
 @pytest.mark.parametrize("profile", ["ideal", "smtj_koenders"])
 def test_node_noise_is_coupled_to_the_membranes_alone(make_bench, profile):
-    """Junctions reach the hidden units times `node_scale`, the outputs as they are; artificial noise is as stated."""
-    bench = spiking_bench(make_bench, profile, sigma=0.25, sizes=(40, 500, 2, 7, 2))
-    bench.chip.node_scale, bench.chip.artificial_output_sigma = 20.0, 0.1
+    """Junctions reach the hidden units times `drive.scale`, the outputs as they are; artificial noise is as stated."""
+    bench = spiking_bench(make_bench, profile, drive=NodeDrive(0.25, 0.1, scale=20.0), sizes=(40, 500, 2, 7, 2))
     found = bench.passes(PLAN, backend=simulator(), keep="noise")
     silent = bench.passes(SILENT, backend=simulator())
     told = {name: torch.cat([chunk.noise[name] for chunk in found.chunks]) for name in ("hidden", "output")}

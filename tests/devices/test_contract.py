@@ -24,6 +24,7 @@ from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.converters import serial_bits
 from neuroanp.substrates.facts import known_effects
 from neuroanp.substrates.ledger import KINDS
+from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.periphery import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
@@ -246,13 +247,13 @@ def test_one_seed_gives_the_same_bits_and_another_one_others(name):
 
 @pytest.mark.parametrize(("name", "write"), CASES)
 def test_a_checkpoint_on_the_disk_continues_bit_for_bit(name, write):
-    chip = build(name, write=write, artificial_sigma=0.01)
+    chip = build(name, write=write, drive=NodeDrive(0.01))
     live(chip)
     stored = safetensors.torch.save(chip.state_dict())
     onward = live(chip, 1)
-    other = build(name, write=write, artificial_sigma=0.01, seed=9)  # other devices until the state is loaded
+    other = build(name, write=write, drive=NodeDrive(0.01), seed=9)  # other devices until the state is loaded
     if "adc_mismatch" in known_effects(chip.profile):  # converters are the chip's own and no part of the state
-        other = build(name, write=write, artificial_sigma=0.01)
+        other = build(name, write=write, drive=NodeDrive(0.01))
     other.load_state_dict(safetensors.torch.load(stored))
     assert same(onward, live(other, 1))
     assert other.ledger.report() == chip.ledger.report()

@@ -24,6 +24,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.records.run_dir import RunDir
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
 from neuroanp.trajectory import PassPlan, Weights
@@ -60,7 +61,7 @@ def in_loop(model, chip, *, chunk=64, weights=None, sigma=0.0, dtype=torch.float
     W = {name: torch.from_numpy(np.array(W)).to(dtype) for name, W in (weights or model.weights).items()}
     streams = Streams(0)
     substrate = Chip.build(
-        load("ideal"), Weights(W, model.bias), streams=streams, dt=model.dt, artificial_sigma=sigma, dtype=dtype
+        load("ideal"), Weights(W, model.bias), streams=streams, dt=model.dt, drive=NodeDrive(sigma), dtype=dtype
     )
     backend = ChipInLoop(chip, model.dt, chunk, model.neuron)
     own = PassStreams(streams, "train", 0)

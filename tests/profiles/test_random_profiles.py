@@ -22,6 +22,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import LAWS, HardwareProfile, loads
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.facts import known_effects
+from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.periphery import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from neuroanp.units import Dimension, Plain, format_quantity
@@ -383,7 +384,7 @@ def live(profile: HardwareProfile, data: st.DataObject) -> None:
     chip = Chip.build(
         profile, Weights(weights(0)), streams=Streams(draw(st.integers(0, 9))), dt=dt, dtype=dtype,
         write=draw(st.sampled_from(ways)), read=draw(st.sampled_from(["moments", "sampled"])),
-        effects=ALL_EFFECTS - frozenset(off), artificial_sigma=draw(st.sampled_from([None, 0.01])),
+        effects=ALL_EFFECTS - frozenset(off), drive=NodeDrive(draw(st.sampled_from([0.0, 0.01]))),
         wires=draw(st.sampled_from(["fast", "exact"])),
     )  # fmt: skip
     check(chip)

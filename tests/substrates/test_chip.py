@@ -10,6 +10,7 @@ from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import available, load
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.periphery import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from tests.close import close
@@ -84,11 +85,11 @@ def test_realised_is_the_change_of_what_is_held(name, write):
 
 @pytest.mark.parametrize(("name", "write"), CASES)
 def test_a_checkpoint_continues_bit_for_bit(name, write):
-    chip = build(name, write=write, artificial_sigma=0.01)
+    chip = build(name, write=write, drive=NodeDrive(0.01))
     live(chip, 1, 2)
     saved = {key: value.clone() for key, value in chip.state_dict().items()}
     onward = live(chip, 3, 2)
-    other = build(name, write=write, artificial_sigma=0.01, seed=9)  # other devices until the state is loaded
+    other = build(name, write=write, drive=NodeDrive(0.01), seed=9)  # other devices until the state is loaded
     other.load_state_dict(saved)
     again = live(other, 3, 2)
     assert len(onward) == len(again)
@@ -109,7 +110,7 @@ def test_the_seed_decides(name):
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
 @pytest.mark.parametrize("name", available())
 def test_dtype_and_device_are_kept(name, dtype, device):
-    chip = build(name, dtype=dtype, device=device, artificial_sigma=0.01)
+    chip = build(name, dtype=dtype, device=device, drive=NodeDrive(0.01))
     plans = chip.prepare(WINDOW, PassStreams(Streams(0), "train", 1))
     assert all(plan.W.dtype == dtype and plan.W.device.type == device for plan in plans.values())
     reader = Reader(plans["w"])

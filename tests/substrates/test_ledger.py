@@ -25,8 +25,7 @@ DOUBLE = torch.float64
     spiking=st.booleans(),
 )
 def test_totals_are_the_sum_of_the_stated_parts(kinds, bookings, spiking):
-    ledger = Ledger(dict(zip(KINDS, kinds, strict=True)), True, 1e6)
-    ledger.spiking = spiking
+    ledger = Ledger(dict(zip(KINDS, kinds, strict=True)), True, 1e6, spiking)
     for kind, joules in bookings:
         ledger.book_energy(kind, joules)
     parts = ledger.energy()

@@ -16,6 +16,7 @@ from neuroanp.profiles import HardwareProfile, available, load, loads
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.facts import known_effects
 from neuroanp.substrates.neuron_mismatch import neuron_factors
+from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.trajectory import PassPlan, Weights
 from tests.close import close
 
@@ -112,8 +113,7 @@ def drawn(chip: Chip, layer: str, artificial: bool = True) -> torch.Tensor | Non
 
 
 def test_the_coupling_scales_the_junctions_of_the_hidden_layer_alone():
-    plain, scaled = build(load("smtj_koenders")), build(load("smtj_koenders"))
-    scaled.node_scale = 24.5
+    plain, scaled = (build(load("smtj_koenders"), drive=NodeDrive(scale=scale)) for scale in (1.0, 24.5))
     before, after = drawn(plain, "hidden"), drawn(scaled, "hidden")
     assert before is not None
     assert after is not None
@@ -124,12 +124,10 @@ def test_the_coupling_scales_the_junctions_of_the_hidden_layer_alone():
 
 
 def test_the_coupling_leaves_artificial_noise_as_it_is():
-    chips = {scale: build(load("smtj_koenders"), artificial_sigma=0.5) for scale in (1.0, 3.0)}
-    for scale, chip in chips.items():
-        chip.node_scale = scale
+    chips = {scale: build(load("smtj_koenders"), drive=NodeDrive(0.5, scale=scale)) for scale in (1.0, 3.0)}
     own, gaussian = (
         drawn(build(load("smtj_koenders")), "hidden"),
-        drawn(build(load("ideal"), artificial_sigma=0.5), "hidden"),
+        drawn(build(load("ideal"), drive=NodeDrive(0.5)), "hidden"),
     )
     for scale, chip in chips.items():
         found = drawn(chip, "hidden")
@@ -138,32 +136,30 @@ def test_the_coupling_leaves_artificial_noise_as_it_is():
 
 
 def test_outputs_may_have_artificial_noise_of_their_own():
-    one, two = (build(load("ideal"), artificial_sigma=sigma) for sigma in (0.5, 0.1))
-    both = build(load("ideal"), artificial_sigma=0.5)
-    both.artificial_output_sigma = 0.1
+    drives = NodeDrive(0.5), NodeDrive(0.1), NodeDrive(0.5, output=0.1), NodeDrive(0.5, output=0.0)
+    one, two, both, silent = (build(load("ideal"), drive=drive) for drive in drives)
     assert torch.equal(drawn(both, "hidden"), drawn(one, "hidden"))  # pyright: ignore[reportArgumentType]
     assert torch.equal(drawn(both, "output"), drawn(two, "output"))  # pyright: ignore[reportArgumentType]
-    both.artificial_output_sigma = 0.0
-    assert drawn(both, "output") is None
-    assert drawn(both, "hidden", artificial=False) is None
+    assert drawn(silent, "output") is None
+    assert torch.equal(drawn(silent, "hidden"), drawn(one, "hidden"))  # pyright: ignore[reportArgumentType]
+    assert drawn(silent, "hidden", artificial=False) is None
 
 
 def test_sigmas_by_layer():
     chip = build(load("smtj_koenders"))
     own = chip.junctions.node_sigma
     assert chip.node_sigmas() == {"hidden": own, "output": own}
-    chip.node_scale, chip.artificial_sigma, chip.artificial_output_sigma = -2.0, 0.05, 0.01
+    chip = build(load("smtj_koenders"), drive=NodeDrive(0.05, 0.01, scale=-2.0))
     assert chip.node_sigmas() == close({"hidden": math.hypot(2 * own, 0.05), "output": math.hypot(own, 0.01)})
     assert chip.node_sigmas(artificial=False) == close({"hidden": 2 * own, "output": own})
     assert chip.describe()["node_sigma"] == chip.node_sigmas()["hidden"]
     assert build(load("ideal")).node_sigmas() == {"hidden": 0.0, "output": 0.0}
-    assert build(load("pcm"), artificial_sigma=0.3).node_sigmas(False) == {"hidden": 0.0, "output": 0.0}
+    assert build(load("pcm"), drive=NodeDrive(0.3)).node_sigmas(False) == {"hidden": 0.0, "output": 0.0}
 
 
 def test_drawn_noise_has_the_sigmas_it_is_said_to_have():
     """100,000 numbers: a standard error of 0.22 %."""
-    chip = build(load("mixed_signal_neurons"), units=500, artificial_sigma=0.03)
-    chip.node_scale, chip.artificial_output_sigma = 5.0, 0.01
+    chip = build(load("mixed_signal_neurons"), units=500, drive=NodeDrive(0.03, 0.01, scale=5.0))
     noise = chip.perturbation(PassPlan((1.0,), (0,), "mean"), 100, PassStreams(Streams(0), "train", 0))
     hidden = noise.draw("hidden", 0, 2)
     assert hidden is not None

@@ -10,6 +10,7 @@ import torch
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import loads
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.wires import WireNetwork
 from neuroanp.trajectory import Weights
@@ -92,8 +93,8 @@ def test_facts_state_the_noise_of_an_output(coding):
 
 def test_facts_state_the_noise_of_units_in_steps_of_their_own_adc():
     """Hidden units behind w and w_in, outputs behind w_out: each layer has its own sigma."""
-    chip = build("differential", "", PERIPHERY % "adc: {bits: 8, full_scale: 20 uA}", artificial_sigma=0.3)
-    chip.artificial_output_sigma = 0.02
+    drive = NodeDrive(0.3, output=0.02)
+    chip = build("differential", "", PERIPHERY % "adc: {bits: 8, full_scale: 20 uA}", drive=drive)
     facts = chip.describe()["arrays"]
     for name, sigma in (("w_in", 0.3), ("w", 0.3), ("w_out", 0.02)):
         step = chip.arrays[name].k * 20e-6 / 127

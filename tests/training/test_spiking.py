@@ -213,7 +213,7 @@ def test_junctions_move_the_membrane_as_far_as_the_profile_says(profile, tau_m):
     for n in noise[:, 0]:
         v = a * v + (1 - a) * n
     assert float(v.double().square().mean().sqrt()) == close(0.08, rel=4 / np.sqrt(2 * v.numel()))
-    assert Experiment.of(configure({"task": "xor", "profile": profile})).chip(made.streams).node_scale == 1.0
+    assert Experiment.of(configure({"task": "xor", "profile": profile})).chip(made.streams).drive.scale == 1.0
 
 
 def test_only_a_chip_of_spiking_units_says_so_in_its_books():
@@ -331,7 +331,6 @@ def test_rates_of_an_evaluation_by_hand(backend):
     chunks = list(made.backend.passes(made.substrate, reads, sequences.inputs, NOISY, streams, **options))
     spikes_of_each = torch.cat([chunk.spikes for chunk in chunks]).sum((0, 1, 2))
     np.testing.assert_allclose(found.rates, spikes_of_each.numpy() / window, rtol=1e-12)
-    np.testing.assert_array_equal(made.rates, found.rates)
     assert found.rates.shape == (10,)
     assert 1 < found.rates.mean() < 500
     np.testing.assert_allclose(found.y, torch.cat([chunk.y for chunk in chunks])[:, 0].numpy(), rtol=0, atol=1e-12)
@@ -344,7 +343,6 @@ def test_rates_of_an_evaluation_by_hand(backend):
 def test_rate_networks_have_no_rates():
     made = build_trainer(Experiment.of(configure({**SMALL, "backend": "rate"})))
     assert made.evaluate(held(made)).rates is None
-    assert made.rates is None
 
 
 def test_what_is_shown_is_what_happened():

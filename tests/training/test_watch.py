@@ -116,8 +116,7 @@ def test_silent_and_restless_units_are_counted_by_their_rates():
     """Of the highest rate, one over the refractory period: more than half of it is restless."""
     trainer = build_trainer(Experiment.of(configure({"task": "xor", "backend": "lif", "network": {"hidden": 4}})))
     assert trainer.backend.highest_rate_Hz == 500.0  # pyright: ignore[reportAttributeAccessIssue]
-    trainer.rates = np.array([0.0, 0.0, 250.0, 250.1])
-    found = Health.of(trainer, {})
+    found = Health.of(trainer, {}, np.array([0.0, 0.0, 250.0, 250.1]))
     assert (found.silent, found.restless) == (0.5, 0.25)
     assert found.rate_Hz == close(500.1 / 4)
 

@@ -1,0 +1,97 @@
+"""What moves the units beside their inputs: the junctions of a chip, and Gaussian noise that no device makes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from neuroanp.devices.device import at_temperature
+from neuroanp.errors import InputError
+from neuroanp.substrates.converters import amplifier_variance, dac_sigma, thermal_factor
+
+if TYPE_CHECKING:
+    from neuroanp.devices.protocol import NodeSource
+    from neuroanp.profiles import HardwareProfile
+
+
+@dataclass(frozen=True)
+class NodeDrive:
+    """How the pre-activations of a network are perturbed, but for what its reads do.
+
+    Args:
+        sigma: standard deviation of Gaussian noise that no device makes on hidden units, dimensionless; 0 for none.
+        output: that on output units; None: sigma.
+        scale: coupling of the junctions to the hidden units; the outputs get their noise as it is.
+
+    Raises:
+        InputError: a standard deviation below 0, or a number that is not finite.
+
+    >>> NodeDrive(0.1).gaussian(), NodeDrive(0.1, output=0.0).gaussian(), NodeDrive(0.1).gaussian(False)
+    ((0.1, 0.1), (0.1, 0.0), (0.0, 0.0))
+    """
+
+    sigma: float = 0.0
+    output: float | None = None
+    scale: float = 1.0
+
+    def __post_init__(self) -> None:
+        problems = [
+            f"perturbation: {what} {sigma:g} is not a finite standard deviation of 0 or more"
+            for what, sigma in (("sigma", self.sigma), ("output", self.output or 0.0))
+            if not 0 <= sigma < math.inf
+        ]
+        if not math.isfinite(self.scale):
+            problems.append(f"perturbation: a coupling of {self.scale:g} is not finite")
+        if problems:
+            raise InputError("noise on the units cannot be made", problems)
+
+    def gaussian(self, artificial: bool = True) -> tuple[float, float]:
+        """Return the sigma of the Gaussian noise on the units of layers and on the outputs; unless `artificial`, 0."""
+        if not artificial:
+            return 0.0, 0.0
+        return self.sigma, self.sigma if self.output is None else self.output
+
+
+NO_DRIVE = NodeDrive()
+"""No noise but the device's own, coupled as it is."""
+
+
+def junctions_of(
+    profile: HardwareProfile, effects: frozenset[str], temperature: float | None = None
+) -> NodeSource | None:
+    """Return the sources of a chip's node noise at its temperature, or None where there are none or they are off.
+
+    Args:
+        profile, effects: the hardware and the non-idealities that are on. temperature: kelvin; None: the profile's own.
+
+    Raises:
+        InputError: the law of the sources does not hold at this temperature.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> junctions_of(load("smtj_koenders"), frozenset()), junctions_of(load("pcm"), frozenset({"node_noise"}))
+    (None, None)
+    """
+    if "node_noise" not in effects:
+        return None
+    return at_temperature(profile.stochastic, profile.temperature if temperature is None else temperature)
+
+
+def perturbs_units(profile: HardwareProfile, effects: frozenset[str], temperature: float | None = None) -> bool:
+    """Return whether the hardware's own noise reaches the pre-activations: of reads, lines or junctions.
+
+    Args: as for `junctions_of`.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> [perturbs_units(load("pcm"), frozenset(on)) for on in ([], ["read_noise"], ["node_noise"])]
+    [False, True, False]
+    """
+    kelvin = profile.temperature if temperature is None else temperature
+    source = junctions_of(profile, effects, kelvin)
+    lines = (  # of 1 output unit an ampere: how much of it is a matter of the array
+        amplifier_variance(profile, 1.0, effects),
+        thermal_factor(profile, 1.0, kelvin, effects),
+        dac_sigma(profile, effects),
+    )
+    reads = profile.read is not None and "read_noise" in effects
+    return reads or any(part > 0 for part in lines) or (source is not None and source.node_sigma > 0)
