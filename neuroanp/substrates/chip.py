@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
@@ -22,7 +22,6 @@ from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.substrates.neuron_mismatch import neuron_factors
-from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
 from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.substrates.write_energy import write_energy
@@ -36,29 +35,6 @@ if TYPE_CHECKING:
 WRITES = ("auto", "ideal", "verify", "pulse")
 READS = ("moments", "sampled")
 SOLVERS = ("fast", "exact")
-
-
-class Lazy(Mapping[str, Tensor]):
-    """Arrays that are computed when they are first asked for.
-
-    >>> dict(Lazy({"w": lambda: torch.zeros(1)}))
-    {'w': tensor([0.])}
-    """
-
-    def __init__(self, makers: Mapping[str, Callable[[], Tensor]]) -> None:
-        self._makers = dict(makers)
-        self._made: dict[str, Tensor] = {}
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._made:
-            self._made[name] = self._makers[name]()
-        return self._made[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
-
-    def __len__(self) -> int:
-        return len(self._makers)
 
 
 @dataclass
@@ -271,10 +247,6 @@ class Chip:
         process = law.process()
         return DeviceNoise(name, plan, batch, streams, reads.process, process, dt=self.dt, apart=apart)
 
-    def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:
-        """Read with every device drawn (see Substrate)."""
-        return reader.sampled(x, xi, deviation)
-
     def book_reads(self, name: str, load: Tensor, reads: int, noisy: int, *, events: int | None = None) -> None:
         """Book `reads` vector reads of one array; `load` (m,) is what `Reader.load` returned for them.
 
@@ -354,9 +326,8 @@ class Chip:
             streams: cycle-to-cycle draws come from ("c2c/<array>", index).
             index: the update's number.
 
-        Returns: see ProgrammingReport; `realised` is computed when it is read.
+        Returns: the shares of the written weights that missed their target.
         """
-        makers: dict[str, Callable[[], Tensor]] = {}
         bill = _Bill()
         beyond = missed = written = 0
         for name, gradient in update.arrays.items():
@@ -368,10 +339,9 @@ class Chip:
             if pulses is not None:
                 self._charge(bill, array, before, pulses)
             beyond, missed, written = beyond + over, missed + gave_up, written + gradient.numel()
-            makers[name] = self._realised(array, before, array.cells, self.now)
-        joules, seconds = self._book_write(bill)
+        self._book_write(bill)
         share = 1.0 / max(written, 1)
-        return ProgrammingReport(Lazy(makers), bill.pulses, joules, seconds, beyond * share, missed * share)
+        return ProgrammingReport(beyond * share, missed * share)
 
     def _write(
         self, name: str, array: Crossbar, change: Tensor, rng: np.random.Generator
@@ -391,10 +361,6 @@ class Chip:
         array.cells, pulses, gave_up = self.device.program(array.cells, target, None, self.now, rng)
         return pulses, over, 0 if gave_up is None else int(gave_up.any(0).sum())
 
-    @staticmethod
-    def _realised(array: Crossbar, before: Any, after: Any, now: float) -> Callable[[], Tensor]:
-        return lambda: array.mean_weights(now, after) - array.mean_weights(now, before)
-
     def _charge(self, bill: _Bill, array: Crossbar, before: Cells, pulses: Tensor) -> None:
         """Add the pulses of one array to a bill."""
         count, in_turn = array.count(pulses)
@@ -403,8 +369,8 @@ class Chip:
         joules = write_energy(self.profile.energy, pulses, before["g"], array.cells["g"], array.tiling)
         bill.joules = None if joules is None or bill.joules is None else bill.joules + joules
 
-    def _book_write(self, bill: _Bill) -> tuple[float | None, float]:
-        """Book the pulses of a write and let its time pass; return its energy and time."""
+    def _book_write(self, bill: _Bill) -> None:
+        """Book the pulses of a write and let its time pass."""
         energy = self.profile.energy
         stated = energy is not None and (energy.write is not None or energy.write_voltage is not None)
         joules = bill.joules if stated else None
@@ -413,7 +379,6 @@ class Chip:
         self.ledger.book_writes(bill.pulses, joules, seconds, wear)
         self.now += seconds
         self._columns.clear()
-        return joules, seconds
 
     # ---- facts and checkpoints ----
 

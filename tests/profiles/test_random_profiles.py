@@ -410,8 +410,7 @@ def live(profile: HardwareProfile, data: st.DataObject) -> None:
         report = chip.apply(update, 0.1, Streams(1), index)
         assert 0 <= report.saturated <= 1
         assert 0 <= report.unverified <= 1
-        assert report.time_s >= 0
-        assert all(bool(torch.isfinite(change).all()) for change in report.realised.values())
+        assert all(bool(torch.isfinite(array.mean_weights(chip.now)).all()) for array in chip.arrays.values())
         check(chip)
 
 
