@@ -11,9 +11,11 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor
 
-from neuroanp.devices.device import ALL_EFFECTS, Device, at_temperature
+from neuroanp.devices.device import Device
 from neuroanp.devices.draws import numpy_dtype
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.protocol import Cells
+from neuroanp.devices.switched import at_temperature
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates import facts

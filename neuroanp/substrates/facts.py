@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS, EFFECTS
 from neuroanp.devices.protocol import remembers
 from neuroanp.errors import InputError
 from neuroanp.substrates.converters import driver, sensor, serial_bits

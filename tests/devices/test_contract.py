@@ -15,7 +15,8 @@ import torch
 from scipy import stats
 
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.device import Device
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.protocol import remembers
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load, loads

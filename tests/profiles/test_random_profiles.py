@@ -16,7 +16,8 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.device import Device
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError, RunError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import LAWS, HardwareProfile, loads

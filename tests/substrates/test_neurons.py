@@ -9,7 +9,7 @@ import pytest
 import torch
 from scipy import stats
 
-from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load, loads
