@@ -18,10 +18,11 @@ from neuroanp.devices.protocol import Cells
 from neuroanp.devices.switched import at_temperature
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.substrates import facts
+from neuroanp.substrates.checks import check_memory, check_step
 from neuroanp.substrates.converters import X_MAX, driver, sensor
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.device_noise import DeviceNoise
+from neuroanp.substrates.energy_kinds import energy_kinds
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
@@ -86,7 +87,7 @@ class Chip:
         self.junctions: Any = junctions if "node_noise" in self.effects else None
         tiles = max(len(array.tiling.widths) for array in self.arrays.values())
         self.ledger = Ledger(
-            facts.energy_kinds(profile, self.junctions, tiles),
+            energy_kinds(profile, self.junctions, tiles),
             profile.energy is not None and profile.energy.write_time is not None,
             profile.energy.endurance if profile.energy is not None else None,
         )
@@ -138,8 +139,8 @@ class Chip:
             raise InputError(
                 f"hardware.wires: '{wires}' is unknown{did_you_mean(wires, SOLVERS)} ({', '.join(SOLVERS)})"
             )
-        facts.check_step(profile, dt, effects)
-        facts.check_memory(profile, read, effects, {name: tuple(w.shape) for name, w in weights.items()})
+        check_step(profile, dt, effects)
+        check_memory(profile, read, effects, {name: tuple(w.shape) for name, w in weights.items()})
         arrays = {
             name: Crossbar(
                 profile,
@@ -382,11 +383,7 @@ class Chip:
         self.now += seconds
         self._columns.clear()
 
-    # ---- facts and checkpoints ----
-
-    def describe(self, window_s: float = 1e-3) -> dict[str, Any]:
-        """Return facts for people: ranges, noise, ADC steps, effects that are on (see substrates.facts)."""
-        return facts.describe(self, window_s)
+    # ---- checkpoints ----
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return cells ("w/g"), digital targets ("w/aim"), books ("ledger/energy") and the clock, bit for bit."""

@@ -22,7 +22,7 @@ from neuroanp.errors import InputError, RunError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import LAWS, HardwareProfile, loads
 from neuroanp.substrates.chip import Chip
-from neuroanp.substrates.facts import known_effects
+from neuroanp.substrates.facts import describe, known_effects
 from neuroanp.substrates.periphery import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from neuroanp.units import Dimension, Plain, format_quantity
@@ -366,7 +366,7 @@ def check(chip: Chip) -> None:
     assert report["time_s"] == close(sum(report["time"].values()), rel=1e-12)
     assert report["pulses"] >= 0
     assert 0 <= chip.failed <= 1
-    numbers = [x for facts in chip.describe()["arrays"].values() for x in facts.values() if isinstance(x, float)]
+    numbers = [x for facts in describe(chip)["arrays"].values() for x in facts.values() if isinstance(x, float)]
     assert all(math.isfinite(x) for x in numbers)
 
 

@@ -6,8 +6,9 @@ import pytest
 
 from neuroanp.reporting import ablation, health, parts, retention, transfer
 from neuroanp.reporting.books import each_update
+from neuroanp.reporting.method import methods
 from neuroanp.reporting.reading import PROGRAMMED, SCRATCH, TUNED, shown, variants
-from neuroanp.reporting.tables import methods, verdicts
+from neuroanp.reporting.tables import verdicts
 
 EFFECTS = ("drift", "read_noise", "adc")
 

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from neuroanp.profiles.loader import load, loads
 from neuroanp.records import RESULT_KEYS
 from neuroanp.reporting import ablation, headline, methods, results_table, verdicts
-from neuroanp.reporting.origins import UNKNOWN, Origins, origins_of, rests_on
+from neuroanp.reporting.footnotes import rests_on
+from neuroanp.reporting.origins import UNKNOWN, Origins, origins_of
 from neuroanp.reporting.ranking import best, ranking
 from neuroanp.reporting.reading import shown
 from neuroanp.reporting.separation import LEAST, by_chance, higher_in_all, lowest_apart

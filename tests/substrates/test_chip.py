@@ -10,6 +10,7 @@ from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import available, load
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.facts import describe
 from neuroanp.substrates.periphery import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from tests.close import close
@@ -223,12 +224,12 @@ def test_sampled_reads_have_the_plan_say_so():
 
 
 def test_facts_are_plain_and_say_how_noise_compares_with_the_adc():
-    facts = build("pcm").describe(WINDOW)
+    facts = describe(build("pcm"), WINDOW)
     assert facts["profile"] == "pcm"
     assert facts["arrays"]["w"]["sigma_output_adc_steps"] > 0.3
     assert "read_noise" in facts["effects_on"]
     assert "node_noise" not in facts["effects_on"] + facts["effects_off"]
-    off = build("smtj_koenders", effects=frozenset()).describe(WINDOW)
+    off = describe(build("smtj_koenders", effects=frozenset()), WINDOW)
     assert off["effects_on"] == []
     assert off["effects_off"] == ["node_noise", "endurance"]
 
