@@ -67,7 +67,7 @@ def test_bars_are_the_medians_and_leave_out_what_changes_nothing(ablated):
 
 
 def test_the_runs_of_an_ablation_are_not_in_the_table_of_results_again(ablated, tmp_path):
-    from neuroanp.reporting import render
+    from neuroanp.reporting.html import render
 
     page = render([one.run for one in ablated], tmp_path / "r.html", None).read_text(encoding="utf-8")
     assert "What each non-ideality costs: pcm · anp" in page
