@@ -47,6 +47,8 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python tests/lint/circles.py
+	$(BIN)/python tests/lint/length.py
 	$(BIN)/python tests/lint/members.py
 	$(BIN)/python tests/lint/outside.py
 	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks

@@ -13,11 +13,35 @@ Arguments are taken as Python code has them: paths as text or pathlib.Path, numb
 profiles by name, by file or loaded, a task or rule by name or as a mapping such as {"name": "anp", "K": 3}.
 """
 
-from neuroanp.api.comparison import Comparison, compare, runs_of_ablation, transfer
-from neuroanp.api.pages import characterize, report
-from neuroanp.api.run import Run, configure, estimate, evaluate, export, load_run, resume, train
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from neuroanp.api.comparison import Comparison, compare, runs_of_ablation, transfer
+    from neuroanp.api.pages import characterize, report
+    from neuroanp.api.run import Run, configure, estimate, evaluate, export, load_run, resume, train
 
 __all__ = [
     "Comparison", "Run", "characterize", "compare", "configure", "estimate", "evaluate", "export", "load_run", "report",
     "resume", "runs_of_ablation", "train", "transfer",
 ]  # fmt: skip
+
+_HOMES = {
+    "comparison": ("Comparison", "compare", "runs_of_ablation", "transfer"),
+    "pages": ("characterize", "report"),
+    "run": ("Run", "configure", "estimate", "evaluate", "export", "load_run", "resume", "train"),
+}
+"""The module of each name."""
+
+
+def __getattr__(name: str) -> Any:
+    # Who trains one network must not pay for what compares many, nor for pages.
+    for home, names in _HOMES.items():
+        if name in names:
+            from importlib import import_module
+
+            return getattr(import_module(f"neuroanp.api.{home}"), name)
+    raise AttributeError(f"module 'neuroanp.api' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__} - {"Any", "TYPE_CHECKING", "_HOMES"})

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.api.live import noted, watched
-from neuroanp.comparing.grid import resolve
 from neuroanp.errors import InputError, all_of
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
@@ -18,6 +17,7 @@ from neuroanp.training.arguments import command, given, names, path_of, progress
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
+from neuroanp.training.resolving import resolve
 from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:

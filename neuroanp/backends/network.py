@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from neuroanp.backends.execution import Execution
 from neuroanp.backends.lif import LIFPopulation, differentiable
 from neuroanp.backends.neuron import LIF, NEURONS, Interface, coefficients
 from neuroanp.backends.population import Recurrence
@@ -30,21 +30,6 @@ if TYPE_CHECKING:
 
 NOMINAL_REST_S = 2e-3
 """Refractory period of units that state none, where their rate is judged."""
-
-
-@dataclass(frozen=True)
-class Execution:
-    """How Brian2 is run: changes speed, and results in rounding only.
-
-    Args:
-        recurrence: synapses, dense or sparse products; auto takes what is fastest for the size.
-        loop: fast steps Brian2's objects directly; run calls net.run; auto: fast where it is safe.
-        target: of Brian2's code; auto: cython where there is a compiler.
-    """
-
-    recurrence: Literal["auto", "synapses", "dense", "sparse"] = "auto"
-    loop: Literal["auto", "fast", "run"] = "auto"
-    target: Literal["auto", "cython", "numpy"] = "auto"
 
 
 class SpikingNetwork(ABC):

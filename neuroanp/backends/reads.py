@@ -95,7 +95,7 @@ class ArrayReads:
         lead = noise.xi.shape[:-1]
         rows = x.expand(*lead, x.shape[-1])
         deviation = None if noise.deviation is None else noise.deviation.flatten(0, len(lead) - 1)
-        y = self.substrate.mvm(name, reader, rows.flatten(0, -2), noise.xi.flatten(0, -2), deviation)
+        y = reader.sampled(rows.flatten(0, -2), noise.xi.flatten(0, -2), deviation)
         return y.view(*lead, -1)
 
     def draws(self, name: str, t0: int, steps: int) -> Iterator[tuple[int, int, Noise | None]]:

@@ -17,14 +17,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neuroanp.backends.equations import Equations, Handed
+from neuroanp.backends.execution import Execution
 from neuroanp.backends.growth import EXPANDING, largest
 from neuroanp.errors import InputError, NeuroanpError, RunError
-
-if TYPE_CHECKING:
-    from neuroanp.backends.network import Execution
 
 MEMORY = 512 * 2**20
 """Bytes a trial may take beyond what its imports took."""

@@ -12,8 +12,8 @@ import torch
 from neuroanp.characterizing.bench import Bench
 from neuroanp.characterizing.result import At, Axis, Measurement, Moment, Panel, Series
 from neuroanp.characterizing.statistics import deviation, mean, share
-from neuroanp.devices.device import at_temperature
 from neuroanp.devices.junction import Junction
+from neuroanp.devices.switched import at_temperature
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile

@@ -12,8 +12,8 @@ from neuroanp.characterizing.bench import Bench
 from neuroanp.characterizing.result import At, Axis, Measurement, Moment, Panel, Series
 from neuroanp.characterizing.spectrum import Spectrum
 from neuroanp.characterizing.statistics import mean
-from neuroanp.devices.device import at_temperature
 from neuroanp.devices.protocol import remembers
+from neuroanp.devices.switched import at_temperature
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:

@@ -118,7 +118,7 @@ app.command(epilog=_example("neuroanp doctor"))(doctor.doctor)
 
 def _version(wanted: bool) -> None:
     if wanted:
-        from neuroanp import __version__
+        from neuroanp.version import __version__
 
         typer.echo(__version__)
         raise typer.Exit

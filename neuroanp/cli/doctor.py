@@ -82,7 +82,7 @@ def _found(package: str) -> str | None:
 
 
 def _software() -> Iterator[Check]:
-    from neuroanp import __version__
+    from neuroanp.version import __version__
 
     yield Check("neuroanp", "ok", f"{__version__} in {Path(__file__).parents[1]}")
     yield Check("Python", "ok", f"{platform.python_version()} on {platform.system()} {platform.machine()}")

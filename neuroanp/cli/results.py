@@ -23,10 +23,11 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
 
     from neuroanp.reporting import ablation, health, retention, spikes, transfer
     from neuroanp.reporting.books import lower_bounds
-    from neuroanp.reporting.origins import rests_on
+    from neuroanp.reporting.footnotes import rests_on
+    from neuroanp.reporting.method import methods
     from neuroanp.reporting.ranking import ranking
     from neuroanp.reporting.reading import variants
-    from neuroanp.reporting.tables import methods, not_counted, results_table, verdicts
+    from neuroanp.reporting.tables import not_counted, results_table, verdicts
 
     for task in dict.fromkeys(one.task for one in runs):
         every = [one for one in runs if one.task == task]

@@ -1,4 +1,4 @@
-"""Resolve a run's configuration, or a comparison's: tasks x backends x profiles x rules x seeds."""
+"""Resolve the configurations of a comparison: tasks x backends x profiles x rules x seeds."""
 
 from __future__ import annotations
 
@@ -16,68 +16,7 @@ from neuroanp.errors import InputError
 from neuroanp.profiles.loader import load
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.config import METHODS, RunConfig, configure, spikes
-from neuroanp.yaml_io import read
-
-
-def resolve(
-    source: str | Path | Mapping[str, Any] | None,
-    overrides: Mapping[str, Any] | None = None,
-    words: Mapping[str, Any] | None = None,
-) -> RunConfig:
-    """Return one configuration whose profile can be used.
-
-    Args:
-        source, overrides: as in `neuroanp.training.config.configure`.
-        words: likewise.
-
-    Raises:
-        InputError: one line for each thing wrong with the configuration, its profile or its data.
-
-    >>> resolve({"task": "copy"}, {"training.batch": 0}, {"profile": "pmc"})  # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    ...
-    neuroanp.errors.InputError: configuration has 2 problems
-      --set training.batch=0: training.batch: 0 must be at least 1
-      unknown profile 'pmc'; did you mean 'pcm'? (shipped: ...; a file of your own goes by its path, e.g. ./pmc.yaml)
-    """
-    words = words or {}
-    try:
-        config = configure(source, overrides, **words)
-    except InputError as error:
-        profile = _profile_of(source, overrides or {}, words)
-        said = _wrong(load, profile) if isinstance(profile, str) else []
-        if not said:
-            raise
-        raise _problems(source, [*(error.problems or [error.message]), *said]) from None
-    try:
-        load(config.profile)
-    except InputError as error:
-        data = _wrong(TASKS.get(config.task_name), config.task)
-        if not data:
-            raise
-        raise _problems(source, [*(error.problems or [error.message]), *data]) from None
-    return config
-
-
-def _profile_of(
-    source: str | Path | Mapping[str, Any] | None, overrides: Mapping[str, Any], words: Mapping[str, Any]
-) -> Any:
-    """Return the profile that a configuration with other faults names, or None."""
-    for said in (overrides.get("profile"), words.get("profile")):
-        if said is not None:
-            return said
-    if isinstance(source, Mapping) or source is None:
-        return (source or {}).get("profile")
-    try:
-        return read(source).data.get("profile")
-    except InputError:  # the configuration's own error tells of it
-        return None
-
-
-def _problems(source: str | Path | Mapping[str, Any] | None, lines: Sequence[str]) -> InputError:
-    each = list(dict.fromkeys(lines))
-    what = "configuration" if source is None or isinstance(source, Mapping) else str(source)
-    return InputError(f"{what} has {len(each)} problem{'s' * (len(each) > 1)}", each)
+from neuroanp.training.resolving import profile_of, wrong_with
 
 
 def expand(
@@ -129,17 +68,17 @@ def expand(
         )
 
     for values in product(*(values or (None,) for values in axes.values())):
-        problems += _wrong(add, dict(zip(axes, values, strict=True)))
+        problems += wrong_with(add, dict(zip(axes, values, strict=True)))
     if (
         not configs
         and not axes["profile"]
-        and isinstance(profile := _profile_of(source, overrides or {}, words or {}), str)
+        and isinstance(profile := profile_of(source, overrides or {}, words or {}), str)
     ):
-        problems += _wrong(load, profile)
+        problems += wrong_with(load, profile)
     for name in {config.profile: None for config in configs}:
-        problems += _wrong(load, name)
+        problems += wrong_with(load, name)
     for config in {str(config.to_plain()["task"]): config for config in configs}.values():
-        problems += _wrong(TASKS.get(config.task_name), config.task) or _wrong(RunConfig.check_dump, config)
+        problems += wrong_with(TASKS.get(config.task_name), config.task) or wrong_with(RunConfig.check_dump, config)
     if problems:
         each = list(dict.fromkeys(problems))
         raise InputError(f"the comparison has {len(each)} problem{'s' * (len(each) > 1)}; nothing was run", each)
@@ -155,15 +94,6 @@ def _fitting(
     return {key: value for key, value in words.items() if key not in leave_out}
 
 
-def _wrong(use: Callable[[Any], Any], what: Any) -> list[str]:
-    """Use something, and return a line for each thing that is wrong with it."""
-    try:
-        use(what)
-    except InputError as error:
-        return [*error.problems] or [error.message]
-    return []
-
-
 def _known(option: str, values: Any, find: Callable[[Any], Any], problems: list[str]) -> list[Any]:
     """Return the values that can be used, each once; add a line to `problems` for each of the others.
 
@@ -177,7 +107,7 @@ def _known(option: str, values: Any, find: Callable[[Any], Any], problems: list[
         if not str(name).strip():
             said = [f"a name in '{','.join(map(str, given))}' is empty; write e.g. {option} a,b"]
         else:  # a section without a name is of the source's own rule or task, a model is that of a known one
-            said = _wrong(find, name) if isinstance(name, str | int) else []
+            said = wrong_with(find, name) if isinstance(name, str | int) else []
         if said:
             problems += [f"{option}: {line}" for line in said]
         else:

@@ -8,13 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
-
-if TYPE_CHECKING:
-    from neuroanp.devices.relaxation import ErrorAt
 
 Cells = Mapping[str, Tensor]
 """State of the devices of an array by name; see devices.device."""
@@ -56,11 +53,22 @@ class Pulsed:
     gave_up: Tensor | None = None
 
 
+class ErrorAt(Protocol):
+    """The total error about the target at one time after the write; `v_read`: volts it was read at, None: any."""
+
+    @property
+    def time(self) -> float: ...
+    @property
+    def v_read(self) -> float | None: ...
+    def sigma(self, g_target: Tensor, g_max: float) -> Tensor: ...
+    def within(self, later: Any) -> bool: ...
+
+
 class ProgrammingLaw(Protocol):
     """What a verified write leaves.
 
     `pulses` of one write, `deadband` in siemens that a target must move for a write, and whether a write is `exact`.
-    `error` is the total error that it starts from where a drift law lets that grow (a `relaxation.ErrorAt`), or None;
+    `error` is the total error that it starts from where a drift law lets that grow (an `ErrorAt`), or None;
     `g_low` the lowest conductance of its levels, siemens, or None: no levels.
     """
 

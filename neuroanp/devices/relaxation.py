@@ -14,30 +14,19 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from itertools import pairwise
-from typing import Annotated, Any, ClassVar, Protocol
+from typing import Annotated, ClassVar
 
 import numpy as np
 import torch
 from pydantic import model_validator
 from torch import Tensor
 
-from neuroanp.devices.protocol import Span
+from neuroanp.devices.protocol import ErrorAt, Span
 from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import Conductance, Dimension, PositiveConductance, PositiveTime
 from neuroanp.yaml_io import Section, at
 
 _Coefficient = Annotated[float, Dimension("conductance", "S", "-1.2 uS", signed=True)]
-
-
-class ErrorAt(Protocol):
-    """The total error about the target at one time after the write; `v_read`: volts it was read at, None: any."""
-
-    @property
-    def time(self) -> float: ...
-    @property
-    def v_read(self) -> float | None: ...
-    def sigma(self, g_target: Tensor, g_max: float) -> Tensor: ...
-    def within(self, later: Any) -> bool: ...
 
 
 class PolynomialError(Section):

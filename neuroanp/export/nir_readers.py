@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
+from neuroanp.export.model import Model
+from neuroanp.export.nir_folding import Folded
 from neuroanp.units import format_quantity
-
-if TYPE_CHECKING:
-    from neuroanp.export.model import Model
-    from neuroanp.export.nir import Folded
 
 FILE = "network.nir"
 

@@ -10,8 +10,8 @@ from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-import neuroanp
 from neuroanp.records.identity import PACKAGE, code_version
+from neuroanp.version import __version__
 
 _DECIDE = (
     "MKL_CBWR", "MKL_ENABLE_INSTRUCTIONS", "MKL_DEBUG_CPU_TYPE", "MKL_THREADING_LAYER", "ATEN_CPU_CAPABILITY",
@@ -32,7 +32,7 @@ def environment() -> dict[str, str]:
     []
     """
     facts = {
-        "neuroanp": neuroanp.__version__,
+        "neuroanp": __version__,
         "code": code_version(),
         "python": platform.python_version(),
         "torch": _version("torch"),  # asked of the metadata: importing torch takes seconds

@@ -9,9 +9,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import neuroanp
+from neuroanp.version import __version__
 
-PACKAGE = Path(neuroanp.__file__).parent
+PACKAGE = Path(__file__).parents[1]
 
 
 @lru_cache(maxsize=1)
@@ -20,10 +20,10 @@ def code_version() -> str:
 
     Two checkouts with the same fingerprint compute the same; a file edited in between shows.
 
-    >>> code_version().partition("+")[0] == neuroanp.__version__, len(code_version().partition("+")[2])
+    >>> code_version().partition("+")[0] == __version__, len(code_version().partition("+")[2])
     (True, 12)
     """
-    return f"{neuroanp.__version__}+{sources_hash(PACKAGE)[:12]}"
+    return f"{__version__}+{sources_hash(PACKAGE)[:12]}"
 
 
 def sources_hash(folder: Path) -> str:

@@ -1,11 +1,12 @@
-"""The row of result.json: its keys, and what each may hold."""
+"""The row of result.json: its keys, what each may hold, and how it is written and read."""
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any
 
-from neuroanp.records.json_io import parse
+from neuroanp.records.json_io import finite, parse
 
 RESULT = "result.json"
 RESULT_KEYS = (
@@ -14,6 +15,19 @@ RESULT_KEYS = (
 )  # fmt: skip
 _TEXTS = ("task", "profile", "backend", "rule", "status", "run")
 _NOT_NUMBERS = (*_TEXTS, "controls", "score")
+
+
+def written(row: Mapping[str, Any]) -> bytes:
+    """Return a row as the file holds it; numbers that are not finite become null, and other keys are a ValueError.
+
+    >>> written({**dict.fromkeys(RESULT_KEYS), "test_loss": float("nan"), "wear": 0.5}).split()[-5:-1]
+    [b'"wear":', b'0.5,', b'"run":', b'null']
+    """
+    wrong = set(row) ^ set(RESULT_KEYS)
+    if wrong:
+        raise ValueError(f"a result has exactly {RESULT_KEYS}; missing or unknown: {sorted(wrong)}")
+    plain = finite({key: row[key] for key in RESULT_KEYS})
+    return (json.dumps(plain, indent=1, allow_nan=False) + "\n").encode()
 
 
 def read_row(data: bytes) -> tuple[dict[str, Any] | None, str]:

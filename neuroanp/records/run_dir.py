@@ -34,10 +34,8 @@ run look tampered with. So a seal is always written after the file it seals, and
 
 from __future__ import annotations
 
-import json
 import logging
 import os
-import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -48,15 +46,16 @@ from neuroanp.records import checkpoints, copies, lock, mending
 from neuroanp.records import manifest as manifests
 from neuroanp.records.arrays import ArrayFiles, file_of
 from neuroanp.records.atomic import said, sweep
+from neuroanp.records.creating import built
 from neuroanp.records.identity import code_version
-from neuroanp.records.json_io import MAX_BYTES, finite
+from neuroanp.records.json_io import MAX_BYTES
 from neuroanp.records.manifest import CONFIG, ENDED, START
 from neuroanp.records.metrics import MAX_BYTES as MOST_METRICS
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.metrics_file import NAME as METRICS
 from neuroanp.records.metrics_file import MetricsFile
-from neuroanp.records.places import check_name, check_root, make, near, remove, rename
-from neuroanp.records.result import RESULT, RESULT_KEYS, read_row
+from neuroanp.records.places import check_name, near, remove, rename
+from neuroanp.records.result import RESULT, read_row, written
 from neuroanp.records.seal import Seal
 
 if TYPE_CHECKING:
@@ -102,8 +101,7 @@ class RunDir:
             root: the store, made if it is missing.
             name: letters, digits, ".", "_", "-"; usually the run's identity.
             config_text: the resolved configuration as YAML.
-            manifest: its fields; `format`, `code`, `status` ("running"), `log` and `identity` (the name) are filled in
-                if absent.
+            manifest: its fields; see `creating.built` for those that are filled in.
             replace: put it in the place of an older record of that name.
 
         Raises:
@@ -111,31 +109,12 @@ class RunDir:
             RunError: the disk is full, or another process holds the record to be replaced.
         """
         check_name(name, "a run's name")
-        final, config = Path(root) / name, config_text.encode("utf-8")
-        check_root(final.parent)
-        with said(final):
-            make(final.parent)
-            building = final.with_name(f".{name}.{os.getpid()}.tmp")
-            shutil.rmtree(building, ignore_errors=True)
-            (building / checkpoints.FOLDER).mkdir(parents=True)
-        try:
-            copies.put(building, CONFIG, config)
-            fields = {
-                "format": manifests.FORMAT,
-                "code": code_version(),
-                "status": "running",
-                "log": [],
-                "identity": name,
-                **manifest,
-                "seals": {CONFIG: Seal.of(config).plain()},
-            }
-            fields = manifests.write(building, fields)
+        final = Path(root) / name
+        with built(final, config_text, manifest) as (building, fields):
             if replace and final.exists():
                 with RunDir.open(final, check_code=False, quiet=True).lock():
                     remove(final)
             rename(building, final)
-        finally:
-            shutil.rmtree(building, ignore_errors=True)
         return cls(final, manifests.Read(fields, None))
 
     @classmethod
@@ -354,12 +333,7 @@ class RunDir:
         Args:
             result: exactly the keys of RESULT_KEYS; `run` is this directory, whatever it says.
         """
-        row = {**result, "run": str(self.path)}
-        wrong = set(row) ^ set(RESULT_KEYS)
-        if wrong:
-            raise ValueError(f"a result has exactly {RESULT_KEYS}; missing or unknown: {sorted(wrong)}")
-        plain = finite({key: row[key] for key in RESULT_KEYS})
-        data = (json.dumps(plain, indent=1, allow_nan=False) + "\n").encode()
+        data = written({**result, "run": str(self.path)})
         copies.put(self.path, RESULT, data)
         self._written[RESULT] = Seal.of(data)
         self._seal_rows()

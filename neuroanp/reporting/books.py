@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from neuroanp.reporting.method import Method
 from neuroanp.reporting.origins import ENERGY, TIME
-from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, marked, names_of
+from neuroanp.reporting.tables import Cell, Column, Row, Table, marked, names_of
 from neuroanp.reporting.values import SILENT, digits, middle, numbers, quantity
 
 Ledger = Mapping[str, Any]

@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import NeuroanpError, printable
 from neuroanp.records.manifest import ENDED
-from neuroanp.reporting.origins import rests_on
+from neuroanp.reporting.footnotes import rests_on
+from neuroanp.reporting.method import methods
 from neuroanp.reporting.ranking import ranking
-from neuroanp.reporting.tables import methods, results_table
+from neuroanp.reporting.tables import results_table
 from neuroanp.reporting.values import digits
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
+    from neuroanp.reporting.method import Method
     from neuroanp.reporting.reading import Shown
-    from neuroanp.reporting.tables import Cell, Method
+    from neuroanp.reporting.tables import Cell
 
 
 def of_run(record: RunDir) -> str:

@@ -34,9 +34,9 @@ def render(found: Characterization, path: Path, command: str | None = None) -> P
 
     Raises: InputError or RunError if the file cannot be written.
     """
-    from neuroanp import __version__
     from neuroanp.reporting.characterization_plots import draw
     from neuroanp.reporting.style import to_uri
+    from neuroanp.version import __version__
 
     sections = [
         {

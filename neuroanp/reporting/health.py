@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from neuroanp.reporting.tables import Method
+from neuroanp.reporting.method import Method
 from neuroanp.reporting.values import middle, numbers
 from neuroanp.training.watch import LIMITS, Health
 

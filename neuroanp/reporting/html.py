@@ -13,7 +13,8 @@ from neuroanp.errors import InputError
 from neuroanp.records.atomic import OTHER_PLACE, REPEAT, write_text
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reporting import ablation, books, devices, health, parts, plots, spikes, tables
-from neuroanp.reporting.origins import rests_on
+from neuroanp.reporting.footnotes import rests_on
+from neuroanp.reporting.method import Method, methods
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.ranking import best, ranking
 from neuroanp.reporting.reading import Shown, shown, variants
@@ -101,7 +102,7 @@ def _section(every: Sequence[Shown]) -> Section:
     ablated = ablation.ablations(every)
     apart = {path for one in ablated for path in one.runs}  # these runs are in the ablation's table
     runs = [one for one in every if str(one.run.path) not in apart]
-    group = tables.methods([one.result for one in runs], variants(runs))
+    group = methods([one.result for one in runs], variants(runs))
     ledgers = {str(one.run.path): one.ledger for one in runs}
     leading = tables.leading(group, MOST)
     trade_offs = _trade_offs(leading, _left_out(group))
@@ -132,17 +133,17 @@ def _section(every: Sequence[Shown]) -> Section:
     )
 
 
-def _won(group: Sequence[tables.Method]) -> list[str]:
+def _won(group: Sequence[Method]) -> list[str]:
     """Return how the best method is told apart; where there is none the headline says why."""
     return ranking(group) if best(group) is not None else []
 
 
-def _left_out(group: Sequence[tables.Method]) -> str:
+def _left_out(group: Sequence[Method]) -> str:
     """Say that figures do not show all methods, as the end of a caption; the empty string if they do."""
     return f" The {MOST} lowest medians of {len(group)} methods; the table has all." if len(group) > MOST else ""
 
 
-def _curves(group: Sequence[tables.Method], runs: Sequence[Shown], left_out: str) -> Figure | None:
+def _curves(group: Sequence[Method], runs: Sequence[Shown], left_out: str) -> Figure | None:
     metrics = {str(one.run.path): one.metrics for one in runs}
     tested = all(len(one.metrics.series("test_loss")[0]) >= FEW_POINTS for one in runs if len(one.metrics) > 1)
     column = "test_loss" if tested else "train_loss"
@@ -158,7 +159,7 @@ def _curves(group: Sequence[tables.Method], runs: Sequence[Shown], left_out: str
     )
 
 
-def _trade_offs(group: Sequence[tables.Method], left_out: str) -> Figure | None:
+def _trade_offs(group: Sequence[Method], left_out: str) -> Figure | None:
     figure = plots.trade_offs(group)
     if figure is None:
         return None
@@ -177,7 +178,7 @@ def _trade_offs(group: Sequence[tables.Method], left_out: str) -> Figure | None:
     return Figure(to_uri(figure), "Test loss against energy, chip time and endurance used", caption)
 
 
-def _predictions(group: Sequence[tables.Method], runs: Sequence[Shown]) -> list[Figure]:
+def _predictions(group: Sequence[Method], runs: Sequence[Shown]) -> list[Figure]:
     """Draw for each backend and profile the median seed of its method of the lowest median loss."""
     by_path = {str(one.run.path): one for one in runs}
     look, figures = Look(group), []

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from neuroanp.errors import InputError
 from neuroanp.profiles.provenance import unwrap
 from neuroanp.yaml_io import dotted, parse
-
-if TYPE_CHECKING:
-    from neuroanp.reporting.tables import Method
 
 ENERGY, TIME, WEAR = "energy_J", "chip_time_s", "wear"
 NAMES = {ENERGY: "energy", TIME: "chip time", WEAR: "wear"}
@@ -118,40 +115,3 @@ def _any(status: Mapping[str, str], keys: Iterable[str]) -> bool:
 
 def _bases(bases: Mapping[str, str], keys: Iterable[str]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(bases[key] for key in keys if key in bases))
-
-
-def rests_on(group: Sequence[Method], marks: bool = True) -> list[str]:
-    """Say of which devices the energy, chip time and wear shown are nobody's measurement, or another device's.
-
-    Args:
-        group: the methods. marks: whether the values are marked.
-    """
-    illustrative: dict[str, dict[str, None]] = {}
-    inherited: dict[tuple[str, str], dict[str, None]] = {}
-    for m in group:
-        for figure in [figure for figure in NAMES if m.values(figure)]:
-            if figure in m.origins.illustrative:
-                illustrative.setdefault(m.profile, {})[NAMES[figure]] = None
-            for base in m.origins.inherited.get(figure, ()):
-                inherited.setdefault((m.profile, base), {})[NAMES[figure]] = None
-    known = [f"{figures} of {', '.join(profiles)}" for figures, profiles in _alike(illustrative)]
-    taken = [
-        f"{figures} of {', '.join(profile for profile, _ in some)}, from {base}"
-        for base in dict.fromkeys(base for _, base in inherited)
-        for figures, some in _alike({key: names for key, names in inherited.items() if key[1] == base})
-    ]
-    said = [(ILLUSTRATIVE, "From illustrative values, not measurements", known)] * bool(known)
-    said += [(INHERITED, "From values inherited of another profile", taken)] * bool(taken)
-    return [f"{f'{mark} ' * marks}{words}: {'; '.join(found)}." for mark, words, found in said]
-
-
-def _alike(names: Mapping[Any, Iterable[str]]) -> list[tuple[str, list[Any]]]:
-    """Return the keys that have the same names, by these names in one line.
-
-    >>> _alike({"pcm": ["energy", "wear"], "rram": ["energy", "wear"], "sram": ["energy"]})
-    [('energy, wear', ['pcm', 'rram']), ('energy', ['sram'])]
-    """
-    found: dict[str, list[Any]] = {}
-    for key, some in names.items():
-        found.setdefault(", ".join(some), []).append(key)
-    return [*found.items()]

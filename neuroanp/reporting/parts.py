@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from neuroanp.reporting import ablation, retention, tables, transfer
+from neuroanp.reporting.method import Method
 from neuroanp.reporting.reading import Shown
 from neuroanp.reporting.style import to_uri
 
@@ -33,8 +34,8 @@ class Part:
 def of_section(
     runs: Sequence[Shown],
     ablated: Sequence[ablation.Ablation],
-    group: Sequence[tables.Method],
-    leading: Sequence[tables.Method],
+    group: Sequence[Method],
+    leading: Sequence[Method],
     left_out: str,
 ) -> list[Part]:
     """Return the parts that the runs of one task give rise to.
@@ -48,7 +49,7 @@ def of_section(
     return [*_transfers(runs, group), *map(_ablation, ablated), *_retention(group, leading, left_out)]
 
 
-def _transfers(runs: Sequence[Shown], group: Sequence[tables.Method]) -> list[Part]:
+def _transfers(runs: Sequence[Shown], group: Sequence[Method]) -> list[Part]:
     found = transfer.transfers(runs)
     if not found:
         return []
@@ -86,7 +87,7 @@ def _ablation(one: ablation.Ablation) -> Part:
     return Part(title, ablation.table(one), drawn, [ablation.headline(one)], note)
 
 
-def _retention(group: Sequence[tables.Method], leading: Sequence[tables.Method], left_out: str) -> list[Part]:
+def _retention(group: Sequence[Method], leading: Sequence[Method], left_out: str) -> list[Part]:
     found = retention.table(group)
     if found is None:
         return []

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from neuroanp.records.metrics import Metrics
+from neuroanp.reporting.method import Method
 from neuroanp.reporting.style import FAINT, GREY, INK, Look, name_levels, new_figure, plain, styled
-from neuroanp.reporting.tables import Method, controls
+from neuroanp.reporting.tables import controls
 from neuroanp.reporting.values import digits, middle, numbers, prefix
 
 if TYPE_CHECKING:

@@ -3,13 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
+from neuroanp.reporting.method import Method
 from neuroanp.reporting.separation import LEAST, by_chance, lowest_apart, too_few
 from neuroanp.reporting.values import digits, middle
-
-if TYPE_CHECKING:
-    from neuroanp.reporting.tables import Method
 
 
 def best(group: Sequence[Method]) -> Method | None:

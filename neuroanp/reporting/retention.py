@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.reporting.method import Method
 from neuroanp.reporting.plots import decent_log_ticks, legend
 from neuroanp.reporting.style import FAINT, GREY, Look, new_figure, styled
-from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, cell, names_of
+from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, names_of
 from neuroanp.reporting.values import middle, numbers
 from neuroanp.training.times import seconds
 

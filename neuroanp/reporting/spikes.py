@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from neuroanp.reporting.method import Method
 from neuroanp.reporting.origins import ENERGY
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.reading import Shown
 from neuroanp.reporting.spikes_plots import Panel, in_thresholds, rasters
 from neuroanp.reporting.style import Look, plain, to_uri
-from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, cell, marked, names_of
+from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, marked, names_of
 from neuroanp.reporting.values import SILENT, digits, middle, numbers, quantity
 
 ENERGIES = {"energy_per_spike_J": "spike", "energy_per_event_J": "synaptic event"}

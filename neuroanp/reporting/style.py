@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from neuroanp.reporting.tables import Method
+    from neuroanp.reporting.method import Method
 
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5E4FA2")
 """Okabe and Ito's palette, whose yellow is too light on white; an indigo takes its place."""

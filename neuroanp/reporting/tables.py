@@ -7,12 +7,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
-from neuroanp.reporting.origins import UNKNOWN, Origins
+from neuroanp.reporting.method import Method
 from neuroanp.reporting.ranking import best, ranking, with_losses
 from neuroanp.reporting.separation import MORE
 from neuroanp.reporting.values import MISSING, SILENT, digits, middle, numbers, prefix
-
-Result = Mapping[str, Any]
 
 UPDATE = "the digital arithmetic of the update (outer products, optimizer, weight memory) is not counted"
 
@@ -23,60 +21,6 @@ CONTROLS = {
     "ridge": "ridge readout",
     "lagged_linear": "lagged linear",
 }
-
-
-@dataclass(frozen=True)
-class Method:
-    """One way to learn a task: all the seeds of it.
-
-    Args:
-        profile, backend, rule: what learned.
-        variant: options in which it differs from a method of the same names, or "".
-        results: one for each seed, finished or not.
-        task: what was learned.
-        among_backends: whether it is compared with methods of other backends.
-    """
-
-    task: str
-    profile: str
-    backend: str
-    rule: str
-    variant: str
-    results: tuple[Result, ...]
-    among_backends: bool = False
-
-    @property
-    def label(self) -> str:
-        """Its name in figures and sentences, "pcm · anp", with the backend where that is no matter of course."""
-        name = f"{self.profile} · {self.rule}"
-        name += f" · {self.backend}" if self.among_backends or self.backend != "rate" else ""
-        return f"{name} ({self.variant})" if self.variant else name
-
-    @property
-    def has_twin(self) -> bool:
-        """Whether it differentiates a digital twin, whose computation no chip's books count."""
-        from neuroanp.baselines.methods import BASELINES  # lazy: it imports torch
-
-        return self.rule in BASELINES.names()
-
-    @property
-    def origins(self) -> Origins:
-        """On what the figures of its device rest; UNKNOWN where its runs do not say."""
-        return next((result["origins"] for result in self.results if "origins" in result), UNKNOWN)
-
-    @property
-    def finished(self) -> tuple[Result, ...]:
-        """The results of the runs that came to their end."""
-        return tuple(result for result in self.results if result["status"] == "finished")
-
-    def values(self, key: str) -> list[float]:
-        """The finished runs' finite values of one number."""
-        return numbers(result[key] for result in self.finished)
-
-    def against(self, control: str) -> list[tuple[float, float]]:
-        """Pairs (test loss, the control's loss) of the runs that have both."""
-        pairs = [numbers([r["test_loss"], (r["controls"] or {}).get(control)]) for r in self.finished]
-        return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
 
 
 class Cell(NamedTuple):
@@ -114,29 +58,12 @@ class Table:
     rows: tuple[Row, ...]
 
 
-def methods(results: Sequence[Result], variants: Sequence[str] | None = None) -> list[Method]:
-    """Group results by task, profile, backend, rule and variant, in order of first appearance, backend by backend.
-
-    >>> names = {"task": "copy", "profile": "pcm", "backend": "rate", "rule": "anp", "status": "finished"}
-    >>> row = {**names, "test_loss": 1.0}
-    >>> [(m.label, m.values("test_loss")) for m in methods([row, {**row, "test_loss": 3.0}])]
-    [('pcm · anp', [1.0, 3.0])]
-    """
-    groups: dict[tuple[str, ...], list[Result]] = {}
-    for result, variant in zip(results, variants or [""] * len(results), strict=True):
-        key = (*(str(result[name]) for name in ("task", "profile", "backend", "rule")), variant)
-        groups.setdefault(key, []).append(result)
-    found = dict.fromkeys(backend for _, _, backend, *_ in groups)
-    ordered = [(key, groups[key]) for backend in found for key in groups if key[2] == backend]
-    return [Method(*key, results=tuple(group), among_backends=len(found) > 1) for key, group in ordered]
-
-
 def results_table(group: Sequence[Method]) -> Table:
     """Build the results of the methods of ONE task, controls below: median, and range over seeds.
 
     Loss is the mean squared error over scored steps and outputs of the held-out sequences, under
     the device's noise and without it. A number nobody stated is "–", never 0; one that rests on illustrative values or
-    on another device's is marked (see `rests_on`). The best is strong where there is one (see `ranking`).
+    on another device's is marked (see `footnotes.rests_on`). The best is strong where there is one (see `ranking`).
     """
     numeric = [
         _numbers(group, "test_loss", "test loss"),

@@ -7,10 +7,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.reporting.method import Method
 from neuroanp.reporting.plots import FAR_BELOW, decent_log_ticks
 from neuroanp.reporting.reading import BY_WAY, PROGRAMMED, SCRATCH, TUNED, Shown
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, MARKERS, name_levels, new_figure, plain, styled
-from neuroanp.reporting.tables import Cell, Column, Method, Row, Table, cell, controls
+from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, controls
 from neuroanp.reporting.values import digits, middle, numbers
 
 if TYPE_CHECKING:

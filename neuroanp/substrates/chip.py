@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Mapping
 from types import MappingProxyType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor
 
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.device import Device
 from neuroanp.devices.draws import numpy_dtype
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.protocol import Cells
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.substrates import facts
+from neuroanp.substrates.checks import check_memory, check_step
 from neuroanp.substrates.converters import X_MAX, driver, sensor
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.device_noise import DeviceNoise
+from neuroanp.substrates.energy_kinds import energy_kinds
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive, junctions_of, perturbs_units
-from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.protocol import Neurons, ProgrammingReport, ReadPlan
 from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.substrates.write_energy import Bill, write_energy
@@ -37,29 +38,6 @@ if TYPE_CHECKING:
 WRITES = ("auto", "ideal", "verify", "pulse")
 READS = ("moments", "sampled")
 SOLVERS = ("fast", "exact")
-
-
-class Lazy(Mapping[str, Tensor]):
-    """Arrays that are computed when they are first asked for.
-
-    >>> dict(Lazy({"w": lambda: torch.zeros(1)}))
-    {'w': tensor([0.])}
-    """
-
-    def __init__(self, makers: Mapping[str, Callable[[], Tensor]]) -> None:
-        self._makers = dict(makers)
-        self._made: dict[str, Tensor] = {}
-
-    def __getitem__(self, name: str) -> Tensor:
-        if name not in self._made:
-            self._made[name] = self._makers[name]()
-        return self._made[name]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._makers)
-
-    def __len__(self) -> int:
-        return len(self._makers)
 
 
 class Chip:
@@ -96,7 +74,7 @@ class Chip:
         self.junctions = junctions_of(profile, self.effects, self.device.temperature)
         tiles = max(len(array.tiling.widths) for array in self.arrays.values())
         self.ledger = Ledger(
-            facts.energy_kinds(profile, self.junctions, tiles),
+            energy_kinds(profile, self.junctions, tiles),
             profile.energy is not None and profile.energy.write_time is not None,
             profile.energy.endurance if profile.energy is not None else None,
             spiking,
@@ -152,8 +130,8 @@ class Chip:
             raise InputError(
                 f"hardware.wires: '{wires}' is unknown{did_you_mean(wires, SOLVERS)} ({', '.join(SOLVERS)})"
             )
-        facts.check_step(profile, dt, effects)
-        facts.check_memory(profile, read, effects, {name: tuple(w.shape) for name, w in weights.items()})
+        check_step(profile, dt, effects)
+        check_memory(profile, read, effects, {name: tuple(w.shape) for name, w in weights.items()})
         arrays = {
             name: Crossbar(
                 profile,
@@ -263,10 +241,6 @@ class Chip:
         process = law.process()
         return DeviceNoise(name, plan, batch, streams, reads.process, process, dt=self.dt, apart=apart)
 
-    def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:
-        """Read with every device drawn (see Substrate)."""
-        return reader.sampled(x, xi, deviation)
-
     def book_reads(self, name: str, load: Tensor, reads: int, noisy: int, *, events: int | None = None) -> None:
         """Book `reads` vector reads of one array; `load` (m,) is what `Reader.load` returned for them.
 
@@ -359,9 +333,8 @@ class Chip:
             streams: cycle-to-cycle draws come from ("c2c/<array>", index).
             index: the update's number.
 
-        Returns: see ProgrammingReport; `realised` is computed when it is read.
+        Returns: the shares of the written weights that missed their target.
         """
-        makers: dict[str, Callable[[], Tensor]] = {}
         bill = Bill()
         beyond = missed = written = 0
         for name, gradient in update.arrays.items():
@@ -373,10 +346,9 @@ class Chip:
             if pulses is not None:
                 self._charge(bill, array, before, pulses)
             beyond, missed, written = beyond + over, missed + gave_up, written + gradient.numel()
-            makers[name] = self._realised(array, before, array.cells, self.now)
-        joules, seconds = self._book_write(bill)
+        self._book_write(bill)
         share = 1.0 / max(written, 1)
-        return ProgrammingReport(Lazy(makers), bill.pulses, joules, seconds, beyond * share, missed * share)
+        return ProgrammingReport(beyond * share, missed * share)
 
     def _write(
         self, name: str, array: Crossbar, change: Tensor, rng: np.random.Generator
@@ -395,17 +367,13 @@ class Chip:
         pulses, gave_up = array.program(target, self.now, rng)
         return pulses, over, 0 if gave_up is None else int(gave_up.any(0).sum())
 
-    @staticmethod
-    def _realised(array: Crossbar, before: Any, after: Any, now: float) -> Callable[[], Tensor]:
-        return lambda: array.mean_weights(now, after) - array.mean_weights(now, before)
-
     def _charge(self, bill: Bill, array: Crossbar, before: Cells, pulses: Tensor) -> None:
         """Add the pulses of one array to a bill."""
         joules = write_energy(self.profile.energy, pulses, before["g"], array.cells["g"], array.tiling)
         bill.add(*array.count(pulses), joules)
 
-    def _book_write(self, bill: Bill) -> tuple[float | None, float]:
-        """Book the pulses of a write and let its time pass; return its energy and time."""
+    def _book_write(self, bill: Bill) -> None:
+        """Book the pulses of a write and let its time pass."""
         energy = self.profile.energy
         stated = energy is not None and (energy.write is not None or energy.write_voltage is not None)
         joules = bill.joules if stated else None
@@ -414,13 +382,8 @@ class Chip:
         self.ledger.book_writes(bill.pulses, joules, seconds, wear)
         self.now += seconds
         self._columns.clear()
-        return joules, seconds
 
-    # ---- facts and checkpoints ----
-
-    def describe(self, window_s: float = 1e-3) -> dict[str, Any]:
-        """Return facts for people: ranges, noise, ADC steps, effects that are on (see substrates.facts)."""
-        return facts.describe(self, window_s)
+    # ---- checkpoints ----
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return cells ("w/g"), digital targets ("w/aim"), books ("ledger/energy") and the clock, bit for bit."""

@@ -141,9 +141,9 @@ class Crossbar:
             return (g[0] - g[1]) * self.slope
         return (g[0] - self.device.span.middle) * self.slope
 
-    def mean_weights(self, now: float, cells: Cells | None = None) -> Tensor:
+    def mean_weights(self, now: float) -> Tensor:
         """Return the weights the array holds at chip time `now`, without read noise."""
-        return self.to_weights(self.device.conductance(self.cells if cells is None else cells, now))
+        return self.to_weights(self.device.conductance(self.cells, now))
 
     def prepare(
         self, now: float, window: float, xi: Callable[[], Tensor], noise: bool = True, sampled: bool = False

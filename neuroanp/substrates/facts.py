@@ -1,103 +1,24 @@
-"""What a person wants to know of a chip: which figures a profile states, noise in ADC steps, effects."""
+"""What a person wants to know of a chip: the effects it has something for, its noise in ADC steps."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
-from neuroanp.devices.protocol import remembers
-from neuroanp.errors import InputError
-from neuroanp.substrates.converters import driver, sensor, serial_bits
-from neuroanp.substrates.device_noise import check_size
-from neuroanp.substrates.ledger import ABSENT, STATED, UNSTATED
+from neuroanp.devices.effects import EFFECTS
+from neuroanp.substrates.converters import driver, sensor
 from neuroanp.substrates.tiling import through_wires
 from neuroanp.substrates.wires_fast import wire_error
-from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
-    from neuroanp.devices.protocol import NodeSource, ProgrammingLaw, UpdateLaw
+    from neuroanp.devices.protocol import ProgrammingLaw, UpdateLaw
     from neuroanp.profiles import HardwareProfile
-    from neuroanp.profiles.sections import Adc, Dac
     from neuroanp.substrates.chip import Chip
     from neuroanp.substrates.crossbar import Crossbar
 
 
 LARGEST_CHECKED = 256
 """Lines of the largest tile whose fast solution is checked against the exact one for the facts of a run."""
-
-
-def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: int) -> dict[str, str]:
-    """Return for each kind of energy whether the profile states it, leaves it out, or has no such part.
-
-    Spikes and synaptic events count where the network spikes (see Ledger). Of an event the profile has
-    a figure of its own, or it costs what a read does.
-
-    Args:
-        profile: the hardware.
-        junctions: the sources of node noise, or None.
-        tiles: the most tiles whose outputs make one.
-    """
-    periphery, energy, neurons = profile.periphery, profile.energy, profile.neurons
-    adds = tiles > 1 or serial_bits(profile, ALL_EFFECTS) > 1
-
-    def converter(section: Dac | Adc | None) -> str:
-        if periphery is None:
-            return UNSTATED
-        return ABSENT if section is None else UNSTATED if section.energy is None else STATED
-
-    def price(figure: float | None) -> str:
-        return UNSTATED if figure is None else STATED
-
-    return {
-        "array_reads": UNSTATED if periphery is None and (energy is None or energy.read is None) else STATED,
-        "dac": converter(None if periphery is None else periphery.dac),
-        "adc": converter(None if periphery is None else periphery.adc),
-        "writes": price(None if energy is None else energy.write if energy.write is not None else energy.write_voltage),
-        "node_noise": ABSENT if junctions is None else price(junctions.energy_per_bit),
-        "digital": price(energy.digital if energy is not None else None),
-        "accumulate": price(energy.accumulate if energy is not None else None) if adds else ABSENT,
-        "spikes": price(neurons.energy_per_spike if neurons is not None else None),
-        "synaptic_events": STATED if neurons is not None and neurons.energy_per_event is not None else ABSENT,
-    }
-
-
-def check_step(profile: HardwareProfile, dt: float, effects: frozenset[str]) -> None:
-    """Raise InputError where a step of dt seconds is shorter than one read of the array."""
-    periphery = profile.periphery
-    if periphery is None:
-        return
-    bits = serial_bits(profile, effects)
-    needed = periphery.t_read * max(bits, 1)
-    if dt < needed:
-        serial = f" x {bits} bits" if bits > 1 else ""
-        raise InputError(
-            f"dt: {format_quantity(dt, 's')} is shorter than one read of profile '{profile.meta.name}' "
-            f"(periphery.t_read {format_quantity(periphery.t_read, 's')}{serial}); use a longer dt"
-        )
-
-
-def check_memory(
-    profile: HardwareProfile, read: str, effects: frozenset[str], shapes: Mapping[str, tuple[int, ...]]
-) -> None:
-    """Raise InputError where noise with a memory is to be drawn in part, or for an array too large for it.
-
-    Args:
-        profile, read, effects: as in `Chip.build`.
-        shapes: (n, m) of the arrays by name.
-    """
-    parts = sorted(effects & {"read_noise", "frozen_noise"})
-    if read != "sampled" or not remembers(profile.read) or not parts:  # pyright: ignore[reportArgumentType]
-        return
-    for name, (n, m) in shapes.items():
-        check_size(name, n, m)
-    if len(parts) == 1:
-        raise InputError(
-            f"hardware.read: sampled draws the noise of profile '{profile.meta.name}' with its memory, and that is one "
-            f"process: '{parts[0]}' cannot be on alone; switch read_noise and frozen_noise together, or use "
-            "hardware.read: moments"
-        )
 
 
 def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
@@ -130,7 +51,7 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
     return tuple(name for name in EFFECTS if has[name])
 
 
-def describe(chip: Chip, window_s: float) -> dict[str, Any]:
+def describe(chip: Chip, window_s: float = 1e-3) -> dict[str, Any]:
     """Return facts of a chip as plain values.
 
     Args:

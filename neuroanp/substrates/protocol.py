@@ -14,7 +14,6 @@ if TYPE_CHECKING:
     from neuroanp.noise import PassStreams, Streams
     from neuroanp.substrates.device_noise import DeviceNoise
     from neuroanp.substrates.ledger import Ledger
-    from neuroanp.substrates.periphery import Reader
     from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 
@@ -56,7 +55,7 @@ class ReadPlan:
             thermal), in squared output units: one number, or (tiles, n).
         dac: quantiser of x, or None.
         adc: quantiser of y, or None.
-        sampled: draw every device at every read (`mvm`) instead of using the moments.
+        sampled: draw every device at every read (`Reader.sampled`) instead of using the moments.
         widths: word lines of each tile along the inputs; they sum to m. Empty: one tile.
         bits: magnitude bits that are read one after the other, or 0: the input in one read.
         pulse_width: inputs are times at one voltage, not voltages.
@@ -93,21 +92,13 @@ class ReadPlan:
 
 @dataclass(frozen=True)
 class ProgrammingReport:
-    """What a write did.
+    """What a write missed; its pulses, energy and time are in the ledger.
 
     Args:
-        realised: the change of each array's mean weights, by name.
-        pulses: write pulses sent, failed verifies and refreshes included.
-        energy_J: energy of these writes, or None where the profile states no write energy.
-        time_s: chip time of these writes.
         saturated: fraction of the written weights whose target lies beyond the device's range.
         unverified: fraction of the written weights that write-verify gave up on.
     """
 
-    realised: Mapping[str, Tensor]
-    pulses: int
-    energy_J: float | None
-    time_s: float
     saturated: float
     unverified: float = 0.0
 
@@ -173,14 +164,6 @@ class Substrate(Protocol):
             plan, batch, streams: passes, sequences, where draws come from.
             artificial: False leaves out what no device makes.
             apart: seconds from one presentation to the next: what is slow is common to them.
-        """
-        ...
-
-    def mvm(self, name: str, reader: Reader, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:
-        """Read array `name` with every device drawn: x (rows, m), xi (rows, reader.normals) -> (rows, n).
-
-        `reader` holds the array's plan and counts what the ADC clips; `deviation` (rows, n, m) is the
-        noise of the weights where it has a memory.
         """
         ...
 

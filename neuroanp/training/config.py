@@ -12,7 +12,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 
 from neuroanp.backends.neuron import NEURONS
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.devices.device import ALL_EFFECTS, EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.passes import PassRule

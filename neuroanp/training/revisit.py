@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, cast
 import torch
 
 from neuroanp.backends.foreign import warn_once
-from neuroanp.devices.device import EFFECTS
+from neuroanp.devices.effects import EFFECTS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.profiles.loader import loads
 from neuroanp.records.identity import code_version

@@ -13,7 +13,7 @@ from neuroanp.training.network import xavier
 from neuroanp.backends.chips import ChipNetwork
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS, Backend
-from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip

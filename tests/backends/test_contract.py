@@ -10,7 +10,7 @@ import torch
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.noise import PassStreams
 from neuroanp.profiles import available, load
 from neuroanp.profiles.sections import Neurons

@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from benchmarks.faults.mutated_equations import BASE
 from neuroanp.backends import trial
 from neuroanp.backends.arithmetic import SCALES, Known, constant
+from neuroanp.backends.execution import Execution
 from neuroanp.backends.expressions import as_written, expression
-from neuroanp.backends.network import Execution
 from neuroanp.backends.population import Recurrence
 from neuroanp.errors import InputError, RunError
 from tests.backends.neurons import with_lines

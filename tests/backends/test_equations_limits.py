@@ -12,9 +12,10 @@ import pytest
 from benchmarks.faults.mutated_equations import BASE
 from neuroanp.backends import equations, trial
 from neuroanp.backends.arithmetic import Known
+from neuroanp.backends.execution import Execution
 from neuroanp.backends.expressions import parsed
 from neuroanp.backends.growth import _Growth
-from neuroanp.backends.network import Execution, SpikingBackend
+from neuroanp.backends.network import SpikingBackend
 from neuroanp.errors import InputError, RunError
 from tests.backends.neurons import with_lines
 from tests.close import close
@@ -160,7 +161,7 @@ def test_a_trial_in_a_script_without_a_guard(tmp_path):
     (tmp_path / "json.py").write_text("raise SystemExit('not this one')")
     script = f"""
 from neuroanp.backends.equations import Equations
-from neuroanp.backends.network import Execution
+from neuroanp.backends.execution import Execution
 from neuroanp.backends.trial import tried
 print("once")
 tried(Equations(**{BASE!r}), 1e-3, Execution(target="numpy"))

@@ -2,20 +2,16 @@
 
 from __future__ import annotations
 
-from math import log
 from typing import cast
 
 import numpy as np
 import pytest
 import torch
-from hypothesis import given
-from hypothesis import strategies as st
 
 from neuroanp.backends import loihi, loihi_numbers, xylo, xylo_numbers
-from neuroanp.backends.integer import IntegerBackend, LoihiBackend, XyloBackend
+from neuroanp.backends.integer import IntegerBackend, LoihiBackend
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
-from neuroanp.backends.numeric import Numeric
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
@@ -23,53 +19,12 @@ from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
-from neuroanp.trajectory import PassPlan, Weights
+from neuroanp.trajectory import Weights
+from tests.backends.whole_numbers import DT, KINDS, NEURONS, SILENT, SIZES, backend_of, network, numeric, present
 from tests.close import close
 
-DT = 1e-3
-SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
 NAMES = [name for name in BACKENDS.names() if BACKENDS.get(name).digital]
-KINDS = {"loihi": LoihiBackend, "xylo": XyloBackend}
-SIZES = [(4, 32, 2), (7, 60, 3), (3, 12, 1)]
 DTYPES = [torch.float32, torch.float64]
-
-
-def tau(dash: int) -> float:
-    """Return the time constant, in seconds, whose decay in a step is 1 - 2^-dash."""
-    return -DT / log(1.0 - 2.0**-dash)
-
-
-NEURONS = {
-    "loihi": LIF(input_gain=3.0, refractory=0.0),
-    "xylo": LIF(tau_m=tau(4), tau_s=tau(2), tau_r=tau(4), reset="subtract", refractory=0.0, input_gain=3.0),
-}
-
-
-def network(sizes, seed=0, bias=False, dtype=torch.float64, steps=120, batch=2) -> tuple[Weights, torch.Tensor]:
-    """Return random weights, and input spikes (T, B, I)."""
-    inputs, hidden, outputs = sizes
-    rng = np.random.default_rng(seed)
-    shapes = {"w_in": (hidden, inputs + bias), "w": (hidden, hidden), "w_out": (outputs, hidden + bias)}
-    W = {name: torch.from_numpy(rng.normal(size=s) / np.sqrt(s[1])).to(dtype) for name, s in shapes.items()}
-    return Weights(W, bias), torch.from_numpy(rng.random((steps, batch, inputs)) < 0.2).to(dtype)
-
-
-def backend_of(name: str, chunk: int = 64):
-    return KINDS[name](DT, chunk, NEURONS[name])
-
-
-def present(backend, weights: Weights, u: torch.Tensor, device="cpu"):
-    """Return what a silent pass is: spikes (T, B, N), outputs (T, B, O) and potentials, on an ideal device."""
-    streams = Streams(0)
-    chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device=device)
-    own = PassStreams(streams, "train", 0)
-    chunks = list(backend.passes(chip, chip.prepare(1.0, own), u.to(device), SILENT, own, keep="states"))
-    return tuple(torch.cat([getattr(c, part) for c in chunks])[:, 0] for part in ("spikes", "y", "v"))
-
-
-def numeric(name: str, weights: Weights) -> Numeric:
-    W = {key: part.double().numpy() for key, part in weights.items()}
-    return Numeric(name, W, weights.bias, NEURONS[name], DT, True)
 
 
 def exported(name: str, weights: Weights, u: torch.Tensor):
@@ -160,130 +115,6 @@ def test_the_gradient_of_rounding_is_1(name, dtype):
         torch.testing.assert_close(gradient[key], wanted[key], rtol=rounding, atol=rounding)
         assert bool(wanted[key].any())
     assert not torch.equal(surrogate(twin, weights, u)[0], y)  # weights that are not rounded give others
-
-
-# ---- weights of any size ----
-
-
-@pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
-@pytest.mark.parametrize("name", KINDS)
-def test_weights_of_zero_give_a_silent_readout(name, bias):
-    weights, u = network(SIZES[2], bias=bias)
-    nothing = Weights({key: 0 * part for key, part in weights.items()}, bias)
-    backend = backend_of(name)
-    s, y, v = present(backend, nothing, u)
-    assert not y.any()
-    assert not s.any()  # the drive alone, 0.6 thresholds, makes no spike
-    # each step loses less than 2 units of state of the 20 that a membrane of 20 steps remembers
-    loss = 40 / float((backend.chip.unit * backend.chip.state).min())
-    assert v[-1].numpy() == pytest.approx(NEURONS[name].drive, abs=0.01 + loss)
-    assert not backend.activity(nothing, u).any()
-
-
-@pytest.mark.parametrize("sign", [1, -1])
-@pytest.mark.parametrize("array", ["w_in", "w"])
-@pytest.mark.parametrize("name", KINDS)
-def test_a_weight_beyond_the_grid_is_at_its_end_and_keeps_its_sign(name, array, sign):
-    weights, u = network(SIZES[2])
-    W = {key: part.clone() for key, part in weights.items()}
-    W[array][1, 2] = sign * 1e9
-    backend = backend_of(name)
-    z = backend.activity(Weights(W, False), u)  # no device in between, whose weights have a range too
-    grid = backend.chip.grids[array]
-    numbers = grid.numbers(W[array])
-    assert int(numbers[1, 2]) == sign * grid.high
-    assert grid.high == {"loihi": loihi.WEIGHT_HIGH, "xylo": 127 * grid.step}[name]
-    assert float(backend.chip.unit[1]) == 1  # the coarsest there is
-    assert bool(torch.isfinite(z).all())
-    if array == "w_in":  # more than a threshold: unit 1 spikes a step after input 2, or never once it was there
-        driven, fired = u[:-1, :, 2] == 1, z[1:, :, 1] > backend._decays()[0] * z[:-1, :, 1]
-        assert bool(driven.any(0).all())
-        first = int(driven.all(1).long().argmax())
-        assert bool(fired[driven].all()) if sign > 0 else not bool(fired[first:].any())
-
-
-def test_a_weight_of_many_thresholds_is_held_where_a_shift_brings_it_into_8_bits():
-    """Xylo's weights end at 127 << 7 units of a threshold of 1 at least; a unit that needs a shift gets it."""
-    weights, _ = network(SIZES[2])
-    for thresholds in (100.0, 300.0, 3000.0, 16000.0):
-        W = {key: part.clone() for key, part in weights.items()}
-        k_in = xylo_numbers.wanted_numbers(numeric("xylo", weights)).k_in
-        W["w_in"][1, 2] = thresholds / k_in
-        chip = backend_of("xylo")._scaled(W, False)
-        assert float(chip.held(W, False)["w_in"][1, 2]) * k_in == close(thresholds, rel=0.01)
-
-
-def test_the_scale_of_outputs_follows_their_weights():
-    """An output's unit need not be whole: weights 1000 times as large are held as well as they were."""
-    weights, _ = network(SIZES[2])
-    errors = []
-    for factor in (1.0, 1e3):
-        W = {**weights, "w_out": factor * weights["w_out"]}
-        held = backend_of("xylo")._scaled(W, False).held(W, False)
-        errors.append(float((held["w_out"] / W["w_out"] - 1).abs().max()))
-    assert errors[1] == close(errors[0], rel=1e-6)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_a_huge_bias_is_at_the_end_of_its_bits(name):
-    weights, u = network(SIZES[2], bias=True)
-    W = {key: part.clone() for key, part in weights.items()}
-    W["w_in"][0, -1], W["w_in"][1, -1], W["w_out"][0, -1] = 1e9, -1e9, 1e9
-    backend = backend_of(name)
-    z = backend.activity(Weights(W, True), u)
-    chip, highest = backend.chip, {"loihi": loihi.BIAS_HIGH, "xylo": xylo.HIGH}[name]
-    assert chip.bias.numbers(W["w_in"][:, -1])[:2].tolist() == [highest, -highest]
-    assert bool((z[:, :, 0] >= 1).all())  # a spike at every step
-    assert not z[:, :, 1].any()
-    held = chip.held(W, True)["w_out"][0, -1]
-    assert float(held) == close(1e9, rel=1e-3)
-
-
-sizes_of_weights = st.floats(-4.0, 4.0).map(lambda power: 10.0**power)
-
-
-@pytest.mark.parametrize("name", KINDS)
-@given(
-    seed=st.integers(0, 2**32 - 1),
-    scales=st.fixed_dictionaries(dict.fromkeys(("w_in", "w", "w_out"), sizes_of_weights)),
-    bias=st.booleans(),
-    units=st.integers(1, 6),
-)
-def test_held_weights_err_by_half_a_step_or_are_at_the_end(name, seed, scales, bias, units):
-    weights, _ = network((2, units, 2), seed, bias, steps=1)
-    W = {key: scales[key] * part for key, part in weights.items()}
-    chip = backend_of(name)._scaled(W, bias)
-    held = chip.held(W, bias)
-    columns = {"w_in": 2, "w": units, "w_out": units}
-    grids = {key: (chip.grids[key], W[key][:, :n], held[key][:, :n]) for key, n in columns.items()}
-    if bias:
-        grids["bias"] = (chip.bias, W["w_in"][:, -1], held["w_in"][:, -1])
-        if chip.offset is not None:
-            grids["offset"] = (chip.offset, W["w_out"][:, -1], held["w_out"][:, -1])
-        else:
-            assert torch.equal(W["w_out"][:, -1], held["w_out"][:, -1])
-    for key, (grid, wanted, found) in grids.items():
-        numbers = grid.numbers(wanted)
-        exact = wanted * grid.scale + grid.zero
-        inside = (exact >= grid.low) & (exact <= grid.high)
-        step = (0.5 * grid.step / grid.scale).expand_as(wanted)
-        assert bool((((found - wanted).abs() <= step * (1 + 1e-9) + 1e-15 * wanted.abs()) | ~inside).all()), key
-        end = torch.where(exact > grid.high, grid.high, grid.low)
-        assert bool(((numbers == end) | inside).all()), key
-        assert bool((numbers % grid.step == 0).all()), key
-        # largest weights use the grid's numbers: finer scales would not hold them, or states
-        assert bool(torch.isfinite(found).all()), key
-    again = chip.held(held, bias)
-    for key in held:
-        torch.testing.assert_close(again[key], held[key], rtol=1e-12, atol=0)
-
-
-@pytest.mark.parametrize("name", KINDS)
-def test_the_grid_is_used_to_its_end_where_weights_ask_for_it(name):
-    weights, _ = network(SIZES[1])
-    chip = backend_of(name)._scaled(dict(weights.items()), False)
-    used = [float(grid.numbers(weights[key]).abs().max()) / grid.high for key, grid in chip.grids.items()]
-    assert 0.98 < max(used) <= 1
 
 
 # ---- what is refused ----

@@ -11,7 +11,7 @@ from scipy import stats
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.noise import PassStreams
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.trajectory import PassPlan

@@ -8,7 +8,7 @@ import torch
 from scipy import stats
 
 from neuroanp.backends import reads
-from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.noise import PassStreams
 from neuroanp.profiles import load
 from neuroanp.trajectory import PassPlan

@@ -17,7 +17,8 @@ from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.mackey_glass import MackeyGlass, MackeyGlassConfig
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.scoring import squared_error
-from neuroanp.tasks.weather import Weather, WeatherConfig
+from neuroanp.tasks.weather import Weather
+from neuroanp.tasks.weather_config import WeatherConfig
 from neuroanp.trajectory import Weights
 from tests.close import close
 

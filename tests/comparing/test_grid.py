@@ -6,8 +6,9 @@ from itertools import product
 
 import pytest
 
-from neuroanp.comparing.grid import expand, resolve
+from neuroanp.comparing.grid import expand
 from neuroanp.errors import InputError
+from neuroanp.training.resolving import resolve
 
 BASE = {"task": {"name": "copy", "length": 2}, "rule": {"name": "anp", "K": 4}, "profile": "pcm", "seed": 7}
 

@@ -10,7 +10,8 @@ import torch
 from pydantic import ValidationError
 
 from neuroanp.devices.cmos import LognormalMismatch
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.device import Device
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.profiles import load
 from tests.close import close
 

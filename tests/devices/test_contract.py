@@ -1,7 +1,6 @@
 """What every shipped device must hold to: moments, seeds, checkpoints, isolation, the books, both precisions.
 
-That a chip without effects is exact, that a noise-free read repeats itself, and what `realised` means is
-in tests/substrates/test_chip.py.
+That a chip without effects is exact, and that a noise-free read repeats itself, is in tests/substrates/test_chip.py.
 """
 
 from __future__ import annotations
@@ -16,7 +15,8 @@ import torch
 from scipy import stats
 
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.device import Device
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.protocol import remembers
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load, loads
@@ -107,8 +107,9 @@ def live(chip: Chip, first: int = 0, updates: int = 1, seed: int = 0) -> list[to
             seen += [part.h, part.y]
         chip.elapse(WINDOW)
         gradient = WeightUpdate({name: w.to(chip.like) for name, w in weights(100 + index).items()})
-        report = chip.apply(gradient, 0.05, Streams(seed), index)
-        seen += [report.realised[name] for name in SHAPES]
+        before = {name: array.mean_weights(chip.now) for name, array in chip.arrays.items()}
+        chip.apply(gradient, 0.05, Streams(seed), index)
+        seen += [array.mean_weights(chip.now) - before[name] for name, array in chip.arrays.items()]
         chip.elapse(3600.0)
     return seen + list(chip.targets.values())
 
@@ -199,7 +200,7 @@ def test_reads_of_sampled_devices_scatter_as_the_plan_says(name):
     rng, x = np.random.default_rng(0), torch.linspace(-1, 1, 6, dtype=DOUBLE)
     reader, count = Reader(sampled), 20_000
     xi = torch.from_numpy(rng.standard_normal((count, reader.normals)))
-    y = chips["sampled"].mvm("w", reader, x.expand(count, 6), xi)
+    y = reader.sampled(x.expand(count, 6), xi)
     accept(standard(y, plan.W @ x, plan.sigma2 @ x.square()))
 
 

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from neuroanp.devices.device import ALL_EFFECTS, EFFECTS, Device
+from neuroanp.devices.device import Device
+from neuroanp.devices.effects import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import InputError
 from neuroanp.profiles import available, load
 

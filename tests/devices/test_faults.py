@@ -9,7 +9,8 @@ import pytest
 import torch
 from scipy import stats
 
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.device import Device
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.profiles import loads
 from tests.close import close
 

@@ -11,8 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.device import Device
 from neuroanp.devices.draws import normal
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.gaussian import GaussianProgramming, GaussianRead
 from neuroanp.profiles import load
 from tests.close import close

@@ -14,7 +14,8 @@ from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.export import nir_import
 from neuroanp.export.model import Model, reference
-from neuroanp.export.nir import FILE, Nir, fold, simulate
+from neuroanp.export.nir import FILE, Nir, simulate
+from neuroanp.export.nir_folding import fold
 from neuroanp.export.source import model_of
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch

@@ -1,71 +1,19 @@
 """Seals: an edit is said wherever it is read, whole copies are shown instead, and no kill forges one."""
 
-import errno
 import json
 import os
 import shutil
-import traceback
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from neuroanp.errors import InputError, RunError
-from neuroanp.records import RESULT_KEYS, RunDir
-from neuroanp.records.seal import Seal, of_fields
+from neuroanp.errors import InputError
+from neuroanp.records import RunDir
+from tests.records.lives import EVERY, FIELDS, SEALED, UPDATES, content, life
 
-UPDATES, EVERY = 6, 2
-FIELDS = {"identity": "0123456789abcdef", "profile": {"name": "ideal", "text": "", "hash": "0"}}
-RESULT = dict.fromkeys(RESULT_KEYS) | {"task": "copy", "status": "finished", "controls": {"ridge": 0.1}}
 COPIED = ("config.yaml", "manifest.json", "metrics.csv", "result.json")
-TWICE = ("config.yaml", "start.safetensors", "metrics.csv", "result.json")
-SEALED = (*TWICE, "predictions.safetensors")
-
-
-def life(root: Path, told: list[str]) -> RunDir:
-    """Do what a training does with its record, from wherever that stands, and return the record at its end."""
-    if not (root / "one").exists():
-        RunDir.create(root, "one", "seed: 0\n", FIELDS)
-    run = RunDir.open(root / "one", quiet=True)
-    if run.manifest["status"] == "finished" and run.sealed:
-        return run
-    with run.lock():
-        run = RunDir.open(run.path, quiet=True)
-        told += run.mend()
-        if run.manifest["status"] == "finished" and run.result is not None:
-            return run
-        if "start.safetensors" not in run.manifest["seals"]:
-            run.save_arrays("start", {"w": np.arange(3.0)})
-            run.update()
-        run.begin()
-        newest, value, update, meta = run.latest_checkpoint(), torch.zeros(1), 0, None
-        if newest is not None:
-            tensors, meta = run.load_checkpoint(newest)
-            value, update = tensors["value"], meta["update"]
-        told += [*run.warnings, *run.restore_metrics(meta)]
-        rows = []
-        while update < UPDATES:
-            update += 1
-            value = 3 * value + update
-            rows.append({"update": update, "train_loss": 1 / float(value)})
-            if update % EVERY == 0:
-                run.append_metrics(rows)
-                run.save_checkpoint(update, {"value": value}, {})
-                rows = []
-        run.save_arrays("predictions", {"y": value.numpy(), "target": np.zeros(1), "mask": np.ones(1)})
-        run.update(scores={"loss": float(value)})
-        run.write_result({**RESULT, "updates": update, "test_loss": 1 / float(value)})
-        run.end("finished")
-    return run
-
-
-def content(run: RunDir) -> dict[str, bytes]:
-    """All that the run left, but for where it lies."""
-    names = {*SEALED, f"checkpoints/{UPDATES:08d}.safetensors"} - {"result.json"}
-    found = {name: (run.path / name).read_bytes() for name in names}
-    result = {key: value for key, value in (run.result or {}).items() if key != "run"}
-    return {**found, "result": json.dumps(result).encode()}
 
 
 @pytest.fixture
@@ -316,138 +264,8 @@ def test_what_is_no_file_does_not_stop_a_run(tmp_path, name, make):
     assert RunDir.open(run.path).sealed is True
 
 
-# ---- kills and full disks at every system call ----
-
-CALLS = ("open", "write", "fsync", "replace", "rename", "ftruncate", "truncate", "unlink", "mkdir", "close")
-
-
-def counted(monkeypatch, at: int, strike) -> list[int]:
-    """Let `strike` happen at the `at`-th system call from now on; return how many there were."""
-    done = [0]
-
-    def wrap(call):
-        def wrapped(*args, **kwargs):
-            done[0] += 1
-            if done[0] >= at:
-                strike(done[0], call)
-            return call(*args, **kwargs)
-
-        return wrapped
-
-    for name in CALLS:
-        monkeypatch.setattr(os, name, wrap(getattr(os, name)))
-    return done
-
-
-def killed_at(root: Path, at: int) -> bool:
-    """Live in a child that dies by SIGKILL at its `at`-th system call; True if it got that far."""
-    child = os.fork()
-    if child:
-        status = os.waitpid(child, 0)[1]
-        assert status == 0 or os.WIFSIGNALED(status), "it failed by itself: its traceback is on stderr"
-        return os.WIFSIGNALED(status)
-    code = 1
-    try:
-        with pytest.MonkeyPatch.context() as patch:
-            counted(patch, at, lambda number, call: os.kill(os.getpid(), 9))
-            life(root, [])
-        code = 0
-    except BaseException:
-        traceback.print_exc()
-    finally:
-        os._exit(code)
-
-
-def untouched(root: Path) -> None:
-    """Whoever looks at what was left sees no damage."""
-    if (root / "one").exists():
-        run = RunDir.open(root / "one")
-        run.metrics()
-        assert run.damage() == []
-
-
-@pytest.mark.parametrize("twice", [False, pytest.param(True, marks=pytest.mark.long)])
-def test_a_kill_at_any_system_call_forges_nothing_and_loses_nothing(tmp_path, twice, caplog):
-    whole, at, struck = content(life(tmp_path / "whole", [])), 0, 0
-    while True:
-        at += 1 if twice else 5
-        root = tmp_path / str(at)
-        if not killed_at(root, at):
-            break
-        struck += 1
-        untouched(root)
-        if twice:  # and again, in the run that takes it up
-            killed_at(root, 1 + at * 7 % 60)
-            untouched(root)
-        told: list[str] = []
-        assert content(life(root, told)) == whole
-        assert told == []
-        assert RunDir.open(root / "one").sealed is True
-        assert not list((root / "one").rglob("*.tmp"))
-        assert not (root / "one" / "damaged").exists()
-        shutil.rmtree(root)
-    assert struck > (100 if twice else 20)
-    assert caplog.records == []
-
-
-@pytest.mark.parametrize("step", [7, pytest.param(1, marks=pytest.mark.slow)])
-def test_a_disk_that_is_full_from_any_call_on_heals(tmp_path, step, caplog):
-    whole, at, struck = content(life(tmp_path / "whole", [])), 0, 0
-
-    def full(number, call):
-        if call.__name__ in ("write", "mkdir") or (call.__name__ == "fsync" and number % 2):
-            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-
-    while True:
-        at += step
-        root = tmp_path / str(at)
-        with pytest.MonkeyPatch.context() as patch:
-            counted(patch, at, full)
-            try:
-                life(root, [])
-                break
-            except RunError as error:
-                said = str(error)
-        assert "disk is full" in said
-        struck += 1
-        untouched(root)
-        told: list[str] = []
-        assert content(life(root, told)) == whole
-        assert told == []
-        shutil.rmtree(root)
-    assert struck > 100 // step
-    assert caplog.records == []
-
-
-def test_seals_hold_no_more_and_no_less():
-    data = b"update\n1\n"
-    seal = Seal.of(data)
-    assert Seal.read(seal.plain()) == seal
-    assert not seal.holds(data[:-1])
-    assert not seal.begins(data[:-1])
-    assert not seal.begins(b"x" + data)
-    for wrong in (None, [], {}, {"size": True, "sha256": "0"}, {"size": -1, "sha256": "0"}, {"size": 1, "sha256": 0}):
-        assert Seal.read(wrong) is None
-    assert of_fields({"a": 1}) != of_fields({"a": 2})
-
-
 def test_a_last_checkpoint_that_is_gone_is_said(run, caplog):
     """A number from an older one is another number."""
     run.checkpoints()[-1].unlink()
     assert again(run).whole_checkpoint().stem == f"{UPDATES - EVERY:08d}"
     assert f"the result is of update {UPDATES}: its checkpoint is gone" in caplog.text
-
-
-def test_a_sealed_run_that_goes_back_to_an_older_checkpoint_looks_whole_at_any_kill(run, tmp_path):
-    """Its rows are cut and written again: the seals of its last end are dropped before."""
-    run.end("interrupted")
-    run.checkpoints()[-1].write_bytes(b"damaged")
-    for at in range(1, 200, 4):
-        root = Path(shutil.copytree(run.path.parent, tmp_path / f"again-{at}"))
-        struck = killed_at(root, at)
-        untouched(root)
-        shutil.rmtree(root)
-        if not struck:
-            assert at > 20
-            return
-    raise AssertionError("it made more than 200 calls")

@@ -6,12 +6,13 @@ import pytest
 
 from neuroanp.records import RESULT_KEYS
 from neuroanp.records.metrics import Metrics
-from neuroanp.reporting import ablation, headline, methods, results_table
+from neuroanp.reporting import ablation
 from neuroanp.reporting.books import spent
 from neuroanp.reporting.html import _devices
+from neuroanp.reporting.method import methods
 from neuroanp.reporting.plots import learning_curves, trade_offs
 from neuroanp.reporting.reading import shown
-from neuroanp.reporting.tables import controls
+from neuroanp.reporting.tables import controls, headline, results_table
 
 
 def result(backend="rate", seed=0, loss: float | None = 0.004, **fields):

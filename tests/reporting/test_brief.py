@@ -8,9 +8,9 @@ import pytest
 
 from neuroanp.records import RunDir
 from neuroanp.reporting import brief
+from neuroanp.reporting.method import methods
 from neuroanp.reporting.ranking import ranking
 from neuroanp.reporting.reading import shown
-from neuroanp.reporting.tables import methods
 from neuroanp.reporting.values import digits
 
 

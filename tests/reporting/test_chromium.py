@@ -8,7 +8,7 @@ import subprocess
 import numpy as np
 import pytest
 
-from neuroanp.reporting import render
+from neuroanp.reporting.html import render
 
 pytestmark = pytest.mark.slow
 

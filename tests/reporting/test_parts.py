@@ -6,8 +6,9 @@ import pytest
 
 from neuroanp.reporting import ablation, health, parts, retention, transfer
 from neuroanp.reporting.books import each_update
+from neuroanp.reporting.method import methods
 from neuroanp.reporting.reading import PROGRAMMED, SCRATCH, TUNED, shown, variants
-from neuroanp.reporting.tables import methods, verdicts
+from neuroanp.reporting.tables import verdicts
 
 EFFECTS = ("drift", "read_noise", "adc")
 
@@ -66,7 +67,7 @@ def test_bars_are_the_medians_and_leave_out_what_changes_nothing(ablated):
 
 
 def test_the_runs_of_an_ablation_are_not_in_the_table_of_results_again(ablated, tmp_path):
-    from neuroanp.reporting import render
+    from neuroanp.reporting.html import render
 
     page = render([one.run for one in ablated], tmp_path / "r.html", None).read_text(encoding="utf-8")
     assert "What each non-ideality costs: pcm · anp" in page

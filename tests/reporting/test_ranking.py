@@ -10,11 +10,14 @@ from hypothesis import strategies as st
 
 from neuroanp.profiles.loader import load, loads
 from neuroanp.records import RESULT_KEYS
-from neuroanp.reporting import ablation, headline, methods, results_table, verdicts
-from neuroanp.reporting.origins import UNKNOWN, Origins, origins_of, rests_on
+from neuroanp.reporting import ablation
+from neuroanp.reporting.footnotes import rests_on
+from neuroanp.reporting.method import methods
+from neuroanp.reporting.origins import UNKNOWN, Origins, origins_of
 from neuroanp.reporting.ranking import best, ranking
 from neuroanp.reporting.reading import shown
 from neuroanp.reporting.separation import LEAST, by_chance, higher_in_all, lowest_apart
+from neuroanp.reporting.tables import headline, results_table, verdicts
 from tests.close import close
 
 OWN = Origins(noise="")

@@ -8,7 +8,7 @@ import pytest
 
 from neuroanp.errors import InputError
 from neuroanp.records import RunDir
-from neuroanp.reporting import render
+from neuroanp.reporting.html import render
 from neuroanp.reporting.reading import differing, shown, variants
 
 VOID = {"meta", "link", "img", "br"}

@@ -6,11 +6,12 @@ import numpy as np
 import pytest
 
 from neuroanp.cli.results import on_screen
-from neuroanp.reporting import render, spikes
+from neuroanp.reporting import spikes
+from neuroanp.reporting.html import render
+from neuroanp.reporting.method import methods
 from neuroanp.reporting.reading import shown, variants
 from neuroanp.reporting.spikes_plots import Panel, rasters
 from neuroanp.reporting.style import to_uri
-from neuroanp.reporting.tables import methods
 from tests.close import close
 
 

@@ -9,12 +9,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.records import RESULT_KEYS
-from neuroanp.reporting import headline, methods, results_table, verdicts
 from neuroanp.reporting.books import lower_bounds, spent
+from neuroanp.reporting.method import methods
 from neuroanp.reporting.origins import Origins
 from neuroanp.reporting.plots import trade_offs
 from neuroanp.reporting.style import Look, spread
-from neuroanp.reporting.tables import controls, leading, not_counted, unstated
+from neuroanp.reporting.tables import controls, headline, leading, not_counted, results_table, unstated, verdicts
 from neuroanp.reporting.values import digits, prefix, quantity
 
 losses = st.floats(min_value=1e-9, max_value=1e3)

@@ -9,12 +9,12 @@ import pytest
 import torch
 from scipy import stats
 
-from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load, loads
 from neuroanp.substrates.chip import Chip
-from neuroanp.substrates.facts import known_effects
+from neuroanp.substrates.facts import describe, known_effects
 from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.trajectory import PassPlan, Weights
@@ -95,7 +95,7 @@ def test_who_has_mismatch_says_so():
     for name in available():
         chip = build(load(name), effects=frozenset(known_effects(load(name))))
         assert ("neuron_mismatch" in known_effects(load(name))) == bool(chip.neurons)
-    assert "neuron_mismatch" in build(load("mixed_signal_neurons"), effects=frozenset()).describe()["effects_off"]
+    assert "neuron_mismatch" in describe(build(load("mixed_signal_neurons"), effects=frozenset()))["effects_off"]
 
 
 def test_the_mapping_cannot_be_written_to():
@@ -152,7 +152,7 @@ def test_sigmas_by_layer():
     chip = build(load("smtj_koenders"), drive=NodeDrive(0.05, 0.01, scale=-2.0))
     assert chip.node_sigmas() == close({"hidden": math.hypot(2 * own, 0.05), "output": math.hypot(own, 0.01)})
     assert chip.node_sigmas(artificial=False) == close({"hidden": 2 * own, "output": own})
-    assert chip.describe()["node_sigma"] == chip.node_sigmas()["hidden"]
+    assert describe(chip)["node_sigma"] == chip.node_sigmas()["hidden"]
     assert build(load("ideal")).node_sigmas() == {"hidden": 0.0, "output": 0.0}
     assert build(load("pcm"), drive=NodeDrive(0.3)).node_sigmas(False) == {"hidden": 0.0, "output": 0.0}
 

@@ -10,6 +10,7 @@ import torch
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import loads
 from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.facts import describe
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.wires import WireNetwork
@@ -77,14 +78,14 @@ def test_facts_state_the_noise_of_an_output(coding):
     parts = "amplifier_noise: 20 nA, adc: {bits: 8, full_scale: 20 uA}"
     effects = frozenset({"amplifier_noise", "read_noise"})
     chip = build(coding, ", max_rows: 3", PERIPHERY % parts + more, effects=effects)
-    facts = chip.describe()["arrays"]["w_out"]
+    facts = describe(chip)["arrays"]["w_out"]
     agree(squares(chip, halves(ROWS, 7)), facts["sigma_output"] ** 2)
     sigma2 = chip.prepare(1e-3, PassStreams(Streams(0), "train", 0))["w_out"].sigma2
     assert sigma2 is not None
     assert facts["sigma_weight_rms"] == close(float(sigma2.mean()) ** 0.5, rel=1e-12)
     assert facts["sigma_output_adc_steps"] is None
     converted = build(coding, ", max_rows: 3", PERIPHERY % parts + more, effects=effects | {"adc"})
-    stated = converted.describe()["arrays"]["w_out"]
+    stated = describe(converted)["arrays"]["w_out"]
     step = converted.arrays["w_out"].k * 20e-6 / 127
     assert stated["adc_step"] == close(step, rel=1e-12)
     assert stated["adc_full_scale"] == close(127 * step, rel=1e-12)
@@ -95,7 +96,7 @@ def test_facts_state_the_noise_of_units_in_steps_of_their_own_adc():
     """Hidden units behind w and w_in, outputs behind w_out: each layer has its own sigma."""
     drive = NodeDrive(0.3, output=0.02)
     chip = build("differential", "", PERIPHERY % "adc: {bits: 8, full_scale: 20 uA}", drive=drive)
-    facts = chip.describe()["arrays"]
+    facts = describe(chip)["arrays"]
     for name, sigma in (("w_in", 0.3), ("w", 0.3), ("w_out", 0.02)):
         step = chip.arrays[name].k * 20e-6 / 127
         assert facts[name]["node_sigma_adc_steps"] == close(sigma / step, rel=1e-12)
@@ -196,7 +197,7 @@ def test_facts_state_what_lines_take_of_the_current_of_all_inputs(wires):
     g = chip.arrays["w_out"].cells["g"]
     V = torch.ones(7, 1, dtype=DOUBLE).numpy()
     out = sum(float(WireNetwork(plane.numpy(), 60.0, 40.0).currents(V).sum()) for plane in g)
-    facts = chip.describe()["arrays"]["w_out"]
+    facts = describe(chip)["arrays"]["w_out"]
     assert facts["wire_loss"] == close(1 - out / float(g.sum()), rel=1e-2 if wires == "fast" else 1e-9)
     assert (facts["wire_error"] is None) == (wires == "exact")
 

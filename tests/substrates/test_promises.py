@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from neuroanp import api
-from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.leak import Leak
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams

@@ -126,7 +126,7 @@ def test_moments_of_a_tiled_noisy_read(sampled):
 @pytest.mark.parametrize("size", [8, 16, 32, 64])
 def test_reads_by_moments_are_reads_of_sampled_devices(size):
     """Of the pcm profile's own noise, at four sizes: mean and covariance, by a max statistic (false alarm 1e-3)."""
-    from neuroanp.devices.device import ALL_EFFECTS
+    from neuroanp.devices.effects import ALL_EFFECTS
 
     count = 20_000
     built = chip(load("pcm"), size, size, effects=ALL_EFFECTS - {"adc"})

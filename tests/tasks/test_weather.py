@@ -12,7 +12,8 @@ from pydantic import ValidationError
 
 from neuroanp.errors import InputError
 from neuroanp.tasks import weather_table
-from neuroanp.tasks.weather import Weather, WeatherConfig
+from neuroanp.tasks.weather import Weather
+from neuroanp.tasks.weather_config import WeatherConfig
 from neuroanp.tasks.weather_table import nycflights_path
 from tests.close import close
 

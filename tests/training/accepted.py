@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from pydantic import BaseModel
 
 from neuroanp.backends.protocol import BACKENDS
-from neuroanp.devices.device import EFFECTS
+from neuroanp.devices.effects import EFFECTS
 from neuroanp.profiles import available
 from neuroanp.training.config import RunConfig
 from neuroanp.training.targets import TARGETS

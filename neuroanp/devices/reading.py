@@ -1,0 +1,62 @@
+"""Read the devices of an array: what they conduct at a time, and the noise of the read."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from neuroanp.devices.protocol import Cells
+from neuroanp.devices.switched import Switched
+
+
+def conductance(on: Switched, cells: Cells, now: float) -> Tensor:
+    """Return the conductances at chip time `now` without read noise, siemens."""
+    return _seen(on, cells, aged(on, cells, now))
+
+
+def aged(on: Switched, cells: Cells, now: float) -> Tensor:
+    """Return the conductances as time left them, before what scales or breaks them."""
+    if on.drift is None:
+        return cells["g"]
+    # what no pulse moves was not written to its target either: it stands for itself
+    held = on.held(cells)
+    target = cells["target"] if held is None else torch.where(held, cells["g"], cells["target"])
+    g = on.drift.conductance(cells["g"], cells["nu"], now - cells["t"], target, on.span)
+    return torch.where(cells["stuck"], cells["g"], g) if on.drift.settles and "stuck" in cells else g
+
+
+def _seen(on: Switched, cells: Cells, g: Tensor) -> Tensor:
+    """Return what a device of state g conducts: its own factor, and nothing on broken lines."""
+    if "scale" in cells:
+        g = g * cells["scale"]
+    if "dead" in cells:  # a broken word line drives neither the device nor its reference: the weight is 0
+        g = torch.where(cells["dead"], 0.0 if on.planes == 2 else on.span.middle, g)
+    return g
+
+
+def read_sigma(
+    on: Switched, cells: Cells, now: float, window: float, g_now: Tensor | None = None
+) -> tuple[Tensor | None, Tensor | None]:
+    """Return standard deviations of the fresh and the frozen read noise, or None for what is off."""
+    if on.read is None:
+        return None, None
+    g = cells["g"]
+    age = (now + window - cells["t"]).to(g.dtype)
+    g_now = conductance(on, cells, now) if g_now is None else g_now
+    fresh, frozen = on.read.split(g, g_now, on.span.g_max, age, window)
+    broken = _broken(cells)
+    if broken is not None:
+        fresh, frozen = fresh.masked_fill(broken, 0.0), frozen.masked_fill(broken, 0.0)
+    return (
+        fresh if "read_noise" in on.effects else None,
+        frozen if "frozen_noise" in on.effects else None,
+    )
+
+
+def _broken(cells: Cells) -> Tensor | None:
+    """Return which devices lie on a broken line, or None where no line can be broken."""
+    dead = cells.get("dead")
+    if "scale" not in cells:
+        return dead
+    silent = cells["scale"] == 0
+    return silent if dead is None else dead | silent
