@@ -280,7 +280,8 @@ class ChipNetwork(SpikingNetwork):
     @classmethod
     def refuses(cls, network: Network) -> list[str]:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
-        if len(network.layers) > 1 or network.recurrence(network.layers[0].name) is None:
+        first = network.groups[1]
+        if len(network.layers) > 1 or network.recurrence(first) is None:
             return [f"backend '{cls.name}' has one layer whose units reach each other; use backend 'lif'"]
         return super().refuses(network)
 

@@ -47,6 +47,10 @@ class LayerState:
         self.z = like.new_zeros(rows, layer.units)
         population.begin()
 
+    def keep(self, found: Steps) -> None:
+        """Remember where the chunk left the traces; a copy, so that the chunk's memory does not live on."""
+        self.z = found.z[-1].clone()
+
 
 class Presentation:
     """One presentation of a batch, chunk after chunk in order of time.
@@ -155,7 +159,7 @@ class Presentation:
         recurrence = Recurrence(self.wt[state.name], self._recurrent(state, t0, steps))
         arrives = {} if before is None else {"arriving": before}
         found = state.population.run(current.view(rows), recurrence, incoming, self.request.keep == "states", **arrives)
-        state.z = found.z[-1].clone()
+        state.keep(found)
         return found
 
     def _input_lines(self, u: Tensor) -> tuple[Tensor, Tensor]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from copy import deepcopy
 from typing import Any, NoReturn
@@ -9,10 +10,10 @@ from typing import Any, NoReturn
 from torch import Tensor
 
 from neuroanp.errors import InputError
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip_reads import ReadChip
 
 
-class ChipAt(Chip):
+class ChipAt(ReadChip):
     """What a chip would be at a later time if it lay idle until then: the same arrays, which relax, drift or leak.
 
     It is read as a chip is. Reading alters no device, so that the chip stays as it was; whatever would alter it,
@@ -22,9 +23,13 @@ class ChipAt(Chip):
         chip: the chip. now: seconds of its clock; see `Chip.at`.
     """
 
-    def __init__(self, chip: Chip, now: float) -> None:
+    def __init__(self, chip: ReadChip, now: float) -> None:
         vars(self).update(vars(chip))
         self.now, self.ledger = now, deepcopy(chip.ledger)
+
+    def at(self, seconds: float) -> ChipAt:
+        """Return the chip at a later time; see `Chip.at`."""
+        return later(self, seconds)
 
     def apply(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse to write."""
@@ -48,3 +53,10 @@ class ChipAt(Chip):
 
     def _refuse(self, what: str) -> NoReturn:
         raise InputError(f"a chip at another time ({self.now:g} s of its clock) is there to be read, not to be {what}")
+
+
+def later(chip: ReadChip, seconds: float) -> ChipAt:
+    """Return a chip as it would be at a later time of its clock; InputError for one before `now`, or none at all."""
+    if not chip.now <= seconds < math.inf:
+        raise InputError(f"{seconds} s is no later time of a chip whose clock stands at {chip.now:g} s")
+    return ChipAt(chip, seconds)

@@ -6,7 +6,7 @@ import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from neuroanp.devices.device import at_temperature
+from neuroanp.devices.switched import at_temperature
 from neuroanp.errors import InputError
 from neuroanp.substrates.converters import amplifier_variance, dac_sigma, thermal_factor
 

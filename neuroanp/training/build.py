@@ -150,7 +150,6 @@ class Experiment:
             temperature=hardware.temperature,
             wires=hardware.wires,
             drive=self._drive(on),
-            spiking=spikes(config.backend),
         )
 
     def _drive(self, effects: frozenset[str]) -> NodeDrive:

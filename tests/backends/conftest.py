@@ -73,7 +73,7 @@ class Bench:
         self.chip = Chip.build(
             load(profile) if isinstance(profile, str) else profile, self.weights, streams=self.streams, dt=self.dt,
             read=read, effects=effects, drive=drive or NodeDrive(usual if sigma == "as usual" else sigma or 0.0),
-            spiking=self.spiking, dtype=dtype, device=device,
+            dtype=dtype, device=device,
         )  # fmt: skip
         self.chip.elapse(age)
         self.reads = self.chip.prepare(WINDOW * self.dt, PassStreams(self.streams, "train", 5))

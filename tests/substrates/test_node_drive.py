@@ -60,7 +60,7 @@ def test_junctions_are_those_of_the_chip_at_its_temperature():
 def test_a_chip_is_told_its_drive_and_its_books_whether_units_spike():
     weights = Weights({"w_in": torch.zeros(2, 1), "w": torch.zeros(2, 2), "w_out": torch.zeros(1, 2)})
     drive = NodeDrive(0.1, 0.2, -3.0)
-    chip = Chip.build(load("pcm"), weights, streams=Streams(0), dt=1e-3, drive=drive, spiking=True)
+    chip = Chip.build(load("pcm"), weights, streams=Streams(0), dt=1e-3, drive=drive)
     assert (chip.drive, chip.ledger.spiking) == (drive, True)
     assert "spikes" in chip.ledger.unstated
     plain = Chip.build(load("pcm"), weights, streams=Streams(0), dt=1e-3)
