@@ -207,7 +207,10 @@ def _neuron(model: Model) -> list[str]:
     assert model.neuron is not None
     neuron, problems = model.neuron, []
     if neuron.reset != "hard":
-        problems.append(f"neuron.reset: '{neuron.reset}', Loihi resets to 0; train with --set neuron.reset=hard")
+        problems.append(
+            f"neuron.reset: '{neuron.reset}', Loihi resets to 0 in the step of a spike; train with "
+            "--set neuron.reset=hard"
+        )
     if neuron.refractory_steps(model.dt) > 1:
         rest, dt = (format_quantity(seconds, "s") for seconds in (neuron.refractory, model.dt))
         problems.append(

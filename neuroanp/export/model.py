@@ -3,6 +3,7 @@
     rate:     h_t = W_in u_t + W x_{t-1},   x_t = tanh(h_t),   y_t = W_out x_t
     spiking:  v_t = a_m v_{t-1} + k_I I_{t-1} + k_e (g_in W_in u_t + drive)   (held while refractory)
               s_t = v_t > threshold,   I_t = a_s I_{t-1} + g_s W s_t,   v_t <- 0, or v_t - threshold
+              (the other kinds of reset are in `neuroanp.backends.neuron`)
               y_t = a y_{t-1} + W_out s_t
     where inputs are spikes:  I_t = a_s I_{t-1} + g_s W s_t + g_in W_in u_t   instead of the current
 
@@ -118,19 +119,25 @@ def _spikes(model: Model, u: NDArray[np.float64]) -> Traces:
     a_m, k_i, k_e, a_s, _, threshold = (part.numpy() for part in model.step[:6])
     shape = (u.shape[1], model.sizes[1])
     v, I, y = np.zeros(shape), np.zeros(shape), np.zeros((u.shape[1], model.sizes[2]))  # noqa: E741
-    wait = np.zeros(shape, dtype=int)
+    wait, s = np.zeros(shape, dtype=int), np.zeros(shape, dtype=bool)
     ss, vs, ys = [], [], []
+    step, to_cross = model.step, threshold
     line = 1.0 / len(u) if neuron.decoder == "count" else model.output_line
     for drive in neuron.input_gain * (model.input_lines(u) @ W["w_in"].T):
         wait = np.maximum(wait - 1, 0)
         current = neuron.drive + (0.0 if model.spikes_in else drive)
+        if step.raised:
+            to_cross = np.where(v > threshold, 2.0 * threshold, threshold)
         v = np.where(wait == 0, a_m * v + k_i * I + k_e * current, v)
-        s = (v > threshold) & (wait == 0)
+        if step.delayed:
+            v = np.where(s, v - threshold if step.subtract else 0.0, v)
+        s = (v > to_cross) & (wait == 0)
         vs.append(v)
         ss.append(s)
         I = a_s * I + neuron.synapse_gain * (s @ W["w"].T) + (drive if model.spikes_in else 0.0)  # noqa: E741
-        v = np.where(s, v - threshold if neuron.reset == "subtract" else 0.0, v)
-        wait[s] = model.step.hold
+        if not step.delayed:
+            v = np.where(s, v - threshold if step.subtract else 0.0, v)
+        wait[s] = step.hold
         seen = np.concatenate([s, np.full((len(s), 1), line)], -1) if model.bias else s
         y = model.readout_decay * y + seen @ W["w_out"].T
         ys.append(y)

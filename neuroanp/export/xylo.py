@@ -174,7 +174,10 @@ def _neuron(model: Model) -> Iterator[str]:
     neuron = model.neuron
     assert neuron is not None
     if neuron.reset != "subtract":
-        yield f"neuron.reset: {neuron.reset!r}, a Xylo subtracts the threshold; train with --set neuron.reset=subtract"
+        yield (
+            f"neuron.reset: {neuron.reset!r}, a Xylo subtracts the threshold in the step of a spike; train with "
+            "--set neuron.reset=subtract"
+        )
     if model.step.hold > 1:  # a hold of 1 ends before the next step
         yield (
             f"neuron.refractory: {model.step.hold} steps, a Xylo has no refractory period; "
