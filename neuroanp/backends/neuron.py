@@ -105,8 +105,9 @@ class LIF(Interface):
     refractory: Time = Field(default=2e-3, description="time from one spike to the earliest next one")
     reset: Reset = Field(
         default="hard",
-        description="after a spike the membrane is at 0, or lower by the threshold; delayed: from the next step on; "
-        "raised: and the next spike takes twice the threshold where it is still above it",
+        description="after a spike the membrane is at 0, or lower by the threshold; delayed: not before the next step, "
+        "which tells where refractory is under two steps; raised: where it is still above, the next spike takes twice "
+        "the threshold",
     )
     integration: Literal["exact", "euler"] = Field(default="exact", description="of the linear equations over a step")
 

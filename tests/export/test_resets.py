@@ -13,6 +13,7 @@ from neuroanp.backends.lif import LIFPopulation
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.population import Recurrence
 from neuroanp.errors import InputError
+from neuroanp.export.fixed_point import Bits, fixed_point
 from neuroanp.export.loihi import Loihi
 from neuroanp.export.model import reference
 from neuroanp.export.nir import Nir
@@ -118,7 +119,8 @@ def test_whole_numbers_spike_as_the_network_but_for_their_rounding(loud, tmp_pat
     ("exporter", "words"), [(Nir, "set to 0"), (Loihi, "resets to 0"), (Xylo, "subtracts the thr")]
 )
 def test_formats_that_cannot_say_it_refuse_it(loud, kind, exporter, words):
-    with pytest.raises(InputError, match=f"neuron.reset: '{kind}'.* {words}.* in the step of a spike; train with"):
+    late = ".* at once" if kind.endswith("delayed") else ""
+    with pytest.raises(InputError, match=f"neuron.reset: '{kind}'.* {words}{late}.*; train with --set neuron.reset="):
         exporter().check(loud(kind, True))
 
 
@@ -134,3 +136,15 @@ def test_targets_and_their_backends_refuse_it(kind, name):
         said = rf"backend '{name}' cannot do reset '{kind}' \(it has '{wanted}'\)"
         with pytest.raises(InputError, match=said):
             BACKENDS.get(name)(1e-3, neuron=LIF(refractory=0.0, reset=kind))
+
+
+@pytest.mark.parametrize("refractory", [0.0, 3e-3])
+def test_states_have_room_for_a_subtraction_after_the_decay(loud, refractory):
+    """v <- a v + d - threshold: what v cannot exceed is larger by threshold / (1 - a), as it may end below 0."""
+    rooms = {}
+    for kind in KINDS:
+        fixed = fixed_point(loud(kind, refractory=refractory), Bits())
+        rooms[kind] = fixed.reach["v"] / 2.0**fixed.fraction
+    a_m = fixed.factors["a_m"] / 2**fixed.bits.decay
+    assert rooms["subtract_delayed"] == close(rooms["subtract"] + 1 / (1 - a_m), rel=1e-4)
+    assert rooms["hard"] == rooms["hard_delayed"] == rooms["subtract"] == rooms["subtract_raised"]
