@@ -23,11 +23,12 @@ spike and v_t what is left,
 A delayed reset acts with the next step's update, on a held membrane too; a hard one takes what came in that step along.
 With a refractory period of two steps or more, spikes are those of the reset without delay; hard_delayed without such a
 period spikes as hard does with one of two steps. `subtract_raised` asks twice the threshold of a membrane that the last
-reset left above it. All are snntorch's: its "subtract", the default, is subtract_delayed, and its "zero" hard_delayed
-(hard in Leaky, which clears the membrane before the input); with reset_delay=False they are subtract_raised and hard.
+reset left above it. Of snntorch's resets "subtract", the default, is subtract_delayed, and "zero" hard_delayed (hard in
+Leaky, which clears the membrane before the input); with reset_delay=False they are subtract_raised and hard, but in the
+RSynaptic of version 1.0, which delays all the same.
 
 Source of the exact step: Rotter and Diesmann, Biol. Cybern. 81, 381 (1999). Of the delayed and the raised resets:
-`forward` of snntorch 1.0, github.com/jeshraghian/snntorch, snntorch/_neurons/rleaky.py.
+snntorch 1.0.0, github.com/jeshraghian/snntorch, `forward` in snntorch/_neurons/rleaky.py.
 """
 
 from __future__ import annotations

@@ -26,8 +26,9 @@ SAME = 1e-5
 OPEN = {
     "neuron.reset": (
         "reset: the file does not say it; a spike sets the membrane to v_reset here (hard). If its writer subtracts "
-        "the threshold: --set neuron.reset=subtract. Of snntorch's: its default is subtract_delayed, with "
-        "reset_delay=False subtract_raised; its zero is hard_delayed (in Leaky hard), with reset_delay=False hard"
+        "the threshold: --set neuron.reset=subtract. Of snntorch the default is subtract_delayed, and its zero "
+        "hard_delayed (of Leaky hard); with reset_delay=False subtract_raised and hard, but in RSynaptic of snntorch "
+        "1.0, which delays all the same"
     ),
     "neuron.refractory": "refractory period: NIR has none, and 0 is taken; another: --set neuron.refractory='2 ms'",
     "neuron.integration": (
