@@ -130,7 +130,7 @@ def _reset(fixed: FixedPoint) -> dict[str, str]:
         "MOVED": "v_now",
         "LATE": "",
         "CROSSED": "threshold",
-        "RESET": "v_now - threshold" if fixed.subtract else "0",
+        "RESET": f"fires ? {'v_now - threshold' if fixed.subtract else '0'} : v_now",
     }
     wire = "    wire signed [STATE"
     if fixed.delayed:  # spikes[n] is that of the step before until this one's is known
@@ -276,7 +276,7 @@ module lif_core #(
                 if (n == UNITS - 1) state <= IDLE;
             end
             UPDATE: begin
-                v[n] <= fires ? @RESET@ : v_now;
+                v[n] <= @RESET@;
                 i[n] <= (i_sum >>> DECAY) + constants_i[n]@SPIKES@;
                 e[n] <= 0;
                 waits[n] <= fires ? HOLD : waiting;
