@@ -24,7 +24,7 @@ from neuroanp.training.targets import TARGETS, misfits
 from tests.backends.test_resets import KINDS, OTHERS
 from tests.close import close
 
-OPTIONS = {"sizes": (4, 20, 2), "seed": 3, "steps": 150, "bias": True}
+OPTIONS = {"sizes": (4, 20, 2), "steps": 150, "bias": True}
 ICARUS = shutil.which("iverilog") and shutil.which("vvp")
 
 
@@ -32,9 +32,9 @@ ICARUS = shutil.which("iverilog") and shutil.which("vvp")
 def loud(make_network):
     """Return a function: a network of a kind of reset whose membranes exceed twice their threshold."""
 
-    def build(kind, spikes_in=False, **options):
+    def build(kind, spikes_in=False, seed=3, **options):
         neuron = LIF(**{"reset": kind, "refractory": 0.0, "input_gain": 30.0, "synapse_gain": 6.0, **options})
-        return make_network(**OPTIONS, spikes_in=spikes_in, neuron=neuron)
+        return make_network(**OPTIONS, seed=seed, spikes_in=spikes_in, neuron=neuron)
 
     return build
 
@@ -76,16 +76,20 @@ def test_onnxruntime_spikes_where_the_network_does(loud, tmp_path, kind, refract
     np.testing.assert_allclose(found["outputs"], truth.y, rtol=0, atol=1e-10)
 
 
-@pytest.mark.parametrize("kind", ["subtract", "subtract_raised"])
-def test_the_margin_that_is_told_is_that_of_the_threshold_in_force(loud, tmp_path, kind):
-    """Below which rounding moves spikes: found by moving the threshold of the one comparison that is nearest."""
+def test_the_margin_that_is_told_is_that_of_the_threshold_in_force(loud, tmp_path):
+    """In a network whose nearest passage of 1 is by a membrane that is compared with 2."""
     pytest.importorskip("onnx", reason="pip install 'neuroanp[onnx]'")
-    model = loud(kind)
+    for seed in range(50):
+        model = loud("subtract_raised", seed=seed)
+        truth = reference(model)
+        left = np.concatenate([np.zeros_like(truth.v[:1]), (truth.v - truth.s)[:-1]])
+        margin = np.abs(truth.v - np.where(left > 1, 2.0, 1.0)).min()
+        if np.abs(truth.v - 1.0).min() < 0.9 * margin:
+            break
+    else:
+        raise AssertionError("no such network")
     told = Onnx(dtype="float64").export(model, tmp_path).facts["smallest |v - threshold|"]
-    truth = reference(model)
-    left = np.concatenate([np.zeros_like(truth.v[:1]), (truth.v - truth.s)[:-1]])
-    above = 2.0 if kind == "subtract_raised" else 1.0
-    assert float(told) == close(np.abs(truth.v - np.where(left > 1, above, 1.0)).min(), rel=1e-9)
+    assert float(told) == close(margin, rel=1e-9)
 
 
 @pytest.mark.skipif(not ICARUS, reason="Icarus Verilog is missing: apt-get install iverilog")
