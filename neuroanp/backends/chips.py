@@ -6,6 +6,8 @@ With c_j units of state a threshold, spikes and noise reach unit j in whole numb
 
     arriving_j = round(c_j k (g_s W s + g_in W_in u)_j),     noise_j = round(c_j k_e (I_ext - drive)_j)
 
+and so do the currents of an earlier layer's spikes, which arrive in the step itself, each sum rounded on its own.
+
 Source of the estimator: Hubara et al., JMLR 18, 187 (2018), section 2.3.
 """
 
@@ -192,15 +194,21 @@ class ChipPopulation:
         rest = self.bias.new_zeros(self.rows, len(self.bias))
         self.states, self.arriving, self.z = (rest, rest), rest, rest.double()
 
-    def run(self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False) -> Steps:
+    def run(
+        self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False,
+        arriving: Tensor | None = None,
+    ) -> Steps:  # fmt: skip
         """Simulate the next steps; see `Population.run`. Spikes are counts where a unit can spike several times."""
         chip, state = self.chip, self.chip.state
         noises = torch.round((current.double() - chip.drive) * chip.k_e * chip.unit * state).long()
         h, zs = torch.empty_like(current), torch.empty_like(current)
         spikes, vs = [], torch.empty_like(current) if keep_v else None
         constant = self.bias / (chip.k_e * chip.unit)
+        early = None if arriving is None else self._whole(arriving)
         for t, noise in enumerate(noises):
-            self.states, before, s = chip.move(self.states, self.arriving, self.bias, noise)
+            # a connection takes a step: what the last spikes added arrives together with what an earlier layer's do
+            now_arriving = self.arriving if early is None else self.arriving + early[t]
+            self.states, before, s = chip.move(self.states, now_arriving, self.bias, noise)
             now = self.states[0] / (chip.k_i * chip.unit * state)
             h[t] = now + constant + noise / (chip.k_e * chip.unit * state)
             if vs is not None:
@@ -209,11 +217,15 @@ class ChipPopulation:
             added = number @ recurrence.wt if recurrence.wt is not None else recurrence.read(t, number)
             if incoming is not None:
                 added = added + incoming[t]
-            self.arriving = torch.round(added.double() * chip.arrival).long()
+            self.arriving = self._whole(added)
             self.z = chip.readout * self.z + s
             zs[t] = self.z
             spikes.append(s)
         return Steps(h, torch.stack(spikes), zs, vs)
+
+    def _whole(self, currents: Tensor) -> Tensor:
+        """Return the chip's whole numbers for currents into its units."""
+        return torch.round(currents.double() * self.chip.arrival).long()
 
 
 class ChipPresentation(Presentation):

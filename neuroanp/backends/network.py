@@ -106,8 +106,7 @@ class SpikingNetwork(ABC):
             neuron = cast("LIF", layer.cell)
             like = weights.like.new_zeros(layer.units)
             step = coefficients(neuron, self.dt, like, (neurons or {}).get(layer.name))
-            arrives = {} if currents.arriving is None else {"arriving": currents.arriving}
-            return differentiable(step, currents.current, currents.spread, currents.incoming, **arrives)
+            return differentiable(step, currents.current, currents.spread, currents.incoming, currents.arriving)
 
         return _noise_free(weights, inputs, self.spikes_in, self._decays(weights.network), spikes)[1]
 
@@ -127,10 +126,10 @@ class SpikingNetwork(ABC):
         def spikes(layer: Layer, currents: Currents) -> Tensor:
             population = populations[layer.name]
             population.begin()
-            arrives = {} if currents.arriving is None else {"arriving": currents.arriving}
             wt = None if currents.wt is None else currents.wt.contiguous()
             recurrence = Recurrence(wt, lambda t, s: currents.spread(s))
-            return population.run(currents.current, recurrence, currents.incoming, False, **arrives).s.to(like.dtype)
+            found = population.run(currents.current, recurrence, currents.incoming, False, currents.arriving)
+            return found.s.to(like.dtype)
 
         found, _ = _noise_free(weights, u, self.spikes_in, decays, spikes)
         for name, x in found.items():

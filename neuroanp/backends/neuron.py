@@ -1,7 +1,7 @@
 """The spiking neuron: its parameters, and the coefficients of one exact step.
 
     tau_m dv/dt = -v + I + I_ext  (held while refractory)     tau_s dI/dt = -I     tau_r dz/dt = -z
-    v > threshold: spike; v <- 0 (hard) or v - threshold (subtract); z <- z + 1; I_post <- I_post + W
+    v > threshold: spike; v is reset; z <- z + 1; I_post <- I_post + W
 
 Potentials and currents are in units of the threshold. With I_ext constant over a step of dt,
 
@@ -9,8 +9,26 @@ Potentials and currents are in units of the threshold. With I_ext constant over 
     k_I = tau_s / (tau_s - tau_m) (a_s - a_m)   ->   (dt / tau) a  where tau_m = tau_s = tau
 
 With tau_s = 0 there is no synaptic filter: a spike is a current of one step, a_s = 0 and k_I = 1 - a_m.
+Currents that arrive before the membrane moves are in I already: I <- I + arriving, then the step.
 
-Source of the exact step: Rotter and Diesmann, Biol. Cybern. 81, 381 (1999).
+A spike resets the membrane. With m_t = a_m v_{t-1} + ... what the step moves it to (v_{t-1} where it is held), s_t the
+spike and v_t what is left,
+
+    hard               s_t = m_t > threshold,                                         v_t = (1 - s_t) m_t
+    subtract           s_t = m_t > threshold,                                         v_t = m_t - s_t threshold
+    hard_delayed       v_t = (1 - s_{t-1}) m_t,                                       s_t = v_t > threshold
+    subtract_delayed   v_t = m_t - s_{t-1} threshold,                                 s_t = v_t > threshold
+    subtract_raised    s_t = m_t > threshold (1 + [v_{t-1} > threshold]),             v_t = m_t - s_t threshold
+
+A delayed reset acts with the next step's update, on a held membrane too; a hard one takes what came in that step along.
+With a refractory period of two steps or more, spikes are those of the reset without delay; hard_delayed without such a
+period spikes as hard does with one of two steps. `subtract_raised` asks twice the threshold of a membrane that the last
+reset left above it. Of snntorch's resets "subtract", the default, is subtract_delayed, and "zero" hard_delayed (hard in
+Leaky, which clears the membrane before the input); with reset_delay=False they are subtract_raised and hard, but in the
+RSynaptic of version 1.0, which delays all the same.
+
+Source of the exact step: Rotter and Diesmann, Biol. Cybern. 81, 381 (1999). Of the delayed and the raised resets:
+snntorch 1.0.0, github.com/jeshraghian/snntorch, `forward` in snntorch/_neurons/rleaky.py.
 """
 
 from __future__ import annotations
@@ -27,6 +45,10 @@ from neuroanp.yaml_io import Section
 
 if TYPE_CHECKING:
     from torch import Tensor
+
+
+Reset = Literal["hard", "subtract", "hard_delayed", "subtract_delayed", "subtract_raised"]
+"""What a spike does to the membrane; the equations are in the head of this module."""
 
 
 class Interface(Section):
@@ -86,8 +108,11 @@ class LIF(Interface):
         default=5e-3, description="time constant of the synaptic current; 0: a spike is a current of one step"
     )
     refractory: Time = Field(default=2e-3, description="time from one spike to the earliest next one")
-    reset: Literal["hard", "subtract"] = Field(
-        default="hard", description="after a spike the membrane is at 0, or lower by the threshold"
+    reset: Reset = Field(
+        default="hard",
+        description="after a spike the membrane is at 0, or lower by the threshold; delayed: not before the next step, "
+        "which tells where refractory is under two steps; raised: where it is still above, the next spike takes twice "
+        "the threshold",
     )
     integration: Literal["exact", "euler"] = Field(default="exact", description="of the linear equations over a step")
 
@@ -147,6 +172,8 @@ class Coefficients(NamedTuple):
         threshold: of each unit, 1 without mismatch.
         hold: refractory period in steps.
         subtract: whether a spike lowers v by the threshold, instead of setting it to 0.
+        delayed: whether it does so with the next step's update.
+        raised: whether the next spike takes twice the threshold where the last reset left v above it.
     """
 
     a_m: Tensor
@@ -157,6 +184,8 @@ class Coefficients(NamedTuple):
     threshold: Tensor
     hold: int
     subtract: bool
+    delayed: bool
+    raised: bool
 
 
 def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Tensor] | None = None) -> Coefficients:
@@ -191,8 +220,11 @@ def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Te
         a_s, k_i = torch.zeros_like(one), k_e
     parts = [part.to(like) for part in (a_m, k_i, k_e, a_s, a_r, factor.get("threshold", one))]
     a_m, k_i, k_e, a_s, a_r, threshold = parts
-    hold, subtract = neuron.refractory_steps(dt), neuron.reset == "subtract"
-    return Coefficients(a_m, k_i, k_e, a_s, a_r, threshold, hold, subtract)
+    return Coefficients(
+        a_m, k_i, k_e, a_s, a_r, threshold, hold=neuron.refractory_steps(dt),
+        subtract=neuron.reset.startswith("subtract"), delayed=neuron.reset.endswith("delayed"),
+        raised=neuron.reset == "subtract_raised",
+    )  # fmt: skip
 
 
 def _stable(*steps: Tensor) -> None:

@@ -27,10 +27,11 @@ class Steps(NamedTuple):
     """What a chunk of T steps was.
 
     Args:
-        h: (T, rows, N) the current that drove the membrane, I before the step plus I_ext.
+        h: (T, rows, N) the current that drove the membrane: I before the step, what arrived at its start, and I_ext.
         s: (T, rows, N) spikes, bool.
         z: (T, rows, N) activity after the step.
-        v: (T, rows, N) membrane potential after the step and before a reset, or None where not asked for.
+        v: (T, rows, N) membrane potential after the step, as it is compared with the threshold: before the reset of
+            that step's spike, and after a delayed one; or None where not asked for.
     """
 
     h: Tensor
@@ -46,16 +47,24 @@ class Population(Protocol):
         """Put every neuron to rest: the start of a presentation."""
         ...
 
-    def run(self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False) -> Steps:
+    def run(
+        self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False,
+        arriving: Tensor | None = None,
+    ) -> Steps:  # fmt: skip
         """Simulate the next T steps.
 
-        Order of a step: I_ext is set; v moves by the I of the step before; units above threshold that are
-        not refractory spike; I decays and gains what the spikes and `incoming` add; spiking units reset.
+        Order of a step: I_ext is set, and I gains `arriving`; v moves by the I of the step before and what arrived;
+        units above threshold that are not refractory spike; I decays and gains what the spikes and `incoming` add;
+        spiking units reset:
+
+            J = I_{t-1} + arriving_t,   h_t = J + I_ext_t,   I_t = a_s J + W s_t + incoming_t
 
         Args:
             current: (T, rows, N) external current I_ext.
             recurrence: what spikes add to I.
             incoming: (T, rows, N) what input spikes add to I at the synapses' turn, or None.
             keep_v: whether membrane potentials are wanted.
+            arriving: (T, rows, N) what is added to I at the start of a step, before v moves by it, such as the spikes
+                of an earlier layer in the same step; or None.
         """
         ...

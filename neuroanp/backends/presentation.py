@@ -157,8 +157,7 @@ class Presentation:
         current = self._current(state, external, node, shape)
         incoming, before = (None if part is None else part.expand(shape).reshape(rows) for part in (turn, arriving))
         recurrence = Recurrence(self.wt[state.name], self._recurrent(state, t0, steps))
-        arrives = {} if before is None else {"arriving": before}
-        found = state.population.run(current.view(rows), recurrence, incoming, self.request.keep == "states", **arrives)
+        found = state.population.run(current.view(rows), recurrence, incoming, self.request.keep == "states", before)
         state.keep(found)
         return found
 

@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.backends.brian2_lif import COEFFICIENTS, code_of
 from neuroanp.backends.compiling import NotCompiled, checked, first_error, said_by_programs, unwrapped, verify
 from neuroanp.backends.divisions import RAISED, checked_divisions
 from neuroanp.backends.equations import Equations, Handed
@@ -44,21 +45,6 @@ if _FRESH:  # whoever imported brian2 before chose its settings
 Loop = Literal["auto", "fast", "run"]
 Target = Literal["auto", "cython", "numpy"]
 
-MODEL = """
-v : 1
-I : 1
-Iext : 1
-z : 1
-wait : integer
-"""
-COEFFICIENTS = ("a_m", "k_i", "k_e", "a_s", "a_r", "threshold")
-UPDATE = """
-wait -= int(wait > 0)
-free = int(wait == 0)
-v = free * (a_m * v + k_i * I + k_e * Iext) + (1 - free) * v
-I = a_s * I
-z = a_r * z
-"""
 DIVIDES = (
     "its equations divide by zero, or take int of what is no number; keep the divisor from 0 at rest and under strong "
     "currents"
@@ -84,6 +70,7 @@ class _Chunk:
     recurrence: Recurrence
     current: NDArray[Any]
     incoming: NDArray[Any] | None
+    arriving: NDArray[Any] | None
     h: NDArray[Any]
     s: NDArray[Any]
     z: NDArray[Any]
@@ -153,15 +140,18 @@ class GroupPopulation:
         clock.variables["timestep"].set_value(0)
         clock.variables["t"].set_value(0.0)
 
-    def run(self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False) -> Steps:
+    def run(
+        self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False,
+        arriving: Tensor | None = None,
+    ) -> Steps:  # fmt: skip
         """Simulate the next steps; see `Population.run`."""
         current = current.detach()
         h, z = torch.empty_like(current), torch.empty_like(current)
         spikes = torch.zeros(current.shape, dtype=torch.bool)
         v = torch.empty_like(current) if keep_v else None
         self._chunk = _Chunk(
-            recurrence, current.numpy(), None if incoming is None else incoming.detach().numpy(),
-            h.numpy(), spikes.numpy(), z.numpy(), None if v is None else v.numpy(), spikes,
+            recurrence, current.numpy(), _numpy(incoming), _numpy(arriving),
+            h.numpy(), spikes.numpy(), z.numpy(), _numpy(v), spikes,
         )  # fmt: skip
         if self._synapses is not None:
             self._synapses.pre.active = recurrence.wt is not None
@@ -178,6 +168,8 @@ class GroupPopulation:
         chunk = self._chunk
         assert chunk is not None
         external = chunk.current[chunk.t]
+        if chunk.arriving is not None:
+            self._I += chunk.arriving[chunk.t]
         np.add(self._I, external, out=chunk.h[chunk.t])
         np.copyto(self._external, external)
 
@@ -292,18 +284,22 @@ class Brian2Population(GroupPopulation):
         # arrays only where neurons differ: what is read from memory for every neuron takes time
         same = all((value == value[0]).all() for value in values.values())
         fixed = {name: float(value[0]) for name, value in values.items()} if same else {}
-        model = MODEL if same else MODEL + "\n".join(f"{name} : 1 (constant)" for name in COEFFICIENTS)
+        code = code_of(step)
+        model = code.model if same else code.model + "\n".join(f"{name} : 1 (constant)" for name in COEFFICIENTS)
         group = new_group(
-            rows * len(step.a_m), model, threshold="v > threshold and wait == 0",
-            reset=f"{'v -= threshold' if step.subtract else 'v = 0'}\nz += 1\nwait = hold",
+            rows * len(step.a_m), model, threshold=code.threshold, reset=code.reset,
             dtype=step.a_m.numpy().dtype.type, dt=dt, target=target, namespace={**fixed, "hold": step.hold},
         )  # fmt: skip
         if not same:
             for name, value in values.items():
                 group.variables[name].set_value(np.tile(value, rows))
-        group.run_regularly(UPDATE, when="groups", name="neurons_update")
-        rest: dict[str, Any] = dict.fromkeys(("v", "I", "Iext", "z", "wait"), 0)
+        group.run_regularly(code.update, when="groups", name="neurons_update")
+        rest: dict[str, Any] = dict.fromkeys(code.variables, 0)
         super().__init__(group, rows, Names(), rest, recurrence, loop)
+
+
+def _numpy(values: Tensor | None) -> NDArray[Any] | None:
+    return None if values is None else values.detach().numpy()
 
 
 def new_group(neurons: int, model: str, *, dtype: type, dt: float, target: Target, **options: Any) -> Any:
@@ -362,7 +358,10 @@ class EquationsPopulation(GroupPopulation):
             super().run(torch.zeros((1, rows, units), dtype=self._dtype), Recurrence(wt, lambda t, s: s @ wt), None)
         self.begin()
 
-    def run(self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False) -> Steps:
+    def run(
+        self, current: Tensor, recurrence: Recurrence, incoming: Tensor | None, keep_v: bool = False,
+        arriving: Tensor | None = None,
+    ) -> Steps:  # fmt: skip
         """Simulate the next steps; see `Population.run`.
 
         Raises:
@@ -370,10 +369,10 @@ class EquationsPopulation(GroupPopulation):
         """
         if not self._states:
             with checked_divisions(strict=False):
-                return super().run(current, recurrence, incoming, keep_v)
+                return super().run(current, recurrence, incoming, keep_v, arriving)
         try:
             with checked_divisions():
-                steps = super().run(current, recurrence, incoming, keep_v)
+                steps = super().run(current, recurrence, incoming, keep_v, arriving)
         except brian2.BrianObjectException as error:
             if not isinstance(error.__cause__, RAISED):
                 raise

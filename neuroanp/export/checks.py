@@ -11,6 +11,7 @@ from neuroanp.errors import InputError
 if TYPE_CHECKING:
     from collections.abc import Iterable
 
+    from neuroanp.backends.neuron import LIF
     from neuroanp.export.model import Model
 
 
@@ -35,6 +36,16 @@ def spikes_in_only(model: Model, format_name: str) -> list[str]:
     if model.spikes_in:
         return []
     return [f"encoder: {format_name} takes spikes as inputs; train with --set encoder=poisson (or latency)"]
+
+
+def at_once(neuron: LIF) -> str:
+    """Return the words that tell a chip's reset from a delayed one; none where the kind itself is another.
+
+    >>> from neuroanp.backends.neuron import LIF
+    >>> at_once(LIF(reset="hard_delayed")), at_once(LIF(reset="hard"))
+    (' at once', '')
+    """
+    return " at once" if neuron.reset.endswith("delayed") else ""
 
 
 def refuse(problems: Iterable[str], format_name: str) -> None:

@@ -1,7 +1,8 @@
 """Spiking networks in whole numbers: what the RTL core computes, bit for bit.
 
     A   = a_m V + k_I I [+ k_e (E << in_shift), inputs are currents]      E = W_in u, whole numbers
-    V  <- (A >>> d) + C_v       (held while refractory)     s = V > threshold;  V <- 0, or V - threshold
+    V  <- (A >>> d) + C_v       (held while refractory)     s = V > threshold;  V <- 0, or V - threshold, or as in
+                                                            `neuroanp.backends.neuron` for the other resets
     I  <- ((a_s I) >>> d) + C_i [+ (E << in_shift), inputs are spikes] + ((W s) << shift)
     Y  <- ((a Y) >>> d) + C_y + ((W_out s) << out_shift)
 
@@ -75,7 +76,8 @@ class FixedPoint:
         threshold: (N,).
         factors: a_m, k_i, k_e, a_s, a_r as fractions of 2^bits.decay.
         fraction, fraction_y: bits after the point of V and I, and of Y.
-        hold: steps of the refractory period. subtract: whether a spike lowers V by the threshold.
+        hold: steps of the refractory period.
+        subtract, delayed, raised: what a spike does to V, as in `neuroanp.backends.neuron.Coefficients`.
         currents: whether inputs are currents; otherwise spikes.
         input_scale: whole numbers per input of 1.
         reach: what no state exceeds, by name.
@@ -93,6 +95,8 @@ class FixedPoint:
     fraction_y: int
     hold: int
     subtract: bool
+    delayed: bool
+    raised: bool
     currents: bool
     input_scale: float
     bits: Bits
@@ -114,16 +118,21 @@ class FixedPoint:
         d, (in_shift, w_shift, out_shift) = self.bits.decay, self.shifts
         V = np.zeros((u.shape[1], len(self.v)), dtype=np.int64)
         I, wait, Y = np.zeros_like(V), np.zeros_like(V), np.zeros((u.shape[1], len(self.y)), dtype=np.int64)  # noqa: E741
-        ss, vs, ys = [], [], []
+        s, to_cross, ss, vs, ys = np.zeros(V.shape, dtype=bool), self.threshold, [], [], []
         for E in _dot(u, self.w_in) << in_shift:
             wait = np.maximum(wait - 1, 0)
             A = a_m * V + k_i * I + (k_e * E if self.currents else 0)
+            if self.raised:
+                to_cross = np.where(self.threshold < V, 2 * self.threshold, self.threshold)
             V = np.where(wait == 0, (A >> d) + self.v, V)
-            s = (self.threshold < V) & (wait == 0)
+            if self.delayed:
+                V = np.where(s, V - self.threshold if self.subtract else 0, V)
+            s = (to_cross < V) & (wait == 0)
             vs.append(V)
             ss.append(s)
             I = (a_s * I >> d) + self.i + (0 if self.currents else E) + (_dot(s, self.w) << w_shift)  # noqa: E741
-            V = np.where(s, V - self.threshold if self.subtract else 0, V)
+            if not self.delayed:
+                V = np.where(s, V - self.threshold if self.subtract else 0, V)
             wait[s] = self.hold
             Y = (a_r * Y >> d) + self.y + (_dot(s, self.w_out) << out_shift)
             ys.append(Y)
@@ -167,7 +176,8 @@ def fixed_point(model: Model, bits: Bits) -> FixedPoint:
     return FixedPoint(
         **weights, v=C["rest"] + C["v"], i=C["i"], y=_whole(_constants(model)["y"], fraction_y),
         threshold=_whole(model.step.threshold.numpy(), fraction), factors=factors,
-        fraction=fraction, fraction_y=fraction_y, hold=model.step.hold, subtract=model.step.subtract,
+        fraction=fraction, fraction_y=fraction_y, hold=model.step.hold,
+        subtract=model.step.subtract, delayed=model.step.delayed, raised=model.step.raised,
         currents=not model.spikes_in, input_scale=input_scale, bits=bits,
         reach={**reach(fraction), **reach_y(fraction_y)},
     )  # fmt: skip
@@ -284,8 +294,10 @@ def _reach(
     d, currents = bits.decay, not model.spikes_in
     I = _leaky(spread + C["i"] + (0 if currents else E), factors["a_s"], d)  # noqa: E741
     drive = -(-(factors["k_i"] * I + (factors["k_e"] * E if currents else 0)) >> d)
-    v = _leaky(drive + C["rest"] + C["v"], factors["a_m"], d)
-    return {"E": E, "I": I, "v": max(v, _largest(model.step.threshold.numpy(), fraction))}
+    threshold = _largest(model.step.threshold.numpy(), fraction)
+    late = threshold if model.step.delayed and model.step.subtract else 0  # is taken from what decayed below it
+    v = _leaky(drive + C["rest"] + C["v"] + late, factors["a_m"], d)
+    return {"E": E, "I": I, "v": max(v, threshold)}
 
 
 def _reach_y(

@@ -25,7 +25,7 @@ from neuroanp.backends.loihi_numbers import (
     quantise,
     scales,
 )
-from neuroanp.export.checks import finite, refuse, spikes_in_only, spiking_only
+from neuroanp.export.checks import at_once, finite, refuse, spikes_in_only, spiking_only
 from neuroanp.export.model import Model, Traces, reference
 from neuroanp.export.netx import LAVA_RUN, write
 from neuroanp.export.protocol import ChipExporter, Exported
@@ -207,7 +207,9 @@ def _neuron(model: Model) -> list[str]:
     assert model.neuron is not None
     neuron, problems = model.neuron, []
     if neuron.reset != "hard":
-        problems.append(f"neuron.reset: '{neuron.reset}', Loihi resets to 0; train with --set neuron.reset=hard")
+        problems.append(
+            f"neuron.reset: '{neuron.reset}', Loihi resets to 0{at_once(neuron)}; train with --set neuron.reset=hard"
+        )
     if neuron.refractory_steps(model.dt) > 1:
         rest, dt = (format_quantity(seconds, "s") for seconds in (neuron.refractory, model.dt))
         problems.append(

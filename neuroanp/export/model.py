@@ -4,6 +4,7 @@
     spiking:  J_t = I_{t-1} + g_s W s^below_t
               v_t = a_m v_{t-1} + k_I J_t + k_e (g_in W_in u_t + drive)   (held while refractory)
               s_t = v_t > threshold,   I_t = a_s J_t + g_s W s_t,   v_t <- 0, or v_t - threshold
+              (the other kinds of reset are in `neuroanp.backends.neuron`)
               y_t = a y_{t-1} + sum of W_out s_t
     where inputs are spikes, g_in W_in u_t is added to I_t instead of the current, as are spikes of a layer below
     that arrive a step later
@@ -169,18 +170,24 @@ def _layer(
     back = model.network.recurrence(layer.name)
     shape = (u.shape[1], layer.units)
     v, I, wait = np.zeros(shape), np.zeros(shape), np.zeros(shape, dtype=int)  # noqa: E741
+    s, to_cross = np.zeros(shape, dtype=bool), threshold
     ss, vs = [], []
     for t in range(len(u)):
         wait = np.maximum(wait - 1, 0)
         J = I + _at(early, t)
         current = neuron.drive + _at(external, t)
+        if step.raised:
+            to_cross = np.where(v > threshold, 2.0 * threshold, threshold)
         v = np.where(wait == 0, a_m * v + k_i * J + k_e * current, v)
-        s = (v > threshold) & (wait == 0)
+        if step.delayed:
+            v = np.where(s, v - threshold if step.subtract else 0.0, v)
+        s = (v > to_cross) & (wait == 0)
         vs.append(v)
         ss.append(s)
         own = 0.0 if back is None else neuron.synapse_gain * (s @ W[back.name].T)
         I = a_s * J + own + _at(late, t)  # noqa: E741
-        v = np.where(s, v - threshold if neuron.reset == "subtract" else 0.0, v)
+        if not step.delayed:
+            v = np.where(s, v - threshold if step.subtract else 0.0, v)
         wait[s] = step.hold
     return np.array(ss), np.array(vs)
 

@@ -102,8 +102,8 @@ class Nir(Exporter):
             problems.append(f"neuron.{error}")
         if neuron.reset != "hard":
             problems.append(
-                "neuron.reset: 'subtract' cannot be expressed, NIR's units are set to 0 by a spike; train with "
-                "--set neuron.reset=hard, or --target nir"
+                f"neuron.reset: '{neuron.reset}' cannot be expressed, NIR's units are set to 0 by a spike"
+                f"{checks.at_once(neuron)}; train with --set neuron.reset=hard, or --target nir"
             )
         if neuron.refractory_steps(dt) > 1:
             problems.append(

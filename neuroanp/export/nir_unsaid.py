@@ -7,10 +7,11 @@ refractory period, for the step of time, or for how the equations are stepped.
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, get_args
 
 import numpy as np
 
+from neuroanp.backends.neuron import Reset
 from neuroanp.errors import InputError
 from neuroanp.units import format_quantity
 
@@ -18,15 +19,16 @@ if TYPE_CHECKING:
     from neuroanp.export.model import Model
     from neuroanp.export.nir_file import Node
 
-RESETS = ("hard", "subtract")
+RESETS: tuple[Reset, ...] = get_args(Reset)
 SAME = 1e-5
 """Relative difference of time constants and steps that are the same: files hold float32."""
 
 OPEN = {
     "neuron.reset": (
         "reset: the file does not say it; a spike sets the membrane to v_reset here (hard). If its writer subtracts "
-        "the threshold: --set neuron.reset=subtract. snntorch subtracts by default, and agrees with that where its "
-        "reset_delay is False and no membrane exceeds twice its threshold; a reset one step later is not offered"
+        "the threshold: --set neuron.reset=subtract. Of snntorch the default is subtract_delayed, and its zero "
+        "hard_delayed (of Leaky hard); with reset_delay=False subtract_raised and hard, but in RSynaptic of snntorch "
+        "1.0, which delays all the same"
     ),
     "neuron.refractory": "refractory period: NIR has none, and 0 is taken; another: --set neuron.refractory='2 ms'",
     "neuron.integration": (
@@ -65,50 +67,65 @@ def said(unit: Node, filled: Collection[str], about: Mapping[str, Any], given: C
     found += [text for key, text in open_to.items() if not _decided(key, given)]
     if unit.fields["v_reset"].any():
         found.append(
-            "start: the file does not say where membranes start; they start at v_reset; with reset=subtract a spike "
-            "takes v_threshold - v_reset from them"
+            "start: the file does not say where membranes start; they start at v_reset; a reset that subtracts takes "
+            "v_threshold - v_reset from them"
         )
     return found
 
 
-def reset_of(about: Mapping[str, Any]) -> Literal["hard", "subtract"]:
+def reset_of(about: Mapping[str, Any]) -> Reset:
     """Return the reset that the metadata say, or the hard one."""
-    return "subtract" if about.get("reset") == "subtract" else "hard"
+    said = about.get("reset")
+    for reset in RESETS:
+        if isinstance(said, str) and said == reset:
+            return reset
+    return "hard"
 
 
 def _decided(key: str, given: Collection[str]) -> bool:
     return any(key == one or key.startswith(f"{one}.") for one in given)
 
 
-def writers_step(unit: Node) -> float | None:
-    """Return the step in seconds for which r = tau / dt in all units, and w_in = tau_syn / dt in those of CubaLIF.
+def writers_steps(unit: Node) -> dict[str, float]:
+    """Return the step in seconds that the units were written with, by the equations that give it away.
 
-    Tools that compute without a time, as snntorch does, write their units so. None where no one step does it, or
-    where it is no shorter than a time constant: r is then a resistance, such as 1.
+    Tools that compute without a time, as snntorch does, write r = tau / dt, and w_in = tau_syn / dt. An equation counts
+    that holds in all units for one step, shorter than all time constants: else r is a resistance, such as 1. Nothing is
+    returned where two equations give different steps.
 
     >>> from neuroanp.export.nir_file import Node
-    >>> writers_step(Node("LIF", {"tau": np.array([1e-3, 2e-3]), "r": np.array([10.0, 20.0])}))
-    0.0001
-    >>> writers_step(Node("LIF", {"tau": np.array([1e-3, 2e-3]), "r": np.array([1.0, 1.0])})) is None
-    True
+    >>> writers_steps(Node("LIF", {"tau": np.array([1e-3, 2e-3]), "r": np.array([10.0, 20.0])}))
+    {'r = tau / dt': 0.0001}
+    >>> writers_steps(Node("LIF", {"tau": np.array([1e-3, 2e-3]), "r": np.array([1.0, 1.0])}))
+    {}
     """
     pairs = (("tau_mem", "r"), ("tau_syn", "w_in")) if unit.kind == "CubaLIF" else (("tau", "r"),)
-    tau, gain = (np.concatenate([unit.fields[pair[i]] for pair in pairs]) for i in (0, 1))
+    shortest = min(float(unit.fields[tau].min()) for tau, _ in pairs)
+    found = {}
+    for tau, gain in pairs:
+        one = _one_step(unit.fields[tau], unit.fields[gain])
+        if one is not None and one < shortest * (1 - SAME):
+            found[f"{gain} = {tau} / dt"] = one
+    steps = [*found.values()]
+    return found if steps and max(steps) - min(steps) <= 2 * SAME * max(steps) else {}
+
+
+def _one_step(tau: Any, gain: Any) -> float | None:
+    """Return tau / gain (N,) where it is the same in all units, but for the rounding of float32."""
     if not (gain > 0).all() or not (tau > 0).all():
         return None
     steps = tau / gain
-    if np.ptp(steps) > SAME * steps.max() or steps.max() >= tau.min() * (1 - SAME):
-        return None
-    return float(f"{np.median(steps):.5g}")
+    return None if np.ptp(steps) > SAME * steps.max() else float(f"{np.median(steps):.5g}")
 
 
 def missing(about: Mapping[str, Any], unit: Node, dt: float | None) -> list[str]:
     """Say that nobody states the step of time, and propose the one that the units were written with."""
     if dt is not None or _stated(about) is not None:
         return []
-    meant = writers_step(unit)
-    holds = ", if r is tau / dt, as it is in all units for that step" if meant else ""
-    return [f"the file does not say dt; give it with --dt '{_time(meant or 1e-3)}'{holds}"]
+    said, steps = "the file does not say dt, the time of a step", writers_steps(unit)
+    if not steps:
+        return [f"{said}; give the one of its writer, e.g. --dt '1 ms'"]
+    return [f"{said}; --dt '{_time(min(steps.values()))}' is what {' and '.join(steps)} gives in all units"]
 
 
 def step(about: Mapping[str, Any], given: float | None) -> float:
@@ -130,12 +147,12 @@ def step(about: Mapping[str, Any], given: float | None) -> float:
 
 def another_step(about: Mapping[str, Any], unit: Node, dt: float) -> list[str]:
     """Say that the step that was given is not the one that the units seem to be written with."""
-    meant = writers_step(unit)
-    if _stated(about) is not None or meant is None or abs(meant - dt) <= SAME * dt:
+    steps = writers_steps(unit)
+    if _stated(about) is not None or not steps or abs((meant := min(steps.values())) - dt) <= SAME * dt:
         return []
     return [
-        f"dt: '{_time(dt)}' was given, and r is tau / dt in all units for '{_time(meant)}': if that was its writer's "
-        f"step, give --dt '{_time(meant)}'; with another one the spikes are others"
+        f"dt: '{_time(dt)}' was given, and {' and '.join(steps)} gives '{_time(meant)}' in all units: if that was its "
+        f"writer's step, give --dt '{_time(meant)}'; with another one the spikes are others"
     ]
 
 

@@ -43,7 +43,7 @@ class Onnx(Exporter):
     call begins at rest.
     """
 
-    holds: ClassVar[str] = "rate and spiking networks, either reset, any refractory period, bias, currents or spikes in"
+    holds: ClassVar[str] = "rate and spiking networks, any reset, any refractory period, bias, currents or spikes in"
     reader: ClassVar[str] = "onnxruntime"
     lost: ClassVar[str] = "rounding to float32; nothing where spiking networks take dtype=float64"
 
@@ -104,7 +104,8 @@ class Onnx(Exporter):
             "opset": onnx_graphs.OPSET, "ir_version": onnx_graphs.IR_VERSION, "bytes": len(content),
         }  # fmt: skip
         if model.spiking:
-            facts["smallest |v - threshold|"] = float(np.abs(traces.v - parts["threshold"]).min())
+            margins = np.abs(traces.v - onnx_graphs.crossed(model, parts["threshold"], traces))
+            facts["smallest |v - threshold|"] = float(margins.min())
         return Exported(
             files=("model.onnx", "test_data.npz"),
             held=held,

@@ -24,7 +24,7 @@ OPSET, IR_VERSION = 17, 9
 ELEMENT = {"float32": "float", "float64": "double"}
 """Names of number types in ONNX's text form."""
 CODE = {"float": 1, "double": 11}
-"""Their codes, TensorProto.DataType."""
+"""Their codes, TensorProto.DataType; that of true and false is 9."""
 
 Tensors = Mapping[str, Any]
 
@@ -116,6 +116,7 @@ def _spikes(model: Model, real: str, states: bool) -> str:
     i, n, o = model.sizes
     more = f", {real}[T,B,{n}] spikes, {real}[T,B,{n}] v" if states else ""
     given = ", spikes, v" if states else ""
+    calm, late_0, late_T = ("calm = Cast <to = 9> (rest)", ", calm", ", late_T") if model.step.delayed else ("", "", "")
     return f"""spiking ({real}[T,B,{i}] inputs) => ({real}[T,B,{o}] outputs{more}) {{
         {_drive(model, real)}
         batch = Shape <start = 1, end = 2> (inputs)
@@ -124,8 +125,10 @@ def _spikes(model: Model, real: str, states: bool) -> str:
         rest = Expand (zero, units)
         ready = Expand (now, units)
         unread = Expand (zero, readouts)
-        v_T, i_T, wait_T, y_T, outputs{given} = Scan <num_scan_inputs = 1, body = {_step(model, real, states)}>
-            (rest, rest, ready, unread, incoming)
+        {calm}
+        v_T, i_T, wait_T, y_T{late_T}, outputs{given} =
+            Scan <num_scan_inputs = 1, body = {_step(model, real, states)}>
+            (rest, rest, ready, unread{late_0}, incoming)
     }}"""
 
 
@@ -154,10 +157,11 @@ def _step(model: Model, real: str, states: bool) -> str:
         current, arrived = "Identity (drive)", "Add (i_own, incoming_t)"
     else:
         current, arrived = "Add (drive, incoming_t)", "Identity (i_own)"
-    reset = "Sub (v_t, threshold)" if model.neuron.reset == "subtract" else "Identity (zero)"
+    moved, to_cross, after = _reset(model)
+    late_0, late_1 = (f", bool[B,{n}] late_{k}" if model.step.delayed else "" for k in (0, 1))
     seen = "Add (read, line_out)" if model.bias else "Identity (read)"
-    return f"""step ({units} v_0, {units} i_0, int64[B,{n}] wait_0, {readouts} y_0, {units} incoming_t) =>
-            ({units} v_1, {units} i_1, int64[B,{n}] wait_1, {readouts} y_1,
+    return f"""step ({units} v_0, {units} i_0, int64[B,{n}] wait_0, {readouts} y_0{late_0}, {units} incoming_t) =>
+            ({units} v_1, {units} i_1, int64[B,{n}] wait_1, {readouts} y_1{late_1},
              {readouts} y_t{f", {units} s_t, {units} v_t" if states else ""}) {{
             less = Sub (wait_0, a_step)
             wait = Max (less, now)
@@ -168,8 +172,8 @@ def _step(model: Model, real: str, states: bool) -> str:
             external = Mul (k_e, current)
             inner = Add (leaked, synaptic)
             free = Add (inner, external)
-            v_t = Where (active, free, v_0)
-            above = Greater (v_t, threshold)
+            {moved}
+            above = Greater (v_t, {to_cross})
             fired = And (above, active)
             s_t = Cast <to = {CODE[real]}> (fired)
             i_left = Mul (a_s, i_0)
@@ -177,8 +181,7 @@ def _step(model: Model, real: str, states: bool) -> str:
             received = Mul (synapse_gain, sent)
             i_own = Add (i_left, received)
             i_1 = {arrived}
-            reset = {reset}
-            v_1 = Where (fired, reset, v_t)
+            {after}
             wait_1 = Where (fired, hold, wait)
             y_left = Mul (readout_decay, y_0)
             read = MatMul (s_t, w_out_t)
@@ -186,6 +189,36 @@ def _step(model: Model, real: str, states: bool) -> str:
             y_1 = Add (y_left, seen)
             y_t = Identity (y_1)
         }}"""
+
+
+def _reset(model: Model) -> tuple[str, str, str]:
+    """Return the nodes for what is compared with the threshold, its name there, and the nodes for what spikes do."""
+    step = model.step
+    moved, to_cross = "v_t = Where (active, free, v_0)", "threshold"
+    reset = "Sub ({}, threshold)" if step.subtract else "Identity (zero)"
+    after = f"reset = {reset.format('v_t')}\n            v_1 = Where (fired, reset, v_t)"
+    if step.delayed:
+        moved = f"""moved = Where (active, free, v_0)
+            reset = {reset.format("moved")}
+            v_t = Where (late_0, reset, moved)"""
+        after = "v_1 = Identity (v_t)\n            late_1 = Identity (fired)"
+    if step.raised:
+        to_cross = "to_cross"
+        moved += """
+            twice = Add (threshold, threshold)
+            still = Greater (v_0, threshold)
+            to_cross = Where (still, twice, threshold)"""
+    return moved, to_cross, after
+
+
+def crossed(model: Model, threshold: NDArray[Any], traces: Traces) -> NDArray[Any]:
+    """Return what potentials of `traces` are compared with, (T, B, N) where it is raised, else (N,)."""
+    if not model.step.raised:
+        return threshold
+    assert traces.s is not None
+    left = traces.v - traces.s * threshold
+    before = np.concatenate([np.zeros_like(left[:1]), left[:-1]])
+    return np.where(before > threshold, 2 * threshold, threshold)
 
 
 def evaluate(model: Model, parts: Tensors, u: NDArray[Any]) -> Traces:
@@ -209,7 +242,7 @@ def _run_rates(model: Model, parts: Tensors, u: NDArray[Any]) -> tuple[Any, None
 
 def _run_spikes(model: Model, parts: Tensors, u: NDArray[Any]) -> tuple[Any, NDArray[np.int64], Any]:
     assert model.neuron is not None
-    P, lower = parts, model.neuron.reset == "subtract"
+    P, step = parts, model.step
     zero, line_out = P["zero"], P["zero"]
     driven = u @ P["w_in_t"]
     if model.bias:
@@ -217,18 +250,23 @@ def _run_spikes(model: Model, parts: Tensors, u: NDArray[Any]) -> tuple[Any, NDA
         counting = model.neuron.decoder == "count"
         line_out = (P["one"] / u.dtype.type(len(u)) if counting else P["output_line"]) * P["b_out"]
     v, y = np.zeros((u.shape[1], len(P["w_t"])), u.dtype), np.zeros((u.shape[1], P["w_out_t"].shape[1]), u.dtype)
-    i, wait = v, np.zeros(v.shape, np.int64)
+    i, wait, fired, crossed = v, np.zeros(v.shape, np.int64), np.zeros(v.shape, bool), P["threshold"]
     ys, ss, vs = [], [], []
     for incoming in P["input_gain"] * driven:
         wait = np.maximum(wait - 1, 0)
         current = P["drive"] if model.spikes_in else P["drive"] + incoming
+        if step.raised:
+            crossed = np.where(v > P["threshold"], P["threshold"] + P["threshold"], P["threshold"])
         v = np.where(wait == 0, (P["a_m"] * v + P["k_i"] * i) + P["k_e"] * current, v)
-        fired = (v > P["threshold"]) & (wait == 0)
+        if step.delayed:
+            v = np.where(fired, v - P["threshold"] if step.subtract else zero, v)
+        fired = (v > crossed) & (wait == 0)
         s = fired.astype(u.dtype)
         vs.append(v)
         ss.append(fired)
         i = P["a_s"] * i + P["synapse_gain"] * (s @ P["w_t"]) + (incoming if model.spikes_in else zero)
-        v = np.where(fired, v - P["threshold"] if lower else zero, v)
+        if not step.delayed:
+            v = np.where(fired, v - P["threshold"] if step.subtract else zero, v)
         wait = np.where(fired, P["hold"], wait)
         y = P["readout_decay"] * y + (s @ P["w_out_t"] + line_out)
         ys.append(y)

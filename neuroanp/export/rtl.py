@@ -33,7 +33,7 @@ vvp -n lif.vvp
 class Rtl(Exporter):
     """Synthesisable Verilog core in fixed point, with $readmemh memory files and a self-checking testbench."""
 
-    holds: ClassVar[str] = "spiking networks: both resets, any refractory period, spikes or currents as inputs, biases"
+    holds: ClassVar[str] = "spiking networks: any reset, any refractory period, spikes or currents as inputs, biases"
     reader: ClassVar[str] = "Icarus Verilog (iverilog, vvp)"
     lost: ClassVar[str] = "bits of weights, decays and input currents; states round towards minus infinity"
 

@@ -102,7 +102,7 @@ def core(fixed: FixedPoint) -> str:
         "OUT_SHIFT": out_shift, "HOLD": fixed.hold, "WAIT": max(1, fixed.hold.bit_length()),
         "INDEX": max(I, N, O).bit_length(), "ADDRESS": (max(I, N, O) * max(N, O)).bit_length(),
         "FIXED": _fixed(fixed), "LINE": "{1'b0, line_bits}" if not fixed.currents else "{line_bits[LANE-1], line_bits}",
-        "CURRENT": current, "SPIKES": spikes, "RESET": "v_now - threshold" if fixed.subtract else "0",
+        "CURRENT": current, "SPIKES": spikes, **_reset(fixed),
         "MODE": "signed currents" if fixed.currents else "spikes",
     }  # fmt: skip
     return _filled(CORE, names)
@@ -122,6 +122,24 @@ def bench(fixed: FixedPoint, steps: int, sequences: int) -> str:
 
 def _fixed(fixed: FixedPoint) -> str:
     return f"v and i: {fixed.fraction} bits after the point; y: {fixed.fraction_y}"
+
+
+def _reset(fixed: FixedPoint) -> dict[str, str]:
+    """Return what differs between kinds of reset in the step of a unit."""
+    plain = {
+        "MOVED": "v_now",
+        "LATE": "",
+        "CROSSED": "threshold",
+        "RESET": f"fires ? {'v_now - threshold' if fixed.subtract else '0'} : v_now",
+    }
+    wire = "    wire signed [STATE"
+    if fixed.delayed:  # spikes[n] is that of the step before until this one's is known
+        late = f"{wire}-1:0] v_now = spikes[n] ? {'v_moved - threshold' if fixed.subtract else '0'} : v_moved;\n"
+        return plain | {"MOVED": "v_moved", "LATE": late, "RESET": "v_now"}
+    if fixed.raised:
+        late = f"{wire}:0] to_cross = v[n] > threshold ? threshold <<< 1 : threshold;\n"
+        return plain | {"LATE": late, "CROSSED": "to_cross"}
+    return plain
 
 
 def _filled(text: str, names: dict[str, Any]) -> str:
@@ -219,8 +237,8 @@ module lif_core #(
     wire signed [STATE-1:0] threshold = thresholds[n];
     wire [WAIT-1:0] waiting = waits[n] == 0 ? {WAIT{1'b0}} : waits[n] - 1'b1;
     wire live = waiting == 0;
-    wire signed [STATE-1:0] v_now = live ? (v_sum >>> DECAY) + constants_v[n] : v[n];
-    wire fires = live && v_now > threshold;
+    wire signed [STATE-1:0] @MOVED@ = live ? (v_sum >>> DECAY) + constants_v[n] : v[n];
+@LATE@    wire fires = live && v_now > @CROSSED@;
 
     // A sweep over lines (pre) and, of lines that carry something, over what they reach (post).
     wire [LANE-1:0] line_bits = held[pre*LANE +: LANE];
@@ -258,7 +276,7 @@ module lif_core #(
                 if (n == UNITS - 1) state <= IDLE;
             end
             UPDATE: begin
-                v[n] <= fires ? @RESET@ : v_now;
+                v[n] <= @RESET@;
                 i[n] <= (i_sum >>> DECAY) + constants_i[n]@SPIKES@;
                 e[n] <= 0;
                 waits[n] <= fires ? HOLD : waiting;

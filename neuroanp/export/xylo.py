@@ -29,7 +29,7 @@ from neuroanp.backends.xylo_numbers import (
     wanted_numbers,
 )
 from neuroanp.errors import InputError
-from neuroanp.export.checks import finite, refuse, spikes_in_only, spiking_only
+from neuroanp.export.checks import at_once, finite, refuse, spikes_in_only, spiking_only
 from neuroanp.export.model import Model, Traces, reference
 from neuroanp.export.protocol import ChipExporter, Exported
 from neuroanp.records.json_io import write_object
@@ -174,7 +174,10 @@ def _neuron(model: Model) -> Iterator[str]:
     neuron = model.neuron
     assert neuron is not None
     if neuron.reset != "subtract":
-        yield f"neuron.reset: {neuron.reset!r}, a Xylo subtracts the threshold; train with --set neuron.reset=subtract"
+        yield (
+            f"neuron.reset: {neuron.reset!r}, a Xylo subtracts the threshold{at_once(neuron)}; train with "
+            "--set neuron.reset=subtract"
+        )
     if model.step.hold > 1:  # a hold of 1 ends before the next step
         yield (
             f"neuron.refractory: {model.step.hold} steps, a Xylo has no refractory period; "

@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from pathlib import Path
 from textwrap import wrap
+from typing import get_args
 
 import numpy as np
 import pytest
 
+from neuroanp.backends.neuron import Reset
 from neuroanp.errors import InputError
 from neuroanp.export import nir_import
 from neuroanp.export.model import Model, reference
 from neuroanp.export.nir_file import Node
-from neuroanp.export.nir_unsaid import INPUTS, OPEN, writers_step
+from neuroanp.export.nir_unsaid import INPUTS, OPEN, writers_steps
 from neuroanp.training.config import load_config
+from tests.close import close
 
 nir = pytest.importorskip("nir", reason="pip install 'neuroanp[nir]'")
 
@@ -31,22 +35,40 @@ def _read(name, **given):
     return read, model, stored["s"]
 
 
-def _subtracting(model):
+def _with(model, reset):
     assert model.neuron is not None
-    return replace(model, neuron=model.neuron.model_copy(update={"reset": "subtract"}))
+    return replace(model, neuron=model.neuron.model_copy(update={"reset": reset}))
 
 
 def test_a_reset_to_zero_gives_the_writers_spikes():
     _, model, theirs = _read("snn_rleaky_zero_nodelay")
     assert theirs.sum() == 550
     assert np.array_equal(reference(model).s, theirs)
-    assert (reference(_subtracting(model)).s != theirs).sum() > 300
+    assert (reference(_with(model, "subtract")).s != theirs).sum() > 300
+
+
+@pytest.mark.parametrize("reset", get_args(Reset))
+def test_each_of_snntorchs_resets_gives_its_spikes_under_one_option_alone(reset):
+    """Its reset_delay=False in two files; the same weights with its default, one step later."""
+    _, model, zero = _read("snn_rleaky_zero_nodelay")
+    later = np.load(DATA / "snn_rleaky_delayed.npz")
+    stored = {
+        "hard": zero,
+        "subtract_raised": _read("snn_rleaky_subtract_nodelay")[2],
+        "hard_delayed": later["zero"],
+        "subtract_delayed": later["subtract"],
+    }
+    assert [int(s.sum()) for s in stored.values()] == [550, 777, 439, 784]
+    ours = reference(_with(model, reset)).s
+    wrong = {name: int((ours != theirs).sum()) for name, theirs in stored.items()}
+    assert wrong.pop(reset, 0) == 0
+    assert min(wrong.values()) > 100
 
 
 def test_a_subtracting_reset_gives_them_until_a_membrane_is_above_twice_its_threshold():
-    """snntorch undoes a subtraction where the membrane was still above the threshold after the last one."""
+    """snntorch asks twice the threshold of a membrane that the last subtraction left above it."""
     _, model, theirs = _read("snn_rleaky_subtract_nodelay")
-    hard, ours = reference(model), reference(_subtracting(model))
+    hard, ours = reference(model), reference(_with(model, "subtract"))
     steps = 0
     for b in range(theirs.shape[1]):
         above = (ours.v[:, b] > 2.0).any(-1)
@@ -92,11 +114,11 @@ def test_the_writers_step_is_proposed_and_another_one_is_remarked_on():
     path = DATA / "snn_rleaky_zero_nodelay.nir"
     with pytest.raises(InputError) as error:
         nir_import.read(path)
-    assert "--dt '100 us', if r is tau / dt" in error.value.problems[0]
+    assert error.value.problems[0].endswith("; --dt '100 us' is what r = tau / dt gives in all units")
     assert "give their time constant tau_r" in error.value.problems[1]
     assert not [note for note in nir_import.read(path, dt=STEP, tau_r=2e-3).notes if note.startswith("dt")]
     (note,) = [note for note in nir_import.read(path, dt=STEP / 2, tau_r=2e-3).notes if note.startswith("dt")]
-    assert "'50 us' was given, and r is tau / dt in all units for '100 us'" in note
+    assert "'50 us' was given, and r = tau / dt gives '100 us' in all units" in note
     with pytest.raises(InputError, match=r"tau is 0\.001 s") as error:
         nir_import.read(path, dt=1e-3, tau_r=20e-3)
     assert "--dt '100 us'" in str(error.value)
@@ -110,12 +132,52 @@ def test_the_writers_step_is_proposed_and_another_one_is_remarked_on():
         ("LIF", {"tau": [1e-3, 1e-3], "r": [1, 1]}, None),
         ("LIF", {"tau": [1e-3, 1e-3], "r": [0, 10]}, None),
         ("LIF", {"tau": [1e-3, 1e-3], "r": [-10, -10]}, None),
+        ("LIF", {"tau": [1e-3, 2e-3], "r": [10 * (1 + 4e-6), 20]}, 1e-4),
+        ("LIF", {"tau": [1e-3, 2e-3], "r": [10 * (1 + 4e-5), 20]}, None),
+        ("LIF", {"tau": [1e-3, 20e-3], "r": [1, 20]}, None),
         ("CubaLIF", {"tau_mem": [1e-3], "r": [10], "tau_syn": [2.5e-4], "w_in": [2.5]}, 1e-4),
-        ("CubaLIF", {"tau_mem": [1e-3], "r": [10], "tau_syn": [2.5e-4], "w_in": [1]}, None),
+        ("CubaLIF", {"tau_mem": [1e-3], "r": [10], "tau_syn": [2.5e-4], "w_in": [1]}, 1e-4),
+        ("CubaLIF", {"tau_mem": [1e-3], "r": [1], "tau_syn": [2.5e-4], "w_in": [2.5]}, 1e-4),
+        ("CubaLIF", {"tau_mem": [1e-3], "r": [10], "tau_syn": [2.5e-4], "w_in": [5]}, None),
+        ("CubaLIF", {"tau_mem": [1e-3], "r": [1], "tau_syn": [2.5e-4], "w_in": [1]}, None),
+        ("CubaLIF", {"tau_mem": [1e-3], "r": [2], "tau_syn": [2.5e-4], "w_in": [1]}, None),
     ],
 )
 def test_a_step_is_proposed_only_where_all_units_agree(kind, fields, step):
-    assert writers_step(Node(kind, {key: np.array(value, float) for key, value in fields.items()})) == step
+    found = writers_steps(Node(kind, {key: np.array(value, float) for key, value in fields.items()}))
+    assert {*found.values()} == {step} - {None}
+
+
+@pytest.mark.parametrize("kind", ["LIF", "CubaLIF"])
+@pytest.mark.parametrize("step", [1e-4, 2.5e-5, 1e-3, 3.3e-4])
+@pytest.mark.parametrize("w_in", [True, False])
+def test_a_file_in_float32_gives_its_step_away(tmp_path, monkeypatch, invoke, kind, step, w_in):
+    """As snntorch writes it: time constants and gains of the decays alone, each in float32; --dt can be pasted."""
+    monkeypatch.chdir(tmp_path)
+    one, size = np.ones(8, np.float32), np.float32
+    alpha, beta = size(0.83), size(0.96)
+    tau, tau_syn = size(step) / (1 - beta) * one, size(step) / (1 - alpha) * one
+    gains = {"r": tau / size(step)} | ({"w_in": tau_syn / size(step)} if kind == "CubaLIF" and w_in else {})
+    _small(Path("s.nir"), kind=kind, metadata={}, unit={"tau": tau, "tau_syn": tau_syn, **gains})
+    words = ["import", "s.nir", "--task", "xor", "--tau-r", "20 ms", "-o", "mine"]
+    words += ["--set", "encoder.signed=false"] * (kind == "CubaLIF")
+    refused = invoke(*words)
+    assert refused.exit_code == 2
+    equations = "r = tau_mem / dt" if kind == "CubaLIF" else "r = tau / dt"
+    if "w_in" in gains:
+        equations += " and w_in = tau_syn / dt"
+    said = " ".join(refused.stderr.split())
+    (proposed,) = re.findall(rf"--dt '([^']+)' is what {re.escape(equations)} gives in all units", said)
+    done = invoke(*words, "--dt", proposed)
+    assert done.exit_code == 0, done.stderr
+    assert load_config(Path("mine/config.yaml")).dt == close(step, rel=1e-12)
+    assert "in all units" not in done.stderr + done.stdout
+
+
+def test_a_resistance_of_one_gives_no_step_away(tmp_path):
+    _small(tmp_path / "s.nir")
+    with pytest.raises(InputError, match=r"does not say dt.*; give the one of its writer, e\.g\. --dt '1 ms'$"):
+        nir_import.read(tmp_path / "s.nir", tau_r=2e-2)
 
 
 @pytest.mark.parametrize("path", [*PUBLISHED, DATA / "two_cubalif_layers.nir"], ids=lambda path: path.stem)
@@ -131,13 +193,15 @@ def test_published_files_are_refused_clearly(path):
         nir_import.read(path, dt=1e-4, tau_r=2e-3)
 
 
-def _small(path, *, kind="LIF", scale=2.0, v_leak=0.0, v_reset: float | None = 0.0, metadata=None, li=False):
+def _small(path, *, kind="LIF", scale=2.0, v_leak=0.0, v_reset: float | None = 0.0, metadata=None, li=False, unit=None):
     """Write a recurrent network of 8 units with 2 inputs and 1 output, r such as a physicist gives it."""
     rng, n = np.random.default_rng(0), 8
     one = np.ones(n)
-    unit = nir.LIF(tau=2e-2 * one, r=one, v_leak=v_leak * one, v_threshold=one, v_reset=(v_reset or 0.0) * one)
+    own = {"tau": 2e-2 * one, "tau_syn": 5e-3 * one, "r": one, "w_in": one, **(unit or {})}
+    shared = {"r": own["r"], "v_threshold": one, "v_reset": (v_reset or 0.0) * one}
+    unit = nir.LIF(tau=own["tau"], v_leak=v_leak * one, **shared)
     if kind == "CubaLIF":
-        unit = nir.CubaLIF(tau_syn=5e-3 * one, tau_mem=2e-2 * one, r=one, v_leak=0 * one, v_threshold=one, w_in=one)
+        unit = nir.CubaLIF(tau_syn=own["tau_syn"], tau_mem=own["tau"], w_in=own["w_in"], v_leak=0 * one, **shared)
     nodes = {
         "in": nir.Input({"input": np.array([2])}),
         "a": nir.Linear(scale * rng.normal(size=(n, 2))),
@@ -158,7 +222,7 @@ def _small(path, *, kind="LIF", scale=2.0, v_leak=0.0, v_reset: float | None = 0
             del file["node/nodes/u/v_reset"]
 
 
-@pytest.mark.parametrize(("reset", "taken"), [("hard", "hard"), ("subtract", "subtract"), ("later", "hard")])
+@pytest.mark.parametrize(("reset", "taken"), [*((kind, kind) for kind in get_args(Reset)), ("later", "hard")])
 def test_metadata_that_say_dt_and_reset_are_taken(tmp_path, reset, taken):
     _small(tmp_path / "s.nir", metadata={"dt": 1e-3, "reset": reset})
     read = nir_import.read(tmp_path / "s.nir", tau_r=2e-2)

@@ -8,13 +8,14 @@ import subprocess
 from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import get_args
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroanp.backends.neuron import LIF
+from neuroanp.backends.neuron import LIF, Reset
 from neuroanp.errors import InputError
 from neuroanp.export.fixed_point import Bits, fixed_point
 from neuroanp.export.model import Model, reference
@@ -149,19 +150,23 @@ def by_hand(folder: Path, model: Model, rtl: Rtl, shifts: tuple[int, int, int]) 
     text = ""
     for number, word in enumerate(stimulus):
         if number % len(model.inputs) == 0:
-            v, i, free, y = [0] * units, [0] * units, [0] * units, [0] * outs
+            v, i, free, y, fired = [0] * units, [0] * units, [0] * units, [0] * outs, []
         u = [(word >> width * k) % 2**width for k in range(lines)]
         if not model.spikes_in:
             u = [x - 2**width if x >= 2 ** (width - 1) else x for x in u]
-        fired = []
+        late, fired = fired if neuron.reset.endswith("delayed") else [], []
+        after = {n: lambda x, n=n: x - threshold[n] if neuron.reset.startswith("subtract") else 0 for n in range(units)}
         for n in range(units):
+            times = 2 if neuron.reset == "subtract_raised" and v[n] > threshold[n] else 1
             drive = sum(w_in[k * units + n] * u[k] for k in range(lines)) * 2 ** shifts[0]
             if number >= free[n]:
                 v[n] = (a_m * v[n] + k_i * i[n] + (0 if model.spikes_in else k_e * drive)) // one + c_v[n]
-                if v[n] > threshold[n]:
-                    fired.append(n)
-                    v[n] = v[n] - threshold[n] if neuron.reset == "subtract" else 0
-                    free[n] = number + round(neuron.refractory / model.dt)
+            if n in late:
+                v[n] = after[n](v[n])
+            if number >= free[n] and v[n] > times * threshold[n]:
+                fired.append(n)
+                v[n] = v[n] if neuron.reset.endswith("delayed") else after[n](v[n])
+                free[n] = number + round(neuron.refractory / model.dt)
             i[n] = a_s * i[n] // one + c_i[n] + (drive if model.spikes_in else 0)
         for n in range(units):
             i[n] += sum(w[k * units + n] for k in fired) * 2 ** shifts[1]
@@ -184,7 +189,7 @@ def by_hand(folder: Path, model: Model, rtl: Rtl, shifts: tuple[int, int, int]) 
         input_gain=st.sampled_from([1.0, 7.3, 40.0]),
         tau_s=st.sampled_from([0.0, 5e-3, 20e-3]),
         refractory=st.sampled_from([0.0, 1e-3, 2e-3, 5e-3]),
-        reset=st.sampled_from(["hard", "subtract"]),
+        reset=st.sampled_from(get_args(Reset)),
         decoder=st.sampled_from(["trace", "count"]),
         integration=st.sampled_from(["exact", "euler"]),
         drive=st.sampled_from([-0.5, 0.6, 2.0]),
