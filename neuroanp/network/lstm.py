@@ -17,13 +17,14 @@ GATES = ("i", "f", "g", "o")
 class LSTM(RateCell):
     """Long short-term memory without peepholes.
 
-        k_t = s(h^f_t + b) k_{t-1} + s(h^i_t) tanh(h^g_t)     x_t = s(h^o_t) tanh(k_t)     s: logistic
+        k_t = s(h^f_t + b_f) k_{t-1} + s(h^i_t + b_i) tanh(h^g_t)   s: logistic
+        x_t = s(h^o_t + b_o) tanh(k_t)
 
-    Four pre-activations i, f, g, o, all of which currents from below and from the recurrence reach. b is a constant
-    that keeps a memory at first, with no line of the array.
+    Four pre-activations i, f, g, o, all of which currents from below and from the recurrence reach. b_i, b_f and b_o
+    are constants that set where the gates stand at first, with no line of an array.
 
     Source: Hochreiter and Schmidhuber, Neural Comput. 9, 1735 (1997); forget gate: Gers et al., Neural Comput. 12,
-    2451 (2000), eqs. 3.2-3.6; b: Jozefowicz et al., ICML 2015.
+    2451 (2000), eqs. 3.2-3.6; b_f: Jozefowicz et al., ICML 2015.
 
     >>> import torch
     >>> i, f, g, o = 100.0, -100.0, 0.5, 100.0  # takes g, forgets what was
@@ -36,7 +37,9 @@ class LSTM(RateCell):
     recurrent: ClassVar[tuple[str, ...]] = GATES
 
     name: Literal["lstm"] = "lstm"
-    forget_bias: float = Field(default=1.0, ge=-100, le=100, description="b, added to the forget gate's pre-activation")
+    i_bias: float = Field(default=0.0, ge=-100, le=100, description="b_i; above 0: what comes in is taken")
+    f_bias: float = Field(default=1.0, ge=-100, le=100, description="b_f; above 0: a memory is kept")
+    o_bias: float = Field(default=0.0, ge=-100, le=100, description="b_o; above 0: a memory is shown")
 
     def start(self, rows: int, n: int, like: Tensor) -> State:
         """Return k = 0."""
@@ -45,5 +48,5 @@ class LSTM(RateCell):
     def step(self, state: State, h: Tensor) -> tuple[State, Tensor]:
         """Return the memory k as the state, and the activity."""
         i, f, g, o = h.chunk(4, -1)
-        k = (f + self.forget_bias).sigmoid() * state[0] + i.sigmoid() * g.tanh()
-        return (k,), o.sigmoid() * k.tanh()
+        k = (f + self.f_bias).sigmoid() * state[0] + (i + self.i_bias).sigmoid() * g.tanh()
+        return (k,), (o + self.o_bias).sigmoid() * k.tanh()
