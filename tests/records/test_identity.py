@@ -1,6 +1,7 @@
 """A run's name changes with whatever decides its result, and with nothing else."""
 
 import re
+from pathlib import Path
 
 import pytest
 from hypothesis import given
@@ -42,6 +43,8 @@ def test_a_number_that_is_not_finite_has_no_name():
 
 def test_code_version_is_the_version_and_a_fingerprint():
     assert re.fullmatch(re.escape(neuroanp.__version__) + r"\+[0-9a-f]{12}", code_version())
+    whole = sources_hash(Path(neuroanp.__file__).parent)  # of every room, not of one
+    assert code_version().endswith(f"+{whole[:12]}")
 
 
 def test_the_fingerprint_sees_names_and_contents(tmp_path):
