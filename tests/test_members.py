@@ -182,7 +182,7 @@ def test_training_asks_for_nothing_that_a_protocol_does_not_list(backend, profil
     strict.substrate = Only(strict.substrate, Substrate)  # pyright: ignore[reportAttributeAccessIssue]
     strict.learner = make_learner(Only(config.rule, LearningRule if config.rule.local else GradientMethod))  # pyright: ignore
     shown = Batch(test.inputs[:, :3], test.targets[:, :3], test.mask)
-    held = Held.of(shown, plain.substrate.targets["w"])
+    held = Held.of(shown, plain.substrate.targets["w"], plain.task.loss)
     for trainer in (plain, strict):
         trainer.step()
         trainer.evaluate_after(held, 1.0)

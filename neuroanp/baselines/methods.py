@@ -11,6 +11,7 @@ from neuroanp.baselines.bptt import gradient
 from neuroanp.baselines.protocol import Network, Sequences
 from neuroanp.baselines.surrogate import surrogate_gradient
 from neuroanp.errors import InputError
+from neuroanp.losses import SQUARED_ERROR, Loss
 from neuroanp.registry import Registry
 from neuroanp.trajectory import Weights, WeightUpdate
 from neuroanp.yaml_io import Section
@@ -30,8 +31,10 @@ class GradientMethod(Protocol):
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
         ...
 
-    def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
-        """Return dL/dW of a network of tanh units, or of `network` where one is given."""
+    def gradient(
+        self, weights: Weights, batch: Sequences, network: Network | None = None, loss: Loss = SQUARED_ERROR
+    ) -> WeightUpdate:
+        """Return dL/dW of a network of tanh units, or of `network` where one is given; `loss` is the task's."""
         ...
 
 
@@ -53,7 +56,9 @@ class BPTT(Section):
                 "leave it out with spiking units"
             )
 
-    def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
+    def gradient(
+        self, weights: Weights, batch: Sequences, network: Network | None = None, loss: Loss = SQUARED_ERROR
+    ) -> WeightUpdate:
         """Return the gradient of the loss; see `baselines.bptt.gradient` and, of a network, `baselines.surrogate`.
 
         Raises:
@@ -61,8 +66,8 @@ class BPTT(Section):
         """
         self.check(spiking=network is not None)
         if network is not None:
-            return surrogate_gradient(network, weights, batch)
-        return gradient(weights, batch, self.truncation)
+            return surrogate_gradient(network, weights, batch, loss)
+        return gradient(weights, batch, self.truncation, loss)
 
 
 class BPTT1(Section):
@@ -79,14 +84,16 @@ class BPTT1(Section):
         if spiking:
             raise InputError("rule: 'bptt1' is defined for rate networks alone; use 'bptt' with spiking units")
 
-    def gradient(self, weights: Weights, batch: Sequences, network: Network | None = None) -> WeightUpdate:
+    def gradient(
+        self, weights: Weights, batch: Sequences, network: Network | None = None, loss: Loss = SQUARED_ERROR
+    ) -> WeightUpdate:
         """Return the truncated gradient; see `neuroanp.baselines.bptt.gradient`.
 
         Raises:
             InputError: a network of its own is given.
         """
         self.check(spiking=network is not None)
-        return gradient(weights, batch, 1)
+        return gradient(weights, batch, 1, loss)
 
 
 BASELINES: Registry[type[GradientMethod]] = Registry("baseline", "neuroanp.baselines", GradientMethod)

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.reporting.origins import UNKNOWN, Origins
 from neuroanp.reporting.ranking import best, ranking, with_losses
 from neuroanp.reporting.separation import MORE
@@ -63,6 +64,11 @@ class Method:
     def origins(self) -> Origins:
         """On what the figures of its device rest; UNKNOWN where its runs do not say."""
         return next((result["origins"] for result in self.results if "origins" in result), UNKNOWN)
+
+    @property
+    def loss(self) -> str:
+        """What its losses are: "mean squared error"."""
+        return next((result["loss"] for result in self.results if "loss" in result), SQUARED_ERROR.label)
 
     @property
     def finished(self) -> tuple[Result, ...]:
@@ -134,8 +140,8 @@ def methods(results: Sequence[Result], variants: Sequence[str] | None = None) ->
 def results_table(group: Sequence[Method]) -> Table:
     """Build the results of the methods of ONE task, controls below: median, and range over seeds.
 
-    Loss is the mean squared error over scored steps and outputs of the held-out sequences, under
-    the device's noise and without it. A number nobody stated is "–", never 0; one that rests on illustrative values or
+    Loss is the mean of the task's over what is scored of the held-out sequences, under the device's noise and
+    without it. A number nobody stated is "–", never 0; one that rests on illustrative values or
     on another device's is marked (see `rests_on`). The best is strong where there is one (see `ranking`).
     """
     numeric = [

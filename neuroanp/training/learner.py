@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuroanp.baselines.network import tanh_outputs
 from neuroanp.errors import InputError
-from neuroanp.learning.credit import squared_error
+from neuroanp.losses import Loss, of_steps
 from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate, with_bias_line
 
 if TYPE_CHECKING:
@@ -33,6 +33,7 @@ class StepContext:
         substrate: holds the weights; reads: what it prepared for this update.
         backend: runs the passes; streams: the noise of this update.
         memory: bytes that stored trajectories may take before passes are replayed instead.
+        loss: the task's.
     """
 
     inputs: Tensor
@@ -43,6 +44,7 @@ class StepContext:
     backend: Backend
     streams: PassStreams
     memory: int
+    loss: Loss
 
 
 class Learner(Protocol):
@@ -104,7 +106,7 @@ class RuleLearner:
 
     def _losses(self, chunk: Trajectory, context: StepContext) -> Tensor:
         time = slice(chunk.t0, chunk.t0 + len(chunk.y))
-        return squared_error(chunk.y, context.targets[time], context.mask[time])
+        return of_steps(context.loss, chunk.y, context.targets[time], context.mask[time])
 
     def _accumulate(self, chunks: Iterable[Trajectory], context: StepContext, losses: Tensor | None) -> WeightUpdate:
         weights = context.substrate.targets
@@ -150,7 +152,8 @@ class GradientLearner:
         ):
             pass  # only the reads are wanted
         network = twin(context.backend, context.substrate.neurons)
-        return self.method.gradient(weights, cast("Any", context), network)  # tensors serve where it expects arrays
+        batch = cast("Any", context)  # tensors serve where it expects arrays
+        return self.method.gradient(weights, batch, network, loss=context.loss)
 
 
 def twin(backend: Backend, neurons: Mapping[str, Tensor]) -> Network | None:
