@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from neuroanp.baselines.protocol import Sequences, Source, scored
 from neuroanp.baselines.regression import HELD_OUT, LAMBDAS, drawn
@@ -15,9 +16,12 @@ from neuroanp.noise import Streams
 
 ROWS = 100_000
 """Rows (scored steps of sequences) that are kept at most: they do not fit into sums, as those of least squares do."""
-ITERATIONS = 2_000
-FLAT = 1e-7
-"""Largest partial derivative of the penalised loss, in the scaled coefficients, at what counts as its minimum."""
+ROUNDS, STEPS = 20, 500
+"""Rounds of L-BFGS at most, and steps of each."""
+FLAT, ROUGHLY = 1e-10, 1e-6
+"""How far above its minimum a penalised loss may be, in its own unit: fitted, and to choose the strength by."""
+LEAST_CURVED = 1e-6
+"""The least curvature of a row, relative to the mean."""
 WORSE = 2
 """Where the held-out loss rose for so many strengths in a row, weaker ones are not tried."""
 
@@ -42,18 +46,21 @@ class Rows:
         return float(loss.of(torch.from_numpy(self.a @ coefficients), torch.from_numpy(self.y)).mean())
 
 
-def minimise(loss: Loss, rows: Rows, strength: float, start: np.ndarray | None = None) -> np.ndarray:
-    """Return C (n, m) that minimises mean_rows loss(a C, y) + strength q |C|^2, q the features' mean square.
+def minimise(
+    loss: Loss, rows: Rows, strength: float, start: np.ndarray | None = None, flat: float = FLAT
+) -> np.ndarray:
+    """Return C (n, m) that minimises F = mean_rows loss(a C, y) + strength q |C|^2, q the features' mean square.
 
-    By L-BFGS in coordinates in which the features, penalty included, are uncorrelated and of one size: weak penalties
-    on activities that are nearly collinear converge as strong ones do. Where the loss is convex the minimum is the
-    only one.
+    By rounds of L-BFGS, each in coordinates in which the curvature of F, mean over outputs, was 1 where the round
+    began: activities are nearly collinear, and logits far from 0 hardly curved. Where the loss is convex the minimum is
+    the only one.
 
     Args:
         loss: of outputs (rows, m). rows: features and targets. strength: of the penalty. start: C to begin with.
+        flat: how far above its minimum F may be, as its slope and curvature tell.
 
     Raises:
-        NotFittedError: no minimum within 2000 iterations, or none where the loss is smooth.
+        NotFittedError: no minimum was reached, as of a loss that is not smooth where it is least.
 
     >>> from neuroanp.losses import LOSSES
     >>> rows = Rows(np.ones((4, 1)), np.array([[1.0], [1.0], [1.0], [-1.0]]))
@@ -62,32 +69,50 @@ def minimise(loss: Loss, rows: Rows, strength: float, start: np.ndarray | None =
     """
     from scipy.optimize import minimize
 
-    outputs = rows.y.shape[1]
-    values, vectors = np.linalg.eigh(rows.a.T @ rows.a / len(rows.a))
+    a, y = torch.from_numpy(rows.a), torch.from_numpy(rows.y)
     penalty = strength * float(np.mean(rows.a**2))
+    C = torch.zeros(a.shape[1], y.shape[1], dtype=a.dtype) if start is None else torch.from_numpy(start)
     if penalty == 0.0:  # features that are all zero predict zero
-        return np.zeros((rows.a.shape[1], outputs))
-    scale = np.sqrt(np.maximum(values, 0.0) + penalty)
-    features, targets = torch.from_numpy(rows.a @ (vectors / scale)), torch.from_numpy(rows.y)
-    costs = torch.from_numpy(penalty / scale[:, None] ** 2)
+        return torch.zeros_like(C).numpy()
 
-    def value(flat: np.ndarray) -> tuple[float, np.ndarray]:
-        C = torch.from_numpy(flat.reshape(-1, outputs)).requires_grad_()
-        L = loss.of(features @ C, targets).mean() + (costs * C.square()).sum()
-        (slope,) = torch.autograd.grad(L, C)
-        return float(L.detach()), slope.numpy().ravel()
+    def value(z: np.ndarray, at: Tensor, scale: Tensor) -> tuple[float, np.ndarray]:
+        there = (at + scale @ torch.from_numpy(z).reshape(at.shape)).requires_grad_()
+        with torch.enable_grad():
+            F = loss.of(a @ there, y).mean() + penalty * there.square().sum()
+        (slope,) = torch.autograd.grad(F, there)
+        return float(F.detach()), (scale.T @ slope).numpy().ravel()
 
-    first = np.zeros((len(values), outputs)) if start is None else scale[:, None] * (vectors.T @ start)
-    limits = {"maxiter": ITERATIONS, "maxfun": 2 * ITERATIONS, "gtol": FLAT, "ftol": 0.0, "maxcor": 20}
+    still = np.zeros(C.numel())
+    limits = {"maxiter": STEPS, "maxfun": 2 * STEPS, "gtol": (flat / C.numel()) ** 0.5, "ftol": 0.0, "maxcor": 20}
+    for _ in range(ROUNDS):
+        scale = _scale(loss, a, y, C, penalty)
+        slope = value(still, C, scale)[1]
+        above = float(slope @ slope) / 2.0  # the minimum, of a quadratic of this slope and curvature
+        if above <= flat:
+            return C.numpy()
+        found = minimize(value, still, (C, scale), "L-BFGS-B", jac=True, options=limits)
+        C = C + scale @ torch.from_numpy(found.x).reshape(C.shape)
+    raise NotFittedError(f"the {loss.label} with a ridge of {strength:g} has no minimum that was found")
+
+
+def _scale(loss: Loss, a: Tensor, y: Tensor, C: Tensor, penalty: float) -> Tensor:
+    """Return S (n, n) with S^T H S = 1, H the curvature of F with respect to the coefficients, mean over outputs."""
+    h = _curvature(loss, a @ C, y)
+    values, vectors = torch.linalg.eigh(a.T @ (h[:, None] * a) / len(a))
+    return vectors / (values.clamp(min=0.0) + 2.0 * penalty).sqrt()
+
+
+def _curvature(loss: Loss, out: Tensor, y: Tensor) -> Tensor:
+    """Return the mean over outputs of d^2 loss / d out_o^2, (rows,), above 0; 1 where autograd finds none."""
     with torch.enable_grad():
-        found = minimize(value, first.ravel(), jac=True, method="L-BFGS-B", options=limits)
-    steepest = float(np.abs(found.jac).max())
-    if not steepest <= FLAT:
-        raise NotFittedError(
-            f"no minimum of the {loss.label} with a ridge of {strength:g} after {found.nit} iterations: steepest "
-            f"{steepest:.2g}, flat is {FLAT:g}"
-        )
-    return vectors @ (found.x.reshape(-1, outputs) / scale[:, None])
+        out = out.detach().requires_grad_()
+        (slope,) = torch.autograd.grad(loss.of(out, y).sum(), out, create_graph=True)
+        if not slope.requires_grad:
+            return torch.ones_like(out[:, 0])
+        each = [torch.autograd.grad(one.sum(), out, retain_graph=True)[0][:, o] for o, one in enumerate(slope.T)]
+    found = torch.stack(each).mean(0).detach().clamp(min=0.0)
+    mean = float(found.mean())
+    return found.clamp(min=mean * LEAST_CURVED) if mean > 0.0 else torch.ones_like(found)
 
 
 def choose(loss: Loss, fit: Rows, held: Rows, strengths: tuple[float, ...] = LAMBDAS) -> tuple[np.ndarray, float]:
@@ -104,7 +129,7 @@ def choose(loss: Loss, fit: Rows, held: Rows, strengths: tuple[float, ...] = LAM
     tried: list[tuple[float, float, np.ndarray]] = []
     for strength in sorted(strengths, reverse=True):
         try:
-            found = minimise(loss, fit, strength, tried[-1][2] if tried else None)
+            found = minimise(loss, fit, strength, tried[-1][2] if tried else None, ROUGHLY)
         except NotFittedError:
             if not tried:
                 raise
