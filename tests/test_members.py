@@ -13,6 +13,7 @@ from neuroanp.baselines.methods import BASELINES, GradientMethod
 from neuroanp.devices import protocol as laws
 from neuroanp.errors import InputError
 from neuroanp.learning.protocol import RULES, LearningRule
+from neuroanp.losses import LOSSES
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load
 from neuroanp.profiles.laws import LAWS
@@ -28,7 +29,7 @@ from neuroanp.training.evaluate import Held
 from neuroanp.training.learner import make_learner
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
-REGISTRIES = [BACKENDS, BASELINES, RULES, TASKS, *LAWS.values()]
+REGISTRIES = [BACKENDS, BASELINES, LOSSES, RULES, TASKS, *LAWS.values()]
 NAMES = {registry.kind: registry for registry in REGISTRIES}
 PLAN = PassPlan((1.0, 1.0, 0.0), (0, 1, 2), ((0, 1),))
 

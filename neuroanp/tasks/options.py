@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
-from neuroanp.errors import did_you_mean
+from neuroanp.errors import InputError, did_you_mean
 from neuroanp.losses import LOSSES, Loss
 
 PLAIN = "squared_error"
@@ -36,7 +36,10 @@ class TaskOptions(BaseModel):
         known = LOSSES.names()
         if name not in known:
             raise ValueError(f"unknown loss '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
-        LOSSES.get(name)  # one that cannot be loaded, or lacks a member, is refused here
+        try:
+            LOSSES.get(name)
+        except InputError as error:  # it cannot be loaded, or lacks a member
+            raise ValueError(error.message) from None
         return name
 
     @model_serializer(mode="wrap")
