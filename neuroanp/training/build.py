@@ -229,7 +229,8 @@ class Experiment:
         misfit = self.task.loss.misfit(test.targets[test.mask > 0].reshape(-1, self.task.outputs))
         if misfit is not None:
             raise InputError(
-                f"task.loss: '{self.task.loss.label}' does not fit task '{config.task_name}': it {misfit}; leave it out"
+                f"task.loss: the {self.task.loss.label} does not fit task '{config.task_name}': it {misfit}; use "
+                "squared_error"
             )
         if config.encoder.spikes and not test.inputs.any():
             raise InputError(

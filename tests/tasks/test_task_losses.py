@@ -65,8 +65,8 @@ def test_a_task_of_classes_offers_the_cross_entropy(name):
 @pytest.mark.parametrize("name", VALUES)
 def test_a_task_of_values_refuses_the_cross_entropy_before_anything_runs(name, tmp_path):
     said = (
-        f"task.loss: 'mean cross-entropy' does not fit task '{name}': it takes classes: one output of [+]1 or -1, "
-        "or one for each class that add up to 1; leave it out"
+        f"task.loss: the mean cross-entropy does not fit task '{name}': it takes classes: one output of [+]1 or -1, "
+        "or one for each class that add up to 1; use squared_error"
     )
     with pytest.raises(InputError, match=said):
         na.train(task={"name": name, "loss": "cross_entropy"}, runs=tmp_path, progress=False)
