@@ -13,6 +13,7 @@ from neuroanp.baselines.methods import BASELINES, GradientMethod
 from neuroanp.devices import protocol as laws
 from neuroanp.errors import InputError
 from neuroanp.learning.protocol import RULES, LearningRule
+from neuroanp.losses import LOSSES
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load
 from neuroanp.profiles.laws import LAWS
@@ -28,7 +29,7 @@ from neuroanp.training.evaluate import Held
 from neuroanp.training.learner import make_learner
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
-REGISTRIES = [BACKENDS, BASELINES, RULES, TASKS, *LAWS.values()]
+REGISTRIES = [BACKENDS, BASELINES, LOSSES, RULES, TASKS, *LAWS.values()]
 NAMES = {registry.kind: registry for registry in REGISTRIES}
 PLAN = PassPlan((1.0, 1.0, 0.0), (0, 1, 2), ((0, 1),))
 
@@ -181,7 +182,7 @@ def test_training_asks_for_nothing_that_a_protocol_does_not_list(backend, profil
     strict.substrate = Only(strict.substrate, Substrate)  # pyright: ignore[reportAttributeAccessIssue]
     strict.learner = make_learner(Only(config.rule, LearningRule if config.rule.local else GradientMethod))  # pyright: ignore
     shown = Batch(test.inputs[:, :3], test.targets[:, :3], test.mask)
-    held = Held.of(shown, plain.substrate.targets["w"])
+    held = Held.of(shown, plain.substrate.targets["w"], plain.task.loss)
     for trainer in (plain, strict):
         trainer.step()
         trainer.evaluate_after(held, 1.0)

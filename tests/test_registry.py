@@ -15,12 +15,13 @@ from neuroanp.baselines.methods import BASELINES
 from neuroanp.errors import InputError
 from neuroanp.export.protocol import EXPORTERS
 from neuroanp.learning.protocol import RULES
+from neuroanp.losses import LOSSES
 from neuroanp.profiles.laws import LAWS
 from neuroanp.registry import Registry
 from neuroanp.tasks.encoders import ENCODERS
 from neuroanp.tasks.protocol import TASKS
 
-REGISTRIES = [BACKENDS, BASELINES, ENCODERS, EXPORTERS, NEURONS, RULES, TASKS, *LAWS.values()]
+REGISTRIES = [BACKENDS, BASELINES, ENCODERS, EXPORTERS, LOSSES, NEURONS, RULES, TASKS, *LAWS.values()]
 DECLARED = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["entry-points"]
 
 MODULE = '''

@@ -5,14 +5,16 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from neuroanp.baselines.output import total
 from neuroanp.baselines.protocol import Outputs, Sequences
+from neuroanp.losses import SQUARED_ERROR, Loss
 from neuroanp.trajectory import Weights, WeightUpdate
 
 
-def autograd_gradient(network: Outputs, weights: Weights, batch: Sequences) -> WeightUpdate:
+def autograd_gradient(network: Outputs, weights: Weights, batch: Sequences, loss: Loss = SQUARED_ERROR) -> WeightUpdate:
     """Return the gradient of the loss by automatic differentiation of the network's steps.
 
-        L = 1/B sum_{t,b} m_t L_tb,   L_tb = 1/O sum_o (y_tbo - target_tbo)^2
+        L = 1/B sum_{t,b} m_t L_tb
 
     Of cells of rates it is exact. A spike is a step function of the membrane potential, with a derivative of zero: the
     network puts the slope of a smooth function in its place on the way back, and on the way alone.
@@ -21,6 +23,7 @@ def autograd_gradient(network: Outputs, weights: Weights, batch: Sequences) -> W
         network: the noise-free network; that of spiking units brings its surrogate with it.
         weights: the matrices (plus the bias column, if any); they are left alone.
         batch: sequences of T steps.
+        loss: L_tb of the outputs at a step.
 
     Returns: dW of the weights' shapes and precision; the diagnostic `loss` is the mean of L_tb over
         the scored steps and the sequences (not L, their sum over t).
@@ -46,7 +49,7 @@ def autograd_gradient(network: Outputs, weights: Weights, batch: Sequences) -> W
     with torch.enable_grad():
         y = network(Weights(leaves, weights.network), tensor(batch.inputs))
         mask = tensor(batch.mask)
-        L = (mask[:, None, None] * (y - tensor(batch.targets)).square()).sum() / (y.shape[1] * y.shape[2])
+        L = total(loss, y, tensor(batch.targets), mask)
         # what the loss does not depend on (w, of a single step) has a gradient of zero
         found = torch.autograd.grad(L, list(leaves.values()), materialize_grads=True)
     return WeightUpdate(dict(zip(leaves, found, strict=True)), {"loss": float(L.detach() / mask.sum())})

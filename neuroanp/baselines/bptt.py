@@ -10,16 +10,20 @@ import torch
 from torch import Tensor
 
 from neuroanp.baselines.network import forward
+from neuroanp.baselines.output import at_output
 from neuroanp.baselines.protocol import Sequences
+from neuroanp.losses import SQUARED_ERROR, Loss
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.network.rollout import lines
 from neuroanp.trajectory import Weights, WeightUpdate
 
 
-def gradient(weights: Weights, batch: Sequences, truncation: int | None = None) -> WeightUpdate:
+def gradient(
+    weights: Weights, batch: Sequences, truncation: int | None = None, loss: Loss = SQUARED_ERROR
+) -> WeightUpdate:
     """Return the gradient of the loss of a network of one layer of tanh units by backpropagation through time.
 
-        L = 1/B sum_{t,b} m_t L_tb,   L_tb = 1/O sum_o (y_tbo - target_tbo)^2
+        L = 1/B sum_{t,b} m_t L_tb
         dL/dW = sum_t sum_{s = t-k+1}^{t} (dL_t/dh_s) x_{s-1}^T,   dW_in the same with u_s,
         dL/dW_out = sum_t (dL_t/dy_t) x_t^T
 
@@ -31,6 +35,7 @@ def gradient(weights: Weights, batch: Sequences, truncation: int | None = None) 
         weights: the matrices (plus the bias column, if any).
         batch: sequences of T steps.
         truncation: k, at least 1; None for the whole gradient.
+        loss: L_tb of the outputs at a step.
 
     Returns: dW of the weights' shapes and precision; the diagnostic `loss` is the mean of L_tb over
         the scored steps and the sequences (not L, their sum over t).
@@ -58,21 +63,19 @@ def gradient(weights: Weights, batch: Sequences, truncation: int | None = None) 
     with torch.no_grad():
         act = forward(weights, batch.inputs)
         x = act.x[layer.name]
-        steps, sequences, outputs = act.y.shape
-        mask = torch.as_tensor(batch.mask, dtype=act.y.dtype, device=act.y.device)[:, None, None]
-        miss = (act.y - torch.as_tensor(batch.targets, dtype=act.y.dtype, device=act.y.device)) * mask
-        at_output = miss * (2.0 / (sequences * outputs))  # dL/dy_t
-        at_hidden = at_output @ weights[out.name][:, : layer.units]  # dL_t/dx_t, the step's own loss
+        steps, like = len(act.y), {"dtype": act.y.dtype, "device": act.y.device}
+        targets, mask = torch.as_tensor(batch.targets, **like), torch.as_tensor(batch.mask, **like)
+        at_y, mean = at_output(loss, act.y, targets, mask)  # dL/dy_t
+        at_hidden = at_y @ weights[out.name][:, : layer.units]  # dL_t/dx_t, the step's own loss
         k = steps if truncation is None else min(truncation, steps)
         w = weights[back.name]
         error = _whole(x, at_hidden, w) if k == steps else _truncated(x, at_hidden, w, k)
         arrays = {
             into.name: _outer(error, lines(into, act.x[INPUT])),
             back.name: _outer(error, lines(back, x)),
-            out.name: _outer(at_output, lines(out, x)),
+            out.name: _outer(at_y, lines(out, x)),
         }
-        loss = float((miss**2).sum() / (mask.sum() * sequences * outputs))
-    return WeightUpdate(arrays, {"loss": loss})
+    return WeightUpdate(arrays, {"loss": mean})
 
 
 def _whole(x: Tensor, at_hidden: Tensor, w: Tensor) -> Tensor:

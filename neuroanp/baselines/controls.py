@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from neuroanp.baselines.network import rate_activities
+from neuroanp.baselines.penalised import NotFittedError
 from neuroanp.baselines.persistence import constant_mean, lagged_linear, persistence
 from neuroanp.baselines.protocol import Activities, Sequences, Source
 from neuroanp.baselines.ridge import ridge, sees_all
+from neuroanp.losses import Loss, mean_loss
 from neuroanp.noise import Streams
 from neuroanp.trajectory import Weights
 
@@ -24,12 +24,14 @@ class Control:
     """A control's result on the test sequences.
 
     Args:
-        loss: squared error, mean over the scored steps, sequences and outputs.
+        loss: mean of the task's loss over the scored steps and sequences; nan where it could not be fitted.
         prediction: outputs, (T, B, O).
+        note: why it could not be fitted; None: it was.
     """
 
     loss: float
     prediction: np.ndarray
+    note: str | None = None
 
 
 def controls(
@@ -37,7 +39,7 @@ def controls(
     weights: Weights,
     streams: Streams,
     test: Sequences,
-    loss: Callable[[np.ndarray, Any], float],
+    loss: Loss,
     windows: int = WINDOWS,
     features: Activities = rate_activities,
     own: Source | None = None,
@@ -52,7 +54,8 @@ def controls(
         weights: the untrained network.
         streams: the run's streams.
         test: the test sequences.
-        loss: the squared error of outputs (T, B, O) against a batch.
+        loss: the task's. `constant_mean` and `ridge` minimise it; the forecasts are values, fitted by least squares
+            if at all, and are left out where outputs mean something else (logits).
         windows: training sequences each control is fitted to, at least 5.
         features: simulates the untrained network; left out, one of rates.
         own: the task before an encoder, where one lies before the network; None: `task` itself. Only `ridge` sees
@@ -60,29 +63,30 @@ def controls(
 
     >>> import torch
     >>> from types import SimpleNamespace
+    >>> from neuroanp.losses import SQUARED_ERROR
     >>> flat = SimpleNamespace(inputs=np.ones((2, 5, 1)), targets=np.ones((2, 5, 1)), mask=np.ones(2), raw=None)
     >>> task = SimpleNamespace(forecast=False, sample=lambda rng, batch: flat)
     >>> weights = Weights.one_layer({"w_in": torch.ones(3, 1), "w": torch.zeros(3, 3), "w_out": torch.zeros(1, 3)})
-    >>> found = controls(task, weights, Streams(0), flat, lambda y, batch: float(np.mean((y - batch.targets) ** 2)))
+    >>> found = controls(task, weights, Streams(0), flat, SQUARED_ERROR)
     >>> {name: round(control.loss, 6) for name, control in found.items()}
     {'constant_mean': 0.0, 'ridge': 0.0}
     """
     plain, raw = own or task, test.raw or test
     hold = len(test.mask) // len(raw.mask)
     last = slice(hold - 1, None, hold)  # of the steps that are scored
-
-    def readout(every: bool) -> np.ndarray:
-        return ridge(task, weights, streams, windows, activity=features, every=every).predict(test)[last]
-
-    predictions = {
-        "constant_mean": constant_mean(plain, raw, streams, windows),
-        "ridge": readout(False),
-    }
-    if not sees_all(weights.network):
-        predictions["ridge_all"] = readout(True)
-    if task.forecast:
+    predictions = {"constant_mean": constant_mean(plain, raw, streams, windows, loss)}
+    note = None
+    try:
+        for name, every in (("ridge", False), ("ridge_all", True)):
+            if not every or not sees_all(weights.network):
+                fitted = ridge(task, weights, streams, windows, activity=features, loss=loss, every=every)
+                predictions[name] = fitted.predict(test)[last]
+    except NotFittedError as error:  # what is not at its minimum would flatter whatever it is compared with
+        note = f"control ridge: {error}"
+    if task.forecast and np.array_equal(loss.as_targets(raw.targets), raw.targets):
         predictions["lagged_linear"] = lagged_linear(plain, raw, streams, windows=windows)
         still = persistence(plain, raw)
         if still is not None:
             predictions["persistence"] = still
-    return {name: Control(loss(y, raw), y) for name, y in predictions.items()}
+    found = {name: Control(mean_loss(loss, y, raw), y) for name, y in predictions.items()}
+    return found if note is None else {**found, "ridge": Control(float("nan"), np.full_like(raw.targets, np.nan), note)}

@@ -13,6 +13,7 @@ from neuroanp.baselines.network import is_one_layer_of_tanh, rate_outputs
 from neuroanp.baselines.protocol import Outputs, Sequences
 from neuroanp.baselines.truncated import truncated_gradient
 from neuroanp.errors import InputError
+from neuroanp.losses import SQUARED_ERROR, Loss
 from neuroanp.registry import Registry
 from neuroanp.trajectory import Weights, WeightUpdate
 from neuroanp.yaml_io import Section
@@ -32,12 +33,15 @@ class GradientMethod(Protocol):
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
         ...
 
-    def gradient(self, weights: Weights, batch: Sequences, outputs: Outputs) -> WeightUpdate:
+    def gradient(
+        self, weights: Weights, batch: Sequences, outputs: Outputs, loss: Loss = SQUARED_ERROR
+    ) -> WeightUpdate:
         """Return dL/dW.
 
         Args:
             weights: the matrices, and the network that they are of. batch: sequences of T steps.
             outputs: the noise-free network of the simulator, through which autograd can differentiate.
+            loss: the task's.
         """
         ...
 
@@ -60,14 +64,16 @@ class BPTT(Section):
                 "leave it out with spiking units"
             )
 
-    def gradient(self, weights: Weights, batch: Sequences, outputs: Outputs) -> WeightUpdate:
+    def gradient(
+        self, weights: Weights, batch: Sequences, outputs: Outputs, loss: Loss = SQUARED_ERROR
+    ) -> WeightUpdate:
         """Return the gradient of the loss; see `exact_gradient`.
 
         Raises:
             InputError: a truncation with units that are no cells of rates.
         """
         self.check(spiking=outputs is not rate_outputs)
-        return exact_gradient(weights, batch, outputs, self.truncation)
+        return exact_gradient(weights, batch, outputs, self.truncation, loss)
 
 
 class BPTT1(Section):
@@ -84,27 +90,32 @@ class BPTT1(Section):
         if spiking:
             raise InputError("rule: 'bptt1' is defined for rate networks alone; use 'bptt' with spiking units")
 
-    def gradient(self, weights: Weights, batch: Sequences, outputs: Outputs) -> WeightUpdate:
+    def gradient(
+        self, weights: Weights, batch: Sequences, outputs: Outputs, loss: Loss = SQUARED_ERROR
+    ) -> WeightUpdate:
         """Return the truncated gradient; see `exact_gradient`.
 
         Raises:
             InputError: units that are no cells of rates.
         """
         self.check(spiking=outputs is not rate_outputs)
-        return exact_gradient(weights, batch, outputs, 1)
+        return exact_gradient(weights, batch, outputs, 1, loss)
 
 
-def exact_gradient(weights: Weights, batch: Sequences, outputs: Outputs, truncation: int | None) -> WeightUpdate:
+def exact_gradient(
+    weights: Weights, batch: Sequences, outputs: Outputs, truncation: int | None, loss: Loss = SQUARED_ERROR
+) -> WeightUpdate:
     """Return the gradient by what is fastest for the network: by hand for one layer of tanh units, else by autograd.
 
     Args:
-        weights, batch, outputs: as in `GradientMethod.gradient`. truncation: steps that a loss reaches back; None: all.
+        weights, batch, outputs, loss: as in `GradientMethod.gradient`.
+        truncation: steps that a loss reaches back; None: all.
     """
     if outputs is rate_outputs and is_one_layer_of_tanh(weights):
-        return gradient(weights, batch, truncation)
+        return gradient(weights, batch, truncation, loss)
     if truncation is None:
-        return autograd_gradient(outputs, weights, batch)
-    return truncated_gradient(weights, batch, truncation)
+        return autograd_gradient(outputs, weights, batch, loss)
+    return truncated_gradient(weights, batch, truncation, loss)
 
 
 BASELINES: Registry[type[GradientMethod]] = Registry("baseline", "neuroanp.baselines", GradientMethod)

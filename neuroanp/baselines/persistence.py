@@ -6,6 +6,7 @@ import numpy as np
 
 from neuroanp.baselines.protocol import Sequences, Source, scored
 from neuroanp.baselines.regression import fit_sequences
+from neuroanp.losses import SQUARED_ERROR, Loss
 from neuroanp.noise import Streams
 
 LAGS = 24
@@ -16,20 +17,26 @@ def persistence(task: Source, batch: Sequences) -> np.ndarray | None:
     return task.persistence(batch)
 
 
-def constant_mean(task: Source, batch: Sequences, streams: Streams, windows: int = 2560) -> np.ndarray:
-    """Return the mean of the training targets at scored steps, output by output, as every output.
+def constant_mean(
+    task: Source, batch: Sequences, streams: Streams, windows: int = 2560, loss: Loss = SQUARED_ERROR
+) -> np.ndarray:
+    """Return the constant that minimises the loss of the training targets at scored steps, as every output.
+
+    Of the squared error that is their mean, output by output; of the cross-entropy the logits of their mean, the
+    share of each class.
 
     Args:
         task: where training sequences come from; they are drawn from stream "constant_mean".
         batch: the sequences to predict.
         streams: the run's streams.
         windows: training sequences.
+        loss: the task's.
 
     Returns: (T, B, O).
     """
     train = task.sample(streams.generator("constant_mean"), windows)
-    mean = scored(train.targets, train.mask).mean(axis=0)
-    return np.broadcast_to(mean, batch.targets.shape).copy()
+    constant = loss.constant(scored(train.targets, train.mask))
+    return np.broadcast_to(constant, batch.targets.shape).copy()
 
 
 def lagged_linear(

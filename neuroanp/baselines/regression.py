@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -107,17 +107,26 @@ def fit_sequences(
 
     Returns: coefficients (size, outputs) and the strength chosen.
     """
+    fit, held = Moments(size, outputs), Moments(size, outputs)
+    for chooses, batch in drawn(task, streams, stream, windows):
+        (held if chooses else fit).add(features(batch), scored(batch.targets, batch.mask))
+    return choose_ridge(fit, held, strengths)
+
+
+def drawn(task: Source, streams: Streams, stream: str, windows: int) -> Iterator[tuple[bool, Sequences]]:
+    """Draw training sequences in pieces; the last fifth of them, True, is to choose the strength by.
+
+    Raises:
+        ValueError: too few for that.
+    """
     if windows < HELD_OUT:
         raise ValueError(f"at least {HELD_OUT} windows are needed, not {windows}")
-    fit, held = Moments(size, outputs), Moments(size, outputs)
     held_windows = windows // HELD_OUT
     draw = 0
-    for moments, total in ((fit, windows - held_windows), (held, held_windows)):
+    for chooses, total in ((False, windows - held_windows), (True, held_windows)):
         for start in range(0, total, CHUNK):
-            batch = task.sample(streams.generator(stream, draw), min(CHUNK, total - start))
-            moments.add(features(batch), scored(batch.targets, batch.mask))
+            yield chooses, task.sample(streams.generator(stream, draw), min(CHUNK, total - start))
             draw += 1
-    return choose_ridge(fit, held, strengths)
 
 
 def _path(moments: Moments, strengths: tuple[float, ...]) -> list[np.ndarray]:

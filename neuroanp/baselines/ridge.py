@@ -1,4 +1,4 @@
-"""Ridge readout on the untrained network: what a random recurrence is worth by itself."""
+"""Ridge readout on the untrained network: what a random recurrence is worth by itself, by the task's own loss."""
 
 from __future__ import annotations
 
@@ -10,8 +10,10 @@ import torch
 from torch import Tensor
 
 from neuroanp.baselines.network import rate_activities
+from neuroanp.baselines.penalised import fit_sequences_to
 from neuroanp.baselines.protocol import Activities, Sequences, Source, scored
 from neuroanp.baselines.regression import LAMBDAS, fit_sequences
+from neuroanp.losses import SQUARED_ERROR, Loss, is_squared_error
 from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import Streams
 from neuroanp.trajectory import Weights, with_bias_line
@@ -19,7 +21,7 @@ from neuroanp.trajectory import Weights, with_bias_line
 
 @dataclass(frozen=True)
 class Readout:
-    """A readout fitted in closed form.
+    """A fitted readout.
 
     Args:
         weights: the network, float64. w_out: (O, features) its new readout.
@@ -64,11 +66,15 @@ def ridge(
     windows: int = 2560,
     strengths: tuple[float, ...] = LAMBDAS,
     activity: Activities = rate_activities,
+    loss: Loss = SQUARED_ERROR,
     every: bool = False,
 ) -> Readout:
-    """Fit the readout by ridge regression, all other arrays left as they are.
+    """Fit the readout with a ridge penalty, all other arrays left as they are.
 
-        W_out = argmin sum_{scored t, b} ||W_out x_tb - target_tb||^2 + lambda ||W_out||^2
+        W_out = argmin sum_{scored t, b} L(W_out x_tb, target_tb) + lambda ||W_out||^2
+
+    L is the task's loss: of the squared error this is ridge regression, in closed form; of the cross-entropy
+    multinomial logistic regression with the same penalty; of any other loss its minimum by L-BFGS.
 
     The activities are noise-free and in float64. Lambda comes from a logarithmic grid: the one with
     the least error on a fifth of the training sequences; the final fit has all (see `regression.LAMBDAS`
@@ -81,14 +87,16 @@ def ridge(
         windows: training sequences.
         strengths: the grid of lambda, relative to the mean square of the activities.
         activity: what the readout of the network sees; left out, the activities of cells of rates.
+        loss: L; what is not the squared error is fitted to fewer sequences where they have many scored steps.
         every: whether it sees all layers, be they connected to the output or not.
 
     Returns: the readout; its weights are float64.
 
     Raises:
-        ValueError: fewer than 5 windows.
+        ValueError: fewer than 5 windows. NotFittedError: the loss has no minimum that can be found.
 
-    Source: Lukosevicius and Jaeger, Comput. Sci. Rev. 3, 127 (2009), section 4.1.
+    Source: Lukosevicius and Jaeger, Comput. Sci. Rev. 3, 127 (2009), section 4.1; of classes le Cessie and van
+        Houwelingen, J. R. Stat. Soc. C 41, 191 (1992).
     """
     network = weights.network
     exact = Weights({name: array.double() for name, array in weights.items()}, network)
@@ -96,9 +104,11 @@ def ridge(
     def seen(batch: Sequences) -> np.ndarray:
         return scored(features(activity(exact, batch.inputs), network, every).numpy(force=True), batch.mask)
 
-    size = sum(network.shapes[p.name][1] for p in network.feed(OUTPUT))
-    if every:
-        size = network.hidden + network.bias
-    coefficients, strength = fit_sequences(task, seen, size, network.outputs, streams, "ridge", windows, strengths)
+    if is_squared_error(loss):
+        size = sum(network.shapes[p.name][1] for p in network.feed(OUTPUT))
+        size = network.hidden + network.bias if every else size
+        coefficients, strength = fit_sequences(task, seen, size, network.outputs, streams, "ridge", windows, strengths)
+    else:
+        coefficients, strength = fit_sequences_to(loss, task, seen, streams, "ridge", windows, strengths)
     w_out = torch.as_tensor(coefficients.T.copy(), device=exact.like.device)
     return Readout(exact, w_out, strength, activity, every)

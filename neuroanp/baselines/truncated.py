@@ -5,12 +5,14 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from neuroanp.baselines.output import total
 from neuroanp.baselines.protocol import Sequences
+from neuroanp.losses import SQUARED_ERROR, Loss
 from neuroanp.network.rollout import Standing, advance, rest
 from neuroanp.trajectory import Weights, WeightUpdate
 
 
-def truncated_gradient(weights: Weights, batch: Sequences, truncation: int) -> WeightUpdate:
+def truncated_gradient(weights: Weights, batch: Sequences, truncation: int, loss: Loss = SQUARED_ERROR) -> WeightUpdate:
     """Return the gradient in which a loss reaches the k steps t-k+1 .. t and no earlier ones.
 
     Every step t has a window of its own, which starts from where the network stood at t-k, as a constant; all windows
@@ -18,7 +20,7 @@ def truncated_gradient(weights: Weights, batch: Sequences, truncation: int) -> W
 
     Args:
         weights: the matrices, and the network that they are of. batch: sequences of T steps.
-        truncation: k, at least 1.
+        truncation: k, at least 1. loss: L_tb of the outputs at a step.
 
     Returns: as `autograd.autograd_gradient`.
 
@@ -47,7 +49,7 @@ def truncated_gradient(weights: Weights, batch: Sequences, truncation: int) -> W
             after, out = advance(network, leaves, standing, shifted)
             standing = _where(there.repeat_interleave(sequences).unsqueeze(-1), after, standing)
             y = out.view(steps, sequences, -1)
-        L = (mask[:, None, None] * (y - targets).square()).sum() / (sequences * network.outputs)
+        L = total(loss, y, targets, mask)
         found = torch.autograd.grad(L, list(leaves.values()), materialize_grads=True)
     return WeightUpdate(dict(zip(leaves, found, strict=True)), {"loss": float(L.detach() / mask.sum())})
 

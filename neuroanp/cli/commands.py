@@ -113,6 +113,7 @@ app.add_typer(names.backends, name="backends")
 app.add_typer(names.cells, name="cells")
 app.add_typer(names.neurons, name="neurons")
 app.add_typer(names.encoders, name="encoders")
+app.add_typer(names.losses, name="losses")
 app.command(epilog=_example("neuroanp doctor"))(doctor.doctor)
 
 

@@ -18,6 +18,7 @@ backends = typer.Typer(help="What can simulate a network.", no_args_is_help=True
 cells = typer.Typer(help="What the layers of a network can be made of.", no_args_is_help=True)
 neurons = typer.Typer(help="What units can spike like.", no_args_is_help=True)
 encoders = typer.Typer(help="What a task's values can reach the network as.", no_args_is_help=True)
+losses = typer.Typer(help="What outputs can cost.", no_args_is_help=True)
 
 
 @tasks.command("list", epilog="Example: neuroanp tasks list")
@@ -90,6 +91,16 @@ def list_encoders(json: options.Json = False, debug: options.Debug = False) -> N
     found = {name: ENCODERS.get(name) for name in ENCODERS.names()}
     kinds = {name: f"encoder to {'spikes' if model.spikes else 'currents'}" for name, model in found.items()}
     print_rows([row_of(name, kinds[name], ENCODERS.summary(name), model) for name, model in found.items()], json)
+
+
+@losses.command("list", epilog="Example: neuroanp losses list")
+@guarded
+def list_losses(json: options.Json = False, debug: options.Debug = False) -> None:
+    """List the losses that a task can have (task.loss), with what tables call their mean."""
+    from neuroanp.losses import LOSSES, named
+
+    rows = [row_of(name, "loss", LOSSES.summary(name), None) for name in LOSSES.names()]
+    print_rows([row | {"in tables": named(LOSSES.get(row["name"])())} for row in rows], json)
 
 
 def row_of(name: str, kind: str, summary: str, model: "type[BaseModel] | None") -> dict[str, Any]:

@@ -64,7 +64,7 @@ def predict(
     if task is not None:
         row |= {"columns": list(task.columns), "target": task.target, "ahead": task.ahead}
     if batch is not None:
-        row |= {"loss": batch.loss(y), "score": batch.score(y)}
+        row |= {"loss": batch.loss(y), "score": batch.score(y), "loss_name": batch.loss_name}
         arrays |= {"targets": batch.targets, "mask": batch.mask}
     if output is not None:
         write_arrays(output, arrays, () if task is None else (task.target,), None if file is None else file.times)
@@ -81,10 +81,14 @@ def _on_screen(row: dict[str, Any]) -> list[str]:
         f"{size} {what}{'' if size == 1 else 's'}"
         for size, what in zip(row["shape"], _axes(len(row["shape"])), strict=True)
     )
+    from neuroanp.losses import SQUARED_ERROR
+
     lines = [f"{'under the noise of the device' if row['noise'] else 'noise-free'}: {sizes}"]
     if "loss" in row:
         scores = {"loss": row["loss"], **{k: v for k, v in row["score"].items() if k != "loss"}}
-        lines.append("held-out sequences: " + ", ".join(f"{name} {value:.6g}" for name, value in scores.items()))
+        told = [f"{name} {value:.6g}" for name, value in scores.items()]
+        told[0] += "" if row["loss_name"] == SQUARED_ERROR.label else f" ({row['loss_name']})"
+        lines.append("held-out sequences: " + ", ".join(told))
     if "target" in row:
         ahead = f"{row['ahead']} row{'s' * (row['ahead'] != 1)} ahead of its own"
         lines.append(

@@ -26,7 +26,7 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
     from neuroanp.reporting.footnotes import rests_on
     from neuroanp.reporting.method import methods
     from neuroanp.reporting.ranking import ranking
-    from neuroanp.reporting.reading import variants
+    from neuroanp.reporting.reading import kinds_of_loss, variants
     from neuroanp.reporting.tables import not_counted, results_table, verdicts
 
     for task in dict.fromkeys(one.task for one in runs):
@@ -51,6 +51,8 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         energies = [*rests_on(group), *lower_bounds(group, ledgers), *not_counted(group)]
         damage = [line for one in every for line in one.damage]
         yield _sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *energies])
+    if several := kinds_of_loss(runs):
+        yield _sentences(several)
 
 
 def _whole(title: str, plain: "PlainTable", out: "Console") -> "Table":
@@ -72,6 +74,7 @@ def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableTyp
     first = rows[0]
     after = f"after {first['update']} update{'s' * (first['update'] != 1)}"
     what = f"  {first['rule']} on {first['profile']}, seed {first['seed']}, {after}"
+    what += f", loss {first['loss']}" if "loss" in first else ""
     yield texts((str(first["task"]), "bold"), (what, "dim"))
     yield text(f"effects on: {', '.join(first['effects']) or 'none'}", style="dim")
     scores = [name for name in first["score"] if name not in ("loss", "mse")]

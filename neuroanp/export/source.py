@@ -13,9 +13,9 @@ from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
 from neuroanp.export.model import Model
 from neuroanp.export.protocol import DeviceExporter, Exporter
+from neuroanp.losses import mean_loss
 from neuroanp.network.compose import ONE_LAYER
 from neuroanp.network.tanh import Tanh
-from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.config import load_config
 from neuroanp.training.evaluate import Held, loss
 from neuroanp.training.forward import converters, held_by, targets_after
@@ -23,7 +23,7 @@ from neuroanp.training.revisit import restored
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
-    from neuroanp.tasks.protocol import Batch
+    from neuroanp.tasks.protocol import Batch, Task
     from neuroanp.training.build import Experiment
     from neuroanp.training.trainer import Trainer
 
@@ -63,7 +63,8 @@ def _scored(record: RunDir, experiment: Experiment, trainer: Trainer) -> float:
     recorded = result.get("test_loss_noise_free")
     if isinstance(recorded, int | float) and result.get("updates") == trainer.update:
         return float(recorded)
-    held = Held.of(experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets.like)
+    task = experiment.task
+    held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets.like, task.loss)
     return loss(trainer.outputs(held.inputs, noise=False), held)
 
 
@@ -141,7 +142,7 @@ def _rounded_alike(W: torch.Tensor, held: torch.Tensor) -> bool:
     return bool((W.double() - held.double()).abs().max() <= few)
 
 
-def scores(task: object, y: np.ndarray, held: Batch) -> dict[str, float]:
+def scores(task: Task, y: np.ndarray, held: Batch) -> dict[str, float]:
     """Return the loss of outputs (T, B, O), and the task's own scores of them."""
-    found = {"loss": float(squared_error(y, held))}
-    return found | {key: float(value) for key, value in task.score(y, held).items() if key != "loss"}  # pyright: ignore
+    found = {"loss": mean_loss(task.loss, y, held)}
+    return found | {key: float(value) for key, value in task.score(y, held).items() if key != "loss"}

@@ -101,19 +101,3 @@ def weighted_sum(factor: Tensor, d: Tensor) -> Tensor:
     if d.shape[1] == 1:
         return factor[:, 0].unsqueeze(-1) * d[:, 0]
     return torch.einsum("trb,trbn->tbn", factor, d)
-
-
-def squared_error(y: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
-    """Return the loss of each step: L_t = mask_t mean_o (y_t - target_t)^2.
-
-    Args:
-        y: (T, M, B, O) outputs.
-        targets: (T, B, O).
-        mask: (T,) 1 where a step is scored, else 0.
-
-    Returns: (T, M, B).
-
-    >>> squared_error(torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 2), torch.ones(1))
-    tensor([[[1.]]])
-    """
-    return (y - targets.unsqueeze(1)).square().mean(-1) * mask[:, None, None]

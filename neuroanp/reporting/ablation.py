@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.reporting.ranking import some
 from neuroanp.reporting.reading import Shown
 from neuroanp.reporting.separation import LEAST, MORE, MOST_BY_CHANCE, higher_in_all, too_few
@@ -64,6 +65,7 @@ class Ablation:
         none_on: losses with none on.
         costs: a Cost for each: of the highest median first, by name where the seeds are too few for a ranking.
         runs: paths of the runs in which something is switched off.
+        loss: what the losses are.
     """
 
     task: str
@@ -74,6 +76,7 @@ class Ablation:
     none_on: list[float]
     costs: tuple[Cost, ...]
     runs: frozenset[str]
+    loss: str = SQUARED_ERROR.label
 
     @property
     def label(self) -> str:
@@ -139,7 +142,7 @@ def _ablation(runs: Mapping[frozenset[str], Sequence[Shown]]) -> Ablation | None
         costs.sort(key=lambda cost: -middle(cost.costs) if cost.costs else float("inf"))
     result = runs[whole][0].result
     rest = frozenset(str(one.run.path) for on, some in runs.items() if on != whole for one in some)
-    names = {name: str(result[name]) for name in ("task", "profile", "backend", "rule")}
+    names = {name: str(result[name]) for name in ("task", "profile", "backend", "rule", "loss")}
     return Ablation(**names, all_on=[*base.values()], none_on=[*none.values()], costs=tuple(costs), runs=rest)
 
 
@@ -272,7 +275,7 @@ def figure(one: Ablation) -> Figure | None:
     axes.axvline(0, color=GREY, lw=0.9)
     axes.set_yticks(range(len(costs)), [plain(cost.effect.replace("_", " ")) for cost in costs])
     axes.set_ylim(len(costs) - 0.5, -0.5)
-    axes.set(xlabel="change of the test loss (mean squared error)")
+    axes.set(xlabel=f"change of the test loss ({one.loss})")
     axes.tick_params(axis="y", length=0)
     axes.spines["left"].set_visible(False)
     axes.grid(axis="x", color=FAINT, lw=0.7)

@@ -50,6 +50,8 @@ def of_runs(records: Sequence[RunDir], failed: int) -> str:
     if not rows:
         return said
     best = min(rows, key=lambda row: row["test_loss"])
+    if len({row["loss"] for row in rows}) > 1:
+        return f"{said}; their losses are of several kinds"
     return f"{said}; lowest test loss {digits(best['test_loss'])} of {name(best)}"
 
 
@@ -81,7 +83,7 @@ def table(records: Sequence[RunDir], said: str, failed: Sequence[tuple[str, str]
         said: what the table is of.
         failed: label and message of runs without a result.
     """
-    from neuroanp.reporting.reading import variants
+    from neuroanp.reporting.reading import kinds_of_loss, variants
 
     every = [one for record in records if (one := _read(record)[0]) is not None]
     if not every:
@@ -90,6 +92,7 @@ def table(records: Sequence[RunDir], said: str, failed: Sequence[tuple[str, str]
     for task in dict.fromkeys(one.task for one in every):
         here = [one for one in every if one.task == task]
         parts += _of_task(task, methods([one.result for one in here], variants(here)))
+    parts += map(_line, kinds_of_loss(every))
     return "\n".join([*parts, *(_line(f"{label}: {message}") for label, message in failed)])
 
 

@@ -17,7 +17,7 @@ from neuroanp.reporting.footnotes import rests_on
 from neuroanp.reporting.method import Method, methods
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.ranking import best, ranking
-from neuroanp.reporting.reading import Shown, shown, variants
+from neuroanp.reporting.reading import Shown, kinds_of_loss, shown, variants
 from neuroanp.reporting.style import Look, to_uri
 from neuroanp.reporting.values import middle, shown_as
 
@@ -33,6 +33,7 @@ class Section:
 
     title: str
     options: str
+    loss: str
     headline: str
     table: tables.Table
     notes: list[str]
@@ -73,6 +74,7 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
         "subtitle": _subtitle(every),
         "damage": [line for one in every for line in one.damage],
         "sections": [_section([one for one in every if one.task == name]) for name in _tasks(every)],
+        "kinds_of_loss": kinds_of_loss(every),
         "update": tables.UPDATE,
         "devices": _devices(every),
         "command": command,
@@ -109,6 +111,7 @@ def _section(every: Sequence[Shown]) -> Section:
     return Section(
         title=str(runs[0].result["task"]),
         options=runs[0].task_options,
+        loss=runs[0].loss,
         headline=tables.headline(group),
         table=tables.results_table(group),
         notes=[*_won(group), *rests_on(group), *tables.not_counted(group)],

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.reporting.origins import UNKNOWN, Origins
 from neuroanp.reporting.values import numbers
 
@@ -50,6 +51,11 @@ class Method:
     def origins(self) -> Origins:
         """On what the figures of its device rest; UNKNOWN where its runs do not say."""
         return next((result["origins"] for result in self.results if "origins" in result), UNKNOWN)
+
+    @property
+    def loss(self) -> str:
+        """What its losses are: "mean squared error"."""
+        return next((result["loss"] for result in self.results if "loss" in result), SQUARED_ERROR.label)
 
     @property
     def finished(self) -> tuple[Result, ...]:

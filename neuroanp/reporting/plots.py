@@ -56,7 +56,7 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.margins(x=0.01)
         axes.grid(axis="y", color=FAINT, lw=0.7)
-    panels[0].set_ylabel(f"{column.replace('_', ' ')} (mean squared error)")
+    panels[0].set_ylabel(f"{column.replace('_', ' ')} ({group[0].loss})")
     legend(figure, _entries([group[i] for i in drawn], look, facets))
     floor = lowest(group, metrics, column) / FAR_BELOW
     levels = [[line for line in _levels(group, facet) if line[1] >= floor] for facet in facets]
@@ -134,7 +134,7 @@ def trade_offs(group: Sequence[Method]) -> Figure | None:
         axes.margins(0.12)
         decent_log_ticks(axes.xaxis, *axes.get_xlim())
         decent_log_ticks(axes.yaxis, *axes.get_ylim())
-    panels[0].set_ylabel("test loss (mean squared error)")
+    panels[0].set_ylabel(f"test loss ({group[0].loss})")
     panels[0].tick_params(labelleft=True)
     marked = sorted({i for *_, points in shown for i in points})
     marks = [

@@ -10,6 +10,7 @@ from shlex import join
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import InputError
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.result import RESULT_KEYS
 from neuroanp.records.run_dir import RunDir
@@ -35,7 +36,8 @@ class Shown:
     Args:
         run: its directory.
         result: its row, `score` by name where the manifest has the names; made from the configuration,
-            without numbers, where it has none yet; `origins`, on what the figures of its device rest.
+            without numbers, where it has none yet; `origins`, on what the figures of its device rest; `loss`, what its
+            losses are.
         metrics: its columns.
         options: the configuration, flat, by dotted key; with the code, and the content of profile and data,
             under keys of their own, for runs that differ in these are no seeds of one method.
@@ -87,6 +89,11 @@ class Shown:
         return typed(self.run.manifest.get("argv")) or join(["neuroanp", "train", str(self.run.path / "config.yaml")])
 
     @property
+    def loss(self) -> str:
+        """What its losses are: "mean squared error"."""
+        return loss_of(self.run)
+
+    @property
     def task(self) -> str:
         """The task with all its options, which decide what may be compared."""
         return f"{self.result['task']}: {self.task_options}"
@@ -95,16 +102,21 @@ class Shown:
     def task_options(self) -> str:
         """The task's options that are set, as text."""
         options = {key[5:]: value for key, value in self.options.items() if key.startswith("task.")}
+        if self.loss != SQUARED_ERROR.label:  # by its name in words, and where it is no option, too
+            options["loss"] = self.loss
         return ", ".join(f"{name} {value}" for name, value in options.items() if name != "name" and value != "None")
 
     def predictions(self) -> dict[str, np.ndarray] | None:
-        """Its arrays y (T, B, O), target (T, B, O) and mask (T,), or None where it has none that fit."""
+        """Its arrays y (T, B, O), target (T, B, O) and mask (T,), or None where it has none that fit.
+
+        Outputs are in the targets' own units; logits are shown as the probabilities that they are.
+        """
         arrays = self._arrays("predictions")
         if arrays is None or not {"y", "target", "mask"} <= set(arrays):
             return None
         shape = arrays["target"].shape
         fits = len(shape) == 3 and arrays["y"].shape == shape and arrays["mask"].shape == shape[:1]
-        return arrays if fits else None
+        return {**arrays, "y": arrays.get("as_targets", arrays["y"])} if fits else None
 
     def activity(self) -> dict[str, np.ndarray] | None:
         """What its units did in the first held-out sequences, or None where nothing was kept that fits.
@@ -139,7 +151,7 @@ def shown(run: RunDir) -> Shown:
     result = result_of(run) or _unfinished(run, options)
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result
-    result = {**result, "origins": origins_of(run.manifest.get("profile"))}
+    result = {**result, "origins": origins_of(run.manifest.get("profile")), "loss": loss_of(run)}
     damage = list(result.get("damage", ()))
     try:
         metrics = run.metrics()
@@ -148,6 +160,23 @@ def shown(run: RunDir) -> Shown:
         metrics = Metrics({})
         damage += [] if damage else [f"{error}; the learning curve is left out"]
     return Shown(run, result, metrics, options, tuple(damage))
+
+
+def loss_of(run: RunDir) -> str:
+    """Return what the losses of a run are, "mean squared error": so they were before there was a choice."""
+    return str(run.manifest.get("loss", SQUARED_ERROR.label))
+
+
+def kinds_of_loss(runs: Sequence[Shown]) -> list[str]:
+    """Say where runs of one task have losses of several kinds, whose numbers do not compare; a sentence a task."""
+    kinds: dict[str, dict[str, None]] = {}
+    for one in runs:
+        kinds.setdefault(str(one.result["task"]), {})[one.loss] = None
+    return [
+        f"{task}: losses of several kinds ({'; '.join(losses)}); numbers of one do not compare with those of another."
+        for task, losses in kinds.items()
+        if len(losses) > 1
+    ]
 
 
 def _made_from(run: RunDir) -> dict[str, str]:

@@ -77,7 +77,7 @@ def figure(group: Sequence[Method]) -> Figure | None:
             found = [(x, losses(method, key, time)) for x, time in zip(at, (None, *times), strict=True)]
             _line(axes, [(x, some) for x, some in found if some and min(some) > 0], look, method, line, width)
     axes.axvline(at[0] * 10**0.5, color=GREY, lw=0.8, ls=(0, (2, 3)))  # left of it no time has passed
-    axes.set(xscale="log", yscale="log", xlabel="idle time", ylabel="test loss (mean squared error)")
+    axes.set(xscale="log", yscale="log", xlabel="idle time", ylabel=f"test loss ({group[0].loss})")
     axes.set_xticks(*_ticks(at, [NOW, *times]))
     axes.minorticks_off()
     axes.grid(axis="y", color=FAINT, lw=0.7)

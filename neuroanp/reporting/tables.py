@@ -61,8 +61,8 @@ class Table:
 def results_table(group: Sequence[Method]) -> Table:
     """Build the results of the methods of ONE task, controls below: median, and range over seeds.
 
-    Loss is the mean squared error over scored steps and outputs of the held-out sequences, under
-    the device's noise and without it. A number nobody stated is "–", never 0; one that rests on illustrative values or
+    Loss is the mean of the task's over what is scored of the held-out sequences, under the device's noise and
+    without it. A number nobody stated is "–", never 0; one that rests on illustrative values or
     on another device's is marked (see `footnotes.rests_on`). The best is strong where there is one (see `ranking`).
     """
     numeric = [

@@ -166,7 +166,7 @@ def figure(found: Sequence[Transferred], group: Sequence[Method]) -> Figure | No
     for i, one in enumerate(found):
         _device_line(axes, one, (i - (len(found) - 1) / 2) * 0.09, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
     axes.set_yscale("log")
-    axes.set(ylabel="test loss (mean squared error)", xlim=(-0.5, len(STAGES) - 0.5))
+    axes.set(ylabel=f"test loss ({group[0].loss})", xlim=(-0.5, len(STAGES) - 0.5))
     axes.set_xticks(range(len(STAGES)), [_head(found, stage).replace(" (", "\n(") for stage in STAGES])
     axes.axvline(len(STAGES) - 1.5, color=GREY, lw=0.8, ls=(0, (2, 3)))
     axes.grid(axis="y", color=FAINT, lw=0.7)

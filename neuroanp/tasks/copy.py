@@ -5,20 +5,19 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, Field
 
+from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
+from neuroanp.tasks.options import TaskOptions
 from neuroanp.tasks.protocol import Batch
-from neuroanp.tasks.scoring import squared_error
 
 CUES = {"recall": (0, None), "start": (0, 1), "before": (-1, 0)}
 """Where the cue line is 1, in steps from the first recalled symbol (None: to the end)."""
 
 
-class CopyConfig(BaseModel):
+class CopyConfig(TaskOptions):
     """Options of the copy task."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     length: int = Field(default=3, ge=1, le=10_000, description="symbols to remember (L)")
     delay: int = Field(default=3, ge=0, le=100_000, description="silent steps between the last symbol and recall (D)")
@@ -60,7 +59,7 @@ class Copy:
     forecast = False
 
     def __init__(self, options: CopyConfig) -> None:
-        self.options = options
+        self.options, self.loss = options, options.made_loss()
         self.inputs = options.symbols + 1
         self.outputs = options.symbols
         self.steps = 2 * options.length + options.delay
@@ -82,16 +81,16 @@ class Copy:
         """Return `accuracy`, the share of symbols whose output is the largest, and `wrong_bits`.
 
         `wrong_bits` is the mean number, out of L S for each sequence, of outputs on the wrong side
-        of 1/2; `loss` the squared error.
+        of 1/2 (of logits, their probabilities); `loss` the task's loss.
         """
         steps = batch.mask > 0
         got, target = y[steps], batch.targets[steps]
         hit = np.argmax(got, axis=-1) == np.argmax(target, axis=-1)
-        wrong = (got > 0.5) != (target > 0.5)
+        wrong = (self.loss.as_targets(got) > 0.5) != (target > 0.5)
         return {
             "accuracy": float(np.mean(hit)),
             "wrong_bits": float(np.mean(np.sum(wrong, axis=(0, 2)))),
-            "loss": squared_error(y, batch),
+            "loss": mean_loss(self.loss, y, batch),
         }
 
     def persistence(self, batch: Batch) -> None:

@@ -48,7 +48,7 @@ class DelayedMatch:
     forecast = False
 
     def __init__(self, options: DelayedMatchConfig) -> None:
-        self.options = options
+        self.options, self.loss = options, options.made_loss()
         self.inputs, self.outputs, self.steps = options.symbols + options.cue, 1, options.steps
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
@@ -67,7 +67,7 @@ class DelayedMatch:
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of right signs of the output's mean over the window, and `loss`."""
-        return decision_scores(y, batch)
+        return decision_scores(y, batch, self.loss)
 
     def persistence(self, batch: Batch) -> None:
         """Return None: nothing here goes on by itself."""

@@ -10,12 +10,13 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from neuroanp.errors import InputError
+from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
+from neuroanp.tasks.options import TaskOptions
 from neuroanp.tasks.protocol import Batch
-from neuroanp.tasks.scoring import squared_error
 
 SIDE = 8
 CLASSES = 10
@@ -24,10 +25,8 @@ MAX_PIXEL = 16
 """A pixel counts the dark points of a 4 x 4 block of the scanned image."""
 
 
-class DigitsConfig(BaseModel):
+class DigitsConfig(TaskOptions):
     """Options of the digits task."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     mode: Literal["rates", "rows"] = Field(
         default="rates",
@@ -87,7 +86,7 @@ class Digits:
     forecast = False
 
     def __init__(self, options: DigitsConfig) -> None:
-        self.options = options
+        self.options, self.loss = options, options.made_loss()
         self.inputs = SIDE * SIDE if options.mode == "rates" else SIDE
         self.outputs, self.steps = CLASSES, options.steps
         self._pixels, self._labels = load_digits(digits_path())
@@ -104,7 +103,7 @@ class Digits:
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of images whose output of largest mean over the window is right, and `loss`."""
-        loss = squared_error(y, batch)
+        loss = mean_loss(self.loss, y, batch)
         steps = batch.mask > 0
         got, target = y[steps].mean(axis=0), batch.targets[steps].mean(axis=0)
         return {"accuracy": float(np.mean(got.argmax(axis=-1) == target.argmax(axis=-1))), "loss": loss}

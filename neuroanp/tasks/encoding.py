@@ -60,7 +60,7 @@ class Encoded:
         encoder.check(dt)
         self.task, self.encoder, self.dt = task, encoder, dt
         self.config: type[BaseModel] = task.config
-        self.name, self.forecast = task.name, task.forecast
+        self.name, self.forecast, self.loss = task.name, task.forecast, task.loss
         self.inputs, self.outputs = encoder.lines(task.inputs), task.outputs
         self.steps = task.steps * encoder.hold
 

@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
 from neuroanp.errors import InputError
+from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
+from neuroanp.tasks.options import TaskOptions
 from neuroanp.tasks.protocol import Batch
-from neuroanp.tasks.scoring import nrmse, squared_error
+from neuroanp.tasks.scoring import nrmse
 
 TRANSIENT = 500
 """Time units dropped at the start of a series, so that it has reached the attractor."""
@@ -50,10 +52,8 @@ def solve(
     return np.array(s[lag + substeps :: substeps])
 
 
-class MackeyGlassConfig(BaseModel):
+class MackeyGlassConfig(TaskOptions):
     """Options of the Mackey-Glass task."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     horizon: int = Field(default=15, ge=1, le=1_000, description="time units between input and target")
     direction: Literal["ahead", "recall"] = Field(
@@ -100,7 +100,7 @@ class MackeyGlass:
     name = "mackey_glass"
 
     def __init__(self, options: MackeyGlassConfig) -> None:
-        self.options = options
+        self.options, self.loss = options, options.made_loss()
         self.inputs = self.outputs = 1
         self.steps = options.steps
         self.forecast = options.direction == "ahead"
@@ -119,8 +119,8 @@ class MackeyGlass:
         return self._cut(self._test, np.arange(self.options.test_size) * self._stride)
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
-        """Return `nrmse`, the root of the squared error relative to the targets' variance, and `loss`."""
-        return {"nrmse": nrmse(y, batch), "loss": squared_error(y, batch)}
+        """Return `nrmse`, the root of the squared error relative to the targets' variance, and `loss`, the task's."""
+        return {"nrmse": nrmse(y, batch), "loss": mean_loss(self.loss, y, batch)}
 
     def persistence(self, batch: Batch) -> np.ndarray | None:
         """Return the present value as the forecast, or None where the target is in the past."""

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
+from neuroanp.losses import Loss
 from neuroanp.registry import Registry
 
 if TYPE_CHECKING:
@@ -42,9 +43,10 @@ class Batch:
 
 
 class Task(Protocol):
-    """A task; the loss is the squared error, mean over outputs, at the scored steps.
+    """A task: sequences, how outputs are scored, and the loss that is learned and reported, at the scored steps.
 
     `config` is the model of the options a user can set; a task is built from it.
+    `loss` is one value: `losses.SQUARED_ERROR`, or what its options name (see `tasks.options.TaskOptions`).
     `forecast` tells whether persistence and the lagged linear model make sense as controls.
     """
 
@@ -54,6 +56,7 @@ class Task(Protocol):
     outputs: int
     steps: int
     forecast: bool
+    loss: Loss
 
     def __init__(self, options: Any) -> None:
         """Make the task from an instance of its `config`."""

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import Field
 
+from neuroanp.losses import Loss, mean_loss
+from neuroanp.tasks.options import TaskOptions
 from neuroanp.tasks.protocol import Batch
-from neuroanp.tasks.scoring import squared_error
 
 
-class PulsesConfig(BaseModel):
+class PulsesConfig(TaskOptions):
     """Lengths, in steps, of a trial with two pulses: start, pulse, gap, pulse, delay, window."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     start: int = Field(default=20, ge=0, le=100_000, description="silent steps before the first pulse")
     pulse: int = Field(default=15, ge=1, le=100_000, description="steps of each of the two pulses")
@@ -61,21 +60,21 @@ def present(symbols: np.ndarray, kinds: int, answers: np.ndarray, layout: Pulses
     return Batch(inputs, targets, scored.astype(float))
 
 
-def decision_scores(y: np.ndarray, batch: Batch) -> dict[str, float]:
+def decision_scores(y: np.ndarray, batch: Batch, loss: Loss) -> dict[str, float]:
     """Return `accuracy` and `loss` of one output whose sign is the answer.
 
     The decision is the sign of the output's mean over the scored steps; 0 decides nothing and is wrong.
-    `loss` is the squared error.
 
     Args:
         y: outputs, (T, B, 1).
         batch: the sequences.
+        loss: the task's.
 
+    >>> from neuroanp.losses import SQUARED_ERROR
     >>> batch = Batch(np.zeros((2, 2, 1)), np.array([[[1.0], [-1.0]]] * 2), np.ones(2))
-    >>> decision_scores(np.array([[[3.0], [1.0]], [[-1.0], [1.0]]]), batch)
+    >>> decision_scores(np.array([[[3.0], [1.0]], [[-1.0], [1.0]]]), batch, SQUARED_ERROR)
     {'accuracy': 0.5, 'loss': 4.0}
     """
-    loss = squared_error(y, batch)
     steps = batch.mask > 0
     got, target = y[steps].mean(axis=0), batch.targets[steps].mean(axis=0)
-    return {"accuracy": float(np.mean(got * target > 0)), "loss": loss}
+    return {"accuracy": float(np.mean(got * target > 0)), "loss": mean_loss(loss, y, batch)}

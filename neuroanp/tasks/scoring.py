@@ -1,9 +1,11 @@
-"""Score outputs: the squared error that every loss in neuroanp means, and its normalised root."""
+"""Score outputs: the squared error, whatever a task's loss is, and its normalised root."""
 
 from __future__ import annotations
 
 import numpy as np
 
+from neuroanp.losses import SQUARED_ERROR, mean_loss
+from neuroanp.losses.mean import scored_steps
 from neuroanp.tasks.protocol import Batch
 
 
@@ -23,12 +25,11 @@ def squared_error(y: np.ndarray, batch: Batch) -> float:
     >>> squared_error(np.full((3, 1, 2), 0.5), batch)
     0.25
     """
-    got, target = _scored(y, batch)
-    return float(np.mean((got - target) ** 2))
+    return mean_loss(SQUARED_ERROR, y, batch)
 
 
 def nrmse(y: np.ndarray, batch: Batch) -> float:
-    """Return sqrt(L / variance of the scored targets): 1 is as good as their mean.
+    """Return sqrt(squared error / variance of the scored targets): 1 is as good as their mean.
 
     Args:
         y: outputs, (T, B, O).
@@ -37,18 +38,8 @@ def nrmse(y: np.ndarray, batch: Batch) -> float:
     Raises:
         ValueError: as `squared_error`, or the scored targets do not vary.
     """
-    _, target = _scored(y, batch)
+    _, target = scored_steps(y, batch)
     variance = float(np.mean(np.var(target, axis=(0, 1))))
     if variance == 0.0:
         raise ValueError("the scored targets are constant: an error relative to their spread is undefined")
     return float(np.sqrt(squared_error(y, batch) / variance))
-
-
-def _scored(y: np.ndarray, batch: Batch) -> tuple[np.ndarray, np.ndarray]:
-    """Return outputs and targets of the scored steps, (steps, B, O) each."""
-    if y.shape != batch.targets.shape:
-        raise ValueError(f"outputs {y.shape} do not match the targets {batch.targets.shape}")
-    steps = batch.mask > 0
-    if not steps.any():
-        raise ValueError("the batch's mask scores no step")
-    return y[steps], batch.targets[steps]

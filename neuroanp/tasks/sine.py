@@ -5,18 +5,18 @@ from __future__ import annotations
 from typing import Annotated, ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, Field, model_validator
 
+from neuroanp.losses import mean_loss
+from neuroanp.tasks.options import TaskOptions
 from neuroanp.tasks.protocol import Batch
-from neuroanp.tasks.scoring import nrmse, squared_error
+from neuroanp.tasks.scoring import nrmse
 
 Period = Annotated[float, Field(gt=2, le=1e6, allow_inf_nan=False)]
 
 
-class SineConfig(BaseModel):
+class SineConfig(TaskOptions):
     """Options of the sine task."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=200, ge=3, le=1_000_000, description="steps of a sequence")
     onset: int = Field(
@@ -72,7 +72,7 @@ class Sine:
     forecast = False
 
     def __init__(self, options: SineConfig) -> None:
-        self.options = options
+        self.options, self.loss = options, options.made_loss()
         self.inputs, self.outputs, self.steps = len(options.periods) + 1, 1, options.steps
         time = np.maximum(np.arange(options.steps) - options.onset, 0)
         self._sines = np.sin(2.0 * np.pi * time[:, None] / np.array(options.periods))
@@ -86,8 +86,8 @@ class Sine:
         return self._encode(np.arange(self.options.test_size) % len(self.options.periods))
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
-        """Return `nrmse`, the root of the squared error relative to the targets' variance, and `loss`."""
-        return {"nrmse": nrmse(y, batch), "loss": squared_error(y, batch)}
+        """Return `nrmse`, the root of the squared error relative to the targets' variance, and `loss`, the task's."""
+        return {"nrmse": nrmse(y, batch), "loss": mean_loss(self.loss, y, batch)}
 
     def persistence(self, batch: Batch) -> None:
         """Return None: the inputs do not hold the present value."""

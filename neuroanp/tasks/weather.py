@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import BaseModel
 
 from neuroanp.errors import InputError
+from neuroanp.losses import mean_loss
 from neuroanp.tasks.protocol import Batch, Rows
 from neuroanp.tasks.scoring import nrmse, squared_error
 from neuroanp.tasks.table import Table
@@ -52,7 +53,7 @@ class Weather:
     forecast = True
 
     def __init__(self, options: WeatherConfig) -> None:
-        self.options = options
+        self.options, self.loss = options, options.made_loss()
         table, target = of_nycflights(options) if options.path is None else of_file(options.path, options)
         self.columns, self.target = table.columns, target
         self.inputs, self.outputs, self.steps = len(table.columns), 1, options.window
@@ -84,15 +85,15 @@ class Weather:
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `nrmse`, `skill`, `rmse` and `loss`.
 
-        skill = 1 - L / L_persistence: 0 is as good as "nothing changes", 1 perfect (left out where
+        skill = 1 - E / E_persistence of squared errors: 0 is as good as "nothing changes", 1 perfect (left out where
         persistence is perfect); rmse is in the unit of the target column.
         """
-        loss = squared_error(y, batch)
+        error = squared_error(y, batch)
         scores = {"nrmse": nrmse(y, batch)}
         still = squared_error(self.persistence(batch), batch)
         if still > 0.0:
-            scores["skill"] = 1.0 - loss / still
-        return {**scores, "rmse": float(np.sqrt(loss)) * self.unit, "loss": loss}
+            scores["skill"] = 1.0 - error / still
+        return {**scores, "rmse": float(np.sqrt(error)) * self.unit, "loss": mean_loss(self.loss, y, batch)}
 
     def persistence(self, batch: Batch) -> np.ndarray:
         """Return the present value of the target column as its forecast, (T, B, 1)."""

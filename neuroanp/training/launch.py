@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.errors import DivergedError, InputError
+from neuroanp.losses import named
 from neuroanp.profiles.loader import loads
 from neuroanp.records.environment import arithmetic, differences, environment
 from neuroanp.records.manifest import CONFIG, ENDED, START
@@ -193,6 +194,7 @@ def _manifest(experiment: Experiment, argv: Sequence[str] | None) -> Mapping[str
             "inherited": dict(experiment.profile.inherited),
         },
         "data": experiment.task.fingerprint(),
+        "loss": named(experiment.task.loss),
         "seeds": {"seed": experiment.config.seed},
         "argv": list(sys.argv if argv is None else argv),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

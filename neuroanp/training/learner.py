@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuroanp.backends.protocol import Request
 from neuroanp.errors import InputError
-from neuroanp.learning.credit import squared_error
+from neuroanp.losses import Loss, of_steps
 from neuroanp.network.network import INPUT
 from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate, with_bias_line
 
@@ -35,6 +35,7 @@ class StepContext:
         substrate: holds the weights; reads: what it prepared for this update.
         backend: runs the passes; streams: the noise of this update.
         memory: bytes that stored trajectories may take before passes are replayed instead.
+        loss: the task's.
     """
 
     inputs: Tensor
@@ -45,6 +46,7 @@ class StepContext:
     backend: Backend
     streams: PassStreams
     memory: int
+    loss: Loss
 
     def request(self, plan: PassPlan, keep: str = "all", book: bool = True) -> Request:
         """Return what to ask the backend for to be shown the batch once for each pass."""
@@ -108,7 +110,7 @@ class RuleLearner:
 
     def _losses(self, chunk: Trajectory, context: StepContext) -> Tensor:
         time = slice(chunk.t0, chunk.t0 + len(chunk.y))
-        return squared_error(chunk.y, context.targets[time], context.mask[time])
+        return of_steps(context.loss, chunk.y, context.targets[time], context.mask[time])
 
     def _accumulate(self, chunks: Iterable[Trajectory], context: StepContext, losses: Tensor | None) -> WeightUpdate:
         weights = context.substrate.targets
@@ -153,7 +155,8 @@ class GradientLearner:
         for _ in context.backend.run(context.request(self.plan, "loss")):
             pass  # only the reads are wanted
         outputs = twin(context.backend, substrate.network, substrate.neurons)
-        return self.method.gradient(weights, cast("Any", context), outputs)  # tensors serve where it expects arrays
+        batch = cast("Any", context)  # tensors serve where it expects arrays
+        return self.method.gradient(weights, batch, outputs, loss=context.loss)
 
 
 def twin(backend: Backend, network: Network, neurons: Neurons) -> Outputs:

@@ -17,7 +17,6 @@ import torch
 from neuroanp.baselines.controls import controls
 from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
 from neuroanp.tasks.encoding import own_task
-from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_trainer, features_of
 from neuroanp.training.evaluate import Held, show
 from neuroanp.training.memory import keep_freed_memory
@@ -76,7 +75,8 @@ class Training:
     def _run(self) -> dict[str, Any]:
         keep_freed_memory()
         trainer = build_trainer(self.experiment)
-        held = Held.of(self.experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets.like)
+        task = self.experiment.task
+        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets.like, task.loss)
         self.first_books = trainer.substrate.ledger.report()
         wall = self._restore(trainer)
         try:
@@ -195,14 +195,18 @@ class Training:
                 f"the loss on the held-out sequences is {found.test_loss}: look for huge values in their data"
             )
         losses, predictions = self._controls(trainer, held, stop)
+        task = self.experiment.task
         # what is shown is in the task's own steps: an encoder holds each of them for some of the simulation's
         raw = held.batch.raw or held.batch
         hold = len(held.batch.mask) // len(raw.mask)
         shown, last = slice(0, 64), slice(hold - 1, None, hold)
         arrays = {"target": raw.targets[:, shown], "y": found.y[last, shown], "mask": raw.mask}
+        said = task.loss.as_targets(arrays["y"])
+        if not np.array_equal(said, arrays["y"]):  # logits: what a figure can lay beside the targets
+            arrays["as_targets"] = said
         arrays |= {f"control/{name}": y[:, shown] for name, y in predictions.items()}
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
-        scores = self.experiment.task.score(found.y, held.batch)
+        scores = task.score(found.y, held.batch)
         result = self._result(trainer, "finished", found, next(iter(scores.values())), losses)
         health = Health.of(trainer, {} if self.unverified is None else {"unverified": self.unverified}, found.rates)
         self.watch.end(health)
@@ -250,12 +254,14 @@ class Training:
         untrained = self.experiment.untrained(trainer.streams)
         features = partial(features_of(trainer.backend, untrained.network), neurons=trainer.substrate.neurons)
         task, own = self.experiment.task, own_task(self.experiment.task)[0]
-        found = controls(task, untrained, trainer.streams, held.batch, squared_error, features=features, own=own)
+        found = controls(task, untrained, trainer.streams, held.batch, task.loss, features=features, own=own)
+        for line in (control.note for control in found.values() if control.note):
+            self.record.log(line)
         losses = {name: control.loss for name, control in found.items()}
         stop.raise_if_requested()
         if trainer.updates > 0:
             losses["frozen_recurrence"] = self._frozen_recurrence(held, stop)
-        return losses, {name: control.prediction for name, control in found.items()}
+        return losses, {name: control.prediction for name, control in found.items() if control.note is None}
 
     def _frozen_recurrence(self, held: Held, stop: StopRequested) -> float:
         """Train the readout alone by the same rule, from the same start on the same data; return its test loss."""

@@ -14,6 +14,8 @@ import torch
 from neuroanp.backends.foreign import warn_once
 from neuroanp.devices.effects import EFFECTS
 from neuroanp.errors import InputError, did_you_mean
+from neuroanp.losses import is_squared_error
+from neuroanp.losses import named as called
 from neuroanp.profiles.loader import loads
 from neuroanp.records.identity import code_version
 from neuroanp.records.manifest import CONFIG
@@ -72,7 +74,8 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
 
     Returns: a row for the chip as it stands and one for each idle time: run, task, profile, rule, seed, update,
         after, after_s, test_loss, test_loss_noise_free, score (by name), effects (those that are on), sealed (whether
-        all files of the run are as it wrote them; None: it was made by a version that sealed nothing).
+        all files of the run are as it wrote them; None: it was made by a version that sealed nothing); loss, what the
+        losses are, where that is not the squared error.
 
     Raises:
         InputError: the record has no checkpoint that can be read, its data have changed, a time cannot be read, an
@@ -82,7 +85,7 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
     _check_names([*look.only, *look.without])
     with looked_at(record, look) as found:
         task, trainer = found.experiment.task, found.trainer
-        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets.like)
+        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets.like, task.loss)
         for line in _of_time(found, times):
             LOG.warning(line)
         return [_row(record, found, held, time) for time in (NOW, *times)]
@@ -259,4 +262,5 @@ def _row(record: RunDir, found: Revisited, held: Held, time: str) -> dict[str, A
         "score": experiment.task.score(losses.y, held.batch),
         "effects": [name for name in known_effects(experiment.profile) if name in found.effects],
         "sealed": record.sealed,
+        **({} if is_squared_error(experiment.task.loss) else {"loss": called(experiment.task.loss)}),
     }

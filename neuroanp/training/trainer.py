@@ -153,6 +153,7 @@ class Trainer:
             backend=self.backend,
             streams=streams,
             memory=self.memory,
+            loss=self.task.loss,
         )
 
     def _check_finite(self, diagnostics: Mapping[str, float]) -> None:

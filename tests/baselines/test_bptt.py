@@ -11,7 +11,10 @@ from neuroanp.baselines.bptt import gradient
 from neuroanp.baselines.methods import BPTT, BPTT1
 from neuroanp.baselines.network import forward
 from neuroanp.errors import InputError
+from neuroanp.losses import SquaredError
+from neuroanp.losses.cross_entropy import CrossEntropy
 from neuroanp.tasks.copy import Copy, CopyConfig
+from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.trajectory import Weights
 from tests.close import close
@@ -127,6 +130,49 @@ def test_automatic_differentiation_finds_the_same_gradient(random_weights, rando
     for name, dW in exact.arrays.items():
         torch.testing.assert_close(found.arrays[name], dW, rtol=1e-10, atol=1e-13)
         assert not weights[name].requires_grad
+
+
+class Again(SquaredError):
+    """The squared error, of which nothing is known by heart."""
+
+
+@pytest.mark.parametrize("k", [None, 1, 3])
+def test_the_gradient_by_hand_is_that_of_autograd_of_the_loss_itself(random_weights, random_batch, k):
+    weights, batch = random_weights(1), random_batch(2)
+    by_hand, found = gradient(weights, batch, k), gradient(weights, batch, k, loss=Again())
+    assert found.diagnostics["loss"] == close(by_hand.diagnostics["loss"], rel=1e-12)
+    for name, dW in by_hand.arrays.items():
+        torch.testing.assert_close(found.arrays[name], dW, rtol=1e-10, atol=1e-13)
+    whole = surrogate_gradient(outputs_of, weights, batch, Again())
+    if k is None:
+        for name, dW in whole.arrays.items():
+            torch.testing.assert_close(dW, by_hand.arrays[name], rtol=1e-10, atol=1e-13)
+    assert whole.diagnostics["loss"] == close(by_hand.diagnostics["loss"], rel=1e-12)
+
+
+@pytest.mark.parametrize("outputs", [1, 3])
+@pytest.mark.parametrize("method", [BPTT(), BPTT(truncation=2), BPTT1()])
+def test_every_method_descends_the_cross_entropy(random_weights, random_batch, method, outputs):
+    """The whole gradient against autograd of L itself, written out; of a truncated one its part at the outputs."""
+    weights, batch = random_weights(1, outputs=outputs), random_batch(2, outputs=outputs)
+    rng = np.random.default_rng(0)
+    shape = batch.targets.shape
+    signs = rng.choice([-1.0, 1.0], shape)
+    targets = signs if outputs == 1 else np.eye(outputs)[rng.integers(outputs, size=shape[:2])]
+    batch = Batch(batch.inputs, targets, batch.mask)
+    leaves = {name: W.clone().requires_grad_() for name, W in weights.items()}
+    y, t = forward(Weights(leaves, False), batch.inputs).y, torch.from_numpy(targets)
+    each = (1 + (-t * y).exp()).log().sum(-1) if outputs == 1 else y.logsumexp(-1) - (t * y).sum(-1)
+    L = (each * torch.from_numpy(batch.mask)[:, None]).sum() / shape[1]
+    L.backward()
+    found = method.gradient(weights, batch, loss=CrossEntropy())
+    assert found.diagnostics["loss"] == close(float(L.detach()) / batch.mask.sum(), rel=1e-12)
+    for name in leaves if method == BPTT() else ("w_out",):
+        torch.testing.assert_close(found.arrays[name], leaves[name].grad, rtol=1e-10, atol=1e-13)
+    if method == BPTT():
+        again = method.gradient(weights, batch, outputs_of, loss=CrossEntropy())
+        for name, dW in again.arrays.items():
+            torch.testing.assert_close(dW, found.arrays[name], rtol=1e-10, atol=1e-13)
 
 
 def test_what_the_loss_does_not_depend_on_has_no_gradient(random_weights, random_batch):

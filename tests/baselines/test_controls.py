@@ -10,6 +10,7 @@ from neuroanp.baselines.controls import controls
 from neuroanp.baselines.network import forward
 from neuroanp.baselines.persistence import constant_mean, lagged_linear, persistence
 from neuroanp.baselines.ridge import ridge
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.noise import Streams
 from neuroanp.tasks.copy import Copy, CopyConfig
 from neuroanp.tasks.encoders import Current, Poisson
@@ -115,7 +116,7 @@ def test_too_few_windows_and_no_lags_are_refused():
 def test_the_untrained_network_copies_what_is_known(length, delay, high):
     task = Copy(CopyConfig(length=length, delay=delay, symbols=4))
     test = task.test(np.random.default_rng(0))
-    found = controls(task, xavier(0, 5, 4), Streams(0), test, squared_error)
+    found = controls(task, xavier(0, 5, 4), Streams(0), test, SQUARED_ERROR)
     assert sorted(found) == ["constant_mean", "ridge"]
     assert high / 10 < found["ridge"].loss < high
     assert found["ridge"].loss == squared_error(found["ridge"].prediction, test)
@@ -125,7 +126,7 @@ def test_forecasts_have_four_controls_in_the_known_order_on_real_weather():
     task = Weather(WeatherConfig())
     test = task.test(np.random.default_rng(0))
     found = {
-        name: control.loss for name, control in controls(task, xavier(0, 8, 1), Streams(0), test, squared_error).items()
+        name: control.loss for name, control in controls(task, xavier(0, 8, 1), Streams(0), test, SQUARED_ERROR).items()
     }
     assert found["lagged_linear"] < found["persistence"] < found["constant_mean"]
     assert found["ridge"] < found["persistence"]
@@ -142,9 +143,9 @@ def test_controls_of_an_encoded_task_are_told_in_its_own_steps(encoder, backend)
     simulator = BACKENDS.get(backend)(1e-3, spikes_in=encoder.spikes)
     weights = xavier(0, task.inputs, 1, hidden=20, bias=True)
     found = controls(
-        task, weights, Streams(0), test, squared_error, windows=100, features=simulator.activity, own=plain
+        task, weights, Streams(0), test, SQUARED_ERROR, windows=100, features=simulator.activity, own=plain
     )
-    raw = controls(plain, xavier(0, 1, 1, hidden=20), Streams(0), test.raw, squared_error, windows=100)
+    raw = controls(plain, xavier(0, 1, 1, hidden=20), Streams(0), test.raw, SQUARED_ERROR, windows=100)
     assert sorted(found) == sorted(raw) == ["constant_mean", "lagged_linear", "persistence", "ridge"]
     for name, control in found.items():
         assert control.prediction.shape == test.raw.targets.shape
@@ -188,7 +189,7 @@ def test_ridge_finds_a_readout_as_good_as_that_of_the_spiking_units_that_made_th
 def test_recall_is_no_forecast():
     task = MackeyGlass(MackeyGlassConfig(direction="recall", train_length=500, test_size=5))
     test = task.test(np.random.default_rng(0))
-    found = controls(task, xavier(0, 1, 1, hidden=20), Streams(0), test, squared_error, windows=100)
+    found = controls(task, xavier(0, 1, 1, hidden=20), Streams(0), test, SQUARED_ERROR, windows=100)
     assert sorted(found) == ["constant_mean", "ridge"]
 
 
@@ -196,5 +197,5 @@ def test_controls_are_a_function_of_the_seed():
     task = MackeyGlass(MackeyGlassConfig(train_length=500, test_size=5))
     test = task.test(np.random.default_rng(0))
     weights = xavier(0, 1, 1, hidden=20)
-    one, two = (controls(task, weights, Streams(3), test, squared_error, windows=100) for _ in range(2))
+    one, two = (controls(task, weights, Streams(3), test, SQUARED_ERROR, windows=100) for _ in range(2))
     assert {n: c.loss for n, c in one.items()} == {n: c.loss for n, c in two.items()}

@@ -15,6 +15,7 @@ COMMANDS = [
     ["train"], ["resume"], ["compare"], ["report"], ["doctor"],
     ["profiles", "list"], ["profiles", "show"], ["profiles", "validate"], ["profiles", "diff"],
     ["tasks", "list"], ["rules", "list"], ["backends", "list"], ["neurons", "list"], ["encoders", "list"],
+    ["losses", "list"],
 ]  # fmt: skip
 
 

@@ -26,6 +26,7 @@ import numpy as np
 from pydantic import BaseModel, ConfigDict
 
 import neuroanp as na
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.tasks.protocol import TASKS, Batch
 
 print("loaded as", __name__, flush=True)
@@ -41,7 +42,7 @@ class Options(BaseModel):
 class Mine:
     "My series."
     config = Options
-    name, inputs, outputs, forecast = "mine", 1, 1, True
+    name, inputs, outputs, forecast, loss = "mine", 1, 1, True, SQUARED_ERROR
 
     def __init__(self, options):
         self.options, self.steps = options, options.steps

@@ -8,6 +8,7 @@ from neuroanp.training.network import xavier
 from torch import Tensor
 
 from neuroanp.backends.rate import RateBackend
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.smtj_bank import NodeNoise
@@ -57,6 +58,7 @@ class Lab:
         self.targets = torch.from_numpy(rng.standard_normal((T, B, O)))
         self.mask = torch.from_numpy((rng.random(T) < 0.7).astype(float))
         self.mask[-1] = 1.0
+        self.loss = SQUARED_ERROR
         self.substrate = ExactSubstrate(self.weights, sigma)
 
     def context(self, update=0, chunk=64, memory=1 << 30, backend=KnownNoise, dt=1e-6) -> StepContext:
@@ -69,6 +71,7 @@ class Lab:
             backend(dt, chunk),
             PassStreams(self.streams, "train", update),
             memory,
+            self.loss,
         )
 
     def update(self, rule, **context) -> WeightUpdate:

@@ -15,8 +15,8 @@ from pydantic import ValidationError
 
 from neuroanp.baselines.bptt import gradient
 from neuroanp.errors import InputError
-from neuroanp.learning.credit import squared_error
 from neuroanp.learning.node_perturbation import NP
+from neuroanp.losses import of_steps
 from neuroanp.training.learner import RuleLearner
 from neuroanp.trajectory import Trajectory
 
@@ -45,7 +45,7 @@ def forward_in_time(lab, rule: NP, chunk: Trajectory, gamma: float) -> dict[str,
         "mean": [(m, None) for m in range(M)],
     }[rule.reference]
     variance = sigma**2 * {"two": 2.0, "silent": 1.0, "mean": 1 - 1 / M}[rule.reference]
-    losses = squared_error(chunk.y, lab.targets, lab.mask).numpy()
+    losses = of_steps(lab.loss, chunk.y, lab.targets, lab.mask).numpy()
     noise = {layer: n.numpy() for layer, n in chunk.noise.items()}
     x, u = chunk.x.numpy(), chunk.u.numpy()
     pre = x[:, 0] if rule.reference == "silent" else x.mean(1)
@@ -136,7 +136,7 @@ def test_result_does_not_depend_on_chunks_or_replay(make_lab, rule, chunk, T, re
 def test_a_layer_without_noise_learns_nothing(make_lab):
     lab, rule = make_lab(), NP()
     chunk = whole(lab, rule)
-    c = rule.assign(squared_error(chunk.y, lab.targets, lab.mask), rule.plan(), chunk.dt)
+    c = rule.assign(of_steps(lab.loss, chunk.y, lab.targets, lab.mask), rule.plan(), chunk.dt)
     known = {"hidden": chunk.noise["hidden"]}
     hidden_only = replace(chunk, noise=known, noise_sigma={"hidden": lab.substrate.sigma, "output": 0.0})
     both, one = (rule.modulate(each, c, lab.weights, rule.plan()) for each in (chunk, hidden_only))
@@ -148,7 +148,7 @@ def test_a_layer_without_noise_learns_nothing(make_lab):
 def test_noise_that_is_not_known_is_refused(make_lab):
     lab, rule = make_lab(), NP()
     chunk = whole(lab, rule)
-    c = rule.assign(squared_error(chunk.y, lab.targets, lab.mask), rule.plan(), chunk.dt)
+    c = rule.assign(of_steps(lab.loss, chunk.y, lab.targets, lab.mask), rule.plan(), chunk.dt)
     for blind in (replace(chunk, noise=None), replace(chunk, noise_sigma={"hidden": 0.0, "output": 0.0})):
         with pytest.raises(InputError, match=r"np must know the noise: .*perturbation\.name: gaussian"):
             rule.modulate(blind, c, lab.weights, rule.plan())

@@ -45,7 +45,7 @@ def after_updates(changes: dict, updates: int = 3):
     for _ in range(updates):
         trainer.step()
     batch = of_sequences(made)
-    return trainer, batch, Held.of(batch, trainer.substrate.targets["w"])
+    return trainer, batch, Held.of(batch, trainer.substrate.targets["w"], trainer.task.loss)
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -204,7 +204,7 @@ def test_what_is_shown_has_the_noise_of_the_device_and_a_window_of_its_own():
     )
     told = show(held, made.substrate, made.backend, made.streams, made.update, made.dt)
     steps = len(batch.mask)
-    four = Held(batch, held.inputs[:, :4], held.targets[:, :4], held.mask)
+    four = Held(batch, held.inputs[:, :4], held.targets[:, :4], held.mask, held.loss)
     rates = made.evaluate(four).rates
     np.testing.assert_allclose(told["spikes"].sum((0, 1)) / (steps * 4 * 1e-3), rates, rtol=1e-12)
     streams = PassStreams(made.streams, "test", 0)

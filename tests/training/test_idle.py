@@ -18,7 +18,9 @@ AFTER = {"training.evaluate_after": ["30 d", "1h"]}
 
 
 def held_of(trainer) -> Held:
-    return Held.of(trainer.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+    return Held.of(
+        trainer.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"], trainer.task.loss
+    )
 
 
 def test_idle_times_are_named_sorted_and_read_back():

@@ -94,7 +94,9 @@ def test_a_new_chip_holds_the_run_s_weights(stored, caplog):
     overrides = {"network.weights": str(stored.path), "profile": "ideal", "training.updates": 0}
     experiment = Experiment.of(configure(SMALL, overrides))
     trainer = build_trainer(experiment)
-    held = Held.of(experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"])
+    held = Held.of(
+        experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"], trainer.task.loss
+    )
     assert row["test_loss"] == trainer.evaluate(held).test_loss
     again = revisit(stored, Look(profile=load("pcm"), without=["programming_error"]))[0]
     assert "programming_error" not in again["effects"]

@@ -58,7 +58,7 @@ def trainer(**changes):
 
 
 def held(made):
-    return Held.of(made.task.test(made.streams.generator("test")), made.substrate.targets["w"])
+    return Held.of(made.task.test(made.streams.generator("test")), made.substrate.targets["w"], made.task.loss)
 
 
 # ---- what a configuration becomes ----

@@ -117,7 +117,7 @@ def test_a_record_of_a_noisy_device_has_each_number_in_its_place(tmp_path):
     made = experiment({"profile": "pcm", "dt": "2 us", "training.controls": True, **every})
     record = launch(made.config, tmp_path)
     whole, frozen = build_trainer(made), build_trainer(made, frozen=frozenset({"w_in", "w"}))
-    held = Held.of(of_sequences(made), whole.substrate.targets["w"])
+    held = Held.of(of_sequences(made), whole.substrate.targets["w"], whole.task.loss)
     rows = []
     for update in range(UPDATES + 1):
         if update:

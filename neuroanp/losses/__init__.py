@@ -1,0 +1,16 @@
+"""Losses: what an output costs against its target, a file each; tasks say which one is theirs."""
+
+from neuroanp.losses.mean import mean_loss, named, of_steps
+from neuroanp.losses.protocol import LOSSES, Loss
+from neuroanp.losses.squared_error import SQUARED_ERROR, SquaredError, is_squared_error
+
+__all__ = [
+    "LOSSES",
+    "SQUARED_ERROR",
+    "Loss",
+    "SquaredError",
+    "is_squared_error",
+    "mean_loss",
+    "named",
+    "of_steps",
+]
