@@ -13,11 +13,12 @@ Arguments are taken as Python code has them: paths as text or pathlib.Path, numb
 profiles by name, by file or loaded, a task or rule by name or as a mapping such as {"name": "anp", "K": 3}.
 """
 
+from neuroanp.api.checking import check_export
 from neuroanp.api.comparison import Comparison, compare, runs_of_ablation, transfer
 from neuroanp.api.pages import characterize, report
 from neuroanp.api.run import Run, configure, estimate, evaluate, export, load_run, resume, train
 
 __all__ = [
-    "Comparison", "Run", "characterize", "compare", "configure", "estimate", "evaluate", "export", "load_run", "report",
-    "resume", "runs_of_ablation", "train", "transfer",
+    "Comparison", "Run", "characterize", "check_export", "compare", "configure", "estimate", "evaluate", "export",
+    "load_run", "report", "resume", "runs_of_ablation", "train", "transfer",
 ]  # fmt: skip

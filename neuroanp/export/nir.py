@@ -1,218 +1,41 @@
 """The Neuromorphic Intermediate Representation: a graph in HDF5 that simulators and chips' tools load.
 
-    input -> w_in -> LIF (CubaLIF where tau_s > 0) <-> w,  LIF -> w_out (-> LI) -> output
-
-NIR states equations in continuous time; readers step them by Euler, and a recurrent node sees the step before:
-
-    LIF:      v_t = (1 - dt/tau) v_{t-1} + (dt/tau) (W_in u_t + b + W s_{t-1})
-    CubaLIF:  J_t = (1 - dt/tau_syn) J_{t-1} + W_in u_t + W s_{t-1},   v_t = (1 - dt/tau_mem) v_{t-1} + J_t
-
-Every decay a is written as tau = dt / (1 - a), so that Euler's factor is the network's own, and all gains are in the
-weights: r is 1 of LIF, and r = tau_mem / dt, w_in = tau_syn / dt of CubaLIF, which is what all readers understand.
-
-Where the network's equations take the past of an input, the reader filters it: line l gets p_l u_t + q_l u_{t-1}.
-Input spikes come one step late (p, q = 0, 1). Currents, which do not pass through the synapse, undo its filter before
-they enter CubaLIF (1, -a_s); so does the constant drive, on a line of its own.
-
-Source: Pedersen et al., Nature Communications 15, 8122 (2024).
+`nir_graph` has the graph's numbers and `nir_writing` the file.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from io import BytesIO
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from pathlib import Path
+from typing import TYPE_CHECKING, ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
-from neuroanp.errors import InputError
 from neuroanp.export import checks
+from neuroanp.export.checking.presented import Check, clear, compact, rounded
+from neuroanp.export.checking.script import HERE
 from neuroanp.export.model import Model, Traces
-from neuroanp.export.nir_readers import FILE, limits, read_back
-from neuroanp.export.protocol import Exported, Exporter
-from neuroanp.records.atomic import write_bytes
+from neuroanp.export.nir_graph import Gains as Gains  # these three: nir_import takes them from here
+from neuroanp.export.nir_graph import fold, simulate, tau_of
+from neuroanp.export.nir_graph import gains as gains
+from neuroanp.export.nir_readers import FILE, limits
+from neuroanp.export.nir_writing import FORMAT as FORMAT
+from neuroanp.export.nir_writing import write
+from neuroanp.export.protocol import Exported, PresentingExporter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from neuroanp.backends.neuron import LIF
 
-Array = Any  # NDArray[np.float64]
-FORMAT = "neuroanp-1"
 LARGEST = float(np.finfo(np.float32).max)
 
 
-@dataclass(frozen=True)
-class Gains:
-    """What stands between the network's units and the graph's, for one neuron and dt.
-
-    Args:
-        cuba: whether the node is CubaLIF.
-        a_m, a_s, a_y: factors a step of the membrane, the synaptic current and the outputs.
-        w_in, w, w_out: factors of the weights.
-        drive: current into every unit, as it stands in the graph.
-        taps: (p, q) of the lines that carry inputs. constant: value of the bias line of w_in.
-        output_line: what drives the bias column of w_out, as it stands in the graph.
-    """
-
-    cuba: bool
-    a_m: float
-    a_s: float
-    a_y: float
-    w_in: float
-    w: float
-    w_out: float
-    drive: float
-    taps: tuple[float, float]
-    constant: float
-    output_line: float
-
-    @property
-    def bias_in_node(self) -> bool:
-        """Whether the bias of w_in is a bias of the node; otherwise it needs an input line, filtered as the others."""
-        return self.taps == (1.0, 0.0)
-
-
-def gains(neuron: LIF, dt: float, spikes_in: bool, output_line: float, li: bool) -> Gains:
-    """Return the gains that are folded into the graph's weights.
-
-    Args:
-        neuron: the units' parameters. dt: seconds a step. spikes_in: whether inputs are spikes.
-        output_line: what drives the bias column of w_out in the network. li: whether the graph ends in an LI node.
-
-    Raises:
-        ValueError: a decay rounds to 1.
-
-    >>> from neuroanp.backends.neuron import LIF
-    >>> folded = gains(LIF(tau_s=0.0), 1e-3, False, 1.0, False)  # inputs are currents, and no filter between
-    >>> folded.cuba, folded.w_in, folded.w, folded.taps
-    (False, 12.0, 3.0, (1.0, 0.0))
-    """
-    import torch
-
-    from neuroanp.backends.neuron import coefficients
-
-    one = torch.zeros(1, dtype=torch.float64)
-    a_m, k_i, k_e, a_s, a_r = (float(part[0]) for part in coefficients(neuron, dt, one)[:5])
-    cuba, count = bool(neuron.tau_s), neuron.decoder == "count"
-    a_y = 1.0 if count else a_r
-    for name, a in (("tau_m", a_m), ("tau_s", a_s), ("tau_r", 0.0 if count else a_r)):
-        if a >= 1.0:
-            raise ValueError(
-                f"{name}: {getattr(neuron, name):g} s is so long that a step of {dt:g} s decays by nothing"
-            )
-    synapse, current = (k_i, k_e) if cuba else (1.0, 1.0)
-    return Gains(
-        cuba=cuba,
-        a_m=a_m,
-        a_s=a_s,
-        a_y=a_y,
-        w_in=(synapse if spikes_in else current) * neuron.input_gain,
-        w=synapse * neuron.synapse_gain,
-        w_out=1.0 / (1.0 - a_y) if li else 1.0,
-        drive=current * neuron.drive,
-        taps=(0.0, 1.0) if spikes_in else (1.0, -a_s if cuba else 0.0),
-        constant=1.0 - a_s if spikes_in else 1.0,
-        output_line=1.0 if li else output_line,
-    )
-
-
-@dataclass(frozen=True)
-class Folded:
-    """The graph's numbers.
-
-    Args:
-        gains: as `Gains`. dt: seconds a step. li: whether it ends in LI.
-        w_in: (N, L) of the input lines: inputs, then constants. bias_in: (N,).
-        w: (N, N). w_out: (O, N). bias_out: (O,), or None as bias_in.
-        taps: (L, 2) of the lines. constants: values of the lines after the inputs.
-    """
-
-    gains: Gains
-    dt: float
-    li: bool
-    w_in: Array
-    bias_in: Array | None
-    w: Array
-    w_out: Array
-    bias_out: Array | None
-    taps: Array
-    constants: tuple[float, ...]
-
-    @property
-    def filtered(self) -> bool:
-        """Whether the reader has to filter its input lines."""
-        return bool(self.constants) or bool((self.taps != (1.0, 0.0)).any())
-
-    def lines(self, u: Array) -> Array:
-        """Return what enters the graph for inputs u (T, B, I): (T, B, L)."""
-        lines = np.concatenate([u, np.broadcast_to(self.constants, (*u.shape[:2], len(self.constants)))], -1)
-        before = np.concatenate([np.zeros_like(lines[:1]), lines[:-1]])
-        return self.taps[:, 0] * lines + self.taps[:, 1] * before
-
-
-def fold(model: Model, li: bool) -> Folded:
-    """Return the graph's numbers for a network of spiking units."""
-    assert model.neuron is not None
-    inputs, n, _ = model.sizes
-    g = gains(model.neuron, model.dt, model.spikes_in, model.output_line, li)
-    W = model.weights
-    in_node = g.bias_in_node
-    columns = g.w_in * (W["w_in"][:, :inputs] if in_node else W["w_in"])
-    taps = [g.taps] * columns.shape[1]
-    constants = () if in_node or not model.bias else (g.constant,)
-    bias = np.full(n, g.drive) if not g.cuba and g.drive else None
-    if in_node and model.bias:
-        bias = g.w_in * W["w_in"][:, inputs] + g.drive
-    if g.cuba and g.drive:
-        columns = np.concatenate([columns, np.full((n, 1), g.drive)], -1)
-        taps, constants = [*taps, (1.0, -g.a_s)], (*constants, 1.0)
-    return Folded(
-        gains=g,
-        dt=model.dt,
-        li=li,
-        w_in=columns,
-        bias_in=bias,
-        w=g.w * W["w"],
-        w_out=g.w_out * W["w_out"][:, :n],
-        bias_out=g.output_line * W["w_out"][:, n] if model.bias else None,
-        taps=np.array(taps),
-        constants=constants,
-    )
-
-
-def simulate(folded: Folded, u: Array) -> Traces:
-    """Return what a reader computes, with the decays that the written time constants give, in float64.
-
-    Args:
-        folded: the graph's numbers. u: (T, B, I) inputs of the network, before the filter of the input lines.
-    """
-    g = folded.gains
-    a_m, a_s, a_y = (1.0 - folded.dt / _tau(a, folded.dt) if a < 1.0 else 1.0 for a in (g.a_m, g.a_s, g.a_y))
-    v, J, y = (np.zeros((u.shape[1], len(weights))) for weights in (folded.w, folded.w, folded.w_out))
-    bias_in, bias_out = (0.0 if b is None else b for b in (folded.bias_in, folded.bias_out))
-    s, ss, vs, ys = v, [], [], []
-    for x in folded.lines(u) @ folded.w_in.T + bias_in:
-        current = x + s @ folded.w.T
-        J = a_s * J + current
-        v = a_m * v + (J if g.cuba else (1.0 - a_m) * current)
-        s = (v > 1.0).astype(float)
-        out = s @ folded.w_out.T + bias_out
-        y = a_y * y + ((1.0 - a_y) * out if folded.li else out)
-        vs.append(v)
-        ss.append(s)
-        ys.append(y)
-        v = np.where(s > 0, 0.0, v)
-    return Traces(np.array(ys), np.array(ss).astype(np.int64), np.array(vs))
-
-
-class Nir(Exporter):
+class Nir(PresentingExporter):
     """NIR graph (.nir, HDF5) of recurrent LIF units, which simulators and chips' tools load."""
 
     holds: ClassVar[str] = "spiking networks: LIF, hard reset, no refractory period; inputs spikes or currents"
     reader: ClassVar[str] = "norse 1.1.0, spikingjelly 2.0.0"
     lost: ClassVar[str] = "nothing in the file (float64); readers compute in float32"
+    script: ClassVar[Path | None] = HERE / "nir.py"
 
     outputs: Literal["linear", "li"] = Field(
         default="linear",
@@ -272,108 +95,28 @@ class Nir(Exporter):
         factors = {"membrane": g.a_m, "synapse": g.a_s, "readout": g.a_y}
         if not g.cuba:
             del factors["synapse"]
+        traces = simulate(folded, model.inputs)
         return Exported(
             files=(FILE,),
             held=held,
-            traces=simulate(folded, model.inputs),
-            decays={k: (a, 1.0 - dt / _tau(a, dt) if a < 1.0 else 1.0) for k, a in factors.items()},
+            traces=traces,
+            decays={k: (a, 1.0 - dt / tau_of(a, dt) if a < 1.0 else 1.0) for k, a in factors.items()},
             limits=limits(model, folded),
-            read_back=read_back(folded),
+            check=self._presented(model, traces),
             facts={"node": "CubaLIF" if g.cuba else "LIF", "input_lines": folded.w_in.shape[1], "units": n},
         )
 
-
-def write(model: Model, folded: Folded, path: Path) -> None:
-    """Write the graph; the same network gives the same bytes.
-
-    Metadata of the graph hold what NIR has no field for; of a node with weights, `rest` is what float64 lost when the
-    gain was folded in, so that the importer returns the network's own weights bit for bit.
-
-    Raises:
-        InputError: nir is not installed.
-        RunError: the disk is full or fails.
-    """
-    try:
-        import nir  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise InputError(f"nir cannot be imported ({error}); pip install 'neuroanp[nir]'") from None
-
-    assert model.neuron is not None
-    g, n, W = folded.gains, model.sizes[1], model.weights
-    lines, outs = folded.w_in.shape[1], len(folded.w_out)
-    own = folded.w_in.shape[1] - (g.cuba and bool(g.drive))
-    rest = np.zeros_like(folded.w_in)
-    rest[:, :own] = W["w_in"][:, :own] - folded.w_in[:, :own] / g.w_in
-    own_in = W["w_in"][:, model.sizes[0]] if model.bias and g.bias_in_node else None
-    nodes = {
-        "input": nir.Input({"input": np.array([lines])}),
-        "w_in": _linear(nir, folded.w_in, folded.bias_in, rest, own_in),
-        "lif": _unit(nir, g, model.dt, n),
-        "w": _linear(nir, folded.w, None, W["w"] - folded.w / g.w, None),
-        "w_out": _linear(
-            nir,
-            folded.w_out,
-            folded.bias_out,
-            W["w_out"][:, :n] - folded.w_out / g.w_out,
-            W["w_out"][:, n] if model.bias else None,
-        ),
-        "output": nir.Output({"output": np.array([outs])}),
-    }
-    edges = [("input", "w_in"), ("w_in", "lif"), ("lif", "w"), ("w", "lif"), ("lif", "w_out"), ("w_out", "output")]
-    if folded.li:
-        one = np.ones(outs)
-        nodes["li"] = nir.LI(tau=_tau(g.a_y, model.dt) * one, r=one, v_leak=0.0 * one)
-        edges = [*edges[:-1], ("w_out", "li"), ("li", "output")]
-    graph, content = nir.NIRGraph(nodes, edges, metadata=_metadata(model, folded)), BytesIO()
-    nir.write(content, graph)  # pyright: ignore[reportArgumentType] - in memory: HDF5 crashes where a disk is full
-    write_bytes(path, content.getvalue())
-
-
-def _metadata(model: Model, folded: Folded) -> dict[str, Any]:
-    assert model.neuron is not None
-    g = folded.gains
-    about = {
-        "format": FORMAT,
-        "dt": float(model.dt),
-        "reset": "hard",
-        "neuron": model.neuron.model_dump_json(),
-        "bias": int(model.bias),
-        "spikes_in": int(model.spikes_in),
-        "input_delay_steps": int(model.spikes_in),
-        "w_in_gain": g.w_in,
-        "w_gain": g.w,
-        "w_out_gain": g.w_out,
-        "output_decay": g.a_y,
-        "output_line": float(model.output_line),
-    }
-    if folded.filtered:
-        about["input_taps"] = folded.taps
-    if folded.constants:
-        about["input_constants"] = np.array(folded.constants)
-    return about
-
-
-def _linear(nir: Any, weight: Array, bias: Array | None, rest: Array, own_bias: Array | None) -> Any:
-    about = {"rest": rest} if rest.any() else {}
-    if own_bias is not None:
-        about["own_bias"] = np.ascontiguousarray(own_bias)
-    return nir.Linear(weight, metadata=about) if bias is None else nir.Affine(weight, bias, metadata=about)
-
-
-def _unit(nir: Any, g: Gains, dt: float, n: int) -> Any:
-    one, zero, tau = np.ones(n), np.zeros(n), _tau(g.a_m, dt)
-    if not g.cuba:
-        return nir.LIF(tau=tau * one, r=one, v_leak=zero, v_threshold=one, v_reset=zero)
-    tau_s = _tau(g.a_s, dt)
-    return nir.CubaLIF(
-        tau_syn=tau_s * one, tau_mem=tau * one, r=tau / dt * one, v_leak=zero, v_threshold=one, v_reset=zero,
-        w_in=tau_s / dt * one,
-    )  # fmt: skip
-
-
-def _tau(a: float, dt: float) -> float:
-    """Return the time constant for which an Euler step of dt has the factor a."""
-    return dt / (1.0 - a)
+    def _presented(self, model: Model, traces: Traces) -> Check:
+        """Return sequences in which float32 decides no spike: readers round, and compute v > 1 or v >= 1."""
+        steps, sequences = self.shown(model)
+        steps, which = clear(np.abs(traces.v[:steps] - 1.0).min(-1), sequences)
+        y, largest = traces.y[:steps, which], float(np.abs(model.weights["w_out"]).max())
+        assert traces.s is not None
+        return Check(
+            stimulus={"inputs": compact(model.inputs[:steps, which])},
+            expected={"spikes": compact(traces.s[:steps, which]), "outputs": y},
+            tolerance={"outputs": rounded(y, largest)},
+        )
 
 
 def _of_range(folded: Folded) -> list[str]:

@@ -37,9 +37,9 @@ def test_it_prints_what_was_lost_and_where_the_files_are(run, invoke):
     assert "places differ" in done.stdout
     assert "loss" in done.stdout
     assert "files: out/model.onnx" in done.stdout
-    assert "report: out/report.json; to read it back: out/READ_BACK.txt" in done.stdout
+    assert "report: out/report.json; to check it: neuroanp export --check out" in done.stdout
     assert {p.name for p in Path("out").iterdir()} == {
-        "model.onnx", "test_data.npz", "report.json", "READ_BACK.txt", ".neuroanp-export",
+        "model.onnx", "check.py", "stimulus.npz", "expected.npz", "report.json", "READ_BACK.txt", ".neuroanp-export",
     }  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_the_list_has_every_format_with_what_it_holds_and_its_options(invoke):
     for row in rows.values():
         assert row["name"] in shown
         assert " ".join(row["holds"].split()[:4]) in shown
-    assert {option["option"] for option in rows["onnx"]["options"]} == {"dtype", "states"}
+    assert {option["option"] for option in rows["onnx"]["options"]} == {"dtype", "states", "sequences", "steps"}
 
 
 @pytest.mark.parametrize(
