@@ -77,8 +77,12 @@ def export(
         _list(json)
         return
     if check is not None:
-        if run is not None or format is not None or output is not None:
-            raise InputError(f"--check: checks the export {check} and writes none; leave out RUN, --format and -o")
+        beside = {
+            "RUN": run, "--format": format, "-o": output, "--finetune": finetune, "--finetune-lr": finetune_lr,
+            "--set": sets, "--weights": weights != "targets", "--quantize-decay": quantize_decay, "--force": force,
+        }  # fmt: skip
+        if given := [name for name, value in beside.items() if value not in (None, False)]:
+            raise InputError(f"--check: checks {check} and writes no export; leave out {', '.join(given)}")
         _check(check, json)
         return
     if run is None or format is None:

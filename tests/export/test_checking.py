@@ -20,7 +20,8 @@ from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.export.checking import compare, presented, running
 from neuroanp.export.checking.presented import Check
-from neuroanp.export.protocol import EXPORTERS
+from neuroanp.export.model import reference
+from neuroanp.export.protocol import EXPORTERS, Exported, Exporter
 from neuroanp.export.writing import exporter, write
 
 from .conftest import network
@@ -445,6 +446,48 @@ def test_files_are_read_with_limits(copy, monkeypatch):
     monkeypatch.setattr(running, "MOST_BYTES", 1000)
     with pytest.raises(InputError, match="too large"):
         na.check_export(copy("onnx"))
+
+
+class Text(Exporter):
+    """Weights as text: what a format of others has to bring for a check."""
+
+    holds, reader, lost = "everything", "numpy", "nothing"
+    script = None
+
+    def check(self, model) -> None:
+        pass
+
+    def export(self, model, folder: Path) -> Exported:
+        np.savetxt(folder / "w.txt", model.weights["w"])
+        x = np.arange(1.0, 13.0)
+        check = Check({"x": x}, {"y": model.weights["w"] @ x}, {"y": 1e-12})
+        return Exported(("w.txt",), dict(model.weights), reference(model), check=check)
+
+
+READER = '''"""Multiply with the matrix of w.txt."""
+
+import numpy as np
+
+
+def run(stimulus):
+    return {"y": np.loadtxt("w.txt") @ stimulus["x"]}
+
+
+READERS = {"numpy": (("numpy",), "pip install numpy", run)}
+'''
+
+
+def test_a_format_of_others_brings_its_reader(tmp_path, monkeypatch):
+    monkeypatch.setitem(EXPORTERS._registered, "text", Text)
+    with pytest.raises(ValueError, match="a stimulus without a script"):
+        write(MODELS["onnx"](), "text", Text(), tmp_path / "out")
+    (tmp_path / "reader.py").write_text(READER)
+    monkeypatch.setattr(Text, "script", tmp_path / "reader.py")
+    write(MODELS["onnx"](), "text", Text(), tmp_path / "out")
+    assert script(tmp_path / "out")[1].startswith("PASS numpy: y ")
+    assert na.check_export(tmp_path / "out")
+    (tmp_path / "out" / "w.txt").write_text((tmp_path / "out" / "w.txt").read_text().replace("-", "", 1))
+    assert not na.check_export(str(tmp_path / "out"))
 
 
 def test_a_format_of_others_may_bring_no_check(copy, monkeypatch):
