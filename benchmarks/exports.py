@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import torch
 from common import arguments, keep, rows_of_networks, table, verdict
-from export_readers import LAVA_SEQUENCES, READERS, SHELL, Reader, lava_recorded, ngspice, read_back
+from export_readers import LAVA_SEQUENCES, READERS, Reader, check, lava_recorded, ngspice
 
 from neuroanp.errors import InputError
 from neuroanp.export.model import Model
@@ -34,7 +34,7 @@ RECORDED = Path(__file__).parents[1] / "tests" / "export" / "data" / "loihi_cuba
 RTL_SEQUENCES = 30
 CONTROLS = 8
 NOT_LAVA = "our integer model (lava not run)"
-NO_SCRIPT = {"spikingjelly", "lava", NOT_LAVA}
+NO_SCRIPT = {"lava", NOT_LAVA}
 DIGITS: dict[str, Any] = {
     "task": {"name": "digits"},
     "encoder": {"name": "poisson", "rate": "500 Hz", "signed": False},
@@ -75,7 +75,7 @@ class Row:
         lost: (spikes of our model of the format that differ from the network's, places, spikes).
         outputs: largest difference of outputs, reader and our model of the format.
         scores: of the network, as exported, in the reader. weights, decays: largest errors, of weights relative.
-        files: bytes. script: exit code of READ_BACK.txt. same_bytes: whether a second export
+        files: bytes. script: exit code of check.py. same_bytes: whether a second export
             gave the same. note: what else is to be said. missing: why nothing was read. facts: the score's name, and
             what single formats add.
     """
@@ -179,8 +179,8 @@ def unread(row: Row, why: str) -> Row:
 
 
 def script(reader: Reader, folder: Path) -> int | None:
-    """Return the exit code of READ_BACK.txt; None where it is not this reader's, or installs lava (see `lava`)."""
-    return read_back(folder, reader.format in SHELL) if reader.label not in NO_SCRIPT else None
+    """Return the exit code of the export's check.py; None of lava, which needs a Python of its own (see `lava`)."""
+    return check(folder, reader.label) if reader.label not in NO_SCRIPT else None
 
 
 def from_report(network: Network, model: Model, report: ExportReport, folder: Path) -> Row:
@@ -291,7 +291,7 @@ def counted(triples: Iterable[tuple[int, ...] | None]) -> str:
 HEADERS = [
     "format", "trained (target, task)", "reader", "spikes: reader, format", "spikes: format, network",
     "largest output difference", "score: as trained", "as exported", "in the reader", "weight error", "decay error",
-    "bytes", "READ_BACK.txt",
+    "bytes", "check.py",
 ]  # fmt: skip
 
 
@@ -331,7 +331,7 @@ def claims(rows: Sequence[Row]) -> list[str]:
             all(abs(found - ours) <= 0.005 for found, ours in map(beside, read_by) if found is not None),
         ),
         verdict("a second export of the same network gave the same bytes", all(row.same_bytes for row in read_by)),
-        verdict("every READ_BACK.txt that was run ended with 0", not any(row.script for row in read_by)),
+        verdict("every check.py that was run ended with 0", not any(row.script for row in read_by)),
     ]  # fmt: skip
     if shifted := [int(row.facts["late"]) for row in read_by if "late" in row.facts]:
         said = f"control: of {CONTROLS} sequences a step late, at least {min(shifted)} spikes differ"
@@ -378,7 +378,6 @@ def main() -> None:
         groups.setdefault((row.format, row.trained, row.reader), []).append(row)
     order = sorted(groups, key=lambda key: ("nir", "onnx", "loihi", "xylo", "rtl", "crossbar").index(key[0]))
     notes = [f"- {key[0]} ({key[1]}; {key[2]}): {groups[key][0].note}" for key in order if groups[key][0].note]
-    notes.append("- nir: its READ_BACK.txt runs norse; how to run spikingjelly stands there in comments")
     notes += [f"- {network.label}: {network.note}" for network in NETWORKS if network.note]
     body = [table(HEADERS, [line(groups[key]) for key in order]), "\n".join(notes), NOTES]
     body.append("\n".join(f"- {claim}" for claim in claims(found)))

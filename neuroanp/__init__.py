@@ -9,6 +9,7 @@ if TYPE_CHECKING:
         Comparison,
         Run,
         characterize,
+        check_export,
         compare,
         configure,
         estimate,
@@ -22,8 +23,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Comparison", "Run", "__version__", "characterize", "compare", "configure", "estimate", "evaluate", "export",
-    "load_run", "report", "resume", "train", "transfer",
+    "Comparison", "Run", "__version__", "characterize", "check_export", "compare", "configure", "estimate", "evaluate",
+    "export", "load_run", "report", "resume", "train", "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from neuroanp.records.identity import canonical
+from neuroanp.records.json_io import read_object
 from neuroanp.records.run_dir import RunDir
 
 DIGITS = 16
@@ -19,6 +20,10 @@ CLOCKS = ("wall_s",)
 HDF5 = b"\x89HDF\r\n\x1a\n"
 TOLD = ("scores", "after", "health", "firing")
 """Fields of the manifest with numbers of the end, besides the ledger."""
+CHECKING = frozenset({"READ_BACK.txt", "check.py", "stimulus.npz", "expected.npz"})
+"""Files of an export that check it: what they hold is that of the others, or text."""
+ABOUT_CHECKING = ("files", "check")
+"""Keys of an export's report that tell of them."""
 
 
 def parts_of_run(path: Path) -> dict[str, str]:
@@ -46,12 +51,22 @@ def parts_of_run(path: Path) -> dict[str, str]:
 
 
 def parts_of_export(folder: Path, run: Path) -> dict[str, str]:
-    """Return a digest of each file of an export; the name of the run, which has its identity in it, does not count."""
+    """Return a digest of each file of an export, and of the report, but for those that check it.
+
+    The name of the run, which has its identity in it, does not count.
+    """
     return {
-        path.name: content_digest(path.read_bytes(), (str(run), run.name))
+        path.name: content_digest(_counted(path), (str(run), run.name))
         for path in sorted(folder.iterdir())
-        if not path.name.startswith(".")
+        if not path.name.startswith(".") and path.name not in CHECKING
     }
+
+
+def _counted(path: Path) -> bytes:
+    """Return what counts of a file of an export."""
+    if path.name != "report.json":
+        return path.read_bytes()
+    return canonical({key: value for key, value in read_object(path).items() if key not in ABOUT_CHECKING}).encode()
 
 
 def content_digest(data: bytes, names: Iterable[str]) -> str:

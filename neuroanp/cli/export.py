@@ -1,4 +1,4 @@
-"""export: a trained network in the format of a chip or another tool, with what was lost."""
+"""export: a trained network in the format of a chip or another tool, with what was lost; and the check of one."""
 
 from collections.abc import Iterable, Iterator, Mapping
 from math import nan
@@ -35,6 +35,11 @@ def export(
         typer.Option("--output", "-o", metavar="DIR", help="Directory to write; RUN/export/FORMAT if not given.",
                      show_default=False, parser=options.named),
     ] = None,
+    check: Annotated[
+        Path | None,
+        typer.Option("--check", metavar="DIR", help="Run an export that is there in its reader: PASS or FAIL.",
+                     show_default=False, parser=options.named),
+    ] = None,
     every: Annotated[bool, typer.Option("--list", help="List the formats and their options.")] = False,
     quantize_decay: Annotated[
         bool, typer.Option("--quantize-decay", help="Take the nearest decays that the chip has.")
@@ -61,8 +66,8 @@ def export(
 ) -> None:  # fmt: skip
     """Export a run's network to a chip or tool, and say what was lost.
 
-    The directory holds the files, report.json and the lines that read them back. A network that a format cannot hold
-    is refused before anything is written.
+    The directory holds the files, report.json, and a stimulus with the output expected of it, which --check presents
+    in the format's reader. A network that a format cannot hold is refused before anything is written.
     """
     from neuroanp import api
     from neuroanp.api.run import place_of
@@ -70,6 +75,15 @@ def export(
 
     if every:
         _list(json)
+        return
+    if check is not None:
+        beside = {
+            "RUN": run, "--format": format, "-o": output, "--finetune": finetune, "--finetune-lr": finetune_lr,
+            "--set": sets, "--weights": weights != "targets", "--quantize-decay": quantize_decay, "--force": force,
+        }  # fmt: skip
+        if given := [name for name, value in beside.items() if value not in (None, False)]:
+            raise InputError(f"--check: checks {check} and writes no export; leave out {', '.join(given)}")
+        _check(check, json)
         return
     if run is None or format is None:
         raise InputError("name a run and a format, e.g. neuroanp export runs/xor-... --format nir (--list shows them)")
@@ -87,6 +101,19 @@ def export(
         print_json([{**report.plain(), "path": str(folder)}])
     else:
         show(*_on_screen(report, folder))
+
+
+def _check(folder: Path, json: bool) -> None:
+    """Print the one line of the check, or all its figures; exit with 1 where it failed."""
+    from neuroanp import api
+
+    checked = api.check_export(folder)
+    if json:
+        print_json([checked.plain()])
+    else:
+        show(checked.said)
+    if not checked:
+        raise typer.Exit(1)
 
 
 def _list(json: bool) -> None:
@@ -112,7 +139,7 @@ def _on_screen(report: "ExportReport", folder: Path) -> "Iterator[RenderableType
     yield f"files: {folder / first}"
     if others:
         yield text(f"beside it: {', '.join(others)}")
-    yield f"report: {folder / 'report.json'}; to read it back: {folder / 'READ_BACK.txt'}"
+    yield f"report: {folder / 'report.json'}; to check it: neuroanp export --check {folder}"
 
 
 def _table(rows: Iterable[tuple[str, str]]) -> "RenderableType":

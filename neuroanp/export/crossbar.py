@@ -16,9 +16,12 @@ import numpy as np
 from pydantic import Field
 
 from neuroanp.errors import InputError
+from neuroanp.export.checking.crossbar import allowed
+from neuroanp.export.checking.presented import Check
+from neuroanp.export.checking.script import HERE
 from neuroanp.export.checks import finite, refuse
 from neuroanp.export.model import reference
-from neuroanp.export.netlist import OPEN, Circuit, netlist
+from neuroanp.export.netlist import OPEN, Circuit, foreign, netlist
 from neuroanp.export.protocol import DeviceExporter, Exported
 from neuroanp.network.compose import ONE_LAYER
 from neuroanp.substrates.tiling import Tiling, through_wires
@@ -33,18 +36,6 @@ if TYPE_CHECKING:
 
 MOST_WIRED, MOST = 64 * 64, 512 * 512
 """Weights of an array that ngspice solves in about 20 s, with and without resistance of lines."""
-
-READ_BACK = """{runs}
-python - <<'END'
-import numpy as np
-
-data = np.load("conductances.npz", allow_pickle=False)
-g, x, scale = (data["{name}." + part] for part in ("g", "x", "scale"))  # g: siemens, (2, n, m)
-found = np.loadtxt("{name}.out", skiprows=1, ndmin=1)[1:]  # outputs (n,); ngspice puts a column of its own first
-print("output 0:", found[0], "expected:", data["{name}.y"][0], "without wires:", (g[0, 0] - g[1, 0]) @ x / scale)
-print("largest difference:", abs(found - data["{name}.y"]).max())
-END
-"""
 
 
 @dataclass(frozen=True)
@@ -96,6 +87,7 @@ class Crossbar(DeviceExporter):
     lost: ClassVar[str] = (
         "what the device made of the weights and what lines take; read noise and converters are left out"
     )
+    script: ClassVar[Path | None] = HERE / "crossbar.py"
 
     source: Literal["auto", "device", "weights"] = Field(
         default="auto",
@@ -202,6 +194,11 @@ class Crossbar(DeviceExporter):
             )
         return lines
 
+    @classmethod
+    def foreign(cls, folder: Path) -> list[str]:
+        """Find netlists with lines that `export` does not write; see `Exporter.foreign`."""
+        return [line for path in sorted(folder.glob("*.cir")) for line in foreign(path)]
+
     def export(self, model: Model, folder: Path) -> Exported:
         """Write a netlist an array, and the conductances with inputs and outputs that they stand for."""
         found = {name: self._held(model, name) for name in self._names}
@@ -219,13 +216,12 @@ class Crossbar(DeviceExporter):
             numbers = _facts(held, weights[name] - model.weights[name])
             facts |= {f"{name}.{key}": number for key, number in numbers.items()}
         np.savez(folder / "conductances.npz", **data)  # pyright: ignore[reportArgumentType]
-        runs = "\n".join(f"ngspice -b {name}.cir  # writes {name}.out" for name in found)
         return Exported(
             files=("conductances.npz", *(f"{name}.cir" for name in found)),
             held=weights,
             traces=traces,
             limits=(*self._limits(model, found), *_silent(lines, step)),
-            read_back=READ_BACK.format(runs=runs, name=self._names[0]),
+            check=_presented(data),
             facts=facts,
             of_device=self._device(model) is not None,
             origin=None if self._device(model) is None else self._origin(model),
@@ -345,6 +341,13 @@ def _stored(held: Held, x: NDArray[np.float64], W: NDArray[np.float64]) -> dict[
     tiles = {"heights": held.tiling.heights, "widths": held.tiling.widths}
     parts = {"g": held.g, "x": x, "y": W @ x, "scale": held.scale, "volts": held.volts, "wires": held.wires, **tiles}
     return {key: np.asarray(part) for key, part in parts.items()}
+
+
+def _presented(data: Mapping[str, NDArray[Any]]) -> Check:
+    """Return what conductances.npz has of each array's test vector."""
+    x, y = ({name.removesuffix(end): part for name, part in data.items() if name.endswith(end)} for end in (".x", ".y"))
+    most = {name: allowed(*(data[f"{name}.{part}"] for part in ("g", "x", "scale"))) for name in x}
+    return Check(x, y, most, own=("conductances.npz", "conductances.npz"))
 
 
 def _silent(lines: Mapping[str, NDArray[np.float64]], step: int) -> list[str]:

@@ -6,7 +6,7 @@ The equations and scales are those of `neuroanp.backends.loihi_numbers`.
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import numpy as np
 from pydantic import Field
@@ -25,9 +25,11 @@ from neuroanp.backends.loihi_numbers import (
     quantise,
     scales,
 )
+from neuroanp.export.checking.presented import Check, compact
+from neuroanp.export.checking.script import HERE
 from neuroanp.export.checks import at_once, finite, refuse, spikes_in_only, spiking_only
 from neuroanp.export.model import Model, Traces, reference
-from neuroanp.export.netx import LAVA_RUN, write
+from neuroanp.export.netx import write
 from neuroanp.export.protocol import ChipExporter, Exported
 from neuroanp.units import Plain, format_quantity
 
@@ -48,6 +50,7 @@ class Loihi(ChipExporter):
     lost: ClassVar[str] = (
         "weights to 8 bits, decays to 1/4096 a step, states cut to whole numbers; biases do not rise, they are there"
     )
+    script: ClassVar[Path | None] = HERE / "loihi.py"
 
     headroom: Annotated[float, Plain("a number of 1 or above", 1.0)] = Field(
         default=2.0, description="how many times the largest state on held-out inputs fits into 24 bits"
@@ -63,24 +66,32 @@ class Loihi(ChipExporter):
         refuse(problems or _weights(model, self.headroom), "loihi")
 
     def export(self, model: Model, folder: Path, like: Model | None = None) -> Exported:
-        """Write network.net, and lava_run.py with expected.npz, which run it in lava and compare.
+        """Write network.net; see `ChipExporter.export`.
 
         Args:
             like: the network whose scales are taken; the model's own if None.
         """
         held = quantise(model, self._scales(like or model))
-        traces, first, wrapped = _run(model, held)
+        traces, state, wrapped = _run(model, held)
         write(folder / "network.net", held.network)
-        np.savez_compressed(folder / "expected.npz", **first)
-        (folder / "lava_run.py").write_text(LAVA_RUN, encoding="utf-8")
         return Exported(
-            files=("network.net", "lava_run.py", "expected.npz"),
+            files=("network.net",),
             held=_held(model, held),
             traces=traces,
             decays={name: (wanted, 1 - whole / DECAY_ONE) for name, (wanted, whole) in decays(model).items()},
             limits=tuple(_limits(model, held, wrapped)),
-            read_back=READ_BACK,
+            check=self._presented(model, held, traces, state),
             facts=_facts(model, held, wrapped),
+        )
+
+    def _presented(self, model: Model, held: Quantised, traces: Traces, state: NDArray[np.int64]) -> Check:
+        """Return the first sequences, and what is read of the chip: spikes, and the state that is the output."""
+        assert traces.s is not None
+        steps, sequences = self.shown(model)
+        u, s, out = (part[:steps, :sequences] for part in (model.inputs, traces.s, state))
+        return Check(
+            stimulus={"inputs": compact(u), "state": np.array(held.reads)},
+            expected={"spikes": compact(s), "output_state": out},
         )
 
     def chip(self, model: Model) -> Chip:
@@ -89,14 +100,6 @@ class Loihi(ChipExporter):
 
     def _scales(self, model: Model) -> Scales:
         return scales(model, peaks_of(model, self.headroom))
-
-
-READ_BACK = """\
-# lava needs Python 3.10; where it is not installed yet:
-python3.10 -m venv lava && lava/bin/pip install lava-nc==0.10.0 lava-dl==0.6.0
-# runs network.net on the inputs of expected.npz, and counts the spikes that differ:
-lava/bin/python lava_run.py
-"""
 
 
 def peaks_of(model: Model, headroom: float) -> Peaks:
@@ -121,8 +124,11 @@ def _peak(model: Model, truth: Traces) -> float:
     return max(float(np.abs(truth.v).max()), float(np.abs(current).max()), 1e-300)
 
 
-def _run(model: Model, held: Quantised) -> tuple[Traces, dict[str, Any], int]:
-    """Return what the chip does on the model's inputs in the network's steps and units, and its first sequence raw."""
+def _run(model: Model, held: Quantised) -> tuple[Traces, NDArray[np.int64], int]:
+    """Return what the chip does on the model's inputs in the network's steps and units.
+
+    Then the states of its output units (T, B, O) as they are, and how often a current wrapped.
+    """
     import torch
 
     from neuroanp.backends.loihi import begin, run
@@ -132,13 +138,8 @@ def _run(model: Model, held: Quantised) -> tuple[Traces, dict[str, Any], int]:
     steps, _ = run(held.network, begin(held.network, u.shape[1]), u)
     s, v = (x[:-1].numpy() for x in (steps.s, steps.v))
     state = (steps.u_out if held.reads == "u" else steps.v_out)[1:].numpy()
-    first: dict[str, Any] = {
-        "input_spikes": u[:-1, 0].numpy().astype(np.uint8),
-        "hidden_spikes": s[:, 0].astype(np.uint8),
-    }
     traces = Traces(state / held.scale, s, v / (held.threshold * 2.0**SHIFT))
-    first |= {"output_state": state[:, 0], "reads": np.array(held.reads), "scale": np.array(held.scale)}
-    return traces, first, int(steps.wrapped.sum())
+    return traces, state, int(steps.wrapped.sum())
 
 
 def _held(model: Model, held: Quantised) -> dict[str, NDArray[np.float64]]:
@@ -171,7 +172,7 @@ def _limits(model: Model, held: Quantised, wrapped: int) -> list[str]:
         "outputs come one step late (the dense connection); taken out of the traces",
         f"a weight is an even whole number of units of 1/{held.threshold} thresholds, or {2**SHIFT / held.scale:.3g} "
         f"of an output; output units never spike: read their state {held.reads} and divide by {held.scale:.6g}",
-        "lava was not run: lava_run.py runs the file in it, where it is installed, and compares",
+        "lava was not run: check.py runs the file in it, where it is installed, and compares",
     ]
     wanted, _ = in_thresholds(model)
     for name, W, got in zip(("w_in", "w", "w_out"), (*wanted, model.columns("w_out")[0]), network[:3], strict=True):

@@ -11,6 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -137,3 +138,40 @@ def _control(name: str, n: int) -> Iterator[str]:
     outputs = " ".join(f"v(y{i})" for i in range(n))
     yield from (".control", "set numdgt=16", "set wr_vecnames", "set wr_singlescale", "op")
     yield from (f"print {outputs}", f"wrdata {name}.out {outputs}", "quit", ".endc", ".end")
+
+
+_NUMBER = r"-?\d[\d.]*(?:e[-+]?\d+)?"
+_LINES = re.compile(
+    "|".join(
+        (
+            r"\* [A-Za-z0-9 .,:;=+()/'_-]*",
+            rf"\.param (?:volts|scale|x\d+)={_NUMBER}(?: ; [A-Za-z ]*)?",
+            r"Vx\d+ in\d+ 0 \{x\d+\*volts\}",
+            r"V[pn]\d+_\d+ \w+ 0 0",
+            rf"R\w+ \w+ \w+ {_NUMBER}",
+            r"F[pn]\d+_\d+ \w+ \w+ V[pn]\d+_\d+ \{1/\(scale\*volts\)\}",
+        )
+    ),
+    re.ASCII,
+)
+"""Lines of a netlist above its commands; ngspice runs any other program that a line asks for."""
+
+
+def foreign(path: Path) -> list[str]:
+    """Find the first line of a netlist that `netlist` does not write, which ngspice might run as a command.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "w.cir"
+    ...     _ = path.write_text("* array w\\n.control\\nshell date\\n.endc\\n.end\\n" + 9 * "* \\n")
+    ...     foreign(path)
+    ["w.cir:2: '.control' is not what neuroanp writes there"]
+    """
+    lines = path.read_text(encoding="utf-8", errors="replace").split("\n")
+    commands = [*_control(path.stem, sum(line.startswith("Ry") for line in lines)), ""]
+    above = len(lines) - len(commands)
+    for number, line in enumerate(lines, 1):
+        known = _LINES.fullmatch(line) is not None if number <= above else line == commands[number - above - 1]
+        if not known:
+            return [f"{path.name}:{number}: {line[:80]!r} is not what neuroanp writes there"]
+    return []

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from collections.abc import Collection
 
     from neuroanp.backends.neuron import LIF
-    from neuroanp.export.nir_folding import Gains
+    from neuroanp.export.nir_graph import Gains
 
 Array = Any  # NDArray[np.float64]
 MiB = 1 << 20
@@ -223,7 +223,7 @@ def _own(graph: Graph, about: dict[str, Any], dt: float) -> Imported:
     from pydantic import ValidationError
 
     from neuroanp.backends.neuron import LIF
-    from neuroanp.export.nir_folding import gains
+    from neuroanp.export.nir_graph import gains
 
     try:
         neuron = LIF.model_validate_json(about["neuron"])

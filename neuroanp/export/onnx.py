@@ -11,8 +11,11 @@ from pydantic import Field
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.export import onnx_graphs
+from neuroanp.export.checking.presented import Check, clear, compact, rounded
+from neuroanp.export.checking.script import HERE
 from neuroanp.export.checks import finite, refuse
-from neuroanp.export.protocol import Exported, Exporter
+from neuroanp.export.model import reference
+from neuroanp.export.protocol import Exported, PresentingExporter
 
 if TYPE_CHECKING:
     from neuroanp.export.model import Model, Traces
@@ -21,22 +24,14 @@ MAX_BYTES = 2**31 - 1
 """What a protobuf message may hold."""
 UNIT, ROOM = 16, 2**16
 """More than a graph takes beside weights: numbers a unit, and bytes."""
-SHOWN = 4
-"""Sequences of the held-out inputs that lie beside the network, for a check."""
 
-READ_BACK = """import numpy as np
-import onnxruntime  # pip install onnxruntime
-
-session = onnxruntime.InferenceSession("model.onnx", providers=["CPUExecutionProvider"])
-data = np.load("test_data.npz", allow_pickle=False)
-names = [output.name for output in session.get_outputs()]
-found = dict(zip(names, session.run(names, {"inputs": data["inputs"]})))  # inputs (T, B, I), any T and B
-for name in names:
-    print(name, found[name].shape, "largest difference", np.abs(found[name] - data[name]).max())
-"""
+ROUNDING = {"float32": 1e-5, "float64": 1e-10}
+"""Relative error that sums may have in the runtime's order: some hundred times that of a number."""
+RATHER = 20
+"""How many times as far from ours a runtime's sums may be as ours are from those in float64."""
 
 
-class Onnx(Exporter):
+class Onnx(PresentingExporter):
     """ONNX graph (opset 17): tanh units by RNN, spiking ones by Scan.
 
     Inputs are "inputs" (T, B, I), without the line of a bias; outputs are "outputs" (T, B, O). T and B are free. Every
@@ -46,6 +41,7 @@ class Onnx(Exporter):
     holds: ClassVar[str] = "rate and spiking networks, any reset, any refractory period, bias, currents or spikes in"
     reader: ClassVar[str] = "onnxruntime"
     lost: ClassVar[str] = "rounding to float32; nothing where spiking networks take dtype=float64"
+    script: ClassVar[Path | None] = HERE / "onnx.py"
 
     dtype: Literal["float32", "float64"] = Field(
         default="float32", description="numbers of the graph; onnxruntime has no float64 for tanh units"
@@ -90,7 +86,7 @@ class Onnx(Exporter):
         ]
 
     def export(self, model: Model, folder: Path) -> Exported:
-        """Write model.onnx, and test_data.npz with a few inputs and what the network gives for them."""
+        """Write model.onnx; see `Exporter`."""
         parts = onnx_graphs.tensors(model, self.dtype)
         with np.errstate(over="ignore", invalid="ignore"):
             traces = onnx_graphs.evaluate(model, parts, model.inputs)
@@ -98,7 +94,6 @@ class Onnx(Exporter):
             refuse([f"outputs: not finite in {self.dtype}; train with smaller weights and gains"], "onnx")
         content = serialized(model, parts, self.dtype, self.states)
         (folder / "model.onnx").write_bytes(content)
-        np.savez(folder / "test_data.npz", **self._test_data(model, traces))
         held = onnx_graphs.held(model, parts)
         facts: dict[str, float | int | str] = {
             "opset": onnx_graphs.OPSET, "ir_version": onnx_graphs.IR_VERSION, "bytes": len(content),
@@ -107,23 +102,35 @@ class Onnx(Exporter):
             margins = np.abs(traces.v - onnx_graphs.crossed(model, parts["threshold"], traces))
             facts["smallest |v - threshold|"] = float(margins.min())
         return Exported(
-            files=("model.onnx", "test_data.npz"),
+            files=("model.onnx",),
             held=held,
             traces=traces,
             decays=_decays(model, parts),
             limits=tuple(self._limits(model, parts, held)),
-            read_back=READ_BACK,
+            check=self._presented(model, parts, traces),
             facts=facts,
         )
 
-    def _test_data(self, model: Model, traces: Traces) -> dict[str, Any]:
-        """Return the first sequences, by the names of the graph's inputs and outputs."""
-        shown: dict[str, Any] = {"inputs": model.inputs, "outputs": traces.y}
-        if self.states and model.spiking:
-            shown |= {"spikes": traces.s, "v": traces.v}
+    def _presented(self, model: Model, parts: onnx_graphs.Tensors, traces: Traces) -> Check:
+        """Return sequences in which rounding decides no spike, and what the graph gives for them."""
+        steps, sequences = self.shown(model)
+        which, relative = np.arange(sequences), ROUNDING[self.dtype]
+        if model.spiking:
+            distance = np.abs(traces.v[:steps] - parts["threshold"]).min(-1)
+            steps, which = clear(distance, sequences, 10 * relative)
+        u = model.inputs[:steps, which]
+        y, s, v = (None if part is None else part[:steps, which] for part in (traces.y, traces.s, traces.v))
+        assert y is not None
+        assert v is not None
+        expected, allowed = {"outputs": y}, {"outputs": rounded(y, float(np.abs(parts["w_out_t"]).max()), relative)}
+        if self.states and s is not None:
+            expected, allowed = expected | {"spikes": compact(s), "v": v}, allowed | {"v": rounded(v, 1.0, relative)}
         elif self.states:
-            shown["rates"] = np.tanh(traces.v)
-        return {name: np.ascontiguousarray(part[:, :SHOWN], dtype=self.dtype) for name, part in shown.items()}
+            expected, allowed = expected | {"rates": np.tanh(v)}, allowed | {"rates": relative}
+        if s is None:  # rounding may grow from step to step, and float64 tells how much
+            grown = RATHER * float(np.abs(y - reference(model, u).y).max())
+            allowed = {name: max(most, grown) for name, most in allowed.items()}
+        return Check({"inputs": compact(u)}, expected, allowed)
 
     def _limits(self, model: Model, parts: onnx_graphs.Tensors, held: dict[str, Any]) -> list[str]:
         said = ["Every call begins at rest: give a sequence whole, not in pieces."]

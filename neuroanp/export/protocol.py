@@ -8,6 +8,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
+from pydantic import Field
+
+from neuroanp.export.checking.presented import within
 from neuroanp.registry import Registry
 from neuroanp.yaml_io import Section
 
@@ -16,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neuroanp.backends.chips import Chip
+    from neuroanp.export.checking.presented import Check
     from neuroanp.export.model import Model, Traces
 
 
@@ -30,7 +34,7 @@ class Exported:
             the step t of the network.
         decays: by name (wanted, held), factors a step.
         limits: sentences: what was clipped, rounded to nothing, left out, or comes a step later.
-        read_back: lines of Python or of a shell that read the files back and run them.
+        check: what is presented to a reader and what it must give; None: the format has none.
         facts: other numbers worth a record, by name.
         of_device: whether it holds what the run's own device does, and not the network's weights.
         origin: what it holds then, a phrase; None: the network's weights.
@@ -41,7 +45,7 @@ class Exported:
     traces: Traces
     decays: Mapping[str, tuple[float, float]] = field(default_factory=dict)
     limits: tuple[str, ...] = ()
-    read_back: str = ""
+    check: Check | None = None
     facts: Mapping[str, float | int | str] = field(default_factory=dict)
     of_device: bool = False
     origin: str | None = None
@@ -51,11 +55,13 @@ class Exporter(Section):
     """Base of all formats; fields are the options of `neuroanp export --set NAME=VALUE`.
 
     `holds` says what networks it can express, `reader` what reads it back, `lost` what it loses: one line each.
+    `script` is the Python file that runs that reader, see `neuroanp.export.checking.script`; None: there is none.
     """
 
     holds: ClassVar[str]
     reader: ClassVar[str]
     lost: ClassVar[str]
+    script: ClassVar[Path | None] = None
 
     @abstractmethod
     def check(self, model: Model) -> None:
@@ -68,8 +74,31 @@ class Exporter(Section):
     def export(self, model: Model, folder: Path) -> Exported:
         """Write the files into an empty folder and return what they hold; `check` has passed."""
 
+    @classmethod
+    def foreign(cls, folder: Path) -> list[str]:
+        """Find files that the reader runs as programs and that `export` does not write so: a line each.
 
-class ChipExporter(Exporter):
+        The folder is a stranger's; the files are run only where nothing is found.
+        """
+        return []
+
+
+class PresentingExporter(Exporter):
+    """Base of formats whose reader takes sequences of inputs."""
+
+    sequences: int = Field(
+        default=4, ge=1, description="held-out sequences that lie beside it to check it, at most all"
+    )
+    steps: int | None = Field(default=None, ge=1, description="steps of each, at most all; all if left out")
+
+    def shown(self, model: Model) -> tuple[int, int]:
+        """Return how many steps of how many sequences are presented; fewer steps where files would be large."""
+        steps, sequences = model.inputs.shape[:2]
+        sequences = min(self.sequences, sequences)
+        return within(min(self.steps or steps, steps), sequences, sum(model.sizes)), sequences
+
+
+class ChipExporter(PresentingExporter):
     """Base of formats whose chip's integer neurons can be in the loop of learning: `--finetune` learns with them."""
 
     @abstractmethod

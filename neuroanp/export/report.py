@@ -42,7 +42,7 @@ class ExportReport:
             network then, but `before`.
         limits: sentences: clipped, rounded, left out, delayed.
         facts: other numbers of the format.
-        read_back: lines that read the files back.
+        check: which files check it in a reader of others, the command, and what is presented and compared; None: none.
     """
 
     run: str
@@ -58,7 +58,7 @@ class ExportReport:
     score: Mapping[str, Mapping[str, float]]
     limits: tuple[str, ...]
     facts: Mapping[str, float | int | str]
-    read_back: str
+    check: Mapping[str, Any] | None
 
     def __repr__(self) -> str:
         before, after = (self.score[key]["loss"] for key in ("before", "after"))
@@ -101,7 +101,7 @@ def compare(model: Model, truth: Traces, name: str, exported: Exported) -> Expor
         score={"before": before, "after": after},
         limits=(*model.notes, *_of_the_run(model, name, exported, before["loss"], after["loss"]), *exported.limits),
         facts=dict(exported.facts),
-        read_back=exported.read_back,
+        check=None if exported.check is None else exported.check.plain(),
     )
 
 

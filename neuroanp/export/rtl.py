@@ -2,47 +2,43 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar
 
 import numpy as np
 from pydantic import Field
 
 from neuroanp.export import verilog
+from neuroanp.export.checking.presented import Check
+from neuroanp.export.checking.script import HERE
 from neuroanp.export.checks import refuse
 from neuroanp.export.fixed_point import DECAY_MAX, STATE_MAX, Bits, FixedPoint, fixed_point, wanted_factors
 from neuroanp.export.model import Traces
-from neuroanp.export.protocol import Exported, Exporter
+from neuroanp.export.protocol import Exported, PresentingExporter
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from neuroanp.export.model import Model
 
+STIMULUS, EXPECTED = "stimulus.mem", "expected.txt"
 MOST_WORDS = 2**24
 """Of a memory: an address and a step's count of cycles stay whole numbers of 32 bits; 50 to 80 MB of text."""
 MOST_BITS = 2**16
 """Of a vector that every tool takes: IEEE 1364-2005, 4.3.1."""
 
-READ_BACK = """\
-# in the folder of the export; prints PASS, or FAIL with exit code 1
-iverilog -g2005-sv -Wall -o lif.vvp testbench.v lif_core.v
-vvp -n lif.vvp
-"""
 
-
-class Rtl(Exporter):
+class Rtl(PresentingExporter):
     """Synthesisable Verilog core in fixed point, with $readmemh memory files and a self-checking testbench."""
 
     holds: ClassVar[str] = "spiking networks: any reset, any refractory period, spikes or currents as inputs, biases"
     reader: ClassVar[str] = "Icarus Verilog (iverilog, vvp)"
     lost: ClassVar[str] = "bits of weights, decays and input currents; states round towards minus infinity"
+    script: ClassVar[Path | None] = HERE / "rtl.py"
 
     weight_bits: int = Field(default=8, ge=2, le=16, description="bits of a weight, two's complement")
     state_bits: int = Field(default=32, ge=12, le=STATE_MAX, description="bits of v, I and the outputs")
     decay_bits: int = Field(default=12, ge=4, le=DECAY_MAX, description="bits of the fractions that factors a, k are")
     input_bits: int = Field(default=8, ge=2, le=16, description="bits of an input current, two's complement")
     sequences: int = Field(default=2, ge=1, description="sequences of held-out inputs to simulate, at most all")
-    steps: int | None = Field(default=None, ge=1, description="steps of each to simulate, at most all; all if left out")
 
     def check(self, model: Model) -> None:
         """Raise InputError for what fixed point, or a memory or vector of Verilog, cannot hold."""
@@ -75,6 +71,11 @@ class Rtl(Exporter):
             if bits > MOST_BITS
         ]
 
+    @classmethod
+    def foreign(cls, folder: Path) -> list[str]:
+        """Find Verilog that is not what `export` writes, numbers aside; see `Exporter.foreign`."""
+        return verilog.foreign(folder)
+
     def export(self, model: Model, folder: Path) -> Exported:
         """Write memories, lif_core.v, testbench.v, stimulus.mem and expected.txt."""
         fixed = self._fixed(model)
@@ -83,11 +84,11 @@ class Rtl(Exporter):
         steps, sequences = min(self.steps or len(u), len(u)), min(self.sequences, u.shape[1])
         shown = slice(None, steps), slice(None, sequences)
         files = {
-            "lif_core.v": verilog.core(fixed),
-            "testbench.v": verilog.bench(fixed, steps, sequences),
+            verilog.CORE: verilog.core(fixed),
+            verilog.TESTBENCH: verilog.bench(fixed, steps, sequences),
             **verilog.memories(fixed),
-            "stimulus.mem": _stimulus(u[shown], verilog.lane_bits(fixed)),
-            "expected.txt": _expected(s[shown], y[shown]),
+            STIMULUS: _stimulus(u[shown], verilog.lane_bits(fixed)),
+            EXPECTED: _expected(s[shown], y[shown]),
         }
         for name, text in files.items():
             (folder / name).write_text(text, encoding="utf-8", newline="\n")
@@ -96,7 +97,8 @@ class Rtl(Exporter):
         return Exported(
             files=tuple(files), held=fixed.held(model), traces=traces,
             decays={name: (x, fixed.factors[name] / 2**self.decay_bits) for name, x in wanted.items()},
-            limits=_limits(fixed, model, steps, sequences), read_back=READ_BACK, facts=_facts(fixed, steps, sequences),
+            limits=_limits(fixed, model, steps, sequences), facts=_facts(fixed, steps, sequences),
+            check=Check({"inputs": u[shown]}, {"spikes": s[shown], "outputs": y[shown]}, own=(STIMULUS, EXPECTED)),
         )  # fmt: skip
 
     def _fixed(self, model: Model) -> FixedPoint:

@@ -68,12 +68,33 @@ def write(
             _export(model, name, chosen, building) if tuned is None else _tuned(model, name, chosen, building, tuned)
         )
         write_object(building / REPORT, report.plain())
-        write_text(building / READ_BACK, f"# weights: {report.origin}\n{report.read_back.rstrip()}\n")
+        write_text(building / READ_BACK, _how_to_read_back(report, chosen))
     return report
 
 
-def _export(model: Model, name: str, chosen: Exporter, folder: Path) -> ExportReport:
-    return compare(model, reference(model), name, chosen.export(model, folder))
+def _export(model: Model, name: str, chosen: Exporter, folder: Path, **keeps: Model) -> ExportReport:
+    """Export into a folder, with the files that check it, and compare."""
+    exported = chosen.export(model, folder, **keeps)
+    if (exported.check is None) != (chosen.script is None):
+        raise ValueError(f"{name}: a script without a stimulus, or a stimulus without a script")
+    if exported.check is not None and chosen.script is not None:
+        exported.check.write(folder, chosen.script)
+    return compare(model, reference(model), name, exported)
+
+
+def _how_to_read_back(report: ExportReport, chosen: Exporter) -> str:
+    """Return lines for a reader and for a shell: what lies there, and the command that checks it."""
+    lines = [f"weights: {' '.join(report.origin.split())}", f"{', '.join(report.files)}: for {chosen.reader}"]
+    if report.check is None:
+        return "".join(f"# {line}\n" for line in [*lines, "the format brings no check"])
+    shown = ", ".join(f"{name} {tuple(shape)}" for name, shape in report.check["presented"].items())
+    lines += [
+        f"{report.check['stimulus']}: what is presented: {shown}",
+        f"{report.check['expected']}: what it gives in neuroanp's arithmetic of the format: "
+        f"{', '.join(report.check['compared'])}",
+        "presents it in the reader, and prints PASS or FAIL (neuroanp export --check does the same):",
+    ]
+    return "".join(f"# {line}\n" for line in lines) + f"{report.check['command']}\n"
 
 
 def _tuned(model: Model, name: str, chosen: Exporter, folder: Path, tuned: Tuned) -> ExportReport:
@@ -85,5 +106,5 @@ def _tuned(model: Model, name: str, chosen: Exporter, folder: Path, tuned: Tuned
         without = _export(model, name, chosen, Path(scratch))
     after = tuned.model
     keeps = {"like": model} if isinstance(chosen, ChipExporter) else {}
-    report = compare(after, reference(after), name, chosen.export(after, folder, **keeps))
+    report = _export(after, name, chosen, folder, **keeps)
     return fine_tuned(report, without, tuned.facts, tuned.limits)

@@ -29,6 +29,8 @@ from neuroanp.backends.xylo_numbers import (
     wanted_numbers,
 )
 from neuroanp.errors import InputError
+from neuroanp.export.checking.presented import Check, compact
+from neuroanp.export.checking.script import HERE
 from neuroanp.export.checks import at_once, finite, refuse, spikes_in_only, spiking_only
 from neuroanp.export.model import Model, Traces, reference
 from neuroanp.export.protocol import ChipExporter, Exported
@@ -73,6 +75,7 @@ class Xylo(ChipExporter):
     holds: ClassVar[str] = "spiking units with spikes as inputs, reset by subtraction, no refractory period"
     reader: ClassVar[str] = "xylosim"
     lost: ClassVar[str] = "weights to 8 bits, decays to 1 - 2^-k, states to 16 bits; biases do not rise, they are there"
+    script: ClassVar[Path | None] = HERE / "xylo.py"
 
     device: Literal["audio2", "audio3", "imu"] = Field(
         default="audio3", description="chip of the family whose sizes must hold the network"
@@ -99,15 +102,24 @@ class Xylo(ChipExporter):
         np.savez(folder / "xylo.npz", **arrays)
         write_object(folder / "xylo.json", numbers)
         states, before = _run(held.net, model.inputs)
+        traces = _traces(model, wanted, held, states, before)
         return Exported(
             files=("xylo.npz", "xylo.json"),
             held=_weights(model, wanted, held),
-            traces=_traces(model, wanted, held, states, before),
+            traces=traces,
             decays=wanted.decays,
             limits=tuple(_limits(model, wanted, held, states, before)),
-            read_back=READ_BACK,
+            check=self._presented(model, held, traces),
             facts={"device": self.device, **_facts(held, states, before)},
         )
+
+    def _presented(self, model: Model, held: Held, traces: Traces) -> Check:
+        """Return the first sequences, and the chip's spikes and outputs, equal but for the division by their unit."""
+        assert traces.s is not None
+        steps, sequences = self.shown(model)
+        u, y, s = (part[:steps, :sequences] for part in (model.inputs, traces.y, traces.s))
+        least = 1.0 / float(np.max(held.y))  # what a state's unit is of an output
+        return Check({"inputs": compact(u)}, {"spikes": compact(s), "outputs": y}, {"outputs": 1e-6 * least})
 
     def chip(self, model: Model) -> Chip:
         """Return the chip's neurons and scales for this network; see `ChipExporter.chip`."""
@@ -350,38 +362,3 @@ def _limits(model: Model, wanted: Wanted, held: Held, states: State, before: Any
         yield f"w_out: {gone} of {wanted.w_out.size} weights are rounded to 0"
     if model.bias:
         yield "the bias of inputs is there from the first step, and the bias of outputs is added by who reads them"
-
-
-READ_BACK = """\
-# pip install xylosim numpy; run in this directory. The chip's arithmetic, bit for bit; not a samna configuration.
-import json
-import numpy as np
-from xylosim.v2 import XyloLayer, XyloSynapse
-
-spec, chip = json.load(open("xylo.json")), dict(np.load("xylo.npz", allow_pickle=False))
-
-def synapses(W):  # [from, to, synapse]
-    W = W.reshape(*W.shape[:2], -1)
-    return [[XyloSynapse(*map(int, to), int(pre[tuple(to)])) for to in np.argwhere(pre)] for pre in W]
-
-def lists(name):
-    return chip[name].tolist()
-
-kept = [synapses(chip[name]) for name in ("w_in", "w_rec", "w_out")]  # must live as long as the layer
-
-def run(spikes):  # (T, inputs) whole numbers -> outputs y (T, outputs), hidden spikes (T, hidden)
-    layer = XyloLayer(
-        *kept, [[] for _ in chip["threshold"]], lists("threshold"), lists("threshold_out"), True, lists("bias"),
-        lists("bias_out"), *(spec["shifts"][name] for name in ("in", "rec", "out")), lists("dash_mem"),
-        lists("dash_mem_out"), lists("dash_syn"), [[dash] for dash in lists("dash_syn_out")], spec["network"],
-    )
-    layer.evolve([[0] * spec["sizes"]["inputs"], *np.asarray(spikes).astype(int).tolist()])
-    steps = np.arange(1, len(spikes) + 1)[:, None]
-    y = np.array(layer.rec_i_syn_out).T[1:] / spec["y"]["units"]
-    y += np.array(spec["y"]["offset"]) * (1 - spec["y"]["decay"] ** steps)
-    return y, np.array(layer.rec_recurrent_spikes)[:-1]
-
-if __name__ == "__main__":
-    y, s = run(np.random.default_rng(0).random((100, spec["sizes"]["inputs"])) < 0.2)
-    print(f"{s.sum()} hidden spikes; last outputs {y[-1]}")
-"""

@@ -37,9 +37,9 @@ def test_it_prints_what_was_lost_and_where_the_files_are(run, invoke):
     assert "places differ" in done.stdout
     assert "loss" in done.stdout
     assert "files: out/model.onnx" in done.stdout
-    assert "report: out/report.json; to read it back: out/READ_BACK.txt" in done.stdout
+    assert "report: out/report.json; to check it: neuroanp export --check out" in done.stdout
     assert {p.name for p in Path("out").iterdir()} == {
-        "model.onnx", "test_data.npz", "report.json", "READ_BACK.txt", ".neuroanp-export",
+        "model.onnx", "check.py", "stimulus.npz", "expected.npz", "report.json", "READ_BACK.txt", ".neuroanp-export",
     }  # fmt: skip
 
 
@@ -69,7 +69,7 @@ def test_the_list_has_every_format_with_what_it_holds_and_its_options(invoke):
     for row in rows.values():
         assert row["name"] in shown
         assert " ".join(row["holds"].split()[:4]) in shown
-    assert {option["option"] for option in rows["onnx"]["options"]} == {"dtype", "states"}
+    assert {option["option"] for option in rows["onnx"]["options"]} == {"dtype", "states", "sequences", "steps"}
 
 
 @pytest.mark.parametrize(
@@ -169,3 +169,42 @@ def test_arguments_of_other_types_are_one_message(run, call, said):
 def test_runs_paths_and_numbers_of_numpy_are_taken(run):
     assert api.export(api.load_run(run), "rtl", Path("a"), weight_bits=np.int64(8)).format == "rtl"
     assert Path("a", "lif_core.v").exists()
+
+
+# --check: what a reader of others gives of an export that is there
+
+
+def test_check_prints_one_line_and_ends_with_0_or_1(run, invoke):
+    assert invoke("export", run, "-f", "onnx", "-o", "out").exit_code == 0
+    done = invoke("export", "--check", "out")
+    assert (done.exit_code, done.stdout.count("\n")) == (0, 1), done.stderr
+    assert done.stdout.startswith("PASS onnxruntime: outputs ")
+    shown = invoke("export", "--check", "out", "--json")
+    (row,) = json.loads(shown.stdout)["results"]
+    assert (row["path"], row["format"], row["passed"], row["said"]) == ("out", "onnx", True, done.stdout.strip())
+    (array,) = row["readers"]["onnxruntime"]
+    assert array["largest"] <= array["tolerance"]
+
+    Path("out", "model.onnx").write_bytes(b"no graph")
+    done = invoke("export", "--check", "out")
+    assert (done.exit_code, done.stdout.count("\n")) == (1, 1)
+    assert done.stdout.startswith("FAIL onnxruntime: ")
+    shown = invoke("export", "--check", "out", "--json")
+    assert (shown.exit_code, json.loads(shown.stdout)["results"][0]["passed"]) == (1, False)
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--check", "nowhere"], "nowhere: no such directory"),
+        (["--check", "{run}"], "holds no report.json, so it is no export"),
+        (["--check", "out", "{run}"], "writes no export; leave out RUN"),
+        (["--check", "out", "-f", "onnx", "--set", "states=true"], "leave out --format, --set"),
+        (["--check", "out", "--weights", "as_held", "--force"], "leave out --weights, --force"),
+        (["--check", ""], "the name is empty"),
+    ],
+)
+def test_what_cannot_be_checked_is_said(run, invoke, words, said):
+    done = invoke("export", *(word.format(run=run) for word in words))
+    assert done.exit_code == 2, done.stdout
+    assert said in " ".join(done.stderr.split())

@@ -15,7 +15,7 @@ import torch
 from pydantic import ValidationError
 
 from neuroanp.errors import InputError
-from neuroanp.export.crossbar import MOST, MOST_WIRED, READ_BACK, Crossbar, analogue, from_device
+from neuroanp.export.crossbar import MOST, MOST_WIRED, Crossbar, analogue, from_device
 from neuroanp.export.model import reference
 from neuroanp.export.netlist import plain
 from neuroanp.noise import Streams
@@ -160,18 +160,6 @@ def test_odd_names_do_not_reach_the_circuit(make_network, tmp_path, name):
 
 def test_plain_text_is_one_line_of_ascii():
     assert re.fullmatch(r"[ -~]*", plain("".join(map(chr, range(2000))), 2000))
-
-
-@spice
-def test_the_lines_that_read_it_back_run(make_network, tmp_path):
-    from sys import executable
-
-    done = Crossbar(wire=5.0, arrays=("w_in",)).export(make_network(), tmp_path)
-    assert done.read_back == READ_BACK.format(runs="ngspice -b w_in.cir  # writes w_in.out", name="w_in")
-    script = done.read_back.replace("python -", f"{executable} -").replace("ngspice", NGSPICE)
-    said = subprocess.run(["sh", "-e"], input=script, cwd=tmp_path, capture_output=True, text=True, timeout=60)
-    assert said.returncode == 0, said.stderr
-    assert float(said.stdout.rpartition(":")[2]) < 1e-9
 
 
 # ---- a device's own conductances ----

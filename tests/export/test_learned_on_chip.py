@@ -12,6 +12,7 @@ import torch
 
 from neuroanp import api
 from neuroanp.errors import InputError
+from neuroanp.export.checking import xylo as in_xylosim
 from neuroanp.export.loihi import Loihi
 from neuroanp.export.protocol import Exported
 from neuroanp.export.source import model_of
@@ -128,15 +129,10 @@ def test_xylosim_reads_back_what_learned(runs, kind, tmp_path, monkeypatch):
     record = runs[f"xylo-{kind}"]
     found, model = exported(record, "xylo", tmp_path / "out"), model_of(record)
     monkeypatch.chdir(tmp_path / "out")
-    space = {"__name__": "read_back"}
-    exec(found.read_back, space)
+    read = in_xylosim.run({"inputs": model.inputs})
     assert found.traces.s is not None
-    outputs = []
-    for row in range(model.inputs.shape[1]):
-        y, s = space["run"](model.inputs[:, row])  # pyright: ignore[reportCallIssue]
-        np.testing.assert_array_equal(s, found.traces.s[:, row])
-        outputs.append(y)
-    loss = model.score(np.stack(outputs, 1))["loss"]
+    np.testing.assert_array_equal(read["spikes"], found.traces.s)
+    loss = model.score(read["outputs"])["loss"]
     assert found.traces.s.sum() > 20
     assert record.result is not None
     assert loss == close(record.result["test_loss_noise_free"], rel=1e-6)

@@ -9,13 +9,15 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.export import nir_import
+from neuroanp.export.checking import nir as in_readers
 from neuroanp.export.model import Model, reference
 from neuroanp.export.nir import FILE, Nir, simulate
-from neuroanp.export.nir_folding import fold
+from neuroanp.export.nir_graph import fold
 from neuroanp.export.source import model_of
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
@@ -58,21 +60,21 @@ def _write(model, folder, **options):
     return exporter.export(model, folder)
 
 
-def _run(read_back, folder, u, reader, monkeypatch, exact=False):
-    """Run the lines of read_back as they stand; norse's are active, spikingjelly's in comments."""
+def _wrote(model, folder):
+    _write(model, folder)
+    return folder
+
+
+def _run(folder, u, reader, monkeypatch, exact=False):
+    """Run network.nir as the script of the export does; return spikes and outputs."""
     monkeypatch.chdir(folder)
-    if reader == "spikingjelly":
-        lines = [line for line in read_back.splitlines() if not line.startswith("net =")]
-        text = "\n".join(lines).replace("# or: ", "").replace("#     net", "net").replace("norse.torch, ", "")
-    else:
-        text = read_back
     if exact:
-        text = text.replace("dt=dt)", "dt=dt, dtype=torch.float64)")
-    names: dict = {}
-    exec(text, names)
-    with names["torch"].no_grad():
-        s, y = names["run"](u)
-    return s.numpy(), y.numpy()
+        from spikingjelly.activation_based.nir_exchange import import_from_nir
+
+        found = in_readers.run(lambda graph, dt: import_from_nir(graph, dt=dt, dtype=torch.float64), {"inputs": u})
+    else:
+        found = in_readers.READERS[reader][-1]({"inputs": u})
+    return found["spikes"], found["outputs"]
 
 
 def _net(read, u, score) -> Model:
@@ -92,7 +94,7 @@ def test_readers_give_the_same_spikes_and_outputs(model, reader, tmp_path, monke
     assert _margin(truth) > 1e-4
     assert truth.s is not None
     assert 0.005 < truth.s.mean() < 0.4
-    s, y = _run(_write(model, tmp_path).read_back, tmp_path, model.inputs, reader, monkeypatch)
+    s, y = _run(_wrote(model, tmp_path), model.inputs, reader, monkeypatch)
     assert (s != truth.s).sum() == 0
     assert np.abs(y - truth.y).max() < 1e-4
 
@@ -117,10 +119,10 @@ def test_networks_that_learned_spike_alike_in_both_readers(name, tmp_path, monke
     assert _margin(truth) > 1e-4
     assert truth.s is not None
     assert truth.s.sum() > 20
-    text = _write(model, tmp_path).read_back
+    _write(model, tmp_path)
     for reader in ("norse", "spikingjelly"):
         pytest.importorskip(reader, reason=f"pip install {reader}")
-        s, y = _run(text, tmp_path, model.inputs, reader, monkeypatch)
+        s, y = _run(tmp_path, model.inputs, reader, monkeypatch)
         assert (s != truth.s).sum() == 0
         assert np.abs(y - truth.y).max() < 1e-4
 
@@ -128,17 +130,17 @@ def test_networks_that_learned_spike_alike_in_both_readers(name, tmp_path, monke
 @pytest.mark.skipif(find_spec("spikingjelly") is None, reason="pip install spikingjelly==2.0.0")
 def test_spikingjelly_in_float64_agrees_to_rounding(model, tmp_path, monkeypatch):
     truth = reference(model)
-    text = _write(model, tmp_path).read_back
-    s, y = _run(text, tmp_path, model.inputs, "spikingjelly", monkeypatch, exact=True)
+    _write(model, tmp_path)
+    s, y = _run(tmp_path, model.inputs, "spikingjelly", monkeypatch, exact=True)
     assert (s != truth.s).sum() == 0
     np.testing.assert_allclose(y, truth.y, atol=1e-12)
 
 
 @pytest.mark.skipif(find_spec("norse") is None, reason="pip install norse==1.1.0")
 def test_an_LI_node_gives_the_outputs_in_the_same_step(model, tmp_path, monkeypatch):
-    """norse has the unit; its import does not know the node, and read_back maps it."""
-    exported = _write(model, tmp_path, outputs="li")
-    s, y = _run(exported.read_back, tmp_path, model.inputs, "norse", monkeypatch)
+    """norse has the unit; its import does not know the node, and the script maps it."""
+    _write(model, tmp_path, outputs="li")
+    s, y = _run(tmp_path, model.inputs, "norse", monkeypatch)
     truth = reference(model)
     assert (s != truth.s).sum() == 0
     assert np.abs(y - truth.y).max() < 1e-4
@@ -147,23 +149,23 @@ def test_an_LI_node_gives_the_outputs_in_the_same_step(model, tmp_path, monkeypa
 @pytest.mark.parametrize("reader", READERS)
 def test_outputs_that_count(make_network, reader, tmp_path, monkeypatch):
     model = make_network(**NETWORKS["currents-bias"] | {"neuron": FAST.model_copy(update={"decoder": "count"})})
-    _, y = _run(_write(model, tmp_path).read_back, tmp_path, model.inputs, reader, monkeypatch)
+    _, y = _run(_wrote(model, tmp_path), model.inputs, reader, monkeypatch)
     np.testing.assert_allclose(y, reference(model).y, atol=1e-4)
     assert nir_import.read(tmp_path / FILE).neuron.decoder == "count"
 
 
 @pytest.mark.parametrize("reader", READERS)
 def test_a_wrong_decay_or_a_late_step_is_seen(plain, reader, tmp_path, monkeypatch):
-    text = _write(plain, tmp_path).read_back
+    _write(plain, tmp_path)
     truth = reference(plain)
     late = np.concatenate([0 * plain.inputs[:1], plain.inputs[:-1]])
-    s, _ = _run(text, tmp_path, late, reader, monkeypatch)
+    s, _ = _run(tmp_path, late, reader, monkeypatch)
     assert (s != truth.s).sum() > 20
 
     graph = nir.read(str(tmp_path / FILE))
     graph.nodes["lif"].tau = graph.nodes["lif"].tau * 1.1
     nir.write(str(tmp_path / FILE), graph)
-    s, _ = _run(text, tmp_path, plain.inputs, reader, monkeypatch)
+    s, _ = _run(tmp_path, plain.inputs, reader, monkeypatch)
     assert (s != truth.s).sum() > 20
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
 import sys
 from dataclasses import replace
 
@@ -231,19 +230,7 @@ def test_the_same_network_gives_the_same_bytes(make_network, tmp_path, spiking_u
     for folder in folders:
         folder.mkdir()
         content(Onnx(states=True), make_network(spiking=spiking_units, steps=20), folder)
-    for name in ("model.onnx", "test_data.npz"):
-        assert (folders[0] / name).read_bytes() == (folders[1] / name).read_bytes()
-
-
-@pytest.mark.parametrize("spiking_units", [False, True])
-def test_the_lines_that_read_back_run(make_network, runtime, tmp_path, spiking_units):
-    _, exported = content(Onnx(states=True), make_network(spiking=spiking_units, batch=6, steps=50), tmp_path)
-    with np.load(tmp_path / "test_data.npz", allow_pickle=False) as data:
-        assert data["inputs"].shape == (50, 4, 4)
-    run = [sys.executable, "-c", exported.read_back]
-    said = subprocess.run(run, cwd=tmp_path, capture_output=True, text=True, check=True).stdout.splitlines()
-    assert [line.split()[0] for line in said] == ["outputs", *(["spikes", "v"] if spiking_units else ["rates"])]
-    assert all(float(line.split()[-1]) < 1e-5 for line in said)
+    assert (folders[0] / "model.onnx").read_bytes() == (folders[1] / "model.onnx").read_bytes()
 
 
 def test_what_float32_swallows_is_said(make_network, tmp_path):

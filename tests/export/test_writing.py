@@ -52,7 +52,7 @@ class Rounded(Exporter):
         truth = reference(model)
         assert truth.s is not None
         late = Traces(truth.y + 0.5, np.roll(truth.s, 1, 0), truth.v)
-        return Exported(("w.txt",), held, late, {"membrane": (0.9, 0.875)}, ("a limit",), "cat w.txt", {"digits": 2})
+        return Exported(("w.txt",), held, late, {"membrane": (0.9, 0.875)}, ("a limit",), facts={"digits": 2})
 
 
 @pytest.fixture(autouse=True)

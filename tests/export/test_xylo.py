@@ -14,6 +14,7 @@ from neuroanp.backends import xylo as chip
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.xylo_numbers import quantised, wanted_numbers
 from neuroanp.errors import InputError
+from neuroanp.export.checking import xylo as in_xylosim
 from neuroanp.export.model import reference
 from neuroanp.export.xylo import DEVICES, Xylo, scales_of
 from tests.close import close
@@ -48,23 +49,14 @@ def written(model, exporter, folder):
     return exporter.export(model, folder)
 
 
-def read_back(exported, folder, monkeypatch):
-    """Return the function that the lines of `read_back` define, in the folder of the files."""
-    pytest.importorskip("xylosim.v2", reason="xylosim is missing: pip install xylosim", exc_type=ImportError)
-    monkeypatch.chdir(folder)
-    space = {"__name__": "read_back"}
-    exec(exported.read_back, space)
-    return space["run"]
-
-
 def test_xylosim_reads_the_files_back_spike_for_spike(case, tmp_path, monkeypatch) -> None:
+    pytest.importorskip("xylosim.v2", reason="xylosim is missing: pip install xylosim", exc_type=ImportError)
     model, exporter = case
     exported = written(model, exporter, tmp_path)
-    run = read_back(exported, tmp_path, monkeypatch)
-    for row in range(model.inputs.shape[1]):
-        y, s = run(model.inputs[:, row])
-        np.testing.assert_array_equal(s, exported.traces.s[:, row])
-        np.testing.assert_array_equal(y, exported.traces.y[:, row])
+    monkeypatch.chdir(tmp_path)
+    found = in_xylosim.run({"inputs": model.inputs})
+    np.testing.assert_array_equal(found["spikes"], exported.traces.s)
+    np.testing.assert_array_equal(found["outputs"], exported.traces.y)
     assert exported.traces.s.sum() > 300
 
 

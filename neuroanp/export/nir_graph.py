@@ -1,4 +1,21 @@
-"""Fold what stands between the network's units and those of a NIR graph into the graph's weights."""
+"""The numbers of a NIR graph for a network of spiking units, and what a reader computes with them.
+
+    input -> w_in -> LIF (CubaLIF where tau_s > 0) <-> w,  LIF -> w_out (-> LI) -> output
+
+NIR states equations in continuous time; readers step them by Euler, and a recurrent node sees the step before:
+
+    LIF:      v_t = (1 - dt/tau) v_{t-1} + (dt/tau) (W_in u_t + b + W s_{t-1})
+    CubaLIF:  J_t = (1 - dt/tau_syn) J_{t-1} + W_in u_t + W s_{t-1},   v_t = (1 - dt/tau_mem) v_{t-1} + J_t
+
+Every decay a is written as tau = dt / (1 - a), so that Euler's factor is the network's own, and all gains are in the
+weights: r is 1 of LIF, and r = tau_mem / dt, w_in = tau_syn / dt of CubaLIF, which is what all readers understand.
+
+Where the network's equations take the past of an input, the reader filters it: line l gets p_l u_t + q_l u_{t-1}.
+Input spikes come one step late (p, q = 0, 1). Currents, which do not pass through the synapse, undo its filter before
+they enter CubaLIF (1, -a_s); so does the constant drive, on a line of its own.
+
+Source: Pedersen et al., Nature Communications 15, 8122 (2024).
+"""
 
 from __future__ import annotations
 
@@ -7,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroanp.export.model import Model
+from neuroanp.export.model import Model, Traces
 
 if TYPE_CHECKING:
     from neuroanp.backends.neuron import LIF
@@ -152,3 +169,33 @@ def fold(model: Model, li: bool) -> Folded:
         taps=np.array(taps),
         constants=constants,
     )
+
+
+def simulate(folded: Folded, u: Array) -> Traces:
+    """Return what a reader computes, with the decays that the written time constants give, in float64.
+
+    Args:
+        folded: the graph's numbers. u: (T, B, I) inputs of the network, before the filter of the input lines.
+    """
+    g = folded.gains
+    a_m, a_s, a_y = (1.0 - folded.dt / tau_of(a, folded.dt) if a < 1.0 else 1.0 for a in (g.a_m, g.a_s, g.a_y))
+    v, J, y = (np.zeros((u.shape[1], len(weights))) for weights in (folded.w, folded.w, folded.w_out))
+    bias_in, bias_out = (0.0 if b is None else b for b in (folded.bias_in, folded.bias_out))
+    s, ss, vs, ys = v, [], [], []
+    for x in folded.lines(u) @ folded.w_in.T + bias_in:
+        current = x + s @ folded.w.T
+        J = a_s * J + current
+        v = a_m * v + (J if g.cuba else (1.0 - a_m) * current)
+        s = (v > 1.0).astype(float)
+        out = s @ folded.w_out.T + bias_out
+        y = a_y * y + ((1.0 - a_y) * out if folded.li else out)
+        vs.append(v)
+        ss.append(s)
+        ys.append(y)
+        v = np.where(s > 0, 0.0, v)
+    return Traces(np.array(ys), np.array(ss).astype(np.int64), np.array(vs))
+
+
+def tau_of(a: float, dt: float) -> float:
+    """Return the time constant for which an Euler step of dt has the factor a."""
+    return dt / (1.0 - a)

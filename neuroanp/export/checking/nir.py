@@ -1,0 +1,101 @@
+"""Run network.nir in norse and in spikingjelly.
+
+NIR has no field for the step, nor for what the reader does to inputs and outputs: the metadata of the graph say it.
+Where the graph ends in LI, which norse has and its import leaves out, the unit is made here.
+"""
+
+# pyright: reportMissingImports=false
+
+import numpy as np
+
+
+def in_norse(stimulus):
+    """Run it in norse."""
+    import nir
+    import nirtorch
+    import norse.torch as norse
+    from norse.torch.utils.import_nir import _import_norse_module
+
+    def module(node, dt):
+        if not isinstance(node, nir.LI):
+            return _import_norse_module(node, dt=dt)
+        return norse.LIBoxCell(
+            norse.LIBoxParameters(tau_mem_inv=1 / single(node.tau), v_leak=single(node.v_leak)), dt=dt
+        )
+
+    def load(graph, dt):
+        if not ends_in_li(graph):
+            return norse.from_nir(graph, dt=dt)
+        return nirtorch.load(graph, lambda node: module(node, dt))
+
+    return run(load, stimulus)
+
+
+def in_spikingjelly(stimulus):
+    """Run it in spikingjelly."""
+    from spikingjelly.activation_based.nir_exchange import import_from_nir
+
+    def load(graph, dt):
+        if ends_in_li(graph):
+            raise NotImplementedError("cannot import the LI node at the end of the graph")
+        return import_from_nir(graph, dt=dt)
+
+    return run(load, stimulus)
+
+
+def run(load, stimulus):
+    """Return spikes (T, B, N) of each node of units and outputs (T, B, O), of inputs (T, B, I).
+
+    Args:
+        load: makes a torch module of a graph and a step. stimulus: "inputs".
+    """
+    import nir
+    import torch
+
+    graph = nir.read("network.nir")
+    about = graph.metadata
+    net = load(graph, float(about["dt"]))
+    units = [name for name, node in graph.nodes.items() if isinstance(node, (nir.LIF, nir.CubaLIF))]
+    decay = 0.0 if ends_in_li(graph) else float(about["output_decay"])
+    state, spikes, outputs, y = None, {name: [] for name in units}, [], 0.0
+    with torch.no_grad():
+        for line in torch.as_tensor(lines(about, stimulus["inputs"]), dtype=next(net.parameters()).dtype):
+            out, state = net(line, state)
+            for name in units:
+                own = state.cache[name] if hasattr(state, "cache") else state[f"{name}_prev_output"]
+                spikes[name].append(own.numpy())
+            y = decay * y + out.double().numpy()
+            outputs.append(y)
+    named = {"spikes" if name == "lif" else f"spikes.{name}": np.array(own) for name, own in spikes.items()}
+    return {**named, "outputs": np.array(outputs)}
+
+
+def lines(about, u):
+    """Return what enters the graph for inputs u (T, B, I): constants beside them, and the past where it counts."""
+    if "input_constants" in about:
+        fixed = about["input_constants"]
+        u = np.concatenate([u, np.broadcast_to(fixed, (*u.shape[:2], len(fixed)))], -1)
+    if "input_taps" in about:
+        now, before = about["input_taps"].T
+        u = now * u + before * np.concatenate([0 * u[:1], u[:-1]])
+    return u
+
+
+def ends_in_li(graph):
+    """Tell whether outputs are filtered in the graph, and not by who reads them."""
+    import nir
+
+    return any(isinstance(node, nir.LI) for node in graph.nodes.values())
+
+
+def single(numbers):
+    """Return numbers as a tensor of float32."""
+    import torch
+
+    return torch.as_tensor(numbers).float()
+
+
+READERS = {
+    "norse": (("nir", "norse"), "pip install nir norse==1.1.0", in_norse),
+    "spikingjelly": (("nir", "spikingjelly"), "pip install nir spikingjelly==2.0.0", in_spikingjelly),
+}
