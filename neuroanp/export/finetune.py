@@ -155,7 +155,7 @@ def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: Run
         left,
         learner=make_learner(config.rule),
         optimizer=config.optimizer,
-        streams=Streams(config.seed, left.streams.seed),
+        streams=Streams(config.seed, device_seed=left.streams.seed),
         updates=config.training.updates,
         update=0,
         moments={},  # new ones
