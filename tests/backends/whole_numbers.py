@@ -7,9 +7,11 @@ from math import log
 import numpy as np
 import torch
 
+from neuroanp.backends import loihi, loihi_numbers, xylo, xylo_numbers
 from neuroanp.backends.integer import LoihiBackend, XyloBackend
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.numeric import Numeric
+from neuroanp.backends.protocol import Request
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
@@ -32,28 +34,68 @@ NEURONS = {
 }
 
 
-def network(sizes, seed=0, bias=False, dtype=torch.float64, steps=120, batch=2) -> tuple[Weights, torch.Tensor]:
-    """Return random weights, and input spikes (T, B, I)."""
+def network(
+    name, sizes, seed=0, bias=False, dtype=torch.float64, steps=120, batch=2, neuron=None
+) -> tuple[Weights, torch.Tensor]:
+    """Return random weights between a chip's units, and input spikes (T, B, I)."""
     inputs, hidden, outputs = sizes
     rng = np.random.default_rng(seed)
     shapes = {"w_in": (hidden, inputs + bias), "w": (hidden, hidden), "w_out": (outputs, hidden + bias)}
     W = {name: torch.from_numpy(rng.normal(size=s) / np.sqrt(s[1])).to(dtype) for name, s in shapes.items()}
-    return Weights(W, bias), torch.from_numpy(rng.random((steps, batch, inputs)) < 0.2).to(dtype)
+    weights = Weights.one_layer(W, bias, neuron or NEURONS[name])
+    return weights, torch.from_numpy(rng.random((steps, batch, inputs)) < 0.2).to(dtype)
 
 
 def backend_of(name: str, chunk: int = 64):
-    return KINDS[name](DT, chunk, NEURONS[name])
+    return KINDS[name](DT, chunk)
 
 
 def present(backend, weights: Weights, u: torch.Tensor, device="cpu"):
-    """Return what a silent pass is: spikes (T, B, N), outputs (T, B, O) and potentials, on an ideal device."""
+    """Return what a silent pass is: spikes (T, B, N), outputs (T, B, O) and potentials, on an ideal device.
+
+    Units of several layers are side by side, layer after layer.
+    """
     streams = Streams(0)
     chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device=device)
     own = PassStreams(streams, "train", 0)
-    chunks = list(backend.passes(chip, chip.prepare(1.0, own), u.to(device), SILENT, own, keep="states"))
-    return tuple(torch.cat([getattr(c, part) for c in chunks])[:, 0] for part in ("spikes", "y", "v"))
+    asked = Request(chip, chip.prepare(1.0, own), u.to(device), SILENT, own, keep="states")
+    did = []
+    for c in backend.run(asked):
+        s, v = (torch.cat([getattr(layer, part) for layer in c.layers.values()], -1) for part in ("spikes", "v"))
+        did.append((s, c.y, v))
+    return tuple(torch.cat(part)[:, 0] for part in zip(*did, strict=True))
+
+
+def activity(backend, weights: Weights, u) -> torch.Tensor:
+    """Return what the outputs of the noise-free network read of its units, (T, B, N)."""
+    return backend.activity(weights.network)(weights, u)["hidden"]
+
+
+def changed(weights: Weights, **arrays: torch.Tensor) -> Weights:
+    """Return the same network with some arrays in place of its own, and copies of the others."""
+    return Weights({**{key: part.clone() for key, part in weights.items()}, **arrays}, weights.network)
 
 
 def numeric(name: str, weights: Weights) -> Numeric:
     W = {key: part.double().numpy() for key, part in weights.items()}
-    return Numeric(name, W, weights.bias, NEURONS[name], DT, True)
+    return Numeric(name, W, weights.network, DT, True)
+
+
+def exported(name: str, weights: Weights, u: torch.Tensor):
+    """Return spikes, outputs and potentials of the numbers that are exported, run by the chip's simulator."""
+    model, u = numeric(name, weights), u.long()
+    late, sizes = torch.zeros_like(u[:1]), torch.tensor([layer.units for layer in weights.network.layers])
+    if name == "loihi":  # outputs come a step late
+        held = loihi_numbers.quantise(model, loihi_numbers.scales(model, loihi_numbers.assumed_peaks(model)))
+        steps, _ = loihi.run(held.network, loihi.begin(held.network, u.shape[1]), torch.cat([u, late]))
+        assert not steps.wrapped.any()
+        y = (steps.u_out if held.reads == "u" else steps.v_out)[1:].double() / held.scale
+        threshold = torch.tensor([held.threshold[layer.name] for layer in weights.network.layers])
+        return steps.s[:-1], y, steps.v[:-1].double() / (threshold.repeat_interleave(sizes) * 2.0**loihi.SHIFT)
+    wanted = xylo_numbers.wanted_numbers(model)  # inputs and outputs come a step late
+    by = xylo_numbers.scales(wanted, xylo_numbers.assumed_peaks(wanted))
+    held = xylo_numbers.quantised(wanted, by, 2)
+    states, before = xylo.run(held.net, torch.cat([late, u]))
+    rise = 1.0 - model.readout_decay ** torch.arange(1, len(u) + 1, dtype=torch.float64)[:, None, None]
+    y = states.i_out[1:] / torch.from_numpy(held.y) + torch.from_numpy(wanted.offset) * rise
+    return states.s[:-1], y, before[:-1] / torch.from_numpy(held.threshold)
