@@ -198,7 +198,7 @@ class RunConfig(Section):
             raise at(("target",), f"backend '{self.backend}' is that of target '{self.backend}'; leave target out")
         if self.target is not None:
             try:
-                problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt)
+                problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt, self.network)
             except ValueError as error:
                 raise at(("target",), str(error)) from None
             for key, said in problems:

@@ -12,6 +12,7 @@ from neuroanp.backends.integer import LoihiBackend, XyloBackend
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.numeric import Numeric
 from neuroanp.backends.protocol import Request
+from neuroanp.network.compose import Stacked, stack
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
@@ -99,3 +100,22 @@ def exported(name: str, weights: Weights, u: torch.Tensor):
     rise = 1.0 - model.readout_decay ** torch.arange(1, len(u) + 1, dtype=torch.float64)[:, None, None]
     y = states.i_out[1:] / torch.from_numpy(held.y) + torch.from_numpy(wanted.offset) * rise
     return states.s[:-1], y, before[:-1] / torch.from_numpy(held.threshold)
+
+
+UPPER = {
+    "loihi": {"tau_m": 12e-3, "tau_s": 3e-3, "synapse_gain": 9.0, "drive": 0.7},
+    "xylo": {"tau_m": tau(3), "tau_s": tau(3), "synapse_gain": 4.0, "drive": 0.4},
+}
+"""What units of layers above the first have instead."""
+
+
+def layered(name, seed=0, bias=False, skip=False, dtype=torch.float64, steps=120, batch=2):
+    """Return random weights of three layers, the second feed-forward, and input spikes (T, B, I)."""
+    lower, upper = NEURONS[name], NEURONS[name].model_copy(update=UPPER[name])
+    layers = [Stacked(lower, 14), Stacked(upper, 10, recurrent=False, delay=1), Stacked(lower, 8, delay=1)]
+    net, rng = stack(4, layers, 2, bias, skip), np.random.default_rng(seed)
+    W = {key: torch.from_numpy(rng.normal(size=s) / np.sqrt(s[1])).to(dtype) for key, s in net.shapes.items()}
+    for p in net.projections:
+        if p.bias:
+            W[p.name][:, -1] *= 0.2
+    return Weights(W, net), torch.from_numpy(rng.random((steps, batch, 4)) < 0.3).to(dtype)
