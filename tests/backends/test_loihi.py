@@ -72,8 +72,8 @@ def test_the_ends_of_the_arithmetic(name):
     assert agrees(network, lava_did)
     steps = steps_of(network, lava_did["input_spikes"])
     reached = {
-        "loihi_edges": (steps.v == network.hidden.threshold << SHIFT).any(),
-        "loihi_bias": network.hidden.bias.any() and network.output.bias.any(),
+        "loihi_edges": (steps.v == network.layers[0].neurons.threshold << SHIFT).any(),
+        "loihi_bias": network.layers[0].neurons.bias.any() and network.outputs.neurons.bias.any(),
         "loihi_wraps": steps.wrapped.any() and (steps.v.abs() == STATE_END - 1).any(),
     }
     assert reached[name]
@@ -90,7 +90,7 @@ def test_a_decay_that_is_off_by_one_is_seen(layer, name, by):
 
 def test_a_membrane_at_the_threshold_does_not_spike():
     network, lava_did = netx.read(DATA / "loihi_edges.net"), recorded("loihi_edges")
-    at = (steps_of(network, lava_did["input_spikes"]).v == network.hidden.threshold << SHIFT)[:-1, 0].numpy()
+    at = (steps_of(network, lava_did["input_spikes"]).v == network.layers[0].neurons.threshold << SHIFT)[:-1, 0].numpy()
     assert at.sum() > 100  # v >= threshold would spike at each of them
     assert not lava_did["hidden_spikes"][at].any()
 
