@@ -160,25 +160,25 @@ class Chip(ReadChip):
             self._aim[name] = wanted
         self._book_write(bill)
 
-    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int) -> ProgrammingReport:
+    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int, part: int = 0) -> ProgrammingReport:
         """Write W <- W - lr dW; arrays that the update lacks, or leaves as they are, are not touched.
 
         Args:
             update: dW by name.
             lr: step size.
-            streams: cycle-to-cycle draws come from ("c2c/<array>", index).
-            index: the update's number.
+            streams: cycle-to-cycle draws come from ("c2c/<array>", index), of other parts ("c2c/<array>", index, part).
+            index: the update's number. part: which of the writes of one update it is, 0 the one at its end.
 
         Returns: the shares of the written weights that missed their target.
         """
-        bill = Bill()
+        bill, at = Bill(), (index, part) if part else (index,)
         beyond = missed = written = 0
         for name, gradient in update.arrays.items():
             if lr == 0 or not bool(gradient.any()):
                 continue
             array = self.arrays[name]
             before = array.cells
-            pulses, over, gave_up = self._write(name, array, -lr * gradient, streams.generator(f"c2c/{name}", index))
+            pulses, over, gave_up = self._write(name, array, -lr * gradient, streams.generator(f"c2c/{name}", *at))
             if pulses is not None:
                 self._charge(bill, array, before, pulses)
             beyond, missed, written = beyond + over, missed + gave_up, written + gradient.numel()

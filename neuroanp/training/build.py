@@ -29,7 +29,8 @@ from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
 from neuroanp.training.config import spikes
 from neuroanp.training.filling import SPIKING
-from neuroanp.training.learner import make_learner, twin
+from neuroanp.training.gradient_learner import twin
+from neuroanp.training.learner import make_learner
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.targets import TARGETS
 from neuroanp.training.times import seconds
@@ -219,7 +220,7 @@ class Experiment:
         if self.start is not None:
             facts["start"] = self.start.facts() | {"clipped": self.clipped(chip)}
             log.append(_begins(facts["start"]))
-        if self.config.rule.local and 0.0 in self.config.rule.plan().gain:
+        if self.config.rule.learner == "passes" and 0.0 in self.config.rule.plan().gain:
             log.append("reference: a noise-free pass, which no physical substrate has")
         log += self._idle_switches(facts) + self._warnings(chip, facts)
         return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
@@ -235,7 +236,7 @@ class Experiment:
         problem = promises.sampled_problem(self.profile, hardware.read, hardware.effects())
         if problem is not None:
             raise InputError(problem)
-        if rule.local and rule.needs_noise and not any(chip.node_sigmas(True).values()):
+        if rule.learner == "passes" and rule.needs_noise and not any(chip.node_sigmas(True).values()):
             raise InputError(UNKNOWN_NOISE)
         test = self.task.test(Streams(config.seed).generator("test"))
         misfit = self.task.loss.misfit(test.targets[test.mask > 0].reshape(-1, self.task.outputs))
@@ -250,7 +251,7 @@ class Experiment:
                 "encoder.hold (steps of the simulation a step of the task lasts) or dt"
             )
         backend = self.backend()
-        if not rule.local:
+        if rule.learner == "gradient":
             rule.check(spiking=twin(backend, chip.network, chip.neurons) is not rate_outputs)
         if config.training.controls:
             features_of(backend, chip.network)
