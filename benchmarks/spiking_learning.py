@@ -28,6 +28,7 @@ from common import keep, table, verdict
 
 from neuroanp.backends.protocol import Request
 from neuroanp.baselines.ridge import ridge
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.pulses import decision_scores
@@ -116,7 +117,7 @@ def evaluate(trainer: Trainer, w_out: torch.Tensor | None = None) -> Result:
     for where, batch in (("", plain), ("shifted ", shifted())):
         for how, plan in (("noise-free", SILENT), ("noisy", NOISY)):
             y, spikes = outputs(trainer, batch, plan, w_out)
-            scores = decision_scores(y, batch)
+            scores = decision_scores(y, batch, SQUARED_ERROR)
             losses[where + how], accuracies[where + how] = scores["loss"], scores["accuracy"]
             rate = spikes if where + how == "noisy" else rate
     return Result(losses, accuracies, rate)
