@@ -16,7 +16,7 @@ from neuroanp.backends.integer import IntegerBackend, LoihiBackend, XyloBackend
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.numeric import Numeric
-from neuroanp.backends.protocol import BACKENDS
+from neuroanp.backends.protocol import BACKENDS, Request
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
@@ -45,17 +45,20 @@ NEURONS = {
 }
 
 
-def network(sizes, seed=0, bias=False, dtype=torch.float64, steps=120, batch=2) -> tuple[Weights, torch.Tensor]:
-    """Return random weights, and input spikes (T, B, I)."""
+def network(
+    name, sizes, seed=0, bias=False, dtype=torch.float64, steps=120, batch=2, neuron=None
+) -> tuple[Weights, torch.Tensor]:
+    """Return random weights between a chip's units, and input spikes (T, B, I)."""
     inputs, hidden, outputs = sizes
     rng = np.random.default_rng(seed)
     shapes = {"w_in": (hidden, inputs + bias), "w": (hidden, hidden), "w_out": (outputs, hidden + bias)}
     W = {name: torch.from_numpy(rng.normal(size=s) / np.sqrt(s[1])).to(dtype) for name, s in shapes.items()}
-    return Weights(W, bias), torch.from_numpy(rng.random((steps, batch, inputs)) < 0.2).to(dtype)
+    weights = Weights.one_layer(W, bias, neuron or NEURONS[name])
+    return weights, torch.from_numpy(rng.random((steps, batch, inputs)) < 0.2).to(dtype)
 
 
 def backend_of(name: str, chunk: int = 64):
-    return KINDS[name](DT, chunk, NEURONS[name])
+    return KINDS[name](DT, chunk)
 
 
 def present(backend, weights: Weights, u: torch.Tensor, device="cpu"):
@@ -63,13 +66,24 @@ def present(backend, weights: Weights, u: torch.Tensor, device="cpu"):
     streams = Streams(0)
     chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device=device)
     own = PassStreams(streams, "train", 0)
-    chunks = list(backend.passes(chip, chip.prepare(1.0, own), u.to(device), SILENT, own, keep="states"))
-    return tuple(torch.cat([getattr(c, part) for c in chunks])[:, 0] for part in ("spikes", "y", "v"))
+    asked = Request(chip, chip.prepare(1.0, own), u.to(device), SILENT, own, keep="states")
+    did = [(c.layers["hidden"].spikes, c.y, c.layers["hidden"].v) for c in backend.run(asked)]
+    return tuple(torch.cat(part)[:, 0] for part in zip(*did, strict=True))
+
+
+def activity(backend, weights: Weights, u) -> torch.Tensor:
+    """Return what the outputs of the noise-free network read of its units, (T, B, N)."""
+    return backend.activity(weights.network)(weights, u)["hidden"]
+
+
+def changed(weights: Weights, **arrays: torch.Tensor) -> Weights:
+    """Return the same network with some arrays in place of its own, and copies of the others."""
+    return Weights({**{key: part.clone() for key, part in weights.items()}, **arrays}, weights.network)
 
 
 def numeric(name: str, weights: Weights) -> Numeric:
     W = {key: part.double().numpy() for key, part in weights.items()}
-    return Numeric(name, W, weights.bias, NEURONS[name], DT, True)
+    return Numeric(name, W, weights.network.bias, NEURONS[name], DT, True)
 
 
 def exported(name: str, weights: Weights, u: torch.Tensor):
@@ -96,7 +110,7 @@ def exported(name: str, weights: Weights, u: torch.Tensor):
 @pytest.mark.parametrize(("sizes", "seed"), [(sizes, seed) for seed, sizes in enumerate(SIZES)])
 @pytest.mark.parametrize("name", KINDS)
 def test_a_presentation_is_what_the_exported_numbers_do(name, sizes, seed, bias, dtype):
-    weights, u = network(sizes, seed, bias, dtype)
+    weights, u = network(name, sizes, seed, bias, dtype)
     s, y, v = present(backend_of(name), weights, u)
     s_wanted, y_wanted, v_wanted = exported(name, weights, u)
     assert int(s_wanted.sum()) > 100
@@ -109,14 +123,14 @@ def test_a_presentation_is_what_the_exported_numbers_do(name, sizes, seed, bias,
 @pytest.mark.parametrize("name", KINDS)
 def test_a_weight_of_one_step_more_is_seen(name):
     """The comparison above can fail: one weight of w by one step of its grid."""
-    weights, u = network(SIZES[0], bias=True)
+    weights, u = network(name, SIZES[0], bias=True)
     backend = backend_of(name)
     before = present(backend, weights, u)
     grid = backend.chip.grids["w"]
     busy = int(before[0].long().sum((0, 1)).argmax())
-    W = {key: part.clone() for key, part in weights.items()}
-    W["w"][:, busy] += 1.01 * grid.step / grid.scale.squeeze(-1)
-    after = present(backend, Weights(W, True), u)
+    other = changed(weights)
+    other["w"][:, busy] += 1.01 * grid.step / grid.scale.squeeze(-1)
+    after = present(backend, other, u)
     assert not torch.equal(after[2], before[2])
     assert torch.equal(present(backend, weights, u)[2], before[2])  # scales follow the weights back again
 
@@ -124,21 +138,21 @@ def test_a_weight_of_one_step_more_is_seen(name):
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
 @pytest.mark.parametrize("name", KINDS)
 def test_activity_sees_the_spikes_of_a_silent_presentation(name, chunk):
-    weights, u = network(SIZES[1], 3, bias=True)
+    weights, u = network(name, SIZES[1], 3, bias=True)
     backend = backend_of(name, chunk)
     s, _, _ = present(backend, weights, u)
-    z, trace = backend.activity(weights, u.numpy()), backend._decays()[0]
+    z, trace = activity(backend, weights, u.numpy()), backend._decays(weights.network)["hidden"][0]
     kept = torch.zeros_like(z[0])
     for spikes, now in zip(s, z, strict=True):
         kept = trace * kept + spikes
         torch.testing.assert_close(now, kept, rtol=0, atol=1e-9)
-    assert torch.equal(backend.activity(weights, u), z)
+    assert torch.equal(activity(backend, weights, u), z)
 
 
 def surrogate(backend, weights: Weights, u: torch.Tensor, held=None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Return outputs of the twin and the gradients of a number made of them."""
     W = {name: (held or weights)[name].clone().requires_grad_() for name in weights}
-    y = backend.differentiable(Weights(W, weights.bias), u)
+    y = backend.differentiable(weights.network)(Weights(W, weights.network), u)
     (y * torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
     return y.detach(), {name: part.grad for name, part in W.items() if part.grad is not None}
 
@@ -146,8 +160,8 @@ def surrogate(backend, weights: Weights, u: torch.Tensor, held=None) -> tuple[to
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 @pytest.mark.parametrize("name", KINDS)
 def test_the_gradient_of_rounding_is_1(name, dtype):
-    weights, u = network(SIZES[0], 5, bias=True, dtype=dtype, steps=60)
-    backend, twin = backend_of(name), TwinBackend(DT, 64, NEURONS[name], spikes_in=True)
+    weights, u = network(name, SIZES[0], 5, bias=True, dtype=dtype, steps=60)
+    backend, twin = backend_of(name), TwinBackend(DT, 64, spikes_in=True)
     y, gradient = surrogate(backend, weights, u)
     held = backend.chip.held(dict(weights.items()), True)
     # bias lines of the twin are driven by what is left of a decay, of which the chip has its own
@@ -168,8 +182,8 @@ def test_the_gradient_of_rounding_is_1(name, dtype):
 @pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
 @pytest.mark.parametrize("name", KINDS)
 def test_weights_of_zero_give_a_silent_readout(name, bias):
-    weights, u = network(SIZES[2], bias=bias)
-    nothing = Weights({key: 0 * part for key, part in weights.items()}, bias)
+    weights, u = network(name, SIZES[2], bias=bias)
+    nothing = Weights({key: 0 * part for key, part in weights.items()}, weights.network)
     backend = backend_of(name)
     s, y, v = present(backend, nothing, u)
     assert not y.any()
@@ -177,18 +191,18 @@ def test_weights_of_zero_give_a_silent_readout(name, bias):
     # each step loses less than 2 units of state of the 20 that a membrane of 20 steps remembers
     loss = 40 / float((backend.chip.unit * backend.chip.state).min())
     assert v[-1].numpy() == pytest.approx(NEURONS[name].drive, abs=0.01 + loss)
-    assert not backend.activity(nothing, u).any()
+    assert not activity(backend, nothing, u).any()
 
 
 @pytest.mark.parametrize("sign", [1, -1])
 @pytest.mark.parametrize("array", ["w_in", "w"])
 @pytest.mark.parametrize("name", KINDS)
 def test_a_weight_beyond_the_grid_is_at_its_end_and_keeps_its_sign(name, array, sign):
-    weights, u = network(SIZES[2])
-    W = {key: part.clone() for key, part in weights.items()}
+    weights, u = network(name, SIZES[2])
+    W = changed(weights)
     W[array][1, 2] = sign * 1e9
     backend = backend_of(name)
-    z = backend.activity(Weights(W, False), u)  # no device in between, whose weights have a range too
+    z = activity(backend, W, u)  # no device in between, whose weights have a range too
     grid = backend.chip.grids[array]
     numbers = grid.numbers(W[array])
     assert int(numbers[1, 2]) == sign * grid.high
@@ -196,7 +210,7 @@ def test_a_weight_beyond_the_grid_is_at_its_end_and_keeps_its_sign(name, array, 
     assert float(backend.chip.unit[1]) == 1  # the coarsest there is
     assert bool(torch.isfinite(z).all())
     if array == "w_in":  # more than a threshold: unit 1 spikes a step after input 2, or never once it was there
-        driven, fired = u[:-1, :, 2] == 1, z[1:, :, 1] > backend._decays()[0] * z[:-1, :, 1]
+        driven, fired = u[:-1, :, 2] == 1, z[1:, :, 1] > backend._decays(W.network)["hidden"][0] * z[:-1, :, 1]
         assert bool(driven.any(0).all())
         first = int(driven.all(1).long().argmax())
         assert bool(fired[driven].all()) if sign > 0 else not bool(fired[first:].any())
@@ -204,33 +218,33 @@ def test_a_weight_beyond_the_grid_is_at_its_end_and_keeps_its_sign(name, array, 
 
 def test_a_weight_of_many_thresholds_is_held_where_a_shift_brings_it_into_8_bits():
     """Xylo's weights end at 127 << 7 units of a threshold of 1 at least; a unit that needs a shift gets it."""
-    weights, _ = network(SIZES[2])
+    weights, _ = network("xylo", SIZES[2])
     for thresholds in (100.0, 300.0, 3000.0, 16000.0):
-        W = {key: part.clone() for key, part in weights.items()}
+        W = changed(weights)
         k_in = xylo_numbers.wanted_numbers(numeric("xylo", weights)).k_in
         W["w_in"][1, 2] = thresholds / k_in
-        chip = backend_of("xylo")._scaled(W, False)
+        chip = backend_of("xylo")._scaled(W)
         assert float(chip.held(W, False)["w_in"][1, 2]) * k_in == close(thresholds, rel=0.01)
 
 
 def test_the_scale_of_outputs_follows_their_weights():
     """An output's unit need not be whole: weights 1000 times as large are held as well as they were."""
-    weights, _ = network(SIZES[2])
+    weights, _ = network("xylo", SIZES[2])
     errors = []
     for factor in (1.0, 1e3):
-        W = {**weights, "w_out": factor * weights["w_out"]}
-        held = backend_of("xylo")._scaled(W, False).held(W, False)
+        W = changed(weights, w_out=factor * weights["w_out"])
+        held = backend_of("xylo")._scaled(W).held(W, False)
         errors.append(float((held["w_out"] / W["w_out"] - 1).abs().max()))
     assert errors[1] == close(errors[0], rel=1e-6)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_huge_bias_is_at_the_end_of_its_bits(name):
-    weights, u = network(SIZES[2], bias=True)
-    W = {key: part.clone() for key, part in weights.items()}
+    weights, u = network(name, SIZES[2], bias=True)
+    W = changed(weights)
     W["w_in"][0, -1], W["w_in"][1, -1], W["w_out"][0, -1] = 1e9, -1e9, 1e9
     backend = backend_of(name)
-    z = backend.activity(Weights(W, True), u)
+    z = activity(backend, W, u)
     chip, highest = backend.chip, {"loihi": loihi.BIAS_HIGH, "xylo": xylo.HIGH}[name]
     assert chip.bias.numbers(W["w_in"][:, -1])[:2].tolist() == [highest, -highest]
     assert bool((z[:, :, 0] >= 1).all())  # a spike at every step
@@ -250,9 +264,9 @@ sizes_of_weights = st.floats(-4.0, 4.0).map(lambda power: 10.0**power)
     units=st.integers(1, 6),
 )
 def test_held_weights_err_by_half_a_step_or_are_at_the_end(name, seed, scales, bias, units):
-    weights, _ = network((2, units, 2), seed, bias, steps=1)
-    W = {key: scales[key] * part for key, part in weights.items()}
-    chip = backend_of(name)._scaled(W, bias)
+    weights, _ = network(name, (2, units, 2), seed, bias, steps=1)
+    W = changed(weights, **{key: scales[key] * part for key, part in weights.items()})
+    chip = backend_of(name)._scaled(W)
     held = chip.held(W, bias)
     columns = {"w_in": 2, "w": units, "w_out": units}
     grids = {key: (chip.grids[key], W[key][:, :n], held[key][:, :n]) for key, n in columns.items()}
@@ -280,13 +294,18 @@ def test_held_weights_err_by_half_a_step_or_are_at_the_end(name, seed, scales, b
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_grid_is_used_to_its_end_where_weights_ask_for_it(name):
-    weights, _ = network(SIZES[1])
-    chip = backend_of(name)._scaled(dict(weights.items()), False)
+    weights, _ = network(name, SIZES[1])
+    chip = backend_of(name)._scaled(weights)
     used = [float(grid.numbers(weights[key]).abs().max()) / grid.high for key, grid in chip.grids.items()]
     assert 0.98 < max(used) <= 1
 
 
 # ---- what is refused ----
+
+
+def rehearse(name, neuron):
+    """Ask a backend for a network of such units, and say what it says."""
+    backend_of(name).rehearse(network(name, SIZES[2], neuron=neuron)[0].network, {"hidden": {}})
 
 
 @pytest.mark.parametrize(
@@ -305,29 +324,30 @@ def test_the_grid_is_used_to_its_end_where_weights_ask_for_it(name):
 def test_units_that_the_chip_has_not_are_refused(name, options, said):
     neuron = NEURONS[name].model_copy(update=options)
     with pytest.raises(InputError) as refused:
-        KINDS[name](DT, 64, neuron)
+        rehearse(name, neuron)
     assert said in str(refused.value)
-    KINDS[name](DT, 64, NEURONS[name])
+    rehearse(name, NEURONS[name])
 
 
 def test_all_that_is_wrong_with_units_is_told_at_once_and_none_stated_are_the_chip_s():
     with pytest.raises(InputError) as refused:
-        LoihiBackend(DT, 64, LIF(reset="subtract", decoder="count"))
+        rehearse("loihi", LIF(reset="subtract", decoder="count"))
     assert "reset 'subtract' (it has 'hard'), refractory 0.002 (it has 0.0), decoder 'count'" in str(refused.value)
     for name, kind in KINDS.items():
-        units = kind(DT).neuron
+        units = configure({"task": "xor"}, backend=name).neuron
         assert isinstance(units, LIF)
-        assert (units.reset, units.refractory) == (NEURONS[name].reset, 0.0)
+        assert (units.reset, units.refractory) == (kind.reset, 0.0) == (NEURONS[name].reset, 0.0)
+        rehearse(name, units)
 
 
 def test_loihi_has_currents_of_one_step():
     """tau_s 0 is a decay of 4096 / 4096; a Xylo's current would be gone before it acts."""
-    weights, u = network(SIZES[0], 1)
     neuron = NEURONS["loihi"].model_copy(update={"tau_s": 0.0, "input_gain": 12.0})
-    backend = LoihiBackend(DT, 64, neuron)
+    weights, u = network("loihi", SIZES[0], 1, neuron=neuron)
+    backend = LoihiBackend(DT, 64)
     s, _, v = present(backend, weights, u)
-    s_wanted, _, v_wanted = present(TwinBackend(DT, 64, neuron, spikes_in=True), weights, u)
-    assert backend._decays()[1] == 0.0
+    s_wanted, _, v_wanted = present(TwinBackend(DT, 64, spikes_in=True), weights, u)
+    assert backend._decays(weights.network)["hidden"][1] == 0.0
     assert int(s_wanted.sum()) > 100
     assert int(s.sum()) == close(int(s_wanted.sum()), rel=0.05)
     before = int((s != s_wanted).flatten(1).any(1).long().argmax())  # from then on spikes differ, as weights do
@@ -420,9 +440,9 @@ def test_the_rule_writes_to_weights_that_are_not_rounded(name):
     """Updates far below a step of the grid add up."""
     config = configure(TINY, {"optimizer.lr": 1e-7, "compute.dtype": "float64"}, backend=name)
     trainer = build_trainer(Experiment.of(config))
-    begun = {key: W.clone() for key, W in trainer.substrate.targets.items()}
+    begun = changed(trainer.substrate.targets)
     trained(trainer, 3)
-    chip = cast("IntegerBackend", trainer.backend)._scaled(begun, False)
+    chip = cast("IntegerBackend", trainer.backend)._scaled(begun)
     for key, W in begun.items():
         moved = (trainer.substrate.targets[key] - W).abs()
         assert 0 < float(moved.max()) < 0.01 * chip.grids[key].step / float(chip.grids[key].scale.max())
@@ -431,20 +451,21 @@ def test_the_rule_writes_to_weights_that_are_not_rounded(name):
 @pytest.mark.parametrize("name", KINDS)
 def test_a_bias_acts_in_full_from_the_first_step(name):
     """What the rule is told of the line of a bias, and what the units do."""
-    weights, u = network(SIZES[2], bias=True)
     neuron = NEURONS[name].model_copy(update={"tau_r": 20e-3})  # no decay of a Xylo
-    streams, backend = Streams(0), KINDS[name](DT, 2, neuron)
+    weights, u = network(name, SIZES[2], bias=True, neuron=neuron)
+    streams, backend = Streams(0), KINDS[name](DT, 2)
     chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=torch.float64, device="cpu")
     own = PassStreams(streams, "train", 0)
     reads = chip.prepare(1.0, own)
-    chunks = list(backend.passes(chip, reads, 0 * u[:5], SILENT, own, keep="states"))
+    chunks = list(backend.run(Request(chip, reads, 0 * u[:5], SILENT, own, keep="states")))
     first, held = chunks[0], backend.chip
-    assert first.v is not None
-    pre, v, y, readout = first.u, first.v, *(torch.cat([getattr(c, p) for c in chunks]) for p in ("y", "readout"))
+    pre, v = first.u, first.layers["hidden"].v
+    assert v is not None
+    y, readout = torch.cat([c.y for c in chunks]), torch.cat([c.pre["w_out"] for c in chunks])
     assert bool((pre[..., -1] == 1).all())
     assert not pre[..., :-1].any()
     torch.testing.assert_close(v[0, 0, 0], held.bias.numbers(weights["w_in"][:, -1]) / held.unit, rtol=0, atol=1e-12)
-    assert not any(c.spikes.any() for c in chunks)  # so that outputs are those of their bias
+    assert not any(c.layers["hidden"].spikes.any() for c in chunks)  # so that outputs are those of their bias
     b_out = held.held(dict(weights.items()), True)["w_out"][:, -1]
     # a membrane of Loihi that forgets at once keeps 1 / 4096
     torch.testing.assert_close(y[:, 0, 0], readout[:, 0, 0, -1:] * b_out, rtol=1 / 4096, atol=0)
@@ -458,21 +479,21 @@ def test_a_bias_acts_in_full_from_the_first_step(name):
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 @pytest.mark.parametrize("name", KINDS)
 def test_a_gpu_computes_the_same_spikes(name, dtype):
-    weights, u = network(SIZES[0], bias=True, dtype=dtype)
-    there = Weights({key: W.cuda() for key, W in weights.items()}, True)
+    weights, u = network(name, SIZES[0], bias=True, dtype=dtype)
+    there = Weights({key: W.cuda() for key, W in weights.items()}, weights.network)
     backend = backend_of(name)
     for found, wanted in zip(present(backend, there, u, "cuda"), present(backend_of(name), weights, u), strict=True):
         assert found.device.type == "cuda"
         torch.testing.assert_close(found.cpu(), wanted, rtol=1e-6, atol=1e-6)
-    assert backend.activity(there, u.cuda()).device.type == "cuda"
-    backend.differentiable(there, u.cuda())
+    assert activity(backend, there, u.cuda()).device.type == "cuda"
+    backend.differentiable(there.network)(there, u.cuda())
 
 
 def test_a_chip_goes_to_another_device_with_all_its_tensors():
     """On the device that every torch has, so that it is held to without a GPU too."""
     for name in KINDS:
-        weights, _ = network(SIZES[2], bias=True)
-        chip = backend_of(name)._scaled(dict(weights.items()), True).to(torch.device("meta"))
+        weights, _ = network(name, SIZES[2], bias=True)
+        chip = backend_of(name)._scaled(weights).to(torch.device("meta"))
 
         def tensors(part):
             if isinstance(part, torch.Tensor):
