@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import cache
+from itertools import pairwise
 from math import exp
 
 import pytest
@@ -121,7 +122,7 @@ def test_time_may_be_cut_into_chunks_of_any_size(bench, chunk, dtype):
         torch.testing.assert_close(getattr(cut, part), getattr(whole, part), rtol=0, atol=rounding(dtype, bench.scale))
     did = [chunk.layers["hidden"] for chunk in cut.chunks]
     assert not bool(did[0].x_prev.any())
-    for before, after in zip(did[:-1], did[1:], strict=True):
+    for before, after in pairwise(did):
         assert torch.equal(after.x_prev, before.x[-1])
 
 
