@@ -161,6 +161,14 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _target_of_the_backend(self) -> RunConfig:
+        """Check that a chip's backend is asked for its own chip: another's fills in units that it does not have."""
+        chip = TARGETS.get(self.backend)
+        if chip is not None and chip.backend == self.backend != self.target:
+            raise at(("target",), f"backend '{self.backend}' is that of target '{self.backend}'; leave target out")
+        return self
+
+    @model_validator(mode="after")
     def _units_of_the_backend(self) -> RunConfig:
         """Check that the backend has such units, and that a step is short enough for them and for the encoder."""
         spiking = spikes(self.backend)
@@ -193,9 +201,6 @@ class RunConfig(Section):
 
     @model_validator(mode="after")
     def _fits_its_target(self) -> RunConfig:
-        chip = TARGETS.get(self.backend)
-        if chip is not None and chip.backend == self.backend != self.target:
-            raise at(("target",), f"backend '{self.backend}' is that of target '{self.backend}'; leave target out")
         if self.target is not None:
             try:
                 problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt)

@@ -12,7 +12,7 @@ from neuroanp.backends import loihi, loihi_numbers, xylo, xylo_numbers
 from neuroanp.backends.integer import IntegerBackend, LoihiBackend
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
-from neuroanp.backends.protocol import BACKENDS
+from neuroanp.backends.protocol import BACKENDS, Request
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
@@ -20,7 +20,19 @@ from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
 from neuroanp.trajectory import Weights
-from tests.backends.whole_numbers import DT, KINDS, NEURONS, SILENT, SIZES, backend_of, network, numeric, present
+from tests.backends.whole_numbers import (
+    DT,
+    KINDS,
+    NEURONS,
+    SILENT,
+    SIZES,
+    activity,
+    backend_of,
+    changed,
+    network,
+    numeric,
+    present,
+)
 from tests.close import close
 
 NAMES = [name for name in BACKENDS.names() if BACKENDS.get(name).digital]
@@ -51,7 +63,7 @@ def exported(name: str, weights: Weights, u: torch.Tensor):
 @pytest.mark.parametrize(("sizes", "seed"), [(sizes, seed) for seed, sizes in enumerate(SIZES)])
 @pytest.mark.parametrize("name", KINDS)
 def test_a_presentation_is_what_the_exported_numbers_do(name, sizes, seed, bias, dtype):
-    weights, u = network(sizes, seed, bias, dtype)
+    weights, u = network(name, sizes, seed, bias, dtype)
     s, y, v = present(backend_of(name), weights, u)
     s_wanted, y_wanted, v_wanted = exported(name, weights, u)
     assert int(s_wanted.sum()) > 100
@@ -64,14 +76,14 @@ def test_a_presentation_is_what_the_exported_numbers_do(name, sizes, seed, bias,
 @pytest.mark.parametrize("name", KINDS)
 def test_a_weight_of_one_step_more_is_seen(name):
     """The comparison above can fail: one weight of w by one step of its grid."""
-    weights, u = network(SIZES[0], bias=True)
+    weights, u = network(name, SIZES[0], bias=True)
     backend = backend_of(name)
     before = present(backend, weights, u)
     grid = backend.chip.grids["w"]
     busy = int(before[0].long().sum((0, 1)).argmax())
-    W = {key: part.clone() for key, part in weights.items()}
-    W["w"][:, busy] += 1.01 * grid.step / grid.scale.squeeze(-1)
-    after = present(backend, Weights(W, True), u)
+    other = changed(weights)
+    other["w"][:, busy] += 1.01 * grid.step / grid.scale.squeeze(-1)
+    after = present(backend, other, u)
     assert not torch.equal(after[2], before[2])
     assert torch.equal(present(backend, weights, u)[2], before[2])  # scales follow the weights back again
 
@@ -79,21 +91,21 @@ def test_a_weight_of_one_step_more_is_seen(name):
 @pytest.mark.parametrize("chunk", [1, 7, 1000])
 @pytest.mark.parametrize("name", KINDS)
 def test_activity_sees_the_spikes_of_a_silent_presentation(name, chunk):
-    weights, u = network(SIZES[1], 3, bias=True)
+    weights, u = network(name, SIZES[1], 3, bias=True)
     backend = backend_of(name, chunk)
     s, _, _ = present(backend, weights, u)
-    z, trace = backend.activity(weights, u.numpy()), backend._decays()[0]
+    z, trace = activity(backend, weights, u.numpy()), backend._decays(weights.network)["hidden"][0]
     kept = torch.zeros_like(z[0])
     for spikes, now in zip(s, z, strict=True):
         kept = trace * kept + spikes
         torch.testing.assert_close(now, kept, rtol=0, atol=1e-9)
-    assert torch.equal(backend.activity(weights, u), z)
+    assert torch.equal(activity(backend, weights, u), z)
 
 
 def surrogate(backend, weights: Weights, u: torch.Tensor, held=None) -> tuple[torch.Tensor, dict[str, torch.Tensor]]:
     """Return outputs of the twin and the gradients of a number made of them."""
     W = {name: (held or weights)[name].clone().requires_grad_() for name in weights}
-    y = backend.differentiable(Weights(W, weights.bias), u)
+    y = backend.differentiable(weights.network)(Weights(W, weights.network), u)
     (y * torch.linspace(-1, 2, y.numel(), dtype=y.dtype).view_as(y)).sum().backward()
     return y.detach(), {name: part.grad for name, part in W.items() if part.grad is not None}
 
@@ -101,8 +113,8 @@ def surrogate(backend, weights: Weights, u: torch.Tensor, held=None) -> tuple[to
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 @pytest.mark.parametrize("name", KINDS)
 def test_the_gradient_of_rounding_is_1(name, dtype):
-    weights, u = network(SIZES[0], 5, bias=True, dtype=dtype, steps=60)
-    backend, twin = backend_of(name), TwinBackend(DT, 64, NEURONS[name], spikes_in=True)
+    weights, u = network(name, SIZES[0], 5, bias=True, dtype=dtype, steps=60)
+    backend, twin = backend_of(name), TwinBackend(DT, 64, spikes_in=True)
     y, gradient = surrogate(backend, weights, u)
     held = backend.chip.held(dict(weights.items()), True)
     # bias lines of the twin are driven by what is left of a decay, of which the chip has its own
@@ -118,6 +130,11 @@ def test_the_gradient_of_rounding_is_1(name, dtype):
 
 
 # ---- what is refused ----
+
+
+def rehearse(name, neuron):
+    """Ask a backend for a network of such units, and say what it says."""
+    backend_of(name).rehearse(network(name, SIZES[2], neuron=neuron)[0].network, {"hidden": {}})
 
 
 @pytest.mark.parametrize(
@@ -136,29 +153,30 @@ def test_the_gradient_of_rounding_is_1(name, dtype):
 def test_units_that_the_chip_has_not_are_refused(name, options, said):
     neuron = NEURONS[name].model_copy(update=options)
     with pytest.raises(InputError) as refused:
-        KINDS[name](DT, 64, neuron)
+        rehearse(name, neuron)
     assert said in str(refused.value)
-    KINDS[name](DT, 64, NEURONS[name])
+    rehearse(name, NEURONS[name])
 
 
 def test_all_that_is_wrong_with_units_is_told_at_once_and_none_stated_are_the_chip_s():
     with pytest.raises(InputError) as refused:
-        LoihiBackend(DT, 64, LIF(reset="subtract", decoder="count"))
+        rehearse("loihi", LIF(reset="subtract", decoder="count"))
     assert "reset 'subtract' (it has 'hard'), refractory 0.002 (it has 0.0), decoder 'count'" in str(refused.value)
     for name, kind in KINDS.items():
-        units = kind(DT).neuron
+        units = configure({"task": "xor"}, backend=name).neuron
         assert isinstance(units, LIF)
-        assert (units.reset, units.refractory) == (NEURONS[name].reset, 0.0)
+        assert (units.reset, units.refractory) == (kind.reset, 0.0) == (NEURONS[name].reset, 0.0)
+        rehearse(name, units)
 
 
 def test_loihi_has_currents_of_one_step():
     """tau_s 0 is a decay of 4096 / 4096; a Xylo's current would be gone before it acts."""
-    weights, u = network(SIZES[0], 1)
     neuron = NEURONS["loihi"].model_copy(update={"tau_s": 0.0, "input_gain": 12.0})
-    backend = LoihiBackend(DT, 64, neuron)
+    weights, u = network("loihi", SIZES[0], 1, neuron=neuron)
+    backend = LoihiBackend(DT, 64)
     s, _, v = present(backend, weights, u)
-    s_wanted, _, v_wanted = present(TwinBackend(DT, 64, neuron, spikes_in=True), weights, u)
-    assert backend._decays()[1] == 0.0
+    s_wanted, _, v_wanted = present(TwinBackend(DT, 64, spikes_in=True), weights, u)
+    assert backend._decays(weights.network)["hidden"][1] == 0.0
     assert int(s_wanted.sum()) > 100
     assert int(s.sum()) == close(int(s_wanted.sum()), rel=0.05)
     before = int((s != s_wanted).flatten(1).any(1).long().argmax())  # from then on spikes differ, as weights do
@@ -251,9 +269,9 @@ def test_the_rule_writes_to_weights_that_are_not_rounded(name):
     """Updates far below a step of the grid add up."""
     config = configure(TINY, {"optimizer.lr": 1e-7, "compute.dtype": "float64"}, backend=name)
     trainer = build_trainer(Experiment.of(config))
-    begun = {key: W.clone() for key, W in trainer.substrate.targets.items()}
+    begun = changed(trainer.substrate.targets)
     trained(trainer, 3)
-    chip = cast("IntegerBackend", trainer.backend)._scaled(begun, False)
+    chip = cast("IntegerBackend", trainer.backend)._scaled(begun)
     for key, W in begun.items():
         moved = (trainer.substrate.targets[key] - W).abs()
         assert 0 < float(moved.max()) < 0.01 * chip.grids[key].step / float(chip.grids[key].scale.max())
@@ -262,20 +280,21 @@ def test_the_rule_writes_to_weights_that_are_not_rounded(name):
 @pytest.mark.parametrize("name", KINDS)
 def test_a_bias_acts_in_full_from_the_first_step(name):
     """What the rule is told of the line of a bias, and what the units do."""
-    weights, u = network(SIZES[2], bias=True)
     neuron = NEURONS[name].model_copy(update={"tau_r": 20e-3})  # no decay of a Xylo
-    streams, backend = Streams(0), KINDS[name](DT, 2, neuron)
+    weights, u = network(name, SIZES[2], bias=True, neuron=neuron)
+    streams, backend = Streams(0), KINDS[name](DT, 2)
     chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=torch.float64, device="cpu")
     own = PassStreams(streams, "train", 0)
     reads = chip.prepare(1.0, own)
-    chunks = list(backend.passes(chip, reads, 0 * u[:5], SILENT, own, keep="states"))
+    chunks = list(backend.run(Request(chip, reads, 0 * u[:5], SILENT, own, keep="states")))
     first, held = chunks[0], backend.chip
-    assert first.v is not None
-    pre, v, y, readout = first.u, first.v, *(torch.cat([getattr(c, p) for c in chunks]) for p in ("y", "readout"))
+    pre, v = first.u, first.layers["hidden"].v
+    assert v is not None
+    y, readout = torch.cat([c.y for c in chunks]), torch.cat([c.pre["w_out"] for c in chunks])
     assert bool((pre[..., -1] == 1).all())
     assert not pre[..., :-1].any()
     torch.testing.assert_close(v[0, 0, 0], held.bias.numbers(weights["w_in"][:, -1]) / held.unit, rtol=0, atol=1e-12)
-    assert not any(c.spikes.any() for c in chunks)  # so that outputs are those of their bias
+    assert not any(c.layers["hidden"].spikes.any() for c in chunks)  # so that outputs are those of their bias
     b_out = held.held(dict(weights.items()), True)["w_out"][:, -1]
     # a membrane of Loihi that forgets at once keeps 1 / 4096
     torch.testing.assert_close(y[:, 0, 0], readout[:, 0, 0, -1:] * b_out, rtol=1 / 4096, atol=0)
@@ -289,21 +308,21 @@ def test_a_bias_acts_in_full_from_the_first_step(name):
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
 @pytest.mark.parametrize("name", KINDS)
 def test_a_gpu_computes_the_same_spikes(name, dtype):
-    weights, u = network(SIZES[0], bias=True, dtype=dtype)
-    there = Weights({key: W.cuda() for key, W in weights.items()}, True)
+    weights, u = network(name, SIZES[0], bias=True, dtype=dtype)
+    there = Weights({key: W.cuda() for key, W in weights.items()}, weights.network)
     backend = backend_of(name)
     for found, wanted in zip(present(backend, there, u, "cuda"), present(backend_of(name), weights, u), strict=True):
         assert found.device.type == "cuda"
         torch.testing.assert_close(found.cpu(), wanted, rtol=1e-6, atol=1e-6)
-    assert backend.activity(there, u.cuda()).device.type == "cuda"
-    backend.differentiable(there, u.cuda())
+    assert activity(backend, there, u.cuda()).device.type == "cuda"
+    backend.differentiable(there.network)(there, u.cuda())
 
 
 def test_a_chip_goes_to_another_device_with_all_its_tensors():
     """On the device that every torch has, so that it is held to without a GPU too."""
     for name in KINDS:
-        weights, _ = network(SIZES[2], bias=True)
-        chip = backend_of(name)._scaled(dict(weights.items()), True).to(torch.device("meta"))
+        weights, _ = network(name, SIZES[2], bias=True)
+        chip = backend_of(name)._scaled(weights).to(torch.device("meta"))
 
         def tensors(part):
             if isinstance(part, torch.Tensor):

@@ -10,6 +10,7 @@ import torch
 from neuroanp.backends.integer import LoihiBackend, XyloBackend
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.numeric import Numeric
+from neuroanp.backends.protocol import Request
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
@@ -32,17 +33,20 @@ NEURONS = {
 }
 
 
-def network(sizes, seed=0, bias=False, dtype=torch.float64, steps=120, batch=2) -> tuple[Weights, torch.Tensor]:
-    """Return random weights, and input spikes (T, B, I)."""
+def network(
+    name, sizes, seed=0, bias=False, dtype=torch.float64, steps=120, batch=2, neuron=None
+) -> tuple[Weights, torch.Tensor]:
+    """Return random weights between a chip's units, and input spikes (T, B, I)."""
     inputs, hidden, outputs = sizes
     rng = np.random.default_rng(seed)
     shapes = {"w_in": (hidden, inputs + bias), "w": (hidden, hidden), "w_out": (outputs, hidden + bias)}
     W = {name: torch.from_numpy(rng.normal(size=s) / np.sqrt(s[1])).to(dtype) for name, s in shapes.items()}
-    return Weights(W, bias), torch.from_numpy(rng.random((steps, batch, inputs)) < 0.2).to(dtype)
+    weights = Weights.one_layer(W, bias, neuron or NEURONS[name])
+    return weights, torch.from_numpy(rng.random((steps, batch, inputs)) < 0.2).to(dtype)
 
 
 def backend_of(name: str, chunk: int = 64):
-    return KINDS[name](DT, chunk, NEURONS[name])
+    return KINDS[name](DT, chunk)
 
 
 def present(backend, weights: Weights, u: torch.Tensor, device="cpu"):
@@ -50,10 +54,21 @@ def present(backend, weights: Weights, u: torch.Tensor, device="cpu"):
     streams = Streams(0)
     chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device=device)
     own = PassStreams(streams, "train", 0)
-    chunks = list(backend.passes(chip, chip.prepare(1.0, own), u.to(device), SILENT, own, keep="states"))
-    return tuple(torch.cat([getattr(c, part) for c in chunks])[:, 0] for part in ("spikes", "y", "v"))
+    asked = Request(chip, chip.prepare(1.0, own), u.to(device), SILENT, own, keep="states")
+    did = [(c.layers["hidden"].spikes, c.y, c.layers["hidden"].v) for c in backend.run(asked)]
+    return tuple(torch.cat(part)[:, 0] for part in zip(*did, strict=True))
 
 
 def numeric(name: str, weights: Weights) -> Numeric:
     W = {key: part.double().numpy() for key, part in weights.items()}
-    return Numeric(name, W, weights.bias, NEURONS[name], DT, True)
+    return Numeric(name, W, weights.network, DT, True)
+
+
+def activity(backend, weights: Weights, u) -> torch.Tensor:
+    """Return what the outputs of the noise-free network read of its units, (T, B, N)."""
+    return backend.activity(weights.network)(weights, u)["hidden"]
+
+
+def changed(weights: Weights, **arrays: torch.Tensor) -> Weights:
+    """Return the same network with some arrays in place of its own, and copies of the others."""
+    return Weights({**{key: part.clone() for key, part in weights.items()}, **arrays}, weights.network)
