@@ -25,9 +25,6 @@ SMALL = {
     "training": {"updates": 3, "batch": 3, "controls": False},
 }
 SPIKING = {"backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}}
-OF_PASSES = {"h", "x", "x_prev", "y", "z", "readout", "spikes"}
-"""Tensors of a chunk that every pass has for itself; inputs are there once, however many passes there are."""
-
 SEEN: list[Trajectory] = []
 
 
@@ -56,12 +53,16 @@ def ready(rule, changes: dict):
 
 
 def held(chunks: list[Trajectory]) -> int:
-    """Bytes of memory behind the tensors of all passes, each piece of it once."""
+    """Bytes of memory behind the tensors of all passes, each piece of it once.
+
+    Inputs are there once, however many passes there are.
+    """
     pieces = {}
     for chunk in chunks:
-        found = {field.name: getattr(chunk, field.name) for field in fields(chunk) if field.name in OF_PASSES}
-        for tensor in [*found.values(), *(chunk.noise or {}).values()]:
-            if tensor is not None and not (chunk.t0 == 0 and tensor is chunk.x_prev):  # zeros before the first step
+        of_layers = [getattr(layer, field.name) for layer in chunk.layers.values() for field in fields(layer)]
+        zeros = {id(layer.x_prev) for layer in chunk.layers.values() if chunk.t0 == 0}  # before the first step
+        for tensor in [*of_layers, chunk.y, *chunk.pre.values(), *(chunk.noise or {}).values()]:
+            if tensor is not None and id(tensor) not in zeros:
                 storage = tensor.untyped_storage()
                 pieces[storage.data_ptr()] = storage.nbytes()
     return sum(pieces.values())
@@ -98,9 +99,9 @@ def test_passes_run_twice_only_where_they_do_not_fit(rule):
     presented = []
 
     class Counting(RateBackend):
-        def passes(self, *arguments, **options):
-            presented.append(options["keep"])
-            return super().passes(*arguments, **options)
+        def run(self, request):
+            presented.append(request.keep)
+            return super().run(request)
 
     kept = "noise" if rule == "np" else "all"
     fits, short = (replace(ready(RULES[rule], {}), backend=Counting(1e-6, 4)) for _ in range(2))
