@@ -74,6 +74,11 @@ class SpikingNetwork(ABC):
     def refuses(cls, network: Network) -> list[str]:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
         wrong = [layer for layer in network.layers if not isinstance(layer.cell, cls.units)]
+        still = [layer.name for layer in network.layers if not layer.cell.spikes]
+        if still:
+            return [
+                f"backend '{cls.name}' has units that spike, and those of {', '.join(still)} do not; use backend 'rate'"
+            ]
         if wrong:
             return [f"backend '{cls.name}' has leaky integrate-and-fire units only; use backend 'spiking'"]
         return _readouts_differ(network)
