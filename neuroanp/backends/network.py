@@ -67,7 +67,7 @@ class SpikingNetwork(ABC):
     def __init__(self, dt: float, chunk: int = 64, spikes_in: bool = False, execution: Execution | None = None) -> None:
         self.dt, self.chunk = dt, chunk
         self.spikes_in, self.execution = spikes_in, execution or Execution()
-        self._populations: dict[Any, tuple[Mapping[str, Tensor], Population]] = {}
+        self._populations: dict[Any, tuple[Any, Mapping[str, Tensor], Population]] = {}
         self._latest: Presentation | None = None
 
     @classmethod
@@ -197,13 +197,13 @@ class SpikingNetwork(ABC):
 
     def _population(self, layer: Layer, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         """Return the population of a layer, made once: its arrays are used again by every presentation."""
-        key = (layer, rows, like.dtype, like.device)
+        key = (layer.name, layer.units, rows, like.dtype, like.device)  # a cell of one's own need not be hashable
         neurons = {name: factor.to(like.device) for name, factor in neurons.items()}
-        made_of, population = self._populations.get(key, (None, None))
-        same = made_of is not None and made_of.keys() == neurons.keys()
+        cell, made_of, population = self._populations.get(key, (None, None, None))
+        same = cell == layer.cell and made_of is not None and made_of.keys() == neurons.keys()
         if population is None or not same or any(not torch.equal(made_of[n], neurons[n]) for n in neurons):  # pyright: ignore
             population = self._make(cast("Interface", layer.cell), rows, like.new_zeros(layer.units), neurons)
-            self._populations[key] = (dict(neurons), population)
+            self._populations[key] = (layer.cell, dict(neurons), population)
         return population
 
     @abstractmethod
