@@ -50,7 +50,7 @@ def model_of(record: RunDir, weights: str = "targets") -> Model:
         )
     if neuron is not None and not isinstance(neuron, LIF):
         raise InputError(f"{record.path}: neuron: units given by equations cannot be exported; train with neuron 'lif'")
-    if neuron is None and trainer.backend.differentiable is not rate_outputs:
+    if neuron is None and trainer.backend.differentiable(network) is not rate_outputs:
         backend = trainer.backend.name
         raise InputError(f"{record.path}: the units of backend '{backend}' are its own: no format here can hold them")
     model = _model(record.path.name, experiment, trainer, neuron, weights)

@@ -88,7 +88,7 @@ class ReadChip:
     @property
     def neurons(self) -> Neurons:
         """How the spiking neurons differ (see Substrate): the chip's own, as its converters, no part of its state."""
-        return MappingProxyType(self._neurons)
+        return MappingProxyType({name: MappingProxyType(factors) for name, factors in self._neurons.items()})
 
     def node_sigmas(self, artificial: bool = True) -> dict[str, float]:
         """Return the standard deviation of the node noise by group of units (see Substrate)."""

@@ -176,9 +176,6 @@ class RunConfig(Section):
             raise at(("neuron",), f"backend '{self.backend}' has spiking units; write 'neuron: lif'")
         if not spiking and self.neuron is not None:
             raise at(("neuron",), f"backend '{self.backend}' has tanh units; leave it out, or use backend 'spiking'")
-        refused = BACKENDS.get(self.backend).refuses(self.network_of(1, 1))
-        if refused:
-            raise at(("neuron",) if self.network.layers is None else ("network", "layers"), "; ".join(refused))
         try:
             self.encoder.check(self.dt)
         except ValueError as error:
@@ -208,6 +205,14 @@ class RunConfig(Section):
                 raise at(("target",), str(error)) from None
             for key, said in problems:
                 raise at(key, said)
+        return self
+
+    @model_validator(mode="after")
+    def _is_simulated_by_its_backend(self) -> RunConfig:
+        """Check the units that a target has left: of its own backend it says more exactly what does not fit."""
+        refused = BACKENDS.get(self.backend).refuses(self.network_of(1, 1))
+        if refused:
+            raise at(("neuron",) if self.network.layers is None else ("network", "layers"), "; ".join(refused))
         return self
 
     @model_validator(mode="after")

@@ -76,7 +76,7 @@ class NetworkConfig(Section):
         stated = self.model_fields_set
         if self.layers is not None and "hidden" in stated:
             raise at(("hidden",), "layers say how many units there are; leave hidden out")
-        if self.layers is None and self.skip:
+        if self.skip and len(self.layers or ()) < 2:
             raise at(("skip",), "one layer has nothing to skip; give several with network.layers")
         if self.layers is not None and self.layers[0].delay:
             raise at(("layers", 0, "delay"), "the first layer has none below; leave it out")

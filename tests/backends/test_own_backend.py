@@ -21,7 +21,7 @@ from neuroanp.registry import Registry, members
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
-from neuroanp.training.learner import GradientLearner
+from neuroanp.training.gradient_learner import GradientLearner
 from neuroanp.trajectory import LayerActivity, Trajectory, Weights
 
 SMALL = {
@@ -193,8 +193,8 @@ def test_what_it_says_is_what_bptt_and_ridge_take(own, tmp_path):
     own(Told)
     trainer = build_trainer(Experiment.of(configure({**SMALL, "rule": "bptt", "network": {"hidden": 6}})))
     assert isinstance(trainer.learner, GradientLearner)
-    context = trainer.context()
-    found = trainer.learner.step(context)
+    context = trainer.lab()
+    found = trainer.learner.learn(trainer.learned, context)[1]
     network = trainer.substrate.network
     leaves = {name: read.W.clone().requires_grad_() for name, read in context.reads.items()}
     _, y = steps(Weights(leaves, network), context.inputs)

@@ -70,7 +70,7 @@ def with_chip(network, weights=None, profile="pcm", seed=0, **options):
     model = network(seed=seed, steps=40, scale=0.2, spiking=False)
     made = load(profile) if isinstance(profile, str) else profile
     tensors = {name: torch.from_numpy(W).float() for name, W in (weights or model.weights).items()}
-    chip = Chip.build(made, Weights(tensors), streams=Streams(seed), dt=model.dt, **options)
+    chip = Chip.build(made, Weights.one_layer(tensors), streams=Streams(seed), dt=model.dt, **options)
     return dataclasses.replace(model, chip=chip)
 
 

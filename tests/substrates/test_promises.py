@@ -98,7 +98,7 @@ def test_a_law_of_one_s_own_that_depends_on_the_temperature_is_asked():
 @pytest.mark.parametrize("name", MEMORY)
 def test_what_is_said_of_a_law_is_what_its_sampled_reads_do(name):
     """Two steps of one device, drawn one by one: correlated where the law is a process, and nowhere else."""
-    weights = Weights({key: torch.full((2, 2), 0.1, dtype=torch.float64) for key in ("w_in", "w", "w_out")})
+    weights = Weights.one_layer({key: torch.full((2, 2), 0.1, dtype=torch.float64) for key in ("w_in", "w", "w_out")})
     effects = frozenset({"read_noise", "frozen_noise"})
     chip = Chip.build(load(name), weights, streams=Streams(0), dt=1e-6, read="sampled", effects=effects,
                       write="ideal", dtype=torch.float64)  # fmt: skip
