@@ -85,7 +85,7 @@ def torchs(network: Network, W) -> torch.nn.Module:
     elif isinstance(layer.cell, LSTM):
         kind = torch.nn.LSTM
         w_in = w_in.clone()
-        w_in[layer.units : 2 * layer.units, lines] += layer.cell.forget_bias
+        w_in[layer.units : 2 * layer.units, lines] += layer.cell.f_bias
     made = kind(lines, layer.units).double()
     given = (w_in[:, :lines], w, w_in[:, lines], torch.zeros(len(w)))
     for name, value in zip(("weight_ih_l0", "weight_hh_l0", "bias_ih_l0", "bias_hh_l0"), given, strict=True):
@@ -93,7 +93,7 @@ def torchs(network: Network, W) -> torch.nn.Module:
     return made
 
 
-@pytest.mark.parametrize("cell", [Tanh(), GRU(), LSTM(), LSTM(forget_bias=-0.5)], ids=str)
+@pytest.mark.parametrize("cell", [Tanh(), GRU(), LSTM(), LSTM(f_bias=-0.5)], ids=str)
 def test_a_sequence_is_that_of_torch(cell):
     network, u = stack(2, [Stacked(cell, N)], 3, bias=True), inputs()
     weights = random(network)
