@@ -13,14 +13,14 @@ from torch import Tensor
 from neuroanp.devices.draws import numpy_dtype
 from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import PassStreams
-from neuroanp.substrates.converters import X_MAX, driver, sensor
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.energy_kinds import energy_kinds
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_units
+from neuroanp.substrates.node_noise import NodeNoise
+from neuroanp.substrates.periphery import X_MAX, driver, sensor
 from neuroanp.substrates.protocol import Neurons, ReadPlan
-from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.trajectory import PassPlan, Weights
 
 if TYPE_CHECKING:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from neuroanp.devices.switched import at_temperature
 from neuroanp.errors import InputError
-from neuroanp.substrates.converters import amplifier_variance, dac_sigma, thermal_factor
+from neuroanp.substrates.periphery import amplifier_variance, dac_sigma, thermal_factor
 
 if TYPE_CHECKING:
     from neuroanp.devices.protocol import NodeSource

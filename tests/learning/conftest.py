@@ -12,8 +12,8 @@ from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.init import xavier
 from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.substrates.protocol import ReadPlan
-from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.training.lab import Lab as Context
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.trajectory import Weights, WeightUpdate
