@@ -19,14 +19,14 @@ from neuroanp.devices.switched import at_temperature
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.checks import check_memory, check_step
-from neuroanp.substrates.converters import X_MAX, driver, sensor
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.energy_kinds import energy_kinds
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.substrates.neuron_mismatch import neuron_factors
+from neuroanp.substrates.node_noise import NodeNoise
+from neuroanp.substrates.periphery import X_MAX, driver, sensor
 from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
-from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.substrates.write_energy import write_energy
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 

@@ -16,8 +16,8 @@ from neuroanp.backends.reads import draw_bytes
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.crossbar import Crossbar
-from neuroanp.substrates.periphery import Reader, normals
 from neuroanp.substrates.protocol import ReadPlan
+from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig

@@ -21,10 +21,10 @@ from neuroanp.devices.protocol import remembers
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load, loads
 from neuroanp.substrates.chip import Chip
-from neuroanp.substrates.converters import serial_bits
 from neuroanp.substrates.facts import known_effects
 from neuroanp.substrates.ledger import KINDS
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.periphery import serial_bits
+from neuroanp.substrates.read import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 EVERYTHING = """

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from neuroanp.backends.rate import RateBackend
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.substrates.protocol import ReadPlan
-from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.training.learner import RuleLearner, StepContext
 from neuroanp.training.network import xavier
 from neuroanp.trajectory import Weights, WeightUpdate

@@ -19,7 +19,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import LAWS, HardwareProfile, loads
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.facts import describe, known_effects
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.read import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from neuroanp.yaml_io import dump
 from tests.close import close

@@ -11,7 +11,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import loads
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.facts import describe
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.read import Reader
 from neuroanp.substrates.wires import WireNetwork
 from neuroanp.trajectory import Weights
 from tests.close import close

@@ -16,9 +16,9 @@ from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load, loads
 from neuroanp.substrates.chip import Chip
-from neuroanp.substrates.converters import BOLTZMANN, quantise, quantiser
-from neuroanp.substrates.periphery import Reader, normals
+from neuroanp.substrates.periphery import BOLTZMANN, quantise, quantiser
 from neuroanp.substrates.protocol import Quantiser, ReadPlan
+from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.trajectory import Weights, WeightUpdate
 from tests.close import close

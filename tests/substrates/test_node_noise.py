@@ -17,7 +17,7 @@ from neuroanp.devices.rtn import RtnSource
 from neuroanp.devices.trace import MeasuredTrace
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.smtj_bank import NodeNoise
+from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
