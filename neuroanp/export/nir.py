@@ -15,8 +15,8 @@ from neuroanp.export import checks
 from neuroanp.export.checking.presented import Check, clear, compact, rounded
 from neuroanp.export.checking.script import HERE
 from neuroanp.export.model import Model, Traces
-from neuroanp.export.nir_graph import Gains as Gains  # these three: nir_import takes them from here
 from neuroanp.export.nir_graph import Folded, fold, simulate, tau_of
+from neuroanp.export.nir_graph import Gains as Gains  # these three: nir_import takes them from here
 from neuroanp.export.nir_graph import gains as gains
 from neuroanp.export.nir_readers import FILE, limits
 from neuroanp.export.nir_writing import FORMAT as FORMAT
