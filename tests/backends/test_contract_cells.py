@@ -12,12 +12,12 @@ import pytest
 import torch
 
 from neuroanp.backends import rate
-from neuroanp.devices.device import ALL_EFFECTS
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.network.cell import CELLS
 from neuroanp.network.compose import Stacked
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.network.tanh import Tanh
-from neuroanp.training.learner import presynaptic
+from neuroanp.training.pass_learner import presynaptic
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 

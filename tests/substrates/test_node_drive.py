@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.devices.device import Device
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError
 from neuroanp.noise import Streams
 from neuroanp.profiles import available, load, loads
