@@ -25,7 +25,7 @@ from tests.backends.test_resets import KINDS, OTHERS
 from tests.close import close
 
 OPTIONS = {"sizes": (4, 20, 2), "steps": 150, "bias": True}
-RUN = ("iverilog -g2005 -Wall -o testbench testbench.v lif_core.v", "vvp testbench")
+RUN = ("iverilog -g2005-sv -Wall -o lif.vvp testbench.v lif_core.v", "vvp -n lif.vvp")
 ICARUS = shutil.which("iverilog") and shutil.which("vvp")
 
 

@@ -34,7 +34,7 @@ RULES = [ANP(reference=PASSES[k % 3][0], credit=PASSES[k % 3][1], gamma=PASSES[k
 def of_passes(lab, rule):
     """One chunk of all passes, with the noise known."""
     now = lab.context()
-    return next(iter(now.backend.run(now.request(rule.plan(), "noise"))))
+    return next(iter(now.run(rule.plan(), "noise")))
 
 
 def differing(rule, M: int) -> list:

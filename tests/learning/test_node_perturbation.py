@@ -32,7 +32,7 @@ VARIANTS = [
 def whole(lab, rule: NP, **context) -> Trajectory:
     """One chunk with all of an update's passes."""
     now = lab.context(**context)
-    return next(iter(now.backend.run(now.request(rule.plan(), "noise"))))
+    return next(iter(now.run(rule.plan(), "noise")))
 
 
 def forward_in_time(lab, rule: NP, chunk: Trajectory, gamma: float) -> dict[str, np.ndarray]:

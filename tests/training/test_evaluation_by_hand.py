@@ -168,7 +168,7 @@ def test_a_stated_noise_of_the_outputs_is_that_of_the_outputs(output):
     trainer, _, _ = after_updates({**LOUD, "perturbation.output": output}, 0)
     context = trainer.lab()
     plan = trainer.learner.plan
-    (chunk,) = trainer.backend.run(context.request(plan, "noise"))
+    (chunk,) = context.run(plan, "noise")
     sigma = 0.5 if output is None else output
     assert chunk.noise_sigma == {"hidden": 0.5, "output": sigma}
     for m in range(plan.passes):
