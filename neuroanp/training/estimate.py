@@ -22,6 +22,7 @@ from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig
+from neuroanp.training.described import describe
 from neuroanp.training.learner import make_learner
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.updates import updates
@@ -212,7 +213,7 @@ def _tried(experiment: Experiment) -> tuple[list[str], float]:
     config = experiment.config
     torch.set_num_threads(config.compute.threads)
     keep_freed_memory()
-    _, notes = experiment.describe()  # makes a chip of its own: gone before the trainer makes the next
+    _, notes = describe(experiment)  # makes a chip of its own: gone before the trainer makes the next
     if not config.training.updates:
         return notes, 0.0
     twice = 2 if config.training.controls else 1  # the frozen-recurrence control is trained too

@@ -19,6 +19,7 @@ from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe as described
 from neuroanp.trajectory import Weights
 from tests.backends.whole_numbers import (
     DT,
@@ -216,7 +217,7 @@ def test_units_that_differ_are_refused_unless_that_is_switched_off(name):
     assert "the chip's units are all alike" in str(refused.value)
     assert "differ in tau_m, tau_s, threshold; switch it off with --without neuron_mismatch" in str(refused.value)
     with pytest.raises(InputError, match="all alike"):
-        experiment.describe()  # before anything begins
+        described(experiment)  # before anything begins
     alike = configure(TINY, {"hardware.without": ["neuron_mismatch"]}, backend=name, profile="mixed_signal_neurons")
     assert np.isfinite(build_trainer(Experiment.of(alike)).step()["train_loss"])
 

@@ -19,6 +19,7 @@ from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe as described
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import Look, revisit
 from neuroanp.trajectory import PassPlan, Weights
@@ -36,7 +37,7 @@ MEMORY = {
 
 
 def warnings_of(overrides) -> list[str]:
-    _, log = Experiment.of(configure(TINY, overrides)).describe()
+    _, log = described(Experiment.of(configure(TINY, overrides)))
     return [line.removeprefix("warning: ") for line in log if line.startswith("warning: ")]
 
 

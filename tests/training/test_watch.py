@@ -10,6 +10,7 @@ import pytest
 from neuroanp.errors import RunError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe as described
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.watch import Health, Watch
@@ -171,5 +172,5 @@ def test_a_deadband_that_swallows_every_change_is_told_once(tmp_path, caplog):
     ("change", "slow"), [({}, False), ({"dt": "1 ps"}, True), ({"hardware.temperature": "4 K"}, True)], ids=str
 )
 def test_junctions_that_do_not_switch_within_an_update_are_told(change, slow):
-    _, log = Experiment.of(configure(SMALL, {"profile": "smtj_telegraph", **change})).describe()
+    _, log = described(Experiment.of(configure(SMALL, {"profile": "smtj_telegraph", **change})))
     assert any("hardly switch" in line for line in log) == slow
