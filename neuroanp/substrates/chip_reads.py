@@ -94,8 +94,9 @@ class ReadChip:
         """Return the standard deviation of the node noise by group of units (see Substrate)."""
         own = self.junctions.node_sigma if self.junctions is not None else 0.0
         of_layers, of_output = self.drive.gaussian(artificial)
-        sigma = math.hypot(own * self.drive.scale, of_layers)
-        return {**dict.fromkeys(self.network.noisy, sigma), OUTPUT: math.hypot(own, of_output)}
+        coupled = self.drive.coupled(self.network.groups[1:-1])
+        sigmas = {name: math.hypot(own * scale, of_layers) for name, scale in coupled.items()}
+        return {**sigmas, OUTPUT: math.hypot(own, of_output)}
 
     @property
     def failed(self) -> float:
@@ -130,7 +131,7 @@ class ReadChip:
         of_layers, of_output = self.drive.gaussian(artificial)
         return NodeNoise(
             plan, self.network.lines, batch, streams, self.like, self.junctions, of_layers,
-            output_sigma=of_output, scale=self.drive.scale, dt=self.dt, apart=apart,
+            output_sigma=of_output, scale=self.drive.coupled(self.network.groups[1:-1]), dt=self.dt, apart=apart,
         )  # fmt: skip
 
     def device_noise(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import torch
 
@@ -31,8 +31,9 @@ from neuroanp.training.trainer import Trainer
 from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
+    from neuroanp.backends.neuron import Interface
     from neuroanp.devices.protocol import NodeSource
-    from neuroanp.network.network import Network
+    from neuroanp.network.network import Layer, Network
     from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.training.config import RunConfig
 
@@ -141,20 +142,19 @@ class Experiment:
         """Return the noise on the units that the configuration adds, and how the device's own is coupled to them."""
         config, temperature = self.config, self.config.hardware.temperature
         source = junctions_of(self.profile, effects, temperature)
-        scale = self._coupling(source) if spikes(config.backend) else 1.0
+        scale = {layer.name: self._coupling(layer, source) for layer in self.network.layers if layer.cell.spikes}
         # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
         wanted, own = config.perturbation.name, perturbs_units(self.profile, effects, temperature)
         if wanted == "gaussian" or (wanted == "auto" and not own):
             return NodeDrive(config.perturbation.sigma, config.perturbation.output, scale)
         return NodeDrive(scale=scale)
 
-    def _coupling(self, source: NodeSource | None) -> float:
+    def _coupling(self, layer: Layer, source: NodeSource | None) -> float:
         """Return the factor on the node noise that moves membranes as far as the profile asks; 1 if it does not."""
         stated = self.profile.neurons
         if stated is None or stated.membrane_sigma is None or source is None:
             return 1.0
-        assert self.config.neuron is not None
-        a = self.config.neuron.membrane_decay(self.config.dt)
+        a = cast("Interface", layer.cell).membrane_decay(self.config.dt)
         if a is None:
             raise InputError(
                 f"neuron.tau_m: profile '{self.profile.name}' couples its noise by how far it moves the membrane; "
