@@ -73,16 +73,19 @@ class SpikingNetwork(ABC):
         """Present the inputs once for each pass; see `neuroanp.backends.protocol.Backend`."""
         presentation = self._presentation(request)
         self._latest = presentation
-        for t0 in range(0, len(request.inputs), self.chunk):
+
+        def run(u: Tensor, t0: int) -> Trajectory:
             if self._latest is not presentation:  # its neurons are those of the next one now
                 raise RuntimeError("another presentation has begun: finish one first, or use a second backend")
-            yield presentation.run(request.inputs[t0 : t0 + self.chunk], t0)
+            return presentation.run(u, t0)
+
+        yield from request.present(self.chunk, run)
         self._latest = None
 
     def _presentation(self, request: Request) -> Presentation:
         """Begin a presentation of a batch."""
         self._check(request.network)
-        populations = self._all(request.network, request.rows, request.inputs, request.substrate.neurons)
+        populations = self._all(request.network, request.rows, request.like, request.substrate.neurons)
         return Presentation(request, self.spikes_in, populations, self._decays(request.network), self.dt)
 
     def differentiable(self, network: Network) -> Outputs | None:

@@ -6,17 +6,19 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from torch import Tensor
+
 from neuroanp.backends.protocol import Request
+from neuroanp.errors import InputError
 from neuroanp.losses import of_steps
 from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from neuroanp.backends.protocol import Backend
     from neuroanp.losses import Loss
     from neuroanp.network.network import Network
     from neuroanp.noise import PassStreams, Streams
+    from neuroanp.source import Source
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
     from neuroanp.trajectory import PassPlan, Trajectory, WeightUpdate
 
@@ -26,7 +28,8 @@ class Lab:
     """All that one update may use.
 
     Args:
-        inputs: (T, B, I); targets: (T, B, O); mask: (T,).
+        source: of the inputs: (T, B, I) data, or a world.
+        targets: (T, B, O); mask: (T,); of a world, which says the loss itself, the mask alone counts.
         substrate: holds the weights; reads: what it prepared for this update.
         backend: runs the passes; streams: the noise of this update.
         memory: bytes that stored trajectories may take before passes are replayed instead.
@@ -35,7 +38,7 @@ class Lab:
         writes: where cycle-to-cycle draws of writes in the course of the update come from, and the update's number.
     """
 
-    inputs: Tensor
+    source: Source
     targets: Tensor
     mask: Tensor
     substrate: Substrate
@@ -55,15 +58,32 @@ class Lab:
     @property
     def batch(self) -> int:
         """B, sequences of the batch."""
-        return self.inputs.shape[1]
+        return self.source.shape[1] if isinstance(self.source, Tensor) else self.source.batch
+
+    @property
+    def steps(self) -> int:
+        """T, steps of a presentation."""
+        return len(self.source) if isinstance(self.source, Tensor) else self.source.steps
+
+    @property
+    def inputs(self) -> Tensor:
+        """The data (T, B, I), which a digital twin can be shown.
+
+        Raises: InputError: a world answers the network, and no twin of it can be differentiated.
+        """
+        if isinstance(self.source, Tensor):
+            return self.source
+        raise InputError("a world that answers the network has no data to show a digital twin; use a local rule")
 
     def run(self, plan: PassPlan, keep: str = "all", book: bool = True) -> Iterator[Trajectory]:
         """Present the batch once for each pass and yield what happened chunk by chunk; see `Request`."""
-        asked = Request(self.substrate, self.reads, self.inputs, plan, self.streams, keep, book)
+        asked = Request(self.substrate, self.reads, self.source, plan, self.streams, keep, book)
         return self.backend.run(asked)
 
     def losses(self, chunk: Trajectory) -> Tensor:
-        """Return the loss of each step of a chunk, (T, M, B)."""
+        """Return the loss of each step of a chunk, (T, M, B): what a world said, or the task's of its targets."""
+        if chunk.loss is not None:
+            return chunk.loss
         time = slice(chunk.t0, chunk.t0 + len(chunk.y))
         return of_steps(self.loss, chunk.y, self.targets[time], self.mask[time])
 

@@ -57,7 +57,7 @@ class PassLearner:
     def stored_bytes(self, lab: Lab) -> int:
         """Return what storing the whole presentation takes."""
         numbers = self.numbers_kept(lab.network)
-        return len(lab.inputs) * self.passes * lab.batch * numbers * lab.inputs.element_size()
+        return lab.steps * self.passes * lab.batch * numbers * lab.mask.element_size()
 
     def numbers_kept(self, network: Network) -> int:
         """Return how many numbers a step of one pass and sequence leaves to store, at most.
@@ -112,7 +112,8 @@ def presynaptic(chunk: Trajectory, plan: PassPlan, network: Network) -> dict[str
         if p.name in chunk.pre:
             return over_passes(chunk.pre[p.name])
         if p.pre == INPUT:
-            return chunk.u if p.bias or not network.bias else chunk.u[..., : network.inputs]
+            u = chunk.u if chunk.u.ndim == 3 else over_passes(chunk.u)
+            return u if p.bias or not network.bias else u[..., : network.inputs]
         if p.delay:
             before = over_passes(chunk.layers[p.pre].x_prev).unsqueeze(0)
             return with_bias_line(torch.cat([before, now[p.pre][:-1]]), p.bias)

@@ -155,7 +155,7 @@ class Trainer:
         like = self.substrate.targets.like
         streams, window = PassStreams(self.streams, "train", self.update), self.window()
         return Lab(
-            inputs=to_tensor(batch.inputs, like),
+            source=to_tensor(batch.inputs, like),
             targets=to_tensor(batch.targets, like),
             mask=to_tensor(batch.mask, like),
             substrate=self.substrate,
