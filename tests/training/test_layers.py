@@ -85,7 +85,7 @@ def test_a_record_is_evaluated_read_back_and_started_from(tmp_path):
     [
         {"hidden": 7},
         {"layers": [{"units": 3}]},
-        {"layers": [{"cell": {"name": "lstm", "forget_bias": 0.5}, "units": 3, "recurrent": False}, {"units": 2}]},
+        {"layers": [{"cell": {"name": "lstm", "f_bias": 0.5}, "units": 3, "recurrent": False}, {"units": 2}]},
         {"layers": [{"cell": "leaky_tanh", "units": 3}, {"cell": "relu", "units": 2, "delay": 1}], "skip": True},
     ],
 )
@@ -109,7 +109,7 @@ def test_a_configuration_comes_back_from_what_it_writes(network):
         (
             {"network": {"layers": [{"cell": "gru", "units": 5}]}, **SPIKES},
             "network.layers",
-            "units that spike, and those of hidden do not; use backend 'rate'",
+            "spiking units only (equations, lif)",
         ),
         ({"network": {"layers": [{"units": 5, "delay": 1}]}}, "delay", "the first layer has none below"),
         ({"network": {"layers": [{"units": 5, "delay": 2}, {"units": 5}]}}, "delay", "0"),
