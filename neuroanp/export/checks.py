@@ -31,6 +31,20 @@ def spiking_only(model: Model, format_name: str) -> list[str]:
     ]
 
 
+def lif_only(model: Model, format_name: str) -> list[str]:
+    """Find layers of a spiking network that a chip's neurons are not, or whose units differ from each other."""
+    from neuroanp.backends.neuron import LIF
+
+    other = [layer.name for layer in model.network.layers if not isinstance(layer.cell, LIF)]
+    said = (
+        [f"{', '.join(other)}: {format_name} has leaky integrate-and-fire units alone; use cell lif"] if other else []
+    )
+    differ = sorted({name for factors in model.factors.values() for name in factors})
+    if differ:
+        said.append(f"units differ in {', '.join(differ)}, and those of {format_name} are alike within a layer")
+    return said
+
+
 def spikes_in_only(model: Model, format_name: str) -> list[str]:
     """Find that inputs are currents, where the chip takes spikes alone."""
     if model.spikes_in:

@@ -200,7 +200,7 @@ class RunConfig(Section):
     def _fits_its_target(self) -> RunConfig:
         if self.target is not None:
             try:
-                problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt)
+                problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt, self.network)
             except ValueError as error:
                 raise at(("target",), str(error)) from None
             for key, said in problems:

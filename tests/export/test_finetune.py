@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from neuroanp import api
-from neuroanp.backends.chips import ChipInLoop
+from neuroanp.backends.chip_network import ChipInLoop
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import Request
