@@ -180,7 +180,7 @@ class Experiment:
         try:
             return stated.membrane_sigma / membrane_rms(source, a, self.config.dt)
         except ValueError as error:
-            raise InputError(f"neuron.tau_m: {error}") from None
+            raise InputError(f"neuron.{'tau_m' if a < 1 else 'leak'}: {error}") from None
 
     def backend(self) -> Backend:
         """Make the simulator."""
