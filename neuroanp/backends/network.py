@@ -331,8 +331,8 @@ class SpikingBackend(SpikingNetwork):
                 return spiking.Brian2Population(step, rows, **options)
             if neurons:
                 raise InputError(
-                    "neuron: the profile's mismatch is of the threshold and time constants of neuron 'lif', which "
-                    "equations do not have; switch it off with --without neuron_mismatch"
+                    "neuron: mismatch is of the threshold and time constants of neuron 'lif', which equations do not "
+                    "have; switch it off with --without neuron_mismatch"
                 )
             assert isinstance(neuron, Equations)
             tried(neuron, self.dt, how)

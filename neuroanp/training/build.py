@@ -152,6 +152,7 @@ class Experiment:
             temperature=hardware.temperature,
             wires=hardware.wires,
             drive=self._drive(on),
+            units={} if self.start is None else self.start.factors,
         )
 
     def _drive(self, effects: frozenset[str]) -> NodeDrive:
