@@ -295,6 +295,8 @@ class ChipNetwork(SpikingNetwork):
         first = network.groups[1]
         if len(network.layers) > 1 or network.recurrence(first) is None:
             return [f"backend '{cls.name}' has one layer whose units reach each other; use backend 'lif'"]
+        if not network.input_delay:
+            return [f"backend '{cls.name}': input spikes act a step later; leave network.input_delay out"]
         return super().refuses(network)
 
     @abstractmethod

@@ -47,8 +47,8 @@ class IntegerBackend(ChipNetwork):
         neuron = network.layers[0].cell
         if not isinstance(neuron, LIF):
             return [f"backend '{cls.name}' has the chip's integrate-and-fire units only; use 'lif'"]
-        wanted = {"reset": cls.reset, "refractory": 0.0, "decoder": "trace"}
-        stated = neuron.model_dump()
+        wanted = {"reset": cls.reset, "refractory": 0.0, "decoder": "trace", "leak": True}
+        stated = {key: getattr(neuron, key) for key in wanted}
         wrong = [f"{key} {stated[key]!r} (it has {value!r})" for key, value in wanted.items() if stated[key] != value]
         if not neuron.tau_s and cls.name == "xylo":
             wrong.append("tau_s 0 (its currents last)")

@@ -234,7 +234,7 @@ def _noise_free(
             part = x @ weights[p.name].T * (neuron.input_gain if of_inputs else neuron.synapse_gain)
             if not adds:
                 current = added(current, part)
-            elif of_inputs or p.delay:
+            elif network.input_delay if of_inputs else p.delay:
                 incoming = added(incoming, part)
             else:
                 arriving = added(arriving, part)
