@@ -92,4 +92,6 @@ def test_units_that_cannot_differ_refuse_them(tmp_path):
         Experiment.of(configure({"task": TASK, "network": {"hidden": UNITS, "weights": path}}))
     assert load_start(path).factors
     with pytest.raises(InputError, match="the chip's units are all alike.*tau_m"):
-        Experiment.of(configure({**PLAIN, "backend": "xylo"}, {"network.weights": path, "encoder.signed": False}, target="xylo")).describe()
+        Experiment.of(
+            configure({**PLAIN, "backend": "xylo"}, {"network.weights": path, "encoder.signed": False}, target="xylo")
+        ).describe()
