@@ -145,7 +145,12 @@ class Presentation:
             if p.pre == INPUT:
                 seen[p.name] = lines if p.bias or not self.network.bias else lines[..., : self.network.inputs]
                 part = self.arrays.read(p.name, by_pass(seen[p.name]), t0) * state.neuron.input_gain
-                external, turn = (external, added(turn, part)) if self.spikes_in else (added(external, part), turn)
+                if not self.spikes_in:
+                    external = added(external, part)
+                elif self.network.input_delay:
+                    turn = added(turn, part)
+                else:
+                    arriving = added(arriving, part)
                 continue
             seen[p.name], pre[p.name] = self._of_spikes(p, done[p.pre], state)
             part = self.arrays.read(p.name, seen[p.name], t0) * state.neuron.synapse_gain
@@ -169,12 +174,13 @@ class Presentation:
             return lines, lines
         first = self.first
         lines = torch.cat([u, u.new_full((*u.shape[:-1], 1), 1.0 - first.synapse)], -1) if bias else u
-        trace = torch.empty_like(lines)
-        for t, spikes in enumerate(u):  # a spike of this step moves no membrane before the next
-            trace[t, ..., : u.shape[-1]] = self.inputs
-            self.inputs = first.trace * self.inputs + spikes
+        trace, late = torch.empty_like(lines), self.network.input_delay
+        for t, spikes in enumerate(u):
+            before, self.inputs = self.inputs, first.trace * self.inputs + spikes
+            trace[t, ..., : u.shape[-1]] = before if late else self.inputs  # late: it moves no membrane before the next
             if bias:
-                trace[t, ..., -1] = self._tell(INPUT, first.synapse)
+                told = self._tell(INPUT, first.synapse)
+                trace[t, ..., -1] = told if late else self.told[INPUT]
         return lines, trace
 
     def _tell(self, array: str, synapse: float) -> float:

@@ -11,7 +11,7 @@ from pydantic import Field
 from neuroanp.export import verilog
 from neuroanp.export.checking.presented import Check
 from neuroanp.export.checking.script import HERE
-from neuroanp.export.checks import refuse
+from neuroanp.export.checks import at_once_only, refuse
 from neuroanp.export.fixed_point import DECAY_MAX, STATE_MAX, Bits, FixedPoint, fixed_point, wanted_factors
 from neuroanp.export.model import Traces
 from neuroanp.export.protocol import Exported, PresentingExporter
@@ -42,7 +42,7 @@ class Rtl(PresentingExporter):
 
     def check(self, model: Model) -> None:
         """Raise InputError for what fixed point, or a memory or vector of Verilog, cannot hold."""
-        refuse(self._sizes(model), "rtl")
+        refuse([*at_once_only(model, "rtl"), *self._sizes(model)], "rtl")
         self._fixed(model)
 
     def _sizes(self, model: Model) -> list[str]:

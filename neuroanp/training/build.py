@@ -135,6 +135,7 @@ class Experiment:
             temperature=hardware.temperature,
             wires=hardware.wires,
             drive=self._drive(on),
+            units={} if self.start is None else self.start.factors,
         )
 
     def _drive(self, effects: frozenset[str]) -> NodeDrive:
@@ -162,7 +163,7 @@ class Experiment:
         try:
             return stated.membrane_sigma / membrane_rms(source, a, self.config.dt)
         except ValueError as error:
-            raise InputError(f"neuron.tau_m: {error}") from None
+            raise InputError(f"neuron.{'tau_m' if a < 1 else 'leak'}: {error}") from None
 
     def backend(self) -> Backend:
         """Make the simulator."""
