@@ -196,7 +196,7 @@ def test_units_that_differ_are_refused_unless_that_is_switched_off(name):
     with pytest.raises(InputError) as refused:
         build_trainer(experiment).step()
     assert "the chip's units are all alike" in str(refused.value)
-    assert "differ in tau_m, tau_s, threshold; switch it off with --without neuron_mismatch" in str(refused.value)
+    assert "differ in tau_m, tau_s, threshold; switch mismatch off with --without neuron_mismatch" in str(refused.value)
     with pytest.raises(InputError, match="all alike"):
         described(experiment)  # before anything begins
     alike = configure(TINY, {"hardware.without": ["neuron_mismatch"]}, backend=name, profile="mixed_signal_neurons")

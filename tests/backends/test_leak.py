@@ -13,6 +13,7 @@ from neuroanp.backends.population import Recurrence
 from neuroanp.errors import InputError
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe
 from tests.close import close
 
 ONE = torch.ones(1, dtype=torch.float64)
@@ -83,4 +84,4 @@ def test_chips_whose_membranes_leak_refuse_it(target):
 def test_a_source_that_is_coupled_by_the_membrane_refuses_it():
     config = configure({"task": "xor", "profile": "smtj_koenders", "backend": "lif", "neuron": {"leak": False}})
     with pytest.raises(InputError, match=r"neuron\.leak: .*sums noise up for ever.*leak: true"):
-        Experiment.of(config).describe()
+        describe(Experiment.of(config))

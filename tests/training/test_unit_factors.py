@@ -12,6 +12,7 @@ from neuroanp.records.run_dir import RunDir
 from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.start import load_start
 
@@ -91,7 +92,6 @@ def test_units_that_cannot_differ_refuse_them(tmp_path):
     with pytest.raises(InputError, match="no layer 'hidden' of LIF units"):
         Experiment.of(configure({"task": TASK, "network": {"hidden": UNITS, "weights": path}}))
     assert load_start(path).factors
-    with pytest.raises(InputError, match="the chip's units are all alike.*tau_m"):
-        Experiment.of(
-            configure({**PLAIN, "backend": "xylo"}, {"network.weights": path, "encoder.signed": False}, target="xylo")
-        ).describe()
+    with pytest.raises(InputError, match=r"the chip's units are all alike.*tau_m"):
+        given = {"network.weights": path, "encoder.signed": False}
+        describe(Experiment.of(configure({**PLAIN, "backend": "xylo"}, given, target="xylo")))
