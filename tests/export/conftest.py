@@ -26,9 +26,10 @@ def network(
     else:
         u = rng.uniform(-1, 1, size=(steps, batch, inputs))
     units = neuron if neuron is not None else LIF(input_gain=3.0) if spiking else None
+    made = one_layer({key: W.shape for key, W in weights.items()}, bias, units)
     return Model(
-        name=f"net-{seed}", weights=weights, network=one_layer({key: W.shape for key, W in weights.items()}, bias, units),
-        dt=1e-3, spikes_in=spikes_in, inputs=u, score=lambda y: {"loss": float(np.mean(y**2))},
+        name=f"net-{seed}", weights=weights, network=made, dt=1e-3, spikes_in=spikes_in, inputs=u,
+        score=lambda y: {"loss": float(np.mean(y**2))},
     )  # fmt: skip
 
 

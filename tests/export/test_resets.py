@@ -13,7 +13,7 @@ from neuroanp.backends.lif import LIFPopulation
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.population import Recurrence
 from neuroanp.errors import InputError
-from neuroanp.export.fixed_point import Bits, fixed_point
+from neuroanp.export.fixed_point import fixed_point
 from neuroanp.export.loihi import Loihi
 from neuroanp.export.model import reference
 from neuroanp.export.nir import Nir
