@@ -48,6 +48,8 @@ def bad_structure(model: Model) -> list[str]:
             found.append(f"{p.name}: goes from the input to the output; outputs read spikes of layers alone: leave it")
         elif p.delay and (p.pre == INPUT or p.post == OUTPUT):
             found.append(f"{p.name}: a delay of {p.delay} from the input or to the output; give it 0")
+        if p.bias and p.pre == p.post:
+            found.append(f"{p.name}: a bias of a layer's own array; give it to the array from below")
         if not ARRAY.fullmatch(p.name):
             found.append(f"projection {p.name!r:.80}: a memory of the core is called w, or w_ and letters, digits or _")
     found += [

@@ -26,9 +26,9 @@ def network(
     else:
         u = rng.uniform(-1, 1, size=(steps, batch, inputs))
     units = neuron if neuron is not None else LIF(input_gain=3.0) if spiking else None
-    made = one_layer({key: W.shape for key, W in weights.items()}, bias, units)
     return Model(
-        name=f"net-{seed}", weights=weights, network=made, dt=1e-3, spikes_in=spikes_in, inputs=u,
+        name=f"net-{seed}", weights=weights, dt=1e-3, spikes_in=spikes_in, inputs=u,
+        network=one_layer({name: W.shape for name, W in weights.items()}, bias, units),
         score=lambda y: {"loss": float(np.mean(y**2))},
     )  # fmt: skip
 
