@@ -179,8 +179,7 @@ def test_an_export_checks_itself(tmp_path, name):
     assert checked, checked.said
     assert len(checked.readers["ngspice"]) == len(model.weights)
     text = (folder / "w_1_2.cir").read_text()
-    first = next(line for line in text.splitlines() if line.startswith("Rp0_0 "))
-    (folder / "w_1_2.cir").write_text(text.replace(first, f"{first.rsplit(' ', 1)[0]} 5000.0"))
+    (folder / "w_1_2.cir").write_text(text.replace("Ry0 y0 0 1\n", "Ry0 y0 0 2.0\n"))
     wrong = na.check_export(folder)
     assert [row["agrees"] for row in wrong.readers["ngspice"]] == [key != "w_1_2" for key in model.weights]
 

@@ -344,6 +344,14 @@ def test_an_export_checks_itself(three, tmp_path):
     assert not na.check_export(wrong)
 
 
+@icarus
+def test_many_layers_are_checked(tmp_path):
+    model = layered([Stacked(LOUD, 1)] * 40, 1, 1, steps=5, batch=1, skip=True)
+    write(model, "rtl", Rtl(), tmp_path / "out")
+    checked = na.check_export(tmp_path / "out")
+    assert checked, checked.said
+
+
 @pytest.mark.parametrize(
     ("name", "old", "new"),
     [
