@@ -10,7 +10,6 @@ import numpy as np
 from neuroanp.backends.neuron import LIF
 from neuroanp.export.checks import spiking_only
 from neuroanp.network.network import INPUT, OUTPUT
-from neuroanp.network.tanh import Tanh
 
 if TYPE_CHECKING:
     from neuroanp.export.model import Model
@@ -21,13 +20,12 @@ ARRAY, LAYER = re.compile(r"w(_[A-Za-z0-9_]{1,60})?"), re.compile(r"[A-Za-z0-9_]
 
 def bad_units(model: Model) -> list[str]:
     """Find units that are no leaky integrate-and-fire units, or that differ within a layer in more than threshold."""
-    others = [layer for layer in model.network.layers if not isinstance(layer.cell, LIF)]
-    if not model.spiking and all(type(layer.cell) is Tanh for layer in others):
+    if not model.spiking:
         return spiking_only(model, "rtl")
     found = [
-        f"{layer.name}: units {type(layer.cell).__name__} cannot be expressed in rtl, LIF alone can; train with cell "
-        "lif, or export to onnx or crossbar"
-        for layer in others
+        f"{layer.name}: units {type(layer.cell).__name__} cannot be expressed in rtl; train with cell lif"
+        for layer in model.network.layers
+        if not isinstance(layer.cell, LIF)
     ]
     for layer in model.network.layers:
         factors = model.factors.get(layer.name, {})

@@ -109,7 +109,7 @@ def by_hand(folder: Path, model: Model, rtl: Rtl) -> str:
         u = [(word >> width * k) % 2**width for k in range(network.inputs)]
         seen["input"] = u if model.spikes_in else [x - 2**width if x >= 2 ** (width - 1) else x for x in u]
         for at, layer in enumerate(network.layers):
-            (a_m, k_i, k_e, a_s), neuron = factors[4 * at : 4 * at + 4], layer.cell
+            (a_m, k_i, k_e, a_s), neuron = factors[4 * at : 4 * at + 4], model.lif(layer)
             feed, before, spiked = network.feed(layer.name), seen[layer.name], []
             for n in range(layer.units):
                 N = first[layer.name] + n
@@ -268,7 +268,7 @@ def swapped(one: str, other: str):
     return edit
 
 
-def replaced(old: str, new: str):
+def replaced(old: str, new):
     return lambda text: re.sub(old, new, text, count=1)
 
 
@@ -395,7 +395,7 @@ def test_what_cannot_be_held_is_said_all_at_once():
     said = refused(replace(two, factors={"hidden_2": {"tau_m": np.array([1.0, 1.1]), "threshold": np.ones(2)}}))
     assert "hidden_2: units differ in tau_m, and the core has one for all of a layer" in said
     said = refused(layered([Stacked(GRU(), 3), Stacked(LOUD, 2), Stacked(Tanh(), 2)]))
-    assert "hidden_1: units GRU cannot be expressed in rtl, LIF alone can" in said
+    assert "hidden_1: units GRU cannot be expressed in rtl; train with cell lif" in said
     assert "hidden_3: units Tanh cannot" in said
     assert "tanh units cannot be expressed in rtl" in refused(layered([Stacked(Tanh(), 3), Stacked(Tanh(), 2)]))
     odd = Network(1, (Layer("a b", 2, LOUD),), 1, (
