@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from math import floor, log2
 from typing import TYPE_CHECKING, Any
 
@@ -48,7 +49,6 @@ class _Rounded:
     Args:
         factors: a_m, k_i, k_e, a_s by layer. a_r: of the outputs.
         weights: by array. input_scale: whole numbers per input of 1.
-        constants: what biases and the constant current add in a step, not rounded, by group and state.
     """
 
     model: Model
@@ -68,8 +68,7 @@ def fixed_point(model: Model, bits: Bits) -> FixedPoint:
     Raises:
         InputError: all of what cannot be held: units, values, factors that round to 0 or 1, states that could overflow.
     """
-    units = bad_units(model)
-    refuse([*units, *bad_structure(model), *finite(model), *bad_inputs(model)], "rtl")
+    refuse([*bad_units(model), *bad_structure(model), *finite(model), *bad_inputs(model)], "rtl")
     problems: list[str] = []
     network, layers = model.network, model.network.layers
     whole = _factors(model, bits.decay, problems)
@@ -254,11 +253,7 @@ def _fraction(rounded: _Rounded, layer: Layer | None, problems: list[str]) -> in
     model, bits = rounded.model, rounded.bits
     arrays = [p for p in model.network.projections if p.post == (OUTPUT if layer is None else layer.name)]
     where = "" if layer is None or len(model.network.layers) == 1 else f" of {layer.name}"
-    reach: Callable[[int], Mapping[str, int]]
-    if layer is None:
-        reach = lambda fraction: _reach_y(rounded, fraction)  # noqa: E731
-    else:
-        reach = lambda fraction: _reach(rounded, layer, fraction)  # noqa: E731
+    reach = partial(_reach_y, rounded) if layer is None else partial(_reach, rounded, layer)
     takes_currents = not model.spikes_in and any(p.pre == INPUT for p in arrays)
     fewer = "fewer weight_bits or input_bits" if takes_currents else "fewer weight_bits"
     exponents = [rounded.weights[p.name].exponent for p in arrays]

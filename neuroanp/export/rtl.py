@@ -30,7 +30,9 @@ MOST_BITS = 2**16
 class Rtl(PresentingExporter):
     """Synthesisable Verilog core in fixed point, with $readmemh memory files and a self-checking testbench."""
 
-    holds: ClassVar[str] = "spiking networks: any reset, any refractory period, spikes or currents as inputs, biases"
+    holds: ClassVar[str] = (
+        "spiking networks of any layers: any reset, any refractory period, spikes or currents as inputs, biases"
+    )
     reader: ClassVar[str] = "Icarus Verilog (iverilog, vvp)"
     lost: ClassVar[str] = "bits of weights, decays and input currents; states round towards minus infinity"
     script: ClassVar[Path | None] = HERE / "rtl.py"
@@ -148,17 +150,16 @@ def _limits(fixed: FixedPoint, model: Model, steps: int, sequences: int) -> tupl
 
 
 def _facts(fixed: FixedPoint, steps: int, sequences: int) -> dict[str, float | int | str]:
-    scales = {f"{name}_scale": W.scale for name, W in fixed.weights.items()}
-    reach = {f"largest_possible_{name}": most for name, most in fixed.reach.items()}
+    between = "_" if len(fixed.layers) == 1 else "."
+    scales = {f"{name}{between}scale": W.scale for name, W in fixed.weights.items()}
+    states: dict[str, int] = {}
+    for name, layer in fixed.layers.items():
+        states |= labelled(fixed.network, name, {"state_scale": 2**layer.fraction})
+    reach = {}
+    for name, most in fixed.reach.items():
+        layer, dot, state = name.rpartition(".")
+        reach[f"{layer}{dot}largest_possible_{state}"] = most
     return {
-        **scales, "input_scale": fixed.input_scale, **_state_scales(fixed), "y_scale": 2**fixed.fraction_y,
+        **scales, "input_scale": fixed.input_scale, **states, "y_scale": 2**fixed.fraction_y,
         **reach, "simulated_steps": steps, "simulated_sequences": sequences,
     }  # fmt: skip
-
-
-def _state_scales(fixed: FixedPoint) -> dict[str, int]:
-    """Return whole numbers a threshold of each layer."""
-    found = {}
-    for name, layer in fixed.layers.items():
-        found |= labelled(fixed.network, name, {"state_scale": 2**layer.fraction})
-    return found

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 import neuroanp as na
 from neuroanp.backends.neuron import LIF
+from neuroanp.cli.export import _facts
 from neuroanp.export.crossbar import Crossbar
 from neuroanp.export.driven import lines_of, vector
 from neuroanp.export.model import Model, reference
@@ -58,9 +59,9 @@ def lines_by_hand(model: Model, step: int) -> dict[str, np.ndarray]:
         if not model.spiking or (p.pre == INPUT and not model.spikes_in):
             line = 1.0
         elif p.post == OUTPUT:
-            line = 1.0 - np.exp(-model.dt / network.layers[-1].cell.tau_r)
+            line = 1.0 - np.exp(-model.dt / LOUD.tau_r)
         else:
-            line = 1.0 - np.exp(-model.dt / network.layer(p.post).cell.tau_s)
+            line = 1.0 - np.exp(-model.dt / LOUD.tau_s)
         found[p.name] = np.append(seen[p.pre], line) if p.bias else seen[p.pre]
     return found
 
@@ -149,6 +150,9 @@ def test_the_report_and_the_netlist_say_the_lines(tmp_path):
     assert report.facts["w_in.lines"] == "n 0 to 4, r 5 to 9, z 10 to 14 of hidden_1"
     assert report.facts["w_2.lines"] == "i 0 to 3, f 4 to 7, g 8 to 11, o 12 to 15 of hidden_2"
     assert "w_out.lines" not in report.facts
+    printed = dict(_facts(report.facts))
+    assert printed["w_1"].endswith("; bit lines r 0 to 4, z 5 to 9, c 10 to 14 of hidden_1")
+    assert "bit lines" not in printed["w_out"]
     assert "* outputs: r 0 to 4, z 5 to 9, c 10 to 14 of hidden_1\n" in (tmp_path / "out" / "w_1.cir").read_text()
     assert not any(key.endswith(".lines") for key in Crossbar().export(layered(**NETWORKS["rates"]), tmp_path).facts)
 

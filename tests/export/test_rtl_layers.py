@@ -71,6 +71,8 @@ def test_icarus_runs_the_core_line_for_line(tmp_path, name):
     first = 0
     for layer in model.network.layers:  # silence proves nothing
         assert exported.traces.s[..., first : (first := first + layer.units)].sum() > 10
+    for each in model.network.shapes:
+        assert any(key.startswith(each) and key.endswith("scale") for key in exported.facts)
     assert {*exported.files} == {path.name for path in tmp_path.iterdir()} - {"lif.vvp", "observed.txt"}
     assert Rtl.foreign(tmp_path) == []
 
