@@ -29,7 +29,7 @@ from neuroanp.network.tanh import Tanh
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from neuroanp.network.network import Layer
+    from neuroanp.network.network import Layer, Projection
 
 
 @dataclass(frozen=True)
@@ -85,6 +85,14 @@ class Model(Numeric):
     def input_line(self) -> float:
         """What drives the bias column of the array from the input at every step: 1, or 1 - a_s of spikes."""
         return self.synapse_line(self.network.layers[0]) if self.spikes_in else 1.0
+
+    def bias_line(self, p: Projection) -> float:
+        """What drives the bias column of an array at every step: 1 of rates and currents; 1 - a_s of spikes."""
+        if p.post == OUTPUT:
+            return self.output_line
+        if not self.spiking or (p.pre == INPUT and not self.spikes_in):
+            return 1.0
+        return 1.0 - float(self.steps[p.post].a_s[0])
 
     def input_lines(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what drives the columns of the array from the input: (T, B, I), or (T, B, I+1) with a bias."""

@@ -92,6 +92,7 @@ def test_units_that_cannot_differ_refuse_them(tmp_path):
     with pytest.raises(InputError, match="no layer 'hidden' of LIF units"):
         Experiment.of(configure({"task": TASK, "network": {"hidden": UNITS, "weights": path}}))
     assert load_start(path).factors
+    given = {"network.weights": path, "encoder.signed": False}
+    experiment = Experiment.of(configure({**PLAIN, "backend": "xylo"}, given, target="xylo"))
     with pytest.raises(InputError, match=r"the chip's units are all alike.*tau_m"):
-        given = {"network.weights": path, "encoder.signed": False}
-        describe(Experiment.of(configure({**PLAIN, "backend": "xylo"}, given, target="xylo")))
+        describe(experiment)
