@@ -28,8 +28,8 @@ from neuroanp.noise import BLOCK, PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.profiles.loader import available
 from neuroanp.substrates.crossbar import Crossbar
-from neuroanp.substrates.periphery import Reader
 from neuroanp.substrates.protocol import ReadPlan
+from neuroanp.substrates.read import Reader
 from neuroanp.substrates.wires import WireNetwork
 from neuroanp.substrates.wires_fast import effective_conductance_fast
 from neuroanp.training.memory import keep_freed_memory

@@ -33,12 +33,14 @@ class Case:
     overrides: Mapping[str, Any]
 
 
-def arguments(description: str, seeds: int = 3) -> argparse.Namespace:
-    """Read the options every benchmark takes."""
+def arguments(description: str, seeds: int = 3, **numbers: int) -> argparse.Namespace:
+    """Read the options every benchmark takes, and whole numbers of its own with their defaults."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seeds", type=int, default=seeds, help="seeds 0 .. n-1 (default %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks"), help="store (default %(default)s)")
+    for name, default in numbers.items():
+        parser.add_argument(f"--{name}", type=int, default=default, help="(default %(default)s)")
     return parser.parse_args()
 
 

@@ -40,7 +40,7 @@ def against_equations(rule: dict[str, Any], seed: int) -> float:
     """Return how far one update on the ideal chip lies from the equations with the same noise."""
     config = configure({**SMALL, "rule": {"name": "anp", **rule}}, seed=seed)
     trainer = build_trainer(Experiment.of(config))
-    context = trainer.context()
+    context = trainer.lab()
     plan = trainer.learner.plan  # pyright: ignore[reportAttributeAccessIssue]
     noise = trainer.substrate.perturbation(plan, 6, PassStreams(trainer.streams, "train", 0))
     steps = len(context.inputs)
@@ -48,7 +48,7 @@ def against_equations(rule: dict[str, Any], seed: int) -> float:
     n_h, n_y = (np.asarray(part) for part in drawn)
     W = {name: np.asarray(matrix) for name, matrix in trainer.substrate.targets.items()}
     u, target, mask = (np.asarray(part) for part in (context.inputs, context.targets, context.mask))
-    update = trainer.learner.step(context).arrays
+    update = trainer.learner.learn(trainer.learned, context)[1].arrays
     return relative(update, equations(config.rule, W, u, target, mask, n_h, n_y))
 
 
@@ -56,11 +56,11 @@ def against_chunks(profile: str, seed: int, replay: bool) -> float:
     """Return how far an update cut into chunks lies from the uncut one, at worst."""
     config = configure({**SMALL, "profile": profile}, {"rule.K": 2}, seed=seed)
     trainer = build_trainer(Experiment.of(config))
-    whole = trainer.learner.step(trainer.context()).arrays
+    whole = trainer.learner.learn(trainer.learned, trainer.lab())[1].arrays
     worst = 0.0
     for chunk in CHUNKS:
-        context = replace(trainer.context(), backend=RateBackend(config.dt, chunk), memory=0 if replay else 1 << 30)
-        worst = max(worst, relative(trainer.learner.step(context).arrays, whole))
+        context = replace(trainer.lab(), backend=RateBackend(config.dt, chunk), memory=0 if replay else 1 << 30)
+        worst = max(worst, relative(trainer.learner.learn(trainer.learned, context)[1].arrays, whole))
     return worst
 
 

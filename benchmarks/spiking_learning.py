@@ -28,12 +28,14 @@ from common import keep, table, verdict
 
 from neuroanp.backends.protocol import Request
 from neuroanp.baselines.ridge import ridge
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.pulses import decision_scores
 from neuroanp.tasks.xor import TemporalXor, TemporalXorConfig
-from neuroanp.training.build import Experiment, build_trainer, features_of
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
+from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import NOISY, SILENT, to_tensor
 from neuroanp.training.trainer import Trainer
 from neuroanp.training.updates import updates
@@ -116,7 +118,7 @@ def evaluate(trainer: Trainer, w_out: torch.Tensor | None = None) -> Result:
     for where, batch in (("", plain), ("shifted ", shifted())):
         for how, plan in (("noise-free", SILENT), ("noisy", NOISY)):
             y, spikes = outputs(trainer, batch, plan, w_out)
-            scores = decision_scores(y, batch)
+            scores = decision_scores(y, batch, SQUARED_ERROR)
             losses[where + how], accuracies[where + how] = scores["loss"], scores["accuracy"]
             rate = spikes if where + how == "noisy" else rate
     return Result(losses, accuracies, rate)

@@ -24,7 +24,7 @@ from plain_anp import update as plain_update
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
-from neuroanp.training.learner import StepContext
+from neuroanp.training.lab import Lab
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.trainer import Trainer
 
@@ -36,13 +36,13 @@ def ours(batch: int) -> tuple[Trainer, Callable[[int], object]]:
     task = {"name": "mackey_glass", "steps": 100}
     config: dict[str, Any] = {"task": task, "network": {"hidden": 256}, "training": {"batch": batch, "chunk": 128}}
     trainer = build_trainer(Experiment.of(configure(config)))
-    context = trainer.context()
+    context = trainer.lab()
 
     def step(number: int) -> object:
         streams = PassStreams(trainer.streams, "train", number)
         reads = trainer.substrate.prepare(trainer.window(), streams)
-        fresh = StepContext(**{**vars(context), "streams": streams, "reads": reads})
-        return trainer.learner.step(fresh)
+        fresh = Lab(**{**vars(context), "streams": streams, "reads": reads})
+        return trainer.learner.learn(trainer.learned, fresh)
 
     return trainer, step
 
@@ -68,7 +68,7 @@ def main() -> None:
     rows, claims = [], []
     for batch, target in TARGETS.items():
         trainer, step = ours(batch)
-        context = trainer.context()
+        context = trainer.lab()
         W = dict(trainer.substrate.targets)
         for per_sample in (True, False):
 

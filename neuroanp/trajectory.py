@@ -157,13 +157,14 @@ class Trajectory:
 
     Args:
         u: (T, B, I) presynaptic activity of the inputs (traces of them where they are spikes), the bias line included
-            if the network has one.
+            if the network has one; (T, M, B, I) where a world answers each pass.
         layers: what each layer did, by name; empty where only losses were asked for.
         y: (T, M, B, O) outputs.
         t0: index of the chunk's first step.
         dt: seconds a step.
         pre: (T, M, B, m) presynaptic activity of arrays, by name, the bias line included, where it is not the activity
             x of the units before them (with a 1 for a bias line); spiking units are filtered on their way.
+        loss: (T, M, B) what a world says of the outputs; None of data, where the task says it.
         fired: (n,) by layer: spikes of each unit in all passes and sequences of the chunk; None where units do not.
         noise: the known noise by group of units, on the pre-activations (T, M, B, ports n) of each layer and on the
             "output" (T, M, B, O), where it was asked for (node perturbation needs it, ANP never does); or None.
@@ -176,6 +177,7 @@ class Trajectory:
     t0: int
     dt: float
     pre: Mapping[str, Tensor] = field(default_factory=dict)
+    loss: Tensor | None = None
     fired: Mapping[str, Tensor] | None = None
     noise: Mapping[str, Tensor] | None = None
     noise_sigma: Mapping[str, float] | None = None

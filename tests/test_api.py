@@ -263,7 +263,8 @@ def test_weights_are_the_trained_ones(runs, profile, write, bias):
     assert {name: tuple(W.shape) for name, W in weights.items()} == {
         "w_in": (6, 3 + bias), "w": (6, 6), "w_out": (2, 6 + bias),
     }  # fmt: skip
-    assert (weights.inputs, weights.hidden, weights.outputs, weights.bias) == (3, 6, 2, bias)
+    network = weights.network
+    assert (network.inputs, network.hidden, network.outputs, network.bias) == (3, 6, 2, bias)
     from neuroanp.training.build import build_trainer
 
     trainer = build_trainer(Experiment.of(run.config))

@@ -105,7 +105,7 @@ def test_an_entry_point_that_lacks_a_member_is_refused_when_it_is_loaded(tmp_pat
     (info / "entry_points.txt").write_text("[neuroanp.rules]\nbare = bare_rules:Bare\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(
-        InputError, match="rule 'bare' lacks assign, check, finish, init, instantaneous, local, modulat"
+        InputError, match="rule 'bare' lacks assign, check, finish, init, instantaneous, learner, local, modulat"
     ):
         RULES.get("bare")
 
@@ -182,7 +182,7 @@ def test_training_asks_for_nothing_that_a_protocol_does_not_list(backend, profil
     strict.substrate = Only(strict.substrate, Substrate)  # pyright: ignore[reportAttributeAccessIssue]
     strict.learner = make_learner(Only(config.rule, LearningRule if config.rule.local else GradientMethod))  # pyright: ignore
     shown = Batch(test.inputs[:, :3], test.targets[:, :3], test.mask)
-    held = Held.of(shown, plain.substrate.targets["w"], plain.task.loss)
+    held = Held.of(shown, plain.substrate.targets.like, plain.task.loss)
     for trainer in (plain, strict):
         trainer.step()
         trainer.evaluate_after(held, 1.0)
@@ -214,7 +214,7 @@ def test_a_chip_asks_its_laws_for_nothing_that_a_protocol_does_not_list(name):
         )
         rng = torch.Generator().manual_seed(0)
         shapes = {"w_in": (4, 2), "w": (4, 4), "w_out": (1, 4)}
-        W = Weights(
+        W = Weights.one_layer(
             {key: 0.1 * torch.randn(shape, generator=rng, dtype=torch.float64) for key, shape in shapes.items()}
         )
         chip = Chip.build(profile, W, streams=Streams(0), dt=1e-5, dtype=torch.float64)

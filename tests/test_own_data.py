@@ -85,9 +85,10 @@ def test_what_was_taken_is_logged_and_recorded(own, caplog):
 def test_encoded_data_keep_their_account(own):
     config = api.configure(None, {"task.path": "ts.csv", "task.target": "load", **SMALL}, task="weather", backend="lif")
     from neuroanp.training.build import Experiment
+    from neuroanp.training.described import describe as described
 
     config = config.model_copy(update={"encoder": config.encoder.model_copy(update={"hold": 2})})
-    assert any(line.startswith("data: left out") for line in Experiment.of(config).describe()[1])
+    assert any(line.startswith("data: left out") for line in described(Experiment.of(config))[1])
 
 
 def test_a_table_that_moved_or_changed_is_named_with_the_remedy(own):

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe as described
 from neuroanp.yaml_io import parse
 
 ROOT = Path(__file__).parents[1]
@@ -38,4 +39,4 @@ def test_configurations_can_be_used():
     whole, neuron = (parse(block, "README.md").data for block in blocks)
     assert configure(whole).training.updates == 600
     own = configure({"task": "xor", "backend": "spiking", **neuron})
-    Experiment.of(own).describe()
+    described(Experiment.of(own))

@@ -10,13 +10,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.learning.anp import ANP
-from neuroanp.trajectory import ARRAYS, PassPlan, Weights, WeightUpdate, with_bias_line
+from neuroanp.network.compose import ONE_LAYER
+from neuroanp.trajectory import PassPlan, Weights, WeightUpdate, with_bias_line
 
 SIZES = st.integers(1, 9)
 
 
 def weights(I: int, N: int, O: int, bias: bool) -> Weights:  # noqa: E741
-    return Weights(
+    return Weights.one_layer(
         {"w_in": torch.ones(N, I + bias), "w": torch.ones(N, N), "w_out": torch.ones(O, N + bias)}, bias
     )  # fmt: skip
 
@@ -24,8 +25,8 @@ def weights(I: int, N: int, O: int, bias: bool) -> Weights:  # noqa: E741
 @given(I=SIZES, N=SIZES, O=SIZES, bias=st.booleans())
 def test_sizes_do_not_count_the_bias_line(I, N, O, bias):  # noqa: E741
     w = weights(I, N, O, bias)
-    assert (w.inputs, w.hidden, w.outputs) == (I, N, O)
-    assert tuple(w) == ARRAYS
+    assert (w.network.inputs, w.network.hidden, w.network.outputs) == (I, N, O)
+    assert tuple(w) == ONE_LAYER
     assert len(w) == 3
     assert {name: tuple(W.shape) for name, W in w.items()}["w_in"] == (N, I + bias)
 
@@ -35,7 +36,7 @@ def test_weights_are_read_by_name_and_not_changed():
     with pytest.raises(KeyError):
         w["w_back"]
     with pytest.raises(dataclasses.FrozenInstanceError):
-        w.bias = True  # pyright: ignore[reportAttributeAccessIssue]
+        w.network = w.network  # pyright: ignore[reportAttributeAccessIssue]
 
 
 @given(M=st.integers(2, 20))

@@ -172,7 +172,10 @@ class ChipNetwork(SpikingNetwork):
     @classmethod
     def refuses(cls, network: Network) -> list[str]:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
-        return unheld(network, cls.name, cls.skips) + super().refuses(network)
+        said = unheld(network, cls.name, cls.skips)
+        if not network.input_delay:
+            said.append(f"backend '{cls.name}': input spikes act a step later; leave network.input_delay out")
+        return said + super().refuses(network)
 
     @abstractmethod
     def _scaled(self, weights: Weights) -> Chip:
@@ -234,8 +237,9 @@ class ChipNetwork(SpikingNetwork):
     def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         if neurons:
             raise InputError(
-                f"backend {self.name}: the chip's units are all alike, those of the profile differ in "
-                f"{', '.join(sorted(neurons))}; switch it off with --without neuron_mismatch"
+                f"backend {self.name}: the chip's units are all alike, those of the profile or of the weights differ "
+                f"in {', '.join(sorted(neurons))}; switch mismatch off with --without neuron_mismatch, or use backend "
+                "'lif'"
             )
         return ChipPopulation(rows)
 

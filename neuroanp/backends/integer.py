@@ -57,8 +57,8 @@ class IntegerBackend(ChipNetwork):
     @classmethod
     def _wrong(cls, neuron: LIF) -> list[str]:
         """Return what of a neuron the chip cannot do, and what it has instead."""
-        wanted = {"reset": cls.reset, "refractory": 0.0, "decoder": "trace"}
-        stated = neuron.model_dump()
+        wanted = {"reset": cls.reset, "refractory": 0.0, "decoder": "trace", "leak": True}
+        stated = {**neuron.model_dump(), "leak": neuron.leak}  # which a dump leaves out where it leaks
         wrong = [f"{key} {stated[key]!r} (it has {value!r})" for key, value in wanted.items() if stated[key] != value]
         return wrong + cls._lasts(neuron)
 

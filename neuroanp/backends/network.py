@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from neuroanp.backends.presentation import Decays
     from neuroanp.backends.protocol import Request
     from neuroanp.baselines.protocol import Activities, Outputs
+    from neuroanp.network.cell import Unit
     from neuroanp.network.network import Layer, Network
     from neuroanp.substrates.protocol import Neurons
 
@@ -52,14 +53,15 @@ class SpikingNetwork(ABC):
     def __init__(self, dt: float, chunk: int = 64, spikes_in: bool = False, execution: Execution | None = None) -> None:
         self.dt, self.chunk = dt, chunk
         self.spikes_in, self.execution = spikes_in, execution or Execution()
-        self._populations: dict[Any, tuple[Mapping[str, Tensor], Population]] = {}
+        self._populations: dict[Any, tuple[Unit | None, Mapping[str, Tensor], Population]] = {}
         self._latest: Presentation | None = None
 
     @classmethod
     def refuses(cls, network: Network) -> list[str]:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
-        wrong = [layer for layer in network.layers if not isinstance(layer.cell, cls.units)]
-        if wrong:
+        if not all(isinstance(layer.cell, Interface) for layer in network.layers):
+            return [f"backend '{cls.name}' has spiking units only ({', '.join(NEURONS.names())}); use backend 'rate'"]
+        if not all(isinstance(layer.cell, cls.units) for layer in network.layers):
             return [f"backend '{cls.name}' has leaky integrate-and-fire units only; use backend 'spiking'"]
         return _readouts_differ(network)
 
@@ -71,16 +73,19 @@ class SpikingNetwork(ABC):
         """Present the inputs once for each pass; see `neuroanp.backends.protocol.Backend`."""
         presentation = self._presentation(request)
         self._latest = presentation
-        for t0 in range(0, len(request.inputs), self.chunk):
+
+        def run(u: Tensor, t0: int) -> Trajectory:
             if self._latest is not presentation:  # its neurons are those of the next one now
                 raise RuntimeError("another presentation has begun: finish one first, or use a second backend")
-            yield presentation.run(request.inputs[t0 : t0 + self.chunk], t0)
+            return presentation.run(u, t0)
+
+        yield from request.present(self.chunk, run)
         self._latest = None
 
     def _presentation(self, request: Request) -> Presentation:
         """Begin a presentation of a batch."""
         self._check(request.network)
-        populations = self._all(request.network, request.rows, request.inputs, request.substrate.neurons)
+        populations = self._all(request.network, request.rows, request.like, request.substrate.neurons)
         return Presentation(request, self.spikes_in, populations, self._decays(request.network), self.dt)
 
     def differentiable(self, network: Network) -> Outputs | None:
@@ -155,14 +160,14 @@ class SpikingNetwork(ABC):
 
     def _check(self, network: Network) -> None:
         """Raise InputError where such a network cannot be simulated with steps of dt."""
-        problems = self.refuses(network)
-        for neuron in _neurons(network):
+        problems = [f"neuron: {said}" for said in self.refuses(network)]
+        for neuron in () if problems else _neurons(network):
             try:
                 neuron.check(self.dt)
             except ValueError as error:
-                problems.append(str(error))
+                problems.append(f"neuron.{error}")
         if problems:
-            raise InputError("; ".join(f"neuron.{problem}" for problem in problems))
+            raise InputError("; ".join(dict.fromkeys(problems)))
 
     def _decays(self, network: Network) -> dict[str, Decays]:
         """Return the factors a step of each layer's readout trace and of its synaptic current."""
@@ -176,13 +181,13 @@ class SpikingNetwork(ABC):
 
     def _population(self, layer: Layer, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         """Return the population of a layer, made once: its arrays are used again by every presentation."""
-        key = (layer, rows, like.dtype, like.device)
+        key = (layer.name, layer.units, rows, like.dtype, like.device)  # no model of equations can be hashed
         neurons = {name: factor.to(like.device) for name, factor in neurons.items()}
-        made_of, population = self._populations.get(key, (None, None))
-        same = made_of is not None and made_of.keys() == neurons.keys()
-        if population is None or not same or any(not torch.equal(made_of[n], neurons[n]) for n in neurons):  # pyright: ignore
+        cell, made_of, population = self._populations.get(key, (None, {}, None))
+        same = cell == layer.cell and made_of.keys() == neurons.keys()
+        if population is None or not same or any(not torch.equal(made_of[n], neurons[n]) for n in neurons):
             population = self._make(cast("Interface", layer.cell), rows, like.new_zeros(layer.units), neurons)
-            self._populations[key] = (dict(neurons), population)
+            self._populations[key] = (layer.cell, dict(neurons), population)
         return population
 
     @abstractmethod
@@ -234,7 +239,7 @@ def _noise_free(
             part = x @ weights[p.name].T * (neuron.input_gain if of_inputs else neuron.synapse_gain)
             if not adds:
                 current = added(current, part)
-            elif of_inputs or p.delay:
+            elif network.input_delay if of_inputs else p.delay:
                 incoming = added(incoming, part)
             else:
                 arriving = added(arriving, part)
@@ -331,8 +336,8 @@ class SpikingBackend(SpikingNetwork):
                 return spiking.Brian2Population(step, rows, **options)
             if neurons:
                 raise InputError(
-                    "neuron: the profile's mismatch is of the threshold and time constants of neuron 'lif', which "
-                    "equations do not have; switch it off with --without neuron_mismatch"
+                    "neuron: mismatch is of the threshold and time constants of neuron 'lif', which equations do not "
+                    "have; switch it off with --without neuron_mismatch"
                 )
             assert isinstance(neuron, Equations)
             tried(neuron, self.dt, how)

@@ -71,14 +71,14 @@ class Presentation:
     ) -> None:
         self.request, self.network, self.plan = request, request.network, request.plan
         self.substrate, self.spikes_in, self.dt = request.substrate, spikes_in, dt
-        steps, self.batch, _ = request.inputs.shape
+        steps, self.batch = request.steps, request.batch
         about = (request.plan, request.streams, self.batch)
         self.arrays = ArrayReads(request.substrate, request.reads, *about, steps * dt)
         self.nodes = request.substrate.perturbation(
             request.plan, self.batch, request.streams, request.artificial, steps * dt
         )
         self.sigmas = request.substrate.node_sigmas(request.artificial)
-        like, M = request.inputs, request.plan.passes
+        like, M = request.like, request.plan.passes
         self.layers = {
             layer.name: LayerState(layer, populations[layer.name], decays[layer.name], request.rows, like)
             for layer in self.network.layers
@@ -93,11 +93,11 @@ class Presentation:
         self.traces = {  # what arrays to the output have seen, filtered
             p.name: like.new_zeros(M, self.batch, self.network.shapes[p.name][1]) for p in self.network.feed(OUTPUT)
         }
-        self.inputs = like.new_zeros(self.batch, self.network.inputs)
+        self.inputs = like.new_zeros(self.batch, self.network.inputs)  # traces of them; of a world one for each pass
         self.told = {p.name: 0.0 for p in self.network.projections}  # what a bias line that adds to I has added up to
 
     def run(self, u: Tensor, t0: int) -> Trajectory:
-        """Simulate the next chunk of time and return its trajectory; `u` is (T, B, I)."""
+        """Simulate the next chunk of time and return its trajectory; `u` is (T, B, I), or (T, M, B, I) of a world."""
         keep, kept = self.request.keep, self.request.keep != "loss"
         seen: dict[str, Tensor] = {}  # what word lines see, by array
         pre: dict[str, Tensor] = {}
@@ -144,8 +144,13 @@ class Presentation:
         for p in self.network.feed(state.name):
             if p.pre == INPUT:
                 seen[p.name] = lines if p.bias or not self.network.bias else lines[..., : self.network.inputs]
-                part = self.arrays.read(p.name, seen[p.name].unsqueeze(1), t0) * state.neuron.input_gain
-                external, turn = (external, added(turn, part)) if self.spikes_in else (added(external, part), turn)
+                part = self.arrays.read(p.name, by_pass(seen[p.name]), t0) * state.neuron.input_gain
+                if not self.spikes_in:
+                    external = added(external, part)
+                elif self.network.input_delay:
+                    turn = added(turn, part)
+                else:
+                    arriving = added(arriving, part)
                 continue
             seen[p.name], pre[p.name] = self._of_spikes(p, done[p.pre], state)
             part = self.arrays.read(p.name, seen[p.name], t0) * state.neuron.synapse_gain
@@ -162,19 +167,20 @@ class Presentation:
         return found
 
     def _input_lines(self, u: Tensor) -> tuple[Tensor, Tensor]:
-        """Return what word lines of the input see, and the presynaptic activity of its weights: (T, B, I) each."""
+        """Return what word lines of the input see, and the presynaptic activity of its weights, shaped as u is."""
         bias = self.network.bias
         if not self.spikes_in:
             lines = with_bias_line(u) if bias else u
             return lines, lines
         first = self.first
         lines = torch.cat([u, u.new_full((*u.shape[:-1], 1), 1.0 - first.synapse)], -1) if bias else u
-        trace = torch.empty_like(lines)
-        for t, spikes in enumerate(u):  # a spike of this step moves no membrane before the next
-            trace[t, :, : u.shape[-1]] = self.inputs
-            self.inputs = first.trace * self.inputs + spikes
+        trace, late = torch.empty_like(lines), self.network.input_delay
+        for t, spikes in enumerate(u):
+            before, self.inputs = self.inputs, first.trace * self.inputs + spikes
+            trace[t, ..., : u.shape[-1]] = before if late else self.inputs  # late: it moves no membrane before the next
             if bias:
-                trace[t, :, -1] = self._tell(INPUT, first.synapse)
+                told = self._tell(INPUT, first.synapse)
+                trace[t, ..., -1] = told if late else self.told[INPUT]
         return lines, trace
 
     def _tell(self, array: str, synapse: float) -> float:
@@ -281,9 +287,10 @@ class Presentation:
         for p in self.network.projections:
             rows, load = self.network.shapes[p.name][0], self.arrays.readers[p.name].load
             if p.pre == INPUT:
-                of_inputs = seen[p.name][..., : self.network.inputs]
-                events = int(torch.count_nonzero(of_inputs)) * self.plan.passes * rows if self.spikes_in else None
-                loads[p.name] = load(seen[p.name]) * self.plan.passes, events
+                lines = by_pass(seen[p.name])
+                times = self.plan.passes // lines.shape[1]  # data serve all passes
+                driven = int(torch.count_nonzero(lines[..., : self.network.inputs]))
+                loads[p.name] = load(lines.flatten(1, 2)) * times, driven * times * rows if self.spikes_in else None
             else:
                 lines = s[p.pre].to(self.y.dtype) if p.pre == p.post else seen[p.name].flatten(1, 2)
                 loads[p.name] = load(lines), count[p.pre] * rows
@@ -291,6 +298,11 @@ class Presentation:
             self.arrays.book(name, load, len(next(iter(s.values()))), events)
             total += events or 0
         self.substrate.book_spikes(sum(count.values()), total)
+
+
+def by_pass(u: Tensor) -> Tensor:
+    """Return inputs as (T, 1 or M, B, I): data (T, B, I) are the same for all passes."""
+    return u.unsqueeze(1) if u.ndim == 3 else u
 
 
 def added(total: Tensor | None, part: Tensor) -> Tensor:

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
+
+from torch import Tensor
 
 from neuroanp.registry import Registry
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from neuroanp.baselines.protocol import Activities, Outputs
     from neuroanp.network.network import Network
     from neuroanp.noise import PassStreams
+    from neuroanp.source import Source
     from neuroanp.substrates.protocol import Neurons, ReadPlan, Substrate
     from neuroanp.trajectory import PassPlan, Trajectory
 
@@ -23,7 +25,7 @@ class Request(NamedTuple):
     Args:
         substrate: holds the weights and makes the noise; its network is the one that is simulated.
         reads: what `substrate.prepare` returned for this update.
-        inputs: (T, B, I) without the bias line.
+        source: of the inputs, without the bias line: data (T, B, I), or a world that answers the outputs.
         plan: the passes.
         streams: where noise is drawn from: the same streams give the same passes again.
         keep: "all"; "loss" to leave out what layers did; "noise" to have the known noise of the units as well;
@@ -34,7 +36,7 @@ class Request(NamedTuple):
 
     substrate: Substrate
     reads: Mapping[str, ReadPlan]
-    inputs: Tensor
+    source: Source
     plan: PassPlan
     streams: PassStreams
     keep: str = "all"
@@ -47,9 +49,41 @@ class Request(NamedTuple):
         return self.substrate.network
 
     @property
+    def steps(self) -> int:
+        """T, steps of the presentation."""
+        return len(self.source) if isinstance(self.source, Tensor) else self.source.steps
+
+    @property
+    def batch(self) -> int:
+        """B, sequences."""
+        return self.source.shape[1] if isinstance(self.source, Tensor) else self.source.batch
+
+    @property
     def rows(self) -> int:
         """M B: copies of the network."""
-        return self.plan.passes * self.inputs.shape[1]
+        return self.plan.passes * self.batch
+
+    @property
+    def like(self) -> Tensor:
+        """A tensor that gives dtype and device."""
+        return next(iter(self.reads.values())).W
+
+    def present(self, chunk: int, run: Callable[[Tensor, int], Trajectory]) -> Iterator[Trajectory]:
+        """Yield what `run` makes of the inputs, chunk by chunk of data, step by step of a world.
+
+        Args:
+            chunk: steps of data at once.
+            run: takes inputs, (T, B, I) of data or (1, M, B, I) of a world, and their first step.
+        """
+        if isinstance(self.source, Tensor):
+            for t0 in range(0, self.steps, chunk):
+                yield run(self.source[t0 : t0 + chunk], t0)
+            return
+        u = self.source.reset(self.plan.passes, self.like)
+        for t in range(self.steps):
+            did = run(u.unsqueeze(0), t)
+            u, loss = self.source.step(t, did.y[0])
+            yield replace(did, loss=loss.unsqueeze(0))
 
     @property
     def weights(self) -> dict[str, Tensor]:

@@ -79,15 +79,14 @@ class RateBackend:
 
     def run(self, request: Request) -> Iterator[Trajectory]:
         """Present the inputs once for each pass; see `neuroanp.backends.protocol.Simulator`."""
-        inputs, steps = request.inputs, len(request.inputs)
-        u = with_bias_line(inputs) if request.network.bias else inputs
-        simulation = _Simulation(request, steps * self.dt)
+        simulation = _Simulation(request, request.steps * self.dt)
         sigmas = request.substrate.node_sigmas(request.artificial) if request.keep == "noise" else None
-        for t0 in range(0, steps, self.chunk):
-            u_chunk = u[t0 : t0 + self.chunk]
-            layers, y, noise = simulation.run(u_chunk, t0)
-            yield Trajectory(
-                u=u_chunk,
+
+        def run(u: Tensor, t0: int) -> Trajectory:
+            u = with_bias_line(u, request.network.bias)
+            layers, y, noise = simulation.run(u, t0)
+            return Trajectory(
+                u=u,
                 layers=layers if request.keep != "loss" else {},
                 y=y,
                 t0=t0,
@@ -95,6 +94,8 @@ class RateBackend:
                 noise=noise if request.keep == "noise" else None,
                 noise_sigma=sigmas,
             )
+
+        yield from request.present(self.chunk, run)
 
     @classmethod
     def refuses(cls, network: Network) -> list[str]:
@@ -123,11 +124,11 @@ class _Simulation:
 
     def __init__(self, request: Request, apart: float) -> None:
         substrate, self.request, self.plan = request.substrate, request, request.plan
-        self.network, self.batch = substrate.network, request.inputs.shape[1]
+        self.network, self.batch = substrate.network, request.batch
         streams = request.streams
         self.arrays = ArrayReads(substrate, request.reads, self.plan, streams, self.batch, apart)
         self.nodes = substrate.perturbation(self.plan, self.batch, streams, request.artificial, apart)
-        like, rows = request.inputs, self.plan.passes * self.batch
+        like, rows = request.like, self.plan.passes * self.batch
         self.x = {layer.name: like.new_zeros(rows, layer.units) for layer in self.network.layers}
         self.states = {
             layer.name: cast("Cell", layer.cell).start(rows, layer.units, like) for layer in self.network.layers
@@ -138,11 +139,11 @@ class _Simulation:
         """Return what the layers did in the next chunk of time, the outputs (T, M, B, O) and the noise by group.
 
         Args:
-            u: (T, B, I), with the bias line. t0: its first step.
+            u: (T, B, I), or (T, M, B, I) of a world, with the bias line. t0: its first step.
         """
         noise: dict[str, Tensor] = {}
         self.before = dict(self.x)
-        seen = {INPUT: u.unsqueeze(1)}  # (T, 1 or M, B, n): the inputs are the same for all passes
+        seen = {INPUT: u.unsqueeze(1) if u.ndim == 3 else u}  # (T, 1 or M, B, n): data are the same for all passes
         layers: dict[str, LayerActivity] = {}
         for layer in self.network.layers:
             before = self.before[layer.name]
@@ -204,7 +205,7 @@ class _Simulation:
         y, _ = self._drive(OUTPUT, seen, t0)
         if self.request.book:
             for p in self.network.feed(OUTPUT):
-                self._booked(p, self._lines(p, seen).flatten(1, 2))
+                self._booked(p, self._lines(p, seen))
         node = self._node(OUTPUT, t0, len(y), noise, copy=False)
         return y if node is None else y + node
 
@@ -252,12 +253,12 @@ class _Simulation:
             if p.post != layer.name:
                 continue
             if p.pre != p.post:
-                self._booked(p, self._lines(p, seen).flatten(1, 2))
+                self._booked(p, self._lines(p, seen))
                 continue
             load = self.arrays.readers[p.name].load
             self.arrays.book(p.name, load(before.unsqueeze(0)) + load(xs[:-1]), len(xs))
 
     def _booked(self, p: Projection, lines: Tensor) -> None:
-        """Book the reads of an array from below; lines (T, B or M B, m): those of the inputs serve all passes."""
-        load = self.arrays.readers[p.name].load(lines)
-        self.arrays.book(p.name, load * self.plan.passes if p.pre == INPUT else load, len(lines))
+        """Book the reads of an array from below; lines (T, 1 or M, B, m): those of data serve all passes."""
+        load = self.arrays.readers[p.name].load(lines.flatten(1, 2))
+        self.arrays.book(p.name, load * (self.plan.passes // lines.shape[1]), len(lines))

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.devices.draws import numpy_dtype
-from neuroanp.substrates.periphery import Reader, normals
+from neuroanp.substrates.read import Reader, normals
 
 if TYPE_CHECKING:
     from neuroanp.noise import PassStreams

@@ -14,24 +14,14 @@ from neuroanp.baselines.protocol import Outputs, Sequences
 from neuroanp.baselines.truncated import truncated_gradient
 from neuroanp.errors import InputError
 from neuroanp.losses import SQUARED_ERROR, Loss
+from neuroanp.method import Method
 from neuroanp.registry import Registry
 from neuroanp.trajectory import Weights, WeightUpdate
 from neuroanp.yaml_io import Section
 
 
-class GradientMethod(Protocol):
+class GradientMethod(Method, Protocol):
     """A frozen model of options that differentiates a digital twin of the network."""
-
-    local: ClassVar[bool]
-    """False: it differentiates, and is run by a GradientLearner; see `learning.protocol.LearningRule`."""
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
-    """Options by the name of a preset (key `preset`); one called "spiking" is taken with units that spike. {}: none."""
-    preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]]
-    """Keys of the optimizer that a preset sets, by its name; {}: none."""
-
-    def check(self, spiking: bool) -> None:
-        """Raise InputError where the options do not go with networks whose units do (not) spike."""
-        ...
 
     def gradient(
         self, weights: Weights, batch: Sequences, outputs: Outputs, loss: Loss = SQUARED_ERROR
@@ -49,6 +39,7 @@ class GradientMethod(Protocol):
 class BPTT(Section):
     """Backpropagation through time on a noise-free twin: needs a backward pass and the exact weights."""
 
+    learner: ClassVar[str] = "gradient"
     local: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
@@ -79,6 +70,7 @@ class BPTT(Section):
 class BPTT1(Section):
     """Backpropagation truncated to one step: the hidden state of the step before is a constant."""
 
+    learner: ClassVar[str] = "gradient"
     local: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

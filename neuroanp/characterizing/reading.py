@@ -14,7 +14,7 @@ from neuroanp.characterizing.result import At, Axis, Measurement, Moment, Panel,
 from neuroanp.characterizing.statistics import deviation
 from neuroanp.devices.draws import normal
 from neuroanp.substrates.crossbar import Crossbar
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.read import Reader
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile

@@ -30,6 +30,7 @@ from neuroanp.errors import HeldError, InputError, RunError, StoppedError, print
 from neuroanp.records.manifest import ENDED
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
+from neuroanp.training.described import describe
 
 LOG = logging.getLogger("neuroanp")
 TRIES = 3
@@ -83,7 +84,7 @@ def planned(jobs: Sequence[Job]) -> list[Plan]:
         kind = repr(job.config.model_copy(update={"seed": 0}))
         if kind not in built:
             experiment = Experiment.of(job.config)
-            experiment.describe()
+            describe(experiment)
             built[kind] = experiment, _needs(experiment)
         experiment, needs = built[kind]
         own = replace(experiment, config=job.config)

@@ -46,10 +46,20 @@ def lif_only(model: Model, format_name: str) -> list[str]:
 
 
 def spikes_in_only(model: Model, format_name: str) -> list[str]:
-    """Find that inputs are currents, where the chip takes spikes alone."""
+    """Find that inputs are currents, where the chip takes spikes alone; or spikes that act at once."""
     if model.spikes_in:
-        return []
+        return at_once_only(model, format_name)
     return [f"encoder: {format_name} takes spikes as inputs; train with --set encoder=poisson (or latency)"]
+
+
+def at_once_only(model: Model, format_name: str) -> list[str]:
+    """Find that input spikes act in the step they come in, where the format lets them act in the next."""
+    if not model.spikes_in or model.network.input_delay:
+        return []
+    return [
+        f"network.input_delay: 0, in {format_name} an input spike acts a step later; train with --set "
+        "network.input_delay=1"
+    ]
 
 
 def at_once(neuron: LIF) -> str:

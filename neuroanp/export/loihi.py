@@ -276,6 +276,8 @@ def _neuron(model: Model, layer: Layer) -> list[str]:
         problems.append(
             f"neuron.reset: '{neuron.reset}', Loihi resets to 0{at_once(neuron)}; train with --set neuron.reset=hard"
         )
+    if not neuron.leak:
+        problems.append("neuron.leak: false, membranes leak here; train with --set neuron.leak=true")
     if neuron.refractory_steps(model.dt) > 1:
         rest, dt = (format_quantity(seconds, "s") for seconds in (neuron.refractory, model.dt))
         problems.append(

@@ -13,7 +13,7 @@ from neuroanp.backends.neuron import LIF
 from neuroanp.export import onnx_graphs
 from neuroanp.export.checking.presented import Check, clear, compact, rounded
 from neuroanp.export.checking.script import HERE
-from neuroanp.export.checks import finite, refuse
+from neuroanp.export.checks import at_once_only, finite, refuse
 from neuroanp.export.model import reference
 from neuroanp.export.protocol import Exported, PresentingExporter
 
@@ -53,7 +53,7 @@ class Onnx(PresentingExporter):
 
     def check(self, model: Model) -> None:
         """Raise InputError for what neither the format nor its runtime can hold."""
-        problems = finite(model) + self._units(model) + _library()
+        problems = finite(model) + self._units(model) + at_once_only(model, "onnx") + _library()
         if not np.isfinite(model.inputs).all():
             problems.append("inputs: held-out inputs are not finite; correct the task's data")
         numbers = sum(W.size for W in model.weights.values()) + UNIT * model.sizes[1]

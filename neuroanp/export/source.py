@@ -50,7 +50,7 @@ def model_of(record: RunDir, weights: str = "targets") -> Model:
         )
     if neuron is not None and not isinstance(neuron, LIF):
         raise InputError(f"{record.path}: neuron: units given by equations cannot be exported; train with neuron 'lif'")
-    if neuron is None and trainer.backend.differentiable is not rate_outputs:
+    if neuron is None and trainer.backend.differentiable(network) is not rate_outputs:
         backend = trainer.backend.name
         raise InputError(f"{record.path}: the units of backend '{backend}' are its own: no format here can hold them")
     model = _model(record.path.name, experiment, trainer, neuron, weights)
@@ -111,8 +111,11 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
     def score(y: np.ndarray) -> dict[str, float]:
         return scores(task, y, held)
 
-    differ = sorted({name for factors in trainer.substrate.neurons.values() for name in factors})
-    notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are all alike",) * bool(
+    own = {} if experiment.start is None else experiment.start.factors
+    differ = sorted({name for layer, each in trainer.substrate.neurons.items() for name, factor in each.items()
+                     if not _same_factor(factor, own.get(layer, {}).get(name))})  # fmt: skip
+    exported = "as the weights it began from say" if own else "all alike"
+    notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are {exported}",) * bool(
         differ
     )
     targets = {key: W.detach().cpu() for key, W in trainer.substrate.targets.items()}
@@ -133,7 +136,13 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
         notes=notes,
         chip=trainer.substrate,
         backend=config.backend,
+        factors={layer: {name: f.double().numpy() for name, f in each.items()} for layer, each in own.items()},
     )
+
+
+def _same_factor(factor: torch.Tensor, own: torch.Tensor | None) -> bool:
+    """Tell whether a device's units differ in something by themselves alone, without its mismatch."""
+    return own is not None and torch.equal(factor.cpu(), own)
 
 
 def _rounded_alike(W: torch.Tensor, held: torch.Tensor) -> bool:

@@ -88,6 +88,8 @@ def _neuron(model: Model, layer: Layer) -> Iterator[str]:
             f"neuron.reset: {neuron.reset!r}, a Xylo subtracts the threshold{at_once(neuron)}; train with "
             "--set neuron.reset=subtract"
         )
+    if not neuron.leak:
+        yield "neuron.leak: false, a Xylo's membranes leak; train with --set neuron.leak=true"
     if hold > 1:  # a hold of 1 ends before the next step
         yield (
             f"neuron.refractory: {hold} steps, a Xylo has no refractory period; "

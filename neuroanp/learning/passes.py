@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 class PassRule(Section):
     """Base of the rules that present the same input several times, each time with other noise."""
 
+    learner: ClassVar[str] = "passes"
     local: ClassVar[bool] = True
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}}
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, ClassVar, Protocol
+from typing import TYPE_CHECKING, ClassVar, Protocol
 
+from neuroanp.method import Method
 from neuroanp.registry import Registry
 
 if TYPE_CHECKING:
@@ -15,29 +16,19 @@ if TYPE_CHECKING:
 State = dict[str, "Tensor"]
 
 
-class LearningRule(Protocol):
-    """A rule is a frozen model of its options with pure methods; state goes in and comes out.
+class LearningRule(Method, Protocol):
+    """A rule is a frozen model of its options with pure methods.
 
-    Local means: `modulate` sees one chunk of forward activity and the credit of its steps. The loop
+    Local means: `modulate` sees one chunk of forward activity and the credit of its steps. The learner
     forms the outer products of what it returns with the presynaptic activity, in one place.
     """
 
-    local: ClassVar[bool]
-    """True: it learns from passes, and is run by a RuleLearner; see `baselines.methods.GradientMethod`."""
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]]
-    """Options by the name of a preset (key `preset`); one called "spiking" is taken with units that spike. {}: none."""
-    preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]]
-    """Keys of the optimizer that a preset sets, by its name; {}: none."""
     needs_noise: ClassVar[bool]
     """Whether trajectories must carry the noise sample."""
 
     @property
     def instantaneous(self) -> bool:
         """Whether the credit of a step needs no other step's loss."""
-        ...
-
-    def check(self, spiking: bool) -> None:
-        """Raise InputError where the options do not go with networks whose units do (not) spike."""
         ...
 
     def plan(self) -> PassPlan:

@@ -52,6 +52,7 @@ class Network:
         inputs: I, lines u without bias. layers: from the input to the output. outputs: O.
         projections: from an earlier group to a later one, or from a layer to itself (delay 1); at most one for each
             pair.
+        input_delay: steps from a spike of the input to the current it makes, 0 or 1; currents act at once.
 
     Raises:
         ValueError: names that are not there or not their own, or a projection backwards.
@@ -68,8 +69,11 @@ class Network:
     layers: tuple[Layer, ...]
     outputs: int
     projections: tuple[Projection, ...]
+    input_delay: int = 1
 
     def __post_init__(self) -> None:
+        if self.input_delay not in (0, 1):
+            raise ValueError(f"input_delay: {self.input_delay} is neither 0 nor 1")
         order = self.groups
         names = [p.name for p in self.projections]
         if len(set(order)) < len(order) or len(set(names)) < len(names):

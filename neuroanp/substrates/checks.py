@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 
 from neuroanp.devices.protocol import remembers
 from neuroanp.errors import InputError
-from neuroanp.substrates.converters import serial_bits
 from neuroanp.substrates.device_noise import check_size
+from neuroanp.substrates.periphery import serial_bits
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +19,7 @@ from neuroanp.substrates.checks import check_memory, check_step
 from neuroanp.substrates.chip_at import ChipAt, later
 from neuroanp.substrates.chip_reads import ReadChip
 from neuroanp.substrates.crossbar import Crossbar
-from neuroanp.substrates.neuron_mismatch import neuron_factors
+from neuroanp.substrates.neuron_mismatch import combined, neuron_factors
 from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive
 from neuroanp.substrates.protocol import ProgrammingReport
 from neuroanp.substrates.write_energy import Bill, write_energy
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from neuroanp.profiles import HardwareProfile
+    from neuroanp.substrates.protocol import Neurons
 
 WRITES = ("auto", "ideal", "verify", "pulse")
 READS = ("moments", "sampled")
@@ -61,6 +63,7 @@ class Chip(ReadChip):
         wires: str = "fast",
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        units: Neurons = MappingProxyType({}),
     ) -> Chip:
         """Make a chip and write the first weights.
 
@@ -79,6 +82,7 @@ class Chip(ReadChip):
             wires: how the resistance of lines is solved, "fast" or "exact", where the profile states any.
             dtype: float32 or float64.
             device: the torch device.
+            units: how spiking neurons differ by themselves, which the profile's mismatch comes on top of.
 
         Raises: InputError for a way to write the profile has no law for, unknown effects, or dt below a read.
         """
@@ -114,6 +118,7 @@ class Chip(ReadChip):
             )
             for layer in layers
         }  # fmt: skip
+        neurons = {name: combined(factors, units.get(name, {}), like) for name, factors in neurons.items()}
         chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons)
         chip._first_write(weights, streams)
         return chip
@@ -160,25 +165,25 @@ class Chip(ReadChip):
             self._aim[name] = wanted
         self._book_write(bill)
 
-    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int) -> ProgrammingReport:
+    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int, part: int = 0) -> ProgrammingReport:
         """Write W <- W - lr dW; arrays that the update lacks, or leaves as they are, are not touched.
 
         Args:
             update: dW by name.
             lr: step size.
-            streams: cycle-to-cycle draws come from ("c2c/<array>", index).
-            index: the update's number.
+            streams: cycle-to-cycle draws come from ("c2c/<array>", index), of other parts ("c2c/<array>", index, part).
+            index: the update's number. part: which of the writes of one update it is, 0 the one at its end.
 
         Returns: the shares of the written weights that missed their target.
         """
-        bill = Bill()
+        bill, at = Bill(), (index, part) if part else (index,)
         beyond = missed = written = 0
         for name, gradient in update.arrays.items():
             if lr == 0 or not bool(gradient.any()):
                 continue
             array = self.arrays[name]
             before = array.cells
-            pulses, over, gave_up = self._write(name, array, -lr * gradient, streams.generator(f"c2c/{name}", index))
+            pulses, over, gave_up = self._write(name, array, -lr * gradient, streams.generator(f"c2c/{name}", *at))
             if pulses is not None:
                 self._charge(bill, array, before, pulses)
             beyond, missed, written = beyond + over, missed + gave_up, written + gradient.numel()

@@ -13,14 +13,14 @@ from torch import Tensor
 from neuroanp.devices.draws import numpy_dtype
 from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import PassStreams
-from neuroanp.substrates.converters import X_MAX, driver, sensor
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.energy_kinds import energy_kinds
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_units
+from neuroanp.substrates.node_noise import NodeNoise
+from neuroanp.substrates.periphery import X_MAX, driver, sensor
 from neuroanp.substrates.protocol import Neurons, ReadPlan
-from neuroanp.substrates.smtj_bank import NodeNoise
 from neuroanp.trajectory import PassPlan, Weights
 
 if TYPE_CHECKING:
@@ -88,14 +88,15 @@ class ReadChip:
     @property
     def neurons(self) -> Neurons:
         """How the spiking neurons differ (see Substrate): the chip's own, as its converters, no part of its state."""
-        return MappingProxyType(self._neurons)
+        return MappingProxyType({name: MappingProxyType(factors) for name, factors in self._neurons.items()})
 
     def node_sigmas(self, artificial: bool = True) -> dict[str, float]:
         """Return the standard deviation of the node noise by group of units (see Substrate)."""
         own = self.junctions.node_sigma if self.junctions is not None else 0.0
         of_layers, of_output = self.drive.gaussian(artificial)
-        sigma = math.hypot(own * self.drive.scale, of_layers)
-        return {**dict.fromkeys(self.network.noisy, sigma), OUTPUT: math.hypot(own, of_output)}
+        coupled = self.drive.coupled(self.network.groups[1:-1])
+        sigmas = {name: math.hypot(own * scale, of_layers) for name, scale in coupled.items()}
+        return {**sigmas, OUTPUT: math.hypot(own, of_output)}
 
     @property
     def failed(self) -> float:
@@ -130,7 +131,7 @@ class ReadChip:
         of_layers, of_output = self.drive.gaussian(artificial)
         return NodeNoise(
             plan, self.network.lines, batch, streams, self.like, self.junctions, of_layers,
-            output_sigma=of_output, scale=self.drive.scale, dt=self.dt, apart=apart,
+            output_sigma=of_output, scale=self.drive.coupled(self.network.groups[1:-1]), dt=self.dt, apart=apart,
         )  # fmt: skip
 
     def device_noise(

@@ -20,7 +20,7 @@ from torch import Tensor
 from neuroanp.devices.device import Device
 from neuroanp.devices.draws import normal
 from neuroanp.devices.protocol import Cells, remembers
-from neuroanp.substrates.converters import (
+from neuroanp.substrates.periphery import (
     X_MAX,
     adc,
     amplifier_variance,

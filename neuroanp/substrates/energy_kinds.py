@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neuroanp.devices.effects import ALL_EFFECTS
-from neuroanp.substrates.converters import serial_bits
 from neuroanp.substrates.ledger import ABSENT, STATED, UNSTATED
+from neuroanp.substrates.periphery import serial_bits
 
 if TYPE_CHECKING:
     from neuroanp.devices.protocol import NodeSource

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.devices.effects import EFFECTS
-from neuroanp.substrates.converters import driver, sensor
+from neuroanp.substrates.periphery import driver, sensor
 from neuroanp.substrates.tiling import through_wires
 from neuroanp.substrates.wires_fast import wire_error
 

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from neuroanp.devices.switched import at_temperature
 from neuroanp.errors import InputError
-from neuroanp.substrates.converters import amplifier_variance, dac_sigma, thermal_factor
+from neuroanp.substrates.periphery import amplifier_variance, dac_sigma, thermal_factor
 
 if TYPE_CHECKING:
     from neuroanp.devices.protocol import NodeSource
@@ -22,7 +23,8 @@ class NodeDrive:
     Args:
         sigma: standard deviation of Gaussian noise that no device makes on hidden units, dimensionless; 0 for none.
         output: that on output units; None: sigma.
-        scale: coupling of the junctions to the hidden units; the outputs get their noise as it is.
+        scale: coupling of the junctions to the units of layers, one for all or by layer; the outputs get their noise
+            as it is.
 
     Raises:
         InputError: a standard deviation below 0, or a number that is not finite.
@@ -33,7 +35,7 @@ class NodeDrive:
 
     sigma: float = 0.0
     output: float | None = None
-    scale: float = 1.0
+    scale: float | Mapping[str, float] = 1.0
 
     def __post_init__(self) -> None:
         problems = [
@@ -41,10 +43,20 @@ class NodeDrive:
             for what, sigma in (("sigma", self.sigma), ("output", self.output or 0.0))
             if not 0 <= sigma < math.inf
         ]
-        if not math.isfinite(self.scale):
-            problems.append(f"perturbation: a coupling of {self.scale:g} is not finite")
+        scales = self.scale.values() if isinstance(self.scale, Mapping) else [self.scale]
+        problems += [f"perturbation: a coupling of {s:g} is not finite" for s in scales if not math.isfinite(s)]
         if problems:
             raise InputError("noise on the units cannot be made", problems)
+
+    def coupled(self, layers: Iterable[str]) -> dict[str, float]:
+        """Return the coupling of the junctions by layer.
+
+        >>> NodeDrive(scale=2.0).coupled(["hidden"]), NodeDrive(scale={"a": 2.0}).coupled(["a", "b"])
+        ({'hidden': 2.0}, {'a': 2.0, 'b': 1.0})
+        """
+        if isinstance(self.scale, Mapping):
+            return {name: self.scale.get(name, 1.0) for name in layers}
+        return dict.fromkeys(layers, self.scale)
 
     def gaussian(self, artificial: bool = True) -> tuple[float, float]:
         """Return the sigma of the Gaussian noise on the units of layers and on the outputs; unless `artificial`, 0."""

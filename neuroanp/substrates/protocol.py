@@ -173,8 +173,13 @@ class Substrate(Protocol):
         """Start the noise with a memory of the devices of array `name` (where reads.process is given)."""
         ...
 
-    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int) -> ProgrammingReport:
-        """Write W <- W - lr dW the way the substrate writes; book it in the ledger."""
+    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int, part: int = 0) -> ProgrammingReport:
+        """Write W <- W - lr dW the way the substrate writes; book it in the ledger.
+
+        Args:
+            update: dW by name. lr: step size. streams, index: where its draws come from, and the update's number.
+            part: which of the writes of one update it is, 0 the one at its end.
+        """
         ...
 
     def book_reads(self, name: str, load: Tensor, reads: int, noisy: int, *, events: int | None = None) -> None:

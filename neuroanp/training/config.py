@@ -161,6 +161,14 @@ class RunConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _target_of_the_backend(self) -> RunConfig:
+        """Check that a chip's backend is asked for its own chip: another's fills in units that it does not have."""
+        chip = TARGETS.get(self.backend)
+        if chip is not None and chip.backend == self.backend != self.target:
+            raise at(("target",), f"backend '{self.backend}' is that of target '{self.backend}'; leave target out")
+        return self
+
+    @model_validator(mode="after")
     def _units_of_the_backend(self) -> RunConfig:
         """Check that the backend has such units, and that a step is short enough for them and for the encoder."""
         spiking = spikes(self.backend)
@@ -168,9 +176,6 @@ class RunConfig(Section):
             raise at(("neuron",), f"backend '{self.backend}' has spiking units; write 'neuron: lif'")
         if not spiking and self.neuron is not None:
             raise at(("neuron",), f"backend '{self.backend}' has tanh units; leave it out, or use backend 'spiking'")
-        refused = BACKENDS.get(self.backend).refuses(self.network_of(1, 1))
-        if refused:
-            raise at(("neuron",) if self.network.layers is None else ("network", "layers"), "; ".join(refused))
         try:
             self.encoder.check(self.dt)
         except ValueError as error:
@@ -192,10 +197,13 @@ class RunConfig(Section):
         return found
 
     @model_validator(mode="after")
+    def _inputs_are_spikes(self) -> RunConfig:
+        if not self.network.input_delay and not (spikes(self.backend) and self.encoder.spikes):
+            raise at(("network", "input_delay"), "0 is of inputs that are spikes; others act at once, leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _fits_its_target(self) -> RunConfig:
-        chip = TARGETS.get(self.backend)
-        if chip is not None and chip.backend == self.backend != self.target:
-            raise at(("target",), f"backend '{self.backend}' is that of target '{self.backend}'; leave target out")
         if self.target is not None:
             try:
                 problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt, self.network)
@@ -203,6 +211,14 @@ class RunConfig(Section):
                 raise at(("target",), str(error)) from None
             for key, said in problems:
                 raise at(key, said)
+        return self
+
+    @model_validator(mode="after")
+    def _is_simulated_by_its_backend(self) -> RunConfig:
+        """Check the units that a target has left: of its own backend it says more exactly what does not fit."""
+        refused = BACKENDS.get(self.backend).refuses(self.network_of(1, 1))
+        if refused:
+            raise at(("neuron",) if self.network.layers is None else ("network", "layers"), "; ".join(refused))
         return self
 
     @model_validator(mode="after")
@@ -217,7 +233,7 @@ class RunConfig(Section):
     def network_of(self, inputs: int, outputs: int) -> Network:
         """Return the network for a task of so many inputs and outputs."""
         network, usual = self.network, Tanh() if self.neuron is None else self.neuron
-        return stack(inputs, network.stacked(usual), outputs, network.bias, network.skip)
+        return stack(inputs, network.stacked(usual), outputs, network.bias, network.skip, network.input_delay)
 
     def anchored(self) -> RunConfig:
         """Return the configuration with files by their whole paths, so that it means the same from any directory.

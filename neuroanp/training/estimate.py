@@ -17,12 +17,13 @@ from neuroanp.backends.reads import draw_bytes
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.crossbar import Crossbar
-from neuroanp.substrates.periphery import Reader, normals
 from neuroanp.substrates.protocol import ReadPlan
+from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig
-from neuroanp.training.learner import RuleLearner, make_learner
+from neuroanp.training.described import describe
+from neuroanp.training.learner import make_learner
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.updates import updates
 from neuroanp.units import format_quantity
@@ -192,8 +193,6 @@ def _stored(experiment: Experiment) -> int:
     """Return what storing the passes takes: h, x and y; credit that looks at its own step alone needs none."""
     config, task = experiment.config, experiment.task
     learner = make_learner(config.rule)
-    if not isinstance(learner, RuleLearner) or learner.rule.instantaneous:
-        return 0
     size = getattr(torch, config.compute.dtype).itemsize
     numbers = learner.numbers_kept(experiment.network)
     return task.steps * learner.passes * config.training.batch * numbers * size
@@ -202,7 +201,7 @@ def _stored(experiment: Experiment) -> int:
 def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:
     """Return what the largest draw of read noise takes: (T_chunk, M, B, n, m) where every device is drawn."""
     learner, training = make_learner(experiment.config.rule), experiment.config.training
-    if not (isinstance(learner, RuleLearner) and any(learner.plan.gain)):  # a digital twin has no noise
+    if not learner.noisy:  # a digital twin has no noise
         return 0
     rows, steps = learner.passes * training.batch, min(training.chunk, experiment.task.steps)
     noisy = [read for read in plans if normals(read) or read.process is not None]
@@ -214,7 +213,7 @@ def _tried(experiment: Experiment) -> tuple[list[str], float]:
     config = experiment.config
     torch.set_num_threads(config.compute.threads)
     keep_freed_memory()
-    _, notes = experiment.describe()  # makes a chip of its own: gone before the trainer makes the next
+    _, notes = describe(experiment)  # makes a chip of its own: gone before the trainer makes the next
     if not config.training.updates:
         return notes, 0.0
     twice = 2 if config.training.controls else 1  # the frozen-recurrence control is trained too

@@ -10,21 +10,24 @@ from neuroanp.backends.protocol import BACKENDS
 from neuroanp.baselines.methods import BASELINES
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.protocol import RULES
+from neuroanp.training.learner import LEARNERS, own_learners
 from neuroanp.training.targets import TARGETS, fill
 from neuroanp.yaml_io import Document
 
 
 class Methods:
-    """All one can train with: local rules and baselines, by name."""
+    """All one can train with: local rules, baselines and learners that are methods of their own, by name."""
 
     kind = "rule"
 
     def names(self) -> list[str]:
-        """List local rules, then baselines."""
-        return [*RULES.names(), *BASELINES.names()]
+        """List local rules, then baselines, then learners."""
+        return [*RULES.names(), *BASELINES.names(), *own_learners()]
 
     def get(self, name: str) -> Any:
-        """Return the model of a rule's or baseline's options; InputError names the known ones."""
+        """Return the model of a method's options; InputError names the known ones."""
+        if name in own_learners():
+            return LEARNERS.get(name).options
         if name in BASELINES.names():
             return BASELINES.get(name)
         if name not in RULES.names():

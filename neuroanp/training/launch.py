@@ -17,6 +17,7 @@ from neuroanp.records.manifest import CONFIG, ENDED, START
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig, load_config
+from neuroanp.training.described import describe
 from neuroanp.training.loop import Progress, Training
 from neuroanp.training.start import Start
 from neuroanp.training.threads import threads_note
@@ -181,7 +182,7 @@ def _whole(record: RunDir) -> bool:
 
 
 def _manifest(experiment: Experiment, argv: Sequence[str] | None) -> Mapping[str, Any]:
-    device, log = experiment.describe()
+    device, log = describe(experiment)
     start = device.pop("start", None)
     return {
         **({"start": start} if start is not None else {}),

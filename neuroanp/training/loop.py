@@ -17,7 +17,8 @@ import torch
 from neuroanp.baselines.controls import controls
 from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
 from neuroanp.tasks.encoding import own_task
-from neuroanp.training.build import Experiment, build_trainer, features_of
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import Held, show
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.results import ledger_of_run

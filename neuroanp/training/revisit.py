@@ -21,10 +21,11 @@ from neuroanp.records.identity import code_version
 from neuroanp.records.manifest import CONFIG
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import known_effects
-from neuroanp.training.build import UNCHANGED, Experiment, build_trainer
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig, load_config
+from neuroanp.training.described import UNCHANGED, describe
 from neuroanp.training.evaluate import Held
-from neuroanp.training.start import Start, of_record
+from neuroanp.training.start import Start, factors_of, of_record
 from neuroanp.training.times import named, seconds, without_repeats
 
 if TYPE_CHECKING:
@@ -203,9 +204,11 @@ def _new_chip(record: RunDir, config: RunConfig, look: Look) -> Revisited:
         hardware["write"] = "auto"
     changes = {"profile": look.profile.name, "hardware": config.hardware.model_copy(update=hardware)}
     experiment = Experiment.of(
-        config.model_copy(update=changes), look.profile, Start(arrays.arrays, str(record.path), origin, update)
+        config.model_copy(update=changes),
+        look.profile,
+        Start(arrays.arrays, str(record.path), origin, update, factors_of(record)),
     )
-    LOG.info(next(line for line in experiment.describe()[1] if line.startswith("weights: ")))
+    LOG.info(next(line for line in describe(experiment)[1] if line.startswith("weights: ")))
     # the update names the noise of the evaluation: the same as the run's own
     trainer = replace(build_trainer(experiment), update=update)
     return Revisited(experiment, trainer, experiment.config.hardware.effects())

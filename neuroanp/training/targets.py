@@ -101,7 +101,7 @@ TARGETS: Mapping[str, Target] = {
     "loihi": Target(
         "hard reset, no refractory period, decays in 4096ths, spikes as inputs, layers a step after each other; "
         "learns with its 8-bit weights",
-        {"reset": "hard", "refractory": "0 ms", "decoder": "trace"},
+        {"reset": "hard", "refractory": "0 ms", "decoder": "trace", "leak": True},
         spikes_in=True,
         tau=of_4096,
         backend="loihi",
@@ -111,7 +111,7 @@ TARGETS: Mapping[str, Target] = {
     "xylo": Target(
         "subtractive reset, no refractory period, decays 1 - 2^-k, spikes as inputs, layers a step after each other; "
         "learns with its 8-bit weights",
-        {"reset": "subtract", "refractory": "0 ms", "decoder": "trace"},
+        {"reset": "subtract", "refractory": "0 ms", "decoder": "trace", "leak": True},
         spikes_in=True,
         tau=power_of_two,
         backend="xylo",

@@ -13,7 +13,8 @@ from torch import Tensor
 from neuroanp.errors import DivergedError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, Held, evaluate, outputs, to_tensor
-from neuroanp.training.learner import Learner, StepContext
+from neuroanp.training.lab import Lab
+from neuroanp.training.learner import Learner
 from neuroanp.trajectory import WeightUpdate
 
 if TYPE_CHECKING:
@@ -37,8 +38,10 @@ class Trainer:
         batch: sequences an update.
         dt: seconds a step.
         memory: bytes that stored trajectories may take.
-        frozen: arrays that are not trained (the frozen-recurrence control freezes w_in and w).
+        frozen: arrays that are not trained (the frozen-recurrence control freezes all that do not reach the output).
         limits: the largest weight of each array, w_s.
+        update: how many updates are done. moments: the optimizer's state. learned: the learner's.
+        first_loss: training loss of the first update.
     """
 
     task: Task
@@ -55,12 +58,15 @@ class Trainer:
     limits: Mapping[str, float] = field(default_factory=dict)
     update: int = 0
     moments: dict[str, Tensor] = field(default_factory=dict)
+    learned: dict[str, Tensor] = field(default_factory=dict)
     first_loss: float = float("nan")
 
     def __post_init__(self) -> None:
         if not self.moments:
             trained = {name: W for name, W in self.substrate.targets.items() if name not in self.frozen}
             self.moments = self.optimizer.init(trained)
+        if not self.learned:
+            self.learned = self.learner.init(self.substrate.targets)
 
     def step(self) -> dict[str, float | int]:
         """Do one update and return its row of the metrics.
@@ -68,15 +74,14 @@ class Trainer:
         Raises:
             DivergedError: the loss or the update is not finite, or the loss exploded; nothing was written.
         """
-        context = self.context()
-        update = self.learner.step(context)
+        learned, update = self.learner.learn(self.learned, self.lab())
         trained = {name: g for name, g in update.arrays.items() if name not in self.frozen}
         direction, moments = self.optimizer.step(WeightUpdate(trained, update.diagnostics), self.moments)
         self._check_finite(direction.diagnostics)
         lr = self.optimizer.rate(self.update, self.updates)
         self.substrate.elapse(self.window())
         report = self.substrate.apply(direction, lr, self.streams, self.update)
-        self.moments = moments
+        self.moments, self.learned = moments, learned
         self.update += 1
         return self._row(direction.diagnostics, lr, report)
 
@@ -122,6 +127,7 @@ class Trainer:
         return {
             **{f"substrate/{name}": value for name, value in self.substrate.state_dict().items()},
             **{f"optimizer/{name}": value for name, value in self.moments.items()},
+            **{f"learner/{name}": value for name, value in self.learned.items()},
             "first_loss": torch.tensor(self.first_loss, dtype=torch.float64),
             "update": torch.tensor(self.update, dtype=torch.int64),
         }
@@ -130,9 +136,12 @@ class Trainer:
         """Take back what `state_dict` returned."""
         self.substrate.load_state_dict(_under("substrate/", state))
         like = self.substrate.targets.like
-        self.moments = {  # a file's tensors are on the CPU, where the step count stays
-            name: value.to(like.device) if value.ndim else value for name, value in _under("optimizer/", state).items()
-        }
+        self.moments, self.learned = (
+            {  # a file's tensors are on the CPU, where counts stay
+                name: value.to(like.device) if value.ndim else value for name, value in _under(kind, state).items()
+            }
+            for kind in ("optimizer/", "learner/")
+        )
         self.first_loss = float(state["first_loss"])
         self.update = int(state["update"])
 
@@ -140,20 +149,23 @@ class Trainer:
         """Return how long the passes of one update take on the chip: M B T dt, one presentation after the other."""
         return self.learner.passes * self.batch * self.task.steps * self.dt
 
-    def context(self) -> StepContext:
+    def lab(self) -> Lab:
+        """Return what the next update may use: its batch, the chip as it stands, its noise."""
         batch = self.task.sample(self.streams.generator("data", self.update), self.batch)
         like = self.substrate.targets.like
-        streams = PassStreams(self.streams, "train", self.update)
-        return StepContext(
-            inputs=to_tensor(batch.inputs, like),
+        streams, window = PassStreams(self.streams, "train", self.update), self.window()
+        return Lab(
+            source=to_tensor(batch.inputs, like),
             targets=to_tensor(batch.targets, like),
             mask=to_tensor(batch.mask, like),
             substrate=self.substrate,
-            reads=self.substrate.prepare(self.window(), streams),
+            reads=self.substrate.prepare(window, streams),
             backend=self.backend,
             streams=streams,
             memory=self.memory,
             loss=self.task.loss,
+            window_s=window,
+            writes=(self.streams, self.update),
         )
 
     def _check_finite(self, diagnostics: Mapping[str, float]) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import cast
@@ -11,15 +12,18 @@ import torch
 
 from neuroanp.backends.chip_network import ChipNetwork
 from neuroanp.backends.neuron import LIF
-from neuroanp.backends.protocol import BACKENDS, Backend
+from neuroanp.backends.protocol import BACKENDS, Backend, Request
 from neuroanp.devices.effects import ALL_EFFECTS
+from neuroanp.network.cell import Unit
+from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.init import xavier
+from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.node_drive import NodeDrive
-from neuroanp.training.config import spikes
-from neuroanp.trajectory import PassPlan
+from neuroanp.training.config import configure, spikes
+from neuroanp.trajectory import PassPlan, Weights
 
 DT = {False: 1e-6, True: 1e-3}
 """Seconds a step: of rate networks, and of spiking ones, whose membranes take milliseconds."""
@@ -30,7 +34,7 @@ INPUT_SPIKES = 0.05
 SIGMA = {False: 0.02, True: 0.5}
 WINDOW = 1e3
 """Steps that the passes of an update are taken to last."""
-PARTS = ("u", "h", "x", "y", "z", "readout", "spikes", "v")
+OF_LAYERS = ("h", "x", "z", "spikes", "v")
 
 
 def digital(name: str) -> bool:
@@ -40,31 +44,41 @@ def digital(name: str) -> bool:
 
 @cache
 def simulator(name: str, dt: float, chunk: int) -> Backend:
-    """Return a backend, the same for every test: what one presentation leaves behind must not reach the next.
+    """Return a backend, the same for every test: what one presentation leaves behind must not reach the next."""
+    return BACKENDS.get(name)(dt, chunk)
 
-    A chip has units of its own, which differ in reset and rest from those of others.
-    """
-    return BACKENDS.get(name)(dt, chunk, **({"neuron": LIF()} if spikes(name) and not digital(name) else {}))
+
+@cache
+def units(backend: str) -> Unit:
+    """Return the units of a network that says nothing of them: a chip's differ in reset and rest from others."""
+    if digital(backend):
+        return configure({"task": "xor"}, backend=backend).neuron
+    return LIF() if spikes(backend) else Tanh()
 
 
 class Bench:
-    """A network with bias lines on a chip that has lived for a while, and an input sequence for it."""
+    """A network with bias lines on a chip that has lived for a while, and an input sequence for it.
+
+    It has one layer, "hidden", of `cell` (None: the backend's usual units), or `layers`, with `skip` between them.
+    """
 
     def __init__(
         self, profile="ideal", dtype=torch.float64, sizes=None, bias=True, sigma="as usual",
         effects: frozenset[str] = ALL_EFFECTS, read="moments", device="cpu", age=1e4, backend="rate",
-        drive: NodeDrive | None = None,
+        drive: NodeDrive | None = None, cell: Unit | None = None, layers: Sequence[Stacked] | None = None, skip=False,
     ) -> None:  # fmt: skip
         self.spiking, self.digital = spikes(backend), digital(backend)
         self.backend, self.dt = backend, DT[self.spiking]
         self.scale = LIF().input_gain if self.spiking else 1.0  # how much larger rounding is than that of a read
         self.T, self.B, I, N, O = sizes or SIZES[self.spiking]  # noqa: E741
         self.streams = Streams(0)
-        self.weights = xavier(I, N, O, bias, self.streams, torch.float64)
+        self.network = stack(I, layers or [Stacked(cell or units(backend), N)], O, bias, skip)
+        self.weights = Weights(xavier(self.network, self.streams, torch.float64), self.network)
         rng = self.streams.generator("bench")
-        if bias:
-            for name in ("w_in", "w_out"):
-                self.weights[name][:, -1] = torch.from_numpy(rng.uniform(-0.3, 0.3, len(self.weights[name])))
+        for p in self.network.projections:
+            if p.bias:
+                column = rng.uniform(-0.3, 0.3, len(self.weights[p.name]))
+                self.weights[p.name][:, -1] = torch.from_numpy(column)
         u = rng.uniform(-1, 1, (self.T, self.B, I))
         if self.digital:  # input lines of a chip carry spikes
             u = u > 1 - 2 * INPUT_SPIKES
@@ -93,17 +107,34 @@ class Bench:
         """Present the inputs; `backend` is a name or a simulator that is made already."""
         made = simulator(backend or self.backend, self.dt, chunk) if isinstance(backend, str | None) else backend
         streams = PassStreams(self.streams, "train", update)
-        return made.passes(self.chip, self.reads, self.inputs, plan, streams, **options)
+        return made.run(Request(self.chip, self.reads, self.inputs, plan, streams, **options))
 
     def passes(self, plan: PassPlan, **options) -> SimpleNamespace:
-        """Return h, x (T, M, B, N) and y (T, M, B, O) of the whole presentation, and what else there is."""
+        """Return the whole presentation: u, y, what each layer did, and the presynaptic activity of arrays (`pre`).
+
+        What the layer of a network of one did stands beside them: h, x, z, spikes and v (T, M, B, n), and the `readout`
+        that w_out reads where it is not x.
+        """
         chunks = list(self.chunks(plan, **options))
         assert [c.t0 for c in chunks] == [sum(len(c.y) for c in chunks[:k]) for k in range(len(chunks))]
-        whole = {
+        first = chunks[0]
+        assert all(set(c.layers) == set(first.layers) and set(c.pre) == set(first.pre) for c in chunks)
+        layers = {name: _whole([c.layers[name] for c in chunks], OF_LAYERS) for name in first.layers}
+        pre = {name: torch.cat([c.pre[name] for c in chunks]) for name in first.pre}
+        one = vars(layers["hidden"]) if "hidden" in layers else dict.fromkeys(OF_LAYERS)
+        return SimpleNamespace(
+            **vars(_whole(chunks, ("u", "y"))), **one, layers=layers, pre=pre, readout=pre.get("w_out"), chunks=chunks
+        )
+
+
+def _whole(chunks, parts) -> SimpleNamespace:
+    """Put parts of chunks together again; None where there is nothing."""
+    return SimpleNamespace(
+        **{
             part: None if getattr(chunks[0], part) is None else torch.cat([getattr(c, part) for c in chunks])
-            for part in PARTS
+            for part in parts
         }
-        return SimpleNamespace(**whole, chunks=chunks)
+    )
 
 
 @pytest.fixture(scope="session")

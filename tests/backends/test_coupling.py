@@ -15,7 +15,7 @@ from neuroanp.backends.population import Recurrence
 from neuroanp.devices.ornstein_uhlenbeck import OrnsteinUhlenbeck
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.smtj_bank import NodeNoise
+from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 

@@ -197,14 +197,15 @@ def test_noisy_junctions_move_the_example_as_far_as_the_profile_says():
     """Their coupling is by the membrane's time constant, which equations state."""
     from neuroanp.training.build import Experiment
     from neuroanp.training.config import configure
+    from neuroanp.training.described import describe as described
 
     source = read(EXAMPLE).data
     assert any(
-        "device's own" in line for line in Experiment.of(configure(source, profile="smtj_koenders")).describe()[1]
+        "device's own" in line for line in described(Experiment.of(configure(source, profile="smtj_koenders")))[1]
     )
     neuron = {key: value for key, value in source["neuron"].items() if key != "tau_m"}
     with pytest.raises(InputError, match=r"neuron.tau_m: .* state the time constant of the membrane near rest"):
-        Experiment.of(configure({**source, "neuron": neuron}, profile="smtj_koenders")).describe()
+        described(Experiment.of(configure({**source, "neuron": neuron}, profile="smtj_koenders")))
 
 
 @pytest.mark.parametrize(

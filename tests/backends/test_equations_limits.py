@@ -16,7 +16,9 @@ from neuroanp.backends.execution import Execution
 from neuroanp.backends.expressions import parsed
 from neuroanp.backends.growth import _Growth
 from neuroanp.backends.network import SpikingBackend
+from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError, RunError
+from neuroanp.network.compose import Stacked, stack
 from tests.backends.neurons import with_lines
 from tests.close import close
 
@@ -151,9 +153,14 @@ def test_a_trial_that_cannot_be_run_is_no_fault_of_the_equations(monkeypatch, pr
 def test_a_backend_tries_users_equations_before_it_begins(monkeypatch):
     """And never the built-in neuron."""
     monkeypatch.setattr(trial, "_outcome", lambda task, wall_s: {"limit": "it takes too long"})
+
+    def one_layer_of(cell):
+        return stack(2, [Stacked(cell, 3)], 1)
+
+    backend = SpikingBackend(1e-3, execution=NUMPY)
     with pytest.raises(InputError, match="it takes too long"):
-        SpikingBackend(1e-3, neuron=with_lines("own_b : 1"), execution=NUMPY).rehearse({})
-    SpikingBackend(1e-3, execution=NUMPY).rehearse({})
+        backend.rehearse(one_layer_of(with_lines("own_b : 1")), {})
+    backend.rehearse(one_layer_of(LIF()), {})
 
 
 def test_a_trial_in_a_script_without_a_guard(tmp_path):

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from neuroanp.backends.chips import ChipLayer
 from neuroanp.backends.integer import IntegerBackend, LoihiBackend
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
@@ -18,6 +19,7 @@ from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe as described
 from neuroanp.trajectory import Weights
 from tests.backends.whole_numbers import (
     DT,
@@ -194,9 +196,9 @@ def test_units_that_differ_are_refused_unless_that_is_switched_off(name):
     with pytest.raises(InputError) as refused:
         build_trainer(experiment).step()
     assert "the chip's units are all alike" in str(refused.value)
-    assert "differ in tau_m, tau_s, threshold; switch it off with --without neuron_mismatch" in str(refused.value)
+    assert "differ in tau_m, tau_s, threshold; switch mismatch off with --without neuron_mismatch" in str(refused.value)
     with pytest.raises(InputError, match="all alike"):
-        experiment.describe()  # before anything begins
+        described(experiment)  # before anything begins
     alike = configure(TINY, {"hardware.without": ["neuron_mismatch"]}, backend=name, profile="mixed_signal_neurons")
     assert np.isfinite(build_trainer(Experiment.of(alike)).step()["train_loss"])
 
@@ -308,6 +310,7 @@ def test_a_chip_goes_to_another_device_with_all_its_tensors():
         def tensors(part):
             if isinstance(part, torch.Tensor):
                 return [part]
+            part = {**vars(part)} if isinstance(part, ChipLayer) else part
             within = part.values() if isinstance(part, dict) else part if isinstance(part, tuple) else ()
             return [each for inner in within for each in tensors(inner)]
 

@@ -13,6 +13,8 @@ from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF, coefficients
 from neuroanp.backends.population import Recurrence
 from neuroanp.errors import InputError
+from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.tanh import Tanh
 from neuroanp.trajectory import PassPlan, Weights
 from tests.close import close
 
@@ -131,18 +133,21 @@ def test_gradients_of_a_recurrent_network_are_finite(dtype):
 @pytest.mark.parametrize("profile", ["ideal", "mixed_signal_neurons"])
 def test_gradient_and_ridge_see_the_network_that_is_presented(make_bench, decoder, bias, spikes_in, profile):
     """`differentiable` gives the outputs of a noise-free pass, `activity` what its outputs read."""
-    bench = make_bench(profile, bias=bias, sigma=None, backend="lif")
+    bench = make_bench(profile, bias=bias, sigma=None, backend="lif", cell=LIF(decoder=decoder))
     if spikes_in:
         bench.inputs = (bench.inputs > 0.6).to(bench.inputs)
-    backend = TwinBackend(1e-3, neuron=LIF(decoder=decoder), spikes_in=spikes_in)
+    backend = TwinBackend(1e-3, spikes_in=spikes_in)
     found = bench.passes(SILENT, backend=backend)
+    outputs, traces = backend.differentiable(bench.network), backend.activity(bench.network)
+    assert outputs is not None
+    assert traces is not None
     weights, neurons = bench.chip.targets, bench.chip.neurons
     assert bool(found.spikes.any())
-    assert bool(neurons) == (profile == "mixed_signal_neurons")
+    assert bool(neurons["hidden"]) == (profile == "mixed_signal_neurons")
     # what an ideal array holds is off by the roundings of its conductances
-    y = backend.differentiable(weights, bench.inputs, neurons)
+    y = outputs(weights, bench.inputs, neurons)
     torch.testing.assert_close(y, found.y[:, 0], rtol=0, atol=1e-9)
-    x = backend.activity(weights, bench.inputs.numpy(), neurons)
+    x = traces(weights, bench.inputs.numpy(), neurons)["hidden"]
     read = found.z if found.readout is None else found.readout[..., :7]
     torch.testing.assert_close(x, read[:, 0], rtol=0, atol=1e-9)
 
@@ -150,25 +155,32 @@ def test_gradient_and_ridge_see_the_network_that_is_presented(make_bench, decode
 def test_weights_are_left_alone_by_both():
     rng = np.random.default_rng(0)
     shapes = {"w_in": (7, 3), "w": (7, 7), "w_out": (2, 8)}
-    weights = Weights({n: torch.from_numpy(rng.normal(size=shape)) for n, shape in shapes.items()}, True)
+    arrays = {n: torch.from_numpy(rng.normal(size=shape)) for n, shape in shapes.items()}
+    weights = Weights.one_layer(arrays, True, LIF())
     before = {name: W.clone() for name, W in weights.items()}
     inputs = torch.from_numpy(rng.uniform(size=(20, 2, 2)))
     kept = inputs.clone()
     for spikes_in in (True, False):
         backend = TwinBackend(1e-3, spikes_in=spikes_in)
-        backend.activity(weights, inputs)
-        backend.differentiable(weights, inputs)
+        for asked in (backend.activity(weights.network), backend.differentiable(weights.network)):
+            assert asked is not None
+            asked(weights, inputs)
     assert all(torch.equal(before[name], weights[name]) for name in before)
     assert torch.equal(inputs, kept)
+
+
+def one_layer_of(cell):
+    return stack(2, [Stacked(cell, 3)], 1)
 
 
 def test_units_that_are_not_lif_are_refused_by_the_twin():
     from neuroanp.backends.neuron import Interface
 
-    with pytest.raises(InputError, match="use backend 'spiking'"):
-        TwinBackend(1e-3, neuron=Interface())
+    for cell, other in ((Interface(), "spiking"), (Tanh(), "rate")):
+        with pytest.raises(InputError, match=rf"^neuron: backend 'lif' has .* only.*; use backend '{other}'$"):
+            TwinBackend(1e-3).rehearse(one_layer_of(cell), {"hidden": {}})
 
 
 def test_a_step_too_long_is_refused_by_the_backend():
     with pytest.raises(InputError, match=r"neuron\.tau_s: '5 ms' must be longer than one step, dt '10 ms'"):
-        TwinBackend(10e-3)
+        TwinBackend(10e-3).rehearse(one_layer_of(LIF()), {"hidden": {}})

@@ -9,12 +9,15 @@ import pytest
 import torch
 from scipy import stats
 
+from neuroanp.backends import trial
+from neuroanp.backends.network import Execution
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.noise import PassStreams
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.trajectory import PassPlan
+from tests.backends.neurons import with_lines
 from tests.close import close
 
 PLAN = PassPlan(gain=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
@@ -24,12 +27,12 @@ FALSE_ALARM = 1e-3
 DT = 1e-3
 
 
-def simulator(backend="lif", chunk=64, spikes_in=False, **neuron):
-    return BACKENDS.get(backend)(DT, chunk, neuron=LIF(**neuron), spikes_in=spikes_in)
+def simulator(backend="lif", chunk=64, spikes_in=False):
+    return BACKENDS.get(backend)(DT, chunk, spikes_in=spikes_in)
 
 
-def spiking_bench(make_bench, profile="ideal", spikes_in=False, **options):
-    bench = make_bench(profile, backend="lif", **options)
+def spiking_bench(make_bench, profile="ideal", spikes_in=False, neuron=None, **options):
+    bench = make_bench(profile, backend="lif", cell=LIF(**(neuron or {})), **options)
     if spikes_in:
         bench.inputs = (bench.inputs > 0.6).to(bench.inputs)
     return bench
@@ -79,13 +82,13 @@ def loop(neuron, W, u, noise_h, noise_y, factors, spikes_in, bias):
     ],
 )
 def test_passes_equal_a_plain_loop(make_bench, backend, profile, bias, spikes_in, neuron):
-    bench = spiking_bench(make_bench, profile, spikes_in, bias=bias)
+    bench = spiking_bench(make_bench, profile, spikes_in, neuron, bias=bias)
     noise = bench.chip.perturbation(PLAN, bench.B, PassStreams(bench.streams, "train", 5))
     noise_h, noise_y = (noise.draw(layer, 0, bench.T).numpy() for layer in ("hidden", "output"))
     W = {name: plan.W.numpy() for name, plan in bench.reads.items()}
-    factors = {name: factor.numpy() for name, factor in bench.chip.neurons.items()}
+    factors = {name: factor.numpy() for name, factor in bench.chip.neurons["hidden"].items()}
     expected = loop(LIF(**neuron), W, bench.inputs.numpy(), noise_h, noise_y, factors, spikes_in, bias)
-    made = simulator(backend, 16, spikes_in, **neuron)
+    made = simulator(backend, 16, spikes_in)
     found = bench.passes(PLAN, backend=made, keep="states")
     np.testing.assert_array_equal(found.spikes.numpy(), expected["s"])
     assert 0.01 < expected["s"].mean() < 0.3
@@ -97,8 +100,8 @@ def test_passes_equal_a_plain_loop(make_bench, backend, profile, bias, spikes_in
 @pytest.mark.parametrize("bias", [True, False])
 def test_outputs_are_the_weights_times_what_they_read(make_bench, decoder, bias):
     """y = W_out r exactly, r = z or the number of spikes so far; r is what the rule is told."""
-    bench = spiking_bench(make_bench, bias=bias, sigma=None)
-    found = bench.passes(SILENT, backend=simulator(decoder=decoder, chunk=16))
+    bench = spiking_bench(make_bench, neuron={"decoder": decoder}, bias=bias, sigma=None)
+    found = bench.passes(SILENT, backend=simulator(chunk=16))
     r = found.z if decoder == "trace" else found.spikes.double().cumsum(0)
     if decoder == "trace" and not bias:
         assert found.readout is None  # the trace itself
@@ -106,22 +109,26 @@ def test_outputs_are_the_weights_times_what_they_read(make_bench, decoder, bias)
         torch.testing.assert_close(found.readout[..., :7], r, rtol=0, atol=1e-12)
         r = found.readout
     torch.testing.assert_close(found.y, r @ bench.reads["w_out"].W.T, rtol=0, atol=1e-12)
-    assert found.chunks[0].x_prev.shape == (1, bench.B, 7)
+    assert found.chunks[0].layers["hidden"].x_prev.shape == (1, bench.B, 7)
 
 
 def test_bias_lines_settle_at_their_weight(make_bench):
     """Of units that never spike: y -> b as 1 - a^t (trace), b t/T (count); where inputs spike, I -> g_in b in tau_s."""
-    bench = spiking_bench(make_bench, sigma=None, sizes=(200, 1, 2, 7, 2))
-    bench.inputs = torch.zeros_like(bench.inputs)
-    b_in, b_out = bench.reads["w_in"].W[:, -1], bench.reads["w_out"].W[:, -1]
+
+    def quiet(spikes_in=False, **neuron):
+        bench = spiking_bench(make_bench, neuron={"drive": -50.0, **neuron}, sigma=None, sizes=(200, 1, 2, 7, 2))
+        bench.inputs = torch.zeros_like(bench.inputs)
+        found = bench.passes(SILENT, backend=simulator(chunk=33, spikes_in=spikes_in))
+        return found, *(bench.reads[name].W[:, -1] for name in ("w_in", "w_out"))
+
     t = torch.arange(1, 201, dtype=torch.float64)[:, None]
-    quiet = {"drive": -50.0, "chunk": 33}
-    y = bench.passes(SILENT, backend=simulator(**quiet)).y[:, 0, 0]
+    found, _, b_out = quiet()
+    y = found.y[:, 0, 0]
     torch.testing.assert_close(y, b_out * (1 - torch.exp(-t / 20)), rtol=0, atol=1e-12)
     torch.testing.assert_close(y[-1], b_out, rtol=1e-4, atol=0)
-    y = bench.passes(SILENT, backend=simulator(decoder="count", **quiet)).y[:, 0, 0]
-    torch.testing.assert_close(y, b_out * t / 200, rtol=0, atol=1e-12)
-    found = bench.passes(SILENT, backend=simulator(spikes_in=True, **quiet))
+    found, _, b_out = quiet(decoder="count")
+    torch.testing.assert_close(found.y[:, 0, 0], b_out * t / 200, rtol=0, atol=1e-12)
+    found, b_in, _ = quiet(spikes_in=True)
     arrived = 1 - torch.exp(-(t - 1) / 5)  # what arrives at a step is in I from the next
     torch.testing.assert_close(found.h[:, 0, 0] + 50, 12 * b_in * arrived, rtol=0, atol=1e-12)
     torch.testing.assert_close(found.u[:, 0, -1:], arrived, rtol=0, atol=1e-12)
@@ -131,8 +138,8 @@ def test_bias_lines_settle_at_their_weight(make_bench):
 @pytest.mark.parametrize("chunk", [1, 16, 1000])
 def test_presynaptic_traces_are_those_before_the_step(make_bench, chunk):
     """u_t = sum over earlier spikes of exp(-(t - t_spike - 1) dt / tau_r): they move no membrane before."""
-    bench = spiking_bench(make_bench, spikes_in=True, bias=False)
-    found = bench.passes(NOISY, backend=simulator(spikes_in=True, chunk=chunk, tau_r=7e-3))
+    bench = spiking_bench(make_bench, spikes_in=True, neuron={"tau_r": 7e-3}, bias=False)
+    found = bench.passes(NOISY, backend=simulator(spikes_in=True, chunk=chunk))
     t = np.arange(bench.T)
     lag = t[:, None] - t[None, :] - 1
     kernel = np.where(lag >= 0, np.exp(-lag / 7.0), 0.0)
@@ -142,10 +149,10 @@ def test_presynaptic_traces_are_those_before_the_step(make_bench, chunk):
 
 def test_an_input_spike_moves_the_membrane_one_step_later(make_bench):
     """By hand: one spike of line 0 at step 3 is I = g_in w after it, then v = k_I I at step 4."""
-    bench = spiking_bench(make_bench, sigma=None, bias=False)
+    bench = spiking_bench(make_bench, neuron={"drive": 0.0, "input_gain": 0.1}, sigma=None, bias=False)
     bench.inputs = torch.zeros_like(bench.inputs)
     bench.inputs[3, :, 0] = 1.0
-    found = bench.passes(SILENT, backend=simulator(spikes_in=True, drive=0.0, input_gain=0.1), keep="states")
+    found = bench.passes(SILENT, backend=simulator(spikes_in=True), keep="states")
     w = bench.reads["w_in"].W[:, 0]
     a_m, a_s = exp(-1 / 20), exp(-1 / 5)
     assert not found.h[:4].any()
@@ -164,11 +171,11 @@ def test_read_noise_enters_with_the_variance_of_the_weights_that_spikes_read(mak
     """
     samples, N, O = 4000, 4, 2  # noqa: E741
     bench = spiking_bench(
-        make_bench, "pcm", bias=False, sigma=None, read=read, effects=frozenset({"read_noise"}),
-        sizes=(15, samples, 2, N, O),
+        make_bench, "pcm", neuron={"drive": 2.0}, bias=False, sigma=None, read=read,
+        effects=frozenset({"read_noise"}), sizes=(15, samples, 2, N, O),
     )  # fmt: skip
     bench.inputs = torch.zeros_like(bench.inputs)
-    found = bench.passes(NOISY, backend=simulator(drive=2.0))
+    found = bench.passes(NOISY, backend=simulator())
     s = found.spikes[:, 0]
     assert not s[:13].any()
     assert s[13].all()
@@ -250,8 +257,8 @@ def test_node_noise_is_coupled_to_the_membranes_alone(make_bench, profile):
 @pytest.mark.parametrize("profile", ["pcm", "smtj_telegraph"])
 @pytest.mark.parametrize(("decoder", "spikes_in"), [("trace", True), ("count", False)])
 def test_nothing_depends_on_the_chunks(make_bench, chunk, profile, decoder, spikes_in):
-    bench = spiking_bench(make_bench, profile, spikes_in)
-    options = {"decoder": decoder, "spikes_in": spikes_in}
+    bench = spiking_bench(make_bench, profile, spikes_in, {"decoder": decoder})
+    options = {"spikes_in": spikes_in}
     whole, cut = (bench.passes(PLAN, backend=simulator(chunk=size, **options), keep="states") for size in (1000, chunk))
     assert torch.equal(whole.spikes, cut.spikes)
     for part in ("u", "h", "x", "y", "z", "v", "readout"):
@@ -259,8 +266,23 @@ def test_nothing_depends_on_the_chunks(make_bench, chunk, profile, decoder, spik
     noise = [bench.passes(PLAN, backend=simulator(chunk=size, **options), keep="noise") for size in (1000, chunk)]
     for layer in ("hidden", "output"):
         assert torch.equal(*(torch.cat([c.noise[layer] for c in found.chunks]) for found in noise))
-    fired = [sum(chunk.fired for chunk in found.chunks) for found in (whole, cut)]
+    fired = [sum(chunk.fired["hidden"] for chunk in found.chunks) for found in (whole, cut)]
     assert torch.equal(*fired)
+
+
+@pytest.mark.parametrize("backend", ["lif", "spiking"])
+def test_a_simulator_makes_new_units_for_a_network_of_others(make_bench, monkeypatch, backend):
+    """Its populations are kept from one presentation to the next, for the units that they are of."""
+    monkeypatch.setattr(trial, "_outcome", lambda task, wall_s: {"done": True})
+    kinds = [LIF(), LIF(tau_m=10e-3)] + [with_lines()] * (backend == "spiking")
+    benches = [make_bench(backend=backend, cell=cell) for cell in kinds]
+    one = BACKENDS.get(backend)(DT, execution=Execution(target="numpy"))
+    for bench in (*benches, *benches):
+        fresh = BACKENDS.get(backend)(DT, execution=Execution(target="numpy"))
+        found, expected = (bench.passes(PLAN, backend=made) for made in (one, fresh))
+        assert torch.equal(found.spikes, expected.spikes)
+        assert torch.equal(found.h, expected.h)
+        assert expected.spikes.any()
 
 
 # ---- books ----

@@ -224,7 +224,8 @@ def test_gains_scale_read_noise_and_streams_name_it(make_bench):
 def test_a_chunk_does_not_keep_the_one_before_in_memory(make_bench):
     bench = make_bench()
     first, second, *_ = bench.chunks(PLAN, chunk=4)
-    assert second.x_prev.untyped_storage().data_ptr() != first.x.untyped_storage().data_ptr()
+    before, after = first.layers["hidden"], second.layers["hidden"]
+    assert after.x_prev.untyped_storage().data_ptr() != before.x.untyped_storage().data_ptr()
 
 
 @pytest.mark.parametrize("chunk", [1, 3, 64])

@@ -25,7 +25,7 @@ def random_weights() -> Callable[..., Weights]:
         rng = np.random.default_rng(seed)
         shapes = {"w_in": (hidden, inputs + bias), "w": (hidden, hidden), "w_out": (outputs, hidden + bias)}
         arrays = {name: torch.tensor(0.7 * rng.standard_normal(shape), dtype=dtype) for name, shape in shapes.items()}
-        return Weights(arrays, bias)
+        return Weights.one_layer(arrays, bias)
 
     return make
 

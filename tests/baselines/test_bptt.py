@@ -5,11 +5,11 @@ import pytest
 import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from neuroanp.baselines.surrogate import surrogate_gradient
 
+from neuroanp.baselines.autograd import autograd_gradient
 from neuroanp.baselines.bptt import gradient
 from neuroanp.baselines.methods import BPTT, BPTT1
-from neuroanp.baselines.network import forward
+from neuroanp.baselines.network import forward, rate_outputs
 from neuroanp.errors import InputError
 from neuroanp.losses import SquaredError
 from neuroanp.losses.cross_entropy import CrossEntropy
@@ -47,14 +47,15 @@ def test_the_gradient_is_that_of_the_loss(random_weights, random_batch, bias):
 def explicit(weights: Weights, batch, k: int) -> dict[str, np.ndarray]:
     """Sum dL_t/dh_s over the k steps s = t-k+1 .. t, with Jacobians multiplied one by one."""
     act = forward(weights, batch.inputs)
-    h, x, y, u = (array.numpy() for array in (act.h, act.x, act.y, act.u))
+    h, x, y, u = (array.numpy() for array in (act.h["hidden"], act.x["hidden"], act.y, act.x["input"]))
+    u = np.concatenate([u, np.ones((*u.shape[:2], int(weights.network.bias)))], -1)
     w, w_out = weights["w"].numpy(), weights["w_out"].numpy()
-    hidden, (_steps, size, outputs) = weights.hidden, y.shape
+    hidden, (_steps, size, outputs) = weights.network.hidden, y.shape
     total = {name: np.zeros(array.shape) for name, array in weights.items()}
     for b in range(size):
         for t in np.flatnonzero(batch.mask):
             g = 2.0 * (y[t, b] - batch.targets[t, b]) / outputs / size
-            total["w_out"] += np.outer(g, np.append(x[t, b], 1.0) if weights.bias else x[t, b])
+            total["w_out"] += np.outer(g, np.append(x[t, b], 1.0) if weights.network.bias else x[t, b])
             for s in range(max(0, t - k + 1), t + 1):
                 jacobian = np.diag(1 - np.tanh(h[s, b]) ** 2)  # dx_s / dh_s
                 for later in range(s + 1, t + 1):  # dx_t / dh_s
@@ -84,7 +85,7 @@ def test_one_step_equals_autograd_with_a_detached_state(random_weights, random_b
         miss = x @ weights["w_out"].T - torch.as_tensor(batch.targets[t])
         total = total + batch.mask[t] * (miss**2).mean(dim=-1).mean()
     total.backward()
-    update = gradient(Weights({name: array.detach() for name, array in weights.items()}), batch, truncation=1)
+    update = gradient(Weights.one_layer({name: array.detach() for name, array in weights.items()}), batch, truncation=1)
     for name, array in weights.items():
         torch.testing.assert_close(update.arrays[name], array.grad, rtol=1e-10, atol=1e-13)
 
@@ -115,7 +116,7 @@ def test_a_truncation_below_one_step_is_refused(random_weights, random_batch):
         gradient(random_weights(0), random_batch(0), truncation=0)
 
 
-def outputs_of(weights: Weights, inputs: torch.Tensor) -> torch.Tensor:
+def outputs_of(weights: Weights, inputs: torch.Tensor, neurons: object = None) -> torch.Tensor:
     """The rate network, as one that is differentiated automatically."""
     return forward(weights, inputs).y
 
@@ -125,7 +126,7 @@ def test_automatic_differentiation_finds_the_same_gradient(random_weights, rando
     weights, batch = random_weights(1, bias=bias), random_batch(2)
     with torch.no_grad():  # what surrounds the call is of no account
         found = BPTT().gradient(weights, batch, outputs_of)
-    exact = BPTT().gradient(weights, batch)
+    exact = BPTT().gradient(weights, batch, rate_outputs)
     assert found.diagnostics["loss"] == close(exact.diagnostics["loss"], rel=1e-12)
     for name, dW in exact.arrays.items():
         torch.testing.assert_close(found.arrays[name], dW, rtol=1e-10, atol=1e-13)
@@ -143,7 +144,7 @@ def test_the_gradient_by_hand_is_that_of_autograd_of_the_loss_itself(random_weig
     assert found.diagnostics["loss"] == close(by_hand.diagnostics["loss"], rel=1e-12)
     for name, dW in by_hand.arrays.items():
         torch.testing.assert_close(found.arrays[name], dW, rtol=1e-10, atol=1e-13)
-    whole = surrogate_gradient(outputs_of, weights, batch, Again())
+    whole = autograd_gradient(outputs_of, weights, batch, Again())
     if k is None:
         for name, dW in whole.arrays.items():
             torch.testing.assert_close(dW, by_hand.arrays[name], rtol=1e-10, atol=1e-13)
@@ -161,11 +162,11 @@ def test_every_method_descends_the_cross_entropy(random_weights, random_batch, m
     targets = signs if outputs == 1 else np.eye(outputs)[rng.integers(outputs, size=shape[:2])]
     batch = Batch(batch.inputs, targets, batch.mask)
     leaves = {name: W.clone().requires_grad_() for name, W in weights.items()}
-    y, t = forward(Weights(leaves, False), batch.inputs).y, torch.from_numpy(targets)
+    y, t = forward(Weights(leaves, weights.network), batch.inputs).y, torch.from_numpy(targets)
     each = (1 + (-t * y).exp()).log().sum(-1) if outputs == 1 else y.logsumexp(-1) - (t * y).sum(-1)
     L = (each * torch.from_numpy(batch.mask)[:, None]).sum() / shape[1]
     L.backward()
-    found = method.gradient(weights, batch, loss=CrossEntropy())
+    found = method.gradient(weights, batch, rate_outputs, loss=CrossEntropy())
     assert found.diagnostics["loss"] == close(float(L.detach()) / batch.mask.sum(), rel=1e-12)
     for name in leaves if method == BPTT() else ("w_out",):
         torch.testing.assert_close(found.arrays[name], leaves[name].grad, rtol=1e-10, atol=1e-13)
@@ -177,7 +178,9 @@ def test_every_method_descends_the_cross_entropy(random_weights, random_batch, m
 
 def test_what_the_loss_does_not_depend_on_has_no_gradient(random_weights, random_batch):
     weights = random_weights(1)
-    dW = surrogate_gradient(lambda W, u: (u @ W["w_in"].T) @ W["w_out"].T, weights, random_batch(2)).arrays["w"]
+    dW = autograd_gradient(
+        lambda W, u, neurons=None: (u @ W["w_in"].T) @ W["w_out"].T, weights, random_batch(2)
+    ).arrays["w"]
     assert dW.shape == weights["w"].shape
     assert float(dW.abs().max()) == 0
 
@@ -198,13 +201,13 @@ def test_one_spike_s_surrogate_is_the_slope_it_brings(random_batch):
 
     rng = np.random.default_rng(0)
     shapes = {"w_in": (4, 2), "w": (4, 4), "w_out": (3, 4)}
-    weights = Weights({name: torch.from_numpy(rng.standard_normal(shape)) for name, shape in shapes.items()})
+    weights = Weights.one_layer({name: torch.from_numpy(rng.standard_normal(shape)) for name, shape in shapes.items()})
     batch = random_batch(3)
 
-    def network(W: Weights, u: torch.Tensor) -> torch.Tensor:
+    def network(W: Weights, u: torch.Tensor, neurons: object = None) -> torch.Tensor:
         return Spike.apply(u @ W["w_in"].T) @ W["w_out"].T  # pyright: ignore
 
-    found = surrogate_gradient(network, weights, batch).arrays
+    found = autograd_gradient(network, weights, batch).arrays
     w_in, w_out, u = weights["w_in"].numpy(), weights["w_out"].numpy(), batch.inputs
     v = u @ w_in.T
     miss = 2 * batch.mask[:, None, None] * ((v > 0) @ w_out.T - batch.targets) / (3 * 3)  # B and O are 3
@@ -229,7 +232,7 @@ def trained(truncation: int | None, updates: int, rate: float = 3e-3) -> float:
         for name, shape in shapes.items()
     }
     adam = torch.optim.Adam(list(arrays.values()), lr=rate)
-    weights = Weights(arrays)
+    weights = Weights.one_layer(arrays)
     for _ in range(updates):
         for name, array in gradient(weights, task.sample(rng, 16), truncation).arrays.items():
             arrays[name].grad = array

@@ -11,6 +11,7 @@ from neuroanp.baselines.network import forward
 from neuroanp.baselines.persistence import constant_mean, lagged_linear, persistence
 from neuroanp.baselines.ridge import ridge
 from neuroanp.losses import SQUARED_ERROR
+from neuroanp.network.cell import Unit
 from neuroanp.noise import Streams
 from neuroanp.tasks.copy import Copy, CopyConfig
 from neuroanp.tasks.encoders import Current, Poisson
@@ -24,10 +25,14 @@ from neuroanp.trajectory import Weights
 from tests.close import close
 
 
-def xavier(seed: int, inputs: int, outputs: int, hidden: int = 100, bias: bool = False) -> Weights:
+def xavier(
+    seed: int, inputs: int, outputs: int, hidden: int = 100, bias: bool = False, cell: Unit | None = None
+) -> Weights:
     rng = np.random.default_rng(seed)
     shapes = {"w_in": (hidden, inputs + bias), "w": (hidden, hidden), "w_out": (outputs, hidden + bias)}
-    return Weights({n: torch.tensor(rng.standard_normal(s) * np.sqrt(2 / sum(s))) for n, s in shapes.items()}, bias)
+    return Weights.one_layer(
+        {n: torch.tensor(rng.standard_normal(s) * np.sqrt(2 / sum(s))) for n, s in shapes.items()}, bias, cell
+    )
 
 
 class Moving:
@@ -87,9 +92,9 @@ def test_ridge_recovers_the_readout_of_a_network_that_made_the_targets(bias):
         def persistence(self, batch: Batch) -> None:
             return None
 
-    blank = Weights({**teacher.arrays, "w_out": torch.zeros_like(teacher["w_out"])}, bias)
+    blank = Weights.one_layer({**teacher.arrays, "w_out": torch.zeros_like(teacher["w_out"])}, bias)
     found = ridge(Taught(), blank, Streams(0), windows=300)
-    torch.testing.assert_close(found.weights["w_out"], teacher["w_out"], rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(found.w_out, teacher["w_out"], rtol=1e-5, atol=1e-6)
     assert torch.equal(found.weights["w"], teacher["w"])
     test = Taught().sample(np.random.default_rng(9), 7)
     np.testing.assert_allclose(found.predict(test), test.targets, atol=1e-5)
@@ -97,10 +102,10 @@ def test_ridge_recovers_the_readout_of_a_network_that_made_the_targets(bias):
 
 def test_ridge_is_the_same_whatever_the_precision_it_is_given():
     task = Copy(CopyConfig(length=2, delay=1, symbols=2))
-    single = Weights({name: array.float() for name, array in xavier(0, 3, 2, hidden=10).items()})
-    double = Weights({name: array.double() for name, array in single.items()})
+    single = Weights.one_layer({name: array.float() for name, array in xavier(0, 3, 2, hidden=10).items()})
+    double = Weights.one_layer({name: array.double() for name, array in single.items()})
     one, two = (ridge(task, weights, Streams(0), windows=50) for weights in (single, double))
-    assert torch.equal(one.weights["w_out"], two.weights["w_out"])
+    assert torch.equal(one.w_out, two.w_out)
 
 
 def test_too_few_windows_and_no_lags_are_refused():
@@ -141,30 +146,32 @@ def test_controls_of_an_encoded_task_are_told_in_its_own_steps(encoder, backend)
     task = encoded(plain, encoder, 1e-3)
     test = task.test(np.random.default_rng(0))
     simulator = BACKENDS.get(backend)(1e-3, spikes_in=encoder.spikes)
-    weights = xavier(0, task.inputs, 1, hidden=20, bias=True)
-    found = controls(
-        task, weights, Streams(0), test, SQUARED_ERROR, windows=100, features=simulator.activity, own=plain
-    )
+    weights = xavier(0, task.inputs, 1, hidden=20, bias=True, cell=LIF())
+    activity = simulator.activity(weights.network)
+    assert activity is not None
+    found = controls(task, weights, Streams(0), test, SQUARED_ERROR, windows=100, features=activity, own=plain)
     raw = controls(plain, xavier(0, 1, 1, hidden=20), Streams(0), test.raw, SQUARED_ERROR, windows=100)
     assert sorted(found) == sorted(raw) == ["constant_mean", "lagged_linear", "persistence", "ridge"]
     for name, control in found.items():
         assert control.prediction.shape == test.raw.targets.shape
         if name != "ridge":
             np.testing.assert_array_equal(control.prediction, raw[name].prediction)
-    fitted = ridge(task, weights, Streams(0), windows=100, activity=simulator.activity)
+    fitted = ridge(task, weights, Streams(0), windows=100, activity=activity)
     y = fitted.predict(test)
     np.testing.assert_array_equal(found["ridge"].prediction, y[2::3])
-    x = simulator.activity(fitted.weights, test.inputs)
+    x = activity(fitted.weights, test.inputs)["hidden"]
     assert float(x.max()) > 1  # units that spike
-    by_hand = x @ fitted.weights["w_out"][:, :-1].T + fitted.weights["w_out"][:, -1]
+    by_hand = x @ fitted.w_out[:, :-1].T + fitted.w_out[:, -1]
     np.testing.assert_allclose(y, by_hand.numpy(), rtol=0, atol=1e-12)
     assert found["ridge"].loss == squared_error(y[2::3], test.raw) == close(squared_error(y, test))
 
 
 @pytest.mark.parametrize("decoder", ["trace", "count"])
 def test_ridge_finds_a_readout_as_good_as_that_of_the_spiking_units_that_made_the_targets(decoder):
-    simulator = BACKENDS.get("lif")(1e-3, neuron=LIF(decoder=decoder))
-    teacher = xavier(0, 2, 3, hidden=8, bias=True)
+    simulator = BACKENDS.get("lif")(1e-3)
+    teacher = xavier(0, 2, 3, hidden=8, bias=True, cell=LIF(decoder=decoder))
+    activity = simulator.activity(teacher.network)
+    assert activity is not None
     w_out = teacher["w_out"]
 
     class Taught:
@@ -172,14 +179,14 @@ def test_ridge_finds_a_readout_as_good_as_that_of_the_spiking_units_that_made_th
 
         def sample(self, rng: np.random.Generator, batch: int) -> Batch:
             u = rng.uniform(-1, 1, (50, batch, 2))
-            y = simulator.activity(teacher, u) @ w_out[:, :-1].T + w_out[:, -1]
+            y = activity(teacher, u)["hidden"] @ w_out[:, :-1].T + w_out[:, -1]
             return Batch(u, y.numpy(), (np.arange(50) >= 20).astype(float))
 
         def persistence(self, batch: Batch) -> None:
             return None
 
-    blank = Weights({**teacher.arrays, "w_out": torch.zeros_like(w_out)}, True)
-    found = ridge(Taught(), blank, Streams(0), windows=100, activity=simulator.activity)
+    blank = Weights.one_layer({**teacher.arrays, "w_out": torch.zeros_like(w_out)}, True, LIF(decoder=decoder))
+    found = ridge(Taught(), blank, Streams(0), windows=100, activity=activity)
     test = Taught().sample(np.random.default_rng(9), 7)
     scored = test.mask > 0
     np.testing.assert_allclose(found.predict(test)[scored], test.targets[scored], rtol=0, atol=1e-3)

@@ -19,8 +19,8 @@ def test_the_network_follows_its_equations(random_weights, bias):
             u = np.append(inputs[t, b], 1.0) if bias else inputs[t, b]
             h = w_in @ u + w @ x
             x = np.tanh(h)
-            np.testing.assert_allclose(act.h[t, b], h, rtol=1e-12)
-            np.testing.assert_allclose(act.x[t, b], x, rtol=1e-12)
+            np.testing.assert_allclose(act.h["hidden"][t, b], h, rtol=1e-12)
+            np.testing.assert_allclose(act.x["hidden"][t, b], x, rtol=1e-12)
             np.testing.assert_allclose(act.y[t, b], w_out @ (np.append(x, 1.0) if bias else x), rtol=1e-12, atol=1e-15)
 
 

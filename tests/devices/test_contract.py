@@ -14,18 +14,18 @@ import safetensors.torch
 import torch
 from scipy import stats
 
-from neuroanp.backends.protocol import BACKENDS
+from neuroanp.backends.protocol import BACKENDS, Request
 from neuroanp.devices.device import Device
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.protocol import remembers
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load, loads
 from neuroanp.substrates.chip import Chip
-from neuroanp.substrates.converters import serial_bits
 from neuroanp.substrates.facts import known_effects
 from neuroanp.substrates.ledger import KINDS
 from neuroanp.substrates.node_drive import NodeDrive
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.periphery import serial_bits
+from neuroanp.substrates.read import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 EVERYTHING = """
@@ -77,7 +77,9 @@ CASES = [(name, write) for name in NAMES for write in ways(profile_of(name))]
 def weights(seed: int = 0) -> Weights:
     rng = np.random.default_rng(seed)
     sd = {name: SMALL * (2 / sum(shape)) ** 0.5 for name, shape in SHAPES.items()}
-    return Weights({name: torch.from_numpy(sd[name] * rng.standard_normal(shape)) for name, shape in SHAPES.items()})
+    return Weights.one_layer(
+        {name: torch.from_numpy(sd[name] * rng.standard_normal(shape)) for name, shape in SHAPES.items()}
+    )
 
 
 def step_of(profile: HardwareProfile) -> float:
@@ -102,9 +104,8 @@ def live(chip: Chip, first: int = 0, updates: int = 1, seed: int = 0) -> list[to
         seen += [part for plan in plans.values() for part in (plan.W, plan.sigma2) if part is not None]
         rng = np.random.default_rng(index)
         inputs = torch.from_numpy(rng.uniform(-1.2, 1.2, (STEPS, BATCH, 3))).to(chip.like)
-        for part in backend.passes(chip, plans, inputs, PLAN, streams):
-            assert part.h is not None
-            seen += [part.h, part.y]
+        for part in backend.run(Request(chip, plans, inputs, PLAN, streams)):
+            seen += [part.layers["hidden"].h, part.y]
         chip.elapse(WINDOW)
         gradient = WeightUpdate({name: w.to(chip.like) for name, w in weights(100 + index).items()})
         before = {name: array.mean_weights(chip.now) for name, array in chip.arrays.items()}

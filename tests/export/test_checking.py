@@ -352,8 +352,24 @@ def test_the_script_and_modules_that_lie_there_are_not_run(copy, monkeypatch):
     assert not (folder / "ran").exists()
 
 
+def test_what_is_copied_is_not_on_the_path_of_modules(copy, monkeypatch):
+    text = "import json, os, sys; here = [p for p in sys.path if os.path.abspath(p) == os.getcwd()]\n"
+    text += "print(json.dumps({'exit_code': 0, 'said': repr(here), 'readers': {}}))"
+    monkeypatch.setattr(running, "script", lambda reader: text)
+    monkeypatch.setenv("PYTHONPATH", os.pathsep.join(["", *filter(None, sys.path)]))
+    assert na.check_export(copy("onnx")).said == "[]"
+
+
 @pytest.mark.parametrize(
-    "line", ["shell touch ran", ".include /etc/passwd", "*ng_script", "* a\rshell touch ran", ".control"]
+    "line",
+    [
+        "shell touch ran",
+        ".include /etc/passwd",
+        "*ng_script",
+        "Rp9_9 in0 bp0_0 1.0 shell touch ran",
+        "* a\rshell touch ran",
+        ".control",
+    ],
 )
 @pytest.mark.parametrize("at", [0, 5, -3])
 def test_commands_in_a_netlist_are_not_run(copy, line, at):
@@ -405,6 +421,7 @@ def test_pickles_are_not_loaded(copy):
     (folder / "stimulus.npz").write_bytes(bad.getvalue())
     checked = na.check_export(folder)
     assert not checked
+    assert "FAIL files: ValueError: stimulus.npz: " in checked.said
     assert "allow_pickle=False" in checked.said
 
 
@@ -491,9 +508,10 @@ def test_a_format_of_others_brings_its_reader(tmp_path, monkeypatch):
 
 
 def test_a_format_of_others_may_bring_no_check(copy, monkeypatch):
+    folder = copy("onnx")
     monkeypatch.setattr(EXPORTERS.get("onnx"), "script", None)
     with pytest.raises(InputError, match="format 'onnx' brings no check"):
-        na.check_export(copy("onnx"))
+        na.check_export(folder)
 
 
 @pytest.mark.parametrize(

@@ -15,6 +15,7 @@ from neuroanp import api
 from neuroanp.backends.chip_network import ChipInLoop
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
+from neuroanp.backends.protocol import Request
 from neuroanp.errors import InputError
 from neuroanp.export.finetune import FineTuning, finetune
 from neuroanp.export.loihi import Loihi
@@ -61,14 +62,20 @@ def in_loop(model, chip, *, chunk=64, weights=None, sigma=0.0, dtype=torch.float
     W = {name: torch.from_numpy(np.array(W)).to(dtype) for name, W in (weights or model.weights).items()}
     streams = Streams(0)
     substrate = Chip.build(
-        load("ideal"), Weights(W, model.bias), streams=streams, dt=model.dt, drive=NodeDrive(sigma), dtype=dtype
+        load("ideal"),
+        Weights.one_layer(W, model.bias, model.neuron),
+        streams=streams,
+        dt=model.dt,
+        drive=NodeDrive(sigma),
+        dtype=dtype,
     )
-    backend = ChipInLoop(chip, model.dt, chunk, model.neuron)
+    backend = ChipInLoop(chip, model.dt, chunk)
     own = PassStreams(streams, "train", 0)
     plan = SILENT if not sigma else PassPlan(gain=(1.0,), stream=(0,), pairs="mean")
     u = torch.from_numpy(model.inputs).to(dtype)
-    chunks = list(backend.passes(substrate, substrate.prepare(1.0, own), u, plan, own, keep="states"))
-    return tuple(torch.cat([getattr(c, part) for c in chunks])[:, 0].numpy() for part in ("spikes", "y", "v"))
+    request = Request(substrate, substrate.prepare(1.0, own), u, plan, own, keep="states")
+    found = [(c.layers["hidden"].spikes, c.y, c.layers["hidden"].v) for c in backend.run(request)]
+    return tuple(torch.cat(parts)[:, 0].numpy() for parts in zip(*found, strict=True))
 
 
 @pytest.mark.parametrize("dtype", [torch.float64, torch.float32])

@@ -22,7 +22,6 @@ from neuroanp.records.run_dir import RunDir
 from neuroanp.training.config import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import restored
-from neuroanp.trajectory import Weights
 from tests.close import close
 
 TINY = {
@@ -110,8 +109,10 @@ def test_the_exported_spikes_and_weights_are_those_that_learned(run, tmp_path):
     _, trainer = restored(record)
     backend, targets = trainer.backend, trainer.substrate.targets
     model = model_of(record)
-    z = backend.activity(Weights(dict(targets.items()), model.bias), torch.from_numpy(model.inputs))  # pyright: ignore
-    kept, trace = torch.zeros_like(z[0]), backend._decays()[0]  # pyright: ignore[reportAttributeAccessIssue]
+    activity = backend.activity(targets.network)
+    assert activity is not None
+    z = activity(targets, torch.from_numpy(model.inputs))["hidden"]
+    kept, trace = torch.zeros_like(z[0]), backend._decays(targets.network)["hidden"][0]  # pyright: ignore[reportAttributeAccessIssue]
     assert found.traces.s is not None
     for now, s in zip(z, torch.from_numpy(found.traces.s), strict=True):
         kept = trace * kept + s

@@ -12,6 +12,7 @@ import torch
 from neuroanp import api
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
+from neuroanp.backends.protocol import Request
 from neuroanp.backends.rate import RateBackend
 from neuroanp.errors import InputError
 from neuroanp.export.directory import MARK, check_free, whole
@@ -79,18 +80,18 @@ def runs(tmp_path_factory):
 def test_the_reference_is_the_backend_without_noise(make_network, changes):
     """The loop that exports are compared with, against the simulator that trains, spike for spike."""
     model = make_network((3, 20, 2), **changes)
-    options = {} if model.neuron is None else {"neuron": model.neuron, "spikes_in": model.spikes_in}
+    options = {} if model.neuron is None else {"spikes_in": model.spikes_in}
     kind = RateBackend if model.neuron is None else TwinBackend
     backend = kind(model.dt, 16, **options)
     substrate = exact(model)
     inputs = torch.from_numpy(model.inputs)
     streams = PassStreams(Streams(0), "test", 0)
-    chunks = list(backend.passes(substrate, substrate.prepare(), inputs, SILENT, streams, book=False))
+    chunks = list(backend.run(Request(substrate, substrate.prepare(), inputs, SILENT, streams, book=False)))
     truth = reference(model)
     np.testing.assert_allclose(truth.y, torch.cat([c.y for c in chunks])[:, 0].numpy(), rtol=0, atol=1e-10)
     if truth.s is not None:
         assert truth.s.sum() > 20
-        np.testing.assert_array_equal(truth.s, torch.cat([c.spikes for c in chunks])[:, 0].numpy())
+        np.testing.assert_array_equal(truth.s, torch.cat([c.layers["hidden"].spikes for c in chunks])[:, 0].numpy())
 
 
 def exact(model):
@@ -100,7 +101,7 @@ def exact(model):
     from ..learning.conftest import ExactSubstrate
 
     arrays = {name: torch.from_numpy(W) for name, W in model.weights.items()}
-    return ExactSubstrate(Weights(arrays, model.bias), 0.0)
+    return ExactSubstrate(Weights.one_layer(arrays, model.bias, model.neuron), 0.0)
 
 
 def test_the_network_of_a_run(runs):

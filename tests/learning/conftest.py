@@ -4,33 +4,34 @@ from __future__ import annotations
 
 import pytest
 import torch
-from neuroanp.training.network import xavier
 from torch import Tensor
 
 from neuroanp.backends.rate import RateBackend
 from neuroanp.losses import SQUARED_ERROR
+from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.init import xavier
+from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.substrates.protocol import ReadPlan
-from neuroanp.substrates.smtj_bank import NodeNoise
-from neuroanp.training.learner import RuleLearner, StepContext
+from neuroanp.training.lab import Lab as Context
+from neuroanp.training.pass_learner import PassLearner
 from neuroanp.trajectory import Weights, WeightUpdate
 
 
 class ExactSubstrate:
     def __init__(self, weights: Weights, sigma: float) -> None:
-        self.targets, self.sigma, self.neurons = weights, sigma, {}
+        self.targets, self.sigma, self.neurons, self.network = weights, sigma, {}, weights.network
 
     def prepare(self) -> dict[str, ReadPlan]:
         return {name: ReadPlan(W) for name, W in self.targets.items()}
 
     def perturbation(self, plan, batch, streams, artificial=True, apart=0.0) -> NodeNoise:
-        units = {"hidden": self.targets.hidden, "output": self.targets.outputs}
-        return NodeNoise(
-            plan, units, batch, streams, self.targets["w"], None, self.sigma if artificial else 0.0, dt=1e-6
-        )
+        sigma = self.sigma if artificial else 0.0
+        return NodeNoise(plan, self.network.lines, batch, streams, self.targets.like, None, sigma, dt=1e-6)
 
     def node_sigmas(self, artificial=True) -> dict[str, float]:
-        return dict.fromkeys(("hidden", "output"), self.sigma if artificial else 0.0)
+        return dict.fromkeys(self.network.noisy, self.sigma if artificial else 0.0)
 
     def book_reads(self, name: str, load: Tensor, reads: int, noisy: int, *, events: int | None = None) -> None: ...
 
@@ -40,19 +41,19 @@ class KnownNoise(RateBackend):
 
     asked: str = ""
 
-    def passes(self, substrate, reads, inputs, plan, streams, *, keep="all", book=True, artificial=True):
-        self.asked = keep
-        kept = "loss" if keep == "loss" else "noise"
-        return super().passes(substrate, reads, inputs, plan, streams, keep=kept)
+    def run(self, request):
+        self.asked = request.keep
+        return super().run(request._replace(keep="loss" if request.keep == "loss" else "noise"))
 
 
 class Lab:
     """A small network on a random task, and one update of any rule on it."""
 
-    def __init__(self, T=7, B=4, I=3, N=6, O=2, sigma=1e-2, bias=False, seed=0) -> None:  # noqa: E741
+    def __init__(self, T=7, B=4, I=3, N=6, O=2, sigma=1e-2, bias=False, seed=0, network=None) -> None:  # noqa: E741
         self.sizes = (T, B, I, N, O)
         self.streams = Streams(seed)
-        self.weights = xavier(I, N, O, bias, self.streams, torch.float64)
+        network = network or stack(I, [Stacked(Tanh(), N)], O, bias)
+        self.weights = Weights(xavier(network, self.streams, torch.float64), network)
         rng = self.streams.generator("lab")
         self.inputs = torch.from_numpy(rng.standard_normal((T, B, I)))
         self.targets = torch.from_numpy(rng.standard_normal((T, B, O)))
@@ -61,8 +62,8 @@ class Lab:
         self.loss = SQUARED_ERROR
         self.substrate = ExactSubstrate(self.weights, sigma)
 
-    def context(self, update=0, chunk=64, memory=1 << 30, backend=KnownNoise, dt=1e-6) -> StepContext:
-        return StepContext(
+    def context(self, update=0, chunk=64, memory=1 << 30, backend=KnownNoise, dt=1e-6) -> Context:
+        return Context(
             self.inputs,
             self.targets,
             self.mask,
@@ -75,7 +76,7 @@ class Lab:
         )
 
     def update(self, rule, **context) -> WeightUpdate:
-        return RuleLearner(rule).step(self.context(**context))
+        return PassLearner(rule).learn({}, self.context(**context))[1]
 
 
 @pytest.fixture(scope="session")

@@ -172,6 +172,6 @@ def test_cuda_gives_the_cpu_update(make_lab):
     on_cpu = lab.update(ANP()).arrays
     for part in ("inputs", "targets", "mask"):
         setattr(lab, part, getattr(lab, part).cuda())
-    lab.substrate.targets = type(lab.weights)({n: W.cuda() for n, W in lab.weights.items()})
+    lab.substrate.targets = type(lab.weights)({n: W.cuda() for n, W in lab.weights.items()}, lab.weights.network)
     on_gpu = lab.update(ANP()).arrays
     assert all(torch.allclose(on_gpu[n].cpu(), on_cpu[n], rtol=1e-9, atol=1e-12) for n in on_cpu)

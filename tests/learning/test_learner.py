@@ -8,9 +8,12 @@ import torch
 from neuroanp.backends.rate import RateBackend
 from neuroanp.baselines.bptt import gradient
 from neuroanp.baselines.methods import BPTT, BPTT1
+from neuroanp.baselines.protocol import Outputs
 from neuroanp.errors import InputError
-from neuroanp.training.learner import GradientLearner, presynaptic
-from neuroanp.trajectory import PassPlan, Trajectory, Weights
+from neuroanp.network.network import Network
+from neuroanp.training.gradient_learner import GradientLearner
+from neuroanp.training.pass_learner import presynaptic
+from neuroanp.trajectory import LayerActivity, PassPlan, Trajectory, Weights
 from tests.close import close
 
 T, M, B, I, N, O = 4, 3, 2, 3, 5, 2  # noqa: E741
@@ -22,16 +25,16 @@ def chunk(bias: bool, readout: bool) -> Trajectory:
     def draw(*shape) -> torch.Tensor:
         return torch.randn(shape, generator=made)
 
+    u, layer = draw(T, B, I + bias), LayerActivity(draw(T, M, B, N), draw(T, M, B, N), draw(M, B, N))
     return Trajectory(
-        draw(T, B, I + bias), draw(T, M, B, N), draw(T, M, B, N), draw(M, B, N), draw(T, M, B, O), 0, 1e-3,
-        readout=draw(T, M, B, N + bias) if readout else None,
-    )  # fmt: skip
+        u, {"hidden": layer}, draw(T, M, B, O), 0, 1e-3, pre={"w_out": draw(T, M, B, N + bias)} if readout else {}
+    )
 
 
 @pytest.mark.parametrize("bias", [False, True])
 @pytest.mark.parametrize("pre", [None, 1])
 def test_outputs_learn_from_what_they_read(bias, pre):
-    weights = Weights(
+    weights = Weights.one_layer(
         {"w_in": torch.zeros(N, I + bias), "w": torch.zeros(N, N), "w_out": torch.zeros(O, N + bias)}, bias
     )
     plan = PassPlan((1.0,) * M, tuple(range(M)), "mean", pre)
@@ -41,13 +44,12 @@ def test_outputs_learn_from_what_they_read(bias, pre):
         def one(values: torch.Tensor, axis: int) -> torch.Tensor:
             return values.mean(axis) if pre is None else values.select(axis, pre)
 
-        found = presynaptic(this, plan, weights)
-        assert this.x is not None
-        assert this.x_prev is not None
-        seen = this.readout if this.readout is not None else this.x
+        found = presynaptic(this, plan, weights.network)
+        layer = this.layers["hidden"]
+        seen = this.pre.get("w_out", layer.x)
         assert torch.equal(found["w_in"], this.u)
-        assert torch.equal(found["w"][0], one(this.x_prev, 0))
-        assert torch.equal(found["w"][1:], one(this.x, 1)[:-1])
+        assert torch.equal(found["w"][0], one(layer.x_prev, 0))
+        assert torch.equal(found["w"][1:], one(layer.x, 1)[:-1])
         assert torch.equal(found["w_out"][..., :N], one(seen, 1)[..., :N])
         if bias and not readout:
             assert bool((found["w_out"][..., N] == 1).all())
@@ -59,20 +61,24 @@ def test_a_backend_s_own_network_is_what_bptt_differentiates(make_lab):
     seen = []
 
     class Linear(RateBackend):
-        def differentiable(self, weights: Weights, inputs: torch.Tensor, neurons=None) -> torch.Tensor:
-            seen.append(weights)
-            return inputs @ weights["w_in"].T @ weights["w_out"].T
+        def differentiable(self, network: Network) -> Outputs:
+            def outputs(weights: Weights, inputs: torch.Tensor, neurons=None) -> torch.Tensor:
+                seen.append(weights)
+                return inputs @ weights["w_in"].T @ weights["w_out"].T
+
+            return outputs
 
     lab = make_lab()
     context = lab.context(backend=Linear)
-    update = GradientLearner(BPTT()).step(context)
+    update = GradientLearner(BPTT()).learn({}, context)[1]
     y = lab.inputs @ lab.weights["w_in"].T @ lab.weights["w_out"].T
     miss = (y - lab.targets).square().mean(-1).mean(-1)
     assert update.diagnostics["loss"] == close(float((lab.mask * miss).sum() / lab.mask.sum()))
     assert float(update.arrays["w"].abs().max()) == 0
     assert all(torch.equal(seen[0][name], context.reads[name].W) for name in lab.weights)
     with pytest.raises(InputError, match="bptt1"):
-        GradientLearner(BPTT1()).step(context)
+        GradientLearner(BPTT1()).learn({}, context)[1]
     assert torch.equal(
-        GradientLearner(BPTT()).step(lab.context()).arrays["w"], gradient(lab.weights, lab.context()).arrays["w"]
+        GradientLearner(BPTT()).learn({}, lab.context())[1].arrays["w"],
+        gradient(lab.weights, lab.context()).arrays["w"],
     )

@@ -17,7 +17,7 @@ from neuroanp.baselines.bptt import gradient
 from neuroanp.errors import InputError
 from neuroanp.learning.node_perturbation import NP
 from neuroanp.losses import of_steps
-from neuroanp.training.learner import RuleLearner
+from neuroanp.training.pass_learner import PassLearner
 from neuroanp.trajectory import Trajectory
 
 VARIANTS = [
@@ -32,8 +32,7 @@ VARIANTS = [
 def whole(lab, rule: NP, **context) -> Trajectory:
     """One chunk with all of an update's passes."""
     now = lab.context(**context)
-    passes = now.backend.passes(lab.substrate, now.reads, now.inputs, rule.plan(), now.streams, keep="noise")
-    return next(iter(passes))
+    return next(iter(now.run(rule.plan(), "noise")))
 
 
 def forward_in_time(lab, rule: NP, chunk: Trajectory, gamma: float) -> dict[str, np.ndarray]:
@@ -47,7 +46,7 @@ def forward_in_time(lab, rule: NP, chunk: Trajectory, gamma: float) -> dict[str,
     variance = sigma**2 * {"two": 2.0, "silent": 1.0, "mean": 1 - 1 / M}[rule.reference]
     losses = of_steps(lab.loss, chunk.y, lab.targets, lab.mask).numpy()
     noise = {layer: n.numpy() for layer, n in chunk.noise.items()}
-    x, u = chunk.x.numpy(), chunk.u.numpy()
+    x, u = chunk.layers["hidden"].x.numpy(), chunk.u.numpy()
     pre = x[:, 0] if rule.reference == "silent" else x.mean(1)
     steps, _, batch, units = x.shape
     dW = {name: np.zeros(W.shape) for name, W in lab.weights.items()}
@@ -183,15 +182,15 @@ def test_bad_options_are_refused(options):
 def test_the_noise_is_asked_for_and_counted(make_lab, memory, asked):
     lab, seen = make_lab(), []
     context = lab.context(memory=memory)
-    passes = context.backend.passes
+    run = context.backend.run
 
-    def watched(*args, keep="all", **options):
-        seen.append(keep)
-        return passes(*args, keep=keep, **options)
+    def watched(request):
+        seen.append(request.keep)
+        return run(request)
 
-    context.backend.passes = watched
-    learner = RuleLearner(NP())
-    learner.step(context)
+    context.backend.run = watched
+    learner = PassLearner(NP())
+    learner.learn({}, context)
     assert seen == asked
     T, B, _, N, O = lab.sizes  # noqa: E741
     assert learner.stored_bytes(context) == 8 * T * B * 2 * (3 * N + 2 * O)  # h, x, y and noise of two passes

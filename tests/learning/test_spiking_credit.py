@@ -11,13 +11,16 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.passes import PassRule
-from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights
+from neuroanp.trajectory import Credit, LayerActivity, PassPlan, Trajectory, Weights
 
 T, B, N, O = 5, 3, 6, 2  # noqa: E741
-WEIGHTS = Weights({"w_in": torch.zeros(N, 4), "w": torch.zeros(N, N), "w_out": torch.zeros(O, N)})
+ZEROS = {"w_in": torch.zeros(N, 4), "w": torch.zeros(N, N), "w_out": torch.zeros(O, N)}
+WEIGHTS = Weights.one_layer(ZEROS, cell=LIF())
+OF_RATES = Weights.one_layer(ZEROS)
 
 
 def spikes(M: int, silent: bool = False, seed: int = 0) -> Trajectory:
@@ -31,7 +34,20 @@ def spikes(M: int, silent: bool = False, seed: int = 0) -> Trajectory:
     y = draw(T, M, B, O)
     if silent:
         z, y = z[:, :1].expand_as(z), y[:, :1].expand_as(y)
-    return Trajectory(draw(T, B, 4), draw(T, M, B, N), z, draw(M, B, N), y, t0=0, dt=1e-3, z=z)
+    u, layer = draw(T, B, 4), LayerActivity(draw(T, M, B, N), z, draw(M, B, N), z)
+    return Trajectory(u, {"hidden": layer}, y, t0=0, dt=1e-3)
+
+
+def changed(chunk: Trajectory, z: torch.Tensor | None, y: torch.Tensor | None = None) -> Trajectory:
+    """The same chunk with other traces, and other outputs."""
+    layer = replace(chunk.layers["hidden"], z=z)
+    return replace(chunk, layers={"hidden": layer}, y=chunk.y if y is None else y)
+
+
+def traces(chunk: Trajectory) -> torch.Tensor:
+    z = chunk.layers["hidden"].z
+    assert z is not None
+    return z
 
 
 def credit(R: int, seed: int = 1) -> Credit:
@@ -72,7 +88,7 @@ def test_damping_is_a_mean_square_per_unit_beside_that_of_the_norm(rule):
     """n c d / (s + n damping) is c d over the units' mean square plus the damping."""
     plan = rule.plan()
     chunk, c = spikes(plan.passes), credit(plan.differences)
-    factors, expected = rule.modulate(chunk, c, WEIGHTS, plan), by_hand(rule, chunk, c, chunk.z)
+    factors, expected = rule.modulate(chunk, c, WEIGHTS, plan), by_hand(rule, chunk, c, traces(chunk))
     for name, e in expected.items():
         np.testing.assert_allclose(factors[name].numpy(), e, rtol=1e-9, atol=1e-12)
     assert torch.equal(factors["w_in"], factors["w"])
@@ -89,10 +105,9 @@ def test_passes_that_do_not_differ_teach_nothing(rule):
 def test_a_step_below_eps_teaches_nothing_and_one_above_all(norm):
     """The squared norm of a step against eps, from just above to just below: not less, but nothing."""
     chunk, c, plan = spikes(2), credit(1), ANP().plan()
-    assert chunk.z is not None
-    one = replace(chunk, z=chunk.z[-1:], y=chunk.y[-1:])
+    one = changed(chunk, traces(chunk)[-1:], chunk.y[-1:])
     c = Credit(c.hidden[-1:], c.output[-1:])
-    dz, dy = (a[0, 0] - a[0, 1] for a in (one.z, one.y))
+    dz, dy = (a[0, 0] - a[0, 1] for a in (traces(one), one.y))
     squares = {"w": dz.square().sum(-1), "w_out": dy.square().sum(-1)}
     if norm == "global":
         squares = dict.fromkeys(squares, squares["w"] + squares["w_out"])
@@ -112,7 +127,7 @@ def test_damping_bounds_the_step(damping, size, seed):
     rule = ANP(damping=damping)
     plan, c = rule.plan(), credit(1, seed)
     chunk = spikes(2, seed=seed)
-    chunk = replace(chunk, z=chunk.z * size, y=chunk.y * size)
+    chunk = changed(chunk, traces(chunk) * size, chunk.y * size)
     e = rule.modulate(chunk, c, WEIGHTS, plan)["w"]
     bound = c.hidden[:, 0].abs() * ((N + O) / damping) ** 0.5 / 2
     assert bool((e.norm(dim=-1) <= bound * (1 + 1e-9)).all())
@@ -120,22 +135,21 @@ def test_damping_bounds_the_step(damping, size, seed):
 
 def test_the_trace_is_compared_where_units_spike():
     chunk, c = spikes(2), credit(1)
-    assert chunk.h is not None
     plan = ANP().plan()
-    rate = replace(chunk, z=None)
+    rate = changed(chunk, None)
     e = {name: ANP(activity=name).modulate(chunk, c, WEIGHTS, plan) for name in ("auto", "z", "h")}
     for name in e["auto"]:
         assert torch.equal(e["auto"][name], e["z"][name])
         assert not torch.equal(e["auto"][name], e["h"][name])
-        assert torch.equal(e["h"][name], ANP().modulate(rate, c, WEIGHTS, plan)[name])
-    for name, expected in by_hand(ANP(), chunk, c, chunk.h).items():
+        assert torch.equal(e["h"][name], ANP().modulate(rate, c, OF_RATES, plan)[name])
+    for name, expected in by_hand(ANP(), chunk, c, chunk.layers["hidden"].h).items():
         np.testing.assert_allclose(e["h"][name].numpy(), expected, rtol=1e-9)
 
 
 def test_a_trace_of_units_that_do_not_spike_is_refused():
-    rule, chunk = ANP(activity="z"), replace(spikes(2), z=None)
+    rule, chunk = ANP(activity="z"), changed(spikes(2), None)
     with pytest.raises(InputError, match=r"rule\.activity: 'z'.*use 'auto' or 'h', or a spiking backend"):
-        rule.modulate(chunk, credit(1), WEIGHTS, rule.plan())
+        rule.modulate(chunk, credit(1), OF_RATES, rule.plan())
     rule.check(spiking=True)
 
 

@@ -357,7 +357,7 @@ def chip(sections: dict[str, Any], **options: Any) -> Chip:
     plain = {name: BENCH[name] for name in ("meta", "conductance")}
     content = plain | {"programming": {"law": "ideal"}, "array": {"weight_range": 2, "write": "serial"}} | sections
     shapes = {"w_in": (3, 2), "w": (3, 3), "w_out": (2, 3)}
-    weights = Weights({name: torch.full(shape, 0.5, dtype=torch.float64) for name, shape in shapes.items()})
+    weights = Weights.one_layer({name: torch.full(shape, 0.5, dtype=torch.float64) for name, shape in shapes.items()})
     options = {"dt": 1e-6, "streams": Streams(0), "dtype": torch.float64, **options}
     return Chip.build(loads(dump(content), "bench.yaml"), weights, **options)
 

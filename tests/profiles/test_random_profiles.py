@@ -11,7 +11,7 @@ import torch
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
-from neuroanp.backends.protocol import BACKENDS
+from neuroanp.backends.protocol import BACKENDS, Request
 from neuroanp.devices.device import Device
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError, RunError
@@ -20,7 +20,7 @@ from neuroanp.profiles import LAWS, HardwareProfile, loads
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.facts import describe, known_effects
 from neuroanp.substrates.node_drive import NodeDrive
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.read import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from neuroanp.yaml_io import dump
 from tests.close import close
@@ -77,7 +77,7 @@ def live(profile: HardwareProfile, data: st.DataObject) -> None:
     ways = ["ideal"] + ["verify"] * (Device(profile).can_program)
     ways += ["pulse"] * (profile.update is not None)
     chip = Chip.build(
-        profile, Weights(weights(0)), streams=Streams(draw(st.integers(0, 9))), dt=dt, dtype=dtype,
+        profile, Weights.one_layer(weights(0)), streams=Streams(draw(st.integers(0, 9))), dt=dt, dtype=dtype,
         write=draw(st.sampled_from(ways)), read=draw(st.sampled_from(["moments", "sampled"])),
         effects=ALL_EFFECTS - frozenset(off), drive=NodeDrive(draw(st.sampled_from([0.0, 0.01]))),
         wires=draw(st.sampled_from(["fast", "exact"])),
@@ -96,12 +96,11 @@ def live(profile: HardwareProfile, data: st.DataObject) -> None:
             assert bool(torch.isfinite(quiet).all()), name
         inputs = torch.full((3, 2, 2), x, dtype=dtype)
         inputs[1] = 0.0
-        for part in backend.passes(chip, plans, inputs, PLAN, streams):
-            assert part.h is not None
-            assert part.x is not None
-            for tensor in (part.h, part.y):
+        for part in backend.run(Request(chip, plans, inputs, PLAN, streams)):
+            layer = part.layers["hidden"]
+            for tensor in (layer.h, part.y):
                 assert bool(torch.isfinite(tensor).all())
-            assert bool((part.x.abs() <= 1).all())
+            assert bool((layer.x.abs() <= 1).all())
         update = WeightUpdate(weights(index + 1, draw(st.sampled_from([1e-9, 0.1, 1e6]))))
         report = chip.apply(update, 0.1, Streams(1), index)
         assert 0 <= report.saturated <= 1

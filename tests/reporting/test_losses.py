@@ -10,8 +10,8 @@ from rich.console import Console
 
 from neuroanp.cli.results import on_screen
 from neuroanp.reporting import ablation, brief, html, plots, retention, transfer
+from neuroanp.reporting.method import methods
 from neuroanp.reporting.reading import kinds_of_loss, shown
-from neuroanp.reporting.tables import methods
 
 ENTROPY = "mean cross-entropy in nats"
 SAID = "copy: losses of several kinds (mean squared error; mean cross-entropy in nats); numbers of one do not compare"

@@ -12,7 +12,7 @@ from neuroanp.profiles import available, load
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.facts import describe
 from neuroanp.substrates.node_drive import NodeDrive
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.read import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from tests.close import close
 
@@ -25,7 +25,9 @@ DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.i
 
 def weights(seed: int = 0, dtype=torch.float64) -> Weights:
     g = torch.Generator().manual_seed(seed)
-    return Weights({k: torch.randn(s, generator=g, dtype=dtype) * (2 / sum(s)) ** 0.5 for k, s in SHAPES.items()})
+    return Weights.one_layer(
+        {k: torch.randn(s, generator=g, dtype=dtype) * (2 / sum(s)) ** 0.5 for k, s in SHAPES.items()}
+    )
 
 
 def gradient(seed: int, dtype=torch.float64) -> WeightUpdate:
@@ -40,7 +42,9 @@ def build(name, **options) -> Chip:
 
 def held(chip: Chip) -> Weights:
     """The mean weights the arrays hold now: programming error, drift and faults included."""
-    return Weights({name: array.mean_weights(chip.now) for name, array in chip.arrays.items()}, chip.bias)
+    return Weights.one_layer(
+        {name: array.mean_weights(chip.now) for name, array in chip.arrays.items()}, chip.network.bias
+    )
 
 
 def ways(name: str) -> list[str]:

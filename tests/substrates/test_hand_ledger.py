@@ -10,6 +10,7 @@ import math
 import pytest
 import torch
 
+from neuroanp.backends.protocol import Request
 from neuroanp.backends.rate import RateBackend
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, loads
@@ -47,7 +48,7 @@ def profile(more: str = "", array: str = "", coding: str = "differential", write
 
 def weights(seed: int = 0) -> Weights:
     g = torch.Generator().manual_seed(seed)
-    return Weights({k: (2 * torch.rand(s, generator=g, dtype=DOUBLE) - 1) * 0.7 for k, s in SHAPES.items()})
+    return Weights.one_layer({k: (2 * torch.rand(s, generator=g, dtype=DOUBLE) - 1) * 0.7 for k, s in SHAPES.items()})
 
 
 def build(hardware: HardwareProfile, **options) -> Chip:
@@ -69,12 +70,11 @@ def close(found: float | None, wanted: float) -> None:
 
 
 def presented(chip: Chip, plan: PassPlan):
-    """One presentation by the rate backend, booked; the only chunk and its inputs."""
+    """One presentation by the rate backend, booked; its inputs, and what the units did in the only chunk."""
     streams = PassStreams(Streams(0), "train", 1)
     inputs = torch.rand((T, B, I), generator=torch.Generator().manual_seed(3), dtype=DOUBLE)
-    chunks = list(RateBackend(1e-6, 64).passes(chip, chip.prepare(1e-3, streams), inputs, plan, streams))
-    (chunk,) = chunks
-    return inputs, chunk
+    (chunk,) = RateBackend(1e-6, 64).run(Request(chip, chip.prepare(1e-3, streams), inputs, plan, streams))
+    return inputs, chunk.layers["hidden"]
 
 
 @pytest.mark.parametrize("gains", [(1.0, 1.0), (0.0, 1.0, 1.0), (0.0, -1.0), (0.0, 0.0)], ids=str)
@@ -82,7 +82,7 @@ def test_a_presentation_with_silent_passes(gains):
     """Every pass reads, converts and updates its units; the junctions are sampled where there is a gain alone."""
     chip = build(profile(PERIPHERY % "" + JUNCTIONS))
     M, noisy = len(gains), sum(gain != 0 for gain in gains)
-    inputs, chunk = presented(chip, PassPlan(gains, tuple(range(M)), ((1, 0),)))
+    inputs, units = presented(chip, PassPlan(gains, tuple(range(M)), ((1, 0),)))
     presentations = T * B * M
     energy = chip.ledger.energy()
     close(energy["dac"], presentations * (I + N + N) * DAC)
@@ -92,8 +92,8 @@ def test_a_presentation_with_silent_passes(gains):
     assert chip.ledger.reads == 3 * presentations
     assert chip.ledger.conversions == presentations * (N + N + O)
     code = 1 / 15
-    before = torch.cat([chunk.x_prev.unsqueeze(0), chunk.x[:-1]])
-    seen = {"w_in": inputs.unsqueeze(1).expand(T, M, B, I), "w": before, "w_out": chunk.x}
+    before = torch.cat([units.x_prev.unsqueeze(0), units.x[:-1]])
+    seen = {"w_in": inputs.unsqueeze(1).expand(T, M, B, I), "w": before, "w_out": units.x}
     siemens = sum(
         float((torch.round(x / code) * code).square().sum((0, 1, 2)) @ lines(chip, name)) for name, x in seen.items()
     )
@@ -104,9 +104,9 @@ def test_a_presentation_with_silent_passes(gains):
 def test_clipped_conversions_are_counted_in_every_pass(gains):
     """Silent passes of one input are simulated once, and converted in each: counted from what goes into the ADCs."""
     chip = build(profile((PERIPHERY % "" + JUNCTIONS).replace("full_scale: 1 mA", "full_scale: 800 nA")))
-    inputs, chunk = presented(chip, PassPlan(gains, (0, 1, 2), ((1, 0),)))
-    before = torch.cat([chunk.x_prev.unsqueeze(0), chunk.x[:-1]])
-    seen = {"w_in": inputs.unsqueeze(1).expand(T, 3, B, I), "w": before, "w_out": chunk.x}
+    inputs, units = presented(chip, PassPlan(gains, (0, 1, 2), ((1, 0),)))
+    before = torch.cat([units.x_prev.unsqueeze(0), units.x[:-1]])
+    seen = {"w_in": inputs.unsqueeze(1).expand(T, 3, B, I), "w": before, "w_out": units.x}
     clipped = 0
     for name, x in seen.items():
         y = torch.round(x * 15) / 15 @ chip.targets[name].T

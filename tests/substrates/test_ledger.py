@@ -97,7 +97,7 @@ def hand_chip(**changes) -> Chip:
         "programming": profile.programming.model_copy(update={"pulses": 2, "deadband": 0.0}),
     }
     shapes = {"w_in": (4, 2), "w": (4, 4), "w_out": (1, 4)}
-    weights = Weights({k: torch.full(s, math.sqrt(2 / sum(s)), dtype=DOUBLE) for k, s in shapes.items()})
+    weights = Weights.one_layer({k: torch.full(s, math.sqrt(2 / sum(s)), dtype=DOUBLE) for k, s in shapes.items()})
     return Chip.build(
         profile.model_copy(update=update), weights, streams=Streams(0), dt=1e-6, effects=frozenset(), dtype=DOUBLE
     )
@@ -156,7 +156,7 @@ def test_time_has_two_parts():
 
 
 def test_what_the_ideal_profile_does_not_state_is_said():
-    weights = Weights({k: torch.zeros(s) for k, s in {"w_in": (2, 1), "w": (2, 2), "w_out": (1, 2)}.items()})
+    weights = Weights.one_layer({k: torch.zeros(s) for k, s in {"w_in": (2, 1), "w": (2, 2), "w_out": (1, 2)}.items()})
     chip = Chip.build(load("ideal"), weights, streams=Streams(0), dt=1e-6)
     chip.book_reads("w", torch.ones(2), 5, 5)
     assert chip.ledger.energy_J is None
@@ -193,7 +193,7 @@ def test_tiles_take_a_conversion_each_and_are_added():
         }
     )
     shapes = {"w_in": (4, 2), "w": (4, 4), "w_out": (1, 4)}
-    weights = Weights({k: torch.zeros(s, dtype=DOUBLE) for k, s in shapes.items()})
+    weights = Weights.one_layer({k: torch.zeros(s, dtype=DOUBLE) for k, s in shapes.items()})
     chip = Chip.build(tiled, weights, streams=Streams(0), dt=1e-6, dtype=DOUBLE)
     before = chip.ledger.energy()
     chip.book_reads("w", torch.ones(4, dtype=DOUBLE), 10, 10)

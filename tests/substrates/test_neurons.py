@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 
 import numpy as np
 import pytest
@@ -34,8 +35,14 @@ def profile_with(base: str = "ideal", extra: str = "", **neurons: object) -> Har
 
 def build(profile: HardwareProfile, units: int = 5, seed: int = 0, dtype=DOUBLE, **options) -> Chip:
     shapes = {"w_in": (units, 2), "w": (units, units), "w_out": (1, units)}
-    weights = Weights({name: torch.zeros(shape, dtype=dtype) for name, shape in shapes.items()})
+    weights = Weights.one_layer({name: torch.zeros(shape, dtype=dtype) for name, shape in shapes.items()})
     return Chip.build(profile, weights, streams=Streams(seed), dt=1e-3, dtype=dtype, **options)
+
+
+def factors(profile: HardwareProfile, **options) -> Mapping[str, torch.Tensor]:
+    """How the neurons of the chip's one layer differ."""
+    (found,) = build(profile, **options).neurons.values()
+    return found
 
 
 # ---- mismatch ----
@@ -58,27 +65,27 @@ def test_factors_are_lognormal_with_mean_one_and_the_stated_spread(cv):
 
 
 def test_every_quantity_has_draws_of_its_own_whatever_else_is_stated():
-    every = build(profile_with(threshold_sd=0.1, tau_m_sd=0.2, tau_s_sd=0.3)).neurons
+    every = factors(profile_with(threshold_sd=0.1, tau_m_sd=0.2, tau_s_sd=0.3))
     for name in NAMES:
         sd = {"threshold": 0.1, "tau_m": 0.2, "tau_s": 0.3}[name]
-        alone = build(profile_with("ideal", "", **{f"{name}_sd": sd})).neurons
+        alone = factors(profile_with("ideal", "", **{f"{name}_sd": sd}))
         assert list(alone) == [name]
         assert torch.equal(alone[name], every[name])
-    exact = build(profile_with(threshold_sd=0, tau_m_sd=0.2)).neurons
+    exact = factors(profile_with(threshold_sd=0, tau_m_sd=0.2))
     assert torch.equal(exact["threshold"], torch.ones(5, dtype=DOUBLE))
     assert torch.equal(exact["tau_m"], every["tau_m"])
 
 
 def test_neurons_follow_the_seed_and_not_the_other_effects():
     made = profile_with("pcm", threshold_sd=0.1, tau_m_sd=0.2, tau_s_sd=0.2)
-    one = build(made).neurons
-    assert all(torch.equal(one[name], build(made).neurons[name]) for name in NAMES)
-    assert not any(torch.equal(one[name], build(made, seed=1).neurons[name]) for name in NAMES)
+    one = factors(made)
+    assert all(torch.equal(one[name], factors(made)[name]) for name in NAMES)
+    assert not any(torch.equal(one[name], factors(made, seed=1)[name]) for name in NAMES)
     for effects in (ON, ALL_EFFECTS - {"drift"}):
-        assert all(torch.equal(one[name], build(made, effects=effects).neurons[name]) for name in NAMES)
-    assert build(made, effects=ALL_EFFECTS - ON).neurons == {}
+        assert all(torch.equal(one[name], factors(made, effects=effects)[name]) for name in NAMES)
+    assert factors(made, effects=ALL_EFFECTS - ON) == {}
     assert {factor.shape for factor in one.values()} == {(5,)}
-    assert build(made, dtype=torch.float32).neurons["tau_m"].dtype == torch.float32
+    assert factors(made, dtype=torch.float32)["tau_m"].dtype == torch.float32
 
 
 def test_devices_keep_their_draws_beside_neurons():
@@ -94,13 +101,13 @@ def test_who_has_mismatch_says_so():
         assert "neuron_mismatch" not in known_effects(nothing)
     for name in available():
         chip = build(load(name), effects=frozenset(known_effects(load(name))))
-        assert ("neuron_mismatch" in known_effects(load(name))) == bool(chip.neurons)
+        assert ("neuron_mismatch" in known_effects(load(name))) == any(chip.neurons.values())
     assert "neuron_mismatch" in describe(build(load("mixed_signal_neurons"), effects=frozenset()))["effects_off"]
 
 
 def test_the_mapping_cannot_be_written_to():
     with pytest.raises(TypeError):
-        build(profile_with(tau_m_sd=0.1)).neurons["tau_m"] = torch.ones(5)  # pyright: ignore[reportIndexIssue]
+        factors(profile_with(tau_m_sd=0.1))["tau_m"] = torch.ones(5)  # pyright: ignore[reportIndexIssue]
 
 
 # ---- coupling of the noise ----

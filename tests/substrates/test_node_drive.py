@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 import torch
 
-from neuroanp.devices.device import ALL_EFFECTS, Device
+from neuroanp.backends.neuron import LIF
+from neuroanp.devices.device import Device
+from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError
 from neuroanp.noise import Streams
 from neuroanp.profiles import available, load, loads
@@ -45,7 +47,7 @@ def test_what_perturbs_the_units_is_known_before_the_arrays_are_made(name):
 
 
 def test_junctions_are_those_of_the_chip_at_its_temperature():
-    weights = Weights({"w_in": torch.zeros(2, 1), "w": torch.zeros(2, 2), "w_out": torch.zeros(1, 2)})
+    weights = Weights.one_layer({"w_in": torch.zeros(2, 1), "w": torch.zeros(2, 2), "w_out": torch.zeros(1, 2)})
     profile = load("smtj_telegraph")
     for kelvin in (None, 250.0, 350.0):
         chip = Chip.build(profile, weights, streams=Streams(0), dt=1e-3, temperature=kelvin)
@@ -58,9 +60,10 @@ def test_junctions_are_those_of_the_chip_at_its_temperature():
 
 
 def test_a_chip_is_told_its_drive_and_its_books_whether_units_spike():
-    weights = Weights({"w_in": torch.zeros(2, 1), "w": torch.zeros(2, 2), "w_out": torch.zeros(1, 2)})
+    arrays = {"w_in": torch.zeros(2, 1), "w": torch.zeros(2, 2), "w_out": torch.zeros(1, 2)}
+    weights, spiking = Weights.one_layer(arrays), Weights.one_layer(arrays, cell=LIF())
     drive = NodeDrive(0.1, 0.2, -3.0)
-    chip = Chip.build(load("pcm"), weights, streams=Streams(0), dt=1e-3, drive=drive)
+    chip = Chip.build(load("pcm"), spiking, streams=Streams(0), dt=1e-3, drive=drive)
     assert (chip.drive, chip.ledger.spiking) == (drive, True)
     assert "spikes" in chip.ledger.unstated
     plain = Chip.build(load("pcm"), weights, streams=Streams(0), dt=1e-3)

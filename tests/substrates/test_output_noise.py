@@ -7,12 +7,14 @@ import math
 import pytest
 import torch
 
+from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
+from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import loads
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.facts import describe
 from neuroanp.substrates.node_drive import NodeDrive
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.read import Reader
 from neuroanp.substrates.wires import WireNetwork
 from neuroanp.trajectory import Weights
 from tests.close import close
@@ -43,7 +45,12 @@ def build(coding: str, array: str, more: str, n: int = 12, m: int = 7, **options
     shapes = {"w_in": (n, 2), "w": (n, n), "w_out": (n, m)}
     weights = {k: (2 * torch.rand(s, generator=g, dtype=DOUBLE) - 1) * (2 / sum(s)) ** 0.5 for k, s in shapes.items()}
     hardware = loads(HEAD.format(coding=coding, array=array, more=more), "bench.yaml")
-    return Chip.build(hardware, Weights(weights), streams=Streams(0), dt=1e-6, dtype=DOUBLE, **options)
+    layers = Layer("hidden", n, Tanh()), Layer("wide", m, Tanh())
+    network = Network(2, layers, n, (
+        Projection("w_in", INPUT, "hidden", 0), Projection("w", "hidden", "hidden", 1),
+        Projection("w_out", "wide", OUTPUT, 0),
+    ))  # fmt: skip
+    return Chip.build(hardware, Weights(weights, network), streams=Streams(0), dt=1e-6, dtype=DOUBLE, **options)
 
 
 def squares(chip: Chip, x: torch.Tensor) -> torch.Tensor:

@@ -12,9 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.profiles import load
-from neuroanp.substrates.converters import adc, amplifier_variance, codes, dac, quantise
-from neuroanp.substrates.periphery import Reader
+from neuroanp.substrates.periphery import adc, amplifier_variance, codes, dac, quantise
 from neuroanp.substrates.protocol import Quantiser, ReadPlan
+from neuroanp.substrates.read import Reader
 from tests.close import close
 
 DOUBLE = torch.float64

@@ -19,6 +19,7 @@ from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe as described
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import Look, revisit
 from neuroanp.trajectory import PassPlan, Weights
@@ -36,7 +37,7 @@ MEMORY = {
 
 
 def warnings_of(overrides) -> list[str]:
-    _, log = Experiment.of(configure(TINY, overrides)).describe()
+    _, log = described(Experiment.of(configure(TINY, overrides)))
     return [line.removeprefix("warning: ") for line in log if line.startswith("warning: ")]
 
 
@@ -98,7 +99,7 @@ def test_a_law_of_one_s_own_that_depends_on_the_temperature_is_asked():
 @pytest.mark.parametrize("name", MEMORY)
 def test_what_is_said_of_a_law_is_what_its_sampled_reads_do(name):
     """Two steps of one device, drawn one by one: correlated where the law is a process, and nowhere else."""
-    weights = Weights({key: torch.full((2, 2), 0.1, dtype=torch.float64) for key in ("w_in", "w", "w_out")})
+    weights = Weights.one_layer({key: torch.full((2, 2), 0.1, dtype=torch.float64) for key in ("w_in", "w", "w_out")})
     effects = frozenset({"read_noise", "frozen_noise"})
     chip = Chip.build(load(name), weights, streams=Streams(0), dt=1e-6, read="sampled", effects=effects,
                       write="ideal", dtype=torch.float64)  # fmt: skip

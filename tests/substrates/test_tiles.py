@@ -13,12 +13,14 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from neuroanp.errors import InputError
+from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
+from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load, loads
 from neuroanp.substrates.chip import Chip
-from neuroanp.substrates.converters import BOLTZMANN, quantise, quantiser
-from neuroanp.substrates.periphery import Reader, normals
+from neuroanp.substrates.periphery import BOLTZMANN, quantise, quantiser
 from neuroanp.substrates.protocol import Quantiser, ReadPlan
+from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.trajectory import Weights, WeightUpdate
 from tests.close import close
@@ -45,7 +47,12 @@ def chip(hardware, n: int = 6, m: int = 10, **options) -> Chip:
     weights = {name: torch.from_numpy(rng.uniform(-1, 1, s) * math.sqrt(2 / sum(s))) for name, s in shapes.items()}
     options = {"dt": 1e-6, "streams": Streams(0), "dtype": DOUBLE, **options}
     weights["w"] = torch.from_numpy(rng.uniform(-0.3, 0.3, (n, n)))
-    return Chip.build(hardware, Weights(weights), **options)
+    layers = Layer("hidden", n, Tanh()), Layer("wide", m, Tanh())
+    network = Network(3, layers, n, (
+        Projection("w_in", INPUT, "hidden", 0), Projection("w", "hidden", "hidden", 1),
+        Projection("w_out", "wide", OUTPUT, 0),
+    ))  # fmt: skip
+    return Chip.build(hardware, Weights(weights, network), **options)
 
 
 def plan_of(built: Chip, name: str = "w_out", **options) -> ReadPlan:

@@ -16,6 +16,7 @@ from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig, configure
+from neuroanp.training.described import describe as described
 from tests.close import close
 
 CLASSES = ("copy", "delayed_match", "digits", "xor")
@@ -54,7 +55,7 @@ def test_a_task_of_classes_offers_the_cross_entropy(name):
     assert experiment.identity != Experiment.of(configure({"task": name})).identity
     assert config.to_plain()["task"]["loss"] == "cross_entropy"
     assert isinstance(experiment.task.loss, CrossEntropy)
-    experiment.describe()
+    described(experiment)
     batch = experiment.task.test(np.random.default_rng(0))
     y = np.random.default_rng(1).standard_normal(batch.targets.shape)
     squared, entropy = made(name).score(y, batch), experiment.task.score(y, batch)

@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from neuroanp import api
+from neuroanp.backends.protocol import Request
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
@@ -165,16 +166,16 @@ def test_predictions_are_those_of_the_last_step_of_each_of_the_task_s(name, tmp_
 def test_a_stated_noise_of_the_outputs_is_that_of_the_outputs(output):
     """In training passes, and where a rule is told the sigma; the hidden units keep theirs."""
     trainer, _, _ = after_updates({**LOUD, "perturbation.output": output}, 0)
-    context = trainer.context()
+    context = trainer.lab()
     plan = trainer.learner.plan
-    (chunk,) = trainer.backend.passes(
-        trainer.substrate, context.reads, context.inputs, plan, context.streams, keep="noise"
-    )
+    (chunk,) = context.run(plan, "noise")
     sigma = 0.5 if output is None else output
     assert chunk.noise_sigma == {"hidden": 0.5, "output": sigma}
     for m in range(plan.passes):
         drawn = context.streams.normal("gaussian/output", m, 0, T, (2, 2), np.float64)
-        clean = torch.cat([chunk.x[:, m], torch.ones(T, 2, 1)], -1) @ trainer.substrate.targets["w_out"].T
+        clean = (
+            torch.cat([chunk.layers["hidden"].x[:, m], torch.ones(T, 2, 1)], -1) @ trainer.substrate.targets["w_out"].T
+        )
         np.testing.assert_allclose((chunk.y[:, m] - clean).numpy(), sigma * drawn, rtol=0, atol=1e-12)
 
 
@@ -212,7 +213,7 @@ def test_what_is_shown_has_the_noise_of_the_device_and_a_window_of_its_own():
     for name, window, noise in (("so", 4, True), ("seven", 7, True), ("silent", 4, False)):
         reads = made.substrate.prepare(steps * window * 1e-3, streams, noise)
         options = {"keep": "states", "book": False, "artificial": False}
-        chunks = made.backend.passes(made.substrate, reads, four.inputs, NOISY, streams, **options)
-        v[name] = torch.cat([chunk.v[:, 0] for chunk in chunks])[..., :4].float().numpy()
+        chunks = made.backend.run(Request(made.substrate, reads, four.inputs, NOISY, streams, **options))
+        v[name] = torch.cat([chunk.layers["hidden"].v[:, 0] for chunk in chunks])[..., :4].float().numpy()
     np.testing.assert_array_equal(told["v"], v["so"])
     assert all(np.abs(v[other] - v["so"]).max() > 1e-6 for other in ("seven", "silent"))

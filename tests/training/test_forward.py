@@ -120,8 +120,8 @@ def test_noise_is_noise_and_can_be_left_out(trained, name):
 def forward(weights, inputs: np.ndarray) -> np.ndarray:
     """What a user writes down: five lines of numpy."""
     W = {name: part.double().numpy() for name, part in weights.items()}
-    one = np.ones((inputs.shape[1], int(weights.bias)))
-    x, outputs = np.zeros((inputs.shape[1], weights.hidden)), []
+    one = np.ones((inputs.shape[1], int(weights.network.bias)))
+    x, outputs = np.zeros((inputs.shape[1], weights.network.hidden)), []
     for u in inputs:
         x = np.tanh(np.hstack([u, one]) @ W["w_in"].T + x @ W["w"].T)
         outputs.append(np.hstack([x, one]) @ W["w_out"].T)

@@ -11,6 +11,7 @@ from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe as described
 from neuroanp.training.estimate import estimate
 from neuroanp.training.launch import launch, resume
 from tests.close import close
@@ -68,13 +69,13 @@ def test_diverging_run_says_where_and_keeps_its_record(tmp_path):
 
 def test_gaussian_only_where_no_device_noise_reaches_the_units():
     said = {
-        name: Experiment.of(config(name)).describe()[1][0] for name in ("ideal", "pcm", "rram_hfo2", "smtj_koenders")
+        name: described(Experiment.of(config(name)))[1][0] for name in ("ideal", "pcm", "rram_hfo2", "smtj_koenders")
     }
     assert "Gaussian" in said["ideal"]
     assert "Gaussian" in said["rram_hfo2"]
     assert said["pcm"] == said["smtj_koenders"] == "perturbation: the device's own noise"
     without = configure(SMALL, {"profile": "pcm", "hardware.without": ["read_noise"]})
-    assert "Gaussian" in Experiment.of(without).describe()[1][0]
+    assert "Gaussian" in described(Experiment.of(without))[1][0]
 
 
 def test_frozen_recurrence_changes_the_readout_alone():
@@ -172,6 +173,6 @@ def test_threads_of_the_caller_are_left_as_they_were(tmp_path):
 
 
 def test_switch_without_effect_and_missing_perturbation_are_said():
-    said = Experiment.of(configure(SMALL, {"hardware.without": ["drift"], "perturbation": "none"})).describe()[1]
+    said = described(Experiment.of(configure(SMALL, {"hardware.without": ["drift"], "perturbation": "none"})))[1]
     assert any("profile ideal has no drift" in line for line in said)
     assert any("nothing perturbs the units" in line for line in said)

@@ -173,7 +173,7 @@ def test_every_seed_profile_and_option_is_a_run_of_its_own():
 def test_changing_the_profile_shifts_no_other_stream():
     """The same untrained network and the same batches, whatever the hardware."""
     trainers = [build_trainer(Experiment.of(config(profile, "ideal"))) for profile in ("ideal", "pcm")]
-    batches = [s.context().inputs for s in trainers]
+    batches = [s.lab().inputs for s in trainers]
     assert torch.equal(*batches)
     targets = [s.substrate.targets["w"] for s in trainers]
     assert torch.allclose(*targets, atol=1e-6)

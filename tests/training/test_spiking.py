@@ -12,6 +12,7 @@ import torch
 
 import neuroanp.backends
 from neuroanp.backends.neuron import LIF, NEURONS
+from neuroanp.backends.protocol import Request
 from neuroanp.errors import InputError, RunError
 from neuroanp.noise import PassStreams
 from neuroanp.records.run_dir import RunDir
@@ -213,7 +214,7 @@ def test_junctions_move_the_membrane_as_far_as_the_profile_says(profile, tau_m):
     for n in noise[:, 0]:
         v = a * v + (1 - a) * n
     assert float(v.double().square().mean().sqrt()) == close(0.08, rel=4 / np.sqrt(2 * v.numel()))
-    assert Experiment.of(configure({"task": "xor", "profile": profile})).chip(made.streams).drive.scale == 1.0
+    assert Experiment.of(configure({"task": "xor", "profile": profile})).chip(made.streams).drive.scale == {}
 
 
 def test_only_a_chip_of_spiking_units_says_so_in_its_books():
@@ -327,9 +328,9 @@ def test_rates_of_an_evaluation_by_hand(backend):
     window = T * 8 * 1e-3
     streams = PassStreams(made.streams, "test", 3)
     reads = made.substrate.prepare(window, streams)
-    options = {"artificial": False, "book": False}
-    chunks = list(made.backend.passes(made.substrate, reads, sequences.inputs, NOISY, streams, **options))
-    spikes_of_each = torch.cat([chunk.spikes for chunk in chunks]).sum((0, 1, 2))
+    request = Request(made.substrate, reads, sequences.inputs, NOISY, streams, artificial=False, book=False)
+    chunks = list(made.backend.run(request))
+    spikes_of_each = torch.cat([chunk.layers["hidden"].spikes for chunk in chunks]).sum((0, 1, 2))
     np.testing.assert_allclose(found.rates, spikes_of_each.numpy() / window, rtol=1e-12)
     assert found.rates.shape == (10,)
     assert 1 < found.rates.mean() < 500
@@ -356,7 +357,7 @@ def test_what_is_shown_is_what_happened():
     above = told["v"] > told["v_threshold"]
     np.testing.assert_array_equal(above, told["spikes"][..., :SHOWN_MEMBRANES] == 1)
     assert above.any()
-    np.testing.assert_allclose(told["v_threshold"], made.substrate.neurons["threshold"][:4], rtol=1e-6)
+    np.testing.assert_allclose(told["v_threshold"], made.substrate.neurons["hidden"]["threshold"][:4], rtol=1e-6)
 
 
 def test_a_record_holds_rates_rasters_and_controls(tmp_path):

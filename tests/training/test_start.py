@@ -11,12 +11,12 @@ import torch
 from safetensors.torch import save_file
 
 from neuroanp.errors import InputError, RunError
+from neuroanp.network.compose import ONE_LAYER
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure, load_config
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.start import load_start
-from neuroanp.trajectory import ARRAYS
 from tests.close import close
 
 from .test_resume import SMALL, config, final
@@ -39,7 +39,7 @@ def test_a_chip_begins_with_the_run_s_weights(taught):
     start = load_start(str(taught.path))
     assert (start.origin, start.update) == ("bptt on ideal", 5)
     trainer = build_trainer(Experiment.of(from_weights(taught.path)))
-    for name in ARRAYS:
+    for name in ONE_LAYER:
         assert torch.equal(trainer.substrate.targets[name], start.arrays[name])
 
 
@@ -105,8 +105,9 @@ def test_what_the_array_cannot_hold_is_clipped_and_told(taught, tmp_path):
     profile = tmp_path / "narrow.yaml"
     profile.write_text("extends: pcm\nmeta: {name: narrow}\narray: {weight_range: 1}\n")
     record = launch(from_weights(taught.path, profile=str(profile), training__updates=0), tmp_path / "runs")
-    start = load_start(str(taught.path)).weights(True, torch.float32)
-    chip = Experiment.of(from_weights(taught.path, profile=str(profile))).chip(build_trainer_streams())
+    experiment = Experiment.of(from_weights(taught.path, profile=str(profile)))
+    start = load_start(str(taught.path)).weights(experiment.network, torch.float32)
+    chip = experiment.chip(build_trainer_streams())
     beyond = {name: float((W.abs() > chip.arrays[name].w_s).float().mean()) for name, W in start.items()}
     told = record.manifest["start"]
     assert told["clipped"]["w"] == close(beyond["w"])

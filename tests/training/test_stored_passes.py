@@ -12,7 +12,7 @@ from neuroanp.learning.anp import ANP
 from neuroanp.learning.node_perturbation import NP
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
-from neuroanp.training.learner import RuleLearner
+from neuroanp.training.pass_learner import PassLearner
 from neuroanp.trajectory import Trajectory
 
 from .test_resume import same
@@ -25,9 +25,6 @@ SMALL = {
     "training": {"updates": 3, "batch": 3, "controls": False},
 }
 SPIKING = {"backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}}
-OF_PASSES = {"h", "x", "x_prev", "y", "z", "readout", "spikes"}
-"""Tensors of a chunk that every pass has for itself; inputs are there once, however many passes there are."""
-
 SEEN: list[Trajectory] = []
 
 
@@ -52,16 +49,20 @@ RULES = {
 
 
 def ready(rule, changes: dict):
-    return replace(build_trainer(Experiment.of(configure(SMALL, changes))), learner=RuleLearner(rule))
+    return replace(build_trainer(Experiment.of(configure(SMALL, changes))), learner=PassLearner(rule))
 
 
 def held(chunks: list[Trajectory]) -> int:
-    """Bytes of memory behind the tensors of all passes, each piece of it once."""
+    """Bytes of memory behind the tensors of all passes, each piece of it once.
+
+    Inputs are there once, however many passes there are.
+    """
     pieces = {}
     for chunk in chunks:
-        found = {field.name: getattr(chunk, field.name) for field in fields(chunk) if field.name in OF_PASSES}
-        for tensor in [*found.values(), *(chunk.noise or {}).values()]:
-            if tensor is not None and not (chunk.t0 == 0 and tensor is chunk.x_prev):  # zeros before the first step
+        of_layers = [getattr(layer, field.name) for layer in chunk.layers.values() for field in fields(layer)]
+        zeros = {id(layer.x_prev) for layer in chunk.layers.values() if chunk.t0 == 0}  # before the first step
+        for tensor in [*of_layers, chunk.y, *chunk.pre.values(), *(chunk.noise or {}).values()]:
+            if tensor is not None and id(tensor) not in zeros:
                 storage = tensor.untyped_storage()
                 pieces[storage.data_ptr()] = storage.nbytes()
     return sum(pieces.values())
@@ -73,9 +74,9 @@ def held(chunks: list[Trajectory]) -> int:
 def test_the_count_is_what_is_held(rule, chunk, dtype):
     """T M B (2 N + O) numbers, and N + O more where the rule knows its noise."""
     trainer = ready(RULES[rule], {"training.chunk": chunk, "compute.dtype": dtype})
-    context = trainer.context()
+    context = trainer.lab()
     SEEN.clear()
-    trainer.learner.step(context)
+    trainer.learner.learn(trainer.learned, context)[1]
     T, M, numbers = 11, trainer.learner.passes, 2 * 9 + 2 + (9 + 2) * (rule == "np")
     assert sum(len(part.y) for part in SEEN) == T
     assert trainer.learner.stored_bytes(context) == held(SEEN) == T * M * 3 * numbers * int(dtype[-2:]) // 8
@@ -86,9 +87,9 @@ def test_the_count_is_what_is_held(rule, chunk, dtype):
 @pytest.mark.parametrize("rule", ["two", "np"])
 def test_spiking_units_hold_no_more_than_is_counted(rule, chunk, more):
     trainer = ready(RULES[rule], {**SPIKING, "training.chunk": chunk, **more})
-    context = trainer.context()
+    context = trainer.lab()
     SEEN.clear()
-    trainer.learner.step(context)
+    trainer.learner.learn(trainer.learned, context)[1]
     assert held(SEEN) <= trainer.learner.stored_bytes(context) < 2 * held(SEEN)
 
 
@@ -98,13 +99,13 @@ def test_passes_run_twice_only_where_they_do_not_fit(rule):
     presented = []
 
     class Counting(RateBackend):
-        def passes(self, *arguments, **options):
-            presented.append(options["keep"])
-            return super().passes(*arguments, **options)
+        def run(self, request):
+            presented.append(request.keep)
+            return super().run(request)
 
     kept = "noise" if rule == "np" else "all"
     fits, short = (replace(ready(RULES[rule], {}), backend=Counting(1e-6, 4)) for _ in range(2))
-    fits.memory = fits.learner.stored_bytes(fits.context())
+    fits.memory = fits.learner.stored_bytes(fits.lab())
     short.memory = fits.memory - 1
     for trainer, expected in ((fits, [kept]), (short, ["loss", kept])):
         for _ in range(2):
@@ -116,10 +117,10 @@ def test_passes_run_twice_only_where_they_do_not_fit(rule):
 
 def test_credit_of_the_own_step_stores_nothing():
     trainer = ready(SeenANP(reference="mean", gamma=0.0), {"training.chunk": 4})
-    context = replace(trainer.context(), memory=0)
+    context = replace(trainer.lab(), memory=0)
     SEEN.clear()
-    update = trainer.learner.step(context)
+    update = trainer.learner.learn(trainer.learned, context)[1]
     assert [part.t0 for part in SEEN] == [0, 4, 8]
-    whole = RuleLearner(ANP(reference="mean", gamma=0.0)).step(ready(RULES["two"], {}).context())
+    whole = PassLearner(ANP(reference="mean", gamma=0.0)).learn({}, ready(RULES["two"], {}).lab())[1]
     for name, g in update.arrays.items():
         torch.testing.assert_close(g, whole.arrays[name], rtol=1e-4, atol=1e-5 * float(g.abs().max()))

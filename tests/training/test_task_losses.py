@@ -85,7 +85,7 @@ def test_predictions_are_kept_as_they_are_and_in_the_units_of_the_targets(learne
 def test_an_update_descends_the_loss_of_its_passes():
     """What the rule gets of a step is of the loss, pass by pass, and the training loss is their mean."""
     trainer = build_trainer(Experiment.of(configure(MATCH)))
-    context = trainer.context()
+    context = trainer.lab()
     passes = trainer.learner._passes(context)  # pyright: ignore
     y = torch.cat([chunk.y for chunk in passes])
     steps = of_steps(CrossEntropy(), y, context.targets, context.mask)
@@ -93,7 +93,7 @@ def test_an_update_descends_the_loss_of_its_passes():
     z = (-context.targets.unsqueeze(1) * y).double()
     by_hand = torch.log1p(torch.exp(z))[..., 0][context.mask > 0].mean()
     assert expected == close(float(by_hand), rel=1e-6)
-    assert trainer.learner.step(trainer.context()).diagnostics["loss"] == close(expected, rel=1e-6)
+    assert trainer.learner.learn(trainer.learned, trainer.lab())[1].diagnostics["loss"] == close(expected, rel=1e-6)
 
 
 def test_the_controls_minimise_the_loss(matched):

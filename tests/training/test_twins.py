@@ -21,14 +21,14 @@ SOURCE = {
 def train(backend: str, **changes) -> tuple[list[list[int]], dict[str, torch.Tensor]]:
     """Return the spikes of each unit in each update, and the weights at the end."""
     trainer = build_trainer(Experiment.of(configure({**SOURCE, "backend": backend}, changes)))
-    passes, counts = trainer.backend.passes, []
+    run, counts = trainer.backend.run, []
 
-    def counting(*args, **options):
-        for chunk in passes(*args, **options):
-            counts.append(chunk.fired.tolist())
+    def counting(request):
+        for chunk in run(request):
+            counts.append(chunk.fired["hidden"].tolist())
             yield chunk
 
-    trainer.backend.passes = counting
+    trainer.backend.run = counting
     for _ in range(UPDATES):
         trainer.step()
     return counts, dict(trainer.substrate.targets)

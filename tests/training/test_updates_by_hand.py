@@ -146,14 +146,14 @@ def test_a_gradient_is_that_of_the_weights_that_the_chip_holds(rule):
     """By autograd through W as read, programming error and drift in it, not through the digital targets."""
     trainer = ready({"profile": "pcm", "rule": {"name": rule}})
     trainer.step()
-    context = trainer.context()
+    context = trainer.lab()
     W = {name: read.W.clone().requires_grad_() for name, read in context.reads.items()}
     x, total = torch.zeros(B, N, dtype=torch.float64), 0.0
     for u, target, scored in zip(context.inputs, context.targets, context.mask, strict=True):
         x = torch.tanh(u @ W["w_in"].T + (x if rule == "bptt" else x.detach()) @ W["w"].T)
         total = total + scored * (x @ W["w_out"].T - target).square().mean(-1).sum() / B
     total.backward()
-    found = trainer.learner.step(context)
+    found = trainer.learner.learn(trainer.learned, context)[1]
     for name, part in W.items():
         torch.testing.assert_close(found.arrays[name], part.grad, rtol=1e-9, atol=1e-12)
         assert not torch.allclose(part, trainer.substrate.targets[name], rtol=1e-3, atol=0)
@@ -208,7 +208,7 @@ def test_passes_are_read_at_the_start_of_the_window_that_they_take():
     """The clock stands at the end of the last write; 1/f noise up to the window's length M B T dt is fresh."""
     trainer = ready({"profile": "pcm", "dt": "2 us"})
     trainer.step()
-    chip, context = trainer.substrate, trainer.context()
+    chip, context = trainer.substrate, trainer.lab()
     reads = chip.prepare(3 * B * T * 2e-6, context.streams)
     assert trainer.window() == close(3 * B * T * 2e-6, rel=1e-12)
     for name, read in reads.items():
@@ -224,15 +224,18 @@ def test_passes_are_read_at_the_start_of_the_window_that_they_take():
 class Told:
     """A learner that finds the losses and updates that it is told."""
 
-    passes = 1
+    passes, noisy = 1, False
 
     def __init__(self, losses: Iterable[float], sizes: Iterable[float] = (1.0,) * 9) -> None:
         self.found = zip(losses, sizes, strict=False)
 
-    def step(self, context) -> WeightUpdate:
+    def init(self, weights):
+        return {}
+
+    def learn(self, state, lab):
         loss, size = next(self.found)
-        return WeightUpdate({name: size * torch.ones_like(W) for name, W in context.substrate.targets.items()},
-                            {"loss": loss})  # fmt: skip
+        ones = {name: size * torch.ones_like(W) for name, W in lab.substrate.targets.items()}
+        return state, WeightUpdate(ones, {"loss": loss})
 
 
 @pytest.mark.parametrize(

@@ -10,6 +10,7 @@ import pytest
 from neuroanp.errors import RunError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
+from neuroanp.training.described import describe as described
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.watch import Health, Watch
@@ -115,7 +116,7 @@ def test_what_units_do_is_told_beyond_a_share(silent, restless, told):
 def test_silent_and_restless_units_are_counted_by_their_rates():
     """Of the highest rate, one over the refractory period: more than half of it is restless."""
     trainer = build_trainer(Experiment.of(configure({"task": "xor", "backend": "lif", "network": {"hidden": 4}})))
-    assert trainer.backend.highest_rate_Hz == 500.0  # pyright: ignore[reportAttributeAccessIssue]
+    assert trainer.backend.highest_rate_Hz(trainer.substrate.network) == 500.0
     found = Health.of(trainer, {}, np.array([0.0, 0.0, 250.0, 250.1]))
     assert (found.silent, found.restless) == (0.5, 0.25)
     assert found.rate_Hz == close(500.1 / 4)
@@ -127,7 +128,8 @@ def test_silent_and_restless_units_are_counted_by_their_rates():
 )
 def test_the_highest_rate_is_one_spike_a_refractory_period_2_ms_if_there_is_none(refractory, dt, highest):
     found = configure({"task": "xor", "backend": "lif"}, {"neuron.refractory": refractory, "dt": dt})
-    assert Experiment.of(found).backend().highest_rate_Hz == close(highest)  # pyright: ignore
+    made = Experiment.of(found)
+    assert made.backend().highest_rate_Hz(made.network) == close(highest)
 
 
 def test_books_of_a_run_are_the_first_write_and_its_updates():
@@ -170,5 +172,5 @@ def test_a_deadband_that_swallows_every_change_is_told_once(tmp_path, caplog):
     ("change", "slow"), [({}, False), ({"dt": "1 ps"}, True), ({"hardware.temperature": "4 K"}, True)], ids=str
 )
 def test_junctions_that_do_not_switch_within_an_update_are_told(change, slow):
-    _, log = Experiment.of(configure(SMALL, {"profile": "smtj_telegraph", **change})).describe()
+    _, log = described(Experiment.of(configure(SMALL, {"profile": "smtj_telegraph", **change})))
     assert any("hardly switch" in line for line in log) == slow

@@ -12,8 +12,11 @@ import numpy as np
 
 def load(name):
     """Return the arrays of an .npz file by name; nothing in it is run."""
-    with np.load(name, allow_pickle=False) as file:
-        return {key: file[key] for key in file.files}
+    try:
+        with np.load(name, allow_pickle=False) as file:
+            return {key: file[key] for key in file.files}
+    except Exception as error:  # np.load does not say of which file it speaks
+        raise ValueError(f"{name}: {error}") from None
 
 
 def presented():

@@ -37,7 +37,7 @@ class NodeNoise:
         sigma: standard deviation of artificial Gaussian noise, 0 for none; where `output_sigma` is given,
             of the layers alone.
         output_sigma: that of the output layer, or None: sigma.
-        scale: coupling of the sources to the units of layers; the outputs get their noise as it is.
+        scale: coupling of the sources to the units, by group; what is missing gets their noise as it is.
         dt: seconds a step.
         apart: seconds from the start of a presentation to that of the next, sequence after sequence and
             the passes of one in turn: slow noise is then common to them. Infinity: independent starts.
@@ -54,7 +54,7 @@ class NodeNoise:
         sigma: float = 0.0,
         *,
         output_sigma: float | None = None,
-        scale: float = 1.0,
+        scale: Mapping[str, float] | None = None,
         dt: float,
         apart: float = math.inf,
     ) -> None:
@@ -63,7 +63,7 @@ class NodeNoise:
         self.sigma = dict.fromkeys(units, sigma)
         if output_sigma is not None:
             self.sigma[OUTPUT] = output_sigma
-        self.scale = {group: scale for group in units if group != OUTPUT}
+        self.scale = dict(scale or {})
         # a source that counts steps has no time between presentations; one that forgets need not be followed
         if junctions is None or junctions.samples_are_steps or math.isinf(apart):
             self.apart = math.inf

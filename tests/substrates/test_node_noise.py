@@ -17,7 +17,7 @@ from neuroanp.devices.rtn import RtnSource
 from neuroanp.devices.trace import MeasuredTrace
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.smtj_bank import NodeNoise
+from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
@@ -112,7 +112,7 @@ def test_moments_of_gaussian_noise():
 def test_a_coupling_scales_hidden_sources_and_leaves_their_states(kind):
     """Chunk after chunk: what is scaled is the noise, not the process that it is a sample of."""
     streams, like = PassStreams(Streams(0), "train", 4), torch.empty(0, dtype=torch.float64)
-    scaled = NodeNoise(PLAN, UNITS, 3, streams, like, SOURCES[kind], dt=DT, scale=-3.0)
+    scaled = NodeNoise(PLAN, UNITS, 3, streams, like, SOURCES[kind], dt=DT, scale={"hidden": -3.0})
     plain, parts = bank(kind=kind), []
     for _ in range(2):  # a second presentation finds the sources as the first did
         parts = [scaled.draw("hidden", 0, 5), scaled.draw("hidden", 5, 6)]

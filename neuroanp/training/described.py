@@ -1,0 +1,213 @@
+"""What is said of a run before it begins: facts of its chip, choices that were made, what makes them useless.
+
+What would fail at the first update is refused here.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from neuroanp.baselines.network import rate_outputs
+from neuroanp.errors import InputError
+from neuroanp.learning.node_perturbation import UNKNOWN_NOISE
+from neuroanp.noise import Streams
+from neuroanp.substrates import promises
+from neuroanp.substrates.facts import describe as facts_of
+from neuroanp.training.build import Experiment, holds_weights
+from neuroanp.training.config import spikes
+from neuroanp.training.filling import SPIKING
+from neuroanp.training.gradient_learner import twin
+from neuroanp.training.times import seconds
+from neuroanp.training.watch import percent
+from neuroanp.units import format_quantity
+
+if TYPE_CHECKING:
+    from neuroanp.backends.protocol import Backend
+    from neuroanp.baselines.protocol import Activities
+    from neuroanp.network.network import Network
+    from neuroanp.substrates.chip import Chip
+
+FLOAT32_FLOOR = 1e-5
+"""Perturbations below this drown in the rounding of float32 (dh is off by 2e-5 at 1e-3, 2e-2 at 1e-6)."""
+
+UNCHANGED = "nothing of profile {} that is on changes while it lies idle"
+
+STUCK = 0.99
+"""Correlation of a source with itself over the passes of a sequence above which it might as well stand still."""
+
+
+def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
+    """Return facts of the chip, and what a reader of the record must be told about the choices made.
+
+    The facts of stored weights that it starts from are under "start".
+    """
+    chip = experiment.chip(Streams(experiment.config.seed))
+    _rehearse(experiment, chip)
+    window = experiment.window_s()
+    facts = facts_of(chip, window)
+    own, sigma = chip.perturbs_units, chip.drive.sigma
+    sources = ["the device's own noise"] * own
+    if sigma:
+        _, output = chip.drive.gaussian()
+        where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
+        why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
+        sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
+    said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
+    log = [said, f"writes: {chip.write}"]
+    log += [line if line.startswith("warning: ") else f"data: {line}" for line in experiment.task.account()]
+    if holds_weights(experiment.config.backend):
+        log.append(f"weights: rounded to the whole numbers of {experiment.config.backend} at every presentation")
+    if experiment.start is not None:
+        facts["start"] = experiment.start.facts() | {"clipped": clipped(experiment, chip)}
+        log.append(_begins(facts["start"]))
+    if experiment.config.rule.learner == "passes" and 0.0 in experiment.config.rule.plan().gain:
+        log.append("reference: a noise-free pass, which no physical substrate has")
+    log += _idle_switches(experiment, facts) + _warnings(experiment, chip, facts)
+    return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+
+def _rehearse(experiment: Experiment, chip: Chip) -> None:
+    """Refuse what would fail at the first update: units, rules, losses and encoders that do not go together.
+
+    Raises:
+        InputError: the simulator refuses the units, the rule cannot train them, the loss is none of the task's
+            targets, no input spikes, or devices are to be drawn one by one whose noise would lose its memory.
+    """
+    config, rule, hardware = experiment.config, experiment.config.rule, experiment.config.hardware
+    problem = promises.sampled_problem(experiment.profile, hardware.read, hardware.effects())
+    if problem is not None:
+        raise InputError(problem)
+    if rule.learner == "passes" and rule.needs_noise and not any(chip.node_sigmas(True).values()):
+        raise InputError(UNKNOWN_NOISE)
+    test = experiment.task.test(Streams(config.seed).generator("test"))
+    misfit = experiment.task.loss.misfit(test.targets[test.mask > 0].reshape(-1, experiment.task.outputs))
+    if misfit is not None:
+        raise InputError(
+            f"task.loss: the {experiment.task.loss.label} does not fit task '{config.task_name}': it {misfit}; use "
+            "squared_error"
+        )
+    if config.encoder.spikes and not test.inputs.any():
+        raise InputError(
+            f"encoder: no held-out input makes a single spike at steps of {format_quantity(config.dt, 's')}; raise "
+            "encoder.hold (steps of the simulation a step of the task lasts) or dt"
+        )
+    backend = experiment.backend()
+    if rule.learner == "gradient":
+        rule.check(spiking=twin(backend, chip.network, chip.neurons) is not rate_outputs)
+    if config.training.controls:
+        features_of(backend, chip.network)
+    backend.rehearse(chip.network, chip.neurons)
+
+
+def clipped(experiment: Experiment, chip: Chip) -> dict[str, float]:
+    """Return the share of the first weights that lie beyond the range of their array: by array, and of "all"."""
+    wanted = experiment.first(Streams(experiment.config.seed))
+    beyond = {name: int((W.abs() > chip.arrays[name].w_s).sum()) for name, W in wanted.items()}
+    shares = {name: beyond[name] / W.numel() for name, W in wanted.items()}
+    return {**shares, "all": sum(beyond.values()) / sum(W.numel() for W in wanted.values())}
+
+
+def _idle_switches(experiment: Experiment, facts: dict[str, Any]) -> list[str]:
+    """Return which --only and --without names the profile has nothing for."""
+    there = {*facts["effects_on"], *facts["effects_off"]}
+    named = [*experiment.config.hardware.only, *experiment.config.hardware.without]
+    return [f"warning: profile {experiment.profile.name} has no {name}" for name in named if name not in there]
+
+
+def _idle_options(experiment: Experiment, chip: Chip) -> list[str]:
+    """Return a sentence for each option of the hardware and the perturbation that changes nothing here."""
+    config, hardware = experiment.config, experiment.config.hardware
+    said = promises.idle_options(
+        experiment.profile, hardware.effects(), hardware.read, hardware.wires, hardware.temperature
+    )
+    usual = SPIKING["perturbation"] if spikes(config.backend) else {}
+    unset = type(config.perturbation)(**usual)
+    here = {"sigma": config.perturbation.sigma, "output": config.perturbation.output}
+    given = [name for name, value in here.items() if value != {"sigma": unset.sigma, "output": unset.output}[name]]
+    if given and not chip.drive.sigma:
+        names = " and ".join(f"perturbation.{name}" for name in given)
+        said.append(f"{names}: no Gaussian is added; it is with perturbation.name: gaussian")
+    return said
+
+
+def _times(experiment: Experiment) -> list[str]:
+    """Return what is to be said of the idle times that are asked for, and of how long the run takes on the chip."""
+    profile, effects, training = experiment.profile, experiment.config.hardware.effects(), experiment.config.training
+    run_s = training.updates * experiment.window_s()
+    said = [promises.beyond_table(profile, effects, run_s, f"in {promises.duration(run_s)} of chip time")]
+    if training.evaluate_after and not promises.changes_with_time(profile, effects):
+        said.append(f"training.evaluate_after changes nothing: {UNCHANGED.format(profile.name)}")
+    said += [promises.beyond_table(profile, effects, seconds(t), f"after {t}") for t in training.evaluate_after]
+    return [line for line in said if line is not None]
+
+
+def _warnings(experiment: Experiment, chip: Chip, facts: dict[str, Any]) -> list[str]:
+    """Return what makes the perturbation useless: too small for the arithmetic, or for the converters."""
+    warnings, sigma = [], chip.drive.sigma
+    warnings += [f"warning: {line}" for line in (*_idle_options(experiment, chip), *_times(experiment))]
+    if 0 < sigma < FLOAT32_FLOOR and experiment.config.compute.dtype == "float32":
+        warnings.append(
+            f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
+        )
+    if not (chip.perturbs_units or sigma):
+        warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
+    if (
+        spikes(experiment.config.backend)
+        and experiment.config.network.bias
+        and any(chip.arrays[name].adc or chip.arrays[name].dac for name in chip.network.readout)
+    ):
+        warnings.append(
+            f"warning: the bias line of {chip.network.readout[-1]} is driven at a few per cent of full scale at "
+            "every step, which the converters of this profile round or lose; leave network.bias off"
+        )
+    warnings += _stuck(experiment, chip)
+    if not chip.perturbs_units or chip.junctions is not None or sigma:
+        return warnings
+    for units in chip.network.noisy:
+        names = [p.name for p in chip.network.projections if p.post == units]
+        steps = [facts["arrays"][name]["sigma_output_adc_steps"] for name in names]
+        if all(step is not None and step < 0.5 for step in steps):
+            warnings.append(
+                f"warning: the {units.replace('_', ' ')} units' read noise is {max(steps):.2g} ADC steps; "
+                "below half a step it explores nothing"
+            )
+    return warnings
+
+
+def _stuck(experiment: Experiment, chip: Chip) -> list[str]:
+    """Return a warning where the sources of node noise keep their state over the passes of a sequence."""
+    # the passes of one sequence follow one another: they differ by what changes over M T dt
+    source, window = chip.junctions, experiment.window_s() / experiment.config.training.batch
+    # a source that is known sample by sample has no time of its own
+    if source is None or source.samples_are_steps:
+        return []
+    kept = source.autocorrelation(window)
+    if not (source.node_sigma and kept > STUCK):
+        return []
+    return [
+        "warning: the junctions hardly switch within the passes of a sequence "
+        f"({format_quantity(window, 's', 3)}; their correlation over it is {kept:.4g}), so passes hardly differ; "
+        "use a longer dt, or junctions that are faster or warmer"
+    ]
+
+
+def _begins(start: dict[str, Any]) -> str:
+    """Say what weights a run starts from, and how many of them the array cannot hold."""
+    updates = start["update"]
+    after = "" if updates is None else f", after {updates} update{'s' * (updates != 1)}"
+    share = start["clipped"]["all"]
+    where = [f"{name} {percent(part)}" for name, part in start["clipped"].items() if part and name != "all"]
+    fate = f"{percent(share)} of them lie beyond the array's range and are clipped ({', '.join(where)})"
+    which = "" if start["update"] is None else "the digital targets of "
+    return f"weights: {which}{start['origin']}{after}; {fate if share else 'all within the range of the array'}"
+
+
+def features_of(backend: Backend, network: Network) -> Activities:
+    """Return what the ridge control reads of a backend's untrained network; InputError where it says nothing."""
+    found = backend.activity(network)
+    if found is None:
+        raise InputError(
+            f"training.controls: backend '{backend.name}' does not say what a readout of its untrained network sees, "
+            "so there is no ridge control; write training.controls: false"
+        )
+    return found

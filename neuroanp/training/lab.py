@@ -1,0 +1,106 @@
+"""What one update may use: the batch, the chip to present it to, and the books and streams of both."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from torch import Tensor
+
+from neuroanp.backends.protocol import Request
+from neuroanp.errors import InputError
+from neuroanp.losses import of_steps
+from neuroanp.trajectory import Weights
+
+if TYPE_CHECKING:
+    from neuroanp.backends.protocol import Backend
+    from neuroanp.losses import Loss
+    from neuroanp.network.network import Network
+    from neuroanp.noise import PassStreams, Streams
+    from neuroanp.source import Source
+    from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
+    from neuroanp.trajectory import PassPlan, Trajectory, WeightUpdate
+
+
+@dataclass(frozen=True)
+class Lab:
+    """All that one update may use.
+
+    Args:
+        source: of the inputs: (T, B, I) data, or a world.
+        targets: (T, B, O); mask: (T,); of a world, which says the loss itself, the mask alone counts.
+        substrate: holds the weights; reads: what it prepared for this update.
+        backend: runs the passes; streams: the noise of this update.
+        memory: bytes that stored trajectories may take before passes are replayed instead.
+        loss: the task's.
+        window_s: how long the passes of this update take on the chip.
+        writes: where cycle-to-cycle draws of writes in the course of the update come from, and the update's number.
+    """
+
+    source: Source
+    targets: Tensor
+    mask: Tensor
+    substrate: Substrate
+    reads: Mapping[str, ReadPlan]
+    backend: Backend
+    streams: PassStreams
+    memory: int
+    loss: Loss
+    window_s: float = 0.0
+    writes: tuple[Streams, int] | None = None
+
+    @property
+    def network(self) -> Network:
+        """Layers and projections of the network that learns."""
+        return self.substrate.network
+
+    @property
+    def batch(self) -> int:
+        """B, sequences of the batch."""
+        return self.source.shape[1] if isinstance(self.source, Tensor) else self.source.batch
+
+    @property
+    def steps(self) -> int:
+        """T, steps of a presentation."""
+        return len(self.source) if isinstance(self.source, Tensor) else self.source.steps
+
+    @property
+    def inputs(self) -> Tensor:
+        """The data (T, B, I), which a digital twin can be shown.
+
+        Raises: InputError: a world answers the network, and no twin of it can be differentiated.
+        """
+        if isinstance(self.source, Tensor):
+            return self.source
+        raise InputError("a world that answers the network has no data to show a digital twin; use a local rule")
+
+    def run(self, plan: PassPlan, keep: str = "all", book: bool = True) -> Iterator[Trajectory]:
+        """Present the batch once for each pass and yield what happened chunk by chunk; see `Request`."""
+        asked = Request(self.substrate, self.reads, self.source, plan, self.streams, keep, book)
+        return self.backend.run(asked)
+
+    def losses(self, chunk: Trajectory) -> Tensor:
+        """Return the loss of each step of a chunk, (T, M, B): what a world said, or the task's of its targets."""
+        if chunk.loss is not None:
+            return chunk.loss
+        time = slice(chunk.t0, chunk.t0 + len(chunk.y))
+        return of_steps(self.loss, chunk.y, self.targets[time], self.mask[time])
+
+    def read(self) -> Weights:
+        """Return the weights as the passes of this update see them: the mean ones, with all that devices did."""
+        return Weights({name: read.W for name, read in self.reads.items()}, self.network)
+
+    def write(self, update: WeightUpdate, part: int) -> tuple[Lab, ProgrammingReport]:
+        """Write W <- W - dW in the course of an update, and read the arrays anew for the passes that follow.
+
+        Args:
+            update: dW by name. part: number of this write within the update, from 1; it has draws of its own.
+
+        Returns: the lab after the write, and what the write missed.
+        """
+        if self.writes is None:
+            raise ValueError("this lab was made without streams for writes")
+        streams, index = self.writes
+        report = self.substrate.apply(update, 1.0, streams, index, part)
+        return replace(self, reads=self.substrate.prepare(self.window_s, self.streams)), report

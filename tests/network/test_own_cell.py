@@ -1,0 +1,77 @@
+"""A cell of one's own, a package of 40 lines beside neuroanp: trained, differentiated, compared, evaluated."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import tomllib
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).with_name("own_cell")
+TRAIN = """
+import json, sys
+import neuroanp as na
+found = {}
+for rule in ("anp", "bptt", "bptt1", "np"):
+    config = {
+        "task": {"name": "copy", "length": 1, "delay": 2, "symbols": 2, "test_size": 64}, "rule": rule,
+        "network": {"layers": [{"cell": {"name": "mgu", "f_bias": 1.0}, "units": 12}, {"cell": "mgu", "units": 8}]},
+        "training": {"updates": 60, "batch": 16}, "optimizer": {"lr": 1e-2}, "compute": {"dtype": "float64"},
+    }
+    run = na.train(config, runs=sys.argv[1], progress=False, report=False)
+    found[rule] = run.result
+    assert na.evaluate(run.path)[0]["test_loss"] == run.result["test_loss"]
+print(json.dumps(found, default=str))
+"""
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory) -> Path:
+    """Return a directory in which the package is, as pip would have put it there."""
+    folder = tmp_path_factory.mktemp("site")
+    (folder / "lab_cells.py").write_text((PACKAGE / "lab_cells.py").read_text())
+    said = tomllib.loads((PACKAGE / "pyproject.toml").read_text())["project"]
+    info = folder / f"lab_cells-{said['version']}.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {said['name']}\nVersion: {said['version']}\n")
+    groups = said["entry-points"].items()
+    lines = [f"[{group}]\n" + "\n".join(f"{k} = {v}" for k, v in names.items()) for group, names in groups]
+    (info / "entry_points.txt").write_text("\n".join(lines) + "\n")
+    return folder
+
+
+def python(folder: Path, *words: str) -> str:
+    code = f"import sys; sys.path.append({str(folder)!r}); sys.argv[1:] = {list(words[1:])!r}\n{words[0]}"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=folder)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_the_package_is_short():
+    code = [line for line in (PACKAGE / "lab_cells.py").read_text().splitlines() if line.strip()]
+    assert len(code) <= 40
+
+
+def test_it_trains_by_every_rule_and_has_features_of_its_own(installed, tmp_path):
+    found = json.loads(python(installed, TRAIN, str(tmp_path)).splitlines()[-1])
+    ridge = {rule: row["controls"]["ridge"] for rule, row in found.items()}
+    assert len(set(ridge.values())) == 1  # the same untrained network
+    assert 0 < ridge["anp"] != found["anp"]["controls"]["ridge_all"]
+    start = found["anp"]["controls"]["constant_mean"]
+    for rule, row in found.items():
+        assert row["test_loss"] < row["controls"]["frozen_recurrence"] < 2 * start, rule
+    other = TRAIN.replace('{"name": "mgu", "f_bias": 1.0}', '"tanh"').replace('"mgu"', '"tanh"')
+    tanh = json.loads(python(installed, other, str(tmp_path)).splitlines()[-1])
+    assert tanh["anp"]["controls"]["ridge"] != ridge["anp"]
+
+
+def test_it_is_listed_with_its_options(installed):
+    code = "from neuroanp.cli.main import run\nsys.argv = ['neuroanp', 'cells', 'list', '--json']\nrun()"
+    rows = {row["name"]: row for row in json.loads(python(installed, code))["results"]}
+    assert rows["mgu"]["summary"].startswith("A minimal gated unit")
+    assert rows["mgu"]["pre-activations of a unit"] == "f, g"
+    assert {option["option"] for option in rows["mgu"]["options"]} == {"f_bias"}
+    assert set(rows) >= {"tanh", "leaky_tanh", "relu", "gru", "lstm", "lif", "equations"}
