@@ -9,15 +9,19 @@ from neuroanp.backends import loihi
 from neuroanp.backends.chip_structure import unheld
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
+from neuroanp.backends.protocol import Request
 from neuroanp.errors import InputError
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.profiles import load
+from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
 from neuroanp.training.layers import NetworkConfig
 from neuroanp.training.targets import misfits
 from neuroanp.trajectory import Weights
-from tests.backends.whole_numbers import DT, KINDS, NEURONS, backend_of, exported, layered, present, tau
+from tests.backends.whole_numbers import DT, KINDS, NEURONS, SILENT, backend_of, exported, layered, present, tau
 from tests.close import close
 
 BIAS = pytest.mark.parametrize("bias", [False, True], ids=["plain", "bias"])
@@ -102,7 +106,7 @@ def test_a_gradient_reaches_every_array_of_the_rounded_network(name, skip):
 
 
 def test_a_bias_of_an_upper_layer_is_there_in_full():
-    """What the rule is told of its line, and where the membrane settles."""
+    """Where the membrane settles."""
     for name in KINDS:
         weights, u = layered(name, bias=True)
         backend = backend_of(name)
@@ -112,6 +116,17 @@ def test_a_bias_of_an_upper_layer_is_there_in_full():
         _, _, v = present(backend, quiet, 0 * u)
         units = [layer.units for layer in weights.network.layers]
         assert v.split(units, -1)[1][-1].numpy() == pytest.approx(neuron.drive + 0.2, rel=0.03)
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_rule_is_told_that_a_bias_of_an_upper_layer_acts_in_full(name):
+    weights, u = layered(name, bias=True, steps=5)
+    streams = Streams(0)
+    chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device="cpu")
+    own = PassStreams(streams, "train", 0)
+    for chunk in backend_of(name, 2).run(Request(chip, chip.prepare(1.0, own), u, SILENT, own)):
+        for array in ("w_1_2", "w_2_3"):
+            assert bool((chunk.pre[array][..., -1] == 1).all())
 
 
 def moves(neuron: LIF) -> float:
