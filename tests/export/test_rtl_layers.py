@@ -23,7 +23,10 @@ from neuroanp.export.model import Model, reference
 from neuroanp.export.rtl import Rtl
 from neuroanp.export.whole_numbers import Bits
 from neuroanp.export.writing import write
-from neuroanp.network.compose import Stacked
+from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.gru import GRU
+from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
+from neuroanp.network.tanh import Tanh
 from tests.export.layered import layered
 
 icarus = pytest.mark.skipif(
@@ -389,10 +392,6 @@ def refused(model: Model, **options) -> str:
 
 
 def test_what_cannot_be_held_is_said_all_at_once():
-    from neuroanp.network.gru import GRU
-    from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
-    from neuroanp.network.tanh import Tanh
-
     two = layered([Stacked(LOUD, 3), Stacked(LOUD, 2)])
     said = refused(replace(two, factors={"hidden_2": {"tau_m": np.array([1.0, 1.1]), "threshold": np.ones(2)}}))
     assert "hidden_2: units differ in tau_m, and the core has one for all of a layer" in said
@@ -432,11 +431,23 @@ def test_bounds_and_scales_are_told_by_layer():
 
 def test_arrays_beyond_a_memory_are_named():
     model = layered([Stacked(LOUD, 2), Stacked(LOUD, 2)])
-    from neuroanp.network.compose import stack
-
     large = stack(1, [Stacked(LOUD, 5000), Stacked(LOUD, 70000)], 1)
     W = {name: np.broadcast_to(1.0, shape) for name, shape in large.shapes.items()}
     said = refused(replace(model, network=large, weights=W))
     for name, count in (("w_1", 5000**2), ("w_1_2", 5000 * 70000), ("w_2", 70000**2)):
         assert f"{name}: {count} weights, a memory holds at most" in said
     assert "network.layers: 75000 units of 1 bit are 75000 bits side by side" in said
+    total = sum(w.size for w in W.values())
+    assert f"network.layers: {total} weights in all, one a clock cycle of a step, at most {2**27}" in said
+    assert "cannot be expressed" in refused(replace(model, network=stack(1, [Stacked(GRU(), 70000)], 1)))
+
+
+def test_the_core_has_nothing_that_cannot_be_synthesised(tmp_path):
+    Rtl().export(layered(**NETWORKS["resets"]), tmp_path)
+    code = re.sub(r"//.*", "", (tmp_path / "lif_net.v").read_text())
+    assert "@" not in code.replace("always @(posedge clk)", "").replace("always @*", "")
+    assert set(re.findall(r"\$\w+", code)) == {"$readmemh"}
+    assert not re.search(r"\breal\b|\btime\b|\bwait\b|\bfork\b|#\d|\bforce\b", code)
+    assert len(re.findall(r"\binitial\b", code)) == 1
+    for table in re.findall(r"case \(\w+\)(.*?)endcase", code, re.DOTALL):  # no latches
+        assert "default:" in table
