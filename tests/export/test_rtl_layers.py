@@ -35,9 +35,10 @@ icarus = pytest.mark.skipif(
 )
 RESETS = get_args(Reset)
 LOUD = LIF(input_gain=9.0, synapse_gain=6.0, drive=1.3, refractory=0.0)
+FAST = LOUD.model_copy(update={"tau_m": 7e-3, "tau_s": 2e-3, "refractory": 1e-3})
 NETWORKS = {
     "two": {"layers": [Stacked(LOUD, 9), Stacked(LOUD, 6)]},
-    "late": {"layers": [Stacked(LOUD, 7), Stacked(LOUD, 5, delay=1), Stacked(LOUD, 4, recurrent=False)], "bias": True},
+    "late": {"layers": [Stacked(LOUD, 7), Stacked(LOUD, 5, delay=1), Stacked(FAST, 4, recurrent=False)], "bias": True},
     "skips": {
         "layers": [Stacked(LOUD, 5, recurrent=False), Stacked(LOUD, 8, delay=1), Stacked(LIF(drive=9.0), 3)],
         "inputs": 4, "outputs": 11, "bias": True, "skip": True, "spikes_in": True,
