@@ -20,16 +20,7 @@ import numpy as np
 
 from neuroanp.export.checks import finite, refuse
 from neuroanp.export.holdable import bad_inputs, bad_structure, bad_units
-from neuroanp.export.whole_numbers import (
-    DECAY_MAX,
-    STATE_MAX,
-    Bits,
-    Column,
-    FixedLayer,
-    FixedPoint,
-    Weights,
-    labelled,
-)  # fmt: skip
+from neuroanp.export.whole_numbers import DECAY_MAX, STATE_MAX, Bits, Column, FixedLayer, FixedPoint, Weights, labelled
 from neuroanp.network.network import INPUT, OUTPUT
 
 if TYPE_CHECKING:

@@ -13,6 +13,7 @@ from neuroanp.export.checking.presented import Check
 from neuroanp.export.checking.script import HERE
 from neuroanp.export.checks import at_once_only, refuse
 from neuroanp.export.fixed_point import fixed_point, wanted_factors
+from neuroanp.export.holdable import bad_structure, bad_units
 from neuroanp.export.model import Traces
 from neuroanp.export.protocol import Exported, PresentingExporter
 from neuroanp.export.whole_numbers import DECAY_MAX, STATE_MAX, Bits, FixedPoint, labelled
@@ -22,7 +23,9 @@ if TYPE_CHECKING:
 
 STIMULUS, EXPECTED = "stimulus.mem", "expected.txt"
 MOST_WORDS = 2**24
-"""Of a memory: an address and a step's count of cycles stay whole numbers of 32 bits; 50 to 80 MB of text."""
+"""Of a memory: an address stays a whole number of 32 bits; 50 to 80 MB of text."""
+MOST_CYCLES = 2**27
+"""Weights of all memories: four times as many, which the testbench counts up to, are a number of nine digits."""
 MOST_BITS = 2**16
 """Of a vector that every tool takes: IEEE 1364-2005, 4.3.1."""
 
@@ -45,7 +48,7 @@ class Rtl(PresentingExporter):
 
     def check(self, model: Model) -> None:
         """Raise InputError for what fixed point, or a memory or vector of Verilog, cannot hold."""
-        refuse([*at_once_only(model, "rtl"), *self._sizes(model)], "rtl")
+        refuse([*bad_units(model), *bad_structure(model), *at_once_only(model, "rtl"), *self._sizes(model)], "rtl")
         self._fixed(model)
 
     def _sizes(self, model: Model) -> list[str]:
@@ -59,6 +62,11 @@ class Rtl(PresentingExporter):
             for name, count in words.items()
             if count > MOST_WORDS
         ]
+        if (total := sum(words.values())) > MOST_CYCLES:
+            problems.append(
+                f"{units}: {total} weights in all, one a clock cycle of a step, at most {MOST_CYCLES}; train a smaller "
+                "network"
+            )
         vectors = {
             "inputs": (inputs * lane, f"{inputs} lines of {lane} bits", ", or take fewer input_bits" * (lane > 1)),
             units: (hidden, f"{hidden} units of 1 bit", ""),

@@ -447,7 +447,7 @@ def edited(**changes):
         (edited(files=["model.onnx", "numpy.py"]), "is no name of an export's file"),
         (edited(files=["model.onnx", ".spiceinit"]), "is no name of an export's file"),
         (edited(files=["model.onnx", 3]), "is no name of an export's file"),
-        (edited(files=[f"{k}.txt" for k in range(200)]), "names 202 files"),
+        (edited(files=[f"{k}.txt" for k in range(600)]), "names 602 files"),
         (lambda folder: (folder / "stimulus.npz").unlink() or os.mkfifo(folder / "stimulus.npz"), "not a regular file"),
         (lambda folder: (folder / "stimulus.npz").unlink() or (folder / "stimulus.npz").mkdir(), "a directory"),
     ],
