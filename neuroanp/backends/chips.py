@@ -356,8 +356,8 @@ class ChipNetwork(SpikingNetwork):
     def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         if neurons:
             raise InputError(
-                f"backend {self.name}: the chip's units are all alike, those of the profile or of the weights differ in "
-                f"{', '.join(sorted(neurons))}; switch mismatch off with --without neuron_mismatch, or use backend 'lif'"
+                f"backend {self.name}: the chip's units are all alike, those of the profile or the weights differ in "
+                f"{', '.join(sorted(neurons))}; switch mismatch off with --without neuron_mismatch, or use 'lif'"
             )
         return ChipPopulation(rows)
 

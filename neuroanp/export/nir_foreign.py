@@ -128,8 +128,8 @@ def _one_above_the_other(feeds: Mapping[str, Feed], order: list[str], walk: Walk
             if other in order[: max(k - 1, 0)]:
                 between = ", ".join(f"'{each}'" for each in order[order.index(other) + 1 : k])
                 problems.append(
-                    f"'{other}' -> '{name}': passes over {between}; a layer here is reached from the one below, the input "
-                    "and itself: send it through that layer, or write units side by side as one node"
+                    f"'{other}' -> '{name}': passes over {between}; a layer here is reached from the one below, the "
+                    "input and itself: send it through that layer, or write units side by side as one node"
                 )
             if other not in order and other != walk.source:
                 problems.append(f"'{other}' -> '{name}': units reach others as spikes alone; take the LI out")

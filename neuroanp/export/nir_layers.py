@@ -232,7 +232,7 @@ def _drive(
 def _driven(
     network: Network, layer: Layer, weights: Mapping[str, Weight], drive: tuple[int | None, Array], lines: int
 ) -> tuple[str, Weight]:
-    """Return the node that brings a layer its constant current; one from the input that is there already, or its own."""
+    """Return the node that brings a layer its constant current: one that is there, or one of its own from the input."""
     line, current = drive
     of_inputs = next((p.name for p in network.feed(layer.name) if p.pre == INPUT), None)
     if line is not None and of_inputs is not None:

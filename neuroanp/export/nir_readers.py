@@ -47,8 +47,8 @@ def limits_of_layers(model: Model, graph: Graph) -> tuple[str, ...]:
     said = [
         "norse computes v > threshold, spikingjelly v >= threshold, both in float32: spikes are equal where no "
         "potential is within rounding of the threshold",
-        f"NIR has no field for step and reset: the metadata say dt, {step}, and reset, hard; a reader that subtracts the "
-        "threshold, as snntorch does by default, gives other spikes",
+        f"NIR has no field for step and reset: the metadata say dt, {step}, and reset, hard; a reader that subtracts "
+        "the threshold, as snntorch does by default, gives other spikes",
         "an edge between layers acts in the same step, one within a layer in the next: a reader that orders nodes "
         "otherwise gives other spikes",
     ]
@@ -61,8 +61,8 @@ def limits_of_layers(model: Model, graph: Graph) -> tuple[str, ...]:
     joined = [node.post for node in graph.weights.values() if node.pre != node.post]
     if len(joined) != len({*joined}):
         said.append(
-            "several nodes reach one: norse 1.1.0 sums what some of them gave in the step before, and spikes otherwise; "
-            "spikingjelly sums what they give in this one"
+            "several nodes reach one: norse 1.1.0 sums what some of them gave in the step before, and spikes otherwise, "
+            "spikingjelly what they give in this one"
         )
     if graph.filtered:
         said.append("the reader filters the input lines, and adds constant ones: see input_taps, input_constants")

@@ -91,7 +91,7 @@ def test_units_that_cannot_differ_refuse_them(tmp_path):
     with pytest.raises(InputError, match="no layer 'hidden' of LIF units"):
         Experiment.of(configure({"task": TASK, "network": {"hidden": UNITS, "weights": path}}))
     assert load_start(path).factors
-    with pytest.raises(InputError, match="the chip's units are all alike.*tau_m"):
+    with pytest.raises(InputError, match=r"the chip's units are all alike.*tau_m"):
         Experiment.of(
             configure({**PLAIN, "backend": "xylo"}, {"network.weights": path, "encoder.signed": False}, target="xylo")
         ).describe()
