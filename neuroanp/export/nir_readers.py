@@ -61,8 +61,8 @@ def limits_of_layers(model: Model, graph: Graph) -> tuple[str, ...]:
     joined = [node.post for node in graph.weights.values() if node.pre != node.post]
     if len(joined) != len({*joined}):
         said.append(
-            "several nodes reach one: norse 1.1.0 sums what some of them gave in the step before, and spikes otherwise, "
-            "spikingjelly what they give in this one"
+            "several nodes reach one: norse 1.1.0 sums what some of them gave in the step before, and other spikes "
+            "come of it; spikingjelly sums what they give in this one"
         )
     if graph.filtered:
         said.append("the reader filters the input lines, and adds constant ones: see input_taps, input_constants")
