@@ -35,9 +35,7 @@ def membrane_rms(source: NodeSource, a: float, dt: float) -> float:
     0.5
     """
     if a >= 1:
-        raise ValueError(
-            "a membrane without a leak sums noise up for ever: how far it moves says nothing; use leak: true"
-        )
+        raise ValueError("a membrane without a leak sums noise up for ever, however little; use leak: true")
     if 1 - a < 1e-6:
         raise ValueError(
             "the membrane's time constant is more than a million steps; use a longer dt or a shorter tau_m"

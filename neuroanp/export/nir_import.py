@@ -12,7 +12,10 @@ from neuroanp.errors import InputError
 from neuroanp.export import nir_unsaid
 from neuroanp.export.nir_file import Loaded, load
 from neuroanp.export.nir_foreign import graph_of, network_of
+from neuroanp.export.nir_layers_file import FORMAT as OF_LAYERS
+from neuroanp.export.nir_layers_file import read_layers
 from neuroanp.export.nir_own import read_own, roles
+from neuroanp.export.nir_writing import FORMAT
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -85,12 +88,11 @@ def read(
     """
     path = Path(path)
     loaded = load(path, limit_bytes)
-    from neuroanp.export.nir import FORMAT
-
-    own = own_units and loaded.about.get("format") == FORMAT
+    written = loaded.about.get("format") if own_units else None
+    own = {FORMAT: _own, OF_LAYERS: _layers}.get(written if isinstance(written, str) else "")
     try:
         with np.errstate(all="ignore"):
-            network = _own(loaded, dt) if own else _foreign(loaded, dt, tau_r, given, limit_bytes // 8)
+            network = own(loaded, dt) if own else _foreign(loaded, dt, tau_r, given, limit_bytes // 8)
         _one_tau_r(network.neuron, tau_r)
     except InputError as error:
         raise InputError(f"{path}: {error.message}", error.problems) from None
@@ -109,6 +111,12 @@ def _own(loaded: Loaded, dt: float | None) -> Imported:
     except InputError as error:
         raise InputError(error.message, [*error.problems, *odd]) from None
     return Imported(weights, network, step, spikes_in, {}, tuple(odd))
+
+
+def _layers(loaded: Loaded, dt: float | None) -> Imported:
+    step = nir_unsaid.step(loaded.about, dt)
+    own = read_layers(loaded, step)
+    return Imported(own.weights, own.network, step, own.spikes_in, own.factors)
 
 
 def _foreign(loaded: Loaded, dt: float | None, tau_r: float | None, given: Collection[str], limit: int) -> Imported:

@@ -8,11 +8,14 @@ import torch
 
 from neuroanp.backends.network import SpikingBackend, TwinBackend
 from neuroanp.backends.neuron import LIF
+from neuroanp.backends.protocol import Request
 from neuroanp.errors import InputError
 from neuroanp.export.model import Model, reference
 from neuroanp.network.compose import Stacked, stack
+from neuroanp.noise import PassStreams
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
-from neuroanp.trajectory import Weights
+from neuroanp.trajectory import PassPlan, Weights
 
 NEURON = LIF(refractory=0.0, input_gain=9.0, synapse_gain=3.0)
 
@@ -76,3 +79,24 @@ def test_it_is_of_spikes_alone_and_no_chip_has_it():
     plain = configure({**spiking, "network": {"input_delay": 0}}).to_plain()
     assert plain["network"]["input_delay"] == 0
     assert "input_delay" not in configure(spiking).to_plain()["network"]
+
+
+@pytest.mark.parametrize("delay", [0, 1])
+def test_the_presynaptic_activity_of_the_input_is_what_has_moved_a_membrane(delay):
+    """The trace of an input line holds a spike from the step in which it acts; that of the bias line likewise."""
+    plain = {"task": "xor", "backend": "lif", "encoder": {"name": "poisson", "rate": "300 Hz"}}
+    sizes = {"network": {"hidden": 5, "bias": True, "input_delay": delay}, "compute": {"dtype": "float64"}}
+    trainer = build_trainer(Experiment.of(configure({**plain, **sizes})))
+    noise, like = PassStreams(trainer.streams, "test", 0), trainer.substrate.targets.like
+    u = torch.from_numpy((np.random.default_rng(0).random((30, 2, trainer.task.inputs)) < 0.3).astype(float)).to(like)
+    plan = PassPlan(gain=(1.0,), stream=(0,), pairs="mean")
+    reads = trainer.substrate.prepare(30 * trainer.dt, noise)
+    chunks = [*trainer.backend.run(Request(trainer.substrate, reads, u, plan, noise))]
+    seen = torch.cat([chunk.u for chunk in chunks]).numpy()
+    trace, synapse = np.exp(-1 / 20), np.exp(-1 / 5)
+    z, told = np.zeros(u.shape[1:]), 0.0
+    for t, now in enumerate(u.numpy()):
+        before = np.concatenate([z, np.full((2, 1), told)], -1)
+        z, told = trace * z + now, synapse * told + 1 - synapse
+        after = np.concatenate([z, np.full((2, 1), told)], -1)
+        np.testing.assert_allclose(seen[t], before if delay else after, atol=1e-12)

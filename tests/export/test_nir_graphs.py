@@ -190,9 +190,9 @@ def test_several_feeds_a_scale_and_products_of_matrices_are_summed(tmp_path):
     nodes, edges = _chain([("u", _lif(5)), ("v", _lif(5, 1))], ("u",))
     nodes |= {
         "past": _affine(5, INPUTS, 30, 3.0), "early": _affine(OUTPUTS, 5, 31),
-        "scale": nir.Scale(np.linspace(0.5, 1.5, 5)), "mix": _affine(5, 5, 32, 2.0),
+        "scale": nir.Scale(np.linspace(0.5, 1.5, 5)), "mix": _affine(5, 5, 32, 2.0), "first": _affine(5, 5, 33, 2.0),
     }  # fmt: skip
-    edges += [("input", "past"), ("past", "v"), ("u", "early"), ("early", "output"), ("u", "scale")]
+    edges += [("input", "past"), ("past", "v"), ("u", "early"), ("early", "output"), ("u", "first"), ("first", "scale")]
     edges += [("scale", "v"), ("scale", "mix"), ("mix", "v")]
     path = _write(tmp_path / "s.nir", nodes, edges)
     counts, _ = _compare(path, _currents())

@@ -35,10 +35,8 @@ def _read(name, **given):
 
 
 def _with(model, reset):
-    layers = tuple(
-        layer._replace(cell=layer.cell.model_copy(update={"reset": reset})) for layer in model.network.layers
-    )
-    return replace(model, network=replace(model.network, layers=layers))
+    cell = model.neuron.model_copy(update={"reset": reset})
+    return replace(model, network=replace(model.network, layers=(model.layer._replace(cell=cell),)))
 
 
 def test_a_reset_to_zero_gives_the_writers_spikes():

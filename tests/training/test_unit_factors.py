@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import signal
+
 import pytest
 import torch
 from safetensors.torch import save_file
 
-from neuroanp.errors import InputError
+from neuroanp.errors import InputError, RunError
 from neuroanp.export.source import model_of
-from neuroanp.records.run_dir import RunDir
 from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
@@ -44,14 +46,29 @@ def test_they_are_the_units_that_learn_go_on_and_are_exported(tmp_path):
     assert list(model.factors["hidden"]["tau_m"]) == TAU_M.tolist()
     assert not model.notes
     assert model.step.a_m.tolist() == torch.exp(-1e-3 / (20e-3 * TAU_M)).tolist()
-    record = RunDir.open(whole.path, check_code=False)
-    (tmp_path / "w.safetensors").unlink()  # the record has its own copy
-    again = resume(record.path)
-    assert again.result == whole.result
     on = launch(_config(str(whole.path)), tmp_path / "more")
     assert build_trainer(Experiment.of(_config(str(on.path)))).substrate.neurons["hidden"]["tau_m"].tolist() == (
         TAU_M.tolist()
     )
+
+
+def test_a_run_that_is_cut_goes_on_with_them(tmp_path, monkeypatch):
+    path = _file(tmp_path / "w.safetensors", tau_m=TAU_M)
+    whole = launch(_config(path), tmp_path / "whole")
+    cut = []
+
+    def stop(event):
+        if event["phase"] == "train" and event["update"] >= 2 and not cut:
+            cut.append(event)
+            os.kill(os.getpid(), signal.SIGINT)
+
+    monkeypatch.setattr("neuroanp.training.loop.REPORT_EVERY_S", 0.0)
+    with pytest.raises(RunError, match="interrupted at update"):
+        launch(_config(path), tmp_path / "cut", progress=stop)
+    (there,) = (tmp_path / "cut").iterdir()
+    os.unlink(path)  # the record has its own copy
+    ends = [record.load_checkpoint(record.checkpoints()[-1])[0] for record in (whole, resume(there))]
+    assert all(torch.equal(W, ends[1][name]) for name, W in ends[0].items())
 
 
 def test_they_change_what_is_learned_and_the_identity(tmp_path):
