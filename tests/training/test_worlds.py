@@ -143,7 +143,8 @@ def test_presynaptic_in_a_world_is_what_the_passes_saw(acting, reference):
     _, _, lab = acting()
     plan = ANP(reference=reference, K=2).plan()
     *_, chunk = lab.run(plan)
-    u = chunk.u[0, 0] if reference == "silent" else sum(chunk.u[0, m] for m in range(4)) / 4
+    of_pass = chunk.u[0].unbind()
+    u = of_pass[0] if reference == "silent" else (of_pass[0] + of_pass[1] + of_pass[2] + of_pass[3]) / 4
     pre = presynaptic(chunk, plan, lab.network)
     torch.testing.assert_close(pre["w_in"][0], u, rtol=1e-12, atol=0)
     torch.testing.assert_close(pre["w_in_2"][0], u[:, :1], rtol=1e-12, atol=0)
