@@ -48,7 +48,7 @@ from neuroanp.trajectory import Credit, LayerActivity, PassPlan, Trajectory, Wei
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from neuroanp.network.network import Network
+    from neuroanp.network.network import Network, Projection
 
 PAPER = {"reference": "silent", "credit": "batch", "norm": "layer", "scale": "all", "gamma": 0.0}
 """What the paper's code does: a noise-free reference, one loss for the batch, each step's own loss."""
@@ -151,10 +151,9 @@ class ANP(PassRule):
         """Take away what changes elsewhere brought over the arrays: what is left, the unit's own noise made."""
         network = weights.network
         for p in network.projections:
-            if p.post != name or p.pre == INPUT:  # inputs are the same in all passes
+            if p.post != name or (p.pre == INPUT and chunk.u.ndim == 3):  # data are the same in all passes
                 continue
-            before = chunk.layers[p.pre]
-            x = torch.cat([before.x_prev.unsqueeze(0), before.x[:-1]]) if p.delay else before.x
+            x = _presynaptic(p, chunk)[..., : network.units[p.pre]]  # a bias line is the same in all passes
             brought = differences(x, plan) @ weights[p.name][:, : network.units[p.pre]].T
             there = network.ports(p)
             if there == slice(0, network.lines[name]):
@@ -178,6 +177,14 @@ class ANP(PassRule):
         if self.scale == "all":
             return dict.fromkeys(network.lines, sqrt(network.inputs + sum(network.lines.values())))
         return {name: float(n) for name, n in self._units(network).items()}
+
+
+def _presynaptic(p: Projection, chunk: Trajectory) -> Tensor:
+    """Return the activity (T, M, B, m) that an array of a rate network carries; of inputs, those of a world."""
+    if p.pre == INPUT:
+        return chunk.u
+    before = chunk.layers[p.pre]
+    return torch.cat([before.x_prev.unsqueeze(0), before.x[:-1]]) if p.delay else before.x
 
 
 def total_of(parts: Mapping[str, Tensor]) -> Tensor:

@@ -11,6 +11,7 @@ from neuroanp.baselines.network import forward
 from neuroanp.baselines.persistence import constant_mean, lagged_linear, persistence
 from neuroanp.baselines.ridge import ridge
 from neuroanp.losses import SQUARED_ERROR
+from neuroanp.losses.cross_entropy import CrossEntropy
 from neuroanp.network.cell import Unit
 from neuroanp.noise import Streams
 from neuroanp.tasks.copy import Copy, CopyConfig
@@ -198,6 +199,23 @@ def test_recall_is_no_forecast():
     test = task.test(np.random.default_rng(0))
     found = controls(task, xavier(0, 1, 1, hidden=20), Streams(0), test, SQUARED_ERROR, windows=100)
     assert sorted(found) == ["constant_mean", "ridge"]
+
+
+def test_forecasts_by_values_are_left_out_where_outputs_are_logits():
+    """A constant input of +1 is no logit of a sign that is +1: what are values is not compared with odds."""
+
+    class Signs(Moving):
+        def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+            found = super().sample(rng, batch)
+            return Batch(found.inputs, rng.choice([-1.0, 1.0], found.targets.shape), found.mask)
+
+    task = Signs(lags=2)
+    test, weights = task.sample(np.random.default_rng(0), 10), xavier(0, 2, 1, hidden=5)
+    by_value, by_odds = (
+        controls(task, weights, Streams(0), test, loss, windows=20) for loss in (SQUARED_ERROR, CrossEntropy())
+    )
+    assert sorted(by_value) == ["constant_mean", "lagged_linear", "persistence", "ridge"]
+    assert sorted(by_odds) == ["constant_mean", "ridge"]
 
 
 def test_controls_are_a_function_of_the_seed():

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -83,10 +85,26 @@ def _continued(weights: Weights, leaves, u: torch.Tensor, start: int, t: int) ->
     return y
 
 
-@pytest.mark.parametrize("cell", [GRU(), LeakyTanh()], ids=["gru", "leaky"])
-def test_what_is_by_hand_is_for_tanh_alone(cell):
-    assert not is_one_layer_of_tanh(random(stack(2, [Stacked(cell, 3)], 1)))
+class Halved(Tanh):
+    """x = tanh(h) / 2: derived from what is known by heart, and another cell."""
+
+    def step(self, state, h):
+        return state, h.tanh() / 2
+
+
+@pytest.mark.parametrize("cell", [GRU(), LeakyTanh(), Halved()], ids=["gru", "leaky", "derived"])
+def test_what_is_by_hand_is_for_tanh_alone(random_batch, cell):
+    weights, batch = random(stack(2, [Stacked(cell, 3)], 3)), random_batch(0)
+    assert not is_one_layer_of_tanh(weights)
+    agree(BPTT().gradient(weights, batch, rate_outputs), autograd_gradient(rate_outputs, weights, batch), rel=0.0)
     assert not is_one_layer_of_tanh(random(stack(2, [Stacked(Tanh(), 3, recurrent=False)], 1)))
+
+
+def test_what_is_by_hand_has_no_delay_before_its_layer():
+    one = stack(2, [Stacked(Tanh(), 3)], 1)
+    late = replace(one, projections=(one.projections[0]._replace(delay=1), *one.projections[1:]))
+    assert is_one_layer_of_tanh(random(one))
+    assert not is_one_layer_of_tanh(random(late))
 
 
 def test_a_truncation_below_one_step_is_refused(random_batch):

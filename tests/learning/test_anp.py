@@ -16,7 +16,8 @@ from benchmarks.plain_anp import equations
 from neuroanp.baselines.bptt import gradient
 from neuroanp.learning.anp import ANP
 from neuroanp.training.config import configure
-from neuroanp.trajectory import PassPlan
+from neuroanp.trajectory import Credit, LayerActivity, PassPlan, Trajectory
+from tests.close import close
 
 VARIANTS = [
     ANP(reference=reference, difference=difference, credit=credit, norm=norm, gamma=gamma, K=K, control_variate=cv)
@@ -99,6 +100,20 @@ def test_bad_options_are_refused(options):
 def test_no_noise_teaches_nothing(make_lab):
     update = make_lab(sigma=0.0).update(ANP())
     assert all(float(g.abs().max()) == 0 for g in update.arrays.values())
+
+
+def test_a_step_below_eps_teaches_nothing_and_one_above_it_in_full(make_lab):
+    """n c d / s with n = 3 where s = d^2 is 1e-30 or more: a difference of a rounding is no perturbation."""
+    d = torch.tensor([[0.0, 0.0], [0.9e-15, 0.0], [0.0, 1.1e-15], [3.0, 4.0]], dtype=torch.float64)
+    h = torch.stack([d, 0 * d], 1).unsqueeze(2)  # (T, M, B, n): a pass that differs, and one at rest
+    layers = {"hidden": LayerActivity(h, h.tanh(), h[0])}
+    chunk = Trajectory(h.new_zeros(4, 1, 1), layers, h.new_zeros(4, 2, 1, 1), t0=0, dt=1.0)
+    c, rule = torch.tensor([1.0, 1.0, 1.0, 2.0], dtype=torch.float64).view(4, 1, 1), ANP()
+    factors = rule.modulate(chunk, Credit(hidden=c, output=c), make_lab(I=1, N=2, O=1).weights, rule.plan())
+    e = factors["w"][:, 0].numpy()
+    assert not e[:2].any()
+    assert e[2:].flatten() == close([0.0, 3 / 1.1e-15, 3 * 2 * 3 / 25, 3 * 2 * 4 / 25], rel=1e-12)
+    assert not factors["w_out"].any()
 
 
 def test_bias_column_learns_with_the_constant_line(make_lab):

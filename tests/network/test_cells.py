@@ -51,6 +51,25 @@ def test_three_steps_follow_the_equations(name):
         np.testing.assert_allclose(found.numpy(), x, rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.parametrize(
+    ("cell", "constants"),
+    [(GRU(r_bias=0.4, z_bias=-0.7), (0.0, 0.4, -0.7, 0.0)),
+     (LSTM(i_bias=0.4, f_bias=-0.7, o_bias=1.3), (0.4, -0.7, 0.0, 1.3))],
+    ids=["gru", "lstm"],
+)  # fmt: skip
+def test_constants_of_gates_are_currents_that_never_end(cell, constants):
+    """Each in its own pre-activation: ports n, r, z, c and i, f, g, o."""
+    silent = type(cell)(**{name: 0.0 for name in type(cell).model_fields if name.endswith("_bias")})
+    like, rng = torch.empty(0, dtype=torch.float64), np.random.default_rng(0)
+    states = [each.start(ROWS, N, like) for each in (cell, silent)]
+    added = torch.tensor(np.repeat(constants, N))
+    for _ in range(3):
+        h = torch.from_numpy(rng.standard_normal((ROWS, 4 * N)))
+        states[0], x = cell.step(states[0], h)
+        states[1], expected = silent.step(states[1], h + added)
+        torch.testing.assert_close(x, expected, rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize("name", CELLS.names())
 def test_lines_that_currents_reach_are_neighbours(name):
     """An array's lines are a slice of a unit's pre-activations: the promise of `feed` and `recurrent`."""

@@ -11,6 +11,7 @@ from neuroanp.baselines.network import forward
 from neuroanp.errors import InputError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure, load_config
+from neuroanp.training.evaluate import Held
 from neuroanp.training.launch import launch
 from neuroanp.training.start import load_start
 from neuroanp.yaml_io import parse
@@ -78,6 +79,32 @@ def test_a_record_is_evaluated_read_back_and_started_from(tmp_path):
     with pytest.raises(InputError, match=r"(?s)does not fit .*w_2 is \(4, 4\), the configuration needs \(3, 3\)"):
         Experiment.of(configure(SMALL, {"network.weights": str(record.path), "network.layers": narrow}))
     assert load_config(record.config_path) == configure(SMALL, {"training.controls": True})
+
+
+def test_the_frozen_control_trains_every_array_to_the_output_and_no_other(tmp_path):
+    made = configure(SMALL, {"network.skip": True, "training.controls": True}, updates=3)
+    record = launch(made, tmp_path)
+    trainer = build_trainer(Experiment.of(made), frozen=frozenset({"w_in", "w_1", "w_1_2", "w_in_2", "w_2"}))
+    for _ in range(3):
+        trainer.step()
+    batch = trainer.task.test(trainer.streams.generator("test"))
+    held = Held.of(batch, trainer.substrate.targets.like, trainer.task.loss)
+    assert record.result is not None
+    assert record.result["controls"]["frozen_recurrence"] == trainer.evaluate(held).test_loss
+
+
+@pytest.mark.parametrize(("name", "port", "units"), [("w_1", 0, 5), ("w_1", 1, 5), ("w_1", 2, 5), ("w_2", 0, 4)])
+def test_the_spectral_radius_is_the_largest_of_any_layer_and_port(name, port, units):
+    """Each port's square matrix by itself: one with nothing below its diagonal has the largest entry of that."""
+    trainer = build_trainer(Experiment.of(configure(SMALL)))
+    weights = trainer.substrate.targets
+    for W in weights.values():
+        W.zero_()
+    assert trainer.spectral_radius() == 0.0
+    diagonal = torch.linspace(-0.8, 0.5, units, dtype=torch.float64)
+    square = torch.diag(diagonal) + torch.ones(units, units).triu(1)
+    weights[name][port * units : (port + 1) * units] = square
+    assert trainer.spectral_radius() == close(0.8, rel=1e-9)
 
 
 @pytest.mark.parametrize(

@@ -147,3 +147,23 @@ def test_writes_of_one_update_have_draws_of_their_own(wp):
     assert not torch.equal(held[0], held[1])
     assert not torch.equal(held[1], held[2])
     assert all(torch.equal(chips[0].targets["w"], chip.targets["w"]) for chip in chips[1:])
+
+
+def test_a_write_of_a_lab_has_the_draws_of_its_update_and_part_and_is_read_in_its_window(wp):
+    """W <- W - dW with ("c2c/<array>", update, part); what is read then has the 1/f noise of all M B T dt."""
+    held = []
+    for update, part in ((0, 1), (3, 1), (3, 2)):
+        trainer, twin = (made(profile="pcm", **{"hardware.write": "verify"}) for _ in range(2))
+        dW = WeightUpdate({name: 0.1 * torch.ones_like(W) for name, W in trainer.substrate.targets.items()})
+        trainer.update = update
+        lab = trainer.lab()
+        moved, _ = lab.write(dW, part)
+        twin.substrate.apply(dW, 1.0, twin.streams, update, part)
+        for name, array in twin.substrate.arrays.items():
+            assert torch.equal(trainer.substrate.arrays[name].cells["g"], array.cells["g"])
+            reads = [twin.substrate.prepare(s * trainer.window(), lab.streams)[name].sigma2 for s in (1, 2)]
+            assert torch.equal(moved.reads[name].sigma2, reads[0])
+            assert not torch.equal(reads[0], reads[1])
+        held.append(trainer.substrate.arrays["w"].cells["g"])
+    assert not torch.equal(held[0], held[1])
+    assert not torch.equal(held[1], held[2])

@@ -82,6 +82,19 @@ def test_the_count_is_what_is_held(rule, chunk, dtype):
     assert trainer.learner.stored_bytes(context) == held(SEEN) == T * M * 3 * numbers * int(dtype[-2:]) // 8
 
 
+@pytest.mark.parametrize("rule", RULES)
+def test_every_pre_activation_of_every_layer_is_counted(rule):
+    """Five units of four pre-activations, and four of one: h, x and y, and what the rule knows of the noise."""
+    layers = [{"cell": "gru", "units": 5}, {"units": 4}]
+    trainer = ready(RULES[rule], {"network": {"layers": layers, "bias": True}, "training.chunk": 4})
+    context = trainer.lab()
+    SEEN.clear()
+    trainer.learner.learn(trainer.learned, context)
+    lines = 4 * 5 + 4 + 2
+    numbers = lines + 9 + lines * (rule == "np")
+    assert trainer.learner.stored_bytes(context) == held(SEEN) == 11 * trainer.learner.passes * 3 * numbers * 4
+
+
 @pytest.mark.parametrize("more", [{}, {"network.bias": True}, {"neuron.decoder": "count"}])
 @pytest.mark.parametrize("chunk", [1, 64])
 @pytest.mark.parametrize("rule", ["two", "np"])

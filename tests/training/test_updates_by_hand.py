@@ -224,18 +224,22 @@ def test_passes_are_read_at_the_start_of_the_window_that_they_take():
 class Told:
     """A learner that finds the losses and updates that it is told."""
 
+    options = None
     passes, noisy = 1, False
 
     def __init__(self, losses: Iterable[float], sizes: Iterable[float] = (1.0,) * 9) -> None:
         self.found = zip(losses, sizes, strict=False)
 
-    def init(self, weights):
+    def numbers_kept(self, network) -> int:
+        return 0
+
+    def init(self, weights) -> dict[str, torch.Tensor]:
         return {}
 
-    def learn(self, state, lab):
+    def learn(self, state, lab) -> tuple[dict[str, torch.Tensor], WeightUpdate]:
         loss, size = next(self.found)
-        ones = {name: size * torch.ones_like(W) for name, W in lab.substrate.targets.items()}
-        return state, WeightUpdate(ones, {"loss": loss})
+        update = {name: size * torch.ones_like(W) for name, W in lab.substrate.targets.items()}
+        return state, WeightUpdate(update, {"loss": loss})
 
 
 @pytest.mark.parametrize(

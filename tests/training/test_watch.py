@@ -84,6 +84,11 @@ def test_saturation_counts_the_weights_at_the_range():
     for name, array in trainer.substrate.targets.items():
         array.fill_(trainer.limits[name])
     assert trainer.saturated() == 1.0
+    targets = trainer.substrate.targets
+    targets["w_in"].fill_(-trainer.limits["w_in"])  # at its lower end
+    targets["w"].fill_(-0.99 * trainer.limits["w"])
+    targets["w_out"].zero_()
+    assert trainer.saturated() == close(targets["w_in"].numel() / sum(W.numel() for W in targets.values()), rel=1e-12)
 
 
 def test_a_lasting_complaint_is_told_once_and_at_the_end_if_it_changed():

@@ -24,7 +24,7 @@ from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.training.gradient_learner import GradientLearner
 from neuroanp.training.lab import Lab
 from neuroanp.training.pass_learner import PassLearner, presynaptic
-from neuroanp.trajectory import Weights
+from neuroanp.trajectory import Credit, Weights
 
 BATCH = 6
 
@@ -120,6 +120,35 @@ def test_a_world_that_hears_nothing_is_the_data_it_shows(acting, backend):
     assert books[0]["reads"] == books[1]["reads"]
     assert books[0]["spikes"] == books[1]["spikes"]
     assert books[0]["energy_J"] == pytest.approx(books[1]["energy_J"], rel=1e-9, abs=0)
+
+
+def test_an_innovation_in_a_world_is_the_noise_of_the_unit_alone(acting):
+    """Inputs differ between passes, too: what they bring is taken away with all else that arrays bring."""
+    _, _, lab = acting()
+    rule = ANP(difference="innovation", norm="layer", scale="one", K=2)
+    plan, weights = rule.plan(), lab.substrate.targets
+    ones = torch.ones(1, plan.differences, BATCH, dtype=torch.float64)
+    for chunk in lab.run(plan, "noise"):
+        found = rule.modulate(chunk, Credit(hidden=ones, output=ones), weights, plan)
+        for name, array in (("hidden_1", "w_in"), ("hidden_2", "w_1_2")):
+            dn = chunk.noise[name][:, 0::2] - chunk.noise[name][:, 1::2]
+            expected = (dn / dn.square().sum(-1, keepdim=True)).sum(1)
+            torch.testing.assert_close(found[array], expected, rtol=1e-9, atol=0)
+    assert float((chunk.u[0, 0] - chunk.u[0, 1]).abs().max()) > 1e-4
+
+
+@pytest.mark.parametrize("reference", ["two", "silent"])
+def test_presynaptic_in_a_world_is_what_the_passes_saw(acting, reference):
+    """The mean of the inputs of all passes, or those of the silent one, and their bias line for the arrays with one."""
+    _, _, lab = acting()
+    plan = ANP(reference=reference, K=2).plan()
+    *_, chunk = lab.run(plan)
+    of_pass = chunk.u[0].unbind()
+    u = of_pass[0] if reference == "silent" else (of_pass[0] + of_pass[1] + of_pass[2] + of_pass[3]) / 4
+    pre = presynaptic(chunk, plan, lab.network)
+    torch.testing.assert_close(pre["w_in"][0], u, rtol=1e-12, atol=0)
+    torch.testing.assert_close(pre["w_in_2"][0], u[:, :1], rtol=1e-12, atol=0)
+    assert float((u - chunk.u[0, 1]).abs().max()) > 1e-4
 
 
 def test_stored_and_replayed_passes_in_a_world_are_the_same(acting):
