@@ -7,6 +7,7 @@ import pytest
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.export.model import Model
+from neuroanp.network.compose import one_layer
 
 
 def network(
@@ -26,7 +27,8 @@ def network(
         u = rng.uniform(-1, 1, size=(steps, batch, inputs))
     units = neuron if neuron is not None else LIF(input_gain=3.0) if spiking else None
     return Model(
-        name=f"net-{seed}", weights=weights, bias=bias, neuron=units, dt=1e-3, spikes_in=spikes_in, inputs=u,
+        name=f"net-{seed}", weights=weights, dt=1e-3, spikes_in=spikes_in, inputs=u,
+        network=one_layer({name: W.shape for name, W in weights.items()}, bias, units),
         score=lambda y: {"loss": float(np.mean(y**2))},
     )  # fmt: skip
 
