@@ -15,15 +15,17 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.export.checking.crossbar import allowed
 from neuroanp.export.checking.presented import Check
 from neuroanp.export.checking.script import HERE
-from neuroanp.export.checks import finite, refuse
+from neuroanp.export.checks import finite, one_layer_only, refuse
 from neuroanp.export.model import reference
 from neuroanp.export.netlist import OPEN, Circuit, foreign, netlist
 from neuroanp.export.protocol import DeviceExporter, Exported
 from neuroanp.network.compose import ONE_LAYER
+from neuroanp.network.tanh import Tanh
 from neuroanp.substrates.tiling import Tiling, through_wires
 from neuroanp.training.build import holds_weights
 from neuroanp.units import Conductance, Resistance, format_quantity
@@ -110,7 +112,7 @@ class Crossbar(DeviceExporter):
 
     def check(self, model: Model) -> None:
         """Raise InputError for weights, conductances, options and sizes that make no circuit."""
-        problems = finite(model)
+        problems = [*finite(model), *one_layer_only(model, "crossbar", (Tanh, LIF))]
         if not np.isfinite(model.inputs).all():
             problems.append("inputs: held-out inputs are not finite; correct the task's data")
         steps = len(model.inputs)

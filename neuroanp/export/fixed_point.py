@@ -23,7 +23,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from neuroanp.export.checks import finite, refuse, spiking_only
+from neuroanp.backends.neuron import LIF
+from neuroanp.export.checks import finite, one_layer_only, refuse
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -161,7 +162,7 @@ def fixed_point(model: Model, bits: Bits) -> FixedPoint:
     Raises:
         InputError: all of what cannot be held: units, values, factors that round to 0 or 1, states that could overflow.
     """
-    refuse([*spiking_only(model, "rtl"), *finite(model), *_bad_inputs(model)], "rtl")
+    refuse([*one_layer_only(model, "rtl", (LIF,)), *finite(model), *_bad_inputs(model)], "rtl")
     problems: list[str] = []
     factors = _factors(model, bits.decay, problems)
     weights, input_scale = _weights(model, bits, problems)

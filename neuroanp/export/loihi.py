@@ -25,9 +25,10 @@ from neuroanp.backends.loihi_numbers import (
     quantise,
     scales,
 )
+from neuroanp.backends.neuron import LIF
 from neuroanp.export.checking.presented import Check, compact
 from neuroanp.export.checking.script import HERE
-from neuroanp.export.checks import at_once, finite, refuse, spikes_in_only, spiking_only
+from neuroanp.export.checks import at_once, finite, one_layer_only, refuse, spikes_in_only
 from neuroanp.export.model import Model, Traces, reference
 from neuroanp.export.netx import write
 from neuroanp.export.protocol import ChipExporter, Exported
@@ -58,7 +59,7 @@ class Loihi(ChipExporter):
 
     def check(self, model: Model) -> None:
         """Raise InputError for what Loihi's neurons cannot do; see `Exporter.check`."""
-        problems = [*finite(model), *spiking_only(model, "loihi"), *_too_large(model)]
+        problems = [*finite(model), *one_layer_only(model, "loihi", (LIF,)), *_too_large(model)]
         if model.backend == "loihi" and "headroom" in self.model_fields_set:
             problems.append("headroom: the run learned on the chip's numbers, whose scales are fixed; leave it out")
         if model.spiking:

@@ -6,11 +6,12 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 from pydantic import Field
 
+from neuroanp.backends.neuron import LIF
 from neuroanp.export import checks
 from neuroanp.export.checking.presented import Check, clear, compact, rounded
 from neuroanp.export.checking.script import HERE
@@ -22,9 +23,6 @@ from neuroanp.export.nir_readers import FILE, limits
 from neuroanp.export.nir_writing import FORMAT as FORMAT
 from neuroanp.export.nir_writing import write
 from neuroanp.export.protocol import Exported, PresentingExporter
-
-if TYPE_CHECKING:
-    from neuroanp.backends.neuron import LIF
 
 LARGEST = float(np.finfo(np.float32).max)
 
@@ -45,7 +43,7 @@ class Nir(PresentingExporter):
 
     def check(self, model: Model) -> None:
         """Raise InputError for tanh units, soft reset, refractory periods and time constants within a step."""
-        problems = [*checks.finite(model), *checks.spiking_only(model, "nir")]
+        problems = [*checks.finite(model), *checks.one_layer_only(model, "nir", (LIF,))]
         if model.neuron is not None:
             problems += self._of_neuron(model.neuron, model.dt)
         if model.neuron is not None and not problems:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from neuroanp.backends.neuron import LIF
 from neuroanp.backends.xylo_numbers import (
     Array,
     Held,
@@ -31,7 +32,7 @@ from neuroanp.backends.xylo_numbers import (
 from neuroanp.errors import InputError
 from neuroanp.export.checking.presented import Check, compact
 from neuroanp.export.checking.script import HERE
-from neuroanp.export.checks import at_once, finite, refuse, spikes_in_only, spiking_only
+from neuroanp.export.checks import at_once, finite, one_layer_only, refuse, spikes_in_only
 from neuroanp.export.model import Model, Traces, reference
 from neuroanp.export.protocol import ChipExporter, Exported
 from neuroanp.records.json_io import write_object
@@ -84,7 +85,7 @@ class Xylo(ChipExporter):
 
     def check(self, model: Model) -> None:
         """Raise InputError for what a Xylo cannot hold; see `Exporter.check`."""
-        problems = [*finite(model), *spiking_only(model, "xylo"), *spikes_in_only(model, "xylo")]
+        problems = [*finite(model), *one_layer_only(model, "xylo", (LIF,)), *spikes_in_only(model, "xylo")]
         problems += _sizes(model, self.device)
         if model.spiking:
             problems += [*_neuron(model), *_decays(model, self.quantize_decay)]
