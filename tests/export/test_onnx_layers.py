@@ -8,8 +8,8 @@ from typing import Literal
 import numpy as np
 import pytest
 import torch
-from hypothesis import given as drawn
 from hypothesis import Phase, settings
+from hypothesis import given as drawn
 from hypothesis import strategies as st
 
 from neuroanp.errors import InputError
