@@ -25,9 +25,11 @@ def spiking_only(model: Model, format_name: str) -> list[str]:
     """Find that units do not spike, where the format knows spiking units alone."""
     if model.spiking:
         return []
+    kinds = ", ".join(dict.fromkeys(_kind(type(layer.cell)) for layer in model.network.layers))
+    arrays = " or crossbar" if model.one_layer and kinds == "tanh" else ""
     return [
-        f"backend: tanh units cannot be expressed in {format_name}; train with --backend spiking, or export to onnx "
-        "or crossbar"
+        f"backend: {kinds} units cannot be expressed in {format_name}; train with --backend spiking, or export to onnx"
+        f"{arrays}"
     ]
 
 
@@ -43,6 +45,10 @@ def lif_only(model: Model, format_name: str) -> list[str]:
     if differ:
         said.append(f"units differ in {', '.join(differ)}, and those of {format_name} are alike within a layer")
     return said
+
+
+def _kind(unit: type) -> str:
+    return {"Tanh": "tanh"}.get(unit.__name__, unit.__name__)
 
 
 def spikes_in_only(model: Model, format_name: str) -> list[str]:
