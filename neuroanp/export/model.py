@@ -87,12 +87,13 @@ class Model(Numeric):
         return self.synapse_line(self.network.layers[0]) if self.spikes_in else 1.0
 
     def bias_line(self, p: Projection) -> float:
-        """What drives the bias column of an array at every step: 1 of rates and currents; 1 - a_s of spikes."""
+        """Return what drives the bias column of an array at every step: 1 of rates and currents; 1 - a_s of spikes."""
         if p.post == OUTPUT:
             return self.output_line
-        if not self.spiking or (p.pre == INPUT and not self.spikes_in):
+        if not self.spiking:
             return 1.0
-        return 1.0 - float(self.steps[p.post].a_s[0])
+        layer = self.network.layer(p.post)
+        return self.input_line if p.pre == INPUT or layer is None else self.synapse_line(layer)
 
     def input_lines(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what drives the columns of the array from the input: (T, B, I), or (T, B, I+1) with a bias."""

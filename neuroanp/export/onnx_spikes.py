@@ -50,13 +50,6 @@ def counts(model: Model) -> bool:
     return model.lif(model.network.layers[-1]).decoder == "count"
 
 
-def line(model: Model, p: Projection) -> float:
-    """Return what drives the bias column of an array from below at every step."""
-    if p.pre == INPUT and not model.spikes_in:
-        return 1.0
-    return 1.0 - float(model.steps[p.post].a_s[0])
-
-
 def refused(model: Model) -> list[str]:
     """Find arrays of a spiking network that its equations have no place for."""
     feed = model.network.feed(OUTPUT)
@@ -78,7 +71,7 @@ def tensors(model: Model) -> dict[str, Any]:
         own = [p for p in network.projections if p.post == layer.name]
         parts |= {f"{names.array[p.name]}_t": model.columns(p.name)[0].T for p in own}
     parts |= {names.bias(p.name): model.columns(p.name)[1] for p in (*feeds, *readouts) if p.bias}
-    parts |= {f"input_line{names.end(p.name)}": line(model, p) for p in feeds if p.bias}
+    parts |= {f"input_line{names.end(p.name)}": model.bias_line(p) for p in feeds if p.bias}
     if any(p.bias for p in readouts):
         parts |= {"one": 1.0} if counts(model) else {"output_line": model.output_line}
     for layer in network.layers:

@@ -359,7 +359,7 @@ def _evaluated(where):
 def model_of_any(run):
     """Return the network of a run as plain numbers, of several layers too."""
     experiment, trainer = restored(run)
-    return _model("net", experiment, trainer, experiment.config.neuron, "targets")
+    return _model("net", experiment, trainer, "targets")
 
 
 @pytest.mark.parametrize("kind", ["LIF", "CubaLIF"])

@@ -255,7 +255,7 @@ def test_two_layers_that_learned_spike_alike_in_both_readers(recurrent, tmp_path
     layers = [{"cell": CELL, "units": 9, "recurrent": recurrent}, {"cell": CELL, "units": 7, "recurrent": recurrent}]
     run = launch(configure({**TRAINED, "network": {"layers": layers, "bias": True}}), tmp_path / "runs")
     experiment, trainer = restored(run)
-    model = _model("net", experiment, trainer, experiment.config.neuron, "targets")
+    model = _model("net", experiment, trainer, "targets")
     clear = np.abs(reference(model).v - 1.0).min((0, 2)) > 1e-4
     assert clear.sum() >= 2
     model = replace(model, inputs=model.inputs[:, clear])

@@ -233,8 +233,6 @@ def rounded(model: Model, fixed, exported) -> Rounded:
     u, W = fixed.inputs(model.inputs) / fixed.input_scale, dict(exported.held)
     if fixed.currents:  # k_e is rounded for inputs alone; drive and bias are constants
         u = u * held["k_e"] / float(model.step.k_e[0])
-    elif model.bias:  # of which the line that drives it is none
-        W["w_in"] = np.column_stack([W["w_in"][:, :-1], W["w_in"][:, -1] * model.input_line / (1.0 - held["a_s"])])
     fields = {**model.__dict__, "weights": W, "inputs": u}
     same = Rounded(**{name: fields[name] for name in Model.__dataclass_fields__})
     parts = {name: 0 * model.step.a_m + held[name] for name in ("a_m", "k_i", "a_s")}
