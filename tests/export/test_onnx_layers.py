@@ -217,12 +217,13 @@ def stepping(function, **members):
         (lambda h: h + torch.rand(5), "operation 'aten.rand.default' draws random numbers"),
         (lambda h: h if h.max() > 0 else -h, "its step cannot be traced (RuntimeError: It appears that you're trying"),
         (lambda h: h / len(h), "its step depends on how many rows there are"),
+        (lambda h: h.view(len(h) * 5, 1).view(len(h), 5), "its step depends on how many rows there are"),
         (lambda h: h * np.random.default_rng().random(), "its step depends on how many rows there are"),
         (lambda h: torch.tanh(h[:, :2]), "the activity is (2, 2), (2, 5) is one of 5 units"),
         (lambda h: h.fft, "its step cannot be traced (AttributeError"),
         (lambda h: torch.complex(h, h).real, "is not known to ONNX here"),
     ],
-    ids=["unknown", "noise", "random", "branches", "rows", "other", "shape", "error", "complex"],
+    ids=["unknown", "noise", "random", "branches", "rows", "folded", "other", "shape", "error", "complex"],
 )
 def test_a_step_that_is_no_graph_is_refused_by_the_cells_name(function, said):
     model = layered(stack(3, [Stacked(Tanh(), 4), Stacked(stepping(function), 5)], 2))
@@ -257,7 +258,8 @@ STEPS = {
     "arithmetic": lambda h: (1 - h) * 2 + h / 3 - (-h).abs() + 1 / (2 + h * h) + h.sub(h.tanh(), alpha=0.5),
     "powers": lambda h: h**2 + h.abs() ** 1.5 + h.square().sqrt() + (h.abs() + 1).rsqrt() + 2**h,
     "curves": lambda h: h.exp() + (h.abs() + 0.5).log() + h.sigmoid() + h.tanh().sin() + h.cos() + h.relu().floor(),
-    "small": lambda h: torch.log1p((1e-4 * h).abs()) * 1e3 + torch.expm1(1e-4 * h) * 1e3 + torch.expm1(3 * h),
+    "small": lambda h: torch.log1p((1e-4 * h).abs()) * 1e4 + torch.expm1(1e-4 * h) * 1e4,
+    "large": lambda h: torch.expm1(3 * h) + torch.log1p(9 * h.abs()),
     "softplus": lambda h: F.softplus(h) + F.softplus(30 * h, beta=2.0, threshold=5.0) + F.logsigmoid(h) + F.mish(h),
     "units": lambda h: F.silu(h) + F.elu(h) + F.selu(h) + F.leaky_relu(h, 0.2) + F.gelu(h, approximate="tanh"),
     "hard": lambda h: F.hardtanh(h) + F.hardsigmoid(3 * h) + h.clamp(min=-0.2) + h.clamp(max=0.3) + h.clamp(-0.1, 0.1),
