@@ -134,10 +134,11 @@ class Nir(PresentingExporter):
         held = nir_layers.own_weights(
             graph, {name: (node.weight, node.bias) for name, node in graph.weights.items()}, model
         )
-        decays, many = {}, len(graph.units) > 1
+        decays: dict[str, tuple[float, float]] = {}
+        many = len(graph.units) > 1
         for name, unit in graph.units.items():
             for what, a in (("membrane", unit.a_m), *([("synapse", unit.a_s)] if unit.kind == "CubaLIF" else [])):
-                as_held = a if (a == 1.0).all() else 1.0 - model.dt / nir_layers.tau_of(a, model.dt)
+                as_held: Any = np.ones_like(a) if unit.kind == "IF" else 1.0 - model.dt / tau_of(a, model.dt)
                 worst = int(np.abs(as_held - a).argmax())
                 decays[f"{name}.{what}" if many else what] = float(a[worst]), float(as_held[worst])
         decays["readout"] = graph.decay, graph.decay

@@ -213,7 +213,8 @@ def _same(graph: Graph, nodes: Mapping[str, Node], edges: list[tuple[str, str]])
     wanted = {(node.pre, name) for name, node in graph.weights.items()}
     wanted |= {(name, into if node.post == OUTPUT else node.post) for name, node in graph.weights.items()}
     wanted |= ({(SUM, end)} if into == SUM else set()) | ({("li", OUTPUT)} if graph.li else set())
-    if into == SUM and not np.array_equal(nodes[SUM].fields.get("weight"), np.eye(len(nodes[SUM].fields["weight"]))):
+    identity = nodes[SUM].fields.get("weight", np.zeros(0)) if into == SUM else np.eye(1)
+    if identity.ndim != 2 or not np.array_equal(identity, np.eye(len(identity))):
         raise InputError(f"node '{SUM}' is no identity: the graph was changed; {_REMEDY}")
     if {*edges} != wanted:
         a, b = sorted({*edges} ^ wanted)[0]

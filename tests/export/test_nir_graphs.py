@@ -248,6 +248,19 @@ def test_graphs_in_graphs_are_flat_and_not_too_deep(tmp_path, bound):
         assert np.array_equal(read.weights[name], W)
 
 
+def test_a_graph_that_holds_itself_and_one_of_too_many_nodes_are_refused(tmp_path):
+    nodes, edges = _chain([("u", _lif(5))])
+    path = _write(tmp_path / "s.nir", nodes, edges)
+    with h5py.File(path, "r+") as file:
+        file["node/nodes/inner"] = file["node"]
+    with pytest.raises(InputError, match=r"at most (8|64) are read"):
+        nir_import.read(path, dt=DT, tau_r=2e-3)
+    nodes |= {f"n{k}": _affine(1, 1, k) for k in range(40)}
+    nodes["g"] = nir.NIRGraph({f"n{k}": _affine(1, 1, k) for k in range(40)}, [], type_check=False)
+    with pytest.raises(InputError, match="40 entries; at most 64 are read in all"):
+        nir_import.read(_write(tmp_path / "s.nir", nodes, edges), dt=DT, tau_r=2e-3)
+
+
 def _twice(nodes, edges):
     edges.append(edges[0])
 

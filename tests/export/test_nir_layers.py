@@ -231,6 +231,25 @@ def test_metadata_that_contradict_the_nodes_are_refused(tmp_path, spoil, said):
         nir_import.read(tmp_path / FILE)
 
 
+@pytest.mark.parametrize("where", ["anywhere", "metadata"])
+def test_damaged_files_are_read_or_refused(where, tmp_path):
+    """Bytes overwritten at random, everywhere or in the text that says the layers: nothing but InputError comes out."""
+    _write(layered([FAST, QUICK], skip=True, spikes_in=True, bias=False), tmp_path)
+    good, rng, refused = (tmp_path / FILE).read_bytes(), np.random.default_rng(0), 0
+    start = good.index(b'{"inputs"') if where == "metadata" else 0
+    stop = start + 1200 if where == "metadata" else len(good)
+    for _ in range(120):
+        bad = bytearray(good)
+        for at in rng.integers(start, stop, size=3):
+            bad[at] = rng.integers(32, 127) if where == "metadata" else rng.integers(256)
+        (tmp_path / "bad.nir").write_bytes(bad)
+        try:
+            nir_import.read(tmp_path / "bad.nir")
+        except InputError:
+            refused += 1
+    assert refused > 10
+
+
 def test_weights_that_another_tool_trained_on_are_the_nodes(tmp_path):
     model = layered([FAST, CURRENTS])
     _write(model, tmp_path)

@@ -35,6 +35,7 @@ def _read(name, **given):
 
 
 def _with(model, reset):
+    assert model.neuron is not None
     cell = model.neuron.model_copy(update={"reset": reset})
     return replace(model, network=replace(model.network, layers=(model.layer._replace(cell=cell),)))
 
