@@ -75,18 +75,20 @@ def controls(
     hold = len(test.mask) // len(raw.mask)
     last = slice(hold - 1, None, hold)  # of the steps that are scored
     predictions = {"constant_mean": constant_mean(plain, raw, streams, windows, loss)}
-    note = None
-    try:
-        for name, every in (("ridge", False), ("ridge_all", True)):
-            if not every or not sees_all(weights.network):
-                fitted = ridge(task, weights, streams, windows, activity=features, loss=loss, every=every)
-                predictions[name] = fitted.predict(test)[last]
-    except NotFittedError as error:  # what is not at its minimum would flatter whatever it is compared with
-        note = f"control ridge: {error}"
+    notes: dict[str, str] = {}
+    for name, every in (("ridge", False), ("ridge_all", True)):
+        if every and sees_all(weights.network):
+            continue
+        try:
+            fitted = ridge(task, weights, streams, windows, activity=features, loss=loss, every=every)
+            predictions[name] = fitted.predict(test)[last]
+        except NotFittedError as error:  # what is not at its minimum would flatter whatever it is compared with
+            notes[name] = f"control {name}: {error}"
     if task.forecast and np.array_equal(loss.as_targets(raw.targets), raw.targets):
         predictions["lagged_linear"] = lagged_linear(plain, raw, streams, windows=windows)
         still = persistence(plain, raw)
         if still is not None:
             predictions["persistence"] = still
     found = {name: Control(mean_loss(loss, y, raw), y) for name, y in predictions.items()}
-    return found if note is None else {**found, "ridge": Control(float("nan"), np.full_like(raw.targets, np.nan), note)}
+    nothing = np.full_like(raw.targets, np.nan)
+    return {**found, **{name: Control(float("nan"), nothing, note) for name, note in notes.items()}}

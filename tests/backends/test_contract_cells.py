@@ -6,6 +6,7 @@ Pre-activations, activities and outputs are held to equations that are written d
 from __future__ import annotations
 
 from functools import cache
+from typing import ClassVar
 
 import numpy as np
 import pytest
@@ -13,9 +14,10 @@ import torch
 
 from neuroanp.backends import rate
 from neuroanp.devices.effects import ALL_EFFECTS
-from neuroanp.network.cell import CELLS
+from neuroanp.network.cell import CELLS, RateCell
 from neuroanp.network.compose import Stacked
 from neuroanp.network.network import INPUT, OUTPUT
+from neuroanp.network.rollout import rollout
 from neuroanp.network.tanh import Tanh
 from neuroanp.training.pass_learner import presynaptic
 from neuroanp.trajectory import PassPlan
@@ -220,3 +222,29 @@ def test_steps_that_are_done_at_once_for_tanh_are_those_of_the_cell(
         found.append(parts(make_bench(profile, dtype, layers=layers, skip=skip, effects=EFFECTS).passes(MIXED)))
     for name, part in found[0].items():
         torch.testing.assert_close(found[1][name], part, rtol=0, atol=rounding(dtype))
+
+
+class Apart(RateCell):
+    """x = tanh(c + n): what the layer itself brings comes first, and what comes from below behind it."""
+
+    ports: ClassVar[tuple[str, ...]] = ("c", "n")
+    feed: ClassVar[tuple[str, ...]] = ("n",)
+    recurrent: ClassVar[tuple[str, ...]] = ("c",)
+
+    def step(self, state, h):
+        c, n = h.chunk(2, -1)
+        return state, (c + n).tanh()
+
+
+@pytest.mark.parametrize("plan", [SILENT, MIXED], ids=["silent", "noisy"])
+def test_arrays_reach_the_pre_activations_that_a_cell_says_wherever_they_stand(make_bench, plan):
+    """The silent pass is that of tanh, in the simulator and in a rollout, whatever is beside it."""
+    found = []
+    for cell in (Apart(), Tanh()):
+        layers = [Stacked(cell, 7), Stacked(cell, 5, delay=1)]
+        bench = make_bench("ideal", torch.float64, layers=layers, skip=True)
+        y = bench.passes(plan, chunk=4).y[:, 1]
+        rolled = rollout(bench.network, {name: read.W for name, read in bench.reads.items()}, bench.inputs).y
+        torch.testing.assert_close(rolled, y, rtol=0, atol=1e-12)
+        found.append(y)
+    torch.testing.assert_close(*found, rtol=0, atol=1e-12)

@@ -8,12 +8,15 @@ import numpy as np
 import pytest
 import torch
 
+from neuroanp.baselines import controls as controls_module
 from neuroanp.baselines.autograd import autograd_gradient
 from neuroanp.baselines.bptt import gradient
 from neuroanp.baselines.methods import BPTT, BPTT1
 from neuroanp.baselines.network import forward, is_one_layer_of_tanh, rate_outputs
+from neuroanp.baselines.penalised import NotFittedError
 from neuroanp.baselines.ridge import ridge, sees_all
 from neuroanp.baselines.truncated import truncated_gradient
+from neuroanp.losses import SQUARED_ERROR
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.gru import GRU
 from neuroanp.network.rollout import advance, rest
@@ -155,3 +158,28 @@ def test_ridge_of_every_layer_recovers_a_readout_that_the_network_has_not():
     last = ridge(task, weights, Streams(0), windows=200)
     assert last.w_out.shape == (3, 4)
     assert np.abs(last.predict(test) - test.targets).max() > 0.1
+
+
+@pytest.mark.parametrize("unfitted", [{"ridge"}, {"ridge_all"}, {"ridge", "ridge_all"}], ids="-".join)
+def test_a_control_that_finds_no_minimum_takes_no_other_with_it(monkeypatch, unfitted):
+    """Each says for itself why it is not there, and the other keeps its loss."""
+    weights = random(stack(2, [Stacked(GRU(), 4), Stacked(Tanh(), 3)], 3, bias=True))
+    task = Taught(lambda u: forward(weights, u).y)
+    test = task.sample(np.random.default_rng(9), 5)
+
+    def failing(*given, every: bool, **options):
+        if ("ridge_all" if every else "ridge") in unfitted:
+            raise NotFittedError("no minimum")
+        return ridge(*given, every=every, **options)
+
+    whole = controls_module.controls(task, weights, Streams(0), test, SQUARED_ERROR, windows=20)
+    monkeypatch.setattr(controls_module, "ridge", failing)
+    found = controls_module.controls(task, weights, Streams(0), test, SQUARED_ERROR, windows=20)
+    assert set(found) == set(whole) == {"constant_mean", "ridge", "ridge_all"}
+    for name, control in found.items():
+        if name in unfitted:
+            assert np.isnan(control.loss)
+            assert np.isnan(control.prediction).all()
+            assert control.note == f"control {name}: no minimum"
+        else:
+            assert (control.loss, control.note) == (whole[name].loss, None)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import inf, nan
+from math import inf, nan, sqrt
 
 import numpy as np
 import pytest
@@ -12,6 +12,8 @@ from neuroanp.backends.neuron import LIF
 from neuroanp.devices.device import Device
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError
+from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.tanh import Tanh
 from neuroanp.noise import Streams
 from neuroanp.profiles import available, load, loads
 from neuroanp.substrates.chip import Chip
@@ -19,6 +21,7 @@ from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.facts import known_effects
 from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive, junctions_of, perturbs_units
 from neuroanp.trajectory import Weights
+from tests.close import close
 
 LINES = """
 meta: {name: lines, summary: s, source: a test, status: illustrative}
@@ -69,6 +72,21 @@ def test_a_chip_is_told_its_drive_and_its_books_whether_units_spike():
     plain = Chip.build(load("pcm"), weights, streams=Streams(0), dt=1e-3)
     assert (plain.drive, plain.ledger.spiking) == (NO_DRIVE, False)
     assert plain.node_sigmas() == {"hidden": 0.0, "output": 0.0}
+
+
+def test_variances_of_junctions_and_of_gaussian_noise_add_up_group_by_group():
+    """sqrt((g s)^2 + sigma^2) of layers with their own coupling g, sqrt(s^2 + sigma_y^2) of the outputs."""
+    network = stack(1, [Stacked(Tanh(), 2), Stacked(Tanh(), 3)], 1)
+    weights = Weights({name: torch.zeros(shape) for name, shape in network.shapes.items()}, network)
+    drive = NodeDrive(0.03, 0.04, {"hidden_2": 2.0})
+    chip = Chip.build(load("smtj_koenders"), weights, streams=Streams(0), dt=1e-6, drive=drive)
+    assert chip.junctions is not None
+    s = chip.junctions.node_sigma
+    assert s > 0.01
+    assert chip.node_sigmas() == close(
+        {"hidden_1": sqrt(s**2 + 9e-4), "hidden_2": sqrt(4 * s**2 + 9e-4), "output": sqrt(s**2 + 1.6e-3)}, rel=1e-12
+    )
+    assert chip.node_sigmas(artificial=False) == close({"hidden_1": s, "hidden_2": 2 * s, "output": s}, rel=1e-12)
 
 
 @pytest.mark.parametrize(
