@@ -7,7 +7,7 @@ to themselves in the next.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -106,8 +106,7 @@ def network_of(graph: Graph, about: Mapping[str, Any], dt: float, tau_r: float |
     weights, absent = _arrays(network, graph, units, feeds, w_out, biases)
     factors = {named[name]: each.factors for name, each in units.items() if each.factors}
     made = Made(weights, network, spikes_in, factors)
-    made.notes += _said(graph, made, named, absent, tau_y, about)
-    return made
+    return replace(made, notes=_said(graph, made, named, absent, tau_y, about))
 
 
 def _tau_y(graph: Graph, dt: float, tau_r: float | None) -> float:

@@ -11,9 +11,9 @@ from pydantic import Field
 from neuroanp.export import verilog, verilog_guard, verilog_net
 from neuroanp.export.checking.presented import Check
 from neuroanp.export.checking.script import HERE
-from neuroanp.export.checks import at_once_only, refuse
+from neuroanp.export.checks import at_once_only, finite, refuse
 from neuroanp.export.fixed_point import fixed_point, wanted_factors
-from neuroanp.export.holdable import bad_structure, bad_units
+from neuroanp.export.holdable import bad_inputs, bad_structure, bad_units
 from neuroanp.export.model import Traces
 from neuroanp.export.protocol import Exported, PresentingExporter
 from neuroanp.export.whole_numbers import DECAY_MAX, STATE_MAX, Bits, FixedPoint, labelled
@@ -48,7 +48,8 @@ class Rtl(PresentingExporter):
 
     def check(self, model: Model) -> None:
         """Raise InputError for what fixed point, or a memory or vector of Verilog, cannot hold."""
-        refuse([*bad_units(model), *bad_structure(model), *at_once_only(model, "rtl"), *self._sizes(model)], "rtl")
+        problems = [*bad_units(model), *bad_structure(model), *finite(model), *bad_inputs(model)]
+        refuse([*problems, *at_once_only(model, "rtl"), *self._sizes(model)], "rtl")
         self._fixed(model)
 
     def _sizes(self, model: Model) -> list[str]:

@@ -69,7 +69,7 @@ def test_weights_that_are_not_finite_are_told_with_it(name):
     weights = {**model.weights, "w": np.full_like(model.weights["w"], np.nan)}
     with pytest.raises(InputError) as refused:
         EXPORTERS.get(name)().check(replace(model, weights=weights))
-    assert len(refused.value.problems) > (name == "rtl")
+    assert len(refused.value.problems) > 1
     assert "w: 25 weights are not finite; repeat the training" in refused.value.problems
 
 
