@@ -5,10 +5,10 @@
 it against a model made of `Section`s; every problem comes out at once as "file:line: key: what; remedy".
 """
 
-from neuroanp.yaml_io.document import Document, Key, dotted
+from neuroanp.yaml_io.document import Document, Key, dotted, key_of
 from neuroanp.yaml_io.plain import to_plain
 from neuroanp.yaml_io.reader import assign, display, dump, parse, parse_value, place, read
-from neuroanp.yaml_io.validation import Chosen, Problem, Section, at, chosen_of, failed, validate
+from neuroanp.yaml_io.validation import Chosen, Problem, Section, all_at, at, chosen_of, failed, validate
 
 __all__ = [
     "Chosen",
@@ -16,6 +16,7 @@ __all__ = [
     "Key",
     "Problem",
     "Section",
+    "all_at",
     "assign",
     "at",
     "chosen_of",
@@ -23,6 +24,7 @@ __all__ = [
     "dotted",
     "dump",
     "failed",
+    "key_of",
     "parse",
     "parse_value",
     "place",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,28 @@ def dotted(key: Key) -> str:
     """
     text = "".join(f"[{part}]" if isinstance(part, int) else f".{part}" for part in key)
     return text.removeprefix(".")
+
+
+def key_of(text: str) -> Key | None:
+    """Read a key as a message shows it, or with dots alone; None where it is none. Digits are an index.
+
+    >>> key_of("network.layers[0].units") == key_of("network.layers.0.units") == ("network", "layers", 0, "units")
+    True
+    >>> key_of("rule..K"), key_of("layers[-1]"), key_of("layers[0")
+    (None, None, None)
+    """
+    key: list[str | int] = []
+    for part in (each.strip() for each in text.split(".")):
+        found = _PART.fullmatch(part)
+        if found is None:
+            return None
+        name, indices = found.groups()
+        key.append(int(name) if _INDEX.fullmatch(name) else name)
+        key += [int(index) for index in indices[1:-1].split("][")] if indices else []
+    return tuple(key)
+
+
+_PART, _INDEX = re.compile(r"([^\[\]]+)((?:\[[0-9]{1,9}\])*)"), re.compile(r"[0-9]{1,9}")
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ import yaml
 
 from neuroanp.errors import InputError
 from neuroanp.files import not_utf8, opening, read_regular
-from neuroanp.yaml_io.document import Document, Key, dotted
+from neuroanp.yaml_io.document import Document, Key, dotted, key_of
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
 _TAG = "tag:yaml.org,2002:"
@@ -243,8 +243,8 @@ def assign(document: Document, assignments: Iterable[str], label: str = "--set")
     result = document
     for assignment in assignments:
         name, equals, text = assignment.partition("=")
-        key = tuple(name.strip().split("."))
-        if not equals or not all(key):
+        key = key_of(name)
+        if not equals or key is None:
             raise InputError(f"{label} {assignment}: write key.key=value, e.g. training.batch=16")
         value = parse_value(text, f"{label} {assignment}")
         result = place(result, key, value, f"{label} {assignment}")
@@ -300,12 +300,35 @@ def _unreadable(label: str, problems: list[str]) -> InputError:
     return InputError(f"{label} cannot be read", problems)
 
 
-def _replaced(data: dict[str, Any], key: Key, value: Any, label: str) -> dict[str, Any]:
-    """Return a copy of nested mappings with one value replaced, sections made on the way."""
-    name, rest = str(key[0]), key[1:]
-    if not rest:
-        return {**data, name: value}
-    inner = data.get(name)
-    if inner is not None and not isinstance(inner, dict):
-        raise InputError(f"{label}: '{name}' holds {inner!r}, not a section with keys")
-    return {**data, name: _replaced(inner or {}, rest, value, label)}
+def _replaced(data: dict[str, Any], key: Key, value: Any, origin: str) -> dict[str, Any]:
+    """Return a copy of nested mappings and lists with one value replaced, sections made on the way."""
+    return _changed(data, (), key, value, origin)
+
+
+def _changed(inside: Any, way: Key, key: Key, value: Any, origin: str) -> Any:
+    """Return a copy of what is at `way`, with the value at `key` below it replaced."""
+    if not key:
+        return value
+    part, rest = key[0], key[1:]
+    if isinstance(inside, list):
+        if not isinstance(part, int) or part >= len(inside):
+            raise InputError(f"{origin}: {_not_in(inside, way, part)}")
+        return [_changed(each, (*way, part), rest, value, origin) if k == part else each
+                for k, each in enumerate(inside)]  # fmt: skip
+    if isinstance(part, int):
+        held = "is not set" if inside is None else "has keys" if isinstance(inside, dict) else f"is {inside!r:.80}"
+        raise InputError(f"{origin}: [{part}] is of a list, and '{dotted(way)}' {held}; set it as a whole, as a list")
+    if inside is not None and not isinstance(inside, dict):
+        raise InputError(f"{origin}: '{dotted(way)}' holds {inside!r:.80}, not a section with keys")
+    return {**(inside or {}), part: _changed((inside or {}).get(part), (*way, part), rest, value, origin)}
+
+
+def _not_in(inside: list[Any], way: Key, part: str | int) -> str:
+    """Say that a list has no such part, and which it has."""
+    name, last = dotted(way), len(inside) - 1
+    if not inside:
+        return f"'{name}' is an empty list; set it as a whole"
+    there = f"it has {dotted((*way, 0))}" + (f" to {dotted((*way, last))}" if last else " alone")
+    if isinstance(part, int):
+        return f"there is no {dotted((*way, part))}; {there}"
+    return f"'{name}' is a list, and '{part:.80}' no index of it; {there}"

@@ -174,8 +174,16 @@ def failed(document: Document, problems: Sequence[Problem]) -> InputError:
 
 def at(key: Key, text: str) -> ValidationError:
     """Return an error for a model's validator to raise, placed at a key inside the model."""
-    error = PydanticCustomError("problem", "{text}", {"text": text})
-    return ValidationError.from_exception_data("problem", [InitErrorDetails(type=error, loc=key, input=None)])
+    return all_at([Problem(key, text)])
+
+
+def all_at(problems: Sequence[Problem]) -> ValidationError:
+    """Return one error for a model's validator to raise, each problem placed at its key inside the model."""
+    details = [
+        InitErrorDetails(type=PydanticCustomError("problem", "{text}", {"text": text}), loc=key, input=None)
+        for key, text in problems
+    ]
+    return ValidationError.from_exception_data("problem", details)
 
 
 def problems_of(error: ValidationError, document: Document, model: type[BaseModel]) -> list[Problem]:
