@@ -19,7 +19,7 @@ from common import Case, against_ridge, arguments, keep, run_cases, spread, tabl
 
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.learner import make_learner
 
 GRU: dict[str, Any] = {"name": "gru", "r_bias": 4.0, "z_bias": -4.0}

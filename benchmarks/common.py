@@ -19,7 +19,7 @@ from neuroanp.comparing.pool import Job, run_all
 from neuroanp.records.environment import environment
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reporting.separation import LEAST
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 
 HERE = Path(__file__).parent
 

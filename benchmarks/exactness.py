@@ -15,7 +15,7 @@ from plain_anp import equations
 from neuroanp.backends.rate import RateBackend
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 
 SMALL: dict[str, Any] = {
     "task": {"name": "copy", "length": 20, "delay": 30, "symbols": 3, "test_size": 1},

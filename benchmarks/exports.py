@@ -25,7 +25,7 @@ from neuroanp.export.report import ExportReport, mismatches
 from neuroanp.export.source import model_of, scores
 from neuroanp.export.writing import exporter, write
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import restored
 from neuroanp.units import format_quantity

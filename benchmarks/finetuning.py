@@ -15,7 +15,7 @@ import torch
 from common import arguments, keep, rows_of_networks, spread, table, verdict
 
 from neuroanp import api
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 
 UPDATES = 100

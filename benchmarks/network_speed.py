@@ -70,7 +70,7 @@ def main() -> None:
 def trainer_of(units: int, profile: str) -> Any:
     """Return what does one update a `step`: rate units, ANP, 60 steps, batch 32."""
     from neuroanp.training.build import Experiment, build_trainer
-    from neuroanp.training.config import configure
+    from neuroanp.training.configure import configure
     from neuroanp.training.memory import keep_freed_memory
 
     keep_freed_memory()  # as every run does

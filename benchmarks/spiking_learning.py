@@ -34,7 +34,7 @@ from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.pulses import decision_scores
 from neuroanp.tasks.xor import TemporalXor, TemporalXorConfig
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import NOISY, SILENT, to_tensor
 from neuroanp.training.trainer import Trainer

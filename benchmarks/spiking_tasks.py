@@ -28,7 +28,7 @@ from neuroanp.tasks.encoding import own_task
 from neuroanp.tasks.protocol import Batch
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import NOISY, SILENT
 from neuroanp.training.updates import updates

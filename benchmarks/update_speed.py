@@ -23,7 +23,7 @@ from plain_anp import update as plain_update
 
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.lab import Lab
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.trainer import Trainer

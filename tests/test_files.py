@@ -8,7 +8,7 @@ import pytest
 from neuroanp.errors import InputError
 from neuroanp.files import read_regular
 from neuroanp.profiles.loader import load
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 
 
 def test_a_file_is_read_up_to_one_byte_past_its_limit(tmp_path):

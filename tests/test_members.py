@@ -24,7 +24,7 @@ from neuroanp.substrates.promises import idle_options, sampled_problem, table_en
 from neuroanp.substrates.protocol import Substrate
 from neuroanp.tasks.protocol import TASKS, Batch, Task
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.evaluate import Held
 from neuroanp.training.learner import make_learner
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate

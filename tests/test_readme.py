@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from neuroanp.yaml_io import parse
 

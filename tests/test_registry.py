@@ -75,7 +75,7 @@ def test_an_unknown_name_is_told_what_is_near_and_what_there_is(registry):
 
 
 def test_a_users_package_is_found_without_a_fork(users_package):
-    from neuroanp.training.config import configure
+    from neuroanp.training.configure import configure
 
     assert "mine" in RULES.names()
     assert RULES.summary("mine") == "Learn as ANP does, under another name."
@@ -86,7 +86,7 @@ def test_a_users_package_is_found_without_a_fork(users_package):
 def test_a_users_rule_trains_by_its_name(users_package, tmp_path):
     """A rule of a user's own: configuration, round trip, training."""
     from neuroanp.training.build import Experiment, build_trainer
-    from neuroanp.training.config import configure
+    from neuroanp.training.configure import configure
 
     (tmp_path / "my_rules.py").write_text(MODULE.replace('"""\n', '"""\n\n    name: str = "mine"\n'))
     config = configure({"task": {"name": "copy", "test_size": 4}, "network": {"hidden": 5}}, rule="mine")

@@ -323,7 +323,7 @@ def test_two_names_for_one_model_of_options_are_refused(monkeypatch):
     """By its options alone the one could not be told from the other, which would be trained in its place."""
     from neuroanp.tasks.copy import Copy
     from neuroanp.tasks.protocol import TASKS
-    from neuroanp.training.config import configure
+    from neuroanp.training.configure import configure
 
     class Mine(Copy):
         """Copy, but mine."""

@@ -18,7 +18,7 @@ from neuroanp.errors import DivergedError
 from neuroanp.export.protocol import EXPORTERS
 from neuroanp.profiles.loader import load
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import Look, revisit
 

@@ -18,7 +18,8 @@ import torch
 
 from neuroanp.records.environment import environment
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.config import RunConfig, configure
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 
 PATIENCE_S = 120.0

@@ -14,7 +14,8 @@ from neuroanp.errors import InputError, all_of
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
 from neuroanp.training.arguments import command, given, names, path_of, progress_of, switch, times
-from neuroanp.training.config import RunConfig, load_config
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
 from neuroanp.training.resolving import resolve

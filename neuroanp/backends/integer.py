@@ -45,11 +45,13 @@ class IntegerBackend(ChipNetwork):
     @classmethod
     def refuses(cls, network: Network) -> list[str]:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
+        if not all(layer.cell.spikes for layer in network.layers):
+            return super().refuses(network)
         said: list[str] = []
         for layer in network.layers:
             where = f"{layer.name}: " if len(network.layers) > 1 else ""
             if not isinstance(layer.cell, LIF):
-                return [f"{where}backend '{cls.name}' has the chip's integrate-and-fire units only; use 'lif'"]
+                return [f"{where}backend '{cls.name}' has the chip's integrate-and-fire units only; use cell lif"]
             if wrong := cls._wrong(layer.cell):
                 said.append(f"{where}backend '{cls.name}' cannot do {', '.join(wrong)}; use backend 'lif'")
         return said + super().refuses(network)

@@ -14,6 +14,7 @@ from neuroanp.backends.lif import LIFPopulation, differentiable
 from neuroanp.backends.neuron import LIF, NEURONS, Interface, coefficients
 from neuroanp.backends.population import Recurrence
 from neuroanp.backends.presentation import Presentation, added, filtered
+from neuroanp.backends.protocol import of_both_kinds
 from neuroanp.errors import InputError
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.registry import Registry
@@ -59,8 +60,11 @@ class SpikingNetwork(ABC):
     @classmethod
     def refuses(cls, network: Network) -> list[str]:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
-        if not all(isinstance(layer.cell, Interface) for layer in network.layers):
-            return [f"backend '{cls.name}' has spiking units only ({', '.join(NEURONS.names())}); use backend 'rate'"]
+        if mixed := of_both_kinds(network):
+            return mixed
+        if not network.spikes:
+            able = NEURONS.names() if cls.units is Interface else ["lif"]
+            return [f"backend '{cls.name}' has spiking units only ({', '.join(able)}); use backend 'rate'"]
         if not all(isinstance(layer.cell, cls.units) for layer in network.layers):
             return [f"backend '{cls.name}' has leaky integrate-and-fire units only; use backend 'spiking'"]
         return _readouts_differ(network)

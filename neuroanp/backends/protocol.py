@@ -148,4 +148,26 @@ class Backend(Protocol):
         ...
 
 
+KINDS = "a network is all of rates or all spiking"
+
+
+def of_both_kinds(network: Network) -> list[str]:
+    """Return that some layers of a network spike and others do not, which no simulator here has; [] if they are alike.
+
+    >>> from neuroanp.backends.neuron import LIF
+    >>> from neuroanp.network.compose import Stacked, stack
+    >>> from neuroanp.network.gru import GRU
+    >>> of_both_kinds(stack(3, [Stacked(LIF(), 5), Stacked(GRU(), 4)], 2))
+    ['a network is all of rates or all spiking; here hidden_1 spikes, not hidden_2: give all layers cells of one kind']
+    """
+    kinds = {True: [], False: []}
+    for layer in network.layers:
+        kinds[layer.cell.spikes].append(layer.name)
+    if not (kinds[True] and kinds[False]):
+        return []
+    spike, others = ", ".join(kinds[True]), ", ".join(kinds[False])
+    does = "spikes" if len(kinds[True]) == 1 else "spike"
+    return [f"{KINDS}; here {spike} {does}, not {others}: give all layers cells of one kind"]
+
+
 BACKENDS: Registry[type[Backend]] = Registry("backend", "neuroanp.backends", Backend)

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroanp.backends.protocol import Request
+from neuroanp.backends.protocol import Request, of_both_kinds
 from neuroanp.backends.reads import ArrayReads
 from neuroanp.baselines.network import rate_activities, rate_outputs
 from neuroanp.network.cell import CELLS
@@ -102,7 +102,8 @@ class RateBackend:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
         if not network.spikes:
             return []
-        return [f"backend 'rate' has cells of rates only ({', '.join(CELLS.names())}); use backend 'lif' or 'spiking'"]
+        said = f"backend 'rate' has cells of rates only ({', '.join(CELLS.names())}); use backend 'lif' or 'spiking'"
+        return of_both_kinds(network) or [said]
 
     def highest_rate_Hz(self, network: Network) -> float | None:
         """Return None: no unit spikes."""

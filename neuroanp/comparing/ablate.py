@@ -25,7 +25,7 @@ def ablated(config: RunConfig) -> list[RunConfig]:
 
     Of n non-idealities that its profile has and it leaves on, there are 2 n + 2 (fewer where n < 3).
 
-    >>> from neuroanp.training.config import configure
+    >>> from neuroanp.training.configure import configure
     >>> two = configure({"task": "copy", "profile": "pcm", "hardware": {"only": ["drift", "adc"]}})
     >>> [(c.hardware.only, c.hardware.without) for c in ablated(two)]
     [(['adc', 'drift'], []), (['adc'], []), (['drift'], []), (['adc', 'drift'], ['adc', 'drift'])]

@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.errors import InputError
-from neuroanp.training.config import Compute, spikes
+from neuroanp.training.filling import spikes
+from neuroanp.training.sections import Compute
 from neuroanp.yaml_io import read
 
 LOG = logging.getLogger("neuroanp")
@@ -27,7 +28,7 @@ def by_backend(
     back to their defaults for those that do not. A single backend, or none (None), keeps all that is said.
 
     Args:
-        source, overrides: as in `neuroanp.training.config.configure`.
+        source, overrides: as in `neuroanp.training.configure.configure`.
         backends: known names.
 
     >>> by_backend({"task": "xor", "neuron": {"tau_m": "10 ms"}}, {"compute.loop": "run"}, ["rate", "spiking"])

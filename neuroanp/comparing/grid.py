@@ -15,7 +15,9 @@ from neuroanp.comparing.size import MOST_RUNS, check_size, sizes
 from neuroanp.errors import InputError
 from neuroanp.profiles.loader import load
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.training.config import METHODS, RunConfig, configure, spikes
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import check_dump, configure
+from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.resolving import profile_of, wrong_with
 
 
@@ -37,7 +39,7 @@ def expand(
     units do not spike leave out what the source says of spiking units alone, which is logged.
 
     Args:
-        source, overrides, words: as in `neuroanp.training.config.configure`.
+        source, overrides, words: as in `neuroanp.training.configure.configure`.
         tasks, rules: names, or sections with options.
         backends, profiles, seeds: names and numbers.
 
@@ -78,7 +80,7 @@ def expand(
     for name in {config.profile: None for config in configs}:
         problems += wrong_with(load, name)
     for config in {str(config.to_plain()["task"]): config for config in configs}.values():
-        problems += wrong_with(TASKS.get(config.task_name), config.task) or wrong_with(RunConfig.check_dump, config)
+        problems += wrong_with(TASKS.get(config.task_name), config.task) or wrong_with(check_dump, config)
     if problems:
         each = list(dict.fromkeys(problems))
         raise InputError(f"the comparison has {len(each)} problem{'s' * (len(each) > 1)}; nothing was run", each)

@@ -11,7 +11,8 @@ from neuroanp.comparing.grid import expand
 from neuroanp.comparing.size import MOST_RUNS, check_size, in_words
 from neuroanp.errors import InputError
 from neuroanp.learning.optimisers import MOST_LR
-from neuroanp.training.config import MOST_UPDATES, Hardware, PerturbationConfig, RunConfig
+from neuroanp.training.config import RunConfig
+from neuroanp.training.sections import MOST_UPDATES, Hardware, PerturbationConfig
 
 TEACHER_RULE, TEACHER_PROFILE = "bptt", "ideal"
 """What trains the weights ex situ, and on what: the exact gradient on weights without a flaw."""

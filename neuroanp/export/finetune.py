@@ -18,9 +18,12 @@ from neuroanp.learning.protocol import RULES
 from neuroanp.noise import Streams
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import Hardware, RunConfig, load_config, spikes
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import load_config
+from neuroanp.training.filling import spikes
 from neuroanp.training.learner import make_learner
 from neuroanp.training.revisit import restored
+from neuroanp.training.sections import Hardware
 from neuroanp.training.start import Start
 from neuroanp.training.updates import Row, updates
 

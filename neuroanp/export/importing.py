@@ -20,7 +20,7 @@ from neuroanp.network.network import OUTPUT
 from neuroanp.noise import Streams
 from neuroanp.records.atomic import write_bytes, write_text
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.start import FACTOR
 from neuroanp.units import Dimension, format_quantity
 from neuroanp.yaml_io import dump

@@ -14,7 +14,7 @@ from neuroanp.errors import InputError
 from neuroanp.export.model import Model
 from neuroanp.export.protocol import DeviceExporter, Exporter
 from neuroanp.losses import mean_loss
-from neuroanp.training.config import load_config
+from neuroanp.training.configure import load_config
 from neuroanp.training.evaluate import Held, loss
 from neuroanp.training.forward import converters, held_by, targets_after
 from neuroanp.training.revisit import restored

@@ -12,7 +12,8 @@ from pydantic import BaseModel
 
 from neuroanp.errors import InputError, all_of, did_you_mean
 from neuroanp.profiles.schema import HardwareProfile
-from neuroanp.training.config import WORDS, RunConfig
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import WORDS
 from neuroanp.training.plain import items, plain, shown
 from neuroanp.training.stored_profile import stored
 from neuroanp.training.times import not_bare

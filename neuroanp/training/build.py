@@ -22,7 +22,7 @@ from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_units
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
-from neuroanp.training.config import spikes
+from neuroanp.training.filling import spikes
 from neuroanp.training.learner import make_learner
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.targets import TARGETS

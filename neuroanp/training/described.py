@@ -14,8 +14,7 @@ from neuroanp.noise import Streams
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import describe as facts_of
 from neuroanp.training.build import Experiment, holds_weights
-from neuroanp.training.config import spikes
-from neuroanp.training.filling import SPIKING
+from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
 from neuroanp.training.times import seconds
 from neuroanp.training.watch import percent

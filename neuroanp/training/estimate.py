@@ -88,7 +88,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     weights and devices of the second chip that trains the readout alone. reads: plans and the readers'
     transposes. passes: those stored for the credit. noise: the largest draw of read noise.
 
-    >>> from neuroanp.training.config import configure
+    >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
     >>> memory["weights"] // 4 // 20_000**2  # float32
     1

@@ -18,7 +18,7 @@ from neuroanp.errors import InputError
 from neuroanp.losses import named
 from neuroanp.tasks.encoding import own_task
 from neuroanp.tasks.protocol import Batch
-from neuroanp.training.config import load_config
+from neuroanp.training.configure import load_config
 from neuroanp.training.evaluate import Held, loss, plain
 from neuroanp.training.presented import as_inputs, as_numbers
 from neuroanp.training.revisit import looked_at
@@ -57,7 +57,7 @@ class RunWeights(Weights):
 
     >>> from pathlib import Path
     >>> from tempfile import TemporaryDirectory
-    >>> from neuroanp.training.config import configure
+    >>> from neuroanp.training.configure import configure
     >>> from neuroanp.training.launch import launch
     >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
     >>> tiny = {"task": task, "network": {"hidden": 6, "bias": True}, "training": {"updates": 2, "controls": False}}

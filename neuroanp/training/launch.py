@@ -16,7 +16,8 @@ from neuroanp.records.environment import arithmetic, differences, environment
 from neuroanp.records.manifest import CONFIG, ENDED, START
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import RunConfig, load_config
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import check_dump, load_config
 from neuroanp.training.described import describe
 from neuroanp.training.loop import Progress, Training
 from neuroanp.training.start import Start
@@ -53,7 +54,7 @@ def launch(
         RunError: it failed.
     """
     config = config.anchored()
-    config.check_dump()  # before it trains: a run that cannot be read back is lost
+    check_dump(config)  # before it trains: a run that cannot be read back is lost
     experiment = Experiment.of(config)
     path = root / experiment.directory
     if force or not path.exists():

@@ -5,13 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_serializer, model_validator
+from pydantic import Field, field_validator, model_serializer, model_validator
 
 from neuroanp.backends.neuron import NEURONS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.network.cell import CELLS, Unit
-from neuroanp.network.compose import Stacked
-from neuroanp.yaml_io import Chosen, Section, at
+from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.network import Network
+from neuroanp.yaml_io import Chosen, Problem, Section
 
 MOST_UNITS = 100_000
 MOST_LAYERS = 100
@@ -35,12 +36,13 @@ class Units:
 
 
 UNITS = Units()
+UNITS_FIELD = Chosen("name", UNITS)
 
 
 class LayerConfig(Section):
     """One layer of a network."""
 
-    cell: Annotated[Any, Chosen("name", UNITS)] | None = Field(
+    cell: Annotated[Any, UNITS_FIELD] | None = Field(
         default=None, description="what its units are, by name or with options; unset: tanh, or those of `neuron`"
     )
     units: int = Field(ge=1, le=MOST_UNITS, description="how many, n")
@@ -66,24 +68,35 @@ class NetworkConfig(Section):
         default=None, min_length=1, description="start from a run's weights (its directory) or a safetensors file's"
     )
     layers: list[LayerConfig] | None = Field(
-        default=None, min_length=1, max_length=MOST_LAYERS,
+        default=None,
         description="layers from the input to the output, each `{cell: gru, units: 64}`, in place of hidden",
-    )  # fmt: skip
+    )
     skip: bool = Field(default=False, description="the input reaches every layer, and every layer the output")
     input_delay: Literal[0, 1] = Field(
         default=1, description="steps from an input spike to the current it makes; inputs that are currents act at once"
     )
 
-    @model_validator(mode="after")
-    def _one_way_to_say_it(self) -> NetworkConfig:
-        stated = self.model_fields_set
-        if self.layers is not None and "hidden" in stated:
-            raise at(("hidden",), "layers say how many units there are; leave hidden out")
-        if self.skip and len(self.layers or ()) < 2:
-            raise at(("skip",), "one layer has nothing to skip; give several with network.layers")
-        if self.layers is not None and self.layers[0].delay:
-            raise at(("layers", 0, "delay"), "the first layer has none below; leave it out")
-        return self
+    @field_validator("layers")
+    @classmethod
+    def _some(cls, layers: list[LayerConfig] | None) -> list[LayerConfig] | None:
+        if layers is not None and not layers:
+            raise ValueError("there is no layer; give one, such as [{cell: gru, units: 64}], or leave layers out")
+        if layers is not None and len(layers) > MOST_LAYERS:
+            raise ValueError(f"{len(layers)} layers are more than {MOST_LAYERS}; leave some out")
+        return layers
+
+    def misfits(self) -> list[Problem]:
+        """Find what the section says twice, or of layers that are not there; keys are those of a configuration."""
+        layers, found = self.layers or [], []
+        if layers and "hidden" in self.model_fields_set:
+            found.append(Problem(("network", "hidden"), "layers say how many units there are; leave hidden out"))
+        if self.skip and len(layers) < 2:
+            said = "one layer has nothing to skip; give several with network.layers, or leave skip out"
+            found.append(Problem(("network", "skip"), said))
+        if layers and layers[0].delay:
+            key = ("network", "layers", 0, "delay")
+            found.append(Problem(key, "the first layer has none below; leave it out"))
+        return found
 
     @model_serializer(mode="wrap")
     def _as_it_was_said(self, handler: Any) -> dict[str, Any]:
@@ -100,3 +113,7 @@ class NetworkConfig(Section):
         if self.layers is None:
             return [Stacked(usual, self.hidden)]
         return [Stacked(spec.cell or usual, spec.units, spec.recurrent, spec.delay) for spec in self.layers]
+
+    def stack(self, inputs: int, outputs: int, usual: Unit) -> Network:
+        """Return the network for so many inputs and outputs; `usual`: the units of layers that name none."""
+        return stack(inputs, self.stacked(usual), outputs, self.bias, self.skip, self.input_delay)

@@ -9,7 +9,8 @@ from typing import Any
 from neuroanp.errors import InputError
 from neuroanp.profiles.loader import load
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.training.config import RunConfig, configure
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import configure
 from neuroanp.yaml_io import read
 
 
@@ -21,7 +22,7 @@ def resolve(
     """Return one configuration whose profile can be used.
 
     Args:
-        source, overrides: as in `neuroanp.training.config.configure`.
+        source, overrides: as in `neuroanp.training.configure.configure`.
         words: likewise.
 
     Raises:

@@ -22,7 +22,8 @@ from neuroanp.records.manifest import CONFIG
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import RunConfig, load_config
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import load_config
 from neuroanp.training.described import UNCHANGED, describe
 from neuroanp.training.evaluate import Held
 from neuroanp.training.start import Start, factors_of, of_record

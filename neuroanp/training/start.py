@@ -206,7 +206,7 @@ def load_start(path: str) -> Start:
 
 def of_record(record: RunDir) -> tuple[Weights, int]:
     """Return the digital target weights of a run's newest whole checkpoint, and its update; InputError if none."""
-    from neuroanp.training.config import load_config
+    from neuroanp.training.configure import load_config
 
     tensors, meta = record.load_checkpoint(record.whole_checkpoint())
     arrays, config = _aims(tensors), load_config(record.config_path)
@@ -226,7 +226,7 @@ def _aims(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _of_run(path: Path) -> Start:
-    from neuroanp.training.config import load_config
+    from neuroanp.training.configure import load_config
 
     record = RunDir.open(path, check_code=False)
     arrays, update = of_record(record)

@@ -122,15 +122,15 @@ TARGETS: Mapping[str, Target] = {
 }
 
 
-def target(name: str) -> Target:
-    """Return a target by name; ValueError with the known ones if there is none.
+def unknown(name: str) -> list[str]:
+    """Return what to say of a name that is no target's; [] of one that is.
 
-    >>> target("xylo").spikes_in
-    True
+    >>> unknown("xylo"), unknown("xylp")
+    ([], ["unknown target 'xylp'; did you mean 'xylo'? (known: nir, loihi, xylo)"])
     """
-    if name not in TARGETS:
-        raise ValueError(f"unknown target '{name}'{did_you_mean(name, [*TARGETS])} (known: {', '.join(TARGETS)})")
-    return TARGETS[name]
+    if name in TARGETS:
+        return []
+    return [f"unknown target '{name}'{did_you_mean(name, [*TARGETS])} (known: {', '.join(TARGETS)})"]
 
 
 def fill(data: Mapping[str, Any], name: str) -> dict[str, Any]:
@@ -140,7 +140,7 @@ def fill(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     >>> filled["backend"], filled["encoder"], filled["neuron"]["reset"]
     ('xylo', {'name': 'poisson'}, 'subtract')
     """
-    chip, filled = target(name), dict(data)
+    chip, filled = TARGETS[name], dict(data)
     filled.setdefault("backend", chip.backend)
     if chip.delay is not None:
         filled = _with_delays(filled, chip.delay)
@@ -194,12 +194,13 @@ def misfits(
     >>> misfits("nir", LIF(tau_s=0), False, 1e-3)
     [(('neuron', 'refractory'), "nir needs '0 ms'; leave it out")]
     """
-    chip = target(name)
-    if not isinstance(neuron, LIF):
-        able = ", ".join(f"'{each}'" for each in dict.fromkeys((chip.backend, "lif", "spiking")))
-        return [(("neuron",), f"{name} needs units that spike, neuron 'lif' on backend {able}")]
-    found = [(("neuron", key), said) for key, said in _of_units(name, neuron, dt)]
-    found += [] if network is None else _of_layers(name, network, dt)
+    chip = TARGETS[name]
+    if isinstance(neuron, LIF):
+        found: list[tuple[Key, str]] = [(("neuron", key), said) for key, said in _of_units(name, neuron, dt)]
+    else:
+        able = " or ".join(f"'{each}'" for each in dict.fromkeys((chip.backend, "lif", "spiking")))
+        found = [(("neuron",), f"{name} needs leaky integrate-and-fire units: neuron 'lif' on backend {able}")]
+    found += [] if network is None else _of_layers(name, network, neuron, dt)
     if chip.spikes_in and not spikes_in:
         found.append((("encoder",), f"{name} takes spikes as inputs; use encoder 'poisson' or 'latency'"))
     return found
@@ -207,7 +208,7 @@ def misfits(
 
 def _of_units(name: str, neuron: LIF, dt: float) -> list[tuple[str, str]]:
     """Return what of some units the target has not: the option, and what to write there."""
-    chip, found = target(name), []
+    chip, found = TARGETS[name], []
     wanted = LIF(**chip.neuron)
     for key, value in chip.neuron.items():
         if getattr(neuron, key) != getattr(wanted, key):
@@ -223,18 +224,28 @@ def _of_units(name: str, neuron: LIF, dt: float) -> list[tuple[str, str]]:
     return found
 
 
-def _of_layers(name: str, network: NetworkConfig, dt: float) -> list[tuple[Key, str]]:
-    """Return what of layers the target has not: units of their own, delays, skips."""
-    chip = target(name)
+def _of_layers(name: str, network: NetworkConfig, usual: Any, dt: float) -> list[tuple[Key, str]]:
+    """Return what of layers the target has not: units of their own, delays, skips.
+
+    What a layer has from the `usual` units, or shares with them, is said of those alone.
+    """
+    chip = TARGETS[name]
     found: list[tuple[Key, str]] = []
+    said_of_usual = dict(_of_units(name, usual, dt)) if isinstance(usual, LIF) else {}
     for index, layer in enumerate(network.layers or ()):
         here: Key = ("network", "layers", index)
         if isinstance(layer.cell, LIF):
-            found += [((*here, "cell", key), said) for key, said in _of_units(name, layer.cell, dt)]
+            for key, said in _of_units(name, layer.cell, dt):
+                same = key in said_of_usual and _option(usual, key) == _option(layer.cell, key)
+                found += [] if same else [((*here, "cell", key), said)]
         elif layer.cell is not None:
-            found.append(((*here, "cell"), f"{name} needs units that spike, cell lif"))
+            found.append(((*here, "cell"), f"{name} needs leaky integrate-and-fire units, cell lif"))
         if chip.delay is not None and index and layer.delay != chip.delay:
             found.append(((*here, "delay"), f"{name} needs {chip.delay}: each connection takes a step; leave it out"))
     if network.skip and not chip.skips:
         found.append((("network", "skip"), f"{name} holds layers one after the other; leave it out"))
     return found
+
+
+def _option(neuron: LIF, key: str) -> Any:
+    return neuron.model_dump(include={key})

@@ -22,7 +22,8 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.node_drive import NodeDrive
-from neuroanp.training.config import configure, spikes
+from neuroanp.training.configure import configure
+from neuroanp.training.filling import spikes
 from neuroanp.trajectory import PassPlan, Weights
 
 DT = {False: 1e-6, True: 1e-3}

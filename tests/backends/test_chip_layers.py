@@ -17,7 +17,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.layers import NetworkConfig
 from neuroanp.training.targets import misfits
 from neuroanp.trajectory import Weights

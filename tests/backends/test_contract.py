@@ -15,7 +15,7 @@ from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.noise import PassStreams
 from neuroanp.profiles import available, load
 from neuroanp.profiles.sections import Neurons
-from neuroanp.training.config import spikes
+from neuroanp.training.filling import spikes
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 

@@ -196,7 +196,7 @@ def test_what_a_membrane_forgets_in_a_step():
 def test_noisy_junctions_move_the_example_as_far_as_the_profile_says():
     """Their coupling is by the membrane's time constant, which equations state."""
     from neuroanp.training.build import Experiment
-    from neuroanp.training.config import configure
+    from neuroanp.training.configure import configure
     from neuroanp.training.described import describe as described
 
     source = read(EXAMPLE).data

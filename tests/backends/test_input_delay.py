@@ -14,7 +14,7 @@ from neuroanp.export.model import Model, reference
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.trajectory import PassPlan, Weights
 
 NEURON = LIF(refractory=0.0, input_gain=9.0, synapse_gain=3.0)

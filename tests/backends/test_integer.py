@@ -18,7 +18,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from neuroanp.trajectory import Weights
 from tests.backends.whole_numbers import (

@@ -12,7 +12,7 @@ from neuroanp.backends.neuron import LIF, coefficients
 from neuroanp.backends.population import Recurrence
 from neuroanp.errors import InputError
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.described import describe
 from tests.close import close
 

@@ -20,7 +20,7 @@ from neuroanp.noise import Streams
 from neuroanp.registry import Registry, members
 from neuroanp.tasks.scoring import squared_error
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.gradient_learner import GradientLearner
 from neuroanp.trajectory import LayerActivity, Trajectory, Weights
 

@@ -12,7 +12,7 @@ import pytest
 from neuroanp import api
 from neuroanp.errors import InputError
 from neuroanp.export.protocol import EXPORTERS
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 
 TINY = {

@@ -19,7 +19,7 @@ from neuroanp import api
 from neuroanp.cli.fit import _write_all
 from neuroanp.errors import InputError, RunError
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.from_file import _npy
 from neuroanp.training.launch import launch
 

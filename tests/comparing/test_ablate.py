@@ -17,7 +17,7 @@ from neuroanp.profiles.loader import available, load
 from neuroanp.reporting.reading import PROGRAMMED, SCRATCH, TUNED, shown
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 
 TINY = {

@@ -19,7 +19,7 @@ from neuroanp.errors import HeldError, StoppedError
 from neuroanp.tasks.copy import Copy, CopyConfig
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 
 TASK = """
 import numpy as np

@@ -22,7 +22,7 @@ from neuroanp.comparing.worker import Job, Outcome, work
 from neuroanp.errors import HeldError, InputError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 
 TINY = {

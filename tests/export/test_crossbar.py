@@ -23,7 +23,7 @@ from neuroanp.profiles import load
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.wires import WireNetwork
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.trajectory import Weights
 from tests.close import close
 

@@ -26,7 +26,7 @@ from neuroanp.profiles import load
 from neuroanp.records.run_dir import RunDir
 from neuroanp.substrates.chip import Chip
 from neuroanp.substrates.node_drive import NodeDrive
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.trajectory import PassPlan, Weights
 

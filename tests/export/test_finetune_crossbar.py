@@ -21,7 +21,7 @@ from neuroanp.learning.anp import ANP
 from neuroanp.noise import Streams
 from neuroanp.records.run_dir import RunDir
 from neuroanp.substrates.chip import Chip
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.learner import make_learner
 from neuroanp.training.revisit import restored

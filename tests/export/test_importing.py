@@ -11,7 +11,7 @@ from safetensors.numpy import load_file
 
 from neuroanp import api
 from neuroanp.export.source import model_of
-from neuroanp.training.config import configure, load_config
+from neuroanp.training.configure import configure, load_config
 from neuroanp.training.launch import launch
 from tests.close import close
 

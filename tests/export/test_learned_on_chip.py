@@ -19,7 +19,7 @@ from neuroanp.export.source import model_of
 from neuroanp.export.writing import write
 from neuroanp.export.xylo import Xylo
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import restored
 from tests.close import close

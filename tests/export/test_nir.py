@@ -19,7 +19,7 @@ from neuroanp.export.model import Model, reference
 from neuroanp.export.nir import FILE, Nir, simulate
 from neuroanp.export.nir_graph import fold
 from neuroanp.export.source import model_of
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from tests.close import close
 

@@ -12,7 +12,7 @@ from neuroanp.errors import InputError
 from neuroanp.export import nir_import
 from neuroanp.export.model import Model, reference
 from neuroanp.export.source import _model
-from neuroanp.training.config import configure, load_config
+from neuroanp.training.configure import configure, load_config
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import restored
 from tests.close import close

@@ -16,7 +16,7 @@ from neuroanp.export.model import Model, reference
 from neuroanp.export.nir import FILE, Nir
 from neuroanp.export.source import _model
 from neuroanp.network.compose import Stacked, stack
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import restored
 

@@ -18,7 +18,7 @@ from neuroanp.export import nir_import
 from neuroanp.export.model import Model, reference
 from neuroanp.export.nir_file import Node
 from neuroanp.export.nir_unsaid import INPUTS, OPEN, writers_steps
-from neuroanp.training.config import load_config
+from neuroanp.training.configure import load_config
 from tests.close import close
 
 nir = pytest.importorskip("nir", reason="pip install 'neuroanp[nir]'")

@@ -14,7 +14,7 @@ from neuroanp.export.protocol import EXPORTERS
 from neuroanp.export.source import model_of
 from neuroanp.export.writing import READ_BACK, REPORT
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from tests.close import close
 

@@ -18,7 +18,7 @@ from neuroanp.network.compose import Stacked, one_layer, stack
 from neuroanp.network.gru import GRU
 from neuroanp.network.tanh import Tanh
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from tests.close import close
 from tests.export.conftest import network as plain

@@ -24,7 +24,7 @@ from neuroanp.export.report import mismatches
 from neuroanp.export.source import model_of
 from neuroanp.export.writing import READ_BACK, REPORT, exporter, write
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.evaluate import SILENT
 from neuroanp.training.launch import launch
 from tests.close import close

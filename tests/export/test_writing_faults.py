@@ -14,7 +14,7 @@ import pytest
 
 from neuroanp.errors import InputError, RunError
 from neuroanp.export.directory import whole
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from tests.export.folders import SPIKING, content, exported
 

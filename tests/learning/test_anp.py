@@ -15,7 +15,7 @@ from pydantic import ValidationError
 from benchmarks.plain_anp import equations
 from neuroanp.baselines.bptt import gradient
 from neuroanp.learning.anp import ANP
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.trajectory import Credit, LayerActivity, PassPlan, Trajectory
 from tests.close import close
 

@@ -15,7 +15,7 @@ from neuroanp.errors import InputError, RunError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import LAWS, load, loads
 from neuroanp.substrates.chip import Chip
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.trajectory import Weights, WeightUpdate
 from neuroanp.yaml_io import dump, parse

@@ -219,7 +219,7 @@ def test_a_figure_rests_on_what_it_is_computed_from_alone(energy, write_time, ma
 
 
 def test_a_run_records_what_its_profile_inherits(tmp_path):
-    from neuroanp.training.config import configure
+    from neuroanp.training.configure import configure
     from neuroanp.training.launch import launch
 
     few = {"updates": 1, "batch": 2, "controls": False}

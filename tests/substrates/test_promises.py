@@ -18,7 +18,7 @@ from neuroanp.records.run_dir import RunDir
 from neuroanp.substrates import promises
 from neuroanp.substrates.chip import Chip
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import Look, revisit

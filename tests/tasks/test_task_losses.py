@@ -15,7 +15,8 @@ from neuroanp.tasks.encoders import Population
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import RunConfig, configure
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from tests.close import close
 

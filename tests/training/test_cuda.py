@@ -9,7 +9,7 @@ import torch
 from neuroanp import api
 from neuroanp.errors import RunError
 from neuroanp.records.run_dir import RunDir
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch, resume
 from tests.close import close
 from tests.training.test_forward import FAST, SPIKES_IN, SPIKING, TINY, check

@@ -12,7 +12,7 @@ import pytest
 from neuroanp.errors import InputError, RunError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training import launch as launching
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.results import result_of
 

@@ -22,7 +22,9 @@ from neuroanp.tasks.copy import Copy
 from neuroanp.tasks.encoders import ENCODERS
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import METHODS, RunConfig, configure
+from neuroanp.training.config import RunConfig
+from neuroanp.training.configure import configure
+from neuroanp.training.filling import METHODS
 from neuroanp.training.targets import TARGETS
 from neuroanp.units import Frequency, Time
 from neuroanp.yaml_io import parse

@@ -11,7 +11,7 @@ from neuroanp.cli.expected import show_estimate
 from neuroanp.profiles.loader import available
 from neuroanp.training import estimate as estimating
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.estimate import estimate, memory_of
 
 M, B, T, N, O = 2, 4, 4, 9, 2  # noqa: E741

@@ -10,7 +10,7 @@ from neuroanp import api
 from neuroanp.backends.protocol import Request
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.evaluate import NOISY, Held, show
 from neuroanp.training.launch import launch
 from tests.close import close

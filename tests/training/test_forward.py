@@ -19,7 +19,7 @@ from neuroanp.profiles import available
 from neuroanp.records.run_dir import RunDir
 from neuroanp.tasks.encoding import Encoded
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.presented import as_inputs
 from neuroanp.training.revisit import Look, revisit

@@ -6,7 +6,7 @@ import pytest
 
 from neuroanp.errors import InputError
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.evaluate import Held
 from neuroanp.training.launch import launch
 from neuroanp.training.results import result_of

@@ -10,7 +10,7 @@ from neuroanp import api
 from neuroanp.baselines.network import forward
 from neuroanp.errors import InputError
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure, load_config
+from neuroanp.training.configure import check_dump, configure, load_config
 from neuroanp.training.evaluate import Held
 from neuroanp.training.launch import launch
 from neuroanp.training.start import load_start
@@ -118,7 +118,7 @@ def test_the_spectral_radius_is_the_largest_of_any_layer_and_port(name, port, un
 )
 def test_a_configuration_comes_back_from_what_it_writes(network):
     made = configure({**SMALL, "network": network})
-    made.check_dump()
+    check_dump(made)
     written = parse(made.to_yaml(), "config.yaml").data
     assert configure(written) == made
     assert configure(made.to_plain()) == made

@@ -10,7 +10,7 @@ import torch
 from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from neuroanp.training.estimate import estimate
 from neuroanp.training.launch import launch, resume

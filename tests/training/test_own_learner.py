@@ -13,7 +13,7 @@ from neuroanp.baselines.bptt import gradient
 from neuroanp.errors import InputError
 from neuroanp.registry import missing
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.learner import LEARNERS, Learner
 from neuroanp.trajectory import PassPlan, WeightUpdate
 from neuroanp.yaml_io import Section

@@ -16,7 +16,7 @@ import torch
 from neuroanp.profiles.loader import available
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch, resume
 
 SMALL = {

@@ -14,7 +14,7 @@ from neuroanp.errors import InputError
 from neuroanp.profiles.loader import load
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.evaluate import Held
 from neuroanp.training.launch import launch
 from neuroanp.training.results import result_of

@@ -18,10 +18,10 @@ from neuroanp.noise import PassStreams
 from neuroanp.records.run_dir import RunDir
 from neuroanp.tasks.encoders import ENCODERS
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure, spikes
+from neuroanp.training.configure import configure
 from neuroanp.training.estimate import estimate
 from neuroanp.training.evaluate import NOISY, SHOWN_MEMBRANES, Held, show
-from neuroanp.training.filling import SPIKING
+from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.launch import launch, resume
 from neuroanp.yaml_io import read
 from tests.close import close

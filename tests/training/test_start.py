@@ -14,7 +14,7 @@ from neuroanp.errors import InputError, RunError
 from neuroanp.network.compose import ONE_LAYER
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure, load_config
+from neuroanp.training.configure import configure, load_config
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.start import load_start
 from tests.close import close

@@ -11,7 +11,7 @@ from neuroanp.backends.rate import RateBackend
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.node_perturbation import NP
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.trajectory import Trajectory
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from neuroanp.errors import InputError
 from neuroanp.export.xylo import DEVICES
 from neuroanp.training.build import Experiment
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.targets import TARGETS, of_4096, power_of_two
 from tests.close import close
 

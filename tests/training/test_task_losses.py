@@ -18,7 +18,7 @@ from neuroanp.losses.cross_entropy import CrossEntropy
 from neuroanp.noise import Streams
 from neuroanp.records import RunDir
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.revisit import Look, revisit
 from tests.close import close

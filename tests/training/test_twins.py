@@ -6,7 +6,7 @@ import pytest
 import torch
 
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 
 UPDATES = 60
 SOURCE = {

@@ -13,7 +13,7 @@ from neuroanp.errors import InputError, RunError
 from neuroanp.export.source import model_of
 from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.described import describe
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.start import load_start

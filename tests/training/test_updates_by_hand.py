@@ -12,7 +12,7 @@ import torch
 
 from neuroanp.errors import DivergedError
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.evaluate import Held
 from neuroanp.training.launch import launch
 from neuroanp.trajectory import WeightUpdate

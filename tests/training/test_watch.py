@@ -9,7 +9,7 @@ import pytest
 
 from neuroanp.errors import RunError
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.config import configure
+from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.results import ledger_of_run

@@ -1,0 +1,105 @@
+"""Sections of a configuration: what makes passes differ, how hardware is used, how to train, what computes it."""
+
+from __future__ import annotations
+
+from typing import Literal
+
+from pydantic import Field, field_validator
+
+from neuroanp.devices.effects import ALL_EFFECTS, EFFECTS
+from neuroanp.errors import did_you_mean
+from neuroanp.training.times import Idle, without_repeats
+from neuroanp.units import Size, Temperature
+from neuroanp.yaml_io import Section
+
+
+class PerturbationConfig(Section):
+    """What makes passes differ."""
+
+    name: Literal["auto", "gaussian", "none"] = Field(
+        default="auto",
+        description="auto: Gaussian only where no noise of the device reaches the units; gaussian: always",
+    )
+    sigma: float = Field(
+        default=1e-2, gt=0, le=10, description="standard deviation of the Gaussian on the pre-activations"
+    )
+    output: float | None = Field(
+        default=None, ge=0, le=10, description="standard deviation of that on the outputs; unset: sigma"
+    )
+
+
+class Hardware(Section):
+    """How the profile's hardware is used."""
+
+    write: Literal["auto", "ideal", "verify", "pulse"] = Field(
+        default="auto",
+        description="ideal: exactly; verify: program and verify; pulse: in situ; auto: verify where possible",
+    )
+    read: Literal["moments", "sampled"] = Field(
+        default="moments", description="read noise by its exact moments, or every device drawn at every read (slow)"
+    )
+    temperature: Temperature | None = Field(
+        default=None, description="of the chip's surroundings; unset: the profile's"
+    )
+    wires: Literal["fast", "exact"] = Field(
+        default="fast", description="resistance of the lines by an approximation, or by the exact nodal solve (slow)"
+    )
+    only: list[str] = Field(default_factory=list, description="the non-idealities that are on; empty: all")
+    without: list[str] = Field(default_factory=list, description="non-idealities that are off")
+
+    @field_validator("only", "without")
+    @classmethod
+    def _known(cls, names: list[str]) -> list[str]:
+        for name in names:
+            if name not in EFFECTS:
+                near = did_you_mean(name, EFFECTS)
+                raise ValueError(f"'{name}' is not a non-ideality{near} (known: {', '.join(EFFECTS)})")
+        return sorted(set(names))
+
+    def effects(self) -> frozenset[str]:
+        """Return the non-idealities that are on."""
+        return (frozenset(self.only) or ALL_EFFECTS) - frozenset(self.without)
+
+
+MOST_UPDATES = 99_999_999
+"""Checkpoints are named by eight digits."""
+
+
+class TrainingConfig(Section):
+    """How long and how to train."""
+
+    updates: int = Field(
+        default=1000,
+        ge=0,
+        le=MOST_UPDATES,
+        description="weight updates; 0 (with network.weights): program and evaluate",
+    )
+    batch: int = Field(default=32, ge=1, le=1_000_000, description="sequences an update, B")
+    checkpoint_every: int = Field(default=100, ge=1, description="updates between checkpoints")
+    evaluate_every: int = Field(default=50, ge=1, description="updates between evaluations on the held-out sequences")
+    log_every: int = Field(default=10, ge=1, description="updates between rows of the metrics")
+    chunk: int = Field(default=64, ge=1, description="steps of time simulated at once: memory, not results")
+    memory: Size = Field(default=2.0**30, description="what stored passes may take; beyond it they are run twice")
+    controls: bool = Field(default=True, description="compute the controls after training")
+    evaluate_after: list[Idle] = Field(
+        default_factory=list, description="evaluate the result again after the chip has lain idle that long"
+    )
+
+    _once = field_validator("evaluate_after")(without_repeats)
+
+
+class Compute(Section):
+    """What computes the simulation."""
+
+    dtype: Literal["float32", "float64"] = Field(default="float32", description="precision")
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
+    threads: int = Field(default=1, ge=1, le=1024, description="threads of one run; results may differ in rounding")
+    recurrence: Literal["auto", "synapses", "dense", "sparse"] = Field(
+        default="auto", description="Brian2: how spikes are spread; auto: what is fastest for the size"
+    )
+    loop: Literal["auto", "fast", "run"] = Field(
+        default="auto", description="Brian2: step its objects directly, or call net.run (slow); auto: fast if safe"
+    )
+    target: Literal["auto", "cython", "numpy"] = Field(
+        default="auto", description="Brian2: of the generated code; auto: cython where there is a compiler"
+    )
