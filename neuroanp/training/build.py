@@ -63,7 +63,7 @@ class Experiment:
         if start is None and config.network.weights is not None:
             start = load_start(config.network.weights)
         if start is not None:
-            start = start.check(network)
+            start = start.check(network, config.network.layers is not None)
         profile = profile or load(config.profile)
         _check_weights(config.backend, profile)
         _check_sizes(config.target, network)

@@ -59,6 +59,7 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
     if experiment.start is not None:
         facts["start"] = experiment.start.facts() | {"clipped": clipped(experiment, chip)}
         log.append(_begins(facts["start"]))
+        log += [f"weights: learned with other constants: {line}" for line in experiment.start.notes]
     if experiment.config.rule.learner == "passes" and 0.0 in experiment.config.rule.plan().gain:
         log.append("reference: a noise-free pass, which no physical substrate has")
     log += _idle_switches(experiment, facts) + _warnings(experiment, chip, facts)

@@ -16,6 +16,8 @@ from neuroanp.network.compose import ONE_LAYER
 from neuroanp.records.json_io import read_limited
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
+from neuroanp.training import alike
+from neuroanp.training.fitting_arrays import of_names, of_shapes
 from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
@@ -45,6 +47,8 @@ class Start:
         origin: what made them, in words that do not depend on the seed.
         update: after how many updates, or None where the file does not say.
         factors: how LIF units differ by themselves, relative factors (n,) of FACTORS by layer; what is missing is 1.
+        network: that they are of, where a run says it; None of a file.
+        notes: what they were learned with that is another here, a sentence each; `check` finds it.
     """
 
     arrays: Mapping[str, Tensor]
@@ -52,6 +56,8 @@ class Start:
     origin: str
     update: int | None = None
     factors: Neurons = field(default_factory=dict)
+    network: Network | None = None
+    notes: tuple[str, ...] = ()
 
     @property
     def named(self) -> dict[str, Tensor]:
@@ -94,8 +100,11 @@ class Start:
         """Return them as a network's weights."""
         return Weights({name: self.arrays[name].to(dtype) for name in network.shapes}, network)
 
-    def check(self, network: Network) -> Start:
-        """Return the arrays that a network has, if they fit; InputError says of each what it is and should be.
+    def check(self, network: Network, by_layers: bool = False) -> Start:
+        """Return them if they are all that a network has and fit; else InputError says of each what it should be.
+
+        Args:
+            network: the configuration's. by_layers: whether that gives it by network.layers, and not by network.hidden.
 
         >>> import torch
         >>> from neuroanp.network.compose import Stacked, stack
@@ -109,46 +118,20 @@ class Start:
           w is (1, 1), the configuration needs (2, 2): set network.hidden to 1
           w_out is (1, 1), the configuration needs (1, 2)
         """
-        missing = [name for name in network.shapes if name not in self.arrays]
-        if missing:
-            there = ", ".join(sorted(self.arrays)[:8]) or "nothing"
-            raise InputError(
-                f"network.weights: {self.path}: no {', '.join(missing)} of floating-point numbers (it holds {there}); "
-                f"save the arrays {', '.join(network.shapes)}"
-            )
-        arrays = {name: self.arrays[name] for name in network.shapes}
-        found = {name: tuple(W.shape) for name, W in arrays.items()}
-        wanted = network.shapes
-        problems = [
-            f"{name} is {found[name]}, the configuration needs {wanted[name]}{self._remedy(name, found, network)}"
-            for name in wanted
-            if found[name] != wanted[name]
-        ]
+        found = {name: tuple(W.shape) for name, W in self.arrays.items()}
+        problems = [] if self.network is None else [*alike.of_networks(self.network, network, by_layers)]
+        if not problems:  # else names and shapes follow from them
+            problems = [*of_names(found, network), *of_shapes(found, network, by_layers)]
+            problems += [
+                line for name, each in self.factors.items() for line in _misfits(name, each, network.layer(name))
+            ]
+        bad = [name for name, W in self.arrays.items() if not bool(W.isfinite().all())]
+        if bad:
+            problems.append(f"{', '.join(bad)} holds numbers that are not finite; train it again")
         if problems:
             raise InputError(f"network.weights: {self.path} does not fit the network", problems)
-        bad = [name for name, W in arrays.items() if not bool(W.isfinite().all())]
-        if bad:
-            raise InputError(
-                f"network.weights: {self.path}: {', '.join(bad)} holds numbers that are not finite; train it again"
-            )
-        problems = [line for name, each in self.factors.items() for line in _misfits(name, each, network.layer(name))]
-        if problems:
-            raise InputError(f"network.weights: {self.path}: its units do not fit the network", problems)
-        return replace(self, arrays=arrays)
-
-    @staticmethod
-    def _remedy(name: str, found: Mapping[str, tuple[int, ...]], network: Network) -> str:
-        have, want, p = found[name], network.shapes[name], network.projection(name)
-        recurrent = {back.name for layer in network.layers if (back := network.recurrence(layer.name)) is not None}
-        if name in recurrent and len(have) == 2 and have[0] == have[1] and len(network.layers) == 1:
-            return f": set network.hidden to {have[0]}"
-        alike = all(found[other] == network.shapes[other] for other in recurrent)
-        if alike and len(have) == 2 and have[0] == want[0]:
-            if have[1] == want[1] + 1 and not p.bias:
-                return ": it has a bias line; set network.bias to true"
-            if have[1] == want[1] - 1 and p.bias:
-                return ": it has no bias line; set network.bias to false"
-        return ""
+        notes = () if self.network is None else tuple(alike.constants(self.network, network))
+        return replace(self, arrays={name: self.arrays[name] for name in network.shapes}, notes=notes)
 
 
 def apart(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
@@ -234,7 +217,7 @@ def _of_run(path: Path) -> Start:
     name = profile.get("name") if isinstance(profile, Mapping) else None
     config = load_config(record.config_path)
     origin = f"{config.rule_name} on {name or config.profile}"
-    return Start(arrays.arrays, str(path), origin, update, factors_of(record))
+    return Start(arrays.arrays, str(path), origin, update, factors_of(record), arrays.network)
 
 
 def factors_of(record: RunDir) -> Neurons:
@@ -256,6 +239,6 @@ def _of_file(path: Path) -> Start:
         ) from error
     weights, factors = apart(tensors)
     named = _aims(weights) or weights
-    floats = {name: W for name, W in named.items() if W.is_floating_point()}
+    floats = {name: W for name, W in named.items() if W.is_floating_point()}  # counters and indices are no weights
     arrays = {name: W.float() if W.element_size() < 4 else W for name, W in floats.items()}  # what numpy has a type for
     return Start(arrays, str(path), path.name, factors=factors)
