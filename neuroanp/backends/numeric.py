@@ -30,6 +30,7 @@ class Numeric:
         dt: seconds a step.
         spikes_in: whether input lines carry spikes, 0 or 1.
         factors: how spiking units differ: (n,) of "threshold", "tau_m", "tau_s" by layer; what is missing is 1.
+        keys: what the configuration calls the units of a layer, by layer, where it is not what `key` takes it for.
     """
 
     name: str
@@ -38,6 +39,7 @@ class Numeric:
     dt: float
     spikes_in: bool
     factors: Mapping[str, Mapping[str, NDArray[np.float64]]] = field(default_factory=dict, kw_only=True)
+    keys: Mapping[str, str] = field(default_factory=dict, kw_only=True, compare=False)
 
     @property
     def spiking(self) -> bool:
@@ -70,6 +72,16 @@ class Numeric:
     def sizes(self) -> tuple[int, int, int]:
         """(I, N, O), lines of a bias left out."""
         return self.network.inputs, self.network.hidden, self.network.outputs
+
+    def key(self, layer: Layer, option: str = "") -> str:
+        """Return the key of an option of a layer's units in the configuration, or of all of them.
+
+        "neuron" of a network of one layer, "network.layers[k].cell" of several, where `keys` says nothing else.
+        """
+        layers = self.network.layers
+        usual = "neuron" if len(layers) == 1 else f"network.layers[{layers.index(layer)}].cell"
+        key = self.keys.get(layer.name, usual)
+        return f"{key}.{option}" if option else key
 
     def lif(self, layer: Layer) -> LIF:
         """Return the parameters of a layer of spiking units; ValueError for units of another kind."""

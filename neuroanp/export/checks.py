@@ -13,6 +13,7 @@ if TYPE_CHECKING:
 
     from neuroanp.backends.neuron import LIF
     from neuroanp.export.model import Model
+    from neuroanp.network.network import Layer
 
 
 def finite(model: Model) -> list[str]:
@@ -37,14 +38,27 @@ def lif_only(model: Model, format_name: str) -> list[str]:
     """Find layers of a spiking network that a chip's neurons are not, or whose units differ from each other."""
     from neuroanp.backends.neuron import LIF
 
-    other = [layer.name for layer in model.network.layers if not isinstance(layer.cell, LIF)]
-    said = (
-        [f"{', '.join(other)}: {format_name} has leaky integrate-and-fire units alone; use cell lif"] if other else []
-    )
+    said = [
+        f"{model.key(layer)}: {format_name} has leaky integrate-and-fire units alone; use cell lif"
+        for layer in model.network.layers
+        if not isinstance(layer.cell, LIF)
+    ]
     differ = sorted({name for factors in model.factors.values() for name in factors})
     if differ:
         said.append(f"units differ in {', '.join(differ)}, and those of {format_name} are alike within a layer")
     return said
+
+
+def setting(model: Model, layer: Layer, option: str, value: object) -> str:
+    """Return the words of a command line that set an option of a layer's units where the configuration has it.
+
+    >>> from types import SimpleNamespace as Fake
+    >>> setting(Fake(key=lambda layer, option: f"network.layers[1].cell.{option}"), None, "reset", "hard")
+    '--set network.layers.1.cell.reset=hard'
+    """
+    key = model.key(layer, option).replace("[", ".").replace("]", "")  # brackets are the shell's
+    shown = f"'{value}'" if " " in str(value) else value
+    return f"--set {key}={shown}"
 
 
 def _kind(unit: type) -> str:

@@ -23,7 +23,7 @@ def bad_units(model: Model) -> list[str]:
     if not model.spiking:
         return spiking_only(model, "rtl")
     found = [
-        f"{layer.name}: units {type(layer.cell).__name__} cannot be expressed in rtl; train with cell lif"
+        f"{model.key(layer)}: units {type(layer.cell).__name__} cannot be expressed in rtl; train with cell lif"
         for layer in model.network.layers
         if not isinstance(layer.cell, LIF)
     ]

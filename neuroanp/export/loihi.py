@@ -5,6 +5,7 @@ The equations and scales are those of `neuroanp.backends.loihi_numbers`.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
@@ -33,7 +34,7 @@ from neuroanp.backends.loihi_numbers import (
 from neuroanp.backends.neuron import LIF
 from neuroanp.export.checking.presented import Check, compact
 from neuroanp.export.checking.script import HERE
-from neuroanp.export.checks import at_once, finite, lif_only, refuse, spikes_in_only, spiking_only
+from neuroanp.export.checks import at_once, finite, lif_only, refuse, setting, spikes_in_only, spiking_only
 from neuroanp.export.model import Model, Traces, reference
 from neuroanp.export.netx import write
 from neuroanp.export.protocol import ChipExporter, Exported
@@ -238,8 +239,7 @@ def _limits(model: Model, held: Quantised, wrapped: int) -> list[str]:
     (p,) = model.network.feed(OUTPUT)
     said += _lost(p.name, readout(model)[0], network.outputs.weight)
     said += [
-        f"{_named(model, layer, 'neuron.drive')} is {_drive(model, layer, block):.4g}, "
-        f"wanted {model.lif(layer).drive:.4g}"
+        f"{model.key(layer, 'drive')} is {_drive(model, layer, block):.4g}, wanted {model.lif(layer).drive:.4g}"
         for layer, block in zip(layers, network.layers, strict=True)
         if _drives_alone(model, layer)
     ]
@@ -272,30 +272,31 @@ def _too_large(model: Model) -> list[str]:
 def _neuron(model: Model, layer: Layer) -> list[str]:
     """Find what of a layer's neurons the chip's cannot do."""
     neuron, problems = model.lif(layer), []
+    key, to = partial(model.key, layer), partial(setting, model, layer)
     if neuron.reset != "hard":
         problems.append(
-            f"neuron.reset: '{neuron.reset}', Loihi resets to 0{at_once(neuron)}; train with --set neuron.reset=hard"
+            f"{key('reset')}: '{neuron.reset}', Loihi resets to 0{at_once(neuron)}; train with {to('reset', 'hard')}"
         )
     if not neuron.leak:
-        problems.append("neuron.leak: false, membranes leak here; train with --set neuron.leak=true")
+        problems.append(f"{key('leak')}: false, membranes leak here; train with {to('leak', 'true')}")
     if neuron.refractory_steps(model.dt) > 1:
         rest, dt = (format_quantity(seconds, "s") for seconds in (neuron.refractory, model.dt))
         problems.append(
-            f"neuron.refractory: '{rest}' is longer than one step, '{dt}', and lava's neurons have no rest; "
-            f"train with --set neuron.refractory='{dt}'"
+            f"{key('refractory')}: '{rest}' is longer than one step, '{dt}', and lava's neurons have no rest; "
+            f"train with {to('refractory', dt)}"
         )
     if neuron.decoder != "trace":
-        problems.append("neuron.decoder: 'count' never forgets; train with --set neuron.decoder=trace")
+        problems.append(f"{key('decoder')}: 'count' never forgets; train with {to('decoder', 'trace')}")
     taus = {"membrane": "tau_m", "synapse": "tau_s", "readout": "tau_r"}
     longest = format_quantity(DECAY_ONE * model.dt, "s", 3)
     for name, (_, whole) in decays(model, layer).items():
         if whole < 1 and (name != "readout" or neuron.decoder == "trace"):
             tau = format_quantity(getattr(neuron, taus[name]), "s")
             problems.append(
-                f"neuron.{taus[name]}: '{tau}' decays by less than 1/{2 * DECAY_ONE} a step and would never; "
+                f"{key(taus[name])}: '{tau}' decays by less than 1/{2 * DECAY_ONE} a step and would never; "
                 f"train with {taus[name]} up to '{longest}'"
             )
-    return [_named(model, layer, problem) for problem in problems]
+    return problems
 
 
 def _spikes(model: Model) -> list[str]:
@@ -319,7 +320,7 @@ def _weights(model: Model, headroom: float) -> list[str]:
     if not np.rint(readout(model)[0] * scales(model, peaks).y / 2).any():
         return [
             f"{p.name}: all weights round to 0 where 24 bits hold an output of {peaks.y:.3g}; use a shorter "
-            "neuron.tau_r"
+            f"{model.key(model.network.layers[-1], 'tau_r')}"
         ]
     return [line for layer in model.network.layers for line in _without_room(model, layer, peaks.state[layer.name])]
 
@@ -332,9 +333,10 @@ def _out_of_range(model: Model, layer: Layer) -> list[str]:
         return []
     times, names = 1 / most, ", ".join(weights)
     if most * largest <= WEIGHT_HIGH / 2:
-        said = f"neuron.drive: a constant current {times:.3g} times too large against the threshold; lower it"
-        return [_named(model, layer, said)]
-    return [f"{names}: {times:.3g} times too large against the threshold; lower neuron.input_gain or synapse_gain"]
+        key = model.key(layer, "drive")
+        return [f"{key}: a constant current {times:.3g} times too large against the threshold; lower it"]
+    key = model.key(layer, "input_gain")
+    return [f"{names}: {times:.3g} times too large against the threshold; lower {key} or synapse_gain"]
 
 
 def _without_room(model: Model, layer: Layer, peak: float) -> list[str]:

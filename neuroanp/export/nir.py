@@ -6,6 +6,7 @@ those of any layers.
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
@@ -26,6 +27,7 @@ from neuroanp.export.nir_readers import FILE, limits, limits_of_layers
 from neuroanp.export.nir_writing import FORMAT as FORMAT
 from neuroanp.export.nir_writing import write
 from neuroanp.export.protocol import Exported, PresentingExporter
+from neuroanp.network.network import Layer
 
 FORMATS = (FORMAT, OF_LAYERS)
 LARGEST = float(np.finfo(np.float32).max)
@@ -51,19 +53,20 @@ class Nir(PresentingExporter):
         """Raise InputError for rates, soft resets, refractory periods, late edges and time constants within a step."""
         problems = [*checks.finite(model), *checks.spiking_only(model, "nir")]
         layers = model.network.layers if model.spiking else ()
-        for k, layer in enumerate(layers):
-            where = f"network.layers[{k}].cell" if len(layers) > 1 else "neuron"
+        for layer in layers:
             if isinstance(layer.cell, LIF):
-                problems += [f"{where}.{problem}" for problem in self._of_neuron(layer.cell, model.dt)]
+                problems += self._of_neuron(model, layer, layer.cell)
             else:
-                problems.append(f"{where}: units given by equations cannot be expressed; train with neuron 'lif'")
+                problems.append(
+                    f"{model.key(layer)}: units given by equations cannot be expressed; train with cell lif"
+                )
         if layers and not problems:
             problems += nir_layers.misfits(model)
         if layers and not problems:
             try:
                 problems += _of_range(self._weights(model))
-            except ValueError as error:
-                problems.append(f"neuron.{error}")
+            except ValueError as error:  # of layers that differ it names the one
+                problems.append(f"{model.key(layers[0])}.{error}" if len(layers) == 1 else f"network.layers: {error}")
         checks.refuse(problems, "nir")
 
     def _weights(self, model: Model) -> dict[str, Any]:
@@ -74,10 +77,10 @@ class Nir(PresentingExporter):
         graph = nir_layers.graph_of(model, model.output_line, self.outputs == "li")
         return {name: node.weight for name, node in graph.weights.items()}
 
-    def _of_neuron(self, neuron: LIF, dt: float) -> list[str]:
+    def _of_neuron(self, model: Model, layer: Layer, neuron: LIF) -> list[str]:
         from neuroanp.units import format_quantity
 
-        problems = []
+        problems, dt, to = [], model.dt, partial(checks.setting, model, layer)
         try:
             neuron.check(dt)
         except ValueError as error:
@@ -85,19 +88,19 @@ class Nir(PresentingExporter):
         if neuron.reset != "hard":
             problems.append(
                 f"reset: '{neuron.reset}' cannot be expressed, NIR's units are set to 0 by a spike"
-                f"{checks.at_once(neuron)}; train with --set neuron.reset=hard, or --target nir"
+                f"{checks.at_once(neuron)}; train with {to('reset', 'hard')}, or --target nir"
             )
         if neuron.refractory_steps(dt) > 1:
             problems.append(
                 f"refractory: '{format_quantity(neuron.refractory, 's')}' is {neuron.refractory_steps(dt)} "
-                "steps, NIR's units have none; train with --set neuron.refractory='0 ms', or --target nir"
+                f"steps, NIR's units have none; train with {to('refractory', '0 ms')}, or --target nir"
             )
         if neuron.decoder == "count" and self.outputs == "li":
             problems.append(
                 "decoder: 'count' has no decay and LI needs one; export with --set outputs=linear, or train "
-                "with --set neuron.decoder=trace"
+                f"with {to('decoder', 'trace')}"
             )
-        return problems
+        return [model.key(layer, problem) for problem in problems]
 
     def export(self, model: Model, folder: Path) -> Exported:
         """Write network.nir; see `Exporter`."""

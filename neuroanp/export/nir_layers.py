@@ -89,25 +89,24 @@ def misfits(model: Numeric) -> list[str]:
     """Return what of a network's structure a graph cannot say, with the nearest remedy; [] if it can say all."""
     problems = []
     network = model.network
-    many = len(network.layers) > 1
     for k, layer in enumerate(network.layers):
-        neuron, where = model.lif(layer), f"network.layers[{k}]" if many else "neuron"
+        neuron = model.lif(layer)
         alike = "tau_s" not in model.factors.get(layer.name, {})
         if not neuron.leak and neuron.tau_s:
             problems.append(
-                f"{where}.leak: false, and currents last: NIR's units with a synapse (CubaLIF) leak; train with tau_s: "
-                "0 ms, or leak: true"
+                f"{model.key(layer, 'leak')}: false, and currents last: NIR's units with a synapse (CubaLIF) leak; "
+                "train with tau_s: 0 ms, or leak: true"
             )
         if neuron.drive and neuron.tau_s and not alike:
             problems.append(
-                f"{where}.drive: {neuron.drive:g} does not pass the synapse, in CubaLIF it does, and tau_s differs "
-                "between units, so that no input line undoes it; use drive: 0, or tau_s: 0 ms"
+                f"{model.key(layer, 'drive')}: {neuron.drive:g} does not pass the synapse, in CubaLIF it does, and "
+                "tau_s differs between units, so that no input line undoes it; use drive: 0, or tau_s: 0 ms"
             )
         for p in network.feed(layer.name):
             if p.pre != INPUT and p.delay:
                 problems.append(
-                    f"{where}.delay: 1, and an edge of NIR acts in the same step (readers have no Delay node); train "
-                    "with delay: 0"
+                    f"network.layers[{k}].delay: 1, and an edge of NIR acts in the same step (readers have no Delay "
+                    "node); train with delay: 0"
                 )
     if not model.spikes_in:
         reached = [layer for layer in network.layers if any(p.pre == INPUT for p in network.feed(layer.name))]

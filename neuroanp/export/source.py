@@ -43,9 +43,11 @@ def model_of(record: RunDir, weights: str = "targets") -> Model:
     """
     experiment, trainer = restored(record)
     network = trainer.substrate.network
-    others = [layer for layer in network.layers if layer.cell.spikes and not isinstance(layer.cell, LIF)]
-    if others:
-        raise InputError(f"{record.path}: neuron: units given by equations cannot be exported; train with neuron 'lif'")
+    config = experiment.config
+    for k, layer in enumerate(network.layers):
+        if layer.cell.spikes and not isinstance(layer.cell, LIF):
+            key = config.network.key_of_units(k)
+            raise InputError(f"{record.path}: {key}: units given by equations cannot be exported; train with 'lif'")
     if not network.spikes and trainer.backend.differentiable(network) is not rate_outputs:
         backend = trainer.backend.name
         raise InputError(f"{record.path}: the units of backend '{backend}' are its own: no format here can hold them")
@@ -132,6 +134,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, which: str) -> M
         notes=notes,
         chip=trainer.substrate,
         backend=config.backend,
+        keys={layer.name: config.network.key_of_units(k) for k, layer in enumerate(trainer.substrate.network.layers)},
         factors={layer: {name: f.double().numpy() for name, f in each.items()} for layer, each in own.items()},
     )
 

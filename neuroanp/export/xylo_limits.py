@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from math import log
 from typing import TYPE_CHECKING
 
@@ -12,8 +13,8 @@ import numpy as np
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.xylo_numbers import Wanted, decays_of, nearest_dash, place, quantised, wanted_numbers
 from neuroanp.errors import InputError
-from neuroanp.export.checks import at_once
-from neuroanp.export.xylo_layers import integers, named, part_of
+from neuroanp.export.checks import at_once, setting
+from neuroanp.export.xylo_layers import integers, part_of
 from neuroanp.export.xylo_scales import scales_of
 from neuroanp.network.network import OUTPUT
 
@@ -70,37 +71,39 @@ def readouts(model: Model) -> Iterator[str]:
     """Find layers whose traces the outputs would filter differently."""
     read = [layer for p in model.network.feed(OUTPUT) if (layer := model.network.layer(p.pre)) is not None]
     if len({layer.cell.tau_r for layer in read if isinstance(layer.cell, LIF)}) > 1:
-        names = " and ".join(layer.name for layer in read)
-        yield f"neuron.tau_r: {names} reach the outputs, which have one decay; give their units the same tau_r"
+        names, keys = (
+            " and ".join(each) for each in zip(*((r.name, model.key(r, "tau_r")) for r in read), strict=True)
+        )
+        yield f"{keys}: {names} reach the outputs, which have one decay; give their units the same tau_r"
 
 
 def units(model: Model, nearest: bool) -> Iterator[str]:
     """Find what of the units of each layer a Xylo cannot do."""
     for layer in model.network.layers:
-        for line in (*_neuron(model, layer), *_decays(model, layer, nearest)):
-            yield named(model, layer, line)
+        yield from _neuron(model, layer)
+        yield from _decays(model, layer, nearest)
 
 
 def _neuron(model: Model, layer: Layer) -> Iterator[str]:
     neuron, hold = model.lif(layer), model.steps[layer.name].hold
+    key, to = partial(model.key, layer), partial(setting, model, layer)
     if neuron.reset != "subtract":
         yield (
-            f"neuron.reset: {neuron.reset!r}, a Xylo subtracts the threshold{at_once(neuron)}; train with "
-            "--set neuron.reset=subtract"
+            f"{key('reset')}: {neuron.reset!r}, a Xylo subtracts the threshold{at_once(neuron)}; train with "
+            f"{to('reset', 'subtract')}"
         )
     if not neuron.leak:
-        yield "neuron.leak: false, a Xylo's membranes leak; train with --set neuron.leak=true"
+        yield f"{key('leak')}: false, a Xylo's membranes leak; train with {to('leak', 'true')}"
     if hold > 1:  # a hold of 1 ends before the next step
         yield (
-            f"neuron.refractory: {hold} steps, a Xylo has no refractory period; "
-            "train with --set neuron.refractory='0 ms'"
+            f"{key('refractory')}: {hold} steps, a Xylo has no refractory period; train with {to('refractory', '0 ms')}"
         )
     if neuron.decoder == "count":
-        yield "neuron.decoder: 'count', a Xylo's outputs forget; train with --set neuron.decoder=trace"
+        yield f"{key('decoder')}: 'count', a Xylo's outputs forget; train with {to('decoder', 'trace')}"
     if not neuron.tau_s:
         yield (
-            "neuron.tau_s: 0, a Xylo's current would be 0 before it acts; the shortest it has: "
-            f"train with --set neuron.tau_s='{_tau(model, layer, 1)}'"
+            f"{key('tau_s')}: 0, a Xylo's current would be 0 before it acts; the shortest it has: "
+            f"train with {to('tau_s', _tau(model, layer, 1))}"
         )
 
 
@@ -121,8 +124,9 @@ def _decays(model: Model, layer: Layer, nearest: bool) -> Iterator[str]:
         if nearest or decay == 0.0 or abs(decay - (1.0 - 2.0**-dash)) <= 1e-9:  # 0 is refused with tau_s
             continue
         yield (
-            f"neuron.{keys[name]}: the decay of {decay:.6f} a step is not 1 - 2^-k; export with --quantize-decay, "
-            f"which takes {1.0 - 2.0**-dash:.6f}, or train with --set neuron.{keys[name]}='{_tau(model, layer, dash)}'"
+            f"{model.key(layer, keys[name])}: the decay of {decay:.6f} a step is not 1 - 2^-k; export with "
+            f"--quantize-decay, which takes {1.0 - 2.0**-dash:.6f}, or train with "
+            f"{setting(model, layer, keys[name], _tau(model, layer, dash))}"
         )
 
 
@@ -170,8 +174,9 @@ def _vanished(model: Model, wanted: Wanted, net: Network) -> Iterator[str]:
         W, left = (part.any(1) for part in (part_of(model, wanted, p), integers(model, net, p)))
         lost, what = int((W & ~left).sum()), "outputs" if p.post == OUTPUT else "hidden units"
         if lost and (p.post == OUTPUT or lost == len(W)):
-            tau = "tau_r" if p.post == OUTPUT else "tau_m or tau_s"
+            layer = model.network.layer(p.post if p.post != OUTPUT else p.pre)
+            tau = "" if layer is None else model.key(layer, "tau_r" if p.post == OUTPUT else "tau_m or tau_s")
             yield (
                 f"{p.name}: all weights of {lost} of {len(W)} {what} are less than half a step and round to 0, since "
-                f"16 bits must hold what they add up to; train with a shorter neuron.{tau}"
+                f"16 bits must hold what they add up to; train with a shorter {tau}"
             )

@@ -114,6 +114,16 @@ class NetworkConfig(Section):
             return [Stacked(usual, self.hidden)]
         return [Stacked(spec.cell or usual, spec.units, spec.recurrent, spec.delay) for spec in self.layers]
 
+    def key_of_units(self, k: int) -> str:
+        """Return the key under which layer k has its units: its own, or those of `neuron`.
+
+        >>> layers = NetworkConfig.model_validate({"layers": [{"cell": "lif", "units": 3}, {"units": 2}]})
+        >>> layers.key_of_units(0), layers.key_of_units(1), NetworkConfig().key_of_units(0)
+        ('network.layers[0].cell', 'neuron', 'neuron')
+        """
+        own = self.layers is not None and self.layers[k].cell is not None
+        return f"network.layers[{k}].cell" if own else "neuron"
+
     def stack(self, inputs: int, outputs: int, usual: Unit) -> Network:
         """Return the network for so many inputs and outputs; `usual`: the units of layers that name none."""
         return stack(inputs, self.stacked(usual), outputs, self.bias, self.skip, self.input_delay)

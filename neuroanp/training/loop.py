@@ -28,6 +28,7 @@ from neuroanp.training.updates import Row, updates
 from neuroanp.training.watch import Health, Watch
 
 if TYPE_CHECKING:
+    from neuroanp.network.network import Network
     from neuroanp.records.run_dir import RunDir
     from neuroanp.training.evaluate import Evaluation
     from neuroanp.training.trainer import Trainer
@@ -261,10 +262,11 @@ class Training:
         losses = {name: control.loss for name, control in found.items()}
         stop.raise_if_requested()
         if trainer.updates > 0:
-            losses["frozen_recurrence"] = self._frozen_recurrence(held, stop)
+            name = frozen_control(self.experiment.network)
+            losses[name] = self._frozen(name, held, stop)
         return losses, {name: control.prediction for name, control in found.items() if control.note is None}
 
-    def _frozen_recurrence(self, held: Held, stop: StopRequested) -> float:
+    def _frozen(self, name: str, held: Held, stop: StopRequested) -> float:
         """Train the readout alone by the same rule, from the same start on the same data; return its test loss."""
         network = self.experiment.network
         below = frozenset(p.name for p in network.projections) - {*network.readout}
@@ -273,7 +275,7 @@ class Training:
             for _ in self._updates("controls", trainer, stop):
                 pass
         except DivergedError as error:
-            self.record.log(f"control frozen_recurrence {error}")
+            self.record.log(f"control {name} {error}")
             return float("nan")
         return trainer.evaluate(held).test_loss
 
@@ -328,3 +330,15 @@ class Training:
 
         self.record.end(status, message, ended=datetime.now(UTC).isoformat(timespec="seconds"))
         return message or ""
+
+
+def frozen_control(network: Network) -> str:
+    """Return what the control is called in which all that does not reach the output stays as it was drawn.
+
+    >>> from neuroanp.network.compose import Stacked, stack
+    >>> from neuroanp.network.tanh import Tanh
+    >>> [frozen_control(stack(1, [Stacked(Tanh(), 2, recurrent)], 1)) for recurrent in (True, False)]
+    ['frozen_recurrence', 'frozen_layers']
+    """
+    recurrent = any(network.recurrence(layer.name) is not None for layer in network.layers)
+    return "frozen_recurrence" if recurrent else "frozen_layers"

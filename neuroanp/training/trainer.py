@@ -38,7 +38,7 @@ class Trainer:
         batch: sequences an update.
         dt: seconds a step.
         memory: bytes that stored trajectories may take.
-        frozen: arrays that are not trained (the frozen-recurrence control freezes all that do not reach the output).
+        frozen: arrays that are not trained (the control of frozen layers freezes all that do not reach the output).
         limits: the largest weight of each array, w_s.
         update: how many updates are done. moments: the optimizer's state. learned: the learner's.
         first_loss: training loss of the first update.
@@ -112,15 +112,15 @@ class Trainer:
         at_limit = sum(int((W.abs() >= self.limits[name]).sum()) for name, W in targets.items())
         return at_limit / max(sum(W.numel() for W in targets.values()), 1)
 
-    def spectral_radius(self) -> float:
-        """Return the largest absolute eigenvalue of the recurrent weights, of any layer and port; 0 without any."""
-        radii = [0.0]
+    def spectral_radius(self) -> float | None:
+        """Return the largest absolute eigenvalue of the recurrent weights, of any layer and port; None without any."""
+        radii: list[float] = []
         weights = self.substrate.targets
         for layer in weights.network.layers:
             back = weights.network.recurrence(layer.name)
             for square in () if back is None else weights[back.name].double().cpu().split(layer.units):
                 radii.append(float(torch.linalg.eigvals(square).abs().max()))
-        return max(radii)
+        return max(radii, default=None)
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that a resumed run needs, as named tensors."""
@@ -173,10 +173,11 @@ class Trainer:
         if self.update == 0:
             self.first_loss = loss
         if not (isfinite(loss) and isfinite(norm)) or loss > DIVERGED * max(self.first_loss, 1e-12):
+            radius = self.spectral_radius()
             raise DivergedError(
                 f"diverged at update {self.update + 1} of {self.updates}: training loss {loss:.3g}, norm of the update "
-                f"{norm:.3g}, spectral radius {self.spectral_radius():.3g}; try a lower optimizer.lr, optimizer.clip "
-                "or a smaller rule.gamma"
+                f"{norm:.3g}{'' if radius is None else f', spectral radius {radius:.3g}'}; try a lower optimizer.lr, "
+                "optimizer.clip or a smaller rule.gamma"
             )
 
     def _row(self, diagnostics: Mapping[str, float], lr: float, report: ProgrammingReport) -> dict[str, float | int]:
