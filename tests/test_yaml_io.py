@@ -332,3 +332,17 @@ def test_two_names_for_one_model_of_options_are_refused(monkeypatch):
     with pytest.raises(InputError, match="task 'mine' has the same model of options as 'copy', CopyConfig; give it "):
         configure({"task": "mine"})
     assert configure({"task": "copy"}).task_name == "copy"
+
+
+def test_a_value_in_a_list_is_placed_by_its_index():
+    """And every other is as it was, with its line; a wrong index says which there are."""
+    text = "layers:\n- {units: 5}\n- {units: 4}\n"
+    changed = assign(parse(text, "run.yaml"), ["layers[1].units=7", "layers.0.cell=gru"])
+    assert changed.data == {"layers": [{"units": 5, "cell": "gru"}, {"units": 7}]}
+    assert changed.where(("layers", 0, "units")) == "run.yaml:2"
+    assert changed.where(("layers", 1, "units")) == "--set layers[1].units=7"
+    for key in ("layers[2].units", "layers.2"):
+        with pytest.raises(InputError, match=r"there is no layers\[2\]; it has layers\[0\] to layers\[1\]"):
+            assign(changed, [f"{key}=1"])
+    with pytest.raises(InputError, match=r"write key\.key=value"):
+        assign(changed, ["layers[-1]=1"])

@@ -221,7 +221,13 @@ def test_layers_learn_with_the_delay_that_is_filled_in(name, options):
         ("loihi", {"delay": 1}, {"skip": True}, None, "loihi holds layers one after the other; leave it out"),
         ("xylo", {"delay": 1, "cell": {"tau_m": "20 ms"}}, {}, ("cell", "tau_m"), "xylo has no such decay"),
         ("xylo", {"delay": 1, "cell": {"reset": "hard"}}, {}, ("cell", "reset"), "xylo needs 'subtract'"),
-        ("xylo", {"delay": 1, "cell": {"name": "tanh"}}, {}, ("cell",), "xylo needs units that spike, cell lif"),
+        (
+            "xylo",
+            {"delay": 1, "cell": {"name": "tanh"}},
+            {},
+            ("cell",),
+            "xylo needs leaky integrate-and-fire units, cell lif",
+        ),
     ],
 )
 def test_what_a_target_has_not_in_a_layer_is_refused(name, layer, more, key, said):

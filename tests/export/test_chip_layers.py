@@ -170,12 +170,28 @@ def test_same_step_layers_are_refused_with_the_remedy(name):
     ("name", "changed", "words"),
     [
         ("loihi", {"skip": True}, ["w_in_2, w_1_out", "train with network.skip: false"]),
-        ("loihi", {"upper": {"reset": "subtract"}}, ["hidden_2 neuron.reset: 'subtract'", "neuron.reset=hard"]),
-        ("loihi", {"upper": {"tau_m": 20.0}}, ["hidden_2 neuron.tau_m: '20 s'", "up to '4.1 s'"]),
+        (
+            "loihi",
+            {"upper": {"reset": "subtract"}},
+            ["network.layers[1].cell.reset: 'subtract'", "--set network.layers.1.cell.reset=hard"],
+        ),
+        ("loihi", {"upper": {"tau_m": 20.0}}, ["network.layers[1].cell.tau_m: '20 s'", "up to '4.1 s'"]),
         ("loihi", {"upper": {"synapse_gain": 1e9}}, ["w_1_2, w_2: ", "times too large against the threshold"]),
-        ("xylo", {"upper": {"refractory": 5e-3}}, ["hidden_2 neuron.refractory: 5 steps"]),
-        ("xylo", {"upper": {"tau_m": 20e-3}}, ["hidden_2 neuron.tau_m: the decay of 0.951229", "--quantize-decay"]),
-        ("xylo", {"upper": {"tau_r": 20e-3}, "skip": True}, ["neuron.tau_r: hidden_1 and hidden_2 reach the outputs"]),
+        (
+            "xylo",
+            {"upper": {"refractory": 5e-3}},
+            ["network.layers[1].cell.refractory: 5 steps", "--set network.layers.1.cell.refractory='0 ms'"],
+        ),
+        (
+            "xylo",
+            {"upper": {"tau_m": 20e-3}},
+            ["network.layers[1].cell.tau_m: the decay of 0.951229", "--quantize-decay"],
+        ),
+        (
+            "xylo",
+            {"upper": {"tau_r": 20e-3}, "skip": True},
+            ["network.layers[1].cell.tau_r: hidden_1 and hidden_2 reach the outputs"],
+        ),
         ("xylo", {"sizes": (900, 100)}, ["hidden: 1000 are more than the 992 of audio3"]),
         ("xylo", {"sizes": (130, 4)}, ["audio3 gives inputs to the first 128"]),
         ("xylo", {"inputs": 17}, ["inputs: 17 are more than the 16"]),

@@ -62,8 +62,8 @@ def test_what_cannot_be_held_is_said_all_at_once():
     said = refused(replace(two, factors={"hidden_2": {"tau_m": np.array([1.0, 1.1]), "threshold": np.ones(2)}}))
     assert "hidden_2: units differ in tau_m, and the core has one for all of a layer" in said
     said = refused(layered([Stacked(GRU(), 3), Stacked(LOUD, 2), Stacked(Tanh(), 2)]))
-    assert "hidden_1: units GRU cannot be expressed in rtl; train with cell lif" in said
-    assert "hidden_3: units Tanh cannot" in said
+    assert "network.layers[0].cell: units GRU cannot be expressed in rtl; train with cell lif" in said
+    assert "network.layers[2].cell: units Tanh cannot" in said
     assert "tanh units cannot be expressed in rtl" in refused(layered([Stacked(Tanh(), 3), Stacked(Tanh(), 2)]))
     odd = Network(1, (Layer("a b", 2, LOUD),), 1, (
         Projection("from", INPUT, "a b", 1), Projection("w_own", "a b", "a b", 1, True),

@@ -76,7 +76,7 @@ def test_a_record_is_evaluated_read_back_and_started_from(tmp_path):
     again = build_trainer(Experiment.of(configure(SMALL, {"network.weights": str(record.path)})))
     assert all(torch.equal(W, start.arrays[name]) for name, W in again.substrate.targets.items())
     narrow = [{"cell": "gru", "units": 5}, {"units": 3, "delay": 1}]
-    with pytest.raises(InputError, match=r"(?s)does not fit .*w_2 is \(4, 4\), the configuration needs \(3, 3\)"):
+    with pytest.raises(InputError, match=r"(?s)does not fit .*set network.layers\[1\].units to 4"):
         Experiment.of(configure(SMALL, {"network.weights": str(record.path), "network.layers": narrow}))
     assert load_config(record.config_path) == configure(SMALL, {"training.controls": True})
 
@@ -91,6 +91,19 @@ def test_the_frozen_control_trains_every_array_to_the_output_and_no_other(tmp_pa
     held = Held.of(batch, trainer.substrate.targets.like, trainer.task.loss)
     assert record.result is not None
     assert record.result["controls"]["frozen_recurrence"] == trainer.evaluate(held).test_loss
+
+
+def test_without_recurrence_layers_are_frozen_and_there_is_no_radius(tmp_path):
+    """No recurrence is frozen then, and 0 would be the radius of one that is there."""
+    forward = [{"cell": "relu", "units": 5, "recurrent": False}, {"units": 4, "recurrent": False}]
+    made = configure({**SMALL, "network": {"layers": forward}}, {"training.controls": True}, updates=3)
+    record = launch(made, tmp_path)
+    assert record.result is not None
+    assert {"frozen_layers", "frozen_recurrence"} & {*record.result["controls"]} == {"frozen_layers"}
+    assert build_trainer(Experiment.of(made)).spectral_radius() is None
+    found = record.metrics()
+    assert np.isnan(found["spectral_radius"]).all()
+    assert not np.isnan(found["test_loss"]).all()
 
 
 @pytest.mark.parametrize(("name", "port", "units"), [("w_1", 0, 5), ("w_1", 1, 5), ("w_1", 2, 5), ("w_2", 0, 4)])
@@ -136,7 +149,7 @@ def test_a_configuration_comes_back_from_what_it_writes(network):
         (
             {"network": {"layers": [{"cell": "gru", "units": 5}]}, **SPIKES},
             "network.layers",
-            "spiking units only (equations, lif)",
+            "spiking units only (lif); use backend 'rate'",
         ),
         ({"network": {"layers": [{"units": 5, "delay": 1}]}}, "delay", "the first layer has none below"),
         ({"network": {"layers": [{"units": 5, "delay": 2}, {"units": 5}]}}, "delay", "0"),

@@ -21,9 +21,9 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.estimate import estimate
 from neuroanp.training.evaluate import NOISY, SHOWN_MEMBRANES, Held, show
-from neuroanp.training.filling import SPIKING, spikes
+from neuroanp.training.filling import SPIKING, filled, spikes
 from neuroanp.training.launch import launch, resume
-from neuroanp.yaml_io import read
+from neuroanp.yaml_io import Document, read
 from tests.close import close
 
 from .test_resume import final, same
@@ -106,7 +106,8 @@ def test_what_is_stated_stays_and_the_rest_is_filled_in(key, value, kept):
 
 @pytest.mark.parametrize("rule", ["bptt", "bptt1"])
 def test_rules_without_such_a_preset_are_left_alone(rule):
-    assert not hasattr(configure({"task": "xor", "backend": "lif", "rule": rule}).rule, "preset")
+    document = Document("xor", {"task": {"name": "xor"}, "backend": "lif", "rule": {"name": rule}})
+    assert filled(document).data["rule"] == {"name": rule}
     assert "preset" in SPIKING["rule"]
 
 
@@ -163,7 +164,7 @@ def test_every_neuron_is_among_those_that_come_back():
         ({"backend": "rate", "rule.preset": "default", "encoder": "poisson"}, "one spike in 5e+03 steps"),
         ({"neuron": "lfi"}, "did you mean 'lif'"),
         ({"neuron.tau": "1 ms"}, "neuron.tau"),
-        ({"backend": "rate", "neuron": "lif"}, "backend 'rate' has tanh units; leave it out, or use backend 'spiking'"),
+        ({"backend": "rate", "neuron": "lif"}, "leave neuron out, or use backend 'lif' or 'spiking'"),
         ({"backend": "spikng"}, "did you mean 'spiking'"),
         ({"encoder.name": "poisson", "encoder.rate": "2 kHz"}, "at most 1 fits"),
         ({"encoder": "poison"}, "did you mean 'poisson'"),

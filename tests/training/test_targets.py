@@ -88,7 +88,11 @@ def test_a_network_without_room_on_the_chip_is_told_before_it_learns():
         ("xylo", {"neuron.tau_m": "20 ms"}, "neuron.tau_m: xylo has no such decay; the nearest is '15.49"),
         ("loihi", {"encoder": "current"}, "loihi takes spikes as inputs; use encoder 'poisson' or 'latency'"),
         ("loihi", {"neuron.integration": "euler"}, "neuron.integration: loihi needs 'exact'"),
-        ("loihi", {"backend": "rate"}, "backend 'rate' has tanh units"),
+        (
+            "loihi",
+            {"backend": "rate"},
+            "backend: 'rate' has no units that spike, which loihi needs; use one of 'loihi'",
+        ),
     ],
 )
 def test_what_does_not_fit_is_told_with_the_remedy(target, changes, said):
