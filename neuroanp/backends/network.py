@@ -63,7 +63,7 @@ class SpikingNetwork(ABC):
             return [f"backend '{cls.name}' has spiking units only ({', '.join(NEURONS.names())}); use backend 'rate'"]
         if not all(isinstance(layer.cell, cls.units) for layer in network.layers):
             return [f"backend '{cls.name}' has leaky integrate-and-fire units only; use backend 'spiking'"]
-        return _readouts_differ(network)
+        return _readouts_differ(network) + network.late_inputs
 
     def highest_rate_Hz(self, network: Network) -> float | None:
         """Return the rate of a unit that spikes whenever its refractory period lets it."""

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from neuroanp.network.lines import word_lines
 from neuroanp.network.network import INPUT
-from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate, with_bias_line
+from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate
 
 if TYPE_CHECKING:
     from neuroanp.learning.protocol import LearningRule, State
@@ -114,10 +115,7 @@ def presynaptic(chunk: Trajectory, plan: PassPlan, network: Network) -> dict[str
         if p.pre == INPUT:
             u = chunk.u if chunk.u.ndim == 3 else over_passes(chunk.u)
             return u if p.bias or not network.bias else u[..., : network.inputs]
-        if p.delay:
-            before = over_passes(chunk.layers[p.pre].x_prev).unsqueeze(0)
-            return with_bias_line(torch.cat([before, now[p.pre][:-1]]), p.bias)
-        return with_bias_line(now[p.pre], p.bias)
+        return word_lines(p, now[p.pre], over_passes(chunk.layers[p.pre].x_prev))
 
     return {p.name: of(p) for p in network.projections}
 
