@@ -21,7 +21,7 @@ from neuroanp.noise import PassStreams
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.tasks.protocol import Batch
 from neuroanp.training.lab import Lab
-from neuroanp.training.pass_learner import PassLearner, presynaptic
+from neuroanp.training.pass_learner import PassLearner, presynaptic, stored
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
@@ -178,3 +178,25 @@ def test_a_delay_of_inputs_is_refused_and_not_left_out(backend, cell):
     said = BACKENDS.get(backend).refuses(late)
     assert said == ["w_in: inputs act at once, and spikes of them as input_delay says; give it delay 0"]
     assert BACKENDS.get(backend).refuses(plain) == []
+
+
+@pytest.mark.parametrize("options", [{}, {"decoder": "count"}])
+@pytest.mark.parametrize("layers", LAYERS)
+@pytest.mark.parametrize("rule", [ANP(K=2), NP(K=2)], ids=["anp", "np"])
+def test_stored_passes_take_no_more_than_is_said(make_bench, layers, rule, options):
+    """By the tensors that are kept, each once (spikes take a byte and are counted as a number): `training.memory` is held to with it."""
+    made = [each._replace(cell=each.cell.model_copy(update=options)) for each in LAYERS[layers]]
+    bench = make_bench(
+        "ideal", backend="lif", sizes=SIZES, layers=made, skip=True, bias=True, drive=NodeDrive(0.5, 0.1)
+    )
+    learner, plan = PassLearner(rule), rule.plan()
+    keep = "noise" if rule.needs_noise else "all"
+    chunks = stored(bench.chunks(plan, backend=BACKENDS.get("lif")(DT, 32), keep=keep))
+    found: dict[int, int] = {}
+    for chunk in chunks:
+        parts = [chunk.y, *chunk.pre.values(), *(chunk.noise or {}).values()]
+        parts += [each for layer in chunk.layers.values() for each in (layer.h, layer.x, layer.z, layer.spikes)]
+        found |= {part.untyped_storage().data_ptr(): part.untyped_storage().nbytes() for part in parts}
+    T, B = SIZES[0], SIZES[1]
+    said = T * plan.passes * B * learner.numbers_kept(bench.network) * 8
+    assert 0.6 * said < sum(found.values()) <= said
