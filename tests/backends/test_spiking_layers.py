@@ -184,7 +184,7 @@ def test_a_delay_of_inputs_is_refused_and_not_left_out(backend, cell):
 @pytest.mark.parametrize("layers", LAYERS)
 @pytest.mark.parametrize("rule", [ANP(K=2), NP(K=2)], ids=["anp", "np"])
 def test_stored_passes_take_no_more_than_is_said(make_bench, layers, rule, options):
-    """By the tensors that are kept, each once (spikes take a byte and are counted as a number): `training.memory` is held to with it."""
+    """By the tensors that are kept, each once; spikes take a byte and are counted as a number."""
     made = [each._replace(cell=each.cell.model_copy(update=options)) for each in LAYERS[layers]]
     bench = make_bench(
         "ideal", backend="lif", sizes=SIZES, layers=made, skip=True, bias=True, drive=NodeDrive(0.5, 0.1)
