@@ -53,7 +53,7 @@ def test_the_rules_plans_count_as_written(K, reference):
     assert (plan.passes, plan.differences) == {"two": (2 * K, K), "mean": (K + 1, K + 1), "silent": (K + 1, K)}[
         reference
     ]
-    assert len(plan.stream) == len(plan.gain) == plan.passes == len(set(plan.stream))
+    assert len(plan.stream) == len(plan.noise) == plan.passes == len(set(plan.stream))
     if plan.pairs != "mean":
         assert all(0 <= p < plan.passes and 0 <= q < plan.passes and p != q for p, q in plan.pairs)
     assert (plan.pre is None) == (reference != "silent")
@@ -66,8 +66,8 @@ def test_an_update_needs_no_diagnostics():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"gain": ()}, "a gain and a stream for each pass"),
-        ({"gain": (1.0,)}, "a gain and a stream for each pass, not 1 and 2"),
+        ({"noise": ()}, "a factor and a stream for each pass"),
+        ({"noise": (1.0,)}, "a factor and a stream for each pass, not 1 and 2"),
         ({"pairs": ((0, 2),)}, r"\(0, 2\) is not two different passes out of 0 .. 1"),
         ({"pairs": ((-1, 0),)}, "not two different passes"),
         ({"pairs": ((1, 1),)}, "not two different passes"),
@@ -79,7 +79,7 @@ def test_an_update_needs_no_diagnostics():
 )
 def test_plans_that_cannot_be_are_refused(options, says):
     with pytest.raises(ValueError, match=says):
-        PassPlan(**{"gain": (1.0, 1.0), "stream": (0, 1), "pairs": ((0, 1),), **options})
+        PassPlan(**{"noise": (1.0, 1.0), "stream": (0, 1), "pairs": ((0, 1),), **options})
 
 
 def test_the_bias_line_is_one_and_lets_gradients_through():
