@@ -20,7 +20,7 @@ import torch
 from common import rows_of_networks, table, verdict
 from torch import Tensor
 
-from neuroanp.backends.neuron import Interface
+from neuroanp.backends.neuron import NeuronModel
 from neuroanp.network.network import INPUT, Projection
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
@@ -85,7 +85,7 @@ def shown(value: float) -> str:
 
 def mean_update(rule: Any, lab: Lab, trainer: Trainer, draws: int) -> dict[str, Tensor]:
     """Return the sum of a rule's updates over draws of the noise."""
-    total = {name: torch.zeros_like(W) for name, W in lab.substrate.targets.items()}
+    total = {name: torch.zeros_like(W) for name, W in lab.substrate.weights.items()}
     for draw in range(draws):
         streams = PassStreams(trainer.streams, "train", 1 + draw)
         _, update = make_learner(rule).learn({}, replace(lab, streams=streams))
@@ -144,7 +144,7 @@ def mean_loss(lab: Lab) -> float:
 
 def slopes(lab: Lab, p: Projection) -> Iterator[tuple[int, float]]:
     """Yield the difference quotient of the mean loss for each weight of an array, and its index."""
-    read, cell = lab.reads[p.name], cast("Interface", lab.network.layers[0].cell)
+    read, cell = lab.reads[p.name], cast("NeuronModel", lab.network.layers[0].cell)
     step = STEP / (cell.input_gain if p.pre == INPUT else cell.synapse_gain)
     for index in range(read.W.numel()):
         found = []

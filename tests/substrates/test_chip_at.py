@@ -99,7 +99,7 @@ def test_what_would_alter_the_chip_is_refused(spoil, said):
     assert same(chip.state_dict(), before)
 
 
-READING = {"ledger", "now", "failed", "targets", "neurons", "node_sigmas", "prepare", "perturbation", "network",
+READING = {"ledger", "now", "failed", "weights", "neurons", "node_sigmas", "prepare", "perturbation", "network",
            "device_noise", "at", "state_dict"}  # fmt: skip
 """What of a substrate alters nothing."""
 
