@@ -161,11 +161,12 @@ def test_a_gradient_is_that_of_the_weights_that_the_chip_holds(rule):
 
 
 def test_a_gradient_needs_no_junction():
-    """The chip is read once without noise: its junctions are not sampled, and take no energy."""
+    """The chip is read once without noise, in B T dt: its junctions are not sampled, and take no energy."""
     trainer = ready({"profile": "smtj_koenders", "rule": {"name": "bptt"}})
     trainer.step()
     books = trainer.substrate.ledger
     assert books.reads == 3 * B * T
+    assert books.report()["time"]["reads"] == close(B * T * trainer.dt, rel=1e-12)
     assert books.energy()["node_noise"] == 0
     local = ready({"profile": "smtj_koenders"})
     local.step()
