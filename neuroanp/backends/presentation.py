@@ -94,6 +94,7 @@ class Presentation:
             p.name: like.new_zeros(M, self.batch, self.network.shapes[p.name][1]) for p in self.network.feed(OUTPUT)
         }
         self.inputs = like.new_zeros(self.batch, self.network.inputs)  # traces of them; of a world one for each pass
+        self.before: dict[str, Tensor] = {}  # traces of each layer at the step before the chunk
         self.told = {p.name: 0.0 for p in self.network.projections}  # what a bias line that adds to I has added up to
 
     def run(self, u: Tensor, t0: int) -> Trajectory:
@@ -105,11 +106,11 @@ class Presentation:
         done: dict[str, Steps] = {}
         layers: dict[str, LayerActivity] = {}
         lines, trace = self._input_lines(u)
+        self.before = {name: state.z for name, state in self.layers.items()}
         for name, state in self.layers.items():
-            before = state.z
             done[name] = self._layer(state, lines, done, t0, seen, pre, noise)
             if kept:
-                layers[name] = self._activity(done[name], before)
+                layers[name] = self._activity(done[name], self.before[name])
         y = self._outputs({name: found.s for name, found in done.items()}, t0, seen)
         node = self.nodes.draw(OUTPUT, t0, len(u))
         if keep == "noise" and node is not None:
@@ -187,6 +188,8 @@ class Presentation:
         """Return what the word lines of an array between layers see, and the presynaptic activity of its weights."""
         shape = (len(below.s), self.plan.passes, self.batch, -1)
         spikes, trace = below.s.to(self.y.dtype).view(shape), below.z.view(shape)
+        if p.delay:  # a spike of this step moves no membrane before the next
+            trace = torch.cat([self.before[p.pre].view(1, *trace.shape[1:]), trace[:-1]])
         if not p.bias:
             return spikes, trace
         told = [self._tell(p.name, state.synapse) for _ in spikes]
