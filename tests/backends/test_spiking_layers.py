@@ -8,7 +8,7 @@ import torch
 
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
-from neuroanp.network.compose import Stacked
+from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.noise import PassStreams
 from neuroanp.training.pass_learner import presynaptic
@@ -168,3 +168,22 @@ def test_spikes_events_and_reads_of_several_layers_by_hand(make_bench, spikes_in
     neurons = bench.chip.profile.neurons
     assert spent["spikes"] == close(sum(count.values()) * neurons.energy_per_spike, rel=1e-9)
     assert spent["synaptic_events"] == close(events * neurons.energy_per_event, rel=1e-9)
+
+
+def test_the_highest_rate_is_that_of_the_fastest_units():
+    slow, fast = (LIF(refractory=rest) for rest in (10e-3, 4e-3))
+    for layers in ([Stacked(slow, 3), Stacked(fast, 3)], [Stacked(fast, 3), Stacked(slow, 3)]):
+        assert TwinBackend(DT).highest_rate_Hz(stack(2, layers, 1)) == close(250.0, rel=1e-12)
+
+
+def test_units_are_made_anew_for_a_chip_whose_neurons_differ_otherwise(make_bench):
+    """The same factors in another order: the population of one chip is not that of the next."""
+    bench = make_bench("mixed_signal_neurons", backend="lif", cell=FIRST)
+    factors, one, found = bench.chip._neurons["hidden"], TwinBackend(DT), []
+    for order in (slice(None), torch.arange(6, -1, -1), slice(None)):
+        bench.chip._neurons = {"hidden": {name: factor[order].clone() for name, factor in factors.items()}}
+        spikes = bench.passes(PLAN, backend=one).spikes
+        assert torch.equal(spikes, bench.passes(PLAN, backend=TwinBackend(DT)).spikes)
+        found.append(spikes)
+    assert torch.equal(found[0], found[2])
+    assert not torch.equal(found[0], found[1])

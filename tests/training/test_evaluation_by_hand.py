@@ -217,3 +217,23 @@ def test_what_is_shown_has_the_noise_of_the_device_and_a_window_of_its_own():
         v[name] = torch.cat([chunk.layers["hidden"].v[:, 0] for chunk in chunks])[..., :4].float().numpy()
     np.testing.assert_array_equal(told["v"], v["so"])
     assert all(np.abs(v[other] - v["so"]).max() > 1e-6 for other in ("seven", "silent"))
+
+
+def test_rates_are_of_all_layers_in_their_order_and_what_is_shown_is_the_last():
+    spiking = {
+        "backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0},
+        "network": {"layers": [{"units": 5}, {"units": 4, "cell": {"name": "lif", "drive": 20.0}}]}, "dt": "1 ms",
+        "task.delay": 30,
+    }  # fmt: skip
+    made, batch = build_trainer(experiment(spiking)), of_sequences(experiment(spiking))
+    held, streams = Held.of(batch, made.substrate.targets.like, made.task.loss), PassStreams(made.streams, "test", 0)
+    reads = made.substrate.prepare(1e-3, streams)
+    options = {"keep": "states", "book": False, "artificial": False}
+    (chunk,) = made.backend.run(Request(made.substrate, reads, held.inputs, NOISY, streams, **options))
+    spikes = {name: layer.spikes[:, 0].double().numpy() for name, layer in chunk.layers.items()}
+    rates = np.concatenate([s.sum((0, 1)) / (len(batch.mask) * B * 1e-3) for s in spikes.values()])
+    assert [s.shape[-1] for s in spikes.values()] == [5, 4]
+    np.testing.assert_allclose(made.evaluate(held).rates, rates, rtol=1e-12)
+    told = show(held, made.substrate, made.backend, made.streams, made.update, made.dt)
+    np.testing.assert_array_equal(told["spikes"], spikes["hidden_2"][:, :4])
+    assert len(set(rates)) > 1
