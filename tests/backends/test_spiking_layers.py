@@ -106,6 +106,18 @@ def test_passes_of_several_layers_equal_a_plain_loop(make_bench, delay, bias, sp
     np.testing.assert_allclose(found.y.numpy(), y, rtol=0, atol=1e-10)
 
 
+def test_layers_that_are_alike_have_states_of_their_own(make_bench):
+    """The same cell, as many units, the same rows: two populations, chunk after chunk."""
+    bench = make_bench(backend="lif", layers=[Stacked(FIRST, 6), Stacked(FIRST, 6)])
+    noise = bench.chip.perturbation(PLAN, bench.B, PassStreams(bench.streams, "train", 5))
+    drawn = {name: noise.draw(name, 0, bench.T).numpy() for name in bench.network.noisy}
+    expected, _ = loop(bench, {name: plan.W.numpy() for name, plan in bench.reads.items()}, drawn, False)
+    found = bench.passes(PLAN, backend=TwinBackend(DT, 16))
+    for name, did in found.layers.items():
+        np.testing.assert_array_equal(did.spikes.numpy(), expected[name]["s"])
+        assert did.spikes.any()
+
+
 @CASES
 def test_gradient_and_ridge_see_the_several_layers_that_are_presented(make_bench, delay, bias, spikes_in, decoder):
     bench = bench_of(make_bench, delay, bias, spikes_in, decoder, sigma=None)
