@@ -199,3 +199,12 @@ def test_units_are_made_anew_for_a_chip_whose_neurons_differ_otherwise(make_benc
         found.append(spikes)
     assert torch.equal(found[0], found[2])
     assert not torch.equal(found[0], found[1])
+
+
+@pytest.mark.parametrize("change", [{"tau_r": 5e-3}, {"decoder": "count"}])
+def test_layers_that_the_output_would_filter_differently_are_refused(change):
+    layers = [Stacked(FIRST, 2), Stacked(FIRST.model_copy(update=change), 2)]
+    assert TwinBackend.refuses(stack(1, layers, 1, skip=True)) == [
+        "tau_r: hidden_1 and hidden_2 reach the output: give their units the same tau_r and the same decoder"
+    ]
+    assert TwinBackend.refuses(stack(1, layers, 1)) == []

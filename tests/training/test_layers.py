@@ -9,9 +9,10 @@ import torch
 from neuroanp import api
 from neuroanp.baselines.network import forward
 from neuroanp.errors import InputError
+from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure, load_config
-from neuroanp.training.evaluate import Held
+from neuroanp.training.evaluate import NOISY, Held
 from neuroanp.training.launch import launch
 from neuroanp.training.start import load_start
 from neuroanp.yaml_io import parse
@@ -107,12 +108,31 @@ def test_the_spectral_radius_is_the_largest_of_any_layer_and_port(name, port, un
     assert trainer.spectral_radius() == close(0.8, rel=1e-9)
 
 
+def test_junctions_are_coupled_to_the_membranes_of_each_layer():
+    """v = a v + (1 - a) n of either time constant moves by the profile's membrane_sigma of 0.08."""
+    layers = [{"units": 10, "cell": {"name": "lif", "tau_m": tau}} for tau in ("8 ms", "20 ms")]
+    changes = {
+        **SPIKES,
+        "network": {"layers": layers},
+        "profile": "smtj_koenders",
+        "dt": "1 ms",
+        "perturbation": "none",
+    }
+    made = build_trainer(Experiment.of(configure(SMALL, changes)))
+    noise = made.substrate.perturbation(NOISY, 200, PassStreams(made.streams, "train", 0))
+    for name, tau in (("hidden_1", 8.0), ("hidden_2", 20.0)):
+        a, v = np.exp(-1 / tau), torch.zeros(200, 10, dtype=torch.float64)
+        for n in noise.draw(name, 0, 200)[:, 0]:  # pyright: ignore[reportOptionalSubscript]
+            v = a * v + (1 - a) * n
+        assert float(v.square().mean().sqrt()) == close(0.08, rel=4 / np.sqrt(2 * v.numel()))
+
+
 @pytest.mark.parametrize(
     "network",
     [
         {"hidden": 7},
         {"layers": [{"units": 3}]},
-        {"layers": [{"cell": {"name": "lstm", "forget_bias": 0.5}, "units": 3, "recurrent": False}, {"units": 2}]},
+        {"layers": [{"cell": {"name": "lstm", "f_bias": 0.5}, "units": 3, "recurrent": False}, {"units": 2}]},
         {"layers": [{"cell": "leaky_tanh", "units": 3}, {"cell": "relu", "units": 2, "delay": 1}], "skip": True},
     ],
 )
