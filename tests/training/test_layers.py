@@ -156,7 +156,7 @@ def test_a_configuration_comes_back_from_what_it_writes(network):
         (
             {"network": {"layers": [{"cell": "gru", "units": 5}]}, **SPIKES},
             "network.layers",
-            "units that spike, and those of hidden do not; use backend 'rate'",
+            "backend 'lif' has spiking units only (equations, lif); use backend 'rate'",
         ),
         ({"network": {"layers": [{"units": 5, "delay": 1}]}}, "delay", "the first layer has none below"),
         ({"network": {"layers": [{"units": 5, "delay": 2}, {"units": 5}]}}, "delay", "0"),
