@@ -108,6 +108,15 @@ def test_the_spectral_radius_is_the_largest_of_any_layer_and_port(name, port, un
     assert trainer.spectral_radius() == close(0.8, rel=1e-9)
 
 
+def test_layers_are_recurrent_and_delayed_as_stated():
+    layers = [{"units": 3, "recurrent": False}, {"units": 2, "delay": 1}, {"units": 4}]
+    network = configure({**SMALL, "network": {"layers": layers}}).network_of(2, 1)
+    assert {p.name: p.delay for p in network.projections} == {
+        "w_in": 0, "w_1_2": 1, "w_2": 1, "w_2_3": 0, "w_3": 1, "w_out": 0,
+    }  # fmt: skip
+    assert network.units == {"input": 2, "hidden_1": 3, "hidden_2": 2, "hidden_3": 4, "output": 1}
+
+
 def test_junctions_are_coupled_to_the_membranes_of_each_layer():
     """v = a v + (1 - a) n of either time constant moves by the profile's membrane_sigma of 0.08."""
     layers = [{"units": 10, "cell": {"name": "lif", "tau_m": tau}} for tau in ("8 ms", "20 ms")]
