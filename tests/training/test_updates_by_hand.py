@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from math import inf, nan
 
 import numpy as np
 import pytest
 import torch
 
+from neuroanp.baselines.autograd import autograd_gradient
 from neuroanp.errors import DivergedError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
@@ -158,6 +160,22 @@ def test_a_gradient_is_that_of_the_weights_that_the_chip_holds(rule):
         torch.testing.assert_close(found.arrays[name], part.grad, rtol=1e-9, atol=1e-12)
         assert not torch.allclose(part, trainer.substrate.targets[name], rtol=1e-3, atol=0)
     assert found.diagnostics["loss"] == pytest.approx(total.item() / context.mask.sum().item(), rel=1e-9, abs=0)
+
+
+def test_a_gradient_is_of_the_neurons_that_the_chip_has():
+    """Thresholds and time constants of the mismatched units, not nominal ones."""
+    spiking = {"backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}, "dt": "1 ms"}
+    trainer = ready({**spiking, "profile": "mixed_signal_neurons", "rule": {"name": "bptt"}, "task.delay": 30})
+    lab, chip = trainer.lab(), trainer.substrate
+    found = trainer.learner.learn({}, lab)[1].arrays
+    outputs = trainer.backend.differentiable(lab.network)
+    assert outputs is not None
+    own, nominal = (
+        autograd_gradient(partial(outputs, neurons=neurons), lab.read(), lab).arrays for neurons in (chip.neurons, {})
+    )
+    for name, dW in found.items():
+        assert torch.equal(dW, own[name])
+        assert not torch.equal(dW, nominal[name])
 
 
 def test_a_gradient_needs_no_junction():
