@@ -69,18 +69,6 @@ class Weights(Mapping[str, "Tensor"]):
         return next(iter(self.arrays.values()))
 
 
-def with_bias_line(values: Tensor, bias: bool = True) -> Tensor:
-    """Append the line that a constant 1 drives to values (..., n), if the network has one.
-
-    >>> import torch
-    >>> with_bias_line(torch.zeros(1, 2))
-    tensor([[0., 0., 1.]])
-    """
-    import torch  # these types are also read by those who do not compute
-
-    return torch.cat([values, values.new_ones(*values.shape[:-1], 1)], -1) if bias else values
-
-
 @dataclass(frozen=True)
 class PassPlan:
     """What the passes of one update are and how they become differences.

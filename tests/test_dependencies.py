@@ -15,9 +15,12 @@ MODULES = {"pyyaml": "yaml"}
 
 
 def imported() -> set[str]:
-    """Return the packages that any module of neuroanp imports, lazily or not, standard library left out."""
+    """Return the packages that any module of neuroanp imports, lazily or not, standard library left out.
+
+    Scripts that lie in an export import its reader, which is looked for where they run.
+    """
     found: set[str] = set()
-    for path in (ROOT / "neuroanp").rglob("*.py"):
+    for path in {*(ROOT / "neuroanp").rglob("*.py")} - {*(ROOT / "neuroanp/export/checking").rglob("*.py")}:
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
             if isinstance(node, ast.Import):
                 found |= {alias.name.partition(".")[0] for alias in node.names}

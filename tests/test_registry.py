@@ -16,12 +16,16 @@ from neuroanp.errors import InputError
 from neuroanp.export.protocol import EXPORTERS
 from neuroanp.learning.protocol import RULES
 from neuroanp.losses import LOSSES
+from neuroanp.network.cell import CELLS
 from neuroanp.profiles.laws import LAWS
 from neuroanp.registry import Registry
 from neuroanp.tasks.encoders import ENCODERS
 from neuroanp.tasks.protocol import TASKS
+from neuroanp.training.learner import LEARNERS
 
-REGISTRIES = [BACKENDS, BASELINES, ENCODERS, EXPORTERS, LOSSES, NEURONS, RULES, TASKS, *LAWS.values()]
+REGISTRIES = [
+    BACKENDS, BASELINES, CELLS, ENCODERS, EXPORTERS, LEARNERS, LOSSES, NEURONS, RULES, TASKS, *LAWS.values()
+]  # fmt: skip
 DECLARED = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["entry-points"]
 
 MODULE = '''

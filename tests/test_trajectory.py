@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from neuroanp.learning.anp import ANP
 from neuroanp.network.compose import ONE_LAYER
-from neuroanp.trajectory import PassPlan, Weights, WeightUpdate, with_bias_line
+from neuroanp.network.lines import with_bias_line
+from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 SIZES = st.integers(1, 9)
 

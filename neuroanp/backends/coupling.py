@@ -24,7 +24,7 @@ def membrane_rms(source: NodeSource, a: float, dt: float) -> float:
         source: the noise. a: what is left of v after a step. dt: seconds a step.
 
     Raises:
-        ValueError: a membrane that takes more than a million steps to forget.
+        ValueError: a membrane that takes more than a million steps to forget, or never does.
 
     >>> from math import exp
     >>> from neuroanp.devices.ornstein_uhlenbeck import OrnsteinUhlenbeck
@@ -34,6 +34,8 @@ def membrane_rms(source: NodeSource, a: float, dt: float) -> float:
     >>> round(membrane_rms(slow, exp(-1 / 20), 1e-3), 4)
     0.5
     """
+    if a >= 1:
+        raise ValueError("a membrane without a leak sums noise up for ever, however little; use leak: true")
     if 1 - a < 1e-6:
         raise ValueError(
             "the membrane's time constant is more than a million steps; use a longer dt or a shorter tau_m"

@@ -11,7 +11,8 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING, Any, ClassVar
 
 from neuroanp.backends import loihi_numbers, xylo_numbers
-from neuroanp.backends.chips import Chip, ChipNetwork
+from neuroanp.backends.chip_network import ChipNetwork
+from neuroanp.backends.chips import Chip
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.numeric import Numeric
 from neuroanp.errors import InputError
@@ -44,20 +45,29 @@ class IntegerBackend(ChipNetwork):
     @classmethod
     def refuses(cls, network: Network) -> list[str]:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
-        neuron = network.layers[0].cell
-        if not isinstance(neuron, LIF):
-            return [f"backend '{cls.name}' has the chip's integrate-and-fire units only; use 'lif'"]
-        wanted = {"reset": cls.reset, "refractory": 0.0, "decoder": "trace"}
-        stated = neuron.model_dump()
-        wrong = [f"{key} {stated[key]!r} (it has {value!r})" for key, value in wanted.items() if stated[key] != value]
-        if not neuron.tau_s and cls.name == "xylo":
-            wrong.append("tau_s 0 (its currents last)")
-        said = [f"backend '{cls.name}' cannot do {', '.join(wrong)}; use backend 'lif'"] if wrong else []
+        said: list[str] = []
+        for layer in network.layers:
+            where = f"{layer.name}: " if len(network.layers) > 1 else ""
+            if not isinstance(layer.cell, LIF):
+                return [f"{where}backend '{cls.name}' has the chip's integrate-and-fire units only; use 'lif'"]
+            if wrong := cls._wrong(layer.cell):
+                said.append(f"{where}backend '{cls.name}' cannot do {', '.join(wrong)}; use backend 'lif'")
         return said + super().refuses(network)
 
+    @classmethod
+    def _wrong(cls, neuron: LIF) -> list[str]:
+        """Return what of a neuron the chip cannot do, and what it has instead."""
+        wanted = {"reset": cls.reset, "refractory": 0.0, "decoder": "trace", "leak": True}
+        stated = {**neuron.model_dump(), "leak": neuron.leak}  # which a dump leaves out where it leaks
+        wrong = [f"{key} {stated[key]!r} (it has {value!r})" for key, value in wanted.items() if stated[key] != value]
+        return wrong + cls._lasts(neuron)
+
+    @classmethod
+    def _lasts(cls, neuron: LIF) -> list[str]:
+        """Return what of a neuron's currents the chip cannot do."""
+        return []
+
     def _scaled(self, weights: Weights) -> Chip:
-        neuron = weights.network.layers[0].cell
-        assert isinstance(neuron, LIF)
         plain = {name: each.detach().double().cpu().numpy() for name, each in weights.items()}
         made = self._chip(Numeric(self.name, plain, weights.network, self.dt, True))
         return made.to(weights.like.device)
@@ -68,10 +78,11 @@ class IntegerBackend(ChipNetwork):
 
 
 class LoihiBackend(IntegerBackend):
-    """Loihi's integer neurons in torch: weights of 8 bits, decays in 4096ths, hard reset."""
+    """Loihi's integer neurons in torch: weights of 8 bits, decays in 4096ths, hard reset, layer after layer."""
 
     name = "loihi"
     reset = "hard"
+    skips = False
 
     def _chip(self, model: Numeric) -> Chip:
         return loihi_numbers.chip_of(model, loihi_numbers.scales(model, loihi_numbers.assumed_peaks(model)))
@@ -82,6 +93,10 @@ class XyloBackend(IntegerBackend):
 
     name = "xylo"
     reset = "subtract"
+
+    @classmethod
+    def _lasts(cls, neuron: LIF) -> list[str]:
+        return [] if neuron.tau_s else ["tau_s 0 (its currents last)"]
 
     def _chip(self, model: Numeric) -> Chip:
         wanted = xylo_numbers.wanted_numbers(model)

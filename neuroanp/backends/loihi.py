@@ -1,15 +1,17 @@
 """Simulate Loihi's CUBA neurons in whole numbers, bit for bit as lava's fixed-point model does.
 
-A network of two layers: hidden units with recurrent weights, and output units. At every step of the chip
+Layers of units one after the other, each with recurrent weights or none; the last are the outputs. At every step of
+the chip
 
     u <- trunc(u (4096 - iDecay) / 4096) + 2^6 a        a: weights of the spikes of one step before
     v <- trunc(v (4096 - vDecay) / 4096) + u + 2^6 bias
     v > 2^6 vThMant: spike, v <- 0
 
-u and v have 24 bits: beyond them u wraps round and v stays at the end. Each connection takes one step, so hidden units
-see an input one step after it, their own spikes one step after them, and output units hidden spikes one step after.
+u and v have 24 bits: beyond them u wraps round and v stays at the end. Each connection takes one step, so the first
+layer sees an input one step after it, units their own spikes one step after them, and a layer those of the layer below.
 
-Source: the process models `LIF` and `Dense` of lava-nc 0.10.0 with the tag "fixed_pt"; lava-dl 0.6.0 for the layers.
+Source: the process models `LIF` and `Dense` of lava-nc 0.10.0 with the tag "fixed_pt"; lava-dl 0.6.0 for the layers,
+whose blocks "dense" and "dense_rec" are a `Dense` for each matrix and a `LIF` behind them.
 """
 
 from __future__ import annotations
@@ -42,42 +44,48 @@ class Cuba(NamedTuple):
     bias: Tensor
 
 
+class Block(NamedTuple):
+    """One layer: its weights and its neurons.
+
+    Args:
+        weight: (n, pre) from the layer below, or the input. recurrent: (n, n), or None; both post, pre; int64.
+        neurons: n of them.
+    """
+
+    weight: Tensor
+    recurrent: Tensor | None
+    neurons: Cuba
+
+
 class CubaNetwork(NamedTuple):
     """What the chip holds.
 
     Args:
-        w_in: (N, I), w: (N, N), w_out: (O, N), all post, pre; int64.
-        hidden, output: the neurons of the two layers.
+        layers: of hidden units, from the input up, at least one. outputs: what the last of them reaches.
     """
 
-    w_in: Tensor
-    w: Tensor
-    w_out: Tensor
-    hidden: Cuba
-    output: Cuba
+    layers: tuple[Block, ...]
+    outputs: Block
+
+    @property
+    def blocks(self) -> tuple[Block, ...]:
+        """All layers, the outputs last."""
+        return (*self.layers, self.outputs)
 
 
-class State(NamedTuple):
-    """Where a network is between two steps, int64.
-
-    Args:
-        u, v: (B, N) of hidden, u_out, v_out: (B, O) of output units.
-        arriving, arriving_out: weights of the last step's spikes, on their way to the units.
-    """
+class BlockState(NamedTuple):
+    """Where a layer is between two steps, (B, n) int64: u, v, and the weights of the last step's spikes, arriving."""
 
     u: Tensor
     v: Tensor
     arriving: Tensor
-    u_out: Tensor
-    v_out: Tensor
-    arriving_out: Tensor
 
 
 class Steps(NamedTuple):
     """What a network did, int64.
 
     Args:
-        s, v: (T, B, N) spikes of hidden units and their membranes before the reset.
+        s, v: (T, B, N) spikes of hidden units and their membranes before the reset, layer after layer.
         s_out, u_out, v_out: (T, B, O) of output units.
         wrapped: (B,) how often a current left its 24 bits.
     """
@@ -90,42 +98,48 @@ class Steps(NamedTuple):
     wrapped: Tensor
 
 
-def begin(network: CubaNetwork, rows: int) -> State:
-    """Return the state at rest of `rows` sequences."""
-    hidden, out = (W.new_zeros((rows, len(W))) for W in (network.w, network.w_out))
-    return State(hidden, hidden, hidden, out, out, out)  # no step changes them in place
+def begin(network: CubaNetwork, rows: int) -> tuple[BlockState, ...]:
+    """Return the states at rest of `rows` sequences, block after block."""
+    rest = [block.weight.new_zeros((rows, len(block.weight))) for block in network.blocks]
+    return tuple(BlockState(zero, zero, zero) for zero in rest)  # no step changes them in place
 
 
-def run(network: CubaNetwork, state: State, spikes: Tensor) -> tuple[Steps, State]:
-    """Return what the network does with input spikes, and the state after them.
+def run(network: CubaNetwork, states: tuple[BlockState, ...], spikes: Tensor) -> tuple[Steps, tuple[BlockState, ...]]:
+    """Return what the network does with input spikes, and the states after them.
 
     Args:
-        network: weights and neurons. state: of B sequences.
+        network: weights and neurons. states: of B sequences.
         spikes: (T, B, I) int64, 0 or 1.
 
     >>> one = torch.ones(1, 1, dtype=torch.int64)
     >>> unit = Cuba(i_decay=4096, v_decay=0, threshold=250, bias=torch.zeros(1, dtype=torch.int64))
-    >>> network = CubaNetwork(100 * one, 0 * one, 50 * one, unit, unit)
+    >>> network = CubaNetwork((Block(100 * one, None, unit),), Block(50 * one, None, unit))
     >>> steps, _ = run(network, begin(network, 1), torch.ones(6, 1, 1, dtype=torch.int64))
     >>> steps.s.flatten().tolist(), (steps.u_out // 64).flatten().tolist()
     ([0, 0, 0, 1, 0, 0], [0, 0, 0, 0, 50, 0])
     """
-    u, v, arriving, u_out, v_out, arriving_out = state
+    blocks = network.blocks
     # products of whole numbers below 2^53 are exact in float64, and no GPU multiplies matrices of int64
-    w_in, w, w_out = (W.double().T for W in network[:3])
-    driven = (spikes.double() @ w_in).long()
+    from_below = [block.weight.double().T for block in blocks]
+    own = [None if block.recurrent is None else block.recurrent.double().T for block in blocks]
     wrapped = spikes.new_zeros(spikes.shape[1])
     kept: list[tuple[Tensor, ...]] = []
-    for entering in driven:
-        u, before, s, v, out = step(network.hidden, u, v, arriving)
-        u_out, before_out, s_out, v_out, out_o = step(network.output, u_out, v_out, arriving_out)
-        wrapped = wrapped + out.sum(-1) + out_o.sum(-1)
-        number = s.double()
-        arriving, arriving_out = entering + (number @ w).long(), (number @ w_out).long()
-        kept.append((s, before, s_out, u_out, before_out))
-    s, v_before, s_out, u_all, v_out_before = (torch.stack(each).long() for each in zip(*kept, strict=True))
-    after = State(u, v, arriving, u_out, v_out, arriving_out)
-    return Steps(s, v_before, s_out, u_all, v_out_before, wrapped), after
+    for now in spikes:
+        after, hidden, sent = [], [], now.double()
+        for block, state, w, w_own in zip(blocks, states, from_below, own, strict=True):
+            u, before, s, v, out = step(block.neurons, *state)
+            wrapped = wrapped + out.sum(-1)
+            number = s.double()
+            arriving = (sent @ w).long() if w_own is None else (sent @ w).long() + (number @ w_own).long()
+            after.append(BlockState(u, v, arriving))
+            hidden.append((s, before))
+            sent = number
+        states = tuple(after)
+        *below, (s_out, v_out) = hidden
+        s_hidden, v_hidden = (torch.cat(part, -1) for part in zip(*below, strict=True))
+        kept.append((s_hidden, v_hidden, s_out, states[-1].u, v_out))
+    s, v, s_out, u_out, v_out = (torch.stack(each).long() for each in zip(*kept, strict=True))
+    return Steps(s, v, s_out, u_out, v_out, wrapped), states
 
 
 def step(

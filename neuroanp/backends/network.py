@@ -63,7 +63,7 @@ class SpikingNetwork(ABC):
             return [f"backend '{cls.name}' has spiking units only ({', '.join(NEURONS.names())}); use backend 'rate'"]
         if not all(isinstance(layer.cell, cls.units) for layer in network.layers):
             return [f"backend '{cls.name}' has leaky integrate-and-fire units only; use backend 'spiking'"]
-        return _readouts_differ(network)
+        return _readouts_differ(network) + network.late_inputs
 
     def highest_rate_Hz(self, network: Network) -> float | None:
         """Return the rate of a unit that spikes whenever its refractory period lets it."""
@@ -239,7 +239,7 @@ def _noise_free(
             part = x @ weights[p.name].T * (neuron.input_gain if of_inputs else neuron.synapse_gain)
             if not adds:
                 current = added(current, part)
-            elif of_inputs or p.delay:
+            elif network.input_delay if of_inputs else p.delay:
                 incoming = added(incoming, part)
             else:
                 arriving = added(arriving, part)
@@ -336,8 +336,8 @@ class SpikingBackend(SpikingNetwork):
                 return spiking.Brian2Population(step, rows, **options)
             if neurons:
                 raise InputError(
-                    "neuron: the profile's mismatch is of the threshold and time constants of neuron 'lif', which "
-                    "equations do not have; switch it off with --without neuron_mismatch"
+                    "neuron: mismatch is of the threshold and time constants of neuron 'lif', which equations do not "
+                    "have; switch it off with --without neuron_mismatch"
                 )
             assert isinstance(neuron, Equations)
             tried(neuron, self.dt, how)

@@ -9,6 +9,7 @@ Potentials and currents are in units of the threshold. With I_ext constant over 
     k_I = tau_s / (tau_s - tau_m) (a_s - a_m)   ->   (dt / tau) a  where tau_m = tau_s = tau
 
 With tau_s = 0 there is no synaptic filter: a spike is a current of one step, a_s = 0 and k_I = 1 - a_m.
+Without a leak (IF units) tau_m dv/dt = I + I_ext: a_m = 1, I_ext counts dt / tau_m, and k_I = tau_s / tau_m (1 - a_s).
 Currents that arrive before the membrane moves are in I already: I <- I + arriving, then the step.
 
 A spike resets the membrane. With m_t = a_m v_{t-1} + ... what the step moves it to (v_{t-1} where it is held), s_t the
@@ -35,9 +36,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import exp
-from typing import TYPE_CHECKING, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
-from pydantic import Field
+from pydantic import Field, model_serializer
 
 from neuroanp.registry import Registry
 from neuroanp.units import Number, Positive, PositiveTime, Time, format_quantity
@@ -115,10 +116,24 @@ class LIF(Interface):
         "the threshold",
     )
     integration: Literal["exact", "euler"] = Field(default="exact", description="of the linear equations over a step")
+    leak: bool = Field(
+        default=True,
+        description="whether the membrane forgets; false: it adds up what comes, a current of 1 raises it by a "
+        "threshold in tau_m",
+    )
+
+    @model_serializer(mode="wrap")
+    def _as_ever(self, handler: Any) -> dict[str, Any]:
+        """Leave out a leak that is there: units are written as they were before one could be without."""
+        plain = handler(self)
+        if self.leak:
+            plain.pop("leak", None)
+        return plain
 
     def check(self, dt: float) -> None:
-        """Raise ValueError where a time constant is not longer than a step of dt seconds."""
-        longer_than_a_step({name: tau for name, tau in _taus(self).items() if tau or name != "tau_s"}, dt)
+        """Raise ValueError where a time constant of what decays is not longer than a step of dt seconds."""
+        free = {*(("tau_s",) if not self.tau_s else ()), *(() if self.leak else ("tau_m",))}
+        longer_than_a_step({name: tau for name, tau in _taus(self).items() if name not in free}, dt)
         if 0 < self.refractory < dt:
             longer_than_a_step({"refractory": self.refractory}, dt)
 
@@ -137,7 +152,11 @@ class LIF(Interface):
 
         >>> round(LIF().membrane_decay(1e-3), 4), LIF(integration="euler").membrane_decay(1e-3)
         (0.9512, 0.95)
+        >>> LIF(leak=False).membrane_decay(1e-3)
+        1.0
         """
+        if not self.leak:
+            return 1.0
         return 1.0 - dt / self.tau_m if self.integration == "euler" else exp(-dt / self.tau_m)
 
     def rest_s(self) -> float:
@@ -194,7 +213,7 @@ def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Te
     Args:
         neuron: its parameters. dt: seconds a step.
         like: (N,) gives the number of units, dtype and device.
-        mismatch: relative factors (N,) of "threshold", "tau_m" and "tau_s"; what is missing is 1.
+        mismatch: how units differ, relative factors (N,) of "threshold", "tau_m" and "tau_s"; what is missing is 1.
 
     >>> import torch
     >>> one = torch.ones(1, dtype=torch.float64)
@@ -202,6 +221,9 @@ def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Te
     >>> near = coefficients(LIF(tau_m=5e-3 + 1e-12), 1e-3, one)
     >>> round(float(equal.k_i), 9), round(float(near.k_i), 9)
     (0.163746151, 0.163746151)
+    >>> perfect = coefficients(LIF(tau_m=5e-3, tau_s=0.0, leak=False), 1e-3, one)
+    >>> float(perfect.a_m), float(perfect.k_e)
+    (1.0, 0.2)
     """
     import torch
 
@@ -209,8 +231,10 @@ def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Te
     factor = {name: one * f.to(one) for name, f in (mismatch or {}).items()}
     m, s, r = (dt / (tau * factor.get(name, one)) if tau else one for name, tau in _taus(neuron).items())
     if neuron.integration == "euler":
-        _stable(m, s)
-        a_m, a_s, a_r, k_i, k_e = 1 - m, 1 - s, 1 - r, m, m
+        _stable(*((m, s) if neuron.leak else (s,)))
+        a_m, a_s, a_r, k_i, k_e = 1 - m if neuron.leak else one, 1 - s, 1 - r, m, m
+    elif not neuron.leak:
+        a_m, a_s, a_r, k_i, k_e = one, torch.exp(-s), torch.exp(-r), m * -torch.expm1(-s) / s, m
     else:
         a_m, a_s, a_r = torch.exp(-m), torch.exp(-s), torch.exp(-r)
         d = m - s  # (a_s - a_m) tau_s / (tau_s - tau_m) without the difference of what may be equal
@@ -228,11 +252,11 @@ def coefficients(neuron: LIF, dt: float, like: Tensor, mismatch: Mapping[str, Te
 
 
 def _stable(*steps: Tensor) -> None:
-    """Refuse Euler steps that overshoot: mismatch makes some time constants shorter than the neuron's."""
+    """Refuse Euler steps that overshoot: where units differ, some time constants are shorter than the neuron's."""
     shortest = min(1.0 / float(step.max()) for step in steps if step.numel())
     if shortest < 1.0:
         raise ValueError(
-            f"integration: with the profile's mismatch a time constant is {shortest:.2g} of a step, and Euler steps "
+            f"integration: units differ, and of one a time constant is {shortest:.2g} of a step: Euler steps "
             "overshoot; use integration: exact, or a shorter dt"
         )
 

@@ -98,6 +98,14 @@ class Numeric:
         """Those of a network of one layer."""
         return self.steps[self.layer.name]
 
+    def synapse_line(self, layer: Layer) -> float:
+        """Return what drives a bias column whose current adds to I of a layer: 1 - a_s of its units, all alike."""
+        import torch
+
+        from neuroanp.backends.neuron import coefficients
+
+        return 1.0 - float(coefficients(self.lif(layer), self.dt, torch.zeros(1, dtype=torch.float64)).a_s[0])
+
     @property
     def readout_decay(self) -> float:
         """The factor a of the outputs of spiking units."""

@@ -21,8 +21,9 @@ from torch import Tensor
 from neuroanp.backends.neuron import Interface
 from neuroanp.backends.population import Population, Recurrence, Steps
 from neuroanp.backends.reads import ArrayReads, Noise
+from neuroanp.network.lines import a_step_late, with_bias_line
 from neuroanp.network.network import INPUT, OUTPUT
-from neuroanp.trajectory import LayerActivity, Trajectory, with_bias_line
+from neuroanp.trajectory import LayerActivity, Trajectory
 
 if TYPE_CHECKING:
     from neuroanp.backends.protocol import Request
@@ -94,7 +95,7 @@ class Presentation:
             p.name: like.new_zeros(M, self.batch, self.network.shapes[p.name][1]) for p in self.network.feed(OUTPUT)
         }
         self.inputs = like.new_zeros(self.batch, self.network.inputs)  # traces of them; of a world one for each pass
-        self.before: dict[str, Tensor] = {}  # traces of each layer at the step before the chunk
+        self.before = {name: state.z for name, state in self.layers.items()}  # traces of the step before the chunk
         self.told = {p.name: 0.0 for p in self.network.projections}  # what a bias line that adds to I has added up to
 
     def run(self, u: Tensor, t0: int) -> Trajectory:
@@ -146,7 +147,12 @@ class Presentation:
             if p.pre == INPUT:
                 seen[p.name] = lines if p.bias or not self.network.bias else lines[..., : self.network.inputs]
                 part = self.arrays.read(p.name, by_pass(seen[p.name]), t0) * state.neuron.input_gain
-                external, turn = (external, added(turn, part)) if self.spikes_in else (added(external, part), turn)
+                if not self.spikes_in:
+                    external = added(external, part)
+                elif self.network.input_delay:
+                    turn = added(turn, part)
+                else:
+                    arriving = added(arriving, part)
                 continue
             seen[p.name], pre[p.name] = self._of_spikes(p, done[p.pre], state)
             part = self.arrays.read(p.name, seen[p.name], t0) * state.neuron.synapse_gain
@@ -170,12 +176,13 @@ class Presentation:
             return lines, lines
         first = self.first
         lines = torch.cat([u, u.new_full((*u.shape[:-1], 1), 1.0 - first.synapse)], -1) if bias else u
-        trace = torch.empty_like(lines)
-        for t, spikes in enumerate(u):  # a spike of this step moves no membrane before the next
-            trace[t, ..., : u.shape[-1]] = self.inputs
-            self.inputs = first.trace * self.inputs + spikes
+        trace, late = torch.empty_like(lines), self.network.input_delay
+        for t, spikes in enumerate(u):
+            before, self.inputs = self.inputs, first.trace * self.inputs + spikes
+            trace[t, ..., : u.shape[-1]] = before if late else self.inputs  # late: it moves no membrane before the next
             if bias:
-                trace[t, ..., -1] = self._tell(INPUT, first.synapse)
+                told = self._tell(INPUT, first.synapse)
+                trace[t, ..., -1] = told if late else self.told[INPUT]
         return lines, trace
 
     def _tell(self, array: str, synapse: float) -> float:
@@ -188,8 +195,8 @@ class Presentation:
         """Return what the word lines of an array between layers see, and the presynaptic activity of its weights."""
         shape = (len(below.s), self.plan.passes, self.batch, -1)
         spikes, trace = below.s.to(self.y.dtype).view(shape), below.z.view(shape)
-        if p.delay:  # a spike of this step moves no membrane before the next
-            trace = torch.cat([self.before[p.pre].view(1, *trace.shape[1:]), trace[:-1]])
+        if p.delay:  # a spike of this step moves no membrane above before the next
+            trace = a_step_late(trace, self.before[p.pre].view(trace.shape[1:]))
         if not p.bias:
             return spikes, trace
         told = [self._tell(p.name, state.synapse) for _ in spikes]

@@ -218,7 +218,8 @@ def _of_conductances(facts: Mapping[str, Any]) -> str:
         )
     )  # fmt: skip
     wires = f"; lines of {word} and {bit} a cell" if facts["wire_word_ohm"] or facts["wire_bit_ohm"] else ""
-    return f"{facts['devices']:,} devices of {low} to {high}{wires}"
+    gates = f"; bit lines {facts['lines']}" if "lines" in facts else ""
+    return f"{facts['devices']:,} devices of {low} to {high}{wires}{gates}"
 
 
 def _words(name: str) -> str:

@@ -35,7 +35,7 @@ def import_(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Read a recurrent spiking network from a NIR file, and write a config that goes on training it."""
+    """Read a spiking network from a NIR file, and write a config that goes on training it."""
     from neuroanp.export.importing import CONFIG, bring
 
     overrides = collect(sets, task=task, profile=profile)
@@ -43,8 +43,9 @@ def import_(
         network = bring(
             file, output, overrides=overrides, dt=dt, tau_r=tau_r, ignore_metadata=ignore_metadata, force=force
         )
-    hidden, inputs = network.weights["w_in"].shape
-    sizes = {"inputs": inputs - network.bias, "hidden": hidden, "outputs": len(network.weights["w_out"])}
+    made = network.network
+    layers = {"layers": len(made.layers)} if len(made.layers) > 1 else {}
+    sizes = {"inputs": made.inputs, **layers, "hidden": made.hidden, "outputs": made.outputs}
     config = output / CONFIG
     if json:
         print_json([{"config": str(config), **sizes, "dt_s": network.dt, "notes": [*network.notes]}])

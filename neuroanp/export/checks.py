@@ -25,17 +25,47 @@ def spiking_only(model: Model, format_name: str) -> list[str]:
     """Find that units do not spike, where the format knows spiking units alone."""
     if model.spiking:
         return []
+    kinds = ", ".join(dict.fromkeys(_kind(type(layer.cell)) for layer in model.network.layers))
+    arrays = " or crossbar" if model.one_layer and kinds == "tanh" else ""
     return [
-        f"backend: tanh units cannot be expressed in {format_name}; train with --backend spiking, or export to onnx "
-        "or crossbar"
+        f"backend: {kinds} units cannot be expressed in {format_name}; train with --backend spiking, or export to onnx"
+        f"{arrays}"
     ]
 
 
+def lif_only(model: Model, format_name: str) -> list[str]:
+    """Find layers of a spiking network that a chip's neurons are not, or whose units differ from each other."""
+    from neuroanp.backends.neuron import LIF
+
+    other = [layer.name for layer in model.network.layers if not isinstance(layer.cell, LIF)]
+    said = (
+        [f"{', '.join(other)}: {format_name} has leaky integrate-and-fire units alone; use cell lif"] if other else []
+    )
+    differ = sorted({name for factors in model.factors.values() for name in factors})
+    if differ:
+        said.append(f"units differ in {', '.join(differ)}, and those of {format_name} are alike within a layer")
+    return said
+
+
+def _kind(unit: type) -> str:
+    return {"Tanh": "tanh"}.get(unit.__name__, unit.__name__)
+
+
 def spikes_in_only(model: Model, format_name: str) -> list[str]:
-    """Find that inputs are currents, where the chip takes spikes alone."""
+    """Find that inputs are currents, where the chip takes spikes alone; or spikes that act at once."""
     if model.spikes_in:
-        return []
+        return at_once_only(model, format_name)
     return [f"encoder: {format_name} takes spikes as inputs; train with --set encoder=poisson (or latency)"]
+
+
+def at_once_only(model: Model, format_name: str) -> list[str]:
+    """Find that input spikes act in the step they come in, where the format lets them act in the next."""
+    if not model.spikes_in or model.network.input_delay:
+        return []
+    return [
+        f"network.input_delay: 0, in {format_name} an input spike acts a step later; train with --set "
+        "network.input_delay=1"
+    ]
 
 
 def at_once(neuron: LIF) -> str:

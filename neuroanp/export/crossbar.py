@@ -7,6 +7,7 @@ Of a device that holds conductances, those it holds now: programming errors, fau
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -15,15 +16,16 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import numpy as np
 from pydantic import Field
 
+from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.export.checking.crossbar import allowed
 from neuroanp.export.checking.presented import Check
 from neuroanp.export.checking.script import HERE
 from neuroanp.export.checks import finite, refuse
+from neuroanp.export.driven import lines_of, vector
 from neuroanp.export.model import reference
 from neuroanp.export.netlist import OPEN, Circuit, foreign, netlist
 from neuroanp.export.protocol import DeviceExporter, Exported
-from neuroanp.network.compose import ONE_LAYER
 from neuroanp.substrates.tiling import Tiling, through_wires
 from neuroanp.training.build import holds_weights
 from neuroanp.units import Conductance, Resistance, format_quantity
@@ -31,9 +33,10 @@ from neuroanp.units import Conductance, Resistance, format_quantity
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from neuroanp.export.model import Model, Traces
+    from neuroanp.export.model import Model
     from neuroanp.substrates.chip import Chip
 
+NAME = re.compile(r"[A-Za-z0-9_]{1,80}")
 MOST_WIRED, MOST = 64 * 64, 512 * 512
 """Weights of an array that ngspice solves in about 20 s, with and without resistance of lines."""
 
@@ -103,8 +106,8 @@ class Crossbar(DeviceExporter):
         ge=0,
         description="step of the first held-out sequence that drives the sources; if not given the most active",
     )
-    arrays: tuple[Literal["w_in", "w", "w_out"], ...] = Field(
-        default=ONE_LAYER, strict=False, min_length=1, description="arrays to write"
+    arrays: tuple[str, ...] | None = Field(
+        default=None, strict=False, min_length=1, description="arrays to write, by name; all if left out"
     )
     large: bool = Field(default=False, description="write arrays that take ngspice minutes, too")
 
@@ -116,8 +119,8 @@ class Crossbar(DeviceExporter):
         steps = len(model.inputs)
         if self.vector is not None and self.vector >= steps:
             problems.append(f"vector: step {self.vector} is beyond the {steps} of a sequence; give 0 to {steps - 1}")
-        refuse(problems + self._range(model), "crossbar")
-        found = {name: self._held(model, name) for name in self._names}
+        refuse(_no_lif(model) + problems + self._unknown(model) + self._range(model), "crossbar")
+        found = {name: self._held(model, name) for name in self._names(model)}
         refuse([line for name, held in found.items() for line in self._array(name, held)], "crossbar")
 
     def check_tuning(self, model: Model) -> None:
@@ -142,9 +145,19 @@ class Crossbar(DeviceExporter):
         """Say where the lines of the netlists are others than those of the device."""
         assert model.chip is not None
         given = self.wire
-        if given is None or all(lines(model.chip, name) == (given, given) for name in self._names):
+        if given is None or all(lines(model.chip, name) == (given, given) for name in self._names(model)):
             return ()
         return ("fine-tuning learned through the device's own lines, not through those of --set wire",)
+
+    def _unknown(self, model: Model) -> list[str]:
+        """Find arrays that are asked for and not there, and names that no file should have."""
+        known = [*model.network.shapes]
+        odd = [name for name in self._names(model) if not NAME.fullmatch(name)]
+        return [
+            *(f"arrays: {name!r:.80} is none of this network; it has {', '.join(known)}"
+              for name in dict.fromkeys(self.arrays or ()) if name not in known),
+            *(f"projection {name!r:.80}: names a file; letters, digits and _ alone can be in it" for name in odd),
+        ]  # fmt: skip
 
     def _range(self, model: Model) -> list[str]:
         """Find options that do not go together with the device, and weights that cannot be mapped."""
@@ -157,7 +170,7 @@ class Crossbar(DeviceExporter):
                 "with --set source=weights"
                 for name in sorted(given)
             ]
-            shapes = {name: (tuple(chip.arrays[name].shape), model.weights[name].shape) for name in self._names}
+            shapes = {name: (tuple(chip.arrays[name].shape), model.weights[name].shape) for name in self._names(model)}
             return lines + [
                 f"{name}: the device holds {held}, the network {wanted}; export from the run that trained it"
                 for name, (held, wanted) in shapes.items()
@@ -167,7 +180,7 @@ class Crossbar(DeviceExporter):
         lines = [] if self.g_min > 0 else [f"g_min: {low} is no resistor; give one above 0 S, e.g. 1 uS"]
         if not self.g_min < self.g_max < np.inf:
             lines.append(f"g_max: {high} is not above g_min, {low}; raise g_max or lower g_min")
-        peaks = {name: float(np.abs(model.weights[name]).max(initial=0.0)) for name in self._names}
+        peaks = {name: float(np.abs(model.weights[name]).max(initial=0.0)) for name in self._names(model)}
         return lines + [
             f"{name}: largest weight {peak:g} gives no scale; train it, or leave it out: --set arrays=..."
             for name, peak in peaks.items()
@@ -201,20 +214,23 @@ class Crossbar(DeviceExporter):
 
     def export(self, model: Model, folder: Path) -> Exported:
         """Write a netlist an array, and the conductances with inputs and outputs that they stand for."""
-        found = {name: self._held(model, name) for name in self._names}
+        found = {name: self._held(model, name) for name in self._names(model)}
         weights = {name: held.weights() for name, held in found.items()}
         traces = reference(replace(model, weights={**model.weights, **weights}))
-        step, driven = self._vector(model, traces)
+        step, driven = vector(replace(model, weights={**model.weights, **weights}), traces, self.vector)
         lines = {name: driven[name] for name in found}
         said = (f"run {model.name}", self._origin(model), f"inputs: step {step} of the first held-out sequence")
+        ports = {name: told for name in found if (told := lines_of(model.network, name))}
         data: dict[str, NDArray[Any]] = {}
         facts: dict[str, float | int | str] = {"source": self._origin(model), "vector": step}
         for name, held in found.items():
-            text = "\n".join(netlist(held.circuit(name, lines[name]), said)) + "\n"
+            more = (f"outputs: {ports[name]}",) if name in ports else ()
+            text = "\n".join(netlist(held.circuit(name, lines[name]), (*said, *more))) + "\n"
             (folder / f"{name}.cir").write_text(text, encoding="ascii", newline="\n")
             data |= {f"{name}.{key}": part for key, part in _stored(held, lines[name], weights[name]).items()}
             numbers = _facts(held, weights[name] - model.weights[name])
             facts |= {f"{name}.{key}": number for key, number in numbers.items()}
+            facts |= {f"{name}.lines": ports[name]} if name in ports else {}
         np.savez(folder / "conductances.npz", **data)  # pyright: ignore[reportArgumentType]
         return Exported(
             files=("conductances.npz", *(f"{name}.cir" for name in found)),
@@ -227,9 +243,9 @@ class Crossbar(DeviceExporter):
             origin=None if self._device(model) is None else self._origin(model),
         )
 
-    @property
-    def _names(self) -> list[str]:
-        return [name for name in ONE_LAYER if name in self.arrays]
+    def _names(self, model: Model) -> list[str]:
+        """Return the arrays to write, in the order of the network."""
+        return [name for name in model.network.shapes if self.arrays is None or name in self.arrays]
 
     def _device(self, model: Model) -> Chip | None:
         """Return the chip whose conductances are exported, or None where weights are mapped."""
@@ -264,13 +280,15 @@ class Crossbar(DeviceExporter):
         said += [f"{name}: {held.lost} devices below 0 S are left out" for name, held in found.items() if held.lost]
         return said
 
-    def _vector(self, model: Model, traces: Traces) -> tuple[int, dict[str, NDArray[np.float64]]]:
-        """Return the step, and what drives the lines of each array: inputs, or the units' activity at that step."""
-        activity = np.tanh(traces.v[:, 0]) if traces.s is None else traces.s[:, 0].astype(np.float64)
-        step = int(np.abs(activity).sum(-1).argmax()) if self.vector is None else self.vector
-        x = activity[step]
-        seen = np.append(x, model.output_line) if model.bias else x
-        return step, {"w_in": model.input_lines(model.inputs[:, :1])[step, 0], "w": x, "w_out": seen}
+
+def _no_lif(model: Model) -> list[str]:
+    """Find spiking units whose spikes, which drive the arrays, have no equations in float64 here."""
+    return [
+        f"{layer.name}: what units {type(layer.cell).__name__} send is not known here; train with cell lif, or with "
+        "rate cells alone"
+        for layer in model.network.layers
+        if model.spiking and not isinstance(layer.cell, LIF)
+    ]
 
 
 def analogue(chip: Chip) -> bool:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from neuroanp.backends.chips import ChipInLoop
+from neuroanp.backends.chip_network import ChipInLoop
 from neuroanp.errors import DivergedError, InputError
 from neuroanp.export.protocol import EXPORTERS, ChipExporter, DeviceExporter, Exporter
 from neuroanp.learning.protocol import RULES
@@ -135,7 +135,7 @@ def _on_neurons(record: RunDir, model: Model, chosen: ChipExporter, config: RunC
     backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk))
     trainer = replace(build_trainer(experiment), backend=backend)
     _train(trainer)
-    held = chip.held({name: W.double() for name, W in trainer.substrate.targets.items()}, model.bias)
+    held = chip.held({name: W.double() for name, W in trainer.substrate.targets.items()})
     weights = {name: W.numpy() for name, W in held.items()}
     return Tuned(replace(model, weights=weights, origin="whole numbers of the chip", recorded=None), {})
 

@@ -1,16 +1,11 @@
-"""Spiking networks in whole numbers: what the RTL core computes, bit for bit.
+"""Choose the scales of a spiking network in whole numbers, with which no state can overflow; see `whole_numbers`.
 
-    A   = a_m V + k_I I [+ k_e (E << in_shift), inputs are currents]      E = W_in u, whole numbers
-    V  <- (A >>> d) + C_v       (held while refractory)     s = V > threshold;  V <- 0, or V - threshold, or as in
-                                                            `neuroanp.backends.neuron` for the other resets
-    I  <- ((a_s I) >>> d) + C_i [+ (E << in_shift), inputs are spikes] + ((W s) << shift)
-    Y  <- ((a Y) >>> d) + C_y + ((W_out s) << out_shift)
-
-Factors a and k are fractions of 2^d, d = `Bits.decay`. >>> is the arithmetic shift: it rounds towards minus infinity.
-V and I are in steps of 2^-fraction thresholds, Y in steps of 2^-fraction_y. The order is that of
-`neuroanp.export.model`. Drive and bias columns are in the constants C. No state can overflow: with |d_t| <= D,
+With |d_t| <= D,
 
     x <- ((a x) >>> d) + d_t     stays within     |x| <= (D + 1) / (1 - a / 2^d)
+
+Weights of an array keep all their bits. V and I of a layer get as many bits after the point as the sums of all arrays
+into it leave, Y as those of all arrays to the output do.
 """
 
 from __future__ import annotations
@@ -19,137 +14,40 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from math import floor, log2
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from neuroanp.export.checks import finite, refuse, spiking_only
+from neuroanp.export.checks import finite, refuse
+from neuroanp.export.holdable import bad_inputs, bad_structure, bad_units
+from neuroanp.export.whole_numbers import DECAY_MAX, STATE_MAX, Bits, Column, FixedLayer, FixedPoint, Weights, labelled
+from neuroanp.network.network import INPUT, OUTPUT
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neuroanp.export.model import Model
-
-Integers = Any  # NDArray[np.int64]
+    from neuroanp.network.network import Layer, Projection
 
 # A threshold of at least 64 steps; fewer would round most currents to nothing.
 FRACTION_MIN = 6
-STATE_MAX = 40  # with factors of 17 bits, sums of three products stay within 64 bits
-DECAY_MAX = 16
 
 
 @dataclass(frozen=True)
-class Bits:
-    """Widths: of weights, states and inputs (two's complement), and of the fractions of factors."""
-
-    weight: int = 8
-    state: int = 32
-    decay: int = 12
-    input: int = 8
-
-
-class Weights(NamedTuple):
-    """Whole numbers W = round(scale x weight), scale = gain 2^exponent, (post, pre), without a bias column."""
-
-    values: Integers
-    gain: float
-    exponent: int
-
-    @property
-    def scale(self) -> float:
-        """Whole numbers per weight of 1."""
-        return self.gain * 2.0**self.exponent
-
-    @property
-    def largest_sum(self) -> int:
-        """Largest sum of magnitudes into one unit."""
-        return int(np.abs(self.values).sum(1).max())
-
-
-@dataclass(frozen=True)
-class FixedPoint:
-    """A spiking network in whole numbers, see the equations above.
+class _Rounded:
+    """What is rounded before the bits after the point are chosen.
 
     Args:
-        w_in, w, w_out: weights.
-        v, i, y: constants C added in every step, (N,), (N,), (O,).
-        threshold: (N,).
-        factors: a_m, k_i, k_e, a_s, a_r as fractions of 2^bits.decay.
-        fraction, fraction_y: bits after the point of V and I, and of Y.
-        hold: steps of the refractory period.
-        subtract, delayed, raised: what a spike does to V, as in `neuroanp.backends.neuron.Coefficients`.
-        currents: whether inputs are currents; otherwise spikes.
-        input_scale: whole numbers per input of 1.
-        reach: what no state exceeds, by name.
+        factors: a_m, k_i, k_e, a_s by layer. a_r: of the outputs.
+        weights: by array. input_scale: whole numbers per input of 1.
     """
 
-    w_in: Weights
-    w: Weights
-    w_out: Weights
-    v: Integers
-    i: Integers
-    y: Integers
-    threshold: Integers
-    factors: Mapping[str, int]
-    fraction: int
-    fraction_y: int
-    hold: int
-    subtract: bool
-    delayed: bool
-    raised: bool
-    currents: bool
-    input_scale: float
+    model: Model
     bits: Bits
-    reach: Mapping[str, int]
-
-    @property
-    def shifts(self) -> tuple[int, int, int]:
-        """Left shifts of W_in u, W s and W_out s."""
-        w_in, w = self.fraction - self.w_in.exponent, self.fraction - self.w.exponent
-        return w_in, w, self.fraction_y - self.w_out.exponent
-
-    def inputs(self, u: NDArray[np.float64]) -> Integers:
-        """Round inputs to whole numbers."""
-        return np.rint(u * self.input_scale).astype(np.int64)
-
-    def run(self, u: Integers) -> tuple[Integers, Integers, Integers]:
-        """Return spikes, V before the reset and Y of inputs: (T, B, I) to (T, B, N), (T, B, N), (T, B, O)."""
-        a_m, k_i, k_e, a_s, a_r = (self.factors[name] for name in ("a_m", "k_i", "k_e", "a_s", "a_r"))
-        d, (in_shift, w_shift, out_shift) = self.bits.decay, self.shifts
-        V = np.zeros((u.shape[1], len(self.v)), dtype=np.int64)
-        I, wait, Y = np.zeros_like(V), np.zeros_like(V), np.zeros((u.shape[1], len(self.y)), dtype=np.int64)  # noqa: E741
-        s, to_cross, ss, vs, ys = np.zeros(V.shape, dtype=bool), self.threshold, [], [], []
-        for E in _dot(u, self.w_in) << in_shift:
-            wait = np.maximum(wait - 1, 0)
-            A = a_m * V + k_i * I + (k_e * E if self.currents else 0)
-            if self.raised:
-                to_cross = np.where(self.threshold < V, 2 * self.threshold, self.threshold)
-            V = np.where(wait == 0, (A >> d) + self.v, V)
-            if self.delayed:
-                V = np.where(s, V - self.threshold if self.subtract else 0, V)
-            s = (to_cross < V) & (wait == 0)
-            vs.append(V)
-            ss.append(s)
-            I = (a_s * I >> d) + self.i + (0 if self.currents else E) + (_dot(s, self.w) << w_shift)  # noqa: E741
-            if not self.delayed:
-                V = np.where(s, V - self.threshold if self.subtract else 0, V)
-            wait[s] = self.hold
-            Y = (a_r * Y >> d) + self.y + (_dot(s, self.w_out) << out_shift)
-            ys.append(Y)
-        return np.array(ss).astype(np.int64), np.array(vs), np.array(ys)
-
-    def held(self, model: Model) -> dict[str, NDArray[np.float64]]:
-        """Return the weights that the whole numbers stand for, bias columns from the constants."""
-        weights = {name: W.values / W.scale for name, W in self._weights().items()}
-        if model.bias:
-            per_in, per_out = _per_bias(model)
-            column = self.v - _whole(_constants(model)["rest"], self.fraction) if self.currents else self.i
-            weights["w_in"] = np.column_stack([weights["w_in"], column / (per_in * 2.0**self.fraction)])
-            weights["w_out"] = np.column_stack([weights["w_out"], self.y / (per_out * 2.0**self.fraction_y)])
-        return weights
-
-    def _weights(self) -> dict[str, Weights]:
-        return {"w_in": self.w_in, "w": self.w, "w_out": self.w_out}
+    factors: Mapping[str, Mapping[str, int]]
+    a_r: int
+    weights: Mapping[str, Weights]
+    input_scale: float
 
 
 def fixed_point(model: Model, bits: Bits) -> FixedPoint:
@@ -161,76 +59,99 @@ def fixed_point(model: Model, bits: Bits) -> FixedPoint:
     Raises:
         InputError: all of what cannot be held: units, values, factors that round to 0 or 1, states that could overflow.
     """
-    refuse([*spiking_only(model, "rtl"), *finite(model), *_bad_inputs(model)], "rtl")
+    refuse([*bad_units(model), *bad_structure(model), *finite(model), *bad_inputs(model)], "rtl")
     problems: list[str] = []
-    factors = _factors(model, bits.decay, problems)
+    network, layers = model.network, model.network.layers
+    whole = _factors(model, bits.decay, problems)
     weights, input_scale = _weights(model, bits, problems)
     refuse(problems, "rtl")
-    reach, reach_y = (partial(law, model, bits, factors, weights) for law in (_reach, _reach_y))
-    count = model.readout_decay == 1.0
-    fewer = "fewer weight_bits" if model.spikes_in else "fewer weight_bits or input_bits"
-    fraction = _most_bits(("w_in", "w"), weights, bits, reach, problems, fewer=fewer, count=count)
-    fraction_y = _most_bits(("w_out",), weights, bits, reach_y, problems, fewer="fewer weight_bits", count=count)
+    of_layers = {layer.name: {key: whole[label] for key, label in _labels(model, layer).items()} for layer in layers}
+    rounded = _Rounded(model, bits, of_layers, whole["a_r"], weights, input_scale)
+    fractions = {layer.name: _fraction(rounded, layer, problems) for layer in layers}
+    fractions[OUTPUT] = _fraction(rounded, None, problems)
     refuse(problems, "rtl")
-    C = {name: _whole(x, fraction) for name, x in _constants(model).items() if name != "y"}
+    biases = {
+        p.name: Column(_whole(_bias(model, p), fractions[p.post]), _per_bias(model, p))
+        for p in network.projections
+        if p.bias
+    }
+    reach: dict[str, int] = {}
+    for layer in layers:
+        reach |= labelled(network, layer.name, _reach(rounded, layer, fractions[layer.name]))
     return FixedPoint(
-        **weights, v=C["rest"] + C["v"], i=C["i"], y=_whole(_constants(model)["y"], fraction_y),
-        threshold=_whole(model.step.threshold.numpy(), fraction), factors=factors,
-        fraction=fraction, fraction_y=fraction_y, hold=model.step.hold,
-        subtract=model.step.subtract, delayed=model.step.delayed, raised=model.step.raised,
-        currents=not model.spikes_in, input_scale=input_scale, bits=bits,
-        reach={**reach(fraction), **reach_y(fraction_y)},
+        network=network, weights=weights, biases=biases,
+        layers={layer.name: _layer(rounded, layer, fractions[layer.name], biases) for layer in layers},
+        y=sum((biases[p.name].values for p in network.feed(OUTPUT) if p.bias), np.zeros(network.outputs, np.int64)),
+        a_r=rounded.a_r, fraction_y=fractions[OUTPUT], currents=not model.spikes_in, input_scale=input_scale, bits=bits,
+        reach={**reach, **_reach_y(rounded, fractions[OUTPUT])},
     )  # fmt: skip
 
 
 def wanted_factors(model: Model) -> dict[str, float]:
-    """Return the factors of one step that a_m, k_i, k_e, a_s and a_r are rounded from."""
-    step = model.step
-    parts = {"a_m": step.a_m, "k_i": step.k_i, "k_e": step.k_e, "a_s": step.a_s}
-    return {**{name: float(part[0]) for name, part in parts.items()}, "a_r": model.readout_decay}
+    """Return the factors of one step that a_m, k_i, k_e and a_s of each layer, and a_r, are rounded from."""
+    found: dict[str, float] = {}
+    for layer in model.network.layers:
+        step = model.steps[layer.name]
+        parts = {"a_m": step.a_m, "k_i": step.k_i, "k_e": step.k_e, "a_s": step.a_s}
+        found |= {_labels(model, layer)[name]: float(part[0]) for name, part in parts.items()}
+    return {**found, "a_r": model.readout_decay}
 
 
-def _dot(x: Any, W: Weights) -> Integers:
-    """Return x W^T; whole numbers below 2^53 are exact in float64, and the reach of the states keeps them there."""
-    return (x.astype(np.float64) @ W.values.T.astype(np.float64)).astype(np.int64)
+def _labels(model: Model, layer: Layer) -> dict[str, str]:
+    """Return under which name each factor of a layer is reported."""
+    factors = ("a_m", "k_i", "k_e", "a_s")
+    return dict(zip(factors, labelled(model.network, layer.name, dict.fromkeys(factors)), strict=True))
 
 
-def _whole(x: Any, fraction: int) -> Integers:
+def _layer(rounded: _Rounded, layer: Layer, fraction: int, biases: Mapping[str, Column]) -> FixedLayer:
+    model, step = rounded.model, rounded.model.steps[layer.name]
+    constants = {state: np.zeros(layer.units, dtype=np.int64) for state in "vij"}
+    constants["v"] += _whole(_rest(model, layer), fraction)
+    for p in model.network.feed(layer.name):
+        if p.bias:
+            constants[_state(model, p)] += biases[p.name].values
+    return FixedLayer(
+        **constants, threshold=_whole(step.threshold.numpy(), fraction), factors=rounded.factors[layer.name],
+        fraction=fraction, hold=step.hold, subtract=step.subtract, delayed=step.delayed, raised=step.raised,
+    )  # fmt: skip
+
+
+def _whole(x: Any, fraction: int) -> Any:
     return np.rint(np.asarray(x) * 2.0**fraction).astype(np.int64)
 
 
-def _per_bias(model: Model) -> tuple[float, float]:
-    """Return what a bias weight of 1 adds in a step: to v (to I where inputs are spikes), and to y."""
-    assert model.neuron is not None
-    factor = 1.0 if model.spikes_in else float(model.step.k_e[0])
-    return factor * model.neuron.input_gain * model.input_line, model.output_line
+def _state(model: Model, p: Projection) -> str:
+    """Return to which state what an array brings to a layer is added: v, or i at a step's end (i) or start (j)."""
+    if p.pre == INPUT:
+        return "i" if model.spikes_in else "v"
+    return "i" if p.delay else "j"
 
 
-def _constants(model: Model) -> dict[str, NDArray[np.float64]]:
-    """Return what the constant current ("rest") and a bias ("v", "i", "y") add to v, v, I and y in a step."""
-    assert model.neuron is not None
-    _, hidden, outputs = model.sizes
-    rest = float(model.step.k_e[0]) * model.neuron.drive
-    constants = {"rest": np.full(hidden, rest), "v": np.zeros(hidden), "i": np.zeros(hidden), "y": np.zeros(outputs)}
-    if model.bias:
-        per_in, per_out = _per_bias(model)
-        constants["i" if model.spikes_in else "v"] = per_in * model.weights["w_in"][:, -1]
-        constants["y"] = per_out * model.weights["w_out"][:, -1]
-    return constants
+def _per_bias(model: Model, p: Projection) -> float:
+    """Return what a bias weight of 1 adds in a step to the state that the array's lines are added to."""
+    layer = model.network.layer(p.post)
+    if layer is None:
+        return model.bias_line(p)
+    factor = float(model.steps[layer.name].k_e[0]) if _state(model, p) == "v" else 1.0
+    return factor * _gain(model, p) * model.bias_line(p)
 
 
-def _bad_inputs(model: Model) -> list[str]:
-    u = model.inputs
-    if not u.size:
-        return ["inputs: there are none; export a run with held-out inputs"]
-    if not np.isfinite(u).all():
-        return [f"inputs: {int((~np.isfinite(u)).sum())} values are not finite; repeat the run"]
-    if model.spikes_in and not np.isin(u, (0.0, 1.0)).all():
-        odd = float(u[~np.isin(u, (0.0, 1.0))][0])
-        return [f"inputs: {odd:g} is neither 0 nor 1; spikes are, use an encoder of spikes or of currents"]
-    if not model.spikes_in and not u.any():
-        return ["inputs: all are 0, and their largest sets the scale; export a run whose inputs are not silent"]
-    return []
+def _bias(model: Model, p: Projection) -> NDArray[np.float64]:
+    return _per_bias(model, p) * model.weights[p.name][:, -1]
+
+
+def _rest(model: Model, layer: Layer) -> NDArray[np.float64]:
+    """Return what the constant current adds to v in a step."""
+    return np.full(layer.units, float(model.steps[layer.name].k_e[0]) * model.lif(layer).drive)
+
+
+def _gain(model: Model, p: Projection) -> float:
+    """Return the current that a line of 1 over a weight of 1 is; 1 of what outputs read."""
+    layer = model.network.layer(p.post)
+    if layer is None:
+        return 1.0
+    neuron = model.lif(layer)
+    return neuron.input_gain if p.pre == INPUT else neuron.synapse_gain
 
 
 def _factors(model: Model, d: int, problems: list[str]) -> dict[str, int]:
@@ -250,25 +171,22 @@ def _strictly(factor: float, d: int) -> bool:
 
 def _weights(model: Model, bits: Bits, problems: list[str]) -> tuple[dict[str, Weights], float]:
     """Round the arrays without bias columns; each largest weight decides its power of two."""
-    assert model.neuron is not None
-    inputs, hidden, _ = model.sizes
     input_scale = 1.0 if model.spikes_in else (2 ** (bits.input - 1) - 1) / float(np.abs(model.inputs).max())
-    gains = {"w_in": model.neuron.input_gain / input_scale, "w": model.neuron.synapse_gain, "w_out": 1.0}
-    columns = {"w_in": inputs, "w": hidden, "w_out": hidden}
     weights = {}
-    for name, gain in gains.items():
-        W = model.weights[name][:, : columns[name]]
+    for p in model.network.projections:
+        gain = _gain(model, p) / input_scale if p.pre == INPUT else _gain(model, p)
+        W, _ = model.columns(p.name)
         largest = gain * float(np.abs(W).max())
         if not largest:
-            problems.append(f"{name}: all weights are 0, and the largest sets the scale; train it first")
+            problems.append(f"{p.name}: all weights are 0, and the largest sets the scale; train it first")
         elif not 2.0**-60 < largest < 2.0**60:
             problems.append(
-                f"{name}: the largest weight times its gain is {largest:.3g}, outside 2^-60 to 2^60; rescale"
+                f"{p.name}: the largest weight times its gain is {largest:.3g}, outside 2^-60 to 2^60; rescale"
             )
         else:
             exponent = floor(log2((2 ** (bits.weight - 1) - 1) / largest))
             scale = gain * 2.0**exponent
-            weights[name] = Weights(np.rint(W * scale).astype(np.int64), gain, exponent)
+            weights[p.name] = Weights(np.rint(W * scale).astype(np.int64), gain, exponent)
     return weights, input_scale
 
 
@@ -281,42 +199,65 @@ def _largest(x: Any, fraction: int) -> int:
     return int(np.abs(np.rint(np.asarray(x, dtype=np.float64) * 2.0**fraction)).max())
 
 
-def _reach(
-    model: Model, bits: Bits, factors: Mapping[str, int], weights: Mapping[str, Weights], fraction: int
-) -> dict[str, int]:
-    """Return what shifted W_in u, I and v cannot exceed, whatever the spikes and inputs."""
-    C = {name: _largest(x, fraction) for name, x in _constants(model).items()}
-    loudest = 2 ** (bits.input - 1) - 1 if not model.spikes_in else 1
-    E, spread = (
-        weights[name].largest_sum * most << fraction - weights[name].exponent
-        for name, most in (("w_in", loudest), ("w", 1))
-    )
-    d, currents = bits.decay, not model.spikes_in
-    I = _leaky(spread + C["i"] + (0 if currents else E), factors["a_s"], d)  # noqa: E741
+def _reach(rounded: _Rounded, layer: Layer, fraction: int) -> dict[str, int]:
+    """Return what shifted W_in u, I and v of a layer cannot exceed, whatever the spikes and inputs.
+
+    What arrives at the start of a step and what does at its end both leak from then on: I is never larger than if all
+    came at one time.
+    """
+    model, bits, factors = rounded.model, rounded.bits, rounded.factors[layer.name]
+    network, d, currents = model.network, bits.decay, not model.spikes_in
+    E, spread = 0, 0
+    constant = {"v": _largest(_rest(model, layer), fraction), "i": 0, "j": 0}
+    for p in network.projections:
+        if p.post != layer.name:
+            continue
+        most = 2 ** (bits.input - 1) - 1 if p.pre == INPUT and currents else 1
+        W = rounded.weights[p.name]
+        sums = W.largest_sum * most << fraction - W.exponent
+        E, spread = (E + sums, spread) if p.pre == INPUT else (E, spread + sums)
+        if p.bias:
+            constant[_state(model, p)] += _largest(_bias(model, p), fraction)
+    I = _leaky(spread + constant["i"] + constant["j"] + (0 if currents else E), factors["a_s"], d)  # noqa: E741
     drive = -(-(factors["k_i"] * I + (factors["k_e"] * E if currents else 0)) >> d)
-    threshold = _largest(model.step.threshold.numpy(), fraction)
-    late = threshold if model.step.delayed and model.step.subtract else 0  # is taken from what decayed below it
-    v = _leaky(drive + C["rest"] + C["v"] + late, factors["a_m"], d)
+    step = model.steps[layer.name]
+    threshold = _largest(step.threshold.numpy(), fraction)
+    late = threshold if step.delayed and step.subtract else 0  # is taken from what decayed below it
+    v = _leaky(drive + constant["v"] + late, factors["a_m"], d)
     return {"E": E, "I": I, "v": max(v, threshold)}
 
 
-def _reach_y(
-    model: Model, bits: Bits, factors: Mapping[str, int], weights: Mapping[str, Weights], fraction: int
-) -> dict[str, int]:
+def _reach_y(rounded: _Rounded, fraction: int) -> dict[str, int]:
     """Return what outputs cannot exceed; of a count, in as many steps as the inputs have."""
-    drive = weights["w_out"].largest_sum << fraction - weights["w_out"].exponent
-    drive += _largest(_constants(model)["y"], fraction)
-    if factors["a_r"] == 1 << bits.decay:
+    model, drive = rounded.model, 0
+    for p in model.network.feed(OUTPUT):
+        W = rounded.weights[p.name]
+        drive += W.largest_sum << fraction - W.exponent
+        drive += _largest(_bias(model, p), fraction) if p.bias else 0
+    if rounded.a_r == 1 << rounded.bits.decay:
         return {"y": drive * len(model.inputs)}
-    return {"y": _leaky(drive, factors["a_r"], bits.decay)}
+    return {"y": _leaky(drive, rounded.a_r, rounded.bits.decay)}
+
+
+def _fraction(rounded: _Rounded, layer: Layer | None, problems: list[str]) -> int:
+    """Return the bits after the point of V and I of a layer, or of Y (None)."""
+    model, bits = rounded.model, rounded.bits
+    arrays = [p for p in model.network.projections if p.post == (OUTPUT if layer is None else layer.name)]
+    where = "" if layer is None or len(model.network.layers) == 1 else f" of {layer.name}"
+    reach = partial(_reach_y, rounded) if layer is None else partial(_reach, rounded, layer)
+    takes_currents = not model.spikes_in and any(p.pre == INPUT for p in arrays)
+    fewer = "fewer weight_bits or input_bits" if takes_currents else "fewer weight_bits"
+    exponents = [rounded.weights[p.name].exponent for p in arrays]
+    count = model.readout_decay == 1.0
+    return _most_bits(exponents, bits, reach, problems, where=where, fewer=fewer, count=count)
 
 
 def _most_bits(
-    names: Sequence[str], weights: Mapping[str, Weights], bits: Bits, reach: Callable[[int], Mapping[str, int]],
-    problems: list[str], *, fewer: str, count: bool,
+    exponents: Sequence[int], bits: Bits, reach: Callable[[int], Mapping[str, int]], problems: list[str], *,
+    where: str, fewer: str, count: bool,
 ) -> int:  # fmt: skip
-    """Return the most bits after the point with which no state overflows; the weights named keep all their bits."""
-    least = max(FRACTION_MIN, *(weights[name].exponent for name in names))
+    """Return the most bits after the point with which no state overflows; weights keep all their bits."""
+    least = max([FRACTION_MIN, *exponents])
     for fraction in range(bits.state - 1, least - 1, -1):
         if max(reach(fraction).values()) < 1 << bits.state - 1:
             return fraction
@@ -331,7 +272,7 @@ def _most_bits(
     if state == "y" and count:
         remedies.append("train with decoder trace")
     problems.append(
-        f"state_bits: {state} could reach {most}, which takes {need} bits, with {least} bits after the point, {why}; "
-        f"states have {bits.state}: {', or '.join(remedies)}"
+        f"state_bits: {state}{where} could reach {most}, which takes {need} bits, with {least} bits after the point, "
+        f"{why}; states have {bits.state}: {', or '.join(remedies)}"
     )
     return least

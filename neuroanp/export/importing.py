@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from textwrap import wrap
@@ -15,15 +16,17 @@ from neuroanp.export.directory import check_free, whole
 from neuroanp.export.model import Model
 from neuroanp.export.nir_import import Imported, read
 from neuroanp.export.nir_unsaid import silence
+from neuroanp.network.network import OUTPUT
 from neuroanp.noise import Streams
 from neuroanp.records.atomic import write_bytes, write_text
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import configure
+from neuroanp.training.start import FACTOR
 from neuroanp.units import Dimension, format_quantity
 from neuroanp.yaml_io import dump
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping, Sequence
+    from collections.abc import Sequence
 
 CONFIG, WEIGHTS = "config.yaml", "weights.safetensors"
 SEQUENCES = 32
@@ -70,6 +73,7 @@ def bring(
     with whole(folder, force) as building:
         write_bytes(building / WEIGHTS, _bytes(network))
         plain = configuration(network, str(building / WEIGHTS))
+        _of_all_layers(plain, overrides or {})
         try:
             made = configure(plain, overrides)
             experiment = Experiment.of(made)
@@ -98,31 +102,65 @@ def comments(notes: Sequence[str]) -> str:
 def _silence(network: Imported, experiment: Experiment) -> list[str]:
     """Say which units never spike on held-out inputs of the task, where they are the imported kind."""
     config = experiment.config
-    if not isinstance(config.neuron, LIF):
+    if any(not isinstance(layer.cell, LIF) for layer in experiment.network.layers):
         return []
     held = experiment.task.test(Streams(config.seed).generator("test"))
     inputs = np.asarray(held.inputs[:, :SEQUENCES], dtype=np.float64)
-    spikes_in = config.encoder.spikes
-    return silence(Model("imported", network.weights, experiment.network, config.dt, spikes_in, inputs, lambda y: {}))
+    return silence(
+        Model(
+            "imported", network.weights, experiment.network, config.dt, config.encoder.spikes, inputs, lambda y: {},
+            factors=network.factors,
+        )
+    )  # fmt: skip
 
 
 def configuration(network: Imported, weights: str) -> dict[str, Any]:
     """Return the configuration of a network that starts from `weights`, but for its task."""
-    neuron = network.neuron.model_dump(mode="json")
-    times = {key: format_quantity(neuron[key], "s", digits=None) for key in ("tau_m", "tau_s", "tau_r", "refractory")}
+    made, cells = network.network, [_plain(layer.cell) for layer in network.network.layers]
+    section: dict[str, Any] = {"bias": made.bias, "weights": weights}
+    recurrent = [made.recurrence(layer.name) is not None for layer in made.layers]
+    if recurrent == [True]:
+        section = {"hidden": made.hidden, **section}
+    else:
+        section["layers"] = [
+            {**({"cell": cell} if len(cells) > 1 else {}), "units": layer.units, "recurrent": back}
+            for layer, cell, back in zip(made.layers, cells, recurrent, strict=True)
+        ]
+        section["skip"] = len([p for p in made.projections if OUTPUT in (p.pre, p.post)]) > 1
+    if network.spikes_in and not made.input_delay:
+        section["input_delay"] = 0
     return {
         "backend": "lif",
         "dt": format_quantity(network.dt, "s", digits=None),
-        "network": {"hidden": len(network.weights["w"]), "bias": network.bias, "weights": weights},
-        "neuron": {**neuron, **times, "name": "lif"},
+        "network": section,
+        "neuron": cells[-1],
         **({"encoder": {"name": "poisson"}} if network.spikes_in else {}),
     }
+
+
+def _plain(cell: Any) -> dict[str, Any]:
+    """Return the options of LIF units as a configuration has them."""
+    neuron = cell.model_dump(mode="json")
+    times = {key: format_quantity(neuron[key], "s", digits=None) for key in ("tau_m", "tau_s", "tau_r", "refractory")}
+    return {**neuron, **times, "name": "lif"}
+
+
+def _of_all_layers(plain: dict[str, Any], overrides: Mapping[str, Any]) -> None:
+    """Let what is set of `neuron` be so in every layer that has units of its own."""
+    section = overrides.get("neuron")
+    stated = dict(section) if isinstance(section, Mapping) else {}
+    stated |= {key.removeprefix("neuron."): value for key, value in overrides.items() if key.startswith("neuron.")}
+    for layer in plain["network"].get("layers", ()):
+        if "cell" in layer:
+            layer["cell"] = {**layer["cell"], **stated}
 
 
 def _bytes(network: Imported) -> bytes:
     from safetensors.numpy import save
 
-    return save({name: np.ascontiguousarray(W, dtype=np.float64) for name, W in network.weights.items()})
+    factors = {FACTOR.format(layer, name): f for layer, each in network.factors.items() for name, f in each.items()}
+    arrays = {**network.weights, **factors}
+    return save({name: np.ascontiguousarray(W, dtype=np.float64) for name, W in arrays.items()})
 
 
 def _seconds(option: str, text: str | None) -> float | None:

@@ -6,8 +6,8 @@
               s_t = v_t > threshold,   I_t = a_s J_t + g_s W s_t,   v_t <- 0, or v_t - threshold
               (the other kinds of reset are in `neuroanp.backends.neuron`)
               y_t = a y_{t-1} + sum of W_out s_t
-    where inputs are spikes, g_in W_in u_t is added to I_t instead of the current, as are spikes of a layer below
-    that arrive a step later
+    where inputs are spikes, g_in W_in u_t is added to I_t instead of the current (to J_t with an input_delay of 0), as
+    are spikes of a layer below that arrive a step later
 
 With a bias, some arrays have one more column: see `Model.input_lines` and `Model.output_line`.
 """
@@ -29,7 +29,7 @@ from neuroanp.network.tanh import Tanh
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from neuroanp.network.network import Layer
+    from neuroanp.network.network import Layer, Projection
 
 
 @dataclass(frozen=True)
@@ -84,7 +84,16 @@ class Model(Numeric):
     @property
     def input_line(self) -> float:
         """What drives the bias column of the array from the input at every step: 1, or 1 - a_s of spikes."""
-        return 1.0 - float(self.steps[self.network.layers[0].name].a_s[0]) if self.spikes_in else 1.0
+        return self.synapse_line(self.network.layers[0]) if self.spikes_in else 1.0
+
+    def bias_line(self, p: Projection) -> float:
+        """Return what drives the bias column of an array at every step: 1 of rates and currents; 1 - a_s of spikes."""
+        if p.post == OUTPUT:
+            return self.output_line
+        if not self.spiking:
+            return 1.0
+        layer = self.network.layer(p.post)
+        return self.input_line if p.pre == INPUT or layer is None else self.synapse_line(layer)
 
     def input_lines(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return what drives the columns of the array from the input: (T, B, I), or (T, B, I+1) with a bias."""
@@ -161,11 +170,16 @@ def _layer(
     external, late, early = 0.0, 0.0, 0.0  # what comes from below: to the current, to I at its end, to I at its start
     for p in model.network.feed(layer.name):
         if p.pre == INPUT:
-            lines = with_line(u, p.bias, 1.0 - float(a_s[0]) if model.spikes_in else 1.0)
+            lines = with_line(u, p.bias, model.input_line)
             part = neuron.input_gain * (lines @ W[p.name].T)
-            external, late = (external, late + part) if model.spikes_in else (external + part, late)
+            if not model.spikes_in:
+                external = external + part
+            elif model.network.input_delay:
+                late = late + part
+            else:
+                early = early + part
             continue
-        part = neuron.synapse_gain * (with_line(spikes[p.pre], p.bias, 1.0 - float(a_s[0])) @ W[p.name].T)
+        part = neuron.synapse_gain * (with_line(spikes[p.pre], p.bias, model.synapse_line(layer)) @ W[p.name].T)
         late, early = (late + part, early) if p.delay else (late, early + part)
     back = model.network.recurrence(layer.name)
     shape = (u.shape[1], layer.units)

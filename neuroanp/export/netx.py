@@ -1,10 +1,12 @@
-"""Write and read a recurrent network in netx, the HDF5 layout that lava-dl loads onto Loihi.
+"""Write and read layers of neurons in netx, the HDF5 layout that lava-dl loads onto Loihi.
 
-    layer/0  type "dense_rec"  shape (N,)  inFeatures I  outFeatures N  weight (N, I)  weight_rec (N, N)  [bias (N,)]
-    layer/1  type "dense"      shape (O,)  inFeatures N  outFeatures O  weight (O, N)                     [bias (O,)]
+    layer/k  type "dense_rec"  shape (n,)  inFeatures m  outFeatures n  weight (n, m)  weight_rec (n, n)  [bias (n,)]
+    layer/k  type "dense"      the same, without weight_rec: a layer whose units do not reach each other
+    layer/L  type "dense"      shape (O,)  inFeatures n  outFeatures O  weight (O, n)                     [bias (O,)]
     layer/k/neuron  type "CUBA"  iDecay  vDecay  vThMant  refDelay 1  gradedSpike false
 
-Weights are whole numbers in float32; netx gives input and recurrent weights of a layer one exponent.
+Layers are numbered from the input on, and netx connects each to the next one alone; the last are the outputs. Weights
+are whole numbers in float32; netx gives input and recurrent weights of a layer one exponent, each layer its own.
 A bias is a mantissa that netx shifts by 6 bits; it is left out where it is zero.
 Source: lava-dl 0.6.0, `lava.lib.dl.netx.hdf5`.
 """
@@ -12,6 +14,7 @@ Source: lava-dl 0.6.0, `lava.lib.dl.netx.hdf5`.
 from __future__ import annotations
 
 from io import BytesIO
+from itertools import pairwise
 from math import prod
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -26,6 +29,7 @@ from neuroanp.backends.loihi import (
     THRESHOLD_HIGH,
     WEIGHT_HIGH,
     WEIGHT_LOW,
+    Block,
     Cuba,
     CubaNetwork,
 )
@@ -38,6 +42,7 @@ if TYPE_CHECKING:
 
 FEATURES_MOST = 1_000_000
 NAMES_MOST = 20
+LAYERS_MOST = 101
 LARGEST_FILE = 1 << 30
 NEURON_KEYS = {"type", "iDecay", "vDecay", "vThMant", "refDelay", "gradedSpike"}
 LAYER_KEYS = {"type", "shape", "inFeatures", "outFeatures", "weight", "neuron"}
@@ -59,25 +64,28 @@ def write(path: Path, network: CubaNetwork) -> None:
         InputError: a number is out of the chip's range.
         RunError: the disk is full or fails.
     """
-    w_in, w, w_out, hidden, output = network
-    for name, numbers, low, high in [
-        *((name, W, WEIGHT_LOW, WEIGHT_HIGH) for name, W in zip(("w_in", "w", "w_out"), network[:3], strict=True)),
-        *((f"bias of {len(layer.bias)} units", layer.bias, BIAS_LOW, BIAS_HIGH) for layer in (hidden, output)),
-    ]:
-        least, most = int(numbers.min()), int(numbers.max())
-        if least < low or most > high:
-            raise InputError(f"loihi: {name}: {least} to {most} on the chip, allowed {low} to {high}")
+    for k, (weight, recurrent, neurons) in enumerate(network.blocks):
+        weights = [("weight", weight), *([] if recurrent is None else [("weight_rec", recurrent)])]
+        for name, numbers, low, high in [
+            *((f"layer/{k}/{key}", W, WEIGHT_LOW, WEIGHT_HIGH) for key, W in weights),
+            (f"layer/{k}/bias", neurons.bias, BIAS_LOW, BIAS_HIGH),
+        ]:
+            least, most = int(numbers.min()), int(numbers.max())
+            if least < low or most > high:
+                raise InputError(f"loihi: {name}: {least} to {most} on the chip, allowed {low} to {high}")
     content = BytesIO()  # HDF5 crashes where a disk is full
     with hdf5().File(content, "w", libver=("earliest", "v110"), track_order=False) as file:
-        _write_layer(file, "layer/0", b"dense_rec", {"weight": w_in, "weight_rec": w}, hidden)
-        _write_layer(file, "layer/1", b"dense", {"weight": w_out}, output)
+        for k, block in enumerate(network.blocks):
+            _write_layer(file, f"layer/{k}", block)
     write_bytes(path, content.getvalue())
 
 
-def _write_layer(file: Any, name: str, kind: bytes, weights: dict[str, Any], neurons: Cuba) -> None:
-    post, pre = weights["weight"].shape
+def _write_layer(file: Any, name: str, block: Block) -> None:
+    weight, recurrent, neurons = block
+    post, pre = weight.shape
+    weights = {"weight": weight} if recurrent is None else {"weight": weight, "weight_rec": recurrent}
     held: dict[str, Any] = {
-        "type": np.array([kind], "S10"),
+        "type": np.array([b"dense" if recurrent is None else b"dense_rec"], "S10"),
         "shape": np.array([post]),
         "inFeatures": pre,
         "outFeatures": post,
@@ -111,21 +119,35 @@ def read(path: Path) -> CubaNetwork:
         with h5py.File(path, "r") as file:
             if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
                 raise InputError(f"{path}: an unusual HDF5 file; write it with neuroanp export")
-            layers = _group(file, "layer", {"0", "1"})
-            w_in, w, hidden = _read_layer(layers, "0", "dense_rec")
-            w_out, _, output = _read_layer(layers, "1", "dense")
+            layers = _numbered(file, "layer")
+            blocks = [_read_layer(layers, str(k)) for k in range(len(layers))]
     except (OSError, KeyError, RuntimeError, ValueError, TypeError, OverflowError, MemoryError) as error:
         raise InputError(f"{path}: not a netx file that can be read: {error}") from error
-    if w_out.shape[1] != len(w_in):
-        raise InputError(f"{path}: layer/1 takes {w_out.shape[1]} units, layer/0 has {len(w_in)}")
-    return CubaNetwork(torch.from_numpy(w_in), torch.from_numpy(w), torch.from_numpy(w_out), hidden, output)
+    for k, (below, block) in enumerate(pairwise(blocks), 1):
+        if block.weight.shape[1] != len(below.weight):
+            raise InputError(
+                f"{path}: layer/{k} takes {block.weight.shape[1]} units, layer/{k - 1} has {len(below.weight)}"
+            )
+    *hidden, outputs = blocks
+    if outputs.recurrent is not None:
+        raise InputError(f"{path}: layer/{len(hidden)}/type: 'dense_rec', expected 'dense' of the last, the outputs")
+    return CubaNetwork(tuple(hidden), outputs)
 
 
-def _read_layer(layers: Any, name: str, kind: str) -> tuple[NDArray[Any], NDArray[Any], Cuba]:
-    keys = LAYER_KEYS | ({"weight_rec"} if kind == "dense_rec" else set())
-    layer = _group(layers, name, keys, frozenset({"bias"}))
+def _numbered(file: Any, name: str) -> Any:
+    """Return the group of the layers, which are numbered from 0: two or more."""
+    count = len(_linked(file, name))
+    if not 2 <= count <= LAYERS_MOST:
+        raise InputError(f"/{name}: {count} layers, expected 2 to {LAYERS_MOST}")
+    return _group(file, name, {str(k) for k in range(count)}, most=LAYERS_MOST)
+
+
+def _read_layer(layers: Any, name: str) -> Block:
+    layer = _group(layers, name, LAYER_KEYS, frozenset({"bias", "weight_rec"}))
     neuron = _group(layer, "neuron", NEURON_KEYS)
-    _expect(layer, "type", kind)
+    names = set(layer)  # a link that leads nowhere is a name too
+    recurs = "weight_rec" in names
+    _expect(layer, "type", "dense_rec" if recurs else "dense")
     _expect(neuron, "type", "CUBA")
     pre, post = (_whole(layer, key, 1, FEATURES_MOST) for key in ("inFeatures", "outFeatures"))
     if _array(layer, "shape", (1,), "iu").tolist() != [post]:
@@ -133,13 +155,14 @@ def _read_layer(layers: Any, name: str, kind: str) -> tuple[NDArray[Any], NDArra
     _whole(neuron, "refDelay", 1, 1)
     _whole(neuron, "gradedSpike", 0, 0)
     weight = _weights(layer, "weight", (post, pre))
-    recurrent = _weights(layer, "weight_rec", (post, post)) if kind == "dense_rec" else weight
-    bias = _array(layer, "bias", (post,), "iu") if "bias" in layer else np.zeros(post, np.int64)
+    recurrent = torch.from_numpy(_weights(layer, "weight_rec", (post, post))) if recurs else None
+    bias = _array(layer, "bias", (post,), "iu") if "bias" in names else np.zeros(post, np.int64)
     if bias.min() < BIAS_LOW or bias.max() > BIAS_HIGH:
         raise InputError(f"layer/{name}/bias: {bias.min()} to {bias.max()}, allowed {BIAS_LOW} to {BIAS_HIGH}")
     i_decay, v_decay = (_whole(neuron, key, 0, DECAY_ONE) for key in ("iDecay", "vDecay"))
     threshold = _whole(neuron, "vThMant", 0, THRESHOLD_HIGH)
-    return weight, recurrent, Cuba(i_decay, v_decay, threshold, torch.from_numpy(bias.astype(np.int64)))
+    neurons = Cuba(i_decay, v_decay, threshold, torch.from_numpy(bias.astype(np.int64)))
+    return Block(torch.from_numpy(weight), recurrent, neurons)
 
 
 def _weights(layer: Any, key: str, shape: tuple[int, int]) -> NDArray[np.int64]:
@@ -153,17 +176,23 @@ def _weights(layer: Any, key: str, shape: tuple[int, int]) -> NDArray[np.int64]:
     return W.astype(np.int64)
 
 
-def _group(parent: Any, name: str, keys: set[str], optional: frozenset[str] = frozenset()) -> Any:
+def _group(
+    parent: Any, name: str, keys: set[str], optional: frozenset[str] = frozenset(), most: int = NAMES_MOST
+) -> Any:
     """Return a group that holds these names and no others."""
-    h5py = hdf5()
-    where = f"{parent.name.rstrip('/')}/{name}"
-    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Group):
-        raise InputError(f"{where}: is missing, or not a group of this file")
-    group = parent[name]
-    wrong = sorted((set(group) - optional) ^ keys) if len(group) <= NAMES_MOST else [f"{len(group)} names"]
+    group = _linked(parent, name)
+    wrong = sorted((set(group) - optional) ^ keys) if len(group) <= most else [f"{len(group)} names"]
     if wrong:
-        raise InputError(f"{where}: missing or not known: {', '.join(wrong)[:200]}")
+        raise InputError(f"{group.name}: missing or not known: {', '.join(wrong)[:200]}")
     return group
+
+
+def _linked(parent: Any, name: str) -> Any:
+    """Return a group that lies in this file."""
+    h5py = hdf5()
+    if not isinstance(parent.get(name, getlink=True), h5py.HardLink) or not isinstance(parent[name], h5py.Group):
+        raise InputError(f"{parent.name.rstrip('/')}/{name}: is missing, or not a group of this file")
+    return parent[name]
 
 
 def _array(group: Any, key: str, shape: tuple[int, ...], kinds: str) -> NDArray[Any]:

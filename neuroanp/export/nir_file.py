@@ -12,7 +12,7 @@ import zlib
 from dataclasses import dataclass, field
 from itertools import product
 from math import prod
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO, NamedTuple
 
 import numpy as np
 
@@ -25,13 +25,19 @@ Array = Any  # NDArray[np.float64]
 MiB = 1 << 20
 MOST_NODES, MOST_EDGES, MOST_CHUNKS, LONGEST_TEXT = 64, 256, 4096, 1 << 16
 MOST_IN_HEAP = 1 << 16
+DEEPEST = 8
+"""Graphs in graphs; nodes and edges count in all of them together."""
 UNITS = {
     "LIF": ("tau", "r", "v_leak", "v_threshold"),
     "CubaLIF": ("tau_syn", "tau_mem", "r", "v_leak", "v_threshold"),
+    "IF": ("r", "v_threshold"),
     "LI": ("tau", "r", "v_leak"),
 }
-FIELDS = {"Input": (), "Output": (), "Linear": ("weight",), "Affine": ("weight", "bias"), **UNITS}
-OPTIONAL = {"LIF": {"v_reset": 0.0}, "CubaLIF": {"v_reset": 0.0, "w_in": 1.0}}
+FIELDS = {
+    "Input": (), "Output": (), "Linear": ("weight",), "Affine": ("weight", "bias"), "Scale": ("scale",), **UNITS
+}  # fmt: skip
+OPTIONAL = {"LIF": {"v_reset": 0.0}, "CubaLIF": {"v_reset": 0.0, "w_in": 1.0}, "IF": {"v_reset": 0.0}}
+GRAPH = "NIRGraph"
 
 
 @dataclass
@@ -43,8 +49,21 @@ class Node:
     about: dict[str, Any] = field(default_factory=dict)
 
 
-def load(path: Path, limit: int) -> tuple[dict[str, Node], list[tuple[str, str]], dict[str, Any]]:
-    """Return nodes by name, edges and the graph's metadata.
+class Loaded(NamedTuple):
+    """A graph without graphs in it: the nodes of one called a are a/..., its edges go to and from its ports.
+
+    Args:
+        nodes: by name. edges: (from, to). about: the graph's metadata. notes: what was mended, in sentences.
+    """
+
+    nodes: dict[str, Node]
+    edges: list[tuple[str, str]]
+    about: dict[str, Any]
+    notes: list[str]
+
+
+def load(path: Path, limit: int) -> Loaded:
+    """Return nodes, edges and metadata of a graph, those of graphs in it among them.
 
     Args:
         path: the file. limit: most bytes, of the file and of all arrays together.
@@ -61,7 +80,9 @@ def load(path: Path, limit: int) -> tuple[dict[str, Node], list[tuple[str, str]]
         with path.open("rb") as raw, h5py.File(path, "r") as file:
             if file.userblock_size or file.id.get_create_plist().get_sizes() != (8, 8):
                 raise InputError("an unusual HDF5 file; write it with nir.write")
-            return _Loader(h5py, limit, file_size, raw).graph(_child(h5py, file, "node", "/"))
+            root, loader = _child(h5py, file, "node", "/"), _Loader(h5py, limit, file_size, raw)
+            nodes, edges = loader.graph(root, "", 0)
+            return Loaded(nodes, edges, loader.about(root, "/node"), loader.notes)
     except InputError as error:
         raise InputError(f"{path}: {error.message}", error.problems) from None
     except (OSError, RuntimeError, KeyError, ValueError, TypeError, OverflowError, MemoryError, zlib.error) as error:
@@ -98,15 +119,53 @@ class _Loader:
     left: int
     file_size: int
     raw: BinaryIO
+    notes: list[str] = field(default_factory=list)
+    nodes_left: int = MOST_NODES
+    edges_left: int = MOST_EDGES
 
-    def graph(self, root: Any) -> tuple[dict[str, Node], list[tuple[str, str]], dict[str, Any]]:
-        kind = self.text(self.child(root, "type"), "/node/type")
-        if kind != "NIRGraph":
-            raise InputError(f"/node: is of type {kind!r}; allowed: NIRGraph")
+    def graph(self, root: Any, path: str, depth: int) -> tuple[dict[str, Node], list[tuple[str, str]]]:
+        """Return nodes and edges of a graph, and of those in it; `path`: what its names begin with."""
+        where = f"node '{path[:-1]}'" if path else "/node"
+        kind = self.text(self.child(root, "type"), f"{where}, type")
+        if kind != GRAPH:
+            raise InputError(f"{where}: is of type {kind!r}; allowed: {GRAPH}")
+        if depth > DEEPEST:
+            raise InputError(f"{where}: graphs in graphs {depth} deep; at most {DEEPEST} are read")
         group = self.child(root, "nodes")
-        names = self.names(group, "/node/nodes", MOST_NODES)
-        nodes = {name: self.node(self.child(group, name), name) for name in names}
-        return nodes, self.edges(self.child(root, "edges")), self.about(root, "/node")
+        names = self.names(group, f"{where}, nodes", self.nodes_left)
+        self.nodes_left -= len(names)
+        edges = self.mended(names, self.edges(self.child(root, "edges"), where), where)
+        nodes: dict[str, Node] = {}
+        inner: list[tuple[str, str]] = []
+        ports: dict[str, tuple[str, str]] = {}  # of each node: where edges to it end, and those from it begin
+        for name in names:
+            full, one = f"{path}{name}", self.child(group, name)
+            if self.text(self.child(one, "type"), f"node '{full}'") != GRAPH:
+                nodes[full], ports[name] = self.node(one, full), (full, full)
+                continue
+            within, joined = self.graph(one, f"{full}/", depth + 1)
+            nodes, inner = {**nodes, **within}, [*inner, *joined]
+            ports[name] = _ports(within, full)
+        return nodes, [*inner, *((ports[a][1], ports[b][0]) for a, b in edges)]
+
+    def mended(self, names: list[str], edges: list[tuple[str, str]], where: str) -> list[tuple[str, str]]:
+        """Return edges between nodes that are there.
+
+        Where one name is of no node, and one node in no edge, the two are the same: writers have given nodes of a
+        graph in a graph another name than its edges do.
+        """
+        named = dict.fromkeys(name for edge in edges for name in edge)
+        unknown, unused = [name for name in named if name not in names], [name for name in names if name not in named]
+        if len(unknown) == 1 and len(unused) == 1:
+            self.notes.append(f"{where}: its edges name '{unknown[0]}', which is taken for its node '{unused[0]}'")
+            new = {unknown[0]: unused[0]}
+            return [(new.get(a, a), new.get(b, b)) for a, b in edges]
+        for a, b in edges:
+            for name in (a, b):
+                if name in unknown:
+                    within = f" in {where}" * (where != "/node")
+                    raise InputError(f"edge '{a}' -> '{b}'{within}: there is no node '{name}'")
+        return edges
 
     def child(self, group: Any, name: str) -> Any:
         return _child(self.h5py, group, name, getattr(group, "name", "?"))
@@ -115,15 +174,14 @@ class _Loader:
         if not isinstance(group, self.h5py.Group):
             raise InputError(f"{where}: not a group")
         if len(group) > most:
-            raise InputError(f"{where}: {len(group)} entries; at most {most} are read")
+            raise InputError(f"{where}: {len(group)} entries; at most {MOST_NODES} are read in all")
         return list(group)
 
     def node(self, group: Any, name: str) -> Node:
         where = f"node '{name}'"
         kind = self.text(self.child(group, "type"), where)
         if kind not in FIELDS:
-            hint = "; write the graph flat, without graphs in graphs" if kind == "NIRGraph" else ""
-            raise InputError(f"{where} is of type {kind!r}; allowed: {', '.join(FIELDS)}{hint}")
+            raise InputError(f"{where} is of type {kind!r}; allowed: {', '.join(FIELDS)}, {GRAPH}")
         fields = {key: self.array(self.child(group, key), f"{where}, {key}") for key in FIELDS[kind]}
         for key in OPTIONAL.get(kind, {}):
             if key in group:
@@ -142,13 +200,14 @@ class _Loader:
                 found[name] = (self.text if text else self.array)(item, f"{where}, metadata {name}")
         return found
 
-    def edges(self, item: Any) -> list[tuple[str, str]]:
+    def edges(self, item: Any, where: str) -> list[tuple[str, str]]:
         shape = getattr(item, "shape", None)
         if not isinstance(item, self.h5py.Dataset) or shape is None or len(shape) != 2 or shape[1] != 2:
-            raise InputError("/node/edges: not a list of pairs")
-        if shape[0] > MOST_EDGES:
-            raise InputError(f"/node/edges: {shape[0]} edges; at most {MOST_EDGES} are read")
-        cells = self.texts(item, "/node/edges")
+            raise InputError(f"{where}, edges: not a list of pairs")
+        if shape[0] > self.edges_left:
+            raise InputError(f"{where}, edges: {shape[0]} edges; at most {MOST_EDGES} are read in all")
+        self.edges_left -= shape[0]
+        cells = self.texts(item, f"{where}, edges")
         return list(zip(cells[::2], cells[1::2], strict=True))
 
     def text(self, item: Any, where: str) -> str:
@@ -255,6 +314,17 @@ class _Loader:
             block = np.frombuffer(raw, dtype).reshape(chunk)
             values[part] = block[tuple(slice(p.stop - p.start) for p in part)]
         return values
+
+
+def _ports(nodes: dict[str, Node], graph: str) -> tuple[str, str]:
+    """Return the names of the input and the output of a graph in a graph."""
+    found = []
+    for kind in ("Input", "Output"):
+        own = [name for name, node in nodes.items() if node.kind == kind and "/" not in name[len(graph) + 1 :]]
+        if len(own) != 1:
+            raise InputError(f"node '{graph}': has {len(own)} nodes of type {kind}; a graph in a graph needs one")
+        found.append(own[0])
+    return found[0], found[1]
 
 
 def _inflate(raw: bytes, nbytes: int, itemsize: int) -> bytes:

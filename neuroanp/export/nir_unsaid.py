@@ -49,23 +49,32 @@ INPUTS = {
 }
 
 
-def said(unit: Node, filled: Collection[str], about: Mapping[str, Any], given: Collection[str]) -> list[str]:
+def said(
+    units: Mapping[str, Node],
+    filled: Mapping[str, Collection[str]],
+    about: Mapping[str, Any],
+    given: Collection[str],
+) -> list[str]:
     """Return a sentence for each choice that a file of another tool leaves open.
 
     Args:
-        unit: the spiking node, its fields (N,).
-        filled: its fields that the file does not have.
+        units: the spiking nodes by name, their fields (n,).
+        filled: those of their fields that the file does not have.
         about: the graph's metadata, which may say the reset.
         given: dotted keys of the configuration that the caller sets: what is decided is not told.
     """
-    found = [f"{key}: the file does not have it, and {unit.fields[key].flat[0]:g} is taken" for key in filled]
+    found = list(dict.fromkeys(
+        f"{key}: the file does not have it, and {unit.fields[key].flat[0]:g} is taken"
+        for name, unit in units.items() for key in filled[name]
+    ))  # fmt: skip
     open_to = dict(OPEN)
     if isinstance(reset := about.get("reset"), str):
         found += [] if reset in RESETS else [f"reset: the file says {reset[:40]!r}, which is not known here"]
         open_to = {key: text for key, text in OPEN.items() if key != "neuron.reset" or reset not in RESETS}
-    open_to["encoder.name"] = INPUTS[unit.kind == "CubaLIF"]
-    found += [text for key, text in open_to.items() if not _decided(key, given)]
-    if unit.fields["v_reset"].any():
+    open_to["encoder.name"] = INPUTS[next(iter(units.values())).kind == "CubaLIF"]
+    several = "; of all layers" * (len(units) > 1)
+    found += [text + several * key.startswith("neuron.") for key, text in open_to.items() if not _decided(key, given)]
+    if any(unit.fields["v_reset"].any() for unit in units.values()):
         found.append(
             "start: the file does not say where membranes start; they start at v_reset; a reset that subtracts takes "
             "v_threshold - v_reset from them"
@@ -86,12 +95,12 @@ def _decided(key: str, given: Collection[str]) -> bool:
     return any(key == one or key.startswith(f"{one}.") for one in given)
 
 
-def writers_steps(unit: Node) -> dict[str, float]:
-    """Return the step in seconds that the units were written with, by the equations that give it away.
+def writers_steps(*units: Node) -> dict[str, float]:
+    """Return the step in seconds that units were written with, by the equations that give it away.
 
     Tools that compute without a time, as snntorch does, write r = tau / dt, and w_in = tau_syn / dt. An equation counts
-    that holds in all units for one step, shorter than all time constants: else r is a resistance, such as 1. Nothing is
-    returned where two equations give different steps.
+    that holds in all units of a node for one step, shorter than all time constants: else r is a resistance, such as 1.
+    Nothing is returned where two equations, or those of two nodes, give different steps.
 
     >>> from neuroanp.export.nir_file import Node
     >>> writers_steps(Node("LIF", {"tau": np.array([1e-3, 2e-3]), "r": np.array([10.0, 20.0])}))
@@ -99,14 +108,17 @@ def writers_steps(unit: Node) -> dict[str, float]:
     >>> writers_steps(Node("LIF", {"tau": np.array([1e-3, 2e-3]), "r": np.array([1.0, 1.0])}))
     {}
     """
-    pairs = (("tau_mem", "r"), ("tau_syn", "w_in")) if unit.kind == "CubaLIF" else (("tau", "r"),)
-    shortest = min(float(unit.fields[tau].min()) for tau, _ in pairs)
-    found = {}
-    for tau, gain in pairs:
-        one = _one_step(unit.fields[tau], unit.fields[gain])
-        if one is not None and one < shortest * (1 - SAME):
-            found[f"{gain} = {tau} / dt"] = one
-    steps = [*found.values()]
+    pairs = {"CubaLIF": (("tau_mem", "r"), ("tau_syn", "w_in")), "LIF": (("tau", "r"),)}
+    taus = [unit.fields[tau] for unit in units for tau, _ in pairs.get(unit.kind, ())]
+    shortest = min((float(values.min()) for values in taus), default=0.0)
+    found: dict[str, float] = {}
+    steps: list[float] = []
+    for unit in units:
+        for tau, gain in pairs.get(unit.kind, ()):
+            one = _one_step(unit.fields[tau], unit.fields[gain])
+            if one is not None and one < shortest * (1 - SAME):
+                found.setdefault(f"{gain} = {tau} / dt", one)
+                steps.append(one)
     return found if steps and max(steps) - min(steps) <= 2 * SAME * max(steps) else {}
 
 
@@ -118,11 +130,11 @@ def _one_step(tau: Any, gain: Any) -> float | None:
     return None if np.ptp(steps) > SAME * steps.max() else float(f"{np.median(steps):.5g}")
 
 
-def missing(about: Mapping[str, Any], unit: Node, dt: float | None) -> list[str]:
+def missing(about: Mapping[str, Any], units: Collection[Node], dt: float | None) -> list[str]:
     """Say that nobody states the step of time, and propose the one that the units were written with."""
     if dt is not None or _stated(about) is not None:
         return []
-    said, steps = "the file does not say dt, the time of a step", writers_steps(unit)
+    said, steps = "the file does not say dt, the time of a step", writers_steps(*units)
     if not steps:
         return [f"{said}; give the one of its writer, e.g. --dt '1 ms'"]
     return [f"{said}; --dt '{_time(min(steps.values()))}' is what {' and '.join(steps)} gives in all units"]
@@ -145,9 +157,9 @@ def step(about: Mapping[str, Any], given: float | None) -> float:
     return dt
 
 
-def another_step(about: Mapping[str, Any], unit: Node, dt: float) -> list[str]:
+def another_step(about: Mapping[str, Any], units: Collection[Node], dt: float) -> list[str]:
     """Say that the step that was given is not the one that the units seem to be written with."""
-    steps = writers_steps(unit)
+    steps = writers_steps(*units)
     if _stated(about) is not None or not steps or abs((meant := min(steps.values())) - dt) <= SAME * dt:
         return []
     return [

@@ -14,8 +14,6 @@ from neuroanp.errors import InputError
 from neuroanp.export.model import Model
 from neuroanp.export.protocol import DeviceExporter, Exporter
 from neuroanp.losses import mean_loss
-from neuroanp.network.compose import ONE_LAYER
-from neuroanp.network.tanh import Tanh
 from neuroanp.training.config import load_config
 from neuroanp.training.evaluate import Held, loss
 from neuroanp.training.forward import converters, held_by, targets_after
@@ -40,20 +38,18 @@ def model_of(record: RunDir, weights: str = "targets") -> Model:
             device, which is in `chip` in any case.
 
     Raises:
-        InputError: no checkpoint, units that are neither tanh nor LIF, or data that have changed since the run.
+        InputError: no checkpoint, units that spike and are no LIF, units that a backend of one's own simulates in its
+            own way, or data that have changed since the run.
     """
     experiment, trainer = restored(record)
-    network, neuron = trainer.substrate.network, experiment.config.neuron
-    if tuple(network.shapes) != ONE_LAYER or type(network.layers[0].cell) not in (Tanh, type(neuron)):
-        raise InputError(
-            f"{record.path}: the formats hold one recurrent layer of tanh or LIF units, and this is another"
-        )
-    if neuron is not None and not isinstance(neuron, LIF):
+    network = trainer.substrate.network
+    others = [layer for layer in network.layers if layer.cell.spikes and not isinstance(layer.cell, LIF)]
+    if others:
         raise InputError(f"{record.path}: neuron: units given by equations cannot be exported; train with neuron 'lif'")
-    if neuron is None and trainer.backend.differentiable(network) is not rate_outputs:
+    if not network.spikes and trainer.backend.differentiable(network) is not rate_outputs:
         backend = trainer.backend.name
         raise InputError(f"{record.path}: the units of backend '{backend}' are its own: no format here can hold them")
-    model = _model(record.path.name, experiment, trainer, neuron, weights)
+    model = _model(record.path.name, experiment, trainer, weights)
     return replace(model, recorded=_scored(record, experiment, trainer))
 
 
@@ -104,15 +100,18 @@ def check_words(format: Any, force: Any) -> None:
         raise InputError(f"force: {force!r:.80} is neither True nor False")
 
 
-def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | None, which: str) -> Model:
+def _model(name: str, experiment: Experiment, trainer: Trainer, which: str) -> Model:
     task, config = experiment.task, experiment.config
     held = task.test(trainer.streams.generator("test"))
 
     def score(y: np.ndarray) -> dict[str, float]:
         return scores(task, y, held)
 
-    differ = sorted({name for factors in trainer.substrate.neurons.values() for name in factors})
-    notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are all alike",) * bool(
+    own = {} if experiment.start is None else experiment.start.factors
+    differ = sorted({name for layer, each in trainer.substrate.neurons.items() for name, factor in each.items()
+                     if not _same_factor(factor, own.get(layer, {}).get(name))})  # fmt: skip
+    exported = "as the weights it began from say" if own else "all alike"
+    notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are {exported}",) * bool(
         differ
     )
     targets = {key: W.detach().cpu() for key, W in trainer.substrate.targets.items()}
@@ -133,7 +132,13 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, neuron: LIF | No
         notes=notes,
         chip=trainer.substrate,
         backend=config.backend,
+        factors={layer: {name: f.double().numpy() for name, f in each.items()} for layer, each in own.items()},
     )
+
+
+def _same_factor(factor: torch.Tensor, own: torch.Tensor | None) -> bool:
+    """Tell whether a device's units differ in something by themselves alone, without its mismatch."""
+    return own is not None and torch.equal(factor.cpu(), own)
 
 
 def _rounded_alike(W: torch.Tensor, held: torch.Tensor) -> bool:

@@ -1,4 +1,4 @@
-// Drives lif_core with stimulus.mem, writes observed.txt and compares each line with expected.txt: the spikes of a
+// Drives @CORE@ with stimulus.mem, writes observed.txt and compares each line with expected.txt: the spikes of a
 // step in hexadecimal, then its outputs. Ends with PASS, or with FAIL and exit code 1.
 
 // Ends with FAIL where a memory file is cut or damaged: a unit that never spikes would hide it.
@@ -23,10 +23,7 @@ module testbench;
     localparam STEPS = @STEPS@, SEQUENCES = @SEQUENCES@, CYCLES = @CYCLES@;
     localparam WEIGHT = @WEIGHT@, FACTOR = @FACTOR@, FACTORS = @FACTORS@;
 
-    memory_file #(.NAME("w_in.mem"), .WIDTH(WEIGHT), .WORDS(INPUTS * UNITS)) w_in ();
-    memory_file #(.NAME("w.mem"), .WIDTH(WEIGHT), .WORDS(UNITS * UNITS)) w ();
-    memory_file #(.NAME("w_out.mem"), .WIDTH(WEIGHT), .WORDS(UNITS * OUTPUTS)) w_out ();
-    memory_file #(.NAME("thresholds.mem"), .WIDTH(STATE), .WORDS(UNITS)) thresholds ();
+@ARRAYS@    memory_file #(.NAME("thresholds.mem"), .WIDTH(STATE), .WORDS(UNITS)) thresholds ();
     memory_file #(.NAME("constants_v.mem"), .WIDTH(STATE), .WORDS(UNITS)) constants_v ();
     memory_file #(.NAME("constants_i.mem"), .WIDTH(STATE), .WORDS(UNITS)) constants_i ();
     memory_file #(.NAME("constants_y.mem"), .WIDTH(STATE), .WORDS(OUTPUTS)) constants_y ();
@@ -39,7 +36,7 @@ module testbench;
     wire [UNITS-1:0] spikes;
     wire [OUTPUTS*STATE-1:0] outputs;
 
-    lif_core core (
+    @CORE@ core (
         .clk(clk), .rst(rst), .start(start), .in_valid(in_valid), .in_ready(in_ready), .in_data(in_data),
         .done(done), .spikes(spikes), .outputs(outputs)
     );

@@ -1,6 +1,6 @@
-"""Verilog of the fixed-point network: the core, its testbench and its memory files.
+"""Verilog of a fixed-point network of one layer, and what all have: the testbench and the memory files.
 
-The core works one unit, or one weight, a clock cycle. A step is
+The core works one unit, or one weight, a clock cycle; that of several layers is in `verilog_net`. A step is
 
     INPUT   E += W_in[:, line] u[line]     I lines x N units, silent lines take one cycle
     UPDATE  V, I, spike, refractory        N units
@@ -11,20 +11,23 @@ The core works one unit, or one weight, a clock cycle. A step is
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-from functools import cache
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-if TYPE_CHECKING:
-    from neuroanp.export.fixed_point import FixedPoint
+from neuroanp.export.templates import filled
+from neuroanp.network.compose import ONE_LAYER
+from neuroanp.network.network import OUTPUT
 
-FACTORS = ("a_m", "k_i", "k_e", "a_s", "a_r")
-CORE, TESTBENCH = "lif_core.v", "testbench.v"
-"""What is written; beside this module they lie with @NAMES@ for what differs from network to network."""
+if TYPE_CHECKING:
+    from neuroanp.export.whole_numbers import FixedLayer, FixedPoint
+    from neuroanp.network.network import Network
+
+FACTORS = ("a_m", "k_i", "k_e", "a_s")
+"""Of a layer, in the order in which they lie in decays.mem; that of the outputs is the last."""
+CORE, NET, TESTBENCH = "lif_core.v", "lif_net.v", "testbench.v"
+"""What is written, the core of one layer or that of several; see `templates`."""
 OF_INPUTS = {
     "LINE": ("{1'b0, line_bits}", "{line_bits[LANE-1], line_bits}"),
     "CURRENT": ("", " + k_e * $signed(e[n] <<< IN_SHIFT)"),
@@ -91,99 +94,91 @@ def factor_bits(fixed: FixedPoint) -> int:
     return fixed.bits.decay + 2
 
 
+def single(network: Network) -> bool:
+    """Return whether a network is what lif_core.v holds: one layer whose units reach each other."""
+    return tuple(network.shapes) == ONE_LAYER
+
+
 def memories(fixed: FixedPoint) -> dict[str, str]:
     """Return the memory files of the core by name."""
     state, weight, factor = fixed.bits.state, fixed.bits.weight, factor_bits(fixed)
-    N, O = len(fixed.v), len(fixed.y)  # noqa: E741
-    files = {
-        name: memory(W.values.T, weight, f"{name}, scale {W.scale!r}: word line * {posts} + {post}")
-        for name, W, posts, post in (
-            ("w_in", fixed.w_in, N, "unit"), ("w", fixed.w, N, "unit"), ("w_out", fixed.w_out, O, "output"),
-        )
-    }  # fmt: skip
-    point = f"{fixed.fraction} bits after the point"
-    files["thresholds"] = memory(fixed.threshold, state, f"threshold of each unit, {point}")
-    files["constants_v"] = memory(fixed.v, state, f"added to v of each unit in every step, {point}")
-    files["constants_i"] = memory(fixed.i, state, f"added to i of each unit in every step, {point}")
+    files, network = {}, fixed.network
+    for p in network.projections:
+        W, post = fixed.weights[p.name], "output" if p.post == OUTPUT else "unit"
+        title = f"{p.name}, scale {W.scale!r}: word line * {len(W.values)} + {post}"
+        files[p.name] = memory(W.values.T, weight, title)
+    layers = [*fixed.layers.values()]
+    point = f"{', '.join(str(layer.fraction) for layer in layers)} bits after the point"
+    every = "of each unit in every step"
+    by_unit = {
+        "thresholds": ([layer.threshold for layer in layers], "threshold of each unit"),
+        "constants_v": ([layer.v for layer in layers], f"added to v {every}"),
+        "constants_i": ([layer.i for layer in layers], f"added to i {every}"),
+    }
+    if not single(network):
+        by_unit["constants_j"] = ([layer.j for layer in layers], f"added to i {every}, before v moves")
+    for name, (parts, what) in by_unit.items():
+        files[name] = memory(np.concatenate(parts), state, f"{what}, {point}")
     files["constants_y"] = memory(fixed.y, state, f"added to y in every step, {fixed.fraction_y} bits after the point")
-    title = f"{' '.join(FACTORS)} as fractions of 2^{fixed.bits.decay}"
-    files["decays"] = memory([fixed.factors[name] for name in FACTORS], factor, title)
+    names = " ".join(FACTORS) + " of each layer, then" * (not single(network))
+    title = f"{names} a_r as fractions of 2^{fixed.bits.decay}"
+    factors = [*(layer.factors[name] for layer in layers for name in FACTORS), fixed.a_r]
+    files["decays"] = memory(factors, factor, title)
     return {f"{name}.mem": text for name, text in files.items()}
 
 
 def core(fixed: FixedPoint) -> str:
     """Return lif_core.v."""
-    I, N, O = fixed.w_in.values.shape[1], len(fixed.v), len(fixed.y)  # noqa: E741
-    in_shift, shift, out_shift = fixed.shifts
+    I, N, O = fixed.network.inputs, fixed.network.hidden, fixed.network.outputs  # noqa: E741
+    (layer,) = fixed.layers.values()
+    in_shift, shift, out_shift = (fixed.shift(p) for p in fixed.network.projections)
     names = {
         "INPUTS": I, "UNITS": N, "OUTPUTS": O, "LANE": lane_bits(fixed), "STATE": fixed.bits.state,
         "WEIGHT": fixed.bits.weight, "DECAY": fixed.bits.decay, "IN_SHIFT": in_shift, "SHIFT": shift,
-        "OUT_SHIFT": out_shift, "HOLD": fixed.hold, "WAIT": max(1, fixed.hold.bit_length()),
+        "OUT_SHIFT": out_shift, "HOLD": layer.hold, "WAIT": max(1, layer.hold.bit_length()),
         "INDEX": max(I, N, O).bit_length(), "ADDRESS": (max(I, N, O) * max(N, O)).bit_length(),
-        "FRACTION": fixed.fraction, "FRACTION_Y": fixed.fraction_y, **_reset(fixed),
+        "FRACTION": layer.fraction, "FRACTION_Y": fixed.fraction_y, **_reset(layer),
         **{name: texts[fixed.currents] for name, texts in OF_INPUTS.items()},
     }  # fmt: skip
-    return _filled(CORE, names)
+    return filled(CORE, names)
 
 
 def bench(fixed: FixedPoint, steps: int, sequences: int) -> str:
     """Return testbench.v, which drives the core with stimulus.mem and compares with expected.txt."""
-    I, N, O = fixed.w_in.values.shape[1], len(fixed.v), len(fixed.y)  # noqa: E741
-    cycles = 4 * ((I + N) * N + N * O + I + 2 * N + O + 16)  # a step takes fewer than a quarter of these
+    network = fixed.network
+    I, N, O = network.inputs, network.hidden, network.outputs  # noqa: E741
+    weights = sum(W.values.size + W.values.shape[1] for W in fixed.weights.values())
+    one = single(network)
     names = {
+        "CORE": (CORE if one else NET).removesuffix(".v"), "ARRAYS": _of_one() if one else _of_several(fixed),
         "INPUTS": I, "UNITS": N, "OUTPUTS": O, "LANE": lane_bits(fixed), "STATE": fixed.bits.state,
-        "STEPS": steps, "SEQUENCES": sequences, "CYCLES": cycles, "WEIGHT": fixed.bits.weight,
-        "FACTOR": factor_bits(fixed), "FACTORS": len(FACTORS),
+        "STEPS": steps, "SEQUENCES": sequences,
+        "CYCLES": 4 * ((I + N) * N + N * O + I + 2 * N + O + 16) if one else 4 * (weights + 2 * N + O + 16),
+        "WEIGHT": fixed.bits.weight, "FACTOR": factor_bits(fixed), "FACTORS": len(FACTORS) * len(fixed.layers) + 1,
     }  # fmt: skip
-    return _filled(TESTBENCH, names)
+    return filled(TESTBENCH, names)  # a step takes fewer than a quarter of these cycles
 
 
-def foreign(folder: Path) -> list[str]:
-    """Find Verilog that is not the core and testbench written here, whatever the numbers in it.
-
-    A simulator opens and writes any file that a module asks for.
-    """
-    return [
-        f"{name}: is not what neuroanp writes, numbers aside; run your own in a simulator of your own"
-        for name in (CORE, TESTBENCH)
-        if (folder / name).exists()
-        and _pattern(name).fullmatch((folder / name).read_text(encoding="utf-8", errors="replace")) is None
-    ]
+def _of_one() -> str:
+    """Return the lines of the testbench that look through the memories of weights of one layer."""
+    words = zip(ONE_LAYER, ("INPUTS * UNITS", "UNITS * UNITS", "UNITS * OUTPUTS"), strict=True)
+    return "".join(_looked_through(name, "WEIGHT", count) for name, count in words)
 
 
-def _reset(fixed: FixedPoint) -> dict[str, str]:
+def _of_several(fixed: FixedPoint) -> str:
+    found = [_looked_through(name, "WEIGHT", str(W.values.size)) for name, W in fixed.weights.items()]
+    return "".join([*found, _looked_through("constants_j", "STATE", "UNITS")])
+
+
+def _looked_through(name: str, width: str, words: str) -> str:
+    return f'    memory_file #(.NAME("{name}.mem"), .WIDTH({width}), .WORDS({words})) {name} ();\n'
+
+
+def _reset(layer: FixedLayer) -> dict[str, str]:
     """Return what stands in the step of a unit for its kind of reset."""
     names = {name: texts[0] for name, texts in OF_RESETS.items()}
     _, hard, subtracted, raised = OF_RESETS["LATE"]
-    if fixed.delayed:
-        return names | {"MOVED": "v_moved", "LATE": subtracted if fixed.subtract else hard, "RESET": "v_now"}
-    names["RESET"] = OF_RESETS["RESET"][fixed.subtract]
-    return names | ({"LATE": raised, "CROSSED": "to_cross"} if fixed.raised else {})
-
-
-@cache
-def _pattern(name: str) -> re.Pattern[str]:
-    """Return what a template looks like whatever it is filled with: what stands in it twice is the same."""
-    choices, seen, parts = {**OF_INPUTS, **OF_RESETS}, set(), []
-    for at, part in enumerate(re.split(r"@([A-Z_]+)@", _template(name))):
-        if at % 2 == 0:
-            parts.append(re.escape(part))
-        elif part in seen:
-            parts.append(f"(?P={part})")
-        else:
-            may_be = "|".join(map(re.escape, choices[part])) if part in choices else "-?[0-9]{1,9}"
-            parts.append(f"(?P<{part}>{may_be})")
-            seen.add(part)
-    return re.compile("".join(parts))
-
-
-@cache
-def _template(name: str) -> str:
-    return Path(__file__).with_name(name).read_text(encoding="utf-8")
-
-
-def _filled(name: str, names: dict[str, Any]) -> str:
-    text = _template(name)
-    for name, value in names.items():
-        text = text.replace(f"@{name}@", str(value))
-    return text
+    if layer.delayed:
+        return names | {"MOVED": "v_moved", "LATE": subtracted if layer.subtract else hard, "RESET": "v_now"}
+    names["RESET"] = OF_RESETS["RESET"][layer.subtract]
+    return names | ({"LATE": raised, "CROSSED": "to_cross"} if layer.raised else {})

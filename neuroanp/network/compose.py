@@ -14,7 +14,8 @@ from neuroanp.network.cell import Unit
 from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
 from neuroanp.network.tanh import Tanh
 
-ONE_LAYER = ("w_in", "w", "w_out")
+INTO, BACK, OUT = "w_in", "w", "w_out"
+ONE_LAYER = (INTO, BACK, OUT)
 """The arrays of a network of one layer: into it, its own, out of it; the first and the last are in every stack."""
 ONE = "hidden"
 """What the layer of a network of one is called."""
@@ -34,7 +35,9 @@ class Stacked(NamedTuple):
     delay: int = 0
 
 
-def stack(inputs: int, layers: Sequence[Stacked], outputs: int, bias: bool = False, skip: bool = False) -> Network:
+def stack(
+    inputs: int, layers: Sequence[Stacked], outputs: int, bias: bool = False, skip: bool = False, input_delay: int = 1
+) -> Network:
     """Return the network of these layers.
 
     Args:
@@ -43,6 +46,7 @@ def stack(inputs: int, layers: Sequence[Stacked], outputs: int, bias: bool = Fal
         bias: the array into each layer from the one below, and that of the last layer to the output, has a line that
             a constant drives.
         skip: the input reaches every layer, and every layer the output.
+        input_delay: steps from a spike of the input to the current it makes, 0 or 1.
 
     >>> from neuroanp.network.tanh import Tanh
     >>> from neuroanp.network.gru import GRU
@@ -64,7 +68,7 @@ def stack(inputs: int, layers: Sequence[Stacked], outputs: int, bias: bool = Fal
         found += [Projection(f"w_{k}_out", names[k - 1], OUTPUT, 0) for k in range(1, last)]
     found.append(Projection("w_out", names[-1], OUTPUT, 0, bias))
     made = tuple(Layer(name, spec.units, spec.cell) for name, spec in zip(names, layers, strict=True))
-    return Network(inputs, made, outputs, tuple(found))
+    return Network(inputs, made, outputs, tuple(found), input_delay)
 
 
 def one_layer(shapes: Mapping[str, Sequence[int]], bias: bool = False, cell: Unit | None = None) -> Network:

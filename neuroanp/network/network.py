@@ -33,7 +33,8 @@ class Projection(NamedTuple):
 
     Args:
         name: of the array. pre, post: names of groups of units.
-        delay: steps from the activity to the current it makes, 0 or 1; 1 within a layer.
+        delay: steps from the activity to the current it makes, 0 or 1; 1 within a layer. Simulators have 0 from the
+            input, and of lines that carry spikes what `Network.input_delay` says.
         bias: whether it has one more word line, which a constant 1 drives.
     """
 
@@ -52,6 +53,7 @@ class Network:
         inputs: I, lines u without bias. layers: from the input to the output. outputs: O.
         projections: from an earlier group to a later one, or from a layer to itself (delay 1); at most one for each
             pair.
+        input_delay: steps from a spike of the input to the current it makes, 0 or 1; currents act at once.
 
     Raises:
         ValueError: names that are not there or not their own, or a projection backwards.
@@ -68,8 +70,11 @@ class Network:
     layers: tuple[Layer, ...]
     outputs: int
     projections: tuple[Projection, ...]
+    input_delay: int = 1
 
     def __post_init__(self) -> None:
+        if self.input_delay not in (0, 1):
+            raise ValueError(f"input_delay: {self.input_delay} is neither 0 nor 1")
         order = self.groups
         names = [p.name for p in self.projections]
         if len(set(order)) < len(order) or len(set(names)) < len(names):
@@ -142,6 +147,12 @@ class Network:
     def last(self, post: str) -> Projection:
         """Return the last projection into a group: when it is read, the units have all they wait for."""
         return [p for p in self.projections if p.post == post][-1]
+
+    @property
+    def late_inputs(self) -> list[str]:
+        """What simulators say of arrays from the input with a delay: they know none."""
+        late = [p.name for p in self.projections if p.pre == INPUT and p.delay]
+        return [f"{name}: inputs act at once, and spikes of them as input_delay says; give it delay 0" for name in late]
 
     @property
     def readout(self) -> tuple[str, ...]:

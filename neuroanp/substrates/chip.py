@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 import torch
@@ -18,7 +19,7 @@ from neuroanp.substrates.checks import check_memory, check_step
 from neuroanp.substrates.chip_at import ChipAt, later
 from neuroanp.substrates.chip_reads import ReadChip
 from neuroanp.substrates.crossbar import Crossbar
-from neuroanp.substrates.neuron_mismatch import neuron_factors
+from neuroanp.substrates.neuron_mismatch import combined, neuron_factors
 from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive
 from neuroanp.substrates.protocol import ProgrammingReport
 from neuroanp.substrates.write_energy import Bill, write_energy
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
     import numpy as np
 
     from neuroanp.profiles import HardwareProfile
+    from neuroanp.substrates.protocol import Neurons
 
 WRITES = ("auto", "ideal", "verify", "pulse")
 READS = ("moments", "sampled")
@@ -61,6 +63,7 @@ class Chip(ReadChip):
         wires: str = "fast",
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
+        units: Neurons = MappingProxyType({}),
     ) -> Chip:
         """Make a chip and write the first weights.
 
@@ -79,6 +82,7 @@ class Chip(ReadChip):
             wires: how the resistance of lines is solved, "fast" or "exact", where the profile states any.
             dtype: float32 or float64.
             device: the torch device.
+            units: how spiking neurons differ by themselves, which the profile's mismatch comes on top of.
 
         Raises: InputError for a way to write the profile has no law for, unknown effects, or dt below a read.
         """
@@ -114,6 +118,7 @@ class Chip(ReadChip):
             )
             for layer in layers
         }  # fmt: skip
+        neurons = {name: combined(factors, units.get(name, {}), like) for name, factors in neurons.items()}
         chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons)
         chip._first_write(weights, streams)
         return chip

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -45,3 +46,19 @@ def neuron_factors(
     if "neuron_mismatch" not in effects:
         return {}
     return {name: factor for name, factor in drawn.items() if spreads[name] is not None}
+
+
+def combined(drawn: Mapping[str, Tensor], own: Mapping[str, Tensor], like: Tensor) -> dict[str, Tensor]:
+    """Return the factors of neurons that differ by themselves, on a chip whose neurons differ.
+
+    Args:
+        drawn: of the chip. own: of the neurons, in any precision; both (N,), by name. like: gives the device.
+
+    >>> import torch
+    >>> own = {"tau_m": torch.tensor([2.0]), "tau_s": torch.tensor([0.5])}
+    >>> combined({"tau_m": torch.tensor([1.5])}, own, torch.empty(0))
+    {'tau_m': tensor([3.]), 'tau_s': tensor([0.5000])}
+    """
+    own = {name: factor.to(like.device) for name, factor in own.items()}
+    both = {name: factor * own[name].to(factor) if name in own else factor for name, factor in drawn.items()}
+    return {**both, **{name: factor for name, factor in own.items() if name not in drawn}}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
@@ -67,7 +66,7 @@ class Experiment:
             start = start.check(network)
         profile = profile or load(config.profile)
         _check_weights(config.backend, profile)
-        _check_sizes(config.target, {"inputs": task.inputs, "hidden": network.hidden, "outputs": task.outputs})
+        _check_sizes(config.target, network)
         return cls(config, profile, task, start)
 
     @property
@@ -136,6 +135,7 @@ class Experiment:
             temperature=hardware.temperature,
             wires=hardware.wires,
             drive=self._drive(on),
+            units={} if self.start is None else self.start.factors,
         )
 
     def _drive(self, effects: frozenset[str]) -> NodeDrive:
@@ -163,7 +163,7 @@ class Experiment:
         try:
             return stated.membrane_sigma / membrane_rms(source, a, self.config.dt)
         except ValueError as error:
-            raise InputError(f"neuron.tau_m: {error}") from None
+            raise InputError(f"neuron.{'tau_m' if a < 1 else 'leak'}: {error}") from None
 
     def backend(self) -> Backend:
         """Make the simulator."""
@@ -189,14 +189,18 @@ def holds_weights(backend: str) -> bool:
     return backend in BACKENDS.names() and BACKENDS.get(backend).digital
 
 
-def _check_sizes(target: str | None, sizes: Mapping[str, int]) -> None:
+def _check_sizes(target: str | None, network: Network) -> None:
     """Raise InputError where a network is larger than any chip of its target."""
-    most = {} if target is None else TARGETS[target].most
+    if target is None:
+        return
+    chip, sizes = TARGETS[target], {"inputs": network.inputs, "hidden": network.hidden, "outputs": network.outputs}
+    room = chip.room if len(network.layers) > 1 else None  # that of one layer, all to all, is in `most`
     problems = [
         f"{what}: {sizes[what]}, {target} has room for {limit}{'; use fewer' if what == 'hidden' else ''}"
-        for what, limit in most.items()
-        if sizes[what] > limit
+        for what, limit in chip.most.items()
+        if sizes[what] > limit and not (room and what == "hidden")
     ]
+    problems += room(network) if room else []
     if problems:
         remedy = "a smaller task (digits row by row: --set task.mode=rows), fewer hidden units, or no target"
         raise InputError(f"target: the network is too large; take {remedy}", problems)

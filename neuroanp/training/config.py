@@ -197,10 +197,16 @@ class RunConfig(Section):
         return found
 
     @model_validator(mode="after")
+    def _inputs_are_spikes(self) -> RunConfig:
+        if not self.network.input_delay and not (spikes(self.backend) and self.encoder.spikes):
+            raise at(("network", "input_delay"), "0 is of inputs that are spikes; others act at once, leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _fits_its_target(self) -> RunConfig:
         if self.target is not None:
             try:
-                problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt)
+                problems = misfits(self.target, self.neuron, self.encoder.spikes, self.dt, self.network)
             except ValueError as error:
                 raise at(("target",), str(error)) from None
             for key, said in problems:
@@ -227,7 +233,7 @@ class RunConfig(Section):
     def network_of(self, inputs: int, outputs: int) -> Network:
         """Return the network for a task of so many inputs and outputs."""
         network, usual = self.network, Tanh() if self.neuron is None else self.neuron
-        return stack(inputs, network.stacked(usual), outputs, network.bias, network.skip)
+        return stack(inputs, network.stacked(usual), outputs, network.bias, network.skip, network.input_delay)
 
     def anchored(self) -> RunConfig:
         """Return the configuration with files by their whole paths, so that it means the same from any directory.

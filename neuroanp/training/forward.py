@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, cast
 import numpy as np
 import torch
 
-from neuroanp.backends.chips import ChipNetwork
+from neuroanp.backends.chip_network import ChipNetwork
 from neuroanp.errors import InputError
 from neuroanp.losses import named
 from neuroanp.tasks.encoding import own_task

@@ -70,6 +70,9 @@ class NetworkConfig(Section):
         description="layers from the input to the output, each `{cell: gru, units: 64}`, in place of hidden",
     )  # fmt: skip
     skip: bool = Field(default=False, description="the input reaches every layer, and every layer the output")
+    input_delay: Literal[0, 1] = Field(
+        default=1, description="steps from an input spike to the current it makes; inputs that are currents act at once"
+    )
 
     @model_validator(mode="after")
     def _one_way_to_say_it(self) -> NetworkConfig:
@@ -88,6 +91,8 @@ class NetworkConfig(Section):
         plain = handler(self)
         for name in ("layers", "skip") if self.layers is None else ("hidden",):
             plain.pop(name, None)
+        if self.input_delay == 1:
+            plain.pop("input_delay", None)
         return plain
 
     def stacked(self, usual: Unit) -> list[Stacked]:

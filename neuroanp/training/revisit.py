@@ -25,7 +25,7 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig, load_config
 from neuroanp.training.described import UNCHANGED, describe
 from neuroanp.training.evaluate import Held
-from neuroanp.training.start import Start, of_record
+from neuroanp.training.start import Start, factors_of, of_record
 from neuroanp.training.times import named, seconds, without_repeats
 
 if TYPE_CHECKING:
@@ -204,7 +204,9 @@ def _new_chip(record: RunDir, config: RunConfig, look: Look) -> Revisited:
         hardware["write"] = "auto"
     changes = {"profile": look.profile.name, "hardware": config.hardware.model_copy(update=hardware)}
     experiment = Experiment.of(
-        config.model_copy(update=changes), look.profile, Start(arrays.arrays, str(record.path), origin, update)
+        config.model_copy(update=changes),
+        look.profile,
+        Start(arrays.arrays, str(record.path), origin, update, factors_of(record)),
     )
     LOG.info(next(line for line in describe(experiment)[1] if line.startswith("weights: ")))
     # the update names the noise of the evaluation: the same as the run's own

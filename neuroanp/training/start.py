@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.network.compose import ONE_LAYER
 from neuroanp.records.json_io import read_limited
@@ -21,13 +22,17 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor
 
-    from neuroanp.network.network import Network
+    from neuroanp.network.network import Layer, Network
+    from neuroanp.substrates.protocol import Neurons
 
 KEPT_AS = "start"
 LARGEST_FILE = 16 << 30
 _INTO, *_, _OUT = ONE_LAYER
 AIM = "substrate/{}/aim"
 """Where a checkpoint keeps the digital target weights of an array."""
+FACTOR = "units/{}/{}"
+"""Where a file keeps how the units of a layer differ: its name, and which of FACTORS."""
+FACTORS = ("threshold", "tau_m", "tau_s")
 
 
 @dataclass(frozen=True)
@@ -39,19 +44,28 @@ class Start:
         path: where they lay.
         origin: what made them, in words that do not depend on the seed.
         update: after how many updates, or None where the file does not say.
+        factors: how LIF units differ by themselves, relative factors (n,) of FACTORS by layer; what is missing is 1.
     """
 
     arrays: Mapping[str, Tensor]
     path: str
     origin: str
     update: int | None = None
+    factors: Neurons = field(default_factory=dict)
+
+    @property
+    def named(self) -> dict[str, Tensor]:
+        """All arrays by the names that files have for them: weights, and factors of the units."""
+        units = {FACTOR.format(layer, key): f for layer, each in self.factors.items() for key, f in each.items()}
+        return {**self.arrays, **units}
 
     @property
     def digest(self) -> str:
         """64 hex digits of the content: the same weights are the same wherever they lie, in any precision they fit."""
         digest = hashlib.sha256()
-        for name in _ordered(self.arrays):
-            W = self.arrays[name].detach().cpu().double().numpy()
+        arrays = self.named
+        for name in _ordered(arrays):
+            W = arrays[name].detach().cpu().double().numpy()
             digest.update(f"{name}{list(W.shape)}".encode())
             digest.update(np.ascontiguousarray(W, dtype="<f8").tobytes())
         return digest.hexdigest()
@@ -62,7 +76,7 @@ class Start:
 
     def keep(self, record: RunDir) -> None:
         """Copy the arrays into the record of the run that starts from them, so that it can always go on; sealed."""
-        record.save_arrays(KEPT_AS, {name: W.detach().cpu().numpy() for name, W in self.arrays.items()})
+        record.save_arrays(KEPT_AS, {name: W.detach().cpu().numpy() for name, W in self.named.items()})
         record.update()
 
     @classmethod
@@ -73,8 +87,8 @@ class Start:
         arrays, facts = record.load_arrays(KEPT_AS), record.manifest.get("start")
         if not arrays or not isinstance(facts, Mapping):
             return None
-        tensors = {name: torch.from_numpy(arrays[name].copy()) for name in _ordered(arrays)}
-        return cls(tensors, str(facts["path"]), str(facts["origin"]), facts["update"])
+        tensors, factors = apart({name: torch.from_numpy(arrays[name].copy()) for name in _ordered(arrays)})
+        return cls(tensors, str(facts["path"]), str(facts["origin"]), facts["update"], factors)
 
     def weights(self, network: Network, dtype: torch.dtype) -> Weights:
         """Return them as a network's weights."""
@@ -117,6 +131,9 @@ class Start:
             raise InputError(
                 f"network.weights: {self.path}: {', '.join(bad)} holds numbers that are not finite; train it again"
             )
+        problems = [line for name, each in self.factors.items() for line in _misfits(name, each, network.layer(name))]
+        if problems:
+            raise InputError(f"network.weights: {self.path}: its units do not fit the network", problems)
         return replace(self, arrays=arrays)
 
     @staticmethod
@@ -132,6 +149,42 @@ class Start:
             if have[1] == want[1] - 1 and p.bias:
                 return ": it has no bias line; set network.bias to false"
         return ""
+
+
+def apart(arrays: Mapping[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, dict[str, Tensor]]]:
+    """Return weights by name, and factors of units by layer, of arrays by the names that files have for them.
+
+    >>> import torch
+    >>> weights, factors = apart({"w": torch.ones(2, 2), "units/hidden/tau_m": torch.ones(2)})
+    >>> [*weights], {name: [*each] for name, each in factors.items()}
+    (['w'], {'hidden': ['tau_m']})
+    """
+    weights: dict[str, Tensor] = {}
+    factors: dict[str, dict[str, Tensor]] = {}
+    for name, array in arrays.items():
+        kind, _, rest = name.partition("/")
+        layer, _, key = rest.rpartition("/")
+        if kind == "units" and layer:
+            factors.setdefault(layer, {})[key] = array
+        else:
+            weights[name] = array
+    return weights, factors
+
+
+def _misfits(name: str, factors: Mapping[str, Tensor], layer: Layer | None) -> list[str]:
+    """Say what of a layer's factors does not fit a network."""
+    if layer is None or not isinstance(layer.cell, LIF):
+        return [f"{FACTOR.format(name, key)}: the configuration has no layer '{name}' of LIF units" for key in factors]
+    problems = []
+    for key, factor in factors.items():
+        where = FACTOR.format(name, key)
+        if key not in FACTORS:
+            problems.append(f"{where}: unknown; allowed: {', '.join(FACTORS)}")
+        elif tuple(factor.shape) != (layer.units,):
+            problems.append(f"{where} is {tuple(factor.shape)}, the configuration needs {(layer.units,)}")
+        elif not bool((factor.isfinite() & (factor > 0)).all()):
+            problems.append(f"{where}: factors must be finite and above 0")
+    return problems
 
 
 def _ordered(arrays: Mapping[str, Any]) -> list[str]:
@@ -180,7 +233,14 @@ def _of_run(path: Path) -> Start:
     profile = record.manifest.get("profile")
     name = profile.get("name") if isinstance(profile, Mapping) else None
     config = load_config(record.config_path)
-    return Start(arrays.arrays, str(path), f"{config.rule_name} on {name or config.profile}", update)
+    origin = f"{config.rule_name} on {name or config.profile}"
+    return Start(arrays.arrays, str(path), origin, update, factors_of(record))
+
+
+def factors_of(record: RunDir) -> Neurons:
+    """Return how the units of a run differ by themselves: what the weights that it began from brought along."""
+    start = Start.kept(record)
+    return {} if start is None else start.factors
 
 
 def _of_file(path: Path) -> Start:
@@ -194,7 +254,8 @@ def _of_file(path: Path) -> Start:
             f"network.weights: {path}: not a safetensors file ({error}); name a run's directory, or save its arrays "
             "by name with safetensors"
         ) from error
-    named = _aims(tensors) or tensors
+    weights, factors = apart(tensors)
+    named = _aims(weights) or weights
     floats = {name: W for name, W in named.items() if W.is_floating_point()}
     arrays = {name: W.float() if W.element_size() < 4 else W for name, W in floats.items()}  # what numpy has a type for
-    return Start(arrays, str(path), path.name)
+    return Start(arrays, str(path), path.name, factors=factors)

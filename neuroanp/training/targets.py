@@ -5,11 +5,17 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import exp, log, log2
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
+from neuroanp.backends.chip_structure import spans
 from neuroanp.backends.neuron import LIF
 from neuroanp.errors import did_you_mean
+from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.units import Dimension, format_quantity
+
+if TYPE_CHECKING:
+    from neuroanp.network.network import Network
+    from neuroanp.training.layers import NetworkConfig
 
 NEURON_TAUS = ("tau_m", "tau_s", "tau_r")
 
@@ -25,6 +31,9 @@ class Target:
         tau: takes a time constant and dt, seconds, and returns the nearest that it has; None: any.
         backend: what it is trained on if nothing else is stated.
         most: how many inputs, hidden units that all reach each other, and outputs its largest chips have room for.
+        room: of a network of several layers: takes it and returns what the largest chips have no room for.
+        delay: steps from the spikes of a layer to the currents in the next that it insists on; None: any.
+        skips: whether the input may reach every layer, and every layer the output.
     """
 
     summary: str
@@ -33,6 +42,9 @@ class Target:
     tau: Callable[[float, float], float] | None = None
     backend: str = "lif"
     most: Mapping[str, int] = field(default_factory=dict)
+    room: Callable[[Network], list[str]] | None = None
+    delay: int | None = None
+    skips: bool = True
 
 
 def power_of_two(tau: float, dt: float) -> float:
@@ -55,25 +67,57 @@ def of_4096(tau: float, dt: float) -> float:
     return -dt / log(1 - d / 4096)
 
 
+XYLO_UNITS, XYLO_ENDS, XYLO_CONNECTIONS = 992, 128, 32 * 992
+"""Of the largest Xylo: hidden units; the first with inputs, and the last with outputs; connections between them."""
+
+
+def xylo_room(network: Network) -> list[str]:
+    """Return what of several layers, blocks of one population one after the other, a Xylo has no room for.
+
+    >>> from neuroanp.network.compose import Stacked, stack
+    >>> xylo_room(stack(8, [Stacked(LIF(), 120), Stacked(LIF(), 100, delay=1)], 4))
+    ['hidden: 36400 connections between units, xylo has room for 31744; use fewer units']
+    """
+    where, units, said = spans(network), network.units, []
+    first = max((where[p.post].stop for p in network.projections if p.pre == INPUT and p.post in where), default=0)
+    last = network.hidden - min((where[p.pre].start for p in network.feed(OUTPUT) if p.pre in where), default=0)
+    between = sum(units[p.pre] * units[p.post] for p in network.projections if p.pre in where and p.post in where)
+    for what, count, limit in (
+        ("units", network.hidden, XYLO_UNITS),
+        ("units from the first to the last with inputs", first, XYLO_ENDS),
+        ("units from the first to the last with outputs", last, XYLO_ENDS),
+        ("connections between units", between, XYLO_CONNECTIONS),
+    ):
+        if count > limit:
+            said.append(f"hidden: {count} {what}, xylo has room for {limit}; use fewer units")
+    return said
+
+
 TARGETS: Mapping[str, Target] = {
     "nir": Target(
         "hard reset, no refractory period, spikes that are currents of one step",
         {"reset": "hard", "refractory": "0 ms", "tau_s": "0 ms"},
     ),
     "loihi": Target(
-        "hard reset, no refractory period, decays in 4096ths, spikes as inputs; learns with its 8-bit weights",
-        {"reset": "hard", "refractory": "0 ms", "decoder": "trace"},
+        "hard reset, no refractory period, decays in 4096ths, spikes as inputs, layers a step after each other; "
+        "learns with its 8-bit weights",
+        {"reset": "hard", "refractory": "0 ms", "decoder": "trace", "leak": True},
         spikes_in=True,
         tau=of_4096,
         backend="loihi",
+        delay=1,
+        skips=False,
     ),
     "xylo": Target(
-        "subtractive reset, no refractory period, decays 1 - 2^-k, spikes as inputs; learns with its 8-bit weights",
-        {"reset": "subtract", "refractory": "0 ms", "decoder": "trace"},
+        "subtractive reset, no refractory period, decays 1 - 2^-k, spikes as inputs, layers a step after each other; "
+        "learns with its 8-bit weights",
+        {"reset": "subtract", "refractory": "0 ms", "decoder": "trace", "leak": True},
         spikes_in=True,
         tau=power_of_two,
         backend="xylo",
         most={"inputs": 16, "hidden": 128, "outputs": 32},
+        room=xylo_room,
+        delay=1,
     ),
 }
 
@@ -98,6 +142,8 @@ def fill(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     """
     chip, filled = target(name), dict(data)
     filled.setdefault("backend", chip.backend)
+    if chip.delay is not None:
+        filled = _with_delays(filled, chip.delay)
     if chip.spikes_in:
         encoder = filled.get("encoder") or {}
         filled["encoder"] = {"name": "poisson", **encoder} if isinstance(encoder, Mapping) else encoder
@@ -113,6 +159,17 @@ def fill(data: Mapping[str, Any], name: str) -> dict[str, Any]:
     return filled
 
 
+def _with_delays(data: dict[str, Any], delay: int) -> dict[str, Any]:
+    """Fill the delay of layers above the first, where none is stated."""
+    network = data.get("network")
+    layers = network.get("layers") if isinstance(network, Mapping) else None
+    if not (isinstance(network, Mapping) and isinstance(layers, list)):
+        return data
+    first, above = layers[:1], layers[1:]
+    late = [{"delay": delay, **layer} if isinstance(layer, Mapping) else layer for layer in above]
+    return {**data, "network": {**network, "layers": [*first, *late]}}
+
+
 def _seconds(text: Any) -> float | None:
     try:
         return float(Dimension("time", "s", "1 ms").parse(text))
@@ -120,8 +177,17 @@ def _seconds(text: Any) -> float | None:
         return None  # said by the check of dt itself
 
 
-def misfits(name: str, neuron: Any, spikes_in: bool, dt: float) -> list[tuple[tuple[str, ...], str]]:
+Key = tuple[str | int, ...]
+
+
+def misfits(
+    name: str, neuron: Any, spikes_in: bool, dt: float, network: NetworkConfig | None = None
+) -> list[tuple[Key, str]]:
     """Return what keeps a network from its target: the key, and what to write there.
+
+    Args:
+        name: the target. neuron: usual units. spikes_in: whether inputs are spikes. dt: seconds a step.
+        network: the section, for layers that have units of their own; None: there are none.
 
     >>> misfits("nir", LIF(tau_s=0, refractory=0), False, 1e-3)
     []
@@ -132,20 +198,43 @@ def misfits(name: str, neuron: Any, spikes_in: bool, dt: float) -> list[tuple[tu
     if not isinstance(neuron, LIF):
         able = ", ".join(f"'{each}'" for each in dict.fromkeys((chip.backend, "lif", "spiking")))
         return [(("neuron",), f"{name} needs units that spike, neuron 'lif' on backend {able}")]
+    found = [(("neuron", key), said) for key, said in _of_units(name, neuron, dt)]
+    found += [] if network is None else _of_layers(name, network, dt)
+    if chip.spikes_in and not spikes_in:
+        found.append((("encoder",), f"{name} takes spikes as inputs; use encoder 'poisson' or 'latency'"))
+    return found
+
+
+def _of_units(name: str, neuron: LIF, dt: float) -> list[tuple[str, str]]:
+    """Return what of some units the target has not: the option, and what to write there."""
+    chip, found = target(name), []
     wanted = LIF(**chip.neuron)
-    found: list[tuple[tuple[str, ...], str]] = [
-        (("neuron", key), f"{name} needs '{value}'; leave it out")
-        for key, value in chip.neuron.items()
-        if getattr(neuron, key) != getattr(wanted, key)
-    ]
+    for key, value in chip.neuron.items():
+        if getattr(neuron, key) != getattr(wanted, key):
+            found.append((key, f"{name} needs '{value}'; leave it out"))
     for key in NEURON_TAUS if chip.tau is not None else ():
         tau = getattr(neuron, key)
         nearest = chip.tau(tau, dt) if tau else tau  # pyright: ignore[reportOptionalCall]
         if abs(nearest - tau) > 1e-9 * tau:
             text = format_quantity(nearest, "s", digits=None)
-            found.append((("neuron", key), f"{name} has no such decay; the nearest is '{text}'"))
+            found.append((key, f"{name} has no such decay; the nearest is '{text}'"))
     if neuron.integration != "exact":
-        found.append((("neuron", "integration"), f"{name} needs 'exact'; leave it out"))
-    if chip.spikes_in and not spikes_in:
-        found.append((("encoder",), f"{name} takes spikes as inputs; use encoder 'poisson' or 'latency'"))
+        found.append(("integration", f"{name} needs 'exact'; leave it out"))
+    return found
+
+
+def _of_layers(name: str, network: NetworkConfig, dt: float) -> list[tuple[Key, str]]:
+    """Return what of layers the target has not: units of their own, delays, skips."""
+    chip = target(name)
+    found: list[tuple[Key, str]] = []
+    for index, layer in enumerate(network.layers or ()):
+        here: Key = ("network", "layers", index)
+        if isinstance(layer.cell, LIF):
+            found += [((*here, "cell", key), said) for key, said in _of_units(name, layer.cell, dt)]
+        elif layer.cell is not None:
+            found.append(((*here, "cell"), f"{name} needs units that spike, cell lif"))
+        if chip.delay is not None and index and layer.delay != chip.delay:
+            found.append(((*here, "delay"), f"{name} needs {chip.delay}: each connection takes a step; leave it out"))
+    if network.skip and not chip.skips:
+        found.append((("network", "skip"), f"{name} holds layers one after the other; leave it out"))
     return found

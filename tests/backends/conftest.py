@@ -10,7 +10,7 @@ from typing import cast
 import pytest
 import torch
 
-from neuroanp.backends.chips import ChipNetwork
+from neuroanp.backends.chip_network import ChipNetwork
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS, Backend, Request
 from neuroanp.devices.effects import ALL_EFFECTS

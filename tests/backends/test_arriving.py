@@ -8,7 +8,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroanp.backends.chips import ChipPopulation
+from neuroanp.backends.chip_network import ChipPopulation
 from neuroanp.backends.equations import Equations
 from neuroanp.backends.lif import LIFPopulation, Surrogate, differentiable
 from neuroanp.backends.neuron import LIF, coefficients

@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.backends import loihi, xylo
-from neuroanp.backends.chips import ChipPopulation, Grid, LoihiChip, XyloChip
+from neuroanp.backends.chip_network import ChipPopulation
+from neuroanp.backends.chips import Grid, LoihiLayer, XyloLayer
 from neuroanp.backends.population import Recurrence
 
 N, T, ROWS = 5, 120, 3
@@ -19,26 +20,21 @@ def whole(generator, low, high, *shape):
     return torch.randint(low, high, shape, generator=generator)
 
 
-def common(**options):
+def common(state):
     one = torch.ones(N, dtype=torch.float64)
-    grid = Grid(one[:, None], 1, -254, 254)
     return {
-        "grids": {"w_in": grid, "w": grid, "w_out": grid}, "offset": None, "bias": Grid(one, 1, -4096, 4095),
-        "arrival": one, "unit": UNIT * one, "k_i": 0.1, "k_e": 0.05, "drive": 0.0, "readout": 0.9, "synapse": 0.8,
-        "rise": 0.9, "scale": one, **options,
+        "bias": Grid(one, 1, -4096, 4095), "arrival": one, "unit": UNIT * one, "state": state, "k_i": 0.1, "k_e": 0.05,
+        "drive": 0.0, "readout": 0.9, "synapse": 0.8,
     }  # fmt: skip
 
 
-def loihi_chip(bias) -> LoihiChip:
-    hidden = loihi.Cuba(700, 300, UNIT, bias)
-    return LoihiChip(**common(state=64), hidden=hidden, output=hidden)
+def loihi_chip(bias) -> LoihiLayer:
+    return LoihiLayer(**common(state=64), neurons=loihi.Cuba(700, 300, UNIT, bias))
 
 
-def xylo_chip() -> XyloChip:
+def xylo_chip() -> XyloLayer:
     dash = torch.full((N,), 3)
-    return XyloChip(
-        **common(state=1), threshold=torch.full((N,), UNIT), dash_mem=dash, dash_syn=dash - 1, dash_out=dash
-    )
+    return XyloLayer(**common(state=1), threshold=torch.full((N,), UNIT), dash_mem=dash, dash_syn=dash - 1)
 
 
 @pytest.mark.parametrize("name", ["loihi", "xylo"])
@@ -49,7 +45,8 @@ def test_spikes_and_potentials_are_those_of_the_simulator(name, dtype):
     bias, u = whole(generator, 0, 4, N), whole(generator, 0, 2, T, ROWS, 2)
     if name == "loihi":
         chip, out = loihi_chip(bias), torch.zeros(1, N, dtype=torch.int64)
-        net = loihi.CubaNetwork(w_in, w, out, chip.hidden, chip.hidden._replace(bias=bias[:1]))
+        outputs = loihi.Block(out, None, chip.neurons._replace(bias=bias[:1]))
+        net = loihi.CubaNetwork((loihi.Block(w_in, w, chip.neurons),), outputs)
         steps, _ = loihi.run(net, loihi.begin(net, ROWS), u)
         s, before, most = steps.s, steps.v, 1
     else:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuroanp.backends import loihi, loihi_numbers, xylo, xylo_numbers
+from neuroanp.backends.chips import ChipLayer
 from neuroanp.backends.integer import IntegerBackend, LoihiBackend
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
@@ -30,33 +30,14 @@ from tests.backends.whole_numbers import (
     activity,
     backend_of,
     changed,
+    exported,
     network,
-    numeric,
     present,
 )
 from tests.close import close
 
 NAMES = [name for name in BACKENDS.names() if BACKENDS.get(name).digital]
 DTYPES = [torch.float32, torch.float64]
-
-
-def exported(name: str, weights: Weights, u: torch.Tensor):
-    """Return spikes, outputs and potentials of the numbers that are exported, run by the chip's simulator."""
-    model, u = numeric(name, weights), u.long()
-    late = torch.zeros_like(u[:1])
-    if name == "loihi":  # outputs come a step late
-        held = loihi_numbers.quantise(model, loihi_numbers.scales(model, loihi_numbers.assumed_peaks(model)))
-        steps, _ = loihi.run(held.network, loihi.begin(held.network, u.shape[1]), torch.cat([u, late]))
-        assert not steps.wrapped.any()
-        y = (steps.u_out if held.reads == "u" else steps.v_out)[1:].double() / held.scale
-        return steps.s[:-1], y, steps.v[:-1].double() / (held.threshold * 2.0**loihi.SHIFT)
-    wanted = xylo_numbers.wanted_numbers(model)  # inputs and outputs come a step late
-    by = xylo_numbers.scales(wanted, xylo_numbers.assumed_peaks(wanted))
-    held = xylo_numbers.quantised(wanted, by, 2)
-    states, before = xylo.run(held.net, torch.cat([late, u]))
-    rise = 1.0 - model.readout_decay ** torch.arange(1, len(u) + 1, dtype=torch.float64)[:, None, None]
-    y = states.i_out[1:] / torch.from_numpy(held.y) + torch.from_numpy(wanted.offset) * rise
-    return states.s[:-1], y, before[:-1] / torch.from_numpy(held.threshold)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=["float32", "float64"])
@@ -117,7 +98,7 @@ def test_the_gradient_of_rounding_is_1(name, dtype):
     weights, u = network(name, SIZES[0], 5, bias=True, dtype=dtype, steps=60)
     backend, twin = backend_of(name), TwinBackend(DT, 64, spikes_in=True)
     y, gradient = surrogate(backend, weights, u)
-    held = backend.chip.held(dict(weights.items()), True)
+    held = backend.chip.held(dict(weights.items()))
     # bias lines of the twin are driven by what is left of a decay, of which the chip has its own
     twin._decays = backend._decays
     y_twin, wanted = surrogate(twin, weights, u, held)
@@ -215,7 +196,7 @@ def test_units_that_differ_are_refused_unless_that_is_switched_off(name):
     with pytest.raises(InputError) as refused:
         build_trainer(experiment).step()
     assert "the chip's units are all alike" in str(refused.value)
-    assert "differ in tau_m, tau_s, threshold; switch it off with --without neuron_mismatch" in str(refused.value)
+    assert "differ in tau_m, tau_s, threshold; switch mismatch off with --without neuron_mismatch" in str(refused.value)
     with pytest.raises(InputError, match="all alike"):
         described(experiment)  # before anything begins
     alike = configure(TINY, {"hardware.without": ["neuron_mismatch"]}, backend=name, profile="mixed_signal_neurons")
@@ -289,14 +270,15 @@ def test_a_bias_acts_in_full_from_the_first_step(name):
     reads = chip.prepare(1.0, own)
     chunks = list(backend.run(Request(chip, reads, 0 * u[:5], SILENT, own, keep="states")))
     first, held = chunks[0], backend.chip
+    layer = held.layers["hidden"]
     pre, v = first.u, first.layers["hidden"].v
     assert v is not None
     y, readout = torch.cat([c.y for c in chunks]), torch.cat([c.pre["w_out"] for c in chunks])
     assert bool((pre[..., -1] == 1).all())
     assert not pre[..., :-1].any()
-    torch.testing.assert_close(v[0, 0, 0], held.bias.numbers(weights["w_in"][:, -1]) / held.unit, rtol=0, atol=1e-12)
+    torch.testing.assert_close(v[0, 0, 0], layer.bias.numbers(weights["w_in"][:, -1]) / layer.unit, rtol=0, atol=1e-12)
     assert not any(c.layers["hidden"].spikes.any() for c in chunks)  # so that outputs are those of their bias
-    b_out = held.held(dict(weights.items()), True)["w_out"][:, -1]
+    b_out = held.held(dict(weights.items()))["w_out"][:, -1]
     # a membrane of Loihi that forgets at once keeps 1 / 4096
     torch.testing.assert_close(y[:, 0, 0], readout[:, 0, 0, -1:] * b_out, rtol=1 / 4096, atol=0)
     assert (readout[0, 0, 0, -1] == 1) == (name == "loihi")
@@ -328,6 +310,7 @@ def test_a_chip_goes_to_another_device_with_all_its_tensors():
         def tensors(part):
             if isinstance(part, torch.Tensor):
                 return [part]
+            part = {**vars(part)} if isinstance(part, ChipLayer) else part
             within = part.values() if isinstance(part, dict) else part if isinstance(part, tuple) else ()
             return [each for inner in within for each in tensors(inner)]
 

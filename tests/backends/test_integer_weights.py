@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from neuroanp.backends import loihi, xylo, xylo_numbers
 from neuroanp.trajectory import Weights
-from tests.backends.whole_numbers import KINDS, NEURONS, SIZES, activity, backend_of, changed, network, numeric, present
+from tests.backends.whole_numbers import (
+    KINDS,
+    NEURONS,
+    SIZES,
+    activity,
+    backend_of,
+    changed,
+    network,
+    numeric,
+    present,
+)
 from tests.close import close
 
 # ---- weights of any size ----
@@ -25,7 +35,7 @@ def test_weights_of_zero_give_a_silent_readout(name, bias):
     assert not y.any()
     assert not s.any()  # the drive alone, 0.6 thresholds, makes no spike
     # each step loses less than 2 units of state of the 20 that a membrane of 20 steps remembers
-    loss = 40 / float((backend.chip.unit * backend.chip.state).min())
+    loss = 40 / float((backend.chip.layers["hidden"].unit * backend.chip.layers["hidden"].state).min())
     assert v[-1].numpy() == pytest.approx(NEURONS[name].drive, abs=0.01 + loss)
     assert not activity(backend, nothing, u).any()
 
@@ -43,7 +53,7 @@ def test_a_weight_beyond_the_grid_is_at_its_end_and_keeps_its_sign(name, array, 
     numbers = grid.numbers(W[array])
     assert int(numbers[1, 2]) == sign * grid.high
     assert grid.high == {"loihi": loihi.WEIGHT_HIGH, "xylo": 127 * grid.step}[name]
-    assert float(backend.chip.unit[1]) == 1  # the coarsest there is
+    assert float(backend.chip.layers["hidden"].unit[1]) == 1  # the coarsest there is
     assert bool(torch.isfinite(z).all())
     if array == "w_in":  # more than a threshold: unit 1 spikes a step after input 2, or never once it was there
         driven, fired = u[:-1, :, 2] == 1, z[1:, :, 1] > backend._decays(W.network)["hidden"][0] * z[:-1, :, 1]
@@ -57,10 +67,10 @@ def test_a_weight_of_many_thresholds_is_held_where_a_shift_brings_it_into_8_bits
     weights, _ = network("xylo", SIZES[2])
     for thresholds in (100.0, 300.0, 3000.0, 16000.0):
         W = changed(weights)
-        k_in = xylo_numbers.wanted_numbers(numeric("xylo", weights)).k_in
+        k_in = xylo_numbers.wanted_numbers(numeric("xylo", weights)).layers["hidden"].k_in
         W["w_in"][1, 2] = thresholds / k_in
         chip = backend_of("xylo")._scaled(W)
-        assert float(chip.held(W, False)["w_in"][1, 2]) * k_in == close(thresholds, rel=0.01)
+        assert float(chip.held(W)["w_in"][1, 2]) * k_in == close(thresholds, rel=0.01)
 
 
 def test_the_scale_of_outputs_follows_their_weights():
@@ -69,7 +79,7 @@ def test_the_scale_of_outputs_follows_their_weights():
     errors = []
     for factor in (1.0, 1e3):
         W = changed(weights, w_out=factor * weights["w_out"])
-        held = backend_of("xylo")._scaled(W).held(W, False)
+        held = backend_of("xylo")._scaled(W).held(W)
         errors.append(float((held["w_out"] / W["w_out"] - 1).abs().max()))
     assert errors[1] == close(errors[0], rel=1e-6)
 
@@ -82,10 +92,10 @@ def test_a_huge_bias_is_at_the_end_of_its_bits(name):
     backend = backend_of(name)
     z = activity(backend, W, u)
     chip, highest = backend.chip, {"loihi": loihi.BIAS_HIGH, "xylo": xylo.HIGH}[name]
-    assert chip.bias.numbers(W["w_in"][:, -1])[:2].tolist() == [highest, -highest]
+    assert chip.layers["hidden"].bias.numbers(W["w_in"][:, -1])[:2].tolist() == [highest, -highest]
     assert bool((z[:, :, 0] >= 1).all())  # a spike at every step
     assert not z[:, :, 1].any()
-    held = chip.held(W, True)["w_out"][0, -1]
+    held = chip.held(W)["w_out"][0, -1]
     assert float(held) == close(1e9, rel=1e-3)
 
 
@@ -103,11 +113,11 @@ def test_held_weights_err_by_half_a_step_or_are_at_the_end(name, seed, scales, b
     weights, _ = network(name, (2, units, 2), seed, bias, steps=1)
     W = changed(weights, **{key: scales[key] * part for key, part in weights.items()})
     chip = backend_of(name)._scaled(W)
-    held = chip.held(W, bias)
+    held = chip.held(W)
     columns = {"w_in": 2, "w": units, "w_out": units}
     grids = {key: (chip.grids[key], W[key][:, :n], held[key][:, :n]) for key, n in columns.items()}
     if bias:
-        grids["bias"] = (chip.bias, W["w_in"][:, -1], held["w_in"][:, -1])
+        grids["bias"] = (chip.layers["hidden"].bias, W["w_in"][:, -1], held["w_in"][:, -1])
         if chip.offset is not None:
             grids["offset"] = (chip.offset, W["w_out"][:, -1], held["w_out"][:, -1])
         else:
@@ -123,7 +133,7 @@ def test_held_weights_err_by_half_a_step_or_are_at_the_end(name, seed, scales, b
         assert bool((numbers % grid.step == 0).all()), key
         # largest weights use the grid's numbers: finer scales would not hold them, or states
         assert bool(torch.isfinite(found).all()), key
-    again = chip.held(held, bias)
+    again = chip.held(held)
     for key in held:
         torch.testing.assert_close(again[key], held[key], rtol=1e-12, atol=0)
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuroanp.backends.loihi import SHIFT, STATE_END, begin, decay, run
+from neuroanp.backends.loihi import SHIFT, STATE_END, Block, CubaNetwork, begin, decay, run
 
 pytest.importorskip("h5py", reason="pip install 'neuroanp[loihi]'")
 
@@ -72,25 +72,27 @@ def test_the_ends_of_the_arithmetic(name):
     assert agrees(network, lava_did)
     steps = steps_of(network, lava_did["input_spikes"])
     reached = {
-        "loihi_edges": (steps.v == network.hidden.threshold << SHIFT).any(),
-        "loihi_bias": network.hidden.bias.any() and network.output.bias.any(),
+        "loihi_edges": (steps.v == network.layers[0].neurons.threshold << SHIFT).any(),
+        "loihi_bias": network.layers[0].neurons.bias.any() and network.outputs.neurons.bias.any(),
         "loihi_wraps": steps.wrapped.any() and (steps.v.abs() == STATE_END - 1).any(),
     }
     assert reached[name]
 
 
 @pytest.mark.parametrize("by", [-1, 1])
-@pytest.mark.parametrize(("layer", "name"), [(k, d) for k in ("hidden", "output") for d in ("i_decay", "v_decay")])
-def test_a_decay_that_is_off_by_one_is_seen(layer, name, by):
+@pytest.mark.parametrize(("index", "name"), [(k, d) for k in (0, 1) for d in ("i_decay", "v_decay")])
+def test_a_decay_that_is_off_by_one_is_seen(index, name, by):
     network, lava_did = netx.read(DATA / "loihi_bias.net"), recorded("loihi_bias")
-    neurons = getattr(network, layer)
-    wrong = network._replace(**{layer: neurons._replace(**{name: getattr(neurons, name) + by})})
+    blocks = [*network.blocks]
+    neurons = blocks[index].neurons
+    blocks[index] = blocks[index]._replace(neurons=neurons._replace(**{name: getattr(neurons, name) + by}))
+    wrong = CubaNetwork((blocks[0],), blocks[1])
     assert not agrees(wrong, lava_did)
 
 
 def test_a_membrane_at_the_threshold_does_not_spike():
     network, lava_did = netx.read(DATA / "loihi_edges.net"), recorded("loihi_edges")
-    at = (steps_of(network, lava_did["input_spikes"]).v == network.hidden.threshold << SHIFT)[:-1, 0].numpy()
+    at = (steps_of(network, lava_did["input_spikes"]).v == network.layers[0].neurons.threshold << SHIFT)[:-1, 0].numpy()
     assert at.sum() > 100  # v >= threshold would spike at each of them
     assert not lava_did["hidden_spikes"][at].any()
 
@@ -103,7 +105,8 @@ def test_state_goes_in_and_out(lava):
     second, same_end = run(network, middle, u[77:])
     for all_steps, *halves in zip(whole[:-1], first[:-1], second[:-1], strict=True):
         assert torch.equal(all_steps, torch.cat(halves))
-    assert all(torch.equal(a, b) for a, b in zip(end, same_end, strict=True))
+    for state, same in zip(end, same_end, strict=True):
+        assert all(torch.equal(a, b) for a, b in zip(state, same, strict=True))
 
 
 def test_sequences_of_a_batch_do_not_meet(lava):
@@ -128,8 +131,11 @@ def test_decay_cuts_towards_zero():
 def test_cuda_gives_the_same_bits(lava):
     network, spikes = lava
     u = torch.from_numpy(spikes["input_spikes"].astype(np.int64))[:, None]
-    layers = [each._replace(bias=each.bias.cuda()) for each in (network.hidden, network.output)]
-    there = type(network)(*(W.cuda() for W in network[:3]), *layers)
+    blocks = [
+        Block(weight.cuda(), None if own is None else own.cuda(), neurons._replace(bias=neurons.bias.cuda()))
+        for weight, own, neurons in network.blocks
+    ]
+    there = CubaNetwork(tuple(blocks[:-1]), blocks[-1])
     on_cuda, _ = run(there, begin(there, 1), u.cuda())
     here, _ = run(network, begin(network, 1), u)
     assert all(torch.equal(a, b.cpu()) for a, b in zip(here, on_cuda, strict=True))

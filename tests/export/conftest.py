@@ -26,11 +26,8 @@ def network(
     else:
         u = rng.uniform(-1, 1, size=(steps, batch, inputs))
     units = neuron if neuron is not None else LIF(input_gain=3.0) if spiking else None
-    return Model(
-        name=f"net-{seed}", weights=weights, dt=1e-3, spikes_in=spikes_in, inputs=u,
-        network=one_layer({name: W.shape for name, W in weights.items()}, bias, units),
-        score=lambda y: {"loss": float(np.mean(y**2))},
-    )  # fmt: skip
+    made = one_layer({name: W.shape for name, W in weights.items()}, bias, units)
+    return Model(f"net-{seed}", weights, made, 1e-3, spikes_in, u, lambda y: {"loss": float(np.mean(y**2))})
 
 
 @pytest.fixture

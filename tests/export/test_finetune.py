@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from neuroanp import api
-from neuroanp.backends.chips import ChipInLoop
+from neuroanp.backends.chip_network import ChipInLoop
 from neuroanp.backends.network import TwinBackend
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import Request
@@ -97,9 +97,11 @@ def test_another_weight_or_decay_is_seen(case, tmp_path):
     step = 1.0 / float(chip.grids["w_in"].scale[0, 0]) * chip.grids["w_in"].step
     weights = {**model.weights, "w_in": model.weights["w_in"] + 2 * step}
     assert (in_loop(model, chip, weights=weights)[0] != exported.traces.s).any()
-    other = replace(chip, dash_syn=chip.dash_syn + 1) if isinstance(exporter, Xylo) else replace(
-        chip, hidden=chip.hidden._replace(i_decay=chip.hidden.i_decay + 40)
+    (layer,) = chip.layers.values()
+    slower = replace(layer, dash_syn=layer.dash_syn + 1) if isinstance(exporter, Xylo) else replace(
+        layer, neurons=layer.neurons._replace(i_decay=layer.neurons.i_decay + 40)
     )  # fmt: skip
+    other = replace(chip, layers=dict.fromkeys(chip.layers, slower))
     assert (in_loop(model, other)[0] != exported.traces.s).any()
 
 
@@ -114,7 +116,7 @@ def test_chunks_of_time_change_nothing_and_noise_does(case):
 def test_weights_of_the_chip_are_not_rounded_again(case, tmp_path):
     model, exporter = case
     exported, chip = exporter.export(model, tmp_path), exporter.chip(model)
-    held = chip.held({name: torch.from_numpy(W) for name, W in model.weights.items()}, model.bias)
+    held = chip.held({name: torch.from_numpy(W) for name, W in model.weights.items()})
     for name, W in held.items():
         np.testing.assert_allclose(W.numpy(), exported.held[name], rtol=1e-12, atol=1e-12)
     again = exporter.export(replace(model, weights={name: W.numpy() for name, W in held.items()}), tmp_path, model)

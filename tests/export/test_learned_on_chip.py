@@ -117,7 +117,7 @@ def test_the_exported_spikes_and_weights_are_those_that_learned(run, tmp_path):
     for now, s in zip(z, torch.from_numpy(found.traces.s), strict=True):
         kept = trace * kept + s
         torch.testing.assert_close(now, kept, rtol=1e-5, atol=1e-5)
-    held = backend.chip.held(dict(targets.items()), model.bias)  # pyright: ignore[reportAttributeAccessIssue]
+    held = backend.chip.held(dict(targets.items()))  # pyright: ignore[reportAttributeAccessIssue]
     for key, W in held.items():
         rounding = 1e-6 if W.dtype == torch.float32 else 1e-12
         np.testing.assert_allclose(W.numpy(), found.held[key], rtol=rounding, atol=rounding)

@@ -63,11 +63,21 @@ def exported(model, folder, **options):
     return Loihi(**options).export(model, folder)
 
 
+def other(model, neuron, **changed):
+    """Return the network with other units."""
+    layers = (model.layer._replace(cell=neuron),)
+    return replace(model, network=replace(model.network, layers=layers), **changed)
+
+
+def matrices(network):
+    """Return w_in, w and w_out of a network of one layer."""
+    (layer,) = network.layers
+    return layer.weight, layer.recurrent, network.outputs.weight
+
+
 def as_held(model, out):
     """Return the network with the weights and the drive that the chip holds."""
-    return replace(
-        model, weights=out.held, neuron=model.neuron.model_copy(update={"drive": out.facts.get("drive", 0.0)})
-    )
+    return other(model, model.neuron.model_copy(update={"drive": out.facts.get("drive", 0.0)}), weights=out.held)
 
 
 def follows(model, traces, threshold, scale):
@@ -80,11 +90,11 @@ def follows(model, traces, threshold, scale):
     v_off = (1 + 1 / (1 - a_s)) / (1 - a_m) / (64 * threshold)
     y_off = 1 / (1 - model.readout_decay) / scale
     true = reference(model)
-    other = true.s != traces.s
-    for row in range(other.shape[1]):
-        differ = other[:, row].any(-1)
+    differs = true.s != traces.s
+    for row in range(differs.shape[1]):
+        differ = differs[:, row].any(-1)
         first = int(differ.argmax()) if differ.any() else len(differ)
-        near = np.abs(true.v - 1)[first : first + 1, row][other[first : first + 1, row]]
+        near = np.abs(true.v - 1)[first : first + 1, row][differs[first : first + 1, row]]
         good = [
             np.abs(true.v - traces.v)[: first + 1, row] <= v_off,
             np.abs(true.y - traces.y)[:first, row] <= y_off,
@@ -107,7 +117,7 @@ def test_a_wrong_decay_or_step_is_seen(exact, tmp_path):
     held, numbers = as_held(exact, out), (out.facts["threshold"], out.facts["output_scale"])
     for tau in ("tau_m", "tau_s", "tau_r"):
         near = 1e-3 / (1e-3 / getattr(held.neuron, tau) + 4 / 4096)
-        wrong = replace(held, neuron=held.neuron.model_copy(update={tau: near}))
+        wrong = other(held, held.neuron.model_copy(update={tau: near}))
         assert not follows(wrong, out.traces, *numbers)
     late = replace(out.traces, y=np.roll(out.traces.y, 1, 0))
     assert not follows(held, late, *numbers)
@@ -123,8 +133,8 @@ def test_weights_and_decays_are_within_half_a_step(exact, tmp_path):
         assert np.abs(out.held[name] - exact.weights[name]).max() <= one * (1 + 1e-9)
     assert out.facts["largest_weight"] == 254
     assert all(abs(wanted - got) < 1e-12 for wanted, got in out.decays.values())
-    other = exported(replace(exact, neuron=lif(tau_m=17e-3, tau_s=3e-3)), tmp_path / "b")
-    assert all(0 < abs(wanted - got) <= 0.5 / 4096 for wanted, got in other.decays.values())
+    again = exported(other(exact, lif(tau_m=17e-3, tau_s=3e-3)), tmp_path / "b")
+    assert all(0 < abs(wanted - got) <= 0.5 / 4096 for wanted, got in again.decays.values())
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -179,13 +189,13 @@ def test_the_layout_is_that_of_a_file_lava_loaded(net, tmp_path):
 def test_a_file_lava_loaded_survives_a_round_trip(tmp_path):
     with np.load(DATA / "loihi_cuba_4_32_2.npz", allow_pickle=False) as known:
         network = netx.read(DATA / "loihi_cuba_4_32_2.net")
-        for name, W in zip(("Win", "Wrec", "Wout"), network[:3], strict=True):
+        for name, W in zip(("Win", "Wrec", "Wout"), matrices(network), strict=True):
             assert np.array_equal(known[name], W.numpy())
-        hidden = network.hidden
+        hidden = network.layers[0].neurons
         assert [hidden.i_decay, hidden.v_decay, hidden.threshold] == [known[k] for k in ("iDecay", "vDecay", "vth")]
     netx.write(tmp_path / "again.net", network)
     again = netx.read(tmp_path / "again.net")
-    assert all(torch.equal(a, b) for a, b in zip(network[:3], again[:3], strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(matrices(network), matrices(again), strict=True))
 
 
 def test_the_same_network_gives_the_same_bytes(net, tmp_path):
@@ -266,8 +276,11 @@ def test_all_problems_come_at_once(net):
 def test_numbers_out_of_range_are_not_written(net, tmp_path):
     model = net()
     network = quantise(model, scales(model, peaks_of(model, 2.0))).network
-    loud = network._replace(hidden=network.hidden._replace(bias=network.hidden.bias + 4096))
-    for wrong, words in [(network._replace(w=0 * network.w + 256), "w: 256 to 256"), (loud, "bias of 32 units: 4096")]:
+    (layer,) = network.layers
+    loud = layer._replace(neurons=layer.neurons._replace(bias=layer.neurons.bias + 4096))
+    large = layer._replace(recurrent=0 * layer.recurrent + 256)
+    for wrong_layer, words in [(large, "layer/0/weight_rec: 256 to 256"), (loud, "layer/0/bias: 4096")]:
+        wrong = network._replace(layers=(wrong_layer,))
         with pytest.raises(InputError, match=words):
             netx.write(tmp_path / "wrong.net", wrong)
     assert not (tmp_path / "wrong.net").exists()
@@ -354,7 +367,7 @@ def test_damaged_bytes_are_read_or_refused(tmp_path):
         except InputError:
             refused += 1
         else:
-            assert max(int(each.abs().max()) for each in network[:3]) <= 256
+            assert max(int(block.weight.abs().max()) for block in network.blocks) <= 256
     assert refused > 30
 
 
@@ -374,5 +387,5 @@ def test_lava_itself(bias, net, tmp_path):
 def test_quantise_keeps_the_scale_it_says(net):
     model = net()
     held = quantise(model, scales(model, peaks_of(model, 2.0)))
-    unit = held.threshold * float(model.step.k_i[0]) * model.neuron.synapse_gain
-    assert np.array_equal(held.network.w.numpy(), 2 * np.rint(model.weights["w"] * unit / 2))
+    unit = held.threshold["hidden"] * float(model.step.k_i[0]) * model.neuron.synapse_gain
+    assert np.array_equal(matrices(held.network)[1].numpy(), 2 * np.rint(model.weights["w"] * unit / 2))

@@ -18,14 +18,16 @@ def path(tmp_path):
     """Return a network of 2 inputs, 3 units and 1 output."""
     import torch
 
-    from neuroanp.backends.loihi import Cuba, CubaNetwork
+    from neuroanp.backends.loihi import Block, Cuba, CubaNetwork
 
     def units(n: int) -> Cuba:
         return Cuba(100, 200, 500, torch.zeros(n, dtype=torch.int64))
 
     w_in, w, w_out = (torch.full(shape, 2, dtype=torch.int64) for shape in ((3, 2), (3, 3), (1, 3)))
-    netx.write(tmp_path / "a.net", CubaNetwork(w_in, w, w_out, units(3), units(1)))
-    assert netx.read(tmp_path / "a.net").w.tolist() == w.tolist()
+    netx.write(tmp_path / "a.net", CubaNetwork((Block(w_in, w, units(3)),), Block(w_out, None, units(1))))
+    (layer,) = netx.read(tmp_path / "a.net").layers
+    assert layer.recurrent is not None
+    assert layer.recurrent.tolist() == w.tolist()
     return tmp_path / "a.net"
 
 

@@ -78,7 +78,7 @@ def _run(folder, u, reader, monkeypatch, exact=False):
 
 
 def _net(read, u, score) -> Model:
-    return Model("read", read.weights, read.bias, read.neuron, read.dt, read.spikes_in, u, score)
+    return Model("read", read.weights, read.network, read.dt, read.spikes_in, u, score, factors=read.factors)
 
 
 def _margin(truth) -> float:
@@ -318,15 +318,12 @@ def test_a_strangers_graph_does_what_its_equations_say(kind, tmp_path, plain):
     u = rng.normal(size=(150, 3))
     s, y = _euler(nir.read(str(tmp_path / "s.nir")), u, 1e-3)
     read = nir_import.read(tmp_path / "s.nir", dt=1e-3)
-    late = int(read.spikes_in)
-    net = _net(read, u[:, None], plain.score)
-    got = reference(net, np.concatenate([u, np.zeros((late, 3))])[:, None])
+    got = reference(_net(read, u[:, None], plain.score))
     assert 0.01 < s.mean() < 0.5
     assert got.s is not None
-    assert np.array_equal(got.s[late:, 0], s)
-    a = net.readout_decay  # the outputs' bias acts from the first step, which is one earlier than the first of the file
-    more = late * (1 - a) * a ** np.arange(1, len(u) + 1)[:, None] * read.weights["w_out"][:, -1]
-    np.testing.assert_allclose(got.y[late:, 0], y + more, atol=1e-10)
+    assert np.array_equal(got.s[:, 0], s)
+    np.testing.assert_allclose(got.y[:, 0], y, atol=1e-10)
+    assert read.network.input_delay == (kind == "LIF")
 
 
 def test_a_graph_without_LI_needs_a_trace(tmp_path):
@@ -370,10 +367,10 @@ def test_refuses_what_is_no_nir_file(plain, tmp_path):
 def _change(graph, case):
     nodes, edges = graph.nodes, graph.edges
     if case == "node":
-        nodes["w"] = nir.Scale(np.ones(12))
+        nodes["w"] = nir.Threshold(np.ones(12))
         nodes["b"] = nodes["w"]
     elif case == "taus":
-        nodes["unit"].tau = np.linspace(0.01, 0.02, 12)
+        nodes["li"].tau = np.array([0.01, 0.02])
     elif case == "short":
         nodes["unit"].tau = np.full(12, 5e-4)
     elif case == "threshold":
@@ -389,13 +386,13 @@ def _change(graph, case):
 @pytest.mark.parametrize(
     ("case", "words"),
     [
-        ("node", "node '[bw]' is of type 'Scale'; allowed: Input, Output, Linear, Affine, LIF, CubaLIF, LI"),
-        ("taus", r"LIF: tau differs between units \(0.01 to 0.02 s\); one is needed"),
-        ("short", "LIF: tau is 0.0005 s, and must be longer than one step"),
-        ("threshold", "LIF: v_threshold is not above v_reset in 12 units"),
-        ("edge", "node 'c' .Affine. is not where it can be read"),
-        ("two", "2 nodes of type LIF or CubaLIF, 1 can be read"),
-        ("nowhere", "there is no node 'nobody'"),
+        ("node", "node '[bw]' is of type 'Threshold'; allowed: Input, Output, Linear, Affine, Scale, LIF, CubaLIF, IF"),
+        ("taus", r"LI: tau differs between units \(0.01 to 0.02 s\); one is needed"),
+        ("short", r"LIF \('unit'\): tau is 0.0005 s, and must be longer than one step"),
+        ("threshold", r"LIF \('unit'\): v_threshold is not above v_reset in 12 units"),
+        ("edge", "edge 'in' -> 'c': 'in' gives 3 numbers, and 'c' takes 12"),
+        ("two", r"node 'unit2' \(LIF\): nothing of the input reaches it"),
+        ("nowhere", "edge 'in' -> 'nobody': there is no node 'nobody'"),
     ],
 )
 def test_refuses_graphs_that_it_cannot_hold(tmp_path, case, words):
@@ -439,7 +436,8 @@ def test_metadata_that_contradict_the_nodes_are_refused(plain, tmp_path, where, 
 def test_a_changed_time_constant_is_seen_however_fast_the_units_are(plain, tmp_path, dt):
     """The scale of time is the network's own: no length of time is too small to differ."""
     neuron = LIF(tau_m=20 * dt, tau_s=0.0, tau_r=20 * dt, refractory=0.0, input_gain=3.0)
-    _write(replace(plain, dt=dt, neuron=neuron), tmp_path)
+    layers = (plain.layer._replace(cell=neuron),)
+    _write(replace(plain, dt=dt, network=replace(plain.network, layers=layers)), tmp_path)
     read = nir_import.read(tmp_path / FILE)
     assert (read.neuron, read.dt) == (neuron, dt)
     with h5py.File(tmp_path / FILE, "r+") as file:

@@ -14,6 +14,7 @@ from neuroanp.errors import InputError
 from neuroanp.export import onnx as exporting
 from neuroanp.export.model import reference
 from neuroanp.export.onnx import Onnx
+from neuroanp.network.compose import one_layer
 from tests.close import close
 
 onnx = pytest.importorskip("onnx", reason="onnx is missing: pip install 'neuroanp[onnx]'")
@@ -254,7 +255,9 @@ def test_what_cannot_be_held_is_refused_all_at_once(make_network):
     class Izhikevich(Interface):
         """Units of one's own."""
 
-    other = replace(model, neuron=Izhikevich(), inputs=model.inputs * np.inf)
+    other = replace(model, inputs=model.inputs * np.inf)
+    shapes = {name: W.shape for name, W in model.weights.items()}
+    other = replace(other, network=one_layer(shapes, cell=Izhikevich()))
     with pytest.raises(InputError, match="nothing was written") as refused:
         Onnx().check(other)
     assert refused.value.problems == (
@@ -264,9 +267,12 @@ def test_what_cannot_be_held_is_refused_all_at_once(make_network):
     )
 
 
-def test_tanh_units_in_float64_are_refused(make_network):
-    with pytest.raises(InputError, match="runs nowhere, onnxruntime has RNN in float32 only; use float32"):
-        Onnx(dtype="float64").check(make_network(spiking=False))
+def test_tanh_units_in_float64_go_by_scan(make_network, given, tmp_path):
+    model = make_network(spiking=False, bias=True)
+    graph, _ = content(Onnx(dtype="float64", states=True), model, tmp_path)
+    truth, found = reference(model), given(graph, model.inputs)
+    assert relative(found["outputs"], truth.y) < 1e-14
+    assert relative(found["rates"], np.tanh(truth.v)) < 1e-14
 
 
 def test_weights_beyond_float32_are_refused(make_network):
@@ -300,7 +306,7 @@ def test_a_missing_library_is_told_with_what_installs_it(make_network, monkeypat
 
 
 def test_onnxruntime_still_lacks_rnn_in_float64(make_network, runtime, tmp_path):
-    """The refusal rests on it: once this fails, float64 rates can be let in."""
+    """The Scan in its place rests on it: once this fails, float64 can take the operators, too."""
     graph, _ = content(Onnx(), make_network(spiking=False, steps=5), tmp_path)
     proto = onnx.load_from_string(graph)
     for value in (*proto.graph.input, *proto.graph.output):

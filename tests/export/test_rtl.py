@@ -17,9 +17,10 @@ from hypothesis import strategies as st
 
 from neuroanp.backends.neuron import LIF, Reset
 from neuroanp.errors import InputError
-from neuroanp.export.fixed_point import Bits, fixed_point
+from neuroanp.export.fixed_point import fixed_point
 from neuroanp.export.model import Model, reference
 from neuroanp.export.rtl import Rtl
+from neuroanp.export.whole_numbers import Bits
 from tests.export.rtl_networks import NETWORKS
 
 icarus = pytest.mark.skipif(
@@ -220,25 +221,23 @@ def test_the_integer_model_is_what_the_files_say(sizes, seed, bias, spikes_in, n
 
 
 class Rounded(Model):
-    """A network with other factors; what drives its biases stays that of the exact ones, as in the constants."""
+    """A network with other factors; what drives its outputs' bias stays that of the exact one, as in the constants."""
 
     readout_decay = property(lambda self: self.__dict__["a_r"])
     output_line = property(lambda self: self.__dict__["out_line"])
-    input_line = property(lambda self: self.__dict__["in_line"])
 
 
 def rounded(model: Model, fixed, exported) -> Rounded:
     """Return the network of held weights, held factors and rounded inputs, still in float64."""
     held = {name: value for name, (_, value) in exported.decays.items()}
-    u = fixed.inputs(model.inputs) / fixed.input_scale
+    u, W = fixed.inputs(model.inputs) / fixed.input_scale, dict(exported.held)
     if fixed.currents:  # k_e is rounded for inputs alone; drive and bias are constants
         u = u * held["k_e"] / float(model.step.k_e[0])
-    fields = {**model.__dict__, "weights": exported.held, "inputs": u}
+    fields = {**model.__dict__, "weights": W, "inputs": u}
     same = Rounded(**{name: fields[name] for name in Model.__dataclass_fields__})
     parts = {name: 0 * model.step.a_m + held[name] for name in ("a_m", "k_i", "a_s")}
-    same.__dict__.update(
-        step=model.step._replace(**parts), a_r=held["a_r"], out_line=model.output_line, in_line=model.input_line
-    )
+    steps = {"hidden": model.step._replace(**parts)}
+    same.__dict__.update(steps=steps, a_r=held["a_r"], out_line=model.output_line)
     return same
 
 
@@ -254,7 +253,7 @@ def test_states_are_those_of_the_rounded_network(make_network, tmp_path, name):
     np.testing.assert_allclose(got.y, want.y, rtol=0, atol=1e-7)
     # negative controls: the decay before rounding, and the inputs a step late
     exact = replace(same)
-    exact.__dict__.update({**same.__dict__, "step": same.step._replace(a_m=model.step.a_m)})
+    exact.__dict__.update({**same.__dict__, "steps": {"hidden": same.step._replace(a_m=model.step.a_m)}})
     assert np.abs(got.v - reference(exact).v).max() > 1e-5
     assert (got.s != reference(same, np.roll(same.inputs, 1, 0)).s).sum() > 10
 

@@ -10,9 +10,11 @@ import pytest
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
-from neuroanp.export.fixed_point import Bits, fixed_point
+from neuroanp.export.fixed_point import fixed_point
 from neuroanp.export.model import Model
 from neuroanp.export.rtl import Rtl
+from neuroanp.export.whole_numbers import Bits
+from neuroanp.network.compose import one_layer
 from tests.export.rtl_networks import NETWORKS
 
 
@@ -39,7 +41,8 @@ def test_weights_and_factors_are_off_by_half_a_step_at_most(make_network, tmp_pa
 def test_outputs_come_near_their_reach_and_stay_within(sign):
     # every unit spikes in every step and all weights have one sign: nothing is larger
     W = {"w_in": np.ones((3, 2)), "w": np.full((3, 3), sign / 4), "w_out": sign * np.ones((2, 3))}
-    model = Model("loud", W, False, LIF(drive=60.0, refractory=0.0), 1e-3, False, np.ones((300, 1, 2)), lambda y: {})
+    network = one_layer({name: w.shape for name, w in W.items()}, cell=LIF(drive=60.0, refractory=0.0))
+    model = Model("loud", W, network, 1e-3, False, np.ones((300, 1, 2)), lambda y: {})
     fixed = fixed_point(model, Bits())
     s, v, y = fixed.run(fixed.inputs(model.inputs))
     assert s.all()
@@ -51,9 +54,11 @@ def test_outputs_come_near_their_reach_and_stay_within(sign):
 @pytest.mark.parametrize("sign", [1.0, -1.0])
 def test_potentials_come_near_their_reach_and_stay_within(sign, spikes_in):
     W = {"w_in": sign * np.ones((3, 2)), "w": np.full((3, 3), 1e-5), "w_out": np.ones((2, 3))}
-    model = Model("slow", W, False, LIF(drive=0.0), 1e-3, spikes_in, np.ones((400, 1, 2)), lambda y: {})
+    network = one_layer({name: w.shape for name, w in W.items()}, cell=LIF(drive=0.0))
+    model = Model("slow", W, network, 1e-3, spikes_in, np.ones((400, 1, 2)), lambda y: {})
     fixed = fixed_point(model, Bits(weight=4))
-    silent = replace(fixed, threshold=np.full(3, fixed.reach["v"]))
+    deaf = replace(fixed.layers["hidden"], threshold=np.full(3, fixed.reach["v"]))
+    silent = replace(fixed, layers={"hidden": deaf})
     s, v, _ = silent.run(silent.inputs(model.inputs))
     assert not s.any()
     assert 0.99 * fixed.reach["v"] < np.abs(v).max() <= fixed.reach["v"] < 2**31
@@ -166,4 +171,4 @@ def test_networks_beyond_memories_and_vectors_are_refused(make_network, sizes, o
     shapes = {"w_in": (hidden, inputs), "w": (hidden, hidden), "w_out": (outputs, hidden)}
     large = {name: np.broadcast_to(1.0, shape) for name, shape in shapes.items()}
     with pytest.raises(InputError, match=re.escape(said)):
-        Rtl(**options).check(replace(model, weights=large))
+        Rtl(**options).check(replace(model, weights=large, network=one_layer(shapes, cell=LIF())))

@@ -16,7 +16,9 @@ from neuroanp.backends.xylo_numbers import quantised, wanted_numbers
 from neuroanp.errors import InputError
 from neuroanp.export.checking import xylo as in_xylosim
 from neuroanp.export.model import reference
-from neuroanp.export.xylo import DEVICES, Xylo, scales_of
+from neuroanp.export.xylo import Xylo
+from neuroanp.export.xylo_limits import DEVICES
+from neuroanp.export.xylo_scales import scales_of
 from tests.close import close
 
 DT = 1e-3
@@ -31,6 +33,11 @@ def unit(**options) -> LIF:
     """Return a neuron that a Xylo holds without rounding its decays."""
     fits = {"tau_m": tau(4), "tau_s": tau(2), "tau_r": tau(4), "reset": "subtract", "refractory": 0.0}
     return LIF(**{**fits, "input_gain": 3.0, **options})
+
+
+def other(model, neuron):
+    """Return the network with other units."""
+    return replace(model, network=replace(model.network, layers=(model.layer._replace(cell=neuron),)))
 
 
 NETS = [((4, 32, 2), 0, "audio3"), ((16, 64, 8), 1, "audio2"), ((8, 100, 3), 2, "imu")]
@@ -100,8 +107,8 @@ def test_weights_are_within_half_a_step(case, tmp_path) -> None:
     held = quantised(wanted, scales_of(model), DEVICES[exporter.device].synapses)
     net, (inputs, units, _) = held.net, model.sizes
     steps = {
-        "w_in": 2.0**net.shift_in / held.threshold[:, None] / wanted.k_in,
-        "w": 2.0**net.shift_rec / held.threshold[:, None] / wanted.k_rec,
+        "w_in": 2.0**net.shift_in / held.threshold[:, None] / wanted.layers["hidden"].k_in,
+        "w": 2.0**net.shift_rec / held.threshold[:, None] / wanted.layers["hidden"].k_rec,
         "w_out": 2.0**net.shift_out / held.y[:, None] / wanted.k_out,
     }
     for name, step in steps.items():
@@ -112,7 +119,8 @@ def test_weights_are_within_half_a_step(case, tmp_path) -> None:
         assert np.abs(W - kept).max() < 0.02 * np.abs(W).max()
     if model.bias:
         np.testing.assert_array_less(
-            np.abs(model.weights["w_in"] - exported.held["w_in"])[:, -1], 0.501 / held.threshold / wanted.k_bias
+            np.abs(model.weights["w_in"] - exported.held["w_in"])[:, -1],
+            0.501 / held.threshold / wanted.layers["hidden"].k_bias,
         )
         np.testing.assert_array_equal(model.weights["w_out"][:, -1], exported.held["w_out"][:, -1])
     for wanted_decay, kept_decay in exported.decays.values():
@@ -147,7 +155,7 @@ def test_a_late_input_and_a_wrong_decay_are_seen(make_network, tmp_path) -> None
         return np.sqrt(np.mean((v - exported.traces.v) ** 2))
 
     assert off(np.concatenate([0 * truth[:1], truth[:-1]])) > 2 * off(truth)
-    slower = replace(model, neuron=unit(**quiet, tau_m=tau(5)))
+    slower = other(model, unit(**quiet, tau_m=tau(5)))
     assert off(reference(slower).v) > 2 * off(truth)
 
 
@@ -189,7 +197,7 @@ def test_remedies_of_decays_are_taken(make_network) -> None:
             key, text = line.split("--set neuron.")[1].split("=")
             taken[key] = text.strip("'")
         assert set(taken) == {"tau_m", "tau_s", "tau_r"}
-        Xylo().check(replace(model, neuron=LIF(**{**neuron.model_dump(), **taken})))
+        Xylo().check(other(model, LIF(**{**neuron.model_dump(), **taken})))
 
 
 def test_same_network_same_bytes(case, tmp_path) -> None:

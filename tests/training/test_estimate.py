@@ -99,7 +99,7 @@ def test_weights_moments_and_devices_are_those_of_the_chip(profile):
 def test_what_does_not_fit_is_said_and_not_built(monkeypatch, capsys):
     monkeypatch.setattr(estimating, "available_memory", lambda device: 2**30)
     monkeypatch.setattr(estimating, "build_trainer", lambda experiment: pytest.fail("built"))
-    monkeypatch.setattr(Experiment, "describe", lambda experiment: pytest.fail("built"))
+    monkeypatch.setattr(estimating, "describe", lambda experiment: pytest.fail("built"))
     found = estimate(configure(SMALL, {"profile": "pcm_tiles", "network.hidden": 20_000}))
     assert (found["fits"], found["seconds"], found["available_bytes"]) == (False, None, 2**30)
     assert found["memory_bytes"] == sum(found["memory"].values()) > 20 * 20_000**2

@@ -165,7 +165,7 @@ def test_a_configuration_comes_back_from_what_it_writes(network):
         (
             {"network": {"layers": [{"cell": "gru", "units": 5}]}, **SPIKES},
             "network.layers",
-            "backend 'lif' has spiking units only (equations, lif); use backend 'rate'",
+            "spiking units only (equations, lif)",
         ),
         ({"network": {"layers": [{"units": 5, "delay": 1}]}}, "delay", "the first layer has none below"),
         ({"network": {"layers": [{"units": 5, "delay": 2}, {"units": 5}]}}, "delay", "0"),

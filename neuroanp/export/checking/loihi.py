@@ -9,7 +9,7 @@ import numpy as np
 
 
 def run(stimulus):
-    """Return hidden spikes (T, B, N) and the state of the output units (T, B, O) of input spikes (T, B, I)."""
+    """Return hidden spikes (T, B, N), layer after layer, and the output units' state (T, B, O), of inputs (T, B, I)."""
     complete_lava()
     found = [present_one(u, str(stimulus["state"])) for u in stimulus["inputs"].swapaxes(0, 1).astype(int)]
     spikes, states = (np.stack(part, 1) for part in zip(*found, strict=True))
@@ -29,15 +29,16 @@ def present_one(u, reads):
     data = np.zeros((u.shape[1], steps), dtype=int)
     data[:, :-1] = u.T
     net = hdf5.Network(net_config="network.net")
-    source, hidden, out = Source(data=data), *(Sink(shape=layer.out.shape, buffer=steps) for layer in net.layers)
+    source, *hidden, out = Source(data=data), *(Sink(shape=layer.out.shape, buffer=steps) for layer in net.layers)
     source.s_out.connect(net.inp)
-    net.layers[0].out.connect(hidden.a_in)
+    for layer, sink in zip(net.layers[:-1], hidden, strict=True):
+        layer.out.connect(sink.a_in)
     net.out.connect(out.a_in)
-    unit, monitor = net.layers[1].neuron, Monitor()
+    unit, monitor = net.layers[-1].neuron, Monitor()
     monitor.probe(getattr(unit, reads), steps)
     net.run(condition=RunSteps(num_steps=steps), run_cfg=Loihi2SimCfg(select_tag="fixed_pt"))
     state = monitor.get_data()[unit.name][reads].reshape(steps, -1)
-    spikes = hidden.data.get().T
+    spikes = np.concatenate([sink.data.get() for sink in hidden]).T
     net.stop()
     return spikes[:-1], state[1:]
 

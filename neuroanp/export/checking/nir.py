@@ -55,15 +55,19 @@ def run(load, stimulus):
     graph = nir.read("network.nir")
     about = graph.metadata
     net = load(graph, float(about["dt"]))
-    units = [name for name, node in graph.nodes.items() if isinstance(node, (nir.LIF, nir.CubaLIF))]
+    units = [name for name, node in graph.nodes.items() if isinstance(node, (nir.LIF, nir.CubaLIF, nir.IF))]
+    now = {}
+    for name in units:
+        net.get_submodule(name.replace(".", "_")).register_forward_hook(
+            lambda _, __, made, name=name: now.update({name: made[0] if isinstance(made, tuple) else made})
+        )
     decay = 0.0 if ends_in_li(graph) else float(about["output_decay"])
     state, spikes, outputs, y = None, {name: [] for name in units}, [], 0.0
     with torch.no_grad():
         for line in torch.as_tensor(lines(about, stimulus["inputs"]), dtype=next(net.parameters()).dtype):
             out, state = net(line, state)
             for name in units:
-                own = state.cache[name] if hasattr(state, "cache") else state[f"{name}_prev_output"]
-                spikes[name].append(own.numpy())
+                spikes[name].append(now[name].numpy())
             y = decay * y + out.double().numpy()
             outputs.append(y)
     named = {"spikes" if name == "lif" else f"spikes.{name}": np.array(own) for name, own in spikes.items()}

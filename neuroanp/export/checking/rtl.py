@@ -22,12 +22,17 @@ def expected():
     return of_lines("expected.txt")
 
 
+def core():
+    """Return the name of the core's file: that of one layer, or that of several."""
+    return "lif_net.v" if os.path.exists("lif_net.v") else "lif_core.v"
+
+
 def of_lines(name):
     """Return spikes and outputs of a file with a line a step: the spikes in hexadecimal, then the outputs."""
-    with open("lif_core.v", encoding="ascii") as file:
+    with open(core(), encoding="ascii") as file:
         stated = re.search(r"parameter UNITS = (\d+)", file.read())
     if stated is None:
-        raise ValueError("lif_core.v: does not state UNITS")
+        raise ValueError(f"{core()}: does not state UNITS")
     units = int(stated[1])
     with open(name, encoding="ascii") as file:
         words = [line.split() for line in file]
@@ -41,7 +46,7 @@ def run(stimulus):
         for name in os.listdir("."):
             if name.endswith((".v", ".mem", ".txt")):
                 shutil.copy(name, folder)
-        call("iverilog", "-g2005-sv", "-o", "lif.vvp", "testbench.v", "lif_core.v", folder=folder)
+        call("iverilog", "-g2005-sv", "-o", "lif.vvp", "testbench.v", core(), folder=folder)
         call("vvp", "-n", "lif.vvp", folder=folder, unless="lines differ")  # how many is counted here
         return of_lines(os.path.join(folder, "observed.txt"))
 

@@ -28,7 +28,7 @@ from neuroanp.files import opening, read_regular
 from neuroanp.records.atomic import said
 from neuroanp.records.json_io import read_object
 
-MOST_FILES, MOST_BYTES = 100, 2**30
+MOST_FILES, MOST_BYTES = 500, 2**30  # as many layers as there may be, with skips, have some 400 arrays
 SECONDS, MEMORY, LARGEST_FILE = 600, 16 * 2**30, 2**28
 """What the subprocess may take: of time, of address space (torch alone takes some gigabytes), of a file it writes."""
 NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,99}")

@@ -11,7 +11,7 @@ import numpy as np
 
 
 def run(stimulus):
-    """Return hidden spikes (T, B, N) and outputs (T, B, O) of input spikes (T, B, I)."""
+    """Return hidden spikes (T, B, N), layer after layer, and outputs (T, B, O) of input spikes (T, B, I)."""
     from xylosim.v2 import XyloLayer, XyloSynapse
 
     with open("xylo.json", encoding="utf-8") as file:
