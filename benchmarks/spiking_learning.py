@@ -127,7 +127,7 @@ def evaluate(trainer: Trainer, w_out: torch.Tensor | None = None) -> Result:
 def outputs(trainer: Trainer, batch: Batch, plan: Any, w_out: torch.Tensor | None) -> tuple[np.ndarray, float]:
     """Return the outputs (T, B, O), artificial noise included where passes are noisy, and spikes a second and unit."""
     substrate = trainer.substrate
-    W = substrate.targets["w_out"]
+    W = substrate.weights["w_out"]
     streams = PassStreams(trainer.streams, "benchmark", 0)
     reads = substrate.prepare(batch.inputs.shape[0] * batch.inputs.shape[1] * trainer.dt, streams)
     ys, spikes = [], 0.0

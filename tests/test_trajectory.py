@@ -64,7 +64,7 @@ def test_the_rules_plans_count_as_written(K, reference):
     assert (plan.passes, plan.differences) == {"two": (2 * K, K), "mean": (K + 1, K + 1), "silent": (K + 1, K)}[
         reference
     ]
-    assert len(plan.stream) == len(plan.gain) == plan.passes == len(set(plan.stream))
+    assert len(plan.stream) == len(plan.noise) == plan.passes == len(set(plan.stream))
     if plan.pairs != "mean":
         assert all(0 <= p < plan.passes and 0 <= q < plan.passes and p != q for p, q in plan.pairs)
     assert (plan.pre is None) == (reference != "silent")

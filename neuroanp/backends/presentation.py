@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from neuroanp.backends.neuron import Interface
+from neuroanp.backends.neuron import NeuronModel
 from neuroanp.backends.population import Population, Recurrence, Steps
 from neuroanp.backends.reads import ArrayReads, Noise
 from neuroanp.network.lines import a_step_late, with_bias_line
@@ -43,7 +43,7 @@ class LayerState:
 
     def __init__(self, layer: Layer, population: Population, decays: Decays, rows: int, like: Tensor) -> None:
         self.name, self.units, self.population = layer.name, layer.units, population
-        self.neuron = cast("Interface", layer.cell)
+        self.neuron = cast("NeuronModel", layer.cell)
         self.trace, self.synapse = decays
         self.z = like.new_zeros(rows, layer.units)
         population.begin()

@@ -97,7 +97,7 @@ class DeviceNoise:
             self._states = self._starts()
         elif t0 != self._reached:
             raise ValueError(f"chunks must follow in time: {self.name} stands at step {self._reached}, asked for {t0}")
-        make = torch.empty if all(self.plan.gain) else torch.zeros  # silent passes stay at zero
+        make = torch.empty if all(self.plan.noise) else torch.zeros  # silent passes stay at zero
         shape = (steps, self.plan.passes, self.batch, *self.sigma.shape)
         out = make(shape, dtype=self.sigma.dtype, device=self.sigma.device)
         for step in range(steps):
@@ -105,7 +105,7 @@ class DeviceNoise:
                 u, xi = self._draws("device", stream, t0 + step)
                 z, self._states[stream] = self.process.run(state, one_step(u), one_step(xi), self.dt)
                 noise = z[0] * self.sigma
-                for index, gain in enumerate(self.plan.gain):
+                for index, gain in enumerate(self.plan.noise):
                     if gain and self.plan.stream[index] == stream:
                         torch.mul(noise, gain, out=out[step, index])
         self._reached = t0 + steps
@@ -115,7 +115,7 @@ class DeviceNoise:
         """Return the state before the first step for each stream that is heard."""
         draws = {stream: self._draws("device_start", stream, 0) for stream in dict.fromkeys(self.plan.stream)}
         found = starts(self.process, draws, self.plan.stream, self.batch, self.apart, axis=-4)
-        heard = {stream for gain, stream in zip(self.plan.gain, self.plan.stream, strict=True) if gain}
+        heard = {stream for gain, stream in zip(self.plan.noise, self.plan.stream, strict=True) if gain}
         return {stream: state for stream, state in found.items() if stream in heard}
 
     def _draws(self, kind: str, stream: int, step: int) -> tuple[Tensor | None, Tensor | None]:

@@ -87,14 +87,14 @@ class NodeNoise:
         if self.junctions is None and not sigma:
             return None
         shape = (self.batch, self.units[layer])
-        make = torch.empty if all(self.plan.gain) else torch.zeros  # silent passes stay at zero
+        make = torch.empty if all(self.plan.noise) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
         drawn: dict[int, Tensor] = {}
         if t0 == 0 and self.junctions is not None:
             self._first = self._starts(self.junctions, layer, shape)
         # Gaussian noise alone takes its sigma along with the gain: one pass over the memory less.
         unit = sigma if self.junctions is None else 1.0
-        for index, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
+        for index, (gain, stream) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
             if gain == 0:
                 continue
             if stream not in drawn:

@@ -124,7 +124,7 @@ class Substrate(Protocol):
         ...
 
     @property
-    def targets(self) -> Weights:
+    def weights(self) -> Weights:
         """The weights the digital side believes in (what write-verify aims at)."""
         ...
 

@@ -37,7 +37,7 @@ class PassLearner:
     @property
     def noisy(self) -> bool:
         """Whether any pass has noise."""
-        return any(self.plan.gain)
+        return any(self.plan.noise)
 
     def init(self, weights: Weights) -> State:
         """Return the state at the start of a run: none."""
@@ -78,7 +78,7 @@ class PassLearner:
         return lab.run(self.plan, keep or ("noise" if self.rule.needs_noise else "all"), book)
 
     def _accumulate(self, chunks: Iterable[Trajectory], lab: Lab, losses: Tensor | None) -> WeightUpdate:
-        weights = lab.substrate.targets
+        weights = lab.substrate.weights
         sums = self.rule.init(weights)
         credit: Credit | None = None  # of the whole presentation
         total = 0.0

@@ -20,7 +20,7 @@ from neuroanp.network.init import xavier
 from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.training.config import configure, spikes
 from neuroanp.trajectory import PassPlan, Weights
@@ -84,7 +84,7 @@ class Bench:
             u = u > 1 - 2 * INPUT_SPIKES
         self.inputs = torch.from_numpy(u).to(device, dtype)
         usual = SIGMA[self.spiking]
-        self.chip = Chip.build(
+        self.chip = DeviceChip.build(
             load(profile) if isinstance(profile, str) else profile, self.weights, streams=self.streams, dt=self.dt,
             read=read, effects=effects, drive=drive or NodeDrive(usual if sigma == "as usual" else sigma or 0.0),
             dtype=dtype, device=device,

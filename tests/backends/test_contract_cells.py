@@ -23,8 +23,8 @@ from neuroanp.training.pass_learner import presynaptic
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
-MIXED = PassPlan(gain=(1.0, 0.0, 1.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1), (2, 1), (0, 3)))
-SILENT = PassPlan(gain=(0.0, 0.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
+MIXED = PassPlan(noise=(1.0, 0.0, 1.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1), (2, 1), (0, 3)))
+SILENT = PassPlan(noise=(0.0, 0.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
 EFFECTS = ALL_EFFECTS - {"adc", "dac"}  # no rounding reaches the edge of a code
 PARTS = ("h", "x")
 

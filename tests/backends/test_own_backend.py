@@ -142,11 +142,11 @@ def test_it_learns_what_the_rate_network_learns_whatever_the_cells_are(own, cell
     network, training = {"layers": [{"cell": cell, "units": 6}]}, {"updates": 3, "batch": 3, "controls": False}
     document = {**SMALL, "rule": rule, "network": network, "training": training}
     trainers = [build_trainer(Experiment.of(configure({**document, "backend": name}))) for name in ("own", "rate")]
-    begun = {name: W.clone() for name, W in trainers[0].substrate.targets.items()}
+    begun = {name: W.clone() for name, W in trainers[0].substrate.weights.items()}
     for _ in range(3):
         mine, theirs = (trainer.step()["train_loss"] for trainer in trainers)
         assert mine == close(theirs, rel=1e-9)
-    mine, theirs = (trainer.substrate.targets for trainer in trainers)
+    mine, theirs = (trainer.substrate.weights for trainer in trainers)
     for name, W in theirs.items():
         torch.testing.assert_close(mine[name], W, rtol=0, atol=1e-9)
         assert not torch.allclose(W, begun[name], rtol=0, atol=1e-6)

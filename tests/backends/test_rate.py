@@ -14,7 +14,7 @@ from neuroanp.profiles import load
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
-PLAN = PassPlan(gain=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
+PLAN = PassPlan(noise=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
 FALSE_ALARM = 1e-3
 NO_CONVERTERS = ALL_EFFECTS - {"adc", "dac"}
 
@@ -41,7 +41,7 @@ def test_passes_equal_a_plain_loop(make_bench, bias, chunk, profile):
     bench = make_bench(profile, bias=bias)
     noise = bench.chip.perturbation(PLAN, bench.B, PassStreams(bench.streams, "train", 5))
     noise_h, noise_y = (noise.draw(layer, 0, bench.T).numpy() for layer in ("hidden", "output"))
-    W = {name: w.numpy() for name, w in bench.chip.targets.items()}
+    W = {name: w.numpy() for name, w in bench.chip.weights.items()}
     expected = loop(W, bench.inputs.numpy(), noise_h, noise_y)
     found = bench.passes(PLAN, chunk=chunk)
     for part, numbers in zip((found.h, found.x, found.y), expected, strict=True):

@@ -15,8 +15,8 @@ from neuroanp.training.pass_learner import presynaptic
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
-PLAN = PassPlan(gain=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
-SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
+PLAN = PassPlan(noise=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
+SILENT = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
 DT = 1e-3
 FIRST = LIF(tau_m=15e-3, tau_s=4e-3, input_gain=20.0, synapse_gain=6.0)
 SECOND = LIF(tau_m=25e-3, tau_s=7e-3, input_gain=9.0, synapse_gain=14.0, reset="subtract", refractory=0.0)
@@ -122,7 +122,7 @@ def test_layers_that_are_alike_have_states_of_their_own(make_bench):
 def test_gradient_and_ridge_see_the_several_layers_that_are_presented(make_bench, delay, bias, spikes_in, decoder):
     bench = bench_of(make_bench, delay, bias, spikes_in, decoder, sigma=None)
     backend = TwinBackend(DT, spikes_in=spikes_in)
-    found, weights = bench.passes(SILENT, backend=backend), bench.chip.targets
+    found, weights = bench.passes(SILENT, backend=backend), bench.chip.weights
     outputs, traces = backend.differentiable(bench.network), backend.activity(bench.network)
     assert outputs is not None
     assert traces is not None

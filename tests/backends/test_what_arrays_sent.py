@@ -26,7 +26,7 @@ from neuroanp.trajectory import PassPlan
 from tests.close import close
 
 DT, SIZES = 1e-3, (70, 3, 4, 0, 2)
-PLAN = PassPlan(gain=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1), (1, 2)))
+PLAN = PassPlan(noise=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1), (1, 2)))
 LOWER = LIF(input_gain=9.0, synapse_gain=9.0, refractory=0.0, drive=0.6)
 MIDDLE = LIF(input_gain=7.0, synapse_gain=14.0, tau_m=12e-3, tau_s=3e-3, drive=0.8)
 LAYERS = {

@@ -21,7 +21,7 @@ from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
-PLAN = PassPlan(gain=(1.0, 1.0, 0.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1),))
+PLAN = PassPlan(noise=(1.0, 1.0, 0.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1),))
 UNITS = {"hidden": 5, "output": 2}
 
 

@@ -1,4 +1,4 @@
-"""Held-out losses, predictions and what is kept for a figure, by a forward pass of a few lines of numpy."""
+"""HeldOutBatch-out losses, predictions and what is kept for a figure, by a forward pass of a few lines of numpy."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from neuroanp.baselines.ridge import ridge
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
-from neuroanp.training.evaluate import NOISY, Held, show
+from neuroanp.training.evaluate import NOISY, HeldOutBatch, show
 from neuroanp.training.launch import launch
 from tests.close import close
 
@@ -50,7 +50,7 @@ def after_updates(changes: dict, updates: int = 3):
     for _ in range(updates):
         trainer.step()
     batch = of_sequences(made)
-    return trainer, batch, Held.of(batch, trainer.substrate.targets["w"], trainer.task.loss)
+    return trainer, batch, HeldOutBatch.of(batch, trainer.substrate.weights["w"], trainer.task.loss)
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -58,7 +58,7 @@ def test_noise_that_no_device_makes_is_in_no_evaluation(name):
     """Both losses and the outputs are those of the weights alone."""
     trainer, batch, held = after_updates(CHANGES[name])
     found = trainer.evaluate(held)
-    y = forward(trainer.substrate.targets, batch.inputs, bias=True)
+    y = forward(trainer.substrate.weights, batch.inputs, bias=True)
     np.testing.assert_allclose(found.y, y, rtol=0, atol=1e-12)
     expected = mean_square(y, batch.targets, batch.mask)
     assert found.test_loss == pytest.approx(expected, rel=1e-10, abs=0)
@@ -117,7 +117,7 @@ def test_after_idle_time_the_weights_are_those_that_the_leak_has_left():
     without = ["dac", "adc"]
     changes = {"profile": "capacitor", "hardware.write": "ideal", "dt": "1 ms", "hardware.without": without}
     trainer, batch, held = after_updates({**LOUD, **changes})
-    W = {name: part.numpy() * np.exp(-0.05 / 0.1) for name, part in trainer.substrate.targets.items()}
+    W = {name: part.numpy() * np.exp(-0.05 / 0.1) for name, part in trainer.substrate.weights.items()}
     found = trainer.evaluate_after(held, 0.05)
     y = forward(W, batch.inputs, bias=True)
     np.testing.assert_allclose(found.y, y, rtol=0, atol=1e-9)
@@ -178,7 +178,7 @@ def test_a_stated_noise_of_the_outputs_is_that_of_the_outputs(output):
     for m in range(plan.passes):
         drawn = context.streams.normal("gaussian/output", m, 0, T, (2, 2), np.float64)
         clean = (
-            torch.cat([chunk.layers["hidden"].x[:, m], torch.ones(T, 2, 1)], -1) @ trainer.substrate.targets["w_out"].T
+            torch.cat([chunk.layers["hidden"].x[:, m], torch.ones(T, 2, 1)], -1) @ trainer.substrate.weights["w_out"].T
         )
         np.testing.assert_allclose((chunk.y[:, m] - clean).numpy(), sigma * drawn, rtol=0, atol=1e-12)
 
@@ -209,7 +209,7 @@ def test_what_is_shown_has_the_noise_of_the_device_and_a_window_of_its_own():
     )
     told = show(held, made.substrate, made.backend, made.streams, made.update, made.dt)
     steps = len(batch.mask)
-    four = Held(batch, held.inputs[:, :4], held.targets[:, :4], held.mask, held.loss)
+    four = HeldOutBatch(batch, held.inputs[:, :4], held.targets[:, :4], held.mask, held.loss)
     rates = made.evaluate(four).rates
     np.testing.assert_allclose(told["spikes"].sum((0, 1)) / (steps * 4 * 1e-3), rates, rtol=1e-12)
     streams = PassStreams(made.streams, "test", 0)
@@ -230,7 +230,7 @@ def test_rates_are_of_all_layers_in_their_order_and_what_is_shown_is_the_last():
         "task.delay": 30,
     }  # fmt: skip
     made, batch = build_trainer(experiment(spiking)), of_sequences(experiment(spiking))
-    held, streams = Held.of(batch, made.substrate.targets.like, made.task.loss), PassStreams(made.streams, "test", 0)
+    held, streams = HeldOutBatch.of(batch, made.substrate.weights.like, made.task.loss), PassStreams(made.streams, "test", 0)
     reads = made.substrate.prepare(1e-3, streams)
     options = {"keep": "states", "book": False, "artificial": False}
     (chunk,) = made.backend.run(Request(made.substrate, reads, held.inputs, NOISY, streams, **options))

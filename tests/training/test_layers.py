@@ -12,7 +12,7 @@ from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure, load_config
-from neuroanp.training.evaluate import NOISY, Held
+from neuroanp.training.evaluate import NOISY, HeldOutBatch
 from neuroanp.training.launch import launch
 from neuroanp.training.start import load_start
 from neuroanp.yaml_io import parse
@@ -38,7 +38,7 @@ def test_a_run_goes_on_bit_for_bit(rule):
     if rule == "bptt1":  # over a delay a loss does not reach the layer below in its own step
         made = configure(made.to_plain(), {"network.layers": TWO})
     whole, cut, gone_on = (build_trainer(Experiment.of(made)) for _ in range(3))
-    first = {name: W.clone() for name, W in whole.substrate.targets.items()}
+    first = {name: W.clone() for name, W in whole.substrate.weights.items()}
     for _ in range(4):
         whole.step()
     for _ in range(2):
@@ -47,7 +47,7 @@ def test_a_run_goes_on_bit_for_bit(rule):
     for _ in range(2):
         gone_on.step()
     assert same(whole.state_dict(), gone_on.state_dict())
-    for name, W in whole.substrate.targets.items():
+    for name, W in whole.substrate.weights.items():
         assert not torch.equal(W, first[name]), name
 
 
@@ -75,7 +75,7 @@ def test_a_record_is_evaluated_read_back_and_started_from(tmp_path):
     assert batch.loss(run.predict(batch.inputs)) == run.result["test_loss"]
     start = load_start(str(record.path))
     again = build_trainer(Experiment.of(configure(SMALL, {"network.weights": str(record.path)})))
-    assert all(torch.equal(W, start.arrays[name]) for name, W in again.substrate.targets.items())
+    assert all(torch.equal(W, start.arrays[name]) for name, W in again.substrate.weights.items())
     narrow = [{"cell": "gru", "units": 5}, {"units": 3, "delay": 1}]
     with pytest.raises(InputError, match=r"(?s)does not fit .*w_2 is \(4, 4\), the configuration needs \(3, 3\)"):
         Experiment.of(configure(SMALL, {"network.weights": str(record.path), "network.layers": narrow}))
@@ -89,7 +89,7 @@ def test_the_frozen_control_trains_every_array_to_the_output_and_no_other(tmp_pa
     for _ in range(3):
         trainer.step()
     batch = trainer.task.test(trainer.streams.generator("test"))
-    held = Held.of(batch, trainer.substrate.targets.like, trainer.task.loss)
+    held = HeldOutBatch.of(batch, trainer.substrate.weights.like, trainer.task.loss)
     assert record.result is not None
     assert record.result["controls"]["frozen_recurrence"] == trainer.evaluate(held).test_loss
 
@@ -98,7 +98,7 @@ def test_the_frozen_control_trains_every_array_to_the_output_and_no_other(tmp_pa
 def test_the_spectral_radius_is_the_largest_of_any_layer_and_port(name, port, units):
     """Each port's square matrix by itself: one with nothing below its diagonal has the largest entry of that."""
     trainer = build_trainer(Experiment.of(configure(SMALL)))
-    weights = trainer.substrate.targets
+    weights = trainer.substrate.weights
     for W in weights.values():
         W.zero_()
     assert trainer.spectral_radius() == 0.0

@@ -19,7 +19,7 @@ from neuroanp.network.init import xavier
 from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.training.gradient_learner import GradientLearner
 from neuroanp.training.lab import Lab
@@ -52,7 +52,7 @@ def acting():
         network = stack(1, [Stacked(cell or Tanh(), 10), Stacked(cell or Tanh(), 6)], 1, bias=True, skip=True)
         streams, dt = Streams(seed), 1e-6 if backend == "rate" else 1e-3
         weights = Weights(xavier(network, streams, torch.float64), network)
-        chip = Chip.build(
+        chip = DeviceChip.build(
             load(profile), weights, streams=streams, dt=dt, dtype=torch.float64, drive=NodeDrive(0.02),
         )  # fmt: skip
         own = PassStreams(streams, "train", 0)
@@ -126,7 +126,7 @@ def test_an_innovation_in_a_world_is_the_noise_of_the_unit_alone(acting):
     """Inputs differ between passes, too: what they bring is taken away with all else that arrays bring."""
     _, _, lab = acting()
     rule = ANP(difference="innovation", norm="layer", scale="one", K=2)
-    plan, weights = rule.plan(), lab.substrate.targets
+    plan, weights = rule.plan(), lab.substrate.weights
     ones = torch.ones(1, plan.differences, BATCH, dtype=torch.float64)
     for chunk in lab.run(plan, "noise"):
         found = rule.modulate(chunk, Credit(hidden=ones, output=ones), weights, plan)
