@@ -40,6 +40,17 @@ def test_weights_are_read_by_name_and_not_changed():
         w.network = w.network  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@pytest.mark.parametrize("name", ONE_LAYER)
+def test_weights_of_another_shape_than_the_network_s_are_refused(name):
+    w = weights(1, 2, 3, True)
+    for wrong in (torch.ones(9, 9), w[name][:, :-1], w[name].T):
+        if wrong.shape != w[name].shape:
+            with pytest.raises(ValueError, match=r"the arrays are .*, the network needs"):
+                Weights({**w.arrays, name: wrong}, w.network)
+    with pytest.raises(ValueError, match="the arrays are"):
+        Weights({other: W for other, W in w.items() if other != name}, w.network)
+
+
 @given(M=st.integers(2, 20))
 def test_against_the_mean_every_pass_is_a_difference(M):
     plan = PassPlan((1.0,) * M, tuple(range(M)), "mean")

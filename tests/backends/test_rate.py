@@ -260,3 +260,29 @@ def test_slow_noise_is_the_same_in_all_reads_of_an_update(make_bench):
     fast = make_bench(memory_profile("10 MHz"), **noise)
     y = fast.passes(plan, keep="loss", book=False).y
     assert (y[:, 0] - y[:, 1]).abs().max() > 5 * within
+
+
+@pytest.mark.parametrize("backend", ["rate", "lif"])
+def test_presentations_follow_one_another_at_their_length(make_bench, monkeypatch, backend):
+    """Slow noise of units and devices is told T dt from one presentation to the next."""
+    bench, seen = make_bench("rram_rtn", backend=backend, read="sampled"), []
+    nodes, devices = bench.chip.perturbation, bench.chip.device_noise
+
+    def perturbation(plan, batch, streams, artificial=True, apart=0.0):
+        seen.append(apart)
+        return nodes(plan, batch, streams, artificial, apart)
+
+    def device_noise(name, reads, plan, batch, streams, apart=0.0):
+        seen.append(apart)
+        return devices(name, reads, plan, batch, streams, apart)
+
+    monkeypatch.setattr(bench.chip, "perturbation", perturbation)
+    monkeypatch.setattr(bench.chip, "device_noise", device_noise)
+    bench.passes(PassPlan((1.0, 1.0), (0, 1), ((0, 1),)))
+    assert seen == close([bench.T * bench.dt] * 4, rel=1e-12)  # of units, and of three arrays
+
+
+@pytest.mark.parametrize("backend", ["rate", "lif"])
+def test_what_layers_did_is_left_out_where_losses_alone_are_asked_for(make_bench, backend):
+    chunks = list(make_bench(backend=backend).chunks(PassPlan((1.0,), (0,), "mean"), keep="loss"))
+    assert all(not chunk.layers and not chunk.pre and chunk.noise is None for chunk in chunks)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import pytest
 import torch
 
+from neuroanp.backends.neuron import LIF
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError
+from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import available, load
 from neuroanp.substrates.chip import DeviceChip
@@ -181,6 +184,18 @@ def test_targets_are_clipped_to_the_range_and_the_share_is_reported():
     torch.testing.assert_close(held(chip)["w"], chip.weights["w"], rtol=1e-9, atol=0)
 
 
+def test_pulses_in_place_are_beyond_the_range_from_where_the_array_stands():
+    """Twice 0.7 of the range up, each from where the pulses before left the weights and not from any target."""
+    chip = build("rram_hfo2", write="pulse")
+    w_s = chip.arrays["w"].w_s
+    chip.apply(WeightUpdate({"w": chip.weights["w"]}), 1.0, Streams(0), 1)  # back to about 0
+    up = WeightUpdate({"w": -0.7 * w_s * torch.ones(N, N, dtype=torch.float64)})
+    for update in (2, 3):
+        expected = float((chip.arrays["w"].mean_weights(chip.now) + 0.7 * w_s > w_s).double().mean())
+        assert chip.apply(up, 1.0, Streams(0), update).saturated == close(expected, rel=1e-12)
+    assert expected > 0.5
+
+
 def test_drift_makes_weights_fade_and_a_rewrite_restores_them():
     chip = build("pcm", effects=frozenset({"drift"}))
     start = held(chip)["w"].abs().mean()
@@ -250,3 +265,35 @@ def test_mistakes_are_told_with_what_is_possible():
         DeviceChip.build(load("pcm"), weights(), streams=Streams(0), dt=1e-9)
     with pytest.raises(InputError, match="another chip"):
         build("pcm").load_state_dict(build("ideal").state_dict())
+
+
+def test_arrays_that_are_alike_have_draws_of_their_own():
+    """Two layers of the same weights, updated alike: errors of first write, of a later one, and frozen noise differ."""
+    network = stack(2, [Stacked(Tanh(), 12), Stacked(Tanh(), 12)], 1)
+    alike = 0.1 * torch.randn((12, 12), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    given = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in network.shapes.items()}
+    given |= {"w_1": alike, "w_2": alike}
+    chip = DeviceChip.build(load("pcm"), Weights(given, network), streams=Streams(0), dt=1e-6, dtype=torch.float64)
+
+    def independent(of_array) -> bool:
+        pair = torch.stack([of_array(name).flatten() for name in ("w_1", "w_2")])
+        return abs(float(torch.corrcoef(pair)[0, 1])) < 0.35  # of 144 numbers: 4 standard errors
+
+    def error(name):
+        return chip.arrays[name].mean_weights(chip.now) - chip.weights[name]
+
+    assert independent(error)
+    chip.apply(WeightUpdate(dict.fromkeys(("w_1", "w_2"), alike)), -1.0, Streams(0), 1)
+    assert independent(error)
+    chip.elapse(1e4)
+    streams = PassStreams(Streams(0), "train", 1)
+    noisy, still = (chip.prepare(WINDOW, streams, noise) for noise in (True, False))
+    assert independent(lambda name: noisy[name].W - still[name].W)
+
+
+def test_layers_that_are_alike_have_neurons_of_their_own():
+    network = stack(2, [Stacked(LIF(), 9), Stacked(LIF(), 9)], 1)
+    zeros = Weights({name: torch.zeros(shape) for name, shape in network.shapes.items()}, network)
+    first, second = DeviceChip.build(load("mixed_signal_neurons"), zeros, streams=Streams(0), dt=1e-3).neurons.values()
+    assert set(first) == set(second) != set()
+    assert all(not torch.equal(first[name], second[name]) for name in first)

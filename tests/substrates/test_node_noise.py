@@ -102,6 +102,22 @@ def test_layers_updates_and_seeds_differ_and_a_replay_repeats(kind):
     assert not torch.equal(bank(kind=kind, seed=1).draw("hidden", 0, 10), first)
 
 
+@pytest.mark.parametrize("kind", [*KINDS, None])
+def test_gaussian_noise_alone_or_beside_sources_is_of_each_layer_and_is_not_coupled(kind):
+    """g n + sigma xi: xi is the stream "gaussian/<layer>", and only the sources' n is coupled."""
+    law = None if kind is None else SOURCES[kind]
+    streams, like = PassStreams(Streams(0), "train", 4), torch.empty(0, dtype=torch.float64)
+    both, sources = (
+        NodeNoise(PLAN, UNITS, 3, streams, like, law, sigma, dt=DT, scale={"hidden": -3.0}) for sigma in (0.5, 0.0)
+    )
+    for layer, n in UNITS.items():
+        alone = sources.draw(layer, 0, 6)
+        more = both.draw(layer, 0, 6) - (0.0 if alone is None else alone)
+        for m, (gain, stream) in enumerate(zip(PLAN.gain, PLAN.stream, strict=True)):
+            xi = streams.normal(f"gaussian/{layer}", stream, 0, 6, (3, n), np.float64)
+            np.testing.assert_allclose(more[:, m], gain * 0.5 * xi, rtol=0, atol=1e-12)
+
+
 def test_moments_of_gaussian_noise():
     plan = PassPlan((1.0,), (0,), "mean")
     gaussian = bank(sigma=0.03, kind=None, plan=plan, batch=100).draw("hidden", 0, 400)

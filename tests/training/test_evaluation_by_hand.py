@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 import torch
 
 from neuroanp import api
 from neuroanp.backends.protocol import Request
+from neuroanp.baselines.controls import WINDOWS
+from neuroanp.baselines.ridge import ridge
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
@@ -217,3 +221,47 @@ def test_what_is_shown_has_the_noise_of_the_device_and_a_window_of_its_own():
         v[name] = torch.cat([chunk.layers["hidden"].v[:, 0] for chunk in chunks])[..., :4].float().numpy()
     np.testing.assert_array_equal(told["v"], v["so"])
     assert all(np.abs(v[other] - v["so"]).max() > 1e-6 for other in ("seven", "silent"))
+
+
+def test_rates_are_of_all_layers_in_their_order_and_what_is_shown_is_the_last():
+    spiking = {
+        "backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0},
+        "network": {"layers": [{"units": 5}, {"units": 4, "cell": {"name": "lif", "drive": 20.0}}]}, "dt": "1 ms",
+        "task.delay": 30,
+    }  # fmt: skip
+    made, batch = build_trainer(experiment(spiking)), of_sequences(experiment(spiking))
+    held, streams = (
+        HeldOutBatch.of(batch, made.substrate.weights.like, made.task.loss),
+        PassStreams(made.streams, "test", 0),
+    )
+    reads = made.substrate.prepare(1e-3, streams)
+    options = {"keep": "states", "book": False, "artificial": False}
+    (chunk,) = made.backend.run(Request(made.substrate, reads, held.inputs, NOISY, streams, **options))
+    spikes = {name: layer.spikes[:, 0].double().numpy() for name, layer in chunk.layers.items()}
+    rates = np.concatenate([s.sum((0, 1)) / (len(batch.mask) * B * 1e-3) for s in spikes.values()])
+    assert [s.shape[-1] for s in spikes.values()] == [5, 4]
+    np.testing.assert_allclose(made.evaluate(held).rates, rates, rtol=1e-12)
+    told = show(held, made.substrate, made.backend, made.streams, made.update, made.dt)
+    np.testing.assert_array_equal(told["spikes"], spikes["hidden_2"][:, :4])
+    assert len(set(rates)) > 1
+
+
+def test_the_ridge_control_sees_the_neurons_of_the_chip(tmp_path):
+    """Those of the mismatched units, not of the nominal ones."""
+    changes = {
+        "backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}, "dt": "1 ms", "task.delay": 30,
+        "profile": "mixed_signal_neurons", "training.controls": True, "training.updates": 1,
+    }  # fmt: skip
+    made, record = experiment(changes), launch(experiment(changes).config, tmp_path)
+    trainer, batch = build_trainer(made), of_sequences(made)
+    untrained = made.untrained(trainer.streams)
+    activity = trainer.backend.activity(untrained.network)
+    assert activity is not None
+    losses = []
+    for neurons in (trainer.substrate.neurons, {}):
+        seen = partial(activity, neurons=neurons)
+        y = ridge(made.task, untrained, trainer.streams, WINDOWS, activity=seen).predict(batch)
+        losses.append(mean_square(y, batch.targets, batch.mask))
+    assert record.result is not None
+    assert record.result["controls"]["ridge"] == close(losses[0], rel=1e-9)
+    assert losses[1] != close(losses[0], rel=1e-3)

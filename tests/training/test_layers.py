@@ -9,9 +9,10 @@ import torch
 from neuroanp import api
 from neuroanp.baselines.network import forward
 from neuroanp.errors import InputError
+from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure, load_config
-from neuroanp.training.evaluate import HeldOutBatch
+from neuroanp.training.evaluate import NOISY, HeldOutBatch
 from neuroanp.training.launch import launch
 from neuroanp.training.start import load_start
 from neuroanp.yaml_io import parse
@@ -105,6 +106,34 @@ def test_the_spectral_radius_is_the_largest_of_any_layer_and_port(name, port, un
     square = torch.diag(diagonal) + torch.ones(units, units).triu(1)
     weights[name][port * units : (port + 1) * units] = square
     assert trainer.spectral_radius() == close(0.8, rel=1e-9)
+
+
+def test_layers_are_recurrent_and_delayed_as_stated():
+    layers = [{"units": 3, "recurrent": False}, {"units": 2, "delay": 1}, {"units": 4}]
+    network = configure({**SMALL, "network": {"layers": layers}}).network_of(2, 1)
+    assert {p.name: p.delay for p in network.projections} == {
+        "w_in": 0, "w_1_2": 1, "w_2": 1, "w_2_3": 0, "w_3": 1, "w_out": 0,
+    }  # fmt: skip
+    assert network.units == {"input": 2, "hidden_1": 3, "hidden_2": 2, "hidden_3": 4, "output": 1}
+
+
+def test_junctions_are_coupled_to_the_membranes_of_each_layer():
+    """v = a v + (1 - a) n of either time constant moves by the profile's membrane_sigma of 0.08."""
+    layers = [{"units": 10, "cell": {"name": "lif", "tau_m": tau}} for tau in ("8 ms", "20 ms")]
+    changes = {
+        **SPIKES,
+        "network": {"layers": layers},
+        "profile": "smtj_koenders",
+        "dt": "1 ms",
+        "perturbation": "none",
+    }
+    made = build_trainer(Experiment.of(configure(SMALL, changes)))
+    noise = made.substrate.perturbation(NOISY, 200, PassStreams(made.streams, "train", 0))
+    for name, tau in (("hidden_1", 8.0), ("hidden_2", 20.0)):
+        a, v = np.exp(-1 / tau), torch.zeros(200, 10, dtype=torch.float64)
+        for n in noise.draw(name, 0, 200)[:, 0]:  # pyright: ignore[reportOptionalSubscript]
+            v = a * v + (1 - a) * n
+        assert float(v.square().mean().sqrt()) == close(0.08, rel=4 / np.sqrt(2 * v.numel()))
 
 
 @pytest.mark.parametrize(

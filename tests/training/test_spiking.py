@@ -214,7 +214,8 @@ def test_junctions_move_the_membrane_as_far_as_the_profile_says(profile, tau_m):
     for n in noise[:, 0]:
         v = a * v + (1 - a) * n
     assert float(v.double().square().mean().sqrt()) == close(0.08, rel=4 / np.sqrt(2 * v.numel()))
-    assert Experiment.of(configure({"task": "xor", "profile": profile})).chip(made.streams).drive.scale == {}
+    of_rates = Experiment.of(configure({"task": "xor", "profile": profile})).chip(made.streams)
+    assert of_rates.drive.coupled(["hidden"]) == {"hidden": 1.0}
 
 
 def test_only_a_chip_of_spiking_units_says_so_in_its_books():

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from math import inf, nan
 
 import numpy as np
 import pytest
 import torch
 
+from neuroanp.baselines.autograd import autograd_gradient
 from neuroanp.errors import DivergedError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import configure
@@ -160,12 +162,29 @@ def test_a_gradient_is_that_of_the_weights_that_the_chip_holds(rule):
     assert found.diagnostics["loss"] == pytest.approx(total.item() / context.mask.sum().item(), rel=1e-9, abs=0)
 
 
+def test_a_gradient_is_of_the_neurons_that_the_chip_has():
+    """Thresholds and time constants of the mismatched units, not nominal ones."""
+    spiking = {"backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}, "dt": "1 ms"}
+    trainer = ready({**spiking, "profile": "mixed_signal_neurons", "rule": {"name": "bptt"}, "task.delay": 30})
+    lab, chip = trainer.lab(), trainer.substrate
+    found = trainer.learner.learn({}, lab)[1].arrays
+    outputs = trainer.backend.differentiable(lab.network)
+    assert outputs is not None
+    own, nominal = (
+        autograd_gradient(partial(outputs, neurons=neurons), lab.read(), lab).arrays for neurons in (chip.neurons, {})
+    )
+    for name, dW in found.items():
+        assert torch.equal(dW, own[name])
+        assert not torch.equal(dW, nominal[name])
+
+
 def test_a_gradient_needs_no_junction():
-    """The chip is read once without noise: its junctions are not sampled, and take no energy."""
+    """The chip is read once without noise, in B T dt: its junctions are not sampled, and take no energy."""
     trainer = ready({"profile": "smtj_koenders", "rule": {"name": "bptt"}})
     trainer.step()
     books = trainer.substrate.ledger
     assert books.reads == 3 * B * T
+    assert books.report()["time"]["reads"] == close(B * T * trainer.dt, rel=1e-12)
     assert books.energy()["node_noise"] == 0
     local = ready({"profile": "smtj_koenders"})
     local.step()
