@@ -115,7 +115,7 @@ def test_a_bias_of_an_upper_layer_is_there_in_full():
         quiet["w_1_2"][:, -1] = 0.2 / (neuron.synapse_gain * moves(neuron))
         _, _, v = present(backend, quiet, 0 * u)
         units = [layer.units for layer in weights.network.layers]
-        assert v.split(units, -1)[1][-1].numpy() == pytest.approx(neuron.drive + 0.2, rel=0.03)
+        assert v.split(units, -1)[1][-1].numpy() == close(neuron.drive + 0.2, rel=0.03)
 
 
 @pytest.mark.parametrize("name", KINDS)

@@ -113,7 +113,7 @@ def test_gaussian_noise_alone_or_beside_sources_is_of_each_layer_and_is_not_coup
     for layer, n in UNITS.items():
         alone = sources.draw(layer, 0, 6)
         more = both.draw(layer, 0, 6) - (0.0 if alone is None else alone)
-        for m, (gain, stream) in enumerate(zip(PLAN.gain, PLAN.stream, strict=True)):
+        for m, (gain, stream) in enumerate(zip(PLAN.noise, PLAN.stream, strict=True)):
             xi = streams.normal(f"gaussian/{layer}", stream, 0, 6, (3, n), np.float64)
             np.testing.assert_allclose(more[:, m], gain * 0.5 * xi, rtol=0, atol=1e-12)
 
