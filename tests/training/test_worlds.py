@@ -25,6 +25,7 @@ from neuroanp.training.gradient_learner import GradientLearner
 from neuroanp.training.lab import Lab
 from neuroanp.training.pass_learner import PassLearner, presynaptic
 from neuroanp.trajectory import Credit, Weights
+from tests.close import close
 
 BATCH = 6
 
@@ -170,6 +171,20 @@ def test_the_rule_learns_to_hold_the_point(acting):
         chip.apply(dW, 0.008, streams, update)
     alone = float(np.mean(np.linspace(-1, 1, BATCH) ** 2))  # a point that nobody pushes
     assert losses[-1] < 0.3 * alone
+
+
+def test_steps_that_are_not_scored_count_for_nothing(acting):
+    """As with data: the rule's loss is the mean over those that are, and no credit comes of the others."""
+    _, _, lab = acting()
+    mask = torch.ones_like(lab.mask)
+    mask[:7] = 0
+    some, rule = replace(lab, mask=mask), ANP(K=2)
+    chunks = [*some.run(rule.plan())]
+    assert len(chunks) > 1
+    said = torch.cat([chunk.loss for chunk in chunks])
+    assert torch.equal(torch.cat([some.losses(chunk) for chunk in chunks]), torch.cat([0 * said[:7], said[7:]]))
+    _, update = PassLearner(rule).learn({}, some)
+    assert update.diagnostics["loss"] == close(float(said[7:].mean()), rel=1e-12)
 
 
 def test_a_digital_twin_has_nothing_to_be_shown(acting):
