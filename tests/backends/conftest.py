@@ -100,8 +100,8 @@ class Bench:
     @property
     def noise_unit(self) -> torch.Tensor:
         """(N,) what a unit of state is of the current that noise is, on a chip of whole numbers."""
-        chip = self.made.chip
-        return (1.0 / (chip.k_e * chip.unit * chip.state)).cpu()
+        (layer,) = self.made.chip.layers.values()
+        return (1.0 / (layer.k_e * layer.unit * layer.state)).cpu()
 
     def chunks(self, plan: PassPlan, backend=None, chunk=64, update=5, **options):
         """Present the inputs; `backend` is a name or a simulator that is made already."""
