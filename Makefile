@@ -47,6 +47,7 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/ruff format --check .
 	$(BIN)/pyright
 	$(BIN)/lint-imports
+	$(BIN)/python tests/lint/arrays.py
 	$(BIN)/python tests/lint/circles.py
 	$(BIN)/python tests/lint/length.py
 	$(BIN)/python tests/lint/members.py

@@ -1,26 +1,20 @@
 """Every cell, one and two layers: how true ANP's mean update is, and whether the recurrence learns.
 
-python benchmarks/cells.py [--seeds 3] [--draws 100]
+python benchmarks/cells.py [--seeds 3] [--draws 100] [--only gradients]
 
-The first table: cosine of the mean update of many draws to the exact gradient, array by array, in small untrained
-networks (of LIF to the surrogate gradient). The second: copy 5 and temporal XOR against the network's own controls; as
-many units as have about the parameters of 100 tanh units in one layer. The constants of gates and the learning rates
-were tuned on seed 10, which is not reported.
+The first part, minutes: cosine of the mean update of many draws to the gradient that it estimates, array by array, in
+small untrained networks (cell_gradients.py). The second, `--only learning`: copy 5 and temporal XOR against the
+network's own controls; as many units as have about the parameters of 100 tanh units in one layer. The constants of
+gates and the learning rates were tuned on seed 10, which is not reported.
 """
 
 from __future__ import annotations
 
 import argparse
-from dataclasses import replace
 from typing import Any
 
-import torch
-from common import Case, against_ridge, arguments, keep, run_cases, spread, table, values, verdict
-
-from neuroanp.noise import PassStreams
-from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.configure import configure
-from neuroanp.training.learner import make_learner
+from cell_gradients import layers, of_rates, of_spikes
+from common import Case, against_ridge, arguments, keep_parts, run_cases, spread, table, values, verdict
 
 GRU: dict[str, Any] = {"name": "gru", "r_bias": 4.0, "z_bias": -4.0}
 """Gates that stand so that the unit begins as a tanh unit: the reset gate open, nothing of the step before kept."""
@@ -33,59 +27,15 @@ XOR: dict[str, Any] = {
     "task": "xor", "profile": "ideal", "backend": "lif", "training": {"updates": 600, "batch": 32},
     "rule": {"name": "anp", "reference": "mean", "K": 15},
 }  # fmt: skip
-TINY: dict[str, Any] = {
-    "task": {"name": "copy", "length": 2, "delay": 2, "symbols": 3}, "profile": "ideal",
-    "training": {"updates": 1, "batch": 4}, "perturbation": {"sigma": 1e-3}, "compute": {"dtype": "float64"},
-    "rule": {"name": "anp", "K": 64},
-}  # fmt: skip
-TINY_LIF: dict[str, Any] = {
-    "task": "xor", "backend": "lif", "profile": "ideal", "training": {"updates": 1, "batch": 4},
-    "compute": {"dtype": "float64"}, "rule": {"name": "anp", "K": 64},
-}  # fmt: skip
-CELLS = ("tanh", "leaky_tanh", "relu", "gru", "lstm", "lif")
 
 
-def layers(cell: str | dict[str, Any], *units: int) -> dict[str, Any]:
-    """Return a network of layers of one cell."""
-    return {"layers": [{"cell": cell, "units": n} for n in units]}
+def gradients(options: argparse.Namespace) -> str:
+    """Return the tables of how true the mean update is, and the claims."""
+    spiking, claims = of_spikes(options)
+    return "\n\n".join([of_rates(options.draws), spiking, listed(claims)])
 
 
-def cosines(cell: str, depth: int, draws: int, seed: int = 0) -> dict[str, float]:
-    """Return the cosine of the mean update over draws to the exact gradient, by array."""
-    base = TINY_LIF if cell == "lif" else TINY
-    config = configure({**base, "network": layers(cell, *[8] * depth)}, seed=seed)
-    trainer = build_trainer(Experiment.of(config))
-    lab = trainer.lab()
-    _, exact = make_learner(configure({**base, "rule": "bptt"}).rule).learn({}, lab)
-    total = {name: torch.zeros_like(W) for name, W in exact.arrays.items()}
-    for draw in range(draws):
-        streams = PassStreams(trainer.streams, "train", 1 + draw)
-        _, update = trainer.learner.learn({}, replace(lab, streams=streams))
-        for name, dW in update.arrays.items():
-            total[name] += dW
-    return {
-        name: float((mean * exact.arrays[name]).sum() / (mean.norm() * exact.arrays[name].norm()))
-        for name, mean in total.items()
-    }
-
-
-def truth(draws: int) -> str:
-    """Return the table of cosines."""
-    rows = []
-    for cell in CELLS:
-        for depth in (1, 2):
-            found = cosines(cell, depth, draws)
-            rows.append([cell, str(depth), ", ".join(f"{name} {value:.2f}" for name, value in found.items())])
-    lead = (
-        f"Copy 2 (of LIF: temporal XOR), 8 units a layer, float64, ANP two passes x 64 x {draws} draws, sigma 1e-3 "
-        "(LIF: the preset's .5 thresholds); the credit is the whole return."
-    )
-    return f"## Cosine of the mean update to the exact gradient\n\n{lead}\n\n" + table(
-        ["cell", "layers", "by array"], rows
-    )
-
-
-def learning(options: argparse.Namespace) -> tuple[str, list[str]]:
+def learning(options: argparse.Namespace) -> str:
     """Return the table of what learns, and the claims."""
     cases = [
         Case("tanh 100", {**COPY5, "network": {"hidden": 100}}, {"optimizer.lr": 2e-3}),
@@ -124,16 +74,26 @@ def learning(options: argparse.Namespace) -> tuple[str, list[str]]:
         )
         claims.append(against_ridge(case.label, losses, ridge))
     heads = ["network", "test loss", "score", "its ridge", "ridge, all layers", "frozen recurrence"]
-    text = "## What learns: copy 5 (600 updates, 16 passes of the mean), temporal XOR\n\n" + table(heads, rows)
-    return text, claims
+    return f"{table(heads, rows)}\n\n{listed(claims)}"
+
+
+def listed(claims: list[str]) -> str:
+    """Write claims one a line."""
+    return "\n".join(f"- {claim}" for claim in claims)
+
+
+PARTS = {
+    "gradients": ("Cosine of the mean update to the gradient", gradients),
+    "learning": ("What learns: copy 5 (600 updates, 16 passes of the mean), temporal XOR", learning),
+}
 
 
 def main() -> None:
-    """Print both tables and say which numbers are reached."""
-    options = arguments(__doc__ or "", draws=100)
-    text, claims = learning(options)
-    body = "\n\n".join([truth(options.draws), text, "\n".join(f"- {claim}" for claim in claims)])
-    keep("cells", "Cells: profile ideal, batch 32", body)
+    """Print the parts asked for and say which numbers are reached."""
+    options = arguments(__doc__ or "", only=tuple(PARTS), draws=100)
+    asked = [options.only] if options.only else list(PARTS)
+    found = {title: part(options) for title, part in (PARTS[name] for name in asked)}
+    keep_parts("cells", "Cells: profile ideal, batch 32", found, [title for title, _ in PARTS.values()])
 
 
 if __name__ == "__main__":

@@ -33,12 +33,14 @@ class Case:
     overrides: Mapping[str, Any]
 
 
-def arguments(description: str, seeds: int = 3, **numbers: int) -> argparse.Namespace:
-    """Read the options every benchmark takes, and whole numbers of its own with their defaults."""
+def arguments(description: str, seeds: int = 3, only: Sequence[str] = (), **numbers: int) -> argparse.Namespace:
+    """Read the options every benchmark takes, its parts if it has several, and whole numbers of its own."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--seeds", type=int, default=seeds, help="seeds 0 .. n-1 (default %(default)s)")
     parser.add_argument("--workers", type=int, default=2, help="processes (default %(default)s)")
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks"), help="store (default %(default)s)")
+    if only:
+        parser.add_argument("--only", choices=only, help="this part alone (default: all)")
     for name, default in numbers.items():
         parser.add_argument(f"--{name}", type=int, default=default, help="(default %(default)s)")
     return parser.parse_args()
@@ -137,17 +139,40 @@ def keep(name: str, title: str, body: str, module: str | None = None, words: Seq
         module: of the script, such as "benchmarks.faults.equations", where it is run by `python -m`.
         words: what followed it on the command line; None: sys.argv's.
     """
+    print(body)
+    _write(name, [f"# {title}", "", *_origin(name, module, words), "", body, ""])
+
+
+def keep_parts(name: str, title: str, parts: Mapping[str, str], order: Sequence[str]) -> None:
+    """Print parts of a result and write them to results/<name>.md, each with command, machine and date.
+
+    Args:
+        parts: text by heading; the file keeps its other ones.
+        order: all headings that it can have, in their order.
+    """
+    path, there = HERE / "results" / f"{name}.md", {}
+    for part in path.read_text().split("\n## ")[1:] if path.exists() else ():
+        heading, _, text = part.partition("\n")
+        there[heading] = text.strip()
+    for heading, text in parts.items():
+        print(f"## {heading}\n\n{text}\n")
+        there[heading] = "\n".join([*_origin(name), "", text])
+    _write(name, [f"# {title}", *(f"\n## {heading}\n\n{there[heading]}" for heading in order if heading in there), ""])
+
+
+def _origin(name: str, module: str | None = None, words: Sequence[str] | None = None) -> list[str]:
+    """Return the lines that say what printed a result; see `keep`."""
     facts, words = environment(), sys.argv[1:] if words is None else words
-    head = [
-        f"# {title}",
-        "",
+    return [
         f"- command: `python {' '.join([f'-m {module}' if module else f'benchmarks/{name}.py', *words])}`",
         f"- machine: {_processor()}, {facts['platform']}; torch {facts['torch']}, numpy {facts['numpy']}",
         f"- date: {datetime.now(UTC).date()}, neuroanp {facts['neuroanp']}",
     ]
-    print(body)
+
+
+def _write(name: str, lines: Sequence[str]) -> None:
     (HERE / "results").mkdir(exist_ok=True)
-    (HERE / "results" / f"{name}.md").write_text("\n".join([*head, "", body, ""]))
+    (HERE / "results" / f"{name}.md").write_text("\n".join(lines))
 
 
 def _processor() -> str:

@@ -46,7 +46,7 @@ def against_equations(rule: dict[str, Any], seed: int) -> float:
     steps = len(context.inputs)
     drawn = [noise.draw(layer, 0, steps) for layer in ("hidden", "output")]
     n_h, n_y = (np.asarray(part) for part in drawn)
-    W = {name: np.asarray(matrix) for name, matrix in trainer.substrate.targets.items()}
+    W = {name: np.asarray(matrix) for name, matrix in trainer.substrate.weights.items()}
     u, target, mask = (np.asarray(part) for part in (context.inputs, context.targets, context.mask))
     update = trainer.learner.learn(trainer.learned, context)[1].arrays
     return relative(update, equations(config.rule, W, u, target, mask, n_h, n_y))

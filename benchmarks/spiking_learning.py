@@ -50,7 +50,7 @@ COMMON_RATE = 1e-2
 DRAWS = 32
 """Presentations of each of the four sequences under noise."""
 EARLY_OR_LATE = range(-2, 3)
-K16, NP, OUT, BPTT = {"rule.K": 16}, {"rule": "np"}, frozenset({"w_in", "w"}), {"rule": "bptt"}
+K16, NP, OUT, BPTT = {"rule.K": 16}, {"rule": "np"}, frozenset({"w_out"}), {"rule": "bptt"}
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Method:
     label: str
     overrides: Mapping[str, Any]
     rates: tuple[float, ...] = (COMMON_RATE,)
-    frozen: frozenset[str] = frozenset()
+    trained: frozenset[str] | None = None
     backend: str | None = None
 
 
@@ -127,7 +127,7 @@ def evaluate(trainer: Trainer, w_out: torch.Tensor | None = None) -> Result:
 def outputs(trainer: Trainer, batch: Batch, plan: Any, w_out: torch.Tensor | None) -> tuple[np.ndarray, float]:
     """Return the outputs (T, B, O), artificial noise included where passes are noisy, and spikes a second and unit."""
     substrate = trainer.substrate
-    W = substrate.targets["w_out"]
+    W = substrate.weights["w_out"]
     streams = PassStreams(trainer.streams, "benchmark", 0)
     reads = substrate.prepare(batch.inputs.shape[0] * batch.inputs.shape[1] * trainer.dt, streams)
     ys, spikes = [], 0.0
@@ -151,7 +151,7 @@ def trained(job: tuple[Method, float, int], backend: str) -> Result:
     """Train one network and measure it."""
     torch.set_num_threads(1)
     method, rate, seed = job
-    trainer = build_trainer(experiment(method, rate, seed, backend), method.frozen)
+    trainer = build_trainer(experiment(method, rate, seed, backend), method.trained)
     start = time.perf_counter()
     for _ in updates(trainer):
         pass

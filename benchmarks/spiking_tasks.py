@@ -63,7 +63,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "optimizer": {"lr": 1e-2},
     },
 }
-K4, NP, OUT = {"rule.K": 4}, {"rule": "np"}, frozenset({"w_in", "w"})
+K4, NP, OUT = {"rule.K": 4}, {"rule": "np"}, frozenset({"w_out"})
 LEAD = "ANP K=4"
 
 
@@ -74,7 +74,7 @@ class Method:
     label: str
     overrides: Mapping[str, Any] = field(default_factory=dict)
     slower: float = 1.0
-    frozen: frozenset[str] = frozenset()
+    trained: frozenset[str] | None = None
 
 
 METHODS = [
@@ -82,7 +82,7 @@ METHODS = [
     Method("ANP K=1"),
     Method("NP K=4", {**K4, **NP}),
     Method("NP K=4, lr / 3", {**K4, **NP}, 3.0),
-    Method("readout only, K=4", K4, frozen=OUT),
+    Method("readout only, K=4", K4, trained=OUT),
     Method("surrogate BPTT", {"rule": "bptt"}),
 ]
 
@@ -109,7 +109,7 @@ def trained(job: tuple[str, Method, int], backend: str) -> Result:
     torch.set_num_threads(1)
     name, method, seed = job
     made = experiment(name, method, seed, backend)
-    trainer = build_trainer(made, method.frozen)
+    trainer = build_trainer(made, method.trained)
     test = made.task.test(trainer.streams.generator("test"))
     for _ in updates(trainer):
         pass

@@ -69,7 +69,7 @@ def main() -> None:
     for batch, target in TARGETS.items():
         trainer, step = ours(batch)
         context = trainer.lab()
-        W = dict(trainer.substrate.targets)
+        W = dict(trainer.substrate.weights)
         for per_sample in (True, False):
 
             def plain(_: int, per_sample: bool = per_sample) -> object:

@@ -69,45 +69,33 @@ class Weights(Mapping[str, "Tensor"]):
         return next(iter(self.arrays.values()))
 
 
-def with_bias_line(values: Tensor, bias: bool = True) -> Tensor:
-    """Append the line that a constant 1 drives to values (..., n), if the network has one.
-
-    >>> import torch
-    >>> with_bias_line(torch.zeros(1, 2))
-    tensor([[0., 0., 1.]])
-    """
-    import torch  # these types are also read by those who do not compute
-
-    return torch.cat([values, values.new_ones(*values.shape[:-1], 1)], -1) if bias else values
-
-
 @dataclass(frozen=True)
 class PassPlan:
     """What the passes of one update are and how they become differences.
 
     Args:
-        gain: (M,) factor on each pass's noise: 1, or 0 for a silent pass.
+        noise: (M,) factor on each pass's noise: 1, or 0 for a silent pass.
         stream: (M,) which noise stream each pass draws from.
         pairs: (R, 2) pass indices (perturbed, reference), or "mean": every pass against the mean.
         pre: the pass whose activity is presynaptic, or None for the mean over the passes.
 
     Raises:
-        ValueError: gain and stream differ in length, or pairs or pre name a pass that is not there.
+        ValueError: noise and stream differ in length, or pairs or pre name a pass that is not there.
 
-    >>> PassPlan(gain=(1.0, 0.0), stream=(0, 1), pairs=((0, 2),))
+    >>> PassPlan(noise=(1.0, 0.0), stream=(0, 1), pairs=((0, 2),))
     Traceback (most recent call last):
     ...
     ValueError: pairs: (0, 2) is not two different passes out of 0 .. 1
     """
 
-    gain: tuple[float, ...]
+    noise: tuple[float, ...]
     stream: tuple[int, ...]
     pairs: tuple[tuple[int, int], ...] | str
     pre: int | None = None
 
     def __post_init__(self) -> None:
-        if not self.gain or len(self.gain) != len(self.stream):
-            raise ValueError(f"a gain and a stream for each pass, not {len(self.gain)} and {len(self.stream)}")
+        if not self.noise or len(self.noise) != len(self.stream):
+            raise ValueError(f"a factor and a stream for each pass, not {len(self.noise)} and {len(self.stream)}")
         known = f"out of 0 .. {self.passes - 1}"
         if self.pre is not None and not 0 <= self.pre < self.passes:
             raise ValueError(f"pre: {self.pre} is not a pass {known}")
@@ -122,7 +110,7 @@ class PassPlan:
     @property
     def passes(self) -> int:
         """M, the number of passes."""
-        return len(self.gain)
+        return len(self.noise)
 
     @property
     def differences(self) -> int:

@@ -268,11 +268,11 @@ def test_weights_are_the_trained_ones(runs, profile, write, bias):
     from neuroanp.training.build import build_trainer
 
     trainer = build_trainer(Experiment.of(run.config))
-    untrained = trainer.substrate.targets["w"]
+    untrained = trainer.substrate.weights["w"]
     newest = run.record.latest_checkpoint()
     assert newest is not None
     trainer.load_state_dict(run.record.load_checkpoint(newest)[0])
-    for name, W in trainer.substrate.targets.items():
+    for name, W in trainer.substrate.weights.items():
         assert torch.equal(weights[name], W)
     assert float((weights["w"] - untrained).abs().max()) > 1e-4
 

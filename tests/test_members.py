@@ -18,14 +18,14 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load
 from neuroanp.profiles.laws import LAWS
 from neuroanp.registry import Registry, members, missing, refuse_incomplete
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.facts import known_effects
 from neuroanp.substrates.promises import idle_options, sampled_problem, table_end
 from neuroanp.substrates.protocol import Substrate
 from neuroanp.tasks.protocol import TASKS, Batch, Task
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
-from neuroanp.training.evaluate import Held
+from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.learner import make_learner
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
@@ -182,14 +182,14 @@ def test_training_asks_for_nothing_that_a_protocol_does_not_list(backend, profil
     strict.substrate = Only(strict.substrate, Substrate)  # pyright: ignore[reportAttributeAccessIssue]
     strict.learner = make_learner(Only(config.rule, LearningRule if config.rule.local else GradientMethod))  # pyright: ignore
     shown = Batch(test.inputs[:, :3], test.targets[:, :3], test.mask)
-    held = Held.of(shown, plain.substrate.targets.like, plain.task.loss)
+    held = HeldOutBatch.of(shown, plain.substrate.weights.like, plain.task.loss)
     for trainer in (plain, strict):
         trainer.step()
         trainer.evaluate_after(held, 1.0)
         trainer.load_state_dict(trainer.state_dict())
         trainer.step()
     assert plain.evaluate(held).test_loss == strict.evaluate(held).test_loss
-    assert all(torch.equal(W, strict.substrate.targets[name]) for name, W in plain.substrate.targets.items())
+    assert all(torch.equal(W, strict.substrate.weights[name]) for name, W in plain.substrate.weights.items())
 
 
 SECTIONS = {
@@ -217,7 +217,7 @@ def test_a_chip_asks_its_laws_for_nothing_that_a_protocol_does_not_list(name):
         W = Weights.one_layer(
             {key: 0.1 * torch.randn(shape, generator=rng, dtype=torch.float64) for key, shape in shapes.items()}
         )
-        chip = Chip.build(profile, W, streams=Streams(0), dt=1e-5, dtype=torch.float64)
+        chip = DeviceChip.build(profile, W, streams=Streams(0), dt=1e-5, dtype=torch.float64)
         streams = PassStreams(Streams(0), "train", 0)
         chip.elapse(10.0)
         chip.apply(WeightUpdate({key: torch.ones_like(M) for key, M in W.items()}), 1e-2, Streams(0), 0)
@@ -231,7 +231,7 @@ def test_a_chip_asks_its_laws_for_nothing_that_a_protocol_does_not_list(name):
         ]
         chips.append((chip, reads, noise, [*asked, idle_options(profile, chip.effects, "moments", "fast", 310.0)]))
     (one, reads, noise, said), (two, reads_too, noise_too, said_too) = chips
-    assert all(torch.equal(M, two.targets[key]) for key, M in one.targets.items())
+    assert all(torch.equal(M, two.weights[key]) for key, M in one.weights.items())
     assert all(torch.equal(read.W, reads_too[key].W) for key, read in reads.items())
     assert (noise is None) == (noise_too is None)
     assert noise is None or torch.equal(noise, noise_too)

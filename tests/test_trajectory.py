@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from neuroanp.learning.anp import ANP
 from neuroanp.network.compose import ONE_LAYER
-from neuroanp.trajectory import PassPlan, Weights, WeightUpdate, with_bias_line
+from neuroanp.network.lines import with_bias_line
+from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 SIZES = st.integers(1, 9)
 
@@ -39,6 +40,17 @@ def test_weights_are_read_by_name_and_not_changed():
         w.network = w.network  # pyright: ignore[reportAttributeAccessIssue]
 
 
+@pytest.mark.parametrize("name", ONE_LAYER)
+def test_weights_of_another_shape_than_the_network_s_are_refused(name):
+    w = weights(1, 2, 3, True)
+    for wrong in (torch.ones(9, 9), w[name][:, :-1], w[name].T):
+        if wrong.shape != w[name].shape:
+            with pytest.raises(ValueError, match=r"the arrays are .*, the network needs"):
+                Weights({**w.arrays, name: wrong}, w.network)
+    with pytest.raises(ValueError, match="the arrays are"):
+        Weights({other: W for other, W in w.items() if other != name}, w.network)
+
+
 @given(M=st.integers(2, 20))
 def test_against_the_mean_every_pass_is_a_difference(M):
     plan = PassPlan((1.0,) * M, tuple(range(M)), "mean")
@@ -52,7 +64,7 @@ def test_the_rules_plans_count_as_written(K, reference):
     assert (plan.passes, plan.differences) == {"two": (2 * K, K), "mean": (K + 1, K + 1), "silent": (K + 1, K)}[
         reference
     ]
-    assert len(plan.stream) == len(plan.gain) == plan.passes == len(set(plan.stream))
+    assert len(plan.stream) == len(plan.noise) == plan.passes == len(set(plan.stream))
     if plan.pairs != "mean":
         assert all(0 <= p < plan.passes and 0 <= q < plan.passes and p != q for p, q in plan.pairs)
     assert (plan.pre is None) == (reference != "silent")
@@ -65,8 +77,8 @@ def test_an_update_needs_no_diagnostics():
 @pytest.mark.parametrize(
     ("options", "says"),
     [
-        ({"gain": ()}, "a gain and a stream for each pass"),
-        ({"gain": (1.0,)}, "a gain and a stream for each pass, not 1 and 2"),
+        ({"noise": ()}, "a factor and a stream for each pass"),
+        ({"noise": (1.0,)}, "a factor and a stream for each pass, not 1 and 2"),
         ({"pairs": ((0, 2),)}, r"\(0, 2\) is not two different passes out of 0 .. 1"),
         ({"pairs": ((-1, 0),)}, "not two different passes"),
         ({"pairs": ((1, 1),)}, "not two different passes"),
@@ -78,7 +90,7 @@ def test_an_update_needs_no_diagnostics():
 )
 def test_plans_that_cannot_be_are_refused(options, says):
     with pytest.raises(ValueError, match=says):
-        PassPlan(**{"gain": (1.0, 1.0), "stream": (0, 1), "pairs": ((0, 1),), **options})
+        PassPlan(**{"noise": (1.0, 1.0), "stream": (0, 1), "pairs": ((0, 1),), **options})
 
 
 def test_the_bias_line_is_one_and_lets_gradients_through():

@@ -23,9 +23,9 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.chip_structure import biased, unheld
-from neuroanp.backends.chips import Chip, ChipLayer
+from neuroanp.backends.chips import ChipLayer, IntegerChip
 from neuroanp.backends.network import SpikingNetwork
-from neuroanp.backends.neuron import LIF, Interface
+from neuroanp.backends.neuron import LIF, NeuronModel
 from neuroanp.backends.population import Recurrence, Steps
 from neuroanp.backends.presentation import Presentation
 from neuroanp.errors import InputError
@@ -104,7 +104,7 @@ class ChipPresentation(Presentation):
         chip: its neurons. offset: (O,) what is added to the outputs in the network's units, or None.
     """
 
-    def __init__(self, chip: Chip, offset: Tensor | None, *arguments: Any) -> None:
+    def __init__(self, chip: IntegerChip, offset: Tensor | None, *arguments: Any) -> None:
         super().__init__(*arguments)
         self.chip, self.offset = chip, offset
         self.risen = 0.0  # of the bias of outputs
@@ -163,7 +163,7 @@ class ChipNetwork(SpikingNetwork):
     units = LIF
     skips: ClassVar[bool] = True
     """Whether arrays may pass layers by."""
-    chip: Chip
+    chip: IntegerChip
     """That of the latest presentation."""
 
     def __init__(self, dt: float, chunk: int = 64, **options: Any) -> None:
@@ -178,7 +178,7 @@ class ChipNetwork(SpikingNetwork):
         return said + super().refuses(network)
 
     @abstractmethod
-    def _scaled(self, weights: Weights) -> Chip:
+    def _scaled(self, weights: Weights) -> IntegerChip:
         """Return the chip with its scales for the weights of a network."""
 
     def _twin(self, weights: Weights, inputs: Tensor, neurons: Neurons | None = None) -> Tensor:
@@ -234,7 +234,7 @@ class ChipNetwork(SpikingNetwork):
         """Return the chip's factors a step of each layer's trace and of its synaptic current."""
         return {name: (layer.readout, layer.synapse) for name, layer in self.chip.layers.items()}
 
-    def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+    def _make(self, neuron: NeuronModel, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         if neurons:
             raise InputError(
                 f"backend {self.name}: the chip's units are all alike, those of the profile or of the weights differ "
@@ -253,9 +253,9 @@ class ChipInLoop(ChipNetwork):
 
     name = "chip"
 
-    def __init__(self, chip: Chip, dt: float, chunk: int = 64) -> None:
+    def __init__(self, chip: IntegerChip, dt: float, chunk: int = 64) -> None:
         super().__init__(dt, chunk)
         self.chip = chip
 
-    def _scaled(self, weights: Weights) -> Chip:
+    def _scaled(self, weights: Weights) -> IntegerChip:
         return self.chip

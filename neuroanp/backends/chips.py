@@ -75,7 +75,7 @@ class ChipLayer(ABC):
 
 
 @dataclass(frozen=True)
-class Chip(ABC):
+class IntegerChip(ABC):
     """A chip's neurons and the scales of its numbers; all tensors float64 unless said otherwise.
 
     Args:
@@ -97,7 +97,7 @@ class Chip(ABC):
     def read(self, states: States, arriving: Tensor, offset: Tensor | None) -> tuple[States, Tensor]:
         """Return the two states (..., O) of outputs after a step, and the one that is read."""
 
-    def to(self, device: torch.device) -> Chip:
+    def to(self, device: torch.device) -> IntegerChip:
         """Return the chip with its tensors on a torch device."""
         return self if device.type == "cpu" else moved(self, device)
 
@@ -116,7 +116,7 @@ def moved(part: Any, device: torch.device) -> Any:
     """Return what is made of tensors, tuples, mappings and dataclasses of chips with its tensors on a device."""
     if isinstance(part, Tensor):
         return part.to(device)
-    if isinstance(part, Chip | ChipLayer):
+    if isinstance(part, IntegerChip | ChipLayer):
         return replace(part, **{each.name: moved(getattr(part, each.name), device) for each in fields(part)})
     if isinstance(part, tuple):
         return type(part)(*(moved(each, device) for each in part))
@@ -136,13 +136,13 @@ class LoihiLayer(ChipLayer):
 
 
 @dataclass(frozen=True)
-class LoihiChip(Chip):
+class LoihiChip(IntegerChip):
     """Loihi's; see `backends.loihi`. The bias of `output` is not used."""
 
     output: loihi.Cuba
 
     def read(self, states: States, arriving: Tensor, offset: Tensor | None) -> tuple[States, Tensor]:
-        """Do a step of output units, whose membrane adds the offset; see `Chip`."""
+        """Do a step of output units, whose membrane adds the offset; see `IntegerChip`."""
         layer = self.output if offset is None else self.output._replace(bias=offset)
         u, before, _, v, _ = loihi.step(layer, *states, arriving)
         return (u, v), u if offset is None else before
@@ -168,7 +168,7 @@ class XyloLayer(ChipLayer):
 
 
 @dataclass(frozen=True)
-class XyloChip(Chip):
+class XyloChip(IntegerChip):
     """Xylo's; see `backends.xylo`. Of sums that leave 16 bits only the whole sum is cut.
 
     Args:
@@ -178,6 +178,6 @@ class XyloChip(Chip):
     dash_out: Tensor
 
     def read(self, states: States, arriving: Tensor, offset: Tensor | None) -> tuple[States, Tensor]:
-        """Do a step of the outputs' currents; see `Chip`."""
+        """Do a step of the outputs' currents; see `IntegerChip`."""
         i = xylo.decayed((states[0] + arriving).clamp(xylo.LOW, xylo.HIGH), self.dash_out)
         return (i, i), i

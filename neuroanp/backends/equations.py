@@ -23,7 +23,7 @@ from neuroanp.backends.expressions import (
     uncommented,
 )
 from neuroanp.backends.growth import check_growth
-from neuroanp.backends.neuron import Interface, longer_than_a_step
+from neuroanp.backends.neuron import NeuronModel, longer_than_a_step
 from neuroanp.errors import did_you_mean
 from neuroanp.units import Dimension, PositiveTime, dimension_of
 from neuroanp.yaml_io import at
@@ -66,7 +66,7 @@ class Handed(NamedTuple):
     voltage: str
 
 
-class Equations(Interface):
+class Equations(NeuronModel):
     """A neuron given by Brian2 equations, with dimensionless variables where the network meets it.
 
     The network writes `input` (the external current) before every step, adds to `synapse` what spikes

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 from neuroanp.backends import loihi_numbers, xylo_numbers
 from neuroanp.backends.chip_network import ChipNetwork
-from neuroanp.backends.chips import Chip
+from neuroanp.backends.chips import IntegerChip
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.numeric import Numeric
 from neuroanp.errors import InputError
@@ -69,13 +69,13 @@ class IntegerBackend(ChipNetwork):
         """Return what of a neuron's currents the chip cannot do."""
         return []
 
-    def _scaled(self, weights: Weights) -> Chip:
+    def _scaled(self, weights: Weights) -> IntegerChip:
         plain = {name: each.detach().double().cpu().numpy() for name, each in weights.items()}
         made = self._chip(Numeric(self.name, plain, weights.network, self.dt, True))
         return made.to(weights.like.device)
 
     @abstractmethod
-    def _chip(self, model: Numeric) -> Chip:
+    def _chip(self, model: Numeric) -> IntegerChip:
         """Return the chip for a network, on the CPU."""
 
 
@@ -86,7 +86,7 @@ class LoihiBackend(IntegerBackend):
     reset = "hard"
     skips = False
 
-    def _chip(self, model: Numeric) -> Chip:
+    def _chip(self, model: Numeric) -> IntegerChip:
         return loihi_numbers.chip_of(model, loihi_numbers.scales(model, loihi_numbers.assumed_peaks(model)))
 
 
@@ -100,6 +100,6 @@ class XyloBackend(IntegerBackend):
     def _lasts(cls, neuron: LIF) -> list[str]:
         return [] if neuron.tau_s else ["tau_s 0 (its currents last)"]
 
-    def _chip(self, model: Numeric) -> Chip:
+    def _chip(self, model: Numeric) -> IntegerChip:
         wanted = xylo_numbers.wanted_numbers(model)
         return xylo_numbers.chip_of(model, wanted, xylo_numbers.scales(wanted, xylo_numbers.assumed_peaks(wanted)))

@@ -19,7 +19,7 @@ import numpy as np
 import torch
 
 from neuroanp.backends.chip_structure import of_inputs
-from neuroanp.backends.chips import Chip, Grid, LoihiChip, LoihiLayer
+from neuroanp.backends.chips import Grid, IntegerChip, LoihiChip, LoihiLayer
 from neuroanp.backends.loihi import (
     BIAS_HIGH,
     DECAY_ONE,
@@ -135,7 +135,7 @@ def quantise(model: Numeric, by: Scales) -> Quantised:
     return Quantised(network, by.threshold, by.y * 2**SHIFT, "v" if model.bias else "u")
 
 
-def chip_of(model: Numeric, by: Scales) -> Chip:
+def chip_of(model: Numeric, by: Scales) -> IntegerChip:
     """Return the chip that learns in the loop: its neurons, and the scales."""
     out = by.y * torch.ones(model.network.outputs, dtype=torch.float64)
     none = torch.zeros(1, dtype=torch.int64)  # the biases come with every presentation

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from neuroanp.backends.execution import Execution
 from neuroanp.backends.lif import LIFPopulation, differentiable
-from neuroanp.backends.neuron import LIF, NEURONS, Interface, coefficients
+from neuroanp.backends.neuron import LIF, NEURONS, NeuronModel, coefficients
 from neuroanp.backends.population import Recurrence
 from neuroanp.backends.presentation import Presentation, added, filtered
 from neuroanp.backends.protocol import of_both_kinds
@@ -48,7 +48,7 @@ class SpikingNetwork(ABC):
     spiking: ClassVar[bool] = True
     digital: ClassVar[bool] = False
     cells: ClassVar[Registry[Any]] = NEURONS
-    units: ClassVar[type[Interface]] = Interface
+    units: ClassVar[type[NeuronModel]] = NeuronModel
     """Models of units that it can simulate."""
 
     def __init__(self, dt: float, chunk: int = 64, spikes_in: bool = False, execution: Execution | None = None) -> None:
@@ -63,11 +63,11 @@ class SpikingNetwork(ABC):
         if mixed := of_both_kinds(network):
             return mixed
         if not network.spikes:
-            able = NEURONS.names() if cls.units is Interface else ["lif"]
+            able = NEURONS.names() if cls.units is NeuronModel else ["lif"]
             return [f"backend '{cls.name}' has spiking units only ({', '.join(able)}); use backend 'rate'"]
         if not all(isinstance(layer.cell, cls.units) for layer in network.layers):
             return [f"backend '{cls.name}' has leaky integrate-and-fire units only; use backend 'spiking'"]
-        return _readouts_differ(network)
+        return _readouts_differ(network) + network.late_inputs
 
     def highest_rate_Hz(self, network: Network) -> float | None:
         """Return the rate of a unit that spikes whenever its refractory period lets it."""
@@ -142,7 +142,7 @@ class SpikingNetwork(ABC):
 
         found, _ = _noise_free(weights, u, self.spikes_in, decays, spikes)
         for name, x in found.items():
-            neuron = cast("Interface", cast("Layer", network.layer(name)).cell)
+            neuron = cast("NeuronModel", cast("Layer", network.layer(name)).cell)
             filtered(x, torch.zeros_like(x[0]), 1.0 if neuron.decoder == "count" else decays[name][0])
         return found
 
@@ -160,7 +160,7 @@ class SpikingNetwork(ABC):
             factors = neurons.get(layer.name, {})
             two = {name: factor[:1].expand(2).contiguous() for name, factor in factors.items()}
             like = next(iter(two.values())).new_zeros(2) if two else torch.zeros(2)
-            self._make(cast("Interface", layer.cell), 1, like, two)
+            self._make(cast("NeuronModel", layer.cell), 1, like, two)
 
     def _check(self, network: Network) -> None:
         """Raise InputError where such a network cannot be simulated with steps of dt."""
@@ -175,7 +175,7 @@ class SpikingNetwork(ABC):
 
     def _decays(self, network: Network) -> dict[str, Decays]:
         """Return the factors a step of each layer's readout trace and of its synaptic current."""
-        return {layer.name: cast("Interface", layer.cell).decays(self.dt) for layer in network.layers}
+        return {layer.name: cast("NeuronModel", layer.cell).decays(self.dt) for layer in network.layers}
 
     def _all(self, network: Network, rows: int, like: Tensor, neurons: Neurons) -> dict[str, Population]:
         """Return a population of each layer."""
@@ -190,12 +190,12 @@ class SpikingNetwork(ABC):
         cell, made_of, population = self._populations.get(key, (None, {}, None))
         same = cell == layer.cell and made_of.keys() == neurons.keys()
         if population is None or not same or any(not torch.equal(made_of[n], neurons[n]) for n in neurons):
-            population = self._make(cast("Interface", layer.cell), rows, like.new_zeros(layer.units), neurons)
+            population = self._make(cast("NeuronModel", layer.cell), rows, like.new_zeros(layer.units), neurons)
             self._populations[key] = (layer.cell, dict(neurons), population)
         return population
 
     @abstractmethod
-    def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+    def _make(self, neuron: NeuronModel, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         """Make `rows` copies of units; `like` (n,) gives their number, dtype and device."""
 
 
@@ -232,7 +232,7 @@ def _noise_free(
     """
     network, found = weights.network, {}
     for layer in network.layers:
-        neuron, synapse = cast("Interface", layer.cell), decays[layer.name][1]
+        neuron, synapse = cast("NeuronModel", layer.cell), decays[layer.name][1]
         current, incoming, arriving = None, None, None
         for p in network.feed(layer.name):
             of_inputs = p.pre == INPUT
@@ -267,7 +267,7 @@ def _outputs_of(weights: Weights, spikes: Mapping[str, Tensor], decays: Mapping[
     """Return the outputs (T, B, O) that spikes (T, B, n) of the layers make."""
     network = weights.network
     last = network.layers[-1]
-    counts = cast("Interface", last.cell).decoder == "count"
+    counts = cast("NeuronModel", last.cell).decoder == "count"
     trace = decays[last.name][0]
     steps = len(spikes[last.name])
     line = 1.0 / steps if counts else 1.0 - trace
@@ -288,13 +288,13 @@ def _outputs_of(weights: Weights, spikes: Mapping[str, Tensor], decays: Mapping[
     return torch.stack(outputs)
 
 
-def _neurons(network: Network) -> list[Interface]:
-    return [cast("Interface", layer.cell) for layer in network.layers]
+def _neurons(network: Network) -> list[NeuronModel]:
+    return [cast("NeuronModel", layer.cell) for layer in network.layers]
 
 
 def _readouts_differ(network: Network) -> list[str]:
     """Say where layers that reach the output would filter it differently."""
-    read = {p.pre: cast("Interface", cast("Layer", network.layer(p.pre)).cell) for p in network.feed(OUTPUT)}
+    read = {p.pre: cast("NeuronModel", cast("Layer", network.layer(p.pre)).cell) for p in network.feed(OUTPUT)}
     traces = {(neuron.tau_r, neuron.decoder) for neuron in read.values()}
     if len(traces) == 1:
         return []
@@ -305,9 +305,9 @@ class TwinBackend(SpikingNetwork):
     """Leaky integrate-and-fire units in torch, on CPU or CUDA: the twin of the Brian2 backend."""
 
     name = "lif"
-    units: ClassVar[type[Interface]] = LIF
+    units: ClassVar[type[NeuronModel]] = LIF
 
-    def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+    def _make(self, neuron: NeuronModel, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         assert isinstance(neuron, LIF)
         return LIFPopulation(coefficients(neuron, self.dt, like, neurons), rows)
 
@@ -317,7 +317,7 @@ class SpikingBackend(SpikingNetwork):
 
     name = "spiking"
 
-    def _make(self, neuron: Interface, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
+    def _make(self, neuron: NeuronModel, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         if like.device.type != "cpu":
             raise InputError(
                 f"compute.device: Brian2 computes on the CPU, not on '{like.device}'; use backend 'lif' there"

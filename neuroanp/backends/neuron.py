@@ -52,7 +52,7 @@ Reset = Literal["hard", "subtract", "hard_delayed", "subtract_delayed", "subtrac
 """What a spike does to the membrane; the equations are in the head of this module."""
 
 
-class Interface(Section):
+class NeuronModel(Section):
     """What every spiking neuron has: the gains of its inputs, and what is read from its spikes."""
 
     ports: ClassVar[tuple[str, ...]] = ("h",)
@@ -91,7 +91,7 @@ class Interface(Section):
         return 0.0
 
 
-class LIF(Interface):
+class LIF(NeuronModel):
     """Leaky integrate-and-fire with exponential synapses.
 
     >>> LIF().check(1e-3)
@@ -265,4 +265,4 @@ def _taus(neuron: LIF) -> dict[str, float]:
     return {"tau_m": neuron.tau_m, "tau_s": neuron.tau_s, "tau_r": neuron.tau_r}
 
 
-NEURONS: Registry[type[Interface]] = Registry("neuron", "neuroanp.neurons", Interface)
+NEURONS: Registry[type[NeuronModel]] = Registry("neuron", "neuroanp.neurons", NeuronModel)

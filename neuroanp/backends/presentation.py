@@ -18,11 +18,12 @@ from typing import TYPE_CHECKING, cast
 import torch
 from torch import Tensor
 
-from neuroanp.backends.neuron import Interface
+from neuroanp.backends.neuron import NeuronModel
 from neuroanp.backends.population import Population, Recurrence, Steps
 from neuroanp.backends.reads import ArrayReads, Noise
+from neuroanp.network.lines import a_step_late, with_bias_line
 from neuroanp.network.network import INPUT, OUTPUT
-from neuroanp.trajectory import LayerActivity, Trajectory, with_bias_line
+from neuroanp.trajectory import LayerActivity, Trajectory
 
 if TYPE_CHECKING:
     from neuroanp.backends.protocol import Request
@@ -42,7 +43,7 @@ class LayerState:
 
     def __init__(self, layer: Layer, population: Population, decays: Decays, rows: int, like: Tensor) -> None:
         self.name, self.units, self.population = layer.name, layer.units, population
-        self.neuron = cast("Interface", layer.cell)
+        self.neuron = cast("NeuronModel", layer.cell)
         self.trace, self.synapse = decays
         self.z = like.new_zeros(rows, layer.units)
         population.begin()
@@ -94,6 +95,7 @@ class Presentation:
             p.name: like.new_zeros(M, self.batch, self.network.shapes[p.name][1]) for p in self.network.feed(OUTPUT)
         }
         self.inputs = like.new_zeros(self.batch, self.network.inputs)  # traces of them; of a world one for each pass
+        self.before = {name: state.z for name, state in self.layers.items()}  # traces of the step before the chunk
         self.told = {p.name: 0.0 for p in self.network.projections}  # what a bias line that adds to I has added up to
 
     def run(self, u: Tensor, t0: int) -> Trajectory:
@@ -105,11 +107,11 @@ class Presentation:
         done: dict[str, Steps] = {}
         layers: dict[str, LayerActivity] = {}
         lines, trace = self._input_lines(u)
+        self.before = {name: state.z for name, state in self.layers.items()}
         for name, state in self.layers.items():
-            before = state.z
             done[name] = self._layer(state, lines, done, t0, seen, pre, noise)
             if kept:
-                layers[name] = self._activity(done[name], before)
+                layers[name] = self._activity(done[name], self.before[name])
         y = self._outputs({name: found.s for name, found in done.items()}, t0, seen)
         node = self.nodes.draw(OUTPUT, t0, len(u))
         if keep == "noise" and node is not None:
@@ -193,6 +195,8 @@ class Presentation:
         """Return what the word lines of an array between layers see, and the presynaptic activity of its weights."""
         shape = (len(below.s), self.plan.passes, self.batch, -1)
         spikes, trace = below.s.to(self.y.dtype).view(shape), below.z.view(shape)
+        if p.delay:  # a spike of this step moves no membrane above before the next
+            trace = a_step_late(trace, self.before[p.pre].view(trace.shape[1:]))
         if not p.bias:
             return spikes, trace
         told = [self._tell(p.name, state.synapse) for _ in spikes]

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
 from torch import Tensor
 
+from neuroanp.errors import InputError
 from neuroanp.registry import Registry
 
 if TYPE_CHECKING:
@@ -47,6 +48,16 @@ class Request(NamedTuple):
     def network(self) -> Network:
         """The network that is simulated."""
         return self.substrate.network
+
+    @property
+    def inputs(self) -> Tensor:
+        """The data (T, B, I), for a simulator that knows no worlds.
+
+        Raises: InputError: a world answers the network.
+        """
+        if isinstance(self.source, Tensor):
+            return self.source
+        raise InputError("this backend presents data, and here a world answers the network; use backend 'rate'")
 
     @property
     def steps(self) -> int:

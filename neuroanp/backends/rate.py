@@ -19,10 +19,11 @@ from neuroanp.backends.protocol import Request, of_both_kinds
 from neuroanp.backends.reads import ArrayReads
 from neuroanp.baselines.network import rate_activities, rate_outputs
 from neuroanp.network.cell import CELLS
+from neuroanp.network.lines import with_bias_line, word_lines
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.network.tanh import Tanh
 from neuroanp.registry import Registry
-from neuroanp.trajectory import LayerActivity, Trajectory, with_bias_line
+from neuroanp.trajectory import LayerActivity, Trajectory
 
 if TYPE_CHECKING:
     from neuroanp.baselines.protocol import Activities, Outputs
@@ -78,7 +79,7 @@ class RateBackend:
         self.chunk = chunk
 
     def run(self, request: Request) -> Iterator[Trajectory]:
-        """Present the inputs once for each pass; see `neuroanp.backends.protocol.Simulator`."""
+        """Present the inputs once for each pass; see `neuroanp.backends.protocol.Backend`."""
         simulation = _Simulation(request, request.steps * self.dt)
         sigmas = request.substrate.node_sigmas(request.artificial) if request.keep == "noise" else None
 
@@ -101,7 +102,7 @@ class RateBackend:
     def refuses(cls, network: Network) -> list[str]:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
         if not network.spikes:
-            return []
+            return network.late_inputs
         said = f"backend 'rate' has cells of rates only ({', '.join(CELLS.names())}); use backend 'lif' or 'spiking'"
         return of_both_kinds(network) or [said]
 
@@ -190,9 +191,7 @@ class _Simulation:
         x = seen[p.pre]
         if p.pre == INPUT:
             return x if p.bias or not self.network.bias else x[..., : self.network.inputs]
-        if p.delay:
-            x = torch.cat([self.before[p.pre].view(1, *x.shape[1:]), x[:-1]])
-        return with_bias_line(x) if p.bias else x
+        return word_lines(p, x, self.before[p.pre].view(x.shape[1:]))
 
     def _node(self, group: str, t0: int, steps: int, noise: dict[str, Tensor], copy: bool) -> Tensor | None:
         """Return the noise of a group's pre-activations, kept where the rule wants to know it."""

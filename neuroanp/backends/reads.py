@@ -75,7 +75,7 @@ class ArrayReads:
     ) -> None:
         self.substrate, self.plan, self.streams, self.batch = substrate, plan, streams, batch
         self.readers = {name: Reader(read) for name, read in reads.items()}
-        self.noisy = any(plan.gain)
+        self.noisy = any(plan.noise)
         self.devices = {
             name: substrate.device_noise(name, read, plan, batch, streams, apart)
             for name, read in reads.items()
@@ -114,15 +114,15 @@ class ArrayReads:
             yield start, stop, self._noise(name, t0 + start, stop - start)
 
     def _noise(self, name: str, t0: int, steps: int) -> Noise:
-        """Draw an array's read noise, times each pass's gain."""
+        """Draw an array's read noise, times each pass's factor."""
         reader = self.readers[name]
         shape, dtype = (self.batch, reader.normals), numpy_dtype(reader.wt)
-        make = torch.empty if all(self.plan.gain) else torch.zeros
+        make = torch.empty if all(self.plan.noise) else torch.zeros
         xi = make(steps, self.plan.passes, *shape, dtype=reader.wt.dtype)
-        for m, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
-            if gain and reader.normals:
+        for m, (factor, stream) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
+            if factor and reader.normals:
                 draw = self.streams.normal(f"read/{name}", stream, t0, steps, shape, dtype)
-                torch.mul(torch.from_numpy(draw), gain, out=xi[:, m])
+                torch.mul(torch.from_numpy(draw), factor, out=xi[:, m])
         devices = self.devices.get(name)
         # both devices of a pair come with the sign of their plane
         deviation = None if devices is None else devices.draw(t0, steps).sum(3)
@@ -137,7 +137,7 @@ class ArrayReads:
             events: weights that spikes reached, where word lines carry spikes.
         """
         rows = self.plan.passes * self.batch
-        noisy = steps * self.batch * sum(gain != 0 for gain in self.plan.gain)
+        noisy = steps * self.batch * sum(factor != 0 for factor in self.plan.noise)
         self.substrate.book_reads(name, load, steps * rows, noisy, events=events)
         reader = self.readers[name]
         if reader.conversions:

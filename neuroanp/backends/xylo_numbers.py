@@ -24,7 +24,7 @@ import torch
 
 from neuroanp.backends import xylo
 from neuroanp.backends.chip_structure import biased, of_inputs, spans
-from neuroanp.backends.chips import Chip, Grid, XyloChip, XyloLayer
+from neuroanp.backends.chips import Grid, IntegerChip, XyloChip, XyloLayer
 from neuroanp.network.network import OUTPUT
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def place(network: Network, p: Projection) -> tuple[str, tuple[slice, slice]]:
 
 
 @dataclass(frozen=True)
-class Held:
+class ChipNumbers:
     """The chip's integers, its units of state (a threshold (N,), an output of 1 (O,)), and what the bias takes off."""
 
     net: xylo.Network
@@ -238,7 +238,7 @@ def scales(wanted: Wanted, peaks: Peaks) -> Scales:
     return Scales(threshold, y, kept(wanted, peaks.currents, threshold), (shift_in, shift_rec, shift_out))
 
 
-def quantised(wanted: Wanted, by: Scales, synapses: int) -> Held:
+def quantised(wanted: Wanted, by: Scales, synapses: int) -> ChipNumbers:
     """Return the integers of a chip with so many synapses a hidden unit."""
     threshold, y, (shift_in, shift_rec, shift_out) = by.threshold, by.y, by.shifts
     outputs = len(y)
@@ -268,10 +268,10 @@ def quantised(wanted: Wanted, by: Scales, synapses: int) -> Held:
         shift_in=shift_in, shift_rec=shift_rec, shift_out=shift_out,
     )  # fmt: skip
     xylo.check(net)
-    return Held(net, threshold, y, by.kept)
+    return ChipNumbers(net, threshold, y, by.kept)
 
 
-def chip_of(model: Numeric, wanted: Wanted, by: Scales) -> Chip:
+def chip_of(model: Numeric, wanted: Wanted, by: Scales) -> IntegerChip:
     """Return the chip that learns in the loop: its neurons, and the scales."""
     network, c_all, q = wanted.network, torch.from_numpy(by.threshold), torch.from_numpy(by.y)
     shifts: dict[str, int] = dict(zip(("w_in", "w_rec", "w_out"), by.shifts, strict=True))

@@ -14,9 +14,10 @@ from neuroanp.baselines.penalised import fit_sequences_to
 from neuroanp.baselines.protocol import Activities, Sequences, Source, scored
 from neuroanp.baselines.regression import LAMBDAS, fit_sequences
 from neuroanp.losses import SQUARED_ERROR, Loss, is_squared_error
+from neuroanp.network.lines import with_bias_line
 from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import Streams
-from neuroanp.trajectory import Weights, with_bias_line
+from neuroanp.trajectory import Weights
 
 
 @dataclass(frozen=True)

@@ -34,7 +34,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from neuroanp.export.model import Model
-    from neuroanp.substrates.chip import Chip
+    from neuroanp.substrates.chip import DeviceChip
 
 NAME = re.compile(r"[A-Za-z0-9_]{1,80}")
 MOST_WIRED, MOST = 64 * 64, 512 * 512
@@ -42,7 +42,7 @@ MOST_WIRED, MOST = 64 * 64, 512 * 512
 
 
 @dataclass(frozen=True)
-class Held:
+class Conductances:
     """The conductances of one array.
 
     Args:
@@ -187,7 +187,7 @@ class Crossbar(DeviceExporter):
             if np.isfinite(peak) and not 1e-100 < peak < 1e100
         ]
 
-    def _array(self, name: str, held: Held) -> list[str]:
+    def _array(self, name: str, held: Conductances) -> list[str]:
         """Find what is wrong with the conductances of one array."""
         _, n, m = held.g.shape
         lines = []
@@ -247,14 +247,14 @@ class Crossbar(DeviceExporter):
         """Return the arrays to write, in the order of the network."""
         return [name for name in model.network.shapes if self.arrays is None or name in self.arrays]
 
-    def _device(self, model: Model) -> Chip | None:
+    def _device(self, model: Model) -> DeviceChip | None:
         """Return the chip whose conductances are exported, or None where weights are mapped."""
         chip = model.chip
         if chip is None or self.source == "weights":
             return None
         return chip if self.source == "device" or analogue(chip) else None
 
-    def _held(self, model: Model, name: str) -> Held:
+    def _held(self, model: Model, name: str) -> Conductances:
         chip = self._device(model)
         if chip is not None:
             return from_device(chip, name, self.wire)
@@ -270,7 +270,7 @@ class Crossbar(DeviceExporter):
         )
         return f"weights mapped to an illustrative range of conductance{why}"
 
-    def _limits(self, model: Model, found: Mapping[str, Held]) -> list[str]:
+    def _limits(self, model: Model, found: Mapping[str, Conductances]) -> list[str]:
         said = ["units are not in the netlists: each array multiplies one vector"]
         chip = self._device(model)
         if chip is None:
@@ -291,7 +291,7 @@ def _no_lif(model: Model) -> list[str]:
     ]
 
 
-def analogue(chip: Chip) -> bool:
+def analogue(chip: DeviceChip) -> bool:
     """Return whether a chip stores conductances.
 
     Not where its profile states no read voltage, which is of digital weights, nor where writes never err: latches do
@@ -307,7 +307,7 @@ def analogue(chip: Chip) -> bool:
     return bool(law.sigma(torch.linspace(span.g_min, span.g_max, 65, dtype=torch.float64), span.g_max).any())
 
 
-def from_device(chip: Chip, name: str, wire: float | None = None) -> Held:
+def from_device(chip: DeviceChip, name: str, wire: float | None = None) -> Conductances:
     """Return the conductances that an array of a chip has now, read noise aside.
 
     Args:
@@ -321,7 +321,7 @@ def from_device(chip: Chip, name: str, wire: float | None = None) -> Held:
         g = np.concatenate([g, np.full_like(g, span.middle)])
         if "dead" in array.cells:
             g = np.where(array.cells["dead"].cpu().numpy(), 0.0, g)
-    return Held(
+    return Conductances(
         g=np.where(g < OPEN, 0.0, g),
         scale=1.0 / array.slope,
         volts=1.0 if periphery is None else periphery.v_read,
@@ -333,13 +333,13 @@ def from_device(chip: Chip, name: str, wire: float | None = None) -> Held:
     )
 
 
-def lines(chip: Chip, name: str) -> tuple[float, float]:
+def lines(chip: DeviceChip, name: str) -> tuple[float, float]:
     """Return ohms a segment of the word and the bit lines of an array; 0 where the chip has none."""
     own = chip.arrays[name].wires
     return (0.0, 0.0) if own is None else (own.r_word, own.r_bit)
 
 
-def mapped(W: NDArray[np.float64], g_min: float, g_max: float, wire: float = 0.0) -> Held:
+def mapped(W: NDArray[np.float64], g_min: float, g_max: float, wire: float = 0.0) -> Conductances:
     """Return conductances for weights, the largest of which spans the range.
 
     Args:
@@ -351,10 +351,10 @@ def mapped(W: NDArray[np.float64], g_min: float, g_max: float, wire: float = 0.0
     """
     scale = (g_max - g_min) / float(np.abs(W).max())
     g = g_min + np.stack([np.maximum(W, 0.0), np.maximum(-W, 0.0)]) * scale
-    return Held(g, scale, 1.0, (g_min, g_max), (wire, wire), Tiling((len(W),), (W.shape[1],)))
+    return Conductances(g, scale, 1.0, (g_min, g_max), (wire, wire), Tiling((len(W),), (W.shape[1],)))
 
 
-def _stored(held: Held, x: NDArray[np.float64], W: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
+def _stored(held: Conductances, x: NDArray[np.float64], W: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
     """Return what the file of conductances holds of one array, with its outputs for the test vector."""
     tiles = {"heights": held.tiling.heights, "widths": held.tiling.widths}
     parts = {"g": held.g, "x": x, "y": W @ x, "scale": held.scale, "volts": held.volts, "wires": held.wires, **tiles}
@@ -377,7 +377,7 @@ def _silent(lines: Mapping[str, NDArray[np.float64]], step: int) -> list[str]:
     ]
 
 
-def _facts(held: Held, error: NDArray[np.float64]) -> dict[str, float | int]:
+def _facts(held: Conductances, error: NDArray[np.float64]) -> dict[str, float | int]:
     """Return numbers worth a record; a device within a millionth of a limit is at it."""
     cells, (low, high) = held.g[: held.devices], held.span
     near = 1e-6 * (high - low)

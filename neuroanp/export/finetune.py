@@ -31,7 +31,7 @@ if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
     from neuroanp.export.model import Model
     from neuroanp.records.run_dir import RunDir
-    from neuroanp.substrates.chip import Chip
+    from neuroanp.substrates.chip import DeviceChip
     from neuroanp.training.trainer import Trainer
 
 LOG = logging.getLogger("neuroanp")
@@ -138,7 +138,7 @@ def _on_neurons(record: RunDir, model: Model, chosen: ChipExporter, config: RunC
     backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk))
     trainer = replace(build_trainer(experiment), backend=backend)
     _train(trainer)
-    held = chip.held({name: W.double() for name, W in trainer.substrate.targets.items()})
+    held = chip.held({name: W.double() for name, W in trainer.substrate.weights.items()})
     weights = {name: W.numpy() for name, W in held.items()}
     return Tuned(replace(model, weights=weights, origin="whole numbers of the chip", recorded=None), {})
 
@@ -147,7 +147,7 @@ def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: Run
     """Learn on the run's own device, from where the run left it: a second one, so that the model's stays as it is."""
     chosen.check_tuning(model)
     _, left = restored(record)
-    chip = cast("Chip", left.substrate)
+    chip = cast("DeviceChip", left.substrate)
     if not (chip.perturbs_units or chip.drive.sigma):
         raise InputError(
             f"--finetune: nothing perturbs the units (perturbation.name 'none', and no noise of {chip.profile.name} "
@@ -170,12 +170,12 @@ def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: Run
         "finetune_effects": ", ".join(name for name in known_effects(chip.profile) if name in chip.effects) or "none",
         "finetune_pulses": pulses,
     }
-    weights = {name: W.detach().double().cpu().numpy() for name, W in chip.targets.items()}
+    weights = {name: W.detach().double().cpu().numpy() for name, W in chip.weights.items()}
     tuned = replace(model, weights=weights, chip=chip, recorded=None)
     return Tuned(tuned, facts, (*_of_writes(chip, pulses), *chosen.unseen(model)))
 
 
-def _of_writes(chip: Chip, pulses: int) -> list[str]:
+def _of_writes(chip: DeviceChip, pulses: int) -> list[str]:
     """Say where fine-tuning met no errors of writing, or wrote nothing at all."""
     said = [] if _errs(chip) else ["writes do not err in this run, so that fine-tuning met no errors of programming"]
     if chip.write == "ideal" or pulses:
@@ -188,7 +188,7 @@ def _of_writes(chip: Chip, pulses: int) -> list[str]:
     ]
 
 
-def _errs(chip: Chip) -> bool:
+def _errs(chip: DeviceChip) -> bool:
     """Return whether what a chip writes is off its targets by chance, in its way of writing and with its effects."""
     if chip.write == "ideal":
         return False

@@ -44,7 +44,7 @@ from neuroanp.units import Plain, format_quantity
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from neuroanp.backends.chips import Chip
+    from neuroanp.backends.chips import IntegerChip
     from neuroanp.backends.loihi import Block
     from neuroanp.network.network import Layer
 
@@ -109,7 +109,7 @@ class Loihi(ChipExporter):
             expected={"spikes": compact(s), "output_state": out},
         )
 
-    def chip(self, model: Model) -> Chip:
+    def chip(self, model: Model) -> IntegerChip:
         """Return the chip's neurons and scales for this network; see `ChipExporter.chip`."""
         return chip_of(model, self._scales(model))
 

@@ -59,7 +59,7 @@ class Model(Numeric):
         beside: of such matrices, what the network that was scored has beside them and this has not, a sentence each.
         recorded: noise-free loss of the network that was scored, on the run's own device; None where there is none.
         notes: sentences: what of the run is not in this network.
-        chip: the run's own device with its conductances (`neuroanp.substrates.chip.Chip`), for formats of crossbars.
+        chip: the run's own device with its conductances (`substrates.chip.DeviceChip`), for formats of crossbars.
         backend: what simulated it in training.
     """
 

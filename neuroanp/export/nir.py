@@ -27,6 +27,7 @@ from neuroanp.export.nir_readers import FILE, limits, limits_of_layers
 from neuroanp.export.nir_writing import FORMAT as FORMAT
 from neuroanp.export.nir_writing import write
 from neuroanp.export.protocol import Exported, PresentingExporter
+from neuroanp.network.compose import BACK, INTO, OUT
 from neuroanp.network.network import Layer
 
 FORMATS = (FORMAT, OF_LAYERS)
@@ -73,7 +74,7 @@ class Nir(PresentingExporter):
         """Return the graph's weights by node."""
         if as_ever(model):
             folded = fold(model, self.outputs == "li")
-            return {"w_in": folded.w_in, "w": folded.w, "w_out": folded.w_out}
+            return {INTO: folded.w_in, BACK: folded.w, OUT: folded.w_out}
         graph = nir_layers.graph_of(model, model.output_line, self.outputs == "li")
         return {name: node.weight for name, node in graph.weights.items()}
 
@@ -109,13 +110,13 @@ class Nir(PresentingExporter):
         folded = fold(model, self.outputs == "li")
         write(model, folded, folder / FILE)
         g, dt, n = folded.gains, model.dt, model.sizes[1]
-        own = model.weights["w_in"].shape[1] - (model.bias and g.bias_in_node)
-        held = {"w_in": folded.w_in[:, :own] / g.w_in, "w": folded.w / g.w, "w_out": folded.w_out / g.w_out}
+        own = model.weights[INTO].shape[1] - (model.bias and g.bias_in_node)
+        held = {INTO: folded.w_in[:, :own] / g.w_in, BACK: folded.w / g.w, OUT: folded.w_out / g.w_out}
         if model.bias and g.bias_in_node:
             assert folded.bias_in is not None
-            held["w_in"] = np.concatenate([held["w_in"], ((folded.bias_in - g.drive) / g.w_in)[:, None]], -1)
+            held[INTO] = np.concatenate([held[INTO], ((folded.bias_in - g.drive) / g.w_in)[:, None]], -1)
         if folded.bias_out is not None:
-            held["w_out"] = np.concatenate([held["w_out"], (folded.bias_out / g.output_line)[:, None]], -1)
+            held[OUT] = np.concatenate([held[OUT], (folded.bias_out / g.output_line)[:, None]], -1)
         factors = {"membrane": g.a_m, "synapse": g.a_s, "readout": g.a_y}
         if not g.cuba:
             del factors["synapse"]

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroanp.export.model import Model, Traces
+from neuroanp.network.compose import BACK, INTO, OUT
 
 if TYPE_CHECKING:
     from neuroanp.backends.neuron import LIF
@@ -148,12 +149,12 @@ def fold(model: Model, li: bool) -> Folded:
     g = gains(model.neuron, model.dt, model.spikes_in, model.output_line, li)
     W = model.weights
     in_node = g.bias_in_node
-    columns = g.w_in * (W["w_in"][:, :inputs] if in_node else W["w_in"])
+    columns = g.w_in * (W[INTO][:, :inputs] if in_node else W[INTO])
     taps = [g.taps] * columns.shape[1]
     constants = () if in_node or not model.bias else (g.constant,)
     bias = np.full(n, g.drive) if not g.cuba and g.drive else None
     if in_node and model.bias:
-        bias = g.w_in * W["w_in"][:, inputs] + g.drive
+        bias = g.w_in * W[INTO][:, inputs] + g.drive
     if g.cuba and g.drive:
         columns = np.concatenate([columns, np.full((n, 1), g.drive)], -1)
         taps, constants = [*taps, (1.0, -g.a_s)], (*constants, 1.0)
@@ -163,9 +164,9 @@ def fold(model: Model, li: bool) -> Folded:
         li=li,
         w_in=columns,
         bias_in=bias,
-        w=g.w * W["w"],
-        w_out=g.w_out * W["w_out"][:, :n],
-        bias_out=g.output_line * W["w_out"][:, n] if model.bias else None,
+        w=g.w * W[BACK],
+        w_out=g.w_out * W[OUT][:, :n],
+        bias_out=g.output_line * W[OUT][:, n] if model.bias else None,
         taps=np.array(taps),
         constants=constants,
     )

@@ -98,7 +98,7 @@ def read(
         raise InputError(f"{path}: {error.message}", error.problems) from None
     except ValueError as error:  # of the neuron: a time constant that is no longer than a step
         raise InputError(f"{path}: {error}") from None
-    return replace(network, notes=(*loaded.notes, *network.notes, *_sizes(path, network.weights)))
+    return replace(network, notes=(*loaded.notes, *network.notes, *_sizes(path, network)))
 
 
 def _own(loaded: Loaded, dt: float | None) -> Imported:
@@ -144,14 +144,15 @@ def _one_tau_r(neuron: LIF, given: float | None) -> None:
         raise InputError(f"tau_r: the file says {neuron.tau_r:g} s, and {given:g} s was given")
 
 
-def _sizes(path: Path, weights: dict[str, Array]) -> list[str]:
+def _sizes(path: Path, made: Imported) -> list[str]:
     """Say which weights are odd, in thresholds; refuse those that no training goes on from.
 
     Raises:
         InputError: weights that are not finite, or above LARGEST, whose squares float32 cannot hold.
     """
     problems, notes = [], []
-    for name, W in weights.items():
+    own = {p.name for p in made.network.projections if p.pre == p.post}
+    for name, W in made.weights.items():
         if not np.isfinite(W).all():
             problems.append(f"{name}: in units of the threshold, {int((~np.isfinite(W)).sum())} weights are not finite")
             continue
@@ -167,7 +168,7 @@ def _sizes(path: Path, weights: dict[str, Array]) -> list[str]:
             notes.append(f"{name}: {count} of {W.size} weights are over {ODD:g} thresholds, up to {peak:.3g}")
         lost = int(((W != 0) & (np.abs(W) < SMALLEST)).sum())
         notes += [f"{name}: {lost} of {W.size} weights are below {SMALLEST:.2g}, and are 0 in float32"] * bool(lost)
-        notes += [f"{name}: all weights are 0"] * (not peak and name != "w")
+        notes += [f"{name}: all weights are 0"] * (not peak and name not in own)
     if problems:
         raise InputError(f"{path}: its weights cannot be learned with", problems)
     return notes

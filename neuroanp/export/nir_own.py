@@ -9,7 +9,7 @@ import numpy as np
 
 from neuroanp.errors import InputError
 from neuroanp.export.nir_file import OPTIONAL, Node
-from neuroanp.network.compose import one_layer
+from neuroanp.network.compose import BACK, INTO, OUT, one_layer
 
 if TYPE_CHECKING:
     from neuroanp.export.nir_graph import Gains
@@ -50,8 +50,8 @@ def roles(nodes: dict[str, Node], edges: list[tuple[str, str]]) -> Graph:
     li, linear = only("LI", least=0), only("Linear", "Affine", least=2, most=3)
     end = li[0] if li else sink
     between = {name: ({a for a, b in edges if b == name}, {b for a, b in edges if a == name}) for name in linear}
-    roles = {"w_in": ({source}, {unit}), "w_out": ({unit}, {end}), "w": ({unit}, {unit})}
-    found: dict[str, Node | None] = {"w": None}
+    roles = {INTO: ({source}, {unit}), OUT: ({unit}, {end}), BACK: ({unit}, {unit})}
+    found: dict[str, Node | None] = {BACK: None}
     for name, ends in between.items():
         role = next((role for role, wanted in roles.items() if wanted == ends), None)
         if role is None or found.get(role) is not None:
@@ -59,21 +59,21 @@ def roles(nodes: dict[str, Node], edges: list[tuple[str, str]]) -> Graph:
         found[role] = nodes[name]
     expected = {(a, name) for name, (before, _) in between.items() for a in before}
     expected |= {(name, b) for name, (_, after) in between.items() for b in after} | ({(end, sink)} if li else set())
-    if set(edges) != expected or len(edges) != len(expected) or not found.get("w_in") or not found.get("w_out"):
+    if set(edges) != expected or len(edges) != len(expected) or not found.get(INTO) or not found.get(OUT):
         odd = sorted(set(edges) ^ expected)
         raise InputError(f"edges cannot be read{f' ({odd[0][0]} -> {odd[0][1]})' if odd else ''}: {SHAPE}")
     filled = tuple(key for key in OPTIONAL[nodes[unit].kind] if key not in nodes[unit].fields)
-    return _shaped(Graph(w_in=found["w_in"], unit=nodes[unit], w_out=found["w_out"], w=found["w"],  # pyright: ignore
+    return _shaped(Graph(w_in=found[INTO], unit=nodes[unit], w_out=found[OUT], w=found[BACK],  # pyright: ignore
                          li=nodes[li[0]] if li else None, filled=filled))  # fmt: skip
 
 
 def _shaped(graph: Graph) -> Graph:
     """Check that shapes agree, and give every unit's field the shape (N,)."""
-    for name, node in (("w_in", graph.w_in), ("w", graph.w), ("w_out", graph.w_out)):
+    for name, node in ((INTO, graph.w_in), (BACK, graph.w), (OUT, graph.w_out)):
         if node is not None and node.fields["weight"].ndim != 2:
             raise InputError(f"{name}: weight has shape {node.fields['weight'].shape}; (post, pre) is needed")
     n, outs = len(graph.w_in.fields["weight"]), len(graph.w_out.fields["weight"])
-    for name, node, shape in (("w_out", graph.w_out, (outs, n)), ("w", graph.w, (n, n))):
+    for name, node, shape in ((OUT, graph.w_out, (outs, n)), (BACK, graph.w, (n, n))):
         if node is not None and node.fields["weight"].shape != shape:
             raise InputError(f"{name}: weight has shape {node.fields['weight'].shape}, and needs {shape}")
     for node, size in ((graph.w_in, n), (graph.w, n), (graph.w_out, outs)):
@@ -129,7 +129,7 @@ def read_own(graph: Graph, about: dict[str, Any], dt: float) -> tuple[dict[str, 
     if bias:
         w_out = np.concatenate([w_out, _unfold_bias(graph.w_out, g.output_line, 0.0)[:, None]], -1)
     w = np.zeros((len(w_in),) * 2) if graph.w is None else _unfold(graph.w, g.w)
-    weights = {"w_in": w_in, "w": w, "w_out": w_out}
+    weights = {INTO: w_in, BACK: w, OUT: w_out}
     return weights, one_layer({name: W.shape for name, W in weights.items()}, bias, neuron), spikes_in
 
 

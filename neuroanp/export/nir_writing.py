@@ -11,6 +11,7 @@ import numpy as np
 from neuroanp.errors import InputError
 from neuroanp.export.model import Model
 from neuroanp.export.nir_graph import Array, Folded, Gains, tau_of
+from neuroanp.network.compose import BACK, INTO, OUT
 from neuroanp.records.atomic import write_bytes
 
 FORMAT = "neuroanp-1"
@@ -36,27 +37,27 @@ def write(model: Model, folded: Folded, path: Path) -> None:
     lines, outs = folded.w_in.shape[1], len(folded.w_out)
     own = folded.w_in.shape[1] - (g.cuba and bool(g.drive))
     rest = np.zeros_like(folded.w_in)
-    rest[:, :own] = W["w_in"][:, :own] - folded.w_in[:, :own] / g.w_in
-    own_in = W["w_in"][:, model.sizes[0]] if model.bias and g.bias_in_node else None
+    rest[:, :own] = W[INTO][:, :own] - folded.w_in[:, :own] / g.w_in
+    own_in = W[INTO][:, model.sizes[0]] if model.bias and g.bias_in_node else None
     nodes = {
         "input": nir.Input({"input": np.array([lines])}),
-        "w_in": _linear(nir, folded.w_in, folded.bias_in, rest, own_in),
+        INTO: _linear(nir, folded.w_in, folded.bias_in, rest, own_in),
         "lif": _unit(nir, g, model.dt, n),
-        "w": _linear(nir, folded.w, None, W["w"] - folded.w / g.w, None),
-        "w_out": _linear(
+        BACK: _linear(nir, folded.w, None, W[BACK] - folded.w / g.w, None),
+        OUT: _linear(
             nir,
             folded.w_out,
             folded.bias_out,
-            W["w_out"][:, :n] - folded.w_out / g.w_out,
-            W["w_out"][:, n] if model.bias else None,
+            W[OUT][:, :n] - folded.w_out / g.w_out,
+            W[OUT][:, n] if model.bias else None,
         ),
         "output": nir.Output({"output": np.array([outs])}),
     }
-    edges = [("input", "w_in"), ("w_in", "lif"), ("lif", "w"), ("w", "lif"), ("lif", "w_out"), ("w_out", "output")]
+    edges = [("input", INTO), (INTO, "lif"), ("lif", BACK), (BACK, "lif"), ("lif", OUT), (OUT, "output")]
     if folded.li:
         one = np.ones(outs)
         nodes["li"] = nir.LI(tau=tau_of(g.a_y, model.dt) * one, r=one, v_leak=0.0 * one)
-        edges = [*edges[:-1], ("w_out", "li"), ("li", "output")]
+        edges = [*edges[:-1], (OUT, "li"), ("li", "output")]
     graph, content = nir.NIRGraph(nodes, edges, metadata=_metadata(model, folded)), BytesIO()
     nir.write(content, graph)  # pyright: ignore[reportArgumentType] - in memory: HDF5 crashes where a disk is full
     write_bytes(path, content.getvalue())

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import numpy as np
     from numpy.typing import NDArray
 
-    from neuroanp.backends.chips import Chip
+    from neuroanp.backends.chips import IntegerChip
     from neuroanp.export.checking.presented import Check
     from neuroanp.export.model import Model, Traces
 
@@ -102,7 +102,7 @@ class ChipExporter(PresentingExporter):
     """Base of formats whose chip's integer neurons can be in the loop of learning: `--finetune` learns with them."""
 
     @abstractmethod
-    def chip(self, model: Model) -> Chip:
+    def chip(self, model: Model) -> IntegerChip:
         """Return the chip's neurons, with the scales that `export` gives this network; `check` has passed."""
 
     @abstractmethod

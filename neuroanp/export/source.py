@@ -15,7 +15,7 @@ from neuroanp.export.model import Model
 from neuroanp.export.protocol import DeviceExporter, Exporter
 from neuroanp.losses import mean_loss
 from neuroanp.training.configure import load_config
-from neuroanp.training.evaluate import Held, loss
+from neuroanp.training.evaluate import HeldOutBatch, loss
 from neuroanp.training.forward import converters, held_by, targets_after
 from neuroanp.training.revisit import restored
 
@@ -62,7 +62,7 @@ def _scored(record: RunDir, experiment: Experiment, trainer: Trainer) -> float:
     if isinstance(recorded, int | float) and result.get("updates") == trainer.update:
         return float(recorded)
     task = experiment.task
-    held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets.like, task.loss)
+    held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
     return loss(trainer.outputs(held.inputs, noise=False), held)
 
 
@@ -116,7 +116,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, which: str) -> M
     notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are {exported}",) * bool(
         differ
     )
-    targets = {key: W.detach().cpu() for key, W in trainer.substrate.targets.items()}
+    targets = {key: W.detach().cpu() for key, W in trainer.substrate.weights.items()}
     device, as_held = held_by(experiment, trainer), which == "as_held"
     matrices = device if as_held else targets
     alike = as_held or all(_rounded_alike(W, device[key]) for key, W in targets.items())

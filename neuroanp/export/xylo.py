@@ -15,7 +15,7 @@ from pydantic import Field
 
 from neuroanp.backends.chip_structure import spans, unheld
 from neuroanp.backends.neuron import LIF
-from neuroanp.backends.xylo_numbers import Array, Held, Wanted, chip_of, place, quantised, wanted_numbers
+from neuroanp.backends.xylo_numbers import Array, ChipNumbers, Wanted, chip_of, place, quantised, wanted_numbers
 from neuroanp.export import xylo_limits as limits
 from neuroanp.export.checking.presented import Check, compact
 from neuroanp.export.checking.script import HERE
@@ -29,7 +29,7 @@ from neuroanp.network.network import OUTPUT
 from neuroanp.records.json_io import write_object
 
 if TYPE_CHECKING:
-    from neuroanp.backends.chips import Chip
+    from neuroanp.backends.chips import IntegerChip
     from neuroanp.backends.xylo import Network, State
 
 
@@ -81,7 +81,7 @@ class Xylo(ChipExporter):
             facts={"device": self.device, **_facts(held, states, before)},
         )
 
-    def _presented(self, model: Model, held: Held, traces: Traces) -> Check:
+    def _presented(self, model: Model, held: ChipNumbers, traces: Traces) -> Check:
         """Return the first sequences, and the chip's spikes and outputs, equal but for the division by their unit."""
         assert traces.s is not None
         steps, sequences = self.shown(model)
@@ -89,7 +89,7 @@ class Xylo(ChipExporter):
         least = 1.0 / float(np.max(held.y))  # what a state's unit is of an output
         return Check({"inputs": compact(u)}, {"spikes": compact(s), "outputs": y}, {"outputs": 1e-6 * least})
 
-    def chip(self, model: Model) -> Chip:
+    def chip(self, model: Model) -> IntegerChip:
         """Return the chip's neurons and scales for this network; see `ChipExporter.chip`."""
         return chip_of(model, wanted_numbers(model), scales_of(model))
 
@@ -104,7 +104,7 @@ def _run(net: Network, inputs: Array) -> tuple[State, Any]:
     return xylo.run(net, torch.from_numpy(late))
 
 
-def _traces(model: Model, wanted: Wanted, held: Held, states: State, before: Any) -> Traces:
+def _traces(model: Model, wanted: Wanted, held: ChipNumbers, states: State, before: Any) -> Traces:
     """Return what the chip does at the network's steps and in its units."""
     y = states.i_out[1:].numpy() / held.y + wanted.offset * rise(model)
     return Traces(y, states.s[:-1].numpy(), before[:-1].numpy() / held.threshold)
@@ -120,7 +120,7 @@ def decays_by_name(model: Model, wanted: Wanted) -> dict[str, tuple[float, float
     return {**found, "output": wanted.output}
 
 
-def _weights(model: Model, wanted: Wanted, held: Held) -> dict[str, Array]:
+def _weights(model: Model, wanted: Wanted, held: ChipNumbers) -> dict[str, Array]:
     """Return the chip's weights in the network's own units."""
     net, where, found = held.net, spans(model.network), {}
     shifts = {"w_in": net.shift_in, "w_rec": net.shift_rec, "w_out": net.shift_out}
@@ -137,7 +137,9 @@ def _weights(model: Model, wanted: Wanted, held: Held) -> dict[str, Array]:
     return found
 
 
-def specification(model: Model, wanted: Wanted, held: Held, device: str) -> tuple[dict[str, Any], dict[str, Any]]:
+def specification(
+    model: Model, wanted: Wanted, held: ChipNumbers, device: str
+) -> tuple[dict[str, Any], dict[str, Any]]:
     """Return what xylo.npz and xylo.json hold."""
     net, (inputs, units, outputs) = held.net, model.sizes
     kinds = {"w": np.int8, "dash": np.uint8}
@@ -180,7 +182,7 @@ def _dashes(model: Model, wanted: Wanted) -> dict[str, int]:
     return {**found, "output": wanted.dash_out}
 
 
-def _facts(held: Held, states: State, before: Any) -> dict[str, int | float]:
+def _facts(held: ChipNumbers, states: State, before: Any) -> dict[str, int | float]:
     net = held.net
     return {
         "shift_in": net.shift_in, "shift_rec": net.shift_rec, "shift_out": net.shift_out,
@@ -201,7 +203,7 @@ def _saturated(net: Network, states: State, before: Any) -> int:
     return potentials + ends(states.i, net.dash_syn) + ends(states.i_out, net.dash_syn_out)
 
 
-def _limits(model: Model, wanted: Wanted, held: Held, states: State, before: Any) -> Iterator[str]:
+def _limits(model: Model, wanted: Wanted, held: ChipNumbers, states: State, before: Any) -> Iterator[str]:
     net = held.net
     yield "inputs are given one step late and outputs read one step late: the chip takes T + 1 steps for T"
     yield "a potential that equals its threshold spikes on the chip, and does not in the network"

@@ -24,7 +24,7 @@ def differences(values: Tensor, plan: PassPlan) -> Tensor:
     Returns: (T, R, ...).
 
     >>> from neuroanp.trajectory import PassPlan
-    >>> plan = PassPlan(gain=(1, 1), stream=(0, 1), pairs=((0, 1),))
+    >>> plan = PassPlan(noise=(1, 1), stream=(0, 1), pairs=((0, 1),))
     >>> differences(torch.tensor([[3.0, 1.0]]), plan)
     tensor([[2.]])
     """

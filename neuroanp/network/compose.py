@@ -14,7 +14,8 @@ from neuroanp.network.cell import Unit
 from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
 from neuroanp.network.tanh import Tanh
 
-ONE_LAYER = ("w_in", "w", "w_out")
+INTO, BACK, OUT = "w_in", "w", "w_out"
+ONE_LAYER = (INTO, BACK, OUT)
 """The arrays of a network of one layer: into it, its own, out of it; the first and the last are in every stack."""
 ONE = "hidden"
 """What the layer of a network of one is called."""

@@ -33,7 +33,8 @@ class Projection(NamedTuple):
 
     Args:
         name: of the array. pre, post: names of groups of units.
-        delay: steps from the activity to the current it makes, 0 or 1; 1 within a layer.
+        delay: steps from the activity to the current it makes, 0 or 1; 1 within a layer. Simulators have 0 from the
+            input, and of lines that carry spikes what `Network.input_delay` says.
         bias: whether it has one more word line, which a constant 1 drives.
     """
 
@@ -146,6 +147,12 @@ class Network:
     def last(self, post: str) -> Projection:
         """Return the last projection into a group: when it is read, the units have all they wait for."""
         return [p for p in self.projections if p.post == post][-1]
+
+    @property
+    def late_inputs(self) -> list[str]:
+        """What simulators say of arrays from the input with a delay: they know none."""
+        late = [p.name for p in self.projections if p.pre == INPUT and p.delay]
+        return [f"{name}: inputs act at once, and spikes of them as input_delay says; give it delay 0" for name in late]
 
     @property
     def readout(self) -> tuple[str, ...]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NamedTuple, cast
 import torch
 from torch import Tensor
 
+from neuroanp.network.lines import with_bias_line, word_lines
 from neuroanp.network.network import INPUT, OUTPUT
 
 if TYPE_CHECKING:
@@ -58,17 +59,8 @@ def rollout(network: Network, W: Mapping[str, Tensor], u: Tensor) -> Rollout:
 
 
 def lines(p: Projection, x: Tensor) -> Tensor:
-    """Return what the word lines of an array see of the activity (T, ..., n) before it: delayed, with the bias line."""
-    return with_constant(torch.cat([torch.zeros_like(x[:1]), x[:-1]]) if p.delay else x, p.bias)
-
-
-def with_constant(x: Tensor, bias: bool) -> Tensor:
-    """Append the line that a constant 1 drives to x (..., n), if there is one.
-
-    >>> with_constant(torch.zeros(1, 2), True)
-    tensor([[0., 0., 1.]])
-    """
-    return torch.cat([x, x.new_ones(*x.shape[:-1], 1)], -1) if bias else x
+    """Return what the word lines of an array see of the activity (T, ..., n) before it, from rest."""
+    return word_lines(p, x, torch.zeros_like(x[0]))
 
 
 class Standing(NamedTuple):
@@ -102,10 +94,10 @@ def advance(network: Network, W: Mapping[str, Tensor], standing: Standing, u: Te
         for p in network.projections:
             if p.post == layer.name:
                 x = standing.x[p.pre] if p.delay else now[p.pre]
-                h = h.index_add(-1, _index(network.ports(p), u), with_constant(x, p.bias) @ W[p.name].T)
+                h = h.index_add(-1, _index(network.ports(p), u), with_bias_line(x, p.bias) @ W[p.name].T)
         states[layer.name], now[layer.name] = cast("Cell", layer.cell).step(states[layer.name], h)
     feed = network.feed(OUTPUT)
-    y = _sum([with_constant(standing.x[p.pre] if p.delay else now[p.pre], p.bias) @ W[p.name].T for p in feed])
+    y = _sum([with_bias_line(standing.x[p.pre] if p.delay else now[p.pre], p.bias) @ W[p.name].T for p in feed])
     return Standing(states, now), y
 
 

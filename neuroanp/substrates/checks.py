@@ -36,7 +36,7 @@ def check_memory(
     """Raise InputError where noise with a memory is to be drawn in part, or for an array too large for it.
 
     Args:
-        profile, read, effects: as in `Chip.build`.
+        profile, read, effects: as in `DeviceChip.build`.
         shapes: (n, m) of the arrays by name.
     """
     parts = sorted(effects & {"read_noise", "frozen_noise"})

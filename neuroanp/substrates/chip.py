@@ -36,7 +36,7 @@ READS = ("moments", "sampled")
 SOLVERS = ("fast", "exact")
 
 
-class Chip(ReadChip):
+class DeviceChip(ReadChip):
     """Weights held by the arrays of one hardware profile; implements `substrates.protocol.Substrate`.
 
     Ways to write: "ideal" puts conductances on their targets without error, time, energy or pulses;
@@ -64,7 +64,7 @@ class Chip(ReadChip):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         units: Neurons = MappingProxyType({}),
-    ) -> Chip:
+    ) -> DeviceChip:
         """Make a chip and write the first weights.
 
         Args:

@@ -20,7 +20,7 @@ class ChipAt(ReadChip):
     its clock or its books is refused. `ledger` is a copy of the books as they stood.
 
     Args:
-        chip: the chip. now: seconds of its clock; see `Chip.at`.
+        chip: the chip. now: seconds of its clock; see `DeviceChip.at`.
     """
 
     def __init__(self, chip: ReadChip, now: float) -> None:
@@ -28,7 +28,7 @@ class ChipAt(ReadChip):
         self.now, self.ledger = now, deepcopy(chip.ledger)
 
     def at(self, seconds: float) -> ChipAt:
-        """Return the chip at a later time; see `Chip.at`."""
+        """Return the chip at a later time; see `DeviceChip.at`."""
         return later(self, seconds)
 
     def apply(self, *_: Any, **__: Any) -> NoReturn:

@@ -74,7 +74,7 @@ class ReadChip:
     # ---- what the arrays hold ----
 
     @property
-    def targets(self) -> Weights:
+    def weights(self) -> Weights:
         """The digital target weights; with "pulse" what the arrays hold now, read noise aside."""
         if self.write == "pulse":
             return Weights({name: a.mean_weights(self.now) for name, a in self.arrays.items()}, self.network)
@@ -154,7 +154,7 @@ class ReadChip:
         the line), one ADC conversion a bit line of each tile, both for each bit of a bit-serial input;
         the outputs of the tiles, and the bits, are added digitally. The last read that a group of
         units waits for also updates it: digital energy, and node noise in the `noisy` reads that are of
-        passes with a gain: a silent pass samples no junction.
+        passes with noise: a silent pass samples no junction.
         """
         array, periphery, energy = self.arrays[name], self.profile.periphery, self.profile.energy
         n, m = array.shape
@@ -195,7 +195,7 @@ class ReadChip:
     def state_dict(self) -> dict[str, Tensor]:
         """Return cells ("w/g"), digital targets ("w/aim"), books ("ledger/energy") and the clock, bit for bit."""
         state: dict[str, Tensor] = {"clock": torch.tensor(self.now, dtype=torch.float64)}
-        aim = self.targets  # with "pulse" what the arrays hold: there is nothing else to aim at
+        aim = self.weights  # with "pulse" what the arrays hold: there is nothing else to aim at
         for name, array in self.arrays.items():
             state.update({f"{name}/{key}": value.detach().clone() for key, value in array.cells.items()})
             state[f"{name}/aim"] = aim[name].detach().clone()

@@ -31,10 +31,10 @@ def check_size(name: str, n: int, m: int) -> None:
 class DeviceNoise:
     """The read noise of one array in one presentation of a batch, drawn chunk after chunk in order of time.
 
-        deviation(t) = gain sigma z(t),  z a process of unit variance for each device, pass and sequence
+        deviation(t) = factor sigma z(t),  z a process of unit variance for each device, pass and sequence
 
     States are carried from chunk to chunk and all draws are addressed by time step, so that the noise
-    does not depend on how time is cut. Passes that share a stream see the same noise times their gain.
+    does not depend on how time is cut. Passes that share a stream see the same noise times their factor.
     What distinguishes devices (their correlation times) is drawn once a run, from "process/<name>".
 
     Presentations start from independent stationary states, unless `apart` says how far in time they
@@ -48,7 +48,7 @@ class DeviceNoise:
 
     Args:
         name: of the array.
-        plan: gain and stream of each pass.
+        plan: factor on the noise and stream of each pass.
         batch: B sequences, each with noise of its own.
         streams: where the draws come from.
         sigma: standard deviation of each device, (planes, n, m), in the units that are wanted; gives
@@ -97,7 +97,7 @@ class DeviceNoise:
             self._states = self._starts()
         elif t0 != self._reached:
             raise ValueError(f"chunks must follow in time: {self.name} stands at step {self._reached}, asked for {t0}")
-        make = torch.empty if all(self.plan.gain) else torch.zeros  # silent passes stay at zero
+        make = torch.empty if all(self.plan.noise) else torch.zeros  # silent passes stay at zero
         shape = (steps, self.plan.passes, self.batch, *self.sigma.shape)
         out = make(shape, dtype=self.sigma.dtype, device=self.sigma.device)
         for step in range(steps):
@@ -105,9 +105,9 @@ class DeviceNoise:
                 u, xi = self._draws("device", stream, t0 + step)
                 z, self._states[stream] = self.process.run(state, one_step(u), one_step(xi), self.dt)
                 noise = z[0] * self.sigma
-                for index, gain in enumerate(self.plan.gain):
-                    if gain and self.plan.stream[index] == stream:
-                        torch.mul(noise, gain, out=out[step, index])
+                for index, factor in enumerate(self.plan.noise):
+                    if factor and self.plan.stream[index] == stream:
+                        torch.mul(noise, factor, out=out[step, index])
         self._reached = t0 + steps
         return out
 
@@ -115,7 +115,7 @@ class DeviceNoise:
         """Return the state before the first step for each stream that is heard."""
         draws = {stream: self._draws("device_start", stream, 0) for stream in dict.fromkeys(self.plan.stream)}
         found = starts(self.process, draws, self.plan.stream, self.batch, self.apart, axis=-4)
-        heard = {stream for gain, stream in zip(self.plan.gain, self.plan.stream, strict=True) if gain}
+        heard = {stream for factor, stream in zip(self.plan.noise, self.plan.stream, strict=True) if factor}
         return {stream: state for stream, state in found.items() if stream in heard}
 
     def _draws(self, kind: str, stream: int, step: int) -> tuple[Tensor | None, Tensor | None]:

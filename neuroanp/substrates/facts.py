@@ -13,7 +13,7 @@ from neuroanp.substrates.wires_fast import wire_error
 if TYPE_CHECKING:
     from neuroanp.devices.protocol import ProgrammingLaw, UpdateLaw
     from neuroanp.profiles import HardwareProfile
-    from neuroanp.substrates.chip import Chip
+    from neuroanp.substrates.chip import DeviceChip
     from neuroanp.substrates.crossbar import Crossbar
 
 
@@ -51,7 +51,7 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
     return tuple(name for name in EFFECTS if has[name])
 
 
-def describe(chip: Chip, window_s: float = 1e-3) -> dict[str, Any]:
+def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
     """Return facts of a chip as plain values.
 
     Args:

@@ -25,10 +25,10 @@ class NodeNoise:
     Sources start from their stationary state, and their states are carried from chunk to chunk; all
     draws are addressed by time step, so that the noise does not depend on how time is cut into
     chunks, and the sources are exact over a step of any length. Passes that share a stream see the
-    same noise times their gain.
+    same noise times their factor.
 
     Args:
-        plan: gain and stream of each pass.
+        plan: factor on the noise and stream of each pass.
         units: number of pre-activations by group: of each layer, and of the "output".
         batch: B sequences, each with noise of its own.
         streams: where the draws come from.
@@ -87,19 +87,19 @@ class NodeNoise:
         if self.junctions is None and not sigma:
             return None
         shape = (self.batch, self.units[layer])
-        make = torch.empty if all(self.plan.gain) else torch.zeros  # silent passes stay at zero
+        make = torch.empty if all(self.plan.noise) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
         drawn: dict[int, Tensor] = {}
         if t0 == 0 and self.junctions is not None:
             self._first = self._starts(self.junctions, layer, shape)
-        # Gaussian noise alone takes its sigma along with the gain: one pass over the memory less.
+        # Gaussian noise alone takes its sigma along with the factor: one pass over the memory less.
         unit = sigma if self.junctions is None else 1.0
-        for index, (gain, stream) in enumerate(zip(self.plan.gain, self.plan.stream, strict=True)):
-            if gain == 0:
+        for index, (factor, stream) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
+            if factor == 0:
                 continue
             if stream not in drawn:
                 drawn[stream] = self._one(layer, stream, t0, steps, shape)
-            torch.mul(drawn[stream], gain * unit, out=out[:, index])
+            torch.mul(drawn[stream], factor * unit, out=out[:, index])
         return out
 
     def _one(self, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:

@@ -16,7 +16,7 @@ from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
-    from neuroanp.substrates.chip import Chip
+    from neuroanp.substrates.chip import DeviceChip
 
 DAY = 86_400.0
 READING = frozenset({"read_noise", "frozen_noise"})
@@ -96,7 +96,7 @@ def beyond_table(profile: HardwareProfile, effects: frozenset[str], age_s: float
     )
 
 
-def oldest(chip: Chip) -> float:
+def oldest(chip: DeviceChip) -> float:
     """Return seconds since the write of the device that has waited longest; 0 where no law asks for it."""
     ages = [chip.now - float(array.cells["t"].min()) for array in chip.arrays.values() if "t" in array.cells]
     return max(ages, default=0.0)

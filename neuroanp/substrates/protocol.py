@@ -124,7 +124,7 @@ class Substrate(Protocol):
         ...
 
     @property
-    def targets(self) -> Weights:
+    def weights(self) -> Weights:
         """The weights the digital side believes in (what write-verify aims at)."""
         ...
 
@@ -189,7 +189,7 @@ class Substrate(Protocol):
             name: of the array.
             load: (m,) sum over the reads of (V / v_read)^2 t / t_read of each word line.
             reads: vector reads: steps x passes x sequences.
-            noisy: those of them that are of passes with a gain.
+            noisy: those of them that are of passes with noise.
             events: weights that were read where the input is spikes, n for each word line that was
                 driven in a read; None: all of them in every read. They count as synaptic events only
                 by `book_spikes`.

@@ -80,7 +80,7 @@ class Reader:
 
         Args:
             x: inputs, (..., m).
-            xi: standard normals, (..., normals), times the pass's gain; None for a read without noise.
+            xi: standard normals, (..., normals), times the pass's factor; None for a read without noise.
 
         Returns: y, (..., n).
         """

@@ -18,7 +18,7 @@ from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
 from neuroanp.records.identity import code_version, identity
 from neuroanp.registry import refuse_incomplete
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_units
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
@@ -30,7 +30,7 @@ from neuroanp.training.trainer import Trainer
 from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
-    from neuroanp.backends.neuron import Interface
+    from neuroanp.backends.neuron import NeuronModel
     from neuroanp.devices.protocol import NodeSource
     from neuroanp.network.network import Layer, Network
     from neuroanp.profiles.schema import HardwareProfile
@@ -118,11 +118,11 @@ class Experiment:
             return self.untrained(streams)
         return self.start.weights(self.network, getattr(torch, self.config.compute.dtype))
 
-    def chip(self, streams: Streams, effects: frozenset[str] | None = None) -> Chip:
+    def chip(self, streams: Streams, effects: frozenset[str] | None = None) -> DeviceChip:
         """Make the chip, its weights written for the first time, with the configuration's effects or others."""
         hardware, config = self.config.hardware, self.config
         on = hardware.effects() if effects is None else effects
-        return Chip.build(
+        return DeviceChip.build(
             self.profile,
             self.first(streams),
             streams=streams,
@@ -154,7 +154,7 @@ class Experiment:
         stated = self.profile.neurons
         if stated is None or stated.membrane_sigma is None or source is None:
             return 1.0
-        a = cast("Interface", layer.cell).membrane_decay(self.config.dt)
+        a = cast("NeuronModel", layer.cell).membrane_decay(self.config.dt)
         if a is None:
             raise InputError(
                 f"neuron.tau_m: profile '{self.profile.name}' couples its noise by how far it moves the membrane; "
@@ -224,9 +224,9 @@ def _check_device(name: str) -> None:
 
 
 def build_trainer(
-    experiment: Experiment, frozen: frozenset[str] = frozenset(), effects: frozenset[str] | None = None
+    experiment: Experiment, trained: frozenset[str] | None = None, effects: frozenset[str] | None = None
 ) -> Trainer:
-    """Build a trainer at update 0, with the configuration's effects or others."""
+    """Build a trainer of all arrays or some, at update 0, with the configuration's effects or others."""
     config = experiment.config
     streams = Streams(config.seed)
     substrate = experiment.chip(streams, effects)
@@ -241,6 +241,6 @@ def build_trainer(
         batch=config.training.batch,
         dt=config.dt,
         memory=int(config.training.memory),
-        frozen=frozen,
+        trained=trained,
         limits={name: array.w_s for name, array in substrate.arrays.items()},
     )

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
     from neuroanp.baselines.protocol import Activities
     from neuroanp.network.network import Network
-    from neuroanp.substrates.chip import Chip
+    from neuroanp.substrates.chip import DeviceChip
 
 FLOAT32_FLOOR = 1e-5
 """Perturbations below this drown in the rounding of float32 (dh is off by 2e-5 at 1e-3, 2e-2 at 1e-6)."""
@@ -60,13 +60,13 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
         facts["start"] = experiment.start.facts() | {"clipped": clipped(experiment, chip)}
         log.append(_begins(facts["start"]))
         log += [f"weights: learned with other constants: {line}" for line in experiment.start.notes]
-    if experiment.config.rule.learner == "passes" and 0.0 in experiment.config.rule.plan().gain:
+    if experiment.config.rule.learner == "passes" and 0.0 in experiment.config.rule.plan().noise:
         log.append("reference: a noise-free pass, which no physical substrate has")
     log += _idle_switches(experiment, facts) + _warnings(experiment, chip, facts)
     return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
 
 
-def _rehearse(experiment: Experiment, chip: Chip) -> None:
+def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:
     """Refuse what would fail at the first update: units, rules, losses and encoders that do not go together.
 
     Raises:
@@ -99,7 +99,7 @@ def _rehearse(experiment: Experiment, chip: Chip) -> None:
     backend.rehearse(chip.network, chip.neurons)
 
 
-def clipped(experiment: Experiment, chip: Chip) -> dict[str, float]:
+def clipped(experiment: Experiment, chip: DeviceChip) -> dict[str, float]:
     """Return the share of the first weights that lie beyond the range of their array: by array, and of "all"."""
     wanted = experiment.first(Streams(experiment.config.seed))
     beyond = {name: int((W.abs() > chip.arrays[name].w_s).sum()) for name, W in wanted.items()}
@@ -114,7 +114,7 @@ def _idle_switches(experiment: Experiment, facts: dict[str, Any]) -> list[str]:
     return [f"warning: profile {experiment.profile.name} has no {name}" for name in named if name not in there]
 
 
-def _idle_options(experiment: Experiment, chip: Chip) -> list[str]:
+def _idle_options(experiment: Experiment, chip: DeviceChip) -> list[str]:
     """Return a sentence for each option of the hardware and the perturbation that changes nothing here."""
     config, hardware = experiment.config, experiment.config.hardware
     said = promises.idle_options(
@@ -141,7 +141,7 @@ def _times(experiment: Experiment) -> list[str]:
     return [line for line in said if line is not None]
 
 
-def _warnings(experiment: Experiment, chip: Chip, facts: dict[str, Any]) -> list[str]:
+def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -> list[str]:
     """Return what makes the perturbation useless: too small for the arithmetic, or for the converters."""
     warnings, sigma = [], chip.drive.sigma
     warnings += [f"warning: {line}" for line in (*_idle_options(experiment, chip), *_times(experiment))]
@@ -174,7 +174,7 @@ def _warnings(experiment: Experiment, chip: Chip, facts: dict[str, Any]) -> list
     return warnings
 
 
-def _stuck(experiment: Experiment, chip: Chip) -> list[str]:
+def _stuck(experiment: Experiment, chip: DeviceChip) -> list[str]:
     """Return a warning where the sources of node noise keep their state over the passes of a sequence."""
     # the passes of one sequence follow one another: they differ by what changes over M T dt
     source, window = chip.junctions, experiment.window_s() / experiment.config.training.batch

@@ -15,7 +15,7 @@ from torch import Tensor
 
 from neuroanp.backends.reads import draw_bytes
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read import Reader, normals
@@ -149,7 +149,7 @@ def _shapes(experiment: Experiment) -> dict[str, tuple[int, int]]:
     return experiment.network.shapes
 
 
-def _sample(experiment: Experiment) -> Chip:
+def _sample(experiment: Experiment) -> DeviceChip:
     """Make a chip of the same hardware with few hidden units."""
     config = experiment.config
     few: dict[str, Any] = {"hidden": min(SAMPLE, config.network.hidden), "weights": None}

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from neuroanp.substrates.protocol import Substrate
     from neuroanp.tasks.protocol import Batch
 
-NOISY = PassPlan(gain=(1.0,), stream=(0,), pairs="mean")
-SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
+NOISY = PassPlan(noise=(1.0,), stream=(0,), pairs="mean")
+SILENT = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
 
 SHOWN_SEQUENCES, SHOWN_UNITS, SHOWN_MEMBRANES = 4, 100, 4
 """How much of what spiking units did is kept for a figure."""
@@ -46,7 +46,7 @@ class Evaluation:
 
 
 @dataclass(frozen=True)
-class Held:
+class HeldOutBatch:
     """The held-out sequences as tensors: inputs (T, B, I), targets (T, B, O), mask (T,); and the loss of outputs."""
 
     batch: Batch
@@ -56,7 +56,7 @@ class Held:
     loss: Loss
 
     @classmethod
-    def of(cls, batch: Batch, like: Tensor, loss: Loss) -> Held:
+    def of(cls, batch: Batch, like: Tensor, loss: Loss) -> HeldOutBatch:
         """Convert a task's batch to the dtype and device of `like`; `loss` is the task's."""
         return cls(batch, *(to_tensor(part, like) for part in (batch.inputs, batch.targets, batch.mask)), loss=loss)
 
@@ -67,7 +67,7 @@ def to_tensor(array: np.ndarray, like: Tensor) -> Tensor:
 
 
 def evaluate(
-    held: Held, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float
+    held: HeldOutBatch, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float
 ) -> Evaluation:
     """Present the held-out sequences twice: under the device's noise, and noise-free.
 
@@ -84,7 +84,7 @@ def evaluate(
 
 
 def show(
-    held: Held, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float
+    held: HeldOutBatch, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float
 ) -> dict[str, np.ndarray]:
     """Present the first held-out sequences once under the device's noise and return what the units did, for a figure.
 
@@ -148,7 +148,7 @@ def plain(y: Tensor) -> np.ndarray:
     return y[:, 0].double().cpu().numpy()
 
 
-def loss(y: Tensor, held: Held) -> float:
+def loss(y: Tensor, held: HeldOutBatch) -> float:
     """Return the mean loss of outputs (T, 1, B, O) over scored steps and sequences."""
     total = of_steps(held.loss, y.double(), held.targets.double(), held.mask.double()).sum()
     return float(total / held.mask.double().sum() / y.shape[2])

@@ -19,7 +19,7 @@ from neuroanp.losses import named
 from neuroanp.tasks.encoding import own_task
 from neuroanp.tasks.protocol import Batch
 from neuroanp.training.configure import load_config
-from neuroanp.training.evaluate import Held, loss, plain
+from neuroanp.training.evaluate import HeldOutBatch, loss, plain
 from neuroanp.training.presented import as_inputs, as_numbers
 from neuroanp.training.revisit import looked_at
 from neuroanp.training.start import of_record
@@ -28,7 +28,7 @@ from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
-    from neuroanp.substrates.chip import Chip
+    from neuroanp.substrates.chip import DeviceChip
     from neuroanp.substrates.protocol import ReadPlan
     from neuroanp.tasks.protocol import Task
     from neuroanp.training.build import Experiment
@@ -109,10 +109,10 @@ class HeldOut:
     targets: np.ndarray
     mask: np.ndarray
     _task: Task = field(repr=False)
-    _held: Held = field(repr=False)
+    _held: HeldOutBatch = field(repr=False)
 
     @classmethod
-    def of(cls, task: Task, held: Held) -> HeldOut:
+    def of(cls, task: Task, held: HeldOutBatch) -> HeldOut:
         """Return a task's held-out sequences as a user sees them: before an encoder made spikes of them."""
         raw = held.batch.raw or held.batch
         return cls(raw.inputs.copy(), raw.targets.copy(), raw.mask.copy(), task, held)
@@ -172,7 +172,7 @@ def predict(record: RunDir, inputs: Any, noise: bool = True) -> np.ndarray:
         raise InputError(f"noise: {noise!r:.80} is neither True nor False")
     with looked_at(record) as found:
         experiment, trainer = found.experiment, found.trainer
-        task, like = experiment.task, trainer.substrate.targets.like
+        task, like = experiment.task, trainer.substrate.weights.like
         given, single = as_inputs(inputs, _width(task), like.dtype)
         y = plain(trainer.outputs(torch.from_numpy(_lines(task, given, trainer)).to(like), bool(noise)))
     y = y[len(y) // len(given) - 1 :: len(y) // len(given)]  # an encoder holds each step for some of the simulation's
@@ -209,7 +209,7 @@ def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] 
     W = Weights({name: read.W for name, read in reads.items()}, network)
     if isinstance(trainer.backend, ChipNetwork):
         W = trainer.backend.rounded(W)
-    chip = cast("Chip", trainer.substrate)
+    chip = cast("DeviceChip", trainer.substrate)
     name = experiment.profile.name
     holder = f"{name} and rounded by {trainer.backend.name}" if isinstance(trainer.backend, ChipNetwork) else name
     when = f"{format_quantity(chip.now, 's', 3)} of its time, without read noise"
@@ -259,9 +259,9 @@ def _around(experiment: Experiment) -> list[str]:
     return said
 
 
-def _held(experiment: Experiment, trainer: Trainer) -> Held:
+def _held(experiment: Experiment, trainer: Trainer) -> HeldOutBatch:
     batch: Batch = experiment.task.test(trainer.streams.generator("test"))
-    return Held.of(batch, trainer.substrate.targets.like, experiment.task.loss)
+    return HeldOutBatch.of(batch, trainer.substrate.weights.like, experiment.task.loss)
 
 
 def _width(task: Task) -> int:

@@ -26,7 +26,7 @@ class GradientLearner:
     """
 
     options: ClassVar[None] = None
-    plan = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
+    plan = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
     passes = 1
     noisy = False
 

@@ -81,10 +81,10 @@ class Lab:
         return self.backend.run(asked)
 
     def losses(self, chunk: Trajectory) -> Tensor:
-        """Return the loss of each step of a chunk, (T, M, B): what a world said, or the task's of its targets."""
-        if chunk.loss is not None:
-            return chunk.loss
+        """Return the loss of each step that is scored, (T, M, B): what a world said, or the task's of its targets."""
         time = slice(chunk.t0, chunk.t0 + len(chunk.y))
+        if chunk.loss is not None:
+            return chunk.loss * self.mask[time, None, None]
         return of_steps(self.loss, chunk.y, self.targets[time], self.mask[time])
 
     def read(self) -> Weights:

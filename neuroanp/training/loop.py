@@ -19,7 +19,7 @@ from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
 from neuroanp.tasks.encoding import own_task
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.described import features_of
-from neuroanp.training.evaluate import Held, show
+from neuroanp.training.evaluate import HeldOutBatch, show
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.stopping import StopRequested
@@ -78,7 +78,7 @@ class Training:
         keep_freed_memory()
         trainer = build_trainer(self.experiment)
         task = self.experiment.task
-        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets.like, task.loss)
+        held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         self.first_books = trainer.substrate.ledger.report()
         wall = self._restore(trainer)
         try:
@@ -115,7 +115,7 @@ class Training:
         self.record.log(f"resumed after update {trainer.update}")
         return float(meta["wall_s"])
 
-    def _train(self, trainer: Trainer, held: Held, stop: StopRequested, wall: float) -> None:
+    def _train(self, trainer: Trainer, held: HeldOutBatch, stop: StopRequested, wall: float) -> None:
         """Do the updates that are left, with metrics and checkpoints."""
         config = self.experiment.config.training
         start = time.perf_counter() - wall
@@ -148,7 +148,7 @@ class Training:
         self.record.save_checkpoint(trainer.update, trainer.state_dict(), meta)
 
     def _row(
-        self, trainer: Trainer, held: Held | None, row: Mapping[str, float | int], wall: float
+        self, trainer: Trainer, held: HeldOutBatch | None, row: Mapping[str, float | int], wall: float
     ) -> dict[str, float | int | None]:
         ledger = trainer.substrate.ledger
         losses: dict[str, float | None] = {"test_loss": None, "test_loss_noise_free": None, "spectral_radius": None}
@@ -187,7 +187,7 @@ class Training:
         pulses = trainer.substrate.ledger.pulses
         return not (spares and verifies and asked and pulses == self.first_books["pulses"])
 
-    def _finish(self, trainer: Trainer, held: Held, stop: StopRequested) -> dict[str, Any]:
+    def _finish(self, trainer: Trainer, held: HeldOutBatch, stop: StopRequested) -> dict[str, Any]:
         """Evaluate, compute the controls, write predictions and result."""
         self._tell("evaluate", trainer, None)
         found = trainer.evaluate(held)
@@ -225,14 +225,14 @@ class Training:
         self._tell("done", trainer, found.test_loss)
         return self.record.result or result
 
-    def _keep_activity(self, trainer: Trainer, held: Held, rates: np.ndarray) -> dict[str, float]:
+    def _keep_activity(self, trainer: Trainer, held: HeldOutBatch, rates: np.ndarray) -> dict[str, float]:
         """Keep how often units spiked, and what some of them did, for the report; return it in two numbers."""
         told = show(held, trainer.substrate, trainer.backend, trainer.streams, trainer.update, trainer.dt)
         arrays = {name: np.ascontiguousarray(array) for name, array in {**told, "rate_Hz": rates}.items()}
         self.record.save_arrays("activity", arrays)
         return {"rate_Hz": float(rates.mean()), "silent": float((rates == 0).mean())}
 
-    def _after(self, trainer: Trainer, held: Held) -> dict[str, dict[str, float]]:
+    def _after(self, trainer: Trainer, held: HeldOutBatch) -> dict[str, dict[str, float]]:
         """Evaluate after the idle times that the configuration asks for; return the losses by time."""
         found = {}
         for time_ in self.experiment.config.training.evaluate_after:
@@ -248,7 +248,7 @@ class Training:
         self.record.update(warned=dict(self.watch.told), log=log if line in log else [*log, line])
 
     def _controls(
-        self, trainer: Trainer, held: Held, stop: StopRequested
+        self, trainer: Trainer, held: HeldOutBatch, stop: StopRequested
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         if not self.experiment.config.training.controls:
             return {}, {}
@@ -266,11 +266,9 @@ class Training:
             losses[name] = self._frozen(name, held, stop)
         return losses, {name: control.prediction for name, control in found.items() if control.note is None}
 
-    def _frozen(self, name: str, held: Held, stop: StopRequested) -> float:
+    def _frozen(self, name: str, held: HeldOutBatch, stop: StopRequested) -> float:
         """Train the readout alone by the same rule, from the same start on the same data; return its test loss."""
-        network = self.experiment.network
-        below = frozenset(p.name for p in network.projections) - {*network.readout}
-        trainer = build_trainer(self.experiment, frozen=below)
+        trainer = build_trainer(self.experiment, trained=frozenset(self.experiment.network.readout))
         try:
             for _ in self._updates("controls", trainer, stop):
                 pass

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, ClassVar
 import torch
 from torch import Tensor
 
+from neuroanp.network.lines import word_lines
 from neuroanp.network.network import INPUT
-from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate, with_bias_line
+from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate
 
 if TYPE_CHECKING:
     from neuroanp.learning.protocol import LearningRule, State
@@ -36,7 +37,7 @@ class PassLearner:
     @property
     def noisy(self) -> bool:
         """Whether any pass has noise."""
-        return any(self.plan.gain)
+        return any(self.plan.noise)
 
     def init(self, weights: Weights) -> State:
         """Return the state at the start of a run: none."""
@@ -62,21 +63,22 @@ class PassLearner:
     def numbers_kept(self, network: Network) -> int:
         """Return how many numbers a step of one pass and sequence leaves to store, at most.
 
-        They are h, x and y; noise, where the rule knows it; of units that spike the spikes and what the outputs read.
-        Credit that looks at its own step alone needs none.
+        They are h, x and y; noise, where the rule knows it; of units that spike the spikes, and what arrays to other
+        layers and to the outputs had sent. Credit that looks at its own step alone needs none.
         """
         if self.rule.instantaneous:
             return 0
         lines = sum(network.lines.values())  # pre-activations of all layers, and the outputs
         known = lines if self.rule.needs_noise else 0
-        spikes = 2 * network.hidden + 1 if network.spikes else 0
+        sent = [p.name for p in network.projections if p.pre not in (INPUT, p.post)]
+        spikes = network.hidden + sum(network.shapes[name][1] for name in sent) if network.spikes else 0
         return network.hidden + lines + known + spikes
 
     def _passes(self, lab: Lab, keep: str | None = None, book: bool = True) -> Iterable[Trajectory]:
         return lab.run(self.plan, keep or ("noise" if self.rule.needs_noise else "all"), book)
 
     def _accumulate(self, chunks: Iterable[Trajectory], lab: Lab, losses: Tensor | None) -> WeightUpdate:
-        weights = lab.substrate.targets
+        weights = lab.substrate.weights
         sums = self.rule.init(weights)
         credit: Credit | None = None  # of the whole presentation
         total = 0.0
@@ -114,10 +116,7 @@ def presynaptic(chunk: Trajectory, plan: PassPlan, network: Network) -> dict[str
         if p.pre == INPUT:
             u = chunk.u if chunk.u.ndim == 3 else over_passes(chunk.u)
             return u if p.bias or not network.bias else u[..., : network.inputs]
-        if p.delay:
-            before = over_passes(chunk.layers[p.pre].x_prev).unsqueeze(0)
-            return with_bias_line(torch.cat([before, now[p.pre][:-1]]), p.bias)
-        return with_bias_line(now[p.pre], p.bias)
+        return word_lines(p, now[p.pre], over_passes(chunk.layers[p.pre].x_prev))
 
     return {p.name: of(p) for p in network.projections}
 

@@ -25,14 +25,14 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
 from neuroanp.training.described import UNCHANGED, describe
-from neuroanp.training.evaluate import Held
+from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.start import Start, factors_of, of_record
 from neuroanp.training.times import named, seconds, without_repeats
 
 if TYPE_CHECKING:
     from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.records.run_dir import RunDir
-    from neuroanp.substrates.chip import Chip
+    from neuroanp.substrates.chip import DeviceChip
     from neuroanp.training.trainer import Trainer
 
 LOG = logging.getLogger("neuroanp")
@@ -87,7 +87,7 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
     _check_names([*look.only, *look.without])
     with looked_at(record, look) as found:
         task, trainer = found.experiment.task, found.trainer
-        held = Held.of(task.test(trainer.streams.generator("test")), trainer.substrate.targets.like, task.loss)
+        held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         for line in _of_time(found, times):
             LOG.warning(line)
         return [_row(record, found, held, time) for time in (NOW, *times)]
@@ -99,7 +99,7 @@ def _of_time(found: Revisited, times: Sequence[str]) -> list[str]:
     said = []
     if times and not promises.changes_with_time(profile, on):
         said.append(f"--after: {UNCHANGED.format(profile.name)}: all rows are alike")
-    age = promises.oldest(cast("Chip", found.trainer.substrate))
+    age = promises.oldest(cast("DeviceChip", found.trainer.substrate))
     late = [time for time in (NOW, *times) if promises.beyond_table(profile, on, age + _idle_s(time), time)]
     if late:
         when = ", ".join(time if time == NOW else f"after {time}" for time in late)
@@ -248,7 +248,7 @@ def _check_there(profile: HardwareProfile, names: Sequence[str]) -> None:
         raise InputError(f"profile {profile.name} has no {', '.join(missing)} (it has: {', '.join(there) or 'none'})")
 
 
-def _row(record: RunDir, found: Revisited, held: Held, time: str) -> dict[str, Any]:
+def _row(record: RunDir, found: Revisited, held: HeldOutBatch, time: str) -> dict[str, Any]:
     experiment, trainer = found.experiment, found.trainer
     idle_s = _idle_s(time)
     losses = trainer.evaluate_after(held, idle_s)

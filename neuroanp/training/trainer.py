@@ -12,7 +12,7 @@ from torch import Tensor
 
 from neuroanp.errors import DivergedError
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, Held, evaluate, outputs, to_tensor
+from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, HeldOutBatch, evaluate, outputs, to_tensor
 from neuroanp.training.lab import Lab
 from neuroanp.training.learner import Learner
 from neuroanp.trajectory import WeightUpdate
@@ -38,7 +38,7 @@ class Trainer:
         batch: sequences an update.
         dt: seconds a step.
         memory: bytes that stored trajectories may take.
-        frozen: arrays that are not trained (the control of frozen layers freezes all that do not reach the output).
+        trained: the arrays that learn; None: all (the control of frozen layers trains those that reach the output).
         limits: the largest weight of each array, w_s.
         update: how many updates are done. moments: the optimizer's state. learned: the learner's.
         first_loss: training loss of the first update.
@@ -54,7 +54,7 @@ class Trainer:
     batch: int
     dt: float
     memory: int
-    frozen: frozenset[str] = frozenset()
+    trained: frozenset[str] | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
     update: int = 0
     moments: dict[str, Tensor] = field(default_factory=dict)
@@ -63,10 +63,13 @@ class Trainer:
 
     def __post_init__(self) -> None:
         if not self.moments:
-            trained = {name: W for name, W in self.substrate.targets.items() if name not in self.frozen}
-            self.moments = self.optimizer.init(trained)
+            self.moments = self.optimizer.init(self._of_trained(self.substrate.weights))
         if not self.learned:
-            self.learned = self.learner.init(self.substrate.targets)
+            self.learned = self.learner.init(self.substrate.weights)
+
+    def _of_trained(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Return those of some arrays that learn."""
+        return {name: W for name, W in arrays.items() if self.trained is None or name in self.trained}
 
     def step(self) -> dict[str, float | int]:
         """Do one update and return its row of the metrics.
@@ -75,8 +78,8 @@ class Trainer:
             DivergedError: the loss or the update is not finite, or the loss exploded; nothing was written.
         """
         learned, update = self.learner.learn(self.learned, self.lab())
-        trained = {name: g for name, g in update.arrays.items() if name not in self.frozen}
-        direction, moments = self.optimizer.step(WeightUpdate(trained, update.diagnostics), self.moments)
+        found = WeightUpdate(self._of_trained(update.arrays), update.diagnostics)
+        direction, moments = self.optimizer.step(found, self.moments)
         self._check_finite(direction.diagnostics)
         lr = self.optimizer.rate(self.update, self.updates)
         self.substrate.elapse(self.window())
@@ -85,7 +88,7 @@ class Trainer:
         self.update += 1
         return self._row(direction.diagnostics, lr, report)
 
-    def evaluate(self, held: Held) -> Evaluation:
+    def evaluate(self, held: HeldOutBatch) -> Evaluation:
         """Measure the network on held-out sequences; books nothing and lets no chip time pass."""
         return evaluate(held, self.substrate, self.backend, self.streams, self.update, self.dt)
 
@@ -101,21 +104,21 @@ class Trainer:
         """Return the arrays as a noise-free presentation reads them: with all that time and writes did to them."""
         return self.substrate.prepare(self.window(), PassStreams(self.streams, "test", self.update), noise=False)
 
-    def evaluate_after(self, held: Held, idle_s: float) -> Evaluation:
+    def evaluate_after(self, held: HeldOutBatch, idle_s: float) -> Evaluation:
         """Measure it as `evaluate` does, after the chip has lain idle; clock, books and devices stay as they are."""
         later = self.substrate.at(self.substrate.now + idle_s)
         return evaluate(held, later, self.backend, self.streams, self.update, self.dt)
 
     def saturated(self) -> float:
         """Return the share of the weights that are at the limit of their array's range."""
-        targets = {name: W for name, W in self.substrate.targets.items() if name in self.limits}
+        targets = {name: W for name, W in self.substrate.weights.items() if name in self.limits}
         at_limit = sum(int((W.abs() >= self.limits[name]).sum()) for name, W in targets.items())
         return at_limit / max(sum(W.numel() for W in targets.values()), 1)
 
     def spectral_radius(self) -> float | None:
         """Return the largest absolute eigenvalue of the recurrent weights, of any layer and port; None without any."""
         radii: list[float] = []
-        weights = self.substrate.targets
+        weights = self.substrate.weights
         for layer in weights.network.layers:
             back = weights.network.recurrence(layer.name)
             for square in () if back is None else weights[back.name].double().cpu().split(layer.units):
@@ -135,7 +138,7 @@ class Trainer:
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
         self.substrate.load_state_dict(_under("substrate/", state))
-        like = self.substrate.targets.like
+        like = self.substrate.weights.like
         self.moments, self.learned = (
             {  # a file's tensors are on the CPU, where counts stay
                 name: value.to(like.device) if value.ndim else value for name, value in _under(kind, state).items()
@@ -152,7 +155,7 @@ class Trainer:
     def lab(self) -> Lab:
         """Return what the next update may use: its batch, the chip as it stands, its noise."""
         batch = self.task.sample(self.streams.generator("data", self.update), self.batch)
-        like = self.substrate.targets.like
+        like = self.substrate.weights.like
         streams, window = PassStreams(self.streams, "train", self.update), self.window()
         return Lab(
             source=to_tensor(batch.inputs, like),

@@ -20,7 +20,7 @@ from neuroanp.network.init import xavier
 from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.training.configure import configure
 from neuroanp.training.filling import spikes
@@ -85,7 +85,7 @@ class Bench:
             u = u > 1 - 2 * INPUT_SPIKES
         self.inputs = torch.from_numpy(u).to(device, dtype)
         usual = SIGMA[self.spiking]
-        self.chip = Chip.build(
+        self.chip = DeviceChip.build(
             load(profile) if isinstance(profile, str) else profile, self.weights, streams=self.streams, dt=self.dt,
             read=read, effects=effects, drive=drive or NodeDrive(usual if sigma == "as usual" else sigma or 0.0),
             dtype=dtype, device=device,
@@ -101,8 +101,8 @@ class Bench:
     @property
     def noise_unit(self) -> torch.Tensor:
         """(N,) what a unit of state is of the current that noise is, on a chip of whole numbers."""
-        chip = self.made.chip
-        return (1.0 / (chip.k_e * chip.unit * chip.state)).cpu()
+        (layer,) = self.made.chip.layers.values()
+        return (1.0 / (layer.k_e * layer.unit * layer.state)).cpu()
 
     def chunks(self, plan: PassPlan, backend=None, chunk=64, update=5, **options):
         """Present the inputs; `backend` is a name or a simulator that is made already."""

@@ -15,7 +15,7 @@ from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.layers import NetworkConfig
@@ -115,14 +115,14 @@ def test_a_bias_of_an_upper_layer_is_there_in_full():
         quiet["w_1_2"][:, -1] = 0.2 / (neuron.synapse_gain * moves(neuron))
         _, _, v = present(backend, quiet, 0 * u)
         units = [layer.units for layer in weights.network.layers]
-        assert v.split(units, -1)[1][-1].numpy() == pytest.approx(neuron.drive + 0.2, rel=0.03)
+        assert v.split(units, -1)[1][-1].numpy() == close(neuron.drive + 0.2, rel=0.03)
 
 
 @pytest.mark.parametrize("name", KINDS)
 def test_the_rule_is_told_that_a_bias_of_an_upper_layer_acts_in_full(name):
     weights, u = layered(name, bias=True, steps=5)
     streams = Streams(0)
-    chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device="cpu")
+    chip = DeviceChip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device="cpu")
     own = PassStreams(streams, "train", 0)
     for chunk in backend_of(name, 2).run(Request(chip, chip.prepare(1.0, own), u, SILENT, own)):
         for array in ("w_1_2", "w_2_3"):
@@ -206,11 +206,11 @@ def test_layers_learn_with_the_delay_that_is_filled_in(name, options):
     assert [layer.delay for layer in config.network.layers or ()] == [0, 1]
     assert configure(config.to_plain()) == config
     trainer = build_trainer(Experiment.of(config))
-    before = {key: W.clone() for key, W in trainer.substrate.targets.items()}
+    before = {key: W.clone() for key, W in trainer.substrate.weights.items()}
     for _ in range(2):
         trainer.step()
     assert set(before) == {"w_in", "w_1", "w_1_2", "w_out"}
-    assert all(not torch.equal(W, before[key]) for key, W in trainer.substrate.targets.items())
+    assert all(not torch.equal(W, before[key]) for key, W in trainer.substrate.weights.items())
 
 
 @pytest.mark.parametrize(

@@ -19,8 +19,8 @@ from neuroanp.training.filling import spikes
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
-MIXED = PassPlan(gain=(1.0, 0.0, 1.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1), (2, 1), (0, 3)))
-SILENT = PassPlan(gain=(0.0, 0.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
+MIXED = PassPlan(noise=(1.0, 0.0, 1.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1), (2, 1), (0, 3)))
+SILENT = PassPlan(noise=(0.0, 0.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
 CONVERTERS = frozenset({"adc", "dac"})
 DTYPES = [torch.float32, torch.float64]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]

@@ -15,7 +15,7 @@ import torch
 from neuroanp.backends import rate
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.network.cell import CELLS, RateCell
-from neuroanp.network.compose import Stacked
+from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.network.rollout import rollout
 from neuroanp.network.tanh import Tanh
@@ -23,8 +23,8 @@ from neuroanp.training.pass_learner import presynaptic
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
-MIXED = PassPlan(gain=(1.0, 0.0, 1.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1), (2, 1), (0, 3)))
-SILENT = PassPlan(gain=(0.0, 0.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
+MIXED = PassPlan(noise=(1.0, 0.0, 1.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1), (2, 1), (0, 3)))
+SILENT = PassPlan(noise=(0.0, 0.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
 EFFECTS = ALL_EFFECTS - {"adc", "dac"}  # no rounding reaches the edge of a code
 PARTS = ("h", "x")
 
@@ -225,7 +225,7 @@ def test_steps_that_are_done_at_once_for_tanh_are_those_of_the_cell(
 
 
 class Apart(RateCell):
-    """x = tanh(c + n): what the layer itself brings comes first, and what comes from below behind it."""
+    """x = tanh(c + n / 2): what the layer itself brings comes first, and what comes from below behind it."""
 
     ports: ClassVar[tuple[str, ...]] = ("c", "n")
     feed: ClassVar[tuple[str, ...]] = ("n",)
@@ -233,18 +233,20 @@ class Apart(RateCell):
 
     def step(self, state, h):
         c, n = h.chunk(2, -1)
-        return state, (c + n).tanh()
+        return state, (c + n / 2).tanh()
 
 
 @pytest.mark.parametrize("plan", [SILENT, MIXED], ids=["silent", "noisy"])
 def test_arrays_reach_the_pre_activations_that_a_cell_says_wherever_they_stand(make_bench, plan):
-    """The silent pass is that of tanh, in the simulator and in a rollout, whatever is beside it."""
-    found = []
-    for cell in (Apart(), Tanh()):
-        layers = [Stacked(cell, 7), Stacked(cell, 5, delay=1)]
-        bench = make_bench("ideal", torch.float64, layers=layers, skip=True)
-        y = bench.passes(plan, chunk=4).y[:, 1]
-        rolled = rollout(bench.network, {name: read.W for name, read in bench.reads.items()}, bench.inputs).y
-        torch.testing.assert_close(rolled, y, rtol=0, atol=1e-12)
-        found.append(y)
-    torch.testing.assert_close(*found, rtol=0, atol=1e-12)
+    """The silent pass is that of tanh units with half the weights from below; so is a rollout."""
+
+    def layers(cell):
+        return [Stacked(cell, 7), Stacked(cell, 5, delay=1)]
+
+    bench = make_bench("ideal", torch.float64, layers=layers(Apart()), skip=True)
+    W = {name: read.W for name, read in bench.reads.items()}
+    plain = stack(bench.network.inputs, layers(Tanh()), bench.network.outputs, bias=True, skip=True)
+    half = {p.name: W[p.name] * (1.0 if p.post in (p.pre, OUTPUT) else 0.5) for p in plain.projections}
+    expected = rollout(plain, half, bench.inputs).y
+    torch.testing.assert_close(bench.passes(plan, chunk=4).y[:, 1], expected, rtol=0, atol=1e-12)
+    torch.testing.assert_close(rollout(bench.network, W, bench.inputs).y, expected, rtol=0, atol=1e-12)

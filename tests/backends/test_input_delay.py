@@ -87,9 +87,9 @@ def test_the_presynaptic_activity_of_the_input_is_what_has_moved_a_membrane(dela
     plain = {"task": "xor", "backend": "lif", "encoder": {"name": "poisson", "rate": "300 Hz"}}
     sizes = {"network": {"hidden": 5, "bias": True, "input_delay": delay}, "compute": {"dtype": "float64"}}
     trainer = build_trainer(Experiment.of(configure({**plain, **sizes})))
-    noise, like = PassStreams(trainer.streams, "test", 0), trainer.substrate.targets.like
+    noise, like = PassStreams(trainer.streams, "test", 0), trainer.substrate.weights.like
     u = torch.from_numpy((np.random.default_rng(0).random((30, 2, trainer.task.inputs)) < 0.3).astype(float)).to(like)
-    plan = PassPlan(gain=(1.0,), stream=(0,), pairs="mean")
+    plan = PassPlan(noise=(1.0,), stream=(0,), pairs="mean")
     reads = trainer.substrate.prepare(30 * trainer.dt, noise)
     chunks = [*trainer.backend.run(Request(trainer.substrate, reads, u, plan, noise))]
     seen = torch.cat([chunk.u for chunk in chunks]).numpy()

@@ -16,7 +16,7 @@ from neuroanp.backends.protocol import BACKENDS, Request
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
@@ -251,11 +251,11 @@ def test_the_rule_writes_to_weights_that_are_not_rounded(name):
     """Updates far below a step of the grid add up."""
     config = configure(TINY, {"optimizer.lr": 1e-7, "compute.dtype": "float64"}, backend=name)
     trainer = build_trainer(Experiment.of(config))
-    begun = changed(trainer.substrate.targets)
+    begun = changed(trainer.substrate.weights)
     trained(trainer, 3)
     chip = cast("IntegerBackend", trainer.backend)._scaled(begun)
     for key, W in begun.items():
-        moved = (trainer.substrate.targets[key] - W).abs()
+        moved = (trainer.substrate.weights[key] - W).abs()
         assert 0 < float(moved.max()) < 0.01 * chip.grids[key].step / float(chip.grids[key].scale.max())
 
 
@@ -265,7 +265,7 @@ def test_a_bias_acts_in_full_from_the_first_step(name):
     neuron = NEURONS[name].model_copy(update={"tau_r": 20e-3})  # no decay of a Xylo
     weights, u = network(name, SIZES[2], bias=True, neuron=neuron)
     streams, backend = Streams(0), KINDS[name](DT, 2)
-    chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=torch.float64, device="cpu")
+    chip = DeviceChip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=torch.float64, device="cpu")
     own = PassStreams(streams, "train", 0)
     reads = chip.prepare(1.0, own)
     chunks = list(backend.run(Request(chip, reads, 0 * u[:5], SILENT, own, keep="states")))

@@ -141,7 +141,7 @@ def test_gradient_and_ridge_see_the_network_that_is_presented(make_bench, decode
     outputs, traces = backend.differentiable(bench.network), backend.activity(bench.network)
     assert outputs is not None
     assert traces is not None
-    weights, neurons = bench.chip.targets, bench.chip.neurons
+    weights, neurons = bench.chip.weights, bench.chip.neurons
     assert bool(found.spikes.any())
     assert bool(neurons["hidden"]) == (profile == "mixed_signal_neurons")
     # what an ideal array holds is off by the roundings of its conductances
@@ -174,9 +174,9 @@ def one_layer_of(cell):
 
 
 def test_units_that_are_not_lif_are_refused_by_the_twin():
-    from neuroanp.backends.neuron import Interface
+    from neuroanp.backends.neuron import NeuronModel
 
-    for cell, other in ((Interface(), "spiking"), (Tanh(), "rate")):
+    for cell, other in ((NeuronModel(), "spiking"), (Tanh(), "rate")):
         with pytest.raises(InputError, match=rf"^neuron: backend 'lif' has .* only.*; use backend '{other}'$"):
             TwinBackend(1e-3).rehearse(one_layer_of(cell), {"hidden": {}})
 

@@ -23,6 +23,7 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.gradient_learner import GradientLearner
 from neuroanp.trajectory import LayerActivity, Trajectory, Weights
+from tests.close import close
 
 SMALL = {
     "task": "copy", "backend": "own", "profile": "ideal", "network": {"layers": [{"cell": "relu", "units": 6}]},
@@ -64,7 +65,7 @@ class Own:
     def rehearse(self, network, neurons): ...
 
     def run(self, request):
-        network, W, inputs, plan = request.network, request.weights, request.inputs, request.plan
+        network, W, inputs, plan = request.network, request.weights, request.source, request.plan
         (layer,) = network.layers
         cell, into, back = cast("Cell", layer.cell), network.projection("w_in"), network.projection("w")
         nodes = request.substrate.perturbation(plan, inputs.shape[1], request.streams, request.artificial)
@@ -141,11 +142,11 @@ def test_it_learns_what_the_rate_network_learns_whatever_the_cells_are(own, cell
     network, training = {"layers": [{"cell": cell, "units": 6}]}, {"updates": 3, "batch": 3, "controls": False}
     document = {**SMALL, "rule": rule, "network": network, "training": training}
     trainers = [build_trainer(Experiment.of(configure({**document, "backend": name}))) for name in ("own", "rate")]
-    begun = {name: W.clone() for name, W in trainers[0].substrate.targets.items()}
+    begun = {name: W.clone() for name, W in trainers[0].substrate.weights.items()}
     for _ in range(3):
         mine, theirs = (trainer.step()["train_loss"] for trainer in trainers)
-        assert mine == pytest.approx(theirs, rel=1e-9)
-    mine, theirs = (trainer.substrate.targets for trainer in trainers)
+        assert mine == close(theirs, rel=1e-9)
+    mine, theirs = (trainer.substrate.weights for trainer in trainers)
     for name, W in theirs.items():
         torch.testing.assert_close(mine[name], W, rtol=0, atol=1e-9)
         assert not torch.allclose(W, begun[name], rtol=0, atol=1e-6)

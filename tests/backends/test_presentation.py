@@ -20,9 +20,9 @@ from neuroanp.trajectory import PassPlan
 from tests.backends.neurons import with_lines
 from tests.close import close
 
-PLAN = PassPlan(gain=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
-SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
-NOISY = PassPlan(gain=(1.0,), stream=(0,), pairs="mean")
+PLAN = PassPlan(noise=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
+SILENT = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
+NOISY = PassPlan(noise=(1.0,), stream=(0,), pairs="mean")
 FALSE_ALARM = 1e-3
 DT = 1e-3
 

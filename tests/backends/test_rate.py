@@ -14,7 +14,7 @@ from neuroanp.profiles import load
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
-PLAN = PassPlan(gain=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
+PLAN = PassPlan(noise=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
 FALSE_ALARM = 1e-3
 NO_CONVERTERS = ALL_EFFECTS - {"adc", "dac"}
 
@@ -41,7 +41,7 @@ def test_passes_equal_a_plain_loop(make_bench, bias, chunk, profile):
     bench = make_bench(profile, bias=bias)
     noise = bench.chip.perturbation(PLAN, bench.B, PassStreams(bench.streams, "train", 5))
     noise_h, noise_y = (noise.draw(layer, 0, bench.T).numpy() for layer in ("hidden", "output"))
-    W = {name: w.numpy() for name, w in bench.chip.targets.items()}
+    W = {name: w.numpy() for name, w in bench.chip.weights.items()}
     expected = loop(W, bench.inputs.numpy(), noise_h, noise_y)
     found = bench.passes(PLAN, chunk=chunk)
     for part, numbers in zip((found.h, found.x, found.y), expected, strict=True):
@@ -201,7 +201,7 @@ def test_sampled_devices_are_drawn_a_few_steps_at_a_time(make_bench, monkeypatch
 
 @pytest.mark.parametrize("gains", [(1.0, 0.0, 1.0), (0.0,), (1.0, -1.0)])
 def test_silent_passes_sample_no_junction(make_bench, gains):
-    """Node noise costs energy_per_bit for each source of each unit, step and pass that has a gain."""
+    """Node noise costs energy_per_bit for each source of each unit, step and pass that has noise."""
     bench = make_bench("smtj_koenders", sigma=None)
     bench.passes(PassPlan(gains, tuple(range(len(gains))), "mean"))
     noisy = sum(gain != 0 for gain in gains)
@@ -260,3 +260,29 @@ def test_slow_noise_is_the_same_in_all_reads_of_an_update(make_bench):
     fast = make_bench(memory_profile("10 MHz"), **noise)
     y = fast.passes(plan, keep="loss", book=False).y
     assert (y[:, 0] - y[:, 1]).abs().max() > 5 * within
+
+
+@pytest.mark.parametrize("backend", ["rate", "lif"])
+def test_presentations_follow_one_another_at_their_length(make_bench, monkeypatch, backend):
+    """Slow noise of units and devices is told T dt from one presentation to the next."""
+    bench, seen = make_bench("rram_rtn", backend=backend, read="sampled"), []
+    nodes, devices = bench.chip.perturbation, bench.chip.device_noise
+
+    def perturbation(plan, batch, streams, artificial=True, apart=0.0):
+        seen.append(apart)
+        return nodes(plan, batch, streams, artificial, apart)
+
+    def device_noise(name, reads, plan, batch, streams, apart=0.0):
+        seen.append(apart)
+        return devices(name, reads, plan, batch, streams, apart)
+
+    monkeypatch.setattr(bench.chip, "perturbation", perturbation)
+    monkeypatch.setattr(bench.chip, "device_noise", device_noise)
+    bench.passes(PassPlan((1.0, 1.0), (0, 1), ((0, 1),)))
+    assert seen == close([bench.T * bench.dt] * 4, rel=1e-12)  # of units, and of three arrays
+
+
+@pytest.mark.parametrize("backend", ["rate", "lif"])
+def test_what_layers_did_is_left_out_where_losses_alone_are_asked_for(make_bench, backend):
+    chunks = list(make_bench(backend=backend).chunks(PassPlan((1.0,), (0,), "mean"), keep="loss"))
+    assert all(not chunk.layers and not chunk.pre and chunk.noise is None for chunk in chunks)

@@ -15,11 +15,11 @@ from neuroanp.backends.protocol import Request
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.trajectory import PassPlan, Weights
 
 DT = 1e-3
-SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
+SILENT = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
 KINDS = {"loihi": LoihiBackend, "xylo": XyloBackend}
 SIZES = [(4, 32, 2), (7, 60, 3), (3, 12, 1)]
 
@@ -57,7 +57,7 @@ def present(backend, weights: Weights, u: torch.Tensor, device="cpu"):
     Units of several layers are side by side, layer after layer.
     """
     streams = Streams(0)
-    chip = Chip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device=device)
+    chip = DeviceChip.build(load("ideal"), weights, streams=streams, dt=DT, dtype=u.dtype, device=device)
     own = PassStreams(streams, "train", 0)
     asked = Request(chip, chip.prepare(1.0, own), u.to(device), SILENT, own, keep="states")
     did = []

@@ -160,7 +160,7 @@ def test_ridge_of_every_layer_recovers_a_readout_that_the_network_has_not():
     assert np.abs(last.predict(test) - test.targets).max() > 0.1
 
 
-@pytest.mark.parametrize("unfitted", [{"ridge"}, {"ridge_all"}, {"ridge", "ridge_all"}], ids="-".join)
+@pytest.mark.parametrize("unfitted", [["ridge"], ["ridge_all"], ["ridge", "ridge_all"]], ids="-".join)
 def test_a_control_that_finds_no_minimum_takes_no_other_with_it(monkeypatch, unfitted):
     """Each says for itself why it is not there, and the other keeps its loss."""
     weights = random(stack(2, [Stacked(GRU(), 4), Stacked(Tanh(), 3)], 3, bias=True))

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from neuroanp.baselines.network import forward
+from neuroanp.baselines.network import forward, rate_activities
+from tests.network.made import NETWORKS, inputs, random
 
 
 @pytest.mark.parametrize("bias", [False, True])
@@ -35,3 +36,10 @@ def test_autograd_reaches_every_matrix(random_weights):
         array.requires_grad_()
     forward(weights, np.ones((3, 2, 2))).y.sum().backward()
     assert all(array.grad is not None and array.grad.abs().sum() > 0 for array in weights.values())
+
+
+def test_activities_are_those_of_every_layer_and_of_nothing_else():
+    weights, u = random(NETWORKS["skips"]), inputs()
+    found, whole = rate_activities(weights, u.numpy()), forward(weights, u)
+    assert list(found) == ["hidden_1", "hidden_2", "hidden_3"]
+    assert all(torch.equal(x, whole.x[name]) for name, x in found.items())

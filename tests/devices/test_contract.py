@@ -20,7 +20,7 @@ from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.protocol import remembers
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load, loads
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.facts import known_effects
 from neuroanp.substrates.ledger import KINDS
 from neuroanp.substrates.node_drive import NodeDrive
@@ -88,13 +88,13 @@ def step_of(profile: HardwareProfile) -> float:
     return 1e-6 if periphery is None else max(1e-6, periphery.t_read * max(1, serial_bits(profile, ALL_EFFECTS)))
 
 
-def build(name: str, *, seed: int = 0, **options) -> Chip:
+def build(name: str, *, seed: int = 0, **options) -> DeviceChip:
     profile = profile_of(name)
     options = {"dtype": DOUBLE, "streams": Streams(seed), "dt": step_of(profile), **options}
-    return Chip.build(profile, weights(), **options)
+    return DeviceChip.build(profile, weights(), **options)
 
 
-def live(chip: Chip, first: int = 0, updates: int = 1, seed: int = 0) -> list[torch.Tensor]:
+def live(chip: DeviceChip, first: int = 0, updates: int = 1, seed: int = 0) -> list[torch.Tensor]:
     """Read, write and wait; return all that was seen on the way."""
     seen: list[torch.Tensor] = []
     backend = BACKENDS.get("rate")(chip.dt, 64)
@@ -112,10 +112,10 @@ def live(chip: Chip, first: int = 0, updates: int = 1, seed: int = 0) -> list[to
         chip.apply(gradient, 0.05, Streams(seed), index)
         seen += [array.mean_weights(chip.now) - before[name] for name, array in chip.arrays.items()]
         chip.elapse(3600.0)
-    return seen + list(chip.targets.values())
+    return seen + list(chip.weights.values())
 
 
-def finite(chip: Chip, seen: list[torch.Tensor]) -> None:
+def finite(chip: DeviceChip, seen: list[torch.Tensor]) -> None:
     for tensor in seen:
         assert bool(torch.isfinite(tensor).all())
     for name, tensor in chip.state_dict().items():

@@ -20,7 +20,7 @@ from neuroanp.export.model import reference
 from neuroanp.export.netlist import plain
 from neuroanp.noise import Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.wires import WireNetwork
 from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
@@ -70,7 +70,7 @@ def with_chip(network, weights=None, profile="pcm", seed=0, **options):
     model = network(seed=seed, steps=40, scale=0.2, spiking=False)
     made = load(profile) if isinstance(profile, str) else profile
     tensors = {name: torch.from_numpy(W).float() for name, W in (weights or model.weights).items()}
-    chip = Chip.build(made, Weights(tensors, model.network), streams=Streams(seed), dt=model.dt, **options)
+    chip = DeviceChip.build(made, Weights(tensors, model.network), streams=Streams(seed), dt=model.dt, **options)
     return dataclasses.replace(model, chip=chip)
 
 

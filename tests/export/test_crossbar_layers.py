@@ -25,7 +25,7 @@ from neuroanp.network.rollout import Standing, advance, rest, rollout
 from neuroanp.network.tanh import LeakyTanh, Tanh
 from neuroanp.noise import Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.trajectory import Weights
 from tests.export.layered import layered
 from tests.export.test_crossbar import arrays, nodal, off, refused, run, spice
@@ -163,7 +163,7 @@ def test_the_report_and_the_netlist_say_the_lines(tmp_path):
 def test_conductances_are_the_devices(tmp_path):
     model = layered(**NETWORKS["gates"])
     tensors = {name: torch.from_numpy(W).float() for name, W in model.weights.items()}
-    chip = Chip.build(load("pcm"), Weights(tensors, model.network), streams=Streams(0), dt=model.dt)
+    chip = DeviceChip.build(load("pcm"), Weights(tensors, model.network), streams=Streams(0), dt=model.dt)
     model = dataclasses.replace(model, chip=chip)
     done = Crossbar().export(model, tmp_path)
     assert done.of_device

@@ -24,14 +24,14 @@ from neuroanp.export.xylo import Xylo
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.records.run_dir import RunDir
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.trajectory import PassPlan, Weights
 
 DT = 1e-3
-SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
+SILENT = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
 TINY = {
     "task": {"name": "xor", "start": 2, "pulse": 5, "gap": 2, "delay": 2, "window": 5, "test_size": 4},
     "network": {"hidden": 6},
@@ -61,7 +61,7 @@ def in_loop(model, chip, *, chunk=64, weights=None, sigma=0.0, dtype=torch.float
     """Return spikes (T, B, N), outputs (T, B, O) and potentials of a network presented by the loop's backend."""
     W = {name: torch.from_numpy(np.array(W)).to(dtype) for name, W in (weights or model.weights).items()}
     streams = Streams(0)
-    substrate = Chip.build(
+    substrate = DeviceChip.build(
         load("ideal"),
         Weights.one_layer(W, model.bias, model.neuron),
         streams=streams,
@@ -71,7 +71,7 @@ def in_loop(model, chip, *, chunk=64, weights=None, sigma=0.0, dtype=torch.float
     )
     backend = ChipInLoop(chip, model.dt, chunk)
     own = PassStreams(streams, "train", 0)
-    plan = SILENT if not sigma else PassPlan(gain=(1.0,), stream=(0,), pairs="mean")
+    plan = SILENT if not sigma else PassPlan(noise=(1.0,), stream=(0,), pairs="mean")
     u = torch.from_numpy(model.inputs).to(dtype)
     request = Request(substrate, substrate.prepare(1.0, own), u, plan, own, keep="states")
     found = [(c.layers["hidden"].spikes, c.y, c.layers["hidden"].v) for c in backend.run(request)]

@@ -20,7 +20,7 @@ from neuroanp.export.source import model_of
 from neuroanp.learning.anp import ANP
 from neuroanp.noise import Streams
 from neuroanp.records.run_dir import RunDir
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.training.learner import make_learner
@@ -73,18 +73,18 @@ def runs(tmp_path_factory):
     return record
 
 
-def by_hand(record: RunDir, updates: int, lr: float | None = None) -> Chip:
+def by_hand(record: RunDir, updates: int, lr: float | None = None) -> DeviceChip:
     """Return the device after so many updates from where the run ended, with a seed of their own."""
     experiment, trainer = restored(record)
     config = experiment.config
     if config.rule_name == "bptt":
         trainer.learner = make_learner(ANP(preset="default" if config.neuron is None else "spiking"))
     trainer.optimizer = config.optimizer if lr is None else config.optimizer.model_copy(update={"lr": lr})
-    trainer.moments = trainer.optimizer.init(dict(trainer.substrate.targets.items()))
+    trainer.moments = trainer.optimizer.init(dict(trainer.substrate.weights.items()))
     trainer.streams, trainer.update, trainer.updates = Streams(config.seed + APART, config.seed), 0, updates
     for _ in range(updates):
         trainer.step()
-    assert isinstance(trainer.substrate, Chip)
+    assert isinstance(trainer.substrate, DeviceChip)
     return trainer.substrate
 
 
@@ -110,7 +110,7 @@ def test_the_export_is_what_the_device_holds_after_the_updates(runs, tmp_path, n
         wanted = chip.device.conductance(array.cells, chip.now).double().numpy()
         assert np.array_equal(g[: len(wanted)], np.maximum(wanted, 0.0))
         assert key == "w_in" or not torch.equal(array.cells["g"], model.chip.arrays[key].cells["g"])
-    weights = {key: W.double().numpy() for key, W in chip.targets.items()}
+    weights = {key: W.double().numpy() for key, W in chip.weights.items()}
     (tmp_path / "hand").mkdir()
     held = Crossbar().export(replace(model, weights=weights, chip=chip), tmp_path / "hand")
     assert report.score["before"] == model.score(reference(model).y) == plain.score["before"]
@@ -135,7 +135,7 @@ def test_it_learns_on_a_second_device(runs, name):
     assert chip.now > clock
     for key, array in chip.arrays.items():
         assert torch.equal(model.chip.arrays[key].cells["g"], was[key])
-        assert np.array_equal(tuned.weights[key], chip.targets[key].double().numpy())
+        assert np.array_equal(tuned.weights[key], chip.weights[key].double().numpy())
         for part, cells in array.cells.items():
             assert torch.equal(cells.nan_to_num(), tuned.chip.arrays[key].cells[part].nan_to_num()), (key, part)
 

@@ -107,7 +107,7 @@ def test_the_exported_spikes_and_weights_are_those_that_learned(run, tmp_path):
     name, record = run
     found = exported(record, name, tmp_path / "out")
     _, trainer = restored(record)
-    backend, targets = trainer.backend, trainer.substrate.targets
+    backend, targets = trainer.backend, trainer.substrate.weights
     model = model_of(record)
     activity = backend.activity(targets.network)
     assert activity is not None

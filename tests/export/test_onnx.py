@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuroanp.backends.neuron import LIF, Interface
+from neuroanp.backends.neuron import LIF, NeuronModel
 from neuroanp.errors import InputError
 from neuroanp.export import onnx as exporting
 from neuroanp.export.model import reference
@@ -252,7 +252,7 @@ def spoiled(model, name, value):
 def test_what_cannot_be_held_is_refused_all_at_once(make_network):
     model = spoiled(make_network(), "w", np.nan)
 
-    class Izhikevich(Interface):
+    class Izhikevich(NeuronModel):
         """Units of one's own."""
 
     other = replace(model, inputs=model.inputs * np.inf)

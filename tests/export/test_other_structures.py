@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from neuroanp.backends.neuron import LIF, Interface
+from neuroanp.backends.neuron import LIF, NeuronModel
 from neuroanp.backends.rate import RateBackend
 from neuroanp.errors import InputError
 from neuroanp.export.model import reference
@@ -27,7 +27,7 @@ from tests.export.test_onnx_layers import layered
 FORMATS = ["crossbar", "loihi", "nir", "rtl", "xylo"]
 
 
-class Izhikevich(Interface):
+class Izhikevich(NeuronModel):
     """Units of one's own."""
 
 

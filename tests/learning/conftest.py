@@ -21,14 +21,14 @@ from neuroanp.trajectory import Weights, WeightUpdate
 
 class ExactSubstrate:
     def __init__(self, weights: Weights, sigma: float) -> None:
-        self.targets, self.sigma, self.neurons, self.network = weights, sigma, {}, weights.network
+        self.weights, self.sigma, self.neurons, self.network = weights, sigma, {}, weights.network
 
     def prepare(self) -> dict[str, ReadPlan]:
-        return {name: ReadPlan(W) for name, W in self.targets.items()}
+        return {name: ReadPlan(W) for name, W in self.weights.items()}
 
     def perturbation(self, plan, batch, streams, artificial=True, apart=0.0) -> NodeNoise:
         sigma = self.sigma if artificial else 0.0
-        return NodeNoise(plan, self.network.lines, batch, streams, self.targets.like, None, sigma, dt=1e-6)
+        return NodeNoise(plan, self.network.lines, batch, streams, self.weights.like, None, sigma, dt=1e-6)
 
     def node_sigmas(self, artificial=True) -> dict[str, float]:
         return dict.fromkeys(self.network.noisy, self.sigma if artificial else 0.0)

@@ -33,7 +33,7 @@ def plain_loop(lab, rule: ANP, update: int) -> dict[str, np.ndarray]:
     """The rule from its equations, without the package; only the noise samples are the package's."""
     T, B = lab.sizes[:2]
     M = {"two": 2 * rule.K, "mean": rule.K + 1, "silent": rule.K + 1}[rule.reference]
-    plan = PassPlan(gain=(1.0,) * M, stream=tuple(range(M)), pairs="mean")
+    plan = PassPlan(noise=(1.0,) * M, stream=tuple(range(M)), pairs="mean")
     noise = lab.substrate.perturbation(plan, B, lab.context(update).streams)
     n_h, n_y = noise.draw("hidden", 0, T).numpy(), noise.draw("output", 0, T).numpy()
     if rule.reference == "silent":
@@ -187,6 +187,6 @@ def test_cuda_gives_the_cpu_update(make_lab):
     on_cpu = lab.update(ANP()).arrays
     for part in ("inputs", "targets", "mask"):
         setattr(lab, part, getattr(lab, part).cuda())
-    lab.substrate.targets = type(lab.weights)({n: W.cuda() for n, W in lab.weights.items()}, lab.weights.network)
+    lab.substrate.weights = type(lab.weights)({n: W.cuda() for n, W in lab.weights.items()}, lab.weights.network)
     on_gpu = lab.update(ANP()).arrays
     assert all(torch.allclose(on_gpu[n].cpu(), on_cpu[n], rtol=1e-9, atol=1e-12) for n in on_cpu)

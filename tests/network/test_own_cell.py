@@ -28,6 +28,26 @@ print(json.dumps(found, default=str))
 """
 
 
+EXPORT = """
+import json, sys
+import numpy as np, onnxruntime
+import neuroanp as na
+config = {
+    "task": {"name": "copy", "length": 1, "delay": 2, "symbols": 2, "test_size": 64},
+    "network": {"layers": [{"cell": {"name": "mgu", "f_bias": 1.0}, "units": 12}, {"cell": "mgu", "units": 8}]},
+    "training": {"updates": 20, "batch": 16, "controls": False}, "compute": {"dtype": "float64"},
+}
+run = na.train(config, runs=sys.argv[1], progress=False, report=False)
+run.export("onnx", sys.argv[1] + "/net")
+held = run.held_out()
+graph = onnxruntime.InferenceSession(sys.argv[1] + "/net/model.onnx")
+(y,) = graph.run(["outputs"], {"inputs": held.inputs.astype("f4")})
+checked = na.check_export(sys.argv[1] + "/net")
+off = float(np.abs(y - np.asarray(run.predict(held.inputs, noise=False))).max())
+print(json.dumps([bool(checked), str(checked.said), off, float(np.abs(y).max())]))
+"""
+
+
 @pytest.fixture(scope="module")
 def installed(tmp_path_factory) -> Path:
     """Return a directory in which the package is, as pip would have put it there."""
@@ -75,3 +95,11 @@ def test_it_is_listed_with_its_options(installed):
     assert rows["mgu"]["pre-activations of a unit"] == "f, g"
     assert {option["option"] for option in rows["mgu"]["options"]} == {"f_bias"}
     assert set(rows) >= {"tanh", "leaky_tanh", "relu", "gru", "lstm", "lif", "equations"}
+
+
+def test_it_is_exported_to_onnx_as_it_is(installed, tmp_path):
+    """Traced from its step: onnxruntime gives what the run predicts."""
+    pytest.importorskip("onnxruntime", reason="onnxruntime is missing: pip install 'neuroanp[export]'")
+    passed, said, off, largest = json.loads(python(installed, EXPORT, str(tmp_path)).splitlines()[-1])
+    assert passed, said
+    assert off < 1e-5 < 0.1 < largest

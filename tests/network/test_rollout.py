@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +74,16 @@ def test_one_layer_draws_what_it_always_drew(bias):
         np.testing.assert_array_equal(drawn[name].numpy(), np.hstack([W, line]))
     single = xavier(network, Streams(3), torch.float32)
     assert all(torch.equal(single[name], W.float()) for name, W in drawn.items())
+
+
+def test_an_output_that_is_delayed_reads_the_step_before():
+    """In a rollout and step by step: y_t = W_out x_{t-1}, 0 at the start but for the bias line."""
+    one = stack(2, [Stacked(GRU(), 4)], 3, bias=True)
+    late = replace(one, projections=(*one.projections[:-1], one.projections[-1]._replace(delay=1)))
+    weights, u = random(late), inputs()
+    y, whole, standing = rollout(one, weights, u).y, rollout(late, weights, u).y, rest(late, u.shape[1], u)
+    torch.testing.assert_close(whole[1:], y[:-1], rtol=1e-12, atol=1e-14)
+    torch.testing.assert_close(whole[0], weights["w_out"][:, -1].expand(u.shape[1], -1), rtol=1e-12, atol=0)
+    for t, now in enumerate(u):
+        standing, out = advance(late, weights, standing, now)
+        torch.testing.assert_close(out, whole[t], rtol=1e-12, atol=1e-14)

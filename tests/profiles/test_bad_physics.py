@@ -14,7 +14,7 @@ import torch
 from neuroanp.errors import InputError, RunError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import LAWS, load, loads
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
 from neuroanp.trajectory import Weights, WeightUpdate
@@ -352,14 +352,14 @@ def test_an_impossible_table_is_refused(rows, says, tmp_path, monkeypatch):
 # ---- what only a run can tell ----
 
 
-def chip(sections: dict[str, Any], **options: Any) -> Chip:
+def chip(sections: dict[str, Any], **options: Any) -> DeviceChip:
     """A small chip on an otherwise ideal profile."""
     plain = {name: BENCH[name] for name in ("meta", "conductance")}
     content = plain | {"programming": {"law": "ideal"}, "array": {"weight_range": 2, "write": "serial"}} | sections
     shapes = {"w_in": (3, 2), "w": (3, 3), "w_out": (2, 3)}
     weights = Weights.one_layer({name: torch.full(shape, 0.5, dtype=torch.float64) for name, shape in shapes.items()})
     options = {"dt": 1e-6, "streams": Streams(0), "dtype": torch.float64, **options}
-    return Chip.build(loads(dump(content), "bench.yaml"), weights, **options)
+    return DeviceChip.build(loads(dump(content), "bench.yaml"), weights, **options)
 
 
 @pytest.mark.parametrize("solver", ["exact", "fast"])
@@ -379,7 +379,7 @@ def test_a_saturated_array_says_how_much_of_it():
     change[0] = -10.0 * w_s  # one row of three
     report = built.apply(WeightUpdate({"w": change}), 1.0, Streams(0), 0)
     assert report.saturated == close(1 / 3)
-    assert built.targets["w"].max() == w_s
+    assert built.weights["w"].max() == w_s
 
 
 def test_a_worn_out_array_says_how_much_of_it():

@@ -17,7 +17,7 @@ from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError, RunError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import LAWS, HardwareProfile, loads
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.facts import describe, known_effects
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.read import Reader
@@ -44,7 +44,7 @@ INPUTS = st.sampled_from([0.0, 1.0, -1.0, 1e-30, -1e-12, 0.3, 1.5, 1e6, -1e9])  
 SPANS = st.sampled_from([0.0, 1e-9, 1e-3, 1.0, 86400.0, 1e9])
 
 
-def check(chip: Chip) -> None:
+def check(chip: DeviceChip) -> None:
     """Nothing is NaN or infinite, and the books add up."""
     for name, tensor in chip.state_dict().items():
         if name.endswith("/target"):  # NaN where nothing was written yet
@@ -76,7 +76,7 @@ def live(profile: HardwareProfile, data: st.DataObject) -> None:
     dt = max(1e-6, 0.0 if periphery is None else periphery.t_read * bits)
     ways = ["ideal"] + ["verify"] * (Device(profile).can_program)
     ways += ["pulse"] * (profile.update is not None)
-    chip = Chip.build(
+    chip = DeviceChip.build(
         profile, Weights.one_layer(weights(0)), streams=Streams(draw(st.integers(0, 9))), dt=dt, dtype=dtype,
         write=draw(st.sampled_from(ways)), read=draw(st.sampled_from(["moments", "sampled"])),
         effects=ALL_EFFECTS - frozenset(off), drive=NodeDrive(draw(st.sampled_from([0.0, 0.01]))),

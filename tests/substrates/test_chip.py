@@ -5,11 +5,14 @@ from __future__ import annotations
 import pytest
 import torch
 
+from neuroanp.backends.neuron import LIF
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError
+from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import available, load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.facts import describe
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.read import Reader
@@ -34,13 +37,13 @@ def gradient(seed: int, dtype=torch.float64) -> WeightUpdate:
     return WeightUpdate(dict(weights(100 + seed, dtype)))
 
 
-def build(name, **options) -> Chip:
+def build(name, **options) -> DeviceChip:
     profile = load(name) if isinstance(name, str) else name
     options = {"dtype": torch.float64, **options}
-    return Chip.build(profile, weights(), streams=Streams(options.pop("seed", 0)), dt=1e-6, **options)
+    return DeviceChip.build(profile, weights(), streams=Streams(options.pop("seed", 0)), dt=1e-6, **options)
 
 
-def held(chip: Chip) -> Weights:
+def held(chip: DeviceChip) -> Weights:
     """The mean weights the arrays hold now: programming error, drift and faults included."""
     return Weights.one_layer(
         {name: array.mean_weights(chip.now) for name, array in chip.arrays.items()}, chip.network.bias
@@ -56,7 +59,7 @@ def ways(name: str) -> list[str]:
 CASES = [(name, write) for name in available() for write in ways(name)]
 
 
-def live(chip: Chip, first: int, updates: int) -> list[torch.Tensor]:
+def live(chip: DeviceChip, first: int, updates: int) -> list[torch.Tensor]:
     """Run a few updates; return all that was seen on the way."""
     seen = []
     for index in range(first, first + updates):
@@ -71,7 +74,7 @@ def live(chip: Chip, first: int, updates: int) -> list[torch.Tensor]:
         chip.apply(gradient(index), 0.05, Streams(0), index)
         after = held(chip)
         seen += [after[name] - before[name] for name in SHAPES]
-    return seen + list(chip.targets.values())
+    return seen + list(chip.weights.values())
 
 
 @pytest.mark.parametrize(("name", "write"), CASES)
@@ -136,7 +139,7 @@ def test_without_effects_a_chip_holds_its_targets_and_reads_them_exactly(name):
         chip.elapse(1e5)
         plans = chip.prepare(WINDOW, PassStreams(Streams(0), "train", index))
         for array, plan in plans.items():
-            torch.testing.assert_close(plan.W, chip.targets[array], rtol=1e-9, atol=1e-10)
+            torch.testing.assert_close(plan.W, chip.weights[array], rtol=1e-9, atol=1e-10)
             assert (plan.sigma2, plan.extra, plan.dac, plan.adc) == (None, 0.0, None, None)
         chip.apply(gradient(index), 0.02, Streams(0), index)
     assert not chip.perturbs_units
@@ -168,17 +171,29 @@ def test_an_array_without_an_update_is_not_touched(name, write):
 
 def test_ideal_targets_follow_the_update_exactly():
     chip = build("pcm", write="ideal")
-    before = chip.targets["w"].clone()
+    before = chip.weights["w"].clone()
     chip.apply(gradient(1), 0.01, Streams(0), 1)
-    torch.testing.assert_close(chip.targets["w"], before - 0.01 * gradient(1).arrays["w"], rtol=1e-12, atol=0)
+    torch.testing.assert_close(chip.weights["w"], before - 0.01 * gradient(1).arrays["w"], rtol=1e-12, atol=0)
 
 
 def test_targets_are_clipped_to_the_range_and_the_share_is_reported():
     chip = build("pcm", write="ideal")
     report = chip.apply(WeightUpdate({"w": -torch.ones(N, N, dtype=torch.float64)}), 10.0, Streams(0), 1)
     assert report.saturated == 1.0
-    assert float(chip.targets["w"].max()) == chip.arrays["w"].w_s
-    torch.testing.assert_close(held(chip)["w"], chip.targets["w"], rtol=1e-9, atol=0)
+    assert float(chip.weights["w"].max()) == chip.arrays["w"].w_s
+    torch.testing.assert_close(held(chip)["w"], chip.weights["w"], rtol=1e-9, atol=0)
+
+
+def test_pulses_in_place_are_beyond_the_range_from_where_the_array_stands():
+    """Twice 0.7 of the range up, each from where the pulses before left the weights and not from any target."""
+    chip = build("rram_hfo2", write="pulse")
+    w_s = chip.arrays["w"].w_s
+    chip.apply(WeightUpdate({"w": chip.weights["w"]}), 1.0, Streams(0), 1)  # back to about 0
+    up = WeightUpdate({"w": -0.7 * w_s * torch.ones(N, N, dtype=torch.float64)})
+    for update in (2, 3):
+        expected = float((chip.arrays["w"].mean_weights(chip.now) + 0.7 * w_s > w_s).double().mean())
+        assert chip.apply(up, 1.0, Streams(0), update).saturated == close(expected, rel=1e-12)
+    assert expected > 0.5
 
 
 def test_drift_makes_weights_fade_and_a_rewrite_restores_them():
@@ -187,8 +202,8 @@ def test_drift_makes_weights_fade_and_a_rewrite_restores_them():
     chip.elapse(86400.0)
     faded = held(chip)["w"].abs().mean()
     assert float(faded / start) == close((86400 / 20) ** -0.05, rel=0.03)
-    chip.apply(WeightUpdate({"w": -0.5 * chip.targets["w"]}), 1.0, Streams(0), 1)
-    torch.testing.assert_close(held(chip)["w"], chip.targets["w"], rtol=1e-9, atol=1e-12)
+    chip.apply(WeightUpdate({"w": -0.5 * chip.weights["w"]}), 1.0, Streams(0), 1)
+    torch.testing.assert_close(held(chip)["w"], chip.weights["w"], rtol=1e-9, atol=1e-12)
 
 
 def test_read_noise_differs_between_updates_and_the_fresh_part_grows_with_the_window():
@@ -247,6 +262,38 @@ def test_mistakes_are_told_with_what_is_possible():
     with pytest.raises(InputError, match="did you mean 'sampled'"):
         build("ideal", read="sample")
     with pytest.raises(InputError, match="shorter than one read"):
-        Chip.build(load("pcm"), weights(), streams=Streams(0), dt=1e-9)
+        DeviceChip.build(load("pcm"), weights(), streams=Streams(0), dt=1e-9)
     with pytest.raises(InputError, match="another chip"):
         build("pcm").load_state_dict(build("ideal").state_dict())
+
+
+def test_arrays_that_are_alike_have_draws_of_their_own():
+    """Two layers of the same weights, updated alike: errors of first write, of a later one, and frozen noise differ."""
+    network = stack(2, [Stacked(Tanh(), 12), Stacked(Tanh(), 12)], 1)
+    alike = 0.1 * torch.randn((12, 12), generator=torch.Generator().manual_seed(0), dtype=torch.float64)
+    given = {name: torch.zeros(shape, dtype=torch.float64) for name, shape in network.shapes.items()}
+    given |= {"w_1": alike, "w_2": alike}
+    chip = DeviceChip.build(load("pcm"), Weights(given, network), streams=Streams(0), dt=1e-6, dtype=torch.float64)
+
+    def independent(of_array) -> bool:
+        pair = torch.stack([of_array(name).flatten() for name in ("w_1", "w_2")])
+        return abs(float(torch.corrcoef(pair)[0, 1])) < 0.35  # of 144 numbers: 4 standard errors
+
+    def error(name):
+        return chip.arrays[name].mean_weights(chip.now) - chip.weights[name]
+
+    assert independent(error)
+    chip.apply(WeightUpdate(dict.fromkeys(("w_1", "w_2"), alike)), -1.0, Streams(0), 1)
+    assert independent(error)
+    chip.elapse(1e4)
+    streams = PassStreams(Streams(0), "train", 1)
+    noisy, still = (chip.prepare(WINDOW, streams, noise) for noise in (True, False))
+    assert independent(lambda name: noisy[name].W - still[name].W)
+
+
+def test_layers_that_are_alike_have_neurons_of_their_own():
+    network = stack(2, [Stacked(LIF(), 9), Stacked(LIF(), 9)], 1)
+    zeros = Weights({name: torch.zeros(shape) for name, shape in network.shapes.items()}, network)
+    first, second = DeviceChip.build(load("mixed_signal_neurons"), zeros, streams=Streams(0), dt=1e-3).neurons.values()
+    assert set(first) == set(second) != set()
+    assert all(not torch.equal(first[name], second[name]) for name in first)

@@ -11,7 +11,7 @@ from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
 from neuroanp.registry import members
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.chip_at import ChipAt
 from neuroanp.substrates.facts import describe
 from neuroanp.substrates.protocol import Substrate
@@ -21,20 +21,20 @@ DAY = 86_400.0
 CASES = [("pcm", "verify"), ("capacitor", "verify"), ("capacitor", "pulse"), ("rram_rtn", "verify"), ("ideal", "ideal")]
 
 
-def build(name: str = "pcm", write: str = "verify", **options) -> Chip:
+def build(name: str = "pcm", write: str = "verify", **options) -> DeviceChip:
     draw = torch.Generator().manual_seed(0)
     shapes = {"w_in": (5, 2), "w": (5, 5), "w_out": (1, 5)}
     weights = {key: 0.4 * torch.rand(shape, generator=draw, dtype=torch.float64) - 0.2 for key, shape in shapes.items()}
-    return Chip.build(
+    return DeviceChip.build(
         load(name), Weights.one_layer(weights), streams=Streams(0), dt=1e-3, write=write, dtype=torch.float64, **options
     )
 
 
-def change(chip: Chip) -> WeightUpdate:
-    return WeightUpdate({name: torch.full_like(W, 0.02) for name, W in chip.targets.items()}, {})
+def change(chip: DeviceChip) -> WeightUpdate:
+    return WeightUpdate({name: torch.full_like(W, 0.02) for name, W in chip.weights.items()}, {})
 
 
-def alive(name: str = "pcm", write: str = "verify") -> Chip:
+def alive(name: str = "pcm", write: str = "verify") -> DeviceChip:
     """Return a chip that has been written and read for a while."""
     chip = build(name, write)
     chip.elapse(10.0)
@@ -61,7 +61,7 @@ def test_it_reads_as_the_chip_does_when_the_time_has_come(name, write, noise):
         one, other = seen[part].sigma2, come[part].sigma2
         assert (one is None) == (other is None)
         assert one is None or other is None or torch.equal(one, other)
-        assert torch.equal(later.targets[part], waits.targets[part])
+        assert torch.equal(later.weights[part], waits.weights[part])
     if name in ("pcm", "capacitor"):
         assert not torch.equal(seen["w"].W, today["w"].W)  # the day shows
     assert describe(later) == describe(waits)
@@ -99,7 +99,7 @@ def test_what_would_alter_the_chip_is_refused(spoil, said):
     assert same(chip.state_dict(), before)
 
 
-READING = {"ledger", "now", "failed", "targets", "neurons", "node_sigmas", "prepare", "perturbation", "network",
+READING = {"ledger", "now", "failed", "weights", "neurons", "node_sigmas", "prepare", "perturbation", "network",
            "device_noise", "at", "state_dict"}  # fmt: skip
 """What of a substrate alters nothing."""
 

@@ -17,7 +17,7 @@ from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
-PLAN = PassPlan(gain=(1.0, 0.5, 0.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1),))
+PLAN = PassPlan(noise=(1.0, 0.5, 0.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1),))
 ONE = PassPlan((1.0,), (0,), "mean")
 PROCESSES = {
     "telegraph": Telegraph(0.3, 1e-3),

@@ -15,7 +15,7 @@ from neuroanp.backends.rate import RateBackend
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, loads
 from neuroanp.substrates import promises
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 DOUBLE = torch.float64
@@ -51,11 +51,11 @@ def weights(seed: int = 0) -> Weights:
     return Weights.one_layer({k: (2 * torch.rand(s, generator=g, dtype=DOUBLE) - 1) * 0.7 for k, s in SHAPES.items()})
 
 
-def build(hardware: HardwareProfile, **options) -> Chip:
-    return Chip.build(hardware, weights(), streams=Streams(0), **{"dt": 1e-6, "dtype": DOUBLE, **options})
+def build(hardware: HardwareProfile, **options) -> DeviceChip:
+    return DeviceChip.build(hardware, weights(), streams=Streams(0), **{"dt": 1e-6, "dtype": DOUBLE, **options})
 
 
-def lines(chip: Chip, name: str) -> torch.Tensor:
+def lines(chip: DeviceChip, name: str) -> torch.Tensor:
     """Siemens on each word line, from the weights alone: g_min of both devices, and dG |W| / w_s of one."""
     array = chip.arrays[name]
     return 2e-6 * array.shape[0] + 20e-6 / array.w_s * array.mean_weights(chip.now).abs().sum(0)
@@ -69,7 +69,7 @@ def close(found: float | None, wanted: float) -> None:
 # ---- reads ----
 
 
-def presented(chip: Chip, plan: PassPlan):
+def presented(chip: DeviceChip, plan: PassPlan):
     """One presentation by the rate backend, booked; its inputs, and what the units did in the only chunk."""
     streams = PassStreams(Streams(0), "train", 1)
     inputs = torch.rand((T, B, I), generator=torch.Generator().manual_seed(3), dtype=DOUBLE)
@@ -79,7 +79,7 @@ def presented(chip: Chip, plan: PassPlan):
 
 @pytest.mark.parametrize("gains", [(1.0, 1.0), (0.0, 1.0, 1.0), (0.0, -1.0), (0.0, 0.0)], ids=str)
 def test_a_presentation_with_silent_passes(gains):
-    """Every pass reads, converts and updates its units; the junctions are sampled where there is a gain alone."""
+    """Every pass reads, converts and updates its units; the junctions are sampled where there is noise alone."""
     chip = build(profile(PERIPHERY % "" + JUNCTIONS))
     M, noisy = len(gains), sum(gain != 0 for gain in gains)
     inputs, units = presented(chip, PassPlan(gains, tuple(range(M)), ((1, 0),)))
@@ -109,7 +109,7 @@ def test_clipped_conversions_are_counted_in_every_pass(gains):
     seen = {"w_in": inputs.unsqueeze(1).expand(T, 3, B, I), "w": before, "w_out": units.x}
     clipped = 0
     for name, x in seen.items():
-        y = torch.round(x * 15) / 15 @ chip.targets[name].T
+        y = torch.round(x * 15) / 15 @ chip.weights[name].T
         clipped += int((y.abs() > chip.arrays[name].k * 800e-9).sum())
     assert 0.1 * chip.ledger.conversions < clipped < 0.9 * chip.ledger.conversions
     assert chip.ledger.clipped == clipped
@@ -150,11 +150,11 @@ def test_weights_that_are_read_at_a_stated_figure(stated):
 LEAK = "drift: {law: leak, tau: 10 ms, rest: 1 uS}\nperiphery: {v_read: 0.2 V, t_read: 100 ns}\n"
 
 
-def written(chip: Chip) -> None:
-    chip.apply(WeightUpdate({"w": chip.targets["w"]}), 0.5, Streams(0), 1)
+def written(chip: DeviceChip) -> None:
+    chip.apply(WeightUpdate({"w": chip.weights["w"]}), 0.5, Streams(0), 1)
 
 
-def restored(chip: Chip) -> None:
+def restored(chip: DeviceChip) -> None:
     other = build(profile(LEAK), write="ideal")
     other.elapse(20e-3)
     chip.load_state_dict({**chip.state_dict(), **{k: v for k, v in other.state_dict().items() if "ledger" not in k}})
@@ -212,7 +212,7 @@ def test_a_weight_is_given_up_on_once_however_many_of_its_devices_are_held():
     stuck = {name: chip.arrays[name].cells["stuck"] for name in ("w", "w_out")}
     assert bool(stuck["w"].all(0).any())
     assert bool((~stuck["w"]).all(0).any())
-    update = WeightUpdate({name: chip.targets[name] for name in stuck})
+    update = WeightUpdate({name: chip.weights[name] for name in stuck})
     report = chip.apply(update, 1.5, Streams(0), 1)
     lost = int(stuck["w"].any(0).sum()) + O * N
     close(report.unverified, lost / (N * N + O * N))
@@ -250,7 +250,7 @@ def test_a_write_of_two_arrays_adds_up(write, in_turn):
     assert (first["pulses"], first["wear"]) == (4 * devices, 4)
     close(first["energy_J"], 4 * devices * 25e-15)
     close(first["time_s"], 40e-9 * 4 * (devices if write == "serial" else I + N + N))
-    w, w_out = chip.targets["w"], chip.targets["w_out"]
+    w, w_out = chip.weights["w"], chip.weights["w_out"]
     change = {"w": torch.zeros_like(w), "w_out": torch.zeros_like(w_out)}
     change["w"][0, 1], change["w"][2, 1] = 0.1 * w[0, 1], 0.1 * w[2, 1]
     change["w_out"][1, 2] = 1.5 * w_out[1, 2]
@@ -285,7 +285,7 @@ def test_a_write_from_voltages_is_of_the_conductance_around_it(more):
     booked = chip.ledger.energy()["writes"]
     close(booked, joules({name: torch.full_like(array.cells["g"], 1e-6) for name, array in chip.arrays.items()}))
     first, before = False, {name: chip.arrays[name].cells["g"].clone() for name in ("w", "w_out")}
-    chip.apply(WeightUpdate({name: chip.targets[name] for name in before}), 0.5, Streams(0), 1)
+    chip.apply(WeightUpdate({name: chip.weights[name] for name in before}), 0.5, Streams(0), 1)
     assert booked is not None
     close(chip.ledger.energy()["writes"], booked + joules(before))
 
@@ -295,14 +295,14 @@ def test_the_share_of_worn_devices_is_of_all_devices():
     assert build(profile("energy: {endurance: 1}\n")).failed == 1.0
     chip = build(profile("energy: {endurance: 2}\n"))
     assert chip.failed == 0.0
-    chip.apply(WeightUpdate({"w": chip.targets["w"]}), 1.5, Streams(0), 1)  # signs turn: both devices move
+    chip.apply(WeightUpdate({"w": chip.weights["w"]}), 1.5, Streams(0), 1)  # signs turn: both devices move
     close(chip.failed, N * N / (N * I + N * N + O * N))
 
 
 def test_the_oldest_write_is_that_of_the_device_that_has_waited_longest():
     """All is written again after 3 s but for one weight of w; then that weight is, and of the others none."""
     chip = build(profile("read: {law: gaussian, sigma_absolute: 1 nS, sigma_relative: 0}\n"), write="ideal")
-    most, one = dict(chip.targets), torch.zeros(N, N, dtype=DOUBLE)
+    most, one = dict(chip.weights), torch.zeros(N, N, dtype=DOUBLE)
     one[1, 2] = 1.0
     chip.elapse(3.0)
     chip.apply(WeightUpdate({**most, "w": most["w"] * (1 - one)}), 1.5, Streams(0), 1)  # signs turn: both devices

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from neuroanp.noise import Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.ledger import ABSENT, KINDS, STATED, UNSTATED, Ledger
 from neuroanp.trajectory import Weights, WeightUpdate
 from tests.close import close
@@ -73,7 +73,7 @@ def test_state_survives_bit_for_bit():
     assert ledger.report()["clipped"] == 0.125
 
 
-def hand_chip(**changes) -> Chip:
+def hand_chip(**changes) -> DeviceChip:
     """All weights at half of the range: G+ 12.5 uS, G- 0; every figure in the profile is round."""
     profile = load("pcm")
     update = {
@@ -98,7 +98,7 @@ def hand_chip(**changes) -> Chip:
     }
     shapes = {"w_in": (4, 2), "w": (4, 4), "w_out": (1, 4)}
     weights = Weights.one_layer({k: torch.full(s, math.sqrt(2 / sum(s)), dtype=DOUBLE) for k, s in shapes.items()})
-    return Chip.build(
+    return DeviceChip.build(
         profile.model_copy(update=update), weights, streams=Streams(0), dt=1e-6, effects=frozenset(), dtype=DOUBLE
     )
 
@@ -157,7 +157,7 @@ def test_time_has_two_parts():
 
 def test_what_the_ideal_profile_does_not_state_is_said():
     weights = Weights.one_layer({k: torch.zeros(s) for k, s in {"w_in": (2, 1), "w": (2, 2), "w_out": (1, 2)}.items()})
-    chip = Chip.build(load("ideal"), weights, streams=Streams(0), dt=1e-6)
+    chip = DeviceChip.build(load("ideal"), weights, streams=Streams(0), dt=1e-6)
     chip.book_reads("w", torch.ones(2), 5, 5)
     assert chip.ledger.energy_J is None
     assert {"array_reads", "adc", "writes", "digital", "write_time"} <= set(chip.ledger.unstated)
@@ -194,7 +194,7 @@ def test_tiles_take_a_conversion_each_and_are_added():
     )
     shapes = {"w_in": (4, 2), "w": (4, 4), "w_out": (1, 4)}
     weights = Weights.one_layer({k: torch.zeros(s, dtype=DOUBLE) for k, s in shapes.items()})
-    chip = Chip.build(tiled, weights, streams=Streams(0), dt=1e-6, dtype=DOUBLE)
+    chip = DeviceChip.build(tiled, weights, streams=Streams(0), dt=1e-6, dtype=DOUBLE)
     before = chip.ledger.energy()
     chip.book_reads("w", torch.ones(4, dtype=DOUBLE), 10, 10)
     spent = {kind: chip.ledger.energy()[kind] - before[kind] for kind in ("dac", "adc", "accumulate")}

@@ -14,7 +14,7 @@ from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, available, load, loads
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.facts import describe, known_effects
 from neuroanp.substrates.neuron_mismatch import neuron_factors
 from neuroanp.substrates.node_drive import NodeDrive
@@ -33,10 +33,10 @@ def profile_with(base: str = "ideal", extra: str = "", **neurons: object) -> Har
     return loads(f"extends: {base}\n{meta}\n{extra}\n" + (f"neurons:\n{keys}" if keys else ""), "made.yaml")
 
 
-def build(profile: HardwareProfile, units: int = 5, seed: int = 0, dtype=DOUBLE, **options) -> Chip:
+def build(profile: HardwareProfile, units: int = 5, seed: int = 0, dtype=DOUBLE, **options) -> DeviceChip:
     shapes = {"w_in": (units, 2), "w": (units, units), "w_out": (1, units)}
     weights = Weights.one_layer({name: torch.zeros(shape, dtype=dtype) for name, shape in shapes.items()})
-    return Chip.build(profile, weights, streams=Streams(seed), dt=1e-3, dtype=dtype, **options)
+    return DeviceChip.build(profile, weights, streams=Streams(seed), dt=1e-3, dtype=dtype, **options)
 
 
 def factors(profile: HardwareProfile, **options) -> Mapping[str, torch.Tensor]:
@@ -115,7 +115,7 @@ def test_the_mapping_cannot_be_written_to():
 PLAN = PassPlan((1.0, 0.0, -1.0), (0, 1, 0), ((0, 1),))
 
 
-def drawn(chip: Chip, layer: str, artificial: bool = True) -> torch.Tensor | None:
+def drawn(chip: DeviceChip, layer: str, artificial: bool = True) -> torch.Tensor | None:
     return chip.perturbation(PLAN, 3, PassStreams(Streams(0), "train", 0), artificial).draw(layer, 0, 7)
 
 

@@ -16,7 +16,7 @@ from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.tanh import Tanh
 from neuroanp.noise import Streams
 from neuroanp.profiles import available, load, loads
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.facts import known_effects
 from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive, junctions_of, perturbs_units
@@ -53,7 +53,7 @@ def test_junctions_are_those_of_the_chip_at_its_temperature():
     weights = Weights.one_layer({"w_in": torch.zeros(2, 1), "w": torch.zeros(2, 2), "w_out": torch.zeros(1, 2)})
     profile = load("smtj_telegraph")
     for kelvin in (None, 250.0, 350.0):
-        chip = Chip.build(profile, weights, streams=Streams(0), dt=1e-3, temperature=kelvin)
+        chip = DeviceChip.build(profile, weights, streams=Streams(0), dt=1e-3, temperature=kelvin)
         source = junctions_of(profile, ALL_EFFECTS, kelvin)
         assert source is not None
         assert chip.junctions == source
@@ -66,10 +66,10 @@ def test_a_chip_is_told_its_drive_and_its_books_whether_units_spike():
     arrays = {"w_in": torch.zeros(2, 1), "w": torch.zeros(2, 2), "w_out": torch.zeros(1, 2)}
     weights, spiking = Weights.one_layer(arrays), Weights.one_layer(arrays, cell=LIF())
     drive = NodeDrive(0.1, 0.2, -3.0)
-    chip = Chip.build(load("pcm"), spiking, streams=Streams(0), dt=1e-3, drive=drive)
+    chip = DeviceChip.build(load("pcm"), spiking, streams=Streams(0), dt=1e-3, drive=drive)
     assert (chip.drive, chip.ledger.spiking) == (drive, True)
     assert "spikes" in chip.ledger.unstated
-    plain = Chip.build(load("pcm"), weights, streams=Streams(0), dt=1e-3)
+    plain = DeviceChip.build(load("pcm"), weights, streams=Streams(0), dt=1e-3)
     assert (plain.drive, plain.ledger.spiking) == (NO_DRIVE, False)
     assert plain.node_sigmas() == {"hidden": 0.0, "output": 0.0}
 
@@ -79,7 +79,7 @@ def test_variances_of_junctions_and_of_gaussian_noise_add_up_group_by_group():
     network = stack(1, [Stacked(Tanh(), 2), Stacked(Tanh(), 3)], 1)
     weights = Weights({name: torch.zeros(shape) for name, shape in network.shapes.items()}, network)
     drive = NodeDrive(0.03, 0.04, {"hidden_2": 2.0})
-    chip = Chip.build(load("smtj_koenders"), weights, streams=Streams(0), dt=1e-6, drive=drive)
+    chip = DeviceChip.build(load("smtj_koenders"), weights, streams=Streams(0), dt=1e-6, drive=drive)
     assert chip.junctions is not None
     s = chip.junctions.node_sigma
     assert s > 0.01

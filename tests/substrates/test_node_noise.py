@@ -21,7 +21,7 @@ from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
-PLAN = PassPlan(gain=(1.0, 1.0, 0.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1),))
+PLAN = PassPlan(noise=(1.0, 1.0, 0.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1),))
 UNITS = {"hidden": 5, "output": 2}
 
 
@@ -100,6 +100,22 @@ def test_layers_updates_and_seeds_differ_and_a_replay_repeats(kind):
     assert torch.equal(noise.draw("hidden", 0, 10), first)  # step 0 starts again
     assert not torch.equal(bank(kind=kind, update=5).draw("hidden", 0, 10), first)
     assert not torch.equal(bank(kind=kind, seed=1).draw("hidden", 0, 10), first)
+
+
+@pytest.mark.parametrize("kind", [*KINDS, None])
+def test_gaussian_noise_alone_or_beside_sources_is_of_each_layer_and_is_not_coupled(kind):
+    """g n + sigma xi: xi is the stream "gaussian/<layer>", and only the sources' n is coupled."""
+    law = None if kind is None else SOURCES[kind]
+    streams, like = PassStreams(Streams(0), "train", 4), torch.empty(0, dtype=torch.float64)
+    both, sources = (
+        NodeNoise(PLAN, UNITS, 3, streams, like, law, sigma, dt=DT, scale={"hidden": -3.0}) for sigma in (0.5, 0.0)
+    )
+    for layer, n in UNITS.items():
+        alone = sources.draw(layer, 0, 6)
+        more = both.draw(layer, 0, 6) - (0.0 if alone is None else alone)
+        for m, (gain, stream) in enumerate(zip(PLAN.noise, PLAN.stream, strict=True)):
+            xi = streams.normal(f"gaussian/{layer}", stream, 0, 6, (3, n), np.float64)
+            np.testing.assert_allclose(more[:, m], gain * 0.5 * xi, rtol=0, atol=1e-12)
 
 
 def test_moments_of_gaussian_noise():

@@ -11,7 +11,7 @@ from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
 from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import loads
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.facts import describe
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.read import Reader
@@ -40,7 +40,7 @@ PARTS = {
 }
 
 
-def build(coding: str, array: str, more: str, n: int = 12, m: int = 7, **options) -> Chip:
+def build(coding: str, array: str, more: str, n: int = 12, m: int = 7, **options) -> DeviceChip:
     g = torch.Generator().manual_seed(0)
     shapes = {"w_in": (n, 2), "w": (n, n), "w_out": (n, m)}
     weights = {k: (2 * torch.rand(s, generator=g, dtype=DOUBLE) - 1) * (2 / sum(s)) ** 0.5 for k, s in shapes.items()}
@@ -50,10 +50,10 @@ def build(coding: str, array: str, more: str, n: int = 12, m: int = 7, **options
         Projection("w_in", INPUT, "hidden", 0), Projection("w", "hidden", "hidden", 1),
         Projection("w_out", "wide", OUTPUT, 0),
     ))  # fmt: skip
-    return Chip.build(hardware, Weights(weights, network), streams=Streams(0), dt=1e-6, dtype=DOUBLE, **options)
+    return DeviceChip.build(hardware, Weights(weights, network), streams=Streams(0), dt=1e-6, dtype=DOUBLE, **options)
 
 
-def squares(chip: Chip, x: torch.Tensor) -> torch.Tensor:
+def squares(chip: DeviceChip, x: torch.Tensor) -> torch.Tensor:
     """Squared noise of reads of w_out for inputs x (rows, m), averaged over the outputs: (rows,)."""
     reader = Reader(chip.prepare(1e-3, PassStreams(Streams(0), "train", 0))["w_out"])
     xi = torch.randn((len(x), reader.normals), generator=torch.Generator().manual_seed(1), dtype=DOUBLE)
@@ -115,7 +115,7 @@ WIRES = ", wires: {r_word: 60 ohm, r_bit: 40 ohm}"
 STREAMS = PassStreams(Streams(0), "train", 0)
 
 
-def reaches(chip: Chip, i: int, j: int) -> list[float]:
+def reaches(chip: DeviceChip, i: int, j: int) -> list[float]:
     """dW_ij / dG of each device of one weight, by central differences, in weights a siemens."""
     array, cells, small, found = chip.arrays["w_out"], chip.arrays["w_out"].cells, 1e-10, []
     for plane in range(chip.device.planes):

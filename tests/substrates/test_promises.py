@@ -16,7 +16,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import available, load, loads
 from neuroanp.records.run_dir import RunDir
 from neuroanp.substrates import promises
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
@@ -101,7 +101,7 @@ def test_what_is_said_of_a_law_is_what_its_sampled_reads_do(name):
     """Two steps of one device, drawn one by one: correlated where the law is a process, and nowhere else."""
     weights = Weights.one_layer({key: torch.full((2, 2), 0.1, dtype=torch.float64) for key in ("w_in", "w", "w_out")})
     effects = frozenset({"read_noise", "frozen_noise"})
-    chip = Chip.build(load(name), weights, streams=Streams(0), dt=1e-6, read="sampled", effects=effects,
+    chip = DeviceChip.build(load(name), weights, streams=Streams(0), dt=1e-6, read="sampled", effects=effects,
                       write="ideal", dtype=torch.float64)  # fmt: skip
     streams, plan = PassStreams(Streams(0), "train", 0), PassPlan((1.0,), (0,), "mean")
     reads = chip.prepare(1e-3, streams)

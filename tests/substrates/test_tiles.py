@@ -17,7 +17,7 @@ from neuroanp.network.network import INPUT, OUTPUT, Layer, Network, Projection
 from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load, loads
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.periphery import BOLTZMANN, quantise, quantiser
 from neuroanp.substrates.protocol import Quantiser, ReadPlan
 from neuroanp.substrates.read import Reader, normals
@@ -41,7 +41,7 @@ def profile(periphery: str = "", array: str = "", more: str = "", coding: str = 
     return loads(text, "bench.yaml")
 
 
-def chip(hardware, n: int = 6, m: int = 10, **options) -> Chip:
+def chip(hardware, n: int = 6, m: int = 10, **options) -> DeviceChip:
     rng = np.random.default_rng(0)
     shapes = {"w_in": (n, 3), "w": (n, n), "w_out": (n, m)}
     weights = {name: torch.from_numpy(rng.uniform(-1, 1, s) * math.sqrt(2 / sum(s))) for name, s in shapes.items()}
@@ -52,10 +52,10 @@ def chip(hardware, n: int = 6, m: int = 10, **options) -> Chip:
         Projection("w_in", INPUT, "hidden", 0), Projection("w", "hidden", "hidden", 1),
         Projection("w_out", "wide", OUTPUT, 0),
     ))  # fmt: skip
-    return Chip.build(hardware, Weights(weights, network), **options)
+    return DeviceChip.build(hardware, Weights(weights, network), **options)
 
 
-def plan_of(built: Chip, name: str = "w_out", **options) -> ReadPlan:
+def plan_of(built: DeviceChip, name: str = "w_out", **options) -> ReadPlan:
     return built.prepare(1e-3, PassStreams(Streams(0), "train", 0), **options)[name]
 
 

@@ -91,7 +91,7 @@ def test_weights_moments_and_devices_are_those_of_the_chip(profile):
     found, trainer = memory_of(experiment), build_trainer(experiment)
     bytes_of = lambda tensors: sum(t.numel() * t.element_size() for t in tensors if t.ndim)  # noqa: E731
     cells = [t for array in trainer.substrate.arrays.values() for t in array.cells.values()]  # pyright: ignore
-    assert found["weights"] == bytes_of(trainer.substrate.targets.values())
+    assert found["weights"] == bytes_of(trainer.substrate.weights.values())
     assert found["optimizer"] == bytes_of(trainer.moments.values())
     assert abs(found["devices"] - bytes_of(cells)) <= sum(c.numel() for c in cells) // len(cells)
 

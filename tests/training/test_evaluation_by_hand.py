@@ -1,6 +1,8 @@
-"""Held-out losses, predictions and what is kept for a figure, by a forward pass of a few lines of numpy."""
+"""HeldOutBatch-out losses, predictions and what is kept for a figure, by a forward pass of a few lines of numpy."""
 
 from __future__ import annotations
+
+from functools import partial
 
 import numpy as np
 import pytest
@@ -8,10 +10,12 @@ import torch
 
 from neuroanp import api
 from neuroanp.backends.protocol import Request
+from neuroanp.baselines.controls import WINDOWS
+from neuroanp.baselines.ridge import ridge
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
-from neuroanp.training.evaluate import NOISY, Held, show
+from neuroanp.training.evaluate import NOISY, HeldOutBatch, show
 from neuroanp.training.launch import launch
 from tests.close import close
 
@@ -46,7 +50,7 @@ def after_updates(changes: dict, updates: int = 3):
     for _ in range(updates):
         trainer.step()
     batch = of_sequences(made)
-    return trainer, batch, Held.of(batch, trainer.substrate.targets["w"], trainer.task.loss)
+    return trainer, batch, HeldOutBatch.of(batch, trainer.substrate.weights["w"], trainer.task.loss)
 
 
 @pytest.mark.parametrize("name", CHANGES)
@@ -54,7 +58,7 @@ def test_noise_that_no_device_makes_is_in_no_evaluation(name):
     """Both losses and the outputs are those of the weights alone."""
     trainer, batch, held = after_updates(CHANGES[name])
     found = trainer.evaluate(held)
-    y = forward(trainer.substrate.targets, batch.inputs, bias=True)
+    y = forward(trainer.substrate.weights, batch.inputs, bias=True)
     np.testing.assert_allclose(found.y, y, rtol=0, atol=1e-12)
     expected = mean_square(y, batch.targets, batch.mask)
     assert found.test_loss == pytest.approx(expected, rel=1e-10, abs=0)
@@ -113,7 +117,7 @@ def test_after_idle_time_the_weights_are_those_that_the_leak_has_left():
     without = ["dac", "adc"]
     changes = {"profile": "capacitor", "hardware.write": "ideal", "dt": "1 ms", "hardware.without": without}
     trainer, batch, held = after_updates({**LOUD, **changes})
-    W = {name: part.numpy() * np.exp(-0.05 / 0.1) for name, part in trainer.substrate.targets.items()}
+    W = {name: part.numpy() * np.exp(-0.05 / 0.1) for name, part in trainer.substrate.weights.items()}
     found = trainer.evaluate_after(held, 0.05)
     y = forward(W, batch.inputs, bias=True)
     np.testing.assert_allclose(found.y, y, rtol=0, atol=1e-9)
@@ -174,7 +178,7 @@ def test_a_stated_noise_of_the_outputs_is_that_of_the_outputs(output):
     for m in range(plan.passes):
         drawn = context.streams.normal("gaussian/output", m, 0, T, (2, 2), np.float64)
         clean = (
-            torch.cat([chunk.layers["hidden"].x[:, m], torch.ones(T, 2, 1)], -1) @ trainer.substrate.targets["w_out"].T
+            torch.cat([chunk.layers["hidden"].x[:, m], torch.ones(T, 2, 1)], -1) @ trainer.substrate.weights["w_out"].T
         )
         np.testing.assert_allclose((chunk.y[:, m] - clean).numpy(), sigma * drawn, rtol=0, atol=1e-12)
 
@@ -205,7 +209,7 @@ def test_what_is_shown_has_the_noise_of_the_device_and_a_window_of_its_own():
     )
     told = show(held, made.substrate, made.backend, made.streams, made.update, made.dt)
     steps = len(batch.mask)
-    four = Held(batch, held.inputs[:, :4], held.targets[:, :4], held.mask, held.loss)
+    four = HeldOutBatch(batch, held.inputs[:, :4], held.targets[:, :4], held.mask, held.loss)
     rates = made.evaluate(four).rates
     np.testing.assert_allclose(told["spikes"].sum((0, 1)) / (steps * 4 * 1e-3), rates, rtol=1e-12)
     streams = PassStreams(made.streams, "test", 0)
@@ -217,3 +221,47 @@ def test_what_is_shown_has_the_noise_of_the_device_and_a_window_of_its_own():
         v[name] = torch.cat([chunk.layers["hidden"].v[:, 0] for chunk in chunks])[..., :4].float().numpy()
     np.testing.assert_array_equal(told["v"], v["so"])
     assert all(np.abs(v[other] - v["so"]).max() > 1e-6 for other in ("seven", "silent"))
+
+
+def test_rates_are_of_all_layers_in_their_order_and_what_is_shown_is_the_last():
+    spiking = {
+        "backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0},
+        "network": {"layers": [{"units": 5}, {"units": 4, "cell": {"name": "lif", "drive": 20.0}}]}, "dt": "1 ms",
+        "task.delay": 30,
+    }  # fmt: skip
+    made, batch = build_trainer(experiment(spiking)), of_sequences(experiment(spiking))
+    held, streams = (
+        HeldOutBatch.of(batch, made.substrate.weights.like, made.task.loss),
+        PassStreams(made.streams, "test", 0),
+    )
+    reads = made.substrate.prepare(1e-3, streams)
+    options = {"keep": "states", "book": False, "artificial": False}
+    (chunk,) = made.backend.run(Request(made.substrate, reads, held.inputs, NOISY, streams, **options))
+    spikes = {name: layer.spikes[:, 0].double().numpy() for name, layer in chunk.layers.items()}
+    rates = np.concatenate([s.sum((0, 1)) / (len(batch.mask) * B * 1e-3) for s in spikes.values()])
+    assert [s.shape[-1] for s in spikes.values()] == [5, 4]
+    np.testing.assert_allclose(made.evaluate(held).rates, rates, rtol=1e-12)
+    told = show(held, made.substrate, made.backend, made.streams, made.update, made.dt)
+    np.testing.assert_array_equal(told["spikes"], spikes["hidden_2"][:, :4])
+    assert len(set(rates)) > 1
+
+
+def test_the_ridge_control_sees_the_neurons_of_the_chip(tmp_path):
+    """Those of the mismatched units, not of the nominal ones."""
+    changes = {
+        "backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}, "dt": "1 ms", "task.delay": 30,
+        "profile": "mixed_signal_neurons", "training.controls": True, "training.updates": 1,
+    }  # fmt: skip
+    made, record = experiment(changes), launch(experiment(changes).config, tmp_path)
+    trainer, batch = build_trainer(made), of_sequences(made)
+    untrained = made.untrained(trainer.streams)
+    activity = trainer.backend.activity(untrained.network)
+    assert activity is not None
+    losses = []
+    for neurons in (trainer.substrate.neurons, {}):
+        seen = partial(activity, neurons=neurons)
+        y = ridge(made.task, untrained, trainer.streams, WINDOWS, activity=seen).predict(batch)
+        losses.append(mean_square(y, batch.targets, batch.mask))
+    assert record.result is not None
+    assert record.result["controls"]["ridge"] == close(losses[0], rel=1e-9)
+    assert losses[1] != close(losses[0], rel=1e-3)

@@ -7,7 +7,7 @@ import pytest
 from neuroanp.errors import InputError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
-from neuroanp.training.evaluate import Held
+from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.launch import launch
 from neuroanp.training.results import result_of
 from tests.close import close
@@ -17,9 +17,9 @@ from .test_resume import SMALL, config, final, same
 AFTER = {"training.evaluate_after": ["30 d", "1h"]}
 
 
-def held_of(trainer) -> Held:
-    return Held.of(
-        trainer.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"], trainer.task.loss
+def held_of(trainer) -> HeldOutBatch:
+    return HeldOutBatch.of(
+        trainer.task.test(trainer.streams.generator("test")), trainer.substrate.weights["w"], trainer.task.loss
     )
 
 

@@ -9,9 +9,10 @@ import torch
 from neuroanp import api
 from neuroanp.baselines.network import forward
 from neuroanp.errors import InputError
+from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import check_dump, configure, load_config
-from neuroanp.training.evaluate import Held
+from neuroanp.training.evaluate import NOISY, HeldOutBatch
 from neuroanp.training.launch import launch
 from neuroanp.training.start import load_start
 from neuroanp.yaml_io import parse
@@ -37,7 +38,7 @@ def test_a_run_goes_on_bit_for_bit(rule):
     if rule == "bptt1":  # over a delay a loss does not reach the layer below in its own step
         made = configure(made.to_plain(), {"network.layers": TWO})
     whole, cut, gone_on = (build_trainer(Experiment.of(made)) for _ in range(3))
-    first = {name: W.clone() for name, W in whole.substrate.targets.items()}
+    first = {name: W.clone() for name, W in whole.substrate.weights.items()}
     for _ in range(4):
         whole.step()
     for _ in range(2):
@@ -46,7 +47,7 @@ def test_a_run_goes_on_bit_for_bit(rule):
     for _ in range(2):
         gone_on.step()
     assert same(whole.state_dict(), gone_on.state_dict())
-    for name, W in whole.substrate.targets.items():
+    for name, W in whole.substrate.weights.items():
         assert not torch.equal(W, first[name]), name
 
 
@@ -74,7 +75,7 @@ def test_a_record_is_evaluated_read_back_and_started_from(tmp_path):
     assert batch.loss(run.predict(batch.inputs)) == run.result["test_loss"]
     start = load_start(str(record.path))
     again = build_trainer(Experiment.of(configure(SMALL, {"network.weights": str(record.path)})))
-    assert all(torch.equal(W, start.arrays[name]) for name, W in again.substrate.targets.items())
+    assert all(torch.equal(W, start.arrays[name]) for name, W in again.substrate.weights.items())
     narrow = [{"cell": "gru", "units": 5}, {"units": 3, "delay": 1}]
     with pytest.raises(InputError, match=r"(?s)does not fit .*set network.layers\[1\].units to 4"):
         Experiment.of(configure(SMALL, {"network.weights": str(record.path), "network.layers": narrow}))
@@ -84,11 +85,11 @@ def test_a_record_is_evaluated_read_back_and_started_from(tmp_path):
 def test_the_frozen_control_trains_every_array_to_the_output_and_no_other(tmp_path):
     made = configure(SMALL, {"network.skip": True, "training.controls": True}, updates=3)
     record = launch(made, tmp_path)
-    trainer = build_trainer(Experiment.of(made), frozen=frozenset({"w_in", "w_1", "w_1_2", "w_in_2", "w_2"}))
+    trainer = build_trainer(Experiment.of(made), trained=frozenset({"w_out", "w_1_out"}))
     for _ in range(3):
         trainer.step()
     batch = trainer.task.test(trainer.streams.generator("test"))
-    held = Held.of(batch, trainer.substrate.targets.like, trainer.task.loss)
+    held = HeldOutBatch.of(batch, trainer.substrate.weights.like, trainer.task.loss)
     assert record.result is not None
     assert record.result["controls"]["frozen_recurrence"] == trainer.evaluate(held).test_loss
 
@@ -110,7 +111,7 @@ def test_without_recurrence_layers_are_frozen_and_there_is_no_radius(tmp_path):
 def test_the_spectral_radius_is_the_largest_of_any_layer_and_port(name, port, units):
     """Each port's square matrix by itself: one with nothing below its diagonal has the largest entry of that."""
     trainer = build_trainer(Experiment.of(configure(SMALL)))
-    weights = trainer.substrate.targets
+    weights = trainer.substrate.weights
     for W in weights.values():
         W.zero_()
     assert trainer.spectral_radius() == 0.0
@@ -118,6 +119,34 @@ def test_the_spectral_radius_is_the_largest_of_any_layer_and_port(name, port, un
     square = torch.diag(diagonal) + torch.ones(units, units).triu(1)
     weights[name][port * units : (port + 1) * units] = square
     assert trainer.spectral_radius() == close(0.8, rel=1e-9)
+
+
+def test_layers_are_recurrent_and_delayed_as_stated():
+    layers = [{"units": 3, "recurrent": False}, {"units": 2, "delay": 1}, {"units": 4}]
+    network = configure({**SMALL, "network": {"layers": layers}}).network_of(2, 1)
+    assert {p.name: p.delay for p in network.projections} == {
+        "w_in": 0, "w_1_2": 1, "w_2": 1, "w_2_3": 0, "w_3": 1, "w_out": 0,
+    }  # fmt: skip
+    assert network.units == {"input": 2, "hidden_1": 3, "hidden_2": 2, "hidden_3": 4, "output": 1}
+
+
+def test_junctions_are_coupled_to_the_membranes_of_each_layer():
+    """v = a v + (1 - a) n of either time constant moves by the profile's membrane_sigma of 0.08."""
+    layers = [{"units": 10, "cell": {"name": "lif", "tau_m": tau}} for tau in ("8 ms", "20 ms")]
+    changes = {
+        **SPIKES,
+        "network": {"layers": layers},
+        "profile": "smtj_koenders",
+        "dt": "1 ms",
+        "perturbation": "none",
+    }
+    made = build_trainer(Experiment.of(configure(SMALL, changes)))
+    noise = made.substrate.perturbation(NOISY, 200, PassStreams(made.streams, "train", 0))
+    for name, tau in (("hidden_1", 8.0), ("hidden_2", 20.0)):
+        a, v = np.exp(-1 / tau), torch.zeros(200, 10, dtype=torch.float64)
+        for n in noise.draw(name, 0, 200)[:, 0]:  # pyright: ignore[reportOptionalSubscript]
+            v = a * v + (1 - a) * n
+        assert float(v.square().mean().sqrt()) == close(0.08, rel=4 / np.sqrt(2 * v.numel()))
 
 
 @pytest.mark.parametrize(

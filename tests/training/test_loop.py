@@ -79,11 +79,11 @@ def test_gaussian_only_where_no_device_noise_reaches_the_units():
 
 
 def test_frozen_recurrence_changes_the_readout_alone():
-    trainer = build_trainer(Experiment.of(config("ideal")), frozen=frozenset({"w_in", "w"}))
-    before = {name: W.clone() for name, W in trainer.substrate.targets.items()}
+    trainer = build_trainer(Experiment.of(config("ideal")), trained=frozenset({"w_out"}))
+    before = {name: W.clone() for name, W in trainer.substrate.weights.items()}
     for _ in range(5):
         trainer.step()
-    moved = {name: not bool((before[name] == W).all()) for name, W in trainer.substrate.targets.items()}
+    moved = {name: not bool((before[name] == W).all()) for name, W in trainer.substrate.weights.items()}
     assert moved == {"w_in": False, "w": False, "w_out": True}
 
 

@@ -18,7 +18,7 @@ from neuroanp.training.learner import LEARNERS, Learner
 from neuroanp.trajectory import PassPlan, WeightUpdate
 from neuroanp.yaml_io import Section
 
-SILENT = PassPlan(gain=(0.0,), stream=(0,), pairs="mean")
+SILENT = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
 CONFIG = {
     "task": {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}, "network": {"hidden": 5},
     "training": {"updates": 6, "batch": 4, "controls": False, "checkpoint_every": 3}, "compute": {"dtype": "float64"},
@@ -102,13 +102,13 @@ def test_who_is_no_learner_is_none_to_choose():
 
 def test_its_mean_update_is_the_gradient_and_the_weights_come_back(wp):
     trainer = made()
-    before = {name: W.clone() for name, W in trainer.substrate.targets.items()}
+    before = {name: W.clone() for name, W in trainer.substrate.weights.items()}
     lab, state = trainer.lab(), trainer.learned
     for _ in range(400):
         state, _ = trainer.learner.learn(state, lab)
-    for name, W in trainer.substrate.targets.items():
+    for name, W in trainer.substrate.weights.items():
         torch.testing.assert_close(W, before[name], rtol=0, atol=1e-13)
-    exact = gradient(trainer.substrate.targets, lab).arrays
+    exact = gradient(trainer.substrate.weights, lab).arrays
     flat = [
         torch.cat([part[name].flatten() for name in exact]) for part in ({k: state[f"sum/{k}"] for k in exact}, exact)
     ]
@@ -140,13 +140,13 @@ def test_writes_of_one_update_have_draws_of_their_own(wp):
     """On a device that errs, each of the writes of an update errs anew."""
     chips = [made(profile="pcm", **{"hardware.write": "verify"}).substrate for _ in range(3)]
     streams = made(profile="pcm").streams
-    dW = WeightUpdate({name: 0.1 * torch.ones_like(W) for name, W in chips[0].targets.items()})
+    dW = WeightUpdate({name: 0.1 * torch.ones_like(W) for name, W in chips[0].weights.items()})
     for chip, part in zip(chips, (0, 1, 2), strict=True):
         chip.apply(dW, 1.0, streams, 7, part)
     held = [chip.arrays["w"].cells["g"] for chip in chips]
     assert not torch.equal(held[0], held[1])
     assert not torch.equal(held[1], held[2])
-    assert all(torch.equal(chips[0].targets["w"], chip.targets["w"]) for chip in chips[1:])
+    assert all(torch.equal(chips[0].weights["w"], chip.weights["w"]) for chip in chips[1:])
 
 
 def test_a_write_of_a_lab_has_the_draws_of_its_update_and_part_and_is_read_in_its_window(wp):
@@ -154,7 +154,7 @@ def test_a_write_of_a_lab_has_the_draws_of_its_update_and_part_and_is_read_in_it
     held = []
     for update, part in ((0, 1), (3, 1), (3, 2)):
         trainer, twin = (made(profile="pcm", **{"hardware.write": "verify"}) for _ in range(2))
-        dW = WeightUpdate({name: 0.1 * torch.ones_like(W) for name, W in trainer.substrate.targets.items()})
+        dW = WeightUpdate({name: 0.1 * torch.ones_like(W) for name, W in trainer.substrate.weights.items()})
         trainer.update = update
         lab = trainer.lab()
         moved, _ = lab.write(dW, part)

@@ -175,5 +175,5 @@ def test_changing_the_profile_shifts_no_other_stream():
     trainers = [build_trainer(Experiment.of(config(profile, "ideal"))) for profile in ("ideal", "pcm")]
     batches = [s.lab().inputs for s in trainers]
     assert torch.equal(*batches)
-    targets = [s.substrate.targets["w"] for s in trainers]
+    targets = [s.substrate.weights["w"] for s in trainers]
     assert torch.allclose(*targets, atol=1e-6)

@@ -15,7 +15,7 @@ from neuroanp.profiles.loader import load
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
-from neuroanp.training.evaluate import Held
+from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.launch import launch
 from neuroanp.training.results import result_of
 from neuroanp.training.revisit import NOW, Look, revisit
@@ -94,8 +94,8 @@ def test_a_new_chip_holds_the_run_s_weights(stored, caplog):
     overrides = {"network.weights": str(stored.path), "profile": "ideal", "training.updates": 0}
     experiment = Experiment.of(configure(SMALL, overrides))
     trainer = build_trainer(experiment)
-    held = Held.of(
-        experiment.task.test(trainer.streams.generator("test")), trainer.substrate.targets["w"], trainer.task.loss
+    held = HeldOutBatch.of(
+        experiment.task.test(trainer.streams.generator("test")), trainer.substrate.weights["w"], trainer.task.loss
     )
     assert row["test_loss"] == trainer.evaluate(held).test_loss
     again = revisit(stored, Look(profile=load("pcm"), without=["programming_error"]))[0]

@@ -20,7 +20,7 @@ from neuroanp.tasks.encoders import ENCODERS
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.estimate import estimate
-from neuroanp.training.evaluate import NOISY, SHOWN_MEMBRANES, Held, show
+from neuroanp.training.evaluate import NOISY, SHOWN_MEMBRANES, HeldOutBatch, show
 from neuroanp.training.filling import SPIKING, filled, spikes
 from neuroanp.training.launch import launch, resume
 from neuroanp.yaml_io import Document, read
@@ -59,7 +59,7 @@ def trainer(**changes):
 
 
 def held(made):
-    return Held.of(made.task.test(made.streams.generator("test")), made.substrate.targets["w"], made.task.loss)
+    return HeldOutBatch.of(made.task.test(made.streams.generator("test")), made.substrate.weights["w"], made.task.loss)
 
 
 # ---- what a configuration becomes ----
@@ -215,7 +215,8 @@ def test_junctions_move_the_membrane_as_far_as_the_profile_says(profile, tau_m):
     for n in noise[:, 0]:
         v = a * v + (1 - a) * n
     assert float(v.double().square().mean().sqrt()) == close(0.08, rel=4 / np.sqrt(2 * v.numel()))
-    assert Experiment.of(configure({"task": "xor", "profile": profile})).chip(made.streams).drive.scale == {}
+    of_rates = Experiment.of(configure({"task": "xor", "profile": profile})).chip(made.streams)
+    assert of_rates.drive.coupled(["hidden"]) == {"hidden": 1.0}
 
 
 def test_only_a_chip_of_spiking_units_says_so_in_its_books():
@@ -243,7 +244,7 @@ def test_20_updates_equal_10_and_10_more(backend, profile, tmp_path):
         second.step()
     assert same(whole.state_dict(), second.state_dict())
     assert whole.substrate.ledger.spikes > 100
-    assert not torch.equal(whole.substrate.targets["w"], first.substrate.targets["w"])
+    assert not torch.equal(whole.substrate.weights["w"], first.substrate.weights["w"])
 
 
 @pytest.mark.parametrize("profile", ["ideal", "smtj_koenders", "pcm"])
@@ -254,8 +255,8 @@ def test_both_spiking_backends_train_alike(profile):
         one.step()
         two.step()
     assert one.substrate.ledger.spikes == two.substrate.ledger.spikes > 100
-    for name, W in one.substrate.targets.items():
-        torch.testing.assert_close(two.substrate.targets[name], W, rtol=0, atol=1e-9)
+    for name, W in one.substrate.weights.items():
+        torch.testing.assert_close(two.substrate.weights[name], W, rtol=0, atol=1e-9)
 
 
 @pytest.mark.parametrize("backend", ["lif", "spiking"])
@@ -284,11 +285,11 @@ def test_interrupted_run_resumes_to_the_same_end(backend, tmp_path, monkeypatch)
 def test_units_of_a_users_own_train_by_the_same_rule():
     own = {**SMALL, "backend": "spiking", "neuron": EQUATIONS, "compute": {"target": "numpy"}}
     made = build_trainer(Experiment.of(configure(own)))
-    before = {name: W.clone() for name, W in made.substrate.targets.items()}
+    before = {name: W.clone() for name, W in made.substrate.weights.items()}
     for _ in range(5):
         made.step()
     assert made.substrate.ledger.spikes > 20
-    assert all(not torch.equal(before[name], W) for name, W in made.substrate.targets.items())
+    assert all(not torch.equal(before[name], W) for name, W in made.substrate.weights.items())
 
 
 @pytest.mark.parametrize("rule", [{"name": "np"}, {"name": "anp", "gamma": 0.9}, {"name": "anp", "reference": "mean"}])
@@ -305,8 +306,8 @@ def test_a_replay_and_any_chunk_give_the_same_update(rule, profile):
             made.step()
     assert same(stored.state_dict(), replayed.state_dict())
     assert stored.substrate.ledger.spikes == cut.substrate.ledger.spikes > 0
-    for name, W in stored.substrate.targets.items():
-        torch.testing.assert_close(cut.substrate.targets[name], W, rtol=0, atol=1e-9)
+    for name, W in stored.substrate.weights.items():
+        torch.testing.assert_close(cut.substrate.weights[name], W, rtol=0, atol=1e-9)
 
 
 def test_surrogate_gradients_train_it_and_read_the_chip_once():

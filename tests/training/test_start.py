@@ -40,7 +40,7 @@ def test_a_chip_begins_with_the_run_s_weights(taught):
     assert (start.origin, start.update) == ("bptt on ideal", 5)
     trainer = build_trainer(Experiment.of(from_weights(taught.path)))
     for name in ONE_LAYER:
-        assert torch.equal(trainer.substrate.targets[name], start.arrays[name])
+        assert torch.equal(trainer.substrate.weights[name], start.arrays[name])
 
 
 def test_a_file_of_the_same_weights_is_the_same_start(taught, tmp_path):

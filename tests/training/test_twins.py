@@ -31,7 +31,7 @@ def train(backend: str, **changes) -> tuple[list[list[int]], dict[str, torch.Ten
     trainer.backend.run = counting
     for _ in range(UPDATES):
         trainer.step()
-    return counts, dict(trainer.substrate.targets)
+    return counts, dict(trainer.substrate.weights)
 
 
 @pytest.mark.parametrize(

@@ -4,16 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
+from functools import partial
 from math import inf, nan
 
 import numpy as np
 import pytest
 import torch
 
+from neuroanp.baselines.autograd import autograd_gradient
 from neuroanp.errors import DivergedError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
-from neuroanp.training.evaluate import Held
+from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.launch import launch
 from neuroanp.trajectory import WeightUpdate
 from tests.close import close
@@ -58,13 +60,13 @@ def test_a_run_is_that_of_plain_loops(name, memory):
     made = experiment(RUNS[name])
     trainer = replace(build_trainer(made), memory=memory)
     norms = []
-    for update, (row, W) in enumerate(descent(made, trainer.substrate.targets), 1):
+    for update, (row, W) in enumerate(descent(made, trainer.substrate.weights), 1):
         found = trainer.step()
         assert found["update"] == trainer.update == update
         assert {key: found[key] for key in row} == pytest.approx(row, rel=1e-9, abs=0)
         norms.append(row["update_norm"])
         for key, matrix in W.items():
-            np.testing.assert_allclose(trainer.substrate.targets[key].numpy(), matrix, rtol=0, atol=1e-10)
+            np.testing.assert_allclose(trainer.substrate.weights[key].numpy(), matrix, rtol=0, atol=1e-10)
     assert update == UPDATES
     clip = made.config.optimizer.clip
     assert clip is None or max(norms) > clip  # else it would not be held here
@@ -73,12 +75,12 @@ def test_a_run_is_that_of_plain_loops(name, memory):
 def test_the_control_of_a_frozen_recurrence_is_the_readout_alone():
     """Another norm and other moments than those of the whole network: what is frozen takes no part."""
     made = experiment({"optimizer.clip": 0.3})
-    trainer = build_trainer(made, frozen=frozenset({"w_in", "w"}))
-    for row, W in descent(made, trainer.substrate.targets, trained=("w_out",)):
+    trainer = build_trainer(made, trained=frozenset({"w_out"}))
+    for row, W in descent(made, trainer.substrate.weights, trained=("w_out",)):
         found = trainer.step()
         assert found["update_norm"] == pytest.approx(row["update_norm"], rel=1e-9, abs=0)
         for key, matrix in W.items():
-            np.testing.assert_allclose(trainer.substrate.targets[key].numpy(), matrix, rtol=0, atol=1e-10)
+            np.testing.assert_allclose(trainer.substrate.weights[key].numpy(), matrix, rtol=0, atol=1e-10)
 
 
 def test_a_record_s_control_and_rows_are_those_of_plain_loops(tmp_path):
@@ -86,7 +88,7 @@ def test_a_record_s_control_and_rows_are_those_of_plain_loops(tmp_path):
     every = {"training.evaluate_every": 4, "training.log_every": 3, "training.controls": True}
     made = experiment(every)
     record = launch(made.config, tmp_path)
-    first = {name: W.numpy().copy() for name, W in build_trainer(made).substrate.targets.items()}
+    first = {name: W.numpy().copy() for name, W in build_trainer(made).substrate.weights.items()}
     whole, frozen = [*descent(made, first)], [*descent(made, first, trained=("w_out",))]
     batch = of_sequences(made)
 
@@ -116,8 +118,8 @@ def test_a_record_of_a_noisy_device_has_each_number_in_its_place(tmp_path):
     every = {"training.evaluate_every": 2, "training.evaluate_after": ["1 d"]}
     made = experiment({"profile": "pcm", "dt": "2 us", "training.controls": True, **every})
     record = launch(made.config, tmp_path)
-    whole, frozen = build_trainer(made), build_trainer(made, frozen=frozenset({"w_in", "w"}))
-    held = Held.of(of_sequences(made), whole.substrate.targets["w"], whole.task.loss)
+    whole, frozen = build_trainer(made), build_trainer(made, trained=frozenset({"w_out"}))
+    held = HeldOutBatch.of(of_sequences(made), whole.substrate.weights["w"], whole.task.loss)
     rows = []
     for update in range(UPDATES + 1):
         if update:
@@ -156,16 +158,33 @@ def test_a_gradient_is_that_of_the_weights_that_the_chip_holds(rule):
     found = trainer.learner.learn(trainer.learned, context)[1]
     for name, part in W.items():
         torch.testing.assert_close(found.arrays[name], part.grad, rtol=1e-9, atol=1e-12)
-        assert not torch.allclose(part, trainer.substrate.targets[name], rtol=1e-3, atol=0)
+        assert not torch.allclose(part, trainer.substrate.weights[name], rtol=1e-3, atol=0)
     assert found.diagnostics["loss"] == pytest.approx(total.item() / context.mask.sum().item(), rel=1e-9, abs=0)
 
 
+def test_a_gradient_is_of_the_neurons_that_the_chip_has():
+    """Thresholds and time constants of the mismatched units, not nominal ones."""
+    spiking = {"backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}, "dt": "1 ms"}
+    trainer = ready({**spiking, "profile": "mixed_signal_neurons", "rule": {"name": "bptt"}, "task.delay": 30})
+    lab, chip = trainer.lab(), trainer.substrate
+    found = trainer.learner.learn({}, lab)[1].arrays
+    outputs = trainer.backend.differentiable(lab.network)
+    assert outputs is not None
+    own, nominal = (
+        autograd_gradient(partial(outputs, neurons=neurons), lab.read(), lab).arrays for neurons in (chip.neurons, {})
+    )
+    for name, dW in found.items():
+        assert torch.equal(dW, own[name])
+        assert not torch.equal(dW, nominal[name])
+
+
 def test_a_gradient_needs_no_junction():
-    """The chip is read once without noise: its junctions are not sampled, and take no energy."""
+    """The chip is read once without noise, in B T dt: its junctions are not sampled, and take no energy."""
     trainer = ready({"profile": "smtj_koenders", "rule": {"name": "bptt"}})
     trainer.step()
     books = trainer.substrate.ledger
     assert books.reads == 3 * B * T
+    assert books.report()["time"]["reads"] == close(B * T * trainer.dt, rel=1e-12)
     assert books.energy()["node_noise"] == 0
     local = ready({"profile": "smtj_koenders"})
     local.step()
@@ -198,9 +217,9 @@ def test_time_passes_before_the_write_not_after_it():
         trainer.step()
         assert chip.now == close(update * window, rel=1e-12)
         for name, array in chip.arrays.items():
-            torch.testing.assert_close(array.mean_weights(chip.now), chip.targets[name], rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(array.mean_weights(chip.now), chip.weights[name], rtol=1e-9, atol=1e-12)
             leaked = array.mean_weights(chip.now + window)
-            torch.testing.assert_close(leaked, chip.targets[name] * np.exp(-0.45), rtol=1e-9, atol=1e-12)
+            torch.testing.assert_close(leaked, chip.weights[name] * np.exp(-0.45), rtol=1e-9, atol=1e-12)
             assert not torch.allclose(before[name], array.mean_weights(chip.now), rtol=1e-3, atol=0)
 
 
@@ -238,7 +257,7 @@ class Told:
 
     def learn(self, state, lab) -> tuple[dict[str, torch.Tensor], WeightUpdate]:
         loss, size = next(self.found)
-        update = {name: size * torch.ones_like(W) for name, W in lab.substrate.targets.items()}
+        update = {name: size * torch.ones_like(W) for name, W in lab.substrate.weights.items()}
         return state, WeightUpdate(update, {"loss": loss})
 
 
@@ -272,7 +291,7 @@ def test_every_write_has_the_draws_of_its_own_update():
     for update in range(3):
         trainer.step()
         chip.elapse(B * T * 2e-6)
-        ones = {name: torch.ones_like(W) for name, W in chip.targets.items()}
+        ones = {name: torch.ones_like(W) for name, W in chip.weights.items()}
         chip.apply(WeightUpdate(ones), 0.05, trainer.streams, update)
         assert same(chip.state_dict(), trainer.substrate.state_dict())
     assert chip.ledger.pulses > 100

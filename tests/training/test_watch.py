@@ -81,10 +81,10 @@ def test_a_resumed_run_does_not_say_it_twice(tmp_path, monkeypatch):
 def test_saturation_counts_the_weights_at_the_range():
     trainer = build_trainer(Experiment.of(configure(SMALL, {"profile": "pcm"})))
     assert trainer.saturated() == 0.0
-    for name, array in trainer.substrate.targets.items():
+    for name, array in trainer.substrate.weights.items():
         array.fill_(trainer.limits[name])
     assert trainer.saturated() == 1.0
-    targets = trainer.substrate.targets
+    targets = trainer.substrate.weights
     targets["w_in"].fill_(-trainer.limits["w_in"])  # at its lower end
     targets["w"].fill_(-0.99 * trainer.limits["w"])
     targets["w_out"].zero_()

@@ -19,12 +19,13 @@ from neuroanp.network.init import xavier
 from neuroanp.network.tanh import Tanh
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import load
-from neuroanp.substrates.chip import Chip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.training.gradient_learner import GradientLearner
 from neuroanp.training.lab import Lab
 from neuroanp.training.pass_learner import PassLearner, presynaptic
 from neuroanp.trajectory import Credit, Weights
+from tests.close import close
 
 BATCH = 6
 
@@ -52,7 +53,7 @@ def acting():
         network = stack(1, [Stacked(cell or Tanh(), 10), Stacked(cell or Tanh(), 6)], 1, bias=True, skip=True)
         streams, dt = Streams(seed), 1e-6 if backend == "rate" else 1e-3
         weights = Weights(xavier(network, streams, torch.float64), network)
-        chip = Chip.build(
+        chip = DeviceChip.build(
             load(profile), weights, streams=streams, dt=dt, dtype=torch.float64, drive=NodeDrive(0.02),
         )  # fmt: skip
         own = PassStreams(streams, "train", 0)
@@ -126,7 +127,7 @@ def test_an_innovation_in_a_world_is_the_noise_of_the_unit_alone(acting):
     """Inputs differ between passes, too: what they bring is taken away with all else that arrays bring."""
     _, _, lab = acting()
     rule = ANP(difference="innovation", norm="layer", scale="one", K=2)
-    plan, weights = rule.plan(), lab.substrate.targets
+    plan, weights = rule.plan(), lab.substrate.weights
     ones = torch.ones(1, plan.differences, BATCH, dtype=torch.float64)
     for chunk in lab.run(plan, "noise"):
         found = rule.modulate(chunk, Credit(hidden=ones, output=ones), weights, plan)
@@ -170,6 +171,20 @@ def test_the_rule_learns_to_hold_the_point(acting):
         chip.apply(dW, 0.008, streams, update)
     alone = float(np.mean(np.linspace(-1, 1, BATCH) ** 2))  # a point that nobody pushes
     assert losses[-1] < 0.3 * alone
+
+
+def test_steps_that_are_not_scored_count_for_nothing(acting):
+    """As with data: the rule's loss is the mean over those that are, and no credit comes of the others."""
+    _, _, lab = acting()
+    mask = torch.ones_like(lab.mask)
+    mask[:7] = 0
+    some, rule = replace(lab, mask=mask), ANP(K=2)
+    chunks = [*some.run(rule.plan())]
+    assert len(chunks) > 1
+    said = torch.cat([chunk.loss for chunk in chunks])
+    assert torch.equal(torch.cat([some.losses(chunk) for chunk in chunks]), torch.cat([0 * said[:7], said[7:]]))
+    _, update = PassLearner(rule).learn({}, some)
+    assert update.diagnostics["loss"] == close(float(said[7:].mean()), rel=1e-12)
 
 
 def test_a_digital_twin_has_nothing_to_be_shown(acting):
