@@ -53,9 +53,8 @@ def import_(
     if json:
         sizes = {"inputs": made.inputs, "hidden": made.hidden, "outputs": made.outputs}
         layers = [group for group in groups if "cell" in group]
-        print_json(
-            [{"config": str(config), **sizes, "layers": layers, "dt_s": imported.dt, "notes": [*imported.notes]}]
-        )
+        about = {"layers": layers, "dt_s": imported.dt, "notes": [*imported.notes]}
+        print_json([{"config": str(config), **sizes, **about}])
         return
     show(f"{file}: {_sizes(made)}")
     _print(groups)
@@ -67,9 +66,10 @@ def _groups(imported: "Imported") -> Iterator[dict[str, Any]]:
     from neuroanp.cli.names import as_written
 
     made = imported.network
+    cells: list[Any] = [layer.cell for layer in made.layers]
     said = [
-        {name: as_written(field, vars(layer.cell)[name], 4) for name, field in type(layer.cell).model_fields.items()}
-        for layer in made.layers
+        {name: as_written(field, vars(cell)[name], 4) for name, field in type(cell).model_fields.items()}
+        for cell in cells
     ]
     for name in made.noisy:
         arrays = {

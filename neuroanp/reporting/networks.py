@@ -103,5 +103,5 @@ def _options(section: Mapping[str, Any]) -> _Options:
 def _listed(section: Any) -> list[Mapping[str, Any]]:
     """Return the layers that a section lists, if it is one and they are such."""
     layers = section.get("layers") if isinstance(section, Mapping) else None
-    whole = isinstance(layers, list) and all(isinstance(one, Mapping) and "units" in one for one in layers)
-    return layers if whole else []
+    listed = layers if isinstance(layers, list) else []
+    return listed if all(isinstance(one, Mapping) and "units" in one for one in listed) else []

@@ -71,4 +71,4 @@ def test_facts_keep_the_names_of_arrays_and_layers():
     assert [name for name, _ in _facts(facts, ["w_in", "w_1", "w_1_2", "w_out"])] == [
         "hidden_1 threshold", "hidden_2 drive", "w_1_2 scale", "w_1 scale", "output scale",
     ]  # fmt: skip
-    assert dict(_facts({"w_1_2.devices_": 3, "w_1_2.lines": 2}, ["w_1_2"])) == {"w_1_2": "devices  3, lines 2"}
+    assert dict(_facts({"w_1_2.scale": 3, "w_1_2.lines": 2}, ["w_1_2"])) == {"w_1_2": "scale 3, lines 2"}
