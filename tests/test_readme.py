@@ -34,9 +34,11 @@ def test_links_lead_to_files():
 
 
 def test_configurations_can_be_used():
-    """The first one is a whole file; the other is a neuron, to be put into one."""
+    """The first one is a whole file; the others are layers and a neuron, to be put into one."""
     blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    whole, neuron = (parse(block, "README.md").data for block in blocks)
+    whole, layers, neuron = (parse(block, "README.md").data for block in blocks)
     assert configure(whole).training.updates == 600
+    two = configure({**whole, **layers})
+    assert len(Experiment.of(two).network.layers) == 2
     own = configure({"task": "xor", "backend": "spiking", **neuron})
     described(Experiment.of(own))
