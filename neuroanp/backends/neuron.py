@@ -94,6 +94,12 @@ class NeuronModel(Section):
 class LIF(NeuronModel):
     """Leaky integrate-and-fire with exponential synapses.
 
+        tau_m dv/dt = -v + I + I_ext   tau_s dI/dt = -I   tau_r dz/dt = -z
+        v > threshold: a spike; v is reset, z <- z + 1, and where it arrives I <- I + W
+
+    Potentials and currents are in units of the threshold, v stands still for the refractory period, and outputs and
+    rules read z.
+
     >>> LIF().check(1e-3)
     >>> LIF(tau_s=1e-3).check(1e-3)
     Traceback (most recent call last):

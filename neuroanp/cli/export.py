@@ -1,6 +1,7 @@
 """export: a trained network in the format of a chip or another tool, with what was lost; and the check of one."""
 
-from collections.abc import Iterable, Iterator, Mapping
+import re
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import nan
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -133,7 +134,7 @@ def _on_screen(report: "ExportReport", folder: Path) -> "Iterator[RenderableType
 
     yield texts((report.format, "bold"), (f"  {report.run}", "dim"))
     yield _table([("weights", report.origin), *_losses(report)])
-    yield _table(_facts(report.facts))
+    yield _table(_facts(report.facts, [*report.weights]))
     yield _table(("*", limit) for limit in report.limits)
     first, *others = report.files
     yield f"files: {folder / first}"
@@ -189,15 +190,19 @@ def _error(error: Mapping[str, float]) -> str:
     return f"{error['max']:.2g} at most, {100 * error['relative']:.2g} % (rms)"
 
 
-def _facts(facts: Mapping[str, float | int | str]) -> Iterator[tuple[str, str]]:
-    """Yield numbers of the format; those of an array, "w_in.devices", in one line."""
+def _facts(facts: Mapping[str, float | int | str], names: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield numbers of the format; those of an array or a layer, as of "w_1.devices", in one line.
+
+    Args:
+        facts: by name. names: of the network's arrays.
+    """
     arrays: dict[str, dict[str, float | int | str]] = {}
     for name, fact in facts.items():
         array, dot, key = name.partition(".")
         if dot:
             arrays.setdefault(array, {})[key] = fact
         else:
-            yield _words(name), _number(name, fact)
+            yield _words(name, names), _number(name, fact)
     for array, own in arrays.items():
         yield (
             array,
@@ -222,15 +227,19 @@ def _of_conductances(facts: Mapping[str, Any]) -> str:
     return f"{facts['devices']:,} devices of {low} to {high}{wires}{gates}"
 
 
-def _words(name: str) -> str:
-    """Return a fact's name in words; arrays keep theirs.
+def _words(name: str, names: Sequence[str] = ()) -> str:
+    """Return a fact's name in words; arrays, whose names are given, and layers keep theirs.
 
-    >>> _words("largest_possible_E"), _words("w_in_scale")
-    ('largest possible E', 'w_in scale')
+    >>> _words("largest_possible_E"), _words("w_1_2_scale", ["w_1", "w_1_2"]), _words("hidden_1_threshold")
+    ('largest possible E', 'w_1_2 scale', 'hidden_1 threshold')
     """
-    for array in ("w_in", "w_out"):
-        if name.startswith(f"{array}_"):
-            return f"{array} {_words(name.removeprefix(f'{array}_'))}"
+    from neuroanp.network.compose import ONE
+
+    layer = re.match(rf"({ONE}_\d+)_", name)
+    owners = [*layer.groups()] if layer else sorted(names, key=len, reverse=True)
+    for owner in owners:
+        if name.startswith(f"{owner}_"):
+            return f"{owner} {_words(name.removeprefix(f'{owner}_'))}"
     return name.replace("_", " ")
 
 

@@ -66,8 +66,7 @@ def list_cells(json: options.Json = False, debug: options.Debug = False) -> None
 
     kinds: list[tuple[str, Any]] = [("cell of rates", CELLS), ("cell that spikes", NEURONS)]
     print_rows(
-        [row_of(name, kind, registry.summary(name), registry.get(name))
-         | {"pre-activations of a unit": ", ".join(registry.get(name).ports)}
+        [_unit(name, kind, registry) | {"pre-activations of a unit": ", ".join(registry.get(name).ports)}
          for kind, registry in kinds for name in registry.names()],
         json,
     )  # fmt: skip
@@ -79,7 +78,7 @@ def list_neurons(json: options.Json = False, debug: options.Debug = False) -> No
     """List the models of spiking units and their options; a backend of rates takes none."""
     from neuroanp.backends.neuron import NEURONS
 
-    print_rows([row_of(name, "neuron", NEURONS.summary(name), NEURONS.get(name)) for name in NEURONS.names()], json)
+    print_rows([_unit(name, "neuron", NEURONS) for name in NEURONS.names()], json)
 
 
 @encoders.command("list", epilog="Example: neuroanp encoders list")
@@ -103,6 +102,38 @@ def list_losses(json: options.Json = False, debug: options.Debug = False) -> Non
     print_rows([row | {"in tables": named(LOSSES.get(row["name"])())} for row in rows], json)
 
 
+def _unit(name: str, kind: str, registry: Any) -> dict[str, Any]:
+    """Describe what a unit is: its equations, as its docstring sets them apart, and its own options first."""
+    from inspect import get_annotations
+
+    model = registry.get(name)
+    row = row_of(name, kind, registry.summary(name), model)
+    own = get_annotations(model)
+    options = sorted(row["options"], key=lambda option: option["option"] not in own)
+    return {**row, "equations": equations_of(model), "options": options}
+
+
+def equations_of(thing: Any) -> str:
+    """Return the first lines that a docstring sets apart, before any list of arguments; "" where there are none.
+
+    >>> class Cell:
+    ...     '''A unit that counts.
+    ...
+    ...         x_t = x_{t-1} + h_t
+    ...
+    ...     Source: none.
+    ...     '''
+    >>> equations_of(Cell)
+    'x_t = x_{t-1} + h_t'
+    """
+    from inspect import cleandoc
+    from itertools import dropwhile, takewhile
+
+    lines = takewhile(lambda line: line[:1].isspace() or line[-1:] != ":", cleandoc(thing.__doc__ or "").splitlines())
+    lines = dropwhile(lambda line: not line.startswith("    "), lines)  # before "Args:" and what else is a list
+    return "\n".join(line.strip() for line in takewhile(lambda line: line.startswith("    "), lines))
+
+
 def row_of(name: str, kind: str, summary: str, model: "type[BaseModel] | None") -> dict[str, Any]:
     """Describe one name and its options, which are the fields of a model."""
     fields = {} if model is None else model.model_fields
@@ -119,16 +150,21 @@ def row_of(name: str, kind: str, summary: str, model: "type[BaseModel] | None") 
 
 
 def _default(field: "FieldInfo") -> Any:
-    """Return a field's default as one writes it in a file, quantities with their unit; None where there is none."""
+    """Return a field's default as one writes it in a file; None where there is none."""
+    default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
+    return as_written(field, default)
+
+
+def as_written(field: "FieldInfo", value: Any, digits: int | None = None) -> Any:
+    """Return a value of a field as one writes it in a file, quantities with their unit, to so many digits or to all."""
     from pydantic import TypeAdapter
 
     from neuroanp.units import dimension_of, format_quantity
 
-    default = None if field.is_required() else field.get_default(call_default_factory=True, validated_data={})
     dimension = dimension_of(field.annotation, field.metadata)
-    if dimension is not None and isinstance(default, int | float):
-        return format_quantity(default, dimension.unit, digits=None)
-    return TypeAdapter(Any).dump_python(default, mode="json")
+    if dimension is not None and isinstance(value, int | float):
+        return format_quantity(value, dimension.unit, digits=digits)
+    return TypeAdapter(Any).dump_python(value, mode="json")
 
 
 def print_rows(rows: list[dict[str, Any]], json: bool) -> None:
@@ -140,7 +176,9 @@ def print_rows(rows: list[dict[str, Any]], json: bool) -> None:
 
     for row in rows:
         show(texts((row["name"], "bold"), f"  {row['kind']}: {row['summary']}"))
-        for key in (key for key in row if key not in ("name", "kind", "summary", "options")):
+        for line in row.get("equations", "").splitlines():
+            show(text(f"    {line}"))
+        for key in (key for key in row if key not in ("name", "kind", "summary", "options", "equations")):
             show(texts((f"  {key}: ", "dim"), row[key]))
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         table.add_column(no_wrap=True)

@@ -47,7 +47,7 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         ledgers = {str(one.result["run"]): one.ledger for one in here}
         limits = health.limits_reached(group, {str(one.result["run"]): one.health for one in here})
         told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
-        firing = spikes.sentences(group, here)
+        firing = [*spikes.silent_layers(group, here), *spikes.sentences(group, here)]
         energies = [*rests_on(group), *lower_bounds(group, ledgers), *not_counted(group)]
         damage = [line for one in every for line in one.damage]
         yield _sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *energies])

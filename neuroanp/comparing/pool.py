@@ -296,10 +296,14 @@ def _heard(staff: Sequence[Worker], seconds: float | None) -> Iterator[tuple[Wor
 def _without_numbers(message: str) -> str:
     """Return what is logged without its numbers: runs of one profile say the same, each of its own update and share.
 
+    Digits within a name tell what is spoken of.
+
     >>> _without_numbers("update 10: 5.2 % of the weights")
     'update #: # % of the weights'
+    >>> _without_numbers("hidden_1: 0.3 steps")
+    'hidden_1: # steps'
     """
-    return re.sub(r"\d[\d.e+-]*", "#", message)
+    return re.sub(r"(?<!\w)\d[\d.e+-]*", "#", message)
 
 
 def _again(plan: Plan) -> Job:

@@ -8,12 +8,12 @@ cost would be above 0 in all of them with 2^-n. None is named above MOST_BY_CHAN
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.losses import SQUARED_ERROR
 from neuroanp.reporting.ranking import some
-from neuroanp.reporting.reading import Shown
+from neuroanp.reporting.reading import Shown, variants
 from neuroanp.reporting.separation import LEAST, MORE, MOST_BY_CHANCE, higher_in_all, too_few
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, new_figure, plain, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell
@@ -66,6 +66,7 @@ class Ablation:
         costs: a Cost for each: of the highest median first, by name where the seeds are too few for a ranking.
         runs: paths of the runs in which something is switched off.
         loss: what the losses are.
+        variant: options in which it differs from another ablation of the same names, or "".
     """
 
     task: str
@@ -77,11 +78,13 @@ class Ablation:
     costs: tuple[Cost, ...]
     runs: frozenset[str]
     loss: str = SQUARED_ERROR.label
+    variant: str = ""
 
     @property
     def label(self) -> str:
-        """Its name, "pcm · anp", with the backend where that is no matter of course."""
-        return f"{self.profile} · {self.rule}{'' if self.backend == 'rate' else f' · {self.backend}'}"
+        """Its name, "pcm · anp", with its variant, and the backend where that is no matter of course."""
+        name = f"{self.profile} · {self.rule}{'' if self.backend == 'rate' else f' · {self.backend}'}"
+        return f"{name} ({self.variant})" if self.variant else name
 
     @property
     def changing(self) -> list[Cost]:
@@ -120,8 +123,10 @@ def ablations(runs: Sequence[Shown]) -> list[Ablation]:
             same = tuple(sorted((k, v) for k, v in one.options.items() if k not in NOT_OF_METHOD))
             key = (*(one.result[name] for name in ("task", "profile", "backend", "rule")), same)
             families.setdefault(key, {}).setdefault(one.effects, []).append(one)
-    found = [_ablation(by_effects) for by_effects in families.values()]
-    return [ablation for ablation in found if ablation is not None]
+    made = [(_ablation(by_effects), by_effects) for by_effects in families.values()]
+    found = [(one, runs[max(runs, key=len)][0]) for one, runs in made if one is not None]
+    named = variants([all_on for _, all_on in found])
+    return [replace(one, variant=variant) for (one, _), variant in zip(found, named, strict=True)]
 
 
 def _ablation(runs: Mapping[frozenset[str], Sequence[Shown]]) -> Ablation | None:
@@ -174,6 +179,7 @@ def rows(found: Sequence[Ablation]) -> list[dict[str, Any]]:
             "profile": one.profile,
             "backend": one.backend,
             "rule": one.rule,
+            **({"options": one.variant} if one.variant else {}),
             "effect": cost.effect,
             "loss_all_on": _over_seeds(one.all_on),
             "loss_without": _over_seeds(cost.without),

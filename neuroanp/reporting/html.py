@@ -114,10 +114,11 @@ def _section(every: Sequence[Shown]) -> Section:
         loss=runs[0].loss,
         headline=tables.headline(group),
         table=tables.results_table(group),
-        notes=[*_won(group), *rests_on(group), *tables.not_counted(group)],
+        notes=[*_won(group), *tables.reads_all(group), *rests_on(group), *tables.not_counted(group)],
         verdicts=[
             *tables.verdicts(group),
             *health.limits_reached(group, {str(one.run.path): one.health for one in runs}),
+            *spikes.silent_layers(group, runs),
         ],
         curves=_curves(leading, runs, _left_out(group)),
         trade_offs=trade_offs,
@@ -246,7 +247,7 @@ def _log(every: Sequence[Shown]) -> list[tuple[str, str]]:
     said: dict[str, dict[str, list[str]]] = {}
     for one in every:
         for line in map(str, one.run.manifest["log"]):
-            alike = said.setdefault(re.sub(r"\d[\d.e+-]*", "#", line), {})
+            alike = said.setdefault(re.sub(r"(?<!\w)\d[\d.e+-]*", "#", line), {})
             alike.setdefault(line, []).append(" · ".join(_names(one, every, "profile", "rule")))
     return [_who(alike, len(every)) for alike in said.values()]
 

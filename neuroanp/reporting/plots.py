@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 WIDTH = 10.5
 ROW = 0.22
+LABEL = 100
+"""Characters of a name in a legend: as many as one row of it holds."""
 SERIES_STEPS = 240
 SEQUENCES = 6
 FACETS_FROM = 6
@@ -51,7 +53,8 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
             if facet is None or facet.has(group[i]):
                 colour = look.colour(group[i])
                 axes.fill_between(updates, low, high, color=colour, alpha=0.15, lw=0)
-                axes.plot(updates, mid, color=colour, ls="-" if facet else look.line(group[i]), lw=1.7)
+                line = "-" if facet else look.line(group[i])
+                axes.plot(updates, mid, color=colour, ls=line, lw=1.7, marker="o" if len(updates) == 1 else "", ms=5)
         axes.set(xlabel="update", yscale="log", title=plain(facet.title if facet else ""))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.margins(x=0.01)
@@ -253,13 +256,13 @@ def legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> Non
     """Name lines and marks above the panels, row by row; the figure grows by the rows it needs."""
     from matplotlib.lines import Line2D
 
-    longest = max((len(plain(label)) for label, _ in entries), default=0)
+    longest = max((len(plain(label, LABEL)) for label, _ in entries), default=0)
     columns = max(min(len(entries), 4, int(figure.get_figwidth() / (0.085 * longest + 0.7))), 1)
     rows = -(-len(entries) // columns)
     figure.set_figheight(figure.get_figheight() + ROW * max(rows - 2, 0))  # names take no room from the panels
     by_rows = [entry for first in range(columns) for entry in entries[first::columns]]  # matplotlib fills columns first
     handles = [Line2D([], [], lw=2, ms=7, **style) for _, style in by_rows]
-    figure.legend(handles, [plain(label) for label, _ in by_rows], loc="outside upper left", ncols=columns)
+    figure.legend(handles, [plain(label, LABEL) for label, _ in by_rows], loc="outside upper left", ncols=columns)
 
 
 def decent_log_ticks(axis: Axis, low: float, high: float) -> None:

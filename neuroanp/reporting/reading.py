@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from shlex import join
 from typing import TYPE_CHECKING, Any
@@ -14,6 +14,7 @@ from neuroanp.losses import SQUARED_ERROR
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.result import RESULT_KEYS
 from neuroanp.records.run_dir import RunDir
+from neuroanp.reporting import networks
 from neuroanp.reporting.origins import origins_of
 from neuroanp.training.results import result_of
 
@@ -42,6 +43,7 @@ class Shown:
         options: the configuration, flat, by dotted key; with the code, and the content of profile and data,
             under keys of their own, for runs that differ in these are no seeds of one method.
         damage: sentences on files that are not as the run wrote them.
+        network: the section of the configuration, every layer with its cell.
     """
 
     run: RunDir
@@ -49,6 +51,7 @@ class Shown:
     metrics: Metrics
     options: dict[str, str]
     damage: tuple[str, ...] = ()
+    network: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def ledger(self) -> Mapping[str, Any]:
@@ -64,6 +67,11 @@ class Shown:
     def firing(self) -> Mapping[str, Any]:
         """Mean rate (Hz) and share of silent units on the held-out sequences; empty where units do not spike."""
         return _mapping(self.run.manifest.get("firing"))
+
+    @property
+    def layers(self) -> Mapping[str, Mapping[str, Any]]:
+        """The same two numbers of each layer, with its `units`, by name; empty of a network of one layer."""
+        return _mapping(self.firing.get("layers"))
 
     @property
     def start(self) -> Mapping[str, Any]:
@@ -147,7 +155,8 @@ def shown(run: RunDir) -> Shown:
     Raises:
         InputError: its configuration cannot be read, or the result of a run that has no seals.
     """
-    options = flat(_config(run)) | _made_from(run)
+    config = _config(run)
+    options = flat(config) | _made_from(run)
     result = result_of(run) or _unfinished(run, options)
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result
@@ -159,7 +168,7 @@ def shown(run: RunDir) -> Shown:
         LOG.warning("%s; the learning curve is left out", error)
         metrics = Metrics({})
         damage += [] if damage else [f"{error}; the learning curve is left out"]
-    return Shown(run, result, metrics, options, tuple(damage))
+    return Shown(run, result, metrics, options, tuple(damage), networks.section_of(config))
 
 
 def loss_of(run: RunDir) -> str:
@@ -203,18 +212,20 @@ def typed(argv: Any) -> str | None:
 def variants(runs: Sequence[Shown]) -> list[str]:
     """Name for each run what tells it from runs of the same profile, rule and backend, or "".
 
-    That is the way to its weights, where there are several, and the options that differ. Seeds never differ here; an
-    option that all such runs share is not named.
+    That is the way to its weights, where there are several, the network, if they differ, and the options that do.
+    Seeds never differ here; an option that all such runs share is not named.
+
+    A network is said in the words of `networks.names`.
     """
     families: dict[tuple[Any, ...], list[Shown]] = {}
     for one in runs:
         families.setdefault(_family(one), []).append(one)
-    named = {family: _named(members) for family, members in families.items()}
-    return [_variant(one, *named[_family(one)]) for one in runs]
+    named = {id(one): name for members in families.values() for one, name in _named(members)}
+    return [named[id(one)] for one in runs]
 
 
-def _named(members: Sequence[Shown]) -> tuple[bool, list[str]]:
-    """Return whether the ways of a family differ, and which options do."""
+def _named(members: Sequence[Shown]) -> Iterator[tuple[Shown, str]]:
+    """Yield each run of a family with what tells it from the others."""
     ways: dict[str, list[Shown]] = {}
     for one in members:
         ways.setdefault(one.way, []).append(one)
@@ -223,18 +234,29 @@ def _named(members: Sequence[Shown]) -> tuple[bool, list[str]]:
     if by_way:  # options that are constant within each way are said by its name
         told = [key for key in BY_WAY if all(len({o.options.get(key) for o in way}) == 1 for way in ways.values())]
         keys = [key for key in keys if key not in told]
-    return by_way, [key for key in keys if len({one.options.get(key) for one in members}) > 1]
+    said = network_names(members)
+    keys = [key for key in keys if len({one.options.get(key) for one in members}) > 1 and not _of_network(key)]
+    for one, network in zip(members, said, strict=True):
+        rest = [f"{key} {one.options.get(key, 'unset')}" for key in keys]
+        yield one, ", ".join([*([one.way] * by_way), *([network] * bool(network)), *rest])
 
 
-def _variant(one: Shown, by_way: bool, keys: Sequence[str]) -> str:
-    return ", ".join([one.way] * by_way + [f"{key} {one.options.get(key, 'unset')}" for key in keys])
+def network_names(runs: Sequence[Shown]) -> list[str]:
+    """Return the name of each run's network, or "" for all of them where they do not differ in it."""
+    found = networks.names([one.network for one in runs])
+    return found if len({*found}) > 1 else [""] * len(runs)
+
+
+def _of_network(key: str) -> bool:
+    return key.startswith(networks.SAID)
 
 
 def differing(runs: Sequence[Shown]) -> list[dict[str, str]]:
     """Return for each run the options in which not all of them agree, by dotted key: what its row does not name.
 
     An option that a run does not have, such as one of another rule, is left out. The content of profiles and data is
-    named only where one name stands for several; the seed never is.
+    named only where one name stands for several; the seed never is. Networks of layers are told apart by their names,
+    under "network".
     """
     keys = dict.fromkeys(key for one in runs for key in one.options if key not in NAMED)
     said = [key for key in keys if len({one.options.get(key) for one in runs}) > 1]
@@ -242,7 +264,13 @@ def differing(runs: Sequence[Shown]) -> list[dict[str, str]]:
         named = {(one.result[name], one.options.get(key)) for one in runs}
         if key in said and len(named) == len({one.result[name] for one in runs}):
             said.remove(key)
-    return [{key: one.options[key] for key in said if key in one.options} for one in runs]
+    named = network_names(runs) if any("layers" in one.network for one in runs) else [""] * len(runs)
+    if any(named):
+        said = [key for key in said if not _of_network(key)]
+    return [
+        ({"network": network} if network else {}) | {key: one.options[key] for key in said if key in one.options}
+        for one, network in zip(runs, named, strict=True)
+    ]
 
 
 def flat(data: Mapping[str, Any], before: str = "", depth: int = 8) -> dict[str, str]:
@@ -250,9 +278,13 @@ def flat(data: Mapping[str, Any], before: str = "", depth: int = 8) -> dict[str,
 
     >>> flat({"task": {"name": "copy", "length": 3}, "bias": True})
     {'task.name': 'copy', 'task.length': '3', 'bias': 'True'}
+    >>> flat({"layers": [{"cell": {"name": "gru"}, "units": 4}]})
+    {'layers.0.cell.name': 'gru', 'layers.0.units': '4'}
     """
     found = {}
     for key, value in data.items():
+        if isinstance(value, list) and value and all(isinstance(one, Mapping) for one in value):
+            value = {str(place): one for place, one in enumerate(value)}
         if isinstance(value, Mapping) and depth:
             found |= flat(value, f"{before}{key}.", depth - 1)
         else:

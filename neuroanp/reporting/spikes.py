@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import NamedTuple
 
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.origins import ENERGY
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.reading import Shown
-from neuroanp.reporting.spikes_plots import Panel, in_thresholds, rasters
+from neuroanp.reporting.spikes_plots import LAYERS, Panel, drawn, in_thresholds, rasters
 from neuroanp.reporting.style import Look, plain, to_uri
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, marked, names_of
 from neuroanp.reporting.values import SILENT, digits, middle, numbers, quantity
@@ -42,7 +43,7 @@ def part(group: Sequence[Method], leading: Sequence[Method], runs: Sequence[Show
     caption = (
         "The first held-out sequences under the device's noise, laid end to end: input lines, spikes of the first "
         f"{_units(panels)}, membrane potentials v of a few of them, {_scale(panels)}. "
-        "Below, firing rates of all units over the whole held-out set; the line is their mean."
+        f"Below, firing rates of {_whose(panels)} over the whole held-out set; the line is their mean."
     )
     if shown < len(spiking):
         caption += f" {shown} of {len(spiking)} methods: for each profile the median seed of its lowest median loss."
@@ -63,15 +64,26 @@ def table(group: Sequence[Method], runs: Runs) -> Table | None:
         return None
     named = names_of(kept)
     rows = []
+    several = any(_layers(method, runs) for method in kept)
     for i, method in enumerate(kept):
         counts = [cell(_books(method, runs, key)) for key in ("spikes", "events")]
         energies = [_cost(method, _books(method, runs, key)) for key in ENERGIES]
         silent = [100 * share for share in _firing(method, runs, "silent")]
         firing = [cell(_firing(method, runs, "rate_Hz")), cell(silent)]
-        rows.append(Row("method", (*(Cell(names[i]) for _, names in named), *firing, *counts, *energies)))
+        layers = _layers(method, runs)
+        whole = [Cell("all" if layers else "")] * several
+        rows.append(Row("method", (*(Cell(names[i]) for _, names in named), *whole, *firing, *counts, *energies)))
+        rows += [
+            Row("method", (
+                *(Cell("") for _ in named), Cell(f"{layer.name}, {layer.units} unit{'s' * (layer.units != 1)}"),
+                cell(layer.rates), cell([100 * share for share in layer.silent]), *[Cell("")] * len(counts + energies),
+            ))
+            for layer in layers
+        ]  # fmt: skip
     heads = ["mean rate (Hz)", "silent units (%)", "spikes", "synaptic events"]
     heads += [f"chip energy / {what}" for what in ENERGIES.values()]
-    return Table((*(Column(header, numeric=False) for header, _ in named), *map(Column, heads)), tuple(rows))
+    names = [header for header, _ in named] + ["layer"] * several
+    return Table((*(Column(header, numeric=False) for header in names), *map(Column, heads)), tuple(rows))
 
 
 def sentences(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
@@ -86,7 +98,23 @@ def sentences(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
             told = [f"{_cost(method, values).text} / {what}" for what, values in costs.items() if values]
             mean = f"{digits(middle(rates))} Hz"
             cost = f"chip energy {', '.join(told) or 'not stated'}"
-            said.append(f"{method.label}: mean rate {mean}{share}; {cost}.")
+            said.append(f"{method.label}: mean rate {mean}{share}{_by_layer(_layers(method, by_path))}; {cost}.")
+    return said
+
+
+def silent_layers(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
+    """Say for each method which of its layers never spiked on the held-out sequences, in how many seeds."""
+    by_path = {str(one.run.path): one for one in runs}
+    said = []
+    for method in group:
+        for layer in _layers(method, by_path):
+            never, seeds = sum(share == 1 for share in layer.silent), len(layer.silent)
+            if never:
+                where = f" in {never} of {seeds} seeds" if seeds > 1 else ""
+                said.append(
+                    f"{method.label}: no unit of layer {layer.name} spiked on the held-out sequences{where}, and what "
+                    "it feeds got nothing of it; raise drive, input_gain or synapse_gain of its cell."
+                )
     return said
 
 
@@ -110,8 +138,10 @@ def _panel(method: Method, one: Shown, look: Look) -> Panel | None:
     arrays = one.activity()
     if arrays is None:
         return None
-    rest = " · ".join([method.rule, *([method.backend] if method.among_backends else []), f"seed {one.result['seed']}"])
-    return Panel(plain(method.profile, 30), plain(rest, 40), look.colour(method), arrays)
+    backend, variant = [method.backend] * method.among_backends, [method.variant] * bool(method.variant)
+    rest = " · ".join([method.rule, *backend, f"seed {one.result['seed']}", *variant])
+    layers = tuple((name, int(about["units"])) for name, about in one.layers.items())
+    return Panel(plain(method.profile, 30), plain(rest, 40), look.colour(method), arrays, layers)
 
 
 def _scale(panels: Sequence[Panel]) -> str:
@@ -127,7 +157,58 @@ def _scale(panels: Sequence[Panel]) -> str:
 
 def _units(panels: Sequence[Panel]) -> str:
     most = max((panel.arrays["spikes"].shape[2] for panel in panels), default=0)
-    return f"{most} unit{'s' * (most != 1)}"
+    last = dict.fromkeys(panel.last for panel in panels)
+    layer = "" if [*last] == [""] else f" of the last layer{f' ({next(iter(last))})' if len(last) == 1 else ''}"
+    return f"{most} unit{'s' * (most != 1)}{layer}"
+
+
+def _whose(panels: Sequence[Panel]) -> str:
+    """Say of which units rates are drawn."""
+    if not any(panel.layers for panel in panels):
+        return "all units"
+    every = all(len(panel.rates) == len(drawn(panel.rates)) for panel in panels)
+    return "the units of each layer" if every else "the units of the first layers and of the last"
+
+
+class Layer(NamedTuple):
+    """How one layer of a method fires.
+
+    Args:
+        name, units: of the layer. rates: mean rate in Hz, a finished run each. silent: share of silent units, likewise.
+    """
+
+    name: str
+    units: int
+    rates: list[float]
+    silent: list[float]
+
+
+def _layers(method: Method, runs: Runs) -> list[Layer]:
+    """Return the layers of a method; none where there is but one, or nothing was kept of them."""
+    found = [one.layers for r in method.finished if (one := runs.get(str(r["run"])))]
+    names = {name: about["units"] for layers in found for name, about in layers.items()}
+    return [
+        Layer(
+            name, units, *(numbers(own[name].get(key) for own in found if name in own) for key in ("rate_Hz", "silent"))
+        )
+        for name, units in names.items()
+    ]
+
+
+def _by_layer(layers: Sequence[Layer]) -> str:
+    """Say how each layer fires; of many the one that fires least.
+
+    >>> _by_layer([Layer("hidden_1", 4, [10.0], [0.25]), Layer("hidden_2", 2, [0.0], [1.0])])
+    ' (hidden_1 10 Hz, 1 of 4 silent; hidden_2 0 Hz, 2 of 2 silent)'
+    """
+    told = [*layers] if len(layers) <= LAYERS else [min(layers, key=lambda layer: middle(layer.rates))]
+    said = [
+        f"{layer.name} {digits(middle(layer.rates))} Hz, {round(middle(layer.silent) * layer.units, 1):g} of "
+        f"{layer.units} silent"
+        for layer in told
+        if layer.rates and layer.silent
+    ]
+    return f" ({'least: ' * (len(told) < len(layers))}{'; '.join(said)})" if said else ""
 
 
 def _firing(method: Method, runs: Runs, key: str) -> list[float]:

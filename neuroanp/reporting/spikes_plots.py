@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import numpy as np
 
 from neuroanp.reporting.plots import WIDTH
-from neuroanp.reporting.style import FAINT, GREY, INK, new_figure, styled
+from neuroanp.reporting.style import FAINT, GREY, INK, WARN, new_figure, styled
 from neuroanp.reporting.values import digits
 
 if TYPE_CHECKING:
@@ -20,6 +20,8 @@ STEPS = 480
 LINES = 4
 """More input lines than these are drawn as a map."""
 BINS = 24
+LAYERS = 6
+"""More layers than these have no histogram each: the first of them are drawn, and the last."""
 HEIGHTS = {"inputs": 0.55, "raster": 1.9, "membrane": 0.5, "rates": 1.15}
 DEEPEST = -3.0
 """Potentials in thresholds are drawn down to it, and up to its opposite: a few beyond would flatten the others."""
@@ -32,33 +34,56 @@ class Panel(NamedTuple):
         title, subtitle: its name, in two lines.
         colour: its colour.
         arrays: as `Shown.activity` returns.
+        layers: name and units of each layer, where there are several.
     """
 
     title: str
     subtitle: str
     colour: str
     arrays: Mapping[str, np.ndarray]
+    layers: tuple[tuple[str, int], ...] = ()
+
+    @property
+    def last(self) -> str:
+        """Name of the layer whose spikes and potentials are kept; the empty string where there is but one."""
+        return self.layers[-1][0] if self.layers else ""
+
+    @property
+    def rates(self) -> list[tuple[str, np.ndarray]]:
+        """Name and rates (units,) in Hz of each layer; of the only one without a name."""
+        rates, units = self.arrays["rate_Hz"], [count for _, count in self.layers]
+        if sum(units) != len(rates):
+            return [("", rates)]
+        parts = np.split(rates, np.cumsum(units)[:-1])
+        return [(name, part) for (name, _), part in zip(self.layers, parts, strict=True)]
 
 
 @styled
 def rasters(panels: Sequence[Panel]) -> Figure | None:
-    """Draw methods side by side: input lines, raster and membranes over time, and a histogram of rates below.
+    """Draw methods side by side: input lines, raster and membranes over time, and a histogram of rates a layer below.
 
-    Scales of potentials and rates are the same for all. None where there is nothing to draw.
+    Spikes and potentials are those of the last layer. Scales of potentials and rates are the same for all. None where
+    there is nothing to draw.
     """
     if not panels:
         return None
     traces = max(panel.arrays["v"].shape[2] for panel in panels)
-    heights = [HEIGHTS["inputs"], HEIGHTS["raster"], *[HEIGHTS["membrane"]] * traces, HEIGHTS["rates"]]
+    layers = max(len(drawn(panel.rates)) for panel in panels)
+    over_time = [HEIGHTS["inputs"], HEIGHTS["raster"], *[HEIGHTS["membrane"]] * traces]
+    heights = [*over_time, *[HEIGHTS["rates"]] * layers]
     figure = new_figure(WIDTH, sum(heights) + 1.75)
     grid = figure.subplots(len(heights), len(panels), squeeze=False, height_ratios=heights)
     common = _limits([panel.arrays["v"] for panel in panels if in_thresholds(panel.arrays)])
-    for column, panel in zip(grid[:-1].T, panels, strict=True):
+    for column, panel in zip(grid[:-layers].T, panels, strict=True):
         _over_time(column, panel, common if in_thresholds(panel.arrays) else None)
-    for axes, name in zip(grid[:, 0], ("inputs", "units", *(f"v of {i + 1}" for i in range(traces))), strict=False):
+    units = {panel.last for panel in panels}
+    unit = units.pop() if len(units) == 1 else ""
+    for axes, name in zip(
+        grid[:, 0], ("inputs", unit or "units", *(f"v of {i + 1}" for i in range(traces))), strict=False
+    ):
         axes.set_ylabel(name, fontsize=8.5, rotation=0, ha="right", va="center")
-    _rates(grid[-1], panels)
-    figure.align_ylabels(grid[:-1, 0])
+    _rates(grid[-layers:], panels)
+    figure.align_ylabels(grid[:-layers, 0])
     return figure
 
 
@@ -142,21 +167,43 @@ def _limits(potentials: Sequence[np.ndarray]) -> tuple[float, float]:
     return min(max(low, DEEPEST), 0.0) - 0.1, min(max(high, 1.2), -DEEPEST) + 0.1
 
 
-def _rates(row: Sequence[Axes], panels: Sequence[Panel]) -> None:
-    """Draw the shares of the units by their firing rate, with the mean as a line."""
+def drawn(layers: Sequence[tuple[str, np.ndarray]]) -> list[tuple[str, np.ndarray]]:
+    """Return the layers that have a histogram: all, or the first of them and the last."""
+    return [*layers] if len(layers) <= LAYERS else [*layers[: LAYERS - 1], layers[-1]]
+
+
+def _rates(rows: np.ndarray, panels: Sequence[Panel]) -> None:
+    """Draw the shares of a layer's units by their firing rate, with the mean as a line; (layers, methods) axes."""
     highest = max(float(panel.arrays["rate_Hz"].max()) for panel in panels)
     edges = np.linspace(0, highest or 1.0, BINS + 1).tolist()
-    for axes, panel in zip(row, panels, strict=True):
-        if axes is not row[0]:
-            axes.sharey(row[0])
-        rates = panel.arrays["rate_Hz"]
-        share = np.full(len(rates), 100 / len(rates))
-        axes.hist(rates, edges, weights=share, color=panel.colour, alpha=0.85)
-        axes.axvline(rates.mean(), color=INK, lw=1.0)
-        said = f"mean {digits(float(rates.mean()))} Hz, {digits(float(100 * (rates == 0).mean()), 2)} % silent"
-        axes.set_title(said, fontsize=8.5, fontweight="normal", color=GREY)
-        axes.set_xlabel("firing rate (Hz)", fontsize=9)
-        axes.grid(axis="y", color=FAINT, lw=0.7)
-        axes.set_axisbelow(True)
-        axes.tick_params(labelsize=8, length=2.5)
-    row[0].set_ylabel("units (%)", fontsize=9)
+    for column, panel in zip(rows.T, panels, strict=True):
+        layers = drawn(panel.rates)
+        for axes in column[len(layers) :]:
+            axes.set_axis_off()
+        for axes, (name, rates) in zip(column, layers, strict=False):
+            if axes is not rows[0, 0]:
+                axes.sharey(rows[0, 0])
+            axes.hist(rates, edges, weights=np.full(len(rates), 100 / len(rates)), color=panel.colour, alpha=0.85)
+            axes.axvline(rates.mean(), color=INK, lw=1.0)
+            silent = not rates.any()
+            axes.set_title(_said(name, rates), fontsize=8.5, fontweight="normal", color=WARN if silent else GREY)
+            axes.grid(axis="y", color=FAINT, lw=0.7)
+            axes.set_axisbelow(True)
+            axes.tick_params(labelsize=8, length=2.5, labelbottom=axes is column[len(layers) - 1])
+        column[len(layers) - 1].set_xlabel("firing rate (Hz)", fontsize=9)
+    for row in rows:  # at the left of a layer that not all methods have is the first that does
+        next(axes for axes in row if axes.axison).set_ylabel("units (%)", fontsize=9)
+
+
+def _said(layer: str, rates: np.ndarray) -> str:
+    """Say how the units of a layer fire: of one among several how many are silent, else which share.
+
+    >>> _said("hidden_2", np.array([0.0, 40.0])), _said("hidden_2", np.zeros(3)), _said("", np.array([0.0, 40.0]))
+    ('hidden_2: mean 20 Hz, 1 of 2 silent', 'hidden_2: none of 3 units spiked', 'mean 20 Hz, 50 % silent')
+    """
+    silent, mean = int((rates == 0).sum()), digits(float(rates.mean()))
+    if not layer:
+        return f"mean {mean} Hz, {digits(100 * silent / len(rates), 2)} % silent"
+    if silent == len(rates):
+        return f"{layer}: none of {silent} units spiked"
+    return f"{layer}: mean {mean} Hz, {silent} of {len(rates)} silent"

@@ -19,7 +19,7 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5
 """Okabe and Ito's palette, whose yellow is too light on white; an indigo takes its place."""
 LINES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
-INK, GREY, FAINT = "#1F2933", "#616E7C", "#E4E7EB"
+INK, GREY, FAINT, WARN = "#1F2933", "#616E7C", "#E4E7EB", "#9A3B00"
 
 _RC: Any = {
     "font.family": "sans-serif",

@@ -14,6 +14,8 @@ from neuroanp.reporting.values import MISSING, SILENT, digits, middle, numbers, 
 
 UPDATE = "the digital arithmetic of the update (outer products, optimizer, weight memory) is not counted"
 
+OF_LAYERS = "ridge_all"
+"""A control that networks of one layer do not have: beside them it is not of any method."""
 JUDGES = ("ridge", "persistence")
 """Controls that a method has to be below."""
 
@@ -134,7 +136,8 @@ def controls(group: Sequence[Method]) -> list[Control]:
 def _told_apart(one: Control, key: str, group: Sequence[Method], by: Sequence[str]) -> list[Control]:
     """Return a control as one if its losses do not differ within the group, else one for each value of `by`."""
     shared = _same([_by_seed([m], key) for m in group])
-    if shared is not None:
+    partly = key == OF_LAYERS and any(r["controls"] and key not in r["controls"] for m in group for r in m.results)
+    if shared is not None and not partly:
         return [one._replace(losses=shared)]
     if not by:
         each = [one._replace(losses=[*_by_seed([m], key).values()], variant=m.variant) for m in group]
@@ -171,6 +174,12 @@ def verdicts(group: Sequence[Method]) -> list[str]:
             said.append(f"{method.label}: {states}, of {len(method.results)} runs; {counted}.")
     alone = f"One seed: to be below a control in it has not shown that anything was learned; {MORE}."
     return [*said, *[alone] * lucky]
+
+
+def reads_all(group: Sequence[Method]) -> list[str]:
+    """Say what a ridge readout of all layers is, where there is one."""
+    said = "Ridge all reads every layer of the untrained network; the ridge readout the last one alone."
+    return [said] * any(OF_LAYERS in (result["controls"] or {}) for m in group for result in m.results)
 
 
 def not_counted(group: Sequence[Method]) -> list[str]:

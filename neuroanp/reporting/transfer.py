@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.plots import FAR_BELOW, decent_log_ticks
-from neuroanp.reporting.reading import BY_WAY, PROGRAMMED, SCRATCH, TUNED, Shown
+from neuroanp.reporting.reading import BY_WAY, PROGRAMMED, SCRATCH, TUNED, Shown, network_names
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, MARKERS, name_levels, new_figure, plain, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, controls
 from neuroanp.reporting.values import digits, middle, numbers
@@ -32,6 +32,7 @@ class Transferred:
         losses: test losses by stage and seed.
         updates: numbers of updates by stage.
         clipped: share of the weights beyond the array's range, a run each.
+        network: its name where the networks that were brought differ, or "".
     """
 
     profile: str
@@ -42,11 +43,13 @@ class Transferred:
     updates: dict[str, set[int]] = field(default_factory=dict)
     clipped: list[float] = field(default_factory=list)
     unclear: bool = False
+    network: str = ""
 
     @property
     def label(self) -> str:
-        """Its name, "pcm · anp", with the backend where that is no matter of course."""
-        return f"{self.profile} · {self.rule}{'' if self.backend == 'rate' else f' · {self.backend}'}"
+        """Its name, "pcm · anp", with backend and network where these are no matter of course."""
+        name = f"{self.profile} · {self.rule}{'' if self.backend == 'rate' else f' · {self.backend}'}"
+        return f"{name} ({self.network})" if self.network else name
 
     def of(self, stage: str) -> list[float]:
         """Return the losses of a stage."""
@@ -69,9 +72,9 @@ def transfers(runs: Sequence[Shown]) -> list[Transferred]:
     """
     found: dict[tuple[Any, ...], Transferred] = {}
     brought = [one for one in runs if one.start]
-    for one in brought:
+    for one, network in zip(brought, network_names(brought), strict=True):
         profile, backend, rule = (str(one.result[name]) for name in ("profile", "backend", "rule"))
-        fresh = Transferred(profile, backend, rule, str(one.start.get("origin")))
+        fresh = Transferred(profile, backend, rule, str(one.start.get("origin")), network=network)
         device = found.setdefault((*_same(one), one.start.get("origin")), fresh)
         device.add(one, one.way)
         device.clipped.extend(numbers([(one.start.get("clipped") or {}).get("all")]))
@@ -97,7 +100,7 @@ def table(found: Sequence[Transferred]) -> Table:
     """Build the table of a transfer: a device a row, a stage a column."""
     heads = [_head(found, stage) for stage in STAGES]
     several = ["backend"] * (len({one.backend for one in found}) > 1)
-    names = [*several, "profile", "rule", "origin"]
+    names = [*several, "profile", "rule", *(["network"] * any(one.network for one in found)), "origin"]
     heads_of_names = [Column("weights" if name == "origin" else name, numeric=False) for name in names]
     columns = [*heads_of_names, Column("clipped")]
     rows = [

@@ -168,7 +168,7 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
         steps = [facts["arrays"][name]["sigma_output_adc_steps"] for name in names]
         if all(step is not None and step < 0.5 for step in steps):
             warnings.append(
-                f"warning: the {units.replace('_', ' ')} units' read noise is {max(steps):.2g} ADC steps; "
+                f"warning: the {units} units' read noise is {max(steps):.2g} ADC steps; "
                 "below half a step it explores nothing"
             )
     return warnings

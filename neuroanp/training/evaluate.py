@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -17,6 +17,7 @@ from neuroanp.trajectory import PassPlan
 
 if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
+    from neuroanp.network.network import Network
     from neuroanp.substrates.protocol import Substrate
     from neuroanp.tasks.protocol import Batch
 
@@ -112,6 +113,31 @@ def show(
         "inputs": shown.float().cpu().numpy(),
         "dt_s": np.array([dt]),
     }
+
+
+def firing_of(network: Network, rates: np.ndarray) -> dict[str, Any]:
+    """Return how units fired, in numbers: mean rate_Hz, silent (the share that never spiked); and by layer.
+
+    Args:
+        network: whose units they are. rates: (N,) Hz, layer after layer.
+
+    Returns: of a network of several layers besides `layers`: by name the same two numbers, and units, their count.
+
+    >>> from neuroanp.backends.neuron import LIF
+    >>> from neuroanp.network.compose import Stacked, stack
+    >>> two = stack(1, [Stacked(LIF(), 2), Stacked(LIF(), 1)], 1)
+    >>> firing_of(two, np.array([3.0, 0.0, 0.0]))["layers"]  # doctest: +NORMALIZE_WHITESPACE
+    {'hidden_1': {'units': 2, 'rate_Hz': 1.5, 'silent': 0.5},
+     'hidden_2': {'units': 1, 'rate_Hz': 0.0, 'silent': 1.0}}
+    """
+    ends = np.cumsum([layer.units for layer in network.layers])
+    parts = zip(network.layers, np.split(rates, ends[:-1]), strict=True)
+    layers = {layer.name: {"units": layer.units} | _firing(own) for layer, own in parts}
+    return _firing(rates) | ({"layers": layers} if len(layers) > 1 else {})
+
+
+def _firing(rates: np.ndarray) -> dict[str, float]:
+    return {"rate_Hz": float(rates.mean()), "silent": float((rates == 0).mean())}
 
 
 def outputs(

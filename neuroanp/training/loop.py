@@ -19,7 +19,7 @@ from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
 from neuroanp.tasks.encoding import own_task
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.described import features_of
-from neuroanp.training.evaluate import HeldOutBatch, show
+from neuroanp.training.evaluate import HeldOutBatch, firing_of, show
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.stopping import StopRequested
@@ -225,12 +225,12 @@ class Training:
         self._tell("done", trainer, found.test_loss)
         return self.record.result or result
 
-    def _keep_activity(self, trainer: Trainer, held: HeldOutBatch, rates: np.ndarray) -> dict[str, float]:
-        """Keep how often units spiked, and what some of them did, for the report; return it in two numbers."""
+    def _keep_activity(self, trainer: Trainer, held: HeldOutBatch, rates: np.ndarray) -> dict[str, Any]:
+        """Keep how often units spiked, and what some of them did, for the report; return it in numbers."""
         told = show(held, trainer.substrate, trainer.backend, trainer.streams, trainer.update, trainer.dt)
         arrays = {name: np.ascontiguousarray(array) for name, array in {**told, "rate_Hz": rates}.items()}
         self.record.save_arrays("activity", arrays)
-        return {"rate_Hz": float(rates.mean()), "silent": float((rates == 0).mean())}
+        return firing_of(trainer.substrate.network, rates)
 
     def _after(self, trainer: Trainer, held: HeldOutBatch) -> dict[str, dict[str, float]]:
         """Evaluate after the idle times that the configuration asks for; return the losses by time."""

@@ -16,9 +16,9 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
 
     Besides the row of result.json it has, by idle time, `test_loss_after` and
     `test_loss_noise_free_after`, and `per_update`: energy_J, chip_time_s and pulses of one update. Where
-    units spike, `firing`: rate_Hz, the mean over the units, and silent, the share that never spiked. And `sealed`:
-    whether all files are as the run wrote them (None: it was made by a version that sealed nothing), `damage`: what is
-    not.
+    units spike, `firing`: rate_Hz, the mean over the units, and silent, the share that never spiked, with `layers`
+    where there are several (see `evaluate.firing_of`). And `sealed`: whether all files are as the run wrote them (None:
+    it was made by a version that sealed nothing), `damage`: what is not.
     """
     row = record.result
     if row is None:

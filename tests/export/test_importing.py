@@ -88,3 +88,28 @@ def test_what_is_wrong_is_told_and_leaves_nothing(words, said, tmp_path, monkeyp
     assert said in " ".join(done.stderr.split())
     assert ".tmp" not in done.stderr
     assert set(Path().rglob("*")) == before
+
+
+LAYERS = [
+    {"cell": {"name": "lif", "refractory": "0 s", "tau_m": "12 ms"}, "units": 5},
+    {"cell": {"name": "lif", "refractory": "0 s"}, "units": 3, "recurrent": False},
+]
+
+
+def test_layers_are_printed_with_what_they_are_and_what_reaches_them(tmp_path, monkeypatch, invoke):
+    monkeypatch.chdir(tmp_path)
+    run = launch(configure({**TINY, "network": {"layers": LAYERS, "bias": True}, "backend": "lif"}), tmp_path / "runs")
+    api.export(run.path, "nir", "out")
+    done = invoke("import", "out/network.nir", "-o", "mine", *sets())
+    assert done.exit_code == 0, done.stderr
+    said = " ".join(done.stdout.split())
+    assert "out/network.nir: 2 inputs, 8 units in 2 layers, 1 output " in said
+    assert "hidden_1 5 lif, tau_m 12 ms w_in 5 × 2 and a bias from input; w_1 5 × 5 from hidden_1, a" in said
+    assert "hidden_2 3 lif, tau_m 20 ms w_1_2 3 × 5 and a bias from hidden_1 " in said
+    assert "output 1 w_out 1 × 3 and a bias from hidden_2" in said
+    done = invoke("import", "out/network.nir", "-o", "mine", *sets(), "--force", "--json")
+    first, second = json.loads(done.stdout)["results"][0]["layers"]
+    assert (first["name"], first["units"], first["cell"]) == ("hidden_1", 5, "lif")
+    assert first["options"] == {"tau_m": "12 ms"}
+    assert first["arrays"]["w_1"] == {"from": "hidden_1", "shape": [5, 5], "bias": False, "delay": 1}
+    assert [*second["arrays"]] == ["w_1_2"]

@@ -53,12 +53,14 @@ def report(build, tmp_path):
 
 @pytest.fixture
 def probed(browse, tmp_path):
-    """Return a function that counts the pictures of a page, those that are drawn, and pixels beyond its width."""
+    """Return a function that counts the pictures of a page, those that are drawn, pixels beyond its width, and of the
+    narrowest picture."""
     # The page itself runs no script and forbids one: the probe looks at a copy of it.
     probe = (
         "<script>addEventListener('load', () => {"
         "const r = document.documentElement; const pictures = [...document.images];"
         "r.dataset.pictures = pictures.length; r.dataset.drawn = pictures.filter(i => i.naturalWidth > 100).length;"
+        "r.dataset.narrowest = Math.min(...pictures.map(i => i.clientWidth));"
         "r.dataset.overflow = r.scrollWidth - r.clientWidth; });</script>"
     )
 
@@ -67,14 +69,20 @@ def probed(browse, tmp_path):
         copy = tmp_path / "probe.html"
         copy.write_text(text.replace("</head>", probe + "</head>"), encoding="utf-8")
         dom = browse(copy, "--dump-dom", f"--window-size={width},900")
-        return {name: int(value) for name, value in re.findall(r'data-(pictures|drawn|overflow)="(-?\d+)"', dom)}
+        return {
+            name: int(value) for name, value in re.findall(r'data-(pictures|drawn|overflow|narrowest)="(-?\d+)"', dom)
+        }
 
     return look
 
 
+def counted(found):
+    return {name: found[name] for name in ("pictures", "drawn", "overflow")}
+
+
 @pytest.mark.parametrize("width", [1280, 700])
 def test_every_picture_is_drawn_and_nothing_is_wider_than_the_page(probed, report, width):
-    assert probed(report, width) == {"pictures": 12, "drawn": 12, "overflow": 0}
+    assert counted(probed(report, width)) == {"pictures": 12, "drawn": 12, "overflow": 0}
 
 
 def test_a_page_of_spikes_is_drawn_whole_on_a_narrow_screen(probed, build, tmp_path):
@@ -84,7 +92,20 @@ def test_a_page_of_spikes_is_drawn_whole_on_a_narrow_screen(probed, build, tmp_p
         for profile in ("ideal", "pcm", "smtj_koenders")
     ]
     page = render(runs, tmp_path / "report.html", None)
-    assert probed(page, 700) == {"pictures": 9, "drawn": 9, "overflow": 0}  # curves, trade-offs, spikes, 6 predictions
+    assert counted(probed(page, 700)) == {
+        "pictures": 9,
+        "drawn": 9,
+        "overflow": 0,
+    }  # curves, trade-offs, spikes, 6 predictions
+
+
+def test_a_page_of_layers_fits_a_phone_whose_reader_can_still_read_the_figures(probed, build, tmp_path):
+    layers = {f"hidden_{k}": {"units": 20, "rate_Hz": 9.0, "silent": 0.0} for k in (1, 2)}
+    runs = [build(task="copy", profile=profile, backend="lif") for profile in ("ideal", "pcm")]
+    for run in runs:
+        run.update(firing={"rate_Hz": 9.0, "silent": 0.0, "layers": layers})
+    page = render(runs, tmp_path / "report.html", None)
+    assert probed(page, 500) == {"pictures": 5, "drawn": 5, "overflow": 0, "narrowest": 640}
 
 
 def test_the_policy_lets_the_page_look_as_meant(browse, report, tmp_path):
