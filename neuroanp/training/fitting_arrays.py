@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from neuroanp.network.cell import CELLS
+from neuroanp.network.compose import BACK
 from neuroanp.training.alike import key_of
 from neuroanp.training.layers import UNITS_FIELD
 
@@ -70,12 +71,12 @@ def _of_structure(says: str, names: list[str], value: str) -> Iterator[str]:
 def _layers(found: Shapes) -> int:
     """Return of how many layers the arrays of these names are; 0 where they do not tell."""
     many = max((int(between[1]) for name in found if (between := _BETWEEN.fullmatch(name))), default=0)
-    return many or int("w" in found)
+    return many or int(BACK in found)
 
 
 def _sizes(found: Shapes, layers: int) -> str:
     """Name the units of each layer, where the arrays of layers to themselves tell."""
-    own = [found.get(f"w_{k}" if layers > 1 else "w", ()) for k in range(1, layers + 1)]
+    own = [found.get(f"w_{k}" if layers > 1 else BACK, ()) for k in range(1, layers + 1)]
     return " and ".join(f"{shape[1]}" for shape in own) if all(len(shape) == 2 for shape in own) else ""
 
 
