@@ -150,7 +150,7 @@ def test_the_report_and_the_netlist_say_the_lines(tmp_path):
     assert report.facts["w_in.lines"] == "n 0 to 4, r 5 to 9, z 10 to 14 of hidden_1"
     assert report.facts["w_2.lines"] == "i 0 to 3, f 4 to 7, g 8 to 11, o 12 to 15 of hidden_2"
     assert "w_out.lines" not in report.facts
-    printed = dict(_facts(report.facts))
+    printed = dict(_facts(report.facts, [*model.weights]))
     assert printed["w_1"].endswith("; bit lines r 0 to 4, z 5 to 9, c 10 to 14 of hidden_1")
     assert "bit lines" not in printed["w_out"]
     assert "* outputs: r 0 to 4, z 5 to 9, c 10 to 14 of hidden_1\n" in (tmp_path / "out" / "w_1.cir").read_text()

@@ -414,5 +414,5 @@ def test_the_command_line_says_what_was_read(tmp_path, monkeypatch, invoke):
     _two_layers(Path("s.nir"))
     done = _import(invoke)
     said = " ".join(done.stdout.split())
-    assert "2 inputs, 2 layers, 11 hidden, 1 outputs" in said
+    assert "2 inputs, 11 units in 2 layers, 1 output" in said
     assert "layers: hidden_1 is 'u' (LIF, 6 units), hidden_2 is 'v' (LIF, 5 units)" in said
