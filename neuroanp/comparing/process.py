@@ -104,7 +104,7 @@ def _how(code: int, last: str) -> str:
     >>> _how(1, "ImportError: libtorch.so: file too short")
     'ended with exit code 1: ImportError: libtorch.so: file too short'
     >>> _how(-9, "")
-    'was killed (SIGKILL), as systems do when memory runs out; lower --workers or network.hidden if that is so'
+    'was killed (SIGKILL), as systems do when memory runs out; lower --workers or the units of network if that is so'
     """
     said = f": {last[:500]}" if last else ""
     if code >= 0:
@@ -114,9 +114,8 @@ def _how(code: int, last: str) -> str:
     except ValueError:  # a real-time signal
         name = str(-code)
     if -code == signal.SIGKILL:
-        return (
-            f"was killed ({name}), as systems do when memory runs out; lower --workers or network.hidden if that is so"
-        )
+        remedy = "lower --workers or the units of network if that is so"
+        return f"was killed ({name}), as systems do when memory runs out; {remedy}"
     return f"was ended by signal {name}{said}"
 
 

@@ -135,3 +135,13 @@ def test_what_is_said_of_two_layers_is_two_lines(build, tmp_path):
     page = render([build(log=lines), build(seed=1, log=["clipped 1 %"])], tmp_path / "r.html", None)
     text = page.read_text(encoding="utf-8")
     assert all(line.replace("'", "&#39;") in text for line in lines)
+
+
+def test_networks_that_differ_in_the_last_of_many_layers_are_two_in_an_ablation(build):
+    deep = [network(*(layer("gru", n, r_bias=0.0, z_bias=0.0) for n in (4, 4, 4, 4, 4, last))) for last in (4, 3)]
+    runs = [
+        shown(build(task="copy", more=f"{text}hardware: {{without: [{off}], only: []}}\n", device={"effects_on": on}))
+        for text in deep
+        for off, on in (("", ["drift"]), ("drift", []))
+    ]
+    assert [one.variant for one in ablation.ablations(runs)] == ["6 × gru 4", "5 × gru 4 + gru 3"]
