@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING
 
 from neuroanp.network.cell import CELLS
-from neuroanp.network.compose import BACK
+from neuroanp.network.compose import BACK, INTO
 from neuroanp.training.alike import key_of
 from neuroanp.training.layers import UNITS_FIELD
 
@@ -17,21 +17,24 @@ if TYPE_CHECKING:
 Shapes = Mapping[str, tuple[int, ...]]
 
 
-def of_names(found: Shapes, network: Network) -> Iterator[str]:
+def of_names(found: Shapes, network: Network, by_layers: bool) -> Iterator[str]:
     """Find arrays of a file that a network has not, and those that it lacks.
+
+    Args:
+        found: shapes of a file's arrays. network: the configuration's, `by_layers` or by hidden.
 
     What nothing uses is refused as well: it was learned along with the rest, which does something else without it.
 
     >>> from neuroanp.network.compose import Stacked, stack
     >>> from neuroanp.network.tanh import Tanh
     >>> one, two = [stack(3, [Stacked(Tanh(), 5)] * k, 2) for k in (1, 2)]
-    >>> print(*of_names(stack(3, [Stacked(Tanh(), 5)] * 2, 2, skip=True).shapes, two))
+    >>> print(*of_names(stack(3, [Stacked(Tanh(), 5)] * 2, 2, skip=True).shapes, two, True))
     holds w_in_2, w_1_out, which this network has not: set network.skip to true
-    >>> print(*of_names(two.shapes, one))
+    >>> print(*of_names(two.shapes, one, False))
     holds w_1, w_1_2, w_2, of 2 layers, this network has 1: set network.layers like those of their run (5 and 5 units)
     """
     missing = [name for name in network.shapes if name not in found]
-    left = [name for name in found if name not in network.shapes]
+    left = sorted({*found} - {*network.shapes}, key=lambda name: (not name.startswith(INTO), name))  # files have none
     there, here = _layers(found), len(network.layers)
     if there and there != here:
         sizes, some = _sizes(found, there), ", ".join(left or found)
@@ -39,11 +42,11 @@ def of_names(found: Shapes, network: Network) -> Iterator[str]:
         yield f"holds {some}, of {many}, this network has {here}: set network.layers like those of their run{units}"
         return
     yield from _of_structure("holds {}, which this network has not", left, "true")
-    yield from _of_structure("no {}", missing if found else [], "false")
+    yield from _of_structure("no {}", missing if found and by_layers else [], "false")
     rest = [name for name in left if not _structural(name)]
     if rest:
         yield f"holds {', '.join(rest)}, which this network has not; save {', '.join(network.shapes)} alone"
-    rest = [name for name in missing if not (found and _structural(name))]
+    rest = [name for name in missing if not (found and by_layers and _structural(name))]
     if rest:
         holds, arrays = ", ".join(sorted(found)[:8]) or "nothing", ", ".join(network.shapes)
         yield f"no {', '.join(rest)} of floating-point numbers (it holds {holds}); save the arrays {arrays}"

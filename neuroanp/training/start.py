@@ -121,7 +121,7 @@ class Start:
         found = {name: tuple(W.shape) for name, W in self.arrays.items()}
         problems = [] if self.network is None else [*alike.of_networks(self.network, network, by_layers)]
         if not problems:  # else names and shapes follow from them
-            problems = [*of_names(found, network), *of_shapes(found, network, by_layers)]
+            problems = [*of_names(found, network, by_layers), *of_shapes(found, network, by_layers)]
             problems += [
                 line for name, each in self.factors.items() for line in _misfits(name, each, network.layer(name))
             ]

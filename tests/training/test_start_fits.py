@@ -176,9 +176,12 @@ def test_a_file_of_another_network_is_refused_by_names_and_shapes(tmp_path, ther
         (TWO, {"network": {"hidden": 4}}, "of 2 layers, this network has 1: set network.layers like those of their run "
          "(5 and 4 units)"),
         ({"network": {"hidden": 4}}, TWO, "holds w, of 1 layer, this network has 2: set network.layers like those"),
+        (layers(("tanh", 4, {"recurrent": False})), {"network": {"hidden": 4}}, "no w of floating-point numbers"),
+        (layers(("tanh", 4, {"recurrent": False})), layers(("tanh", 4, {})),
+         "no w: set network.layers[0].recurrent to false"),
     ],
 )  # fmt: skip
-def test_a_file_of_another_number_of_layers_is_said_once(tmp_path, there, here, words):
+def test_a_file_of_other_layers_is_said_once(tmp_path, there, here, words):
     with pytest.raises(InputError) as refused:
         begun(file_of(tmp_path, there), here)
     (line,) = refused.value.problems
