@@ -4,7 +4,8 @@ A draw is addressed, not queued: (seed, stream name, up to three indices) names 
 Philox sequence, so that any part of a run can be drawn again, in any order, on any worker.
 Changing one stream shifts no other.
 
-Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011 (Philox 4x64).
+Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011 (Philox 4x64 for what is drawn once, 4x32
+for the noise of passes).
 """
 
 from dataclasses import dataclass
@@ -13,8 +14,11 @@ from hashlib import blake2b
 import numpy as np
 import numpy.typing as npt
 
-BLOCK = 64
-"""Time steps drawn from one generator; a new block starts at every multiple."""
+from neuroanp.kernels.draws import draw
+from neuroanp.kernels.philox import Address
+
+VERSION = 2
+"""Of the noise of passes: what a seed draws. 1: numpy's Philox 4x64, blocks of 64 steps, up to neuroanp 0.1."""
 OF_DEVICES = ("d2d/", "process/")
 """Streams of what makes one device another: drawn once, and again at a resume."""
 
@@ -52,6 +56,9 @@ class Streams:
 class PassStreams:
     """The streams that the passes of one update draw their noise from.
 
+    A draw is a function of its address alone: seed, phase and name (the key), update, pass, step of time and position
+    within the step. See `neuroanp.kernels.draws` for the numbers that lie there.
+
     Args:
         streams: the run's streams.
         phase: prefix of the stream names ("train", "test"): evaluation shifts no training draw.
@@ -62,81 +69,24 @@ class PassStreams:
     phase: str
     update: int
 
-    def normal(self, name: str, pass_stream: int, t0: int, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike):
+    def at(self, name: str, pass_stream: int, t0: int = 0) -> Address:
+        """Return where the draws of a step begin."""
+        digest = blake2b(f"{self.streams.seed}/{self.phase}/{name}".encode(), digest_size=8).digest()
+        return Address(int.from_bytes(digest, "little"), self.update, pass_stream, t0)
+
+    def normal(
+        self, name: str, pass_stream: int, t0: int, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike
+    ) -> np.ndarray:
         """Draw standard normals for time steps t0 .. t0+steps-1 of one pass.
 
         The value at a step depends on the step alone, never on how time is cut into calls.
 
         Returns: array (steps, *shape).
         """
-        return self._blocks(name, pass_stream, t0, steps, shape, dtype, uniform=False)
+        return draw("normal", self.at(name, pass_stream, t0), steps, shape, dtype)
 
-    def uniform(self, name: str, pass_stream: int, t0: int, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike):
-        """Draw uniforms in [0, 1) for time steps t0 .. t0+steps-1 of one pass; as `normal`."""
-        return self._blocks(name, pass_stream, t0, steps, shape, dtype, uniform=True)
-
-    def _blocks(
-        self,
-        name: str,
-        pass_stream: int,
-        t0: int,
-        steps: int,
-        shape: tuple[int, ...],
-        dtype: npt.DTypeLike,
-        uniform: bool,
+    def uniform(
+        self, name: str, pass_stream: int, t0: int, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike
     ) -> np.ndarray:
-        out = np.empty((steps, *shape), dtype=dtype)
-        fill = _fill_uniform if uniform else _fill_normal
-        t = t0
-        while t < t0 + steps:
-            block, first = divmod(t, BLOCK)
-            last = min(BLOCK, t0 + steps - block * BLOCK)
-            rng = self.streams.generator(f"{self.phase}/{name}", block, pass_stream, self.update)
-            part = out[t - t0 : t - t0 + last - first]
-            if first == 0:
-                fill(rng, part)
-            else:  # an unaligned start: draw the block's head again and drop it
-                head = np.empty((last, *shape), dtype=dtype)
-                fill(rng, head)
-                part[...] = head[first:]
-            t += last - first
-        return out
-
-
-def _fill_uniform(rng: np.random.Generator, out: np.ndarray) -> None:
-    rng.random(dtype=out.dtype, out=out)  # pyright: ignore[reportArgumentType, reportCallIssue]
-
-
-def _fill_normal(rng: np.random.Generator, out: np.ndarray) -> None:
-    if out.dtype == np.float32:
-        _fill_normal32(rng.bit_generator, out.reshape(-1))  # pyright: ignore[reportArgumentType]
-    else:
-        rng.standard_normal(dtype=out.dtype, out=out)  # pyright: ignore[reportArgumentType, reportCallIssue]
-
-
-GROUP = 256  # normals come in groups of 2 x 256, so that a prefix of a draw does not depend on its length
-SLICE = 1 << 15  # numbers made at once: small enough to stay in the cache
-
-
-def _fill_normal32(bits: np.random.Philox, out: np.ndarray) -> None:
-    """Fill `out` (n,) with float32 standard normals, z = sqrt(-2 ln u) (cos a, sin a).
-
-    About 2.5 times as fast as the generator's own method, which is scalar. u takes 31 bits,
-    so |z| reaches 6.6. Source: Box and Muller, Ann. Math. Statist. 29, 610 (1958).
-    """
-    for start in range(0, len(out), SLICE):
-        part = out[start : start + SLICE]
-        groups = -(-len(part) // (2 * GROUP))
-        words = bits.random_raw(groups * GROUP).view(np.int32)
-        words = words.astype(np.float32).reshape(groups, 2, GROUP)
-        radius = np.abs(words[:, 0])
-        radius += np.float32(0.5)  # never the logarithm of 0
-        radius *= np.float32(2.0**-31)
-        np.log(radius, out=radius)
-        radius *= np.float32(-2)
-        np.sqrt(radius, out=radius)
-        angle = words[:, 1] * np.float32(np.pi * 2.0**-31)
-        np.cos(angle, out=words[:, 0])
-        np.sin(angle, out=words[:, 1])
-        words *= radius[:, None]
-        part[...] = words.reshape(-1)[: len(part)]
+        """Draw uniforms in [0, 1) for time steps t0 .. t0+steps-1 of one pass; as `normal`."""
+        return draw("uniform", self.at(name, pass_stream, t0), steps, shape, dtype)

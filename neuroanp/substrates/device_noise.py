@@ -11,7 +11,7 @@ from torch import Tensor
 from neuroanp.devices.draws import numpy_dtype, uniform
 from neuroanp.devices.protocol import ReadProcess
 from neuroanp.errors import InputError
-from neuroanp.noise import BLOCK, PassStreams
+from neuroanp.noise import PassStreams
 from neuroanp.substrates.starts import one_step, starts
 from neuroanp.trajectory import PassPlan
 
@@ -119,13 +119,10 @@ class DeviceNoise:
         return {stream: state for stream, state in found.items() if stream in heard}
 
     def _draws(self, kind: str, stream: int, step: int) -> tuple[Tensor | None, Tensor | None]:
-        """Draw the uniforms and normals of one step.
-
-        Each step has a block of the stream to itself, so that none is drawn twice however few are asked for at once.
-        """
+        """Draw the uniforms and normals of one step."""
         shape, dtype = (self.batch, *self.sigma.shape), numpy_dtype(self.sigma)
         u, xi = self.process.uniforms(shape), self.process.normals(shape)
-        at = (stream, step * BLOCK, 1)
+        at = (stream, step, 1)
         return (
             None if u is None else self._tensor(self.streams.uniform(f"{kind}_uniform/{self.name}", *at, u, dtype)),
             None if xi is None else self._tensor(self.streams.normal(f"{kind}_normal/{self.name}", *at, xi, dtype)),

@@ -1,0 +1,84 @@
+"""Draw what lies at an address: steps of time, rows of numbers.
+
+A row of n numbers takes Q calls of the generator, ceil(n/4) in single precision and ceil(n/2) in double; row r has the
+calls from r Q on, and number k Q + i of a row is what call i makes of its k-th word (pair of words). Whoever draws some
+steps or rows alone gets the same numbers, at the cost of those alone.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import TYPE_CHECKING, Any, Literal
+
+import numpy as np
+import numpy.typing as npt
+
+from neuroanp.kernels import transforms
+from neuroanp.kernels.philox import words
+
+if TYPE_CHECKING:
+    from neuroanp.kernels.philox import Address
+
+Kind = Literal["normal", "uniform"]
+PER_CALL = {np.dtype(np.float32): 4, np.dtype(np.float64): 2}
+
+
+def draw(kind: Kind, at: Address, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+    """Return steps of draws (steps, *shape) from an address on, by compiled loops.
+
+    Args:
+        kind: "normal", standard, or "uniform", in [0, 1).
+        at: of the first step. steps: of time. shape: of a step; its last axis is the row. dtype: float32 or float64.
+
+    Raises: ValueError where the address does not fit its words, TypeError for another dtype.
+
+    >>> from neuroanp.kernels.philox import Address
+    >>> at = Address(key=7, update=0, stream=0, t=0)
+    >>> both, second = draw("normal", at, 2, (3,), "float32"), draw("normal", at._replace(t=1), 1, (3,), "float32")
+    >>> bool((both[1] == second[0]).all()), bool((both == reference("normal", at, 2, (3,), "float32")).all())
+    (True, True)
+    """
+    from neuroanp.kernels import compiled
+
+    _check(at, steps, shape, dtype)
+    out = np.empty((steps, *shape), dtype=dtype)
+    rows = out.reshape(steps, prod(shape[:-1]), shape[-1] if shape else 1)
+    if out.dtype == np.float32:
+        compiled.fill(rows, at.keys, at.update, at.stream, at.t, kind == "normal")
+        return out
+    of_a_step = np.empty((rows.shape[1] * -(-rows.shape[2] // 2), 4), dtype=np.uint32)
+    for t in range(steps):
+        compiled.fill_words(of_a_step, at.keys, at.update, at.stream, at.t + t)
+        rows[t] = _dealt(_made(kind, of_a_step, out.dtype), *rows.shape[1:])
+    return out
+
+
+def reference(kind: Kind, at: Address, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
+    """Return the same bits in numpy alone: the definition, about twenty times as slow."""
+    _check(at, steps, shape, dtype)
+    rows, n = prod(shape[:-1]), shape[-1] if shape else 1
+    calls = rows * -(-n // PER_CALL[np.dtype(dtype)])
+    made = [_made(kind, words(at._replace(t=at.t + t), calls), np.dtype(dtype)) for t in range(steps)]
+    return np.array([_dealt(each, rows, n) for each in made], dtype=dtype).reshape((steps, *shape))
+
+
+def _check(at: Address, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike) -> None:
+    if np.dtype(dtype) not in PER_CALL:
+        raise TypeError(f"draws are of float32 or float64, not {np.dtype(dtype)}")
+    at.checked()._replace(t=at.t + max(steps - 1, 0)).checked()
+    if prod(shape) >= 1 << 32:
+        raise ValueError(f"a step has 2^32 draws at most, not those of {shape}")
+
+
+def _made(kind: Kind, w: transforms.Words, dtype: np.dtype[Any]) -> np.ndarray:
+    single = dtype == np.float32
+    if kind == "normal":
+        return transforms.normals(w) if single else transforms.normals64(w)
+    return transforms.uniforms(w) if single else transforms.uniforms64(w)
+
+
+def _dealt(made: np.ndarray, rows: int, n: int) -> np.ndarray:
+    """Return rows (rows, n) of what calls made (rows Q, k): number k Q + i of a row is made[Q row + i, k]."""
+    if not rows or not n:
+        return np.empty((rows, n), dtype=made.dtype)
+    return made.reshape(rows, len(made) // rows, made.shape[1]).transpose(0, 2, 1).reshape(rows, -1)[:, :n]
