@@ -1,4 +1,4 @@
-"""The types that cross rooms: Weights, PassPlan, Trajectory, WeightUpdate.
+"""The types that cross rooms: Weights, PassPlan, Trajectory, Compared, Credit, WeightUpdate.
 
 Shapes: T time steps, M passes, R differences, B sequences of the batch, I inputs, n units of a layer, O outputs.
 Matrices are (post, pre), so that h = x W^T.
@@ -140,13 +140,30 @@ class LayerActivity:
 
 
 @dataclass(frozen=True)
+class LayerChange:
+    """What the units of one layer did in a chunk of time, where only how passes differ was asked for.
+
+    Args:
+        d: (T, R, B, ports n) differences of the pre-activations. squared: (T, R, B), |d|^2.
+        x: (T, B, n) presynaptic activity: the mean over the passes, or that of the silent one.
+        x_prev: (B, n) that of the step before the chunk (zeros at the start).
+    """
+
+    d: Tensor
+    squared: Tensor
+    x: Tensor
+    x_prev: Tensor
+
+
+@dataclass(frozen=True)
 class Trajectory:
     """One chunk of time of all passes.
 
     Args:
         u: (T, B, I) presynaptic activity of the inputs (traces of them where they are spikes), the bias line included
             if the network has one; (T, M, B, I) where a world answers each pass.
-        layers: what each layer did, by name; empty where only losses were asked for.
+        layers: what each layer did, by name; empty where only losses were asked for. Where only how passes differ was
+            asked for, a backend may say that alone.
         y: (T, M, B, O) outputs.
         t0: index of the chunk's first step.
         dt: seconds a step.
@@ -160,7 +177,7 @@ class Trajectory:
     """
 
     u: Tensor
-    layers: Mapping[str, LayerActivity]
+    layers: Mapping[str, LayerActivity | LayerChange]
     y: Tensor
     t0: int
     dt: float
@@ -169,6 +186,28 @@ class Trajectory:
     fired: Mapping[str, Tensor] | None = None
     noise: Mapping[str, Tensor] | None = None
     noise_sigma: Mapping[str, float] | None = None
+
+    @property
+    def activities(self) -> dict[str, LayerActivity]:
+        """What each layer did in all passes, by name; ValueError where only how passes differ was asked for."""
+        found = {name: layer for name, layer in self.layers.items() if isinstance(layer, LayerActivity)}
+        if len(found) != len(self.layers):
+            raise ValueError("this trajectory tells how passes differ and nothing else; ask for keep 'all'")
+        return found
+
+
+@dataclass(frozen=True)
+class Compared:
+    """What a rule keeps of one chunk of all passes: how they differ, and what credit is worth there.
+
+    Args:
+        d: (T, R, B, lines) differences of the passes by group of units: of the pre-activations of each layer, and of
+            the "output".
+        gain: (T, R, B) by group, the factor of credit at a step, or one number for all of them.
+    """
+
+    d: Mapping[str, Tensor]
+    gain: Mapping[str, Tensor | float]
 
 
 @dataclass(frozen=True)

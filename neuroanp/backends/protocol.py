@@ -29,8 +29,9 @@ class Request(NamedTuple):
         source: of the inputs, without the bias line: data (T, B, I), or a world that answers the outputs.
         plan: the passes.
         streams: where noise is drawn from: the same streams give the same passes again.
-        keep: "all"; "loss" to leave out what layers did; "noise" to have the known noise of the units as well;
-            "states" to have the membrane potentials of spiking units as well.
+        keep: "all"; "loss" to leave out what layers did; "changes" where it is enough how their passes differ, or all;
+            "noise" to have the known noise of the units as well; "states" to have the membrane potentials of spiking
+            units as well.
         book: whether the ledger counts these reads (False on a replay).
         artificial: False leaves out noise that no device makes.
     """

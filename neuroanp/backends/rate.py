@@ -11,54 +11,23 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
-import numpy as np
-import torch
 from torch import Tensor
 
+from neuroanp.backends.compiled_passes import Chunk, compiled, run
 from neuroanp.backends.protocol import Request, of_both_kinds
 from neuroanp.backends.reads import ArrayReads
 from neuroanp.baselines.network import rate_activities, rate_outputs
 from neuroanp.network.cell import CELLS
 from neuroanp.network.lines import with_bias_line, word_lines
 from neuroanp.network.network import INPUT, OUTPUT
-from neuroanp.network.tanh import Tanh
 from neuroanp.registry import Registry
-from neuroanp.trajectory import LayerActivity, Trajectory
+from neuroanp.trajectory import LayerActivity, LayerChange, Trajectory
 
 if TYPE_CHECKING:
     from neuroanp.baselines.protocol import Activities, Outputs
     from neuroanp.network.cell import Cell
     from neuroanp.network.network import Layer, Network, Projection
     from neuroanp.substrates.protocol import Neurons
-
-
-SMALL = 1 << 17
-"""Multiply-accumulates a step below which numpy's product is twice as fast as torch's, and surely in one thread."""
-
-
-def _recur_small(h: np.ndarray, xs: np.ndarray, x: np.ndarray, wt: np.ndarray) -> None:
-    """Do all steps of a small network on the tensors' own memory: h_t += x W^T, x = tanh(h_t)."""
-    product = np.empty_like(x)
-    for h_t, x_t in zip(h, xs, strict=True):
-        np.dot(x, wt, out=product)
-        np.add(h_t, product, out=h_t)
-        x = np.tanh(h_t, out=x_t)
-
-
-def tanh_steps(h: Tensor, x: Tensor) -> Callable[[int], Tensor]:
-    """Return a function that fills x[t] with tanh(h[t]) and returns it.
-
-    On a CPU numpy computes it on the same memory: its vectorised tanh takes an eighth of torch's time.
-    """
-    if h.device.type != "cpu":
-        return lambda t: torch.tanh(h[t], out=x[t])
-    before, after, steps = h.numpy(), x.numpy(), x.unbind()
-
-    def activate(t: int) -> Tensor:
-        np.tanh(before[t], out=after[t])
-        return steps[t]
-
-    return activate
 
 
 class RateBackend:
@@ -137,7 +106,7 @@ class _Simulation:
         }
         self.before = self.x
 
-    def run(self, u: Tensor, t0: int) -> tuple[dict[str, LayerActivity], Tensor, dict[str, Tensor]]:
+    def run(self, u: Tensor, t0: int) -> tuple[dict[str, LayerActivity | LayerChange], Tensor, dict[str, Tensor]]:
         """Return what the layers did in the next chunk of time, the outputs (T, M, B, O) and the noise by group.
 
         Args:
@@ -146,25 +115,24 @@ class _Simulation:
         noise: dict[str, Tensor] = {}
         self.before = dict(self.x)
         seen = {INPUT: u.unsqueeze(1) if u.ndim == 3 else u}  # (T, 1 or M, B, n): data are the same for all passes
-        layers: dict[str, LayerActivity] = {}
+        layers: dict[str, LayerActivity | LayerChange] = {}
         for layer in self.network.layers:
-            before = self.before[layer.name]
-            h, xs = self._layer(layer, seen, t0, noise)
+            layers[layer.name], xs = self._layer(layer, seen, t0, noise)
             if self.request.book:
-                self._book(layer, seen, xs, before)
-            shape = (len(u), self.plan.passes, self.batch, -1)
-            seen[layer.name] = xs.view(shape)
-            layers[layer.name] = LayerActivity(h.view(shape), xs.view(shape), before.view(shape[1:]))
+                self._book(layer, seen, xs, self.before[layer.name])
+            seen[layer.name] = xs.view(len(u), self.plan.passes, self.batch, -1)
             self.x[layer.name] = xs[-1].clone()  # a copy: the chunk's memory must not live on through its last step
         y = self._outputs(seen, t0, noise)
         return layers, y, noise
 
     def _layer(
         self, layer: Layer, seen: Mapping[str, Tensor], t0: int, noise: dict[str, Tensor]
-    ) -> tuple[Tensor, Tensor]:
-        """Return h (T, M B, ports n) and x (T, M B, n) of a layer; its noise goes into `noise` where it is wanted."""
+    ) -> tuple[LayerActivity | LayerChange, Tensor]:
+        """Return what a layer did, and x (T, M B, n); its noise goes into `noise` where it is wanted."""
         drive, there = self._drive(layer.name, seen, t0)  # (T, 1 or M, B, lines)
         steps, M = len(drive), self.plan.passes
+        if compiled(layer, drive):
+            return self._compiled(layer, drive, t0, noise)
         node = self._node(layer.name, t0, steps, noise, copy=True)
         if drive.shape[-1] < self.network.lines[layer.name]:
             h = drive.new_zeros(steps, M, self.batch, self.network.lines[layer.name]) if node is None else node
@@ -174,7 +142,20 @@ class _Simulation:
         h = h.view(steps, M * self.batch, -1)
         xs = h.new_empty(steps, M * self.batch, layer.units)
         self._recur(layer, h, xs, t0)
-        return h, xs
+        shape, before = (steps, M, self.batch, -1), self.before[layer.name]
+        return LayerActivity(h.view(shape), xs.view(shape), before.view(shape[1:])), xs
+
+    def _compiled(
+        self, layer: Layer, drive: Tensor, t0: int, noise: dict[str, Tensor]
+    ) -> tuple[LayerActivity | LayerChange, Tensor]:
+        """Do a layer by compiled loops, which draw white noise themselves; see `_layer`."""
+        keep, back = self.request.keep, self.network.recurrence(layer.name)
+        white = self.nodes.white(layer.name) if keep != "noise" else None
+        if white is None and (node := self._node(layer.name, t0, len(drive), noise, copy=True)) is not None:
+            drive = node.add_(drive)
+        chunk = Chunk(drive.contiguous(), self.before[layer.name], t0, white)
+        done = run(chunk, self.plan, keep, self.arrays, None if back is None else back.name)
+        return done.told(), done.xs.view(len(drive), -1, layer.units)
 
     def _drive(self, group: str, seen: Mapping[str, Tensor], t0: int) -> tuple[Tensor, slice]:
         """Return the sum of what arrays from below bring to a group, and which of its pre-activations they reach."""
@@ -213,14 +194,7 @@ class _Simulation:
         """Fill xs step by step, adding W x_{t-1} to h in place where the layer sees itself."""
         back, x = self.network.recurrence(layer.name), self.x[layer.name]
         reader = None if back is None else self.arrays.readers[back.name]
-        if type(layer.cell) is Tanh:
-            small = reader is not None and reader.plain and h.device.type == "cpu"
-            if small and x.numel() * x.shape[1] <= SMALL:  # pyright: ignore[reportOptionalMemberAccess]
-                _recur_small(h.numpy(), xs.numpy(), x.numpy(), reader.wt.numpy())  # pyright: ignore
-                return
-            activate = tanh_steps(h, xs)
-        else:
-            activate = self._cell_steps(layer, h, xs)
+        activate = self._cell_steps(layer, h, xs)
         if back is None:
             for t in range(len(h)):
                 activate(t)

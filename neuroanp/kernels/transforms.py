@@ -47,7 +47,7 @@ def logarithm(u: Single) -> Single:
     p = f32(LN[0])
     for c in LN[1:]:
         p = p * m + f32(c)
-    return m + (m * z * p + e * f32(LN2[1]) - f32(0.5) * z) + e * f32(LN2[0])
+    return (m + (m * z * p + e * f32(LN2[1]) - f32(0.5) * z) + e * f32(LN2[0])).astype(f32, copy=False)
 
 
 def circle(w: Words) -> tuple[Single, Single]:

@@ -40,10 +40,10 @@ import torch
 from pydantic import Field
 
 from neuroanp.errors import InputError
-from neuroanp.learning.credit import differences, weighted_sum
-from neuroanp.learning.passes import PassRule, by_array
+from neuroanp.learning.credit import differences
+from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import INPUT, OUTPUT
-from neuroanp.trajectory import Credit, LayerActivity, PassPlan, Trajectory, Weights
+from neuroanp.trajectory import Compared, LayerActivity, LayerChange, PassPlan, Trajectory, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -115,37 +115,42 @@ class ANP(PassRule):
                 "networks alone; use 'activity' with spiking units"
             )
 
-    def modulate(self, chunk: Trajectory, credit: Credit, weights: Weights, plan: PassPlan) -> dict[str, Tensor]:
-        """Return the postsynaptic factor of each array, summed over the differences: those of e^h and e^y it reaches.
+    @property
+    def keep(self) -> str:
+        """What trajectories must carry: how h changes is enough, except for innovations and traces."""
+        return "changes" if self.difference == "activity" and self.activity != "z" else "all"
 
-        Returns: (T, B, lines) by array.
-        """
+    def compare(self, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Compared:
+        """Return the changes da, dy of each difference, and n / s: what credit is worth there, 0 where s < eps."""
         network = weights.network
         self.check(spiking=network.spikes)
-        da = {name: differences(self._activity(layer), plan) for name, layer in chunk.layers.items()}
+        changes = {name: self._change(layer, plan) for name, layer in chunk.layers.items()}
+        d = {name: each for name, (each, _) in changes.items()}
         dy = differences(chunk.y, plan)
-        whole = {name: self._squared_norm(d) for name, d in da.items()}
+        whole = {name: self._of_batch(squared) for name, (_, squared) in changes.items()}
         s_y = self._squared_norm(dy)
         s = whole
         if self.difference == "innovation":
-            da = {name: self._innovation(name, d, chunk, weights, plan) for name, d in da.items()}
-            s = {name: self._squared_norm(d) for name, d in da.items()}
+            d = {name: self._innovation(name, each, chunk, weights, plan) for name, each in d.items()}
+            s = {name: self._squared_norm(each) for name, each in d.items()}
         if self.norm == "global":  # the outputs' whole change goes with the whole change of h
             total = total_of(s) + s_y
             s, s_y = dict.fromkeys(s, total), total_of(whole) + s_y
+        s = {**s, OUTPUT: s_y}
         n = self._units(network)
         if self.damping:
             samples = chunk.y.shape[2] if self.credit == "batch" else 1  # that one norm runs over
             s = {name: each + n[name] * samples * self.damping for name, each in s.items()}
-            s_y = s_y + n[OUTPUT] * samples * self.damping
         scale = self._scales(network)
-        e = {name: _weigh(credit.hidden, s[name], scale[name], self.eps, d) for name, d in da.items()}
-        e[OUTPUT] = _weigh(credit.output, s_y, scale[OUTPUT], self.eps, dy)
-        return by_array(e, network)
+        gain = {name: torch.where(s[name] < self.eps, 0.0, scale[name] / s[name].clamp_min(self.eps)) for name in s}
+        return Compared({**d, OUTPUT: dy}, gain)
 
-    def _activity(self, layer: LayerActivity) -> Tensor:
-        """Return what is compared of the units of a layer, (T, M, B, n)."""
-        return layer.z if self.activity != "h" and layer.z is not None else layer.h
+    def _change(self, layer: LayerActivity | LayerChange, plan: PassPlan) -> tuple[Tensor, Tensor]:
+        """Return how the compared activity of a layer differs, (T, R, B, n), and the square of that, (T, R, B)."""
+        if isinstance(layer, LayerChange):
+            return layer.d, layer.squared
+        d = differences(layer.z if self.activity != "h" and layer.z is not None else layer.h, plan)
+        return d, torch.linalg.vecdot(d, d)
 
     def _innovation(self, name: str, dh: Tensor, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Tensor:
         """Take away what changes elsewhere brought over the arrays: what is left, the unit's own noise made."""
@@ -163,7 +168,9 @@ class ANP(PassRule):
         return dh
 
     def _squared_norm(self, d: Tensor) -> Tensor:
-        s = torch.linalg.vecdot(d, d)
+        return self._of_batch(torch.linalg.vecdot(d, d))
+
+    def _of_batch(self, s: Tensor) -> Tensor:
         return s.sum(-1, keepdim=True) if self.credit == "batch" else s
 
     def _units(self, network: Network) -> dict[str, int]:
@@ -183,7 +190,7 @@ def _presynaptic(p: Projection, chunk: Trajectory) -> Tensor:
     """Return the activity (T, M, B, m) that an array of a rate network carries; of inputs, those of a world."""
     if p.pre == INPUT:
         return chunk.u
-    before = chunk.layers[p.pre]
+    before = chunk.activities[p.pre]
     return torch.cat([before.x_prev.unsqueeze(0), before.x[:-1]]) if p.delay else before.x
 
 
@@ -193,8 +200,3 @@ def total_of(parts: Mapping[str, Tensor]) -> Tensor:
     for part in rest:
         first = first + part
     return first
-
-
-def _weigh(c: Tensor, s: Tensor, n: float, eps: float, d: Tensor) -> Tensor:
-    """Return sum_r n c d / s (T, B, units), 0 where s < eps."""
-    return weighted_sum(torch.where(s < eps, 0.0, n * c / s.clamp_min(eps)), d)

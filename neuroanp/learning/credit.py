@@ -98,6 +98,12 @@ def weighted_sum(factor: Tensor, d: Tensor) -> Tensor:
     >>> weighted_sum(torch.tensor([[[2.0], [1.0]]]), torch.tensor([[[[1.0]], [[3.0]]]]))
     tensor([[[5.]]])
     """
+    if d.dtype == torch.float32 and d.device.type == "cpu" and d.numel():
+        from neuroanp.kernels.passes import weigh
+
+        out = d.new_empty(d.shape[0], *d.shape[2:])
+        weigh(out.numpy(), d.contiguous().numpy(), factor.expand(d.shape[:3]).contiguous().numpy())
+        return out
     if d.shape[1] == 1:
         return factor[:, 0].unsqueeze(-1) * d[:, 0]
     return torch.einsum("trb,trbn->tbn", factor, d)

@@ -28,19 +28,17 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import exp, sqrt
-from typing import TYPE_CHECKING, Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
+import torch
 from pydantic import Field, field_serializer, model_validator
 
 from neuroanp.errors import InputError
-from neuroanp.learning.credit import differences, weighted_sum
-from neuroanp.learning.passes import PassRule, by_array
+from neuroanp.learning.credit import differences
+from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import OUTPUT
-from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights
+from neuroanp.trajectory import Compared, PassPlan, Trajectory, Weights
 from neuroanp.units import PositiveTime, format_quantity
-
-if TYPE_CHECKING:
-    from torch import Tensor
 
 PAPER = {"reference": "silent", "credit": "batch", "gamma": 0.0, "scale": "sigma"}
 """What the paper's code does: a noise-free reference, one loss for the batch, each step's own loss, 1 / sigma."""
@@ -102,12 +100,8 @@ class NP(PassRule):
         """Return the discount of later losses a step of dt seconds: exp(-dt / trace), or gamma."""
         return self.gamma if self.trace is None else exp(-dt / self.trace)
 
-    def modulate(self, chunk: Trajectory, credit: Credit, weights: Weights, plan: PassPlan) -> dict[str, Tensor]:
-        """Return the postsynaptic factor of each array: sum_r c dn / var(dn) of the pre-activations it reaches.
-
-        With the credit of the layers, and at the outputs sum_r dL dn^y / var(dn^y). What has no noise learns nothing.
-
-        Returns: (T, B, lines) by array.
+    def compare(self, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Compared:
+        """Return the differences dn of the noise, and 1 / var(dn); what has no noise learns nothing.
 
         Raises:
             InputError: the noise is not known, or there is none.
@@ -115,17 +109,11 @@ class NP(PassRule):
         sigmas = chunk.noise_sigma or {}
         if chunk.noise is None or not any(sigmas.values()):
             raise InputError(UNKNOWN_NOISE)
-        groups = {name: (layer.h, credit.hidden) for name, layer in chunk.layers.items()}
-        groups[OUTPUT] = chunk.y, credit.output
-        e = {
-            name: self._correlate(chunk.noise[name], sigmas[name], c, plan)
-            if sigmas[name] > 0
-            else lines.new_zeros(lines[:, 0].shape)
-            for name, (lines, c) in groups.items()
+        groups = {**{name: layer.h for name, layer in chunk.activities.items()}, OUTPUT: chunk.y}
+        noise = {name: chunk.noise[name] if sigmas[name] > 0 else torch.zeros_like(of) for name, of in groups.items()}
+        share = {"two": 2.0, "silent": 1.0, "mean": 1.0 - 1.0 / plan.passes}[self.reference]
+        variance = {name: sigmas[name] ** 2 * share for name in groups}
+        gain = {
+            name: (1.0 / (v if self.scale == "variance" else sqrt(v))) if v > 0 else 0.0 for name, v in variance.items()
         }
-        return by_array(e, weights.network)
-
-    def _correlate(self, noise: Tensor, sigma: float, c: Tensor, plan: PassPlan) -> Tensor:
-        """Return sum_r c dn / var(dn) of a layer's noise (T, M, B, n)."""
-        variance = sigma**2 * {"two": 2.0, "silent": 1.0, "mean": 1.0 - 1.0 / plan.passes}[self.reference]
-        return weighted_sum(c / (variance if self.scale == "variance" else sqrt(variance)), differences(noise, plan))
+        return Compared({name: differences(each, plan) for name, each in noise.items()}, gain)

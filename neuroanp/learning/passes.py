@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from pydantic import Field, model_validator
 
-from neuroanp.learning.credit import differences, return_to_go, subtract_others
-from neuroanp.trajectory import Credit, PassPlan, Weights, WeightUpdate
+from neuroanp.learning.credit import differences, return_to_go, subtract_others, weighted_sum
+from neuroanp.network.network import OUTPUT
+from neuroanp.trajectory import Compared, Credit, PassPlan, Weights, WeightUpdate
 from neuroanp.yaml_io import Section
 
 if TYPE_CHECKING:
@@ -70,6 +71,11 @@ class PassRule(Section):
         """Whether the credit of a step needs no other step's loss: then any stretch of time has its own update."""
         return self.gamma == 0 and self.loss == "step"
 
+    @property
+    def keep(self) -> str:
+        """What trajectories must carry; see `neuroanp.backends.protocol.Request`."""
+        return "noise" if self.needs_noise else "all"
+
     def check(self, spiking: bool) -> None:
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
 
@@ -108,6 +114,19 @@ class PassRule(Section):
             return Credit(hidden=total, output=total)
         return Credit(hidden=return_to_go(dL, self.discount(dt)), output=dL)
 
+    def modulate(self, compared: Compared, credit: Credit, network: Network) -> dict[str, Tensor]:
+        """Return the postsynaptic factor of each array, e = sum_r c_r gain_r d_r of the pre-activations it reaches.
+
+        With the credit of the layers, and at the outputs with theirs.
+
+        Returns: (T, B, lines) by array.
+        """
+        e = {
+            name: weighted_sum((credit.output if name == OUTPUT else credit.hidden) * compared.gain[name], d)
+            for name, d in compared.d.items()
+        }
+        return {p.name: e[p.post][..., network.ports(p)] for p in network.projections}
+
     def init(self, weights: Weights) -> dict[str, Tensor]:
         """Return zero sums of outer products."""
         return {name: torch.zeros_like(W) for name, W in weights.items()}
@@ -115,12 +134,3 @@ class PassRule(Section):
     def finish(self, state: dict[str, Tensor], plan: PassPlan, batch: int) -> WeightUpdate:
         """Divide the sums by B R."""
         return WeightUpdate({name: total / (batch * plan.differences) for name, total in state.items()})
-
-
-def by_array(e: Mapping[str, Tensor], network: Network) -> dict[str, Tensor]:
-    """Return the postsynaptic factor of each array, (T, B, lines): those of its group's pre-activations it reaches.
-
-    Args:
-        e: (T, B, pre-activations) of each layer and of the "output". network: which arrays reach what.
-    """
-    return {p.name: e[p.post][..., network.ports(p)] for p in network.projections}

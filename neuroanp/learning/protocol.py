@@ -1,4 +1,4 @@
-"""What every learning rule offers: a plan of passes, a modulation of each step, an update."""
+"""What every learning rule offers: a plan of passes, their comparison, a modulation of each step, an update."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ from neuroanp.registry import Registry
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from neuroanp.trajectory import Credit, PassPlan, Trajectory, Weights, WeightUpdate
+    from neuroanp.network.network import Network
+    from neuroanp.trajectory import Compared, Credit, PassPlan, Trajectory, Weights, WeightUpdate
 
 State = dict[str, "Tensor"]
 
@@ -19,12 +20,17 @@ State = dict[str, "Tensor"]
 class LearningRule(Method, Protocol):
     """A rule is a frozen model of its options with pure methods.
 
-    Local means: `modulate` sees one chunk of forward activity and the credit of its steps. The learner
-    forms the outer products of what it returns with the presynaptic activity, in one place.
+    Local means: `compare` sees one chunk of forward activity, and `modulate` what it kept of it and the credit of its
+    steps. The learner forms the outer products of what that returns with the presynaptic activity, in one place.
     """
 
     needs_noise: ClassVar[bool]
     """Whether trajectories must carry the noise sample."""
+
+    @property
+    def keep(self) -> str:
+        """What trajectories must carry: "all" that layers did, the "noise" as well, or the "changes" of h alone."""
+        ...
 
     @property
     def instantaneous(self) -> bool:
@@ -43,7 +49,11 @@ class LearningRule(Method, Protocol):
         """Return the state at the start of an update: sums of outer products, by array."""
         ...
 
-    def modulate(self, chunk: Trajectory, credit: Credit, weights: Weights, plan: PassPlan) -> Mapping[str, Tensor]:
+    def compare(self, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Compared:
+        """Return how the passes of a chunk differ: all that is kept of it until its credit is known."""
+        ...
+
+    def modulate(self, compared: Compared, credit: Credit, network: Network) -> Mapping[str, Tensor]:
         """Return the postsynaptic factor A (T, B, lines) of each array, summed over the differences."""
         ...
 

@@ -12,6 +12,7 @@ from neuroanp.devices.draws import numpy_dtype
 from neuroanp.devices.protocol import NodeSource
 from neuroanp.network.network import OUTPUT
 from neuroanp.noise import PassStreams
+from neuroanp.substrates.protocol import White
 from neuroanp.substrates.starts import Draws, starts
 from neuroanp.trajectory import PassPlan
 
@@ -71,6 +72,12 @@ class NodeNoise:
             self.apart = math.inf if abs(junctions.autocorrelation(apart)) < FORGOTTEN else apart
         self._first: dict[int, Tensor] = {}
         self._state: dict[tuple[str, int], tuple[int, Tensor]] = {}  # (layer, stream) -> next step, state
+
+    def white(self, layer: str) -> White | None:
+        """Return the noise of a group where no source with a memory makes it; see `Perturbation`."""
+        if self.junctions is not None:
+            return None
+        return White(self.sigma[layer], self.streams.at(f"gaussian/{layer}", 0))
 
     def draw(self, layer: str, t0: int, steps: int) -> Tensor | None:
         """Return the noise of steps t0 .. t0+steps-1.

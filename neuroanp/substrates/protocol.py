@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from neuroanp.kernels.philox import Address
     from neuroanp.network.network import Network
     from neuroanp.noise import PassStreams, Streams
     from neuroanp.substrates.device_noise import DeviceNoise
@@ -103,8 +104,23 @@ class ProgrammingReport:
     unverified: float = 0.0
 
 
+class White(NamedTuple):
+    """White Gaussian noise of a group of units.
+
+    Args:
+        sigma: its standard deviation, 0 for none. at: where its normals lie, of pass stream 0 and step 0.
+    """
+
+    sigma: float
+    at: Address
+
+
 class Perturbation(Protocol):
     """The noise of one presentation of a batch, drawn chunk after chunk in order of time."""
+
+    def white(self, layer: str) -> White | None:
+        """Return the noise of a group where it is white and Gaussian or none, for who draws it himself; else None."""
+        ...
 
     def draw(self, layer: str, t0: int, steps: int) -> Tensor | None:
         """Return (steps, M, B, lines) noise on the pre-activations of a layer or of the "output", or None."""

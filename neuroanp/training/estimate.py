@@ -190,12 +190,12 @@ def _wide(array: Crossbar, read: ReadPlan, shape: tuple[int, int]) -> ReadPlan:
 
 
 def _stored(experiment: Experiment) -> int:
-    """Return what storing the passes takes: h, x and y; credit that looks at its own step alone needs none."""
+    """Return what storing how the passes differ takes; credit that looks at its own step alone needs none."""
     config, task = experiment.config, experiment.task
     learner = make_learner(config.rule)
     size = getattr(torch, config.compute.dtype).itemsize
     numbers = learner.numbers_kept(experiment.network)
-    return task.steps * learner.passes * config.training.batch * numbers * size
+    return task.steps * config.training.batch * numbers * size
 
 
 def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:

@@ -99,7 +99,7 @@ def show(
     reads = substrate.prepare(window_s(shown, dt), noise)
     last = substrate.network.layers[-1]
     request = Request(substrate, reads, shown, NOISY, noise, keep="states", book=False, artificial=False)
-    layers = [chunk.layers[last.name] for chunk in backend.run(request)]
+    layers = [chunk.activities[last.name] for chunk in backend.run(request)]
     spikes = torch.cat([layer.spikes[:, 0] for layer in layers if layer.spikes is not None])
     v = torch.cat([layer.v[:, 0] for layer in layers if layer.v is not None])[..., :SHOWN_MEMBRANES]
     # in units of the threshold, as v is; what a threshold is to a user's equations is theirs to say

@@ -35,7 +35,7 @@ class Learner(Protocol):
         ...
 
     def numbers_kept(self, network: Network) -> int:
-        """Return how many numbers a step of one pass and sequence leaves to store, at most."""
+        """Return how many numbers a step of one sequence leaves to store, at most."""
         ...
 
     def init(self, weights: Weights) -> State:

@@ -19,7 +19,7 @@ from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.network.rollout import rollout
 from neuroanp.network.tanh import Tanh
-from neuroanp.training.pass_learner import presynaptic
+from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
@@ -170,7 +170,7 @@ def test_pre_activations_are_what_arrays_bring_and_the_noise_that_is_told(bench,
         assert is_told.shape == h.shape
         assert np.abs(is_told[:, [0, 2, 3]]).min(0).max() > 0
         assert not is_told[:, 1].any()
-    told = [presynaptic(chunk, MIXED, bench.network) for chunk in found.chunks]
+    told = [Presynaptic.of(chunk, MIXED).by_array(bench.network) for chunk in found.chunks]
     for name, each in lines.items():
         pre = torch.cat([chunk[name] for chunk in told]).double().numpy()
         np.testing.assert_allclose(pre, each.mean(1), rtol=0, atol=rounding(dtype))

@@ -11,7 +11,7 @@ from neuroanp.backends.neuron import LIF
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.noise import PassStreams
-from neuroanp.training.pass_learner import presynaptic
+from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.trajectory import PassPlan
 from tests.close import close
 
@@ -139,7 +139,7 @@ def test_presynaptic_is_what_moves_a_membrane_in_its_step(make_bench, delay, bia
     """The trace of the layer below at this step, over a delay of the step before; a bias line, J of a weight of 1."""
     bench = bench_of(make_bench, delay, bias, spikes_in, decoder)
     found = bench.passes(PLAN, backend=TwinBackend(DT, chunk, spikes_in=spikes_in))
-    told = [presynaptic(part, PLAN, bench.network) for part in found.chunks]
+    told = [Presynaptic.of(part, PLAN).by_array(bench.network) for part in found.chunks]
     for p in bench.network.projections:
         if p.pre == INPUT or p.post == OUTPUT:
             continue

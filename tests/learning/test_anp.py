@@ -18,6 +18,7 @@ from neuroanp.learning.anp import ANP
 from neuroanp.training.configure import configure
 from neuroanp.trajectory import Credit, LayerActivity, PassPlan, Trajectory
 from tests.close import close
+from tests.factors import factors_of
 
 VARIANTS = [
     ANP(reference=reference, difference=difference, credit=credit, norm=norm, gamma=gamma, K=K, control_variate=cv)
@@ -109,7 +110,7 @@ def test_a_step_below_eps_teaches_nothing_and_one_above_it_in_full(make_lab):
     layers = {"hidden": LayerActivity(h, h.tanh(), h[0])}
     chunk = Trajectory(h.new_zeros(4, 1, 1), layers, h.new_zeros(4, 2, 1, 1), t0=0, dt=1.0)
     c, rule = torch.tensor([1.0, 1.0, 1.0, 2.0], dtype=torch.float64).view(4, 1, 1), ANP()
-    factors = rule.modulate(chunk, Credit(hidden=c, output=c), make_lab(I=1, N=2, O=1).weights, rule.plan())
+    factors = factors_of(rule, chunk, Credit(hidden=c, output=c), make_lab(I=1, N=2, O=1).weights, rule.plan())
     e = factors["w"][:, 0].numpy()
     assert not e[:2].any()
     assert e[2:].flatten() == close([0.0, 3 / 1.1e-15, 3 * 2 * 3 / 25, 3 * 2 * 4 / 25], rel=1e-12)

@@ -12,7 +12,7 @@ from neuroanp.baselines.protocol import Outputs
 from neuroanp.errors import InputError
 from neuroanp.network.network import Network
 from neuroanp.training.gradient_learner import GradientLearner
-from neuroanp.training.pass_learner import presynaptic
+from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.trajectory import LayerActivity, PassPlan, Trajectory, Weights
 from tests.close import close
 
@@ -44,7 +44,7 @@ def test_outputs_learn_from_what_they_read(bias, pre):
         def one(values: torch.Tensor, axis: int) -> torch.Tensor:
             return values.mean(axis) if pre is None else values.select(axis, pre)
 
-        found = presynaptic(this, plan, weights.network)
+        found = Presynaptic.of(this, plan).by_array(weights.network)
         layer = this.layers["hidden"]
         seen = this.pre.get("w_out", layer.x)
         assert torch.equal(found["w_in"], this.u)

@@ -19,6 +19,7 @@ from neuroanp.learning.node_perturbation import NP
 from neuroanp.losses import of_steps
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.trajectory import Trajectory
+from tests.factors import factors_of
 
 VARIANTS = [
     NP(reference=reference, credit=credit, gamma=gamma, K=K, loss=loss, scale=scale)
@@ -138,7 +139,7 @@ def test_a_layer_without_noise_learns_nothing(make_lab):
     c = rule.assign(of_steps(lab.loss, chunk.y, lab.targets, lab.mask), rule.plan(), chunk.dt)
     known = {"hidden": chunk.noise["hidden"]}
     hidden_only = replace(chunk, noise=known, noise_sigma={"hidden": lab.substrate.sigma, "output": 0.0})
-    both, one = (rule.modulate(each, c, lab.weights, rule.plan()) for each in (chunk, hidden_only))
+    both, one = (factors_of(rule, each, c, lab.weights, rule.plan()) for each in (chunk, hidden_only))
     assert torch.equal(one["w"], both["w"])
     assert one["w_out"].shape == both["w_out"].shape
     assert float(one["w_out"].abs().max()) == 0
@@ -150,7 +151,7 @@ def test_noise_that_is_not_known_is_refused(make_lab):
     c = rule.assign(of_steps(lab.loss, chunk.y, lab.targets, lab.mask), rule.plan(), chunk.dt)
     for blind in (replace(chunk, noise=None), replace(chunk, noise_sigma={"hidden": 0.0, "output": 0.0})):
         with pytest.raises(InputError, match=r"np must know the noise: .*perturbation\.name: gaussian"):
-            rule.modulate(blind, c, lab.weights, rule.plan())
+            factors_of(rule, blind, c, lab.weights, rule.plan())
 
 
 @pytest.mark.parametrize(
@@ -193,4 +194,5 @@ def test_the_noise_is_asked_for_and_counted(make_lab, memory, asked):
     learner.learn({}, context)
     assert seen == asked
     T, B, _, N, O = lab.sizes  # noqa: E741
-    assert learner.stored_bytes(context) == 8 * T * B * 2 * (3 * N + 2 * O)  # h, x, y and noise of two passes
+    # one difference of N + O lines and two gains, x, and two losses
+    assert learner.stored_bytes(context) == 8 * T * B * (N + O + 2 + N + 2)

@@ -16,6 +16,7 @@ from neuroanp.errors import InputError
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.passes import PassRule
 from neuroanp.trajectory import Credit, LayerActivity, PassPlan, Trajectory, Weights
+from tests.factors import factors_of
 
 T, B, N, O = 5, 3, 6, 2  # noqa: E741
 ZEROS = {"w_in": torch.zeros(N, 4), "w": torch.zeros(N, N), "w_out": torch.zeros(O, N)}
@@ -88,7 +89,7 @@ def test_damping_is_a_mean_square_per_unit_beside_that_of_the_norm(rule):
     """n c d / (s + n damping) is c d over the units' mean square plus the damping."""
     plan = rule.plan()
     chunk, c = spikes(plan.passes), credit(plan.differences)
-    factors, expected = rule.modulate(chunk, c, WEIGHTS, plan), by_hand(rule, chunk, c, traces(chunk))
+    factors, expected = factors_of(rule, chunk, c, WEIGHTS, plan), by_hand(rule, chunk, c, traces(chunk))
     for name, e in expected.items():
         np.testing.assert_allclose(factors[name].numpy(), e, rtol=1e-9, atol=1e-12)
     assert torch.equal(factors["w_in"], factors["w"])
@@ -97,7 +98,7 @@ def test_damping_is_a_mean_square_per_unit_beside_that_of_the_norm(rule):
 @pytest.mark.parametrize("rule", [ANP(), ANP(preset="spiking"), ANP(reference="mean", K=3, damping=1e-4)])
 def test_passes_that_do_not_differ_teach_nothing(rule):
     plan = rule.plan()
-    factors = rule.modulate(spikes(plan.passes, silent=True), credit(plan.differences), WEIGHTS, plan)
+    factors = factors_of(rule, spikes(plan.passes, silent=True), credit(plan.differences), WEIGHTS, plan)
     assert all(float(e.abs().max()) == 0 for e in factors.values())
 
 
@@ -111,12 +112,12 @@ def test_a_step_below_eps_teaches_nothing_and_one_above_all(norm):
     squares = {"w": dz.square().sum(-1), "w_out": dy.square().sum(-1)}
     if norm == "global":
         squares = dict.fromkeys(squares, squares["w"] + squares["w_out"])
-    whole = ANP(norm=norm).modulate(one, c, WEIGHTS, plan)
+    whole = factors_of(ANP(norm=norm), one, c, WEIGHTS, plan)
     for name, s in squares.items():
         for b in range(B):
             assert float(s[b]) > 0
             for share, expected in ((0.999, whole[name][0, b]), (1.001, torch.zeros_like(whole[name][0, b]))):
-                found = ANP(norm=norm, eps=share * float(s[b])).modulate(one, c, WEIGHTS, plan)[name][0, b]
+                found = factors_of(ANP(norm=norm, eps=share * float(s[b])), one, c, WEIGHTS, plan)[name][0, b]
                 torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
@@ -128,7 +129,7 @@ def test_damping_bounds_the_step(damping, size, seed):
     plan, c = rule.plan(), credit(1, seed)
     chunk = spikes(2, seed=seed)
     chunk = changed(chunk, traces(chunk) * size, chunk.y * size)
-    e = rule.modulate(chunk, c, WEIGHTS, plan)["w"]
+    e = factors_of(rule, chunk, c, WEIGHTS, plan)["w"]
     bound = c.hidden[:, 0].abs() * ((N + O) / damping) ** 0.5 / 2
     assert bool((e.norm(dim=-1) <= bound * (1 + 1e-9)).all())
 
@@ -137,11 +138,11 @@ def test_the_trace_is_compared_where_units_spike():
     chunk, c = spikes(2), credit(1)
     plan = ANP().plan()
     rate = changed(chunk, None)
-    e = {name: ANP(activity=name).modulate(chunk, c, WEIGHTS, plan) for name in ("auto", "z", "h")}
+    e = {name: factors_of(ANP(activity=name), chunk, c, WEIGHTS, plan) for name in ("auto", "z", "h")}
     for name in e["auto"]:
         assert torch.equal(e["auto"][name], e["z"][name])
         assert not torch.equal(e["auto"][name], e["h"][name])
-        assert torch.equal(e["h"][name], ANP().modulate(rate, c, OF_RATES, plan)[name])
+        assert torch.equal(e["h"][name], factors_of(ANP(), rate, c, OF_RATES, plan)[name])
     for name, expected in by_hand(ANP(), chunk, c, chunk.layers["hidden"].h).items():
         np.testing.assert_allclose(e["h"][name].numpy(), expected, rtol=1e-9)
 
@@ -149,7 +150,7 @@ def test_the_trace_is_compared_where_units_spike():
 def test_a_trace_of_units_that_do_not_spike_is_refused():
     rule, chunk = ANP(activity="z"), changed(spikes(2), None)
     with pytest.raises(InputError, match=r"rule\.activity: 'z'.*use 'auto' or 'h', or a spiking backend"):
-        rule.modulate(chunk, credit(1), OF_RATES, rule.plan())
+        factors_of(rule, chunk, credit(1), OF_RATES, rule.plan())
     rule.check(spiking=True)
 
 
@@ -157,7 +158,7 @@ def test_a_trace_of_units_that_do_not_spike_is_refused():
 def test_an_innovation_of_spiking_units_is_refused(activity):
     rule = ANP(difference="innovation", activity=activity)
     with pytest.raises(InputError, match=r"rule\.difference: 'innovation'.*use 'activity'"):
-        rule.modulate(spikes(2), credit(1), WEIGHTS, rule.plan())
+        factors_of(rule, spikes(2), credit(1), WEIGHTS, rule.plan())
     rule.check(spiking=False)
 
 

@@ -49,7 +49,7 @@ def test_without_read_noise_nothing_is_drawn():
 
 @pytest.mark.parametrize("gamma", [0.5, 1.0])
 def test_passes_are_stored_for_credit_that_looks_ahead_alone(gamma):
-    stored = 4 * T * M * B * (2 * N + O)
+    stored = 4 * T * B * (R * (N + O + 2) + N + M)
     assert memory(rule__gamma=gamma) - memory(rule__gamma=0.0) == stored
 
 
@@ -69,7 +69,7 @@ def test_passes_operations_and_times_are_counted_by_hand(monkeypatch):
 
 
 def test_passes_are_replayed_from_the_first_byte_that_does_not_fit():
-    stored = 4 * T * M * B * (2 * N + O)
+    stored = 4 * T * B * (R * (N + O + 2) + N + M)
     for memory, replayed in ((stored, False), (stored - 1, True)):
         found = estimate(configure(SMALL, {"training.memory": f"{memory} B"}))
         assert found["replayed"] == replayed

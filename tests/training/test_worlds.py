@@ -23,9 +23,11 @@ from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.training.gradient_learner import GradientLearner
 from neuroanp.training.lab import Lab
-from neuroanp.training.pass_learner import PassLearner, presynaptic
+from neuroanp.training.pass_learner import PassLearner
+from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.trajectory import Credit, Weights
 from tests.close import close
+from tests.factors import factors_of
 
 BATCH = 6
 
@@ -109,7 +111,7 @@ def test_a_world_that_hears_nothing_is_the_data_it_shows(acting, backend):
     network = lab.network
     for world, data in zip(told, read[0].y[: len(told)], strict=False):
         assert world.y.shape[1:] == data.shape
-    pre = [presynaptic(chunks[0], plan, network) for chunks in (told, read)]
+    pre = [Presynaptic.of(chunks[0], plan).by_array(network) for chunks in (told, read)]
     for name, x in pre[0].items():
         torch.testing.assert_close(x[0], pre[1][name][0], rtol=0, atol=1e-12)
     books = []
@@ -130,7 +132,7 @@ def test_an_innovation_in_a_world_is_the_noise_of_the_unit_alone(acting):
     plan, weights = rule.plan(), lab.substrate.weights
     ones = torch.ones(1, plan.differences, BATCH, dtype=torch.float64)
     for chunk in lab.run(plan, "noise"):
-        found = rule.modulate(chunk, Credit(hidden=ones, output=ones), weights, plan)
+        found = factors_of(rule, chunk, Credit(hidden=ones, output=ones), weights, plan)
         for name, array in (("hidden_1", "w_in"), ("hidden_2", "w_1_2")):
             dn = chunk.noise[name][:, 0::2] - chunk.noise[name][:, 1::2]
             expected = (dn / dn.square().sum(-1, keepdim=True)).sum(1)
@@ -146,7 +148,7 @@ def test_presynaptic_in_a_world_is_what_the_passes_saw(acting, reference):
     *_, chunk = lab.run(plan)
     of_pass = chunk.u[0].unbind()
     u = of_pass[0] if reference == "silent" else (of_pass[0] + of_pass[1] + of_pass[2] + of_pass[3]) / 4
-    pre = presynaptic(chunk, plan, lab.network)
+    pre = Presynaptic.of(chunk, plan).by_array(lab.network)
     torch.testing.assert_close(pre["w_in"][0], u, rtol=1e-12, atol=0)
     torch.testing.assert_close(pre["w_in_2"][0], u[:, :1], rtol=1e-12, atol=0)
     assert float((u - chunk.u[0, 1]).abs().max()) > 1e-4

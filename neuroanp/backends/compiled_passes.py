@@ -1,0 +1,146 @@
+"""A chunk of time of a layer of tanh units by compiled loops, in single precision on a CPU.
+
+See `neuroanp.kernels.passes`. What it returns is what the plain loop of `neuroanp.backends.rate` returns, to rounding;
+where only how the passes differ is wanted, that alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroanp.network.tanh import Tanh
+from neuroanp.trajectory import LayerActivity, LayerChange
+
+if TYPE_CHECKING:
+    from neuroanp.backends.reads import ArrayReads
+    from neuroanp.network.network import Layer
+    from neuroanp.substrates.protocol import White
+    from neuroanp.trajectory import PassPlan
+
+SMALL = 1 << 18
+"""Multiply-accumulates a step up to which the product of a step is part of the loop: BLAS takes one thread for it."""
+
+
+def compiled(layer: Layer, like: Tensor) -> bool:
+    """Return whether a layer is done by compiled loops."""
+    return type(layer.cell) is Tanh and like.dtype == torch.float32 and like.device.type == "cpu"
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """What a chunk of a layer starts from.
+
+    Args:
+        drive: (T, 1 or M, B, n) what arrives from below, with the noise of the units unless that is `white`.
+        x: (M B, n) activities of the step before. t0: its first step.
+        white: noise to be drawn; None: it is in the drive, or there is none.
+    """
+
+    drive: Tensor
+    x: Tensor
+    t0: int
+    white: White | None
+
+
+class CompiledPasses:
+    """Buffers and addresses of one chunk, and its loops.
+
+    Args:
+        chunk: what it starts from. plan: the passes. keep: what is wanted, as in `Request`.
+    """
+
+    def __init__(self, chunk: Chunk, plan: PassPlan, keep: str) -> None:
+        self.chunk, self.plan, self.keep = chunk, plan, keep
+        drive, M = chunk.drive, plan.passes
+        steps, _, B, n = drive.shape
+        self.shape = (M, B, n)
+        self.hs = drive.new_empty(steps if keep not in ("changes", "loss") else min(steps, 1), *self.shape)
+        self.xs = drive.new_empty(steps, *self.shape)
+        R = plan.differences if keep == "changes" else 0
+        self.d, self.s = drive.new_empty(steps, R, B, n), drive.new_empty(steps, R, B)
+        self.pre = drive.new_empty(steps, B, n) if R else drive.new_empty(0, B, n)
+        self.which = -1 if plan.pre is None else plan.pre
+        of_pairs = () if plan.pairs == "mean" else plan.pairs
+        self.pairs = np.array(of_pairs, dtype=np.int64).reshape(-1, 2)
+        white = chunk.white
+        sigma = 0.0 if white is None else white.sigma
+        self.factors = (np.array(plan.noise) * sigma).astype(np.float32)
+        self.streams = np.array(plan.stream, dtype=np.int64)
+        self.key, self.update = ((0, 0), 0) if white is None else (white.at.keys, white.at.update)
+
+    def recur(self, wt: Tensor) -> None:
+        """Do all steps of a small layer whose array is read without noise; wt: (n, n), W transposed."""
+        from neuroanp.kernels import passes
+
+        passes.recur(
+            self.chunk.drive.numpy(), wt.numpy(), self.chunk.x.numpy(), self.hs.numpy(), self.xs.numpy(),
+            self.d.numpy(), self.s.numpy(), self.pre.numpy(), self.key, self.update, self.streams, self.factors,
+            self.chunk.t0, self.pairs, self.which,
+        )  # fmt: skip
+
+    def steps(self, add: Callable[[int, Tensor, Tensor], object] | None) -> None:
+        """Do the steps one by one; add(t, h, x): adds to h (M B, n) what the layer's own array makes of x_{t-1}."""
+        from neuroanp.kernels import passes
+
+        n = self.shape[-1]
+        drive, hs, xs = self.chunk.drive.numpy(), self.hs.numpy(), self.xs.numpy()
+        d, s, pre = self.d.numpy(), self.s.numpy(), self.pre.numpy()
+        before, rows, flat = self.chunk.x, self.hs.view(len(self.hs), -1, n), self.xs.view(len(self.xs), -1, n)
+        for t in range(len(drive)):
+            h, at = hs[t % len(hs)], self.chunk.t0 + t
+            passes.drive_and_noise(h, drive[t], self.key, self.update, self.streams, self.factors, at)
+            if add is not None:
+                add(t, rows[t % len(hs)], before)
+            passes.activate(h.reshape(-1, n), xs[t].reshape(-1, n))
+            before = flat[t]
+            if d.shape[1]:
+                passes.reduce(h, xs[t], d[t], s[t], pre[t], self.pairs, self.which)
+
+    def told(self) -> LayerActivity | LayerChange:
+        """Return what the layer did."""
+        before = self.chunk.x.view(self.shape)
+        if not self.d.shape[1]:
+            return LayerActivity(self.hs, self.xs, before)
+        first = before.mean(0) if self.plan.pre is None else before[self.plan.pre].clone()
+        return LayerChange(self.d, self.s, self.pre, first)
+
+
+def run(chunk: Chunk, plan: PassPlan, keep: str, arrays: ArrayReads, back: str | None) -> CompiledPasses:
+    """Do a chunk of a layer.
+
+    Args:
+        chunk, plan, keep: as in `CompiledPasses`.
+        arrays: readers. back: name of the array by which the layer sees itself, or None.
+    """
+    passes = CompiledPasses(chunk, plan, keep)
+    if back is None:
+        passes.steps(None)
+        return passes
+    reader = arrays.readers[back]
+    if reader.plain and chunk.x.numel() * chunk.x.shape[1] <= SMALL:
+        passes.recur(reader.wt)
+    elif reader.plain:
+        passes.steps(lambda t, h, x: h.addmm_(x, reader.wt))
+    else:
+        passes.steps(_noisy(arrays, back, chunk))
+    return passes
+
+
+def _noisy(arrays: ArrayReads, back: str, chunk: Chunk) -> Callable[[int, Tensor, Tensor], object]:
+    """Return what adds a noisy read of the layer's own array at each step, in order."""
+    parts = arrays.draws(back, chunk.t0, len(chunk.drive))
+    start, stop, drawn = next(parts)
+
+    def add(t: int, h: Tensor, x: Tensor) -> None:
+        nonlocal start, stop, drawn
+        if t == stop:
+            start, stop, drawn = next(parts)
+        h += arrays.once(back, x, None if drawn is None else drawn.step(t - start))
+
+    return add
