@@ -14,7 +14,7 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.estimate import estimate, memory_of
 
-M, B, T, N, O = 2, 4, 4, 9, 2  # noqa: E741
+M, R, B, T, N, O = 2, 1, 4, 4, 9, 2  # noqa: E741
 SMALL = {
     "task": {"name": "copy", "length": 1, "delay": 2, "symbols": 2, "test_size": 8},
     "network": {"hidden": N},

@@ -119,7 +119,7 @@ def test_passes_run_twice_only_where_they_do_not_fit(rule):
             presented.append(request.keep)
             return super().run(request)
 
-    kept = "noise" if rule == "np" else "all"
+    kept = RULES[rule].keep
     fits, short = (replace(ready(RULES[rule], {}), backend=Counting(1e-6, 4)) for _ in range(2))
     fits.memory = fits.learner.stored_bytes(fits.lab())
     short.memory = fits.memory - 1

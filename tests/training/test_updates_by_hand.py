@@ -129,7 +129,10 @@ def test_a_record_of_a_noisy_device_has_each_number_in_its_place(tmp_path):
             losses = {"test_loss": found.test_loss, "test_loss_noise_free": found.test_loss_noise_free}
             of_chip = {"energy_J": books.energy_J, "chip_time_s": books.time_s, "pulses": books.pulses}
             rows.append({**losses, **of_chip, "wear": books.wear_fraction})
-    assert len({row["test_loss"] for row in rows} | {row["test_loss_noise_free"] for row in rows}) == 8
+    noisy, noise_free = ({row[name] for row in rows} for name in ("test_loss", "test_loss_noise_free"))
+    assert len(noisy) == 4
+    assert len(noise_free) > 2  # the last steps can be less than a pulse
+    assert not noisy & noise_free
     for name in rows[0]:
         assert list(record.metrics().series(name)[1]) == pytest.approx([row[name] for row in rows], rel=1e-9, abs=0)
     assert record.result is not None
