@@ -60,14 +60,13 @@ class PassLearner:
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
         if self.rule.instantaneous:
-            return state, self._update((self._kept(chunk, lab) for chunk in self._passes(lab)), lab, None)
+            return state, self._update(self._present(lab), lab, None)
         if self.stored_bytes(lab) <= lab.memory:
-            kept: Iterable[Kept] = [*joined(self._kept(chunk, lab) for chunk in self._passes(lab))]
+            kept: Iterable[Kept] = [*self._present(lab)]
             losses = torch.cat([each.losses for each in kept])
         else:
-            losses = torch.cat([lab.losses(chunk) for chunk in self._passes(lab, keep="loss")])
-            again = self._passes(lab, book=False)  # a simulator's replay: the chip reads once
-            kept = (self._kept(chunk, lab) for chunk in again)
+            losses = torch.cat([lab.losses(chunk) for chunk in lab.run(self.plan, "loss")])
+            kept = self._present(lab, book=False)  # a simulator's replay: the chip reads once
         return state, self._update(kept, lab, losses)
 
     def stored_bytes(self, lab: Lab) -> int:
@@ -92,8 +91,8 @@ class PassLearner:
         compared = self.rule.compare(chunk, lab.substrate.weights, self.plan)
         return Kept(chunk.t0, chunk.dt, lab.losses(chunk), compared, Presynaptic.of(chunk, self.plan))
 
-    def _passes(self, lab: Lab, keep: str | None = None, book: bool = True) -> Iterable[Trajectory]:
-        return lab.run(self.plan, keep or self.rule.keep, book)
+    def _present(self, lab: Lab, book: bool = True) -> Iterable[Kept]:
+        return joined(self._kept(chunk, lab) for chunk in lab.run(self.plan, self.rule.keep, book))
 
     def _update(self, chunks: Iterable[Kept], lab: Lab, losses: Tensor | None) -> WeightUpdate:
         """Return the update; losses: of the whole presentation, None where each chunk has its own credit."""
