@@ -135,7 +135,7 @@ def _on_neurons(record: RunDir, model: Model, chosen: ChipExporter, config: RunC
     arrays = {name: torch.from_numpy(np.array(W, dtype=np.float64)) for name, W in model.weights.items()}
     experiment = Experiment.of(_without_device(config), start=Start(arrays, str(record.path), model.name))
     chip = chosen.chip(model)
-    backend = cast("Backend", ChipInLoop(chip, config.dt, config.training.chunk))
+    backend = cast("Backend", ChipInLoop(chip, config.dt, experiment.chunk))
     trainer = replace(build_trainer(experiment), backend=backend)
     _train(trainer)
     held = chip.held({name: W.double() for name, W in trainer.substrate.weights.items()})

@@ -174,14 +174,29 @@ class Experiment:
                 "spikes_in": config.encoder.spikes,
                 "execution": Execution(compute.recurrence, compute.loop, compute.target),
             }
-        made = BACKENDS.get(config.backend)(dt=config.dt, chunk=config.training.chunk, **options)
+        made = BACKENDS.get(config.backend)(dt=config.dt, chunk=self.chunk, **options)
         refuse_incomplete(made, Backend, f"backend '{config.backend}'")
         return made
+
+    @property
+    def chunk(self) -> int:
+        """Steps of time simulated at once: stated, or what activities of all passes fit in `AT_ONCE` numbers."""
+        training = self.config.training
+        if training.chunk is not None:
+            return training.chunk
+        if spikes(self.config.backend):
+            return 64
+        of_a_step = make_learner(self.config.rule).passes * training.batch * sum(self.network.lines.values())
+        return max(1, min(self.task.steps, max(FEWEST, AT_ONCE // of_a_step)))
 
     def window_s(self) -> float:
         """Return the chip time of one update's passes, M B T dt."""
         config = self.config
         return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
+
+
+AT_ONCE, FEWEST = 1 << 22, 8
+"""Numbers of a chunk of time of rates, and its fewest steps: fewer cost more than the memory that they save."""
 
 
 def holds_weights(backend: str) -> bool:

@@ -203,7 +203,7 @@ def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:
     learner, training = make_learner(experiment.config.rule), experiment.config.training
     if not learner.noisy:  # a digital twin has no noise
         return 0
-    rows, steps = learner.passes * training.batch, min(training.chunk, experiment.task.steps)
+    rows, steps = learner.passes * training.batch, min(experiment.chunk, experiment.task.steps)
     noisy = [read for read in plans if normals(read) or read.process is not None]
     return max((draw_bytes(read, rows, steps)[1] for read in noisy), default=0)
 

@@ -78,7 +78,11 @@ class TrainingConfig(Section):
     checkpoint_every: int = Field(default=100, ge=1, description="updates between checkpoints")
     evaluate_every: int = Field(default=50, ge=1, description="updates between evaluations on the held-out sequences")
     log_every: int = Field(default=10, ge=1, description="updates between rows of the metrics")
-    chunk: int = Field(default=64, ge=1, description="steps of time simulated at once: memory, not results")
+    chunk: int | None = Field(
+        default=None,
+        ge=1,
+        description="steps of time simulated at once: memory, not results; unset: 64 of spikes, of rates 16 MB of activity",
+    )
     memory: Size = Field(default=2.0**30, description="what stored passes may take; beyond it they are run twice")
     controls: bool = Field(default=True, description="compute the controls after training")
     evaluate_after: list[Idle] = Field(
