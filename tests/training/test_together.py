@@ -112,6 +112,28 @@ def test_no_layer_at_all_is_told_with_the_remedy():
     assert text == "there is no layer; give one, such as [{cell: gru, units: 64}], or leave layers out"
 
 
+def test_an_option_of_a_cell_beside_it_is_told_where_it_goes():
+    """With its place and, where the cell is a bare name, how both are written; what no cell has is only unknown."""
+    layers = [
+        {"cell": "leaky_tanh", "units": 3, "leak": 0.2},
+        {"cell": {"name": "lstm"}, "units": 2, "f_bais": 1.0},
+        {"cell": "gru", "units": 2, "leak": 0.2},
+        {"units": 2, "leak": 0.2},
+    ]
+    found = said({"network": {"layers": layers}, "gamma": 0.9, "rule": "anp"})
+    known = "unknown key; known here: cell, units, recurrent, delay"
+    assert found == {
+        "network.layers[0].leak": "unknown key; did you mean 'network.layers[0].cell.leak'? "
+        "write cell: {name: leaky_tanh, leak: ...}",
+        "network.layers[1].f_bais": "unknown key; did you mean 'network.layers[1].cell.f_bias'?",
+        "network.layers[2].leak": known,
+        "network.layers[3].leak": known,
+        "gamma": "unknown key; did you mean 'rule.gamma'?",
+    }
+    layers[0] = {"cell": {"name": "leaky_tanh", "leak": 0.2}, "units": 3}
+    assert configure({"task": "copy", "network": {"layers": layers[:1]}})
+
+
 @pytest.mark.parametrize("key", ["network.layers.1.units", "network.layers[1].units"])
 def test_a_value_of_a_layer_is_set_by_index(key):
     made = configure({"task": "copy", "network": {"layers": [{"cell": "gru", "units": 5}, {"units": 4}]}}, {key: "7"})
