@@ -151,6 +151,22 @@ def validate(
     return result
 
 
+def problems_in(document: Document, model: type[BaseModel]) -> list[Problem]:
+    """Return what is wrong with a document as a model; [] if nothing is.
+
+    >>> from neuroanp.yaml_io import parse
+    >>> class Read(Section):
+    ...     t_read: float
+    >>> [key for key, _ in problems_in(parse("t_red: 1.0", "pcm.yaml"), Read)]
+    [('t_read',), ('t_red',)]
+    """
+    try:
+        model.model_validate(document.data, context=FROM_TEXT)
+    except ValidationError as error:
+        return problems_of(error, document, model)
+    return []
+
+
 class Problem(NamedTuple):
     """One thing wrong: the key, and what is wrong with it together with the remedy."""
 

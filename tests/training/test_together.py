@@ -46,6 +46,24 @@ def test_sections_do_not_stop_each_other():
     assert "leave it out with spiking units" in found["rule.truncation"]
 
 
+def test_a_section_that_is_wrong_by_itself_hides_nothing():
+    """As far as what a network is does not depend on it: then all is told that the sections would say without it."""
+    lif = {"backend": "lif", "network": {"layers": [{"cell": "gru", "units": 4}], "hidden": 3}}
+    wrong = {"task": {"name": "copy", "lenght": 2}, "training": {"updates": -1}, "rule": {"name": "anp", "K": 0}}
+    assert {*said({**lif, **wrong})} == {
+        "task.lenght", "training.updates", "rule.K", "network.layers", "network.hidden"
+    }  # fmt: skip
+    assert [*said({**wrong, "optimizer": {"lr": -1}, "network": {"hidden": 3}})] == [
+        "task.lenght", "rule.K", "optimizer.lr", "training.updates",
+    ]  # fmt: skip
+    assert {*said({"backend": "lof", "network": lif["network"], "training": {"updates": -1}})} == {
+        "backend", "training.updates",
+    }  # fmt: skip
+    truncated = {"backend": "lif", "rule": {"name": "bptt", "truncation": 2}, "optimizer": {"lr": -1}}
+    assert {*said(truncated)} == {"rule.truncation", "optimizer.lr"}
+    assert {*said({**lif, "task": "copi"})} == {"task.name", "network.layers", "network.hidden"}
+
+
 def test_all_that_a_target_has_not_is_told_at_once():
     neuron = {"reset": "subtract", "refractory": "2 ms", "tau_m": "1000.1 s"}
     found = said({"target": "loihi", "neuron": neuron, "encoder": "current", "rule": {"name": "bptt", "truncation": 2}})
