@@ -63,6 +63,17 @@ def test_what_a_format_cannot_hold_is_refused_by_it(other, names, said, tmp_path
         assert re.search(said.format(name), " ".join(refused.value.problems)), (name, refused.value.problems)
 
 
+@pytest.mark.parametrize("name", ["loihi", "nir", "rtl", "xylo"])
+def test_what_is_said_of_rates_leads_to_a_network_that_trains(name):
+    """Layers that name a cell of rates are refused on a backend of spikes as they are; a crossbar takes any."""
+    configured = {"hidden": "neuron"}, {"hidden": "network.layers[0].cell"}
+    for keys, cell in zip(configured, ("", "cell lif on "), strict=True):
+        with pytest.raises(InputError) as refused:
+            EXPORTERS.get(name)().check(replace(OTHERS["another cell"], keys=keys))
+        assert f"train with {cell}--backend spiking, or export to onnx or crossbar" in str(refused.value)
+    EXPORTERS.get("crossbar")().check(OTHERS["another cell"])
+
+
 @pytest.mark.parametrize("name", FORMATS)
 def test_weights_that_are_not_finite_are_told_with_it(name):
     model = OTHERS["another neuron"]
