@@ -368,10 +368,11 @@ def _stored(held: Conductances, x: NDArray[np.float64], W: NDArray[np.float64]) 
 def _presented(data: Mapping[str, NDArray[Any]]) -> Check:
     """Return what conductances.npz has of each array's test vector, and of ones."""
     x, y, most = {}, {}, {}
-    for array in [key.removesuffix(".g") for key in data if key.endswith(".g")]:
-        for name, end in ((array, ""), (f"{array}{ALL}", "_all")):
-            x[name], y[name] = data[f"{array}.x{end}"], data[f"{array}.y{end}"]
-            most[name] = allowed(data[f"{array}.g"], x[name], data[f"{array}.scale"])
+    arrays = [key.removesuffix(".g") for key in data if key.endswith(".g")]
+    for array, end, part in [(array, *which) for which in (("", ""), (ALL, "_all")) for array in arrays]:
+        name = f"{array}{end}"
+        x[name], y[name] = data[f"{array}.x{part}"], data[f"{array}.y{part}"]
+        most[name] = allowed(data[f"{array}.g"], x[name], data[f"{array}.scale"])
     return Check(x, y, most, own=("conductances.npz", "conductances.npz"))
 
 

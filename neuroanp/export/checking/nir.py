@@ -116,8 +116,8 @@ def several_join(graph):
 
 def taus_differ(graph):
     """Tell whether time constants differ between the units of a node."""
-    taus = [getattr(node, name, 0) for node in graph.nodes.values() for name in ("tau", "tau_mem", "tau_syn")]
-    return any(np.ptp(tau) > 0 for tau in taus)
+    fields = [vars(node) for node in graph.nodes.values()]
+    return any(np.ptp(each[name]) > 0 for each in fields for name in ("tau", "tau_mem", "tau_syn") if name in each)
 
 
 def single(numbers):
