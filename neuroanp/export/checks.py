@@ -29,7 +29,7 @@ def spiking_only(model: Model, format_name: str) -> list[str]:
     kinds = ", ".join(dict.fromkeys(_kind(type(layer.cell)) for layer in model.network.layers))
     named = any(model.key(layer) != "neuron" for layer in model.network.layers)
     return [
-        f"backend: {kinds} units cannot be expressed in {format_name}; train with {'cell lif on ' if named else ''}"
+        f"backend: {kinds} units cannot be expressed in {format_name}; train with {'cell lif in all layers and ' if named else ''}"
         "--backend spiking, or export to onnx or crossbar"
     ]
 

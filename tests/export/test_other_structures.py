@@ -50,7 +50,11 @@ OTHERS = {
     ("other", "names", "said"),
     [
         ("rates of two layers", ["loihi", "nir", "rtl", "xylo"], "backend: tanh units cannot be expressed in {}"),
-        ("another cell", ["loihi", "nir", "rtl", "xylo"], "backend: GRU units cannot be expressed in {}"),
+        (
+            "another cell",
+            ["loihi", "nir", "rtl", "xylo"],
+            "GRU units cannot be expressed in {}; train with cell lif in all layers",
+        ),
         ("another neuron", FORMATS, ""),
         ("units that differ", ["loihi", "rtl", "xylo"], "units differ in tau_m"),
         ("two layers", ["loihi", "xylo"], "network.layers: .*(each connection takes a step|delay: 1)"),
