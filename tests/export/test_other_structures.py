@@ -71,7 +71,7 @@ def test_what_a_format_cannot_hold_is_refused_by_it(other, names, said, tmp_path
 def test_what_is_said_of_rates_leads_to_a_network_that_trains(name):
     """Layers that name a cell of rates are refused on a backend of spikes as they are; a crossbar takes any."""
     configured = {"hidden": "neuron"}, {"hidden": "network.layers[0].cell"}
-    for keys, cell in zip(configured, ("", "cell lif on "), strict=True):
+    for keys, cell in zip(configured, ("", "cell lif in all layers and "), strict=True):
         with pytest.raises(InputError) as refused:
             EXPORTERS.get(name)().check(replace(OTHERS["another cell"], keys=keys))
         assert f"train with {cell}--backend spiking, or export to onnx or crossbar" in str(refused.value)
