@@ -11,6 +11,7 @@ import pytest
 from neuroanp.backends.neuron import LIF, NeuronModel
 from neuroanp.backends.rate import RateBackend
 from neuroanp.errors import InputError
+from neuroanp.export.checks import spiking_only
 from neuroanp.export.model import reference
 from neuroanp.export.protocol import EXPORTERS
 from neuroanp.export.source import model_of
@@ -69,12 +70,14 @@ def test_what_a_format_cannot_hold_is_refused_by_it(other, names, said, tmp_path
 
 @pytest.mark.parametrize("name", ["loihi", "nir", "rtl", "xylo"])
 def test_what_is_said_of_rates_leads_to_a_network_that_trains(name):
-    """Layers that name a cell of rates are refused on a backend of spikes as they are; a crossbar takes any."""
-    configured = {"hidden": "neuron"}, {"hidden": "network.layers[0].cell"}
-    for keys, cell in zip(configured, ("", "cell lif in all layers and "), strict=True):
-        with pytest.raises(InputError) as refused:
-            EXPORTERS.get(name)().check(replace(OTHERS["another cell"], keys=keys))
-        assert f"train with {cell}--backend spiking, or export to onnx or crossbar" in str(refused.value)
+    """Layers of a cell of rates are refused on a backend of spikes as they are; a crossbar takes any."""
+    with pytest.raises(InputError) as refused:
+        EXPORTERS.get(name)().check(OTHERS["another cell"])
+    assert "train with cell lif in all layers and --backend spiking, or export to onnx or crossbar" in str(
+        refused.value
+    )
+    of_hidden = replace(OTHERS["another cell"], network=one_layer({n: W.shape for n, W in UNITS.weights.items()}))
+    assert "train with --backend spiking, or export to onnx or crossbar" in spiking_only(of_hidden, name)[0]
     EXPORTERS.get("crossbar")().check(OTHERS["another cell"])
 
 
