@@ -20,6 +20,7 @@ from neuroanp.baselines.network import rate_activities, rate_outputs
 from neuroanp.network.cell import CELLS
 from neuroanp.network.lines import with_bias_line, word_lines
 from neuroanp.network.network import INPUT, OUTPUT
+from neuroanp.network.trial import faults
 from neuroanp.registry import Registry
 from neuroanp.trajectory import LayerActivity, LayerChange, Trajectory
 
@@ -71,7 +72,8 @@ class RateBackend:
     def refuses(cls, network: Network) -> list[str]:
         """Return why it cannot simulate such a network; see `neuroanp.backends.protocol.Backend`."""
         if not network.spikes:
-            return network.late_inputs
+            wrong = [said for layer in network.layers for said in faults(cast("Cell", layer.cell))]
+            return [*dict.fromkeys(wrong), *network.late_inputs]
         said = f"backend 'rate' has cells of rates only ({', '.join(CELLS.names())}); use backend 'lif' or 'spiking'"
         return of_both_kinds(network) or [said]
 

@@ -27,10 +27,10 @@ def spiking_only(model: Model, format_name: str) -> list[str]:
     if model.spiking:
         return []
     kinds = ", ".join(dict.fromkeys(_kind(type(layer.cell)) for layer in model.network.layers))
-    arrays = " or crossbar" if model.one_layer and kinds == "tanh" else ""
+    lif = "" if model.one_layer and kinds == "tanh" else "cell lif in all layers and "
     return [
-        f"backend: {kinds} units cannot be expressed in {format_name}; train with --backend spiking, or export to onnx"
-        f"{arrays}"
+        f"backend: {kinds} units cannot be expressed in {format_name}; train with {lif}--backend spiking, or export to "
+        "onnx or crossbar"
     ]
 
 

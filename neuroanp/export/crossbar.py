@@ -18,7 +18,7 @@ from pydantic import Field
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
-from neuroanp.export.checking.crossbar import allowed
+from neuroanp.export.checking.crossbar import ALL, allowed
 from neuroanp.export.checking.presented import Check
 from neuroanp.export.checking.script import HERE
 from neuroanp.export.checks import finite, refuse
@@ -355,16 +355,24 @@ def mapped(W: NDArray[np.float64], g_min: float, g_max: float, wire: float = 0.0
 
 
 def _stored(held: Conductances, x: NDArray[np.float64], W: NDArray[np.float64]) -> dict[str, NDArray[Any]]:
-    """Return what the file of conductances holds of one array, with its outputs for the test vector."""
+    """Return what the file of conductances holds of one array, with its outputs for the test vector and for ones."""
     tiles = {"heights": held.tiling.heights, "widths": held.tiling.widths}
-    parts = {"g": held.g, "x": x, "y": W @ x, "scale": held.scale, "volts": held.volts, "wires": held.wires, **tiles}
+    ones = np.ones_like(x)  # lines that are at rest in the test vector would show nothing of their devices
+    parts = {
+        "g": held.g, "x": x, "y": W @ x, "x_all": ones, "y_all": W @ ones,
+        "scale": held.scale, "volts": held.volts, "wires": held.wires, **tiles,
+    }  # fmt: skip
     return {key: np.asarray(part) for key, part in parts.items()}
 
 
 def _presented(data: Mapping[str, NDArray[Any]]) -> Check:
-    """Return what conductances.npz has of each array's test vector."""
-    x, y = ({name.removesuffix(end): part for name, part in data.items() if name.endswith(end)} for end in (".x", ".y"))
-    most = {name: allowed(*(data[f"{name}.{part}"] for part in ("g", "x", "scale"))) for name in x}
+    """Return what conductances.npz has of each array's test vector, and of ones."""
+    x, y, most = {}, {}, {}
+    arrays = [key.removesuffix(".g") for key in data if key.endswith(".g")]
+    for array, end, part in [(array, *which) for which in (("", ""), (ALL, "_all")) for array in arrays]:
+        name = f"{array}{end}"
+        x[name], y[name] = data[f"{array}.x{part}"], data[f"{array}.y{part}"]
+        most[name] = allowed(data[f"{array}.g"], x[name], data[f"{array}.scale"])
     return Check(x, y, most, own=("conductances.npz", "conductances.npz"))
 
 

@@ -2,7 +2,7 @@
 
 With |d_t| <= D,
 
-    x <- ((a x) >>> d) + d_t     stays within     |x| <= (D + 1) / (1 - a / 2^d)
+    x <- ((a x) >>> d) + d_t     stays within     |x| <= (D + 1) / (1 - a / 2^d),     of a = 2^d within T D in T steps
 
 Weights of an array keep all their bits. V and I of a layer get as many bits after the point as the sums of all arrays
 into it leave, Y as those of all arrays to the output do.
@@ -223,7 +223,9 @@ def _reach(rounded: _Rounded, layer: Layer, fraction: int) -> dict[str, int]:
     step = model.steps[layer.name]
     threshold = _largest(step.threshold.numpy(), fraction)
     late = threshold if step.delayed and step.subtract else 0  # is taken from what decayed below it
-    v = _leaky(drive + constant["v"] + late, factors["a_m"], d)
+    driven = drive + constant["v"] + late
+    # a membrane that does not leak: in as many steps as the inputs have
+    v = _leaky(driven, factors["a_m"], d) if factors["a_m"] < 1 << d else driven * len(model.inputs)
     return {"E": E, "I": I, "v": max(v, threshold)}
 
 

@@ -290,7 +290,8 @@ def _neuron(model: Model, layer: Layer) -> list[str]:
     taus = {"membrane": "tau_m", "synapse": "tau_s", "readout": "tau_r"}
     longest = format_quantity(DECAY_ONE * model.dt, "s", 3)
     for name, (_, whole) in decays(model, layer).items():
-        if whole < 1 and (name != "readout" or neuron.decoder == "trace"):
+        forgets = {"membrane": neuron.leak, "readout": neuron.decoder == "trace"}.get(name, True)
+        if whole < 1 and forgets:
             tau = format_quantity(getattr(neuron, taus[name]), "s")
             problems.append(
                 f"{key(taus[name])}: '{tau}' decays by less than 1/{2 * DECAY_ONE} a step and would never; "

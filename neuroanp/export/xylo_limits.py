@@ -121,6 +121,8 @@ def _decays(model: Model, layer: Layer, nearest: bool) -> Iterator[str]:
         dash = nearest_dash(decay)
         if name == "output" and not reaches:  # of a trace that no output reads the chip knows nothing
             continue
+        if name == "membrane" and not model.lif(layer).leak:  # has no decay, and is refused for that
+            continue
         if nearest or decay == 0.0 or abs(decay - (1.0 - 2.0**-dash)) <= 1e-9:  # 0 is refused with tau_s
             continue
         yield (

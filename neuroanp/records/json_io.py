@@ -28,8 +28,11 @@ def read_limited(path: Path, limit: int) -> bytes:
         return data
 
 
-def read_object(path: Path) -> dict[str, Any]:
+def read_object(path: Path, remedy: str = "restore it from a copy, or repeat the run") -> dict[str, Any]:
     """Read one JSON object: at most 16 MiB, 32 levels deep, finite numbers.
+
+    Args:
+        path: the file. remedy: of a damaged one, a phrase.
 
     Raises:
         InputError: the file is missing, damaged or not such an object.
@@ -37,9 +40,9 @@ def read_object(path: Path) -> dict[str, Any]:
     try:
         data = parse(read_limited(path, MAX_BYTES).decode("utf-8"))
     except (ValueError, RecursionError) as error:  # JSON and UTF-8 errors are ValueErrors
-        raise InputError(f"{path}: damaged ({error}); restore it from a copy, or repeat the run") from error
+        raise InputError(f"{path}: damaged ({error}); {remedy}") from error
     if not isinstance(data, dict):
-        raise InputError(f"{path}: damaged (not a JSON object); restore it from a copy, or repeat the run")
+        raise InputError(f"{path}: damaged (not a JSON object); {remedy}")
     return data
 
 

@@ -164,7 +164,7 @@ def verdicts(group: Sequence[Method]) -> list[str]:
     for method in group:
         passes = method.values("passes")
         if not passes or any(passes):  # weights that were only programmed have learned nothing here
-            said += _verdict(method, "ridge", "the ridge readout", "its recurrence learned")
+            said += _verdict(method, "ridge", "the ridge readout", f"its {_learner(method)} learned")
             said += _verdict(method, "persistence", "persistence", "it forecasts anything")
             lucky |= any(len(pairs) == 1 and pairs[0][0] < pairs[0][1] for pairs in map(method.against, JUDGES))
         other = [result["status"] for result in method.results if result["status"] != "finished"]
@@ -227,6 +227,12 @@ def unstated(group: Sequence[Method], key: str, what: str) -> str:
     said = [f"Not shown, because the profile states no {what}: {', '.join(silent)}."] if silent else []
     said += [f"Not shown, because no {what} was used: {', '.join(nothing)}."] if nothing else []
     return " ".join(said)
+
+
+def _learner(method: Method) -> str:
+    """Say what of a method's network may have learned beside its readout: layers alone, where none is recurrent."""
+    controls = {key for result in method.results for key in result["controls"] or {}}
+    return "layers" if "frozen_layers" in controls and "frozen_recurrence" not in controls else "recurrence"
 
 
 def _verdict(method: Method, control: str, what: str, shown: str) -> list[str]:

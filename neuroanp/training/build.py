@@ -154,16 +154,17 @@ class Experiment:
         stated = self.profile.neurons
         if stated is None or stated.membrane_sigma is None or source is None:
             return 1.0
+        key = self.config.network.key_of_units(self.network.layers.index(layer))
         a = cast("NeuronModel", layer.cell).membrane_decay(self.config.dt)
         if a is None:
             raise InputError(
-                f"neuron.tau_m: profile '{self.profile.name}' couples its noise by how far it moves the membrane; "
+                f"{key}.tau_m: profile '{self.profile.name}' couples its noise by how far it moves the membrane; "
                 "state the time constant of the membrane near rest, e.g. tau_m: 10 ms"
             )
         try:
             return stated.membrane_sigma / membrane_rms(source, a, self.config.dt)
         except ValueError as error:
-            raise InputError(f"neuron.{'tau_m' if a < 1 else 'leak'}: {error}") from None
+            raise InputError(f"{key}.{'tau_m' if a < 1 else 'leak'}: {error}") from None
 
     def backend(self) -> Backend:
         """Make the simulator."""

@@ -12,7 +12,7 @@ from neuroanp.errors import InputError
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.config import RunConfig
 from neuroanp.training.filling import filled
-from neuroanp.yaml_io import Document, key_of, parse, parse_value, place, read, validate
+from neuroanp.yaml_io import Document, Problem, key_of, parse, parse_value, place, problems_in, read, validate
 
 SHORT = ("task", "rule", "perturbation", "encoder", "neuron")
 """Sections that a bare name can stand for: `task: copy` is `task: {name: copy}`."""
@@ -52,7 +52,30 @@ def configure(
     document = filled(document)
     if "task" not in document.data:
         raise InputError(f"no task; name one with --task or 'task:' in a file (known: {', '.join(TASKS.names())})")
-    return validate(document, RunConfig)
+    try:
+        return validate(document, RunConfig)
+    except InputError:
+        besides = _besides(document)
+        if not besides:
+            raise
+        return validate(document, RunConfig, problems=besides)
+
+
+DECIDING = ("backend", "network", "neuron", "encoder", "target", "dt")
+"""Sections and keys that say what a network is: where one is wrong, nothing is known of how they go together."""
+
+
+def _besides(document: Document) -> list[Problem]:
+    """Find what does not go together where another section is wrong by itself, which would hide it.
+
+    As if the wrong ones said nothing; what is then told of those is left out, for they will say something else.
+    """
+    wrong = {str(key[0]) for key, _ in problems_in(document, RunConfig) if key}
+    if not wrong or wrong & {*DECIDING}:
+        return []
+    kept = {name: value for name, value in document.data.items() if name not in wrong}
+    found = problems_in(replace(document, data={"task": {"name": "copy"}, **kept}), RunConfig)
+    return [problem for problem in found if problem.key and str(problem.key[0]) not in wrong]
 
 
 def _with_word(document: Document, name: str, value: Any) -> Document:

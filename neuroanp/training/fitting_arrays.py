@@ -93,6 +93,7 @@ def of_shapes(found: Shapes, network: Network, by_layers: bool) -> Iterator[str]
         return  # shapes follow from that
     wrong = [name for name, shape in network.shapes.items() if name in found and found[name] != shape]
     alike = all(network.projection(name).pre != network.projection(name).post for name in wrong)
+    alike = alike and not all(name in found and name not in wrong for name in network.readout)  # they tell of a bias
     said: set[str] = set()
     for name in wrong:
         remedy = _of_units(name, found[name], network, by_layers) or (

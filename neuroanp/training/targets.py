@@ -97,6 +97,7 @@ TARGETS: Mapping[str, Target] = {
     "nir": Target(
         "hard reset, no refractory period, spikes that are currents of one step",
         {"reset": "hard", "refractory": "0 ms", "tau_s": "0 ms"},
+        delay=0,
     ),
     "loihi": Target(
         "hard reset, no refractory period, decays in 4096ths, spikes as inputs, layers a step after each other; "
@@ -241,7 +242,8 @@ def _of_layers(name: str, network: NetworkConfig, usual: Any, dt: float) -> list
         elif layer.cell is not None:
             found.append(((*here, "cell"), f"{name} needs leaky integrate-and-fire units, cell lif"))
         if chip.delay is not None and index and layer.delay != chip.delay:
-            found.append(((*here, "delay"), f"{name} needs {chip.delay}: each connection takes a step; leave it out"))
+            why = "each connection takes a step" if chip.delay else "an edge acts in the same step"
+            found.append(((*here, "delay"), f"{name} needs {chip.delay}: {why}; leave it out"))
     if network.skip and not chip.skips:
         found.append((("network", "skip"), f"{name} holds layers one after the other; leave it out"))
     return found

@@ -151,6 +151,22 @@ def validate(
     return result
 
 
+def problems_in(document: Document, model: type[BaseModel]) -> list[Problem]:
+    """Return what is wrong with a document as a model; [] if nothing is.
+
+    >>> from neuroanp.yaml_io import parse
+    >>> class Read(Section):
+    ...     t_read: float
+    >>> [key for key, _ in problems_in(parse("t_red: 1.0", "pcm.yaml"), Read)]
+    [('t_read',), ('t_red',)]
+    """
+    try:
+        model.model_validate(document.data, context=FROM_TEXT)
+    except ValidationError as error:
+        return problems_of(error, document, model)
+    return []
+
+
 class Problem(NamedTuple):
     """One thing wrong: the key, and what is wrong with it together with the remedy."""
 
@@ -196,7 +212,7 @@ def _say(detail: Any, document: Document, model: type[BaseModel]) -> str:
     kind, value, context, key = detail["type"], detail["input"], detail.get("ctx", {}), detail["loc"]
     shown = f"'{value[:80]}'" if isinstance(value, str) else repr(value)[:80]
     if kind == "extra_forbidden":
-        return _unknown_key(key, _known_keys(model, document.data, key[:-1]))
+        return _unknown_key(key, *_at(model, document.data, key[:-1]))
     if kind == "missing":
         return "required key is missing"
     if kind == "literal_error":
@@ -232,22 +248,51 @@ _WORDS = {
 }
 
 
-def _unknown_key(key: Key, known: Sequence[str]) -> str:
+def _unknown_key(key: Key, section: type[BaseModel] | None, picker: Chosen | None, data: Any) -> str:
+    """Put an unknown key into words.
+
+    Args:
+        key: from the top. section: the model of the section that has it; picker: what picked that model, or None.
+        data: what the section says.
+    """
+    known = _keys(section, picker)
     near = nearest(str(key[-1]), known)
     if near:
         return f"unknown key; did you mean '{dotted((*key[:-1], near))}'?"
-    return f"unknown key; known here: {', '.join(known) or 'none'}"
+    return _of_chosen(key, section, data) or f"unknown key; known here: {', '.join(known) or 'none'}"
 
 
-def _known_keys(model: type[BaseModel], data: Any, key: Key) -> list[str]:
-    """Return the keys that the section at `key` takes, following sections and choices down."""
+def _of_chosen(key: Key, section: type[BaseModel] | None, data: Any) -> str:
+    """Say that a key belongs one section further in, to what a key beside it picks; "" if it does not."""
+    for name in section.model_fields if section is not None and isinstance(data, Mapping) else ():
+        chosen, there = chosen_of(section, name), data.get(name)  # pyright: ignore[reportArgumentType]
+        if chosen is None or there is None:
+            continue
+        own = chosen.pick({chosen.key: there} if isinstance(there, str) else there)
+        near = nearest(str(key[-1]), _keys(own, None))
+        if near:
+            write = f" write {name}: {{{chosen.key}: {there}, {near}: ...}}" if isinstance(there, str) else ""
+            return f"unknown key; did you mean '{dotted((*key[:-1], name, near))}'?{write}"
+    return ""
+
+
+def _keys(section: type[BaseModel] | None, picker: Chosen | None) -> list[str]:
+    """Return the keys that a section takes."""
+    if section is None:
+        return []
+    extra = [picker.key] if picker and picker.key not in section.model_fields else []
+    return [*extra, *section.model_fields]
+
+
+def _at(model: type[BaseModel], data: Any, key: Key) -> tuple[type[BaseModel] | None, Chosen | None, Any]:
+    """Return the model of the section at `key`, what picked it, and its data, following sections and choices down."""
     annotation: Any = model
     picker: Chosen | None = None
     for part in key:
         if isinstance(annotation, type) and issubclass(annotation, BaseModel):
             field = annotation.model_fields.get(str(part))
             if field is None:
-                return []
+                return None, None, None
             annotation, marks = field.annotation, field.metadata
         else:
             annotation, marks = (get_args(annotation) or (None,))[-1], ()
@@ -256,9 +301,8 @@ def _known_keys(model: type[BaseModel], data: Any, key: Key) -> list[str]:
         if picker is not None:
             annotation = picker.pick(data)
     if not (isinstance(annotation, type) and issubclass(annotation, BaseModel)):
-        return []
-    extra = [picker.key] if picker and picker.key not in annotation.model_fields else []
-    return [*extra, *annotation.model_fields]
+        return None, None, None
+    return annotation, picker, data
 
 
 def _inside(annotation: Any, marks: Sequence[Any]) -> tuple[Any, Chosen | None]:

@@ -243,6 +243,17 @@ def test_what_a_target_has_not_in_a_layer_is_refused(name, layer, more, key, sai
         configure({**TINY, "network": {"layers": [{"units": 4}, {"units": 4, **layer}], **more}}, target=name)
 
 
+def test_nir_takes_no_layers_that_are_late():
+    """Its export would refuse them."""
+    late = {**TINY, "network": {"layers": [{"units": 4}, {"units": 4, "delay": 1}]}}
+    with pytest.raises(
+        InputError, match=r"layers\[1\]\.delay: nir needs 0: an edge acts in the same step; leave it out"
+    ):
+        configure(late, target="nir")
+    late["network"]["layers"][1].pop("delay")
+    assert [layer.delay for layer in configure(late, target="nir").network.layers or ()] == [0, 0]
+
+
 @pytest.mark.parametrize(
     ("sizes", "said"),
     [

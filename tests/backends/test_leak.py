@@ -87,3 +87,7 @@ def test_a_source_that_is_coupled_by_the_membrane_refuses_it():
     config = configure({"task": "xor", "profile": "smtj_koenders", "backend": "lif", "neuron": {"leak": False}})
     with pytest.raises(InputError, match=r"neuron\.leak: .*sums noise up for ever.*leak: true"):
         describe(Experiment.of(config))
+    own = {"layers": [{"units": 3}, {"units": 2, "cell": {"name": "lif", "leak": False}}]}
+    config = configure({"task": "xor", "profile": "smtj_koenders", "backend": "lif", "network": own})
+    with pytest.raises(InputError, match=r"^network\.layers\[1\]\.cell\.leak: .*sums noise up"):
+        describe(Experiment.of(config))

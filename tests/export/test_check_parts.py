@@ -67,6 +67,7 @@ HALF = {"y": np.array([0.5, 1.0]), "y.tolerance": np.float64(0.25)}
         ({"y": np.array([0.5, 0.74])}, HALF, False, "y 0.26 off"),
         ({"y": np.array([0.5, np.nan])}, HALF, False, "y nan off"),
         ({"y": np.array([0.5, 1.0])}, {"y": HALF["y"]}, False, "y has no y.tolerance"),
+        ({"y": np.array([0.5, 9.0])}, {**HALF, "y.tolerance": np.float64(np.inf)}, False, "y has no y.tolerance"),
     ],
 )
 def test_arrays_are_compared(found, expected, agrees, said):

@@ -351,7 +351,7 @@ def edited(**changes):
     [
         (lambda folder: shutil.rmtree(folder), "no such directory"),
         (lambda folder: (folder / "report.json").unlink(), "holds no report.json, so it is no export"),
-        (lambda folder: (folder / "report.json").write_text("{"), "report.json: damaged"),
+        (lambda folder: (folder / "report.json").write_text("{"), r"report.json: damaged .*; export the run again"),
         (lambda folder: (folder / "report.json").write_text("{}"), "report.json: damaged .format, files and check"),
         (edited(format="onyx"), "did you mean 'onnx'"),
         (edited(format=["onnx"]), "damaged"),

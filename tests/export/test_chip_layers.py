@@ -207,6 +207,17 @@ def test_what_a_layer_has_that_no_chip_has_is_refused(name, changed, words):
         assert word in str(refused.value)
 
 
+@pytest.mark.parametrize("name", ["loihi", "xylo"])
+def test_of_a_membrane_that_does_not_leak_the_leak_alone_is_refused(name):
+    """Its time constant is none of a decay: no other one would help."""
+    upper = NEURONS[name].model_copy(update={"leak": False})
+    network = stack(3, [Stacked(NEURONS[name], 5), Stacked(upper, 4, delay=1)], 2)
+    with pytest.raises(InputError) as refused:
+        KINDS[name]().check(replace(shallow(name), network=network))
+    (problem,) = refused.value.problems
+    assert problem.startswith("network.layers[1].cell.leak: false")
+
+
 def test_a_trace_that_no_output_reads_may_have_any_decay():
     """A Xylo knows nothing of the first layer's tau_r."""
     lower = NEURONS["xylo"].model_copy(update={"tau_r": 20e-3})

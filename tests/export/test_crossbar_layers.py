@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 
 import numpy as np
 import pytest
@@ -181,11 +182,29 @@ def test_an_export_checks_itself(tmp_path, name):
     write(model, "crossbar", Crossbar(), folder)
     checked = na.check_export(folder)
     assert checked, checked.said
-    assert len(checked.readers["ngspice"]) == len(model.weights)
+    assert {row["array"] for row in checked.readers["ngspice"]} == {
+        f"{array}{end}" for array in model.weights for end in ("", ".all")
+    }
     text = (folder / "w_1_2.cir").read_text()
     (folder / "w_1_2.cir").write_text(text.replace("Ry0 y0 0 1\n", "Ry0 y0 0 2.0\n"))
     wrong = na.check_export(folder)
-    assert [row["agrees"] for row in wrong.readers["ngspice"]] == [key != "w_1_2" for key in model.weights]
+    differ = {row["array"] for row in wrong.readers["ngspice"] if not row["agrees"]}
+    assert differ == {"w_1_2", "w_1_2.all"}
+
+
+@spice
+def test_a_device_on_a_line_at_rest_is_checked_too(tmp_path):
+    """One-hot inputs leave most lines at 0 V, where a conductance could be anything."""
+    model, folder = layered(**NETWORKS["gates"]), tmp_path / "out"
+    model.inputs[..., 0] = 0.0
+    write(model, "crossbar", Crossbar(arrays=("w_in",)), folder)
+    assert na.check_export(folder)
+    text = (folder / "w_in.cir").read_text()
+    (device,) = re.findall(r"^Rp0_0 .*", text, flags=re.M)
+    *ends, ohms = device.split()
+    (folder / "w_in.cir").write_text(text.replace(device, " ".join([*ends, repr(1.5 * float(ohms))])))
+    wrong = na.check_export(folder)
+    assert {row["array"] for row in wrong.readers["ngspice"] if not row["agrees"]} == {"w_in.all"}
 
 
 def test_arrays_are_chosen_by_name(tmp_path):

@@ -256,8 +256,8 @@ def test_fine_tuning_mends_what_nearest_decays_broke_and_float_updates_do_not(tm
     assert quantised > 1.5 * before
     assert after < before + 0.6 * (quantised - before)
 
-    def without_chip(chip, dt, chunk, neuron):
-        return TwinBackend(dt, chunk, neuron, spikes_in=True)
+    def without_chip(chip, dt, chunk):
+        return TwinBackend(dt, chunk, spikes_in=True)
 
     monkeypatch.setattr("neuroanp.export.finetune.ChipInLoop", without_chip)
     control = api.export(run.path, "xylo", tmp_path / "control", quantize_decay=True, finetune=100)

@@ -11,6 +11,7 @@ import pytest
 from neuroanp.backends.neuron import LIF, NeuronModel
 from neuroanp.backends.rate import RateBackend
 from neuroanp.errors import InputError
+from neuroanp.export.checks import spiking_only
 from neuroanp.export.model import reference
 from neuroanp.export.protocol import EXPORTERS
 from neuroanp.export.source import model_of
@@ -50,7 +51,11 @@ OTHERS = {
     ("other", "names", "said"),
     [
         ("rates of two layers", ["loihi", "nir", "rtl", "xylo"], "backend: tanh units cannot be expressed in {}"),
-        ("another cell", ["loihi", "nir", "rtl", "xylo"], "backend: GRU units cannot be expressed in {}"),
+        (
+            "another cell",
+            ["loihi", "nir", "rtl", "xylo"],
+            "GRU units cannot be expressed in {}; train with cell lif in all layers",
+        ),
         ("another neuron", FORMATS, ""),
         ("units that differ", ["loihi", "rtl", "xylo"], "units differ in tau_m"),
         ("two layers", ["loihi", "xylo"], "network.layers: .*(each connection takes a step|delay: 1)"),
@@ -61,6 +66,19 @@ def test_what_a_format_cannot_hold_is_refused_by_it(other, names, said, tmp_path
         with pytest.raises(InputError, match=f"{name} cannot hold this network; nothing was written") as refused:
             EXPORTERS.get(name)().check(OTHERS[other])
         assert re.search(said.format(name), " ".join(refused.value.problems)), (name, refused.value.problems)
+
+
+@pytest.mark.parametrize("name", ["loihi", "nir", "rtl", "xylo"])
+def test_what_is_said_of_rates_leads_to_a_network_that_trains(name):
+    """Layers of a cell of rates are refused on a backend of spikes as they are; a crossbar takes any."""
+    with pytest.raises(InputError) as refused:
+        EXPORTERS.get(name)().check(OTHERS["another cell"])
+    assert "train with cell lif in all layers and --backend spiking, or export to onnx or crossbar" in str(
+        refused.value
+    )
+    of_hidden = replace(OTHERS["another cell"], network=one_layer({n: W.shape for n, W in UNITS.weights.items()}))
+    assert "train with --backend spiking, or export to onnx or crossbar" in spiking_only(of_hidden, name)[0]
+    EXPORTERS.get("crossbar")().check(OTHERS["another cell"])
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -42,6 +42,11 @@ NETWORKS = {
                    for k, kind in enumerate(RESETS)],
         "skip": True, "factors": {"hidden_2": {"threshold": np.linspace(0.7, 1.4, 5)}},
     },
+    "no leak": {
+        "layers": [Stacked(LOUD.model_copy(update={"leak": False, "reset": "subtract", "tau_m": 30e-3}), 7),
+                   Stacked(LOUD.model_copy(update={"leak": False, "tau_s": 0.0}), 5)],
+        "spikes_in": True,
+    },
     "alone": {"layers": [Stacked(LOUD, 6, recurrent=False)], "inputs": 1, "outputs": 1},
 }  # fmt: skip
 

@@ -51,6 +51,18 @@ def test_states_come_near_what_bounds_them_and_stay_within(sign, delay):
     assert 0.98 * fixed.reach["y"] < np.abs(loud.run(loud.inputs(model.inputs))[2]).max() <= fixed.reach["y"]
 
 
+@pytest.mark.parametrize("sign", [1.0, -1.0])
+def test_a_membrane_that_does_not_leak_stays_within_what_all_steps_add(sign):
+    model = layered([Stacked(LIF(drive=0.0, refractory=0.0, tau_s=0.0, leak=False), 3)], steps=200, batch=1)
+    W = {name: np.full_like(w, sign if name == "w_in" else 1e-5) for name, w in model.weights.items()}
+    model = replace(model, weights=W, inputs=np.ones_like(model.inputs))
+    fixed = fixed_point(model, Bits(weight=4, state=40))
+    deaf = replace(fixed.layers["hidden"], threshold=np.full(3, fixed.reach["v"]))
+    s, v, _ = replace(fixed, layers={"hidden": deaf}).run(fixed.inputs(model.inputs))
+    assert not s.any()
+    assert 0.98 * fixed.reach["v"] < np.abs(v).max() <= fixed.reach["v"] < 2**39
+
+
 def refused(model: Model, **options) -> str:
     with pytest.raises(InputError, match="nothing was written") as caught:
         Rtl(**options).check(model)

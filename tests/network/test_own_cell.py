@@ -6,9 +6,17 @@ import json
 import subprocess
 import sys
 import tomllib
+from importlib.metadata import EntryPoint
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
+import torch
+
+from neuroanp.errors import InputError
+from neuroanp.network.cell import CELLS, RateCell
+from neuroanp.network.trial import faults
+from neuroanp.training.configure import configure
 
 PACKAGE = Path(__file__).with_name("own_cell")
 TRAIN = """
@@ -103,3 +111,73 @@ def test_it_is_exported_to_onnx_as_it_is(installed, tmp_path):
     passed, said, off, largest = json.loads(python(installed, EXPORT, str(tmp_path)).splitlines()[-1])
     assert passed, said
     assert off < 1e-5 < 0.1 < largest
+
+
+class Fed(RateCell):
+    """Fed at a pre-activation that it has not."""
+
+    ports: ClassVar[tuple[str, ...]] = ("f", "g")
+    feed: ClassVar[tuple[str, ...]] = ("f", "k")
+    recurrent: ClassVar[tuple[str, ...]] = ("g",)
+
+    def step(self, state, h):
+        return state, h.chunk(2, -1)[0]
+
+
+class Apart(Fed):
+    """Fed at two pre-activations with another one between them, and the layer itself at none."""
+
+    ports: ClassVar[tuple[str, ...]] = ("f", "g", "k")
+    recurrent: ClassVar[tuple[str, ...]] = ()
+
+
+class Bare(RateCell):
+    def step(self, state, h):
+        return h
+
+
+class Wide(RateCell):
+    def step(self, state, h):
+        return state, torch.cat([h, h], -1)
+
+
+class Fails(RateCell):
+    def step(self, state, h):
+        return state, h / self.slope  # pyright: ignore[reportAttributeAccessIssue]
+
+
+class Forgets(RateCell):
+    def step(self, state, h):
+        return None, h.tanh()
+
+
+@pytest.mark.parametrize(
+    ("cell", "says"),
+    [
+        (Fed, ["feed ('f', 'k') are no neighbours among the ports ('f', 'g')"]),
+        (Apart, ["feed ('f', 'k') are no neighbours", "recurrent () are no neighbours"]),
+        (Bare, ["step returns a Tensor (3, 2) in torch.float64, not the new state and the activity"]),
+        (Wide, ["step returns a Tensor (3, 4) in torch.float64 as the activity of 3 rows of 2 units"]),
+        (Fails, ["step cannot be done: AttributeError: 'Fails' object has no attribute 'slope'"]),
+        (Forgets, ["step returns a NoneType as the state, not a tuple of tensors"]),
+    ],
+)
+def test_what_a_cell_gets_wrong_is_told_by_its_name_before_anything_begins(cell, says, monkeypatch):
+    monkeypatch.setitem(CELLS._registered, "own", cell)
+    gone = EntryPoint("absent", "no_such_package:Cell", "neuroanp.cells")  # another package's is no hindrance
+    entries = {"absent": gone, **CELLS._entries()}
+    monkeypatch.setattr(CELLS, "_entries", lambda: entries)
+    layers = [{"cell": "own", "units": 3}, {"cell": "gru", "units": 4}, {"cell": "own", "units": 2}]
+    with pytest.raises(InputError) as refused:
+        configure({"task": "copy", "network": {"layers": layers, "hidden": 3}})
+    lines = [line for line in refused.value.problems if "network.layers: cell 'own': " in line]
+    assert len(lines) == len(says)
+    for line, said in zip(lines, says, strict=True):
+        assert said in line
+        assert line.endswith("neuroanp.network.cell.Cell says what each of them is")
+    assert len(refused.value.problems) == len(says) + 1  # with what else is wrong
+
+
+@pytest.mark.parametrize("name", CELLS.names())
+def test_cells_that_can_do_their_steps_are_taken(name):
+    assert faults(CELLS.get(name)()) == []  # pyright: ignore[reportCallIssue]

@@ -89,6 +89,13 @@ def test_one_seed_is_compared_plainly_and_several_are_counted():
     assert several[0].endswith("of the ridge readout, below it in 0 of 2 seeds.")
 
 
+def test_a_network_without_recurrence_is_not_said_to_have_one():
+    (said,) = verdicts(methods([result(0, 0.00441, controls={"ridge": 0.000123, "frozen_layers": 0.1})]))
+    assert said.startswith("pcm · anp has not shown that its layers learned: ")
+    (said,) = verdicts(methods([result(0, 0.00441, controls={"ridge": 0.000123, "frozen_recurrence": 0.1})]))
+    assert said.startswith("pcm · anp has not shown that its recurrence learned: ")
+
+
 def test_nothing_used_is_told_apart_from_nothing_stated():
     group = methods([result(wear=None), result(profile="ideal", wear=0.0), result(profile="rram", wear=1e-6)])
     assert unstated(group, "wear", "endurance") == (

@@ -170,6 +170,15 @@ def test_a_file_of_another_network_is_refused_by_names_and_shapes(tmp_path, ther
     assert [*refused.value.problems] == lines
 
 
+def test_a_line_less_of_the_input_is_no_missing_bias(tmp_path):
+    """The array to the output has its bias: another switch would make that one wrong."""
+    network = configure({**TINY, "network": {"hidden": 4, "bias": True}}).network_of(2, 2)
+    save_file({name: torch.ones(shape) for name, shape in network.shapes.items()}, tmp_path / "w.safetensors")
+    with pytest.raises(InputError, match="does not fit the network") as refused:
+        begun(tmp_path / "w.safetensors", {"network": {"hidden": 4, "bias": True}})
+    assert [*refused.value.problems] == ["w_in is (4, 3), the configuration needs (4, 4)"]
+
+
 @pytest.mark.parametrize(
     ("there", "here", "words"),
     [

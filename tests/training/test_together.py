@@ -46,6 +46,24 @@ def test_sections_do_not_stop_each_other():
     assert "leave it out with spiking units" in found["rule.truncation"]
 
 
+def test_a_section_that_is_wrong_by_itself_hides_nothing():
+    """As far as what a network is does not depend on it: then all is told that the sections would say without it."""
+    lif = {"backend": "lif", "network": {"layers": [{"cell": "gru", "units": 4}], "hidden": 3}}
+    wrong = {"task": {"name": "copy", "lenght": 2}, "training": {"updates": -1}, "rule": {"name": "anp", "K": 0}}
+    assert {*said({**lif, **wrong})} == {
+        "task.lenght", "training.updates", "rule.K", "network.layers", "network.hidden"
+    }  # fmt: skip
+    assert [*said({**wrong, "optimizer": {"lr": -1}, "network": {"hidden": 3}})] == [
+        "task.lenght", "rule.K", "optimizer.lr", "training.updates",
+    ]  # fmt: skip
+    assert {*said({"backend": "lof", "network": lif["network"], "training": {"updates": -1}})} == {
+        "backend", "training.updates",
+    }  # fmt: skip
+    truncated = {"backend": "lif", "rule": {"name": "bptt", "truncation": 2}, "optimizer": {"lr": -1}}
+    assert {*said(truncated)} == {"rule.truncation", "optimizer.lr"}
+    assert {*said({**lif, "task": "copi"})} == {"task.name", "network.layers", "network.hidden"}
+
+
 def test_all_that_a_target_has_not_is_told_at_once():
     neuron = {"reset": "subtract", "refractory": "2 ms", "tau_m": "1000.1 s"}
     found = said({"target": "loihi", "neuron": neuron, "encoder": "current", "rule": {"name": "bptt", "truncation": 2}})
@@ -110,6 +128,28 @@ def test_a_neuron_that_nothing_simulates_is_told_where_cells_go():
 def test_no_layer_at_all_is_told_with_the_remedy():
     text = said({"network": {"layers": []}})["network.layers"]
     assert text == "there is no layer; give one, such as [{cell: gru, units: 64}], or leave layers out"
+
+
+def test_an_option_of_a_cell_beside_it_is_told_where_it_goes():
+    """With its place and, where the cell is a bare name, how both are written; what no cell has is only unknown."""
+    layers = [
+        {"cell": "leaky_tanh", "units": 3, "leak": 0.2},
+        {"cell": {"name": "lstm"}, "units": 2, "f_bais": 1.0},
+        {"cell": "gru", "units": 2, "leak": 0.2},
+        {"units": 2, "leak": 0.2},
+    ]
+    found = said({"network": {"layers": layers}, "gamma": 0.9, "rule": "anp"})
+    known = "unknown key; known here: cell, units, recurrent, delay"
+    assert found == {
+        "network.layers[0].leak": "unknown key; did you mean 'network.layers[0].cell.leak'? "
+        "write cell: {name: leaky_tanh, leak: ...}",
+        "network.layers[1].f_bais": "unknown key; did you mean 'network.layers[1].cell.f_bias'?",
+        "network.layers[2].leak": known,
+        "network.layers[3].leak": known,
+        "gamma": "unknown key; did you mean 'rule.gamma'?",
+    }
+    layers[0] = {"cell": {"name": "leaky_tanh", "leak": 0.2}, "units": 3}
+    assert configure({"task": "copy", "network": {"layers": layers[:1]}})
 
 
 @pytest.mark.parametrize("key", ["network.layers.1.units", "network.layers[1].units"])

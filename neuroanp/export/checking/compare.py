@@ -63,8 +63,8 @@ def of_array(name, found, expected, tolerance):
         differ = int((found != expected).sum())
         said = f"{name} {differ:,} of {expected.size:,} differ ({int((expected != 0).sum()):,} are not 0)"
         return {"agrees": differ == 0, "differ": differ, "of": expected.size, "said": said}
-    if tolerance is None:
-        return {"agrees": False, "said": f"{name} has no {name}.tolerance beside it"}
+    if tolerance is None or not np.isfinite(tolerance).all():
+        return {"agrees": False, "said": f"{name} has no {name}.tolerance beside it that is a number"}
     largest, allowed = float(np.abs(found - expected).max()), float(tolerance)
     said = f"{name} {largest:.2g} off at most ({allowed:.2g} allowed)"
     return {"agrees": largest <= allowed, "largest": largest, "tolerance": allowed, "said": said}

@@ -1,4 +1,7 @@
-"""Solve the netlist of each array in ngspice, with the amplitudes of conductances.npz as its sources."""
+"""Solve the netlist of each array in ngspice, with the amplitudes of conductances.npz as its sources.
+
+An array is driven twice: as the network drives it at one step, where many lines may be at rest, and on all lines.
+"""
 
 import os
 import re
@@ -7,18 +10,23 @@ import tempfile
 
 import numpy as np
 
+ALL = ".all"
+"""What follows an array's name where all of its lines are driven."""
+
 
 def presented():
     """Return the amplitudes (m,) of each array, by name."""
-    return dict(of_arrays("x"))
+    return {**dict(of_arrays("x")), **{f"{name}{ALL}": x for name, x in of_arrays("x_all")}}
 
 
 def expected():
     """Return the outputs (n,) of each array, by name, and how far they may be off."""
-    parts = zip(of_arrays("y"), of_arrays("g"), of_arrays("x"), of_arrays("scale"), strict=True)
+    g, scale = dict(of_arrays("g")), dict(of_arrays("scale"))
+    outputs = {**dict(of_arrays("y")), **{f"{name}{ALL}": y for name, y in of_arrays("y_all")}}
     found = {}
-    for (name, y), (_, g), (_, x), (_, scale) in parts:
-        found |= {name: y, f"{name}.tolerance": allowed(g, x, scale)}
+    for name, x in presented().items():
+        array = name.removesuffix(ALL)
+        found |= {name: outputs[name], f"{name}.tolerance": allowed(g[array], x, scale[array])}
     return found
 
 
@@ -38,7 +46,7 @@ def allowed(g, x, scale):
 
 def run(stimulus):
     """Return the outputs (n,) of each array of amplitudes (m,), by the name of its netlist."""
-    return {name: solved(name, x) for name, x in stimulus.items()}
+    return {name: solved(name.removesuffix(ALL), x) for name, x in stimulus.items()}
 
 
 def solved(name, x):

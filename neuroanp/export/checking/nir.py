@@ -1,7 +1,8 @@
 """Run network.nir in norse and in spikingjelly.
 
 NIR has no field for the step, nor for what the reader does to inputs and outputs: the metadata of the graph say it.
-Where the graph ends in LI, which norse has and its import leaves out, the unit is made here.
+Where the graph ends in LI, which norse has and its import leaves out, the unit is made here. A reader that is known to
+mean something else by a graph is not asked.
 """
 
 # pyright: reportMissingImports=false
@@ -24,6 +25,10 @@ def in_norse(stimulus):
         )
 
     def load(graph, dt):
+        if any(isinstance(node, nir.IF) for node in graph.nodes.values()):
+            raise NotImplementedError("1.1.0 takes r of units that do not leak as 1")
+        if several_join(graph):
+            raise NotImplementedError("1.1.0 sums a step late what several nodes give to one")
         if not ends_in_li(graph):
             return norse.from_nir(graph, dt=dt)
         return nirtorch.load(graph, lambda node: module(node, dt))
@@ -38,6 +43,8 @@ def in_spikingjelly(stimulus):
     def load(graph, dt):
         if ends_in_li(graph):
             raise NotImplementedError("cannot import the LI node at the end of the graph")
+        if taus_differ(graph):
+            raise NotImplementedError("2.0.0 refuses units whose time constants differ")
         return import_from_nir(graph, dt=dt)
 
     return run(load, stimulus)
@@ -90,6 +97,27 @@ def ends_in_li(graph):
     import nir
 
     return any(isinstance(node, nir.LI) for node in graph.nodes.values())
+
+
+def several_join(graph):
+    """Tell whether a node has several below it, its own recurrence aside.
+
+    >>> from types import SimpleNamespace as Graph
+    >>> ring = [("a", "u"), ("u", "w"), ("w", "u"), ("u", "y")]
+    >>> several_join(Graph(edges=ring)), several_join(Graph(edges=[*ring, ("b", "y")]))
+    (False, True)
+    """
+    below = {}
+    for pre, post in graph.edges:
+        if not ((post, pre) in graph.edges and (pre, post) in graph.edges):  # what comes back from the node itself
+            below.setdefault(post, []).append(pre)
+    return any(len(names) > 1 for names in below.values())
+
+
+def taus_differ(graph):
+    """Tell whether time constants differ between the units of a node."""
+    fields = [vars(node) for node in graph.nodes.values()]
+    return any(np.ptp(each[name]) > 0 for each in fields for name in ("tau", "tau_mem", "tau_syn") if name in each)
 
 
 def single(numbers):

@@ -106,7 +106,7 @@ def _told(folder: Path) -> tuple[str, list[str]]:
         raise InputError(f"{folder}: no such directory; name one that neuroanp export wrote")
     if not path.exists():
         raise InputError(f"{folder}: holds no report.json, so it is no export; name one that neuroanp export wrote")
-    told = read_object(path)
+    told = read_object(path, "export the run again")
     name, files, how = (told.get(key) for key in ("format", "files", "check"))
     if isinstance(name, str) and isinstance(files, list) and how is None:
         EXPORTERS.get(name)

@@ -1,0 +1,142 @@
+"""What holds for every simulator with every cell that it has, under every rule: one update of two layers.
+
+Names come from the registries: a cell, a simulator or a rule that is added is held to all of this.
+"""
+
+from __future__ import annotations
+
+import re
+from itertools import product
+from typing import Any, cast
+
+import pytest
+import torch
+
+from neuroanp.backends.protocol import BACKENDS
+from neuroanp.baselines.autograd import autograd_gradient
+from neuroanp.errors import InputError
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.configure import configure
+from neuroanp.training.filling import METHODS, spikes
+from neuroanp.training.gradient_learner import twin
+from neuroanp.training.launch import launch
+from neuroanp.training.layers import UNITS
+
+from .test_resume import same
+
+LIF_IN_WORDS = {
+    "name": "equations",
+    "model": "dv/dt = (-v + I + Iext)/(20*ms) : 1 (unless refractory)\n"
+    "dI/dt = -I/(5*ms) : 1\ndz/dt = -z/(20*ms) : 1\nIext : 1",
+    "threshold": "v > 1",
+    "reset": "v = 0; z += 1",
+    "refractory": "2 ms",
+}
+NO_SUCH_UNITS = (
+    r"network\.layers(\[0\]\.cell)?: .*(has (spiking units|cells of rates) only|leaky integrate-and-fire units)"
+)
+ALL = [*product(BACKENDS.names(), UNITS.names(), METHODS.names())]
+
+
+def refused(backend: str, cell: str, rule: str) -> str | None:
+    """Return what is said of a combination that cannot be, as a pattern; None of all others."""
+    if cell not in BACKENDS.get(backend).cells.names() or (cell == "equations" and backend != "spiking"):
+        return NO_SUCH_UNITS
+    if rule == "bptt1" and spikes(backend):
+        return r"rule: 'bptt1' is defined for rate networks alone"
+    if rule == "bptt" and cell == "equations":
+        return r"rule: backend 'spiking' has no network of its units that can be differentiated"
+    return None
+
+
+def options(cell: str):
+    return dict(LIF_IN_WORDS) if cell == "equations" else {"name": cell}
+
+
+def two_layers(backend: str, cell: str, rule: str, **changes):
+    """Return the configuration of two layers; on a chip spikes take a step from one to the other."""
+    passes = {"K": 2} if METHODS.get(rule).local else {}
+    late = {"delay": 1} if BACKENDS.get(backend).digital else {}
+    unit = options(cell) | ({"drive": 1.1} if UNITS.get(cell).spikes else {})
+    source = {
+        "task": {"name": "xor", "start": 2, "pulse": 6, "gap": 2, "delay": 0, "window": 6, "test_size": 4},
+        "backend": backend,
+        "network": {"layers": [{"cell": unit, "units": 6}, {"cell": unit, "units": 5, **late}], "bias": True},
+        "rule": {"name": rule, **passes},
+        "optimizer": {"name": "sgd", "lr": 1e-3},
+        "training": {"updates": 4, "batch": 4, "controls": False},
+        "compute": {"dtype": "float64"},
+    }
+    if not spikes(backend):
+        source["perturbation"] = {"name": "gaussian", "sigma": 0.01}
+    return configure(source, changes)
+
+
+def made(backend: str, cell: str, rule: str, **changes):
+    return build_trainer(Experiment.of(two_layers(backend, cell, rule, **changes)))
+
+
+@pytest.mark.parametrize(("backend", "cell", "rule"), [case for case in ALL if refused(*case)])
+def test_what_cannot_be_is_refused_before_anything_begins(backend, cell, rule, tmp_path):
+    with pytest.raises(InputError) as error:
+        launch(two_layers(backend, cell, rule), tmp_path)
+    assert not [*tmp_path.iterdir()]
+    assert re.search(refused(backend, cell, rule) or "", "\n".join([str(error.value), *error.value.problems]))
+
+
+LEARN = pytest.mark.parametrize(("backend", "cell", "rule"), [case for case in ALL if not refused(*case)])
+
+
+@LEARN
+def test_all_else_learns_in_every_array(backend, cell, rule):
+    """The same bits again from the same seed, other ones from another, and on from what a checkpoint holds."""
+    whole, again, other = made(backend, cell, rule), made(backend, cell, rule), made(backend, cell, rule, seed=1)
+    first = {name: W.clone() for name, W in whole.substrate.weights.items()}
+    rows = [whole.step(), whole.step()]
+    again.step()
+    other.step()
+    gone_on = made(backend, cell, rule)
+    gone_on.load_state_dict(again.state_dict())
+    assert gone_on.step() == rows[1]
+    assert same(gone_on.state_dict(), whole.state_dict())
+    assert set(first) == {"w_in", "w_1", "w_1_2", "w_2", "w_out"}
+    for name, W in whole.substrate.weights.items():
+        assert bool(W.isfinite().all()), name
+        assert not torch.equal(W, first[name]), name
+        assert not torch.equal(W, other.substrate.weights[name]), name
+
+
+@LEARN
+def test_an_update_does_not_depend_on_what_is_stored(backend, cell, rule):
+    """Nor on how many steps are simulated at once: passes that are run again, in chunks of three steps, teach alike."""
+    stored, replayed = made(backend, cell, rule), made(backend, cell, rule)
+    replayed.memory = 0
+    cast("Any", replayed.backend).chunk = 3
+    rows = [trainer.step() for trainer in (stored, replayed)]
+    assert rows[0]["train_loss"] == pytest.approx(rows[1]["train_loss"], rel=1e-10, abs=0)
+    for name, W in stored.substrate.weights.items():
+        torch.testing.assert_close(replayed.substrate.weights[name], W, rtol=0, atol=1e-9 * float(W.abs().max()))
+
+
+def cosine(one, other) -> float:
+    a, b = (torch.cat([each[name].flatten() for name in sorted(one)]) for each in (one, other))
+    return float(a @ b / (a.norm() * b.norm()))
+
+
+@pytest.mark.parametrize(
+    ("backend", "cell", "rule"), [case for case in ALL if not refused(*case) and not refused(*case[:2], "bptt")]
+)
+def test_the_mean_update_descends(backend, cell, rule):
+    """Along the gradient of the network without noise that the simulator differentiates, over all arrays together."""
+    trainer = made(backend, cell, rule, **({"rule.K": 64} if METHODS.get(rule).local else {}))
+    total, exact = ({name: torch.zeros_like(W) for name, W in trainer.substrate.weights.items()} for _ in range(2))
+    for _ in range(8):
+        lab = trainer.lab()
+        outputs = twin(lab.backend, lab.network, lab.substrate.neurons)
+        _, update = trainer.learner.learn(trainer.learned, lab)
+        gradient = autograd_gradient(outputs, lab.read(), cast("Any", lab), loss=lab.loss)
+        for name in total:
+            total[name] += update.arrays[name]
+            exact[name] += gradient.arrays[name]
+        trainer.update += 1
+    assert cosine(total, exact) > 0.25
