@@ -81,7 +81,7 @@ class TrainingConfig(Section):
     chunk: int | None = Field(
         default=None,
         ge=1,
-        description="steps of time simulated at once: memory, not results; unset: 64 of spikes, of rates 16 MB of activity",
+        description="steps of time simulated at once: memory, not results; unset: 64 of spikes, 16 MB of rates",
     )
     memory: Size = Field(default=2.0**30, description="what stored passes may take; beyond it they are run twice")
     controls: bool = Field(default=True, description="compute the controls after training")
