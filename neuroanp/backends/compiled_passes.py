@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 import torch
@@ -27,9 +27,45 @@ SMALL = 1 << 18
 """Multiply-accumulates a step up to which the product of a step is part of the loop: BLAS takes one thread for it."""
 
 
+def single(like: Tensor) -> bool:
+    """Return whether tensors are of single precision on a CPU, which the loops are for."""
+    return like.dtype == torch.float32 and like.device.type == "cpu"
+
+
 def compiled(layer: Layer, like: Tensor) -> bool:
     """Return whether a layer is done by compiled loops."""
-    return type(layer.cell) is Tanh and like.dtype == torch.float32 and like.device.type == "cpu"
+    return type(layer.cell) is Tanh and single(like)
+
+
+class Source(NamedTuple):
+    """Where the loops find the noise of some units.
+
+    Args:
+        key, update, streams: its address, but for the step. factors: (M,) of the normals of each pass.
+    """
+
+    key: tuple[int, int]
+    update: int
+    streams: np.ndarray
+    factors: np.ndarray
+
+    @classmethod
+    def of(cls, white: White | None, plan: PassPlan) -> Source:
+        """Return that of white noise; None: of none."""
+        streams, sigma = np.array(plan.stream, dtype=np.int64), 0.0 if white is None else white.sigma
+        factors = (np.array(plan.noise) * sigma).astype(np.float32)
+        return cls(
+            (0, 0) if white is None else white.at.keys, 0 if white is None else white.at.update, streams, factors
+        )
+
+
+def noisy(drive: Tensor, white: White, plan: PassPlan, t0: int) -> Tensor:
+    """Return drive (T, 1 or M, B, n) with white noise, (T, M, B, n); t0: the first step."""
+    from neuroanp.kernels import passes
+
+    out = drive.new_empty(len(drive), plan.passes, *drive.shape[2:])
+    passes.noisy_drive(out.numpy(), drive.contiguous().numpy(), *Source.of(white, plan), t0)
+    return out
 
 
 @dataclass(frozen=True)
@@ -68,11 +104,7 @@ class CompiledPasses:
         self.which = -1 if plan.pre is None else plan.pre
         of_pairs = () if plan.pairs == "mean" else plan.pairs
         self.pairs = np.array(of_pairs, dtype=np.int64).reshape(-1, 2)
-        white = chunk.white
-        sigma = 0.0 if white is None else white.sigma
-        self.factors = (np.array(plan.noise) * sigma).astype(np.float32)
-        self.streams = np.array(plan.stream, dtype=np.int64)
-        self.key, self.update = ((0, 0), 0) if white is None else (white.at.keys, white.at.update)
+        self.source = Source.of(chunk.white, plan)
 
     def recur(self, wt: Tensor) -> None:
         """Do all steps of a small layer whose array is read without noise; wt: (n, n), W transposed."""
@@ -80,8 +112,7 @@ class CompiledPasses:
 
         passes.recur(
             self.chunk.drive.numpy(), wt.numpy(), self.chunk.x.numpy(), self.hs.numpy(), self.xs.numpy(),
-            self.d.numpy(), self.s.numpy(), self.pre.numpy(), self.key, self.update, self.streams, self.factors,
-            self.chunk.t0, self.pairs, self.which,
+            self.d.numpy(), self.s.numpy(), self.pre.numpy(), *self.source, self.chunk.t0, self.pairs, self.which,
         )  # fmt: skip
 
     def steps(self, add: Callable[[int, Tensor, Tensor], object] | None) -> None:
@@ -94,7 +125,7 @@ class CompiledPasses:
         before, rows, flat = self.chunk.x, self.hs.view(len(self.hs), -1, n), self.xs.view(len(self.xs), -1, n)
         for t in range(len(drive)):
             h, at = hs[t % len(hs)], self.chunk.t0 + t
-            passes.drive_and_noise(h, drive[t], self.key, self.update, self.streams, self.factors, at)
+            passes.drive_and_noise(h, drive[t], *self.source, at)
             if add is not None:
                 add(t, rows[t % len(hs)], before)
             passes.activate(h.reshape(-1, n), xs[t].reshape(-1, n))

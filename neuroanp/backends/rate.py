@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 
 from torch import Tensor
 
-from neuroanp.backends.compiled_passes import Chunk, compiled, run
+from neuroanp.backends.compiled_passes import Chunk, compiled, noisy, run, single
 from neuroanp.backends.protocol import Request, of_both_kinds
 from neuroanp.backends.reads import ArrayReads
 from neuroanp.baselines.network import rate_activities, rate_outputs
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
     from neuroanp.baselines.protocol import Activities, Outputs
     from neuroanp.network.cell import Cell
     from neuroanp.network.network import Layer, Network, Projection
-    from neuroanp.substrates.protocol import Neurons
+    from neuroanp.substrates.protocol import Neurons, White
 
 
 class RateBackend:
@@ -135,10 +135,14 @@ class _Simulation:
         steps, M = len(drive), self.plan.passes
         if compiled(layer, drive):
             return self._compiled(layer, drive, t0, noise)
-        node = self._node(layer.name, t0, steps, noise, copy=True)
+        white = self._white(layer.name, drive)
+        node = None if white is not None else self._node(layer.name, t0, steps, noise, copy=True)
         if drive.shape[-1] < self.network.lines[layer.name]:
-            h = drive.new_zeros(steps, M, self.batch, self.network.lines[layer.name]) if node is None else node
-            h[..., there] += drive
+            wide = drive.new_zeros(*drive.shape[:-1], self.network.lines[layer.name])
+            wide[..., there] = drive
+            drive = wide
+        if white is not None and white.sigma:
+            h = noisy(drive, white, self.plan, t0)
         else:
             h = drive.expand(steps, M, self.batch, -1).contiguous() if node is None else node.add_(drive)
         h = h.view(steps, M * self.batch, -1)
@@ -152,7 +156,7 @@ class _Simulation:
     ) -> tuple[LayerActivity | LayerChange, Tensor]:
         """Do a layer by compiled loops, which draw white noise themselves; see `_layer`."""
         keep, back = self.request.keep, self.network.recurrence(layer.name)
-        white = self.nodes.white(layer.name) if keep != "noise" else None
+        white = self._white(layer.name, drive)
         if white is None and (node := self._node(layer.name, t0, len(drive), noise, copy=True)) is not None:
             drive = node.add_(drive)
         chunk = Chunk(drive.contiguous(), self.before[layer.name], t0, white)
@@ -189,8 +193,15 @@ class _Simulation:
         if self.request.book:
             for p in self.network.feed(OUTPUT):
                 self._booked(p, self._lines(p, seen))
+        white = self._white(OUTPUT, y)
+        if white is not None:
+            return noisy(y, white, self.plan, t0) if white.sigma else y
         node = self._node(OUTPUT, t0, len(y), noise, copy=False)
         return y if node is None else y + node
+
+    def _white(self, group: str, like: Tensor) -> White | None:
+        """Return a group's noise where compiled loops draw it; None where it is drawn apart, or wanted by itself."""
+        return self.nodes.white(group) if single(like) and self.request.keep != "noise" else None
 
     def _recur(self, layer: Layer, h: Tensor, xs: Tensor, t0: int) -> None:
         """Fill xs step by step, adding W x_{t-1} to h in place where the layer sees itself."""

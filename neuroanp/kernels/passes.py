@@ -68,6 +68,13 @@ def drive_and_noise(h, drive, key, update, streams, factors, t):  # pyright: ign
                         part[i] = from_below[i] + factor * of[i]
 
 
+@njit(cache=True, error_model="numpy")
+def noisy_drive(out, drive, key, update, streams, factors, t0):  # pyright: ignore
+    """Fill out (T, M, B, n) with drive (T, 1 or M, B, n) and each pass's normals times its factor."""
+    for t in range(len(out)):
+        drive_and_noise(out[t], drive[t], key, update, streams, factors, t0 + t)
+
+
 @njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
 def activate(h, x):  # pyright: ignore
     """Fill x (rows, n) with tanh h."""

@@ -135,15 +135,19 @@ class ANP(PassRule):
             s = {name: self._squared_norm(each) for name, each in d.items()}
         if self.norm == "global":  # the outputs' whole change goes with the whole change of h
             total = total_of(s) + s_y
-            s, s_y = dict.fromkeys(s, total), total_of(whole) + s_y
+            s_y = total if s is whole else total_of(whole) + s_y
+            s = dict.fromkeys(s, total)
         s = {**s, OUTPUT: s_y}
         n = self._units(network)
         if self.damping:
             samples = chunk.y.shape[2] if self.credit == "batch" else 1  # that one norm runs over
-            s = {name: each + n[name] * samples * self.damping for name, each in s.items()}
+            s = {name: each + n[name] * samples * self.damping for name, each in s.items()}  # of all groups, or its own
         scale = self._scales(network)
-        gain = {name: torch.where(s[name] < self.eps, 0.0, scale[name] / s[name].clamp_min(self.eps)) for name in s}
-        return Compared({**d, OUTPUT: dy}, gain)
+        gains: dict[tuple[int, float], Tensor] = {}  # groups of one norm share theirs
+        for name, each in s.items():
+            key = id(each), scale[name]
+            gains.setdefault(key, torch.where(each < self.eps, 0.0, scale[name] / each.clamp_min(self.eps)))
+        return Compared({**d, OUTPUT: dy}, {name: gains[id(each), scale[name]] for name, each in s.items()})
 
     def _change(self, layer: LayerActivity | LayerChange, plan: PassPlan) -> tuple[Tensor, Tensor]:
         """Return how the compared activity of a layer differs, (T, R, B, n), and the square of that, (T, R, B)."""
