@@ -21,7 +21,7 @@ def code(v, low, high, step, magic):  # pyright: ignore
     return ((v / step + magic) - magic) * step if step > 0 else v
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def tell(x, noise, sigma, starts, dac, magic, lines, squares):  # pyright: ignore
     """Fill lines with DAC(x) + sigma noise, tile after tile: (rows, width) each, and squares with their squares.
 
@@ -54,7 +54,7 @@ def tell(x, noise, sigma, starts, dac, magic, lines, squares):  # pyright: ignor
                     power[i] = told[i] * told[i]
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def multiply(lines, matrix, starts, out):  # pyright: ignore
     """Fill out (tiles, rows, n) with the products of lines and the rows (width, n) of each tile in a matrix (m, n)."""
     rows = out.shape[1]
@@ -63,7 +63,7 @@ def multiply(lines, matrix, starts, out):  # pyright: ignore
         np.dot(lines[rows * a : rows * b].reshape(rows, b - a), matrix[a:b], out[tile])
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def hear(y, variance, extra, xi, gain, offset, adc, magic, total):  # pyright: ignore
     """Fill total with the sum over tiles of ADC(gain (y + sqrt(variance + extra) xi) + offset); return what clips.
 
@@ -134,7 +134,7 @@ def convert(v, gain, offset, adc, magic, tile):  # pyright: ignore
     return clipped
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def read(x, noise, sigma, starts, dac, magic, wt, st, room, extra, xi, gain, offset, adc, total):  # pyright: ignore
     """Tell, multiply and hear; the arguments are theirs, `room` what lies between: lines, squares, y, variance."""
     lines, squares, y, variance = room
@@ -145,7 +145,7 @@ def read(x, noise, sigma, starts, dac, magic, wt, st, room, extra, xi, gain, off
     return hear(y, variance, extra, xi, gain, offset, adc, magic, total)
 
 
-@njit(cache=True)
+@njit(cache=True, error_model="numpy")
 def load(x, dac, magic, widths, out):  # pyright: ignore
     """Add to out (m,), float64, what word lines carry: DAC(x)^2, or |DAC(x)| where inputs are widths of pulses."""
     converts = len(dac) > 0
