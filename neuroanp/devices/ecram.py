@@ -8,7 +8,7 @@ record symmetry and linearity, VLSI 2018; all in aihwkit's fits (LinearStepDevic
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import field_validator
@@ -43,6 +43,7 @@ class LinearStep(PulsedLaw):
     [0.492, 1.0, 1.72]
     """
 
+    fraction: ClassVar[Literal["bound", "linear", "exponential"] | None] = "linear"
     gamma_up: Number
     gamma_down: Number
     noise: Literal["multiplicative", "additive"]

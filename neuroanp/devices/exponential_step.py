@@ -7,7 +7,7 @@ computing, Nat. Commun. 9:2102 (2018), in aihwkit's fit (ExpStepDevice).
 from __future__ import annotations
 
 import math
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from pydantic import model_validator
@@ -46,6 +46,7 @@ class ExponentialStep(PulsedLaw):
     (1.09723, 1.9917)
     """
 
+    fraction: ClassVar[Literal["bound", "linear", "exponential"] | None] = "exponential"
     A_up: Number
     A_down: Number
     gamma_up: NonNegative

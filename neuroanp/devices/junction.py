@@ -266,9 +266,9 @@ class Junction(Law):
             dt: seconds a step, 0 or more.
         """
         p = self.occupancy()
-        states = telegraph.run(state, u, p, self.correlation_time(), dt)
-        below = states.to(u.dtype).sum(1).sub_(self.n_sources * p)  # AP is where V_out is low
-        return below.mul_(-self.kappa * self.swing / self.volts_per_unit), states[-1].clone()
+        high, after = telegraph.count(state, u, p, self.correlation_time(), dt)
+        below = high.sub_(self.n_sources * p)  # AP is where V_out is low
+        return below.mul_(-self.kappa * self.swing / self.volts_per_unit), after
 
     # ---- role 2: a stochastic neuron ----
 

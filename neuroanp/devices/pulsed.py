@@ -18,6 +18,7 @@ from torch import Tensor
 
 from neuroanp.devices.draws import normal, whole_pulses
 from neuroanp.devices.protocol import Pulsed, Span
+from neuroanp.devices.verifying import verify
 from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import NonNegative, Number, Positive
 from neuroanp.yaml_io import at
@@ -70,6 +71,8 @@ class PulsedLaw(Law):
     """
 
     one_sided: ClassVar[bool] = False
+    fraction: ClassVar[Literal["bound", "linear", "exponential"] | None] = None
+    """Which of the compiled forms `remaining` is (`kernels.verify_loops.KINDS`); None: one of its own."""
     dw: Positive
     bound_up: Positive
     bound_down: Positive
@@ -240,20 +243,29 @@ class PulsedLaw(Law):
 
         Returns: g and w, pulses, and where the loop ended outside the tolerance.
         """
+        if "programming_error" in effects:
+            return self._verified(cells, g_target, mask, span, int(rng.integers(0, 1 << 64, dtype=np.uint64)), effects)
         at = mask.flatten().nonzero().squeeze(1)
         part = {k: cells[k].flatten()[at] for k in ("g", "w", *_DEVICE, "ref")}
         target = _visible(g_target.flatten()[at], part["ref"], span)
-        if "programming_error" in effects:
-            seen = _visible(part["g"], part["ref"], span)
-            stuck = cells["stuck"].flatten()[at] if "stuck" in cells else torch.zeros_like(at, dtype=torch.bool)
-            w, seen, pulses = self._verify(part, seen, target, stuck, rng, effects)
-            missed = (seen - target).abs() > self.tolerance
-        else:
-            w = torch.minimum(torch.maximum(target, part["w_min"]), part["w_max"])
-            seen = w + self._noise(w, rng, effects)
-            pulses = torch.ones_like(at, dtype=torch.int32)
-            missed = w != target
-        return _put_back(cells, at, w, seen - part["ref"], pulses, span, missed)
+        w = torch.minimum(torch.maximum(target, part["w_min"]), part["w_max"])
+        seen = w + self._noise(w, rng, effects)
+        return _put_back(cells, at, w, seen - part["ref"], torch.ones_like(at, dtype=torch.int32), span, w != target)
+
+    def _verified(
+        self, cells: Mapping[str, Tensor], g_target: Tensor, mask: Tensor, span: Span, key: int, effects: frozenset[str]
+    ) -> Pulsed:
+        """Write and verify with draws of a key; the arguments are those of `program`."""
+        g, ref = cells["g"], cells["ref"]
+        seen, target = _visible(g, ref, span), _visible(g_target.to(g), ref, span)
+        off = ((seen - target).abs_() > self.tolerance).logical_and_(mask)
+        moves = off if "stuck" not in cells else off & ~cells["stuck"]
+        w, seen, pulses = verify(self, {k: cells[k] for k in ("w", *_DEVICE)}, moves, seen, target, key, effects)
+        if moves is not off:
+            pulses = pulses.masked_fill_(off & cells["stuck"], self.max_pulses)
+        after = (seen - ref).mul_(span.width / 2.0).add_(span.middle)
+        missed = ((seen - target).abs_() > self.tolerance).logical_and_(mask)
+        return Pulsed({"g": torch.where(moves, after, g), "w": w}, pulses, missed)
 
     def _facing(self, rises: Tensor, up: Tensor, down: Tensor, w_max: Tensor, w_min: Tensor) -> tuple[Tensor, ...]:
         """Return what steps up or down need to know of the devices: bounds, signed step, coefficients of f."""
@@ -288,37 +300,6 @@ class PulsedLaw(Law):
             left, w, count, *facing = (v.index_select(0, goes_on) for v in (left, w, count, *facing))
             sent = stop
         return final
-
-    def _verify(
-        self,
-        part: Mapping[str, Tensor],
-        seen: Tensor,
-        target: Tensor,
-        stuck: Tensor,
-        rng: np.random.Generator,
-        effects: frozenset[str],
-    ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return w, what is seen of it, and the pulses of each device when the loop ends."""
-        final, shown, off = part["w"].clone(), seen.clone(), (seen - target).abs() > self.tolerance
-        pulses = torch.where(off & stuck, self.max_pulses, 0).to(torch.int32)
-        left, facing, rises = (off & ~stuck).nonzero().squeeze(1), (), None
-        live = {k: part[k][left] for k in ("w", *_DEVICE)} | {"seen": seen[left], "target": target[left]}
-        for sent in range(1, self.max_pulses + 1):
-            if not len(left):
-                break
-            towards = live["target"] > live["seen"]
-            if rises is None or not torch.equal(towards, rises):
-                rises, facing = towards, self._facing(towards, *(live[k] for k in _DEVICE))
-            live["w"] = self._advance(live["w"], facing, self._xi(live["w"], rng, effects))
-            live["seen"] = live["w"] + self._noise(live["w"], rng, effects)
-            off = (live["seen"] - live["target"]).abs() > self.tolerance
-            if sent == self.max_pulses or not bool(off.all()):
-                done = (torch.ones_like(off) if sent == self.max_pulses else ~off).nonzero().squeeze(1)
-                at = left[done]
-                final[at], shown[at], pulses[at] = live["w"][done], live["seen"][done], sent
-                goes_on, rises = off.nonzero().squeeze(1), None
-                left, live = left[goes_on], {k: v.index_select(0, goes_on) for k, v in live.items()}
-        return final, shown, pulses
 
     @staticmethod
     def _xi(w: Tensor, rng: np.random.Generator, effects: frozenset[str]) -> Tensor:

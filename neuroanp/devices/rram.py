@@ -6,6 +6,8 @@ material and algorithm co-optimization, IEDM 2022, in aihwkit's fit (SoftBoundsR
 
 from __future__ import annotations
 
+from typing import ClassVar, Literal
+
 import torch
 from torch import Tensor
 
@@ -29,6 +31,8 @@ class SoftBounds(PulsedLaw):
     >>> round(w.item(), 8)
     0.18079399
     """
+
+    fraction: ClassVar[Literal["bound", "linear", "exponential"] | None] = "bound"
 
     @property
     def lognormal(self) -> bool:

@@ -94,9 +94,8 @@ class RtnSource(Law):
             xi: not used.
             dt: seconds a step, 0 or more.
         """
-        states = telegraph.run(state, u, self.p, self.tau_c, dt)
-        above = states.to(u.dtype).sum(1).sub_(self.n_sources * self.p)
-        return above.mul_(self.kappa * self.amplitude / self.volts_per_unit), states[-1].clone()
+        high, after = telegraph.count(state, u, self.p, self.tau_c, dt)
+        return high.sub_(self.n_sources * self.p).mul_(self.kappa * self.amplitude / self.volts_per_unit), after
 
 
 @dataclass(frozen=True)

@@ -98,8 +98,19 @@ class Koenders(Law):
             xi: standard normals, (T, *shape).
             dt: seconds a step; a sample is a step, so it does not matter.
         """
-        states = self.states(state, u)
-        return self.noise(states, xi), states[-1].clone()
+        if u.device.type != "cpu":
+            states = self.states(state, u)
+            return self.noise(states, xi), states[-1].clone()
+        from neuroanp.kernels import telegraph_loops
+
+        after, out = state.clone(memory_format=torch.contiguous_format), xi.new_empty(xi.shape)
+        T, sources, k = len(u), len(after), after[0].numel()
+        rows = (after.view(sources, k), u.contiguous().view(T, sources, k), xi.contiguous().view(T, k), out.view(T, k))
+        s, uniforms, normals, noise = (x.numpy() for x in rows)
+        figures = (self.amplitude, self.sigma_white * math.sqrt(self.n_sources), self.kappa / self.volts_per_unit)
+        flip, amplitude, white, scale = (s.dtype.type(x) for x in (self.flip, *figures))
+        telegraph_loops.flips(s, uniforms, flip, normals, amplitude, white, scale, noise)
+        return out, after
 
     def states(self, s: Tensor, u: Tensor) -> Tensor:
         """Return the states after each of T samples.

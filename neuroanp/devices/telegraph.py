@@ -90,6 +90,29 @@ def run(state: Tensor, u: Tensor, p: float | Tensor, tau_c: float | Tensor, dt: 
     return states
 
 
+def count(state: Tensor, u: Tensor, p: float, tau_c: float, dt: float) -> tuple[Tensor, Tensor]:
+    """Return how many sources are in state 1 after each of T steps, of u's dtype, and their states after the last.
+
+    Args: state: bool, (n_sources, *shape). u: (T, n_sources, *shape). p, tau_c, dt: as for `run`; numbers.
+
+    >>> high, state = count(torch.tensor([[True], [True]]), torch.tensor([[[0.6], [0.7]]]), 0.25, 1.0, math.log(2.0))
+    >>> high.tolist(), state.T.tolist()
+    ([[1.0]], [[True, False]])
+    """
+    if u.device.type != "cpu":
+        states = run(state, u, p, tau_c, dt)
+        return states.to(u.dtype).sum(1), states[-1].clone()
+    from neuroanp.kernels import telegraph_loops
+
+    low, high = (u.numpy().dtype.type(x) for x in transition(p, tau_c, dt))
+    s = state.to(u.dtype, copy=True, memory_format=torch.contiguous_format)
+    out = u.new_empty((len(u), *u.shape[2:]))
+    sources, k = len(s), s[0].numel()
+    rows = s.view(sources, k), u.contiguous().view(len(u), sources, k), out.view(len(u), k)
+    telegraph_loops.switches(*(x.numpy() for x in rows[:2]), low, high, rows[2].numpy())
+    return out, s > 0
+
+
 def autocovariance(p: float, tau_c: float, lag: float) -> float:
     """Return the covariance of the state (0 or 1) with itself `lag` seconds away: p (1-p) e^{-|lag|/tau_c}."""
     return p * (1.0 - p) * math.exp(-abs(lag) / tau_c)

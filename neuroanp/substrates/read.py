@@ -9,6 +9,7 @@ from torch import Tensor
 
 from neuroanp.substrates.periphery import quantise
 from neuroanp.substrates.protocol import ReadPlan
+from neuroanp.substrates.read_fast import FastReader
 
 
 class Reader:
@@ -45,6 +46,7 @@ class Reader:
         self.plain = not self.noisy and plan.dac is None and plan.adc is None and plan.parts == 1 and matched
         self.clipped = torch.zeros((), dtype=torch.int64, device=plan.W.device)
         self.conversions = 0
+        self._fast = FastReader(plan, self.wt, self.st) if not self.plain and FastReader.possible(plan) else None
         self._tiles = _slices(plan.widths or (self.m,))
         self._kept: dict[str, Tensor] = {}
 
@@ -61,6 +63,8 @@ class Reader:
         Args:
             x: inputs before the DAC, (steps, rows, m).
         """
+        if self._fast is not None:
+            return self._fast.load(x)
         x = self.inputs(x)
         if self.plan.bits:
             return torch.stack([bit.abs().sum((0, 1)) for _, bit in self._bits(x)]).sum(0)
@@ -86,7 +90,13 @@ class Reader:
         """
         if self.plain:
             return x @ self.wt
-        if xi is None or not self.noisy:
+        xi = xi if self.noisy else None
+        if self._fast is not None:
+            y, clipped, conversions = self._fast(x, xi)
+            self.clipped += clipped
+            self.conversions += conversions
+            return y
+        if xi is None:
             return self._sum(self.inputs(x), lambda y, part, tile, lines: y)
         x, xi = self._driven(self.inputs(x), xi)
         if self.st is None and not self.has_extra:

@@ -1,0 +1,157 @@
+"""Read an array around its products, compiled: what word lines are told before, noise and converters after.
+
+The plain form is `neuroanp.substrates.read.Reader` in torch, ten passes over memory where there are two here. Sums and
+products are in its order, so that results differ by what a fused multiply-add there rounds. Rounding to a code adds and
+subtracts a number whose last bit is worth 1: half to even, as `rint`, for codes below a third of it.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit
+
+MAGIC = {np.dtype(np.float32): np.float32(1.5 * 2.0**23), np.dtype(np.float64): np.float64(1.5 * 2.0**52)}
+
+
+@njit(inline="always")
+def code(v, low, high, step, magic):  # pyright: ignore
+    """Return v clipped to [low, high] and rounded to a multiple of step; 0: not rounded."""
+    v = low if v < low else v
+    v = high if v > high else v
+    return ((v / step + magic) - magic) * step if step > 0 else v
+
+
+@njit(cache=True, error_model="numpy")
+def tell(x, noise, sigma, starts, dac, magic, lines, squares):  # pyright: ignore
+    """Fill lines with DAC(x) + sigma noise, tile after tile: (rows, width) each, and squares with their squares.
+
+    Args:
+        x: (rows, m). noise: (rows, more), its last m are the drivers' where sigma > 0.
+        starts: first word line of each tile, and m. dac: low, high, step; empty: none.
+        lines: (rows m). squares: likewise, or empty.
+    """
+    rows, m = x.shape
+    converts, squared, first = len(dac) > 0, len(squares) > 0, noise.shape[1] - m
+    low, high, step = (dac[0], dac[1], dac[2]) if converts else (magic, magic, magic)
+    for tile in range(len(starts) - 1):
+        start, width = starts[tile], starts[tile + 1] - starts[tile]
+        for r in range(rows):
+            of, at = x[r, start : start + width], rows * start + r * width
+            told = lines[at : at + width]
+            if converts:
+                for i in range(width):
+                    told[i] = code(of[i], low, high, step, magic)
+            else:
+                for i in range(width):
+                    told[i] = of[i]
+            if sigma > 0:
+                own = noise[r, first + start : first + start + width]
+                for i in range(width):
+                    told[i] += sigma * own[i]
+            if squared:
+                power = squares[at : at + width]
+                for i in range(width):
+                    power[i] = told[i] * told[i]
+
+
+@njit(cache=True, error_model="numpy")
+def multiply(lines, matrix, starts, out):  # pyright: ignore
+    """Fill out (tiles, rows, n) with the products of lines and the rows (width, n) of each tile in a matrix (m, n)."""
+    rows = out.shape[1]
+    for tile in range(len(starts) - 1):
+        a, b = starts[tile], starts[tile + 1]
+        np.dot(lines[rows * a : rows * b].reshape(rows, b - a), matrix[a:b], out[tile])
+
+
+@njit(cache=True, error_model="numpy")
+def hear(y, variance, extra, xi, gain, offset, adc, magic, total):  # pyright: ignore
+    """Fill total with the sum over tiles of ADC(gain (y + sqrt(variance + extra) xi) + offset); return what clips.
+
+    Args:
+        y: (tiles, T B, n) products: a row serves all passes. variance: likewise, or of no tile.
+        extra: (tiles, n) variance of a conversion, or of no tile.
+        xi: (T, M, B, normals), conversion after conversion; of no column: no noise.
+        gain, offset: (tiles, n), or of no tile. adc: low, high, step; empty: none.
+        total: (T, M, B, n).
+    """
+    T, M, B, n = total.shape
+    v, clipped = np.empty(n, y.dtype), 0
+    for t in range(T):
+        for p in range(M):
+            for b in range(B):
+                out, row = total[t, p, b], t * B + b
+                for tile in range(len(y)):
+                    of = y[tile, row]
+                    for i in range(n):
+                        v[i] = of[i]
+                    if xi.shape[3]:
+                        disturb(v, variance, extra, xi[t, p, b, tile * n : tile * n + n], tile, row)
+                    clipped += convert(v, gain, offset, adc, magic, tile)
+                    if tile:
+                        for i in range(n):
+                            out[i] += v[i]
+                    else:
+                        for i in range(n):
+                            out[i] = v[i]
+    return clipped
+
+
+@njit(inline="always")
+def disturb(v, variance, extra, xi, tile, row):  # pyright: ignore
+    """Add to v (n,) the noise of one conversion."""
+    if len(variance) and len(extra):
+        weights, own = variance[tile, row], extra[tile]
+        for i in range(len(v)):
+            v[i] += np.sqrt(weights[i] + own[i]) * xi[i]
+    elif len(variance):
+        weights = variance[tile, row]
+        for i in range(len(v)):
+            v[i] += np.sqrt(weights[i]) * xi[i]
+    else:
+        own = extra[tile]
+        for i in range(len(v)):
+            v[i] += np.sqrt(own[i]) * xi[i]
+
+
+@njit(inline="always")
+def convert(v, gain, offset, adc, magic, tile):  # pyright: ignore
+    """Pass v (n,) through the converters of a tile; return how many clip."""
+    if len(gain):
+        factor = gain[tile]
+        for i in range(len(v)):
+            v[i] *= factor[i]
+    if len(offset):
+        shift = offset[tile]
+        for i in range(len(v)):
+            v[i] += shift[i]
+    clipped = 0
+    if len(adc):
+        low, high, step = adc[0], adc[1], adc[2]
+        for i in range(len(v)):
+            clipped += (v[i] > high) | (v[i] < low)
+        for i in range(len(v)):
+            v[i] = code(v[i], low, high, step, magic)
+    return clipped
+
+
+@njit(cache=True, error_model="numpy")
+def read(x, noise, sigma, starts, dac, magic, wt, st, room, extra, xi, gain, offset, adc, total):  # pyright: ignore
+    """Tell, multiply and hear; the arguments are theirs, `room` what lies between: lines, squares, y, variance."""
+    lines, squares, y, variance = room
+    tell(x, noise, sigma, starts, dac, magic, lines, squares)
+    multiply(lines, wt, starts, y)
+    if len(squares):
+        multiply(squares, st, starts, variance)
+    return hear(y, variance, extra, xi, gain, offset, adc, magic, total)
+
+
+@njit(cache=True, error_model="numpy")
+def load(x, dac, magic, widths, out):  # pyright: ignore
+    """Add to out (m,), float64, what word lines carry: DAC(x)^2, or |DAC(x)| where inputs are widths of pulses."""
+    converts = len(dac) > 0
+    low, high, step = (dac[0], dac[1], dac[2]) if converts else (magic, magic, magic)
+    for r in range(len(x)):
+        of = x[r]
+        for i in range(len(out)):
+            v = code(of[i], low, high, step, magic) if converts else of[i]
+            out[i] += abs(v) if widths else v * v

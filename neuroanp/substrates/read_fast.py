@@ -1,0 +1,117 @@
+"""Reads of an array on a CPU: torch's and numpy's products between compiled loops, for what `Reader` does in torch."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroanp.devices.draws import numpy_dtype
+
+if TYPE_CHECKING:
+    from neuroanp.substrates.protocol import Quantiser, ReadPlan
+
+FINEST = {torch.float32: 2.0**22, torch.float64: 2.0**51}
+"""Codes on either side of zero below which adding and subtracting a number rounds to the nearest (`read_loops.MAGIC`)."""
+SMALL = 1 << 17
+"""Multiply-accumulates below which numpy's product is twice as fast as torch's, and surely in one thread."""
+
+
+class FastReader:
+    """Reads one array by its plan, by the moments of its noise; the results of `Reader` but for their last bits.
+
+    Args:
+        plan: of an array on the CPU that `possible` accepts. wt, st: the transposed weights and variances (m, n), or
+            None where reads have none.
+    """
+
+    def __init__(self, plan: ReadPlan, wt: Tensor, st: Tensor | None) -> None:
+        from neuroanp.kernels import read_loops
+
+        self.loops, self.dtype = read_loops, np.dtype(numpy_dtype(wt))
+        self.m, self.n = wt.shape
+        widths = plan.widths or (self.m,)
+        self.tiles, self.starts = len(widths), np.concatenate([[0], np.cumsum(widths)])
+        self.magic = read_loops.MAGIC[self.dtype]
+        self.sigma, self.pulse_width = self.dtype.type(plan.dac_sigma), plan.pulse_width
+        self.dac, self.adc = self._codes(plan.dac), self._codes(plan.adc)
+        extra = plan.extra if isinstance(plan.extra, Tensor) else wt.new_full((self.tiles, self.n), plan.extra)
+        self.extra = self._table(extra if plan.amplifies_noise else None)
+        self.gain, self.offset = self._table(plan.gain), self._table(plan.offset)
+        self.noisy = st is not None or plan.amplifies_noise
+        self.wt, self.st = wt.numpy(), self._table(st)
+        self.silence = np.empty((1, 1, 1, 0), self.dtype)
+        self._room: tuple[np.ndarray, ...] = ()
+
+    @staticmethod
+    def possible(plan: ReadPlan) -> bool:
+        """Return whether the loops do reads of a plan: on a CPU, not bit by bit, codes that they can round."""
+        if plan.W.device.type != "cpu" or plan.bits or plan.W.dtype not in FINEST:
+            return False
+        finest = FINEST[plan.W.dtype]
+        return all(q is None or not q.step or max(q.limit, -q.floor) < finest * q.step for q in (plan.dac, plan.adc))
+
+    def _codes(self, q: Quantiser | None) -> np.ndarray:
+        return np.array([] if q is None else [q.floor, q.limit, q.step], dtype=self.dtype)
+
+    def _table(self, values: Tensor | None) -> np.ndarray:
+        """Return numbers of each tile and output, (tiles, n), or (0, n)."""
+        return np.empty((0, self.n), self.dtype) if values is None else np.ascontiguousarray(values.numpy())
+
+    def __call__(self, x: Tensor, xi: Tensor | None) -> tuple[Tensor, int, int]:
+        """Return what is read, (..., n), how many conversions clipped, and how many there were.
+
+        Args: x: (..., m). xi: (..., normals), or None for a read without noise; see `Reader`.
+        """
+        lead, T, M, B = x.shape[:-1], 1, 1, x.numel() // self.m
+        if xi is not None and xi.shape[:-1] != lead:
+            shared = len(lead) == 3 and lead[1] == 1 and not self.sigma  # one row of x serves several passes
+            lead = xi.shape[:-1]
+            if shared and (x.shape[0], x.shape[2]) == (lead[0], lead[2]):
+                T, M, B = lead
+            else:
+                x, B = x.expand(*lead, self.m), xi.numel() // xi.shape[-1]
+        noise = self.silence if xi is None else np.ascontiguousarray(xi.numpy()).reshape(T, M, B, -1)
+        out = np.empty((T, M, B, self.n), self.dtype)
+        clipped = self._read(np.ascontiguousarray(x.numpy()).reshape(T * B, self.m), noise, out)
+        return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if len(self.adc) else 0
+
+    def _read(self, x: np.ndarray, noise: np.ndarray, out: np.ndarray) -> int:
+        """Fill out (T, M, B, n) with what is read of rows x (T B, m); return what clips."""
+        loops, silent = self.loops, noise is self.silence
+        room = lines, squares, y, variance = self._space(len(x), len(self.st) > 0 and not silent)
+        sigma = self.dtype.type(0) if silent else self.sigma
+        before = (x, noise.reshape(-1, noise.shape[-1]) if sigma else self.silence[0, 0], sigma, self.starts, self.dac)
+        after = (self.extra, noise if self.noisy else self.silence, self.gain, self.offset, self.adc)
+        if x.size * self.n <= SMALL:
+            return loops.read(*before, self.magic, self.wt, self.st, room, *after, out)
+        loops.tell(*before, self.magic, lines, squares)
+        self._multiply(lines, self.wt, y)
+        self._multiply(squares, self.st, variance)
+        return loops.hear(y, variance, *after, self.magic, out)
+
+    def _space(self, rows: int, squared: bool) -> tuple[np.ndarray, ...]:
+        """Return lines and squares (rows m), y and variance (tiles, rows, n), the last of each empty unless `squared`."""
+        of_lines, of_tiles = rows * self.m, (self.tiles, rows, self.n)
+        room = self._room
+        if not room or len(room[0]) != of_lines or (len(room[1]) > 0) != squared:  # fresh memory is a tenth of a read
+            shapes = (of_lines, of_lines * squared, of_tiles, (self.tiles * squared, rows, self.n))
+            room = self._room = tuple(np.empty(shape, self.dtype) for shape in shapes)
+        return room
+
+    def _multiply(self, lines: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
+        """Do what `read_loops.multiply` does by torch, which may use several threads."""
+        rows = out.shape[1]
+        for tile in range(len(out)):
+            a, b = self.starts[tile : tile + 2]
+            part = torch.from_numpy(lines[rows * a : rows * b]).view(rows, b - a)
+            torch.mm(part, torch.from_numpy(matrix[a:b]), out=torch.from_numpy(out[tile]))
+
+    def load(self, x: Tensor) -> Tensor:
+        """Return what word lines carried in all reads; see `Reader.load`."""
+        total = np.zeros(self.m)
+        lines = np.ascontiguousarray(x.numpy()).reshape(-1, self.m)
+        self.loops.load(lines, self.dac, self.magic, self.pulse_width, total)
+        return torch.from_numpy(total).to(x.dtype)
