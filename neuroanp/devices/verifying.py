@@ -43,8 +43,15 @@ def plain(
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Do it for any law, on any device and in any precision; see `verify`."""
     at = moves.flatten().nonzero().squeeze(1)
-    w, shown, pulses = devices["w"].flatten().clone(), seen.flatten().clone(), torch.zeros_like(moves, dtype=torch.int32)
-    sent_to, live = pulses.view(-1), {k: v.flatten()[at] for k, v in {**devices, "seen": seen, "target": target}.items()}
+    w, shown, pulses = (
+        devices["w"].flatten().clone(),
+        seen.flatten().clone(),
+        torch.zeros_like(moves, dtype=torch.int32),
+    )
+    sent_to, live = (
+        pulses.view(-1),
+        {k: v.flatten()[at] for k, v in {**devices, "seen": seen, "target": target}.items()},
+    )
     for sent in range(1, law.max_pulses + 1):
         if not len(at):
             break

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.network.network import INPUT
+from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.trajectory import Compared, Credit, Trajectory, Weights, WeightUpdate
 
@@ -97,7 +98,7 @@ class PassLearner:
     def _update(self, chunks: Iterable[Kept], lab: Lab, losses: Tensor | None) -> WeightUpdate:
         """Return the update; losses: of the whole presentation, None where each chunk has its own credit."""
         weights = lab.substrate.weights
-        sums, total = self.rule.init(weights), weights.like.new_zeros(())
+        products, of_steps = OuterProducts(self.rule.init(weights), lab.batch), []
         credit: Credit | None = None  # of the whole presentation
         for kept in chunks:
             if losses is None:
@@ -106,12 +107,12 @@ class PassLearner:
                 credit = credit or self.rule.assign(losses, self.plan, kept.dt)
                 time = slice(kept.t0, kept.t0 + len(kept.losses))
                 of_chunk = Credit(credit.hidden[time], credit.output[time])
-            total = total + kept.losses.sum()
+            of_steps.append(kept.losses.sum((1, 2)))
             factors = self.rule.modulate(kept.compared, of_chunk, weights.network)
-            add_outer_products(sums, factors, kept.presynaptic.by_array(weights.network))
-        update = self.rule.finish(sums, self.plan, lab.batch)
+            products.add(factors, kept.presynaptic.by_array(weights.network))
+        update = self.rule.finish(products.done(), self.plan, lab.batch)
         scored = float(lab.mask.sum()) * lab.batch * self.passes
-        return WeightUpdate(update.arrays, {**update.diagnostics, "loss": float(total) / scored})
+        return WeightUpdate(update.arrays, {**update.diagnostics, "loss": float(torch.cat(of_steps).sum()) / scored})
 
 
 def joined(chunks: Iterable[Kept]) -> Iterator[Kept]:
@@ -121,9 +122,3 @@ def joined(chunks: Iterable[Kept]) -> Iterator[Kept]:
         presynaptic = kept.presynaptic.after(before)
         before = presynaptic.last
         yield kept._replace(presynaptic=presynaptic)
-
-
-def add_outer_products(sums: State, factors: Mapping[str, Tensor], pre: Mapping[str, Tensor]) -> None:
-    """Add sum_{t,b} A_tb pre_tb^T to each sum: the one place where a local rule's matrices are formed."""
-    for name, A in factors.items():
-        sums[name].addmm_(A.flatten(0, 1).T, pre[name].flatten(0, 1))

@@ -25,7 +25,9 @@ def array(profile: str, count: int = 3000, dtype: torch.dtype = torch.float32):
     return law, {k: cells[k] for k in ("w", "up", "down", "w_max", "w_min")}, moves, seen, target
 
 
-@pytest.mark.parametrize("effects", [ALL, ALL - {"c2c"}, ALL - {"write_noise"}], ids=["all", "no c2c", "no write noise"])
+@pytest.mark.parametrize(
+    "effects", [ALL, ALL - {"c2c"}, ALL - {"write_noise"}], ids=["all", "no c2c", "no write noise"]
+)
 @pytest.mark.parametrize("profile", PROFILES)
 def test_compiled_loops_give_what_the_plain_loop_gives(profile, effects):
     """Bit for bit, exponentials aside: another last bit of theirs may carry a device over its tolerance."""
@@ -83,7 +85,9 @@ def test_a_device_is_written_the_same_whoever_else_is(way):
 
 def test_a_law_of_its_own_and_double_precision_take_the_plain_loop():
     law, *rest = array("rram_hfo2", 500, torch.float64)
-    assert all(torch.equal(a, b) for a, b in zip(verify(law, *rest, KEY, ALL), plain(law, *rest, KEY, ALL), strict=True))
+    assert all(
+        torch.equal(a, b) for a, b in zip(verify(law, *rest, KEY, ALL), plain(law, *rest, KEY, ALL), strict=True)
+    )
 
 
 @pytest.mark.parametrize("sent", [1, 2, 3, 8])
