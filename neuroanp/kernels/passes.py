@@ -93,40 +93,55 @@ def reduce(h, x, d, s, pre, pairs, which):  # pyright: ignore
         pairs: (R, 2) passes, or (0, 2): each against their mean. which: the pass whose x is presynaptic, or -1: mean.
     """
     passes, rows, n = h.shape
-    share = f32(1) / f32(passes)
-    common = np.empty(n, f32)
-    for b in range(rows):
-        if len(pairs):
-            for r in range(len(pairs)):
-                s[r, b] = _difference(d[r, b], h[pairs[r, 0], b], h[pairs[r, 1], b])
-        else:
-            _mean(common, h, b, share)
-            for m in range(passes):
-                s[m, b] = _difference(d[m, b], h[m, b], common)
-        if which < 0:
-            _mean(pre[b], x, b, share)
-        else:
-            pre[b] = x[which, b]
+    lines, activities, kept = h.reshape(passes, rows * n), x.reshape(passes, rows * n), d.reshape(len(d), rows * n)
+    if len(pairs):
+        for r in range(len(pairs)):
+            _subtract(kept[r], lines[pairs[r, 0]], lines[pairs[r, 1]])
+    else:
+        common = np.empty(rows * n, f32)
+        _mean(common, lines)
+        for m in range(passes):
+            _subtract(kept[m], lines[m], common)
+    for r in range(len(d)):
+        for b in range(rows):
+            s[r, b] = _square(d[r, b])
+    if which < 0:
+        _mean(pre.reshape(rows * n), activities)
+    else:
+        pre[:] = x[which]
 
 
 @njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
-def _difference(d, a, b):  # pyright: ignore
-    total = f32(0)
+def _subtract(d, a, b):  # pyright: ignore
     for i in range(len(d)):
         d[i] = a[i] - b[i]
+
+
+@njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
+def _square(d):  # pyright: ignore
+    total = f32(0)
+    for i in range(len(d)):
         total += d[i] * d[i]
     return total
 
 
+AT_A_TIME = 1024
+"""Numbers of a mean over passes summed at a time: they stay in the nearest cache."""
+
+
 @njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
-def _mean(out, of, b, share):  # pyright: ignore
-    out[:] = of[0, b]
-    for m in range(1, len(of)):
-        line = of[m, b]
-        for i in range(len(out)):
-            out[i] += line[i]
-    for i in range(len(out)):
-        out[i] *= share
+def _mean(out, of):  # pyright: ignore
+    """Fill out (n,) with the mean of lines (M, n)."""
+    share = f32(1) / f32(len(of))
+    for start in range(0, len(out), AT_A_TIME):
+        part = out[start : start + AT_A_TIME]
+        part[:] = of[0, start : start + AT_A_TIME]
+        for m in range(1, len(of)):
+            line = of[m, start : start + AT_A_TIME]
+            for i in range(len(part)):
+                part[i] += line[i]
+        for i in range(len(part)):
+            part[i] *= share
 
 
 @njit(cache=True, error_model="numpy")
