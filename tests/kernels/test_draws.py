@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroanp.kernels import compiled, transforms
+from neuroanp.kernels import compiled, torch_draws, transforms
 from neuroanp.kernels.draws import draw, reference
 from neuroanp.kernels.philox import Address, words
 
 WORD = st.integers(0, 2**32 - 1)
 ADDRESS = st.builds(Address, st.integers(0, 2**64 - 1), WORD, WORD, st.integers(0, 2**32 - 4))
+NO_CUDA = pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA")
 KINDS = ["normal", "uniform"]
 DTYPES = [np.float32, np.float64]
 
@@ -107,3 +109,25 @@ def test_addresses_that_do_not_fit_are_refused(part):
 def test_half_precision_is_refused():
     with pytest.raises(TypeError, match="float16"):
         draw("normal", Address(0, 0, 0, 0), 1, (3,), np.float16)
+
+
+@pytest.mark.parametrize("device", ["cpu", pytest.param("cuda", marks=NO_CUDA)])
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@settings(max_examples=25, deadline=None)
+@given(
+    at=ADDRESS,
+    steps=st.integers(1, 3),
+    streams=st.lists(WORD, min_size=1, max_size=3),
+    shape=st.sampled_from([(), (1,), (3,), (2, 5), (3, 64), (5, 67), (2, 3, 4)]),
+)
+def test_torch_draws_are_the_plain_ones(device, kind, dtype, at, steps, streams, shape):
+    """Bit for bit in single precision, to rounding in double; all passes at once."""
+    found = torch_draws.draw(kind, at, steps, streams, shape, torch.empty(0, dtype=dtype, device=device)).cpu()
+    numpy_type = np.float32 if dtype == torch.float32 else np.float64
+    for m, stream in enumerate(streams):
+        expected = torch.from_numpy(reference(kind, at._replace(stream=stream), steps, shape, numpy_type))
+        if dtype == torch.float32 or kind == "uniform":
+            assert torch.equal(found[:, m], expected)
+        else:
+            torch.testing.assert_close(found[:, m], expected, rtol=1e-13, atol=1e-15)
