@@ -17,10 +17,12 @@ class Recurrence:
     Args:
         wt: (N, N) current that a spike of unit j (row) adds to unit i (column); None where reads are noisy.
         read: takes the step within the chunk and the spikes (rows, N) as numbers; returns currents (rows, N).
+        connected: False where no spike reaches a unit of its own layer: `wt` is None then, and reads are of zeros.
     """
 
     wt: Tensor | None
     read: Callable[[int, Tensor], Tensor]
+    connected: bool = True
 
 
 class Steps(NamedTuple):

@@ -163,7 +163,8 @@ class Presentation:
         shape, rows = (steps, self.plan.passes, self.batch, state.units), (steps, -1, state.units)
         current = self._current(state, external, node, shape)
         incoming, before = (None if part is None else part.expand(shape).reshape(rows) for part in (turn, arriving))
-        recurrence = Recurrence(self.wt[state.name], self._recurrent(state, t0, steps))
+        connected = self.network.recurrence(state.name) is not None
+        recurrence = Recurrence(self.wt[state.name], self._recurrent(state, t0, steps), connected)
         found = state.population.run(current.view(rows), recurrence, incoming, self.request.keep == "states", before)
         state.keep(found)
         return found
