@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.neuron import NeuronModel
-from neuroanp.backends.population import Population, Recurrence, Steps
+from neuroanp.backends.population import Population, Recurrence, Steps, fired
 from neuroanp.backends.reads import ArrayReads, Noise
 from neuroanp.network.lines import a_step_late, with_bias_line
 from neuroanp.network.network import INPUT, OUTPUT
@@ -116,8 +116,9 @@ class Presentation:
         node = self.nodes.draw(OUTPUT, t0, len(u))
         if keep == "noise" and node is not None:
             noise[OUTPUT] = node
+        number = {name: fired(found.s) for name, found in done.items()}
         if self.request.book:
-            self._book(seen, {name: found.s for name, found in done.items()})
+            self._book(seen, {name: found.s for name, found in done.items()}, number)
         if kept:
             pre |= self._readouts(seen)
         return Trajectory(
@@ -127,7 +128,7 @@ class Presentation:
             t0=t0,
             dt=self.dt,
             pre=pre if kept else {},
-            fired={name: found.s.sum((0, 1)) for name, found in done.items()},
+            fired=number,
             noise=noise if keep == "noise" else None,
             noise_sigma=self.sigmas if keep == "noise" else None,
         )
@@ -284,18 +285,21 @@ class Presentation:
         self.traces[p.name] = filtered(r, self.traces[p.name], self.decay)
         return r
 
-    def _book(self, seen: Mapping[str, Tensor], s: Mapping[str, Tensor]) -> None:
-        """Book the chunk's reads and spikes; a bias line is no spike."""
-        count = {name: int(each.sum()) for name, each in s.items()}
+    def _book(self, seen: Mapping[str, Tensor], s: Mapping[str, Tensor], number: Mapping[str, Tensor]) -> None:
+        """Book the chunk's reads and spikes, `number` (n,) of each unit; a bias line is no spike."""
+        count = {name: int(each.sum()) for name, each in number.items()}
         total = 0
         loads: dict[str, tuple[Tensor, int | None]] = {}
         for p in self.network.projections:
-            rows, load = self.network.shapes[p.name][0], self.arrays.readers[p.name].load
+            rows, reader = self.network.shapes[p.name][0], self.arrays.readers[p.name]
+            load = reader.load
             if p.pre == INPUT:
                 lines = by_pass(seen[p.name])
                 times = self.plan.passes // lines.shape[1]  # data serve all passes
                 driven = int(torch.count_nonzero(lines[..., : self.network.inputs]))
                 loads[p.name] = load(lines.flatten(1, 2)) * times, driven * times * rows if self.spikes_in else None
+            elif reader.plan.dac is None and not reader.plan.bits and not p.bias:  # lines of 0 and 1: their squares add up to the spikes
+                loads[p.name] = number[p.pre].to(self.y.dtype), count[p.pre] * rows
             else:
                 lines = s[p.pre].to(self.y.dtype) if p.pre == p.post else seen[p.name].flatten(1, 2)
                 loads[p.name] = load(lines), count[p.pre] * rows

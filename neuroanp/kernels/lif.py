@@ -207,6 +207,14 @@ def spread(added, s, t, wt, which, lo):  # pyright: ignore
 
 
 @njit(cache=True)
+def count(s, found):  # pyright: ignore
+    """Add to found (N,) how often each unit of s (steps, N) spiked."""
+    for t in range(len(s)):
+        for i in range(len(found)):
+            found[i] += s[t, i]
+
+
+@njit(cache=True)
 def to_spikes(units, state, drive, traces, step, size):  # pyright: ignore
     """Take all units up to the spikes of a step, `size` of them at once."""
     total = uint64(len(state.v))
