@@ -112,7 +112,7 @@ class Presentation:
             done[name] = self._layer(state, lines, done, t0, seen, pre, noise)
             if kept:
                 layers[name] = self._activity(done[name], self.before[name])
-        y = self._outputs({name: found.s for name, found in done.items()}, t0, seen)
+        y = self._outputs(done, t0, seen)
         node = self.nodes.draw(OUTPUT, t0, len(u))
         if keep == "noise" and node is not None:
             noise[OUTPUT] = node
@@ -195,7 +195,7 @@ class Presentation:
 
     def _of_spikes(self, p: Projection, below: Steps, state: LayerState) -> tuple[Tensor, Tensor]:
         """Return what the word lines of an array between layers see, and the presynaptic activity of its weights."""
-        shape = (len(below.s), self.plan.passes, self.batch, -1)
+        shape = self._shape(below)
         spikes, trace = below.s.to(self.y.dtype).view(shape), below.z.view(shape)
         if p.delay:  # a spike of this step moves no membrane above before the next
             trace = a_step_late(trace, self.before[p.pre].view(trace.shape[1:]))
@@ -244,7 +244,7 @@ class Presentation:
 
     def _activity(self, found: Steps, before: Tensor) -> LayerActivity:
         """Return what a layer did; `before` is its trace at the step before."""
-        shape = (len(found.s), self.plan.passes, self.batch, -1)
+        shape = self._shape(found)
         z = found.z.view(shape)
         return LayerActivity(
             h=found.h.view(shape), x=z, x_prev=before.view(shape[1:]), z=z, spikes=found.s.view(shape),
@@ -253,13 +253,17 @@ class Presentation:
 
     # ---- out of the units ----
 
-    def _outputs(self, spikes: Mapping[str, Tensor], t0: int, seen: dict[str, Tensor]) -> Tensor:
+    def _outputs(self, done: Mapping[str, Steps], t0: int, seen: dict[str, Tensor]) -> Tensor:
         """Return the outputs (T, M, B, O) without their noise; what their arrays see goes into `seen`."""
-        total: Tensor | None = None
-        for p in self.network.feed(OUTPUT):
-            seen[p.name] = self._output_lines(p, spikes[p.pre])
-            part = self.arrays.read(p.name, seen[p.name], t0)
-            total = part if total is None else total + part
+        feed, total = self.network.feed(OUTPUT), None
+        if all(self.arrays.readers[p.name].plain and self._trace_is_read(p) for p in feed):  # y = W_out z
+            for p in feed:
+                total = added(total, self.arrays.read(p.name, done[p.pre].z.view(self._shape(done[p.pre])), t0))
+            assert total is not None
+            return total
+        for p in feed:
+            seen[p.name] = self._output_lines(p, done[p.pre].s)
+            total = added(total, self.arrays.read(p.name, seen[p.name], t0))
         assert total is not None
         self.y = filtered(total, self.y, self.decay)
         return total
@@ -273,11 +277,17 @@ class Presentation:
         """Return the presynaptic activity of arrays to the output, where it is not the trace of the units itself."""
         found = {}
         for p in self.network.feed(OUTPUT):
-            # the trace is what outputs read, unless a bias, a count or units of one's own come between
-            if self.layers[p.pre].neuron.trace_is_readout and not self.counts and not p.bias:
-                continue
-            found[p.name] = self._readout(p, seen[p.name])
+            if not self._trace_is_read(p):
+                found[p.name] = self._readout(p, seen[p.name])
         return found
+
+    def _trace_is_read(self, p: Projection) -> bool:
+        """Return whether outputs read the trace z itself: no bias, no count, no units of one's own come between."""
+        return self.layers[p.pre].neuron.trace_is_readout and not self.counts and not p.bias
+
+    def _shape(self, found: Steps) -> tuple[int, int, int, int]:
+        """Return the shape of what units did, with passes and sequences apart."""
+        return len(found.s), self.plan.passes, self.batch, -1
 
     def _readout(self, p: Projection, lines: Tensor) -> Tensor:
         """Return the presynaptic activity of an array to the output: its lines, filtered as what they add is."""

@@ -160,8 +160,7 @@ def move(units, state, drive, traces, t, lo, n):  # pyright: ignore
 
 @njit
 def settle(units, state, drive, traces, t, lo, n):  # pyright: ignore
-    """Take n units from the spikes of step t to its end: currents decay and gain `added`, traces count spikes."""
-    decay(state.I, state.added, units.a_s, lo, n)
+    """Take n units from the gain of their currents by the spikes of step t to its end."""
     if len(drive.incoming):
         add(state.I, drive.incoming, t, lo, n)
     trace(traces.z, traces.s, t, units.a_r, lo, n)
@@ -181,18 +180,23 @@ def trace(z, s, t, a_r, lo, n):  # pyright: ignore
 
 
 @njit
-def spread(added, s, t, wt, which, lo):  # pyright: ignore
-    """Write into a row of `added`, from lo on, the sum of those rows of wt (N, N) whose unit spiked, in their order.
+def spread(I, a_s, added, s, t, wt, which, lo):  # noqa: E741  # pyright: ignore
+    """I <- a_s I + sum of those rows of wt (N, N) whose unit spiked, in their order, of a row of units from lo on.
 
-    `which` is memory for N + 1 numbers of units.
+    `which` is memory for N + 1 numbers of units, `added` for currents.
     """
     n, one, four = uint64(len(wt)), uint64(1), uint64(4)
-    for i in range(n):
-        added[lo + i] = 0
     count = uint64(0)  # without a branch for each unit, which would be guessed wrong at each spike
     for i in range(n):
         which[count] = i
         count += uint64(s[t, lo + i])
+    if count == one:
+        a = which[uint64(0)]
+        for i in range(n):
+            I[lo + i] = at(a_s, i) * I[lo + i] + wt[a, i]
+        return
+    for i in range(n):
+        added[lo + i] = 0
     k = uint64(0)
     while k + four <= count:  # four on their way from memory at once; the sum keeps its order
         a, b, c, d = which[k], which[k + one], which[k + one + one], which[k + four - one]
@@ -204,6 +208,7 @@ def spread(added, s, t, wt, which, lo):  # pyright: ignore
         for i in range(n):
             added[lo + i] += wt[a, i]
         k += one
+    decay(I, added, a_s, lo, n)
 
 
 @njit(cache=True)
@@ -224,19 +229,31 @@ def to_spikes(units, state, drive, traces, step, size):  # pyright: ignore
 
 @njit(cache=True)
 def from_spikes(units, state, drive, traces, step, size):  # pyright: ignore
-    """Take all units from the spikes of a step to its end; `state.added` is what they add."""
+    """Take all units from the spikes of a step to its end, whose currents these have reached."""
     total = uint64(len(state.v))
     for lo in range(uint64(0), total, uint64(size)):
         settle(units, state, drive, traces, uint64(step), lo, min(uint64(size), total - lo))
 
 
 @njit(cache=True)
+def gain(units, state, size):  # pyright: ignore
+    """Let all currents decay and gain what spikes add, `state.added`."""
+    total = uint64(len(state.v))
+    for lo in range(uint64(0), total, uint64(size)):
+        decay(state.I, state.added, units.a_s, lo, min(uint64(size), total - lo))
+
+
+@njit(cache=True)
 def run(units, state, drive, traces, size, wt):  # pyright: ignore
     """Take all rows through T steps; wt (N, N) is what a spike of a unit (row) adds to another, or (N, 0): nothing."""
     which = np.empty(len(wt) + 1, np.uint64)
+    if not wt.size:
+        state.added[:] = 0
     for step in range(len(traces.h)):
         to_spikes(units, state, drive, traces, step, size)
         if wt.size:
             for lo in range(uint64(0), uint64(len(state.v)), uint64(len(wt))):
-                spread(state.added, traces.s, uint64(step + 1), wt, which, lo)
+                spread(state.I, units.a_s, state.added, traces.s, uint64(step + 1), wt, which, lo)
+        else:
+            gain(units, state, size)
         from_spikes(units, state, drive, traces, step, size)
