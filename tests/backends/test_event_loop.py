@@ -239,8 +239,6 @@ def test_units_go_through_the_loop_where_it_can_and_nothing_else_was_said(backen
     said = Execution(target="numpy")  # how Brian2 is run: nothing for the twin
     expected = "CompiledPopulation" if backend is TwinBackend else simulator
     assert kind_of(backend(DT, execution=said), LIF()) == expected
-    with pytest.raises(AssertionError if backend is TwinBackend else InputError, match="" or None):
-        kind_of(backend(DT, execution=Execution(execution="event_loop", target="numpy")), with_lines())
 
 
 def test_what_the_loop_cannot_is_refused_where_it_was_asked_for():
