@@ -90,7 +90,7 @@ class PassStreams:
         self, name: str, pass_streams: Sequence[int], factors: Sequence[float], t0: int, steps: int,
         shape: tuple[int, ...],
     ) -> np.ndarray:  # fmt: skip
-        """Draw what `normal` draws of several passes, each times its factor, at once: float32, (steps, passes, *shape)."""
+        """Draw at once what `normal` draws of several passes, times their factors: float32, (steps, passes, *shape)."""
         return draw_passes(self.at(name, 0, t0), pass_streams, factors, steps, shape)
 
     def uniform(

@@ -48,7 +48,9 @@ class CompiledPopulation:
         else:
             whole = max(1, min(rows, lif.AT_ONCE // max(len(step.a_m), 1)))
             self._at_once, parts = max(1, whole * len(step.a_m)), [np.tile(part, whole) for part in parts]
-        self._units = lif.Units(*parts, step.hold, step.subtract, step.delayed, step.raised)
+        a_m, k_i, k_e, a_s, a_r, threshold = parts
+        does = step.hold, step.subtract, step.delayed, step.raised
+        self._units = lif.Units(a_m, k_i, k_e, a_s, a_r, threshold, *does)
         v, current, added, above = (np.empty(total, like) for _ in range(4))
         self._state = lif.State(v, current, np.empty(total, np.int32), added, above)
         self.begin()

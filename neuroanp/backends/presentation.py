@@ -308,7 +308,9 @@ class Presentation:
                 times = self.plan.passes // lines.shape[1]  # data serve all passes
                 driven = int(torch.count_nonzero(lines[..., : self.network.inputs]))
                 loads[p.name] = load(lines.flatten(1, 2)) * times, driven * times * rows if self.spikes_in else None
-            elif reader.plan.dac is None and not reader.plan.bits and not p.bias:  # lines of 0 and 1: their squares add up to the spikes
+            elif (
+                reader.plan.dac is None and not reader.plan.bits and not p.bias
+            ):  # lines of 0 and 1: their squares add up to the spikes
                 loads[p.name] = number[p.pre].to(self.y.dtype), count[p.pre] * rows
             else:
                 lines = s[p.pre].to(self.y.dtype) if p.pre == p.post else seen[p.name].flatten(1, 2)

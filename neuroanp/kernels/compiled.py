@@ -1,12 +1,10 @@
-"""Fill arrays with draws by loops that numba compiles: the bits of `philox` and `transforms`, some twenty times as fast.
+"""Fill arrays with draws by loops that numba compiles: the bits of `philox` and `transforms`, twenty times as fast.
 
 No fast-math: additions and products stay as they are written, so that both make the same bits. Numba keeps what it has
 compiled beside this file, or in the user's cache where that folder cannot be written.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 from numba import njit, uint32, uint64

@@ -15,7 +15,6 @@ import numpy as np
 from numba import njit, types, uint64
 from numba.extending import overload
 
-
 AT_ONCE = 8192
 """Units that take all parts of a step together, so that what they need stays in a near cache."""
 
@@ -68,7 +67,7 @@ class Traces(NamedTuple):
     v: Any
 
 
-def at(c, i):  # pyright: ignore
+def at(c: Any, i: Any) -> Any:
     """Return a coefficient of unit i: of all units, or its own."""
 
 

@@ -40,7 +40,7 @@ OF_LAYERS = ("h", "x", "z", "spikes", "v")
 
 
 def registered(name: str) -> str:
-    """Return the backend's name of "lif/simulator", say: a backend, and what simulates its units (compute.execution)."""
+    """Return the backend of "lif/simulator", say: what stands behind it simulates its units (compute.execution)."""
     return name.partition("/")[0]
 
 

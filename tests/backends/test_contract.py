@@ -98,7 +98,11 @@ def _where_it_can_compute(backend, device):
 def gains(backend):
     """Currents that an input of 1 and a spike over a weight of 1 are, and the share of a spike's that a step leaves."""
     unit = LIF()
-    return (unit.input_gain, unit.synapse_gain, exp(-1e-3 / unit.tau_s)) if spikes(registered(backend)) else (1.0, 1.0, 0.0)
+    return (
+        (unit.input_gain, unit.synapse_gain, exp(-1e-3 / unit.tau_s))
+        if spikes(registered(backend))
+        else (1.0, 1.0, 0.0)
+    )
 
 
 @cache

@@ -49,7 +49,7 @@ class Case:
         return LIFPopulation(self.step, self.rows)
 
     def in_order(self, t: int, s: torch.Tensor) -> torch.Tensor:
-        """Add the weights of the units that spiked one after the other: a product of matrices may take another order."""
+        """Add the weights of units that spiked one after the other: a product of matrices may take another order."""
         total = torch.zeros_like(s)
         for row, spikes in zip(total, s, strict=True):
             for unit in spikes.nonzero().flatten():
@@ -93,7 +93,7 @@ neurons = st.builds(
 )  # fmt: skip
 @settings(max_examples=150, deadline=None)
 def test_the_loop_is_the_twin_to_the_bit(neuron, seed, n, rows, chunk, alike, early, late, dtype):
-    """Every reset, refractory period, filter, leak, precision; of units that are alike or not, in one matrix or read."""
+    """Every reset, refractory period, filter, leak, precision; units alike or not, weights a matrix or read."""
     case = Case(neuron, seed, n, rows, 60, dtype, alike)
     twin = case.simulated(case.twin(), case.reads, 60, early, late)
     for recurrence in (case.weights, case.reads):
@@ -190,7 +190,7 @@ def test_what_comes_in_stays_as_it_is_and_what_goes_out_is_the_callers():
 @pytest.mark.parametrize("hold", [0, 1, 2, 7])
 @pytest.mark.parametrize("drive", [1.5, 4.0])
 def test_the_time_from_spike_to_spike(hold, drive):
-    """v_k = I (1 - a^k) > 1 first at k = floor(ln(1 - 1/I) / ln a) + 1; a unit that rests stands still hold - 1 steps."""
+    """v_k = I (1 - a^k) > 1 first at k = floor(ln(1 - 1/I) / ln a) + 1; rest holds it for hold - 1 steps."""
     step = coefficients(LIF(refractory=hold * DT), DT, torch.ones(1, dtype=torch.float64))
     population = CompiledPopulation(step, 1)
     current = torch.full((400, 1, 1), drive, dtype=torch.float64)
