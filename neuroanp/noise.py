@@ -8,13 +8,14 @@ Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011 (Phi
 for the noise of passes).
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
 
 import numpy as np
 import numpy.typing as npt
 
-from neuroanp.kernels.draws import draw
+from neuroanp.kernels.draws import draw, draw_passes
 from neuroanp.kernels.philox import Address
 
 VERSION = 2
@@ -84,6 +85,13 @@ class PassStreams:
         Returns: array (steps, *shape).
         """
         return draw("normal", self.at(name, pass_stream, t0), steps, shape, dtype)
+
+    def normals(
+        self, name: str, pass_streams: Sequence[int], factors: Sequence[float], t0: int, steps: int,
+        shape: tuple[int, ...],
+    ) -> np.ndarray:  # fmt: skip
+        """Draw at once what `normal` draws of several passes, times their factors: float32, (steps, passes, *shape)."""
+        return draw_passes(self.at(name, 0, t0), pass_streams, factors, steps, shape)
 
     def uniform(
         self, name: str, pass_stream: int, t0: int, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike

@@ -63,7 +63,7 @@ class LIFPopulation:
             free = wait == 0
             if step.raised:
                 threshold = to_cross(v, step)
-            moved = (step.a_m * v).addcmul_(step.k_i, I).addcmul_(step.k_e, external)
+            moved = (step.a_m * v).add_(step.k_i * I).add_(step.k_e * external)
             v = torch.where(free, moved, v)
             if step.delayed:
                 v = reset(v, s, step, silent)
@@ -72,8 +72,10 @@ class LIFPopulation:
             s = torch.logical_and(v > threshold, free, out=spikes[t])
             number = s.to(v.dtype)
             added = number @ recurrence.wt if recurrence.wt is not None else recurrence.read(t, number)
-            I = torch.addcmul(added if incoming is None else added + incoming[t], step.a_s, I)  # noqa: E741
-            z = torch.addcmul(number, step.a_r, z, out=zs[t])
+            I = (step.a_s * I).add_(added)  # noqa: E741
+            if incoming is not None:
+                I.add_(incoming[t])
+            z = torch.mul(step.a_r, z, out=zs[t]).add_(number)
             if not step.delayed:
                 v = reset(v, s, step, silent)
             wait.masked_fill_(s, step.hold)

@@ -1,14 +1,15 @@
-"""The backends whose units spike: Brian2, and its twin in torch."""
+"""The backends whose units spike: Brian2 and its twin in torch, and for both a compiled loop."""
 
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from neuroanp.backends.compiled_lif import CompiledPopulation
 from neuroanp.backends.execution import Execution
 from neuroanp.backends.lif import LIFPopulation, differentiable
 from neuroanp.backends.neuron import LIF, NEURONS, NeuronModel, coefficients
@@ -41,7 +42,7 @@ class SpikingNetwork(ABC):
         dt: seconds a step.
         chunk: steps of time simulated at once; changes memory and rounding only.
         spikes_in: whether input lines carry spikes, which add to the synaptic current, or currents.
-        execution: how Brian2 is run.
+        execution: what simulates the units: the compiled event loop, or Brian2 and how that is run.
     """
 
     name: ClassVar[str]
@@ -136,7 +137,7 @@ class SpikingNetwork(ABC):
             population = populations[layer.name]
             population.begin()
             wt = None if currents.wt is None else currents.wt.contiguous()
-            recurrence = Recurrence(wt, lambda t, s: currents.spread(s))
+            recurrence = Recurrence(wt, lambda t, s: currents.spread(s), connected=wt is not None)
             found = population.run(currents.current, recurrence, currents.incoming, False, currents.arriving)
             return found.s.to(like.dtype)
 
@@ -193,6 +194,21 @@ class SpikingNetwork(ABC):
             population = self._make(cast("NeuronModel", layer.cell), rows, like.new_zeros(layer.units), neurons)
             self._populations[key] = (layer.cell, dict(neurons), population)
         return population
+
+    def _event_loop(self, neuron: NeuronModel, like: Tensor, of_brian2: Sequence[str] = ()) -> bool:
+        """Return whether the compiled loop simulates units, which is told where it was asked for and cannot.
+
+        Args:
+            neuron: the units. like: gives the device. of_brian2: options that only Brian2 has, and that are said.
+        """
+        problems = [f"does without compute.{name}" for name in of_brian2]
+        if not isinstance(neuron, LIF):
+            problems.append("has leaky integrate-and-fire units only")
+        if like.device.type != "cpu":
+            problems.append("computes on the CPU")
+        if self.execution.execution == "event_loop" and problems:
+            raise InputError(f"compute.execution: the event loop {' and '.join(problems)}; use auto")
+        return self.execution.execution != "simulator" and not problems
 
     @abstractmethod
     def _make(self, neuron: NeuronModel, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
@@ -302,18 +318,19 @@ def _readouts_differ(network: Network) -> list[str]:
 
 
 class TwinBackend(SpikingNetwork):
-    """Leaky integrate-and-fire units in torch, on CPU or CUDA: the twin of the Brian2 backend."""
+    """Leaky integrate-and-fire units, on the CPU by a compiled event loop, in torch on CUDA: the twin of Brian2."""
 
     name = "lif"
     units: ClassVar[type[NeuronModel]] = LIF
 
     def _make(self, neuron: NeuronModel, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:
         assert isinstance(neuron, LIF)
-        return LIFPopulation(coefficients(neuron, self.dt, like, neurons), rows)
+        kind = CompiledPopulation if self._event_loop(neuron, like) else LIFPopulation
+        return kind(coefficients(neuron, self.dt, like, neurons), rows)
 
 
 class SpikingBackend(SpikingNetwork):
-    """Spiking units simulated by Brian2: leaky integrate-and-fire, or a user's own equations."""
+    """Spiking units: a user's own equations in Brian2; leaky integrate-and-fire by its like, a compiled event loop."""
 
     name = "spiking"
 
@@ -322,6 +339,9 @@ class SpikingBackend(SpikingNetwork):
             raise InputError(
                 f"compute.device: Brian2 computes on the CPU, not on '{like.device}'; use backend 'lif' there"
             )
+        if self._event_loop(neuron, like, self.execution.of_brian2):
+            assert isinstance(neuron, LIF)
+            return CompiledPopulation(coefficients(neuron, self.dt, like, neurons), rows)
         from neuroanp.backends.equations import Equations
         from neuroanp.backends.trial import tried
 

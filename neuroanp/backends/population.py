@@ -17,10 +17,12 @@ class Recurrence:
     Args:
         wt: (N, N) current that a spike of unit j (row) adds to unit i (column); None where reads are noisy.
         read: takes the step within the chunk and the spikes (rows, N) as numbers; returns currents (rows, N).
+        connected: False where no spike reaches a unit of its own layer: `wt` is None then, and reads are of zeros.
     """
 
     wt: Tensor | None
     read: Callable[[int, Tensor], Tensor]
+    connected: bool = True
 
 
 class Steps(NamedTuple):
@@ -38,6 +40,25 @@ class Steps(NamedTuple):
     s: Tensor
     z: Tensor
     v: Tensor | None
+
+
+def fired(s: Tensor) -> Tensor:
+    """Return how often each unit spiked, int64 (N,), of spikes (T, rows, N).
+
+    >>> import torch
+    >>> fired(torch.tensor([[[True, False]], [[True, True]]]))
+    tensor([2, 1])
+    """
+    if s.device.type != "cpu":
+        return s.sum((0, 1))
+    import numpy as np
+    import torch
+
+    from neuroanp.kernels.lif import count  # torch takes twelve times as long to add up booleans
+
+    found = np.zeros(s.shape[-1], np.int64)
+    count(s.reshape(-1, s.shape[-1]).numpy(), found)
+    return torch.from_numpy(found)
 
 
 class Population(Protocol):

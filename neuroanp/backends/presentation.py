@@ -19,7 +19,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.neuron import NeuronModel
-from neuroanp.backends.population import Population, Recurrence, Steps
+from neuroanp.backends.population import Population, Recurrence, Steps, fired
 from neuroanp.backends.reads import ArrayReads, Noise
 from neuroanp.network.lines import a_step_late, with_bias_line
 from neuroanp.network.network import INPUT, OUTPUT
@@ -112,12 +112,13 @@ class Presentation:
             done[name] = self._layer(state, lines, done, t0, seen, pre, noise)
             if kept:
                 layers[name] = self._activity(done[name], self.before[name])
-        y = self._outputs({name: found.s for name, found in done.items()}, t0, seen)
+        y = self._outputs(done, t0, seen)
         node = self.nodes.draw(OUTPUT, t0, len(u))
         if keep == "noise" and node is not None:
             noise[OUTPUT] = node
+        number = {name: fired(found.s) for name, found in done.items()}
         if self.request.book:
-            self._book(seen, {name: found.s for name, found in done.items()})
+            self._book(seen, {name: found.s for name, found in done.items()}, number)
         if kept:
             pre |= self._readouts(seen)
         return Trajectory(
@@ -127,7 +128,7 @@ class Presentation:
             t0=t0,
             dt=self.dt,
             pre=pre if kept else {},
-            fired={name: found.s.sum((0, 1)) for name, found in done.items()},
+            fired=number,
             noise=noise if keep == "noise" else None,
             noise_sigma=self.sigmas if keep == "noise" else None,
         )
@@ -163,7 +164,8 @@ class Presentation:
         shape, rows = (steps, self.plan.passes, self.batch, state.units), (steps, -1, state.units)
         current = self._current(state, external, node, shape)
         incoming, before = (None if part is None else part.expand(shape).reshape(rows) for part in (turn, arriving))
-        recurrence = Recurrence(self.wt[state.name], self._recurrent(state, t0, steps))
+        connected = self.network.recurrence(state.name) is not None
+        recurrence = Recurrence(self.wt[state.name], self._recurrent(state, t0, steps), connected)
         found = state.population.run(current.view(rows), recurrence, incoming, self.request.keep == "states", before)
         state.keep(found)
         return found
@@ -193,7 +195,7 @@ class Presentation:
 
     def _of_spikes(self, p: Projection, below: Steps, state: LayerState) -> tuple[Tensor, Tensor]:
         """Return what the word lines of an array between layers see, and the presynaptic activity of its weights."""
-        shape = (len(below.s), self.plan.passes, self.batch, -1)
+        shape = self._shape(below)
         spikes, trace = below.s.to(self.y.dtype).view(shape), below.z.view(shape)
         if p.delay:  # a spike of this step moves no membrane above before the next
             trace = a_step_late(trace, self.before[p.pre].view(trace.shape[1:]))
@@ -242,7 +244,7 @@ class Presentation:
 
     def _activity(self, found: Steps, before: Tensor) -> LayerActivity:
         """Return what a layer did; `before` is its trace at the step before."""
-        shape = (len(found.s), self.plan.passes, self.batch, -1)
+        shape = self._shape(found)
         z = found.z.view(shape)
         return LayerActivity(
             h=found.h.view(shape), x=z, x_prev=before.view(shape[1:]), z=z, spikes=found.s.view(shape),
@@ -251,13 +253,17 @@ class Presentation:
 
     # ---- out of the units ----
 
-    def _outputs(self, spikes: Mapping[str, Tensor], t0: int, seen: dict[str, Tensor]) -> Tensor:
+    def _outputs(self, done: Mapping[str, Steps], t0: int, seen: dict[str, Tensor]) -> Tensor:
         """Return the outputs (T, M, B, O) without their noise; what their arrays see goes into `seen`."""
-        total: Tensor | None = None
-        for p in self.network.feed(OUTPUT):
-            seen[p.name] = self._output_lines(p, spikes[p.pre])
-            part = self.arrays.read(p.name, seen[p.name], t0)
-            total = part if total is None else total + part
+        feed, total = self.network.feed(OUTPUT), None
+        if all(self.arrays.readers[p.name].plain and self._trace_is_read(p) for p in feed):  # y = W_out z
+            for p in feed:
+                total = added(total, self.arrays.read(p.name, done[p.pre].z.view(self._shape(done[p.pre])), t0))
+            assert total is not None
+            return total
+        for p in feed:
+            seen[p.name] = self._output_lines(p, done[p.pre].s)
+            total = added(total, self.arrays.read(p.name, seen[p.name], t0))
         assert total is not None
         self.y = filtered(total, self.y, self.decay)
         return total
@@ -271,11 +277,17 @@ class Presentation:
         """Return the presynaptic activity of arrays to the output, where it is not the trace of the units itself."""
         found = {}
         for p in self.network.feed(OUTPUT):
-            # the trace is what outputs read, unless a bias, a count or units of one's own come between
-            if self.layers[p.pre].neuron.trace_is_readout and not self.counts and not p.bias:
-                continue
-            found[p.name] = self._readout(p, seen[p.name])
+            if not self._trace_is_read(p):
+                found[p.name] = self._readout(p, seen[p.name])
         return found
+
+    def _trace_is_read(self, p: Projection) -> bool:
+        """Return whether outputs read the trace z itself: no bias, no count, no units of one's own come between."""
+        return self.layers[p.pre].neuron.trace_is_readout and not self.counts and not p.bias
+
+    def _shape(self, found: Steps) -> tuple[int, int, int, int]:
+        """Return the shape of what units did, with passes and sequences apart."""
+        return len(found.s), self.plan.passes, self.batch, -1
 
     def _readout(self, p: Projection, lines: Tensor) -> Tensor:
         """Return the presynaptic activity of an array to the output: its lines, filtered as what they add is."""
@@ -283,18 +295,23 @@ class Presentation:
         self.traces[p.name] = filtered(r, self.traces[p.name], self.decay)
         return r
 
-    def _book(self, seen: Mapping[str, Tensor], s: Mapping[str, Tensor]) -> None:
-        """Book the chunk's reads and spikes; a bias line is no spike."""
-        count = {name: int(each.sum()) for name, each in s.items()}
+    def _book(self, seen: Mapping[str, Tensor], s: Mapping[str, Tensor], number: Mapping[str, Tensor]) -> None:
+        """Book the chunk's reads and spikes, `number` (n,) of each unit; a bias line is no spike."""
+        count = {name: int(each.sum()) for name, each in number.items()}
         total = 0
         loads: dict[str, tuple[Tensor, int | None]] = {}
         for p in self.network.projections:
-            rows, load = self.network.shapes[p.name][0], self.arrays.readers[p.name].load
+            rows, reader = self.network.shapes[p.name][0], self.arrays.readers[p.name]
+            load = reader.load
             if p.pre == INPUT:
                 lines = by_pass(seen[p.name])
                 times = self.plan.passes // lines.shape[1]  # data serve all passes
                 driven = int(torch.count_nonzero(lines[..., : self.network.inputs]))
                 loads[p.name] = load(lines.flatten(1, 2)) * times, driven * times * rows if self.spikes_in else None
+            elif (
+                reader.plan.dac is None and not reader.plan.bits and not p.bias
+            ):  # lines of 0 and 1: their squares add up to the spikes
+                loads[p.name] = number[p.pre].to(self.y.dtype), count[p.pre] * rows
             else:
                 lines = s[p.pre].to(self.y.dtype) if p.pre == p.post else seen[p.name].flatten(1, 2)
                 loads[p.name] = load(lines), count[p.pre] * rows

@@ -15,7 +15,7 @@ from neuroanp.yaml_io import read
 LOG = logging.getLogger("neuroanp")
 
 SECTION = "neuron"
-EXECUTION = ("recurrence", "loop", "target")
+EXECUTION = ("execution", "recurrence", "loop", "target")
 """Keys of `compute` that say how spiking units are simulated."""
 
 

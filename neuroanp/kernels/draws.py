@@ -7,6 +7,7 @@ steps or rows alone gets the same numbers, at the cost of those alone.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -50,6 +51,35 @@ def draw(kind: Kind, at: Address, steps: int, shape: tuple[int, ...], dtype: npt
     for t in range(steps):
         compiled.fill_words(of_a_step, at.keys, at.update, at.stream, at.t + t)
         rows[t] = _dealt(_made(kind, of_a_step, out.dtype), *rows.shape[1:])
+    return out
+
+
+def draw_passes(
+    at: Address, streams: Sequence[int], factors: Sequence[float], steps: int, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return the normals of several streams, each times its factor, (steps, passes, *shape) in single precision.
+
+    Pass m is draw("normal", at stream streams[m]) * factors[m], to the bit, in one go over the memory.
+
+    Args:
+        at: of the first step; its stream does not count. streams, factors: (passes,).
+        steps: of time. shape: of a step of one pass; its last axis is the row.
+
+    >>> from neuroanp.kernels.philox import Address
+    >>> at = Address(key=7, update=0, stream=0, t=0)
+    >>> both = draw_passes(at, (3, 3), (1.0, -0.5), 2, (5,))
+    >>> bool((both[:, 1] == -0.5 * both[:, 0]).all())
+    True
+    """
+    from neuroanp.kernels.pass_noise import fill_passes
+
+    for stream in (min(streams), max(streams)):
+        _check(at._replace(stream=stream), steps, shape, np.float32)
+    if not any(factors):
+        return np.zeros((steps, len(streams), *shape), dtype=np.float32)
+    out = np.empty((steps, len(streams), *shape), dtype=np.float32)
+    rows = out.reshape(steps, len(streams), prod(shape[:-1]), shape[-1] if shape else 1)
+    fill_passes(rows, at.keys, at.update, np.array(streams, np.uint32), np.array(factors, np.float32), at.t)
     return out
 
 

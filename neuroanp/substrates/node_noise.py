@@ -94,6 +94,11 @@ class NodeNoise:
         if self.junctions is None and not sigma:
             return None
         shape = (self.batch, self.units[layer])
+        if self.junctions is None and self.like.device.type == "cpu" and self.like.dtype == torch.float32:
+            factors = [factor * sigma for factor in self.plan.noise]
+            return torch.from_numpy(
+                self.streams.normals(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape)
+            )
         make = torch.empty if all(self.plan.noise) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
         drawn: dict[int, Tensor] = {}

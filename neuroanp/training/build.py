@@ -174,7 +174,7 @@ class Experiment:
         if spikes(config.backend):
             options = {
                 "spikes_in": config.encoder.spikes,
-                "execution": Execution(compute.recurrence, compute.loop, compute.target),
+                "execution": Execution(compute.recurrence, compute.loop, compute.target, compute.execution),
             }
         made = BACKENDS.get(config.backend)(dt=config.dt, chunk=self.chunk, **options)
         refuse_incomplete(made, Backend, f"backend '{config.backend}'")

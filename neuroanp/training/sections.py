@@ -98,6 +98,11 @@ class Compute(Section):
     dtype: Literal["float32", "float64"] = Field(default="float32", description="precision")
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
     threads: int = Field(default=1, ge=1, le=1024, description="threads of one run; results may differ in rounding")
+    execution: Literal["auto", "event_loop", "simulator"] = Field(
+        default="auto",
+        description="LIF units: a compiled event loop (CPU), or the simulator that is the backend's own, Brian2 or "
+        "torch; auto: the loop, unless it is said how Brian2 is run",
+    )
     recurrence: Literal["auto", "synapses", "dense", "sparse"] = Field(
         default="auto", description="Brian2: how spikes are spread; auto: what is fastest for the size"
     )

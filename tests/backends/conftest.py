@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from functools import cache
 from types import SimpleNamespace
-from typing import cast
+from typing import Any, cast
 
 import pytest
 import torch
 
 from neuroanp.backends.chip_network import ChipNetwork
+from neuroanp.backends.execution import Execution
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS, Backend, Request
 from neuroanp.devices.effects import ALL_EFFECTS
@@ -38,15 +39,22 @@ WINDOW = 1e3
 OF_LAYERS = ("h", "x", "z", "spikes", "v")
 
 
+def registered(name: str) -> str:
+    """Return the backend of "lif/simulator", say: what stands behind it simulates its units (compute.execution)."""
+    return name.partition("/")[0]
+
+
 def digital(name: str) -> bool:
     """Return whether a backend holds its weights itself, as whole numbers, instead of a device that does."""
-    return BACKENDS.get(name).digital
+    return BACKENDS.get(registered(name)).digital
 
 
 @cache
 def simulator(name: str, dt: float, chunk: int) -> Backend:
     """Return a backend, the same for every test: what one presentation leaves behind must not reach the next."""
-    return BACKENDS.get(name)(dt, chunk)
+    plain, _, execution = name.partition("/")
+    options = {"execution": Execution(execution=cast("Any", execution))} if execution else {}
+    return BACKENDS.get(plain)(dt, chunk, **options)
 
 
 @cache
@@ -54,7 +62,7 @@ def units(backend: str) -> Unit:
     """Return the units of a network that says nothing of them: a chip's differ in reset and rest from others."""
     if digital(backend):
         return configure({"task": "xor"}, backend=backend).neuron
-    return LIF() if spikes(backend) else Tanh()
+    return LIF() if spikes(registered(backend)) else Tanh()
 
 
 class Bench:
@@ -68,7 +76,7 @@ class Bench:
         effects: frozenset[str] = ALL_EFFECTS, read="moments", device="cpu", age=1e4, backend="rate",
         drive: NodeDrive | None = None, cell: Unit | None = None, layers: Sequence[Stacked] | None = None, skip=False,
     ) -> None:  # fmt: skip
-        self.spiking, self.digital = spikes(backend), digital(backend)
+        self.spiking, self.digital = spikes(registered(backend)), digital(backend)
         self.backend, self.dt = backend, DT[self.spiking]
         self.scale = LIF().input_gain if self.spiking else 1.0  # how much larger rounding is than that of a read
         self.T, self.B, I, N, O = sizes or SIZES[self.spiking]  # noqa: E741

@@ -17,6 +17,7 @@ from neuroanp.profiles import available, load
 from neuroanp.profiles.sections import Neurons
 from neuroanp.training.filling import spikes
 from neuroanp.trajectory import PassPlan
+from tests.backends.conftest import registered
 from tests.close import close
 
 MIXED = PassPlan(noise=(1.0, 0.0, 1.0, -1.0), stream=(0, 1, 2, 0), pairs=((0, 1), (2, 1), (0, 3)))
@@ -43,7 +44,7 @@ and every law has a contract of its own: the profiles left out differ in those a
 
 def digital(backend: str) -> bool:
     """Return whether a backend holds its weights itself, as whole numbers, instead of a device that does."""
-    return BACKENDS.get(backend).digital
+    return BACKENDS.get(registered(backend)).digital
 
 
 def kinds(backend: str) -> list[str]:
@@ -52,7 +53,7 @@ def kinds(backend: str) -> list[str]:
     One that holds its weights itself has none of conductances, and its units are alike: test_integer has what it
     refuses.
     """
-    if not spikes(backend):
+    if not spikes(registered(backend)):
         return available()
     if not digital(backend):
         return list(KINDS)
@@ -65,8 +66,9 @@ def differs(neurons: Neurons | None) -> bool:
     return neurons is not None and any(neurons.spreads.values())
 
 
-# every name that is registered, those of a user's own package too
-CASES = [(name, profile) for name in BACKENDS.names() for profile in kinds(name)]
+# every name that is registered, those of a user's own package too; of LIF units the event loop and its references
+NAMES = [*BACKENDS.names(), "lif/simulator", "spiking/simulator"]
+CASES = [(name, profile) for name in NAMES for profile in kinds(name)]
 
 pytestmark = [
     pytest.mark.parametrize("device", DEVICES),
@@ -88,7 +90,7 @@ def effects(dtype: torch.dtype) -> frozenset[str]:
 
 @pytest.fixture(autouse=True)
 def _where_it_can_compute(backend, device):
-    if (backend, device) == ("spiking", "cuda"):
+    if (registered(backend), device) == ("spiking", "cuda"):
         pytest.skip("Brian2 computes on the CPU")
 
 
@@ -96,7 +98,11 @@ def _where_it_can_compute(backend, device):
 def gains(backend):
     """Currents that an input of 1 and a spike over a weight of 1 are, and the share of a spike's that a step leaves."""
     unit = LIF()
-    return (unit.input_gain, unit.synapse_gain, exp(-1e-3 / unit.tau_s)) if spikes(backend) else (1.0, 1.0, 0.0)
+    return (
+        (unit.input_gain, unit.synapse_gain, exp(-1e-3 / unit.tau_s))
+        if spikes(registered(backend))
+        else (1.0, 1.0, 0.0)
+    )
 
 
 @cache
