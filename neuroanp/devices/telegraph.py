@@ -54,10 +54,15 @@ def transition(p: Any, tau_c: Any, dt: float) -> tuple[Any, Any]:
     >>> [round(x, 6) for x in transition(0.25, 1.0, math.log(2.0))]
     [0.125, 0.625]
     """
+    gone = lost(tau_c, dt)
+    return p * gone, 1.0 - (1.0 - p) * gone
+
+
+def lost(tau_c: Any, dt: float) -> Any:
+    """Return 1 - rho, the share of a correlation that a step of dt seconds takes; ValueError for a negative step."""
     if not dt >= 0:
         raise ValueError(f"a step of {dt} s: time runs forward; use 0 s or more")
-    lost = -_expm1(-dt / tau_c)  # 1 - rho
-    return p * lost, 1.0 - (1.0 - p) * lost
+    return -_expm1(-dt / tau_c)
 
 
 def start(u: Tensor, p: float | Tensor) -> Tensor:
