@@ -122,7 +122,9 @@ class Telegraph:
     median: float
     decades: float = 0.0
     tau_c: Tensor | None = None
-    _steps: dict[Any, tuple[np.ndarray, np.ndarray]] = field(default_factory=dict, init=False, repr=False, compare=False)
+    _steps: dict[Any, tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     n_sources: ClassVar[int] = 1
     node_sigma: ClassVar[float] = 1.0
     samples_are_steps: ClassVar[bool] = False

@@ -113,8 +113,8 @@ def count(state: Tensor, u: Tensor, p: float, tau_c: float, dt: float) -> tuple[
     s = state.to(u.dtype, copy=True, memory_format=torch.contiguous_format)
     out = u.new_empty((len(u), *u.shape[2:]))
     sources, k = len(s), s[0].numel()
-    rows = s.view(sources, k), u.contiguous().view(len(u), sources, k), out.view(len(u), k)
-    telegraph_loops.switches(*(x.numpy() for x in rows[:2]), low, high, rows[2].numpy())
+    draws = u.contiguous().view(len(u), sources, k).numpy()
+    telegraph_loops.switches(s.view(sources, k).numpy(), draws, low, high, out.view(len(u), k).numpy())
     return out, s > 0
 
 

@@ -6,8 +6,6 @@ compiled beside this file, or in the user's cache where that folder cannot be wr
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 from numba import njit, uint32, uint64
 

@@ -1,4 +1,4 @@
-"""Ladders of resistors, compiled: the plain form is `neuroanp.substrates.wires_fast.plain_ladder`, whose bits these are."""
+"""Ladders of resistors, compiled: the bits of `neuroanp.substrates.wires_fast.plain_ladder`."""
 
 from __future__ import annotations
 

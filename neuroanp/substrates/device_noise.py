@@ -133,7 +133,9 @@ class DeviceNoise:
         Raises: ValueError for a chunk out of order.
         """
         if t0 == 0:
-            self._turned = Turned(self, self._starts())
+            assert isinstance(self.process, Telegraph)
+            starts = self._starts()
+            self._turned = Turned(self.name, self.plan, self.streams, self.sigma, self.process, self.dt, starts)
         elif t0 != self._reached:
             raise ValueError(f"chunks must follow in time: {self.name} stands at step {self._reached}, asked for {t0}")
         assert self._turned is not None

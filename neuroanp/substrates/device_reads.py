@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
@@ -14,7 +14,8 @@ from neuroanp.devices import telegraph
 
 if TYPE_CHECKING:
     from neuroanp.devices.rtn import Telegraph
-    from neuroanp.substrates.device_noise import DeviceNoise
+    from neuroanp.noise import PassStreams
+    from neuroanp.trajectory import PassPlan
 
 
 class Turned:
@@ -23,14 +24,17 @@ class Turned:
     m' = 4 ceil(m / 4): a call of the generator makes the draws of four word lines.
 
     Args:
-        noise: whose they are; see `DeviceNoise`. states: by stream, (B, planes, n, m), before the first step.
+        name, plan, streams, sigma, process, dt: see `DeviceNoise`.
+        states: by stream, (B, planes, n, m), before the first step.
     """
 
-    def __init__(self, noise: DeviceNoise, states: Mapping[int, Tensor]) -> None:
+    def __init__(
+        self, name: str, plan: PassPlan, streams: PassStreams, sigma: Tensor, process: Telegraph, dt: float,
+        states: Mapping[int, Tensor],
+    ) -> None:  # fmt: skip
         from neuroanp.kernels import device_loops
 
-        self.loops, plan, sigma = device_loops, noise.plan, noise.sigma
-        process = cast("Telegraph", noise.process)
+        self.loops = device_loops
         tau_c = process.median if process.tau_c is None else process.tau_c
         self.n, m = sigma.shape[-2:]
 
@@ -38,16 +42,17 @@ class Turned:
             return pad(x.to(sigma).mT, (0, 0, 0, -m % 4)).flatten(-2).contiguous().numpy()
 
         self.states = {stream: turned(state) for stream, state in states.items()}
-        self.lost = turned(torch.as_tensor(telegraph.lost(tau_c, noise.dt)).to(sigma).expand(sigma.shape))
+        self.lost = turned(torch.as_tensor(telegraph.lost(tau_c, dt)).to(sigma).expand(sigma.shape))
         self.sigma = turned(sigma)
         ends = process.ends_of(self.sigma.dtype)
         self.figures = (np.float32(process.p), np.float32(1.0 - process.p), *ends)
-        addresses = {stream: noise.streams.at(f"device_uniform/{noise.name}", stream) for stream in states}
+        addresses = {stream: streams.at(f"device_uniform/{name}", stream) for stream in states}
         self.addresses = {stream: (at.keys, at.update, at.stream) for stream, at in addresses.items()}
         self.passes = {
             stream: [k for k, of in enumerate(plan.stream) if of == stream and plan.noise[k]] for stream in states
         }
-        self.factors = {stream: np.array([plan.noise[k] for k in own], np.float32) for stream, own in self.passes.items()}
+        gains = np.array(plan.noise, np.float32)
+        self.factors = {stream: gains[own] for stream, own in self.passes.items()}
 
     def products(self, x: Tensor, t0: int, widths: Sequence[int]) -> Tensor:
         """Return what the noise of the next steps makes of their inputs; see `DeviceNoise.products`."""

@@ -9,11 +9,7 @@ from torch import Tensor
 
 from neuroanp.substrates.periphery import quantise
 from neuroanp.substrates.protocol import ReadPlan
-from neuroanp.substrates.read_fast import FastReader
-
-
-Product = Callable[[Tensor, tuple[int, ...]], Tensor]
-"""Inputs (rows, m) and widths of tiles to what noise of the weights makes of them, (tiles, rows, n)."""
+from neuroanp.substrates.read_fast import FastReader, Product
 
 
 class Reader:

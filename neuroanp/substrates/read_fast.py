@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -12,12 +13,15 @@ from neuroanp.devices.draws import numpy_dtype
 
 if TYPE_CHECKING:
     from neuroanp.substrates.protocol import Quantiser, ReadPlan
-    from neuroanp.substrates.read import Product
 
 FINEST = {torch.float32: 2.0**22, torch.float64: 2.0**51}
-"""Codes on either side of zero below which adding and subtracting a number rounds to the nearest (`read_loops.MAGIC`)."""
+"""Codes on either side of zero below which adding and subtracting `read_loops.MAGIC` rounds to the nearest."""
 SMALL = 1 << 17
 """Multiply-accumulates below which numpy's product is twice as fast as torch's, and surely in one thread."""
+
+
+Product = Callable[[Tensor, tuple[int, ...]], Tensor]
+"""Inputs (rows, m) and widths of tiles to what noise of the weights makes of them, (tiles, rows, n)."""
 
 
 class FastReader:
@@ -105,7 +109,7 @@ class FastReader:
         self, x: np.ndarray, noise: np.ndarray, beside: np.ndarray, out: np.ndarray, lead: tuple[int, ...],
         told: bool = False,
     ) -> tuple[Tensor, int, int]:  # fmt: skip
-        """Fill out (T, M, B, n) with what is read of rows x (T B, m), which are past the drivers where they are `told`."""
+        """Fill out (T, M, B, n) with what is read of rows x (T B, m), past their drivers where they are `told`."""
         loops, silent = self.loops, noise is self.silence
         room = lines, squares, y, variance = self._space(len(x), len(self.st) > 0 and not silent)
         sigma = self.dtype.type(0) if silent or told else self.sigma
@@ -122,7 +126,7 @@ class FastReader:
         return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if len(self.adc) else 0
 
     def _space(self, rows: int, squared: bool) -> tuple[np.ndarray, ...]:
-        """Return lines and squares (rows m), y and variance (tiles, rows, n), the last of each empty unless `squared`."""
+        """Return lines, squares (rows m), y and variance (tiles, rows, n); unless `squared` the squares are empty."""
         of_lines, of_tiles = rows * self.m, (self.tiles, rows, self.n)
         room = self._room
         if not room or len(room[0]) != of_lines or (len(room[1]) > 0) != squared:  # fresh memory is a tenth of a read
