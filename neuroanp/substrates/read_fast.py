@@ -49,6 +49,7 @@ class FastReader:
         self.wt, self.st = wt.numpy(), self._table(st)
         self.silence = np.empty((1, 1, 1, 0), self.dtype)
         self._room: tuple[np.ndarray, ...] = ()
+        self._products: list[tuple[tuple[Tensor, Tensor], Tensor]] = []
 
     @staticmethod
     def possible(plan: ReadPlan) -> bool:
@@ -120,8 +121,8 @@ class FastReader:
             clipped = loops.read(*before, self.magic, self.wt, self.st, room, beside, *after, out)
         else:
             loops.tell(*before, self.magic, lines, squares)
-            self._multiply(lines, self.wt, y)
-            self._multiply(squares, self.st, variance)
+            for factors, into in self._products:
+                torch.mm(*factors, out=into)
             clipped = loops.hear(y, beside, variance, *after, self.magic, out)
         return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if len(self.adc) else 0
 
@@ -132,15 +133,16 @@ class FastReader:
         if not room or len(room[0]) != of_lines or (len(room[1]) > 0) != squared:  # fresh memory is a tenth of a read
             shapes = (of_lines, of_lines * squared, of_tiles, (self.tiles * squared, rows, self.n))
             room = self._room = tuple(np.empty(shape, self.dtype) for shape in shapes)
+            lines, squares, y, variance = (torch.from_numpy(each) for each in room)
+            self._products = self._paired(lines, self.wt, y) + self._paired(squares, self.st, variance)
         return room
 
-    def _multiply(self, lines: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
-        """Do what `read_loops.multiply` does by torch, which may use several threads."""
-        rows = out.shape[1]
-        for tile in range(len(out)):
-            a, b = self.starts[tile : tile + 2]
-            part = torch.from_numpy(lines[rows * a : rows * b]).view(rows, b - a)
-            torch.mm(part, torch.from_numpy(matrix[a:b]), out=torch.from_numpy(out[tile]))
+    def _paired(self, lines: Tensor, matrix: np.ndarray, out: Tensor) -> list[tuple[tuple[Tensor, Tensor], Tensor]]:
+        """Return what `read_loops.multiply` multiplies and where to: for torch, which may use several threads."""
+        rows, ends = out.shape[1], zip(self.starts[:-1], self.starts[1:], out, strict=False)
+        return [
+            ((lines[rows * a : rows * b].view(rows, b - a), torch.from_numpy(matrix[a:b])), into) for a, b, into in ends
+        ]
 
     def load(self, x: Tensor) -> Tensor:
         """Return what word lines carried in all reads; see `Reader.load`."""
