@@ -35,8 +35,7 @@ from neuroanp.substrates.wires_fast import effective_conductance_fast
 from neuroanp.training.memory import keep_freed_memory
 
 READ, SOLVE, MEMORY = 2.5, 0.5, 16.0
-SIZE, BATCH, INPUTS, MATRIX = 512, 64, 64, 1024
-BLOCK = 64  # steps at once
+SIZE, BATCH, INPUTS, MATRIX, BLOCK = 512, 64, 64, 1024, 64
 TILES = {"pcm-like, 0.25-25 uS, 2.5 ohm": (0.25e-6, 25e-6, 2.5), "rram-like, 50-225 uS, 1 ohm": (50e-6, 225e-6, 1.0)}
 
 

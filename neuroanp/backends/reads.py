@@ -13,6 +13,7 @@ from neuroanp.substrates.read import Reader, normals
 
 if TYPE_CHECKING:
     from neuroanp.noise import PassStreams
+    from neuroanp.substrates.device_noise import DeviceNoise
     from neuroanp.substrates.protocol import ReadPlan, Substrate
     from neuroanp.trajectory import PassPlan
 
@@ -43,16 +44,37 @@ class Noise(NamedTuple):
 
     Args:
         xi: standard normals times the pass's gain, (..., M, B, normals).
-        deviation: noise of the weights where it has a memory, (..., M, B, n, m), or None.
+        deviation: noise of the weights where it has a memory, (..., M, B, n, m), or what draws it as it is read; None.
     """
 
     xi: Tensor
-    deviation: Tensor | None
+    deviation: Tensor | Later | None
 
     def step(self, t: int) -> Noise:
         """Return the noise of one step, with passes and batch in one dimension."""
-        deviation = None if self.deviation is None else self.deviation[t].flatten(0, 1)
+        at = self.deviation
+        deviation = at.step(t) if isinstance(at, Later) else None if at is None else at[t].flatten(0, 1)
         return Noise(self.xi[t].flatten(0, 1), deviation)
+
+
+class Later(NamedTuple):
+    """Noise of an array's devices that is drawn while it is read, a step at a time.
+
+    Args: devices: whose. t0: the first step.
+    """
+
+    devices: DeviceNoise
+    t0: int
+
+    def step(self, t: int) -> Later:
+        """Return that of steps from t on."""
+        return Later(self.devices, self.t0 + t)
+
+    def __call__(self, x: Tensor, widths: tuple[int, ...]) -> Tensor:
+        """Return what it makes of rows x (steps M B, m) at each tile, (tiles, steps M B, n)."""
+        rows = self.devices.plan.passes, self.devices.batch
+        products = self.devices.products(x.view(-1, *rows, x.shape[-1]), self.t0, widths)
+        return products.flatten(1, 3)
 
 
 class ArrayReads:
@@ -94,7 +116,9 @@ class ArrayReads:
             return reader(x, None if noise is None else noise.xi)
         lead = noise.xi.shape[:-1]
         rows = x.expand(*lead, x.shape[-1])
-        deviation = None if noise.deviation is None else noise.deviation.flatten(0, len(lead) - 1)
+        deviation = noise.deviation
+        if isinstance(deviation, Tensor):
+            deviation = deviation.flatten(0, len(lead) - 1)
         y = reader.sampled(rows.flatten(0, -2), noise.xi.flatten(0, -2), deviation)
         return y.view(*lead, -1)
 
@@ -124,8 +148,12 @@ class ArrayReads:
                 draw = self.streams.normal(f"read/{name}", stream, t0, steps, shape, dtype)
                 torch.mul(torch.from_numpy(draw), factor, out=xi[:, m])
         devices = self.devices.get(name)
-        # both devices of a pair come with the sign of their plane
-        deviation = None if devices is None else devices.draw(t0, steps).sum(3)
+        if devices is None:
+            deviation = None
+        elif reader.fast and devices.fused:
+            deviation = Later(devices, t0)
+        else:  # both devices of a pair come with the sign of their plane
+            deviation = devices.draw(t0, steps).sum(3)
         return Noise(xi.to(reader.wt.device), deviation)
 
     def book(self, name: str, load: Tensor, steps: int, events: int | None = None) -> None:

@@ -8,9 +8,11 @@ noise in resistive switching memories, Appl. Phys. Lett. 96, 053503 (2010).
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, replace
-from typing import Annotated, ClassVar
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Annotated, Any, ClassVar
 
+import numpy as np
 import torch
 from pydantic import Field, ValidationInfo, field_validator
 from torch import Tensor
@@ -120,6 +122,9 @@ class Telegraph:
     median: float
     decades: float = 0.0
     tau_c: Tensor | None = None
+    _steps: dict[Any, tuple[np.ndarray, np.ndarray]] = field(
+        default_factory=dict, init=False, repr=False, compare=False
+    )
     n_sources: ClassVar[int] = 1
     node_sigma: ClassVar[float] = 1.0
     samples_are_steps: ClassVar[bool] = False
@@ -131,7 +136,7 @@ class Telegraph:
         return self.median / half, self.median * half
 
     @property
-    def _drawn(self) -> bool:
+    def drawn(self) -> bool:
         """Whether a start draws correlation times too, which then are part of the state."""
         return self.decades > 0 and self.tau_c is None
 
@@ -173,14 +178,14 @@ class Telegraph:
 
     def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...]:
         """Return the shape of the uniforms one step takes."""
-        return (2, *shape) if self._drawn else shape
+        return (2, *shape) if self.drawn else shape
 
     def normals(self, shape: tuple[int, ...]) -> None:
         """Return None: no normals are needed."""
 
     def start(self, u: Tensor, xi: Tensor | None = None) -> Tensor:
         """Return the stationary state for uniforms: bool; with drawn correlation times (2, *shape), s and tau_c."""
-        if not self._drawn:
+        if not self.drawn:
             return telegraph.start(u, self.p)
         return torch.stack([(u[0] < self.p).to(u.dtype), self._tau(u[1])])
 
@@ -193,13 +198,55 @@ class Telegraph:
             xi: not used.
             dt: seconds a step, 0 or more.
         """
-        if self._drawn:
+        if self.drawn:
             states = telegraph.run(state[0] > 0, u[:, 0], self.p, state[1], dt)
             after = torch.stack([states[-1].to(u.dtype), state[1]])
+        elif u.device.type == "cpu" and u.shape[1:] == state.shape:
+            return self._run(state, u, dt)
         else:
             states = telegraph.run(state, u, self.p, self.median if self.tau_c is None else self.tau_c, dt)
             after = states[-1].clone()
         return states.to(u.dtype).sub_(self.p).div_(math.sqrt(self.p * (1.0 - self.p))), after
+
+    def _run(self, state: Tensor, u: Tensor, dt: float) -> tuple[Tensor, Tensor]:
+        """Do it by compiled loops, for sources that differ in their last dimensions alone."""
+        from neuroanp.kernels import telegraph_loops
+
+        low, high = self._transition(state, u, dt)
+        after, out = (torch.empty_like(x, memory_format=torch.contiguous_format).copy_(x) for x in (state, u))
+        s, signal = after.view(-1, len(low)).numpy(), out.view(len(u), -1, len(low)).numpy()
+        telegraph_loops.signals(s, signal, low, high, *self.ends_of(signal.dtype))
+        return out, after
+
+    def ends_of(self, dtype: Any) -> tuple[Any, Any]:
+        """Return the signal in state 1 and in state 0, rounded as a tensor of a dtype rounds it."""
+        p, root = dtype.type(self.p), dtype.type(math.sqrt(self.p * (1.0 - self.p)))
+        return (dtype.type(1) - p) / root, (dtype.type(0) - p) / root
+
+    def chain(self, u: Tensor, gaps: Sequence[float]) -> Tensor:
+        """Return states (S, B, *shape), bool, that follow one another: of row 0 those of S streams, of row 1, ...
+
+        What `start` and then `run` give, for known correlation times on a CPU.
+
+        Args: u: uniforms (S, B, *shape). gaps: seconds that lie before each stream's, (S,).
+        """
+        from neuroanp.kernels import telegraph_loops
+
+        steps = [self._transition(u[0], u, gap) for gap in gaps]
+        low, high = (np.stack(each) for each in zip(*steps, strict=True))
+        s, dtype = np.empty((*u.shape[:2], low.shape[1]), np.bool_), u.numpy().dtype
+        telegraph_loops.chain(u.contiguous().view(s.shape).numpy(), dtype.type(self.p), low, high, s)
+        return torch.from_numpy(s).view(u.shape)
+
+    def _transition(self, state: Tensor, u: Tensor, dt: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return P(0 -> 1) and P(1 -> 1) of each source over dt; they are kept for the next step of dt."""
+        k = self.tau_c.numel() if self.tau_c is not None else state[0].numel() if state.ndim else 1
+        found = self._steps.get((dt, u.dtype, k))
+        if found is None:
+            tau_c = self.median if self.tau_c is None else self.tau_c.flatten()
+            low, high = (torch.as_tensor(x).to(u).expand(k) for x in telegraph.transition(self.p, tau_c, dt))
+            found = self._steps[dt, u.dtype, k] = low.contiguous().numpy(), high.contiguous().numpy()
+        return found
 
 
 class RtnRead(Law):

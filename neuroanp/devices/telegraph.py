@@ -54,10 +54,15 @@ def transition(p: Any, tau_c: Any, dt: float) -> tuple[Any, Any]:
     >>> [round(x, 6) for x in transition(0.25, 1.0, math.log(2.0))]
     [0.125, 0.625]
     """
+    gone = lost(tau_c, dt)
+    return p * gone, 1.0 - (1.0 - p) * gone
+
+
+def lost(tau_c: Any, dt: float) -> Any:
+    """Return 1 - rho, the share of a correlation that a step of dt seconds takes; ValueError for a negative step."""
     if not dt >= 0:
         raise ValueError(f"a step of {dt} s: time runs forward; use 0 s or more")
-    lost = -_expm1(-dt / tau_c)  # 1 - rho
-    return p * lost, 1.0 - (1.0 - p) * lost
+    return -_expm1(-dt / tau_c)
 
 
 def start(u: Tensor, p: float | Tensor) -> Tensor:
@@ -108,8 +113,8 @@ def count(state: Tensor, u: Tensor, p: float, tau_c: float, dt: float) -> tuple[
     s = state.to(u.dtype, copy=True, memory_format=torch.contiguous_format)
     out = u.new_empty((len(u), *u.shape[2:]))
     sources, k = len(s), s[0].numel()
-    rows = s.view(sources, k), u.contiguous().view(len(u), sources, k), out.view(len(u), k)
-    telegraph_loops.switches(*(x.numpy() for x in rows[:2]), low, high, rows[2].numpy())
+    draws = u.contiguous().view(len(u), sources, k).numpy()
+    telegraph_loops.switches(s.view(sources, k).numpy(), draws, low, high, out.view(len(u), k).numpy())
     return out, s > 0
 
 

@@ -6,7 +6,7 @@ The draws of a device are at its place in the array: whatever else is written ch
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import ClassVar, Literal, Protocol
 
 import numpy as np
 import torch
@@ -14,14 +14,29 @@ from torch import Tensor
 
 from neuroanp.kernels import transforms
 
-if TYPE_CHECKING:
-    from neuroanp.devices.pulsed import PulsedLaw
 
-SHIFT = 32
+class Stepped(Protocol):
+    """What is asked of a law; see `neuroanp.devices.pulsed.PulsedLaw`."""
+
+    fraction: ClassVar[Literal["bound", "linear", "exponential"] | None]
+    dw: float
+    c2c: float
+    write_noise: float
+    tolerance: float
+    max_pulses: int
+
+    @property
+    def additive(self) -> bool: ...
+
+    def step(
+        self, w: Tensor, direction: Tensor, up: Tensor, down: Tensor, w_max: Tensor, w_min: Tensor, xi: Tensor
+    ) -> Tensor: ...
+
+    def coefficients(self, rises: Tensor, w_max: Tensor, w_min: Tensor) -> tuple[Tensor, ...]: ...
 
 
 def verify(
-    law: PulsedLaw, devices: Mapping[str, Tensor], moves: Tensor, seen: Tensor, target: Tensor, key: int,
+    law: Stepped, devices: Mapping[str, Tensor], moves: Tensor, seen: Tensor, target: Tensor, key: int,
     effects: frozenset[str],
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Return w, what is seen of it, and the pulses of each device when the loop ends.
@@ -38,20 +53,14 @@ def verify(
 
 
 def plain(
-    law: PulsedLaw, devices: Mapping[str, Tensor], moves: Tensor, seen: Tensor, target: Tensor, key: int,
+    law: Stepped, devices: Mapping[str, Tensor], moves: Tensor, seen: Tensor, target: Tensor, key: int,
     effects: frozenset[str],
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Do it for any law, on any device and in any precision; see `verify`."""
     at = moves.flatten().nonzero().squeeze(1)
-    w, shown, pulses = (
-        devices["w"].flatten().clone(),
-        seen.flatten().clone(),
-        torch.zeros_like(moves, dtype=torch.int32),
-    )
-    sent_to, live = (
-        pulses.view(-1),
-        {k: v.flatten()[at] for k, v in {**devices, "seen": seen, "target": target}.items()},
-    )
+    w, shown = devices["w"].flatten().clone(), seen.flatten().clone()
+    pulses = torch.zeros_like(shown, dtype=torch.int32)
+    live = {k: v.flatten()[at] for k, v in {**devices, "seen": seen, "target": target}.items()}
     for sent in range(1, law.max_pulses + 1):
         if not len(at):
             break
@@ -59,30 +68,32 @@ def plain(
         state = [live[k] for k in ("up", "down", "w_max", "w_min")]
         live["w"] = law.step(live["w"], live["target"] - live["seen"], *state, xi if "c2c" in effects else 0 * xi)
         live["seen"] = live["w"] + _sigma(law, effects) * eta
-        w[at], shown[at], sent_to[at] = live["w"], live["seen"], sent
+        w[at], shown[at], pulses[at] = live["w"], live["seen"], sent
         left = ((live["seen"] - live["target"]).abs() > law.tolerance).nonzero().squeeze(1)
         at, live = at[left], {k: v.index_select(0, left) for k, v in live.items()}
-    return w.view(seen.shape), shown.view(seen.shape), pulses
+    return w.view(seen.shape), shown.view(seen.shape), pulses.view(seen.shape)
 
 
 def fast(
-    law: PulsedLaw, devices: Mapping[str, Tensor], moves: Tensor, seen: Tensor, target: Tensor, key: int,
+    law: Stepped, devices: Mapping[str, Tensor], moves: Tensor, seen: Tensor, target: Tensor, key: int,
     effects: frozenset[str],
 ) -> tuple[Tensor, Tensor, Tensor]:  # fmt: skip
     """Do what `plain` does by compiled loops, in single precision."""
     from neuroanp.kernels import verify_loops
 
     assert law.fraction is not None
-    w, shown, pulses = devices["w"].clone(), seen.clone(), torch.zeros_like(moves, dtype=torch.int32)
+    w, shown = (x.clone(memory_format=torch.contiguous_format) for x in (devices["w"], seen))
+    pulses = torch.zeros_like(w, dtype=torch.int32)
     rises = torch.ones_like(moves)
     ways = [law.coefficients(up, devices["w_max"], devices["w_min"]) for up in (rises, ~rises)]
     fixed = [target, *(devices[k] for k in ("up", "down", "w_min", "w_max")), *(of[k] for k in (0, -1) for of in ways)]
-    changed, given = ([x.contiguous().view(-1).numpy() for x in xs] for xs in ((w, shown, pulses), fixed))
+    given = tuple(x.contiguous().view(-1).numpy() for x in fixed)
+    found = (x.view(-1).numpy() for x in (w, shown, pulses))
     c2c = law.c2c if "c2c" in effects else 0.0
     figures = np.array([c2c, _sigma(law, effects), law.tolerance], np.float32)
     at = moves.flatten().nonzero().squeeze(1).numpy().astype(np.uint32)
     kind = verify_loops.KINDS.index(law.fraction)
-    verify_loops.verify(kind, law.additive, figures, law.max_pulses, words_of(key), at, *changed, tuple(given))
+    verify_loops.verify(kind, law.additive, figures, law.max_pulses, words_of(key), at, *found, given)  # pyright: ignore
     return w, shown, pulses
 
 
@@ -104,9 +115,9 @@ def draws(key: int, at: Tensor, sent: int, like: Tensor) -> tuple[Tensor, Tensor
 
 def words_of(key: int) -> tuple[int, int]:
     """Return a key as two words, low first."""
-    return key & 0xFFFFFFFF, key >> SHIFT
+    return key & 0xFFFFFFFF, key >> 32
 
 
-def _sigma(law: PulsedLaw, effects: frozenset[str]) -> float:
+def _sigma(law: Stepped, effects: frozenset[str]) -> float:
     """Return the standard deviation of what is seen about w, device units."""
     return law.write_noise * law.dw if "write_noise" in effects else 0.0

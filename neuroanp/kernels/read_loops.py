@@ -64,11 +64,13 @@ def multiply(lines, matrix, starts, out):  # pyright: ignore
 
 
 @njit(cache=True, error_model="numpy")
-def hear(y, variance, extra, xi, gain, offset, adc, magic, total):  # pyright: ignore
-    """Fill total with the sum over tiles of ADC(gain (y + sqrt(variance + extra) xi) + offset); return what clips.
+def hear(y, beside, variance, extra, xi, gain, offset, adc, magic, total):  # pyright: ignore
+    """Fill total with the sum over tiles of ADC(gain (y + beside + sqrt(variance + extra) xi) + offset).
+
+    Return how many conversions clip.
 
     Args:
-        y: (tiles, T B, n) products: a row serves all passes. variance: likewise, or of no tile.
+        y: (tiles, T B, n) products: a row serves all passes. beside, variance: likewise, or of no tile.
         extra: (tiles, n) variance of a conversion, or of no tile.
         xi: (T, M, B, normals), conversion after conversion; of no column: no noise.
         gain, offset: (tiles, n), or of no tile. adc: low, high, step; empty: none.
@@ -82,8 +84,13 @@ def hear(y, variance, extra, xi, gain, offset, adc, magic, total):  # pyright: i
                 out, row = total[t, p, b], t * B + b
                 for tile in range(len(y)):
                     of = y[tile, row]
-                    for i in range(n):
-                        v[i] = of[i]
+                    if len(beside):
+                        drawn = beside[tile, row]
+                        for i in range(n):
+                            v[i] = of[i] + drawn[i]
+                    else:
+                        for i in range(n):
+                            v[i] = of[i]
                     if xi.shape[3]:
                         disturb(v, variance, extra, xi[t, p, b, tile * n : tile * n + n], tile, row)
                     clipped += convert(v, gain, offset, adc, magic, tile)
@@ -135,14 +142,32 @@ def convert(v, gain, offset, adc, magic, tile):  # pyright: ignore
 
 
 @njit(cache=True, error_model="numpy")
-def read(x, noise, sigma, starts, dac, magic, wt, st, room, extra, xi, gain, offset, adc, total):  # pyright: ignore
+def read(x, noise, sigma, starts, dac, magic, wt, st, room, beside, extra, xi, gain, offset, adc, total):  # pyright: ignore
     """Tell, multiply and hear; the arguments are theirs, `room` what lies between: lines, squares, y, variance."""
     lines, squares, y, variance = room
     tell(x, noise, sigma, starts, dac, magic, lines, squares)
     multiply(lines, wt, starts, y)
     if len(squares):
         multiply(squares, st, starts, variance)
-    return hear(y, variance, extra, xi, gain, offset, adc, magic, total)
+    return hear(y, beside, variance, extra, xi, gain, offset, adc, magic, total)
+
+
+@njit(cache=True, error_model="numpy")
+def weigh(x, xi, sigma, starts, out):  # pyright: ignore
+    """Fill out (tiles, rows, n) with sum_j sigma_ij xi_ij x_j over the word lines of each tile.
+
+    Args: x: (rows, m). xi: (rows, n m or more). sigma: (n, m).
+    """
+    n, m = sigma.shape
+    flat, noise, line = sigma.reshape(n * m), np.empty(n * m, x.dtype), np.zeros(m, x.dtype)
+    for r in range(len(x)):
+        own = xi[r, : n * m]
+        for i in range(n * m):
+            noise[i] = flat[i] * own[i]
+        for tile in range(len(out)):
+            line[:] = 0
+            line[starts[tile] : starts[tile + 1]] = x[r, starts[tile] : starts[tile + 1]]
+            np.dot(noise.reshape(n, m), line, out[tile, r])
 
 
 @njit(cache=True, error_model="numpy")

@@ -53,3 +53,37 @@ def switches(s, u, low, high, out):  # pyright: ignore
             else:
                 for i in range(len(state)):
                     total[i] = state[i]
+
+
+@njit(cache=True)
+def signals(s, u, low, high, up, down):  # pyright: ignore
+    """Let sources take steps; put up in place of the uniforms where one is in state 1, else down.
+
+    Args: s: bool (B, k), before the first step; after the last on return. u: uniforms (T, B, k).
+        low, high: P(0 -> 1) and P(1 -> 1) of each, (k,).
+    """
+    for t in range(len(u)):
+        for b in range(len(s)):
+            state, draw = s[b], u[t, b]
+            for i in range(len(state)):
+                state[i] = draw[i] < (high[i] if state[i] else low[i])
+                draw[i] = up if state[i] else down
+
+
+@njit(cache=True)
+def chain(u, p, low, high, s):  # pyright: ignore
+    """Fill s, bool (S, B, k), with states that follow one another: of row 0 those of S streams, of row 1, ...
+
+    Args: u: uniforms (S, B, k); the first is below p where it begins in state 1.
+        low, high: P(0 -> 1) and P(1 -> 1) over the time before a stream's, (S, k).
+    """
+    for b in range(u.shape[1]):
+        for stream in range(len(u)):
+            before, state, draw = s[stream - 1, b], s[stream, b], u[stream, b]
+            if stream == 0:
+                before = s[len(u) - 1, max(b - 1, 0)]
+            for i in range(len(state)):
+                if b == 0 and stream == 0:
+                    state[i] = draw[i] < p
+                else:
+                    state[i] = draw[i] < (high[stream, i] if before[i] else low[stream, i])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -10,8 +11,10 @@ from torch import Tensor
 
 from neuroanp.devices.draws import numpy_dtype, uniform
 from neuroanp.devices.protocol import ReadProcess
+from neuroanp.devices.rtn import Telegraph
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams
+from neuroanp.substrates.device_reads import Turned
 from neuroanp.substrates.starts import one_step, starts
 from neuroanp.trajectory import PassPlan
 
@@ -82,6 +85,7 @@ class DeviceNoise:
         self.process = process
         self._reached = 0
         self._states: dict[int, Tensor] = {}
+        self._turned: Turned | None = None
 
     def draw(self, t0: int, steps: int) -> Tensor:
         """Return the noise of steps t0 .. t0+steps-1.
@@ -110,6 +114,33 @@ class DeviceNoise:
                         torch.mul(noise, factor, out=out[step, index])
         self._reached = t0 + steps
         return out
+
+    @property
+    def fused(self) -> bool:
+        """Whether `products` can do without `draw`: telegraph noise of known devices, in single precision on a CPU."""
+        process, sigma = self.process, self.sigma
+        known = isinstance(process, Telegraph) and (not process.decades or process.tau_c is not None)
+        return known and sigma.device.type == "cpu" and sigma.dtype == torch.float32
+
+    def products(self, x: Tensor, t0: int, widths: Sequence[int]) -> Tensor:
+        """Return what the noise of steps t0, t0 + 1, ... makes of inputs: sum_j deviation_ij x_j of each tile.
+
+        The noise is that of `draw`, and no array of it is stored.
+
+        Args: x: (steps, M, B, m). t0: as for `draw`. widths: word lines of each tile.
+
+        Returns: (tiles, steps, M, B, n).
+        Raises: ValueError for a chunk out of order.
+        """
+        if t0 == 0:
+            assert isinstance(self.process, Telegraph)
+            starts = self._starts()
+            self._turned = Turned(self.name, self.plan, self.streams, self.sigma, self.process, self.dt, starts)
+        elif t0 != self._reached:
+            raise ValueError(f"chunks must follow in time: {self.name} stands at step {self._reached}, asked for {t0}")
+        assert self._turned is not None
+        self._reached = t0 + len(x)
+        return self._turned.products(x, t0, widths)
 
     def _starts(self) -> dict[int, Tensor]:
         """Return the state before the first step for each stream that is heard."""

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neuroanp.substrates.periphery import quantise
 from neuroanp.substrates.protocol import ReadPlan
-from neuroanp.substrates.read_fast import FastReader
+from neuroanp.substrates.read_fast import FastReader, Product
 
 
 class Reader:
@@ -46,7 +46,7 @@ class Reader:
         self.plain = not self.noisy and plan.dac is None and plan.adc is None and plan.parts == 1 and matched
         self.clipped = torch.zeros((), dtype=torch.int64, device=plan.W.device)
         self.conversions = 0
-        self._fast = FastReader(plan, self.wt, self.st) if not self.plain and FastReader.possible(plan) else None
+        self.fast = FastReader(plan, self.wt, self.st) if not self.plain and FastReader.possible(plan) else None
         self._tiles = _slices(plan.widths or (self.m,))
         self._kept: dict[str, Tensor] = {}
 
@@ -63,8 +63,8 @@ class Reader:
         Args:
             x: inputs before the DAC, (steps, rows, m).
         """
-        if self._fast is not None:
-            return self._fast.load(x)
+        if self.fast is not None:
+            return self.fast.load(x)
         x = self.inputs(x)
         if self.plan.bits:
             return torch.stack([bit.abs().sum((0, 1)) for _, bit in self._bits(x)]).sum(0)
@@ -91,11 +91,8 @@ class Reader:
         if self.plain:
             return x @ self.wt
         xi = xi if self.noisy else None
-        if self._fast is not None:
-            y, clipped, conversions = self._fast(x, xi)
-            self.clipped += clipped
-            self.conversions += conversions
-            return y
+        if self.fast is not None:
+            return self._counted(*self.fast(x, xi))
         if xi is None:
             return self._sum(self.inputs(x), lambda y, part, tile, lines: y)
         x, xi = self._driven(self.inputs(x), xi)
@@ -110,21 +107,30 @@ class Reader:
 
         return self._sum(x, disturbed)
 
-    def sampled(self, x: Tensor, xi: Tensor, deviation: Tensor | None = None) -> Tensor:
+    def _counted(self, y: Tensor, clipped: int, conversions: int) -> Tensor:
+        self.clipped += clipped
+        self.conversions += conversions
+        return y
+
+    def sampled(self, x: Tensor, xi: Tensor, deviation: Tensor | Product | None = None) -> Tensor:
         """Read with the noise of every weight drawn: y_i = ADC(sum_j (W_ij + sqrt(S_ij) xi_ij) x_j).
 
         Args:
             x: inputs, (rows, m).
             xi: standard normals, (rows, normals): n m of the weights unless `deviation` is given, one
                 for each conversion where it is noisy, one a word line where the drivers are.
-            deviation: noise of the weights (rows, n, m) in weight units, where it has a memory.
+            deviation: noise of the weights (rows, n, m) in weight units, where it has a memory; or what multiplies
+                inputs (rows, m) with it tile by tile.
 
         Returns: y, (rows, n).
         Raises: ValueError if xi has not `normals` columns.
         """
         if xi.shape[-1] != self.normals:
             raise ValueError(f"a read of this array takes {self.normals} normals a row, got {tuple(xi.shape)}")
+        if self.fast is not None:
+            return self._counted(*self.fast.sampled(x, xi, self.sigma, deviation))
         x, xi = self._driven(self.inputs(x), xi)
+        assert not callable(deviation) or isinstance(deviation, Tensor)
         if deviation is None and self.sigma is not None:
             deviation = xi[..., : self.n * self.m].unflatten(-1, (self.n, self.m)) * self.sigma
             xi = xi[..., self.n * self.m :]

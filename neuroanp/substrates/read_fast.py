@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -14,9 +15,13 @@ if TYPE_CHECKING:
     from neuroanp.substrates.protocol import Quantiser, ReadPlan
 
 FINEST = {torch.float32: 2.0**22, torch.float64: 2.0**51}
-"""Codes on either side of zero below which adding and subtracting a number rounds to the nearest (`read_loops.MAGIC`)."""
+"""Codes on either side of zero below which adding and subtracting `read_loops.MAGIC` rounds to the nearest."""
 SMALL = 1 << 17
 """Multiply-accumulates below which numpy's product is twice as fast as torch's, and surely in one thread."""
+
+
+Product = Callable[[Tensor, tuple[int, ...]], Tensor]
+"""Inputs (rows, m) and widths of tiles to what noise of the weights makes of them, (tiles, rows, n)."""
 
 
 class FastReader:
@@ -33,7 +38,7 @@ class FastReader:
         self.loops, self.dtype = read_loops, np.dtype(numpy_dtype(wt))
         self.m, self.n = wt.shape
         widths = plan.widths or (self.m,)
-        self.tiles, self.starts = len(widths), np.concatenate([[0], np.cumsum(widths)])
+        self.widths, self.tiles, self.starts = widths, len(widths), np.concatenate([[0], np.cumsum(widths)])
         self.magic = read_loops.MAGIC[self.dtype]
         self.sigma, self.pulse_width = self.dtype.type(plan.dac_sigma), plan.pulse_width
         self.dac, self.adc = self._codes(plan.dac), self._codes(plan.adc)
@@ -44,6 +49,7 @@ class FastReader:
         self.wt, self.st = wt.numpy(), self._table(st)
         self.silence = np.empty((1, 1, 1, 0), self.dtype)
         self._room: tuple[np.ndarray, ...] = ()
+        self._products: list[tuple[tuple[Tensor, Tensor], Tensor]] = []
 
     @staticmethod
     def possible(plan: ReadPlan) -> bool:
@@ -75,39 +81,68 @@ class FastReader:
                 x, B = x.expand(*lead, self.m), xi.numel() // xi.shape[-1]
         noise = self.silence if xi is None else np.ascontiguousarray(xi.numpy()).reshape(T, M, B, -1)
         out = np.empty((T, M, B, self.n), self.dtype)
-        clipped = self._read(np.ascontiguousarray(x.numpy()).reshape(T * B, self.m), noise, out)
-        return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if len(self.adc) else 0
+        rows = np.ascontiguousarray(x.numpy()).reshape(T * B, self.m)
+        return self._read(rows, noise, self.extra[:0, None], out, lead)
 
-    def _read(self, x: np.ndarray, noise: np.ndarray, out: np.ndarray) -> int:
-        """Fill out (T, M, B, n) with what is read of rows x (T B, m); return what clips."""
+    def sampled(
+        self, x: Tensor, xi: Tensor, sigma: Tensor | None, deviation: Tensor | Product | None
+    ) -> tuple[Tensor, int, int]:
+        """Return what is read with the noise of every weight drawn, and what `__call__` does; see `Reader.sampled`."""
+        rows, normals = np.ascontiguousarray(x.numpy()), np.ascontiguousarray(xi.numpy())
+        own = 0 if sigma is None or deviation is not None else sigma.numel()
+        told = np.empty_like(rows)
+        whole = self.starts[[0, -1]]
+        self.loops.tell(rows, normals, self.sigma, whole, self.dac, self.magic, told.reshape(-1), self.silence[0, 0, 0])
+        beside = np.empty((self.tiles if own or deviation is not None else 0, len(rows), self.n), self.dtype)
+        if own:
+            assert sigma is not None
+            self.loops.weigh(told, normals, sigma.numpy(), self.starts, beside)
+        elif isinstance(deviation, Tensor):
+            parts = zip(deviation.split(self.widths, -1), torch.from_numpy(told).split(self.widths, -1), strict=True)
+            beside = torch.stack([torch.einsum("rnm,rm->rn", *part) for part in parts]).numpy()
+        elif deviation is not None:
+            beside = deviation(torch.from_numpy(told), self.widths).numpy()
+        noise = np.ascontiguousarray(normals[:, own : own + self.tiles * self.n])
+        out = np.empty((1, 1, len(rows), self.n), self.dtype)
+        return self._read(told, noise[None, None], beside, out, x.shape[:-1], told=True)
+
+    def _read(
+        self, x: np.ndarray, noise: np.ndarray, beside: np.ndarray, out: np.ndarray, lead: tuple[int, ...],
+        told: bool = False,
+    ) -> tuple[Tensor, int, int]:  # fmt: skip
+        """Fill out (T, M, B, n) with what is read of rows x (T B, m), past their drivers where they are `told`."""
         loops, silent = self.loops, noise is self.silence
         room = lines, squares, y, variance = self._space(len(x), len(self.st) > 0 and not silent)
-        sigma = self.dtype.type(0) if silent else self.sigma
-        before = (x, noise.reshape(-1, noise.shape[-1]) if sigma else self.silence[0, 0], sigma, self.starts, self.dac)
+        sigma = self.dtype.type(0) if silent or told else self.sigma
+        dac = self.dac[:0] if told else self.dac
+        before = (x, noise.reshape(-1, noise.shape[-1]) if sigma else self.silence[0, 0], sigma, self.starts, dac)
         after = (self.extra, noise if self.noisy else self.silence, self.gain, self.offset, self.adc)
         if x.size * self.n <= SMALL:
-            return loops.read(*before, self.magic, self.wt, self.st, room, *after, out)
-        loops.tell(*before, self.magic, lines, squares)
-        self._multiply(lines, self.wt, y)
-        self._multiply(squares, self.st, variance)
-        return loops.hear(y, variance, *after, self.magic, out)
+            clipped = loops.read(*before, self.magic, self.wt, self.st, room, beside, *after, out)
+        else:
+            loops.tell(*before, self.magic, lines, squares)
+            for factors, into in self._products:
+                torch.mm(*factors, out=into)
+            clipped = loops.hear(y, beside, variance, *after, self.magic, out)
+        return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if len(self.adc) else 0
 
     def _space(self, rows: int, squared: bool) -> tuple[np.ndarray, ...]:
-        """Return lines and squares (rows m), y and variance (tiles, rows, n), the last of each empty unless `squared`."""
+        """Return lines, squares (rows m), y and variance (tiles, rows, n); unless `squared` the squares are empty."""
         of_lines, of_tiles = rows * self.m, (self.tiles, rows, self.n)
         room = self._room
         if not room or len(room[0]) != of_lines or (len(room[1]) > 0) != squared:  # fresh memory is a tenth of a read
             shapes = (of_lines, of_lines * squared, of_tiles, (self.tiles * squared, rows, self.n))
             room = self._room = tuple(np.empty(shape, self.dtype) for shape in shapes)
+            lines, squares, y, variance = (torch.from_numpy(each) for each in room)
+            self._products = self._paired(lines, self.wt, y) + self._paired(squares, self.st, variance)
         return room
 
-    def _multiply(self, lines: np.ndarray, matrix: np.ndarray, out: np.ndarray) -> None:
-        """Do what `read_loops.multiply` does by torch, which may use several threads."""
-        rows = out.shape[1]
-        for tile in range(len(out)):
-            a, b = self.starts[tile : tile + 2]
-            part = torch.from_numpy(lines[rows * a : rows * b]).view(rows, b - a)
-            torch.mm(part, torch.from_numpy(matrix[a:b]), out=torch.from_numpy(out[tile]))
+    def _paired(self, lines: Tensor, matrix: np.ndarray, out: Tensor) -> list[tuple[tuple[Tensor, Tensor], Tensor]]:
+        """Return what `read_loops.multiply` multiplies and where to: for torch, which may use several threads."""
+        rows, ends = out.shape[1], zip(self.starts[:-1], self.starts[1:], out, strict=False)
+        return [
+            ((lines[rows * a : rows * b].view(rows, b - a), torch.from_numpy(matrix[a:b])), into) for a, b, into in ends
+        ]
 
     def load(self, x: Tensor) -> Tensor:
         """Return what word lines carried in all reads; see `Reader.load`."""

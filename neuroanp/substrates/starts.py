@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import pairwise
 from typing import Protocol
 
 import torch
 from torch import Tensor
+
+from neuroanp.devices.rtn import Telegraph
 
 Draws = tuple[Tensor | None, Tensor | None]
 """Uniforms and normals of one step, None where a process takes none."""
@@ -40,6 +43,12 @@ def starts(
     if math.isinf(apart):
         return {stream: process.start(*draw) for stream, draw in draws.items()}
     first = {stream: stream_of.index(stream) for stream in stream_of if stream in draws}
+    if isinstance(process, Telegraph) and not process.drawn:
+        u = torch.stack([given(draws[stream][0]) for stream in first]).movedim(axis, 1)
+        if u.device.type == "cpu":
+            places = list(first.values())
+            steps = [places[0] - places[-1] + len(stream_of), *(b - a for a, b in pairwise(places))]
+            return dict(zip(first, process.chain(u, [apart * step for step in steps]).movedim(1, axis), strict=True))
     rows: dict[int, list[Tensor]] = {stream: [] for stream in first}
     state, now = None, 0
     for b in range(batch):
@@ -54,6 +63,12 @@ def starts(
             now = then
             rows[stream].append(state)
     return {stream: torch.cat(states, axis) for stream, states in rows.items()}
+
+
+def given(draw: Tensor | None) -> Tensor:
+    """Return draws that a process takes."""
+    assert draw is not None
+    return draw
 
 
 def one_step(draw: Tensor | None) -> Tensor | None:

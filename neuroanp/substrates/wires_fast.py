@@ -16,6 +16,7 @@ a line has devices the result is exact. What is lost is the random part of G in 
 
 from __future__ import annotations
 
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -69,11 +70,24 @@ def line_factors(G: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor
     ([[0.4000000059604645], [0.20000000298023224]], [[0.5], [0.5]])
     """
     down = (G.mT * r_bit).flip(-2)
-    return _ladder(G * r_word), _ladder(down).flip(-2).mT
+    return _ladder(G * r_word), _ladder(down).flip(-2).mT.contiguous()  # what follows goes row by row
 
 
 def _ladder(g: Tensor) -> Tensor:
     """Return the voltage at each node of ladders (..., length, lines) driven with 1 V before their first node."""
+    if g.device.type != "cpu" or g.dtype not in (torch.float32, torch.float64):
+        return plain_ladder(g)
+    from neuroanp.kernels import wire_loops
+
+    g = g.contiguous()
+    out = torch.empty_like(g)
+    rows = prod(g.shape[:-2])
+    wire_loops.ladder(*(x.view(rows, *g.shape[-2:]).numpy() for x in (g, out)))
+    return out
+
+
+def plain_ladder(g: Tensor) -> Tensor:
+    """Do it in torch, on any device."""
     y = torch.empty_like(g)
     beyond = torch.zeros_like(g[..., 0, :])
     for at in range(g.shape[-2] - 1, -1, -1):

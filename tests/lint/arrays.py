@@ -23,6 +23,7 @@ OTHERS = {
     "neuroanp/backends/xylo.py": "matrices of the chip",
     "neuroanp/backends/xylo_numbers.py": "matrices of the chip",
     "neuroanp/devices/pulsed.py": "the state of a pulsed device",
+    "neuroanp/devices/verifying.py": "the state of a pulsed device",
     "neuroanp/devices/writing.py": "the state of a pulsed device",
     "neuroanp/export/checking/crossbar.py": "a file is opened to write",
     "neuroanp/export/checking/xylo.py": "matrices of the chip",
