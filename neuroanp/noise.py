@@ -8,15 +8,21 @@ Source: Salmon et al., Parallel random numbers: as easy as 1, 2, 3, SC 2011 (Phi
 for the noise of passes).
 """
 
+from __future__ import annotations
+
 from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import blake2b
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
 
-from neuroanp.kernels.draws import draw, draw_passes
+from neuroanp.kernels.draws import Kind, draw, draw_passes
 from neuroanp.kernels.philox import Address
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 VERSION = 2
 """Of the noise of passes: what a seed draws. 1: numpy's Philox 4x64, blocks of 64 steps, up to neuroanp 0.1."""
@@ -98,3 +104,27 @@ class PassStreams:
     ) -> np.ndarray:
         """Draw uniforms in [0, 1) for time steps t0 .. t0+steps-1 of one pass; as `normal`."""
         return draw("uniform", self.at(name, pass_stream, t0), steps, shape, dtype)
+
+    def tensors(
+        self,
+        kind: Kind,
+        name: str,
+        pass_streams: Sequence[int],
+        t0: int,
+        steps: int,
+        shape: tuple[int, ...],
+        like: Tensor,
+    ) -> Tensor:
+        """Draw what `normal` or `uniform` draws of several passes, where a tensor lies: (steps, passes, *shape).
+
+        On a CPU numpy's memory is shared; elsewhere the draws are made there, with the same bits in single precision.
+        """
+        import torch
+
+        if like.device.type == "cpu":
+            precision = torch.empty((), dtype=like.dtype).numpy().dtype
+            drawn = [draw(kind, self.at(name, m, t0), steps, shape, precision) for m in pass_streams]
+            return torch.from_numpy(drawn[0][:, None] if len(drawn) == 1 else np.stack(drawn, 1))
+        from neuroanp.kernels.torch_draws import draw as draw_there
+
+        return draw_there(kind, self.at(name, 0, t0), steps, pass_streams, shape, like)

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
-from neuroanp.devices.draws import numpy_dtype
 from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import PassStreams
 from neuroanp.substrates.crossbar import Crossbar
@@ -121,8 +120,7 @@ class ReadChip:
 
     def _frozen(self, name: str, streams: PassStreams) -> Tensor:
         like = self.arrays[name].cells["g"]
-        draw = streams.normal(f"frozen/{name}", 0, 0, 1, tuple(like.shape), numpy_dtype(like))[0]
-        return torch.from_numpy(draw).to(like.device)
+        return streams.tensors("normal", f"frozen/{name}", [0], 0, 1, tuple(like.shape), like)[0, 0]
 
     def perturbation(
         self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True, apart: float = math.inf

@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
 import torch
 from torch import Tensor
 
-from neuroanp.devices.draws import numpy_dtype, uniform
+from neuroanp.devices.draws import uniform
 from neuroanp.devices.protocol import ReadProcess
 from neuroanp.devices.rtn import Telegraph
 from neuroanp.errors import InputError
+from neuroanp.kernels.draws import Kind
 from neuroanp.noise import PassStreams
 from neuroanp.substrates.device_reads import Turned
 from neuroanp.substrates.starts import one_step, starts
@@ -151,13 +151,10 @@ class DeviceNoise:
 
     def _draws(self, kind: str, stream: int, step: int) -> tuple[Tensor | None, Tensor | None]:
         """Draw the uniforms and normals of one step."""
-        shape, dtype = (self.batch, *self.sigma.shape), numpy_dtype(self.sigma)
+        shape = (self.batch, *self.sigma.shape)
         u, xi = self.process.uniforms(shape), self.process.normals(shape)
-        at = (stream, step, 1)
-        return (
-            None if u is None else self._tensor(self.streams.uniform(f"{kind}_uniform/{self.name}", *at, u, dtype)),
-            None if xi is None else self._tensor(self.streams.normal(f"{kind}_normal/{self.name}", *at, xi, dtype)),
-        )
 
-    def _tensor(self, draw: np.ndarray) -> Tensor:
-        return torch.from_numpy(draw[0]).to(self.sigma.device)
+        def draw(of: Kind, n: tuple[int, ...]) -> Tensor:
+            return self.streams.tensors(of, f"{kind}_{of}/{self.name}", [stream], step, 1, n, self.sigma)[0, 0]
+
+        return None if u is None else draw("uniform", u), None if xi is None else draw("normal", xi)

@@ -8,7 +8,6 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from neuroanp.devices.draws import numpy_dtype
 from neuroanp.devices.protocol import NodeSource
 from neuroanp.network.network import OUTPUT
 from neuroanp.noise import PassStreams
@@ -99,9 +98,13 @@ class NodeNoise:
             return torch.from_numpy(
                 self.streams.normals(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape)
             )
+        if self.junctions is None and self.like.device.type != "cpu":
+            factors = self.like.new_tensor([factor * sigma for factor in self.plan.noise])
+            drawn = self.streams.tensors("normal", f"gaussian/{layer}", self.plan.stream, t0, steps, shape, self.like)
+            return drawn.mul_(factors[:, None, None])
         make = torch.empty if all(self.plan.noise) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
-        drawn: dict[int, Tensor] = {}
+        of_stream: dict[int, Tensor] = {}
         if t0 == 0 and self.junctions is not None:
             self._first = self._starts(self.junctions, layer, shape)
         # Gaussian noise alone takes its sigma along with the factor: one pass over the memory less.
@@ -109,9 +112,9 @@ class NodeNoise:
         for index, (factor, stream) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
             if factor == 0:
                 continue
-            if stream not in drawn:
-                drawn[stream] = self._one(layer, stream, t0, steps, shape)
-            torch.mul(drawn[stream], factor * unit, out=out[:, index])
+            if stream not in of_stream:
+                of_stream[stream] = self._one(layer, stream, t0, steps, shape)
+            torch.mul(of_stream[stream], factor * unit, out=out[:, index])
         return out
 
     def _one(self, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:
@@ -158,9 +161,7 @@ class NodeNoise:
         )
 
     def _normal(self, name: str, stream: int, t0: int, steps: int, shape: tuple[int, ...]) -> Tensor:
-        draw = self.streams.normal(name, stream, t0, steps, shape, numpy_dtype(self.like))
-        return torch.from_numpy(draw).to(self.like.device)
+        return self.streams.tensors("normal", name, [stream], t0, steps, shape, self.like)[:, 0]
 
     def _uniform(self, name: str, stream: int, t0: int, steps: int, shape: tuple[int, ...]) -> Tensor:
-        draw = self.streams.uniform(name, stream, t0, steps, shape, numpy_dtype(self.like))
-        return torch.from_numpy(draw).to(self.like.device)
+        return self.streams.tensors("uniform", name, [stream], t0, steps, shape, self.like)[:, 0]
