@@ -136,11 +136,11 @@ class ChipPresentation(Presentation):
                 now[..., -1] = self.risen
         return r
 
-    def _outputs(self, spikes: Mapping[str, Tensor], t0: int, seen: dict[str, Tensor]) -> Tensor:
+    def _outputs(self, done: Mapping[str, Steps], t0: int, seen: dict[str, Tensor]) -> Tensor:
         """Return the outputs without their noise; what their arrays see goes into `seen`."""
         chip, whole = self.chip, []
         for p in self.network.feed(OUTPUT):
-            seen[p.name] = self._output_lines(p, spikes[p.pre])
+            seen[p.name] = self._output_lines(p, done[p.pre].s)
             read = self.arrays.read(p.name, seen[p.name], t0)
             whole.append(torch.round(read.double() * chip.grids[p.name].scale.squeeze(-1)).long())
         arriving = sum(whole[1:], start=whole[0])

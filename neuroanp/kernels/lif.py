@@ -246,8 +246,6 @@ def gain(units, state, size):  # pyright: ignore
 def run(units, state, drive, traces, size, wt):  # pyright: ignore
     """Take all rows through T steps; wt (N, N) is what a spike of a unit (row) adds to another, or (N, 0): nothing."""
     which = np.empty(len(wt) + 1, np.uint64)
-    if not wt.size:
-        state.added[:] = 0
     for step in range(len(traces.h)):
         to_spikes(units, state, drive, traces, step, size)
         if wt.size:

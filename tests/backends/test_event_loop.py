@@ -205,6 +205,27 @@ def test_the_time_from_spike_to_spike(hold, drive):
     assert float(found.z[times[1]]) == close(1 + exp(-gap / 20), rel=1e-12)
 
 
+@BOTH
+@pytest.mark.parametrize(
+    ("kind", "wanted_s", "wanted_v"),
+    [
+        ("hard", [0, 1, 0, 1], [1.0, 1.25, 1.0, 2.0]),
+        ("subtract", [0, 1, 1, 1], [1.0, 1.25, 1.25, 1.25]),
+        ("hard_delayed", [0, 1, 0, 0], [1.0, 1.25, 0.0, 1.0]),
+        ("subtract_delayed", [0, 1, 1, 1], [1.0, 1.25, 1.25, 1.25]),
+        ("subtract_raised", [1, 0, 1, 1], [3.0, 2.0, 3.0, 3.0]),
+    ],
+)
+def test_a_membrane_at_its_threshold_does_not_spike(kind, wanted_s, wanted_v, dtype):
+    """Numbers that no rounding touches, of a unit without leak; 2 is not above a raised threshold."""
+    step = coefficients(LIF(reset=kind, refractory=0.0, tau_s=0.0), DT, torch.ones(1, dtype=dtype))
+    step = step._replace(a_m=torch.ones(1, dtype=dtype), k_e=torch.ones(1, dtype=dtype))
+    added = [3.0, 0.0, 1.0, 1.0] if kind == "subtract_raised" else [1.0, 0.25, 1.0, 1.0]
+    current = torch.tensor(added, dtype=dtype).view(-1, 1, 1)
+    found = CompiledPopulation(step, 1).run(current, Recurrence(None, lambda t, s: s, connected=False), None, True)
+    assert (found.s.flatten().int().tolist(), found.v.flatten().tolist()) == (wanted_s, wanted_v)
+
+
 def test_a_spike_arrives_in_the_next_step():
     """s_0 of unit 0: I of unit 1 is w at step 1, w a_s at step 2, and moves its membrane by k_I of it."""
     step = coefficients(LIF(refractory=0.0), DT, torch.ones(2, dtype=torch.float64))

@@ -188,8 +188,13 @@ def test_without_brian2_the_remedy_is_told_and_nothing_is_begun(tmp_path, monkey
     monkeypatch.delitem(sys.modules, "neuroanp.backends.spiking", raising=False)
     monkeypatch.delattr(neuroanp.backends, "spiking", raising=False)
     with pytest.raises(InputError, match=r"brian2 cannot be imported .*; pip install 'brian2.*or use backend 'lif'"):
-        launch(config(backend="spiking"), tmp_path / "runs")
+        launch(config(backend="spiking", compute__execution="simulator"), tmp_path / "runs")
     assert not (tmp_path / "runs").exists()
+
+
+def test_lif_units_take_no_brian2(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "brian2", None)
+    launch(config(backend="spiking", training__updates=2), tmp_path / "runs")
 
 
 def test_np_on_noise_that_it_cannot_know_is_refused(tmp_path):
