@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from neuroanp.devices.draws import numpy_dtype
+from neuroanp.kernels.draws import draw
 from neuroanp.substrates.read import Reader, normals
 
 if TYPE_CHECKING:
+    from neuroanp.kernels.philox import Address
     from neuroanp.noise import PassStreams
     from neuroanp.substrates.device_noise import DeviceNoise
     from neuroanp.substrates.protocol import ReadPlan, Substrate
@@ -77,6 +80,18 @@ class Later(NamedTuple):
         return products.flatten(1, 3)
 
 
+def draw_pass(xi: Tensor, m: int, factor: float, at: Address) -> None:
+    """Fill xi[:, m], of (T, M, B, normals) on the CPU, with factor times the normals of an address."""
+    if xi.dtype != torch.float32:
+        made = draw("normal", at, len(xi), tuple(xi.shape[2:]), numpy_dtype(xi))
+        torch.mul(torch.from_numpy(made), factor, out=xi[:, m])
+        return
+    from neuroanp.kernels import read_loops
+
+    at.checked()._replace(t=at.t + len(xi) - 1).checked()
+    read_loops.draw_pass(xi.numpy(), m, np.float32(factor), at.keys, at.update, at.stream, at.t)
+
+
 class ArrayReads:
     """One presentation of a batch: readers of the arrays, and the noise that they draw.
 
@@ -140,13 +155,13 @@ class ArrayReads:
     def _noise(self, name: str, t0: int, steps: int) -> Noise:
         """Draw an array's read noise, times each pass's factor."""
         reader = self.readers[name]
-        shape, dtype = (self.batch, reader.normals), numpy_dtype(reader.wt)
+        shape = (self.batch, reader.normals)
         make = torch.empty if all(self.plan.noise) else torch.zeros
         xi = make(steps, self.plan.passes, *shape, dtype=reader.wt.dtype)
         for m, (factor, stream) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
             if factor and reader.normals:
-                draw = self.streams.normal(f"read/{name}", stream, t0, steps, shape, dtype)
-                torch.mul(torch.from_numpy(draw), factor, out=xi[:, m])
+                at = self.streams.at(f"read/{name}", stream, t0)
+                draw_pass(xi, m, factor, at)
         devices = self.devices.get(name)
         if devices is None:
             deviation = None

@@ -10,6 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from neuroanp.kernels.compiled import AT_ONCE, deal, make_normals
+
 MAGIC = {np.dtype(np.float32): np.float32(1.5 * 2.0**23), np.dtype(np.float64): np.float64(1.5 * 2.0**52)}
 
 
@@ -180,3 +182,22 @@ def load(x, dac, magic, widths, out):  # pyright: ignore
         for i in range(len(out)):
             v = code(of[i], low, high, step, magic) if converts else of[i]
             out[i] += abs(v) if widths else v * v
+
+
+@njit(cache=True, error_model="numpy")
+def draw_pass(out, m, factor, key, update, stream, t0):  # pyright: ignore
+    """Fill out[:, m] of (T, M, B, normals) with factor times the normals of a stream: those of `compiled.fill`."""
+    T, _, B, n = out.shape
+    calls = (n + 3) // 4
+    together = max(1, min(B, AT_ONCE // max(calls, 1)))
+    made = np.empty((4, together * calls), np.float32)
+    for t in range(T):
+        for b in range(0, B, together):
+            many = min(together, B - b)
+            make_normals(made, b * calls, many * calls, key, update, stream, t0 + t)
+            if factor != 1:
+                for k in range(4):
+                    part = made[k]
+                    for i in range(many * calls):
+                        part[i] *= factor
+            deal(made, out[t, m, b : b + many], calls)
