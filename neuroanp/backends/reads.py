@@ -152,16 +152,23 @@ class ArrayReads:
             stop = min(start + at_once, steps)
             yield start, stop, self._noise(name, t0 + start, stop - start)
 
+    def _normals(self, stream: str, at: tuple[int, int, tuple[int, ...]], like: Tensor) -> Tensor:
+        """Draw normals of all passes (steps, M, *shape), each times its factor, where `like` lies."""
+        t0, steps, shape = at
+        if like.device.type != "cpu":
+            drawn = self.streams.tensors("normal", stream, self.plan.stream, t0, steps, shape, like)
+            return drawn.mul_(like.new_tensor(self.plan.noise)[:, None, None])
+        make = torch.empty if all(self.plan.noise) else torch.zeros
+        xi = make(steps, self.plan.passes, *shape, dtype=like.dtype)
+        for m, (factor, of_pass) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
+            if factor and shape[-1]:
+                draw_pass(xi, m, factor, self.streams.at(stream, of_pass, t0))
+        return xi
+
     def _noise(self, name: str, t0: int, steps: int) -> Noise:
         """Draw an array's read noise, times each pass's factor."""
         reader = self.readers[name]
-        shape = (self.batch, reader.normals)
-        make = torch.empty if all(self.plan.noise) else torch.zeros
-        xi = make(steps, self.plan.passes, *shape, dtype=reader.wt.dtype)
-        for m, (factor, stream) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
-            if factor and reader.normals:
-                at = self.streams.at(f"read/{name}", stream, t0)
-                draw_pass(xi, m, factor, at)
+        xi = self._normals(f"read/{name}", (t0, steps, (self.batch, reader.normals)), reader.wt)
         devices = self.devices.get(name)
         if devices is None:
             deviation = None
@@ -169,7 +176,7 @@ class ArrayReads:
             deviation = Later(devices, t0)
         else:  # both devices of a pair come with the sign of their plane
             deviation = devices.draw(t0, steps).sum(3)
-        return Noise(xi.to(reader.wt.device), deviation)
+        return Noise(xi, deviation)
 
     def book(self, name: str, load: Tensor, steps: int, events: int | None = None) -> None:
         """Book `steps` x M x B reads of an array and its conversions.
