@@ -9,7 +9,7 @@ from torch import Tensor
 
 from neuroanp.substrates.periphery import quantise
 from neuroanp.substrates.protocol import ReadPlan
-from neuroanp.substrates.read_fast import FastReader, Product
+from neuroanp.substrates.read_fast import FINEST, FastReader, Product, plain_load
 
 
 class Reader:
@@ -70,7 +70,7 @@ class Reader:
             return torch.stack([bit.abs().sum((0, 1)) for _, bit in self._bits(x)]).sum(0)
         if self.plan.pulse_width:
             return x.abs().sum((0, 1))
-        return x.square().sum((0, 1))  # a fifth of the time of torch.linalg.vector_norm
+        return plain_load(x) if x.device.type == "cpu" and x.dtype in FINEST else x.square().sum((0, 1))
 
     def counted(self) -> tuple[int, int]:
         """Return the outputs at the ADC's limits and all conversions since this was last asked."""

@@ -150,3 +150,12 @@ class FastReader:
         lines = np.ascontiguousarray(x.numpy()).reshape(-1, self.m)
         self.loops.load(lines, self.dac, self.magic, self.pulse_width, total)
         return torch.from_numpy(total).to(x.dtype)
+
+
+def plain_load(x: Tensor) -> Tensor:
+    """Return sum x^2 over all reads (steps, rows, m) of each word line, (m,), on the CPU: summed in double precision."""
+    from neuroanp.kernels import read_loops
+
+    lines, total = np.ascontiguousarray(x.numpy()).reshape(-1, x.shape[-1]), np.zeros(x.shape[-1])
+    read_loops.load(lines, lines[:0, 0], read_loops.MAGIC[lines.dtype], False, total)
+    return torch.from_numpy(total).to(x.dtype)

@@ -24,7 +24,6 @@ from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
 from neuroanp.training.filling import spikes
 from neuroanp.training.learner import make_learner
-from neuroanp.training.outer_products import block_steps
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.targets import TARGETS
 from neuroanp.training.trainer import Trainer
@@ -189,8 +188,7 @@ class Experiment:
         if spikes(self.config.backend):
             return 64
         of_a_step = make_learner(self.config.rule).passes * training.batch * sum(self.network.lines.values())
-        block = block_steps(training.batch)
-        return min(self.task.steps, block * max(1, AT_ONCE // (of_a_step * block)))
+        return min(self.task.steps, max(FEWEST, AT_ONCE // of_a_step))
 
     def window_s(self) -> float:
         """Return the chip time of one update's passes, M B T dt."""
@@ -198,8 +196,8 @@ class Experiment:
         return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
 
 
-AT_ONCE = 1 << 22
-"""Numbers of a chunk of time of rates, unless a block of outer products has more."""
+AT_ONCE, FEWEST = 1 << 22, 8
+"""Numbers of a chunk of time of rates, and its fewest steps: fewer cost more than the memory that they save."""
 
 
 def holds_weights(backend: str) -> bool:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
     from neuroanp.learning.protocol import State
 
-ROWS = 1024
+ROWS = 4096
 """Rows of a block, T B: enough for a product to be worth its call."""
 
 
