@@ -153,7 +153,7 @@ class FastReader:
 
 
 def plain_load(x: Tensor) -> Tensor:
-    """Return sum x^2 over all reads (steps, rows, m) of each word line, (m,), on the CPU: summed in double precision."""
+    """Return sum x^2 over all reads (steps, rows, m) of each word line, (m,), summed in double precision on a CPU."""
     from neuroanp.kernels import read_loops
 
     lines, total = np.ascontiguousarray(x.numpy()).reshape(-1, x.shape[-1]), np.zeros(x.shape[-1])
