@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import torch
 
-from neuroanp.backends import rate
+from neuroanp.backends import compiled_passes
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.network.cell import CELLS, RateCell
 from neuroanp.network.compose import Stacked, stack
@@ -214,7 +214,7 @@ def test_steps_that_are_done_at_once_for_tanh_are_those_of_the_cell(
     make_bench, monkeypatch, profile, how, dtype, small
 ):
     if not small:
-        monkeypatch.setattr(rate, "SMALL", 0)
+        monkeypatch.setattr(compiled_passes, "SMALL", 0)
     found = []
     for kind in (Tanh(), Plain()):
         layers, skip = arranged(kind, how)

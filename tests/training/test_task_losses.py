@@ -86,8 +86,7 @@ def test_an_update_descends_the_loss_of_its_passes():
     """What the rule gets of a step is of the loss, pass by pass, and the training loss is their mean."""
     trainer = build_trainer(Experiment.of(configure(MATCH)))
     context = trainer.lab()
-    passes = trainer.learner._passes(context)  # pyright: ignore
-    y = torch.cat([chunk.y for chunk in passes])
+    y = torch.cat([chunk.y for chunk in context.run(trainer.learner.plan, "loss")])  # pyright: ignore
     steps = of_steps(CrossEntropy(), y, context.targets, context.mask)
     expected = float(steps.sum() / (context.mask.sum() * y.shape[1] * y.shape[2]))
     z = (-context.targets.unsqueeze(1) * y).double()
