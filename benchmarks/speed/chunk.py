@@ -19,7 +19,7 @@ def run(quick: bool) -> str:
     rows, claims = [], []
     for size in [Size(16, 10, 2)] if quick else SIZES:
         sides = {str(chunk): Learner(size, training={"chunk": chunk}) for chunk in CHUNKS}
-        times = in_turn(sides, 0 if quick else 8)
+        times = in_turn(sides, 0 if quick else 4)
         found = {chunk: ratios(times[str(chunk)], times["64"]) for chunk in CHUNKS}
         words = [str(size.units), str(size.steps), str(size.batch), *(ms(each) for each in times.values())]
         rows.append([*words, middle(found[1]), middle(found[8])])

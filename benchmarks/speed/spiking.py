@@ -55,7 +55,7 @@ def run(quick: bool) -> str:
     with torch.no_grad():
         for units, copies in TINY if quick else SIZES:
             network = speed.Network(units, copies, torch.float32)
-            times = in_turn(sides(network), 0 if quick else 15)
+            times = in_turn(sides(network), 0 if quick else 5)
             cells = [short(median(times[name]) / speed.STEPS * 1e6) for name in names]
             rows.append([f"{units} x {copies}", *cells, *_compared(times)])
             if LOOP in times:

@@ -28,24 +28,23 @@ def in_turn(
     """Return the seconds of a call of each side, turn by turn; every second turn goes backwards.
 
     Args:
-        sides: by name; they get a number that never comes again. seconds: how long it may take, two turns at least.
+        sides: by name; they get a number that never comes again.
+        seconds: after these no turn begins but the second of a pair; two are taken in any case.
         warm: call each side once first, and choose blocks by a second call; else every block is one call.
         clock: what times a block.
     """
     counts = dict.fromkeys(sides, 1)
-    turns = 2
-    if warm:
-        for name, side in sides.items():
-            clock(side, 0, 1)
-            counts[name] = max(1, round(BLOCK_S / max(clock(side, 1, 1), 1e-7)))
-        a_turn = sum(clock(side, 2, counts[name]) * counts[name] for name, side in sides.items())
-        turns = max(2, min(MOST_TURNS, round(seconds / max(a_turn, 1e-7)) // 2 * 2))
+    for name, side in sides.items() if warm else ():
+        clock(side, 0, 1)
+        counts[name] = max(1, round(BLOCK_S / max(clock(side, 1, 1), 1e-7)))
     found: Times = {name: [] for name in sides}
-    number = 2 + max(counts.values())
-    for turn in range(turns):
+    number, spent, turn = 2, 0.0, 0
+    while turn < 2 or turn % 2 or (spent < seconds and turn < MOST_TURNS):
         for name in sides if turn % 2 == 0 else reversed(tuple(sides)):
             found[name].append(clock(sides[name], number, counts[name]))
+            spent += found[name][-1] * counts[name]
         number += max(counts.values())
+        turn += 1
     return found
 
 

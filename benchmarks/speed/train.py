@@ -54,7 +54,7 @@ def run(quick: bool, before: Path | None) -> str:
         for tree in trees:
             trained(tree, example, 1)  # compiles and caches what there is to compile
         found: list[list[tuple[float, float]]] = [[] for _ in trees]
-        for turn in range(2 if quick else 4):
+        for turn in range(2):
             for which in range(len(trees)) if turn % 2 == 0 else reversed(range(len(trees))):
                 found[which].append(trained(trees[which], example, count))
         walls, used = ([[pair[i] for pair in side] for side in found] for i in (0, 1))

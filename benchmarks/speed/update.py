@@ -24,7 +24,7 @@ FLOOR = {
 }  # fmt: skip
 RNN = {Size(64, 100, 1): 0.2, Size(64, 100, 32): 0.5, Size(256, 100, 32): 0.85, Size(1000, 100, 32): 0.85}
 LOOP = 0.6
-LARGE = 10**11
+LARGE = 3 * 10**10
 """Multiply-accumulates of the passes of an update that is long: see `is_large`."""
 HEADERS = [
     "N", "T", "B", "K (M)", "update (ms)", "floor (ms)", "by", "/floor [middle half]", "/nn.RNN", "/loop",
@@ -49,7 +49,7 @@ class Row(NamedTuple):
 
 
 def is_large(size: Size) -> bool:
-    """Return whether an update is timed without a warm-up, once in each direction, and one floor does."""
+    """Return whether an update is timed without a warm-up, and one floor does."""
     return size.units**2 * size.batch * size.passes * size.steps > LARGE
 
 
@@ -81,7 +81,7 @@ def measured(sizes: Iterable[Size], seconds: float) -> list[Row]:
         large = is_large(size)
         if large:
             Learner(Size(size.units, 2, 1, size.K))(0)  # compiles what there is to compile
-        rows.append(Row(size, in_turn(sides(size), seconds, warm=not large)))
+        rows.append(Row(size, in_turn(sides(size), 5 * seconds if large else seconds, warm=not large)))
         print(f"{size}: {middle(rows[-1].over(rows[-1].floor))} of the floor", flush=True)
     return rows
 
@@ -112,9 +112,9 @@ def _claims(row: Row, side: str, targets: Mapping[Size, float], what: str) -> It
 
 def short_ones(quick: bool) -> str:
     """Measure the sizes of T = 100."""
-    return report(measured(TINY, 0) if quick else measured(SIZES, 8))
+    return report(measured(TINY, 0) if quick else measured(SIZES, 4))
 
 
 def long_ones(quick: bool) -> str:
     """Measure those of T = 1000."""
-    return report(measured([Size(16, 40, 2, 2)], 0) if quick else measured(LONG, 60))
+    return report(measured([Size(16, 40, 2, 2)], 0) if quick else measured(LONG, 4))
