@@ -21,7 +21,6 @@ import numpy as np
 import torch
 from common import keep, spread, table, verdict
 from torch import Tensor
-from update_speed import time_pairs
 
 from neuroanp.devices.device import Device
 from neuroanp.noise import PassStreams, Streams
@@ -47,6 +46,17 @@ def timed(function: Callable[[], Any], repeats: int) -> list[tuple[float, Any]]:
         result = function()
         found.append((time.perf_counter() - start, result))
     return found
+
+
+def time_pairs(a: Callable[[int], object], b: Callable[[int], object], repeats: int) -> tuple[list[float], list[float]]:
+    """Time a and b in turn, seconds; the first two calls of each are not counted."""
+    found: tuple[list[float], list[float]] = ([], [])
+    for number in range(repeats + 2):
+        for function, times in zip((a, b), found, strict=True):
+            start = time.perf_counter()
+            function(number)
+            times.append(time.perf_counter() - start)
+    return found[0][2:], found[1][2:]
 
 
 # ---- reads ----

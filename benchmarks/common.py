@@ -143,12 +143,16 @@ def keep(name: str, title: str, body: str, module: str | None = None, words: Seq
     _write(name, [f"# {title}", "", *_origin(name, module, words), "", body, ""])
 
 
-def keep_parts(name: str, title: str, parts: Mapping[str, str], order: Sequence[str]) -> None:
+def keep_parts(
+    name: str, title: str, parts: Mapping[str, str], order: Sequence[str], module: str | None = None,
+    words: Sequence[str] | None = None,
+) -> None:  # fmt: skip
     """Print parts of a result and write them to results/<name>.md, each with command, machine and date.
 
     Args:
         parts: text by heading; the file keeps its other ones.
         order: all headings that it can have, in their order.
+        module, words: as in `keep`.
     """
     path, there = HERE / "results" / f"{name}.md", {}
     for part in path.read_text().split("\n## ")[1:] if path.exists() else ():
@@ -156,7 +160,7 @@ def keep_parts(name: str, title: str, parts: Mapping[str, str], order: Sequence[
         there[heading] = text.strip()
     for heading, text in parts.items():
         print(f"## {heading}\n\n{text}\n")
-        there[heading] = "\n".join([*_origin(name), "", text])
+        there[heading] = "\n".join([*_origin(name, module, words), "", text])
     _write(name, [f"# {title}", *(f"\n## {heading}\n\n{there[heading]}" for heading in order if heading in there), ""])
 
 

@@ -1,7 +1,7 @@
-"""The rule as one would first write it: independent of the package, slow, step by step.
+"""The rule from its equations, in numpy, one number at a time: independent of the package, and slow.
 
-`update` is the yardstick of update_speed.py; `equations` (numpy, one number at a time) of
-exactness.py and of the tests. Neither shares code with neuroanp: both take activities' noise as given.
+It is the yardstick of exactness.py and of the tests, shares no code with neuroanp and takes activities' noise as given.
+A plain loop in torch to measure times against is benchmarks/speed/loop.py.
 """
 
 from __future__ import annotations
@@ -12,50 +12,6 @@ from math import sqrt
 from typing import Any
 
 import numpy as np
-import torch
-from torch import Tensor
-
-
-def update(W: Mapping[str, Tensor], u: Tensor, target: Tensor, sigma: float, per_sample: bool) -> dict[str, Tensor]:
-    """One ANP update (two passes, return-to-go, global norm), step by step with an outer product a step.
-
-    Args:
-        W: w_in (N, I), w (N, N), w_out (O, N).
-        u: (T, B, I); target: (T, B, O); sigma: of the Gaussian on the pre-activations.
-        per_sample: form one outer product for each sequence and average them (as published code
-            does) instead of one product over the batch.
-    """
-    T, B, _ = u.shape
-    N, outputs = W["w"].shape[0], W["w_out"].shape[0]
-    x = [torch.zeros(B, N), torch.zeros(B, N)]
-    steps = []
-    for t in range(T):
-        before = (x[0] + x[1]) / 2
-        h, y = [], []
-        for p in range(2):
-            h.append(u[t] @ W["w_in"].T + x[p] @ W["w"].T + sigma * torch.randn(B, N))
-            x[p] = torch.tanh(h[p])
-            y.append(x[p] @ W["w_out"].T + sigma * torch.randn(B, outputs))
-        loss = [((y[p] - target[t]) ** 2).mean(-1) for p in range(2)]
-        steps.append((h[0] - h[1], y[0] - y[1], loss[0] - loss[1], before, (x[0] + x[1]) / 2))
-    to_go = torch.zeros(B)
-    dW = {name: torch.zeros_like(matrix) for name, matrix in W.items()}
-    for t in reversed(range(T)):
-        dh, dy, dL, before, after = steps[t]
-        to_go = to_go + dL
-        s = (dh**2).sum(-1) + (dy**2).sum(-1)
-        e_h = (N + outputs) * (to_go / s).unsqueeze(-1) * dh
-        e_y = (N + outputs) * (dL / s).unsqueeze(-1) * dy
-        dW["w"] += _outer(e_h, before, per_sample)
-        dW["w_in"] += _outer(e_h, u[t], per_sample)
-        dW["w_out"] += _outer(e_y, after, per_sample)
-    return dW
-
-
-def _outer(e: Tensor, x: Tensor, per_sample: bool) -> Tensor:
-    if per_sample:
-        return (e.unsqueeze(2) * x.unsqueeze(1)).mean(0)
-    return e.T @ x / len(e)
 
 
 def equations(
