@@ -21,6 +21,7 @@ import torch
 
 from benchmarks.common import keep_parts
 from benchmarks.speed import chunk, cuda, devices, memory, spiking, train, update
+from neuroanp.records.environment import git_commit
 from neuroanp.training.memory import keep_freed_memory
 
 TITLE = "Speed: an update beside its arithmetic, nn.RNN and a plain loop"
@@ -56,7 +57,10 @@ def main(words: Sequence[str] | None = None) -> int:
     for name in options.only or HEADINGS:
         found = parts[name]()
         if options.keep:
-            keep_parts("speed", TITLE, {HEADINGS[name]: found}, [*HEADINGS.values()], "benchmarks.speed")
+            told = ["--only", name, "--keep"]
+            if name == "train" and options.before:  # by its commit: the path says nothing elsewhere
+                told += ["--before", (git_commit(options.before) or "unknown")[:12]]
+            keep_parts("speed", TITLE, {HEADINGS[name]: found}, [*HEADINGS.values()], "benchmarks.speed", told)
         else:
             print(f"## {HEADINGS[name]}\n\n{found}\n", flush=True)
     return 0

@@ -66,10 +66,12 @@ def middle(numbers: Sequence[float]) -> str:
 def short(number: float) -> str:
     """Write a ratio in three digits or so.
 
-    >>> short(0.1234), short(12.345)
-    ('0.123', '12.3')
+    >>> short(0.1234), short(12.345), short(1234.5)
+    ('0.123', '12.3', '1234')
     """
-    return f"{number:.3g}" if number < 1 or number >= 100 else f"{number:.2f}" if number < 10 else f"{number:.1f}"
+    if number < 1:
+        return f"{number:.3g}"
+    return f"{number:.{2 if number < 10 else 1 if number < 100 else 0}f}"
 
 
 def ms(times: Sequence[float]) -> str:

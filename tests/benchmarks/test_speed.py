@@ -134,6 +134,7 @@ def test_the_table_of_chunks() -> None:
     assert "chunk 1 takes" in chunk.run(quick=True)
 
 
+@pytest.mark.slow
 def test_a_peak_is_that_of_the_update_alone() -> None:
     small, large = (memory.peak("gamma 1", Size(256, steps, 32)) for steps in (8, 400))
     stored = 400 * 32 * 2 * 256 * 4 / 1e6  # differences and presynaptic activity, MB
@@ -224,13 +225,14 @@ def test_without_a_gpu_it_says_so(monkeypatch: pytest.MonkeyPatch, capsys) -> No
 
 
 def test_what_is_kept_is_the_part_that_was_measured(monkeypatch: pytest.MonkeyPatch) -> None:
-    kept: list[tuple[str, list[str]]] = []
+    kept: list[tuple[str, list[tuple[str, str]]]] = []
     monkeypatch.setattr(speed.chunk, "run", lambda quick: "a table")
     monkeypatch.setattr(
-        speed, "keep_parts", lambda name, title, parts, order, module: kept.append((name, list(parts.items())))
-    )
+        speed, "keep_parts",
+        lambda name, title, parts, order, module, words: kept.append((" ".join(words), list(parts.items()))),
+    )  # fmt: skip
     speed.main(["--only", "chunk", "--keep"])
-    assert kept == [("speed", [("Steps at once", "a table")])]
+    assert kept == [("--only chunk --keep", [("Steps at once", "a table")])]
 
 
 def test_tiny_sizes_are_not_kept(capsys) -> None:
