@@ -1,6 +1,6 @@
 """How fast updates are, beside the arithmetic they cannot do without and beside what others take: all tables.
 
-python -m benchmarks.speed                      # every table, printed: half an hour of a quiet machine
+python -m benchmarks.speed                      # every table, printed: a quarter of an hour of a quiet machine
 python -m benchmarks.speed --only update        # one of them
 python -m benchmarks.speed --keep --before PATH # write benchmarks/results/speed.md; PATH: a checkout before a change
 python -m benchmarks.speed --quick              # sizes that take seconds and say nothing: does it run?
