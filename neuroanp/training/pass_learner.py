@@ -108,7 +108,7 @@ class PassLearner:
                 of_chunk = Credit(credit.hidden[time], credit.output[time])
             total = total + kept.losses.sum()
             factors = self.rule.modulate(kept.compared, of_chunk, weights.network)
-            add_outer_products(sums, factors, kept.presynaptic.by_array(weights.network))
+            add_outer_products(sums, factors, kept.presynaptic.by_array(weights.network, lab.learns))
         update = self.rule.finish(sums, self.plan, lab.batch)
         scored = float(lab.mask.sum()) * lab.batch * self.passes
         return WeightUpdate(update.arrays, {**update.diagnostics, "loss": float(total) / scored})
@@ -124,6 +124,7 @@ def joined(chunks: Iterable[Kept]) -> Iterator[Kept]:
 
 
 def add_outer_products(sums: State, factors: Mapping[str, Tensor], pre: Mapping[str, Tensor]) -> None:
-    """Add sum_{t,b} A_tb pre_tb^T to each sum: the one place where a local rule's matrices are formed."""
-    for name, A in factors.items():
-        sums[name].addmm_(A.flatten(0, 1).T, pre[name].flatten(0, 1))
+    """Add sum_{t,b} A_tb pre_tb^T to the sum of each array of `pre`: where a local rule's matrices are formed."""
+    for name in factors:
+        if name in pre:
+            sums[name].addmm_(factors[name].flatten(0, 1).T, pre[name].flatten(0, 1))
