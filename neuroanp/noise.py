@@ -25,7 +25,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 VERSION = 2
-"""Of the noise of passes: what a seed draws. 1: numpy's Philox 4x64, blocks of 64 steps, up to neuroanp 0.1."""
+"""Of the streams that passes draw their noise from: what a seed gives. The others' are numpy's, in all versions."""
+VERSIONS = {1: "numpy's Philox 4x64 in blocks of 64 steps", 2: "Philox 4x32 by pass, step and unit"}
 OF_DEVICES = ("d2d/", "process/")
 """Streams of what makes one device another: drawn once, and again at a resume."""
 

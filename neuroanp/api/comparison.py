@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from neuroanp.training.config import RunConfig
 
 LOG = logging.getLogger("neuroanp")
+CONTROLS = ("each", "last")
 Tell = Callable[[dict[str, Any]], None] | None
 
 
@@ -84,6 +86,7 @@ def compare(
     argv: Iterable[str] | None = None,
     ablate: bool = False,
     max_runs: int = MOST_RUNS,
+    controls: str = "each",
     **words: Any,
 ) -> Comparison:
     """Train every combination in parallel processes; runs that are already there are shown.
@@ -97,6 +100,8 @@ def compare(
         source, overrides, runs, force, report, progress, argv: as in `train`.
         ablate: run each combination also without each non-ideality of its profile, with each alone, and with none.
         max_runs: a comparison of more is refused before it starts.
+        controls: "each" run computes its own once it is trained, "last": after all runs have their results. A control
+            that runs have in common is computed once.
         **words: as in `train`, the same for all combinations.
 
     Returns: results, failures and the report.
@@ -109,7 +114,7 @@ def compare(
 
     axes = {"tasks": tasks, "backends": backends, "profiles": profiles, "rules": rules, "seeds": seeds}
     asked, chosen = axes_of(source, overrides, axes, words, runs)
-    making = _Making.of(asked.root, argv, workers, force, report)
+    making = replace(_Making.of(asked.root, argv, workers, force, report), last=_last(controls))
     ablate, progress = switch("ablate", ablate), progress_of(progress)
     max_runs = whole("max_runs", max_runs, 1)
     configs = expand(asked.source, asked.overrides, **chosen, words=asked.words, most=max_runs)
@@ -201,6 +206,7 @@ class _Making:
     workers: int
     force: bool
     report: bool
+    last: bool = False
     logged: set[tuple[Any, ...]] = field(default_factory=set)
 
     @classmethod
@@ -220,8 +226,19 @@ class _Making:
         from neuroanp.comparing.worker import Job
 
         check_root(self.root)
-        jobs = [Job(config, self.root, self.force, tuple(self.command)) for config in configs]
-        return run_all(jobs, self.workers, tell or (lambda event: None), self.logged)
+        since, say = time.time() if self.force else None, tell or (lambda event: None)
+        jobs = [
+            Job(one, self.root, self.force, tuple(self.command), self.last and one.training.controls, since)
+            for one in configs
+        ]
+        outcomes = run_all(jobs, self.workers, say, self.logged)
+        left = [i for i, one in enumerate(outcomes) if jobs[i].later and one.error is None]
+        if not left:
+            return outcomes
+        LOG.info(f"the results are there (neuroanp report {self.root} shows them); now the controls")
+        with_controls = [replace(jobs[i], force=False, later=False) for i in left]
+        done = dict(zip(left, run_all(with_controls, self.workers, say, self.logged), strict=True))
+        return [done.get(i, one) for i, one in enumerate(outcomes)]
 
     def transferred(self, planned: Transfer, tell: Tell) -> Comparison:
         """Train the teachers and, beside them, what learns on the device from scratch; then program and fine-tune."""
@@ -260,6 +277,13 @@ class _Making:
             render(done, path, typed(self.command))
         found = rows(ablations([shown(record) for record in done])) if kind == "ablate" else []
         return Comparison([Run(record) for record in done], failed, path, found)
+
+
+def _last(controls: Any) -> bool:
+    """Return whether controls come last; InputError for what is neither of the two."""
+    if controls not in CONTROLS:
+        raise InputError(f"controls: {controls!r} is neither of {', '.join(CONTROLS)}; training.controls: false: none")
+    return controls == "last"
 
 
 def _at_most_one(what: str, given: Sequence[Any]) -> Any:

@@ -91,7 +91,8 @@ class Run:
         """Present inputs to the network that was scored, on the run's own chip; the run is left as it is.
 
         The inputs of `held_out()` give the outputs that were scored, to the last bit: `test_loss` with the device's
-        noise, `test_loss_noise_free` without. The noise drawn depends on how many steps and sequences are presented.
+        noise, `test_loss_noise_free` without (of a run from before streams 2 the latter alone: its noise is drawn
+        anew, which is logged). The noise drawn depends on how many steps and sequences are presented.
 
         Args:
             inputs: (T, B, I) or, of one sequence, (T, I): array, torch tensor or lists of the task's own numbers; or

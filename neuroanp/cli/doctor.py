@@ -141,8 +141,26 @@ def _compute() -> Iterator[Check]:
     else:
         remedy = "an NVIDIA GPU with a CUDA build of torch; then --set compute.device=cuda"
         yield Check("CUDA", "optional", "not available: everything runs on the CPU", remedy)
+    yield rate_loops()
     yield from _code_generation()
     yield _threads(usable_cores(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
+
+
+def rate_loops() -> Check:
+    """Say which path rate networks take: compiled loops, and where those are kept between processes."""
+    from neuroanp.kernels.cache import compiled_loops
+
+    name, found = "rate networks", compiled_loops()
+    path = "layers of tanh units in float32 on a CPU by compiled loops, others step by step in torch"
+    if found.numba is None:
+        return Check(name, "missing", f"no compiled loops: {found.why}", "pip install --force-reinstall numba")
+    if found.switched_off:
+        said = f"{found.why}: the loops are Python's, and take minutes instead of seconds"
+        return Check(name, "warning", said, "unset NUMBA_DISABLE_JIT")
+    if found.folder is None:
+        said = f"numba {found.numba}: compiled loops cannot be kept, and each process needs them anew: {found.why}"
+        return Check(name, "missing", said, "export NUMBA_CACHE_DIR=DIR, a folder that you can write to")
+    return Check(name, "ok", f"{path}; numba {found.numba} keeps the loops in {found.folder}")
 
 
 def _code_generation() -> Iterator[Check]:

@@ -74,6 +74,15 @@ MaxRuns = Annotated[
     int | None,
     typer.Option("--max-runs", min=1, help="Refuse more runs than these; 10,000 if not given.", show_default=False),
 ]
+Controls = Annotated[
+    str | None,
+    typer.Option(
+        "--controls",
+        metavar="each|last",
+        help="Controls after each run, or once all have their results.",
+        show_default=False,
+    ),
+]
 Write = Annotated[
     str | None,
     typer.Option("--write", help="How weights are written: auto, ideal, verify or pulse.", show_default=False),

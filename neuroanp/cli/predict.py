@@ -32,7 +32,8 @@ def predict(
 ) -> None:  # fmt: skip
     """Present inputs to the network that was scored, on its run's own chip; the run is left as it is.
 
-    Without --inputs the held-out sequences are presented: the loss is the reported one, to the last bit.
+    Without --inputs the held-out sequences are presented: the loss is the reported one, to the last bit (of a
+    run from before streams 2 the noise-free one: its noise is drawn anew, which is said).
     A table of inputs is read as the one that the run learned from: columns by name and in their units, times, codes for
     missing values, filling. The outputs are then in the target's unit. Arrays hold the network's own numbers.
     """

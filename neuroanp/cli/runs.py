@@ -107,6 +107,7 @@ def compare(
     ablate: Annotated[
         bool, typer.Option("--ablate", help="Also without each non-ideality, with each alone, and with none.")
     ] = False,
+    controls: options.Controls = None,
     force: options.Force = False,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
@@ -134,6 +135,8 @@ def compare(
     if ablate:
         total = api.runs_of_ablation(config, overrides, **chosen)
         chosen["ablate"] = True
+    if controls is not None:
+        chosen["controls"] = controls
     with watched(total, json, no_progress) as report_to:
         comparison = api.compare(
             config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, report=not no_report,

@@ -35,12 +35,14 @@ _serving = False
 
 @dataclass(frozen=True)
 class Job:
-    """One run to do: its configuration and how it is done."""
+    """One run to do: its configuration and how it is done; see `launch`."""
 
     config: RunConfig
     root: Path
     force: bool
     argv: tuple[str, ...]
+    later: bool = False
+    since: float | None = None
 
 
 @dataclass(frozen=True)
@@ -124,7 +126,9 @@ def work(job: Job, say: Say, needs: Needs | None = None) -> Outcome:
             say("event", event)
 
     try:
-        record = launch(job.config, job.root, force=job.force, progress=tell, argv=job.argv)
+        record = launch(
+            job.config, job.root, force=job.force, progress=tell, argv=job.argv, later=job.later, since=job.since
+        )
     except (HeldError, StoppedError):
         raise
     except Exception as error:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
@@ -114,18 +114,14 @@ class PassRule(Section):
             return Credit(hidden=total, output=total)
         return Credit(hidden=return_to_go(dL, self.discount(dt)), output=dL)
 
-    def modulate(self, compared: Compared, credit: Credit, network: Network) -> dict[str, Tensor]:
+    def modulate(self, compared: Compared, credit: Credit, network: Network) -> Factors:
         """Return the postsynaptic factor of each array, e = sum_r c_r gain_r d_r of the pre-activations it reaches.
 
         With the credit of the layers, and at the outputs with theirs.
 
-        Returns: (T, B, lines) by array.
+        Returns: (T, B, lines) by array, each computed when it is first looked at.
         """
-        e = {
-            name: weighted_sum((credit.output if name == OUTPUT else credit.hidden) * compared.gain[name], d)
-            for name, d in compared.d.items()
-        }
-        return {p.name: e[p.post][..., network.ports(p)] for p in network.projections}
+        return Factors(compared, credit, network)
 
     def init(self, weights: Weights) -> dict[str, Tensor]:
         """Return zero sums of outer products."""
@@ -134,3 +130,31 @@ class PassRule(Section):
     def finish(self, state: dict[str, Tensor], plan: PassPlan, batch: int) -> WeightUpdate:
         """Divide the sums by B R."""
         return WeightUpdate({name: total / (batch * plan.differences) for name, total in state.items()})
+
+
+class Factors(Mapping[str, "Tensor"]):
+    """Postsynaptic factors of a chunk by array; those of a group of units are computed when one is asked for.
+
+    An array that does not learn costs nothing so.
+
+    Args:
+        compared, credit, network: as in `PassRule.modulate`.
+    """
+
+    def __init__(self, compared: Compared, credit: Credit, network: Network) -> None:
+        self.compared, self.credit, self.network = compared, credit, network
+        self._projections = {p.name: p for p in network.projections}
+        self._of_group: dict[str, Tensor] = {}
+
+    def __getitem__(self, name: str) -> Tensor:
+        p = self._projections[name]
+        if p.post not in self._of_group:
+            credit = self.credit.output if p.post == OUTPUT else self.credit.hidden
+            self._of_group[p.post] = weighted_sum(credit * self.compared.gain[p.post], self.compared.d[p.post])
+        return self._of_group[p.post][..., self.network.ports(p)]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._projections)
+
+    def __len__(self) -> int:
+        return len(self._projections)

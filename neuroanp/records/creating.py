@@ -16,6 +16,7 @@ from neuroanp.records.identity import code_version
 from neuroanp.records.manifest import CONFIG
 from neuroanp.records.places import check_root, make
 from neuroanp.records.seal import Seal
+from neuroanp.records.streams import FIELD, current
 
 
 @contextmanager
@@ -27,8 +28,8 @@ def built(final: Path, config_text: str, manifest: Mapping[str, Any]) -> Iterato
     Args:
         final: where it will be; its parent is made if it is missing.
         config_text: the resolved configuration as YAML.
-        manifest: its fields; `format`, `code`, `status` ("running"), `log` and `identity` (the name) are filled in if
-            absent.
+        manifest: its fields; `format`, `code`, `streams`, `status` ("running"), `log` and `identity` (the name) are
+            filled in if absent.
 
     Raises:
         InputError: the place cannot be written to.
@@ -46,6 +47,7 @@ def built(final: Path, config_text: str, manifest: Mapping[str, Any]) -> Iterato
         fields = {
             "format": manifests.FORMAT,
             "code": code_version(),
+            FIELD: current(),
             "status": "running",
             "log": [],
             "identity": final.name,

@@ -57,6 +57,7 @@ from neuroanp.records.metrics_file import MetricsFile
 from neuroanp.records.places import check_name, near, remove, rename
 from neuroanp.records.result import RESULT, read_row, written
 from neuroanp.records.seal import Seal
+from neuroanp.records.streams import difference
 
 if TYPE_CHECKING:
     import numpy as np
@@ -142,12 +143,10 @@ class RunDir:
         run = cls(path, manifests.read(path))
         if run._config().data is None:
             raise InputError(f"{path}: config.yaml is missing; restore it from a copy, or repeat the run")
-        if check_code and run.manifest["code"] != code_version():
+        if check_code and (why := _other_program(run.manifest)):
             raise InputError(
-                f"{path}: made by neuroanp {run.manifest['code']}, this is {code_version()}: "
-                "going on would mix two programs. "
-                f"Use that version{_commit(run.manifest)}, or repeat the run with `neuroanp train {path}/config.yaml`; "
-                "reports can still be made from it"
+                f"{path}: {why}. Use that version{_commit(run.manifest)}, or repeat the run with `neuroanp train "
+                f"{path}/config.yaml`; as it stands it can be evaluated, presented inputs, exported and reported"
             )
         if not quiet:
             run._say(run._manifest_problem)
@@ -418,6 +417,15 @@ class RunDir:
         if sentence is not None and sentence not in self._told:
             self._told.add(sentence)
             LOG.warning(sentence)
+
+
+def _other_program(manifest: Mapping[str, Any]) -> str | None:
+    """Say why a run cannot go on here: other code made it, or other noise; None: it can."""
+    noise = difference(manifest)
+    if manifest["code"] == code_version() and noise is None:
+        return None
+    mixed = "going on would mix two programs" + ("" if noise is None else f", and two kinds of noise: {noise}")
+    return f"made by neuroanp {manifest['code']}, this is {code_version()}: {mixed}"
 
 
 def _commit(manifest: Mapping[str, Any]) -> str:

@@ -20,11 +20,13 @@ from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
+from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig
 from neuroanp.training.described import describe
 from neuroanp.training.learner import make_learner
 from neuroanp.training.memory import keep_freed_memory
+from neuroanp.training.readout import readout_trainer
 from neuroanp.training.updates import updates
 from neuroanp.units import format_quantity
 
@@ -85,8 +87,9 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
 
     weights: digital targets. optimizer: its moments. update: the gradient, and new moments and step beside
     the old. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
-    weights and devices of the second chip that trains the readout alone. reads: plans and the readers'
-    transposes. passes: those stored for the credit. noise: the largest draw of read noise.
+    weights and devices of the second chip that trains the readout alone. batches: those that are kept for it.
+    reads: plans and the readers' transposes. passes: those stored for the credit. noise: the largest draw of
+    read noise.
 
     >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
@@ -108,6 +111,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "devices": devices,
         "copies": COPIES * devices + weights,
         "control": devices + weights if training.controls and training.updates else 0,
+        "batches": min(ROOM, training.updates * _batch_bytes(experiment)) if training.controls else 0,
         "reads": sum(_scaled(_of_reader(plans[name]), sample.arrays[name].shape, shapes[name]) for name in shapes),
         "passes": min(_stored(experiment), int(training.memory)),
         "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
@@ -198,6 +202,13 @@ def _stored(experiment: Experiment) -> int:
     return task.steps * config.training.batch * numbers * size
 
 
+def _batch_bytes(experiment: Experiment) -> int:
+    """Return the bytes of one batch: inputs, targets and the mask of its steps."""
+    config, task = experiment.config, experiment.task
+    numbers = task.steps * (config.training.batch * (task.inputs + task.outputs) + 1)
+    return numbers * getattr(torch, config.compute.dtype).itemsize
+
+
 def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:
     """Return what the largest draw of read noise takes: (T_chunk, M, B, n, m) where every device is drawn."""
     learner, training = make_learner(experiment.config.rule), experiment.config.training
@@ -216,8 +227,10 @@ def _tried(experiment: Experiment) -> tuple[list[str], float]:
     _, notes = describe(experiment)  # makes a chip of its own: gone before the trainer makes the next
     if not config.training.updates:
         return notes, 0.0
-    twice = 2 if config.training.controls else 1  # the frozen-recurrence control is trained too
-    return notes, _seconds_an_update(build_trainer(experiment)) * config.training.updates * twice
+    seconds = _seconds_an_update(build_trainer(experiment))
+    if config.training.controls:  # the readout is trained alone, too
+        seconds += _seconds_an_update(readout_trainer(experiment, Batches()))
+    return notes, seconds * config.training.updates
 
 
 def _seconds_an_update(trainer: Trainer) -> float:

@@ -84,6 +84,14 @@ def evaluate(
     return Evaluation(loss(noisy, held), loss(silent, held), plain(noisy), rates)
 
 
+def noisy_loss(
+    held: HeldOutBatch, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float
+) -> float:
+    """Return the `test_loss` of `evaluate` alone: the held-out sequences presented once."""
+    noisy, _ = outputs(held.inputs, substrate, backend, PassStreams(streams, "test", update), dt, NOISY)
+    return loss(noisy, held)
+
+
 def show(
     held: HeldOutBatch, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float
 ) -> dict[str, np.ndarray]:

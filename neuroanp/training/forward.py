@@ -1,7 +1,7 @@
 """The network that a run's table scores, to look at and to present inputs to: its own chip, as it was left.
 
 One forward pass serves the evaluation at the end of a training, `neuroanp evaluate` and what is here
-(`evaluate.outputs`): held-out inputs give the reported losses to the last bit.
+(`evaluate.outputs`): held-out inputs give the reported losses to the last bit, where noise is of the same streams.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from neuroanp.tasks.protocol import Batch
 from neuroanp.training.configure import load_config
 from neuroanp.training.evaluate import HeldOutBatch, loss, plain
 from neuroanp.training.presented import as_inputs, as_numbers
-from neuroanp.training.revisit import looked_at
+from neuroanp.training.revisit import looked_at, note_noise
 from neuroanp.training.start import of_record
 from neuroanp.trajectory import Weights
 from neuroanp.units import format_quantity
@@ -156,7 +156,8 @@ def held_out(record: RunDir) -> HeldOut:
 def predict(record: RunDir, inputs: Any, noise: bool = True) -> np.ndarray:
     """Present inputs to the network that was scored: the run's own chip, as its newest checkpoint left it.
 
-    The noise is that of the evaluation at the end (the same streams), drawn for as many steps and sequences as are
+    The noise is that of the evaluation at the end (the same streams; of a run whose streams were of another version
+    that cannot be, and a warning says so), drawn for as many steps and sequences as are
     presented. Nothing is written, and no chip time passes.
 
     Args:
@@ -174,6 +175,8 @@ def predict(record: RunDir, inputs: Any, noise: bool = True) -> np.ndarray:
         experiment, trainer = found.experiment, found.trainer
         task, like = experiment.task, trainer.substrate.weights.like
         given, single = as_inputs(inputs, _width(task), like.dtype)
+        if noise:
+            note_noise(record, trainer)
         y = plain(trainer.outputs(torch.from_numpy(_lines(task, given, trainer)).to(like), bool(noise)))
     y = y[len(y) // len(given) - 1 :: len(y) // len(given)]  # an encoder holds each step for some of the simulation's
     return np.ascontiguousarray(y[:, 0] if single else y)

@@ -36,6 +36,8 @@ class Lab:
         loss: the task's.
         window_s: how long the passes of this update take on the chip.
         writes: where cycle-to-cycle draws of writes in the course of the update come from, and the update's number.
+        learning: the arrays that learn; None: all.
+        books: whether anybody looks at the ledger: of a control nobody does.
     """
 
     source: Source
@@ -49,6 +51,12 @@ class Lab:
     loss: Loss
     window_s: float = 0.0
     writes: tuple[Streams, int] | None = None
+    learning: frozenset[str] | None = None
+    books: bool = True
+
+    def learns(self, name: str) -> bool:
+        """Return whether an array learns; what is found for others is thrown away."""
+        return self.learning is None or name in self.learning
 
     @property
     def network(self) -> Network:
@@ -77,7 +85,7 @@ class Lab:
 
     def run(self, plan: PassPlan, keep: str = "all", book: bool = True) -> Iterator[Trajectory]:
         """Present the batch once for each pass and yield what happened chunk by chunk; see `Request`."""
-        asked = Request(self.substrate, self.reads, self.source, plan, self.streams, keep, book)
+        asked = Request(self.substrate, self.reads, self.source, plan, self.streams, keep, book and self.books)
         return self.backend.run(asked)
 
     def losses(self, chunk: Trajectory) -> Tensor:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import time
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,7 +20,7 @@ from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import check_dump, load_config
 from neuroanp.training.described import describe
-from neuroanp.training.loop import Progress, Training
+from neuroanp.training.loop import NOW, PENDING, How, Progress, Training
 from neuroanp.training.start import Start
 from neuroanp.training.threads import threads_note
 
@@ -34,6 +35,8 @@ def launch(
     force: bool = False,
     progress: Progress | None = None,
     argv: Sequence[str] | None = None,
+    later: bool = False,
+    since: float | None = None,
 ) -> RunDir:
     """Train, or show the identical run that has ended, or go on with the one that has not.
 
@@ -43,6 +46,9 @@ def launch(
         force: repeat a run that has ended.
         progress: told of phase, update and loss.
         argv: the command, for the record.
+        later: leave the controls to the next launch of the run, or to its resume.
+        since: controls that other runs have in common with it count from that time on, seconds since 1970; None: all
+            do, or, with `force`, none that is there.
 
     Returns: the run's record.
 
@@ -57,6 +63,7 @@ def launch(
     check_dump(config)  # before it trains: a run that cannot be read back is lost
     experiment = Experiment.of(config)
     path = root / experiment.directory
+    how = How(later, time.time() if force and since is None else since)
     if force or not path.exists():
         manifest = _manifest(experiment, argv)
         try:
@@ -67,7 +74,7 @@ def launch(
             record = RunDir.open(path, quiet=True)  # another process was quicker
     else:
         record = RunDir.open(path, quiet=True)
-    return _run(experiment, record, progress)
+    return _run(experiment, record, progress, how)
 
 
 def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
@@ -115,8 +122,8 @@ def _config(record: RunDir) -> RunConfig:
     return kept
 
 
-def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> RunDir:
-    if not _whole(record):
+def _run(experiment: Experiment, record: RunDir, progress: Progress | None, how: How = NOW) -> RunDir:
+    if not _whole(record, how.later):
         with record.lock():
             record = RunDir.open(record.path, quiet=True)  # another process may have ended it before we held it
             mended = record.mend()
@@ -124,14 +131,14 @@ def _run(experiment: Experiment, record: RunDir, progress: Progress | None) -> R
                 LOG.warning(line)
             if experiment.start is not None and START not in record.manifest.get("seals", {}):
                 experiment.start.keep(record)  # here, while we hold the record; again, where it was lost
-            if not _ended(record):
+            if not _ended(record, how.later):
                 _announce(record, mended)
                 if (said := threads_note(experiment.config)) is not None:
                     LOG.warning(said)  # of this machine now: no part of the record
                 compute = experiment.config.compute
                 _note_arithmetic(record, arithmetic(compute.device, compute.threads))
                 record.begin()
-                Training(experiment, record, progress or (lambda event: None)).run()
+                Training(experiment, record, progress or (lambda event: None), how).run()
     return _shown(record)
 
 
@@ -173,13 +180,15 @@ def _shown(record: RunDir) -> RunDir:
     return record
 
 
-def _ended(record: RunDir) -> bool:
-    return record.manifest["status"] in ENDED and record.result is not None
+def _ended(record: RunDir, later: bool = False) -> bool:
+    """Return whether a run has ended, with its controls unless they are for later."""
+    due = not later and bool(record.manifest.get(PENDING))
+    return record.manifest["status"] in ENDED and record.result is not None and not due
 
 
-def _whole(record: RunDir) -> bool:
+def _whole(record: RunDir, later: bool = False) -> bool:
     """Return whether a run has ended and all that it left is as it was written."""
-    return record.manifest["status"] in ENDED and not record.damage() and record.result is not None
+    return _ended(record, later) and not record.damage()
 
 
 def _manifest(experiment: Experiment, argv: Sequence[str] | None) -> Mapping[str, Any]:

@@ -6,7 +6,7 @@ import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isfinite
 from typing import TYPE_CHECKING, Any
@@ -16,11 +16,14 @@ import torch
 
 from neuroanp.baselines.controls import controls
 from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
+from neuroanp.records.shared import Number, shared
 from neuroanp.tasks.encoding import own_task
+from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import HeldOutBatch, firing_of, show
 from neuroanp.training.memory import keep_freed_memory
+from neuroanp.training.readout import frozen_control, key_of, readout_trainer
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
@@ -28,7 +31,6 @@ from neuroanp.training.updates import Row, updates
 from neuroanp.training.watch import Health, Watch
 
 if TYPE_CHECKING:
-    from neuroanp.network.network import Network
     from neuroanp.records.run_dir import RunDir
     from neuroanp.training.evaluate import Evaluation
     from neuroanp.training.trainer import Trainer
@@ -36,6 +38,26 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("neuroanp")
 Progress = Callable[[dict[str, Any]], None]
 REPORT_EVERY_S = 0.1
+LOOK_EVERY_S = 0.2
+"""Between two looks at a control that another run computes."""
+PENDING = "pending"
+"""Field of the manifest: what a run that has its result still lacks."""
+
+
+@dataclass(frozen=True)
+class How:
+    """How the controls of a run are come by.
+
+    Args:
+        later: leave them out now, and note that they are pending.
+        since: those of other runs count from that time on, seconds since 1970; None: all do.
+    """
+
+    later: bool = False
+    since: float | None = None
+
+
+NOW = How()
 
 
 @dataclass
@@ -46,18 +68,24 @@ class Training:
         experiment: the resolved configuration with the task and the profile it names.
         record: the run's directory, locked by the caller.
         progress: told of phase, update and loss, at most about ten times a second.
+        how: the controls are come by.
     """
 
     experiment: Experiment
     record: RunDir
     progress: Progress = lambda event: None
+    how: How = NOW
     first_books: Mapping[str, Any] = field(default_factory=dict, init=False)
     unverified: float | None = field(default=None, init=False)
     """The last share of writes that write-verify gave up, wherever it was computed."""
+    restored: bool = field(default=False, init=False)
+    """Whether it goes on from a checkpoint."""
     rates: np.ndarray | None = field(default=None, init=False)
     """(N,) Hz, how often each unit spiked when they were last evaluated; None: not yet, or none spikes."""
 
     def __post_init__(self) -> None:
+        kept = ROOM if self.experiment.config.training.controls and not self.how.later else 0
+        self.batches = Batches(kept)
         self.watch = Watch(self._warn, dict(self.record.manifest.get("warned", {})))
 
     def run(self) -> dict[str, Any]:
@@ -76,7 +104,7 @@ class Training:
 
     def _run(self) -> dict[str, Any]:
         keep_freed_memory()
-        trainer = build_trainer(self.experiment)
+        trainer = replace(build_trainer(self.experiment), batches=self.batches)
         task = self.experiment.task
         held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         self.first_books = trainer.substrate.ledger.report()
@@ -111,7 +139,7 @@ class Training:
         trainer.load_state_dict(state)
         for sentence in self.record.restore_metrics(meta):
             self._warn(sentence)
-        self.unverified = meta["unverified"]
+        self.unverified, self.restored = meta["unverified"], True
         self.record.log(f"resumed after update {trainer.update}")
         return float(meta["wall_s"])
 
@@ -120,7 +148,7 @@ class Training:
         config = self.experiment.config.training
         start = time.perf_counter() - wall
         rows: list[Mapping[str, float | int | None]] = []
-        if trainer.update == 0:
+        if not self.restored:
             rows.append(self._row(trainer, held, {"update": 0}, 0.0))
         if config.updates == 0:  # weights that are programmed and evaluated, no more
             self._save(trainer, rows, 0.0)
@@ -219,11 +247,17 @@ class Training:
             ledger=ledger_of_run(self.first_books, trainer.substrate.ledger.report(), trainer.update),
             health=health.plain(),
             **firing,
+            **self._pending(),
         )
         self.record.write_result(result)
         self._end("finished")
         self._tell("done", trainer, found.test_loss)
         return self.record.result or result
+
+    def _pending(self) -> dict[str, list[str]]:
+        """Return the field of the manifest that says what is left for later."""
+        left = ["controls"] * (self.how.later and self.experiment.config.training.controls)
+        return {PENDING: left} if left or PENDING in self.record.manifest else {}
 
     def _keep_activity(self, trainer: Trainer, held: HeldOutBatch, rates: np.ndarray) -> dict[str, Any]:
         """Keep how often units spiked, and what some of them did, for the report; return it in numbers."""
@@ -250,7 +284,7 @@ class Training:
     def _controls(
         self, trainer: Trainer, held: HeldOutBatch, stop: StopRequested
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
-        if not self.experiment.config.training.controls:
+        if not self.experiment.config.training.controls or self.how.later:
             return {}, {}
         self._tell("controls", trainer, None)
         untrained = self.experiment.untrained(trainer.streams)
@@ -267,15 +301,29 @@ class Training:
         return losses, {name: control.prediction for name, control in found.items() if control.note is None}
 
     def _frozen(self, name: str, held: HeldOutBatch, stop: StopRequested) -> float:
-        """Train the readout alone by the same rule, from the same start on the same data; return its test loss."""
-        trainer = build_trainer(self.experiment, trained=frozenset(self.experiment.network.readout))
+        """Return the test loss of the readout trained alone: another run's of the store, if that is the same."""
+
+        def wait() -> None:
+            stop.raise_if_requested()
+            time.sleep(LOOK_EVERY_S)
+
+        store, own = self.record.path.parent, self.record.path.name
+        found = shared(store, key_of(self.experiment), partial(self._trained, held, stop), wait, self.how.since)
+        if found.note is not None:
+            self.record.log(f"control {name} {found.note}")
+        if found.run != own:
+            self.record.log(f"control {name}: the same for {found.run}, which computed it")
+        return found.value
+
+    def _trained(self, held: HeldOutBatch, stop: StopRequested) -> Number:
+        """Train the readout alone by the same rule, from the same start on the same data."""
+        trainer, own = readout_trainer(self.experiment, self.batches), self.record.path.name
         try:
             for _ in self._updates("controls", trainer, stop):
                 pass
         except DivergedError as error:
-            self.record.log(f"control {name} {error}")
-            return float("nan")
-        return trainer.evaluate(held).test_loss
+            return Number(float("nan"), own, str(error))
+        return Number(trainer.test_loss(held), own)
 
     def _result(
         self,
@@ -328,15 +376,3 @@ class Training:
 
         self.record.end(status, message, ended=datetime.now(UTC).isoformat(timespec="seconds"))
         return message or ""
-
-
-def frozen_control(network: Network) -> str:
-    """Return what the control is called in which all that does not reach the output stays as it was drawn.
-
-    >>> from neuroanp.network.compose import Stacked, stack
-    >>> from neuroanp.network.tanh import Tanh
-    >>> [frozen_control(stack(1, [Stacked(Tanh(), 2, recurrent)], 1)) for recurrent in (True, False)]
-    ['frozen_recurrence', 'frozen_layers']
-    """
-    recurrent = any(network.recurrence(layer.name) is not None for layer in network.layers)
-    return "frozen_recurrence" if recurrent else "frozen_layers"

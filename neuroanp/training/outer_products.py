@@ -47,7 +47,8 @@ class OuterProducts:
         self.steps = 0  # of those that wait
 
     def add(self, factors: Mapping[str, Tensor], pre: Mapping[str, Tensor]) -> None:
-        """Add a chunk: factors A (T, B, lines) and presynaptic activity (T, B, m) of each array."""
+        """Add a chunk: factors A (T, B, lines) and presynaptic activity (T, B, m) of the arrays that learn."""
+        factors = {name: factors[name] for name in pre if name in factors}  # of no other is a factor formed
         at, steps = 0, len(next(iter(factors.values())))
         while steps - at >= self.block - self.steps:
             end = at + self.block - self.steps

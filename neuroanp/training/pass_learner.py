@@ -109,7 +109,7 @@ class PassLearner:
                 of_chunk = Credit(credit.hidden[time], credit.output[time])
             of_steps.append(kept.losses.sum((1, 2)))
             factors = self.rule.modulate(kept.compared, of_chunk, weights.network)
-            products.add(factors, kept.presynaptic.by_array(weights.network))
+            products.add(factors, kept.presynaptic.by_array(weights.network, lab.learns))
         update = self.rule.finish(products.done(), self.plan, lab.batch)
         scored = float(lab.mask.sum()) * lab.batch * self.passes
         return WeightUpdate(update.arrays, {**update.diagnostics, "loss": float(torch.cat(of_steps).sum()) / scored})

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -61,8 +61,8 @@ class Presynaptic:
         """Return it with these activities as those of the step before, so that they are held once."""
         return replace(self, before={**self.before, **before})
 
-    def by_array(self, network: Network) -> dict[str, Tensor]:
-        """Return what each array has before it, (T, B, m): the activity of its units, with a 1 for a bias line."""
+    def by_array(self, network: Network, learns: Callable[[str], bool] = lambda name: True) -> dict[str, Tensor]:
+        """Return what each array that learns has before it, (T, B, m): activity of its units, a 1 for a bias line."""
 
         def of(p: Projection) -> Tensor:
             if p.name in self.arrays:
@@ -71,4 +71,4 @@ class Presynaptic:
                 return self.u if p.bias or not network.bias else self.u[..., : network.inputs]
             return word_lines(p, self.layers[p.pre], self.before[p.pre])
 
-        return {p.name: of(p) for p in network.projections}
+        return {p.name: of(p) for p in network.projections if learns(p.name)}

@@ -19,6 +19,7 @@ from neuroanp.losses import named as called
 from neuroanp.profiles.loader import loads
 from neuroanp.records.identity import code_version
 from neuroanp.records.manifest import CONFIG
+from neuroanp.records.streams import difference
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment, build_trainer
@@ -90,7 +91,18 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
         held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         for line in _of_time(found, times):
             LOG.warning(line)
+        note_noise(record, trainer)
         return [_row(record, found, held, time) for time in (NOW, *times)]
+
+
+def note_noise(record: RunDir, trainer: Trainer) -> None:
+    """Say once where noise is about to be drawn that is not what the run saw: results under noise are new ones."""
+    said = difference(record.manifest)
+    if said is not None and trainer.draws_noise():
+        warn_once(
+            f"{record.path}: {said}; losses and outputs under noise are a fresh draw, as probable as those that were "
+            "reported and not the same; what is noise-free is the same"
+        )
 
 
 def _of_time(found: Revisited, times: Sequence[str]) -> list[str]:

@@ -12,7 +12,9 @@ from torch import Tensor
 
 from neuroanp.errors import DivergedError
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, HeldOutBatch, evaluate, outputs, to_tensor
+from neuroanp.substrates.read import Reader
+from neuroanp.training.batches import Batches, Tensors
+from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, HeldOutBatch, evaluate, noisy_loss, outputs, to_tensor
 from neuroanp.training.lab import Lab
 from neuroanp.training.learner import Learner
 from neuroanp.trajectory import WeightUpdate
@@ -40,6 +42,8 @@ class Trainer:
         memory: bytes that stored trajectories may take.
         trained: the arrays that learn; None: all (the control of frozen layers trains those that reach the output).
         limits: the largest weight of each array, w_s.
+        batches: what it learns from is kept there for another trainer of the same seed; as made here: nothing is.
+        books: whether anybody looks at the ledger of what is read.
         update: how many updates are done. moments: the optimizer's state. learned: the learner's.
         first_loss: training loss of the first update.
     """
@@ -56,6 +60,8 @@ class Trainer:
     memory: int
     trained: frozenset[str] | None = None
     limits: Mapping[str, float] = field(default_factory=dict)
+    batches: Batches = field(default_factory=Batches)
+    books: bool = True
     update: int = 0
     moments: dict[str, Tensor] = field(default_factory=dict)
     learned: dict[str, Tensor] = field(default_factory=dict)
@@ -92,6 +98,10 @@ class Trainer:
         """Measure the network on held-out sequences; books nothing and lets no chip time pass."""
         return evaluate(held, self.substrate, self.backend, self.streams, self.update, self.dt)
 
+    def test_loss(self, held: HeldOutBatch) -> float:
+        """Return the loss under the device's noise that `evaluate` finds, and nothing else."""
+        return noisy_loss(held, self.substrate, self.backend, self.streams, self.update, self.dt)
+
     def outputs(self, inputs: Tensor, noise: bool = True) -> Tensor:
         """Present inputs (T, B, I) once, with the noise that `evaluate` draws, or without any.
 
@@ -99,6 +109,14 @@ class Trainer:
         """
         streams = PassStreams(self.streams, "test", self.update)
         return outputs(inputs, self.substrate, self.backend, streams, self.dt, NOISY if noise else SILENT)[0]
+
+    def draws_noise(self) -> bool:
+        """Return whether a presentation under the device's noise, as `evaluate` makes one, draws any."""
+        streams = PassStreams(self.streams, "test", self.update)
+        noisy, silent = (self.substrate.prepare(self.window(), streams, noise=noise) for noise in (True, False))
+        frozen = any(not bool((noisy[name].W == silent[name].W).all()) for name in silent)
+        fresh = any(Reader(read).noisy for read in noisy.values())
+        return frozen or fresh or any(self.substrate.node_sigmas(artificial=False).values())
 
     def reads(self) -> Mapping[str, ReadPlan]:
         """Return the arrays as a noise-free presentation reads them: with all that time and writes did to them."""
@@ -154,13 +172,12 @@ class Trainer:
 
     def lab(self) -> Lab:
         """Return what the next update may use: its batch, the chip as it stands, its noise."""
-        batch = self.task.sample(self.streams.generator("data", self.update), self.batch)
-        like = self.substrate.weights.like
+        source, targets, mask = self.batches.at(self.update, self._sample)
         streams, window = PassStreams(self.streams, "train", self.update), self.window()
         return Lab(
-            source=to_tensor(batch.inputs, like),
-            targets=to_tensor(batch.targets, like),
-            mask=to_tensor(batch.mask, like),
+            source=source,
+            targets=targets,
+            mask=mask,
             substrate=self.substrate,
             reads=self.substrate.prepare(window, streams),
             backend=self.backend,
@@ -169,7 +186,16 @@ class Trainer:
             loss=self.task.loss,
             window_s=window,
             writes=(self.streams, self.update),
+            learning=self.trained,
+            books=self.books,
         )
+
+    def _sample(self) -> Tensors:
+        batch, like = (
+            self.task.sample(self.streams.generator("data", self.update), self.batch),
+            self.substrate.weights.like,
+        )
+        return Tensors(*(to_tensor(part, like) for part in (batch.inputs, batch.targets, batch.mask)))
 
     def _check_finite(self, diagnostics: Mapping[str, float]) -> None:
         loss, norm = diagnostics["loss"], diagnostics["update_norm"]

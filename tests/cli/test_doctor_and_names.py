@@ -1,12 +1,15 @@
 """doctor, tasks list, rules list, ...: what is there, and how to get what is not."""
 
 import json
+import subprocess
+import sys
 from importlib import metadata
 from pathlib import Path
 
 import pytest
 
 from neuroanp.cli import doctor
+from neuroanp.kernels import cache
 
 
 def rows(done) -> dict[str, dict]:
@@ -67,9 +70,6 @@ def test_more_threads_than_cores_are_warned_of(invoke, monkeypatch: pytest.Monke
 
 
 def test_doctor_names_what_the_spiking_backend_needs_without_importing_it(invoke, monkeypatch, tmp_path: Path) -> None:
-    import subprocess
-    import sys
-
     found = rows(invoke("doctor", "--json", "--runs", str(tmp_path)))
     assert found["brian2"]["detail"] == metadata.version("brian2")
     assert found["Cython"]["detail"] == metadata.version("Cython")
@@ -77,10 +77,38 @@ def test_doctor_names_what_the_spiking_backend_needs_without_importing_it(invoke
         "import sys; from neuroanp.cli.main import app\n"
         "try: app(['doctor', '--json'])\n"
         "except SystemExit: pass\n"
-        "sys.exit([name for name in ('brian2', 'Cython') if name in sys.modules] or 0)"
+        "sys.exit([name for name in ('brian2', 'Cython.Build') if name in sys.modules] or 0)"
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path, timeout=60)
     assert done.returncode == 0, done.stderr
+
+
+def test_doctor_says_which_path_rate_networks_take(invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    loops = rows(invoke("doctor", "--json", "--runs", str(tmp_path)))["rate networks"]
+    assert loops["status"] == "ok"
+    assert f"numba {metadata.version('numba')} keeps the loops in /" in loops["detail"]
+    assert "compiled loops" in invoke("doctor", "--runs", str(tmp_path)).stdout.replace("\n", " ")
+    monkeypatch.setenv("NUMBA_DISABLE_JIT", "1")
+    off = rows(invoke("doctor", "--json", "--runs", str(tmp_path)))["rate networks"]
+    assert (off["status"], off["remedy"]) == ("warning", "unset NUMBA_DISABLE_JIT")
+
+
+def test_doctor_names_a_folder_of_loops_that_cannot_be_written(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(cache, "writable", lambda folder: False)
+    found = doctor.rate_loops()
+    assert found.status == "missing"
+    assert "cannot be written" in found.detail
+    assert found.remedy.startswith("export NUMBA_CACHE_DIR=")
+
+
+def test_numba_itself_says_where_it_can_keep_nothing(tmp_path: Path) -> None:
+    """A package in a folder without rights, and no home: what numba raises is the doctor's line, no traceback."""
+    code = (
+        "from numba.core import caching as c; c.CacheImpl._locator_classes = []\n"
+        "from neuroanp.cli.doctor import rate_loops; found = rate_loops(); print(found.status, found.remedy)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=120)
+    assert done.stdout.startswith("missing export NUMBA_CACHE_DIR="), done.stderr
 
 
 def test_each_package_is_named_once(invoke, tmp_path: Path) -> None:

@@ -89,7 +89,12 @@ def test_compare_reads_lists(api, invoke, text: str, seeds) -> None:
 def test_compare_leaves_what_is_not_said_to_the_api(api, invoke) -> None:
     assert invoke("compare", "x.yaml").exit_code == 0
     _, kwargs = only_call(api, "compare")
-    assert {"profiles", "rules", "tasks", "backends", "seeds"}.isdisjoint(kwargs)
+    assert {"profiles", "rules", "tasks", "backends", "seeds", "controls"}.isdisjoint(kwargs)
+
+
+def test_compare_hands_on_when_controls_are_computed(api, invoke) -> None:
+    assert invoke("compare", "x.yaml", "--controls", "last").exit_code == 0
+    assert only_call(api, "compare")[1]["controls"] == "last"
 
 
 @pytest.mark.parametrize(("text", "names"), [("spiking", ["spiking"]), ("rate, spiking", ["rate", "spiking"])])

@@ -12,6 +12,7 @@ import pytest
 import torch
 
 from neuroanp.errors import InputError, RunError
+from neuroanp.noise import VERSION
 from neuroanp.records import RESULT_KEYS, RunDir, Store, code_version
 from neuroanp.records.seal import Seal, of_fields
 from neuroanp.records.tensors import Damaged, read_sealed
@@ -109,7 +110,8 @@ def test_a_run_of_other_code_can_be_read_for_a_report(run):
 def test_create_fills_in_what_every_reader_needs(run):
     again = RunDir.open(run.path)
     assert again.manifest == {
-        "format": 2, "code": code_version(), "status": "running", "log": [], "identity": "0123456789abcdef",
+        "format": 2, "code": code_version(), "streams": VERSION, "status": "running", "log": [],
+        "identity": "0123456789abcdef",
         "seals": {"config.yaml": Seal.of(b"seed: 0\n").plain()}, "seal": of_fields(again.manifest),
     }  # fmt: skip
     assert again.config_text == "seed: 0\n"

@@ -10,6 +10,7 @@ from neuroanp.backends import reads
 from neuroanp.cli.expected import show_estimate
 from neuroanp.profiles.loader import available
 from neuroanp.training import estimate as estimating
+from neuroanp.training.batches import ROOM
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.estimate import estimate, memory_of
@@ -114,7 +115,15 @@ def test_what_does_not_fit_is_said_and_not_built(monkeypatch, capsys):
 
 
 def test_a_second_chip_for_the_controls_is_counted():
-    assert memory(training__controls=True) - memory() == memory_of_parts("weights") + memory_of_parts("devices")
+    trainer = build_trainer(Experiment.of(configure(SMALL)))
+    batches = trainer.updates * trainer.batches.at(0, trainer._sample).size
+    more = memory_of_parts("weights") + memory_of_parts("devices") + batches
+    assert memory(training__controls=True) - memory() == more
+
+
+def test_batches_kept_for_the_controls_are_bounded():
+    many = estimating.memory_of(Experiment.of(configure(SMALL, {"training.controls": True, "training.updates": 10**7})))
+    assert many["batches"] == ROOM
 
 
 def memory_of_parts(name: str) -> int:
