@@ -61,6 +61,12 @@ class Source(NamedTuple):
 
 def noisy(drive: Tensor, white: White, plan: PassPlan, t0: int) -> Tensor:
     """Return drive (T, 1 or M, B, n) with white noise, (T, M, B, n); t0: the first step."""
+    if drive.device.type != "cpu":
+        from neuroanp.kernels import device_draws
+
+        factors = [factor * white.sigma for factor in plan.noise]
+        at, shape = white.at._replace(t=t0), tuple(drive.shape[2:])
+        return device_draws.noisy(at, len(drive), plan.stream, factors, shape, drive, white.clock, drive)
     from neuroanp.kernels import passes
 
     out = drive.new_empty(len(drive), plan.passes, *drive.shape[2:])

@@ -156,8 +156,7 @@ class ArrayReads:
         """Draw normals of all passes (steps, M, *shape), each times its factor, where `like` lies."""
         t0, steps, shape = at
         if like.device.type != "cpu":
-            drawn = self.streams.tensors("normal", stream, self.plan.stream, t0, steps, shape, like)
-            return drawn.mul_(like.new_tensor(self.plan.noise)[:, None, None])
+            return self.streams.times(stream, self.plan.stream, self.plan.noise, t0, steps, shape, like)
         make = torch.empty if all(self.plan.noise) else torch.zeros
         xi = make(steps, self.plan.passes, *shape, dtype=like.dtype)
         for m, (factor, of_pass) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
@@ -178,7 +177,7 @@ class ArrayReads:
             deviation = devices.draw(t0, steps).sum(3)
         return Noise(xi, deviation)
 
-    def book(self, name: str, load: Tensor, steps: int, events: int | None = None) -> None:
+    def book(self, name: str, load: Tensor, steps: int, events: float | Tensor | None = None) -> None:
         """Book `steps` x M x B reads of an array and its conversions.
 
         Args:

@@ -154,7 +154,7 @@ class ANP(PassRule):
         if isinstance(layer, LayerChange):
             return layer.d, layer.squared
         d = differences(layer.z if self.activity != "h" and layer.z is not None else layer.h, plan)
-        return d, torch.linalg.vecdot(d, d)
+        return d, squared(d)
 
     def _innovation(self, name: str, dh: Tensor, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Tensor:
         """Take away what changes elsewhere brought over the arrays: what is left, the unit's own noise made."""
@@ -172,7 +172,7 @@ class ANP(PassRule):
         return dh
 
     def _squared_norm(self, d: Tensor) -> Tensor:
-        return self._of_batch(torch.linalg.vecdot(d, d))
+        return self._of_batch(squared(d))
 
     def _of_batch(self, s: Tensor) -> Tensor:
         return s.sum(-1, keepdim=True) if self.credit == "batch" else s
@@ -188,6 +188,13 @@ class ANP(PassRule):
         if self.scale == "all":
             return dict.fromkeys(network.lines, sqrt(network.inputs + sum(network.lines.values())))
         return {name: float(n) for name, n in self._units(network).items()}
+
+
+def squared(d: Tensor) -> Tensor:
+    """Return the squared norm of the last dimension; a GPU takes it without writing squares to memory."""
+    if d.device.type == "cpu":
+        return torch.linalg.vecdot(d, d)
+    return torch.linalg.vector_norm(d, dim=-1).square_()
 
 
 def _presynaptic(p: Projection, chunk: Trajectory) -> Tensor:

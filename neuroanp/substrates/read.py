@@ -7,6 +7,7 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from neuroanp.later import number
 from neuroanp.substrates.periphery import quantise
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read_fast import FINEST, FastReader, Product, plain_load
@@ -70,11 +71,13 @@ class Reader:
             return torch.stack([bit.abs().sum((0, 1)) for _, bit in self._bits(x)]).sum(0)
         if self.plan.pulse_width:
             return x.abs().sum((0, 1))
-        return plain_load(x) if x.device.type == "cpu" and x.dtype in FINEST else x.square().sum((0, 1))
+        if x.device.type == "cpu" and x.dtype in FINEST:
+            return plain_load(x)
+        return x.square().sum((0, 1)) if x.device.type == "cpu" else torch.linalg.vector_norm(x, dim=(0, 1)).square_()
 
-    def counted(self) -> tuple[int, int]:
+    def counted(self) -> tuple[float | Tensor, int]:
         """Return the outputs at the ADC's limits and all conversions since this was last asked."""
-        found = int(self.clipped), self.conversions
+        found = number(self.clipped), self.conversions  # a copy, where the host does not know it yet
         self.clipped.zero_()
         self.conversions = 0
         return found
@@ -220,7 +223,7 @@ class Reader:
     def _extra(self, tile: int, like: Tensor, squared: bool = False) -> Tensor:
         """Return the standard deviation (or variance) of a conversion's own noise, (n,) or a scalar."""
         extra = self.plan.extra
-        value = extra[tile] if isinstance(extra, Tensor) else like.new_tensor(extra)
+        value = extra[tile] if isinstance(extra, Tensor) else like.new_full((), extra)
         return value if squared else value.sqrt()
 
 
