@@ -1,5 +1,5 @@
-"""What pytest leaves out: a module of GPUs alone where its compiler is not installed."""
+"""What pytest leaves out: modules of GPUs alone where their compiler is not installed."""
 
 from importlib.util import find_spec
 
-collect_ignore = [] if find_spec("triton") else ["neuroanp/kernels/triton_draws.py"]
+collect_ignore_glob = [] if find_spec("triton") else ["neuroanp/kernels/triton_*.py"]

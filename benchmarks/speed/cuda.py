@@ -78,6 +78,7 @@ def sides(size: Size, device: str) -> tuple[Learner, dict[str, Side]]:
     """Return the update, and with it its floor and nn.RNN on a device."""
     learner = Learner(size, device)
     batch = learner.first
+    torch.backends.cudnn.allow_tf32 = False  # nn.RNN has it by default, and the update has not
     rnn = Gradient(size.units, batch.inputs, batch.targets)
     return learner, {"update": learner, "floor": floor.in_torch(size, device), "rnn": rnn}
 

@@ -84,7 +84,7 @@ def _words(c0, c1, c2, c3, k0, k1):  # pyright: ignore
     m1 = tl.full(c0.shape, M1, tl.uint32)
     w0 = tl.full(c0.shape, W0, tl.uint32)
     w1 = tl.full(c0.shape, W1, tl.uint32)
-    for _ in tl.static_range(10):
+    for _ in tl.static_range(10):  # pyright: ignore[reportGeneralTypeIssues]
         high0, low0 = tl.umulhi(c0, m0), c0 * m0
         high1, low1 = tl.umulhi(c2, m1), c2 * m1
         c0 = high1 ^ c1 ^ k0
@@ -162,7 +162,7 @@ def fill(
     _fill[grid](  # pyright: ignore[reportIndexIssue]
         out, out if drive is None else drive, streams, factors, clock, _signed(key0), _signed(key1), at.t,
         M, 1 if drive is None else drive.shape[1], rows, n, calls,
-        NORMAL=kind == "normal", SUM=drive is not None, SIZE=BLOCK, enable_fp_fusion=False,
+        NORMAL=kind == "normal", SUM=drive is not None, SIZE=BLOCK, enable_fp_fusion=False,  # pyright: ignore[reportCallIssue]
     )  # fmt: skip
     return out
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from neuroanp.kernels.device_draws import fused
 from neuroanp.kernels.held import held
 
 if TYPE_CHECKING:
@@ -30,6 +31,10 @@ def differences(values: Tensor, plan: PassPlan) -> Tensor:
     >>> differences(torch.tensor([[3.0, 1.0]]), plan)
     tensor([[2.]])
     """
+    if fused(values) and values.is_contiguous():
+        from neuroanp.kernels import triton_passes
+
+        return triton_passes.differences(values, None if isinstance(plan.pairs, str) else plan.pairs)
     if plan.pairs == "mean":
         return values - values.mean(1, keepdim=True)
     perturbed, reference = zip(*plan.pairs, strict=True)

@@ -230,6 +230,6 @@ class Ledger:
         """Take the books back."""
         self._energy = dict(zip(KINDS, state["energy"].tolist(), strict=True))
         self._time = dict(zip(("reads", "writes"), state["time"].tolist(), strict=True))
-        counts = dict(zip(COUNTS, state["counts"].tolist(), strict=True))
+        counts: dict[str, int] = dict(zip(COUNTS, state["counts"].tolist(), strict=True))
         self.reads, self.conversions, self.spiking = counts["reads"], counts["conversions"], bool(counts["spiking"])
         self._counts = {name: counts[name] for name in self._counts}

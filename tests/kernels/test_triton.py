@@ -1,4 +1,4 @@
-"""The kernel that draws on a GPU makes the plain draws bit for bit: on a GPU compiled, here by Triton's interpreter."""
+"""Kernels of GPUs make the plain draws bit for bit, and differences of passes: compiled, or by Triton's interpreter."""
 
 from __future__ import annotations
 
@@ -45,16 +45,34 @@ def differ(device: str) -> list[tuple]:
 
 
 @pytest.mark.skipif(find_spec("triton") is None, reason=NO_TRITON)
-def test_interpreted_it_makes_the_plain_draws():
-    asked = "from tests.kernels.test_triton_draws import differ; print(differ('cpu'))"
+def test_interpreted_they_make_the_plain_draws_and_differences():
+    asked = "from tests.kernels.test_triton import changes, differ; print(differ('cpu') + changes('cpu'))"
     environment = {**os.environ, "TRITON_INTERPRET": "1"}
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, env=environment, check=False)
     assert done.stdout.strip() == "[]", done.stdout + done.stderr
 
 
+def changes(device: str) -> list[tuple]:
+    """Return the cases in which differences of passes are not those that torch forms."""
+    from neuroanp.kernels import triton_passes
+
+    found = []
+    for shape in [(1, 2, 1), (3, 5, 2, 700), (2, 4, 1, 1025)]:
+        values = torch.linspace(-1, 1, int(np.prod(shape))).sin().view(shape)
+        pairs = ((0, 1), (1, 0), (shape[1] - 1, 0))
+        a, b = (values[:, list(each)] for each in zip(*pairs, strict=True))
+        there = values.to(device)
+        if not torch.equal(triton_passes.differences(there, pairs).cpu(), a - b):
+            found.append((shape, "pairs"))
+        from_mean = triton_passes.differences(there, None).cpu().double()
+        if not torch.allclose(from_mean, values.double() - values.double().mean(1, keepdim=True), rtol=0, atol=3e-7):
+            found.append((shape, "mean"))
+    return found
+
+
 @cuda
-def test_compiled_it_makes_the_plain_draws():
-    assert differ("cuda") == []
+def test_compiled_they_make_the_plain_draws_and_differences():
+    assert differ("cuda") + changes("cuda") == []
 
 
 @cuda
