@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from neuroanp.substrates.protocol import White
     from neuroanp.trajectory import PassPlan
 
-SMALL = 1 << 18
-"""Multiply-accumulates a step up to which the product of a step is part of the loop: BLAS takes one thread for it."""
+SMALL = 1 << 22
+"""Multiply-accumulates a step up to which the product of a step is part of the loop: no work to be shared by threads."""
 
 
 def single(like: Tensor) -> bool:
@@ -115,8 +115,13 @@ class CompiledPasses:
     def recur(self, wt: Tensor) -> None:
         """Do all steps of a small layer whose array is read without noise; wt: (n, n), W transposed."""
         from neuroanp.kernels import passes
+        from neuroanp.kernels.blas import one_thread
 
-        passes.recur(
+        with one_thread():
+            self._recur(wt, passes.recur)
+
+    def _recur(self, wt: Tensor, recur: Callable[..., None]) -> None:
+        recur(
             self.chunk.drive.numpy(), wt.numpy(), self.chunk.x.numpy(), self.hs.numpy(), self.xs.numpy(),
             self.d.numpy(), self.s.numpy(), self.pre.numpy(), *self.source, self.chunk.t0, self.pairs, self.which,
         )  # fmt: skip

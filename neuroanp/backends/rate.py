@@ -248,10 +248,10 @@ class _Simulation:
             if p.pre != p.post:
                 self._booked(p, self._lines(p, seen))
                 continue
-            load = self.arrays.readers[p.name].load
-            self.arrays.book(p.name, load(before.unsqueeze(0)) + load(xs[:-1]), len(xs))
+            load = self.arrays.load(p.name, before.unsqueeze(0)) + self.arrays.load(p.name, xs[:-1])
+            self.arrays.book(p.name, load, len(xs))
 
     def _booked(self, p: Projection, lines: Tensor) -> None:
         """Book the reads of an array from below; lines (T, 1 or M, B, m): those of data serve all passes."""
-        load = self.arrays.readers[p.name].load(lines.flatten(1, 2))
+        load = self.arrays.load(p.name, lines.flatten(1, 2))
         self.arrays.book(p.name, load * (self.plan.passes // lines.shape[1]), len(lines))

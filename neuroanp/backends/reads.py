@@ -177,6 +177,12 @@ class ArrayReads:
             deviation = devices.draw(t0, steps).sum(3)
         return Noise(xi, deviation)
 
+    def load(self, name: str, x: Tensor) -> Tensor:
+        """Return what `Reader.load` does of inputs (steps, rows, m), or zeros (m,) where no book is kept of it."""
+        if not self.substrate.weighs_reads:
+            return x.new_zeros(x.shape[-1])
+        return self.readers[name].load(x)
+
     def book(self, name: str, load: Tensor, steps: int, events: float | Tensor | None = None) -> None:
         """Book `steps` x M x B reads of an array and its conversions.
 

@@ -162,13 +162,13 @@ def recur(drive, wt, x, hs, xs, d, s, pre, key, update, streams, factors, t0, pa
         drive_and_noise(h, drive[t], key, update, streams, factors, t0 + t)
         np.dot(x, wt, product)
         flat, x = h.reshape(passes * rows, n), xs[t].reshape(passes * rows, n)
-        _add_and_activate(flat, product, x)
+        add_and_activate(flat, product, x)
         if d.shape[1]:
             reduce(h, xs[t], d[t], s[t], pre[t], pairs, which)
 
 
 @njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
-def _add_and_activate(h, product, x):  # pyright: ignore
+def add_and_activate(h, product, x):  # pyright: ignore
     for row in range(len(h)):
         to, line, more = x[row], h[row], product[row]
         for i in range(len(line)):

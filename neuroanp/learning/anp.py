@@ -138,11 +138,11 @@ class ANP(PassRule):
             s_y = total if s is whole else total_of(whole) + s_y
             s = dict.fromkeys(s, total)
         s = {**s, OUTPUT: s_y}
-        n = self._units(network)
         if self.damping:
             samples = chunk.y.shape[2] if self.credit == "batch" else 1  # that one norm runs over
-            s = {name: each + n[name] * samples * self.damping for name, each in s.items()}  # of all groups, or its own
-        scale = self._scales(network)
+            damping = self.damped(network)
+            s = {name: each + samples * damping[name] for name, each in s.items()}  # of all groups, or its own
+        scale = self.worth(network)
         gains: dict[tuple[int, float], Tensor] = {}  # groups of one norm share theirs
         for name, each in s.items():
             key = id(each), scale[name]
@@ -182,7 +182,12 @@ class ANP(PassRule):
         total = sum(network.lines.values())
         return dict.fromkeys(network.lines, total) if self.norm == "global" else network.lines
 
-    def _scales(self, network: Network) -> dict[str, float]:
+    def damped(self, network: Network) -> dict[str, float]:
+        """Return what is added to the squared norm of each group of units, of one sample."""
+        return {name: n * self.damping for name, n in self._units(network).items()}
+
+    def worth(self, network: Network) -> dict[str, float]:
+        """Return n of each group of units: what credit over the squared norm is multiplied with."""
         if self.scale == "one":
             return dict.fromkeys(network.lines, 1.0)
         if self.scale == "all":

@@ -144,6 +144,12 @@ class ReadChip:
         process = law.process()
         return DeviceNoise(name, plan, batch, streams, reads.process, process, dt=self.dt, apart=apart)
 
+    @property
+    def weighs_reads(self) -> bool:
+        """Whether what the word lines carried goes into the books: where a profile states how arrays are read."""
+        energy = self.profile.energy
+        return self.profile.periphery is not None and (energy is None or energy.read is None)
+
     def book_reads(
         self, name: str, load: Tensor, reads: int, noisy: int, *, events: float | Tensor | None = None
     ) -> None:

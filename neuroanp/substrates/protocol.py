@@ -214,6 +214,11 @@ class Substrate(Protocol):
         """
         ...
 
+    @property
+    def weighs_reads(self) -> bool:
+        """Whether `load` of `book_reads` goes into the books: it costs a look at all activities."""
+        ...
+
     def book_reads(
         self, name: str, load: Tensor, reads: int, noisy: int, *, events: float | Tensor | None = None
     ) -> None:

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
 from neuroanp.later import number
 from neuroanp.network.network import INPUT
+from neuroanp.training.compiled_update import CompiledUpdate, applies
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.training.recorded import Recorded
 from neuroanp.trajectory import Compared, Credit, Trajectory, Weights, WeightUpdate
 
 if TYPE_CHECKING:
+    from neuroanp.learning.anp import ANP
     from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.network.network import Network
     from neuroanp.training.lab import Lab
@@ -63,6 +65,9 @@ class PassLearner:
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
+        if type(self) is PassLearner and applies(self.rule, self.plan, lab):
+            update = CompiledUpdate(cast("ANP", self.rule), self.plan, lab)
+            return state, update.made(self.stored_bytes(lab) <= lab.memory)
         return state, self._recorded(lab)
 
     def _learn(self, lab: Lab) -> WeightUpdate:
