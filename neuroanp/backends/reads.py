@@ -73,10 +73,10 @@ class Later(NamedTuple):
         """Return that of steps from t on."""
         return Later(self.devices, self.t0 + t)
 
-    def __call__(self, x: Tensor, widths: tuple[int, ...]) -> Tensor:
+    def __call__(self, x: Tensor, starts: np.ndarray) -> Tensor:
         """Return what it makes of rows x (steps M B, m) at each tile, (tiles, steps M B, n)."""
         rows = self.devices.plan.passes, self.devices.batch
-        products = self.devices.products(x.view(-1, *rows, x.shape[-1]), self.t0, widths)
+        products = self.devices.products(x.view(-1, *rows, x.shape[-1]), self.t0, starts)
         return products.flatten(1, 3)
 
 

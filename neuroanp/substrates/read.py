@@ -108,7 +108,8 @@ class Reader:
         return self._sum(x, disturbed)
 
     def _counted(self, y: Tensor, clipped: int, conversions: int) -> Tensor:
-        self.clipped += clipped
+        if clipped:
+            self.clipped += clipped
         self.conversions += conversions
         return y
 
