@@ -124,6 +124,17 @@ class ArrayReads:
         parts = [self.once(name, x[start:stop], noise) for start, stop, noise in self.draws(name, t0, len(x))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def recur(self, name: str, h: Tensor, xs: Tensor, x: Tensor, t0: int) -> None:
+        """Do a chunk's steps of tanh units that see themselves, where `readers[name].recurs(rows)`.
+
+            h_t += what is read of x_{t-1},  x_t = tanh(h_t)
+
+        Args: h, xs: (T, rows, n), changed and filled. x: (rows, n), before the first step. t0: that step.
+        """
+        for start, stop, noise in self.draws(name, t0, len(h)):
+            self.readers[name].recur(h[start:stop], xs[start:stop], x, None if noise is None else noise.xi)
+            x = xs[stop - 1]
+
     def once(self, name: str, x: Tensor, noise: Noise | None) -> Tensor:
         """Read an array at once for all rows: by the moments of its noise, or with every device drawn."""
         reader = self.readers[name]

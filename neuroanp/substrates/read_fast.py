@@ -90,6 +90,27 @@ class FastReader:
         clipped = self._read(as_numpy(x).reshape(T * B, self.m), noise, self.nothing, out)
         return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if len(self.adc) else 0
 
+    def recurs(self, rows: int) -> bool:
+        """Return whether so many rows are few enough for `recur` to be the faster way."""
+        return rows * self.m * self.n <= SMALL
+
+    def recur(self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None) -> tuple[int, int]:
+        """Do all steps of units that see themselves: h_t += what is read of x, x = tanh(h_t), which goes into xs.
+
+        Args: h, xs: (T, rows, n), one row after the other in memory. x: (rows, n). xi: (T, ..., normals), or None.
+
+        Returns: how many conversions clipped, and how many there were.
+        """
+        T, rows, _ = h.shape
+        noise = np.empty((T, rows, 0), self.dtype) if xi is None else as_numpy(xi).reshape(T, rows, xi.shape[-1])
+        room = self._space(rows, len(self.st) > 0 and xi is not None)
+        sigma = self.no_sigma if xi is None else self.sigma
+        clipped = self.loops.recur(
+            h.numpy(), xs.numpy(), as_numpy(x), noise, sigma, self.starts, self.dac, self.magic, self.wt, self.st, room,
+            self.nothing, self.extra, noise if self.noisy else noise[..., :0].copy(), self.gain, self.offset, self.adc,
+        )  # fmt: skip
+        return clipped, h.numel() * self.tiles if len(self.adc) else 0
+
     def sampled(
         self, x: Tensor, xi: Tensor, sigma: Tensor | None, deviation: Tensor | Product | None
     ) -> tuple[Tensor, int, int]:

@@ -178,3 +178,34 @@ def test_products_come_in_order_of_time():
 
 def test_noise_in_double_precision_is_drawn_plainly():
     assert not noise(torch.ones(2, 3, 4, dtype=torch.float64), 0.0, math.inf).fused
+
+
+# ---- all steps of a small layer ----
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("widths", [(), (4, 3)], ids=["one tile", "tiles"])
+@pytest.mark.parametrize("feature", FEATURES)
+def test_all_steps_at_once_are_one_read_after_the_other(dtype, widths, feature):
+    read = plan(dtype, **FEATURES[feature])
+    sigma2 = None if read.sigma2 is None else read.sigma2[:, :N]
+    fast, plain = both(replace(read, W=read.W[:, :N], sigma2=sigma2, widths=widths))
+    assert fast.recurs(6)
+    assert not fast.recurs(1 << 17)
+    h, x = drawn(1, 5, 6, N, dtype=dtype), drawn(2, 6, N, dtype=dtype).tanh()
+    code = 0.0 if read.adc is None else read.adc.step * max(len(widths), 1)
+    for xi in (drawn(3, 5, 2, 3, fast.normals, dtype=dtype), None):
+        found, xs, expected, before = h.clone(), torch.empty_like(h), h.clone(), x
+        fast.recur(found, xs, x, xi)
+        for t in range(5):
+            expected[t] += plain(before, None if xi is None else xi[t].flatten(0, 1))
+            same(found[t], expected[t], code)
+            torch.testing.assert_close(xs[t], found[t].tanh(), rtol=1e-6, atol=1e-7)
+            before = xs[t]
+        assert fast.counted() == plain.counted()
+
+
+def test_what_a_layer_cannot_do_at_once():
+    """Devices that are drawn one by one, reads bit by bit, exact weights (whose product is all there is)."""
+    for more in ({"sampled": True}, {"bits": 3, "dac": Quantiser(1 / 7, 1.0)}, {"sigma2": None}):
+        assert not Reader(plan(torch.float32, **more)).recurs(2)
