@@ -73,10 +73,10 @@ class Later(NamedTuple):
         """Return that of steps from t on."""
         return Later(self.devices, self.t0 + t)
 
-    def __call__(self, x: Tensor, widths: tuple[int, ...]) -> Tensor:
+    def __call__(self, x: Tensor, starts: np.ndarray) -> Tensor:
         """Return what it makes of rows x (steps M B, m) at each tile, (tiles, steps M B, n)."""
         rows = self.devices.plan.passes, self.devices.batch
-        products = self.devices.products(x.view(-1, *rows, x.shape[-1]), self.t0, widths)
+        products = self.devices.products(x.view(-1, *rows, x.shape[-1]), self.t0, starts)
         return products.flatten(1, 3)
 
 
@@ -123,6 +123,17 @@ class ArrayReads:
         """Read an array for a whole chunk: x (T, 1 or M, B, m) -> (T, 1 or M, B, n)."""
         parts = [self.once(name, x[start:stop], noise) for start, stop, noise in self.draws(name, t0, len(x))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
+
+    def recur(self, name: str, h: Tensor, xs: Tensor, x: Tensor, t0: int) -> None:
+        """Do a chunk's steps of tanh units that see themselves, where `readers[name].recurs(rows)`.
+
+            h_t += what is read of x_{t-1},  x_t = tanh(h_t)
+
+        Args: h, xs: (T, rows, n), changed and filled. x: (rows, n), before the first step. t0: that step.
+        """
+        for start, stop, noise in self.draws(name, t0, len(h)):
+            self.readers[name].recur(h[start:stop], xs[start:stop], x, None if noise is None else noise.xi)
+            x = xs[stop - 1]
 
     def once(self, name: str, x: Tensor, noise: Noise | None) -> Tensor:
         """Read an array at once for all rows: by the moments of its noise, or with every device drawn."""

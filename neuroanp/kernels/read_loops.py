@@ -155,6 +155,29 @@ def read(x, noise, sigma, starts, dac, magic, wt, st, room, beside, extra, xi, g
 
 
 @njit(cache=True, error_model="numpy")
+def recur(h, xs, x, noise, sigma, starts, dac, magic, wt, st, room, beside, extra, heard, gain, offset, adc):  # pyright: ignore
+    """Do all steps of units that see themselves: h_t += what is read of x, x = tanh(h_t); return what clips.
+
+    Args: h, xs: (T, rows, n), changed and filled. x: (rows, n), before the first step.
+        noise: (T, rows, more) for `tell`. heard: (T, rows, normals) for `hear`. The others: see `read`.
+    """
+    T, rows, n = h.shape
+    out, clipped = np.empty((1, 1, rows, n), h.dtype), 0
+    for t in range(T):
+        own, lines = heard[t].reshape((1, 1, rows, heard.shape[2])), noise[t]
+        clipped += read(
+            x, lines, sigma, starts, dac, magic, wt, st, room, beside, extra, own, gain, offset, adc, out
+        )  # fmt: skip
+        x = xs[t]
+        for r in range(rows):
+            before, after, more = h[t, r], x[r], out[0, 0, r]
+            for i in range(n):
+                before[i] += more[i]
+                after[i] = np.tanh(before[i])
+    return clipped
+
+
+@njit(cache=True, error_model="numpy")
 def weigh(x, xi, sigma, starts, out):  # pyright: ignore
     """Fill out (tiles, rows, n) with sum_j sigma_ij xi_ij x_j over the word lines of each tile.
 
