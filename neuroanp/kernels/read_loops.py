@@ -69,77 +69,40 @@ def multiply(lines, matrix, starts, out):  # pyright: ignore
 def hear(y, beside, variance, extra, xi, gain, offset, adc, magic, total):  # pyright: ignore
     """Fill total with the sum over tiles of ADC(gain (y + beside + sqrt(variance + extra) xi) + offset).
 
-    Return how many conversions clip.
+    Return how many conversions clip. What a read has not is told by numbers that change nothing (gain 1, offset 0).
 
     Args:
         y: (tiles, T B, n) products: a row serves all passes. beside, variance: likewise, or of no tile.
-        extra: (tiles, n) variance of a conversion, or of no tile.
+        extra: (tiles, n) variance of a conversion.
         xi: (T, M, B, normals), conversion after conversion; of no column: no noise.
-        gain, offset: (tiles, n), or of no tile. adc: low, high, step; empty: none.
-        total: (T, M, B, n).
+        gain, offset: (tiles, n). adc: low, high, step. total: (T, M, B, n).
     """
     T, M, B, n = total.shape
-    v, clipped = np.empty(n, y.dtype), 0
+    low, high, step, clipped, nothing = adc[0], adc[1], adc[2], 0, np.zeros(n, y.dtype)
+    for tile in range(len(beside)):
+        for row in range(y.shape[1]):
+            for i in range(n):
+                y[tile, row, i] += beside[tile, row, i]
     for t in range(T):
         for p in range(M):
             for b in range(B):
                 out, row = total[t, p, b], t * B + b
+                for i in range(n):
+                    out[i] = 0
                 for tile in range(len(y)):
-                    of = y[tile, row]
-                    if len(beside):
-                        drawn = beside[tile, row]
-                        for i in range(n):
-                            v[i] = of[i] + drawn[i]
-                    else:
-                        for i in range(n):
-                            v[i] = of[i]
+                    of, own, factor, shift = y[tile, row], extra[tile], gain[tile], offset[tile]
                     if xi.shape[3]:
-                        disturb(v, variance, extra, xi[t, p, b, tile * n : tile * n + n], tile, row)
-                    clipped += convert(v, gain, offset, adc, magic, tile)
-                    if tile:
+                        weights = variance[tile, row] if len(variance) else nothing
+                        drawn = xi[t, p, b, tile * n : tile * n + n]
                         for i in range(n):
-                            out[i] += v[i]
+                            v = (of[i] + np.sqrt(weights[i] + own[i]) * drawn[i]) * factor[i] + shift[i]
+                            clipped += (v > high) | (v < low)
+                            out[i] += code(v, low, high, step, magic)
                     else:
                         for i in range(n):
-                            out[i] = v[i]
-    return clipped
-
-
-@njit(inline="always")
-def disturb(v, variance, extra, xi, tile, row):  # pyright: ignore
-    """Add to v (n,) the noise of one conversion."""
-    if len(variance) and len(extra):
-        weights, own = variance[tile, row], extra[tile]
-        for i in range(len(v)):
-            v[i] += np.sqrt(weights[i] + own[i]) * xi[i]
-    elif len(variance):
-        weights = variance[tile, row]
-        for i in range(len(v)):
-            v[i] += np.sqrt(weights[i]) * xi[i]
-    else:
-        own = extra[tile]
-        for i in range(len(v)):
-            v[i] += np.sqrt(own[i]) * xi[i]
-
-
-@njit(inline="always")
-def convert(v, gain, offset, adc, magic, tile):  # pyright: ignore
-    """Pass v (n,) through the converters of a tile; return how many clip."""
-    if len(gain):
-        factor = gain[tile]
-        for i in range(len(v)):
-            v[i] *= factor[i]
-    if len(offset):
-        shift = offset[tile]
-        for i in range(len(v)):
-            v[i] += shift[i]
-    clipped = 0
-    if len(adc):
-        low, high, step = adc[0], adc[1], adc[2]
-        for i in range(len(v)):
-            clipped += (v[i] > high) | (v[i] < low)
-        for i in range(len(v)):
-            v[i] = code(v[i], low, high, step, magic)
+                            v = of[i] * factor[i] + shift[i]
+                            clipped += (v > high) | (v < low)
+                            out[i] += code(v, low, high, step, magic)
     return clipped
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
@@ -10,9 +11,10 @@ import torch
 from torch import Tensor
 
 from neuroanp.devices.draws import numpy_dtype
+from neuroanp.substrates.protocol import Quantiser
 
 if TYPE_CHECKING:
-    from neuroanp.substrates.protocol import Quantiser, ReadPlan
+    from neuroanp.substrates.protocol import ReadPlan
 
 FINEST = {torch.float32: 2.0**22, torch.float64: 2.0**51}
 """Codes on either side of zero below which adding and subtracting `read_loops.MAGIC` rounds to the nearest."""
@@ -46,10 +48,13 @@ class FastReader:
         self.widths, self.tiles, self.starts = widths, len(widths), np.concatenate([[0], np.cumsum(widths)])
         self.magic = read_loops.MAGIC[self.dtype]
         self.sigma, self.pulse_width = self.dtype.type(plan.dac_sigma), plan.pulse_width
-        self.dac, self.adc = self._codes(plan.dac), self._codes(plan.adc)
-        extra = plan.extra if isinstance(plan.extra, Tensor) else wt.new_full((self.tiles, self.n), plan.extra)
-        self.extra = self._table(extra if plan.amplifies_noise else None)
-        self.gain, self.offset = self._table(plan.gain), self._table(plan.offset)
+        self.converts = plan.adc is not None
+        self.dac, self.adc = self._codes(plan.dac), self._codes(plan.adc or Quantiser(0.0, math.inf))
+        each = (self.tiles, self.n)
+        extra = plan.extra if isinstance(plan.extra, Tensor) else wt.new_full(each, plan.extra)
+        self.extra = self._table(extra)
+        self.gain = self._table(wt.new_ones(each) if plan.gain is None else plan.gain)
+        self.offset = self._table(wt.new_zeros(each) if plan.offset is None else plan.offset)
         self.noisy = st is not None or plan.amplifies_noise
         self.wt, self.st = wt.numpy(), self._table(st)
         self.silence, self.nothing = np.empty((1, 1, 1, 0), self.dtype), np.empty((0, 1, self.n), self.dtype)
@@ -88,7 +93,7 @@ class FastReader:
         noise = self.silence if xi is None else as_numpy(xi).reshape(T, M, B, xi.shape[-1])
         out = np.empty((T, M, B, self.n), self.dtype)
         clipped = self._read(as_numpy(x).reshape(T * B, self.m), noise, self.nothing, out)
-        return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if len(self.adc) else 0
+        return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if self.converts else 0
 
     def recurs(self, rows: int) -> bool:
         """Return whether so many rows are few enough for `recur` to be the faster way."""
@@ -109,7 +114,7 @@ class FastReader:
             h.numpy(), xs.numpy(), as_numpy(x), noise, sigma, self.starts, self.dac, self.magic, self.wt, self.st, room,
             self.nothing, self.extra, noise if self.noisy else noise[..., :0].copy(), self.gain, self.offset, self.adc,
         )  # fmt: skip
-        return clipped, h.numel() * self.tiles if len(self.adc) else 0
+        return clipped, h.numel() * self.tiles if self.converts else 0
 
     def sampled(
         self, x: Tensor, xi: Tensor, sigma: Tensor | None, deviation: Tensor | Product | None
@@ -134,7 +139,7 @@ class FastReader:
             noise = np.ascontiguousarray(normals[:, own : own + self.tiles * self.n])[None, None]
         out = np.empty((1, 1, len(rows), self.n), self.dtype)
         clipped = self._read(told, noise, beside, out, told=True)
-        return torch.from_numpy(out[0, 0]), clipped, out.size * self.tiles if len(self.adc) else 0
+        return torch.from_numpy(out[0, 0]), clipped, out.size * self.tiles if self.converts else 0
 
     def _read(
         self, x: np.ndarray, noise: np.ndarray, beside: np.ndarray, out: np.ndarray, told: bool = False
