@@ -144,6 +144,22 @@ class CompiledPasses:
             if d.shape[1]:
                 passes.reduce(h, xs[t], d[t], s[t], pre[t], self.pairs, self.which)
 
+    def read(self, arrays: ArrayReads, back: str) -> None:
+        """Do all steps of a layer whose array is read with noise, as many at once as are drawn; back: its name."""
+        from neuroanp.kernels import passes
+
+        (steps, M, B, n), reader, x = self.xs.shape, arrays.readers[back], self.chunk.x
+        for start, stop, noise in arrays.draws(back, self.chunk.t0, steps, near=True):
+            now, xs = slice(start, stop), self.xs[start:stop]
+            h = self.hs[now] if len(self.hs) == steps else self.xs.new_empty(xs.shape)
+            passes.noisy_drive(h.numpy(), self.chunk.drive[now].numpy(), *self.source, self.chunk.t0 + start)
+            flat = xs.view(-1, M * B, n)
+            reader.recur(h.view(flat.shape), flat, x, None if noise is None else noise.xi)
+            x = flat[-1]
+            if self.d.shape[1]:
+                d, s, pre = (each[now].numpy() for each in (self.d, self.s, self.pre))
+                passes.reduce_all(h.numpy(), xs.numpy(), d, s, pre, self.pairs, self.which)
+
     def told(self) -> LayerActivity | LayerChange:
         """Return what the layer did."""
         before = self.chunk.x.view(self.shape)
@@ -169,6 +185,8 @@ def run(chunk: Chunk, plan: PassPlan, keep: str, arrays: ArrayReads, back: str |
         passes.recur(reader.wt)
     elif reader.plain:
         passes.steps(lambda t, h, x: h.addmm_(x, reader.wt))
+    elif reader.recurs:
+        passes.read(arrays, back)
     else:
         passes.steps(_noisy(arrays, back, chunk))
     return passes

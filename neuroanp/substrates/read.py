@@ -111,9 +111,20 @@ class Reader:
         return self._sum(x, disturbed)
 
     def _counted(self, y: Tensor, clipped: int, conversions: int) -> Tensor:
-        self.clipped += clipped
+        if clipped:
+            self.clipped += clipped
         self.conversions += conversions
         return y
+
+    @property
+    def recurs(self) -> bool:
+        """Whether `recur` does all steps of a layer that sees itself through the array."""
+        return self.fast is not None and not self.plan.sampled
+
+    def recur(self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None) -> None:
+        """Do all steps of units that see themselves; see `FastReader.recur`."""
+        assert self.fast is not None
+        self._counted(h, *self.fast.recur(h, xs, x, xi if self.noisy else None))
 
     def sampled(self, x: Tensor, xi: Tensor, deviation: Tensor | Product | None = None) -> Tensor:
         """Read with the noise of every weight drawn: y_i = ADC(sum_j (W_ij + sqrt(S_ij) xi_ij) x_j).
