@@ -8,14 +8,15 @@ copied to where the recorded kernels look. What a chip's books are told is told 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import fields, replace
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol, cast
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import torch
 from torch import Tensor
 
 from neuroanp.backends.foreign import warn_once
+from neuroanp.training.noted import Noted
 from neuroanp.trajectory import Weights, WeightUpdate
 
 if TYPE_CHECKING:
@@ -65,42 +66,6 @@ class CudaGraph:
         self._graph.replay()
 
 
-class Booking(NamedTuple):
-    """A call of the substrate's books: on itself, or on its ledger."""
-
-    of_ledger: bool
-    method: str
-    args: tuple[Any, ...]
-    options: Mapping[str, Any]
-
-
-class Noted:
-    """A substrate whose books are only noted; all else is the substrate's own.
-
-    Args:
-        substrate: whose. weights: what it holds, where recorded kernels look.
-    """
-
-    def __init__(self, substrate: Substrate, weights: Weights, of_ledger: bool = False) -> None:
-        self.notes: list[Booking] = []
-        self._substrate, self.weights, self._of_ledger = substrate, weights, of_ledger
-        self.ledger = self if of_ledger else Noted(substrate, weights, True)
-        if not of_ledger:
-            self.ledger.notes = self.notes  # one list, in the order of the calls
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("book_"):
-            return lambda *args, **options: self.notes.append(Booking(self._of_ledger, name, args, options))
-        if self._of_ledger:
-            raise AttributeError(f"the books cannot be read while an update is recorded: {name}")
-        return getattr(self._substrate, name)
-
-    def book(self, substrate: Substrate) -> None:
-        """Book in a substrate what was noted, with the numbers that are there now."""
-        for note in self.notes:
-            getattr(substrate.ledger if note.of_ledger else substrate, note.method)(*note.args, **note.options)
-
-
 class Recording:
     """What a learner computes in one update of a lab, recorded.
 
@@ -128,7 +93,7 @@ class Recording:
         )  # fmt: skip
 
         def work() -> WeightUpdate:
-            self._noted.notes.clear()
+            self._noted.forget()
             return learn(twin)
 
         self._made = graph.record(work)
@@ -187,23 +152,22 @@ def recordable(lab: Lab) -> bool:
 
 def tensors(read: ReadPlan) -> list[str]:
     """Return the names of a plan's tensors."""
-    return [field.name for field in fields(read) if isinstance(getattr(read, field.name), Tensor)]
+    return [name for name, value in vars(read).items() if isinstance(value, Tensor)]
 
 
 def found(lab: Lab) -> list[Tensor]:
     """Return all numbers that differ from update to update, in order."""
     assert isinstance(lab.source, Tensor)
-    of_reads = [getattr(read, name) for read in lab.reads.values() for name in tensors(read)]
+    of_reads = [vars(read)[name] for read in lab.reads.values() for name in tensors(read)]
     return [lab.source, lab.targets, lab.mask, *lab.substrate.weights.values(), *of_reads]
 
 
 def layout(lab: Lab) -> tuple[Any, ...]:
     """Return all that must be the same for a recording to serve a lab, but for objects of its own."""
     of_reads = tuple(
-        (name, field.name, None if isinstance(value, Tensor) else value)
+        (name, field, None if isinstance(value, Tensor) else value)
         for name, read in lab.reads.items()
-        for field in fields(read)
-        for value in (getattr(read, field.name),)
+        for field, value in vars(read).items()
     )
     shapes = tuple((tuple(x.shape), x.dtype) for x in found(lab))
     own = (lab.substrate, lab.backend, lab.loss, lab.streams.streams, lab.streams.phase, lab.memory, lab.books)

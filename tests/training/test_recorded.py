@@ -11,10 +11,11 @@ import torch
 from torch import Tensor
 
 from neuroanp.noise import PassStreams
-from neuroanp.training import recorded
+from neuroanp.training import pass_learner, recorded
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
-from neuroanp.training.recorded import Noted, Recording, layout, recordable
+from neuroanp.training.noted import Noted
+from neuroanp.training.recorded import Recording, layout, recordable
 from tests.close import close
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -77,6 +78,7 @@ def rerun(monkeypatch):
     monkeypatch.setattr(PassStreams, "at", at)
     monkeypatch.setattr(recorded, "CudaGraph", lambda device: Rerun())
     monkeypatch.setattr(recorded, "recordable", lambda lab: True)
+    monkeypatch.setattr(pass_learner, "applies", lambda *_: False)  # no compiled loops: those of a GPU's path
 
 
 def trained(trainer, updates: int = 3):
@@ -145,12 +147,17 @@ def test_on_a_cpu_nothing_is_recorded():
     assert recording(trainer) is None
 
 
-def test_books_cannot_be_read_while_an_update_is_recorded():
+def test_books_are_told_when_they_are_and_cannot_be_read_before():
     trainer = made("pcm")
     noted = Noted(trainer.substrate, trainer.substrate.weights)
-    assert noted.network is trainer.substrate.network
-    with pytest.raises(AttributeError, match="energy_J"):
-        _ = noted.ledger.energy_J
+    noted.book_reads("w", torch.ones(9), 6, 6)
+    before = trainer.substrate.ledger.report()
+    assert not hasattr(noted.ledger, "report")
+    noted.book(trainer.substrate)
+    assert trainer.substrate.ledger.reads == before["reads"] + 6
+    noted.forget()
+    noted.book(trainer.substrate)
+    assert trainer.substrate.ledger.reads == before["reads"] + 6
 
 
 def test_what_an_update_returned_stays_as_it_is(rerun):
