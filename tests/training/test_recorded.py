@@ -16,6 +16,7 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.noted import Noted
 from neuroanp.training.recorded import Recording, layout, recordable
+from neuroanp.trajectory import WeightUpdate
 from tests.close import close
 
 cuda = pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
@@ -56,14 +57,17 @@ class Rerun:
 
     def record(self, work):
         work()
-        self.work, self.made = work, work()
+        found = work()
+        numbers = {name: torch.tensor(x, dtype=torch.float64) for name, x in found.diagnostics.items()}
+        self.work, self.made = work, WeightUpdate(found.arrays, numbers)
         return self.made
 
     def replay(self):
         again = self.work()
         for name, dW in self.made.arrays.items():
             dW.copy_(again.arrays[name])
-        self.made.diagnostics.update(again.diagnostics)  # pyright: ignore[reportAttributeAccessIssue]
+        for name, x in self.made.diagnostics.items():
+            x.fill_(again.diagnostics[name])
 
 
 @pytest.fixture
@@ -164,9 +168,11 @@ def test_what_an_update_returned_stays_as_it_is(rerun):
     trainer = made("ideal")
     first = trainer.learner.learn({}, trainer.lab())[1]
     kept = {name: dW.clone() for name, dW in first.arrays.items()}
+    loss = float(first.diagnostics["loss"])
     trainer.step()
     trainer.step()
     assert all(torch.equal(kept[name], first.arrays[name]) for name in kept)
+    assert float(first.diagnostics["loss"]) == loss
 
 
 @cuda
