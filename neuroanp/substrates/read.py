@@ -11,6 +11,7 @@ from neuroanp.later import number
 from neuroanp.substrates.periphery import quantise
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read_fast import FINEST, FastReader, Product, plain_load
+from neuroanp.substrates.read_gpu import GpuReader
 
 
 class Reader:
@@ -48,6 +49,7 @@ class Reader:
         self.clipped = torch.zeros((), dtype=torch.int64, device=plan.W.device)
         self.conversions = 0
         self.fast = FastReader(plan, self.wt, self.st) if not self.plain and FastReader.possible(plan) else None
+        self.on_gpu = GpuReader(plan, self.wt, self.st) if not self.plain and GpuReader.possible(plan) else None
         self._tiles = _slices(plan.widths or (self.m,))
         self._kept: dict[str, Tensor] = {}
 
@@ -96,6 +98,10 @@ class Reader:
         xi = xi if self.noisy else None
         if self.fast is not None:
             return self._counted(*self.fast(x, xi))
+        if self.on_gpu is not None:
+            y, conversions = self.on_gpu(x, xi, self.clipped)
+            self.conversions += conversions
+            return y
         if xi is None:
             return self._sum(self.inputs(x), lambda y, part, tile, lines: y)
         x, xi = self._driven(self.inputs(x), xi)
