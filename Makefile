@@ -66,7 +66,7 @@ test-long: $(VENV)/.neuroanp-test
 
 # Workers share one GPU; those of a group of tests share what they make there.
 test-cuda: $(VENV)/.neuroanp-test
-	$(THREADS) $(BIN)/python -m pytest -n 8 --dist loadgroup -k cuda tests
+	$(THREADS) $(BIN)/python -m pytest -n 8 --dist loadgroup -m cuda tests
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -23,16 +23,18 @@ def number(x: Tensor) -> int | float | Tensor:
     return x.item() if x.device.type == "cpu" else x.detach().double().reshape(())
 
 
-def fetch(numbers: Mapping[K, float | Tensor]) -> dict[K, float]:
-    """Return all numbers as Python's: the host waits once, or not at all where it knows them.
+def fetch(numbers: Mapping[K, Any]) -> dict[K, Any]:
+    """Return all tensors of one number as Python's, and all else as it is: the host waits once, or not at all.
+
+    Args: numbers: by name; tensors of one element each, on one device.
 
     >>> fetch({"loss": 0.5, "norm": 2})
     {'loss': 0.5, 'norm': 2}
     """
-    waiting = {name: x for name, x in numbers.items() if not isinstance(x, int | float)}
-    if not waiting:
-        return {name: x for name, x in numbers.items() if isinstance(x, int | float)}
     import torch
 
-    told = dict(zip(waiting, torch.stack([x.detach().double() for x in waiting.values()]).tolist(), strict=True))
-    return {name: told.get(name, x) for name, x in numbers.items()}  # pyright: ignore[reportReturnType]
+    waiting = {name: x.detach().double().reshape(()) for name, x in numbers.items() if isinstance(x, torch.Tensor)}
+    if not waiting:
+        return dict(numbers)
+    told = dict(zip(waiting, torch.stack([*waiting.values()]).tolist(), strict=True))
+    return {**numbers, **told}

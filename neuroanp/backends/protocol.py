@@ -119,7 +119,8 @@ class Backend(Protocol):
     recordable: ClassVar[bool]
     """Whether a presentation of data on a GPU is kernels alone, the same for each update but for the numbers they find.
 
-    Nothing in it may depend on numbers that the host would have to wait for; see `neuroanp.training.recorded`.
+    Nothing in it may depend on numbers that the host would have to wait for, nor on what the host draws or counts; its
+    substrate is then a `neuroanp.training.noted.Noted`. See `neuroanp.training.recorded`.
     """
     cells: ClassVar[Registry[Any]]
     """Models of units that a layer can be of, by name; those of them that it cannot simulate `refuses` tells."""

@@ -10,7 +10,6 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
-from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -138,7 +137,9 @@ def _compute() -> Iterator[Check]:
         yield Check("torch works", "missing", str(error), "pip install --force-reinstall torch")
         return
     if torch.cuda.is_available():
-        yield _on_cuda(torch.cuda.get_device_name(0), find_spec("triton") is not None)
+        from neuroanp.kernels.device_draws import why_no_triton
+
+        yield _on_cuda(torch.cuda.get_device_name(0), why_no_triton(torch.device("cuda")))
     else:
         remedy = "an NVIDIA GPU with a CUDA build of torch; then --set compute.device=cuda"
         yield Check("CUDA", "optional", "not available: everything runs on the CPU", remedy)
@@ -147,13 +148,13 @@ def _compute() -> Iterator[Check]:
     yield _threads(usable_cores(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
 
 
-def _on_cuda(name: str, triton: bool) -> Check:
+def _on_cuda(name: str, why: str | None) -> Check:
     """Say which path a GPU takes: updates are recorded as CUDA graphs, noise drawn by one kernel or by torch's."""
     graphs = "an update of data is one CUDA graph"
-    if triton:
+    if why is None:
         return Check("CUDA", "ok", f"{name}: {graphs}, noise is drawn by a kernel of Triton")
-    said = f"{name}: {graphs}; without Triton noise is drawn by a hundred kernels of torch, several times slower"
-    return Check("CUDA", "warning", said, "pip install triton")
+    said = f"{name}: {graphs}; Triton does not work ({why}): torch draws noise and reads arrays, several times slower"
+    return Check("CUDA", "warning", said, "pip install triton, and a C compiler (gcc)")
 
 
 def rate_loops() -> Check:

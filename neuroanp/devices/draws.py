@@ -21,6 +21,8 @@ def numpy_dtype(like: Tensor) -> type[np.float32] | type[np.float64]:
 def sent(drawn: np.ndarray, like: Tensor) -> Tensor:
     """Return an array where a tensor lies; the host does not wait until it is there."""
     here = torch.from_numpy(drawn)
+    if like.is_cuda and torch.cuda.is_current_stream_capturing():
+        raise RuntimeError("numbers of the host cannot be recorded: a replay would find the same ones again")
     return here.pin_memory().to(like.device, non_blocking=True) if like.is_cuda else here.to(like.device)
 
 

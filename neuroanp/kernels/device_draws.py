@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Sequence
 from functools import cache
-from importlib.util import find_spec
 from typing import TYPE_CHECKING
 
 import torch
@@ -12,21 +12,35 @@ from torch import Tensor
 
 from neuroanp.kernels import torch_draws
 from neuroanp.kernels.held import held
+from neuroanp.kernels.philox import Address
 
 if TYPE_CHECKING:
     from neuroanp.kernels.draws import Kind
-    from neuroanp.kernels.philox import Address
+
+LOG = logging.getLogger(__name__)
 
 
 @cache
-def triton_is_there() -> bool:
-    """Return whether Triton can be imported; it comes with torch's CUDA builds for Linux."""
-    return find_spec("triton") is not None
+def why_no_triton(device: torch.device) -> str | None:
+    """Return why kernels of Triton do not run on a GPU, which is logged once; None where they do.
+
+    It comes with torch's CUDA builds for Linux, and needs a C compiler the first time.
+    """
+    why = None
+    try:
+        from neuroanp.kernels import triton_draws
+
+        at, one = Address(0, 0, 0, 0), held((1.0,), torch.float32, device)
+        triton_draws.fill("normal", at, held((0,), torch.int64, device), one, 1, (1,), _clock(at, None, one))
+    except (ImportError, RuntimeError) as error:
+        why = str(error).splitlines()[0] if str(error) else type(error).__name__
+        LOG.warning("Triton does not work here (%s): torch draws noise on the GPU instead, several times slower", why)
+    return why
 
 
 def fused(like: Tensor) -> bool:
-    """Return whether one kernel makes the draws."""
-    return like.is_cuda and like.dtype == torch.float32 and triton_is_there()
+    """Return whether kernels of Triton are used for a tensor: single precision on a GPU, where they run."""
+    return like.is_cuda and like.dtype == torch.float32 and why_no_triton(like.device) is None
 
 
 def draw(

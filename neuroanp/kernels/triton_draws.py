@@ -11,6 +11,7 @@ from math import prod
 from typing import TYPE_CHECKING
 
 import numpy as np
+import torch
 import triton  # pyright: ignore[reportMissingImports]
 import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
@@ -111,10 +112,11 @@ def _fill(  # pyright: ignore
     NORMAL: tl.constexpr, SUM: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
     """Fill out (T, M, rows, n) with factor times the draws of a step and pass, plus drive (T, D, rows, n)."""
-    at = tl.program_id(0).to(tl.int64)
+    blocks = (rows * calls + SIZE - 1) // SIZE
+    at = (tl.program_id(0) // blocks).to(tl.int64)
     t = at // M
     m = at % M
-    call = tl.program_id(1) * SIZE + tl.arange(0, SIZE)
+    call = tl.program_id(0) % blocks * SIZE + tl.arange(0, SIZE)
     inside = call < rows * calls
     zero = tl.zeros((SIZE,), tl.uint32)
     c0 = call.to(tl.uint32)
@@ -158,12 +160,13 @@ def fill(
     if not out.numel():
         return out
     calls, (key0, key1) = -(-n // 4), at.checked().keys
-    grid = (steps * M, triton.cdiv(rows * calls, BLOCK))
-    _fill[grid](  # pyright: ignore[reportIndexIssue]
-        out, out if drive is None else drive, streams, factors, clock, _signed(key0), _signed(key1), at.t,
-        M, 1 if drive is None else drive.shape[1], rows, n, calls,
-        NORMAL=kind == "normal", SUM=drive is not None, SIZE=BLOCK, enable_fp_fusion=False,  # pyright: ignore[reportCallIssue]
-    )  # fmt: skip
+    grid = (steps * M * triton.cdiv(rows * calls, BLOCK),)  # one axis: the others end at 65,535
+    with torch.cuda.device_of(out):  # Triton launches on the device that is current
+        _fill[grid](  # pyright: ignore[reportIndexIssue]
+            out, out if drive is None else drive, streams, factors, clock, _signed(key0), _signed(key1), at.t,
+            M, 1 if drive is None else drive.shape[1], rows, n, calls,
+            NORMAL=kind == "normal", SUM=drive is not None, SIZE=BLOCK, enable_fp_fusion=False,  # pyright: ignore[reportCallIssue]
+        )  # fmt: skip
     return out
 
 

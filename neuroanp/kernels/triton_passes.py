@@ -56,9 +56,10 @@ def differences(values: Tensor, pairs: Sequence[tuple[int, int]] | None) -> Tens
     if not out.numel():
         return out
     blocks = triton.cdiv(n, BLOCK)
-    if pairs is None:
-        _from_mean[(T, blocks)](values, out, M, n, SIZE=BLOCK)  # pyright: ignore
+    with torch.cuda.device_of(out):  # Triton launches on the device that is current
+        if pairs is None:
+            _from_mean[(T, blocks)](values, out, M, n, SIZE=BLOCK)  # pyright: ignore
+            return out
+        first, second = (held(each, torch.int64, values.device) for each in zip(*pairs, strict=True))
+        _pairs[(T * R, blocks)](values, out, first, second, M, R, n, SIZE=BLOCK)  # pyright: ignore
         return out
-    first, second = (held(each, torch.int64, values.device) for each in zip(*pairs, strict=True))
-    _pairs[(T * R, blocks)](values, out, first, second, M, R, n, SIZE=BLOCK)  # pyright: ignore
-    return out

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 import triton  # pyright: ignore[reportMissingImports]
 import triton.language as tl  # pyright: ignore[reportMissingImports]
 from torch import Tensor
@@ -20,7 +21,8 @@ BLOCK = 256
 @triton.jit
 def _code(v, low, high, step, ROUNDS: tl.constexpr):  # pyright: ignore
     """Return v clipped to [low, high] and rounded to a multiple of step."""
-    v = tl.minimum(tl.maximum(v, low), high)
+    v = tl.where(v < low, low, v)  # what is no number stays none, which minimum and maximum would hide
+    v = tl.where(v > high, high, v)
     if ROUNDS:
         v = ((tl.div_rn(v, step + tl.zeros_like(v)) + MAGIC) - MAGIC) * step
     return v
@@ -104,12 +106,13 @@ def tell(
     """
     (rows, m), (tiles, _, width) = x.shape, lines.shape
     grid = (rows, tiles, triton.cdiv(width, BLOCK))
-    _tell[grid](  # pyright: ignore
-        x, x if noise is None else noise, starts, lines, squares, rows, m, width,
-        m if noise is None else noise.shape[-1], dac.low, dac.high, dac.step, sigma,
-        CONVERTS=dac.on, ROUNDS=dac.step > 0, NOISY=noise is not None, SQUARED=squares.numel() > 0, SIZE=BLOCK,
-        enable_fp_fusion=False,  # pyright: ignore[reportCallIssue]
-    )  # fmt: skip
+    with torch.cuda.device_of(lines):  # Triton launches on the device that is current
+        _tell[grid](  # pyright: ignore
+            x, x if noise is None else noise, starts, lines, squares, rows, m, width,
+            m if noise is None else noise.shape[-1], dac.low, dac.high, dac.step, sigma,
+            CONVERTS=dac.on, ROUNDS=dac.step > 0, NOISY=noise is not None, SQUARED=squares.numel() > 0, SIZE=BLOCK,
+            enable_fp_fusion=False,  # pyright: ignore[reportCallIssue]
+        )  # fmt: skip
 
 
 def hear(
@@ -126,9 +129,10 @@ def hear(
     (_, M, B, n), (tiles, rows, _) = out.shape, y.shape
     gain, offset = (extra, extra) if matched is None else matched
     grid = (out.numel() // n, triton.cdiv(n, BLOCK))
-    _hear[grid](  # pyright: ignore
-        y, variance, extra, y if xi is None else xi, gain, offset, clipped, out, tiles, rows, M, B, n,
-        n if xi is None else xi.shape[-1], adc.low, adc.high, adc.step,
-        NOISY=xi is not None, WEIGHED=variance.numel() > 0, MATCHED=matched is None, CONVERTS=adc.on,
-        ROUNDS=adc.step > 0, SIZE=BLOCK, enable_fp_fusion=False,  # pyright: ignore[reportCallIssue]
-    )  # fmt: skip
+    with torch.cuda.device_of(out):  # Triton launches on the device that is current
+        _hear[grid](  # pyright: ignore
+            y, variance, extra, y if xi is None else xi, gain, offset, clipped, out, tiles, rows, M, B, n,
+            n if xi is None else xi.shape[-1], adc.low, adc.high, adc.step,
+            NOISY=xi is not None, WEIGHED=variance.numel() > 0, MATCHED=matched is None, CONVERTS=adc.on,
+            ROUNDS=adc.step > 0, SIZE=BLOCK, enable_fp_fusion=False,  # pyright: ignore[reportCallIssue]
+        )  # fmt: skip

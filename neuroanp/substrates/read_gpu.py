@@ -88,5 +88,7 @@ class GpuReader:
 
 def _tiled(matrix: Tensor, widths: tuple[int, ...]) -> Tensor:
     """Return a matrix (m, n) tile by tile, (tiles, width, n), 0 beyond the end of a narrow one."""
+    if len(widths) == 1:
+        return matrix.unsqueeze(0)
     most = max(widths)
     return torch.stack([pad(part, (0, 0, 0, most - len(part))) for part in matrix.split(list(widths))])

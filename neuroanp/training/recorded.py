@@ -53,13 +53,16 @@ class CudaGraph:
     def record(self, work: Callable[[], WeightUpdate]) -> WeightUpdate:
         """Do work once for libraries to set up and kernels to be compiled, then record it."""
         with torch.cuda.device(self._device):
-            beside = torch.cuda.Stream()
-            beside.wait_stream(torch.cuda.current_stream())
+            before, beside = torch.cuda.current_stream(), torch.cuda.Stream()
+            beside.wait_stream(before)
             with torch.cuda.stream(beside):
                 work()
-            torch.cuda.current_stream().wait_stream(beside)
-            with torch.cuda.graph(self._graph):
-                return work()
+            before.wait_stream(beside)
+            try:
+                with torch.cuda.graph(self._graph, stream=beside):
+                    return work()
+            finally:
+                torch.cuda.set_stream(before)  # a recording that fails may leave the other one
 
     def replay(self) -> None:
         """Launch it."""
@@ -75,10 +78,11 @@ class Recording:
     """
 
     def __init__(self, lab: Lab, learn: Learn, graph: Graph) -> None:
-        self.layout = layout(lab)
+        given = found(lab)
+        self.layout = layout(lab, given)
         like = lab.mask
         self._clock = torch.full((1,), lab.streams.update, dtype=torch.int64, device=like.device)
-        self._places = [x.clone() for x in found(lab)]
+        self._places = [x.clone() for x in given]
         self._graph = graph
         places = iter(self._places)
         source, targets, mask = (next(places) for _ in range(3))
@@ -98,10 +102,10 @@ class Recording:
 
         self._made = graph.record(work)
 
-    def learn(self, lab: Lab) -> WeightUpdate:
-        """Return the update of a lab of the same layout, and book its reads."""
+    def learn(self, lab: Lab, given: list[Tensor]) -> WeightUpdate:
+        """Return the update of a lab of the same layout, and book its reads; given: what `found` finds in it."""
         self._clock.fill_(lab.streams.update)
-        torch._foreach_copy_(self._places, found(lab))  # pyright: ignore[reportPrivateImportUsage]
+        torch._foreach_copy_(self._places, given)  # pyright: ignore[reportPrivateImportUsage]
         self._graph.replay()
         self._noted.book(lab.substrate)
         made = self._made
@@ -124,7 +128,8 @@ class Recorded:
         """Return the update of a lab."""
         if self._refused or not recordable(lab):
             return self._learn(lab)
-        if self._recording is None or self._recording.layout != layout(lab):
+        given = found(lab)
+        if self._recording is None or self._recording.layout != layout(lab, given):
             self._recording = None  # its memory is free for the next one
             try:
                 self._recording = Recording(lab, self._learn, CudaGraph(lab.mask.device))
@@ -137,7 +142,7 @@ class Recorded:
                     "its kernels are launched one by one, which takes several times as long for small networks"
                 )
                 return self._learn(lab)
-        return self._recording.learn(lab)
+        return self._recording.learn(lab, given)
 
 
 def recordable(lab: Lab) -> bool:
@@ -162,13 +167,14 @@ def found(lab: Lab) -> list[Tensor]:
     return [lab.source, lab.targets, lab.mask, *lab.substrate.weights.values(), *of_reads]
 
 
-def layout(lab: Lab) -> tuple[Any, ...]:
-    """Return all that must be the same for a recording to serve a lab, but for objects of its own."""
+def layout(lab: Lab, given: list[Tensor]) -> tuple[Any, ...]:
+    """Return all that must be the same for a recording to serve a lab; given: what `found` finds in it."""
     of_reads = tuple(
         (name, field, None if isinstance(value, Tensor) else value)
         for name, read in lab.reads.items()
         for field, value in vars(read).items()
     )
-    shapes = tuple((tuple(x.shape), x.dtype) for x in found(lab))
+    shapes = tuple((tuple(x.shape), x.dtype) for x in given)
     own = (lab.substrate, lab.backend, lab.loss, lab.streams.streams, lab.streams.phase, lab.memory, lab.books)
-    return (of_reads, shapes, *own, lab.learning)
+    neurons = tuple((name, key, id(x)) for name, each in lab.substrate.neurons.items() for key, x in each.items())
+    return (of_reads, shapes, *own, lab.learning, tuple(lab.substrate.node_sigmas().items()), neurons)

@@ -92,8 +92,11 @@ class Trainer:
         told = fetch({**direction.diagnostics, **ahead})
         self._check_finite(told)
         self.substrate.elapse(self.window())
-        of_arrays = {name: told[name] for name in ahead}
-        report = self.substrate.apply(direction, lr, self.streams, self.update, told=of_arrays)
+        if ahead:
+            of_arrays = {name: told[name] for name in ahead}
+            report = self.substrate.apply(direction, lr, self.streams, self.update, told=of_arrays)
+        else:
+            report = self.substrate.apply(direction, lr, self.streams, self.update)
         self.moments, self.learned = moments, learned
         self.update += 1
         return self._row(told, lr, report)

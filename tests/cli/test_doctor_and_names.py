@@ -179,7 +179,7 @@ def test_rules_say_which_are_local(invoke) -> None:
 
 
 def test_a_gpu_is_told_with_its_path_and_what_it_lacks():
-    assert doctor._on_cuda("H200", True).status == "ok"
-    without = doctor._on_cuda("H200", False)
-    assert (without.status, without.remedy) == ("warning", "pip install triton")
-    assert without.detail.startswith("H200: an update of data is one CUDA graph; without Triton")
+    assert doctor._on_cuda("H200", None).status == "ok"
+    without = doctor._on_cuda("H200", "Failed to find C compiler")
+    assert (without.status, without.remedy) == ("warning", "pip install triton, and a C compiler (gcc)")
+    assert "one CUDA graph; Triton does not work (Failed to find C compiler)" in without.detail

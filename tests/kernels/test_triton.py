@@ -44,6 +44,7 @@ def differ(device: str) -> list[tuple]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("triton") is None, reason=NO_TRITON)
 def test_interpreted_they_make_the_plain_draws_and_differences():
     asked = "from tests.kernels.test_triton import changes, differ; print(differ('cpu') + changes('cpu'))"

@@ -79,6 +79,7 @@ def differ(device: str) -> list[tuple]:
     return found
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(find_spec("triton") is None, reason="needs Triton: pip install triton (Linux on x86-64 or ARM)")
 def test_interpreted_they_read_what_the_plain_reader_reads():
     asked = "from tests.kernels.test_triton_reads import differ; print(differ('cpu'))"
@@ -90,6 +91,13 @@ def test_interpreted_they_read_what_the_plain_reader_reads():
 @cuda
 def test_compiled_they_read_what_the_plain_reader_reads():
     assert differ("cuda") == []
+
+
+@cuda
+def test_what_is_no_number_stays_none_at_a_converter():
+    plan = on("cuda", plans()["converters"])
+    x = torch.full((2, 300), float("nan"), device="cuda")
+    assert bool(Reader(plan)(x, torch.zeros(2, 5, device="cuda")).isnan().all())
 
 
 @cuda

@@ -6,16 +6,19 @@ import logging
 import warnings
 from dataclasses import replace
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor
 
+from neuroanp.devices.draws import normal
+from neuroanp.network.gru import GRU
 from neuroanp.noise import PassStreams
 from neuroanp.training import pass_learner, recorded
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.noted import Noted
-from neuroanp.training.recorded import Recording, layout, recordable
+from neuroanp.training.recorded import Recording, found, layout, recordable
 from neuroanp.trajectory import WeightUpdate
 from tests.close import close
 
@@ -43,6 +46,10 @@ CASES = {
     "chunks": {"training.chunk": 5, "optimizer.clip": 1e-3},
     "replayed": {"training.memory": "0.001 MB"},
     "step": {"rule.gamma": 0.0},
+    "noise": {"rule.name": "np"},
+    "batch": {"rule.credit": "batch", "rule.reference": "silent", "rule.K": 2},
+    "sampled": {"profile": "photonic", "hardware.read": "sampled"},
+    "spikes": {**SPIKING, "encoder.hold": 2, "encoder.name": "poisson", "encoder.rate": "500 Hz"},
     "layers": {"network.layers": [{"cell": "gru", "units": 7}, {"cell": "tanh", "units": 5}]},
 }
 
@@ -114,7 +121,7 @@ def test_another_layout_is_recorded_anew(rerun):
     assert recording(trainer) is first
     lab = trainer.lab()
     for other in (replace(lab, memory=1), replace(lab, books=False), replace(lab, mask=lab.mask.double())):
-        assert layout(other) != layout(lab)
+        assert layout(other, found(other)) != layout(lab, found(lab))
     trainer.learner.learn({}, replace(lab, books=False))
     assert recording(trainer) is not first
 
@@ -212,7 +219,35 @@ def test_an_update_of_exact_arrays_waits_once(name):
 def test_of_two_recordings_each_has_its_own_memory():
     one, other = made("ideal", "cuda"), made("mean", "cuda")
     first = one.learner.learn({}, one.lab())[1]
-    assert isinstance(first.diagnostics["loss"], Tensor)
     trained(other)
-    again = one.learner.learn({}, one.lab())[1]
-    assert all(torch.equal(first.arrays[name], again.arrays[name]) for name in first.arrays)
+    found = recording(one)
+    assert found is not None
+    assert isinstance(first.diagnostics["loss"], Tensor)
+    assert all(torch.equal(first.arrays[name], there) for name, there in found._made.arrays.items())
+
+
+@cuda
+def test_what_waits_for_the_gpu_cannot_be_recorded_and_is_computed_all_the_same(monkeypatch, caplog):
+    one, other = made("layers", "cuda"), made("layers", "cuda")
+    other.learner._recorded._refused = True
+    wanted = trained(other)
+    monkeypatch.setattr(GRU, "step", lambda self, state, h, step=GRU.step: (float(h.sum()), step(self, state, h))[1])
+    with caplog.at_level(logging.WARNING):
+        rows, weights, books = trained(one)
+    assert recording(one) is None
+    assert sum("cannot be recorded as a CUDA graph" in record.message for record in caplog.records) == 1
+    assert (rows, books) == (wanted[0], wanted[2])
+    assert all(torch.equal(weights[name], wanted[1][name]) for name in weights)
+    monkeypatch.undo()
+    later = made("ideal", "cuda")  # what failed leaves nothing behind
+    later.step()
+    assert recording(later) is not None
+
+
+@cuda
+def test_numbers_of_the_host_are_refused_while_an_update_is_recorded():
+    graph, there = torch.cuda.CUDAGraph(), torch.zeros(1, device="cuda")
+    with torch.cuda.graph(graph):
+        with pytest.raises(RuntimeError, match="numbers of the host cannot be recorded"):
+            normal(np.random.default_rng(0), (2,), there)
+        there.add_(1)
