@@ -133,6 +133,20 @@ class CompiledPasses:
             if d.shape[1]:
                 passes.reduce(h, xs[t], d[t], s[t], pre[t], self.pairs, self.which)
 
+    def read(self, arrays: ArrayReads, back: str) -> None:
+        """Do all steps of a small layer whose array is read with noise; back: its name."""
+        from neuroanp.kernels import passes
+
+        steps, M, B, n = self.xs.shape
+        h = self.xs.new_empty(self.xs.shape)
+        passes.noisy_drive(h.numpy(), self.chunk.drive.numpy(), *self.source, self.chunk.t0)
+        flat = (steps, M * B, n)
+        arrays.recur(back, h.view(flat), self.xs.view(flat), self.chunk.x, self.chunk.t0)
+        self.hs = h if len(self.hs) == steps else h[-1:]
+        if self.d.shape[1]:
+            of = (h.numpy(), self.xs.numpy(), self.d.numpy(), self.s.numpy(), self.pre.numpy())
+            passes.reduce_all(*of, self.pairs, self.which)
+
     def told(self) -> LayerActivity | LayerChange:
         """Return what the layer did."""
         before = self.chunk.x.view(self.shape)
@@ -158,6 +172,8 @@ def run(chunk: Chunk, plan: PassPlan, keep: str, arrays: ArrayReads, back: str |
         passes.recur(reader.wt)
     elif reader.plain:
         passes.steps(lambda t, h, x: h.addmm_(x, reader.wt))
+    elif reader.recurs(len(chunk.x)):
+        passes.read(arrays, back)
     else:
         passes.steps(_noisy(arrays, back, chunk))
     return passes

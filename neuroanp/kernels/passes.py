@@ -111,6 +111,13 @@ def reduce(h, x, d, s, pre, pairs, which):  # pyright: ignore
         pre[:] = x[which]
 
 
+@njit(cache=True, error_model="numpy")
+def reduce_all(h, x, d, s, pre, pairs, which):  # pyright: ignore
+    """Do it for all steps: h, x (T, M, B, n); d (T, R, B, n), s (T, R, B) and pre (T, B, n) to be filled."""
+    for t in range(len(h)):
+        reduce(h[t], x[t], d[t], s[t], pre[t], pairs, which)
+
+
 @njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
 def _subtract(d, a, b):  # pyright: ignore
     for i in range(len(d)):

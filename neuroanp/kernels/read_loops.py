@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from neuroanp.kernels.compiled import AT_ONCE, deal, make_normals
+from neuroanp.kernels.passes import activate
 
 MAGIC = {np.dtype(np.float32): np.float32(1.5 * 2.0**23), np.dtype(np.float64): np.float64(1.5 * 2.0**52)}
 
@@ -133,10 +134,13 @@ def recur(h, xs, x, noise, sigma, starts, dac, magic, wt, st, room, beside, extr
         )  # fmt: skip
         x = xs[t]
         for r in range(rows):
-            before, after, more = h[t, r], x[r], out[0, 0, r]
+            before, more = h[t, r], out[0, 0, r]
             for i in range(n):
                 before[i] += more[i]
-                after[i] = np.tanh(before[i])
+        if h.itemsize == 4:
+            activate(h[t], x)
+        else:
+            x[:] = np.tanh(h[t])
     return clipped
 
 
