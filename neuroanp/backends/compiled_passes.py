@@ -134,18 +134,20 @@ class CompiledPasses:
                 passes.reduce(h, xs[t], d[t], s[t], pre[t], self.pairs, self.which)
 
     def read(self, arrays: ArrayReads, back: str) -> None:
-        """Do all steps of a small layer whose array is read with noise; back: its name."""
+        """Do all steps of a layer whose array is read with noise, as many at once as are drawn; back: its name."""
         from neuroanp.kernels import passes
 
-        steps, M, B, n = self.xs.shape
-        h = self.xs.new_empty(self.xs.shape)
-        passes.noisy_drive(h.numpy(), self.chunk.drive.numpy(), *self.source, self.chunk.t0)
-        flat = (steps, M * B, n)
-        arrays.recur(back, h.view(flat), self.xs.view(flat), self.chunk.x, self.chunk.t0)
-        self.hs = h if len(self.hs) == steps else h[-1:]
-        if self.d.shape[1]:
-            of = (h.numpy(), self.xs.numpy(), self.d.numpy(), self.s.numpy(), self.pre.numpy())
-            passes.reduce_all(*of, self.pairs, self.which)
+        (steps, M, B, n), reader, x = self.xs.shape, arrays.readers[back], self.chunk.x
+        for start, stop, noise in arrays.draws(back, self.chunk.t0, steps, near=True):
+            now, xs = slice(start, stop), self.xs[start:stop]
+            h = self.hs[now] if len(self.hs) == steps else self.xs.new_empty(xs.shape)
+            passes.noisy_drive(h.numpy(), self.chunk.drive[now].numpy(), *self.source, self.chunk.t0 + start)
+            flat = xs.view(-1, M * B, n)
+            reader.recur(h.view(flat.shape), flat, x, None if noise is None else noise.xi)
+            x = flat[-1]
+            if self.d.shape[1]:
+                d, s, pre = (each[now].numpy() for each in (self.d, self.s, self.pre))
+                passes.reduce_all(h.numpy(), xs.numpy(), d, s, pre, self.pairs, self.which)
 
     def told(self) -> LayerActivity | LayerChange:
         """Return what the layer did."""
@@ -172,7 +174,7 @@ def run(chunk: Chunk, plan: PassPlan, keep: str, arrays: ArrayReads, back: str |
         passes.recur(reader.wt)
     elif reader.plain:
         passes.steps(lambda t, h, x: h.addmm_(x, reader.wt))
-    elif reader.recurs(len(chunk.x)):
+    elif reader.recurs:
         passes.read(arrays, back)
     else:
         passes.steps(_noisy(arrays, back, chunk))

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 LARGEST_DRAW = 256 << 20
 """Bytes of read noise drawn at once for one array, unless a single step takes more."""
+NEAR = 1 << 20
+"""The same where it is read step by step by compiled loops: it lies in a near cache still."""
 
 
-def draw_bytes(read: ReadPlan, rows: int, steps: int) -> tuple[int, int]:
+def draw_bytes(read: ReadPlan, rows: int, steps: int, near: bool = False) -> tuple[int, int]:
     """Return how many of `steps` steps are drawn at once, and the bytes that their read noise takes.
 
     Args:
         read: the array.
         rows: vectors read a step, M B.
         steps: of the chunk.
+        near: whether NEAR bounds them, too.
 
     >>> from neuroanp.substrates.protocol import ReadPlan
     >>> draw_bytes(ReadPlan(torch.zeros(128, 128), torch.ones(128, 128), sampled=True), 64, 100)  # 4 MiB a step
@@ -38,7 +41,8 @@ def draw_bytes(read: ReadPlan, rows: int, steps: int) -> tuple[int, int]:
     """
     states = 0 if read.process is None else 2 * read.process.numel()  # the processes, and the weights they make
     step = rows * (normals(read) + states) * read.W.element_size()
-    at_once = min(steps, max(1, LARGEST_DRAW // max(step, 1)))
+    most = min(LARGEST_DRAW, NEAR) if near else LARGEST_DRAW
+    at_once = min(steps, max(1, most // max(step, 1)))
     return at_once, at_once * step
 
 
@@ -124,17 +128,6 @@ class ArrayReads:
         parts = [self.once(name, x[start:stop], noise) for start, stop, noise in self.draws(name, t0, len(x))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
-    def recur(self, name: str, h: Tensor, xs: Tensor, x: Tensor, t0: int) -> None:
-        """Do a chunk's steps of tanh units that see themselves, where `readers[name].recurs(rows)`.
-
-            h_t += what is read of x_{t-1},  x_t = tanh(h_t)
-
-        Args: h, xs: (T, rows, n), changed and filled. x: (rows, n), before the first step. t0: that step.
-        """
-        for start, stop, noise in self.draws(name, t0, len(h)):
-            self.readers[name].recur(h[start:stop], xs[start:stop], x, None if noise is None else noise.xi)
-            x = xs[stop - 1]
-
     def once(self, name: str, x: Tensor, noise: Noise | None) -> Tensor:
         """Read an array at once for all rows: by the moments of its noise, or with every device drawn."""
         reader = self.readers[name]
@@ -148,8 +141,10 @@ class ArrayReads:
         y = reader.sampled(rows.flatten(0, -2), noise.xi.flatten(0, -2), deviation)
         return y.view(*lead, -1)
 
-    def draws(self, name: str, t0: int, steps: int) -> Iterator[tuple[int, int, Noise | None]]:
-        """Draw an array's read noise for a chunk, as many steps at once as LARGEST_DRAW allows.
+    def draws(
+        self, name: str, t0: int, steps: int, near: bool = False
+    ) -> Iterator[tuple[int, int, Noise | None]]:  # fmt: skip
+        """Draw an array's read noise for a chunk, as many steps at once as LARGEST_DRAW (and NEAR) allows.
 
         Yields: the first step within the chunk, the one after the last, and the noise or None where
             nothing is noisy.
@@ -158,7 +153,7 @@ class ArrayReads:
         if not (reader.noisy and self.noisy):
             yield 0, steps, None
             return
-        at_once, _ = draw_bytes(reader.plan, self.plan.passes * self.batch, steps)
+        at_once, _ = draw_bytes(reader.plan, self.plan.passes * self.batch, steps, near)
         for start in range(0, steps, at_once):
             stop = min(start + at_once, steps)
             yield start, stop, self._noise(name, t0 + start, stop - start)

@@ -119,28 +119,47 @@ def read(x, noise, sigma, starts, dac, magic, wt, st, room, beside, extra, xi, g
 
 
 @njit(cache=True, error_model="numpy")
-def recur(h, xs, x, noise, sigma, starts, dac, magic, wt, st, room, beside, extra, heard, gain, offset, adc):  # pyright: ignore
+def recur(h, xs, x, noise, heard, wt, st, room, to_tell, to_hear):  # pyright: ignore
     """Do all steps of units that see themselves: h_t += what is read of x, x = tanh(h_t); return what clips.
 
     Args: h, xs: (T, rows, n), changed and filled. x: (rows, n), before the first step.
-        noise: (T, rows, more) for `tell`. heard: (T, rows, normals) for `hear`. The others: see `read`.
+        noise: (T, rows, more) for `tell`. heard: (T, rows, normals) for `hear`. wt, st, room: see `read`.
+        to_tell: sigma, starts, dac, magic. to_hear: beside, extra, gain, offset, adc.
     """
     T, rows, n = h.shape
+    lines, squares, y, variance = room
+    sigma, starts, dac, magic = to_tell
     out, clipped = np.empty((1, 1, rows, n), h.dtype), 0
+    tell(x, noise[0], sigma, starts, dac, magic, lines, squares)
     for t in range(T):
-        own, lines = heard[t].reshape((1, 1, rows, heard.shape[2])), noise[t]
-        clipped += read(
-            x, lines, sigma, starts, dac, magic, wt, st, room, beside, extra, own, gain, offset, adc, out
-        )  # fmt: skip
-        x = xs[t]
-        for r in range(rows):
-            before, more = h[t, r], out[0, 0, r]
-            for i in range(n):
-                before[i] += more[i]
-        if h.itemsize == 4:
-            activate(h[t], x)
-        else:
-            x[:] = np.tanh(h[t])
+        multiply(lines, wt, starts, y)
+        if len(squares):
+            multiply(squares, st, starts, variance)
+        own = heard[t].reshape((1, 1, rows, heard.shape[2]))
+        clipped += onward(h[t], xs[t], own, noise[t + 1 - T], room, to_tell, to_hear, out)
+    return clipped
+
+
+@njit(cache=True, error_model="numpy")
+def onward(h, x, heard, noise, room, to_tell, to_hear, out):  # pyright: ignore
+    """Take units (rows, n) from a step's products to what word lines are told in the next; return what clips.
+
+    Args: h, x: of the step, changed and filled. heard: (1, 1, rows, normals). noise: of the next step, for `tell`.
+        out: (1, 1, rows, n) to work in. The others: see `recur`.
+    """
+    lines, squares, y, variance = room
+    sigma, starts, dac, magic = to_tell
+    beside, extra, gain, offset, adc = to_hear
+    clipped = hear(y, beside, variance, extra, heard, gain, offset, adc, magic, out)
+    for r in range(len(h)):
+        before, more = h[r], out[0, 0, r]
+        for i in range(len(before)):
+            before[i] += more[i]
+    if h.itemsize == 4:
+        activate(h, x)
+    else:
+        x[:] = np.tanh(h)
+    tell(x, noise, sigma, starts, dac, magic, lines, squares)
     return clipped
 
 

@@ -113,9 +113,10 @@ class Reader:
         self.conversions += conversions
         return y
 
-    def recurs(self, rows: int) -> bool:
-        """Return whether `recur` does so many rows, and faster than read by read."""
-        return self.fast is not None and not self.plan.sampled and self.fast.recurs(rows)
+    @property
+    def recurs(self) -> bool:
+        """Whether `recur` does all steps of a layer that sees itself through the array."""
+        return self.fast is not None and not self.plan.sampled
 
     def recur(self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None) -> None:
         """Do all steps of units that see themselves; see `FastReader.recur`."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -95,10 +95,6 @@ class FastReader:
         clipped = self._read(as_numpy(x).reshape(T * B, self.m), noise, self.nothing, out)
         return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if self.converts else 0
 
-    def recurs(self, rows: int) -> bool:
-        """Return whether so many rows are few enough for `recur` to be the faster way."""
-        return rows * self.m * self.n <= SMALL
-
     def recur(self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None) -> tuple[int, int]:
         """Do all steps of units that see themselves: h_t += what is read of x, x = tanh(h_t), which goes into xs.
 
@@ -108,13 +104,31 @@ class FastReader:
         """
         T, rows, _ = h.shape
         noise = np.empty((T, rows, 0), self.dtype) if xi is None else as_numpy(xi).reshape(T, rows, xi.shape[-1])
+        of_units = h.numpy(), xs.numpy(), as_numpy(x)
+        heard = noise if self.noisy else noise[..., :0].copy()
         room = self._space(rows, len(self.st) > 0 and xi is not None)
         sigma = self.no_sigma if xi is None else self.sigma
-        clipped = self.loops.recur(
-            h.numpy(), xs.numpy(), as_numpy(x), noise, sigma, self.starts, self.dac, self.magic, self.wt, self.st, room,
-            self.nothing, self.extra, noise if self.noisy else noise[..., :0].copy(), self.gain, self.offset, self.adc,
-        )  # fmt: skip
+        to_tell = (sigma, self.starts, self.dac, self.magic)
+        to_hear = (self.nothing, self.extra, self.gain, self.offset, self.adc)
+        if rows * self.m * self.n <= SMALL:
+            matrices = (self.wt, self.st)
+            clipped = self.loops.recur(*of_units, noise, heard, *matrices, room, to_tell, to_hear)
+        else:
+            clipped = self._step_by_step(*of_units, (noise, heard, room, to_tell, to_hear))
         return clipped, h.numel() * self.tiles if self.converts else 0
+
+    def _step_by_step(self, h: np.ndarray, xs: np.ndarray, x: np.ndarray, reading: tuple[Any, ...]) -> int:
+        """Do the steps of `read_loops.recur` between torch's products; reading: its noise, heard, room and so on."""
+        noise, heard, room, to_tell, to_hear = reading
+        out, clipped = np.empty((1, 1, *x.shape), self.dtype), 0
+        self.loops.tell(x, noise[0], *to_tell, room[0], room[1])
+        heard = heard.reshape(len(h), 1, 1, *heard.shape[1:])
+        for t in range(len(h)):
+            for factors, into in self._products:
+                torch.mm(*factors, out=into)
+            following = noise[t + 1 - len(h)]  # of the last step's, which nothing reads, the first
+            clipped += self.loops.onward(h[t], xs[t], heard[t], following, room, to_tell, to_hear, out)
+        return clipped
 
     def sampled(
         self, x: Tensor, xi: Tensor, sigma: Tensor | None, deviation: Tensor | Product | None
