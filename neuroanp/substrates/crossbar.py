@@ -164,8 +164,8 @@ class Crossbar:
         process = None
         if sampled and self.has_process and fresh is not None and frozen is not None:
             process, fresh, frozen = torch.hypot(fresh, frozen), None, None
-        if frozen is not None and bool(frozen.any()):
-            g = g + frozen * xi()
+        if frozen is not None and not bool(frozen.amax() == 0):
+            g = torch.addcmul(g, frozen, xi())
         extra = self._extra(g) if noise else 0.0
         if self.wires is not None:
             g, reach = self._wired(g, self.wires)
