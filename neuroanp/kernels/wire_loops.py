@@ -43,16 +43,20 @@ def solve(G, places, r_word, r_bit, along, across, floor, seen, reach):  # pyrig
     g, w, of = np.empty((1, n, m), G.dtype), np.empty((1, n, m), G.dtype), np.empty((n, m), G.dtype)
     turned, fall = np.empty((1, m, n), G.dtype), np.empty((1, m, n), G.dtype)
     lam = np.empty((n, m), G.dtype)
+    whole, to_see, to_reach = G.reshape(G.size), seen.reshape(G.size), reach.reshape(G.size)
     UU, QQ = pairs(U), pairs(Q).T.copy()
     down = np.empty(m, G.dtype)
     for j in range(m):
         down[j] = r_bit * G.dtype.type(m - j)
     for b in range(len(places)):
         plane, top, start = places[b]
-        of[:] = G[plane, top : top + n, start : start + m]
+        first = (plane * G.shape[1] + top) * G.shape[2] + start
         for i in range(n):
+            to, scaled, row = of[i], g[0, i], whole[first + i * G.shape[2] :]
             for j in range(m):
-                g[0, i, j] = of[i, j] * r_word
+                to[j] = row[j]
+            for j in range(m):
+                scaled[j] = to[j] * r_word
         ladder(g, w)
         for j in range(m):
             for i in range(n):
@@ -62,13 +66,13 @@ def solve(G, places, r_word, r_bit, along, across, floor, seen, reach):  # pyrig
             for i in range(n):
                 lam[i, j] = fall[0, m - 1 - j, i]
         for i in range(n):
-            out, gain = seen[plane, top + i, start : start + m], reach[plane, top + i, start : start + m]
+            out, gain = to_see[first + i * G.shape[2] :], to_reach[first + i * G.shape[2] :]
             act(of[i], w[0, i], lam[i], r_word * G.dtype.type(i + 1), down, out, gain)
         if P:
             left, right = round_about(of, w[0], lam, r_word, r_bit, (U, tau, UU), (Q, theta, QQ), floor)
             np.dot(left, right, lam)
             for i in range(n):
-                out, more = seen[plane, top + i, start : start + m], lam[i]
+                out, more = to_see[first + i * G.shape[2] :], lam[i]
                 for j in range(m):
                     out[j] += more[j]
 
