@@ -75,15 +75,15 @@ NOTES = """## What was tried, predicted and measured
   instead of 4; measured 1.0. pcm_tiles: 3.3 -> 3.05 (B=32), 6.6 -> 4.6 (B=1).
 - What a read of pcm_tiles cannot do without, of 65 ms at B=32: products of weights and variances 21 ms, 9.8 million
   normals (one for each of four conversions, one for each driver) 15 ms, outer products 5 ms. With one sequence each
-  update still reads the state of 131,072 devices once (drift, frozen noise, wires: 2.5 ms beside 1.7 ms of the whole
-  update on exact weights), however few reads share it: <= 3 is out of reach at B=1 unless the state is kept from
-  update to update, which writes undo.
+  update still reads the state of 131,072 devices once (drift, frozen noise, wires: 2.5 ms beside 1.7 ms of the
+  whole update on exact weights), however few reads share it: <= 3 is out of reach at B=1 unless the state is kept
+  from update to update, which writes undo.
 - Sampled reads draw a uniform for each of 2,048 devices, 64 reads a step: 13.1 million an update. Philox's words
-  alone (half of the .97 ns of a normal, by estimate) are 6.5 ms beside 2.3 ms of the whole update on exact weights. One call of the loops a step for all streams, then all steps in one call: 13.3 -> 10.5. Drawing the
-  steps between two changes of a device instead (most change rarely) would need few draws, and another definition of
-  the noise.
-- The machine was shared while the table was measured, and its caches with it: on a quieter one, of 11 turns each, pcm
-  was at 1.95 (B=32) and 2.83 (B=1), pcm_tiles at 3.03 and 4.65.
+  alone (half of the .97 ns of a normal, by estimate) are 6.5 ms beside 2.3 ms of the whole update on exact weights.
+  One call of the loops a step for all streams, then all steps in one call: 13.3 -> 10.5. Drawing the steps between
+  two changes of a device instead (most change rarely) would need few draws, and another definition of the noise.
+- The machine was shared while the table was measured, and its caches with it: on a quieter one, of 11 turns each,
+  pcm was at 1.95 (B=32) and 2.83 (B=1), pcm_tiles at 3.03 and 4.65.
 """
 
 
