@@ -226,6 +226,18 @@ HEADINGS = {
     "ways": "Brian2: ways to spread spikes, float32",
     "memory": "A large network",
 }
+TRIED = "What was tried, predicted and measured"
+NOTES = """\
+- Spikes of all rows found once a step and spread row by row, instead of row after row: predicted to save the search
+  of short rows. Of the event loop's time 0.65 is left at 40 x 64, 0.8 at 100 x 64, all of it at 1,000 x 16; the
+  bits are the same. (Timed in processes of their own, in turn.)
+- Noise of all passes: indices that are asked for no sign, so that calls of several streams are made in vectors. Of
+  1.66 ns a normal 1.37 are left at 40 units; calls stream by stream instead were no faster there, whose rests fill
+  no vector.
+- Whole updates: of 8 ms 1.7 went to noise, 1.5 to the population; the rest are some 2,000 calls of Python and
+  torch. The ratio was 2.95, 3.04, 2.87 and 2.95 in four runs on a machine that others used, 3.15 to 3.3 for lif.
+- The event loop is least ahead of Brian2 at 1,000 x 64 (1.96 of 2), where memory is likely what both wait for.
+"""
 
 
 def part(name: str, repeats: int, before: str | None) -> str:
@@ -258,7 +270,8 @@ def main() -> None:
     wanted = [options.only] if options.only else [name for name in PARTS if name != "updates" or options.before]
     found = {HEADINGS[name]: part(name, options.repeats, options.before) for name in wanted}
     title = "Spiking populations: the event loop, Brian2 and their twin, 200 steps, one thread"
-    keep_parts("spiking_speed", title, found, list(HEADINGS.values()))
+    said = ["FOLDER" if word == options.before else word for word in sys.argv[1:]]
+    keep_parts("spiking_speed", title, {**found, TRIED: NOTES}, [*HEADINGS.values(), TRIED], words=said)
 
 
 if __name__ == "__main__":

@@ -15,8 +15,12 @@ from pathlib import Path
 import torch
 
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.configure import configure
 from neuroanp.training.memory import keep_freed_memory
+
+try:
+    from neuroanp.training.configure import configure
+except ModuleNotFoundError:  # where it was in the versions that are compared with
+    from neuroanp.training.config import configure  # pyright: ignore
 
 XOR = Path(__file__).parent.parent / "examples" / "xor.yaml"
 

@@ -148,13 +148,13 @@ class CompiledPasses:
         """Do all steps of a layer whose array is read with noise, as many at once as are drawn; back: its name."""
         from neuroanp.kernels import passes
 
-        (steps, M, B, n), reader, x = self.xs.shape, arrays.readers[back], self.chunk.x
+        (steps, M, B, n), x = self.xs.shape, self.chunk.x
         for start, stop, noise in arrays.draws(back, self.chunk.t0, steps, near=True):
             now, xs = slice(start, stop), self.xs[start:stop]
             h = self.hs[now] if len(self.hs) == steps else self.xs.new_empty(xs.shape)
             passes.noisy_drive(h.numpy(), self.chunk.drive[now].numpy(), *self.source, self.chunk.t0 + start)
             flat = xs.view(-1, M * B, n)
-            reader.recur(h.view(flat.shape), flat, x, None if noise is None else noise.xi)
+            arrays.recur(back, h.view(flat.shape), flat, x, noise)
             x = flat[-1]
             if self.d.shape[1]:
                 d, s, pre = (each[now].numpy() for each in (self.d, self.s, self.pre))
@@ -185,7 +185,7 @@ def run(chunk: Chunk, plan: PassPlan, keep: str, arrays: ArrayReads, back: str |
         passes.recur(reader.wt)
     elif reader.plain:
         passes.steps(lambda t, h, x: h.addmm_(x, reader.wt))
-    elif reader.recurs:
+    elif arrays.recurs(back, len(chunk.x)):
         passes.read(arrays, back)
     else:
         passes.steps(_noisy(arrays, back, chunk))
@@ -194,7 +194,7 @@ def run(chunk: Chunk, plan: PassPlan, keep: str, arrays: ArrayReads, back: str |
 
 def _noisy(arrays: ArrayReads, back: str, chunk: Chunk) -> Callable[[int, Tensor, Tensor], object]:
     """Return what adds a noisy read of the layer's own array at each step, in order."""
-    parts = arrays.draws(back, chunk.t0, len(chunk.drive))
+    parts = arrays.draws(back, chunk.t0, len(chunk.drive), near=True)
     start, stop, drawn = next(parts)
 
     def add(t: int, h: Tensor, x: Tensor) -> None:

@@ -128,6 +128,22 @@ class ArrayReads:
         parts = [self.once(name, x[start:stop], noise) for start, stop, noise in self.draws(name, t0, len(x))]
         return parts[0] if len(parts) == 1 else torch.cat(parts)
 
+    def recurs(self, name: str, rows: int) -> bool:
+        """Return whether `recur` reads an array for so many rows; of drawn devices few."""
+        reader, devices = self.readers[name], self.devices.get(name)
+        if reader.fast is None or not reader.plan.sampled:
+            return reader.recurs
+        return devices is not None and devices.fused and reader.fast.small(rows)
+
+    def recur(self, name: str, h: Tensor, xs: Tensor, x: Tensor, noise: Noise | None) -> None:
+        """Do some steps of tanh units that see themselves: h_t += what is read of x_{t-1}, x_t = tanh(h_t).
+
+        Args: h, xs: (T, rows, n), changed and filled. x: (rows, n), before the first. noise: what the steps draw.
+        """
+        xi, later = (None, None) if noise is None else noise
+        devices = later.devices.turned(later.t0, len(h)).loop(later.t0) if isinstance(later, Later) else None
+        self.readers[name].recur(h, xs, x, xi, devices)
+
     def once(self, name: str, x: Tensor, noise: Noise | None) -> Tensor:
         """Read an array at once for all rows: by the moments of its noise, or with every device drawn."""
         reader = self.readers[name]

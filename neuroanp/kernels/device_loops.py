@@ -10,6 +10,8 @@ import numpy as np
 from numba import njit, uint32
 
 from neuroanp.kernels.compiled import BY_24, call
+from neuroanp.kernels.passes import activate
+from neuroanp.kernels.read_loops import hear, multiply, tell
 
 f32, u32 = np.float32, np.uint32
 ONE = f32(1)
@@ -103,3 +105,39 @@ def telegraph_reads(key, update, streams, t0, states, lost, sigma, figures, x, h
                         into = out[tile, t, k, b]
                         for r in range(n):
                             into[r] = factors[k] * total[r]
+
+
+@njit(cache=True, error_model="numpy")
+def recur(h, xs, x, noise, heard, wt, room, to_tell, to_hear, devices):  # pyright: ignore
+    """Do all steps of units that see themselves through drawn devices: `read_loops.recur`, the devices' part beside it.
+
+    Args: see `read_loops.recur`. devices: arguments of `telegraph_reads` up to figures, heard and factors.
+    """
+    T, rows, n = h.shape
+    lines, squares, y, variance = room
+    sigma, starts, dac, magic = to_tell
+    _, extra, gain, offset, adc = to_hear
+    key, update, streams, t0, states, lost, spread, figures, of_pass, factors = devices
+    m, passes, tiles = x.shape[1], len(of_pass), len(starts) - 1
+    whole, as_told, silent = np.array([0, m]), dac[:0], h.dtype.type(0)
+    told, out = np.empty(rows * m, h.dtype), np.empty((1, 1, rows, n), h.dtype)
+    beside = np.zeros((tiles, 1, passes, rows // passes, n), h.dtype)  # silent passes stay at zero
+    clipped = 0
+    for t in range(T):
+        tell(x, noise[t], sigma, whole, dac, magic, told, squares)
+        inputs = told.reshape((1, passes, rows // passes, m))
+        telegraph_reads(
+            key, update, streams, t0 + t, states, lost, spread, figures, inputs, of_pass, factors, starts, beside
+        )  # fmt: skip
+        tell(told.reshape((rows, m)), noise[t], silent, starts, as_told, magic, lines, squares)
+        multiply(lines, wt, starts, y)
+        own = heard[t].reshape((1, 1, rows, heard.shape[2]))
+        drawn = beside.reshape((tiles, rows, n))
+        clipped += hear(y, drawn, variance, extra, own, gain, offset, adc, magic, out)
+        for r in range(rows):
+            before, more = h[t, r], out[0, 0, r]
+            for i in range(n):
+                before[i] += more[i]
+        activate(h[t], xs[t])
+        x = xs[t]
+    return clipped

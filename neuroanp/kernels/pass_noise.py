@@ -16,8 +16,9 @@ def make(made, position, stream, first, n, key, update, t):  # pyright: ignore
     """Make the normals of calls first .. first+n-1 of a step: number k of call i is made[k, i]."""
     k0, k1, c1, c3 = uint32(key[0]), uint32(key[1]), uint32(t), uint32(update)
     m0, m1, m2, m3 = made[0], made[1], made[2], made[3]
-    for i in range(n):
-        a, b, c, d = call(position[first + i], c1, stream[first + i], c3, k0, k1)
+    place, of = position[first : first + n], stream[first : first + n]
+    for i in range(n):  # from 0 on: no index is asked for its sign
+        a, b, c, d = call(place[i], c1, of[i], c3, k0, k1)
         m0[i], m1[i] = pair(a, b)
         m2[i], m3[i] = pair(c, d)
 

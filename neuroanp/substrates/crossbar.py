@@ -165,8 +165,8 @@ class Crossbar:
         process = None
         if sampled and self.has_process and fresh is not None and frozen is not None:
             process, fresh, frozen = torch.hypot(fresh, frozen), None, None
-        if frozen is not None and (frozen.device.type != "cpu" or bool(frozen.any())):  # to look would make a GPU wait
-            g = g + frozen * xi()
+        if frozen is not None and (frozen.device.type != "cpu" or bool(frozen.amax() > 0)):  # to look makes a GPU wait
+            g = torch.addcmul(g, frozen, xi())
         extra = self._extra(g) if noise else 0.0
         if self.wires is not None:
             g, reach = self._wired(g, self.wires)

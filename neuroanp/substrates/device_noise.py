@@ -132,6 +132,10 @@ class DeviceNoise:
         Returns: (tiles, steps, M, B, n).
         Raises: ValueError for a chunk out of order.
         """
+        return self.turned(t0, len(x)).products(x, t0, starts)
+
+    def turned(self, t0: int, steps: int) -> Turned:
+        """Return the devices as loops want them, for steps t0 .. t0+steps-1; ValueError for a chunk out of order."""
         if t0 == 0:
             assert isinstance(self.process, Telegraph)
             begun = self._starts()
@@ -139,8 +143,8 @@ class DeviceNoise:
         elif t0 != self._reached:
             raise ValueError(f"chunks must follow in time: {self.name} stands at step {self._reached}, asked for {t0}")
         assert self._turned is not None
-        self._reached = t0 + len(x)
-        return self._turned.products(x, t0, starts)
+        self._reached = t0 + steps
+        return self._turned
 
     def _starts(self) -> dict[int, Tensor]:
         """Return the state before the first step for each stream that is heard."""

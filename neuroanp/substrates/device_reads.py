@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -54,6 +54,11 @@ class Turned:
         places = {stream: k for k, stream in enumerate(states)}
         self.heard = np.array([places.get(of, -1) if f else -1 for f, of in zip(plan.noise, plan.stream, strict=True)])
         self.factors = np.array(plan.noise, np.float32)
+
+    def loop(self, t0: int) -> tuple[Any, ...]:
+        """Return what `device_loops.recur` wants to know of the devices, from step t0 on; it moves their states."""
+        of_devices = (self.states, self.lost, self.sigma, self.figures)
+        return self.key, self.update, self.streams, t0, *of_devices, self.heard, self.factors
 
     def products(self, x: Tensor, t0: int, starts: np.ndarray) -> Tensor:
         """Return what the noise of the next steps makes of their inputs; see `DeviceNoise.products`."""

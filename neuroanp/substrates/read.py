@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -127,10 +128,12 @@ class Reader:
         """Whether `recur` does all steps of a layer that sees itself through the array."""
         return self.fast is not None and not self.plan.sampled
 
-    def recur(self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None) -> None:
+    def recur(
+        self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None, devices: tuple[Any, ...] | None = None
+    ) -> None:  # fmt: skip
         """Do all steps of units that see themselves; see `FastReader.recur`."""
         assert self.fast is not None
-        self._counted(h, *self.fast.recur(h, xs, x, xi if self.noisy else None))
+        self._counted(h, *self.fast.recur(h, xs, x, xi if self.noisy else None, devices))
 
     def sampled(self, x: Tensor, xi: Tensor, deviation: Tensor | Product | None = None) -> Tensor:
         """Read with the noise of every weight drawn: y_i = ADC(sum_j (W_ij + sqrt(S_ij) xi_ij) x_j).

@@ -95,10 +95,17 @@ class FastReader:
         clipped = self._read(as_numpy(x).reshape(T * B, self.m), noise, self.nothing, out)
         return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if self.converts else 0
 
-    def recur(self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None) -> tuple[int, int]:
+    def small(self, rows: int) -> bool:
+        """Return whether numpy multiplies so many rows."""
+        return rows * self.m * self.n <= SMALL
+
+    def recur(
+        self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None, devices: tuple[Any, ...] | None = None
+    ) -> tuple[int, int]:  # fmt: skip
         """Do all steps of units that see themselves: h_t += what is read of x, x = tanh(h_t), which goes into xs.
 
         Args: h, xs: (T, rows, n), one row after the other in memory. x: (rows, n). xi: (T, ..., normals), or None.
+            devices: what `device_loops.recur` wants to know of those that are drawn as they are read, or None.
 
         Returns: how many conversions clipped, and how many there were.
         """
@@ -110,7 +117,11 @@ class FastReader:
         sigma = self.no_sigma if xi is None else self.sigma
         to_tell = (sigma, self.starts, self.dac, self.magic)
         to_hear = (self.nothing, self.extra, self.gain, self.offset, self.adc)
-        if rows * self.m * self.n <= SMALL:
+        if devices is not None:
+            from neuroanp.kernels import device_loops
+
+            clipped = device_loops.recur(*of_units, noise, heard, self.wt, room, to_tell, to_hear, devices)
+        elif self.small(rows):
             matrices = (self.wt, self.st)
             clipped = self.loops.recur(*of_units, noise, heard, *matrices, room, to_tell, to_hear)
         else:

@@ -58,10 +58,12 @@ def through_wires(g: Tensor, r_word: float, r_bit: float, tiling: Tiling, solver
         one device reaches its output (of a voltage on its own word line alone), both (planes, n, m).
     Raises: RunError if the network is singular, or the approximation is not finite.
     """
-    solve = _exact if solver == "exact" else _fast
     passive = g.clamp_min(0.0)
-    seen, reach = _by_tiles(passive, r_word, r_bit, tiling, solve)
-    return seen + (g - passive) * reach, reach
+    if solver == "exact":
+        seen, reach = _by_tiles(passive, r_word, r_bit, tiling, _exact)
+    else:
+        seen, reach = _fast(passive, r_word, r_bit, tiling)
+    return torch.addcmul(seen, g - passive, reach), reach
 
 
 def _by_tiles(g: Tensor, r_word: float, r_bit: float, tiling: Tiling, solve: Solver) -> tuple[Tensor, Tensor]:
@@ -83,10 +85,12 @@ def _by_tiles(g: Tensor, r_word: float, r_bit: float, tiling: Tiling, solve: Sol
     return parts[0], parts[1]
 
 
-def _fast(g: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor]:
-    from neuroanp.substrates.wires_fast import solve_fast
+def _fast(g: Tensor, r_word: float, r_bit: float, tiling: Tiling) -> tuple[Tensor, Tensor]:
+    from neuroanp.substrates.wires_fast import looped, solve_fast, solve_tiles
 
-    return solve_fast(g, r_word, r_bit)
+    if looped(g):
+        return solve_tiles(g, r_word, r_bit, *tiling)
+    return _by_tiles(g, r_word, r_bit, tiling, solve_fast)
 
 
 def _exact(g: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor]:

@@ -16,19 +16,25 @@ a line has devices the result is exact. What is lost is the random part of G in 
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
 from functools import lru_cache
+from itertools import accumulate
 from math import isfinite, prod
 from typing import NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.devices.draws import numpy_dtype
 from neuroanp.errors import InputError, RunError
 from neuroanp.substrates.wires import WireNetwork, check_resistance
 
 MODES = 4
 SINGULAR = 1e-3
 """Largest rounding of a line's potentials, as a fraction, that a result may hold."""
+Places = dict[tuple[int, ...], list[tuple[int, int, int]]]
+"""Shapes of tiles, and where those of each begin: plane, output, input."""
 FLOOR = 0.1
 """Least weight of a line, in units of the mean line's: keeps the waves independent when most lines are open."""
 
@@ -76,7 +82,7 @@ def line_factors(G: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor
 
 def _ladder(g: Tensor) -> Tensor:
     """Return the voltage at each node of ladders (..., length, lines) driven with 1 V before their first node."""
-    if g.device.type != "cpu" or g.dtype not in (torch.float32, torch.float64):
+    if not looped(g):
         return plain_ladder(g)
     from neuroanp.kernels import wire_loops
 
@@ -125,30 +131,89 @@ def solve_fast(G: Tensor, r_word: float, r_bit: float, modes: int = MODES) -> Wi
         InputError: negative conductance or resistance, or modes < 0.
         RunError: conductances and segments too far apart for the dtype, or the result is not finite.
     """
+    if G.dim() < 2 or modes < 0:
+        raise _refusal(G, modes)
+    return _checked(G, r_word, r_bit, max(G.shape[-2:]), modes, lambda: _solve(G, r_word, r_bit, modes))
+
+
+def solve_tiles(G: Tensor, r_word: float, r_bit: float, heights: Sequence[int], widths: Sequence[int]) -> Wired:
+    """Return what `solve_fast` makes of every tile of arrays (planes, n, m), in their places.
+
+    Args: G, r_word, r_bit: see `solve_fast`. heights, widths: of the tiles; they sum to n and m.
+    """
+    places: Places = {}
+    tops, starts = ([0, *accumulate(sizes)] for sizes in (heights, widths))
+    for height, top in zip(heights, tops, strict=False):
+        for width, start in zip(widths, starts, strict=False):
+            places.setdefault((height, width), []).extend((plane, top, start) for plane in range(len(G)))
+    longest = max(*heights, *widths)
+    return _checked(G, r_word, r_bit, longest, MODES, lambda: _loops(G.contiguous(), places, r_word, r_bit, MODES))
+
+
+def _refusal(G: Tensor, modes: int) -> InputError:
+    return InputError(
+        f"wires: G must be (..., n, m) conductances >= 0 siemens and modes >= 0, got shape {tuple(G.shape)} and "
+        f"{modes} modes; clip read conductances at 0"
+    )
+
+
+def _checked(G: Tensor, r_word: float, r_bit: float, longest: int, modes: int, solve: Callable[[], Wired]) -> Wired:
+    """Return what `solve` finds, between the checks that `solve_fast` promises; longest: devices on a line."""
     check_resistance(r_word, r_bit)
     least, most = ends(G)
-    if G.dim() < 2 or modes < 0 or not least >= 0:
-        raise InputError(
-            f"wires: G must be (..., n, m) conductances >= 0 siemens and modes >= 0, got shape {tuple(G.shape)} and "
-            f"{modes} modes; clip read conductances at 0"
-        )
+    if not least >= 0:
+        raise _refusal(G, modes)
     strongest = max(r_word, r_bit) * most
-    if strongest * max(G.shape[-2:]) * torch.finfo(G.dtype).eps > SINGULAR:
+    if strongest * longest * torch.finfo(G.dtype).eps > SINGULAR:
         raise RunError(
             f"wire network is numerically singular: a device conducts up to {strongest:.1g} times as well as a "
             f"segment (r_word {r_word:g} ohm, r_bit {r_bit:g} ohm, G up to {most:g} S): check their units, "
             "give a broken line G = 0 and an ideal one r = 0, compute in float64 or solve exactly"
         )
-    w, lam = line_factors(G, r_word, r_bit)
-    G_eff = G * w * lam
-    if modes:
-        G_eff += _round_about(G, G * w, G * lam, r_word, r_bit, modes)
-    if not all(isfinite(end) for end in ends(G_eff)):
+    found = solve()
+    if not all(isfinite(end) for end in ends(found.G_eff)):
         raise RunError(
             f"wires: conductances up to {most:g} S and segments of {r_word:g} and {r_bit:g} ohm leave the "
             f"range of {G.dtype}: check their units, compute in float64 or solve exactly (hardware.wires: exact)"
         )
+    return found
+
+
+def _solve(G: Tensor, r_word: float, r_bit: float, modes: int) -> Wired:
+    """Return what `solve_fast` does, by compiled loops where there are any for such tensors."""
+    if not looped(G):
+        return plain_solve(G, r_word, r_bit, modes)
+    tiles = G.contiguous().view(prod(G.shape[:-2]), *G.shape[-2:])
+    places = [(tile, 0, 0) for tile in range(len(tiles))]
+    return Wired(*(each.view(G.shape) for each in _loops(tiles, {G.shape[-2:]: places}, r_word, r_bit, modes)))
+
+
+def _loops(G: Tensor, places: Places, r_word: float, r_bit: float, modes: int) -> Wired:
+    """Solve tiles of arrays (planes, n, m) in place: plane, first output and first input of those of each shape."""
+    from neuroanp.kernels import wire_loops
+
+    found, kind = Wired(torch.empty_like(G), torch.empty_like(G)), numpy_dtype(G)
+    of, seen, reach = (each.numpy() for each in (G, *found))
+    for shape, at in places.items():
+        (U, tau), (Q, theta) = (_waves(length, modes, G.dtype, G.device) for length in shape)
+        along, across = (U.numpy(), tau.numpy()), (Q.flip(0).numpy(), theta.numpy())
+        where = np.array(at, np.int64).reshape(-1, 3)
+        wire_loops.solve(of, where, kind(r_word), kind(r_bit), along, across, kind(FLOOR), seen, reach)
+    return found
+
+
+def plain_solve(G: Tensor, r_word: float, r_bit: float, modes: int) -> Wired:
+    """Do it in torch, on any device."""
+    w, lam = line_factors(G, r_word, r_bit)
+    G_eff = G * w * lam
+    if modes:
+        G_eff += _round_about(G, G * w, G * lam, r_word, r_bit, modes)
     return Wired(G_eff, w * lam * _own_load(G, r_word, r_bit))
+
+
+def looped(G: Tensor) -> bool:
+    """Return whether compiled loops solve such tensors."""
+    return G.device.type == "cpu" and G.dtype in (torch.float32, torch.float64)
 
 
 def ends(G: Tensor) -> tuple[float, float]:

@@ -21,7 +21,7 @@ def devices() -> dict[str, torch.Tensor]:
     rng = np.random.default_rng(0)
     age = 10.0 ** rng.uniform(-7, 9, SHAPE)
     age[0, 0], age[0, 1], age[0, 2] = 0.0, 20.0, 20.0000001
-    g = rng.uniform(-1e-6, 27e-6, SHAPE).clip(0)
+    g = rng.uniform(-1e-6, 27e-6, SHAPE)  # below 0 S, too, as noise may leave one
     g[0, 3], g[0, 4], g[0, 5] = 0.0, 25e-6, 1e-9
     nu = rng.uniform(0, 0.3, SHAPE)
     nu[1, 0] = 0.0

@@ -13,7 +13,14 @@ from hypothesis import strategies as st
 
 from neuroanp.errors import InputError, RunError
 from neuroanp.substrates.wires import WireNetwork, relative_loss
-from neuroanp.substrates.wires_fast import effective_conductance_fast, line_factors, solve_fast, wire_error
+from neuroanp.substrates.wires_fast import (
+    effective_conductance_fast,
+    line_factors,
+    plain_solve,
+    solve_fast,
+    solve_tiles,
+    wire_error,
+)
 from tests.close import close
 
 DATA = Path(__file__).parents[1] / "data"
@@ -358,3 +365,29 @@ def test_any_tile_has_finite_currents_that_sum_below_the_ideal_ones(n, m, r_word
         fast = solve_fast(torch.from_numpy(G).to(dtype), r_word, r_bit)
         assert torch.isfinite(fast.G_eff).all()
         assert torch.isfinite(fast.gain).all()
+
+
+# ---- compiled ----
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("modes", [0, 1, 4])
+@pytest.mark.parametrize(("n", "m"), [(64, 64), (5, 7), (9, 2), (1, 6), (6, 1)])
+def test_compiled_solves_are_the_plain_ones(n, m, modes, dtype):
+    G = torch.from_numpy(np.stack([1e-3 * tile(n, m, seed) for seed in range(3)])).to(dtype)
+    G[1, 0] = 0.0  # an open line
+    eps = torch.finfo(dtype).eps
+    for r_word, r_bit in ((2.5, 1.0), (0.0, 50.0), (200.0, 0.0), (0.0, 0.0)):
+        found, expected = solve_fast(G, r_word, r_bit, modes), plain_solve(G, r_word, r_bit, modes)
+        for a, b in zip(found, expected, strict=True):
+            assert float((a - b).abs().max()) <= 20 * eps * float(b.abs().max())
+
+
+def test_tiles_are_solved_in_their_places():
+    G = torch.from_numpy(np.stack([1e-3 * tile(11, 13, seed) for seed in range(2)]))
+    heights, widths = (4, 4, 3), (5, 5, 3)
+    found = solve_tiles(G, 20.0, 40.0, heights, widths)
+    for which, whole in enumerate(found):
+        for rows, into in zip(G.split(heights, 1), whole.split(heights, 1), strict=True):
+            for part, seen in zip(rows.split(widths, 2), into.split(widths, 2), strict=True):
+                torch.testing.assert_close(seen, solve_fast(part, 20.0, 40.0)[which], rtol=1e-12, atol=0)
