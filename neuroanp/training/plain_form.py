@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from neuroanp.backends.compiled_passes import SMALL, single
+from neuroanp.backends.compiled_passes import single
 from neuroanp.backends.rate import RateBackend
 from neuroanp.learning.anp import ANP
 from neuroanp.network.network import INPUT, OUTPUT
@@ -26,6 +26,10 @@ if TYPE_CHECKING:
     from neuroanp.substrates.protocol import ReadPlan, White
     from neuroanp.training.lab import Lab
     from neuroanp.trajectory import PassPlan
+
+
+LARGEST = 40_000_000
+"""Multiply-accumulates a step: beyond, all but the products is a tenth of an update, and threads can share those."""
 
 
 class Form:
@@ -56,7 +60,7 @@ class Form:
             return None
         if rule.credit != "sample" or rule.control_variate != "none" or not one_layer(lab.network):
             return None
-        small = plan.passes * lab.batch * lab.network.hidden**2 <= SMALL
+        small = plan.passes * lab.batch * lab.network.hidden**2 <= LARGEST
         return cls(rule, plan, lab.network, lab.batch) if small else None
 
     def source(self, white: White) -> tuple[tuple[int, int], int, np.ndarray, np.ndarray]:
