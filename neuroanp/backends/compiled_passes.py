@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from neuroanp.trajectory import PassPlan
 
 SMALL = 1 << 22
-"""Multiply-accumulates a step up to which its product is part of the loop: no work to be shared by threads."""
+"""Multiply-accumulates a step up to which the product of a step is part of the loop: too few to share by threads."""
 
 
 def single(like: Tensor) -> bool:

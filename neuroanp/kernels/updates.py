@@ -13,12 +13,14 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from neuroanp.kernels.compiled import AT_ONCE, make_normals
+from neuroanp.kernels.compiled import make_normals
+from neuroanp.kernels.pass_draws import LONG, make_calls, plan_draws
 from neuroanp.kernels.passes import ANY_ORDER, add_and_activate, reduce, tanh
 
 f32 = np.float32
 FEW = 16
 """Outputs up to which their sums are a loop of their own: BLAS is made for more columns."""
+NEVER = 1 << 40
 
 
 @njit(cache=True, error_model="numpy")
@@ -37,36 +39,56 @@ def forward(lines, arrays, x, noise, of_outputs, t0, pairs, which, d, s, pre, y,
     w_in, w, w_out = arrays
     steps, passes, rows, outputs = y.shape
     n = len(w)
-    wt, drive = np.ascontiguousarray(w.T), np.dot(lines.reshape(steps * rows, lines.shape[2]), w_in.T)
-    driven = drive.reshape(steps, rows, n)
+    wt = np.ascontiguousarray(w.T)
+    driven = np.dot(lines.reshape(steps * rows, lines.shape[2]), w_in.T).reshape(steps, rows, n)
     h, xs = np.empty((passes, rows, n), f32), np.empty((2, passes, rows, n), f32)
-    flat = h.reshape(passes * rows, n)
-    made = np.empty((4, max(1, min(rows, AT_ONCE // max((n + 3) // 4, 1))) * ((n + 3) // 4)), f32)
-    many = outputs > FEW
+    flat, many = h.reshape(passes * rows, n), outputs > FEW
+    made, first, step, stream, of_step, together = plan_draws(noise, rows, n, steps, LONG)
+    made_y, first_y, step_y, stream_y, of_step_y, together_y = plan_draws(of_outputs, rows, outputs, steps, NEVER)
     wot = np.ascontiguousarray(w_out[:, :n].T) if many else np.empty((0, 0), f32)
-    made_out, keep = np.empty((4, rows * ((outputs + 3) // 4)), f32), d.shape[1] > 0
     xs[1] = x
-    if keep:
+    if d.shape[1]:
         _common(pre[0].reshape(rows * n), x.reshape(passes, rows * n), which)
     for t in range(steps):
         before, now = xs[(t + 1) % 2], xs[t % 2]
         np.dot(before.reshape(passes * rows, n), wt, flat)
-        _step(h, now, driven[t], made, noise, t0 + t)
+        if of_step:
+            if t % together == 0:
+                make_calls(made, first, step, stream, noise[0], noise[1], t0 + t)
+            _few_rows(h, now, driven[t], made, (t % together) * of_step, noise[3])
+        else:
+            _units(h, now, driven[t], made, noise, t0 + t)
         if load.shape[1]:
             _square_up(load[0], before.reshape(passes * rows, n))
             _square_up(load[1], now.reshape(passes * rows, n))
         if many:
             y[t] = np.dot(now.reshape(passes * rows, n), wot).reshape(passes, rows, outputs)
-        _outputs(y[t], now, w_out, made_out, of_outputs, t0 + t)
-        if keep:
+        if of_step_y and t % together_y == 0:
+            make_calls(made_y, first_y, step_y, stream_y, of_outputs[0], of_outputs[1], t0 + t)
+        _outputs(y[t], now, w_out, made_y, (t % together_y) * of_step_y, of_outputs[3])
+        if d.shape[1]:
             reduce(h, now, d[t], s[t], pre[t + 1], pairs, which)
             _differ(dy[t], sy[t], y[t], pairs)
     x[:] = xs[(steps + 1) % 2]
 
 
 @njit(cache=True, error_model="numpy")
-def _step(h, x, drive, made, noise, t):  # pyright: ignore
-    """Add drive (B, n) and each pass's normals to h (M, B, n), and fill x with its tanh."""
+def _few_rows(h, x, drive, made, at, factors):  # pyright: ignore
+    """Add drive (B, n) and the normals of each pass, made from `at` on, to h (M, B, n); fill x with its tanh."""
+    passes, rows, n = h.shape
+    calls = (n + 3) // 4
+    for m in range(passes):
+        if factors[m] == f32(0):
+            add_and_activate(h[m], drive, x[m])
+            continue
+        for row in range(rows):
+            _row(h[m, row], x[m, row], drive[row], made, at, calls, factors[m])
+            at += calls
+
+
+@njit(cache=True, error_model="numpy")
+def _units(h, x, drive, made, noise, t):  # pyright: ignore
+    """Do the same with normals that are made here, as many rows at once as there is room for."""
     key, update, streams, factors = noise
     passes, rows, n = h.shape
     calls = (n + 3) // 4
@@ -77,9 +99,9 @@ def _step(h, x, drive, made, noise, t):  # pyright: ignore
             add_and_activate(h[m], drive, x[m])
             continue
         for row in range(0, rows, together):
-            many = min(together, rows - row)
-            make_normals(made, row * calls, many * calls, key, update, streams[m], t)
-            for r in range(many):
+            several = min(together, rows - row)
+            make_normals(made, row * calls, several * calls, key, update, streams[m], t)
+            for r in range(several):
                 _row(h[m, row + r], x[m, row + r], drive[row + r], made, r * calls, calls, factor)
 
 
@@ -94,23 +116,22 @@ def _row(h, x, drive, made, start, calls, factor):  # pyright: ignore
 
 
 @njit(cache=True, error_model="numpy")
-def _outputs(y, x, w_out, made, noise, t):  # pyright: ignore
-    """Fill y (M, B, O) with W_out x, which many outputs have already, and each pass's normals."""
-    key, update, streams, factors = noise
+def _outputs(y, x, w_out, made, at, factors):  # pyright: ignore
+    """Fill y (M, B, O) with W_out x, which many outputs have already, and the normals of each pass, from `at` on."""
     passes, rows, outputs = y.shape
     n, calls = x.shape[2], (outputs + 3) // 4
     for m in range(passes):
-        noisy = factors[m] != f32(0)
-        if noisy:
-            make_normals(made, 0, rows * calls, key, update, streams[m], t)
+        factor = factors[m]
         for b in range(rows):
             for o in range(outputs):
                 total = y[m, b, o] if outputs > FEW else _dot(w_out[o], x[m, b])
                 if w_out.shape[1] > n:
                     total += w_out[o, n]
-                if noisy:
-                    total += factors[m] * made[o // calls, b * calls + o % calls]
+                if factor != f32(0):
+                    total += factor * made[o // calls, at + o % calls]
                 y[m, b, o] = total
+            if factor != f32(0):
+                at += calls
 
 
 @njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)

@@ -3,21 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from neuroanp.later import number
 from neuroanp.network.network import INPUT
-from neuroanp.training.compiled_update import CompiledUpdate, applies
 from neuroanp.training.outer_products import OuterProducts
+from neuroanp.training.plain_form import Form, plain
 from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.training.recorded import Recorded
 from neuroanp.trajectory import Compared, Credit, Trajectory, Weights, WeightUpdate
 
 if TYPE_CHECKING:
-    from neuroanp.learning.anp import ANP
     from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.network.network import Network
     from neuroanp.training.lab import Lab
@@ -53,6 +52,7 @@ class PassLearner:
         self.plan = rule.plan()
         self.passes = self.plan.passes
         self._recorded = Recorded(self._learn)
+        self._form: tuple[Network | None, int, Form | None] = None, 0, None  # of the last update, to be found again
 
     @property
     def noisy(self) -> bool:
@@ -65,9 +65,11 @@ class PassLearner:
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
-        if type(self) is PassLearner and applies(self.rule, self.plan, lab):
-            update = CompiledUpdate(cast("ANP", self.rule), self.plan, lab)
-            return state, update.made(self.stored_bytes(lab) <= lab.memory)
+        form = self.form(lab)
+        if form is not None and plain(lab):
+            from neuroanp.training.compiled_update import CompiledUpdate  # imports numba
+
+            return state, CompiledUpdate(form, lab).made(self.stored_bytes(lab) <= lab.memory)
         return state, self._recorded(lab)
 
     def _learn(self, lab: Lab) -> WeightUpdate:
@@ -80,6 +82,14 @@ class PassLearner:
             losses = torch.cat([lab.losses(chunk) for chunk in lab.run(self.plan, "loss")])
             kept = self._present(lab, book=False)  # a simulator's replay: the chip reads once
         return self._update(kept, lab, losses)
+
+    def form(self, lab: Lab) -> Form | None:
+        """Return what plain updates of the network have in common; None where they are not plain."""
+        network, batch, form = self._form
+        if network is not lab.network or batch != lab.batch:
+            form = Form.of(self.rule, self.plan, lab) if type(self) is PassLearner else None
+            self._form = lab.network, lab.batch, form
+        return form
 
     def stored_bytes(self, lab: Lab) -> int:
         """Return what storing the whole presentation takes."""

@@ -89,7 +89,7 @@ def rerun(monkeypatch):
     monkeypatch.setattr(PassStreams, "at", at)
     monkeypatch.setattr(recorded, "CudaGraph", lambda device: Rerun())
     monkeypatch.setattr(recorded, "recordable", lambda lab: True)
-    monkeypatch.setattr(pass_learner, "applies", lambda *_: False)  # no compiled loops: those of a GPU's path
+    monkeypatch.setattr(pass_learner, "plain", lambda lab: False)  # no compiled loops: those of a GPU's path
 
 
 def trained(trainer, updates: int = 3):
