@@ -3,6 +3,7 @@
 #   make test        linters, types, import rules, fast tests with coverage
 #   make test-slow   long trainings, faults, the built wheel, a real browser
 #   make test-long   hundreds of fits (do their intervals hold the truth?), kills at every write, compiled names
+#   make test-cuda   the tests of a GPU, where there is one: a few minutes
 #   make lint        only the linters, types and import rules
 #   make clean       remove .venv, build outputs and caches; runs/ stays
 
@@ -16,10 +17,10 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(THREADS) $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-long lint clean python
+.PHONY: help demo test test-slow test-long test-cuda lint clean python
 
 help:
-	@sed -n '2,7s/^# *//p' Makefile
+	@sed -n '2,9s/^# *//p' Makefile
 
 python:
 	@command -v $(PYTHON) >/dev/null 2>&1 \
@@ -62,6 +63,10 @@ test-slow: $(VENV)/.neuroanp-test
 
 test-long: $(VENV)/.neuroanp-test
 	$(PYTEST) -m long
+
+# Workers share one GPU; those of a group of tests share what they make there.
+test-cuda: $(VENV)/.neuroanp-test
+	$(THREADS) $(BIN)/python -m pytest -n 8 --dist loadgroup -k cuda tests
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache

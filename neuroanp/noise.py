@@ -71,11 +71,13 @@ class PassStreams:
         streams: the run's streams.
         phase: prefix of the stream names ("train", "test"): evaluation shifts no training draw.
         update: the update's number.
+        clock: int64 (1,), the same number where it lies on a GPU, for kernels that are recorded; None: nowhere.
     """
 
     streams: Streams
     phase: str
     update: int
+    clock: Tensor | None = None
 
     def at(self, name: str, pass_stream: int, t0: int = 0) -> Address:
         """Return where the draws of a step begin."""
@@ -126,6 +128,22 @@ class PassStreams:
             precision = torch.empty((), dtype=like.dtype).numpy().dtype
             drawn = [draw(kind, self.at(name, m, t0), steps, shape, precision) for m in pass_streams]
             return torch.from_numpy(drawn[0][:, None] if len(drawn) == 1 else np.stack(drawn, 1))
-        from neuroanp.kernels.torch_draws import draw as draw_there
+        from neuroanp.kernels import device_draws
 
-        return draw_there(kind, self.at(name, 0, t0), steps, pass_streams, shape, like)
+        return device_draws.draw(kind, self.at(name, 0, t0), steps, pass_streams, shape, like, self.clock)
+
+    def times(
+        self, name: str, pass_streams: Sequence[int], factors: Sequence[float], t0: int, steps: int,
+        shape: tuple[int, ...], like: Tensor, drive: Tensor | None = None,
+    ) -> Tensor:  # fmt: skip
+        """Draw what `normal` draws of several passes, times their factors, on the device of a tensor that is no CPU.
+
+        Args:
+            drive: (steps, 1 or passes, *shape), what is added; None: nothing.
+
+        Returns: (steps, passes, *shape), drive + factor normal.
+        """
+        from neuroanp.kernels import device_draws
+
+        at = self.at(name, 0, t0)
+        return device_draws.noisy(at, steps, pass_streams, factors, shape, like, self.clock, drive)

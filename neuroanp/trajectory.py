@@ -229,8 +229,9 @@ class WeightUpdate:
 
     Args:
         arrays: dW by name, of the weights' shapes.
-        diagnostics: numbers worth a column in the metrics (loss, norm of the update).
+        diagnostics: numbers worth a column in the metrics (loss, norm of the update); a GPU knows them first, see
+            `neuroanp.later`.
     """
 
     arrays: Mapping[str, Tensor]
-    diagnostics: Mapping[str, float] = field(default_factory=dict)
+    diagnostics: Mapping[str, float | Tensor] = field(default_factory=dict)

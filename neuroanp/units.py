@@ -34,9 +34,47 @@ _BYTES |= {prefix + "B": 1000**k for k, prefix in enumerate("kMGT", 1)}
 _BYTES |= {prefix + "iB": 1024**k for k, prefix in enumerate("KMGT", 1)}
 
 
+# SI units that hardware is described in, as powers of kg, m, s, A, K. Pint, which knows all others and stands for these
+# in the tests, takes a second to begin.
+_SI = {
+    "s": (0, 0, 1, 0, 0), "Hz": (0, 0, -1, 0, 0), "m": (0, 1, 0, 0, 0), "K": (0, 0, 0, 0, 1), "A": (0, 0, 0, 1, 0),
+    "V": (1, 2, -3, -1, 0), "S": (-1, -2, 3, 2, 0), "Ω": (1, 2, -3, -2, 0), "ohm": (1, 2, -3, -2, 0),
+    "J": (1, 2, -2, 0, 0), "W": (1, 2, -3, 0, 0), "F": (-1, -2, 4, 2, 0), "C": (0, 0, 1, 1, 0),
+}  # fmt: skip
+_POWERS = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
+_PRODUCT = re.compile(r"([/*·]?)([A-Za-zµμΩ]+?)(?:(?:\^|\*\*)(-?\d))?(?=[/*·]|$)")
+
+
+def _of_si(unit: str) -> tuple[Decimal, tuple[int, ...]] | None:
+    """Return a product of SI units as its factor and the powers of the base units; None for any other unit.
+
+    >>> _of_si("uS/V")
+    (Decimal('0.000001'), (-2, -4, 6, 3, 0))
+    """
+    factor, powers, at = Decimal(1), [0] * 5, 0
+    while at < len(unit):
+        found = _PRODUCT.match(unit, at)
+        known = _symbol(found[2]) if found and bool(found[1]) == bool(at) else None
+        if found is None or known is None:
+            return None
+        power = (-1 if found[1] == "/" else 1) * int(found[3] or 1)
+        factor *= Decimal(10) ** (known[0] * power)
+        powers = [a + power * b for a, b in zip(powers, known[1], strict=True)]
+        at = found.end()
+    return factor, tuple(powers)
+
+
+def _symbol(symbol: str) -> tuple[int, tuple[int, ...]] | None:
+    """Return the power of ten of a prefixed unit, and its base units; None where it is none of `_SI`."""
+    for length in (0, 1):
+        if symbol[length:] in _SI and symbol[:length] in _POWERS:
+            return _POWERS[symbol[:length]], _SI[symbol[length:]]
+    return None
+
+
 @cache
 def _pint() -> pint.UnitRegistry:
-    import pint  # 0.4 s: only for those who parse a quantity
+    import pint
 
     return pint.UnitRegistry()
 
@@ -44,6 +82,14 @@ def _pint() -> pint.UnitRegistry:
 @cache
 def _factor(unit: str, target: str) -> Decimal | None:
     """Return how many `target` one `unit` is; None if the dimensions differ or the unit is unknown."""
+    one, other = _of_si(unit), _of_si(target)
+    if one is not None and other is not None:
+        return one[0] / other[0] if one[1] == other[1] else None
+    return _by_pint(unit, target)
+
+
+def _by_pint(unit: str, target: str) -> Decimal | None:
+    """Return what `_factor` does of any unit there is."""
     import pint
 
     try:

@@ -3,6 +3,8 @@
 import contextlib
 import math
 import re
+import subprocess
+import sys
 from typing import Annotated
 
 import pytest
@@ -182,3 +184,41 @@ def test_a_model_of_quantities_has_a_json_schema():
     }
     assert found["gain"]["exclusiveMinimum"] == 0.0
     assert "minimum" not in found["shift"]
+
+
+TARGETS = ["mS", "S", "V", "s", "J", "A", "ohm", "K", "Hz", "F", "K/W"]
+PRODUCTS = [
+    "K/W",
+    "uS/V",
+    "V/s*A",
+    "V*A/V*s",
+    "J/K^2",
+    "fF*V",
+    "kΩ",
+    "1/s",
+    "S-1",
+    "mV**-2*V^3",
+    "A·s/V",
+    "W/W",
+    "C/V",
+    "m/m*ohm",
+]
+
+
+@pytest.mark.parametrize("target", TARGETS)
+def test_si_units_are_what_pint_says_they_are(target):
+    """Every unit with every prefix, and products: the same factor, or the same refusal."""
+    for unit in [*(prefix + symbol for prefix in units._POWERS for symbol in units._SI), *PRODUCTS]:
+        assert units._factor(unit, target) == units._by_pint(unit, target), unit
+
+
+@pytest.mark.parametrize("unit", ["degC", "eV", "min", "h", "day", "/s", "V//s", "mmHg", "in", "x", "rad", "cd", "dB"])
+def test_other_units_are_left_to_pint(unit):
+    assert units._of_si(unit) is None
+
+
+def test_reading_a_profile_does_not_take_the_second_that_pint_takes():
+    read = "from neuroanp.profiles import load; [load(name) for name in ('ideal', 'pcm')]"
+    asked = f"import sys; {read}; print('pint' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"

@@ -24,7 +24,16 @@ SIZES = [Size(*each) for each in product((256, 1000, 4000, 8000), (100,), (32,),
 TINY = [Size(16, 10, 2, 1), Size(16, 10, 2, 2)]
 FLOOR = {1000: 1.5, 4000: 1.15, 8000: 1.15}
 RNN, SYNCHRONISATIONS = 0.6, 1
-SECONDS = 8.0
+SECONDS = 4.0
+SPIKING = {"backend": "lif", "neuron": {"name": "lif", "drive": 12.0, "input_gain": 6.0}}
+DEVICES: dict[str, dict[str, object]] = {
+    "ideal": {},
+    "pcm": {"profile": "pcm"},
+    "pcm_tiles": {"profile": "pcm_tiles"},
+    "smtj_koenders": {"profile": "smtj_koenders"},
+    "lif": SPIKING,
+}
+"""What the second table is of, each as an option of a run."""
 
 
 def by_events(side: Side, first: int, count: int) -> float:
@@ -46,27 +55,70 @@ def by_wall(side: Side, first: int, count: int) -> float:
     return (time.perf_counter() - start) / count
 
 
-def waits(side: Side, device: str) -> int | None:
-    """Return how often a call makes the host wait for the GPU, as torch knows it; None on a CPU."""
+def waits(learner: Learner, device: str) -> int | None:
+    """Return how often a whole update makes the host wait for the GPU, as torch knows it; None on a CPU.
+
+    Whole: with the batch that is sent, the optimizer's step, the write and the row of the metrics.
+    """
     if device == "cpu":
         return None
+    learner.trainer.step()  # the first sets up what stays
     mode = torch.cuda.get_sync_debug_mode()
     try:
         torch.cuda.set_sync_debug_mode("warn")
         with warnings.catch_warnings(record=True) as told:
             warnings.simplefilter("always")
-            side(0)
+            learner.trainer.step()
     finally:
         torch.cuda.set_sync_debug_mode(mode)
-    return sum("synchroniz" in str(each.message) for each in told)
+    return sum("called a synchronizing" in str(each.message) for each in told)
 
 
-def sides(size: Size, device: str) -> dict[str, Side]:
-    """Return the update, its floor and nn.RNN on a device."""
+def sides(size: Size, device: str) -> tuple[Learner, dict[str, Side]]:
+    """Return the update, and with it its floor and nn.RNN on a device."""
     learner = Learner(size, device)
     batch = learner.first
+    torch.backends.cudnn.allow_tf32 = False  # nn.RNN has it by default, and the update has not
     rnn = Gradient(size.units, batch.inputs, batch.targets)
-    return {"update": learner, "floor": floor.in_torch(size, device), "rnn": rnn}
+    return learner, {"update": learner, "floor": floor.in_torch(size, device), "rnn": rnn}
+
+
+def launched(size: Size, device: str, more: object) -> Side:
+    """Return an update whose kernels are launched one by one."""
+    learner = Learner(size, device, more=more)
+    return lambda number: learner.trainer.learner._learn(learner.lab(number))  # pyright: ignore
+
+
+def of_devices(quick: bool, device: str) -> str:
+    """Measure updates of devices and of spiking units: recorded, a kernel at a time, and over exact arrays."""
+    rows, clock = [], by_wall if device == "cpu" else by_events
+    for K in (1, 16):
+        size, ideal = Size(16, 10, 2, K) if quick else Size(1000, 100, 32, K), 0.0
+        for name, more in DEVICES.items():
+            made: dict[str, Side] = {
+                "recorded": Learner(size, device, more=more),
+                "launched": launched(size, device, more),
+            }
+            times = in_turn(made, 0 if quick else SECONDS / 2, clock=clock)
+            recorded = median(times["recorded"])
+            ideal = ideal or recorded
+            each = middle(ratios(times["launched"], times["recorded"]))
+            rows.append(
+                [name, f"{K} ({size.passes})", *(ms(times[side]) for side in made), each, f"{recorded / ideal:.3g}"]
+            )
+            print(*rows[-1], flush=True)
+            del made
+            if device == "cuda":
+                torch.cuda.empty_cache()
+    head = [
+        "units and arrays",
+        "K (M)",
+        "recorded (ms)",
+        "kernel by kernel (ms)",
+        "of recorded [middle half]",
+        "/ideal",
+    ]
+    return table(head, rows)
 
 
 def run(quick: bool, device: str) -> str:
@@ -75,9 +127,9 @@ def run(quick: bool, device: str) -> str:
         return "Not measured: torch finds no CUDA device here."
     rows, claims, clock = [], [], by_wall if device == "cpu" else by_events
     for size in TINY if quick else SIZES:
-        made = sides(size, device)
+        learner, made = sides(size, device)
         times = in_turn(made, 0 if quick else SECONDS, clock=clock)
-        waiting = waits(made["update"], device)
+        waiting = waits(learner, device)
         over = {name: ratios(times["update"], times[name]) for name in ("floor", "rnn")}
         words = [
             str(size.units),
@@ -87,14 +139,16 @@ def run(quick: bool, device: str) -> str:
         rows.append([*words, *map(middle, over.values()), "-" if waiting is None else str(waiting)])
         claims += _claims(size, median(over["floor"]), median(over["rnn"]), waiting)
         print(*rows[-1], flush=True)
-        del made
+        del made, learner
         if device == "cuda":
             torch.cuda.empty_cache()
     name = "the CPU" if device == "cpu" else torch.cuda.get_device_name()
     tf32 = "on" if torch.backends.cuda.matmul.allow_tf32 else "off"
     head = ["N", "K (M)", "floor (ms)", "nn.RNN (ms)", "update (ms)", "/floor [middle half]", "/nn.RNN", "waits"]
     said = [*claims, f"on {name}, T={size.steps}, B={size.batch}, float32, TF32 {tf32}"]
-    return table(head, rows) + "\n\n" + "\n".join(f"- {line}" for line in said)
+    first = table(head, rows) + "\n\n" + "\n".join(f"- {line}" for line in said)
+    told = f"Devices and spiking units at {'N=16, T=10, B=2' if quick else 'N=1000, T=100, B=32'}, the learner alone:"
+    return f"{first}\n\n{told}\n\n{of_devices(quick, device)}"
 
 
 def _claims(size: Size, of_floor: float, of_rnn: float, waiting: int | None) -> Iterator[str]:

@@ -42,9 +42,12 @@ class Learner:
 
     Args:
         size: of the update. device: torch's. rule, training: options that differ from the defaults.
+        more: other sections.
     """
 
-    def __init__(self, size: Size, device: str = "cpu", rule: Any = None, training: Any = None) -> None:
+    def __init__(
+        self, size: Size, device: str = "cpu", rule: Any = None, training: Any = None, more: Any = None
+    ) -> None:
         length = max(1000, size.steps + 100)
         task = {"name": "mackey_glass", "steps": size.steps, "washout": 0, "train_length": length, "test_size": 1}
         reference = "two" if size.K == 1 else "mean"
@@ -54,6 +57,7 @@ class Learner:
             "rule": {"name": "anp", "reference": reference, "K": size.K, **(rule or {})},
             "training": {"batch": size.batch, "controls": False, **(training or {})},
             "compute": {"device": device},
+            **(more or {}),
         }
         self.size = size
         self.trainer = build_trainer(Experiment.of(configure(config)))

@@ -87,7 +87,6 @@ class CompiledPopulation:
         for t, spikes in enumerate(s[1:]):
             self._kernels.to_spikes(*parts, t, self._at_once)
             added.copy_(read(t, spikes.to(added.dtype)))
-            self._kernels.gain(self._units, self._state, self._at_once)
             self._kernels.from_spikes(*parts, t, self._at_once)
 
     def _flat(self, part: Tensor | None) -> Any:

@@ -23,8 +23,8 @@ if TYPE_CHECKING:
     from neuroanp.substrates.protocol import White
     from neuroanp.trajectory import PassPlan
 
-SMALL = 1 << 18
-"""Multiply-accumulates a step up to which the product of a step is part of the loop: BLAS takes one thread for it."""
+SMALL = 1 << 22
+"""Multiply-accumulates a step up to which its product is part of the loop: no work to be shared by threads."""
 
 
 def single(like: Tensor) -> bool:
@@ -61,6 +61,12 @@ class Source(NamedTuple):
 
 def noisy(drive: Tensor, white: White, plan: PassPlan, t0: int) -> Tensor:
     """Return drive (T, 1 or M, B, n) with white noise, (T, M, B, n); t0: the first step."""
+    if drive.device.type != "cpu":
+        from neuroanp.kernels import device_draws
+
+        factors = [factor * white.sigma for factor in plan.noise]
+        at, shape = white.at._replace(t=t0), tuple(drive.shape[2:])
+        return device_draws.noisy(at, len(drive), plan.stream, factors, shape, drive, white.clock, drive)
     from neuroanp.kernels import passes
 
     out = drive.new_empty(len(drive), plan.passes, *drive.shape[2:])
@@ -109,8 +115,13 @@ class CompiledPasses:
     def recur(self, wt: Tensor) -> None:
         """Do all steps of a small layer whose array is read without noise; wt: (n, n), W transposed."""
         from neuroanp.kernels import passes
+        from neuroanp.kernels.blas import one_thread
 
-        passes.recur(
+        with one_thread():
+            self._recur(wt, passes.recur)
+
+    def _recur(self, wt: Tensor, recur: Callable[..., None]) -> None:
+        recur(
             self.chunk.drive.numpy(), wt.numpy(), self.chunk.x.numpy(), self.hs.numpy(), self.xs.numpy(),
             self.d.numpy(), self.s.numpy(), self.pre.numpy(), *self.source, self.chunk.t0, self.pairs, self.which,
         )  # fmt: skip
@@ -132,6 +143,22 @@ class CompiledPasses:
             before = flat[t]
             if d.shape[1]:
                 passes.reduce(h, xs[t], d[t], s[t], pre[t], self.pairs, self.which)
+
+    def read(self, arrays: ArrayReads, back: str) -> None:
+        """Do all steps of a layer whose array is read with noise, as many at once as are drawn; back: its name."""
+        from neuroanp.kernels import passes
+
+        (steps, M, B, n), reader, x = self.xs.shape, arrays.readers[back], self.chunk.x
+        for start, stop, noise in arrays.draws(back, self.chunk.t0, steps, near=True):
+            now, xs = slice(start, stop), self.xs[start:stop]
+            h = self.hs[now] if len(self.hs) == steps else self.xs.new_empty(xs.shape)
+            passes.noisy_drive(h.numpy(), self.chunk.drive[now].numpy(), *self.source, self.chunk.t0 + start)
+            flat = xs.view(-1, M * B, n)
+            reader.recur(h.view(flat.shape), flat, x, None if noise is None else noise.xi)
+            x = flat[-1]
+            if self.d.shape[1]:
+                d, s, pre = (each[now].numpy() for each in (self.d, self.s, self.pre))
+                passes.reduce_all(h.numpy(), xs.numpy(), d, s, pre, self.pairs, self.which)
 
     def told(self) -> LayerActivity | LayerChange:
         """Return what the layer did."""
@@ -158,6 +185,8 @@ def run(chunk: Chunk, plan: PassPlan, keep: str, arrays: ArrayReads, back: str |
         passes.recur(reader.wt)
     elif reader.plain:
         passes.steps(lambda t, h, x: h.addmm_(x, reader.wt))
+    elif reader.recurs:
+        passes.read(arrays, back)
     else:
         passes.steps(_noisy(arrays, back, chunk))
     return passes

@@ -33,6 +33,7 @@ class IntegerBackend(ChipNetwork):
     """
 
     digital: ClassVar[bool] = True
+    recordable: ClassVar[bool] = False
     reset: ClassVar[str]
 
     def __init__(self, dt: float, chunk: int = 64, **options: Any) -> None:

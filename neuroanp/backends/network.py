@@ -48,6 +48,7 @@ class SpikingNetwork(ABC):
     name: ClassVar[str]
     spiking: ClassVar[bool] = True
     digital: ClassVar[bool] = False
+    recordable: ClassVar[bool] = False
     cells: ClassVar[Registry[Any]] = NEURONS
     units: ClassVar[type[NeuronModel]] = NeuronModel
     """Models of units that it can simulate."""
@@ -190,7 +191,7 @@ class SpikingNetwork(ABC):
         neurons = {name: factor.to(like.device) for name, factor in neurons.items()}
         cell, made_of, population = self._populations.get(key, (None, {}, None))
         same = cell == layer.cell and made_of.keys() == neurons.keys()
-        if population is None or not same or any(not torch.equal(made_of[n], neurons[n]) for n in neurons):
+        if population is None or not same or any(not _equal(made_of[name], neurons[name]) for name in neurons):
             population = self._make(cast("NeuronModel", layer.cell), rows, like.new_zeros(layer.units), neurons)
             self._populations[key] = (layer.cell, dict(neurons), population)
         return population
@@ -304,6 +305,10 @@ def _outputs_of(weights: Weights, spikes: Mapping[str, Tensor], decays: Mapping[
     return torch.stack(outputs)
 
 
+def _equal(a: Tensor, b: Tensor) -> bool:
+    return a is b or torch.equal(a, b)  # to compare what is on a GPU makes the host wait
+
+
 def _neurons(network: Network) -> list[NeuronModel]:
     return [cast("NeuronModel", layer.cell) for layer in network.layers]
 
@@ -321,6 +326,7 @@ class TwinBackend(SpikingNetwork):
     """Leaky integrate-and-fire units, on the CPU by a compiled event loop, in torch on CUDA: the twin of Brian2."""
 
     name = "lif"
+    recordable = True
     units: ClassVar[type[NeuronModel]] = LIF
 
     def _make(self, neuron: NeuronModel, rows: int, like: Tensor, neurons: Mapping[str, Tensor]) -> Population:

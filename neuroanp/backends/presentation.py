@@ -21,6 +21,8 @@ from torch import Tensor
 from neuroanp.backends.neuron import NeuronModel
 from neuroanp.backends.population import Population, Recurrence, Steps, fired
 from neuroanp.backends.reads import ArrayReads, Noise
+from neuroanp.kernels.held import held
+from neuroanp.later import number as as_number
 from neuroanp.network.lines import a_step_late, with_bias_line
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.trajectory import LayerActivity, Trajectory
@@ -204,7 +206,7 @@ class Presentation:
         told = [self._tell(p.name, state.synapse) for _ in spikes]
         if not p.delay:  # it arrives before the membrane moves
             told = [*told[1:], self.told[p.name]]
-        constant = trace.new_tensor(told).view(-1, 1, 1, 1).expand(*trace.shape[:-1], 1)
+        constant = held(tuple(told), trace.dtype, trace.device).view(-1, 1, 1, 1).expand(*trace.shape[:-1], 1)
         driven = spikes.new_full((*spikes.shape[:-1], 1), 1.0 - state.synapse)
         return torch.cat([spikes, driven], -1), torch.cat([trace, constant], -1)
 
@@ -297,16 +299,16 @@ class Presentation:
 
     def _book(self, seen: Mapping[str, Tensor], s: Mapping[str, Tensor], number: Mapping[str, Tensor]) -> None:
         """Book the chunk's reads and spikes, `number` (n,) of each unit; a bias line is no spike."""
-        count = {name: int(each.sum()) for name, each in number.items()}
-        total = 0
-        loads: dict[str, tuple[Tensor, int | None]] = {}
+        count = {name: as_number(each.sum()) for name, each in number.items()}
+        total: float | Tensor = 0
+        loads: dict[str, tuple[Tensor, float | Tensor | None]] = {}
         for p in self.network.projections:
             rows, reader = self.network.shapes[p.name][0], self.arrays.readers[p.name]
             load = reader.load
             if p.pre == INPUT:
                 lines = by_pass(seen[p.name])
                 times = self.plan.passes // lines.shape[1]  # data serve all passes
-                driven = int(torch.count_nonzero(lines[..., : self.network.inputs]))
+                driven = as_number(torch.count_nonzero(lines[..., : self.network.inputs]))
                 loads[p.name] = load(lines.flatten(1, 2)) * times, driven * times * rows if self.spikes_in else None
             elif (
                 reader.plan.dac is None and not reader.plan.bits and not p.bias
@@ -317,7 +319,7 @@ class Presentation:
                 loads[p.name] = load(lines), count[p.pre] * rows
         for name, (load, events) in loads.items():
             self.arrays.book(name, load, len(next(iter(s.values()))), events)
-            total += events or 0
+            total = total if events is None else total + events
         self.substrate.book_spikes(sum(count.values()), total)
 
 

@@ -116,6 +116,11 @@ class Backend(Protocol):
     """Whether its units spike."""
     digital: ClassVar[bool]
     """Whether the weights are its own digital ones, and no device's."""
+    recordable: ClassVar[bool]
+    """Whether a presentation of data on a GPU is kernels alone, the same for each update but for the numbers they find.
+
+    Nothing in it may depend on numbers that the host would have to wait for; see `neuroanp.training.recorded`.
+    """
     cells: ClassVar[Registry[Any]]
     """Models of units that a layer can be of, by name; those of them that it cannot simulate `refuses` tells."""
 

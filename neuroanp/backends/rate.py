@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, cast
 
+import torch
 from torch import Tensor
 
 from neuroanp.backends.compiled_passes import Chunk, compiled, noisy, run, single
@@ -20,6 +21,7 @@ from neuroanp.baselines.network import rate_activities, rate_outputs
 from neuroanp.network.cell import CELLS
 from neuroanp.network.lines import with_bias_line, word_lines
 from neuroanp.network.network import INPUT, OUTPUT
+from neuroanp.network.tanh import Tanh
 from neuroanp.network.trial import faults
 from neuroanp.registry import Registry
 from neuroanp.trajectory import LayerActivity, LayerChange, Trajectory
@@ -42,6 +44,7 @@ class RateBackend:
     name: ClassVar[str] = "rate"
     spiking: ClassVar[bool] = False
     digital: ClassVar[bool] = False
+    recordable: ClassVar[bool] = True
     cells: ClassVar[Registry[Any]] = CELLS
 
     def __init__(self, dt: float, chunk: int = 64) -> None:
@@ -200,8 +203,9 @@ class _Simulation:
         return y if node is None else y + node
 
     def _white(self, group: str, like: Tensor) -> White | None:
-        """Return a group's noise where compiled loops draw it; None where it is drawn apart, or wanted by itself."""
-        return self.nodes.white(group) if single(like) and self.request.keep != "noise" else None
+        """Return a group's noise where it is drawn as it is added; None where it is drawn apart, or is wanted."""
+        there = single(like) or like.device.type != "cpu"
+        return self.nodes.white(group) if there and self.request.keep != "noise" else None
 
     def _recur(self, layer: Layer, h: Tensor, xs: Tensor, t0: int) -> None:
         """Fill xs step by step, adding W x_{t-1} to h in place where the layer sees itself."""
@@ -227,6 +231,8 @@ class _Simulation:
     def _cell_steps(self, layer: Layer, h: Tensor, xs: Tensor) -> Callable[[int], Tensor]:
         """Return a function that does step t of a layer's cells: it fills xs[t] and returns it."""
         cell = cast("Cell", layer.cell)
+        if type(cell) is Tanh:
+            return lambda t: torch.tanh(h[t], out=xs[t])
 
         def activate(t: int) -> Tensor:
             self.states[layer.name], x = cell.step(self.states[layer.name], h[t])
@@ -242,10 +248,10 @@ class _Simulation:
             if p.pre != p.post:
                 self._booked(p, self._lines(p, seen))
                 continue
-            load = self.arrays.readers[p.name].load
-            self.arrays.book(p.name, load(before.unsqueeze(0)) + load(xs[:-1]), len(xs))
+            load = self.arrays.load(p.name, before.unsqueeze(0)) + self.arrays.load(p.name, xs[:-1])
+            self.arrays.book(p.name, load, len(xs))
 
     def _booked(self, p: Projection, lines: Tensor) -> None:
         """Book the reads of an array from below; lines (T, 1 or M, B, m): those of data serve all passes."""
-        load = self.arrays.readers[p.name].load(lines.flatten(1, 2))
+        load = self.arrays.load(p.name, lines.flatten(1, 2))
         self.arrays.book(p.name, load * (self.plan.passes // lines.shape[1]), len(lines))

@@ -22,15 +22,18 @@ if TYPE_CHECKING:
 
 LARGEST_DRAW = 256 << 20
 """Bytes of read noise drawn at once for one array, unless a single step takes more."""
+NEAR = 1 << 20
+"""The same where it is read step by step by compiled loops: it lies in a near cache still."""
 
 
-def draw_bytes(read: ReadPlan, rows: int, steps: int) -> tuple[int, int]:
+def draw_bytes(read: ReadPlan, rows: int, steps: int, near: bool = False) -> tuple[int, int]:
     """Return how many of `steps` steps are drawn at once, and the bytes that their read noise takes.
 
     Args:
         read: the array.
         rows: vectors read a step, M B.
         steps: of the chunk.
+        near: whether NEAR bounds them, too.
 
     >>> from neuroanp.substrates.protocol import ReadPlan
     >>> draw_bytes(ReadPlan(torch.zeros(128, 128), torch.ones(128, 128), sampled=True), 64, 100)  # 4 MiB a step
@@ -38,7 +41,8 @@ def draw_bytes(read: ReadPlan, rows: int, steps: int) -> tuple[int, int]:
     """
     states = 0 if read.process is None else 2 * read.process.numel()  # the processes, and the weights they make
     step = rows * (normals(read) + states) * read.W.element_size()
-    at_once = min(steps, max(1, LARGEST_DRAW // max(step, 1)))
+    most = min(LARGEST_DRAW, NEAR) if near else LARGEST_DRAW
+    at_once = min(steps, max(1, most // max(step, 1)))
     return at_once, at_once * step
 
 
@@ -73,10 +77,10 @@ class Later(NamedTuple):
         """Return that of steps from t on."""
         return Later(self.devices, self.t0 + t)
 
-    def __call__(self, x: Tensor, widths: tuple[int, ...]) -> Tensor:
+    def __call__(self, x: Tensor, starts: np.ndarray) -> Tensor:
         """Return what it makes of rows x (steps M B, m) at each tile, (tiles, steps M B, n)."""
         rows = self.devices.plan.passes, self.devices.batch
-        products = self.devices.products(x.view(-1, *rows, x.shape[-1]), self.t0, widths)
+        products = self.devices.products(x.view(-1, *rows, x.shape[-1]), self.t0, starts)
         return products.flatten(1, 3)
 
 
@@ -137,8 +141,10 @@ class ArrayReads:
         y = reader.sampled(rows.flatten(0, -2), noise.xi.flatten(0, -2), deviation)
         return y.view(*lead, -1)
 
-    def draws(self, name: str, t0: int, steps: int) -> Iterator[tuple[int, int, Noise | None]]:
-        """Draw an array's read noise for a chunk, as many steps at once as LARGEST_DRAW allows.
+    def draws(
+        self, name: str, t0: int, steps: int, near: bool = False
+    ) -> Iterator[tuple[int, int, Noise | None]]:  # fmt: skip
+        """Draw an array's read noise for a chunk, as many steps at once as LARGEST_DRAW (and NEAR) allows.
 
         Yields: the first step within the chunk, the one after the last, and the noise or None where
             nothing is noisy.
@@ -147,7 +153,7 @@ class ArrayReads:
         if not (reader.noisy and self.noisy):
             yield 0, steps, None
             return
-        at_once, _ = draw_bytes(reader.plan, self.plan.passes * self.batch, steps)
+        at_once, _ = draw_bytes(reader.plan, self.plan.passes * self.batch, steps, near)
         for start in range(0, steps, at_once):
             stop = min(start + at_once, steps)
             yield start, stop, self._noise(name, t0 + start, stop - start)
@@ -156,8 +162,7 @@ class ArrayReads:
         """Draw normals of all passes (steps, M, *shape), each times its factor, where `like` lies."""
         t0, steps, shape = at
         if like.device.type != "cpu":
-            drawn = self.streams.tensors("normal", stream, self.plan.stream, t0, steps, shape, like)
-            return drawn.mul_(like.new_tensor(self.plan.noise)[:, None, None])
+            return self.streams.times(stream, self.plan.stream, self.plan.noise, t0, steps, shape, like)
         make = torch.empty if all(self.plan.noise) else torch.zeros
         xi = make(steps, self.plan.passes, *shape, dtype=like.dtype)
         for m, (factor, of_pass) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
@@ -178,7 +183,13 @@ class ArrayReads:
             deviation = devices.draw(t0, steps).sum(3)
         return Noise(xi, deviation)
 
-    def book(self, name: str, load: Tensor, steps: int, events: int | None = None) -> None:
+    def load(self, name: str, x: Tensor) -> Tensor:
+        """Return what `Reader.load` does of inputs (steps, rows, m), or zeros (m,) where no book is kept of it."""
+        if not self.substrate.weighs_reads:
+            return x.new_zeros(x.shape[-1])
+        return self.readers[name].load(x)
+
+    def book(self, name: str, load: Tensor, steps: int, events: float | Tensor | None = None) -> None:
         """Book `steps` x M x B reads of an array and its conversions.
 
         Args:

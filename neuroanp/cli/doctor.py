@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, distribution, requires, version
+from importlib.util import find_spec
 from pathlib import Path
 
 import typer
@@ -137,13 +138,22 @@ def _compute() -> Iterator[Check]:
         yield Check("torch works", "missing", str(error), "pip install --force-reinstall torch")
         return
     if torch.cuda.is_available():
-        yield Check("CUDA", "ok", torch.cuda.get_device_name(0))
+        yield _on_cuda(torch.cuda.get_device_name(0), find_spec("triton") is not None)
     else:
         remedy = "an NVIDIA GPU with a CUDA build of torch; then --set compute.device=cuda"
         yield Check("CUDA", "optional", "not available: everything runs on the CPU", remedy)
     yield rate_loops()
     yield from _code_generation()
     yield _threads(usable_cores(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
+
+
+def _on_cuda(name: str, triton: bool) -> Check:
+    """Say which path a GPU takes: updates are recorded as CUDA graphs, noise drawn by one kernel or by torch's."""
+    graphs = "an update of data is one CUDA graph"
+    if triton:
+        return Check("CUDA", "ok", f"{name}: {graphs}, noise is drawn by a kernel of Triton")
+    said = f"{name}: {graphs}; without Triton noise is drawn by a hundred kernels of torch, several times slower"
+    return Check("CUDA", "warning", said, "pip install triton")
 
 
 def rate_loops() -> Check:

@@ -18,6 +18,12 @@ def numpy_dtype(like: Tensor) -> type[np.float32] | type[np.float64]:
     raise TypeError(f"devices compute in float32 or float64, not {like.dtype}")
 
 
+def sent(drawn: np.ndarray, like: Tensor) -> Tensor:
+    """Return an array where a tensor lies; the host does not wait until it is there."""
+    here = torch.from_numpy(drawn)
+    return here.pin_memory().to(like.device, non_blocking=True) if like.is_cuda else here.to(like.device)
+
+
 def normal(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Draw standard normals of a tensor's dtype, on its device.
 
@@ -30,12 +36,12 @@ def normal(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> Te
     >>> a.shape, bool((a == b).all())
     (torch.Size([2, 3]), True)
     """
-    return torch.from_numpy(rng.standard_normal(shape, dtype=numpy_dtype(like))).to(like.device)
+    return sent(rng.standard_normal(shape, dtype=numpy_dtype(like)), like)
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> Tensor:
     """Draw uniforms in [0, 1); as `normal`."""
-    return torch.from_numpy(rng.random(shape, dtype=numpy_dtype(like))).to(like.device)
+    return sent(rng.random(shape, dtype=numpy_dtype(like)), like)
 
 
 def whole_pulses(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from typing import Annotated, ClassVar
 
+import numpy as np
 import torch
 from pydantic import ValidationInfo, field_validator, model_validator
 from torch import Tensor
@@ -123,7 +124,18 @@ class PcmDrift(Law):
 
     def factor(self, nu: Tensor, age: Tensor) -> Tensor:
         """Return G(t_s) / G_p for exponents `nu` and times since programming `age` (seconds)."""
+        if _looped(nu) and age.dtype == torch.float64:
+            return self._looped_factor(nu, age)
         return torch.pow((age / self.t0).clamp_min(1.0).to(nu.dtype), -nu)
+
+    def _looped_factor(self, nu: Tensor, age: Tensor) -> Tensor:
+        """Return `factor` by a compiled loop."""
+        from neuroanp.kernels import pcm_loops
+
+        nu, age = torch.broadcast_tensors(nu, age)
+        out = torch.empty_like(nu, memory_format=torch.contiguous_format)
+        pcm_loops.decay(_flat(nu), _flat(age), self.t0, _flat(out))
+        return out
 
     def conductance(self, g: Tensor, nu: Tensor, age: Tensor, target: Tensor, span: Span) -> Tensor:
         """Return the drifted conductance of devices programmed to `g`, in siemens."""
@@ -167,9 +179,12 @@ class PcmRead(Law):
     def split_log(self, age: Tensor, window: float) -> tuple[Tensor, Tensor]:
         """Return the fresh and the frozen part of L for ages at the end of a window (both seconds)."""
         total = torch.log((age + self.t_read) / (2 * self.t_read)).clamp_min_(0.0)
-        within = max(0.0, math.log(math.pi * window / self.t_read) - 0.923) if window > 0 else 0.0
-        fresh = total.clamp_max(within)
+        fresh = total.clamp_max(self._within(window))
         return fresh, total - fresh
+
+    def _within(self, window: float) -> float:
+        """Return L_w, which no read's own noise exceeds."""
+        return max(0.0, math.log(math.pi * window / self.t_read) - 0.923) if window > 0 else 0.0
 
     def split(
         self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
@@ -183,6 +198,31 @@ class PcmRead(Law):
             age: time since programming at the end of the window, seconds.
             window: duration of the passes of one update, seconds.
         """
+        if all(_looped(x) and x.shape == age.shape for x in (g_programmed, g_now, age)):
+            return self._looped_split(g_programmed, g_now, g_max, age, window)
         scale = self.amplitude(g_programmed, g_max) * g_now
         fresh, frozen = self.split_log(age, window)
         return scale * fresh.sqrt_().to(scale.dtype), scale * frozen.sqrt_().to(scale.dtype)
+
+    def _looped_split(
+        self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
+    ) -> tuple[Tensor, Tensor]:
+        """Return `split` by a compiled loop."""
+        from neuroanp.kernels import pcm_loops
+
+        numbers = (g_max, self.t_read, self.q, self.exponent, self.floor, self.q_max)
+        figures = tuple(np.float32(x) for x in numbers)
+        fresh, frozen = (torch.empty(age.shape, dtype=age.dtype) for _ in range(2))
+        within = np.float32(self._within(window))
+        programmed, now, ages = _flat(g_programmed), _flat(g_now), _flat(age)
+        pcm_loops.split(programmed, now, ages, figures, within, _flat(fresh), _flat(frozen))
+        return fresh, frozen
+
+
+def _looped(x: Tensor) -> bool:
+    """Return whether the compiled loops are for such devices."""
+    return x.dtype == torch.float32 and x.device.type == "cpu"
+
+
+def _flat(x: Tensor) -> np.ndarray:
+    return x.detach().contiguous().view(-1).numpy()

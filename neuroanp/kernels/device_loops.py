@@ -44,42 +44,62 @@ def switch(words, state, lost, sigma, p, rest, high, low, add, noise):  # pyrigh
 
 
 @njit(cache=True, error_model="numpy")
-def telegraph_reads(address, t0, states, lost, sigma, figures, x, factors, starts, out):  # pyright: ignore
-    """Let the devices of one stream take a step a read; fill out with what their noise makes of the inputs.
+def telegraph_step(key, update, stream, t, states, lost, sigma, figures, places, first, words, noise):  # pyright: ignore
+    """Let the devices of one sequence, whose calls begin at `first`, take a step; fill noise (m' n) of the weights."""
+    p, rest, high, low = figures
+    planes, many, length = len(lost), words.shape[1], len(places)
+    if many == length:  # all in one go: the words lie as the devices do
+        for plane in range(planes):
+            add = ONE if plane else f32(0)
+            draw_calls(first + plane * length, places, key, update, stream, t, words)
+            of = states[plane]
+            switch(words.reshape(4 * length), of, lost[plane], sigma[plane], p, rest, high, low, add, noise)
+        return
+    for plane in range(planes):
+        add = ONE if plane else f32(0)
+        for q in range(0, length, many):
+            part = places[q : q + many]
+            draw_calls(first + plane * length, part, key, update, stream, t, words)
+            for k in range(4):
+                a, z = k * length + q, k * length + q + len(part)
+                of = states[plane, a:z]
+                switch(words[k], of, lost[plane, a:z], sigma[plane, a:z], p, rest, high, low, add, noise[a:z])
+
+
+@njit(cache=True, error_model="numpy")
+def telegraph_reads(key, update, streams, t0, states, lost, sigma, figures, x, heard, factors, starts, out):  # pyright: ignore
+    """Let devices take a step a read; fill out with what their noise makes of the inputs.
 
     Args:
-        address: key (two words), update, stream. t0: the first step.
-        states: (B, planes, m' n), 0 or 1, changed in place: word line after word line, m' = 4 ceil(m / 4) of them.
+        key: two words. update. streams: (S,) where they draw from. t0: the first step.
+        states: (S, B, planes, m' n), 0 or 1, changed in place: word line after word line, m' = 4 ceil(m / 4) of them.
         lost, sigma: (planes, m' n) of the devices, 0 beyond word line m.
         figures: p, 1 - p, and what z is in state 1 and 0.
-        x: (T, passes, B, m), of the passes that listen. factors: (passes,).
-        starts: first word line of each tile, and m. out: (tiles, T, passes, B, n).
+        x: (T, M, B, m). heard: (M,) which of the streams a pass listens to, -1: none. factors: (M,) of its noise.
+        starts: first word line of each tile, and m. out: (tiles, T, M, B, n).
     """
-    key, update, stream = address
-    p, rest, high, low = figures
     T, passes, B, m = x.shape
-    planes, n, calls = len(lost), out.shape[4], (m + 3) // 4
+    n, calls = out.shape[4], (m + 3) // 4
     places = np.empty(calls * n, np.uint32)
     for i in range(calls):
         for r in range(n):
             places[i * n + r] = r * calls + i
-    many = max(1, AT_ONCE // n) * n
-    words, noise, heard = np.empty((4, many), np.uint32), np.zeros(4 * calls * n, f32), np.empty(n, f32)
-    lines = noise[: m * n].reshape(m, n)
+    words = np.empty((4, min(calls, max(1, AT_ONCE // n)) * n), np.uint32)
+    noise = np.zeros(4 * calls * n, f32)
+    lines, total = noise[: m * n].reshape(m, n), np.empty(n, f32)
     for t in range(T):
-        for b in range(B):
-            for plane in range(planes):
-                add = ONE if plane else f32(0)
-                for q in range(0, calls * n, many):
-                    part = places[q : q + many]
-                    draw_calls((b * planes + plane) * n * calls, part, key, update, stream, t0 + t, words)
-                    for k in range(4):
-                        a, z = k * calls * n + q, k * calls * n + q + len(part)
-                        of = states[b, plane, a:z]
-                        switch(words[k], of, lost[plane, a:z], sigma[plane, a:z], p, rest, high, low, add, noise[a:z])
-            for k in range(passes):
-                for tile in range(len(out)):
-                    a, z = starts[tile], starts[tile + 1]
-                    np.dot(x[t, k, b, a:z], lines[a:z], heard)
-                    for r in range(n):
-                        out[tile, t, k, b, r] = factors[k] * heard[r]
+        for s in range(len(streams)):
+            for b in range(B):
+                first = b * len(lost) * calls * n
+                telegraph_step(
+                    key, update, streams[s], t0 + t, states[s, b], lost, sigma, figures, places, first, words, noise
+                )  # fmt: skip
+                for k in range(passes):
+                    if heard[k] != s:
+                        continue
+                    for tile in range(len(out)):
+                        a, z = starts[tile], starts[tile + 1]
+                        np.dot(x[t, k, b, a:z], lines[a:z], total)
+                        into = out[tile, t, k, b]
+                        for r in range(n):
+                            into[r] = factors[k] * total[r]

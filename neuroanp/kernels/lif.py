@@ -159,7 +159,8 @@ def move(units, state, drive, traces, t, lo, n):  # pyright: ignore
 
 @njit
 def settle(units, state, drive, traces, t, lo, n):  # pyright: ignore
-    """Take n units from the gain of their currents by the spikes of step t to its end."""
+    """Take n units from the spikes of step t to its end: currents decay and gain what these add, traces count them."""
+    decay(state.I, state.added, units.a_s, lo, n)
     if len(drive.incoming):
         add(state.I, drive.incoming, t, lo, n)
     trace(traces.z, traces.s, t, units.a_r, lo, n)
@@ -179,35 +180,33 @@ def trace(z, s, t, a_r, lo, n):  # pyright: ignore
 
 
 @njit
-def spread(I, a_s, added, s, t, wt, which, lo):  # noqa: E741  # pyright: ignore
-    """I <- a_s I + sum of those rows of wt (N, N) whose unit spiked, in their order, of a row of units from lo on.
-
-    `which` is memory for N + 1 numbers of units, `added` for currents.
-    """
-    n, one, four = uint64(len(wt)), uint64(1), uint64(4)
+def find(s, t, which):  # pyright: ignore
+    """Write the numbers of the units that spiked in step t into `which`, and return how many they are."""
     count = uint64(0)  # without a branch for each unit, which would be guessed wrong at each spike
-    for i in range(n):
+    for i in range(uint64(s.shape[1])):
         which[count] = i
-        count += uint64(s[t, lo + i])
-    if count == one:
-        a = which[uint64(0)]
-        for i in range(n):
-            I[lo + i] = at(a_s, i) * I[lo + i] + wt[a, i]
-        return
-    for i in range(n):
-        added[lo + i] = 0
+        count += uint64(s[t, i])
+    return count
+
+
+@njit
+def spread(added, which, count, wt):  # pyright: ignore
+    """Write into `added` the sum of those rows of wt (N, N) whose unit spiked, in their order, row by row of units."""
+    n, one, two, three = uint64(len(wt)), uint64(1), uint64(2), uint64(3)
+    added[:] = 0
     k = uint64(0)
-    while k + four <= count:  # four on their way from memory at once; the sum keeps its order
-        a, b, c, d = which[k], which[k + one], which[k + one + one], which[k + four - one]
-        for i in range(n):
-            added[lo + i] = added[lo + i] + wt[a, i] + wt[b, i] + wt[c, i] + wt[d, i]
-        k += four
     while k < count:
-        a = which[k]
-        for i in range(n):
-            added[lo + i] += wt[a, i]
-        k += one
-    decay(I, added, a_s, lo, n)
+        lo = which[k] // n * n
+        a = which[k] - lo
+        if k + three < count and which[k + three] < lo + n:  # four on their way from memory at once, in their order
+            b, c, d = which[k + one] - lo, which[k + two] - lo, which[k + three] - lo
+            for i in range(n):
+                added[lo + i] = added[lo + i] + wt[a, i] + wt[b, i] + wt[c, i] + wt[d, i]
+            k += three + one
+        else:
+            for i in range(n):
+                added[lo + i] += wt[a, i]
+            k += one
 
 
 @njit(cache=True)
@@ -228,29 +227,19 @@ def to_spikes(units, state, drive, traces, step, size):  # pyright: ignore
 
 @njit(cache=True)
 def from_spikes(units, state, drive, traces, step, size):  # pyright: ignore
-    """Take all units from the spikes of a step to its end, whose currents these have reached."""
+    """Take all units from the spikes of a step to its end; `state.added` is what they add."""
     total = uint64(len(state.v))
     for lo in range(uint64(0), total, uint64(size)):
         settle(units, state, drive, traces, uint64(step), lo, min(uint64(size), total - lo))
 
 
 @njit(cache=True)
-def gain(units, state, size):  # pyright: ignore
-    """Let all currents decay and gain what spikes add, `state.added`."""
-    total = uint64(len(state.v))
-    for lo in range(uint64(0), total, uint64(size)):
-        decay(state.I, state.added, units.a_s, lo, min(uint64(size), total - lo))
-
-
-@njit(cache=True)
 def run(units, state, drive, traces, size, wt):  # pyright: ignore
     """Take all rows through T steps; wt (N, N) is what a spike of a unit (row) adds to another, or (N, 0): nothing."""
-    which = np.empty(len(wt) + 1, np.uint64)
+    which = np.empty(len(state.v) + 1, np.uint64)
+    state.added[:] = 0
     for step in range(len(traces.h)):
         to_spikes(units, state, drive, traces, step, size)
         if wt.size:
-            for lo in range(uint64(0), uint64(len(state.v)), uint64(len(wt))):
-                spread(state.I, units.a_s, state.added, traces.s, uint64(step + 1), wt, which, lo)
-        else:
-            gain(units, state, size)
+            spread(state.added, which, find(traces.s, step + 1, which), wt)
         from_spikes(units, state, drive, traces, step, size)

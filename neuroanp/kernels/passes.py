@@ -111,6 +111,13 @@ def reduce(h, x, d, s, pre, pairs, which):  # pyright: ignore
         pre[:] = x[which]
 
 
+@njit(cache=True, error_model="numpy")
+def reduce_all(h, x, d, s, pre, pairs, which):  # pyright: ignore
+    """Do it for all steps: h, x (T, M, B, n); d (T, R, B, n), s (T, R, B) and pre (T, B, n) to be filled."""
+    for t in range(len(h)):
+        reduce(h[t], x[t], d[t], s[t], pre[t], pairs, which)
+
+
 @njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
 def _subtract(d, a, b):  # pyright: ignore
     for i in range(len(d)):
@@ -162,13 +169,13 @@ def recur(drive, wt, x, hs, xs, d, s, pre, key, update, streams, factors, t0, pa
         drive_and_noise(h, drive[t], key, update, streams, factors, t0 + t)
         np.dot(x, wt, product)
         flat, x = h.reshape(passes * rows, n), xs[t].reshape(passes * rows, n)
-        _add_and_activate(flat, product, x)
+        add_and_activate(flat, product, x)
         if d.shape[1]:
             reduce(h, xs[t], d[t], s[t], pre[t], pairs, which)
 
 
 @njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
-def _add_and_activate(h, product, x):  # pyright: ignore
+def add_and_activate(h, product, x):  # pyright: ignore
     for row in range(len(h)):
         to, line, more = x[row], h[row], product[row]
         for i in range(len(line)):

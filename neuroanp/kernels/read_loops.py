@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from neuroanp.kernels.compiled import AT_ONCE, deal, make_normals
+from neuroanp.kernels.passes import activate
 
 MAGIC = {np.dtype(np.float32): np.float32(1.5 * 2.0**23), np.dtype(np.float64): np.float64(1.5 * 2.0**52)}
 
@@ -69,77 +70,40 @@ def multiply(lines, matrix, starts, out):  # pyright: ignore
 def hear(y, beside, variance, extra, xi, gain, offset, adc, magic, total):  # pyright: ignore
     """Fill total with the sum over tiles of ADC(gain (y + beside + sqrt(variance + extra) xi) + offset).
 
-    Return how many conversions clip.
+    Return how many conversions clip. What a read has not is told by numbers that change nothing (gain 1, offset 0).
 
     Args:
         y: (tiles, T B, n) products: a row serves all passes. beside, variance: likewise, or of no tile.
-        extra: (tiles, n) variance of a conversion, or of no tile.
+        extra: (tiles, n) variance of a conversion.
         xi: (T, M, B, normals), conversion after conversion; of no column: no noise.
-        gain, offset: (tiles, n), or of no tile. adc: low, high, step; empty: none.
-        total: (T, M, B, n).
+        gain, offset: (tiles, n). adc: low, high, step. total: (T, M, B, n).
     """
     T, M, B, n = total.shape
-    v, clipped = np.empty(n, y.dtype), 0
+    low, high, step, clipped, nothing = adc[0], adc[1], adc[2], 0, np.zeros(n, y.dtype)
+    for tile in range(len(beside)):
+        for row in range(y.shape[1]):
+            for i in range(n):
+                y[tile, row, i] += beside[tile, row, i]
     for t in range(T):
         for p in range(M):
             for b in range(B):
                 out, row = total[t, p, b], t * B + b
+                for i in range(n):
+                    out[i] = 0
                 for tile in range(len(y)):
-                    of = y[tile, row]
-                    if len(beside):
-                        drawn = beside[tile, row]
-                        for i in range(n):
-                            v[i] = of[i] + drawn[i]
-                    else:
-                        for i in range(n):
-                            v[i] = of[i]
+                    of, own, factor, shift = y[tile, row], extra[tile], gain[tile], offset[tile]
                     if xi.shape[3]:
-                        disturb(v, variance, extra, xi[t, p, b, tile * n : tile * n + n], tile, row)
-                    clipped += convert(v, gain, offset, adc, magic, tile)
-                    if tile:
+                        weights = variance[tile, row] if len(variance) else nothing
+                        drawn = xi[t, p, b, tile * n : tile * n + n]
                         for i in range(n):
-                            out[i] += v[i]
+                            v = (of[i] + np.sqrt(weights[i] + own[i]) * drawn[i]) * factor[i] + shift[i]
+                            clipped += (v > high) | (v < low)
+                            out[i] += code(v, low, high, step, magic)
                     else:
                         for i in range(n):
-                            out[i] = v[i]
-    return clipped
-
-
-@njit(inline="always")
-def disturb(v, variance, extra, xi, tile, row):  # pyright: ignore
-    """Add to v (n,) the noise of one conversion."""
-    if len(variance) and len(extra):
-        weights, own = variance[tile, row], extra[tile]
-        for i in range(len(v)):
-            v[i] += np.sqrt(weights[i] + own[i]) * xi[i]
-    elif len(variance):
-        weights = variance[tile, row]
-        for i in range(len(v)):
-            v[i] += np.sqrt(weights[i]) * xi[i]
-    else:
-        own = extra[tile]
-        for i in range(len(v)):
-            v[i] += np.sqrt(own[i]) * xi[i]
-
-
-@njit(inline="always")
-def convert(v, gain, offset, adc, magic, tile):  # pyright: ignore
-    """Pass v (n,) through the converters of a tile; return how many clip."""
-    if len(gain):
-        factor = gain[tile]
-        for i in range(len(v)):
-            v[i] *= factor[i]
-    if len(offset):
-        shift = offset[tile]
-        for i in range(len(v)):
-            v[i] += shift[i]
-    clipped = 0
-    if len(adc):
-        low, high, step = adc[0], adc[1], adc[2]
-        for i in range(len(v)):
-            clipped += (v[i] > high) | (v[i] < low)
-        for i in range(len(v)):
-            v[i] = code(v[i], low, high, step, magic)
+                            v = of[i] * factor[i] + shift[i]
+                            clipped += (v > high) | (v < low)
+                            out[i] += code(v, low, high, step, magic)
     return clipped
 
 
@@ -152,6 +116,51 @@ def read(x, noise, sigma, starts, dac, magic, wt, st, room, beside, extra, xi, g
     if len(squares):
         multiply(squares, st, starts, variance)
     return hear(y, beside, variance, extra, xi, gain, offset, adc, magic, total)
+
+
+@njit(cache=True, error_model="numpy")
+def recur(h, xs, x, noise, heard, wt, st, room, to_tell, to_hear):  # pyright: ignore
+    """Do all steps of units that see themselves: h_t += what is read of x, x = tanh(h_t); return what clips.
+
+    Args: h, xs: (T, rows, n), changed and filled. x: (rows, n), before the first step.
+        noise: (T, rows, more) for `tell`. heard: (T, rows, normals) for `hear`. wt, st, room: see `read`.
+        to_tell: sigma, starts, dac, magic. to_hear: beside, extra, gain, offset, adc.
+    """
+    T, rows, n = h.shape
+    lines, squares, y, variance = room
+    sigma, starts, dac, magic = to_tell
+    out, clipped = np.empty((1, 1, rows, n), h.dtype), 0
+    tell(x, noise[0], sigma, starts, dac, magic, lines, squares)
+    for t in range(T):
+        multiply(lines, wt, starts, y)
+        if len(squares):
+            multiply(squares, st, starts, variance)
+        own = heard[t].reshape((1, 1, rows, heard.shape[2]))
+        clipped += onward(h[t], xs[t], own, noise[t + 1 - T], room, to_tell, to_hear, out)
+    return clipped
+
+
+@njit(cache=True, error_model="numpy")
+def onward(h, x, heard, noise, room, to_tell, to_hear, out):  # pyright: ignore
+    """Take units (rows, n) from a step's products to what word lines are told in the next; return what clips.
+
+    Args: h, x: of the step, changed and filled. heard: (1, 1, rows, normals). noise: of the next step, for `tell`.
+        out: (1, 1, rows, n) to work in. The others: see `recur`.
+    """
+    lines, squares, y, variance = room
+    sigma, starts, dac, magic = to_tell
+    beside, extra, gain, offset, adc = to_hear
+    clipped = hear(y, beside, variance, extra, heard, gain, offset, adc, magic, out)
+    for r in range(len(h)):
+        before, more = h[r], out[0, 0, r]
+        for i in range(len(before)):
+            before[i] += more[i]
+    if h.itemsize == 4:
+        activate(h, x)
+    else:
+        x[:] = np.tanh(h)
+    tell(x, noise, sigma, starts, dac, magic, lines, squares)
+    return clipped
 
 
 @njit(cache=True, error_model="numpy")

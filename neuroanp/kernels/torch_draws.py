@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroanp.kernels.held import held
 from neuroanp.kernels.philox import MULTIPLIERS, ROUNDS, WEYL, WORD
 from neuroanp.kernels.transforms import COS, HALF_ROOT, LN, LN2, SIN
 
@@ -21,12 +22,16 @@ if TYPE_CHECKING:
     from neuroanp.kernels.philox import Address
 
 
-def draw(kind: Kind, at: Address, steps: int, streams: Sequence[int], shape: tuple[int, ...], like: Tensor) -> Tensor:
+def draw(
+    kind: Kind, at: Address, steps: int, streams: Sequence[int], shape: tuple[int, ...], like: Tensor,
+    clock: Tensor | None = None,
+) -> Tensor:  # fmt: skip
     """Return draws (steps, passes, *shape) of passes side by side, in the dtype and on the device of `like`.
 
     Args:
         kind: "normal" or "uniform". at: of the first step; its stream is not used. steps: of time.
         streams: that of each pass. shape: of a step of one pass.
+        clock: int64, the number of the update in place of that of `at`, where it lies on the device.
 
     >>> from neuroanp.kernels.draws import reference
     >>> from neuroanp.kernels.philox import Address
@@ -38,7 +43,7 @@ def draw(kind: Kind, at: Address, steps: int, streams: Sequence[int], shape: tup
     single = like.dtype == torch.float32
     rows, n = prod(shape[:-1]), shape[-1] if shape else 1
     calls, per = rows * -(-n // (4 if single else 2)), 4 if single else 2
-    w = _words(at.checked(), steps, streams, calls, like.device)
+    w = _words(at.checked(), steps, streams, calls, like.device, clock)
     if kind == "normal":
         made = _normals(w) if single else _normals64(w)
     else:
@@ -48,14 +53,16 @@ def draw(kind: Kind, at: Address, steps: int, streams: Sequence[int], shape: tup
     return dealt.reshape(steps, len(streams), rows, -1)[..., :n].reshape(steps, len(streams), *shape)
 
 
-def _words(at: Address, steps: int, streams: Sequence[int], calls: int, device: torch.device) -> list[Tensor]:
+def _words(
+    at: Address, steps: int, streams: Sequence[int], calls: int, device: torch.device, clock: Tensor | None
+) -> list[Tensor]:
     """Return four words (T, M, calls) of each call, as integers of 64 bits."""
     options = {"dtype": torch.int64, "device": device}
     lead = (steps, len(streams), calls)
     c0 = torch.arange(calls, **options).expand(lead)
     c1 = torch.arange(at.t, at.t + steps, **options)[:, None, None].expand(lead)
-    c2 = torch.tensor(list(streams), **options)[None, :, None].expand(lead)
-    c3 = torch.full((1, 1, 1), at.update, **options).expand(lead)
+    c2 = held(tuple(streams), torch.int64, device)[None, :, None].expand(lead)
+    c3 = (torch.full((1,), at.update, **options) if clock is None else clock).view(1, 1, 1).expand(lead)
     k0, k1 = at.keys
     for _ in range(ROUNDS):
         p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]  # mod 2^64: the upper word is right behind the mask

@@ -138,11 +138,11 @@ class ANP(PassRule):
             s_y = total if s is whole else total_of(whole) + s_y
             s = dict.fromkeys(s, total)
         s = {**s, OUTPUT: s_y}
-        n = self._units(network)
         if self.damping:
             samples = chunk.y.shape[2] if self.credit == "batch" else 1  # that one norm runs over
-            s = {name: each + n[name] * samples * self.damping for name, each in s.items()}  # of all groups, or its own
-        scale = self._scales(network)
+            damping = self.damped(network)
+            s = {name: each + samples * damping[name] for name, each in s.items()}  # of all groups, or its own
+        scale = self.worth(network)
         gains: dict[tuple[int, float], Tensor] = {}  # groups of one norm share theirs
         for name, each in s.items():
             key = id(each), scale[name]
@@ -154,7 +154,7 @@ class ANP(PassRule):
         if isinstance(layer, LayerChange):
             return layer.d, layer.squared
         d = differences(layer.z if self.activity != "h" and layer.z is not None else layer.h, plan)
-        return d, torch.linalg.vecdot(d, d)
+        return d, squared(d)
 
     def _innovation(self, name: str, dh: Tensor, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Tensor:
         """Take away what changes elsewhere brought over the arrays: what is left, the unit's own noise made."""
@@ -172,7 +172,7 @@ class ANP(PassRule):
         return dh
 
     def _squared_norm(self, d: Tensor) -> Tensor:
-        return self._of_batch(torch.linalg.vecdot(d, d))
+        return self._of_batch(squared(d))
 
     def _of_batch(self, s: Tensor) -> Tensor:
         return s.sum(-1, keepdim=True) if self.credit == "batch" else s
@@ -182,12 +182,24 @@ class ANP(PassRule):
         total = sum(network.lines.values())
         return dict.fromkeys(network.lines, total) if self.norm == "global" else network.lines
 
-    def _scales(self, network: Network) -> dict[str, float]:
+    def damped(self, network: Network) -> dict[str, float]:
+        """Return what is added to the squared norm of each group of units, of one sample."""
+        return {name: n * self.damping for name, n in self._units(network).items()}
+
+    def worth(self, network: Network) -> dict[str, float]:
+        """Return n of each group of units: what credit over the squared norm is multiplied with."""
         if self.scale == "one":
             return dict.fromkeys(network.lines, 1.0)
         if self.scale == "all":
             return dict.fromkeys(network.lines, sqrt(network.inputs + sum(network.lines.values())))
         return {name: float(n) for name, n in self._units(network).items()}
+
+
+def squared(d: Tensor) -> Tensor:
+    """Return the squared norm of the last dimension; a GPU takes it without writing squares to memory."""
+    if d.device.type == "cpu":
+        return torch.linalg.vecdot(d, d)
+    return torch.linalg.vector_norm(d, dim=-1).square_()
 
 
 def _presynaptic(p: Projection, chunk: Trajectory) -> Tensor:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING
 
 import torch
 
+from neuroanp.kernels.device_draws import fused
+from neuroanp.kernels.held import held
+
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
@@ -28,6 +31,10 @@ def differences(values: Tensor, plan: PassPlan) -> Tensor:
     >>> differences(torch.tensor([[3.0, 1.0]]), plan)
     tensor([[2.]])
     """
+    if fused(values) and values.is_contiguous():
+        from neuroanp.kernels import triton_passes
+
+        return triton_passes.differences(values, None if isinstance(plan.pairs, str) else plan.pairs)
     if plan.pairs == "mean":
         return values - values.mean(1, keepdim=True)
     perturbed, reference = zip(*plan.pairs, strict=True)
@@ -45,7 +52,7 @@ def _passes(values: Tensor, indices: Sequence[int]) -> Tensor:
     step = indices[1] - first
     if step > 0 and tuple(indices) == tuple(range(first, last + 1, step)):
         return values[:, first : last + 1 : step]
-    return values.index_select(1, torch.tensor(indices, device=values.device))
+    return values.index_select(1, held(tuple(indices), torch.int64, values.device))
 
 
 def return_to_go(dL: Tensor, gamma: float) -> Tensor:
@@ -62,11 +69,29 @@ def return_to_go(dL: Tensor, gamma: float) -> Tensor:
     """
     if gamma == 0:
         return dL
-    if gamma == 1 and dL.device.type == "cpu":  # on CUDA cumsum's result may differ from call to call
+    if dL.device.type != "cpu":
+        return _doubled(dL, gamma)
+    if gamma == 1:
         return dL.flip(0).cumsum(0).flip(0)
     c = dL.clone()
     for t in range(len(c) - 2, -1, -1):
         c[t].add_(c[t + 1], alpha=gamma)
+    return c
+
+
+def _doubled(dL: Tensor, gamma: float) -> Tensor:
+    """Do it in log2 T operations on all of time, each of which doubles how far a step sees: for GPUs.
+
+    Always in the same order, where the result of CUDA's cumsum may differ from call to call.
+
+    >>> _doubled(torch.tensor([1.0, 2.0, 4.0]), 0.5)
+    tensor([3., 4., 4.])
+    """
+    c, seen = dL, 1
+    while seen < len(dL):
+        further = c.clone()
+        further[:-seen].add_(c[seen:], alpha=gamma**seen)
+        c, seen = further, 2 * seen
     return c
 
 

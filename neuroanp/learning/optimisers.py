@@ -9,6 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
+from neuroanp.later import number
 from neuroanp.trajectory import WeightUpdate
 from neuroanp.yaml_io import Section
 
@@ -56,9 +57,12 @@ class Optimizer(Section):
 
         The diagnostics gain `update_norm`, the norm before clipping.
         """
-        norm = float(torch.sqrt(sum((g.double() ** 2).sum() for g in update.arrays.values())))  # pyright: ignore
+        norm = number(torch.sqrt(sum((g.double() ** 2).sum() for g in update.arrays.values())))  # pyright: ignore
         arrays = dict(update.arrays)
-        if self.clip is not None and norm > self.clip:
+        if self.clip is not None and isinstance(norm, Tensor):  # on a GPU, which nobody waits for
+            factor = torch.where(norm > self.clip, self.clip / norm, 1.0)
+            arrays = {name: g * factor.to(g.dtype) for name, g in arrays.items()}
+        elif self.clip is not None and norm > self.clip:
             arrays = {name: g * (self.clip / norm) for name, g in arrays.items()}
         if self.name == "adam":
             arrays, state = self._adam(arrays, state)

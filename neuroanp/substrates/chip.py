@@ -14,6 +14,7 @@ from neuroanp.devices.device import Device
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.protocol import Cells
 from neuroanp.errors import InputError, did_you_mean
+from neuroanp.later import number
 from neuroanp.noise import Streams
 from neuroanp.substrates.checks import check_memory, check_step
 from neuroanp.substrates.chip_at import ChipAt, later
@@ -34,6 +35,8 @@ if TYPE_CHECKING:
 WRITES = ("auto", "ideal", "verify", "pulse")
 READS = ("moments", "sampled")
 SOLVERS = ("fast", "exact")
+MOVES, BEYOND = "moves/", "beyond/"
+"""What `ahead` asks of each array: whether an update moves it, how many weights it takes beyond the range."""
 
 
 class DeviceChip(ReadChip):
@@ -165,7 +168,19 @@ class DeviceChip(ReadChip):
             self._aim[name] = wanted
         self._book_write(bill)
 
-    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int, part: int = 0) -> ProgrammingReport:
+    def ahead(self, update: WeightUpdate, lr: float) -> dict[str, Tensor]:
+        """Return what a write of an update has to know of it, as numbers on the GPU it is on; see Substrate."""
+        asked: dict[str, float | Tensor] = {}
+        for name, gradient in update.arrays.items() if self.like.device.type != "cpu" else ():
+            asked[f"{MOVES}{name}"] = number(gradient.any())
+            if self.write != "pulse":
+                asked[f"{BEYOND}{name}"] = self.arrays[name].clip(self._aim[name] + (-lr * gradient).to(self.like))[1]
+        return {name: each for name, each in asked.items() if isinstance(each, Tensor)}
+
+    def apply(
+        self, update: WeightUpdate, lr: float, streams: Streams, index: int, part: int = 0,
+        told: Mapping[str, float] = MappingProxyType({}),
+    ) -> ProgrammingReport:  # fmt: skip
         """Write W <- W - lr dW; arrays that the update lacks, or leaves as they are, are not touched.
 
         Args:
@@ -173,27 +188,29 @@ class DeviceChip(ReadChip):
             lr: step size.
             streams: cycle-to-cycle draws come from ("c2c/<array>", index), of other parts ("c2c/<array>", index, part).
             index: the update's number. part: which of the writes of one update it is, 0 the one at its end.
+            told: the numbers that `ahead` asked for; {}: they are looked for here.
 
         Returns: the shares of the written weights that missed their target.
         """
         bill, at = Bill(), (index, part) if part else (index,)
         beyond = missed = written = 0
         for name, gradient in update.arrays.items():
-            if lr == 0 or not bool(gradient.any()):
+            if lr == 0 or not (told[f"{MOVES}{name}"] if told else bool(gradient.any())):
                 continue
             array = self.arrays[name]
             before = array.cells
             pulses, over, gave_up = self._write(name, array, -lr * gradient, streams.generator(f"c2c/{name}", *at))
             if pulses is not None:
                 self._charge(bill, array, before, pulses)
+            over = told.get(f"{BEYOND}{name}", over) if told else over
             beyond, missed, written = beyond + over, missed + gave_up, written + gradient.numel()
         self._book_write(bill)
         share = 1.0 / max(written, 1)
-        return ProgrammingReport(beyond * share, missed * share)
+        return ProgrammingReport(float(beyond * share), missed * share)
 
     def _write(
         self, name: str, array: Crossbar, change: Tensor, rng: np.random.Generator
-    ) -> tuple[Tensor | None, int, int]:
+    ) -> tuple[Tensor | None, float | Tensor, int]:
         """Write one array; return pulses by cell (None: ideal), weights beyond the range, weights given up on."""
         change = change.to(self.like)
         if self.write == "pulse":
@@ -218,8 +235,11 @@ class DeviceChip(ReadChip):
         energy = self.profile.energy
         stated = energy is not None and (energy.write is not None or energy.write_voltage is not None)
         joules = bill.joules if stated else None
-        seconds = 0.0 if energy is None or energy.write_time is None else energy.write_time * bill.in_turn
-        wear = max(int(array.cells["wear"].max()) for array in self.arrays.values()) if bill.pulses else 0
+        # the chip's clock is the host's: where writes take time, it waits for their number
+        seconds = 0.0 if energy is None or energy.write_time is None else energy.write_time * float(bill.in_turn)
+        wear: float | Tensor = 0
+        if isinstance(bill.pulses, Tensor) or bill.pulses:
+            wear = number(torch.stack([array.cells["wear"].max() for array in self.arrays.values()]).max())
         self.ledger.book_writes(bill.pulses, joules, seconds, wear)
         self.now += seconds
         self._columns.clear()

@@ -31,6 +31,10 @@ class ChipAt(ReadChip):
         """Return the chip at a later time; see `DeviceChip.at`."""
         return later(self, seconds)
 
+    def ahead(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse to be asked what a write would do."""
+        self._refuse("written to")
+
     def apply(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse to write."""
         self._refuse("written to")
@@ -39,7 +43,7 @@ class ChipAt(ReadChip):
         """Refuse to book."""
         self._refuse("charged for reads; present with book=False")
 
-    def book_spikes(self, spikes: int, events: int) -> NoReturn:
+    def book_spikes(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse to book."""
         self._refuse("charged for spikes; present with book=False")
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroanp.later import number
 from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import PassStreams
 from neuroanp.substrates.crossbar import Crossbar
@@ -143,7 +144,15 @@ class ReadChip:
         process = law.process()
         return DeviceNoise(name, plan, batch, streams, reads.process, process, dt=self.dt, apart=apart)
 
-    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int, *, events: int | None = None) -> None:
+    @property
+    def weighs_reads(self) -> bool:
+        """Whether what the word lines carried goes into the books: where a profile states how arrays are read."""
+        energy = self.profile.energy
+        return self.profile.periphery is not None and (energy is None or energy.read is None)
+
+    def book_reads(
+        self, name: str, load: Tensor, reads: int, noisy: int, *, events: float | Tensor | None = None
+    ) -> None:
         """Book `reads` vector reads of one array; `load` (m,) is what `Reader.load` returned for them.
 
         Array: v_read^2 / x_m^2 sum_j load_j sum_i (G+ + G-)_ij t_read, or the profile's own figure a
@@ -163,7 +172,7 @@ class ReadChip:
         elif periphery is not None:
             if name not in self._columns:
                 self._columns[name] = array.columns(self.now)
-            siemens = float(torch.dot(load.to(torch.float64), self._columns[name]))
+            siemens = number(torch.dot(load.to(torch.float64), self._columns[name]))
             self.ledger.book_energy("array_reads", (periphery.v_read / X_MAX) ** 2 * siemens * periphery.t_read)
         bits, tiles = max(array.bits, 1), len(array.tiling.widths)
         dac, adc = driver(self.profile), sensor(self.profile)
@@ -182,7 +191,7 @@ class ReadChip:
                 bits = noisy * lines * self.junctions.n_sources
                 self.ledger.book_energy("node_noise", (self.junctions.energy_per_bit or 0.0) * bits)
 
-    def book_spikes(self, spikes: int, events: int) -> None:
+    def book_spikes(self, spikes: float | Tensor, events: float | Tensor) -> None:
         """Book spikes of units and synaptic events, at the profile's own figures (see Substrate)."""
         self.ledger.book_spikes(spikes, events)
         neurons = self.profile.neurons

@@ -20,6 +20,7 @@ from torch import Tensor
 from neuroanp.devices.device import Device
 from neuroanp.devices.draws import normal
 from neuroanp.devices.protocol import Cells, remembers
+from neuroanp.later import number
 from neuroanp.substrates.periphery import (
     X_MAX,
     adc,
@@ -111,10 +112,10 @@ class Crossbar:
         """Take the state of all devices from a checkpoint."""
         self.cells = cells
 
-    def clip(self, weights: Tensor) -> tuple[Tensor, int]:
-        """Return the weights within +-w_s and how many lay beyond."""
+    def clip(self, weights: Tensor) -> tuple[Tensor, float | Tensor]:
+        """Return the weights within +-w_s and how many lay beyond, which a GPU knows first."""
         clipped = weights.clamp(-self.w_s, self.w_s)
-        return clipped, int(torch.count_nonzero(clipped != weights))
+        return clipped, number(torch.count_nonzero(clipped != weights))
 
     def to_conductance(self, weights: Tensor) -> Tensor:
         """Return target conductances (planes, n, m) in siemens for weights (n, m) within +-w_s."""
@@ -164,7 +165,7 @@ class Crossbar:
         process = None
         if sampled and self.has_process and fresh is not None and frozen is not None:
             process, fresh, frozen = torch.hypot(fresh, frozen), None, None
-        if frozen is not None and bool(frozen.any()):
+        if frozen is not None and (frozen.device.type != "cpu" or bool(frozen.any())):  # to look would make a GPU wait
             g = g + frozen * xi()
         extra = self._extra(g) if noise else 0.0
         if self.wires is not None:
@@ -246,7 +247,7 @@ class Crossbar:
         g = self.device.conductance(self.cells, now).clamp_min(0.0).sum((0, 1), dtype=torch.float64)
         return g if self.differential else g + self.shape[0] * self.device.span.middle
 
-    def count(self, pulses: Tensor) -> tuple[int, int]:
+    def count(self, pulses: Tensor) -> tuple[float | Tensor, float | Tensor]:
         """Return how many pulses there are, and how many of them follow one another in time.
 
         Written serially all do; written by row, the longest train of each word line.
@@ -254,5 +255,5 @@ class Crossbar:
         Args:
             pulses: pulses of each cell, (planes, n, m).
         """
-        total = int(pulses.sum())
-        return total, int(pulses.amax((0, 1)).sum()) if self.profile.array.write == "row" else total
+        total = number(pulses.sum())
+        return total, number(pulses.amax((0, 1)).sum()) if self.profile.array.write == "row" else total

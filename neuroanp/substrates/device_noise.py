@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -122,25 +122,25 @@ class DeviceNoise:
         known = isinstance(process, Telegraph) and (not process.decades or process.tau_c is not None)
         return known and sigma.device.type == "cpu" and sigma.dtype == torch.float32
 
-    def products(self, x: Tensor, t0: int, widths: Sequence[int]) -> Tensor:
+    def products(self, x: Tensor, t0: int, starts: np.ndarray) -> Tensor:
         """Return what the noise of steps t0, t0 + 1, ... makes of inputs: sum_j deviation_ij x_j of each tile.
 
         The noise is that of `draw`, and no array of it is stored.
 
-        Args: x: (steps, M, B, m). t0: as for `draw`. widths: word lines of each tile.
+        Args: x: (steps, M, B, m). t0: as for `draw`. starts: first word line of each tile, and m.
 
         Returns: (tiles, steps, M, B, n).
         Raises: ValueError for a chunk out of order.
         """
         if t0 == 0:
             assert isinstance(self.process, Telegraph)
-            starts = self._starts()
-            self._turned = Turned(self.name, self.plan, self.streams, self.sigma, self.process, self.dt, starts)
+            begun = self._starts()
+            self._turned = Turned(self.name, self.plan, self.streams, self.sigma, self.process, self.dt, begun)
         elif t0 != self._reached:
             raise ValueError(f"chunks must follow in time: {self.name} stands at step {self._reached}, asked for {t0}")
         assert self._turned is not None
         self._reached = t0 + len(x)
-        return self._turned.products(x, t0, widths)
+        return self._turned.products(x, t0, starts)
 
     def _starts(self) -> dict[int, Tensor]:
         """Return the state before the first step for each stream that is heard."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -41,29 +41,26 @@ class Turned:
         def turned(x: Tensor) -> np.ndarray:
             return pad(x.to(sigma).mT, (0, 0, 0, -m % 4)).flatten(-2).contiguous().numpy()
 
-        self.states = {stream: turned(state) for stream, state in states.items()}
+        self.streams, self.states = (
+            np.array([*states], np.int64),
+            np.stack([turned(state) for state in states.values()]),
+        )
         self.lost = turned(torch.as_tensor(telegraph.lost(tau_c, dt)).to(sigma).expand(sigma.shape))
         self.sigma = turned(sigma)
         ends = process.ends_of(self.sigma.dtype)
         self.figures = (np.float32(process.p), np.float32(1.0 - process.p), *ends)
-        addresses = {stream: streams.at(f"device_uniform/{name}", stream) for stream in states}
-        self.addresses = {stream: (at.keys, at.update, at.stream) for stream, at in addresses.items()}
-        self.passes = {
-            stream: [k for k, of in enumerate(plan.stream) if of == stream and plan.noise[k]] for stream in states
-        }
-        gains = np.array(plan.noise, np.float32)
-        self.factors = {stream: gains[own] for stream, own in self.passes.items()}
+        at = streams.at(f"device_uniform/{name}", 0)
+        self.key, self.update = at.keys, at.update
+        places = {stream: k for k, stream in enumerate(states)}
+        self.heard = np.array([places.get(of, -1) if f else -1 for f, of in zip(plan.noise, plan.stream, strict=True)])
+        self.factors = np.array(plan.noise, np.float32)
 
-    def products(self, x: Tensor, t0: int, widths: Sequence[int]) -> Tensor:
+    def products(self, x: Tensor, t0: int, starts: np.ndarray) -> Tensor:
         """Return what the noise of the next steps makes of their inputs; see `DeviceNoise.products`."""
-        told, starts = x.numpy(), np.concatenate([[0], np.cumsum(widths)])
-        out = np.zeros((len(widths), *told.shape[:3], self.n), np.float32)
-        for stream, states in self.states.items():
-            own = self.passes[stream]
-            part = np.empty((len(widths), len(told), len(own), *out.shape[3:]), np.float32)
-            self.loops.telegraph_reads(
-                self.addresses[stream], t0, states, self.lost, self.sigma, self.figures,
-                np.ascontiguousarray(told[:, own]), self.factors[stream], starts, part,
-            )  # fmt: skip
-            out[:, :, own] = part
+        told = np.ascontiguousarray(x.numpy())
+        out = np.zeros((len(starts) - 1, *told.shape[:3], self.n), np.float32)  # silent passes stay at zero
+        self.loops.telegraph_reads(
+            self.key, self.update, self.streams, t0, self.states, self.lost, self.sigma, self.figures, told, self.heard,
+            self.factors, starts, out,
+        )  # fmt: skip
         return torch.from_numpy(out)

@@ -8,6 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from neuroanp.later import fetch
+
 KINDS = (
     "array_reads", "dac", "adc", "writes", "node_noise", "digital", "accumulate", "spikes", "synaptic_events",
 )  # fmt: skip
@@ -48,15 +50,12 @@ class Ledger:
         self.spiking = spiking
         self.write_time = write_time
         self.endurance = endurance
-        self._energy: dict[str, float] = {kind: 0.0 for kind in KINDS}  # noqa: C420
+        # what a GPU knows first is a tensor there until somebody looks: see _settle
+        self._energy: dict[str, Any] = {kind: 0.0 for kind in KINDS}  # noqa: C420
         self._time: dict[str, float] = {"reads": 0.0, "writes": 0.0}
-        self.pulses = 0
+        self._counts: dict[str, Any] = dict.fromkeys(("pulses", "wear", "clipped", "spikes", "events"), 0)
         self.reads = 0
-        self.wear = 0
-        self.clipped = 0
         self.conversions = 0
-        self.spikes = 0
-        self.events = 0
 
     @property
     def kinds(self) -> dict[str, str]:
@@ -66,30 +65,79 @@ class Ledger:
         by_event = self._kinds["synaptic_events"] == STATED
         return {**self._kinds, "array_reads": ABSENT} if by_event else dict(self._kinds)
 
-    def book_energy(self, kind: str, joules: float) -> None:
-        """Add joules of one kind; nothing where the profile states no figure for it."""
+    def book_energy(self, kind: str, joules: float | Tensor) -> None:
+        """Add joules of one kind; nothing where the profile states no figure for it.
+
+        A sum that a GPU knows first stays there, in float64, until somebody looks: the books are the same to the bit
+        whoever looks when.
+        """
         if self.kinds[kind] == STATED:
-            self._energy[kind] += joules
+            self._energy[kind] = self._energy[kind] + joules
+
+    def _settle(self) -> None:
+        """Fetch what a GPU knows and the books do not, all at once."""
+        books = (self._energy, self._counts)
+        waiting = {(book, name): x for book in (0, 1) for name, x in books[book].items() if isinstance(x, Tensor)}
+        for (book, name), x in fetch(waiting).items():
+            books[book][name] = round(x) if book else x
+
+    def _add(self, name: str, count: float | Tensor) -> None:
+        self._counts[name] = self._counts[name] + (count if isinstance(count, Tensor) else int(count))
+
+    def _count(self, name: str) -> int:
+        self._settle()
+        return self._counts[name]
+
+    @property
+    def pulses(self) -> int:
+        """Pulses of all writes."""
+        return self._count("pulses")
+
+    @property
+    def wear(self) -> int:
+        """Pulses that the most worn cell has had."""
+        return self._count("wear")
+
+    @property
+    def clipped(self) -> int:
+        """Conversions at the converter's limit."""
+        return self._count("clipped")
+
+    @property
+    def spikes(self) -> int:
+        """Spikes of units."""
+        return self._count("spikes")
+
+    @property
+    def events(self) -> int:
+        """Synaptic events."""
+        return self._count("events")
 
     def book_reads(self, reads: int) -> None:
         """Add vector reads (one array, one input vector)."""
         self.reads += int(reads)
 
-    def book_conversions(self, clipped: int, conversions: int) -> None:
+    def book_conversions(self, clipped: float | Tensor, conversions: int) -> None:
         """Add analogue-to-digital conversions and how many of them were at the converter's limit."""
-        self.clipped += int(clipped)
+        self._add("clipped", clipped)
         self.conversions += int(conversions)
 
-    def book_spikes(self, spikes: int, events: int) -> None:
+    def book_spikes(self, spikes: float | Tensor, events: float | Tensor) -> None:
         """Add spikes of units, and synaptic events: arrivals of one spike at one synapse."""
         self.spiking = True
-        self.spikes += int(spikes)
-        self.events += int(events)
+        self._add("spikes", spikes)
+        self._add("events", events)
 
-    def book_writes(self, pulses: int, joules: float | None, seconds: float, wear: int) -> None:
+    def book_writes(
+        self, pulses: float | Tensor, joules: float | Tensor | None, seconds: float, wear: float | Tensor
+    ) -> None:
         """Add a write: pulses, energy (None: not stated), chip time, and the most worn cell's pulses so far."""
-        self.pulses += int(pulses)
-        self.wear = max(self.wear, int(wear))
+        self._add("pulses", pulses)
+        before = self._counts["wear"]
+        if isinstance(wear, Tensor):
+            self._counts["wear"] = wear.clamp_min(before)
+        else:
+            self._counts["wear"] = max(self.wear, int(wear))
         if joules is not None:
             self.book_energy("writes", joules)
         self.book_time("writes", seconds)
@@ -103,6 +151,7 @@ class Ledger:
 
         Additions between tiles (`accumulate`), spikes and synaptic events are named only where there are any.
         """
+        self._settle()
         kinds = self.kinds
         shown = [kind for kind in KINDS if kind not in SOMETIMES or kinds[kind] != ABSENT]
         return {kind: None if kinds[kind] == UNSTATED else self._energy[kind] for kind in shown}
@@ -110,6 +159,7 @@ class Ledger:
     @property
     def energy_J(self) -> float | None:
         """The sum of the stated kinds, or None where none is stated."""
+        self._settle()
         kinds = self.kinds
         stated = [self._energy[kind] for kind in KINDS if kinds[kind] == STATED]
         return sum(stated) if stated else None
@@ -119,6 +169,7 @@ class Ledger:
 
         None where none happened, or where no kind of energy but writes is stated.
         """
+        self._settle()
         kinds = self.kinds
         stated = [self._energy[kind] for kind in KINDS if kinds[kind] == STATED and kind != "writes"]
         return sum(stated) / count if stated and count else None
@@ -131,6 +182,7 @@ class Ledger:
     @property
     def clipped_fraction(self) -> float:
         """Share of the conversions that were at the converter's limit."""
+        self._settle()
         return self.clipped / self.conversions if self.conversions else 0.0
 
     @property
@@ -147,6 +199,7 @@ class Ledger:
 
     def report(self) -> dict[str, Any]:
         """Return the run's totals as plain numbers (JSON-ready)."""
+        self._settle()
         return {
             "energy_J": self.energy_J,
             "energy": self.energy(),
@@ -166,6 +219,7 @@ class Ledger:
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the books as tensors; float64, so that nothing is lost."""
+        self._settle()
         return {
             "energy": torch.tensor([self._energy[kind] for kind in KINDS], dtype=torch.float64),
             "time": torch.tensor([self._time["reads"], self._time["writes"]], dtype=torch.float64),
@@ -176,5 +230,6 @@ class Ledger:
         """Take the books back."""
         self._energy = dict(zip(KINDS, state["energy"].tolist(), strict=True))
         self._time = dict(zip(("reads", "writes"), state["time"].tolist(), strict=True))
-        for name, count in zip(COUNTS, state["counts"].tolist(), strict=True):
-            setattr(self, name, bool(count) if name == "spiking" else count)
+        counts: dict[str, int] = dict(zip(COUNTS, state["counts"].tolist(), strict=True))
+        self.reads, self.conversions, self.spiking = counts["reads"], counts["conversions"], bool(counts["spiking"])
+        self._counts = {name: counts[name] for name in self._counts}

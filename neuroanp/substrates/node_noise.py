@@ -76,7 +76,7 @@ class NodeNoise:
         """Return the noise of a group where no source with a memory makes it; see `Perturbation`."""
         if self.junctions is not None:
             return None
-        return White(self.sigma[layer], self.streams.at(f"gaussian/{layer}", 0))
+        return White(self.sigma[layer], self.streams.at(f"gaussian/{layer}", 0), self.streams.clock)
 
     def draw(self, layer: str, t0: int, steps: int) -> Tensor | None:
         """Return the noise of steps t0 .. t0+steps-1.
@@ -99,9 +99,8 @@ class NodeNoise:
                 self.streams.normals(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape)
             )
         if self.junctions is None and self.like.device.type != "cpu":
-            factors = self.like.new_tensor([factor * sigma for factor in self.plan.noise])
-            drawn = self.streams.tensors("normal", f"gaussian/{layer}", self.plan.stream, t0, steps, shape, self.like)
-            return drawn.mul_(factors[:, None, None])
+            factors = [factor * sigma for factor in self.plan.noise]
+            return self.streams.times(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape, self.like)
         make = torch.empty if all(self.plan.noise) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
         of_stream: dict[int, Tensor] = {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from math import inf
+from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 if TYPE_CHECKING:
@@ -83,7 +84,9 @@ class ReadPlan:
     @property
     def amplifies_noise(self) -> bool:
         """Whether a conversion has noise that no weight causes."""
-        return bool((self.extra > 0).any()) if not isinstance(self.extra, float | int) else self.extra > 0
+        if isinstance(self.extra, float | int):
+            return self.extra > 0
+        return self.extra.device.type != "cpu" or bool((self.extra > 0).any())  # a GPU would have to be waited for
 
     @property
     def parts(self) -> int:
@@ -109,10 +112,12 @@ class White(NamedTuple):
 
     Args:
         sigma: its standard deviation, 0 for none. at: where its normals lie, of pass stream 0 and step 0.
+        clock: the number of the update on a GPU, as in `PassStreams`.
     """
 
     sigma: float
     at: Address
+    clock: Tensor | None = None
 
 
 class Perturbation(Protocol):
@@ -189,16 +194,34 @@ class Substrate(Protocol):
         """Start the noise with a memory of the devices of array `name` (where reads.process is given)."""
         ...
 
-    def apply(self, update: WeightUpdate, lr: float, streams: Streams, index: int, part: int = 0) -> ProgrammingReport:
+    def ahead(self, update: WeightUpdate, lr: float) -> Mapping[str, Tensor]:
+        """Return what `apply` must know of an update, as numbers on a GPU; {} where it can look at once, on a CPU.
+
+        Who fetches them with other numbers makes the host wait once.
+        """
+        ...
+
+    def apply(
+        self, update: WeightUpdate, lr: float, streams: Streams, index: int, part: int = 0,
+        told: Mapping[str, float] = MappingProxyType({}),
+    ) -> ProgrammingReport:  # fmt: skip
         """Write W <- W - lr dW the way the substrate writes; book it in the ledger.
 
         Args:
             update: dW by name. lr: step size. streams, index: where its draws come from, and the update's number.
             part: which of the writes of one update it is, 0 the one at its end.
+            told: the numbers that `ahead` asked for, fetched; {}: it looks itself.
         """
         ...
 
-    def book_reads(self, name: str, load: Tensor, reads: int, noisy: int, *, events: int | None = None) -> None:
+    @property
+    def weighs_reads(self) -> bool:
+        """Whether `load` of `book_reads` goes into the books: it costs a look at all activities."""
+        ...
+
+    def book_reads(
+        self, name: str, load: Tensor, reads: int, noisy: int, *, events: float | Tensor | None = None
+    ) -> None:
         """Book `reads` vector reads of array `name`; `noisy` of them are not silent.
 
         Args:
@@ -212,7 +235,7 @@ class Substrate(Protocol):
         """
         ...
 
-    def book_spikes(self, spikes: int, events: int) -> None:
+    def book_spikes(self, spikes: float | Tensor, events: float | Tensor) -> None:
         """Book spikes of units and synaptic events, the arrivals of one spike at one synapse.
 
         The first booking, of none too, tells the books that the network spikes.

@@ -7,9 +7,11 @@ from collections.abc import Callable
 import torch
 from torch import Tensor
 
+from neuroanp.later import number
 from neuroanp.substrates.periphery import quantise
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read_fast import FINEST, FastReader, Product, plain_load
+from neuroanp.substrates.read_gpu import GpuReader
 
 
 class Reader:
@@ -47,6 +49,7 @@ class Reader:
         self.clipped = torch.zeros((), dtype=torch.int64, device=plan.W.device)
         self.conversions = 0
         self.fast = FastReader(plan, self.wt, self.st) if not self.plain and FastReader.possible(plan) else None
+        self.on_gpu = GpuReader(plan, self.wt, self.st) if not self.plain and GpuReader.possible(plan) else None
         self._tiles = _slices(plan.widths or (self.m,))
         self._kept: dict[str, Tensor] = {}
 
@@ -70,11 +73,13 @@ class Reader:
             return torch.stack([bit.abs().sum((0, 1)) for _, bit in self._bits(x)]).sum(0)
         if self.plan.pulse_width:
             return x.abs().sum((0, 1))
-        return plain_load(x) if x.device.type == "cpu" and x.dtype in FINEST else x.square().sum((0, 1))
+        if x.device.type == "cpu" and x.dtype in FINEST:
+            return plain_load(x)
+        return x.square().sum((0, 1)) if x.device.type == "cpu" else torch.linalg.vector_norm(x, dim=(0, 1)).square_()
 
-    def counted(self) -> tuple[int, int]:
+    def counted(self) -> tuple[float | Tensor, int]:
         """Return the outputs at the ADC's limits and all conversions since this was last asked."""
-        found = int(self.clipped), self.conversions
+        found = number(self.clipped), self.conversions  # a copy, where the host does not know it yet
         self.clipped.zero_()
         self.conversions = 0
         return found
@@ -93,6 +98,10 @@ class Reader:
         xi = xi if self.noisy else None
         if self.fast is not None:
             return self._counted(*self.fast(x, xi))
+        if self.on_gpu is not None:
+            y, conversions = self.on_gpu(x, xi, self.clipped)
+            self.conversions += conversions
+            return y
         if xi is None:
             return self._sum(self.inputs(x), lambda y, part, tile, lines: y)
         x, xi = self._driven(self.inputs(x), xi)
@@ -108,9 +117,20 @@ class Reader:
         return self._sum(x, disturbed)
 
     def _counted(self, y: Tensor, clipped: int, conversions: int) -> Tensor:
-        self.clipped += clipped
+        if clipped:
+            self.clipped += clipped
         self.conversions += conversions
         return y
+
+    @property
+    def recurs(self) -> bool:
+        """Whether `recur` does all steps of a layer that sees itself through the array."""
+        return self.fast is not None and not self.plan.sampled
+
+    def recur(self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None) -> None:
+        """Do all steps of units that see themselves; see `FastReader.recur`."""
+        assert self.fast is not None
+        self._counted(h, *self.fast.recur(h, xs, x, xi if self.noisy else None))
 
     def sampled(self, x: Tensor, xi: Tensor, deviation: Tensor | Product | None = None) -> Tensor:
         """Read with the noise of every weight drawn: y_i = ADC(sum_j (W_ij + sqrt(S_ij) xi_ij) x_j).
@@ -220,7 +240,7 @@ class Reader:
     def _extra(self, tile: int, like: Tensor, squared: bool = False) -> Tensor:
         """Return the standard deviation (or variance) of a conversion's own noise, (n,) or a scalar."""
         extra = self.plan.extra
-        value = extra[tile] if isinstance(extra, Tensor) else like.new_tensor(extra)
+        value = extra[tile] if isinstance(extra, Tensor) else like.new_full((), extra)
         return value if squared else value.sqrt()
 
 

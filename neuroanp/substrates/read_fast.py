@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from torch import Tensor
 
 from neuroanp.devices.draws import numpy_dtype
+from neuroanp.substrates.protocol import Quantiser
 
 if TYPE_CHECKING:
-    from neuroanp.substrates.protocol import Quantiser, ReadPlan
+    from neuroanp.substrates.protocol import ReadPlan
 
 FINEST = {torch.float32: 2.0**22, torch.float64: 2.0**51}
 """Codes on either side of zero below which adding and subtracting `read_loops.MAGIC` rounds to the nearest."""
@@ -20,8 +22,13 @@ SMALL = 1 << 17
 """Multiply-accumulates below which numpy's product is twice as fast as torch's, and surely in one thread."""
 
 
-Product = Callable[[Tensor, tuple[int, ...]], Tensor]
-"""Inputs (rows, m) and widths of tiles to what noise of the weights makes of them, (tiles, rows, n)."""
+def as_numpy(x: Tensor) -> np.ndarray:
+    """Return a tensor's numbers, row after row."""
+    return (x if x.is_contiguous() else x.contiguous()).numpy()
+
+
+Product = Callable[[Tensor, np.ndarray], Tensor]
+"""Inputs (rows, m) and the first word line of each tile, and m, to what noise makes of them, (tiles, rows, n)."""
 
 
 class FastReader:
@@ -41,13 +48,17 @@ class FastReader:
         self.widths, self.tiles, self.starts = widths, len(widths), np.concatenate([[0], np.cumsum(widths)])
         self.magic = read_loops.MAGIC[self.dtype]
         self.sigma, self.pulse_width = self.dtype.type(plan.dac_sigma), plan.pulse_width
-        self.dac, self.adc = self._codes(plan.dac), self._codes(plan.adc)
-        extra = plan.extra if isinstance(plan.extra, Tensor) else wt.new_full((self.tiles, self.n), plan.extra)
-        self.extra = self._table(extra if plan.amplifies_noise else None)
-        self.gain, self.offset = self._table(plan.gain), self._table(plan.offset)
+        self.converts = plan.adc is not None
+        self.dac, self.adc = self._codes(plan.dac), self._codes(plan.adc or Quantiser(0.0, math.inf))
+        each = (self.tiles, self.n)
+        extra = plan.extra if isinstance(plan.extra, Tensor) else wt.new_full(each, plan.extra)
+        self.extra = self._table(extra)
+        self.gain = self._table(wt.new_ones(each) if plan.gain is None else plan.gain)
+        self.offset = self._table(wt.new_zeros(each) if plan.offset is None else plan.offset)
         self.noisy = st is not None or plan.amplifies_noise
         self.wt, self.st = wt.numpy(), self._table(st)
-        self.silence = np.empty((1, 1, 1, 0), self.dtype)
+        self.silence, self.nothing = np.empty((1, 1, 1, 0), self.dtype), np.empty((0, 1, self.n), self.dtype)
+        self.no_sigma, self.no_codes, self.whole = self.dtype.type(0), self.dac[:0], self.starts[[0, -1]]
         self._room: tuple[np.ndarray, ...] = ()
         self._products: list[tuple[tuple[Tensor, Tensor], Tensor]] = []
 
@@ -79,52 +90,91 @@ class FastReader:
                 T, M, B = lead
             else:
                 x, B = x.expand(*lead, self.m), xi.numel() // xi.shape[-1]
-        noise = self.silence if xi is None else np.ascontiguousarray(xi.numpy()).reshape(T, M, B, -1)
+        noise = self.silence if xi is None else as_numpy(xi).reshape(T, M, B, xi.shape[-1])
         out = np.empty((T, M, B, self.n), self.dtype)
-        rows = np.ascontiguousarray(x.numpy()).reshape(T * B, self.m)
-        return self._read(rows, noise, self.extra[:0, None], out, lead)
+        clipped = self._read(as_numpy(x).reshape(T * B, self.m), noise, self.nothing, out)
+        return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if self.converts else 0
+
+    def recur(self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None) -> tuple[int, int]:
+        """Do all steps of units that see themselves: h_t += what is read of x, x = tanh(h_t), which goes into xs.
+
+        Args: h, xs: (T, rows, n), one row after the other in memory. x: (rows, n). xi: (T, ..., normals), or None.
+
+        Returns: how many conversions clipped, and how many there were.
+        """
+        T, rows, _ = h.shape
+        noise = np.empty((T, rows, 0), self.dtype) if xi is None else as_numpy(xi).reshape(T, rows, xi.shape[-1])
+        of_units = h.numpy(), xs.numpy(), as_numpy(x)
+        heard = noise if self.noisy else noise[..., :0].copy()
+        room = self._space(rows, len(self.st) > 0 and xi is not None)
+        sigma = self.no_sigma if xi is None else self.sigma
+        to_tell = (sigma, self.starts, self.dac, self.magic)
+        to_hear = (self.nothing, self.extra, self.gain, self.offset, self.adc)
+        if rows * self.m * self.n <= SMALL:
+            matrices = (self.wt, self.st)
+            clipped = self.loops.recur(*of_units, noise, heard, *matrices, room, to_tell, to_hear)
+        else:
+            clipped = self._step_by_step(*of_units, (noise, heard, room, to_tell, to_hear))
+        return clipped, h.numel() * self.tiles if self.converts else 0
+
+    def _step_by_step(self, h: np.ndarray, xs: np.ndarray, x: np.ndarray, reading: tuple[Any, ...]) -> int:
+        """Do the steps of `read_loops.recur` between torch's products; reading: its noise, heard, room and so on."""
+        noise, heard, room, to_tell, to_hear = reading
+        out, clipped = np.empty((1, 1, *x.shape), self.dtype), 0
+        self.loops.tell(x, noise[0], *to_tell, room[0], room[1])
+        heard = heard.reshape(len(h), 1, 1, *heard.shape[1:])
+        for t in range(len(h)):
+            for factors, into in self._products:
+                torch.mm(*factors, out=into)
+            following = noise[t + 1 - len(h)]  # of the last step's, which nothing reads, the first
+            clipped += self.loops.onward(h[t], xs[t], heard[t], following, room, to_tell, to_hear, out)
+        return clipped
 
     def sampled(
         self, x: Tensor, xi: Tensor, sigma: Tensor | None, deviation: Tensor | Product | None
     ) -> tuple[Tensor, int, int]:
         """Return what is read with the noise of every weight drawn, and what `__call__` does; see `Reader.sampled`."""
-        rows, normals = np.ascontiguousarray(x.numpy()), np.ascontiguousarray(xi.numpy())
-        own = 0 if sigma is None or deviation is not None else sigma.numel()
+        rows, normals = as_numpy(x), as_numpy(xi)
         told = np.empty_like(rows)
-        whole = self.starts[[0, -1]]
-        self.loops.tell(rows, normals, self.sigma, whole, self.dac, self.magic, told.reshape(-1), self.silence[0, 0, 0])
-        beside = np.empty((self.tiles if own or deviation is not None else 0, len(rows), self.n), self.dtype)
-        if own:
-            assert sigma is not None
-            self.loops.weigh(told, normals, sigma.numpy(), self.starts, beside)
-        elif isinstance(deviation, Tensor):
+        self.loops.tell(
+            rows, normals, self.sigma, self.whole, self.dac, self.magic, told.reshape(-1), self.silence[0, 0, 0]
+        )
+        own, beside = 0, self.nothing
+        if callable(deviation):
+            beside = deviation(torch.from_numpy(told), self.starts).numpy()
+        elif deviation is not None:
             parts = zip(deviation.split(self.widths, -1), torch.from_numpy(told).split(self.widths, -1), strict=True)
             beside = torch.stack([torch.einsum("rnm,rm->rn", *part) for part in parts]).numpy()
-        elif deviation is not None:
-            beside = deviation(torch.from_numpy(told), self.widths).numpy()
-        noise = np.ascontiguousarray(normals[:, own : own + self.tiles * self.n])
+        elif sigma is not None:
+            own, beside = sigma.numel(), np.empty((self.tiles, len(rows), self.n), self.dtype)
+            self.loops.weigh(told, normals, sigma.numpy(), self.starts, beside)
+        noise = self.silence
+        if self.noisy:
+            noise = np.ascontiguousarray(normals[:, own : own + self.tiles * self.n])[None, None]
         out = np.empty((1, 1, len(rows), self.n), self.dtype)
-        return self._read(told, noise[None, None], beside, out, x.shape[:-1], told=True)
+        clipped = self._read(told, noise, beside, out, told=True)
+        return torch.from_numpy(out[0, 0]), clipped, out.size * self.tiles if self.converts else 0
 
     def _read(
-        self, x: np.ndarray, noise: np.ndarray, beside: np.ndarray, out: np.ndarray, lead: tuple[int, ...],
-        told: bool = False,
-    ) -> tuple[Tensor, int, int]:  # fmt: skip
+        self, x: np.ndarray, noise: np.ndarray, beside: np.ndarray, out: np.ndarray, told: bool = False
+    ) -> int:  # fmt: skip
         """Fill out (T, M, B, n) with what is read of rows x (T B, m), past their drivers where they are `told`."""
         loops, silent = self.loops, noise is self.silence
-        room = lines, squares, y, variance = self._space(len(x), len(self.st) > 0 and not silent)
-        sigma = self.dtype.type(0) if silent or told else self.sigma
-        dac = self.dac[:0] if told else self.dac
-        before = (x, noise.reshape(-1, noise.shape[-1]) if sigma else self.silence[0, 0], sigma, self.starts, dac)
-        after = (self.extra, noise if self.noisy else self.silence, self.gain, self.offset, self.adc)
+        room = self._space(len(x), len(self.st) > 0 and not silent)
+        sigma, dac, lines = self.no_sigma, self.no_codes if told else self.dac, self.silence[0, 0]
+        if self.sigma and not silent and not told:
+            sigma, lines = self.sigma, noise.reshape(-1, noise.shape[-1])
+        heard = noise if self.noisy else self.silence
         if x.size * self.n <= SMALL:
-            clipped = loops.read(*before, self.magic, self.wt, self.st, room, beside, *after, out)
-        else:
-            loops.tell(*before, self.magic, lines, squares)
-            for factors, into in self._products:
-                torch.mm(*factors, out=into)
-            clipped = loops.hear(y, beside, variance, *after, self.magic, out)
-        return torch.from_numpy(out).view(*lead, self.n), clipped, out.size * self.tiles if len(self.adc) else 0
+            return loops.read(
+                x, lines, sigma, self.starts, dac, self.magic, self.wt, self.st, room, beside, self.extra, heard,
+                self.gain, self.offset, self.adc, out,
+            )  # fmt: skip
+        loops.tell(x, lines, sigma, self.starts, dac, self.magic, room[0], room[1])
+        for factors, into in self._products:
+            torch.mm(*factors, out=into)
+        after = (self.extra, heard, self.gain, self.offset, self.adc)
+        return loops.hear(room[2], beside, room[3], *after, self.magic, out)
 
     def _space(self, rows: int, squared: bool) -> tuple[np.ndarray, ...]:
         """Return lines, squares (rows m), y and variance (tiles, rows, n); unless `squared` the squares are empty."""
@@ -147,7 +197,7 @@ class FastReader:
     def load(self, x: Tensor) -> Tensor:
         """Return what word lines carried in all reads; see `Reader.load`."""
         total = np.zeros(self.m)
-        lines = np.ascontiguousarray(x.numpy()).reshape(-1, self.m)
+        lines = as_numpy(x).reshape(-1, self.m)
         self.loops.load(lines, self.dac, self.magic, self.pulse_width, total)
         return torch.from_numpy(total).to(x.dtype)
 

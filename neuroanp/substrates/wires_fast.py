@@ -16,7 +16,8 @@ a line has devices the result is exact. What is lost is the random part of G in 
 
 from __future__ import annotations
 
-from math import prod
+from functools import lru_cache
+from math import isfinite, prod
 from typing import NamedTuple
 
 import torch
@@ -125,28 +126,37 @@ def solve_fast(G: Tensor, r_word: float, r_bit: float, modes: int = MODES) -> Wi
         RunError: conductances and segments too far apart for the dtype, or the result is not finite.
     """
     check_resistance(r_word, r_bit)
-    if G.dim() < 2 or modes < 0 or not bool((G >= 0).all()):
+    least, most = ends(G)
+    if G.dim() < 2 or modes < 0 or not least >= 0:
         raise InputError(
             f"wires: G must be (..., n, m) conductances >= 0 siemens and modes >= 0, got shape {tuple(G.shape)} and "
             f"{modes} modes; clip read conductances at 0"
         )
-    strongest = max(r_word, r_bit) * float(G.max()) if G.numel() else 0.0
+    strongest = max(r_word, r_bit) * most
     if strongest * max(G.shape[-2:]) * torch.finfo(G.dtype).eps > SINGULAR:
         raise RunError(
             f"wire network is numerically singular: a device conducts up to {strongest:.1g} times as well as a "
-            f"segment (r_word {r_word:g} ohm, r_bit {r_bit:g} ohm, G up to {float(G.max()):g} S): check their units, "
+            f"segment (r_word {r_word:g} ohm, r_bit {r_bit:g} ohm, G up to {most:g} S): check their units, "
             "give a broken line G = 0 and an ideal one r = 0, compute in float64 or solve exactly"
         )
     w, lam = line_factors(G, r_word, r_bit)
     G_eff = G * w * lam
     if modes:
         G_eff += _round_about(G, G * w, G * lam, r_word, r_bit, modes)
-    if not bool(torch.isfinite(G_eff).all()):
+    if not all(isfinite(end) for end in ends(G_eff)):
         raise RunError(
-            f"wires: conductances up to {float(G.max()):g} S and segments of {r_word:g} and {r_bit:g} ohm leave the "
+            f"wires: conductances up to {most:g} S and segments of {r_word:g} and {r_bit:g} ohm leave the "
             f"range of {G.dtype}: check their units, compute in float64 or solve exactly (hardware.wires: exact)"
         )
     return Wired(G_eff, w * lam * _own_load(G, r_word, r_bit))
+
+
+def ends(G: Tensor) -> tuple[float, float]:
+    """Return the least and the largest number, both NaN where any is; 0 of none."""
+    if not G.numel():
+        return 0.0, 0.0
+    least, most = torch.aminmax(G)
+    return float(least), float(most)
 
 
 def _own_load(G: Tensor, r_word: float, r_bit: float) -> Tensor:
@@ -166,8 +176,8 @@ def _round_about(G: Tensor, Gw: Tensor, Gl: Tensor, r_word: float, r_bit: float,
     Word lines have the waves U_ip Q_lq s_l (sections il), bit lines U_ip s_i Q_lq; index pairs (p, q) are flat.
     """
     n, m = G.shape[-2:]
-    U, tau = _waves(n, modes, G)
-    Q, theta = _waves(m, modes, G)
+    U, tau = _waves(n, modes, G.dtype, G.device)
+    Q, theta = _waves(m, modes, G.dtype, G.device)
     Q = Q.flip(0)  # bit lines are held at their last node
     Qs = Q * _weight(G.sum(-2), r_word * n).unsqueeze(-1)
     Us = U * _weight(G.sum(-1), r_bit * m).unsqueeze(-1)
@@ -184,11 +194,12 @@ def _round_about(G: Tensor, Gw: Tensor, Gl: Tensor, r_word: float, r_bit: float,
     return left @ word_of_bit @ right
 
 
-def _waves(length: int, modes: int, like: Tensor) -> tuple[Tensor, Tensor]:
+@lru_cache(maxsize=16)
+def _waves(length: int, modes: int, dtype: torch.dtype, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return the first eigenvectors (length, modes) and eigenvalues of a line held before its first node."""
     angle = torch.pi * (torch.arange(min(modes, length), dtype=torch.float64) + 0.5) / (length + 0.5)
     U = torch.sin(torch.arange(1, length + 1, dtype=torch.float64).unsqueeze(-1) * angle)
-    return (U / U.norm(dim=0)).to(like), (2.0 - 2.0 * torch.cos(angle)).to(like)
+    return (U / U.norm(dim=0)).to(device, dtype), (2.0 - 2.0 * torch.cos(angle)).to(device, dtype)
 
 
 def _weight(load: Tensor, r: float) -> Tensor:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroanp.later import number
+
 if TYPE_CHECKING:
     from neuroanp.profiles.sections import EnergyFigures
     from neuroanp.substrates.tiling import Tiling
@@ -24,20 +26,20 @@ class Bill:
     Bill(pulses=4, in_turn=3, joules=None)
     """
 
-    pulses: int = 0
-    in_turn: int = 0
-    joules: float | None = 0.0
+    pulses: float | Tensor = 0
+    in_turn: float | Tensor = 0
+    joules: float | Tensor | None = 0.0
 
-    def add(self, pulses: int, in_turn: int, joules: float | None) -> None:
+    def add(self, pulses: float | Tensor, in_turn: float | Tensor, joules: float | Tensor | None) -> None:
         """Add the pulses of one array; what one of them does not state nobody knows of the whole."""
-        self.pulses += pulses
-        self.in_turn += in_turn
+        self.pulses = self.pulses + pulses
+        self.in_turn = self.in_turn + in_turn
         self.joules = None if joules is None or self.joules is None else self.joules + joules
 
 
 def write_energy(
     figures: EnergyFigures | None, pulses: Tensor, before: Tensor, after: Tensor, tiling: Tiling
-) -> float | None:
+) -> float | Tensor | None:
     """Return the joules of a write, or None where the profile states no figure.
 
         E = N E_write,  or  sum_c N_c [V^2 t (G_old + G_new)/2 + C V^2 + (s V)^2 t (G_word + G_bit - 2 G_c)]
@@ -62,18 +64,18 @@ def write_energy(
     if figures is None:
         return None
     if figures.write is not None:
-        return figures.write * int(pulses.sum())
+        return figures.write * number(pulses.sum())
     if figures.write_voltage is None:
         return None
     assert figures.write_time is not None
     sent = pulses.to(torch.float64)
     g = (0.5 * (before.to(torch.float64) + after.to(torch.float64))).clamp_min_(0.0)
     square, t = figures.write_voltage**2, figures.write_time
-    joules = square * t * float((sent * g).sum())
-    joules += (figures.line_capacitance or 0.0) * square * float(sent.sum())
+    joules = square * t * number((sent * g).sum())
+    joules += (figures.line_capacitance or 0.0) * square * number(sent.sum())
     if figures.half_select:
         others = _word_lines(g, tiling) + _bit_lines(g, tiling) - 2.0 * g
-        joules += figures.half_select**2 * square * t * float((sent * others).sum())
+        joules += figures.half_select**2 * square * t * number((sent * others).sum())
     return joules
 
 

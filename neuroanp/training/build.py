@@ -188,7 +188,8 @@ class Experiment:
         if spikes(self.config.backend):
             return 64
         of_a_step = make_learner(self.config.rule).passes * training.batch * sum(self.network.lines.values())
-        return min(self.task.steps, max(FEWEST, AT_ONCE // of_a_step))
+        at_once = AT_ONCE if self.config.compute.device == "cpu" else AT_ONCE_GPU
+        return min(self.task.steps, max(FEWEST, at_once // of_a_step))
 
     def window_s(self) -> float:
         """Return the chip time of one update's passes, M B T dt."""
@@ -198,6 +199,19 @@ class Experiment:
 
 AT_ONCE, FEWEST = 1 << 22, 8
 """Numbers of a chunk of time of rates, and its fewest steps: fewer cost more than the memory that they save."""
+AT_ONCE_GPU = 1 << 29
+"""The same on a GPU, where a chunk is not the longer for what no cache holds, and each has kernels of its own."""
+SHARE_GPU = 4
+"""One part in so many of a GPU's memory is for stored passes, where nothing is said."""
+
+
+def stored_memory(config: RunConfig) -> int:
+    """Return the bytes that stored passes may take: what is said, and else a share of a GPU that has more."""
+    said, device = int(config.training.memory), config.compute.device
+    if device == "cpu" or "memory" in config.training.model_fields_set:
+        return said
+
+    return max(said, torch.cuda.get_device_properties(device).total_memory // SHARE_GPU)
 
 
 def holds_weights(backend: str) -> bool:
@@ -256,7 +270,7 @@ def build_trainer(
         updates=config.training.updates,
         batch=config.training.batch,
         dt=config.dt,
-        memory=int(config.training.memory),
+        memory=stored_memory(config),
         trained=trained,
         limits={name: array.w_s for name, array in substrate.arrays.items()},
     )

@@ -11,6 +11,7 @@ from torch import Tensor
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import Request
+from neuroanp.devices.draws import numpy_dtype, sent
 from neuroanp.losses import Loss, of_steps
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.trajectory import PassPlan
@@ -63,8 +64,8 @@ class HeldOutBatch:
 
 
 def to_tensor(array: np.ndarray, like: Tensor) -> Tensor:
-    """Convert an array to the dtype and device of `like`."""
-    return torch.from_numpy(np.ascontiguousarray(array)).to(dtype=like.dtype, device=like.device)
+    """Convert an array to the dtype and device of `like`; the host does not wait until it is there."""
+    return sent(np.ascontiguousarray(array).astype(numpy_dtype(like), copy=False), like)
 
 
 def evaluate(

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 import torch
 from torch import Tensor
 
+from neuroanp.later import number
 from neuroanp.network.network import INPUT
+from neuroanp.training.compiled_update import CompiledUpdate, applies
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.presynaptic import Presynaptic
+from neuroanp.training.recorded import Recorded
 from neuroanp.trajectory import Compared, Credit, Trajectory, Weights, WeightUpdate
 
 if TYPE_CHECKING:
+    from neuroanp.learning.anp import ANP
     from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.network.network import Network
     from neuroanp.training.lab import Lab
@@ -35,7 +39,7 @@ class Kept(NamedTuple):
 
 
 class PassLearner:
-    """Runs a local rule: passes, losses, credit, outer products. It has no state.
+    """Runs a local rule: passes, losses, credit, outer products. It has no state; on a GPU it keeps a recording.
 
     The credit of a step needs the losses that follow it. How the passes differ is therefore stored where it fits in
     the memory budget, and else the passes are run twice: once for the losses, once with the same noise for the
@@ -48,6 +52,7 @@ class PassLearner:
         self.rule = rule
         self.plan = rule.plan()
         self.passes = self.plan.passes
+        self._recorded = Recorded(self._learn)
 
     @property
     def noisy(self) -> bool:
@@ -60,15 +65,21 @@ class PassLearner:
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
+        if type(self) is PassLearner and applies(self.rule, self.plan, lab):
+            update = CompiledUpdate(cast("ANP", self.rule), self.plan, lab)
+            return state, update.made(self.stored_bytes(lab) <= lab.memory)
+        return state, self._recorded(lab)
+
+    def _learn(self, lab: Lab) -> WeightUpdate:
         if self.rule.instantaneous:
-            return state, self._update(self._present(lab), lab, None)
+            return self._update(self._present(lab), lab, None)
         if self.stored_bytes(lab) <= lab.memory:
             kept: Iterable[Kept] = [*self._present(lab)]
             losses = torch.cat([each.losses for each in kept])
         else:
             losses = torch.cat([lab.losses(chunk) for chunk in lab.run(self.plan, "loss")])
             kept = self._present(lab, book=False)  # a simulator's replay: the chip reads once
-        return state, self._update(kept, lab, losses)
+        return self._update(kept, lab, losses)
 
     def stored_bytes(self, lab: Lab) -> int:
         """Return what storing the whole presentation takes."""
@@ -111,8 +122,9 @@ class PassLearner:
             factors = self.rule.modulate(kept.compared, of_chunk, weights.network)
             products.add(factors, kept.presynaptic.by_array(weights.network, lab.learns))
         update = self.rule.finish(products.done(), self.plan, lab.batch)
-        scored = float(lab.mask.sum()) * lab.batch * self.passes
-        return WeightUpdate(update.arrays, {**update.diagnostics, "loss": float(torch.cat(of_steps).sum()) / scored})
+        scored = lab.mask.sum().double() * (lab.batch * self.passes)
+        loss = number(torch.cat(of_steps).sum().double() / scored)
+        return WeightUpdate(update.arrays, {**update.diagnostics, "loss": loss})
 
 
 def joined(chunks: Iterable[Kept]) -> Iterator[Kept]:

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.errors import DivergedError
+from neuroanp.later import fetch
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.read import Reader
 from neuroanp.training.batches import Batches, Tensors
@@ -86,13 +87,16 @@ class Trainer:
         learned, update = self.learner.learn(self.learned, self.lab())
         found = WeightUpdate(self._of_trained(update.arrays), update.diagnostics)
         direction, moments = self.optimizer.step(found, self.moments)
-        self._check_finite(direction.diagnostics)
         lr = self.optimizer.rate(self.update, self.updates)
+        ahead = self.substrate.ahead(direction, lr)
+        told = fetch({**direction.diagnostics, **ahead})
+        self._check_finite(told)
         self.substrate.elapse(self.window())
-        report = self.substrate.apply(direction, lr, self.streams, self.update)
+        of_arrays = {name: told[name] for name in ahead}
+        report = self.substrate.apply(direction, lr, self.streams, self.update, told=of_arrays)
         self.moments, self.learned = moments, learned
         self.update += 1
-        return self._row(direction.diagnostics, lr, report)
+        return self._row(told, lr, report)
 
     def evaluate(self, held: HeldOutBatch) -> Evaluation:
         """Measure the network on held-out sequences; books nothing and lets no chip time pass."""

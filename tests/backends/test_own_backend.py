@@ -47,6 +47,7 @@ class Own:
     name: ClassVar[str] = "own"
     spiking: ClassVar[bool] = False
     digital: ClassVar[bool] = False
+    recordable: ClassVar[bool] = False
     cells: ClassVar[Registry[Any]] = CELLS
 
     def __init__(self, dt: float, chunk: int = 64) -> None:

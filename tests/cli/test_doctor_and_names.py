@@ -176,3 +176,10 @@ def test_rules_say_which_are_local(invoke) -> None:
     assert found["bptt"]["kind"] == found["bptt1"]["kind"] == "baseline"
     assert "gamma" in {option["option"] for option in found["anp"]["options"]}
     assert "anp" in invoke("rules", "list").stdout
+
+
+def test_a_gpu_is_told_with_its_path_and_what_it_lacks():
+    assert doctor._on_cuda("H200", True).status == "ok"
+    without = doctor._on_cuda("H200", False)
+    assert (without.status, without.remedy) == ("warning", "pip install triton")
+    assert without.detail.startswith("H200: an update of data is one CUDA graph; without Triton")

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.learning.anp import ANP
-from neuroanp.learning.credit import differences, return_to_go
+from neuroanp.learning.credit import _doubled, differences, return_to_go
 from neuroanp.learning.node_perturbation import NP
 from neuroanp.trajectory import PassPlan
 
@@ -59,6 +59,13 @@ def test_return_to_go_is_its_sum_and_deterministic(gamma, device):
         torch.testing.assert_close(return_to_go(dL, gamma), expected, rtol=1e-12, atol=1e-12)
     finally:
         torch.use_deterministic_algorithms(before)
+
+
+@given(steps=st.integers(1, 40), gamma=st.sampled_from([1e-3, 0.3, 0.97, 1.0]))
+def test_doubling_sums_what_follows(steps, gamma):
+    """What other devices do, log2 T times for all of time, is what the CPU does step by step."""
+    dL = torch.randn(steps, 2, dtype=torch.float64, generator=torch.Generator().manual_seed(steps))
+    torch.testing.assert_close(_doubled(dL, gamma), return_to_go(dL, gamma), rtol=1e-12, atol=1e-12)
 
 
 def test_only_the_cpu_sums_by_cumsum(monkeypatch):

@@ -12,6 +12,7 @@ import torch
 from neuroanp.devices.rtn import Telegraph
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles.loader import available
+from neuroanp.substrates import read_fast
 from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.protocol import Quantiser, ReadPlan
 from neuroanp.substrates.read import Reader
@@ -158,22 +159,56 @@ def test_products_are_of_the_noise_that_is_drawn(shape, decades, apart):
     expected = torch.einsum("tpbnm,tpbm->tpbn", deviation, x)
     once, cut = noise(sigma, decades, apart), noise(sigma, decades, apart)
     assert once.fused
-    whole = once.products(x, 0, (m,))
+    whole = once.products(x, 0, np.array([0, m]))
     torch.testing.assert_close(whole[0], expected, rtol=1e-5, atol=1e-5 * m)
-    parts = torch.cat([cut.products(x[:4], 0, (2, m - 2)), cut.products(x[4:], 4, (2, m - 2))], 1)
+    two = np.array([0, 2, m])
+    parts = torch.cat([cut.products(x[:4], 0, two), cut.products(x[4:], 4, two)], 1)
     torch.testing.assert_close(parts.sum(0), expected, rtol=1e-5, atol=1e-5 * m)
     left = torch.einsum("tpbnm,tpbm->tpbn", deviation[..., :2], x[..., :2])
     torch.testing.assert_close(parts[0], left, rtol=1e-5, atol=1e-4)
     assert not bool(whole[:, :, 2].any())  # the silent pass
-    assert torch.equal(cut.products(x, 0, (m,)), whole)  # step 0 starts again
+    assert torch.equal(cut.products(x, 0, np.array([0, m])), whole)  # step 0 starts again
 
 
 def test_products_come_in_order_of_time():
     bank, x = noise(torch.ones(2, 3, 4), 0.0, math.inf), torch.ones(1, 4, 3, 4)
-    bank.products(x, 0, (4,))
+    bank.products(x, 0, np.array([0, 4]))
     with pytest.raises(ValueError, match="stands at step 1, asked for 3"):
-        bank.products(x, 3, (4,))
+        bank.products(x, 3, np.array([0, 4]))
 
 
 def test_noise_in_double_precision_is_drawn_plainly():
     assert not noise(torch.ones(2, 3, 4, dtype=torch.float64), 0.0, math.inf).fused
+
+
+# ---- all steps of a small layer ----
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
+@pytest.mark.parametrize("widths", [(), (4, 3)], ids=["one tile", "tiles"])
+@pytest.mark.parametrize("large", [False, True], ids=["numpy's product", "torch's"])
+@pytest.mark.parametrize("feature", FEATURES)
+def test_all_steps_at_once_are_one_read_after_the_other(dtype, widths, feature, large, monkeypatch):
+    read = plan(dtype, **FEATURES[feature])
+    sigma2 = None if read.sigma2 is None else read.sigma2[:, :N]
+    fast, plain = both(replace(read, W=read.W[:, :N], sigma2=sigma2, widths=widths))
+    assert fast.recurs
+    if large:
+        monkeypatch.setattr(read_fast, "SMALL", 0)
+    h, x = drawn(1, 5, 6, N, dtype=dtype), drawn(2, 6, N, dtype=dtype).tanh()
+    code = 0.0 if read.adc is None else read.adc.step * max(len(widths), 1)
+    for xi in (drawn(3, 5, 2, 3, fast.normals, dtype=dtype), None):
+        found, xs, expected, before = h.clone(), torch.empty_like(h), h.clone(), x
+        fast.recur(found, xs, x, xi)
+        for t in range(5):
+            expected[t] += plain(before, None if xi is None else xi[t].flatten(0, 1))
+            same(found[t], expected[t], code)
+            torch.testing.assert_close(xs[t], found[t].tanh(), rtol=1e-6, atol=1e-7)
+            before = xs[t]
+        assert fast.counted() == plain.counted()
+
+
+def test_what_a_layer_cannot_do_at_once():
+    """Devices that are drawn one by one, reads bit by bit, exact weights (whose product is all there is)."""
+    for more in ({"sampled": True}, {"bits": 3, "dac": Quantiser(1 / 7, 1.0)}, {"sigma2": None}):
+        assert not Reader(plan(torch.float32, **more)).recurs

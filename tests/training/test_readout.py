@@ -15,7 +15,7 @@ from neuroanp.learning.anp import ANP
 from neuroanp.learning.outputs import for_outputs
 from neuroanp.records.shared import FOLDER
 from neuroanp.tasks.copy import Copy
-from neuroanp.training import presynaptic
+from neuroanp.training import pass_learner, presynaptic
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
@@ -72,6 +72,7 @@ def test_it_learns_what_a_whole_trainer_of_the_readout_learns(case):
 
 @pytest.mark.parametrize("case", ["mean", "np", "two layers", "lif"])
 def test_it_forms_no_factor_and_no_product_of_arrays_that_do_not_learn(case, monkeypatch):
+    general(monkeypatch)
     of, widths, weigh = experiment(CASES[case]), Counter(), passes.weighted_sum
 
     def weighed(factor, d):
@@ -93,7 +94,13 @@ def test_it_forms_no_factor_and_no_product_of_arrays_that_do_not_learn(case, mon
     assert set(asked) == set(of.network.readout)
 
 
+def general(monkeypatch):
+    """Have updates made step by step, where one can look on."""
+    monkeypatch.setattr(pass_learner, "applies", lambda rule, plan, lab: False)
+
+
 def test_it_keeps_no_pass_until_the_last_loss_is_known(monkeypatch):
+    general(monkeypatch)
     of = experiment({"training.memory": "1 B"})
     spared = readout_trainer(of, Batches())
     runs = []

@@ -1,0 +1,161 @@
+"""A whole update in a few compiled calls against the general path, which does it step by step."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+import torch
+
+from neuroanp.training import compiled_update
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.compiled_update import applies
+from neuroanp.training.configure import configure
+from neuroanp.training.pass_learner import PassLearner
+
+from .test_resume import same
+
+BASE = {
+    "task": {"name": "copy", "length": 3, "delay": 5, "symbols": 2, "test_size": 4},
+    "network": {"hidden": 9},
+    "rule": {"name": "anp"},
+    "perturbation": {"name": "gaussian"},
+    "training": {"updates": 3, "batch": 3, "controls": False},
+}
+WAVE = {"name": "mackey_glass", "steps": 40, "washout": 3, "train_length": 200, "test_size": 1}
+RULES = {
+    "two": {"reference": "two", "K": 2},
+    "pair": {"reference": "two"},
+    "mean": {"reference": "mean", "K": 4},
+    "silent": {"reference": "silent", "K": 3},
+    "discounted": {"gamma": 0.9, "reference": "mean"},
+    "own step": {"gamma": 0.0},
+    "trial": {"loss": "trial"},
+    "by layer": {"norm": "layer", "damping": 1e-3, "scale": "all"},
+    "damped": {"damping": 1e-3, "scale": "one"},
+    "never": {"eps": 1e3},
+}
+MORE = {
+    "plain": {},
+    "bias": {"network.bias": True},
+    "one": {"training.batch": 1},
+    "wave": {"task": WAVE},
+    "wide": {"task": {"name": "copy", "length": 2, "delay": 1, "symbols": 20, "test_size": 4}, "network.bias": True},
+    "long": {"task": {**WAVE, "steps": 90}, "training.batch": 100, "network.hidden": 13},
+}
+
+
+class General(PassLearner):
+    """Takes the general path: what is not the learner itself is not taken for it."""
+
+
+def ready(changes, general=False):
+    made = build_trainer(Experiment.of(configure(BASE, changes)))
+    return replace(made, learner=General(made.learner.rule)) if general else made
+
+
+def agree(found, expected):
+    """To rounding: of sums over all steps, whose terms cancel."""
+    assert found.arrays.keys() == expected.arrays.keys()
+    for name, W in expected.arrays.items():
+        assert found.arrays[name].shape == W.shape
+        torch.testing.assert_close(found.arrays[name], W, rtol=1e-4, atol=1e-4 * float(W.abs().max()))
+    assert found.diagnostics == pytest.approx(expected.diagnostics, rel=1e-6)
+
+
+@pytest.mark.parametrize("more", MORE)
+@pytest.mark.parametrize("rule", RULES)
+def test_it_is_the_update_of_the_general_path(rule, more):
+    """Of weights, and of the books of all that is read."""
+    changes = {**MORE[more], **{f"rule.{key}": value for key, value in RULES[rule].items()}}
+    changes["perturbation.sigma"] = 0.05
+    fast, slow = (ready(changes, general) for general in (False, True))
+    lab = fast.lab()
+    assert applies(fast.learner.rule, fast.learner.plan, lab)
+    agree(*(trainer.learner.learn({}, trainer.lab())[1] for trainer in (fast, slow)))
+    assert fast.substrate.ledger.report() == slow.substrate.ledger.report()
+
+
+@pytest.mark.parametrize("more", ["plain", "bias", "long"])
+def test_books_are_those_of_the_general_path(more):
+    """Of a profile that states how arrays are read, its noise and converters aside."""
+    changes = {**MORE[more], "profile": "pcm", "hardware.only": ["write_noise"]}
+    fast, slow = (ready(changes, general) for general in (False, True))
+    assert applies(fast.learner.rule, fast.learner.plan, fast.lab())
+    assert fast.substrate.weighs_reads
+    agree(*(trainer.learner.learn({}, trainer.lab())[1] for trainer in (fast, slow)))
+    found, expected = (trainer.substrate.ledger.report() for trainer in (fast, slow))
+    assert found["energy"]["array_reads"] == pytest.approx(expected["energy"]["array_reads"], rel=1e-6)
+    assert {**found, "energy": 0, "energy_J": 0} == {**expected, "energy": 0, "energy_J": 0}
+
+
+@pytest.mark.parametrize("chunk", [1, 7])
+def test_bits_do_not_depend_on_chunk_and_memory(chunk):
+    """Nor on what is stored of the passes."""
+    changes = {**MORE["long"], "rule.reference": "mean"}
+    found = ready(changes)
+    other = ready({**changes, "training.chunk": chunk})
+    other.memory = other.learner.stored_bytes(other.lab()) - 1
+    for trainer in (found, other):
+        for _ in range(2):
+            trainer.step()
+    assert same(found.state_dict(), other.state_dict())
+
+
+def test_bits_do_not_depend_on_threads():
+    from threadpoolctl import threadpool_limits
+
+    changes = {**MORE["long"], "network.hidden": 70}
+    found = []
+    for threads in (1, 2):
+        with threadpool_limits(threads):
+            trainer = ready(changes)
+            trainer.step()
+            found.append(trainer.state_dict())
+    assert same(*found)
+
+
+def test_blas_gets_its_threads_back():
+    from threadpoolctl import threadpool_info, threadpool_limits
+
+    from neuroanp.kernels.blas import one_thread
+
+    def threads():
+        return [each["num_threads"] for each in threadpool_info() if each["user_api"] == "blas"]
+
+    with threadpool_limits(2, user_api="blas"):
+        before = threads()
+        with one_thread():
+            assert set(threads()) == {1}
+        assert threads() == before
+
+
+def test_arrays_that_do_not_learn_cost_nothing():
+    trainer = replace(ready({}), trained=frozenset({"w_out"}))
+    update = trainer.learner.learn({}, trainer.lab())[1]
+    whole = ready({})
+    assert torch.equal(update.arrays["w_out"], whole.learner.learn({}, whole.lab())[1].arrays["w_out"])
+    assert not update.arrays["w"].any()
+    assert not update.arrays["w_in"].any()
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"profile": "pcm"},
+        {"profile": "smtj_koenders"},
+        {"compute.dtype": "float64"},
+        {"rule.credit": "batch"},
+        {"rule.control_variate": "batch"},
+        {"rule.difference": "innovation"},
+        {"network": {"layers": [{"cell": "leaky_tanh", "units": 4}]}},
+        {"network": {"layers": [{"units": 4}, {"units": 5}]}},
+        {"rule": {"name": "np"}},
+        {"network.hidden": 1200},
+    ],
+)
+def test_all_else_takes_the_general_path(changes, monkeypatch):
+    trainer = ready(changes)
+    assert not applies(trainer.learner.rule, trainer.learner.plan, trainer.lab())
+    monkeypatch.setattr(compiled_update, "CompiledUpdate", None)
+    trainer.step()
