@@ -21,11 +21,11 @@ import torch
 from numba import njit
 from torch import Tensor
 
-from benchmarks.common import keep_parts, table, verdict
+from benchmarks.common import keep_parts, table
 from benchmarks.speed.timing import in_turn, middle, ratios
 from neuroanp.kernels import passes
 from neuroanp.kernels.draws import draw
-from neuroanp.kernels.passes import ANY_ORDER, activate, drive_and_noise, tanh
+from neuroanp.kernels.passes import ANY_ORDER, drive_and_noise, tanh
 from neuroanp.learning.credit import return_to_go
 from neuroanp.noise import PassStreams, Streams
 
@@ -284,7 +284,14 @@ def main() -> None:
         TIME: table(["N", "M", "delta / side by side [middle half]"], times),
     }
     if options.keep:
-        keep_parts("delta_passes", TITLE, parts, [DIRECTION, TIME], "benchmarks.delta_passes", ["--seeds", f"{options.seeds}", "--keep"])
+        keep_parts(
+            "delta_passes",
+            TITLE,
+            parts,
+            [DIRECTION, TIME],
+            "benchmarks.delta_passes",
+            ["--seeds", f"{options.seeds}", "--keep"],
+        )
         return
     print("\n\n".join(parts.values()))
 

@@ -197,7 +197,7 @@ class Experiment:
         return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
 
 
-AT_ONCE, FEWEST = 1 << 22, 8
+AT_ONCE, FEWEST = 1 << 21, 8
 """Numbers of a chunk of time of rates, and its fewest steps: fewer cost more than the memory that they save."""
 AT_ONCE_GPU = 1 << 29
 """The same on a GPU, where a chunk is not the longer for what no cache holds, and each has kernels of its own."""
