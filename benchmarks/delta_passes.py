@@ -74,13 +74,13 @@ class Problem:
         return Problem(*(each.to(dtype) for each in self.__dict__.values()))
 
 
-def side_by_side(p: Problem, sigma: float) -> dict[str, Tensor]:
+def side_by_side(p: Problem, sigma: float, rounded: Rounded = lambda t: t) -> dict[str, Tensor]:
     """Return the update of passes run side by side, each against their mean; of two, one against the other."""
     M, n = p.xi.shape[1], len(p.W)
     x = p.W.new_zeros(M, BATCH, n)
-    drive, hs, xs = (p.u @ p.W_in.T)[:, None], [], [x]
+    W, drive, hs, xs = rounded(p.W), (p.u @ p.W_in.T)[:, None], [], [x]
     for t in range(STEPS):
-        h = drive[t] + sigma * p.xi[t, ..., :n] + x @ p.W.T
+        h = drive[t] + sigma * p.xi[t, ..., :n] + rounded(x) @ W.T
         x = torch.tanh(h)
         hs.append(h)
         xs.append(x)
@@ -142,6 +142,7 @@ def tf32(t: Tensor) -> Tensor:
 
 WAYS: dict[str, Callable[[Problem, float], dict[str, Tensor]]] = {
     "side by side": side_by_side,
+    "side by side, TF32": lambda p, sigma: side_by_side(p, sigma, tf32),
     "delta": delta,
     "delta, TF32": lambda p, sigma: delta(p, sigma, tf32),
     "delta, bfloat16": lambda p, sigma: delta(p, sigma, lambda t: t.bfloat16().float()),
@@ -274,24 +275,19 @@ def main() -> None:
     parser = argparse.ArgumentParser("python -m benchmarks.delta_passes", description=__doc__)
     parser.add_argument("--seeds", type=int, default=5, help="networks and draws (default %(default)s)")
     parser.add_argument("--seconds", type=float, default=6.0, help="of each size that is timed (default %(default)s)")
+    parser.add_argument("--only", choices=(DIRECTION, TIME), help="this table alone")
     parser.add_argument("--keep", action="store_true", help="write benchmarks/results/delta_passes.md")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    rows = [row for units in (64, 256) for M in (2, 17) for row in directions(units, M, options.seeds)]
-    times = [timed(units, M, options.seconds) for units in (64, 256, 1000) for M in (2, 17)]
-    parts = {
-        DIRECTION: table(["N", "M", "sigma", *WAYS], rows),
-        TIME: table(["N", "M", "delta / side by side [middle half]"], times),
-    }
+    parts: dict[str, str] = {}
+    if options.only != TIME:
+        rows = [row for units in (64, 256) for M in (2, 17) for row in directions(units, M, options.seeds)]
+        parts[DIRECTION] = table(["N", "M", "sigma", *WAYS], rows)
+    if options.only != DIRECTION:
+        times = [timed(units, M, options.seconds) for units in (64, 256, 1000) for M in (2, 17)]
+        parts[TIME] = table(["N", "M", "delta / side by side [middle half]"], times)
     if options.keep:
-        keep_parts(
-            "delta_passes",
-            TITLE,
-            parts,
-            [DIRECTION, TIME],
-            "benchmarks.delta_passes",
-            ["--seeds", f"{options.seeds}", "--keep"],
-        )
+        keep_parts("delta_passes", TITLE, parts, [DIRECTION, TIME], "benchmarks.delta_passes")
         return
     print("\n\n".join(parts.values()))
 

@@ -65,9 +65,9 @@ class PassLearner:
             for chunk in lab.run(self.plan, "loss"):
                 losses.add(chunk.t0, lab.losses(chunk))
             return self._update(self._present(lab, book=False), lab, losses.all)
-        room.fill(joined(self._compared(lab, first, losses)))
+        room.fill(self._compared(lab, first, losses))
         replayed = self._present(lab, book=False, until=room.first)  # a simulator's replay: the chip reads once
-        return self._update(chain(replayed, room.kept()), lab, losses.all)
+        return self._update(joined(chain(replayed, room.kept())), lab, losses.all)
 
     def _compared(self, lab: Lab, first: int, losses: Losses) -> Iterator[Kept]:
         """Run all passes, note losses, and yield what is kept of chunks from a step on."""
