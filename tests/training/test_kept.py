@@ -49,8 +49,8 @@ def test_as_many_of_the_last_steps_are_stored_as_fit(rule, more):
 def test_the_plan_stores_what_fits_and_says_what_is_run_twice():
     plans = [Plan.of(1000, 10**6, memory) for memory in (10**6, 10**6 - 1, 460_000, 124_999, 0)]
     assert [plan.replayed for plan in plans] == [0, 1, 540, 1000, 1000]
-    assert str(plans[0]) == "stored until the credit of their steps is known, 1 MB"
-    assert "twice in the first 540 of 1,000 steps, since 1 MB do not fit in training.memory" in str(plans[2])
+    assert str(plans[0]) == "stored until the credit of their steps is known, 977 KiB"
+    assert "twice in the first 540 of 1,000 steps, since 977 KiB do not fit in training.memory" in str(plans[2])
     assert "twice in all steps" in str(plans[4])
 
 
