@@ -40,8 +40,8 @@ Not part of the package. The update agrees better than today's at every sigma an
 But it wins nowhere that users are. In float32 today's passes point along the exact update to 2.3e-5 (1 - cosine) from
 sigma 1e-5 on, and to 2.6e-9 at 1e-3; a run below 1e-5 is warned, and has compute.dtype float64. On a CPU there is no
 time to win: 2 passes take .96 to .99 of today's loop, 17 take 1.01 to 1.22. Tensor cores do not need it either where
-sigma is 1e-3 or more: passes side by side whose products are rounded to TF32 lose 5e-3 of the direction at 1e-3 and 5e-5
-at 1e-2. Between 1e-3 and 1e-7 in TF32 or bfloat16 only delta passes keep it; the time on a GPU was not measured."""
+sigma is 1e-3 or more: passes side by side whose operands are rounded to TF32 lose 5e-3 of the direction at 1e-3 and
+5e-5 at 1e-2. Below 1e-3 in TF32 only delta passes keep it; the time on a GPU was not measured."""
 Rounded = Callable[[Tensor], Tensor]
 
 
