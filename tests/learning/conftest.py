@@ -20,6 +20,8 @@ from neuroanp.trajectory import Weights, WeightUpdate
 
 
 class ExactSubstrate:
+    weighs_reads = False
+
     def __init__(self, weights: Weights, sigma: float) -> None:
         self.weights, self.sigma, self.neurons, self.network = weights, sigma, {}, weights.network
 
