@@ -23,7 +23,9 @@ from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_uni
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
 from neuroanp.training.filling import spikes
+from neuroanp.training.kept import Plan
 from neuroanp.training.learner import make_learner
+from neuroanp.training.memory import available_memory, cores, fair_share
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.targets import TARGETS
 from neuroanp.training.trainer import Trainer
@@ -197,7 +199,7 @@ class Experiment:
         return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
 
 
-AT_ONCE, FEWEST = 1 << 22, 8
+AT_ONCE, FEWEST = 1 << 21, 8
 """Numbers of a chunk of time of rates, and its fewest steps: fewer cost more than the memory that they save."""
 AT_ONCE_GPU = 1 << 29
 """The same on a GPU, where a chunk is not the longer for what no cache holds, and each has kernels of its own."""
@@ -206,12 +208,24 @@ SHARE_GPU = 4
 
 
 def stored_memory(config: RunConfig) -> int:
-    """Return the bytes that stored passes may take: what is said, and else a share of a GPU that has more."""
-    said, device = int(config.training.memory), config.compute.device
-    if device == "cpu" or "memory" in config.training.model_fields_set:
-        return said
+    """Return the bytes that stored passes may take: what is said, and else a share of a machine that has more.
 
-    return max(said, torch.cuda.get_device_properties(device).total_memory // SHARE_GPU)
+    It changes no bit of a run, so that one can go on where there is less, or more.
+    """
+    said, compute = int(config.training.memory), config.compute
+    if "memory" in config.training.model_fields_set:
+        return said
+    if compute.device == "cpu":
+        return max(said, fair_share(available_memory(), compute.threads, cores()))
+    return max(said, torch.cuda.get_device_properties(compute.device).total_memory // SHARE_GPU)
+
+
+def plan_of(experiment: Experiment) -> Plan | None:
+    """Return which steps of an update are stored until their credit is known; None where credit needs no later loss."""
+    config, task = experiment.config, experiment.task
+    numbers = make_learner(config.rule).numbers_kept(experiment.network)
+    needed = task.steps * config.training.batch * numbers * getattr(torch, config.compute.dtype).itemsize
+    return Plan.of(task.steps, needed, stored_memory(config)) if needed else None
 
 
 def holds_weights(backend: str) -> bool:

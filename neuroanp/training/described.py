@@ -13,7 +13,7 @@ from neuroanp.learning.node_perturbation import UNKNOWN_NOISE
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import describe as facts_of
-from neuroanp.training.build import Experiment, holds_weights
+from neuroanp.training.build import Experiment, holds_weights, plan_of
 from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
 from neuroanp.training.times import seconds
@@ -62,6 +62,9 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
         log += [f"weights: learned with other constants: {line}" for line in experiment.start.notes]
     if experiment.config.rule.learner == "passes" and 0.0 in experiment.config.rule.plan().noise:
         log.append("reference: a noise-free pass, which no physical substrate has")
+    plan = plan_of(experiment)
+    if plan is not None and plan.replayed:
+        log.append(f"passes: {plan}; training.memory may be raised")
     log += _idle_switches(experiment, facts) + _warnings(experiment, chip, facts)
     return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
 

@@ -6,7 +6,6 @@ import time
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from itertools import pairwise
-from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
 
@@ -21,11 +20,11 @@ from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.training.batches import ROOM, Batches
-from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.build import Experiment, build_trainer, plan_of, stored_memory
 from neuroanp.training.config import RunConfig
 from neuroanp.training.described import describe
 from neuroanp.training.learner import make_learner
-from neuroanp.training.memory import keep_freed_memory
+from neuroanp.training.memory import available_memory, keep_freed_memory
 from neuroanp.training.readout import readout_trainer
 from neuroanp.training.updates import updates
 from neuroanp.units import format_quantity
@@ -38,8 +37,6 @@ SAMPLE = 32
 """Hidden units of the chip that shows how many bytes the devices of a profile take for each weight."""
 COPIES = 3
 """Sets of cells beside the array's own at the peak of a write (measured): new ones, draws, targets, pulses."""
-CGROUPS = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
-"""Limit and use in the control groups of Linux, version 2 and 1."""
 
 
 def estimate(config: RunConfig) -> dict[str, Any]:
@@ -48,8 +45,9 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     The memory is computed from the sizes first: a run that does not fit is neither built nor timed.
 
     Returns: passes, multiply_accumulates of all passes, memory_bytes and its parts (see `memory_of`),
-        available_bytes (None: unknown), fits, replayed (whether the passes are run twice), seconds (None
-        where it does not fit), chip_time_s of the reads, and what perturbs the units.
+        available_bytes (None: unknown), fits, replayed (whether passes are run twice), stored (what is done with
+        them, in words; None where nothing is to be stored), seconds (None where it does not fit), chip_time_s of
+        the reads, and what perturbs the units.
 
     Raises:
         InputError: the profile or the data cannot be read.
@@ -63,7 +61,7 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     else:
         shown = [format_quantity(float(size), "B", 3) for size in (needed, available or 0)]
         notes, seconds = [f"does not fit: needs {shown[0]}, {shown[1]} available"], None
-    steps, batch = experiment.task.steps, config.training.batch
+    steps, batch, plan = experiment.task.steps, config.training.batch, plan_of(experiment)
     passes = config.training.updates * make_learner(config.rule).passes
     weights = sum(n * m for n, m in _shapes(experiment).values())
     return {
@@ -75,7 +73,8 @@ def estimate(config: RunConfig) -> dict[str, Any]:
         "memory": memory,
         "available_bytes": available,
         "fits": fits,
-        "replayed": _stored(experiment) > config.training.memory,
+        "replayed": plan is not None and plan.replayed > 0,
+        "stored": None if plan is None else f"passes are {plan}",
         "seconds": seconds,
         "chip_time_s": passes * batch * steps * config.dt,
         "notes": notes,
@@ -113,39 +112,9 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "control": devices + weights if training.controls and training.updates else 0,
         "batches": min(ROOM, training.updates * _batch_bytes(experiment)) if training.controls else 0,
         "reads": sum(_scaled(_of_reader(plans[name]), sample.arrays[name].shape, shapes[name]) for name in shapes),
-        "passes": min(_stored(experiment), int(training.memory)),
+        "passes": min(_stored(experiment), stored_memory(config)),
         "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
     }
-
-
-def available_memory(device: str = "cpu") -> int | None:
-    """Return how many bytes can still be had on a torch device, or None where the system does not tell."""
-    if device.startswith("cuda"):
-        return int(torch.cuda.mem_get_info(torch.device(device))[0])
-    found = [_meminfo(Path("/proc/meminfo")), *map(_left_in, (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")))]
-    return min((size for size in found if size is not None), default=None)
-
-
-def _meminfo(path: Path) -> int | None:
-    """Return what Linux says is available for new work without swapping."""
-    try:
-        lines = path.read_text().splitlines()
-    except OSError:
-        return None
-    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
-
-
-def _left_in(group: Path) -> int | None:
-    """Return what a control group still gives, its page cache that can be dropped included; None without a limit."""
-    for limit, used in CGROUPS:
-        try:
-            most, now = (group / limit).read_text().strip(), int((group / used).read_text())
-            facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
-        except (OSError, ValueError):
-            continue
-        if most.isdigit():
-            return max(0, int(most) - now + int(facts.get("inactive_file", 0)))
-    return None
 
 
 def _shapes(experiment: Experiment) -> dict[str, tuple[int, int]]:
@@ -195,11 +164,8 @@ def _wide(array: Crossbar, read: ReadPlan, shape: tuple[int, int]) -> ReadPlan:
 
 def _stored(experiment: Experiment) -> int:
     """Return what storing how the passes differ takes; credit that looks at its own step alone needs none."""
-    config, task = experiment.config, experiment.task
-    learner = make_learner(config.rule)
-    size = getattr(torch, config.compute.dtype).itemsize
-    numbers = learner.numbers_kept(experiment.network)
-    return task.steps * config.training.batch * numbers * size
+    plan = plan_of(experiment)
+    return 0 if plan is None else plan.needed
 
 
 def _batch_bytes(experiment: Experiment) -> int:

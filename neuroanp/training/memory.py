@@ -1,12 +1,18 @@
-"""Keep freed memory in the process: fresh pages cost more than the arithmetic done on them."""
+"""The memory of the machine: how much of it a run may take, and that what is freed stays in the process."""
 
 from __future__ import annotations
 
 import ctypes
+import os
 import platform
+from pathlib import Path
+
+import torch
 
 M_TRIM_THRESHOLD, M_MMAP_THRESHOLD = -1, -3
 LARGEST_MMAP_THRESHOLD = 32 << 20
+CGROUPS = (("memory.max", "memory.current"), ("memory.limit_in_bytes", "memory.usage_in_bytes"))
+"""Limit and use in the control groups of Linux, version 2 and 1."""
 
 
 def keep_freed_memory(limit: int = 1 << 30) -> bool:
@@ -31,3 +37,52 @@ def keep_freed_memory(limit: int = 1 << 30) -> bool:
     mallopt = ctypes.CDLL(None).mallopt
     blocks = mallopt(M_MMAP_THRESHOLD, LARGEST_MMAP_THRESHOLD)
     return bool(mallopt(M_TRIM_THRESHOLD, min(limit, (1 << 31) - 1)) and blocks)
+
+
+def available_memory(device: str = "cpu") -> int | None:
+    """Return how many bytes can still be had on a torch device, or None where the system does not tell."""
+    if device.startswith("cuda"):
+        return int(torch.cuda.mem_get_info(torch.device(device))[0])
+    found = [_meminfo(Path("/proc/meminfo")), *map(_left_in, (Path("/sys/fs/cgroup"), Path("/sys/fs/cgroup/memory")))]
+    return min((size for size in found if size is not None), default=None)
+
+
+def _meminfo(path: Path) -> int | None:
+    """Return what Linux says is available for new work without swapping."""
+    try:
+        lines = path.read_text().splitlines()
+    except OSError:
+        return None
+    return next((1024 * int(line.split()[1]) for line in lines if line.startswith("MemAvailable:")), None)
+
+
+def _left_in(group: Path) -> int | None:
+    """Return what a control group still gives, its page cache that can be dropped included; None without a limit."""
+    for limit, used in CGROUPS:
+        try:
+            most, now = (group / limit).read_text().strip(), int((group / used).read_text())
+            facts = dict(line.split() for line in (group / "memory.stat").read_text().splitlines())
+        except (OSError, ValueError):
+            continue
+        if most.isdigit():
+            return max(0, int(most) - now + int(facts.get("inactive_file", 0)))
+    return None
+
+
+def fair_share(available: int | None, threads: int, cores: int) -> int:
+    """Return the bytes that one of many runs may take: half of what can be had, by the share of the cores it uses.
+
+    Runs that keep all cores busy so never take more than that half between them.
+
+    Args:
+        available: bytes that can be had; None where nobody knows. threads: of the run. cores: of the machine.
+
+    >>> fair_share(8 << 30, threads=1, cores=4) == 1 << 30
+    True
+    """
+    return (available or 0) // 2 * min(threads, cores) // cores
+
+
+def cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

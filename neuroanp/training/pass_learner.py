@@ -2,47 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import TYPE_CHECKING, ClassVar, NamedTuple
-
-import torch
-from torch import Tensor
+from collections.abc import Iterable, Iterator
+from itertools import chain
+from typing import TYPE_CHECKING, ClassVar
 
 from neuroanp.later import number
 from neuroanp.network.network import INPUT
+from neuroanp.training.kept import Kept, Losses, Plan, Room, joined
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.plain_form import Form, plain
 from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.training.recorded import Recorded
-from neuroanp.trajectory import Compared, Credit, Trajectory, Weights, WeightUpdate
+from neuroanp.trajectory import Credit, Trajectory, Weights, WeightUpdate
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.network.network import Network
     from neuroanp.training.lab import Lab
 
 
-class Kept(NamedTuple):
-    """What is kept of one chunk until the credit of its steps is known.
-
-    Args:
-        t0, dt: its first step, seconds a step. losses: (T, M, B). compared: how the passes differ.
-        presynaptic: what arrays had before them.
-    """
-
-    t0: int
-    dt: float
-    losses: Tensor
-    compared: Compared
-    presynaptic: Presynaptic
-
-
 class PassLearner:
     """Runs a local rule: passes, losses, credit, outer products. It has no state; on a GPU it keeps a recording.
 
-    The credit of a step needs the losses that follow it. How the passes differ is therefore stored where it fits in
-    the memory budget, and else the passes are run twice: once for the losses, once with the same noise for the
-    activities.
+    The credit of a step needs the losses that follow it. How the passes differ is therefore stored, of as many of the
+    last steps as fit in the memory budget. The passes of the steps before are run twice: once for the losses, once with
+    the same noise for the activities.
     """
 
     options: ClassVar[None] = None
@@ -75,13 +61,28 @@ class PassLearner:
     def _learn(self, lab: Lab) -> WeightUpdate:
         if self.rule.instantaneous:
             return self._update(self._present(lab), lab, None)
-        if self.stored_bytes(lab) <= lab.memory:
-            kept: Iterable[Kept] = [*self._present(lab)]
-            losses = torch.cat([each.losses for each in kept])
-        else:
-            losses = torch.cat([lab.losses(chunk) for chunk in lab.run(self.plan, "loss")])
-            kept = self._present(lab, book=False)  # a simulator's replay: the chip reads once
-        return self._update(kept, lab, losses)
+        first = self.plan_of(lab).replayed
+        room, losses = Room(lab.steps), Losses(lab.steps)
+        if first == lab.steps:
+            for chunk in lab.run(self.plan, "loss"):
+                losses.add(chunk.t0, lab.losses(chunk))
+            return self._update(self._present(lab, book=False), lab, losses.all)
+        room.fill(self._compared(lab, first, losses))
+        replayed = self._present(lab, book=False, until=room.first)  # a simulator's replay: the chip reads once
+        return self._update(joined(chain(replayed, room.kept())), lab, losses.all)
+
+    def _compared(self, lab: Lab, first: int, losses: Losses) -> Iterator[Kept]:
+        """Run all passes, note losses, and yield what is kept of chunks from a step on."""
+        for chunk in lab.run(self.plan, self.rule.keep):
+            if chunk.t0 < first:
+                losses.add(chunk.t0, lab.losses(chunk))
+                continue
+            kept = self._kept(chunk, lab)
+            yield kept._replace(losses=losses.add(chunk.t0, kept.losses))
+
+    def plan_of(self, lab: Lab) -> Plan:
+        """Return which steps of a presentation are stored."""
+        return Plan.of(lab.steps, self.stored_bytes(lab), lab.memory)
 
     def form(self, lab: Lab) -> Form | None:
         """Return what plain updates of the network have in common; None where they are not plain."""
@@ -113,13 +114,22 @@ class PassLearner:
         compared = self.rule.compare(chunk, lab.substrate.weights, self.plan)
         return Kept(chunk.t0, chunk.dt, lab.losses(chunk), compared, Presynaptic.of(chunk, self.plan))
 
-    def _present(self, lab: Lab, book: bool = True) -> Iterable[Kept]:
-        return joined(self._kept(chunk, lab) for chunk in lab.run(self.plan, self.rule.keep, book))
+    def _present(self, lab: Lab, book: bool = True, until: int | None = None) -> Iterator[Kept]:
+        """Run the passes, up to a step or to the end, and yield what is kept of each chunk."""
+        until = lab.steps if until is None else until
+
+        def chunks() -> Iterator[Kept]:
+            for chunk in lab.run(self.plan, self.rule.keep, book) if until else ():
+                yield self._kept(chunk, lab)
+                if chunk.t0 + len(chunk.y) >= until:
+                    return
+
+        return joined(chunks())
 
     def _update(self, chunks: Iterable[Kept], lab: Lab, losses: Tensor | None) -> WeightUpdate:
         """Return the update; losses: of the whole presentation, None where each chunk has its own credit."""
         weights = lab.substrate.weights
-        products, of_steps = OuterProducts(self.rule.init(weights), lab.batch), []
+        products, of_steps = OuterProducts(self.rule.init(weights), lab.batch), Losses(lab.steps)
         credit: Credit | None = None  # of the whole presentation
         for kept in chunks:
             if losses is None:
@@ -128,19 +138,10 @@ class PassLearner:
                 credit = credit or self.rule.assign(losses, self.plan, kept.dt)
                 time = slice(kept.t0, kept.t0 + len(kept.losses))
                 of_chunk = Credit(credit.hidden[time], credit.output[time])
-            of_steps.append(kept.losses.sum((1, 2)))
+            of_steps.add(kept.t0, kept.losses.sum((1, 2)))
             factors = self.rule.modulate(kept.compared, of_chunk, weights.network)
             products.add(factors, kept.presynaptic.by_array(weights.network, lab.learns))
         update = self.rule.finish(products.done(), self.plan, lab.batch)
         scored = lab.mask.sum().double() * (lab.batch * self.passes)
-        loss = number(torch.cat(of_steps).sum().double() / scored)
+        loss = number(of_steps.all.sum().double() / scored)
         return WeightUpdate(update.arrays, {**update.diagnostics, "loss": loss})
-
-
-def joined(chunks: Iterable[Kept]) -> Iterator[Kept]:
-    """Yield the chunks of a presentation; what one starts from is the last step of the one before, kept once."""
-    before: Mapping[str, Tensor] = {}
-    for kept in chunks:
-        presynaptic = kept.presynaptic.after(before)
-        before = presynaptic.last
-        yield kept._replace(presynaptic=presynaptic)

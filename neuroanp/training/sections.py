@@ -83,7 +83,10 @@ class TrainingConfig(Section):
         ge=1,
         description="steps of time simulated at once: memory, not results; unset: 64 of spikes, 16 MB of rates",
     )
-    memory: Size = Field(default=2.0**30, description="what stored passes may take; beyond it they are run twice")
+    memory: Size = Field(
+        default=2.0**30,
+        description="what stored passes may take; steps that do not fit are run twice. Unset: more where there is more",
+    )
     controls: bool = Field(default=True, description="compute the controls after training")
     evaluate_after: list[Idle] = Field(
         default_factory=list, description="evaluate the result again after the chip has lain idle that long"

@@ -10,6 +10,7 @@ from neuroanp.backends import reads
 from neuroanp.cli.expected import show_estimate
 from neuroanp.profiles.loader import available
 from neuroanp.training import estimate as estimating
+from neuroanp.training import memory as machine
 from neuroanp.training.batches import ROOM
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
@@ -74,6 +75,9 @@ def test_passes_are_replayed_from_the_first_byte_that_does_not_fit():
     for memory, replayed in ((stored, False), (stored - 1, True)):
         found = estimate(configure(SMALL, {"training.memory": f"{memory} B"}))
         assert found["replayed"] == replayed
+        assert found["stored"].startswith(
+            "passes are run twice in the first 1 of 4 steps" if replayed else "passes are stored"
+        )
         assert found["memory"]["passes"] == memory
 
 
@@ -132,17 +136,17 @@ def memory_of_parts(name: str) -> int:
 
 def test_available_memory_is_read_from_the_system(tmp_path, monkeypatch):
     (tmp_path / "meminfo").write_text("MemTotal: 9 kB\nMemAvailable:   7 kB\n")
-    assert estimating._meminfo(tmp_path / "meminfo") == 7 * 1024
-    assert estimating._meminfo(tmp_path / "none") is None
+    assert machine._meminfo(tmp_path / "meminfo") == 7 * 1024
+    assert machine._meminfo(tmp_path / "none") is None
     for name, text in {
         "memory.max": "1000",
         "memory.current": "700",
         "memory.stat": "anon 1\ninactive_file 50",
     }.items():
         (tmp_path / name).write_text(text + "\n")
-    assert estimating._left_in(tmp_path) == 350
+    assert machine._left_in(tmp_path) == 350
     (tmp_path / "memory.max").write_text("max\n")
-    assert estimating._left_in(tmp_path) is None
+    assert machine._left_in(tmp_path) is None
 
 
 def test_where_the_system_does_not_tell_the_estimate_goes_on(monkeypatch):
