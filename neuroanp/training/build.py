@@ -16,6 +16,7 @@ from neuroanp.losses import Loss
 from neuroanp.network.init import xavier
 from neuroanp.noise import Streams
 from neuroanp.profiles.loader import load
+from neuroanp.records.environment import usable_cores
 from neuroanp.records.identity import code_version, identity
 from neuroanp.registry import refuse_incomplete
 from neuroanp.substrates.chip import DeviceChip
@@ -25,7 +26,7 @@ from neuroanp.tasks.protocol import TASKS, Task
 from neuroanp.training.filling import spikes
 from neuroanp.training.kept import Plan
 from neuroanp.training.learner import make_learner
-from neuroanp.training.memory import available_memory, cores, fair_share
+from neuroanp.training.memory import available_memory, fair_share
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.targets import TARGETS
 from neuroanp.training.trainer import Trainer
@@ -216,7 +217,7 @@ def stored_memory(config: RunConfig) -> int:
     if "memory" in config.training.model_fields_set:
         return said
     if compute.device == "cpu":
-        return max(said, fair_share(available_memory(), compute.threads, cores()))
+        return max(said, fair_share(available_memory(), compute.threads, usable_cores()))
     return max(said, torch.cuda.get_device_properties(compute.device).total_memory // SHARE_GPU)
 
 

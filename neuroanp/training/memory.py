@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import ctypes
-import os
 import platform
 from pathlib import Path
 
@@ -81,8 +80,3 @@ def fair_share(available: int | None, threads: int, cores: int) -> int:
     True
     """
     return (available or 0) // 2 * min(threads, cores) // cores
-
-
-def cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

@@ -67,7 +67,7 @@ def test_a_machine_with_more_memory_stores_more_unless_it_is_said(monkeypatch):
     named, plans = set(), []
     for available in (None, 1 << 30, 64 << 30):
         monkeypatch.setattr(build, "available_memory", lambda available=available: available)
-        monkeypatch.setattr(build, "cores", lambda: 4)
+        monkeypatch.setattr(build, "usable_cores", lambda: 4)
         config = configure(SMALL)
         named.add(Experiment.of(config).identity)
         plans.append(stored_memory(config))
