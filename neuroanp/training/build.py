@@ -191,7 +191,9 @@ class Experiment:
         if spikes(self.config.backend):
             return 64
         of_a_step = make_learner(self.config.rule).passes * training.batch * sum(self.network.lines.values())
-        at_once = AT_ONCE if self.config.compute.device == "cpu" else AT_ONCE_GPU
+        at_once = AT_ONCE
+        if self.config.compute.device != "cpu":  # a few arrays of that size are there at once
+            at_once = min(AT_ONCE_GPU, stored_memory(self.config) // 8)
         return min(self.task.steps, max(FEWEST, at_once // of_a_step))
 
     def window_s(self) -> float:
@@ -204,6 +206,8 @@ AT_ONCE, FEWEST = 1 << 21, 8
 """Numbers of a chunk of time of rates, and its fewest steps: fewer cost more than the memory that they save."""
 AT_ONCE_GPU = 1 << 29
 """The same on a GPU, where a chunk is not the longer for what no cache holds, and each has kernels of its own."""
+LEAST_STORED = 1 << 30
+"""Bytes that stored passes may take on any machine, where nothing is said."""
 SHARE_GPU = 4
 """One part in so many of a GPU's memory is for stored passes, where nothing is said."""
 
@@ -213,12 +217,12 @@ def stored_memory(config: RunConfig) -> int:
 
     It changes no bit of a run, so that one can go on where there is less, or more.
     """
-    said, compute = int(config.training.memory), config.compute
-    if "memory" in config.training.model_fields_set:
-        return said
+    said, compute = config.training.memory, config.compute
+    if said is not None:
+        return int(said)
     if compute.device == "cpu":
-        return max(said, fair_share(available_memory(), compute.threads, usable_cores()))
-    return max(said, torch.cuda.get_device_properties(compute.device).total_memory // SHARE_GPU)
+        return max(LEAST_STORED, fair_share(available_memory(), compute.threads, usable_cores()))
+    return max(LEAST_STORED, torch.cuda.get_device_properties(compute.device).total_memory // SHARE_GPU)
 
 
 def plan_of(experiment: Experiment) -> Plan | None:

@@ -121,8 +121,7 @@ class Room:
         """Keep chunks that follow one another up to the last step."""
         for kept in chunks:
             if not self._chunks:
-                self.first = kept.t0
-                self._rows.steps = self._steps - kept.t0
+                self.first, self._rows = kept.t0, Rows(self._steps - kept.t0)
             self._chunks.append(self._placed(kept, kept.t0 - self.first))
 
     def kept(self) -> Iterator[Kept]:

@@ -81,11 +81,13 @@ class TrainingConfig(Section):
     chunk: int | None = Field(
         default=None,
         ge=1,
-        description="steps of time simulated at once: memory, not results; unset: 64 of spikes, 16 MB of rates",
+        description="steps of time simulated at once: memory, not results; unset: 64 of spikes, 8 MB of rates, or on "
+        "a GPU as many as there is room for",
     )
-    memory: Size = Field(
-        default=2.0**30,
-        description="what stored passes may take; steps that do not fit are run twice. Unset: more where there is more",
+    memory: Size | None = Field(
+        default=None,
+        description="what stored passes may take; beyond it they are run twice; unset: half of the free memory (a "
+        "quarter of a GPU's), 1 GiB at least; results do not change",
     )
     controls: bool = Field(default=True, description="compute the controls after training")
     evaluate_after: list[Idle] = Field(
