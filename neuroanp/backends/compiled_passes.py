@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from neuroanp.substrates.protocol import White
     from neuroanp.trajectory import PassPlan
 
+WIDEST = 724
+"""Units up to which the BLAS that loops call takes no longer than torch's, whose products of few rows read W faster."""
 SMALL = 1 << 22
 """Multiply-accumulates a step up to which the product of a step is part of the loop: too few to share by threads."""
 
@@ -181,7 +183,7 @@ def run(chunk: Chunk, plan: PassPlan, keep: str, arrays: ArrayReads, back: str |
         passes.steps(None)
         return passes
     reader = arrays.readers[back]
-    if reader.plain and chunk.x.numel() * chunk.x.shape[1] <= SMALL:
+    if reader.plain and chunk.x.numel() * chunk.x.shape[1] <= SMALL and chunk.x.shape[1] <= WIDEST:
         passes.recur(reader.wt)
     elif reader.plain:
         passes.steps(lambda t, h, x: h.addmm_(x, reader.wt))

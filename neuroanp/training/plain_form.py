@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from neuroanp.backends.compiled_passes import single
+from neuroanp.backends.compiled_passes import WIDEST, single
 from neuroanp.backends.rate import RateBackend
 from neuroanp.learning.anp import ANP
 from neuroanp.network.network import INPUT, OUTPUT
@@ -60,7 +60,8 @@ class Form:
             return None
         if rule.credit != "sample" or rule.control_variate != "none" or not one_layer(lab.network):
             return None
-        small = plan.passes * lab.batch * lab.network.hidden**2 <= LARGEST
+        n = lab.network.hidden
+        small = n <= WIDEST and plan.passes * lab.batch * n**2 <= LARGEST
         return cls(rule, plan, lab.network, lab.batch) if small else None
 
     def source(self, white: White) -> tuple[tuple[int, int], int, np.ndarray, np.ndarray]:

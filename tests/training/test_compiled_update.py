@@ -165,7 +165,7 @@ def test_arrays_that_do_not_learn_cost_nothing():
         {"network": {"layers": [{"cell": "leaky_tanh", "units": 4}]}},
         {"network": {"layers": [{"units": 4}, {"units": 5}]}},
         {"rule": {"name": "np"}},
-        {"network.hidden": 2600},
+        {"network.hidden": 725},
     ],
 )
 def test_all_else_takes_the_general_path(changes, monkeypatch):
