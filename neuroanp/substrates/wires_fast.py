@@ -191,6 +191,7 @@ def _solve(G: Tensor, r_word: float, r_bit: float, modes: int) -> Wired:
 def _loops(G: Tensor, places: Places, r_word: float, r_bit: float, modes: int) -> Wired:
     """Solve tiles of arrays (planes, n, m) in place: plane, first output and first input of those of each shape."""
     from neuroanp.kernels import wire_loops
+    from neuroanp.kernels.blas import one_thread
 
     found, kind = Wired(torch.empty_like(G), torch.empty_like(G)), numpy_dtype(G)
     of, seen, reach = (each.numpy() for each in (G, *found))
@@ -198,7 +199,8 @@ def _loops(G: Tensor, places: Places, r_word: float, r_bit: float, modes: int) -
         (U, tau), (Q, theta) = (_waves(length, modes, G.dtype, G.device) for length in shape)
         along, across = (U.numpy(), tau.numpy()), (Q.flip(0).numpy(), theta.numpy())
         where = np.array(at, np.int64).reshape(-1, 3)
-        wire_loops.solve(of, where, kind(r_word), kind(r_bit), along, across, kind(FLOOR), seen, reach)
+        with one_thread():
+            wire_loops.solve(of, where, kind(r_word), kind(r_bit), along, across, kind(FLOOR), seen, reach)
     return found
 
 

@@ -7,6 +7,7 @@ whatever `training.chunk` and `training.memory` say.
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import chain
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
@@ -69,43 +70,50 @@ class CompiledUpdate:
         self.learns = (lab.learns(into), lab.learns(back), lab.learns(out))
         self.gamma = form.discount(lab.backend.dt)
 
-    def made(self, stored: bool) -> WeightUpdate:
-        """Return the update; stored: whether what is kept of all steps fits in memory, else passes are run twice."""
+    def made(self, first: int) -> WeightUpdate:
+        """Return the update; first: the step from which on what is kept fits in memory; those before are run twice."""
         load = np.zeros((2, self.form.n if self.lab.books and self.chip.weighs_reads else 0))
         with one_thread():
-            total = self._one_by_one(load) if self.form.instantaneous else self._all_at_once(stored, load)
+            total = self._one_by_one(load) if self.form.instantaneous else self._all_at_once(first, load)
         if self.lab.books:
             self._book(load)
         scored = float(self.mask.sum()) * self.form.batch * self.form.M
         arrays = {name: torch.from_numpy(W) for name, W in zip(self.form.names, self.sums, strict=True)}
-        return WeightUpdate(arrays, {"loss": total / scored})
+        return WeightUpdate(arrays, {"loss": total / scored if scored else float("nan")})
 
     def _one_by_one(self, load: np.ndarray) -> float:
         """Add what each stretch teaches by itself, and return the sum of the losses."""
         total = 0.0
-        for each in self._passes(True, load):
+        for each in self._passes(0, load):
             hidden, output, of_stretch = self._credit(each.losses)
             self._add(each, hidden, output)
             total += of_stretch
         return total
 
-    def _all_at_once(self, stored: bool, load: np.ndarray) -> float:
+    def _all_at_once(self, first: int, load: np.ndarray) -> float:
         """Add what all stretches teach once all losses are known, and return the sum of these."""
-        kept = [*self._passes(stored, load)]
+        first = -(-first // self.form.most) * self.form.most  # of a stretch; where there is one alone, it is stored
+        first = 0 if self.steps <= self.form.most else first
+        kept = [*self._passes(first, load)]
         losses = kept[0].losses if len(kept) == 1 else np.concatenate([each.losses for each in kept])
         hidden, output, total = self._credit(losses)
-        for each in kept if stored else self._passes(True, load[:, :0]):
+        stored = [each for each in kept if each.t0 >= first]
+        del kept
+        for each in chain(self._passes(0, load[:, :0], first), stored):
             time = slice(each.t0, each.t0 + each.losses.shape[0])
             self._add(each, hidden[time], output[time])
         return total
 
-    def _passes(self, keep: bool, load: np.ndarray) -> Iterator[Stretch]:
-        """Run the passes, and yield what is kept of each stretch of time; load: as in `forward`."""
+    def _passes(self, first: int, load: np.ndarray, until: int | None = None) -> Iterator[Stretch]:
+        """Run the passes, and yield what is kept of each stretch of time: losses alone of those before `first`.
+
+        Args: load: as in `forward`. until: the step before which they end; None: the last one.
+        """
         form = self.form
-        x, R = np.zeros((form.M, form.batch, form.n), np.float32), form.R if keep else 0
-        for t0 in range(0, self.steps, form.most):
-            lines = self.lines[t0 : t0 + form.most]
-            lead = steps, R, B = lines.shape[0], R, form.batch
+        x = np.zeros((form.M, form.batch, form.n), np.float32)
+        for t0 in range(0, self.steps if until is None else until, form.most):
+            lines, keep = self.lines[t0 : t0 + form.most], t0 >= first
+            lead = steps, _, B = lines.shape[0], form.R if keep else 0, form.batch
             d, s = np.empty((*lead, form.n), np.float32), np.empty(lead, np.float32)
             dy, sy = np.empty((*lead, form.outputs), np.float32), np.empty(lead, np.float32)
             pre = np.empty((steps + 1 if keep else 0, B, form.n), np.float32)
@@ -154,4 +162,4 @@ class CompiledUpdate:
 
 def _lines(u: np.ndarray, bias: bool) -> np.ndarray:
     """Return what the word lines of the inputs see, (T, B, I): u, and a 1 for a bias."""
-    return np.concatenate([u, np.ones_like(u[..., :1])], -1) if bias else u
+    return np.concatenate([u, np.ones_like(u[..., :1])], -1) if bias else np.ascontiguousarray(u)

@@ -55,7 +55,7 @@ class PassLearner:
         if form is not None and plain(lab):
             from neuroanp.training.compiled_update import CompiledUpdate  # imports numba
 
-            return state, CompiledUpdate(form, lab).made(self.stored_bytes(lab) <= lab.memory)
+            return state, CompiledUpdate(form, lab).made(self.plan_of(lab).replayed)
         return state, self._recorded(lab)
 
     def _learn(self, lab: Lab) -> WeightUpdate:

@@ -17,7 +17,7 @@ from neuroanp.backends.rate import RateBackend
 from neuroanp.learning.anp import ANP
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.network.tanh import Tanh
-from neuroanp.substrates.chip_reads import ReadChip
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.training.outer_products import block_steps
 
 if TYPE_CHECKING:
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
     from neuroanp.trajectory import PassPlan
 
 
+MOST_KEPT = 1 << 26
+"""Numbers that a stretch of time may leave to keep: no option for memory cuts it."""
 LARGEST = 40_000_000
 """Multiply-accumulates a step: beyond, all but the products is a tenth of an update, and threads can share those."""
 
@@ -62,6 +64,8 @@ class Form:
             return None
         n = lab.network.hidden
         small = n <= WIDEST and plan.passes * lab.batch * n**2 <= LARGEST
+        kept = block_steps(lab.batch) * lab.batch * plan.differences * (n + lab.network.outputs)  # of a stretch
+        small = small and kept <= MOST_KEPT
         return cls(rule, plan, lab.network, lab.batch) if small else None
 
     def source(self, white: White) -> tuple[tuple[int, int], int, np.ndarray, np.ndarray]:
@@ -83,7 +87,7 @@ def plain(lab: Lab) -> bool:
     """Return whether the chip and the simulator of an update are plain, the network aside."""
     return (
         type(lab.backend) is RateBackend
-        and isinstance(lab.substrate, ReadChip)
+        and type(lab.substrate) is DeviceChip
         and lab.substrate.junctions is None
         and isinstance(lab.source, Tensor)
         and single(lab.source)

@@ -81,13 +81,13 @@ class TrainingConfig(Section):
     chunk: int | None = Field(
         default=None,
         ge=1,
-        description="steps of time simulated at once: memory, not results; unset: 64 of spikes, 8 MB of rates, or on "
-        "a GPU as many as there is room for",
+        description="steps of time simulated at once: memory, and results to rounding; unset: 64 of spikes, 8 MB of "
+        "rates, or on a GPU as many as there is room for; a small network of tanh units has its own",
     )
     memory: Size | None = Field(
         default=None,
-        description="what stored passes may take; beyond it they are run twice; unset: half of the free memory (a "
-        "quarter of a GPU's), 1 GiB at least; results do not change",
+        description="what stored passes may take; beyond it they are run twice; unset: half of the free memory by the "
+        "run's share of the cores (a quarter of a GPU's), 1 GiB at least; results do not change",
     )
     controls: bool = Field(default=True, description="compute the controls after training")
     evaluate_after: list[Idle] = Field(
@@ -102,7 +102,9 @@ class Compute(Section):
 
     dtype: Literal["float32", "float64"] = Field(default="float32", description="precision")
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
-    threads: int = Field(default=1, ge=1, le=1024, description="threads of one run; results may differ in rounding")
+    threads: int = Field(
+        default=1, ge=1, le=1024, description="threads of one run's large networks; results may differ in rounding"
+    )
     execution: Literal["auto", "event_loop", "simulator"] = Field(
         default="auto",
         description="LIF units: a compiled event loop (CPU), or the simulator that is the backend's own, Brian2 or "

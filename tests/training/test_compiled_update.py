@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from math import isnan
 
 import pytest
 import torch
 
+from neuroanp.kernels import updates
 from neuroanp.substrates.chip_reads import ReadChip
-from neuroanp.training import compiled_update
+from neuroanp.training import compiled_update, plain_form
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.pass_learner import PassLearner
@@ -103,17 +105,46 @@ def test_books_are_those_of_the_general_path(more):
     assert {**found, "energy": 0, "energy_J": 0} == {**expected, "energy": 0, "energy_J": 0}
 
 
-@pytest.mark.parametrize("chunk", [1, 7])
-def test_bits_do_not_depend_on_chunk_and_memory(chunk):
-    """Nor on what is stored of the passes."""
+@pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
+def test_bits_do_not_depend_on_chunk_and_memory(share, monkeypatch):
+    """Nor on what is stored of the passes: none of them, the last ones, or all."""
+    monkeypatch.setattr(plain_form, "block_steps", lambda batch: 7)  # several stretches, the last of them short
     changes = {**MORE["long"], "rule.reference": "mean"}
     found = ready(changes)
-    other = ready({**changes, "training.chunk": chunk})
-    other.memory = learner(other).stored_bytes(other.lab()) - 1
+    other = ready({**changes, "training.chunk": 7})
+    other.memory = int(share * learner(other).stored_bytes(other.lab()))
+    steps = other.lab().steps
+    assert 0 < learner(other).plan_of(other.lab()).replayed < steps or share == 0
+    assert steps > 2 * 7
     for trainer in (found, other):
         for _ in range(2):
             trainer.step()
     assert same(found.state_dict(), other.state_dict())
+
+
+def test_an_only_stretch_is_never_run_twice(monkeypatch):
+    """It would take as much memory then."""
+    trainer, asked = ready({}), []
+    trainer.memory = 0
+    plain = updates.forward
+    monkeypatch.setattr(updates, "forward", lambda *args: (asked.append(1), plain(*args)))
+    trainer.step()
+    assert len(asked) == 1
+
+
+def test_nothing_scored_is_no_error_of_its_own():
+    fast, slow = ready({}), ready({}, True)
+    for trainer in (fast, slow):
+        lab = trainer.lab()
+        update = trainer.learner.learn({}, replace(lab, mask=torch.zeros_like(lab.mask)))[1]
+        assert isnan(float(update.diagnostics["loss"]))
+
+
+def test_a_source_may_lie_in_memory_as_it_likes():
+    trainer = ready({})
+    lab = trainer.lab()
+    turned = replace(lab, source=lab.source.transpose(0, 1).contiguous().transpose(0, 1))
+    agree(trainer.learner.learn({}, turned)[1], trainer.learner.learn({}, lab)[1])
 
 
 def test_bits_do_not_depend_on_threads():
