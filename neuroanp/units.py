@@ -35,7 +35,7 @@ _BYTES |= {prefix + "iB": 1024**k for k, prefix in enumerate("KMGT", 1)}
 
 
 # SI units that hardware is described in, as powers of kg, m, s, A, K. Pint, which knows all others and stands for these
-# in the tests, takes a second to begin.
+# in the tests, takes a quarter of a second to begin.
 _SI = {
     "s": (0, 0, 1, 0, 0), "Hz": (0, 0, -1, 0, 0), "m": (0, 1, 0, 0, 0), "K": (0, 0, 0, 0, 1), "A": (0, 0, 0, 1, 0),
     "V": (1, 2, -3, -1, 0), "S": (-1, -2, 3, 2, 0), "Ω": (1, 2, -3, -2, 0), "ohm": (1, 2, -3, -2, 0),

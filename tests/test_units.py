@@ -217,7 +217,7 @@ def test_other_units_are_left_to_pint(unit):
     assert units._of_si(unit) is None
 
 
-def test_reading_a_profile_does_not_take_the_second_that_pint_takes():
+def test_reading_a_profile_does_not_wait_for_pint():
     read = "from neuroanp.profiles import load; [load(name) for name in ('ideal', 'pcm')]"
     asked = f"import sys; {read}; print('pint' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
