@@ -65,10 +65,7 @@ class FastReader:
     @staticmethod
     def possible(plan: ReadPlan) -> bool:
         """Return whether the loops do reads of a plan: on a CPU, not bit by bit, codes that they can round."""
-        if plan.W.device.type != "cpu" or plan.bits or plan.W.dtype not in FINEST:
-            return False
-        finest = FINEST[plan.W.dtype]
-        return all(q is None or not q.step or max(q.limit, -q.floor) < finest * q.step for q in (plan.dac, plan.adc))
+        return plan.W.device.type == "cpu" and not plan.bits and roundable(plan)
 
     def _codes(self, q: Quantiser | None) -> np.ndarray:
         return np.array([] if q is None else [q.floor, q.limit, q.step], dtype=self.dtype)
@@ -82,14 +79,7 @@ class FastReader:
 
         Args: x: (..., m). xi: (..., normals), or None for a read without noise; see `Reader`.
         """
-        lead, T, M, B = x.shape[:-1], 1, 1, x.numel() // self.m
-        if xi is not None and xi.shape[:-1] != lead:
-            shared = len(lead) == 3 and lead[1] == 1 and not self.sigma  # one row of x serves several passes
-            lead = xi.shape[:-1]
-            if shared and (x.shape[0], x.shape[2]) == (lead[0], lead[2]):
-                T, M, B = lead
-            else:
-                x, B = x.expand(*lead, self.m), xi.numel() // xi.shape[-1]
+        x, lead, (T, M, B) = laid_out(x, xi, own=bool(self.sigma))
         noise = self.silence if xi is None else as_numpy(xi).reshape(T, M, B, xi.shape[-1])
         out = np.empty((T, M, B, self.n), self.dtype)
         clipped = self._read(as_numpy(x).reshape(T * B, self.m), noise, self.nothing, out)
@@ -211,6 +201,33 @@ class FastReader:
         lines = as_numpy(x).reshape(-1, self.m)
         self.loops.load(lines, self.dac, self.magic, self.pulse_width, total)
         return torch.from_numpy(total).to(x.dtype)
+
+
+def roundable(plan: ReadPlan) -> bool:
+    """Return whether adding and subtracting a number rounds to the codes of a plan's converters, in its precision."""
+    finest = FINEST.get(plan.W.dtype, 0.0)
+    converters = (q for q in (plan.dac, plan.adc) if q is not None and q.step)
+    return bool(finest) and all(max(q.limit, -q.floor) < finest * q.step for q in converters)
+
+
+def laid_out(x: Tensor, xi: Tensor | None, own: bool) -> tuple[Tensor, torch.Size, tuple[int, int, int]]:
+    """Return inputs of as many rows as are multiplied, the shape of what is read, and steps, passes and rows of it.
+
+    Args:
+        x: (..., m). xi: (..., normals), or None.
+        own: whether drivers have noise of their own: then no row of x serves several passes.
+
+    >>> x, xi = torch.zeros(5, 1, 2, 4), torch.zeros(5, 3, 2, 7)
+    >>> [(tuple(laid_out(x, xi, own)[0].shape), laid_out(x, xi, own)[2]) for own in (False, True)]
+    [((5, 1, 2, 4), (5, 3, 2)), ((5, 3, 2, 4), (1, 1, 30))]
+    """
+    lead = x.shape[:-1]
+    if xi is None or xi.shape[:-1] == lead:
+        return x, lead, (1, 1, lead.numel())
+    shared, lead = len(lead) == 3 and lead[1] == 1 and not own, xi.shape[:-1]
+    if shared and (x.shape[0], x.shape[2]) == (lead[0], lead[2]):
+        return x, lead, (lead[0], lead[1], lead[2])
+    return x.expand(*lead, x.shape[-1]), lead, (1, 1, lead.numel())
 
 
 def plain_load(x: Tensor) -> Tensor:

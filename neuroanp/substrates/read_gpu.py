@@ -11,7 +11,7 @@ from torch.nn.functional import pad
 
 from neuroanp.kernels.device_draws import fused
 from neuroanp.kernels.held import held
-from neuroanp.substrates.read_fast import FINEST
+from neuroanp.substrates.read_fast import laid_out, roundable
 
 if TYPE_CHECKING:
     from neuroanp.substrates.protocol import Quantiser, ReadPlan
@@ -48,10 +48,7 @@ class GpuReader:
     @staticmethod
     def possible(plan: ReadPlan) -> bool:
         """Return whether the kernels do reads of a plan: single precision on a GPU, by moments, not bit by bit."""
-        if not fused(plan.W) or plan.bits or plan.sampled:
-            return False
-        finest = FINEST[plan.W.dtype]
-        return all(q is None or not q.step or max(q.limit, -q.floor) < finest * q.step for q in (plan.dac, plan.adc))
+        return fused(plan.W) and not plan.bits and not plan.sampled and roundable(plan)
 
     def _codes(self, q: Quantiser | None):
         codes = self.kernels.Codes
@@ -62,14 +59,7 @@ class GpuReader:
 
         Args: x: (..., m). xi: (..., normals), or None for a read without noise; see `Reader`. clipped: int64.
         """
-        lead, T, M, B = x.shape[:-1], 1, 1, x.numel() // self.m
-        if xi is not None and xi.shape[:-1] != lead:
-            shared = len(lead) == 3 and lead[1] == 1 and not self.sigma  # one row of x serves several passes
-            lead = xi.shape[:-1]
-            if shared and (x.shape[0], x.shape[2]) == (lead[0], lead[2]):
-                T, M, B = lead
-            else:
-                x, B = x.expand(*lead, self.m), xi.numel() // xi.shape[-1]
+        x, lead, (T, M, B) = laid_out(x, xi, own=self.sigma > 0)
         rows = x.reshape(T * B, self.m).contiguous()
         noise = None if xi is None else xi.reshape(T, M, B, xi.shape[-1]).contiguous()
         drivers = noise if self.sigma else None
