@@ -126,7 +126,10 @@ class Recorded:
 
     def __call__(self, lab: Lab) -> WeightUpdate:
         """Return the update of a lab."""
-        if self._refused or not recordable(lab):
+        if self._refused or not data_on_gpu(lab):
+            return self._learn(lab)
+        if (why := unrecordable(lab)) is not None:
+            self._refuse(why)
             return self._learn(lab)
         given = found(lab)
         if self._recording is None or self._recording.layout != layout(lab, given):
@@ -136,23 +139,33 @@ class Recorded:
             except torch.OutOfMemoryError:
                 raise
             except RuntimeError as error:  # a cell or a loss of somebody's own that the host has a part in
-                self._refused = True
-                warn_once(
-                    f"this update cannot be recorded as a CUDA graph ({str(error).splitlines()[0]}): "
-                    "its kernels are launched one by one, which takes several times as long for small networks"
-                )
+                self._refuse(str(error).splitlines()[0])
                 return self._learn(lab)
         return self._recording.learn(lab, given)
 
+    def _refuse(self, why: str) -> None:
+        """Record no more, and say why."""
+        self._refused = True
+        warn_once(
+            f"this update cannot be recorded as a CUDA graph ({why}): its kernels are launched one by one, which takes "
+            "several times as long for small networks"
+        )
 
-def recordable(lab: Lab) -> bool:
-    """Return whether updates of a lab can be recorded: data on a GPU, and nothing that the host has a part in.
 
-    Devices that are drawn one by one have states that the host keeps.
-    """
-    if not isinstance(lab.source, Tensor) or not lab.source.is_cuda or lab.steps > MOST_STEPS:
-        return False
-    return lab.backend.recordable and all(read.process is None for read in lab.reads.values())
+def data_on_gpu(lab: Lab) -> bool:
+    """Return whether an update is of data on a GPU; a world answers on the host, step by step."""
+    return isinstance(lab.source, Tensor) and lab.source.is_cuda
+
+
+def unrecordable(lab: Lab) -> str | None:
+    """Return why updates of data on a GPU cannot be recorded: what the host has a part in; None: they can."""
+    if lab.steps > MOST_STEPS:
+        return f"{lab.steps:,} steps of time, at most {MOST_STEPS:,} are"
+    if not lab.backend.recordable:
+        return f"backend '{lab.backend.name}' computes on the host as well"
+    if any(read.process is not None for read in lab.reads.values()):
+        return "devices are drawn one by one, whose states the host keeps"
+    return None
 
 
 def tensors(read: ReadPlan) -> list[str]:

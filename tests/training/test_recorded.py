@@ -18,7 +18,7 @@ from neuroanp.training import pass_learner, recorded
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.noted import Noted
-from neuroanp.training.recorded import Recording, found, layout, recordable
+from neuroanp.training.recorded import Recording, found, layout, unrecordable
 from neuroanp.trajectory import WeightUpdate
 from tests.close import close
 
@@ -88,7 +88,7 @@ def rerun(monkeypatch):
 
     monkeypatch.setattr(PassStreams, "at", at)
     monkeypatch.setattr(recorded, "CudaGraph", lambda device: Rerun())
-    monkeypatch.setattr(recorded, "recordable", lambda lab: True)
+    monkeypatch.setattr(recorded, "data_on_gpu", lambda lab: True)
     monkeypatch.setattr(pass_learner, "plain", lambda lab: False)  # no compiled loops: those of a GPU's path
 
 
@@ -153,9 +153,31 @@ def test_no_memory_for_a_recording_is_an_error(rerun, monkeypatch):
 
 def test_on_a_cpu_nothing_is_recorded():
     trainer = made("ideal")
-    assert not recordable(trainer.lab())
     trainer.step()
     assert recording(trainer) is None
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"profile": "rram_rtn", "hardware.read": "sampled"}, "devices are drawn one by one"),
+        (
+            {"task.steps": 4097, "task.train_length": 5000, "training.batch": 1},
+            "4,097 steps of time, at most 4,096",
+        ),
+        ({"backend": "spiking", "neuron": {"name": "lif"}}, "backend 'spiking' computes on the host"),
+    ],
+)
+def test_what_is_not_recorded_is_told(changes, why, rerun, caplog):
+    trainer = build_trainer(Experiment.of(configure({**TINY, "network": {"hidden": 4}}, changes)))
+    lab = trainer.lab()
+    told = unrecordable(lab)
+    assert told is not None
+    assert why in told
+    with caplog.at_level(logging.WARNING):
+        trainer.learner._recorded(lab)
+    assert recording(trainer) is None
+    assert why in caplog.text
 
 
 def test_books_are_told_when_they_are_and_cannot_be_read_before():
