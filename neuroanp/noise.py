@@ -71,13 +71,13 @@ class PassStreams:
         streams: the run's streams.
         phase: prefix of the stream names ("train", "test"): evaluation shifts no training draw.
         update: the update's number.
-        clock: int64 (1,), the same number where it lies on a GPU, for kernels that are recorded; None: nowhere.
+        update_there: int64 (1,), the same number where it lies on a GPU, for kernels that are recorded; None: nowhere.
     """
 
     streams: Streams
     phase: str
     update: int
-    clock: Tensor | None = None
+    update_there: Tensor | None = None
 
     def at(self, name: str, pass_stream: int, t0: int = 0) -> Address:
         """Return where the draws of a step begin."""
@@ -130,7 +130,7 @@ class PassStreams:
             return torch.from_numpy(drawn[0][:, None] if len(drawn) == 1 else np.stack(drawn, 1))
         from neuroanp.kernels import device_draws
 
-        return device_draws.draw(kind, self.at(name, 0, t0), steps, pass_streams, shape, like, self.clock)
+        return device_draws.draw(kind, self.at(name, 0, t0), steps, pass_streams, shape, like, self.update_there)
 
     def times(
         self, name: str, pass_streams: Sequence[int], factors: Sequence[float], t0: int, steps: int,
@@ -146,4 +146,4 @@ class PassStreams:
         from neuroanp.kernels import device_draws
 
         at = self.at(name, 0, t0)
-        return device_draws.noisy(at, steps, pass_streams, factors, shape, like, self.clock, drive)
+        return device_draws.noisy(at, steps, pass_streams, factors, shape, like, self.update_there, drive)

@@ -68,7 +68,7 @@ def noisy(drive: Tensor, white: White, plan: PassPlan, t0: int) -> Tensor:
 
         factors = [factor * white.sigma for factor in plan.noise]
         at, shape = white.at._replace(t=t0), tuple(drive.shape[2:])
-        return device_draws.noisy(at, len(drive), plan.stream, factors, shape, drive, white.clock, drive)
+        return device_draws.noisy(at, len(drive), plan.stream, factors, shape, drive, white.update_there, drive)
     from neuroanp.kernels import passes
 
     out = drive.new_empty(len(drive), plan.passes, *drive.shape[2:])

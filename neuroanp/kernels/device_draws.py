@@ -31,7 +31,7 @@ def why_no_triton(device: torch.device) -> str | None:
         from neuroanp.kernels import triton_draws
 
         at, one = Address(0, 0, 0, 0), held((1.0,), torch.float32, device)
-        triton_draws.fill("normal", at, held((0,), torch.int64, device), one, 1, (1,), _clock(at, None, one))
+        triton_draws.fill("normal", at, held((0,), torch.int64, device), one, 1, (1,), _update_there(at, None, one))
     except (ImportError, RuntimeError) as error:
         why = str(error).splitlines()[0] if str(error) else type(error).__name__
         LOG.warning("Triton does not work here (%s): torch draws noise on the GPU instead, several times slower", why)
@@ -45,26 +45,26 @@ def fused(like: Tensor) -> bool:
 
 def draw(
     kind: Kind, at: Address, steps: int, streams: Sequence[int], shape: tuple[int, ...], like: Tensor,
-    clock: Tensor | None = None,
+    update_there: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Return draws (steps, passes, *shape); the arguments are those of `torch_draws.draw`."""
     if not fused(like):
-        return torch_draws.draw(kind, at, steps, streams, shape, like, clock)
+        return torch_draws.draw(kind, at, steps, streams, shape, like, update_there)
     from neuroanp.kernels import triton_draws
 
     ones = held((1.0,) * len(streams), like.dtype, like.device)
     of_passes = held(tuple(streams), torch.int64, like.device)
-    return triton_draws.fill(kind, at, of_passes, ones, steps, shape, _clock(at, clock, like))
+    return triton_draws.fill(kind, at, of_passes, ones, steps, shape, _update_there(at, update_there, like))
 
 
 def noisy(
     at: Address, steps: int, streams: Sequence[int], factors: Sequence[float], shape: tuple[int, ...], like: Tensor,
-    clock: Tensor | None = None, drive: Tensor | None = None,
+    update_there: Tensor | None = None, drive: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Return drive + factor normal of passes side by side, (steps, passes, *shape).
 
     Args:
-        at, steps, streams, shape, like, clock: as in `torch_draws.draw`. factors: of the normals of each pass.
+        at, steps, streams, shape, like, update_there: as in `torch_draws.draw`. factors: of the normals of each pass.
         drive: (steps, 1 or passes, *shape); None: nothing is added.
 
     >>> from neuroanp.kernels.philox import Address
@@ -81,10 +81,14 @@ def noisy(
 
         of_passes = held(tuple(streams), torch.int64, like.device)
         told = None if drive is None else drive.contiguous()
-        return triton_draws.fill("normal", at, of_passes, each, steps, shape, _clock(at, clock, like), told)
-    drawn = torch_draws.draw("normal", at, steps, streams, shape, like, clock).mul_(each.view(-1, *(1 for _ in shape)))
+        return triton_draws.fill(
+            "normal", at, of_passes, each, steps, shape, _update_there(at, update_there, like), told
+        )
+    drawn = torch_draws.draw("normal", at, steps, streams, shape, like, update_there).mul_(
+        each.view(-1, *(1 for _ in shape))
+    )
     return drawn if drive is None else drawn.add_(drive)
 
 
-def _clock(at: Address, clock: Tensor | None, like: Tensor) -> Tensor:
-    return torch.full((1,), at.update, dtype=torch.int64, device=like.device) if clock is None else clock
+def _update_there(at: Address, update_there: Tensor | None, like: Tensor) -> Tensor:
+    return torch.full((1,), at.update, dtype=torch.int64, device=like.device) if update_there is None else update_there

@@ -24,14 +24,14 @@ if TYPE_CHECKING:
 
 def draw(
     kind: Kind, at: Address, steps: int, streams: Sequence[int], shape: tuple[int, ...], like: Tensor,
-    clock: Tensor | None = None,
+    update_there: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Return draws (steps, passes, *shape) of passes side by side, in the dtype and on the device of `like`.
 
     Args:
         kind: "normal" or "uniform". at: of the first step; its stream is not used. steps: of time.
         streams: that of each pass. shape: of a step of one pass.
-        clock: int64, the number of the update in place of that of `at`, where it lies on the device.
+        update_there: int64, the number of the update in place of that of `at`, where it lies on the device.
 
     >>> from neuroanp.kernels.draws import reference
     >>> from neuroanp.kernels.philox import Address
@@ -43,7 +43,7 @@ def draw(
     single = like.dtype == torch.float32
     rows, n = prod(shape[:-1]), shape[-1] if shape else 1
     calls, per = rows * -(-n // (4 if single else 2)), 4 if single else 2
-    w = _words(at.checked(), steps, streams, calls, like.device, clock)
+    w = _words(at.checked(), steps, streams, calls, like.device, update_there)
     if kind == "normal":
         made = _normals(w) if single else _normals64(w)
     else:
@@ -54,7 +54,7 @@ def draw(
 
 
 def _words(
-    at: Address, steps: int, streams: Sequence[int], calls: int, device: torch.device, clock: Tensor | None
+    at: Address, steps: int, streams: Sequence[int], calls: int, device: torch.device, update_there: Tensor | None
 ) -> list[Tensor]:
     """Return four words (T, M, calls) of each call, as integers of 64 bits."""
     options = {"dtype": torch.int64, "device": device}
@@ -62,7 +62,7 @@ def _words(
     c0 = torch.arange(calls, **options).expand(lead)
     c1 = torch.arange(at.t, at.t + steps, **options)[:, None, None].expand(lead)
     c2 = held(tuple(streams), torch.int64, device)[None, :, None].expand(lead)
-    c3 = (torch.full((1,), at.update, **options) if clock is None else clock).view(1, 1, 1).expand(lead)
+    c3 = (torch.full((1,), at.update, **options) if update_there is None else update_there).view(1, 1, 1).expand(lead)
     k0, k1 = at.keys
     for _ in range(ROUNDS):
         p0, p1 = c0 * MULTIPLIERS[0], c2 * MULTIPLIERS[1]  # mod 2^64: the upper word is right behind the mask

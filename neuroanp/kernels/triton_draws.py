@@ -108,7 +108,7 @@ def _put(out, drive, base, shared, row, column, n, made, factor, inside, SUM: tl
 
 @triton.jit(do_not_specialize=["key0", "key1", "t0"])
 def _fill(  # pyright: ignore
-    out, drive, streams, factors, clock, key0, key1, t0, M, D, rows, n, calls,
+    out, drive, streams, factors, update_there, key0, key1, t0, M, D, rows, n, calls,
     NORMAL: tl.constexpr, SUM: tl.constexpr, SIZE: tl.constexpr,
 ):  # fmt: skip
     """Fill out (T, M, rows, n) with factor times the draws of a step and pass, plus drive (T, D, rows, n)."""
@@ -122,7 +122,7 @@ def _fill(  # pyright: ignore
     c0 = call.to(tl.uint32)
     c1 = zero + (t0 + t).to(tl.uint32)
     c2 = zero + tl.load(streams + m).to(tl.uint32)
-    c3 = zero + tl.load(clock).to(tl.uint32)
+    c3 = zero + tl.load(update_there).to(tl.uint32)
     a, b, c, d = _words(c0, c1, c2, c3, zero + key0.to(tl.uint32), zero + key1.to(tl.uint32))
     if NORMAL:
         x0, x1 = _pair(a, b)
@@ -145,14 +145,14 @@ def _fill(  # pyright: ignore
 
 def fill(
     kind: Kind, at: Address, streams: Tensor, factors: Tensor, steps: int, shape: tuple[int, ...],
-    clock: Tensor, drive: Tensor | None = None,
+    update_there: Tensor, drive: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Return factor times draws, plus a drive, of passes side by side: (steps, M, *shape) in single precision.
 
     Args:
         kind: "normal" or "uniform". at: of the first step; its stream and update are not used.
         streams: (M,) int64, that of each pass. factors: (M,) float32. steps: of time. shape: of a step of one pass.
-        clock: int64, the number of the update, on the device: a recorded kernel finds another one there at each replay.
+        update_there: int64, the number of the update, on the device: a recorded kernel finds another one at each replay.
         drive: (steps, 1 or M, *shape), contiguous, or None.
     """
     M, rows, n = len(streams), prod(shape[:-1]), shape[-1] if shape else 1
@@ -163,7 +163,7 @@ def fill(
     grid = (steps * M * triton.cdiv(rows * calls, BLOCK),)  # one axis: the others end at 65,535
     with torch.cuda.device_of(out):  # Triton launches on the device that is current
         _fill[grid](  # pyright: ignore[reportIndexIssue]
-            out, out if drive is None else drive, streams, factors, clock, _signed(key0), _signed(key1), at.t,
+            out, out if drive is None else drive, streams, factors, update_there, _signed(key0), _signed(key1), at.t,
             M, 1 if drive is None else drive.shape[1], rows, n, calls,
             NORMAL=kind == "normal", SUM=drive is not None, SIZE=BLOCK, enable_fp_fusion=False,  # pyright: ignore[reportCallIssue]
         )  # fmt: skip

@@ -76,7 +76,7 @@ class NodeNoise:
         """Return the noise of a group where no source with a memory makes it; see `Perturbation`."""
         if self.junctions is not None:
             return None
-        return White(self.sigma[layer], self.streams.at(f"gaussian/{layer}", 0), self.streams.clock)
+        return White(self.sigma[layer], self.streams.at(f"gaussian/{layer}", 0), self.streams.update_there)
 
     def draw(self, layer: str, t0: int, steps: int) -> Tensor | None:
         """Return the noise of steps t0 .. t0+steps-1.

@@ -112,12 +112,12 @@ class White(NamedTuple):
 
     Args:
         sigma: its standard deviation, 0 for none. at: where its normals lie, of pass stream 0 and step 0.
-        clock: the number of the update on a GPU, as in `PassStreams`.
+        update_there: the number of the update on a GPU, as in `PassStreams`.
     """
 
     sigma: float
     at: Address
-    clock: Tensor | None = None
+    update_there: Tensor | None = None
 
 
 class Perturbation(Protocol):

@@ -81,7 +81,7 @@ class Recording:
         given = found(lab)
         self.layout = layout(lab, given)
         like = lab.mask
-        self._clock = torch.full((1,), lab.streams.update, dtype=torch.int64, device=like.device)
+        self._update_there = torch.full((1,), lab.streams.update, dtype=torch.int64, device=like.device)
         self._places = [x.clone() for x in given]
         self._graph = graph
         places = iter(self._places)
@@ -93,7 +93,7 @@ class Recording:
         self._noted = Noted(lab.substrate, weights)
         twin = replace(
             lab, source=source, targets=targets, mask=mask, reads=reads, substrate=cast("Substrate", self._noted),
-            streams=replace(lab.streams, clock=self._clock), writes=None,
+            streams=replace(lab.streams, update_there=self._update_there), writes=None,
         )  # fmt: skip
 
         def work() -> WeightUpdate:
@@ -104,7 +104,7 @@ class Recording:
 
     def learn(self, lab: Lab, given: list[Tensor]) -> WeightUpdate:
         """Return the update of a lab of the same layout, and book its reads; given: what `found` finds in it."""
-        self._clock.fill_(lab.streams.update)
+        self._update_there.fill_(lab.streams.update)
         torch._foreach_copy_(self._places, given)  # pyright: ignore[reportPrivateImportUsage]
         self._graph.replay()
         self._noted.book(lab.substrate)

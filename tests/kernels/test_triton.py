@@ -27,13 +27,15 @@ def differ(device: str) -> list[tuple]:
 
     streams, factors, update, steps = (5, 0, 2**32 - 1), (0.25, 0.0, -0.1), 3_000_000_000, 2
     at, where = Address(key=0x9234_5678_90AB_CDEF, update=0, stream=0, t=70), torch.device(device)
-    clock, each = torch.full((1,), update, device=where), held(factors, torch.float32, where)
+    update_there, each = torch.full((1,), update, device=where), held(factors, torch.float32, where)
     of_passes, found = held(streams, torch.int64, where), []
     for kind in ("normal", "uniform"):
         for shape in SHAPES:
             for drives in (0, 1, 3):
                 drive = torch.linspace(-1, 1, 2 * drives * int(np.prod(shape)), device=where).view(2, drives, *shape)
-                got = triton_draws.fill(kind, at, of_passes, each, steps, shape, clock, drive if drives else None)
+                got = triton_draws.fill(
+                    kind, at, of_passes, each, steps, shape, update_there, drive if drives else None
+                )
                 for m, (stream, factor) in enumerate(zip(streams, factors, strict=True)):
                     plain = reference(kind, at._replace(stream=stream, update=update), steps, shape, "float32")
                     expected = torch.from_numpy(plain) * torch.tensor(factor)

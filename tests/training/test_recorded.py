@@ -79,11 +79,11 @@ class Rerun:
 
 @pytest.fixture
 def rerun(monkeypatch):
-    """Record on a CPU: noise is addressed by the clock, as it is on a GPU."""
+    """Record on a CPU: noise is addressed by the update that lies there, as on a GPU."""
     plain = PassStreams.at
 
     def at(self, *args):
-        told = self if self.clock is None else replace(self, update=int(self.clock), clock=None)
+        told = self if self.update_there is None else replace(self, update=int(self.update_there), update_there=None)
         return plain(told, *args)
 
     monkeypatch.setattr(PassStreams, "at", at)
