@@ -152,7 +152,7 @@ def fill(
     Args:
         kind: "normal" or "uniform". at: of the first step; its stream and update are not used.
         streams: (M,) int64, that of each pass. factors: (M,) float32. steps: of time. shape: of a step of one pass.
-        update_there: int64, the number of the update, on the device: a recorded kernel finds another one at each replay.
+        update_there: int64, of the update, on the device: a recorded kernel finds another number there at each replay.
         drive: (steps, 1 or M, *shape), contiguous, or None.
     """
     M, rows, n = len(streams), prod(shape[:-1]), shape[-1] if shape else 1

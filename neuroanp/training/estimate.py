@@ -88,7 +88,8 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     the old. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
     weights and devices of the second chip that trains the readout alone. batches: those that are kept for it.
     reads: plans and the readers' transposes. passes: those stored for the credit. noise: the largest draw of
-    read noise.
+    read noise. chunk: what units did in the steps that are simulated at once. recorded: on a GPU, what a recorded
+    update has of weights and reads for itself.
 
     >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
@@ -103,6 +104,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     adam = config.optimizer.name == "adam"
     devices = sum(_scaled(sample.arrays[name].cells, sample.arrays[name].shape, shapes[name]) for name in shapes)
     plans = sample.prepare(experiment.window_s(), PassStreams(Streams(config.seed), "train", 0))
+    reads = sum(_scaled(_of_reader(plans[name]), sample.arrays[name].shape, shapes[name]) for name in shapes)
     return {
         "weights": weights,
         "optimizer": 2 * weights if adam else 0,
@@ -111,10 +113,19 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "copies": COPIES * devices + weights,
         "control": devices + weights if training.controls and training.updates else 0,
         "batches": min(ROOM, training.updates * _batch_bytes(experiment)) if training.controls else 0,
-        "reads": sum(_scaled(_of_reader(plans[name]), sample.arrays[name].shape, shapes[name]) for name in shapes),
+        "reads": reads,
         "passes": min(_stored(experiment), stored_memory(config)),
         "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
+        "chunk": _chunk_bytes(experiment, size),
+        "recorded": 0 if config.compute.device == "cpu" else weights + reads,
     }
+
+
+def _chunk_bytes(experiment: Experiment, size: int) -> int:
+    """Return what a chunk of time takes: what arrives, h, x and how they differ, of all passes."""
+    rows = make_learner(experiment.config.rule).passes * experiment.config.training.batch
+    steps = min(experiment.chunk, experiment.task.steps)
+    return 4 * steps * rows * sum(experiment.network.lines.values()) * size
 
 
 def _shapes(experiment: Experiment) -> dict[str, tuple[int, int]]:

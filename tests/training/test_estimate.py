@@ -154,3 +154,12 @@ def test_where_the_system_does_not_tell_the_estimate_goes_on(monkeypatch):
     found = estimate(configure(SMALL))
     assert (found["fits"], found["available_bytes"]) == (True, None)
     assert found["seconds"] > 0
+
+
+def test_a_chunk_of_all_passes_is_counted():
+    of = Experiment.of(configure(SMALL, {"training.chunk": 2, "rule.reference": "mean", "rule.K": 3}))
+    lines = sum(of.network.lines.values())
+    rows = 4 * of.config.training.batch
+    found = memory_of(of)
+    assert found["chunk"] == 4 * 2 * rows * lines * 4
+    assert found["recorded"] == 0
