@@ -24,13 +24,14 @@ NEVER = 1 << 40
 
 
 @njit(cache=True, error_model="numpy")
-def forward(lines, arrays, x, noise, of_outputs, t0, pairs, which, d, s, pre, y, dy, sy, load):  # pyright: ignore
+def forward(lines, arrays, x, node, node_y, noise, of_outputs, t0, pairs, which, d, s, pre, y, dy, sy, load):  # pyright: ignore
     """Do some steps of all passes.
 
     Args:
         lines: (T, B, I) inputs with their bias line. arrays: W_in (n, I), W (n, n), W_out (O, n, or n + 1 with a bias).
         x: (M, B, n) activities of the step before; those of the last step when it is done.
-        noise, of_outputs: key, update, streams and factors (M,) of the noise of units and outputs. t0: the first step.
+        node, node_y: (T, M, B, n) and (T, M, B, O) noise of units and outputs; of no step: it is made of addresses.
+        noise, of_outputs: those: key, update, streams and factors (M,) for units and outputs. t0: the first step.
         pairs, which: as in `passes.reduce`.
         d: (T, R, B, n) and s: (T, R, B), |d|^2, R = 0 where they are not wanted; pre: (T + 1, B, n), from the step
             before on; y: (T, M, B, O); dy: (T, R, B, O) and sy: (T, R, B), of y: to be filled.
@@ -48,11 +49,13 @@ def forward(lines, arrays, x, noise, of_outputs, t0, pairs, which, d, s, pre, y,
     wot = np.ascontiguousarray(w_out[:, :n].T) if many else np.empty((0, 0), f32)
     xs[1] = x
     if d.shape[1]:
-        _common(pre[0].reshape(rows * n), x.reshape(passes, rows * n), which)
+        common(pre[0].reshape(rows * n), x.reshape(passes, rows * n), which)
     for t in range(steps):
         before, now = xs[(t + 1) % 2], xs[t % 2]
         np.dot(before.reshape(passes * rows, n), wt, flat)
-        if of_step:
+        if len(node):
+            _given(h, now, driven[t], node[t])
+        elif of_step:
             if t % together == 0:
                 make_calls(made, first, step, stream, noise[0], noise[1], t0 + t)
             _few_rows(h, now, driven[t], made, (t % together) * of_step, noise[3])
@@ -66,10 +69,23 @@ def forward(lines, arrays, x, noise, of_outputs, t0, pairs, which, d, s, pre, y,
         if of_step_y and t % together_y == 0:
             make_calls(made_y, first_y, step_y, stream_y, of_outputs[0], of_outputs[1], t0 + t)
         _outputs(y[t], now, w_out, made_y, (t % together_y) * of_step_y, of_outputs[3])
+        if len(node_y):
+            y[t] += node_y[t]
         if d.shape[1]:
             reduce(h, now, d[t], s[t], pre[t + 1], pairs, which)
-            _differ(dy[t], sy[t], y[t], pairs)
+            differ(dy[t], sy[t], y[t], pairs)
     x[:] = xs[(steps + 1) % 2]
+
+
+@njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
+def _given(h, x, drive, node):  # pyright: ignore
+    """Add drive (B, n) and noise (M, B, n) to h (M, B, n); fill x with its tanh."""
+    for m in range(len(h)):
+        for row in range(h.shape[1]):
+            line, to, below, of = h[m, row], x[m, row], drive[row], node[m, row]
+            for i in range(len(line)):
+                line[i] += below[i] + of[i]
+                to[i] = tanh(line[i])
 
 
 @njit(cache=True, error_model="numpy")
@@ -143,7 +159,7 @@ def _dot(w, x):  # pyright: ignore
 
 
 @njit(cache=True, error_model="numpy")
-def _common(out, lines, which):  # pyright: ignore
+def common(out, lines, which):  # pyright: ignore
     """Fill out (n,) with the mean of lines (M, n), or one of them."""
     out[:] = lines[max(which, 0)]
     if which < 0:
@@ -153,7 +169,7 @@ def _common(out, lines, which):  # pyright: ignore
 
 
 @njit(cache=True, error_model="numpy")
-def _differ(dy, sy, y, pairs):  # pyright: ignore
+def differ(dy, sy, y, pairs):  # pyright: ignore
     """Fill dy (R, B, O) with how y (M, B, O) differs, and sy (R, B) with the square of that."""
     passes, rows, outputs = y.shape
     for b in range(rows):

@@ -15,16 +15,23 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.rate import RateBackend
+from neuroanp.backends.reads import NEAR
 from neuroanp.kernels import updates
 from neuroanp.kernels.blas import one_thread
 from neuroanp.losses import is_squared_error, of_steps
 from neuroanp.network.network import OUTPUT
 from neuroanp.substrates.chip_reads import ReadChip
+from neuroanp.training.plain_form import exact
+from neuroanp.training.whole_arrays import ExactArrays, ReadArrays, Steps
 from neuroanp.trajectory import WeightUpdate
 
 if TYPE_CHECKING:
     from neuroanp.training.lab import Lab
     from neuroanp.training.plain_form import Form
+
+
+NONE = np.empty((0, 0, 0, 0), np.float32)
+"""Noise that is not drawn beforehand."""
 
 
 class Stretch(NamedTuple):
@@ -57,57 +64,56 @@ class CompiledUpdate:
         self.form, self.lab, self.chip = form, lab, lab.substrate
         into, back, out = form.names
         reads = lab.reads
-        self.arrays = (reads[into].W.numpy(), reads[back].W.numpy(), reads[out].W.numpy())
+        all_exact = all(map(exact, reads.values()))
+        self.arrays = ExactArrays(form, lab, self.chip) if all_exact else ReadArrays(form, lab, self.chip)
         self.lines = _lines(lab.source.numpy(), form.bias)
         self.steps = self.lines.shape[0]
         self.targets, self.mask = lab.targets.numpy(), lab.mask.numpy()
-        nodes = self.chip.perturbation(form.plan, form.batch, lab.streams)
-        units, outputs = nodes.white(form.layer), nodes.white(OUTPUT)
-        assert units is not None
-        assert outputs is not None
+        self.nodes = self.chip.perturbation(form.plan, form.batch, lab.streams)
+        units, outputs = self.nodes.white(form.layer), self.nodes.white(OUTPUT)
+        self.drawn = units is None or outputs is None  # by sources with a memory
         self.noise, self.of_outputs = form.source(units), form.source(outputs)
-        self.sums = tuple(np.zeros(W.shape, np.float32) for W in self.arrays)
+        self.sums = tuple(np.zeros(tuple(reads[name].W.shape), np.float32) for name in form.names)
         self.learns = (lab.learns(into), lab.learns(back), lab.learns(out))
         self.gamma = form.discount(lab.backend.dt)
 
     def made(self, first: int) -> WeightUpdate:
         """Return the update; first: the step from which on what is kept fits in memory; those before are run twice."""
-        load = np.zeros((2, self.form.n if self.lab.books and self.chip.weighs_reads else 0))
         with one_thread():
-            total = self._one_by_one(load) if self.form.instantaneous else self._all_at_once(first, load)
+            total = self._one_by_one() if self.form.instantaneous else self._all_at_once(first)
         if self.lab.books:
-            self._book(load)
+            self._book()
         scored = float(self.mask.sum()) * self.form.batch * self.form.M
         arrays = {name: torch.from_numpy(W) for name, W in zip(self.form.names, self.sums, strict=True)}
         return WeightUpdate(arrays, {"loss": total / scored if scored else float("nan")})
 
-    def _one_by_one(self, load: np.ndarray) -> float:
+    def _one_by_one(self) -> float:
         """Add what each stretch teaches by itself, and return the sum of the losses."""
         total = 0.0
-        for each in self._passes(0, load):
+        for each in self._passes(0):
             hidden, output, of_stretch = self._credit(each.losses)
             self._add(each, hidden, output)
             total += of_stretch
         return total
 
-    def _all_at_once(self, first: int, load: np.ndarray) -> float:
+    def _all_at_once(self, first: int) -> float:
         """Add what all stretches teach once all losses are known, and return the sum of these."""
         first = -(-first // self.form.most) * self.form.most  # of a stretch; where there is one alone, it is stored
         first = 0 if self.steps <= self.form.most else first
-        kept = [*self._passes(first, load)]
+        kept = [*self._passes(first)]
         losses = kept[0].losses if len(kept) == 1 else np.concatenate([each.losses for each in kept])
         hidden, output, total = self._credit(losses)
         stored = [each for each in kept if each.t0 >= first]
         del kept
-        for each in chain(self._passes(0, load[:, :0], first), stored):
+        for each in chain(self._passes(0, first, again=True), stored):
             time = slice(each.t0, each.t0 + each.losses.shape[0])
             self._add(each, hidden[time], output[time])
         return total
 
-    def _passes(self, first: int, load: np.ndarray, until: int | None = None) -> Iterator[Stretch]:
+    def _passes(self, first: int, until: int | None = None, again: bool = False) -> Iterator[Stretch]:
         """Run the passes, and yield what is kept of each stretch of time: losses alone of those before `first`.
 
-        Args: load: as in `forward`. until: the step before which they end; None: the last one.
+        Args: until: the step before which they end; None: the last one. again: that they are booked already.
         """
         form = self.form
         x = np.zeros((form.M, form.batch, form.n), np.float32)
@@ -118,11 +124,26 @@ class CompiledUpdate:
             dy, sy = np.empty((*lead, form.outputs), np.float32), np.empty(lead, np.float32)
             pre = np.empty((steps + 1 if keep else 0, B, form.n), np.float32)
             y = np.empty((steps, form.M, B, form.outputs), np.float32)
-            updates.forward(
-                lines, self.arrays, x, self.noise, self.of_outputs, t0, form.pairs, form.which,
-                d, s, pre, y, dy, sy, load,
-            )  # fmt: skip
+            for part in self._parts(steps):
+                node, node_y = self._nodes(t0 + part.start, part.stop - part.start)
+                before = pre[part.start : part.stop + 1]
+                kept = d[part], s[part], before, y[part], dy[part], sy[part]
+                now = Steps(lines[part], x, node, node_y, self.noise, self.of_outputs, t0 + part.start, *kept)
+                self.arrays.run(now, not again)
             yield Stretch(t0, d, s, dy, sy, pre, self._losses(y, t0))
+
+    def _parts(self, steps: int) -> list[slice]:
+        """Return the parts that a stretch is done in: the whole; as much as lies in a near cache of noise to be drawn."""
+        form = self.form
+        at_once = steps if not self.drawn else max(1, NEAR // (4 * form.M * form.batch * form.n))
+        return [slice(start, min(start + at_once, steps)) for start in range(0, steps, at_once)]
+
+    def _nodes(self, t0: int, steps: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return the noise of units and outputs in some steps, (T, M, B, lines) each; of no step where it is white."""
+        if not self.drawn:
+            return NONE, NONE
+        units, outputs = (self.nodes.draw(group, t0, steps) for group in (self.form.layer, OUTPUT))
+        return NONE if units is None else units.numpy(), NONE if outputs is None else outputs.numpy()
 
     def _losses(self, y: np.ndarray, t0: int) -> np.ndarray:
         """Return the loss of each step that is scored, (T, M, B)."""
@@ -147,17 +168,13 @@ class CompiledUpdate:
             self.sums, self.learns, hidden, output, kept.d, kept.s, kept.dy, kept.sy, self.form.norms, lines, kept.pre
         )
 
-    def _book(self, load: np.ndarray) -> None:
-        """Book the reads of all arrays: M x B x T vectors each; load: of the layer's own array and of the outputs'."""
+    def _book(self) -> None:
+        """Book the reads of all arrays: M x B x T vectors each."""
         rows = self.steps * self.form.batch
         reads, noisy = rows * self.form.M, rows * self.form.noisy
-        loads = (load[0],) * 3
-        if load.shape[1]:
-            of_inputs = np.square(self.lines, dtype=np.float64).sum((0, 1)) * self.form.M
-            constant = [float(reads)] * (self.arrays[2].shape[1] - load.shape[1])  # of the line of a bias
-            loads = of_inputs, load[0], np.append(load[1], constant)
-        for name, each in zip(self.form.names, loads, strict=True):
-            self.chip.book_reads(name, torch.from_numpy(each), reads, noisy)
+        for name, load in zip(self.form.names, self.arrays.loads(reads), strict=True):
+            self.chip.book_reads(name, torch.from_numpy(load), reads, noisy)
+        self.arrays.book(reads)
 
 
 def _lines(u: np.ndarray, bias: bool) -> np.ndarray:

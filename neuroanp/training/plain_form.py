@@ -1,8 +1,8 @@
 """Which updates of a local rule are plain, so that a few compiled calls make them.
 
 Plain: one layer of tanh units that sees itself, in single precision on a CPU, small enough for one thread, arrays that
-are read without noise and converters, white noise of the units, and the credit of each sample. All else takes the
-general path of `neuroanp.training.pass_learner`, which the compiled one is held to.
+are read at once by the moments of their noise, and the credit of each sample. All else takes the general path of
+`neuroanp.training.pass_learner`, which the compiled one is held to.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from neuroanp.learning.anp import ANP
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.network.tanh import Tanh
 from neuroanp.substrates.chip import DeviceChip
+from neuroanp.substrates.read_fast import FastReader
 from neuroanp.training.outer_products import block_steps
 
 if TYPE_CHECKING:
@@ -68,8 +69,10 @@ class Form:
         small = small and kept <= MOST_KEPT
         return cls(rule, plan, lab.network, lab.batch) if small else None
 
-    def source(self, white: White) -> tuple[tuple[int, int], int, np.ndarray, np.ndarray]:
-        """Return where the loops find white noise: its key, update, streams and factors."""
+    def source(self, white: White | None) -> tuple[tuple[int, int], int, np.ndarray, np.ndarray]:
+        """Return where the loops find white noise: its key, update, streams and factors; None: of no noise."""
+        if white is None:
+            return (0, 0), 0, self.streams, np.zeros(self.M, np.float32)
         return white.at.keys, white.at.update, self.streams, (self.factors * white.sigma).astype(np.float32)
 
 
@@ -88,14 +91,18 @@ def plain(lab: Lab) -> bool:
     return (
         type(lab.backend) is RateBackend
         and type(lab.substrate) is DeviceChip
-        and lab.substrate.junctions is None
         and isinstance(lab.source, Tensor)
         and single(lab.source)
-        and all(map(_plain, lab.reads.values()))
+        and all(exact(read) or _by_moments(read) for read in lab.reads.values())
     )
 
 
-def _plain(read: ReadPlan) -> bool:
+def _by_moments(read: ReadPlan) -> bool:
+    """Return whether an array is read by the moments of its noise, by loops."""
+    return not read.sampled and read.process is None and FastReader.possible(read)
+
+
+def exact(read: ReadPlan) -> bool:
     """Return whether an array is read without noise and converters."""
     noisy = read.sigma2 is not None or read.process is not None or read.dac_sigma or read.amplifies_noise
     converted = read.dac is not None or read.adc is not None or read.bits or read.pulse_width

@@ -9,6 +9,7 @@ import pytest
 import torch
 
 from neuroanp.kernels import updates
+from neuroanp.profiles import available
 from neuroanp.substrates.chip_reads import ReadChip
 from neuroanp.training import compiled_update, plain_form
 from neuroanp.training.build import Experiment, build_trainer
@@ -105,11 +106,45 @@ def test_books_are_those_of_the_general_path(more):
     assert {**found, "energy": 0, "energy_J": 0} == {**expected, "energy": 0, "energy_J": 0}
 
 
+DEVICES = {
+    "profile": {},
+    "bias, one sequence": {"network.bias": True, "training.batch": 1},
+    "wide, mean": {**MORE["wide"], "rule.reference": "mean", "rule.K": 4, "network.hidden": 20},
+    "silent, noisy units": {"rule.reference": "silent", "perturbation": {"name": "gaussian", "sigma": 0.02}},
+    "rows of normals": {"training.batch": 300, "task.delay": 1, "rule.loss": "trial"},
+    "own step": {"rule.gamma": 0.0},
+}
+
+
+def on_device(profile, more):
+    """Return an update of the compiled loops and of the general path, each with its trainer."""
+    base = {key: value for key, value in BASE.items() if key != "perturbation"}
+    for general in (False, True):
+        made = build_trainer(Experiment.of(configure({**base, "profile": profile}, more)))
+        made = replace(made, learner=General(learner(made).rule)) if general else made
+        made.step()  # noise that stands still, and drift
+        assert general or is_plain(made)
+        yield made, made.learner.learn({}, made.lab())[1]
+
+
+@pytest.mark.parametrize("more", DEVICES)
+@pytest.mark.parametrize("profile", [name for name in available() if name != "sram_cim"])  # read bit by bit
+def test_on_devices_it_is_the_update_of_the_general_path(profile, more):
+    """Of arrays with read noise, converters, tiles and drivers' noise, of junctions, and of the books of their reads."""
+    (fast, found), (slow, expected) = on_device(profile, DEVICES[more])
+    agree(found, expected)
+    found, expected = (trainer.substrate.ledger.report() for trainer in (fast, slow))
+    assert found["energy"] == {kind: None if J is None else close(J) for kind, J in expected["energy"].items()}
+    assert {**found, "energy": 0, "energy_J": 0} == {**expected, "energy": 0, "energy_J": 0}
+
+
+@pytest.mark.parametrize("profile", ["ideal", "pcm_tiles", "rram_wan", "smtj_koenders"])
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
-def test_bits_do_not_depend_on_chunk_and_memory(share, monkeypatch):
+def test_bits_do_not_depend_on_chunk_and_memory(share, profile, monkeypatch):
     """Nor on what is stored of the passes: none of them, the last ones, or all."""
     monkeypatch.setattr(plain_form, "block_steps", lambda batch: 7)  # several stretches, the last of them short
-    changes = {**MORE["long"], "rule.reference": "mean"}
+    monkeypatch.setattr(compiled_update, "NEAR", 4 * 2 * 100 * 13 * 3)  # noise of three steps is drawn at once
+    changes = {**MORE["long"], "rule.reference": "mean", "profile": profile}
     found = ready(changes)
     other = ready({**changes, "training.chunk": 7})
     other.memory = int(share * learner(other).stored_bytes(other.lab()))
@@ -147,10 +182,11 @@ def test_a_source_may_lie_in_memory_as_it_likes():
     agree(trainer.learner.learn({}, turned)[1], trainer.learner.learn({}, lab)[1])
 
 
-def test_bits_do_not_depend_on_threads():
+@pytest.mark.parametrize("profile", ["ideal", "pcm_tiles"])
+def test_bits_do_not_depend_on_threads(profile):
     from threadpoolctl import threadpool_limits
 
-    changes = {**MORE["long"], "network.hidden": 70}
+    changes = {**MORE["long"], "network.hidden": 70, "profile": profile}
     found = []
     for threads in (1, 2):
         with threadpool_limits(threads):
@@ -187,8 +223,8 @@ def test_arrays_that_do_not_learn_cost_nothing():
 @pytest.mark.parametrize(
     "changes",
     [
-        {"profile": "pcm"},
-        {"profile": "smtj_koenders"},
+        {"profile": "pcm", "hardware.read": "sampled"},
+        {"profile": "sram_cim"},
         {"compute.dtype": "float64"},
         {"rule.credit": "batch"},
         {"rule.control_variate": "batch"},

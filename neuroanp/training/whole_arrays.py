@@ -1,0 +1,127 @@
+"""The three arrays of a plain network as the compiled loops of a whole update read them: exact, or with their noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple
+
+import numpy as np
+
+from neuroanp.kernels import read_updates, updates
+from neuroanp.substrates.read import normals
+from neuroanp.substrates.read_fast import FastReader
+
+if TYPE_CHECKING:
+    from neuroanp.noise import PassStreams
+    from neuroanp.substrates.chip_reads import ReadChip
+    from neuroanp.substrates.protocol import ReadPlan
+    from neuroanp.training.lab import Lab
+    from neuroanp.training.plain_form import Form
+
+
+class Steps(NamedTuple):
+    """Some steps of all passes: what they start from, and what they fill; see `neuroanp.kernels.updates.forward`.
+
+    Args: lines, x, node, node_y, t0, d, s, pre, y, dy, sy: as there. noise, of_outputs: the addresses there.
+    """
+
+    lines: np.ndarray
+    x: np.ndarray
+    node: np.ndarray
+    node_y: np.ndarray
+    noise: tuple[object, ...]
+    of_outputs: tuple[object, ...]
+    t0: int
+    d: np.ndarray
+    s: np.ndarray
+    pre: np.ndarray
+    y: np.ndarray
+    dy: np.ndarray
+    sy: np.ndarray
+
+
+class ExactArrays:
+    """Arrays that are read without noise and converters.
+
+    Args: form: of the update. lab: whose arrays they are. chip: which books their reads.
+    """
+
+    def __init__(self, form: Form, lab: Lab, chip: ReadChip) -> None:
+        self.form, self.chip = form, chip
+        self.arrays = tuple(lab.reads[name].W.numpy() for name in form.names)
+        self.load = np.zeros((2, form.n if lab.books and chip.weighs_reads else 0))
+        self.of_lines = np.zeros(0)
+
+    def run(self, steps: Steps, books: bool) -> None:
+        """Do some steps; books: whether they are booked."""
+        form, load = self.form, self.load if books else self.load[:, :0]
+        given, kept = steps[1:7], steps[7:]
+        updates.forward(steps.lines, self.arrays, *given, form.pairs, form.which, *kept, load)
+        if load.shape[1]:
+            squares = np.square(steps.lines, dtype=np.float64).sum((0, 1)) * form.M
+            self.of_lines = self.of_lines + squares if len(self.of_lines) else squares
+
+    def loads(self, reads: int) -> tuple[np.ndarray, ...]:
+        """Return what the word lines of each array carried in so many vector reads."""
+        load = self.load
+        if not load.shape[1]:
+            return tuple(np.zeros(W.shape[1]) for W in self.arrays)
+        constant = [float(reads)] * (self.arrays[2].shape[1] - load.shape[1])  # of the line of a bias
+        return self.of_lines, load[0], np.append(load[1], constant)
+
+    def book(self, reads: int) -> None:
+        """Book what conversions clipped: there are none."""
+
+
+class ReadArrays:
+    """Arrays that are read by the moments of their noise, with converters and tiles.
+
+    Args: form, lab, chip: as in `ExactArrays`.
+    """
+
+    def __init__(self, form: Form, lab: Lab, chip: ReadChip) -> None:
+        self.form, self.chip = form, chip
+        self.readings = tuple(reading(lab.reads[name], name, lab.streams, form.noisy > 0) for name in form.names)
+        self.of_reads = lab.streams.update, form.streams, form.factors.astype(np.float32)
+        weighed = lab.books and chip.weighs_reads
+        self.carried = tuple(np.zeros(len(each.wt) if weighed else 0) for each in self.readings)
+        self.converts = [lab.reads[name].adc is not None for name in form.names]
+        self.clipped = np.zeros(3, np.int64)
+
+    def run(self, steps: Steps, books: bool) -> None:
+        """Do some steps; books: whether they are booked."""
+        form, loads = self.form, self.carried if books else tuple(each[:0] for each in self.carried)
+        given, kept = steps[1:6], steps[7:]
+        clipped = read_updates.forward(
+            steps.lines, self.readings, *given, self.of_reads, steps.t0, form.pairs, form.which, *kept, loads
+        )
+        if books:
+            self.clipped += clipped
+
+    def loads(self, reads: int) -> tuple[np.ndarray, ...]:
+        """Return what the word lines of each array carried in so many vector reads."""
+        return tuple(
+            each if len(each) else np.zeros(len(of.wt)) for each, of in zip(self.carried, self.readings, strict=True)
+        )
+
+    def book(self, reads: int) -> None:
+        """Book how many conversions of so many vector reads clipped."""
+        for each, converts, clipped in zip(self.readings, self.converts, self.clipped, strict=True):
+            if converts:
+                conversions = reads * each.wt.shape[1] * (len(each.starts) - 1)
+                self.chip.ledger.book_conversions(float(clipped), conversions)
+
+
+def reading(plan: ReadPlan, name: str, streams: PassStreams, noisy: bool) -> read_updates.Reading:
+    """Return how the loops read an array.
+
+    Args: plan: of the array. name: of it. streams: where its noise lies. noisy: whether any pass has noise.
+    """
+    st = None if plan.sigma2 is None else plan.sigma2.t().contiguous()
+    fast = FastReader(plan, plan.W.t().contiguous(), st)
+    drawn = normals(plan) if noisy else 0
+    none = np.zeros(3, np.float32)
+    return read_updates.Reading(
+        fast.wt, fast.st, fast.starts, np.stack([fast.extra, fast.gain, fast.offset]),
+        fast.dac if len(fast.dac) else none, fast.adc, len(fast.dac) > 0, fast.sigma if noisy else fast.no_sigma,
+        fast.pulse_width, streams.at(f"read/{name}", 0).keys, drawn, fast.noisy and noisy,
+    )  # fmt: skip
