@@ -125,3 +125,9 @@ class Device(Switched):
         Returns: two tensors (planes, n, m) in siemens.
         """
         return reading.read_sigma(self, cells, now, window, g_now)
+
+    def observed(
+        self, cells: Cells, now: float, window: float
+    ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
+        """Return what `conductance` does at `now`, and `read_sigma` of it, at once where the laws can."""
+        return reading.observed(self, cells, now, window)

@@ -15,7 +15,7 @@ from pydantic import ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
 from neuroanp.devices.pcm_update import PcmUpdate
-from neuroanp.devices.protocol import Span
+from neuroanp.devices.protocol import Cells, Span
 from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import Conductance, Dimension, NonNegative, Number, Positive, PositiveConductance, PositiveTime
 
@@ -210,13 +210,36 @@ class PcmRead(Law):
         """Return `split` by a compiled loop."""
         from neuroanp.kernels import pcm_loops
 
-        numbers = (g_max, self.t_read, self.q, self.exponent, self.floor, self.q_max)
-        figures = tuple(np.float32(x) for x in numbers)
+        figures, within = self._figures(g_max, window)
         fresh, frozen = (torch.empty(age.shape, dtype=age.dtype) for _ in range(2))
-        within = np.float32(self._within(window))
         programmed, now, ages = _flat(g_programmed), _flat(g_now), _flat(age)
         pcm_loops.split(programmed, now, ages, figures, within, _flat(fresh), _flat(frozen))
         return fresh, frozen
+
+    def _figures(self, g_max: float, window: float) -> tuple[tuple[np.float32, ...], np.float32]:
+        """Return what the loops want to know of the law and of a window."""
+        numbers = (g_max, self.t_read, self.q, self.exponent, self.floor, self.q_max)
+        return tuple(np.float32(x) for x in numbers), np.float32(self._within(window))
+
+
+def observe(
+    drift: PcmDrift, read: PcmRead, cells: Cells, now: float, window: float, g_max: float
+) -> tuple[Tensor, Tensor, Tensor] | None:
+    """Return conductance, fresh and frozen standard deviation in one pass over an array, in siemens.
+
+    None where the loops are not for its devices: they are in single precision on a CPU.
+    """
+    g, nu, written = cells["g"], cells["nu"], cells["t"]
+    if not (_looped(g) and _looped(nu) and written.dtype == torch.float64 and g.shape == nu.shape == written.shape):
+        return None
+    from neuroanp.kernels import pcm_loops
+
+    figures, within = read._figures(g_max, window)
+    found = tuple(torch.empty(g.shape, dtype=g.dtype) for _ in range(3))
+    pcm_loops.observe(
+        _flat(g), _flat(nu), _flat(written), now, window, drift.t0, figures, within, *(_flat(x) for x in found)
+    )
+    return found
 
 
 def _looped(x: Tensor) -> bool:

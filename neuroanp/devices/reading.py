@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from neuroanp.devices.pcm import PcmDrift, PcmRead, observe
 from neuroanp.devices.protocol import Cells
 from neuroanp.devices.switched import Switched
 
@@ -51,6 +52,19 @@ def read_sigma(
         fresh if "read_noise" in on.effects else None,
         frozen if "frozen_noise" in on.effects else None,
     )
+
+
+def observed(
+    on: Switched, cells: Cells, now: float, window: float
+) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
+    """Return what `conductance` does and what `read_sigma` does of it: at once where the laws can."""
+    if type(on.drift) is PcmDrift and type(on.read) is PcmRead and "scale" not in cells and "dead" not in cells:
+        found = observe(on.drift, on.read, cells, now, window, on.span.g_max)
+        if found is not None:
+            g, fresh, frozen = found
+            return g, fresh if "read_noise" in on.effects else None, frozen if "frozen_noise" in on.effects else None
+    g = conductance(on, cells, now)
+    return g, *read_sigma(on, cells, now, window, g)
 
 
 def _broken(cells: Cells) -> Tensor | None:

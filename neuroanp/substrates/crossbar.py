@@ -21,6 +21,7 @@ from neuroanp.devices.device import Device
 from neuroanp.devices.draws import normal
 from neuroanp.devices.protocol import Cells, remembers
 from neuroanp.later import number
+from neuroanp.substrates.pairs import looped, paired
 from neuroanp.substrates.periphery import (
     X_MAX,
     adc,
@@ -160,21 +161,37 @@ class Crossbar:
 
         Returns: the plan; sigma2 = (w_s / dG)^2 (sigma+^2 + sigma-^2).
         """
-        g = self.device.conductance(self.cells, now)
-        fresh, frozen = self.device.read_sigma(self.cells, now, window, g) if noise else (None, None)
+        if noise:
+            g, fresh, frozen = self.device.observed(self.cells, now, window)
+        else:
+            g, fresh, frozen = self.device.conductance(self.cells, now), None, None
         process = None
         if sampled and self.has_process and fresh is not None and frozen is not None:
             process, fresh, frozen = torch.hypot(fresh, frozen), None, None
+        still = None
         if frozen is not None and (frozen.device.type != "cpu" or bool(frozen.amax() > 0)):  # to look makes a GPU wait
-            g = torch.addcmul(g, frozen, xi())
+            still = xi()
+        if looped(g) and self.wires is None and not self.thermal:
+            W, sigma2 = paired(g, frozen, still, fresh, self.slope)
+            return self._plan(W, sigma2, self.extra if noise else 0.0, process, noise, sampled)
+        if frozen is not None and still is not None:
+            g = torch.addcmul(g, frozen, still)
         extra = self._extra(g) if noise else 0.0
         if self.wires is not None:
             g, reach = self._wired(g, self.wires)
             fresh = None if fresh is None else fresh * reach
             process = None if process is None else process * reach
+        sigma2 = None if fresh is None else fresh.square().sum(0).mul_(self.slope**2)
+        return self._plan(self.to_weights(g), sigma2, extra, process, noise, sampled)
+
+    def _plan(
+        self, W: Tensor, sigma2: Tensor | None, extra: float | Tensor, process: Tensor | None, noise: bool,
+        sampled: bool,
+    ) -> ReadPlan:  # fmt: skip
+        """Return the plan of reads of such weights; process: in siemens. The others: see `prepare` and `ReadPlan`."""
         return ReadPlan(
-            W=self.to_weights(g),
-            sigma2=None if fresh is None else fresh.square().sum(0).mul_(self.slope**2),
+            W=W,
+            sigma2=sigma2,
             extra=extra,
             dac=self.dac,
             adc=self.adc,

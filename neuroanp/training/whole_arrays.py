@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
+from math import inf
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
 from neuroanp.kernels import read_updates, updates
 from neuroanp.substrates.read import normals
-from neuroanp.substrates.read_fast import FastReader
 
 if TYPE_CHECKING:
     from neuroanp.noise import PassStreams
     from neuroanp.substrates.chip_reads import ReadChip
-    from neuroanp.substrates.protocol import ReadPlan
+    from neuroanp.substrates.protocol import Quantiser, ReadPlan
     from neuroanp.training.lab import Lab
     from neuroanp.training.plain_form import Form
 
@@ -116,12 +116,22 @@ def reading(plan: ReadPlan, name: str, streams: PassStreams, noisy: bool) -> rea
 
     Args: plan: of the array. name: of it. streams: where its noise lies. noisy: whether any pass has noise.
     """
-    st = None if plan.sigma2 is None else plan.sigma2.t().contiguous()
-    fast = FastReader(plan, plan.W.t().contiguous(), st)
-    drawn = normals(plan) if noisy else 0
-    none = np.zeros(3, np.float32)
+    n, m = plan.W.shape
+    widths = plan.widths or (m,)
+    own = np.empty((3, len(widths), n), np.float32)
+    for place, value in zip(own, (plan.extra, plan.gain, plan.offset), strict=True):
+        place[:] = value if isinstance(value, float | int) else value.numpy() if value is not None else 0.0
+    if plan.gain is None:
+        own[1] = 1.0
+    variance = None if plan.sigma2 is None else plan.sigma2.t().contiguous().numpy()
     return read_updates.Reading(
-        fast.wt, fast.st, fast.starts, np.stack([fast.extra, fast.gain, fast.offset]),
-        fast.dac if len(fast.dac) else none, fast.adc, len(fast.dac) > 0, fast.sigma if noisy else fast.no_sigma,
-        fast.pulse_width, streams.at(f"read/{name}", 0).keys, drawn, fast.noisy and noisy,
+        plan.W.t().contiguous().numpy(), np.empty((0, n), np.float32) if variance is None else variance,
+        np.cumsum((0, *widths)), own, _codes(plan.dac), _codes(plan.adc), plan.dac is not None,
+        np.float32(plan.dac_sigma if noisy else 0.0), plan.pulse_width, streams.at(f"read/{name}", 0).keys,
+        normals(plan) if noisy else 0, noisy and (variance is not None or plan.amplifies_noise),
     )  # fmt: skip
+
+
+def _codes(q: Quantiser | None) -> np.ndarray:
+    """Return lowest and highest value and step of a converter; of none those that change nothing."""
+    return np.array((-inf, inf, 0.0) if q is None else (q.floor, q.limit, q.step), dtype=np.float32)

@@ -1,0 +1,42 @@
+"""Weights of pairs of devices as reads see them, and the variance of their noise."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+
+def looped(g: Tensor) -> bool:
+    """Return whether compiled loops are for conductances (planes, n, m): of pairs, in single precision on a CPU."""
+    return len(g) == 2 and g.dtype == torch.float32 and g.device.type == "cpu"
+
+
+def paired(
+    g: Tensor, frozen: Tensor | None, xi: Tensor | None, fresh: Tensor | None, slope: float
+) -> tuple[Tensor, Tensor | None]:
+    """Return W = slope (G+ - G-), G = g + frozen xi, and S = slope^2 (fresh+^2 + fresh-^2), in one pass over devices.
+
+    Args:
+        g: (2, n, m) siemens, of which `looped` is true. frozen, fresh: standard deviations likewise; None: no noise.
+        xi: standard normals likewise, or None: no frozen noise. slope: weight per siemens.
+
+    >>> W, S = paired(torch.tensor([[[2.0]], [[1.0]]]), None, None, torch.tensor([[[0.3]], [[0.4]]]), 10.0)
+    >>> W.item(), round(S.item(), 4)
+    (10.0, 25.0)
+    """
+    from neuroanp.kernels import crossbar_loops
+
+    disturbed = frozen is not None and xi is not None
+    W = torch.empty(g.shape[1:])
+    variance = None if fresh is None else torch.empty(g.shape[1:])
+    crossbar_loops.pair(
+        _flat(g), _flat(frozen if disturbed else None), _flat(xi if disturbed else None), _flat(fresh),
+        np.float32(slope), W.view(-1).numpy(), np.empty(0, np.float32) if variance is None else variance.view(-1).numpy(),
+    )  # fmt: skip
+    return W, variance
+
+
+def _flat(x: Tensor | None) -> np.ndarray:
+    """Return numbers of each device, (2, devices); (2, 0) for None."""
+    return np.empty((2, 0), np.float32) if x is None else x.contiguous().view(2, -1).numpy()
