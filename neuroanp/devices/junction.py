@@ -10,7 +10,7 @@ Zhang, Thermally assisted magnetization reversal in the presence of a spin-trans
 from __future__ import annotations
 
 import math
-from typing import Any, ClassVar, Literal, NamedTuple
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
 from pydantic import model_validator
@@ -31,6 +31,9 @@ from neuroanp.units import (
     format_quantity,
 )
 from neuroanp.yaml_io import at
+
+if TYPE_CHECKING:
+    from neuroanp.devices.protocol import Place
 
 BOLTZMANN = 1.380649e-23
 """k_B in J/K, exact in the SI of 2019."""
@@ -269,6 +272,13 @@ class Junction(Law):
         high, after = telegraph.count(state, u, p, self.correlation_time(), dt)
         below = high.sub_(self.n_sources * p)  # AP is where V_out is low
         return below.mul_(-self.kappa * self.swing / self.volts_per_unit), after
+
+    def fill(self, place: Place, state: Tensor, dt: float) -> Tensor:
+        """Put the noise of T steps, drawn as they are made, at a place; return the states after them."""
+        p = self.occupancy()
+        transition = telegraph.transition(p, self.correlation_time(), dt)
+        scale = -self.kappa * self.swing / self.volts_per_unit
+        return telegraph.fill(place, state, transition, self.n_sources * p, scale)
 
     # ---- role 2: a stochastic neuron ----
 

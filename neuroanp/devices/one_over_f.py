@@ -171,6 +171,7 @@ class OneOverFSource(_Band):
 
     samples_are_steps: ClassVar[bool] = False
     at_temperature: ClassVar[None] = None
+    fill: ClassVar[None] = None
     amplitude: PositiveVoltage
     n_sources: Sources
     kappa: Number

@@ -40,6 +40,7 @@ class OrnsteinUhlenbeck(Law):
     """
 
     at_temperature: ClassVar[None] = None
+    fill: ClassVar[None] = None
     sigma: Positive
     tau: PositiveTime | None = None
     n_sources: Sources

@@ -235,11 +235,11 @@ def observe(
     from neuroanp.kernels import pcm_loops
 
     figures, within = read._figures(g_max, window)
-    found = tuple(torch.empty(g.shape, dtype=g.dtype) for _ in range(3))
-    pcm_loops.observe(
-        _flat(g), _flat(nu), _flat(written), now, window, drift.t0, figures, within, *(_flat(x) for x in found)
-    )
-    return found
+    conducts, fresh, frozen = (torch.empty(g.shape, dtype=g.dtype) for _ in range(3))
+    of_devices = _flat(g), _flat(nu), _flat(written)
+    filled = _flat(conducts), _flat(fresh), _flat(frozen)
+    pcm_loops.observe(*of_devices, now, window, drift.t0, figures, within, *filled)
+    return conducts, fresh, frozen
 
 
 def _looped(x: Tensor) -> bool:

@@ -8,10 +8,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from neuroanp.kernels.philox import Address
 
 Cells = Mapping[str, Tensor]
 """State of the devices of an array by name; see devices.device."""
@@ -194,9 +197,25 @@ class ReadProcess(Process, Protocol):
     def of_devices(self) -> Callable[[Tensor], ReadProcess] | None: ...
 
 
+class Place(NamedTuple):
+    """Where the noise of some steps of a pass goes, and where its draws lie.
+
+    Args:
+        noise: (T, M, B, n), in single precision on a CPU. m: which pass.
+        u, xi: addresses of the uniforms and normals of the first step.
+    """
+
+    noise: Tensor
+    m: int
+    u: Address
+    xi: Address
+
+
 class NodeSource(Process, Protocol):
     """Noise on the pre-activations of units.
 
+    A law that draws as it runs has a method `fill`: what `run` returns of the draws at a place is put there, bit for
+    bit, and the states after it are returned; None: it is given its draws.
     `energy_per_bit` is joules a sample of one source, None: not stated. `at_temperature` returns the law in
     surroundings of so many kelvin, one that is equal where nothing depends on it (ValueError where it does not hold);
     None: nothing depends on it.
@@ -206,3 +225,5 @@ class NodeSource(Process, Protocol):
 
     @property
     def at_temperature(self) -> Callable[[float], NodeSource] | None: ...
+    @property
+    def fill(self) -> Callable[[Place, Tensor, float], Tensor] | None: ...

@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
@@ -20,6 +20,9 @@ from torch import Tensor
 from neuroanp.devices import telegraph
 from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import Energy, Fraction, NonNegative, Number, PositiveTime, PositiveVoltage, format_quantity
+
+if TYPE_CHECKING:
+    from neuroanp.devices.protocol import Place
 
 MOST_UNEQUAL = 1e6
 """Largest ratio of the dwell times: a rarer state is beyond the resolution of float32 uniforms."""
@@ -98,6 +101,12 @@ class RtnSource(Law):
         """
         high, after = telegraph.count(state, u, self.p, self.tau_c, dt)
         return high.sub_(self.n_sources * self.p).mul_(self.kappa * self.amplitude / self.volts_per_unit), after
+
+    def fill(self, place: Place, state: Tensor, dt: float) -> Tensor:
+        """Put the noise of T steps, drawn as they are made, at a place; return the states after them."""
+        transition = telegraph.transition(self.p, self.tau_c, dt)
+        scale = self.kappa * self.amplitude / self.volts_per_unit
+        return telegraph.fill(place, state, transition, self.n_sources * self.p, scale)
 
 
 @dataclass(frozen=True)

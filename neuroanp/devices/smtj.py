@@ -7,13 +7,17 @@ arXiv 2412.12783 (Phys. Rev. Applied 23, 054035, 2025), parameters as in its cod
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
+import numpy as np
 import torch
 from torch import Tensor
 
 from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import Energy, Fraction, Number, PositiveVoltage, Voltage
+
+if TYPE_CHECKING:
+    from neuroanp.devices.protocol import Place
 
 
 class Koenders(Law):
@@ -107,10 +111,26 @@ class Koenders(Law):
         T, sources, k = len(u), len(after), after[0].numel()
         rows = (after.view(sources, k), u.contiguous().view(T, sources, k), xi.contiguous().view(T, k), out.view(T, k))
         s, uniforms, normals, noise = (x.numpy() for x in rows)
-        figures = (self.amplitude, self.sigma_white * math.sqrt(self.n_sources), self.kappa / self.volts_per_unit)
-        flip, amplitude, white, scale = (s.dtype.type(x) for x in (self.flip, *figures))
+        flip, amplitude, white, scale = (s.dtype.type(x) for x in (self.flip, *self._figures))
         telegraph_loops.flips(s, uniforms, flip, normals, amplitude, white, scale, noise)
         return out, after
+
+    def fill(self, place: Place, state: Tensor, dt: float) -> Tensor:
+        """Put the noise of T samples, drawn as they are made, at a place; return the states after them."""
+        from neuroanp.kernels import source_loops
+
+        after = state.clone(memory_format=torch.contiguous_format)
+        of_u, of_xi = ((at.keys, at.update, at.stream) for at in (place.u, place.xi))
+        source_loops.flips(
+            place.noise.numpy(), place.m, after.numpy(), of_u, of_xi, place.u.t,
+            *(np.float32(x) for x in (self.flip, *self._figures)),
+        )  # fmt: skip
+        return after
+
+    @property
+    def _figures(self) -> tuple[float, float, float]:
+        """Volts of the states' sum and of white noise, and noise per volt."""
+        return self.amplitude, self.sigma_white * math.sqrt(self.n_sources), self.kappa / self.volts_per_unit
 
     def states(self, s: Tensor, u: Tensor) -> Tensor:
         """Return the states after each of T samples.

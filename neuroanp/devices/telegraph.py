@@ -14,11 +14,14 @@ Source: Machlup, Noise in semiconductors: spectrum of a two-parameter random sig
 from __future__ import annotations
 
 import math
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import numpy as np
 import torch
 from torch import Tensor
+
+if TYPE_CHECKING:
+    from neuroanp.devices.protocol import Place
 
 Value = TypeVar("Value", float, Tensor)
 """A number, or a tensor of one for each source."""
@@ -116,6 +119,22 @@ def count(state: Tensor, u: Tensor, p: float, tau_c: float, dt: float) -> tuple[
     draws = u.contiguous().view(len(u), sources, k).numpy()
     telegraph_loops.switches(s.view(sources, k).numpy(), draws, low, high, out.view(len(u), k).numpy())
     return out, s > 0
+
+
+def fill(
+    place: Place, state: Tensor, transition: tuple[float, float], mean: float, scale: float
+) -> Tensor:  # fmt: skip
+    """Put (count - mean) scale of T steps, drawn as they are made, at a place; return the states after them.
+
+    Args: state: bool, (n_sources, B, n). transition: P(. -> 1) from 0 and from 1.
+    """
+    from neuroanp.kernels import source_loops
+
+    s = state.to(torch.float32, copy=True, memory_format=torch.contiguous_format)
+    numbers = (np.float32(x) for x in (*transition, mean, scale))
+    of_u = place.u.keys, place.u.update, place.u.stream
+    source_loops.switches(place.noise.numpy(), place.m, s.numpy(), of_u, place.u.t, *numbers)
+    return s > 0
 
 
 def autocovariance(p: float, tau_c: float, lag: float) -> float:

@@ -62,6 +62,7 @@ class MeasuredTrace(FileLaw):
     units: ClassVar[Mapping[str, str]] = {"time": "s", "voltage": "V"}
     samples_are_steps: ClassVar[bool] = False
     at_temperature: ClassVar[None] = None
+    fill: ClassVar[None] = None
     optional: ClassVar[tuple[str, ...]] = ("time",)
 
     sampling_time: PositiveTime | None = None

@@ -3,8 +3,8 @@
     h^m_t = read_in(u_t) + noise + read(x^m_{t-1})     x^m_t = tanh h^m_t     y^m_t = read_out(x^m_t) + noise
     read(x) = sum over tiles of ADC(gain (W x_q + sqrt(S x_q^2 + extra) xi) + offset)      x_q = DAC(x) + sigma xi
 
-The twin of `neuroanp.kernels.updates.forward`, whose arrays are exact; `credit` and `products` are the same. A read does
-what `neuroanp.kernels.read_loops` do, in their order, with the same normals, made where they are used.
+The twin of `neuroanp.kernels.updates.forward`, whose arrays are exact; `credit` and `products` are the same. A read is
+that of `neuroanp.kernels.read_loops`, in their order, with the same normals, made where they are used.
 """
 
 from __future__ import annotations
@@ -49,7 +49,9 @@ class Reading(NamedTuple):
 
 
 @njit(cache=True, error_model="numpy")
-def forward(lines, readings, x, node, node_y, noise, of_outputs, of_reads, t0, pairs, which, d, s, pre, y, dy, sy, loads):  # pyright: ignore
+def forward(
+    lines, readings, x, node, node_y, noise, of_outputs, of_reads, t0, pairs, which, d, s, pre, y, dy, sy, loads
+):  # pyright: ignore
     """Do some steps of all passes; return how many conversions of each array clip.
 
     Args:

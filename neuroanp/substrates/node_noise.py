@@ -8,12 +8,18 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
-from neuroanp.devices.protocol import NodeSource
+from neuroanp.devices.protocol import NodeSource, Place
 from neuroanp.network.network import OUTPUT
 from neuroanp.noise import PassStreams
 from neuroanp.substrates.protocol import White
 from neuroanp.substrates.starts import Draws, starts
 from neuroanp.trajectory import PassPlan
+
+
+def single(x: Tensor) -> bool:
+    """Return whether a tensor is of single precision on a CPU, which compiled loops are for."""
+    return x.dtype == torch.float32 and x.device.type == "cpu"
+
 
 FORGOTTEN = 1e-9
 """Correlation between presentations below which their starts are drawn independently."""
@@ -103,24 +109,40 @@ class NodeNoise:
             return self.streams.times(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape, self.like)
         make = torch.empty if all(self.plan.noise) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
-        of_stream: dict[int, Tensor] = {}
         if t0 == 0 and self.junctions is not None:
             self._first = self._starts(self.junctions, layer, shape)
         # Gaussian noise alone takes its sigma along with the factor: one pass over the memory less.
         unit = sigma if self.junctions is None else 1.0
+        of_stream: dict[int, list[int]] = {}
         for index, (factor, stream) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
-            if factor == 0:
-                continue
-            if stream not in of_stream:
-                of_stream[stream] = self._one(layer, stream, t0, steps, shape)
-            torch.mul(of_stream[stream], factor * unit, out=out[:, index])
+            if factor:
+                of_stream.setdefault(stream, []).append(index)
+        there = self.junctions is not None and self.junctions.fill is not None and single(out)
+        for stream, (first, *others) in of_stream.items():
+            one = self._one(layer, stream, t0, steps, out, first)
+            for index in (*others, first):  # the first, where it may lie already, in the end
+                factor = self.plan.noise[index] * unit
+                if index != first or factor != 1 or not there:
+                    torch.mul(one, factor, out=out[:, index])
         return out
 
-    def _one(self, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:
-        """Return the noise of one stream: junctions plus Gaussian, or the Gaussian alone with unit variance."""
+    def _one(self, layer: str, stream: int, t0: int, steps: int, out: Tensor, index: int) -> Tensor:
+        """Return the noise of one stream: junctions plus Gaussian, or the Gaussian alone with unit variance.
+
+        Where its source draws for itself it lies in out[:, index] already.
+        """
+        shape = (self.batch, self.units[layer])
         if self.junctions is None:
             return self._normal(f"gaussian/{layer}", stream, t0, steps, shape)
-        total = self._sources(self.junctions, layer, stream, t0, steps, shape)
+        if self.junctions.fill is not None and single(out):
+            state = self._reached(layer, stream, t0)
+            u, xi = (self.streams.at(f"{name}/{layer}", stream, t0) for name in ("junction", "junction_white"))
+            u.checked()._replace(t=t0 + steps - 1).checked()
+            place = Place(out, index, u, xi)
+            self._state[layer, stream] = (t0 + steps, self.junctions.fill(place, state, self.dt))
+            total = out[:, index]
+        else:
+            total = self._sources(self.junctions, layer, stream, t0, steps, shape)
         if (scale := self.scale.get(layer, 1.0)) != 1.0:
             total.mul_(scale)
         if sigma := self.sigma[layer]:
@@ -129,16 +151,20 @@ class NodeNoise:
 
     def _sources(self, law: NodeSource, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:
         """Let the sources of one stream run on and return their noise."""
-        if t0 == 0:
-            state = self._first[stream]
-        else:
-            reached, state = self._state.get((layer, stream), (0, self.like))
-            if reached != t0:
-                raise ValueError(f"chunks must follow in time: {layer} stands at step {reached}, asked for {t0}")
+        state = self._reached(layer, stream, t0)
         u, xi = self._draws(law, shape, layer, stream, t0, steps)
         noise, state = law.run(state, u, xi, self.dt)
         self._state[layer, stream] = (t0 + steps, state)
         return noise
+
+    def _reached(self, layer: str, stream: int, t0: int) -> Tensor:
+        """Return the states of the sources of one stream before a step."""
+        if t0 == 0:
+            return self._first[stream]
+        reached, state = self._state.get((layer, stream), (0, self.like))
+        if reached != t0:
+            raise ValueError(f"chunks must follow in time: {layer} stands at step {reached}, asked for {t0}")
+        return state
 
     def _starts(self, law: NodeSource, layer: str, shape: tuple[int, int]) -> dict[int, Tensor]:
         """Return the state of each stream before its first step."""

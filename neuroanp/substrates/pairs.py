@@ -28,12 +28,11 @@ def paired(
     from neuroanp.kernels import crossbar_loops
 
     disturbed = frozen is not None and xi is not None
-    W = torch.empty(g.shape[1:])
-    variance = None if fresh is None else torch.empty(g.shape[1:])
-    crossbar_loops.pair(
-        _flat(g), _flat(frozen if disturbed else None), _flat(xi if disturbed else None), _flat(fresh),
-        np.float32(slope), W.view(-1).numpy(), np.empty(0, np.float32) if variance is None else variance.view(-1).numpy(),
-    )  # fmt: skip
+    W = g.new_empty(g.shape[1:])
+    variance = None if fresh is None else torch.empty_like(W)
+    of_reads = np.empty(0, np.float32) if variance is None else variance.view(-1).numpy()
+    still = (_flat(frozen), _flat(xi)) if disturbed else (_flat(None), _flat(None))
+    crossbar_loops.pair(_flat(g), *still, _flat(fresh), np.float32(slope), W.view(-1).numpy(), of_reads)
     return W, variance
 
 

@@ -133,7 +133,7 @@ class CompiledUpdate:
             yield Stretch(t0, d, s, dy, sy, pre, self._losses(y, t0))
 
     def _parts(self, steps: int) -> list[slice]:
-        """Return the parts that a stretch is done in: the whole; as much as lies in a near cache of noise to be drawn."""
+        """Return the parts that a stretch is done in: the whole, or as much as lies in a near cache of drawn noise."""
         form = self.form
         at_once = steps if not self.drawn else max(1, NEAR // (4 * form.M * form.batch * form.n))
         return [slice(start, min(start + at_once, steps)) for start in range(0, steps, at_once)]

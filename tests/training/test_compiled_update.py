@@ -130,7 +130,7 @@ def on_device(profile, more):
 @pytest.mark.parametrize("more", DEVICES)
 @pytest.mark.parametrize("profile", [name for name in available() if name != "sram_cim"])  # read bit by bit
 def test_on_devices_it_is_the_update_of_the_general_path(profile, more):
-    """Of arrays with read noise, converters, tiles and drivers' noise, of junctions, and of the books of their reads."""
+    """Of arrays with read noise, converters, tiles and drivers' noise, of junctions, and of the books of reads."""
     (fast, found), (slow, expected) = on_device(profile, DEVICES[more])
     agree(found, expected)
     found, expected = (trainer.substrate.ledger.report() for trainer in (fast, slow))
