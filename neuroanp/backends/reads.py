@@ -26,20 +26,20 @@ NEAR = 1 << 20
 """The same where it is read step by step by compiled loops: it lies in a near cache still."""
 
 
-def draw_bytes(read: ReadPlan, rows: int, steps: int, near: bool = False) -> tuple[int, int]:
+def draw_bytes(read: ReadPlan, rows: int, steps: int, near: bool = False, later: bool = False) -> tuple[int, int]:
     """Return how many of `steps` steps are drawn at once, and the bytes that their read noise takes.
 
     Args:
         read: the array.
         rows: vectors read a step, M B.
         steps: of the chunk.
-        near: whether NEAR bounds them, too.
+        near: whether NEAR bounds them, too. later: whether noise of devices is drawn as they are read, not before.
 
     >>> from neuroanp.substrates.protocol import ReadPlan
     >>> draw_bytes(ReadPlan(torch.zeros(128, 128), torch.ones(128, 128), sampled=True), 64, 100)  # 4 MiB a step
     (64, 268435456)
     """
-    states = 0 if read.process is None else 2 * read.process.numel()  # the processes, and the weights they make
+    states = 0 if read.process is None or later else 2 * read.process.numel()  # the processes, and the weights they make
     step = rows * (normals(read) + states) * read.W.element_size()
     most = min(LARGEST_DRAW, NEAR) if near else LARGEST_DRAW
     at_once = min(steps, max(1, most // max(step, 1)))
@@ -169,7 +169,7 @@ class ArrayReads:
         if not (reader.noisy and self.noisy):
             yield 0, steps, None
             return
-        at_once, _ = draw_bytes(reader.plan, self.plan.passes * self.batch, steps, near)
+        at_once, _ = draw_bytes(reader.plan, self.plan.passes * self.batch, steps, near, self._later(name))
         for start in range(0, steps, at_once):
             stop = min(start + at_once, steps)
             yield start, stop, self._noise(name, t0 + start, stop - start)
@@ -186,6 +186,11 @@ class ArrayReads:
                 draw_pass(xi, m, factor, self.streams.at(stream, of_pass, t0))
         return xi
 
+    def _later(self, name: str) -> bool:
+        """Return whether an array's devices are drawn as they are read."""
+        devices = self.devices.get(name)
+        return devices is not None and devices.fused and self.readers[name].fast is not None
+
     def _noise(self, name: str, t0: int, steps: int) -> Noise:
         """Draw an array's read noise, times each pass's factor."""
         reader = self.readers[name]
@@ -193,7 +198,7 @@ class ArrayReads:
         devices = self.devices.get(name)
         if devices is None:
             deviation = None
-        elif reader.fast and devices.fused:
+        elif self._later(name):
             deviation = Later(devices, t0)
         else:  # both devices of a pair come with the sign of their plane
             deviation = devices.draw(t0, steps).sum(3)
