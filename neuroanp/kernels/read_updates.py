@@ -50,13 +50,13 @@ class Reading(NamedTuple):
 
 @njit(cache=True, error_model="numpy")
 def forward(
-    lines, readings, x, node, node_y, noise, of_outputs, of_reads, t0, pairs, which, d, s, pre, y, dy, sy, loads
+    lines, readings, alike, x, node, node_y, noise, of_outputs, of_reads, t0, pairs, which, d, s, pre, y, dy, sy, loads
 ):  # pyright: ignore
     """Do some steps of all passes; return how many conversions of each array clip.
 
     Args:
         lines, x, node, node_y, noise, of_outputs, t0, pairs, which, d, s, pre, y, dy, sy: as in `updates.forward`.
-        readings: of W_in, W and W_out.
+        readings: of W_in, W and W_out. alike: whether W and W_out tell their word lines the same: once is enough.
         of_reads: update, streams and factors (M,) of the noise of reads.
         loads: what each word line of the three carries, (m,) to be added to; (0,): nobody asks.
     """
@@ -73,12 +73,19 @@ def forward(
     xs[1] = x
     if d.shape[1]:
         common(pre[0].reshape(rows * n), x.reshape(passes, rows * n), which)
+    if alike:
+        _tell_rows(back, room, x.reshape(all_rows, n))
     for t in range(steps):
         before, now, at = xs[(t + 1) % 2], xs[t % 2], t0 + t
         _draw(room_in[0], into.key, update, streams, factors, t, at)
-        _ask(into, room_in, lines[t], loads[0])
+        _tell_rows(into, room_in, lines[t])
+        _book(loads[0], room_in)
+        _multiply(into, room_in, room_in)
         _draw(room[0], back.key, update, streams, factors, t, at)
-        _ask(back, room, before.reshape(all_rows, n), loads[1])
+        if not alike:
+            _tell_rows(back, room, before.reshape(all_rows, n))
+        _book(loads[1], room)
+        _multiply(back, room, room)
         _draw(of_units, noise[0], noise[1], noise[2], noise[3], t, at)
         for m in range(passes):
             for b in range(rows):
@@ -92,7 +99,10 @@ def forward(
                 clipped[1] += _hear(back, room, m, b, factors[m], line)
                 _activate(now[m, b], line)
         _draw(room_out[0], out.key, update, streams, factors, t, at)
-        _ask(out, room_out, now.reshape(all_rows, n), loads[2])
+        told = room if alike else room_out
+        _tell_rows(back if alike else out, told, now.reshape(all_rows, n))
+        _book(loads[2], told)
+        _multiply(out, told, room_out)
         _draw(of_y, of_outputs[0], of_outputs[1], of_outputs[2], of_outputs[3], t, at)
         for m in range(passes):
             for b in range(rows):
@@ -119,14 +129,17 @@ def _buffer(source, shape, n):  # pyright: ignore
 
 @njit(cache=True, error_model="numpy")
 def _room(reading, shape, rows, of_reads):  # pyright: ignore
-    """Return room for a read of so many rows: its draws, lines and their squares, products (tiles, rows, n) of both."""
+    """Return room for a read of so many rows: its draws, lines and their squares, products (tiles, rows, n) of both.
+
+    And what its word lines carry (m,), and one row (m,) with a 1 for a bias.
+    """
     m, n = reading.wt.shape
     tiles = len(reading.starts) - 1
     squared = tiles if len(reading.st) else 0
     source = reading.key, of_reads[0], of_reads[1], of_reads[2]
     lines, squares = np.empty(rows * m, f32), np.empty(rows * m if squared else 0, f32)
     y, variance = np.empty((tiles, rows, n), f32), np.empty((squared, rows, n), f32)
-    return _buffer(source, shape, reading.normals), lines, squares, y, variance
+    return _buffer(source, shape, reading.normals), lines, squares, y, variance, np.empty(m, f32), np.ones(m, f32)
 
 
 @njit(cache=True, error_model="numpy")
@@ -164,14 +177,15 @@ def _scale(out, factor):  # pyright: ignore
 
 
 @njit(cache=True, error_model="numpy")
-def _ask(reading, room, x, load):  # pyright: ignore
-    """Tell word lines what rows x say and multiply; add to load (m,) what they carry in all passes.
+def _tell_rows(reading, room, x):  # pyright: ignore
+    """Tell word lines what rows x say, and note what they carry.
 
     A word line beyond x, that of a bias, sees 1. A row of inputs is told once for all passes, or for each of them.
     """
-    (own, _), lines, squares, y, variance = room
+    (own, _), lines, squares, y, _, carried, seen = room
     m, rows = len(reading.wt), y.shape[1]
-    drawn, carried, seen = own.reshape(own.shape[0] * own.shape[1], own.shape[2]), np.zeros(m, f32), np.ones(m, f32)
+    drawn = own.reshape(own.shape[0] * own.shape[1], own.shape[2])
+    carried[:] = f32(0)
     for row in range(rows):
         of = x[row % len(x)]
         if len(of) < m:
@@ -182,19 +196,29 @@ def _ask(reading, room, x, load):  # pyright: ignore
             at = rows * start + row * (end - start)
             told = lines[at : at + end - start]
             _tell(told, of[start:end], reading.dac, reading.converts)
-            if len(load):
-                _carry(carried[start:end], told, reading.widths)
+            _carry(carried[start:end], told, reading.widths)
             if reading.sigma != f32(0):
                 noise = drawn[row, reading.normals - m :]
                 _drive(told, reading.sigma, noise[start:end])
             if len(squares):
                 _square(squares[at : at + end - start], told)
-    times = own.shape[0] * own.shape[1] / rows
+
+
+@njit(cache=True, error_model="numpy")
+def _book(load, room):  # pyright: ignore
+    """Add to load (m,) what word lines carry in all passes."""
+    (own, _), _, _, y, _, carried, _ = room
+    times = own.shape[0] * own.shape[1] / y.shape[1]
     for i in range(len(load)):
         load[i] += times * carried[i]
-    multiply(lines, reading.wt, reading.starts, y)
-    if len(squares):
-        multiply(squares, reading.st, reading.starts, variance)
+
+
+@njit(cache=True, error_model="numpy")
+def _multiply(reading, told, room):  # pyright: ignore
+    """Multiply what a room's word lines were told by weights and variances, into another room, or the same."""
+    multiply(told[1], reading.wt, reading.starts, room[3])
+    if len(reading.st):
+        multiply(told[2], reading.st, reading.starts, room[4])
 
 
 @njit(cache=True, error_model="numpy")
@@ -229,7 +253,7 @@ def _square(squares, told):  # pyright: ignore
 @njit(cache=True, error_model="numpy")
 def _hear(reading, room, m, b, factor, line):  # pyright: ignore
     """Add to line (n,) what conversions make of the products of row b of pass m; return how many clip."""
-    (own, _), _, _, y, variance = room
+    (own, _), _, _, y, variance, _, _ = room
     n, row = len(line), b if y.shape[1] == own.shape[1] else m * own.shape[1] + b
     low, high, step, clipped = reading.adc[0], reading.adc[1], reading.adc[2], 0
     for tile in range(len(y)):

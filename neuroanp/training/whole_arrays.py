@@ -81,6 +81,7 @@ class ReadArrays:
     def __init__(self, form: Form, lab: Lab, chip: ReadChip) -> None:
         self.form, self.chip = form, chip
         self.readings = tuple(reading(lab.reads[name], name, lab.streams, form.noisy > 0) for name in form.names)
+        self.alike = told_alike(*self.readings[1:])
         self.of_reads = lab.streams.update, form.streams, form.factors.astype(np.float32)
         weighed = lab.books and chip.weighs_reads
         self.carried = tuple(np.zeros(len(each.wt) if weighed else 0) for each in self.readings)
@@ -92,7 +93,16 @@ class ReadArrays:
         form, loads = self.form, self.carried if books else tuple(each[:0] for each in self.carried)
         given, kept = steps[1:6], steps[7:]
         clipped = read_updates.forward(
-            steps.lines, self.readings, *given, self.of_reads, steps.t0, form.pairs, form.which, *kept, loads
+            steps.lines,
+            self.readings,
+            self.alike,
+            *given,
+            self.of_reads,
+            steps.t0,
+            form.pairs,
+            form.which,
+            *kept,
+            loads,
         )
         if books:
             self.clipped += clipped
@@ -130,6 +140,13 @@ def reading(plan: ReadPlan, name: str, streams: PassStreams, noisy: bool) -> rea
         np.float32(plan.dac_sigma if noisy else 0.0), plan.pulse_width, streams.at(f"read/{name}", 0).keys,
         normals(plan) if noisy else 0, noisy and (variance is not None or plan.amplifies_noise),
     )  # fmt: skip
+
+
+def told_alike(one: read_updates.Reading, other: read_updates.Reading) -> bool:
+    """Return whether the word lines of two arrays are told the same of the same units, and so are their squares."""
+    lines = np.array_equal(one.starts, other.starts) and one.converts == other.converts and one.widths == other.widths
+    told = lines and np.array_equal(one.dac, other.dac) and not one.sigma and not other.sigma
+    return told and (len(one.st) > 0) == (len(other.st) > 0)
 
 
 def _codes(q: Quantiser | None) -> np.ndarray:
