@@ -139,6 +139,16 @@ def test_on_devices_it_is_the_update_of_the_general_path(profile, more):
 
 
 @pytest.mark.parametrize("profile", ["ideal", "pcm_tiles", "rram_wan", "smtj_koenders"])
+def test_stretches_of_time_follow_one_another(profile, monkeypatch):
+    """Their noise is that of their steps, and units go on from where they were."""
+    monkeypatch.setattr(plain_form, "block_steps", lambda batch: 7)
+    monkeypatch.setattr(compiled_update, "NEAR", 4 * 2 * 3 * 9 * 3)  # noise of three steps is drawn at once
+    (_, found), (slow, expected) = on_device(profile, {"perturbation": {"name": "gaussian", "sigma": 0.02}})
+    assert slow.lab().steps == 11
+    agree(found, expected)
+
+
+@pytest.mark.parametrize("profile", ["ideal", "pcm_tiles", "rram_wan", "smtj_koenders"])
 @pytest.mark.parametrize("share", [0.0, 0.5, 0.999])
 def test_bits_do_not_depend_on_chunk_and_memory(share, profile, monkeypatch):
     """Nor on what is stored of the passes: none of them, the last ones, or all."""
