@@ -109,7 +109,7 @@ def test_books_are_those_of_the_general_path(more):
 DEVICES = {
     "profile": {},
     "bias, one sequence": {"network.bias": True, "training.batch": 1},
-    "wide, mean": {**MORE["wide"], "rule.reference": "mean", "rule.K": 4, "network.hidden": 20},
+    "wide, mean": {**MORE["wide"], "rule.reference": "mean", "rule.K": 4, "network.hidden": 70},
     "silent, noisy units": {"rule.reference": "silent", "perturbation": {"name": "gaussian", "sigma": 0.02}},
     "rows of normals": {"training.batch": 300, "task.delay": 1, "rule.loss": "trial"},
     "own step": {"rule.gamma": 0.0},
@@ -136,6 +136,22 @@ def test_on_devices_it_is_the_update_of_the_general_path(profile, more):
     found, expected = (trainer.substrate.ledger.report() for trainer in (fast, slow))
     assert found["energy"] == {kind: None if J is None else close(J) for kind, J in expected["energy"].items()}
     assert {**found, "energy": 0, "energy_J": 0} == {**expected, "energy": 0, "energy_J": 0}
+
+
+BOTH = """extends: pcm
+meta: {name: both, summary: s, source: bench, status: illustrative}
+stochastic:
+  {law: koenders, mean: 42 mV, sigma_white: 1 mV, amplitude: 6 mV, flip: 0.08, n_sources: 2, kappa: 1,
+   volts_per_unit: 0.3 V}
+"""
+
+
+@pytest.mark.parametrize("more", ["profile", "bias, one sequence"])
+def test_arrays_and_junctions_are_noisy_together(more, tmp_path):
+    profile = tmp_path / "both.yaml"
+    profile.write_text(BOTH)
+    (_, found), (_, expected) = on_device(str(profile), DEVICES[more])
+    agree(found, expected)
 
 
 @pytest.mark.parametrize("profile", ["ideal", "pcm_tiles", "rram_wan", "smtj_koenders"])
