@@ -138,6 +138,15 @@ def test_on_devices_it_is_the_update_of_the_general_path(profile, more):
     assert {**found, "energy": 0, "energy_J": 0} == {**expected, "energy": 0, "energy_J": 0}
 
 
+@pytest.mark.parametrize(
+    "only", [["adc", "thermal_noise", "amplifier_noise"], ["dac", "dac_noise"], ["adc_mismatch"], ["read_noise"], ["adc"]]
+)
+def test_each_part_of_a_read_may_be_alone(only):
+    (fast, found), (slow, expected) = on_device("pcm_tiles", {"network.hidden": 70, "hardware.only": only})
+    agree(found, expected)
+    assert fast.substrate.ledger.report() == slow.substrate.ledger.report()
+
+
 BOTH = """extends: pcm
 meta: {name: both, summary: s, source: bench, status: illustrative}
 stochastic:
