@@ -119,11 +119,12 @@ DEVICES = {
 def on_device(profile, more):
     """Return an update of the compiled loops and of the general path, each with its trainer."""
     base = {key: value for key, value in BASE.items() if key != "perturbation"}
-    for general in (False, True):
-        made = build_trainer(Experiment.of(configure({**base, "profile": profile}, more)))
-        made = replace(made, learner=General(learner(made).rule)) if general else made
-        made.step()  # noise that stands still, and drift
-        assert general or is_plain(made)
+    fast, slow = (build_trainer(Experiment.of(configure({**base, "profile": profile}, more))) for _ in range(2))
+    slow = replace(slow, learner=General(learner(slow).rule))
+    fast.step()  # noise that stands still, and drift
+    slow.load_state_dict(fast.state_dict())
+    assert is_plain(fast)
+    for made in (fast, slow):
         yield made, made.learner.learn({}, made.lab())[1]
 
 
