@@ -73,17 +73,22 @@ NOTES = """## What was tried, predicted and measured
   long (29 -> 13 us a step of 32 sequences), the products 4 % less. pcm, B=32: 2.10 -> 1.95.
 - Tiles solved one by one in a compiled loop, the small system eliminated in place: predicted .6 ms for 34 tiles
   instead of 4; measured 1.0. pcm_tiles: 3.3 -> 3.05 (B=32), 6.6 -> 4.6 (B=1).
-- What a read of pcm_tiles cannot do without, of 65 ms at B=32: products of weights and variances 21 ms, 9.8 million
-  normals (one for each of four conversions, one for each driver) 15 ms, outer products 5 ms. With one sequence each
-  update still reads the state of 131,072 devices once (drift, frozen noise, wires: 2.5 ms beside 1.7 ms of the
-  whole update on exact weights), however few reads share it: <= 3 is out of reach at B=1 unless the state is kept
-  from update to update, which writes undo.
-- Sampled reads draw a uniform for each of 2,048 devices, 64 reads a step: 13.1 million an update. Philox's words
-  alone (half of the .97 ns of a normal, by estimate) are 6.5 ms beside 2.3 ms of the whole update on exact weights.
-  One call of the loops a step for all streams, then all steps in one call: 13.3 -> 10.5. Drawing the steps between
-  two changes of a device instead (most change rarely) would need few draws, and another definition of the noise.
-- The machine was shared while the table was measured, and its caches with it: on a quieter one, of 11 turns each,
-  pcm was at 1.95 (B=32) and 2.83 (B=1), pcm_tiles at 3.03 and 4.65.
+- Arrays with noise and junctions in the compiled update of exact arrays, which had made these twice as fast: predicted
+  to leave what reads and draws cost. pcm 2.2 -> 1.95 (B=32), 5.2 -> 3.4 (B=1); pcm_tiles 3.4 -> 2.9, 7.9 -> 6.4;
+  smtj_koenders 1.4 -> 1.25, 2.8 -> 2.0, and 1.5 once junctions draw as they run.
+- pcm's drift and both noises in one pass over its devices, weights and variances of pairs in another: predicted .9 ms
+  less of 1.8 (B=1); measured .4, for powers and logarithms take .45 ms, normals of the frozen noise .15, memory the
+  rest.
+- What a read of pcm_tiles cannot do without, of 57 ms at B=32: products of weights and variances 21 ms, 9.8 million
+  normals (one for each of four conversions, one for each driver) 10 ms, outer products 5 ms. With one sequence each
+  update still reads the state of 131,072 devices once (drift, frozen noise, wires: 4 ms beside 1 ms of the whole update
+  on exact weights), however few reads share it: <= 3 is out of reach at B=1 unless the state is kept from update to
+  update, which writes undo.
+- Sampled reads draw a uniform for each of 2,048 devices, 64 reads a step: 16.4 million an update with both other
+  arrays. The words alone are 6.1 ms (.37 ns each), states 3.1, products 1.3, beside 1.5 ms of the whole update on exact
+  weights. One call of the loops a step for all streams, then all steps in one call: 13.3 -> 10.5 times updates of the
+  general path; drawn as many steps at once as other noise allows: 18 -> 13 times the compiled ones. Drawing the steps
+  between two changes of a device instead (most change rarely) would need few draws, and another definition of noise.
 """
 
 
