@@ -130,6 +130,7 @@ def on_device(profile, more):
 
 def same_books(fast, slow):
     """To the bit but for energy, a sum that is taken in another order."""
+    assert fast.substrate.ledger.conversions == slow.substrate.ledger.conversions
     found, expected = (trainer.substrate.ledger.report() for trainer in (fast, slow))
     assert found["energy"] == {kind: None if J is None else close(J) for kind, J in expected["energy"].items()}
     assert {**found, "energy": 0, "energy_J": 0} == {**expected, "energy": 0, "energy_J": 0}
