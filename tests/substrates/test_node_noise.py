@@ -84,6 +84,38 @@ def test_noise_does_not_depend_on_the_cuts(cuts, layer, kind):
     assert torch.equal(torch.cat(pieces), whole)
 
 
+@pytest.mark.parametrize("coupling", [1.0, 0.4])
+@pytest.mark.parametrize("sigma", [0.0, 0.05])
+@pytest.mark.parametrize("kind", ["koenders", "smtj", "rtn"])
+def test_a_source_that_draws_as_it_runs_makes_the_noise_of_one_that_is_given_its_draws(kind, sigma, coupling):
+    """The same bits for passes that share a stream, silent ones, coupled units, and in any cut."""
+    law = SOURCES[kind]
+    plan = PassPlan(noise=(1.0, 1.0, 0.0, -2.0, 1.0), stream=(0, 1, 2, 0, 0), pairs=((0, 1),))
+    found = []
+    for source in (law, Given(law)):
+        noise = NodeNoise(
+            plan, UNITS, 3, PassStreams(Streams(0), "train", 4), torch.empty(0), source, sigma,
+            scale={"hidden": coupling}, dt=DT,
+        )  # fmt: skip
+        found.append({layer: torch.cat([noise.draw(layer, 0, 4), noise.draw(layer, 4, 6)]) for layer in UNITS})
+    for layer, noise in found[0].items():
+        assert torch.equal(noise, found[1][layer])
+        assert not noise[:, 2].any()
+        assert noise[:, 0].std() > 0
+
+
+class Given:
+    """A source that is given its draws."""
+
+    fill = None
+
+    def __init__(self, law):
+        self.law = law
+
+    def __getattr__(self, name):
+        return getattr(self.law, name)
+
+
 @with_memory
 def test_passes_share_streams_and_gains_scale_them(kind):
     noise = bank(sigma=0.05, kind=kind).draw("hidden", 0, 20)
