@@ -43,11 +43,15 @@ def controls(
     windows: int = WINDOWS,
     features: Activities = rate_activities,
     own: Source | None = None,
+    trained: Weights | None = None,
 ) -> dict[str, Control]:
     """Return the controls that make sense for a task, by name.
 
     `constant_mean` and `ridge` (readout on the untrained network) always; `ridge_all`, whose readout sees all layers,
-    where the network's own does not; `persistence` and `lagged_linear` where the task is a forecast.
+    where the network's own does not; `persistence` and `lagged_linear` where the task is a forecast. Of a `trained`
+    network `refit`: a ridge readout fitted to it as to the untrained one, on the same sequences, with the same search
+    for lambda. What tells the two apart is what the arrays before the readout have learned; what tells `refit` from
+    the loss as learned is what the learned readout lost.
 
     Args:
         task: where training sequences come from.
@@ -60,6 +64,7 @@ def controls(
         features: simulates the untrained network; left out, one of rates.
         own: the task before an encoder, where one lies before the network; None: `task` itself. Only `ridge` sees
             through the encoder; the others see the task's own values and steps, and so are their predictions.
+        trained: the network as its arrays hold it once it is trained; None: none is.
 
     >>> import torch
     >>> from types import SimpleNamespace
@@ -72,23 +77,36 @@ def controls(
     {'constant_mean': 0.0, 'ridge': 0.0}
     """
     plain, raw = own or task, test.raw or test
-    hold = len(test.mask) // len(raw.mask)
-    last = slice(hold - 1, None, hold)  # of the steps that are scored
     predictions = {"constant_mean": constant_mean(plain, raw, streams, windows, loss)}
-    notes: dict[str, str] = {}
-    for name, every in (("ridge", False), ("ridge_all", True)):
-        if every and sees_all(weights.network):
-            continue
-        try:
-            fitted = ridge(task, weights, streams, windows, activity=features, loss=loss, every=every)
-            predictions[name] = fitted.predict(test)[last]
-        except NotFittedError as error:  # what is not at its minimum would flatter whatever it is compared with
-            notes[name] = f"control {name}: {error}"
+    networks = [("ridge", weights, False)]
+    networks += [("refit", trained, False)] if trained is not None else []
+    networks += [("ridge_all", weights, True)] if not sees_all(weights.network) else []
+    fitted = {
+        name: _ridge(name, task, network, streams, test, loss, windows, features, every)
+        for name, network, every in networks
+    }
     if task.forecast and np.array_equal(loss.as_targets(raw.targets), raw.targets):
         predictions["lagged_linear"] = lagged_linear(plain, raw, streams, windows=windows)
         still = persistence(plain, raw)
         if still is not None:
             predictions["persistence"] = still
     found = {name: Control(mean_loss(loss, y, raw), y) for name, y in predictions.items()}
-    nothing = np.full_like(raw.targets, np.nan)
-    return {**found, **{name: Control(float("nan"), nothing, note) for name, note in notes.items()}}
+    first = {"constant_mean": found.pop("constant_mean")}
+    done, not_fitted = ({k: c for k, c in fitted.items() if (c.note is None) == well} for well in (True, False))
+    return {**first, **done, **found, **not_fitted}
+
+
+def _ridge(
+    name: str, task: Source, weights: Weights, streams: Streams, test: Sequences, loss: Loss, windows: int,
+    features: Activities, every: bool,
+) -> Control:  # fmt: skip
+    """Fit a ridge readout to a network and return what it does on the test sequences."""
+    raw = test.raw or test
+    hold = len(test.mask) // len(raw.mask)
+    last = slice(hold - 1, None, hold)  # of the steps that are scored
+    try:
+        fitted = ridge(task, weights, streams, windows, activity=features, loss=loss, every=every)
+        y = fitted.predict(test)[last]
+    except NotFittedError as error:  # what is not at its minimum would flatter whatever it is compared with
+        return Control(float("nan"), np.full_like(raw.targets, np.nan), f"control {name}: {error}")
+    return Control(mean_loss(loss, y, raw), y)

@@ -71,6 +71,12 @@ class Method:
         pairs = [numbers([r["test_loss"], (r["controls"] or {}).get(control)]) for r in self.finished]
         return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
 
+    def between(self, one: str, other: str) -> list[tuple[float, float]]:
+        """Pairs of two controls' losses, of the runs that have both."""
+        of_runs = [r["controls"] or {} for r in self.finished]
+        pairs = [numbers([found.get(one), found.get(other)]) for found in of_runs]
+        return [(pair[0], pair[1]) for pair in pairs if len(pair) == 2]
+
 
 def methods(results: Sequence[Result], variants: Sequence[str] | None = None) -> list[Method]:
     """Group results by task, profile, backend, rule and variant, in order of first appearance, backend by backend.

@@ -16,13 +16,15 @@ UPDATE = "the digital arithmetic of the update (outer products, optimizer, weigh
 
 OF_LAYERS = "ridge_all"
 """A control that networks of one layer do not have: beside them it is not of any method."""
-JUDGES = ("ridge", "persistence")
-"""Controls that a method has to be below."""
-
 CONTROLS = {
     "ridge": "ridge readout",
+    "refit": "ridge refit",
     "lagged_linear": "lagged linear",
 }
+SOLVED = 1e-12
+"""Loss of a ridge readout below which nothing but rounding is left to be learned."""
+UNLIKELY = 0.05
+"""Probability of a count of seeds by chance above which it is told."""
 
 
 class Cell(NamedTuple):
@@ -155,18 +157,21 @@ def _told_apart(one: Control, key: str, group: Sequence[Method], by: Sequence[st
 
 
 def verdicts(group: Sequence[Method]) -> list[str]:
-    """Say in words which methods do not beat the ridge readout, or persistence, and which runs failed.
+    """Say in words whose recurrence did not learn, which methods do not beat persistence, and which runs failed.
 
-    A method beats a control if its median test loss is below the control's median; where single
-    seeds do not, that is said as well, and so is that one seed shows nothing.
+    A recurrence learned if a ridge readout refit on it is below that on the untrained network, seed by seed: both are
+    fitted alike, so that it does not count how the readout learned. Where the loss as learned is not below the ridge
+    readout all the same, its readout fell short. A method beats persistence if its median test loss is below; where
+    single seeds do not, that is said as well, and so is that one seed shows nothing.
     """
     said, lucky = [], False
     for method in group:
         passes = method.values("passes")
         if not passes or any(passes):  # weights that were only programmed have learned nothing here
-            said += _verdict(method, "ridge", "the ridge readout", f"its {_learner(method)} learned")
+            said += _learned(method)
             said += _verdict(method, "persistence", "persistence", "it forecasts anything")
-            lucky |= any(len(pairs) == 1 and pairs[0][0] < pairs[0][1] for pairs in map(method.against, JUDGES))
+            pairs = [method.between("refit", "ridge") or method.against("ridge"), method.against("persistence")]
+            lucky |= any(len(each) == 1 and each[0][0] < each[0][1] for each in pairs)
         other = [result["status"] for result in method.results if result["status"] != "finished"]
         if other:
             states = ", ".join(f"{other.count(state)} {state}" for state in dict.fromkeys(other))
@@ -233,6 +238,42 @@ def _learner(method: Method) -> str:
     """Say what of a method's network may have learned beside its readout: layers alone, where none is recurrent."""
     controls = {key for result in method.results for key in result["controls"] or {}}
     return "layers" if "frozen_layers" in controls and "frozen_recurrence" not in controls else "recurrence"
+
+
+def _learned(method: Method) -> list[str]:
+    """Say whether a recurrence has not been shown to learn, or its readout fell short."""
+    pairs, what = method.between("refit", "ridge"), _learner(method)
+    if not pairs:  # of a record from before there was a refit, or where none could be fitted
+        return _verdict(method, "ridge", "the ridge readout", f"its {what} learned")
+    refit, ridge = (middle([pair[i] for pair in pairs]) for i in (0, 1))
+    if ridge <= SOLVED:
+        easy = f"a ridge readout of the untrained network solves the task, to {digits(ridge)}"
+        return [f"{method.label} has not shown that its {what} learned: {easy}."]
+    count, wins = len(pairs), sum(mine < theirs for mine, theirs in pairs)
+    against = f"a ridge readout refit on it reaches {digits(refit)}, on the untrained network {digits(ridge)}"
+    if count > 1:
+        against += f", below that in {wins} of {count} seeds"
+    if refit >= ridge:
+        return [f"{method.label} has not shown that its {what} learned: {against}."]
+    said = []
+    if count > 1 and (chance := at_least(wins, count)) > UNLIKELY:
+        said.append(
+            f"{method.label}: {against}, which chance gives with probability {digits(chance)}: more seeds would tell."
+        )
+    losses = [loss for loss, _ in method.against("ridge")]
+    if losses and middle(losses) >= ridge:
+        fell = f"{digits(middle(losses))} as learned, {digits(refit)} refit on the same {what}"
+        said.append(f"{method.label}: the readout fell short: {fell}, {digits(ridge)} on the untrained one.")
+    return said
+
+
+def at_least(wins: int, count: int) -> float:
+    """Return the probability of at least so many wins of a count, if each is as likely as a loss.
+
+    >>> at_least(8, 8), at_least(7, 8)
+    (0.00390625, 0.03515625)
+    """
+    return sum(math.comb(count, k) for k in range(wins, count + 1)) / 2.0**count
 
 
 def _verdict(method: Method, control: str, what: str, shown: str) -> list[str]:

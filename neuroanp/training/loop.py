@@ -29,6 +29,7 @@ from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
 from neuroanp.training.updates import Row, updates
 from neuroanp.training.watch import Health, Watch
+from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
@@ -290,7 +291,11 @@ class Training:
         untrained = self.experiment.untrained(trainer.streams)
         features = partial(features_of(trainer.backend, untrained.network), neurons=trainer.substrate.neurons)
         task, own = self.experiment.task, own_task(self.experiment.task)[0]
-        found = controls(task, untrained, trainer.streams, held.batch, task.loss, features=features, own=own)
+        held_now = Weights({name: read.W for name, read in trainer.reads().items()}, untrained.network)
+        trained = held_now if trainer.updates > 0 else None
+        found = controls(
+            task, untrained, trainer.streams, held.batch, task.loss, features=features, own=own, trained=trained
+        )
         for line in (control.note for control in found.values() if control.note):
             self.record.log(line)
         losses = {name: control.loss for name, control in found.items()}

@@ -14,7 +14,16 @@ from neuroanp.reporting.method import methods
 from neuroanp.reporting.origins import Origins
 from neuroanp.reporting.plots import trade_offs
 from neuroanp.reporting.style import Look, spread
-from neuroanp.reporting.tables import controls, headline, leading, not_counted, results_table, unstated, verdicts
+from neuroanp.reporting.tables import (
+    at_least,
+    controls,
+    headline,
+    leading,
+    not_counted,
+    results_table,
+    unstated,
+    verdicts,
+)
 from neuroanp.reporting.values import digits, prefix, quantity
 
 losses = st.floats(min_value=1e-9, max_value=1e3)
@@ -57,6 +66,49 @@ def test_a_method_that_does_not_beat_the_ridge_is_always_named(values, ridge):
     said = " ".join(verdicts(group))
     assert ("has not shown that its recurrence learned" in said) == (median(values) >= ridge)
     assert ("in the median only" in said) == (median(values) < ridge <= max(values))
+
+
+@given(st.lists(st.tuples(losses, losses, losses), min_size=1, max_size=9))
+def test_whether_a_recurrence_learned_is_decided_by_its_refit(seeds):
+    """Seed by seed against the untrained network, whatever the readout as learned does with it."""
+    rows = [
+        result(seed, loss, controls={"ridge": ridge, "refit": refit}) for seed, (loss, ridge, refit) in enumerate(seeds)
+    ]
+    said = " ".join(verdicts(methods(rows)))
+    loss, ridge, refit = (median(each) for each in zip(*seeds, strict=True))
+    wins = sum(refit < ridge for _, ridge, refit in seeds)
+    assert ("has not shown that its recurrence learned" in said) == (refit >= ridge)
+    assert ("the readout fell short" in said) == (refit < ridge <= loss)
+    assert ("which chance gives" in said) == (refit < ridge and len(seeds) > 1 and at_least(wins, len(seeds)) > 0.05)
+    assert ("One seed" in said) == (len(seeds) == 1 and refit < ridge)
+
+
+def test_the_three_numbers_are_told():
+    """Ridge untrained, refit on the trained recurrence, and as learned."""
+    rows = [result(seed, 0.0079, controls={"ridge": 0.0053, "refit": 0.0019}) for seed in range(8)]
+    assert verdicts(methods(rows)) == [
+        "pcm · anp: the readout fell short: 0.00790 as learned, 0.00190 refit on the same recurrence, 0.00530 on the "
+        "untrained one."
+    ]
+    rows = [result(seed, 0.001, controls={"ridge": 0.0053, "refit": 0.006 if seed < 3 else 0.001}) for seed in range(8)]
+    assert verdicts(methods(rows)) == [
+        "pcm · anp: a ridge readout refit on it reaches 0.00100, on the untrained network 0.00530, below that in 5 of "
+        "8 seeds, which chance gives with probability 0.363: more seeds would tell."
+    ]
+
+
+def test_a_task_that_needs_no_recurrence_shows_none():
+    """Two roundings of nothing are not compared."""
+    rows = [result(seed, 0.05, controls={"ridge": 1.1e-16, "refit": 4e-17}) for seed in range(8)]
+    assert verdicts(methods(rows)) == [
+        "pcm · anp has not shown that its recurrence learned: a ridge readout of the untrained network solves the "
+        "task, to 1.10e-16."
+    ]
+
+
+@pytest.mark.parametrize(("wins", "count", "chance"), [(0, 4, 1.0), (4, 4, 1 / 16), (3, 4, 5 / 16), (5, 8, 93 / 256)])
+def test_the_chance_of_a_count_is_binomial(wins, count, chance):
+    assert at_least(wins, count) == chance
 
 
 def test_persistence_is_judged_where_there_is_one():

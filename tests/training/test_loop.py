@@ -7,13 +7,17 @@ import math
 import pytest
 import torch
 
+from neuroanp.baselines.controls import WINDOWS
+from neuroanp.baselines.ridge import ridge
 from neuroanp.errors import DivergedError, InputError, RunError
+from neuroanp.losses import mean_loss
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from neuroanp.training.estimate import estimate
 from neuroanp.training.launch import launch, resume
+from neuroanp.trajectory import Weights
 from tests.close import close
 
 from .test_resume import SMALL, config
@@ -25,7 +29,7 @@ def test_record_holds_result_controls_predictions_and_provenance(tmp_path):
     assert result is not None
     assert result["status"] == "finished"
     assert result["passes"] == 20 * 3
-    assert set(result["controls"]) == {"constant_mean", "ridge", "frozen_recurrence"}
+    assert list(result["controls"]) == ["constant_mean", "ridge", "refit", "frozen_recurrence"]
     assert all(math.isfinite(loss) for loss in [result["test_loss"], *result["controls"].values()])
     manifest = record.manifest
     assert manifest["profile"]["name"] == "ideal"
@@ -33,6 +37,30 @@ def test_record_holds_result_controls_predictions_and_provenance(tmp_path):
     arrays = record.load_arrays("predictions")
     assert arrays is not None
     assert arrays["y"].shape == arrays["target"].shape
+
+
+@pytest.mark.parametrize("profile", ["ideal", "pcm"])
+def test_the_refit_control_is_the_ridge_of_the_trained_network(profile, tmp_path):
+    """Of what the arrays hold at the end, on the sequences of the ridge control; the run's readout does not count."""
+    made = configure(SMALL, {"training.controls": True, "profile": profile})
+    record = launch(made, tmp_path)
+    experiment = Experiment.of(made)
+    trainer = build_trainer(experiment)
+    while trainer.update < trainer.updates:
+        trainer.step()
+    trained = Weights({name: read.W for name, read in trainer.reads().items()}, trainer.substrate.network)
+    held = experiment.task.test(trainer.streams.generator("test"))
+    losses = []
+    for weights in (trained, experiment.untrained(trainer.streams)):
+        y = ridge(experiment.task, weights, trainer.streams, WINDOWS).predict(held)
+        losses.append(mean_loss(experiment.task.loss, y, held))
+    assert record.result is not None
+    assert record.result["controls"]["refit"] == close(losses[0], rel=1e-9)
+    assert record.result["controls"]["ridge"] == close(losses[1], rel=1e-9)
+    assert losses[0] != losses[1]
+    other = Weights({**trained, "w_out": torch.zeros_like(trained["w_out"])}, trained.network)
+    y = ridge(experiment.task, other, trainer.streams, WINDOWS).predict(held)
+    assert mean_loss(experiment.task.loss, y, held) == losses[0]
 
 
 def test_ledger_counts_time_and_reads_by_hand(tmp_path):

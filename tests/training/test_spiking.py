@@ -371,7 +371,7 @@ def test_a_record_holds_rates_rasters_and_controls(tmp_path):
     record = launch(config(training__controls=True, encoder="poisson", training__updates=4), tmp_path)
     assert record.result is not None
     assert record.result["backend"] == "lif"
-    assert set(record.result["controls"]) == {"constant_mean", "ridge", "frozen_recurrence"}
+    assert set(record.result["controls"]) == {"constant_mean", "ridge", "refit", "frozen_recurrence"}
     assert record.result["controls"]["ridge"] <= record.result["controls"]["constant_mean"] + 1e-9
     activity = record.load_arrays("activity")
     assert activity is not None

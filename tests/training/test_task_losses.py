@@ -99,7 +99,7 @@ def test_the_controls_minimise_the_loss(matched):
     result = matched.result
     assert result is not None
     assert result["controls"]["constant_mean"] == close(np.log(2.0), rel=0.01)
-    assert sorted(result["controls"]) == ["constant_mean", "frozen_recurrence", "ridge"]
+    assert sorted(result["controls"]) == ["constant_mean", "frozen_recurrence", "refit", "ridge"]
     experiment = Experiment.of(configure(MATCH))
     streams = Streams(0)
     test = experiment.task.test(streams.generator("test"))
