@@ -1,6 +1,7 @@
 # Plain pip commands behind short names; README.md shows them too.
 #   make demo        compare three hardware profiles on tomorrow's weather (real data)
-#   make test        linters, types, import rules, fast tests with coverage
+#   make test        linters, types, import rules, fast tests
+#   make coverage    the fast tests again, and which lines none of them runs
 #   make test-slow   long trainings, faults, the built wheel, a real browser
 #   make test-long   hundreds of fits (do their intervals hold the truth?), kills at every write, compiled names
 #   make test-cuda   the tests of a GPU, where there is one: a few minutes
@@ -17,7 +18,7 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := $(THREADS) $(BIN)/python -m pytest -n $(WORKERS)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow test-long test-cuda lint clean python
+.PHONY: help demo test coverage test-slow test-long test-cuda lint clean python
 
 help:
 	@sed -n '2,9s/^# *//p' Makefile
@@ -56,6 +57,9 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks
 
 test: lint
+	$(PYTEST) -m 'not slow and not long'
+
+coverage: $(VENV)/.neuroanp-test
 	$(PYTEST) -m 'not slow and not long' --cov --cov-report=term
 
 test-slow: $(VENV)/.neuroanp-test
