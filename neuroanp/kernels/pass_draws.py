@@ -31,7 +31,7 @@ def plan_draws(noise, rows, n, steps, long):  # pyright: ignore
     for factor in factors:
         noisy += factor != f32(0)
     of_pass = rows * calls
-    if of_pass >= long or not noisy:
+    if of_pass >= long or not noisy or not of_pass:
         together = max(1, min(rows, AT_ONCE // max(calls, 1)))
         none = np.empty(0, u32)
         return np.empty((4, together * calls), f32), none, none, none, 0, 1

@@ -122,9 +122,12 @@ def forward(
 
 @njit(cache=True, error_model="numpy")
 def _buffer(source, shape, n):  # pyright: ignore
-    """Return room for the draws of a step, (M, B, n), and which calls are made at once; shape: M, B and all steps."""
+    """Return room for the draws of a step, (M, B, n), and which calls are made at once; shape: M, B and all steps.
+
+    Silent passes, of which nothing is drawn, stay at zero: drivers add what lies there.
+    """
     passes, rows, steps = shape
-    return np.empty((passes, rows, n), f32), plan_draws(source, rows, n, steps, LONG)
+    return np.zeros((passes, rows, n), f32), plan_draws(source, rows, n, steps, LONG)
 
 
 @njit(cache=True, error_model="numpy")

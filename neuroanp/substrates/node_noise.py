@@ -21,6 +21,12 @@ def single(x: Tensor) -> bool:
     return x.dtype == torch.float32 and x.device.type == "cpu"
 
 
+def fills(law: NodeSource) -> bool:
+    """Return whether a law draws as it runs: by a `fill` of the class that has its `run`, not of a parent of it."""
+    owners = [next((kind for kind in type(law).__mro__ if name in vars(kind)), None) for name in ("fill", "run")]
+    return law.fill is not None and owners[0] is owners[1]
+
+
 FORGOTTEN = 1e-9
 """Correlation between presentations below which their starts are drawn independently."""
 
@@ -117,7 +123,7 @@ class NodeNoise:
         for index, (factor, stream) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
             if factor:
                 of_stream.setdefault(stream, []).append(index)
-        there = self.junctions is not None and self.junctions.fill is not None and single(out)
+        there = self.junctions is not None and fills(self.junctions) and single(out)
         for stream, (first, *others) in of_stream.items():
             one = self._one(layer, stream, t0, steps, out, first)
             for index in (*others, first):  # the first, where it may lie already, in the end
@@ -134,7 +140,7 @@ class NodeNoise:
         shape = (self.batch, self.units[layer])
         if self.junctions is None:
             return self._normal(f"gaussian/{layer}", stream, t0, steps, shape)
-        if self.junctions.fill is not None and single(out):
+        if self.junctions.fill is not None and fills(self.junctions) and single(out):
             state = self._reached(layer, stream, t0)
             u, xi = (self.streams.at(f"{name}/{layer}", stream, t0) for name in ("junction", "junction_white"))
             u.checked()._replace(t=t0 + steps - 1).checked()

@@ -69,7 +69,8 @@ class CompiledUpdate:
         self.lines = _lines(lab.source.numpy(), form.bias)
         self.steps = self.lines.shape[0]
         self.targets, self.mask = lab.targets.numpy(), lab.mask.numpy()
-        self.nodes = self.chip.perturbation(form.plan, form.batch, lab.streams)
+        apart = self.steps * lab.backend.dt  # presentations follow one another: what is slow is common to them
+        self.nodes = self.chip.perturbation(form.plan, form.batch, lab.streams, apart=apart)
         units, outputs = self.nodes.white(form.layer), self.nodes.white(OUTPUT)
         self.drawn = units is None or outputs is None  # by sources with a memory
         self.noise, self.of_outputs = form.source(units), form.source(outputs)

@@ -104,6 +104,16 @@ def test_a_source_that_draws_as_it_runs_makes_the_noise_of_one_that_is_given_its
         assert noise[:, 0].std() > 0
 
 
+def test_who_runs_otherwise_is_not_filled_by_what_it_derives_from():
+    class Still(RtnSource):
+        def run(self, state, u, xi, dt):
+            return torch.zeros(u.shape[0], *u.shape[2:], dtype=u.dtype), state
+
+    law = Still(**SOURCES["rtn"].model_dump())
+    noise = NodeNoise(PLAN, UNITS, 3, PassStreams(Streams(0), "train", 4), torch.empty(0), law, dt=DT)
+    assert not noise.draw("hidden", 0, 4).any()
+
+
 class Given:
     """A source that is given its draws."""
 

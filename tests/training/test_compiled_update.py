@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import isnan
 
+import numpy as np
 import pytest
 import torch
 
@@ -110,6 +111,7 @@ DEVICES = {
     "profile": {},
     "bias, one sequence": {"network.bias": True, "training.batch": 1},
     "wide, mean": {**MORE["wide"], "rule.reference": "mean", "rule.K": 4, "network.hidden": 70},
+    "silent, many rows": {"rule.reference": "silent", "training.batch": 30},
     "silent, noisy units": {"rule.reference": "silent", "perturbation": {"name": "gaussian", "sigma": 0.02}},
     "rows of normals": {"training.batch": 300, "task.delay": 1, "rule.loss": "trial"},
     "own step": {"rule.gamma": 0.0},
@@ -159,16 +161,46 @@ BOTH = """extends: pcm
 meta: {name: both, summary: s, source: bench, status: illustrative}
 stochastic:
   {law: koenders, mean: 42 mV, sigma_white: 1 mV, amplitude: 6 mV, flip: 0.08, n_sources: 2, kappa: 1,
-   volts_per_unit: 0.3 V}
+   volts_per_unit: 0.3 V, energy_per_bit: 20 fJ}
 """
+
+
+SLOW = {
+    "rtn": "{law: rtn, tau_high: 1 s, tau_low: 1 s, amplitude: 20 mV, n_sources: 1, kappa: 1, volts_per_unit: 0.3 V}",
+    "one_over_f": "{law: one_over_f, f_low: 1 Hz, f_high: 100 kHz, amplitude: 20 mV, n_sources: 1, kappa: 1, "
+    "volts_per_unit: 0.3 V}",
+}
+
+
+@pytest.mark.parametrize("law", SLOW)
+@pytest.mark.parametrize("more", ["profile", "bias, one sequence"])
+def test_what_is_slower_than_a_presentation_is_common_to_passes(law, more, tmp_path):
+    profile = tmp_path / "slow.yaml"
+    meta = "{name: slow, summary: s, source: bench, status: illustrative}"
+    profile.write_text(f"extends: ideal\nmeta: {meta}\nstochastic: {SLOW[law]}\n")
+    (_, found), (_, expected) = on_device(str(profile), DEVICES[more])
+    agree(found, expected)
+
+
+def test_no_memory_is_read_before_it_is_written():
+    """Of passes without noise, whose drivers add none: what lies in memory that others gave back is not 0."""
+    changes = {**DEVICES["silent, many rows"], "network.hidden": 70}
+    trainer, _ = on_device("pcm_tiles", changes)
+    found = []
+    for _ in range(4):
+        junk = [np.full(size, np.nan, np.float32) for size in range(1000, 400_000, 7919)]
+        del junk
+        found.append(trainer[0].learner.learn({}, trainer[0].lab())[1])
+    assert all(same(found[0].arrays, each.arrays) for each in found)
 
 
 @pytest.mark.parametrize("more", ["profile", "bias, one sequence"])
 def test_arrays_and_junctions_are_noisy_together(more, tmp_path):
     profile = tmp_path / "both.yaml"
     profile.write_text(BOTH)
-    (_, found), (_, expected) = on_device(str(profile), DEVICES[more])
+    (fast, found), (slow, expected) = on_device(str(profile), DEVICES[more])
     agree(found, expected)
+    same_books(fast, slow)
 
 
 @pytest.mark.parametrize("profile", ["ideal", "pcm_tiles", "rram_wan", "smtj_koenders"])
