@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
-import torch
 from torch import Tensor
 
+from neuroanp.kernels.precision import single
 from neuroanp.network.tanh import Tanh
 from neuroanp.trajectory import LayerActivity, LayerChange
 
@@ -27,11 +27,6 @@ WIDEST = 724
 """Units up to which the BLAS that loops call takes no longer than torch's, whose products of few rows read W faster."""
 SMALL = 1 << 22
 """Multiply-accumulates a step up to which the product of a step is part of the loop: too few to share by threads."""
-
-
-def single(like: Tensor) -> bool:
-    """Return whether tensors are of single precision on a CPU, which the loops are for."""
-    return like.dtype == torch.float32 and like.device.type == "cpu"
 
 
 def compiled(layer: Layer, like: Tensor) -> bool:

@@ -14,10 +14,11 @@ from typing import TYPE_CHECKING, Any, ClassVar, cast
 import torch
 from torch import Tensor
 
-from neuroanp.backends.compiled_passes import Chunk, compiled, noisy, run, single
+from neuroanp.backends.compiled_passes import Chunk, compiled, noisy, run
 from neuroanp.backends.protocol import Request, of_both_kinds
 from neuroanp.backends.reads import ArrayReads
 from neuroanp.baselines.network import rate_activities, rate_outputs
+from neuroanp.kernels.precision import single
 from neuroanp.network.cell import CELLS
 from neuroanp.network.lines import with_bias_line, word_lines
 from neuroanp.network.network import INPUT, OUTPUT

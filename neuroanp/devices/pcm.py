@@ -16,6 +16,7 @@ from torch import Tensor
 
 from neuroanp.devices.pcm_update import PcmUpdate
 from neuroanp.devices.protocol import Cells, Span
+from neuroanp.kernels.precision import single
 from neuroanp.profiles.laws import Law, Pulses
 from neuroanp.units import Conductance, Dimension, NonNegative, Number, Positive, PositiveConductance, PositiveTime
 
@@ -124,7 +125,7 @@ class PcmDrift(Law):
 
     def factor(self, nu: Tensor, age: Tensor) -> Tensor:
         """Return G(t_s) / G_p for exponents `nu` and times since programming `age` (seconds)."""
-        if _looped(nu) and age.dtype == torch.float64:
+        if single(nu) and age.dtype == torch.float64:
             return self._looped_factor(nu, age)
         return torch.pow((age / self.t0).clamp_min(1.0).to(nu.dtype), -nu)
 
@@ -198,7 +199,7 @@ class PcmRead(Law):
             age: time since programming at the end of the window, seconds.
             window: duration of the passes of one update, seconds.
         """
-        if all(_looped(x) and x.shape == age.shape for x in (g_programmed, g_now, age)):
+        if all(single(x) and x.shape == age.shape for x in (g_programmed, g_now, age)):
             return self._looped_split(g_programmed, g_now, g_max, age, window)
         scale = self.amplitude(g_programmed, g_max) * g_now
         fresh, frozen = self.split_log(age, window)
@@ -230,7 +231,7 @@ def observe(
     None where the loops are not for its devices: they are in single precision on a CPU.
     """
     g, nu, written = cells["g"], cells["nu"], cells["t"]
-    if not (_looped(g) and _looped(nu) and written.dtype == torch.float64 and g.shape == nu.shape == written.shape):
+    if not (single(g) and single(nu) and written.dtype == torch.float64 and g.shape == nu.shape == written.shape):
         return None
     from neuroanp.kernels import pcm_loops
 
@@ -240,11 +241,6 @@ def observe(
     filled = _flat(conducts), _flat(fresh), _flat(frozen)
     pcm_loops.observe(*of_devices, now, window, drift.t0, figures, within, *filled)
     return conducts, fresh, frozen
-
-
-def _looped(x: Tensor) -> bool:
-    """Return whether the compiled loops are for such devices."""
-    return x.dtype == torch.float32 and x.device.type == "cpu"
 
 
 def _flat(x: Tensor) -> np.ndarray:

@@ -89,15 +89,9 @@ def forward(
         _draw(of_units, noise[0], noise[1], noise[2], noise[3], t, at)
         for m in range(passes):
             for b in range(rows):
-                line = h[m, b]
-                line[:] = f32(0)
-                clipped[0] += _hear(into, room_in, m, b, factors[m], line)
-                if len(node):
-                    _add(line, node[t, m, b])
-                elif noise[3][m] != f32(0):
-                    _add(line, of_units[0][m, b])
-                clipped[1] += _hear(back, room, m, b, factors[m], line)
-                _activate(now[m, b], line)
+                clipped[0] += _begin(h[m, b], into, room_in, m, b, factors[m], node, t, of_units[0], noise[3])
+                clipped[1] += _hear(back, room, m, b, factors[m], h[m, b])
+                _activate(now[m, b], h[m, b])
         _draw(room_out[0], out.key, update, streams, factors, t, at)
         told = room if alike else room_out
         _tell_rows(back if alike else out, told, now.reshape(all_rows, n))
@@ -107,12 +101,7 @@ def forward(
         for m in range(passes):
             for b in range(rows):
                 line = y[t, m, b]
-                line[:] = f32(0)
-                clipped[2] += _hear(out, room_out, m, b, factors[m], line)
-                if len(node_y):
-                    _add(line, node_y[t, m, b])
-                elif of_outputs[3][m] != f32(0):
-                    _add(line, of_y[0][m, b])
+                clipped[2] += _begin(line, out, room_out, m, b, factors[m], node_y, t, of_y[0], of_outputs[3])
         if d.shape[1]:
             reduce(h, now, d[t], s[t], pre[t + 1], pairs, which)
             differ(dy[t], sy[t], y[t], pairs)
@@ -251,6 +240,22 @@ def _drive(told, sigma, noise):  # pyright: ignore
 def _square(squares, told):  # pyright: ignore
     for i in range(len(told)):
         squares[i] = told[i] * told[i]
+
+
+@njit(cache=True, error_model="numpy")
+def _begin(line, reading, room, m, b, factor, node, t, drawn, factors):  # pyright: ignore
+    """Fill line (n,) of row b of pass m with what an array brings and the noise of the units; return how many clip.
+
+    Args: factor: of the noise of the read. node: noise that was drawn beforehand, or of no step; then `drawn` (M, B, n)
+        is, for passes whose factor of `factors` is not 0.
+    """
+    line[:] = f32(0)
+    clipped = _hear(reading, room, m, b, factor, line)
+    if len(node):
+        _add(line, node[t, m, b])
+    elif factors[m] != f32(0):
+        _add(line, drawn[m, b])
+    return clipped
 
 
 @njit(cache=True, error_model="numpy")

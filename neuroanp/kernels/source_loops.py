@@ -23,22 +23,17 @@ def flips(out, m, s, of_u, of_xi, t0, flip, amplitude, white, scale):  # pyright
         of_u, of_xi: key, update and stream of the uniforms (sources, B, n) and normals (B, n) of a step. t0: the first.
     """
     T, _, B, n = out.shape
-    calls = (n + 3) // 4
-    together = max(1, min(B, AT_ONCE // max(calls, 1)))
-    made, drawn = np.empty((4, together * calls), f32), np.empty((together, n), f32)
+    made, drawn = _room(B, n)
     for t in range(T):
-        for row in range(0, B, together):
-            many = min(together, B - row)
-            lines = out[t, m, row : row + many]
+        for row in range(0, B, len(drawn)):
+            lines = out[t, m, row : min(row + len(drawn), B)]
             lines[:] = f32(0)
             for source in range(len(s)):
-                make_uniforms(made, (source * B + row) * calls, many * calls, of_u[0], of_u[1], of_u[2], t0 + t)
-                deal(made, drawn[:many], calls)
-                for b in range(many):
+                _uniforms(made, drawn[: len(lines)], source * B + row, of_u, t0 + t)
+                for b in range(len(lines)):
                     _turn(lines[b], s[source, row + b], drawn[b], flip)
-            make_normals(made, row * calls, many * calls, of_xi[0], of_xi[1], of_xi[2], t0 + t)
-            deal(made, drawn[:many], calls)
-            for b in range(many):
+            _normals(made, drawn[: len(lines)], row, of_xi, t0 + t)
+            for b in range(len(lines)):
                 _add_white(lines[b], drawn[b], amplitude, white, scale)
 
 
@@ -64,20 +59,16 @@ def switches(out, m, s, of_u, t0, low, high, mean, scale):  # pyright: ignore
         of_u, t0: as in `flips`. low: P(0 -> 1). high: P(1 -> 1), no smaller.
     """
     T, _, B, n = out.shape
-    calls = (n + 3) // 4
-    together = max(1, min(B, AT_ONCE // max(calls, 1)))
-    made, drawn = np.empty((4, together * calls), f32), np.empty((together, n), f32)
+    made, drawn = _room(B, n)
     for t in range(T):
-        for row in range(0, B, together):
-            many = min(together, B - row)
-            lines = out[t, m, row : row + many]
+        for row in range(0, B, len(drawn)):
+            lines = out[t, m, row : min(row + len(drawn), B)]
             lines[:] = f32(0)
             for source in range(len(s)):
-                make_uniforms(made, (source * B + row) * calls, many * calls, of_u[0], of_u[1], of_u[2], t0 + t)
-                deal(made, drawn[:many], calls)
-                for b in range(many):
+                _uniforms(made, drawn[: len(lines)], source * B + row, of_u, t0 + t)
+                for b in range(len(lines)):
                     _switch(lines[b], s[source, row + b], drawn[b], low, high)
-            for b in range(many):
+            for b in range(len(lines)):
                 _shift(lines[b], mean, scale)
 
 
@@ -92,3 +83,27 @@ def _switch(total, s, u, low, high):  # pyright: ignore
 def _shift(total, mean, scale):  # pyright: ignore
     for i in range(len(total)):
         total[i] = (total[i] - mean) * scale
+
+
+@njit(cache=True, error_model="numpy")
+def _room(B, n):  # pyright: ignore
+    """Return room for draws of as many rows of n as are made side by side: as made (4, calls), and dealt (rows, n)."""
+    calls = (n + 3) // 4
+    together = max(1, min(B, AT_ONCE // max(calls, 1)))
+    return np.empty((4, together * calls), f32), np.empty((together, n), f32)
+
+
+@njit(cache=True, error_model="numpy")
+def _uniforms(made, drawn, row, at, t):  # pyright: ignore
+    """Fill drawn (rows, n) with the uniforms of rows from `row` on in step t; at: key, update and stream."""
+    calls = (drawn.shape[1] + 3) // 4
+    make_uniforms(made, row * calls, len(drawn) * calls, at[0], at[1], at[2], t)
+    deal(made, drawn, calls)
+
+
+@njit(cache=True, error_model="numpy")
+def _normals(made, drawn, row, at, t):  # pyright: ignore
+    """Do the same with normals."""
+    calls = (drawn.shape[1] + 3) // 4
+    make_normals(made, row * calls, len(drawn) * calls, at[0], at[1], at[2], t)
+    deal(made, drawn, calls)

@@ -21,7 +21,7 @@ from neuroanp.devices.device import Device
 from neuroanp.devices.draws import normal
 from neuroanp.devices.protocol import Cells, remembers
 from neuroanp.later import number
-from neuroanp.substrates.pairs import looped, paired
+from neuroanp.substrates.pairs import paired, single_pairs
 from neuroanp.substrates.periphery import (
     X_MAX,
     adc,
@@ -171,7 +171,7 @@ class Crossbar:
         still = None
         if frozen is not None and (frozen.device.type != "cpu" or bool(frozen.amax() > 0)):  # to look makes a GPU wait
             still = xi()
-        if (still is not None or fresh is not None) and looped(g) and self.wires is None and not self.thermal:
+        if (still is not None or fresh is not None) and single_pairs(g) and self.wires is None and not self.thermal:
             W, sigma2 = paired(g, frozen, still, fresh, self.slope)
             return self._plan(W, sigma2, self.extra if noise else 0.0, process, noise, sampled)
         if frozen is not None and still is not None:

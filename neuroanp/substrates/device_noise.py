@@ -13,6 +13,7 @@ from neuroanp.devices.protocol import ReadProcess
 from neuroanp.devices.rtn import Telegraph
 from neuroanp.errors import InputError
 from neuroanp.kernels.draws import Kind
+from neuroanp.kernels.precision import single
 from neuroanp.noise import PassStreams
 from neuroanp.substrates.device_reads import Turned
 from neuroanp.substrates.starts import one_step, starts
@@ -118,9 +119,9 @@ class DeviceNoise:
     @property
     def fused(self) -> bool:
         """Whether `products` can do without `draw`: telegraph noise of known devices, in single precision on a CPU."""
-        process, sigma = self.process, self.sigma
+        process = self.process
         known = isinstance(process, Telegraph) and (not process.decades or process.tau_c is not None)
-        return known and sigma.device.type == "cpu" and sigma.dtype == torch.float32
+        return known and single(self.sigma)
 
     def products(self, x: Tensor, t0: int, starts: np.ndarray) -> Tensor:
         """Return what the noise of steps t0, t0 + 1, ... makes of inputs: sum_j deviation_ij x_j of each tile.

@@ -9,16 +9,12 @@ import torch
 from torch import Tensor
 
 from neuroanp.devices.protocol import NodeSource, Place
+from neuroanp.kernels.precision import single
 from neuroanp.network.network import OUTPUT
 from neuroanp.noise import PassStreams
 from neuroanp.substrates.protocol import White
 from neuroanp.substrates.starts import Draws, starts
 from neuroanp.trajectory import PassPlan
-
-
-def single(x: Tensor) -> bool:
-    """Return whether a tensor is of single precision on a CPU, which compiled loops are for."""
-    return x.dtype == torch.float32 and x.device.type == "cpu"
 
 
 def fills(law: NodeSource) -> bool:

@@ -6,10 +6,12 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.kernels.precision import single
 
-def looped(g: Tensor) -> bool:
-    """Return whether compiled loops are for conductances (planes, n, m): of pairs, in single precision on a CPU."""
-    return len(g) == 2 and g.dtype == torch.float32 and g.device.type == "cpu"
+
+def single_pairs(g: Tensor) -> bool:
+    """Return whether `paired` is for conductances (planes, n, m): of pairs, in single precision on a CPU."""
+    return len(g) == 2 and single(g)
 
 
 def paired(
@@ -18,7 +20,7 @@ def paired(
     """Return W = slope (G+ - G-), G = g + frozen xi, and S = slope^2 (fresh+^2 + fresh-^2), in one pass over devices.
 
     Args:
-        g: (2, n, m) siemens, of which `looped` is true. frozen, fresh: standard deviations likewise; None: no noise.
+        g: (2, n, m) siemens, which `single_pairs` accepts. frozen, fresh: standard deviations likewise; None: no noise.
         xi: standard normals likewise, or None: no frozen noise. slope: weight per siemens.
 
     >>> W, S = paired(torch.tensor([[[2.0]], [[1.0]]]), None, None, torch.tensor([[[0.3]], [[0.4]]]), 10.0)

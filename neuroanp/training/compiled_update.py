@@ -22,7 +22,7 @@ from neuroanp.losses import is_squared_error, of_steps
 from neuroanp.network.network import OUTPUT
 from neuroanp.substrates.chip_reads import ReadChip
 from neuroanp.training.plain_form import exact
-from neuroanp.training.whole_arrays import ExactArrays, ReadArrays, Steps
+from neuroanp.training.whole_arrays import ExactArrays, Filled, Given, ReadArrays
 from neuroanp.trajectory import WeightUpdate
 
 if TYPE_CHECKING:
@@ -127,10 +127,9 @@ class CompiledUpdate:
             y = np.empty((steps, form.M, B, form.outputs), np.float32)
             for part in self._parts(steps):
                 node, node_y = self._nodes(t0 + part.start, part.stop - part.start)
-                before = pre[part.start : part.stop + 1]
-                kept = d[part], s[part], before, y[part], dy[part], sy[part]
-                now = Steps(lines[part], x, node, node_y, self.noise, self.of_outputs, t0 + part.start, *kept)
-                self.arrays.run(now, not again)
+                given = Given(x, node, node_y, self.noise, self.of_outputs)
+                filled = Filled(d[part], s[part], pre[part.start : part.stop + 1], y[part], dy[part], sy[part])
+                self.arrays.run(lines[part], t0 + part.start, given, filled, not again)
             yield Stretch(t0, d, s, dy, sy, pre, self._losses(y, t0))
 
     def _parts(self, steps: int) -> list[slice]:
@@ -173,9 +172,9 @@ class CompiledUpdate:
         """Book the reads of all arrays: M x B x T vectors each."""
         rows = self.steps * self.form.batch
         reads, noisy = rows * self.form.M, rows * self.form.noisy
-        for name, load in zip(self.form.names, self.arrays.loads(reads), strict=True):
-            self.chip.book_reads(name, torch.from_numpy(load), reads, noisy)
-        self.arrays.book(reads)
+        for name, found in zip(self.form.names, self.arrays.books(reads), strict=True):
+            self.chip.book_reads(name, torch.from_numpy(found.load), reads, noisy)
+            self.chip.ledger.book_conversions(found.clipped, found.conversions)
 
 
 def _lines(u: np.ndarray, bias: bool) -> np.ndarray:

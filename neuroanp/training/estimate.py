@@ -13,6 +13,8 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.reads import draw_bytes
+from neuroanp.devices.protocol import remembers
+from neuroanp.devices.rtn import Telegraph
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.crossbar import Crossbar
@@ -89,7 +91,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     weights and devices of the second chip that trains the readout alone. batches: those that are kept for it.
     reads: plans and the readers' transposes. passes: those stored for the credit. noise: the largest draw of
     read noise. chunk: what units did in the steps that are simulated at once. recorded: on a GPU, what a recorded
-    update has of weights and reads for itself.
+    update has of weights and reads for itself. Noise and chunk are bounds: an update in compiled calls makes less.
 
     >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
@@ -193,7 +195,17 @@ def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:
         return 0
     rows, steps = learner.passes * training.batch, min(experiment.chunk, experiment.task.steps)
     noisy = [read for read in plans if normals(read) or read.process is not None]
-    return max((draw_bytes(read, rows, steps)[1] for read in noisy), default=0)
+    later = _drawn_as_read(experiment)
+    return max((draw_bytes(read, rows, steps, later=later)[1] for read in noisy), default=0)
+
+
+def _drawn_as_read(experiment: Experiment) -> bool:
+    """Return whether devices with a memory are drawn while they are read, and their states of a chunk never stored."""
+    law, compute = experiment.profile.read, experiment.config.compute
+    if law is None or not remembers(law):  # pyright: ignore[reportArgumentType]
+        return False
+    telegraph = isinstance(law.process(), Telegraph)  # pyright: ignore
+    return telegraph and compute.dtype == "float32" and compute.device == "cpu"
 
 
 def _tried(experiment: Experiment) -> tuple[list[str], float]:

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import numpy as np
 from torch import Tensor
 
-from neuroanp.backends.compiled_passes import WIDEST, single
+from neuroanp.backends.compiled_passes import WIDEST
 from neuroanp.backends.rate import RateBackend
+from neuroanp.kernels.precision import single
 from neuroanp.learning.anp import ANP
 from neuroanp.network.network import INPUT, OUTPUT
 from neuroanp.network.tanh import Tanh

@@ -18,19 +18,19 @@ if TYPE_CHECKING:
     from neuroanp.training.plain_form import Form
 
 
-class Steps(NamedTuple):
-    """Some steps of all passes: what they start from, and what they fill; see `neuroanp.kernels.updates.forward`.
+class Given(NamedTuple):
+    """What some steps of all passes start from and are disturbed by; see `neuroanp.kernels.updates.forward`."""
 
-    Args: lines, x, node, node_y, t0, d, s, pre, y, dy, sy: as there. noise, of_outputs: the addresses there.
-    """
-
-    lines: np.ndarray
     x: np.ndarray
     node: np.ndarray
     node_y: np.ndarray
     noise: tuple[object, ...]
     of_outputs: tuple[object, ...]
-    t0: int
+
+
+class Filled(NamedTuple):
+    """What they fill; see there."""
+
     d: np.ndarray
     s: np.ndarray
     pre: np.ndarray
@@ -39,37 +39,44 @@ class Steps(NamedTuple):
     sy: np.ndarray
 
 
+class Books(NamedTuple):
+    """What the reads of one array put into the books.
+
+    Args: load: (m,) of its word lines. clipped, conversions: of its converters.
+    """
+
+    load: np.ndarray
+    clipped: float = 0.0
+    conversions: int = 0
+
+
 class ExactArrays:
     """Arrays that are read without noise and converters.
 
-    Args: form: of the update. lab: whose arrays they are. chip: which books their reads.
+    Args: form: of the update. lab: whose arrays they are. chip: which they are of.
     """
 
     def __init__(self, form: Form, lab: Lab, chip: ReadChip) -> None:
-        self.form, self.chip = form, chip
+        self.form = form
         self.arrays = tuple(lab.reads[name].W.numpy() for name in form.names)
         self.load = np.zeros((2, form.n if lab.books and chip.weighs_reads else 0))
         self.of_lines = np.zeros(0)
 
-    def run(self, steps: Steps, books: bool) -> None:
-        """Do some steps; books: whether they are booked."""
+    def run(self, lines: np.ndarray, t0: int, given: Given, filled: Filled, books: bool) -> None:
+        """Do the steps of some lines (T, B, I), from t0 on; books: whether they are booked."""
         form, load = self.form, self.load if books else self.load[:, :0]
-        given, kept = steps[1:7], steps[7:]
-        updates.forward(steps.lines, self.arrays, *given, form.pairs, form.which, *kept, load)
+        updates.forward(lines, self.arrays, *given, t0, form.pairs, form.which, *filled, load)
         if load.shape[1]:
-            squares = np.square(steps.lines, dtype=np.float64).sum((0, 1)) * form.M
+            squares = np.square(lines, dtype=np.float64).sum((0, 1)) * form.M
             self.of_lines = self.of_lines + squares if len(self.of_lines) else squares
 
-    def loads(self, reads: int) -> tuple[np.ndarray, ...]:
-        """Return what the word lines of each array carried in so many vector reads."""
+    def books(self, reads: int) -> list[Books]:
+        """Return what so many vector reads of each array put into the books."""
         load = self.load
         if not load.shape[1]:
-            return tuple(np.zeros(W.shape[1]) for W in self.arrays)
+            return [Books(np.zeros(W.shape[1])) for W in self.arrays]
         constant = [float(reads)] * (self.arrays[2].shape[1] - load.shape[1])  # of the line of a bias
-        return self.of_lines, load[0], np.append(load[1], constant)
-
-    def book(self, reads: int) -> None:
-        """Book what conversions clipped: there are none."""
+        return [Books(self.of_lines), Books(load[0]), Books(np.append(load[1], constant))]
 
 
 class ReadArrays:
@@ -79,7 +86,7 @@ class ReadArrays:
     """
 
     def __init__(self, form: Form, lab: Lab, chip: ReadChip) -> None:
-        self.form, self.chip = form, chip
+        self.form = form
         self.readings = tuple(reading(lab.reads[name], name, lab.streams, form.noisy > 0) for name in form.names)
         self.alike = told_alike(*self.readings[1:])
         self.of_reads = lab.streams.update, form.streams, form.factors.astype(np.float32)
@@ -88,37 +95,26 @@ class ReadArrays:
         self.converts = [lab.reads[name].adc is not None for name in form.names]
         self.clipped = np.zeros(3, np.int64)
 
-    def run(self, steps: Steps, books: bool) -> None:
-        """Do some steps; books: whether they are booked."""
+    def run(self, lines: np.ndarray, t0: int, given: Given, filled: Filled, books: bool) -> None:
+        """Do the steps of some lines (T, B, I), from t0 on; books: whether they are booked."""
         form, loads = self.form, self.carried if books else tuple(each[:0] for each in self.carried)
-        given, kept = steps[1:6], steps[7:]
         clipped = read_updates.forward(
-            steps.lines,
-            self.readings,
-            self.alike,
-            *given,
-            self.of_reads,
-            steps.t0,
-            form.pairs,
-            form.which,
-            *kept,
-            loads,
+            lines, self.readings, self.alike, *given, self.of_reads, t0, form.pairs, form.which, *filled, loads
         )
         if books:
             self.clipped += clipped
 
-    def loads(self, reads: int) -> tuple[np.ndarray, ...]:
-        """Return what the word lines of each array carried in so many vector reads."""
-        return tuple(
-            each if len(each) else np.zeros(len(of.wt)) for each, of in zip(self.carried, self.readings, strict=True)
-        )
-
-    def book(self, reads: int) -> None:
-        """Book how many conversions of so many vector reads clipped."""
-        for each, converts, clipped in zip(self.readings, self.converts, self.clipped, strict=True):
-            if converts:
-                conversions = reads * each.wt.shape[1] * (len(each.starts) - 1)
-                self.chip.ledger.book_conversions(float(clipped), conversions)
+    def books(self, reads: int) -> list[Books]:
+        """Return what so many vector reads of each array put into the books."""
+        found = []
+        for each, carried, converts, clipped in zip(
+            self.readings, self.carried, self.converts, self.clipped, strict=True
+        ):
+            m, n = each.wt.shape
+            conversions = reads * n * (len(each.starts) - 1) if converts else 0
+            load = carried if len(carried) else np.zeros(m)
+            found.append(Books(load, float(clipped) if converts else 0.0, conversions))
+        return found
 
 
 def reading(plan: ReadPlan, name: str, streams: PassStreams, noisy: bool) -> read_updates.Reading:

@@ -9,7 +9,7 @@ import torch
 from neuroanp.devices.device import Device
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.profiles import load
-from neuroanp.substrates.pairs import looped, paired
+from neuroanp.substrates.pairs import paired, single_pairs
 
 SLOPE, NOW = 3.2e4, 1.2e4
 
@@ -32,9 +32,9 @@ def test_pairs_become_weights_and_variances(still, fresh):
 
 
 def test_loops_are_for_pairs_in_single_precision():
-    assert looped(torch.zeros(2, 3, 4))
-    assert not looped(torch.zeros(1, 3, 4))
-    assert not looped(torch.zeros(2, 3, 4, dtype=torch.float64))
+    assert single_pairs(torch.zeros(2, 3, 4))
+    assert not single_pairs(torch.zeros(1, 3, 4))
+    assert not single_pairs(torch.zeros(2, 3, 4, dtype=torch.float64))
 
 
 def pcm(effects=ALL_EFFECTS):

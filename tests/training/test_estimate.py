@@ -44,6 +44,18 @@ def test_drawn_devices_are_counted(monkeypatch):
     assert memory(hardware__read="sampled") - moments == 4 * M * B * N * (3 * N - T)
 
 
+def test_devices_that_are_drawn_as_they_are_read_are_stored_nowhere():
+    """Telegraph noise in single precision; in double precision the states of all (planes, n, m) of every read are."""
+
+    def noise(dtype):
+        changes = {"profile": "rram_rtn", "hardware.read": "sampled", "compute.dtype": dtype}
+        return memory_of(Experiment.of(configure(SMALL, changes)))["noise"]
+
+    single, double = noise("float32"), noise("float64")
+    assert single < 4 * T * M * B * N * N  # one number a weight of every read
+    assert double >= 8 * T * M * B * 2 * N * N
+
+
 def test_without_read_noise_nothing_is_drawn():
     quiet = {"hardware__without": ["read_noise"]}
     assert memory(**quiet, hardware__read="sampled") == memory(**quiet)
