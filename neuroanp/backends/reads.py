@@ -39,9 +39,8 @@ def draw_bytes(read: ReadPlan, rows: int, steps: int, near: bool = False, later:
     >>> draw_bytes(ReadPlan(torch.zeros(128, 128), torch.ones(128, 128), sampled=True), 64, 100)  # 4 MiB a step
     (64, 268435456)
     """
-    states = (
-        0 if read.process is None or later else 2 * read.process.numel()
-    )  # the processes, and the weights they make
+    process = None if later else read.process
+    states = 0 if process is None else 2 * process.numel()  # the processes, and the weights they make
     step = rows * (normals(read) + states) * read.W.element_size()
     most = min(LARGEST_DRAW, NEAR) if near else LARGEST_DRAW
     at_once = min(steps, max(1, most // max(step, 1)))

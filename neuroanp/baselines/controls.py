@@ -77,23 +77,23 @@ def controls(
     {'constant_mean': 0.0, 'ridge': 0.0}
     """
     plain, raw = own or task, test.raw or test
-    predictions = {"constant_mean": constant_mean(plain, raw, streams, windows, loss)}
     networks = [("ridge", weights, False)]
     networks += [("refit", trained, False)] if trained is not None else []
     networks += [("ridge_all", weights, True)] if not sees_all(weights.network) else []
-    fitted = {
-        name: _ridge(name, task, network, streams, test, loss, windows, features, every)
-        for name, network, every in networks
-    }
+    found = {"constant_mean": _of(constant_mean(plain, raw, streams, windows, loss), loss, raw)}
+    for name, network, every in networks:
+        found[name] = _ridge(name, task, network, streams, test, loss, windows, features, every)
     if task.forecast and np.array_equal(loss.as_targets(raw.targets), raw.targets):
-        predictions["lagged_linear"] = lagged_linear(plain, raw, streams, windows=windows)
+        found["lagged_linear"] = _of(lagged_linear(plain, raw, streams, windows=windows), loss, raw)
         still = persistence(plain, raw)
         if still is not None:
-            predictions["persistence"] = still
-    found = {name: Control(mean_loss(loss, y, raw), y) for name, y in predictions.items()}
-    first = {"constant_mean": found.pop("constant_mean")}
-    done, not_fitted = ({k: c for k, c in fitted.items() if (c.note is None) == well} for well in (True, False))
-    return {**first, **done, **found, **not_fitted}
+            found["persistence"] = _of(still, loss, raw)
+    return found
+
+
+def _of(y: np.ndarray, loss: Loss, raw: Sequences) -> Control:
+    """Return the control that predicts y (T, B, O)."""
+    return Control(mean_loss(loss, y, raw), y)
 
 
 def _ridge(
@@ -109,4 +109,4 @@ def _ridge(
         y = fitted.predict(test)[last]
     except NotFittedError as error:  # what is not at its minimum would flatter whatever it is compared with
         return Control(float("nan"), np.full_like(raw.targets, np.nan), f"control {name}: {error}")
-    return Control(mean_loss(loss, y, raw), y)
+    return _of(y, loss, raw)
