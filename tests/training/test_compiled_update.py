@@ -157,6 +157,16 @@ def test_each_part_of_a_read_may_be_alone(only):
     same_books(fast, slow)
 
 
+def test_conversions_that_clip_are_counted(tmp_path):
+    profile = tmp_path / "narrow.yaml"
+    meta = "{name: narrow, summary: s, source: bench, status: illustrative}"
+    profile.write_text(f"extends: pcm\nmeta: {meta}\nperiphery: {{adc: {{full_scale: 2 uA}}}}\n")
+    (fast, found), (slow, expected) = on_device(str(profile), {})
+    agree(found, expected)
+    same_books(fast, slow)
+    assert 0.01 < fast.substrate.ledger.report()["clipped"] < 0.99
+
+
 BOTH = """extends: pcm
 meta: {name: both, summary: s, source: bench, status: illustrative}
 stochastic:
