@@ -30,7 +30,7 @@ def devices() -> dict[str, torch.Tensor]:
 
 
 def plain(monkeypatch, function):
-    monkeypatch.setattr(pcm, "_looped", lambda x: False)
+    monkeypatch.setattr(pcm, "single", lambda x: False)
     return function()
 
 
