@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, ClassVar, Protocol
 
+FEEDBACK = {
+    "S": "one scalar loss for all units, nothing else",
+    "S+": "output units know their own signed error, hidden units hear the scalar loss alone",
+    "E": "hidden units hear the signed errors of the outputs too, a number for each output",
+    "BP": "the exact gradient, found by a backward pass through a twin of the network",
+}
+"""Classes of feedback: what of the outcome a method tells which units."""
+
 
 class Method(Protocol):
     """All one can train with: a frozen model of options, which says what runs it."""
@@ -17,6 +25,11 @@ class Method(Protocol):
     """Options by the name of a preset (key `preset`); one called "spiking" is taken with units that spike. {}: none."""
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]]
     """Keys of the optimizer that a preset sets, by its name; {}: none."""
+
+    @property
+    def feedback(self) -> str:
+        """Its class of feedback, by which tables keep claims apart; see `neuroanp.method.FEEDBACK`."""
+        ...
 
     def check(self, spiking: bool) -> None:
         """Raise InputError where the options do not go with networks whose units do (not) spike."""

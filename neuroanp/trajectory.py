@@ -229,9 +229,11 @@ class WeightUpdate:
 
     Args:
         arrays: dW by name, of the weights' shapes.
+        steps: whole steps by name, W <- W - step: neither an optimiser nor a rate is between; those of no array else.
         diagnostics: numbers worth a column in the metrics (loss, norm of the update); a GPU knows them first, see
             `neuroanp.later`.
     """
 
     arrays: Mapping[str, Tensor]
     diagnostics: Mapping[str, float | Tensor] = field(default_factory=dict)
+    steps: Mapping[str, Tensor] = field(default_factory=dict)

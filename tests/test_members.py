@@ -105,7 +105,8 @@ def test_an_entry_point_that_lacks_a_member_is_refused_when_it_is_loaded(tmp_pat
     (info / "entry_points.txt").write_text("[neuroanp.rules]\nbare = bare_rules:Bare\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(
-        InputError, match="rule 'bare' lacks assign, check, compare, finish, init, instantaneous, keep, learner, local"
+        InputError,
+        match="rule 'bare' lacks assign, check, compare, feedback, finish, forget, hears_errors, init, instantaneous",
     ):
         RULES.get("bare")
 

@@ -50,12 +50,32 @@ class Reading(NamedTuple):
 
 @njit(cache=True, error_model="numpy")
 def forward(
-    lines, readings, alike, x, node, node_y, noise, of_outputs, of_reads, t0, pairs, which, d, s, pre, y, dy, sy, loads
+    lines,
+    readings,
+    alike,
+    x,
+    node,
+    node_y,
+    noise,
+    of_outputs,
+    of_reads,
+    t0,
+    pairs,
+    which,
+    d,
+    s,
+    pre,
+    y,
+    dy,
+    sy,
+    seen,
+    loads,
 ):  # pyright: ignore
     """Do some steps of all passes; return how many conversions of each array clip.
 
     Args:
-        lines, x, node, node_y, noise, of_outputs, t0, pairs, which, d, s, pre, y, dy, sy: as in `updates.forward`.
+        lines, x, node, node_y, noise, of_outputs, t0, pairs, which: as in `updates.forward`.
+        d, s, pre, y, dy, sy, seen: to be filled, as there.
         readings: of W_in, W and W_out. alike: whether W and W_out tell their word lines the same: once is enough.
         of_reads: update, streams and factors (M,) of the noise of reads.
         loads: what each word line of the three carries, (m,) to be added to; (0,): nobody asks.
@@ -105,6 +125,8 @@ def forward(
         if d.shape[1]:
             reduce(h, now, d[t], s[t], pre[t + 1], pairs, which)
             differ(dy[t], sy[t], y[t], pairs)
+        if len(seen):
+            seen[t] = now
     x[:] = xs[(steps + 1) % 2]
     return clipped
 

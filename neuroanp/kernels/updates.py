@@ -24,7 +24,7 @@ NEVER = 1 << 40
 
 
 @njit(cache=True, error_model="numpy")
-def forward(lines, arrays, x, node, node_y, noise, of_outputs, t0, pairs, which, d, s, pre, y, dy, sy, load):  # pyright: ignore
+def forward(lines, arrays, x, node, node_y, noise, of_outputs, t0, pairs, which, d, s, pre, y, dy, sy, seen, load):  # pyright: ignore
     """Do some steps of all passes.
 
     Args:
@@ -74,6 +74,8 @@ def forward(lines, arrays, x, node, node_y, noise, of_outputs, t0, pairs, which,
         if d.shape[1]:
             reduce(h, now, d[t], s[t], pre[t + 1], pairs, which)
             differ(dy[t], sy[t], y[t], pairs)
+        if len(seen):
+            seen[t] = now
     x[:] = xs[(steps + 1) % 2]
 
 

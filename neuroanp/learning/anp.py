@@ -41,14 +41,15 @@ from pydantic import Field
 
 from neuroanp.errors import InputError
 from neuroanp.learning.credit import differences
+from neuroanp.learning.innovation import innovation
 from neuroanp.learning.passes import PassRule
-from neuroanp.network.network import INPUT, OUTPUT
+from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Compared, LayerActivity, LayerChange, PassPlan, Trajectory, Weights
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from neuroanp.network.network import Network, Projection
+    from neuroanp.network.network import Network
 
 PAPER = {"reference": "silent", "credit": "batch", "norm": "layer", "scale": "all", "gamma": 0.0}
 """What the paper's code does: a noise-free reference, one loss for the batch, each step's own loss."""
@@ -118,7 +119,8 @@ class ANP(PassRule):
     @property
     def keep(self) -> str:
         """What trajectories must carry: how h changes is enough, except for innovations and traces."""
-        return "changes" if self.difference == "activity" and self.activity != "z" else "all"
+        enough = self.difference == "activity" and self.activity != "z" and not self.hears_errors
+        return "changes" if enough else "all"
 
     def compare(self, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Compared:
         """Return the changes da, dy of each difference, and n / s: what credit is worth there, 0 where s < eps."""
@@ -131,7 +133,7 @@ class ANP(PassRule):
         s_y = self._squared_norm(dy)
         s = whole
         if self.difference == "innovation":
-            d = {name: self._innovation(name, each, chunk, weights, plan) for name, each in d.items()}
+            d = {name: innovation(name, each, chunk, weights, plan) for name, each in d.items()}
             s = {name: self._squared_norm(each) for name, each in d.items()}
         if self.norm == "global":  # the outputs' whole change goes with the whole change of h
             total = total_of(s) + s_y
@@ -155,21 +157,6 @@ class ANP(PassRule):
             return layer.d, layer.squared
         d = differences(layer.z if self.activity != "h" and layer.z is not None else layer.h, plan)
         return d, squared(d)
-
-    def _innovation(self, name: str, dh: Tensor, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Tensor:
-        """Take away what changes elsewhere brought over the arrays: what is left, the unit's own noise made."""
-        network = weights.network
-        for p in network.projections:
-            if p.post != name or (p.pre == INPUT and chunk.u.ndim == 3):  # data are the same in all passes
-                continue
-            x = _presynaptic(p, chunk)[..., : network.units[p.pre]]  # a bias line is the same in all passes
-            brought = differences(x, plan) @ weights[p.name][:, : network.units[p.pre]].T
-            there = network.ports(p)
-            if there == slice(0, network.lines[name]):
-                dh = dh - brought
-            else:
-                dh = torch.cat([dh[..., : there.start], dh[..., there] - brought, dh[..., there.stop :]], -1)
-        return dh
 
     def _squared_norm(self, d: Tensor) -> Tensor:
         return self._of_batch(squared(d))
@@ -200,14 +187,6 @@ def squared(d: Tensor) -> Tensor:
     if d.device.type == "cpu":
         return torch.linalg.vecdot(d, d)
     return torch.linalg.vector_norm(d, dim=-1).square_()
-
-
-def _presynaptic(p: Projection, chunk: Trajectory) -> Tensor:
-    """Return the activity (T, M, B, m) that an array of a rate network carries; of inputs, those of a world."""
-    if p.pre == INPUT:
-        return chunk.u
-    before = chunk.activities[p.pre]
-    return torch.cat([before.x_prev.unsqueeze(0), before.x[:-1]]) if p.delay else before.x
 
 
 def total_of(parts: Mapping[str, Tensor]) -> Tensor:

@@ -6,9 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field, model_validator
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from neuroanp.learning.credit import differences, return_to_go, subtract_others, weighted_sum
+from neuroanp.learning.readouts import ERRORS, FORGET, FORGETS, READOUTS, RIDGE, RIDGES, ErrorsName, ReadoutName
 from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Compared, Credit, PassPlan, Weights, WeightUpdate
 from neuroanp.yaml_io import Section
@@ -53,6 +54,11 @@ class PassRule(Section):
         default="none", description="batch: subtract the other samples' mean credit"
     )
 
+    readout: ReadoutName = Field(default="perturb", description=READOUTS)
+    errors: ErrorsName = Field(default="told", description=ERRORS)
+    forget: float = Field(default=FORGET, gt=0, le=1, description=FORGETS)
+    ridge: float = Field(default=RIDGE, gt=0, le=1, description=RIDGES)
+
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
@@ -64,7 +70,28 @@ class PassRule(Section):
     def _check_combination(self) -> PassRule:
         if self.control_variate == "batch" and self.credit == "batch":
             raise ValueError("control_variate 'batch' needs credit 'sample': one loss for the batch leaves no others")
+        if self.hears_errors and self.errors == "inferred" and self.loss == "trial":
+            raise ValueError("errors 'inferred' needs loss 'step': a sum over all steps tells no error of one")
         return self
+
+    @model_serializer(mode="wrap")
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out a readout by perturbation: runs from before there was a choice keep their identity."""
+        plain = handler(self)
+        unused = {"perturb": ("readout", "errors", "forget", "ridge"), "delta": ("forget", "ridge"), "rls": ()}
+        for name in unused[self.readout]:
+            plain.pop(name, None)
+        return plain
+
+    @property
+    def hears_errors(self) -> bool:
+        """Whether output units learn by their signed errors."""
+        return self.readout != "perturb"
+
+    @property
+    def feedback(self) -> str:
+        """S: a scalar loss for all; S+: the outputs are told their own signed errors."""
+        return "S+" if self.hears_errors and self.errors == "told" else "S"
 
     @property
     def instantaneous(self) -> bool:

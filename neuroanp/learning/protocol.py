@@ -28,6 +28,31 @@ class LearningRule(Method, Protocol):
     """Whether trajectories must carry the noise sample."""
 
     @property
+    def hears_errors(self) -> bool:
+        """Whether anything learns by the signed errors of the outputs, beside the scalar loss."""
+        ...
+
+    @property
+    def errors(self) -> str:
+        """How they are known: "told", or "inferred" from the loss (`neuroanp.learning.readouts.inferred`)."""
+        ...
+
+    @property
+    def readout(self) -> str:
+        """How the arrays to the outputs learn: "perturb", by this rule, or one of `neuroanp.learning.readouts`."""
+        ...
+
+    @property
+    def forget(self) -> float:
+        """What `rls` remembers from update to update, where that is the readout."""
+        ...
+
+    @property
+    def ridge(self) -> float:
+        """What `rls` adds to the diagonal of its sums, over their mean."""
+        ...
+
+    @property
     def keep(self) -> str:
         """What trajectories must carry: "all" that layers did, the "noise" as well, or the "changes" of h alone."""
         ...

@@ -41,6 +41,17 @@ class CrossEntropy:
             return against.logaddexp(against.new_zeros(()))
         return -(targets * y.log_softmax(-1)).sum(-1)
 
+    def error(self, y: Tensor, targets: Tensor) -> Tensor:
+        """Return dL/dy (..., O): what a logit says too much of its class; of one output 1 / (1 + exp(target y)) less.
+
+        >>> import torch
+        >>> CrossEntropy().error(torch.zeros(1, 1), torch.ones(1, 1))
+        tensor([[-0.5000]])
+        """
+        if y.shape[-1] == 1:
+            return -targets * (-targets * y).sigmoid()
+        return targets.sum(-1, keepdim=True) * y.softmax(-1) - targets
+
     def misfit(self, targets: np.ndarray) -> str | None:
         """Say why targets (rows, O) are no classes, or None."""
         if targets.shape[-1] == 1:

@@ -43,6 +43,23 @@ def of_steps(loss: Loss, y: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
     return loss.of(y, targets.unsqueeze(1)) * mask[:, None, None]
 
 
+def errors_of_steps(loss: Loss, y: Tensor, targets: Tensor, mask: Tensor) -> Tensor:
+    """Return the signed error of each output at each step: e_t = mask_t dL/dy_t.
+
+    Args:
+        loss, targets, mask: as in `of_steps`.
+        y: (T, M, B, O) outputs.
+
+    Returns: (T, M, B, O).
+
+    >>> import torch
+    >>> from neuroanp.losses.squared_error import SQUARED_ERROR
+    >>> errors_of_steps(SQUARED_ERROR, torch.zeros(1, 1, 1, 2), torch.ones(1, 1, 2), torch.ones(1))
+    tensor([[[[-1., -1.]]]])
+    """
+    return loss.error(y, targets.unsqueeze(1)) * mask[:, None, None, None]
+
+
 def mean_loss(loss: Loss, y: np.ndarray, batch: Scored) -> float:
     """Return the mean loss over the scored steps and the sequences.
 

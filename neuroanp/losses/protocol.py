@@ -14,8 +14,9 @@ if TYPE_CHECKING:
 class Loss(Protocol):
     """A loss of outputs against targets, step by step: no options, no state.
 
-    A local rule sees the values alone; gradient methods differentiate `of` by autograd. A loss of values in the
-    targets' own units may derive from `losses.squared_error.OfValues`, and say `label`, `of` and `constant`.
+    A local rule sees the values, and the outputs' errors where it says so; gradient methods differentiate `of` by
+    autograd. A loss of values in the targets' own units may derive from `losses.squared_error.OfValues`, and say
+    `label`, `of` and `constant`.
     """
 
     label: ClassVar[str]
@@ -31,6 +32,16 @@ class Loss(Protocol):
                 scored, of which the loss must be finite.
 
         Returns: (...).
+        """
+        ...
+
+    def error(self, y: Tensor, targets: Tensor) -> Tensor:
+        """Return the signed error dL/dy of each output, which output units that know their target can tell.
+
+        Args:
+            y, targets: as in `of`.
+
+        Returns: (..., O).
         """
         ...
 

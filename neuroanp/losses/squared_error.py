@@ -16,6 +16,18 @@ class OfValues:
 
     unit: ClassVar[str] = ""
 
+    def of(self, y: Tensor, targets: Tensor) -> Tensor:
+        """Return the loss (...) of outputs (..., O)."""
+        raise NotImplementedError
+
+    def error(self, y: Tensor, targets: Tensor) -> Tensor:
+        """Return dL/dy (..., O), which autograd finds where a loss does not say it."""
+        import torch
+
+        with torch.enable_grad():
+            leaf = y.detach().requires_grad_()
+            return torch.autograd.grad(self.of(leaf, targets).sum(), leaf)[0]
+
     def misfit(self, targets: np.ndarray) -> None:
         """Return None: any values will do."""
 
@@ -41,6 +53,10 @@ class SquaredError(OfValues):
     def of(self, y: Tensor, targets: Tensor) -> Tensor:
         """Return the loss (...) of outputs (..., O)."""
         return (y - targets).square().mean(-1)
+
+    def error(self, y: Tensor, targets: Tensor) -> Tensor:
+        """Return 2 (y - target) / O, (..., O)."""
+        return (y - targets) * (2.0 / y.shape[-1])
 
     def constant(self, targets: np.ndarray) -> np.ndarray:
         """Return the mean of targets (rows, O), output by output."""

@@ -18,10 +18,13 @@ from neuroanp.backends.rate import RateBackend
 from neuroanp.backends.reads import NEAR
 from neuroanp.kernels import updates
 from neuroanp.kernels.blas import one_thread
-from neuroanp.losses import is_squared_error, of_steps
+from neuroanp.learning.credit import differences
+from neuroanp.losses import errors_of_steps, is_squared_error, of_steps
+from neuroanp.network.lines import with_bias_line
 from neuroanp.network.network import OUTPUT
 from neuroanp.substrates.chip_reads import ReadChip
 from neuroanp.training.plain_form import exact
+from neuroanp.training.told_outputs import Told, ToldSums, inferred_errors
 from neuroanp.training.whole_arrays import ExactArrays, Filled, Given, ReadArrays
 from neuroanp.trajectory import WeightUpdate
 
@@ -39,6 +42,7 @@ class Stretch(NamedTuple):
 
     Args:
         t0: the first. d, s, dy, sy, pre: as in `neuroanp.kernels.updates.forward`. losses: (T, M, B).
+        told: what the outputs knew; None: nobody told them.
     """
 
     t0: int
@@ -48,6 +52,7 @@ class Stretch(NamedTuple):
     sy: np.ndarray
     pre: np.ndarray
     losses: np.ndarray
+    told: Told | None
 
 
 class CompiledUpdate:
@@ -75,7 +80,9 @@ class CompiledUpdate:
         self.drawn = units is None or outputs is None  # by sources with a memory
         self.noise, self.of_outputs = form.source(units), form.source(outputs)
         self.sums = tuple(np.zeros(tuple(reads[name].W.shape), np.float32) for name in form.names)
-        self.learns = (lab.learns(into), lab.learns(back), lab.learns(out))
+        self.learns = (lab.learns(into), lab.learns(back), lab.learns(out) and not form.hears_errors)
+        told = (form.M if form.which < 0 else 1) * form.batch
+        self.sums_told = ToldSums(form.readout, form.network, lab.mask, told) if form.hears_errors else None
         self.gamma = form.discount(lab.backend.dt)
 
     def made(self, first: int) -> WeightUpdate:
@@ -86,6 +93,7 @@ class CompiledUpdate:
             self._book()
         scored = float(self.mask.sum()) * self.form.batch * self.form.M
         arrays = {name: torch.from_numpy(W) for name, W in zip(self.form.names, self.sums, strict=True)}
+        arrays |= {} if self.sums_told is None else self.sums_told.done()
         return WeightUpdate(arrays, {"loss": total / scored if scored else float("nan")})
 
     def _one_by_one(self) -> float:
@@ -125,12 +133,15 @@ class CompiledUpdate:
             dy, sy = np.empty((*lead, form.outputs), np.float32), np.empty(lead, np.float32)
             pre = np.empty((steps + 1 if keep else 0, B, form.n), np.float32)
             y = np.empty((steps, form.M, B, form.outputs), np.float32)
+            seen = np.empty((steps if keep and form.hears_errors else 0, form.M, B, form.n), np.float32)
             for part in self._parts(steps):
                 node, node_y = self._nodes(t0 + part.start, part.stop - part.start)
                 given = Given(x, node, node_y, self.noise, self.of_outputs)
-                filled = Filled(d[part], s[part], pre[part.start : part.stop + 1], y[part], dy[part], sy[part])
+                filled = Filled(
+                    d[part], s[part], pre[part.start : part.stop + 1], y[part], dy[part], sy[part], seen[part]
+                )
                 self.arrays.run(lines[part], t0 + part.start, given, filled, not again)
-            yield Stretch(t0, d, s, dy, sy, pre, self._losses(y, t0))
+            yield Stretch(t0, d, s, dy, sy, pre, self._losses(y, t0), self._told(y, dy, seen, t0))
 
     def _parts(self, steps: int) -> list[slice]:
         """Return the parts that a stretch is done in: the whole, or as much as lies in a near cache of drawn noise."""
@@ -154,6 +165,21 @@ class CompiledUpdate:
         updates.squared_errors(losses, y, self.targets[time], self.mask[time])
         return losses
 
+    def _told(self, y: np.ndarray, dy: np.ndarray, seen: np.ndarray, t0: int) -> Told | None:
+        """Return what the outputs knew in some steps; None: nobody told them. seen: (T, M, B, n) activities."""
+        if not len(seen):
+            return None
+        time, which, of = slice(t0, t0 + y.shape[0]), self.form.which, torch.from_numpy(y)
+        mask = self.lab.mask[time]
+        if self.form.told:
+            errors = errors_of_steps(self.lab.loss, of, self.lab.targets[time], mask)
+        else:
+            dL = differences(torch.from_numpy(self._losses(y, t0)), self.form.plan)
+            found = inferred_errors(dL, torch.from_numpy(dy), of, self.lab.loss)
+            errors = found * (mask > 0)[:, None, None, None]
+        passes = slice(None) if which < 0 else slice(which, which + 1)
+        return Told(errors[:, passes], with_bias_line(torch.from_numpy(seen[:, passes]), self.form.bias_out))
+
     def _credit(self, losses: np.ndarray) -> tuple[np.ndarray, np.ndarray, float]:
         """Return the credit of units and outputs, (T, R, B) each, and the sum of the losses (T, M, B)."""
         shape = losses.shape[0], self.form.R, losses.shape[2]
@@ -167,6 +193,8 @@ class CompiledUpdate:
         updates.products(
             self.sums, self.learns, hidden, output, kept.d, kept.s, kept.dy, kept.sy, self.form.norms, lines, kept.pre
         )
+        if self.sums_told is not None and kept.told is not None:
+            self.sums_told.add(kept.told, self.lab.mask[kept.t0 : kept.t0 + hidden.shape[0]])
 
     def _book(self) -> None:
         """Book the reads of all arrays: M x B x T vectors each."""

@@ -17,6 +17,7 @@ from neuroanp.training.build import Experiment, holds_weights, plan_of
 from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
 from neuroanp.training.times import seconds
+from neuroanp.training.told_outputs import check as check_readout
 from neuroanp.training.watch import percent
 from neuroanp.units import format_quantity
 
@@ -82,6 +83,8 @@ def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:
         raise InputError(problem)
     if rule.learner == "passes" and rule.needs_noise and not any(chip.node_sigmas(True).values()):
         raise InputError(UNKNOWN_NOISE)
+    if rule.learner in ("passes", "echo"):
+        check_readout(rule.readout, experiment.task.loss)
     test = experiment.task.test(Streams(config.seed).generator("test"))
     misfit = experiment.task.loss.misfit(test.targets[test.mask > 0].reshape(-1, experiment.task.outputs))
     if misfit is not None:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from torch import Tensor
 
+from neuroanp.training.told_outputs import Told
 from neuroanp.trajectory import Compared
 from neuroanp.units import format_quantity
 
@@ -57,7 +58,7 @@ class Kept(NamedTuple):
 
     Args:
         t0, dt: its first step, seconds a step. losses: (T, M, B). compared: how the passes differ.
-        presynaptic: what arrays had before them.
+        presynaptic: what arrays had before them. told: what the outputs knew; None: nobody told them.
     """
 
     t0: int
@@ -65,6 +66,7 @@ class Kept(NamedTuple):
     losses: Tensor
     compared: Compared
     presynaptic: Presynaptic
+    told: Told | None = None
 
 
 class Losses:
@@ -146,7 +148,8 @@ class Room:
         before = {name: self._rows.of[f"x {name}"][at - 1] for name in layers} if at else had.before
         u = had.u if is_part(had.u) else self._rows.put("u", at, had.u)
         presynaptic = replace(had, u=u, layers=layers, before=before, arrays=put("sent", had.arrays))
-        return kept._replace(compared=Compared(put("d", kept.compared.d), gain), presynaptic=presynaptic)
+        told = None if kept.told is None else Told(**put("told", kept.told._asdict()))
+        return kept._replace(compared=Compared(put("d", kept.compared.d), gain), presynaptic=presynaptic, told=told)
 
 
 def is_part(t: Tensor) -> bool:

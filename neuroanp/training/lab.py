@@ -10,7 +10,7 @@ from torch import Tensor
 
 from neuroanp.backends.protocol import Request
 from neuroanp.errors import InputError
-from neuroanp.losses import of_steps
+from neuroanp.losses import errors_of_steps, of_steps
 from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
@@ -21,6 +21,11 @@ if TYPE_CHECKING:
     from neuroanp.source import Source
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
     from neuroanp.trajectory import PassPlan, Trajectory, WeightUpdate
+
+NO_ERRORS = (
+    "a world tells its loss and no signed errors of the outputs; use a rule that hears the loss alone: rule.readout: "
+    "perturb, or rule.errors: inferred"
+)
 
 
 @dataclass(frozen=True)
@@ -94,6 +99,16 @@ class Lab:
         if chunk.loss is not None:
             return chunk.loss * self.mask[time, None, None]
         return of_steps(self.loss, chunk.y, self.targets[time], self.mask[time])
+
+    def errors(self, chunk: Trajectory) -> Tensor:
+        """Return the signed errors of the outputs at each step that is scored, (T, M, B, O): see `errors_of_steps`.
+
+        Raises: InputError: a world says the loss alone.
+        """
+        if chunk.loss is not None:
+            raise InputError(NO_ERRORS)
+        time = slice(chunk.t0, chunk.t0 + len(chunk.y))
+        return errors_of_steps(self.loss, chunk.y, self.targets[time], self.mask[time])
 
     def read(self) -> Weights:
         """Return the weights as the passes of this update see them: the mean ones, with all that devices did."""

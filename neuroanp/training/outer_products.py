@@ -49,6 +49,8 @@ class OuterProducts:
     def add(self, factors: Mapping[str, Tensor], pre: Mapping[str, Tensor]) -> None:
         """Add a chunk: factors A (T, B, lines) and presynaptic activity (T, B, m) of the arrays that learn."""
         factors = {name: factors[name] for name in pre if name in factors}  # of no other is a factor formed
+        if not factors:
+            return
         at, steps = 0, len(next(iter(factors.values())))
         while steps - at >= self.block - self.steps:
             end = at + self.block - self.steps

@@ -7,12 +7,14 @@ from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from neuroanp.later import number
+from neuroanp.learning.credit import differences
 from neuroanp.network.network import INPUT
 from neuroanp.training.kept import Kept, Losses, Plan, Room, joined
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.plain_form import Form, plain
 from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.training.recorded import Recorded
+from neuroanp.training.told_outputs import Told, ToldSums, first_state, inferred_errors, with_outputs
 from neuroanp.trajectory import Credit, Trajectory, Weights, WeightUpdate
 
 if TYPE_CHECKING:
@@ -24,7 +26,9 @@ if TYPE_CHECKING:
 
 
 class PassLearner:
-    """Runs a local rule: passes, losses, credit, outer products. It has no state; on a GPU it keeps a recording.
+    """Runs a local rule: passes, losses, credit, outer products. On a GPU it keeps a recording.
+
+    It has no state but what a readout remembers that is told its errors (`neuroanp.training.told_outputs`).
 
     The credit of a step needs the losses that follow it. How the passes differ is therefore stored, of as many of the
     last steps as fit in the memory budget. The passes of the steps before are run twice: once for the losses, once with
@@ -37,6 +41,7 @@ class PassLearner:
         self.rule = rule
         self.plan = rule.plan()
         self.passes = self.plan.passes
+        self._told = self.passes if self.plan.pre is None else 1  # passes of which the outputs are told their errors
         self._recorded = Recorded(self._learn)
         self._form: tuple[Network | None, int, Form | None] = None, 0, None  # of the last update, to be found again
 
@@ -46,8 +51,8 @@ class PassLearner:
         return any(self.plan.noise)
 
     def init(self, weights: Weights) -> State:
-        """Return the state at the start of a run: none."""
-        return {}
+        """Return the state at the start of a run: what the readout remembers."""
+        return first_state(self.rule.readout, weights)
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
@@ -55,8 +60,12 @@ class PassLearner:
         if form is not None and plain(lab):
             from neuroanp.training.compiled_update import CompiledUpdate  # imports numba
 
-            return state, CompiledUpdate(form, lab).made(self.plan_of(lab).replayed)
-        return state, self._recorded(lab)
+            found = CompiledUpdate(form, lab).made(self.plan_of(lab).replayed)
+        else:
+            found = self._recorded(lab)
+        if not self.rule.hears_errors:
+            return state, found
+        return with_outputs(found, state, self.rule, lab.network)
 
     def _learn(self, lab: Lab) -> WeightUpdate:
         if self.rule.instantaneous:
@@ -107,12 +116,25 @@ class PassLearner:
             return 0
         differences = self.plan.differences * (sum(network.lines.values()) + len(network.lines))
         sent = [p.name for p in network.projections if p.pre not in (INPUT, p.post)] if network.spikes else []
-        return differences + network.hidden + sum(network.shapes[name][1] for name in sent) + self.passes
+        told = network.outputs + sum(network.shapes[name][1] for name in network.readout)  # of every pass
+        told *= self.passes if self.rule.hears_errors else 0
+        return differences + network.hidden + sum(network.shapes[name][1] for name in sent) + self.passes + told
 
     def _kept(self, chunk: Trajectory, lab: Lab) -> Kept:
         """Return what is kept of a chunk until the credit of its steps is known."""
         compared = self.rule.compare(chunk, lab.substrate.weights, self.plan)
-        return Kept(chunk.t0, chunk.dt, lab.losses(chunk), compared, Presynaptic.of(chunk, self.plan))
+        losses, told = lab.losses(chunk), None
+        if self.rule.hears_errors:
+            told = Told.of(chunk, self._errors(chunk, losses, lab), lab.network, self.plan)
+        return Kept(chunk.t0, chunk.dt, losses, compared, Presynaptic.of(chunk, self.plan), told)
+
+    def _errors(self, chunk: Trajectory, losses: Tensor, lab: Lab) -> Tensor:
+        """Return the signed errors of the outputs in a chunk, (T, M, B, O)."""
+        if self.rule.errors == "told":
+            return lab.errors(chunk)
+        dL, dy = differences(losses, self.plan), differences(chunk.y, self.plan)
+        found = inferred_errors(dL, dy, chunk.y, lab.loss if chunk.loss is None else None)
+        return found * (lab.mask[chunk.t0 : chunk.t0 + len(losses)] > 0)[:, None, None, None]
 
     def _present(self, lab: Lab, book: bool = True, until: int | None = None) -> Iterator[Kept]:
         """Run the passes, up to a step or to the end, and yield what is kept of each chunk."""
@@ -130,6 +152,12 @@ class PassLearner:
         """Return the update; losses: of the whole presentation, None where each chunk has its own credit."""
         weights = lab.substrate.weights
         products, of_steps = OuterProducts(self.rule.init(weights), lab.batch), Losses(lab.steps)
+        hears, readout = self.rule.hears_errors, weights.network.readout
+        sums = ToldSums(self.rule.readout, weights.network, weights.like, self._told * lab.batch) if hears else None
+
+        def learns(name: str) -> bool:
+            return lab.learns(name) and not (hears and name in readout)
+
         credit: Credit | None = None  # of the whole presentation
         for kept in chunks:
             if losses is None:
@@ -140,8 +168,11 @@ class PassLearner:
                 of_chunk = Credit(credit.hidden[time], credit.output[time])
             of_steps.add(kept.t0, kept.losses.sum((1, 2)))
             factors = self.rule.modulate(kept.compared, of_chunk, weights.network)
-            products.add(factors, kept.presynaptic.by_array(weights.network, lab.learns))
+            products.add(factors, kept.presynaptic.by_array(weights.network, learns))
+            if sums is not None and kept.told is not None:
+                sums.add(kept.told, lab.mask[kept.t0 : kept.t0 + len(kept.losses)])
         update = self.rule.finish(products.done(), self.plan, lab.batch)
         scored = lab.mask.sum().double() * (lab.batch * self.passes)
         loss = number(of_steps.all.sum().double() / scored)
-        return WeightUpdate(update.arrays, {**update.diagnostics, "loss": loss})
+        arrays = {**update.arrays, **({} if sums is None else sums.done())}
+        return WeightUpdate(arrays, {**update.diagnostics, "loss": loss})

@@ -50,6 +50,8 @@ class Form:
         self.M, self.R, self.n, self.outputs = plan.passes, plan.differences, network.hidden, network.outputs
         self.most = block_steps(batch)  # steps of a stretch
         self.instantaneous, self.whole, self.discount = rule.instantaneous, rule.loss == "trial", rule.discount
+        self.hears_errors, self.told, self.readout = rule.hears_errors, rule.errors == "told", rule.readout
+        self.bias_out = out.bias
         self.pairs = np.array(() if plan.pairs == "mean" else plan.pairs, dtype=np.int64).reshape(-1, 2)
         self.which = -1 if plan.pre is None else plan.pre
         self.norms = _norms(rule, network, batch * plan.differences)
@@ -60,7 +62,7 @@ class Form:
     @classmethod
     def of(cls, rule: LearningRule, plan: PassPlan, lab: Lab) -> Form | None:
         """Return it; None where an update is not plain."""
-        if type(rule) is not ANP or rule.keep != "changes":
+        if type(rule) is not ANP or rule.difference != "activity" or rule.activity == "z":
             return None
         if rule.credit != "sample" or rule.control_variate != "none" or not one_layer(lab.network):
             return None

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
     from neuroanp.trajectory import LayerActivity, PassPlan, Trajectory
 
 
+def over_passes(x: Tensor, plan: PassPlan) -> Tensor:
+    """Return the mean over the passes of x (..., M, B, n), or that of the silent one."""
+    return x.mean(-3) if plan.pre is None else x.select(-3, plan.pre).clone()  # a view would hold all passes
+
+
 @dataclass(frozen=True)
 class Presynaptic:
     """Presynaptic activity of one chunk: the mean over the passes, or that of the silent one.
@@ -36,20 +41,17 @@ class Presynaptic:
     def of(cls, chunk: Trajectory, plan: PassPlan) -> Presynaptic:
         """Return that of a chunk of all passes."""
 
-        def over_passes(x: Tensor) -> Tensor:
-            return x.mean(-3) if plan.pre is None else x.select(-3, plan.pre).clone()  # a view would hold all passes
-
         def of(layer: LayerActivity | LayerChange) -> tuple[Tensor, Tensor]:
             if isinstance(layer, LayerChange):
                 return layer.x, layer.x_prev
-            return over_passes(layer.x), over_passes(layer.x_prev)
+            return over_passes(layer.x, plan), over_passes(layer.x_prev, plan)
 
         found = {name: of(layer) for name, layer in chunk.layers.items()}
         return cls(
-            chunk.u if chunk.u.ndim == 3 else over_passes(chunk.u),
+            chunk.u if chunk.u.ndim == 3 else over_passes(chunk.u, plan),
             {name: x for name, (x, _) in found.items()},
             {name: before for name, (_, before) in found.items()},
-            {name: over_passes(x) for name, x in chunk.pre.items()},
+            {name: over_passes(x, plan) for name, x in chunk.pre.items()},
         )
 
     @property

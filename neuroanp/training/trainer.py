@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import isfinite
 from typing import TYPE_CHECKING
 
@@ -86,8 +86,14 @@ class Trainer:
         """
         learned, update = self.learner.learn(self.learned, self.lab())
         found = WeightUpdate(self._of_trained(update.arrays), update.diagnostics)
-        direction, moments = self.optimizer.step(found, self.moments)
-        lr = self.optimizer.rate(self.update, self.updates)
+        if found.arrays:
+            direction, moments = self.optimizer.step(found, self.moments)
+        else:  # a readout alone, by steps of its own
+            direction, moments = replace(found, diagnostics={**found.diagnostics, "update_norm": 0.0}), self.moments
+        rate = lr = self.optimizer.rate(self.update, self.updates)
+        if steps := self._of_trained(update.steps):  # of which no rate is a factor
+            scaled = {name: rate * dW for name, dW in direction.arrays.items()}
+            direction, lr = WeightUpdate({**scaled, **steps}, direction.diagnostics), 1.0
         ahead = self.substrate.ahead(direction, lr)
         told = fetch({**direction.diagnostics, **ahead})
         self._check_finite(told)
@@ -99,7 +105,7 @@ class Trainer:
             report = self.substrate.apply(direction, lr, self.streams, self.update)
         self.moments, self.learned = moments, learned
         self.update += 1
-        return self._row(told, lr, report)
+        return self._row(told, rate, report)
 
     def evaluate(self, held: HeldOutBatch) -> Evaluation:
         """Measure the network on held-out sequences; books nothing and lets no chip time pass."""

@@ -37,6 +37,7 @@ class Filled(NamedTuple):
     y: np.ndarray
     dy: np.ndarray
     sy: np.ndarray
+    seen: np.ndarray
 
 
 class Books(NamedTuple):

@@ -22,15 +22,17 @@ from neuroanp.trajectory import Weights, WeightUpdate
 class ExactSubstrate:
     weighs_reads = False
 
-    def __init__(self, weights: Weights, sigma: float) -> None:
+    def __init__(self, weights: Weights, sigma: float, output_sigma: float | None = None) -> None:
+        self.output_sigma = output_sigma  # None: sigma
         self.weights, self.sigma, self.neurons, self.network = weights, sigma, {}, weights.network
 
     def prepare(self) -> dict[str, ReadPlan]:
         return {name: ReadPlan(W) for name, W in self.weights.items()}
 
     def perturbation(self, plan, batch, streams, artificial=True, apart=0.0) -> NodeNoise:
-        sigma = self.sigma if artificial else 0.0
-        return NodeNoise(plan, self.network.lines, batch, streams, self.weights.like, None, sigma, dt=1e-6)
+        sigma, output = (self.sigma, self.output_sigma) if artificial else (0.0, 0.0)
+        about = plan, self.network.lines, batch, streams, self.weights.like, None, sigma
+        return NodeNoise(*about, output_sigma=output, dt=1e-6)
 
     def node_sigmas(self, artificial=True) -> dict[str, float]:
         return dict.fromkeys(self.network.noisy, self.sigma if artificial else 0.0)
@@ -51,7 +53,7 @@ class KnownNoise(RateBackend):
 class Lab:
     """A small network on a random task, and one update of any rule on it."""
 
-    def __init__(self, T=7, B=4, I=3, N=6, O=2, sigma=1e-2, bias=False, seed=0, network=None) -> None:  # noqa: E741
+    def __init__(self, T=7, B=4, I=3, N=6, O=2, sigma=1e-2, bias=False, seed=0, network=None, of_y=None):  # noqa: E741
         self.sizes = (T, B, I, N, O)
         self.streams = Streams(seed)
         network = network or stack(I, [Stacked(Tanh(), N)], O, bias)
@@ -62,7 +64,7 @@ class Lab:
         self.mask = torch.from_numpy((rng.random(T) < 0.7).astype(float))
         self.mask[-1] = 1.0
         self.loss = SQUARED_ERROR
-        self.substrate = ExactSubstrate(self.weights, sigma)
+        self.substrate = ExactSubstrate(self.weights, sigma, of_y)
 
     def context(self, update=0, chunk=64, memory=1 << 30, backend=KnownNoise, dt=1e-6) -> Context:
         return Context(

@@ -216,7 +216,7 @@ def test_what_derives_from_the_squared_error_is_another_loss():
 
 def test_a_loss_that_lacks_a_member_is_refused():
     with pytest.raises(
-        InputError, match=r"loss 'half' lacks as_targets, constant, label, misfit, unit: neuroanp\.losses"
+        InputError, match=r"loss 'half' lacks as_targets, constant, error, label, misfit, unit: neuroanp\.losses"
     ):
 
         @LOSSES.register("half")

@@ -40,6 +40,11 @@ RULES = {
     "by layer": {"norm": "layer", "damping": 1e-3, "scale": "all"},
     "damped": {"damping": 1e-3, "scale": "one"},
     "never": {"eps": 1e3},
+    "told": {"readout": "delta", "reference": "mean", "K": 2},
+    "told one": {"readout": "delta", "reference": "silent", "K": 2},
+    "inferred": {"readout": "delta", "errors": "inferred", "K": 2},
+    "inferred, mean": {"readout": "delta", "errors": "inferred", "reference": "mean", "K": 3},
+    "told, least squares": {"readout": "rls", "gamma": 0.0, "reference": "two"},
 }
 MORE = {
     "plain": {},
@@ -89,7 +94,12 @@ def test_it_is_the_update_of_the_general_path(rule, more):
     changes["perturbation.sigma"] = 0.05
     fast, slow = (ready(changes, general) for general in (False, True))
     assert is_plain(fast)
-    agree(*(trainer.learner.learn({}, trainer.lab())[1] for trainer in (fast, slow)))
+    (state, found), (expected_state, expected) = (t.learner.learn(t.learned, t.lab()) for t in (fast, slow))
+    agree(found, expected)
+    assert found.steps.keys() == expected.steps.keys() == ({"w_out"} if rule.endswith("squares") else set())
+    assert state.keys() == expected_state.keys()
+    for name, R in expected_state.items():
+        assert float((state[name] - R).norm()) <= 4e-5 * float(R.norm())
     assert fast.substrate.ledger.report() == slow.substrate.ledger.report()
 
 
@@ -115,6 +125,7 @@ DEVICES = {
     "silent, noisy units": {"rule.reference": "silent", "perturbation": {"name": "gaussian", "sigma": 0.02}},
     "rows of normals": {"training.batch": 300, "task.delay": 1, "rule.loss": "trial"},
     "own step": {"rule.gamma": 0.0},
+    "told": {"rule.readout": "delta", "network.bias": True},
 }
 
 

@@ -190,5 +190,7 @@ def test_a_loss_of_ones_own_by_entry_point_is_learned_and_reported(own_package, 
 
 
 def test_a_loss_of_ones_own_that_lacks_members_is_refused(own_package):
-    with pytest.raises(InputError, match=r"task\.loss: loss 'half' lacks as_targets, constant, misfit, of, unit"):
+    with pytest.raises(
+        InputError, match=r"task\.loss: loss 'half' lacks as_targets, constant, error, misfit, of, unit"
+    ):
         configure({"task": {"name": "sine", "loss": "half"}})

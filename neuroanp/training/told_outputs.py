@@ -1,0 +1,141 @@
+"""Outputs that are told their signed errors: what all passes say of the arrays to them, and the readout's step."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, NamedTuple, Protocol
+
+import torch
+
+from neuroanp.errors import InputError
+from neuroanp.learning.readouts import inferred, least_squares
+from neuroanp.losses import is_squared_error
+from neuroanp.network.lines import word_lines
+from neuroanp.network.network import OUTPUT
+from neuroanp.training.outer_products import OuterProducts
+from neuroanp.trajectory import WeightUpdate
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from neuroanp.learning.protocol import State
+    from neuroanp.losses import Loss
+    from neuroanp.network.network import Network
+    from neuroanp.trajectory import PassPlan, Trajectory, Weights
+
+S, G, R = "readout S", "readout G", "readout R"
+"""Names of the sums, and of what recursive least squares remembers."""
+
+
+class TellsOutputs(Protocol):
+    """What of a rule's options a readout that is told its errors depends on."""
+
+    @property
+    def readout(self) -> str: ...
+
+    @property
+    def forget(self) -> float: ...
+
+    @property
+    def ridge(self) -> float: ...
+
+
+class Told(NamedTuple):
+    """What the outputs knew in a chunk of time, of all passes; of a plan with a silent reference, of that alone.
+
+    Args:
+        errors: (T, M, B, O) signed errors, 0 where nothing is scored.
+        lines: (T, M, B, m) what the arrays to the outputs carried, side by side.
+    """
+
+    errors: Tensor
+    lines: Tensor
+
+    @classmethod
+    def of(cls, chunk: Trajectory, errors: Tensor, network: Network, plan: PassPlan) -> Told:
+        """Return that of a chunk; errors: (T, M, B, O) of all passes, as told or inferred."""
+        lines = []
+        for p in network.feed(OUTPUT):
+            layer = chunk.activities[p.pre]
+            lines.append(chunk.pre[p.name] if p.name in chunk.pre else word_lines(p, layer.x, layer.x_prev))
+        carried = lines[0] if len(lines) == 1 else torch.cat(lines, -1)
+        if plan.pre is None:
+            return cls(errors, carried)
+        silent = slice(plan.pre, plan.pre + 1)
+        return cls(errors[:, silent], carried[:, silent])
+
+
+def inferred_errors(dL: Tensor, dy: Tensor, y: Tensor, loss: Loss | None) -> Tensor:
+    """Return the errors of all passes that outputs infer, (T, M, B, O).
+
+    What they infer is the error at the mean of the passes; a unit knows how far it is from that, and of the squared
+    error what that makes: 2/O times.
+
+    Args:
+        dL: (T, R, B). dy: (T, R, B, O). y: (T, M, B, O). loss: the task's; None: of a world.
+    """
+    at_mean = inferred(dL, dy).unsqueeze(1)
+    if loss is None or not is_squared_error(loss):
+        return at_mean.expand_as(y)
+    return at_mean + (y - y.mean(1, keepdim=True)) * (2.0 / y.shape[-1])
+
+
+class ToldSums:
+    """The sums over all that outputs were told in an update, fed chunk by chunk in the order of time.
+
+    Args:
+        readout: delta or rls. network: whose outputs. like: gives dtype and device. rows: M B, what is summed over.
+    """
+
+    def __init__(self, readout: str, network: Network, like: Tensor, rows: int) -> None:
+        lines = sum(network.shapes[p.name][1] for p in network.feed(OUTPUT))
+        sums = {S: like.new_zeros(network.outputs, lines)}
+        if readout == "rls":
+            sums[G] = like.new_zeros(lines, lines)
+        self._products, self._rows = OuterProducts(sums, rows), rows
+
+    def add(self, told: Told, mask: Tensor) -> None:
+        """Add a chunk; mask: (T,) of its steps, 1 where they are scored."""
+        lines = told.lines.flatten(1, 2)
+        scored = lines * (mask > 0)[:, None, None]
+        self._products.add({S: told.errors.flatten(1, 2), G: scored}, {S: lines, G: lines})
+
+    def done(self) -> dict[str, Tensor]:
+        """Return S and, for rls, G."""
+        return {name: total / self._rows for name, total in self._products.done().items()}
+
+
+def first_state(readout: str, weights: Weights) -> State:
+    """Return what a readout remembers at the start of a run."""
+    if readout != "rls":
+        return {}
+    lines = sum(weights.network.shapes[p.name][1] for p in weights.network.feed(OUTPUT))
+    return {R: weights.like.new_zeros(lines, lines, dtype=torch.float64)}
+
+
+def check(readout: str, loss: Loss) -> None:
+    """Raise InputError where a readout is not one for a loss."""
+    if readout == "rls" and not is_squared_error(loss):
+        raise InputError(f"rule.readout: rls is least squares, and the loss is the {loss.label}; use delta")
+
+
+def with_outputs(found: WeightUpdate, state: State, rule: TellsOutputs, network: Network) -> tuple[State, WeightUpdate]:
+    """Return the state after an update, and the update with what the outputs were told.
+
+    Args:
+        found: of the other arrays, with S, and G for rls, among them.
+        state: the learner's. rule: says how outputs learn.
+    """
+    sums = {name: found.arrays[name] for name in (S, G) if name in found.arrays}
+    arrays = {name: dW for name, dW in found.arrays.items() if name not in (*network.readout, *sums)}
+    if rule.readout == "delta":
+        return state, WeightUpdate({**arrays, **_by_array(sums[S], network)}, found.diagnostics)
+    remembered, step = least_squares(state[R], sums[S], sums[G], rule.forget, rule.ridge)
+    steps = _by_array(step.to(sums[S].dtype), network)
+    return {**state, R: remembered}, WeightUpdate(arrays, found.diagnostics, steps)
+
+
+def _by_array(dW: Tensor, network: Network) -> dict[str, Tensor]:
+    """Return the columns (O, m) of each array to the outputs."""
+    feed = network.feed(OUTPUT)
+    parts = dW.split([network.shapes[p.name][1] for p in feed], 1)
+    return {p.name: part for p, part in zip(feed, parts, strict=True)}
