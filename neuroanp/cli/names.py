@@ -34,15 +34,9 @@ def list_tasks(json: options.Json = False, debug: options.Debug = False) -> None
 @guarded
 def list_rules(json: options.Json = False, debug: options.Debug = False) -> None:
     """List the local rules and the baselines (which are not local), with their options."""
-    from neuroanp.baselines.methods import BASELINES
-    from neuroanp.learning.protocol import RULES
+    from neuroanp.training.filling import METHODS
 
-    kinds: list[tuple[str, Any]] = [("local rule", RULES), ("baseline", BASELINES)]
-    print_rows(
-        [row_of(name, kind, registry.summary(name), registry.get(name)) for kind, registry in kinds
-         for name in registry.names()],
-        json,
-    )  # fmt: skip
+    print_rows([_method(name, METHODS.get(name)) for name in METHODS.names()], json)
 
 
 @backends.command("list", epilog="Example: neuroanp backends list")
@@ -100,6 +94,18 @@ def list_losses(json: options.Json = False, debug: options.Debug = False) -> Non
 
     rows = [row_of(name, "loss", LOSSES.summary(name), None) for name in LOSSES.names()]
     print_rows([row | {"in tables": named(LOSSES.get(row["name"])())} for row in rows], json)
+
+
+def _method(name: str, model: Any) -> dict[str, Any]:
+    """Describe what a network can be trained with: its summary, and its class of feedback as options leave it."""
+    from neuroanp.method import FEEDBACK
+
+    kind, summary = "local rule" if model.local else "baseline", (model.__doc__ or "").strip().partition("\n")[0]
+    try:
+        own = model().feedback
+    except ValueError:  # options of somebody's own that must be given
+        return row_of(name, kind, summary, model)
+    return row_of(name, kind, summary, model) | {"class": f"{own}: {FEEDBACK.get(own, 'one of its own')}"}
 
 
 def _unit(name: str, kind: str, registry: Any) -> dict[str, Any]:

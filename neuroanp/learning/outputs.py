@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from neuroanp.learning.anp import ANP
+from neuroanp.learning.echo import Echo
 from neuroanp.learning.node_perturbation import NP
 
 
@@ -13,7 +14,8 @@ def for_outputs(rule: Any) -> Any:
 
     Of ANP and node perturbation a discount is of the hidden units' credit alone: outputs learn from their step's own
     loss, or from that of the trial. Without it no pass has to be kept until the last loss is known, where the loss of
-    every step is. Of rules that somebody else wrote, or derived from these, nothing is known: they stay as they are.
+    every step is. Echo with frozen units is the readout alone, which needs no echoes; it is the same to rounding. Of
+    rules that somebody else wrote, or derived from these, nothing is known: they stay as they are.
 
     >>> for_outputs(ANP(gamma=0.9)) == for_outputs(ANP(gamma=1.0)) == ANP(gamma=0.0)
     True
@@ -22,6 +24,8 @@ def for_outputs(rule: Any) -> Any:
     """
     if type(rule) is ANP:
         return rule.model_copy(update={"gamma": 0.0})
+    if type(rule) is Echo:
+        return ANP(reference="mean", K=rule.K, gamma=0.0, readout=rule.readout, forget=rule.forget, ridge=rule.ridge)
     if type(rule) is NP:
         return rule.model_copy(update={"gamma": 0.0, "trace": None})
     return rule

@@ -50,6 +50,16 @@ class Cell(Unit, Protocol):
         """
         ...
 
+    def derivative(self, h: Tensor) -> Tensor | None:
+        """Return dx/dh, a unit's own gain, where its pre-activations alone say it; None: they do not.
+
+        Args:
+            h: (..., ports n) pre-activations.
+
+        Returns: (..., ports n) how much each of them moves the activity of its unit in the same step.
+        """
+        ...
+
 
 class RateCell(Section):
     """Base of cells with one pre-activation h and no state; a cell of one's own gives `step` and what differs.
@@ -71,6 +81,17 @@ class RateCell(Section):
     def start(self, rows: int, n: int, like: Tensor) -> State:
         """Return no state."""
         return ()
+
+    def derivative(self, h: Tensor) -> Tensor | None:
+        """Return dx/dh (..., n) of units without a state, as autograd finds it; None of those that have one."""
+        if self.start(1, 1, h):
+            return None
+        import torch
+
+        with torch.enable_grad():
+            leaf = h.detach().requires_grad_()
+            x = self.step((), leaf)[1]  # pyright: ignore[reportAttributeAccessIssue] - a cell gives it
+            return torch.autograd.grad(x.sum(), leaf)[0]
 
 
 CELLS: Registry[type[Cell]] = Registry("cell", "neuroanp.cells", Cell)

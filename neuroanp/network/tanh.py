@@ -26,6 +26,10 @@ class Tanh(RateCell):
         """Return the activity; there is no state."""
         return state, h.tanh()
 
+    def derivative(self, h: Tensor) -> Tensor:
+        """Return 1 - tanh^2(h)."""
+        return 1.0 - h.tanh().square()
+
 
 class LeakyTanh(RateCell):
     """x_t = (1 - a) x_{t-1} + a tanh(h_t).
@@ -48,3 +52,7 @@ class LeakyTanh(RateCell):
         """Return the activity, which is the state as well."""
         x = (1.0 - self.leak) * state[0] + self.leak * h.tanh()
         return (x,), x
+
+    def derivative(self, h: Tensor) -> Tensor:
+        """Return a (1 - tanh^2(h)): what an activity keeps of the step before does not depend on h."""
+        return self.leak * (1.0 - h.tanh().square())

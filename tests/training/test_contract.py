@@ -127,8 +127,14 @@ def cosine(one, other) -> float:
     ("backend", "cell", "rule"), [case for case in ALL if not refused(*case) and not refused(*case[:2], "bptt")]
 )
 def test_the_mean_update_descends(backend, cell, rule):
-    """Along the gradient of the network without noise that the simulator differentiates, over all arrays together."""
+    """Along the gradient of the network without noise that the simulator differentiates, over all arrays together.
+
+    What remembers has seen some presentations before.
+    """
     trainer = made(backend, cell, rule, **({"rule.K": 64} if METHODS.get(rule).local else {}))
+    for _ in range(20 if trainer.learned else 0):
+        trainer.learned, _ = trainer.learner.learn(trainer.learned, trainer.lab())
+        trainer.update += 1
     total, exact = ({name: torch.zeros_like(W) for name, W in trainer.substrate.weights.items()} for _ in range(2))
     for _ in range(8):
         lab = trainer.lab()

@@ -44,7 +44,17 @@ CASES: dict[str, dict[str, Any]] = {
     "pcm": {"profile": "pcm"},
     "smtj": {"profile": "smtj_koenders"},
     "lif": LIF,
+    "told": {"rule.readout": "delta"},
+    "told, two layers": {"rule.readout": "delta", "network": TWO},
+    "told, least squares": {"rule.readout": "rls", "rule.forget": 0.9},
+    "inferred": {"rule": {"name": "np", "readout": "delta", "errors": "inferred"}},
 }  # fmt: skip
+ECHO: dict[str, dict[str, Any]] = {
+    "echo": {"rule": {"name": "echo", "lags": 3}},
+    "echo, least squares": {"rule": {"name": "echo", "readout": "rls", "K": 2}},
+    "echo, perturbed": {"rule": {"name": "echo", "readout": "perturb"}},
+}
+FLOAT64 = {**SMALL, "compute": {"dtype": "float64"}}
 
 
 def experiment(changes: dict[str, Any]) -> Experiment:
@@ -68,6 +78,17 @@ def test_it_learns_what_a_whole_trainer_of_the_readout_learns(case):
     }
     assert {n: m.tolist() for n, m in whole.moments.items()} == {n: m.tolist() for n, m in spared.moments.items()}
     assert spared.test_loss(held_out(spared)) == whole.evaluate(held_out(whole)).test_loss
+
+
+@pytest.mark.parametrize("case", ECHO)
+def test_the_readout_beside_frozen_units_that_listen_is_the_same_to_rounding(case):
+    of = experiment({**ECHO[case], "compute.dtype": "float64"})
+    whole, spared = build_trainer(of, trained=frozenset(of.network.readout)), readout_trainer(of, Batches(ROOM))
+    for _ in range(6):
+        found, expected = spared.step(), whole.step()
+        assert found["train_loss"] == pytest.approx(expected["train_loss"], rel=1e-10, abs=0)
+    for name, W in whole.substrate.weights.items():
+        torch.testing.assert_close(spared.substrate.weights[name], W, rtol=1e-8, atol=0.0)
 
 
 @pytest.mark.parametrize("case", ["mean", "np", "two layers", "lif"])
@@ -265,3 +286,40 @@ def test_a_network_that_is_programmed_alone_gets_its_controls_later_too(tmp_path
     second, at_once = launch(config, tmp_path), launch(config, tmp_path / "at once")
     assert {**second.result, "run": ""} == {**at_once.result, "run": ""}  # pyright: ignore
     assert second.metrics().columns["update"] == at_once.metrics().columns["update"] == [0]
+
+
+def test_the_steps_of_least_squares_know_no_rate_and_all_other_arrays_do():
+    """One update of the same hidden units: with delta and with rls they change alike, the outputs as they should."""
+    source = {**FLOAT64, "optimizer": {"name": "adam", "schedule": "constant", "lr": 1e-3}}
+
+    def after(**changes):
+        trainer = build_trainer(Experiment.of(configure(source, {f"rule.{k}": v for k, v in changes.items()})))
+        first = {name: W.clone() for name, W in trainer.substrate.weights.items()}
+        row = trainer.step()
+        return row, {name: W - first[name] for name, W in trainer.substrate.weights.items()}
+
+    (delta_row, delta), (row, rls) = after(readout="delta"), after(readout="rls")
+    assert row["lr"] == delta_row["lr"] == 1e-3
+    for name in ("w_in", "w"):
+        torch.testing.assert_close(rls[name], delta[name], rtol=1e-9, atol=0.0)
+    source["optimizer"] = {**source["optimizer"], "lr": 1e-2}
+    _, faster = after(readout="rls")
+    torch.testing.assert_close(faster["w_out"], rls["w_out"], rtol=1e-9, atol=0.0)
+    torch.testing.assert_close(faster["w"], 10 * rls["w"], rtol=1e-9, atol=0.0)
+
+
+@pytest.mark.parametrize("rule", [{"name": "echo", "readout": "rls"}, {"name": "anp", "readout": "rls"}])
+def test_the_control_of_a_frozen_network_learns_its_readout_by_the_same_rule(rule):
+    made = Experiment.of(configure({**FLOAT64, "rule": rule}))
+    control, run = readout_trainer(made, Batches()), build_trainer(made)
+    first = {name: W.clone() for name, W in control.substrate.weights.items()}
+    rows = [control.step() for _ in range(3)]
+    assert all(torch.equal(control.substrate.weights[name], first[name]) for name in ("w_in", "w"))
+    run.step()
+    run_alone = {"w_out": run.substrate.weights["w_out"] - first["w_out"]}
+    control = readout_trainer(made, Batches())
+    control.step()
+    torch.testing.assert_close(
+        control.substrate.weights["w_out"] - first["w_out"], run_alone["w_out"], rtol=1e-6, atol=0.0
+    )
+    assert rows[0]["update_norm"] == 0.0  # of what an optimiser steps
