@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
@@ -17,6 +19,14 @@ from neuroanp.trajectory import Weights
 
 WINDOWS = 2560
 """Training sequences that each control is fitted to."""
+
+
+class Noisy(Activities, Protocol):
+    """A network on a chip under its noise, which is drawn anew at each call."""
+
+    def at_outputs(self, steps: int, batch: int) -> np.ndarray | float:
+        """Return the noise of the outputs in one presentation, (T, B, O); 0: they have none."""
+        ...
 
 
 @dataclass(frozen=True)
@@ -44,6 +54,7 @@ def controls(
     features: Activities = rate_activities,
     own: Source | None = None,
     trained: Weights | None = None,
+    noisy: Mapping[str, Noisy] | None = None,
 ) -> dict[str, Control]:
     """Return the controls that make sense for a task, by name.
 
@@ -65,6 +76,9 @@ def controls(
         own: the task before an encoder, where one lies before the network; None: `task` itself. Only `ridge` sees
             through the encoder; the others see the task's own values and steps, and so are their predictions.
         trained: the network as its arrays hold it once it is trained; None: none is.
+        noisy: by the name of the control, chips under their noise: `ridge_noisy` the untrained network, `refit_noisy`
+            the trained one. Readouts are fitted to such noisy activities and read from others; the readout itself is
+            exact, and the outputs have their own noise. None: nothing is noisy.
 
     >>> import torch
     >>> from types import SimpleNamespace
@@ -77,12 +91,14 @@ def controls(
     {'constant_mean': 0.0, 'ridge': 0.0}
     """
     plain, raw = own or task, test.raw or test
-    networks = [("ridge", weights, False)]
-    networks += [("refit", trained, False)] if trained is not None else []
-    networks += [("ridge_all", weights, True)] if not sees_all(weights.network) else []
+    networks: list[tuple[str, Weights, bool, Activities]] = [("ridge", weights, False, features)]
+    networks += [("refit", trained, False, features)] if trained is not None else []
+    networks += [(name, weights, False, chip) for name, chip in (noisy or {}).items()]
+    networks += [("ridge_all", weights, True, features)] if not sees_all(weights.network) else []
     found = {"constant_mean": _of(constant_mean(plain, raw, streams, windows, loss), loss, raw)}
-    for name, network, every in networks:
-        found[name] = _ridge(name, task, network, streams, test, loss, windows, features, every)
+    for name, network, every, activity in networks:
+        at_outputs = noisy[name].at_outputs if noisy and name in noisy else None
+        found[name] = _ridge(name, task, network, streams, test, loss, windows, activity, every, at_outputs)
     if task.forecast and np.array_equal(loss.as_targets(raw.targets), raw.targets):
         found["lagged_linear"] = _of(lagged_linear(plain, raw, streams, windows=windows), loss, raw)
         still = persistence(plain, raw)
@@ -98,15 +114,16 @@ def _of(y: np.ndarray, loss: Loss, raw: Sequences) -> Control:
 
 def _ridge(
     name: str, task: Source, weights: Weights, streams: Streams, test: Sequences, loss: Loss, windows: int,
-    features: Activities, every: bool,
+    features: Activities, every: bool, at_outputs: Callable[[int, int], np.ndarray | float] | None,
 ) -> Control:  # fmt: skip
-    """Fit a ridge readout to a network and return what it does on the test sequences."""
+    """Fit a ridge readout to a network and return what it does on the test sequences, with the noise of outputs."""
     raw = test.raw or test
     hold = len(test.mask) // len(raw.mask)
     last = slice(hold - 1, None, hold)  # of the steps that are scored
     try:
         fitted = ridge(task, weights, streams, windows, activity=features, loss=loss, every=every)
-        y = fitted.predict(test)[last]
+        y = fitted.predict(test)
+        y = (y if at_outputs is None else y + at_outputs(*y.shape[:2]))[last]
     except NotFittedError as error:  # what is not at its minimum would flatter whatever it is compared with
         return Control(float("nan"), np.full_like(raw.targets, np.nan), f"control {name}: {error}")
     return _of(y, loss, raw)

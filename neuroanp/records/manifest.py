@@ -24,7 +24,7 @@ _NEEDED = {"format": int, "code": str, "status": str, "identity": str, "log": li
 _KNOWN = {
     "profile": dict, "device": dict, "seeds": dict, "warned": dict, "ledger": dict, "health": dict, "firing": dict,
     "scores": dict, "after": dict, "start": dict, "seals": dict, "argv": list, "arithmetic": list, "pending": list,
-    "streams": int, "started": str, "ended": str, "loss": str,
+    "streams": int, "started": str, "ended": str, "loss": str, "feedback": str,
 }  # fmt: skip
 _PROFILE = ("name", "hash", "text")
 

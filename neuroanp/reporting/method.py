@@ -58,6 +58,11 @@ class Method:
         return next((result["loss"] for result in self.results if "loss" in result), SQUARED_ERROR.label)
 
     @property
+    def feedback(self) -> str:
+        """Its class of feedback (`neuroanp.method.FEEDBACK`); "" where its runs do not say, as earlier ones do."""
+        return next((result["feedback"] for result in self.results if "feedback" in result), "")
+
+    @property
     def finished(self) -> tuple[Result, ...]:
         """The results of the runs that came to their end."""
         return tuple(result for result in self.results if result["status"] == "finished")

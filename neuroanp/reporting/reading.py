@@ -160,7 +160,8 @@ def shown(run: RunDir) -> Shown:
     result = result_of(run) or _unfinished(run, options)
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result
-    result = {**result, "origins": origins_of(run.manifest.get("profile")), "loss": loss_of(run)}
+    told = {"loss": loss_of(run), "feedback": str(run.manifest.get("feedback", ""))}
+    result = {**result, "origins": origins_of(run.manifest.get("profile")), **told}
     damage = list(result.get("damage", ()))
     try:
         metrics = run.metrics()

@@ -19,6 +19,8 @@ OF_LAYERS = "ridge_all"
 CONTROLS = {
     "ridge": "ridge readout",
     "refit": "ridge refit",
+    "ridge_noisy": "ridge, under noise",
+    "refit_noisy": "ridge refit, under noise",
     "lagged_linear": "lagged linear",
 }
 SOLVED = 1e-12
@@ -160,9 +162,10 @@ def verdicts(group: Sequence[Method]) -> list[str]:
     """Say in words whose recurrence did not learn, which methods do not beat persistence, and which runs failed.
 
     A recurrence learned if a ridge readout refit on it is below that on the untrained network, seed by seed: both are
-    fitted alike, so that it does not count how the readout learned. Where the loss as learned is not below the ridge
-    readout all the same, its readout fell short. A method beats persistence if its median test loss is below; where
-    single seeds do not, that is said as well, and so is that one seed shows nothing.
+    fitted alike, so that it does not count how the readout learned; on a chip that is noisy, both under its noise.
+    Where the loss as learned is not below the ridge readout all the same, its readout fell short. A method beats
+    persistence if its median test loss is below; where single seeds do not, that is said as well, and so is that one
+    seed shows nothing.
     """
     said, lucky = [], False
     for method in group:
@@ -170,7 +173,8 @@ def verdicts(group: Sequence[Method]) -> list[str]:
         if not passes or any(passes):  # weights that were only programmed have learned nothing here
             said += _learned(method)
             said += _verdict(method, "persistence", "persistence", "it forecasts anything")
-            pairs = [method.between("refit", "ridge") or method.against("ridge"), method.against("persistence")]
+            of_ridge = method.between("refit_noisy", "ridge_noisy") or method.between("refit", "ridge")
+            pairs = [of_ridge or method.against("ridge"), method.against("persistence")]
             lucky |= any(len(each) == 1 and each[0][0] < each[0][1] for each in pairs)
         other = [result["status"] for result in method.results if result["status"] != "finished"]
         if other:
@@ -242,7 +246,8 @@ def _learner(method: Method) -> str:
 
 def _learned(method: Method) -> list[str]:
     """Say whether a recurrence has not been shown to learn, or its readout fell short."""
-    pairs, what = method.between("refit", "ridge"), _learner(method)
+    noisy, what = method.between("refit_noisy", "ridge_noisy"), _learner(method)
+    pairs, under = (noisy, " under its noise") if noisy else (method.between("refit", "ridge"), "")
     if not pairs:  # of a record from before there was a refit, or where none could be fitted
         return _verdict(method, "ridge", "the ridge readout", f"its {what} learned")
     refit, ridge = (middle([pair[i] for pair in pairs]) for i in (0, 1))
@@ -250,7 +255,7 @@ def _learned(method: Method) -> list[str]:
         easy = f"a ridge readout of the untrained network solves the task, to {digits(ridge)}"
         return [f"{method.label} has not shown that its {what} learned: {easy}."]
     count, wins = len(pairs), sum(mine < theirs for mine, theirs in pairs)
-    against = f"a ridge readout refit on it reaches {digits(refit)}, on the untrained network {digits(ridge)}"
+    against = f"a ridge readout refit on it reaches {digits(refit)}{under}, on the untrained network {digits(ridge)}"
     if count > 1:
         against += f", below that in {wins} of {count} seeds"
     if refit >= ridge:
@@ -260,7 +265,7 @@ def _learned(method: Method) -> list[str]:
         said.append(
             f"{method.label}: {against}, which chance gives with probability {digits(chance)}: more seeds would tell."
         )
-    losses = [loss for loss, _ in method.against("ridge")]
+    losses = [loss for loss, _ in method.against("ridge_noisy" if noisy else "ridge")]
     if losses and middle(losses) >= ridge:
         fell = f"{digits(middle(losses))} as learned, {digits(refit)} refit on the same {what}"
         said.append(f"{method.label}: the readout fell short: {fell}, {digits(ridge)} on the untrained one.")
@@ -293,6 +298,8 @@ def _verdict(method: Method, control: str, what: str, shown: str) -> list[str]:
 def names_of(group: Sequence[Method]) -> list[tuple[str, list[str]]]:
     """Return (header, name of each method) of the columns that tell the methods apart."""
     columns = [("profile", [m.profile for m in group]), ("rule", [m.rule for m in group])]
+    if any(m.feedback for m in group):
+        columns.append(("class", [m.feedback or MISSING for m in group]))
     if len({m.backend for m in group}) > 1:
         columns.insert(0, ("backend", [m.backend for m in group]))
     if any(m.variant for m in group):

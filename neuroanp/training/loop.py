@@ -27,6 +27,7 @@ from neuroanp.training.readout import frozen_control, key_of, readout_trainer
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
+from neuroanp.training.under_noise import UnderNoise
 from neuroanp.training.updates import Row, updates
 from neuroanp.training.watch import Health, Watch
 from neuroanp.trajectory import Weights
@@ -225,7 +226,7 @@ class Training:
             raise RunError(
                 f"the loss on the held-out sequences is {found.test_loss}: look for huge values in their data"
             )
-        losses, predictions = self._controls(trainer, held, stop)
+        losses, predictions = self._controls(trainer, held, stop, found.test_loss != found.test_loss_noise_free)
         task = self.experiment.task
         # what is shown is in the task's own steps: an encoder holds each of them for some of the simulation's
         raw = held.batch.raw or held.batch
@@ -282,8 +283,15 @@ class Training:
         line = f"warning: {sentence}"
         self.record.update(warned=dict(self.watch.told), log=log if line in log else [*log, line])
 
+    def _noisy(self, trainer: Trainer) -> dict[str, UnderNoise]:
+        """Return the chip under its noise as it would be without any training, and as it stands where it is trained."""
+        streams, dt = trainer.streams, trainer.dt
+        first = replace(self.experiment, start=None).chip(streams)
+        chips = {"ridge_noisy": first} | ({"refit_noisy": trainer.substrate} if trainer.updates > 0 else {})
+        return {name: UnderNoise(chip, trainer.backend, streams, name, dt) for name, chip in chips.items()}
+
     def _controls(
-        self, trainer: Trainer, held: HeldOutBatch, stop: StopRequested
+        self, trainer: Trainer, held: HeldOutBatch, stop: StopRequested, noisy: bool
     ) -> tuple[dict[str, float], dict[str, np.ndarray]]:
         if not self.experiment.config.training.controls or self.how.later:
             return {}, {}
@@ -294,8 +302,9 @@ class Training:
         held_now = Weights({name: read.W for name, read in trainer.reads().items()}, untrained.network)
         trained = held_now if trainer.updates > 0 else None
         found = controls(
-            task, untrained, trainer.streams, held.batch, task.loss, features=features, own=own, trained=trained
-        )
+            task, untrained, trainer.streams, held.batch, task.loss, features=features, own=own, trained=trained,
+            noisy=self._noisy(trainer) if noisy else None,
+        )  # fmt: skip
         for line in (control.note for control in found.values() if control.note):
             self.record.log(line)
         losses = {name: control.loss for name, control in found.items()}
