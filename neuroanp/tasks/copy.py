@@ -29,7 +29,7 @@ class CopyConfig(TaskOptions):
     )
     mode: Literal["fresh", "fixed"] = Field(
         default="fresh",
-        description="fresh: new sequences in every batch; fixed: one sequence, trained on and (unless fresh_test) tested",
+        description="fresh: new sequences in every batch; fixed: one, trained on and (unless fresh_test) tested",
     )
     fresh_test: bool = Field(
         default=False,
