@@ -25,7 +25,7 @@ SERIES_STEPS = 240
 SEQUENCES = 6
 FACETS_FROM = 6
 FAR = 100
-"""A control so many times below or above all that is drawn is named in the caption: its line would flatten the curves."""
+"""A control so far below or above all that is drawn is named in the caption: its line would flatten the curves."""
 OF_CHIP_ALONE = ("energy_J", "chip_time_s")
 
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]

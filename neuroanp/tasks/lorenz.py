@@ -16,7 +16,7 @@ from neuroanp.tasks.scoring import nrmse
 TRANSIENT = 50.0
 """Time dropped at the start, so that the state has reached the attractor: the slowest rate of approach is near 1."""
 LONGEST = 0.01
-"""Longest step of the integrator: after a time of 1 a state is off by 1e-4, by RK4's own error."""
+"""Longest step of the integrator: after a time of 1 a state is off by about 1e-4."""
 SCALE = 20.0
 """What x is divided by: |x| stays below it on the attractor (19.52 at most in a time of 2e5)."""
 
