@@ -5,10 +5,9 @@ from __future__ import annotations
 import gzip
 import zlib
 from dataclasses import dataclass
-from io import BytesIO
+from io import BufferedIOBase, BytesIO
 from math import prod
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 
@@ -74,7 +73,7 @@ def read_idx(path: Path, dimensions: int, what: str) -> Idx:
     return Idx(label, np.frombuffer(data, np.uint8).reshape(shape))
 
 
-def _shape(file: BinaryIO, label: str, dimensions: int, what: str) -> tuple[int, ...]:
+def _shape(file: BufferedIOBase, label: str, dimensions: int, what: str) -> tuple[int, ...]:
     """Read the sizes; InputError where the first bytes are none of such a file."""
     magic, sizes = file.read(4), file.read(4 * dimensions)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in TYPES or not magic[3]:
