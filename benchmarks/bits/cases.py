@@ -20,6 +20,8 @@ DTYPES = ("float32", "float64")
 WRITES = ("ideal", "verify", "pulse")
 START = "start.safetensors"
 """What `network.weights` of a case names: `write_start` makes it."""
+IMAGES = "images"
+"""What `task.path` of a case names: `write_images` makes it."""
 
 COPY: Mapping[str, Any] = {"name": "copy", "length": 2, "delay": 1, "symbols": 2, "test_size": 8}
 XOR: Mapping[str, Any] = {
@@ -101,6 +103,13 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "sine": {"task": {"name": "sine", "steps": 40, "onset": 5, "periods": [10, 15], "test_size": 4}},
     "weather": {"task": {"name": "weather", "horizon": 3, "window": 12, "washout": 4, "split": 0.99}},
     "digits by rows": {"task": {"name": "digits", "mode": "rows", "steps": 20, "window": 4, "test_size": 8}},
+    "digits by pixels": {"task": {"name": "digits", "mode": "pixels", "permute": 1, "test_size": 8}},
+    "mnist": {"task": {"name": "mnist", "permute": 1, "pool": 2, "window": 2, "test_size": 4}, "task.path": IMAGES},
+    "parity": {"task": {"name": "parity", "length": 8, "hold": 2, "test_size": 8}},
+    "adding": {"task": {"name": "adding", "length": 6, "test_size": 8}},
+    "lorenz": {"task": {"name": "lorenz", "train_length": 300, "test_size": 4}},
+    "copy by heart": {"task.mode": "fixed", "task.fresh_test": True},
+    "noisy xor lif": {**BACKENDS["lif"], "task.noise": 0.2, "task.jitter": 2},
     "delayed_match": {"task": {"name": "delayed_match", "symbols": 2, "gap": 3, "test_size": 4}},
     "delayed_match lif": {
         "backend": "lif", "task": {"name": "delayed_match", "symbols": 2, "gap": 3, "window": 6, "test_size": 4}
@@ -174,6 +183,17 @@ def write_start(path: Path) -> None:
     rng = np.random.default_rng(0)
     shapes = {"w_in": (UNITS, 3), "w": (UNITS, UNITS), "w_out": (2, UNITS)}
     save_file({name: rng.normal(0, 0.4, shape).astype(np.float32) for name, shape in shapes.items()}, path)
+
+
+def write_images(folder: Path) -> None:
+    """Write a set of 12 and 6 random images of 4 x 4 pixels into a folder, as IDX files."""
+    rng = np.random.default_rng(0)
+    folder.mkdir()
+    for part, count in (("train", 12), ("t10k", 6)):
+        images, labels = rng.integers(256, size=(count, 4, 4)), rng.integers(10, size=count)
+        for name, values in ((f"{part}-images-idx3-ubyte", images), (f"{part}-labels-idx1-ubyte", labels)):
+            head = bytes([0, 0, 8, values.ndim]) + np.array(values.shape, ">u4").tobytes()
+            (folder / name).write_bytes(head + values.astype(np.uint8).tobytes())
 
 
 def _base(overrides: Mapping[str, Any]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from benchmarks.bits.cases import START, write_start
+from benchmarks.bits.cases import IMAGES, START, write_images, write_start
 from benchmarks.bits.digests import parts_of_export, parts_of_run, plain_digest
 from benchmarks.common import Case
 from neuroanp.api.run import export
@@ -49,6 +49,9 @@ def outcome(case: Case, store: Path) -> dict[str, Any]:
     if overrides.get("network.weights") == START:
         write_start(store / START)
         overrides["network.weights"] = str(store / START)
+    if overrides.get("task.path") == IMAGES:
+        write_images(store / IMAGES)
+        overrides["task.path"] = str(store / IMAGES)
     try:
         record = launch(configure(case.base, overrides), store)
     except DivergedError as error:

@@ -156,10 +156,10 @@ def _curves(group: Sequence[Method], runs: Sequence[Shown], left_out: str) -> Fi
     if figure is None:
         return None
     what = "Test loss" if tested else "Training loss (running median over 2 % of the updates)"
-    below = plots.far_below(learned, plots.lowest(learned, metrics, column))
+    far = plots.far_off(learned, *plots.extent(learned, metrics, column))
     caption = f"{what}: median over seeds, and their range as a band. Dashed: the controls' median test loss."
     return Figure(
-        to_uri(figure), f"Learning curves of {', '.join(m.label for m in learned)}", f"{caption}{below}{left_out}"
+        to_uri(figure), f"Learning curves of {', '.join(m.label for m in learned)}", f"{caption}{far}{left_out}"
     )
 
 
@@ -196,8 +196,7 @@ def _predictions(group: Sequence[Method], runs: Sequence[Shown]) -> list[Figure]
         if arrays is None or not arrays["mask"].any():
             continue
         name = f"{lowest.label}, seed {typical['seed']}"
-        in_time = arrays["target"].shape[2] == 1 or "persistence" in (typical["controls"] or {})
-        figure = plots.series(name, look.colour(lowest), arrays) if in_time else plots.symbols(name, arrays)
+        figure = plots.prediction(name, look.colour(lowest), arrays, "persistence" in (typical["controls"] or {}))
         figures.append(Figure(to_uri(figure), f"Prediction against target: {name}", ""))
     return figures
 

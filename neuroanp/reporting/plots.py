@@ -24,8 +24,8 @@ LABEL = 100
 SERIES_STEPS = 240
 SEQUENCES = 6
 FACETS_FROM = 6
-FAR_BELOW = 100
-"""A control this many times below all that is drawn is named in the caption: its line would flatten the curves."""
+FAR = 100
+"""A control so far below or above all that is drawn is named in the caption: its line would flatten the curves."""
 OF_CHIP_ALONE = ("energy_J", "chip_time_s")
 
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -61,8 +61,8 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
         axes.grid(axis="y", color=FAINT, lw=0.7)
     panels[0].set_ylabel(f"{column.replace('_', ' ')} ({group[0].loss})")
     legend(figure, _entries([group[i] for i in drawn], look, facets))
-    floor = lowest(group, metrics, column) / FAR_BELOW
-    levels = [[line for line in _levels(group, facet) if line[1] >= floor] for facet in facets]
+    low, high = extent(group, metrics, column)
+    levels = [[line for line in _levels(group, facet) if low / FAR <= line[1] <= high * FAR] for facet in facets]
     for axes, loss in ((axes, loss) for axes, lines in zip(panels, levels, strict=True) for _, loss in lines):
         axes.axhline(loss, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
     decent_log_ticks(panels[0].yaxis, *panels[0].get_ylim())
@@ -96,10 +96,11 @@ def curve(method: Method, metrics: Mapping[str, Metrics], column: str) -> Curve 
     return np.array(order), mid, low, high
 
 
-def lowest(group: Sequence[Method], metrics: Mapping[str, Metrics], column: str) -> float:
-    """Return the lowest loss that the methods' learning curves show, or infinity where there is none."""
+def extent(group: Sequence[Method], metrics: Mapping[str, Metrics], column: str) -> tuple[float, float]:
+    """Return the lowest and the highest loss that the methods' learning curves show; inf and 0 where there is none."""
     curves = [found for method in group if (found := curve(method, metrics, column)) is not None]
-    return min((float(low.min()) for _, _, low, _ in curves), default=float("inf"))
+    low = min((float(low.min()) for _, _, low, _ in curves), default=float("inf"))
+    return low, max((float(high.max()) for *_, high in curves), default=0.0)
 
 
 def running_median(values: Sequence[float], half: int) -> list[float]:
@@ -147,6 +148,18 @@ def trade_offs(group: Sequence[Method]) -> Figure | None:
     return figure
 
 
+def prediction(name: str, colour: str, arrays: Mapping[str, np.ndarray], forecast: bool) -> Figure:
+    """Draw outputs against targets: in time, a point for each sequence, or as maps of several outputs.
+
+    Args:
+        name, colour, arrays: as of `series`. forecast: whether several outputs are a forecast, drawn in time by its
+            first one.
+    """
+    if arrays["target"].shape[2] > 1 and not forecast:
+        return symbols(name, arrays)
+    return (answers if arrays["mask"].sum() == 1 else series)(name, colour, arrays)
+
+
 @styled
 def series(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     """Draw the first scored steps of output 0 against the target, sequences laid end to end.
@@ -169,12 +182,33 @@ def series(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
 
 
 @styled
+def answers(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
+    """Draw the one scored output of each test sequence against its target; arguments as of `series`."""
+    scored = arrays["mask"] > 0
+    target, output = (arrays[key][scored, :, 0].reshape(-1) for key in ("target", "y"))
+    figure = new_figure(WIDTH * 0.6, 3.6)
+    axes = figure.subplots()
+    axes.axline((float(target[0]), float(target[0])), slope=1.0, color=INK, lw=1.1, label="target")
+    axes.plot(target, output, color=colour, marker="o", ls="", ms=4, alpha=0.7, mew=0, label="prediction")
+    axes.set(xlabel=f"target of {len(target)} test sequences", ylabel="output 1", title=plain(name, 60))
+    axes.grid(color=FAINT, lw=0.7)
+    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+    return figure
+
+
+@styled
 def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
-    """Draw the targets and the outputs of a few test sequences at their scored steps, as two rows of maps."""
+    """Draw the targets and the outputs of a few test sequences at their scored steps, as two rows of maps.
+
+    Where one step alone is scored, sequences lie beside each other in one map.
+    """
     from matplotlib.colors import LinearSegmentedColormap
 
     scored = arrays["mask"] > 0
-    target, output = (arrays[key][scored, :SEQUENCES].transpose(1, 2, 0) for key in ("target", "y"))
+    if alone := scored.sum() == 1:
+        target, output = (arrays[key][scored].transpose(0, 2, 1) for key in ("target", "y"))
+    else:
+        target, output = (arrays[key][scored, :SEQUENCES].transpose(1, 2, 0) for key in ("target", "y"))
     shades = LinearSegmentedColormap.from_list("accent", ["#FFFFFF", "#9CC9E4", "#0072B2", "#00324F"])
     count = len(target)
     figure = new_figure(WIDTH, 0.9 + 2 * min(max(0.14 * target.shape[1], 0.75), 1.6))
@@ -186,7 +220,8 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
             axes.spines[:].set(visible=True, color=FAINT)
         panels[row][0].set_ylabel(label)
     figure.suptitle(plain(name, 110), x=0.01, ha="left", fontsize=10, fontweight="bold")
-    figure.supxlabel(f"scored steps of {count} test sequences; rows are the outputs", fontsize=9)
+    shown = f"{target.shape[2]} test sequences" if alone else f"scored steps of {count} test sequences"
+    figure.supxlabel(f"{shown}; rows are the outputs", fontsize=9)
     bar = figure.colorbar(image, ax=panels, fraction=0.02, pad=0.01, ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
     return figure
@@ -227,11 +262,15 @@ def _levels(group: Sequence[Method], facet: Facet | None) -> list[tuple[str, flo
     return [(name, middle(values)) for name, values in losses.items() if middle(values) > 0]
 
 
-def far_below(group: Sequence[Method], lowest: float) -> str:
-    """Name the controls whose line a figure leaves out, FAR_BELOW times below its lowest value; "" if there is none."""
-    left_out = [(name, loss) for name, loss in _levels(group, None) if loss < lowest / FAR_BELOW]
-    named = ", ".join(f"{name} {digits(loss)}" for name, loss in left_out)
-    return f" Far below the figure: {named}." if named else ""
+def far_off(group: Sequence[Method], lowest: float, highest: float) -> str:
+    """Name the controls whose line a figure leaves out, FAR times below or above all it shows; "" if there is none."""
+    levels = _levels(group, None)
+    parts = {
+        "below": [(name, loss) for name, loss in levels if loss < lowest / FAR],
+        "above": [(name, loss) for name, loss in levels if loss > highest * FAR],
+    }
+    named = {where: ", ".join(f"{name} {digits(loss)}" for name, loss in found) for where, found in parts.items()}
+    return "".join(f" Far {where} the figure: {names}." for where, names in named.items() if names)
 
 
 def _points(group: Sequence[Method], key: str) -> dict[int, list[tuple[float, float]]]:

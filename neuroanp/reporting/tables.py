@@ -74,7 +74,7 @@ def results_table(group: Sequence[Method]) -> Table:
     numeric = [
         _numbers(group, "test_loss", "test loss"),
         _numbers(group, "test_loss_noise_free", "noise-free"),
-        _scores(group),
+        *_scores(group),
         _numbers(group, "passes", "passes", "·"),
         _marked(group, "energy_J", _at_least(group, _numbers(group, "energy_J", "energy", "J"))),
         _marked(group, "chip_time_s", _numbers(group, "chip_time_s", "chip time", "s")),
@@ -343,12 +343,20 @@ def marked(cell: Cell, method: Method, figure: str) -> Cell:
     return cell if cell.text in (MISSING, SILENT) else cell._replace(text=cell.text + method.origins.marks(figure))
 
 
-def _scores(group: Sequence[Method]) -> tuple[Column, list[Cell]]:
-    """Build the column of the headline score, the first a task names."""
-    names = [next(iter(s)) for m in group for r in m.finished if isinstance(s := r["score"], Mapping) and s]
-    name = names[0] if names else ""
-    cells = [cell(numbers(_score(r["score"], name) for r in m.finished)) for m in group]
-    return Column(name.replace("_", " ") or "score"), cells
+def _scores(group: Sequence[Method]) -> list[tuple[Column, list[Cell]]]:
+    """Build the column of the headline score, the first a task names; and, where training repeats what is scored, too,
+    those of that score and of the loss there.
+    """
+    several = [s for m in group for r in m.finished if isinstance(s := r["score"], Mapping) and s]
+    name = next(iter(several[0])) if several else ""
+    names = [name, *(part for part in (f"training_{name}", "training_loss") if any(part in s for s in several))]
+    return [
+        (
+            Column(part.replace("_", " ") or "score"),
+            [cell(numbers(_score(r["score"], part) for r in m.finished)) for m in group],
+        )
+        for part in names
+    ]
 
 
 def _score(score: Any, name: str) -> Any:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.reporting.method import Method
-from neuroanp.reporting.plots import FAR_BELOW, decent_log_ticks
+from neuroanp.reporting.plots import FAR, decent_log_ticks
 from neuroanp.reporting.reading import BY_WAY, PROGRAMMED, SCRATCH, TUNED, Shown, network_names
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, MARKERS, name_levels, new_figure, plain, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, controls
@@ -178,7 +178,7 @@ def figure(found: Sequence[Transferred], group: Sequence[Method]) -> Figure | No
     drawn.legend(loc="outside upper left", ncols=max(min(len(found), 4), 1))
     lowest = min(loss for one in found for stage in STAGES for loss in one.of(stage) if loss > 0)
     shared = [control for control in controls(group) if control.shared]
-    ridge = [c for c in shared if c.name == "ridge readout" and middle(c.losses) > lowest / FAR_BELOW]
+    ridge = [c for c in shared if c.name == "ridge readout" and middle(c.losses) > lowest / FAR]
     for control in ridge:
         axes.axhline(middle(control.losses), color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
     drawn.draw_without_rendering()

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import ClassVar, Literal
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
@@ -19,13 +20,20 @@ CUES = {"recall": (0, None), "start": (0, 1), "before": (-1, 0)}
 class CopyConfig(TaskOptions):
     """Options of the copy task."""
 
+    unsaid: ClassVar[frozenset[str]] = frozenset({"fresh_test"})
+
     length: int = Field(default=3, ge=1, le=10_000, description="symbols to remember (L)")
     delay: int = Field(default=3, ge=0, le=100_000, description="silent steps between the last symbol and recall (D)")
     symbols: int = Field(
         default=4, ge=2, le=1_000, description="kinds of symbol (S): S one-hot input lines and S outputs"
     )
     mode: Literal["fresh", "fixed"] = Field(
-        default="fresh", description="fresh: new sequences in every batch; fixed: one sequence, trained and tested on"
+        default="fresh",
+        description="fresh: new sequences in every batch; fixed: one, trained on and (unless fresh_test) tested",
+    )
+    fresh_test: bool = Field(
+        default=False,
+        description="with mode fixed: test on new sequences, and tell the scores of the one trained on beside theirs",
     )
     cue: Literal["recall", "start", "before"] = Field(
         default="recall",
@@ -34,6 +42,14 @@ class CopyConfig(TaskOptions):
     test_size: int = Field(default=512, ge=1, le=1_000_000, description="test sequences")
     sequence_seed: int = Field(default=0, ge=0, description="which sequence mode 'fixed' repeats")
 
+    @model_validator(mode="after")
+    def _fresh_of_fixed(self) -> CopyConfig:
+        if self.fresh_test and self.mode == "fresh":
+            raise ValueError(
+                "fresh_test goes with mode fixed; mode fresh is always tested on new sequences: leave it out"
+            )
+        return self
+
 
 class Copy:
     """Give back a sequence of symbols after a delay.
@@ -41,6 +57,11 @@ class Copy:
     T = 2 L + D steps, S + 1 inputs (one-hot symbols and a cue line), S outputs. Symbols come in at
     steps 0 .. L-1; at the last L steps the targets are the same symbols, one-hot, and only these
     steps are scored.
+
+    With mode "fixed" every update sees the same sequence, so that it can be learned by heart; with
+    `fresh_test` it is tested whether anything else was learned. {length: 100, delay: 10, mode: fixed,
+    fresh_test: true} in batches of 1 is the experiment of arXiv 2405.08967, whose code tests on the
+    training sequence.
 
     Args:
         options: the task's options.
@@ -68,14 +89,19 @@ class Copy:
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
         """Draw `batch` training sequences (`batch` copies of the one sequence in mode "fixed")."""
-        options = self.options
-        if options.mode == "fixed":
+        if self.options.mode == "fixed":
             return self._encode(np.repeat(self._fixed, batch, axis=1))
-        return self._encode(rng.integers(options.symbols, size=(options.length, batch)))
+        return self._fresh(rng, batch)
 
     def test(self, rng: np.random.Generator) -> Batch:
-        """Draw the test sequences; in mode "fixed" they repeat the training sequence, a test of memory alone."""
-        return self.sample(rng, self.options.test_size)
+        """Draw the test sequences; in mode "fixed" without `fresh_test` they all are the training sequence.
+
+        Then they test memory alone; with it, the training sequence lies beside them.
+        """
+        options = self.options
+        if not options.fresh_test:
+            return self.sample(rng, options.test_size)
+        return replace(self._fresh(rng, options.test_size), training=self._encode(self._fixed))
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of symbols whose output is the largest, and `wrong_bits`.
@@ -103,6 +129,9 @@ class Copy:
     def account(self) -> tuple[str, ...]:
         """Return (): the data are no file of a user's."""
         return ()
+
+    def _fresh(self, rng: np.random.Generator, batch: int) -> Batch:
+        return self._encode(rng.integers(self.options.symbols, size=(self.options.length, batch)))
 
     def _encode(self, symbols: np.ndarray) -> Batch:
         """Turn symbols (L, B) into one-hot inputs, targets and the mask."""

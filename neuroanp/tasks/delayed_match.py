@@ -23,10 +23,11 @@ class DelayedMatchConfig(PulsesConfig):
 class DelayedMatch:
     """Tell whether two symbols, a delay apart, are the same.
 
-    T = start + 2 pulse + gap + delay + window steps, 80 by default; S inputs (a pulse on the
-    symbol's line), and with `cue` one more, 1 in the window. The one output must be +1 in the window for a
-    match, else -1; only the window is scored. Half of the trials match, in expectation in training and
-    exactly (to one trial) in the test; the others are spread evenly over the pairs of unequal symbols.
+    T = start + 2 pulse + gap + jitter + delay + window steps, 80 by default; S inputs (a pulse on the
+    symbol's line, and noise if there is any), and with `cue` one more, 1 in the window. The one output
+    must be +1 in the window for a match, else -1; only the window is scored. Half of the trials match, in
+    expectation in training and exactly (to one trial) in the test; the others are spread evenly over the
+    pairs of unequal symbols.
 
     With two symbols this is temporal XOR with the answers exchanged; with more, one must remember
     which symbol it was.
@@ -57,13 +58,13 @@ class DelayedMatch:
         first = rng.integers(S, size=batch)
         match = rng.integers(2, size=batch) == 1
         shift = rng.integers(1, S, size=batch)
-        return self._encode(first, np.where(match, 0, shift))
+        return self._encode(first, np.where(match, 0, shift), rng)
 
     def test(self, rng: np.random.Generator) -> Batch:
-        """Return all pairs in turn, a match every other trial; `test_size` in all, nothing drawn."""
+        """Return all pairs in turn, a match every other trial, `test_size` in all; jitter and noise are drawn."""
         S, trial = self.options.symbols, np.arange(self.options.test_size)
         pair = trial // 2
-        return self._encode(pair % S, np.where(trial % 2 == 0, 0, 1 + pair // S % (S - 1)))
+        return self._encode(pair % S, np.where(trial % 2 == 0, 0, 1 + pair // S % (S - 1)), rng)
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of right signs of the output's mean over the window, and `loss`."""
@@ -80,7 +81,7 @@ class DelayedMatch:
         """Return (): the data are no file of a user's."""
         return ()
 
-    def _encode(self, first: np.ndarray, shift: np.ndarray) -> Batch:
+    def _encode(self, first: np.ndarray, shift: np.ndarray, rng: np.random.Generator) -> Batch:
         """Present symbol `first` (B,) and then the one `shift` (B,) places on; 0 is a match."""
         S = self.options.symbols
-        return present(np.stack([first, (first + shift) % S]), S, np.where(shift == 0, 1.0, -1.0), self.options)
+        return present(np.stack([first, (first + shift) % S]), S, np.where(shift == 0, 1.0, -1.0), self.options, rng)

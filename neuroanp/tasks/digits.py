@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import gzip
+from collections.abc import Mapping
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
 
 from neuroanp.errors import InputError
-from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
 from neuroanp.tasks.options import TaskOptions
+from neuroanp.tasks.pixels import pixel_order
 from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.scoring import class_scores
 
 SIDE = 8
+PIXELS = SIDE * SIDE
 CLASSES = 10
 IMAGES = 1797
 MAX_PIXEL = 16
@@ -28,16 +31,39 @@ MAX_PIXEL = 16
 class DigitsConfig(TaskOptions):
     """Options of the digits task."""
 
-    mode: Literal["rates", "rows"] = Field(
+    unsaid: ClassVar[frozenset[str]] = frozenset({"permute"})
+
+    mode: Literal["rates", "rows", "pixels"] = Field(
         default="rates",
-        description="rates: all 64 pixels at once, constant over all steps; rows: one row of 8 pixels after the other",
+        description=(
+            "rates: all 64 pixels at once, constant over all steps; rows: one row of 8 pixels after the other; "
+            "pixels: one pixel after the other"
+        ),
     )
-    steps: int = Field(default=40, ge=1, le=100_000, description="steps of a presentation")
+    steps: int = Field(default=40, ge=1, le=100_000, description="steps of a presentation; mode pixels: 64 by default")
     window: int = Field(
-        default=8, ge=1, description="scored steps at the end; mode rows shows its rows in the steps before"
+        default=8,
+        ge=1,
+        description=(
+            "scored steps at the end; mode rows shows its rows in the steps before, mode pixels, where 1 is the "
+            "default, its last pixels meanwhile"
+        ),
+    )
+    permute: int | None = Field(
+        default=None,
+        ge=0,
+        description="with modes rows and pixels: seed of the one order of all images' pixels; unset: row by row",
     )
     test_size: int = Field(default=360, ge=1, le=IMAGES - 1, description="images held out as the test set")
     split_seed: int = Field(default=0, ge=0, description="which images are held out")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _one_pixel_a_step(cls, data: Any) -> Any:
+        """Fill in the lengths of mode pixels, so that a run's record says which they were."""
+        if isinstance(data, Mapping) and data.get("mode") == "pixels":
+            return {"steps": PIXELS, "window": 1, **data}
+        return data
 
     @model_validator(mode="after")
     def _fits(self) -> DigitsConfig:
@@ -49,6 +75,13 @@ class DigitsConfig(TaskOptions):
                 f"mode rows needs steps - window to be a multiple of {SIDE} above 0 (equal times for the {SIDE} rows), "
                 f"not {shown}; set e.g. steps: {SIDE * max(1, -(-shown // SIDE)) + self.window}"
             )
+        if self.mode == "pixels" and self.steps % PIXELS:
+            raise ValueError(
+                f"mode pixels needs steps to be a multiple of {PIXELS} (equal times for the {PIXELS} pixels), not "
+                f"{self.steps}; set e.g. steps: {PIXELS * -(-self.steps // PIXELS)}"
+            )
+        if self.permute is not None and self.mode == "rates":
+            raise ValueError("permute goes with modes rows and pixels; rates shows all pixels at once: leave it out")
         return self
 
 
@@ -57,8 +90,11 @@ class Digits:
 
     Inputs are pixels in [0, 1]. Mode "rates" holds all 64 through the whole presentation: an encoder
     makes them spike rates. Mode "rows" shows 8 pixels a row, top to bottom, (steps - window)/8 steps
-    each, and nothing in the window: the network must remember. Ten outputs; the target in the window
-    is one-hot, and only the window is scored.
+    each, and nothing in the window: the network must remember. Mode "pixels" shows one pixel after the
+    other on one line, steps/64 steps each, 1 by default; the window is the end of the last ones. With
+    `permute` the pixels of all images are put in the one order that this seed draws (permuted sequential
+    digits): what is near in the image is no longer near in time. Ten outputs; the target in the window is
+    one-hot, and only the window is scored.
 
     The data are scikit-learn's 1797 images, the test part of UCI's optical recognition of handwritten
     digits. A permutation that `split_seed` alone decides holds `test_size` of them out; the writers of
@@ -74,10 +110,11 @@ class Digits:
     Source: Alpaydin and Kaynak, Optical Recognition of Handwritten Digits, UCI Machine Learning
     Repository (1998), doi 10.24432/C50P49.
 
-    >>> task = Digits(DigitsConfig(mode="rows"))
-    >>> batch = task.test(np.random.default_rng(0))
-    >>> batch.inputs.shape, batch.targets.shape, int(batch.mask.sum())
-    ((40, 360, 8), (40, 360, 10), 8)
+    >>> for options in DigitsConfig(mode="rows"), DigitsConfig(mode="pixels", permute=0):
+    ...     batch = Digits(options).test(np.random.default_rng(0))
+    ...     print(batch.inputs.shape, batch.targets.shape, int(batch.mask.sum()))
+    (40, 360, 8) (40, 360, 10) 8
+    (64, 360, 1) (64, 360, 10) 1
     """
 
     config: ClassVar[type[BaseModel]] = DigitsConfig
@@ -87,11 +124,12 @@ class Digits:
 
     def __init__(self, options: DigitsConfig) -> None:
         self.options, self.loss = options, options.made_loss()
-        self.inputs = SIDE * SIDE if options.mode == "rates" else SIDE
+        self.inputs = {"rates": PIXELS, "rows": SIDE, "pixels": 1}[options.mode]
         self.outputs, self.steps = CLASSES, options.steps
         self._pixels, self._labels = load_digits(digits_path())
         order = Streams(options.split_seed).generator("digits").permutation(IMAGES)
         self._test, self._train = np.split(order, [options.test_size])
+        self._order = pixel_order(options.permute, "digits", PIXELS)
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
         """Draw `batch` training images, each independently."""
@@ -103,10 +141,7 @@ class Digits:
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of images whose output of largest mean over the window is right, and `loss`."""
-        loss = mean_loss(self.loss, y, batch)
-        steps = batch.mask > 0
-        got, target = y[steps].mean(axis=0), batch.targets[steps].mean(axis=0)
-        return {"accuracy": float(np.mean(got.argmax(axis=-1) == target.argmax(axis=-1))), "loss": loss}
+        return class_scores(y, batch, self.loss)
 
     def persistence(self, batch: Batch) -> None:
         """Return None: nothing here goes on by itself."""
@@ -122,14 +157,15 @@ class Digits:
     def _encode(self, images: np.ndarray) -> Batch:
         """Show images (B,) over time."""
         options = self.options
-        pixels = self._pixels[images] / MAX_PIXEL
+        pixels = (self._pixels[images] / MAX_PIXEL)[:, self._order]
         inputs = np.zeros((self.steps, len(images), self.inputs))
         shown = self.steps - options.window
         if options.mode == "rates":
             inputs[:] = pixels
         else:
-            rows = pixels.reshape(len(images), SIDE, SIDE).transpose(1, 0, 2)
-            inputs[:shown] = np.repeat(rows, shown // SIDE, axis=0)
+            until = shown if options.mode == "rows" else self.steps
+            parts = pixels.reshape(len(images), -1, self.inputs).transpose(1, 0, 2)
+            inputs[:until] = np.repeat(parts, until // len(parts), axis=0)
         targets = np.zeros((self.steps, len(images), CLASSES))
         targets[shown:] = np.eye(CLASSES)[self._labels[images]]
         return Batch(inputs, targets, (np.arange(self.steps) >= shown).astype(float))
@@ -163,7 +199,7 @@ def load_digits(path: Path) -> tuple[np.ndarray, np.ndarray]:
             table = np.loadtxt(file, delimiter=",")
     except (OSError, EOFError, ValueError) as error:
         raise InputError(f"{path}: cannot be read ({error})", ["pip install --force-reinstall scikit-learn"]) from None
-    highest = np.array([MAX_PIXEL] * SIDE * SIDE + [CLASSES - 1])
+    highest = np.array([MAX_PIXEL] * PIXELS + [CLASSES - 1])
     if table.shape != (IMAGES, len(highest)) or not ((table >= 0) & (table <= highest) & (table % 1 == 0)).all():
         raise InputError(
             f"{path}: not the {IMAGES} images of {SIDE} x {SIDE} pixels and a label; use scikit-learn 1.9.1"

@@ -118,7 +118,8 @@ class Encoded:
         mask = np.zeros(len(raw.mask) * hold)
         mask[hold - 1 :: hold] = raw.mask
         inputs = self.encoder.encode(raw.inputs, own, self.dt)
-        return Batch(inputs, np.repeat(raw.targets, hold, axis=0), mask, raw)
+        training = None if raw.training is None else self._encode(raw.training, rng)
+        return Batch(inputs, np.repeat(raw.targets, hold, axis=0), mask, raw, training)
 
     @staticmethod
     def _spikes(rng: np.random.Generator) -> np.random.Generator:

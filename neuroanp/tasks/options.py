@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, SerializerFunctionWrapHandler, field_validator, model_serializer
 
@@ -27,6 +27,8 @@ class TaskOptions(BaseModel):
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    unsaid: ClassVar[frozenset[str]] = frozenset()
+    """Options that came later: they are not written out at their default either, for the same reason."""
 
     loss: str = Field(default=PLAIN, description="squared_error, cross_entropy where targets are classes, or your own")
 
@@ -45,10 +47,11 @@ class TaskOptions(BaseModel):
     @model_serializer(mode="wrap")
     def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         plain = handler(self)
-        default = type(self).model_fields["loss"].default
-        if plain.get("loss") == default == PLAIN:
-            del plain["loss"]
-        return plain
+        fields = type(self).model_fields
+        left_out = {name for name in self.unsaid if plain.get(name) == fields[name].default}
+        if plain.get("loss") == fields["loss"].default == PLAIN:
+            left_out.add("loss")
+        return {name: value for name, value in plain.items() if name not in left_out}
 
     def made_loss(self) -> Loss:
         """Return the loss that is chosen."""

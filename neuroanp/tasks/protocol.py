@@ -26,12 +26,14 @@ class Batch:
         mask: (T,) float64; 1 where a step is scored, 0 elsewhere.
         raw: the same sequences before an encoder turned them into spikes or currents, step for step
             of the task; None where no encoder did.
+        training: of held-out sequences, those that training repeats, where scores are to tell of both; else None.
     """
 
     inputs: np.ndarray
     targets: np.ndarray
     mask: np.ndarray
     raw: Batch | None = None
+    training: Batch | None = None
 
     def __repr__(self) -> str:
         T, B, I = self.inputs.shape  # noqa: E741 - the paper's letters

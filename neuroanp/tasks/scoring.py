@@ -1,10 +1,10 @@
-"""Score outputs: the squared error, whatever a task's loss is, and its normalised root."""
+"""Score outputs: the squared error, whatever a task's loss is, its normalised root, and the share of right classes."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from neuroanp.losses import SQUARED_ERROR, mean_loss
+from neuroanp.losses import SQUARED_ERROR, Loss, mean_loss
 from neuroanp.losses.mean import scored_steps
 from neuroanp.tasks.protocol import Batch
 
@@ -43,3 +43,20 @@ def nrmse(y: np.ndarray, batch: Batch) -> float:
     if variance == 0.0:
         raise ValueError("the scored targets are constant: an error relative to their spread is undefined")
     return float(np.sqrt(squared_error(y, batch) / variance))
+
+
+def class_scores(y: np.ndarray, batch: Batch, loss: Loss) -> dict[str, float]:
+    """Return `accuracy`, the share of sequences whose output of largest mean over what is scored is right, and `loss`.
+
+    Args:
+        y: outputs, one a class, (T, B, O).
+        batch: the sequences; their targets are one-hot, the same at all scored steps.
+        loss: the task's.
+
+    Raises:
+        ValueError: as `squared_error`.
+    """
+    mean = mean_loss(loss, y, batch)
+    steps = batch.mask > 0
+    got, target = y[steps].mean(axis=0), batch.targets[steps].mean(axis=0)
+    return {"accuracy": float(np.mean(got.argmax(axis=-1) == target.argmax(axis=-1))), "loss": mean}

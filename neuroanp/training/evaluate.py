@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from neuroanp.backends.protocol import Backend
     from neuroanp.network.network import Network
     from neuroanp.substrates.protocol import Substrate
-    from neuroanp.tasks.protocol import Batch
+    from neuroanp.tasks.protocol import Batch, Task
 
 NOISY = PassPlan(noise=(1.0,), stream=(0,), pairs="mean")
 SILENT = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
@@ -91,6 +92,23 @@ def noisy_loss(
     """Return the `test_loss` of `evaluate` alone: the held-out sequences presented once."""
     noisy, _ = outputs(held.inputs, substrate, backend, PassStreams(streams, "test", update), dt, NOISY)
     return loss(noisy, held)
+
+
+def scores(
+    task: Task, found: Evaluation, held: HeldOutBatch, again: Callable[[HeldOutBatch], Evaluation]
+) -> dict[str, float]:
+    """Return the task's scores, the headline first, and those of sequences that training repeats as "training_...".
+
+    Args:
+        task: the run's. found: of its held-out sequences. held: these.
+        again: measures the network, as `found` was, on other sequences.
+    """
+    told = task.score(found.y, held.batch)
+    training = held.batch.training
+    if training is None:
+        return told
+    y = again(HeldOutBatch.of(training, held.inputs, held.loss)).y
+    return told | {f"training_{name}": score for name, score in task.score(y, training).items()}
 
 
 def show(

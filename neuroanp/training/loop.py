@@ -21,7 +21,7 @@ from neuroanp.tasks.encoding import own_task
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.described import features_of
-from neuroanp.training.evaluate import HeldOutBatch, firing_of, show
+from neuroanp.training.evaluate import HeldOutBatch, firing_of, scores, show
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.readout import frozen_control, key_of, readout_trainer
 from neuroanp.training.results import ledger_of_run
@@ -238,13 +238,13 @@ class Training:
             arrays["as_targets"] = said
         arrays |= {f"control/{name}": y[:, shown] for name, y in predictions.items()}
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
-        scores = task.score(found.y, held.batch)
-        result = self._result(trainer, "finished", found, next(iter(scores.values())), losses)
+        told = scores(task, found, held, trainer.evaluate)
+        result = self._result(trainer, "finished", found, next(iter(told.values())), losses)
         health = Health.of(trainer, {} if self.unverified is None else {"unverified": self.unverified}, found.rates)
         self.watch.end(health)
         firing = {} if found.rates is None else {"firing": self._keep_activity(trainer, held, found.rates)}
         self.record.update(
-            scores=scores,
+            scores=told,
             after=self._after(trainer, held),
             ledger=ledger_of_run(self.first_books, trainer.substrate.ledger.report(), trainer.update),
             health=health.plain(),

@@ -26,7 +26,7 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
 from neuroanp.training.described import UNCHANGED, describe
-from neuroanp.training.evaluate import HeldOutBatch
+from neuroanp.training.evaluate import HeldOutBatch, scores
 from neuroanp.training.start import Start, factors_of, of_record
 from neuroanp.training.times import named, seconds, without_repeats
 
@@ -275,7 +275,7 @@ def _row(record: RunDir, found: Revisited, held: HeldOutBatch, time: str) -> dic
         "after_s": idle_s,
         "test_loss": losses.test_loss,
         "test_loss_noise_free": losses.test_loss_noise_free,
-        "score": experiment.task.score(losses.y, held.batch),
+        "score": scores(experiment.task, losses, held, lambda other: trainer.evaluate_after(other, idle_s)),
         "effects": [name for name in known_effects(experiment.profile) if name in found.effects],
         "sealed": record.sealed,
         **({} if is_squared_error(experiment.task.loss) else {"loss": called(experiment.task.loss)}),

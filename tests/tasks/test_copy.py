@@ -7,6 +7,8 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from neuroanp.tasks.copy import Copy, CopyConfig
+from neuroanp.tasks.encoders import Current
+from neuroanp.tasks.encoding import encoded
 from tests.close import close
 
 sizes = {"length": st.integers(1, 6), "delay": st.integers(0, 6), "symbols": st.integers(2, 6)}
@@ -57,6 +59,51 @@ def test_fixed_mode_repeats_one_sequence_and_fresh_mode_does_not():
     assert (other.inputs[:, 0] != one.inputs[:, 0]).any()
     fresh = Copy(CopyConfig(length=8)).sample(np.random.default_rng(0), 50)
     assert len({fresh.inputs[:, b].tobytes() for b in range(50)}) > 40
+
+
+def test_one_sequence_can_be_trained_on_and_fresh_ones_tested():
+    """The experiment of arXiv 2405.08967, and what it leaves open: 210 steps, the same sequence at every update."""
+    options = {"length": 100, "delay": 10, "mode": "fixed", "test_size": 20}
+    task = Copy(CopyConfig(**options, fresh_test=True))
+    assert task.steps == 210
+    trained = [task.sample(np.random.default_rng(seed), 1).inputs.tobytes() for seed in range(3)]
+    assert len(set(trained)) == 1
+    batch = task.test(np.random.default_rng(0))
+    tested = {batch.inputs[:, b].tobytes() for b in range(20)}
+    assert len(tested) == 20
+    assert trained[0] not in tested
+    assert batch.training is not None
+    assert batch.training.inputs.tobytes() == trained[0]
+    assert batch.training.targets.shape == (210, 1, 4)
+    np.testing.assert_array_equal(batch.training.mask, batch.mask)
+    by_heart = Copy(CopyConfig(**options)).test(np.random.default_rng(0))
+    assert by_heart.training is None
+    assert {by_heart.inputs[:, b].tobytes() for b in range(20)} == {trained[0]}
+    fresh = Copy(CopyConfig(length=100, delay=10, test_size=20)).test(np.random.default_rng(0))
+    np.testing.assert_array_equal(fresh.inputs, batch.inputs)
+
+
+def test_an_encoder_encodes_the_training_sequence_too():
+    own = Copy(CopyConfig(length=4, mode="fixed", fresh_test=True, test_size=3))
+    plain, seen = (task.test(np.random.default_rng(0)) for task in (own, encoded(own, Current(hold=2), 1e-3)))
+    np.testing.assert_array_equal(seen.training.inputs, np.repeat(plain.training.inputs, 2, axis=0))
+    np.testing.assert_array_equal(seen.training.raw.inputs, plain.training.inputs)
+    np.testing.assert_array_equal(seen.raw.inputs, plain.inputs)
+
+
+def test_options_that_came_later_are_not_written_out_at_their_defaults():
+    said = {
+        "length": 3, "delay": 3, "symbols": 4, "mode": "fresh", "cue": "recall", "test_size": 512, "sequence_seed": 0,
+    }  # fmt: skip
+    assert CopyConfig().model_dump() == said
+    fixed = CopyConfig(mode="fixed", fresh_test=True)
+    assert fixed.model_dump() == {**said, "mode": "fixed", "fresh_test": True}
+    assert CopyConfig(**fixed.model_dump()) == fixed
+
+
+def test_a_test_on_fresh_sequences_is_an_option_of_the_fixed_one():
+    with pytest.raises(ValidationError, match="fresh_test goes with mode fixed; mode fresh is always tested on new"):
+        CopyConfig(fresh_test=True)
 
 
 def test_copy_is_no_forecast():

@@ -77,3 +77,18 @@ def test_bad_options_are_refused(bad):
 
 def test_every_option_is_described():
     assert all(field.description for field in DelayedMatchConfig.model_fields.values())
+
+
+def test_symbols_can_be_hidden_in_noise_a_varying_time_apart():
+    options = {"symbols": 3, "start": 0, "pulse": 1, "gap": 1, "window": 1, "test_size": 600}
+    task = DelayedMatch(DelayedMatchConfig(**options, jitter=2, noise=0.01))
+    batch = task.test(np.random.default_rng(0))
+    assert batch.inputs.shape == (6, 600, 3)
+    symbols = np.rint(batch.inputs)
+    np.testing.assert_array_equal(symbols.sum(axis=(0, 2)), 2)
+    second = symbols[2:5].sum(axis=0)
+    np.testing.assert_array_equal(batch.targets[-1, :, 0] == 1.0, (symbols[0] == second).all(axis=1))
+    assert (symbols[2:5].sum(axis=2).sum(axis=1) > 150).all()
+    assert (batch.inputs != symbols).all()
+    plain = DelayedMatchConfig(**options).model_dump()
+    assert not {"jitter", "noise"} & set(plain)

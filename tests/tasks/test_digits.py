@@ -10,6 +10,7 @@ import pytest
 from pydantic import ValidationError
 
 from neuroanp.errors import InputError
+from neuroanp.noise import Streams
 from neuroanp.tasks import digits
 from neuroanp.tasks.digits import Digits, DigitsConfig, digits_path, load_digits
 from tests.close import close
@@ -57,6 +58,56 @@ def test_rows_put_together_are_the_image():
     assert not rows.inputs[24:].any()
     np.testing.assert_array_equal(rows.mask, np.arange(30) >= 24)
     np.testing.assert_array_equal(rows.targets[-1], rates.targets[-1])
+
+
+def test_pixels_put_together_are_the_image():
+    rates = Digits(DigitsConfig()).test(np.random.default_rng(0))
+    for steps, each in ((64, 1), (192, 3)):
+        task = Digits(DigitsConfig(mode="pixels", steps=steps, window=2))
+        batch = task.test(np.random.default_rng(0))
+        assert batch.inputs.shape == (steps, 360, 1) == (task.steps, 360, task.inputs)
+        for first in range(each):
+            np.testing.assert_array_equal(batch.inputs[first::each, :, 0].T, rates.inputs[0])
+        np.testing.assert_array_equal(batch.mask, np.arange(steps) >= steps - 2)
+        np.testing.assert_array_equal(batch.targets[-1], rates.targets[-1])
+        assert not batch.targets[:-2].any()
+
+
+def test_pixels_come_one_a_step_and_the_last_one_is_scored_unless_told_otherwise():
+    """The record says so: these are not the defaults of the other modes."""
+    options = DigitsConfig(mode="pixels")
+    assert (options.steps, options.window) == (64, 1)
+    assert options.model_dump() == {"mode": "pixels", "steps": 64, "window": 1, "test_size": 360, "split_seed": 0}
+    assert DigitsConfig(**options.model_dump()) == options
+    assert DigitsConfig(mode="pixels", window=8).window == 8
+    assert (DigitsConfig().steps, DigitsConfig().window) == (40, 8)
+
+
+@pytest.mark.parametrize("mode", ["pixels", "rows"])
+def test_a_permutation_is_one_order_for_all_images(mode):
+    plain, one, two = (Digits(DigitsConfig(mode=mode, permute=seed)) for seed in (None, 3, 4))
+    order = Streams(3).generator("digits/order").permutation(64)
+    assert sorted(order) == list(range(64))
+
+    def shown(task, batch):  # (images, pixels in the order of time)
+        steps = batch.inputs[: task.steps - task.options.window] if mode == "rows" else batch.inputs
+        return steps[:: len(steps) // (64 // task.inputs)].transpose(1, 0, 2).reshape(-1, 64)
+
+    for draw in (
+        lambda task: task.test(np.random.default_rng(0)),
+        lambda task: task.sample(np.random.default_rng(0), 9),
+    ):
+        np.testing.assert_array_equal(shown(one, draw(one)), shown(plain, draw(plain))[:, order])
+        np.testing.assert_array_equal(draw(one).targets, draw(plain).targets)
+        assert (draw(one).inputs != draw(two).inputs).any()
+
+
+def test_options_that_came_later_are_not_written_out_at_their_defaults():
+    said = {"mode": "rates", "steps": 40, "window": 8, "test_size": 360, "split_seed": 0}
+    assert DigitsConfig().model_dump() == said
+    permuted = DigitsConfig(mode="rows", permute=0)
+    assert permuted.model_dump() == {**said, "mode": "rows", "permute": 0}
+    assert DigitsConfig(**permuted.model_dump()) == permuted
 
 
 def test_targets_are_the_labels_one_hot():
@@ -139,6 +190,11 @@ def test_another_file_is_refused(tmp_path, content, said):
         ({"mode": "rows", "steps": 8, "window": 8}, "set e.g. steps: 16"),
         ({"test_size": 1797}, "1796"),
         ({"mode": "columns"}, "rates"),
+        ({"mode": "pixels", "steps": 70}, "multiple of 64 .*, not 70; set e.g. steps: 128"),
+        ({"mode": "pixels", "window": 65}, "lower window"),
+        ({"permute": 1}, "permute goes with modes rows and pixels; rates shows all pixels at once: leave it out"),
+        ({"mode": "pixels", "permute": -1}, "greater than or equal to 0"),
+        ({"mode": "pixels", "permute": "one"}, "integer"),
         ({"hold": 5}, "Extra"),
     ],
 )

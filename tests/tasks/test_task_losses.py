@@ -20,8 +20,8 @@ from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from tests.close import close
 
-CLASSES = ("copy", "delayed_match", "digits", "xor")
-VALUES = ("mackey_glass", "sine", "weather")
+CLASSES = ("copy", "delayed_match", "digits", "parity", "xor")
+VALUES = ("adding", "lorenz", "mackey_glass", "sine", "weather")
 
 
 def made(name: str, **options: Any) -> Any:

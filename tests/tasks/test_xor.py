@@ -104,6 +104,73 @@ def test_the_mean_over_the_window_decides():
     assert task.score(constant, batch) == {"accuracy": 0.5, "loss": 2.0}
 
 
+NOISY = {
+    "start": 1, "pulse": 2, "gap": 2, "jitter": 3, "delay": 4, "window": 3, "cue": True, "noise": 0.2,
+    "test_size": 4000,
+}  # fmt: skip
+
+
+def test_noise_is_white_and_lies_on_the_bits_lines_alone():
+    task, clean = (TemporalXor(TemporalXorConfig(**{**NOISY, "jitter": 0, "noise": noise})) for noise in (0.2, 0.0))
+    batch, plain = (one.test(np.random.default_rng(0)) for one in (task, clean))
+    np.testing.assert_array_equal(batch.targets, plain.targets)
+    np.testing.assert_array_equal(batch.inputs[:, :, 2], plain.inputs[:, :, 2])
+    noise = (batch.inputs - plain.inputs)[:, :, :2]
+    assert noise.std() == close(0.2, rel=4 / np.sqrt(2 * noise.size))
+    each = noise.reshape(-1, 4000, 2).transpose(0, 2, 1).reshape(-1, 4000)  # steps and lines, of each the sequences
+    alike = np.corrcoef(each)
+    np.testing.assert_allclose(np.diag(np.cov(each)), 0.04, rtol=5 * np.sqrt(2 / 4000))
+    assert np.abs(alike - np.eye(len(alike))).max() < 5 / np.sqrt(4000)
+    half = TemporalXor(TemporalXorConfig(**{**NOISY, "jitter": 0, "noise": 0.1})).test(np.random.default_rng(0))
+    np.testing.assert_allclose(half.inputs - plain.inputs, (batch.inputs - plain.inputs) / 2, atol=1e-15)
+
+
+def test_jitter_lengthens_the_gap_evenly_and_the_answer_waits():
+    task = TemporalXor(TemporalXorConfig(**{**NOISY, "noise": 0.0}))
+    assert task.steps == 1 + 2 * 2 + 2 + 3 + 4 + 3
+    batch = task.test(np.random.default_rng(0))
+    on = batch.inputs[:, :, :2].sum(axis=2)
+    gaps = []
+    for b in range(4000):
+        steps = np.flatnonzero(on[:, b])
+        assert steps[:2].tolist() == [1, 2]
+        assert len(steps) == 4
+        assert steps[3] == steps[2] + 1
+        gaps.append(steps[2] - 3)
+        one, two = batch.inputs[1, b, 1], batch.inputs[steps[2], b, 1]
+        assert batch.targets[-1, b, 0] == (1.0 if one != two else -1.0)
+    counts = np.bincount(gaps)
+    assert counts[:2].tolist() == [0, 0]
+    assert len(counts) == 2 + 3 + 1
+    assert np.abs(counts[2:] - 1000).max() < 4 * np.sqrt(4000 * 3 / 16)
+    assert max(gaps) + 3 + 2 + 4 == np.flatnonzero(batch.mask)[0]  # at the longest gap the delay is left
+
+
+@pytest.mark.parametrize("draw", ["random", "balanced"])
+def test_noise_and_jitter_draw_after_the_bits(draw):
+    """So that they change no sequence of bits, and without them the draws are those there always were."""
+    plain, noisy = (TemporalXor(TemporalXorConfig(draw=draw, **more)) for more in ({}, {"noise": 0.3, "jitter": 2}))
+    np.testing.assert_array_equal(
+        plain.sample(np.random.default_rng(1), 50).targets[-1], noisy.sample(np.random.default_rng(1), 50).targets[-1]
+    )
+
+
+def test_a_noisy_test_is_drawn_anew_by_another_generator_and_is_balanced_all_the_same():
+    task = TemporalXor(TemporalXorConfig(**{**NOISY, "test_size": 24}))
+    one, two, again = (task.test(np.random.default_rng(seed)) for seed in (0, 1, 0))
+    assert (one.inputs[:, :, :2] != two.inputs[:, :, :2]).all()
+    np.testing.assert_array_equal(one.inputs, again.inputs)
+    assert one.targets[-1].sum() == 0.0
+
+
+def test_options_that_came_later_are_not_written_out_at_their_defaults():
+    lengths = {"start": 20, "pulse": 15, "gap": 5, "delay": 5, "window": 20, "cue": False, "test_size": 128}
+    assert TemporalXorConfig().model_dump() == {**lengths, "draw": "random"}
+    noisy = TemporalXorConfig(noise=0.2).model_dump()
+    assert noisy == {**lengths, "draw": "random", "noise": 0.2}
+    assert TemporalXorConfig(**noisy) == TemporalXorConfig(noise=0.2)
+
+
 def test_xor_is_no_forecast():
     task = TemporalXor(TemporalXorConfig())
     assert not task.forecast
@@ -111,7 +178,10 @@ def test_xor_is_no_forecast():
     assert task.fingerprint() == ""
 
 
-@pytest.mark.parametrize("bad", [{"pulse": 0}, {"start": -1}, {"window": 0}, {"draw": "even"}, {"dealy": 3}])
+@pytest.mark.parametrize("bad", [
+    {"pulse": 0}, {"start": -1}, {"window": 0}, {"draw": "even"}, {"dealy": 3}, {"noise": -0.1}, {"jitter": -1},
+    {"noise": float("nan")}, {"jitter": 0.5},
+])  # fmt: skip
 def test_bad_options_are_refused(bad):
     with pytest.raises(ValidationError):
         TemporalXorConfig(**bad)
