@@ -11,14 +11,14 @@ from neuroanp.errors import InputError
 LEAST, MOST = 16, 256
 """Updates that are drawn before it is looked whether they are enough, and at most."""
 WITHIN = 0.05
-"""Half an interval of the cosine of the mean update that is narrow enough."""
+"""Half an interval of the angle between mean update and gradient that is narrow enough, in cosine and sine."""
 LARGEST = 1_000_000
 """Draws that can be asked for."""
 
 
 @dataclass(frozen=True)
 class Draws:
-    """How many updates are drawn: until all intervals of the cosine of the mean are narrow, or so many.
+    """How many updates are drawn: until the angle of the mean to the gradient is known of all arrays, or so many.
 
     The width is looked at after `least` draws and whenever their number has doubled since.
 

@@ -82,7 +82,7 @@ def _checked(experiment: Experiment, trainer: Trainer, asked: Asked) -> list[Set
     quiet = config.model_copy(update={"training": config.training.model_copy(update={"controls": False})})
     settings = settings_of(quiet, asked, trainer)
     told: set[str] = set()
-    for setting in settings:
+    for setting in {setting.sigma: setting for setting in reversed(settings)}.values():
         _, log = describe(replace(experiment, config=setting.config))
         for line in log:
             if line not in told and line.startswith("warning: "):

@@ -28,6 +28,11 @@ class Row(NamedTuple):
     found: Alignment
 
     @property
+    def setting(self) -> dict[str, float | None]:
+        """What it is a row of, by name, but for the array."""
+        return {"update": self.update, "sigma": self.sigma, "K": self.K, "passes": self.passes}
+
+    @property
     def one(self) -> Estimate:
         """Median, lowest and highest cosine of a single update; no value where there is none."""
         cosines = self.found.cosines[np.isfinite(self.found.cosines)]
@@ -67,8 +72,8 @@ class Diagnosis:
     """How good the updates of a rule are.
 
     Args:
-        about: task, profile, backend, rule, seed, batch, updates of the training; gradient, "exact" or "surrogate"; run,
-            its directory, or None; within and most, when drawing ended.
+        about: task, profile, backend, rule, seed, batch, updates of the training; gradient, "exact" or "surrogate";
+            run, its directory, or None; within and most, when drawing ended.
         rows: what was found.
     """
 

@@ -54,8 +54,8 @@ def settings_of(config: RunConfig, asked: Asked, trainer: Trainer) -> list[Setti
     own_K, own_sigma = replicas(config), gaussian(trainer)
     if asked.K is not None and own_K is None:
         raise InputError(
-            f"--K: rule '{config.rule_name}' has no option K, and one number of passes, {trainer.learner.passes}; leave "
-            "--K out"
+            f"--K: rule '{config.rule_name}' has no option K, and one number of passes, {trainer.learner.passes}; "
+            "leave --K out"
         )
     if asked.sigma is not None and own_sigma is None:
         raise InputError(f"--sigma: {_no_gaussian(config, trainer)}")
@@ -82,7 +82,7 @@ def gaussian(trainer: Trainer) -> float | None:
 def _no_gaussian(config: RunConfig, trainer: Trainer) -> str:
     """Say why there is no noise level to set."""
     if config.perturbation.name == "none":
-        return "perturbation.name is none, so that no Gaussian is added; leave it out, or set perturbation.name=gaussian"
+        return "no Gaussian is added (perturbation.name is none); leave it out, or set perturbation.name=gaussian"
     assert cast("DeviceChip", trainer.substrate).perturbs_units
     return (
         f"the units are perturbed by profile '{config.profile}' itself, at a level of its own; leave it out, or add a "
@@ -116,4 +116,4 @@ def _renamed(make: Callable[[], RunConfig]) -> RunConfig:
         lines = [*error.problems] or [error.message]
         for said, ours in names.items():
             lines = [line.replace(said, ours) for line in lines]
-        raise InputError(lines[0] if len(lines) == 1 else "settings are wrong", lines if len(lines) > 1 else ()) from None
+        raise (InputError(lines[0]) if len(lines) == 1 else InputError("settings are wrong", lines)) from None

@@ -75,8 +75,16 @@ class Alignment:
 
     @property
     def settled(self) -> float:
-        """Half of the widest interval of the cosine of the mean; 0 where there is no cosine."""
-        return 0.0 if self.why is not None else (self.cosine.high - self.cosine.low) / 2
+        """Half of the interval of the angle between mean update and gradient, in cosine or sine, whichever is wider.
+
+        The sine is the bias as a share of the mean update. 0 where there is no angle.
+        """
+        if self.why is not None:
+            return 0.0
+        ends = np.clip(self.cosine[1:], -1.0, 1.0)
+        sines = np.sqrt(1 - ends**2)
+        wide = 1.0 if ends.prod() < 0 else abs(sines[1] - sines[0])  # the angle may be a right one
+        return float(max(ends[1] - ends[0], wide)) / 2
 
 
 class Tally:
