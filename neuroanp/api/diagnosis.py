@@ -73,7 +73,7 @@ def diagnose(
         lambda: None if output is None else check_folder(path_of("output", output)),
     )
     run = run_of(source, runs)
-    said = sorted(name for name, value in {"overrides": overrides or None, **words}.items() if value is not None)
+    said = [name for name, value in {**words, "overrides (--set, --seed)": overrides or None}.items() if value]
     if run is not None and said:
         raise InputError(
             f"{run.path}: a run has its configuration; leave out {', '.join(said)}, or diagnose {run.config_path}, "

@@ -42,9 +42,9 @@ class Draws:
         for name in ("least", "most"):
             number = vars(self)[name]
             if not FEWEST <= number <= LARGEST:
-                raise InputError(f"draws: {number:,} is not from {FEWEST} to {LARGEST:,}")
+                raise InputError(f"draws: {number:,} updates; draw from {FEWEST} to {LARGEST:,}")
         if not 0 <= self.within < 1:
-            raise InputError(f"within: {self.within:g} is not half a width of cosines; take 0 or more, less than 1")
+            raise InputError(f"within: {self.within:g} is no half width of an interval of cosines; take 0 to below 1")
 
     @classmethod
     def of(cls, draws: int | None = None, most: int | None = None, within: float | None = None) -> Draws:

@@ -27,6 +27,8 @@ VARYING = ("update", "sigma", "K")
 """What tells rows of one array apart."""
 ALIGNED = ("one update", "mean update")
 """Headers of the columns of cosines; the others are sizes."""
+ALIKE = 2.0
+"""Variance and squared bias within this factor of each other are both to blame."""
 
 
 def table(found: Diagnosis) -> Table:
@@ -98,13 +100,14 @@ def sentences(found: Diagnosis) -> list[str]:
     kind = found.about["gradient"]
     what = "the exact gradient" if kind == "exact" else "the surrogate gradient (a spike has no exact one)"
     told = [
-        f"Held to {what} g of the same batch, by the digital twin at the weights as the chip holds them. Intervals hold "
-        "the truth in 95 of 100 cases.",
+        f"Held to {what} g of the same batch, by the digital twin at the weights as the chip holds them. Intervals "
+        "hold the truth in 95 of 100 cases.",
         "One update u: its cosine to g, median [lowest, highest]. Mean update: the cosine of E u to g. Scale a: E u "
         "along g, in units of g. Bias: |E u - a g| / |g|. Variance: tr Cov u / |g|². SNR: |E u|² / tr Cov u.",
     ]
     rows = [row for row in found.rows if row.found.why is None]
-    told += [line for row in rows if row.own and (line := limit(row)) is not None]
+    any_own = any(row.own for row in rows)
+    told += [line for row in rows if row.own == any_own and (line := limit(row)) is not None]
     if any(row.found.bias.value is None for row in rows):
         told.append("Bias < x: not resolved, its interval holds 0; it is below x.")
     for why in dict.fromkeys(row.found.why for row in found.rows if row.found.why is not None):
@@ -114,8 +117,8 @@ def sentences(found: Diagnosis) -> list[str]:
     wide = [row for row in rows if row.found.settled > within > 0]
     if wide:
         told.append(
-            f"{len(wide)} of {len(rows)} angles of the mean update are known less well than +- {within:g} (cosine, sine) "
-            f"after {most:,} draws; --most gives more."
+            f"{len(wide)} of {len(rows)} angles of the mean update are known less well than +- {within:g} (cosine, "
+            f"sine) after {most:,} draws; --most gives more."
         )
     return told
 
@@ -132,9 +135,13 @@ def limit(row: Found) -> str | None:
     bias = ((one.bias.value or 0.0) / one.scale.value) ** 2
     if noise == bias == 0:
         return None
-    more = "variance, which more passes average out" if noise > bias else "bias, which more passes do not take away"
-    shares = f"{digits(noise, 2)} of variance, {digits(bias, 2)} of squared bias, beside 1 along the gradient"
-    return f"{where}: what leads a single update astray is mostly {more} ({shares})."
+    what = "mostly variance, which more passes average out"
+    if bias * ALIKE > noise:
+        mostly = "variance and" if noise * ALIKE > bias else "mostly"
+        what = f"{mostly} bias, which more passes do not take away"
+    said = "none resolved" if one.bias.value is None else digits(bias, 2)
+    shares = f"{digits(noise, 2)} of variance, squared bias {said}, where 1 is along the gradient"
+    return f"{where}: what leads a single update astray is {what} ({shares})."
 
 
 def check_folder(folder: Path) -> Path:
