@@ -83,7 +83,7 @@ class Alignment:
             return 0.0
         ends = np.clip(self.cosine[1:], -1.0, 1.0)
         sines = np.sqrt(1 - ends**2)
-        wide = 1.0 if ends.prod() < 0 else abs(sines[1] - sines[0])  # the angle may be a right one
+        wide = (1.0 if ends.prod() < 0 else sines.max()) - sines.min()  # of a right angle it is 1
         return float(max(ends[1] - ends[0], wide)) / 2
 
 
