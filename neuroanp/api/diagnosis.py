@@ -120,7 +120,7 @@ def asked_of(
     >>> asked_of(K=0)
     Traceback (most recent call last):
     ...
-    neuroanp.errors.InputError: K: 0 is not a whole number of at least 1
+    neuroanp.errors.InputError: K: 0 (int) is not a whole number of at least 1
     """
     from neuroanp.diagnosing.asked import Asked, Draws
 

@@ -18,9 +18,6 @@ if TYPE_CHECKING:
 
     from neuroanp.diagnosing.result import Diagnosis
 
-SIZES = ("scale", "bias", "variance", "SNR")
-"""Columns that go into a table of their own where one would be too wide; the cosines go into another."""
-
 
 @guarded
 def diagnose(
@@ -124,7 +121,7 @@ def _named(config: Any) -> str:
 def _on_screen(made: "Diagnosis", out: "Console") -> Iterator["RenderableType"]:
     """Yield what shows a diagnosis: a table, or two where one is too wide, and what it says."""
     from neuroanp.cli.results import in_parts, sentences
-    from neuroanp.reporting.diagnosis import ALIGNED, common, table
+    from neuroanp.reporting.diagnosis import ALIGNED, SIZES, common, table
     from neuroanp.reporting.diagnosis import sentences as told
 
     yield texts((str(made.about["task"]), "bold"), (f"  {common(made)}", "dim"))

@@ -68,7 +68,7 @@ def _whole(title: str, plain: "PlainTable", out: "Console") -> "Table":
 def in_parts(
     title: str, plain: "PlainTable", parts: Sequence[Sequence[str]], out: "Console"
 ) -> Iterator["RenderableType"]:
-    """Yield one table or, where it would not fit, one for each part of its columns, without ranges if need be.
+    """Yield one table or, where it would not fit, one for each part of its columns, without ranges, or halved.
 
     Args:
         title: of the table. plain: the table. parts: headers of columns that belong together; those that are in none
@@ -76,15 +76,23 @@ def in_parts(
     """
     heads = [column.header for column in plain.columns]
     names = [i for i, head in enumerate(heads) if not any(head in part for part in parts)]
+    bare = [type(row)(row.kind, tuple(cell._replace(spread="") for cell in row.cells)) for row in plain.rows]
     whole = _of(title, plain.columns, plain.rows, range(len(heads)))
     if _fits(whole, out):
         yield whole
         return
-    bare = [type(row)(row.kind, tuple(cell._replace(spread="") for cell in row.cells)) for row in plain.rows]
-    for k, part in enumerate(parts):
-        which, said = [*names, *(heads.index(head) for head in part)], title if k == 0 else ""
-        table = _of(said, plain.columns, plain.rows, which)
-        yield table if _fits(table, out) else _of(said, plain.columns, bare, which)
+    left = [*parts]
+    while left:
+        part = left.pop(0)
+        which = [*names, *(heads.index(head) for head in part)]
+        tables = [_of(title, plain.columns, rows, which) for rows in (plain.rows, bare)]
+        table = next((table for table in tables if _fits(table, out)), None)
+        if table is None and len(part) > 1:
+            half = -(-len(part) // 2)
+            left = [part[:half], part[half:], *left]
+            continue
+        yield table or tables[1]
+        title = ""
 
 
 def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableType"]:

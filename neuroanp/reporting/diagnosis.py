@@ -25,8 +25,8 @@ FILES = tuple(f"{NAME}.{ending}" for ending in ("csv", "json", "png", "svg"))
 """What `save` writes."""
 VARYING = ("update", "sigma", "K")
 """What tells rows of one array apart."""
-ALIGNED = ("one update", "mean update")
-"""Headers of the columns of cosines; the others are sizes."""
+ALIGNED, SIZES = ("draws", "one update", "mean update"), ("scale", "bias", "variance", "SNR")
+"""Headers of the columns of cosines, and of sizes."""
 ALIKE = 2.0
 """Variance and squared bias within this factor of each other are both to blame."""
 
@@ -35,8 +35,7 @@ def table(found: Diagnosis) -> Table:
     """Return the estimates, a row for each moment, setting and array; what all rows have in common has no column."""
     shown = [name for name in VARYING if len({row.setting[name] for row in found.rows}) > 1]
     columns = [Column(name) for name in shown]
-    columns += [Column("passes"), Column("array", numeric=False), Column("draws"), *map(Column, ALIGNED)]
-    columns += [Column(name) for name in ("scale", "bias", "variance", "SNR")]
+    columns += [Column("passes"), Column("array", numeric=False), *map(Column, (*ALIGNED, *SIZES))]
     rows, before = [], None
     for row in found.rows:
         key = (row.update, row.sigma, row.K)

@@ -72,20 +72,20 @@ def test_node_perturbation_of_a_linear_network_has_the_variance_on_paper(tiny, r
     """Unbiased, of variance V/K; the cosine of one update goes up with K as 1 / sqrt(1 + V/K)."""
     config = linear(tiny, reference=reference)
     expected = by_hand(*batch_of(config))
-    rows = diagnosed(config, K=[1, 4, 32], draws=400)
-    for K in (1, 4, 32):
+    rows = diagnosed(config, K=[1, 4, 16], draws=200)
+    for K in (1, 4, 16):
         for name, (size, trace) in expected.items():
             row, V = rows[K, name], trace / size / K
             half = (row["variance_high"] - row["variance_low"]) / 2
             assert row["variance"] == close(V, rel=0.0, abs=2 * half), (K, name)
-            assert half < 0.2 * V
+            assert half < 0.25 * V
             assert row["bias"] is None
             assert row["scale"] == close(1.0, rel=0.0, abs=row["scale_high"] - row["scale_low"])
             assert row["signal_to_noise"] == close(1 / V, rel=0.35)
     for name, (size, trace) in expected.items():
-        cosines = [rows[K, name]["cosine"] for K in (1, 4, 32)]
+        cosines = [rows[K, name]["cosine"] for K in (1, 4, 16)]
         assert cosines == sorted(cosines)
-        assert cosines[-1] == close(1 / np.sqrt(1 + trace / size / 32), rel=0.05)
+        assert cosines[-1] == close(1 / np.sqrt(1 + trace / size / 16), rel=0.05)
         assert rows[1, name]["mean_cosine_high"] == 1.0
 
 
