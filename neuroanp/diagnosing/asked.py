@@ -106,7 +106,7 @@ such as 0.5
         update = round(each * total) if isinstance(each, float) and 0 <= each <= 1 else each
         if not isinstance(update, int) or not 0 <= update <= total:
             raise InputError(
-                f"at: {each:g} is no update of a training of {total}; name whole numbers from 0 to {total}, or shares "
+                f"at: {each!r} is no update of a training of {total}; name whole numbers from 0 to {total}, or shares "
                 "such as 0.5"
             )
         found.append(update)

@@ -17,8 +17,8 @@ their variance; cross products of different updates are not (a U-statistic, Hoef
 
 and a^2 likewise. It may come out below 0, where the truth is small. Intervals of 95 % are by the jackknife over at most
 GROUPS groups of updates, with Student's quantile. Where b is 0 the U-statistic is degenerate, and the jackknife takes
-its variance for up to twice what it is (Efron and Stein: never for less, in the mean): an interval is then too wide,
-and what has no bias is said to have one in fewer cases than the stated ones.
+its variance for up to twice what it is (in the mean never for less, Efron and Stein): an interval is then too wide, and
+what has no bias is said to have one in fewer cases than the stated ones.
 
 Sources: Hoeffding, Ann. Math. Stat. 19, 293 (1948); Arvesen, Ann. Math. Stat. 40, 2076 (1969), the jackknife of
 U-statistics; Efron and Stein, Ann. Stat. 9, 586 (1981); Busing, Meijer, van der Leeden, Stat. Comput. 9, 3 (1999), the

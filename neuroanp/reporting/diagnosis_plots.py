@@ -89,7 +89,7 @@ def _row(axes: Sequence[Axes], rows: Sequence[Row], x: str, arrays: Sequence[str
         mine = [row for row in rows if row.array == name and row.found.why is None]
         if not mine:
             continue
-        at = _spread([row.setting[x] for row in mine], arrays.index(name), len(arrays), logarithmic)
+        at = _spread([_place(row, x) for row in mine], arrays.index(name), len(arrays), logarithmic)
         style: dict[str, Any] = {"color": _colour(name, arrays), "marker": _marker(name, arrays), "ms": 5}
         ones, means = [row.one for row in mine], [row.found.cosine for row in mine]
         _marks(cosine, at, ones, {**style, "elinewidth": 0.7, "lw": 1.4})
@@ -106,7 +106,7 @@ def _row(axes: Sequence[Axes], rows: Sequence[Row], x: str, arrays: Sequence[str
     cosine.axhline(0.0, color=GREY, lw=0.7, zorder=1)
     bias.set(ylabel="bias / |g|")
     variance.set(ylabel="variance / |g|²", yscale="log")
-    values = sorted({row.setting[x] for row in rows})
+    values = sorted({_place(row, x) for row in rows})
     for one in axes:
         one.grid(axis="y", color=FAINT, lw=0.7)
         one.set_axisbelow(True)
@@ -122,6 +122,13 @@ def _row(axes: Sequence[Axes], rows: Sequence[Row], x: str, arrays: Sequence[str
     else:
         variance.set(yscale="linear", yticks=[])
         variance.annotate("none", (0.5, 0.5), xycoords="axes fraction", ha="center", color=GREY)
+
+
+def _place(row: Row, x: str) -> float:
+    """Return where a row lies along the x axis."""
+    value = row.setting[x]
+    assert value is not None  # of several noise levels none is missing
+    return float(value)
 
 
 def _marks(axes: Axes, at: Sequence[float], found: Sequence[Any], style: dict[str, Any]) -> None:

@@ -59,7 +59,7 @@ def test_estimates_are_those_of_the_definitions(seed, n, d):
 
 @pytest.mark.parametrize("n", [9, GROUPS, GROUPS + 5, 2 * GROUPS + 1])
 def test_intervals_are_the_jackknife_written_out(n):
-    """Leave groups out one by one; groups may differ in size (Busing et al., eqs. 3 and 4), or be single updates."""
+    """Leave groups out one by one; groups may differ in size (Busing et al.), or be single updates."""
     u, g = drawn(3, n, 4, spread=0.4)
     groups = [np.arange(n) % GROUPS == k for k in range(min(n, GROUPS))]
 
