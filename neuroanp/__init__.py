@@ -12,6 +12,7 @@ if TYPE_CHECKING:
         check_export,
         compare,
         configure,
+        diagnose,
         estimate,
         evaluate,
         export,
@@ -23,8 +24,8 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Comparison", "Run", "__version__", "characterize", "check_export", "compare", "configure", "estimate", "evaluate",
-    "export", "load_run", "report", "resume", "train", "transfer",
+    "Comparison", "Run", "__version__", "characterize", "check_export", "compare", "configure", "diagnose", "estimate",
+    "evaluate", "export", "load_run", "report", "resume", "train", "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

@@ -26,6 +26,7 @@ except SystemExit as end:
 """
 UNUSED = {
     "neuroanp.comparing", "neuroanp.reporting.html", "neuroanp.export", "neuroanp.fitting", "neuroanp.characterizing",
+    "neuroanp.diagnosing",
     "neuroanp.backends.spiking", "matplotlib", "pandas", "brian2", "sympy", "jinja2", "h5py",
 }  # fmt: skip
 

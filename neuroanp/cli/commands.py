@@ -7,7 +7,19 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
-from neuroanp.cli import characterize, doctor, evaluate, export, importing, names, predict, profiles, runs, transfer
+from neuroanp.cli import (
+    characterize,
+    diagnose,
+    doctor,
+    evaluate,
+    export,
+    importing,
+    names,
+    predict,
+    profiles,
+    runs,
+    transfer,
+)
 from neuroanp.errors import printable
 
 UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
@@ -85,6 +97,13 @@ app.command(
         "neuroanp predict runs/weather-pcm-anp-s0-0123456789abcdef --inputs x.csv -o y.csv --noise-free",
     )
 )(predict.predict)
+app.command(
+    epilog=_example(
+        "neuroanp diagnose examples/copy3.yaml --at 0,500 --K 1,4,16",
+        "neuroanp diagnose --task weather --profile pcm --rule bptt1 -o weather_bptt1",
+        "neuroanp diagnose runs/copy-pcm-anp-s0-0123456789abcdef --draws 100",
+    )
+)(diagnose.diagnose)
 app.command(
     epilog=_example("neuroanp report runs/copy-pcm-anp-s0-0123456789abcdef -o pcm.html", "neuroanp report runs")
 )(runs.report)

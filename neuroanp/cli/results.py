@@ -50,9 +50,9 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         firing = [*spikes.silent_layers(group, here), *spikes.sentences(group, here)]
         energies = [*rests_on(group), *lower_bounds(group, ledgers), *not_counted(group)]
         damage = [line for one in every for line in one.damage]
-        yield _sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *energies])
+        yield sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *energies])
     if several := kinds_of_loss(runs):
-        yield _sentences(several)
+        yield sentences(several)
 
 
 def _whole(title: str, plain: "PlainTable", out: "Console") -> "Table":
@@ -63,6 +63,36 @@ def _whole(title: str, plain: "PlainTable", out: "Console") -> "Table":
         return table
     rows = [type(row)(row.kind, tuple(cell._replace(spread="") for cell in row.cells)) for row in plain.rows]
     return _of(f"{title} (medians; the report has the ranges)", plain.columns, rows, every)
+
+
+def in_parts(
+    title: str, plain: "PlainTable", parts: Sequence[Sequence[str]], out: "Console"
+) -> Iterator["RenderableType"]:
+    """Yield one table or, where it would not fit, one for each part of its columns, without ranges, or halved.
+
+    Args:
+        title: of the table. plain: the table. parts: headers of columns that belong together; those that are in none
+            come with each. out: where it is shown.
+    """
+    heads = [column.header for column in plain.columns]
+    names = [i for i, head in enumerate(heads) if not any(head in part for part in parts)]
+    bare = [type(row)(row.kind, tuple(cell._replace(spread="") for cell in row.cells)) for row in plain.rows]
+    whole = _of(title, plain.columns, plain.rows, range(len(heads)))
+    if _fits(whole, out):
+        yield whole
+        return
+    left = [*parts]
+    while left:
+        part = left.pop(0)
+        which = [*names, *(heads.index(head) for head in part)]
+        tables = [_of(title, plain.columns, rows, which) for rows in (plain.rows, bare)]
+        table = next((table for table in tables if _fits(table, out)), None)
+        if table is None and len(part) > 1:
+            half = -(-len(part) // 2)
+            left = [part[:half], part[half:], *left]
+            continue
+        yield table or tables[1]
+        title = ""
 
 
 def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableType"]:
@@ -114,7 +144,7 @@ def _fits(table: "Table", out: "Console") -> bool:
     return out.measure(table, options=out.options.update(width=1000)).maximum <= out.width
 
 
-def _sentences(lines: Sequence[str]) -> "Table":
+def sentences(lines: Sequence[str]) -> "Table":
     """Return sentences under a hanging mark, with an empty line below."""
     from rich.table import Table
 

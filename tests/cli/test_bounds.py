@@ -24,7 +24,7 @@ def test_a_seed_taken_for_a_number_of_seeds_is_told_how_to_say_it(invoke, tmp_pa
 @pytest.mark.parametrize(
     "words", [["train", "--task", "copy", "--runs"], ["compare", "--task", "copy", "--runs"], ["report"], ["resume"],
               ["report", "runs", "-o"], ["evaluate"], ["predict"], ["predict", "r", "-i"], ["predict", "r", "-o"],
-              ["export"], ["import"], ["characterize", "pcm", "-o"],
+              ["diagnose"], ["diagnose", "c.yaml", "-o"], ["export"], ["import"], ["characterize", "pcm", "-o"],
               ["profiles", "fit"], ["profiles", "fit", "a.csv", "-o"], ["profiles", "fit", "a.csv", "--figure"]],
     ids=" ".join,
 )  # fmt: skip
