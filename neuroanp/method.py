@@ -18,6 +18,11 @@ class Method(Protocol):
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]]
     """Keys of the optimizer that a preset sets, by its name; {}: none."""
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What hardware must provide, in the words of `neuroanp.learning.requirements`; (): none learns by it."""
+        ...
+
     def check(self, spiking: bool) -> None:
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
         ...

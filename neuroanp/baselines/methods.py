@@ -43,6 +43,7 @@ class BPTT(Section):
     local: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    needs: ClassVar[tuple[str, ...]] = ()  # a host learns by it, on a digital twin
 
     name: Literal["bptt"] = "bptt"
     truncation: int | None = Field(default=None, ge=1, description="steps that a loss reaches back; unset: all of them")
@@ -74,6 +75,7 @@ class BPTT1(Section):
     local: ClassVar[bool] = False
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
+    needs: ClassVar[tuple[str, ...]] = ()  # a host learns by it, on a digital twin
 
     name: Literal["bptt1"] = "bptt1"
 

@@ -33,16 +33,10 @@ def list_tasks(json: options.Json = False, debug: options.Debug = False) -> None
 @rules.command("list", epilog="Example: neuroanp rules list")
 @guarded
 def list_rules(json: options.Json = False, debug: options.Debug = False) -> None:
-    """List the local rules and the baselines (which are not local), with their options."""
-    from neuroanp.baselines.methods import BASELINES
-    from neuroanp.learning.protocol import RULES
+    """List local rules, baselines and learners of their own, with their options and what hardware must provide."""
+    from neuroanp.training.filling import METHODS
 
-    kinds: list[tuple[str, Any]] = [("local rule", RULES), ("baseline", BASELINES)]
-    print_rows(
-        [row_of(name, kind, registry.summary(name), registry.get(name)) for kind, registry in kinds
-         for name in registry.names()],
-        json,
-    )  # fmt: skip
+    print_rows([_method(name, METHODS.get(name)) for name in METHODS.names()], json)
 
 
 @backends.command("list", epilog="Example: neuroanp backends list")
@@ -100,6 +94,18 @@ def list_losses(json: options.Json = False, debug: options.Debug = False) -> Non
 
     rows = [row_of(name, "loss", LOSSES.summary(name), None) for name in LOSSES.names()]
     print_rows([row | {"in tables": named(LOSSES.get(row["name"])())} for row in rows], json)
+
+
+def _method(name: str, model: Any) -> dict[str, Any]:
+    """Describe what one can train with; what hardware must provide comes before the options."""
+    from neuroanp.learning.requirements import by_choice
+
+    row = row_of(name, "local rule" if model.local else "baseline", (model.__doc__ or "").strip().split("\n")[0], model)
+    needs = model().needs
+    if not needs:
+        return row
+    more = [f"{choice}: {', '.join(added)}" for choice, added in by_choice(model).items()]
+    return row | {"hardware must provide": list(needs)} | ({"and with": more} if more else {})
 
 
 def _unit(name: str, kind: str, registry: Any) -> dict[str, Any]:
@@ -179,7 +185,8 @@ def print_rows(rows: list[dict[str, Any]], json: bool) -> None:
         for line in row.get("equations", "").splitlines():
             show(text(f"    {line}"))
         for key in (key for key in row if key not in ("name", "kind", "summary", "options", "equations")):
-            show(texts((f"  {key}: ", "dim"), row[key]))
+            said = row[key] if isinstance(row[key], str) else "; ".join(row[key])
+            show(texts((f"  {key}: ", "dim"), said))
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, style="cyan")

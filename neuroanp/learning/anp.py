@@ -40,6 +40,7 @@ import torch
 from pydantic import Field
 
 from neuroanp.errors import InputError
+from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences
 from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import INPUT, OUTPUT
@@ -114,6 +115,13 @@ class ANP(PassRule):
                 "rule.difference: 'innovation' needs h_t = W_in u_t + W x_{t-1} + noise, which holds for rate "
                 "networks alone; use 'activity' with spiking units"
             )
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What hardware must provide: neither a noise sample nor its level."""
+        own = (requirements.OWN_INNOVATION,) if self.difference == "innovation" else ()
+        memory = requirements.memory_per_unit("M T" if self.reference == "mean" else "T")
+        return (*super().needs, requirements.ACTIVITY_CHANGE, *own, requirements.SQUARED_NORM, memory)
 
     @property
     def keep(self) -> str:

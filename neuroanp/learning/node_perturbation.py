@@ -34,6 +34,7 @@ import torch
 from pydantic import Field, field_serializer, model_validator
 
 from neuroanp.errors import InputError
+from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences
 from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import OUTPUT
@@ -90,6 +91,11 @@ class NP(PassRule):
     @field_serializer("trace", when_used="json-unless-none")
     def _with_unit(self, trace: float) -> str:
         return format_quantity(trace, "s", digits=None)
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What hardware must provide: the noise itself, and how large it is."""
+        return (*super().needs, requirements.KNOWN_NOISE, requirements.NOISE_LEVEL)
 
     @property
     def instantaneous(self) -> bool:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from pydantic import Field, model_validator
 
+from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences, return_to_go, subtract_others, weighted_sum
 from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Compared, Credit, PassPlan, Weights, WeightUpdate
@@ -65,6 +66,14 @@ class PassRule(Section):
         if self.control_variate == "batch" and self.credit == "batch":
             raise ValueError("control_variate 'batch' needs credit 'sample': one loss for the batch leaves no others")
         return self
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What hardware must provide; passes follow one another on one array, and units remember those before."""
+        loss = requirements.SCALAR_LOSS if self.loss == "step" else requirements.TRIAL_LOSS
+        twin = (requirements.SILENT_TWIN,) if self.reference == "silent" else ()
+        trace = () if self.instantaneous else (requirements.TRACE,)
+        return (loss, *twin, *trace)
 
     @property
     def instantaneous(self) -> bool:

@@ -33,6 +33,7 @@ class Options(Section):
     local: ClassVar[bool] = True
     presets: ClassVar[dict[str, Any]] = {}
     preset_optimizers: ClassVar[dict[str, Any]] = {}
+    needs: ClassVar[tuple[str, ...]] = ()
 
     name: Literal["wp"] = "wp"
     sigma: float = Field(default=1e-4, gt=0, description="how far weights are moved")
