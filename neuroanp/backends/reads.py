@@ -115,6 +115,7 @@ class ArrayReads:
         batch: int,
         apart: float,
     ) -> None:
+        plan = plan.of_devices  # whose noise nobody controls
         self.substrate, self.plan, self.streams, self.batch = substrate, plan, streams, batch
         self.readers = {name: Reader(read) for name, read in reads.items()}
         self.noisy = any(plan.noise)

@@ -120,13 +120,20 @@ class ANP(PassRule):
     def needs(self) -> tuple[str, ...]:
         """What hardware must provide: neither a noise sample nor its level."""
         own = (requirements.OWN_INNOVATION,) if self.difference == "innovation" else ()
-        memory = requirements.memory_per_unit("M T" if self.reference == "mean" else "T")
+        numbers = {"mean": "M T", "running": "B T"}.get(self.reference, "T")
+        memory = requirements.memory_per_unit(numbers)
         return (*super().needs, requirements.ACTIVITY_CHANGE, *own, requirements.SQUARED_NORM, memory)
 
     @property
     def keep(self) -> str:
-        """What trajectories must carry: how h changes is enough, except for innovations and traces."""
-        return "changes" if self.difference == "activity" and self.activity != "z" else "all"
+        """What trajectories must carry: how h changes is enough, except for innovations, traces and averages."""
+        alone = self.difference == "activity" and self.activity != "z" and self.reference != "running"
+        return "changes" if alone else "all"
+
+    def remembers(self, network: Network) -> tuple[str, ...]:
+        """Return what of earlier passes is looked at: the compared activity, and x for an innovation."""
+        compared = "z" if network.spikes and self.activity != "h" else "h"
+        return (compared, *(("x",) if self.difference == "innovation" else ()), "y")
 
     def compare(self, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Compared:
         """Return the changes da, dy of each difference, and n / s: what credit is worth there, 0 where s < eps."""

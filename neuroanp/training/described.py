@@ -9,13 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
-from neuroanp.learning.node_perturbation import UNKNOWN_NOISE
+from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import describe as facts_of
 from neuroanp.training.build import Experiment, holds_weights, plan_of
 from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
+from neuroanp.training.running import OTHER, repeats
 from neuroanp.training.times import seconds
 from neuroanp.training.watch import percent
 from neuroanp.units import format_quantity
@@ -81,7 +82,11 @@ def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:
     if problem is not None:
         raise InputError(problem)
     if rule.learner == "passes" and rule.needs_noise and not any(chip.node_sigmas(True).values()):
-        raise InputError(UNKNOWN_NOISE)
+        raise InputError(unknown_noise(config.rule_name))
+    if rule.learner == "passes" and rule.plan().controlled:
+        _refuse_uncontrolled(experiment, chip)
+    if rule.learner == "passes" and rule.plan().remembered:
+        _refuse_other_batches(experiment)
     test = experiment.task.test(Streams(config.seed).generator("test"))
     misfit = experiment.task.loss.misfit(test.targets[test.mask > 0].reshape(-1, experiment.task.outputs))
     if misfit is not None:
@@ -100,6 +105,27 @@ def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:
     if config.training.controls:
         features_of(backend, chip.network)
     backend.rehearse(chip.network, chip.neurons)
+
+
+def _refuse_uncontrolled(experiment: Experiment, chip: DeviceChip) -> None:
+    """Raise InputError where noise whose sign or place a rule chooses is not noise that is added on purpose."""
+    rule, own = experiment.config.rule, chip.junctions is not None and bool(chip.junctions.node_sigma)
+    if chip.drive.sigma and not own:
+        return
+    key = f"rule.reference: '{rule.reference}'" if rule.reference == "antithetic" else f"rule: '{rule.name}'"
+    what = "turns the sign of the noise" if rule.reference == "antithetic" else "perturbs one group of units at a time"
+    made = f"the noise of the units is that of profile '{experiment.profile.name}' itself, and nobody controls it"
+    remedy = "" if own else ", or perturbation.name: gaussian, which adds noise on purpose"
+    why = made if own or chip.perturbs_units else "no noise is added to the units"
+    raise InputError(f"{key} {what}, and {why}; use anp with reference 'two' or 'mean'{remedy}")
+
+
+def _refuse_other_batches(experiment: Experiment) -> None:
+    """Raise InputError where the first two batches are not the same; the learner looks at all that follow."""
+    streams, task = Streams(experiment.config.seed), experiment.task
+    first, second = (task.sample(streams.generator("data", k), experiment.config.training.batch) for k in (0, 1))
+    if not repeats(*((each.inputs, each.targets, each.mask) for each in (first, second))):
+        raise InputError(OTHER.format(f"task '{experiment.config.task_name}'"))
 
 
 def clipped(experiment: Experiment, chip: DeviceChip) -> dict[str, float]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, ClassVar
 
 from neuroanp.later import number
 from neuroanp.network.network import INPUT
+from neuroanp.training import running
 from neuroanp.training.kept import Kept, Losses, Plan, Room, joined
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.plain_form import Form, plain
@@ -24,7 +25,9 @@ if TYPE_CHECKING:
 
 
 class PassLearner:
-    """Runs a local rule: passes, losses, credit, outer products. It has no state; on a GPU it keeps a recording.
+    """Runs a local rule: passes, losses, credit, outer products. On a GPU it keeps a recording.
+
+    It has no state unless it compares with running averages of earlier updates (`neuroanp.training.running`).
 
     The credit of a step needs the losses that follow it. How the passes differ is therefore stored, of as many of the
     last steps as fit in the memory budget. The passes of the steps before are run twice: once for the losses, once with
@@ -46,11 +49,13 @@ class PassLearner:
         return any(self.plan.noise)
 
     def init(self, weights: Weights) -> State:
-        """Return the state at the start of a run: none."""
+        """Return the state at the start of a run: none; running averages begin with the first update."""
         return {}
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
+        if self.plan.remembered:
+            return running.learn(self, state, lab)
         form = self.form(lab)
         if form is not None and plain(lab):
             from neuroanp.training.compiled_update import CompiledUpdate  # imports numba
@@ -103,7 +108,7 @@ class PassLearner:
         activity of each layer; of units that spike what each array to other layers and to the outputs had sent. Credit
         that looks at its own step alone needs none.
         """
-        if self.rule.instantaneous:
+        if self.rule.instantaneous or self.plan.remembered:  # those remember all of a presentation anyway
             return 0
         differences = self.plan.differences * (sum(network.lines.values()) + len(network.lines))
         sent = [p.name for p in network.projections if p.pre not in (INPUT, p.post)] if network.spikes else []

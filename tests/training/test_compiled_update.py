@@ -34,6 +34,7 @@ RULES = {
     "pair": {"reference": "two"},
     "mean": {"reference": "mean", "K": 4},
     "silent": {"reference": "silent", "K": 3},
+    "mirrored": {"reference": "antithetic", "K": 2},
     "discounted": {"gamma": 0.9, "reference": "mean"},
     "own step": {"gamma": 0.0},
     "trial": {"loss": "trial"},
@@ -113,6 +114,7 @@ DEVICES = {
     "wide, mean": {**MORE["wide"], "rule.reference": "mean", "rule.K": 4, "network.hidden": 70},
     "silent, many rows": {"rule.reference": "silent", "training.batch": 30},
     "silent, noisy units": {"rule.reference": "silent", "perturbation": {"name": "gaussian", "sigma": 0.02}},
+    "mirrored units": {"rule.reference": "antithetic", "perturbation": {"name": "gaussian", "sigma": 0.02}},
     "rows of normals": {"training.batch": 300, "task.delay": 1, "rule.loss": "trial"},
     "own step": {"rule.gamma": 0.0},
 }
