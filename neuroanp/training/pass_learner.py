@@ -7,6 +7,7 @@ from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
 from neuroanp.later import number
+from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import INPUT
 from neuroanp.training import running
 from neuroanp.training.kept import Kept, Losses, Plan, Room, joined
@@ -54,8 +55,8 @@ class PassLearner:
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
-        if self.plan.remembered:
-            return running.learn(self, state, lab)
+        if self.plan.remembered and isinstance(self.rule, PassRule):
+            return running.learn(self.rule, state, lab, self._update)
         form = self.form(lab)
         if form is not None and plain(lab):
             from neuroanp.training.compiled_update import CompiledUpdate  # imports numba

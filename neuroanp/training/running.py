@@ -12,7 +12,7 @@ sequences is refused: its averages would be of nothing.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -30,8 +30,8 @@ if TYPE_CHECKING:
     from neuroanp.learning.protocol import State
     from neuroanp.network.network import Network
     from neuroanp.training.lab import Lab
-    from neuroanp.training.pass_learner import PassLearner
 
+Update = Callable[[Iterable[Kept], "Lab", "Tensor | None"], WeightUpdate]
 OTHER = (
     "rule.reference: 'running' compares each pass with those of earlier updates, which must have had the same "
     "sequences, and {} has others in every update; use a task whose batches repeat, or reference 'two' or 'mean'"
@@ -114,14 +114,17 @@ def remembered(rule: Any, network: Network) -> int:
     return 2 * (1 + sum(each[field] for field in fields)) + network.inputs + network.outputs
 
 
-def learn(learner: PassLearner, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
+def learn(rule: PassRule, state: State, lab: Lab, update: Update) -> tuple[State, WeightUpdate]:
     """Present the batch once, compare it with the averages, and return them as they are now, and the rule's update.
+
+    Args:
+        rule: whose. state: of the learner. lab: of the update.
+        update: makes the update of what was kept of chunks and the losses of the presentation; None: each its own.
 
     Raises:
         InputError: the batch is another one than that of the averages, or a world, which repeats nothing.
     """
-    rule, plan, weights = learner.rule, learner.plan, lab.substrate.weights
-    assert isinstance(rule, PassRule)
+    plan, weights = rule.plan(), lab.substrate.weights
     if not isinstance(lab.source, Tensor):
         raise InputError(OTHER.format("a world that answers the network"))
     averages, batch = Averages(state, rule.remembers(lab.network)), (lab.source, lab.targets, lab.mask)
@@ -147,5 +150,5 @@ def learn(learner: PassLearner, state: State, lab: Lab) -> tuple[State, WeightUp
     if not kept:
         return new, WeightUpdate({name: torch.zeros_like(W) for name, W in weights.items()}, {"loss": loss})
     whole = None if rule.instantaneous else torch.cat([each.losses for each in kept])
-    update = learner._update(joined(iter(kept)), lab, whole)
-    return new, WeightUpdate(update.arrays, {**update.diagnostics, "loss": loss})
+    made = update(joined(kept), lab, whole)
+    return new, WeightUpdate(made.arrays, {**made.diagnostics, "loss": loss})

@@ -42,22 +42,17 @@ def factors(lab, rule):
     return factors_of(rule, chunk, credit, lab.weights, rule.plan())["w_out"]
 
 
-def one_output(**sizes):
+def one_output(make_lab, **sizes):
     """A network of one output, the same input and target for every sequence, and e = y - target without noise."""
-    lab = outputs_alone(make(T=1, I=2, N=3, O=1, **sizes))
+    lab = outputs_alone(make_lab(T=1, I=2, N=3, O=1, **sizes))
     lab.inputs, lab.targets = (part[:, :1].expand_as(part).contiguous() for part in (lab.inputs, lab.targets))
     x = torch.tanh(lab.inputs[0] @ lab.weights["w_in"].T)
     return lab, float((x @ lab.weights["w_out"].T - lab.targets[0])[0, 0])
 
 
-@pytest.fixture(autouse=True)
-def _made(make_lab, monkeypatch):
-    monkeypatch.setitem(globals(), "make", make_lab)
-
-
-def test_the_derivative_of_a_quadratic_is_exact_at_any_noise():
+def test_the_derivative_of_a_quadratic_is_exact_at_any_noise(make_lab):
     """L = (e + n)^2: L(n) - L(-n) = 4 e n, and so n_units dL dy / dy^2 = 2 e, however large the noise."""
-    lab, e = one_output(B=50, sigma=30.0)
+    lab, e = one_output(make_lab, B=50, sigma=30.0)
     found = factors(lab, ANP(reference="antithetic", norm="layer"))
     torch.testing.assert_close(found, torch.full_like(found, 2 * e), rtol=1e-9, atol=0)
     two = factors(lab, ANP(reference="two", norm="layer"))
@@ -72,9 +67,9 @@ def test_the_derivative_of_a_quadratic_is_exact_at_any_noise():
         ("antithetic", lambda e, s: 8 * e**2),
     ],
 )
-def test_the_variance_of_node_perturbation_on_a_quadratic(reference, variance):
+def test_the_variance_of_node_perturbation_on_a_quadratic(make_lab, reference, variance):
     """Of (2 e n + n^2) n / s^2 (silent), of its pair, and of 2 e n^2 / s^2: what even orders of the loss leave."""
-    lab, e = one_output(B=200_000, sigma=0.5)
+    lab, e = one_output(make_lab, B=200_000, sigma=0.5)
     found = factors(lab, NP(reference=reference)).flatten()
     assert float((found.mean() - 2 * e).abs()) < 5 * float(found.std()) / sqrt(len(found))
     squares = (found - 2 * e).square()
@@ -108,7 +103,7 @@ def test_reads_of_devices_have_no_sign(make_lab):
 
 
 def test_sources_of_a_device_have_no_sign_either():
-    source = OrnsteinUhlenbeck(sigma=0.1, tau=1e-3)
+    source = OrnsteinUhlenbeck(sigma=0.1, tau=1e-3, n_sources=1)
     streams, like = PassStreams(Streams(0), "train", 0), torch.zeros(1)
     with pytest.raises(InputError, match=r"nobody turns their sign .*reference: two or mean"):
         NodeNoise(MIRRORED, {"hidden": 4, "output": 2}, 3, streams, like, source, dt=1e-6)

@@ -114,7 +114,7 @@ CASES = {
 
 @pytest.mark.parametrize("case", CASES)
 def test_its_variance_on_a_linear_network(make_lab, case):
-    """With g = dL/dy, and e_i = g (a . n) n_i / s^2: noise of the outputs adds nothing to hidden units, nor the reverse."""
+    """With g = dL/dy, and e_i = g (a . n) n_i / s^2: noise of the outputs adds nothing to hidden units, and back."""
     rule, of_hidden, of_output = CASES[case]
     lab = make_lab(T=1, B=40_000, I=3, N=4, O=1, sigma=1e-5, network=stack(3, [Stacked(ReLU(), 4)], 1))
     lab.mask[:] = 1
