@@ -22,6 +22,8 @@ SILENT_TWIN = "a noise-free twin"
 REPEATING_INPUTS = "inputs that repeat"
 TRACE = "an eligibility trace per synapse"
 WEIGHT_PERTURBATION = "a weight perturbation that is programmed and taken back"
+FOR_EVERY_SEQUENCE = "another one for every sequence"
+AT_EVERY_STEP = "another one at every step (no array does that)"
 DECORRELATION = "a matrix per layer that decorrelates its activity, and its covariance"
 
 

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
-from neuroanp.learning.node_perturbation import unknown_noise
+from neuroanp.learning.weight_perturbation import WP, of_weights
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import describe as facts_of
 from neuroanp.training.build import Experiment, holds_weights, plan_of
 from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
-from neuroanp.training.running import OTHER, repeats
+from neuroanp.training.refused import refuse_rule
 from neuroanp.training.times import seconds
 from neuroanp.training.watch import percent
 from neuroanp.units import format_quantity
@@ -52,6 +52,8 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
         where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
         why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
         sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
+    if isinstance(experiment.config.rule, WP):
+        sources = [of_weights(experiment.config.rule, own)]
     said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
     log = [said, f"writes: {chip.write}"]
     log += [line if line.startswith("warning: ") else f"data: {line}" for line in experiment.task.account()]
@@ -81,12 +83,7 @@ def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:
     problem = promises.sampled_problem(experiment.profile, hardware.read, hardware.effects())
     if problem is not None:
         raise InputError(problem)
-    if rule.learner == "passes" and rule.needs_noise and not any(chip.node_sigmas(True).values()):
-        raise InputError(unknown_noise(config.rule_name))
-    if rule.learner == "passes" and rule.plan().controlled:
-        _refuse_uncontrolled(experiment, chip)
-    if rule.learner == "passes" and rule.plan().remembered:
-        _refuse_other_batches(experiment)
+    refuse_rule(experiment, chip)
     test = experiment.task.test(Streams(config.seed).generator("test"))
     misfit = experiment.task.loss.misfit(test.targets[test.mask > 0].reshape(-1, experiment.task.outputs))
     if misfit is not None:
@@ -105,27 +102,6 @@ def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:
     if config.training.controls:
         features_of(backend, chip.network)
     backend.rehearse(chip.network, chip.neurons)
-
-
-def _refuse_uncontrolled(experiment: Experiment, chip: DeviceChip) -> None:
-    """Raise InputError where noise whose sign or place a rule chooses is not noise that is added on purpose."""
-    rule, own = experiment.config.rule, chip.junctions is not None and bool(chip.junctions.node_sigma)
-    if chip.drive.sigma and not own:
-        return
-    key = f"rule.reference: '{rule.reference}'" if rule.reference == "antithetic" else f"rule: '{rule.name}'"
-    what = "turns the sign of the noise" if rule.reference == "antithetic" else "perturbs one group of units at a time"
-    made = f"the noise of the units is that of profile '{experiment.profile.name}' itself, and nobody controls it"
-    remedy = "" if own else ", or perturbation.name: gaussian, which adds noise on purpose"
-    why = made if own or chip.perturbs_units else "no noise is added to the units"
-    raise InputError(f"{key} {what}, and {why}; use anp with reference 'two' or 'mean'{remedy}")
-
-
-def _refuse_other_batches(experiment: Experiment) -> None:
-    """Raise InputError where the first two batches are not the same; the learner looks at all that follow."""
-    streams, task = Streams(experiment.config.seed), experiment.task
-    first, second = (task.sample(streams.generator("data", k), experiment.config.training.batch) for k in (0, 1))
-    if not repeats(*((each.inputs, each.targets, each.mask) for each in (first, second))):
-        raise InputError(OTHER.format(f"task '{experiment.config.task_name}'"))
 
 
 def clipped(experiment: Experiment, chip: DeviceChip) -> dict[str, float]:
@@ -178,7 +154,8 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
         warnings.append(
             f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
         )
-    if not (chip.perturbs_units or sigma):
+    moves_weights = isinstance(experiment.config.rule, WP)
+    if not (chip.perturbs_units or sigma or moves_weights):
         warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
     if (
         spikes(experiment.config.backend)
@@ -189,6 +166,8 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
             f"warning: the bias line of {chip.network.readout[-1]} is driven at a few per cent of full scale at "
             "every step, which the converters of this profile round or lose; leave network.bias off"
         )
+    if moves_weights:
+        return warnings
     warnings += _stuck(experiment, chip)
     if not chip.perturbs_units or chip.junctions is not None or sigma:
         return warnings

@@ -29,13 +29,13 @@ CONFIG = {
 class Options(Section):
     """Weight perturbation: dW = (L(W + sigma xi) - L(W)) xi / sigma."""
 
-    learner: ClassVar[str] = "wp"
+    learner: ClassVar[str] = "own_wp"
     local: ClassVar[bool] = True
     presets: ClassVar[dict[str, Any]] = {}
     preset_optimizers: ClassVar[dict[str, Any]] = {}
     needs: ClassVar[tuple[str, ...]] = ()
 
-    name: Literal["wp"] = "wp"
+    name: Literal["own_wp"] = "own_wp"
     sigma: float = Field(default=1e-4, gt=0, description="how far weights are moved")
 
     def check(self, spiking: bool) -> None:
@@ -78,22 +78,22 @@ class WeightPerturbation:
 @pytest.fixture
 def wp(monkeypatch):
     monkeypatch.setattr(LEARNERS, "_registered", dict(LEARNERS._registered))
-    LEARNERS.register("wp")(WeightPerturbation)
+    LEARNERS.register("own_wp")(WeightPerturbation)
 
 
 def made(**changes):
-    return build_trainer(Experiment.of(configure({**CONFIG, "rule": "wp"}, changes)))
+    return build_trainer(Experiment.of(configure({**CONFIG, "rule": "own_wp"}, changes)))
 
 
 def test_it_is_whole_and_is_chosen_as_rules_are(wp):
     assert missing(WeightPerturbation, Learner) == []
     assert isinstance(made().learner, WeightPerturbation)
-    assert configure({**CONFIG, "rule": {"name": "wp", "sigma": 0.5}}).to_plain()["rule"] == {
-        "name": "wp",
+    assert configure({**CONFIG, "rule": {"name": "own_wp", "sigma": 0.5}}).to_plain()["rule"] == {
+        "name": "own_wp",
         "sigma": 0.5,
     }
     with pytest.raises(InputError, match=r"rule.sgma: unknown key; did you mean 'rule.sigma'"):
-        configure({**CONFIG, "rule": {"name": "wp", "sgma": 0.5}})
+        configure({**CONFIG, "rule": {"name": "own_wp", "sgma": 0.5}})
 
 
 def test_who_is_no_learner_is_none_to_choose():
