@@ -266,7 +266,9 @@ class WeightUpdate:
         arrays: dW by name, of the weights' shapes.
         diagnostics: numbers worth a column in the metrics (loss, norm of the update); a GPU knows them first, see
             `neuroanp.later`.
+        decorrelation: the next matrix D (N, N) of each layer whose activity is decorrelated; {}: nothing changes.
     """
 
     arrays: Mapping[str, Tensor]
     diagnostics: Mapping[str, float | Tensor] = field(default_factory=dict)
+    decorrelation: Mapping[str, Tensor] = field(default_factory=dict)

@@ -105,6 +105,7 @@ class ANP(PassRule):
 
     def check(self, spiking: bool) -> None:
         """Raise InputError for spike traces of units that do not spike, or an innovation of units that do."""
+        super().check(spiking)
         if self.activity == "z" and not spiking:
             raise InputError(
                 "rule.activity: 'z' is the trace of spikes, and the units of this backend do not spike; "

@@ -8,8 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences, return_to_go, subtract_others, weighted_sum
+from neuroanp.learning.decorrelation import SPIKES_DECORRELATED, Decorrelation
 from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Compared, Credit, PassPlan, Weights, WeightUpdate
 from neuroanp.yaml_io import Section
@@ -26,7 +28,7 @@ OF_REFERENCE = {
     "running": (requirements.REPEATING_INPUTS,),
 }
 """What hardware must provide for a reference."""
-LATER = ("average",)
+LATER = ("average", "decorrelation")
 """Options that there have not always been."""
 
 
@@ -69,6 +71,10 @@ class PassRule(Section):
         default="none", description="batch: subtract the other samples' mean credit"
     )
 
+    decorrelation: Decorrelation | None = Field(
+        default=None, description="lr, trailing: a digital matrix decorrelates each layer's activity; unset: none"
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
@@ -99,7 +105,8 @@ class PassRule(Section):
         """What hardware must provide; passes follow one another on one array, and units remember those before."""
         loss = requirements.SCALAR_LOSS if self.loss == "step" else requirements.TRIAL_LOSS
         trace = () if self.instantaneous else (requirements.TRACE,)
-        return (loss, *OF_REFERENCE.get(self.reference, ()), *trace)
+        matrix = () if self.decorrelation is None else (requirements.DECORRELATION,)
+        return (loss, *OF_REFERENCE.get(self.reference, ()), *trace, *matrix)
 
     @property
     def instantaneous(self) -> bool:
@@ -117,6 +124,8 @@ class PassRule(Section):
 
     def check(self, spiking: bool) -> None:
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
+        if spiking and self.decorrelation is not None:
+            raise InputError(SPIKES_DECORRELATED)
 
     def discount(self, dt: float) -> float:
         """Return gamma, the discount of later losses a step of dt seconds."""

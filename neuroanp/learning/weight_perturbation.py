@@ -44,6 +44,7 @@ from pydantic import Field, model_validator
 
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
+from neuroanp.learning.decorrelation import SPIKES_DECORRELATED, Decorrelation
 from neuroanp.yaml_io import Section
 
 PAPER = {"reference": "silent", "draw": "step", "gamma": 0.0, "scale": "sigma"}
@@ -92,6 +93,10 @@ class WP(Section):
         default="variance", description="what noise is divided by: its variance, or its standard deviation"
     )
 
+    decorrelation: Decorrelation | None = Field(
+        default=None, description="lr, trailing: a digital matrix decorrelates each layer's activity; unset: none"
+    )
+
     @model_validator(mode="before")
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
@@ -108,19 +113,27 @@ class WP(Section):
     @property
     def needs(self) -> tuple[str, ...]:
         """What hardware must provide: a loss, and weights that can be moved and put back."""
+        matrix = () if self.decorrelation is None else (requirements.DECORRELATION,)
         if self.draw == "step":
-            return (requirements.SCALAR_LOSS, requirements.WEIGHT_PERTURBATION, requirements.AT_EVERY_STEP)
+            return (requirements.SCALAR_LOSS, requirements.WEIGHT_PERTURBATION, requirements.AT_EVERY_STEP, *matrix)
         each = (requirements.FOR_EVERY_SEQUENCE,) if self.credit == "sample" else ()
-        return (requirements.TRIAL_LOSS, requirements.WEIGHT_PERTURBATION, *each)
+        return (requirements.TRIAL_LOSS, requirements.WEIGHT_PERTURBATION, *each, *matrix)
 
     def check(self, spiking: bool) -> None:
-        """Raise InputError for a perturbation of every step where units spike."""
+        """Raise InputError for a perturbation of every step, or decorrelation, where units spike."""
+        if spiking and self.decorrelation is not None:
+            raise InputError(SPIKES_DECORRELATED)
         if spiking and self.draw == "step":
             raise InputError("rule.draw: 'step' is defined for rate networks alone; use 'pass' with spiking units")
 
     @property
     def passes(self) -> int:
-        """M, presentations of each sequence in an update."""
+        """M, presentations of each sequence in an update; decorrelation looks at one of unmoved weights."""
+        return self.compared + (self.decorrelation is not None and self.reference != "silent")
+
+    @property
+    def compared(self) -> int:
+        """Presentations of each sequence whose losses are compared."""
         return self.K + 1 if self.reference == "silent" else 2 * self.K
 
     @property

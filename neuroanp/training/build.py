@@ -24,6 +24,7 @@ from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_units
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
+from neuroanp.training.decorrelating import decorrelation_of
 from neuroanp.training.filling import spikes
 from neuroanp.training.kept import Plan
 from neuroanp.training.learner import make_learner
@@ -140,6 +141,7 @@ class Experiment:
             wires=hardware.wires,
             drive=self._drive(on),
             units={} if self.start is None else self.start.factors,
+            decorrelated=decorrelation_of(config.rule) is not None,
         )
 
     def _drive(self, effects: frozenset[str]) -> NodeDrive:

@@ -14,6 +14,7 @@ from neuroanp.noise import Streams
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import describe as facts_of
 from neuroanp.training.build import Experiment, holds_weights, plan_of
+from neuroanp.training.decorrelating import DIGITAL, decorrelation_of
 from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
 from neuroanp.training.refused import refuse_rule
@@ -65,6 +66,8 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
         log += [f"weights: learned with other constants: {line}" for line in experiment.start.notes]
     if experiment.config.rule.learner == "passes" and 0.0 in experiment.config.rule.plan().noise:
         log.append("reference: a noise-free pass, which no physical substrate has")
+    if decorrelation_of(experiment.config.rule) is not None:
+        log.append(DIGITAL)
     plan = plan_of(experiment)
     if plan is not None and plan.replayed:
         log.append(f"passes: {plan}; training.memory may be raised")

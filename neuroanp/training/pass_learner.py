@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
@@ -10,6 +11,7 @@ from neuroanp.later import number
 from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import INPUT
 from neuroanp.training import running
+from neuroanp.training.decorrelating import Decorrelating, folded, matrices
 from neuroanp.training.kept import Kept, Losses, Plan, Room, joined
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.plain_form import Form, plain
@@ -117,7 +119,7 @@ class PassLearner:
 
     def _kept(self, chunk: Trajectory, lab: Lab) -> Kept:
         """Return what is kept of a chunk until the credit of its steps is known."""
-        compared = self.rule.compare(chunk, lab.substrate.weights, self.plan)
+        compared = self.rule.compare(chunk, folded(lab.substrate.weights, matrices(lab)), self.plan)
         return Kept(chunk.t0, chunk.dt, lab.losses(chunk), compared, Presynaptic.of(chunk, self.plan))
 
     def _present(self, lab: Lab, book: bool = True, until: int | None = None) -> Iterator[Kept]:
@@ -136,6 +138,7 @@ class PassLearner:
         """Return the update; losses: of the whole presentation, None where each chunk has its own credit."""
         weights = lab.substrate.weights
         products, of_steps = OuterProducts(self.rule.init(weights), lab.batch), Losses(lab.steps)
+        decorrelating = Decorrelating.of(self.rule, lab)
         credit: Credit | None = None  # of the whole presentation
         for kept in chunks:
             if losses is None:
@@ -147,7 +150,11 @@ class PassLearner:
             of_steps.add(kept.t0, kept.losses.sum((1, 2)))
             factors = self.rule.modulate(kept.compared, of_chunk, weights.network)
             products.add(factors, kept.presynaptic.by_array(weights.network, lab.learns))
+            if decorrelating is not None:
+                decorrelating.add(kept.presynaptic.layers)
         update = self.rule.finish(products.done(), self.plan, lab.batch)
+        if decorrelating is not None:
+            update = decorrelating.done(update, weights.network)
         scored = lab.mask.sum().double() * (lab.batch * self.passes)
         loss = number(of_steps.all.sum().double() / scored)
-        return WeightUpdate(update.arrays, {**update.diagnostics, "loss": loss})
+        return replace(update, diagnostics={**update.diagnostics, "loss": loss})

@@ -8,9 +8,8 @@ from neuroanp.errors import InputError
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.training.plain_form import exact
 from neuroanp.training.running import OTHER, repeats
-from neuroanp.training.weight_learner import INEXACT
+from neuroanp.training.weight_learner import INEXACT, all_but_decorrelation
 
 if TYPE_CHECKING:
     from neuroanp.substrates.chip import DeviceChip
@@ -38,7 +37,7 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
             _refuse_other_batches(experiment)
     if isinstance(rule, WP) and rule.draw == "step":
         reads = chip.prepare(experiment.window_s(), PassStreams(Streams(config.seed), "train", 0))
-        if not all(map(exact, reads.values())):
+        if not all(map(all_but_decorrelation, reads.values())):
             raise InputError(INEXACT)
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 from neuroanp.errors import InputError
 from neuroanp.later import number
 from neuroanp.learning.passes import PassRule
+from neuroanp.training.decorrelating import folded, matrices
 from neuroanp.training.kept import Kept, joined
 from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.trajectory import LayerActivity, PassPlan, Trajectory, WeightUpdate
@@ -124,7 +125,7 @@ def learn(rule: PassRule, state: State, lab: Lab, update: Update) -> tuple[State
     Raises:
         InputError: the batch is another one than that of the averages, or a world, which repeats nothing.
     """
-    plan, weights = rule.plan(), lab.substrate.weights
+    plan, weights = rule.plan(), folded(lab.substrate.weights, matrices(lab))
     if not isinstance(lab.source, Tensor):
         raise InputError(OTHER.format("a world that answers the network"))
     averages, batch = Averages(state, rule.remembers(lab.network)), (lab.source, lab.targets, lab.mask)
@@ -151,4 +152,4 @@ def learn(rule: PassRule, state: State, lab: Lab, update: Update) -> tuple[State
         return new, WeightUpdate({name: torch.zeros_like(W) for name, W in weights.items()}, {"loss": loss})
     whole = None if rule.instantaneous else torch.cat([each.losses for each in kept])
     made = update(joined(kept), lab, whole)
-    return new, WeightUpdate(made.arrays, {**made.diagnostics, "loss": loss})
+    return new, replace(made, diagnostics={**made.diagnostics, "loss": loss})

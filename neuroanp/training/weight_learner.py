@@ -16,12 +16,14 @@ from neuroanp.learning.credit import return_to_go
 from neuroanp.learning.weight_perturbation import WP, Move
 from neuroanp.losses import of_steps
 from neuroanp.network.rollout import advance, rest
+from neuroanp.training.decorrelating import Decorrelating
 from neuroanp.training.plain_form import exact
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 if TYPE_CHECKING:
     from neuroanp.learning.protocol import State
     from neuroanp.network.network import Network
+    from neuroanp.substrates.protocol import ReadPlan
     from neuroanp.training.lab import Lab
 
 STREAM = "weights/{}"
@@ -62,12 +64,16 @@ class WeightLearner:
             InputError: steps or sequences have perturbations of their own, and arrays are not exact, or no data.
         """
         sums, total = {name: torch.zeros_like(read.W) for name, read in lab.reads.items()}, list[Tensor]()
+        decorrelating = Decorrelating.of(self.rule, lab)
+        if decorrelating is not None and decorrelating.moves:
+            self._look(lab, decorrelating)
         for k, dL, xi in self._moved(lab, total):
             for name, x in xi.items():
                 sums[name] += (k * dL).to(x) * x
         arrays = {name: W * (self.scale / lab.batch) for name, W in sums.items()}
-        scored = lab.mask.sum().double() * (lab.batch * self.passes)
-        return state, WeightUpdate(arrays, {"loss": number(torch.stack(total).sum() / scored)})
+        scored = lab.mask.sum().double() * (lab.batch * self.rule.compared)
+        D = {} if decorrelating is None else decorrelating.next()
+        return state, WeightUpdate(arrays, {"loss": number(torch.stack(total).sum() / scored)}, D)
 
     @property
     def scale(self) -> float:
@@ -114,7 +120,7 @@ class WeightLearner:
         k, factor = move
         xi = self._normals(lab, part * self._draws + k) if factor else {}
         reads = {
-            name: replace(read, W=read.W + (factor * self.rule.sigma) * xi[name]) if name in xi else read
+            name: _moved(read, factor * self.rule.sigma * xi[name]) if name in xi else read
             for name, read in lab.reads.items()
         }
         moved = replace(lab, reads=reads)
@@ -129,14 +135,20 @@ class WeightLearner:
             if lab.learns(name)
         }
 
+    def _look(self, lab: Lab, decorrelating: Decorrelating) -> None:
+        """Note the activity of the unmoved network, in the presentation that is compared with or one beside them."""
+        plan = PassPlan((1.0,), (self.passes * lab.batch,), "mean")
+        for chunk in lab.run(plan, "all", book=self.rule.reference != "silent"):
+            decorrelating.add({name: layer.x[:, 0] for name, layer in chunk.activities.items()})
+
     # ---- weights that are moved at every step: in simulation, of exact arrays ----
 
     def _at_every_step(self, lab: Lab, total: list[Tensor]) -> Iterator[tuple[float, Tensor, dict[str, Tensor]]]:
-        if not all(map(exact, lab.reads.values())):
+        if not all(map(all_but_decorrelation, lab.reads.values())):
             raise InputError(INEXACT)
         if not isinstance(lab.source, Tensor):
             raise InputError(NO_WORLD)
-        plan = PassPlan((1.0,) * self.passes, tuple(range(self.passes)), "mean")
+        plan = PassPlan((1.0,) * self.rule.compared, tuple(range(self.rule.compared)), "mean")
         for _ in lab.run(plan, "loss") if lab.books else ():
             pass  # only the reads are wanted, for the books
         kept: dict[Move, Tensor] = {}
@@ -154,12 +166,24 @@ class WeightLearner:
     def _losses(self, lab: Lab, move: Move) -> Tensor:
         """Return the losses (T,) of a presentation, summed over the batch, whose weights are moved at every step."""
         k, factor = move
-        network, W, standing = lab.network, lab.read(), rest(lab.network, lab.batch, lab.mask)
+        network, standing = lab.network, rest(lab.network, lab.batch, lab.mask)
         ys = list[Tensor]()
         for t, u in enumerate(lab.inputs):
             xi: Mapping[str, Tensor] = self._normals(lab, k, t) if factor else {}
-            now = {name: w + (factor * self.rule.sigma) * xi[name] if name in xi else w for name, w in W.items()}
+            now = {
+                name: (_moved(read, factor * self.rule.sigma * xi[name]) if name in xi else read).effective
+                for name, read in lab.reads.items()
+            }
             standing, y = advance(network, now, standing, u)
             ys.append(y)
         y = torch.stack(ys).unsqueeze(1)
         return of_steps(lab.loss, y, lab.targets, lab.mask).double().sum((1, 2))
+
+
+def _moved(read: ReadPlan, move: Tensor) -> ReadPlan:
+    return replace(read, W=read.W + move)
+
+
+def all_but_decorrelation(read: ReadPlan) -> bool:
+    """Return whether an array is exact, the digital matrix before it aside."""
+    return exact(replace(read, decorrelation=None))
