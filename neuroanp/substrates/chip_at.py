@@ -39,7 +39,7 @@ class ChipAt(ReadChip):
         """Refuse to write."""
         self._refuse("written to")
 
-    def decorrelate(self, *_: Any) -> NoReturn:
+    def decorrelate(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse other matrices."""
         self._refuse("decorrelated otherwise")
 

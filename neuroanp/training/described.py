@@ -46,16 +46,7 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
     _rehearse(experiment, chip)
     window = experiment.window_s()
     facts = facts_of(chip, window)
-    own, sigma = chip.perturbs_units, chip.drive.sigma
-    sources = ["the device's own noise"] * own
-    if sigma:
-        _, output = chip.drive.gaussian()
-        where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
-        why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
-        sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
-    if isinstance(experiment.config.rule, WP):
-        sources = [of_weights(experiment.config.rule, own)]
-    said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
+    said = f"perturbation: {_perturbed(experiment, chip)}"
     log = [said, f"writes: {chip.write}"]
     log += [line if line.startswith("warning: ") else f"data: {line}" for line in experiment.task.account()]
     if holds_weights(experiment.config.backend):
@@ -73,6 +64,20 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
         log.append(f"passes: {plan}; training.memory may be raised")
     log += _idle_switches(experiment, facts) + _warnings(experiment, chip, facts)
     return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+
+def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
+    """Say what makes passes differ."""
+    rule, sigma = experiment.config.rule, chip.drive.sigma
+    if isinstance(rule, WP):
+        return of_weights(rule, chip.perturbs_units)
+    sources = ["the device's own noise"] * chip.perturbs_units
+    if sigma:
+        _, output = chip.drive.gaussian()
+        where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
+        why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
+        sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
+    return " and ".join(sources) or "none: nothing explores"
 
 
 def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:

@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from neuroanp.later import number
-from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import INPUT
 from neuroanp.training import running
 from neuroanp.training.decorrelating import Decorrelating, folded, matrices
@@ -25,6 +24,7 @@ if TYPE_CHECKING:
     from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.network.network import Network
     from neuroanp.training.lab import Lab
+    from neuroanp.training.running import RunningRule
 
 
 class PassLearner:
@@ -57,8 +57,8 @@ class PassLearner:
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
-        if self.plan.remembered and isinstance(self.rule, PassRule):
-            return running.learn(self.rule, state, lab, self._update)
+        if self.plan.remembered:
+            return running.learn(cast("RunningRule", self.rule), state, lab, self._update)
         form = self.form(lab)
         if form is not None and plain(lab):
             from neuroanp.training.compiled_update import CompiledUpdate  # imports numba

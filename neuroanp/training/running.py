@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 import torch
 from torch import Tensor
@@ -22,13 +22,13 @@ from torch import Tensor
 from neuroanp.errors import InputError
 from neuroanp.later import number
 from neuroanp.learning.passes import PassRule
+from neuroanp.learning.protocol import LearningRule, State
 from neuroanp.training.decorrelating import folded, matrices
 from neuroanp.training.kept import Kept, joined
 from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.trajectory import LayerActivity, PassPlan, Trajectory, WeightUpdate
 
 if TYPE_CHECKING:
-    from neuroanp.learning.protocol import State
     from neuroanp.network.network import Network
     from neuroanp.training.lab import Lab
 
@@ -115,7 +115,17 @@ def remembered(rule: Any, network: Network) -> int:
     return 2 * (1 + sum(each[field] for field in fields)) + network.inputs + network.outputs
 
 
-def learn(rule: PassRule, state: State, lab: Lab, update: Update) -> tuple[State, WeightUpdate]:
+class RunningRule(LearningRule, Protocol):
+    """A rule that can compare a pass with averages; see `neuroanp.learning.passes.PassRule`."""
+
+    average: float
+
+    def remembers(self, network: Network) -> tuple[str, ...]:
+        """Return what of earlier passes it looks at."""
+        ...
+
+
+def learn(rule: RunningRule, state: State, lab: Lab, update: Update) -> tuple[State, WeightUpdate]:
     """Present the batch once, compare it with the averages, and return them as they are now, and the rule's update.
 
     Args:

@@ -72,7 +72,8 @@ def test_the_first_step_takes_the_off_diagonals_away():
     r, lr = 0.6, 0.1
     S = torch.tensor([[1.0, r], [r, 1.0]], dtype=torch.float64)
     D = step(torch.eye(2, dtype=torch.float64), S, lr)
-    torch.testing.assert_close(D, torch.tensor([[1.0, -lr * r], [-lr * r, 1.0]], dtype=torch.float64))
+    expected = torch.tensor([[1.0, -lr * r], [-lr * r, 1.0]], dtype=torch.float64)
+    torch.testing.assert_close(D, expected, rtol=1e-14, atol=0)
     after = float((D @ S @ D.T)[0, 1])
     assert abs(after - (r - 2 * lr * r + (lr * r) ** 2 * r)) < 1e-15
 
@@ -226,16 +227,18 @@ def test_word_lines_are_told_dx_before_the_converters(name, bias, dtype):
     x[..., 5 - bias :] = 1.0
     told = torch.cat([x[..., : 5 - bias] @ D.T, x[..., 5 - bias :]], -1)
     xi = torch.randn(4, 2, with_D.normals, dtype=dtype, generator=draws)
-    close = {"rtol": 1e-5, "atol": 1e-5} if dtype == torch.float32 else {"rtol": 1e-12, "atol": 1e-12}
+    close = 1e-5 if dtype == torch.float32 else 1e-12  # of numbers of the size of 1
     if name == "drawn":
         rows, normals = x.flatten(0, 1), xi.flatten(0, 1)
-        torch.testing.assert_close(with_D.sampled(rows, normals), without.sampled(told.flatten(0, 1), normals), **close)
+        torch.testing.assert_close(
+            with_D.sampled(rows, normals), without.sampled(told.flatten(0, 1), normals), rtol=close, atol=close
+        )
     else:
         torch.testing.assert_close(with_D(x, xi if with_D.normals else None),
-                                   without(told, xi if with_D.normals else None), **close)  # fmt: skip
-    torch.testing.assert_close(with_D.load(x), without.load(told), **close)
+                                   without(told, xi if with_D.normals else None), rtol=close, atol=close)  # fmt: skip
+    torch.testing.assert_close(with_D.load(x), without.load(told), rtol=close, atol=close)
     assert not with_D.recurs
-    torch.testing.assert_close(with_D.plan.effective[:, : 5 - bias], W[:, : 5 - bias] @ D, **close)
+    torch.testing.assert_close(with_D.plan.effective[:, : 5 - bias], W[:, : 5 - bias] @ D, rtol=close, atol=close)
 
 
 @pytest.mark.parametrize("dtype", [torch.float32, torch.float64])

@@ -77,7 +77,8 @@ def test_a_run_without_it_has_no_matrix_and_takes_the_compiled_path():
 
 
 def test_off_diagonals_shrink_while_it_learns():
-    trainer = made(**{"training.updates": 1000, "optimizer.lr": 1e-6, "rule.decorrelation.lr": 2.0})
+    changes = {"training.updates": 300, "training.batch": 64, "optimizer.lr": 1e-6, "rule.decorrelation.lr": 0.3}
+    trainer = made(**changes)  # many sequences: what few have in common by chance is chased, too
     trainer.step()
 
     def off():
@@ -88,7 +89,7 @@ def test_off_diagonals_shrink_while_it_learns():
         return float((C - C.diag().diag()).norm() / C.norm())
 
     before = off()
-    for _ in range(999):
+    for _ in range(299):
         trainer.step()
     assert off() < 0.2 * before
 
@@ -130,8 +131,9 @@ def test_what_a_record_gives_away_is_wd(profile, tmp_path: Path):
     state, _ = record.load_checkpoint(record.latest_checkpoint())
     D = state["substrate/decorrelation/hidden"]
     aim = {name: state[f"substrate/{name}/aim"] for name in ("w_in", "w", "w_out")}
-    torch.testing.assert_close(targets["w"], aim["w"] @ D)
-    torch.testing.assert_close(targets["w_out"], torch.cat([aim["w_out"][:, :6] @ D, aim["w_out"][:, 6:]], 1))
+    torch.testing.assert_close(targets["w"], aim["w"] @ D, rtol=1e-5, atol=1e-7)
+    expected = torch.cat([aim["w_out"][:, :6] @ D, aim["w_out"][:, 6:]], 1)
+    torch.testing.assert_close(targets["w_out"], expected, rtol=1e-5, atol=1e-7)
     assert torch.equal(targets["w_in"], aim["w_in"])
     model = model_of(record)
     np.testing.assert_allclose(model.weights["w"], targets["w"].double().numpy(), rtol=1e-6)
@@ -174,4 +176,4 @@ def test_the_refit_control_sees_wd(tmp_path: Path, monkeypatch):
 
     monkeypatch.setattr(loop, "controls", watched)
     record = launch(configure(SMALL, {"training.controls": True, "training.updates": 5}), tmp_path)
-    torch.testing.assert_close(seen[0]["w"], weights_of(record)["w"])
+    torch.testing.assert_close(seen[0]["w"], weights_of(record)["w"], rtol=1e-6, atol=0)
