@@ -70,7 +70,7 @@ def _simulate(
 
 
 def _differences(rule: Any, M: int) -> list[Any]:
-    if rule.reference == "two":
+    if rule.reference in ("two", "antithetic"):
         return [lambda a, k=k: a[:, 2 * k] - a[:, 2 * k + 1] for k in range(rule.K)]
     if rule.reference == "silent":
         return [lambda a, p=p: a[:, p] - a[:, 0] for p in range(1, M)]

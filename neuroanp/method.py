@@ -31,6 +31,11 @@ class Method(Protocol):
         """Its class of feedback, by which tables keep claims apart; see `neuroanp.method.FEEDBACK`."""
         ...
 
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What hardware must provide, in the words of `neuroanp.learning.requirements`; (): none learns by it."""
+        ...
+
     def check(self, spiking: bool) -> None:
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
         ...

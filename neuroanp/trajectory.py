@@ -7,7 +7,7 @@ Matrices are (post, pre), so that h = x W^T.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from neuroanp.network.compose import one_layer
@@ -74,13 +74,17 @@ class PassPlan:
     """What the passes of one update are and how they become differences.
 
     Args:
-        noise: (M,) factor on each pass's noise: 1, or 0 for a silent pass.
+        noise: (M,) factor on each pass's noise: 1, 0 for a silent pass, or -1 for one that mirrors another.
         stream: (M,) which noise stream each pass draws from.
         pairs: (R, 2) pass indices (perturbed, reference), or "mean": every pass against the mean.
         pre: the pass whose activity is presynaptic, or None for the mean over the passes.
+        only: (M,) the one group of units that has noise in a pass, 0 the first layer, the outputs last; None: all of
+            them; (): all in every pass. A factor of -1 and a group are of noise that is added on purpose: what devices
+            make by themselves knows neither (`of_devices`).
+        remembered: how many passes come after these M that are not run: a learner remembers them.
 
     Raises:
-        ValueError: noise and stream differ in length, or pairs or pre name a pass that is not there.
+        ValueError: noise and stream (or only) differ in length, or pairs or pre name a pass that is not there.
 
     >>> PassPlan(noise=(1.0, 0.0), stream=(0, 1), pairs=((0, 2),))
     Traceback (most recent call last):
@@ -92,11 +96,16 @@ class PassPlan:
     stream: tuple[int, ...]
     pairs: tuple[tuple[int, int], ...] | str
     pre: int | None = None
+    only: tuple[int | None, ...] = ()
+    remembered: int = 0
 
     def __post_init__(self) -> None:
+        if self.only and len(self.only) != self.passes:
+            raise ValueError(f"only: a group or None for each of {self.passes} passes, not {len(self.only)}")
         if not self.noise or len(self.noise) != len(self.stream):
             raise ValueError(f"a factor and a stream for each pass, not {len(self.noise)} and {len(self.stream)}")
-        known = f"out of 0 .. {self.passes - 1}"
+        last = self.passes + self.remembered - 1
+        known = f"out of 0 .. {last}"
         if self.pre is not None and not 0 <= self.pre < self.passes:
             raise ValueError(f"pre: {self.pre} is not a pass {known}")
         if self.pairs == "mean":
@@ -104,7 +113,7 @@ class PassPlan:
         if not isinstance(self.pairs, tuple) or not self.pairs:
             raise ValueError(f"pairs: {self.pairs!r} is neither 'mean' nor a tuple of (perturbed, reference)")
         for pair in self.pairs:
-            if len(pair) != 2 or pair[0] == pair[1] or not all(0 <= index < self.passes for index in pair):
+            if len(pair) != 2 or pair[0] == pair[1] or not all(0 <= index <= last for index in pair):
                 raise ValueError(f"pairs: {pair} is not two different passes {known}")
 
     @property
@@ -116,6 +125,32 @@ class PassPlan:
     def differences(self) -> int:
         """R, the number of differences."""
         return self.passes if self.pairs == "mean" else len(self.pairs)
+
+    @property
+    def controlled(self) -> bool:
+        """Whether somebody must turn the sign of noise, or switch it on for one group of units."""
+        return bool(self.only) or any(factor < 0 for factor in self.noise)
+
+    def of_group(self, k: int) -> tuple[float, ...]:
+        """Return the factors (M,) on the noise that is added to a group of units.
+
+        >>> PassPlan(noise=(0.0, 1.0, 1.0), stream=(0, 1, 2), pairs=((1, 0), (2, 0)), only=(None, 0, 1)).of_group(1)
+        (0.0, 0.0, 1.0)
+        """
+        if not self.only:
+            return self.noise
+        return tuple(factor if of in (None, k) else 0.0 for factor, of in zip(self.noise, self.only, strict=True))
+
+    @property
+    def of_devices(self) -> PassPlan:
+        """The passes as the noise of devices sees them: new in each, of no sign and in all groups.
+
+        >>> PassPlan(noise=(1.0, -1.0), stream=(0, 0), pairs=((0, 1),)).of_devices
+        PassPlan(noise=(1.0, 1.0), stream=(0, 1), pairs=((0, 1),), pre=None, only=(), remembered=0)
+        """
+        if not self.controlled:
+            return self
+        return replace(self, noise=tuple(map(abs, self.noise)), stream=tuple(range(self.passes)), only=())
 
 
 @dataclass(frozen=True)
@@ -229,11 +264,13 @@ class WeightUpdate:
 
     Args:
         arrays: dW by name, of the weights' shapes.
-        steps: whole steps by name, W <- W - step: neither an optimiser nor a rate is between; those of no array else.
         diagnostics: numbers worth a column in the metrics (loss, norm of the update); a GPU knows them first, see
             `neuroanp.later`.
+        decorrelation: the next matrix D (N, N) of each layer whose activity is decorrelated; {}: nothing changes.
+        steps: whole steps by name, W <- W - step: neither an optimiser nor a rate is between; those of no array else.
     """
 
     arrays: Mapping[str, Tensor]
     diagnostics: Mapping[str, float | Tensor] = field(default_factory=dict)
+    decorrelation: Mapping[str, Tensor] = field(default_factory=dict)
     steps: Mapping[str, Tensor] = field(default_factory=dict)

@@ -106,7 +106,7 @@ def test_an_entry_point_that_lacks_a_member_is_refused_when_it_is_loaded(tmp_pat
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(
         InputError,
-        match="rule 'bare' lacks assign, check, compare, feedback, finish, forget, hears_errors, init, instantaneous",
+        match="rule 'bare' lacks assign, check, compare, errors, feedback, finish, forget, hears_errors, init",
     ):
         RULES.get("bare")
 

@@ -57,6 +57,18 @@ def test_against_the_mean_every_pass_is_a_difference(M):
     assert (plan.passes, plan.differences) == (M, M)
 
 
+def test_devices_know_neither_signs_nor_groups():
+    plain = PassPlan((1.0, 0.0), (3, 5), ((0, 1),), pre=1)
+    assert not plain.controlled
+    assert plain.of_devices is plain
+    assert plain.of_group(1) == plain.noise
+    mirrored = PassPlan((0.5, -0.5, 0.0), (4, 4, 2), ((0, 1),), only=(0, 0, None))
+    assert mirrored.controlled
+    assert (mirrored.of_devices.noise, mirrored.of_devices.stream) == ((0.5, 0.5, 0.0), (0, 1, 2))
+    assert not mirrored.of_devices.controlled
+    assert (mirrored.of_group(0), mirrored.of_group(1)) == ((0.5, -0.5, 0.0), (0.0, 0.0, 0.0))
+
+
 @given(K=st.integers(1, 20), reference=st.sampled_from(["two", "mean", "silent"]))
 def test_the_rules_plans_count_as_written(K, reference):
     """two: M = 2K, R = K. mean: M = R = K+1. silent: M = K+1, R = K; every noisy pass has a stream of its own."""
@@ -86,6 +98,9 @@ def test_an_update_needs_no_diagnostics():
         ({"pairs": ()}, "neither 'mean' nor"),
         ({"pairs": "median"}, "neither 'mean' nor"),
         ({"pre": 2}, "pre: 2 is not a pass out of 0 .. 1"),
+        ({"only": (0,)}, "only: a group or None for each of 2 passes, not 1"),
+        ({"pairs": ((0, 3),), "remembered": 1}, r"pairs: \(0, 3\) is not two different passes out of 0 .. 2"),
+        ({"pre": 3, "remembered": 1}, "pre: 3 is not a pass out of 0 .. 2"),
     ],
 )
 def test_plans_that_cannot_be_are_refused(options, says):

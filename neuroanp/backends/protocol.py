@@ -99,8 +99,8 @@ class Request(NamedTuple):
 
     @property
     def weights(self) -> dict[str, Tensor]:
-        """The mean weights of the arrays as they are read, by name."""
-        return {name: read.W for name, read in self.reads.items()}
+        """The mean weights of the arrays as activity meets them, by name."""
+        return {name: read.effective for name, read in self.reads.items()}
 
 
 class Backend(Protocol):

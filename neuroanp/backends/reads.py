@@ -115,6 +115,7 @@ class ArrayReads:
         batch: int,
         apart: float,
     ) -> None:
+        plan = plan.of_devices  # whose noise nobody controls
         self.substrate, self.plan, self.streams, self.batch = substrate, plan, streams, batch
         self.readers = {name: Reader(read) for name, read in reads.items()}
         self.noisy = any(plan.noise)
@@ -132,6 +133,8 @@ class ArrayReads:
     def recurs(self, name: str, rows: int) -> bool:
         """Return whether `recur` reads an array for so many rows; of drawn devices few."""
         reader, devices = self.readers[name], self.devices.get(name)
+        if reader.plan.decorrelation is not None:  # each step has its own product before the array
+            return False
         if reader.fast is None or not reader.plan.sampled:
             return reader.recurs
         return devices is not None and devices.fused and reader.fast.small(rows)

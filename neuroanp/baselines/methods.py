@@ -44,6 +44,7 @@ class BPTT(Section):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     feedback: ClassVar[str] = "BP"
+    needs: ClassVar[tuple[str, ...]] = ()  # a host learns by it, on a digital twin
 
     name: Literal["bptt"] = "bptt"
     truncation: int | None = Field(default=None, ge=1, description="steps that a loss reaches back; unset: all of them")
@@ -76,6 +77,7 @@ class BPTT1(Section):
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {}
     feedback: ClassVar[str] = "BP"
+    needs: ClassVar[tuple[str, ...]] = ()  # a host learns by it, on a digital twin
 
     name: Literal["bptt1"] = "bptt1"
 

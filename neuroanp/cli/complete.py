@@ -2,6 +2,9 @@
 
 from collections.abc import Callable
 
+NO_RULES = ("gradient", "passes")
+"""Learners that run the rules of others, and are chosen by them."""
+
 
 def one(*kinds: str) -> Callable[[str], list[str]]:
     """Return what completes one name.
@@ -44,5 +47,5 @@ def _names(kinds: tuple[str, ...]) -> list[str]:
 
             found += available()
         else:
-            found += Registry(kind, f"neuroanp.{kind}").names()
+            found += [name for name in Registry(kind, f"neuroanp.{kind}").names() if name not in NO_RULES]
     return found

@@ -33,7 +33,7 @@ def list_tasks(json: options.Json = False, debug: options.Debug = False) -> None
 @rules.command("list", epilog="Example: neuroanp rules list")
 @guarded
 def list_rules(json: options.Json = False, debug: options.Debug = False) -> None:
-    """List the local rules and the baselines (which are not local), with their options."""
+    """List local rules, baselines and learners of their own, with their options and what hardware must provide."""
     from neuroanp.training.filling import METHODS
 
     print_rows([_method(name, METHODS.get(name)) for name in METHODS.names()], json)
@@ -97,15 +97,17 @@ def list_losses(json: options.Json = False, debug: options.Debug = False) -> Non
 
 
 def _method(name: str, model: Any) -> dict[str, Any]:
-    """Describe what a network can be trained with: its summary, and its class of feedback as options leave it."""
+    """Describe what one can train with: its class of feedback and what hardware must provide, before the options."""
+    from neuroanp.learning.requirements import by_choice
     from neuroanp.method import FEEDBACK
 
-    kind, summary = "local rule" if model.local else "baseline", (model.__doc__ or "").strip().partition("\n")[0]
-    try:
-        own = model().feedback
-    except ValueError:  # options of somebody's own that must be given
-        return row_of(name, kind, summary, model)
-    return row_of(name, kind, summary, model) | {"class": f"{own}: {FEEDBACK.get(own, 'one of its own')}"}
+    row = row_of(name, "local rule" if model.local else "baseline", (model.__doc__ or "").strip().split("\n")[0], model)
+    usual = model()
+    row |= {"class": f"{usual.feedback}: {FEEDBACK.get(usual.feedback, 'one of its own')}"}
+    if not usual.needs:
+        return row
+    more = [f"{choice}: {', '.join(added)}" for choice, added in by_choice(model).items()]
+    return row | {"hardware must provide": list(usual.needs)} | ({"and with": more} if more else {})
 
 
 def _unit(name: str, kind: str, registry: Any) -> dict[str, Any]:
@@ -185,7 +187,8 @@ def print_rows(rows: list[dict[str, Any]], json: bool) -> None:
         for line in row.get("equations", "").splitlines():
             show(text(f"    {line}"))
         for key in (key for key in row if key not in ("name", "kind", "summary", "options", "equations")):
-            show(texts((f"  {key}: ", "dim"), row[key]))
+            said = row[key] if isinstance(row[key], str) else "; ".join(row[key])
+            show(texts((f"  {key}: ", "dim"), said))
         table = Table(box=None, show_header=False, padding=(0, 2, 0, 2))
         table.add_column(no_wrap=True)
         table.add_column(no_wrap=True, style="cyan")

@@ -59,8 +59,9 @@ Target = Annotated[
         show_default=False,
     ),
 ]
-Rule = Annotated[str | None, _name("--rule", "Learning rule by name (rules list).", "rules", "baselines")]
-Rules = Annotated[str | None, _several("--rules", "Learning rules by name (rules list).", "rules", "baselines")]
+METHODS = ("rules", "baselines", "learners")
+Rule = Annotated[str | None, _name("--rule", "Learning rule by name (rules list).", *METHODS)]
+Rules = Annotated[str | None, _several("--rules", "Learning rules by name (rules list).", *METHODS)]
 Profile = Annotated[str | None, _name("--profile", "Hardware profile: a name or a file.", "profiles")]
 Profiles = Annotated[str | None, _several("--profiles", "Profiles: names or files.", "profiles")]
 Updates = Annotated[int | None, typer.Option("--updates", min=0, help="Weight updates.", show_default=False)]

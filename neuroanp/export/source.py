@@ -15,6 +15,7 @@ from neuroanp.export.model import Model
 from neuroanp.export.protocol import DeviceExporter, Exporter
 from neuroanp.losses import mean_loss
 from neuroanp.training.configure import load_config
+from neuroanp.training.decorrelating import FOLDED, folded
 from neuroanp.training.evaluate import HeldOutBatch, loss
 from neuroanp.training.forward import converters, held_by, targets_after
 from neuroanp.training.revisit import restored
@@ -116,7 +117,10 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, which: str) -> M
     notes = (f"the units of the run's device differ in {', '.join(differ)}; those exported are {exported}",) * bool(
         differ
     )
-    targets = {key: W.detach().cpu() for key, W in trainer.substrate.weights.items()}
+    D = trainer.substrate.decorrelation
+    targets = {key: W.detach().cpu() for key, W in folded(trainer.substrate.weights, D).items()}
+    if D:
+        notes = (*notes, FOLDED)
     device, as_held = held_by(experiment, trainer), which == "as_held"
     matrices = device if as_held else targets
     alike = as_held or all(_rounded_alike(W, device[key]) for key, W in targets.items())
@@ -132,7 +136,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, which: str) -> M
         inputs=np.asarray(held.inputs, dtype=np.float64),
         score=score,
         notes=notes,
-        chip=trainer.substrate,
+        chip=None if D else trainer.substrate,  # its conductances are W alone
         backend=config.backend,
         keys={layer.name: config.network.key_of_units(k) for k, layer in enumerate(trainer.substrate.network.layers)},
         factors={layer: {name: f.double().numpy() for name, f in each.items()} for layer, each in own.items()},

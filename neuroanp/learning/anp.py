@@ -40,6 +40,7 @@ import torch
 from pydantic import Field
 
 from neuroanp.errors import InputError
+from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences
 from neuroanp.learning.innovation import innovation
 from neuroanp.learning.passes import PassRule
@@ -105,6 +106,7 @@ class ANP(PassRule):
 
     def check(self, spiking: bool) -> None:
         """Raise InputError for spike traces of units that do not spike, or an innovation of units that do."""
+        super().check(spiking)
         if self.activity == "z" and not spiking:
             raise InputError(
                 "rule.activity: 'z' is the trace of spikes, and the units of this backend do not spike; "
@@ -117,10 +119,23 @@ class ANP(PassRule):
             )
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """What hardware must provide: neither a noise sample nor its level."""
+        own = (requirements.OWN_INNOVATION,) if self.difference == "innovation" else ()
+        numbers = {"mean": "M T", "running": "B T"}.get(self.reference, "T")
+        memory = requirements.memory_per_unit(numbers)
+        return (*super().needs, requirements.ACTIVITY_CHANGE, *own, requirements.SQUARED_NORM, memory)
+
+    @property
     def keep(self) -> str:
-        """What trajectories must carry: how h changes is enough, except for innovations and traces."""
-        enough = self.difference == "activity" and self.activity != "z" and not self.hears_errors
-        return "changes" if enough else "all"
+        """What trajectories must carry: how h changes is enough, but for innovations, traces, averages, told errors."""
+        alone = self.difference == "activity" and self.activity != "z" and self.reference != "running"
+        return "changes" if alone and not self.hears_errors else "all"
+
+    def remembers(self, network: Network) -> tuple[str, ...]:
+        """Return what of earlier passes is looked at: the compared activity, and x for an innovation."""
+        compared = "z" if network.spikes and self.activity != "h" else "h"
+        return (compared, *(("x",) if self.difference == "innovation" else ()), "y")
 
     def compare(self, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Compared:
         """Return the changes da, dy of each difference, and n / s: what credit is worth there, 0 where s < eps."""

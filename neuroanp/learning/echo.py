@@ -39,6 +39,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 import torch
 from pydantic import Field
 
+from neuroanp.learning import requirements
 from neuroanp.learning.readouts import FORGET, FORGETS, READOUTS, RIDGE, RIDGES, ReadoutName
 from neuroanp.trajectory import PassPlan
 from neuroanp.yaml_io import Section
@@ -97,6 +98,16 @@ class Echo(Section):
         if self.hears == "errors":
             return "E"
         return "S+" if self.readout != "perturb" else "S"
+
+    @property
+    def needs(self) -> tuple[str, ...]:
+        """What hardware must provide; of units that spike the noise sample in place of the innovation."""
+        told = (requirements.ECHOES,) if self.hears == "errors" else ()
+        told += (requirements.SIGNED_ERROR,) if self.readout != "perturb" else ()
+        host = (requirements.LEAST_SQUARES,) if self.readout == "rls" else ()
+        norm = (requirements.SQUARED_NORM,) if self.eta or self.readout == "perturb" else ()
+        memory = requirements.memory_per_unit("2 H O + M T")
+        return (requirements.SCALAR_LOSS, *told, requirements.OWN_INNOVATION, *norm, *host, memory)
 
     def plan(self) -> PassPlan:
         """Return K + 1 noisy passes, each against their mean."""

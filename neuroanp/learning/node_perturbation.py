@@ -6,7 +6,8 @@ For a difference r between two passes, sample b and step t, with n the noise on 
     dn_t = n^p_t - n^q_t      dL_t = L^p_t - L^q_t      c_t = sum_{s>=t} gamma^(s-t) dL_s
     dW     = 1/(B R) sum_{r,b,t} c_t  dn_t   / var(dn)   x_{t-1}^T        dW_in the same with u_t
     dW_out = 1/(B R) sum_{r,b,t} dL_t dn^y_t / var(dn^y) x_t^T            W <- W - lr dW
-    var(dn) = 2 sigma^2 (two), sigma^2 (silent), (1 - 1/M) sigma^2 (mean of M passes)
+    var(dn) = 2 sigma^2 (two), sigma^2 (silent), (1 - 1/M) sigma^2 (mean of M passes), 4 sigma^2 (antithetic);
+              sigma^2 of running averages, where dn = n and L^q is an average of earlier losses
 
 For white noise and gamma = 1 the expected update is the gradient of sum_t L_t, up to order sigma^2.
 Noise that is not known (of reads) makes it vary more, and leaves its mean. Of units that spike x is the
@@ -34,9 +35,10 @@ import torch
 from pydantic import Field, field_serializer, model_validator
 
 from neuroanp.errors import InputError
+from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences
 from neuroanp.learning.passes import PassRule
-from neuroanp.network.network import OUTPUT
+from neuroanp.network.network import OUTPUT, Network
 from neuroanp.trajectory import Compared, PassPlan, Trajectory, Weights
 from neuroanp.units import PositiveTime, format_quantity
 
@@ -46,11 +48,17 @@ PAPER_OPTIMIZER = {"name": "sgd", "lr": 2.0, "schedule": "constant"}
 """Plain gradient descent; the rate is ours: of 0.1 to 10 on copy 3, 2 to 3 learned most and 5 could diverge."""
 SPIKING = {"trace": "20 ms"}
 """The membrane's default time constant: how long a perturbation is felt."""
-UNKNOWN_NOISE = (
-    "np must know the noise: what perturbs the units here is not known to the rule; "
-    "use perturbation.name: gaussian or a profile with node noise"
-)
 SPIKING_OPTIMIZER = {"name": "adam", "lr": 1e-2}
+SHARE = {"two": 2.0, "silent": 1.0, "antithetic": 4.0, "running": 1.0}
+"""Variance of a difference of the noise, in that of the noise."""
+
+
+def unknown_noise(name: str) -> str:
+    """Say that a rule cannot do without the noise of the units."""
+    return (
+        f"{name} must know the noise: what perturbs the units here is not known to the rule; use perturbation.name: "
+        "gaussian or a profile with node noise"
+    )
 
 
 class NP(PassRule):
@@ -92,6 +100,15 @@ class NP(PassRule):
         return format_quantity(trace, "s", digits=None)
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """What hardware must provide: the noise itself, and how large it is."""
+        return (*super().needs, requirements.KNOWN_NOISE, requirements.NOISE_LEVEL)
+
+    def remembers(self, network: Network) -> tuple[str, ...]:
+        """Return nothing: earlier losses are enough, whose noise is independent of that of this pass."""
+        return ()
+
+    @property
     def instantaneous(self) -> bool:
         """Whether the credit of a step needs no other step's loss."""
         return self.trace is None and super().instantaneous
@@ -108,10 +125,10 @@ class NP(PassRule):
         """
         sigmas = chunk.noise_sigma or {}
         if chunk.noise is None or not any(sigmas.values()):
-            raise InputError(UNKNOWN_NOISE)
+            raise InputError(unknown_noise(self.name))
         groups = {**{name: layer.h for name, layer in chunk.activities.items()}, OUTPUT: chunk.y}
         noise = {name: chunk.noise[name] if sigmas[name] > 0 else torch.zeros_like(of) for name, of in groups.items()}
-        share = {"two": 2.0, "silent": 1.0, "mean": 1.0 - 1.0 / plan.passes}[self.reference]
+        share = 1.0 - 1.0 / plan.passes if self.reference == "mean" else SHARE[self.reference]
         variance = {name: sigmas[name] ** 2 * share for name in groups}
         gain = {
             name: (1.0 / (v if self.scale == "variance" else sqrt(v))) if v > 0 else 0.0 for name, v in variance.items()

@@ -8,7 +8,10 @@ from typing import TYPE_CHECKING, Any, ClassVar, Literal
 import torch
 from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
+from neuroanp.errors import InputError
+from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences, return_to_go, subtract_others, weighted_sum
+from neuroanp.learning.decorrelation import SPIKES_DECORRELATED, Decorrelation
 from neuroanp.learning.readouts import ERRORS, FORGET, FORGETS, READOUTS, RIDGE, RIDGES, ErrorsName, ReadoutName
 from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Compared, Credit, PassPlan, Weights, WeightUpdate
@@ -18,6 +21,16 @@ if TYPE_CHECKING:
     from torch import Tensor
 
     from neuroanp.network.network import Network
+
+
+OF_REFERENCE = {
+    "silent": (requirements.SILENT_TWIN,),
+    "antithetic": (requirements.SIGN_CONTROL,),
+    "running": (requirements.REPEATING_INPUTS,),
+}
+"""What hardware must provide for a reference."""
+LATER = ("average", "decorrelation", "readout")
+"""Options that there have not always been."""
 
 
 class PassRule(Section):
@@ -32,10 +45,15 @@ class PassRule(Section):
 
     name: str
     preset: str = "default"
-    reference: Literal["two", "mean", "silent"] = Field(
+    reference: Literal["two", "mean", "silent", "antithetic", "running"] = Field(
         default="two",
         description="two: both passes of a pair noisy; mean: K+1 noisy passes, each against their mean; "
-        "silent: K noisy passes against a noise-free one, which only a simulation has",
+        "silent: K noisy passes against a noise-free one, which only a simulation has; antithetic: pairs with the same "
+        "noise and opposite sign, where noise is added on purpose; running: one noisy pass against running averages of "
+        "those of earlier updates, where every batch has the same sequences",
+    )
+    average: float = Field(
+        default=0.5, gt=0, le=1, description="reference running: weight of the newest pass in the averages"
     )
     K: int = Field(default=1, ge=1, le=4096, description="replicas: pairs (two) or noisy passes besides the reference")
     credit: Literal["sample", "batch"] = Field(
@@ -58,6 +76,9 @@ class PassRule(Section):
     errors: ErrorsName = Field(default="told", description=ERRORS)
     forget: float = Field(default=FORGET, gt=0, le=1, description=FORGETS)
     ridge: float = Field(default=RIDGE, gt=0, le=1, description=RIDGES)
+    decorrelation: Decorrelation | None = Field(
+        default=None, description="lr, trailing: a digital matrix decorrelates each layer's activity; unset: none"
+    )
 
     @model_validator(mode="before")
     @classmethod
@@ -74,14 +95,20 @@ class PassRule(Section):
             raise ValueError("errors 'inferred' needs loss 'step': a sum over all steps tells no error of one")
         return self
 
+    @model_validator(mode="after")
+    def _check_running(self) -> PassRule:
+        if self.reference == "running" and self.K > 1:
+            raise ValueError("K: reference 'running' takes one pass an update; leave K at 1, or use reference 'mean'")
+        if self.reference == "running" and self.hears_errors:
+            raise ValueError("readout: with reference 'running' outputs learn by 'perturb' alone")
+        return self
+
     @model_serializer(mode="wrap")
-    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out a readout by perturbation: runs from before there was a choice keep their identity."""
-        plain = handler(self)
-        unused = {"perturb": ("readout", "errors", "forget", "ridge"), "delta": ("forget", "ridge"), "rls": ()}
-        for name in unused[self.readout]:
-            plain.pop(name, None)
-        return plain
+    def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out options at their default that older runs did not have, and those of another readout."""
+        plain, fields = handler(self), type(self).model_fields
+        unused = {"perturb": ("errors", "forget", "ridge"), "delta": ("forget", "ridge"), "rls": ()}[self.readout]
+        return {k: v for k, v in plain.items() if k not in unused and (k not in LATER or v != fields[k].default)}
 
     @property
     def hears_errors(self) -> bool:
@@ -94,6 +121,16 @@ class PassRule(Section):
         return "S+" if self.hears_errors and self.errors == "told" else "S"
 
     @property
+    def needs(self) -> tuple[str, ...]:
+        """What hardware must provide; passes follow one another on one array, and units remember those before."""
+        loss = requirements.SCALAR_LOSS if self.loss == "step" else requirements.TRIAL_LOSS
+        told = (requirements.SIGNED_ERROR,) if self.feedback == "S+" else ()
+        host = (requirements.LEAST_SQUARES,) if self.readout == "rls" else ()
+        trace = () if self.instantaneous else (requirements.TRACE,)
+        matrix = () if self.decorrelation is None else (requirements.DECORRELATION,)
+        return (loss, *told, *OF_REFERENCE.get(self.reference, ()), *trace, *matrix, *host)
+
+    @property
     def instantaneous(self) -> bool:
         """Whether the credit of a step needs no other step's loss: then any stretch of time has its own update."""
         return self.gamma == 0 and self.loss == "step"
@@ -103,16 +140,30 @@ class PassRule(Section):
         """What trajectories must carry; see `neuroanp.backends.protocol.Request`."""
         return "noise" if self.needs_noise else "all"
 
+    def remembers(self, network: Network) -> tuple[str, ...]:
+        """Return what of earlier passes `compare` looks at beside the noise: fields of a layer's activity, and "y"."""
+        return ("h", "x", "y")
+
     def check(self, spiking: bool) -> None:
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
+        if spiking and self.decorrelation is not None:
+            raise InputError(SPIKES_DECORRELATED)
 
     def discount(self, dt: float) -> float:
         """Return gamma, the discount of later losses a step of dt seconds."""
         return self.gamma
 
     def plan(self) -> PassPlan:
-        """Say which passes one update takes: two 2K, mean K+1, silent K+1 (the first one noise-free)."""
+        """Say which passes one update takes: two and antithetic 2K, mean K+1, silent K+1 (the first one noise-free).
+
+        Of running averages it is one; what it is compared with comes after it, and is remembered.
+        """
         K = self.K
+        if self.reference == "running":
+            return PassPlan((1.0,), (0,), ((0, 1),), pre=0, remembered=1)
+        if self.reference == "antithetic":
+            signs, streams = (1.0, -1.0) * K, tuple(k for k in range(K) for _ in range(2))
+            return PassPlan(signs, streams, tuple((2 * k, 2 * k + 1) for k in range(K)))
         if self.reference == "two":
             return PassPlan((1.0,) * 2 * K, tuple(range(2 * K)), tuple((2 * k, 2 * k + 1) for k in range(K)))
         if self.reference == "mean":

@@ -32,6 +32,21 @@ def a_step_late(x: Tensor, before: Tensor) -> Tensor:
     return torch.cat([before.unsqueeze(0), x[:-1]])
 
 
+def through(W: Tensor, D: Tensor | None) -> Tensor:
+    """Return W D, what an array makes of activity that a matrix D transforms before it; the bias line passes by.
+
+    Args:
+        W: (n, m), with a column for the bias line if there is one. D: (N, N) of the N units before it; None: W itself.
+
+    >>> import torch
+    >>> through(torch.tensor([[1.0, 2.0, 5.0]]), torch.tensor([[1.0, 0.5], [0.0, 1.0]]))
+    tensor([[1.0000, 2.5000, 5.0000]])
+    """
+    import torch
+
+    return W if D is None else torch.cat([W[:, : len(D)] @ D, W[:, len(D) :]], 1)
+
+
 def with_bias_line(values: Tensor, bias: bool = True) -> Tensor:
     """Append the line that a constant 1 drives to values (..., n), if there is one.
 

@@ -18,7 +18,7 @@ from neuroanp.later import number
 from neuroanp.noise import Streams
 from neuroanp.substrates.checks import check_memory, check_step
 from neuroanp.substrates.chip_at import ChipAt, later
-from neuroanp.substrates.chip_reads import ReadChip
+from neuroanp.substrates.chip_reads import DECORRELATION, ReadChip
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.neuron_mismatch import combined, neuron_factors
 from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive
@@ -67,6 +67,7 @@ class DeviceChip(ReadChip):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         units: Neurons = MappingProxyType({}),
+        decorrelated: bool = False,
     ) -> DeviceChip:
         """Make a chip and write the first weights.
 
@@ -86,6 +87,7 @@ class DeviceChip(ReadChip):
             dtype: float32 or float64.
             device: the torch device.
             units: how spiking neurons differ by themselves, which the profile's mismatch comes on top of.
+            decorrelated: whether digital matrices, identities at first, stand between layers and the arrays they go to.
 
         Raises: InputError for a way to write the profile has no law for, unknown effects, or dt below a read.
         """
@@ -124,7 +126,13 @@ class DeviceChip(ReadChip):
         neurons = {name: combined(factors, units.get(name, {}), like) for name, factors in neurons.items()}
         chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons)
         chip._first_write(weights, streams)
+        if decorrelated:
+            chip.decorrelate({name: torch.eye(n, dtype=like.dtype, device=like.device) for name, n, _ in layers})
         return chip
+
+    def decorrelate(self, D: Mapping[str, Tensor]) -> None:
+        """Take new digital matrices by layer (see Substrate)."""
+        self._decorrelation = dict(D)
 
     @staticmethod
     def _way(profile: HardwareProfile, cell: Device, write: str) -> str:
@@ -261,5 +269,8 @@ class DeviceChip(ReadChip):
         for name, array in self.arrays.items():
             array.load({key: state[f"{name}/{key}"].to(self.like.device).clone() for key in array.cells})
             self._aim[name] = state[f"{name}/aim"].to(self.like.device).clone()
+        self._decorrelation = {
+            name: state[f"{DECORRELATION}{name}"].to(self.like.device).clone() for name in self._decorrelation
+        }
         self.ledger.load_state_dict({k.partition("/")[2]: v for k, v in state.items() if k.startswith("ledger/")})
         self._columns.clear()

@@ -39,6 +39,10 @@ class ChipAt(ReadChip):
         """Refuse to write."""
         self._refuse("written to")
 
+    def decorrelate(self, *_: Any, **__: Any) -> NoReturn:
+        """Refuse other matrices."""
+        self._refuse("decorrelated otherwise")
+
     def book_reads(self, *_: Any, **__: Any) -> NoReturn:
         """Refuse to book."""
         self._refuse("charged for reads; present with book=False")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -25,6 +26,10 @@ from neuroanp.trajectory import PassPlan, Weights
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
+
+
+DECORRELATION = "decorrelation/"
+"""Where a state has the digital matrix of a layer."""
 
 
 class ReadChip:
@@ -70,6 +75,7 @@ class ReadChip:
         self.now = 0.0
         self._aim: dict[str, Tensor] = {}
         self._columns: dict[str, Tensor] = {}
+        self._decorrelation: Mapping[str, Tensor] = {}
 
     # ---- what the arrays hold ----
 
@@ -79,6 +85,11 @@ class ReadChip:
         if self.write == "pulse":
             return Weights({name: a.mean_weights(self.now) for name, a in self.arrays.items()}, self.network)
         return Weights(dict(self._aim), self.network)
+
+    @property
+    def decorrelation(self) -> Mapping[str, Tensor]:
+        """The digital matrix that the activity of each layer passes before the arrays (see Substrate)."""
+        return self._decorrelation
 
     @property
     def perturbs_units(self) -> bool:
@@ -117,6 +128,8 @@ class ReadChip:
             plans[name] = array.prepare(
                 self.now, window_s, lambda name=name: self._frozen(name, streams), noise, self.read == "sampled"
             )
+            D = self._decorrelation.get(self.network.projection(name).pre)
+            plans[name] = plans[name] if D is None else replace(plans[name], decorrelation=D)
         return plans
 
     def _frozen(self, name: str, streams: PassStreams) -> Tensor:
@@ -206,5 +219,6 @@ class ReadChip:
         for name, array in self.arrays.items():
             state.update({f"{name}/{key}": value.detach().clone() for key, value in array.cells.items()})
             state[f"{name}/aim"] = aim[name].detach().clone()
+        state.update({f"{DECORRELATION}{name}": D.detach().clone() for name, D in self._decorrelation.items()})
         state.update({f"ledger/{key}": value for key, value in self.ledger.state_dict().items()})
         return state

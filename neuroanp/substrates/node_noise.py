@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.devices.protocol import NodeSource, Place
+from neuroanp.errors import InputError
 from neuroanp.kernels.precision import single
 from neuroanp.network.network import OUTPUT
 from neuroanp.noise import PassStreams
@@ -23,6 +24,10 @@ def fills(law: NodeSource) -> bool:
     return law.fill is not None and owners[0] is owners[1]
 
 
+UNCONTROLLED = (
+    "the device's own sources make the noise of the units, and nobody turns their sign or switches them on for one "
+    "group of units; use a rule and a reference that need neither (anp with reference: two or mean)"
+)
 FORGOTTEN = 1e-9
 """Correlation between presentations below which their starts are drawn independently."""
 
@@ -36,8 +41,8 @@ class NodeNoise:
     same noise times their factor.
 
     Args:
-        plan: factor on the noise and stream of each pass.
-        units: number of pre-activations by group: of each layer, and of the "output".
+        plan: factor on the noise and stream of each pass, and which group has it.
+        units: number of pre-activations by group: of each layer, and of the "output" at the end.
         batch: B sequences, each with noise of its own.
         streams: where the draws come from.
         like: gives dtype and device.
@@ -49,6 +54,9 @@ class NodeNoise:
         dt: seconds a step.
         apart: seconds from the start of a presentation to that of the next, sequence after sequence and
             the passes of one in turn: slow noise is then common to them. Infinity: independent starts.
+
+    Raises:
+        InputError: the plan turns signs or picks groups, and sources make the noise, which nobody controls.
     """
 
     def __init__(
@@ -72,6 +80,9 @@ class NodeNoise:
         if output_sigma is not None:
             self.sigma[OUTPUT] = output_sigma
         self.scale = dict(scale or {})
+        if plan.controlled and junctions is not None and junctions.node_sigma:
+            raise InputError(UNCONTROLLED)
+        self._factors = {name: plan.of_group(k) for k, name in enumerate(units)}
         # a source that counts steps has no time between presentations; one that forgets need not be followed
         if junctions is None or junctions.samples_are_steps or math.isinf(apart):
             self.apart = math.inf
@@ -81,8 +92,8 @@ class NodeNoise:
         self._state: dict[tuple[str, int], tuple[int, Tensor]] = {}  # (layer, stream) -> next step, state
 
     def white(self, layer: str) -> White | None:
-        """Return the noise of a group where no source with a memory makes it; see `Perturbation`."""
-        if self.junctions is not None:
+        """Return the noise of a group where all groups have it, and no source with a memory; see `Perturbation`."""
+        if self.junctions is not None or self.plan.only:
             return None
         return White(self.sigma[layer], self.streams.at(f"gaussian/{layer}", 0), self.streams.update_there)
 
@@ -100,30 +111,30 @@ class NodeNoise:
         sigma = self.sigma[layer]
         if self.junctions is None and not sigma:
             return None
-        shape = (self.batch, self.units[layer])
+        shape, of_passes = (self.batch, self.units[layer]), self._factors[layer]
         if self.junctions is None and self.like.device.type == "cpu" and self.like.dtype == torch.float32:
-            factors = [factor * sigma for factor in self.plan.noise]
+            factors = [factor * sigma for factor in of_passes]
             return torch.from_numpy(
                 self.streams.normals(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape)
             )
         if self.junctions is None and self.like.device.type != "cpu":
-            factors = [factor * sigma for factor in self.plan.noise]
+            factors = [factor * sigma for factor in of_passes]
             return self.streams.times(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape, self.like)
-        make = torch.empty if all(self.plan.noise) else torch.zeros  # silent passes stay at zero
+        make = torch.empty if all(of_passes) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
         if t0 == 0 and self.junctions is not None:
             self._first = self._starts(self.junctions, layer, shape)
         # Gaussian noise alone takes its sigma along with the factor: one pass over the memory less.
         unit = sigma if self.junctions is None else 1.0
         of_stream: dict[int, list[int]] = {}
-        for index, (factor, stream) in enumerate(zip(self.plan.noise, self.plan.stream, strict=True)):
+        for index, (factor, stream) in enumerate(zip(of_passes, self.plan.stream, strict=True)):
             if factor:
                 of_stream.setdefault(stream, []).append(index)
         there = self.junctions is not None and fills(self.junctions) and single(out)
         for stream, (first, *others) in of_stream.items():
             one = self._one(layer, stream, t0, steps, out, first)
             for index in (*others, first):  # the first, where it may lie already, in the end
-                factor = self.plan.noise[index] * unit
+                factor = of_passes[index] * unit
                 if index != first or factor != 1 or not there:
                     torch.mul(one, factor, out=out[:, index])
         return out

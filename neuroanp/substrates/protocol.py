@@ -8,6 +8,8 @@ from math import inf
 from types import MappingProxyType
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
+from neuroanp.network.lines import through
+
 if TYPE_CHECKING:
     from torch import Tensor
 
@@ -65,6 +67,8 @@ class ReadPlan:
         gain, offset: (tiles, n) of the ADCs, offset in output units; or None.
         process: (planes, n, m) weight units: standard deviation of the read noise of each device,
             signed by its plane, where noise with a memory is drawn device by device; else None.
+        decorrelation: D, (N, N), a digital matrix that the activity x of the N units before the array is multiplied
+            with before it goes to the word lines (and the DAC), or None.
     """
 
     W: Tensor
@@ -80,6 +84,12 @@ class ReadPlan:
     gain: Tensor | None = None
     offset: Tensor | None = None
     process: Tensor | None = None
+    decorrelation: Tensor | None = None
+
+    @property
+    def effective(self) -> Tensor:
+        """W D, the mean weights as the activity of the units meets them: W itself where nothing is decorrelated."""
+        return through(self.W, self.decorrelation)
 
     @property
     def amplifies_noise(self) -> bool:
@@ -152,6 +162,15 @@ class Substrate(Protocol):
     @property
     def network(self) -> Network:
         """The layers and projections whose arrays it has."""
+        ...
+
+    @property
+    def decorrelation(self) -> Mapping[str, Tensor]:
+        """The digital matrix D (N, N) that the activity of each layer passes before the arrays; {}: there is none."""
+        ...
+
+    def decorrelate(self, D: Mapping[str, Tensor]) -> None:
+        """Take new matrices, by layer."""
         ...
 
     @property

@@ -38,7 +38,6 @@ class Reader:
     def __init__(self, plan: ReadPlan) -> None:
         self.plan = plan
         self.n, self.m = plan.W.shape
-        self.wt = plan.W.t().contiguous()
         self.st = None if plan.sigma2 is None or plan.sampled else plan.sigma2.t().contiguous()
         self.sigma = plan.sigma2.sqrt() if plan.sigma2 is not None and plan.sampled else None
         self.has_extra = plan.amplifies_noise
@@ -47,12 +46,18 @@ class Reader:
         self.normals = normals(plan)
         matched = plan.gain is None and plan.offset is None
         self.plain = not self.noisy and plan.dac is None and plan.adc is None and plan.parts == 1 and matched
+        self.wt = (plan.effective if self.plain else plan.W).t().contiguous()
         self.clipped = torch.zeros((), dtype=torch.int64, device=plan.W.device)
         self.conversions = 0
         self.fast = FastReader(plan, self.wt, self.st) if not self.plain and FastReader.possible(plan) else None
         self.on_gpu = GpuReader(plan, self.wt, self.st) if not self.plain and GpuReader.possible(plan) else None
         self._tiles = _slices(plan.widths or (self.m,))
         self._kept: dict[str, Tensor] = {}
+
+    def told(self, x: Tensor) -> Tensor:
+        """Return what goes to the word lines: D x where activity is decorrelated, x and the bias line elsewhere."""
+        D = self.plan.decorrelation
+        return x if D is None else torch.cat([x[..., : len(D)] @ D.mT, x[..., len(D) :]], -1)
 
     def inputs(self, x: Tensor) -> Tensor:
         """Return what the word lines are told: x through the DAC."""
@@ -67,6 +72,7 @@ class Reader:
         Args:
             x: inputs before the DAC, (steps, rows, m).
         """
+        x = self.told(x)
         if self.fast is not None:
             return self.fast.load(x)
         x = self.inputs(x)
@@ -96,7 +102,7 @@ class Reader:
         """
         if self.plain:
             return x @ self.wt
-        xi = xi if self.noisy else None
+        x, xi = self.told(x), xi if self.noisy else None
         if self.fast is not None:
             return self._counted(*self.fast(x, xi))
         if self.on_gpu is not None:
@@ -126,7 +132,7 @@ class Reader:
     @property
     def recurs(self) -> bool:
         """Whether `recur` does all steps of a layer that sees itself through the array."""
-        return self.fast is not None and not self.plan.sampled
+        return self.fast is not None and not self.plan.sampled and self.plan.decorrelation is None
 
     def recur(
         self, h: Tensor, xs: Tensor, x: Tensor, xi: Tensor | None, devices: tuple[Any, ...] | None = None
@@ -150,6 +156,7 @@ class Reader:
         """
         if xi.shape[-1] != self.normals:
             raise ValueError(f"a read of this array takes {self.normals} normals a row, got {tuple(xi.shape)}")
+        x = self.told(x)
         if self.fast is not None:
             return self._counted(*self.fast.sampled(x, xi, self.sigma, deviation))
         x, xi = self._driven(self.inputs(x), xi)

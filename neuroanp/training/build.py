@@ -12,6 +12,7 @@ from neuroanp.backends.coupling import membrane_rms
 from neuroanp.backends.execution import Execution
 from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.errors import InputError
+from neuroanp.learning.weight_perturbation import WP
 from neuroanp.losses import Loss
 from neuroanp.network.init import xavier
 from neuroanp.noise import Streams
@@ -23,6 +24,7 @@ from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_units
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
+from neuroanp.training.decorrelating import decorrelation_of
 from neuroanp.training.filling import spikes
 from neuroanp.training.kept import Plan
 from neuroanp.training.learner import make_learner
@@ -139,6 +141,7 @@ class Experiment:
             wires=hardware.wires,
             drive=self._drive(on),
             units={} if self.start is None else self.start.factors,
+            decorrelated=decorrelation_of(config.rule) is not None,
         )
 
     def _drive(self, effects: frozenset[str]) -> NodeDrive:
@@ -148,7 +151,8 @@ class Experiment:
         scale = {layer.name: self._coupling(layer, source) for layer in self.network.layers if layer.cell.spikes}
         # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
         wanted, own = config.perturbation.name, perturbs_units(self.profile, effects, temperature)
-        if wanted == "gaussian" or (wanted == "auto" and not own):
+        moves_weights = isinstance(config.rule, WP)  # and no units
+        if wanted == "gaussian" or (wanted == "auto" and not own and not moves_weights):
             return NodeDrive(config.perturbation.sigma, config.perturbation.output, scale)
         return NodeDrive(scale=scale)
 

@@ -9,15 +9,16 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
-from neuroanp.learning.node_perturbation import UNKNOWN_NOISE
+from neuroanp.learning.weight_perturbation import WP, of_weights
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import describe as facts_of
 from neuroanp.training.build import Experiment, holds_weights, plan_of
+from neuroanp.training.decorrelating import DIGITAL, decorrelation_of
 from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
+from neuroanp.training.refused import refuse_rule
 from neuroanp.training.times import seconds
-from neuroanp.training.told_outputs import check as check_readout
 from neuroanp.training.watch import percent
 from neuroanp.units import format_quantity
 
@@ -45,14 +46,7 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
     _rehearse(experiment, chip)
     window = experiment.window_s()
     facts = facts_of(chip, window)
-    own, sigma = chip.perturbs_units, chip.drive.sigma
-    sources = ["the device's own noise"] * own
-    if sigma:
-        _, output = chip.drive.gaussian()
-        where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
-        why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
-        sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
-    said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
+    said = f"perturbation: {_perturbed(experiment, chip)}"
     log = [said, f"writes: {chip.write}"]
     log += [line if line.startswith("warning: ") else f"data: {line}" for line in experiment.task.account()]
     if holds_weights(experiment.config.backend):
@@ -63,11 +57,27 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
         log += [f"weights: learned with other constants: {line}" for line in experiment.start.notes]
     if experiment.config.rule.learner == "passes" and 0.0 in experiment.config.rule.plan().noise:
         log.append("reference: a noise-free pass, which no physical substrate has")
+    if decorrelation_of(experiment.config.rule) is not None:
+        log.append(DIGITAL)
     plan = plan_of(experiment)
     if plan is not None and plan.replayed:
         log.append(f"passes: {plan}; training.memory may be raised")
     log += _idle_switches(experiment, facts) + _warnings(experiment, chip, facts)
     return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+
+def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
+    """Say what makes passes differ."""
+    rule, sigma = experiment.config.rule, chip.drive.sigma
+    if isinstance(rule, WP):
+        return of_weights(rule, chip.perturbs_units)
+    sources = ["the device's own noise"] * chip.perturbs_units
+    if sigma:
+        _, output = chip.drive.gaussian()
+        where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
+        why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
+        sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
+    return " and ".join(sources) or "none: nothing explores"
 
 
 def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:
@@ -81,10 +91,7 @@ def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:
     problem = promises.sampled_problem(experiment.profile, hardware.read, hardware.effects())
     if problem is not None:
         raise InputError(problem)
-    if rule.learner == "passes" and rule.needs_noise and not any(chip.node_sigmas(True).values()):
-        raise InputError(UNKNOWN_NOISE)
-    if rule.learner in ("passes", "echo"):
-        check_readout(rule.readout, experiment.task.loss)
+    refuse_rule(experiment, chip)
     test = experiment.task.test(Streams(config.seed).generator("test"))
     misfit = experiment.task.loss.misfit(test.targets[test.mask > 0].reshape(-1, experiment.task.outputs))
     if misfit is not None:
@@ -155,7 +162,8 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
         warnings.append(
             f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
         )
-    if not (chip.perturbs_units or sigma):
+    moves_weights = isinstance(experiment.config.rule, WP)
+    if not (chip.perturbs_units or sigma or moves_weights):
         warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
     if (
         spikes(experiment.config.backend)
@@ -166,6 +174,8 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
             f"warning: the bias line of {chip.network.readout[-1]} is driven at a few per cent of full scale at "
             "every step, which the converters of this profile round or lose; leave network.bias off"
         )
+    if moves_weights:
+        return warnings
     warnings += _stuck(experiment, chip)
     if not chip.perturbs_units or chip.junctions is not None or sigma:
         return warnings

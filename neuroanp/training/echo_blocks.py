@@ -84,7 +84,7 @@ def block_of(chunk: Trajectory, rule: Echo, plan: PassPlan, lab: Lab) -> Block:
         change = whole if rule.eta and rule.difference == "activity" else change
         of_outputs = perturbed(differences(losses, plan), whole, dy) if rule.readout == "perturb" else None
     if errors is not None and rule.readout != "perturb":
-        told = Told.of(chunk, errors, lab.network, plan)
+        told = Told.of(chunk, errors, lab.network, plan, {})
     return Block(chunk.t0, dy, losses, errors, noise, change, of_outputs, Presynaptic.of(chunk, plan), told)
 
 

@@ -28,6 +28,7 @@ from neuroanp.training.described import describe
 from neuroanp.training.learner import make_learner
 from neuroanp.training.memory import available_memory, keep_freed_memory
 from neuroanp.training.readout import readout_trainer
+from neuroanp.training.running import remembered
 from neuroanp.training.updates import updates
 from neuroanp.units import format_quantity
 
@@ -89,9 +90,10 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     weights: digital targets. optimizer: its moments. update: the gradient, and new moments and step beside
     the old. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
     weights and devices of the second chip that trains the readout alone. batches: those that are kept for it.
-    reads: plans and the readers' transposes. passes: those stored for the credit. noise: the largest draw of
-    read noise. chunk: what units did in the steps that are simulated at once. recorded: on a GPU, what a recorded
-    update has of weights and reads for itself. Noise and chunk are bounds: an update in compiled calls makes less.
+    reads: plans and the readers' transposes. passes: those stored for the credit, and averages of earlier ones.
+    noise: the largest draw of read noise. chunk: what units did in the steps that are simulated at once. recorded: on
+    a GPU, what a recorded update has of weights and reads for itself. Noise and chunk are bounds: an update in compiled
+    calls makes less.
 
     >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
@@ -116,7 +118,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "control": devices + weights if training.controls and training.updates else 0,
         "batches": min(ROOM, training.updates * _batch_bytes(experiment)) if training.controls else 0,
         "reads": reads,
-        "passes": min(_stored(experiment), stored_memory(config)),
+        "passes": min(_stored(experiment), stored_memory(config)) + _remembered_bytes(experiment),
         "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
         "chunk": _chunk_bytes(experiment, size),
         "recorded": 0 if config.compute.device == "cpu" else weights + reads,
@@ -179,6 +181,13 @@ def _stored(experiment: Experiment) -> int:
     """Return what storing how the passes differ takes; credit that looks at its own step alone needs none."""
     plan = plan_of(experiment)
     return 0 if plan is None else plan.needed
+
+
+def _remembered_bytes(experiment: Experiment) -> int:
+    """Return what a learner remembers of earlier passes."""
+    config, task = experiment.config, experiment.task
+    numbers = task.steps * config.training.batch * remembered(config.rule, experiment.network)
+    return numbers * getattr(torch, config.compute.dtype).itemsize
 
 
 def _batch_bytes(experiment: Experiment) -> int:

@@ -10,6 +10,8 @@ from neuroanp.backends.protocol import BACKENDS
 from neuroanp.baselines.methods import BASELINES
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.protocol import RULES
+from neuroanp.method import Method
+from neuroanp.registry import refuse_incomplete
 from neuroanp.training.learner import LEARNERS, own_learners
 from neuroanp.training.targets import TARGETS, fill
 from neuroanp.yaml_io import Document
@@ -27,7 +29,9 @@ class Methods:
     def get(self, name: str) -> Any:
         """Return the model of a method's options; InputError names the known ones."""
         if name in own_learners():
-            return LEARNERS.get(name).options
+            found = LEARNERS.get(name).options
+            refuse_incomplete(found, Method, f"learner '{name}': the model of its options")
+            return found
         if name in BASELINES.names():
             return BASELINES.get(name)
         if name not in RULES.names():
@@ -55,7 +59,8 @@ def spikes(backend: Any) -> bool:
 
 def filled(document: Document) -> Document:
     """Return the document with what its target, its spiking units and its rule's preset need and it does not state."""
-    return _with_optimizer_of_preset(_with_neuron_in_layers(_with_defaults_of_spiking(_with_target(document))))
+    whole = _with_neuron_in_layers(_with_defaults_of_spiking(_with_target(document)))
+    return _with_optimizer_of_preset(_with_groups_of_network(whole))
 
 
 def _with_target(document: Document) -> Document:
@@ -106,6 +111,17 @@ def _preset(rule: Mapping[str, Any] | None) -> Mapping[str, Any]:
     name = (rule or {}).get("name", "anp")
     model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
     return SPIKING["rule"] if model is not None and "spiking" in model.presets else {}
+
+
+def _with_groups_of_network(document: Document) -> Document:
+    """Fill how many groups of units a rule perturbs one by one, where it asks for that and layers are listed."""
+    rule, network = document.data.get("rule"), document.data.get("network")
+    stated: Mapping[str, Any] = {"name": rule} if isinstance(rule, str) else rule if isinstance(rule, Mapping) else {}
+    name, layers = stated.get("name", "anp"), network.get("layers") if isinstance(network, Mapping) else None
+    known = isinstance(name, str) and name in METHODS.names()
+    if not (known and isinstance(layers, list) and layers and "groups" in METHODS.get(name).model_fields):
+        return document
+    return replace(document, data={**document.data, "rule": {"groups": len(layers) + 1, **stated}})
 
 
 def _with_optimizer_of_preset(document: Document) -> Document:

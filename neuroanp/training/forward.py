@@ -209,7 +209,7 @@ def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] 
         experiment, trainer: the run's. result: its row, which tells what was scored; None: nothing was.
     """
     reads, network = trainer.reads(), trainer.substrate.network
-    W = Weights({name: read.W for name, read in reads.items()}, network)
+    W = Weights({name: read.effective for name, read in reads.items()}, network)
     if isinstance(trainer.backend, ChipNetwork):
         W = trainer.backend.rounded(W)
     chip = cast("DeviceChip", trainer.substrate)

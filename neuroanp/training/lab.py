@@ -111,8 +111,8 @@ class Lab:
         return errors_of_steps(self.loss, chunk.y, self.targets[time], self.mask[time])
 
     def read(self) -> Weights:
-        """Return the weights as the passes of this update see them: the mean ones, with all that devices did."""
-        return Weights({name: read.W for name, read in self.reads.items()}, self.network)
+        """Return the weights as the passes of this update see them: the mean ones, with all that devices did, W D."""
+        return Weights({name: read.effective for name, read in self.reads.items()}, self.network)
 
     def write(self, update: WeightUpdate, part: int) -> tuple[Lab, ProgrammingReport]:
         """Write W <- W - dW in the course of an update, and read the arrays anew for the passes that follow.

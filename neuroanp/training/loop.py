@@ -299,7 +299,7 @@ class Training:
         untrained = self.experiment.untrained(trainer.streams)
         features = partial(features_of(trainer.backend, untrained.network), neurons=trainer.substrate.neurons)
         task, own = self.experiment.task, own_task(self.experiment.task)[0]
-        held_now = Weights({name: read.W for name, read in trainer.reads().items()}, untrained.network)
+        held_now = Weights({name: read.effective for name, read in trainer.reads().items()}, untrained.network)
         trained = held_now if trainer.updates > 0 else None
         found = controls(
             task, untrained, trainer.streams, held.batch, task.loss, features=features, own=own, trained=trained,

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from itertools import chain
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 from neuroanp.later import number
 from neuroanp.learning.credit import differences
 from neuroanp.network.network import INPUT
+from neuroanp.training import running
+from neuroanp.training.decorrelating import Decorrelating, folded, matrices
 from neuroanp.training.kept import Kept, Losses, Plan, Room, joined
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.plain_form import Form, plain
@@ -23,12 +26,14 @@ if TYPE_CHECKING:
     from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.network.network import Network
     from neuroanp.training.lab import Lab
+    from neuroanp.training.running import RunningRule
 
 
 class PassLearner:
     """Runs a local rule: passes, losses, credit, outer products. On a GPU it keeps a recording.
 
-    It has no state but what a readout remembers that is told its errors (`neuroanp.training.told_outputs`).
+    It has no state but what a readout remembers that is told its errors (`neuroanp.training.told_outputs`), or running
+    averages of earlier updates that it compares with (`neuroanp.training.running`).
 
     The credit of a step needs the losses that follow it. How the passes differ is therefore stored, of as many of the
     last steps as fit in the memory budget. The passes of the steps before are run twice: once for the losses, once with
@@ -51,11 +56,13 @@ class PassLearner:
         return any(self.plan.noise)
 
     def init(self, weights: Weights) -> State:
-        """Return the state at the start of a run: what the readout remembers."""
+        """Return the state at the start of a run: what the readout remembers; running averages begin with an update."""
         return first_state(self.rule.readout, weights)
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
+        if self.plan.remembered:
+            return running.learn(cast("RunningRule", self.rule), state, lab, self._update)
         form = self.form(lab)
         if form is not None and plain(lab):
             from neuroanp.training.compiled_update import CompiledUpdate  # imports numba
@@ -112,7 +119,7 @@ class PassLearner:
         activity of each layer; of units that spike what each array to other layers and to the outputs had sent. Credit
         that looks at its own step alone needs none.
         """
-        if self.rule.instantaneous:
+        if self.rule.instantaneous or self.plan.remembered:  # those remember all of a presentation anyway
             return 0
         differences = self.plan.differences * (sum(network.lines.values()) + len(network.lines))
         sent = [p.name for p in network.projections if p.pre not in (INPUT, p.post)] if network.spikes else []
@@ -122,10 +129,11 @@ class PassLearner:
 
     def _kept(self, chunk: Trajectory, lab: Lab) -> Kept:
         """Return what is kept of a chunk until the credit of its steps is known."""
-        compared = self.rule.compare(chunk, lab.substrate.weights, self.plan)
+        D = matrices(lab)
+        compared = self.rule.compare(chunk, folded(lab.substrate.weights, D), self.plan)
         losses, told = lab.losses(chunk), None
         if self.rule.hears_errors:
-            told = Told.of(chunk, self._errors(chunk, losses, lab), lab.network, self.plan)
+            told = Told.of(chunk, self._errors(chunk, losses, lab), lab.network, self.plan, D)
         return Kept(chunk.t0, chunk.dt, losses, compared, Presynaptic.of(chunk, self.plan), told)
 
     def _errors(self, chunk: Trajectory, losses: Tensor, lab: Lab) -> Tensor:
@@ -154,6 +162,7 @@ class PassLearner:
         products, of_steps = OuterProducts(self.rule.init(weights), lab.batch), Losses(lab.steps)
         hears, readout = self.rule.hears_errors, weights.network.readout
         sums = ToldSums(self.rule.readout, weights.network, weights.like, self._told * lab.batch) if hears else None
+        decorrelating = Decorrelating.of(self.rule, lab)
 
         def learns(name: str) -> bool:
             return lab.learns(name) and not (hears and name in readout)
@@ -171,8 +180,12 @@ class PassLearner:
             products.add(factors, kept.presynaptic.by_array(weights.network, learns))
             if sums is not None and kept.told is not None:
                 sums.add(kept.told, lab.mask[kept.t0 : kept.t0 + len(kept.losses)])
+            if decorrelating is not None:
+                decorrelating.add(kept.presynaptic.layers)
         update = self.rule.finish(products.done(), self.plan, lab.batch)
+        if decorrelating is not None:
+            update = decorrelating.done(update, weights.network)
         scored = lab.mask.sum().double() * (lab.batch * self.passes)
         loss = number(of_steps.all.sum().double() / scored)
         arrays = {**update.arrays, **({} if sums is None else sums.done())}
-        return WeightUpdate(arrays, {**update.diagnostics, "loss": loss})
+        return replace(update, arrays=arrays, diagnostics={**update.diagnostics, "loss": loss})

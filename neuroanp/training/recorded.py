@@ -110,7 +110,8 @@ class Recording:
         self._noted.book(lab.substrate)
         made = self._made
         numbers = {name: x.clone() if isinstance(x, Tensor) else x for name, x in made.diagnostics.items()}
-        return WeightUpdate({name: dW.clone() for name, dW in made.arrays.items()}, numbers)
+        arrays, D = ({name: x.clone() for name, x in each.items()} for each in (made.arrays, made.decorrelation))
+        return WeightUpdate(arrays, numbers, D)
 
 
 class Recorded:

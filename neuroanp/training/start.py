@@ -17,6 +17,7 @@ from neuroanp.records.json_io import read_limited
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
 from neuroanp.training import alike
+from neuroanp.training.decorrelating import folded
 from neuroanp.training.fitting_arrays import of_names, of_shapes
 from neuroanp.trajectory import Weights
 
@@ -32,6 +33,8 @@ LARGEST_FILE = 16 << 30
 _INTO, *_, _OUT = ONE_LAYER
 AIM = "substrate/{}/aim"
 """Where a checkpoint keeps the digital target weights of an array."""
+MATRIX = "substrate/decorrelation/"
+"""Where it keeps the digital matrices that decorrelate the activity of layers."""
 FACTOR = "units/{}/{}"
 """Where a file keeps how the units of a layer differ: its name, and which of FACTORS."""
 FACTORS = ("threshold", "tau_m", "tau_s")
@@ -188,14 +191,23 @@ def load_start(path: str) -> Start:
 
 
 def of_record(record: RunDir) -> tuple[Weights, int]:
-    """Return the digital target weights of a run's newest whole checkpoint, and its update; InputError if none."""
+    """Return the digital target weights of a run's newest whole checkpoint, and its update; InputError if none.
+
+    Of a network whose activity is decorrelated they are W D, as its units see them.
+    """
     from neuroanp.training.configure import load_config
 
     tensors, meta = record.load_checkpoint(record.whole_checkpoint())
     arrays, config = _aims(tensors), load_config(record.config_path)
     into, out = arrays[_INTO], arrays[_OUT]
     network = config.network_of(into.shape[1] - config.network.bias, len(out))
-    return Weights({name: arrays[name] for name in network.shapes}, network), int(meta["update"])
+    W = Weights({name: arrays[name] for name in network.shapes}, network)
+    return folded(W, _matrices(tensors)), int(meta["update"])
+
+
+def _matrices(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Return the matrices that decorrelate activity in a checkpoint, by layer."""
+    return {name.removeprefix(MATRIX): D for name, D in tensors.items() if name.startswith(MATRIX)}
 
 
 def _aims(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -237,6 +249,11 @@ def _of_file(path: Path) -> Start:
             f"network.weights: {path}: not a safetensors file ({error}); name a run's directory, or save its arrays "
             "by name with safetensors"
         ) from error
+    if _matrices(tensors):
+        raise InputError(
+            f"network.weights: {path} is a checkpoint of a network that decorrelates its activity, whose weights are "
+            "those of its arrays times a matrix; name the run's directory, where both are told apart"
+        )
     weights, factors = apart(tensors)
     named = _aims(weights) or weights
     floats = {name: W for name, W in named.items() if W.is_floating_point()}  # counters and indices are no weights

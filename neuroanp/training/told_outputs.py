@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple, Protocol
 
 import torch
@@ -12,7 +14,6 @@ from neuroanp.losses import is_squared_error
 from neuroanp.network.lines import word_lines
 from neuroanp.network.network import OUTPUT
 from neuroanp.training.outer_products import OuterProducts
-from neuroanp.trajectory import WeightUpdate
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from neuroanp.learning.protocol import State
     from neuroanp.losses import Loss
     from neuroanp.network.network import Network
-    from neuroanp.trajectory import PassPlan, Trajectory, Weights
+    from neuroanp.trajectory import PassPlan, Trajectory, Weights, WeightUpdate
 
 S, G, R = "readout S", "readout G", "readout R"
 """Names of the sums, and of what recursive least squares remembers."""
@@ -51,12 +52,17 @@ class Told(NamedTuple):
     lines: Tensor
 
     @classmethod
-    def of(cls, chunk: Trajectory, errors: Tensor, network: Network, plan: PassPlan) -> Told:
-        """Return that of a chunk; errors: (T, M, B, O) of all passes, as told or inferred."""
+    def of(cls, chunk: Trajectory, errors: Tensor, network: Network, plan: PassPlan, D: Mapping[str, Tensor]) -> Told:
+        """Return that of a chunk.
+
+        Args: errors: (T, M, B, O) of all passes, as told or inferred. D: what decorrelates the activity of a layer.
+        """
         lines = []
         for p in network.feed(OUTPUT):
             layer = chunk.activities[p.pre]
-            lines.append(chunk.pre[p.name] if p.name in chunk.pre else word_lines(p, layer.x, layer.x_prev))
+            x = chunk.pre[p.name] if p.name in chunk.pre else word_lines(p, layer.x, layer.x_prev)
+            n = network.units[p.pre]
+            lines.append(torch.cat([x[..., :n] @ D[p.pre].mT, x[..., n:]], -1) if p.pre in D else x)
         carried = lines[0] if len(lines) == 1 else torch.cat(lines, -1)
         if plan.pre is None:
             return cls(errors, carried)
@@ -128,10 +134,10 @@ def with_outputs(found: WeightUpdate, state: State, rule: TellsOutputs, network:
     sums = {name: found.arrays[name] for name in (S, G) if name in found.arrays}
     arrays = {name: dW for name, dW in found.arrays.items() if name not in (*network.readout, *sums)}
     if rule.readout == "delta":
-        return state, WeightUpdate({**arrays, **_by_array(sums[S], network)}, found.diagnostics)
+        return state, replace(found, arrays={**arrays, **_by_array(sums[S], network)})
     remembered, step = least_squares(state[R], sums[S], sums[G], rule.forget, rule.ridge)
     steps = _by_array(step.to(sums[S].dtype), network)
-    return {**state, R: remembered}, WeightUpdate(arrays, found.diagnostics, steps)
+    return {**state, R: remembered}, replace(found, arrays=arrays, steps=steps)
 
 
 def _by_array(dW: Tensor, network: Network) -> dict[str, Tensor]:

@@ -15,6 +15,7 @@ from neuroanp.later import fetch
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.read import Reader
 from neuroanp.training.batches import Batches, Tensors
+from neuroanp.training.decorrelating import folded
 from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, HeldOutBatch, evaluate, noisy_loss, outputs, to_tensor
 from neuroanp.training.lab import Lab
 from neuroanp.training.learner import Learner
@@ -103,6 +104,8 @@ class Trainer:
             report = self.substrate.apply(direction, lr, self.streams, self.update, told=of_arrays)
         else:
             report = self.substrate.apply(direction, lr, self.streams, self.update)
+        if update.decorrelation:
+            self.substrate.decorrelate(update.decorrelation)
         self.moments, self.learned = moments, learned
         self.update += 1
         return self._row(told, rate, report)
@@ -149,7 +152,7 @@ class Trainer:
     def spectral_radius(self) -> float | None:
         """Return the largest absolute eigenvalue of the recurrent weights, of any layer and port; None without any."""
         radii: list[float] = []
-        weights = self.substrate.weights
+        weights = folded(self.substrate.weights, self.substrate.decorrelation)
         for layer in weights.network.layers:
             back = weights.network.recurrence(layer.name)
             for square in () if back is None else weights[back.name].double().cpu().split(layer.units):

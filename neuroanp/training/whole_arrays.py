@@ -90,7 +90,8 @@ class ReadArrays:
         self.form = form
         self.readings = tuple(reading(lab.reads[name], name, lab.streams, form.noisy > 0) for name in form.names)
         self.alike = told_alike(*self.readings[1:])
-        self.of_reads = lab.streams.update, form.streams, form.factors.astype(np.float32)
+        of = form.plan.of_devices
+        self.of_reads = lab.streams.update, np.array(of.stream, dtype=np.int64), np.array(of.noise, dtype=np.float32)
         weighed = lab.books and chip.weighs_reads
         self.carried = tuple(np.zeros(len(each.wt) if weighed else 0) for each in self.readings)
         self.converts = [lab.reads[name].adc is not None for name in form.names]

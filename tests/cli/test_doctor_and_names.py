@@ -175,7 +175,11 @@ def test_rules_say_which_are_local(invoke) -> None:
     assert found["anp"]["kind"] == "local rule"
     assert found["bptt"]["kind"] == found["bptt1"]["kind"] == "baseline"
     assert "gamma" in {option["option"] for option in found["anp"]["options"]}
+    assert "a scalar loss at every step" in found["anp"]["hardware must provide"]
+    assert "reference silent: a noise-free twin" in found["anp"]["and with"]
+    assert "hardware must provide" not in found["bptt"]
     assert "anp" in invoke("rules", "list").stdout
+    assert "hardware must provide: a scalar loss at every step" in invoke("rules", "list").stdout
 
 
 def test_a_gpu_is_told_with_its_path_and_what_it_lacks():

@@ -23,7 +23,7 @@ from tests.factors import factors_of
 VARIANTS = [
     ANP(reference=reference, difference=difference, credit=credit, norm=norm, gamma=gamma, K=K, control_variate=cv)
     for reference, difference, credit, norm, gamma, K, cv in product(
-        ("two", "mean", "silent"), ("activity", "innovation"), ("sample", "batch"), ("global", "layer"),
+        ("two", "mean", "silent", "antithetic"), ("activity", "innovation"), ("sample", "batch"), ("global", "layer"),
         (0.0, 0.8, 1.0), (1, 3), ("none", "batch"),
     )
     if not (credit == "batch" and cv == "batch")
@@ -33,12 +33,14 @@ VARIANTS = [
 def plain_loop(lab, rule: ANP, update: int) -> dict[str, np.ndarray]:
     """The rule from its equations, without the package; only the noise samples are the package's."""
     T, B = lab.sizes[:2]
-    M = {"two": 2 * rule.K, "mean": rule.K + 1, "silent": rule.K + 1}[rule.reference]
+    M = {"two": 2 * rule.K, "antithetic": 2 * rule.K, "mean": rule.K + 1, "silent": rule.K + 1}[rule.reference]
     plan = PassPlan(noise=(1.0,) * M, stream=tuple(range(M)), pairs="mean")
     noise = lab.substrate.perturbation(plan, B, lab.context(update).streams)
     n_h, n_y = noise.draw("hidden", 0, T).numpy(), noise.draw("output", 0, T).numpy()
     if rule.reference == "silent":
         n_h[:, 0] = n_y[:, 0] = 0
+    if rule.reference == "antithetic":  # pair k has stream k, with both signs
+        n_h, n_y = (np.stack([s * n[:, k] for k in range(rule.K) for s in (1, -1)], 1) for n in (n_h, n_y))
     W = {name: value.numpy() for name, value in lab.weights.items()}
     return equations(rule, W, lab.inputs.numpy(), lab.targets.numpy(), lab.mask.numpy(), n_h, n_y)
 

@@ -24,7 +24,7 @@ from tests.factors import factors_of
 VARIANTS = [
     NP(reference=reference, credit=credit, gamma=gamma, K=K, loss=loss, scale=scale)
     for reference, credit, gamma, K, loss, scale in product(
-        ("two", "mean", "silent"), ("sample", "batch"), (0.0, 0.8, 1.0), (1, 3), ("step", "trial"),
+        ("two", "mean", "silent", "antithetic"), ("sample", "batch"), (0.0, 0.8, 1.0), (1, 3), ("step", "trial"),
         ("variance", "sigma"),
     )
 ]  # fmt: skip
@@ -41,10 +41,11 @@ def forward_in_time(lab, rule: NP, chunk: Trajectory, gamma: float) -> dict[str,
     M, sigma = chunk.y.shape[1], lab.substrate.sigma
     pairs = {
         "two": [(2 * k, 2 * k + 1) for k in range(rule.K)],
+        "antithetic": [(2 * k, 2 * k + 1) for k in range(rule.K)],
         "silent": [(k + 1, 0) for k in range(rule.K)],
         "mean": [(m, None) for m in range(M)],
     }[rule.reference]
-    variance = sigma**2 * {"two": 2.0, "silent": 1.0, "mean": 1 - 1 / M}[rule.reference]
+    variance = sigma**2 * {"two": 2.0, "silent": 1.0, "mean": 1 - 1 / M, "antithetic": 4.0}[rule.reference]
     losses = of_steps(lab.loss, chunk.y, lab.targets, lab.mask).numpy()
     noise = {layer: n.numpy() for layer, n in chunk.noise.items()}
     x, u = chunk.layers["hidden"].x.numpy(), chunk.u.numpy()
@@ -68,7 +69,7 @@ def forward_in_time(lab, rule: NP, chunk: Trajectory, gamma: float) -> dict[str,
     return {name: total / (batch * len(pairs)) for name, total in dW.items()}
 
 
-@pytest.mark.parametrize("reference", ["two", "mean", "silent"])
+@pytest.mark.parametrize("reference", ["two", "mean", "silent", "antithetic"])
 @pytest.mark.parametrize("discount", [{"gamma": 0.0}, {"gamma": 0.7}, {"gamma": 1.0}, {"trace": 3e-3}])
 def test_the_discount_is_an_eligibility_trace(make_lab, reference, discount):
     """sum_t dL_t E_t = sum_t c_t dn_t x_{t-1}^T with gamma = exp(-dt / tau): what a synapse does, without replay."""
@@ -80,7 +81,7 @@ def test_the_discount_is_an_eligibility_trace(make_lab, reference, discount):
         np.testing.assert_allclose(update[name].numpy(), dW, rtol=1e-9, atol=1e-9 * np.abs(dW).max())
 
 
-@pytest.mark.parametrize("reference", ["two", "mean", "silent"])
+@pytest.mark.parametrize("reference", ["two", "mean", "silent", "antithetic"])
 def test_it_estimates_the_gradient_itself(make_lab, reference):
     """The expected update is the gradient of all blocks, in size and direction, whatever the reference."""
     lab = make_lab(T=4, B=2, N=6, sigma=1e-5)
@@ -111,7 +112,9 @@ def test_replicas_turn_it_towards_the_gradient(make_lab):
     assert 5 < found[0] / found[1] < 11, found  # 8, but for the noise along the gradient; 24 draws leave a tenth
 
 
-@pytest.mark.parametrize(("reference", "factor"), [("two", 2.0), ("silent", 1.0), ("mean", 1 - 1 / 4)])
+@pytest.mark.parametrize(
+    ("reference", "factor"), [("two", 2.0), ("silent", 1.0), ("mean", 1 - 1 / 4), ("antithetic", 4.0)]
+)
 def test_sigma_scale_divides_by_the_standard_deviation_of_the_difference(make_lab, reference, factor):
     """sd(dn) = sigma sqrt(2), sigma or sigma sqrt(1 - 1/M): the update by its variance times that."""
     lab = make_lab()

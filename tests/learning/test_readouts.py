@@ -17,6 +17,7 @@ from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.network import OUTPUT
 from neuroanp.network.tanh import Tanh
 from neuroanp.training.pass_learner import PassLearner
+from tests.learning.test_decorrelation import with_matrices
 from tests.training.own_losses import LogCosh
 
 
@@ -187,3 +188,27 @@ def test_least_squares_sees_the_scored_steps_of_every_pass(make_lab):
     again, _ = learner.learn(state, lab.context())
     assert_close(again["readout R"], (1 + rule.forget) * G, rtol=1e-10, atol=1e-13)
     assert not set(update.steps) & set(update.arrays)
+
+
+@pytest.mark.parametrize("readout", ["delta", "rls"])
+def test_outputs_that_are_told_their_errors_read_decorrelated_activity(make_lab, readout):
+    """S D^T and D G D^T of what the units themselves did, and D learns as without."""
+    lab, on = make_lab(T=5, B=3), {"decorrelation": {"lr": 0.1}}
+    draw = torch.Generator().manual_seed(0)
+    D = {"hidden": torch.eye(6).double() + 0.3 * torch.randn((6, 6), generator=draw).double()}
+    told, usual = ANP(readout=readout, **on), ANP(**on)
+    context = with_matrices(lab.context(), D)
+    learner = PassLearner(told)
+    state, found = learner.learn(learner.init(lab.weights), context)
+    _, expected = PassLearner(usual).learn({}, context)
+    assert_close(found.decorrelation["hidden"], expected.decorrelation["hidden"], rtol=1e-12, atol=0.0)
+    (chunk,) = context.run(told.plan())
+    x = chunk.activities["hidden"].x @ D["hidden"].mT
+    e = lab.mask[:, None, None, None] * (chunk.y - lab.targets.unsqueeze(1))
+    if readout == "delta":
+        assert_close(found.arrays["w_out"], torch.einsum("tmbo,tmbi->oi", e, x) / 6, rtol=1e-9, atol=1e-12)
+    else:
+        scored = x * lab.mask[:, None, None, None]
+        assert_close(state["readout R"], torch.einsum("tmbi,tmbj->ij", scored, x) / 6, rtol=1e-9, atol=1e-12)
+    for name in ("w_in", "w"):
+        assert_close(found.arrays[name], expected.arrays[name], rtol=1e-9, atol=1e-12)

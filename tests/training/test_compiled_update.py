@@ -34,6 +34,7 @@ RULES = {
     "pair": {"reference": "two"},
     "mean": {"reference": "mean", "K": 4},
     "silent": {"reference": "silent", "K": 3},
+    "mirrored": {"reference": "antithetic", "K": 2},
     "discounted": {"gamma": 0.9, "reference": "mean"},
     "own step": {"gamma": 0.0},
     "trial": {"loss": "trial"},
@@ -154,6 +155,14 @@ def same_books(fast, slow):
 def test_on_devices_it_is_the_update_of_the_general_path(profile, more):
     """Of arrays with read noise, converters, tiles and drivers' noise, of junctions, and of the books of reads."""
     (fast, found), (slow, expected) = on_device(profile, DEVICES[more])
+    agree(found, expected)
+    same_books(fast, slow)
+
+
+@pytest.mark.parametrize("profile", ["pcm", "pcm_tiles"])
+def test_mirrored_units_beside_reads_that_are_not(profile):
+    changes = {"rule.reference": "antithetic", "perturbation": {"name": "gaussian", "sigma": 0.02}}
+    (fast, found), (slow, expected) = on_device(profile, changes)
     agree(found, expected)
     same_books(fast, slow)
 

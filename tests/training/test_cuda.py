@@ -22,6 +22,10 @@ RUNS = {
     "sampled": {"profile": "rram_rtn", "hardware.read": "sampled"},
     "float64": {"profile": "pcm", "compute.dtype": "float64"},
     "bptt": {"profile": "pcm", "rule": "bptt"},
+    "antithetic": {"profile": "ideal", "rule.reference": "antithetic"},
+    "running": {"profile": "pcm", "rule.reference": "running", "task.mode": "fixed"},
+    "inp": {"profile": "ideal", "rule": "inp"},
+    "wp": {"profile": "pcm", "rule": "wp"},
     "poisson": {"profile": "ideal", **SPIKING, **SPIKES_IN, "neuron.refractory": "0 ms"},
 }
 FORMATS = {"ideal": ["onnx"], "poisson": ["onnx", "nir"], "pcm": ["onnx", "crossbar"]}

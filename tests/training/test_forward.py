@@ -42,6 +42,7 @@ FAST = {
     "junctions": {"profile": "smtj_koenders"},
     "flash": {"profile": "sonos_flash", "network.bias": True},
     "mismatch": {"profile": "cmos_subthreshold"},
+    "decorrelated": {"profile": "pcm", "rule.decorrelation.lr": 0.2, "network.bias": True},
     "lif": {"profile": "pcm", **SPIKING},
     "loihi": {"profile": "ideal", "target": "loihi", "neuron.drive": 4.0, **SPIKES_IN},
 }

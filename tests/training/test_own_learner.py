@@ -14,6 +14,7 @@ from neuroanp.errors import InputError
 from neuroanp.registry import missing
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
+from neuroanp.training.filling import METHODS
 from neuroanp.training.learner import LEARNERS, Learner
 from neuroanp.trajectory import PassPlan, WeightUpdate
 from neuroanp.yaml_io import Section
@@ -29,12 +30,14 @@ CONFIG = {
 class Options(Section):
     """Weight perturbation: dW = (L(W + sigma xi) - L(W)) xi / sigma."""
 
-    learner: ClassVar[str] = "wp"
+    learner: ClassVar[str] = "own_wp"
     local: ClassVar[bool] = True
     presets: ClassVar[dict[str, Any]] = {}
     preset_optimizers: ClassVar[dict[str, Any]] = {}
+    needs: ClassVar[tuple[str, ...]] = ()
+    feedback: ClassVar[str] = "S"
 
-    name: Literal["wp"] = "wp"
+    name: Literal["own_wp"] = "own_wp"
     sigma: float = Field(default=1e-4, gt=0, description="how far weights are moved")
 
     def check(self, spiking: bool) -> None:
@@ -77,22 +80,22 @@ class WeightPerturbation:
 @pytest.fixture
 def wp(monkeypatch):
     monkeypatch.setattr(LEARNERS, "_registered", dict(LEARNERS._registered))
-    LEARNERS.register("wp")(WeightPerturbation)
+    LEARNERS.register("own_wp")(WeightPerturbation)
 
 
 def made(**changes):
-    return build_trainer(Experiment.of(configure({**CONFIG, "rule": "wp"}, changes)))
+    return build_trainer(Experiment.of(configure({**CONFIG, "rule": "own_wp"}, changes)))
 
 
 def test_it_is_whole_and_is_chosen_as_rules_are(wp):
     assert missing(WeightPerturbation, Learner) == []
     assert isinstance(made().learner, WeightPerturbation)
-    assert configure({**CONFIG, "rule": {"name": "wp", "sigma": 0.5}}).to_plain()["rule"] == {
-        "name": "wp",
+    assert configure({**CONFIG, "rule": {"name": "own_wp", "sigma": 0.5}}).to_plain()["rule"] == {
+        "name": "own_wp",
         "sigma": 0.5,
     }
     with pytest.raises(InputError, match=r"rule.sgma: unknown key; did you mean 'rule.sigma'"):
-        configure({**CONFIG, "rule": {"name": "wp", "sgma": 0.5}})
+        configure({**CONFIG, "rule": {"name": "own_wp", "sgma": 0.5}})
 
 
 def test_who_is_no_learner_is_none_to_choose():
@@ -167,3 +170,20 @@ def test_a_write_of_a_lab_has_the_draws_of_its_update_and_part_and_is_read_in_it
         held.append(trainer.substrate.arrays["w"].cells["g"])
     assert not torch.equal(held[0], held[1])
     assert not torch.equal(held[1], held[2])
+
+
+def test_options_of_an_own_learner_that_lack_a_member_are_refused_by_name():
+    class Bare(Section):
+        learner: ClassVar[str] = "bare"
+        name: Literal["bare"] = "bare"
+
+    class Learns(WeightPerturbation):
+        options = Bare
+
+    name = "bare_options"
+    LEARNERS._registered[name] = Learns  # as if it were an installed package's
+    try:
+        with pytest.raises(InputError, match=r"learner 'bare_options': the model of its options lacks check, feedback"):
+            METHODS.get(name)
+    finally:
+        del LEARNERS._registered[name]

@@ -1,0 +1,66 @@
+"""What hardware must provide for a rule, in words that all rules share: the one list.
+
+A rule says by `needs` which of these its options ask for. What a simulator has for nothing and a chip may not have is
+here; the products of pre- and postsynaptic factors are not, for every rule needs them.
+"""
+
+from __future__ import annotations
+
+from typing import Any, Literal, get_args, get_origin
+
+SCALAR_LOSS = "a scalar loss at every step"
+TRIAL_LOSS = "a scalar loss at the end of a presentation"
+SIGNED_ERROR = "the signed error of each output"
+ACTIVITY_CHANGE = "each unit's activity, compared between passes"
+SQUARED_NORM = "a sum of squares over units, told to each of them"
+OWN_INNOVATION = "each unit's own innovation (weights held digitally)"
+KNOWN_NOISE = "the noise sample of each unit"
+NOISE_LEVEL = "the standard deviation of the noise"
+SIGN_CONTROL = "control of the sign of the noise"
+GROUP_CONTROL = "noise that is switched on for one group of units at a time"
+SILENT_TWIN = "a noise-free twin"
+REPEATING_INPUTS = "inputs that repeat"
+TRACE = "an eligibility trace per synapse"
+WEIGHT_PERTURBATION = "a weight perturbation that is programmed and taken back"
+FOR_EVERY_SEQUENCE = "another one for every sequence"
+AT_EVERY_STEP = "another one at every step (no array does that)"
+LEAST_SQUARES = "a host that solves least squares for the outputs"
+ECHOES = "the outputs' signed errors and changes, told to every unit"
+DECORRELATION = "a matrix per layer that decorrelates its activity, and its covariance"
+
+
+def memory_per_unit(numbers: str) -> str:
+    """Say that each unit must remember so many numbers.
+
+    >>> memory_per_unit("T")
+    'memory per unit: T numbers'
+    """
+    return f"memory per unit: {numbers} numbers"
+
+
+def by_choice(model: Any) -> dict[str, tuple[str, ...]]:
+    """Return what each choice among words asks for that the default options of a method do not.
+
+    Args:
+        model: the class of its options, a `neuroanp.method.Method`.
+
+    Returns: by "option word", those that ask for something; a choice that needs other options beside it is left out.
+
+    >>> from neuroanp.learning.node_perturbation import NP
+    >>> by_choice(NP)["reference silent"]
+    ('a noise-free twin',)
+    """
+    usual, found = model().needs, {}
+    for name, field in model.model_fields.items():
+        words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
+        for word in words:
+            if name == "name" or word == field.default:
+                continue
+            try:
+                needs = model(**{name: word}).needs
+            except ValueError:  # goes with other options alone
+                continue
+            more = tuple(need for need in needs if need not in usual)
+            if more:
+                found[f"{name} {word}"] = more
+    return found

@@ -1,0 +1,65 @@
+"""Rules that cannot learn on the hardware or the task of a run: refused before it begins."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from neuroanp.errors import InputError
+from neuroanp.learning.node_perturbation import unknown_noise
+from neuroanp.learning.weight_perturbation import WP
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.training.running import OTHER, repeats
+from neuroanp.training.told_outputs import check as check_readout
+from neuroanp.training.weight_learner import INEXACT, all_but_decorrelation
+
+if TYPE_CHECKING:
+    from neuroanp.substrates.chip import DeviceChip
+    from neuroanp.training.build import Experiment
+
+
+def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
+    """Raise InputError where a run's rule asks for what its hardware or its task do not have.
+
+    Args:
+        experiment: of the run. chip: its chip, before any update.
+
+    Raises:
+        InputError: it must know noise, or control it, that devices make; compare with earlier presentations of
+            sequences that do not repeat; or move weights at every step that are not exact.
+    """
+    config, rule = experiment.config, experiment.config.rule
+    if rule.learner in ("passes", "echo"):
+        check_readout(rule.readout, experiment.task.loss)
+    if rule.learner == "passes":
+        if rule.needs_noise and not any(chip.node_sigmas(True).values()):
+            raise InputError(unknown_noise(config.rule_name))
+        plan = rule.plan()
+        if plan.controlled:
+            _refuse_uncontrolled(experiment, chip)
+        if plan.remembered:
+            _refuse_other_batches(experiment)
+    if isinstance(rule, WP) and rule.draw == "step":
+        reads = chip.prepare(experiment.window_s(), PassStreams(Streams(config.seed), "train", 0))
+        if not all(map(all_but_decorrelation, reads.values())):
+            raise InputError(INEXACT)
+
+
+def _refuse_uncontrolled(experiment: Experiment, chip: DeviceChip) -> None:
+    """Raise InputError where noise whose sign or place a rule chooses is not noise that is added on purpose."""
+    rule, own = experiment.config.rule, chip.junctions is not None and bool(chip.junctions.node_sigma)
+    if chip.drive.sigma and not own:
+        return
+    key = f"rule.reference: '{rule.reference}'" if rule.reference == "antithetic" else f"rule: '{rule.name}'"
+    what = "turns the sign of the noise" if rule.reference == "antithetic" else "perturbs one group of units at a time"
+    made = f"the noise of the units is that of profile '{experiment.profile.name}' itself, and nobody controls it"
+    remedy = "" if own else ", or perturbation.name: gaussian, which adds noise on purpose"
+    why = made if own or chip.perturbs_units else "no noise is added to the units"
+    raise InputError(f"{key} {what}, and {why}; use anp with reference 'two' or 'mean'{remedy}")
+
+
+def _refuse_other_batches(experiment: Experiment) -> None:
+    """Raise InputError where the first two batches are not the same; the learner looks at all that follow."""
+    streams, task = Streams(experiment.config.seed), experiment.task
+    first, second = (task.sample(streams.generator("data", k), experiment.config.training.batch) for k in (0, 1))
+    if not repeats(*((each.inputs, each.targets, each.mask) for each in (first, second))):
+        raise InputError(OTHER.format(f"task '{experiment.config.task_name}'"))
