@@ -87,6 +87,8 @@ class Trainer:
         learned, update = self.learner.learn(self.learned, self.lab())
         found = WeightUpdate(self._of_trained(update.arrays), update.diagnostics)
         direction, moments = self.optimizer.step(found, self.moments)
+        if self.optimizer.weight_decay:  # what decays is written with the step
+            direction = self.optimizer.decayed(direction, self.substrate.weights)
         lr = self.optimizer.rate(self.update, self.updates)
         ahead = self.substrate.ahead(direction, lr)
         told = fetch({**direction.diagnostics, **ahead})
