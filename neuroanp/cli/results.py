@@ -21,7 +21,7 @@ COSTS = ("passes", "energy", "chip time", "pulses", "wear")
 def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableType"]:
     """Yield what shows the runs on `out`, task by task; runs that differ in an option are rows of their own."""
 
-    from neuroanp.reporting import ablation, health, retention, spikes, transfer
+    from neuroanp.reporting import ablation, health, retention, spikes, transfer, validation
     from neuroanp.reporting.books import lower_bounds
     from neuroanp.reporting.footnotes import rests_on
     from neuroanp.reporting.method import methods
@@ -48,9 +48,10 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         limits = health.limits_reached(group, {str(one.result["run"]): one.health for one in here})
         told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
         firing = [*spikes.silent_layers(group, here), *spikes.sentences(group, here)]
+        ended = validation.sentences(group, here)
         energies = [*rests_on(group), *lower_bounds(group, ledgers), *not_counted(group)]
         damage = [line for one in every for line in one.damage]
-        yield _sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *energies])
+        yield _sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *ended, *energies])
     if several := kinds_of_loss(runs):
         yield _sentences(several)
 

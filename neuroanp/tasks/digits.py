@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+from copy import copy
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
@@ -16,7 +17,7 @@ from neuroanp.errors import InputError
 from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
 from neuroanp.tasks.options import TaskOptions
-from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.protocol import Batch, Held, HoldsOut
 
 SIDE = 8
 CLASSES = 10
@@ -52,7 +53,7 @@ class DigitsConfig(TaskOptions):
         return self
 
 
-class Digits:
+class Digits(HoldsOut):
     """Name a handwritten digit shown over time.
 
     Inputs are pixels in [0, 1]. Mode "rates" holds all 64 through the whole presentation: an encoder
@@ -100,6 +101,17 @@ class Digits:
     def test(self, rng: np.random.Generator) -> Batch:
         """Return the held-out images; nothing is drawn."""
         return self._encode(self._test)
+
+    @property
+    def spare(self) -> int:
+        """How many validation images there can be: half of the training images."""
+        return len(self._train) // 2
+
+    def hold_out(self, size: int) -> Held:
+        """Keep the last training images of the permutation that the split is made by."""
+        rest = copy(self)
+        rest._train, kept = np.split(self._train, [len(self._train) - size])
+        return Held(rest, self._encode(kept), f"{size:,} of {len(self._train):,} training images")
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of images whose output of largest mean over the window is right, and `loss`."""

@@ -66,11 +66,11 @@ class Encoded:
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
         """Draw `batch` training sequences of the task, then their spikes."""
-        return self._encode(self.task.sample(rng, batch), rng)
+        return self.encode(self.task.sample(rng, batch), rng)
 
     def test(self, rng: np.random.Generator) -> Batch:
         """Return the task's held-out sequences with spikes drawn from `rng`."""
-        return self._encode(self.task.test(rng), rng)
+        return self.encode(self.task.test(rng), rng)
 
     def lines(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return what the input lines carry for values (T, B, I) of one's own: (T hold, B, lines).
@@ -112,7 +112,8 @@ class Encoded:
         """What reads new rows for the task, before the encoder."""
         return self.task.table
 
-    def _encode(self, raw: Batch, rng: np.random.Generator) -> Batch:
+    def encode(self, raw: Batch, rng: np.random.Generator) -> Batch:
+        """Return sequences of the task as the network sees them, with spikes drawn from `rng`."""
         hold = self.encoder.hold
         own = self._spikes(rng)
         mask = np.zeros(len(raw.mask) * hold)

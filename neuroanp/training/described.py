@@ -54,6 +54,8 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
     said = "perturbation: " + (" and ".join(sources) or "none: nothing explores")
     log = [said, f"writes: {chip.write}"]
     log += [line if line.startswith("warning: ") else f"data: {line}" for line in experiment.task.account()]
+    if experiment.validation is not None:
+        log.append(f"validation: {_validates(experiment)}")
     if holds_weights(experiment.config.backend):
         log.append(f"weights: rounded to the whole numbers of {experiment.config.backend} at every presentation")
     if experiment.start is not None:
@@ -67,6 +69,22 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
         log.append(f"passes: {plan}; training.memory may be raised")
     log += _idle_switches(experiment, facts) + _warnings(experiment, chip, facts)
     return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+
+def _validates(experiment: Experiment) -> str:
+    """Say what is kept for validation, when training stops, and which weights the chip has then."""
+    assert experiment.validation is not None
+    training, kept = experiment.config.training, experiment.validation
+    stops = "training does not stop early"
+    if training.patience is not None:
+        looks = f"{training.patience} evaluation{'s' * (training.patience != 1)}"
+        stops = f"training stops after {looks} without a lower loss"
+    best = (
+        "the weights of the lowest loss are written back, which is booked"
+        if training.restore
+        else "the chip keeps what it holds then"
+    )
+    return f"{kept.size:,} sequences, {kept.where}; {stops}, and {best}; looks are booked"
 
 
 def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:

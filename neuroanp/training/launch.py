@@ -25,7 +25,7 @@ from neuroanp.training.start import Start
 from neuroanp.training.threads import threads_note
 
 LOG = logging.getLogger("neuroanp")
-CHOICES = ("data: ", "perturbation: ", "writes: ", "weights: ", "reference: ")
+CHOICES = ("data: ", "perturbation: ", "writes: ", "weights: ", "reference: ", "validation: ")
 
 
 def launch(

@@ -15,7 +15,17 @@ from neuroanp.later import fetch
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.read import Reader
 from neuroanp.training.batches import Batches, Tensors
-from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, HeldOutBatch, evaluate, noisy_loss, outputs, to_tensor
+from neuroanp.training.evaluate import (
+    NOISY,
+    SILENT,
+    Evaluation,
+    HeldOutBatch,
+    evaluate,
+    noisy_loss,
+    outputs,
+    to_tensor,
+    validation_loss,
+)
 from neuroanp.training.lab import Lab
 from neuroanp.training.learner import Learner
 from neuroanp.trajectory import WeightUpdate
@@ -70,11 +80,11 @@ class Trainer:
 
     def __post_init__(self) -> None:
         if not self.moments:
-            self.moments = self.optimizer.init(self._of_trained(self.substrate.weights))
+            self.moments = self.optimizer.init(self.of_trained(self.substrate.weights))
         if not self.learned:
             self.learned = self.learner.init(self.substrate.weights)
 
-    def _of_trained(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def of_trained(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return those of some arrays that learn."""
         return {name: W for name, W in arrays.items() if self.trained is None or name in self.trained}
 
@@ -85,7 +95,7 @@ class Trainer:
             DivergedError: the loss or the update is not finite, or the loss exploded; nothing was written.
         """
         learned, update = self.learner.learn(self.learned, self.lab())
-        found = WeightUpdate(self._of_trained(update.arrays), update.diagnostics)
+        found = WeightUpdate(self.of_trained(update.arrays), update.diagnostics)
         direction, moments = self.optimizer.step(found, self.moments)
         if self.optimizer.weight_decay:  # what decays is written with the step
             direction = self.optimizer.decayed(direction, self.substrate.weights)
@@ -110,6 +120,16 @@ class Trainer:
     def test_loss(self, held: HeldOutBatch) -> float:
         """Return the loss under the device's noise that `evaluate` finds, and nothing else."""
         return noisy_loss(held, self.substrate, self.backend, self.streams, self.update, self.dt)
+
+    def validate(self, held: HeldOutBatch) -> float:
+        """Return the loss of validation sequences under the device's noise: booked, and chip time passes."""
+        return validation_loss(held, self.substrate, self.backend, self.streams, self.update, self.dt, self.books)
+
+    def write(self, weights: Mapping[str, Tensor]) -> None:
+        """Write weights, W <- W - (W - weights), as an update is written: booked, with the errors of a write."""
+        now = self.substrate.weights
+        change = WeightUpdate({name: now[name] - W for name, W in weights.items()})
+        self.substrate.apply(change, 1.0, self.streams, self.update)
 
     def outputs(self, inputs: Tensor, noise: bool = True) -> Tensor:
         """Present inputs (T, B, I) once, with the noise that `evaluate` draws, or without any.
