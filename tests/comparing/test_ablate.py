@@ -117,7 +117,7 @@ def test_a_real_ablation_pairs_its_differences_by_seed(in_process, tmp_path):
     overrides = {"hardware.only": ["programming_error", "read_noise"]}
     done = api.compare(TINY, overrides=overrides, profiles="pcm", seeds=2, runs=tmp_path, ablate=True)
     assert not done.failed
-    assert len(done.runs) == api.runs_of_ablation(TINY, overrides, profiles="pcm", seeds=2) == 2 * 4
+    assert len(done.runs) == api.runs_of_comparison(TINY, overrides, profiles="pcm", seeds=2, ablate=True) == 2 * 4
     assert done.report.parent.name.startswith("ablate-")
     json.dumps(done.ablation)
     by_effect = {row["effect"]: row for row in done.ablation}
