@@ -65,7 +65,7 @@ def axes_over(given: Any, option: str) -> list[Axis]:
     return found
 
 
-def of_rules(given: Any, rules: Sequence[str]) -> dict[str, Settings]:
+def of_rules(given: Any, rules: Sequence[str]) -> Mapping[str, Settings]:
     """Return the settings that rules come with, by the rule's name.
 
     Args:
@@ -107,7 +107,7 @@ def of_rules(given: Any, rules: Sequence[str]) -> dict[str, Settings]:
 
 def check_apart(overrides: Mapping[str, Any], settings: Mapping[str, Settings], axes: Sequence[Axis]) -> None:
     """Raise InputError where one key is set in two ways, of which one would be lost."""
-    ways = [(key_of(key), key, "--set (overrides)") for key in overrides]
+    ways = [(key_of(key), key, "--set (or an option such as --updates)") for key in overrides]
     ways += [(key_of(key), key, f"--for {rule}") for rule, own in settings.items() for key in own]
     over = [(key_of(axis.key), axis.key, axis.option) for axis in axes]
     problems = []

@@ -16,7 +16,7 @@ MOST = 1_000
 DIGITS = 4
 """Significant digits of what lies between the ends of a range: what is tried can be typed again."""
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
-_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER}):(lin|log),(\d{{1,12}})")
+_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER}):(lin|log),(\d{{1,30}})")
 _LIKE_A_RANGE = re.compile(rf"{_NUMBER}\.\.|.*:\s*(lin|log)\b")
 FORM = "write lo..hi:lin,n or lo..hi:log,n, e.g. 1e-3..1e-2:log,4"
 _OPEN, _CLOSE = "[{(", "]})"

@@ -54,10 +54,12 @@ def warnings(searches: Sequence[Search]) -> list[str]:
     """Say where the best value is the lowest or the highest that was tried, and where there is none."""
     said = []
     for one in searches:
-        if one["chosen"] is None:
+        best = one["chosen"]
+        if best is None:
             said.append(f"{label(one)}: nothing could be chosen: every median is infinite; widen --tune")
+            continue
         for key in one["at_edge"]:
-            value = one["chosen"][key]
+            value = best[key]
             end = (
                 f"{in_a_line(value)}, is the {'lowest' if value == min(one['grid'][key]) else 'highest'} that was tried"
             )

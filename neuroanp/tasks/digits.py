@@ -8,7 +8,7 @@ from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -18,6 +18,9 @@ from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
 from neuroanp.tasks.options import TaskOptions
 from neuroanp.tasks.protocol import Batch, Held, HoldsOut
+
+if TYPE_CHECKING:
+    from neuroanp.tasks.protocol import Task
 
 SIDE = 8
 CLASSES = 10
@@ -109,9 +112,12 @@ class Digits(HoldsOut):
 
     def hold_out(self, size: int) -> Held:
         """Keep the last training images of the permutation that the split is made by."""
-        rest = copy(self)
-        rest._train, kept = np.split(self._train, [len(self._train) - size])
-        return Held(rest, self._encode(kept), f"{size:,} of {len(self._train):,} training images")
+        rest, (left, kept) = copy(self), np.split(self._train, [len(self._train) - size])
+        rest._learn_from(left)
+        return Held(cast("Task", rest), self._encode(kept), f"{size:,} of {len(self._train):,} training images")
+
+    def _learn_from(self, images: np.ndarray) -> None:
+        self._train = images
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of images whose output of largest mean over the window is right, and `loss`."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
-from typing import ClassVar, Literal
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -14,6 +14,9 @@ from neuroanp.noise import Streams
 from neuroanp.tasks.options import TaskOptions
 from neuroanp.tasks.protocol import Batch, Held, HoldsOut
 from neuroanp.tasks.scoring import nrmse
+
+if TYPE_CHECKING:
+    from neuroanp.tasks.protocol import Task
 
 TRANSIENT = 500
 """Time units dropped at the start of a series, so that it has reached the attractor."""
@@ -134,10 +137,14 @@ class MackeyGlass(HoldsOut):
         """
         options, rest = self.options, copy(self)
         kept = size * self._stride + self._beyond
-        rest._drawn = options.train_length - kept  # the first scored target
-        first = rest._drawn - options.washout - (options.horizon if self.forecast else 0)
+        cut = options.train_length - kept  # the first scored target
+        rest._learn_before(cut)
+        first = cut - options.washout - (options.horizon if self.forecast else 0)
         where = f"the last {kept:,} of {options.train_length:,} time units"
-        return Held(rest, self._cut(self._train, first + self._stride * np.arange(size)), where)
+        return Held(cast("Task", rest), self._cut(self._train, first + self._stride * np.arange(size)), where)
+
+    def _learn_before(self, cut: int) -> None:
+        self._drawn = cut
 
     @property
     def _beyond(self) -> int:

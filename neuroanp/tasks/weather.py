@@ -96,11 +96,15 @@ class Weather(HoldsOut):
         Training sequences lie before them, inputs and targets.
         """
         options, rest = self.options, copy(self)
-        kept = size * (options.window - options.washout)
-        rest._drawn = self._split - kept
-        starts = rest._drawn - options.horizon - options.washout
-        batch = self._cut(starts + (options.window - options.washout) * np.arange(size))
+        stride = options.window - options.washout
+        kept = size * stride
+        cut = self._split - kept
+        rest._learn_before(cut)
+        batch = self._cut(cut - options.horizon - options.washout + stride * np.arange(size))
         return Held(rest, batch, f"the last {kept:,} of {self._split:,} training rows")
+
+    def _learn_before(self, cut: int) -> None:
+        self._drawn = cut
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `nrmse`, `skill`, `rmse` and `loss`.

@@ -105,6 +105,7 @@ def test_words_of_a_transfer_reach_the_teacher_too_and_its_rule_the_device_alone
         ({}, {"profiles": []}, "no devices to transfer to"),
         ({}, {"profiles": ["pmc"]}, "did you mean 'pcm'"),
         ({"rule.k": 4}, {}, "did you mean 'rule.K'"),
+        ({"optimizer.warmup": 2, "training.updates": 9}, {}, "2 updates lies within optimizer.warmup, 2; give more"),
     ],
 )
 def test_a_transfer_that_cannot_be_is_said_before_anything_runs(overrides, words, said):

@@ -14,6 +14,7 @@ from neuroanp.records.run_dir import RunDir
 from neuroanp.reporting.reading import shown
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
+from neuroanp.training.estimate import estimate
 from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.readout import key_of, readout_trainer
@@ -173,6 +174,14 @@ def test_what_looks_cost_is_booked_and_is_no_part_of_an_update(tmp_path):
     training, validation = 10 * 3 * 4 * STEPS, looks * SEQUENCES * STEPS
     share = found["energy_J"] / validation / ((plain["energy_J"] - plain["energy"]["writes"]) / training)
     assert 0.5 < share < 2.0
+
+
+def test_what_is_expected_counts_the_looks(tmp_path):
+    """Chip time of the reads, before the run and in its books."""
+    for updates in (10, 9):
+        made = config(profile="pcm", updates=updates)
+        time = launch(made, tmp_path).manifest["ledger"]["time"]["reads"]
+        assert estimate(made)["chip_time_s"] == close(time, rel=1e-9)
 
 
 def test_a_profile_without_figures_states_none_for_the_looks(tmp_path):
