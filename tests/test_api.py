@@ -279,7 +279,7 @@ def test_weights_are_the_trained_ones(runs, profile, write, bias):
 
 def test_an_estimate_costs_no_record(runs):
     assert na.estimate is estimate
-    assert {*na.__all__} - {"__version__"} == {*na.api.__all__} - {"runs_of_ablation"}
+    assert {*na.__all__} - {"__version__"} == {*na.api.__all__} - {"runs_of_comparison"}
     found = estimate(na.configure(TINY))
     assert found["passes"] == 6 * 2
     assert not runs.exists()

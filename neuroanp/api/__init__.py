@@ -17,19 +17,21 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neuroanp.api.checking import check_export
-    from neuroanp.api.comparison import Comparison, compare, runs_of_ablation, transfer
+    from neuroanp.api.compared import Comparison
+    from neuroanp.api.comparison import compare, runs_of_comparison, transfer
     from neuroanp.api.diagnosis import diagnose
     from neuroanp.api.pages import characterize, report
     from neuroanp.api.run import Run, configure, estimate, evaluate, export, load_run, resume, train
 
 __all__ = [
     "Comparison", "Run", "characterize", "check_export", "compare", "configure", "diagnose", "estimate", "evaluate",
-    "export", "load_run", "report", "resume", "runs_of_ablation", "train", "transfer",
+    "export", "load_run", "report", "resume", "runs_of_comparison", "train", "transfer",
 ]  # fmt: skip
 
 _HOMES = {
     "checking": ("check_export",),
-    "comparison": ("Comparison", "compare", "runs_of_ablation", "transfer"),
+    "compared": ("Comparison",),
+    "comparison": ("compare", "runs_of_comparison", "transfer"),
     "diagnosis": ("diagnose",),
     "pages": ("characterize", "report"),
     "run": ("Run", "configure", "estimate", "evaluate", "export", "load_run", "resume", "train"),

@@ -8,9 +8,10 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.api.comparison import Comparison
+from neuroanp.api.compared import Comparison
 from neuroanp.api.live import noted
 from neuroanp.api.run import Anywhere, Run, loaded, place_of
+from neuroanp.comparing import record as comparison
 from neuroanp.errors import InputError
 from neuroanp.records.manifest import is_there
 from neuroanp.records.run_dir import RunDir
@@ -58,12 +59,12 @@ def report(paths: Any, output: Anywhere | None = None) -> Path:
     """Write one HTML file for runs, or for all finished runs of stores; return where it is.
 
     Args:
-        paths: runs, comparisons, run directories or stores; one or many.
+        paths: runs, comparisons, their directories, or stores; one or many.
         output: the file; report.html in the first directory if not given.
     """
     from neuroanp.reporting.html import render
 
-    places = _places(paths)
+    places, tuning = _places(paths)
     records: list[RunDir] = []
     for path in places:
         if not path.is_dir():
@@ -71,6 +72,10 @@ def report(paths: Any, output: Anywhere | None = None) -> Path:
             raise InputError(f"{path}: {there}; name a run that `neuroanp train` made, or the folder of several")
         if is_there(path):
             records.append(RunDir.open(path, check_code=False))
+        elif comparison.is_there(path):
+            found = comparison.read(path)
+            records.extend(RunDir.open(path.parent / name, check_code=False) for name in found.runs)
+            tuning = [*tuning, *found.tuning]
         else:
             records.extend(Store(path).runs())
             for message in Store(path).broken():
@@ -80,18 +85,20 @@ def report(paths: Any, output: Anywhere | None = None) -> Path:
     if not records:
         remedy = f"go on with: neuroanp resume {without[0]}" if without else "train one, or name another directory"
         raise InputError(f"{', '.join(map(str, places))}: no run with a result; {remedy}")
-    return render(records, places[0] / "report.html" if output is None else path_of("output", output), None)
+    page = places[0] / "report.html" if output is None else path_of("output", output)
+    return render(records, page, None, tuning=tuning)
 
 
-def _places(paths: Any) -> list[Path]:
-    """Return directories of runs and stores from one of them, or several, or a comparison."""
+def _places(paths: Any) -> tuple[list[Path], list[Mapping[str, Any]]]:
+    """Return directories of runs, stores and comparisons, and what was tuned for comparisons that are not by path."""
     if isinstance(paths, Comparison):
-        return [run.path for run in paths.runs]
+        return [run.path for run in paths.runs], [one.to_dict() for one in paths.tuning]
     if isinstance(paths, str | PathLike | Run | RunDir):
-        return [place_of(paths)]
+        return [place_of(paths)], []
     if not isinstance(paths, Iterable) or isinstance(paths, bytes | Mapping):
         raise InputError(f"paths: {paths!r:.80} is no run; pass runs, their directories, or a store")
-    places = [place for one in paths for place in _places(one)]
+    found = [_places(one) for one in paths]
+    places = [place for some, _ in found for place in some]
     if not places:
         raise InputError("paths: empty; name a run that `neuroanp train` made, or the folder of several")
-    return places
+    return places, [one for _, some in found for one in some]

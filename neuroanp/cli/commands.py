@@ -80,6 +80,10 @@ app.command(
         "neuroanp compare --task copy --profiles pcm --without drift --seeds 0,4,7 --json",
         "neuroanp compare --task xor --backend rate,spiking --profiles ideal,pcm --seeds 3",
         "neuroanp compare examples/copy3.yaml --profiles pcm --ablate --seeds 3",
+        "neuroanp compare examples/copy3.yaml --axis network.hidden=50,100,200 --axis training.batch=8,32 --seeds 3",
+        "neuroanp compare examples/copy3.yaml --rules anp,bptt --for anp:optimizer.lr=2e-3 --for anp:rule.K=3",
+        "neuroanp compare examples/copy3.yaml --rules anp,np,bptt --seeds 5 --tune optimizer.lr=1e-3..1e-2:log,4 "
+        "--tune-seeds 100,101",
     )
 )(runs.compare)
 app.command(

@@ -98,6 +98,37 @@ Without = Annotated[
 ]
 
 
+Axes = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--axis",
+        metavar="A.B=V,W",
+        help="Compare values of any key, a list or lo..hi:log,n (or :lin,n); repeatable.",
+        show_default=False,
+    ),
+]
+ForRule = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--for", metavar="RULE:A.B=C", help="Set one value for one rule (or A,B:...); repeatable.", show_default=False
+    ),
+]
+Tune = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--tune",
+        metavar="A.B=V,W",
+        help="Choose the value of lowest median validation loss on --tune-seeds, for each combination by itself; "
+        "several make a grid.",
+        show_default=False,
+    ),
+]
+TuneSeeds = Annotated[
+    str | None,
+    typer.Option("--tune-seeds", metavar="A,B", help="Seeds to tune on; none is reported.", show_default=False),
+]
+
+
 def split(text: str) -> list[str]:
     """Split at commas, without the spaces around the parts."""
     return [part.strip() for part in text.split(",")]
@@ -161,3 +192,65 @@ def seeds_from(text: str | None) -> int | list[int] | None:
         raise InputError(f"--seeds: '{text}' is neither a number of seeds nor a list; write e.g. --seeds 3 or 0,4,7")
     numbers = [int(part) for part in parts]
     return numbers[0] if len(numbers) == 1 else numbers
+
+
+def keyed(texts: list[str] | None, option: str) -> dict[str, str] | None:
+    """Read `--axis` or `--tune`: each text is KEY=VALUES; None stays None.
+
+    >>> keyed(["network.hidden=100,200"], "--axis")
+    {'network.hidden': '100,200'}
+    """
+    if texts is None:
+        return None
+    found: dict[str, str] = {}
+    problems = []
+    for text in texts:
+        key, equals, values = (part.strip() for part in text.partition("="))
+        if not equals or not key:
+            problems.append(f"{option} '{text}': not of the form a.b=v,w; write e.g. {option} optimizer.lr=1e-3,1e-2")
+        elif key in found:
+            problems.append(f"{option} {key}: is given twice; name all its values at once")
+        found[key] = values
+    if problems:
+        raise InputError("the command line has an axis that cannot be read", problems)
+    return found
+
+
+def for_rules(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
+    """Read `--for`: each text is RULE:KEY=VALUE, with commas between several rules; None stays None.
+
+    >>> for_rules(["anp,np:optimizer.lr=2e-3", "anp:rule.K=3"])
+    {'anp,np': {'optimizer.lr': 0.002}, 'anp': {'rule.K': 3}}
+    """
+    if texts is None:
+        return None
+    from neuroanp.yaml_io import parse_value
+
+    found: dict[str, dict[str, Any]] = {}
+    problems = []
+    for text in texts:
+        rules, colon, setting = (part.strip() for part in text.partition(":"))
+        key, equals, value = (part.strip() for part in setting.partition("="))
+        if not (rules and colon and key and equals) or "=" in rules:
+            problems.append(f"--for '{text}': not of the form rule:a.b=c; write e.g. --for anp:optimizer.lr=2e-3")
+        elif key in found.get(rules, {}):
+            problems.append(f"--for {rules}:{key}: is given twice; give it once")
+        else:
+            found.setdefault(rules, {})[key] = parse_value(value, f"--for {text}")
+    if problems:
+        raise InputError("the command line has a setting that cannot be read", problems)
+    return found
+
+
+def seed_list(text: str | None, option: str) -> list[int] | None:
+    """Read seeds one by one: a single number is a seed; None stays None.
+
+    >>> seed_list("100", "--tune-seeds"), seed_list("100, 101", "--tune-seeds")
+    ([100], [100, 101])
+    """
+    if text is None:
+        return None
+    parts = split(text)
+    if not all(part.isascii() and part.isdigit() for part in parts):
+        raise InputError(f"{option}: '{text}' is no list of seeds; write e.g. {option} 100,101")
+    return [int(part) for part in parts]

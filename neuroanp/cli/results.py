@@ -18,10 +18,15 @@ COSTS = ("passes", "energy", "chip time", "pulses", "wear")
 """Headers that go into a table of their own where one table would be too wide."""
 
 
-def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableType"]:
-    """Yield what shows the runs on `out`, task by task; runs that differ in an option are rows of their own."""
+def on_screen(
+    runs: Sequence["Shown"], out: "Console", tuned: Sequence[Mapping[str, Any]] = ()
+) -> Iterator["RenderableType"]:
+    """Yield what shows the runs on `out`, task by task; runs that differ in an option are rows of their own.
 
-    from neuroanp.reporting import ablation, health, retention, spikes, transfer
+    Args: runs: those. out: where. tuned: what was chosen for them on other seeds, a search each.
+    """
+
+    from neuroanp.reporting import ablation, health, retention, spikes, transfer, tuning, validation
     from neuroanp.reporting.books import lower_bounds
     from neuroanp.reporting.footnotes import rests_on
     from neuroanp.reporting.method import methods
@@ -39,6 +44,8 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         yield texts((str(here[0].result["task"]), "bold"), (f"  {here[0].task_options}", "dim"))
         yield from _methods(plain.columns, [row for row in plain.rows if row.kind != "control"], out)
         yield from _controls(plain.columns, [row for row in plain.rows if row.kind == "control"])
+        if searches := tuning.of_task(tuned, task):
+            yield _tuning(searches, out)
         kept = retention.table(group)
         if kept is not None:
             yield _whole("retention: test loss after the chip has lain idle", kept, out)
@@ -48,9 +55,10 @@ def on_screen(runs: Sequence["Shown"], out: "Console") -> Iterator["RenderableTy
         limits = health.limits_reached(group, {str(one.result["run"]): one.health for one in here})
         told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
         firing = [*spikes.silent_layers(group, here), *spikes.sentences(group, here)]
+        ended = [*validation.sentences(group, here), *tuning.sentences(searches)]
         energies = [*rests_on(group), *lower_bounds(group, ledgers), *not_counted(group)]
         damage = [line for one in every for line in one.damage]
-        yield sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *energies])
+        yield sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *ended, *energies])
     if several := kinds_of_loss(runs):
         yield sentences(several)
 
@@ -93,6 +101,15 @@ def in_parts(
             continue
         yield table or tables[1]
         title = ""
+
+
+def _tuning(searches: Sequence[Mapping[str, Any]], out: "Console") -> "Table":
+    """Return the table of what was tried, side by side where that fits, of medians alone if need be."""
+    from neuroanp.reporting import tuning
+
+    title = tuning.title(searches)
+    side_by_side = _whole(title, tuning.table(searches), out)
+    return side_by_side if _fits(side_by_side, out) else _whole(title, tuning.table(searches, wide=False), out)
 
 
 def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableType"]:

@@ -10,7 +10,7 @@ import typer
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.expected import show_estimate
-from neuroanp.cli.options import collect, seeds_from, split
+from neuroanp.cli.options import collect, for_rules, keyed, seed_list, seeds_from, split
 from neuroanp.cli.progress import progress
 from neuroanp.cli.screen import complain, console, log_to_stderr, print_json, show
 from neuroanp.errors import DivergedError, RunError, all_of
@@ -101,6 +101,10 @@ def compare(
     only: options.Only = None,
     without: options.Without = None,
     sets: options.Sets = None,
+    axis: options.Axes = None,
+    for_rule: options.ForRule = None,
+    tune: options.Tune = None,
+    tune_seeds: options.TuneSeeds = None,
     workers: options.Workers = None,
     max_runs: options.MaxRuns = None,
     runs: options.Runs = Path("runs"),
@@ -114,14 +118,22 @@ def compare(
     no_report: options.NoReport = False,
     debug: options.Debug = False,
 ) -> None:
-    """Train every backend x profile x rule x seed in parallel processes; compare them in one table and report."""
+    """Train every backend x profile x rule x seed in parallel processes; compare them in one table and report.
+
+    --tune chooses settings first, on seeds that are not reported, with the same trials for everything that is compared;
+    the runs of the table are then made with them. Trials lie in RUNS/tuning, and are not repeated either.
+    """
     from neuroanp import api
 
-    overrides, numbers = all_of(
+    overrides, numbers, axes, settings, grid, tuned_on = all_of(
         lambda: collect(
             sets, training__updates=updates, hardware__write=write, hardware__only=only, hardware__without=without
         ),
         lambda: seeds_from(seeds),
+        lambda: keyed(axis, "--axis"),
+        lambda: for_rules(for_rule),
+        lambda: keyed(tune, "--tune"),
+        lambda: seed_list(tune_seeds, "--tune-seeds"),
     )
     names = {"profiles": profiles, "rules": rules, "tasks": task, "backends": backend}
     chosen: dict[str, Any] = {name: split(text) for name, text in names.items() if text is not None}
@@ -130,11 +142,12 @@ def compare(
     total = 1
     for value in chosen.values():
         total *= value if isinstance(value, int) else len(value)
-    if max_runs is not None:
-        chosen["max_runs"] = max_runs
+    besides = {"max_runs": max_runs, "axes": axes, "for_rule": settings, "tune": grid, "tune_seeds": tuned_on}
+    chosen |= {name: value for name, value in besides.items() if value is not None}
     if ablate:
-        total = api.runs_of_ablation(config, overrides, **chosen)
         chosen["ablate"] = True
+    if ablate or axes or grid:
+        total = api.runs_of_comparison(config, overrides, **chosen)
     if controls is not None:
         chosen["controls"] = controls
     with watched(total, json, no_progress) as report_to:
@@ -216,7 +229,8 @@ def _end_one(run: "Run", json: bool, said: set[str] | None, no_report: bool) -> 
 def end_many(comparison: "Comparison", json: bool) -> None:
     """Print the results of several runs and where the report is; exit with 1 if one did not finish."""
     rows = comparison.results if json else None
-    _end(comparison.runs, comparison.report, json, comparison.failed, comparison.ablation, rows)
+    tuning = [one.to_dict() for one in comparison.tuning]
+    _end(comparison.runs, comparison.report, json, comparison.failed, comparison.ablation, rows, tuning)
 
 
 def _end(
@@ -226,16 +240,17 @@ def _end(
     failed: Sequence[tuple[str, str]] = (),
     ablation: Sequence[Mapping[str, Any]] = (),
     rows: Sequence[Mapping[str, Any]] | None = None,
+    tuning: Sequence[Mapping[str, Any]] = (),
 ) -> None:
     """Print the results (`rows` as JSON, if given) and where a report is; exit with 1 if a run did not finish."""
     results = rows or [run.result for run in runs]
     if json:
-        print_results(results, ablation)
+        print_results(results, ablation, tuning)
     else:
         from neuroanp.cli.results import on_screen
         from neuroanp.reporting.reading import shown
 
-        show(*on_screen([shown(run.record) for run in runs], console()))
+        show(*on_screen([shown(run.record) for run in runs], console(), tuning))
         if written is not None:
             show(f"report: {written}")
     for label, message in failed:
@@ -244,13 +259,19 @@ def _end(
         raise typer.Exit(1)
 
 
-def print_results(results: Sequence[Mapping[str, Any]], ablation: Sequence[Mapping[str, Any]]) -> None:
-    """Print {"results": [...]} on stdout, and "ablation" beside it where there is one."""
-    if not ablation:
+def print_results(
+    results: Sequence[Mapping[str, Any]],
+    ablation: Sequence[Mapping[str, Any]],
+    tuning: Sequence[Mapping[str, Any]] = (),
+) -> None:
+    """Print {"results": [...]} on stdout, with "ablation" and "tuning" beside it where there are any."""
+    beside = {"ablation": [*ablation], "tuning": [*tuning]}
+    if not any(beside.values()):
         print_json(results)
         return
     from json import dumps
 
     from neuroanp.records.json_io import finite
 
-    typer.echo(dumps(finite({"results": [*results], "ablation": [*ablation]}), allow_nan=False))
+    whole = {"results": [*results], **{name: rows for name, rows in beside.items() if rows}}
+    typer.echo(dumps(finite(whole), allow_nan=False))

@@ -52,10 +52,14 @@ def check_size(counts: Mapping[str, int], most: int) -> None:
 def in_words(counts: Mapping[str, int]) -> str:
     """Return what multiplies to the number of runs.
 
-    >>> in_words({"profile": 2, "seed": 1000}), in_words({})
-    ('2 profiles x 1,000 seeds', '1 configuration')
+    >>> in_words({"profile": 2, "seed": 1000}), in_words({}), in_words({"value of dt": 2})
+    ('2 profiles x 1,000 seeds', '1 configuration', '2 values of dt')
     """
-    return " x ".join(f"{n:,} {axis}{'s' * (n > 1)}" for axis, n in counts.items()) or "1 configuration"
+    return " x ".join(_counted(n, *axis.partition(" of ")) for axis, n in counts.items()) or "1 configuration"
+
+
+def _counted(n: int, what: str, of: str, whose: str) -> str:
+    return f"{n:,} {what}{'s' * (n > 1)}{of}{whose}"
 
 
 def check_workers(workers: int | None) -> int:

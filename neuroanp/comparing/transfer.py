@@ -106,6 +106,10 @@ def plan(
     scratch = expand(source, overrides, **names, profiles=profiles, rules=rules, seeds=seeds, words=words, most=most)
     runs = {"seed": len({config.seed for config in scratch})}
     check_size({**runs, "run": 1 + 3 * (len(scratch) // runs["seed"])}, most)
+    if fine_tune <= (warmup := max(config.optimizer.warmup for config in scratch)):
+        raise InputError(
+            f"fine-tuning with {fine_tune} updates lies within optimizer.warmup, {warmup}; give more, or lower it"
+        )
     if any(config.network.weights is not None for config in scratch):
         raise InputError(
             "network.weights: a transfer trains the weights itself; leave it out, or fine-tune weights of your own "

@@ -112,6 +112,11 @@ def finetune(record: RunDir, model: Model, chosen: ChipExporter | DeviceExporter
         InputError: of a device: nothing is lost in writing to it, or nothing perturbs the units.
     """
     config = _config(load_config(record.config_path), how)
+    if how.updates <= config.optimizer.warmup:
+        raise InputError(
+            f"--finetune: {how.updates} updates lie within the run's optimizer.warmup, {config.optimizer.warmup}; give "
+            "more of them"
+        )
     threads = torch.get_num_threads()
     torch.set_num_threads(config.compute.threads)
     try:

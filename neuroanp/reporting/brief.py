@@ -75,13 +75,16 @@ def below_here(path: Path) -> str:
     return str(whole.relative_to(Path.cwd())) if whole.is_relative_to(Path.cwd()) else str(path)
 
 
-def table(records: Sequence[RunDir], said: str, failed: Sequence[tuple[str, str]] = ()) -> str | None:
+def table(
+    records: Sequence[RunDir], said: str, failed: Sequence[tuple[str, str]] = (), notes: Sequence[str] = ()
+) -> str | None:
     """Return runs as a table of HTML under the line that `said` is; None, which shows that line alone, without results.
 
     Args:
         records: the runs; each task has rows of its own, seeds of one method are one row. Damaged ones have none.
         said: what the table is of.
         failed: label and message of runs without a result.
+        notes: sentences to be told below.
     """
     from neuroanp.reporting.reading import kinds_of_loss, variants
 
@@ -92,7 +95,7 @@ def table(records: Sequence[RunDir], said: str, failed: Sequence[tuple[str, str]
     for task in dict.fromkeys(one.task for one in every):
         here = [one for one in every if one.task == task]
         parts += _of_task(task, methods([one.result for one in here], variants(here)))
-    parts += map(_line, kinds_of_loss(every))
+    parts += map(_line, (*kinds_of_loss(every), *notes))
     return "\n".join([*parts, *(_line(f"{label}: {message}") for label, message in failed)])
 
 

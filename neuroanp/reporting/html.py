@@ -12,13 +12,14 @@ from typing import Any
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import OTHER_PLACE, REPEAT, write_text
 from neuroanp.records.run_dir import RunDir
-from neuroanp.reporting import ablation, books, devices, health, parts, plots, spikes, tables
+from neuroanp.reporting import ablation, books, devices, health, parts, plots, spikes, tables, validation
 from neuroanp.reporting.footnotes import rests_on
 from neuroanp.reporting.method import Method, methods
 from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.ranking import best, ranking
 from neuroanp.reporting.reading import Shown, kinds_of_loss, shown, variants
 from neuroanp.reporting.style import Look, to_uri
+from neuroanp.reporting.tuning import of_task
 from neuroanp.reporting.values import middle, shown_as
 
 ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "brian2", "platform", "host")
@@ -50,7 +51,10 @@ class Section:
     capped: bool
 
 
-def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str | None = None) -> Path:
+def render(
+    runs: Sequence[RunDir], path: Path, command: str | None, title: str | None = None,
+    tuning: Sequence[Mapping[str, Any]] = (),
+) -> Path:  # fmt: skip
     """Write the report of one run or of many.
 
     Args:
@@ -58,6 +62,7 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
         path: the HTML file to write.
         command: what to type to repeat them, or None to show each run's own.
         title: the page's title; made from the runs if None.
+        tuning: what was chosen for them on other seeds, a search each (see `reporting.tuning`).
 
     Returns: the path.
 
@@ -73,7 +78,9 @@ def render(runs: Sequence[RunDir], path: Path, command: str | None, title: str |
         "title": title or _title(every),
         "subtitle": _subtitle(every),
         "damage": [line for one in every for line in one.damage],
-        "sections": [_section([one for one in every if one.task == name]) for name in _tasks(every)],
+        "sections": [
+            _section([one for one in every if one.task == name], of_task(tuning, name)) for name in _tasks(every)
+        ],
         "kinds_of_loss": kinds_of_loss(every),
         "update": tables.UPDATE,
         "devices": _devices(every),
@@ -100,7 +107,7 @@ def _template():
     return environment.get_template("report.html.j2")
 
 
-def _section(every: Sequence[Shown]) -> Section:
+def _section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]]) -> Section:
     ablated = ablation.ablations(every)
     apart = {path for one in ablated for path in one.runs}  # these runs are in the ablation's table
     runs = [one for one in every if str(one.run.path) not in apart]
@@ -119,6 +126,7 @@ def _section(every: Sequence[Shown]) -> Section:
             *tables.verdicts(group),
             *health.limits_reached(group, {str(one.run.path): one.health for one in runs}),
             *spikes.silent_layers(group, runs),
+            *validation.sentences(group, runs),
         ],
         curves=_curves(leading, runs, _left_out(group)),
         trade_offs=trade_offs,
@@ -127,7 +135,7 @@ def _section(every: Sequence[Shown]) -> Section:
             for key, what in (("energy_J", "energy"), ("chip_time_s", "chip time"), ("wear", "endurance"))
             if trade_offs and (said := tables.unstated(leading, key, what))
         ],
-        parts=parts.of_section(runs, ablated, group, leading, _left_out(group)),
+        parts=parts.of_section(runs, ablated, group, leading, _left_out(group), tuned),
         spikes=spikes.part(group, leading, runs),
         books=books.spent(group, ledgers),
         each_update=books.each_update(group, ledgers),

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
-from neuroanp.reporting import ablation, retention, tables, transfer
+from neuroanp.reporting import ablation, retention, tables, transfer, tuning
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.reading import Shown
 from neuroanp.reporting.style import to_uri
@@ -37,6 +38,7 @@ def of_section(
     group: Sequence[Method],
     leading: Sequence[Method],
     left_out: str,
+    tuned: Sequence[Mapping[str, Any]] = (),
 ) -> list[Part]:
     """Return the parts that the runs of one task give rise to.
 
@@ -45,8 +47,32 @@ def of_section(
         ablated: the ablations among all runs of the task.
         group, leading: the methods, and those that figures show.
         left_out: what captions say of the others.
+        tuned: what was chosen on seeds that are not reported, a search each.
     """
-    return [*_transfers(runs, group), *map(_ablation, ablated), *_retention(group, leading, left_out)]
+    return [
+        *_tuning(tuned, group),
+        *_transfers(runs, group),
+        *map(_ablation, ablated),
+        *_retention(group, leading, left_out),
+    ]
+
+
+def _tuning(tuned: Sequence[Mapping[str, Any]], group: Sequence[Method]) -> list[Part]:
+    if not tuned:
+        return []
+    picture = tuning.figure(tuned, group[0].loss)
+    caption = (
+        "Validation loss of the trials: medians over the tuning seeds as lines, seeds as small marks; what was chosen "
+        "is ringed. Trials that diverged are not shown."
+    )
+    note = (
+        "Median of the validation loss over the tuning seeds [lowest, highest], of the network as each trial left it. "
+        "A trial that diverged counts as infinitely bad; of equal medians the first wins. In bold what was chosen, "
+        "with which the runs of the results were made. Validation sequences are neither learned from nor those of the "
+        "test."
+    )
+    drawn = picture and Figure(to_uri(picture), "Validation loss by what was tuned", caption)
+    return [Part("Tuning", tuning.table(tuned), drawn, tuning.sentences(tuned), note)]
 
 
 def _transfers(runs: Sequence[Shown], group: Sequence[Method]) -> list[Part]:

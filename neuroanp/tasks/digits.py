@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import gzip
 from collections.abc import Mapping
+from copy import copy
 from functools import cache
 from hashlib import sha256
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Any, ClassVar, Literal
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, cast
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -17,8 +18,11 @@ from neuroanp.errors import InputError
 from neuroanp.noise import Streams
 from neuroanp.tasks.options import TaskOptions
 from neuroanp.tasks.pixels import pixel_order
-from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.protocol import Batch, Held, HoldsOut
 from neuroanp.tasks.scoring import class_scores
+
+if TYPE_CHECKING:
+    from neuroanp.tasks.protocol import Task
 
 SIDE = 8
 PIXELS = SIDE * SIDE
@@ -85,7 +89,7 @@ class DigitsConfig(TaskOptions):
         return self
 
 
-class Digits:
+class Digits(HoldsOut):
     """Name a handwritten digit shown over time.
 
     Inputs are pixels in [0, 1]. Mode "rates" holds all 64 through the whole presentation: an encoder
@@ -138,6 +142,20 @@ class Digits:
     def test(self, rng: np.random.Generator) -> Batch:
         """Return the held-out images; nothing is drawn."""
         return self._encode(self._test)
+
+    @property
+    def spare(self) -> int:
+        """How many validation images there can be: half of the training images."""
+        return len(self._train) // 2
+
+    def hold_out(self, size: int) -> Held:
+        """Keep the last training images of the permutation that the split is made by."""
+        rest, (left, kept) = copy(self), np.split(self._train, [len(self._train) - size])
+        rest._learn_from(left)
+        return Held(cast("Task", rest), self._encode(kept), f"{size:,} of {len(self._train):,} training images")
+
+    def _learn_from(self, images: np.ndarray) -> None:
+        self._train = images
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of images whose output of largest mean over the window is right, and `loss`."""

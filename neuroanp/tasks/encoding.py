@@ -66,11 +66,11 @@ class Encoded:
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
         """Draw `batch` training sequences of the task, then their spikes."""
-        return self._encode(self.task.sample(rng, batch), rng)
+        return self.encode(self.task.sample(rng, batch), rng)
 
     def test(self, rng: np.random.Generator) -> Batch:
         """Return the task's held-out sequences with spikes drawn from `rng`."""
-        return self._encode(self.task.test(rng), rng)
+        return self.encode(self.task.test(rng), rng)
 
     def lines(self, inputs: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """Return what the input lines carry for values (T, B, I) of one's own: (T hold, B, lines).
@@ -112,13 +112,14 @@ class Encoded:
         """What reads new rows for the task, before the encoder."""
         return self.task.table
 
-    def _encode(self, raw: Batch, rng: np.random.Generator) -> Batch:
+    def encode(self, raw: Batch, rng: np.random.Generator) -> Batch:
+        """Return sequences of the task as the network sees them, with spikes drawn from `rng`."""
         hold = self.encoder.hold
         own = self._spikes(rng)
         mask = np.zeros(len(raw.mask) * hold)
         mask[hold - 1 :: hold] = raw.mask
         inputs = self.encoder.encode(raw.inputs, own, self.dt)
-        training = None if raw.training is None else self._encode(raw.training, rng)
+        training = None if raw.training is None else self.encode(raw.training, rng)
         return Batch(inputs, np.repeat(raw.targets, hold, axis=0), mask, raw, training)
 
     @staticmethod

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, NamedTuple
+from copy import copy
+from typing import TYPE_CHECKING, ClassVar, NamedTuple, cast
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -10,8 +11,11 @@ from pydantic import BaseModel, Field, model_validator
 from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
 from neuroanp.tasks.options import TaskOptions
-from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.protocol import Batch, Held, HoldsOut
 from neuroanp.tasks.scoring import nrmse
+
+if TYPE_CHECKING:
+    from neuroanp.tasks.protocol import Task
 
 TRANSIENT = 50.0
 """Time dropped at the start, so that the state has reached the attractor: the slowest rate of approach is near 1."""
@@ -110,7 +114,7 @@ class LorenzConfig(TaskOptions):
         return self
 
 
-class Lorenz:
+class Lorenz(HoldsOut):
     """Forecast the Lorenz system's x from its past.
 
         input_t = x(t interval) / 20,   target_t = input_{t + horizon}
@@ -146,15 +150,39 @@ class Lorenz:
         tested = (options.test_size - 1) * self._stride + options.steps + options.horizon
         series = self._series(options.train_length + tested)
         self._train, self._test = np.split(series, [options.train_length])
+        self._drawn = options.train_length
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
         """Draw `batch` windows of the training part."""
-        places = len(self._train) - self.options.steps - self.options.horizon + 1
+        places = self._drawn - self.options.steps - self.options.horizon + 1
         return self._cut(self._train, rng.integers(places, size=batch))
 
     def test(self, rng: np.random.Generator) -> Batch:
         """Return the windows that tile the test part; nothing is drawn."""
         return self._cut(self._test, np.arange(self.options.test_size) * self._stride)
+
+    @property
+    def spare(self) -> int:
+        """How many validation sequences there can be, with half of the training part left to learn from."""
+        options = self.options
+        least = max(options.train_length // 2, options.steps + options.horizon)
+        return max(0, (options.train_length - least) // self._stride)
+
+    def hold_out(self, size: int) -> Held:
+        """Keep the end of the training part: windows whose targets tile it, and whose inputs reach back before.
+
+        Training sequences lie before it, inputs and targets.
+        """
+        options, rest = self.options, copy(self)
+        kept = size * self._stride
+        cut = options.train_length - kept  # the first scored target
+        rest._learn_before(cut)
+        first = cut - options.washout - options.horizon
+        where = f"the last {kept:,} of {options.train_length:,} samples"
+        return Held(cast("Task", rest), self._cut(self._train, first + self._stride * np.arange(size)), where)
+
+    def _learn_before(self, cut: int) -> None:
+        self._drawn = cut
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `nrmse`, the root of the squared error relative to the targets' variance, and `loss`, the task's."""

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from copy import copy
+from typing import TYPE_CHECKING, ClassVar, Literal, cast
 
 import numpy as np
 from pydantic import BaseModel, Field, model_validator
@@ -11,8 +12,11 @@ from neuroanp.errors import InputError
 from neuroanp.losses import mean_loss
 from neuroanp.noise import Streams
 from neuroanp.tasks.options import TaskOptions
-from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.protocol import Batch, Held, HoldsOut
 from neuroanp.tasks.scoring import nrmse
+
+if TYPE_CHECKING:
+    from neuroanp.tasks.protocol import Task
 
 TRANSIENT = 500
 """Time units dropped at the start of a series, so that it has reached the attractor."""
@@ -76,7 +80,7 @@ class MackeyGlassConfig(TaskOptions):
         return self
 
 
-class MackeyGlass:
+class MackeyGlass(HoldsOut):
     """Predict (or recall) the Mackey-Glass series.
 
     The series is tanh(s - 1), s sampled every time unit with 10 Euler substeps from a history of
@@ -108,15 +112,44 @@ class MackeyGlass:
         length = (options.test_size - 1) * self._stride + options.steps + options.horizon
         train, test = self._series("train", options.train_length), self._series("test", length)
         self._train, self._test = train - train.mean(), test - train.mean()
+        self._drawn = options.train_length
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
         """Draw `batch` windows of the training series."""
-        places = self.options.train_length - self.options.steps - self.options.horizon + 1
+        places = self._drawn - self.options.steps - self.options.horizon + 1
         return self._cut(self._train, rng.integers(places, size=batch))
 
     def test(self, rng: np.random.Generator) -> Batch:
         """Return the windows that tile the test series; nothing is drawn."""
         return self._cut(self._test, np.arange(self.options.test_size) * self._stride)
+
+    @property
+    def spare(self) -> int:
+        """How many validation sequences there can be, with half of the training series left to learn from."""
+        options, beyond = self.options, self._beyond
+        least = max(options.train_length // 2, options.steps + options.horizon)
+        return max(0, (options.train_length - beyond - least) // self._stride)
+
+    def hold_out(self, size: int) -> Held:
+        """Keep the end of the training series: windows whose scored steps tile it, and whose inputs reach back before.
+
+        Training sequences lie before it, inputs and targets.
+        """
+        options, rest = self.options, copy(self)
+        kept = size * self._stride + self._beyond
+        cut = options.train_length - kept  # the first scored target
+        rest._learn_before(cut)
+        first = cut - options.washout - (options.horizon if self.forecast else 0)
+        where = f"the last {kept:,} of {options.train_length:,} time units"
+        return Held(cast("Task", rest), self._cut(self._train, first + self._stride * np.arange(size)), where)
+
+    def _learn_before(self, cut: int) -> None:
+        self._drawn = cut
+
+    @property
+    def _beyond(self) -> int:
+        """Time units that inputs reach beyond the last target."""
+        return 0 if self.forecast else self.options.horizon
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `nrmse`, the root of the squared error relative to the targets' variance, and `loss`, the task's."""

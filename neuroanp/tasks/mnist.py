@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from copy import copy
 from hashlib import sha256
 from pathlib import Path
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar, cast
 
 import numpy as np
 from pydantic import BaseModel, Field
@@ -13,8 +14,11 @@ from neuroanp.errors import InputError
 from neuroanp.tasks.mnist_files import CLASSES, KNOWN, Images, read_set
 from neuroanp.tasks.options import TaskOptions
 from neuroanp.tasks.pixels import pixel_order, pooled
-from neuroanp.tasks.protocol import Batch
+from neuroanp.tasks.protocol import Batch, Held, HoldsOut
 from neuroanp.tasks.scoring import class_scores
+
+if TYPE_CHECKING:
+    from neuroanp.tasks.protocol import Task
 
 WHITE = 255
 
@@ -38,7 +42,7 @@ class MnistConfig(TaskOptions):
     )
 
 
-class Mnist:
+class Mnist(HoldsOut):
     """Name a handwritten digit that is shown one pixel after the other.
 
         u_t = p[order_t],   t = 0 .. T - 1
@@ -82,16 +86,32 @@ class Mnist:
             there = f"the {len(self._test.labels):,} images of {self._test.label}"
             raise InputError(f"task.test_size {options.test_size:,} is more than {there}; lower test_size")
         self._order = pixel_order(options.permute, "mnist", self.steps)
+        self._learned = len(self._train.labels)
         self._sha256 = _digest(self._train, self._test)
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
         """Draw `batch` training images, each independently."""
-        return self._encode(self._train, rng.integers(len(self._train.labels), size=batch))
+        return self._encode(self._train, rng.integers(self._learned, size=batch))
 
     def test(self, rng: np.random.Generator) -> Batch:
         """Return the test images; nothing is drawn."""
         size = self.options.test_size
         return self._encode(self._test, np.arange(size) * len(self._test.labels) // size)
+
+    @property
+    def spare(self) -> int:
+        """How many validation images there can be: half of the training images."""
+        return len(self._train.labels) // 2
+
+    def hold_out(self, size: int) -> Held:
+        """Keep the last training images of the files."""
+        rest, images = copy(self), len(self._train.labels)
+        rest._learn_first(images - size)
+        kept = self._encode(self._train, np.arange(images - size, images))
+        return Held(cast("Task", rest), kept, f"the last {size:,} of {images:,} training images")
+
+    def _learn_first(self, images: int) -> None:
+        self._learned = images
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `accuracy`, the share of images whose output of largest mean over the window is right, and `loss`."""

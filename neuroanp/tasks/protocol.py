@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
@@ -95,6 +96,37 @@ class Task(Protocol):
     def table(self) -> InUnits | None:
         """What reads new rows and knows their units, where the inputs are columns of a table; None: they are not."""
         ...
+
+
+class Held(NamedTuple):
+    """What a task whose training data are finite keeps of them for validation.
+
+    Args:
+        rest: the task, which trains on what is left; all else of it is the same, its test sequences and its scales too.
+        batch: the validation sequences.
+        where: what was kept, in words: "the last 1,296 of 7,400 training rows".
+    """
+
+    rest: Task
+    batch: Batch
+    where: str
+
+
+class HoldsOut(ABC):
+    """Base of tasks whose training data are finite, so that training sequences could be those of validation.
+
+    A task that draws fresh sequences whenever it is asked is no such task: its validation sequences are drawn as its
+    training sequences are, from a stream of their own.
+    """
+
+    @property
+    @abstractmethod
+    def spare(self) -> int:
+        """How many validation sequences there can be, with half of the training data left to learn from."""
+
+    @abstractmethod
+    def hold_out(self, size: int) -> Held:
+        """Keep `size` sequences for validation, at most `spare`: none of their targets is one of training."""
 
 
 class Rows(NamedTuple):

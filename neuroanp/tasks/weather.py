@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from copy import copy
 from pathlib import Path
 from typing import ClassVar
 
@@ -11,14 +12,14 @@ from pydantic import BaseModel
 
 from neuroanp.errors import InputError
 from neuroanp.losses import mean_loss
-from neuroanp.tasks.protocol import Batch, Rows
+from neuroanp.tasks.protocol import Batch, Held, HoldsOut, Rows
 from neuroanp.tasks.scoring import nrmse, squared_error
 from neuroanp.tasks.table import Table
 from neuroanp.tasks.weather_config import WeatherConfig
 from neuroanp.tasks.weather_table import first_tested, new_rows, of_file, of_nycflights
 
 
-class Weather:
+class Weather(HoldsOut):
     """Forecast tomorrow's weather from the last two days.
 
     The output at row t is compared with the target column at row t + horizon. Each column is mapped
@@ -60,7 +61,7 @@ class Weather:
         self.ahead, self._step = options.horizon, table.step
         self._sha256, self._account = table.sha256, table.account
         self._index = table.columns.index(target)
-        self._split = first_tested(table, options)
+        self._split = self._drawn = first_tested(table, options)
         self._low, self._span = _range(table, self._split, target)
         self.unit = float(self._span[self._index])
         self._rows = self.scaled(table.values)
@@ -72,7 +73,7 @@ class Weather:
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
         """Draw `batch` windows of the training part."""
-        places = self._split - self.options.window - self.options.horizon + 1
+        places = self._drawn - self.options.window - self.options.horizon + 1
         return self._cut(rng.integers(places, size=batch))
 
     def test(self, rng: np.random.Generator) -> Batch:
@@ -81,6 +82,29 @@ class Weather:
         stride = options.window - options.washout
         tiles = (len(self._rows) - self._split) // stride
         return self._cut(self._split - options.horizon - options.washout + stride * np.arange(tiles))
+
+    @property
+    def spare(self) -> int:
+        """How many validation sequences there can be, with half of the training rows left to learn from."""
+        options = self.options
+        least = max(self._split // 2, options.window + options.horizon)
+        return max(0, (self._split - least) // (options.window - options.washout))
+
+    def hold_out(self, size: int) -> Held:
+        """Keep the last rows of the training part, placed as the test sequences are; scales stay those of all of it.
+
+        Training sequences lie before them, inputs and targets.
+        """
+        options, rest = self.options, copy(self)
+        stride = options.window - options.washout
+        kept = size * stride
+        cut = self._split - kept
+        rest._learn_before(cut)
+        batch = self._cut(cut - options.horizon - options.washout + stride * np.arange(size))
+        return Held(rest, batch, f"the last {kept:,} of {self._split:,} training rows")
+
+    def _learn_before(self, cut: int) -> None:
+        self._drawn = cut
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `nrmse`, `skill`, `rmse` and `loss`.

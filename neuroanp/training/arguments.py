@@ -158,6 +158,20 @@ def listed(seeds: Any) -> Sequence[int]:
     return [whole("seeds", seed, 0, LARGEST_SEED) for seed in found]
 
 
+def seeds_one_by_one(what: str, seeds: Any) -> list[int]:
+    """Return seeds that are named one by one; InputError for a number, which could be a seed or how many.
+
+    >>> seeds_one_by_one("tune_seeds", [100, 101]), seeds_one_by_one("tune_seeds", None)
+    ([100, 101], [])
+    """
+    if seeds is None:
+        return []
+    found = None if isinstance(seeds, str | bytes | Mapping) else plain(seeds, what)
+    if not isinstance(found, list):
+        raise InputError(f"{what}: {shown(seeds)}: pass a list of seeds, such as {what}=[100, 101]")
+    return [whole(what, seed, 0, LARGEST_SEED) for seed in found]
+
+
 def whole(what: str, value: Any, low: int, high: int | None = None) -> int:
     """Return a whole number within bounds, which may be numpy's; InputError for anything else.
 

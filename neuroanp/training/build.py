@@ -24,6 +24,7 @@ from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_units
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
+from neuroanp.tasks.validation import Validation, split
 from neuroanp.training.decorrelating import decorrelation_of
 from neuroanp.training.filling import spikes
 from neuroanp.training.kept import Plan
@@ -44,12 +45,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Experiment:
-    """A configuration with the profile, the task and the stored weights it names."""
+    """A configuration with the profile, the task and the stored weights it names.
+
+    The task is what is learned from: without its validation sequences, where some are kept.
+    """
 
     config: RunConfig
     profile: HardwareProfile
     task: Task
     start: Start | None = None
+    validation: Validation | None = None
 
     @classmethod
     def of(cls, config: RunConfig, profile: HardwareProfile | None = None, start: Start | None = None) -> Experiment:
@@ -63,7 +68,9 @@ class Experiment:
         own = TASKS.get(config.task_name)(config.task)
         refuse_incomplete(own, Task, f"task '{config.task_name}'")
         refuse_incomplete(own.loss, Loss, f"loss of task '{config.task_name}'")
-        task = encoded(own, config.encoder, config.dt)
+        task, validation = encoded(own, config.encoder, config.dt), None
+        if config.training.validation is not None:
+            task, validation = split(task, config.training.validation)
         network = config.network_of(task.inputs, task.outputs)
         if start is None and config.network.weights is not None:
             start = load_start(config.network.weights)
@@ -72,7 +79,7 @@ class Experiment:
         profile = profile or load(config.profile)
         _check_weights(config.backend, profile)
         _check_sizes(config.target, network)
-        return cls(config, profile, task, start)
+        return cls(config, profile, task, start, validation)
 
     @property
     def identity(self) -> str:

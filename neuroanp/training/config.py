@@ -92,6 +92,9 @@ class RunConfig(Section):
         if not self.network.input_delay and not (self.encoder.spikes and (spikes(self.backend) or not sure)):
             said = "0 is of inputs that are spikes; others act at once, leave it out"
             problems.append(Problem(("network", "input_delay"), said))
+        if 0 < self.training.updates <= self.optimizer.warmup:
+            said = f"{self.optimizer.warmup} leaves none of the {self.training.updates} updates; lower it"
+            problems.append(Problem(("optimizer", "warmup"), said))
         if self.training.updates == 0 and self.network.weights is None:
             said = "0 must be at least 1, unless network.weights gives weights to evaluate as they are"
             problems.append(Problem(("training", "updates"), said))

@@ -6,7 +6,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from neuroanp.errors import InputError
 from neuroanp.tasks.protocol import TASKS
@@ -20,6 +20,13 @@ WORDS = (*RunConfig.model_fields, "updates")
 """What `configure` takes by keyword; all else goes by `overrides`."""
 
 
+class Said(NamedTuple):
+    """A value of an override with the place that messages call it by, as it is: text is not read as YAML."""
+
+    value: Any
+    origin: str
+
+
 def configure(
     source: str | Path | Mapping[str, Any] | None = None, overrides: Mapping[str, Any] | None = None, **words: Any
 ) -> RunConfig:
@@ -28,7 +35,7 @@ def configure(
     Args:
         source: a YAML file, its content as a mapping, or None for all defaults.
         overrides: values by dotted key, in a list by index (network.layers[0].units, or network.layers.0.units); text
-            is read as YAML would read it ("1e-3" is a number).
+            is read as YAML would read it ("1e-3" is a number), `Said` is as it is.
         words: sections, or keys beside them, by name, and `updates` for that of `training`. The keys of a section are
             laid over the source's; a name stands for its section (`task`, `rule`, `encoder`, ...), and options of the
             source stay if they are that one's. None is the source's own.
@@ -93,10 +100,12 @@ def _with_word(document: Document, name: str, value: Any) -> Document:
 
 def _with_override(document: Document, name: str, value: Any) -> Document:
     """Return the document with one value by dotted key; text is read as YAML."""
-    key, origin = key_of(name), _origin(name, value)
+    key, origin = key_of(name), value.origin if isinstance(value, Said) else _origin(name, value)
     if key is None:
         raise InputError(f"{origin}: write key.key=value, e.g. training.batch=16, or key[0].key=value in a list")
-    if isinstance(value, str):
+    if isinstance(value, Said):
+        value = {"name": value.value} if name in SHORT and isinstance(value.value, str) else value.value
+    elif isinstance(value, str):
         value = {"name": value} if name in SHORT else parse_value(value, origin)
     elif isinstance(value, Path):
         value = str(value)

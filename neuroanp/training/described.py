@@ -49,6 +49,8 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
     said = f"perturbation: {_perturbed(experiment, chip)}"
     log = [said, f"writes: {chip.write}"]
     log += [line if line.startswith("warning: ") else f"data: {line}" for line in experiment.task.account()]
+    if experiment.validation is not None:
+        log.append(f"validation: {_validates(experiment)}")
     if holds_weights(experiment.config.backend):
         log.append(f"weights: rounded to the whole numbers of {experiment.config.backend} at every presentation")
     if experiment.start is not None:
@@ -78,6 +80,22 @@ def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
         why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
         sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
     return " and ".join(sources) or "none: nothing explores"
+
+
+def _validates(experiment: Experiment) -> str:
+    """Say what is kept for validation, when training stops, and which weights the chip has then."""
+    assert experiment.validation is not None
+    training, kept = experiment.config.training, experiment.validation
+    stops = "training does not stop early"
+    if training.patience is not None:
+        looks = f"{training.patience} evaluation{'s' * (training.patience != 1)}"
+        stops = f"training stops after {looks} without a lower loss"
+    best = (
+        "the weights of the lowest loss are written back, which is booked"
+        if training.restore
+        else "the chip keeps what it holds then"
+    )
+    return f"{kept.size:,} sequences, {kept.where}; {stops}, and {best}; looks are booked"
 
 
 def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:

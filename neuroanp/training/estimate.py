@@ -47,10 +47,10 @@ def estimate(config: RunConfig) -> dict[str, Any]:
 
     The memory is computed from the sizes first: a run that does not fit is neither built nor timed.
 
-    Returns: passes, multiply_accumulates of all passes, memory_bytes and its parts (see `memory_of`),
-        available_bytes (None: unknown), fits, replayed (whether passes are run twice), stored (what is done with
-        them, in words; None where nothing is to be stored), seconds (None where it does not fit), chip_time_s of
-        the reads, and what perturbs the units.
+    Returns: passes, multiply_accumulates of them and of looks at validation sequences, memory_bytes and its parts (see
+        `memory_of`), available_bytes (None: unknown), fits, replayed (whether passes are run twice), stored (what is
+        done with them, in words; None where nothing is to be stored), seconds (None where it does not fit),
+        chip_time_s of the reads, and what perturbs the units.
 
     Raises:
         InputError: the profile or the data cannot be read.
@@ -66,12 +66,13 @@ def estimate(config: RunConfig) -> dict[str, Any]:
         notes, seconds = [f"does not fit: needs {shown[0]}, {shown[1]} available"], None
     steps, batch, plan = experiment.task.steps, config.training.batch, plan_of(experiment)
     passes = config.training.updates * make_learner(config.rule).passes
+    presented = passes * batch + _looked_at(config)
     weights = sum(n * m for n, m in _shapes(experiment).values())
     return {
         "run": experiment.directory,
         "updates": config.training.updates,
         "passes": passes,
-        "multiply_accumulates": passes * batch * steps * weights,
+        "multiply_accumulates": presented * steps * weights,
         "memory_bytes": needed,
         "memory": memory,
         "available_bytes": available,
@@ -79,9 +80,18 @@ def estimate(config: RunConfig) -> dict[str, Any]:
         "replayed": plan is not None and plan.replayed > 0,
         "stored": None if plan is None else f"passes are {plan}",
         "seconds": seconds,
-        "chip_time_s": passes * batch * steps * config.dt,
+        "chip_time_s": presented * steps * config.dt,
         "notes": notes,
     }
+
+
+def _looked_at(config: RunConfig) -> int:
+    """Return how many validation sequences the chip is shown, where training does not stop early."""
+    training = config.training
+    if training.validation is None:
+        return 0
+    looks = 1 + -(-training.updates // training.evaluate_every)
+    return (looks + training.restore) * training.validation
 
 
 def memory_of(experiment: Experiment) -> dict[str, int]:

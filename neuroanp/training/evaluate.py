@@ -167,21 +167,36 @@ def _firing(rates: np.ndarray) -> dict[str, float]:
     return {"rate_Hz": float(rates.mean()), "silent": float((rates == 0).mean())}
 
 
+def validation_loss(
+    held: HeldOutBatch, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float, book: bool
+) -> float:
+    """Return the loss of validation sequences under the device's noise, presented once: a part of learning.
+
+    So its reads are booked, unless nobody looks at the books, and the chip's time goes on meanwhile.
+    """
+    noise = PassStreams(streams, "validation", update)
+    noisy, _ = outputs(held.inputs, substrate, backend, noise, dt, NOISY, book)
+    substrate.elapse(window_s(held.inputs, dt))
+    return loss(noisy, held)
+
+
 def outputs(
-    inputs: Tensor, substrate: Substrate, backend: Backend, noise: PassStreams, dt: float, plan: PassPlan
-) -> tuple[Tensor, Tensor | None]:
-    """Present inputs (T, B, I) once: the forward pass of every evaluation and prediction. Nothing is booked.
+    inputs: Tensor, substrate: Substrate, backend: Backend, noise: PassStreams, dt: float, plan: PassPlan,
+    book: bool = False,
+) -> tuple[Tensor, Tensor | None]:  # fmt: skip
+    """Present inputs (T, B, I) once: the forward pass of every evaluation and prediction.
 
     Args:
         inputs: without the bias line.
         substrate, backend: the network. noise: where its noise is drawn from. dt: seconds a step.
         plan: NOISY, under the noise of the device alone, or SILENT.
+        book: whether the ledger counts the reads.
 
     Returns: the outputs (T, 1, B, O), and how often each unit spiked (N,), layer after layer, or None where units do
         not.
     """
     reads = substrate.prepare(window_s(inputs, dt), noise, noise=plan is NOISY)
-    request = Request(substrate, reads, inputs, plan, noise, keep="loss", book=False, artificial=False)
+    request = Request(substrate, reads, inputs, plan, noise, keep="loss", book=book, artificial=False)
     ys, fired = [], None
     for chunk in backend.run(request):
         ys.append(chunk.y)

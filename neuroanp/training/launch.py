@@ -25,7 +25,9 @@ from neuroanp.training.start import Start
 from neuroanp.training.threads import threads_note
 
 LOG = logging.getLogger("neuroanp")
-CHOICES = ("data: ", "perturbation: ", "writes: ", "weights: ", "reference: ", "decorrelation: ")
+CHOICES = (
+    "data: ", "perturbation: ", "writes: ", "weights: ", "reference: ", "decorrelation: ", "validation: "
+)  # fmt: skip
 
 
 def launch(

@@ -29,6 +29,7 @@ from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
 from neuroanp.training.under_noise import UnderNoise
 from neuroanp.training.updates import Row, updates
+from neuroanp.training.validating import Validator, validated
 from neuroanp.training.watch import Health, Watch
 from neuroanp.trajectory import Weights
 
@@ -84,6 +85,8 @@ class Training:
     """Whether it goes on from a checkpoint."""
     rates: np.ndarray | None = field(default=None, init=False)
     """(N,) Hz, how often each unit spiked when they were last evaluated; None: not yet, or none spikes."""
+    validator: Validator | None = field(default=None, init=False)
+    """Looks at the validation loss; None where no sequences are kept for it."""
 
     def __post_init__(self) -> None:
         kept = ROOM if self.experiment.config.training.controls and not self.how.later else 0
@@ -110,6 +113,7 @@ class Training:
         task = self.experiment.task
         held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         self.first_books = trainer.substrate.ledger.report()
+        self.validator = Validator.of(self.experiment, trainer)
         wall = self._restore(trainer)
         try:
             with StopRequested() as stop:
@@ -139,6 +143,8 @@ class Training:
             return 0.0
         state, meta = self.record.load_checkpoint(path)
         trainer.load_state_dict(state)
+        if self.validator is not None:
+            self.validator.load_state_dict(state)
         for sentence in self.record.restore_metrics(meta):
             self._warn(sentence)
         self.unverified, self.restored = meta["unverified"], True
@@ -151,11 +157,12 @@ class Training:
         start = time.perf_counter() - wall
         rows: list[Mapping[str, float | int | None]] = []
         if not self.restored:
+            if self.validator is not None:
+                self.validator.look(trainer)
             rows.append(self._row(trainer, held, {"update": 0}, 0.0))
         if config.updates == 0:  # weights that are programmed and evaluated, no more
             self._save(trainer, rows, 0.0)
-        for row in self._updates("train", trainer, stop):
-            at_end = trainer.update == config.updates
+        for row, at_end in validated(self._updates("train", trainer, stop), trainer, self.validator):
             due = trainer.update % config.evaluate_every == 0 or at_end
             now = time.perf_counter()
             if due:
@@ -175,7 +182,8 @@ class Training:
     def _save(self, trainer: Trainer, rows: Sequence[Mapping[str, float | int | None]], wall: float) -> None:
         self.record.append_metrics(rows)  # before the checkpoint, which seals them
         meta = {"wall_s": wall, "unverified": self.unverified}
-        self.record.save_checkpoint(trainer.update, trainer.state_dict(), meta)
+        seen = {} if self.validator is None else self.validator.state_dict()
+        self.record.save_checkpoint(trainer.update, {**trainer.state_dict(), **seen}, meta)
 
     def _row(
         self, trainer: Trainer, held: HeldOutBatch | None, row: Mapping[str, float | int], wall: float
@@ -199,6 +207,9 @@ class Training:
         return {
             **{name: row.get(name) for name in columns},
             **losses,
+            **(
+                {} if self.validator is None else {"validation_loss": self.validator.loss if held is not None else None}
+            ),
             "energy_J": ledger.energy_J,
             "chip_time_s": ledger.time_s,
             "pulses": ledger.pulses,
@@ -243,12 +254,15 @@ class Training:
         health = Health.of(trainer, {} if self.unverified is None else {"unverified": self.unverified}, found.rates)
         self.watch.end(health)
         firing = {} if found.rates is None else {"firing": self._keep_activity(trainer, held, found.rates)}
+        seen = {} if self.validator is None else {"validation": self.validator.facts()}
+        looks = None if self.validator is None else self.validator.spent
         self.record.update(
             scores=told,
             after=self._after(trainer, held),
-            ledger=ledger_of_run(self.first_books, trainer.substrate.ledger.report(), trainer.update),
+            ledger=ledger_of_run(self.first_books, trainer.substrate.ledger.report(), trainer.update, looks),
             health=health.plain(),
             **firing,
+            **seen,
             **self._pending(),
         )
         self.record.write_result(result)
@@ -332,8 +346,11 @@ class Training:
     def _trained(self, held: HeldOutBatch, stop: StopRequested) -> Number:
         """Train the readout alone by the same rule, from the same start on the same data."""
         trainer, own = readout_trainer(self.experiment, self.batches), self.record.path.name
+        validator = Validator.of(self.experiment, trainer)
         try:
-            for _ in self._updates("controls", trainer, stop):
+            if validator is not None:
+                validator.look(trainer)
+            for _ in validated(self._updates("controls", trainer, stop), trainer, validator):
                 pass
         except DivergedError as error:
             return Number(float("nan"), own, str(error))

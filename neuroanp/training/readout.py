@@ -16,7 +16,10 @@ if TYPE_CHECKING:
     from neuroanp.training.trainer import Trainer
 
 UNSEEN = ("checkpoint_every", "evaluate_every", "log_every", "controls", "evaluate_after")
-"""Keys of `training` that change what is written down, and nothing that learns."""
+"""Keys of `training` that change what is written down, and nothing that learns.
+
+Where sequences are kept for validation, when they are looked at decides when training stops, and what the chip does.
+"""
 
 
 def readout_trainer(experiment: Experiment, batches: Batches) -> Trainer:
@@ -46,7 +49,9 @@ def key_of(experiment: Experiment) -> str:
     plain["profile"] = experiment.profile.name
     plain["task"].pop("path", None)  # the data's fingerprint counts
     plain["network"]["weights"] = None if experiment.start is None else experiment.start.digest
-    plain["training"] = {name: value for name, value in plain["training"].items() if name not in UNSEEN}
+    seen = () if experiment.validation is None else ("evaluate_every",)
+    unseen = [name for name in UNSEEN if name not in seen]
+    plain["training"] = {name: value for name, value in plain["training"].items() if name not in unseen}
     plain["arithmetic"] = arithmetic(config.compute.device, config.compute.threads)
     return identity(plain, experiment.profile.text, experiment.task.fingerprint(), code_version())
 

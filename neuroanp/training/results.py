@@ -17,8 +17,9 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
     Besides the row of result.json it has, by idle time, `test_loss_after` and
     `test_loss_noise_free_after`, and `per_update`: energy_J, chip_time_s and pulses of one update. Where
     units spike, `firing`: rate_Hz, the mean over the units, and silent, the share that never spiked, with `layers`
-    where there are several (see `evaluate.firing_of`). And `sealed`: whether all files are as the run wrote them (None:
-    it was made by a version that sealed nothing), `damage`: what is not.
+    where there are several (see `evaluate.firing_of`). Where sequences were kept for it, `validation`: losses, looks
+    and what they took of the chip (see `validating.Validator.facts`). And `sealed`: whether all files are as the run
+    wrote them (None: it was made by a version that sealed nothing), `damage`: what is not.
     """
     row = record.result
     if row is None:
@@ -28,28 +29,33 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
         **row,
         "test_loss_after": {time: found["test_loss"] for time, found in after.items()},
         "test_loss_noise_free_after": {time: found["test_loss_noise_free"] for time, found in after.items()},
-        **({"firing": dict(firing)} if (firing := _part(record.manifest, "firing")) else {}),
+        **{key: dict(part) for key in ("firing", "validation") if (part := _part(record.manifest, key))},
         "per_update": {"chip_time_s" if key == "time_s" else key: value for key, value in each.items()},
         "sealed": record.sealed,
         "damage": record.damage(),
     }
 
 
-def ledger_of_run(first: Mapping[str, Any], last: Mapping[str, Any], updates: int) -> dict[str, Any]:
+def ledger_of_run(
+    first: Mapping[str, Any], last: Mapping[str, Any], updates: int, validation: Mapping[str, float] | None = None
+) -> dict[str, Any]:
     """Return the books of a run: its totals, and what the first write and an update (the mean) took of them.
 
     Args:
         first: what `Ledger.report` said once the first weights were written.
-        last: what it says at the end: first + updates x per_update.
+        last: what it says at the end: first + validation + updates x per_update.
         updates: how many there were.
+        validation: what looks at the validation loss, and writing the best weights back, took; None: there were none.
 
     >>> first = {"energy_J": 1.0, "time_s": None, "pulses": 3}
     >>> ledger_of_run(first, {"energy_J": 5.0, "time_s": None, "pulses": 3}, 2)["per_update"]
     {'energy_J': 2.0, 'time_s': None, 'pulses': 0.0}
     """
     known = {key: None not in (first[key], last[key]) for key in BOOKED}
-    each = {key: (last[key] - first[key]) / updates if known[key] else None for key in BOOKED} if updates else {}
-    return {**last, "first_write": {key: first[key] for key in BOOKED}, "per_update": each}
+    looks = validation or dict.fromkeys(BOOKED, 0.0)
+    each = {key: (last[key] - first[key] - looks[key]) / updates if known[key] else None for key in BOOKED if updates}
+    found = {**last, "first_write": {key: first[key] for key in BOOKED}, "per_update": each}
+    return found if validation is None else {**found, "validation": {k: looks[k] if known[k] else None for k in BOOKED}}
 
 
 def _part(whole: Mapping[str, Any], key: str) -> Mapping[str, Any]:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import ClassVar, Literal
 
-from pydantic import Field, field_validator
+from pydantic import Field, field_validator, model_validator
 
 from neuroanp.devices.effects import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import did_you_mean
 from neuroanp.training.times import Idle, without_repeats
 from neuroanp.units import Size, Temperature
-from neuroanp.yaml_io import Section
+from neuroanp.yaml_io import GrowingSection, Problem, Section, all_at
 
 
 class PerturbationConfig(Section):
@@ -65,8 +65,10 @@ MOST_UPDATES = 99_999_999
 """Checkpoints are named by eight digits."""
 
 
-class TrainingConfig(Section):
+class TrainingConfig(GrowingSection):
     """How long and how to train."""
+
+    later: ClassVar[tuple[str, ...]] = ("validation", "patience", "restore")
 
     updates: int = Field(
         default=1000,
@@ -94,7 +96,35 @@ class TrainingConfig(Section):
         default_factory=list, description="evaluate the result again after the chip has lain idle that long"
     )
 
+    validation: int | None = Field(
+        default=None,
+        ge=1,
+        le=1_000_000,
+        description="sequences kept for validation, of the training data where these are finite; the chip is shown "
+        "them with each evaluation, which costs energy and time",
+    )
+    patience: int | None = Field(
+        default=None,
+        ge=1,
+        description="evaluations without a lower validation loss after which training stops; unset: it never does",
+    )
+    restore: bool = Field(
+        default=False,
+        description="write the weights of the lowest validation loss back at the end: a write like any other, with its "
+        "pulses, energy and errors; false: the chip keeps what it holds",
+    )
+
     _once = field_validator("evaluate_after")(without_repeats)
+
+    @model_validator(mode="after")
+    def _has_what_it_looks_at(self) -> TrainingConfig:
+        if self.validation is None:
+            said = "looks at the validation loss; set training.validation, how many sequences are kept for it"
+            named = {"patience": self.patience is not None, "restore": self.restore}
+            problems = [Problem((key,), said) for key, asked in named.items() if asked]
+            if problems:
+                raise all_at(problems)
+        return self
 
 
 class Compute(Section):

@@ -16,7 +16,17 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.read import Reader
 from neuroanp.training.batches import Batches, Tensors
 from neuroanp.training.decorrelating import folded
-from neuroanp.training.evaluate import NOISY, SILENT, Evaluation, HeldOutBatch, evaluate, noisy_loss, outputs, to_tensor
+from neuroanp.training.evaluate import (
+    NOISY,
+    SILENT,
+    Evaluation,
+    HeldOutBatch,
+    evaluate,
+    noisy_loss,
+    outputs,
+    to_tensor,
+    validation_loss,
+)
 from neuroanp.training.lab import Lab
 from neuroanp.training.learner import Learner
 from neuroanp.trajectory import WeightUpdate
@@ -71,11 +81,11 @@ class Trainer:
 
     def __post_init__(self) -> None:
         if not self.moments:
-            self.moments = self.optimizer.init(self._of_trained(self.substrate.weights))
+            self.moments = self.optimizer.init(self.of_trained(self.substrate.weights))
         if not self.learned:
             self.learned = self.learner.init(self.substrate.weights)
 
-    def _of_trained(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    def of_trained(self, arrays: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Return those of some arrays that learn."""
         return {name: W for name, W in arrays.items() if self.trained is None or name in self.trained}
 
@@ -86,13 +96,15 @@ class Trainer:
             DivergedError: the loss or the update is not finite, or the loss exploded; nothing was written.
         """
         learned, update = self.learner.learn(self.learned, self.lab())
-        found = WeightUpdate(self._of_trained(update.arrays), update.diagnostics)
+        found = WeightUpdate(self.of_trained(update.arrays), update.diagnostics)
         if found.arrays:
             direction, moments = self.optimizer.step(found, self.moments)
         else:  # a readout alone, by steps of its own
             direction, moments = replace(found, diagnostics={**found.diagnostics, "update_norm": 0.0}), self.moments
+        if self.optimizer.weight_decay and found.arrays:  # what decays is written with the step
+            direction = self.optimizer.decayed(direction, self.substrate.weights)
         rate = lr = self.optimizer.rate(self.update, self.updates)
-        if steps := self._of_trained(update.steps):  # of which no rate is a factor
+        if steps := self.of_trained(update.steps):  # of which no rate is a factor
             scaled = {name: rate * dW for name, dW in direction.arrays.items()}
             direction, lr = WeightUpdate({**scaled, **steps}, direction.diagnostics), 1.0
         ahead = self.substrate.ahead(direction, lr)
@@ -117,6 +129,16 @@ class Trainer:
     def test_loss(self, held: HeldOutBatch) -> float:
         """Return the loss under the device's noise that `evaluate` finds, and nothing else."""
         return noisy_loss(held, self.substrate, self.backend, self.streams, self.update, self.dt)
+
+    def validate(self, held: HeldOutBatch) -> float:
+        """Return the loss of validation sequences under the device's noise: booked, and chip time passes."""
+        return validation_loss(held, self.substrate, self.backend, self.streams, self.update, self.dt, self.books)
+
+    def write(self, weights: Mapping[str, Tensor]) -> None:
+        """Write weights, W <- W - (W - weights), as an update is written: booked, with the errors of a write."""
+        now = self.substrate.weights
+        change = WeightUpdate({name: now[name] - W for name, W in weights.items()})
+        self.substrate.apply(change, 1.0, self.streams, self.update)
 
     def outputs(self, inputs: Tensor, noise: bool = True) -> Tensor:
         """Present inputs (T, B, I) once, with the noise that `evaluate` draws, or without any.

@@ -6,13 +6,25 @@ it against a model made of `Section`s; every problem comes out at once as "file:
 """
 
 from neuroanp.yaml_io.document import Document, Key, dotted, key_of
-from neuroanp.yaml_io.plain import to_plain
+from neuroanp.yaml_io.plain import in_a_line, to_plain
 from neuroanp.yaml_io.reader import assign, display, dump, parse, parse_value, place, read
-from neuroanp.yaml_io.validation import Chosen, Problem, Section, all_at, at, chosen_of, failed, problems_in, validate
+from neuroanp.yaml_io.validation import (
+    Chosen,
+    GrowingSection,
+    Problem,
+    Section,
+    all_at,
+    at,
+    chosen_of,
+    failed,
+    problems_in,
+    validate,
+)
 
 __all__ = [
     "Chosen",
     "Document",
+    "GrowingSection",
     "Key",
     "Problem",
     "Section",
@@ -24,6 +36,7 @@ __all__ = [
     "dotted",
     "dump",
     "failed",
+    "in_a_line",
     "key_of",
     "parse",
     "parse_value",

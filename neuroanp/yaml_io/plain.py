@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 from pydantic import BaseModel
@@ -48,3 +49,14 @@ def _with_unit(value: Any, dimension: Dimension) -> Any:
         return {key: _with_unit(part, dimension) for key, part in value.items()}
     is_number = isinstance(value, float | int) and not isinstance(value, bool)
     return format_quantity(value, dimension.unit, digits=None) if is_number else value
+
+
+def in_a_line(value: Any) -> str:
+    """Return a plain value as a table or a message shows it.
+
+    >>> in_a_line(0.0021544), in_a_line(100), in_a_line("sgd"), in_a_line(["drift"]), in_a_line(None)
+    ('0.0021544', '100', 'sgd', '["drift"]', 'null')
+    """
+    if isinstance(value, float):
+        return f"{value:.6g}"
+    return value if isinstance(value, str) else json.dumps(value, default=str)

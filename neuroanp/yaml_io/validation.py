@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Annotated, Any, NamedTuple, Protocol, TypeVar, get_args, get_origin
+from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, get_args, get_origin
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
 from pydantic_core import InitErrorDetails, PydanticCustomError, core_schema
 
 from neuroanp.errors import InputError, did_you_mean, nearest
@@ -25,6 +25,28 @@ class Section(BaseModel):
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+
+
+class GrowingSection(Section):
+    """Base of sections that got keys after runs had been made from them.
+
+    The keys of `later` are not written out at their default: runs from before there was a choice have the same
+    configuration, and the same name.
+
+    >>> class Read(GrowingSection):
+    ...     later: ClassVar[tuple[str, ...]] = ("gain",)
+    ...     t_read: float = 0.5
+    ...     gain: float = 1.0
+    >>> Read().model_dump(), Read(gain=2.0).model_dump()
+    ({'t_read': 0.5}, {'t_read': 0.5, 'gain': 2.0})
+    """
+
+    later: ClassVar[tuple[str, ...]] = ()
+
+    @model_serializer(mode="wrap")
+    def _dump(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        written, plain = handler(type(self).model_construct()), handler(self)
+        return {key: value for key, value in plain.items() if key not in self.later or value != written.get(key)}
 
 
 class Choices(Protocol):

@@ -60,7 +60,12 @@ class FakeApi:
         self._called("compare", *args, **kwargs)
         runs = [self._run(result) for result in self.results]
         return SimpleNamespace(
-            runs=runs, results=self.results, failed=self.failed, report=Path("runs/report.html"), ablation=[]
+            runs=runs,
+            results=self.results,
+            failed=self.failed,
+            report=Path("runs/report.html"),
+            ablation=[],
+            tuning=[],
         )
 
     def report(self, *args: Any, **kwargs: Any) -> Path:

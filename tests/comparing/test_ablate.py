@@ -105,6 +105,7 @@ def test_words_of_a_transfer_reach_the_teacher_too_and_its_rule_the_device_alone
         ({}, {"profiles": []}, "no devices to transfer to"),
         ({}, {"profiles": ["pmc"]}, "did you mean 'pcm'"),
         ({"rule.k": 4}, {}, "did you mean 'rule.K'"),
+        ({"optimizer.warmup": 2, "training.updates": 9}, {}, "2 updates lies within optimizer.warmup, 2; give more"),
     ],
 )
 def test_a_transfer_that_cannot_be_is_said_before_anything_runs(overrides, words, said):
@@ -117,7 +118,7 @@ def test_a_real_ablation_pairs_its_differences_by_seed(in_process, tmp_path):
     overrides = {"hardware.only": ["programming_error", "read_noise"]}
     done = api.compare(TINY, overrides=overrides, profiles="pcm", seeds=2, runs=tmp_path, ablate=True)
     assert not done.failed
-    assert len(done.runs) == api.runs_of_ablation(TINY, overrides, profiles="pcm", seeds=2) == 2 * 4
+    assert len(done.runs) == api.runs_of_comparison(TINY, overrides, profiles="pcm", seeds=2, ablate=True) == 2 * 4
     assert done.report.parent.name.startswith("ablate-")
     json.dumps(done.ablation)
     by_effect = {row["effect"]: row for row in done.ablation}

@@ -35,7 +35,7 @@ def asked(monkeypatch, tmp_path):
         (lambda: api.compare(TINY, seeds=10_001), "10,001 runs (10,001 seeds)"),
         (lambda: api.compare(TINY, profiles=["ideal", "pcm"], seeds=3, max_runs=5), "6 runs (2 profiles x 3 seeds)"),
         (lambda: api.compare(TINY, profiles="pcm", ablate=True, max_runs=3), "runs (20 ablated runs)"),
-        (lambda: api.runs_of_ablation(TINY, None, seeds=10**12), "1,000,000,000,000 seeds"),
+        (lambda: api.runs_of_comparison(TINY, None, seeds=10**12, ablate=True), "1,000,000,000,000 seeds"),
         (lambda: api.transfer(TINY, profiles=["pcm"], seeds=10**12), "(1 profile x 1,000,000,000,000 seeds)"),
         (lambda: api.transfer(TINY, profiles=["pcm", "ideal"], seeds=2, max_runs=13), "14 runs (2 seeds x 7 runs)"),
     ],

@@ -238,6 +238,15 @@ def test_numbers_out_of_range_are_refused_by_the_api(runs, tmp_path):
         api.load_run(runs["xylo"]).export("xylo", tmp_path / "out", finetune=0)
 
 
+def test_updates_within_the_warm_up_of_the_run_are_refused(tmp_path):
+    """Its rate would never get to where the run's was."""
+    warm = {"optimizer.warmup": 1, "target": "xylo"}
+    record = launch(configure({**TINY, "backend": "spiking"}, warm), tmp_path)
+    with pytest.raises(InputError, match=r"--finetune: 1 updates lie within the run's optimizer.warmup, 1; give more"):
+        api.load_run(record.path).export("xylo", tmp_path / "out", finetune=1, quantize_decay=True)
+    assert not (tmp_path / "out").exists()
+
+
 @pytest.mark.slow
 def test_fine_tuning_mends_what_nearest_decays_broke_and_float_updates_do_not(tmp_path, monkeypatch):
     """A membrane of 20 ms becomes one of 15.5 ms on a Xylo: the loss nearly doubles, and comes most of the way back."""

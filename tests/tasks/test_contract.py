@@ -20,7 +20,6 @@ from neuroanp.training.configure import configure
 from neuroanp.training.described import describe
 from neuroanp.trajectory import Weights
 from tests.close import close
-from tests.tasks.idx_files import random_set, write_set
 
 SHORT = {"start": 1, "pulse": 2, "gap": 2, "delay": 1, "window": 3, "test_size": 16}
 CASES: dict[str, list[dict[str, Any]]] = {
@@ -47,11 +46,6 @@ FEW = {"copy", "delayed_match", "sine", "xor"}
 """Tasks that have few sequences, or one: those of training and test are the same ones, as their pages say."""
 APART = [(name, options) for name, options in ALL
          if name not in FEW or options.get("noise") or options.get("fresh_test")]  # fmt: skip
-
-
-@pytest.fixture(scope="session")
-def images(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return write_set(tmp_path_factory.mktemp("images"), random_set())
 
 
 @pytest.fixture

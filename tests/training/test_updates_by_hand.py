@@ -42,6 +42,8 @@ RUNS = {
     "noise-free-pass": {"rule.reference": "silent", "training.chunk": 2},
     "outputs-apart": {"perturbation.output": 1e-3, "optimizer.beta1": 0.5, "optimizer.beta2": 0.9},
     "outputs-alone-quiet": {"perturbation.output": 0.0},
+    "decayed": {"optimizer.weight_decay": 0.5, "optimizer.schedule": "linear", "optimizer.warmup": 2},
+    "sgd-decayed": {"optimizer.weight_decay": 0.5, **SGD},
 }
 
 
@@ -72,9 +74,10 @@ def test_a_run_is_that_of_plain_loops(name, memory):
     assert clip is None or max(norms) > clip  # else it would not be held here
 
 
-def test_the_control_of_a_frozen_recurrence_is_the_readout_alone():
-    """Another norm and other moments than those of the whole network: what is frozen takes no part."""
-    made = experiment({"optimizer.clip": 0.3})
+@pytest.mark.parametrize("decay", [0.0, 0.5])
+def test_the_control_of_a_frozen_recurrence_is_the_readout_alone(decay):
+    """Another norm and other moments than those of the whole network: what is frozen takes no part, nor decays."""
+    made = experiment({"optimizer.clip": 0.3, "optimizer.weight_decay": decay})
     trainer = build_trainer(made, trained=frozenset({"w_out"}))
     for row, W in descent(made, trainer.substrate.weights, trained=("w_out",)):
         found = trainer.step()
@@ -307,3 +310,28 @@ def test_a_resumed_run_is_compared_with_the_first_loss_of_all():
     second.load_state_dict(first.state_dict())
     with pytest.raises(DivergedError, match=f"diverged at update 3 of {UPDATES}"):
         second.step()
+
+
+@pytest.mark.parametrize("write", ["verify", "pulse"])
+def test_what_decays_is_written_with_the_step_of_what_the_arrays_are_to_hold_or_with_pulses_hold(write, monkeypatch):
+    """On a device decay is a part of the direction that is written, and so costs pulses."""
+    decays, directions = (0.0, 4.0), []
+    for decay in decays:
+        trainer = ready({"profile": "pcm", "dt": "2 us", "hardware.write": write, "optimizer.weight_decay": decay})
+        chip = trainer.substrate
+        chip.elapse(100.0)  # so that targets and what is held differ
+        apply = chip.apply
+        window = trainer.window()
+
+        def kept(update, *args, apply=apply, chip=chip, **kwargs):
+            held = {name: array.mean_weights(chip.now) for name, array in chip.arrays.items()}
+            directions.append((update.arrays, held if write == "pulse" else dict(chip.weights), chip.ledger.pulses))
+            return apply(update, *args, **kwargs)
+
+        monkeypatch.setattr(chip, "apply", kept)
+        trainer.step()
+        assert chip.now >= 100.0 + window
+        assert chip.ledger.pulses > directions[-1][2]
+    (plain, _, _), (decayed, weights, _) = directions
+    for name, W in weights.items():
+        torch.testing.assert_close(decayed[name] - plain[name], 4.0 * W, rtol=1e-6, atol=1e-9)

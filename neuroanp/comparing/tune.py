@@ -1,0 +1,265 @@
+"""Choose settings on seeds that are not reported: the same number of trials for everything that is compared.
+
+Each combination of task, backend, profile, rule and axes is tuned by itself, over the same grid on the same seeds. A
+trial is an ordinary run, without controls, that keeps validation sequences; its loss is the validation loss of the
+network as the run left it. Held-out test sequences are never looked at: those of weather, digits and Mackey-Glass are
+the same for all seeds, so that to choose by them would be to choose by what is reported.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from itertools import product
+from math import inf, isfinite
+from statistics import median
+from typing import Any
+
+from neuroanp.comparing.combination import Combination
+from neuroanp.comparing.grid import Grid, raise_all
+from neuroanp.comparing.settings import Axis, axes_over
+from neuroanp.errors import InputError
+from neuroanp.noise import Streams
+from neuroanp.tasks.encoding import encoded
+from neuroanp.tasks.protocol import TASKS
+from neuroanp.tasks.validation import usual_size
+from neuroanp.training.config import RunConfig
+from neuroanp.yaml_io import in_a_line
+
+FOLDER = "tuning"
+"""Where trials lie, in the store: `neuroanp report` of the store shows what was compared, not what was tried."""
+OF_TRIALS = ("training.validation", "training.controls", "training.evaluate_after")
+"""Keys that a trial sets itself."""
+NONE_LEFT = "no setting that was tried is usable, for each diverges on half of the tuning seeds or more; widen --tune"
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """What is tuned: every point of the grid, on every seed.
+
+    Args:
+        axes: the keys with the values that are tried. seeds: none of which is reported.
+    """
+
+    axes: tuple[Axis, ...]
+    seeds: tuple[int, ...]
+
+    @property
+    def points(self) -> list[dict[str, Any]]:
+        """All combinations of the values by key, the last key's changing fastest."""
+        keys = [axis.key for axis in self.axes]
+        return [dict(zip(keys, values, strict=True)) for values in product(*(axis.values for axis in self.axes))]
+
+    def settings(self, point: Mapping[str, Any]) -> dict[str, Any]:
+        """Return a point of the grid as overrides that messages call by the option."""
+        return {axis.key: axis.said(point[axis.key]) for axis in self.axes}
+
+
+@dataclass(frozen=True)
+class Trial:
+    """One run of the search: a point of the grid on a seed."""
+
+    values: Mapping[str, Any]
+    seed: int
+    config: RunConfig
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What became of a trial.
+
+    Args:
+        values: by key. seed: of the run.
+        loss: its validation loss; infinite where it diverged.
+        status: "finished" or "diverged". passes: that it took. run: its directory.
+    """
+
+    values: Mapping[str, Any]
+    seed: int
+    loss: float
+    status: str
+    passes: int
+    run: str
+
+
+@dataclass(frozen=True)
+class Tuned:
+    """What a search found.
+
+    Args:
+        task: with its options, as a report calls it. profile, backend, rule: of what was tuned.
+        options: values of the comparison's axes there, by key.
+        grid: values tried, by key. seeds: on which. trials: all of them, the grid's order, seeds changing fastest.
+        medians: of the loss over the seeds, a point each.
+        chosen: the values of the lowest median, the first of equal ones; None where every median is infinite.
+        at_edge: keys whose chosen number is the lowest or the highest that was tried.
+    """
+
+    task: str
+    profile: str
+    backend: str
+    rule: str
+    options: Mapping[str, Any]
+    grid: Mapping[str, Sequence[Any]]
+    seeds: Sequence[int]
+    trials: Sequence[Ended]
+    medians: Sequence[float]
+    chosen: Mapping[str, Any] | None
+    at_edge: Sequence[str]
+
+    @property
+    def loss(self) -> float:
+        """The lowest median."""
+        return min(self.medians)
+
+    @property
+    def label(self) -> str:
+        """What it is of, in words."""
+        backend = [] if self.backend == "rate" else [self.backend]
+        options = [f"{key} {in_a_line(value)}" for key, value in self.options.items()]
+        return " ".join([self.task.partition(":")[0], self.profile, self.rule, *backend, *options])
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return it as plain data, with the budget: how many runs, and how many passes they took."""
+        plain = {key: value for key, value in vars(self).items() if key != "trials"}
+        budget = {"runs": len(self.trials), "passes": sum(trial.passes for trial in self.trials)}
+        return {**plain, "loss": self.loss, **budget, "trials": [asdict(trial) for trial in self.trials]}
+
+
+def tuning_of(tune: Any, seeds: Sequence[int]) -> Tuning | None:
+    """Return what is to be tuned, or None where nothing is.
+
+    Args:
+        tune: a mapping from keys to the values to try, as `axes_over` reads them; None: nothing. seeds: on which.
+
+    Raises:
+        InputError: no seeds, or one twice; keys that make no sense; a grid of one point.
+    """
+    if tune is None:
+        if seeds:
+            raise InputError("--tune-seeds: nothing is tuned; say what with --tune, e.g. optimizer.lr=1e-3..1e-2:log,4")
+        return None
+    axes = axes_over(tune, "--tune")
+    problems = []
+    for axis in axes:
+        if axis.key.partition(".")[0] == "task":
+            problems.append(f"--tune {axis.key}: is of the task, which is given; --axis compares several")
+        if axis.key in OF_TRIALS:
+            problems.append(f"--tune {axis.key}: a trial sets it itself; leave it out")
+    points = 1
+    for axis in axes:
+        points *= len(axis.values)
+    if points < 2:
+        problems.append("--tune: a grid of one point leaves nothing to choose; name several values")
+    if not seeds:
+        problems.append("--tune-seeds: no seeds to tune on; name some that are not reported, e.g. --tune-seeds 100,101")
+    counts = Counter(seeds)
+    problems += [f"--tune-seeds: {seed} is named twice; name each once" for seed in counts if counts[seed] > 1]
+    raise_all(problems)
+    return Tuning(tuple(axes), tuple(seeds))
+
+
+def searches(grid: Grid, tuning: Tuning) -> list[list[Trial]]:
+    """Return the trials of each combination: every point of the grid on every seed, seeds changing fastest.
+
+    Raises:
+        InputError: a line for each value that a configuration does not take, and for seeds that are reported.
+    """
+    reported = {config.seed for config in grid.configs}
+    problems = [
+        f"--tune-seeds: {seed} is reported too; what was chosen on a seed may not be reported on it, name others"
+        for seed in tuning.seeds
+        if seed in reported
+    ]
+    sizes: dict[str, int] = {}
+    found = []
+    for combination in grid.combinations:
+        trials = []
+        for point in tuning.points:
+            for seed in tuning.seeds:
+                configs = combination.resolved(problems, seed, tuning.settings(point))
+                trials += [Trial(point, seed, _trial(config, sizes)) for config in configs]
+        found.append(trials)
+    raise_all(problems)
+    return found
+
+
+def _trial(config: RunConfig, sizes: dict[str, int]) -> RunConfig:
+    """Return the configuration of a trial: validation sequences, and nothing that learns nothing.
+
+    Args: config: of a run. sizes: how many sequences there are where nothing is said, a task each.
+    """
+    training = config.training
+    size = training.validation
+    if size is None:
+        kind = repr((config.task, config.encoder, config.dt))
+        if kind not in sizes:
+            task = encoded(TASKS.get(config.task_name)(config.task), config.encoder, config.dt)
+            sizes[kind] = usual_size(task, Streams(0).generator("test"))
+        size = sizes[kind]
+    changes = {"validation": size, "controls": False, "evaluate_after": []}
+    return config.model_copy(update={"training": training.model_copy(update=changes)})
+
+
+def choose(points: Sequence[Mapping[str, Any]], trials: Sequence[Ended]) -> tuple[list[float], int | None]:
+    """Return the median loss of each point, and which point has the lowest; None where all are infinite.
+
+    Of equal medians the first point's wins: that of the lower values, where a range gave them. A median over an even
+    number of seeds is the mean of the middle two: infinite if one of these is.
+
+    Args:
+        points: of the grid. trials: of any order; every point has at least one.
+    """
+    medians = [median(_loss(trial) for trial in trials if trial.values == point) for point in points]
+    best = min(range(len(medians)), key=lambda k: medians[k])
+    return medians, best if isfinite(medians[best]) else None
+
+
+def _loss(trial: Ended) -> float:
+    return trial.loss if isfinite(trial.loss) else inf
+
+
+def at_edge(axes: Sequence[Axis], chosen: Mapping[str, Any]) -> list[str]:
+    """Return the keys whose chosen number is the lowest or the highest tried: a better one may lie beyond."""
+    found = []
+    for axis in axes:
+        numbers = [v for v in axis.values if isinstance(v, int | float) and not isinstance(v, bool)]
+        if len(numbers) == len(axis.values) > 1 and chosen[axis.key] in (min(numbers), max(numbers)):
+            found.append(axis.key)
+    return found
+
+
+def tuned(combination: Combination, tuning: Tuning, task: str, profile: str, trials: Sequence[Ended]) -> Tuned:
+    """Return what the trials of a combination say.
+
+    Args:
+        combination, tuning: which. task: with its options, as a report calls it. profile: by name. trials: as ended.
+    """
+    medians, best = choose(tuning.points, trials)
+    chosen = None if best is None else tuning.points[best]
+    config = combination.config(tuning.seeds[0])
+    return Tuned(
+        task=task,
+        profile=profile,
+        backend=config.backend,
+        rule=config.rule_name,
+        options=dict(combination.options),
+        grid={axis.key: list(axis.values) for axis in tuning.axes},
+        seeds=list(tuning.seeds),
+        trials=list(trials),
+        medians=medians,
+        chosen=chosen,
+        at_edge=[] if chosen is None else at_edge(tuning.axes, chosen),
+    )
+
+
+def with_chosen(grid: Grid, tuning: Tuning, found: Sequence[Tuned]) -> tuple[list[RunConfig], list[tuple[str, str]]]:
+    """Return the runs that are reported, with what was chosen, and label and message of what has no setting."""
+    configs, failed = [], []
+    for combination, one in zip(grid.combinations, found, strict=True):
+        if one.chosen is None:
+            failed.append((one.label, NONE_LEFT))
+        else:
+            configs += [combination.config(seed, tuning.settings(one.chosen)) for seed in grid.seeds]
+    return configs, failed
