@@ -347,9 +347,9 @@ def _scores(group: Sequence[Method]) -> list[tuple[Column, list[Cell]]]:
     """Build the column of the headline score, the first a task names; and, where training repeats what is scored, too,
     those of that score and of the loss there.
     """
-    several = [s for m in group for r in m.finished if isinstance(s := r["score"], Mapping) and s]
-    name = next(iter(several[0])) if several else ""
-    names = [name, *(part for part in (f"training_{name}", "training_loss") if any(part in s for s in several))]
+    first = next((s for m in group for r in m.finished if isinstance(s := r["score"], Mapping) and s), {})
+    name = next(iter(first), "")
+    names = [name, *(part for part in (f"training_{name}", "training_loss") if part in first)]
     return [
         (
             Column(part.replace("_", " ") or "score"),

@@ -43,8 +43,9 @@ def read_idx(path: Path, dimensions: int, what: str) -> Idx:
 
         0 0 8 D   n_1 .. n_D   data    D dimensions; sizes are 4 bytes each, the highest first
 
-    A header is not believed: the file must have just the bytes that it announces, and nothing is allocated before
-    that is known, or, of one packed by gzip, before it is known that so few bytes can hold so many.
+    A header is not believed: the file must have just the bytes that it announces. No memory is taken for them before
+    that is known or, of a file packed by gzip, before it is known that so few bytes can hold so many; and no more is
+    ever unpacked than was announced.
 
     Args:
         path: the file. dimensions: D, that it must have. what: it holds, for messages: "images".

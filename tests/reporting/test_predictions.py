@@ -65,6 +65,7 @@ FAR = {
     "below": (1e-9, " Far below the figure: ridge readout 1.00e-9."),
     "above": (1e6, " Far above the figure: ridge readout 1.00e6."),
     "beside": (0.01, ""),
+    "a little above": (2.0, ""),
 }
 
 

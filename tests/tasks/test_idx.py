@@ -99,6 +99,27 @@ def test_what_is_no_such_file_is_refused_and_takes_no_memory(tmp_path, content, 
     assert peak < 2**20
 
 
+@given(data=st.data(), packed=st.booleans())
+def test_whatever_is_damaged_is_read_as_announced_or_refused(tmp_path_factory, data, packed):
+    """Bytes changed, cut or added anywhere: no other exception, and never an array that is not what the file says."""
+    content = bytearray(PACKED if packed else WHOLE)
+    for _ in range(data.draw(st.integers(1, 3))):
+        at = data.draw(st.integers(0, len(content) - 1))
+        content[at] = data.draw(st.integers(0, 255))
+    content = content[: data.draw(st.integers(1, len(content)))] + data.draw(st.binary(max_size=3))
+    path = tmp_path_factory.mktemp("idx") / "damaged"
+    path.write_bytes(content)
+    try:
+        found = read_idx(path, 3, "images")
+    except InputError as error:
+        said = str(error)
+    else:
+        path.write_bytes(gzip.decompress(content) if content[:2] == b"\x1f\x8b" else content)
+        np.testing.assert_array_equal(found.values, by_hand(path))
+        return
+    assert said.startswith(f"{path}: ")
+
+
 def test_a_bomb_is_unpacked_no_further_than_announced(tmp_path):
     path, held = tmp_path / "bomb.gz", 64 * 2**20
     path.write_bytes(gzip.compress(header(10, 2, 2) + bytes(held), compresslevel=9))
