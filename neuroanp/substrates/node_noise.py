@@ -80,7 +80,7 @@ class NodeNoise:
         if output_sigma is not None:
             self.sigma[OUTPUT] = output_sigma
         self.scale = dict(scale or {})
-        if plan.controlled and junctions is not None and junctions.node_sigma:
+        if plan.only and junctions is not None and junctions.node_sigma:
             raise InputError(UNCONTROLLED)
         self._factors = {name: plan.of_group(k) for k, name in enumerate(units)}
         # a source that counts steps has no time between presentations; one that forgets need not be followed

@@ -211,11 +211,11 @@ def test_silent_passes_sample_no_junction(make_bench, gains):
 
 def test_gains_scale_read_noise_and_streams_name_it(make_bench):
     """At t = 0 the readers see equal inputs: h - h_silent is the gain times one draw."""
-    plan = PassPlan((1.0, -1.0, 0.5, 0.0, 1.0), (3, 3, 3, 3, 4), "mean")
+    plan = PassPlan((1.0, 2.0, 0.5, 0.0, 1.0), (3, 3, 3, 3, 4), "mean")
     bench = make_bench("pcm", effects=frozenset({"read_noise"}), sigma=None)
     h = bench.passes(plan).h[0]
     noise = h - h[3]
-    torch.testing.assert_close(noise[1], -noise[0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(noise[1], 2.0 * noise[0], rtol=0, atol=1e-12)
     torch.testing.assert_close(noise[2], 0.5 * noise[0], rtol=0, atol=1e-12)
     assert not torch.allclose(noise[4], noise[0], rtol=1e-3, atol=0)
     assert float(noise[0].abs().min()) > 0
