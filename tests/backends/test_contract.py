@@ -206,7 +206,10 @@ def test_mirrored_passes_draw_the_same_noise_with_the_other_sign(bench, gains, d
         if array.dac_sigma:  # the spread of the weights' noise sees the drivers' noise: even, to second order
             tolerance += 1e-3 * gain
     assert tolerance < 0.1 * float((found.h[:, 0] - found.h[:, 1]).std())
-    if any(read.sigma2 is not None or read.process is not None or read.dac_sigma for read in bench.reads.values()):
+    reads = bench.reads.values()
+    if any(
+        read.sigma2 is not None or read.process is not None or read.amplifies_noise or read.dac_sigma for read in reads
+    ):
         assert float(((found.h[:, 0] + found.h[:, 3]) / 2 - found.h[:, 1]).abs().max()) > tolerance
         return
     for b, until in enumerate(steps.tolist()):
