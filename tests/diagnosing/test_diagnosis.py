@@ -227,7 +227,9 @@ def test_progress_is_told_of_training_and_of_drawing(tiny):
     assert [event["update"] for event in drawing] == [1, 2, 3, 4, 5]
     assert drawing[0]["run"] == "copy ideal anp seed 0, update 150, K=1, sigma=0.01"
     assert events[-1]["phase"] == "done"
-    assert all(event["updates"] == 150 for event in events if event["phase"] == "train")
+    training = [event for event in events if event["run"] == "copy ideal anp seed 0"]
+    assert all(event["updates"] == 150 for event in training)
+    assert training[-1]["phase"] == "done"
 
 
 def test_a_state_that_does_not_fit_another_setting_is_refused(tiny, monkeypatch):
