@@ -69,7 +69,7 @@ def diagnose(
         Path | None,
         typer.Option(
             "--output", "-o", metavar="DIR", show_default=False, parser=options.named,
-            help="Folder for table and figure; diagnosis-TASK-PROFILE-RULE-sSEED, or -RUN, unless given.",
+            help="Folder for table and figure; diagnosis-..., after the run, if not given.",
         ),
     ] = None,
     task: options.Task = None,

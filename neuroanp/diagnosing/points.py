@@ -51,6 +51,7 @@ def trained(
             ):
                 if trainer.update == update:
                     break
+            tell({"update": update, "updates": update, "loss": None, "phase": "done"})
         yield Point(update, {name: x.clone() for name, x in trainer.state_dict().items()})
 
 

@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from neuroanp.api.diagnosis import asked_of, diagnose
+from neuroanp.backends.rate import RateBackend
 from neuroanp.baselines.methods import BASELINES
 from neuroanp.diagnosing.asked import Draws
 from neuroanp.diagnosing.diagnosis import of_config, of_run
@@ -18,6 +19,7 @@ from neuroanp.diagnosing.drawing import drawn, flat, held_to_gradient
 from neuroanp.diagnosing.gradient import gradient_of
 from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.learning.protocol import RULES
+from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
@@ -123,6 +125,32 @@ def test_the_gradient_is_that_of_the_weights_as_the_chip_holds_them(tiny):
     assert float(held_to_gradient(trainer, FEW)["all"].scale.value or 0) == close(1.0, rel=0.05)
 
 
+def test_slow_read_noise_is_drawn_anew_and_is_not_in_the_gradient(tiny):
+    """What lasts over an update is variance, of backpropagation too; the gradient is of the weights without it."""
+    trainer = trainer_of(tiny(rule="bptt", profile="pcm", task={"length": 6}))
+    found = held_to_gradient(trainer, Draws(30, 30, 0.0))["all"]
+    assert (found.variance.value or 0.0) > 1e-4
+    assert found.scale.low < 1.02
+    assert found.scale.high > 0.98
+    lab = trainer.lab()
+    other = replace(lab, reads=trainer.substrate.prepare(lab.window_s, PassStreams(trainer.streams, "other", 7)))
+    assert not torch.equal(other.reads["w"].W, lab.reads["w"].W)
+    assert torch.equal(gradient_of(trainer, other).arrays["w"], gradient_of(trainer, lab).arrays["w"])
+
+
+def test_nothing_is_presented_for_the_books_alone(tiny, monkeypatch):
+    """Backpropagation looks at the twin; a training presents the batch as well, so that its reads are booked."""
+    config = tiny(rule="bptt")
+
+    def never(self, request):
+        raise AssertionError("presented")
+
+    monkeypatch.setattr(RateBackend, "run", never)
+    with pytest.raises(AssertionError, match="presented"):
+        trainer_of(config).step()
+    held_to_gradient(trainer_of(config), FEW)
+
+
 @pytest.mark.parametrize("name", [*RULES.names(), *BASELINES.names()])
 def test_every_rule_can_be_diagnosed(tiny, name):
     rows = table(tiny(rule=name))
@@ -199,7 +227,9 @@ def test_progress_is_told_of_training_and_of_drawing(tiny):
     assert [event["update"] for event in drawing] == [1, 2, 3, 4, 5]
     assert drawing[0]["run"] == "copy ideal anp seed 0, update 150, K=1, sigma=0.01"
     assert events[-1]["phase"] == "done"
-    assert all(event["updates"] == 150 for event in events if event["phase"] == "train")
+    training = [event for event in events if event["run"] == "copy ideal anp seed 0"]
+    assert all(event["updates"] == 150 for event in training)
+    assert training[-1]["phase"] == "done"
 
 
 def test_a_state_that_does_not_fit_another_setting_is_refused(tiny, monkeypatch):
