@@ -97,6 +97,32 @@ def test_the_three_numbers_are_told():
     ]
 
 
+def test_on_a_noisy_chip_the_controls_under_its_noise_decide():
+    """What a readout of quiet units would do is no measure for one of noisy ones."""
+    quiet = {"ridge": 0.001, "refit": 0.0005}
+
+    def said(loss, ridge, refit):
+        noisy = {"ridge_noisy": ridge, "refit_noisy": refit}
+        return verdicts(methods([result(seed, loss, controls={**quiet, **noisy}) for seed in range(8)]))
+
+    assert said(0.004, 0.005, 0.003) == []
+    assert said(0.006, 0.005, 0.003) == [
+        "pcm · anp: the readout fell short: 0.00600 as learned, 0.00300 refit on the same recurrence, 0.00500 on the "
+        "untrained one."
+    ]
+    assert said(0.004, 0.005, 0.006) == [
+        "pcm · anp has not shown that its recurrence learned: a ridge readout refit on it reaches 0.00600 under its "
+        "noise, on the untrained network 0.00500, below that in 0 of 8 seeds."
+    ]
+
+
+def test_the_class_of_feedback_is_named():
+    rows = [{**result(seed, 0.1), "feedback": "S+"} for seed in range(3)]
+    table = results_table(methods(rows))
+    assert cells(table, "class")[0] == "S+"
+    assert "class" not in [column.header for column in results_table(methods([result(0, 0.1)])).columns]
+
+
 def test_a_task_that_needs_no_recurrence_shows_none():
     """Two roundings of nothing are not compared."""
     rows = [result(seed, 0.05, controls={"ridge": 1.1e-16, "refit": 4e-17}) for seed in range(8)]
