@@ -7,6 +7,7 @@ import inspect
 import os
 import re
 import resource
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -90,8 +91,7 @@ def test_a_file_in_the_place_of_a_comparison_s_report_is_said(runs, monkeypatch)
     page = na.compare(TINY, seeds=1).report
     assert page is not None
     folder = page.parent
-    (folder / "report.html").unlink()
-    folder.rmdir()
+    shutil.rmtree(folder)
     folder.write_text("mine")
     with pytest.raises(
         InputError, match=f"{folder.name}/report.html: not accessible .File exists.; .*, or move away what is there"

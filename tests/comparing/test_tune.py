@@ -230,6 +230,16 @@ def test_the_record_is_there_without_a_report_and_the_notebook_says_it(in_proces
     assert "tuned ideal · anp: optimizer.lr" in str(found._repr_html_())
 
 
+def test_searches_that_chose_the_same_have_records_of_their_own(in_process, tmp_path):
+    """The reported runs are the same, how their setting was come by is not."""
+    tunes = [{"optimizer.lr": [3e-2, 1e-9]}, {"optimizer.lr": [3e-2, 1e-8]}]
+    both = [api.compare(TINY, seeds=[0], tune=tune, tune_seeds=SEEDS) for tune in tunes]
+    assert [one.tuning[0].chosen for one in both] == [{"optimizer.lr": 3e-2}] * 2
+    assert both[0].runs[0].path == both[1].runs[0].path
+    assert both[0].report.parent != both[1].report.parent
+    assert [record.read(one.report.parent).tuning[0]["grid"] for one in both] == tunes
+
+
 def test_several_keys_are_a_grid_and_validation_sequences_may_be_said(in_process):
     tune = {"optimizer.lr": "1e-3..1e-1:log,2", "training.batch": [2, 3], "optimizer.name": "adam,sgd"}
     (one,) = api.compare(
