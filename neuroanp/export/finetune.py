@@ -15,6 +15,7 @@ from neuroanp.backends.chip_network import ChipInLoop
 from neuroanp.errors import DivergedError, InputError
 from neuroanp.export.protocol import EXPORTERS, ChipExporter, DeviceExporter, Exporter
 from neuroanp.learning.protocol import RULES
+from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import Streams
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment, build_trainer
@@ -101,7 +102,8 @@ def finetune(record: RunDir, model: Model, chosen: ChipExporter | DeviceExporter
     On a device of conductances all is as it was in training: the rule's updates are written to the run's own device in
     the run's own way, with its errors, and read with its noise; moments and schedule of the optimiser start anew.
 
-    Rules go on as they are; a run trained by a gradient of a digital twin goes on with ANP, which needs none.
+    Rules go on as they are; a run trained by a gradient of a digital twin goes on with ANP, which needs none, and so
+    does one of weight perturbation on a chip whose weights are whole numbers, which are not moved by less than one.
 
     Args:
         record: the run, which is left as it is. model: its network; `chosen.check` has passed. chosen: the exporter.
@@ -111,7 +113,7 @@ def finetune(record: RunDir, model: Model, chosen: ChipExporter | DeviceExporter
         DivergedError: a lower learning rate is needed.
         InputError: of a device: nothing is lost in writing to it, or nothing perturbs the units.
     """
-    config = _config(load_config(record.config_path), how)
+    config = _config(load_config(record.config_path), how, isinstance(chosen, ChipExporter))
     if how.updates <= config.optimizer.warmup:
         raise InputError(
             f"--finetune: {how.updates} updates lie within the run's optimizer.warmup, {config.optimizer.warmup}; give "
@@ -153,7 +155,7 @@ def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: Run
     chosen.check_tuning(model)
     _, left = restored(record)
     chip = cast("DeviceChip", left.substrate)
-    if not (chip.perturbs_units or chip.drive.sigma):
+    if not (chip.perturbs_units or chip.drive.sigma or isinstance(config.rule, WP)):
         raise InputError(
             f"--finetune: nothing perturbs the units (perturbation.name 'none', and no noise of {chip.profile.name} "
             f"reaches them), so that {config.rule_name} learns nothing; train with perturbation.name auto"
@@ -203,15 +205,19 @@ def _errs(chip: DeviceChip) -> bool:
     return any(name in among & chip.effects for name in known_effects(chip.profile))
 
 
-def _config(config: RunConfig, how: FineTuning) -> RunConfig:
-    """Return the run's configuration for its fine-tuning: a seed, updates and perhaps a rule of its own."""
+def _config(config: RunConfig, how: FineTuning, whole: bool) -> RunConfig:
+    """Return the run's configuration for its fine-tuning: a seed, updates and perhaps a rule of its own.
+
+    Args:
+        config, how: the run's, and what is asked for. whole: whether weights are whole numbers.
+    """
     lr = {} if how.lr is None else {"lr": how.lr}
     changes: dict[str, Any] = {
         "seed": (config.seed + APART) % 2**63,  # sequences and noise that training has not had
         "optimizer": config.optimizer.model_copy(update=lr),
         "training": config.training.model_copy(update={"updates": how.updates, "controls": False}),
     }
-    if not config.rule.local:
+    if not config.rule.local or (whole and isinstance(config.rule, WP)):
         preset = "spiking" if spikes(config.backend) else "default"
         changes["rule"] = RULES.get("anp")(preset=preset)  # pyright: ignore[reportCallIssue]
     return config.model_copy(update=changes)

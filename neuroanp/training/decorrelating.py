@@ -75,11 +75,11 @@ class Decorrelating:
         """Return it where a lab has matrices D; None elsewhere."""
         return cls(rule, lab) if matrices(lab) else None
 
-    def add(self, x: Mapping[str, Tensor], share: float = 1.0) -> None:
-        """Add the activity (T, B, n) of each layer in a chunk of time; share: of the presentation in the mean."""
+    def add(self, x: Mapping[str, Tensor]) -> None:
+        """Add the activity (T, B, n) of each layer in a chunk of time."""
         if self.moves:
             mine = {name: x[name] for name in self.D}
-            self.products.add({name: share * each for name, each in mine.items()}, mine)
+            self.products.add(mine, mine)
 
     def done(self, update: WeightUpdate, network: Network) -> WeightUpdate:
         """Return an update whose presynaptic factors were x as that of D x, with the next D of each layer."""

@@ -24,6 +24,7 @@ from neuroanp.substrates.tiling import Tiling
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer, plan_of, stored_memory
 from neuroanp.training.config import RunConfig
+from neuroanp.training.decorrelating import decorrelation_of
 from neuroanp.training.described import describe
 from neuroanp.training.learner import make_learner
 from neuroanp.training.memory import available_memory, keep_freed_memory
@@ -98,7 +99,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     """Return the bytes that a run takes, by what takes them, from its sizes alone.
 
     weights: digital targets. optimizer: its moments. update: the gradient, and new moments and step beside
-    the old. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
+    the old; matrices that decorrelate. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
     weights and devices of the second chip that trains the readout alone. batches: those that are kept for it.
     reads: plans and the readers' transposes. passes: those stored for the credit, and averages of earlier ones.
     noise: the largest draw of read noise. chunk: what units did in the steps that are simulated at once. recorded: on
@@ -122,7 +123,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     return {
         "weights": weights,
         "optimizer": 2 * weights if adam else 0,
-        "update": 4 * weights if adam else weights,
+        "update": (4 * weights if adam else weights) + _matrices(experiment, size),
         "devices": devices,
         "copies": COPIES * devices + weights,
         "control": devices + weights if training.controls and training.updates else 0,
@@ -133,6 +134,12 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "chunk": _chunk_bytes(experiment, size),
         "recorded": 0 if config.compute.device == "cpu" else weights + reads,
     }
+
+
+def _matrices(experiment: Experiment, size: int) -> int:
+    """Return what decorrelation takes: matrices, second moments, and the matrices that follow."""
+    squares = sum(layer.units**2 for layer in experiment.network.layers)
+    return 3 * size * squares if decorrelation_of(experiment.config.rule) is not None else 0
 
 
 def _chunk_bytes(experiment: Experiment, size: int) -> int:

@@ -12,12 +12,15 @@ from hypothesis import strategies as st
 
 from neuroanp.baselines.bptt import gradient
 from neuroanp.errors import InputError
+from neuroanp.learning.anp import ANP
 from neuroanp.learning.iterative import INP
 from neuroanp.learning.node_perturbation import NP
 from neuroanp.losses import of_steps
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.relu import ReLU
 from neuroanp.network.tanh import Tanh
+from neuroanp.substrates.node_noise import NodeNoise
+from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.trajectory import PassPlan
 from tests.factors import factors_of
@@ -155,3 +158,25 @@ def test_groups_are_those_of_the_network_unless_stated():
     assert configure({"task": "copy", "rule": {"name": "inp", "K": 2}, "network": {"layers": layers}}).rule.groups == 3
     assert configure({"task": "copy", "rule": "inp"}).rule.groups == 2
     assert "groups" not in configure({"task": "copy", "rule": "anp", "network": {"layers": layers}}).to_plain()["rule"]
+
+
+def test_a_pass_for_its_losses_alone_has_noise_in_one_group_too(make_lab):
+    """In single precision simulators draw white noise themselves; of one group at a time they cannot."""
+    lab, plan = make_lab(), INP().plan()
+    streams = lab.context().streams
+    noise = [
+        NodeNoise(each, lab.weights.network.lines, 4, streams, torch.zeros(1), sigma=0.1, dt=1.0)
+        for each in (plan, ANP().plan())
+    ]
+    assert noise[0].white("hidden") is None
+    assert noise[1].white("hidden") is not None
+    config = {
+        "task": {"name": "copy", "length": 2, "delay": 1, "test_size": 4},
+        "network": {"hidden": 6},
+        "rule": "inp",
+    }
+    stored, replayed = (build_trainer(Experiment.of(configure(config, {"training.batch": 4}))) for _ in range(2))
+    replayed.memory = 0
+    found = [trainer.learner.learn({}, trainer.lab())[1].arrays for trainer in (stored, replayed)]
+    for name, W in found[0].items():
+        assert float((found[1][name] - W).norm() / W.norm()) < 1e-3
