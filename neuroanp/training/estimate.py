@@ -99,7 +99,8 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     """Return the bytes that a run takes, by what takes them, from its sizes alone.
 
     weights: digital targets. optimizer: its moments. update: the gradient, and new moments and step beside
-    the old; matrices that decorrelate. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
+    the old; matrices that decorrelate. devices: cells of the arrays. copies: what a write or a checkpoint holds
+    beside these. control:
     weights and devices of the second chip that trains the readout alone. batches: those that are kept for it.
     reads: plans and the readers' transposes. passes: those stored for the credit, and averages of earlier ones.
     noise: the largest draw of read noise. chunk: what units did in the steps that are simulated at once. recorded: on
