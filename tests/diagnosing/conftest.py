@@ -40,6 +40,8 @@ class Options(Section):
     local: ClassVar[bool] = False
     presets: ClassVar[dict[str, Any]] = {}
     preset_optimizers: ClassVar[dict[str, Any]] = {}
+    feedback: ClassVar[str] = "BP"
+    needs: ClassVar[tuple[str, ...]] = ()
 
     name: Literal["noisy_gradient"] = "noisy_gradient"
     truncation: int | None = Field(default=None, ge=1, description="steps that a loss reaches back")

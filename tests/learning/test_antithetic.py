@@ -11,6 +11,7 @@ from neuroanp.backends.reads import ArrayReads
 from neuroanp.devices.ornstein_uhlenbeck import OrnsteinUhlenbeck
 from neuroanp.errors import InputError
 from neuroanp.learning.anp import ANP
+from neuroanp.learning.iterative import INP
 from neuroanp.learning.node_perturbation import NP
 from neuroanp.losses import of_steps
 from neuroanp.noise import PassStreams, Streams
@@ -102,8 +103,8 @@ def test_reads_of_devices_have_no_sign(make_lab):
     assert not torch.equal(usual[:, 0], usual[:, 1])
 
 
-def test_sources_of_a_device_have_no_sign_either():
+def test_sources_of_a_device_perturb_all_groups_of_units_at_once():
     source = OrnsteinUhlenbeck(sigma=0.1, tau=1e-3, n_sources=1)
     streams, like = PassStreams(Streams(0), "train", 0), torch.zeros(1)
-    with pytest.raises(InputError, match=r"nobody turns their sign .*reference: two or mean"):
-        NodeNoise(MIRRORED, {"hidden": 4, "output": 2}, 3, streams, like, source, dt=1e-6)
+    with pytest.raises(InputError, match=r"nobody turns their sign or switches them on .*reference: two or mean"):
+        NodeNoise(INP().plan(), {"hidden": 4, "output": 2}, 3, streams, like, source, dt=1e-6)

@@ -100,7 +100,7 @@ def test_what_would_alter_the_chip_is_refused(spoil, said):
 
 
 READING = {"ledger", "now", "failed", "weights", "neurons", "node_sigmas", "prepare", "perturbation", "network",
-           "device_noise", "at", "state_dict", "weighs_reads"}  # fmt: skip
+           "device_noise", "at", "state_dict", "weighs_reads", "decorrelation"}  # fmt: skip
 """What of a substrate alters nothing."""
 
 
