@@ -19,8 +19,8 @@ OF_LAYERS = "ridge_all"
 CONTROLS = {
     "ridge": "ridge readout",
     "refit": "ridge refit",
-    "ridge_noisy": "ridge, under noise",
-    "refit_noisy": "ridge refit, under noise",
+    "ridge_noisy": "noisy ridge",
+    "refit_noisy": "noisy ridge refit",
     "lagged_linear": "lagged linear",
 }
 SOLVED = 1e-12
