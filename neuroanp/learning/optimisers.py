@@ -57,7 +57,9 @@ class Optimizer(GrowingSection):
     later: ClassVar[tuple[str, ...]] = ("warmup", "floor", "milestones", "factor", "weight_decay")
 
     name: Literal["adam", "sgd"] = Field(default="adam", description="how the step is made from the update")
-    lr: float = Field(default=1e-3, gt=0, le=MOST_LR, allow_inf_nan=False, description="learning rate at the start")
+    lr: float = Field(
+        default=1e-3, gt=0, le=MOST_LR, allow_inf_nan=False, description="learning rate where the schedule starts"
+    )
     schedule: Literal["cosine", "linear", "exponential", "step", "constant"] = Field(
         default="cosine", description="how the rate falls until the last update"
     )

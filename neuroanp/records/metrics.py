@@ -25,8 +25,9 @@ class Metrics:
 
     Args:
         columns: values by column name. Those of a training run: update, train_loss, update_norm,
-            lr, saturated, unverified, test_loss, test_loss_noise_free, spectral_radius; energy_J, chip_time_s,
-            pulses, wear and wall_s are cumulative. Any others are kept.
+            lr, saturated, unverified, test_loss, test_loss_noise_free, spectral_radius (and validation_loss, where
+            sequences are kept for it); energy_J, chip_time_s, pulses, wear and wall_s are cumulative. Any others are
+            kept.
         controls: losses of the controls by name, for the plot.
         skipped: how many rows were unreadable and left out.
 

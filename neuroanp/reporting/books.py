@@ -50,7 +50,8 @@ def each_update(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table
 
     Args:
         group: the methods of one task.
-        ledgers: as `spent`: the run is the first write and its updates.
+        ledgers: as `spent`: the run is the first write, its updates, and its looks at validation sequences if it has
+            any, which are a part of their own then.
 
     Returns: the table, or None where no run that has ended did an update.
     """
@@ -59,7 +60,8 @@ def each_update(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table
     if not kept:
         return None
     named = names_of([method for method, _ in kept])
-    parts = (("an update", "per_update"), ("first write", "first_write"), ("whole run", None))
+    looks = [("validation", "validation")] * any(_part(ledger, "validation") for _, some in kept for ledger in some)
+    parts = (("an update", "per_update"), ("first write", "first_write"), *looks, ("whole run", None))
     columns = [Column(header, numeric=False) for header, _ in named]
     columns += [Column(f"{name}: {what}") for name, _ in parts for what in ("energy", "chip time", "pulses")]
     rows = []

@@ -98,14 +98,14 @@ def _looked_at(config: RunConfig) -> int:
 def memory_of(experiment: Experiment) -> dict[str, int]:
     """Return the bytes that a run takes, by what takes them, from its sizes alone.
 
-    weights: digital targets. optimizer: its moments. update: the gradient, and new moments and step beside
-    the old; matrices that decorrelate. devices: cells of the arrays. copies: what a write or a checkpoint holds
-    beside these. control:
-    weights and devices of the second chip that trains the readout alone. batches: those that are kept for it.
-    reads: plans and the readers' transposes. passes: those stored for the credit, and averages of earlier ones.
-    noise: the largest draw of read noise. chunk: what units did in the steps that are simulated at once. recorded: on
-    a GPU, what a recorded update has of weights and reads for itself. Noise and chunk are bounds: an update in compiled
-    calls makes less.
+    weights: digital targets. optimizer: its moments. update: the gradient, new moments and step beside the old, what
+    decays, and matrices that decorrelate. devices: cells of the arrays. copies: what a write or a checkpoint holds
+    beside these. control: weights and devices of the second chip that trains the readout alone. batches: those that
+    are kept for it. validation: its sequences, and the best weights where they are to be written back. reads: plans
+    and the readers' transposes. passes: those stored for the credit, and averages of earlier ones. noise: the largest
+    draw of read noise. chunk: what units did in the steps that are simulated at once. recorded: on a GPU, what a
+    recorded update has of weights and reads for itself. Noise and chunk are bounds: an update in compiled calls makes
+    less.
 
     >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
@@ -117,6 +117,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     sample = _sample(experiment)
     size = sample.like.element_size()
     weights = size * sum(n * m for n, m in shapes.values())
+    kept = 0 if training.validation is None else _bytes_of(experiment, training.validation)
     adam = config.optimizer.name == "adam"
     devices = sum(_scaled(sample.arrays[name].cells, sample.arrays[name].shape, shapes[name]) for name in shapes)
     plans = sample.prepare(experiment.window_s(), PassStreams(Streams(config.seed), "train", 0))
@@ -124,11 +125,14 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     return {
         "weights": weights,
         "optimizer": 2 * weights if adam else 0,
-        "update": (4 * weights if adam else weights) + _matrices(experiment, size),
+        "update": (4 * weights if adam else weights)
+        + (weights if config.optimizer.weight_decay else 0)
+        + _matrices(experiment, size),
         "devices": devices,
         "copies": COPIES * devices + weights,
         "control": devices + weights if training.controls and training.updates else 0,
-        "batches": min(ROOM, training.updates * _batch_bytes(experiment)) if training.controls else 0,
+        "validation": kept + (weights if training.restore else 0),
+        "batches": min(ROOM, training.updates * _bytes_of(experiment, training.batch)) if training.controls else 0,
         "reads": reads,
         "passes": min(_stored(experiment), stored_memory(config)) + _remembered_bytes(experiment),
         "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
@@ -208,10 +212,10 @@ def _remembered_bytes(experiment: Experiment) -> int:
     return numbers * getattr(torch, config.compute.dtype).itemsize
 
 
-def _batch_bytes(experiment: Experiment) -> int:
-    """Return the bytes of one batch: inputs, targets and the mask of its steps."""
+def _bytes_of(experiment: Experiment, sequences: int) -> int:
+    """Return the bytes of so many sequences: inputs, targets and the mask of their steps."""
     config, task = experiment.config, experiment.task
-    numbers = task.steps * (config.training.batch * (task.inputs + task.outputs) + 1)
+    numbers = task.steps * (sequences * (task.inputs + task.outputs) + 1)
     return numbers * getattr(torch, config.compute.dtype).itemsize
 
 

@@ -11,10 +11,13 @@ import torch
 from neuroanp.errors import InputError, RunError
 from neuroanp.noise import Streams
 from neuroanp.records.run_dir import RunDir
+from neuroanp.reporting.books import each_update
+from neuroanp.reporting.method import methods
 from neuroanp.reporting.reading import shown
+from neuroanp.reporting.values import quantity
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
-from neuroanp.training.estimate import estimate
+from neuroanp.training.estimate import estimate, memory_of
 from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.readout import key_of, readout_trainer
@@ -170,6 +173,14 @@ def test_what_looks_cost_is_booked_and_is_no_part_of_an_update(tmp_path):
     plain = launch(config(profile="pcm", updates=10, validation=None), tmp_path).manifest["ledger"]
     assert books["reads"] - plain["reads"] == 3 * looks * SEQUENCES * STEPS
     assert "validation" not in plain
+    (table,) = [each_update(group, {str(record.path): books}) for group in [methods([result_of(record)], [""])]]
+    assert table is not None
+    cells = {column.header: str(cell) for column, cell in zip(table.columns, table.rows[0].cells, strict=True)}
+    assert cells["validation: chip time"] == quantity(found["chip_time_s"], "s")
+    assert not any(
+        c.header.startswith("validation")
+        for c in each_update(methods([result_of(record)], [""]), {str(record.path): plain}).columns
+    )
     # energy of reads goes by the reads: passes of training and looks are alike but for their number
     training, validation = 10 * 3 * 4 * STEPS, looks * SEQUENCES * STEPS
     share = found["energy_J"] / validation / ((plain["energy_J"] - plain["energy"]["writes"]) / training)
@@ -182,6 +193,14 @@ def test_what_is_expected_counts_the_looks(tmp_path):
         made = config(profile="pcm", updates=updates)
         time = launch(made, tmp_path).manifest["ledger"]["time"]["reads"]
         assert estimate(made)["chip_time_s"] == close(time, rel=1e-9)
+
+
+def test_memory_has_the_sequences_and_the_weights_that_are_kept():
+    found = {kind: memory_of(Experiment.of(config(**words)))["validation"] for kind, words in {
+        "none": {"validation": None}, "looked": {}, "restored": {"restore": True},
+    }.items()}  # fmt: skip
+    sequences = 4 * STEPS * (SEQUENCES * (3 + 2) + 1)
+    assert found == {"none": 0, "looked": sequences, "restored": sequences + 4 * 12 * (3 + 12 + 2)}
 
 
 def test_a_profile_without_figures_states_none_for_the_looks(tmp_path):
