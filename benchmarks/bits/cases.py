@@ -55,6 +55,10 @@ RULES: Mapping[str, Mapping[str, Any]] = {
     "np": {"rule": {"name": "np"}, **KNOWN},
     "np mean": {"rule": {"name": "np", "reference": "mean", "K": 2, "trace": "10 ms"}, **KNOWN},
     "np paper": {"rule": {"name": "np", "preset": "paper"}, **KNOWN},
+    "anp antithetic": {"rule": {"name": "anp", "reference": "antithetic", "K": 2}, **KNOWN},
+    "anp decorrelated": {"rule": {"name": "anp", "decorrelation": {"lr": 0.1}}},
+    "inp": {"rule": {"name": "inp"}, **KNOWN},
+    "wp": {"rule": {"name": "wp", "K": 2}},
     "bptt": {"rule": {"name": "bptt"}},
     "bptt 2": {"rule": {"name": "bptt", "truncation": 2}},
     "bptt1": {"rule": {"name": "bptt1"}},
@@ -95,6 +99,9 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "stored weights": {"network.weights": START, "profile": "pcm"},
     "stored weights as they are": {"network.weights": START, "profile": "rram_wan", "training.updates": 0},
     "fixed copy": {"task.mode": "fixed", "task.cue": "start"},
+    "running averages": {"task.mode": "fixed", "rule": {"name": "anp", "reference": "running"}, "profile": "pcm"},
+    "wp by sequences": {"rule": {"name": "wp", "credit": "sample", "decorrelation": {"lr": 0.1}}, "profile": "pcm"},
+    "wp paper": {"rule": {"name": "wp", "preset": "paper"}},
     "mackey_glass recall": {
         "task": {"name": "mackey_glass", "direction": "recall", "horizon": 3, "train_length": 500, "test_size": 4}
     },

@@ -88,9 +88,9 @@ def estimate(config: RunConfig) -> dict[str, Any]:
 def memory_of(experiment: Experiment) -> dict[str, int]:
     """Return the bytes that a run takes, by what takes them, from its sizes alone.
 
-    weights: digital targets. optimizer: its moments. update: the gradient, and new moments and step beside
-    the old; matrices that decorrelate. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
-    weights and devices of the second chip that trains the readout alone. batches: those that are kept for it.
+    weights: digital targets. optimizer: its moments. update: the gradient, and new moments and step beside the old;
+    matrices that decorrelate. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these.
+    control: weights and devices of the second chip that trains the readout alone. batches: those that are kept for it.
     reads: plans and the readers' transposes. passes: those stored for the credit, and averages of earlier ones.
     noise: the largest draw of read noise. chunk: what units did in the steps that are simulated at once. recorded: on
     a GPU, what a recorded update has of weights and reads for itself. Noise and chunk are bounds: an update in compiled
