@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from functools import cache
 from pathlib import Path
 from statistics import median
 from typing import Any, NamedTuple
 
-from benchmarks.rules.numbers import Numbers, Row
+from benchmarks.rules.numbers import Numbers, Row, Run, digest
 from benchmarks.rules.ways import CONDITIONS, PASSES, WAYS, task
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure
@@ -16,6 +17,9 @@ from neuroanp.training.configure import configure
 TUNING = (100, 101)
 """Seeds that settings are chosen on: every setting on the first, the two that did best there on the second as well."""
 SEMIFINAL = 2
+
+
+Setting = Mapping[str, Any]
 
 
 class Cell(NamedTuple):
@@ -33,23 +37,13 @@ class Cell(NamedTuple):
     seeds: int = 8
     tuned: str = "ideal"
 
-    def config(self, setting: Mapping[str, Any], seed: int, controls: bool = True) -> RunConfig:
-        """Return the configuration of one run."""
-        way, (profile, _) = WAYS[self.way], CONDITIONS[self.condition]
-        own = {key: value for key, value in setting.items() if key != "lr"}
-        moves_units = way.feedback != "BP" and way.rule["name"] != "wp"
-        explores = {"perturbation": {"sigma": 2e-4}} if self.condition == "ideal" and moves_units else {}
-        return configure({
-            "task": task(self.task, self.csv), "network": {"hidden": 100}, "profile": profile,
-            "rule": {**way.rule, **own}, "optimizer": {"lr": setting["lr"], "clip": 1.0}, **explores,
-            "training": {"updates": PASSES // way.passes, "batch": 32, "controls": controls}, "seed": seed,
-        })  # fmt: skip
+    def run(self, setting: Setting, seed: int, controls: bool = True) -> Run:
+        """Return one run."""
+        label = f"{self.task}, {self.condition}, {self.way} ({said(setting)}), seed {seed}"
+        config, key = _configured(self.task, self.condition, self.way, self.csv, tuple(setting.items()), seed, controls)
+        return Run(label, config, key)
 
-    def label(self, setting: Mapping[str, Any], seed: int) -> str:
-        """Say what a run is."""
-        return f"{self.task}, {self.condition}, {self.way} ({said(setting)}), seed {seed}"
-
-    def tries(self, numbers: Numbers) -> list[tuple[Mapping[str, Any], int]]:
+    def tries(self, numbers: Numbers) -> list[tuple[Setting, int]]:
         """Return the settings and seeds that it is tuned on, as far as can be said yet."""
         every, first = WAYS[self.way].settings, TUNING[0]
         rows = [(setting, self._tuning(numbers, setting, first)) for setting in every]
@@ -59,7 +53,7 @@ class Cell(NamedTuple):
             tries += [(setting, TUNING[1]) for setting, _ in best]
         return tries
 
-    def chosen(self, numbers: Numbers) -> Mapping[str, Any] | None:
+    def chosen(self, numbers: Numbers) -> Setting | None:
         """Return the setting of the lowest median over the tuning seeds, or None while runs are missing."""
         tries = self.tries(numbers)
         if len(tries) == len(WAYS[self.way].settings):
@@ -72,31 +66,48 @@ class Cell(NamedTuple):
             losses[WAYS[self.way].settings.index(setting)] = [loss(row) for row in rows]
         return WAYS[self.way].settings[min(losses, key=lambda each: median(losses[each]))]
 
-    def wanted(self, numbers: Numbers) -> list[tuple[str, RunConfig]]:
+    def wanted(self, numbers: Numbers) -> list[Run]:
         """Return the runs that are still to be done, as far as can be said yet."""
         found = self._at(self.tuned)
-        tuning = [(found.label(s, seed), found.config(s, seed, controls=False)) for s, seed in found.tries(numbers)]
+        tuning = [found.run(setting, seed, controls=False) for setting, seed in found.tries(numbers)]
         chosen = found.chosen(numbers)
-        runs = [(self.label(chosen, seed), self.config(chosen, seed)) for seed in range(self.seeds)] if chosen else []
-        return [each for each in [*tuning, *runs] if numbers.of(each[1]) is None]
+        reported = [self.run(chosen, seed) for seed in range(self.seeds)] if chosen else []
+        return [each for each in [*tuning, *reported] if numbers.of(each) is None]
 
     def rows(self, numbers: Numbers) -> list[Row] | None:
         """Return the numbers of the reported seeds, or None while runs are missing."""
         chosen = self._at(self.tuned).chosen(numbers)
         if chosen is None:
             return None
-        rows = [numbers.of(self.config(chosen, seed)) for seed in range(self.seeds)]
+        rows = [numbers.of(self.run(chosen, seed)) for seed in range(self.seeds)]
         return [row for row in rows if row is not None] if all(row is not None for row in rows) else None
 
-    def setting(self, numbers: Numbers) -> Mapping[str, Any]:
+    def setting(self, numbers: Numbers) -> Setting:
         """Return the setting that was chosen; there must be one."""
         return self._at(self.tuned).chosen(numbers) or {}
 
     def _at(self, condition: str) -> Cell:
         return self._replace(condition=condition, tuned=condition)
 
-    def _tuning(self, numbers: Numbers, setting: Mapping[str, Any], seed: int) -> Row | None:
-        return numbers.of(self.config(setting, seed, controls=False))
+    def _tuning(self, numbers: Numbers, setting: Setting, seed: int) -> Row | None:
+        return numbers.of(self.run(setting, seed, controls=False))
+
+
+@cache
+def _configured(
+    task_name: str, condition: str, way_name: str, csv: Path | None, setting: tuple[tuple[str, Any], ...], seed: int,
+    controls: bool,
+) -> tuple[RunConfig, str]:  # fmt: skip
+    way, (profile, _) = WAYS[way_name], CONDITIONS[condition]
+    own = {key: value for key, value in setting if key != "lr"}
+    moves_units = way.feedback != "BP" and way.rule["name"] != "wp"
+    explores = {"perturbation": {"sigma": 2e-4}} if condition == "ideal" and moves_units else {}
+    config = configure({
+        "task": task(task_name, csv), "network": {"hidden": 100}, "profile": profile, "rule": {**way.rule, **own},
+        "optimizer": {"lr": dict(setting)["lr"], "clip": 1.0}, **explores,
+        "training": {"updates": PASSES // way.passes, "batch": 32, "controls": controls}, "seed": seed,
+    })  # fmt: skip
+    return config, digest(config)
 
 
 def loss(row: Row | None) -> float:
@@ -104,7 +115,7 @@ def loss(row: Row | None) -> float:
     return math.inf if row is None else row.get("test_loss", math.inf)
 
 
-def said(setting: Mapping[str, Any]) -> str:
+def said(setting: Setting) -> str:
     """Write a setting in a few words.
 
     >>> said({"difference": "activity", "gamma": 1.0, "lr": 0.0005})

@@ -15,7 +15,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wai
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any
+from typing import Any, NamedTuple
 
 from neuroanp.errors import NeuroanpError
 from neuroanp.records.atomic import write_text
@@ -38,6 +38,14 @@ def digest(config: RunConfig) -> str:
     if plain["task"].get("path"):
         plain["task"]["path"] = Path(plain["task"]["path"]).name
     return hashlib.sha256(canonical(plain).encode()).hexdigest()[:16]
+
+
+class Run(NamedTuple):
+    """A run to be done or done: what it is called, its configuration, and the digest that it is found by."""
+
+    label: str
+    config: RunConfig
+    key: str
 
 
 def train(config: RunConfig) -> Row:
@@ -64,18 +72,15 @@ class Numbers:
         self.path = path
         self.runs: dict[str, Row] = json.loads(path.read_text())["runs"] if path.exists() else {}
 
-    def of(self, config: RunConfig) -> Row | None:
+    def of(self, run: Run) -> Row | None:
         """Return the numbers of a run, or None if it is still to be done."""
-        return self.runs.get(digest(config))
+        return self.runs.get(run.key)
 
-    def add(self, config: RunConfig, label: str, row: Mapping[str, Any]) -> None:
+    def add(self, run: Run, row: Mapping[str, Any]) -> None:
         """Keep the numbers of a run, with what it was and what it ran with."""
         facts = environment()
-        self.runs[digest(config)] = {
-            "run": label,
-            "with": f"neuroanp {facts['neuroanp']}, torch {facts['torch']}",
-            **row,
-        }
+        made = f"neuroanp {facts['neuroanp']}, torch {facts['torch']}"
+        self.runs[run.key] = {"run": run.label, "with": made, **row}
         self.save()
 
     def merge(self, other: Path) -> int:
@@ -95,10 +100,7 @@ def _by_run(item: tuple[str, Row]) -> tuple[str, str]:
     return item[1]["run"], item[0]
 
 
-Wanted = Callable[[Numbers], list[tuple[str, RunConfig]]]
-
-
-def do_all(wanted: Wanted, numbers: Numbers, workers: int, until_s: float | None) -> None:
+def do_all(wanted: Callable[[Numbers], list[Run]], numbers: Numbers, workers: int, until_s: float | None) -> None:
     """Train whatever is wanted, most wanted first, until nothing is or the time is over.
 
     Args:
@@ -107,23 +109,18 @@ def do_all(wanted: Wanted, numbers: Numbers, workers: int, until_s: float | None
         workers: processes.
         until_s: seconds after which no run is begun; None: no end.
     """
-    start, pending = time.monotonic(), dict[Future[Row], tuple[str, RunConfig]]()
+    start, pending = time.monotonic(), dict[Future[Row], Run]()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         while True:
             if until_s is None or time.monotonic() - start < until_s:
-                held = {digest(config) for _, config in pending.values()}
-                for label, config in wanted(numbers):
-                    if len(pending) >= workers:
-                        break
-                    if digest(config) not in held:
-                        held.add(digest(config))
-                        pending[pool.submit(train, config)] = (label, config)
+                held = {run.key for run in pending.values()}
+                new = {run.key: run for run in wanted(numbers) if run.key not in held}
+                for run in list(new.values())[: workers - len(pending)]:
+                    pending[pool.submit(train, run.config)] = run
             if not pending:
                 return
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                label, config = pending.pop(future)
-                row = future.result()
-                numbers.add(config, label, row)
-                print(
-                    f"{label}: {row.get('test_loss', row.get('said'))} ({row.get('s')} s)", file=sys.stderr, flush=True
-                )
+                run, row = pending.pop(future), future.result()
+                numbers.add(run, row)
+                came = row.get("test_loss", row.get("said"))
+                print(f"{run.label}: {came} ({row.get('s')} s)", file=sys.stderr, flush=True)
