@@ -2,9 +2,9 @@
 
 python benchmarks/echo_gradients.py [--seeds 3] [--updates 2400] [--draws 16]
 
-Each network is trained by echo, and looked at before it, soon after, a quarter of the way on and at its end: the update of its
-recurrent array on one batch, its noise drawn anew and again. What the mean of these lacks of the gradient is bias:
-lags that are not listened to, and responses that are not the same for all samples and times.
+Each network is trained by echo, and looked at before it, soon after, a quarter of the way on and at its end: the update
+of its recurrent array on one batch, its noise drawn anew and again. What the mean of these lacks of the gradient is
+bias: lags that are not listened to, and responses that are not the same for all samples and times.
 """
 
 from __future__ import annotations
@@ -76,7 +76,7 @@ def main() -> None:
             lines.append([case + lost, f"{update}", *numbers])
     heads = ["network", "update", "cosine of the mean update", "of single updates", "scale"]
     about = (
-        f"Rule echo, 24 lags unless said, K=1, readout delta; Adam, rate 1e-3, cosine, clip 1; hidden 100 (gru 57, lstm "
+        "Rule echo, 24 lags unless said, K=1, readout delta; Adam, rate 1e-3, cosine, clip 1; hidden 100 (gru 57, lstm "
         f"49), batch 32, profile ideal; {given.seeds} seeds, {given.draws} draws each: median [lowest .. highest]. "
         "Scale: the mean update along the gradient, over the gradient."
     )
