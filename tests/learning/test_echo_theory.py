@@ -19,6 +19,7 @@ from neuroanp.learning.readouts import inferred, least_squares
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.tanh import Tanh
 from neuroanp.substrates.protocol import ReadPlan
+from neuroanp.training.echo_blocks import presented
 from neuroanp.training.echo_learner import EchoLearner
 from neuroanp.trajectory import Weights
 from tests.close import close
@@ -38,6 +39,17 @@ def updates(lab, rule: Echo, B: torch.Tensor, array: str, many: int) -> torch.Te
 
 
 # ---- 1. linear networks ----
+
+
+@pytest.mark.parametrize("cell", [Linear(), Tanh()])
+def test_a_unit_knows_its_own_noise(make_lab, cell):
+    """(1.1): exactly, of any units and any level."""
+    lab, rule = make_lab(T=6, B=3, sigma=0.4, network=stack(3, [Stacked(cell, 5)], 2)), Echo(K=2)
+    (block,) = presented(rule, rule.plan(), lab.context())
+    (chunk,) = lab.context().run(rule.plan(), "noise")
+    assert chunk.noise is not None
+    n = chunk.noise["hidden"]
+    assert_close(block.noise["hidden"].i, n - n.mean(1, keepdim=True), rtol=1e-9, atol=1e-12)
 
 
 @pytest.mark.parametrize("lags", [1, 2, 4])
@@ -91,7 +103,7 @@ def test_under_noise_it_is_the_gradient_where_the_mean_of_the_passes_went(make_l
 
 
 def test_of_weights_that_are_known_wrongly_it_hears_the_responses_of_those(make_lab):
-    """(4.3): with W^ in place of W in the innovation, B_k is W_out W^^k, exactly: more noise or time mends nothing."""
+    """(4.2): with W^ in place of W in the innovation, B_k is W_out W^^k, exactly: more noise or time mends nothing."""
     lab = make_lab(T=8, B=64, sigma=1e-2, network=linear(3, 4, 2), of_y=0.0)
     draw = torch.Generator().manual_seed(1)
     held = lab.weights
@@ -153,7 +165,7 @@ def test_own_noise_of_outputs_leaves_a_floor():
 @settings(max_examples=50, deadline=None)
 @given(seed=st.integers(0, 10**6), memory=st.floats(0, 0.999), share=st.floats(0, 1), size=st.floats(1e-3, 1e3))
 def test_no_noise_makes_the_error_grow_that_is_searched_on(seed, memory, share, size):
-    """(2.4): of any noise, any way and any responses, output by output."""
+    """(2.3), (2.4): of any noise, any way and any responses, output by output."""
     draw = torch.Generator().manual_seed(seed)
     z = torch.randn((8, 2, 3, 5), generator=draw, dtype=torch.float64)
     z = (1 - share) * z + share * z[..., :1]
@@ -164,7 +176,9 @@ def test_no_noise_makes_the_error_grow_that_is_searched_on(seed, memory, share, 
     p, by_way = dy - predicted(B, z), size * predicted(D, z)
     after = dy - predicted(B + (how_far(p, by_way).unsqueeze(-1) * size) * D, z)
     before = p.square().sum((0, 1, 2))
+    gained = (p * by_way).sum((0, 1, 2)).clamp_min(0.0).square() / by_way.square().sum((0, 1, 2))
     assert bool((after.square().sum((0, 1, 2)) <= before * (1 + 1e-12)).all())
+    assert_close(after.square().sum((0, 1, 2)), before - gained, rtol=1e-9, atol=1e-9)
 
 
 # ---- 3. units that saturate, and the share of node perturbation ----
@@ -236,7 +250,7 @@ def test_variance_is_that_of_what_was_not_predicted(make_lab, K):
 
 
 def test_the_echo_in_the_loss_is_the_mean_of_the_gradient(make_lab):
-    """(4.2): B_k is the mean over samples and times of J^T e, where the sign of the error is averaged too."""
+    """(4.1): B_k is the mean over samples and times of J^T e, where the sign of the error is averaged too."""
     lab = make_lab(T=4, B=128, O=1, sigma=1e-4, network=linear(3, 4, 1))
     lab.mask, lab.targets = torch.ones(4).double(), lab.targets + 2.0
     B = heard(lab, Echo(lags=4, hears="loss", readout="perturb"), 400)["B hidden"]
