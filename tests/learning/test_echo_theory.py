@@ -119,6 +119,34 @@ def test_of_weights_that_are_known_wrongly_it_hears_the_responses_of_those(make_
 # ---- 2. how responses are found ----
 
 
+def test_a_presentation_by_hand(make_lab):
+    """(2.1), (2.2): first the step on what is heard now, then the way by what is left of it, and the power anew."""
+    T, H, rule = 6, 3, Echo(lags=3, K=2, memory=0.25)
+    lab, learner = make_lab(T=T, B=3, sigma=0.1, network=linear(3, 4, 2)), EchoLearner(rule)
+    draw = torch.Generator().manual_seed(0)
+    B, D = (torch.randn((H, 2, 4), generator=draw, dtype=torch.float64) for _ in range(2))
+    q = torch.tensor([1.0, 2.0, 3.0, 4.0]).double()
+    (block,) = presented(rule, rule.plan(), lab.context())
+    z, p, by_way = block.noise["hidden"].i.numpy(), block.dy.numpy().copy(), np.zeros(block.dy.shape)
+    D -= 2 * B  # towards nothing: some way to go
+    for t in range(T):
+        for k in range(min(H, t + 1)):
+            p[t] -= z[t - k] @ B[k].numpy().T
+            by_way[t] += z[t - k] @ D[k].numpy().T
+    s = np.maximum(0.0, (p * by_way).sum((0, 1, 2)) / (by_way**2).sum((0, 1, 2)))
+    assert (s > 0).any()
+    p -= s * by_way
+    ahead = 0.75 * q.numpy() + 0.25 * (z**2).sum((0, 1, 2)) / (T * 3 * rule.K)
+    leads = np.zeros((H, 2, 4))
+    for k in range(H):
+        leads[k] = np.einsum("tmbo,tmbi->oi", p[k:], z[: T - k]) / ahead
+    state = {**learner.init(lab.weights), "B hidden": B, "way hidden": D, "q hidden": q, "updates": torch.tensor(1)}
+    found = learner.learn(state, lab.context())[0]
+    assert_close(found["q hidden"], torch.from_numpy(ahead), rtol=1e-10, atol=0.0)
+    assert_close(found["B hidden"], B + torch.from_numpy(s)[:, None] * D, rtol=1e-10, atol=1e-13)
+    assert_close(found["way hidden"], torch.from_numpy(leads), rtol=1e-9, atol=1e-13)
+
+
 def search(unknowns: int, n: int, r: float, many: int, outputs: int = 32) -> torch.Tensor:
     """Return the squared error of responses, mean over outputs, after each presentation of white noise."""
     draw = torch.Generator().manual_seed(0)
