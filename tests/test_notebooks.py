@@ -14,7 +14,8 @@ from neuroanp.errors import InputError
 from neuroanp.profiles import load
 from tests.close import close
 
-NOTEBOOKS = Path(__file__).resolve().parents[1] / "notebooks"
+ROOT = Path(__file__).resolve().parents[1]
+NOTEBOOKS = ROOT / "notebooks"
 PACKAGE = NOTEBOOKS / "own_device_package"
 PROFILE = PACKAGE / "lab_device" / "lab_cell.yaml"
 
@@ -83,3 +84,24 @@ def test_own_device(library: Path, tmp_path: Path):
     assert len(set(rows.values())) == 3
     assert all(0 < float(loss) < 2 for loss in rows.values())
     assert len(list((tmp_path / "runs").iterdir())) == 3
+
+
+NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-\d+)?")
+
+
+def test_echo(tmp_path: Path):
+    """It prints what the page of the theory shows, to the last word, and numbers near those there."""
+    done = python(NOTEBOOKS / "echo.py", library=None, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    page = (ROOT / "docs" / "theory" / "echo.md").read_text(encoding="utf-8")
+    shown = page[page.index("```text\n") + 8 :].split("```")[0].splitlines()
+    said = done.stdout.splitlines()
+    assert [NUMBER.sub("#", line).split() for line in said] == [NUMBER.sub("#", line).split() for line in shown]
+    for line, expected in zip(said, shown, strict=True):
+        assert list(map(float, NUMBER.findall(line))) == close(
+            list(map(float, NUMBER.findall(expected))), rel=0.3, abs=0.1
+        ), expected
+    assert re.search(r"^linear .* (?:0\.99\d|1\.000) \(mean", done.stdout, re.MULTILINE)
+    figures = {path.name for path in tmp_path.glob("*.png")}
+    assert figures == {f"echo_{name}.png" for name in ("responses", "cosine", "line_search", "floor")}
+    assert all((ROOT / "docs" / "theory" / name).exists() for name in figures)

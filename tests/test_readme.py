@@ -1,4 +1,4 @@
-"""The README shows what was measured: its results are those that the benchmarks left."""
+"""The README and the pages of docs show what was measured: their results are those that the benchmarks left."""
 
 from __future__ import annotations
 
@@ -41,3 +41,18 @@ def test_configurations_can_be_used():
     assert len(configure({**whole, **layers}).network_of(4, 4).layers) == 2
     own = configure({"task": "xor", "backend": "spiking", **neuron})
     described(Experiment.of(own))
+
+
+def test_the_page_of_echo_shows_what_was_measured():
+    """Its numbers are of the notebook's output or of the benchmark, and its links lead to files."""
+    page = (ROOT / "docs" / "theory" / "echo.md").read_text(encoding="utf-8")
+    prose, _, printed = page.partition("## What the notebook prints")
+    table = (ROOT / "benchmarks" / "results" / "echo_gradients.md").read_text(encoding="utf-8")
+    there = {float(number) for number in re.findall(r"-?\d*\.\d+", printed + table)}
+    words = re.sub(r"\([1-6]\.\d\)|arxiv\S+|theorem 3.3|qquad .*", "", prose, flags=re.IGNORECASE)
+    claimed = {float(number) for number in re.findall(r"(?<![\w.])-?\d*\.\d+", words)}
+    assert len(claimed) > 30
+    assert claimed <= there, sorted(claimed - there)
+    links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page)
+    assert len(links) > 5
+    assert [link for link in links if not (ROOT / "docs" / "theory" / link).exists()] == []
