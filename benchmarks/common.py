@@ -48,9 +48,11 @@ def arguments(description: str, seeds: int = 3, only: Sequence[str] = (), **numb
     return parser.parse_args()
 
 
-def run_cases(cases: Sequence[Case], options: argparse.Namespace) -> dict[str, list[dict[str, Any] | None]]:
-    """Train every case on every seed; a run that diverged or failed is None, and said."""
-    keys = [(case, seed) for case in cases for seed in range(options.seeds)]
+def run_cases(
+    cases: Sequence[Case], options: argparse.Namespace, first: int = 0
+) -> dict[str, list[dict[str, Any] | None]]:
+    """Train every case on every seed from `first` on; a run that diverged or failed is None, and said."""
+    keys = [(case, seed) for case in cases for seed in range(first, first + options.seeds)]
     jobs = [
         Job(configure(case.base, case.overrides, seed=seed), options.runs, False, tuple(sys.argv))
         for case, seed in keys

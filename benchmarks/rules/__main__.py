@@ -17,6 +17,7 @@ from pathlib import Path
 from benchmarks.common import keep_parts
 from benchmarks.rules.cells import Cell
 from benchmarks.rules.numbers import PATH, Numbers, do_all
+from benchmarks.rules.overview import overview
 from benchmarks.rules.tables import section
 from benchmarks.rules.ways import CONDITIONS, TASKS, WAYS
 
@@ -52,7 +53,10 @@ def main() -> None:
     if given.csv is not None:  # the file's place says nothing to anybody else
         sys.argv = [given.csv.name if argument == str(given.csv) else argument for argument in sys.argv]
     order = [f"{task}, {condition}" for condition in CONDITIONS for task in TASKS]
-    keep_parts("rules", "Rules by class of feedback", parts, order, "benchmarks.rules")
+    if parts:
+        keep_parts("rules", "Rules by class of feedback", parts, order, "benchmarks.rules")
+    for condition in given.conditions:
+        print(overview({task: tables[f"{task}, {condition}"] for task in given.only}, numbers))
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from statistics import median
@@ -122,3 +122,9 @@ def said(setting: Setting) -> str:
     'activity, gamma 1, lr 0.0005'
     """
     return ", ".join(str(v) if isinstance(v, str) else f"{key} {v:g}" for key, v in setting.items())
+
+
+def controls_of(rows: Sequence[Row]) -> tuple[str, str]:
+    """Return which ridge readouts decide, of the untrained and of the trained network: under noise, those under it."""
+    noisy = any("ridge_noisy" in row for row in rows)
+    return ("ridge_noisy", "refit_noisy") if noisy else ("ridge", "refit")

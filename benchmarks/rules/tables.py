@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 
 from benchmarks.common import spread, table, verdict
-from benchmarks.rules.cells import Cell, said
+from benchmarks.rules.cells import Cell, controls_of, said
 from benchmarks.rules.numbers import Numbers, Row
 from benchmarks.rules.ways import CONDITIONS, PASSES, WAYS
 from neuroanp.reporting.tables import at_least
@@ -29,8 +29,7 @@ def section(cells: Sequence[Cell], numbers: Numbers) -> str | None:
     found = {cell.way: rows for cell in cells if (rows := cell.rows(numbers)) is not None}
     if not found:
         return None
-    noisy = any("ridge_noisy" in row for rows in found.values() for row in rows)
-    untrained, again = ("ridge_noisy", "refit_noisy") if noisy else ("ridge", "refit")
+    untrained, again = controls_of([row for rows in found.values() for row in rows])
     rows = [_row(cell, found[cell.way], numbers, untrained, again) for cell in cells if cell.way in found]
     first = next(iter(found.values()))
     for control in OTHERS:
@@ -39,7 +38,7 @@ def section(cells: Sequence[Cell], numbers: Numbers) -> str | None:
             rows.append([f"control: {control}", "", "", spread(losses), "", "", "", ""])
     missing = [cell.way for cell in cells if cell.way not in found]
     notes = [f"not run: {', '.join(missing)}"] if missing else []
-    where = "fitted and read under the same noise" if noisy else "without noise"
+    where = "fitted and read under the same noise" if untrained == "ridge_noisy" else "without noise"
     about = f"{CONDITIONS[cells[0].condition][1]}; ridge {where}; {PASSES} passes, hidden 100, {cells[0].seeds} seeds."
     return "\n".join(
         [about, "", table(HEADS, rows), "", *(f"- {c}" for c in [*claims(found, untrained, again), *notes])]

@@ -1,0 +1,38 @@
+"""One table of methods x tasks: as learned, refit, untrained; and what each method needs of the hardware."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from benchmarks.common import table
+from benchmarks.rules.cells import Cell, controls_of
+from benchmarks.rules.numbers import Numbers
+from benchmarks.rules.tables import below, column
+from benchmarks.rules.ways import WAYS
+
+
+def overview(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str:
+    """Write the table, a row a method and a column a task.
+
+    Args:
+        tables: the cells of each task, all of one condition.
+    """
+    ways = list(dict.fromkeys(cell.way for cells in tables.values() for cell in cells))
+    rows, ridge = [], dict[str, str]()
+    for way in ways:
+        row = [way, WAYS[way].feedback]
+        for name, cells in tables.items():
+            cell = next((each for each in cells if each.way == way), None)
+            found = cell.rows(numbers) if cell is not None else None
+            if found is None:
+                row.append("")
+                continue
+            untrained, again = controls_of(found)
+            losses, refit, control = (column(found, key) for key in ("test_loss", again, untrained))
+            counts = f"{below(losses, control)}, {below(refit, control)}"
+            row.append(f"{median(losses):.2g} [{median(refit):.2g}] {counts}")
+            ridge.setdefault(name, f"{median(control):.2g}")
+        rows.append([*row, f'`--ways "{way}"`'])
+    rows.append(["ridge, untrained", "", *(ridge.get(name, "") for name in tables), ""])
+    return table(["method", "class", *tables, "command"], rows)
