@@ -72,12 +72,20 @@ SHARES = (
     *grid(of=OF[1:], readout=("delta",), eta=(0.3,), lr=(2e-3, 4e-3)),
     *grid(of=OF[1:], readout=("rls",), eta=(1.0,), lr=(5e-4, 1e-3)),
 )
+DECORRELATED = (
+    *grid(of=OF[:1], readout=("delta", "rls"), eta=(1.0,), lr=(2e-3, 4e-3)),
+    *grid(of=OF[1:], readout=("rls",), eta=(1.0,), lr=(1e-3, 2e-3)),
+)
+SHARED = {"name": "echo", "K": 3, "lags": 24}
+INFERRED = {**ANP, "K": 1, "readout": "rls", "errors": "inferred"}
 WAYS: Mapping[str, Way] = {
     "BPTT": Way("BP", {"name": "bptt"}, grid(lr=SIX_RATES)),
     "echo": Way("E", {"name": "echo", "lags": 24}, grid(readout=("delta", "rls"), lr=(1e-3, 2e-3, 4e-3))),
-    "echo + ANP": Way("E", {"name": "echo", "K": 3, "lags": 24}, SHARES),
+    "echo + ANP": Way("E", SHARED, SHARES),
+    "echo + ANP, decorrelated": Way("E", {**SHARED, "decorrelation": {"lr": 1e-2}}, DECORRELATED),
     "ANP, errors told": Way("S+", {**ANP, "K": 3}, grid(of=OF, told=TOLD)),
-    "ANP, errors inferred": Way("S", {**ANP, "K": 1, "readout": "rls", "errors": "inferred"}, grid(of=OF, lr=RATES)),
+    "ANP, errors inferred": Way("S", INFERRED, grid(of=OF, lr=RATES)),
+    "DANP, errors inferred": Way("S", {**INFERRED, "decorrelation": {"lr": 1e-2}}, grid(of=OF, lr=RATES)),
     "ANP, K=3": Way("S", {**ANP, "K": 3}, grid(of=OF, lr=RATES)),
     "ANP, K=15": Way("S", {**ANP, "K": 15}, grid(lr=SIX_RATES)),
     "NP": Way("S", {"name": "np", "reference": "mean", "K": 1}, grid(gamma=(1.0, 0.9), lr=RATES)),

@@ -5,7 +5,8 @@ Each layer has a square matrix D, the identity at first, between its units and t
     h_t = W_in u_t + W D x_{t-1} + n_t        y_t = W_out D x_t        the presynaptic factor of a rule is D x, too
     D <- D - lr offdiag(C) D                  C = mean_{t,b} (D x_tb)(D x_tb)^T
 
-so that off-diagonal second moments of D x go to 0. x is the rule's presynaptic activity (the mean over passes, or that
+so that off-diagonal second moments of D x go to 0. lr follows the optimiser's schedule: a readout that learns beside D
+must find it at rest in the end. x is the rule's presynaptic activity (the mean over passes, or that
 of a silent one); inputs are left as they are. Without the trailing D, D <- D - lr offdiag(C), it is what the code of
 the paper did at publication.
 
@@ -39,7 +40,9 @@ SPIKES_DECORRELATED = (
 class Decorrelation(Section):
     """How the activity of layers is decorrelated."""
 
-    lr: float = Field(default=1e-2, gt=0, le=10, description="step size of D in an update")
+    lr: float = Field(
+        default=1e-2, gt=0, le=10, description="step size of D in an update, where the optimiser's schedule starts"
+    )
     trailing: bool | None = Field(
         default=None, description="whether the step is times D, as published; unset: so, but in preset paper"
     )

@@ -37,9 +37,11 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
-from pydantic import Field
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 
+from neuroanp.errors import InputError
 from neuroanp.learning import requirements
+from neuroanp.learning.decorrelation import SPIKES_DECORRELATED, Decorrelation
 from neuroanp.learning.readouts import FORGET, FORGETS, READOUTS, RIDGE, RIDGES, ReadoutName
 from neuroanp.trajectory import PassPlan
 from neuroanp.yaml_io import Section
@@ -82,10 +84,20 @@ class Echo(Section):
     readout: ReadoutName = Field(default="delta", description=READOUTS)
     forget: float = Field(default=FORGET, gt=0, le=1, description=FORGETS)
     ridge: float = Field(default=RIDGE, gt=0, le=1, description=RIDGES)
+    decorrelation: Decorrelation | None = Field(
+        default=None, description="lr, trailing: a digital matrix decorrelates each layer's activity; unset: none"
+    )
     memory: float = Field(default=0.05, gt=0, le=1, description="rate of the running mean q of squared innovations")
 
+    @model_serializer(mode="wrap")
+    def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
+        """Leave out what older runs did not have, where it is not used."""
+        return {k: v for k, v in handler(self).items() if k != "decorrelation" or v is not None}
+
     def check(self, spiking: bool) -> None:
-        """Take any units."""
+        """Take any units, but decorrelate none that spike."""
+        if spiking and self.decorrelation is not None:
+            raise InputError(SPIKES_DECORRELATED)
 
     @property
     def hears_errors(self) -> bool:
@@ -106,8 +118,9 @@ class Echo(Section):
         told += (requirements.SIGNED_ERROR,) if self.readout != "perturb" else ()
         host = (requirements.LEAST_SQUARES,) if self.readout == "rls" else ()
         norm = (requirements.SQUARED_NORM,) if self.eta or self.readout == "perturb" else ()
+        matrix = () if self.decorrelation is None else (requirements.DECORRELATION,)
         memory = requirements.memory_per_unit("2 H O + M T")
-        return (requirements.SCALAR_LOSS, *told, requirements.OWN_INNOVATION, *norm, *host, memory)
+        return (requirements.SCALAR_LOSS, *told, requirements.OWN_INNOVATION, *norm, *matrix, *host, memory)
 
     def plan(self) -> PassPlan:
         """Return K + 1 noisy passes, each against their mean."""

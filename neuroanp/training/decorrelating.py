@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from neuroanp.learning.decorrelation import Decorrelation, step
+from neuroanp.learning.echo import Echo
 from neuroanp.learning.passes import PassRule
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.network.lines import through
@@ -32,7 +33,7 @@ FOLDED = "activity is decorrelated by a digital matrix D in the run; weights are
 
 def decorrelation_of(rule: Any) -> Decorrelation | None:
     """Return how a rule decorrelates activity; None: not, or it has no such option."""
-    return rule.decorrelation if isinstance(rule, PassRule | WP) else None
+    return rule.decorrelation if isinstance(rule, PassRule | WP | Echo) else None
 
 
 def matrices(lab: Lab) -> dict[str, Tensor]:
@@ -64,7 +65,7 @@ class Decorrelating:
     """
 
     def __init__(self, rule: Any, lab: Lab) -> None:
-        self.option, self.trailing = decorrelation_of(rule), rule.preset != "paper"
+        self.option, self.trailing = decorrelation_of(rule), getattr(rule, "preset", None) != "paper"
         self.D = matrices(lab)
         self.rows = lab.steps * lab.batch
         self.moves = self.option is not None and bool(self.D) and lab.learning is None

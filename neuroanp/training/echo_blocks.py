@@ -12,6 +12,7 @@ from neuroanp.errors import InputError
 from neuroanp.learning.credit import differences
 from neuroanp.learning.echo import Noise, perturbed
 from neuroanp.learning.innovation import innovation
+from neuroanp.training.decorrelating import folded, matrices
 from neuroanp.training.outer_products import block_steps
 from neuroanp.training.presynaptic import Presynaptic, over_passes
 from neuroanp.training.told_outputs import Told
@@ -84,7 +85,7 @@ def block_of(chunk: Trajectory, rule: Echo, plan: PassPlan, lab: Lab) -> Block:
         change = whole if rule.eta and rule.difference == "activity" else change
         of_outputs = perturbed(differences(losses, plan), whole, dy) if rule.readout == "perturb" else None
     if errors is not None and rule.readout != "perturb":
-        told = Told.of(chunk, errors, lab.network, plan, {})
+        told = Told.of(chunk, errors, lab.network, plan, matrices(lab))
     return Block(chunk.t0, dy, losses, errors, noise, change, of_outputs, Presynaptic.of(chunk, plan), told)
 
 
@@ -101,7 +102,7 @@ def _noise(name: str, chunk: Trajectory, plan: PassPlan, lab: Lab) -> Noise:
             raise InputError(UNKNOWN)
         return Noise(differences(chunk.noise[name], plan), None)
     h = chunk.activities[name].h
-    i = innovation(name, differences(h, plan), chunk, lab.substrate.weights, plan)
+    i = innovation(name, differences(h, plan), chunk, folded(lab.substrate.weights, matrices(lab)), plan)
     return Noise(i, cast("Cell", layer.cell).derivative(over_passes(h, plan)))
 
 

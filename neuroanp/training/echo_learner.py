@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar
 
@@ -12,6 +13,7 @@ from neuroanp.later import number
 from neuroanp.learning.credit import return_to_go
 from neuroanp.learning.echo import Echo, carried, how_far, later, predicted, products, way, worth
 from neuroanp.network.network import OUTPUT
+from neuroanp.training.decorrelating import Decorrelating
 from neuroanp.training.echo_blocks import Block, presented
 from neuroanp.training.kept import Plan
 from neuroanp.training.outer_products import OuterProducts
@@ -83,6 +85,7 @@ class EchoLearner:
         told = None
         if rule.readout != "perturb":
             told = ToldSums(rule.readout, network, lab.mask, lab.batch * self.passes)
+        decorrelating = Decorrelating.of(rule, lab)
         heard.end()
         for block in blocks:
             g = heard.said(block)
@@ -93,13 +96,16 @@ class EchoLearner:
             sums.add(factors, block.presynaptic.by_array(network, lab.learns))
             if told is not None and block.told is not None:
                 told.add(block.told, lab.mask[block.time])
+            if decorrelating is not None:
+                decorrelating.add(block.presynaptic.layers)
         arrays = {name: total / lab.batch for name, total in sums.done().items()}
         scored = lab.mask.sum().double() * (lab.batch * self.passes)
         found = WeightUpdate(arrays, {"loss": number(heard.losses.sum().double() / scored)})
+        found = found if decorrelating is None else decorrelating.done(found, network)
         state = {**state, **heard.learned()}
         if told is None:
             return state, found
-        found = WeightUpdate({**arrays, **told.done()}, found.diagnostics)
+        found = replace(found, arrays={**found.arrays, **told.done()})
         return with_outputs(found, state, rule, network)
 
 

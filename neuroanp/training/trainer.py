@@ -117,10 +117,17 @@ class Trainer:
         else:
             report = self.substrate.apply(direction, lr, self.streams, self.update)
         if update.decorrelation:
-            self.substrate.decorrelate(update.decorrelation)
+            self.substrate.decorrelate(self._eased(update.decorrelation, rate / self.optimizer.lr))
         self.moments, self.learned = moments, learned
         self.update += 1
         return self._row(told, rate, report)
+
+    def _eased(self, D: Mapping[str, Tensor], share: float) -> Mapping[str, Tensor]:
+        """Return matrices after a share of their step, the one that the schedule leaves the optimizer of its rate."""
+        if share == 1:
+            return D
+        before = self.substrate.decorrelation
+        return {name: torch.lerp(before[name], new, share) for name, new in D.items()}
 
     def evaluate(self, held: HeldOutBatch) -> Evaluation:
         """Measure the network on held-out sequences; books nothing and lets no chip time pass."""

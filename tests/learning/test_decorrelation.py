@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from neuroanp.errors import InputError
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.decorrelation import Decorrelation, step
+from neuroanp.learning.echo import Echo
 from neuroanp.learning.iterative import INP
 from neuroanp.learning.node_perturbation import NP
 from neuroanp.learning.weight_perturbation import WP
@@ -22,6 +23,7 @@ from neuroanp.substrates.protocol import Quantiser, ReadPlan
 from neuroanp.substrates.read import Reader
 from neuroanp.training.configure import configure
 from neuroanp.training.decorrelating import folded
+from neuroanp.training.echo_learner import EchoLearner
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.training.weight_learner import WeightLearner
 from neuroanp.trajectory import Weights
@@ -30,8 +32,15 @@ ON = {"decorrelation": {"lr": 0.05}}
 RULES = {
     "anp": ANP(K=2, **ON), "innovation": ANP(difference="innovation", **ON), "instantaneous": ANP(gamma=0, **ON),
     "mean": ANP(reference="mean", K=3, **ON), "silent": ANP(reference="silent", K=2, **ON), "np": NP(**ON),
-    "inp": INP(**ON), "antithetic": NP(reference="antithetic", **ON),
+    "inp": INP(**ON), "antithetic": NP(reference="antithetic", **ON), "echo": Echo(K=2, lags=4, **ON),
+    "echo and anp": Echo(eta=0.7, lags=4, readout="rls", **ON),
 }  # fmt: skip
+
+
+def learned(rule, context, weights):
+    """Return what a rule learns in its first update; echo begins with the responses of some weights."""
+    learner = EchoLearner(rule) if isinstance(rule, Echo) else PassLearner(rule)
+    return learner.learn(learner.init(weights), context)[1]
 
 
 def matrix(n, seed=0):
@@ -100,10 +109,10 @@ def test_a_rule_learns_of_the_network_of_wd_and_its_presynaptic_activity_is_dx(m
     lab, rule = make_lab(T=6, B=3, network=layers), RULES[name]
     rule = rule.model_copy(update={"groups": len(lab.weights.network.noisy)}) if isinstance(rule, INP) else rule
     D = matrices_of(lab)
-    _, found = PassLearner(rule).learn({}, with_matrices(lab.context(), D))
-    plain = lab.weights
-    lab.weights = lab.substrate.weights = folded(plain, D)
-    expected = PassLearner(rule.model_copy(update={"decorrelation": None})).learn({}, lab.context())[1]
+    plain, whole = lab.weights, folded(lab.weights, D)
+    found = learned(rule, with_matrices(lab.context(), D), whole)
+    lab.weights = lab.substrate.weights = whole
+    expected = learned(rule.model_copy(update={"decorrelation": None}), lab.context(), whole)
     for name, dW in expected.arrays.items():
         of = D.get(plain.network.projection(name).pre)
         if of is not None:
@@ -125,7 +134,7 @@ def activity(lab, rule, D, **context):
 def test_the_next_matrix_is_the_step_of_the_moments_of_presynaptic_activity(make_lab, name):
     lab, rule = make_lab(T=6, B=3), RULES[name]
     D = matrices_of(lab)
-    _, found = PassLearner(rule).learn({}, with_matrices(lab.context(), D))
+    found = learned(rule, with_matrices(lab.context(), D), lab.weights)
     x = activity(lab, rule, D)["hidden"]
     torch.testing.assert_close(
         found.decorrelation["hidden"], step(D["hidden"], x.T @ x / len(x), 0.05), rtol=1e-10, atol=0
@@ -261,16 +270,17 @@ def test_the_network_of_w_and_d_is_that_of_wd(make_lab, dtype):
 
 
 def test_it_is_off_unless_asked_for_and_is_written_out_where_it_is():
-    for rule in (ANP(), NP(), INP()):
+    for rule in (ANP(), NP(), INP(), Echo()):
         assert rule.decorrelation is None
         assert "decorrelation" not in rule.model_dump()
-    config = configure({"task": "copy", "rule": {"name": "np", "decorrelation": {"lr": 0.02}}})
-    assert config.rule.decorrelation == Decorrelation(lr=0.02)
-    assert config.to_plain()["rule"]["decorrelation"] == {"lr": 0.02, "trailing": None}
-    assert configure(config.to_plain()) == config
+    for name in ("np", "echo", "wp"):
+        config = configure({"task": "copy", "rule": {"name": name, "decorrelation": {"lr": 0.02}}})
+        assert config.rule.decorrelation == Decorrelation(lr=0.02)
+        assert config.to_plain()["rule"]["decorrelation"] == {"lr": 0.02, "trailing": None}
+        assert configure(config.to_plain()) == config
 
 
-@pytest.mark.parametrize("rule", ["anp", "np", "inp", "wp"])
+@pytest.mark.parametrize("rule", ["anp", "np", "inp", "wp", "echo"])
 def test_spikes_are_not_decorrelated(rule):
     with pytest.raises(InputError, match=r"rule.decorrelation: a matrix would make graded numbers of the spikes"):
         configure({"task": "copy", "backend": "lif", "rule": {"name": rule, "decorrelation": {}}})

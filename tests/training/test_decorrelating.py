@@ -46,7 +46,7 @@ def held_of(trainer):
 CHANGES = {
     "anp": {}, "np": {"rule.name": "np"}, "inp": {"rule.name": "inp"}, "wp": {"rule.name": "wp"},
     "paper": {"rule.preset": "paper"}, "running": {"rule.reference": "running", "task.mode": "fixed"},
-    "pcm": {"profile": "pcm"},
+    "echo": {"rule.name": "echo", "rule.readout": "rls"}, "pcm": {"profile": "pcm"},
     "drawn": {"profile": "pcm", "hardware.read": "sampled", "hardware.without": ["read_noise"]},
     "pulses": {"profile": "rram_hfo2", "hardware.write": "pulse"},
     "layers": {"network": {"layers": [{"units": 5}, {"cell": "gru", "units": 4}]}},
@@ -74,6 +74,23 @@ def test_a_run_without_it_has_no_matrix_and_takes_the_compiled_path():
         assert isinstance(trainer.learner, PassLearner)
         lab = trainer.lab()
         assert (trainer.learner.form(lab) is not None and plain(lab)) is compiled
+
+
+def test_matrices_come_to_rest_with_the_schedule():
+    """After update k of 20 a cosine leaves (1 + cos(pi k / 20)) / 2 of the rate: all at first, a little at last."""
+    moved, whole = [], []
+    for k in (0, 1, 19):
+        trainer = made()
+        for _ in range(k):
+            trainer.step()
+        D = trainer.substrate.decorrelation["hidden"]
+        lab = trainer.lab()
+        whole.append(trainer.learner.learn(trainer.learned, lab)[1].decorrelation["hidden"] - D)
+        trainer.step()
+        moved.append(trainer.substrate.decorrelation["hidden"] - D)
+    for share, found, expected in zip((1.0, 0.9938442, 0.0061558), moved, whole, strict=True):
+        torch.testing.assert_close(found, share * expected, rtol=1e-3, atol=1e-7)
+        assert float(expected.abs().max()) > 1e-4
 
 
 def test_off_diagonals_shrink_while_it_learns():
