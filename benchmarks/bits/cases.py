@@ -106,6 +106,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "wp paper": {"rule": {"name": "wp", "preset": "paper"}},
     "echo": {"rule": {"name": "echo", "lags": 3, "eta": 0.5}},
     "echo pcm": {"rule": {"name": "echo", "lags": 3, "readout": "rls"}, "profile": "pcm"},
+    "echo decorrelated": {"rule": {"name": "echo", "lags": 3, "decorrelation": {"lr": 0.1}}, "profile": "pcm"},
     "echo lif": {**BACKENDS["lif"], "rule": {"name": "echo", "lags": 8}},
     "told outputs": {"rule.readout": "delta", "profile": "pcm"},
     "inferred outputs": {"rule": {"name": "np", "readout": "rls", "errors": "inferred"}},
