@@ -22,7 +22,7 @@ from neuroanp.comparing.pool import Job, run_all
 from neuroanp.noise import Streams
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reproducing.experiments import at_quick
-from neuroanp.reproducing.rates import GRIDS, TUNING_SEEDS, key_of
+from neuroanp.reproducing.rates import GRIDS, LIKE, TUNING_SEEDS
 from neuroanp.reproducing.running import Cell, plain
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.tasks.validation import usual_size
@@ -33,15 +33,17 @@ def trials() -> list[tuple[str, str, float, int, Any]]:
     """Return experiment, method, rate, seed and configuration of each trial."""
     found = []
     for name, experiment in at_quick().items():
+        if name in LIKE:
+            continue
         task = configure({"task": dict(experiment.task)}).task
         size = usual_size(TASKS.get(experiment.task["name"])(task), Streams(0).generator("test"))
         ways = [way for way in experiment.ways if way in GRIDS]
-        for way, width, seed in product(ways, experiment.widths, TUNING_SEEDS):
+        for way, seed in product(ways, TUNING_SEEDS):
             for lr in GRIDS[way]:
-                config = plain(Cell(experiment, way, width, seed, quick=True), lr)
+                config = plain(Cell(experiment, way, experiment.widths[0], seed, quick=True), lr)
                 config["training"] |= {"validation": size, "controls": False}
-                found.append((name, key_of(experiment, way, width), lr, seed, configure(config)))
-    return found
+                found.append((name, way, lr, seed, configure(config)))
+    return sorted(found, key=lambda trial: (trial[3], trial[1] == "wp"))  # the slow ones of a seed last
 
 
 def tune(given: argparse.Namespace) -> None:
@@ -61,13 +63,12 @@ def tune(given: argparse.Namespace) -> None:
             found = (RunDir.open(outcome.path, check_code=False).manifest.get("validation") or {}).get("loss")
         losses.setdefault((name, way, lr), []).append(inf if found is None else float(found))
     print(file=sys.stderr)
-    for name in at_quick():
+    for name in dict.fromkeys(one for one, _, _ in losses):
         ways = list(dict.fromkeys(way for one, way, _ in losses if one == name))
-        grids = {way: GRIDS[way.partition(" ")[0]] for way in ways}
-        best = {way: min(grids[way], key=lambda lr, way=way: median(losses[name, way, lr])) for way in ways}
+        best = {way: min(GRIDS[way], key=lambda lr, way=way: median(losses[name, way, lr])) for way in ways}
         print(f'    "{name}": {best},')
         for way in ways:
-            said = ", ".join(f"{lr:g}: {median(losses[name, way, lr]):.3g}" for lr in grids[way])
+            said = ", ".join(f"{lr:g}: {median(losses[name, way, lr]):.3g}" for lr in GRIDS[way])
             print(f"      # {way}: {said}")
 
 

@@ -17,7 +17,7 @@ SEEDS = (42, 101, 300, 482, 708)
 """Of the paper's code."""
 QUICK_SEEDS = SEEDS[:3]
 HIDDEN, EPOCHS = 500, 500
-WIDTHS, QUICK_WIDTHS = (100, 250, 500, 1000, 2000), (12, 25, 50, 100)
+WIDTHS, QUICK_WIDTHS = (100, 250, 500, 1000, 2000), (16, 40, 100)
 """Hidden units of the experiment of scaling."""
 SPLIT = 33_600
 """Rows of the paper's weather file that are trained on."""
@@ -127,7 +127,7 @@ def at_quick(data: Data = Data()) -> dict[str, Experiment]:
     glass = {"name": "mackey_glass", "horizon": 15, "steps": 60, "washout": 24, "train_length": 5_000, "test_size": 64}
     copy = {"name": "copy", "length": 5, "delay": 5, "symbols": 4}
     fixed = {**copy, "length": 10, "mode": "fixed", "fresh_test": True, "test_size": 64}
-    every, ways, passes = (40,), (*EVERY, *ALSO_QUICK), 1500
+    every, ways, passes = (40,), (*EVERY, *ALSO_QUICK), 1000
     digits, _ = _digits(data, 500)
     made = [
         _of("forecast", {**glass, "direction": "ahead"}, every, 10, passes, ways, 1e-2),

@@ -12,25 +12,22 @@ OF_PAPER = 1e-3
 """Of the paper's code: plain gradient descent of the rules that perturb, Adam of BP."""
 TUNING_SEEDS = (100, 101)
 GRIDS: Mapping[str, tuple[float, ...]] = MappingProxyType({
-    "anp": (1e-2, 3e-2, 0.1, 0.3, 1.0),
-    "danp": (1e-2, 3e-2, 0.1, 0.3, 1.0),
-    "np": (1e-2, 3e-2, 0.1, 0.3, 1.0),
-    "wp": (1e-3, 3e-3, 1e-2, 3e-2, 0.1),
-    "mean": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
-    "echo": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
-    "bptt": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
-    "bptt1": (3e-4, 1e-3, 3e-3, 1e-2, 3e-2),
+    "anp": (0.03, 0.1, 0.3, 1.0),
+    "danp": (0.03, 0.1, 0.3, 1.0),
+    "np": (2.0, 6.0, 20.0, 60.0),
+    "wp": (0.03, 0.1, 0.3, 1.0),
+    "mean": (1e-3, 3e-3, 1e-2, 3e-2),
+    "echo": (1e-3, 3e-3, 1e-2, 3e-2),
+    "bptt": (1e-3, 3e-3, 1e-2, 3e-2),
+    "bptt1": (1e-3, 3e-3, 1e-2, 3e-2),
 })  # fmt: skip
 """What `benchmarks/paper.py --tune` tries of each method at quick sizes."""
+LIKE = MappingProxyType({"scaling": "copy_fixed"})
+"""Whose rates an experiment takes that was not tuned itself: the same task, at one width."""
 QUICK: Mapping[str, Mapping[str, float]] = MappingProxyType({})
 
 
-def key_of(experiment: Experiment, way: str, hidden: int) -> str:
-    """Return what a method is called in the table of rates: with its width, where there are several."""
-    return way if len(experiment.widths) == 1 else f"{way} {hidden}"
-
-
-def rate(experiment: Experiment, way: str, hidden: int, quick: bool) -> float:
+def rate(experiment: Experiment, way: str, quick: bool) -> float:
     """Return the learning rate of a method.
 
     At the paper's sizes every method has 1e-3, times the batch where the paper's code sums over it; of this package's
@@ -39,7 +36,7 @@ def rate(experiment: Experiment, way: str, hidden: int, quick: bool) -> float:
     if way == "anp_1e-3":
         return OF_PAPER
     if quick:
-        return QUICK[experiment.name][key_of(experiment, way, hidden)]
+        return QUICK[LIKE.get(experiment.name, experiment.name)][way]
     return OF_PAPER * (experiment.batch if way in experiment.summed else 1)
 
 
@@ -53,7 +50,7 @@ def said(quick: bool) -> str:
     seeds = " and ".join(map(str, TUNING_SEEDS))
     return (
         f"Learning rates: of {len(GRIDS['anp'])} values that of the lowest median validation loss on seeds {seeds}, which are "
-        "not reported, for each method, experiment and width by itself (preset: plain gradient descent, constant; others: "
-        f"Adam, cosine decay). '{WAYS['anp_1e-3'].label}' keeps the paper's rate, which is for 500 epochs. Decorrelation has "
+        "not reported, for each method and experiment by itself (preset: plain gradient descent, constant; others: Adam, cosine "
+        f"decay); scaling takes those of copy_fixed at all widths. '{WAYS['anp_1e-3'].label}' keeps the paper's rate, which is for 500 epochs. Decorrelation has "
         "1e-2, which is not tuned."
     )

@@ -15,6 +15,8 @@ from neuroanp.records.run_dir import RunDir
 from neuroanp.reproducing.experiments import Experiment
 from neuroanp.reproducing.rates import rate
 from neuroanp.reproducing.ways import SIGMA, WAYS
+from neuroanp.tasks.protocol import Task
+from neuroanp.training.build import Experiment as Built
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure
 
@@ -42,7 +44,7 @@ class Cell:
     @property
     def lr(self) -> float:
         """Its learning rate."""
-        return rate(self.experiment, self.way, self.hidden, self.quick)
+        return rate(self.experiment, self.way, self.quick)
 
     @property
     def config(self) -> RunConfig:
@@ -119,17 +121,20 @@ def missing(experiments: Sequence[Experiment], seed: int, quick: bool) -> dict[s
     Raises:
         InputError: files that were named are missing or not what they should be.
     """
-    from neuroanp.training.build import Experiment as Built
-
     found = {}
     for experiment in experiments:
         try:
-            Built.of(Cell(experiment, experiment.ways[0], experiment.widths[0], seed, quick).config)
+            task_of(Cell(experiment, experiment.ways[0], experiment.widths[0], seed, quick))
         except InputError as error:
             if experiment.given:
                 raise
             found[experiment.name] = str(error)
     return found
+
+
+def task_of(cell: Cell) -> Task:
+    """Return the task of a run; InputError where its data are missing or wrong."""
+    return Built.of(cell.config).task
 
 
 def plans(some: Sequence[Cell], root: Path, argv: Sequence[str]) -> list[Plan]:
