@@ -2,8 +2,9 @@
 
 python benchmarks/paper.py [--tune] [--seeds 42,101,300] [--runs runs/benchmarks] [--workers 2]
 
-Without --tune it is `neuroanp reproduce paper --quick`, whose report it keeps in results/paper.md. With --tune it tries the
-grids of neuroanp/reproducing/rates.py on seeds that are not reported, by the validation loss, and prints what won.
+Without --tune it is `neuroanp reproduce paper --quick`, whose report it keeps in results/paper.md. With --tune it
+tries the grids of neuroanp/reproducing/rates.py on seeds that are not reported, by the validation loss, and prints
+what won.
 """
 
 from __future__ import annotations

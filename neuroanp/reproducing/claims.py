@@ -1,4 +1,4 @@
-"""What the paper claims, in our words, and what one would ask beside it: each a comparison of two losses, seed by seed."""
+"""What the paper claims, in our words, and what one would ask beside it: comparisons of two losses, seed by seed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,28 @@ from dataclasses import dataclass
 from neuroanp.reproducing.experiments import Experiment
 from neuroanp.reproducing.ways import WAYS
 
+SAID: Mapping[str, tuple[str, str]] = {
+    "BP": ("paper", "ANP ends as low as what the paper calls backpropagation, which its code truncates to one step."),
+    "BPTT": ("paper", "ANP ends as low as backpropagation through all of time."),
+    "NP": ("paper", "ANP ends below node perturbation."),
+    "WP": ("paper", "ANP ends below weight perturbation."),
+    "decorrelation": ("paper", "Decorrelated activity makes ANP better."),
+    "learns": ("paper", "ANP learns the task: it ends below the best constant."),
+    "persistence": ("paper", "Forecasts by ANP are better than that nothing changes."),
+    "scaling": ("paper", "Larger hidden layers do better."),
+    "recall": ("code", "What the code asks of Mackey-Glass, to recall it, is easier than to forecast it."),
+    "by heart": ("code", "What is learned of the one sequence that the code trains on serves for others."),
+    "recurrence": ("ours", "ANP trains the recurrence: it ends below a ridge readout of the untrained network."),
+    "ours, S": (
+        "ours",
+        "Noisy passes against their mean, with credit a sequence and for later losses, end below preset ANP.",
+    ),
+    "ours, E": ("ours", "Echo, which hears the outputs' errors too, ends below preset ANP."),
+    "echo, BPTT": ("ours", "Echo ends as low as backpropagation through all of time."),
+    "echo, recurrence": ("ours", "Echo trains the recurrence: it ends below a ridge readout of the untrained network."),
+}
+"""Claims by name: whose ("paper", "code": what its code does in place of what is written, "ours"), and in our words."""
+FRESH = "fresh sequences"
 REACHES = 1.1
 """A loss reaches another where it is at most so many times as high."""
 MEASURE = "measure"
@@ -81,39 +103,39 @@ def claims(experiments: Mapping[str, Experiment]) -> list[Claim]:
 
     widths = experiments["scaling"].widths
     wide, narrow = f"{widths[-1]} hidden", f"{widths[0]} hidden"
-    return [
-        Claim("BP", "paper", "ANP, without a backward pass, ends as low as what the paper calls backpropagation, which its "
-              "code truncates to one step.", pairs(every, "anp", "bptt1", REACHES)),
-        Claim("BPTT", "paper", "ANP ends as low as backpropagation through all of time.",
-              pairs(every, "anp", "bptt", REACHES)),
-        Claim("NP", "paper", "ANP ends below node perturbation.", pairs(every, "anp", "np")),
-        Claim("WP", "paper", "ANP ends below weight perturbation.", pairs(every, "anp", "wp")),
-        Claim("decorrelation", "paper", "Decorrelated activity makes ANP better.", pairs(every, "danp", "anp")),
-        Claim("learns", "paper", "ANP learns the task: it ends below the best constant.",
-              control([name for name in every if name != "weather"], "anp", "constant_mean")),
-        Claim("persistence", "paper", "Forecasts by ANP are better than that nothing changes.",
-              control(["forecast", "weather"], "anp", "persistence")),
-        Claim("scaling", "paper", "Larger hidden layers do better.", tuple(
-            Comparison(f"scaling, {WAYS[way].label}", of("scaling", way, which=-1), of("scaling", way), wide, narrow)
-            for way in experiments["scaling"].ways)),
-        Claim("recall", "code", "What the code asks of Mackey-Glass, to recall it, is easier than to forecast it.", tuple(
-            Comparison(f"Mackey-Glass, {WAYS[way].label}", of("recall", way), of("forecast", way), "recall", "forecast")
-            for way in ("anp", "bptt1", "bptt"))),
-        Claim("by heart", "code", "What ANP learned of the one sequence that it trains on serves for others.", tuple(
-            Comparison(f"copy_fixed, {WAYS[way].label}", of("copy_fixed", way, "loss"),
-                       of("copy_fixed", "anp", "constant_mean"), "fresh sequences", CONTROLS["constant_mean"])
-            for way in ("anp", "bptt1", "bptt"))),
-        Claim("recurrence", "ours", "ANP trains the recurrence: it ends below a ridge readout of the untrained network.",
-              control(fresh, "anp", "ridge")),
-        Claim("ours, S", "ours", "Noisy passes against their mean, a loss for each sequence and what follows a step (class "
-              "S as the preset) end below the preset of ANP.", pairs(every, "mean", "anp")),
-        Claim("ours, E", "ours", "Echo, which hears the outputs' errors too, ends below the preset of ANP.",
-              pairs(every, "echo", "anp")),
-        Claim("echo, BPTT", "ours", "Echo ends as low as backpropagation through all of time.",
-              pairs(every, "echo", "bptt", REACHES)),
-        Claim("echo, recurrence", "ours", "Echo trains the recurrence: it ends below a ridge readout of the untrained "
-              "network.", control(fresh, "echo", "ridge")),
-    ]  # fmt: skip
+    of_width = tuple(
+        Comparison(f"scaling, {WAYS[way].label}", of("scaling", way, which=-1), of("scaling", way), wide, narrow)
+        for way in experiments["scaling"].ways
+    )
+    three = ("anp", "bptt1", "bptt")
+    directions = tuple(
+        Comparison(f"Mackey-Glass, {WAYS[way].label}", of("recall", way), of("forecast", way), "recall", "forecast")
+        for way in three
+    )
+    constant = of("copy_fixed", "anp", "constant_mean")
+    by_heart = tuple(
+        Comparison(f"copy_fixed, {WAYS[way].label}", of("copy_fixed", way, "loss"), constant, FRESH, constant.label)
+        for way in three
+    )
+    scored = [name for name in every if name != "weather"]
+    tests: dict[str, tuple[Comparison, ...]] = {
+        "BP": pairs(every, "anp", "bptt1", REACHES),
+        "BPTT": pairs(every, "anp", "bptt", REACHES),
+        "NP": pairs(every, "anp", "np"),
+        "WP": pairs(every, "anp", "wp"),
+        "decorrelation": pairs(every, "danp", "anp"),
+        "learns": control(scored, "anp", "constant_mean"),
+        "persistence": control(["forecast", "weather"], "anp", "persistence"),
+        "scaling": of_width,
+        "recall": directions,
+        "by heart": by_heart,
+        "recurrence": control(fresh, "anp", "ridge"),
+        "ours, S": pairs(every, "mean", "anp"),
+        "ours, E": pairs(every, "echo", "anp"),
+        "echo, BPTT": pairs(every, "echo", "bptt", REACHES),
+        "echo, recurrence": control(fresh, "echo", "ridge"),
+    }
+    return [Claim(name, whose, said, tests[name]) for name, (whose, said) in SAID.items()]
 
 
 def _pair(name: str, one: Number, other: Number, within: float = 1.0) -> Comparison:

@@ -1,9 +1,9 @@
 """The paper's experiments, at its sizes and at small ones that take minutes: task, network, passes, methods.
 
 Facts of the paper and of the code beside it (arXiv 2405.08967; NP_RNNs): seeds, 500 hidden tanh units (1,000), 500
-epochs, noise of 1e-3, rate 1e-3 with plain gradient descent for rules that perturb and Adam for BP, decorrelation at 1e-4
-(copy) or 1e-7. What its code does otherwise than one would think is kept where it decides (`recall`, `fixed`), and what
-differs here is in `DIFFERENCES`.
+epochs, noise of 1e-3, rate 1e-3 with plain gradient descent for rules that perturb and Adam for BP, decorrelation at
+1e-4 (copy) or 1e-7. What its code does otherwise than one would think is kept where it decides (`recall`, `fixed`),
+and what differs here is in `DIFFERENCES`.
 """
 
 from __future__ import annotations
@@ -38,12 +38,13 @@ DIFFERENCES = (
     "times the steps, for a step a sequence.",
     "Mackey-Glass: the code's target lies 15 steps in the past of the input, which is recall; both directions are run. "
     "Windows are drawn from a series of 10 x 5,015 time units; the first 24 steps of a sequence are not scored.",
-    "Copy: the code has one training sequence, of 8 symbols, and no other to test on; here the network that learned it is "
-    "tested on fresh ones too, and `copy_fresh` trains on fresh ones. Only the recall is scored, the code scores silence "
-    "as well.",
-    "Weather: windows of 480 rows (the code goes through 10 parts of the series at once), 7 updates an epoch; columns are "
-    "scaled by the range of the training rows alone, in the code by that of all rows.",
-    "psMNIST: the label is heard at the last step; the code's perturbing rules hear it at every step, its BP at the last.",
+    "Copy: the code has one training sequence, of 8 symbols, and no other to test on; here the network that learned it "
+    "is tested on fresh ones too, and `copy_fresh` trains on fresh ones. Only the recall is scored, the code scores "
+    "silence as well.",
+    "Weather: windows of 480 rows (the code goes through 10 parts of the series at once), 7 updates an epoch; columns "
+    "are scaled by the range of the training rows alone, in the code by that of all rows.",
+    "psMNIST: the label is heard at the last step; the code's perturbing rules hear it at every step, its BP at the "
+    "last.",
 )
 """What is not as in the paper or its code."""
 
@@ -54,6 +55,9 @@ class Data:
 
     csv: str | None = None
     mnist: str | None = None
+
+
+NONE = Data()
 
 
 @dataclass(frozen=True)
@@ -101,9 +105,16 @@ TITLES: Mapping[str, str] = MappingProxyType({
 NAMES = tuple(TITLES)
 
 
-def at_paper(data: Data = Data()) -> dict[str, Experiment]:
+def at_paper(data: Data = NONE) -> dict[str, Experiment]:
     """Return the experiments at the paper's sizes, by name."""
-    glass = {"name": "mackey_glass", "horizon": 15, "steps": 5000, "washout": 24, "train_length": 50_150, "test_size": 10}
+    glass = {
+        "name": "mackey_glass",
+        "horizon": 15,
+        "steps": 5000,
+        "washout": 24,
+        "train_length": 50_150,
+        "test_size": 10,
+    }
     copy = {"name": "copy", "length": 100, "delay": 10, "symbols": 8}
     fixed = {**copy, "mode": "fixed", "fresh_test": True, "test_size": 64}
     one, every = 2 * EPOCHS, (HIDDEN,)
@@ -122,7 +133,7 @@ def at_paper(data: Data = Data()) -> dict[str, Experiment]:
     return {each.name: each for each in made}
 
 
-def at_quick(data: Data = Data()) -> dict[str, Experiment]:
+def at_quick(data: Data = NONE) -> dict[str, Experiment]:
     """Return the same experiments at sizes that take seconds a run, by name."""
     glass = {"name": "mackey_glass", "horizon": 15, "steps": 60, "washout": 24, "train_length": 5_000, "test_size": 64}
     copy = {"name": "copy", "length": 5, "delay": 5, "symbols": 4}
@@ -146,7 +157,17 @@ def _of(
     decorrelation: float, summed: Sequence[str] = (), measure: str = "loss", given: bool = False,
 ) -> Experiment:  # fmt: skip
     return Experiment(
-        name, TITLES[name], task, tuple(widths), batch, passes, tuple(ways), decorrelation, tuple(summed), measure, given
+        name,
+        TITLES[name],
+        task,
+        tuple(widths),
+        batch,
+        passes,
+        tuple(ways),
+        decorrelation,
+        tuple(summed),
+        measure,
+        given,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +20,8 @@ from neuroanp.reproducing.verdicts import held_to
 from neuroanp.reproducing.ways import WAYS
 
 LOG = logging.getLogger("neuroanp")
+TIMED = 20
+"""Products that are timed, of which the fastest counts."""
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -37,7 +40,11 @@ class Asked:
 
     @classmethod
     def of(
-        cls, quick: bool = False, only: Sequence[str] = (), seeds: int | Sequence[int] | None = None, data: Data = Data()
+        cls,
+        quick: bool = False,
+        only: Sequence[str] = (),
+        seeds: int | Sequence[int] | None = None,
+        data: Data | None = None,
     ) -> Asked:
         """Return what is asked for.
 
@@ -61,7 +68,9 @@ class Asked:
         chosen: Sequence[int] = (QUICK_SEEDS if quick else SEEDS) if seeds is None else ()
         if isinstance(seeds, int):
             if not 1 <= seeds <= len(SEEDS):
-                problems.append(f"seeds: {seeds} of the paper's {len(SEEDS)} seeds; take 1 to {len(SEEDS)}, or name a list")
+                problems.append(
+                    f"seeds: {seeds} of the paper's {len(SEEDS)} seeds; take 1 to {len(SEEDS)}, or name a list"
+                )
             chosen = SEEDS[:seeds]
         elif seeds is not None:
             chosen = seeds
@@ -70,7 +79,7 @@ class Asked:
         if problems:
             raise InputError(problems[0], problems[1:])
         names = tuple(name for name in NAMES if name in only or not only)
-        return cls(quick, names, tuple(chosen), data)
+        return cls(quick, names, tuple(chosen), data or Data())
 
     @property
     def experiments(self) -> dict[str, Experiment]:
@@ -192,13 +201,9 @@ def _seconds_a_product(hidden: int, rows: int) -> float:
     try:
         x, w = torch.ones(rows, hidden), torch.ones(hidden, hidden)
         ends = [time.perf_counter()]
-        for _ in _tries():
-            x @ w
+        for _ in range(TIMED):
+            torch.mm(x, w)
             ends.append(time.perf_counter())
     finally:
         torch.set_num_threads(before)
-    return min(after - first for first, after in zip(ends, ends[1:], strict=False)) / (rows * hidden * hidden)
-
-
-def _tries() -> Iterator[int]:
-    yield from range(20)
+    return min(after - before_it for before_it, after in pairwise(ends)) / (rows * hidden * hidden)

@@ -24,7 +24,70 @@ GRIDS: Mapping[str, tuple[float, ...]] = MappingProxyType({
 """What `benchmarks/paper.py --tune` tries of each method at quick sizes."""
 LIKE = MappingProxyType({"scaling": "copy_fixed"})
 """Whose rates an experiment takes that was not tuned itself: the same task, at one width."""
-QUICK: Mapping[str, Mapping[str, float]] = MappingProxyType({})
+QUICK: Mapping[str, Mapping[str, float]] = MappingProxyType(
+    {
+        "forecast": {
+            "anp": 0.1,
+            "danp": 0.1,
+            "np": 20.0,
+            "wp": 0.3,
+            "mean": 0.01,
+            "echo": 0.01,
+            "bptt": 0.01,
+            "bptt1": 0.01,
+        },
+        "recall": {
+            "anp": 0.1,
+            "danp": 0.1,
+            "np": 20.0,
+            "wp": 0.3,
+            "mean": 0.01,
+            "echo": 0.01,
+            "bptt": 0.01,
+            "bptt1": 0.01,
+        },
+        "copy_fixed": {
+            "anp": 0.1,
+            "danp": 0.1,
+            "np": 20.0,
+            "wp": 0.3,
+            "mean": 0.01,
+            "echo": 0.01,
+            "bptt": 0.01,
+            "bptt1": 0.01,
+        },
+        "copy_fresh": {
+            "anp": 0.1,
+            "danp": 0.1,
+            "np": 20.0,
+            "wp": 0.3,
+            "mean": 0.01,
+            "echo": 0.01,
+            "bptt": 0.01,
+            "bptt1": 0.01,
+        },
+        "weather": {
+            "anp": 0.1,
+            "danp": 0.1,
+            "np": 20.0,
+            "wp": 0.3,
+            "mean": 0.01,
+            "echo": 0.01,
+            "bptt": 0.01,
+            "bptt1": 0.01,
+        },
+        "psmnist": {
+            "anp": 0.1,
+            "danp": 0.1,
+            "np": 20.0,
+            "wp": 0.3,
+            "mean": 0.01,
+            "echo": 0.01,
+            "bptt": 0.01,
+            "bptt1": 0.01,
+        },
+    }
+)
 
 
 def rate(experiment: Experiment, way: str, quick: bool) -> float:
@@ -44,13 +107,13 @@ def said(quick: bool) -> str:
     """Say where the rates are from."""
     if not quick:
         return (
-            "Learning rates: the preset's methods and BPTT of one step keep the paper's, 1e-3, constant; full BPTT and this "
-            "package's methods have 1e-3 with cosine decay, which is not tuned."
+            "Learning rates: the preset's methods and BPTT of one step keep the paper's, 1e-3, constant; full BPTT and "
+            "this package's methods have 1e-3 with cosine decay, which is not tuned."
         )
     seeds = " and ".join(map(str, TUNING_SEEDS))
     return (
-        f"Learning rates: of {len(GRIDS['anp'])} values that of the lowest median validation loss on seeds {seeds}, which are "
-        "not reported, for each method and experiment by itself (preset: plain gradient descent, constant; others: Adam, cosine "
-        f"decay); scaling takes those of copy_fixed at all widths. '{WAYS['anp_1e-3'].label}' keeps the paper's rate, which is for 500 epochs. Decorrelation has "
-        "1e-2, which is not tuned."
+        f"Learning rates: of {len(GRIDS['anp'])} values that of the lowest median validation loss on seeds {seeds}, "
+        "which are not reported, for each method and experiment by itself (preset: plain gradient descent, constant; "
+        f"others: Adam, cosine decay); scaling takes those of copy_fixed at all widths. '{WAYS['anp_1e-3'].label}' "
+        "keeps the paper's rate, which is for 500 epochs. Decorrelation has 1e-2, which is not tuned."
     )

@@ -1,4 +1,4 @@
-"""Write a reproduction: which claims held and by how much, what every method reached, and what is not as in the paper."""
+"""Write a reproduction: which claims held and by how much, what every method reached, what is not as in the paper."""
 
 from __future__ import annotations
 
@@ -33,18 +33,18 @@ WHOSE = {
 }
 """Headings, by whose claims they are."""
 PASSES = (
-    "Equal passes: every method gets the same number of presentations of a batch; an update of backpropagation, forward and "
-    "back, counts two, one of the preset two (silent and noisy), one of echo two, one of ours (S) four."
+    "Equal passes: every method gets the same number of presentations of a batch; an update of backpropagation, "
+    "forward and back, counts two, one of the preset two (silent and noisy), one of echo two, one of ours (S) four."
 )
 HOW = (
-    "A claim compares two losses of the same seed. It held where the one is below the other in every seed (of three or more), "
-    "or in so many that chance is rarer than .05; it did not hold where it is in half of them or fewer; else it is undecided. "
-    "'Ends as low as' allows 1.1 times. By chance: the probability of at least so many seeds if each were as likely below as "
-    "above. A run that diverged has an infinite loss."
+    "A claim compares two losses of the same seed. It held where the one is below the other in every seed (of three or "
+    "more), or in so many that chance is rarer than .05; it did not hold where it is in half of them or fewer; else it "
+    "is undecided. 'Ends as low as' allows 1.1 times. By chance: the probability of at least so many seeds if each "
+    "were as likely below as above. A run that diverged has an infinite loss."
 )
 NOISE_ONCE = (
-    "NP and WP of its code divide by sigma once: their mean step is sigma (1e-3) times the gradient, and at the paper's rate "
-    "next to nothing; ANP's does not depend on sigma. Where rates are tuned this is evened out."
+    "NP and WP of its code divide by sigma once: their mean step is sigma (1e-3) times the gradient, and at the "
+    "paper's rate next to nothing; ANP's does not depend on sigma. Where rates are tuned this is evened out."
 )
 
 
@@ -104,7 +104,10 @@ def as_markdown(made: Reproduction) -> str:
 def how(made: Reproduction) -> list[str]:
     """Say how the runs were made, and what is not as in the paper."""
     small = (
-        ["Sizes are small, so that a run takes seconds: what does not hold here may hold at the paper's, and the reverse."]
+        [
+            "Sizes are small, so that a run takes seconds: what does not hold here may hold at the paper's, and the "
+            "reverse."
+        ]
         if made.quick
         else []
     )
@@ -118,13 +121,13 @@ def sentences(made: Reproduction) -> list[str]:
     verdicts = [finding.verdict for finding in made.findings if finding.claim in paper]
     held, failed, still = (verdicts.count(verdict) for verdict in (HELD, NOT, OPEN))
     told = [
-        f"Of {len(verdicts)} comparisons that {len(paper)} claims of the paper come to, {held} held, {failed} did not, {still} "
-        f"{'is' if still == 1 else 'are'} undecided."
+        f"Of {len(verdicts)} comparisons that {len(paper)} claims of the paper come to, {held} held, {failed} did not, "
+        f"{still} {'is' if still == 1 else 'are'} undecided."
     ]
     if made.failed:
         told.append(
-            f"{len(made.failed)} of {len(made.measured)} runs failed; what they were needed for is undecided. The same command "
-            "repeats them alone."
+            f"{len(made.failed)} of {len(made.measured)} runs failed; what they were needed for is undecided. The same "
+            "command repeats them alone."
         )
     return told
 
@@ -157,7 +160,8 @@ def of_claim(claim: Claim, findings: Sequence[Finding]) -> str:
         within = "" if compared.within == 1 else f"{compared.within:g} x "
         rows.append([
             compared.where, f"**{one.verdict}**" if one.verdict != OPEN else one.verdict,
-            f"{compared.one_label} {shown(one.one)}", f"{within}{compared.other_label} {shown(one.other)}", below, chance,
+            f"{compared.one_label} {shown(one.one)}", f"{within}{compared.other_label} {shown(one.other)}", below,
+            chance,
             MISSING if one.ratio is None else digits(one.ratio),
         ])  # fmt: skip
     return markdown(["where", "verdict", "loss of", "below", "seeds", "by chance", "ratio of medians"], rows)

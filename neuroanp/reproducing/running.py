@@ -57,9 +57,9 @@ class Measured:
     """What a run gave.
 
     Args:
-        values: by key. loss: of the test sequences, the one compared; trained: of the sequence that is learned by heart;
-            accuracy, where there is one; controls by name (constant_mean, ridge, persistence, ...). A run that diverged
-            has infinite losses.
+        values: by key. loss: of the test sequences, the one compared; trained: of the sequence that is learned by
+            heart; accuracy, where there is one; controls by name (constant_mean, ridge, persistence, ...). A run that
+            diverged has infinite losses.
         error: why there is no result. run: the directory's name.
     """
 
@@ -172,16 +172,18 @@ def read(cell: Cell, outcome: Outcome) -> Measured:
             values = numbers_of(record.manifest, result)
     elif error is None:
         error = "it left no result"
-    return Measured(
-        cell.experiment.name, cell.way, cell.hidden, cell.seed, cell.updates, cell.lr, values, error, name
-    )
+    return Measured(cell.experiment.name, cell.way, cell.hidden, cell.seed, cell.updates, cell.lr, values, error, name)
 
 
 def numbers_of(manifest: Mapping[str, Any], result: Mapping[str, Any]) -> dict[str, float]:
     """Return the numbers of a finished run by key."""
     scores = manifest.get("scores") or {}
     found = {"loss": result["test_loss"], "passes": result["passes"], **(result.get("controls") or {})}
-    for key, score in {"trained": "training_loss", "accuracy": "accuracy", "trained_accuracy": "training_accuracy"}.items():
+    for key, score in {
+        "trained": "training_loss",
+        "accuracy": "accuracy",
+        "trained_accuracy": "training_accuracy",
+    }.items():
         if score in scores:
             found[key] = scores[score]
     return {key: float(value) for key, value in found.items() if value is not None and isfinite(value)}

@@ -136,12 +136,14 @@ def _value(number: Number, seed: int, places: Mapping[Place, Measured]) -> float
     if run is None:
         return f"{number.experiment}, {way}, seed {seed}: was not run; repeat the command"
     if run.error is not None:
-        return f"{number.experiment}, {way}, seed {seed}: {run.error.rstrip('.')}; repeat the command once that is mended"
+        return (
+            f"{number.experiment}, {way}, seed {seed}: {run.error.rstrip('.')}; repeat the command once that is mended"
+        )
     if number.key in run.values:
         return run.values[number.key]
     if run.values.get("loss") == inf:
         return (
-            f"{number.experiment}, seed {seed}: {number.label} is computed with the run of {way}, which diverged; lower its "
-            "rate"
+            f"{number.experiment}, seed {seed}: {number.label} is computed with the run of {way}, which diverged; "
+            "lower its rate"
         )
     return f"{number.experiment}, {way}, seed {seed}: has no {number.key}; repeat the command"
