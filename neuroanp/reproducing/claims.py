@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from neuroanp.reproducing.experiments import Experiment
+from neuroanp.reproducing.running import WITH_CONTROLS
 from neuroanp.reproducing.ways import WAYS
 
 SAID: Mapping[str, tuple[str, str]] = {
@@ -30,14 +31,14 @@ SAID: Mapping[str, tuple[str, str]] = {
 }
 """Claims by name: whose ("paper", "code": what its code does in place of what is written, "ours"), and in our words."""
 FRESH = "fresh sequences"
-REACHES = 1.1
-"""A loss reaches another where it is at most so many times as high."""
+REACHES, SOLVED = 1.1, 1e-6
+"""A loss reaches another where it is below so many times the other, or so low that nothing is left to learn."""
 MEASURE = "measure"
 """The key of the loss that an experiment compares."""
 CONTROLS: Mapping[str, str] = {
     "constant_mean": "the constant mean", "persistence": "persistence", "ridge": "ridge readout, untrained network",
 }  # fmt: skip
-"""Controls by key; they are computed with the runs of the paper's ANP."""
+"""Controls by key."""
 
 
 @dataclass(frozen=True)
@@ -70,6 +71,15 @@ class Comparison:
     other_label: str
     within: float = 1.0
 
+    def below(self, one: float, other: float) -> bool:
+        """Tell whether the one loss is as low as is claimed.
+
+        >>> number = Number("recall", "anp", 8, "loss")
+        >>> [Comparison("", number, number, "", "", within).below(1.05, 1.0) for within in (1.0, REACHES)]
+        [False, True]
+        """
+        return one < self.within * other or (self.within > 1 and one < SOLVED)
+
 
 @dataclass(frozen=True)
 class Claim:
@@ -99,7 +109,7 @@ def claims(experiments: Mapping[str, Experiment]) -> list[Claim]:
         return tuple(_pair(name, of(name, one), of(name, other), within) for name in names)
 
     def control(names: Iterable[str], way: str, key: str) -> tuple[Comparison, ...]:
-        return tuple(_pair(name, of(name, way), of(name, "anp", key)) for name in names)
+        return tuple(_pair(name, of(name, way), of(name, WITH_CONTROLS, key)) for name in names)
 
     widths = experiments["scaling"].widths
     wide, narrow = f"{widths[-1]} hidden", f"{widths[0]} hidden"
@@ -112,7 +122,7 @@ def claims(experiments: Mapping[str, Experiment]) -> list[Claim]:
         Comparison(f"Mackey-Glass, {WAYS[way].label}", of("recall", way), of("forecast", way), "recall", "forecast")
         for way in three
     )
-    constant = of("copy_fixed", "anp", "constant_mean")
+    constant = of("copy_fixed", WITH_CONTROLS, "constant_mean")
     by_heart = tuple(
         Comparison(f"copy_fixed, {WAYS[way].label}", of("copy_fixed", way, "loss"), constant, FRESH, constant.label)
         for way in three

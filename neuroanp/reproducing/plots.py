@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 from collections.abc import Sequence
-from math import isfinite
+from math import inf, isfinite
 from statistics import median
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuroanp.reporting.plots import decent_log_ticks
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, MARKERS, new_figure, plain, styled
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from neuroanp.reproducing.result import Reproduction
 
 COLUMNS, WIDTH, HEIGHT, DOTS = 2, 5.6, 3.3, 130
+FLOOR = 1e-6
+"""Losses below are drawn there, as triangles: nothing is left to learn, and they would take the whole axis."""
 SPREAD = 0.25
 """Of the seeds of one method, beside one another."""
 GROUPS = {
@@ -35,7 +37,7 @@ DASHES = {"constant_mean": (0, (1.5, 1.5)), "persistence": (0, (5, 2)), "ridge":
 @styled
 def drawn(made: Reproduction) -> bytes:
     """Return the figure as the bytes of a .png file; b"" where nothing was measured."""
-    if not any(isfinite(one.values.get("loss", float("inf"))) for one in made.measured):
+    if not any(isfinite(one.values.get("loss", inf)) for one in made.measured):
         return b""
     buffer = io.BytesIO()
     figure(made).savefig(buffer, format="png", dpi=DOTS)
@@ -70,33 +72,36 @@ def _side_by_side(axes: Axes, experiment: Experiment, mine: Sequence[Measured]) 
     """Draw the losses of every method: a mark a seed, a line at the median, open marks of fresh sequences."""
     ways = [way for way in ORDER if way in experiment.ways]
     axes.set_yscale("log")
+    faces = {experiment.measure: None, "loss": None if experiment.measure == "loss" else "white"}
     for at, way in enumerate(ways):
         some = [one for one in mine if one.way == way]
-        colour = _colour(way)
-        for key, face in (
-            (experiment.measure, colour),
-            *((("loss", "white"),) if experiment.measure != "loss" else ()),
-        ):
-            values = [one.values.get(key, float("inf")) for one in some]
-            good = [value for value in values if isfinite(value) and value > 0]
-            places = [at + SPREAD * (2 * i / max(len(values) - 1, 1) - 1) for i in range(len(values))]
-            there = [(x, y) for x, y in zip(places, values, strict=True) if isfinite(y) and y > 0]
-            if there:
-                axes.plot(*zip(*there, strict=True), ls="", marker="o", ms=4.5, color=colour, mfc=face)
-            if good:
-                axes.plot([at - 0.36, at + 0.36], [median(good)] * 2, color=colour, lw=1.6)
-            lost = [x for x, y in zip(places, values, strict=True) if not isfinite(y)]
-            if lost and key == experiment.measure:
-                axes.plot(lost, [0.97] * len(lost), ls="", marker="x", ms=5, color=colour,
-                          transform=axes.get_xaxis_transform())  # fmt: skip
-    _controls(axes, mine, len(ways))
+        for key, face in faces.items():
+            values = [one.values.get(key, inf) for one in some]
+            _marks(axes, at, values, _colour(way), face)
+    _controls(axes, mine)
     axes.set_xticks(range(len(ways)), [_short(way) for way in ways], rotation=35, ha="right", rotation_mode="anchor")
     axes.set_xlim(-0.6, len(ways) - 0.4)
     if experiment.measure != "loss":
         axes.annotate("open: fresh sequences", (0.01, 0.03), xycoords="axes fraction", fontsize=8, color=GREY)
 
 
-def _controls(axes: Axes, mine: Sequence[Measured], count: int) -> None:
+def _marks(axes: Axes, at: int, values: Sequence[float], colour: str, face: str | None) -> None:
+    """Draw one method's losses, a mark a seed and a line at the median; crosses at the top are runs without one."""
+    places = [at + SPREAD * (2 * i / max(len(values) - 1, 1) - 1) for i in range(len(values))]
+    there = [(x, y) for x, y in zip(places, values, strict=True) if isfinite(y)]
+    style: dict[str, Any] = {"ls": "", "ms": 4.5, "color": colour, "mfc": face or colour}
+    axes.plot([x for x, y in there if y >= FLOOR], [y for _, y in there if y >= FLOOR], marker="o", **style)
+    low = [x for x, y in there if y < FLOOR]
+    axes.plot(low, [FLOOR] * len(low), marker="v", **style)
+    if there and median(y for _, y in there) >= FLOOR:
+        axes.plot([at - 0.36, at + 0.36], [median(y for _, y in there)] * 2, color=colour, lw=1.6)
+    if face is None:
+        lost = [x for x, y in zip(places, values, strict=True) if not isfinite(y)]
+        top = axes.get_xaxis_transform()
+        axes.plot(lost, [0.97] * len(lost), ls="", marker="x", ms=5, color=colour, transform=top)
+
+
+def _controls(axes: Axes, mine: Sequence[Measured]) -> None:
     """Draw a line for each control, named at its right."""
     for key, label in CONTROLS.items():
         values = [one.values[key] for one in mine if key in one.values]
@@ -111,9 +116,9 @@ def _against_width(axes: Axes, experiment: Experiment, mine: Sequence[Measured])
     for index, way in enumerate(experiment.ways):
         points = []
         for hidden in experiment.widths:
-            values = [one.values.get(experiment.measure, float("inf")) for one in mine
+            values = [one.values.get(experiment.measure, inf) for one in mine
                       if (one.way, one.hidden) == (way, hidden)]  # fmt: skip
-            good = [value for value in values if isfinite(value) and value > 0]
+            good = [max(value, FLOOR) for value in values if isfinite(value) and value > 0]
             axes.plot([hidden] * len(good), good, ls="", marker=MARKERS[index], ms=4, color=COLOURS[index], alpha=0.6)
             if good and len(good) * 2 > len(values):
                 points.append((hidden, median(good)))

@@ -39,8 +39,8 @@ PASSES = (
 HOW = (
     "A claim compares two losses of the same seed. It held where the one is below the other in every seed (of three or "
     "more), or in so many that chance is rarer than .05; it did not hold where it is in half of them or fewer; else it "
-    "is undecided. 'Ends as low as' allows 1.1 times. By chance: the probability of at least so many seeds if each "
-    "were as likely below as above. A run that diverged has an infinite loss."
+    "is undecided. 'Ends as low as' allows 1.1 times, and any loss below 1e-6. By chance: the probability of at least "
+    "so many seeds if each were as likely below as above. A run that diverged has an infinite loss."
 )
 NOISE_ONCE = (
     "NP and WP of its code divide by sigma once: their mean step is sigma (1e-3) times the gradient, and at the "
@@ -147,12 +147,12 @@ def _claims(made: Reproduction, whose: str) -> Iterator[str]:
     for claim in made.claims:
         if claim.whose == whose:
             yield f"**{claim.name}.** {claim.said}"
-            yield of_claim(claim, made.findings)
+            yield of_claim(claim, [one for one in made.findings if one.comparison.one.experiment in made.run])
 
 
 def of_claim(claim: Claim, findings: Sequence[Finding]) -> str:
     """Return the comparisons of a claim, a row each."""
-    rows = []
+    rows: list[list[str]] = []
     for one in (each for each in findings if each.claim == claim.name):
         compared = one.comparison
         below = MISSING if one.chance is None else f"{one.below} of {one.seeds}"
@@ -164,6 +164,8 @@ def of_claim(claim: Claim, findings: Sequence[Finding]) -> str:
             chance,
             MISSING if one.ratio is None else digits(one.ratio),
         ])  # fmt: skip
+    if not rows:
+        return "Not run."
     return markdown(["where", "verdict", "loss of", "below", "seeds", "by chance", "ratio of medians"], rows)
 
 

@@ -96,7 +96,7 @@ def decided(claim: Claim, test: Comparison, pairs: Sequence[tuple[float, float]]
     Args:
         claim, test: which. pairs: (one, other) of each seed. lost: why others are not there.
     """
-    below = sum(one < test.within * other for one, other in pairs)
+    below = sum(test.below(one, other) for one, other in pairs)
     one, other = (median(numbers) for numbers in zip(*pairs, strict=True)) if pairs else (None, None)
     chance = at_least(below, len(pairs)) if pairs else None
     verdict, why = _verdict(below, len(pairs), pairs, lost)
