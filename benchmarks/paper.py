@@ -19,11 +19,13 @@ from typing import Any
 
 from common import keep
 
+from neuroanp import reproduce
 from neuroanp.comparing.pool import Job, run_all
 from neuroanp.noise import Streams
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reproducing.experiments import at_quick
 from neuroanp.reproducing.rates import GRIDS, LIKE, TUNING_SEEDS
+from neuroanp.reproducing.report import body, title
 from neuroanp.reproducing.running import Cell, plain
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.tasks.validation import usual_size
@@ -79,12 +81,14 @@ def main() -> None:
     parser.add_argument("--tune", action="store_true")
     parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=None)
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks"))
+    parser.add_argument("--out", type=Path, help="a folder for report and figure, too")
     parser.add_argument("--workers", type=int, default=2)
     given = parser.parse_args()
     if given.tune:
         tune(given)
         return
-    keep("paper", "to come", "")
+    made = reproduce(quick=True, seeds=given.seeds, workers=given.workers, runs=given.runs, output=given.out)
+    keep("paper", f"{title(made)}, seeds {', '.join(map(str, made.seeds))}", body(made))
 
 
 if __name__ == "__main__":

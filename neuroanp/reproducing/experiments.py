@@ -19,8 +19,13 @@ QUICK_SEEDS = SEEDS[:3]
 HIDDEN, EPOCHS = 500, 500
 WIDTHS, QUICK_WIDTHS = (100, 250, 500, 1000, 2000), (16, 40, 100)
 """Hidden units of the experiment of scaling."""
-SPLIT = 33_600
-"""Rows of the paper's weather file that are trained on."""
+STEPS, WINDOW, WASHOUT = 5000, 60, 24
+"""Steps of a sequence of Mackey-Glass; of a window of it, after which weights change; of these, not scored."""
+GLASS_UPDATES = -(-STEPS // (WINDOW - WASHOUT))
+"""An epoch's, such that 5,000 steps of each sequence are scored."""
+SPLIT, ROWS = 33_600, 48
+"""Rows of the paper's weather file that are trained on, and rows of a window."""
+WEATHER_UPDATES = SPLIT // (10 * (ROWS - WASHOUT))
 WEATHER_COLUMNS = (
     "Visibility", "DryBulbFarenheit", "WetBulbFarenheit", "DewPointFarenheit", "RelativeHumidity", "WindSpeed",
     "WindDirection", "StationPressure", "Altimeter",
@@ -31,18 +36,19 @@ ALSO_QUICK = ("anp_1e-3",)
 OF_SCALING = ("anp", "danp", "bptt1")
 
 DIFFERENCES = (
-    "Weights change once a sequence, by the sum of what each of its steps says. The paper's code does so for copy and "
-    "psMNIST, and after every single step for Mackey-Glass and weather.",
-    "Its code sums over the batch where this package takes the mean (NP throughout, ANP on psMNIST): there its rate is "
-    "1e-3 times the batch. Its decorrelation moves at every step of Mackey-Glass and weather: there the rate is 1e-7 "
-    "times the steps, for a step a sequence.",
-    "Mackey-Glass: the code's target lies 15 steps in the past of the input, which is recall; both directions are run. "
-    "Windows are drawn from a series of 10 x 5,015 time units; the first 24 steps of a sequence are not scored.",
+    "The paper's code changes weights after every single step of Mackey-Glass (5,000 steps) and weather; here they "
+    "change after a window (60 and 48 steps, the first 24 not scored), by the sum of what its steps say, and an epoch "
+    "is as many windows as score all steps. Summed over all 5,000 its rate diverges. Copy and psMNIST change weights "
+    "once a sequence there, too.",
+    "Its code sums over the batch where this package takes the mean (NP of batches, ANP on psMNIST): there the rate is "
+    "1e-3 times the batch. Where its decorrelation moves at every step, at 1e-7, it has 1e-7 times the scored steps "
+    "here.",
+    "Mackey-Glass: the code's target lies 15 steps in the past of the input, which is recall; both directions are run.",
     "Copy: the code has one training sequence, of 8 symbols, and no other to test on; here the network that learned it "
     "is tested on fresh ones too, and `copy_fresh` trains on fresh ones. Only the recall is scored, the code scores "
     "silence as well.",
-    "Weather: windows of 480 rows (the code goes through 10 parts of the series at once), 7 updates an epoch; columns "
-    "are scaled by the range of the training rows alone, in the code by that of all rows.",
+    "Weather: windows are drawn from the training rows (the code goes through 10 parts of them at once); columns are "
+    "scaled by the range of the training rows alone, in the code by that of all rows.",
     "psMNIST: the label is heard at the last step; the code's perturbing rules hear it at every step, its BP at the "
     "last.",
 )
@@ -119,13 +125,13 @@ def at_paper(data: Data = NONE) -> dict[str, Experiment]:
     fixed = {**copy, "mode": "fixed", "fresh_test": True, "test_size": 64}
     one, every = 2 * EPOCHS, (HIDDEN,)
     digits, updates = _digits(data, 10_000)
-    online = 1e-7 * glass["steps"]
+    online = 1e-7 * (WINDOW - WASHOUT)
     made = [
-        _of("forecast", {**glass, "direction": "ahead"}, every, 10, one, EVERY, online, ("np",)),
-        _of("recall", {**glass, "direction": "recall"}, every, 10, one, EVERY, online, ("np",)),
+        _of("forecast", {**glass, "direction": "ahead"}, every, 10, GLASS_UPDATES * one, EVERY, online, ("np",)),
+        _of("recall", {**glass, "direction": "recall"}, every, 10, GLASS_UPDATES * one, EVERY, online, ("np",)),
         _of("copy_fixed", fixed, every, 1, one, EVERY, 1e-4, measure="trained"),
         _of("copy_fresh", {**copy, "mode": "fresh", "test_size": 64}, every, 1, one, EVERY, 1e-4),
-        _of("weather", _weather(data, 480), every, 10, 7 * one, EVERY, 1e-7 * 480, ("np",), given=data.csv is not None),
+        _of("weather", _weather(data), every, 10, WEATHER_UPDATES * one, EVERY, 1e-7 * (ROWS - WASHOUT), ("np",), given=data.csv is not None),
         _of("psmnist", digits, every, 100, updates * one, EVERY, 1e-7, ("anp", "danp", "np"),
             given=data.mnist is not None),
         _of("scaling", fixed, WIDTHS, 1, one, OF_SCALING, 1e-4, measure="trained"),
@@ -135,7 +141,10 @@ def at_paper(data: Data = NONE) -> dict[str, Experiment]:
 
 def at_quick(data: Data = NONE) -> dict[str, Experiment]:
     """Return the same experiments at sizes that take seconds a run, by name."""
-    glass = {"name": "mackey_glass", "horizon": 15, "steps": 60, "washout": 24, "train_length": 5_000, "test_size": 64}
+    glass = {
+        "name": "mackey_glass", "horizon": 15, "steps": WINDOW, "washout": WASHOUT,
+        "train_length": 10 * (STEPS + 15), "test_size": GLASS_UPDATES,
+    }  # fmt: skip
     copy = {"name": "copy", "length": 5, "delay": 5, "symbols": 4}
     fixed = {**copy, "length": 10, "mode": "fixed", "fresh_test": True, "test_size": 64}
     every, ways, passes = (40,), (*EVERY, *ALSO_QUICK), 1000
@@ -145,7 +154,7 @@ def at_quick(data: Data = NONE) -> dict[str, Experiment]:
         _of("recall", {**glass, "direction": "recall"}, every, 10, passes, ways, 1e-2),
         _of("copy_fixed", fixed, every, 1, passes, ways, 1e-2, measure="trained"),
         _of("copy_fresh", {**copy, "mode": "fresh", "test_size": 128}, every, 10, passes, ways, 1e-2),
-        _of("weather", _weather(data, 48), every, 10, passes, ways, 1e-2, given=data.csv is not None),
+        _of("weather", _weather(data), every, 10, passes, ways, 1e-2, given=data.csv is not None),
         _of("psmnist", digits, every, 20, passes, ways, 1e-2, given=data.mnist is not None),
         _of("scaling", fixed, QUICK_WIDTHS, 1, passes, OF_SCALING, 1e-2, measure="trained"),
     ]
@@ -171,9 +180,9 @@ def _of(
     )
 
 
-def _weather(data: Data, window: int) -> dict[str, Any]:
+def _weather(data: Data) -> dict[str, Any]:
     """Return the task of weather: the paper's columns and split of a file that is named, or the packaged table."""
-    shared = {"name": "weather", "horizon": 1, "window": window, "washout": 24}
+    shared = {"name": "weather", "horizon": 1, "window": ROWS, "washout": WASHOUT}
     if data.csv is None:
         return shared
     return {**shared, "path": data.csv, "target": WEATHER_TARGET, "columns": list(WEATHER_COLUMNS), "split": SPLIT}

@@ -77,15 +77,25 @@ def save(made: Reproduction, folder: Path) -> Reproduction:
 
 def as_markdown(made: Reproduction) -> str:
     """Return the report as Markdown."""
-    size = "quick sizes" if made.quick else "the paper's sizes"
     facts = environment()
+    origin = [
+        f"- command: `{' '.join(made.command)}`",
+        f"- seeds: {', '.join(map(str, made.seeds))}",
+        f"- neuroanp {facts['neuroanp']}, torch {facts['torch']}, numpy {facts['numpy']}",
+    ]
+    figure = ["![test losses of all methods, a panel for each experiment](report.png)"] if made.measured else []
+    return "\n\n".join([f"# {title(made)}", "\n".join(origin), *figure, body(made)]) + "\n"
+
+
+def title(made: Reproduction) -> str:
+    """Return the heading of the report."""
+    size = "quick" if made.quick else "the paper's"
+    return f"Experiments of {PAPER} at {size} sizes"
+
+
+def body(made: Reproduction) -> str:
+    """Return the report without its head: what came of it, claim by claim and method by method, and how it was done."""
     parts = [
-        f"# Experiments of {PAPER} at {size}",
-        "\n".join([
-            f"- command: `{' '.join(made.command)}`",
-            f"- seeds: {', '.join(map(str, made.seeds))}",
-            f"- neuroanp {facts['neuroanp']}, torch {facts['torch']}, numpy {facts['numpy']}",
-        ]),
         *sentences(made),
         "## Which claims held",
         summary(made),
@@ -95,10 +105,8 @@ def as_markdown(made: Reproduction) -> str:
         *(part for name in made.run for part in _numbers(made, name)),
         "## How it was done",
         "\n".join(f"- {line}" for line in how(made)),
-    ]  # fmt: skip
-    if any(made.measured):
-        parts.insert(2, "![test losses of all methods, a panel for each experiment](report.png)")
-    return "\n\n".join(parts) + "\n"
+    ]
+    return "\n\n".join(parts)
 
 
 def how(made: Reproduction) -> list[str]:

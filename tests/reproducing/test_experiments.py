@@ -41,9 +41,12 @@ def test_copy_is_the_experiment_of_the_paper() -> None:
     assert (2 * made.task.length + made.task.delay, made.rule.reference, made.rule.gamma) == (210, "silent", 0.0)
 
 
-def test_mackey_glass_is_5000_steps_both_ways() -> None:
+def test_mackey_glass_is_5000_steps_an_epoch_both_ways() -> None:
+    """10 sequences of 5,000 in windows of 60 of which 36 are scored: 139 make 5,004, so 500 epochs are 69,500 updates."""
     ahead, back = config("forecast", "np"), config("recall", "np")
-    assert (ahead["task"]["steps"], ahead["task"]["horizon"], ahead["training"]["updates"]) == (5000, 15, 500)
+    assert (ahead["task"]["steps"], ahead["task"]["washout"], ahead["task"]["horizon"]) == (60, 24, 15)
+    assert (ahead["task"]["train_length"], ahead["training"]["batch"]) == (10 * 5015, 10)
+    assert ahead["training"]["updates"] == 500 * 139
     assert (ahead["task"].pop("direction"), back["task"].pop("direction")) == ("ahead", "recall")
     assert ahead == back
     assert ahead["optimizer"]["lr"] == 1e-3 * 10  # its code sums over the batch of 10, here the mean is taken
@@ -51,9 +54,9 @@ def test_mackey_glass_is_5000_steps_both_ways() -> None:
 
 
 def test_rates_of_decorrelation_are_the_papers() -> None:
-    """1e-4 on copy; 1e-7 elsewhere, of a step after each of 5,000, or of a mean over the steps."""
+    """1e-4 on copy; 1e-7 elsewhere, for each of the 36 scored steps of a window, or of a mean over the steps."""
     found = {name: config(name, "danp")["rule"]["decorrelation"]["lr"] for name in ("copy_fixed", "recall", "psmnist")}
-    assert found == {"copy_fixed": 1e-4, "recall": 1e-7 * 5000, "psmnist": 1e-7}
+    assert found == {"copy_fixed": 1e-4, "recall": 1e-7 * 36, "psmnist": 1e-7}
 
 
 def test_backpropagation_of_the_paper_is_of_one_step_with_adam() -> None:
@@ -70,7 +73,8 @@ def test_weather_and_digits_take_the_files_that_are_named() -> None:
         "WTH.csv", 33_600, 1, "DryBulbFarenheit",
     )  # fmt: skip
     assert len(weather["columns"]) == 9
-    assert config("weather", "anp")["task"] == {"name": "weather", "horizon": 1, "window": 480, "washout": 24}
+    assert config("weather", "anp")["task"] == {"name": "weather", "horizon": 1, "window": 48, "washout": 24}
+    assert config("weather", "anp")["training"]["updates"] == 500 * 33_600 // (10 * 24)
     assert config("psmnist", "anp", data=mine)["task"] == {
         "name": "mnist", "path": "mnist", "permute": 0, "test_size": 10_000,
     }  # fmt: skip
