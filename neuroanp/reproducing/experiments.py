@@ -114,13 +114,9 @@ NAMES = tuple(TITLES)
 def at_paper(data: Data = NONE) -> dict[str, Experiment]:
     """Return the experiments at the paper's sizes, by name."""
     glass = {
-        "name": "mackey_glass",
-        "horizon": 15,
-        "steps": 5000,
-        "washout": 24,
-        "train_length": 50_150,
-        "test_size": 10,
-    }
+        "name": "mackey_glass", "horizon": 15, "steps": WINDOW, "washout": WASHOUT,
+        "train_length": 10 * (STEPS + 15), "test_size": GLASS_UPDATES,
+    }  # fmt: skip
     copy = {"name": "copy", "length": 100, "delay": 10, "symbols": 8}
     fixed = {**copy, "mode": "fixed", "fresh_test": True, "test_size": 64}
     one, every = 2 * EPOCHS, (HIDDEN,)
@@ -131,7 +127,8 @@ def at_paper(data: Data = NONE) -> dict[str, Experiment]:
         _of("recall", {**glass, "direction": "recall"}, every, 10, GLASS_UPDATES * one, EVERY, online, ("np",)),
         _of("copy_fixed", fixed, every, 1, one, EVERY, 1e-4, measure="trained"),
         _of("copy_fresh", {**copy, "mode": "fresh", "test_size": 64}, every, 1, one, EVERY, 1e-4),
-        _of("weather", _weather(data), every, 10, WEATHER_UPDATES * one, EVERY, 1e-7 * (ROWS - WASHOUT), ("np",), given=data.csv is not None),
+        _of("weather", _weather(data), every, 10, WEATHER_UPDATES * one, EVERY, 1e-7 * (ROWS - WASHOUT), ("np",),
+            given=data.csv is not None),
         _of("psmnist", digits, every, 100, updates * one, EVERY, 1e-7, ("anp", "danp", "np"),
             given=data.mnist is not None),
         _of("scaling", fixed, WIDTHS, 1, one, OF_SCALING, 1e-4, measure="trained"),
@@ -142,8 +139,8 @@ def at_paper(data: Data = NONE) -> dict[str, Experiment]:
 def at_quick(data: Data = NONE) -> dict[str, Experiment]:
     """Return the same experiments at sizes that take seconds a run, by name."""
     glass = {
-        "name": "mackey_glass", "horizon": 15, "steps": WINDOW, "washout": WASHOUT,
-        "train_length": 10 * (STEPS + 15), "test_size": GLASS_UPDATES,
+        "name": "mackey_glass", "horizon": 15, "steps": WINDOW, "washout": WASHOUT, "train_length": STEPS,
+        "test_size": 64,
     }  # fmt: skip
     copy = {"name": "copy", "length": 5, "delay": 5, "symbols": 4}
     fixed = {**copy, "length": 10, "mode": "fixed", "fresh_test": True, "test_size": 64}

@@ -42,7 +42,7 @@ def test_copy_is_the_experiment_of_the_paper() -> None:
 
 
 def test_mackey_glass_is_5000_steps_an_epoch_both_ways() -> None:
-    """10 sequences of 5,000 in windows of 60 of which 36 are scored: 139 make 5,004, so 500 epochs are 69,500 updates."""
+    """10 sequences of 5,000 in windows of 60, 36 of them scored: 139 make 5,004, and 500 epochs 69,500 updates."""
     ahead, back = config("forecast", "np"), config("recall", "np")
     assert (ahead["task"]["steps"], ahead["task"]["washout"], ahead["task"]["horizon"]) == (60, 24, 15)
     assert (ahead["task"]["train_length"], ahead["training"]["batch"]) == (10 * 5015, 10)
