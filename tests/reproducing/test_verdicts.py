@@ -31,6 +31,7 @@ def of(pairs, within: float = 1.0, lost=()):
         ([(1, 2)] * 9 + [(2, 1)], HELD, 9, 11 / 1024),  # rarer than .05
         ([(1, 2)] * 2 + [(2, 1)], OPEN, 2, 4 / 8),
         ([(1, 2)] + [(2, 1)] * 2, NOT, 1, 7 / 8),
+        ([(1, 2)] * 2 + [(2, 1)] * 2, NOT, 2, 11 / 16),  # half of them
         ([(2, 1)] * 5, NOT, 0, 1.0),
         ([(1, 1)] * 3, NOT, 0, 1.0),  # equal is not below
         ([(1, 2)] * 2, OPEN, 2, 1 / 4),  # too few seeds
