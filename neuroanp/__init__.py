@@ -18,6 +18,7 @@ if TYPE_CHECKING:
         export,
         load_run,
         report,
+        reproduce,
         resume,
         train,
         transfer,
@@ -25,7 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison", "Run", "__version__", "characterize", "check_export", "compare", "configure", "diagnose", "estimate",
-    "evaluate", "export", "load_run", "report", "resume", "train", "transfer",
+    "evaluate", "export", "load_run", "report", "reproduce", "resume", "train", "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

@@ -21,11 +21,12 @@ if TYPE_CHECKING:
     from neuroanp.api.comparison import compare, runs_of_comparison, transfer
     from neuroanp.api.diagnosis import diagnose
     from neuroanp.api.pages import characterize, report
+    from neuroanp.api.reproduction import reproduce
     from neuroanp.api.run import Run, configure, estimate, evaluate, export, load_run, resume, train
 
 __all__ = [
     "Comparison", "Run", "characterize", "check_export", "compare", "configure", "diagnose", "estimate", "evaluate",
-    "export", "load_run", "report", "resume", "runs_of_comparison", "train", "transfer",
+    "export", "load_run", "report", "reproduce", "resume", "runs_of_comparison", "train", "transfer",
 ]  # fmt: skip
 
 _HOMES = {
@@ -34,6 +35,7 @@ _HOMES = {
     "comparison": ("compare", "runs_of_comparison", "transfer"),
     "diagnosis": ("diagnose",),
     "pages": ("characterize", "report"),
+    "reproduction": ("reproduce",),
     "run": ("Run", "configure", "estimate", "evaluate", "export", "load_run", "resume", "train"),
 }
 """The module of each name."""

@@ -17,6 +17,7 @@ from neuroanp.cli import (
     names,
     predict,
     profiles,
+    reproduce,
     runs,
     transfer,
 )
@@ -108,6 +109,14 @@ app.command(
         "neuroanp diagnose runs/copy-pcm-anp-s0-0123456789abcdef --draws 100",
     )
 )(diagnose.diagnose)
+reproduce.app.command(
+    epilog=_example(
+        "neuroanp reproduce paper --quick",
+        "neuroanp reproduce paper --only copy_fixed,recall --seeds 5",
+        "neuroanp reproduce paper --csv WTH.csv --mnist mnist --dry-run",
+    )
+)(reproduce.paper)
+app.add_typer(reproduce.app, name="reproduce")
 app.command(
     epilog=_example("neuroanp report runs/copy-pcm-anp-s0-0123456789abcdef -o pcm.html", "neuroanp report runs")
 )(runs.report)

@@ -18,20 +18,20 @@ def show_estimate(expected: Mapping[str, Any], json: bool) -> None:
         if name == "fits":  # said in words by a note
             continue
         words = "of which" if name == "memory" else name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
-        table.add_row(words, text(_readable(name, value)))
+        table.add_row(words, text(readable(name, value)))
     show(table)
 
 
-def _readable(name: str, value: Any) -> str:
+def readable(name: str, value: Any) -> str:
     """Write one number of an estimate the way a person reads it.
 
-    >>> [_readable(*item) for item in {"seconds": 5400.0, "memory_bytes": 2**20, "passes": 2000}.items()]
+    >>> [readable(*item) for item in {"seconds": 5400.0, "memory_bytes": 2**20, "passes": 2000}.items()]
     ['1 h 30 min', '1 MiB', '2,000']
     """
     if value is None:
         return "unknown" if name.endswith("_bytes") else "not timed"
     if isinstance(value, Mapping):
-        return ", ".join(f"{part} {_readable('_bytes', size)}" for part, size in value.items() if size)
+        return ", ".join(f"{part} {readable('_bytes', size)}" for part, size in value.items() if size)
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, list):

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -143,22 +144,26 @@ def limit(row: Found) -> str | None:
     return f"{where}: what leads a single update astray is {what} ({shares})."
 
 
-def check_folder(folder: Path) -> Path:
-    """Return a folder that `save` can write to; InputError, before anything is computed, for one that it cannot."""
+def check_folder(folder: Path, names: Sequence[str] = FILES, option: str = "-o") -> Path:
+    """Return a folder that `save` can write to; InputError, before anything is computed, for one that it cannot.
+
+    Args:
+        folder: which. names: of the files that are to be written. option: that names the folder, in messages.
+    """
     if folder.is_dir():
-        inside = [folder / name for name in FILES if (folder / name).is_dir()]
+        inside = [folder / name for name in names if (folder / name).is_dir()]
         if inside:
-            raise InputError(f"{inside[0]}: a folder, where a file is to be written; name another folder with -o")
+            raise InputError(f"{inside[0]}: a folder, where a file is to be written; name another folder with {option}")
         there = folder
     else:
         if os.path.lexists(folder):
-            raise InputError(f"{folder}: is no folder; name another one with -o")
+            raise InputError(f"{folder}: is no folder; name another one with {option}")
         there = folder.parent
         if not there.is_dir():
             why = "is no folder" if os.path.lexists(there) else "does not exist"
-            raise InputError(f"{folder}: {there} {why}; make it, or name another folder with -o")
+            raise InputError(f"{folder}: {there} {why}; make it, or name another folder with {option}")
     if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"{folder}: {there} is not writable for you; name another folder with -o")
+        raise InputError(f"{folder}: {there} is not writable for you; name another folder with {option}")
     return folder
 
 

@@ -1,0 +1,105 @@
+"""The experiments of arXiv 2405.08967 at sizes of minutes, and how their learning rates were chosen.
+
+python benchmarks/paper.py [--tune] [--seeds 42,101,300] [--runs runs/benchmarks] [--workers 2] [--out DIR]
+
+Without --tune it is `neuroanp reproduce paper --quick`, whose report it keeps in results/paper.md. With --tune it tries
+the grids of neuroanp/reproducing/rates.py on seeds that are not reported, by the validation loss, widens one whose best
+lies at its edge, and prints what won.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from itertools import product
+from math import inf, isfinite
+from pathlib import Path
+from statistics import median
+
+from common import keep
+
+from neuroanp import reproduce
+from neuroanp.comparing.pool import Job, run_all
+from neuroanp.noise import Streams
+from neuroanp.records.run_dir import RunDir
+from neuroanp.reproducing.experiments import Experiment, at_quick
+from neuroanp.reproducing.rates import DECORRELATIONS, GRIDS, LIKE, TUNING_SEEDS
+from neuroanp.reproducing.report import body, title
+from neuroanp.reproducing.running import Cell, plain
+from neuroanp.tasks.protocol import TASKS
+from neuroanp.tasks.validation import usual_size
+from neuroanp.training.configure import configure
+
+WIDENED = 3
+"""Times that a grid is widened."""
+
+
+def losses(experiment: Experiment, way: str, rates: Sequence[float], given: argparse.Namespace) -> dict[float, float]:
+    """Return the median validation loss of each rate over the tuning seeds; a divergence is infinite."""
+    task = configure({"task": dict(experiment.task)}).task
+    size = usual_size(TASKS.get(experiment.task["name"])(task), Streams(0).generator("test"))
+    tries, jobs = [*product(rates, TUNING_SEEDS)], []
+    for lr, seed in tries:
+        config = plain(Cell(experiment, way, experiment.widths[0], seed, quick=True), lr)
+        config["training"] |= {"validation": size, "controls": False}
+        jobs.append(Job(configure(config), given.runs / "tuning", False, tuple(sys.argv)))
+    found: dict[float, list[float]] = {lr: [] for lr in rates}
+    for (lr, _), outcome in zip(tries, run_all(jobs, given.workers, lambda event: None), strict=True):
+        good = outcome.path is not None and outcome.error is None
+        record = RunDir.open(outcome.path, check_code=False) if good and outcome.path else None
+        loss = None if record is None else (record.manifest.get("validation") or {}).get("loss")
+        found[lr].append(inf if loss is None else float(loss))
+    return {lr: median(each) for lr, each in found.items()}
+
+
+def search(experiment: Experiment, way: str, given: argparse.Namespace) -> dict[float, float]:
+    """Return the losses of a grid that is widened until its best is inside, by rate."""
+    found = losses(experiment, way, GRIDS[way], given)
+    for _ in range(WIDENED):
+        best = min(found, key=lambda lr: found[lr])
+        if isfinite(found[best]) and best == max(found):
+            beyond = round(best * 3, 6)
+        elif best == min(found):  # or none is finite: the first is the lowest
+            beyond = round(best / 3, 6)
+        else:
+            break
+        found |= losses(experiment, way, (beyond,), given)
+        found = dict(sorted(found.items()))
+    return found
+
+
+def tune(given: argparse.Namespace) -> None:
+    """Print what won for each method in each experiment, and all that was tried."""
+    for name, experiment in at_quick().items():
+        for way in (each for each in experiment.ways if each in GRIDS and name not in LIKE):
+            tried: Mapping[float, Mapping[float, float]] = {
+                moved: search(replace(experiment, decorrelation=moved), way, given)
+                for moved in (DECORRELATIONS if way == "danp" else (experiment.decorrelation,))
+            }
+            _, moved, lr = min((loss, moved, lr) for moved, each in tried.items() for lr, loss in each.items())
+            print(f"{name} {way}: {lr:g}" + f", decorrelation {moved:g}" * (way == "danp"))
+            for moved, each in tried.items():
+                print(f"    {moved:g} " + ", ".join(f"{lr:g}: {loss:.3g}" for lr, loss in each.items()), flush=True)
+
+
+def main() -> None:
+    """Run or tune."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--tune", action="store_true")
+    parser.add_argument("--seeds", type=lambda text: [int(part) for part in text.split(",")], default=None)
+    parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks"))
+    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--out", type=Path, help="a folder for report and figure, too")
+    given = parser.parse_args()
+    if given.tune:
+        tune(given)
+        return
+    made = reproduce(quick=True, seeds=given.seeds, workers=given.workers, runs=given.runs, output=given.out)
+    sys.argv = [word for word in sys.argv if word not in ("--out", str(given.out))]
+    keep("paper", f"{title(made)}, seeds {', '.join(map(str, made.seeds))}", body(made))
+
+
+if __name__ == "__main__":
+    main()

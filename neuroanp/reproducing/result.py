@@ -1,0 +1,71 @@
+"""What a reproduction gives: what every run measured, and what became of every claim."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from neuroanp.reproducing.claims import Claim
+from neuroanp.reproducing.experiments import Experiment
+from neuroanp.reproducing.running import Measured
+from neuroanp.reproducing.verdicts import HELD, NOT, OPEN, Finding
+
+PAPER = "arXiv 2405.08967"
+
+
+@dataclass(frozen=True, repr=False)
+class Reproduction:
+    """The experiments of a paper, run again.
+
+    Args:
+        quick: whether at small sizes. seeds: of the runs. command: as one would repeat it.
+        experiments: all there are, by name. run: names of those that were asked for.
+        missing: why one could not be run, by name. measured: a row each run.
+        claims, findings: the claims, and what became of each of their comparisons.
+        output: the folder with the report, or None.
+    """
+
+    quick: bool
+    seeds: tuple[int, ...]
+    command: tuple[str, ...]
+    experiments: Mapping[str, Experiment]
+    run: tuple[str, ...]
+    missing: Mapping[str, str]
+    measured: Sequence[Measured]
+    claims: Sequence[Claim]
+    findings: Sequence[Finding]
+    output: Path | None = field(default=None, compare=False)
+
+    @property
+    def failed(self) -> list[tuple[str, str]]:
+        """What run failed, and why."""
+        return [(f"{one.experiment}, {one.way}, seed {one.seed}", one.error) for one in self.measured if one.error]
+
+    def counts(self, claim: str) -> dict[str, int]:
+        """Return how many comparisons of a claim held, did not, and are undecided."""
+        mine = [finding.verdict for finding in self.findings if finding.claim == claim]
+        return {verdict: mine.count(verdict) for verdict in (HELD, NOT, OPEN)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Return all of it as plain data."""
+        return {
+            "paper": PAPER,
+            "quick": self.quick,
+            "seeds": [*self.seeds],
+            "command": [*self.command],
+            "run": [*self.run],
+            "missing": dict(self.missing),
+            "claims": [
+                {"name": one.name, "whose": one.whose, "said": one.said, **self.counts(one.name)} for one in self.claims
+            ],
+            "findings": [finding.to_dict() for finding in self.findings],
+            "runs": [one.to_dict() for one in self.measured],
+        }
+
+    def __repr__(self) -> str:
+        verdicts = [finding.verdict for finding in self.findings]
+        said = ", ".join(f"{verdicts.count(verdict)} {verdict}" for verdict in (HELD, NOT, OPEN))
+        size = "quick sizes" if self.quick else "the paper's sizes"
+        return f"Reproduction({PAPER}, {size}, {len(self.measured)} runs: {said}; {self.output or 'no report'})"
