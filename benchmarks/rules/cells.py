@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.rules.numbers import Numbers, Row, Run, digest
-from benchmarks.rules.ways import CONDITIONS, PASSES, WAYS, task
+from benchmarks.rules.ways import CONDITIONS, EVERY, PASSES, task
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure
 
@@ -45,7 +45,7 @@ class Cell(NamedTuple):
 
     def tries(self, numbers: Numbers) -> list[tuple[Setting, int]]:
         """Return the settings and seeds that it is tuned on, as far as can be said yet."""
-        every, first = WAYS[self.way].settings, TUNING[0]
+        every, first = EVERY[self.way].settings, TUNING[0]
         rows = [(setting, self._tuning(numbers, setting, first)) for setting in every]
         tries = [(setting, first) for setting in every]
         if all(row is not None for _, row in rows):
@@ -56,15 +56,15 @@ class Cell(NamedTuple):
     def chosen(self, numbers: Numbers) -> Setting | None:
         """Return the setting of the lowest median over the tuning seeds, or None while runs are missing."""
         tries = self.tries(numbers)
-        if len(tries) == len(WAYS[self.way].settings):
+        if len(tries) == len(EVERY[self.way].settings):
             return None
         losses: dict[int, list[float]] = {}
-        for setting, _ in tries[len(WAYS[self.way].settings) :]:
+        for setting, _ in tries[len(EVERY[self.way].settings) :]:
             rows = [self._tuning(numbers, setting, seed) for seed in TUNING]
             if None in rows:
                 return None
-            losses[WAYS[self.way].settings.index(setting)] = [loss(row) for row in rows]
-        return WAYS[self.way].settings[min(losses, key=lambda each: median(losses[each]))]
+            losses[EVERY[self.way].settings.index(setting)] = [loss(row) for row in rows]
+        return EVERY[self.way].settings[min(losses, key=lambda each: median(losses[each]))]
 
     def wanted(self, numbers: Numbers) -> list[Run]:
         """Return the runs that are still to be done, as far as can be said yet."""
@@ -98,7 +98,7 @@ def _configured(
     task_name: str, condition: str, way_name: str, csv: Path | None, setting: tuple[tuple[str, Any], ...], seed: int,
     controls: bool,
 ) -> tuple[RunConfig, str]:  # fmt: skip
-    way, (profile, _) = WAYS[way_name], CONDITIONS[condition]
+    way, (profile, _) = EVERY[way_name], CONDITIONS[condition]
     own = {key: value for key, value in setting if key != "lr"}
     moves_units = way.feedback != "BP" and way.rule["name"] != "wp"
     explores = {"perturbation": {"sigma": 2e-4}} if condition == "ideal" and moves_units else {}

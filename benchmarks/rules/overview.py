@@ -9,7 +9,7 @@ from benchmarks.common import table
 from benchmarks.rules.cells import Cell, controls_of
 from benchmarks.rules.numbers import Numbers
 from benchmarks.rules.tables import below, column
-from benchmarks.rules.ways import WAYS
+from benchmarks.rules.ways import EVERY
 
 
 def overview(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str:
@@ -21,7 +21,7 @@ def overview(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str:
     ways = list(dict.fromkeys(cell.way for cells in tables.values() for cell in cells))
     rows, ridge = [], dict[str, str]()
     for way in ways:
-        row = [way, WAYS[way].feedback]
+        row = [way, EVERY[way].feedback]
         for name, cells in tables.items():
             cell = next((each for each in cells if each.way == way), None)
             found = cell.rows(numbers) if cell is not None else None

@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.common import spread, table, verdict
 from benchmarks.rules.cells import Cell, controls_of, said
 from benchmarks.rules.numbers import Numbers, Row
-from benchmarks.rules.ways import CONDITIONS, PASSES, WAYS
+from benchmarks.rules.ways import CONDITIONS, EVERY, PASSES
 from neuroanp.reporting.tables import at_least
 
 Found = Mapping[str, Sequence[Row]]
@@ -49,7 +49,7 @@ def _row(cell: Cell, rows: Sequence[Row], numbers: Numbers, untrained: str, agai
     losses, refit, ridge = (column(rows, key) for key in ("test_loss", again, untrained))
     counts = below(losses, ridge), below(refit, ridge)
     return [
-        cell.way, WAYS[cell.way].feedback, said(cell.setting(numbers)), spread(losses), spread(refit), spread(ridge),
+        cell.way, EVERY[cell.way].feedback, said(cell.setting(numbers)), spread(losses), spread(refit), spread(ridge),
         f"{counts[0]} of {len(rows)}", f"{counts[1]} of {len(rows)} ({at_least(counts[1], len(rows)):.2g})",
     ]  # fmt: skip
 
@@ -70,7 +70,7 @@ def below(losses: Sequence[float], others: Sequence[float]) -> int:
 
 def best(found: Found, feedback: str) -> tuple[str, list[float]] | None:
     """Return the method of a class with the lowest median loss, and its losses."""
-    ways = [way for way in found if WAYS[way].feedback == feedback]
+    ways = [way for way in found if EVERY[way].feedback == feedback]
     if not ways:
         return None
     way = min(ways, key=lambda each: median(column(found[each], "test_loss")))
