@@ -1,0 +1,108 @@
+"""The benchmark of rules: the same budget for every method, no reported seed in the tuning, and its claims by hand."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from benchmarks.rules.cells import SEMIFINAL, TUNING, Cell
+from benchmarks.rules.numbers import Numbers
+from benchmarks.rules.overview import overview
+from benchmarks.rules.tables import claims, section
+from benchmarks.rules.ways import PASSES, TASKS, WAYS
+
+CELL = Cell("copy3", "ideal", "echo", seeds=2)
+SETTINGS = WAYS["echo"].settings
+
+
+@pytest.fixture
+def numbers(tmp_path: Path) -> Numbers:
+    return Numbers(tmp_path / "numbers.json")
+
+
+def known(numbers: Numbers, setting: int, seed: int, loss: float, controls: bool = False, **more: float) -> None:
+    numbers.add(CELL.run(SETTINGS[setting], seed, controls), {"test_loss": loss, **more})
+
+
+def test_every_method_is_tuned_over_as_many_settings_and_presented_as_many_passes() -> None:
+    for name, way in WAYS.items():
+        assert len(way.settings) == 6
+        assert len({str(setting) for setting in way.settings}) == 6
+        config = Cell("copy3", "ideal", name).run(way.settings[0], 0).config
+        assert config.training.updates * way.passes == PASSES == 9600
+    assert {name: WAYS[name].passes for name in ("BPTT", "echo", "echo + ANP", "ANP, K=15")} == {
+        "BPTT": 2, "echo": 2, "echo + ANP": 4, "ANP, K=15": 16,
+    }  # fmt: skip
+
+
+def test_settings_are_tried_on_one_seed_and_the_two_best_on_another(numbers: Numbers) -> None:
+    assert [seed for _, seed in CELL.tries(numbers)] == [100] * 6
+    for k, loss in enumerate((0.5, 0.1, 0.9, 0.2, 0.7, 0.3)):
+        assert CELL.chosen(numbers) is None
+        known(numbers, k, 100, loss)
+    assert CELL.tries(numbers)[6:] == [(SETTINGS[1], 101), (SETTINGS[3], 101)]
+    known(numbers, 1, 101, 0.6)
+    assert CELL.chosen(numbers) is None
+    known(numbers, 3, 101, 0.3)
+    assert CELL.chosen(numbers) == SETTINGS[3]  # .25 in the median, of the other .35
+    assert [run.config.seed for run in CELL.wanted(numbers)] == [0, 1]
+    assert not {*TUNING} & {*range(8)}
+    assert SEMIFINAL == 2
+
+
+def test_a_setting_that_diverged_is_never_chosen(numbers: Numbers) -> None:
+    for k in range(6):
+        run = CELL.run(SETTINGS[k], 100, controls=False)
+        numbers.add(run, {"said": "diverged"} if k else {"test_loss": 5.0})
+    assert CELL.tries(numbers)[6][0] == SETTINGS[0]
+
+
+def test_a_run_is_found_from_everywhere_and_is_another_with_another_setting(tmp_path: Path, numbers: Numbers) -> None:
+    here, there = (Cell("weather", "ideal", "echo", Path(folder) / "WTH.csv") for folder in ("a", "/b"))
+    assert here.run(SETTINGS[0], 0).key == there.run(SETTINGS[0], 0).key
+    keys = {here.run(setting, seed, c).key for setting in SETTINGS for seed in (0, 1) for c in (True, False)}
+    keys |= {Cell(task, "ideal", "echo").run(SETTINGS[0], 0).key for task in TASKS}
+    assert len(keys) == 24 + len(TASKS)
+    known(numbers, 0, 0, 0.25)
+    other = Numbers(tmp_path / "other.json")
+    assert other.merge(numbers.path) == 1
+    assert other.merge(numbers.path) == 0
+    assert (Numbers(other.path).of(CELL.run(SETTINGS[0], 0, controls=False)) or {})["test_loss"] == 0.25
+
+
+def row(loss: float, refit: float, ridge: float) -> dict[str, float]:
+    return {"test_loss": loss, "refit": refit, "ridge": ridge}
+
+
+def test_claims_are_ratios_of_medians_and_counts_of_seeds() -> None:
+    found = {
+        "BPTT": [row(1.0, 1.0, 9.0), row(3.0, 1.0, 9.0)],
+        "echo": [row(4.0, 1.0, 5.0), row(8.0, 6.0, 5.0)],
+        "ANP, K=3": [row(6.0, 4.0, 5.0), row(6.0, 4.0, 5.0)],
+        "ANP, K=15": [row(10.0, 1.0, 5.0), row(10.0, 1.0, 5.0)],
+        "NP": [row(24.0, 1.0, 5.0), row(24.0, 1.0, 5.0)],
+    }
+    assert claims(found, "ridge", "refit") == [
+        "class E: echo, 6, 3 times BPTT; below the ridge 1 of 2, its refit 1 of 2",
+        "class S: ANP, K=3, 6, 3 times BPTT; below the ridge 0 of 2, its refit 2 of 2",
+        "in units of class S's best, ANP, K=3: NP 4",
+        "NOT MET: class S, ANP, K=3, at 0.6 of the loss of ANP, K=15 (<= .5)",
+    ]
+
+
+def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) -> None:
+    cells = [CELL, CELL._replace(way="NP")]
+    assert section(cells, numbers) is None
+    for k in range(6):
+        known(numbers, k, 100, 0.1 + k)
+        known(numbers, k, 101, 0.1 + k)
+    for seed in (0, 1):
+        known(numbers, 0, seed, 0.25, True, ridge=0.5, refit=0.125 + seed)
+    text = section(cells, numbers) or ""
+    assert "| echo   | E     | delta, lr 0.001 | 0.25 [0.25 .. 0.25]" in text
+    assert "2 of 2      | 1 of 2 (0.75)" in text
+    assert "- not run: NP" in text
+    table = overview({"copy3": cells}, numbers)
+    assert '| echo             | E     | 0.25 [0.62] 2, 1 | `--ways "echo"` |' in table
+    assert "| ridge, untrained |       | 0.5              |" in table
