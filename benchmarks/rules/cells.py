@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.rules.numbers import Numbers, Row, Run, digest
-from benchmarks.rules.ways import CONDITIONS, EVERY, PASSES, task
+from benchmarks.rules.ways import CONDITIONS, EVERY, KEPT, PASSES, SAME_TEST, task
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure
 
@@ -37,9 +37,14 @@ class Cell(NamedTuple):
     seeds: int = 8
     tuned: str = "ideal"
 
+    @property
+    def title(self) -> str:
+        """The task, its data where they are a file of one's own, and the condition."""
+        return f"{self.task}{f' ({self.csv.stem})' if self.csv and self.task == 'weather' else ''}, {self.condition}"
+
     def run(self, setting: Setting, seed: int, controls: bool = True) -> Run:
         """Return one run."""
-        label = f"{self.task}, {self.condition}, {self.way} ({said(setting)}), seed {seed}"
+        label = f"{self.title}, {self.way} ({said(setting)}), seed {seed}"
         config, key = _configured(self.task, self.condition, self.way, self.csv, tuple(setting.items()), seed, controls)
         return Run(label, config, key)
 
@@ -101,18 +106,23 @@ def _configured(
     way, (profile, _) = EVERY[way_name], CONDITIONS[condition]
     own = {key: value for key, value in setting if key != "lr"}
     moves_units = way.feedback != "BP" and way.rule["name"] != "wp"
+    updates = PASSES // way.passes
+    left_out = {"validation": KEPT, "evaluate_every": updates} if not controls and task_name in SAME_TEST else {}
     explores = {"perturbation": {"sigma": 2e-4}} if condition == "ideal" and moves_units else {}
     config = configure({
         "task": task(task_name, csv), "network": {"hidden": 100}, "profile": profile, "rule": {**way.rule, **own},
         "optimizer": {"lr": dict(setting)["lr"], "clip": 1.0}, **explores,
-        "training": {"updates": PASSES // way.passes, "batch": 32, "controls": controls}, "seed": seed,
+        "training": {"updates": updates, "batch": 32, "controls": controls, **left_out}, "seed": seed,
     })  # fmt: skip
     return config, digest(config)
 
 
 def loss(row: Row | None) -> float:
-    """Return the test loss; of a run that diverged, infinity."""
-    return math.inf if row is None else row.get("test_loss", math.inf)
+    """Return the loss that settings are chosen by: of sequences left out of training, or else the test loss.
+
+    Of a run that diverged it is infinite.
+    """
+    return math.inf if row is None else row.get("validation_loss", row.get("test_loss", math.inf))
 
 
 def said(setting: Setting) -> str:

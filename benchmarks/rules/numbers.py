@@ -12,15 +12,17 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
-from neuroanp.errors import NeuroanpError
+from neuroanp.errors import DivergedError, NeuroanpError
+from neuroanp.profiles.loader import profile_path
 from neuroanp.records.atomic import write_text
 from neuroanp.records.environment import environment
-from neuroanp.records.identity import canonical
+from neuroanp.records.identity import canonical, code_version
 from neuroanp.training.config import RunConfig
 from neuroanp.training.launch import launch
 
@@ -32,8 +34,11 @@ Row = dict[str, Any]
 
 
 def digest(config: RunConfig) -> str:
-    """Name a run by its configuration; files by their names, so that it is the same from every place."""
-    plain = config.to_plain()
+    """Name a run by its configuration and its profile's text; data by the file's name, so that places do not count.
+
+    The code is not in it, so that numbers outlive what does not concern them; each says which code it is of.
+    """
+    plain = {**config.to_plain(), "text": profile_path(config.profile).read_text()}
     plain["profile"] = Path(plain["profile"]).name
     if plain["task"].get("path"):
         plain["task"]["path"] = Path(plain["task"]["path"]).name
@@ -49,15 +54,22 @@ class Run(NamedTuple):
 
 
 def train(config: RunConfig) -> Row:
-    """Do one run and return its numbers; of one that diverged, what was said."""
+    """Do one run and return its numbers; of one that diverged, what was said.
+
+    Raises:
+        NeuroanpError: it could not be run: that is no number.
+    """
     start = time.perf_counter()
     try:
         with TemporaryDirectory() as store:
             result = launch(config, Path(store), force=True, progress=lambda event: None, argv=()).result or {}
-    except NeuroanpError as error:
+    except DivergedError as error:
         return {"said": str(error).partition("\n")[0]}
     controls = result.get("controls") or {}
-    kept = {"test_loss": result["test_loss"], **{key: controls[key] for key in CONTROLS if key in controls}}
+    kept = {"test_loss": result["test_loss"]}
+    if "validation" in result:
+        kept["validation_loss"] = result["validation"]["loss"]
+    kept |= {key: controls[key] for key in CONTROLS if key in controls}
     return {**kept, "s": round(time.perf_counter() - start, 1)}
 
 
@@ -78,8 +90,7 @@ class Numbers:
 
     def add(self, run: Run, row: Mapping[str, Any]) -> None:
         """Keep the numbers of a run, with what it was and what it ran with."""
-        facts = environment()
-        made = f"neuroanp {facts['neuroanp']}, torch {facts['torch']}"
+        made = f"neuroanp {code_version()}, torch {environment()['torch']}"
         self.runs[run.key] = {"run": run.label, "with": made, **row}
         self.save()
 
@@ -91,7 +102,9 @@ class Numbers:
         return len(new)
 
     def save(self) -> None:
-        """Write the file."""
+        """Write the file, with what others wrote to it meanwhile."""
+        if self.path.exists():
+            self.runs = {**json.loads(self.path.read_text())["runs"], **self.runs}
         lines = [f"{json.dumps(key)}: {json.dumps(row)}" for key, row in sorted(self.runs.items(), key=_by_run)]
         write_text(self.path, '{"runs": {\n' + ",\n".join(lines) + "\n}}\n")
 
@@ -100,7 +113,7 @@ def _by_run(item: tuple[str, Row]) -> tuple[str, str]:
     return item[1]["run"], item[0]
 
 
-def do_all(wanted: Callable[[Numbers], list[Run]], numbers: Numbers, workers: int, until_s: float | None) -> None:
+def do_all(wanted: Callable[[Numbers], list[Run]], numbers: Numbers, workers: int, until_s: float | None) -> int:
     """Train whatever is wanted, most wanted first, until nothing is or the time is over.
 
     Args:
@@ -108,19 +121,27 @@ def do_all(wanted: Callable[[Numbers], list[Run]], numbers: Numbers, workers: in
         numbers: what is known; grows.
         workers: processes.
         until_s: seconds after which no run is begun; None: no end.
+
+    Returns: how many could not be run.
     """
-    start, pending = time.monotonic(), dict[Future[Row], Run]()
+    start, pending, failed = time.monotonic(), dict[Future[Row], Run](), set[str]()
     with ProcessPoolExecutor(workers, mp_context=get_context("spawn")) as pool:
         while True:
             if until_s is None or time.monotonic() - start < until_s:
-                held = {run.key for run in pending.values()}
+                held = {run.key for run in pending.values()} | failed
                 new = {run.key: run for run in wanted(numbers) if run.key not in held}
                 for run in list(new.values())[: workers - len(pending)]:
                     pending[pool.submit(train, run.config)] = run
             if not pending:
-                return
+                return len(failed)
             for future in wait(pending, return_when=FIRST_COMPLETED).done:
-                run, row = pending.pop(future), future.result()
+                run = pending.pop(future)
+                try:
+                    row = future.result()
+                except (NeuroanpError, OSError, BrokenProcessPool) as error:  # the others go on
+                    failed.add(run.key)
+                    print(f"{run.label}: NOT RUN: {error}", file=sys.stderr, flush=True)
+                    continue
                 numbers.add(run, row)
                 came = row.get("test_loss", row.get("said"))
                 print(f"{run.label}: {came} ({row.get('s')} s)", file=sys.stderr, flush=True)

@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.common import spread, table, verdict
 from benchmarks.rules.cells import Cell, controls_of, said
 from benchmarks.rules.numbers import Numbers, Row
-from benchmarks.rules.ways import CONDITIONS, EVERY, PASSES
+from benchmarks.rules.ways import CONDITIONS, EVERY, PASSES, WAYS
 from neuroanp.reporting.tables import at_least
 
 Found = Mapping[str, Sequence[Row]]
@@ -69,8 +69,8 @@ def below(losses: Sequence[float], others: Sequence[float]) -> int:
 
 
 def best(found: Found, feedback: str) -> tuple[str, list[float]] | None:
-    """Return the method of a class with the lowest median loss, and its losses."""
-    ways = [way for way in found if EVERY[way].feedback == feedback]
+    """Return the method of a class with the lowest median loss, and its losses; what was an idea alone is none."""
+    ways = [way for way in found if way in WAYS and EVERY[way].feedback == feedback]
     if not ways:
         return None
     way = min(ways, key=lambda each: median(column(found[each], "test_loss")))
@@ -84,20 +84,22 @@ def claims(found: Found, untrained: str, again: str) -> list[str]:
         if (lead := best(found, feedback)) is not None:
             way, losses = lead
             ridge, refit = column(found[way], untrained), column(found[way], again)
-            factor = f", {times(losses, found['BPTT'])} times BPTT" if "BPTT" in found else ""
+            factor = f", {times(losses, column(found['BPTT'], 'test_loss'))} times BPTT" if "BPTT" in found else ""
             counts = f"{below(losses, ridge)} of {len(ridge)}, its refit {below(refit, ridge)} of {len(ridge)}"
-            told.append(f"class {feedback}: {way}, {median(losses):.3g}{factor}; below the ridge {counts}")
+            told.append(f"class {feedback}, best here: {way}, {median(losses):.3g}{factor}; below the ridge {counts}")
     ours = best({way: rows for way, rows in found.items() if way not in OLDER}, "S")
     if ours is not None:
         name, losses = ours
-        factors = [f"{way} {1 / float(times(losses, found[way])):.3g}" for way in OLDER if way in found]
+        factors = [f"{way} {times(column(found[way], 'test_loss'), losses)}" for way in OLDER if way in found]
         told += [f"in units of class S's best, {name}: {', '.join(factors)}"] if factors else []
         if BEFORE in found:
-            share = float(times(losses, found[BEFORE]))
-            told.append(verdict(f"class S, {name}, at {share:.2g} of the loss of {BEFORE} (<= .5)", share <= 0.5))
+            before = median(column(found[BEFORE], "test_loss"))
+            holds, share = median(losses) <= 0.5 * before, times(losses, [before])
+            told.append(verdict(f"class S, {name}, at {share} of the loss of {BEFORE} (<= .5)", holds))
     return told
 
 
-def times(losses: Sequence[float], others: Sequence[Row]) -> str:
-    """Write the ratio of two medians."""
-    return f"{median(losses) / median(column(others, 'test_loss')):.3g}"
+def times(losses: Sequence[float], others: Sequence[float]) -> str:
+    """Write the ratio of two medians; of runs that diverged there is none."""
+    one, other = median(losses), median(others)
+    return f"{one / other:.3g}" if math.isfinite(one) and math.isfinite(other) else "?"

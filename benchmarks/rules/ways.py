@@ -22,6 +22,9 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
     "adding": {"name": "adding"},
     "lorenz": {"name": "lorenz"},
 }  # fmt: skip
+SAME_TEST = frozenset({"weather", "mackey_glass", "lorenz"})
+"""Tasks whose test sequences are those of every seed: settings are chosen on sequences that training leaves out."""
+KEPT = 128
 CONDITIONS: Mapping[str, tuple[str, str]] = {
     "ideal": (
         "ideal",

@@ -84,8 +84,8 @@ def test_claims_are_ratios_of_medians_and_counts_of_seeds() -> None:
         "NP": [row(24.0, 1.0, 5.0), row(24.0, 1.0, 5.0)],
     }
     assert claims(found, "ridge", "refit") == [
-        "class E: echo, 6, 3 times BPTT; below the ridge 1 of 2, its refit 1 of 2",
-        "class S: ANP, K=3, 6, 3 times BPTT; below the ridge 0 of 2, its refit 2 of 2",
+        "class E, best here: echo, 6, 3 times BPTT; below the ridge 1 of 2, its refit 1 of 2",
+        "class S, best here: ANP, K=3, 6, 3 times BPTT; below the ridge 0 of 2, its refit 2 of 2",
         "in units of class S's best, ANP, K=3: NP 4",
         "NOT MET: class S, ANP, K=3, at 0.6 of the loss of ANP, K=15 (<= .5)",
     ]
