@@ -65,7 +65,7 @@ class Decorrelating:
     """
 
     def __init__(self, rule: Any, lab: Lab) -> None:
-        self.option, self.trailing = decorrelation_of(rule), getattr(rule, "preset", None) != "paper"
+        self.option, self.trailing = decorrelation_of(rule), isinstance(rule, Echo) or rule.preset != "paper"
         self.D = matrices(lab)
         self.rows = lab.steps * lab.batch
         self.moves = self.option is not None and bool(self.D) and lab.learning is None
