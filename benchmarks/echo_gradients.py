@@ -14,8 +14,7 @@ from collections.abc import Mapping, Sequence
 from statistics import median
 from typing import Any
 
-from common import arguments, keep, table
-from weather_forecast import task as weather
+from common import arguments, keep, table, weather
 
 import neuroanp as na
 from neuroanp.errors import DivergedError

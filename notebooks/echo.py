@@ -298,10 +298,11 @@ figure.savefig("echo_line_search.png")
 # How fast, and how far? Of white noise, n samples a presentation, HN unknowns and outputs with noise of their own
 # (r times the variance of a unit's), the squared error of an output's responses goes as
 #
-# $$\epsilon' = \epsilon - \frac{\epsilon^2}{\epsilon + (HN + 1)(\epsilon + r) / n} + \frac{\epsilon + r}{n}$$
+# $$\epsilon_m = \frac{HN - 1}{HN + (n - 1) \epsilon / (\epsilon + r)} \epsilon, \qquad
+# \epsilon' = \epsilon_m + \frac{\epsilon_m + r}{n - 2}$$
 #
 # at first by $HN / (n + HN)$ a presentation, then as $r HN / n$ over their number, as least squares over all that was
-# heard do, down to about $r \sqrt{HN} / n$. Least mean squares end at $s HN r / (2 - s (n + HN))$.
+# heard do, down to about $r \sqrt{HN} / n$. Least mean squares end at $s HN r / (2 - s (n + HN + 1))$.
 
 # %%
 T, B, N, MORE = 400, 4, 20, 200
@@ -311,11 +312,15 @@ n, unknowns = T * B, H * N
 expected = [unit]
 for _ in range(MORE - 1):
     last = expected[-1]
-    expected.append(last - last**2 / (last + (unknowns + 1) * (last + 1) / n) + (last + 1) / n)
+    best = last * (unknowns - 1) / (unknowns + (n - 1) * last / (last + 1))
+    expected.append(best + (best + 1) / (n - 2))
 s = 0.5 / n
 floors = {
     "echo": (unit * torch.tensor(echo[-100:]).square().mean(), unknowns**0.5 / n),
-    "least mean squares": (unit * torch.tensor(lms[-100:]).square().mean(), s * unknowns / (2 - s * (n + unknowns))),
+    "least mean squares": (
+        unit * torch.tensor(lms[-100:]).square().mean(),
+        s * unknowns / (2 - s * (n + unknowns + 1)),
+    ),
 }
 for name, (measured, said) in floors.items():
     print(f"{name}: squared error {float(measured):.4f} at the end, {said:.4f} expected")

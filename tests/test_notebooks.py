@@ -87,6 +87,7 @@ def test_own_device(library: Path, tmp_path: Path):
 
 
 NUMBER = re.compile(r"-?\d+(?:\.\d+)?(?:e-\d+)?")
+ROUNDING = 1e-5  # where so little is left that machines differ in it, it only has to stay as little
 
 
 def test_echo(tmp_path: Path):
@@ -98,9 +99,12 @@ def test_echo(tmp_path: Path):
     said = done.stdout.splitlines()
     assert [NUMBER.sub("#", line).split() for line in said] == [NUMBER.sub("#", line).split() for line in shown]
     for line, expected in zip(said, shown, strict=True):
-        assert list(map(float, NUMBER.findall(line))) == close(
-            list(map(float, NUMBER.findall(expected))), rel=0.3, abs=0.1
-        ), expected
+        near_zero = 0.1 if "cosine" in line else 0.0  # a cosine near 0 has no scale of its own
+        for number, wanted in zip(map(float, NUMBER.findall(line)), map(float, NUMBER.findall(expected)), strict=True):
+            if 0 < abs(wanted) < ROUNDING:
+                assert abs(number) < ROUNDING, expected
+            else:
+                assert number == close(wanted, rel=0.3, abs=near_zero), expected
     assert re.search(r"^linear .* (?:0\.99\d|1\.000) \(mean", done.stdout, re.MULTILINE)
     figures = {path.name for path in tmp_path.glob("*.png")}
     assert figures == {f"echo_{name}.png" for name in ("responses", "cosine", "line_search", "floor")}

@@ -19,6 +19,8 @@ eta = 0 one response serves all samples and times: of a linear network it is the
 the update is biased. eta > 0 adds activity-based node perturbation on what the echoes did not predict; at eta = 1 they
 are its control variate, and its bias is all that is left.
 
+With `decorrelation` arrays carry D x: i_t = dh_t - W D dx_{t-1}, and D xbar stands for xbar in dW (decorrelation.py).
+
 Forward only, local, ignorant of the noise level. What it hears beside the scalar loss are the signed errors of the
 outputs (class E). With `hears: loss` a unit learns the echo of its noise in the scalar loss instead: dL stands for dy,
 and 1 for e. That response changes sign with the error, so that little of it is left on average.

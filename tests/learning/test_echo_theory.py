@@ -147,9 +147,9 @@ def test_a_presentation_by_hand(make_lab):
     assert_close(found["way hidden"], torch.from_numpy(leads), rtol=1e-9, atol=1e-13)
 
 
-def search(unknowns: int, n: int, r: float, many: int, outputs: int = 32) -> torch.Tensor:
+def search(unknowns: int, n: int, r: float, many: int, seed: int = 0, outputs: int = 32) -> torch.Tensor:
     """Return the squared error of responses, mean over outputs, after each presentation of white noise."""
-    draw = torch.Generator().manual_seed(0)
+    draw = torch.Generator().manual_seed(seed)
 
     def fresh(*size: int) -> torch.Tensor:
         return torch.randn(size, generator=draw, dtype=torch.float64)
@@ -168,13 +168,41 @@ def search(unknowns: int, n: int, r: float, many: int, outputs: int = 32) -> tor
     return torch.stack(found)
 
 
-@pytest.mark.parametrize(("unknowns", "n"), [(50, 200), (100, 100), (200, 50)])
-def test_white_noise_takes_its_share_of_the_squared_error_at_each_presentation(unknowns, n):
-    """(2.5): (HN + 1) / (n + HN + 1) of it is left, where outputs have no noise of their own."""
-    error = search(unknowns, n, 0.0, 6)
+def draws(unknowns: int, n: int, r: float, many: int) -> torch.Tensor:
+    """Return the same, its mean over draws of the noise that outputs share."""
+    return torch.stack([search(unknowns, n, r, many, seed) for seed in range(100)]).mean(0)
+
+
+def left(error: float, unknowns: int, n: int, r: float) -> float:
+    """Return the squared error after a presentation, by (2.6)."""
+    best = error * (unknowns - 1) / (unknowns + (n - 1) * error / (error + r))
+    return best + (best + r) / (n - 2)
+
+
+@pytest.mark.parametrize(
+    ("unknowns", "n", "share"), [(10, 100, 0.0834), (50, 200, 0.1978), (100, 100, 0.5026), (200, 50, 0.8163)]
+)
+def test_white_noise_takes_its_share_of_the_squared_error_at_each_presentation(unknowns, n, share):
+    """(2.5): (HN - 1) (n - 1) / ((n + HN - 1) (n - 2)) of it is left, where outputs have no noise of their own."""
+    error = draws(unknowns, n, 0.0, 4)
     assert float(error[0]) == close(1.0, rel=1e-12)  # nobody knows yet which way to go
-    ratio = float((error[5] / error[0]) ** (1 / 5))
-    assert ratio == close((unknowns + 1) / (n + unknowns + 1), rel=0.06)
+    assert float(error[1]) == close(share, rel=0.025)
+    assert float(error[3] / error[0]) ** (1 / 3) == close(share, rel=0.025)
+    assert left(1.0, unknowns, n, 0.0) == close(share, rel=1e-3)  # (2.6) says the same
+
+
+def test_one_unknown_has_but_one_way_to_go():
+    """(2.5): whatever was heard, the next noise says all of it."""
+    assert float(search(1, 20, 0.0, 2)[1]) < 1e-24
+
+
+@pytest.mark.parametrize(
+    ("unknowns", "n", "r", "share"), [(50, 200, 1.0, 0.3345), (50, 200, 3.0, 0.5089), (100, 50, 1.0, 0.8326)]
+)
+def test_own_noise_of_outputs_leaves_more(unknowns, n, r, share):
+    """(2.6): after the first step that knows a way."""
+    assert float(draws(unknowns, n, r, 2)[1]) == close(share, rel=0.01)
+    assert left(1.0, unknowns, n, r) == close(share, rel=1e-3)
 
 
 def test_own_noise_of_outputs_leaves_a_floor():
@@ -182,12 +210,23 @@ def test_own_noise_of_outputs_leaves_a_floor():
     unknowns, n, r = 100, 400, 1.0
     error, expected = search(unknowns, n, r, 120), [1.0]
     for _ in range(119):
-        last = expected[-1]
-        expected.append(last - last**2 / (last + (unknowns + 1) * (last + r) / n) + (last + r) / n)
+        expected.append(left(expected[-1], unknowns, n, r))
     ratio = error / torch.tensor(expected, dtype=torch.float64)
-    assert float(ratio.min()) > 0.65  # of ways that lead back, half are not gone
+    assert float(ratio.min()) > 0.7  # of ways that lead back, half are not gone
     assert float(ratio.max()) < 1.1
+    assert expected[-1] == close(r * unknowns**0.5 / n, rel=0.05)
     assert float(error[60:].mean()) == close(r * unknowns**0.5 / n, rel=0.2)
+
+
+def test_least_mean_squares_end_at_a_floor():
+    """(2.8), HN = 3, n = 8, s = .1, r = 1: .3 / (2 - .1 * 12) = .375."""
+    draw = torch.Generator().manual_seed(0)
+    missing, found = torch.zeros(4000, 3, 1, dtype=torch.float64), []
+    for _ in range(60):
+        z, own = (torch.randn((4000, 8, size), generator=draw, dtype=torch.float64) for size in (3, 1))
+        missing = missing - 0.1 * z.mT @ (z @ missing + own)
+        found.append(missing.square().sum() / 4000)
+    assert float(torch.stack(found[30:]).mean()) == close(0.375, rel=0.03)
 
 
 @settings(max_examples=50, deadline=None)
