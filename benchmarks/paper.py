@@ -1,6 +1,6 @@
 """The experiments of arXiv 2405.08967 at sizes of minutes, and how their learning rates were chosen.
 
-python benchmarks/paper.py [--tune] [--seeds 42,101,300] [--runs runs/benchmarks] [--workers 2] [--out DIR]
+python benchmarks/paper.py [--tune] [--seeds 42,300,482] [--runs runs/benchmarks] [--workers 2] [--out DIR]
 
 Without --tune it is `neuroanp reproduce paper --quick`, whose report it keeps in results/paper.md. With --tune it tries
 the grids of neuroanp/reproducing/rates.py on seeds that are not reported, by the validation loss, widens one whose best

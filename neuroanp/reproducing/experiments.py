@@ -15,7 +15,8 @@ from typing import Any
 
 SEEDS = (42, 101, 300, 482, 708)
 """Of the paper's code."""
-QUICK_SEEDS = SEEDS[:3]
+QUICK_SEEDS = (42, 300, 482)
+"""Of these, none that quick rates were tuned on (`rates.TUNING_SEEDS` has 101); at the paper's sizes none is tuned."""
 HIDDEN, EPOCHS = 500, 500
 WIDTHS, QUICK_WIDTHS = (100, 250, 500, 1000, 2000), (16, 40, 100)
 """Hidden units of the experiment of scaling."""

@@ -132,6 +132,12 @@ def sentences(made: Reproduction) -> list[str]:
         f"Of {len(verdicts)} comparisons that {len(paper)} claims of the paper come to, {held} held, {failed} did not, "
         f"{still} {'is' if still == 1 else 'are'} undecided."
     ]
+    tuned = [str(seed) for seed in made.seeds if made.quick and seed in rates.TUNING_SEEDS]
+    if tuned:
+        told.append(
+            f"Seed{'s' * (len(tuned) > 1)} {' and '.join(tuned)} {'was' if len(tuned) == 1 else 'were'} tuned on: the "
+            "rates were chosen by what runs of it gave; leave it out of --seeds for a fair comparison."
+        )
     if made.failed:
         told.append(
             f"{len(made.failed)} of {len(made.measured)} runs failed; what they were needed for is undecided. The same "
