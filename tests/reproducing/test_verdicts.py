@@ -113,6 +113,13 @@ def test_all_claims_name_runs_that_there_are() -> None:
             assert number.hidden in experiment.widths, number
 
 
+def test_learning_is_held_to_a_constant_of_the_same_sequences() -> None:
+    """The loss on the one sequence that copy_fixed trains on has no constant to compare with: that is of fresh ones."""
+    by_name = {claim.name: claim.tests for claim in claims(at_paper())}
+    assert [test.where for test in by_name["learns"]] == ["forecast", "recall", "copy_fresh", "psmnist"]
+    assert {(test.one.key, test.other.key) for test in by_name["learns"]} == {("loss", "constant_mean")}
+
+
 def test_scaling_holds_the_widest_to_the_narrowest() -> None:
     scaling = next(claim for claim in claims(at_paper()) if claim.name == "scaling")
     assert {(test.one.hidden, test.other.hidden) for test in scaling.tests} == {(2000, 100)}
