@@ -17,7 +17,7 @@ from neuroanp.reporting.diagnosis import check_folder as check_files
 from neuroanp.reporting.values import MISSING, digits
 from neuroanp.reproducing import rates
 from neuroanp.reproducing.claims import CONTROLS, Claim
-from neuroanp.reproducing.experiments import DIFFERENCES, Experiment
+from neuroanp.reproducing.experiments import DIFFERENCES, SUMS, Experiment
 from neuroanp.reproducing.result import PAPER, Reproduction
 from neuroanp.reproducing.running import Measured
 from neuroanp.reproducing.verdicts import HELD, NOT, OPEN, Finding
@@ -119,7 +119,7 @@ def how(made: Reproduction) -> list[str]:
         if made.quick
         else []
     )
-    different = [line for line in DIFFERENCES if not (made.quick and line.startswith(("Its code sums", "Weather")))]
+    different = [line for line in DIFFERENCES if not (made.quick and line == SUMS)]
     return [HOW, PASSES, rates.said(made.quick), NOISE_ONCE, *small, *different]
 
 
@@ -263,13 +263,21 @@ def spread(some: Sequence[Measured], key: str) -> str:
     '0.375 [0.250 .. 0.500], 1 failed'
     >>> spread([replace(one, values={"loss": inf})] * 2, "loss")
     '2 of 2 diverged'
+
+    A run that diverged has no accuracy, and counts as lower than any.
+
+    >>> some = [replace(one, values={"loss": 0.5, "accuracy": of}) for of in (0.6, 0.7)]
+    >>> spread([*some, replace(one, values={"loss": inf})], "accuracy")
+    '0.600 [0.600 .. 0.700], 1 of 3 diverged'
     """
-    found = [one.values[key] for one in some if key in one.values]
+    worst = -inf if "accuracy" in key else inf
+    diverged = [worst for one in some if one.values.get("loss") == inf]
+    found = [one.values[key] for one in some if one.values.get("loss") != inf and key in one.values] + diverged
     good = [value for value in found if isfinite(value)]
     failed = sum(one.error is not None for one in some)
     notes = [f"{len(found) - len(good)} of {len(found)} diverged"] if len(good) < len(found) else []
     notes += [f"{failed} failed"] if failed else []
-    middle = [shown(median(found))] if found and median(found) < inf else []
+    middle = [shown(median(found))] if found and isfinite(median(found)) else []
     ends = [f"[{shown(min(good))} .. {shown(max(good))}]"] if len(good) > 1 else []
     return ", ".join([*[" ".join([*middle, *ends])] * bool(good), *notes]) or MISSING
 

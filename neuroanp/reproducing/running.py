@@ -59,7 +59,7 @@ class Measured:
     Args:
         values: by key. loss: of the test sequences, the one compared; trained: of the sequence that is learned by
             heart; accuracy, where there is one; controls by name (constant_mean, ridge, persistence, ...). A run that
-            diverged has infinite losses.
+            diverged has infinite losses, and nothing else.
         error: why there is no result. run: the directory's name.
     """
 
@@ -167,7 +167,7 @@ def read(cell: Cell, outcome: Outcome) -> Measured:
         error = error or str(damage)
     if record is not None and result is not None:
         if result["status"] == "diverged":
-            values, error = {"loss": inf, "trained": inf, "accuracy": 0.0}, None
+            values, error = dict.fromkeys({"loss", cell.experiment.measure}, inf), None
         elif error is None:
             values = numbers_of(record.manifest, result)
     elif error is None:

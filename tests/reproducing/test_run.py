@@ -1,7 +1,7 @@
 """A real run of tiny experiments: results, resumption by the store, files, and data that are missing."""
 
 import json
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,9 @@ def test_a_run_that_diverged_has_an_infinite_loss(reproduce, monkeypatch: pytest
         launch(cell.config, tmp_path / "runs")
     found = read(cell, Outcome("anp", ended.value.path, str(ended.value)))
     assert (found.error, isfinite(found.values["loss"])) == (None, False)
+    assert dict(found.values) == {"loss": inf}  # recall has no accuracy, and no trained sequence
+    fixed = read(Cell(tiny()["copy_fixed"], "anp", 4, 5, quick=True), Outcome("anp", ended.value.path))
+    assert dict(fixed.values) == {"loss": inf, "trained": inf}
     lost = read(cell, Outcome("anp", None, "no room"))
     assert (lost.error, dict(lost.values)) == ("no room", {})
 
