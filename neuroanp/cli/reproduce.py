@@ -111,15 +111,16 @@ def paper(
 def _on_screen(made: "Reproduction") -> Iterator["RenderableType"]:
     """Yield how often each claim held, and what is to be said of it; the report has all rows."""
     from neuroanp.cli.results import sentences
+    from neuroanp.reproducing.report import lucky
     from neuroanp.reproducing.report import sentences as told
     from neuroanp.reproducing.verdicts import HELD, NOT, OPEN
 
-    heads = ("claim", "held", "did not", "undecided", "in words")
-    rows = [
-        (one.name, *(str(made.counts(one.name)[each] or "") for each in (HELD, NOT, OPEN)), f"({one.whose}) {one.said}")
-        for one in made.claims
-    ]
-    yield _table(heads, rows, numbers=(1, 2, 3))
+    heads = ("claim", "held", "by chance", "did not", "undecided", "in words")
+    rows = []
+    for one in made.claims:
+        held, *others = (str(made.counts(one.name)[each] or "") for each in (HELD, NOT, OPEN))
+        rows.append((one.name, held, lucky(made, one.name), *others, f"({one.whose}) {one.said}"))
+    yield _table(heads, rows, numbers=(1, 2, 3, 4))
     yield sentences([*told(made), *(f"{name} was not run: {why}" for name, why in made.missing.items())])
 
 

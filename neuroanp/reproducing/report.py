@@ -38,9 +38,12 @@ PASSES = (
 )
 HOW = (
     "A claim compares two losses of the same seed. It held where the one is below the other in every seed (of three or "
-    "more), or in so many that chance is rarer than .05; it did not hold where it is in half of them or fewer; else it "
-    "is undecided. 'Ends as low as' allows 1.1 times, and any loss below 1e-6. By chance: the probability of at least "
-    "so many seeds if each were as likely below as above. A run that diverged has an infinite loss."
+    "more), or in so many that chance is no more than .05; it did not hold where the reverse is so, of all seeds (of "
+    "three or more) or of so many; between them it is undecided. 'Ends as low as' allows 1.1 times, and any loss below "
+    "1e-6; no chance is told of it, as equals then are below more often than not. By chance: the probability of at "
+    "least so many seeds if each were as likely below as above. Held by chance: how many comparisons would be held, on "
+    "average, if each seed were a toss of a coin; comparisons that share runs rise and fall together. A run that "
+    "diverged has an infinite loss."
 )
 NOISE_ONCE = (
     "NP and WP of its code divide by sigma once: their mean step is sigma (1e-3) times the gradient, and at the "
@@ -138,6 +141,14 @@ def sentences(made: Reproduction) -> list[str]:
             f"Seed{'s' * (len(tuned) > 1)} {' and '.join(tuned)} {'was' if len(tuned) == 1 else 'were'} tuned on: the "
             "rates were chosen by what runs of it gave; leave it out of --seeds for a fair comparison."
         )
+    luck = made.by_chance(paper)
+    if luck is not None:
+        tossed = [one for one in made.findings if one.claim in paper and one.luck is not None]
+        good = sum(one.verdict == HELD for one in tossed)
+        told.append(
+            f"Of {len(tossed)} that ask which of two is lower and have all runs, {good} held; by chance alone "
+            f"{digits(luck, 2)} would, on average."
+        )
     if made.failed:
         told.append(
             f"{len(made.failed)} of {len(made.measured)} runs failed; what they were needed for is undecided. The same "
@@ -151,8 +162,15 @@ def summary(made: Reproduction) -> str:
     rows = []
     for claim in made.claims:
         counts = made.counts(claim.name)
-        rows.append([claim.name, claim.whose, claim.said, *(str(counts[each] or "") for each in (HELD, NOT, OPEN))])
-    return markdown(["claim", "whose", "in words", "held", "did not", "undecided"], rows)
+        held, *others = (str(counts[each] or "") for each in (HELD, NOT, OPEN))
+        rows.append([claim.name, claim.whose, claim.said, held, lucky(made, claim.name), *others])
+    return markdown(["claim", "whose", "in words", "held", "held by chance", "did not", "undecided"], rows)
+
+
+def lucky(made: Reproduction, claim: str) -> str:
+    """Write how many comparisons of a claim chance alone would hold, on average."""
+    luck = made.by_chance([claim])
+    return MISSING if luck is None else digits(luck, 2)
 
 
 def _claims(made: Reproduction, whose: str) -> Iterator[str]:
@@ -169,7 +187,7 @@ def of_claim(claim: Claim, findings: Sequence[Finding]) -> str:
     rows: list[list[str]] = []
     for one in (each for each in findings if each.claim == claim.name):
         compared = one.comparison
-        below = MISSING if one.chance is None else f"{one.below} of {one.seeds}"
+        below = MISSING if not one.seeds else f"{one.below} of {one.seeds}"
         chance = MISSING if one.chance is None else digits(one.chance, 2)
         within = "" if compared.within == 1 else f"{compared.within:g} x "
         rows.append([
