@@ -36,7 +36,8 @@ def paper(
     seeds: Annotated[
         str | None,
         typer.Option(
-            "--seeds", metavar="N|A,B", help="N of the paper's five seeds, or a list; rates of --quick were tuned on 100 and 101.", show_default=False
+            "--seeds", metavar="N|A,B", show_default=False,
+            help="N of the paper's five seeds, or a list; rates of --quick were tuned on 100 and 101.",
         ),
     ] = None,
     csv: Annotated[

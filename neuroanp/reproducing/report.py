@@ -16,7 +16,7 @@ from neuroanp.records.json_io import finite
 from neuroanp.reporting.diagnosis import check_folder as check_files
 from neuroanp.reporting.values import MISSING, digits
 from neuroanp.reproducing import rates
-from neuroanp.reproducing.claims import CONTROLS, Claim
+from neuroanp.reproducing.claims import CONTROLS, Claim, Number
 from neuroanp.reproducing.experiments import DIFFERENCES, SUMS, Experiment
 from neuroanp.reproducing.result import PAPER, Reproduction
 from neuroanp.reproducing.running import Measured
@@ -179,11 +179,12 @@ def _claims(made: Reproduction, whose: str) -> Iterator[str]:
     for claim in made.claims:
         if claim.whose == whose:
             yield f"**{claim.name}.** {claim.said}"
-            yield of_claim(claim, [one for one in made.findings if one.comparison.one.experiment in made.run])
+            mine = [one for one in made.findings if one.comparison.one.experiment in made.run]
+            yield of_claim(claim, mine, made.quick)
 
 
-def of_claim(claim: Claim, findings: Sequence[Finding]) -> str:
-    """Return the comparisons of a claim, a row each."""
+def of_claim(claim: Claim, findings: Sequence[Finding], quick: bool = False) -> str:
+    """Return the comparisons of a claim, a row each; with `quick`, whether what lost has a rate at the edge."""
     rows: list[list[str]] = []
     for one in (each for each in findings if each.claim == claim.name):
         compared = one.comparison
@@ -192,13 +193,22 @@ def of_claim(claim: Claim, findings: Sequence[Finding]) -> str:
         within = "" if compared.within == 1 else f"{compared.within:g} x "
         rows.append([
             compared.where, f"**{one.verdict}**" if one.verdict != OPEN else one.verdict,
-            f"{compared.one_label} {shown(one.one)}", f"{within}{compared.other_label} {shown(one.other)}", below,
-            chance,
+            f"{compared.one_label} {shown(one.one)}{_edge(compared.one, quick and one.verdict == NOT)}",
+            f"{within}{compared.other_label} {shown(one.other)}{_edge(compared.other, quick and one.verdict == HELD)}",
+            below, chance,
             MISSING if one.ratio is None else digits(one.ratio),
         ])  # fmt: skip
     if not rows:
         return "Not run."
     return markdown(["where", "verdict", "loss of", "below", "seeds", "by chance", "ratio of medians"], rows)
+
+
+def _edge(number: Number, lost: bool) -> str:
+    """Say of a loss that lost that its rate may not be the best."""
+    tuned = number.key not in CONTROLS
+    return " (its rate is at the edge of what was tried)" * (
+        lost and tuned and rates.at_edge(number.experiment, number.way)
+    )
 
 
 def _undecided(made: Reproduction) -> Iterator[str]:

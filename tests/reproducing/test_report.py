@@ -1,5 +1,6 @@
 """What a report says of results that are made up."""
 
+from neuroanp.reproducing import rates
 from neuroanp.reproducing.claims import claims
 from neuroanp.reproducing.report import how, of_claim, sentences, summary
 from neuroanp.reproducing.result import Reproduction
@@ -7,7 +8,7 @@ from neuroanp.reproducing.verdicts import held_to
 from tests.reproducing.conftest import run, tiny
 
 
-def made_of(measured=(), seeds=(1, 2, 3), quick: bool = True, run=("recall",)) -> Reproduction:
+def made_of(measured=(), seeds=(1, 2, 3), quick: bool = True, run: tuple[str, ...] = ("recall",)) -> Reproduction:
     """Return a reproduction of made-up results."""
     experiments = tiny()
     found = claims(experiments)
@@ -48,3 +49,40 @@ def test_what_chance_would_hold_stands_beside_what_held() -> None:
     claim = next(one for one in made.claims if one.name == "BPTT")
     (row,) = [line for line in of_claim(claim, made.findings).splitlines() if line.startswith("| recall ")]
     assert row.split(" | ")[4:6] == ["0 of 3", "–"]
+
+
+EDGES = {
+    ("forecast", "bptt1"), ("copy_fresh", "wp"), ("copy_fresh", "bptt"), ("weather", "wp"), ("psmnist", "anp"),
+    ("psmnist", "danp"), ("psmnist", "wp"), ("psmnist", "bptt1"),
+}  # fmt: skip
+"""By hand, from what was tried."""
+
+
+def test_rates_at_the_edge_of_what_was_tried_are_named() -> None:
+    assert {(name, way) for name in rates.QUICK for way in rates.QUICK[name] if rates.at_edge(name, way)} == EDGES
+    assert not rates.at_edge("scaling", "anp")  # those of copy_fixed, whose grid was widened to .003
+    said = rates.said(quick=True)
+    assert "for forecast: BPTT, 1 step 0.03; copy_fresh: WP (preset) 1, BPTT 0.03; weather: WP (preset) 1; " in said
+    assert "psmnist: ANP (preset) 3, DANP (preset) 1, WP (preset) 1, BPTT, 1 step 0.03. " in said
+    assert "recall: NP (preset) 0.2, 0.6, BPTT, 1 step 0.0003; " in said
+    assert "weight perturbation on seed 100 alone (in the forecast on both)" in said
+
+
+def test_danp_has_the_rate_of_anp_where_it_was_not_tuned() -> None:
+    other = [name for name, row in rates.QUICK.items() if row["danp"] != row["anp"]]
+    assert other == ["psmnist"] == [*rates.TUNED_DANP]
+
+
+def test_a_claim_against_a_rate_at_the_edge_is_marked() -> None:
+    """Of weather WP's rate is at the edge, NP's is not; at the paper's sizes nothing was tuned."""
+    losses = {"anp": 0.2, "np": 0.4, "wp": 0.5}
+    made = made_of([run(way, seed, loss, "weather") for way, loss in losses.items() for seed in (1, 2, 3)],
+                   run=("weather",))  # fmt: skip
+    marked = {
+        (name, quick)
+        for name in ("NP", "WP")
+        for quick in (True, False)
+        if "(its rate is at the edge of what was tried)"
+        in of_claim(next(one for one in made.claims if one.name == name), made.findings, quick)
+    }
+    assert marked == {("WP", True)}
