@@ -84,10 +84,10 @@ def paper(
     if listed:
         _list(asked, json)
         return
+    folder = check_folder(out or Path(f"reproduce-paper{'-quick' * quick}"))
     if dry_run:
         _expect(asked, runs, json)
         return
-    folder = check_folder(out or Path(f"reproduce-paper{'-quick' * quick}"))
     from neuroanp import api
 
     with progress(not no_progress, quiet=json or no_progress) as report_to:

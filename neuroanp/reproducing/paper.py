@@ -54,7 +54,7 @@ class Asked:
                 `quick` three. With `quick` those that rates were tuned on come last.
 
         Raises:
-            InputError: a name or a number of seeds that there is not, or something twice.
+            InputError: a name or a number of seeds that there is not, something twice, or files that none reads.
 
         >>> Asked.of(quick=True, only=["recall"], seeds=2).seeds
         (42, 300)
@@ -66,6 +66,7 @@ class Asked:
         ]
         if len(set(only)) < len(only):
             problems.append("only: an experiment is named twice; name each once")
+        problems += _unread(only, data or Data())
         chosen: Sequence[int] = (QUICK_SEEDS if quick else SEEDS) if seeds is None else ()
         if isinstance(seeds, int):
             if not 1 <= seeds <= len(SEEDS):
@@ -91,6 +92,16 @@ class Asked:
     def chosen(self) -> list[Experiment]:
         """Those that are asked for."""
         return [experiment for name, experiment in self.experiments.items() if name in self.names]
+
+
+def _unread(only: Sequence[str], data: Data) -> list[str]:
+    """Return what is wrong with files that no experiment reads which is asked for."""
+    read_by = {"csv": ("weather", data.csv), "mnist": ("psmnist", data.mnist)}
+    return [
+        f"{option}: {name} alone reads it, which --only leaves out; add {name} to --only, or leave --{option} out"
+        for option, (name, path) in read_by.items()
+        if path is not None and only and name not in only
+    ]
 
 
 def paper(asked: Asked, root: Path, argv: Sequence[str], workers: int, tell: Tell = lambda event: None) -> Reproduction:
