@@ -23,6 +23,9 @@ from neuroanp.reproducing.ways import WAYS
 LOG = logging.getLogger("neuroanp")
 TIMED = 20
 """Products that are timed, of which the fastest counts."""
+LEAST_S, STEP_S, SLOWER = 1.0, 50e-6, 10
+"""The shortest run (quick ones take 1 to 2.3 s of one core); seconds of a step besides its products, where it is slow;
+times that products take more, where weights are perturbed or the machine is slow."""
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -153,7 +156,8 @@ class Expected:
     Args:
         name: of the experiment. runs: all. there: those that the store has. updates: of all runs that are left.
         passes: presentations of a batch of these, counted alike (two an update of backpropagation).
-        multiply_accumulates: of their matrix products. least_s: seconds of one core for these products alone, or None.
+        multiply_accumulates: of their matrix products. least_s: seconds of one core for these products alone, but a
+            second a run, or None. most_s: seconds of slow runs, or None.
         missing: why it cannot be run.
     """
 
@@ -164,6 +168,7 @@ class Expected:
     passes: int
     multiply_accumulates: int
     least_s: float | None
+    most_s: float | None
     missing: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -184,20 +189,34 @@ def expected(asked: Asked, root: Path) -> list[Expected]:
 def _expected(experiment: Experiment, asked: Asked, root: Path, missing: str | None) -> Expected:
     some = running.cells([experiment], asked.seeds, asked.quick)
     if missing is not None:
-        return Expected(experiment.name, len(some), 0, 0, 0, 0, None, missing)
+        return Expected(experiment.name, len(some), 0, 0, 0, 0, None, None, missing)
     plans, task = running.plans(some, root, ()), running.task_of(some[0])
     left = [(cell, plan) for cell, plan in zip(some, plans, strict=True) if not running.there(plan)]
-    products, least = 0, 0.0
+    products, least, most = 0, 0.0, 0.0
     for hidden in experiment.widths:
         of_width = [cell for cell, _ in left if cell.hidden == hidden]
         if not of_width:
             continue
         weights = hidden * (task.inputs + hidden + task.outputs)
-        presented = sum(_passes(cell) for cell in of_width) * experiment.batch * task.steps
-        products += presented * weights
-        least += presented * weights * _seconds_a_product(hidden, 2 * experiment.batch)
+        each = weights * experiment.batch * _seconds_a_product(hidden, 2 * experiment.batch)  # a step's
+        for steps in (_passes(cell) * task.steps for cell in of_width):
+            products += steps * experiment.batch * weights
+            at_least, at_most = taken(steps, each)
+            least, most = least + at_least, most + at_most
     updates, passes = (sum(of(cell) for cell, _ in left) for of in (lambda cell: cell.updates, _passes))
-    return Expected(experiment.name, len(some), len(some) - len(left), updates, passes, products, least)
+    return Expected(experiment.name, len(some), len(some) - len(left), updates, passes, products, least, most)
+
+
+def taken(steps: int, product_s: float) -> tuple[float, float]:
+    """Return the least and the most seconds that a run may take.
+
+    Args:
+        steps: of all its passes. product_s: seconds of the matrix products of a step.
+
+    >>> taken(60_000, 1e-6), taken(10_000_000, 1e-4)  # the products of the first are a moment, of the second 1,000 s
+    ((1.0, 4.6), (1000.0, 10501.0))
+    """
+    return max(LEAST_S, steps * product_s), LEAST_S + steps * (STEP_S + SLOWER * product_s)
 
 
 def _passes(cell: running.Cell) -> int:

@@ -86,11 +86,12 @@ def test_what_is_expected_is_what_is_run(reproduce, tmp_path: Path) -> None:
     assert fresh.multiply_accumulates == 8 * 8 * 2 * 5 * 4 * (3 + 4 + 2)
     assert "needs files" in str(digits.missing)
     assert not (tmp_path / "runs").exists()
-    assert fresh.least_s is not None
-    assert fresh.least_s > 0
+    assert fresh.least_s == 8.0  # a second a run: the products of 5 steps of 4 units take less
+    assert fresh.most_s is not None
+    assert fresh.most_s > 8.0
     reproduce(only=["copy_fresh"])
     after, _ = expected(asked, tmp_path / "runs")
-    assert (after.runs, after.there, after.updates, after.passes, after.least_s) == (8, 8, 0, 0, 0.0)
+    assert (after.runs, after.there, after.updates, after.passes, after.least_s, after.most_s) == (8, 8, 0, 0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
