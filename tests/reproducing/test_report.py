@@ -86,3 +86,14 @@ def test_a_claim_against_a_rate_at_the_edge_is_marked() -> None:
         in of_claim(next(one for one in made.claims if one.name == name), made.findings, quick)
     }
     assert marked == {("WP", True)}
+
+
+def test_a_control_has_no_rate_that_could_be_at_an_edge() -> None:
+    """BPTT of fresh copy is at the edge; the ridge readout that its runs compute does not learn by that rate."""
+    runs = [run("anp", seed, 0.1, "copy_fresh") for seed in (1, 2, 3)]
+    runs += [run("bptt", seed, 0.4, "copy_fresh", ridge=0.3) for seed in (1, 2, 3)]
+    made = made_of(runs, run=("copy_fresh",))
+    shown = {one.name: of_claim(one, made.findings, quick=True) for one in made.claims}
+    assert "**held**" in shown["recurrence"]
+    assert "at the edge" not in shown["recurrence"]
+    assert "at the edge" in shown["BPTT"]
