@@ -1,10 +1,10 @@
 """The experiments of arXiv 2405.08967 at sizes of minutes, and how their learning rates were chosen.
 
-python benchmarks/paper.py [--tune] [--seeds 42,101,300] [--runs runs/benchmarks] [--workers 2] [--out DIR]
+python benchmarks/paper.py [--tune] [--seeds 42,300,482] [--runs runs/benchmarks] [--workers 2] [--out DIR]
 
 Without --tune it is `neuroanp reproduce paper --quick`, whose report it keeps in results/paper.md. With --tune it tries
 the grids of neuroanp/reproducing/rates.py on seeds that are not reported, by the validation loss, widens one whose best
-lies at its edge, and prints what won.
+lies at its edge, and prints what won. A run that diverges has an infinite loss; one that fails ends it.
 """
 
 from __future__ import annotations
@@ -22,12 +22,14 @@ from common import keep
 
 from neuroanp import reproduce
 from neuroanp.comparing.pool import Job, run_all
+from neuroanp.comparing.worker import Outcome
+from neuroanp.errors import RunError
 from neuroanp.noise import Streams
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reproducing.experiments import Experiment, at_quick
 from neuroanp.reproducing.rates import DECORRELATIONS, GRIDS, LIKE, TUNING_SEEDS
 from neuroanp.reproducing.report import body, title
-from neuroanp.reproducing.running import Cell, plain
+from neuroanp.reproducing.running import Cell, plain, read
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.tasks.validation import usual_size
 from neuroanp.training.configure import configure
@@ -37,21 +39,38 @@ WIDENED = 3
 
 
 def losses(experiment: Experiment, way: str, rates: Sequence[float], given: argparse.Namespace) -> dict[float, float]:
-    """Return the median validation loss of each rate over the tuning seeds; a divergence is infinite."""
+    """Return the median validation loss of each rate over the tuning seeds; a divergence is infinite.
+
+    Raises:
+        RunError: a run failed otherwise, or left no validation loss.
+    """
     task = configure({"task": dict(experiment.task)}).task
     size = usual_size(TASKS.get(experiment.task["name"])(task), Streams(0).generator("test"))
-    tries, jobs = [*product(rates, TUNING_SEEDS)], []
-    for lr, seed in tries:
-        config = plain(Cell(experiment, way, experiment.widths[0], seed, quick=True), lr)
+    tries = [
+        (lr, Cell(experiment, way, experiment.widths[0], seed, quick=True)) for lr, seed in product(rates, TUNING_SEEDS)
+    ]
+    jobs = []
+    for lr, cell in tries:
+        config = plain(cell, lr)
         config["training"] |= {"validation": size, "controls": False}
         jobs.append(Job(configure(config), given.runs / "tuning", False, tuple(sys.argv)))
     found: dict[float, list[float]] = {lr: [] for lr in rates}
-    for (lr, _), outcome in zip(tries, run_all(jobs, given.workers, lambda event: None), strict=True):
-        good = outcome.path is not None and outcome.error is None
-        record = RunDir.open(outcome.path, check_code=False) if good and outcome.path else None
-        loss = None if record is None else (record.manifest.get("validation") or {}).get("loss")
-        found[lr].append(inf if loss is None else float(loss))
+    for (lr, cell), outcome in zip(tries, run_all(jobs, given.workers, lambda event: None), strict=True):
+        found[lr].append(validated(cell, outcome))
     return {lr: median(each) for lr, each in found.items()}
+
+
+def validated(cell: Cell, outcome: Outcome) -> float:
+    """Return the validation loss of a run, infinite where it diverged; RunError where it failed."""
+    made = read(cell, outcome)
+    if made.values.get("loss") == inf:
+        return inf
+    if made.error is not None or outcome.path is None:
+        raise RunError(f"{cell.experiment.name} {cell.way}, seed {cell.seed}: {made.error}; mend it and repeat")
+    loss = (RunDir.open(outcome.path, check_code=False).manifest.get("validation") or {}).get("loss")
+    if loss is None:
+        raise RunError(f"{outcome.path}: it has no validation loss; remove it and repeat")
+    return float(loss)
 
 
 def search(experiment: Experiment, way: str, given: argparse.Namespace) -> dict[float, float]:

@@ -15,6 +15,7 @@ from neuroanp.records.places import check_root
 from neuroanp.reproducing import running
 from neuroanp.reproducing.claims import claims
 from neuroanp.reproducing.experiments import NAMES, QUICK_SEEDS, SEEDS, Data, Experiment, at_paper, at_quick
+from neuroanp.reproducing.rates import TUNING_SEEDS
 from neuroanp.reproducing.result import Reproduction
 from neuroanp.reproducing.verdicts import held_to
 from neuroanp.reproducing.ways import WAYS
@@ -22,6 +23,9 @@ from neuroanp.reproducing.ways import WAYS
 LOG = logging.getLogger("neuroanp")
 TIMED = 20
 """Products that are timed, of which the fastest counts."""
+LEAST_S, STEP_S, SLOWER = 1.0, 50e-6, 10
+"""The shortest run (quick ones take 1 to 2.3 s of one core); seconds of a step besides its products, where it is slow;
+times that products take more, where weights are perturbed or the machine is slow."""
 Tell = Callable[[dict[str, Any]], None]
 
 
@@ -50,13 +54,13 @@ class Asked:
 
         Args:
             only: names of experiments; (): all. seeds: how many of the paper's five, or a list; None: all five, or with
-                `quick` three.
+                `quick` three. With `quick` those that rates were tuned on come last.
 
         Raises:
-            InputError: a name or a number of seeds that there is not, or something twice.
+            InputError: a name or a number of seeds that there is not, something twice, or files that none reads.
 
         >>> Asked.of(quick=True, only=["recall"], seeds=2).seeds
-        (42, 101)
+        (42, 300)
         """
         problems = [
             f"only: no experiment '{name}'{did_you_mean(name, NAMES)} (known: {', '.join(NAMES)})"
@@ -65,13 +69,14 @@ class Asked:
         ]
         if len(set(only)) < len(only):
             problems.append("only: an experiment is named twice; name each once")
+        problems += _unread(only, data or Data())
         chosen: Sequence[int] = (QUICK_SEEDS if quick else SEEDS) if seeds is None else ()
         if isinstance(seeds, int):
             if not 1 <= seeds <= len(SEEDS):
                 problems.append(
                     f"seeds: {seeds} of the paper's {len(SEEDS)} seeds; take 1 to {len(SEEDS)}, or name a list"
                 )
-            chosen = SEEDS[:seeds]
+            chosen = sorted(SEEDS, key=lambda seed: quick and seed in TUNING_SEEDS)[: max(seeds, 0)]
         elif seeds is not None:
             chosen = seeds
             if not seeds or len(set(seeds)) < len(seeds):
@@ -90,6 +95,16 @@ class Asked:
     def chosen(self) -> list[Experiment]:
         """Those that are asked for."""
         return [experiment for name, experiment in self.experiments.items() if name in self.names]
+
+
+def _unread(only: Sequence[str], data: Data) -> list[str]:
+    """Return what is wrong with files that no experiment reads which is asked for."""
+    read_by = {"csv": ("weather", data.csv), "mnist": ("psmnist", data.mnist)}
+    return [
+        f"{option}: {name} alone reads it, which --only leaves out; add {name} to --only, or leave --{option} out"
+        for option, (name, path) in read_by.items()
+        if path is not None and only and name not in only
+    ]
 
 
 def paper(asked: Asked, root: Path, argv: Sequence[str], workers: int, tell: Tell = lambda event: None) -> Reproduction:
@@ -141,7 +156,8 @@ class Expected:
     Args:
         name: of the experiment. runs: all. there: those that the store has. updates: of all runs that are left.
         passes: presentations of a batch of these, counted alike (two an update of backpropagation).
-        multiply_accumulates: of their matrix products. least_s: seconds of one core for these products alone, or None.
+        multiply_accumulates: of their matrix products. least_s: seconds of one core for these products alone, but a
+            second a run, or None. most_s: seconds of slow runs, or None.
         missing: why it cannot be run.
     """
 
@@ -152,6 +168,7 @@ class Expected:
     passes: int
     multiply_accumulates: int
     least_s: float | None
+    most_s: float | None
     missing: str | None = None
 
     def to_dict(self) -> dict[str, Any]:
@@ -172,20 +189,34 @@ def expected(asked: Asked, root: Path) -> list[Expected]:
 def _expected(experiment: Experiment, asked: Asked, root: Path, missing: str | None) -> Expected:
     some = running.cells([experiment], asked.seeds, asked.quick)
     if missing is not None:
-        return Expected(experiment.name, len(some), 0, 0, 0, 0, None, missing)
+        return Expected(experiment.name, len(some), 0, 0, 0, 0, None, None, missing)
     plans, task = running.plans(some, root, ()), running.task_of(some[0])
     left = [(cell, plan) for cell, plan in zip(some, plans, strict=True) if not running.there(plan)]
-    products, least = 0, 0.0
+    products, least, most = 0, 0.0, 0.0
     for hidden in experiment.widths:
         of_width = [cell for cell, _ in left if cell.hidden == hidden]
         if not of_width:
             continue
         weights = hidden * (task.inputs + hidden + task.outputs)
-        presented = sum(_passes(cell) for cell in of_width) * experiment.batch * task.steps
-        products += presented * weights
-        least += presented * weights * _seconds_a_product(hidden, 2 * experiment.batch)
+        each = weights * experiment.batch * _seconds_a_product(hidden, 2 * experiment.batch)  # a step's
+        for steps in (_passes(cell) * task.steps for cell in of_width):
+            products += steps * experiment.batch * weights
+            at_least, at_most = taken(steps, each)
+            least, most = least + at_least, most + at_most
     updates, passes = (sum(of(cell) for cell, _ in left) for of in (lambda cell: cell.updates, _passes))
-    return Expected(experiment.name, len(some), len(some) - len(left), updates, passes, products, least)
+    return Expected(experiment.name, len(some), len(some) - len(left), updates, passes, products, least, most)
+
+
+def taken(steps: int, product_s: float) -> tuple[float, float]:
+    """Return the least and the most seconds that a run may take.
+
+    Args:
+        steps: of all its passes. product_s: seconds of the matrix products of a step.
+
+    >>> taken(60_000, 1e-6), taken(10_000_000, 1e-4)  # the products of the first are a moment, of the second 1,000 s
+    ((1.0, 4.6), (1000.0, 10501.0))
+    """
+    return max(LEAST_S, steps * product_s), LEAST_S + steps * (STEP_S + SLOWER * product_s)
 
 
 def _passes(cell: running.Cell) -> int:

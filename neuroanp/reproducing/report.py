@@ -16,8 +16,8 @@ from neuroanp.records.json_io import finite
 from neuroanp.reporting.diagnosis import check_folder as check_files
 from neuroanp.reporting.values import MISSING, digits
 from neuroanp.reproducing import rates
-from neuroanp.reproducing.claims import CONTROLS, Claim
-from neuroanp.reproducing.experiments import DIFFERENCES, Experiment
+from neuroanp.reproducing.claims import CONTROLS, Claim, Number
+from neuroanp.reproducing.experiments import DIFFERENCES, SUMS, Experiment
 from neuroanp.reproducing.result import PAPER, Reproduction
 from neuroanp.reproducing.running import Measured
 from neuroanp.reproducing.verdicts import HELD, NOT, OPEN, Finding
@@ -38,9 +38,12 @@ PASSES = (
 )
 HOW = (
     "A claim compares two losses of the same seed. It held where the one is below the other in every seed (of three or "
-    "more), or in so many that chance is rarer than .05; it did not hold where it is in half of them or fewer; else it "
-    "is undecided. 'Ends as low as' allows 1.1 times, and any loss below 1e-6. By chance: the probability of at least "
-    "so many seeds if each were as likely below as above. A run that diverged has an infinite loss."
+    "more), or in so many that chance is no more than .05; it did not hold where the reverse is so, of all seeds (of "
+    "three or more) or of so many; between them it is undecided. 'Ends as low as' allows 1.1 times, and any loss below "
+    "1e-6; no chance is told of it, as equals then are below more often than not. By chance: the probability of at "
+    "least so many seeds if each were as likely below as above. Held by chance: how many comparisons would be held, on "
+    "average, if each seed were a toss of a coin; comparisons that share runs rise and fall together. A run that "
+    "diverged has an infinite loss."
 )
 NOISE_ONCE = (
     "NP and WP of its code divide by sigma once: their mean step is sigma (1e-3) times the gradient, and at the "
@@ -119,7 +122,7 @@ def how(made: Reproduction) -> list[str]:
         if made.quick
         else []
     )
-    different = [line for line in DIFFERENCES if not (made.quick and line.startswith(("Its code sums", "Weather")))]
+    different = [line for line in DIFFERENCES if not (made.quick and line == SUMS)]
     return [HOW, PASSES, rates.said(made.quick), NOISE_ONCE, *small, *different]
 
 
@@ -132,6 +135,20 @@ def sentences(made: Reproduction) -> list[str]:
         f"Of {len(verdicts)} comparisons that {len(paper)} claims of the paper come to, {held} held, {failed} did not, "
         f"{still} {'is' if still == 1 else 'are'} undecided."
     ]
+    tuned = [str(seed) for seed in made.seeds if made.quick and seed in rates.TUNING_SEEDS]
+    if tuned:
+        told.append(
+            f"Seed{'s' * (len(tuned) > 1)} {' and '.join(tuned)} {'was' if len(tuned) == 1 else 'were'} tuned on: the "
+            "rates were chosen by what runs of it gave; leave it out of --seeds for a fair comparison."
+        )
+    luck = made.by_chance(paper)
+    if luck is not None:
+        tossed = [one for one in made.findings if one.claim in paper and one.luck is not None]
+        good = sum(one.verdict == HELD for one in tossed)
+        told.append(
+            f"Of {len(tossed)} that ask which of two is lower and have all runs, {good} held; by chance alone "
+            f"{digits(luck, 2)} would, on average."
+        )
     if made.failed:
         told.append(
             f"{len(made.failed)} of {len(made.measured)} runs failed; what they were needed for is undecided. The same "
@@ -145,8 +162,15 @@ def summary(made: Reproduction) -> str:
     rows = []
     for claim in made.claims:
         counts = made.counts(claim.name)
-        rows.append([claim.name, claim.whose, claim.said, *(str(counts[each] or "") for each in (HELD, NOT, OPEN))])
-    return markdown(["claim", "whose", "in words", "held", "did not", "undecided"], rows)
+        held, *others = (str(counts[each] or "") for each in (HELD, NOT, OPEN))
+        rows.append([claim.name, claim.whose, claim.said, held, lucky(made, claim.name), *others])
+    return markdown(["claim", "whose", "in words", "held", "held by chance", "did not", "undecided"], rows)
+
+
+def lucky(made: Reproduction, claim: str) -> str:
+    """Write how many comparisons of a claim chance alone would hold, on average."""
+    luck = made.by_chance([claim])
+    return MISSING if luck is None else digits(luck, 2)
 
 
 def _claims(made: Reproduction, whose: str) -> Iterator[str]:
@@ -155,26 +179,36 @@ def _claims(made: Reproduction, whose: str) -> Iterator[str]:
     for claim in made.claims:
         if claim.whose == whose:
             yield f"**{claim.name}.** {claim.said}"
-            yield of_claim(claim, [one for one in made.findings if one.comparison.one.experiment in made.run])
+            mine = [one for one in made.findings if one.comparison.one.experiment in made.run]
+            yield of_claim(claim, mine, made.quick)
 
 
-def of_claim(claim: Claim, findings: Sequence[Finding]) -> str:
-    """Return the comparisons of a claim, a row each."""
+def of_claim(claim: Claim, findings: Sequence[Finding], quick: bool = False) -> str:
+    """Return the comparisons of a claim, a row each; with `quick`, whether what lost has a rate at the edge."""
     rows: list[list[str]] = []
     for one in (each for each in findings if each.claim == claim.name):
         compared = one.comparison
-        below = MISSING if one.chance is None else f"{one.below} of {one.seeds}"
+        below = MISSING if not one.seeds else f"{one.below} of {one.seeds}"
         chance = MISSING if one.chance is None else digits(one.chance, 2)
         within = "" if compared.within == 1 else f"{compared.within:g} x "
         rows.append([
             compared.where, f"**{one.verdict}**" if one.verdict != OPEN else one.verdict,
-            f"{compared.one_label} {shown(one.one)}", f"{within}{compared.other_label} {shown(one.other)}", below,
-            chance,
+            f"{compared.one_label} {shown(one.one)}{_edge(compared.one, quick and one.verdict == NOT)}",
+            f"{within}{compared.other_label} {shown(one.other)}{_edge(compared.other, quick and one.verdict == HELD)}",
+            below, chance,
             MISSING if one.ratio is None else digits(one.ratio),
         ])  # fmt: skip
     if not rows:
         return "Not run."
     return markdown(["where", "verdict", "loss of", "below", "seeds", "by chance", "ratio of medians"], rows)
+
+
+def _edge(number: Number, lost: bool) -> str:
+    """Say of a loss that lost that its rate may not be the best."""
+    tuned = number.key not in CONTROLS
+    return " (its rate is at the edge of what was tried)" * (
+        lost and tuned and rates.at_edge(number.experiment, number.way)
+    )
 
 
 def _undecided(made: Reproduction) -> Iterator[str]:
@@ -257,13 +291,21 @@ def spread(some: Sequence[Measured], key: str) -> str:
     '0.375 [0.250 .. 0.500], 1 failed'
     >>> spread([replace(one, values={"loss": inf})] * 2, "loss")
     '2 of 2 diverged'
+
+    A run that diverged has no accuracy, and counts as lower than any.
+
+    >>> some = [replace(one, values={"loss": 0.5, "accuracy": of}) for of in (0.6, 0.7)]
+    >>> spread([*some, replace(one, values={"loss": inf})], "accuracy")
+    '0.600 [0.600 .. 0.700], 1 of 3 diverged'
     """
-    found = [one.values[key] for one in some if key in one.values]
+    worst = -inf if "accuracy" in key else inf
+    diverged = [worst for one in some if one.values.get("loss") == inf]
+    found = [one.values[key] for one in some if one.values.get("loss") != inf and key in one.values] + diverged
     good = [value for value in found if isfinite(value)]
     failed = sum(one.error is not None for one in some)
     notes = [f"{len(found) - len(good)} of {len(found)} diverged"] if len(good) < len(found) else []
     notes += [f"{failed} failed"] if failed else []
-    middle = [shown(median(found))] if found and median(found) < inf else []
+    middle = [shown(median(found))] if found and isfinite(median(found)) else []
     ends = [f"[{shown(min(good))} .. {shown(max(good))}]"] if len(good) > 1 else []
     return ", ".join([*[" ".join([*middle, *ends])] * bool(good), *notes]) or MISSING
 

@@ -48,6 +48,11 @@ class Reproduction:
         mine = [finding.verdict for finding in self.findings if finding.claim == claim]
         return {verdict: mine.count(verdict) for verdict in (HELD, NOT, OPEN)}
 
+    def by_chance(self, claims: Sequence[str]) -> float | None:
+        """Return how many comparisons of claims chance would hold, on average; None where none can be so counted."""
+        found = [one.luck for one in self.findings if one.claim in claims and one.luck is not None]
+        return sum(found) if found else None
+
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data."""
         return {
@@ -58,7 +63,14 @@ class Reproduction:
             "run": [*self.run],
             "missing": dict(self.missing),
             "claims": [
-                {"name": one.name, "whose": one.whose, "said": one.said, **self.counts(one.name)} for one in self.claims
+                {
+                    "name": one.name,
+                    "whose": one.whose,
+                    "said": one.said,
+                    **self.counts(one.name),
+                    "by_chance": self.by_chance([one.name]),
+                }
+                for one in self.claims
             ],
             "findings": [finding.to_dict() for finding in self.findings],
             "runs": [one.to_dict() for one in self.measured],

@@ -19,6 +19,7 @@ from neuroanp.tasks.protocol import Task
 from neuroanp.training.build import Experiment as Built
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure
+from neuroanp.yaml_io import display
 
 WITH_CONTROLS = "bptt"
 """The method whose runs compute the controls: of one seed they are the same for all methods, and it hardly diverges."""
@@ -59,7 +60,7 @@ class Measured:
     Args:
         values: by key. loss: of the test sequences, the one compared; trained: of the sequence that is learned by
             heart; accuracy, where there is one; controls by name (constant_mean, ridge, persistence, ...). A run that
-            diverged has infinite losses.
+            diverged has infinite losses, and nothing else.
         error: why there is no result. run: the directory's name.
     """
 
@@ -127,9 +128,20 @@ def missing(experiments: Sequence[Experiment], seed: int, quick: bool) -> dict[s
             task_of(Cell(experiment, experiment.ways[0], experiment.widths[0], seed, quick))
         except InputError as error:
             if experiment.given:
-                raise
+                raise _named(experiment, error) from None
             found[experiment.name] = str(error)
     return found
+
+
+def _named(experiment: Experiment, error: InputError) -> InputError:
+    """Return why files that were named cannot be read, with the option that names them where they are not there."""
+    path = Path(experiment.task["path"])
+    if path.exists():
+        return error
+    option = "--mnist" if experiment.task["name"] == "mnist" else "--csv"
+    return InputError(
+        f"{display(path)}: no such file or folder (looked in {path.absolute().parent}); name it with {option}"
+    )
 
 
 def task_of(cell: Cell) -> Task:
@@ -167,7 +179,7 @@ def read(cell: Cell, outcome: Outcome) -> Measured:
         error = error or str(damage)
     if record is not None and result is not None:
         if result["status"] == "diverged":
-            values, error = {"loss": inf, "trained": inf, "accuracy": 0.0}, None
+            values, error = dict.fromkeys({"loss", cell.experiment.measure}, inf), None
         elif error is None:
             values = numbers_of(record.manifest, result)
     elif error is None:

@@ -16,7 +16,9 @@ from neuroanp.reproducing.ways import WAYS
 
 HELD, NOT, OPEN = "held", "did not hold", "undecided"
 RARE = 0.05
-"""By chance: a count that is not of all seeds holds a claim where it is rarer."""
+"""By chance: a count that is not of all seeds holds a claim where it is as rare, and its reverse refutes it."""
+DISAGREE = "seeds disagree"
+"""How it is said that a claim is undecided though all runs are there."""
 Place = tuple[str, str, int, int]
 """Experiment, method, hidden units, seed."""
 
@@ -28,7 +30,8 @@ class Finding:
     Args:
         claim, whose: of the claim. comparison: what was held to what. verdict: HELD, NOT or OPEN.
         below: seeds in which the one is below `within` times the other, of `seeds`. chance: the probability of at least
-            so many if each were as likely below as above.
+            so many if each were as likely below as above; None where `within` is more than 1, as it is not then.
+        luck: the probability that the claim is held if each were; None where it cannot be held or `within` is over 1.
         one, other: medians; infinite where most runs diverged. ratio: of the medians; None where there is none.
         why: why it is undecided, with the remedy.
     """
@@ -40,6 +43,7 @@ class Finding:
     below: int = 0
     seeds: int = 0
     chance: float | None = None
+    luck: float | None = None
     one: float | None = None
     other: float | None = None
     ratio: float | None = None
@@ -90,19 +94,35 @@ def _finding(
 def decided(claim: Claim, test: Comparison, pairs: Sequence[tuple[float, float]], lost: Sequence[str]) -> Finding:
     """Return what pairs of losses, a seed each, say of a comparison.
 
-    Held: the one is below in every seed, of LEAST or more, or in so many that chance alone is rarer than RARE. It did
-    not hold: in half of the seeds or fewer. Else undecided, and so where any run is lost.
+    Held: the one is below in every seed, of LEAST or more, or in so many that chance alone is as rare as RARE. It did
+    not hold where this is so of the seeds in which it is not below. Else undecided, and so where any run is lost.
 
     Args:
         claim, test: which. pairs: (one, other) of each seed. lost: why others are not there.
     """
     below = sum(test.below(one, other) for one, other in pairs)
     one, other = (median(numbers) for numbers in zip(*pairs, strict=True)) if pairs else (None, None)
-    chance = at_least(below, len(pairs)) if pairs else None
     verdict, why = _verdict(below, len(pairs), pairs, lost)
+    even = test.within == 1  # within 1.1 times of equals is no toss of a coin
+    chance = at_least(below, len(pairs)) if pairs and even else None
+    luck = by_chance(len(pairs)) if even and (why is None or why.startswith(DISAGREE)) else None
     return Finding(
-        claim.name, claim.whose, test, verdict, below, len(pairs), chance, one, other, _ratio(one, other), why
+        claim.name, claim.whose, test, verdict, below, len(pairs), chance, luck, one, other, _ratio(one, other), why
     )
+
+
+def by_chance(count: int) -> float:
+    """Return the probability that a claim is held by so many seeds, LEAST or more, if each were a toss of a coin.
+
+    >>> by_chance(3), by_chance(5), by_chance(8)  # all of 3, of 5; 7 or 8 of 8
+    (0.125, 0.03125, 0.03515625)
+    """
+    return next(at_least(below, count) for below in range(count + 1) if _many(below, count))
+
+
+def _many(below: int, count: int) -> bool:
+    """Tell whether so many seeds of a count are all, or as many as is rare by chance."""
+    return below == count or at_least(below, count) <= RARE
 
 
 def _verdict(
@@ -116,11 +136,11 @@ def _verdict(
     both = sum(one == other == inf for one, other in pairs)
     if both * 2 > count:
         return OPEN, f"both diverged in {both} of {count} seeds; a lower learning rate would tell"
-    if below == count or at_least(below, count) <= RARE:
+    if _many(below, count):
         return HELD, None
-    if below * 2 <= count:
+    if _many(count - below, count):
         return NOT, None
-    return OPEN, f"seeds disagree, {below} of {count}; more would tell (--seeds)"
+    return OPEN, f"{DISAGREE}, {below} of {count}; more would tell (--seeds)"
 
 
 def _ratio(one: float | None, other: float | None) -> float | None:

@@ -6,6 +6,7 @@ from neuroanp.errors import InputError
 from neuroanp.reproducing import experiments
 from neuroanp.reproducing.experiments import NONE, Data, at_paper, at_quick
 from neuroanp.reproducing.paper import Asked
+from neuroanp.reproducing.rates import TUNING_SEEDS
 from neuroanp.reproducing.running import Cell, cells, plain
 from neuroanp.reproducing.ways import WAYS
 from neuroanp.training.configure import configure
@@ -119,9 +120,17 @@ def test_scaling_goes_from_100_to_2000() -> None:
     assert {cell.seed for cell in some} == {42, 101, 300, 482, 708}
 
 
+def test_quick_seeds_were_not_tuned_on() -> None:
+    assert TUNING_SEEDS == (100, 101)
+    assert not {*experiments.QUICK_SEEDS} & {*TUNING_SEEDS}
+    assert {*experiments.QUICK_SEEDS} < {*experiments.SEEDS}
+
+
 def test_what_is_asked_for() -> None:
     assert Asked.of().seeds == (42, 101, 300, 482, 708)
-    assert Asked.of(quick=True).seeds == (42, 101, 300)
+    assert Asked.of(quick=True).seeds == (42, 300, 482)
+    assert Asked.of(quick=True, seeds=4).seeds == (42, 300, 482, 708)
+    assert Asked.of(quick=True, seeds=5).seeds == (42, 300, 482, 708, 101)
     assert Asked.of(seeds=4).seeds == (42, 101, 300, 482)
     assert Asked.of(seeds=[7, 8]).seeds == (7, 8)
     assert Asked.of(only=["scaling", "recall"]).names == ("recall", "scaling")

@@ -1,7 +1,7 @@
 """A real run of tiny experiments: results, resumption by the store, files, and data that are missing."""
 
 import json
-from math import isfinite
+from math import inf, isfinite
 from pathlib import Path
 
 import pytest
@@ -69,6 +69,9 @@ def test_a_run_that_diverged_has_an_infinite_loss(reproduce, monkeypatch: pytest
         launch(cell.config, tmp_path / "runs")
     found = read(cell, Outcome("anp", ended.value.path, str(ended.value)))
     assert (found.error, isfinite(found.values["loss"])) == (None, False)
+    assert dict(found.values) == {"loss": inf}  # recall has no accuracy, and no trained sequence
+    fixed = read(Cell(tiny()["copy_fixed"], "anp", 4, 5, quick=True), Outcome("anp", ended.value.path))
+    assert dict(fixed.values) == {"loss": inf, "trained": inf}
     lost = read(cell, Outcome("anp", None, "no room"))
     assert (lost.error, dict(lost.values)) == ("no room", {})
 
@@ -83,11 +86,12 @@ def test_what_is_expected_is_what_is_run(reproduce, tmp_path: Path) -> None:
     assert fresh.multiply_accumulates == 8 * 8 * 2 * 5 * 4 * (3 + 4 + 2)
     assert "needs files" in str(digits.missing)
     assert not (tmp_path / "runs").exists()
-    assert fresh.least_s is not None
-    assert fresh.least_s > 0
+    assert fresh.least_s == 8.0  # a second a run: the products of 5 steps of 4 units take less
+    assert fresh.most_s is not None
+    assert fresh.most_s > 8.0
     reproduce(only=["copy_fresh"])
     after, _ = expected(asked, tmp_path / "runs")
-    assert (after.runs, after.there, after.updates, after.passes, after.least_s) == (8, 8, 0, 0, 0.0)
+    assert (after.runs, after.there, after.updates, after.passes, after.least_s, after.most_s) == (8, 8, 0, 0, 0.0, 0.0)
 
 
 @pytest.mark.parametrize(
