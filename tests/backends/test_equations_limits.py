@@ -189,7 +189,7 @@ tried(Equations(**{BASE!r}), 1e-3, Execution(target="numpy"))
     ],
 )
 def test_what_no_estimate_sees_is_stopped_by_the_limits(unguarded, lines, method, said):
-    """Measured from outside: 9 s of processor time and 840 MB, instead of 10.9 GB."""
+    """Measured from outside: 9 s of processor time and 840 MB to 1.1 GB by machine, instead of 10.9 GB."""
     import resource
 
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -198,7 +198,7 @@ def test_what_no_estimate_sees_is_stopped_by_the_limits(unguarded, lines, method
     ):
         trial.tried(with_lines(*lines, method=method), 1e-3, NUMPY)
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    assert after.ru_maxrss * (1 if sys.platform == "darwin" else 1024) < 2**30
+    assert after.ru_maxrss * (1 if sys.platform == "darwin" else 1024) < 1.5 * 2**30
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 60
 
 
