@@ -193,7 +193,7 @@ def test_units_of_others_spike_and_start_anew(name: str, monkeypatch: pytest.Mon
         assert all(torch.equal(a, b) for a, b in zip(sent[:first], sent[first:], strict=True))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_whole_runs_are_compared_with_another_checkout(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delitem(train.EXAMPLES, "xor")
     told = train.run(quick=True, before=train.HERE.parent)
