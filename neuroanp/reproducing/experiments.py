@@ -109,7 +109,7 @@ class Experiment:
 
 TITLES: Mapping[str, str] = MappingProxyType({
     "forecast": "Mackey-Glass, 15 steps ahead",
-    "recall": "Mackey-Glass, 15 steps back: what the paper's code asks",
+    "recall": "Mackey-Glass, 15 steps back, the code's task",
     "copy_fixed": "copy of one sequence, learned for all epochs",
     "copy_fresh": "copy, a fresh sequence every time",
     "weather": "temperature one hour ahead",
