@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.api.live import noted, watched
@@ -71,7 +70,7 @@ def reproduce(
     )
     with watched(report_to) as tell:
         made = paper(asked, root, command(argv), many, tell or _nobody)
-    return made if folder is None else replace(save(made, folder), output=folder)
+    return made if folder is None else save(made, folder)
 
 
 def asked_of(quick: Any = False, only: Any = (), seeds: Any = None, csv: Any = None, mnist: Any = None) -> Asked:

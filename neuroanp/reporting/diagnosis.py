@@ -5,14 +5,11 @@ from __future__ import annotations
 import csv
 import io
 import json
-import os
-from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from neuroanp.errors import InputError
-from neuroanp.records.atomic import OTHER_PLACE, REPEAT, said, write_bytes
 from neuroanp.records.json_io import finite
+from neuroanp.reporting import folders
 from neuroanp.reporting.tables import Cell, Column, Row, Table
 from neuroanp.reporting.values import MISSING, digits
 
@@ -144,27 +141,9 @@ def limit(row: Found) -> str | None:
     return f"{where}: what leads a single update astray is {what} ({shares})."
 
 
-def check_folder(folder: Path, names: Sequence[str] = FILES, option: str = "-o") -> Path:
-    """Return a folder that `save` can write to; InputError, before anything is computed, for one that it cannot.
-
-    Args:
-        folder: which. names: of the files that are to be written. option: that names the folder, in messages.
-    """
-    if folder.is_dir():
-        inside = [folder / name for name in names if (folder / name).is_dir()]
-        if inside:
-            raise InputError(f"{inside[0]}: a folder, where a file is to be written; name another folder with {option}")
-        there = folder
-    else:
-        if os.path.lexists(folder):
-            raise InputError(f"{folder}: is no folder; name another one with {option}")
-        there = folder.parent
-        if not there.is_dir():
-            why = "is no folder" if os.path.lexists(there) else "does not exist"
-            raise InputError(f"{folder}: {there} {why}; make it, or name another folder with {option}")
-    if not os.access(there, os.W_OK | os.X_OK):
-        raise InputError(f"{folder}: {there} is not writable for you; name another folder with {option}")
-    return folder
+def check_folder(folder: Path) -> Path:
+    """Return a folder that `save` can write to; InputError, before anything is computed, for one that it cannot."""
+    return folders.check_folder(folder, FILES, "-o")
 
 
 def save(found: Diagnosis, folder: Path) -> list[Path]:
@@ -186,12 +165,7 @@ def save(found: Diagnosis, folder: Path) -> list[Path]:
         (json.dumps(finite(found.plain()), indent=1, allow_nan=False) + "\n").encode(),
         *(drawn(found, ending) for ending in ("png", "svg")),
     ]
-    with said(folder, OTHER_PLACE, REPEAT):
-        folder.mkdir(exist_ok=True)
-    files = [folder / name for name in FILES]
-    for file, content in zip(files, contents, strict=True):
-        write_bytes(file, content, elsewhere=OTHER_PLACE, again=REPEAT)
-    return files
+    return folders.write_folder(folder, dict(zip(FILES, contents, strict=True)))
 
 
 def as_csv(found: Diagnosis) -> str:

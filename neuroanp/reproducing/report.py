@@ -10,10 +10,9 @@ from pathlib import Path
 from statistics import median
 
 from neuroanp.method import FEEDBACK
-from neuroanp.records.atomic import OTHER_PLACE, REPEAT, said, write_bytes
 from neuroanp.records.environment import environment
 from neuroanp.records.json_io import finite
-from neuroanp.reporting.diagnosis import check_folder as check_files
+from neuroanp.reporting import folders
 from neuroanp.reporting.values import MISSING, digits
 from neuroanp.reproducing import rates
 from neuroanp.reproducing.claims import CONTROLS, Claim, Number
@@ -53,7 +52,7 @@ NOISE_ONCE = (
 
 def check_folder(folder: Path) -> Path:
     """Return a folder that `save` can write to; InputError, before anything is run, for one that it cannot."""
-    return check_files(folder, FILES, "--out")
+    return folders.check_folder(folder, FILES, "--out")
 
 
 def save(made: Reproduction, folder: Path) -> Reproduction:
@@ -70,11 +69,7 @@ def save(made: Reproduction, folder: Path) -> Reproduction:
         (json.dumps(finite(made.to_dict()), indent=1, allow_nan=False) + "\n").encode(),
         drawn(made),
     ]
-    with said(folder, OTHER_PLACE, REPEAT):
-        folder.mkdir(exist_ok=True)
-    for name, content in zip(FILES, contents, strict=True):
-        if content:
-            write_bytes(folder / name, content, elsewhere=OTHER_PLACE, again=REPEAT)
+    folders.write_folder(folder, {name: content for name, content in zip(FILES, contents, strict=True) if content})
     return replace(made, output=folder)
 
 
