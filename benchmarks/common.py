@@ -19,11 +19,10 @@ from neuroanp.comparing.pool import Job, run_all
 from neuroanp.records.environment import environment
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reporting.separation import LEAST
+from neuroanp.reproducing.experiments import SPLIT, WEATHER_COLUMNS, WEATHER_TARGET
 from neuroanp.training.configure import configure
 
 HERE = Path(__file__).parent
-WEATHER = ["Visibility", "DryBulbFarenheit", "WetBulbFarenheit", "DewPointFarenheit", "RelativeHumidity", "WindSpeed",
-         "WindDirection", "StationPressure", "Altimeter"]  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -94,7 +93,7 @@ def weather(csv: Path | None) -> dict[str, Any]:
     shared = {"name": "weather", "horizon": 24, "window": 48}
     if csv is None:
         return shared
-    return {**shared, "path": str(csv), "target": "DryBulbFarenheit", "columns": WEATHER, "split": 33600}
+    return {**shared, "path": str(csv), "target": WEATHER_TARGET, "columns": [*WEATHER_COLUMNS], "split": SPLIT}
 
 
 def values(results: Sequence[Mapping[str, Any] | None], key: str) -> list[float]:

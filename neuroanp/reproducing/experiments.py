@@ -8,7 +8,7 @@ and what differs here is in `DIFFERENCES`.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
@@ -80,7 +80,7 @@ class Experiment:
     """One experiment.
 
     Args:
-        name: by which it is chosen. title: what it asks. task: its options.
+        name: by which it is chosen. task: its options.
         widths: hidden units; several for scaling. batch: sequences an update.
         passes: presentations of a batch that each method gets. ways: methods, by key.
         decorrelation: rate of DANP. summed: methods whose update the paper's code sums over the batch.
@@ -88,7 +88,6 @@ class Experiment:
     """
 
     name: str
-    title: str
     task: Mapping[str, Any]
     widths: tuple[int, ...]
     batch: int
@@ -98,6 +97,11 @@ class Experiment:
     summed: tuple[str, ...] = ()
     measure: str = "loss"
     given: bool = False
+
+    @property
+    def title(self) -> str:
+        """What it asks."""
+        return TITLES[self.name]
 
     @property
     def lags(self) -> int:
@@ -132,15 +136,15 @@ def at_paper(data: Data = NONE) -> dict[str, Experiment]:
     digits, updates = _digits(data, 10_000)
     online = 1e-7 * (WINDOW - WASHOUT)
     made = [
-        _of("forecast", {**glass, "direction": "ahead"}, every, 10, GLASS_UPDATES * one, EVERY, online, ("np",)),
-        _of("recall", {**glass, "direction": "recall"}, every, 10, GLASS_UPDATES * one, EVERY, online, ("np",)),
-        _of("copy_fixed", fixed, every, 1, one, EVERY, 1e-4, measure="trained"),
-        _of("copy_fresh", {**copy, "mode": "fresh", "test_size": 64}, every, 1, one, EVERY, 1e-4),
-        _of("weather", _weather(data), every, 10, WEATHER_UPDATES * one, EVERY, 1e-7 * (ROWS - WASHOUT), ("np",),
+        Experiment("forecast", {**glass, "direction": "ahead"}, every, 10, GLASS_UPDATES * one, EVERY, online, ("np",)),
+        Experiment("recall", {**glass, "direction": "recall"}, every, 10, GLASS_UPDATES * one, EVERY, online, ("np",)),
+        Experiment("copy_fixed", fixed, every, 1, one, EVERY, 1e-4, measure="trained"),
+        Experiment("copy_fresh", {**copy, "mode": "fresh", "test_size": 64}, every, 1, one, EVERY, 1e-4),
+        Experiment("weather", _weather(data), every, 10, WEATHER_UPDATES * one, EVERY, 1e-7 * (ROWS - WASHOUT), ("np",),
             given=data.csv is not None),
-        _of("psmnist", digits, every, 100, updates * one, EVERY, 1e-7, ("anp", "danp", "np"),
+        Experiment("psmnist", digits, every, 100, updates * one, EVERY, 1e-7, ("anp", "danp", "np"),
             given=data.mnist is not None),
-        _of("scaling", fixed, WIDTHS, 1, one, OF_SCALING, 1e-4, measure="trained"),
+        Experiment("scaling", fixed, WIDTHS, 1, one, OF_SCALING, 1e-4, measure="trained"),
     ]  # fmt: skip
     return {each.name: each for each in made}
 
@@ -152,38 +156,20 @@ def at_quick(data: Data = NONE) -> dict[str, Experiment]:
         "test_size": 64,
     }  # fmt: skip
     copy = {"name": "copy", "length": 5, "delay": 5, "symbols": 4}
+    fresh = {**copy, "mode": "fresh", "test_size": 128}
     fixed = {**copy, "length": 10, "mode": "fixed", "fresh_test": True, "test_size": 64}
     every, ways, passes = (40,), (*EVERY, *ALSO_QUICK), 1000
     digits, moved = _digits(data, 500)[0], QUICK_DECORRELATION
     made = [
-        _of("forecast", {**glass, "direction": "ahead"}, every, 10, passes, ways, moved["forecast"]),
-        _of("recall", {**glass, "direction": "recall"}, every, 10, passes, ways, moved["recall"]),
-        _of("copy_fixed", fixed, every, 1, passes, ways, moved["copy_fixed"], measure="trained"),
-        _of("copy_fresh", {**copy, "mode": "fresh", "test_size": 128}, every, 10, passes, ways, moved["copy_fresh"]),
-        _of("weather", _weather(data), every, 10, passes, ways, moved["weather"], given=data.csv is not None),
-        _of("psmnist", digits, every, 20, passes, ways, moved["psmnist"], given=data.mnist is not None),
-        _of("scaling", fixed, QUICK_WIDTHS, 1, passes, OF_SCALING, moved["copy_fixed"], measure="trained"),
+        Experiment("forecast", {**glass, "direction": "ahead"}, every, 10, passes, ways, moved["forecast"]),
+        Experiment("recall", {**glass, "direction": "recall"}, every, 10, passes, ways, moved["recall"]),
+        Experiment("copy_fixed", fixed, every, 1, passes, ways, moved["copy_fixed"], measure="trained"),
+        Experiment("copy_fresh", fresh, every, 10, passes, ways, moved["copy_fresh"]),
+        Experiment("weather", _weather(data), every, 10, passes, ways, moved["weather"], given=data.csv is not None),
+        Experiment("psmnist", digits, every, 20, passes, ways, moved["psmnist"], given=data.mnist is not None),
+        Experiment("scaling", fixed, QUICK_WIDTHS, 1, passes, OF_SCALING, moved["copy_fixed"], measure="trained"),
     ]
     return {each.name: each for each in made}
-
-
-def _of(
-    name: str, task: Mapping[str, Any], widths: Sequence[int], batch: int, passes: int, ways: Sequence[str],
-    decorrelation: float, summed: Sequence[str] = (), measure: str = "loss", given: bool = False,
-) -> Experiment:  # fmt: skip
-    return Experiment(
-        name,
-        TITLES[name],
-        task,
-        tuple(widths),
-        batch,
-        passes,
-        tuple(ways),
-        decorrelation,
-        tuple(summed),
-        measure,
-        given,
-    )
 
 
 def _weather(data: Data) -> dict[str, Any]:

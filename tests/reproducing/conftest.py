@@ -23,7 +23,7 @@ def tiny(data=None) -> dict[str, Experiment]:
     measures = {"copy_fixed": "trained", "scaling": "trained"}
     return {
         name: Experiment(
-            name, f"tiny {name}", task, (3, 5) if name == "scaling" else (4,), 2, 8,
+            name, task, (3, 5) if name == "scaling" else (4,), 2, 8,
             ("anp", "danp", "bptt1") if name == "scaling" else WAYS, 1e-2, measure=measures.get(name, "loss"),
         )
         for name, task in tasks.items()
