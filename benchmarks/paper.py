@@ -116,9 +116,8 @@ def main() -> None:
         tune(given)
         return
     made = reproduce(quick=True, seeds=given.seeds, workers=given.workers, runs=given.runs, output=given.out)
-    places = ("--out", str(given.out), "--runs", str(given.runs))  # they say nothing to others
-    sys.argv = [word for word in sys.argv if word not in places]
-    keep("paper", f"{title(made)}, seeds {', '.join(map(str, made.seeds))}", body(made))
+    words = ["--seeds", ",".join(map(str, made.seeds)), "--workers", str(given.workers)]  # places say nothing to others
+    keep("paper", f"{title(made)}, seeds {', '.join(map(str, made.seeds))}", body(made), words=words)
 
 
 if __name__ == "__main__":

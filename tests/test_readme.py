@@ -56,3 +56,13 @@ def test_the_page_of_echo_shows_what_was_measured():
     links = re.findall(r"\]\((?!https?:)([^)#]+)\)", page)
     assert len(links) > 5
     assert [link for link in links if not (ROOT / "docs" / "theory" / link).exists()] == []
+
+
+def test_what_the_quick_reproduction_came_to_is_what_its_record_says():
+    texts = (ROOT / "README.md", ROOT / "benchmarks" / "results" / "paper.md")
+    shown, found = (
+        re.findall(r"of (\d+) comparisons .{0,60}?(\d+) held, (\d+) did not, (?:and )?(\d+) are undecided", words, re.I)
+        for words in (" ".join(path.read_text(encoding="utf-8").split()) for path in texts)
+    )
+    assert len(found) == 1
+    assert shown == found

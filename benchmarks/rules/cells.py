@@ -89,7 +89,9 @@ class Cell(NamedTuple):
 
     def setting(self, numbers: Numbers) -> Setting:
         """Return the setting that was chosen; there must be one."""
-        return self._at(self.tuned).chosen(numbers) or {}
+        found = self._at(self.tuned).chosen(numbers)
+        assert found is not None, f"{self.title}, {self.way}: not tuned yet"
+        return found
 
     def _at(self, condition: str) -> Cell:
         return self._replace(condition=condition, tuned=condition)

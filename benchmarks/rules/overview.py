@@ -10,6 +10,7 @@ from benchmarks.rules.cells import Cell, controls_of
 from benchmarks.rules.numbers import Numbers
 from benchmarks.rules.tables import below, column
 from benchmarks.rules.ways import EVERY
+from neuroanp.training.configure import configure
 
 
 def overview(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str:
@@ -35,4 +36,13 @@ def overview(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str:
             ridge.setdefault(name, f"{median(control):.2g}")
         rows.append([*row, f'`--ways "{way}"`'])
     rows.append(["ridge, untrained", "", *(ridge.get(name, "") for name in tables), ""])
-    return table(["method", "class", *tables, "command"], rows)
+    needs = [f"- {way}: {EVERY[way].passes} passes an update; {needed(way)}" for way in ways]
+    return "\n".join([table(["method", "class", *tables, "command"], rows), "", *needs])
+
+
+def needed(way: str) -> str:
+    """Say what a method needs of the hardware, in the words of `neuroanp rules list`; of its first setting."""
+    rule = {**EVERY[way].rule, **{key: value for key, value in EVERY[way].settings[0].items() if key != "lr"}}
+    return (
+        "; ".join(configure({"task": "copy", "rule": rule}).rule.needs) or "nothing: a host learns, on a digital twin"
+    )

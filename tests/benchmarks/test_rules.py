@@ -106,3 +106,7 @@ def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) ->
     table = overview({"copy3": cells}, numbers)
     assert '| echo             | E     | 0.25 [0.62] 2, 1 | `--ways "echo"` |' in table
     assert "| ridge, untrained |       | 0.5              |" in table
+    assert "- NP: 2 passes an update; a scalar loss at every step; " in table
+    assert "- BPTT: 2 passes an update; nothing: a host learns" in overview(
+        {"copy3": [CELL._replace(way="BPTT")]}, numbers
+    )
