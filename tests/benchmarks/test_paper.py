@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import importlib
 import sys
 from math import inf
@@ -44,3 +45,19 @@ def test_a_run_that_failed_is_an_error_and_one_that_diverged_an_infinite_loss(pa
     with pytest.raises(DivergedError) as ended:
         launch(configure(plain(cell, 1e3)), tmp_path)
     assert paper.validated(cell, Outcome("anp", ended.value.path, str(ended.value))) == inf
+
+
+def test_cases_take_the_seeds_that_they_are_given(paper, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    common = sys.modules["common"]
+    seeds: list[int] = []
+
+    def run_all(jobs, workers, tell):
+        seeds.extend(job.config.seed for job in jobs)
+        return [Outcome("", None, "not run") for _ in jobs]
+
+    monkeypatch.setattr(common, "run_all", run_all)
+    options = argparse.Namespace(seeds=3, workers=1, runs=tmp_path)
+    for first in (None, 200):
+        found = common.run_cases([common.Case("a", {"task": "copy"}, {})], options, *[first] * (first is not None))
+        assert found == {"a": [None, None, None]}
+    assert seeds == [0, 1, 2, 200, 201, 202]

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
+import benchmarks
 from benchmarks.rules.cells import SEMIFINAL, TUNING, Cell
-from benchmarks.rules.numbers import Numbers
+from benchmarks.rules.numbers import Numbers, digest, do_all, train
 from benchmarks.rules.overview import overview
 from benchmarks.rules.tables import claims, section
 from benchmarks.rules.ways import PASSES, TASKS, WAYS
+from neuroanp.errors import DivergedError, RunError
+from neuroanp.training.configure import configure
 
 CELL = Cell("copy3", "ideal", "echo", seeds=2)
 SETTINGS = WAYS["echo"].settings
@@ -69,6 +73,66 @@ def test_a_run_is_found_from_everywhere_and_is_another_with_another_setting(tmp_
     assert other.merge(numbers.path) == 1
     assert other.merge(numbers.path) == 0
     assert (Numbers(other.path).of(CELL.run(SETTINGS[0], 0, controls=False)) or {})["test_loss"] == 0.25
+
+
+def test_where_tests_are_the_same_settings_are_chosen_by_sequences_left_out(numbers: Numbers) -> None:
+    cell = CELL._replace(task="weather")
+    for k, setting in enumerate(SETTINGS):
+        run = cell.run(setting, 100, controls=False)
+        assert (run.config.training.validation, run.config.training.evaluate_every) == (128, 4800)
+        numbers.add(run, {"test_loss": 1.0 + k, "validation_loss": 6.0 - k})
+    assert [setting for setting, _ in cell.tries(numbers)[6:]] == [SETTINGS[5], SETTINGS[4]]
+    assert cell.run(SETTINGS[0], 0).config.training.validation is None
+    assert CELL.run(SETTINGS[0], 100, controls=False).config.training.validation is None
+
+
+def test_a_run_is_another_with_another_text_of_its_profile(tmp_path: Path) -> None:
+    text = (Path(next(iter(benchmarks.__path__))) / "rules" / "white.yaml").read_text()
+    keys = set()
+    for name, sigma in (("a", "10 mV"), ("b", "20 mV"), ("c", "10 mV")):
+        file = tmp_path / name / "white.yaml"
+        file.parent.mkdir()
+        file.write_text(text.replace("sigma_white: 10 mV", f"sigma_white: {sigma}"))
+        keys.add(digest(configure({"task": "copy", "profile": str(file)})))
+    assert len(keys) == 2
+
+
+def test_what_diverged_has_no_loss_and_what_failed_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
+    def ended(error: Exception):
+        def launch(*args: object, **kwargs: object) -> None:
+            raise error
+
+        monkeypatch.setattr("benchmarks.rules.numbers.launch", launch)
+
+    config = CELL.run(SETTINGS[0], 0).config
+    ended(DivergedError("the loss is infinite at update 3\nremedy"))
+    assert train(config) == {"said": "the loss is infinite at update 3"}
+    ended(RunError("the disk is full"))
+    with pytest.raises(RunError, match="the disk is full"):
+        train(config)
+
+
+def test_a_run_that_fails_is_not_kept_nor_repeated_and_the_others_go_on(
+    numbers: Numbers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tried = []
+
+    def trained(config):
+        tried.append(config.seed)
+        assert len(tried) < 9, "the same again and again"
+        if config.seed == 1:
+            raise RunError("the disk is full")
+        return {"test_loss": 0.5}
+
+    monkeypatch.setattr("benchmarks.rules.numbers.train", trained)
+    threads = lambda workers, mp_context: ThreadPoolExecutor(workers)  # noqa: E731
+    monkeypatch.setattr("benchmarks.rules.numbers.ProcessPoolExecutor", threads)
+    runs = [CELL.run(SETTINGS[0], seed) for seed in (1, 2, 3)]
+    assert do_all(lambda known: [run for run in runs if known.of(run) is None], numbers, 1, None) == 1
+    assert tried == [1, 2, 3]
+    assert [numbers.of(run) is not None for run in runs] == [False, True, True]
+    assert do_all(lambda known: runs[:1], numbers, 1, 0.0) == 0  # no time left: nothing is begun
+    assert tried == [1, 2, 3]
 
 
 def row(loss: float, refit: float, ridge: float) -> dict[str, float]:

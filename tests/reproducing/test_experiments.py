@@ -137,3 +137,11 @@ def test_what_is_asked_for() -> None:
     for wrong in ({"only": ["recal"]}, {"only": ["recall", "recall"]}, {"seeds": 0}, {"seeds": 6}, {"seeds": [1, 1]}):
         with pytest.raises(InputError):
             Asked.of(**wrong)
+
+
+def test_titles_fit_their_panels_and_each_experiment_has_its_own():
+    titles = {name: experiment.title for name, experiment in at_paper().items()}
+    assert titles["recall"] == "Mackey-Glass, 15 steps back, the code's task"
+    assert titles == {name: experiment.title for name, experiment in at_quick().items()}
+    assert len(set(titles.values())) == 7
+    assert max(len(f"{name}: {title}") for name, title in titles.items()) <= 60
