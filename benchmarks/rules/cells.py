@@ -17,6 +17,8 @@ from neuroanp.training.configure import configure
 TUNING = (100, 101)
 """Seeds that settings are chosen on: every setting on the first, the two that did best there on the second as well."""
 SEMIFINAL = 2
+FIRST = "BPTT"
+"""The method beside which the readout is trained alone: the control that is called frozen_recurrence."""
 
 
 Setting = Mapping[str, Any]
@@ -116,7 +118,9 @@ def _configured(
         "optimizer": {"lr": dict(setting)["lr"], "clip": 1.0}, **explores,
         "training": {"updates": updates, "batch": 32, "controls": controls, **left_out}, "seed": seed,
     })  # fmt: skip
-    return config, digest(config)
+    seldom = {"evaluate_every": updates, "checkpoint_every": updates, "frozen": way_name == FIRST}
+    training = config.training.model_copy(update=seldom)
+    return config.model_copy(update={"training": training}), digest(config)  # what is left out changes no number
 
 
 def loss(row: Row | None) -> float:

@@ -130,9 +130,9 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         + _matrices(experiment, size),
         "devices": devices,
         "copies": COPIES * devices + weights,
-        "control": devices + weights if training.controls and training.updates else 0,
+        "control": devices + weights if training.trains_readout else 0,
         "validation": kept + (weights if training.restore else 0),
-        "batches": min(ROOM, training.updates * _bytes_of(experiment, training.batch)) if training.controls else 0,
+        "batches": training.trains_readout * min(ROOM, training.updates * _bytes_of(experiment, training.batch)),
         "reads": reads,
         "passes": min(_stored(experiment), stored_memory(config)) + _remembered_bytes(experiment),
         "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
@@ -248,7 +248,7 @@ def _tried(experiment: Experiment) -> tuple[list[str], float]:
     if not config.training.updates:
         return notes, 0.0
     seconds = _seconds_an_update(build_trainer(experiment))
-    if config.training.controls:  # the readout is trained alone, too
+    if config.training.trains_readout:
         seconds += _seconds_an_update(readout_trainer(experiment, Batches()))
     return notes, seconds * config.training.updates
 

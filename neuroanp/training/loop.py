@@ -89,7 +89,7 @@ class Training:
     """Looks at the validation loss; None where no sequences are kept for it."""
 
     def __post_init__(self) -> None:
-        kept = ROOM if self.experiment.config.training.controls and not self.how.later else 0
+        kept = ROOM if self.experiment.config.training.trains_readout and not self.how.later else 0
         self.batches = Batches(kept)
         self.watch = Watch(self._warn, dict(self.record.manifest.get("warned", {})))
 
@@ -323,7 +323,7 @@ class Training:
             self.record.log(line)
         losses = {name: control.loss for name, control in found.items()}
         stop.raise_if_requested()
-        if trainer.updates > 0:
+        if self.experiment.config.training.trains_readout:
             name = frozen_control(self.experiment.network)
             losses[name] = self._frozen(name, held, stop)
         return losses, {name: control.prediction for name, control in found.items() if control.note is None}

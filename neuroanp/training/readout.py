@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from neuroanp.training.batches import Batches
     from neuroanp.training.trainer import Trainer
 
-UNSEEN = ("checkpoint_every", "evaluate_every", "log_every", "controls", "evaluate_after")
+UNSEEN = ("checkpoint_every", "evaluate_every", "log_every", "controls", "frozen", "evaluate_after")
 """Keys of `training` that change what is written down, and nothing that learns.
 
 Where sequences are kept for validation, when they are looked at decides when training stops, and what the chip does.

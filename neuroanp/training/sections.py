@@ -68,7 +68,7 @@ MOST_UPDATES = 99_999_999
 class TrainingConfig(GrowingSection):
     """How long and how to train."""
 
-    later: ClassVar[tuple[str, ...]] = ("validation", "patience", "restore")
+    later: ClassVar[tuple[str, ...]] = ("validation", "patience", "restore", "frozen")
 
     updates: int = Field(
         default=1000,
@@ -113,8 +113,18 @@ class TrainingConfig(GrowingSection):
         description="write the weights of the lowest validation loss back at the end: a write like any other, with its "
         "pulses, energy and errors; false: the chip keeps what it holds",
     )
+    frozen: bool = Field(
+        default=True,
+        description="among the controls, train the readout alone by the same rule, which takes about half as long as "
+        "the run; false: the fitted controls alone",
+    )
 
     _once = field_validator("evaluate_after")(without_repeats)
+
+    @property
+    def trains_readout(self) -> bool:
+        """Whether the readout is trained alone, as a control."""
+        return self.controls and self.frozen and self.updates > 0
 
     @model_validator(mode="after")
     def _has_what_it_looks_at(self) -> TrainingConfig:

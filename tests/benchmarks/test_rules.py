@@ -40,6 +40,18 @@ def test_every_method_is_tuned_over_as_many_settings_and_presented_as_many_passe
     }  # fmt: skip
 
 
+def test_what_changes_no_number_is_left_out() -> None:
+    """Looks and checkpoints on the way, and trainings of the readout alone but one; runs are called as with them."""
+    for name in ("BPTT", "echo"):
+        run = Cell("copy3", "ideal", name).run(WAYS[name].settings[0], 0)
+        given = run.config.training
+        assert given.evaluate_every == given.checkpoint_every == given.updates == PASSES // 2
+        assert given.controls
+        assert given.frozen == (name == "BPTT")
+        usual = {"evaluate_every": 50, "checkpoint_every": 100, "frozen": True}
+        assert digest(run.config.model_copy(update={"training": given.model_copy(update=usual)})) == run.key
+
+
 def test_settings_are_tried_on_one_seed_and_the_two_best_on_another(numbers: Numbers) -> None:
     assert [seed for _, seed in CELL.tries(numbers)] == [100] * 6
     for k, loss in enumerate((0.5, 0.1, 0.9, 0.2, 0.7, 0.3)):

@@ -19,6 +19,7 @@ from neuroanp.training import pass_learner, presynaptic
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
+from neuroanp.training.estimate import memory_of
 from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.launch import launch
 from neuroanp.training.readout import key_of, readout_trainer
@@ -225,6 +226,39 @@ def test_a_second_run_takes_the_number_of_the_first_and_says_so(tmp_path, monkey
     assert said == [f"control frozen_recurrence: the same for {first.path.name}, which computed it"]
     assert not [line for line in first.manifest["log"] if line.startswith("control ")]
     assert (tmp_path / FOLDER).is_dir()
+
+
+def test_the_readout_need_not_be_trained_alone(tmp_path, monkeypatch):
+    """Everything else comes out as it does with it, and nothing is kept for it meanwhile."""
+    whole = launch(experiment({}).config, tmp_path / "whole").result or {}
+    monkeypatch.setattr("neuroanp.training.loop.readout_trainer", lambda *_: pytest.fail("the readout was trained"))
+    kept = []
+    batches = "neuroanp.training.loop.Batches"
+    monkeypatch.setattr(batches, lambda room: (kept.append(room), Batches(room))[1])
+    other = experiment({"training.frozen": False})
+    fitted = launch(other.config, tmp_path / "fitted").result or {}
+    del whole["controls"]["frozen_recurrence"]
+    assert {**fitted, "run": None} == {**whole, "run": None}
+    assert kept == [0]
+    assert key_of(other) == key_of(experiment({}))
+    assert "frozen" not in experiment({}).config.to_yaml()
+
+
+@pytest.mark.parametrize(
+    ("option", "value", "expected"),
+    [("frozen", False, False), ("controls", False, False), ("updates", 0, False), ("updates", 1, True)],
+)
+def test_when_the_readout_is_trained_alone(option, value, expected):
+    """And only then is memory and time set aside for it."""
+    training = experiment({}).config.training.model_copy(update={option: value})
+    assert training.trains_readout is expected
+
+
+def test_the_estimate_counts_what_the_control_takes():
+    parts = {frozen: memory_of(experiment({"training.frozen": frozen})) for frozen in (True, False)}
+    differ = {name for name in parts[True] if parts[True][name] != parts[False][name]}
+    assert differ == {"control", "batches"}
+    assert parts[False]["control"] == parts[False]["batches"] == 0
 
 
 def test_a_run_that_is_forced_computes_it_again(tmp_path):
