@@ -107,6 +107,11 @@ class Echo(Section):
         return self.hears == "errors" or self.readout != "perturb"
 
     @property
+    def errors(self) -> str:
+        """How they are known: somebody tells them."""
+        return "told"
+
+    @property
     def feedback(self) -> str:
         """E where hidden units hear errors; else S+ or S, as the outputs know their own or not."""
         if self.hears == "errors":

@@ -9,12 +9,15 @@ With e = dL/dy of a pass at a step, x what the arrays to the outputs carry there
 scored steps of an update, over their number M B:
 
     S = 1/(M B) sum e x^T        delta    dW_out = S                                          (Widrow and Hoff, 1960)
-    G = 1/(M B) sum x x^T        rls      R <- forget R + G,   W_out <- W_out - O/2 S (R + r)^-1
+    G = 1/(M B) sum x x^T        rls      R <- forget R + G,   W_out <- W_out - O/2 S (R + (c - 1) G + r)^-1
 
 Every pass counts with its own x and e, not their means: under noise the outputs so learn what is best under noise.
 `rls` is recursive least squares in blocks of an update: with forget = 1 and r = 0 the weights are those of least
 squares over all that was seen. It is of the squared error alone, whose curvature 2/O all outputs have. r is a
-small part of the mean square of what R holds, times one.
+small part of the mean square of what R holds, times one. c is 1 for errors that are told. One difference tells of O
+errors e only that along u, the way the outputs moved, O times: O u u^T e, whose mean is e. A block that is fitted to
+that makes its own errors up to O - 1 times as large, and outputs run away before there is much that R remembers. With
+c = O they become e - u u^T e, which is never larger; later R is far above G, and c of no account.
 
 Source: Haykin, Adaptive Filter Theory, chapter 10; of recurrent networks Sussillo and Abbott, Neuron 63, 544 (2009).
 """
@@ -64,12 +67,14 @@ def inferred(dL: Tensor, dy: Tensor) -> Tensor:
     return torch.where(squared > 0, dy.shape[-1] * (dL.unsqueeze(-1) * dy).sum(1) / squared, 0.0)
 
 
-def least_squares(R: Tensor, S: Tensor, G: Tensor, forget: float, ridge: float) -> tuple[Tensor, Tensor]:
+def least_squares(
+    R: Tensor, S: Tensor, G: Tensor, forget: float, ridge: float, counts: float = 1.0
+) -> tuple[Tensor, Tensor]:
     """Return R after an update, and the step of the weights to the outputs, W <- W - step.
 
     Args:
         R: (m, m) as it was, float64. S: (O, m) sum of e x^T. G: (m, m) sum of x x^T. forget: what is left of R.
-        ridge: r over the mean diagonal of R.
+        ridge: r over the mean diagonal of R. counts: c, how many times this update's x x^T counts in its own step.
 
     Returns: R (m, m), step (O, m), float64.
 
@@ -83,4 +88,6 @@ def least_squares(R: Tensor, S: Tensor, G: Tensor, forget: float, ridge: float) 
     mean = diagonal.mean()
     floor = torch.where(mean > 0, ridge * mean, 1.0)  # lines that carry nothing learn nothing
     A = R + torch.diag_embed(floor.expand_as(diagonal))
+    if counts > 1:
+        A = A + (counts - 1) * G.double()
     return R, 0.5 * len(S) * torch.linalg.solve(A, S.double(), left=False)

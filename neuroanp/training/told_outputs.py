@@ -34,6 +34,9 @@ class TellsOutputs(Protocol):
     def readout(self) -> str: ...
 
     @property
+    def errors(self) -> str: ...
+
+    @property
     def forget(self) -> float: ...
 
     @property
@@ -135,7 +138,8 @@ def with_outputs(found: WeightUpdate, state: State, rule: TellsOutputs, network:
     arrays = {name: dW for name, dW in found.arrays.items() if name not in (*network.readout, *sums)}
     if rule.readout == "delta":
         return state, replace(found, arrays={**arrays, **_by_array(sums[S], network)})
-    remembered, step = least_squares(state[R], sums[S], sums[G], rule.forget, rule.ridge)
+    counts = len(sums[S]) if rule.errors == "inferred" else 1
+    remembered, step = least_squares(state[R], sums[S], sums[G], rule.forget, rule.ridge, counts)
     steps = _by_array(step.to(sums[S].dtype), network)
     return {**state, R: remembered}, replace(found, arrays=arrays, steps=steps)
 

@@ -10,13 +10,15 @@ from torch.testing import assert_close
 from neuroanp.baselines.bptt import gradient
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.node_perturbation import NP
-from neuroanp.learning.readouts import least_squares
+from neuroanp.learning.readouts import inferred, least_squares
 from neuroanp.losses.cross_entropy import CrossEntropy
 from neuroanp.losses.squared_error import SQUARED_ERROR, OfValues
-from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.compose import Stacked, one_layer, stack
 from neuroanp.network.network import OUTPUT
 from neuroanp.network.tanh import Tanh
 from neuroanp.training.pass_learner import PassLearner
+from neuroanp.training.told_outputs import with_outputs
+from neuroanp.trajectory import WeightUpdate
 from tests.learning.test_decorrelation import with_matrices
 from tests.training.own_losses import LogCosh
 
@@ -105,6 +107,38 @@ def test_least_squares_with_a_ridge_is_ridge_regression_from_the_weights_it_had(
     r = ridge * np.trace(x.T @ x) / 6
     best = W0 + np.linalg.solve(x.T @ x + r * np.eye(6), x.T @ (y - x @ W0.T)).T
     assert_close(torch.from_numpy(W0) - step, torch.from_numpy(best), rtol=1e-9, atol=1e-12)
+
+
+def test_a_block_of_inferred_errors_never_makes_its_own_larger():
+    """What is inferred of O errors is O u u^T e: counted O times it leaves e - u u^T e, and once e - O u u^T e."""
+    rng, many, n, m = np.random.default_rng(0), 6, 5, 8  # fewer samples than lines: a block that can be fitted
+    W, target = rng.standard_normal((many, m)), rng.standard_normal((n, many))
+    x, dy = torch.from_numpy(rng.standard_normal((n, m))), torch.from_numpy(rng.standard_normal((1, 1, n, many)))
+    e = 2.0 / many * (x.numpy() @ W.T - target)
+    told = inferred(torch.from_numpy((e * dy[0, 0].numpy()).sum(-1))[None, None], dy)[0]
+    u = dy[0, 0].numpy() / np.linalg.norm(dy[0, 0].numpy(), axis=-1, keepdims=True)
+    for counts in (1.0, float(many)):
+        nothing = torch.zeros(m, m, dtype=torch.float64)
+        _, step = least_squares(nothing, told.T @ x, x.T @ x, 1.0, 1e-12, counts)
+        after = 2.0 / many * (x.numpy() @ (W - step.numpy()).T - target)
+        assert_close(after, e - many / counts * u * (u * e).sum(-1, keepdims=True), rtol=1e-6, atol=1e-9)
+    assert bool((np.linalg.norm(after, axis=-1) <= np.linalg.norm(e, axis=-1)).all())
+
+
+@pytest.mark.parametrize(("errors", "outputs"), [("told", 3), ("inferred", 1), ("inferred", 3)])
+def test_only_where_several_errors_are_inferred_does_the_newest_block_count_more(errors, outputs):
+    rng = torch.Generator().manual_seed(0)
+    network = one_layer({"w_in": (4, 2), "w": (4, 4), "w_out": (outputs, 4)})
+    s = torch.randn((outputs, 4), generator=rng, dtype=torch.float64)
+    lines = torch.randn((9, 4), generator=rng, dtype=torch.float64)
+    g, before = lines.T @ lines, 3.0 * torch.eye(4, dtype=torch.float64)
+    rule = ANP(readout="rls", errors=errors, forget=0.5, ridge=1e-12)
+    found = WeightUpdate({"readout S": s, "readout G": g}, {})
+    state, update = with_outputs(found, {"readout R": before}, rule, network)
+    counts = outputs if errors == "inferred" else 1
+    held = 0.5 * before + counts * g  # of which it remembers G once
+    assert_close(state["readout R"], 0.5 * before + g, rtol=1e-12, atol=0.0)
+    assert_close(update.steps["w_out"], outputs / 2 * s @ torch.linalg.inv(held), rtol=1e-8, atol=1e-12)
 
 
 class Absolute(OfValues):
