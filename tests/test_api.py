@@ -401,7 +401,7 @@ def test_a_disk_that_stays_full_is_said_once_and_clearly(runs, monkeypatch):
 
 def test_a_diverged_run_is_told_and_kept(runs):
     with pytest.raises(DivergedError, match="diverged at update") as caught:
-        na.train(TINY, overrides={"optimizer.name": "sgd", "optimizer.lr": 1e3, "training.updates": 200})
+        na.train(TINY, rule="anp", overrides={"optimizer.name": "sgd", "optimizer.lr": 1e3, "training.updates": 200})
     (path,) = runs.glob("[!.]*")
     run = na.load_run(path)
     assert caught.value.path is not None

@@ -109,6 +109,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "echo decorrelated": {"rule": {"name": "echo", "lags": 3, "decorrelation": {"lr": 0.1}}, "profile": "pcm"},
     "echo lif": {**BACKENDS["lif"], "rule": {"name": "echo", "lags": 8}},
     "told outputs": {"rule.readout": "delta", "profile": "pcm"},
+    "usual rule": {"rule": {}},
     "inferred outputs": {"rule": {"name": "np", "readout": "rls", "errors": "inferred"}},
     "mackey_glass recall": {
         "task": {"name": "mackey_glass", "direction": "recall", "horizon": 3, "train_length": 500, "test_size": 4}
@@ -212,7 +213,8 @@ def write_images(folder: Path) -> None:
 def _base(overrides: Mapping[str, Any]) -> dict[str, Any]:
     """Return a small run's configuration with the sections of `overrides`, which are no dotted keys."""
     sections = {key: value for key, value in overrides.items() if "." not in key}
-    plain = {"task": COPY, "network": {"hidden": UNITS}, "optimizer": {"lr": LR}, "training": dict(TRAINING)}
+    plain = {"task": COPY, "network": {"hidden": UNITS}, "rule": "anp", "optimizer": {"lr": LR}}
+    plain["training"] = dict(TRAINING)
     return {**plain, **sections}
 
 

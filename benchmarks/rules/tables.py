@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from statistics import median
+from typing import Any
 
 from benchmarks.common import spread, table, verdict
 from benchmarks.rules.cells import Cell, controls_of, said
@@ -38,6 +39,8 @@ def section(cells: Sequence[Cell], numbers: Numbers) -> str | None:
             rows.append([f"control: {control}", "", "", spread(losses), "", "", "", ""])
     missing = [cell.way for cell in cells if cell.way not in found]
     notes = [f"not run: {', '.join(missing)}"] if missing else []
+    edge = [cell.way for cell in cells if cell.way in found and at_edge(cell.way, cell.setting(numbers))]
+    notes += [f"rate at the edge of those that were tried: {', '.join(edge)}"] if edge else []
     where = "fitted and read under the same noise" if untrained == "ridge_noisy" else "without noise"
     about = f"{CONDITIONS[cells[0].condition][1]}; ridge {where}; {PASSES} passes, hidden 100, {cells[0].seeds} seeds."
     return "\n".join(
@@ -52,6 +55,17 @@ def _row(cell: Cell, rows: Sequence[Row], numbers: Numbers, untrained: str, agai
         cell.way, EVERY[cell.way].feedback, said(cell.setting(numbers)), spread(losses), spread(refit), spread(ridge),
         f"{counts[0]} of {len(rows)}", f"{counts[1]} of {len(rows)} ({at_least(counts[1], len(rows)):.2g})",
     ]  # fmt: skip
+
+
+def at_edge(way: str, setting: Mapping[str, Any]) -> bool:
+    """Return whether a setting has the lowest or the highest of the rates that its other options were tried with.
+
+    >>> at_edge("BPTT", {"lr": 8e-3}), at_edge("BPTT", {"lr": 1e-3})
+    (True, False)
+    """
+    own = {key: value for key, value in setting.items() if key != "lr"}
+    rates = [each["lr"] for each in EVERY[way].settings if {k: v for k, v in each.items() if k != "lr"} == own]
+    return len(rates) > 1 and setting["lr"] in (min(rates), max(rates))
 
 
 def column(rows: Sequence[Row], key: str) -> list[float]:

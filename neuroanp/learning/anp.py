@@ -63,6 +63,11 @@ SPIKING = {"gamma": 0.0, "damping": 1e-4}
 SPIKING_OPTIMIZER = {"name": "adam", "lr": 1e-2}
 
 
+INFERRED = {"reference": "mean", "readout": "rls", "errors": "inferred"}
+"""What came out best by a scalar loss alone (benchmarks/results/rules.md): outputs infer their errors from it."""
+INFERRED_OPTIMIZER = {"clip": 1.0}
+
+
 class ANP(PassRule):
     """Activity-based node perturbation: pre activity x post activity change x loss change.
 
@@ -73,16 +78,20 @@ class ANP(PassRule):
     0.0
     """
 
-    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {"default": {}, "paper": PAPER, "spiking": SPIKING}
+    presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "default": {}, "inferred": INFERRED, "paper": PAPER, "spiking": SPIKING
+    }  # fmt: skip
     preset_optimizers: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        "inferred": INFERRED_OPTIMIZER,
         "paper": PAPER_OPTIMIZER,
         "spiking": SPIKING_OPTIMIZER,
     }
 
     name: Literal["anp"] = "anp"
-    preset: Literal["default", "paper", "spiking"] = Field(
+    preset: Literal["default", "inferred", "paper", "spiking"] = Field(
         default="default",
-        description="where unstated options come from; paper: those of 2405.08967, with SGD; spiking: for spike traces",
+        description="where unstated options come from; inferred: what runs where nothing is said of the rule, outputs "
+        "that infer their errors from the loss; paper: those of 2405.08967, with SGD; spiking: for spike traces",
     )
     activity: Literal["auto", "h", "z"] = Field(
         default="auto", description="h: pre-activation; z: filtered spikes; auto: z of units that spike, else h"

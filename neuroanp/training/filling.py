@@ -12,6 +12,8 @@ from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.protocol import RULES
 from neuroanp.method import Method
 from neuroanp.registry import refuse_incomplete
+from neuroanp.tasks.options import PLAIN
+from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.learner import LEARNERS, own_learners
 from neuroanp.training.targets import TARGETS, fill
 from neuroanp.yaml_io import Document
@@ -52,6 +54,13 @@ SPIKING: Mapping[str, Any] = {
 """What is filled in where a backend's units spike and the source does not say: settings that are known to learn."""
 
 
+USUAL: Mapping[str, Any] = {"name": "anp", "preset": "inferred"}
+"""The rule where nothing is said of it, units do not spike and the loss is the squared error.
+
+What came out best by a scalar loss alone: benchmarks/results/rules.md.
+"""
+
+
 def spikes(backend: Any) -> bool:
     """Return whether the units of a backend spike; False for one that is not known."""
     return isinstance(backend, str) and backend in BACKENDS.names() and BACKENDS.get(backend).spiking
@@ -59,7 +68,7 @@ def spikes(backend: Any) -> bool:
 
 def filled(document: Document) -> Document:
     """Return the document with what its target, its spiking units and its rule's preset need and it does not state."""
-    whole = _with_neuron_in_layers(_with_defaults_of_spiking(_with_target(document)))
+    whole = _with_neuron_in_layers(_with_usual_rule(_with_defaults_of_spiking(_with_target(document))))
     return _with_optimizer_of_preset(_with_groups_of_network(whole))
 
 
@@ -86,6 +95,24 @@ def _with_defaults_of_spiking(document: Document) -> Document:
         elif stated is None or isinstance(stated, Mapping):
             data[key] = {**(_preset(stated) if key == "rule" else value), **(stated or {})}
     return replace(document, data=data)
+
+
+def _with_usual_rule(document: Document) -> Document:
+    """Fill the rule where nothing is said of it; options alone are those of `anp` as it stands."""
+    said, spiking = document.data.get("rule"), spikes(document.data.get("backend"))
+    if said or spiking or not _is_squared(document.data.get("task")):
+        return document
+    return replace(document, data={**document.data, "rule": dict(USUAL)})
+
+
+def _is_squared(task: Any) -> bool:
+    """Return whether a task's loss is known to be the squared error: of one's own tasks some have another, unsaid."""
+    stated: Mapping[str, Any] = {"name": task} if isinstance(task, str) else task if isinstance(task, Mapping) else {}
+    name = stated.get("name")
+    if not isinstance(name, str) or name not in TASKS.names():
+        return False
+    usual = TASKS.get(name).config.model_fields.get("loss")
+    return usual is not None and stated.get("loss", usual.default) == PLAIN
 
 
 def _with_neuron_in_layers(document: Document) -> Document:

@@ -60,7 +60,8 @@ class RunWeights(Weights):
     >>> from neuroanp.training.configure import configure
     >>> from neuroanp.training.launch import launch
     >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
-    >>> tiny = {"task": task, "network": {"hidden": 6, "bias": True}, "training": {"updates": 2, "controls": False}}
+    >>> network, training = {"hidden": 6, "bias": True}, {"updates": 2, "controls": False}
+    >>> tiny = {"task": task, "network": network, "rule": "anp", "training": training}
     >>> quiet = {"profile": "pcm", "hardware.without": ["dac", "adc"]}
     >>> with TemporaryDirectory() as folder:
     ...     record = launch(configure(tiny, quiet), Path(folder))

@@ -124,7 +124,9 @@ def first_state(readout: str, weights: Weights) -> State:
 def check(readout: str, loss: Loss) -> None:
     """Raise InputError where a readout is not one for a loss."""
     if readout == "rls" and not is_squared_error(loss):
-        raise InputError(f"rule.readout: rls is least squares, and the loss is the {loss.label}; use delta")
+        raise InputError(
+            f"rule.readout: rls is least squares, and the loss is the {loss.label}; use delta, or rule: anp"
+        )
 
 
 def with_outputs(found: WeightUpdate, state: State, rule: TellsOutputs, network: Network) -> tuple[State, WeightUpdate]:

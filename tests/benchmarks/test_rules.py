@@ -11,7 +11,7 @@ import benchmarks
 from benchmarks.rules.cells import SEMIFINAL, TUNING, Cell
 from benchmarks.rules.numbers import Numbers, digest, do_all, train
 from benchmarks.rules.overview import overview
-from benchmarks.rules.tables import claims, section
+from benchmarks.rules.tables import at_edge, claims, section
 from benchmarks.rules.ways import PASSES, TASKS, WAYS
 from neuroanp.errors import DivergedError, RunError
 from neuroanp.training.configure import configure
@@ -179,6 +179,8 @@ def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) ->
     assert "| echo   | E     | delta, lr 0.001 | 0.25 [0.25 .. 0.25]" in text
     assert "2 of 2      | 1 of 2 (0.75)" in text
     assert "- not run: NP" in text
+    assert "- rate at the edge of those that were tried: echo" in text
+    assert not at_edge("echo", SETTINGS[1])
     table = overview({"copy3": cells}, numbers)
     assert '| echo             | E     | 0.25 [0.62] 2, 1 | `--ways "echo"` |' in table
     assert "| ridge, untrained |       | 0.5              |" in table

@@ -16,6 +16,7 @@ from tests.close import close
 CONFIG = """
 task: {name: copy, length: 2, delay: 1, symbols: 2, test_size: 8}
 network: {hidden: 5}
+rule: anp
 training: {updates: 6, batch: 3, checkpoint_every: 3, controls: false}
 """
 FEW = ("--draws", "8", "--no-progress")

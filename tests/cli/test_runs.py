@@ -10,6 +10,7 @@ from neuroanp.errors import DivergedError, InputError, RunError
 SMALL = """\
 task: {name: copy, length: 1, delay: 1, symbols: 2, test_size: 8}
 network: {hidden: 8}
+rule: anp
 optimizer: {name: sgd, lr: 1000, schedule: constant}
 training: {updates: 200, batch: 4, controls: false}
 """

@@ -28,6 +28,7 @@ from neuroanp.training.launch import launch
 TINY = {
     "task": {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8},
     "network": {"hidden": 6},
+    "rule": "anp",
     "training": {"updates": 3, "batch": 2, "checkpoint_every": 5, "controls": False},
 }
 DIVERGES = {"optimizer.name": "sgd", "optimizer.lr": 1e3, "training.updates": 200}

@@ -27,6 +27,7 @@ from neuroanp.training.configure import load_config
 TINY = {
     "task": {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 16},
     "network": {"hidden": 6},
+    "rule": "anp",
     "optimizer": {"schedule": "constant"},
     "training": {"updates": 6, "batch": 4, "evaluate_every": 3, "checkpoint_every": 3, "evaluate_after": ["1 h"]},
 }

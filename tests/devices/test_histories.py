@@ -136,8 +136,12 @@ class History:
         if device.timed:
             assert bool((self.cells["t"][written] == self.now).all())
         for later in (0.0, 1e5):  # what was not written goes its way as if nothing had been
-            one, other = (device.conductance(cells, self.now + later)[~written] for cells in (old, self.cells))
-            torch.testing.assert_close(other, one, rtol=1e-9, atol=1e-18)
+            one, other = (device.conductance(cells, self.now + later) for cells in (old, self.cells))
+            aimed = old["target"].nan_to_num(-1.0) != self.cells["target"].nan_to_num(-1.0)
+            same, near = ~written & ~aimed, ~written & aimed
+            torch.testing.assert_close(other[same], one[same], rtol=1e-9, atol=1e-18)
+            # asked for a target that it is near enough to: by its law the spread of what relaxes is that of the target
+            torch.testing.assert_close(other[near], one[near], rtol=1e-4, atol=0)
 
     def moved(self, target, mask, before, deadband: float = 0.0) -> torch.Tensor:
         """Who is written: those of the mask whose target moved, or that leak and are not on it any more."""

@@ -30,6 +30,7 @@ from tests.close import close
 COPY = {
     "task": {"name": "copy", "length": 2, "delay": 1, "symbols": 2, "test_size": 16},
     "network": {"hidden": 8},
+    "rule": "anp",
     "training": {"updates": 2, "batch": 4, "controls": False},
 }
 XOR = {

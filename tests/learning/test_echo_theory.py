@@ -402,3 +402,16 @@ def test_least_squares_over_passes_is_a_ridge_by_nature():
     plain = target.T @ x @ np.linalg.inv(x.T @ x)
     assert_close(-step, torch.from_numpy(ridge), rtol=0, atol=0.05 * float(np.abs(ridge).max()))
     assert float(np.linalg.norm(ridge - plain)) > 0.2 * float(np.linalg.norm(plain))
+
+
+@pytest.mark.parametrize("counts", [1.0, 3.0, 5.0, 20.0])
+def test_what_a_block_of_inferred_errors_leaves_of_them(counts):
+    """(6.5): 1 - 2/c + O/c^2 of their square, which is least for c = O."""
+    rng, samples, outputs = np.random.default_rng(0), 1500, 5
+    e, dy = rng.standard_normal((samples, outputs)), torch.from_numpy(rng.standard_normal((1, 1, samples, outputs)))
+    told = inferred(torch.from_numpy((e * dy[0, 0].numpy()).sum(-1))[None, None], dy)[0]
+    lines = torch.eye(samples, dtype=torch.float64)  # each sample has a line of its own
+    _, step = least_squares(torch.zeros_like(lines), told.T, lines, 1.0, 1e-12, counts)
+    after = e - 2 / outputs * step.numpy().T
+    ratio = float((after**2).sum() / (e**2).sum())
+    assert_close(ratio, 1 - 2 / counts + outputs / counts**2, rtol=0.05, atol=0.0)

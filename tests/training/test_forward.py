@@ -343,7 +343,7 @@ def test_an_interrupted_run_predicts_from_its_last_checkpoint(tmp_path):
 
 def test_a_diverged_run_predicts_from_what_it_had(tmp_path):
     with pytest.raises(DivergedError) as caught:
-        launch(configure(TINY, {"optimizer.name": "sgd", "optimizer.lr": 1e3, "optimizer.clip": None,
+        launch(configure(TINY, {"rule": "anp", "optimizer.name": "sgd", "optimizer.lr": 1e3, "optimizer.clip": None,
                                 "training.checkpoint_every": 1, "training.updates": 60}), tmp_path)  # fmt: skip
     assert caught.value.path is not None
     run = api.load_run(caught.value.path)

@@ -75,7 +75,7 @@ def test_what_is_known_to_learn_is_filled_in_where_nothing_is_stated():
     np_rule = configure({"task": "xor", "backend": "lif", "rule": "np"}).rule
     assert (np_rule.preset, np_rule.trace) == ("spiking", 20e-3)
     rate = configure({"task": "xor"})
-    assert (rate.dt, rate.neuron, rate.perturbation.sigma, rate.rule.preset) == (1e-6, None, 1e-2, "default")
+    assert (rate.dt, rate.neuron, rate.perturbation.sigma, rate.rule.preset) == (1e-6, None, 1e-2, "inferred")
     assert {name for name in ("rate", "lif", "spiking", "none such") if spikes(name)} == {"lif", "spiking"}
 
 
