@@ -20,7 +20,7 @@ PAPER_RATES = (1.0, 3.0, 10.0)
 
 
 def copy3_cases() -> list[Case]:
-    """The default rule, the paper preset at three learning rates, the other methods beside them."""
+    """Plain ANP, the paper preset at three learning rates, the other methods beside them."""
     paper = {"rule.preset": "paper", "optimizer.name": "sgd", "optimizer.schedule": "constant", **QUICK}
     return [
         Case("ANP default", COPY3, {"rule.name": "anp", "optimizer.lr": 1e-3}),
@@ -31,7 +31,7 @@ def copy3_cases() -> list[Case]:
 
 
 def copy5_cases() -> list[Case]:
-    """Reference mean with 16 passes, cosine decay; BPTT beside it, and the default rule at 2 passes."""
+    """Reference mean with 16 passes, cosine decay; BPTT beside it, and plain ANP at 2 passes."""
     mean = {"rule.reference": "mean", "rule.K": 15, "optimizer.lr": 2e-3}
     return [
         Case("ANP mean K=15", COPY5, mean),

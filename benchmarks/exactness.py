@@ -54,7 +54,7 @@ def against_equations(rule: dict[str, Any], seed: int) -> float:
 
 def against_chunks(profile: str, seed: int, replay: bool) -> float:
     """Return how far an update cut into chunks lies from the uncut one, at worst."""
-    config = configure({**SMALL, "profile": profile}, {"rule.K": 2}, seed=seed)
+    config = configure({**SMALL, "profile": profile}, {"rule": {"name": "anp", "K": 2}}, seed=seed)
     trainer = build_trainer(Experiment.of(config))
     whole = trainer.learner.learn(trainer.learned, trainer.lab())[1].arrays
     worst = 0.0

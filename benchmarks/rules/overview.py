@@ -14,12 +14,17 @@ from neuroanp.training.configure import configure
 
 
 def overview(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str:
-    """Write the table, a row a method and a column a task.
+    """Write the table, a row a method and a column a task; those of which nothing was run are left out.
+
+    A cell has the median loss as learned, [of a ridge readout refitted], and how many seeds of each are below a ridge
+    readout of the untrained network.
 
     Args:
         tables: the cells of each task, all of one condition.
     """
-    ways = list(dict.fromkeys(cell.way for cells in tables.values() for cell in cells))
+    run = {name: {c.way for c in cells if c.rows(numbers) is not None} for name, cells in tables.items()}
+    tables = {name: cells for name, cells in tables.items() if run[name]}
+    ways = [way for way in EVERY if any(way in found for found in run.values())]
     rows, ridge = [], dict[str, str]()
     for way in ways:
         row = [way, EVERY[way].feedback]

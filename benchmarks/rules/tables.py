@@ -8,7 +8,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.common import spread, table, verdict
-from benchmarks.rules.cells import Cell, controls_of, said
+from benchmarks.rules.cells import FIRST, Cell, controls_of, said
 from benchmarks.rules.numbers import Numbers, Row
 from benchmarks.rules.ways import CONDITIONS, EVERY, PASSES, WAYS
 from neuroanp.reporting.tables import at_least
@@ -34,9 +34,10 @@ def section(cells: Sequence[Cell], numbers: Numbers) -> str | None:
     rows = [_row(cell, found[cell.way], numbers, untrained, again) for cell in cells if cell.way in found]
     first = next(iter(found.values()))
     for control in OTHERS:
-        losses = column(first, control)
-        if all(map(math.isfinite, losses)):
-            rows.append([f"control: {control}", "", "", spread(losses), "", "", "", ""])
+        losses = column(found.get(FIRST, []) if control == "frozen_recurrence" else first, control)
+        if losses and all(map(math.isfinite, losses)):
+            own = f" ({FIRST}'s readout)" if control == "frozen_recurrence" else ""
+            rows.append([f"control: {control}{own}", "", "", spread(losses), "", "", "", ""])
     missing = [cell.way for cell in cells if cell.way not in found]
     notes = [f"not run: {', '.join(missing)}"] if missing else []
     edge = [cell.way for cell in cells if cell.way in found and at_edge(cell.way, cell.setting(numbers))]

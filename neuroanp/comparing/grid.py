@@ -24,7 +24,7 @@ from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.resolving import profile_of, wrong_with
 
 OWN_RULE = "anp"
-"""The rule where the source names none."""
+"""The name of the rule where the source names none; its options are those that `training.filling` has for it."""
 
 
 @dataclass(frozen=True)

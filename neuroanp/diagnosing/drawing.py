@@ -10,7 +10,7 @@ import numpy as np
 import torch
 
 from neuroanp.diagnosing.gradient import gradient_of
-from neuroanp.diagnosing.statistics import Alignment, Tally
+from neuroanp.diagnosing.statistics import Alignment, Tally, incomparable
 from neuroanp.errors import RunError
 from neuroanp.noise import PassStreams
 from neuroanp.training.sections import MOST_UPDATES
@@ -27,6 +27,8 @@ ALL = "all"
 """What all arrays together are called."""
 PHASE = "diagnose/{}"
 """Prefix of the streams that the noise of draws is taken from, by the update that is looked at: training has others."""
+LEAST_SQUARES = "it learns by whole steps of least squares, which are no estimates of a gradient"
+"""Why weights that no optimiser moves are not held to it."""
 ROUNDING = 64
 """A bias below so many units of the last place is rounding."""
 
@@ -47,8 +49,10 @@ def held_to_gradient(
         InputError: see `gradient_of`. RunError: an update is not finite.
     """
     lab, held = trainer.lab(), {name: x.clone() for name, x in trainer.substrate.state_dict().items()}
-    names = [*trainer.substrate.weights]
     exact = gradient_of(trainer, lab).arrays
+    stepped = drawn(trainer, lab, 0).steps.keys()  # no estimates of a gradient
+    trainer.substrate.load_state_dict(held)
+    names = [name for name in trainer.substrate.weights if name not in stepped]
     sizes = np.cumsum([0, *(exact[name].numel() for name in names)])
     parts = {ALL: slice(0, int(sizes[-1]))}
     parts |= {name: slice(int(a), int(b)) for name, a, b in zip(names, sizes, sizes[1:], strict=False)}
@@ -70,7 +74,8 @@ def held_to_gradient(
         found = tally.found()
         if all(one.settled <= draws.within for one in found.values()):
             break
-    return found
+    nothing = np.full(tally.draws, np.nan)
+    return found | {name: incomparable(exact[name].numel(), nothing, LEAST_SQUARES) for name in sorted(stepped)}
 
 
 def drawn(trainer: Trainer, lab: Lab, draw: int) -> WeightUpdate:

@@ -87,6 +87,12 @@ class Alignment:
         return float(max(ends[1] - ends[0], wide)) / 2
 
 
+def incomparable(weights: int, cosines: np.ndarray, why: str) -> Alignment:
+    """Return what is found of weights whose updates cannot be held to a gradient: why."""
+    none = Estimate(None, 0.0, 0.0)
+    return Alignment(weights, len(cosines), cosines, none, none, none, none, 0.0, why)
+
+
 class Tally:
     """Takes independent updates one by one; keeps numbers of each, and sums of GROUPS groups.
 
@@ -149,9 +155,7 @@ class Tally:
         square, weights = float(g @ g), len(g)
         moving = bool(first.any()) or any(self._across[name]) or any(self._along[name])
         if not square or not moving:
-            why = "the updates are all zero" if square else "the gradient is zero"
-            none = Estimate(None, 0.0, 0.0)
-            return Alignment(weights, self.draws, cosines, none, none, none, none, 0.0, why)
+            return incomparable(weights, cosines, "the updates are all zero" if square else "the gradient is zero")
         sums = _Sums.of(first, self._sums[:, part], g, np.array(self._along[name]), np.array(self._across[name]))
         a, a2, b2, variance = sums.moments(np.ones((1, sums.groups)))[:, 0]
         spread = sums.jackknife()

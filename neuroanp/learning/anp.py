@@ -64,7 +64,7 @@ SPIKING_OPTIMIZER = {"name": "adam", "lr": 1e-2}
 
 
 INFERRED = {"reference": "mean", "readout": "rls", "errors": "inferred"}
-"""What came out best by a scalar loss alone (benchmarks/results/rules.md): outputs infer their errors from it."""
+"""Outputs infer their errors from the scalar loss: of class S the best where none decorrelates (results/rules.md)."""
 INFERRED_OPTIMIZER = {"clip": 1.0}
 
 
@@ -90,8 +90,8 @@ class ANP(PassRule):
     name: Literal["anp"] = "anp"
     preset: Literal["default", "inferred", "paper", "spiking"] = Field(
         default="default",
-        description="where unstated options come from; inferred: what runs where nothing is said of the rule, outputs "
-        "that infer their errors from the loss; paper: those of 2405.08967, with SGD; spiking: for spike traces",
+        description="where unstated options come from; inferred: what runs where no rule is named, outputs that infer "
+        "their errors from the loss; paper: those of 2405.08967, with SGD; spiking: for spike traces",
     )
     activity: Literal["auto", "h", "z"] = Field(
         default="auto", description="h: pre-activation; z: filtered spikes; auto: z of units that spike, else h"

@@ -92,7 +92,9 @@ class PassRule(Section):
         if self.control_variate == "batch" and self.credit == "batch":
             raise ValueError("control_variate 'batch' needs credit 'sample': one loss for the batch leaves no others")
         if self.hears_errors and self.errors == "inferred" and self.loss == "trial":
-            raise ValueError("errors 'inferred' needs loss 'step': a sum over all steps tells no error of one")
+            raise ValueError(
+                "errors 'inferred' needs loss 'step': a sum over all steps tells no error of one; or preset 'default'"
+            )
         return self
 
     @model_validator(mode="after")
@@ -100,7 +102,9 @@ class PassRule(Section):
         if self.reference == "running" and self.K > 1:
             raise ValueError("K: reference 'running' takes one pass an update; leave K at 1, or use reference 'mean'")
         if self.reference == "running" and self.hears_errors:
-            raise ValueError("readout: with reference 'running' outputs learn by 'perturb' alone")
+            raise ValueError(
+                "readout: with reference 'running' outputs learn by 'perturb' alone, as in preset 'default'"
+            )
         return self
 
     @model_serializer(mode="wrap")

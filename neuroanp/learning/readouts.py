@@ -14,10 +14,11 @@ scored steps of an update, over their number M B:
 Every pass counts with its own x and e, not their means: under noise the outputs so learn what is best under noise.
 `rls` is recursive least squares in blocks of an update: with forget = 1 and r = 0 the weights are those of least
 squares over all that was seen. It is of the squared error alone, whose curvature 2/O all outputs have. r is a
-small part of the mean square of what R holds, times one. c is 1 for errors that are told. One difference tells of O
-errors e only that along u, the way the outputs moved, O times: O u u^T e, whose mean is e. A block that is fitted to
-that makes its own errors up to O - 1 times as large, and outputs run away before there is much that R remembers. With
-c = O they become e - u u^T e, which is never larger; later R is far above G, and c of no account.
+small part of the mean square of what R holds, times one. c is 1 for errors that are told. What is inferred of O
+errors e is Q e, Q the mean of e's projections on the K ways that the outputs moved, O times: its mean is e, and its
+square q = O (K + O + 1) / (K O + 2) times that of e. A block that is fitted to it makes of its own errors e - Q e / c,
+whose square is 1 - 2/c + q/c^2 of what it was: with c = 1 it grows where O > 2 and K is small, and outputs run away
+before there is much that R remembers; it is least for c = q. R in time is far above G where little is forgotten.
 
 Source: Haykin, Adaptive Filter Theory, chapter 10; of recurrent networks Sussillo and Abbott, Neuron 63, 544 (2009).
 """
@@ -67,6 +68,20 @@ def inferred(dL: Tensor, dy: Tensor) -> Tensor:
     return torch.where(squared > 0, dy.shape[-1] * (dL.unsqueeze(-1) * dy).sum(1) / squared, 0.0)
 
 
+def block_counts(outputs: int, K: int) -> float:
+    """Return c, how many times a block counts in its own step, of errors that K independent differences tell.
+
+    q = O (K + O + 1) / (K O + 2).
+
+    The mean square of what K differences tell of an error, over its own: outputs move alike in all directions. Of one
+    difference it is O, and no error of the block becomes larger; of one output 1.
+
+    >>> block_counts(1, 1), block_counts(10, 1), round(block_counts(4, 3), 3)
+    (1.0, 10.0, 2.286)
+    """
+    return outputs * (K + outputs + 1) / (K * outputs + 2)
+
+
 def least_squares(
     R: Tensor, S: Tensor, G: Tensor, forget: float, ridge: float, counts: float = 1.0
 ) -> tuple[Tensor, Tensor]:
@@ -87,7 +102,8 @@ def least_squares(
     diagonal = R.diagonal()
     mean = diagonal.mean()
     floor = torch.where(mean > 0, ridge * mean, 1.0)  # lines that carry nothing learn nothing
-    A = R + torch.diag_embed(floor.expand_as(diagonal))
+    A = R.clone()  # in place from here on: of wide layers these matrices are what a run takes
+    A.diagonal().add_(floor)
     if counts > 1:
-        A = A + (counts - 1) * G.double()
+        A.add_(G, alpha=counts - 1)
     return R, 0.5 * len(S) * torch.linalg.solve(A, S.double(), left=False)

@@ -15,6 +15,7 @@ from torch import Tensor
 from neuroanp.backends.reads import draw_bytes
 from neuroanp.devices.protocol import remembers
 from neuroanp.devices.rtn import Telegraph
+from neuroanp.network.network import OUTPUT
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.crossbar import Crossbar
@@ -98,14 +99,14 @@ def _looked_at(config: RunConfig) -> int:
 def memory_of(experiment: Experiment) -> dict[str, int]:
     """Return the bytes that a run takes, by what takes them, from its sizes alone.
 
-    weights: digital targets. optimizer: its moments. update: the gradient, new moments and step beside the old, what
-    decays, and matrices that decorrelate. devices: cells of the arrays. copies: what a write or a checkpoint holds
-    beside these. control: weights and devices of the second chip that trains the readout alone. batches: those that
-    are kept for it. validation: its sequences, and the best weights where they are to be written back. reads: plans
-    and the readers' transposes. passes: those stored for the credit, and averages of earlier ones. noise: the largest
-    draw of read noise. chunk: what units did in the steps that are simulated at once. recorded: on a GPU, what a
-    recorded update has of weights and reads for itself. Noise and chunk are bounds: an update in compiled calls makes
-    less.
+    weights: digital targets. optimizer: its moments. update: the gradient, new moments and step beside the old,
+    what decays, and matrices that decorrelate. readout: of least squares, the sums and their solution. devices:
+    cells of the arrays. copies: what a write or a checkpoint holds beside these. control: weights and devices of
+    the second chip that trains the readout alone. batches: those that are kept for it. validation: its sequences,
+    and the best weights where they are to be written back. reads: plans and the readers' transposes. passes: those
+    stored for the credit, and averages of earlier ones. noise: the largest draw of read noise. chunk: what units
+    did in the steps that are simulated at once. recorded: on a GPU, what a recorded update has of weights and reads
+    for itself. Noise and chunk are bounds: an update in compiled calls makes less.
 
     >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
@@ -128,6 +129,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "update": (4 * weights if adam else weights)
         + (weights if config.optimizer.weight_decay else 0)
         + _matrices(experiment, size),
+        "readout": _least_squares_bytes(experiment, size),
         "devices": devices,
         "copies": COPIES * devices + weights,
         "control": devices + weights if training.trains_readout else 0,
@@ -139,6 +141,14 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "chunk": _chunk_bytes(experiment, size),
         "recorded": 0 if config.compute.device == "cpu" else weights + reads,
     }
+
+
+def _least_squares_bytes(experiment: Experiment, size: int) -> int:
+    """Return what a readout by least squares takes: what it remembers before and after, the system, its factors, G."""
+    if getattr(experiment.config.rule, "readout", None) != "rls":
+        return 0
+    lines = sum(experiment.network.shapes[p.name][1] for p in experiment.network.feed(OUTPUT))
+    return (5 * 8 + size) * lines**2
 
 
 def _matrices(experiment: Experiment, size: int) -> int:

@@ -1,4 +1,4 @@
-"""What is filled in where a source does not say: for spiking units, for a target, for a rule's preset."""
+"""What is filled in where a source does not say: the rule, and what spiking units, a target or a preset need."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ SPIKING: Mapping[str, Any] = {
 
 
 USUAL: Mapping[str, Any] = {"name": "anp", "preset": "inferred"}
-"""The rule where nothing is said of it, units do not spike and the loss is the squared error.
+"""The rule where none is named, units do not spike and the loss is the squared error.
 
 What came out best by a scalar loss alone: benchmarks/results/rules.md.
 """
@@ -98,11 +98,16 @@ def _with_defaults_of_spiking(document: Document) -> Document:
 
 
 def _with_usual_rule(document: Document) -> Document:
-    """Fill the rule where nothing is said of it; options alone are those of `anp` as it stands."""
-    said, spiking = document.data.get("rule"), spikes(document.data.get("backend"))
-    if said or spiking or not _is_squared(document.data.get("task")):
+    """Fill which rule where none is named and no preset is; options alone are of that rule."""
+    data = dict(document.data)
+    stated = data.get("rule")
+    if stated is None:
+        data.pop("rule", None)
+    elif not isinstance(stated, Mapping) or "name" in stated or "preset" in stated:
         return document
-    return replace(document, data={**document.data, "rule": dict(USUAL)})
+    if spikes(data.get("backend")) or not _is_squared(data.get("task")):
+        return replace(document, data=data)
+    return replace(document, data={**data, "rule": {**USUAL, **(stated or {})}})
 
 
 def _is_squared(task: Any) -> bool:

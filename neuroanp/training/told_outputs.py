@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, NamedTuple, Protocol
 import torch
 
 from neuroanp.errors import InputError
-from neuroanp.learning.readouts import inferred, least_squares
+from neuroanp.learning.readouts import block_counts, inferred, least_squares
 from neuroanp.losses import is_squared_error
 from neuroanp.network.lines import word_lines
 from neuroanp.network.network import OUTPUT
@@ -41,6 +41,8 @@ class TellsOutputs(Protocol):
 
     @property
     def ridge(self) -> float: ...
+
+    def plan(self) -> PassPlan: ...
 
 
 class Told(NamedTuple):
@@ -140,7 +142,9 @@ def with_outputs(found: WeightUpdate, state: State, rule: TellsOutputs, network:
     arrays = {name: dW for name, dW in found.arrays.items() if name not in (*network.readout, *sums)}
     if rule.readout == "delta":
         return state, replace(found, arrays={**arrays, **_by_array(sums[S], network)})
-    counts = len(sums[S]) if rule.errors == "inferred" else 1
+    plan = rule.plan()
+    K = plan.passes - 1 if plan.pairs == "mean" else plan.differences  # those that are independent
+    counts = block_counts(len(sums[S]), K) if rule.errors == "inferred" else 1.0
     remembered, step = least_squares(state[R], sums[S], sums[G], rule.forget, rule.ridge, counts)
     steps = _by_array(step.to(sums[S].dtype), network)
     return {**state, R: remembered}, replace(found, arrays=arrays, steps=steps)

@@ -316,3 +316,14 @@ def test_python_takes_numbers_of_any_kind(tiny, tmp_path):
 def test_what_cannot_be_asked_for_is_refused(asked, says):
     with pytest.raises(InputError, match=says):
         asked_of(**asked)
+
+
+@pytest.mark.parametrize("rule", [{}, {"rule": {"name": "echo", "readout": "rls"}}])
+def test_what_learns_by_least_squares_is_held_to_no_gradient(tiny, rule):
+    """Nor is it among all arrays: what these have is what they have without it."""
+    rows = {row["array"]: row for row in table(tiny(**rule), K=[1], draws=12)}
+    assert [*rows] == ["all", "w_in", "w", "w_out"]
+    assert rows["w_out"]["cosine"] is None
+    assert rows["w_out"]["note"].startswith("it learns by whole steps of least squares")
+    assert rows["all"]["weights"] == rows["w_in"]["weights"] + rows["w"]["weights"]
+    assert rows["w"]["cosine"] is not None

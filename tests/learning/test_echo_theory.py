@@ -15,7 +15,7 @@ from neuroanp.baselines.network import forward
 from neuroanp.baselines.truncated import truncated_gradient
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.echo import Echo, carried, how_far, later, predicted, products, way
-from neuroanp.learning.readouts import inferred, least_squares
+from neuroanp.learning.readouts import block_counts, inferred, least_squares
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.tanh import Tanh
 from neuroanp.substrates.protocol import ReadPlan
@@ -404,14 +404,19 @@ def test_least_squares_over_passes_is_a_ridge_by_nature():
     assert float(np.linalg.norm(ridge - plain)) > 0.2 * float(np.linalg.norm(plain))
 
 
-@pytest.mark.parametrize("counts", [1.0, 3.0, 5.0, 20.0])
-def test_what_a_block_of_inferred_errors_leaves_of_them(counts):
-    """(6.5): 1 - 2/c + O/c^2 of their square, which is least for c = O."""
-    rng, samples, outputs = np.random.default_rng(0), 1500, 5
-    e, dy = rng.standard_normal((samples, outputs)), torch.from_numpy(rng.standard_normal((1, 1, samples, outputs)))
-    told = inferred(torch.from_numpy((e * dy[0, 0].numpy()).sum(-1))[None, None], dy)[0]
+@pytest.mark.parametrize("K", [1, 3, 15])
+@pytest.mark.parametrize("outputs", [2, 5])
+def test_what_a_block_of_inferred_errors_leaves_of_them(outputs, K):
+    """(6.5) and (6.6): 1 - 2/c + q/c^2 of their square, least for c = q."""
+    rng, samples = np.random.default_rng(0), 1500
+    e, dy = rng.standard_normal((samples, outputs)), torch.from_numpy(rng.standard_normal((1, K, samples, outputs)))
+    told = inferred((torch.from_numpy(e) * dy).sum(-1), dy)[0]
     lines = torch.eye(samples, dtype=torch.float64)  # each sample has a line of its own
-    _, step = least_squares(torch.zeros_like(lines), told.T, lines, 1.0, 1e-12, counts)
-    after = e - 2 / outputs * step.numpy().T
-    ratio = float((after**2).sum() / (e**2).sum())
-    assert_close(ratio, 1 - 2 / counts + outputs / counts**2, rtol=0.05, atol=0.0)
+    q, ratios = block_counts(outputs, K), {}
+    assert_close(float((told.numpy() ** 2).sum() / (e**2).sum()), q, rtol=0.05, atol=0.0)
+    for counts in (1.0, q, 1.5 * q, 20.0):
+        _, step = least_squares(torch.zeros_like(lines), told.T, lines, 1.0, 1e-12, counts)
+        after = e - 2 / outputs * step.numpy().T
+        ratios[counts] = float((after**2).sum() / (e**2).sum())
+        assert_close(ratios[counts], 1 - 2 / counts + q / counts**2, rtol=0.05, atol=0.0)
+    assert min(ratios, key=ratios.__getitem__) == q

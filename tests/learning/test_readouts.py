@@ -135,7 +135,7 @@ def test_only_where_several_errors_are_inferred_does_the_newest_block_count_more
     rule = ANP(readout="rls", errors=errors, forget=0.5, ridge=1e-12)
     found = WeightUpdate({"readout S": s, "readout G": g}, {})
     state, update = with_outputs(found, {"readout R": before}, rule, network)
-    counts = outputs if errors == "inferred" else 1
+    counts = outputs if errors == "inferred" else 1  # of one difference
     held = 0.5 * before + counts * g  # of which it remembers G once
     assert_close(state["readout R"], 0.5 * before + g, rtol=1e-12, atol=0.0)
     assert_close(update.steps["w_out"], outputs / 2 * s @ torch.linalg.inv(held), rtol=1e-8, atol=1e-12)

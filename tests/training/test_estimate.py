@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+import torch
 
 from neuroanp.backends import reads
 from neuroanp.cli.expected import show_estimate
@@ -175,3 +176,15 @@ def test_a_chunk_of_all_passes_is_counted():
     found = memory_of(of)
     assert found["chunk"] == 4 * 2 * rows * lines * 4
     assert found["recorded"] == 0
+
+
+def test_least_squares_of_the_readout_are_counted_with_the_lines_of_all_layers():
+    layers = [{"cell": "tanh", "units": 30}, {"cell": "tanh", "units": 20}]
+    network = {"layers": layers, "skip": True, "bias": True}
+    found = {
+        readout: memory_of(Experiment.of(configure({"task": "copy", "network": network, "rule": {
+            "name": "anp", "readout": readout}})))["readout"]
+        for readout in ("perturb", "delta", "rls")
+    }  # fmt: skip
+    R = torch.zeros(51, 51, dtype=torch.float64)
+    assert found == {"perturb": 0, "delta": 0, "rls": 5 * R.nbytes + R.float().nbytes}

@@ -39,7 +39,9 @@ def test_outputs_infer_their_errors(rule: dict[str, Any]) -> None:
     [
         ({"rule": "anp"}, ANP()),
         ({"rule": {"name": "anp"}}, ANP()),
-        ({"rule": {"K": 3}}, ANP(K=3)),
+        ({"rule": {"K": 3}}, ANP(preset="inferred", K=3)),
+        ({"rule": {"preset": "default"}}, ANP()),
+        ({"task": {"name": "digits", "loss": "cross_entropy"}, "rule": None}, ANP()),
         ({"rule": {"preset": "inferred", "K": 3}}, ANP(preset="inferred", K=3)),
         ({"task": {"name": "digits", "loss": "cross_entropy"}}, ANP()),
         ({"task": {"name": "digits", "loss": "squared_error"}}, ANP(preset="inferred")),
@@ -50,6 +52,19 @@ def test_where_something_is_said_or_least_squares_are_none(other: dict[str, Any]
     found = configure({**TINY, **other})
     assert found.rule == expected
     assert found.optimizer.clip == (1.0 if expected.preset == "inferred" else None)
+
+
+@pytest.mark.parametrize("rule", [False, 0, [], "", [{"name": "anp"}]])
+def test_what_is_no_rule_is_refused(rule: Any) -> None:
+    with pytest.raises(InputError, match="rule"):
+        configure({**TINY, "rule": rule})
+
+
+@pytest.mark.parametrize("options", [{"loss": "trial"}, {"reference": "running"}])
+def test_options_that_need_plain_rules_say_how_to_get_them(options: dict[str, Any]) -> None:
+    with pytest.raises(InputError, match="preset 'default'"):
+        configure({**TINY, "rule": options})
+    assert configure({**TINY, "rule": {**options, "preset": "default"}}).rule == ANP(**options)
 
 
 def test_a_run_is_read_back_as_it_was(tmp_path) -> None:
