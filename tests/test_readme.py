@@ -5,6 +5,10 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from benchmarks.rules.cells import Cell
+from benchmarks.rules.numbers import Numbers
+from benchmarks.rules.overview import overview
+from benchmarks.rules.ways import TASKS, WAYS
 from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
@@ -66,3 +70,12 @@ def test_what_the_quick_reproduction_came_to_is_what_its_record_says():
     )
     assert len(found) == 1
     assert shown == found
+
+
+def test_the_table_of_methods_is_what_its_numbers_say():
+    """And no other cell: what was not run is empty."""
+    numbers, csv = Numbers(), Path("WTH.csv")
+    cells = {task: [Cell(task, "ideal", way, csv) for way in WAYS] for task in TASKS}
+    table = overview(cells, numbers)
+    assert table.count("\n") > 12
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")

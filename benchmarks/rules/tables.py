@@ -39,9 +39,9 @@ def section(cells: Sequence[Cell], numbers: Numbers) -> str | None:
             own = f" ({FIRST}'s readout)" if control == "frozen_recurrence" else ""
             rows.append([f"control: {control}{own}", "", "", spread(losses), "", "", "", ""])
     missing = [cell.way for cell in cells if cell.way not in found]
-    notes = [f"not run: {', '.join(missing)}"] if missing else []
+    notes = [f"not run: {'; '.join(missing)}"] if missing else []
     edge = [cell.way for cell in cells if cell.way in found and at_edge(cell.way, cell.setting(numbers))]
-    notes += [f"rate at the edge of those that were tried: {', '.join(edge)}"] if edge else []
+    notes += [f"rate at the edge of those that were tried: {'; '.join(edge)}"] if edge else []
     where = "fitted and read under the same noise" if untrained == "ridge_noisy" else "without noise"
     about = f"{CONDITIONS[cells[0].condition][1]}; ridge {where}; {PASSES} passes, hidden 100, {cells[0].seeds} seeds."
     return "\n".join(

@@ -15,6 +15,8 @@ from torch import Tensor
 from neuroanp.backends.reads import draw_bytes
 from neuroanp.devices.protocol import remembers
 from neuroanp.devices.rtn import Telegraph
+from neuroanp.learning.echo import Echo
+from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import OUTPUT
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.chip import DeviceChip
@@ -145,7 +147,8 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
 
 def _least_squares_bytes(experiment: Experiment, size: int) -> int:
     """Return what a readout by least squares takes: what it remembers before and after, the system, its factors, G."""
-    if getattr(experiment.config.rule, "readout", None) != "rls":
+    rule = experiment.config.rule
+    if not isinstance(rule, PassRule | Echo) or rule.readout != "rls":
         return 0
     lines = sum(experiment.network.shapes[p.name][1] for p in experiment.network.feed(OUTPUT))
     return (5 * 8 + size) * lines**2
