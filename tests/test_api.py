@@ -305,9 +305,10 @@ def test_how_a_configuration_is_said_is_no_part_of_its_identity():
         na.configure(
             {"task": "copy", "rule": {"name": "anp", "K": 2}, "dt": "1 us", "training": {"memory": "1 GiB"}}, seed=3
         ),
-        na.configure({"seed": 3}, {"rule.K": "2", "dt": "1000 ns", "task": "copy", "training.memory": "1048576 KiB"}),
+        na.configure({"seed": 3, "rule": "anp"},
+                     {"rule.K": "2", "dt": "1000 ns", "task": "copy", "training.memory": "1048576 KiB"}),
         na.configure({"task": {"name": "copy"}, "hardware": {"without": []}, "training": {"memory": "1024 MiB"}},
-                     {"rule.K": 2, "seed": 3}),
+                     {"rule.name": "anp", "rule.K": 2, "seed": 3}),
     ]  # fmt: skip
     assert len({Experiment.of(config).identity for config in said}) == 1
 
