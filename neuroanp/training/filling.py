@@ -98,12 +98,12 @@ def _with_defaults_of_spiking(document: Document) -> Document:
 
 
 def _with_usual_rule(document: Document) -> Document:
-    """Fill which rule where none is named and no preset is; options alone are of that rule."""
+    """Fill which rule where none is named; options alone are of that rule."""
     data = dict(document.data)
     stated = data.get("rule")
     if stated is None:
         data.pop("rule", None)
-    elif not isinstance(stated, Mapping) or "name" in stated or "preset" in stated:
+    elif not isinstance(stated, Mapping) or "name" in stated:
         return document
     if spikes(data.get("backend")) or not _is_squared(data.get("task")):
         return replace(document, data=data)

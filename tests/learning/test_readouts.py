@@ -125,17 +125,21 @@ def test_a_block_of_inferred_errors_never_makes_its_own_larger():
     assert bool((np.linalg.norm(after, axis=-1) <= np.linalg.norm(e, axis=-1)).all())
 
 
-@pytest.mark.parametrize(("errors", "outputs"), [("told", 3), ("inferred", 1), ("inferred", 3)])
-def test_only_where_several_errors_are_inferred_does_the_newest_block_count_more(errors, outputs):
+@pytest.mark.parametrize(
+    ("errors", "outputs", "options", "K"),
+    [("told", 3, {}, 1), ("inferred", 1, {}, 1), ("inferred", 3, {}, 1), ("inferred", 3, {"K": 4}, 4),
+     ("inferred", 3, {"reference": "mean", "K": 4}, 4), ("inferred", 3, {"reference": "silent", "K": 4}, 4)],
+)  # fmt: skip
+def test_only_where_several_errors_are_inferred_does_the_newest_block_count_more(errors, outputs, options, K):
     rng = torch.Generator().manual_seed(0)
     network = one_layer({"w_in": (4, 2), "w": (4, 4), "w_out": (outputs, 4)})
     s = torch.randn((outputs, 4), generator=rng, dtype=torch.float64)
     lines = torch.randn((9, 4), generator=rng, dtype=torch.float64)
     g, before = lines.T @ lines, 3.0 * torch.eye(4, dtype=torch.float64)
-    rule = ANP(readout="rls", errors=errors, forget=0.5, ridge=1e-12)
+    rule = ANP(readout="rls", errors=errors, forget=0.5, ridge=1e-12, **options)
     found = WeightUpdate({"readout S": s, "readout G": g}, {})
     state, update = with_outputs(found, {"readout R": before}, rule, network)
-    counts = outputs if errors == "inferred" else 1  # of one difference
+    counts = outputs * (K + outputs + 1) / (K * outputs + 2) if errors == "inferred" else 1
     held = 0.5 * before + counts * g  # of which it remembers G once
     assert_close(state["readout R"], 0.5 * before + g, rtol=1e-12, atol=0.0)
     assert_close(update.steps["w_out"], outputs / 2 * s @ torch.linalg.inv(held), rtol=1e-8, atol=1e-12)
