@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from statistics import median
 
 from benchmarks.rules.cells import Cell
 from benchmarks.rules.numbers import Numbers
@@ -13,6 +14,7 @@ from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from neuroanp.yaml_io import parse
+from tests.close import close
 
 ROOT = Path(__file__).parents[1]
 NUMBER = re.compile(r"\d+\.\d+(?:e[-+]?\d+)?|\d+e[-+]?\d+")
@@ -79,3 +81,33 @@ def test_the_table_of_methods_is_what_its_numbers_say():
     table = overview(cells, numbers)
     assert table.count("\n") > 12
     assert table in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def times(task: str, way: str, other: str = "BPTT") -> float:
+    """Return the ratio of two methods' median losses, of the record."""
+    rows = [Cell(task, "ideal", each, Path("WTH.csv")).rows(Numbers()) for each in (way, other)]
+    one, another = (median(row["test_loss"] for row in found or []) for found in rows)
+    return one / another
+
+
+def test_how_far_from_bptt_the_page_of_echo_says_that_it_ends():
+    page = " ".join((ROOT / "docs" / "theory" / "echo.md").read_text(encoding="utf-8").split())
+    parity, xor, copy5, glass = map(times, ("parity", "xor", "copy5", "mackey_glass"), ["echo"] * 3 + ["echo + ANP"])
+    said = f"some {round(parity, -2):,.0f} times that of BPTT on parity, {round(xor, -2):,.0f} times on noisy XOR"
+    said += (
+        f" and {copy5:.0f} times on copy 5, and on Mackey-Glass, with a share of ANP, at {round(glass, -1):.0f} times"
+    )
+    assert f"{said}; on copy 3 at a hundredth of it" in page
+    assert 100 * times("copy3", "echo") == close(1.0, rel=0.1)
+    assert f"with no echo at all ({round(times('xor', 'ANP, errors inferred'), -1):.0f} times)" in page
+    assert round(times("copy5", "echo + ANP")) == 6
+    assert 3 < times("copy5", "echo + ANP, decorrelated") < 4
+
+
+def test_where_decorrelation_wins_and_loses_is_what_the_readme_says():
+    assert "(DANP) wins on copy by a factor of four to nine, and loses\non parity, XOR and Mackey-Glass" in (
+        (ROOT / "README.md").read_text(encoding="utf-8")
+    )
+    ways = "ANP, errors inferred", "DANP, errors inferred"
+    assert all(4 < times(task, *ways) < 9 for task in ("copy3", "copy5"))
+    assert all(times(task, *ways) < 0.5 for task in ("parity", "xor", "mackey_glass"))

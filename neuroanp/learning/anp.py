@@ -64,7 +64,7 @@ SPIKING_OPTIMIZER = {"name": "adam", "lr": 1e-2}
 
 
 INFERRED = {"reference": "mean", "readout": "rls", "errors": "inferred"}
-"""Outputs infer their errors from the scalar loss: of class S the best where none decorrelates (results/rules.md)."""
+"""Outputs infer their errors from the scalar loss: of class S the best on most tasks (benchmarks/results/rules.md)."""
 INFERRED_OPTIMIZER = {"clip": 1.0}
 
 

@@ -57,7 +57,8 @@ SPIKING: Mapping[str, Any] = {
 USUAL: Mapping[str, Any] = {"name": "anp", "preset": "inferred"}
 """The rule where none is named, units do not spike and the loss is the squared error.
 
-What came out best by a scalar loss alone: benchmarks/results/rules.md.
+Of class S the best on parity, XOR and Mackey-Glass; on copy decorrelation does better, and there worse:
+benchmarks/results/rules.md.
 """
 
 

@@ -13,6 +13,7 @@ import torch
 from neuroanp.api.diagnosis import asked_of, diagnose
 from neuroanp.backends.rate import RateBackend
 from neuroanp.baselines.methods import BASELINES
+from neuroanp.diagnosing import drawing
 from neuroanp.diagnosing.asked import Draws
 from neuroanp.diagnosing.diagnosis import of_config, of_run
 from neuroanp.diagnosing.drawing import drawn, flat, held_to_gradient
@@ -327,3 +328,20 @@ def test_what_learns_by_least_squares_is_held_to_no_gradient(tiny, rule):
     assert rows["w_out"]["note"].startswith("it learns by whole steps of least squares")
     assert rows["all"]["weights"] == rows["w_in"]["weights"] + rows["w"]["weights"]
     assert rows["w"]["cosine"] is not None
+
+
+def test_every_draw_begins_from_the_same_chip(tiny, monkeypatch):
+    """Whatever a learner wrote in between; the look for whole steps is a draw, too."""
+    begun, original = [], drawing.drawn
+
+    def writing(trainer, lab, draw):
+        begun.append({name: x.clone() for name, x in trainer.substrate.state_dict().items()})
+        update = original(trainer, lab, draw)
+        trainer.substrate.load_state_dict({name: x + 1 for name, x in trainer.substrate.state_dict().items()})
+        return update
+
+    monkeypatch.setattr(drawing, "drawn", writing)
+    table(tiny(), K=[1], draws=4)
+    assert len(begun) >= 5
+    for state in begun[1:]:
+        assert all(torch.equal(state[name], x) for name, x in begun[0].items())
