@@ -29,6 +29,10 @@ OF_REFERENCE = {
     "running": (requirements.REPEATING_INPUTS,),
 }
 """What hardware must provide for a reference."""
+UNUSED: Mapping[str, tuple[str, ...]] = {
+    "perturb": ("errors", "forget", "ridge"), "delta": ("forget", "ridge"), "rls": ()
+}  # fmt: skip
+"""Options that a readout has no use for."""
 LATER = ("average", "decorrelation", "readout")
 """Options that there have not always been."""
 
@@ -98,6 +102,16 @@ class PassRule(Section):
         return self
 
     @model_validator(mode="after")
+    def _check_readout(self) -> PassRule:
+        usual = {"errors": "told", "forget": FORGET, "ridge": RIDGE, **self.presets.get(self.preset, {})}
+        stated = {"errors": self.errors, "forget": self.forget, "ridge": self.ridge}
+        for name in UNUSED[self.readout]:
+            if stated[name] != usual[name]:
+                able = "readout 'delta' or 'rls'" if name == "errors" else "readout 'rls'"
+                raise ValueError(f"{name} changes nothing with readout '{self.readout}'; set {able}, or leave it out")
+        return self
+
+    @model_validator(mode="after")
     def _check_running(self) -> PassRule:
         if self.reference == "running" and self.K > 1:
             raise ValueError("K: reference 'running' takes one pass an update; leave K at 1, or use reference 'mean'")
@@ -111,8 +125,11 @@ class PassRule(Section):
     def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out options at their default that older runs did not have, and those of another readout."""
         plain, fields = handler(self), type(self).model_fields
-        unused = {"perturb": ("errors", "forget", "ridge"), "delta": ("forget", "ridge"), "rls": ()}[self.readout]
-        return {k: v for k, v in plain.items() if k not in unused and (k not in LATER or v != fields[k].default)}
+        return {
+            k: v
+            for k, v in plain.items()
+            if k not in UNUSED[self.readout] and (k not in LATER or v != fields[k].default)
+        }
 
     @property
     def hears_errors(self) -> bool:

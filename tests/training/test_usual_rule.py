@@ -67,6 +67,19 @@ def test_options_that_need_plain_rules_say_how_to_get_them(options: dict[str, An
     assert configure({**TINY, "rule": {**options, "preset": "default"}}).rule == ANP(**options)
 
 
+@pytest.mark.parametrize(
+    ("options", "able"),
+    [({"forget": 0.9}, "set readout 'rls'"), ({"ridge": 0.01}, "set readout 'rls'"),
+     ({"errors": "inferred"}, "set readout 'delta' or 'rls'"), ({"readout": "delta", "forget": 0.9}, "readout 'rls'")],
+)  # fmt: skip
+@pytest.mark.parametrize("name", ["anp", "np", "inp"])
+def test_an_option_of_another_readout_says_which_has_it(name: str, options: dict[str, Any], able: str) -> None:
+    with pytest.raises(InputError, match=f"changes nothing with readout .*{able}"):
+        configure({**TINY, "rule": {"name": name, **options}})
+    configure({**TINY, "rule": {"name": name, **options, "readout": "rls"}})
+    configure({**TINY, "rule": {"preset": "inferred", "readout": "perturb"}})  # what a preset has is nobody's wish
+
+
 def test_a_run_is_read_back_as_it_was(tmp_path) -> None:
     """And a config of before, which says nothing of readouts, is plain ANP: its preset is written out."""
     record = launch(configure(TINY), tmp_path)
