@@ -51,7 +51,7 @@ def figure(found: Diagnosis) -> Figure:
         facets = facets[:MOST_ROWS]
     made = new_figure(WIDTH, HEIGHT * len(facets) + 0.55)
     grid = made.subplots(len(facets), 3, squeeze=False, sharex=True, width_ratios=(1.5, 1, 1))
-    arrays = list(dict.fromkeys(row.array for row in found.rows))
+    arrays = list(dict.fromkeys(row.array for row in found.rows if row.found.why is None))
     for facet, axes in zip(facets, grid, strict=True):
         rows = [row for row in found.rows if tuple(row.setting[name] for name in rest) == facet]
         _row(axes, rows, x, arrays)

@@ -154,6 +154,14 @@ def test_the_figure_has_a_row_for_each_moment_and_noise_level(caplog):
     assert {(0.2, 0.2), (0.8, 0.8)} <= drawn  # one update, and the mean one
 
 
+def test_what_is_held_to_no_gradient_is_not_named_in_the_figure():
+    none = {name: NONE for name in ("cosine", "scale", "bias", "variance")}
+    found = made(row("all"), row("w"), row("w_out", **none, cosines=np.array([nan]), why="least squares"))
+    texts = [text.get_text() for text in figure(found).legends[0].get_texts()]
+    assert texts[:2] == ["all arrays", "w"]
+    assert "w_out" not in texts
+
+
 def test_what_is_not_resolved_is_a_mark_at_its_end_and_no_variance_is_said():
     found = made(*(row(K=K, bias=Estimate(None, 0.0, 0.2), variance=Estimate(0.0, 0.0, 0.0)) for K in (1, 4)))
     shown = figure(found)
