@@ -155,7 +155,7 @@ def test_the_figure_has_a_row_for_each_moment_and_noise_level(caplog):
 
 
 def test_what_is_held_to_no_gradient_is_not_named_in_the_figure():
-    none = {name: NONE for name in ("cosine", "scale", "bias", "variance")}
+    none = dict.fromkeys(("cosine", "scale", "bias", "variance"), NONE)
     found = made(row("all"), row("w"), row("w_out", **none, cosines=np.array([nan]), why="least squares"))
     texts = [text.get_text() for text in figure(found).legends[0].get_texts()]
     assert texts[:2] == ["all arrays", "w"]
