@@ -95,7 +95,7 @@ class History:
         g, law = self.cells["g"], self.device.drift
         if law is None or not law.settles:
             return g
-        left = REST + (g - REST) * torch.exp(-(self.now - self.cells["t"]) / TAU)
+        left = g + (g - REST) * torch.expm1(-(self.now - self.cells["t"]) / TAU)  # at once to the bit what it was
         return torch.where(self.stuck, g, left)
 
     def step(self, kind: str, seed: int, share: float, wait: float) -> None:
@@ -140,8 +140,10 @@ class History:
             aimed = old["target"].nan_to_num(-1.0) != self.cells["target"].nan_to_num(-1.0)
             same, near = ~written & ~aimed, ~written & aimed
             torch.testing.assert_close(other[same], one[same], rtol=1e-9, atol=1e-18)
-            # asked for a target that it is near enough to: by its law the spread of what relaxes is that of the target
-            torch.testing.assert_close(other[near], one[near], rtol=1e-4, atol=0)
+            # asked for a target that it is near enough to: what relaxes then does so by the spread of that target,
+            # whose slope is a/b = 1/3, times a normal that is below six
+            moved = (self.cells["target"] - old["target"]).abs()[near].nan_to_num(0.0)  # of one without: not at all
+            assert bool(((other - one).abs()[near] <= 2.0 * moved).all())
 
     def moved(self, target, mask, before, deadband: float = 0.0) -> torch.Tensor:
         """Who is written: those of the mask whose target moved, or that leak and are not on it any more."""
