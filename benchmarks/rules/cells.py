@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.rules.numbers import Numbers, Row, Run, digest
-from benchmarks.rules.ways import CONDITIONS, EVERY, KEPT, PASSES, SAME_TEST, task
+from benchmarks.rules.ways import CONDITIONS, EVERY, KEPT, PASSES, SAME_TEST, WAYS, task
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure
 
@@ -78,13 +78,18 @@ class Cell(NamedTuple):
         found = self._at(self.tuned)
         tuning = [found.run(setting, seed, controls=False) for setting, seed in found.tries(numbers)]
         chosen = found.chosen(numbers)
-        reported = [self.run(chosen, seed) for seed in range(self.seeds)] if chosen else []
+        reported = [self.run(chosen, seed) for seed in range(self.seeds)] if chosen and self.way in WAYS else []
         return [each for each in [*tuning, *reported] if numbers.of(each) is None]
 
+    def tried(self, numbers: Numbers) -> list[float] | None:
+        """Return the losses on the tuning seeds with the setting that was chosen, or None while there is none."""
+        chosen = self.chosen(numbers)
+        return None if chosen is None else [loss(self._tuning(numbers, chosen, seed)) for seed in TUNING]
+
     def rows(self, numbers: Numbers) -> list[Row] | None:
-        """Return the numbers of the reported seeds, or None while runs are missing."""
+        """Return the numbers of the reported seeds, or None while runs are missing; of an idea there are none."""
         chosen = self._at(self.tuned).chosen(numbers)
-        if chosen is None:
+        if chosen is None or self.way not in WAYS:
             return None
         rows = [numbers.of(self.run(chosen, seed)) for seed in range(self.seeds)]
         return [row for row in rows if row is not None] if all(row is not None for row in rows) else None

@@ -1,4 +1,4 @@
-"""One table of methods x tasks: as learned, refit, untrained; and what each method needs of the hardware."""
+"""Tables of methods x tasks: as learned, refit, untrained; and what each method needs of the hardware."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from statistics import median
 
 from benchmarks.common import table
 from benchmarks.rules.cells import Cell, controls_of
-from benchmarks.rules.numbers import Numbers
+from benchmarks.rules.numbers import Numbers, Row
 from benchmarks.rules.tables import below, column
 from benchmarks.rules.ways import EVERY
 from neuroanp.training.configure import configure
@@ -22,27 +22,64 @@ def overview(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str:
     Args:
         tables: the cells of each task, all of one condition.
     """
-    run = {name: {c.way for c in cells if c.rows(numbers) is not None} for name, cells in tables.items()}
-    tables = {name: cells for name, cells in tables.items() if run[name]}
-    ways = [way for way in EVERY if any(way in found for found in run.values())]
-    rows, ridge = [], dict[str, str]()
-    for way in ways:
-        row = [way, EVERY[way].feedback]
-        for name, cells in tables.items():
-            cell = next((each for each in cells if each.way == way), None)
-            found = cell.rows(numbers) if cell is not None else None
-            if found is None:
-                row.append("")
-                continue
-            untrained, again = controls_of(found)
-            losses, refit, control = (column(found, key) for key in ("test_loss", again, untrained))
-            counts = f"{below(losses, control)}, {below(refit, control)}"
-            row.append(f"{median(losses):.2g} [{median(refit):.2g}] {counts}")
-            ridge.setdefault(name, f"{median(control):.2g}")
-        rows.append([*row, f'`--ways "{way}"`'])
-    rows.append(["ridge, untrained", "", *(ridge.get(name, "") for name in tables), ""])
+    tables = _with_something_run(tables, numbers)
+    ways = [way for way in EVERY if any(_rows(cells, way, numbers) is not None for cells in tables.values())]
+    rows = [[*_line(way, tables, numbers), f'`--ways "{way}"`'] for way in ways]
+    rows.append(["ridge, untrained", "", *_ridge(tables, numbers), ""])
     needs = [f"- {way}: {EVERY[way].passes} passes an update; {needed(way)}" for way in ways]
     return "\n".join([table(["method", "class", *tables, "command"], rows), "", *needs])
+
+
+def under_noise(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], numbers: Numbers) -> str:
+    """Write one table of several conditions, a row a condition and a method; cells are as in `overview`.
+
+    Args:
+        conditions: the cells of each task, by condition.
+    """
+    conditions = {name: _with_something_run(tables, numbers) for name, tables in conditions.items()}
+    names = list(dict.fromkeys(name for tables in conditions.values() for name in tables))
+    rows = []
+    for condition, found in conditions.items():
+        tables = {name: found.get(name, ()) for name in names}
+        for way in EVERY:
+            tasks = [cells[0].task for cells in tables.values() if _rows(cells, way, numbers) is not None]
+            if tasks:
+                command = f'`--conditions {condition} --ways "{way}" --only {" ".join(tasks)}`'
+                rows.append([condition, *_line(way, tables, numbers), command])
+        rows.append([condition, "ridge, untrained", "", *_ridge(tables, numbers), ""])
+    return table(["noise", "method", "class", *names, "command"], rows)
+
+
+def _with_something_run(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> Mapping[str, Sequence[Cell]]:
+    return {name: cells for name, cells in tables.items() if any(c.rows(numbers) is not None for c in cells)}
+
+
+def _rows(cells: Sequence[Cell], way: str, numbers: Numbers) -> list[Row] | None:
+    cell = next((each for each in cells if each.way == way), None)
+    return cell.rows(numbers) if cell is not None else None
+
+
+def _line(way: str, tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> list[str]:
+    """Write a method, its class and its cells."""
+    line = [way, EVERY[way].feedback]
+    for cells in tables.values():
+        if (found := _rows(cells, way, numbers)) is None:
+            line.append("")
+            continue
+        untrained, again = controls_of(found)
+        losses, refit, control = (column(found, key) for key in ("test_loss", again, untrained))
+        counts = f"{below(losses, control)}, {below(refit, control)}"
+        line.append(f"{median(losses):.2g} [{median(refit):.2g}] {counts}")
+    return line
+
+
+def _ridge(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> list[str]:
+    """Write the median of the ridge readouts of untrained networks, of the first method that was run."""
+    line = []
+    for cells in tables.values():
+        found = next((rows for way in EVERY if (rows := _rows(cells, way, numbers)) is not None), [])
+        line.append(f"{median(column(found, controls_of(found)[0])):.2g}" if found else "")
+    return line
 
 
 def needed(way: str) -> str:

@@ -22,6 +22,8 @@ HEADS = (
 BEFORE = "ANP, K=15"
 """What was recommended before."""
 OLDER = ("NP", "WP")
+FEEDBACK = ("E", "S+", "S")
+"""Classes, those that hear most first."""
 OTHERS = ("persistence", "lagged_linear", "frozen_recurrence", "constant_mean")
 
 
@@ -83,6 +85,11 @@ def below(losses: Sequence[float], others: Sequence[float]) -> int:
     return sum(a < b for a, b in zip(losses, others, strict=True))
 
 
+def below_ridge(rows: Sequence[Row]) -> int:
+    """Count the seeds on which a method is, as learned, below a ridge readout of the untrained network."""
+    return below(column(rows, "test_loss"), column(rows, controls_of(rows)[0]))
+
+
 def best(found: Found, feedback: str) -> tuple[str, list[float]] | None:
     """Return the method of a class with the lowest median loss, and its losses; what was an idea alone is none."""
     ways = [way for way in found if way in WAYS and EVERY[way].feedback == feedback]
@@ -95,7 +102,7 @@ def best(found: Found, feedback: str) -> tuple[str, list[float]] | None:
 def claims(found: Found, untrained: str, again: str) -> list[str]:
     """Say how the best method of each class stands to BPTT, to the ridge, and to what rules there were."""
     told = []
-    for feedback in ("E", "S+", "S"):
+    for feedback in FEEDBACK:
         if (lead := best(found, feedback)) is not None:
             way, losses = lead
             ridge, refit = column(found[way], untrained), column(found[way], again)

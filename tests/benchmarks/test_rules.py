@@ -9,10 +9,11 @@ import pytest
 
 import benchmarks
 from benchmarks.rules.cells import SEMIFINAL, TUNING, Cell
+from benchmarks.rules.comparisons import against_gaussian, ideas
 from benchmarks.rules.numbers import Numbers, digest, do_all, train
-from benchmarks.rules.overview import needed, overview
+from benchmarks.rules.overview import needed, overview, under_noise
 from benchmarks.rules.tables import at_edge, claims, section
-from benchmarks.rules.ways import PASSES, TASKS, WAYS
+from benchmarks.rules.ways import IDEAS, PASSES, TASKS, WAYS
 from neuroanp.errors import DivergedError, RunError
 from neuroanp.training.configure import configure
 
@@ -188,3 +189,49 @@ def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) ->
     assert "copy5" not in table
     assert "- echo: 2 passes an update; a scalar loss at every step; " in table
     assert needed("BPTT").startswith("nothing: a host learns")
+
+
+def tuned(numbers: Numbers, cell: Cell) -> None:
+    """Make the first setting of a method the one that is chosen, without noise."""
+    for k, setting in enumerate(WAYS[cell.way].settings):
+        for seed in TUNING:
+            numbers.add(cell._replace(condition="ideal").run(setting, seed, controls=False), {"test_loss": 0.1 + k})
+
+
+def test_under_noise_a_row_has_the_settings_of_none_and_the_ridge_that_hears_the_noise(numbers: Numbers) -> None:
+    cells = {name: CELL._replace(condition=name) for name in ("white", "pcm")}
+    tuned(numbers, CELL)
+    for name, losses in {"white": (0.25, 0.25), "pcm": (0.5, 1.5)}.items():
+        for seed, loss in enumerate(losses):
+            row = {"test_loss": loss, "ridge": 0.1, "ridge_noisy": 1.0, "refit": 9.0, "refit_noisy": 0.125}
+            numbers.add(cells[name].run(SETTINGS[0], seed), row)
+    tables = {name: {"copy3": [cell], "copy5": [cell._replace(task="copy5")]} for name, cell in cells.items()}
+    table = under_noise(tables, numbers)
+    assert (
+        '| white | echo             | E     | 0.25 [0.12] 2, 2 | `--conditions white --ways "echo" --only copy3` |'
+        in table
+    )
+    assert "| pcm   | echo             | E     | 1 [0.12] 1, 2    | " in table
+    assert table.count("| ridge, untrained |       | 1                |") == 2
+    assert "copy5" not in table
+    text = against_gaussian(tables, numbers) or ""
+    assert "| pcm   | E     | copy3 | echo        | 1         | 0.25                 | 4     | 1 of 2      |" in text
+    assert "- NOT MET: pcm: 0 of 1 within 3 times of Gaussian noise" in text
+    assert against_gaussian({"pcm": tables["pcm"]}, numbers) is None
+    assert against_gaussian({"white": tables["white"]}, numbers) is None
+
+
+def test_ideas_are_tried_on_the_seeds_of_tuning_alone(numbers: Numbers) -> None:
+    idea = CELL._replace(way="echo, K=3")
+    (setting,) = IDEAS[idea.way].settings
+    cells = {"copy3": [CELL, idea]}
+    tuned(numbers, CELL)
+    assert ideas(cells, numbers) is None
+    for seed, loss in zip(TUNING, (1.0, 2.0), strict=True):
+        assert [run.config.seed for run in idea.wanted(numbers)] == [seed]
+        numbers.add(idea.run(setting, seed, controls=False), {"test_loss": loss})
+    assert idea.wanted(numbers) == []
+    assert idea.rows(numbers) is None
+    text = ideas(cells, numbers) or ""
+    assert "| echo      | E     | as tuned | 0.1   |" in text
+    assert "| echo, K=3 | E     | lr 0.004 | 1.5   |" in text
