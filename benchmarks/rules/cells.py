@@ -56,7 +56,7 @@ class Cell(NamedTuple):
         rows = [(setting, self._tuning(numbers, setting, first)) for setting in every]
         tries = [(setting, first) for setting in every]
         if all(row is not None for _, row in rows):
-            best = sorted(rows, key=lambda each: loss(each[1]))[:SEMIFINAL]
+            best = sorted(rows, key=lambda each: self._loss(each[1]))[:SEMIFINAL]
             tries += [(setting, TUNING[1]) for setting, _ in best]
         return tries
 
@@ -70,7 +70,7 @@ class Cell(NamedTuple):
             rows = [self._tuning(numbers, setting, seed) for seed in TUNING]
             if None in rows:
                 return None
-            losses[EVERY[self.way].settings.index(setting)] = [loss(row) for row in rows]
+            losses[EVERY[self.way].settings.index(setting)] = [self._loss(row) for row in rows]
         return EVERY[self.way].settings[min(losses, key=lambda each: median(losses[each]))]
 
     def wanted(self, numbers: Numbers) -> list[Run]:
@@ -84,7 +84,7 @@ class Cell(NamedTuple):
     def tried(self, numbers: Numbers) -> list[float] | None:
         """Return the losses on the tuning seeds with the setting that was chosen, or None while there is none."""
         chosen = self.chosen(numbers)
-        return None if chosen is None else [loss(self._tuning(numbers, chosen, seed)) for seed in TUNING]
+        return None if chosen is None else [self._loss(self._tuning(numbers, chosen, seed)) for seed in TUNING]
 
     def rows(self, numbers: Numbers) -> list[Row] | None:
         """Return the numbers of the reported seeds, or None while runs are missing; of an idea there are none."""
@@ -102,6 +102,12 @@ class Cell(NamedTuple):
 
     def _at(self, condition: str) -> Cell:
         return self._replace(condition=condition, tuned=condition)
+
+    def _loss(self, row: Row | None) -> float:
+        """Return the loss that settings are chosen by, which a row must have; of a run that diverged it is infinite."""
+        if row is None or "said" in row:
+            return math.inf
+        return float(row["validation_loss" if self.task in SAME_TEST else "test_loss"])
 
     def _tuning(self, numbers: Numbers, setting: Setting, seed: int) -> Row | None:
         return numbers.of(self.run(setting, seed, controls=False))
@@ -126,14 +132,6 @@ def _configured(
     seldom = {"evaluate_every": updates, "checkpoint_every": updates, "frozen": way_name == FIRST}
     training = config.training.model_copy(update=seldom)
     return config.model_copy(update={"training": training}), digest(config)  # what is left out changes no number
-
-
-def loss(row: Row | None) -> float:
-    """Return the loss that settings are chosen by: of sequences left out of training, or else the test loss.
-
-    Of a run that diverged it is infinite.
-    """
-    return math.inf if row is None else row.get("validation_loss", row.get("test_loss", math.inf))
 
 
 def said(setting: Setting) -> str:

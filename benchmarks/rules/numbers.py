@@ -25,6 +25,7 @@ from neuroanp.records.environment import environment
 from neuroanp.records.identity import canonical, code_version
 from neuroanp.training.config import RunConfig
 from neuroanp.training.launch import launch
+from neuroanp.training.results import result_of
 
 PATH = Path(__file__).parents[1] / "results" / "rules.json"
 CONTROLS = (
@@ -62,12 +63,13 @@ def train(config: RunConfig) -> Row:
     start = time.perf_counter()
     try:
         with TemporaryDirectory() as store:
-            result = launch(config, Path(store), force=True, progress=lambda event: None, argv=()).result or {}
+            record = launch(config, Path(store), force=True, progress=lambda event: None, argv=())
+            result = result_of(record) or {}
     except DivergedError as error:
         return {"said": str(error).partition("\n")[0]}
     controls = result.get("controls") or {}
     kept = {"test_loss": result["test_loss"]}
-    if "validation" in result:
+    if config.training.validation is not None:
         kept["validation_loss"] = result["validation"]["loss"]
     kept |= {key: controls[key] for key in CONTROLS if key in controls}
     return {**kept, "s": round(time.perf_counter() - start, 1)}

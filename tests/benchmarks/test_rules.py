@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
+from math import inf
 from pathlib import Path
 
 import pytest
@@ -97,6 +98,23 @@ def test_where_tests_are_the_same_settings_are_chosen_by_sequences_left_out(numb
     assert [setting for setting, _ in cell.tries(numbers)[6:]] == [SETTINGS[5], SETTINGS[4]]
     assert cell.run(SETTINGS[0], 0).config.training.validation is None
     assert CELL.run(SETTINGS[0], 100, controls=False).config.training.validation is None
+
+
+def test_a_run_that_settings_are_chosen_by_keeps_the_loss_that_they_are_chosen_by() -> None:
+    """Trained in earnest, with two updates: a run's result by itself says nothing of validation."""
+    cell = CELL._replace(task="mackey_glass")
+    config = cell.run(SETTINGS[0], 100, controls=False).config
+    short: dict[str, int | None] = {"updates": 2, "evaluate_every": 2, "checkpoint_every": 2}
+    row = train(config.model_copy(update={"training": config.training.model_copy(update=short)}))
+    assert 0 < row["validation_loss"] != row["test_loss"]
+    assert cell._loss(row) == row["validation_loss"]
+    assert CELL._loss(row) == row["test_loss"]
+    assert cell._loss({"said": "diverged"}) == inf
+    with pytest.raises(KeyError, match="validation_loss"):
+        cell._loss({"test_loss": 0.5})
+    short["validation"] = None
+    bare = train(config.model_copy(update={"training": config.training.model_copy(update=short)}))
+    assert "validation_loss" not in bare
 
 
 def test_a_run_is_another_with_another_text_of_its_profile(tmp_path: Path) -> None:
