@@ -48,7 +48,7 @@ def responses(W: Tensor, W_out: Tensor, f: Tensor, lags: int) -> Iterator[Tensor
     J = W_out.expand(*f.shape[:2], *W_out.shape)
     yield J
     for _ in range(1, min(lags, len(f))):
-        J = (J[1:] * f[len(f) - len(J) + 1 :, :, None]) @ W
+        J = (J[1:] * f[1 : len(J), :, None]) @ W
         yield J
 
 
@@ -77,13 +77,17 @@ def features(kind: str, k: int, u: Tensor, x: Tensor, y: Tensor) -> list[Tensor]
 
 def fitted(J: Tensor, weight: Tensor, given: list[Tensor], each_step: bool) -> Tensor:
     """Return what least squares say of responses J (T, B, N), each unit by itself, at all steps together or at each."""
-    A = torch.stack([each.expand_as(J) for each in given], -1)
-    over = "tbn,tbnp,tbnq->tnpq" if each_step else "tbn,tbnp,tbnq->npq"
-    square = torch.einsum(over, weight, A, A)
-    cross = torch.einsum(over.replace(",tbnq->", ",tbn->").replace("pq", "p"), weight, A, J)
+    A = torch.stack([each.expand_as(J) for each in given], -1).transpose(1, 2)  # (T, N, B, P)
+    true, share = J.transpose(1, 2).unsqueeze(-1), weight.transpose(1, 2).unsqueeze(-1)
+    if not each_step:
+        A, true, share = (each.transpose(0, 1).flatten(1, 2) for each in (A, true, share))  # (N, T B, P)
+    weighted = (A * share).mT
+    square = weighted @ A
     size = square.diagonal(dim1=-2, dim2=-1).mean() * TINY
-    found = torch.linalg.solve(square + size * torch.eye(A.shape[-1], dtype=J.dtype), cross)
-    return torch.einsum("tbnp,tnp->tbn" if each_step else "tbnp,np->tbn", A, found)
+    found = A @ torch.linalg.solve(square + size * torch.eye(A.shape[-1], dtype=J.dtype), weighted @ true)
+    if not each_step:
+        found = found.unflatten(1, J.shape[:2]).transpose(0, 1)
+    return found.squeeze(-1).transpose(1, 2)
 
 
 def look(trainer: Trainer, sequences: int) -> dict[str, tuple[float, float]]:
