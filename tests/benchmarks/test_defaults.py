@@ -27,6 +27,7 @@ def test_the_default_is_ahead_where_it_is_on_most_seeds() -> None:
     for profile in PROFILES:
         found[f"copy, {profile}, where none is named"] = [{"test_loss": loss} for loss in (0.5, 1.0, 9.0)]
     found["digits, pcm, where none is named"] = [None, {"test_loss": 1.0}, {"test_loss": 1.0}]  # one diverged
+    found["mackey_glass, ideal, where none is named"] = [{"test_loss": loss} for loss in (0.5, 9.0, 9.0)]  # one seed
     lines = [" ".join(line.split()) for line in body(found).splitlines()]
     assert "| copy | ideal | 1 [0.5 .. 9] | 2 [1 .. 3] | 0.5 | 2 of 3 |" in lines
     assert "| digits | pcm | 1 of 3 diverged | 2 [1 .. 3] | 0.5 | 2 of 3 |" in lines
