@@ -8,8 +8,8 @@ from statistics import median
 
 from benchmarks.rules.cells import Cell
 from benchmarks.rules.numbers import Numbers
-from benchmarks.rules.overview import overview
-from benchmarks.rules.ways import TASKS, WAYS
+from benchmarks.rules.overview import overview, under_noise
+from benchmarks.rules.ways import CONDITIONS, TASKS, WAYS
 from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
@@ -82,6 +82,17 @@ def test_the_table_of_methods_is_what_its_numbers_say():
     cells = {task: [Cell(task, "ideal", way, csv) for way in WAYS] for task in TASKS}
     table = overview(cells, numbers)
     assert table.count("\n") > 12
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def test_the_table_under_noise_is_what_its_numbers_say():
+    """And no other cell: what was not run is empty."""
+    cells = {
+        condition: {task: [Cell(task, condition, way, Path("WTH.csv")) for way in WAYS] for task in TASKS}
+        for condition in CONDITIONS if condition != "ideal"
+    }  # fmt: skip
+    table = under_noise(cells, Numbers())
+    assert table.count("\n") > 5
     assert table in (ROOT / "README.md").read_text(encoding="utf-8")
 
 

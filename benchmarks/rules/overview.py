@@ -36,7 +36,8 @@ def under_noise(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], numbers:
     Args:
         conditions: the cells of each task, by condition.
     """
-    conditions = {name: _with_something_run(tables, numbers) for name, tables in conditions.items()}
+    run = {name: _with_something_run(tables, numbers) for name, tables in conditions.items()}
+    conditions = {name: tables for name, tables in run.items() if tables}
     names = list(dict.fromkeys(name for tables in conditions.values() for name in tables))
     rows = []
     for condition, found in conditions.items():

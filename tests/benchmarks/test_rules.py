@@ -224,7 +224,9 @@ def test_under_noise_a_row_has_the_settings_of_none_and_the_ridge_that_hears_the
             row = {"test_loss": loss, "ridge": 0.1, "ridge_noisy": 1.0, "refit": 9.0, "refit_noisy": 0.125}
             numbers.add(cells[name].run(SETTINGS[0], seed), row)
     tables = {name: {"copy3": [cell], "copy5": [cell._replace(task="copy5")]} for name, cell in cells.items()}
-    table = under_noise(tables, numbers)
+    assert under_noise({**tables, "smtj_koenders": {"copy3": [CELL._replace(condition="smtj_koenders")]}}, numbers) == (
+        table := under_noise(tables, numbers)
+    )
     assert (
         '| white | echo             | E     | 0.25 [0.12] 2, 2 | `--conditions white --ways "echo" --only copy3` |'
         in table
