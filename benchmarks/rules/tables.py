@@ -45,7 +45,9 @@ def section(cells: Sequence[Cell], numbers: Numbers) -> str | None:
     edge = [cell.way for cell in cells if cell.way in found and at_edge(cell.way, cell.setting(numbers))]
     notes += [f"rate at the edge of those that were tried: {'; '.join(edge)}"] if edge else []
     where = "fitted and read under the same noise" if untrained == "ridge_noisy" else "without noise"
-    about = f"{CONDITIONS[cells[0].condition][1]}; ridge {where}; {PASSES} passes, hidden 100, {cells[0].seeds} seeds."
+    about = (
+        f"{CONDITIONS[cells[0].condition].about}; ridge {where}; {PASSES} passes, hidden 100, {cells[0].seeds} seeds."
+    )
     return "\n".join(
         [about, "", table(HEADS, rows), "", *(f"- {c}" for c in [*claims(found, untrained, again), *notes])]
     )

@@ -25,14 +25,29 @@ TASKS: Mapping[str, Mapping[str, Any]] = {
 SAME_TEST = frozenset({"weather", "mackey_glass", "lorenz"})
 """Tasks whose test sequences are those of every seed: settings are chosen on sequences that training leaves out."""
 KEPT = 128
-CONDITIONS: Mapping[str, tuple[str, str]] = {
-    "ideal": (
+
+
+class Condition(NamedTuple):
+    """What a network learns and is tested under: a profile, what that is, and where settings are chosen.
+
+    Phase-change arrays err when they are written, and settings that were chosen without that do not hold there.
+    """
+
+    profile: str
+    about: str
+    tuned: str = "ideal"
+
+
+CONDITIONS: Mapping[str, Condition] = {
+    "ideal": Condition(
         "ideal",
         "exact arrays; what units explore with is Gaussian, sigma 2e-4, and absent when they are tested",
     ),
-    "white": (str(HERE / "white.yaml"), "white noise of sigma .01 on every unit, in training and in the test"),
-    "pcm": ("pcm", "the noise of phase-change arrays alone, in training and in the test"),
-    "smtj_koenders": ("smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test"),
+    "white": Condition(str(HERE / "white.yaml"), "white noise of sigma .01 on every unit, in training and in the test"),
+    "pcm": Condition("pcm", "the noise of phase-change arrays alone, in training and in the test", "pcm"),
+    "smtj_koenders": Condition(
+        "smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test"
+    ),
 }
 RATES = (5e-4, 1e-3, 2e-3)
 SIX_RATES = (2.5e-4, *RATES, 4e-3, 8e-3)
