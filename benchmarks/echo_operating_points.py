@@ -2,36 +2,33 @@
 
 python -m benchmarks.echo_operating_points [--seeds 2] [--sequences 256]
 
-Networks of 100 tanh units are trained by echo as benchmarks.rules does on tuning seeds (100 and on), and looked at a
-quarter of the way and at the end. There the true responses J_{t,k} = dy_{t+k} / dx_t of every sample are known by the
-chain rule. Least squares, weighted by f^2 as echo's own ((3.1) of docs/theory/echo.md), give the best response of each
-kind that a unit could hold: one for all; one that is linear in its own activity, in the output that answers, in both
-and their product; in the inputs of now and of the next step, that output and their products; one for each step of the
-sequence. Printed: the share of the variance of responses beyond lag 0 that it explains, and what is left of bias in the
-update of the recurrent array, squared, in parts of the squared gradient.
+Networks of 100 tanh units are trained by echo with the settings of benchmarks.rules on tuning seeds (100 and on), and
+looked at a quarter of the way and at the end. There the true responses J_{t,k} = dy_{t+k} / dx_t of every sample are
+known by the chain rule. Least squares, weighted by f^2 as echo's own ((3.1) of docs/theory/echo.md), give the best
+response of each kind that a unit could hold: one for all; one that is linear in its own activity, in the output that
+answers, in both and their product; in the inputs of now and of the next step, that output and their products; one for
+each step of the sequence. Printed: the share of the variance of responses beyond lag 0, of echo's 24 lags, that it
+explains, and the bias that is left in the update of the recurrent array, squared, in parts of the squared gradient of
+all lags.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from pathlib import Path
 from statistics import median
-from typing import Any
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
 
 from benchmarks.common import arguments, keep, table
 from benchmarks.rules.cells import Cell
+from benchmarks.rules.numbers import Numbers
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.trainer import Trainer
 
-SETTINGS: Mapping[str, Mapping[str, Any]] = {
-    "parity": {"readout": "delta", "lr": 2e-3},
-    "xor": {"readout": "rls", "lr": 2e-3},
-    "mackey_glass": {"readout": "rls", "lr": 1e-3},
-}
+TASKS = ("parity", "xor", "mackey_glass")
 LAGS = 24
 KINDS = ("one for all", "own activity", "output", "activity, output, product", "inputs, output, products", "each step")
 TINY = 1e-9
@@ -90,46 +87,69 @@ def fitted(J: Tensor, weight: Tensor, given: list[Tensor], each_step: bool) -> T
     return found.squeeze(-1).transpose(1, 2)
 
 
-def look(trainer: Trainer, sequences: int) -> dict[str, tuple[float, float]]:
-    """Return for each kind the share explained beyond lag 0, and the squared bias over the squared gradient."""
-    W = {name: value.double() for name, value in trainer.substrate.weights.items()}
-    now = trainer.update
-    batches = [replace(trainer, update=now + 1 + k).lab() for k in range(sequences // trainer.batch)]
-    u, target = (torch.cat(parts, 1).double() for parts in zip(*((b.inputs, b.targets) for b in batches), strict=True))
-    x = [torch.zeros(u.shape[1], len(W["w"]), dtype=torch.float64)]
+class Seen(NamedTuple):
+    """What was seen of one network.
+
+    Args:
+        gradient: (N, N), of 1/2 sum_t m_t |y_t - target_t|^2 over all sequences, by the true responses of all lags.
+        share: of the variance of responses beyond lag 0 that each kind explains. bias: |update - gradient|^2 over
+        |gradient|^2 of the update that each kind of response gives.
+    """
+
+    gradient: Tensor
+    share: Mapping[str, float]
+    bias: Mapping[str, float]
+
+
+def seen(W: Mapping[str, Tensor], u: Tensor, target: Tensor, mask: Tensor, lags: int = LAGS) -> Seen:
+    """Hold the responses that each kind of unit could know, of so many lags, to the true ones of all lags.
+
+    Args:
+        W: w_in (N, I), w (N, N), w_out (1, N). u: (T, B, I). target: (T, B, 1). mask: (T,). lags: H, two at least.
+    """
+    x = [u.new_zeros(u.shape[1], len(W["w"]))]
     for step in u:
         x.append(torch.tanh(step @ W["w_in"].T + x[-1] @ W["w"].T))
     before, x = torch.stack(x[:-1]), torch.stack(x[1:])
     y, f = x @ W["w_out"].T, 1 - x.square()
-    e = (y - target) * batches[0].mask.double().reshape(-1, 1, 1)
+    e = (y - target) * mask.reshape(-1, 1, 1)
     exact, updates = torch.zeros_like(x), {kind: torch.zeros_like(x) for kind in KINDS}
     left, whole = dict.fromkeys(KINDS, 0.0), 0.0
-    for k, J in enumerate(responses(W["w"], W["w_out"], f, LAGS)):
-        T, J = len(J), J[:, :, 0]  # one output
-        weight = f[:T].square()
-        exact[:T] += J * e[k:]
-        whole += float((weight * J.square()).sum()) if k else 0.0
-        for kind in KINDS:
+    for k, response in enumerate(responses(W["w"], W["w_out"], f, len(f))):
+        J = response[:, :, 0]  # of one output
+        exact[: len(J)] += J * e[k:]
+        weight = f[: len(J)].square()
+        whole += float((weight * J.square()).sum()) if 0 < k < lags else 0.0
+        for kind in KINDS if k < lags else ():
             guess = fitted(J, weight, features(kind, k, u, x, y), kind == "each step")
-            updates[kind][:T] += guess * e[k:]
+            updates[kind][: len(J)] += guess * e[k:]
             left[kind] += float((weight * (J - guess).square()).sum()) if k else 0.0
-    gradient = torch.einsum("tbj,tbi->ji", f * exact, before)
-    found = {}
-    for kind in KINDS:
-        bias = torch.einsum("tbj,tbi->ji", f * updates[kind], before) - gradient
-        found[kind] = (1 - left[kind] / whole, float((bias.norm() / gradient.norm()).square()))
-    return found
+    gradient, *found = (torch.einsum("tbj,tbi->ji", f * g, before) for g in (exact, *updates.values()))
+    bias = {
+        kind: float((each - gradient).norm() / gradient.norm()) ** 2 for kind, each in zip(KINDS, found, strict=True)
+    }
+    return Seen(gradient, {kind: 1 - left[kind] / whole for kind in KINDS}, bias)
 
 
-def trained(task: str, seed: int, sequences: int) -> list[dict[str, tuple[float, float]]]:
+def look(trainer: Trainer, sequences: int) -> Seen:
+    """Look at a network as it is, on sequences that it learns from next."""
+    now = trainer.update
+    batches = [replace(trainer, update=now + 1 + k).lab() for k in range(sequences // trainer.batch)]
+    u, target = (torch.cat(parts, 1).double() for parts in zip(*((b.inputs, b.targets) for b in batches), strict=True))
+    W = {name: value.double() for name, value in trainer.substrate.weights.items()}
+    return seen(W, u, target, batches[0].mask.double())
+
+
+def trained(task: str, seed: int, sequences: int) -> list[Seen]:
     """Train one network by echo and return what is seen a quarter of the way, and at the end."""
-    config = Cell(task, "ideal", "echo", Path("WTH.csv")).run(SETTINGS[task], seed, controls=False).config
-    trainer, seen = build_trainer(Experiment.of(config)), []
+    cell = Cell(task, "ideal", "echo")
+    config = cell.run(cell.setting(Numbers()), seed, controls=False).config
+    trainer, found = build_trainer(Experiment.of(config)), []
     for update in range(trainer.updates):
         if update in (trainer.updates // 4, trainer.updates - 1):
-            seen.append(look(trainer, sequences))
+            found.append(look(trainer, sequences))
         trainer.step()
-    return seen
+    return found
 
 
 def main() -> None:
@@ -137,11 +157,12 @@ def main() -> None:
     options = arguments(__doc__ or "", seeds=2, sequences=256)
     torch.set_num_threads(1)
     rows = []
-    for task in SETTINGS:
+    for task in TASKS:
         runs = [trained(task, 100 + seed, options.sequences) for seed in range(options.seeds)]
         for moment, when in enumerate(("a quarter of the way", "at the end")):
             for kind in KINDS:
-                share, bias = (median(run[moment][kind][i] for run in runs) for i in (0, 1))
+                share = median(run[moment].share[kind] for run in runs)
+                bias = median(run[moment].bias[kind] for run in runs)
                 rows.append([task, when, kind, f"{share:.2f}", f"{bias:.2g}"])
     heads = ["task", "when", "what a response may depend on", "share explained beyond lag 0", "squared bias"]
     keep("echo_operating_points", "Echo: what responses could know", table(heads, rows),

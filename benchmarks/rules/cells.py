@@ -55,7 +55,7 @@ class Cell(NamedTuple):
         rows = [(setting, self._tuning(numbers, setting, first)) for setting in every]
         tries = [(setting, first) for setting in every]
         if all(row is not None for _, row in rows):
-            best = sorted(rows, key=lambda each: self._loss(each[1]))[:SEMIFINAL]
+            best = sorted(rows, key=lambda each: self.loss(each[1]))[:SEMIFINAL]
             tries += [(setting, TUNING[1]) for setting, _ in best]
         return tries
 
@@ -69,7 +69,7 @@ class Cell(NamedTuple):
             rows = [self._tuning(numbers, setting, seed) for seed in TUNING]
             if None in rows:
                 return None
-            losses[EVERY[self.way].settings.index(setting)] = [self._loss(row) for row in rows]
+            losses[EVERY[self.way].settings.index(setting)] = [self.loss(row) for row in rows]
         return EVERY[self.way].settings[min(losses, key=lambda each: median(losses[each]))]
 
     def wanted(self, numbers: Numbers) -> list[Run]:
@@ -80,10 +80,16 @@ class Cell(NamedTuple):
         reported = [self.run(chosen, seed) for seed in range(self.seeds)] if chosen and self.way in WAYS else []
         return [each for each in [*tuning, *reported] if numbers.of(each) is None]
 
+    def loss(self, row: Row | None) -> float:
+        """Return the loss that settings are chosen by, which a row must have; of a run that diverged it is infinite."""
+        if row is None or "said" in row:
+            return math.inf
+        return float(row["validation_loss" if self.task in SAME_TEST else "test_loss"])
+
     def tried(self, numbers: Numbers) -> list[float] | None:
         """Return the losses on the tuning seeds with the setting that was chosen, or None while there is none."""
         chosen = self.chosen(numbers)
-        return None if chosen is None else [self._loss(self._tuning(numbers, chosen, seed)) for seed in TUNING]
+        return None if chosen is None else [self.loss(self._tuning(numbers, chosen, seed)) for seed in TUNING]
 
     def rows(self, numbers: Numbers) -> list[Row] | None:
         """Return the numbers of the reported seeds, or None while runs are missing; of an idea there are none."""
@@ -102,12 +108,6 @@ class Cell(NamedTuple):
     def _tuned_as(self) -> Cell:
         """Return the cell whose settings it has: of the condition that they are chosen under."""
         return self._replace(condition=CONDITIONS[self.condition].tuned)
-
-    def _loss(self, row: Row | None) -> float:
-        """Return the loss that settings are chosen by, which a row must have; of a run that diverged it is infinite."""
-        if row is None or "said" in row:
-            return math.inf
-        return float(row["validation_loss" if self.task in SAME_TEST else "test_loss"])
 
     def _tuning(self, numbers: Numbers, setting: Setting, seed: int) -> Row | None:
         return numbers.of(self.run(setting, seed, controls=False))

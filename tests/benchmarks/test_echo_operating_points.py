@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import pytest
 import torch
 from torch import Tensor
 
-from benchmarks.echo_operating_points import KINDS, features, fitted, responses
+from benchmarks.echo_operating_points import KINDS, Seen, features, fitted, responses, seen
+from tests.close import close
 
 T, B, N = 5, 7, 3
 
@@ -58,3 +61,67 @@ def test_what_a_response_may_depend_on_belongs_to_its_own_step_and_to_that_of_th
     assert first["activity, output, product"] == [1, 0, 200, 0]
     second = [float(each[1]) for each in features("inputs, output, products", 2, u, x, y)]
     assert second == [1, 1, 2, 300, 300, 600, 2]
+
+
+class Small(NamedTuple):
+    """A network of three units, what it is shown, what it does, and its gradient by backpropagation."""
+
+    W: dict[str, Tensor]
+    u: Tensor
+    target: Tensor
+    mask: Tensor
+    x: Tensor
+    e: Tensor
+    gradient: Tensor
+
+    def seen(self, lags: int) -> Seen:
+        return seen(self.W, self.u, self.target, self.mask, lags)
+
+
+def small(scale: float) -> Small:
+    """Make one whose inputs and targets are of such a size."""
+    draw = torch.Generator().manual_seed(1)
+    shapes = {"w_in": (N, 2), "w": (N, N), "w_out": (1, N)}
+    W = {name: torch.randn(shape, dtype=torch.float64, generator=draw) for name, shape in shapes.items()}
+    u, target = (torch.randn(T, 40, wide, dtype=torch.float64, generator=draw) * scale for wide in (2, 1))
+    mask = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0], dtype=torch.float64)
+    leaf, x = W["w"].clone().requires_grad_(), [torch.zeros(40, N, dtype=torch.float64)]
+    for step in u:
+        x.append(torch.tanh(step @ W["w_in"].T + x[-1] @ leaf.T))
+    e = (torch.stack(x[1:]) @ W["w_out"].T - target) * mask.reshape(-1, 1, 1)
+    (gradient,) = torch.autograd.grad(0.5 * e.square().sum(), leaf)  # a mask of 0 and 1 is its own square
+    return Small(W, u, target, mask, torch.stack(x).detach(), e.detach(), gradient)
+
+
+@pytest.mark.parametrize("lags", [2, T])
+def test_bias_is_held_to_the_gradient_of_all_lags(lags: int) -> None:
+    network = small(1.0)
+    torch.testing.assert_close(network.seen(lags).gradient, network.gradient, rtol=1e-9, atol=0)
+
+
+def test_units_that_do_not_saturate_have_one_response_and_no_bias_but_that_of_lags_left_out() -> None:
+    network = small(1e-4)
+    found = network.seen(T)
+    assert all(share > 1 - 1e-6 for share in found.share.values())
+    assert all(bias < 1e-6 for bias in found.bias.values())
+    update = torch.zeros(N, N, dtype=torch.float64)  # of the true responses of a linear network, two lags
+    for k, B in enumerate((network.W["w_out"], network.W["w_out"] @ network.W["w"])):
+        update += torch.einsum("tbo,oj,tbi->ji", network.e[k:], B, network.x[: T - k])
+    left = (update - network.gradient).square().sum() / network.gradient.square().sum()
+    assert left > 0.01
+    assert all(bias == close(float(left), rel=1e-3) for bias in network.seen(2).bias.values())
+
+
+def test_of_units_that_saturate_one_response_is_the_mean_by_squared_gain_and_more_knowledge_explains_more() -> None:
+    network = small(1.0)
+    found, f = network.seen(T), 1 - network.x[1:].square()
+    left = whole = 0.0
+    for J in list(responses(network.W["w"], network.W["w_out"], f, T))[1:]:
+        true, weight = J[:, :, 0], f[: len(J)] ** 2
+        mean = (weight * true).sum((0, 1)) / weight.sum((0, 1))
+        left, whole = left + (weight * (true - mean) ** 2).sum(), whole + (weight * true**2).sum()
+    assert found.share["one for all"] == close(float(1 - left / whole), rel=1e-6)
+    assert 0.05 < found.share["one for all"] < 0.95
+    for kind in KINDS[1:]:
+        assert found.share[kind] > found.share["one for all"]
+    assert found.bias["one for all"] > 1e-3

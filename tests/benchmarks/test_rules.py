@@ -107,11 +107,11 @@ def test_a_run_that_settings_are_chosen_by_keeps_the_loss_that_they_are_chosen_b
     short: dict[str, int | None] = {"updates": 2, "evaluate_every": 2, "checkpoint_every": 2}
     row = train(config.model_copy(update={"training": config.training.model_copy(update=short)}))
     assert 0 < row["validation_loss"] != row["test_loss"]
-    assert cell._loss(row) == row["validation_loss"]
-    assert CELL._loss(row) == row["test_loss"]
-    assert cell._loss({"said": "diverged"}) == inf
+    assert cell.loss(row) == row["validation_loss"]
+    assert CELL.loss(row) == row["test_loss"]
+    assert cell.loss({"said": "diverged"}) == inf
     with pytest.raises(KeyError, match="validation_loss"):
-        cell._loss({"test_loss": 0.5})
+        cell.loss({"test_loss": 0.5})
     short["validation"] = None
     bare = train(config.model_copy(update={"training": config.training.model_copy(update=short)}))
     assert "validation_loss" not in bare
