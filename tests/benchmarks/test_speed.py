@@ -173,7 +173,7 @@ def test_the_table_of_spiking_units() -> None:
 
 @pytest.mark.parametrize("name", peers.PEERS)
 def test_units_of_others_spike_and_start_anew(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    pytest.importorskip(name)
+    pytest.importorskip(name, reason=f"pip install {name}")
     sent: list[torch.Tensor] = []
     plain = torch.addmm
 
