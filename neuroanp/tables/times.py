@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -141,7 +141,8 @@ def _from_text(name: str, cells: Sequence[str], lines: np.ndarray, where: str) -
     for form in (date + clock for date in _DATES for clock in _CLOCKS):
         if _parsed(first, form) is not None or ("/" in first and "%d/%m" in form):
             forms.append((form, lambda cell, form=form: datetime.strptime(cell, form)))
-    tried = sorted((_tried(cells, parse, form) for form, parse in forms), key=lambda one: one[0])
+    whole = [each for each in forms if all(_stamp(cell, each[1]) for cell in cells)]  # most fail at once: not tried
+    tried = sorted((_tried(cells, parse, form) for form, parse in whole or forms), key=lambda one: one[0])
     (unread, _), form, stamps = tried[0]
     others = [also for (none, _), also, found in tried if none == unread == 0 and found != stamps]
     problems = [
@@ -159,18 +160,14 @@ def _is_unit(text: str) -> bool:
     return bool(text) and scale(text, SECONDS) is not None
 
 
-def _tried(cells: Sequence[str], parse, form: str) -> tuple[tuple[int, int], str, list[datetime | None]]:
+def _tried(
+    cells: Sequence[str], parse: Callable[[str], datetime], form: str
+) -> tuple[tuple[int, int], str, list[datetime | None]]:
     """Return how well a form fits (cells it does not read, different steps), and what it reads.
 
     From the same day of a month to that of another, steps are in months.
     """
-    stamps: list[datetime | None] = []
-    for cell in cells:
-        try:
-            stamp = parse(cell)
-        except (ValueError, OverflowError):
-            stamp = None
-        stamps.append(stamp if stamp is not None and YEARS[0] < stamp.year < YEARS[1] else None)
+    stamps = [_stamp(cell, parse) for cell in cells]
     there = [stamp for stamp in stamps if stamp is not None]
     at = [_ns(stamp) for stamp in there]
     if len({(stamp.day, stamp.time(), stamp.tzinfo) for stamp in there}) == 1:
@@ -179,9 +176,14 @@ def _tried(cells: Sequence[str], parse, form: str) -> tuple[tuple[int, int], str
 
 
 def _parsed(cell: str, form: str) -> datetime | None:
+    return _stamp(cell, lambda text: datetime.strptime(text, form))
+
+
+def _stamp(cell: str, parse: Callable[[str], datetime]) -> datetime | None:
+    """Return what a form reads in a cell, of a year that a measurement can be of; else None."""
     try:
-        stamp = datetime.strptime(cell, form)
-    except ValueError:
+        stamp = parse(cell)
+    except (ValueError, OverflowError):
         return None
     return stamp if YEARS[0] < stamp.year < YEARS[1] else None
 
