@@ -30,7 +30,8 @@ KEPT = 128
 class Condition(NamedTuple):
     """What a network learns and is tested under: a profile, what that is, and where settings are chosen.
 
-    Phase-change arrays err when they are written, and settings that were chosen without that do not hold there.
+    Phase-change arrays err when they are written, and settings that were chosen without that do not hold there. The
+    noise of junctions remembers: where that costs much, settings are chosen once more with it.
     """
 
     profile: str
@@ -47,6 +48,9 @@ CONDITIONS: Mapping[str, Condition] = {
     "pcm": Condition("pcm", "the noise of phase-change arrays alone, in training and in the test", "pcm"),
     "smtj_koenders": Condition(
         "smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test"
+    ),
+    "smtj_koenders_tuned": Condition(
+        "smtj_koenders", "the same junctions, settings chosen with them", "smtj_koenders_tuned"
     ),
 }
 RATES = (5e-4, 1e-3, 2e-3)
