@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.rate import RateBackend
+from neuroanp.devices.protocol import NodeSource
 from neuroanp.losses import SQUARED_ERROR
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.init import xavier
@@ -22,8 +23,10 @@ from neuroanp.trajectory import Weights, WeightUpdate
 class ExactSubstrate:
     weighs_reads = False
 
-    def __init__(self, weights: Weights, sigma: float, output_sigma: float | None = None) -> None:
-        self.output_sigma = output_sigma  # None: sigma
+    def __init__(
+        self, weights: Weights, sigma: float, output_sigma: float | None = None, source: NodeSource | None = None
+    ) -> None:
+        self.output_sigma, self.source = output_sigma, source  # None: sigma; only Gaussian noise
         self.weights, self.sigma, self.neurons, self.network = weights, sigma, {}, weights.network
 
     def prepare(self) -> dict[str, ReadPlan]:
@@ -31,7 +34,7 @@ class ExactSubstrate:
 
     def perturbation(self, plan, batch, streams, artificial=True, apart=0.0) -> NodeNoise:
         sigma, output = (self.sigma, self.output_sigma) if artificial else (0.0, 0.0)
-        about = plan, self.network.lines, batch, streams, self.weights.like, None, sigma
+        about = plan, self.network.lines, batch, streams, self.weights.like, self.source, sigma
         return NodeNoise(*about, output_sigma=output, dt=1e-6)
 
     def node_sigmas(self, artificial=True) -> dict[str, float]:

@@ -13,6 +13,7 @@ from torch.utils.flop_counter import FlopCounterMode
 from neuroanp.baselines.bptt import gradient
 from neuroanp.baselines.network import forward
 from neuroanp.baselines.truncated import truncated_gradient
+from neuroanp.devices.ornstein_uhlenbeck import OrnsteinUhlenbeck
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.echo import Echo, carried, how_far, later, predicted, products, way
 from neuroanp.learning.readouts import block_counts, inferred, least_squares
@@ -323,6 +324,43 @@ def test_the_echo_in_the_loss_is_the_mean_of_the_gradient(make_lab):
     for k in range(2):
         mean = e[k:].mean() * impulse(lab.weights, 2)[k, 0]
         assert_close(B[k, 0], mean, rtol=0, atol=0.05 * float(mean.norm()))
+
+
+def test_where_noise_remembers_its_credit_is_that_of_other_steps_too(make_lab):
+    """(4.3): sums over steps by the correlation of the noise there; and echo's responses hold nothing of it."""
+    T, N, batch, gamma = 5, 40, 4, 0.8
+    lab = make_lab(T=T, B=batch, N=N, sigma=0.0, network=linear(3, N, 2), of_y=0.0)
+    lab.mask = torch.ones(T).double()
+    source = lab.substrate.source = OrnsteinUhlenbeck(sigma=1e-4, tau=2e-6, n_sources=1)
+    W, rho = lab.weights, [source.autocorrelation(k * 1e-6) for k in range(T)]
+    assert rho[1] == close(0.6065, rel=1e-3)
+    e = forward(W, lab.inputs).y - lab.targets  # 2/O of two outputs
+    powers = [torch.linalg.matrix_power(W["w"], k) for k in range(T)]
+
+    def mean(rho: list[float]) -> torch.Tensor:
+        """Return the mean of sum_t c_t i_t u_t^T / B over sigma^2."""
+        g = torch.zeros(T, batch, N, dtype=torch.float64)
+        for t in range(T):
+            for s in range(T):
+                for later_on in range(max(s, t), T):
+                    weight = rho[abs(t - s)] * gamma ** (later_on - t)
+                    g[t] += weight * (e[later_on] @ W["w_out"] @ powers[later_on - s])
+        return torch.einsum("tbi,tbj->ij", g, lab.inputs) / batch
+
+    rule = ANP(difference="innovation", gamma=gamma, K=31, reference="mean")
+    found = torch.stack([lab.update(rule, update=update).arrays["w_in"] for update in range(60)]).mean(0)
+    wanted, alone = mean(rho), mean([1.0, *[0.0] * (T - 1)])
+    parts = torch.stack([alone.flatten(), (wanted - alone).flatten()], 1)
+    own, others = torch.linalg.lstsq(parts, found.flatten().unsqueeze(1)).solution.flatten().tolist()
+    assert float((wanted - alone).norm()) > 0.5 * float(alone.norm())
+    assert others / own == close(1.0, rel=0.1)
+    small = make_lab(T=T, B=16, N=5, sigma=0.0, network=linear(3, 5, 2), of_y=0.0)
+    small.substrate.source = source
+    B, true = heard(small, Echo(lags=T), 150)["B hidden"], impulse(small.weights, T)
+    by_step = torch.tensor([[rho[abs(k - j)] for j in range(T)] for k in range(3)]).double()
+    products_alone = torch.einsum("kj,jon->kon", by_step, true)
+    assert float((products_alone - true[:3]).norm()) > 0.5 * float(true[:3].norm())
+    assert float((B - true)[:3].norm()) < 0.05 * float(true[:3].norm())
 
 
 # ---- 5. what hardware pays ----
