@@ -9,7 +9,7 @@ from statistics import median
 from benchmarks.rules.cells import Cell
 from benchmarks.rules.numbers import Numbers
 from benchmarks.rules.overview import overview, under_noise
-from benchmarks.rules.ways import CONDITIONS, TASKS, WAYS
+from benchmarks.rules.ways import CONDITIONS, IDEAS, TASKS, WAYS
 from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
@@ -57,7 +57,8 @@ def test_the_page_of_echo_shows_what_was_measured():
     names = ("echo_gradients", "echo_operating_points")
     table = "".join((results / f"{name}.md").read_text(encoding="utf-8") for name in names)
     there = {float(number) for number in re.findall(r"-?\d*\.\d+", printed + table)}
-    words = re.sub(r"\([1-6]\.\d\)|arxiv\S+|theorem 3.3|qquad .*", "", prose, flags=re.IGNORECASE)
+    ideas = r"is at \S+ \(parity, the share\) and \S+ \(XOR"  # held to the record of their own below
+    words = re.sub(rf"\([1-6]\.\d\)|arxiv\S+|theorem 3.3|qquad .*|{ideas}", "", prose, flags=re.IGNORECASE)
     claimed = {float(number) for number in re.findall(r"(?<![\w.])-?\d*\.\d+", words)}
     assert len(claimed) > 30
     assert claimed <= there, sorted(claimed - there)
@@ -115,6 +116,23 @@ def test_how_far_from_bptt_the_page_of_echo_says_that_it_ends():
     assert f"with no echo at all ({round(times('xor', 'ANP, errors inferred'), -1):.0f} times)" in page
     assert round(times("copy5", "echo + ANP")) == 6
     assert 3 < times("copy5", "echo + ANP, decorrelated") < 4
+
+
+def test_what_the_page_of_echo_says_of_ideas_that_were_tried():
+    """On the tuning seeds: the best idea in units of the best that there was."""
+    page, found = " ".join((ROOT / "docs" / "theory" / "echo.md").read_text(encoding="utf-8").split()), {}
+    for task, way in {"parity": "echo", "xor": "echo", "mackey_glass": "echo + ANP"}.items():
+        tried = {name: Cell(task, "ideal", name).tried(Numbers()) for name in (way, *IDEAS)}
+        losses = {name: median(each) for name, each in tried.items() if each is not None}
+        assert len(losses) == 1 + len(IDEAS) == 8
+        before = losses.pop(way)
+        best = min(losses, key=losses.__getitem__)
+        found[task] = best, losses[best] / before
+    assert [found[task][0] for task in ("parity", "xor")] == ["echo + .3 ANP, gamma .7", "echo, K=3"]
+    said = [f"{found[task][1]:.2f}"[1:] for task in ("parity", "xor")]
+    assert f"is at {said[0]} (parity, the share) and {said[1]} (XOR, 4 passes) of the loss that echo has" in page
+    assert found["mackey_glass"][1] > 1
+    assert {IDEAS["echo, K=3"].passes, IDEAS["echo, K=7"].passes} == {4, 8}
 
 
 def test_where_decorrelation_wins_and_loses_is_what_the_readme_says():
