@@ -40,7 +40,8 @@ def section(cells: Sequence[Cell], numbers: Numbers) -> str | None:
         if losses and all(map(math.isfinite, losses)):
             own = f" ({FIRST}'s readout)" if control == "frozen_recurrence" else ""
             rows.append([f"control: {control}{own}", "", "", spread(losses), "", "", "", ""])
-    missing = [cell.way for cell in cells if cell.way not in found]
+    # ideas have a table of their own
+    missing = [cell.way for cell in cells if cell.way not in found and cell.way in WAYS]
     notes = [f"not run: {'; '.join(missing)}"] if missing else []
     edge = [cell.way for cell in cells if cell.way in found and at_edge(cell.way, cell.setting(numbers))]
     notes += [f"rate at the edge of those that were tried: {'; '.join(edge)}"] if edge else []

@@ -187,7 +187,7 @@ def test_claims_are_ratios_of_medians_and_counts_of_seeds() -> None:
 
 
 def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) -> None:
-    cells = [CELL, CELL._replace(way="NP")]
+    cells = [CELL, CELL._replace(way="NP"), CELL._replace(way="echo, K=3")]
     assert section(cells, numbers) is None
     for k in range(6):
         known(numbers, k, 100, 0.1 + k)
@@ -197,7 +197,7 @@ def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) ->
     text = section(cells, numbers) or ""
     assert "| echo   | E     | delta, lr 0.001 | 0.25 [0.25 .. 0.25]" in text
     assert "2 of 2      | 1 of 2 (0.75)" in text
-    assert "- not run: NP" in text
+    assert "- not run: NP\n" in text
     assert "- rate at the edge of those that were tried: echo" in text
     assert not at_edge("echo", SETTINGS[1])
     table = overview({"copy3": cells, "copy5": [each._replace(task="copy5") for each in cells]}, numbers)
