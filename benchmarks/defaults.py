@@ -12,7 +12,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from benchmarks.common import Case, arguments, keep, run_cases, spread, table, values, verdict
-from benchmarks.rules.tables import below, times
+from benchmarks.rules.claims import below, times
 
 TASKS = ("copy", "digits", "mackey_glass")
 PROFILES = ("ideal", "pcm", "smtj_koenders", "ecram", "rram_hfo2")

@@ -1,11 +1,11 @@
-"""Temporal XOR with 40 spiking units: echo, outputs that know their errors and surrogate BPTT at equal passes.
+"""Temporal XOR with 40 spiking units: local rules of each class of feedback beside surrogate BPTT, at equal passes.
 
 python benchmarks/spiking_echo.py [--seeds 8] [--workers 2]
 
 An update of BPTT counts two passes. BPTT is also shown with the 200 updates with which it came out best in
-spiking_learning.py. Every method tries the same three rates on seeds 100 and 101, which are not reported (200 on are),
-and takes that of the lowest median loss; at the edge of the three it is marked. Lags and eta of echo were chosen on
-seeds 0 and 1.
+spiking_learning.py; the better of both is what others are held to. Every method tries the same four rates on seeds 100
+and 101, which are not reported (200 on are), and takes that of the lowest median loss; at the edge of the four it is
+marked. Lags and eta of echo were chosen on seeds 0 and 1, the passes of an update on seeds 100 and 101.
 """
 
 from __future__ import annotations
@@ -17,7 +17,8 @@ from typing import Any
 from common import Case, arguments, keep, run_cases, spread, table, values, verdict
 
 PASSES = 3200
-RATES = (3e-3, 1e-2, 3e-2)
+RATES = (3e-3, 1e-2, 3e-2, 1e-1)
+WITHIN = 1.5
 TUNING = (100, 2)
 """The first of the seeds that rates are tried on, and how many there are."""
 BASE: dict[str, Any] = {
@@ -25,24 +26,27 @@ BASE: dict[str, Any] = {
     "training": {"batch": 8, "controls": False},
 }  # fmt: skip
 ECHO = {"rule.name": "echo", "rule.lags": 60, "rule.eta": 1.0, "rule.difference": "activity", "rule.K": 3}
-TOLD = {"rule.name": "anp", "rule.reference": "mean", "rule.readout": "delta", "rule.K": 3}
+ANP = {"rule.name": "anp", "rule.reference": "mean", "rule.K": 1}
+TOLD = {**ANP, "rule.readout": "delta"}
+INFERRED = {**TOLD, "rule.errors": "inferred"}
 SMTJ = {"profile": "smtj_koenders"}
-BEST = "surrogate BPTT, 200 updates"
 
 
 def rows() -> list[tuple[str, str, int, dict[str, Any]]]:
     """List the methods: name, class, passes of an update, settings with the number of updates."""
-    bptt, anp = {"rule": "bptt"}, {"rule.name": "anp", "rule.K": 16}
-    return [
-        (BEST, "BP", 2, {**bptt, "training.updates": 200}),
-        ("surrogate BPTT", "BP", 2, {**bptt, "training.updates": PASSES // 2}),
-        ("echo + ANP", "E", 4, {**ECHO, "training.updates": PASSES // 4}),
-        ("ANP, errors told", "S+", 4, {**TOLD, "training.updates": PASSES // 4}),
-        ("ANP, K=16", "S", 32, {**anp, "training.updates": PASSES // 32}),
-        ("echo + ANP, smtj_koenders", "E", 4, {**ECHO, **SMTJ, "training.updates": PASSES // 4}),
-        ("ANP, errors told, smtj_koenders", "S+", 4, {**TOLD, **SMTJ, "training.updates": PASSES // 4}),
-        ("ANP, K=16, smtj_koenders", "S", 32, {**anp, **SMTJ, "training.updates": PASSES // 32}),
+    found = [
+        ("surrogate BPTT, 200 updates", "BP", 2, {"rule": "bptt", "training.updates": 200}),
+        ("surrogate BPTT", "BP", 2, {"rule": "bptt"}),
+        ("ANP, K=16", "S", 32, {"rule.name": "anp", "rule.K": 16}),
     ]
+    for noise, of_noise in (("", {}), (", smtj_koenders", SMTJ)):
+        found += [
+            (f"echo + ANP{noise}", "E", 4, {**ECHO, **of_noise}),
+            (f"ANP, errors told{noise}", "S+", 2, {**TOLD, **of_noise}),
+            (f"ANP, errors inferred{noise}", "S", 2, {**INFERRED, **of_noise}),
+            (f"ANP, K=1{noise}", "S", 2, {**ANP, **of_noise}),
+        ]
+    return [(*head, passes, {"training.updates": PASSES // passes, **each}) for *head, passes, each in found]
 
 
 def chosen(options: Namespace) -> dict[str, float]:
@@ -59,8 +63,24 @@ def chosen(options: Namespace) -> dict[str, float]:
     return {label: tried[name][1] for label, name in best.items()}
 
 
+def claims(methods: list[tuple[str, str, int, dict[str, Any]]], losses: dict[str, list[float]]) -> list[str]:
+    """Say, under each noise and for each class, whether its best method comes within 1.5 times of the best BPTT."""
+    medians = {label: median(each) for label, each in losses.items()}
+    best = min((label for label, feedback, *_ in methods if feedback == "BP"), key=medians.__getitem__)
+    found = []
+    for profile in (None, SMTJ["profile"]):
+        for wanted in ("E", "S+", "S"):
+            those = [label for label, feedback, _, each in methods
+                     if feedback == wanted and each.get("profile") == profile]  # fmt: skip
+            leads = min(those, key=medians.__getitem__)
+            ratio = medians[leads] / medians[best]
+            found.append(verdict(f"class {wanted}: {leads} at {ratio:.2g} times the loss of {best} (<= {WITHIN:g})",
+                                 ratio <= WITHIN))  # fmt: skip
+    return found
+
+
 def main() -> None:
-    """Tune, train, write the table, and say whether echo comes within 1.5 times of BPTT."""
+    """Tune, train, write the table, and say which class comes within 1.5 times of BPTT."""
     options = arguments(__doc__ or "", seeds=8)
     methods, rates = rows(), chosen(options)
     cases = [Case(label, BASE, {**settings, "optimizer.lr": rates[label]}) for label, _, _, settings in methods]
@@ -73,12 +93,7 @@ def main() -> None:
         rate = f"{rates[label]:g}{' (edge)' * (rates[label] in (RATES[0], RATES[-1]))}"
         lines.append([label, feedback, rate, str(updates), str(updates * passes), spread(losses[label]), noisy])
     heads = ["method", "class", "lr", "updates", "passes", "loss, noise-free", "under the junctions' noise"]
-    claims = []
-    for label in ("echo + ANP", "echo + ANP, smtj_koenders"):
-        for other in (BEST, "surrogate BPTT"):
-            ratio = median(losses[label]) / median(losses[other])
-            claims.append(verdict(f"{label} at {ratio:.2g} times the loss of {other} (<= 1.5)", ratio <= 1.5))
-    body = table(heads, lines) + "\n\n" + "\n".join(f"- {claim}" for claim in claims)
+    body = table(heads, lines) + "\n\n" + "\n".join(f"- {claim}" for claim in claims(methods, losses))
     keep("spiking_echo", "Temporal XOR with 40 spiking units: echo", body)
 
 

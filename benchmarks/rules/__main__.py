@@ -59,7 +59,9 @@ def main() -> None:
         if cell.way in given.ways or cell.way in WAYS or cell.tried(numbers) is not None:
             tables.setdefault(cell.title, []).append(cell)
     parts = {heading: text for heading, each in tables.items() if (text := section(each, numbers)) is not None}
-    of = {c: {each[0].task: each for each in tables.values() if each[0].condition == c} for c in given.conditions}
+    of = {  # of all that was ever run, or a table that spans tasks would lose those that are not asked for now
+        c: {task: [Cell(task, c, way, given.csv, given.seeds) for way in EVERY] for task in TASKS} for c in CONDITIONS
+    }
     more = {NOISES: against_gaussian(of, numbers), TRIED: ideas(of.get("ideal", {}), numbers)}
     parts |= {heading: text for heading, text in more.items() if text is not None}
     order = [Cell(task, condition, "BPTT", csv).title
@@ -69,10 +71,8 @@ def main() -> None:
         words += ["--csv", given.csv.name] if given.csv is not None else []
         order = [*dict.fromkeys(order), *more]
         keep_parts("rules", "Rules by class of feedback", parts, order, "benchmarks.rules", words)
-    if "ideal" in of:
-        print(overview(of.pop("ideal"), numbers))
-    if of:
-        print(under_noise(of, numbers))
+    print(overview(of.pop("ideal"), numbers))
+    print(under_noise(of, numbers))
     if failed:
         sys.exit(f"{failed} runs could not be done")
 

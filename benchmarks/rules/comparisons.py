@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
 from benchmarks.common import table, verdict
 from benchmarks.rules.cells import Cell, said
+from benchmarks.rules.claims import FEEDBACK, below_ridge, best, column, times
 from benchmarks.rules.numbers import Numbers
-from benchmarks.rules.tables import FEEDBACK, below_ridge, best, column, times
-from benchmarks.rules.ways import EVERY, IDEAS
+from benchmarks.rules.ways import EVERY, IDEAS, SAME_TEST
 
 GAUSSIAN = "white"
 WITHIN = 3.0
@@ -36,7 +37,7 @@ def against_gaussian(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], num
                 other = column(gaussian[way], "test_loss")
                 rows.append([condition, feedback, task, way, f"{median(losses):.3g}", f"{median(other):.3g}",
                              times(losses, other), f"{below_ridge(here[way])} of {len(losses)}"])  # fmt: skip
-                counts.setdefault(condition, []).append(median(losses) <= WITHIN * median(other))
+                counts.setdefault(condition, []).append(median(losses) <= WITHIN * median(other) < math.inf)
     if not rows:
         return None
     heads = ["noise", "class", "task", "best method", "test loss", "under Gaussian noise", "ratio", "below ridge"]
@@ -66,4 +67,9 @@ def ideas(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str | None:
         settings = said(EVERY[way].settings[0]) if way in IDEAS else "as tuned"
         cells = [f"{median(found[way]):.2g}" if way in found else "" for found in tried.values()]
         rows.append([way, EVERY[way].feedback, settings, *cells])
-    return table(["idea", "class", "setting", *tried], rows)
+    heads = [f"{task} (validation)" if task in SAME_TEST else task for task in tried]
+    few = (
+        "Medians of two seeds, of the test loss or of the sequences that training leaves out; each idea has one "
+        "setting, and what stands above them was chosen of six on these very seeds."
+    )
+    return "\n".join([few, "", table(["idea", "class", "setting", *heads], rows)])

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from statistics import median
 
 from benchmarks.common import table
 from benchmarks.rules.cells import Cell, controls_of
+from benchmarks.rules.claims import LAGGED, below, column
 from benchmarks.rules.numbers import Numbers, Row
-from benchmarks.rules.tables import below, column
 from benchmarks.rules.ways import EVERY
 from neuroanp.training.configure import configure
 
@@ -23,9 +24,9 @@ def overview(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str:
         tables: the cells of each task, all of one condition.
     """
     tables = _with_something_run(tables, numbers)
-    ways = [way for way in EVERY if any(_rows(cells, way, numbers) is not None for cells in tables.values())]
-    rows = [[*_line(way, tables, numbers), f'`--ways "{way}"`'] for way in ways]
-    rows.append(["ridge, untrained", "", *_ridge(tables, numbers), ""])
+    ways = [way for way in EVERY if _run(way, tables, numbers)]
+    rows = [[*_line(way, tables, numbers), _command(way, tables, numbers)] for way in ways]
+    rows += [[name, "", *each, ""] for name, each in _others(tables, numbers).items()]
     needs = [f"- {way}: {EVERY[way].passes} passes an update; {needed(way)}" for way in ways]
     return "\n".join([table(["method", "class", *tables, "command"], rows), "", *needs])
 
@@ -43,11 +44,9 @@ def under_noise(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], numbers:
     for condition, found in conditions.items():
         tables = {name: found.get(name, ()) for name in names}
         for way in EVERY:
-            tasks = [cells[0].task for cells in tables.values() if _rows(cells, way, numbers) is not None]
-            if tasks:
-                command = f'`--conditions {condition} --ways "{way}" --only {" ".join(tasks)}`'
-                rows.append([condition, *_line(way, tables, numbers), command])
-        rows.append([condition, "ridge, untrained", "", *_ridge(tables, numbers), ""])
+            if _run(way, tables, numbers):
+                rows.append([condition, *_line(way, tables, numbers), _command(way, tables, numbers, condition)])
+        rows += [[condition, name, "", *each, ""] for name, each in _others(tables, numbers).items()]
     return table(["noise", "method", "class", *names, "command"], rows)
 
 
@@ -74,13 +73,29 @@ def _line(way: str, tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> l
     return line
 
 
-def _ridge(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> list[str]:
-    """Write the median of the ridge readouts of untrained networks, of the first method that was run."""
-    line = []
+def _run(way: str, tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> list[str]:
+    """Return the tasks that a method was run on."""
+    return [cells[0].task for cells in tables.values() if _rows(cells, way, numbers) is not None]
+
+
+def _command(way: str, tables: Mapping[str, Sequence[Cell]], numbers: Numbers, condition: str = "") -> str:
+    """Return the words that repeat a row."""
+    under = f"--conditions {condition} " if condition else ""
+    return f'`{under}--ways "{way}" --only {" ".join(_run(way, tables, numbers))}`'
+
+
+def _others(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> dict[str, list[str]]:
+    """Write the medians of the ridge readouts of untrained networks, and of a lagged linear model where there is one.
+
+    They are those beside the first method that was run.
+    """
+    lines: dict[str, list[str]] = {"ridge, untrained": [], "lagged linear model": []}
     for cells in tables.values():
         found = next((rows for way in EVERY if (rows := _rows(cells, way, numbers)) is not None), [])
-        line.append(f"{median(column(found, controls_of(found)[0])):.2g}" if found else "")
-    return line
+        for line, key in zip(lines.values(), (controls_of(found)[0], LAGGED), strict=True):
+            there = median(column(found, key)) if found else math.inf
+            line.append(f"{there:.2g}" if math.isfinite(there) else "")
+    return {name: line for name, line in lines.items() if any(line)}
 
 
 def needed(way: str) -> str:

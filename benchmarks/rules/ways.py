@@ -105,8 +105,12 @@ WAYS: Mapping[str, Way] = {
     "echo": Way("E", {"name": "echo", "lags": 24}, grid(readout=("delta", "rls"), lr=(1e-3, 2e-3, 4e-3))),
     "echo + ANP": Way("E", SHARED, SHARES),
     "echo + ANP, decorrelated": Way("E", {**SHARED, "decorrelation": {"lr": 1e-2}}, DECORRELATED),
+    "echo + ANP, to the end": Way(
+        "E", {**SHARED, "eta": 1.0}, grid(readout=("delta", "rls"), lr=RATES)
+    ),  # of its own noise, and with no discount of what comes late
     "ANP, errors told": Way("S+", {**ANP, "K": 3}, grid(of=OF, told=TOLD)),
     "ANP, errors inferred": Way("S", INFERRED, grid(of=OF, lr=RATES)),
+    "ANP, errors inferred, delta": Way("S", {**INFERRED, "readout": "delta"}, grid(of=OF, lr=RATES)),
     "DANP, errors inferred": Way("S", {**INFERRED, "decorrelation": {"lr": 1e-2}}, grid(of=OF, lr=RATES)),
     "ANP, K=3": Way("S", {**ANP, "K": 3}, grid(of=OF, lr=RATES)),
     "ANP, K=15": Way("S", {**ANP, "K": 15}, grid(lr=SIX_RATES)),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from concurrent.futures import ThreadPoolExecutor
 from math import inf
 from pathlib import Path
@@ -10,10 +11,11 @@ import pytest
 
 import benchmarks
 from benchmarks.rules.cells import SEMIFINAL, TUNING, Cell
+from benchmarks.rules.claims import claims, targets
 from benchmarks.rules.comparisons import against_gaussian, ideas
 from benchmarks.rules.numbers import Numbers, digest, do_all, train
 from benchmarks.rules.overview import needed, overview, under_noise
-from benchmarks.rules.tables import at_edge, claims, section
+from benchmarks.rules.tables import at_edge, rates_beside, section
 from benchmarks.rules.ways import IDEAS, PASSES, TASKS, WAYS
 from neuroanp.errors import DivergedError, RunError
 from neuroanp.training.configure import configure
@@ -184,6 +186,42 @@ def test_claims_are_ratios_of_medians_and_counts_of_seeds() -> None:
         "in units of class S's best, ANP, K=3: NP 4",
         "NOT MET: class S, ANP, K=3, at 0.6 of the loss of ANP, K=15 (<= .5)",
     ]
+    for rows in found.values():
+        for each, lagged in zip(rows, (5.0, 9.0), strict=True):
+            each["lagged_linear"] = lagged
+    assert claims(found, "ridge", "refit")[0].endswith("; below the lagged linear model 2 of 2")
+    found["ANP, K=3"] = found["ANP, K=15"] = [{"said": "diverged"}] * 2
+    assert claims(found, "ridge", "refit")[-1].startswith("NOT MET: class S, ANP, K=")
+
+
+def test_targets_are_held_class_by_class() -> None:
+    """Beside BPTT by the best median; below the ridge by the method with the most seeds, those of class S refitted."""
+    four = [
+        {"BPTT": 1.0, "echo": 9.0, "echo + ANP": 12.0, "ANP, errors told": 9.0, "ANP, K=3": 11.0, "NP": 11.0},
+        {"BPTT": 1.0, "echo": 9.0, "echo + ANP": 8.0, "ANP, errors told": 9.0, "ANP, K=3": 11.0, "NP": 11.0},
+    ]
+    found = {way: [row(each[way], 9.5 if way == "ANP, K=3" else 99.0, 10.0) for each in four * 4] for way in four[0]}
+    assert targets(found, "parity", "ideal", "ridge", "refit") == [
+        "met: class E, echo: 9 times BPTT (<= 10)",
+        "met: class E, echo: as learned below the ridge on 8 of 8 seeds (>= 8)",
+        "met: class S+, ANP, errors told: as learned below the ridge on 8 of 8 seeds (>= 8)",
+        "met: class S, ANP, K=3: its refit below the ridge on 8 of 8 seeds (>= 7)",
+    ]
+    assert targets(found, "copy5", "ideal", "ridge", "refit")[0] == "NOT MET: class E, echo: 9 times BPTT (<= 5)"
+    for rows in (found["echo"], found["ANP, errors told"], found["ANP, K=3"]):
+        rows[0] = row(10.0, 10.0, 10.0)
+    found["ANP, errors told"][1:4] = [row(10.0, 1.0, 10.0)] * 3
+    assert [each[:3] for each in targets(found, "copy3", "ideal", "ridge", "refit")] == ["NOT"] * 3 + ["met"]
+    forecast = targets(found, "weather", "ideal", "ridge", "refit")[1:]
+    assert [each.partition(":")[0] for each in forecast] == ["met", "NOT MET", "met"]
+    assert [each.rpartition(" ")[2] for each in forecast] == ["7)", "5)", "7)"]
+    noisy = targets(found, "weather", "white", "ridge", "refit")
+    assert noisy == [
+        "NOT MET: class E, echo: as learned below the ridge on 7 of 8 seeds (>= 8)",
+        "NOT MET: class S+, ANP, errors told: as learned below the ridge on 4 of 8 seeds (>= 8)",
+        "NOT MET: class S, ANP, K=3: as learned below the ridge on 0 of 8 seeds (>= 8)",
+    ]
+    assert targets(found, "adding", "ideal", "ridge", "refit") == []
 
 
 def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) -> None:
@@ -199,9 +237,14 @@ def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) ->
     assert "2 of 2      | 1 of 2 (0.75)" in text
     assert "- not run: NP\n" in text
     assert "- rate at the edge of those that were tried: echo" in text
+    assert "settings chosen under ideal; ridge without noise" in text
+    assert re.search(r"; made with neuroanp \S+, torch \S+ \(2 runs\)\.", text)
     assert not at_edge("echo", SETTINGS[1])
+    told = WAYS["ANP, errors told"].settings
+    assert [at_edge("ANP, errors told", each) for each in told[:3]] == [False, True, True]
+    assert [len(rates_beside("ANP, errors told", each)) for each in told[:3]] == [1, 2, 2]
     table = overview({"copy3": cells, "copy5": [each._replace(task="copy5") for each in cells]}, numbers)
-    assert '| echo             | E     | 0.25 [0.62] 2, 1 | `--ways "echo"` |' in table
+    assert '| echo             | E     | 0.25 [0.62] 2, 1 | `--ways "echo" --only copy3` |' in table
     assert "| ridge, untrained |       | 0.5              |" in table
     assert "NP" not in table
     assert "copy5" not in table

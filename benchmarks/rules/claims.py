@@ -1,0 +1,135 @@
+"""What numbers come to: the best of each class beside BPTT and the ridge readout, and beside what was to be reached."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from statistics import median
+
+from benchmarks.common import verdict
+from benchmarks.rules.cells import controls_of
+from benchmarks.rules.numbers import Row
+from benchmarks.rules.ways import EVERY, WAYS
+
+Found = Mapping[str, Sequence[Row]]
+"""The rows of each method, a row a seed."""
+BEFORE = "ANP, K=15"
+"""What was recommended before."""
+OLDER = ("NP", "WP")
+LAGGED = "lagged_linear"
+"""The control of forecasts that a linear model of the last inputs is."""
+FEEDBACK = ("E", "S+", "S")
+"""Classes, those that hear most first."""
+FACTORS: Mapping[str, float] = {
+    "copy3": 2, "weather": 2, "copy5": 5, "parity": 10, "xor": 10, "mackey_glass": 10
+}  # fmt: skip
+"""How many times the loss of BPTT the best of class E may have, without noise."""
+FORECASTS = frozenset({"weather", "mackey_glass"})
+SHARES: Mapping[str, tuple[float, float]] = {"E": (1.0, 7 / 8), "S+": (1.0, 5 / 8), "S": (7 / 8, 7 / 8)}
+"""On which part of the seeds a class is to be below the ridge without noise, on forecasts the second; S refitted."""
+
+
+def column(rows: Sequence[Row], key: str) -> list[float]:
+    """Return one number a seed; where there is none, infinity."""
+    return [float("inf") if row.get(key) is None else float(row[key]) for row in rows]
+
+
+def below(losses: Sequence[float], others: Sequence[float]) -> int:
+    """Count the seeds on which a loss is below another.
+
+    >>> below([1.0, 2.0], [1.5, 2.0])
+    1
+    """
+    return sum(a < b for a, b in zip(losses, others, strict=True))
+
+
+def below_ridge(rows: Sequence[Row]) -> int:
+    """Count the seeds on which a method is, as learned, below a ridge readout of the untrained network."""
+    return below(column(rows, "test_loss"), column(rows, controls_of(rows)[0]))
+
+
+def best(found: Found, feedback: str) -> tuple[str, list[float]] | None:
+    """Return the method of a class with the lowest median loss, and its losses; what was an idea alone is none."""
+    ways = [way for way in found if way in WAYS and EVERY[way].feedback == feedback]
+    if not ways:
+        return None
+    way = min(ways, key=lambda each: median(column(found[each], "test_loss")))
+    return way, column(found[way], "test_loss")
+
+
+def claims(found: Found, untrained: str, again: str) -> list[str]:
+    """Say how the best method of each class stands to BPTT, to the ridge, and to what rules there were."""
+    told = []
+    for feedback in FEEDBACK:
+        if (lead := best(found, feedback)) is not None:
+            way, losses = lead
+            ridge, refit = column(found[way], untrained), column(found[way], again)
+            factor = f", {times(losses, column(found['BPTT'], 'test_loss'))} times BPTT" if "BPTT" in found else ""
+            counts = f"{below(losses, ridge)} of {len(ridge)}, its refit {below(refit, ridge)} of {len(ridge)}"
+            if any(math.isfinite(each) for each in column(found[way], LAGGED)):
+                counts += (
+                    f"; below the lagged linear model {below(losses, column(found[way], LAGGED))} of {len(losses)}"
+                )
+            told.append(f"class {feedback}, best here: {way}, {median(losses):.3g}{factor}; below the ridge {counts}")
+    ours = best({way: rows for way, rows in found.items() if way not in OLDER}, "S")
+    if ours is not None:
+        name, losses = ours
+        factors = [f"{way} {times(column(found[way], 'test_loss'), losses)}" for way in OLDER if way in found]
+        told += [f"in units of class S's best, {name}: {', '.join(factors)}"] if factors else []
+        if BEFORE in found:
+            before = median(column(found[BEFORE], "test_loss"))
+            holds = math.isfinite(before) and median(losses) <= 0.5 * before
+            share = times(losses, [before])
+            told.append(verdict(f"class S, {name}, at {share} of the loss of {BEFORE} (<= .5)", holds))
+    return told
+
+
+def times(losses: Sequence[float], others: Sequence[float]) -> str:
+    """Write the ratio of two medians; of runs that diverged there is none."""
+    one, other = median(losses), median(others)
+    return f"{one / other:.3g}" if math.isfinite(one) and math.isfinite(other) else "?"
+
+
+def targets(found: Found, task: str, condition: str, untrained: str, again: str) -> list[str]:
+    """Hold the best method of each class to what was to be reached.
+
+    Args:
+        found: the numbers of each method. task, condition: of all of them.
+        untrained, again: names of the ridge readouts of the untrained network and of the trained one.
+    """
+    said = []
+    for feedback, shares in SHARES.items() if task in FACTORS else ():
+        lead = best(found, feedback)
+        if lead is None:
+            continue
+        way, losses = lead
+        if feedback == "E" and condition == "ideal" and "BPTT" in found:
+            said.append(_beside_bptt(way, losses, found["BPTT"], FACTORS[task]))
+        refitted = feedback == "S" and condition == "ideal"
+        key, how = (again, "its refit") if refitted else ("test_loss", "as learned")
+        counts = {each: below(column(found[each], key), column(found[each], untrained))
+                  for each in found if best({each: found[each]}, feedback)}  # fmt: skip
+        most = max(counts, key=lambda each: (counts[each], each == way))
+        wanted = math.ceil((shares[task in FORECASTS] if condition == "ideal" else 1.0) * len(losses))
+        claim = (
+            f"class {feedback}, {most}: {how} below the ridge on {counts[most]} of {len(losses)} seeds (>= {wanted})"
+        )
+        said.append(verdict(claim, counts[most] >= wanted))
+    return said
+
+
+def made_by(rows: Sequence[Row]) -> str:
+    """Say with which code runs were made, and how many with each.
+
+    >>> made_by([{"with": "neuroanp 0.1.0+ab"}, {"with": "neuroanp 0.1.0+ab"}, {}])
+    'made with neuroanp 0.1.0+ab (2 runs), not noted (1)'
+    """
+    counts = Counter(row.get("with", "not noted") for row in rows)
+    (first, many), *others = counts.most_common()
+    return f"made with {', '.join([f'{first} ({many} runs)', *(f'{name} ({n})' for name, n in others)])}"
+
+
+def _beside_bptt(way: str, losses: Sequence[float], exact: Sequence[Row], factor: float) -> str:
+    ratio = median(losses) / median(column(exact, "test_loss"))
+    return verdict(f"class E, {way}: {ratio:.3g} times BPTT (<= {factor:g})", math.isfinite(ratio) and ratio <= factor)
