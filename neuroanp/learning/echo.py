@@ -127,7 +127,7 @@ class Echo(Section):
         norm = (requirements.SQUARED_NORM,) if self.eta or self.readout == "perturb" else ()
         matrix = () if self.decorrelation is None else (requirements.DECORRELATION,)
         memory = requirements.memory_per_unit("2 H O + M T")
-        return (requirements.SCALAR_LOSS, *told, requirements.OWN_INNOVATION, *norm, *matrix, *host, memory)
+        return (requirements.SCALAR_LOSS, *told, requirements.OWN_NOISE, *norm, *matrix, *host, memory)
 
     def plan(self) -> PassPlan:
         """Return K + 1 noisy passes, each against their mean."""

@@ -57,7 +57,7 @@ def unknown_noise(name: str) -> str:
     """Say that a rule cannot do without the noise of the units."""
     return (
         f"{name} must know the noise: what perturbs the units here is not known to the rule; use perturbation.name: "
-        "gaussian or a profile with node noise"
+        "gaussian or a profile with node noise, or rule 'anp', which knows none"
     )
 
 

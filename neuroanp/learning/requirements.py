@@ -6,6 +6,7 @@ here; the products of pre- and postsynaptic factors are not, for every rule need
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, Literal, get_args, get_origin
 
 SCALAR_LOSS = "a scalar loss at every step"
@@ -14,6 +15,7 @@ SIGNED_ERROR = "the signed error of each output"
 ACTIVITY_CHANGE = "each unit's activity, compared between passes"
 SQUARED_NORM = "a sum of squares over units, told to each of them"
 OWN_INNOVATION = "each unit's own innovation (weights held digitally)"
+OWN_NOISE = "each unit's own innovation (weights held digitally), of units that spike the noise sample"
 KNOWN_NOISE = "the noise sample of each unit"
 NOISE_LEVEL = "the standard deviation of the noise"
 SIGN_CONTROL = "control of the sign of the noise"
@@ -27,6 +29,10 @@ AT_EVERY_STEP = "another one at every step (no array does that)"
 LEAST_SQUARES = "a host that solves least squares for the outputs"
 ECHOES = "the outputs' signed errors and changes, told to every unit"
 DECORRELATION = "a matrix per layer that decorrelates its activity, and its covariance"
+
+
+SWITCHED_ON: Mapping[str, Any] = {"eta": 1.0, "decorrelation": {"lr": 1e-2}}
+"""Options that are no words and off by default, with a value that switches them on."""
 
 
 def memory_per_unit(numbers: str) -> str:
@@ -44,23 +50,27 @@ def by_choice(model: Any) -> dict[str, tuple[str, ...]]:
     Args:
         model: the class of its options, a `neuroanp.method.Method`.
 
-    Returns: by "option word", those that ask for something; a choice that needs other options beside it is left out.
+    Returns: by "option word", or the option that is set at all, those that ask for something; a choice that needs
+        other options beside it is left out.
 
     >>> from neuroanp.learning.node_perturbation import NP
     >>> by_choice(NP)["reference silent"]
     ('a noise-free twin',)
+    >>> by_choice(NP)["decorrelation"]
+    ('a matrix per layer that decorrelates its activity, and its covariance',)
     """
     usual, found = model().needs, {}
     for name, field in model.model_fields.items():
         words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
-        for word in words:
-            if name == "name" or word == field.default:
+        choices = {f"{name} {word}": word for word in words if word != field.default}
+        for choice, value in {**choices, **({name: SWITCHED_ON[name]} if name in SWITCHED_ON else {})}.items():
+            if name == "name":
                 continue
             try:
-                needs = model(**{name: word}).needs
+                needs = model(**{name: value}).needs
             except ValueError:  # goes with other options alone
                 continue
             more = tuple(need for need in needs if need not in usual)
             if more:
-                found[f"{name} {word}"] = more
+                found[choice] = more
     return found

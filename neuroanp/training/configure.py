@@ -128,7 +128,13 @@ def _with_whole_cells(document: Document) -> Document:
 
 
 def _origin(name: str, value: Any) -> str:
-    """Return what messages call the place of a value that no file states."""
+    """Return what messages call the place of a value that no file states; of a name alone, as one writes it.
+
+    >>> _origin("rule", {"name": "anp"}), _origin("rule.K", 4)
+    ('--set rule=anp', '--set rule.K=4')
+    """
+    if isinstance(value, Mapping) and set(value) == {"name"}:
+        value = value["name"]
     shown = json.dumps(value) if isinstance(value, bool | None) else f"{value:.80}" if isinstance(value, str) else value
     return f"--set {name}={shown!s:.120}"
 

@@ -30,7 +30,7 @@ STREAM = "weights/{}"
 """Where the perturbations of an array are drawn: by update, perturbation and step (0 of those that hold for a pass)."""
 INEXACT = (
     "rule.draw: 'step' moves weights between two steps, which no array does; it takes exact weights in simulation "
-    "(profile ideal), or use draw 'pass'"
+    "(profile ideal); use draw 'pass', which is rule 'wp' without preset 'paper', or rule 'anp'"
 )
 NO_WORLD = "rule: wp with credit 'sample' or draw 'step' presents data, and here a world answers; use credit 'batch'"
 

@@ -36,3 +36,12 @@ def test_the_default_is_ahead_where_it_is_on_most_seeds() -> None:
         "- NOT MET: digits: below plain ANP on most seeds on 1 of 5 devices",
         "- NOT MET: mackey_glass: below plain ANP on most seeds on 0 of 5 devices",
     ]
+
+
+def test_half_of_the_seeds_are_not_most() -> None:
+    found: dict[str, Sequence[Mapping[str, Any] | None]] = {
+        case.label: [{"test_loss": loss} for loss in (1.0, 2.0)] for case in cases()
+    }
+    for profile in PROFILES:
+        found[f"copy, {profile}, where none is named"] = [{"test_loss": 0.5}, {"test_loss": 9.0}]
+    assert "- NOT MET: copy: below plain ANP on most seeds on 0 of 5 devices" in body(found)

@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
+from dataclasses import dataclass
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import pytest
 import torch
 from torch import Tensor
 
+import benchmarks.echo_operating_points as points
 from benchmarks.echo_operating_points import KINDS, Seen, features, fitted, responses, seen
+from benchmarks.rules.cells import TUNING
+from neuroanp.training.build import Experiment
 from tests.close import close
 
 T, B, N = 5, 7, 3
@@ -58,9 +64,11 @@ def test_what_a_response_may_depend_on_belongs_to_its_own_step_and_to_that_of_th
     first = {kind: [float(each[0]) for each in features(kind, 2, u, x, y)] for kind in KINDS}
     assert first["one for all"] == first["each step"] == [1]
     assert first["own activity"] == [1, 0]
+    assert first["output"] == [1, 200]
     assert first["activity, output, product"] == [1, 0, 200, 0]
     second = [float(each[1]) for each in features("inputs, output, products", 2, u, x, y)]
     assert second == [1, 1, 2, 300, 300, 600, 2]
+    assert len(features("inputs, output, products", 2, u.expand(4, 1, 3), x, y)) == 1 + 4 + 1 + 4 + 4  # of two inputs
 
 
 class Small(NamedTuple):
@@ -125,3 +133,66 @@ def test_of_units_that_saturate_one_response_is_the_mean_by_squared_gain_and_mor
     for kind in KINDS[1:]:
         assert found.share[kind] > found.share["one for all"]
     assert found.bias["one for all"] > 1e-3
+
+
+@dataclass(frozen=True)
+class Learning:
+    """A network whose sequences tell which update they are of."""
+
+    update: int = 0
+    updates: int = 8
+    batch: int = 2
+
+    @property
+    def substrate(self) -> SimpleNamespace:
+        return SimpleNamespace(weights={"w": torch.eye(1)})
+
+    def lab(self) -> SimpleNamespace:
+        own = torch.full((3, self.batch, 1), float(self.update))
+        return SimpleNamespace(inputs=own, targets=-own, mask=torch.ones(3))
+
+
+def test_a_network_is_looked_at_on_sequences_that_it_learns_from_next(monkeypatch: pytest.MonkeyPatch) -> None:
+    found = {}
+
+    def looked(W, u, target, mask):
+        found.update(u=u, target=target)
+
+    monkeypatch.setattr(points, "seen", looked)
+    points.look(Learning(update=5), 6)  # pyright: ignore[reportArgumentType]
+    assert found["u"][0, :, 0].tolist() == [6, 6, 7, 7, 8, 8]
+    assert found["target"][0, :, 0].tolist() == [-6, -6, -7, -7, -8, -8]
+
+
+def test_networks_of_tuning_seeds_are_looked_at_a_quarter_of_the_way_and_before_the_last_update(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    class Trainer:
+        updates, now = 8, 0
+
+        def step(self) -> None:
+            self.now += 1
+
+    tried, kept = [], {}
+
+    def built(experiment: Experiment) -> tuple[Trainer, None]:
+        tried.append((experiment.config.seed, experiment.config.task_name, experiment.config.rule.name))
+        return Trainer(), None
+
+    def looked(trainer: Trainer, sequences: int) -> Seen:
+        share: dict[str, float] = {}
+        bias: dict[str, float] = {}
+        for kind in KINDS:
+            share[kind], bias[kind] = trainer.now, trainer.now / 10
+        return Seen(torch.zeros(1), share, bias)
+
+    monkeypatch.setattr(points, "build_trainer", lambda experiment: built(experiment)[0])
+    monkeypatch.setattr(points, "look", looked)
+    monkeypatch.setattr(points, "arguments", lambda *given, **named: Namespace(seeds=2, sequences=4))
+    monkeypatch.setattr(points, "keep", lambda name, title, body, module: kept.update({name: body}))
+    points.main()
+    assert tried == [(seed, task, "echo") for task in ("parity", "xor", "mackey_glass") for seed in TUNING]
+    lines = [" ".join(line.split()) for line in kept["echo_operating_points"].splitlines()]
+    assert lines.count("| parity | a quarter of the way | one for all | 2.00 | 0.2 |") == 1
+    assert lines.count("| parity | at the end | one for all | 7.00 | 0.7 |") == 1
+    assert len(lines) == 2 + 3 * 2 * len(KINDS)
