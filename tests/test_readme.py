@@ -143,6 +143,19 @@ def test_what_responses_could_know_is_said_in_the_page_as_it_was_found():
         assert said.format(*found) in page
 
 
+def test_what_spiking_units_come_to_at_equal_passes_is_what_the_readme_says():
+    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    text = (ROOT / "benchmarks" / "results" / "spiking_echo.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"][2:]
+    loss = {name: float(noise_free.split()[0]) for name, *_, noise_free, _ in rows}
+    inferred, told, echo = (loss[f"{way}, smtj_koenders"] for way in (
+        "ANP, errors inferred", "ANP, errors told", "echo + ANP"))  # fmt: skip
+    best = min(loss["surrogate BPTT"], loss["surrogate BPTT, 200 updates"])
+    assert f"come to {inferred:.4f} under the telegraph noise" in page
+    assert f"{inferred / best:.1f} times the {best:.4f} of surrogate gradients" in page
+    assert f"told them to {told:.4f}, echo with a share of ANP to {echo:.4f} (" in page
+
+
 def number(text: str) -> str:
     """Write a share as the page does.
 
