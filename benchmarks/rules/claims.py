@@ -98,7 +98,7 @@ def targets(found: Found, task: str, condition: str, untrained: str, again: str)
         found: the numbers of each method. task, condition: of all of them.
         untrained, again: names of the ridge readouts of the untrained network and of the trained one.
     """
-    said = []
+    said = _learned_at_all(found) if task == "adding" and condition == "ideal" else []
     for feedback, shares in SHARES.items() if task in FACTORS else ():
         lead = best(found, feedback)
         if lead is None:
@@ -117,6 +117,16 @@ def targets(found: Found, task: str, condition: str, untrained: str, again: str)
         )
         said.append(verdict(claim, counts[most] >= wanted))
     return said
+
+
+def _learned_at_all(found: Found) -> list[str]:
+    """Say whether the best local rule has half of the loss of the constant."""
+    leads = [lead for feedback in FEEDBACK if (lead := best(found, feedback)) is not None]
+    if not leads:
+        return []
+    way, losses = min(leads, key=lambda lead: median(lead[1]))
+    ratio = median(losses) / median(column(found[way], "constant_mean"))
+    return [verdict(f"{way}: {ratio:.2g} of the loss of the constant (<= .5)", ratio <= 0.5)]
 
 
 def made_by(rows: Sequence[Row]) -> str:

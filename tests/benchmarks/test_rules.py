@@ -226,7 +226,17 @@ def test_targets_are_held_class_by_class() -> None:
     ]
     few = {way: rows[4:] for way, rows in found.items()}
     assert targets(few, "parity", "ideal", "ridge", "refit")[-1].endswith("on 4 of 4 seeds (>= 4)")  # of 3.5
-    assert targets(found, "adding", "ideal", "ridge", "refit") == []
+    assert targets(found, "lorenz", "ideal", "ridge", "refit") == []
+    for way, rows in found.items():
+        found[way] = [{**each, "constant_mean": 20.0} for each in rows]
+    assert targets(found, "adding", "ideal", "ridge", "refit") == [
+        "met: echo: 0.45 of the loss of the constant (<= .5)"
+    ]
+    found["echo"] = found["ANP, errors told"] = [{**each, "test_loss": 10.5} for each in found["echo"]]
+    (said,) = targets(found, "adding", "ideal", "ridge", "refit")
+    assert said == "met: echo + ANP: 0.5 of the loss of the constant (<= .5)"
+    del found["echo + ANP"]
+    assert targets(found, "adding", "ideal", "ridge", "refit")[0].startswith("NOT MET: echo: 0.53 of")
 
 
 def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) -> None:
