@@ -8,10 +8,11 @@ import pytest
 
 from neuroanp.learning import requirements
 from neuroanp.learning.anp import ANP
+from neuroanp.learning.echo import Echo
 from neuroanp.learning.node_perturbation import NP
 from neuroanp.training.filling import METHODS
 
-WORDS = {value for name, value in vars(requirements).items() if name.isupper()}
+WORDS = {value for name, value in vars(requirements).items() if name.isupper() and isinstance(value, str)}
 LOCAL = [name for name in METHODS.names() if METHODS.get(name).local]
 
 
@@ -47,3 +48,12 @@ def test_a_choice_says_what_it_needs_besides():
     assert more["reference silent"] == (requirements.SILENT_TWIN,)
     assert more["difference innovation"] == (requirements.OWN_INNOVATION,)
     assert "credit batch" not in more
+
+
+def test_so_does_an_option_that_is_off_unless_it_is_set():
+    more = requirements.by_choice(Echo)
+    assert more["eta"] == (requirements.SQUARED_NORM,)
+    assert more["decorrelation"] == (requirements.DECORRELATION,)
+    assert requirements.OWN_NOISE in Echo().needs
+    assert "eta" not in requirements.by_choice(ANP)
+    assert requirements.by_choice(ANP)["decorrelation"] == (requirements.DECORRELATION,)
