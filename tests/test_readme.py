@@ -10,6 +10,8 @@ from benchmarks.rules.cells import Cell
 from benchmarks.rules.numbers import Numbers
 from benchmarks.rules.overview import overview, under_noise
 from benchmarks.rules.ways import CONDITIONS, IDEAS, TASKS, WAYS
+from neuroanp.devices.smtj import Koenders
+from neuroanp.profiles.loader import load
 from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
@@ -58,7 +60,8 @@ def test_the_page_of_echo_shows_what_was_measured():
     table = "".join((results / f"{name}.md").read_text(encoding="utf-8") for name in names)
     there = {float(number) for number in re.findall(r"-?\d*\.\d+", printed + table)}
     ideas = r"is at \S+ \(parity, the share\)\s+and \S+\s+\(XOR"  # held to the record of their own below
-    words = re.sub(rf"\([1-6]\.\d\)|arxiv\S+|theorem 3.3|qquad .*|{ideas}", "", prose, flags=re.IGNORECASE)
+    costs = r"have \$\\rho_1 = (.|\n)*? and\s+\S+ times\."  # so is what noise that remembers costs
+    words = re.sub(rf"\([1-6]\.\d\)|arxiv\S+|theorem 3.3|qquad .*|{ideas}|{costs}", "", prose, flags=re.IGNORECASE)
     claimed = {float(number) for number in re.findall(r"(?<![\w.])-?\d*\.\d+", words)}
     assert len(claimed) > 30
     assert claimed <= there, sorted(claimed - there)
@@ -214,6 +217,31 @@ def test_where_the_default_is_better_than_plain_anp():
         for task in ("copy3", "copy5", "parity", "xor", "weather", "mackey_glass")
     }
     assert [task for task, factor in plain.items() if factor < 1] == ["copy5"]
+
+
+def test_what_noise_that_remembers_costs_is_what_the_page_of_echo_says():
+    page = " ".join((ROOT / "docs" / "theory" / "echo.md").read_text(encoding="utf-8").split())
+    told, inferred = "ANP, errors told", "ANP, errors inferred"
+
+    def cost(way: str, condition: str) -> float:
+        rows = [Cell("parity", each, way).rows(Numbers()) or [] for each in (condition, "white")]
+        one, other = (median(row["test_loss"] for row in each) for each in rows)
+        return one / other
+
+    assert f"costs echo {cost('echo', 'smtj_koenders'):.1f} times the loss under white noise" in page
+    assert f"{cost(told, 'smtj_koenders'):.0f} times, and such that infer them" in page
+    assert f"infer them {cost(inferred, 'smtj_koenders'):.0f} times." in page
+    tuned = [cost(way, "smtj_koenders_tuned") for way in (told, inferred)]
+    assert f"it is {tuned[0]:.1f} and {tuned[1]:.1f} times." in page
+    for way in (told, inferred):
+        without, there = (
+            Cell("parity", each, way).setting(Numbers()) for each in ("smtj_koenders", "smtj_koenders_tuned")
+        )
+        assert (without["difference"], without["gamma"]) == ("innovation", 0.9)
+        assert (there["difference"], there["gamma"]) == ("activity", 1.0)
+    law = load("smtj_koenders").stochastic
+    assert isinstance(law, Koenders)
+    assert f"{law.autocorrelation(1):.2f}"[1:] == ".82"
 
 
 def test_where_decorrelation_wins_and_loses_is_what_the_readme_says():
