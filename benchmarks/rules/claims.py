@@ -108,14 +108,10 @@ def targets(found: Found, task: str, condition: str, untrained: str, again: str)
             said.append(_beside_bptt(way, losses, found["BPTT"], FACTORS[task]))
         refitted = feedback == "S" and condition == "ideal"
         key, how = (again, "its refit") if refitted else ("test_loss", "as learned")
-        counts = {each: below(column(found[each], key), column(found[each], untrained))
-                  for each in found if best({each: found[each]}, feedback)}  # fmt: skip
-        most = max(counts, key=lambda each: (counts[each], each == way))
+        count = below(column(found[way], key), column(found[way], untrained))
         wanted = math.ceil((shares[task in FORECASTS] if condition == "ideal" else 1.0) * len(losses))
-        claim = (
-            f"class {feedback}, {most}: {how} below the ridge on {counts[most]} of {len(losses)} seeds (>= {wanted})"
-        )
-        said.append(verdict(claim, counts[most] >= wanted))
+        there = f"{how} below the ridge on {count} of {len(losses)} seeds (>= {wanted})"
+        said.append(verdict(f"class {feedback}, {way}: {there}", count >= wanted))
     return said
 
 
@@ -125,8 +121,9 @@ def _learned_at_all(found: Found) -> list[str]:
     if not leads:
         return []
     way, losses = min(leads, key=lambda lead: median(lead[1]))
-    ratio = median(losses) / median(column(found[way], "constant_mean"))
-    return [verdict(f"{way}: {ratio:.2g} of the loss of the constant (<= .5)", ratio <= 0.5)]
+    constant = median(column(found[way], "constant_mean"))
+    holds = math.isfinite(constant) and median(losses) <= 0.5 * constant
+    return [verdict(f"{way}: {times(losses, [constant])} of the loss of the constant (<= .5)", holds)]
 
 
 def made_by(rows: Sequence[Row]) -> str:
@@ -141,5 +138,6 @@ def made_by(rows: Sequence[Row]) -> str:
 
 
 def _beside_bptt(way: str, losses: Sequence[float], exact: Sequence[Row], factor: float) -> str:
-    ratio = median(losses) / median(column(exact, "test_loss"))
-    return verdict(f"class E, {way}: {ratio:.3g} times BPTT (<= {factor:g})", math.isfinite(ratio) and ratio <= factor)
+    bptt = column(exact, "test_loss")
+    holds = math.isfinite(median(bptt)) and median(losses) <= factor * median(bptt)
+    return verdict(f"class E, {way}: {times(losses, bptt)} times BPTT (<= {factor:g})", holds)
