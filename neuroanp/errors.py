@@ -138,21 +138,12 @@ def nearest(word: str, allowed: Sequence[str]) -> str | None:
     return folded[near[0]] if near else None
 
 
-DECORRELATED = {"danp": "anp", "dnp": "np", "dwp": "wp"}
-"""What papers call rules beside decorrelation, which is an option of each of them here."""
-
-
 def did_you_mean(word: str, allowed: Sequence[str]) -> str:
     """Return "; did you mean 'x'?" for the nearest allowed word, or the empty string.
 
     >>> did_you_mean("t_red", ["t_read", "t0"])
     "; did you mean 't_read'?"
-    >>> did_you_mean("danp", ["anp", "np"])
-    "; write 'anp' with rule.decorrelation, e.g. rule.decorrelation.lr=1e-2"
     """
-    rule = DECORRELATED.get(word)
-    if rule in allowed:
-        return f"; write '{rule}' with rule.decorrelation, e.g. rule.decorrelation.lr=1e-2"
     near = nearest(word, allowed)
     return f"; did you mean '{near}'?" if near else ""
 

@@ -105,9 +105,7 @@ class Registry(Generic[T]):
         entry = self._entries().get(name)
         if entry is None:
             known = self.names()
-            raise InputError(
-                f"unknown {self.kind} '{name}'{did_you_mean(name, known)} (known: {', '.join(known) or 'none'})"
-            )
+            raise InputError(f"unknown {self.kind} '{name}'{self.hint(name)} (known: {', '.join(known) or 'none'})")
         try:
             thing = entry.load()
         except Exception as error:  # whatever importing another's package may raise
@@ -118,6 +116,10 @@ class Registry(Generic[T]):
             ) from error
         self._check(name, thing)
         return thing
+
+    def hint(self, name: str) -> str:
+        """Return "; did you mean 'x'?" for the nearest known name, or the empty string."""
+        return did_you_mean(name, self.names())
 
     def _check(self, name: str, thing: T) -> None:
         if self.protocol is not None:

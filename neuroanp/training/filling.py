@@ -18,6 +18,9 @@ from neuroanp.training.learner import LEARNERS, own_learners
 from neuroanp.training.targets import TARGETS, fill
 from neuroanp.yaml_io import Document
 
+DECORRELATED = {"danp": "anp", "dnp": "np", "dwp": "wp"}
+"""What papers call rules beside decorrelation, which is an option of each of them here."""
+
 
 class Methods:
     """All one can train with: local rules, baselines and learners that are methods of their own, by name."""
@@ -38,8 +41,18 @@ class Methods:
             return BASELINES.get(name)
         if name not in RULES.names():
             known = self.names()
-            raise InputError(f"unknown rule '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
+            raise InputError(f"unknown rule '{name}'{self.hint(name)} (known: {', '.join(known)})")
         return RULES.get(name)
+
+    def hint(self, name: str) -> str:
+        """Say what a rule that is not known may be; of those that papers name by an option, which option it is.
+
+        >>> METHODS.hint("danp"), METHODS.hint("ekho")
+        ("; write 'anp' with rule.decorrelation, e.g. rule.decorrelation.lr=1e-2", "; did you mean 'echo'?")
+        """
+        if name in DECORRELATED:
+            return f"; write '{DECORRELATED[name]}' with rule.decorrelation, e.g. rule.decorrelation.lr=1e-2"
+        return did_you_mean(name, self.names())
 
 
 METHODS = Methods()

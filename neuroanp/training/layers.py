@@ -31,8 +31,12 @@ class Units:
         """Return the model of a cell's options; InputError names the known ones."""
         known = self.names()
         if name not in known:
-            raise InputError(f"unknown cell '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
+            raise InputError(f"unknown cell '{name}'{self.hint(name)} (known: {', '.join(known)})")
         return CELLS.get(name) if name in CELLS.names() else NEURONS.get(name)
+
+    def hint(self, name: str) -> str:
+        """Return "; did you mean 'x'?" for the nearest known name, or the empty string."""
+        return did_you_mean(name, self.names())
 
 
 UNITS = Units()

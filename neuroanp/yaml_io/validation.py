@@ -58,6 +58,10 @@ class Choices(Protocol):
 
     def get(self, name: str) -> Any: ...
 
+    def hint(self, name: str) -> str:
+        """Return what is said of a name that is not among them, "; ..." or nothing."""
+        ...
+
 
 def _itself(thing: Any) -> type[BaseModel]:
     return thing
@@ -128,7 +132,7 @@ class Chosen:
         if name is None:
             text = f"required key is missing: it picks the {self.choices.kind} ({listed})"
         else:
-            near = did_you_mean(name, known) if isinstance(name, str) else ""
+            near = self.choices.hint(name) if isinstance(name, str) else ""
             text = f"unknown {self.choices.kind} {name!r}{near} ({listed})"
         return at((self.key,), text)
 
