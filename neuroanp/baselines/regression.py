@@ -68,29 +68,36 @@ class Moments:
         return total / (self.rows * self.outputs)
 
 
-def solve_ridge(moments: Moments, strength: float) -> np.ndarray:
+def solve_ridge(moments: Moments, strength: float, limits: np.ndarray | None = None) -> np.ndarray:
     """Return C (n, m) that minimises |A C - Y|^2 + strength q rows |C|^2, q the features' mean square.
+
+    Args:
+        moments: of A and Y. strength: of the penalty. limits: (n,) |C| may not be larger than; None: it may.
 
     >>> moments = Moments(1, 1)
     >>> moments.add(np.array([[1.0], [2.0]]), np.array([[3.0], [6.0]]))
     >>> solve_ridge(moments, 1e-14).round(6)
     array([[3.]])
+    >>> solve_ridge(moments, 1e-14, np.array([2.5])).round(6)
+    array([[2.5]])
     """
-    return _path(moments, (strength,))[0]
+    return next(_path(moments, (strength,), limits))
 
 
-def choose_ridge(fit: Moments, held: Moments, strengths: tuple[float, ...] = LAMBDAS) -> tuple[np.ndarray, float]:
+def choose_ridge(
+    fit: Moments, held: Moments, strengths: tuple[float, ...] = LAMBDAS, limits: np.ndarray | None = None
+) -> tuple[np.ndarray, float]:
     """Fit with the strength that does best on the rows of `held`, then again on all rows.
 
     Args:
         fit, held: moments of the rows to fit, and to choose the strength, by.
-        strengths: the grid.
+        strengths: the grid. limits: of |C|, see `solve_ridge`.
 
     Returns: C (n, m) and the strength chosen.
     """
-    errors = [held.error(coefficients) for coefficients in _path(fit, strengths)]
+    errors = [held.error(coefficients) for coefficients in _path(fit, strengths, limits)]
     best = strengths[int(np.argmin(errors))]
-    return solve_ridge(fit.joined(held), best), best
+    return solve_ridge(fit.joined(held), best, limits), best
 
 
 def fit_sequences(
@@ -102,6 +109,7 @@ def fit_sequences(
     stream: str,
     windows: int,
     strengths: tuple[float, ...] = LAMBDAS,
+    limits: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """Regress the targets of scored steps on features (steps B, size); a fifth of `windows` chooses lambda.
 
@@ -110,7 +118,7 @@ def fit_sequences(
     fit, held = Moments(size, outputs), Moments(size, outputs)
     for chooses, batch in drawn(task, streams, stream, windows):
         (held if chooses else fit).add(features(batch), scored(batch.targets, batch.mask))
-    return choose_ridge(fit, held, strengths)
+    return choose_ridge(fit, held, strengths, limits)
 
 
 def drawn(task: Source, streams: Streams, stream: str, windows: int) -> Iterator[tuple[bool, Sequences]]:
@@ -129,11 +137,31 @@ def drawn(task: Source, streams: Streams, stream: str, windows: int) -> Iterator
             draw += 1
 
 
-def _path(moments: Moments, strengths: tuple[float, ...]) -> list[np.ndarray]:
-    """Return the ridge solution of every strength from one eigendecomposition."""
+def _path(moments: Moments, strengths: tuple[float, ...], limits: np.ndarray | None = None) -> Iterator[np.ndarray]:
+    """Yield the ridge solution of every strength, all from one eigendecomposition."""
     values, vectors = np.linalg.eigh(moments.gram)
     unit = float(np.trace(moments.gram)) / moments.features  # mean square of a feature, times the rows
     if unit == 0.0:  # features that are all zero predict zero
-        return [np.zeros_like(moments.cross) for _ in strengths]
+        yield from (np.zeros_like(moments.cross) for _ in strengths)
+        return
     projected = vectors.T @ moments.cross
-    return [vectors @ (projected / (np.maximum(values, 0.0) + s * unit)[:, None]) for s in strengths]
+    for strength in strengths:
+        curved = np.maximum(values, 0.0) + strength * unit
+        free = vectors @ (projected / curved[:, None])
+        beyond = limits is not None and bool((np.abs(free) > limits[:, None]).any())
+        yield _within(free, projected, curved, vectors, limits) if limits is not None and beyond else free
+
+
+def _within(
+    free: np.ndarray, projected: np.ndarray, curved: np.ndarray, vectors: np.ndarray, limits: np.ndarray
+) -> np.ndarray:
+    """Return the least of the same sum of squares where |C| <= limits: to cut the free solution off is not the least.
+
+    With eigenvalues d (curved) and eigenvectors V it is |sqrt(d) V^T C - V^T A^T Y / sqrt(d)|^2, output by output.
+    """
+    from scipy.optimize import lsq_linear
+
+    A, Y, found = np.sqrt(curved)[:, None] * vectors.T, projected / np.sqrt(curved)[:, None], free.copy()
+    for output in np.flatnonzero((np.abs(free) > limits[:, None]).any(0)):
+        found[:, output] = lsq_linear(A, Y[:, output], (-limits, limits), method="bvls").x
+    return found

@@ -26,7 +26,7 @@ def on_screen(
     Args: runs: those. out: where. tuned: what was chosen for them on other seeds, a search each.
     """
 
-    from neuroanp.reporting import ablation, health, retention, spikes, transfer, tuning, validation
+    from neuroanp.reporting import ablation, ending, health, retention, spikes, transfer, tuning
     from neuroanp.reporting.books import lower_bounds
     from neuroanp.reporting.footnotes import rests_on
     from neuroanp.reporting.method import methods
@@ -55,7 +55,7 @@ def on_screen(
         limits = health.limits_reached(group, {str(one.result["run"]): one.health for one in here})
         told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
         firing = [*spikes.silent_layers(group, here), *spikes.sentences(group, here)]
-        ended = [*validation.sentences(group, here), *tuning.sentences(searches)]
+        ended = [*ending.sentences(group, here), *tuning.sentences(searches)]
         energies = [*rests_on(group), *lower_bounds(group, ledgers), *not_counted(group)]
         damage = [line for one in every for line in one.damage]
         yield sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *ended, *energies])

@@ -215,7 +215,7 @@ def _config(config: RunConfig, how: FineTuning, whole: bool) -> RunConfig:
     changes: dict[str, Any] = {
         "seed": (config.seed + APART) % 2**63,  # sequences and noise that training has not had
         "optimizer": config.optimizer.model_copy(update=lr),
-        "training": config.training.model_copy(update={"updates": how.updates, "controls": False}),
+        "training": config.training.model_copy(update={"updates": how.updates, "controls": False, "refit": None}),
     }
     if not config.rule.local or (whole and isinstance(config.rule, WP)):
         preset = "spiking" if spikes(config.backend) else "default"

@@ -35,7 +35,8 @@ if TYPE_CHECKING:
 ReadoutName = Literal["perturb", "delta", "rls"]
 READOUTS = (
     "how the arrays to the outputs learn. perturb: from the scalar loss; delta: from the signed error that each output "
-    "unit knows of itself; rls: from that by recursive least squares (host work, m^2 numbers for m lines)"
+    "unit knows of itself; rls: from that by recursive least squares (host work, m^2 numbers for m lines); what fits "
+    "them in the end, whatever they did, is training.refit"
 )
 ErrorsName = Literal["told", "inferred"]
 ERRORS = (

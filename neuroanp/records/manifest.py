@@ -23,8 +23,8 @@ ENDED = ("finished", "diverged")
 _NEEDED = {"format": int, "code": str, "status": str, "identity": str, "log": list}
 _KNOWN = {
     "profile": dict, "device": dict, "seeds": dict, "warned": dict, "ledger": dict, "health": dict, "firing": dict,
-    "validation": dict, "scores": dict, "after": dict, "start": dict, "seals": dict, "argv": list, "arithmetic": list,
-    "pending": list, "streams": int, "started": str, "ended": str, "loss": str, "feedback": str,
+    "validation": dict, "refit": dict, "scores": dict, "after": dict, "start": dict, "seals": dict, "argv": list,
+    "arithmetic": list, "pending": list, "streams": int, "started": str, "ended": str, "loss": str, "feedback": str,
 }  # fmt: skip
 _PROFILE = ("name", "hash", "text")
 

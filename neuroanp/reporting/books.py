@@ -13,6 +13,8 @@ from neuroanp.reporting.values import SILENT, digits, middle, numbers, quantity
 Ledger = Mapping[str, Any]
 
 NAMES = {"dac": "DAC", "adc": "ADC"}
+APART = ("validation", "refit")
+"""What else than updates a run does to learn, which its books have apart."""
 
 
 def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | None:
@@ -50,8 +52,8 @@ def each_update(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table
 
     Args:
         group: the methods of one task.
-        ledgers: as `spent`: the run is the first write, its updates, and its looks at validation sequences if it has
-            any, which are a part of their own then.
+        ledgers: as `spent`: the run is the first write, its updates, and what else it did to learn, which is a part
+            of its own then: looks at validation sequences, fitting the outputs in the end.
 
     Returns: the table, or None where no run that has ended did an update.
     """
@@ -60,8 +62,9 @@ def each_update(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table
     if not kept:
         return None
     named = names_of([method for method, _ in kept])
-    looks = [("validation", "validation")] * any(_part(ledger, "validation") for _, some in kept for ledger in some)
-    parts = (("an update", "per_update"), ("first write", "first_write"), *looks, ("whole run", None))
+    also = [name for name in APART if any(_part(ledger, name) for _, some in kept for ledger in some)]
+    apart = [(name, name) for name in also]
+    parts = (("an update", "per_update"), ("first write", "first_write"), *apart, ("whole run", None))
     columns = [Column(header, numeric=False) for header, _ in named]
     columns += [Column(f"{name}: {what}") for name, _ in parts for what in ("energy", "chip time", "pulses")]
     rows = []

@@ -12,7 +12,7 @@ from typing import Any
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import OTHER_PLACE, REPEAT, write_text
 from neuroanp.records.run_dir import RunDir
-from neuroanp.reporting import ablation, books, devices, health, parts, plots, spikes, tables, validation
+from neuroanp.reporting import ablation, books, devices, ending, health, parts, plots, spikes, tables
 from neuroanp.reporting.footnotes import rests_on
 from neuroanp.reporting.method import Method, methods
 from neuroanp.reporting.parts import Figure, Part
@@ -126,7 +126,7 @@ def _section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]]) -> Sect
             *tables.verdicts(group),
             *health.limits_reached(group, {str(one.run.path): one.health for one in runs}),
             *spikes.silent_layers(group, runs),
-            *validation.sentences(group, runs),
+            *ending.sentences(group, runs),
         ],
         curves=_curves(leading, runs, _left_out(group)),
         trade_offs=trade_offs,

@@ -103,6 +103,8 @@ class Experiment:
             parts.append(self.config.backend)
         if self.start is not None:
             parts.append("programmed" if self.config.training.updates == 0 else "fine-tuned")
+        if self.config.training.refit is not None:
+            parts.append("refit")
         for word, effects in (("only", hardware.only), ("without", hardware.without)):
             if effects:
                 parts.append(f"{word} {effects[0] if len(effects) == 1 else f'{len(effects)} effects'}")

@@ -95,8 +95,9 @@ class RunConfig(Section):
         if 0 < self.training.updates <= self.optimizer.warmup:
             said = f"{self.optimizer.warmup} leaves none of the {self.training.updates} updates; lower it"
             problems.append(Problem(("optimizer", "warmup"), said))
-        if self.training.updates == 0 and self.network.weights is None:
-            said = "0 must be at least 1, unless network.weights gives weights to evaluate as they are"
+        if self.training.updates == 0 and self.network.weights is None and self.training.refit is None:
+            said = "0 must be at least 1, unless network.weights gives weights to evaluate as they are, or "
+            said += "training.refit fits the outputs of a network that is left as it was drawn"
             problems.append(Problem(("training", "updates"), said))
         return problems
 
@@ -132,6 +133,12 @@ class RunConfig(Section):
     def task_name(self) -> str:
         """The task's registered name."""
         return TASK_FIELD.name_of(self.task)
+
+    @property
+    def feedback(self) -> str:
+        """The class of feedback: the rule's; S+ of one of class S whose outputs are fitted to targets in the end."""
+        feedback = self.rule.feedback
+        return "S+" if feedback == "S" and self.training.refit is not None else feedback
 
     @property
     def rule_name(self) -> str:

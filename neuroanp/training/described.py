@@ -33,6 +33,8 @@ FLOAT32_FLOOR = 1e-5
 
 UNCHANGED = "nothing of profile {} that is on changes while it lies idle"
 
+HOST = "a host solves least squares for the outputs, with their targets, and what it finds is written and booked"
+"""What fits the outputs in the end."""
 STUCK = 0.99
 """Correlation of a source with itself over the passes of a sequence above which it might as well stand still."""
 
@@ -51,6 +53,8 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
     log += [line if line.startswith("warning: ") else f"data: {line}" for line in experiment.task.account()]
     if experiment.validation is not None:
         log.append(f"validation: {_validates(experiment)}")
+    if experiment.config.training.refit is not None:
+        log.append(f"refit: {experiment.config.training.refit:,} sequences once training is over; {HOST}")
     if holds_weights(experiment.config.backend):
         log.append(f"weights: rounded to the whole numbers of {experiment.config.backend} at every presentation")
     if experiment.start is not None:

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.reads import draw_bytes
+from neuroanp.baselines.regression import CHUNK
 from neuroanp.devices.protocol import remembers
 from neuroanp.devices.rtn import Telegraph
 from neuroanp.learning.echo import Echo
@@ -70,7 +71,7 @@ def estimate(config: RunConfig) -> dict[str, Any]:
         notes, seconds = [f"does not fit: needs {shown[0]}, {shown[1]} available"], None
     steps, batch, plan = experiment.task.steps, config.training.batch, plan_of(experiment)
     passes = config.training.updates * make_learner(config.rule).passes
-    presented = passes * batch + _looked_at(config)
+    presented = passes * batch + _looked_at(config) + (config.training.refit or 0)
     weights = sum(n * m for n, m in _shapes(experiment).values())
     return {
         "run": experiment.directory,
@@ -95,14 +96,15 @@ def _looked_at(config: RunConfig) -> int:
     if training.validation is None:
         return 0
     looks = 1 + -(-training.updates // training.evaluate_every)
-    return (looks + training.restore) * training.validation
+    return (looks + training.restore + (training.refit is not None)) * training.validation
 
 
 def memory_of(experiment: Experiment) -> dict[str, int]:
     """Return the bytes that a run takes, by what takes them, from its sizes alone.
 
     weights: digital targets. optimizer: its moments. update: the gradient, new moments and step beside the old,
-    what decays, and matrices that decorrelate. readout: of least squares, the sums and their solution. devices:
+    what decays, and matrices that decorrelate. readout: of least squares, the sums and their solution; at the end
+    what units did in the sequences that outputs are fitted to, piece by piece. devices:
     cells of the arrays. copies: what a write or a checkpoint holds beside these. control: weights and devices of
     the second chip that trains the readout alone. batches: those that are kept for it. validation: its sequences,
     and the best weights where they are to be written back. reads: plans and the readers' transposes. passes: those
@@ -146,12 +148,17 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
 
 
 def _least_squares_bytes(experiment: Experiment, size: int) -> int:
-    """Return what a readout by least squares takes: what it remembers before and after, the system, its factors, G."""
-    rule = experiment.config.rule
-    if not isinstance(rule, PassRule | Echo) or rule.readout != "rls":
-        return 0
+    """Return what readouts by least squares take.
+
+    In every update what it remembers before and after, the system, its factors, G; in the end two sums, their join,
+    eigenvectors and the system, and what the lines carried in a piece of the sequences, as it was and in double.
+    """
+    rule, refit = experiment.config.rule, experiment.config.training.refit
     lines = sum(experiment.network.shapes[p.name][1] for p in experiment.network.feed(OUTPUT))
-    return (5 * 8 + size) * lines**2
+    online = (5 * 8 + size) * lines**2 if isinstance(rule, PassRule | Echo) and rule.readout == "rls" else 0
+    if refit is None:
+        return online
+    return online + 5 * 8 * lines**2 + (2 * 8 + size) * min(CHUNK, refit) * experiment.task.steps * lines
 
 
 def _matrices(experiment: Experiment, size: int) -> int:

@@ -208,7 +208,7 @@ def _manifest(experiment: Experiment, argv: Sequence[str] | None) -> Mapping[str
         },
         "data": experiment.task.fingerprint(),
         "loss": named(experiment.task.loss),
-        "feedback": experiment.config.rule.feedback,
+        "feedback": experiment.config.feedback,
         "seeds": {"seed": experiment.config.seed},
         "argv": list(sys.argv if argv is None else argv),
         "started": datetime.now(UTC).isoformat(timespec="seconds"),

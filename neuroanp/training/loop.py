@@ -24,12 +24,13 @@ from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import HeldOutBatch, firing_of, scores, show
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.readout import frozen_control, key_of, readout_trainer
+from neuroanp.training.refitting import Refit
 from neuroanp.training.results import ledger_of_run
 from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
 from neuroanp.training.under_noise import UnderNoise
 from neuroanp.training.updates import Row, updates
-from neuroanp.training.validating import Validator, validated
+from neuroanp.training.validating import Validator, fit_outputs, validated
 from neuroanp.training.watch import Health, Watch
 from neuroanp.trajectory import Weights
 
@@ -90,7 +91,7 @@ class Training:
 
     def __post_init__(self) -> None:
         kept = ROOM if self.experiment.config.training.trains_readout and not self.how.later else 0
-        self.batches = Batches(kept)
+        self.batches, self.refit = Batches(kept), Refit.of(self.experiment)
         self.watch = Watch(self._warn, dict(self.record.manifest.get("warned", {})))
 
     def run(self) -> dict[str, Any]:
@@ -145,6 +146,8 @@ class Training:
         trainer.load_state_dict(state)
         if self.validator is not None:
             self.validator.load_state_dict(state)
+        if self.refit is not None:
+            self.refit.load_state_dict(state)
         for sentence in self.record.restore_metrics(meta):
             self._warn(sentence)
         self.unverified, self.restored = meta["unverified"], True
@@ -159,10 +162,12 @@ class Training:
         if not self.restored:
             if self.validator is not None:
                 self.validator.look(trainer)
+            if config.updates == 0 and self.refit is not None:
+                fit_outputs(self.refit, trainer, self.validator)
             rows.append(self._row(trainer, held, {"update": 0}, 0.0))
         if config.updates == 0:  # weights that are programmed and evaluated, no more
             self._save(trainer, rows, 0.0)
-        for row, at_end in validated(self._updates("train", trainer, stop), trainer, self.validator):
+        for row, at_end in validated(self._updates("train", trainer, stop), trainer, self.validator, self.refit):
             due = trainer.update % config.evaluate_every == 0 or at_end
             now = time.perf_counter()
             if due:
@@ -183,6 +188,7 @@ class Training:
         self.record.append_metrics(rows)  # before the checkpoint, which seals them
         meta = {"wall_s": wall, "unverified": self.unverified}
         seen = {} if self.validator is None else self.validator.state_dict()
+        seen |= {} if self.refit is None else self.refit.state_dict()
         self.record.save_checkpoint(trainer.update, {**trainer.state_dict(), **seen}, meta)
 
     def _row(
@@ -255,11 +261,13 @@ class Training:
         self.watch.end(health)
         firing = {} if found.rates is None else {"firing": self._keep_activity(trainer, held, found.rates)}
         seen = {} if self.validator is None else {"validation": self.validator.facts()}
-        looks = None if self.validator is None else self.validator.spent
+        apart = {} if self.validator is None else {"validation": self.validator.spent}
+        if self.refit is not None:
+            seen, apart = {**seen, "refit": self.refit.facts()}, {**apart, "refit": self.refit.spent}
         self.record.update(
             scores=told,
             after=self._after(trainer, held),
-            ledger=ledger_of_run(self.first_books, trainer.substrate.ledger.report(), trainer.update, looks),
+            ledger=ledger_of_run(self.first_books, trainer.substrate.ledger.report(), trainer.update, apart),
             health=health.plain(),
             **firing,
             **seen,
@@ -346,11 +354,11 @@ class Training:
     def _trained(self, held: HeldOutBatch, stop: StopRequested) -> Number:
         """Train the readout alone by the same rule, from the same start on the same data."""
         trainer, own = readout_trainer(self.experiment, self.batches), self.record.path.name
-        validator = Validator.of(self.experiment, trainer)
+        validator, refit = Validator.of(self.experiment, trainer), Refit.of(self.experiment)
         try:
             if validator is not None:
                 validator.look(trainer)
-            for _ in validated(self._updates("controls", trainer, stop), trainer, validator):
+            for _ in validated(self._updates("controls", trainer, stop), trainer, validator, refit):
                 pass
         except DivergedError as error:
             return Number(float("nan"), own, str(error))

@@ -8,6 +8,7 @@ from neuroanp.errors import InputError
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.training.refitting import check as check_refit
 from neuroanp.training.running import OTHER, repeats
 from neuroanp.training.told_outputs import check as check_readout
 from neuroanp.training.weight_learner import INEXACT, all_but_decorrelation
@@ -28,6 +29,7 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
             sequences that do not repeat; or move weights at every step that are not exact.
     """
     config, rule = experiment.config, experiment.config.rule
+    check_refit(config.training.refit, experiment.task.loss)
     if rule.learner in ("passes", "echo"):
         check_readout(rule.readout, experiment.task.loss)
     if rule.learner == "passes":

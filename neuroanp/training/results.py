@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import nan
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
 
 BOOKED = ("energy_J", "time_s", "pulses")
+NAMES = {"time_s": "chip_time_s"}
+"""What a result calls what the books have."""
 
 
 def result_of(record: RunDir) -> dict[str, Any] | None:
@@ -18,8 +22,9 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
     `test_loss_noise_free_after`, and `per_update`: energy_J, chip_time_s and pulses of one update. Where
     units spike, `firing`: rate_Hz, the mean over the units, and silent, the share that never spiked, with `layers`
     where there are several (see `evaluate.firing_of`). Where sequences were kept for it, `validation`: losses, looks
-    and what they took of the chip (see `validating.Validator.facts`). And `sealed`: whether all files are as the run
-    wrote them (None: it was made by a version that sealed nothing), `damage`: what is not.
+    and what they took of the chip (see `validating.Validator.facts`). Where outputs were fitted at the end, `refit`
+    (see `refitting.Refit.facts`). And `sealed`: whether all files are as the run wrote them (None: it was made by a
+    version that sealed nothing), `damage`: what is not.
     """
     row = record.result
     if row is None:
@@ -29,7 +34,7 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
         **row,
         "test_loss_after": {time: found["test_loss"] for time, found in after.items()},
         "test_loss_noise_free_after": {time: found["test_loss_noise_free"] for time, found in after.items()},
-        **{key: dict(part) for key in ("firing", "validation") if (part := _part(record.manifest, key))},
+        **{key: dict(part) for key in ("firing", "validation", "refit") if (part := _part(record.manifest, key))},
         "per_update": {"chip_time_s" if key == "time_s" else key: value for key, value in each.items()},
         "sealed": record.sealed,
         "damage": record.damage(),
@@ -37,25 +42,39 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
 
 
 def ledger_of_run(
-    first: Mapping[str, Any], last: Mapping[str, Any], updates: int, validation: Mapping[str, float] | None = None
+    first: Mapping[str, Any],
+    last: Mapping[str, Any],
+    updates: int,
+    apart: Mapping[str, Mapping[str, float]] = MappingProxyType({}),
 ) -> dict[str, Any]:
     """Return the books of a run: its totals, and what the first write and an update (the mean) took of them.
 
     Args:
         first: what `Ledger.report` said once the first weights were written.
-        last: what it says at the end: first + validation + updates x per_update.
+        last: what it says at the end: first + all apart + updates x per_update.
         updates: how many there were.
-        validation: what looks at the validation loss, and writing the best weights back, took; None: there were none.
+        apart: what else was a part of learning, by name, with what it took: looks at the validation loss and writing
+            the best weights back (validation), fitting the outputs (refit).
 
     >>> first = {"energy_J": 1.0, "time_s": None, "pulses": 3}
     >>> ledger_of_run(first, {"energy_J": 5.0, "time_s": None, "pulses": 3}, 2)["per_update"]
     {'energy_J': 2.0, 'time_s': None, 'pulses': 0.0}
     """
     known = {key: None not in (first[key], last[key]) for key in BOOKED}
-    looks = validation or dict.fromkeys(BOOKED, 0.0)
-    each = {key: (last[key] - first[key] - looks[key]) / updates if known[key] else None for key in BOOKED if updates}
-    found = {**last, "first_write": {key: first[key] for key in BOOKED}, "per_update": each}
-    return found if validation is None else {**found, "validation": {k: looks[k] if known[k] else None for k in BOOKED}}
+    others = {key: sum(spent[key] for spent in apart.values()) for key in BOOKED}
+    each = {key: (last[key] - first[key] - others[key]) / updates if known[key] else None for key in BOOKED if updates}
+    told = {name: {key: spent[key] if known[key] else None for key in BOOKED} for name, spent in apart.items()}
+    return {**last, "first_write": {key: first[key] for key in BOOKED}, "per_update": each, **told}
+
+
+def took(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, float]:
+    """Return what the books say more than before; nan of what a profile does not state.
+
+    >>> took({"energy_J": 1.0, "time_s": None, "pulses": 3}, {"energy_J": 5.0, "time_s": None, "pulses": 3})
+    {'energy_J': 4.0, 'time_s': nan, 'pulses': 0}
+    """
+    known = {key: None not in (before[key], after[key]) for key in BOOKED}
+    return {key: after[key] - before[key] if known[key] else nan for key in BOOKED}
 
 
 def _part(whole: Mapping[str, Any], key: str) -> Mapping[str, Any]:

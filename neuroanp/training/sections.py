@@ -68,7 +68,7 @@ MOST_UPDATES = 99_999_999
 class TrainingConfig(GrowingSection):
     """How long and how to train."""
 
-    later: ClassVar[tuple[str, ...]] = ("validation", "patience", "restore", "frozen")
+    later: ClassVar[tuple[str, ...]] = ("validation", "patience", "restore", "frozen", "refit")
 
     updates: int = Field(
         default=1000,
@@ -117,6 +117,14 @@ class TrainingConfig(GrowingSection):
         default=True,
         description="among the controls, train the readout alone by the same rule, which takes about half as long as "
         "the run; false: the fitted controls alone",
+    )
+    refit: int | None = Field(
+        default=None,
+        ge=5,
+        le=1_000_000,
+        description="training sequences that the arrays to the outputs are fitted to by least squares once training is "
+        "over: the chip is shown them under its noise, the host, which knows the targets, solves, and the result is "
+        "written, all of it booked; unset: the outputs stay as the rule left them",
     )
 
     _once = field_validator("evaluate_after")(without_repeats)

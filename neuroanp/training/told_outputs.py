@@ -141,17 +141,17 @@ def with_outputs(found: WeightUpdate, state: State, rule: TellsOutputs, network:
     sums = {name: found.arrays[name] for name in (S, G) if name in found.arrays}
     arrays = {name: dW for name, dW in found.arrays.items() if name not in (*network.readout, *sums)}
     if rule.readout == "delta":
-        return state, replace(found, arrays={**arrays, **_by_array(sums[S], network)})
+        return state, replace(found, arrays={**arrays, **by_array(sums[S], network)})
     plan = rule.plan()
     K = plan.passes - 1 if plan.pairs == "mean" else plan.differences  # those that are independent
     counts = block_counts(len(sums[S]), K) if rule.errors == "inferred" else 1.0
     remembered, step = least_squares(state[R], sums[S], sums[G], rule.forget, rule.ridge, counts)
-    steps = _by_array(step.to(sums[S].dtype), network)
+    steps = by_array(step.to(sums[S].dtype), network)
     return {**state, R: remembered}, replace(found, arrays=arrays, steps=steps)
 
 
-def _by_array(dW: Tensor, network: Network) -> dict[str, Tensor]:
-    """Return the columns (O, m) of each array to the outputs."""
+def by_array(W: Tensor, network: Network) -> dict[str, Tensor]:
+    """Return the columns of W (O, m) by the arrays to the outputs that have them."""
     feed = network.feed(OUTPUT)
-    parts = dW.split([network.shapes[p.name][1] for p in feed], 1)
+    parts = W.split([network.shapes[p.name][1] for p in feed], 1)
     return {p.name: part for p, part in zip(feed, parts, strict=True)}

@@ -141,11 +141,16 @@ class Trainer:
         """Return the loss of validation sequences under the device's noise: booked, and chip time passes."""
         return validation_loss(held, self.substrate, self.backend, self.streams, self.update, self.dt, self.books)
 
-    def write(self, weights: Mapping[str, Tensor]) -> None:
-        """Write weights, W <- W - (W - weights), as an update is written: booked, with the errors of a write."""
+    def write(self, weights: Mapping[str, Tensor], late: int = 0) -> None:
+        """Write weights, W <- W - (W - weights), as an update is written: booked, with the errors of a write.
+
+        Args:
+            weights: of the arrays that are written. late: how many such writes there were since the last update, whose
+                errors those of this one are independent of.
+        """
         now = self.substrate.weights
         change = WeightUpdate({name: now[name] - W for name, W in weights.items()})
-        self.substrate.apply(change, 1.0, self.streams, self.update)
+        self.substrate.apply(change, 1.0, self.streams, self.update + late)
 
     def outputs(self, inputs: Tensor, noise: bool = True) -> Tensor:
         """Present inputs (T, B, I) once, with the noise that `evaluate` draws, or without any.

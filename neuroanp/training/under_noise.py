@@ -26,12 +26,18 @@ class UnderNoise:
     """Activities of a network on its chip, under the noise that its devices make, each time another.
 
     Args:
-        substrate: the chip as it stands; it is read, and nothing is booked. backend: runs it. streams: the run's.
+        substrate: the chip as it stands; it is read. backend: runs it. streams: the run's.
         name: what the noise is drawn for. dt: seconds a step.
+        learns: whether that is a part of learning: then the chip's time goes on meanwhile. books: whether what is read
+            is booked too.
     """
 
-    def __init__(self, substrate: Substrate, backend: Backend, streams: Streams, name: str, dt: float) -> None:
+    def __init__(
+        self, substrate: Substrate, backend: Backend, streams: Streams, name: str, dt: float, learns: bool = False,
+        books: bool = False,
+    ) -> None:  # fmt: skip
         self.substrate, self.backend, self.streams, self.name, self.dt = substrate, backend, streams, name, dt
+        self.learns, self.books = learns, books
         self._draws = count()
 
     def __call__(self, weights: Weights, inputs: Any, neurons: Any = None) -> dict[str, Tensor]:
@@ -42,8 +48,10 @@ class UnderNoise:
         u = to_tensor(np.asarray(inputs), self.substrate.weights.like)
         noise = PassStreams(self.streams, self.name, next(self._draws))
         reads = self.substrate.prepare(window_s(u, self.dt), noise)
-        asked = Request(self.substrate, reads, u, NOISY, noise, keep="all", book=False, artificial=False)
+        asked = Request(self.substrate, reads, u, NOISY, noise, keep="all", book=self.books, artificial=False)
         chunks = [self._read(chunk) for chunk in self.backend.run(asked)]
+        if self.learns:
+            self.substrate.elapse(window_s(u, self.dt))
         return {name: torch.cat([chunk[name] for chunk in chunks]).double() for name in chunks[0]}
 
     def at_outputs(self, steps: int, batch: int) -> np.ndarray | float:

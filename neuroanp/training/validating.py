@@ -13,19 +13,18 @@ from typing import TYPE_CHECKING, Any
 import torch
 
 from neuroanp.training.evaluate import HeldOutBatch
-from neuroanp.training.results import BOOKED
+from neuroanp.training.results import BOOKED, NAMES, took
 
 if TYPE_CHECKING:
     from torch import Tensor
 
     from neuroanp.training.build import Experiment
+    from neuroanp.training.refitting import Refit
     from neuroanp.training.trainer import Trainer
     from neuroanp.training.updates import Row
 
 STATE, BEST = "validation/", "validation/best/"
 """Where a checkpoint keeps what was found, and the weights of the lowest loss."""
-NAMES = {"time_s": "chip_time_s"}
-"""What a result calls what the books have."""
 
 
 @dataclass
@@ -93,8 +92,13 @@ class Validator:
         before = trainer.substrate.ledger.report()
         trainer.write(self.best)
         self._book(before, trainer)
+        self.restored = True
+        self.again(trainer)  # an error of writing may have come in
+
+    def again(self, trainer: Trainer) -> None:
+        """Measure the loss once more, of what was written since training ended."""
         before = trainer.substrate.ledger.report()
-        self.loss, self.restored = trainer.validate(self.held), True  # an error of writing may have come in
+        self.loss = trainer.validate(self.held)
         self._book(before, trainer)
         self.looks += 1
 
@@ -132,18 +136,19 @@ class Validator:
 
     def _book(self, before: Mapping[str, Any], trainer: Trainer) -> None:
         """Add what the books say more than before."""
-        after = trainer.substrate.ledger.report()
-        for key in BOOKED:
-            known = None not in (before[key], after[key])
-            self.spent[key] += after[key] - before[key] if known else nan
+        for key, more in took(before, trainer.substrate.ledger.report()).items():
+            self.spent[key] += more
 
 
-def validated(rows: Iterator[Row], trainer: Trainer, validator: Validator | None) -> Iterator[tuple[Row, bool]]:
-    """Yield the row of each update, and whether it was the last one, once it was looked at where that is due.
+def validated(
+    rows: Iterator[Row], trainer: Trainer, validator: Validator | None, refit: Refit | None = None
+) -> Iterator[tuple[Row, bool]]:
+    """Yield the row of each update, and whether it was the last one, once all is done that is due there.
 
     Args:
         rows: of the updates that are left (see `updates`). trainer: which does them.
         validator: None: nothing is looked at, and all updates are done.
+        refit: fits the outputs after the last one; None: they stay as they are.
     """
     if validator is not None and validator.over:
         return
@@ -155,6 +160,15 @@ def validated(rows: Iterator[Row], trainer: Trainer, validator: Validator | None
             last = last or validator.over
             if last:
                 validator.end(trainer)
+        if last and refit is not None:
+            fit_outputs(refit, trainer, validator)
         yield row, last
         if validator is not None and last:
             return
+
+
+def fit_outputs(refit: Refit, trainer: Trainer, validator: Validator | None) -> None:
+    """Fit the outputs, and look at the validation loss of what they are then."""
+    refit.end(trainer)
+    if validator is not None:
+        validator.again(trainer)

@@ -62,3 +62,41 @@ def test_a_held_out_part_that_overlaps_the_fit_does_not_let_rounding_decide():
     assert strength == min(LAMBDAS)
     assert np.abs(solve_ridge(moments_of(a, y), 1e-14)).max() > 1e3
     assert np.abs(coefficients).max() < 1e3
+
+
+@settings(deadline=None, max_examples=40)
+@given(seed=st.integers(0, 2**32 - 1), tight=st.floats(0.05, 2.0), strength=st.sampled_from([1e-10, 1e-4, 1e-1]))
+def test_limits_give_the_least_within_them(seed, tight, strength):
+    """Inside, the slope is 0; at a limit it pulls outwards: the Karush-Kuhn-Tucker conditions, which suffice here."""
+    rng = np.random.default_rng(seed)
+    a = rng.standard_normal((50, 6)) @ rng.standard_normal((6, 6))
+    y = a @ rng.standard_normal((6, 2)) + 0.1 * rng.standard_normal((50, 2))
+    moments = Moments(6, 2)
+    moments.add(a, y)
+    limits = tight * rng.uniform(0.2, 1.0, 6)
+    C = solve_ridge(moments, strength, limits)
+    q = np.trace(moments.gram) / 6
+    slope = moments.gram @ C + strength * q * C - moments.cross
+    small = 1e-7 * np.abs(moments.cross).max()
+    at = np.abs(C) >= limits[:, None] * (1 - 1e-9)
+    assert (np.abs(C) <= limits[:, None] * (1 + 1e-12)).all()
+    assert (np.abs(slope[~at]) <= small).all()
+    assert (slope[at] * np.sign(C[at]) <= small).all()
+
+
+def test_a_strength_is_chosen_by_what_the_limits_leave_of_it():
+    """Without limits the weak ridge is best on the held rows; cut off at them it would be the worst."""
+    rng = np.random.default_rng(3)
+    base = rng.standard_normal((400, 1))
+    a = np.hstack([base, base + 1e-3 * rng.standard_normal((400, 1))])
+    y = a @ np.array([[30.0], [-29.0]])
+    fit, held = Moments(2, 1), Moments(2, 1)
+    fit.add(a[:300], y[:300])
+    held.add(a[300:], y[300:])
+    free, _ = choose_ridge(fit, held)
+    limits = np.array([1.0, 1.0])
+    C, strength = choose_ridge(fit, held, limits=limits)
+    assert np.abs(free).max() > 20
+    cut = np.clip(free, -1, 1)
+    assert held.error(C) < 0.5 * held.error(cut)
+    assert strength == min((s for s in LAMBDAS), key=lambda s: held.error(solve_ridge(fit, s, limits)))

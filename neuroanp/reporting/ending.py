@@ -1,4 +1,4 @@
-"""Say what validation sequences decided: when training stopped, and which weights were written back."""
+"""Say how training ended: when it stopped, which weights were written back, and what the outputs were fitted to."""
 
 from __future__ import annotations
 
@@ -7,10 +7,12 @@ from typing import Any
 
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.reading import Shown
+from neuroanp.reporting.values import middle
+from neuroanp.training.watch import percent
 
 
 def sentences(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
-    """Say for each method that looked at a validation loss how its runs ended, and where the looks are counted.
+    """Say for each method how its runs ended where that is no matter of course, and where what it took is counted.
 
     Args:
         group: the methods of one task. runs: theirs, which know how many updates there were to be.
@@ -23,6 +25,23 @@ def sentences(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
             said.append(f"{method.label}: {_ended(looked, planned)}.")
     if any(result.get("validation") for method in group for result in method.finished):
         said.append("What the chip took for looks at validation sequences is in energy and chip time, not in passes.")
+    return said + _fitted(group)
+
+
+def _fitted(group: Sequence[Method]) -> list[str]:
+    """Say whose outputs a host fitted in the end, and what of their weights the arrays could not hold."""
+    fits = {m.label: found for m in group if (found := [r["refit"] for r in m.finished if r.get("refit")])}
+    if not fits:
+        return []
+    sizes = _span([fit["sequences"] for found in fits.values() for fit in found])
+    said = [
+        f"Once training was over, a host that knows the targets fitted the outputs of {', '.join(fits)} to {sizes} "
+        "sequences by least squares and wrote them: that is in energy and chip time, not in passes."
+    ]
+    for label, found in fits.items():
+        beyond = middle([fit["at_limit"] for fit in found])
+        if beyond > 0:
+            said.append(f"{label}: {percent(beyond)} of the weights fitted lie at the largest that their array holds.")
     return said
 
 

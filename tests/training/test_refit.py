@@ -1,0 +1,287 @@
+"""Outputs fitted once training is over: least squares of what the chip did, within its range, written and booked."""
+
+from __future__ import annotations
+
+import os
+import signal
+
+import numpy as np
+import pytest
+import torch
+
+from neuroanp.baselines.network import rate_activities
+from neuroanp.baselines.protocol import scored
+from neuroanp.baselines.regression import drawn
+from neuroanp.baselines.ridge import features
+from neuroanp.errors import InputError, RunError
+from neuroanp.noise import Streams
+from neuroanp.reporting import ending
+from neuroanp.reporting.books import each_update
+from neuroanp.reporting.method import methods
+from neuroanp.reporting.reading import shown
+from neuroanp.reporting.values import quantity
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.configure import configure
+from neuroanp.training.estimate import estimate, memory_of
+from neuroanp.training.launch import launch, resume
+from neuroanp.training.refitting import Refit
+from neuroanp.training.results import result_of
+from neuroanp.trajectory import Weights
+from tests.close import close
+
+from .test_resume import final
+
+STEPS, SEQUENCES = 5, 200
+SMALL = {
+    "task": {"name": "copy", "length": 2, "delay": 1, "symbols": 2, "test_size": 16},
+    "network": {"hidden": 12, "bias": True},
+    "rule": {"name": "anp", "reference": "mean", "K": 2},
+    "optimizer": {"lr": 0.02, "schedule": "constant"},
+    "training": {
+        "updates": 10, "batch": 4, "checkpoint_every": 5, "evaluate_every": 5, "log_every": 1, "controls": False,
+        "refit": SEQUENCES,
+    },
+    "compute": {"dtype": "float64"},
+}  # fmt: skip
+TWO_LAYERS = {"layers": [{"units": 8}, {"units": 6}], "bias": True, "skip": True}
+
+
+def config(profile="ideal", changes=None, **training):
+    dt = "2 us" if profile != "ideal" else "1 us"
+    overrides = {f"training.{name}": value for name, value in training.items()}
+    return configure(SMALL, {"profile": profile, "dt": dt, **overrides, **(changes or {})})
+
+
+def held(record) -> Weights:
+    """What the chip is to hold at the end."""
+    trainer = build_trainer(Experiment.of(config_of(record)))
+    trainer.load_state_dict(record.load_checkpoint(record.checkpoints()[-1])[0])
+    return trainer.substrate.weights
+
+
+def config_of(record):
+    from neuroanp.training.configure import load_config
+
+    return load_config(record.path / "config.yaml")
+
+
+def sums(experiment: Experiment, weights: Weights) -> tuple[np.ndarray, np.ndarray, float]:
+    """A^T A, A^T Y over all sequences of the fit, by the noise-free network; and the features' mean square, summed."""
+    gram, cross = 0.0, 0.0
+    for _, batch in drawn(experiment.task, Streams(experiment.config.seed), "refit", SEQUENCES):
+        did = rate_activities(Weights({n: W.double() for n, W in weights.items()}, weights.network), batch.inputs)
+        a, y = scored(features(did, weights.network).numpy(), batch.mask), scored(batch.targets, batch.mask)
+        gram, cross = gram + a.T @ a, cross + a.T @ y
+    return gram, cross, float(np.trace(gram)) / len(gram)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [{}, {"rule": "bptt"}, {"rule": "wp"}, {"rule": "echo"}, {"network": TWO_LAYERS},
+     {"rule": {"name": "anp", "K": 2, "decorrelation": {"lr": 0.01}}}],
+    ids=["anp", "bptt", "wp", "echo", "two layers", "decorrelated"],
+)  # fmt: skip
+def test_exact_arrays_hold_the_least_squares_of_what_the_network_did(changes, tmp_path):
+    """W (A^T A + lambda q) = Y^T A, of the recurrence that was learned; which of no other refit stays as it was."""
+    record, plain = launch(config(changes=changes), tmp_path), launch(config(changes=changes, refit=None), tmp_path)
+    experiment, W, before = Experiment.of(config_of(record)), held(record), held(plain)
+    state, _ = record.load_checkpoint(record.checkpoints()[-1])
+    if not any("decorrelation" in name for name in state):  # there arrays carry other sums than units do
+        gram, cross, unit = sums(experiment, W)
+        w_out = torch.cat([W[name] for name in W.network.readout], 1).double().numpy()
+        strength = record.manifest["refit"]["strength"]
+        assert record.manifest["refit"]["at_limit"] == 0
+        np.testing.assert_allclose(w_out @ (gram + strength * unit * np.eye(len(gram))), cross.T, rtol=0, atol=1e-6)
+    for name in W:
+        same = torch.allclose(W[name], before[name], rtol=1e-12, atol=0)
+        assert same == (name not in W.network.readout), name
+    assert record.result["test_loss"] < plain.result["test_loss"]
+    assert record.result["test_loss"] == record.metrics()["test_loss"][-1]
+
+
+def test_a_network_as_it_was_drawn_has_its_outputs_fitted(tmp_path):
+    """0 updates: the loss of the ridge control, which is fitted to more sequences; and that of frozen recurrence."""
+    drawn_, taught = launch(config(updates=0, controls=True), tmp_path), launch(config(controls=True), tmp_path)
+    loss, found = drawn_.result["test_loss"], drawn_.result["controls"]
+    assert loss == close(found["ridge"], rel=0.2)
+    assert taught.result["controls"]["frozen_recurrence"] == close(loss, rel=1e-6)
+    assert taught.result["controls"]["refit"] == close(taught.result["test_loss"], rel=0.2)
+    assert drawn_.metrics()["test_loss"] == [loss]
+
+
+@pytest.mark.parametrize("backend", ["rate", "lif"])
+@pytest.mark.parametrize("profile", ["pcm", "smtj_koenders"])
+def test_under_noise_it_is_fitted_to_what_the_noisy_chip_did(profile, backend, tmp_path):
+    """As the control that is fitted under noise, whose weights nobody writes; on units that spike too."""
+    spiking = {"backend": "lif", "encoder.hold": 10, "dt": "1 ms"} if backend == "lif" else {}
+    changes = {"network": {"hidden": 20}, "hardware.write": "ideal", **spiking}
+    record = launch(config(profile, changes, controls=True, refit=2000), tmp_path)
+    loss, control = record.result["test_loss"], record.result["controls"]["refit_noisy"]
+    plain = launch(config(profile, changes, refit=None), tmp_path).result["test_loss"]
+    assert loss < 0.6 * plain
+    assert loss < 1.6 * control
+
+
+def test_what_arrays_cannot_hold_is_not_asked_of_them(tmp_path):
+    """The least within their range: weights at its end pull outwards, the others do not pull."""
+    made = config("pcm", {"task": {"name": "parity"}, "network": {"hidden": 12}}, batch=4)
+    record = launch(made, tmp_path)
+    trainer = build_trainer(Experiment.of(made))
+    state, _ = record.load_checkpoint(record.checkpoints()[-1])
+    at_limit = record.manifest["refit"]["at_limit"]
+    assert at_limit > 0
+    w_out = state["substrate/w_out/aim"].double()
+    assert float((w_out.abs() >= trainer.limits["w_out"] * (1 - 1e-6)).double().mean()) == at_limit
+    assert float(w_out.abs().max()) <= trainer.limits["w_out"] * (1 + 1e-9)
+
+
+@pytest.mark.parametrize("write", ["ideal", "verify", "pulse"])
+def test_what_it_takes_is_booked_and_is_no_part_of_an_update(write, tmp_path):
+    """The whole run is the first write, its updates and the fit: N T dt and the reads of three arrays, and a write."""
+    changes = {"hardware.write": write}
+    record, plain = launch(config("pcm", changes), tmp_path), launch(config("pcm", changes, refit=None), tmp_path)
+    books, before, found = record.manifest["ledger"], plain.manifest["ledger"], record.manifest["refit"]
+    assert books["time"]["reads"] - before["time"]["reads"] == close(SEQUENCES * STEPS * 2e-6, rel=1e-9)
+    assert books["reads"] - before["reads"] == 3 * SEQUENCES * STEPS
+    for key, name in (("energy_J", "energy_J"), ("time_s", "chip_time_s"), ("pulses", "pulses")):
+        assert found[name] == books["refit"][key] == close(books[key] - before[key], rel=1e-9)
+        parts = books["first_write"][key] + 10 * books["per_update"][key] + books["refit"][key]
+        assert parts == close(books[key], rel=1e-9)
+        assert books["per_update"][key] == close(before["per_update"][key], rel=1e-6)
+    assert (found["pulses"] > 0) == (write != "ideal")
+    assert result_of(record)["refit"] == found
+    assert record.result["passes"] == plain.result["passes"]
+    (group,) = [methods([result_of(record)])]
+    table = each_update(group, {str(record.path): books})
+    cells = {column.header: str(cell) for column, cell in zip(table.columns, table.rows[0].cells, strict=True)}
+    assert cells["refit: chip time"] == quantity(found["chip_time_s"], "s")
+
+
+def test_it_is_written_with_errors_that_earlier_writes_did_not_have(tmp_path):
+    """The same weights are written twice after one update: programming errs anew."""
+    trainer = build_trainer(Experiment.of(config("pcm")))
+    target, made = dict(trainer.substrate.weights), []
+    for late in (0, 1):
+        trainer.write({name: 0.5 * W for name, W in target.items()})
+        trainer.write(target, late)
+        made.append(trainer.substrate.arrays["w"].cells["g"].clone())
+    assert not torch.equal(*made)
+
+
+@pytest.mark.parametrize("validation", [None, 12])
+@pytest.mark.parametrize(("profile", "write"), [("pcm", "verify"), ("pcm", "pulse"), ("smtj_koenders", "auto")])
+def test_an_interrupted_run_ends_as_an_undisturbed_one(profile, write, validation, tmp_path, monkeypatch):
+    looks = {"validation": validation, "restore": validation is not None, "evaluate_every": 2}
+    made = config(profile, {"hardware.write": write}, **looks)
+    whole = launch(made, tmp_path / "whole")
+    assert np.isfinite(whole.manifest["refit"]["strength"])
+    monkeypatch.setattr("neuroanp.training.loop.REPORT_EVERY_S", 0.0)
+    for phase, at in (("train", 3), ("train", 10), ("evaluate", 10)):
+        cut = tmp_path / f"cut-{phase}-{at}"
+
+        def stop(event, phase=phase, at=at, told=[]):  # noqa: B006 - remembers that it did
+            if event["phase"] == phase and event["update"] >= at and not told:
+                told.append(at)
+                os.kill(os.getpid(), signal.SIGINT)
+
+        with pytest.raises(RunError, match="interrupted at update"):
+            launch(made, cut, progress=stop)
+        (path,) = cut.iterdir()
+        resumed = resume(path)
+        assert final(resumed) == final(whole)
+        for key in ("refit", "validation", "ledger"):
+            assert resumed.manifest.get(key) == whole.manifest.get(key)
+
+
+def test_the_validation_loss_is_that_of_the_fitted_outputs(tmp_path):
+    """One look more, of which a run tells; and what is expected counts all of it."""
+    made = config("pcm", validation=12, restore=True)
+    record = launch(made, tmp_path)
+    found, plain = record.manifest["validation"], launch(config("pcm", validation=12), tmp_path)
+    assert found["looks"] == plain.manifest["validation"]["looks"] + found["restored"]
+    assert record.metrics().series("validation_loss")[1][-1] == found["loss"]
+    time = plain.manifest["ledger"]["time"]["reads"]
+    assert estimate(config("pcm", validation=12))["chip_time_s"] == close(time, rel=1e-9)
+    books = plain.manifest["ledger"]
+    parts = [books["first_write"], books["validation"], books["refit"]]
+    assert sum(part["energy_J"] for part in parts) + 10 * books["per_update"]["energy_J"] == close(
+        books["energy_J"], rel=1e-9
+    )
+
+
+def test_memory_has_what_lines_carry_and_the_sums():
+    plain, fitted = (memory_of(Experiment.of(config(refit=n)))["readout"] for n in (None, SEQUENCES))
+    assert (plain, fitted) == (0, 5 * 8 * 13**2 + 3 * 8 * SEQUENCES * STEPS * 13)
+
+
+@pytest.mark.parametrize(
+    ("rule", "without", "fitted"),
+    [("anp", "S", "S+"), ({"name": "anp", "readout": "delta"}, "S+", "S+"), ("echo", "E", "E"), ("bptt", "BP", "BP")],
+)
+def test_outputs_that_are_fitted_know_their_targets(rule, without, fitted):
+    assert config(changes={"rule": rule}, refit=None).feedback == without
+    assert config(changes={"rule": rule}).feedback == fitted
+
+
+def test_a_run_and_a_report_say_that_a_host_did_it(tmp_path):
+    record = launch(config("pcm"), tmp_path)
+    (line,) = [line for line in record.manifest["log"] if line.startswith("refit: ")]
+    assert line == (
+        "refit: 200 sequences once training is over; a host solves least squares for the outputs, with their targets, "
+        "and what it finds is written and booked"
+    )
+    one = shown(record)
+    (group,) = [methods([one.result])]
+    assert group[0].feedback == "S+"
+    assert ending.sentences([group[0]], [one])[0] == (
+        "Once training was over, a host that knows the targets fitted the outputs of pcm · anp to 200 sequences by "
+        "least squares and wrote them: that is in energy and chip time, not in passes."
+    )
+    part = {**one.result, "refit": {**one.result["refit"], "at_limit": 0.125}}
+    assert ending.sentences(methods([part]), [one])[1] == (
+        "pcm · anp: 12 % of the weights fitted lie at the largest that their array holds."
+    )
+    plain = shown(launch(config("pcm", refit=None), tmp_path))
+    assert ending.sentences(methods([plain.result]), [plain]) == []
+
+
+def test_fine_tuning_for_a_chip_fits_nothing(tmp_path):
+    from neuroanp.export.finetune import FineTuning, _config
+
+    assert _config(config(), FineTuning(updates=3), whole=False).training.refit is None
+
+
+@pytest.mark.parametrize(
+    ("said", "why"),
+    [
+        ({"training": {"refit": 4}}, "training.refit: 4 must be at least 5"),
+        ({"training": {"refit": 2_000_000}}, "training.refit: 2000000 must be at most 1000000"),
+        ({"training": {"refit": True}}, "training.refit: True is not a whole number"),
+        ({"training": {"updates": 0}}, "or training.refit fits the outputs of a network that is left as it was drawn"),
+    ],
+)
+def test_what_makes_no_sense_is_told_in_one_line(said, why):
+    with pytest.raises(InputError) as caught:
+        configure({"task": "copy", **said})
+    (line,) = caught.value.problems
+    assert why in line
+
+
+def test_a_loss_that_is_not_of_squares_is_refused_before_anything_is_written(tmp_path):
+    made = config(changes={"task.loss": "cross_entropy"})
+    with pytest.raises(InputError, match=r"training.refit: it is least squares, .* is the mean cross-entropy"):
+        launch(made, tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_units_that_run_away_are_no_fit(tmp_path):
+    """What is not finite is said to have diverged, and nothing is written."""
+    from neuroanp.errors import DivergedError
+
+    experiment = Experiment.of(config())
+    trainer, refit = build_trainer(experiment), Refit.of(experiment)
+    trainer.substrate.arrays["w"].cells["g"].fill_(float("nan"))
+    before = trainer.substrate.weights["w_out"].clone()
+    with pytest.raises(DivergedError, match=r"after update 0 units do nothing finite .* \(training.refit\)"):
+        refit.end(trainer)
+    assert torch.equal(trainer.substrate.weights["w_out"], before)
