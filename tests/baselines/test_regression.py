@@ -98,5 +98,6 @@ def test_a_strength_is_chosen_by_what_the_limits_leave_of_it():
     C, strength = choose_ridge(fit, held, limits=limits)
     assert np.abs(free).max() > 20
     cut = np.clip(free, -1, 1)
+    assert np.abs(C).max() <= 1
     assert held.error(C) < 0.5 * held.error(cut)
     assert strength == min((s for s in LAMBDAS), key=lambda s: held.error(solve_ridge(fit, s, limits)))
