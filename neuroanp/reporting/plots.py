@@ -26,6 +26,8 @@ SEQUENCES = 6
 FACETS_FROM = 6
 FAR = 100
 """A control so far below or above all that is drawn is named in the caption: its line would flatten the curves."""
+NARROW = 3.0
+"""A range of a logarithmic axis, highest over lowest, below which it has the ticks of a linear one."""
 OF_CHIP_ALONE = ("energy_J", "chip_time_s")
 
 Curve = tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]
@@ -306,11 +308,12 @@ def legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> Non
 
 def decent_log_ticks(axis: Axis, low: float, high: float) -> None:
     """Label with plain numbers; more than the powers of ten where few are shown, for a lone tick says nothing."""
-    from matplotlib.ticker import FuncFormatter, LogLocator, NullFormatter
+    from matplotlib.ticker import FuncFormatter, LogLocator, MaxNLocator, NullFormatter
 
     if low > 0 and high / low < 1e5:
         subs = (1,) if high / low >= 100 else (1, 2, 5) if high / low >= 10 else (1, 1.5, 2, 3, 5, 7)
-        axis.set_major_locator(LogLocator(subs=subs))
+        # where hardly any of these lie, matplotlib would take as many others as it likes
+        axis.set_major_locator(LogLocator(subs=subs) if high / low >= NARROW else MaxNLocator(3))
         axis.set_major_formatter(FuncFormatter(lambda value, _: _tick(value)))
         axis.set_minor_formatter(NullFormatter())
 

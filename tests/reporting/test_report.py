@@ -205,3 +205,21 @@ def test_what_the_books_leave_out_is_said(build, tmp_path):
     assert "what the digital twin computes is not counted: bptt." in seen.text
     (went,) = [row for row in seen.rows if row[:2] == ["pcm", "bptt"] and "≥" in " ".join(row) and len(row) == 13]
     assert went[8].startswith("≥ ")
+
+
+@pytest.mark.parametrize(("low", "high"), [(3.915, 3.933), (27.4, 28.9), (0.03, 0.11), (1e-8, 1e-7), (0.5, 400.0)])
+def test_labels_of_a_logarithmic_axis_do_not_touch(low, high):
+    """However little it spans: at least two numbers, and room between them."""
+    from matplotlib.figure import Figure
+
+    from neuroanp.reporting.plots import decent_log_ticks
+
+    figure = Figure((3.0, 3.6))
+    axes = figure.subplots()
+    axes.set(xscale="log", xlim=(low, high))
+    decent_log_ticks(axes.xaxis, low, high)
+    figure.canvas.draw()
+    drawn = [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
+    boxes = [label.get_window_extent() for label in drawn]
+    assert len(boxes) >= 2
+    assert all(left.x1 + 2 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
