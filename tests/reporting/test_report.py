@@ -3,6 +3,7 @@
 import re
 import warnings
 from html.parser import HTMLParser
+from itertools import pairwise
 
 import pytest
 
@@ -222,4 +223,4 @@ def test_labels_of_a_logarithmic_axis_do_not_touch(low, high):
     drawn = [label for label in axes.get_xticklabels() if low <= label.get_position()[0] <= high]
     boxes = [label.get_window_extent() for label in drawn]
     assert len(boxes) >= 2
-    assert all(left.x1 + 2 < right.x0 for left, right in zip(boxes, boxes[1:], strict=False))
+    assert all(left.x1 + 2 < right.x0 for left, right in pairwise(boxes))
