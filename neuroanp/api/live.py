@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 P = ParamSpec("P")
 R = TypeVar("R")
 Event = Mapping[str, Any]
-PHASES = {"train": "learning", "controls": "controls", "evaluate": "testing"}
+PHASES = {"train": "learning", "refit": "fitting outputs", "controls": "controls", "evaluate": "testing"}
 WIDTH = 24
 EVERY_S = 0.3
 """A notebook's page is changed no oftener."""

@@ -81,23 +81,42 @@ def solve_ridge(moments: Moments, strength: float, limits: np.ndarray | None = N
     >>> solve_ridge(moments, 1e-14, np.array([2.5])).round(6)
     array([[2.5]])
     """
-    return next(_path(moments, (strength,), limits))
+    return next(ridge_path(moments, (strength,), limits))
 
 
-def choose_ridge(
-    fit: Moments, held: Moments, strengths: tuple[float, ...] = LAMBDAS, limits: np.ndarray | None = None
-) -> tuple[np.ndarray, float]:
+def ridge_path(
+    moments: Moments, strengths: tuple[float, ...], limits: np.ndarray | None = None
+) -> Iterator[np.ndarray]:
+    """Yield the ridge solution (n, m) of every strength, all from one eigendecomposition.
+
+    Args:
+        moments: of A and Y. strengths: of the penalty. limits: (n,) |C| may not be larger than; None: it may.
+    """
+    values, vectors = np.linalg.eigh(moments.gram)
+    unit = float(np.trace(moments.gram)) / moments.features  # mean square of a feature, times the rows
+    if unit == 0.0:  # features that are all zero predict zero
+        yield from (np.zeros_like(moments.cross) for _ in strengths)
+        return
+    projected = vectors.T @ moments.cross
+    for strength in strengths:
+        curved = np.maximum(values, 0.0) + strength * unit
+        free = vectors @ (projected / curved[:, None])
+        beyond = limits is not None and bool((np.abs(free) > limits[:, None]).any())
+        yield _within(free, projected, curved, vectors, limits) if limits is not None and beyond else free
+
+
+def choose_ridge(fit: Moments, held: Moments, strengths: tuple[float, ...] = LAMBDAS) -> tuple[np.ndarray, float]:
     """Fit with the strength that does best on the rows of `held`, then again on all rows.
 
     Args:
         fit, held: moments of the rows to fit, and to choose the strength, by.
-        strengths: the grid. limits: of |C|, see `solve_ridge`.
+        strengths: the grid.
 
     Returns: C (n, m) and the strength chosen.
     """
-    errors = [held.error(coefficients) for coefficients in _path(fit, strengths, limits)]
+    errors = [held.error(coefficients) for coefficients in ridge_path(fit, strengths)]
     best = strengths[int(np.argmin(errors))]
-    return solve_ridge(fit.joined(held), best, limits), best
+    return solve_ridge(fit.joined(held), best), best
 
 
 def fit_sequences(
@@ -109,7 +128,6 @@ def fit_sequences(
     stream: str,
     windows: int,
     strengths: tuple[float, ...] = LAMBDAS,
-    limits: np.ndarray | None = None,
 ) -> tuple[np.ndarray, float]:
     """Regress the targets of scored steps on features (steps B, size); a fifth of `windows` chooses lambda.
 
@@ -118,7 +136,7 @@ def fit_sequences(
     fit, held = Moments(size, outputs), Moments(size, outputs)
     for chooses, batch in drawn(task, streams, stream, windows):
         (held if chooses else fit).add(features(batch), scored(batch.targets, batch.mask))
-    return choose_ridge(fit, held, strengths, limits)
+    return choose_ridge(fit, held, strengths)
 
 
 def drawn(task: Source, streams: Streams, stream: str, windows: int) -> Iterator[tuple[bool, Sequences]]:
@@ -135,21 +153,6 @@ def drawn(task: Source, streams: Streams, stream: str, windows: int) -> Iterator
         for start in range(0, total, CHUNK):
             yield chooses, task.sample(streams.generator(stream, draw), min(CHUNK, total - start))
             draw += 1
-
-
-def _path(moments: Moments, strengths: tuple[float, ...], limits: np.ndarray | None = None) -> Iterator[np.ndarray]:
-    """Yield the ridge solution of every strength, all from one eigendecomposition."""
-    values, vectors = np.linalg.eigh(moments.gram)
-    unit = float(np.trace(moments.gram)) / moments.features  # mean square of a feature, times the rows
-    if unit == 0.0:  # features that are all zero predict zero
-        yield from (np.zeros_like(moments.cross) for _ in strengths)
-        return
-    projected = vectors.T @ moments.cross
-    for strength in strengths:
-        curved = np.maximum(values, 0.0) + strength * unit
-        free = vectors @ (projected / curved[:, None])
-        beyond = limits is not None and bool((np.abs(free) > limits[:, None]).any())
-        yield _within(free, projected, curved, vectors, limits) if limits is not None and beyond else free
 
 
 def _within(

@@ -69,8 +69,6 @@ def ridge(
     activity: Activities = rate_activities,
     loss: Loss = SQUARED_ERROR,
     every: bool = False,
-    limits: np.ndarray | None = None,
-    stream: str = "ridge",
 ) -> Readout:
     """Fit the readout with a ridge penalty, all other arrays left as they are.
 
@@ -86,20 +84,17 @@ def ridge(
     Args:
         task: where training sequences come from.
         weights: the untrained network; a bias line of the readout is fitted too.
-        streams: the run's streams; the sequences are drawn from `stream`.
+        streams: the run's streams; the sequences are drawn from "ridge".
         windows: training sequences.
         strengths: the grid of lambda, relative to the mean square of the activities.
         activity: what the readout of the network sees; left out, the activities of cells of rates.
         loss: L; what is not the squared error is fitted to fewer sequences where they have many scored steps.
         every: whether it sees all layers, be they connected to the output or not.
-        limits: (features,) no coefficient may be larger than; None: they may. Of the squared error alone.
-        stream: what the sequences are drawn from.
 
     Returns: the readout; its weights are float64.
 
     Raises:
-        ValueError: fewer than 5 windows, or limits with another loss than the squared error. NotFittedError: the loss
-            has no minimum that can be found.
+        ValueError: fewer than 5 windows. NotFittedError: the loss has no minimum that can be found.
 
     Source: Lukosevicius and Jaeger, Comput. Sci. Rev. 3, 127 (2009), section 4.1; of classes le Cessie and van
         Houwelingen, J. R. Stat. Soc. C 41, 191 (1992).
@@ -113,12 +108,8 @@ def ridge(
     if is_squared_error(loss):
         size = sum(network.shapes[p.name][1] for p in network.feed(OUTPUT))
         size = network.hidden + network.bias if every else size
-        coefficients, strength = fit_sequences(
-            task, seen, size, network.outputs, streams, stream, windows, strengths, limits
-        )
-    elif limits is not None:
-        raise ValueError(f"coefficients have limits where the squared error is least, and the loss is the {loss.label}")
+        coefficients, strength = fit_sequences(task, seen, size, network.outputs, streams, "ridge", windows, strengths)
     else:
-        coefficients, strength = fit_sequences_to(loss, task, seen, streams, stream, windows, strengths)
+        coefficients, strength = fit_sequences_to(loss, task, seen, streams, "ridge", windows, strengths)
     w_out = torch.as_tensor(coefficients.T.copy(), device=exact.like.device)
     return Readout(exact, w_out, strength, activity, every)

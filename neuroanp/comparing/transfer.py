@@ -115,6 +115,11 @@ def plan(
             "network.weights: a transfer trains the weights itself; leave it out, or fine-tune weights of your own "
             "with neuroanp train"
         )
+    if any(config.training.refit is not None for config in scratch):
+        raise InputError(
+            "training.refit: a transfer writes the weights of a twin as they are, fine-tunes them, and trains from "
+            "scratch; fit the outputs of one of these runs with neuroanp train, or leave it out"
+        )
     others = {key: value for key, value in (overrides or {}).items() if key != "rule" and not key.startswith("rule.")}
     teachers = expand(
         source, others, **names, profiles=[TEACHER_PROFILE], rules=[TEACHER_RULE],

@@ -55,10 +55,14 @@ def each_update(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table
         ledgers: as `spent`: the run is the first write, its updates, and what else it did to learn, which is a part
             of its own then: looks at validation sequences, fitting the outputs in the end.
 
-    Returns: the table, or None where no run that has ended did an update.
+    Returns: the table, or None where no run that has ended did an update or any of these.
     """
     every = [(method, _books(method, ledgers)) for method in group]
-    kept = [(method, some) for method, some in every if any(_part(ledger, "per_update") for ledger in some)]
+    kept = [
+        (method, some)
+        for method, some in every
+        if any(_part(ledger, key) for ledger in some for key in ("per_update", *APART))
+    ]
     if not kept:
         return None
     named = names_of([method for method, _ in kept])
@@ -72,6 +76,9 @@ def each_update(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table
         cells = [Cell(names[i]) for _, names in named]
         for _, key in parts:
             of = [ledger if key is None else _part(ledger, key) for ledger in some]
+            if not any(of):  # it did none of that, which is not the same as a figure that is not stated
+                cells += [Cell("")] * 3
+                continue
             cells += [marked(_amount([part.get("energy_J") for part in of], "J"), method, ENERGY)]
             cells += [marked(_amount([part.get("time_s") for part in of], "s"), method, TIME)]
             cells += [_count([part.get("pulses") for part in of])]

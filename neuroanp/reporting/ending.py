@@ -7,8 +7,11 @@ from typing import Any
 
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.reading import Shown
-from neuroanp.reporting.values import middle
+from neuroanp.reporting.values import digits, middle
 from neuroanp.training.watch import percent
+
+FAR = 1.5
+"""How many times its loss with exact weights a fit must have as written to be told of."""
 
 
 def sentences(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
@@ -31,17 +34,35 @@ def sentences(group: Sequence[Method], runs: Sequence[Shown]) -> list[str]:
 def _fitted(group: Sequence[Method]) -> list[str]:
     """Say whose outputs a host fitted in the end, and what of their weights the arrays could not hold."""
     fits = {m.label: found for m in group if (found := [r["refit"] for r in m.finished if r.get("refit")])}
-    if not fits:
-        return []
-    sizes = _span([fit["sequences"] for found in fits.values() for fit in found])
+    sizes: dict[int, list[str]] = {}
+    for label, found in fits.items():
+        sizes.setdefault(found[0]["sequences"], []).append(label)
     said = [
-        f"Once training was over, a host that knows the targets fitted the outputs of {', '.join(fits)} to {sizes} "
+        f"Once training was over, a host that knows the targets fitted the outputs of {', '.join(labels)} to {size} "
         "sequences by least squares and wrote them: that is in energy and chip time, not in passes."
+        for size, labels in sizes.items()
     ]
     for label, found in fits.items():
-        beyond = middle([fit["at_limit"] for fit in found])
-        if beyond > 0:
-            said.append(f"{label}: {percent(beyond)} of the weights fitted lie at the largest that their array holds.")
+        said += _missed(label, found)
+    return said
+
+
+def _missed(label: str, fits: Sequence[Any]) -> list[str]:
+    """Say what came between the fit and the arrays: their range, the errors of writing, or that nothing was better."""
+    exact, after, before = (middle([fit[name] for fit in fits]) for name in ("exact", "after", "before"))
+    there = f"{digits(after)} as the chip has it, {digits(before)} before, {digits(exact)} of exact weights"
+    written, said = [fit for fit in fits if fit["strength"] is not None], []
+    if len(written) < len(fits):
+        of = "" if len(fits) == 1 else f" in {len(fits) - len(written)} of {len(fits)} runs"
+        said.append(
+            f"{label}: no fit, once written, was better than what the rule had left, which was written back{of}."
+        )
+    beyond = middle([fit["at_limit"] for fit in written]) if written else 0.0
+    if beyond > 0:
+        said.append(f"{label}: {percent(beyond)} of the weights fitted lie at the largest that their array holds.")
+    if after > FAR * exact:
+        lost = "the fit" if after > before else "a part of the fit"
+        said.append(f"{label}: writing lost {lost}: {there}, on sequences that it was not fitted to.")
     return said
 
 

@@ -172,6 +172,7 @@ def verdicts(group: Sequence[Method]) -> list[str]:
         passes = method.values("passes")
         if not passes or any(passes):  # weights that were only programmed have learned nothing here
             said += _learned(method)
+        if not passes or any(passes) or any(r.get("refit") for r in method.finished):
             said += _verdict(method, "persistence", "persistence", "it forecasts anything")
             of_ridge = method.between("refit_noisy", "ridge_noisy") or method.between("refit", "ridge")
             pairs = [of_ridge or method.against("ridge"), method.against("persistence")]
@@ -267,7 +268,8 @@ def _learned(method: Method) -> list[str]:
         )
     losses = [loss for loss, _ in method.against("ridge_noisy" if noisy else "ridge")]
     if losses and middle(losses) >= ridge:
-        fell = f"{digits(middle(losses))} as learned, {digits(refit)} refit on the same {what}"
+        how = "as fitted and written" if any(r.get("refit") for r in method.finished) else "as learned"
+        fell = f"{digits(middle(losses))} {how}, {digits(refit)} refit on the same {what}"
         said.append(f"{method.label}: the readout fell short: {fell}, {digits(ridge)} on the untrained one.")
     return said
 

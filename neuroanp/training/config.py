@@ -136,9 +136,9 @@ class RunConfig(Section):
 
     @property
     def feedback(self) -> str:
-        """The class of feedback: the rule's; S+ of one of class S whose outputs are fitted to targets in the end."""
-        feedback = self.rule.feedback
-        return "S+" if feedback == "S" and self.training.refit is not None else feedback
+        """The class of feedback: the rule's; S+ where outputs alone are fitted, or those of a rule of class S are."""
+        feedback, training = self.rule.feedback, self.training
+        return "S+" if training.refit is not None and (feedback == "S" or training.updates == 0) else feedback
 
     @property
     def rule_name(self) -> str:

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.backends.reads import draw_bytes
-from neuroanp.baselines.regression import CHUNK
+from neuroanp.baselines.regression import CHUNK, HELD_OUT
 from neuroanp.devices.protocol import remembers
 from neuroanp.devices.rtn import Telegraph
 from neuroanp.learning.echo import Echo
@@ -34,6 +34,7 @@ from neuroanp.training.learner import make_learner
 from neuroanp.training.memory import available_memory, keep_freed_memory
 from neuroanp.training.readout import readout_trainer
 from neuroanp.training.running import remembered
+from neuroanp.training.under_noise import UnderNoise
 from neuroanp.training.updates import updates
 from neuroanp.units import format_quantity
 
@@ -41,6 +42,8 @@ if TYPE_CHECKING:
     from neuroanp.training.trainer import Trainer
 
 TIMED = 3
+LOOKS, SHOWN = 2, 32
+"""Looks at outputs that are fitted, at the least: before and after; sequences shown to time that."""
 SAMPLE = 32
 """Hidden units of the chip that shows how many bytes the devices of a profile take for each weight."""
 COPIES = 3
@@ -71,7 +74,7 @@ def estimate(config: RunConfig) -> dict[str, Any]:
         notes, seconds = [f"does not fit: needs {shown[0]}, {shown[1]} available"], None
     steps, batch, plan = experiment.task.steps, config.training.batch, plan_of(experiment)
     passes = config.training.updates * make_learner(config.rule).passes
-    presented = passes * batch + _looked_at(config) + (config.training.refit or 0)
+    presented = passes * batch + _looked_at(config) + _fitted_to(config)
     weights = sum(n * m for n, m in _shapes(experiment).values())
     return {
         "run": experiment.directory,
@@ -97,6 +100,12 @@ def _looked_at(config: RunConfig) -> int:
         return 0
     looks = 1 + -(-training.updates // training.evaluate_every)
     return (looks + training.restore + (training.refit is not None)) * training.validation
+
+
+def _fitted_to(config: RunConfig) -> int:
+    """Return how many sequences the chip is shown to fit its outputs, where the first fit is as good as exact."""
+    refit = config.training.refit
+    return 0 if refit is None else refit + LOOKS * min(CHUNK, refit // HELD_OUT)
 
 
 def memory_of(experiment: Experiment) -> dict[str, int]:
@@ -265,12 +274,25 @@ def _tried(experiment: Experiment) -> tuple[list[str], float]:
     torch.set_num_threads(config.compute.threads)
     keep_freed_memory()
     _, notes = describe(experiment)  # makes a chip of its own: gone before the trainer makes the next
+    trainer, fits = build_trainer(experiment), 0.0
+    if config.training.refit is not None:
+        fits = _fitted_to(config) * _seconds_a_sequence(trainer)
     if not config.training.updates:
-        return notes, 0.0
-    seconds = _seconds_an_update(build_trainer(experiment))
-    if config.training.trains_readout:
+        return notes, fits
+    seconds = _seconds_an_update(trainer)
+    if config.training.trains_readout and config.training.refit is None:
         seconds += _seconds_an_update(readout_trainer(experiment, Batches()))
-    return notes, seconds * config.training.updates
+    return notes, seconds * config.training.updates + fits * (1 + config.training.trains_readout)
+
+
+def _seconds_a_sequence(trainer: Trainer) -> float:
+    """Return the seconds that a sequence takes to which outputs are fitted: a piece is timed, once all is set up."""
+    chip = UnderNoise(trainer.substrate, trainer.backend, trainer.streams, "timed", trainer.dt)
+    inputs = trainer.task.sample(trainer.streams.generator("timed"), SHOWN).inputs
+    chip(trainer.substrate.weights, inputs)
+    start = time.perf_counter()
+    chip(trainer.substrate.weights, inputs)
+    return (time.perf_counter() - start) / SHOWN
 
 
 def _seconds_an_update(trainer: Trainer) -> float:

@@ -167,14 +167,13 @@ def _firing(rates: np.ndarray) -> dict[str, float]:
     return {"rate_Hz": float(rates.mean()), "silent": float((rates == 0).mean())}
 
 
-def validation_loss(
-    held: HeldOutBatch, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float, book: bool
+def learning_loss(
+    held: HeldOutBatch, substrate: Substrate, backend: Backend, noise: PassStreams, dt: float, book: bool
 ) -> float:
-    """Return the loss of validation sequences under the device's noise, presented once: a part of learning.
+    """Return the loss of sequences under the device's noise, presented once, where looking is a part of learning.
 
     So its reads are booked, unless nobody looks at the books, and the chip's time goes on meanwhile.
     """
-    noise = PassStreams(streams, "validation", update)
     noisy, _ = outputs(held.inputs, substrate, backend, noise, dt, NOISY, book)
     substrate.elapse(window_s(held.inputs, dt))
     return loss(noisy, held)

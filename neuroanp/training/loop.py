@@ -20,6 +20,7 @@ from neuroanp.records.shared import Number, shared
 from neuroanp.tasks.encoding import own_task
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.decorrelating import decorrelation_of
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import HeldOutBatch, firing_of, scores, show
 from neuroanp.training.memory import keep_freed_memory
@@ -159,15 +160,18 @@ class Training:
         config = self.experiment.config.training
         start = time.perf_counter() - wall
         rows: list[Mapping[str, float | int | None]] = []
+        pause = self._pause(trainer, stop)
         if not self.restored:
             if self.validator is not None:
                 self.validator.look(trainer)
+            row: Row = {"update": 0}
             if config.updates == 0 and self.refit is not None:
-                fit_outputs(self.refit, trainer, self.validator)
-            rows.append(self._row(trainer, held, {"update": 0}, 0.0))
+                row = {**row, **fit_outputs(self.refit, trainer, self.validator, pause)}
+            rows.append(self._row(trainer, held, row, 0.0))
         if config.updates == 0:  # weights that are programmed and evaluated, no more
             self._save(trainer, rows, 0.0)
-        for row, at_end in validated(self._updates("train", trainer, stop), trainer, self.validator, self.refit):
+        todo = self._updates("train", trainer, stop)
+        for row, at_end in validated(todo, trainer, self.validator, self.refit, pause):
             due = trainer.update % config.evaluate_every == 0 or at_end
             now = time.perf_counter()
             if due:
@@ -183,6 +187,15 @@ class Training:
     def _updates(self, phase: str, trainer: Trainer, stop: StopRequested) -> Iterator[Row]:
         """Do the updates that are left, and tell of them."""
         return updates(trainer, lambda row: self._tell(phase, trainer, row["train_loss"]), REPORT_EVERY_S, stop)
+
+    def _pause(self, trainer: Trainer, stop: StopRequested) -> Callable[[], None]:
+        """Return what tells that outputs are fitted, and heeds a request to stop."""
+
+        def pause() -> None:
+            self._tell("refit", trainer, None)
+            stop.raise_if_requested()
+
+        return pause
 
     def _save(self, trainer: Trainer, rows: Sequence[Mapping[str, float | int | None]], wall: float) -> None:
         self.record.append_metrics(rows)  # before the checkpoint, which seals them
@@ -358,11 +371,23 @@ class Training:
         try:
             if validator is not None:
                 validator.look(trainer)
-            for _ in validated(self._updates("controls", trainer, stop), trainer, validator, refit):
+            if refit is not None and decorrelation_of(self.experiment.config.rule) is None:
+                self._fit_untrained(trainer, refit, stop)
+                return Number(trainer.test_loss(held), own)
+            todo = self._updates("controls", trainer, stop)
+            for _ in validated(todo, trainer, validator, refit, stop.raise_if_requested):
                 pass
         except DivergedError as error:
             return Number(float("nan"), own, str(error))
         return Number(trainer.test_loss(held), own)
+
+    def _fit_untrained(self, trainer: Trainer, refit: Refit, stop: StopRequested) -> None:
+        """Fit the outputs of a network that is left as it was drawn: what they were before is not seen in the end.
+
+        Its chip is as old then as if it had been trained.
+        """
+        trainer.substrate.elapse(trainer.window() * trainer.updates)
+        fit_outputs(refit, trainer, None, stop.raise_if_requested)
 
     def _result(
         self,

@@ -106,7 +106,8 @@ class TrainingConfig(GrowingSection):
     patience: int | None = Field(
         default=None,
         ge=1,
-        description="evaluations without a lower validation loss after which training stops; unset: it never does",
+        description="evaluations without a lower validation loss after which training stops (a refit comes after, and "
+        "does not count); unset: it never does",
     )
     restore: bool = Field(
         default=False,
@@ -116,15 +117,16 @@ class TrainingConfig(GrowingSection):
     frozen: bool = Field(
         default=True,
         description="among the controls, train the readout alone by the same rule, which takes about half as long as "
-        "the run; false: the fitted controls alone",
+        "the run (with refit it fits the network as it was drawn); false: the fitted controls alone",
     )
     refit: int | None = Field(
         default=None,
         ge=5,
         le=1_000_000,
         description="training sequences that the arrays to the outputs are fitted to by least squares once training is "
-        "over: the chip is shown them under its noise, the host, which knows the targets, solves, and the result is "
-        "written, all of it booked; unset: the outputs stay as the rule left them",
+        "over (tasks of squared error): the chip is shown them under its noise, the host, which knows the targets, "
+        "solves, writes, and looks at a fifth of them whether that did it, all of it booked; unset: the outputs stay "
+        "as the rule left them",
     )
 
     _once = field_validator("evaluate_after")(without_repeats)

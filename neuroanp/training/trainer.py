@@ -22,10 +22,10 @@ from neuroanp.training.evaluate import (
     Evaluation,
     HeldOutBatch,
     evaluate,
+    learning_loss,
     noisy_loss,
     outputs,
     to_tensor,
-    validation_loss,
 )
 from neuroanp.training.lab import Lab
 from neuroanp.training.learner import Learner
@@ -139,18 +139,21 @@ class Trainer:
 
     def validate(self, held: HeldOutBatch) -> float:
         """Return the loss of validation sequences under the device's noise: booked, and chip time passes."""
-        return validation_loss(held, self.substrate, self.backend, self.streams, self.update, self.dt, self.books)
+        noise = PassStreams(self.streams, "validation", self.update)
+        return learning_loss(held, self.substrate, self.backend, noise, self.dt, self.books)
 
-    def write(self, weights: Mapping[str, Tensor], late: int = 0) -> None:
+    def write(self, weights: Mapping[str, Tensor], late: int = 0) -> ProgrammingReport:
         """Write weights, W <- W - (W - weights), as an update is written: booked, with the errors of a write.
 
         Args:
             weights: of the arrays that are written. late: how many such writes there were since the last update, whose
                 errors those of this one are independent of.
+
+        Returns: the shares of the weights that missed.
         """
         now = self.substrate.weights
         change = WeightUpdate({name: now[name] - W for name, W in weights.items()})
-        self.substrate.apply(change, 1.0, self.streams, self.update + late)
+        return self.substrate.apply(change, 1.0, self.streams, self.update + late)
 
     def outputs(self, inputs: Tensor, noise: bool = True) -> Tensor:
         """Present inputs (T, B, I) once, with the noise that `evaluate` draws, or without any.

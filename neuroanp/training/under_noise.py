@@ -62,7 +62,10 @@ class UnderNoise:
         return 0.0 if found is None else found[:, 0].double().cpu().numpy()
 
     def _read(self, chunk: Trajectory) -> dict[str, Tensor]:
-        """Return what arrays to the outputs carry of each layer, without a line that a constant drives."""
+        """Return what arrays to the outputs carry of each layer, without a line that a constant drives.
+
+        Where a matrix decorrelates activity, what it makes of it: that is digital, and lies behind what is read here.
+        """
         network, did = self.substrate.network, chunk.activities
         return {
             p.pre: chunk.pre.get(p.name, did[p.pre].x)[:, 0, :, : network.units[p.pre]] for p in network.feed(OUTPUT)

@@ -5,7 +5,7 @@ What a look costs, and what writing back costs, is booked: both are parts of lea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import inf, isfinite, nan
 from typing import TYPE_CHECKING, Any
@@ -141,14 +141,19 @@ class Validator:
 
 
 def validated(
-    rows: Iterator[Row], trainer: Trainer, validator: Validator | None, refit: Refit | None = None
+    rows: Iterator[Row],
+    trainer: Trainer,
+    validator: Validator | None,
+    refit: Refit | None = None,
+    pause: Callable[[], None] = lambda: None,
 ) -> Iterator[tuple[Row, bool]]:
     """Yield the row of each update, and whether it was the last one, once all is done that is due there.
 
     Args:
         rows: of the updates that are left (see `updates`). trainer: which does them.
         validator: None: nothing is looked at, and all updates are done.
-        refit: fits the outputs after the last one; None: they stay as they are.
+        refit: fits the outputs after the last one, whose row then tells of them; None: they stay as they are.
+        pause: called between the pieces of that.
     """
     if validator is not None and validator.over:
         return
@@ -161,14 +166,17 @@ def validated(
             if last:
                 validator.end(trainer)
         if last and refit is not None:
-            fit_outputs(refit, trainer, validator)
+            row = {**row, **fit_outputs(refit, trainer, validator, pause)}
         yield row, last
         if validator is not None and last:
             return
 
 
-def fit_outputs(refit: Refit, trainer: Trainer, validator: Validator | None) -> None:
-    """Fit the outputs, and look at the validation loss of what they are then."""
-    refit.end(trainer)
+def fit_outputs(
+    refit: Refit, trainer: Trainer, validator: Validator | None, pause: Callable[[], None] = lambda: None
+) -> Row:
+    """Fit the outputs, and look at the validation loss of what they are then; return what a row says of the write."""
+    refit.end(trainer, pause)
     if validator is not None:
         validator.again(trainer)
+    return refit.row(trainer)

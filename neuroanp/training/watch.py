@@ -93,7 +93,7 @@ class Health:
 LIMITS: Mapping[str, tuple[float, str]] = {
     "saturated": (
         0.05, "{share} of the weights are at the limit of the array's range: they cannot grow further; "
-        "raise array.weight_range or lower optimizer.lr",
+        "raise array.weight_range, or lower optimizer.lr if updates drive them there",
     ),
     "unverified": (0.01, "write-verify gave up on {share} of the weights that it wrote"),
     "clipped": (
@@ -134,7 +134,7 @@ class Watch:
     >>> for update in (10, 20):
     ...     watch.look(update, Health(0.08, 0.0, 0.0, 0.0, None))
     update 10: 8 % of the weights are at the limit of the array's range: they cannot grow further; \
-raise array.weight_range or lower optimizer.lr
+raise array.weight_range, or lower optimizer.lr if updates drive them there
     """
 
     say: Callable[[str], None]
