@@ -17,7 +17,7 @@ run of class S is one of S+.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import asdict, dataclass, field
 from math import isfinite, nan
 from typing import TYPE_CHECKING, Any, cast
 
@@ -125,21 +125,26 @@ class Refit:
 
     def facts(self) -> dict[str, Any]:
         """Return what a record says of it; null for what is not known."""
-        told = {name: getattr(self, name) for name in ("sequences", *_numbers())}
-        every = {**told, **{NAMES.get(key, key): value for key, value in self.spent.items()}}
+        every = {"sequences": self.sequences, **self._numbers()}
+        every |= {NAMES.get(key, key): value for key, value in self.spent.items()}
         return {key: value if isfinite(value) else None for key, value in every.items()}
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return all that a resumed run needs, as named tensors."""
-        numbers = {name: getattr(self, name) for name in _numbers()}
-        spent = {f"spent/{key}": value for key, value in self.spent.items()}
-        return {f"{STATE}{key}": torch.tensor(x, dtype=torch.float64) for key, x in {**numbers, **spent}.items()}
+        every = {**self._numbers(), **{f"spent/{key}": value for key, value in self.spent.items()}}
+        return {f"{STATE}{key}": torch.tensor(x, dtype=torch.float64) for key, x in every.items()}
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
-        for name in _numbers():
-            setattr(self, name, type(getattr(self, name))(state[f"{STATE}{name}"]))
+        told = {key: float(state[f"{STATE}{key}"]) for key in self._numbers()}
+        self.strength, self.at_limit, self.unverified = told["strength"], told["at_limit"], told["unverified"]
+        self.exact, self.before, self.after = told["exact"], told["before"], told["after"]
+        self.writes, self.looks = int(told["writes"]), int(told["looks"])
         self.spent = {key: float(state[f"{STATE}spent/{key}"]) for key in BOOKED}
+
+    def _numbers(self) -> dict[str, float]:
+        """Return what was found, by name."""
+        return {key: value for key, value in asdict(self).items() if key not in ("sequences", "spent")}
 
 
 @dataclass
@@ -257,11 +262,6 @@ def decorrelated(x: Tensor, D: Tensor | None) -> Tensor:
     tensor([[[2., 2.]]])
     """
     return x if D is None else x @ D.to(x).T
-
-
-def _numbers() -> list[str]:
-    """Return the names of what is found."""
-    return [each.name for each in fields(Refit) if each.name not in ("sequences", "spent")]
 
 
 def _share_at(w_out: np.ndarray, limits: np.ndarray) -> float:
