@@ -18,11 +18,14 @@ from neuroanp.noise import Streams
 from neuroanp.reporting.books import each_update
 from neuroanp.reporting.method import methods
 from neuroanp.reporting.values import quantity
+from neuroanp.training.batches import Batches
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure, load_config
 from neuroanp.training.decorrelating import folded
 from neuroanp.training.estimate import estimate, memory_of
+from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.launch import launch, resume
+from neuroanp.training.readout import readout_trainer
 from neuroanp.training.refitting import Refit, _Bench
 from neuroanp.training.results import result_of
 from neuroanp.training.under_noise import UnderNoise
@@ -195,8 +198,38 @@ def test_a_run_that_stops_early_is_fitted_where_it_stopped(tmp_path):
     assert record.metrics()["test_loss"][-1] == record.result["test_loss"]
 
 
-def test_what_the_last_write_missed_is_said(tmp_path):
-    record = launch(config("rram_hfo2", updates=0), tmp_path)
+def test_pulses_that_nobody_verifies_are_sent_again_while_that_brings_weights_nearer():
+    trainer = build_trainer(Experiment.of(config("ecram", {"hardware.write": "pulse"})))
+    bench = _Bench.of(trainer, 2000, lambda: None)
+    (_, w_out, _), *_ = bench.solutions()
+    loss, W = bench.written(w_out), torch.as_tensor(w_out.copy())
+    assert bench.writes > 1
+    left = (trainer.substrate.weights["w_out"] - W).square().mean().sqrt()
+    once = build_trainer(Experiment.of(config("ecram", {"hardware.write": "pulse"})))
+    other = _Bench.of(once, 2000, lambda: None)
+    once.write({"w_out": W}, late=1)
+    assert left < 0.9 * (once.substrate.weights["w_out"] - W).square().mean().sqrt()
+    assert loss < other.look()
+
+
+def test_frozen_recurrence_is_fitted_on_a_chip_as_old_as_the_one_that_learned(tmp_path):
+    made = config("pcm", {"dt": "1 ms"}, controls=True)
+    record, experiment = launch(made, tmp_path), Experiment.of(made)
+    old, young = (readout_trainer(experiment, Batches()) for _ in range(2))
+    old.substrate.elapse(10 * old.window())
+    test = experiment.task.test(Streams(0).generator("test"))
+    losses = []
+    for trainer in (old, young):
+        refit = Refit.of(experiment)
+        assert refit is not None
+        refit.end(trainer)
+        losses.append(trainer.test_loss(HeldOutBatch.of(test, trainer.substrate.weights.like, experiment.task.loss)))
+    assert record.result["controls"]["frozen_recurrence"] == losses[0] != losses[1]
+
+
+@pytest.mark.parametrize("updates", [0, 10])
+def test_what_the_last_write_missed_is_said(updates, tmp_path):
+    record = launch(config("rram_hfo2", updates=updates), tmp_path)
     found = record.manifest["refit"]
     assert record.manifest["health"]["unverified"] == record.metrics()["unverified"][-1] == found["unverified"] > 0
 
