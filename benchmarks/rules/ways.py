@@ -100,6 +100,9 @@ DECORRELATED = (
 )
 SHARED = {"name": "echo", "K": 3, "lags": 24}
 INFERRED = {**ANP, "K": 1, "readout": "rls", "errors": "inferred"}
+IDENTIFIED = {"weights": "identified"}
+"""Units find out what their arrays do, where they err."""
+OWN = {"difference": "innovation", **IDENTIFIED}
 WAYS: Mapping[str, Way] = {
     "BPTT": Way("BP", {"name": "bptt"}, grid(lr=SIX_RATES)),
     "echo": Way("E", {"name": "echo", "lags": 24}, grid(readout=("delta", "rls"), lr=(1e-3, 2e-3, 4e-3))),
@@ -112,6 +115,12 @@ WAYS: Mapping[str, Way] = {
     "ANP, errors inferred": Way("S", INFERRED, grid(of=OF, lr=RATES)),
     "ANP, errors inferred, delta": Way("S", {**INFERRED, "readout": "delta"}, grid(of=OF, lr=RATES)),
     "DANP, errors inferred": Way("S", {**INFERRED, "decorrelation": {"lr": 1e-2}}, grid(of=OF, lr=RATES)),
+    "echo, identified": Way(
+        "E", {"name": "echo", "lags": 24, **IDENTIFIED}, grid(readout=("delta", "rls"), lr=(1e-3, 2e-3, 4e-3))
+    ),
+    "echo + ANP, identified": Way("E", {**SHARED, **IDENTIFIED}, SHARES),
+    "ANP, errors told, identified": Way("S+", {**ANP, "K": 3, **OWN}, grid(gamma=(1.0, 0.9), told=TOLD)),
+    "ANP, errors inferred, identified": Way("S", {**INFERRED, **OWN}, grid(gamma=(1.0, 0.9), lr=RATES)),
     "ANP, K=3": Way("S", {**ANP, "K": 3}, grid(of=OF, lr=RATES)),
     "ANP, K=15": Way("S", {**ANP, "K": 15}, grid(lr=SIX_RATES)),
     "NP": Way("S", {"name": "np", "reference": "mean", "K": 1}, grid(gamma=(1.0, 0.9), lr=RATES)),

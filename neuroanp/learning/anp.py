@@ -21,7 +21,8 @@ that it reaches, times the activity before it.
 
 With `loss: trial` a chip tells its loss once, at the end: c_t = dL_t = sum_s dL_s at every step.
 With `difference: innovation`, dh_t - W dx_{t-1} (in general: without all that arrays brought) takes the place of da_t
-in e^h_t and its s_t; the outputs keep the whole dy_t, and the s_t of the whole dh_t with it.
+in e^h_t and its s_t; the outputs keep the whole dy_t, and the s_t of the whole dh_t with it. With `weights: identified`
+W is not what is held digitally, but what units find that their arrays do (`neuroanp.learning.identification`).
 
 Spiking traces often do not differ at all between two passes, and then by a whole spike: `damping`,
 a mean square per unit, keeps the step finite when next to nothing differed.
@@ -37,11 +38,12 @@ from math import sqrt
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences
+from neuroanp.learning.identification import WEIGHTS, WeightsName
 from neuroanp.learning.innovation import innovation
 from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import OUTPUT
@@ -104,6 +106,7 @@ class ANP(PassRule):
         description="activity: the whole change; innovation: without what arrived over W from the step before, "
         "and from layers below (rate networks)",
     )
+    weights: WeightsName = Field(default="held", description=f"difference innovation: {WEIGHTS}")
     norm: Literal["global", "layer"] = Field(
         default="global", description="global: one norm for hidden and output units; layer: each its own"
     )
@@ -115,6 +118,16 @@ class ANP(PassRule):
         default=0.0, ge=0, description="mean square per unit added to the squared norm, in the activity's own units"
     )
     eps: float = Field(default=1e-30, gt=0, description="a step whose squared norm is below this teaches nothing")
+
+    @model_validator(mode="after")
+    def _check_weights(self) -> ANP:
+        if self.weights == "identified" and self.difference == "activity":
+            raise ValueError(
+                "weights: 'identified' is of innovations, and difference 'activity' has none; set 'innovation'"
+            )
+        if self.weights == "identified" and self.reference == "running":
+            raise ValueError("weights: 'identified' compares passes of one update, which reference 'running' does not")
+        return self
 
     def check(self, spiking: bool) -> None:
         """Raise InputError for spike traces of units that do not spike, or an innovation of units that do."""
@@ -133,7 +146,8 @@ class ANP(PassRule):
     @property
     def needs(self) -> tuple[str, ...]:
         """What hardware must provide: neither a noise sample nor its level."""
-        own = (requirements.OWN_INNOVATION,) if self.difference == "innovation" else ()
+        innovation = requirements.OWN_INNOVATION if self.weights == "held" else requirements.IDENTIFIED_INNOVATION
+        own = (innovation,) if self.difference == "innovation" else ()
         numbers = {"mean": "M T", "running": "B T"}.get(self.reference, "T")
         memory = requirements.memory_per_unit(numbers)
         return (*super().needs, requirements.ACTIVITY_CHANGE, *own, requirements.SQUARED_NORM, memory)

@@ -4,7 +4,8 @@ A unit hears, step after step, how the outputs answered to its own noise k steps
 and needs no backward pass. M = K + 1 noisy passes see the same input; d is a pass less the mean of all, bars that mean,
 e = dL/dy the signed error of the outputs:
 
-    i_t = dh_t - W dx_{t-1}               the unit's own innovation (W as it is held digitally; all arrays, all layers)
+    i_t = dh_t - W dx_{t-1}               the unit's own innovation (W as it is held digitally, or identified by what
+                                          units hear, see `identification`; all arrays, all layers)
     z_t = f_t i_t,  f_t = dx/dh at hbar   the unit's own gain, where its cell has one that h alone says
     q   = running mean of M/(M-1) z^2     of each unit
     p_t = dy_t - sum_{k<H} B_k z_{t-k}    what the echoes did not predict of the outputs' change
@@ -44,6 +45,7 @@ from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.decorrelation import SPIKES_DECORRELATED, Decorrelation
+from neuroanp.learning.identification import WEIGHTS, WeightsName
 from neuroanp.learning.readouts import FORGET, FORGETS, READOUTS, RIDGE, RIDGES, ReadoutName
 from neuroanp.trajectory import PassPlan
 from neuroanp.yaml_io import Section
@@ -78,6 +80,7 @@ class Echo(Section):
         default="innovation",
         description="what the share of eta is about. innovation: the unit's own noise; activity: its whole change",
     )
+    weights: WeightsName = Field(default="held", description=WEIGHTS)
     hears: Literal["errors", "loss"] = Field(
         default="errors",
         description="what hidden units listen to. errors: the outputs, and later their signed errors (class E); "
@@ -94,10 +97,14 @@ class Echo(Section):
     @model_serializer(mode="wrap")
     def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what older runs did not have, where it is not used."""
-        return {k: v for k, v in handler(self).items() if k != "decorrelation" or v is not None}
+        return {k: v for k, v in handler(self).items() if (k, v) not in (("decorrelation", None), ("weights", "held"))}
 
     def check(self, spiking: bool) -> None:
-        """Take any units, but decorrelate none that spike."""
+        """Take any units, but decorrelate none that spike, and let none of them identify what it hears."""
+        if spiking and self.weights == "identified":
+            raise InputError(
+                "rule.weights: 'identified' is of rate units; those that spike know their noise; leave it out"
+            )
         if spiking and self.decorrelation is not None:
             raise InputError(SPIKES_DECORRELATED)
 
@@ -126,8 +133,9 @@ class Echo(Section):
         host = (requirements.LEAST_SQUARES,) if self.readout == "rls" else ()
         norm = (requirements.SQUARED_NORM,) if self.eta or self.readout == "perturb" else ()
         matrix = () if self.decorrelation is None else (requirements.DECORRELATION,)
+        own = requirements.OWN_NOISE if self.weights == "held" else requirements.IDENTIFIED_INNOVATION
         memory = requirements.memory_per_unit("2 H O + M T")
-        return (requirements.SCALAR_LOSS, *told, requirements.OWN_NOISE, *norm, *matrix, *host, memory)
+        return (requirements.SCALAR_LOSS, *told, own, *norm, *matrix, *host, memory)
 
     def plan(self) -> PassPlan:
         """Return K + 1 noisy passes, each against their mean."""

@@ -31,7 +31,7 @@ def innovation(name: str, dh: Tensor, chunk: Trajectory, weights: Weights, plan:
     for p in network.projections:
         if p.post != name or (p.pre == INPUT and chunk.u.ndim == 3):  # data are the same in all passes
             continue
-        x = _presynaptic(p, chunk)[..., : network.units[p.pre]]  # a bias line is the same in all passes
+        x = presynaptic(p, chunk)[..., : network.units[p.pre]]  # a bias line is the same in all passes
         brought = differences(x, plan) @ weights[p.name][:, : network.units[p.pre]].T
         there = network.ports(p)
         if there == slice(0, network.lines[name]):
@@ -41,7 +41,7 @@ def innovation(name: str, dh: Tensor, chunk: Trajectory, weights: Weights, plan:
     return dh
 
 
-def _presynaptic(p: Projection, chunk: Trajectory) -> Tensor:
+def presynaptic(p: Projection, chunk: Trajectory) -> Tensor:
     """Return the activity (T, M, B, m) that an array of a rate network carries; of inputs, those of a world."""
     if p.pre == INPUT:
         return chunk.u

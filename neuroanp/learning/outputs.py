@@ -26,7 +26,8 @@ def for_outputs(rule: Any) -> Any:
     True
     """
     if type(rule) in (ANP, INP):
-        return rule.model_copy(update={"gamma": 0.0, "decorrelation": None})
+        held = {"weights": "held"} if type(rule) is ANP else {}
+        return rule.model_copy(update={"gamma": 0.0, "decorrelation": None, **held})
     if type(rule) is Echo:
         return ANP(reference="mean", K=rule.K, gamma=0.0, readout=rule.readout, forget=rule.forget, ridge=rule.ridge)
     if type(rule) is NP:

@@ -33,7 +33,7 @@ UNUSED: Mapping[str, tuple[str, ...]] = {
     "perturb": ("errors", "forget", "ridge"), "delta": ("forget", "ridge"), "rls": ()
 }  # fmt: skip
 """Options that a readout has no use for."""
-LATER = ("average", "decorrelation", "readout")
+LATER = ("average", "decorrelation", "readout", "weights")
 """Options that there have not always been."""
 
 

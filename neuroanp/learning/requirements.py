@@ -15,6 +15,9 @@ SIGNED_ERROR = "the signed error of each output"
 ACTIVITY_CHANGE = "each unit's activity, compared between passes"
 SQUARED_NORM = "a sum of squares over units, told to each of them"
 OWN_INNOVATION = "each unit's own innovation (weights held digitally)"
+IDENTIFIED_INNOVATION = (
+    "each unit's own innovation, of arrays that it identifies by least squares: m^2 numbers for m lines that it hears"
+)
 OWN_NOISE = "each unit's own innovation (weights held digitally), of units that spike the noise sample"
 KNOWN_NOISE = "the noise sample of each unit"
 NOISE_LEVEL = "the standard deviation of the noise"

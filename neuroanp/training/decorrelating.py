@@ -55,6 +55,16 @@ def folded(weights: Weights, D: Mapping[str, Tensor]) -> Weights:
     return Weights(arrays, network)
 
 
+def held_weights(lab: Lab) -> Weights:
+    """Return the weights that are held digitally, as activity meets them in an update."""
+    return folded(lab.substrate.weights, matrices(lab))
+
+
+def known_weights(lab: Lab) -> Weights:
+    """Return the weights that own innovations of an update are told by: those that are held, or identified."""
+    return held_weights(lab) if lab.identifying is None else lab.identifying.weights
+
+
 class Decorrelating:
     """Second moments of the activity of each layer in one update, and what follows from them.
 

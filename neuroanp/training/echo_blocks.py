@@ -12,7 +12,7 @@ from neuroanp.errors import InputError
 from neuroanp.learning.credit import differences
 from neuroanp.learning.echo import Noise, perturbed
 from neuroanp.learning.innovation import innovation
-from neuroanp.training.decorrelating import folded, matrices
+from neuroanp.training.decorrelating import known_weights, matrices
 from neuroanp.training.outer_products import block_steps
 from neuroanp.training.presynaptic import Presynaptic, over_passes
 from neuroanp.training.told_outputs import Told
@@ -64,12 +64,15 @@ def keep_of(lab: Lab) -> str:
 
 
 def presented(rule: Echo, plan: PassPlan, lab: Lab, book: bool = True, until: int | None = None) -> Iterator[Block]:
-    """Run the passes, up to a step or to the end, and yield block after block."""
+    """Run the passes, up to a step or to the end, and yield block after block; book: it is the first time."""
     until = lab.steps if until is None else until
     if not until:
         return
     for chunk in blocks(lab.run(plan, keep_of(lab), book), block_steps(lab.batch), lab.steps):
-        yield block_of(chunk, rule, plan, lab)
+        block = block_of(chunk, rule, plan, lab)
+        if lab.identifying is not None and book:  # once for every step
+            lab.identifying.add(chunk, {name: noise.i for name, noise in block.noise.items()})
+        yield block
         if chunk.t0 + len(chunk.y) >= until:
             return
 
@@ -102,7 +105,7 @@ def _noise(name: str, chunk: Trajectory, plan: PassPlan, lab: Lab) -> Noise:
             raise InputError(UNKNOWN)
         return Noise(differences(chunk.noise[name], plan), None)
     h = chunk.activities[name].h
-    i = innovation(name, differences(h, plan), chunk, folded(lab.substrate.weights, matrices(lab)), plan)
+    i = innovation(name, differences(h, plan), chunk, known_weights(lab), plan)
     return Noise(i, cast("Cell", layer.cell).derivative(over_passes(h, plan)))
 
 

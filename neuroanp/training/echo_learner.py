@@ -13,8 +13,9 @@ from neuroanp.later import number
 from neuroanp.learning.credit import return_to_go
 from neuroanp.learning.echo import Echo, carried, how_far, later, predicted, products, way, worth
 from neuroanp.network.network import OUTPUT
-from neuroanp.training.decorrelating import Decorrelating
+from neuroanp.training.decorrelating import Decorrelating, held_weights
 from neuroanp.training.echo_blocks import Block, presented
+from neuroanp.training.identifying import Identifying, first_sums
 from neuroanp.training.kept import Plan
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.presynaptic import over_passes
@@ -64,16 +65,20 @@ class EchoLearner:
                         B[0] = weights[p.name][:, : layer.units]
             state[f"B {layer.name}"], state[f"way {layer.name}"] = B, torch.zeros_like(B)
             state[f"q {layer.name}"] = weights.like.new_zeros(network.lines[layer.name])
-        return {**state, **first_state(self.rule.readout, weights), "updates": torch.tensor(0, dtype=torch.int64)}
+        remembered = {**first_state(self.rule.readout, weights), **first_sums(self.rule, weights)}
+        return {**state, **remembered, "updates": torch.tensor(0, dtype=torch.int64)}
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times; return what was learned of echoes, and the update that they give."""
         needed = lab.steps * lab.batch * self.numbers_kept(lab.network) * lab.mask.element_size()
         first = Plan.of(lab.steps, needed, lab.memory).replayed
+        lab = replace(lab, identifying=Identifying.of(self.rule, state, held_weights(lab), self.plan))
         heard, stored = Heard(self.rule, state, lab), list[Block]()
         for block in presented(self.rule, self.plan, lab):
             heard.listen(block, over_passes(block.errors, self.plan) if block.errors is not None else None)
             stored += [block._replace(errors=None)] * (block.time.stop > first)
+        if lab.identifying is not None:
+            state = {**state, **lab.identifying.done()}
         until = stored[0].t0 if stored else lab.steps
         replayed = presented(self.rule, self.plan, lab, book=False, until=until)
         return self._taught(state, heard, chain(replayed, stored), lab)

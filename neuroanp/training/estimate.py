@@ -30,6 +30,7 @@ from neuroanp.training.build import Experiment, build_trainer, plan_of, stored_m
 from neuroanp.training.config import RunConfig
 from neuroanp.training.decorrelating import decorrelation_of
 from neuroanp.training.described import describe
+from neuroanp.training.identifying import numbers_remembered
 from neuroanp.training.learner import make_learner
 from neuroanp.training.memory import available_memory, keep_freed_memory
 from neuroanp.training.readout import readout_trainer
@@ -113,7 +114,8 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
 
     weights: digital targets. optimizer: its moments. update: the gradient, new moments and step beside the old,
     what decays, and matrices that decorrelate. readout: of least squares, the sums and their solution; at the end
-    what units did in the sequences that outputs are fitted to, piece by piece. devices:
+    what units did in the sequences that outputs are fitted to, piece by piece. identified: sums of what units heard
+    that find out what arrays do, as they were, of the update, and as they will be. devices:
     cells of the arrays. copies: what a write or a checkpoint holds beside these. control: weights and devices of
     the second chip that trains the readout alone. batches: those that are kept for it. validation: its sequences,
     and the best weights where they are to be written back. reads: plans and the readers' transposes. passes: those
@@ -143,6 +145,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         + (weights if config.optimizer.weight_decay else 0)
         + _matrices(experiment, size),
         "readout": _least_squares_bytes(experiment, size),
+        "identified": 3 * 8 * numbers_remembered(config.rule, experiment.network),
         "devices": devices,
         "copies": COPIES * devices + weights,
         "control": devices + weights if training.trains_readout else 0,

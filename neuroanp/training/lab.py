@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neuroanp.noise import PassStreams, Streams
     from neuroanp.source import Source
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
+    from neuroanp.training.identifying import Identifying
     from neuroanp.trajectory import PassPlan, Trajectory, WeightUpdate
 
 NO_ERRORS = (
@@ -43,6 +44,7 @@ class Lab:
         writes: where cycle-to-cycle draws of writes in the course of the update come from, and the update's number.
         learning: the arrays that learn; None: all.
         books: whether anybody looks at the ledger: of a control nobody does.
+        identifying: what units know, and hear, of the arrays before them; None: they go by the weights that are held.
     """
 
     source: Source
@@ -58,6 +60,7 @@ class Lab:
     writes: tuple[Streams, int] | None = None
     learning: frozenset[str] | None = None
     books: bool = True
+    identifying: Identifying | None = None
 
     def learns(self, name: str) -> bool:
         """Return whether an array learns; what is found for others is thrown away."""

@@ -11,7 +11,8 @@ from neuroanp.later import number
 from neuroanp.learning.credit import differences
 from neuroanp.network.network import INPUT
 from neuroanp.training import running
-from neuroanp.training.decorrelating import Decorrelating, folded, matrices
+from neuroanp.training.decorrelating import Decorrelating, held_weights, known_weights, matrices
+from neuroanp.training.identifying import Identifying, first_sums
 from neuroanp.training.kept import Kept, Losses, Plan, Room, joined
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.plain_form import Form, plain
@@ -32,8 +33,9 @@ if TYPE_CHECKING:
 class PassLearner:
     """Runs a local rule: passes, losses, credit, outer products. On a GPU it keeps a recording.
 
-    It has no state but what a readout remembers that is told its errors (`neuroanp.training.told_outputs`), or running
-    averages of earlier updates that it compares with (`neuroanp.training.running`).
+    It has no state but what a readout remembers that is told its errors (`neuroanp.training.told_outputs`), running
+    averages of earlier updates that it compares with (`neuroanp.training.running`), or what units heard that identify
+    the arrays before them (`neuroanp.training.identifying`).
 
     The credit of a step needs the losses that follow it. How the passes differ is therefore stored, of as many of the
     last steps as fit in the memory budget. The passes of the steps before are run twice: once for the losses, once with
@@ -57,7 +59,7 @@ class PassLearner:
 
     def init(self, weights: Weights) -> State:
         """Return the state at the start of a run: what the readout remembers; running averages begin with an update."""
-        return first_state(self.rule.readout, weights)
+        return {**first_state(self.rule.readout, weights), **first_sums(self.rule, weights)}
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times and return the rule's update."""
@@ -68,6 +70,11 @@ class PassLearner:
             from neuroanp.training.compiled_update import CompiledUpdate  # imports numba
 
             found = CompiledUpdate(form, lab).made(self.plan_of(lab).replayed)
+        elif (identifying := Identifying.of(self.rule, state, held_weights(lab), self.plan)) is not None:
+            found = self._learn(
+                replace(lab, identifying=identifying)
+            )  # no recording: what is known is another each time
+            state = {**state, **identifying.done()}
         else:
             found = self._recorded(lab)
         if not self.rule.hears_errors:
@@ -130,7 +137,9 @@ class PassLearner:
     def _kept(self, chunk: Trajectory, lab: Lab) -> Kept:
         """Return what is kept of a chunk until the credit of its steps is known."""
         D = matrices(lab)
-        compared = self.rule.compare(chunk, folded(lab.substrate.weights, D), self.plan)
+        compared = self.rule.compare(chunk, known_weights(lab), self.plan)
+        if lab.identifying is not None:
+            lab.identifying.add(chunk, compared.d)
         losses, told = lab.losses(chunk), None
         if self.rule.hears_errors:
             told = Told.of(chunk, self._errors(chunk, losses, lab), lab.network, self.plan, D)
