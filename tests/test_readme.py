@@ -255,3 +255,17 @@ def test_where_decorrelation_wins_and_loses_is_what_the_readme_says():
     assert all(len(each) >= 4 for each in run.values())
     assert f"(DANP) wins on copy, {one:.2g} and {other:.2g} times below the next best, and loses on parity, XOR" in page
     assert all(times(task, *ways) < 0.5 for task in ("parity", "xor", "mackey_glass"))
+
+
+def test_what_identified_weights_do_for_echo_on_cells_that_err_is_what_the_readme_says():
+    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+    def on_pcm(task, way, key="test_loss"):
+        rows = Cell(task, "pcm", way, Path("WTH.csv")).rows(Numbers())
+        return f"{median(row[key] for row in rows or []):.2g}".removeprefix("0")
+
+    glass = [on_pcm("mackey_glass", way) for way in ("echo + ANP, identified", "echo + ANP")]
+    parity = [on_pcm("parity", way) for way in ("echo, identified", "echo")]
+    ridge = on_pcm("mackey_glass", "echo + ANP", "ridge_noisy")
+    assert f"echo ends at {glass[0]} in place of {glass[1]} on Mackey-Glass, where the ridge has {ridge}" in page
+    assert f"and at {parity[0]} in place of {parity[1]} on parity" in page
