@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks.rules.cells import Cell
 from benchmarks.rules.numbers import Numbers
-from benchmarks.rules.overview import overview, under_noise
+from benchmarks.rules.overview import methods, overview, under_noise
 from benchmarks.rules.ways import CONDITIONS, IDEAS, TASKS, WAYS
 from neuroanp.devices.smtj import Koenders
 from neuroanp.profiles.loader import load
@@ -95,7 +95,8 @@ def test_the_table_under_noise_is_what_its_numbers_say():
         condition: {task: [Cell(task, condition, way, Path("WTH.csv")) for way in WAYS] for task in TASKS}
         for condition in CONDITIONS if condition != "ideal"
     }  # fmt: skip
-    table = under_noise(cells, Numbers())
+    ideal = {task: [Cell(task, "ideal", way, Path("WTH.csv")) for way in WAYS] for task in TASKS}
+    table = under_noise(cells, Numbers(), methods(ideal, Numbers()))
     assert table.count("\n") > 5
     assert table in (ROOT / "README.md").read_text(encoding="utf-8")
 

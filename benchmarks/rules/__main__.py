@@ -20,7 +20,7 @@ from benchmarks.common import keep_parts
 from benchmarks.rules.cells import Cell
 from benchmarks.rules.comparisons import against_gaussian, ideas
 from benchmarks.rules.numbers import PATH, Numbers, do_all
-from benchmarks.rules.overview import overview, under_noise
+from benchmarks.rules.overview import methods, overview, under_noise
 from benchmarks.rules.tables import section
 from benchmarks.rules.ways import CONDITIONS, EVERY, TASKS, WAYS
 
@@ -71,8 +71,9 @@ def main() -> None:
         words += ["--csv", given.csv.name] if given.csv is not None else []
         order = [*dict.fromkeys(order), *more]
         keep_parts("rules", "Rules by class of feedback", parts, order, "benchmarks.rules", words)
-    print(overview(of.pop("ideal"), numbers))
-    print(under_noise(of, numbers))
+    ideal = of.pop("ideal")
+    print(overview(ideal, numbers))
+    print(under_noise(of, numbers, methods(ideal, numbers)))
     if failed:
         sys.exit(f"{failed} runs could not be done")
 

@@ -8,7 +8,7 @@ from statistics import median
 
 from benchmarks.common import table, verdict
 from benchmarks.rules.cells import Cell, said
-from benchmarks.rules.claims import FEEDBACK, below_ridge, best, column, times
+from benchmarks.rules.claims import FEEDBACK, below_ridge, best, times
 from benchmarks.rules.numbers import Numbers
 from benchmarks.rules.ways import EVERY, IDEAS, SAME_TEST
 
@@ -18,7 +18,7 @@ WITHIN = 3.0
 
 
 def against_gaussian(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], numbers: Numbers) -> str | None:
-    """Say of the best method of each class, task by task, what a device's noise costs beside Gaussian noise.
+    """Say what a device's noise costs each class on each task: its best method beside its best under Gaussian noise.
 
     Args:
         conditions: the cells of each task, by condition.
@@ -29,18 +29,20 @@ def against_gaussian(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], num
     for condition, tables in conditions.items():
         for task, cells in tables.items() if condition not in ("ideal", GAUSSIAN) else ():
             gaussian = {c.way: found for c in conditions.get(GAUSSIAN, {}).get(task, ()) if (found := c.rows(numbers))}
-            here = {c.way: found for c in cells if (found := c.rows(numbers)) and c.way in gaussian}
+            here = {c.way: found for c in cells if (found := c.rows(numbers))}
             for feedback in FEEDBACK:
-                if (lead := best(here, feedback)) is None:
+                lead, beside = best(here, feedback), best(gaussian, feedback)
+                if lead is None or beside is None:
                     continue
-                way, losses = lead
-                other = column(gaussian[way], "test_loss")
-                rows.append([condition, feedback, task, way, f"{median(losses):.3g}", f"{median(other):.3g}",
-                             times(losses, other), f"{below_ridge(here[way])} of {len(losses)}"])  # fmt: skip
+                (way, losses), (other_way, other) = lead, beside
+                rows.append([condition, feedback, task, way, f"{median(losses):.3g}", other_way,
+                             f"{median(other):.3g}", times(losses, other),
+                             f"{below_ridge(here[way])} of {len(losses)}"])  # fmt: skip
                 counts.setdefault(condition, []).append(median(losses) <= WITHIN * median(other) < math.inf)
     if not rows:
         return None
-    heads = ["noise", "class", "task", "best method", "test loss", "under Gaussian noise", "ratio", "below ridge"]
+    heads = ["noise", "class", "task", "best method", "test loss", "under Gaussian noise", "its loss", "ratio",
+             "below ridge"]  # fmt: skip
     notes = [
         f"- {verdict(f'{condition}: {sum(held)} of {len(held)} within {WITHIN:g} times of Gaussian noise', all(held))}"
         for condition, held in counts.items()

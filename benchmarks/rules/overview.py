@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from statistics import median
 
 from benchmarks.common import table
@@ -24,30 +24,42 @@ def overview(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str:
         tables: the cells of each task, all of one condition.
     """
     tables = _with_something_run(tables, numbers)
-    ways = [way for way in EVERY if _run(way, tables, numbers)]
+    ways = methods(tables, numbers)
     rows = [[*_line(way, tables, numbers), _command(way, tables, numbers)] for way in ways]
     rows += [[name, "", *each, ""] for name, each in _others(tables, numbers).items()]
-    needs = [f"- {way}: {EVERY[way].passes} passes an update; {needed(way)}" for way in ways]
-    return "\n".join([table(["method", "class", *tables, "command"], rows), "", *needs])
+    return "\n".join([table(["method", "class", *tables, "command"], rows), "", *_needs(ways)])
 
 
-def under_noise(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], numbers: Numbers) -> str:
+def methods(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> list[str]:
+    """Return the methods that were run on any of the tasks."""
+    return [way for way in EVERY if _run(way, tables, numbers)]
+
+
+def under_noise(
+    conditions: Mapping[str, Mapping[str, Sequence[Cell]]], numbers: Numbers, told: Collection[str] = ()
+) -> str:
     """Write one table of several conditions, a row a condition and a method; cells are as in `overview`.
 
     Args:
         conditions: the cells of each task, by condition.
+        told: methods of which another table says what they need.
     """
     run = {name: _with_something_run(tables, numbers) for name, tables in conditions.items()}
     conditions = {name: tables for name, tables in run.items() if tables}
     names = list(dict.fromkeys(name for tables in conditions.values() for name in tables))
-    rows = []
+    rows, ways = [], dict[str, None]()
     for condition, found in conditions.items():
         tables = {name: found.get(name, ()) for name in names}
-        for way in EVERY:
-            if _run(way, tables, numbers):
-                rows.append([condition, *_line(way, tables, numbers), _command(way, tables, numbers, condition)])
+        here = methods(tables, numbers)
+        rows += [[condition, *_line(way, tables, numbers), _command(way, tables, numbers, condition)] for way in here]
         rows += [[condition, name, "", *each, ""] for name, each in _others(tables, numbers).items()]
-    return table(["noise", "method", "class", *names, "command"], rows)
+        ways |= dict.fromkeys(here)
+    needs = _needs([way for way in ways if way not in told])
+    return "\n".join([table(["noise", "method", "class", *names, "command"], rows), *[""] * bool(needs), *needs])
+
+
+def _needs(ways: Sequence[str]) -> list[str]:
+    return [f"- {way}: {EVERY[way].passes} passes an update; {needed(way)}" for way in ways]
 
 
 def _with_something_run(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> Mapping[str, Sequence[Cell]]:
