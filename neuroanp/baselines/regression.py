@@ -68,20 +68,15 @@ class Moments:
         return total / (self.rows * self.outputs)
 
 
-def solve_ridge(moments: Moments, strength: float, limits: np.ndarray | None = None) -> np.ndarray:
+def solve_ridge(moments: Moments, strength: float) -> np.ndarray:
     """Return C (n, m) that minimises |A C - Y|^2 + strength q rows |C|^2, q the features' mean square.
-
-    Args:
-        moments: of A and Y. strength: of the penalty. limits: (n,) |C| may not be larger than; None: it may.
 
     >>> moments = Moments(1, 1)
     >>> moments.add(np.array([[1.0], [2.0]]), np.array([[3.0], [6.0]]))
     >>> solve_ridge(moments, 1e-14).round(6)
     array([[3.]])
-    >>> solve_ridge(moments, 1e-14, np.array([2.5])).round(6)
-    array([[2.5]])
     """
-    return next(ridge_path(moments, (strength,), limits))
+    return next(ridge_path(moments, (strength,)))
 
 
 def ridge_path(
@@ -91,6 +86,11 @@ def ridge_path(
 
     Args:
         moments: of A and Y. strengths: of the penalty. limits: (n,) |C| may not be larger than; None: it may.
+
+    >>> moments = Moments(1, 1)
+    >>> moments.add(np.array([[1.0], [2.0]]), np.array([[3.0], [6.0]]))
+    >>> [C.round(6).item() for C in ridge_path(moments, (1e-14, 0.5), np.array([2.5]))]
+    [2.5, 2.0]
     """
     values, vectors = np.linalg.eigh(moments.gram)
     unit = float(np.trace(moments.gram)) / moments.features  # mean square of a feature, times the rows

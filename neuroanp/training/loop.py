@@ -20,7 +20,6 @@ from neuroanp.records.shared import Number, shared
 from neuroanp.tasks.encoding import own_task
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.decorrelating import decorrelation_of
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import HeldOutBatch, firing_of, scores, show
 from neuroanp.training.memory import keep_freed_memory
@@ -371,11 +370,10 @@ class Training:
         try:
             if validator is not None:
                 validator.look(trainer)
-            if refit is not None and decorrelation_of(self.experiment.config.rule) is None:
+            if refit is not None:
                 self._fit_untrained(trainer, refit, stop)
                 return Number(trainer.test_loss(held), own)
-            todo = self._updates("controls", trainer, stop)
-            for _ in validated(todo, trainer, validator, refit, stop.raise_if_requested):
+            for _ in validated(self._updates("controls", trainer, stop), trainer, validator):
                 pass
         except DivergedError as error:
             return Number(float("nan"), own, str(error))

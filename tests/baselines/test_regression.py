@@ -4,7 +4,7 @@ import numpy as np
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from neuroanp.baselines.regression import LAMBDAS, Moments, choose_ridge, solve_ridge
+from neuroanp.baselines.regression import LAMBDAS, Moments, choose_ridge, ridge_path, solve_ridge
 from tests.close import close
 
 
@@ -74,7 +74,7 @@ def test_limits_give_the_least_within_them(seed, tight, strength):
     moments = Moments(6, 2)
     moments.add(a, y)
     limits = tight * rng.uniform(0.2, 1.0, 6)
-    C = solve_ridge(moments, strength, limits)
+    (C,) = ridge_path(moments, (strength,), limits)
     q = np.trace(moments.gram) / 6
     slope = moments.gram @ C + strength * q * C - moments.cross
     small = 1e-7 * np.abs(moments.cross).max()

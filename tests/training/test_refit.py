@@ -26,7 +26,7 @@ from neuroanp.training.estimate import estimate, memory_of
 from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.launch import launch, resume
 from neuroanp.training.readout import readout_trainer
-from neuroanp.training.refitting import Refit, _Bench
+from neuroanp.training.refitting import AS_EXACT, Refit, _Bench
 from neuroanp.training.results import result_of
 from neuroanp.training.under_noise import UnderNoise
 from neuroanp.trajectory import Weights
@@ -165,12 +165,10 @@ def test_errors_of_writing_count(profile, write, tmp_path):
     assert found["writes"] > 1
     assert record.result["test_loss"] < 0.5 * plain
     assert found["after"] < 0.5 * found["before"]
-    first = Refit(2000)
-    bench = _Bench.of(trainer, 2000, lambda: None)
-    assert first.sequences == found["sequences"]
-    (_, w_out, exact), *stronger = bench.solutions()
-    assert exact == min(each[2] for each in [(0, 0, exact), *stronger])
-    assert bench.written(w_out) > exact
+    (first, w_out, exact), *stronger = (bench := _Bench.of(trainer, 2000, lambda: None)).solutions()
+    assert exact <= min(each for *_, each in stronger)
+    assert first < min(strength for strength, *_ in stronger)
+    assert bench.written(w_out) > AS_EXACT * exact
 
 
 def test_outputs_that_no_write_makes_better_are_written_back(monkeypatch):
@@ -212,8 +210,11 @@ def test_pulses_that_nobody_verifies_are_sent_again_while_that_brings_weights_ne
     assert loss < other.look()
 
 
-def test_frozen_recurrence_is_fitted_on_a_chip_as_old_as_the_one_that_learned(tmp_path):
-    made = config("pcm", {"dt": "1 ms"}, controls=True)
+@pytest.mark.parametrize("decorrelation", [None, {"lr": 0.3}])
+def test_frozen_recurrence_is_fitted_on_a_chip_as_old_as_the_one_that_learned(decorrelation, tmp_path):
+    """Nothing of it is decorrelated, as in the control that is trained, so that no update would be seen in the end."""
+    rule = {"name": "anp", "K": 2, "decorrelation": decorrelation}
+    made = config("pcm", {"dt": "1 ms", "rule": rule}, controls=True)
     record, experiment = launch(made, tmp_path), Experiment.of(made)
     old, young = (readout_trainer(experiment, Batches()) for _ in range(2))
     old.substrate.elapse(10 * old.window())
@@ -373,10 +374,17 @@ def test_outputs_that_are_fitted_know_their_targets(rule, without, fitted):
     assert config(changes={"rule": rule}).feedback == fitted
 
 
-def test_what_is_expected_counts_the_seconds_of_the_fit():
-    """Ten times the sequences take longer; nothing is 0 where a chip is shown something."""
-    few, many = (estimate(config("pcm", updates=0, refit=n))["seconds"] for n in (1000, 100_000))
-    assert 0 < few < many
+@pytest.mark.parametrize(
+    ("changes", "fits", "updates"),
+    [({"updates": 0}, 1, 0), ({}, 1, 10), ({"controls": True}, 2, 10), ({"controls": True, "frozen": False}, 1, 10)],
+)
+def test_what_is_expected_counts_the_seconds_of_the_fit(changes, fits, updates, monkeypatch):
+    """Its sequences and two looks, a second each, and those of frozen recurrence, which does no updates then."""
+    monkeypatch.setattr("neuroanp.training.estimate._seconds_a_sequence", lambda trainer: 1.0)
+    monkeypatch.setattr("neuroanp.training.estimate._seconds_an_update", lambda trainer: 0.25)
+    for sequences, look in ((1000, 200), (100_000, 256)):
+        found = estimate(config("pcm", refit=sequences, **changes))["seconds"]
+        assert found == fits * (sequences + 2 * look) + 0.25 * updates
 
 
 def test_a_transfer_fits_nothing():
