@@ -120,6 +120,7 @@ def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableTyp
 
     first = rows[0]
     after = f"after {first['update']} update{'s' * (first['update'] != 1)}"
+    after += f", outputs fitted to {first['refit']} sequences" if "refit" in first else ""
     what = f"  {first['rule']} on {first['profile']}, seed {first['seed']}, {after}"
     what += f", loss {first['loss']}" if "loss" in first else ""
     yield texts((str(first["task"]), "bold"), (what, "dim"))

@@ -271,6 +271,7 @@ def _row(record: RunDir, found: Revisited, held: HeldOutBatch, time: str) -> dic
         "rule": experiment.config.rule_name,
         "seed": experiment.config.seed,
         "update": trainer.update,
+        **({"refit": refit["sequences"]} if (refit := record.manifest.get("refit")) else {}),
         "after": time,
         "after_s": idle_s,
         "test_loss": losses.test_loss,

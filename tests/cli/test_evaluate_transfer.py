@@ -58,6 +58,18 @@ def test_evaluate_prints_a_row_for_each_time(config, invoke):
     )
 
 
+def test_evaluate_says_that_outputs_were_fitted(config, invoke):
+    runs = [
+        read(invoke("train", config, *options, "--json"))["results"][0]["run"]
+        for options in (["--set", "training.refit=20"], [])
+    ]
+    fitted, plain = (invoke("evaluate", run).stdout for run in runs)
+    assert "after 3 updates, outputs fitted to 20 sequences" in fitted
+    assert "fitted" not in plain
+    rows = [read(invoke("evaluate", run, "--json"))["results"][0] for run in runs]
+    assert [row.get("refit") for row in rows] == [20, None]
+
+
 def test_what_evaluate_cannot_read_ends_with_2(config, invoke):
     (trained,) = read(invoke("train", config, "--json"))["results"]
     for words, said in (

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 
@@ -103,6 +105,9 @@ def test_what_is_left_is_the_noise_of_the_unit_and_what_it_leaves_unsure():
     expected = 0.05**2 * (M - 1) / M * 10 * (1 - FORGET) / ((1 + FORGET) * n)
     assert left["identified"] == close(expected, rel=0.45)
     assert left["identified"] < 0.1 * left["held"]
+    page = (Path(__file__).parents[2] / "docs" / "theory" / "echo.md").read_text(encoding="utf-8")
+    share = 100 / (24 * 32 * (2 - 1)) * (1 - FORGET) / (1 + FORGET)
+    assert f"the innovation: {100 * share:.1f} % of it, with a hundred".replace(" 0.", " .") in " ".join(page.split())
 
 
 @pytest.mark.parametrize("decorrelation", [None, {"lr": 0.3}])
