@@ -134,7 +134,7 @@ def name_levels(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
         axes.annotate(
             plain(name), (1, loss), xycoords=("axes fraction", "data"), xytext=(1.035, height),
             textcoords="axes fraction", va="center", fontsize=8.5, color=GREY,
-            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5, "shrinkA": 1, "shrinkB": 0},
+            arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)},
         )  # fmt: skip
 
 

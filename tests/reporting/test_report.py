@@ -224,3 +224,27 @@ def test_labels_of_a_logarithmic_axis_do_not_touch(low, high):
     boxes = [label.get_window_extent() for label in drawn]
     assert len(boxes) >= 2
     assert all(left.x1 + 2 < right.x0 for left, right in pairwise(boxes))
+
+
+def test_lines_to_the_names_of_levels_end_where_these_begin():
+    """Of levels that lie close names are far from them, and no line is drawn through another's name."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+    from matplotlib.text import Annotation, Text
+
+    from neuroanp.reporting.style import name_levels
+
+    figure = Figure((6.0, 3.0))
+    canvas = FigureCanvasAgg(figure)
+    axes = figure.subplots()
+    axes.set(yscale="log", ylim=(1e-4, 1.0))
+    figure.subplots_adjust(right=0.6)
+    name_levels(axes, [(f"noisy ridge refit ({k})", 0.1 * (1 + 0.01 * k)) for k in range(12)])
+    canvas.draw()
+    notes = [text for text in axes.texts if isinstance(text, Annotation)]
+    assert len(notes) == 12
+    for note in notes:
+        begins = Text.get_window_extent(note, canvas.get_renderer()).x0
+        line = note.arrow_patch.get_transform().transform(note.arrow_patch.get_path().vertices)  # pyright: ignore
+        assert line[:, 0].min() < begins - 5
+        assert line[:, 0].max() <= begins + 1
