@@ -49,6 +49,8 @@ STATE = "refit/"
 """Where a checkpoint keeps what was found."""
 STREAM, LOOKS = "refit", "refit looks"
 """What the sequences, and the noise that the chip has meanwhile, are drawn from; the noise while it is looked at."""
+SAME = 1e-5
+"""How near to what they were to hold weights are that nothing more is written to, over the largest of their array."""
 ROUNDING = 1e-9
 """How near to the limit of its array a weight lies at it, relative."""
 AS_EXACT = 1.1
@@ -243,7 +245,7 @@ class _Bench:
         """Return whether the arrays are known to hold something else, beyond rounding."""
         now = self.held_weights()
         limit = {name: self.trainer.limits[name] for name in weights}
-        return any(bool(((now[n] - W).abs() > 1e-5 * limit[n]).any()) for n, W in weights.items())
+        return any(bool(((now[n] - W).abs() > SAME * limit[n]).any()) for n, W in weights.items())
 
 
 def check(refit: int | None, loss: Loss) -> None:
