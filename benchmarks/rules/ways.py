@@ -31,12 +31,14 @@ class Condition(NamedTuple):
     """What a network learns and is tested under: a profile, what that is, and where settings are chosen.
 
     Phase-change arrays err when they are written, and settings that were chosen without that do not hold there. The
-    noise of junctions remembers: where that costs much, settings are chosen once more with it.
+    noise of junctions remembers: where that costs much, settings are chosen once more with it. `size` of a device is
+    the Gaussian noise of its own size: noise of the outputs is in every test loss, whatever anybody learned.
     """
 
     profile: str
     about: str
     tuned: str = "ideal"
+    size: str | None = None
 
 
 CONDITIONS: Mapping[str, Condition] = {
@@ -45,12 +47,15 @@ CONDITIONS: Mapping[str, Condition] = {
         "exact arrays; what units explore with is Gaussian, sigma 2e-4, and absent when they are tested",
     ),
     "white": Condition(str(HERE / "white.yaml"), "white noise of sigma .01 on every unit, in training and in the test"),
-    "pcm": Condition("pcm", "the noise of phase-change arrays alone, in training and in the test", "pcm"),
+    "white_02": Condition(
+        str(HERE / "white_02.yaml"), "the same of sigma .02: as large as the noise of the junctions below"
+    ),
+    "pcm": Condition("pcm", "the noise of phase-change arrays alone, in training and in the test", "pcm", "white_02"),
     "smtj_koenders": Condition(
-        "smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test"
+        "smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test", size="white_02"
     ),
     "smtj_koenders_tuned": Condition(
-        "smtj_koenders", "the same junctions, settings chosen with them", "smtj_koenders_tuned"
+        "smtj_koenders", "the same junctions, settings chosen with them", "smtj_koenders_tuned", "white_02"
     ),
 }
 RATES = (5e-4, 1e-3, 2e-3)

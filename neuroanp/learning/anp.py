@@ -43,7 +43,7 @@ from pydantic import Field, model_validator
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences
-from neuroanp.learning.identification import WEIGHTS, WeightsName
+from neuroanp.learning.identification import WEIGHTS, WEIGHTS_FORGET, WEIGHTS_FORGETS, WeightsName, check_weights
 from neuroanp.learning.innovation import innovation
 from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import OUTPUT
@@ -107,6 +107,7 @@ class ANP(PassRule):
         "and from layers below (rate networks)",
     )
     weights: WeightsName = Field(default="held", description=f"difference innovation: {WEIGHTS}")
+    weights_forget: float = Field(default=WEIGHTS_FORGET, ge=0, le=1, description=WEIGHTS_FORGETS)
     norm: Literal["global", "layer"] = Field(
         default="global", description="global: one norm for hidden and output units; layer: each its own"
     )
@@ -121,6 +122,7 @@ class ANP(PassRule):
 
     @model_validator(mode="after")
     def _check_weights(self) -> ANP:
+        check_weights(self.weights, self.weights_forget)
         if self.weights == "identified" and self.difference == "activity":
             raise ValueError(
                 "weights: 'identified' is of innovations, and difference 'activity' has none; set 'innovation'"

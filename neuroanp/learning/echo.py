@@ -40,12 +40,12 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
 
 import torch
-from pydantic import Field, SerializerFunctionWrapHandler, model_serializer
+from pydantic import Field, SerializerFunctionWrapHandler, model_serializer, model_validator
 
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.decorrelation import SPIKES_DECORRELATED, Decorrelation
-from neuroanp.learning.identification import WEIGHTS, WeightsName
+from neuroanp.learning.identification import WEIGHTS, WEIGHTS_FORGET, WEIGHTS_FORGETS, WeightsName, check_weights
 from neuroanp.learning.readouts import FORGET, FORGETS, READOUTS, RIDGE, RIDGES, ReadoutName
 from neuroanp.trajectory import PassPlan
 from neuroanp.yaml_io import Section
@@ -81,6 +81,7 @@ class Echo(Section):
         description="what the share of eta is about. innovation: the unit's own noise; activity: its whole change",
     )
     weights: WeightsName = Field(default="held", description=WEIGHTS)
+    weights_forget: float = Field(default=WEIGHTS_FORGET, ge=0, le=1, description=WEIGHTS_FORGETS)
     hears: Literal["errors", "loss"] = Field(
         default="errors",
         description="what hidden units listen to. errors: the outputs, and later their signed errors (class E); "
@@ -94,10 +95,16 @@ class Echo(Section):
     )
     memory: float = Field(default=0.05, gt=0, le=1, description="rate of the running mean q of squared innovations")
 
+    @model_validator(mode="after")
+    def _check_weights(self) -> Echo:
+        check_weights(self.weights, self.weights_forget)
+        return self
+
     @model_serializer(mode="wrap")
     def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what older runs did not have, where it is not used."""
-        return {k: v for k, v in handler(self).items() if (k, v) not in (("decorrelation", None), ("weights", "held"))}
+        plain = {k: v for k, v in handler(self).items() if (k, v) not in (("decorrelation", None), ("weights", "held"))}
+        return plain if self.weights == "identified" else {k: v for k, v in plain.items() if k != "weights_forget"}
 
     def check(self, spiking: bool) -> None:
         """Take any units, but decorrelate none that spike, and let none of them identify what it hears."""

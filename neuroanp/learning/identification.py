@@ -37,9 +37,20 @@ WEIGHTS = (
     "by which weights a unit's own innovation is told from what arrays brought. held: those that are held digitally; "
     "identified: units find what their arrays do from what they hear (least squares, m^2 numbers for m lines)"
 )
-FORGET = 0.9
-"""What is left of an update's sums in the next one: writes err anew, and errors of long ago are of other cells."""
+WEIGHTS_FORGET = 0.7
+WEIGHTS_FORGETS = (
+    "identified: what is left of an update's sums in the next one; writes err anew, and few updates leave more unsure, "
+    "by (1 - forget) / (1 + forget)"
+)
 RIDGE = 1e-3
+
+
+def check_weights(weights: WeightsName, forget: float) -> None:
+    """Raise ValueError for a forgetting that nothing forgets by."""
+    if weights == "held" and forget != WEIGHTS_FORGET:
+        raise ValueError(
+            "weights_forget changes nothing with weights 'held'; set weights 'identified', or leave it out"
+        )
 
 
 def listened(network: Network, name: str) -> list[Projection]:

@@ -6,6 +6,7 @@ from typing import Any
 
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.echo import Echo
+from neuroanp.learning.identification import WEIGHTS_FORGET
 from neuroanp.learning.iterative import INP
 from neuroanp.learning.node_perturbation import NP
 from neuroanp.learning.weight_perturbation import WP
@@ -26,7 +27,7 @@ def for_outputs(rule: Any) -> Any:
     True
     """
     if type(rule) in (ANP, INP):
-        held = {"weights": "held"} if type(rule) is ANP else {}
+        held = {"weights": "held", "weights_forget": WEIGHTS_FORGET} if type(rule) is ANP else {}
         return rule.model_copy(update={"gamma": 0.0, "decorrelation": None, **held})
     if type(rule) is Echo:
         return ANP(reference="mean", K=rule.K, gamma=0.0, readout=rule.readout, forget=rule.forget, ridge=rule.ridge)

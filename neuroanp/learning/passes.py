@@ -125,10 +125,11 @@ class PassRule(Section):
     def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out options at their default that older runs did not have, and those of another readout."""
         plain, fields = handler(self), type(self).model_fields
+        held = ("weights_forget",) if plain.get("weights", "held") == "held" else ()
         return {
             k: v
             for k, v in plain.items()
-            if k not in UNUSED[self.readout] and (k not in LATER or v != fields[k].default)
+            if k not in (*UNUSED[self.readout], *held) and (k not in LATER or v != fields[k].default)
         }
 
     @property

@@ -9,7 +9,7 @@ import torch
 
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.echo import Echo
-from neuroanp.learning.identification import FORGET, errors_of, heard, listened, reached, with_errors
+from neuroanp.learning.identification import errors_of, heard, listened, reached, with_errors
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -45,10 +45,11 @@ class Identifying:
 
     Args:
         state: the learner's, as it was before. held: weights, as activity meets them. plan: the passes.
+        forget: what is left of the sums.
     """
 
-    def __init__(self, state: State, held: Weights, plan: PassPlan) -> None:
-        self.plan, self.network = plan, held.network
+    def __init__(self, state: State, held: Weights, plan: PassPlan, forget: float) -> None:
+        self.plan, self.network, self.forget = plan, held.network, forget
         self._before = {kind: {name: state[f"{kind} {name}"] for name in _listening(held.network)} for kind in "AG"}
         self._errors = {
             name: reached(held.network, name, errors_of(A, self._before["G"][name]))
@@ -60,7 +61,7 @@ class Identifying:
     @classmethod
     def of(cls, rule: Any, state: State, held: Weights, plan: PassPlan) -> Identifying | None:
         """Return it for an update, or None where units go by weights that are held."""
-        return cls(state, held, plan) if identifies(rule) else None
+        return cls(state, held, plan, rule.weights_forget) if identifies(rule) else None
 
     def add(self, chunk: Trajectory, i: Mapping[str, Tensor]) -> None:
         """Note what units heard in a chunk, and what of their changes the weights they know left, (T, R, B, lines)."""
@@ -74,8 +75,8 @@ class Identifying:
         found = dict[str, "Tensor"]()
         for name, E in self._errors.items():
             G = self._sums["G"][name]
-            found[f"A {name}"] = FORGET * self._before["A"][name] + self._sums["A"][name] + E @ G
-            found[f"G {name}"] = FORGET * self._before["G"][name] + G
+            found[f"A {name}"] = self.forget * self._before["A"][name] + self._sums["A"][name] + E @ G
+            found[f"G {name}"] = self.forget * self._before["G"][name] + G
         return found
 
 

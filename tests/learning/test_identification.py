@@ -12,7 +12,7 @@ from neuroanp.learning import requirements
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.credit import differences
 from neuroanp.learning.echo import Echo
-from neuroanp.learning.identification import FORGET, RIDGE, errors_of, listened, reached, with_errors
+from neuroanp.learning.identification import RIDGE, WEIGHTS_FORGET, errors_of, listened, reached, with_errors
 from neuroanp.learning.innovation import innovation
 from neuroanp.learning.outputs import for_outputs
 from neuroanp.network.network import INPUT
@@ -25,7 +25,9 @@ from neuroanp.training.launch import launch, resume
 from tests.close import close
 
 TOLD = {"name": "anp", "K": 3, "reference": "mean", "readout": "delta", "difference": "innovation"}
-RULES = {"anp": {**TOLD, "weights": "identified"}, "echo": {"name": "echo", "K": 3, "lags": 4, "weights": "identified"}}
+FORGET = 0.9
+IDENTIFIED = {"weights": "identified", "weights_forget": FORGET}
+RULES = {"anp": {**TOLD, **IDENTIFIED}, "echo": {"name": "echo", "K": 3, "lags": 4, **IDENTIFIED}}
 ONE = {"hidden": 10, "bias": True}
 TWO = {"layers": [{"units": 8}, {"units": 6}], "skip": True}
 GATED = {"layers": [{"units": 6, "cell": "gru"}]}
@@ -106,7 +108,7 @@ def test_what_is_left_is_the_noise_of_the_unit_and_what_it_leaves_unsure():
     assert left["identified"] == close(expected, rel=0.45)
     assert left["identified"] < 0.1 * left["held"]
     page = (Path(__file__).parents[2] / "docs" / "theory" / "echo.md").read_text(encoding="utf-8")
-    share = 100 / (24 * 32 * (2 - 1)) * (1 - FORGET) / (1 + FORGET)
+    share = 100 / (24 * 32 * (2 - 1)) * (1 - WEIGHTS_FORGET) / (1 + WEIGHTS_FORGET)
     assert f"the innovation: {100 * share:.1f} % of it, with a hundred".replace(" 0.", " .") in " ".join(page.split())
 
 
@@ -213,7 +215,10 @@ def test_rules_say_what_it_takes_and_leave_it_out_of_records_where_it_is_not_use
     assert requirements.IDENTIFIED_INNOVATION in Echo(weights="identified").needs
     assert "weights" not in {**held.model_dump(), **Echo().model_dump()}
     assert identified.model_dump()["weights"] == Echo(weights="identified").model_dump()["weights"] == "identified"
-    assert for_outputs(identified) == for_outputs(held)
+    assert "weights_forget" not in {**held.model_dump(), **Echo().model_dump()}
+    assert identified.model_dump()["weights_forget"] == Echo(weights="identified").model_dump()["weights_forget"]
+    other = ANP(difference="innovation", weights="identified", weights_forget=0.5)
+    assert for_outputs(identified) == for_outputs(held) == for_outputs(other)
     assert identifies(identified)
     assert not identifies(held)
     assert first_sums(held, taught(config(), 0).substrate.weights) == {}
@@ -231,6 +236,9 @@ def test_memory_has_what_is_remembered():
     [
         ({"name": "anp", "weights": "identified"}, "difference 'activity' has none; set 'innovation'"),
         ({**TOLD, "weights": "learned"}, "'learned' is not one of held, identified"),
+        ({**TOLD, "weights_forget": 0.5}, "weights_forget changes nothing with weights 'held'"),
+        ({"name": "echo", "weights_forget": 0.5}, "weights_forget changes nothing with weights 'held'"),
+        ({**TOLD, **IDENTIFIED, "weights_forget": 1.5}, "weights_forget"),
         ({"name": "anp", "difference": "innovation", "reference": "running", "weights": "identified"}, "running"),
     ],
 )
