@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from itertools import product
 from statistics import median
 
 from benchmarks.common import table, verdict
 from benchmarks.rules.cells import Cell, said
 from benchmarks.rules.claims import FEEDBACK, below_ridge, best, times
-from benchmarks.rules.numbers import Numbers
-from benchmarks.rules.ways import EVERY, IDEAS, SAME_TEST
+from benchmarks.rules.numbers import Numbers, Row
+from benchmarks.rules.ways import CONDITIONS, EVERY, IDEAS, SAME_TEST
 
 GAUSSIAN = "white"
 WITHIN = 3.0
@@ -20,34 +21,47 @@ WITHIN = 3.0
 def against_gaussian(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], numbers: Numbers) -> str | None:
     """Say what a device's noise costs each class on each task: its best method beside its best under Gaussian noise.
 
+    Gaussian noise is of .01, and, where that was run, of the device's own size.
+
     Args:
         conditions: the cells of each task, by condition.
 
     Returns: a table and what it comes to; None where a condition but Gaussian noise, or that, was not run.
     """
-    rows, counts = [], dict[str, list[bool]]()
+    rows, counts = [], dict[tuple[str, str], list[bool]]()
     for condition, tables in conditions.items():
-        for task, cells in tables.items() if condition not in ("ideal", GAUSSIAN) else ():
-            gaussian = {c.way: found for c in conditions.get(GAUSSIAN, {}).get(task, ()) if (found := c.rows(numbers))}
-            here = {c.way: found for c in cells if (found := c.rows(numbers))}
-            for feedback in FEEDBACK:
-                lead, beside = best(here, feedback), best(gaussian, feedback)
-                if lead is None or beside is None:
+        beside = [GAUSSIAN, size] if (size := CONDITIONS[condition].size) is not None else []
+        for task, feedback in product(tables, FEEDBACK) if beside else ():
+            here = _run(tables[task], numbers)
+            if (lead := best(here, feedback)) is None:
+                continue
+            way, losses = lead
+            said = list[str]()
+            for gaussian in beside:
+                other = best(_run(conditions.get(gaussian, {}).get(task, ()), numbers), feedback)
+                if other is None:
+                    said += ["", "", ""]
                     continue
-                (way, losses), (other_way, other) = lead, beside
-                rows.append([condition, feedback, task, way, f"{median(losses):.3g}", other_way,
-                             f"{median(other):.3g}", times(losses, other),
+                said += [other[0], f"{median(other[1]):.3g}", times(losses, other[1])]
+                held = median(losses) <= WITHIN * median(other[1]) < math.inf
+                counts.setdefault((condition, gaussian), []).append(held)
+            if any(said):
+                rows.append([condition, feedback, task, way, f"{median(losses):.3g}", *said,
                              f"{below_ridge(here[way])} of {len(losses)}"])  # fmt: skip
-                counts.setdefault(condition, []).append(median(losses) <= WITHIN * median(other) < math.inf)
     if not rows:
         return None
-    heads = ["noise", "class", "task", "best method", "test loss", "under Gaussian noise", "its loss", "ratio",
-             "below ridge"]  # fmt: skip
-    notes = [
-        f"- {verdict(f'{condition}: {sum(held)} of {len(held)} within {WITHIN:g} times of Gaussian noise', all(held))}"
-        for condition, held in counts.items()
-    ]
+    heads = ["noise", "class", "task", "best method", "test loss", "under Gaussian noise of .01", "its loss", "ratio",
+             "of its own size", "its loss", "ratio", "below ridge"]  # fmt: skip
+    notes = []
+    for (condition, gaussian), held in counts.items():
+        what = "Gaussian noise of .01" if gaussian == GAUSSIAN else f"Gaussian noise of its own size ({gaussian})"
+        claim = f"{condition}: {sum(held)} of {len(held)} within {WITHIN:g} times of {what}"
+        notes.append(f"- {verdict(claim, all(held))}")
     return "\n".join([table(heads, rows), "", *notes])
+
+
+def _run(cells: Sequence[Cell], numbers: Numbers) -> dict[str, list[Row]]:
+    return {cell.way: found for cell in cells if (found := cell.rows(numbers))}
 
 
 def ideas(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str | None:

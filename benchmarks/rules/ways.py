@@ -123,7 +123,7 @@ WAYS: Mapping[str, Way] = {
     "echo, identified": Way(
         "E", {"name": "echo", "lags": 24, **IDENTIFIED}, grid(readout=("delta", "rls"), lr=(1e-3, 2e-3, 4e-3))
     ),
-    "echo + ANP, identified": Way("E", {**SHARED, **IDENTIFIED}, SHARES),
+    "echo + ANP, identified": Way("E", {**SHARED, **IDENTIFIED, "weights_forget": 0.9}, SHARES),
     "ANP, errors told, identified": Way("S+", {**ANP, "K": 3, **OWN}, grid(gamma=(1.0, 0.9), told=TOLD)),
     "ANP, errors inferred, identified": Way("S", {**INFERRED, **OWN}, grid(gamma=(1.0, 0.9), lr=RATES)),
     "ANP, K=3": Way("S", {**ANP, "K": 3}, grid(of=OF, lr=RATES)),

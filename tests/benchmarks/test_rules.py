@@ -301,8 +301,9 @@ def test_under_noise_a_row_has_the_settings_of_none_and_the_ridge_that_hears_the
     assert sum(line.endswith("| ridge, untrained | | 1 | |") for line in lines) == 2
     assert "copy5" not in table
     text = [" ".join(line.split()) for line in (against_gaussian(tables, numbers) or "").splitlines()]
-    assert "| smtj_koenders | E | copy3 | echo | 1 | echo | 0.25 | 4 | 1 of 2 |" in text
-    assert "- NOT MET: smtj_koenders: 0 of 1 within 3 times of Gaussian noise" in text
+    assert "| smtj_koenders | E | copy3 | echo | 1 | echo | 0.25 | 4 | | | | 1 of 2 |" in text
+    assert "- NOT MET: smtj_koenders: 0 of 1 within 3 times of Gaussian noise of .01" in text
+    assert not any("own size (" in line for line in text)
     with_ideal = {**tables, "ideal": {"copy3": [CELL]}}
     for seed in (0, 1):
         known(numbers, 0, seed, 0.125, True, ridge=0.5, refit=0.125)
@@ -329,8 +330,30 @@ def test_noise_of_a_device_is_held_to_the_best_of_the_class_under_gaussian_noise
         "smtj_koenders": {"copy3": [each._replace(condition="smtj_koenders") for each in (CELL, other)]},
     }
     text = [" ".join(line.split()) for line in (against_gaussian(cells, numbers) or "").splitlines()]
-    assert "| smtj_koenders | E | copy3 | echo, identified | 0.5 | echo | 0.25 | 2 | 2 of 2 |" in text
-    assert "- met: smtj_koenders: 1 of 1 within 3 times of Gaussian noise" in text
+    assert "| smtj_koenders | E | copy3 | echo, identified | 0.5 | echo | 0.25 | 2 | | | | 2 of 2 |" in text
+    assert "- met: smtj_koenders: 1 of 1 within 3 times of Gaussian noise of .01" in text
+
+
+def test_noise_of_a_device_is_held_to_gaussian_noise_of_its_own_size(numbers: Numbers) -> None:
+    """Beside that of .01, each with a verdict of its own; of a task that one of them was not run on it says nothing."""
+    tuned(numbers, CELL)
+    tasks = ("copy3", "parity")
+    every = {name: {t: [CELL._replace(condition=name, task=t)] for t in tasks}
+             for name in ("white", "white_02", "smtj_koenders")}  # fmt: skip
+    tuned(numbers, CELL._replace(task="parity"))
+    for condition, task, loss in (
+        ("white", "copy3", 0.125), ("white_02", "copy3", 0.25), ("smtj_koenders", "copy3", 0.5),
+        ("white_02", "parity", 0.125), ("smtj_koenders", "parity", 0.5),
+    ):  # fmt: skip
+        for seed in (0, 1):
+            row = {"test_loss": loss, "ridge": 1.0, "refit": 1.0, "ridge_noisy": 0.75}
+            numbers.add(every[condition][task][0].run(SETTINGS[0], seed), row)
+    text = [" ".join(line.split()) for line in (against_gaussian(every, numbers) or "").splitlines()]
+    assert "| smtj_koenders | E | copy3 | echo | 0.5 | echo | 0.125 | 4 | echo | 0.25 | 2 | 2 of 2 |" in text
+    assert "| smtj_koenders | E | parity | echo | 0.5 | | | | echo | 0.125 | 4 | 2 of 2 |" in text
+    assert "- NOT MET: smtj_koenders: 0 of 1 within 3 times of Gaussian noise of .01" in text
+    assert "- NOT MET: smtj_koenders: 1 of 2 within 3 times of Gaussian noise of its own size (white_02)" in text
+    assert not any(line.startswith("| white") for line in text)
 
 
 def test_what_methods_need_is_told_once(numbers: Numbers) -> None:
