@@ -18,6 +18,7 @@ from neuroanp.training.configure import load_config
 from neuroanp.training.decorrelating import FOLDED, folded
 from neuroanp.training.evaluate import HeldOutBatch, loss
 from neuroanp.training.forward import converters, held_by, targets_after
+from neuroanp.training.results import fitted_to
 from neuroanp.training.revisit import restored
 
 if TYPE_CHECKING:
@@ -52,7 +53,7 @@ def model_of(record: RunDir, weights: str = "targets") -> Model:
     if not network.spikes and trainer.backend.differentiable(network) is not rate_outputs:
         backend = trainer.backend.name
         raise InputError(f"{record.path}: the units of backend '{backend}' are its own: no format here can hold them")
-    model = _model(record.path.name, experiment, trainer, weights)
+    model = _model(record, experiment, trainer, weights)
     return replace(model, recorded=_scored(record, experiment, trainer))
 
 
@@ -103,7 +104,7 @@ def check_words(format: Any, force: Any) -> None:
         raise InputError(f"force: {force!r:.80} is neither True nor False")
 
 
-def _model(name: str, experiment: Experiment, trainer: Trainer, which: str) -> Model:
+def _model(record: RunDir, experiment: Experiment, trainer: Trainer, which: str) -> Model:
     task, config = experiment.task, experiment.config
     held = task.test(trainer.streams.generator("test"))
 
@@ -121,13 +122,14 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, which: str) -> M
     targets = {key: W.detach().cpu() for key, W in folded(trainer.substrate.weights, D).items()}
     if D:
         notes = (*notes, FOLDED)
-    device, as_held = held_by(experiment, trainer), which == "as_held"
+    fitted, as_held = fitted_to(record), which == "as_held"
+    device = held_by(experiment, trainer, fitted=fitted)
     matrices = device if as_held else targets
     alike = as_held or all(_rounded_alike(W, device[key]) for key, W in targets.items())
     return Model(
-        name=name,
+        name=record.path.name,
         weights={key: W.detach().double().numpy() for key, W in matrices.items()},
-        origin=device.origin if as_held else targets_after(trainer.update, config.hardware.write),
+        origin=device.origin if as_held else targets_after(trainer.update, config.hardware.write, fitted),
         as_held=alike,
         beside=(*converters(trainer.reads()), *notes) if alike else (),
         network=trainer.substrate.network,

@@ -36,6 +36,8 @@ DECORRELATION = "a matrix per layer that decorrelates its activity, and its cova
 
 SWITCHED_ON: Mapping[str, Any] = {"eta": 1.0, "decorrelation": {"lr": 1e-2}}
 """Options that are no words and off by default, with a value that switches them on."""
+ALONGSIDE: Mapping[str, Mapping[str, Any]] = {"weights identified": {"difference": "innovation"}}
+"""Choices that are of another one alone, with that."""
 
 
 def memory_per_unit(numbers: str) -> str:
@@ -54,7 +56,7 @@ def by_choice(model: Any) -> dict[str, tuple[str, ...]]:
         model: the class of its options, a `neuroanp.method.Method`.
 
     Returns: by "option word", or the option that is set at all, those that ask for something; a choice that needs
-        other options beside it is left out.
+        other options beside it has those of ALONGSIDE, or is left out.
 
     >>> from neuroanp.learning.node_perturbation import NP
     >>> by_choice(NP)["reference silent"]
@@ -70,7 +72,7 @@ def by_choice(model: Any) -> dict[str, tuple[str, ...]]:
             if name == "name":
                 continue
             try:
-                needs = model(**{name: value}).needs
+                needs = model(**{name: value, **ALONGSIDE.get(choice, {})}).needs
             except ValueError:  # goes with other options alone
                 continue
             more = tuple(need for need in needs if need not in usual)

@@ -21,6 +21,7 @@ from neuroanp.tasks.protocol import Batch
 from neuroanp.training.configure import load_config
 from neuroanp.training.evaluate import HeldOutBatch, loss, plain
 from neuroanp.training.presented import as_inputs, as_numbers
+from neuroanp.training.results import fitted_to
 from neuroanp.training.revisit import looked_at, note_noise
 from neuroanp.training.start import of_record
 from neuroanp.trajectory import Weights
@@ -197,17 +198,20 @@ def weights_of(record: RunDir, as_held: bool = True) -> RunWeights:
         raise InputError(f"as_held: {as_held!r:.80} is neither True nor False")
     if as_held:
         with looked_at(record) as found:
-            return held_by(found.experiment, found.trainer, record.result)
+            return held_by(found.experiment, found.trainer, record.result, fitted_to(record))
     arrays, update = of_record(record)
     config = load_config(record.config_path)
-    return RunWeights(arrays.arrays, arrays.network, targets_after(update, config.hardware.write))
+    return RunWeights(arrays.arrays, arrays.network, targets_after(update, config.hardware.write, fitted_to(record)))
 
 
-def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] | None = None) -> RunWeights:
+def held_by(
+    experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] | None = None, fitted: int | None = None
+) -> RunWeights:
     """Return the matrices that a noise-free presentation sees on a trainer's chip, as its clock stands.
 
     Args:
         experiment, trainer: the run's. result: its row, which tells what was scored; None: nothing was.
+        fitted: how many sequences its outputs were fitted to after the last update; None: they were not.
     """
     reads, network = trainer.reads(), trainer.substrate.network
     W = Weights({name: read.effective for name, read in reads.items()}, network)
@@ -217,7 +221,7 @@ def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] 
     name = experiment.profile.name
     holder = f"{name} and rounded by {trainer.backend.name}" if isinstance(trainer.backend, ChipNetwork) else name
     when = f"{format_quantity(chip.now, 's', 3)} of its time, without read noise"
-    said = f"weights as held by {holder} after update {trainer.update}, {when}"
+    said = f"weights as held by {holder} {_after(trainer.update, fitted)}, {when}"
     row = result or {}
     last = row.get("updates") if row.get("test_loss_noise_free") is not None else None
     known = "not known to be what was scored: the run has no result that can be read"
@@ -228,13 +232,23 @@ def held_by(experiment: Experiment, trainer: Trainer, result: Mapping[str, Any] 
     )
 
 
-def targets_after(update: int, write: str) -> str:
+def targets_after(update: int, write: str, fitted: int | None = None) -> str:
     """Say which weights the digital targets of a run are; with pulses in place it keeps none.
+
+    Args:
+        update: the last one. write: `hardware.write`. fitted: as of `held_by`.
 
     >>> targets_after(3, "verify"), targets_after(3, "pulse")
     ('digital targets after update 3', 'weights as pulses in place left them after update 3')
+    >>> targets_after(0, "verify", 2560)
+    'digital targets after update 0 and a fit of the outputs to 2560 sequences'
     """
-    return f"{'weights as pulses in place left them' if write == 'pulse' else 'digital targets'} after update {update}"
+    which = "weights as pulses in place left them" if write == "pulse" else "digital targets"
+    return f"{which} {_after(update, fitted)}"
+
+
+def _after(update: int, fitted: int | None) -> str:
+    return f"after update {update}{'' if fitted is None else f' and a fit of the outputs to {fitted} sequences'}"
 
 
 def converters(reads: Mapping[str, ReadPlan]) -> tuple[str, ...]:

@@ -41,6 +41,12 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
     }
 
 
+def fitted_to(record: RunDir) -> int | None:
+    """Return how many sequences a run's outputs are fitted to; None: training left them so, for no fit was better."""
+    fit = _part(record.manifest, "refit")
+    return None if fit.get("strength") is None else fit["sequences"]
+
+
 def ledger_of_run(
     first: Mapping[str, Any],
     last: Mapping[str, Any],

@@ -27,6 +27,7 @@ from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
 from neuroanp.training.described import UNCHANGED, describe
 from neuroanp.training.evaluate import HeldOutBatch, scores
+from neuroanp.training.results import fitted_to
 from neuroanp.training.start import Start, factors_of, of_record
 from neuroanp.training.times import named, seconds, without_repeats
 
@@ -271,7 +272,7 @@ def _row(record: RunDir, found: Revisited, held: HeldOutBatch, time: str) -> dic
         "rule": experiment.config.rule_name,
         "seed": experiment.config.seed,
         "update": trainer.update,
-        **({"refit": refit["sequences"]} if (refit := record.manifest.get("refit")) else {}),
+        **({} if (sequences := fitted_to(record)) is None else {"refit": sequences}),
         "after": time,
         "after_s": idle_s,
         "test_loss": losses.test_loss,

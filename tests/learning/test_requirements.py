@@ -48,6 +48,7 @@ def test_a_choice_says_what_it_needs_besides():
     assert more["reference silent"] == (requirements.SILENT_TWIN,)
     assert more["difference innovation"] == (requirements.OWN_INNOVATION,)
     assert "credit batch" not in more
+    assert more["weights identified"] == (requirements.IDENTIFIED_INNOVATION,)
 
 
 def test_so_does_an_option_that_is_off_unless_it_is_set():

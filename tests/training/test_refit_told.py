@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from neuroanp.export.source import model_of
 from neuroanp.reporting import ending
 from neuroanp.reporting.books import each_update
 from neuroanp.reporting.method import methods
 from neuroanp.reporting.reading import shown
 from neuroanp.reporting.tables import verdicts
+from neuroanp.training.forward import weights_of
 from neuroanp.training.launch import launch
-from neuroanp.training.results import result_of
+from neuroanp.training.results import fitted_to, result_of
+from neuroanp.training.revisit import Look, revisit
 
 from .test_refit import config
 
@@ -97,3 +100,20 @@ def test_what_no_run_did_is_left_blank_in_the_books_and_a_reservoir_is_in_them(t
     assert "J" in cells[0][0]
     assert "J" in cells[0][1]
     assert "J" in cells[2][1]
+
+
+def test_weights_say_that_outputs_were_fitted(tmp_path):
+    """Of matrices, evaluations and exports; where nothing was better than what training had left, nothing is said."""
+    record = launch(config("pcm"), tmp_path)
+    (row, *_) = revisit(record, Look())
+    fitted = " and a fit of the outputs to 200 sequences"
+    model = model_of(record)
+    said = [model.origin, model_of(record, "as_held").origin, weights_of(record).origin]
+    said += [weights_of(record, as_held=False).origin]
+    assert all(fitted in each for each in said)
+    assert f"after update 10{fitted}" in said[0]
+    assert row["refit"] == 200
+    record.manifest["refit"]["strength"] = None
+    assert fitted_to(record) is None
+    assert fitted not in weights_of(record).origin
+    assert fitted_to(launch(config("pcm", refit=None), tmp_path)) is None
