@@ -25,7 +25,7 @@ from neuroanp.training.config import RunConfig
 from neuroanp.training.trainer import Trainer
 from neuroanp.trajectory import PassPlan
 
-TASKS = ("copy3", "parity", "xor", "mackey_glass")
+TASKS = ("copy3", "parity", "xor", "weather", "mackey_glass")
 CONDITIONS = ("white", "white_02", "pcm", "smtj_koenders")
 WAY = "ANP, errors told"
 SETTING = {"difference": "activity", "gamma": 1.0, "readout": "delta", "lr": 1e-3}

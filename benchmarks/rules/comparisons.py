@@ -14,6 +14,7 @@ from benchmarks.rules.numbers import Numbers, Row
 from benchmarks.rules.ways import CONDITIONS, EVERY, IDEAS, SAME_TEST
 
 GAUSSIAN = "white"
+OF_01, OWN = ".01", "its own size"
 WITHIN = 3.0
 """How many times the loss under Gaussian noise the loss under a device's may be."""
 
@@ -30,32 +31,31 @@ def against_gaussian(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], num
     """
     rows, counts = [], dict[tuple[str, str], list[bool]]()
     for condition, tables in conditions.items():
-        beside = [GAUSSIAN, size] if (size := CONDITIONS[condition].size) is not None else []
-        for task, feedback in product(tables, FEEDBACK) if beside else ():
+        size = CONDITIONS[condition].size
+        for task, feedback in product(tables, FEEDBACK) if size else ():
             here = _run(tables[task], numbers)
             if (lead := best(here, feedback)) is None:
                 continue
             way, losses = lead
             said = list[str]()
-            for gaussian in beside:
+            for kind, gaussian in {OF_01: GAUSSIAN, OWN: size[task]}.items():
                 other = best(_run(conditions.get(gaussian, {}).get(task, ()), numbers), feedback)
                 if other is None:
-                    said += ["", "", ""]
+                    said += ["", "", "", *[""] * (kind == OWN)]
                     continue
-                said += [other[0], f"{median(other[1]):.3g}", times(losses, other[1])]
+                said += [*[gaussian] * (kind == OWN), other[0], f"{median(other[1]):.3g}", times(losses, other[1])]
                 held = median(losses) <= WITHIN * median(other[1]) < math.inf
-                counts.setdefault((condition, gaussian), []).append(held)
+                counts.setdefault((condition, kind), []).append(held)
             if any(said):
                 rows.append([condition, feedback, task, way, f"{median(losses):.3g}", *said,
                              f"{below_ridge(here[way])} of {len(losses)}"])  # fmt: skip
     if not rows:
         return None
-    heads = ["noise", "class", "task", "best method", "test loss", "under Gaussian noise of .01", "its loss", "ratio",
-             "of its own size", "its loss", "ratio", "below ridge"]  # fmt: skip
+    heads = ["noise", "class", "task", "best method", "test loss", "under noise of .01", "its loss", "ratio",
+             "own size", "under that", "its loss", "ratio", "below ridge"]  # fmt: skip
     notes = []
-    for (condition, gaussian), held in counts.items():
-        what = "Gaussian noise of .01" if gaussian == GAUSSIAN else f"Gaussian noise of its own size ({gaussian})"
-        claim = f"{condition}: {sum(held)} of {len(held)} within {WITHIN:g} times of {what}"
+    for (condition, kind), held in counts.items():
+        claim = f"{condition}: {sum(held)} of {len(held)} within {WITHIN:g} times of Gaussian noise of {kind}"
         notes.append(f"- {verdict(claim, all(held))}")
     return "\n".join([table(heads, rows), "", *notes])
 

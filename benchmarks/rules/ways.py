@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from itertools import product
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from benchmarks.common import weather
@@ -32,30 +33,36 @@ class Condition(NamedTuple):
 
     Phase-change arrays err when they are written, and settings that were chosen without that do not hold there. The
     noise of junctions remembers: where that costs much, settings are chosen once more with it. `size` of a device is
-    the Gaussian noise of its own size: noise of the outputs is in every test loss, whatever anybody learned.
+    Gaussian noise of about its own size on networks that learned a task, by task (results/noise_sizes.md): noise of the
+    outputs is in every test loss, whatever anybody learned.
     """
 
     profile: str
     about: str
     tuned: str = "ideal"
-    size: str | None = None
+    size: Mapping[str, str] = MappingProxyType({})
 
 
+JUNCTIONS = dict.fromkeys(TASKS, "white_02")
 CONDITIONS: Mapping[str, Condition] = {
     "ideal": Condition(
         "ideal",
         "exact arrays; what units explore with is Gaussian, sigma 2e-4, and absent when they are tested",
     ),
     "white": Condition(str(HERE / "white.yaml"), "white noise of sigma .01 on every unit, in training and in the test"),
-    "white_02": Condition(
-        str(HERE / "white_02.yaml"), "the same of sigma .02: as large as the noise of the junctions below"
+    "white_02": Condition(str(HERE / "white_02.yaml"), "the same of sigma .02"),
+    "white_04": Condition(str(HERE / "white_04.yaml"), "the same of sigma .04"),
+    "pcm": Condition(
+        "pcm",
+        "the noise of phase-change arrays alone, in training and in the test",
+        "pcm",
+        {**JUNCTIONS, **dict.fromkeys(("parity", "xor", "weather"), "white_04")},
     ),
-    "pcm": Condition("pcm", "the noise of phase-change arrays alone, in training and in the test", "pcm", "white_02"),
     "smtj_koenders": Condition(
-        "smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test", size="white_02"
+        "smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test", size=JUNCTIONS
     ),
     "smtj_koenders_tuned": Condition(
-        "smtj_koenders", "the same junctions, settings chosen with them", "smtj_koenders_tuned", "white_02"
+        "smtj_koenders", "the same junctions, settings chosen with them", "smtj_koenders_tuned", JUNCTIONS
     ),
 }
 RATES = (5e-4, 1e-3, 2e-3)
