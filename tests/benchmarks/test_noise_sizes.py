@@ -27,3 +27,12 @@ def test_noise_of_reads_grows_with_weights() -> None:
     first, later = sizes(config, (0, 40))
     assert 0.01 < first.hidden < later.hidden
     assert abs(later.rho) < 0.02
+
+
+def test_errors_of_cells_are_no_noise() -> None:
+    """Where cells err but make no noise, what is added on purpose is all there is."""
+    config = Cell("parity", "pcm", WAY).run(SETTING, 100).config
+    hardware = config.hardware.model_copy(update={"only": ["programming_error"]})
+    perturbation = config.perturbation.model_copy(update={"name": "gaussian", "sigma": 1e-4})
+    (found,) = sizes(config.model_copy(update={"hardware": hardware, "perturbation": perturbation}), (2,))
+    assert found.hidden == close(1e-4, rel=0.03)
