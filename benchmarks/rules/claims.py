@@ -17,6 +17,7 @@ Found = Mapping[str, Sequence[Row]]
 BEFORE = "ANP, K=15"
 """What was recommended before."""
 OLDER = ("NP", "WP")
+DECORRELATED = "DANP, errors inferred"
 LAGGED = "lagged_linear"
 """The control of forecasts that a linear model of the last inputs is."""
 FEEDBACK = ("E", "S+", "S")
@@ -75,7 +76,8 @@ def claims(found: Found, untrained: str, again: str) -> list[str]:
     ours = best({way: rows for way, rows in found.items() if way not in OLDER}, "S")
     if ours is not None:
         name, losses = ours
-        factors = [f"{way} {times(column(found[way], 'test_loss'), losses)}" for way in OLDER if way in found]
+        factors = [f"{way} {times(column(found[way], 'test_loss'), losses)}" for way in (*OLDER, DECORRELATED)
+                   if way in found and way != name]  # fmt: skip
         told += [f"in units of class S's best, {name}: {', '.join(factors)}"] if factors else []
         if BEFORE in found:
             before = median(column(found[BEFORE], "test_loss"))

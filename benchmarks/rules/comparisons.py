@@ -11,10 +11,14 @@ from benchmarks.common import table, verdict
 from benchmarks.rules.cells import Cell, said
 from benchmarks.rules.claims import FEEDBACK, below_ridge, best, times
 from benchmarks.rules.numbers import Numbers, Row
-from benchmarks.rules.ways import CONDITIONS, EVERY, IDEAS, SAME_TEST
+from benchmarks.rules.ways import CONDITIONS, EVERY, IDEAS, SAME_TEST, Way
 
 GAUSSIAN = "white"
 OF_01, OWN = ".01", "its own size"
+CHOSEN = (
+    "The best of those methods that were run. Under Gaussian noise, and under smtj_koenders, settings are those chosen "
+    "without noise; under the others they were chosen with it. Own sizes: results/noise_sizes.md."
+)
 WITHIN = 3.0
 """How many times the loss under Gaussian noise the loss under a device's may be."""
 
@@ -53,7 +57,7 @@ def against_gaussian(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], num
         return None
     heads = ["noise", "class", "task", "best method", "test loss", "under noise of .01", "its loss", "ratio",
              "own size", "under that", "its loss", "ratio", "below ridge"]  # fmt: skip
-    notes = []
+    notes = [CHOSEN, ""]
     for (condition, kind), held in counts.items():
         claim = f"{condition}: {sum(held)} of {len(held)} within {WITHIN:g} times of Gaussian noise of {kind}"
         notes.append(f"- {verdict(claim, all(held))}")
@@ -64,23 +68,27 @@ def _run(cells: Sequence[Cell], numbers: Numbers) -> dict[str, list[Row]]:
     return {cell.way: found for cell in cells if (found := cell.rows(numbers))}
 
 
-def ideas(tables: Mapping[str, Sequence[Cell]], numbers: Numbers) -> str | None:
-    """Write what was tried where echo stays far from BPTT, beside both, on the seeds that settings are chosen on.
+def ideas(
+    tables: Mapping[str, Sequence[Cell]],
+    numbers: Numbers,
+    tried_there: Mapping[str, Way] = IDEAS,
+    beside: Sequence[str] = ("BPTT", "echo", "echo + ANP"),
+) -> str | None:
+    """Write what was tried where a method stays far from another, beside both, on the seeds settings are chosen on.
 
     Args:
-        tables: the cells of each task, all of one condition.
+        tables: the cells of each task, all of one condition. tried_there: the ideas. beside: what they are held to.
 
     Returns: a row an idea, a column a task; None where none was run.
     """
     tried = {name: {c.way: found for c in cells if (found := c.tried(numbers))} for name, cells in tables.items()}
-    tried = {name: found for name, found in tried.items() if any(way in IDEAS for way in found)}
+    tried = {name: found for name, found in tried.items() if any(way in tried_there for way in found)}
     if not tried:
         return None
-    beside = ("BPTT", "echo", "echo + ANP")
-    ways = [way for way in (*beside, *IDEAS) if any(way in found for found in tried.values())]
+    ways = [way for way in (*beside, *tried_there) if any(way in found for found in tried.values())]
     rows = []
     for way in ways:
-        settings = said(EVERY[way].settings[0]) if way in IDEAS else "as tuned"
+        settings = said(EVERY[way].settings[0]) if way in tried_there else "as tuned"
         cells = [f"{median(found[way]):.2g}" if way in found else "" for found in tried.values()]
         rows.append([way, EVERY[way].feedback, settings, *cells])
     heads = [f"{task} (validation)" if task in SAME_TEST else task for task in tried]

@@ -50,8 +50,12 @@ CONDITIONS: Mapping[str, Condition] = {
         "exact arrays; what units explore with is Gaussian, sigma 2e-4, and absent when they are tested",
     ),
     "white": Condition(str(HERE / "white.yaml"), "white noise of sigma .01 on every unit, in training and in the test"),
-    "white_02": Condition(str(HERE / "white_02.yaml"), "the same of sigma .02"),
-    "white_04": Condition(str(HERE / "white_04.yaml"), "the same of sigma .04"),
+    "white_02": Condition(
+        str(HERE / "white_02.yaml"), "white noise of sigma .02 on every unit, in training and in the test"
+    ),
+    "white_04": Condition(
+        str(HERE / "white_04.yaml"), "white noise of sigma .04 on every unit, in training and in the test"
+    ),
     "pcm": Condition(
         "pcm",
         "the noise of phase-change arrays alone, in training and in the test",
@@ -62,7 +66,10 @@ CONDITIONS: Mapping[str, Condition] = {
         "smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test", size=JUNCTIONS
     ),
     "smtj_koenders_tuned": Condition(
-        "smtj_koenders", "the same junctions, settings chosen with them", "smtj_koenders_tuned", JUNCTIONS
+        "smtj_koenders",
+        "the noise of magnetic tunnel junctions alone, in training and in the test",
+        "smtj_koenders_tuned",
+        JUNCTIONS,
     ),
 }
 RATES = (5e-4, 1e-3, 2e-3)
@@ -154,7 +161,21 @@ IDEAS: Mapping[str, Way] = {
     ),
 }
 """What was tried where echo stays far from BPTT: a setting each, on the tuning seeds alone, in no table of methods."""
-EVERY: Mapping[str, Way] = {**WAYS, **IDEAS}
+FOUND = {"name": "echo", "lags": 24, **IDENTIFIED}
+PCM_IDEAS: Mapping[str, Way] = {
+    **{
+        f"echo, identified, forget {forget}": Way(
+            "E", {**FOUND, "weights_forget": forget}, grid(readout=("delta",), lr=(1e-3,))
+        )
+        for forget in (0.5, 0.8, 0.9)
+    },
+    **{
+        f"ANP, errors inferred, ridge {ridge}": Way("S", {**INFERRED, "ridge": ridge}, grid(of=of, lr=(1e-3,)))
+        for ridge, of in ((1e-3, OF[1:]), (1e-2, OF[1:]))
+    },
+}
+"""The same where cells err and reads are noisy: how fast what was identified is forgotten, and smaller outputs."""
+EVERY: Mapping[str, Way] = {**WAYS, **IDEAS, **PCM_IDEAS}
 
 
 def task(name: str, csv: Path | None) -> dict[str, Any]:

@@ -98,12 +98,17 @@ def list_losses(json: options.Json = False, debug: options.Debug = False) -> Non
 
 def _method(name: str, model: Any) -> dict[str, Any]:
     """Describe what one can train with: its class of feedback and what hardware must provide, before the options."""
-    from neuroanp.learning.requirements import by_choice
+    from neuroanp.learning.requirements import by_choice, feedback_by_choice
     from neuroanp.method import FEEDBACK
 
     row = row_of(name, "local rule" if model.local else "baseline", (model.__doc__ or "").strip().split("\n")[0], model)
     usual = model()
     row |= {"class": f"{usual.feedback}: {FEEDBACK.get(usual.feedback, 'one of its own')}"}
+    others = dict[str, list[str]]()
+    for choice, feedback in feedback_by_choice(model).items():
+        others.setdefault(feedback, []).append(choice)
+    if others:
+        row |= {"other classes": [f"{feedback}: with {', '.join(by)}" for feedback, by in others.items()]}
     if not usual.needs:
         return row
     more = [f"{choice}: {', '.join(added)}" for choice, added in by_choice(model).items()]

@@ -39,8 +39,8 @@ WEIGHTS = (
 )
 WEIGHTS_FORGET = 0.7
 WEIGHTS_FORGETS = (
-    "identified: what is left of an update's sums in the next one; writes err anew, and few updates leave more unsure, "
-    "by (1 - forget) / (1 + forget)"
+    "identified: what is left of an update's sums in the next one; less is sooner rid of what cells did before they "
+    "were written, and leaves more unsure, (1 - forget) / (1 + forget) x m lines / n differences of an update"
 )
 RIDGE = 1e-3
 

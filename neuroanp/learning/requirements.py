@@ -6,7 +6,7 @@ here; the products of pre- and postsynaptic factors are not, for every rule need
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, get_args, get_origin
 
 SCALAR_LOSS = "a scalar loss at every step"
@@ -56,7 +56,7 @@ def by_choice(model: Any) -> dict[str, tuple[str, ...]]:
         model: the class of its options, a `neuroanp.method.Method`.
 
     Returns: by "option word", or the option that is set at all, those that ask for something; a choice that needs
-        other options beside it has those of ALONGSIDE, or is left out.
+        other options beside it has those of ALONGSIDE, and names them, or is left out.
 
     >>> from neuroanp.learning.node_perturbation import NP
     >>> by_choice(NP)["reference silent"]
@@ -65,17 +65,39 @@ def by_choice(model: Any) -> dict[str, tuple[str, ...]]:
     ('a matrix per layer that decorrelates its activity, and its covariance',)
     """
     usual, found = model().needs, {}
+    for choice, chosen in _choices(model):
+        if more := tuple(need for need in chosen.needs if need not in usual):
+            found[choice] = more
+    return found
+
+
+def feedback_by_choice(model: Any) -> dict[str, str]:
+    """Return the class of feedback of each choice with which it is another than that of the default options.
+
+    Args:
+        model: the class of a method's options.
+
+    >>> from neuroanp.learning.node_perturbation import NP
+    >>> feedback_by_choice(NP)
+    {'readout delta': 'S+', 'readout rls': 'S+'}
+    """
+    usual = model().feedback
+    return {choice: chosen.feedback for choice, chosen in _choices(model) if chosen.feedback != usual}
+
+
+def _choices(model: Any) -> Iterator[tuple[str, Any]]:
+    """Yield a method with each choice that its default options are not, by what that is called."""
     for name, field in model.model_fields.items():
         words = get_args(field.annotation) if get_origin(field.annotation) is Literal else ()
         choices = {f"{name} {word}": word for word in words if word != field.default}
         for choice, value in {**choices, **({name: SWITCHED_ON[name]} if name in SWITCHED_ON else {})}.items():
             if name == "name":
                 continue
+            beside = {key: word for key, word in ALONGSIDE.get(choice, {}).items() if getattr(model(), key) != word}
             try:
-                needs = model(**{name: value, **ALONGSIDE.get(choice, {})}).needs
+                yield (
+                    " with ".join([choice, *(f"{k} {v}" for k, v in beside.items())]),
+                    model(**{name: value, **beside}),
+                )
             except ValueError:  # goes with other options alone
                 continue
-            more = tuple(need for need in needs if need not in usual)
-            if more:
-                found[choice] = more
-    return found

@@ -112,14 +112,19 @@ def test_what_is_left_is_the_noise_of_the_unit_and_what_it_leaves_unsure():
     assert f"the innovation: {100 * share:.1f} % of it, with a hundred".replace(" 0.", " .") in " ".join(page.split())
 
 
+@pytest.mark.parametrize("forget", [FORGET, None, 0.0])
 @pytest.mark.parametrize("decorrelation", [None, {"lr": 0.3}])
 @pytest.mark.parametrize("network", [ONE, GATED], ids=["one", "gated"])
-def test_sums_are_forgotten_and_are_of_what_held_weights_leave(network, decorrelation):
+def test_sums_are_forgotten_and_are_of_what_held_weights_leave(network, decorrelation, forget):
     """A_2 = forget A_1 + sum (dh - W dx) dx^T, whatever was known of W in between; W dx where the array reaches.
 
     Where a matrix decorrelates activity, W D has the place of W.
     """
-    trainer = taught(config({**RULES["anp"], "decorrelation": decorrelation}, {"network": network}), 5)
+    rule = {**RULES["anp"], "decorrelation": decorrelation} | ({} if forget is None else {"weights_forget": forget})
+    if forget is None:
+        del rule["weights_forget"]
+        forget = WEIGHTS_FORGET
+    trainer = taught(config(rule, {"network": network}), 5)
     before, plan = dict(trainer.learned), trainer.learner.plan
     (chunk,) = trainer.lab().run(plan, "all")
     layer, there = chunk.activities["hidden"], trainer.substrate.network
@@ -133,7 +138,7 @@ def test_sums_are_forgotten_and_are_of_what_held_weights_leave(network, decorrel
     expected = {"A": rest.flatten(0, -2).T @ flat, "G": flat.T @ flat}
     for kind, now in expected.items():
         name = f"{kind} hidden"
-        torch.testing.assert_close(trainer.learned[name], FORGET * before[name] + now, rtol=1e-9, atol=1e-12)
+        torch.testing.assert_close(trainer.learned[name], forget * before[name] + now, rtol=1e-9, atol=1e-12)
 
 
 def test_nothing_is_found_where_nothing_was_heard():
@@ -238,7 +243,7 @@ def test_memory_has_what_is_remembered():
         ({**TOLD, "weights": "learned"}, "'learned' is not one of held, identified"),
         ({**TOLD, "weights_forget": 0.5}, "weights_forget changes nothing with weights 'held'"),
         ({"name": "echo", "weights_forget": 0.5}, "weights_forget changes nothing with weights 'held'"),
-        ({**TOLD, **IDENTIFIED, "weights_forget": 1.5}, "weights_forget"),
+        ({**TOLD, **IDENTIFIED, "weights_forget": 1.5}, "1.5 must be at most 1"),
         ({"name": "anp", "difference": "innovation", "reference": "running", "weights": "identified"}, "running"),
     ],
 )

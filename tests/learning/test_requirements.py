@@ -48,7 +48,7 @@ def test_a_choice_says_what_it_needs_besides():
     assert more["reference silent"] == (requirements.SILENT_TWIN,)
     assert more["difference innovation"] == (requirements.OWN_INNOVATION,)
     assert "credit batch" not in more
-    assert more["weights identified"] == (requirements.IDENTIFIED_INNOVATION,)
+    assert more["weights identified with difference innovation"] == (requirements.IDENTIFIED_INNOVATION,)
 
 
 def test_so_does_an_option_that_is_off_unless_it_is_set():
@@ -58,3 +58,11 @@ def test_so_does_an_option_that_is_off_unless_it_is_set():
     assert requirements.OWN_NOISE in Echo().needs
     assert "eta" not in requirements.by_choice(ANP)
     assert requirements.by_choice(ANP)["decorrelation"] == (requirements.DECORRELATION,)
+
+
+def test_a_choice_that_changes_the_class_says_so():
+    """Every other is of the class that the method has without it."""
+    told = {"readout delta": "S+", "readout rls": "S+"}
+    assert requirements.feedback_by_choice(ANP) == told
+    assert requirements.feedback_by_choice(Echo) == {"hears loss": "S+"}
+    assert all(requirements.feedback_by_choice(METHODS.get(name)) == {} for name in ("wp", "bptt"))
