@@ -17,7 +17,7 @@ from benchmarks.rules.comparisons import against_gaussian, ideas
 from benchmarks.rules.numbers import Numbers, Row, digest, do_all, train
 from benchmarks.rules.overview import needed, overview, under_noise
 from benchmarks.rules.tables import at_edge, rates_beside, section
-from benchmarks.rules.ways import IDEAS, PASSES, SAME_TEST, TASKS, WAYS
+from benchmarks.rules.ways import IDEAS, PASSES, PCM_IDEAS, SAME_TEST, TASKS, WAYS
 from neuroanp.errors import DivergedError, RunError
 from neuroanp.noise import Streams
 from neuroanp.training.build import Experiment
@@ -381,6 +381,33 @@ def test_phase_change_arrays_have_settings_of_their_own(numbers: Numbers) -> Non
         for seed in TUNING:
             numbers.add(cell.run(setting, seed, controls=False), {"test_loss": 0.9 - 0.1 * k})
     assert cell.setting(numbers) == SETTINGS[5]
+
+
+def test_what_decorrelation_costs_or_brings_is_told_where_it_is_not_best() -> None:
+    """In units of the best of class S; where it is itself the best, its factor would be 1."""
+    found = {"ANP, K=3": [row(2.0, 1.0, 5.0)] * 2, "DANP, errors inferred": [row(3.0, 1.0, 5.0)] * 2}
+    said = "in units of class S's best, ANP, K=3: DANP, errors inferred 1.5"
+    assert said in claims(found, "ridge", "refit")
+    found["NP"] = [row(4.0, 1.0, 5.0)] * 2
+    assert said.replace("K=3: ", "K=3: NP 2, ") in claims(found, "ridge", "refit")
+    found["DANP, errors inferred"] = [row(1.0, 1.0, 5.0)] * 2
+    assert "in units of class S's best, DANP, errors inferred: NP 4" in claims(found, "ridge", "refit")
+
+
+def test_ideas_on_cells_that_err_are_held_to_other_methods(numbers: Numbers) -> None:
+    idea, beside = (CELL._replace(way=way, condition="pcm") for way in ("echo, identified, forget 0.5", "echo"))
+    (setting,) = PCM_IDEAS[idea.way].settings
+    for seed in TUNING:
+        numbers.add(idea.run(setting, seed, controls=False), {"test_loss": 0.5})
+    for k, each in enumerate(SETTINGS):
+        for seed in TUNING:
+            numbers.add(beside.run(each, seed, controls=False), {"test_loss": 1.0 + k})
+    cells = {"copy3": [beside, idea]}
+    assert ideas(cells, numbers) is None
+    text = ideas(cells, numbers, PCM_IDEAS, ("echo",)) or ""
+    assert "| echo                         | E     | as tuned        | 1     |" in text
+    assert "| echo, identified, forget 0.5 | E     | delta, lr 0.001 | 0.5   |" in text
+    assert WAYS["echo, identified"].rule.items() <= PCM_IDEAS[idea.way].rule.items()
 
 
 def test_ideas_are_tried_on_the_seeds_of_tuning_alone(numbers: Numbers) -> None:
