@@ -272,4 +272,41 @@ def test_what_identified_weights_do_for_echo_on_cells_that_err_is_what_the_readm
     parity = [on_pcm("parity", way) for way in ("echo, identified", "echo")]
     ridge = on_pcm("mackey_glass", "echo + ANP", "ridge_noisy")
     assert f"echo ends at {glass[0]} in place of {glass[1]} on Mackey-Glass, where the ridge has {ridge}" in page
-    assert f"and at {parity[0]} in place of {parity[1]} on parity" in page
+    others = [on_pcm("parity", way) for way in ("ANP, errors told", "ANP, errors inferred")]
+    assert (
+        f"and at {parity[0]} in place of {parity[1]} on parity, where outputs that are told their errors end at "
+        f"{others[0]} without, and outputs that infer them at {others[1]}; on copy 3 it brings nothing."
+    ) in page
+    copy = [Cell("copy3", "pcm", way).rows(Numbers()) or [] for way in ("echo, identified", "echo")]
+    assert median(row["test_loss"] for row in copy[0]) > median(row["test_loss"] for row in copy[1])
+
+
+def test_what_noise_of_devices_costs_beside_gaussian_noise_of_its_size_is_what_the_readme_says():
+    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+
+    def cost(task, condition, way, other=None):
+        cells = Cell(task, condition, way), Cell(task, CONDITIONS[condition].size[task], other or way)
+        one, another = (median(row["test_loss"] for row in cell.rows(Numbers()) or []) for cell in cells)
+        return f"{one / another:.2g}".removeprefix("0")
+
+    told, inferred, danp = "ANP, errors told", "ANP, errors inferred", "DANP, errors inferred"
+    assert cost("copy3", "smtj_koenders", "echo") == "1"
+    junctions = cost("parity", "smtj_koenders", "echo")
+    assert f"costs echo nothing on copy 3 and {junctions} times the loss on parity." in page
+    tuned = [cost("parity", "smtj_koenders_tuned", way) for way in (told, inferred)]
+    assert f"told their errors {tuned[0]} times on parity, and those that infer them {tuned[1]} times" in page
+    parity = [cost("parity", "pcm", "echo, identified", "echo"), *(cost("parity", "pcm", w) for w in (told, inferred))]
+    copy = [cost("copy3", "pcm", way) for way in ("echo", told, danp)]
+    assert f"it is {parity[0]}, {parity[1]} and {parity[2]} times on parity (E, S+, S)" in page
+    assert f"and {copy[0]}, {copy[1]} and {copy[2]} times on copy 3" in page
+
+
+def test_how_large_the_noise_of_devices_is_is_what_the_readme_says():
+    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    text = (ROOT / "benchmarks" / "results" / "noise_sizes.md").read_text(encoding="utf-8")
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")][1:]
+    sizes = {name: [float(row[k]) for row in rows if row[0] == name for k in (3, 4)] for name in CONDITIONS}
+    assert {row[1] for row in rows if row[0] == "pcm"} == {"copy3", "copy5", "parity", "xor", "weather", "mackey_glass"}
+    assert all(size == close(0.02, rel=0.03) for size in sizes["smtj_koenders"])
+    assert [f"{extreme(sizes['pcm']):.2f}" for extreme in (min, max)] == ["0.01", "0.06"]
+    assert "then what devices have of their own, .02 of junctions, some .01 to .06 of phase-change arrays" in page
