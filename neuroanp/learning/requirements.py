@@ -93,7 +93,8 @@ def _choices(model: Any) -> Iterator[tuple[str, Any]]:
         for choice, value in {**choices, **({name: SWITCHED_ON[name]} if name in SWITCHED_ON else {})}.items():
             if name == "name":
                 continue
-            beside = {key: word for key, word in ALONGSIDE.get(choice, {}).items() if getattr(model(), key) != word}
+            usual = {key: model.model_fields[key].default for key in ALONGSIDE.get(choice, {})}
+            beside = {key: word for key, word in ALONGSIDE.get(choice, {}).items() if usual[key] != word}
             try:
                 yield (
                     " with ".join([choice, *(f"{k} {v}" for k, v in beside.items())]),
