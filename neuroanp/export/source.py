@@ -53,7 +53,7 @@ def model_of(record: RunDir, weights: str = "targets") -> Model:
     if not network.spikes and trainer.backend.differentiable(network) is not rate_outputs:
         backend = trainer.backend.name
         raise InputError(f"{record.path}: the units of backend '{backend}' are its own: no format here can hold them")
-    model = _model(record, experiment, trainer, weights)
+    model = _model(record.path.name, experiment, trainer, weights, fitted_to(record))
     return replace(model, recorded=_scored(record, experiment, trainer))
 
 
@@ -104,7 +104,7 @@ def check_words(format: Any, force: Any) -> None:
         raise InputError(f"force: {force!r:.80} is neither True nor False")
 
 
-def _model(record: RunDir, experiment: Experiment, trainer: Trainer, which: str) -> Model:
+def _model(name: str, experiment: Experiment, trainer: Trainer, which: str, fitted: int | None = None) -> Model:
     task, config = experiment.task, experiment.config
     held = task.test(trainer.streams.generator("test"))
 
@@ -122,12 +122,12 @@ def _model(record: RunDir, experiment: Experiment, trainer: Trainer, which: str)
     targets = {key: W.detach().cpu() for key, W in folded(trainer.substrate.weights, D).items()}
     if D:
         notes = (*notes, FOLDED)
-    fitted, as_held = fitted_to(record), which == "as_held"
+    as_held = which == "as_held"
     device = held_by(experiment, trainer, fitted=fitted)
     matrices = device if as_held else targets
     alike = as_held or all(_rounded_alike(W, device[key]) for key, W in targets.items())
     return Model(
-        name=record.path.name,
+        name=name,
         weights={key: W.detach().double().numpy() for key, W in matrices.items()},
         origin=device.origin if as_held else targets_after(trainer.update, config.hardware.write, fitted),
         as_held=alike,
