@@ -24,6 +24,7 @@ from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.records import atomic
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.run_dir import RunDir
+from neuroanp.reporting.values import digits
 from neuroanp.training.build import Experiment
 from neuroanp.training.launch import launch, resume
 
@@ -160,7 +161,7 @@ def test_the_report_can_wait(runs, monkeypatch):
 
 def test_a_line_tells_what_a_thing_is(runs):
     run = na.train(TINY, seed=4, report=False)
-    loss = f"{run.result['test_loss']:.3g}"
+    loss = digits(run.result["test_loss"])
     assert repr(run) == f"Run(copy · ideal · anp · seed 4: test loss {loss}, finished; runs/{run.path.name})"
     assert f"<td>{loss}</td>" in str(run._repr_html_())
     both = na.Comparison([run, run], [("copy <b> seed 1", "no")], None)
