@@ -4,7 +4,8 @@ python -m benchmarks.noise_sizes [--seeds 2] [--updates 600]
 
 Networks of benchmarks.rules learn by ANP with outputs that are told their errors, by the delta rule, on tuning seeds
 (100 and on); 2,400 updates are all that benchmarks.rules gives them. What arrays brought is taken from pre-activations
-and outputs by what the arrays really do, which a simulation knows; what is left differs between passes by noise alone.
+and outputs by what the arrays really do, which a simulation knows; what is left differs between passes by noise, and by
+what converters round.
 Printed: its standard deviation on a hidden unit and on an output, and the correlation of a hidden unit's with itself a
 step later. What an output has of it is, squared, part of every test loss under noise, whatever was learned.
 """

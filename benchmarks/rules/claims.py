@@ -17,7 +17,8 @@ Found = Mapping[str, Sequence[Row]]
 BEFORE = "ANP, K=15"
 """What was recommended before."""
 OLDER = ("NP", "WP")
-DECORRELATED = "DANP, errors inferred"
+DANP = "DANP, errors inferred"
+"""What is told beside the best, too, with the older ones: what decorrelation costs or brings."""
 LAGGED = "lagged_linear"
 """The control of forecasts that a linear model of the last inputs is."""
 FEEDBACK = ("E", "S+", "S")
@@ -76,7 +77,7 @@ def claims(found: Found, untrained: str, again: str) -> list[str]:
     ours = best({way: rows for way, rows in found.items() if way not in OLDER}, "S")
     if ours is not None:
         name, losses = ours
-        factors = [f"{way} {times(column(found[way], 'test_loss'), losses)}" for way in (*OLDER, DECORRELATED)
+        factors = [f"{way} {times(column(found[way], 'test_loss'), losses)}" for way in (*OLDER, DANP)
                    if way in found and way != name]  # fmt: skip
         told += [f"in units of class S's best, {name}: {', '.join(factors)}"] if factors else []
         if BEFORE in found:

@@ -42,7 +42,7 @@ def against_gaussian(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], num
                 continue
             way, losses = lead
             said = list[str]()
-            for kind, gaussian in {OF_01: GAUSSIAN, OWN: size[task]}.items():
+            for kind, gaussian in {OF_01: GAUSSIAN, OWN: size.get(task, "")}.items():  # "": not measured
                 other = best(_run(conditions.get(gaussian, {}).get(task, ()), numbers), feedback)
                 if other is None:
                     said += ["", "", "", *[""] * (kind == OWN)]

@@ -60,7 +60,10 @@ CONDITIONS: Mapping[str, Condition] = {
         "pcm",
         "the noise of phase-change arrays alone, in training and in the test",
         "pcm",
-        {**JUNCTIONS, **dict.fromkeys(("parity", "xor", "weather"), "white_04")},
+        {
+            **dict.fromkeys(("copy3", "copy5", "mackey_glass"), "white_02"),
+            **dict.fromkeys(("parity", "xor", "weather"), "white_04"),
+        },
     ),
     "smtj_koenders": Condition(
         "smtj_koenders", "the noise of magnetic tunnel junctions alone, in training and in the test", size=JUNCTIONS
