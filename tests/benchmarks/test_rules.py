@@ -356,6 +356,22 @@ def test_noise_of_a_device_is_held_to_gaussian_noise_of_its_own_size(numbers: Nu
     assert not any(line.startswith("| white") for line in text)
 
 
+def test_where_the_size_of_noise_was_not_measured_nothing_is_said_of_it(numbers: Numbers) -> None:
+    cells = {name: CELL._replace(task="adding", condition=name) for name in ("white", "pcm")}
+    tuned(numbers, CELL._replace(task="adding"))
+    for setting in SETTINGS:
+        for seed in TUNING:
+            numbers.add(cells["pcm"].run(setting, seed, controls=False), {"test_loss": 0.5})
+    for name, cell in cells.items():
+        chosen = cell.setting(numbers)
+        for seed in (0, 1):
+            row = {"test_loss": 0.5 if name == "pcm" else 0.25, "ridge": 1.0, "refit": 1.0, "ridge_noisy": 0.75}
+            numbers.add(cell.run(chosen, seed), row)
+    text = against_gaussian({name: {"adding": [cell]} for name, cell in cells.items()}, numbers) or ""
+    (line,) = [line for line in text.splitlines() if line.startswith("| pcm")]
+    assert " ".join(line.split()) == "| pcm | E | adding | echo | 0.5 | echo | 0.25 | 2 | | | | | 2 of 2 |"
+
+
 def test_what_methods_need_is_told_once(numbers: Numbers) -> None:
     """Under noise of those alone that the table without it has no row of."""
     other = CELL._replace(way="echo, identified")
@@ -408,6 +424,10 @@ def test_ideas_on_cells_that_err_are_held_to_other_methods(numbers: Numbers) -> 
     assert "| echo                         | E     | as tuned        | 1     |" in text
     assert "| echo, identified, forget 0.5 | E     | delta, lr 0.001 | 0.5   |" in text
     assert WAYS["echo, identified"].rule.items() <= PCM_IDEAS[idea.way].rule.items()
+    values = {name: next(way.rule[k] for k in ("weights_forget", "ridge") if k in way.rule)
+              for name, way in PCM_IDEAS.items()}  # fmt: skip
+    assert all(name.endswith(f" {value:g}") for name, value in values.items())
+    assert len(values) == 5
 
 
 def test_ideas_are_tried_on_the_seeds_of_tuning_alone(numbers: Numbers) -> None:

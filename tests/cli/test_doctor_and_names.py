@@ -178,6 +178,9 @@ def test_rules_say_which_are_local(invoke) -> None:
     assert "a scalar loss at every step" in found["anp"]["hardware must provide"]
     assert "reference silent: a noise-free twin" in found["anp"]["and with"]
     assert "hardware must provide" not in found["bptt"]
+    assert found["anp"]["other classes"] == ["S+: with readout delta, readout rls"]
+    assert found["echo"]["other classes"] == ["S+: with hears loss"]
+    assert "other classes" not in {**found["bptt"], **found["wp"]}
     assert "anp" in invoke("rules", "list").stdout
     assert "hardware must provide: a scalar loss at every step" in invoke("rules", "list").stdout
 
