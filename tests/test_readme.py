@@ -157,7 +157,7 @@ def test_what_spiking_units_come_to_at_equal_passes_is_what_the_readme_says():
         "ANP, errors inferred", "ANP, errors told", "echo + ANP"))  # fmt: skip
     best = min(loss["surrogate BPTT"], loss["surrogate BPTT, 200 updates"])
     assert f"come to {inferred:.4f} under the telegraph noise" in page
-    assert f"{inferred / best:.1f} times the {best:.4f} of surrogate gradients" in page
+    assert f"{inferred / best:.2f} times the {best:.4f} of surrogate gradients" in page
     assert f"told them to {told:.4f}, echo with a share of ANP to {echo:.4f} (" in page
 
 
