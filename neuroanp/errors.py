@@ -164,6 +164,8 @@ def refused_by_machine(error: BaseException) -> str | None:
                 return say(one)
         if isinstance(one, OSError) and one.errno == errno.EAGAIN and _of_a_start(one):
             return _no_processes(one)
+        if isinstance(one, SystemError) and _UNSAID.search(str(one)) and _limit("RLIMIT_AS") is not None:
+            return _no_memory(one)  # C code that fails under a limit and says nothing: torch's and the import's do
     return None
 
 
@@ -240,6 +242,7 @@ _STARTS = ("_execute_child", "_posix_spawn", "_launch", "spawnv_passfds")
 """Functions of the standard library in which a process is started."""
 
 
+_UNSAID = re.compile("without (?:exception set|setting an exception)")
 _REFUSALS: tuple[tuple[tuple[int, ...], re.Pattern[str], Callable[[BaseException], str]], ...] = (
     (
         (errno.ENOMEM,),

@@ -10,7 +10,7 @@ from typing import Any
 
 import typer
 
-from neuroanp.cli import signals
+from neuroanp.cli import reserve, signals
 from neuroanp.cli.screen import complain
 from neuroanp.errors import NeuroanpError, printable, refused_by_machine
 
@@ -36,6 +36,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(1) from None
         except (Exception, KeyboardInterrupt) as error:
             signals.ignore()
+            reserve.release()
             if kwargs.get("debug"):
                 sys.stderr.write(printable(traceback.format_exc()))
             message, code = explain(error)

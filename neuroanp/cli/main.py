@@ -3,12 +3,13 @@
 import sys
 from typing import Any
 
-from neuroanp.cli import signals
+from neuroanp.cli import reserve, signals
 
-LEAST_BYTES = 600_000_000
+LEAST_BYTES = 700_000_000
 """Address space without which nothing runs: importing torch alone was measured to take 612 MB (VmPeak, one thread).
 
-With far less, OpenBLAS asks for memory for ever as it is loaded, in a loop of its own that no signal ends.
+With 600 to 640 MB libraries abort, crash or hang as they are loaded, which no code of ours can tell; from 660 MB on what
+fails says so, and the smallest training takes more than 880. With far less than 600, OpenBLAS asks for memory for ever.
 """
 
 
@@ -17,6 +18,7 @@ def run() -> None:
     signals.listen()
     try:
         _check_room(sys.argv[1:])
+        reserve.keep()
         from neuroanp.cli.commands import app
 
         app()
@@ -27,6 +29,7 @@ def run() -> None:
     except KeyboardInterrupt:
         signals.end_now()
     except Exception as error:  # only loading the commands raises: each of them tells its own errors
+        reserve.release()
         sys.stderr.write(f"error: {_not_loaded(error)}\n")
         sys.exit(1)
     finally:

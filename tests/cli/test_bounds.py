@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from neuroanp.cli import reserve
 from neuroanp.cli.boundary import explain
 
 
@@ -65,11 +66,12 @@ def limited(folder: Path, limit: str, value: int, words: list[str]) -> str:
     [
         ("RLIMIT_AS", 30 << 20, TRAIN, "error: out of memory"),
         ("RLIMIT_AS", 100_000 << 10, TRAIN, "error: out of memory: this process may take 0.102 GB (ulimit -v)"),
-        ("RLIMIT_AS", 300 << 20, TRAIN, "and the libraries alone take more than 0.6 GB; raise the limit"),
-        ("RLIMIT_AS", 601_000_000, TRAIN, "; this process may take 0.601 GB (ulimit -v); "),
+        ("RLIMIT_AS", 300 << 20, TRAIN, "and the libraries alone take more than 0.7 GB; raise the limit"),
+        ("RLIMIT_AS", 701_000_000, TRAIN, "; this process may take 0.701 GB (ulimit -v); "),
+        ("RLIMIT_AS", 640_000_000, TRAIN, "and the libraries alone take more than 0.7 GB; raise the limit"),
         ("RLIMIT_NOFILE", 6, COMPARE, "too many open files: a process may have 6 at a time (ulimit -n); raise"),
     ],
-    ids=["start", "endless", "early", "import", "files"],
+    ids=["start", "endless", "early", "import", "crash", "files"],
 )
 def test_what_a_full_machine_refuses_is_one_line(tmp_path, limit, value, words, said):
     assert said in limited(tmp_path, limit, value, words)
@@ -118,6 +120,25 @@ def test_each_refusal_has_a_cause_and_a_remedy(error, said):
         assert said in message
         assert "\n" not in message
         assert "bug" not in message
+
+
+def test_c_code_that_fails_without_a_word_had_no_memory_where_that_is_limited(monkeypatch):
+    unsaid = SystemError("error return without exception set")
+    assert "bug" in explain(unsaid)[0]
+    monkeypatch.setattr("neuroanp.errors._limit", lambda name: 1_000_000_000 if name == "RLIMIT_AS" else None)
+    assert explain(unsaid)[0].startswith(
+        "out of memory (error return without exception set); this process may take 1 GB"
+    )
+    assert "bug" in explain(SystemError("bad argument to internal function"))[0]
+
+
+def test_memory_is_kept_back_and_given_back_once():
+    reserve.keep()
+    reserve.keep()
+    assert [len(each) for each in reserve._kept] == [reserve.BYTES]
+    reserve.release()
+    reserve.release()
+    assert reserve._kept == []
 
 
 def test_a_start_that_fails_otherwise_says_what_to_do(tmp_path):
