@@ -9,7 +9,7 @@ LEAST_BYTES = 700_000_000
 """Address space without which nothing runs: importing torch alone was measured to take 612 MB (VmPeak, one thread).
 
 With 600 to 640 MB libraries abort, crash or hang as they are loaded, which no code of ours can tell; from 660 MB on
-what fails says so, and the smallest training takes more than 880. With far less than 600, OpenBLAS asks for memory for ever.
+what fails says so, and the smallest training takes more than 880. With far less than 600 OpenBLAS never ends asking.
 """
 
 
