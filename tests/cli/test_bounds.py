@@ -9,8 +9,9 @@ import sys
 from pathlib import Path
 
 import pytest
+import typer
 
-from neuroanp.cli import reserve
+from neuroanp.cli import boundary, reserve
 from neuroanp.cli.boundary import explain
 
 
@@ -139,6 +140,19 @@ def test_memory_is_kept_back_and_given_back_once():
     reserve.release()
     reserve.release()
     assert reserve._kept == []
+
+
+def test_it_is_given_back_before_a_command_says_why_it_ends(monkeypatch):
+    seen = []
+    monkeypatch.setattr(boundary, "complain", lambda message: seen.append((message.partition(" (")[0], reserve._kept)))
+
+    def command() -> None:
+        raise MemoryError("as asked")
+
+    reserve.keep()
+    with pytest.raises(typer.Exit):
+        boundary.guarded(command)()
+    assert seen == [("out of memory", [])]
 
 
 def test_a_start_that_fails_otherwise_says_what_to_do(tmp_path):
