@@ -12,6 +12,7 @@ from benchmarks.rules.numbers import Numbers
 from benchmarks.rules.overview import methods, overview, under_noise
 from benchmarks.rules.ways import CONDITIONS, DEFAULT, IDEAS, TASKS, WAYS
 from neuroanp.devices.smtj import Koenders
+from neuroanp.learning.anp import ANP
 from neuroanp.profiles.loader import load
 from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
@@ -159,6 +160,11 @@ def test_what_spiking_units_come_to_at_equal_passes_is_what_the_readme_says():
     assert f"come to {inferred:.4f} under the telegraph noise" in page
     assert f"{inferred / best:.2f} times the {best:.4f} of surrogate gradients" in page
     assert f"told them to {told:.4f}, echo with a share of ANP to {echo:.4f} (" in page
+    gammas = {name: gamma for name, _, _, gamma, *_ in rows if name.startswith("ANP") and name.endswith("koenders")}
+    assert len(gammas) == 3
+    assert set(gammas.values()) == {"0.5"}
+    assert "each half as much as the one before it (`rule.gamma: 0.5`); the preset counts each step's own" in page
+    assert ANP(preset="spiking").gamma == 0
 
 
 def number(text: str) -> str:

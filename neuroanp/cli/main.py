@@ -8,8 +8,8 @@ from neuroanp.cli import reserve, signals
 LEAST_BYTES = 700_000_000
 """Address space without which nothing runs: importing torch alone was measured to take 612 MB (VmPeak, one thread).
 
-With 600 to 640 MB libraries abort, crash or hang as they are loaded, which no code of ours can tell; from 660 MB on
-what fails says so, and the smallest training takes more than 880. With far less than 600 OpenBLAS never ends asking.
+With 600 to 640 MB libraries abort, crash or hang as they are loaded, which no code of ours can tell; of 53 limits from
+700 to 892 MB each ended with its line. From there to some 1,040 OpenBLAS, as with far less than 600, may ask for ever.
 """
 
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from neuroanp.cli import boundary, reserve
+from neuroanp.cli import boundary, main, reserve, signals
 from neuroanp.cli.boundary import explain
 
 
@@ -144,7 +144,9 @@ def test_memory_is_kept_back_and_given_back_once():
 
 def test_it_is_given_back_before_a_command_says_why_it_ends(monkeypatch):
     seen = []
-    monkeypatch.setattr(boundary, "complain", lambda message: seen.append((message.partition(" (")[0], reserve._kept)))
+    monkeypatch.setattr(
+        boundary, "complain", lambda message: seen.append((message.partition(" (")[0], [*reserve._kept]))
+    )
 
     def command() -> None:
         raise MemoryError("as asked")
@@ -153,6 +155,34 @@ def test_it_is_given_back_before_a_command_says_why_it_ends(monkeypatch):
     with pytest.raises(typer.Exit):
         boundary.guarded(command)()
     assert seen == [("out of memory", [])]
+
+
+def test_it_is_kept_before_commands_are_loaded_and_given_back_where_that_fails(monkeypatch, capsys):
+    """A class stands for the module of commands: what is asked of it is what is loaded."""
+    seen = []
+
+    class Commands:
+        def __getattr__(self, name: str):
+            if name.startswith("__"):
+                raise AttributeError(name)
+            seen.append(len(reserve._kept))
+            raise MemoryError(f"for {name}")
+
+    def say(error: BaseException) -> str:
+        seen.append(len(reserve._kept))
+        return str(error)
+
+    monkeypatch.setattr(sys, "argv", ["neuroanp", "--version"])
+    monkeypatch.setitem(sys.modules, "neuroanp.cli.commands", Commands())
+    monkeypatch.setattr(main, "_not_loaded", say)
+    monkeypatch.setattr(signals, "listen", lambda: None)
+    monkeypatch.setattr(signals, "ignore", lambda: None)
+    with pytest.raises(SystemExit) as ended:
+        main.run()
+    assert ended.value.code == 1
+    assert seen[0] == 1
+    assert seen[-1] == 0
+    assert capsys.readouterr().err == "error: for app\n"
 
 
 def test_a_start_that_fails_otherwise_says_what_to_do(tmp_path):
