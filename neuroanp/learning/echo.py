@@ -46,7 +46,7 @@ from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.decorrelation import SPIKES_DECORRELATED, Decorrelation
 from neuroanp.learning.identification import WEIGHTS, WEIGHTS_FORGET, WEIGHTS_FORGETS, WeightsName, check_weights
-from neuroanp.learning.readouts import FORGET, FORGETS, READOUTS, RIDGE, RIDGES, ReadoutName
+from neuroanp.learning.readouts import FORGET, FORGETS, READOUTS, RIDGE, RIDGES, ReadoutName, check_unused
 from neuroanp.trajectory import PassPlan
 from neuroanp.yaml_io import Section
 
@@ -100,6 +100,11 @@ class Echo(Section):
         check_weights(self.weights, self.weights_forget)
         return self
 
+    @model_validator(mode="after")
+    def _check_readout(self) -> Echo:
+        check_unused(self.readout, {"forget": self.forget, "ridge": self.ridge}, {"forget": FORGET, "ridge": RIDGE})
+        return self
+
     @model_serializer(mode="wrap")
     def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
         """Leave out what older runs did not have, where it is not used."""
@@ -135,14 +140,18 @@ class Echo(Section):
     @property
     def needs(self) -> tuple[str, ...]:
         """What hardware must provide; of units that spike the noise sample in place of the innovation."""
-        told = (requirements.ECHOES,) if self.hears == "errors" else ()
+        errors, perturbs = self.hears == "errors", bool(self.eta) or self.readout == "perturb"
+        scalar = (requirements.SCALAR_LOSS,) if perturbs or not errors else ()
+        told = (requirements.ECHOES,) if errors else ()
         told += (requirements.SIGNED_ERROR,) if self.readout != "perturb" else ()
         host = (requirements.LEAST_SQUARES,) if self.readout == "rls" else ()
-        norm = (requirements.SQUARED_NORM,) if self.eta or self.readout == "perturb" else ()
+        whole = bool(self.eta) and self.difference == "activity"
+        change = (requirements.ACTIVITY_CHANGE,) if whole or self.readout == "perturb" else ()
+        norm = (requirements.SQUARED_NORM,) if perturbs else ()
         matrix = () if self.decorrelation is None else (requirements.DECORRELATION,)
         own = requirements.OWN_NOISE if self.weights == "held" else requirements.IDENTIFIED_INNOVATION
-        memory = requirements.memory_per_unit("2 H O + M T")
-        return (requirements.SCALAR_LOSS, *told, own, *norm, *matrix, *host, memory)
+        memory = requirements.memory_per_unit("2 H O + M T" if errors else "2 H + M T")
+        return (*scalar, *told, own, *change, *norm, *matrix, *host, memory)
 
     def plan(self) -> PassPlan:
         """Return K + 1 noisy passes, each against their mean."""

@@ -9,7 +9,8 @@ For a difference r between two passes, sample b and step t, with n the noise on 
     var(dn) = 2 sigma^2 (two), sigma^2 (silent), (1 - 1/M) sigma^2 (mean of M passes), 4 sigma^2 (antithetic);
               sigma^2 of running averages, where dn = n and L^q is an average of earlier losses
 
-For white noise and gamma = 1 the expected update is the gradient of sum_t L_t, up to order sigma^2.
+For white noise, gamma = 1 and credit = sample the expected update is the gradient of sum_t L_t, up to order sigma^2;
+with credit = batch, where the loss is the mean over B sequences, it is 1/B of it.
 Noise that is not known (of reads) makes it vary more, and leaves its mean. Of units that spike x is the
 trace z (or what the outputs read), not the current that a spike leaves behind, and the gains of inputs and
 synapses are left out: the update has the sign and the shape of a gradient over the weights, not its size.
@@ -27,7 +28,7 @@ Fernandez, Keemink, van Gerven, arXiv 2405.08967 (in time, with batch scalars an
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import exp, sqrt
 from typing import Any, ClassVar, Literal
 
@@ -53,11 +54,15 @@ SHARE = {"two": 2.0, "silent": 1.0, "antithetic": 4.0, "running": 1.0}
 """Variance of a difference of the noise, in that of the noise."""
 
 
-def unknown_noise(name: str) -> str:
-    """Say that a rule cannot do without the noise of the units."""
+def unknown_noise(name: str, where: str = "here", able: Sequence[str] = ("anp",)) -> str:
+    """Say that a rule cannot do without the noise of the units; where: there; able: rules that can.
+
+    >>> unknown_noise("np", "on profile 'pcm'", ["anp", "echo"]).partition("; ")[0]
+    "np must know the noise: what perturbs the units on profile 'pcm' is not known to the rule"
+    """
     return (
-        f"{name} must know the noise: what perturbs the units here is not known to the rule; use perturbation.name: "
-        "gaussian or a profile with node noise, or rule 'anp', which knows none"
+        f"{name} must know the noise: what perturbs the units {where} is not known to the rule; use perturbation.name: "
+        f"gaussian or a profile with node noise, or a rule that knows none: {', '.join(able)}"
     )
 
 

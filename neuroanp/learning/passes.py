@@ -12,7 +12,18 @@ from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.credit import differences, return_to_go, subtract_others, weighted_sum
 from neuroanp.learning.decorrelation import SPIKES_DECORRELATED, Decorrelation
-from neuroanp.learning.readouts import ERRORS, FORGET, FORGETS, READOUTS, RIDGE, RIDGES, ErrorsName, ReadoutName
+from neuroanp.learning.readouts import (
+    ERRORS,
+    FORGET,
+    FORGETS,
+    READOUTS,
+    RIDGE,
+    RIDGES,
+    UNUSED,
+    ErrorsName,
+    ReadoutName,
+    check_unused,
+)
 from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Compared, Credit, PassPlan, Weights, WeightUpdate
 from neuroanp.yaml_io import Section
@@ -29,10 +40,6 @@ OF_REFERENCE = {
     "running": (requirements.REPEATING_INPUTS,),
 }
 """What hardware must provide for a reference."""
-UNUSED: Mapping[str, tuple[str, ...]] = {
-    "perturb": ("errors", "forget", "ridge"), "delta": ("forget", "ridge"), "rls": ()
-}  # fmt: skip
-"""Options that a readout has no use for."""
 LATER = ("average", "decorrelation", "readout", "weights")
 """Options that there have not always been."""
 
@@ -104,11 +111,7 @@ class PassRule(Section):
     @model_validator(mode="after")
     def _check_readout(self) -> PassRule:
         usual = {"errors": "told", "forget": FORGET, "ridge": RIDGE, **self.presets.get(self.preset, {})}
-        stated = {"errors": self.errors, "forget": self.forget, "ridge": self.ridge}
-        for name in UNUSED[self.readout]:
-            if stated[name] != usual[name]:
-                able = "readout 'delta' or 'rls'" if name == "errors" else "readout 'rls'"
-                raise ValueError(f"{name} changes nothing with readout '{self.readout}'; set {able}, or leave it out")
+        check_unused(self.readout, {"errors": self.errors, "forget": self.forget, "ridge": self.ridge}, usual)
         return self
 
     @model_validator(mode="after")
@@ -123,13 +126,17 @@ class PassRule(Section):
 
     @model_serializer(mode="wrap")
     def _without_later(self, handler: SerializerFunctionWrapHandler) -> dict[str, Any]:
-        """Leave out options at their default that older runs did not have, and those of another readout."""
-        plain, fields = handler(self), type(self).model_fields
+        """Leave out options at their default that older runs did not have, and those of another readout.
+
+        Where a preset says another word than the default, the default is somebody's choice, and stays.
+        """
+        plain, fields, preset = handler(self), type(self).model_fields, self.presets.get(self.preset, {})
         held = ("weights_forget",) if plain.get("weights", "held") == "held" else ()
         return {
             k: v
             for k, v in plain.items()
-            if k not in (*UNUSED[self.readout], *held) and (k not in LATER or v != fields[k].default)
+            if k not in (*UNUSED[self.readout], *held)
+            and (k not in LATER or v != fields[k].default or preset.get(k, v) != v)
         }
 
     @property

@@ -25,7 +25,8 @@ Source: Haykin, Adaptive Filter Theory, chapter 10; of recurrent networks Sussil
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Literal
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 
@@ -50,6 +51,29 @@ RIDGES = (
     "rls: r over the mean square of what lines carry; units that learn fast need more, for weights that are large by "
     "then make much of little changes"
 )
+
+UNUSED: Mapping[ReadoutName, tuple[str, ...]] = {
+    "perturb": ("errors", "forget", "ridge"), "delta": ("forget", "ridge"), "rls": ()
+}  # fmt: skip
+"""Options that a readout has no use for."""
+
+
+def check_unused(readout: ReadoutName, stated: Mapping[str, Any], usual: Mapping[str, Any]) -> None:
+    """Refuse options that somebody chose and a readout has no use for.
+
+    Args:
+        readout: which. stated: options by name. usual: the same where nobody chose them.
+
+    Raises: ValueError: the first of them, with the remedy.
+
+    >>> check_unused("delta", {"ridge": 0.1}, {"ridge": RIDGE})
+    Traceback (most recent call last):
+    ValueError: ridge changes nothing with readout 'delta'; set readout 'rls', or leave it out
+    """
+    for name in UNUSED[readout]:
+        if name in stated and stated[name] != usual[name]:
+            able = "readout 'delta' or 'rls'" if name == "errors" else "readout 'rls'"
+            raise ValueError(f"{name} changes nothing with readout '{readout}'; set {able}, or leave it out")
 
 
 def inferred(dL: Tensor, dy: Tensor) -> Tensor:

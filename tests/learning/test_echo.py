@@ -11,6 +11,7 @@ from torch.testing import assert_close
 from neuroanp.baselines.autograd import autograd_gradient
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
+from neuroanp.learning import requirements
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.echo import Echo, carried, how_far, later, predicted, products, way
 from neuroanp.network.cell import RateCell
@@ -243,6 +244,22 @@ def test_classes_of_feedback():
     assert said["loss", "perturb"] == "S"
     assert said["loss", "delta"] == said["loss", "rls"] == "S+"
     assert not Echo(hears="loss", readout="perturb").hears_errors
+
+
+def test_what_it_needs_is_what_its_options_look_at():
+    """The scalar loss only where something is laid to it, the whole change only where that is compared."""
+    loss, change = requirements.SCALAR_LOSS, requirements.ACTIVITY_CHANGE
+    for options, needed in (
+        ({}, set()),
+        ({"readout": "rls"}, set()),
+        ({"eta": 0.5}, {loss}),
+        ({"eta": 0.5, "difference": "activity"}, {loss, change}),
+        ({"readout": "perturb"}, {loss, change}),
+        ({"hears": "loss"}, {loss}),
+    ):
+        assert {loss, change} & {*Echo(**options).needs} == needed
+    assert requirements.memory_per_unit("2 H + M T") in Echo(hears="loss").needs
+    assert requirements.memory_per_unit("2 H O + M T") in Echo().needs
 
 
 def test_eta_is_the_share_of_perturbation(make_lab):

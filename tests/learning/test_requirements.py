@@ -53,7 +53,7 @@ def test_a_choice_says_what_it_needs_besides():
 
 def test_so_does_an_option_that_is_off_unless_it_is_set():
     more = requirements.by_choice(Echo)
-    assert more["eta"] == (requirements.SQUARED_NORM,)
+    assert more["eta"] == (requirements.SCALAR_LOSS, requirements.SQUARED_NORM)
     assert more["decorrelation"] == (requirements.DECORRELATION,)
     assert requirements.OWN_NOISE in Echo().needs
     assert "eta" not in requirements.by_choice(ANP)

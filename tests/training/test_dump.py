@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal, get_args, get_origin
 
 import numpy as np
 import pytest
@@ -95,6 +95,31 @@ EACH = [
 @pytest.mark.parametrize("source", EACH, ids=lambda source: str(source)[:80])
 def test_each_thing_that_is_registered_comes_back(source):
     check_comes_back(configure(source))
+
+
+CHOSEN = [
+    {"task": "copy", "rule": {"name": name, "preset": preset, option: word}}
+    for name in RULES.names() for preset in RULES.get(name).presets
+    for option, field in RULES.get(name).model_fields.items()
+    for word in get_args(field.annotation) if get_origin(field.annotation) is Literal and option not in ("name", "preset")
+]  # fmt: skip
+"""Every word of every option of a rule, where a preset may have said another."""
+
+
+def test_a_word_that_is_chosen_where_a_preset_says_another_comes_back():
+    accepted = []
+    for source in CHOSEN:
+        try:
+            config = configure(source)
+        except InputError as error:
+            assert "does not come back" not in str(error)
+            continue
+        (option,) = set(source["rule"]) - {"name", "preset"}
+        assert getattr(config.rule, option) == source["rule"][option]
+        check_comes_back(config)
+        accepted.append(source["rule"])
+    assert {"name": "anp", "preset": "inferred", "readout": "perturb"} in accepted
+    assert len(accepted) > 0.8 * len(CHOSEN) > 80
 
 
 ROWS = 150

@@ -12,6 +12,7 @@ import torch
 from neuroanp.errors import DivergedError
 from neuroanp.learning import passes
 from neuroanp.learning.anp import ANP
+from neuroanp.learning.echo import Echo
 from neuroanp.learning.outputs import for_outputs
 from neuroanp.records.shared import FOLDER
 from neuroanp.tasks.copy import Copy
@@ -199,6 +200,18 @@ def test_runs_share_it_only_where_it_sees_no_difference():
             trainer.step()
         found.append(trainer.evaluate(held_out(trainer)).test_loss)
     assert len(set(found)) == 1
+
+
+@pytest.mark.parametrize("readout", ["perturb", "delta", "rls"])
+@pytest.mark.parametrize("hears", ["errors", "loss"])
+def test_beside_echo_the_readout_alone_learns_with_the_options_that_it_has(readout, hears):
+    """No more of them: what another readout has no use for is refused, of the control as of the rule."""
+    own = {"forget": 0.5, "ridge": 0.01} if readout == "rls" else {}
+    alone = for_outputs(Echo(readout=readout, hears=hears, K=3, eta=0.5, **own))
+    assert alone == ANP(reference="mean", K=3, gamma=0.0, readout=readout, **own)
+    for name, value in {"forget": 0.5, "ridge": 0.01}.items() if not own else ():
+        with pytest.raises(ValueError, match=f"{name} changes nothing with readout '{readout}'; set readout 'rls'"):
+            Echo(readout=readout, hears=hears, **{name: value})
 
 
 class Derived(ANP):
