@@ -5,9 +5,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from neuroanp.errors import InputError
+from neuroanp.learning import requirements
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.refitting import check as check_refit
 from neuroanp.training.running import OTHER, repeats
 from neuroanp.training.told_outputs import check as check_readout
@@ -34,7 +36,8 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
         check_readout(rule.readout, experiment.task.loss)
     if rule.learner == "passes":
         if rule.needs_noise and not any(chip.node_sigmas(True).values()):
-            raise InputError(unknown_noise(config.rule_name))
+            where = f"on profile '{experiment.profile.name}'"
+            raise InputError(unknown_noise(config.rule_name, where, able(spikes(config.backend))))
         plan = rule.plan()
         if plan.controlled:
             _refuse_uncontrolled(experiment, chip)
@@ -44,6 +47,18 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
         reads = chip.prepare(experiment.window_s(), PassStreams(Streams(config.seed), "train", 0))
         if not all(map(all_but_decorrelation, reads.values())):
             raise InputError(INEXACT)
+
+
+def able(spiking: bool) -> list[str]:
+    """Return the local rules that learn from noise which they neither know nor control, as they come.
+
+    >>> able(spiking=False), able(spiking=True)  # of units that spike echo must know it
+    (['anp', 'echo', 'wp'], ['anp', 'wp'])
+    """
+    asked = {requirements.KNOWN_NOISE, requirements.NOISE_LEVEL, requirements.SIGN_CONTROL, requirements.GROUP_CONTROL}
+    asked |= {requirements.OWN_NOISE} if spiking else set()
+    models = {name: METHODS.get(name) for name in METHODS.names()}
+    return [name for name, model in models.items() if model.local and asked.isdisjoint(model().needs)]
 
 
 def _refuse_uncontrolled(experiment: Experiment, chip: DeviceChip) -> None:
@@ -56,7 +71,9 @@ def _refuse_uncontrolled(experiment: Experiment, chip: DeviceChip) -> None:
     made = f"the noise of the units is that of profile '{experiment.profile.name}' itself, and nobody controls it"
     remedy = "" if own else ", or perturbation.name: gaussian, which adds noise on purpose"
     why = made if own or chip.perturbs_units else "no noise is added to the units"
-    raise InputError(f"{key} {what}, and {why}; use anp with reference 'two' or 'mean'{remedy}")
+    others = [name for name in able(spikes(experiment.config.backend)) if name != "anp"]
+    use = ", or ".join(["anp with reference 'two' or 'mean'", *others])
+    raise InputError(f"{key} {what}, and {why}; use {use}{remedy}")
 
 
 def _refuse_other_batches(experiment: Experiment) -> None:
