@@ -12,6 +12,7 @@ from neuroanp.reporting.ranking import best, ranking, with_losses
 from neuroanp.reporting.separation import MORE
 from neuroanp.reporting.values import MISSING, SILENT, digits, middle, numbers, prefix
 
+TWIN = "what the digital twin computes is not counted, nor its backward pass among the passes"
 UPDATE = "the digital arithmetic of the update (outer products, optimizer, weight memory) is not counted"
 
 OF_LAYERS = "ridge_all"
@@ -25,6 +26,7 @@ CONTROLS = {
 }
 SOLVED = 1e-12
 """Loss of a ridge readout below which nothing but rounding is left to be learned."""
+SHOWN = "More than the readout learned (a ridge readout refit on the trained network is below one of the untrained)"
 UNLIKELY = 0.05
 """Probability of a count of seeds by chance above which it is told."""
 
@@ -140,7 +142,7 @@ def controls(group: Sequence[Method]) -> list[Control]:
 def _told_apart(one: Control, key: str, group: Sequence[Method], by: Sequence[str]) -> list[Control]:
     """Return a control as one if its losses do not differ within the group, else one for each value of `by`."""
     shared = _same([_by_seed([m], key) for m in group])
-    partly = key == OF_LAYERS and any(r["controls"] and key not in r["controls"] for m in group for r in m.results)
+    partly = any(r["controls"] and key not in r["controls"] for m in group for r in m.results)
     if shared is not None and not partly:
         return [one._replace(losses=shared)]
     if not by:
@@ -167,11 +169,12 @@ def verdicts(group: Sequence[Method]) -> list[str]:
     persistence if its median test loss is below; where single seeds do not, that is said as well, and so is that one
     seed shows nothing.
     """
-    said, lucky = [], False
+    said, lucky, learned = [], False, list[str]()
     for method in group:
         passes = method.values("passes")
         if not passes or any(passes):  # weights that were only programmed have learned nothing here
             said += _learned(method)
+            learned += _shown(method)
         if not passes or any(passes) or any(r.get("refit") for r in method.finished):
             said += _verdict(method, "persistence", "persistence", "it forecasts anything")
             of_ridge = method.between("refit_noisy", "ridge_noisy") or method.between("refit", "ridge")
@@ -183,7 +186,8 @@ def verdicts(group: Sequence[Method]) -> list[str]:
             counted = f"the numbers are of the {len(method.finished)} finished" if method.finished else "no numbers yet"
             said.append(f"{method.label}: {states}, of {len(method.results)} runs; {counted}.")
     alone = f"One seed: to be below a control in it has not shown that anything was learned; {MORE}."
-    return [*said, *[alone] * lucky]
+    shown = [f"{SHOWN}: {'; '.join(learned)}."] if learned else []
+    return [*shown, *said, *[alone] * lucky]
 
 
 def reads_all(group: Sequence[Method]) -> list[str]:
@@ -193,11 +197,10 @@ def reads_all(group: Sequence[Method]) -> list[str]:
 
 
 def not_counted(group: Sequence[Method]) -> list[str]:
-    """Say what the energies shown leave out: the computation of digital twins, and that of the update itself."""
-    stated = [m for m in group if m.values("energy_J")]
-    twins = dict.fromkeys(m.rule for m in stated if m.has_twin)
-    said = [f"{', '.join(twins)}: what the digital twin computes is not counted."] if twins else []
-    return [*said, f"Energy is the chip's: {UPDATE}."] if stated else said
+    """Say what the passes and energies shown leave out: what digital twins compute, and the update itself."""
+    twins = dict.fromkeys(m.rule for m in group if m.has_twin and (m.values("passes") or m.values("energy_J")))
+    said = [f"{', '.join(twins)}: {TWIN}."] if twins else []
+    return [*said, f"Energy is the chip's: {UPDATE}."] if any(m.values("energy_J") for m in group) else said
 
 
 def leading(group: Sequence[Method], count: int) -> list[Method]:
@@ -245,10 +248,26 @@ def _learner(method: Method) -> str:
     return "layers" if "frozen_layers" in controls and "frozen_recurrence" not in controls else "recurrence"
 
 
+def _refitted(method: Method) -> tuple[list[tuple[float, float]], bool]:
+    """Return the losses of ridge readouts, refit and untrained, a pair a seed; and whether under the chip's noise."""
+    noisy = method.between("refit_noisy", "ridge_noisy")
+    return (noisy, True) if noisy else (method.between("refit", "ridge"), False)
+
+
+def _shown(method: Method) -> list[str]:
+    """Say on how many seeds the refit is below, where chance seldom gives as many."""
+    pairs, _ = _refitted(method)
+    refit, ridge = (middle([pair[i] for pair in pairs]) if pairs else math.inf for i in (0, 1))
+    count, wins = len(pairs), sum(mine < theirs for mine, theirs in pairs)
+    if ridge <= SOLVED or not refit < ridge or count < 2 or (chance := at_least(wins, count)) > UNLIKELY:
+        return []
+    return [f"{method.label} in {wins} of {count} seeds ({digits(chance)} by chance)"]
+
+
 def _learned(method: Method) -> list[str]:
     """Say whether a recurrence has not been shown to learn, or its readout fell short."""
-    noisy, what = method.between("refit_noisy", "ridge_noisy"), _learner(method)
-    pairs, under = (noisy, " under its noise") if noisy else (method.between("refit", "ridge"), "")
+    (pairs, noisy), what = _refitted(method), _learner(method)
+    under = " under its noise" if noisy else ""
     if not pairs:  # of a record from before there was a refit, or where none could be fitted
         return _verdict(method, "ridge", "the ridge readout", f"its {what} learned")
     refit, ridge = (middle([pair[i] for pair in pairs]) for i in (0, 1))
@@ -259,10 +278,12 @@ def _learned(method: Method) -> list[str]:
     against = f"a ridge readout refit on it reaches {digits(refit)}{under}, on the untrained network {digits(ridge)}"
     if count > 1:
         against += f", below that in {wins} of {count} seeds"
+    chance = at_least(wins, count)
     if refit >= ridge:
+        against += f" ({digits(chance)} by chance)" if count > 1 else ""
         return [f"{method.label} has not shown that its {what} learned: {against}."]
     said = []
-    if count > 1 and (chance := at_least(wins, count)) > UNLIKELY:
+    if count > 1 and chance > UNLIKELY:
         said.append(
             f"{method.label}: {against}, which chance gives with probability {digits(chance)}: more seeds would tell."
         )

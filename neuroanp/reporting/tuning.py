@@ -51,13 +51,15 @@ def chosen(searches: Sequence[Search]) -> list[str]:
 
 
 def warnings(searches: Sequence[Search]) -> list[str]:
-    """Say where the best value is the lowest or the highest that was tried, and where there is none."""
+    """Say where the best value is the lowest or the highest that was tried, where none matters, and where none is."""
     said = []
     for one in searches:
         best = one["chosen"]
         if best is None:
             said.append(f"{label(one)}: nothing could be chosen: every median is infinite; widen --tune")
             continue
+        said += [f"{label(one)}: {key} made no difference to any trial; the rule, as it is set, does not use it"
+                 for key in one.get("idle", ())]  # fmt: skip
         for key in one["at_edge"]:
             value = best[key]
             end = (

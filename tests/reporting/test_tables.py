@@ -15,6 +15,7 @@ from neuroanp.reporting.origins import Origins
 from neuroanp.reporting.plots import trade_offs
 from neuroanp.reporting.style import Look, spread
 from neuroanp.reporting.tables import (
+    SHOWN,
     at_least,
     controls,
     headline,
@@ -79,7 +80,12 @@ def test_whether_a_recurrence_learned_is_decided_by_its_refit(seeds):
     wins = sum(refit < ridge for _, ridge, refit in seeds)
     assert ("has not shown that its recurrence learned" in said) == (refit >= ridge)
     assert ("the readout fell short" in said) == (refit < ridge <= loss)
-    assert ("which chance gives" in said) == (refit < ridge and len(seeds) > 1 and at_least(wins, len(seeds)) > 0.05)
+    rare = at_least(wins, len(seeds)) <= 0.05
+    assert ("which chance gives" in said) == (refit < ridge and len(seeds) > 1 and not rare)
+    assert (f"{SHOWN}: pcm · anp in {wins} of {len(seeds)} seeds (" in said) == (
+        refit < ridge and len(seeds) > 1 and rare
+    )
+    assert (f"below that in {wins} of {len(seeds)} seeds" in said) == (len(seeds) > 1 and not (refit < ridge and rare))
     assert ("One seed" in said) == (len(seeds) == 1 and refit < ridge)
 
 
@@ -87,6 +93,7 @@ def test_the_three_numbers_are_told():
     """Ridge untrained, refit on the trained recurrence, and as learned."""
     rows = [result(seed, 0.0079, controls={"ridge": 0.0053, "refit": 0.0019}) for seed in range(8)]
     assert verdicts(methods(rows)) == [
+        f"{SHOWN}: pcm · anp in 8 of 8 seeds (0.00391 by chance).",
         "pcm · anp: the readout fell short: 0.00790 as learned, 0.00190 refit on the same recurrence, 0.00530 on the "
         "untrained one."
     ]
@@ -105,14 +112,16 @@ def test_on_a_noisy_chip_the_controls_under_its_noise_decide():
         noisy = {"ridge_noisy": ridge, "refit_noisy": refit}
         return verdicts(methods([result(seed, loss, controls={**quiet, **noisy}) for seed in range(8)]))
 
-    assert said(0.004, 0.005, 0.003) == []
+    learned = f"{SHOWN}: pcm · anp in 8 of 8 seeds (0.00391 by chance)."
+    assert said(0.004, 0.005, 0.003) == [learned]
     assert said(0.006, 0.005, 0.003) == [
+        learned,
         "pcm · anp: the readout fell short: 0.00600 as learned, 0.00300 refit on the same recurrence, 0.00500 on the "
         "untrained one."
     ]
     assert said(0.004, 0.005, 0.006) == [
         "pcm · anp has not shown that its recurrence learned: a ridge readout refit on it reaches 0.00600 under its "
-        "noise, on the untrained network 0.00500, below that in 0 of 8 seeds."
+        "noise, on the untrained network 0.00500, below that in 0 of 8 seeds (1 by chance)."
     ]
 
 
@@ -278,10 +287,12 @@ def test_the_energy_of_a_method_with_a_digital_twin_is_a_lower_bound():
     group = methods(rows)
     assert cells(results_table(group), "energy (µJ)")[:3] == ["2", "≥ 2", "≥ 2"]
     assert cells(results_table(methods([result(rule="bptt")])), "energy (J)")[0] == "–"
-    assert not_counted(group)[0] == "bptt, bptt1: what the digital twin computes is not counted."
+    said = "what the digital twin computes is not counted, nor its backward pass among the passes."
+    assert not_counted(group)[0] == f"bptt, bptt1: {said}"
     assert "outer products" in not_counted(group)[1]
     assert len(not_counted(group[:1])) == 1
     assert not_counted(methods([result(rule="bptt")])) == []
+    assert not_counted(methods([result(rule="bptt", passes=40)])) == [f"bptt: {said}"]  # no energy: of an ideal device
     figure = trade_offs(group)
     assert figure is not None
     methods_in = {axes.get_xlabel(): len(axes.lines) // 2 for axes in figure.axes}
@@ -307,3 +318,12 @@ def test_ten_methods_look_different(profiles, rules):
     look = Look(group)
     assert len({(look.colour(m), look.line(m)) for m in group}) == len(group)
     assert len({(look.colour(m), look.marker(m)) for m in group}) == len(group)
+
+
+def test_a_control_that_some_methods_lack_is_of_those_that_have_it():
+    """A noisy ridge is of noisy chips: "any" would say of the others that it is theirs."""
+    rows = [result(seed, 0.1, profile="ideal", controls={"ridge": 0.2}) for seed in (0, 1)]
+    rows += [result(seed, 0.1, controls={"ridge": 0.2, "ridge_noisy": 0.3}) for seed in (0, 1)]
+    assert [(c.profile, c.name, c.losses) for c in controls(methods(rows))] == [
+        ("any", "ridge readout", [0.2, 0.2]), ("pcm", "noisy ridge", [0.3, 0.3])
+    ]  # fmt: skip

@@ -26,8 +26,8 @@ def search(rule="anp", medians=(0.4, 0.2, 0.3), values=(0.001, 0.01, 0.1), chose
     return {
         "task": "copy: length 1", "profile": "ideal", "backend": "rate", "rule": rule, "options": {},
         "grid": {"optimizer.lr": list(values)}, "seeds": [9, 10], "trials": trials, "medians": list(medians),
-        "chosen": None if chosen is None else points[chosen], "loss": min(medians), "at_edge": [], "runs": len(trials),
-        "passes": 10 * len(trials), **more,
+        "chosen": None if chosen is None else points[chosen], "loss": min(medians), "at_edge": [], "idle": [],
+        "runs": len(trials), "passes": 10 * len(trials), **more,
     }  # fmt: skip
 
 
@@ -115,3 +115,10 @@ def test_the_figure_shows_medians_seeds_and_what_was_chosen():
     assert lines[2] == [(0.01, 0.2)]  # the ring
     assert lines[3] == [(0.001, 0.5), (0.1, 0.1)]  # what diverged is left out
     assert (axes.get_xlabel(), axes.get_ylabel()) == ("optimizer.lr", "validation loss (mean squared error)")
+
+
+def test_a_key_that_made_no_difference_is_named():
+    (said,) = tuning.warnings([search(idle=["optimizer.lr"])])
+    assert said == "ideal · anp: optimizer.lr made no difference to any trial; the rule, as it is set, does not use it"
+    record = {key: value for key, value in search().items() if key != "idle"}  # of before it was looked for
+    assert tuning.warnings([record]) == []
