@@ -94,6 +94,7 @@ class Tuned:
         medians: of the loss over the seeds, a point each.
         chosen: the values of the lowest median, the first of equal ones; None where every median is infinite.
         at_edge: keys whose chosen number is the lowest or the highest that was tried.
+        idle: keys whose value made no difference to any loss.
     """
 
     task: str
@@ -107,6 +108,7 @@ class Tuned:
     medians: Sequence[float]
     chosen: Mapping[str, Any] | None
     at_edge: Sequence[str]
+    idle: Sequence[str]
 
     @property
     def loss(self) -> float:
@@ -230,6 +232,23 @@ def at_edge(axes: Sequence[Axis], chosen: Mapping[str, Any]) -> list[str]:
     return found
 
 
+def idle(axes: Sequence[Axis], trials: Sequence[Ended]) -> list[str]:
+    """Return the keys of several values none of which made a difference: the rule, as it stands, has no use for them.
+
+    Args:
+        axes: what was tried. trials: all of them, so that each value of a key meets the same others.
+    """
+    found = []
+    for axis in axes:
+        losses: dict[str, set[float]] = {}
+        for trial in trials:
+            others = {key: value for key, value in trial.values.items() if key != axis.key}
+            losses.setdefault(repr((others, trial.seed)), set()).add(_loss(trial))
+        if len(axis.values) > 1 and all(len(each) == 1 and isfinite(*each) for each in losses.values()):
+            found.append(axis.key)
+    return found
+
+
 def tuned(combination: Combination, tuning: Tuning, task: str, profile: str, trials: Sequence[Ended]) -> Tuned:
     """Return what the trials of a combination say.
 
@@ -239,6 +258,7 @@ def tuned(combination: Combination, tuning: Tuning, task: str, profile: str, tri
     medians, best = choose(tuning.points, trials)
     chosen = None if best is None else tuning.points[best]
     config = combination.config(tuning.seeds[0])
+    none = idle(tuning.axes, trials)
     return Tuned(
         task=task,
         profile=profile,
@@ -250,7 +270,8 @@ def tuned(combination: Combination, tuning: Tuning, task: str, profile: str, tri
         trials=list(trials),
         medians=medians,
         chosen=chosen,
-        at_edge=[] if chosen is None else at_edge(tuning.axes, chosen),
+        at_edge=[] if chosen is None else [key for key in at_edge(tuning.axes, chosen) if key not in none],
+        idle=none,
     )
 
 

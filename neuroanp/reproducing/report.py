@@ -128,7 +128,7 @@ def sentences(made: Reproduction) -> list[str]:
     held, failed, still = (verdicts.count(verdict) for verdict in (HELD, NOT, OPEN))
     told = [
         f"Of {len(verdicts)} comparisons that {len(paper)} claims of the paper come to, {held} held, {failed} did not, "
-        f"{still} {'is' if still == 1 else 'are'} undecided."
+        f"{still} {'is' if still == 1 else 'are'} undecided{_unrun(made, paper)}."
     ]
     tuned = [str(seed) for seed in made.seeds if made.quick and seed in rates.TUNING_SEEDS]
     if tuned:
@@ -150,6 +150,12 @@ def sentences(made: Reproduction) -> list[str]:
             "command repeats them alone."
         )
     return told
+
+
+def _unrun(made: Reproduction, claims: Sequence[str]) -> str:
+    """Say how many of the undecided comparisons have no seed with both runs."""
+    unrun = sum(one.claim in claims and one.verdict == OPEN and one.seeds == 0 for one in made.findings)
+    return f", {unrun} of them for want of runs" if unrun else ""
 
 
 def summary(made: Reproduction) -> str:

@@ -16,7 +16,7 @@ from neuroanp import api
 from neuroanp.comparing import pool, record
 from neuroanp.comparing.grid import lay_out
 from neuroanp.comparing.settings import Axis
-from neuroanp.comparing.tune import Ended, at_edge, choose, searches, tuning_of
+from neuroanp.comparing.tune import Ended, at_edge, choose, idle, searches, tuning_of
 from neuroanp.comparing.worker import Outcome, work
 from neuroanp.errors import InputError, RunError
 from neuroanp.records.json_io import finite
@@ -298,6 +298,24 @@ def test_an_edge_is_the_lowest_or_the_highest_of_several_numbers(values, data):
         [Axis("a", tuple(values)), Axis("b", ("x", "y")), Axis("c", (True, False))], {"a": chosen, "b": "x", "c": True}
     )
     assert said == ([] if inside or len(values) == 1 else ["a"])
+
+
+def test_a_key_is_idle_where_its_values_make_no_difference_whatever_the_others_are():
+    axes = [Axis("a", (1, 2)), Axis("b", (3, 4)), Axis("c", (5,))]
+    points = [{"a": a, "b": b, "c": 5} for a in (1, 2) for b in (3, 4)]
+    assert idle(axes, ended(points, [[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [3.0, 4.0]])) == ["a"]
+    assert idle(axes, ended(points, [[1.0, 2.0], [3.0, 4.0], [1.0, 2.0], [3.0, 4.5]])) == []  # of one seed and one b
+    assert idle(axes, ended(points, [[inf, inf]] * 4)) == []  # what diverges tells nothing
+
+
+def test_what_a_rule_does_not_use_is_named_and_is_at_no_edge(in_process):
+    """Echo without a share of ANP has no discount of later errors."""
+    tune = {"rule.gamma": [0.2, 0.5], "rule.lags": [1, 2]}
+    (one,) = api.compare(
+        TINY, seeds=[0], rules=["echo"], overrides={"training.validation": 5}, tune=tune, tune_seeds=[7], report=False
+    ).tuning
+    assert list(one.idle) == ["rule.gamma"]
+    assert "rule.gamma" not in one.at_edge
 
 
 # ---- what cannot be tuned ----

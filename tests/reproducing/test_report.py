@@ -4,7 +4,7 @@ from neuroanp.reproducing import rates
 from neuroanp.reproducing.claims import claims
 from neuroanp.reproducing.report import how, of_claim, sentences, summary
 from neuroanp.reproducing.result import Reproduction
-from neuroanp.reproducing.verdicts import held_to
+from neuroanp.reproducing.verdicts import OPEN, held_to
 from tests.reproducing.conftest import run, tiny
 
 
@@ -49,6 +49,17 @@ def test_what_chance_would_hold_stands_beside_what_held() -> None:
     claim = next(one for one in made.claims if one.name == "BPTT")
     (row,) = [line for line in of_claim(claim, made.findings).splitlines() if line.startswith("| recall ")]
     assert row.split(" | ")[4:6] == ["0 of 3", "–"]
+
+
+def test_what_was_not_run_is_told_apart_from_seeds_that_disagree() -> None:
+    """Of all comparisons of the paper's claims, two have runs, and their seeds disagree."""
+    losses = {"anp": (0.2, 0.2), "np": (0.1, 0.4), "wp": (0.1, 0.4)}
+    made = made_of([run(way, seed, each[seed - 1]) for way, each in losses.items() for seed in (1, 2)])
+    open_ones = [one for one in made.findings if one.whose == "paper" and one.verdict == OPEN]
+    there = [one for one in open_ones if one.seeds]
+    assert [(one.below, one.seeds) for one in there] == [(1, 2)] * 2
+    said = f"{len(open_ones)} are undecided, {len(open_ones) - 2} of them for want of runs."
+    assert said in sentences(made)[0]
 
 
 EDGES = {
