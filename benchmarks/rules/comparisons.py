@@ -16,8 +16,9 @@ from benchmarks.rules.ways import CONDITIONS, EVERY, IDEAS, SAME_TEST, Way
 GAUSSIAN = "white"
 OF_01, OWN = ".01", "its own size"
 CHOSEN = (
-    "The best of those methods that were run. Under Gaussian noise, and under smtj_koenders, settings are those chosen "
-    "without noise; under the others they were chosen with it. Own sizes: results/noise_sizes.md."
+    "The best of those methods that were run, chosen for each seed by the others. Under Gaussian noise, and under "
+    "smtj_koenders, settings are those chosen without noise; under the others they were chosen with it. Own sizes: "
+    "results/noise_sizes.md."
 )
 WITHIN = 3.0
 """How many times the loss under Gaussian noise the loss under a device's may be."""
@@ -40,19 +41,19 @@ def against_gaussian(conditions: Mapping[str, Mapping[str, Sequence[Cell]]], num
             here = _run(tables[task], numbers)
             if (lead := best(here, feedback)) is None:
                 continue
-            way, losses = lead
-            said = list[str]()
+            losses, said = lead.losses, list[str]()
             for kind, gaussian in {OF_01: GAUSSIAN, OWN: size.get(task, "")}.items():  # "": not measured
                 other = best(_run(conditions.get(gaussian, {}).get(task, ()), numbers), feedback)
                 if other is None:
                     said += ["", "", "", *[""] * (kind == OWN)]
                     continue
-                said += [*[gaussian] * (kind == OWN), other[0], f"{median(other[1]):.3g}", times(losses, other[1])]
-                held = median(losses) <= WITHIN * median(other[1]) < math.inf
+                said += [*[gaussian] * (kind == OWN), other.name, f"{median(other.losses):.3g}",
+                         times(losses, other.losses)]  # fmt: skip
+                held = median(losses) <= WITHIN * median(other.losses) < math.inf
                 counts.setdefault((condition, kind), []).append(held)
             if any(said):
-                rows.append([condition, feedback, task, way, f"{median(losses):.3g}", *said,
-                             f"{below_ridge(here[way])} of {len(losses)}"])  # fmt: skip
+                rows.append([condition, feedback, task, lead.name, f"{median(losses):.3g}", *said,
+                             f"{below_ridge(lead.rows)} of {len(losses)}"])  # fmt: skip
     if not rows:
         return None
     heads = ["noise", "class", "task", "best method", "test loss", "under noise of .01", "its loss", "ratio",

@@ -47,7 +47,8 @@ JUNCTIONS = dict.fromkeys(TASKS, "white_02")
 CONDITIONS: Mapping[str, Condition] = {
     "ideal": Condition(
         "ideal",
-        "exact arrays; what units explore with is Gaussian, sigma 2e-4, and absent when they are tested",
+        "exact arrays; what units explore with is Gaussian, sigma 2e-4 (where no rule is named .01, as it comes), and "
+        "absent when they are tested",
     ),
     "white": Condition(str(HERE / "white.yaml"), "white noise of sigma .01 on every unit, in training and in the test"),
     "white_02": Condition(
@@ -126,7 +127,7 @@ IDENTIFIED = {"weights": "identified"}
 """Units find out what their arrays do, where they err."""
 OWN = {"difference": "innovation", **IDENTIFIED}
 DEFAULT = "ANP, where no rule is named"
-"""What a config gets that names no rule, at the rate that it gets: the one method that is not tuned."""
+"""What a config gets that names no rule, at the rate and with the noise that it gets: the one method not tuned."""
 WAYS: Mapping[str, Way] = {
     "BPTT": Way("BP", {"name": "bptt"}, grid(lr=SIX_RATES)),
     "echo": Way("E", {"name": "echo", "lags": 24}, grid(readout=("delta", "rls"), lr=(1e-3, 2e-3, 4e-3))),

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+import pytest
+
+import benchmarks.rules.__main__ as script
 from benchmarks.rules.cells import TUNING, Cell
 from benchmarks.rules.comparisons import against_gaussian, ideas
 from benchmarks.rules.numbers import Numbers
@@ -166,3 +171,22 @@ def test_ideas_are_tried_on_the_seeds_of_tuning_alone(numbers: Numbers) -> None:
     text = ideas(cells, numbers) or ""
     assert "| echo      | E     | as tuned | 0.1   |" in text
     assert "| echo, K=3 | E     | lr 0.004 | 1.5   |" in text
+
+
+def test_tables_of_another_file_of_numbers_leave_the_record_as_it_is(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And those of the record itself are written."""
+    kept = list[str]()
+    monkeypatch.setattr(script, "keep_parts", lambda name, *_: kept.append(name))
+    words = ["rules", "--only", "copy3", "--ways", "echo", "--until", "0"]
+    tuned(Numbers(tmp_path / "own.json"), CELL)
+    for seed in range(8):
+        row = {"test_loss": 0.5, "ridge": 1.0, "refit": 0.5}
+        Numbers(tmp_path / "own.json").add(CELL.run(SETTINGS[0], seed), row)
+    monkeypatch.setattr("sys.argv", [*words, "--afresh", str(tmp_path / "own.json")])
+    script.main()
+    assert kept == []
+    monkeypatch.setattr("sys.argv", words)
+    script.main()
+    assert kept == ["rules"]

@@ -95,7 +95,7 @@ def test_the_three_numbers_are_told():
     assert verdicts(methods(rows)) == [
         f"{SHOWN}: pcm · anp in 8 of 8 seeds (0.00391 by chance).",
         "pcm · anp: the readout fell short: 0.00790 as learned, 0.00190 refit on the same recurrence, 0.00530 on the "
-        "untrained one."
+        "untrained one.",
     ]
     rows = [result(seed, 0.001, controls={"ridge": 0.0053, "refit": 0.006 if seed < 3 else 0.001}) for seed in range(8)]
     assert verdicts(methods(rows)) == [
@@ -117,7 +117,7 @@ def test_on_a_noisy_chip_the_controls_under_its_noise_decide():
     assert said(0.006, 0.005, 0.003) == [
         learned,
         "pcm · anp: the readout fell short: 0.00600 as learned, 0.00300 refit on the same recurrence, 0.00500 on the "
-        "untrained one."
+        "untrained one.",
     ]
     assert said(0.004, 0.005, 0.006) == [
         "pcm · anp has not shown that its recurrence learned: a ridge readout refit on it reaches 0.00600 under its "
