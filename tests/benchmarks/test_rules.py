@@ -293,7 +293,7 @@ def test_tables_show_what_is_there_and_name_what_is_missing(numbers: Numbers) ->
     assert "| ridge, untrained |       | 0.5              |" in table
     assert "NP" not in table
     assert "copy5" not in table
-    assert "- echo: 2 passes an update; a scalar loss at every step; " in table
+    assert "- echo: 2 passes an update; the outputs' signed errors and changes, " in table
     assert needed("BPTT").startswith("nothing: a host learns")
 
 
