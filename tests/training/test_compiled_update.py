@@ -208,8 +208,12 @@ def test_what_is_slower_than_a_presentation_is_common_to_passes(law, more, tmp_p
     profile = tmp_path / "slow.yaml"
     meta = "{name: slow, summary: s, source: bench, status: illustrative}"
     profile.write_text(f"extends: ideal\nmeta: {meta}\nstochastic: {SLOW[law]}\n")
-    (_, found), (_, expected) = on_device(str(profile), DEVICES[more])
-    agree(found, expected)
+    (_, found), (_, expected) = on_device(str(profile), {**DEVICES[more], "rule.damping": 1e-6})
+    if law == "one_over_f":  # most of it is slow, and what is left tells passes apart
+        agree(found, expected)
+        return
+    for update in (found, expected):  # nothing differs but roundings, 1e-7 each: no signal, on any processor
+        assert all(float(W.norm()) < 1e-6 for W in update.arrays.values())
 
 
 def test_no_memory_is_read_before_it_is_written():
