@@ -8,6 +8,7 @@ from statistics import median
 
 from benchmarks.defaults import PROFILES
 from benchmarks.rules.cells import Cell
+from benchmarks.rules.claims import below_ridge
 from benchmarks.rules.numbers import Numbers
 from benchmarks.rules.overview import methods, overview, under_noise
 from benchmarks.rules.ways import CONDITIONS, DEFAULT, IDEAS, TASKS, WAYS
@@ -314,6 +315,14 @@ def test_what_identified_weights_do_for_echo_on_cells_that_err_is_what_the_readm
         f"{told} with it and at {others[0]} without, and outputs that infer them at {others[1]} without; "
         "on copy 3 it brings nothing."
     ) in page
+    ways = ("echo, identified", "ANP, errors told", "ANP, errors inferred")
+    weather, ridge = [on_pcm("weather", way) for way in ways], on_pcm("weather", ways[0], "ridge_noisy")
+    counts = [below_ridge(Cell("weather", "pcm", way, Path("WTH.csv")).rows(Numbers()) or []) for way in ways]
+    said = "On weather no median is below that of the ridge there, {}: {}, {} and {} (E, S+, S), on {}, {} and {} of 8"
+    assert f"{said.format(ridge, *weather, *counts)} seeds; under Gaussian noise of .04 all are." in page
+    for way in ("echo", *ways[1:]):
+        rows = Cell("weather", "white_04", way, Path("WTH.csv")).rows(Numbers()) or []
+        assert [row["test_loss"] < row["ridge_noisy"] for row in rows] == [True] * 8
     copy = [Cell("copy3", "pcm", way).rows(Numbers()) or [] for way in ("echo, identified", "echo")]
     assert median(row["test_loss"] for row in copy[0]) > median(row["test_loss"] for row in copy[1])
 
