@@ -154,16 +154,19 @@ def keep(name: str, title: str, body: str, module: str | None = None, words: Seq
     _write(name, [f"# {title}", "", *_origin(name, module, words), "", body, ""])
 
 
+WRITTEN = "tables written on (runs were done before, on machines that are not noted)"
+
+
 def keep_parts(
     name: str, title: str, parts: Mapping[str, str], order: Sequence[str], module: str | None = None,
-    words: Sequence[str] | None = None,
+    words: Sequence[str] | None = None, recorded: bool = False,
 ) -> None:  # fmt: skip
     """Print parts of a result and write them to results/<name>.md, each with command, machine and date.
 
     Args:
         parts: text by heading; the file keeps its other ones.
         order: all headings that it can have, in their order.
-        module, words: as in `keep`.
+        module, words: as in `keep`. recorded: whether runs were done before, and kept, on whatever machine.
     """
     path, there = HERE / "results" / f"{name}.md", {}
     for part in path.read_text().split("\n## ")[1:] if path.exists() else ():
@@ -171,16 +174,19 @@ def keep_parts(
         there[heading] = text.strip()
     for heading, text in parts.items():
         print(f"## {heading}\n\n{text}\n")
-        there[heading] = "\n".join([*_origin(name, module, words), "", text])
+        there[heading] = "\n".join([*_origin(name, module, words, recorded), "", text])
     _write(name, [f"# {title}", *(f"\n## {heading}\n\n{there[heading]}" for heading in order if heading in there), ""])
 
 
-def _origin(name: str, module: str | None = None, words: Sequence[str] | None = None) -> list[str]:
+def _origin(
+    name: str, module: str | None = None, words: Sequence[str] | None = None, recorded: bool = False
+) -> list[str]:
     """Return the lines that say what printed a result; see `keep`."""
     facts, words = environment(), sys.argv[1:] if words is None else words
+    where = WRITTEN if recorded else "machine"
     return [
         f"- command: `python {' '.join([f'-m {module}' if module else f'benchmarks/{name}.py', *words])}`",
-        f"- machine: {_processor()}, {facts['platform']}; torch {facts['torch']}, numpy {facts['numpy']}",
+        f"- {where}: {_processor()}, {facts['platform']}; torch {facts['torch']}, numpy {facts['numpy']}",
         f"- date: {datetime.now(UTC).date()}, neuroanp {facts['neuroanp']}",
     ]
 

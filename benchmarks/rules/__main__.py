@@ -77,7 +77,7 @@ def main() -> None:
         words = ["--only", *given.only, "--conditions", *given.conditions]  # places of files say nothing to others
         words += ["--csv", given.csv.name] if given.csv is not None else []
         order = [*dict.fromkeys(order), *more]
-        keep_parts("rules", "Rules by class of feedback", parts, order, "benchmarks.rules", words)
+        keep_parts("rules", "Rules by class of feedback", parts, order, "benchmarks.rules", words, recorded=True)
     ideal = of.pop("ideal")
     print(overview(ideal, numbers))
     print(under_noise(of, numbers, methods(ideal, numbers)))

@@ -60,9 +60,10 @@ def unknown_noise(name: str, where: str = "here", able: Sequence[str] = ("anp",)
     >>> unknown_noise("np", "on profile 'pcm'", ["anp", "echo"]).partition("; ")[0]
     "np must know the noise: what perturbs the units on profile 'pcm' is not known to the rule"
     """
+    others = f", or a rule that knows none: {', '.join(able)}" if able else ""
     return (
         f"{name} must know the noise: what perturbs the units {where} is not known to the rule; use perturbation.name: "
-        f"gaussian or a profile with node noise, or a rule that knows none: {', '.join(able)}"
+        f"gaussian or a profile with node noise{others}"
     )
 
 

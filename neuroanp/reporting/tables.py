@@ -248,45 +248,69 @@ def _learner(method: Method) -> str:
     return "layers" if "frozen_layers" in controls and "frozen_recurrence" not in controls else "recurrence"
 
 
-def _refitted(method: Method) -> tuple[list[tuple[float, float]], bool]:
-    """Return the losses of ridge readouts, refit and untrained, a pair a seed; and whether under the chip's noise."""
-    noisy = method.between("refit_noisy", "ridge_noisy")
-    return (noisy, True) if noisy else (method.between("refit", "ridge"), False)
+class _Refit(NamedTuple):
+    """Ridge readouts of the trained network beside those of the untrained one.
+
+    Args:
+        refit, ridge: their medians. wins: seeds on which the former is below, of `count`.
+        noisy: whether both are under the chip's noise.
+    """
+
+    refit: float
+    ridge: float
+    wins: int
+    count: int
+    noisy: bool
+
+    @classmethod
+    def of(cls, method: Method) -> _Refit | None:
+        """Compare them; None: a record from before there was a refit, or none could be fitted."""
+        noisy = method.between("refit_noisy", "ridge_noisy")
+        pairs = noisy or method.between("refit", "ridge")
+        if not pairs:
+            return None
+        refit, ridge = (middle([pair[i] for pair in pairs]) for i in (0, 1))
+        return cls(refit, ridge, sum(mine < theirs for mine, theirs in pairs), len(pairs), bool(noisy))
+
+    @property
+    def chance(self) -> float:
+        """The probability of at least so many wins if each is as likely as a loss."""
+        return at_least(self.wins, self.count)
+
+    @property
+    def shown(self) -> bool:
+        """Whether more than the readout learned: the median is below, on more seeds than chance often gives."""
+        return SOLVED < self.ridge > self.refit and self.count > 1 and self.chance <= UNLIKELY
 
 
 def _shown(method: Method) -> list[str]:
     """Say on how many seeds the refit is below, where chance seldom gives as many."""
-    pairs, _ = _refitted(method)
-    refit, ridge = (middle([pair[i] for pair in pairs]) if pairs else math.inf for i in (0, 1))
-    count, wins = len(pairs), sum(mine < theirs for mine, theirs in pairs)
-    if ridge <= SOLVED or not refit < ridge or count < 2 or (chance := at_least(wins, count)) > UNLIKELY:
+    found = _Refit.of(method)
+    if found is None or not found.shown:
         return []
-    return [f"{method.label} in {wins} of {count} seeds ({digits(chance)} by chance)"]
+    return [f"{method.label} in {found.wins} of {found.count} seeds ({digits(found.chance)} by chance)"]
 
 
 def _learned(method: Method) -> list[str]:
     """Say whether a recurrence has not been shown to learn, or its readout fell short."""
-    (pairs, noisy), what = _refitted(method), _learner(method)
-    under = " under its noise" if noisy else ""
-    if not pairs:  # of a record from before there was a refit, or where none could be fitted
+    found, what = _Refit.of(method), _learner(method)
+    if found is None:
         return _verdict(method, "ridge", "the ridge readout", f"its {what} learned")
-    refit, ridge = (middle([pair[i] for pair in pairs]) for i in (0, 1))
+    refit, ridge, wins, count, noisy = found
+    under = " under its noise" if noisy else ""
     if ridge <= SOLVED:
         easy = f"a ridge readout of the untrained network solves the task, to {digits(ridge)}"
         return [f"{method.label} has not shown that its {what} learned: {easy}."]
-    count, wins = len(pairs), sum(mine < theirs for mine, theirs in pairs)
     against = f"a ridge readout refit on it reaches {digits(refit)}{under}, on the untrained network {digits(ridge)}"
     if count > 1:
         against += f", below that in {wins} of {count} seeds"
-    chance = at_least(wins, count)
     if refit >= ridge:
-        against += f" ({digits(chance)} by chance)" if count > 1 else ""
+        against += f" ({digits(found.chance)} by chance)" if count > 1 else ""
         return [f"{method.label} has not shown that its {what} learned: {against}."]
     said = []
-    if count > 1 and chance > UNLIKELY:
-        said.append(
-            f"{method.label}: {against}, which chance gives with probability {digits(chance)}: more seeds would tell."
-        )
+    if count > 1 and not found.shown:
+        luck = f"which chance gives with probability {digits(found.chance)}: more seeds would tell"
+        said.append(f"{method.label}: {against}, {luck}.")
     losses = [loss for loss, _ in method.against("ridge_noisy" if noisy else "ridge")]
     if losses and middle(losses) >= ridge:
         how = "as fitted and written" if any(r.get("refit") for r in method.finished) else "as learned"

@@ -58,8 +58,8 @@ def warnings(searches: Sequence[Search]) -> list[str]:
         if best is None:
             said.append(f"{label(one)}: nothing could be chosen: every median is infinite; widen --tune")
             continue
-        said += [f"{label(one)}: {key} made no difference to any trial; the rule, as it is set, does not use it"
-                 for key in one.get("idle", ())]  # fmt: skip
+        for key in one.get("idle", ()):  # records of before it was looked for have none
+            said.append(f"{label(one)}: {key} made no difference to any trial; the rule, as it is set, does not use it")
         for key in one["at_edge"]:
             value = best[key]
             end = (

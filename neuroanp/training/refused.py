@@ -12,6 +12,7 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.refitting import check as check_refit
 from neuroanp.training.running import OTHER, repeats
+from neuroanp.training.together import of_rule
 from neuroanp.training.told_outputs import check as check_readout
 from neuroanp.training.weight_learner import INEXACT, all_but_decorrelation
 
@@ -37,7 +38,7 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
     if rule.learner == "passes":
         if rule.needs_noise and not any(chip.node_sigmas(True).values()):
             where = f"on profile '{experiment.profile.name}'"
-            raise InputError(unknown_noise(config.rule_name, where, able(spikes(config.backend))))
+            raise InputError(unknown_noise(config.rule_name, where, able(config.backend, chip.perturbs_units)))
         plan = rule.plan()
         if plan.controlled:
             _refuse_uncontrolled(experiment, chip)
@@ -49,16 +50,27 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
             raise InputError(INEXACT)
 
 
-def able(spiking: bool) -> list[str]:
-    """Return the local rules that learn from noise which they neither know nor control, as they come.
+def able(backend: str, noisy: bool) -> list[str]:
+    """Return the local rules that learn where nobody knows or controls the noise of the units, as they come.
 
-    >>> able(spiking=False), able(spiking=True)  # of units that spike echo must know it
-    (['anp', 'echo', 'wp'], ['anp', 'wp'])
+    Args:
+        backend: whose units. noisy: whether there is any noise; without it those learn that move weights.
+
+    >>> {"anp", "echo", "wp"} <= {*able("rate", noisy=True)}, {"anp", "echo"} & {*able("rate", noisy=False)}
+    (True, set())
+    >>> {"echo", "wp"} & {*able("loihi", noisy=True)}  # weights in whole numbers; where units spike echo must know it
+    set()
     """
     asked = {requirements.KNOWN_NOISE, requirements.NOISE_LEVEL, requirements.SIGN_CONTROL, requirements.GROUP_CONTROL}
-    asked |= {requirements.OWN_NOISE} if spiking else set()
-    models = {name: METHODS.get(name) for name in METHODS.names()}
-    return [name for name, model in models.items() if model.local and asked.isdisjoint(model().needs)]
+    asked |= {requirements.OWN_NOISE} if spikes(backend) else set()
+    rules = {name: METHODS.get(name)() for name in METHODS.names() if METHODS.get(name).local}
+    return [
+        name
+        for name, rule in rules.items()
+        if asked.isdisjoint(rule.needs)
+        and (noisy or requirements.WEIGHT_PERTURBATION in rule.needs)
+        and not [*of_rule(rule, backend)]
+    ]
 
 
 def _refuse_uncontrolled(experiment: Experiment, chip: DeviceChip) -> None:
@@ -69,11 +81,11 @@ def _refuse_uncontrolled(experiment: Experiment, chip: DeviceChip) -> None:
     key = f"rule.reference: '{rule.reference}'" if rule.reference == "antithetic" else f"rule: '{rule.name}'"
     what = "turns the sign of the noise" if rule.reference == "antithetic" else "perturbs one group of units at a time"
     made = f"the noise of the units is that of profile '{experiment.profile.name}' itself, and nobody controls it"
-    remedy = "" if own else ", or perturbation.name: gaussian, which adds noise on purpose"
     why = made if own or chip.perturbs_units else "no noise is added to the units"
-    others = [name for name in able(spikes(experiment.config.backend)) if name != "anp"]
-    use = ", or ".join(["anp with reference 'two' or 'mean'", *others])
-    raise InputError(f"{key} {what}, and {why}; use {use}{remedy}")
+    names = able(experiment.config.backend, own or chip.perturbs_units)
+    use = ["anp with reference 'two' or 'mean'" if name == "anp" else name for name in names]
+    use += [] if own else ["perturbation.name: gaussian, which adds noise on purpose"]
+    raise InputError(f"{key} {what}, and {why}; use {', or '.join(use)}")
 
 
 def _refuse_other_batches(experiment: Experiment) -> None:

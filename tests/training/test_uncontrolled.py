@@ -21,9 +21,10 @@ ANTITHETIC = {"name": "anp", "reference": "antithetic"}
     [
         ("pcm", "auto", ANTITHETIC, "rule.reference: 'antithetic' turns the sign of the noise, and the noise of the "
          "units is that of profile 'pcm' itself, and nobody controls it; use anp with reference 'two' or 'mean', or "
-         "echo, or wp, or perturbation.name: gaussian, which adds noise on purpose"),
+         "echo, or"),
+        ("pcm", "auto", ANTITHETIC, "wp, or perturbation.name: gaussian, which adds noise on purpose"),
         ("smtj_koenders", "gaussian", {**ANTITHETIC, "name": "np"}, "nobody controls it; use anp with reference 'two' "
-         "or 'mean', or echo, or wp"),
+         "or 'mean', or echo, or"),
         ("smtj_koenders", "auto", "inp", "rule: 'inp' perturbs one group of units at a time, and the noise of the "
          "units is that of profile 'smtj_koenders' itself"),
         ("ideal", "none", ANTITHETIC, "and no noise is added to the units"),
@@ -41,3 +42,18 @@ def test_noise_that_nobody_controls(profile, perturbation, rule, said, tmp_path)
 def test_noise_that_is_added_on_purpose_beside_that_of_a_device(rule, tmp_path):
     config = configure({**SMALL, "profile": "pcm", "perturbation": "gaussian", "rule": rule})
     assert launch(config, tmp_path).result["status"] == "finished"
+
+
+@pytest.mark.parametrize("rule", [ANTITHETIC, "np", "inp"])
+def test_where_there_is_no_noise_nobody_is_sent_to_a_rule_that_needs_some(rule, tmp_path):
+    """Rules that move weights bring their own; units of whole numbers cannot have them moved by so little."""
+    for backend, moves in (("rate", True), ("loihi", False)):
+        task = "xor" if backend == "loihi" else SMALL["task"]
+        config = configure({**SMALL, "task": task, "backend": backend, "perturbation": "none", "rule": rule})
+        with pytest.raises(InputError) as error:
+            launch(config, tmp_path)
+        remedies = str(error.value).rpartition("; use ")[2]
+        words = remedies.replace(",", " ").replace(":", " ").split()
+        assert "gaussian" in words
+        assert ("wp" in words) == moves
+        assert not {"anp", "echo"} & {*words}
