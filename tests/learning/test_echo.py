@@ -252,6 +252,7 @@ def test_what_it_needs_is_what_its_options_look_at():
     for options, needed in (
         ({}, set()),
         ({"readout": "rls"}, set()),
+        ({"difference": "activity"}, set()),  # of the share alone, and there is none
         ({"eta": 0.5}, {loss}),
         ({"eta": 0.5, "difference": "activity"}, {loss, change}),
         ({"readout": "perturb"}, {loss, change}),

@@ -327,3 +327,11 @@ def test_a_control_that_some_methods_lack_is_of_those_that_have_it():
     assert [(c.profile, c.name, c.losses) for c in controls(methods(rows))] == [
         ("any", "ridge readout", [0.2, 0.2]), ("pcm", "noisy ridge", [0.3, 0.3])
     ]  # fmt: skip
+
+
+def test_a_recurrence_is_not_said_to_have_learned_and_not_to_have():
+    """Below on 7 of 8 seeds, which is rare, and not below in the median: it has not been shown."""
+    controls = [{"ridge": seed + 1.0, "refit": seed + 0.99 if seed else 100.0} for seed in range(8)]
+    (said,) = verdicts(methods([result(seed, 0.5, controls=each) for seed, each in enumerate(controls)]))
+    assert said.startswith("pcm · anp has not shown that its recurrence learned")
+    assert said.endswith("below that in 7 of 8 seeds (0.0352 by chance).")
