@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
 
 if TYPE_CHECKING:
+    import numpy as np
     from torch import Tensor
 
 
@@ -16,9 +17,17 @@ class World(Protocol):
     """
 
     steps: int
-    """T, steps of a presentation."""
+    """T, steps of a presentation, at most: it is over once no world goes on."""
     batch: int
     """B, sequences."""
+
+    @property
+    def live(self) -> Tensor | None:
+        """Which worlds go on at the step that comes, (M, B) of bool; None: all do, to the last step.
+
+        What a network does in one that is over costs nothing, takes no time and is not heard: its losses are 0.
+        """
+        ...
 
     def reset(self, passes: int, like: Tensor) -> Tensor:
         """Begin a presentation.
@@ -37,6 +46,33 @@ class World(Protocol):
             t: the step. y: (M, B, O) outputs of it.
 
         Returns: the next input (M, B, I), and the loss (M, B) of step t; of a reward its negative.
+        """
+        ...
+
+
+class Shared(World, Protocol):
+    """A world that all passes share: what is done in it is one, and the loss of a pass is what it thinks of that."""
+
+    @property
+    def actions(self) -> np.ndarray:
+        """The actions taken so far, (t, B) int."""
+        ...
+
+    @property
+    def rewards(self) -> np.ndarray:
+        """The rewards so far, (t, B) float64, 0 once an episode is over."""
+        ...
+
+
+@runtime_checkable
+class Acting(World, Protocol):
+    """A world in which outputs are a policy: they choose among actions, and a reward comes, at each step or later."""
+
+    def shared(self, by: int | None) -> Shared:
+        """Return the same episodes for all passes at once, with -log p of the action that is taken as their losses.
+
+        Args:
+            by: the pass whose policy acts; None: the mean of the policies of all passes.
         """
         ...
 

@@ -205,6 +205,7 @@ class Trajectory:
         pre: (T, M, B, m) presynaptic activity of arrays, by name, the bias line included, where it is not the activity
             x of the units before them (with a 1 for a bias line); spiking units are filtered on their way.
         loss: (T, M, B) what a world says of the outputs; None of data, where the task says it.
+        live: (T, M, B) bool, which worlds had not ended before the step; None: all go on, and of data.
         fired: (n,) by layer: spikes of each unit in all passes and sequences of the chunk; None where units do not.
         noise: the known noise by group of units, on the pre-activations (T, M, B, ports n) of each layer and on the
             "output" (T, M, B, O), where it was asked for (node perturbation needs it, ANP never does); or None.
@@ -218,6 +219,7 @@ class Trajectory:
     dt: float
     pre: Mapping[str, Tensor] = field(default_factory=dict)
     loss: Tensor | None = None
+    live: Tensor | None = None
     fired: Mapping[str, Tensor] | None = None
     noise: Mapping[str, Tensor] | None = None
     noise_sigma: Mapping[str, float] | None = None

@@ -80,10 +80,10 @@ class SpikingNetwork(ABC):
         presentation = self._presentation(request)
         self._latest = presentation
 
-        def run(u: Tensor, t0: int) -> Trajectory:
+        def run(u: Tensor, t0: int, live: Tensor | None) -> Trajectory:
             if self._latest is not presentation:  # its neurons are those of the next one now
                 raise RuntimeError("another presentation has begun: finish one first, or use a second backend")
-            return presentation.run(u, t0)
+            return presentation.run(u, t0, live)
 
         yield from request.present(self.chunk, run)
         self._latest = None

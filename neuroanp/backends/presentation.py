@@ -100,8 +100,13 @@ class Presentation:
         self.before = {name: state.z for name, state in self.layers.items()}  # traces of the step before the chunk
         self.told = {p.name: 0.0 for p in self.network.projections}  # what a bias line that adds to I has added up to
 
-    def run(self, u: Tensor, t0: int) -> Trajectory:
-        """Simulate the next chunk of time and return its trajectory; `u` is (T, B, I), or (T, M, B, I) of a world."""
+    def run(self, u: Tensor, t0: int, live: Tensor | None = None) -> Trajectory:
+        """Simulate the next chunk of time and return its trajectory.
+
+        Args:
+            u: (T, B, I), or (T, M, B, I) of a world. t0: its first step.
+            live: (M, B), of a world those rows that go on; None: all.
+        """
         keep, kept = self.request.keep, self.request.keep != "loss"
         seen: dict[str, Tensor] = {}  # what word lines see, by array
         pre: dict[str, Tensor] = {}
@@ -118,9 +123,10 @@ class Presentation:
         node = self.nodes.draw(OUTPUT, t0, len(u))
         if keep == "noise" and node is not None:
             noise[OUTPUT] = node
-        number = {name: fired(found.s) for name, found in done.items()}
+        spikes = {name: found.s if live is None else found.s[:, live.flatten()] for name, found in done.items()}
+        number = {name: fired(s) for name, s in spikes.items()}
         if self.request.book:
-            self._book(seen, {name: found.s for name, found in done.items()}, number)
+            self._book(seen, spikes, number, live)
         if kept:
             pre |= self._readouts(seen)
         return Trajectory(
@@ -297,8 +303,20 @@ class Presentation:
         self.traces[p.name] = filtered(r, self.traces[p.name], self.decay)
         return r
 
-    def _book(self, seen: Mapping[str, Tensor], s: Mapping[str, Tensor], number: Mapping[str, Tensor]) -> None:
-        """Book the chunk's reads and spikes, `number` (n,) of each unit; a bias line is no spike."""
+    def _book(
+        self, seen: Mapping[str, Tensor], s: Mapping[str, Tensor], number: Mapping[str, Tensor], live: Tensor | None
+    ) -> None:
+        """Book the chunk's reads and spikes, `number` (n,) of each unit; a bias line is no spike.
+
+        Args:
+            seen: what word lines saw, of all rows. s: (T, rows, n) spikes of those that go on. number: of these.
+            live: (M, B), which those are; None: all.
+        """
+
+        def rows_of(lines: Tensor) -> Tensor:
+            lines = lines.flatten(1, 2)
+            return lines if live is None else lines[:, live.flatten()]
+
         count = {name: as_number(each.sum()) for name, each in number.items()}
         total: float | Tensor = 0
         loads: dict[str, tuple[Tensor, float | Tensor | None]] = {}
@@ -308,17 +326,18 @@ class Presentation:
             if p.pre == INPUT:
                 lines = by_pass(seen[p.name])
                 times = self.plan.passes // lines.shape[1]  # data serve all passes
+                lines = rows_of(lines)
                 driven = as_number(torch.count_nonzero(lines[..., : self.network.inputs]))
-                loads[p.name] = load(lines.flatten(1, 2)) * times, driven * times * rows if self.spikes_in else None
+                loads[p.name] = load(lines) * times, driven * times * rows if self.spikes_in else None
             elif (
                 reader.plan.dac is None and not reader.plan.bits and not p.bias
             ):  # lines of 0 and 1: their squares add up to the spikes
                 loads[p.name] = number[p.pre].to(self.y.dtype), count[p.pre] * rows
             else:
-                lines = s[p.pre].to(self.y.dtype) if p.pre == p.post else seen[p.name].flatten(1, 2)
+                lines = s[p.pre].to(self.y.dtype) if p.pre == p.post else rows_of(seen[p.name])
                 loads[p.name] = load(lines), count[p.pre] * rows
         for name, (load, events) in loads.items():
-            self.arrays.book(name, load, len(next(iter(s.values()))), events)
+            self.arrays.book(name, load, len(next(iter(s.values()))), events, live)
             total = total if events is None else total + events
         self.substrate.book_spikes(sum(count.values()), total)
 

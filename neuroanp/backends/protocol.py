@@ -80,22 +80,26 @@ class Request(NamedTuple):
         """A tensor that gives dtype and device."""
         return next(iter(self.reads.values())).W
 
-    def present(self, chunk: int, run: Callable[[Tensor, int], Trajectory]) -> Iterator[Trajectory]:
-        """Yield what `run` makes of the inputs, chunk by chunk of data, step by step of a world.
+    def present(self, chunk: int, run: Callable[[Tensor, int, Tensor | None], Trajectory]) -> Iterator[Trajectory]:
+        """Yield what `run` makes of the inputs, chunk by chunk of data, step by step of a world until all are over.
 
         Args:
             chunk: steps of data at once.
-            run: takes inputs, (T, B, I) of data or (1, M, B, I) of a world, and their first step.
+            run: takes inputs, (T, B, I) of data or (1, M, B, I) of a world, their first step, and which worlds go on,
+                (M, B), or None: all.
         """
         if isinstance(self.source, Tensor):
             for t0 in range(0, self.steps, chunk):
-                yield run(self.source[t0 : t0 + chunk], t0)
+                yield run(self.source[t0 : t0 + chunk], t0, None)
             return
         u = self.source.reset(self.plan.passes, self.like)
         for t in range(self.steps):
-            did = run(u.unsqueeze(0), t)
+            live = self.source.live
+            if live is not None and not bool(live.any()):
+                return
+            did = run(u.unsqueeze(0), t, live)
             u, loss = self.source.step(t, did.y[0])
-            yield replace(did, loss=loss.unsqueeze(0))
+            yield replace(did, loss=loss.unsqueeze(0), live=None if live is None else live.unsqueeze(0))
 
     @property
     def weights(self) -> dict[str, Tensor]:

@@ -57,9 +57,9 @@ class RateBackend:
         simulation = _Simulation(request, request.steps * self.dt)
         sigmas = request.substrate.node_sigmas(request.artificial) if request.keep == "noise" else None
 
-        def run(u: Tensor, t0: int) -> Trajectory:
+        def run(u: Tensor, t0: int, live: Tensor | None) -> Trajectory:
             u = with_bias_line(u, request.network.bias)
-            layers, y, noise = simulation.run(u, t0)
+            layers, y, noise = simulation.run(u, t0, live)
             return Trajectory(
                 u=u,
                 layers=layers if request.keep != "loss" else {},
@@ -112,11 +112,14 @@ class _Simulation:
         }
         self.before = self.x
 
-    def run(self, u: Tensor, t0: int) -> tuple[dict[str, LayerActivity | LayerChange], Tensor, dict[str, Tensor]]:
+    def run(
+        self, u: Tensor, t0: int, live: Tensor | None
+    ) -> tuple[dict[str, LayerActivity | LayerChange], Tensor, dict[str, Tensor]]:
         """Return what the layers did in the next chunk of time, the outputs (T, M, B, O) and the noise by group.
 
         Args:
             u: (T, B, I), or (T, M, B, I) of a world, with the bias line. t0: its first step.
+            live: (M, B), of a world those rows that go on; None: all.
         """
         noise: dict[str, Tensor] = {}
         self.before = dict(self.x)
@@ -125,10 +128,10 @@ class _Simulation:
         for layer in self.network.layers:
             layers[layer.name], xs = self._layer(layer, seen, t0, noise)
             if self.request.book:
-                self._book(layer, seen, xs, self.before[layer.name])
+                self._book(layer, seen, xs, live)
             seen[layer.name] = xs.view(len(u), self.plan.passes, self.batch, -1)
             self.x[layer.name] = xs[-1].clone()  # a copy: the chunk's memory must not live on through its last step
-        y = self._outputs(seen, t0, noise)
+        y = self._outputs(seen, t0, noise, live)
         return layers, y, noise
 
     def _layer(
@@ -191,12 +194,12 @@ class _Simulation:
             noise[group] = node.clone() if copy else node
         return node
 
-    def _outputs(self, seen: Mapping[str, Tensor], t0: int, noise: dict[str, Tensor]) -> Tensor:
+    def _outputs(self, seen: Mapping[str, Tensor], t0: int, noise: dict[str, Tensor], live: Tensor | None) -> Tensor:
         """Return the outputs (T, M, B, O) and book their reads."""
         y, _ = self._drive(OUTPUT, seen, t0)
         if self.request.book:
             for p in self.network.feed(OUTPUT):
-                self._booked(p, self._lines(p, seen))
+                self._booked(p, self._lines(p, seen), live)
         white = self._white(OUTPUT, y)
         if white is not None:
             return noisy(y, white, self.plan, t0) if white.sigma else y
@@ -241,18 +244,19 @@ class _Simulation:
 
         return activate
 
-    def _book(self, layer: Layer, seen: Mapping[str, Tensor], xs: Tensor, before: Tensor) -> None:
+    def _book(self, layer: Layer, seen: Mapping[str, Tensor], xs: Tensor, live: Tensor | None) -> None:
         """Book the chunk's reads of the arrays into a layer: M x B x T vectors for each."""
         for p in self.network.projections:
             if p.post != layer.name:
                 continue
             if p.pre != p.post:
-                self._booked(p, self._lines(p, seen))
+                self._booked(p, self._lines(p, seen), live)
                 continue
-            load = self.arrays.load(p.name, before.unsqueeze(0)) + self.arrays.load(p.name, xs[:-1])
-            self.arrays.book(p.name, load, len(xs))
+            before = self.before[layer.name].unsqueeze(0)
+            load = self.arrays.load(p.name, before, live) + self.arrays.load(p.name, xs[:-1], live)
+            self.arrays.book(p.name, load, len(xs), live=live)
 
-    def _booked(self, p: Projection, lines: Tensor) -> None:
+    def _booked(self, p: Projection, lines: Tensor, live: Tensor | None) -> None:
         """Book the reads of an array from below; lines (T, 1 or M, B, m): those of data serve all passes."""
-        load = self.arrays.load(p.name, lines.flatten(1, 2))
-        self.arrays.book(p.name, load * (self.plan.passes // lines.shape[1]), len(lines))
+        load = self.arrays.load(p.name, lines.flatten(1, 2), live)
+        self.arrays.book(p.name, load * (self.plan.passes // lines.shape[1]), len(lines), live=live)

@@ -208,22 +208,29 @@ class ArrayReads:
             deviation = devices.draw(t0, steps).sum(3)
         return Noise(xi, deviation)
 
-    def load(self, name: str, x: Tensor) -> Tensor:
-        """Return what `Reader.load` does of inputs (steps, rows, m), or zeros (m,) where no book is kept of it."""
+    def load(self, name: str, x: Tensor, live: Tensor | None = None) -> Tensor:
+        """Return what `Reader.load` does of inputs (steps, rows, m), or zeros (m,) where no book is kept of it.
+
+        Args: live: (M, B), of a world those rows that go on: the others are not read. None: all are.
+        """
         if not self.substrate.weighs_reads:
             return x.new_zeros(x.shape[-1])
-        return self.readers[name].load(x)
+        return self.readers[name].load(x if live is None else x[:, live.flatten()])
 
-    def book(self, name: str, load: Tensor, steps: int, events: float | Tensor | None = None) -> None:
+    def book(
+        self, name: str, load: Tensor, steps: int, events: float | Tensor | None = None, live: Tensor | None = None
+    ) -> None:
         """Book `steps` x M x B reads of an array and its conversions.
 
         Args:
             name: the array. load: (m,) what `Reader.load` returned for all passes.
             steps: of time.
             events: weights that spikes reached, where word lines carry spikes.
+            live: (M, B), of a world those rows that go on; None: all.
         """
-        rows = self.plan.passes * self.batch
-        noisy = steps * self.batch * sum(factor != 0 for factor in self.plan.noise)
+        rows = self.plan.passes * self.batch if live is None else int(live.sum())
+        of_pass = [self.batch] * self.plan.passes if live is None else live.sum(1).tolist()
+        noisy = steps * sum(n for n, factor in zip(of_pass, self.plan.noise, strict=True) if factor != 0)
         self.substrate.book_reads(name, load, steps * rows, noisy, events=events)
         reader = self.readers[name]
         if reader.conversions:

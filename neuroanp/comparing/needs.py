@@ -27,6 +27,7 @@ from neuroanp.noise import Streams
 from neuroanp.registry import register, registered
 
 if TYPE_CHECKING:
+    from neuroanp.source import World
     from neuroanp.training.build import Experiment
 
 MAIN, AGAIN = "__main__", "__mp_main__"
@@ -103,12 +104,20 @@ def digest(experiment: Experiment) -> str:
     streams, task, found = Streams(0), experiment.task, hashlib.sha256()
     try:
         for batch in (task.test(streams.generator("test")), task.sample(streams.generator("data", 0), 1)):
-            for array in map(np.asarray, (batch.inputs, batch.targets, batch.mask)):
+            told = () if batch.world is None else (_first_of(batch.world),)
+            for array in map(np.asarray, (*told, batch.inputs, batch.targets, batch.mask)):
                 found.update(repr((array.dtype.str, array.shape)).encode())
                 found.update(array.tobytes())
     except Exception as error:  # the user's task: its own run tells of it, as an outcome
         return type(error).__name__
     return found.hexdigest()
+
+
+def _first_of(world: World) -> np.ndarray:
+    """Return the first inputs of a world, (1, B, I)."""
+    import torch
+
+    return world.reset(1, torch.zeros(1, dtype=torch.float64)).numpy()
 
 
 def _texts(plain: Any) -> Iterator[str]:

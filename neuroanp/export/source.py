@@ -16,7 +16,7 @@ from neuroanp.export.protocol import DeviceExporter, Exporter
 from neuroanp.losses import mean_loss
 from neuroanp.training.configure import load_config
 from neuroanp.training.decorrelating import FOLDED, folded
-from neuroanp.training.evaluate import HeldOutBatch, loss
+from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.forward import converters, held_by, targets_after
 from neuroanp.training.results import fitted_to
 from neuroanp.training.revisit import restored
@@ -65,7 +65,7 @@ def _scored(record: RunDir, experiment: Experiment, trainer: Trainer) -> float:
         return float(recorded)
     task = experiment.task
     held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
-    return loss(trainer.outputs(held.inputs, noise=False), held)
+    return trainer.evaluate(held).test_loss_noise_free
 
 
 def check_weights(weights: Any, name: str, chosen: Exporter, record: RunDir) -> str:

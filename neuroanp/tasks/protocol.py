@@ -7,14 +7,39 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, Protocol
 
+import numpy as np
+
 from neuroanp.losses import Loss
 from neuroanp.registry import Registry
 
 if TYPE_CHECKING:
     from pathlib import Path
 
-    import numpy as np
     from pydantic import BaseModel
+
+    from neuroanp.source import World
+
+
+class Episodes(NamedTuple):
+    """What came of worlds in one presentation, float64; what comes after the end of an episode is nan.
+
+    Args:
+        inputs: (T, B, I) what the network saw. y: (T, B, O) its outputs. rewards: (T, B) what it got for them.
+    """
+
+    inputs: np.ndarray
+    y: np.ndarray
+    rewards: np.ndarray
+
+    @property
+    def returns(self) -> np.ndarray:
+        """The sum of the rewards of each episode, (B,)."""
+        return np.nansum(self.rewards, axis=0)
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Steps of each episode, (B,)."""
+        return (~np.isnan(self.rewards)).sum(axis=0)
 
 
 @dataclass(frozen=True)
@@ -28,6 +53,9 @@ class Batch:
         raw: the same sequences before an encoder turned them into spikes or currents, step for step
             of the task; None where no encoder did.
         training: of held-out sequences, those that training repeats, where scores are to tell of both; else None.
+        world: what answers the outputs, where nobody knows the inputs before: inputs and targets are then nan (see
+            `of_world`). None: the inputs are shown as they are.
+        episodes: what came of a world, where sequences are scored; None: of data, and before.
     """
 
     inputs: np.ndarray
@@ -35,9 +63,20 @@ class Batch:
     mask: np.ndarray
     raw: Batch | None = None
     training: Batch | None = None
+    world: World | None = None
+    episodes: Episodes | None = None
+
+    @classmethod
+    def of_world(cls, world: World, inputs: int, outputs: int) -> Batch:
+        """Return the batch that a world is: its inputs (T, B, I) and targets (T, B, O) are nan, and take no room."""
+        T, B = world.steps, world.batch
+        unknown = [np.broadcast_to(np.nan, (T, B, n)) for n in (inputs, outputs)]
+        return cls(unknown[0], unknown[1], np.ones(T), world=world)
 
     def __repr__(self) -> str:
         T, B, I = self.inputs.shape  # noqa: E741 - the paper's letters
+        if self.world is not None:
+            return f"Batch({B} worlds of {T} steps at most, {I} inputs, {self.targets.shape[2]} outputs)"
         encoded = "" if self.raw is None else f", encoded from {self.raw.inputs.shape[0]} steps"
         return (
             f"Batch({B} sequences of {T} steps, {I} inputs, {self.targets.shape[2]} outputs, "

@@ -7,21 +7,23 @@ from typing import NamedTuple
 
 from torch import Tensor
 
+from neuroanp.source import Source
+
 ROOM = 64 << 20
 """Bytes of the batches that a run keeps for its control."""
 
 
 class Tensors(NamedTuple):
-    """A batch: source (T, B, I), targets (T, B, O), mask (T,)."""
+    """A batch: source, data (T, B, I) or a world; targets (T, B, O), mask (T,)."""
 
-    source: Tensor
+    source: Source
     targets: Tensor
     mask: Tensor
 
     @property
     def size(self) -> int:
-        """Bytes of it."""
-        return sum(part.numel() * part.element_size() for part in self)
+        """Bytes of it; a world's state is its own."""
+        return sum(part.numel() * part.element_size() for part in self if isinstance(part, Tensor))
 
 
 class Batches:

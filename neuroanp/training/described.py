@@ -129,7 +129,7 @@ def _rehearse(experiment: Experiment, chip: DeviceChip) -> None:
     backend = experiment.backend()
     if rule.learner == "gradient":
         rule.check(spiking=twin(backend, chip.network, chip.neurons) is not rate_outputs)
-    if config.training.controls:
+    if config.training.controls and test.world is None:
         features_of(backend, chip.network)
     backend.rehearse(chip.network, chip.neurons)
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import torch
@@ -15,6 +15,8 @@ from neuroanp.backends.protocol import Request
 from neuroanp.devices.draws import numpy_dtype, sent
 from neuroanp.losses import Loss, of_steps
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.source import Source
+from neuroanp.tasks.protocol import Episodes
 from neuroanp.trajectory import PassPlan
 
 if TYPE_CHECKING:
@@ -40,20 +42,26 @@ class Evaluation:
         y: (T, B, O) the outputs under the device's noise.
         rates: (N,) Hz, how often each unit spiked under the device's noise, layer after layer; None where units do not
             spike.
+        episodes: what came of a world under the device's noise, whose loss is minus the mean reward a step of T; None
+            of data.
     """
 
     test_loss: float
     test_loss_noise_free: float
     y: np.ndarray
     rates: np.ndarray | None = None
+    episodes: Episodes | None = None
 
 
 @dataclass(frozen=True)
 class HeldOutBatch:
-    """The held-out sequences as tensors: inputs (T, B, I), targets (T, B, O), mask (T,); and the loss of outputs."""
+    """The held-out sequences as tensors: inputs (T, B, I), targets (T, B, O), mask (T,); and the loss of outputs.
+
+    Of a world the inputs are the world.
+    """
 
     batch: Batch
-    inputs: Tensor
+    inputs: Source
     targets: Tensor
     mask: Tensor
     loss: Loss
@@ -61,7 +69,50 @@ class HeldOutBatch:
     @classmethod
     def of(cls, batch: Batch, like: Tensor, loss: Loss) -> HeldOutBatch:
         """Convert a task's batch to the dtype and device of `like`; `loss` is the task's."""
-        return cls(batch, *(to_tensor(part, like) for part in (batch.inputs, batch.targets, batch.mask)), loss=loss)
+        return cls(batch, *of_batch(batch, like), loss=loss)
+
+
+def of_batch(batch: Batch, like: Tensor) -> tuple[Source, Tensor, Tensor]:
+    """Return the inputs of a batch, data or a world, its targets and its mask, in the dtype and device of `like`."""
+    source = batch.world or to_tensor(batch.inputs, like)
+    return source, to_tensor(batch.targets, like), to_tensor(batch.mask, like)
+
+
+class Presented(NamedTuple):
+    """What came of one presentation.
+
+    Args:
+        y: (T, 1, B, O) outputs. fired: (N,) how often each unit spiked, layer after layer; None: none does.
+        losses: (T, 1, B) what a world said; None of data. inputs: (T, B, I) what it showed. live: (T, B) how far.
+    """
+
+    y: Tensor
+    fired: Tensor | None
+    losses: Tensor | None = None
+    inputs: Tensor | None = None
+    live: Tensor | None = None
+
+    def loss(self, held: HeldOutBatch) -> float:
+        """Return the mean loss over scored steps and sequences; of a world over all T steps, of which some are 0."""
+        if self.losses is None:
+            return loss(self.y, held)
+        return float(self.losses.double().sum() / held.mask.double().sum() / self.y.shape[2])
+
+    def episodes(self, steps: int) -> Episodes | None:
+        """Return what came of a world of so many steps at most; None of data."""
+        if self.losses is None or self.inputs is None:
+            return None
+        B = self.y.shape[2]
+        live = np.zeros((steps, B), bool)
+        live[: len(self.y)] = True if self.live is None else self.live.cpu().numpy()
+
+        def whole(part: Tensor) -> np.ndarray:
+            found = np.full((steps, *part.shape[1:]), np.nan)
+            found[: len(part)] = part.double().cpu().numpy()
+            found[~live] = np.nan
+            return found
+
+        return Episodes(whole(self.inputs), whole(self.y[:, 0]), whole(-self.losses[:, 0]))
 
 
 def to_tensor(array: np.ndarray, like: Tensor) -> Tensor:
@@ -80,18 +131,20 @@ def evaluate(
         held: the sequences; update: number of updates done, which names the noise; dt: seconds a step.
     """
     noise = PassStreams(streams, "test", update)
-    noisy, fired = outputs(held.inputs, substrate, backend, noise, dt, NOISY)
-    silent, _ = outputs(held.inputs, substrate, backend, noise, dt, SILENT)
-    rates = None if fired is None else fired.double().cpu().numpy() / window_s(held.inputs, dt)
-    return Evaluation(loss(noisy, held), loss(silent, held), plain(noisy), rates)
+    noisy = outputs(held.inputs, substrate, backend, noise, dt, NOISY)
+    silent = outputs(held.inputs, substrate, backend, noise, dt, SILENT)
+    lasted = window_s(held.inputs, dt) if noisy.live is None else float(noisy.live.sum()) * dt
+    rates = None if noisy.fired is None else noisy.fired.double().cpu().numpy() / lasted
+    episodes = noisy.episodes(len(held.mask))
+    y = plain(noisy.y) if episodes is None else episodes.y
+    return Evaluation(noisy.loss(held), silent.loss(held), y, rates, episodes)
 
 
 def noisy_loss(
     held: HeldOutBatch, substrate: Substrate, backend: Backend, streams: Streams, update: int, dt: float
 ) -> float:
     """Return the `test_loss` of `evaluate` alone: the held-out sequences presented once."""
-    noisy, _ = outputs(held.inputs, substrate, backend, PassStreams(streams, "test", update), dt, NOISY)
-    return loss(noisy, held)
+    return outputs(held.inputs, substrate, backend, PassStreams(streams, "test", update), dt, NOISY).loss(held)
 
 
 def scores(
@@ -103,11 +156,11 @@ def scores(
         task: the run's. found: of its held-out sequences. held: these.
         again: measures the network, as `found` was, on other sequences.
     """
-    told = task.score(found.y, held.batch)
+    told = task.score(found.y, replace(held.batch, episodes=found.episodes))
     training = held.batch.training
     if training is None:
         return told
-    y = again(HeldOutBatch.of(training, held.inputs, held.loss)).y
+    y = again(HeldOutBatch.of(training, held.targets, held.loss)).y
     return told | {f"training_{name}": score for name, score in task.score(y, training).items()}
 
 
@@ -121,14 +174,18 @@ def show(
     Returns: spikes (T, S, N) uint8 of the first units, v (T, S, U) membrane potentials of a few of them
         before the reset, v_threshold (U,), inputs (T, S, I) input lines, dt_s (1,).
     """
-    shown = held.inputs[:, :SHOWN_SEQUENCES]
+    shown = held.inputs[:, :SHOWN_SEQUENCES] if isinstance(held.inputs, Tensor) else held.inputs
     noise = PassStreams(streams, "test", update)
     reads = substrate.prepare(window_s(shown, dt), noise)
     last = substrate.network.layers[-1]
     request = Request(substrate, reads, shown, NOISY, noise, keep="states", book=False, artificial=False)
-    layers = [chunk.activities[last.name] for chunk in backend.run(request)]
-    spikes = torch.cat([layer.spikes[:, 0] for layer in layers if layer.spikes is not None])
-    v = torch.cat([layer.v[:, 0] for layer in layers if layer.v is not None])[..., :SHOWN_MEMBRANES]
+    chunks = [*backend.run(request)]
+    if not isinstance(shown, Tensor):  # what the world showed
+        shown = torch.cat([chunk.u[:, 0, :SHOWN_SEQUENCES, : substrate.network.inputs] for chunk in chunks])
+    layers = [chunk.activities[last.name] for chunk in chunks]
+    first = slice(0, SHOWN_SEQUENCES)
+    spikes = torch.cat([layer.spikes[:, 0, first] for layer in layers if layer.spikes is not None])
+    v = torch.cat([layer.v[:, 0, first] for layer in layers if layer.v is not None])[..., :SHOWN_MEMBRANES]
     # in units of the threshold, as v is; what a threshold is to a user's equations is theirs to say
     least = 1.0 if isinstance(last.cell, LIF) else float("nan")
     factors = substrate.neurons.get(last.name, {})
@@ -174,40 +231,47 @@ def learning_loss(
 
     So its reads are booked, unless nobody looks at the books, and the chip's time goes on meanwhile.
     """
-    noisy, _ = outputs(held.inputs, substrate, backend, noise, dt, NOISY, book)
-    substrate.elapse(window_s(held.inputs, dt))
-    return loss(noisy, held)
+    noisy = outputs(held.inputs, substrate, backend, noise, dt, NOISY, book)
+    substrate.elapse(window_s(held.inputs, dt) if noisy.live is None else float(noisy.live.sum()) * dt)
+    return noisy.loss(held)
 
 
 def outputs(
-    inputs: Tensor, substrate: Substrate, backend: Backend, noise: PassStreams, dt: float, plan: PassPlan,
+    inputs: Source, substrate: Substrate, backend: Backend, noise: PassStreams, dt: float, plan: PassPlan,
     book: bool = False,
-) -> tuple[Tensor, Tensor | None]:  # fmt: skip
-    """Present inputs (T, B, I) once: the forward pass of every evaluation and prediction.
+) -> Presented:  # fmt: skip
+    """Present inputs (T, B, I), or a world, once: the forward pass of every evaluation and prediction.
 
     Args:
         inputs: without the bias line.
         substrate, backend: the network. noise: where its noise is drawn from. dt: seconds a step.
         plan: NOISY, under the noise of the device alone, or SILENT.
         book: whether the ledger counts the reads.
-
-    Returns: the outputs (T, 1, B, O), and how often each unit spiked (N,), layer after layer, or None where units do
-        not.
     """
     reads = substrate.prepare(window_s(inputs, dt), noise, noise=plan is NOISY)
     request = Request(substrate, reads, inputs, plan, noise, keep="loss", book=book, artificial=False)
-    ys, fired = [], None
+    ys, fired, losses, seen, lives = [], None, list[Tensor](), list[Tensor](), list[Tensor]()
     for chunk in backend.run(request):
         ys.append(chunk.y)
+        if chunk.loss is not None:
+            losses.append(chunk.loss)
+            seen.append(chunk.u[:, 0, :, : substrate.network.inputs])
+        if chunk.live is not None:
+            lives.append(chunk.live[:, 0])
         if chunk.fired is not None:
             all_layers = torch.cat([*chunk.fired.values()])
             fired = all_layers if fired is None else fired + all_layers
-    return torch.cat(ys), fired
+    told, inputs_seen, live = (torch.cat(parts) if parts else None for parts in (losses, seen, lives))
+    return Presented(torch.cat(ys), fired, told, inputs_seen, live)
 
 
-def window_s(inputs: Tensor, dt: float) -> float:
-    """Return how long the chip takes to be shown inputs (T, B, I), one sequence after the other: T B dt seconds."""
-    return inputs.shape[0] * inputs.shape[1] * dt
+def window_s(inputs: Source, dt: float) -> float:
+    """Return how long the chip takes to be shown inputs (T, B, I), one sequence after the other: T B dt seconds.
+
+    A world takes that at most.
+    """
+    steps, batch = inputs.shape[:2] if isinstance(inputs, Tensor) else (inputs.steps, inputs.batch)
+    return steps * batch * dt
 
 
 def plain(y: Tensor) -> np.ndarray:

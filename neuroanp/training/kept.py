@@ -104,7 +104,7 @@ class Rows:
         if len(rows) == self.steps:
             return self.of.setdefault(name, rows)
         if name not in self.of:
-            self.of[name] = rows.new_empty(self.steps, *rows.shape[1:])
+            self.of[name] = rows.new_zeros(self.steps, *rows.shape[1:])
         return self.of[name][at : at + len(rows)].copy_(rows)
 
 

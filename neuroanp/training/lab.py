@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -22,6 +22,25 @@ if TYPE_CHECKING:
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
     from neuroanp.training.identifying import Identifying
     from neuroanp.trajectory import PassPlan, Trajectory, WeightUpdate
+
+
+class Shown:
+    """How many steps of how many sequences a chip was shown of a world, over all passes; it stops where one ends.
+
+    >>> import torch
+    >>> shown = Shown()
+    >>> shown.add(torch.tensor([[[True, False]]]), 2)
+    >>> shown.steps
+    1
+    """
+
+    def __init__(self) -> None:
+        self.steps = 0
+
+    def add(self, live: Tensor | None, rows: int) -> None:
+        """Count a chunk: live (T, M, B), which of them went on; None: all rows of one step."""
+        self.steps += rows if live is None else int(live.sum())
+
 
 NO_ERRORS = (
     "a world tells its loss and no signed errors of the outputs; use a rule that hears the loss alone: rule.readout: "
@@ -45,6 +64,7 @@ class Lab:
         learning: the arrays that learn; None: all.
         books: whether anybody looks at the ledger: of a control nobody does.
         identifying: what units know, and hear, of the arrays before them; None: they go by the weights that are held.
+        shown: counts what of a world is presented, which takes the chip's time.
     """
 
     source: Source
@@ -61,6 +81,7 @@ class Lab:
     learning: frozenset[str] | None = None
     books: bool = True
     identifying: Identifying | None = None
+    shown: Shown = field(default_factory=Shown)
 
     def learns(self, name: str) -> bool:
         """Return whether an array learns; what is found for others is thrown away."""
@@ -94,7 +115,15 @@ class Lab:
     def run(self, plan: PassPlan, keep: str = "all", book: bool = True) -> Iterator[Trajectory]:
         """Present the batch once for each pass and yield what happened chunk by chunk; see `Request`."""
         asked = Request(self.substrate, self.reads, self.source, plan, self.streams, keep, book and self.books)
-        return self.backend.run(asked)
+        chunks = self.backend.run(asked)
+        return chunks if isinstance(self.source, Tensor) or not book else self._counted(chunks)
+
+    def _counted(self, chunks: Iterator[Trajectory]) -> Iterator[Trajectory]:
+        """Yield the chunks of a world, and note how much of it was shown."""
+        for chunk in chunks:
+            steps, M, B = chunk.y.shape[:3]
+            self.shown.add(chunk.live, steps * M * B)
+            yield chunk
 
     def losses(self, chunk: Trajectory) -> Tensor:
         """Return the loss of each step that is scored, (T, M, B): what a world said, or the task's of its targets."""

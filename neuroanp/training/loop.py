@@ -17,6 +17,7 @@ import torch
 from neuroanp.baselines.controls import controls
 from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
 from neuroanp.records.shared import Number, shared
+from neuroanp.tasks.acting import by_chance
 from neuroanp.tasks.encoding import own_task
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
@@ -26,6 +27,7 @@ from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.readout import frozen_control, key_of, readout_trainer
 from neuroanp.training.refitting import Refit
 from neuroanp.training.results import ledger_of_run
+from neuroanp.training.shown import shown_in_figures
 from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
 from neuroanp.training.under_noise import UnderNoise
@@ -36,6 +38,7 @@ from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
+    from neuroanp.source import World
     from neuroanp.training.evaluate import Evaluation
     from neuroanp.training.trainer import Trainer
 
@@ -86,6 +89,8 @@ class Training:
     """Whether it goes on from a checkpoint."""
     rates: np.ndarray | None = field(default=None, init=False)
     """(N,) Hz, how often each unit spiked when they were last evaluated; None: not yet, or none spikes."""
+    world: bool = field(default=False, init=False)
+    """Whether a world answers the outputs."""
     validator: Validator | None = field(default=None, init=False)
     """Looks at the validation loss; None where no sequences are kept for it."""
 
@@ -113,6 +118,7 @@ class Training:
         trainer = replace(build_trainer(self.experiment), batches=self.batches)
         task = self.experiment.task
         held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
+        self.world = held.batch.world is not None
         self.first_books = trainer.substrate.ledger.report()
         self.validator = Validator.of(self.experiment, trainer)
         wall = self._restore(trainer)
@@ -206,11 +212,12 @@ class Training:
     def _row(
         self, trainer: Trainer, held: HeldOutBatch | None, row: Mapping[str, float | int], wall: float
     ) -> dict[str, float | int | None]:
-        ledger = trainer.substrate.ledger
+        ledger, episodes = trainer.substrate.ledger, None
         losses: dict[str, float | None] = {"test_loss": None, "test_loss_noise_free": None, "spectral_radius": None}
         if held is not None:
             found = trainer.evaluate(held)
             self.rates = found.rates
+            episodes = found.episodes
             losses = {
                 "test_loss": found.test_loss,
                 "test_loss_noise_free": found.test_loss_noise_free,
@@ -228,6 +235,7 @@ class Training:
             **(
                 {} if self.validator is None else {"validation_loss": self.validator.loss if held is not None else None}
             ),
+            **({"return": None if episodes is None else float(episodes.returns.mean())} if self.world else {}),
             "energy_J": ledger.energy_J,
             "chip_time_s": ledger.time_s,
             "pulses": ledger.pulses,
@@ -257,15 +265,7 @@ class Training:
             )
         losses, predictions = self._controls(trainer, held, stop, found.test_loss != found.test_loss_noise_free)
         task = self.experiment.task
-        # what is shown is in the task's own steps: an encoder holds each of them for some of the simulation's
-        raw = held.batch.raw or held.batch
-        hold = len(held.batch.mask) // len(raw.mask)
-        shown, last = slice(0, 64), slice(hold - 1, None, hold)
-        arrays = {"target": raw.targets[:, shown], "y": found.y[last, shown], "mask": raw.mask}
-        said = task.loss.as_targets(arrays["y"])
-        if not np.array_equal(said, arrays["y"]):  # logits: what a figure can lay beside the targets
-            arrays["as_targets"] = said
-        arrays |= {f"control/{name}": y[:, shown] for name, y in predictions.items()}
+        arrays = shown_in_figures(task, held, found, predictions)
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
         told = scores(task, found, held, trainer.evaluate)
         result = self._result(trainer, "finished", found, next(iter(told.values())), losses)
@@ -330,6 +330,8 @@ class Training:
         if not self.experiment.config.training.controls or self.how.later:
             return {}, {}
         self._tell("controls", trainer, None)
+        if held.batch.world is not None:
+            return self._of_world(held, held.batch.world, stop), {}
         untrained = self.experiment.untrained(trainer.streams)
         features = partial(features_of(trainer.backend, untrained.network), neurons=trainer.substrate.neurons)
         task, own = self.experiment.task, own_task(self.experiment.task)[0]
@@ -347,6 +349,15 @@ class Training:
             name = frozen_control(self.experiment.network)
             losses[name] = self._frozen(name, held, stop)
         return losses, {name: control.prediction for name, control in found.items() if control.note is None}
+
+    def _of_world(self, held: HeldOutBatch, world: World, stop: StopRequested) -> dict[str, float]:
+        """Return the controls of a world: a policy of chance, and the readout trained alone."""
+        chance = by_chance(world)
+        losses = {} if chance is None else {"chance": chance}
+        if self.experiment.config.training.trains_readout:
+            name = frozen_control(self.experiment.network)
+            losses[name] = self._frozen(name, held, stop)
+        return losses
 
     def _frozen(self, name: str, held: HeldOutBatch, stop: StopRequested) -> float:
         """Return the test loss of the readout trained alone: another run's of the store, if that is the same."""

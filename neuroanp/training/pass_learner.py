@@ -7,6 +7,8 @@ from dataclasses import replace
 from itertools import chain
 from typing import TYPE_CHECKING, ClassVar, cast
 
+from torch import Tensor
+
 from neuroanp.later import number
 from neuroanp.learning.credit import differences
 from neuroanp.network.network import INPUT
@@ -22,8 +24,6 @@ from neuroanp.training.told_outputs import Told, ToldSums, first_state, inferred
 from neuroanp.trajectory import Credit, Trajectory, Weights, WeightUpdate
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.network.network import Network
     from neuroanp.training.lab import Lab
@@ -43,6 +43,7 @@ class PassLearner:
     """
 
     options: ClassVar[None] = None
+    takes: ClassVar[tuple[str, ...]] = ("data", "worlds")
 
     def __init__(self, rule: LearningRule) -> None:
         self.rule = rule
@@ -165,6 +166,11 @@ class PassLearner:
 
         return joined(chunks())
 
+    def _credit(self, losses: Tensor, dt: float, lab: Lab) -> Credit:
+        """Return the credit of losses; in a world what outputs do is felt later, too, and theirs is the hidden's."""
+        credit = self.rule.assign(losses, self.plan, dt)
+        return credit if isinstance(lab.source, Tensor) else Credit(credit.hidden, credit.hidden)
+
     def _update(self, chunks: Iterable[Kept], lab: Lab, losses: Tensor | None) -> WeightUpdate:
         """Return the update; losses: of the whole presentation, None where each chunk has its own credit."""
         weights = lab.substrate.weights
@@ -179,9 +185,9 @@ class PassLearner:
         credit: Credit | None = None  # of the whole presentation
         for kept in chunks:
             if losses is None:
-                of_chunk = self.rule.assign(kept.losses, self.plan, kept.dt)
+                of_chunk = self._credit(kept.losses, kept.dt, lab)
             else:
-                credit = credit or self.rule.assign(losses, self.plan, kept.dt)
+                credit = credit or self._credit(losses, kept.dt, lab)
                 time = slice(kept.t0, kept.t0 + len(kept.losses))
                 of_chunk = Credit(credit.hidden[time], credit.output[time])
             of_steps.add(kept.t0, kept.losses.sum((1, 2)))

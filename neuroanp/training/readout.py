@@ -6,6 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.learning.outputs import for_outputs
+from neuroanp.losses.reward import MinusReward
 from neuroanp.records.environment import arithmetic
 from neuroanp.records.identity import code_version, identity
 from neuroanp.training.build import Experiment, build_trainer
@@ -32,9 +33,14 @@ def readout_trainer(experiment: Experiment, batches: Batches) -> Trainer:
         experiment: the run's. batches: what the run kept of its batches.
     """
     config = experiment.config
-    own = replace(experiment, config=config.model_copy(update={"rule": for_outputs(config.rule)}))
+    own = replace(experiment, config=config.model_copy(update={"rule": for_outputs(config.rule, is_world(experiment))}))
     trained = frozenset(experiment.network.readout)
     return replace(build_trainer(own, trained=trained), batches=batches, books=False)
+
+
+def is_world(experiment: Experiment) -> bool:
+    """Return whether a world answers the outputs of a run's network."""
+    return isinstance(experiment.task.loss, MinusReward)
 
 
 def key_of(experiment: Experiment) -> str:
@@ -45,7 +51,9 @@ def key_of(experiment: Experiment) -> str:
     their content, as in a run's identity; so does what decides the last bits of a sum.
     """
     config = experiment.config
-    plain: dict[str, Any] = config.model_copy(update={"rule": for_outputs(config.rule)}).to_plain()
+    plain: dict[str, Any] = config.model_copy(
+        update={"rule": for_outputs(config.rule, is_world(experiment))}
+    ).to_plain()
     plain["profile"] = experiment.profile.name
     plain["task"].pop("path", None)  # the data's fingerprint counts
     plain["network"]["weights"] = None if experiment.start is None else experiment.start.digest

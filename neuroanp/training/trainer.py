@@ -24,8 +24,8 @@ from neuroanp.training.evaluate import (
     evaluate,
     learning_loss,
     noisy_loss,
+    of_batch,
     outputs,
-    to_tensor,
 )
 from neuroanp.training.lab import Lab
 from neuroanp.training.learner import Learner
@@ -95,7 +95,8 @@ class Trainer:
         Raises:
             DivergedError: the loss or the update is not finite, or the loss exploded; nothing was written.
         """
-        learned, update = self.learner.learn(self.learned, self.lab())
+        lab = self.lab()
+        learned, update = self.learner.learn(self.learned, lab)
         found = WeightUpdate(self.of_trained(update.arrays), update.diagnostics)
         if found.arrays:
             direction, moments = self.optimizer.step(found, self.moments)
@@ -109,8 +110,8 @@ class Trainer:
             direction, lr = WeightUpdate({**scaled, **steps}, direction.diagnostics), 1.0
         ahead = self.substrate.ahead(direction, lr)
         told = fetch({**direction.diagnostics, **ahead})
-        self._check_finite(told)
-        self.substrate.elapse(self.window())
+        self._check_finite(told, explodes=isinstance(lab.source, Tensor))
+        self.substrate.elapse(self.window() if isinstance(lab.source, Tensor) else lab.shown.steps * self.dt)
         if ahead:
             of_arrays = {name: told[name] for name in ahead}
             report = self.substrate.apply(direction, lr, self.streams, self.update, told=of_arrays)
@@ -161,7 +162,7 @@ class Trainer:
         Returns: the outputs, (T, 1, B, O).
         """
         streams = PassStreams(self.streams, "test", self.update)
-        return outputs(inputs, self.substrate, self.backend, streams, self.dt, NOISY if noise else SILENT)[0]
+        return outputs(inputs, self.substrate, self.backend, streams, self.dt, NOISY if noise else SILENT).y
 
     def draws_noise(self) -> bool:
         """Return whether a presentation under the device's noise, as `evaluate` makes one, draws any."""
@@ -220,7 +221,10 @@ class Trainer:
         self.update = int(state["update"])
 
     def window(self) -> float:
-        """Return how long the passes of one update take on the chip: M B T dt, one presentation after the other."""
+        """Return how long the passes of one update take on the chip: M B T dt, one presentation after the other.
+
+        Those of a world take it at most: they end with its episodes.
+        """
         return self.learner.passes * self.batch * self.task.steps * self.dt
 
     def lab(self) -> Lab:
@@ -248,13 +252,18 @@ class Trainer:
             self.task.sample(self.streams.generator("data", self.update), self.batch),
             self.substrate.weights.like,
         )
-        return Tensors(*(to_tensor(part, like) for part in (batch.inputs, batch.targets, batch.mask)))
+        return Tensors(*of_batch(batch, like))
 
-    def _check_finite(self, diagnostics: Mapping[str, float]) -> None:
+    def _check_finite(self, diagnostics: Mapping[str, float], explodes: bool) -> None:
+        """Raise DivergedError for numbers that are not finite, or (explodes) a loss far above the first one.
+
+        Rewards are bounded by their world, and may be of any sign.
+        """
         loss, norm = diagnostics["loss"], diagnostics["update_norm"]
         if self.update == 0:
             self.first_loss = loss
-        if not (isfinite(loss) and isfinite(norm)) or loss > DIVERGED * max(self.first_loss, 1e-12):
+        exploded = explodes and loss > DIVERGED * max(self.first_loss, 1e-12)
+        if not (isfinite(loss) and isfinite(norm)) or exploded:
             radius = self.spectral_radius()
             raise DivergedError(
                 f"diverged at update {self.update + 1} of {self.updates}: training loss {loss:.3g}, norm of the update "

@@ -105,7 +105,7 @@ class Validator:
     def facts(self) -> dict[str, Any]:
         """Return what a record says of it: losses, looks, and what they took of the chip."""
         return {
-            "sequences": self.held.inputs.shape[1],
+            "sequences": self.held.targets.shape[1],
             "loss": self.loss,
             "lowest": self.lowest,
             "at": None if self.at < 0 else self.at,
@@ -127,7 +127,7 @@ class Validator:
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned."""
-        like = self.held.inputs
+        like = self.held.targets
         self.loss, self.lowest = (float(state[f"{STATE}{key}"]) for key in ("loss", "lowest"))
         self.at, self.stale, self.looks = (int(state[f"{STATE}{key}"]) for key in ("at", "stale", "looks"))
         self.restored = bool(state[f"{STATE}restored"])

@@ -35,7 +35,7 @@ BATCH = 6
 class Point:
     """A point that the output pushes, p <- p + y/4, to be held at 0 from where it begins; the input is p."""
 
-    steps, batch = 12, BATCH
+    steps, batch, live = 12, BATCH, None
 
     def reset(self, passes, like):
         start = torch.linspace(-1.0, 1.0, BATCH, dtype=like.dtype, device=like.device)
@@ -88,7 +88,7 @@ def test_a_world_that_hears_nothing_is_the_data_it_shows(acting, backend):
     """Both ways to feed a simulator give the same passes, to the rounding of products."""
 
     class Tape:
-        steps, batch = 30, BATCH
+        steps, batch, live = 30, BATCH, None
 
         def reset(self, passes, like):
             rng = np.random.default_rng(0)
@@ -170,7 +170,7 @@ def test_the_rule_learns_to_hold_the_point(acting):
         own = PassStreams(streams, "train", update)
         _, dW = learner.learn({}, replace(lab, streams=own, reads=chip.prepare(1e-3, own)))
         losses.append(dW.diagnostics["loss"])
-        chip.apply(dW, 0.008, streams, update)
+        chip.apply(dW, 0.001, streams, update)
     alone = float(np.mean(np.linspace(-1, 1, BATCH) ** 2))  # a point that nobody pushes
     assert losses[-1] < 0.3 * alone
 
