@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MAX_BYTES = 512 * 2**20
+GREY = "#9AA5B1"
 
 Number = float | int | None
 
@@ -26,8 +27,8 @@ class Metrics:
     Args:
         columns: values by column name. Those of a training run: update, train_loss, update_norm,
             lr, saturated, unverified, test_loss, test_loss_noise_free, spectral_radius (and validation_loss, where
-            sequences are kept for it); energy_J, chip_time_s, pulses, wear and wall_s are cumulative. Any others are
-            kept.
+            sequences are kept for it, and return, of a world, the mean of test episodes); energy_J, chip_time_s,
+            pulses, wear and wall_s are cumulative. Any others are kept.
         controls: losses of the controls by name, for the plot.
         skipped: how many rows were unreadable and left out.
 
@@ -90,18 +91,19 @@ class Metrics:
         from neuroanp.records.figure import ShownOnce
 
         figure, axes = plt.subplots(figsize=(7, 4.2), layout="constrained", FigureClass=ShownOnce)
-        for name, colour in (("train_loss", "#9AA5B1"), ("test_loss", "#0072B2")):
+        of_world = "return" in self  # minus rewards have no logarithm
+        for name, colour in (("return", "#0072B2"),) if of_world else (("train_loss", GREY), ("test_loss", "#0072B2")):
             updates, values = self.series(name)
             if values:
                 axes.plot(updates, values, color=colour, label=name.replace("_", " "), lw=1.6)
-        for name, loss in self.controls.items():
+        for name, loss in () if of_world else self.controls.items():
             if math.isfinite(loss) and loss > 0:
                 axes.axhline(loss, color="#555555", lw=0.8, ls=(0, (4, 3)), zorder=1)
                 axes.annotate(
                     name.replace("_", " "), (1, loss), xycoords=("axes fraction", "data"), xytext=(4, 0),
                     textcoords="offset points", va="center", fontsize="small", color="#555555",
                 )  # fmt: skip
-        axes.set(xlabel="update", ylabel="loss", yscale="log")
+        axes.set(xlabel="update", ylabel="return" if of_world else "loss", yscale="linear" if of_world else "log")
         axes.spines[["top", "right"]].set_visible(False)
         if axes.get_legend_handles_labels()[0]:
             axes.legend(frameon=False)

@@ -11,8 +11,9 @@ from typing import Any
 
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import OTHER_PLACE, REPEAT, write_text
+from neuroanp.records.metrics import Metrics
 from neuroanp.records.run_dir import RunDir
-from neuroanp.reporting import ablation, books, devices, ending, health, parts, plots, spikes, tables
+from neuroanp.reporting import ablation, books, devices, ending, episodes, health, parts, plots, spikes, tables
 from neuroanp.reporting.footnotes import rests_on
 from neuroanp.reporting.method import Method, methods
 from neuroanp.reporting.parts import Figure, Part
@@ -157,6 +158,8 @@ def _left_out(group: Sequence[Method]) -> str:
 
 def _curves(group: Sequence[Method], runs: Sequence[Shown], left_out: str) -> Figure | None:
     metrics = {str(one.run.path): one.metrics for one in runs}
+    if episodes.of_world(group):
+        return _returns(group, metrics, left_out)
     tested = all(len(one.metrics.series("test_loss")[0]) >= FEW_POINTS for one in runs if len(one.metrics) > 1)
     column = "test_loss" if tested else "train_loss"
     learned = [m for m in group if any(len(metrics[r["run"]]) > 1 for r in m.results if r["run"] in metrics)]
@@ -169,6 +172,16 @@ def _curves(group: Sequence[Method], runs: Sequence[Shown], left_out: str) -> Fi
     return Figure(
         to_uri(figure), f"Learning curves of {', '.join(m.label for m in learned)}", f"{caption}{far}{left_out}"
     )
+
+
+def _returns(group: Sequence[Method], metrics: Mapping[str, Metrics], left_out: str) -> Figure | None:
+    figure = episodes.return_curves(group, metrics)
+    if figure is None:
+        return None
+    caption = (
+        "Mean return of the test episodes: median over seeds, and their range as a band. Dashed: the controls' median."
+    )
+    return Figure(to_uri(figure), f"Returns of {', '.join(m.label for m in group)}", f"{caption}{left_out}")
 
 
 def _trade_offs(group: Sequence[Method], left_out: str) -> Figure | None:
@@ -200,10 +213,16 @@ def _predictions(group: Sequence[Method], runs: Sequence[Shown]) -> list[Figure]
             continue
         lowest = min(ranked, key=lambda m: middle(m.values("test_loss")))
         typical = min(lowest.finished, key=lambda r: abs((r["test_loss"] or 0) - middle(lowest.values("test_loss"))))
+        name = f"{lowest.label}, seed {typical['seed']}"
+        if episodes.of_world(group):
+            went = by_path[typical["run"]].episodes()
+            if went is not None:
+                figure = episodes.rollout(name, look.colour(lowest), went)
+                figures.append(Figure(to_uri(figure), f"An episode: {name}", ""))
+            continue
         arrays = by_path[typical["run"]].predictions()
         if arrays is None or not arrays["mask"].any():
             continue
-        name = f"{lowest.label}, seed {typical['seed']}"
         figure = plots.prediction(name, look.colour(lowest), arrays, "persistence" in (typical["controls"] or {}))
         figures.append(Figure(to_uri(figure), f"Prediction against target: {name}", ""))
     return figures

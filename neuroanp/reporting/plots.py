@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from neuroanp.losses.reward import MINUS_REWARD
 from neuroanp.records.metrics import Metrics
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.style import FAINT, GREY, INK, Look, name_levels, new_figure, plain, styled
@@ -125,6 +126,7 @@ def trade_offs(group: Sequence[Method]) -> Figure | None:
     shown = [(key, name, unit, pts) for key, name, unit in axes_of if (pts := _points(group, key))]
     if max((sum(map(len, points.values())) for *_, points in shown), default=0) < 2:  # one mark shows no trade-off
         return None
+    positive = group[0].loss != MINUS_REWARD.label  # rewards have any sign
     look = Look(group)
     figure = new_figure(WIDTH * (1 if len(shown) > 1 else 0.6), 3.6)
     panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
@@ -135,11 +137,12 @@ def trade_offs(group: Sequence[Method]) -> Figure | None:
             style = {"color": look.colour(group[i]), "marker": look.marker(group[i]), "ls": ""}
             axes.plot(xs / 10.0**power, ys, ms=3.5, alpha=0.45, mew=0, **style)
             axes.plot(np.median(xs) / 10.0**power, np.median(ys), ms=9, mec="white", mew=1.2, **style)
-        axes.set(xscale="log", yscale="log", xlabel=f"{name} ({letter}{unit or 'share'})")
+        axes.set(xscale="log", yscale="log" if positive else "linear", xlabel=f"{name} ({letter}{unit or 'share'})")
         axes.grid(color=FAINT, lw=0.7)
         axes.margins(0.12)
         decent_log_ticks(axes.xaxis, *axes.get_xlim())
-        decent_log_ticks(axes.yaxis, *axes.get_ylim())
+        if positive:
+            decent_log_ticks(axes.yaxis, *axes.get_ylim())
     panels[0].set_ylabel(f"test loss ({group[0].loss})")
     panels[0].tick_params(labelleft=True)
     marked = sorted({i for *_, points in shown for i in points})
@@ -276,11 +279,12 @@ def far_off(group: Sequence[Method], lowest: float, highest: float) -> str:
 
 
 def _points(group: Sequence[Method], key: str) -> dict[int, list[tuple[float, float]]]:
-    """Return (x, test loss) of each finished run of each method, positive ones: the axes are logarithmic."""
+    """Return (x, test loss) of each finished run of each method, positive ones where the axis is logarithmic."""
     found = {}
     for i, method in enumerate(group):
         pairs = [(r[key], r["test_loss"]) for r in method.finished if len(numbers([r[key], r["test_loss"]])) == 2]
-        positive = [pair for pair in pairs if min(pair) > 0]
+        of_any_sign = method.loss == MINUS_REWARD.label
+        positive = [(x, loss) for x, loss in pairs if x > 0 and (loss > 0 or of_any_sign)]
         if positive and not (method.has_twin and key in OF_CHIP_ALONE):
             found[i] = positive
     return found

@@ -126,6 +126,19 @@ class Shown:
         fits = len(shape) == 3 and arrays["y"].shape == shape and arrays["mask"].shape == shape[:1]
         return {**arrays, "y": arrays.get("as_targets", arrays["y"])} if fits else None
 
+    def episodes(self) -> dict[str, np.ndarray] | None:
+        """What came of a world, or None where it has none that fit.
+
+        episode/inputs (T, S, I), episode/y (T, S, O) and episode/rewards (T, S) of the first test episodes, nan after
+        the end of one; returns (B,) of all.
+        """
+        arrays = self._arrays("predictions")
+        names = ("episode/inputs", "episode/y", "episode/rewards")
+        if arrays is None or not {*names, "returns"} <= set(arrays):
+            return None
+        dims, leads = [arrays[name].ndim for name in names], {arrays[name].shape[:2] for name in names}
+        return arrays if dims == [3, 3, 2] and len(leads) == 1 and arrays["episode/rewards"].size else None
+
     def activity(self) -> dict[str, np.ndarray] | None:
         """What its units did in the first held-out sequences, or None where nothing was kept that fits.
 

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import cast
 
 import numpy as np
 from pydantic import BaseModel
 
+from neuroanp.tasks.encoded_world import encoded_world
 from neuroanp.tasks.encoders import Current, Encoder
-from neuroanp.tasks.protocol import Batch, InUnits, Task
+from neuroanp.tasks.protocol import Batch, Episodes, InUnits, Task
 
 
 def encoded(task: Task, encoder: Encoder, dt: float) -> Task:
@@ -88,7 +90,11 @@ class Encoded:
         Raises:
             ValueError: the batch was not encoded.
         """
-        return self.task.score(y[self.encoder.hold - 1 :: self.encoder.hold], _raw(batch))
+        hold = self.encoder.hold
+        raw = _raw(batch)
+        if batch.episodes is not None:
+            raw = replace(raw, episodes=Episodes(*(part[hold - 1 :: hold] for part in batch.episodes)))
+        return self.task.score(y[hold - 1 :: hold], raw)
 
     def persistence(self, batch: Batch) -> np.ndarray | None:
         """Return the task's forecast "nothing changes", held (T hold, B, O), or None where it makes no sense.
@@ -116,6 +122,11 @@ class Encoded:
         """Return sequences of the task as the network sees them, with spikes drawn from `rng`."""
         hold = self.encoder.hold
         own = self._spikes(rng)
+        if raw.world is not None:
+            key = own.integers(2**64, size=2, dtype=np.uint64)
+            world = encoded_world(raw.world, self.encoder, key, self.dt)
+            batch = Batch.of_world(world, self.inputs, self.outputs)
+            return replace(batch, mask=np.tile(np.eye(hold)[-1], len(raw.mask)), raw=raw)
         mask = np.zeros(len(raw.mask) * hold)
         mask[hold - 1 :: hold] = raw.mask
         inputs = self.encoder.encode(raw.inputs, own, self.dt)

@@ -10,11 +10,13 @@ from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.training.filling import METHODS, spikes
+from neuroanp.training.learner import make_learner
+from neuroanp.training.readout import is_world
 from neuroanp.training.refitting import check as check_refit
 from neuroanp.training.running import OTHER, repeats
 from neuroanp.training.together import of_rule
 from neuroanp.training.told_outputs import check as check_readout
-from neuroanp.training.weight_learner import INEXACT, all_but_decorrelation
+from neuroanp.training.weight_learner import INEXACT, NO_WORLD, all_but_decorrelation
 
 if TYPE_CHECKING:
     from neuroanp.substrates.chip import DeviceChip
@@ -32,6 +34,7 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
             sequences that do not repeat; or move weights at every step that are not exact.
     """
     config, rule = experiment.config, experiment.config.rule
+    _refuse_source(experiment)
     check_refit(config.training.refit, experiment.task.loss)
     if rule.learner in ("passes", "echo"):
         check_readout(rule.readout, experiment.task.loss)
@@ -48,6 +51,38 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
         reads = chip.prepare(experiment.window_s(), PassStreams(Streams(config.seed), "train", 0))
         if not all(map(all_but_decorrelation, reads.values())):
             raise InputError(INEXACT)
+
+
+OUTPUTS_FEEL_LATER = (
+    "rule.readout: '{}' goes by the errors of the outputs at a step, and task '{}' is a world, where what outputs do "
+    "is felt later; use rule.readout: perturb"
+)
+
+
+def _refuse_source(experiment: Experiment) -> None:
+    """Raise InputError where a rule learns from data and a world answers, or from a world and there are data."""
+    config, rule = experiment.config, experiment.config.rule
+    is_of, other = ("worlds", "data") if is_world(experiment) else ("data", "worlds")
+    if is_of not in make_learner(rule).takes:
+        names = [name for name in METHODS.names() if is_of in make_learner(METHODS.get(name)()).takes]
+        why = {
+            "worlds": "is a world, which answers the outputs and shows nothing before",
+            "data": "has sequences with targets, and no actions that a reward could be for",
+        }[is_of]
+        raise InputError(
+            f"rule: '{config.rule_name}' learns from {other}, and task '{config.task_name}' {why}; use "
+            f"{', '.join(names)}"
+        )
+    if is_of == "worlds":
+        if rule.learner == "passes" and rule.hears_errors:
+            raise InputError(OUTPUTS_FEEL_LATER.format(rule.readout, config.task_name))
+        if isinstance(rule, WP) and (rule.credit == "sample" or rule.draw == "step"):
+            raise InputError(NO_WORLD)
+        if config.training.refit is not None:
+            raise InputError(
+                f"training.refit: fits outputs to targets, and task '{config.task_name}' is a world, which has none; "
+                "leave it out"
+            )
 
 
 def able(backend: str, noisy: bool) -> list[str]:

@@ -40,7 +40,9 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "xor": [SHORT, {**SHORT, "draw": "balanced", "cue": True}, {**SHORT, "jitter": 2, "noise": 0.1}],
 }
 """Options that make them small, and different; a task that is not here is tried as it comes."""
-ALL = [(name, options) for name in sorted(TASKS._entries()) for options in CASES.get(name, [{}])]
+WORLDS = {"acrobot", "cartpole", "reaching"}
+"""Tasks that answer the outputs, and have no sequences to look at: tests/tasks/test_worlds.py is of these."""
+ALL = [(name, options) for name in sorted(TASKS._entries()) if name not in WORLDS for options in CASES.get(name, [{}])]
 IDS = [f"{name} {options}" for name, options in ALL]
 FEW = {"copy", "delayed_match", "sine", "xor"}
 """Tasks that have few sequences, or one: those of training and test are the same ones, as their pages say."""
