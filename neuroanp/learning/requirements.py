@@ -11,6 +11,7 @@ from typing import Any, Literal, get_args, get_origin
 
 SCALAR_LOSS = "a scalar loss at every step"
 TRIAL_LOSS = "a scalar loss at the end of a presentation"
+RETURN = "the return of an episode, when it is over"
 SIGNED_ERROR = "the signed error of each output"
 ACTIVITY_CHANGE = "each unit's activity, compared between passes"
 SQUARED_NORM = "a sum of squares over units, told to each of them"

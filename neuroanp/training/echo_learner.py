@@ -40,6 +40,7 @@ class EchoLearner:
     """
 
     options: ClassVar[type[Echo]] = Echo
+    takes: ClassVar[tuple[str, ...]] = ("data",)
 
     def __init__(self, rule: Echo) -> None:
         self.rule, self.plan = rule, rule.plan()

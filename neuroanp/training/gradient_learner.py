@@ -26,6 +26,7 @@ class GradientLearner:
     """
 
     options: ClassVar[None] = None
+    takes: ClassVar[tuple[str, ...]] = ("data",)
     plan = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
     passes = 1
     noisy = False

@@ -43,6 +43,7 @@ class WeightLearner:
     """
 
     options: ClassVar[type[WP]] = WP
+    takes: ClassVar[tuple[str, ...]] = ("data", "worlds")
     noisy: bool = True
 
     def __init__(self, rule: WP) -> None:

@@ -57,6 +57,7 @@ class NoisyGradient:
     """The update g + noise xi; it has a state, which it changes where it lies, and may write while it learns."""
 
     options: ClassVar[type[Section]] = Options
+    takes: ClassVar[tuple[str, ...]] = ("data",)
     passes, noisy = 1, False
 
     def __init__(self, rule: Options) -> None:

@@ -21,6 +21,7 @@ from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.gradient_learner import twin
 from neuroanp.training.launch import launch
 from neuroanp.training.layers import UNITS
+from neuroanp.training.learner import make_learner
 
 from .test_resume import same
 
@@ -35,7 +36,9 @@ LIF_IN_WORDS = {
 NO_SUCH_UNITS = (
     r"network\.layers(\[0\]\.cell)?: .*(has (spiking units|cells of rates) only|leaky integrate-and-fire units)"
 )
-ALL = [*product(BACKENDS.names(), UNITS.names(), METHODS.names())]
+OF_DATA = [name for name in METHODS.names() if "data" in make_learner(METHODS.get(name)()).takes]
+"""Rules that learn from sequences: those of worlds are in test_reward_learner.py."""
+ALL = [*product(BACKENDS.names(), UNITS.names(), OF_DATA)]
 
 
 def refused(backend: str, cell: str, rule: str) -> str | None:

@@ -48,6 +48,7 @@ class WeightPerturbation:
     """Perturb all weights at once."""
 
     options: ClassVar[type[Section]] = Options
+    takes: ClassVar[tuple[str, ...]] = ("data",)
     passes, noisy = 2, False
 
     def __init__(self, rule: Options) -> None:
