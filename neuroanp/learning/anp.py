@@ -79,7 +79,7 @@ INFERRED_OPTIMIZER = {"clip": 1.0}
 
 SMTJ = {
     "reference": "two", "norm": "global", "scale": "units", "credit": "sample", "readout": "perturb",
-    "difference": "activity", "presynaptic": "first", "decorrelation": {"lr": 1.9073e-7, "inputs": True},
+    "difference": "activity", "presynaptic": "first", "decorrelation": {"lr": 1.9073e-7},
 }  # fmt: skip
 """Learning by junctions that are always on, as in the code of 2412.12783: no clean pass, no reading of the noise.
 

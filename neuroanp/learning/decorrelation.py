@@ -7,7 +7,7 @@ Each layer has a square matrix D, the identity at first, between its units and t
 
 so that off-diagonal second moments of D x go to 0. lr follows the optimiser's schedule: a readout that learns beside D
 must find it at rest in the end. x is the rule's presynaptic activity (the mean over passes, or that of one of them);
-inputs are left as they are, unless `inputs` gives them a D of their own. Without the trailing D, D <- D - lr offdiag(C), it is what the code of the paper did at
+inputs are left as they are, unless `inputs` gives them a D of their own (preset smtj). Without the trailing D, D <- D - lr offdiag(C), it is what the code of the paper did at
 publication.
 
 D is digital: a processor multiplies the activities of a layer before they go to the word lines, N^2 products a step,
@@ -49,7 +49,9 @@ class Decorrelation(GrowingSection):
     trailing: bool | None = Field(
         default=None, description="whether the step is times D, as published; unset: so, but in preset paper"
     )
-    inputs: bool = Field(default=False, description="whether the inputs have a matrix of their own as well")
+    inputs: bool | None = Field(
+        default=None, description="whether the inputs have a matrix of their own as well; unset: in preset smtj alone"
+    )
 
 
 def step(D: Tensor, moments: Tensor, lr: float, trailing: bool = True) -> Tensor:

@@ -95,7 +95,7 @@ class PassRule(Section):
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
         if isinstance(options, Mapping):
-            return _over(cls.presets.get(options.get("preset", "default"), {}), options)
+            return {**cls.presets.get(options.get("preset", "default"), {}), **options}
         return options
 
     @model_validator(mode="after")
@@ -237,16 +237,6 @@ class PassRule(Section):
     def finish(self, state: dict[str, Tensor], plan: PassPlan, batch: int) -> WeightUpdate:
         """Divide the sums by B R."""
         return WeightUpdate({name: total / (batch * plan.differences) for name, total in state.items()})
-
-
-def _over(preset: Mapping[str, Any], stated: Mapping[str, Any]) -> dict[str, Any]:
-    """Return what is stated over what a preset has; of a section of options those that are not stated stay."""
-    both = {
-        key: {**preset[key], **value}
-        for key, value in stated.items()
-        if isinstance(value, Mapping) and isinstance(preset.get(key), Mapping)
-    }
-    return {**preset, **stated, **both}
 
 
 class Factors(Mapping[str, "Tensor"]):

@@ -41,7 +41,9 @@ def decorrelated_groups(rule: Any, network: Network) -> tuple[str, ...]:
     option = decorrelation_of(rule)
     if option is None:
         return ()
-    return (*((INPUT,) if option.inputs else ()), *(layer.name for layer in network.layers))
+    usual = not isinstance(rule, Echo) and rule.preset == "smtj"
+    inputs = (INPUT,) if (usual if option.inputs is None else option.inputs) else ()
+    return (*inputs, *(layer.name for layer in network.layers))
 
 
 def matrices(lab: Lab) -> dict[str, Tensor]:
