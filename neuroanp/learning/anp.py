@@ -83,14 +83,14 @@ SMTJ = {
 }  # fmt: skip
 """Learning by junctions that are always on, as in the code of 2412.12783: no clean pass, no reading of the noise.
 
-    dW = mean_b n (L^1_b - L^2_b) / |a^1_b - a^2_b|^2 (a^1_b - a^2_b) (D x^1_b)^T        |.|^2 and n: all units, outputs too
+    dW = mean_b n (L^1_b - L^2_b) / |a^1_b - a^2_b|^2 (a^1_b - a^2_b) (D x^1_b)^T    |.|^2, n: of all units and outputs
     D <- D - lr_d offdiag(mean_b (D x^1_b)(D x^1_b)^T) D                                of inputs and of each layer
 
-Each number as in that code (conf/runs, MNIST): `clean_pass` false, one loss and one norm for each sample, one n over all
-units and outputs, decorrelation by its own rate 1.9073e-7 (CIFAR-10 the same, CIFAR-100 6.1035e-6) of whatever goes to
-an array, the data too; pre- and postsynaptic activity of the first of both passes. Sums over the batch, which are ours
-times B, are the same to Adam. Not taken over: a bias in front of each array that follows minus the running mean of D x.
-A still image is one step of time; with more the losses of later steps count, as `gamma` says.
+Each number as in that code (conf/runs, MNIST): `clean_pass` false; one loss and one norm for each sample, n of all
+units and outputs; decorrelation by its own rate 1.9073e-7 (CIFAR-10 the same, CIFAR-100 6.1035e-6) of whatever goes
+to an array, the data too; presynaptic activity of the first of both passes. Sums over the batch, which are ours times
+B, are the same to Adam. Not taken over: a bias in front of each array that follows minus the running mean of D x. A
+still image is one step of time; of more the losses of later steps count, as `gamma` says.
 """
 SMTJ_OPTIMIZER = {"name": "adam", "lr": 4.8828e-5, "beta1": 0.9, "beta2": 0.999, "eps": 1e-8, "schedule": "constant"}
 """As there on MNIST, over 2,500 epochs of batches of 64; CIFAR-10 2.4414e-5, CIFAR-100 9.7656e-5."""
@@ -120,8 +120,8 @@ class ANP(PassRule):
     preset: Literal["default", "inferred", "paper", "smtj", "spiking"] = Field(
         default="default",
         description="where unstated options come from; inferred: what runs where no rule is named, outputs that infer "
-        "their errors from the loss; paper: those of 2405.08967, with SGD; smtj: those of 2412.12783, both passes noisy "
-        "and activity decorrelated; spiking: for spike traces",
+        "their errors from the loss; paper: those of 2405.08967, with SGD; smtj: those of 2412.12783, both passes "
+        "noisy and activity decorrelated; spiking: for spike traces",
     )
     activity: Literal["auto", "h", "z"] = Field(
         default="auto", description="h: pre-activation; z: filtered spikes; auto: z of units that spike, else h"
@@ -145,8 +145,8 @@ class ANP(PassRule):
     )
     presynaptic: Literal["mean", "first"] = Field(
         default="mean",
-        description="whose activity is presynaptic. mean: of all passes; first: of the first one (references silent and "
-        "running have one alone)",
+        description="whose activity is presynaptic. mean: of all passes; first: of the first one (references silent "
+        "and running have one alone)",
     )
     eps: float = Field(default=1e-30, gt=0, description="a step whose squared norm is below this teaches nothing")
 

@@ -7,8 +7,8 @@ Each layer has a square matrix D, the identity at first, between its units and t
 
 so that off-diagonal second moments of D x go to 0. lr follows the optimiser's schedule: a readout that learns beside D
 must find it at rest in the end. x is the rule's presynaptic activity (the mean over passes, or that of one of them);
-inputs are left as they are, unless `inputs` gives them a D of their own (preset smtj). Without the trailing D, D <- D - lr offdiag(C), it is what the code of the paper did at
-publication.
+inputs are left as they are, unless `inputs` gives them a D of their own (preset smtj). Without the trailing D,
+D <- D - lr offdiag(C), it is what the code of the paper did at publication.
 
 D is digital: a processor multiplies the activities of a layer before they go to the word lines, N^2 products a step,
 and updates D from their second moments; no book counts it. The arrays hold W, with all that their devices do to it; a

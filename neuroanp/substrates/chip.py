@@ -87,8 +87,7 @@ class DeviceChip(ReadChip):
             dtype: float32 or float64.
             device: the torch device.
             units: how spiking neurons differ by themselves, which the profile's mismatch comes on top of.
-            decorrelated: groups of units between which and the arrays they go to stands a digital matrix, the identity at
-                first.
+            decorrelated: groups of units that have a digital matrix, the identity at first, between them and arrays.
 
         Raises: InputError for a way to write the profile has no law for, unknown effects, or dt below a read.
         """

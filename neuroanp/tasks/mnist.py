@@ -52,7 +52,9 @@ class MnistConfig(TaskOptions):
     @model_validator(mode="after")
     def _of_mode(self) -> MnistConfig:
         if self.mode == "pixels" and self.steps != 1:
-            raise ValueError(f"steps {self.steps} is of mode rates; mode pixels has a step for each pixel: leave it out")
+            raise ValueError(
+                f"steps {self.steps} is of mode rates; mode pixels has a step for each pixel: leave it out"
+            )
         if self.mode == "rates" and self.permute is not None:
             raise ValueError("permute goes with mode pixels; rates shows all pixels at once: leave it out")
         return self
@@ -67,9 +69,9 @@ class Mnist(HoldsOut):
     which averages blocks of 2 x 2. Row by row this is sequential MNIST; with `permute` all images show
     their pixels in the one order that this seed draws, and near in the image is no longer near in time:
     permuted sequential MNIST. With mode "rates" there is an input for each pixel, which shows it at all
-    `steps`: of one step it is the still image that feed-forward networks get. Ten outputs; the target in the last `window` steps is one-hot, and only
-    these are scored. Training images are drawn from the training file, and test images from the test
-    file alone, every n/test_size-th of its n.
+    `steps`: of one step it is the still image that feed-forward networks get. Ten outputs; the target in
+    the last `window` steps is one-hot, and only these are scored. Training images are drawn from the
+    training file, and test images from the test file alone, every n/test_size-th of its n.
 
     No data come with neuroanp: `path` names files in the format of MNIST (Fashion-MNIST and the digits of
     EMNIST fit, too). Task `digits` with mode `pixels` is the same of 8 x 8 pixels and needs no file.

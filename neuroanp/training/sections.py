@@ -19,8 +19,8 @@ class PerturbationConfig(Section):
 
     name: Literal["auto", "gaussian", "bernoulli", "centred_bernoulli", "none"] = Field(
         default="auto",
-        description="auto: Gaussian only where no noise of the device reaches the units; gaussian: always; bernoulli: 0 "
-        "or a step of 2 sigma up, as a coin falls at every step of time; centred_bernoulli: sigma up or down",
+        description="auto: Gaussian only where no noise of the device reaches the units; gaussian: always; bernoulli: "
+        "0 or 2 sigma up, as a coin falls at every step of time; centred_bernoulli: sigma up or down",
     )
     sigma: float = Field(
         default=1e-2, gt=0, le=10, description="standard deviation of what is added to the pre-activations"

@@ -35,6 +35,8 @@ def by_hand(name: str, h: np.ndarray, x: np.ndarray, k: np.ndarray) -> tuple[np.
         return logistic(o) * np.tanh(k), k
     if name == "leaky_tanh":
         return 0.5 * x + 0.5 * np.tanh(h), k
+    if name == "leaky_relu":
+        return np.maximum(h, 0) + 0.01 * np.minimum(h, 0), k
     return {"tanh": np.tanh, "relu": lambda h: np.maximum(h, 0)}[name](h), k
 
 

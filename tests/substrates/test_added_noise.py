@@ -87,7 +87,8 @@ def test_who_draws_gaussian_noise_himself_is_given_none(kind):
     assert bank(kind).white("hidden") is None
     silent = NodeNoise(PLAN, UNITS, 2, PassStreams(Streams(0), "train", 0), torch.empty(0), dt=1.0, kind=kind)
     white = silent.white("hidden")
-    assert white is not None and white.sigma == 0
+    assert white is not None
+    assert white.sigma == 0
     assert silent.draw("hidden", 0, 3) is None
 
 
@@ -113,6 +114,7 @@ def test_a_gpu_draws_the_same_bits(kind):
     assert torch.equal(found, torch.where(u < 0.5, 0.0, 2.0) - (0.0 if kind == "bernoulli" else 1.0))
 
 
+@pytest.mark.cuda
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")
 @pytest.mark.parametrize("kind", COINS)
 def test_noise_on_a_gpu_is_that_of_the_cpu(kind):

@@ -1,4 +1,4 @@
-"""Learning on stochastic junctions: preset smtj by hand, any of the noises, feed-forward networks shown one still image."""
+"""Learning on stochastic junctions: preset smtj by hand, each noise, feed-forward networks that see a still image."""
 
 from __future__ import annotations
 
