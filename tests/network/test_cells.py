@@ -53,6 +53,19 @@ def test_three_steps_follow_the_equations(name):
         np.testing.assert_allclose(found.numpy(), x, rtol=1e-13, atol=1e-15)
 
 
+@pytest.mark.parametrize("name", CELLS.names())
+def test_a_gain_that_a_cell_states_is_what_autograd_finds(name):
+    cell = CELLS.get(name)()  # pyright: ignore[reportCallIssue]
+    h = torch.from_numpy(np.random.default_rng(0).standard_normal((ROWS, len(cell.ports) * N)))
+    gain = cell.derivative(h)
+    if gain is None:
+        assert cell.start(1, 1, h)
+        return
+    leaf = h.clone().requires_grad_()
+    cell.step(cell.start(ROWS, N, h), leaf)[1].sum().backward()
+    torch.testing.assert_close(gain, leaf.grad, rtol=1e-12, atol=0)
+
+
 @pytest.mark.parametrize(
     ("cell", "constants"),
     [(GRU(r_bias=0.4, z_bias=-0.7), (0.0, 0.4, -0.7, 0.0)),
