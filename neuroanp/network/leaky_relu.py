@@ -34,6 +34,4 @@ class LeakyReLU(RateCell):
 
     def derivative(self, h: Tensor) -> Tensor:
         """Return 1 where h > 0, a elsewhere."""
-        import torch
-
-        return torch.where(h > 0, 1.0, self.slope).to(h.dtype)
+        return h.new_ones(h.shape).masked_fill_(h <= 0, self.slope)
