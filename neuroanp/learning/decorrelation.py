@@ -6,9 +6,9 @@ Each layer has a square matrix D, the identity at first, between its units and t
     D <- D - lr offdiag(C) D                  C = mean_{t,b} (D x_tb)(D x_tb)^T
 
 so that off-diagonal second moments of D x go to 0. lr follows the optimiser's schedule: a readout that learns beside D
-must find it at rest in the end. x is the rule's presynaptic activity (the mean over passes, or that of a silent one);
-inputs are left as they are. Without the trailing D, D <- D - lr offdiag(C), it is what the code of the paper did at
-publication.
+must find it at rest in the end. x is the rule's presynaptic activity (the mean over passes, or that of one of them);
+inputs are left as they are, unless `inputs` gives them a D of their own (preset smtj). Without the trailing D,
+D <- D - lr offdiag(C), it is what the code of the paper did at publication.
 
 D is digital: a processor multiplies the activities of a layer before they go to the word lines, N^2 products a step,
 and updates D from their second moments; no book counts it. The arrays hold W, with all that their devices do to it; a
@@ -16,16 +16,17 @@ DAC clips and rounds D x. Where weights are looked at without an array (exports,
 again) the two are one matrix, W D.
 
 Sources: Ahmad, Schrader, van Gerven, Trans. Mach. Learn. Res. (2023) (the update of D);
-Dalm, Ahmad, van Gerven, arXiv 2310.00965 (with node perturbation); Fernandez, Keemink, van Gerven, arXiv 2405.08967.
+Dalm, Ahmad, van Gerven, arXiv 2310.00965 (with node perturbation); Fernandez, Keemink, van Gerven, arXiv 2405.08967;
+Koenders et al., arXiv 2412.12783 (of inputs too, in its code, which subtracts a running mean from D x besides).
 """
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import Field
 
-from neuroanp.yaml_io import Section
+from neuroanp.yaml_io import GrowingSection
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -37,14 +38,19 @@ SPIKES_DECORRELATED = (
 )
 
 
-class Decorrelation(Section):
+class Decorrelation(GrowingSection):
     """How the activity of layers is decorrelated."""
+
+    later: ClassVar[tuple[str, ...]] = ("inputs",)
 
     lr: float = Field(
         default=1e-2, gt=0, le=10, description="step size of D in an update, where the optimiser's schedule starts"
     )
     trailing: bool | None = Field(
         default=None, description="whether the step is times D, as published; unset: so, but in preset paper"
+    )
+    inputs: bool | None = Field(
+        default=None, description="whether the inputs have a matrix of their own as well; unset: in preset smtj alone"
     )
 
 

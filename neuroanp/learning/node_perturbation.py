@@ -11,6 +11,7 @@ For a difference r between two passes, sample b and step t, with n the noise on 
 
 For white noise, gamma = 1 and credit = sample the expected update is the gradient of sum_t L_t, up to order sigma^2;
 with credit = batch, where the loss is the mean over B sequences, it is 1/B of it.
+Nothing of it asks for Gaussian noise: a coin that is as often up as down does as well.
 Noise that is not known (of reads) makes it vary more, and leaves its mean. Of units that spike x is the
 trace z (or what the outputs read), not the current that a spike leaves behind, and the gains of inputs and
 synapses are left out: the update has the sign and the shape of a gradient over the weights, not its size.

@@ -40,7 +40,7 @@ OF_REFERENCE = {
     "running": (requirements.REPEATING_INPUTS,),
 }
 """What hardware must provide for a reference."""
-LATER = ("average", "decorrelation", "readout", "weights")
+LATER = ("average", "decorrelation", "presynaptic", "readout", "weights")
 """Options that there have not always been."""
 
 

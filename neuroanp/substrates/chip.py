@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -67,7 +67,7 @@ class DeviceChip(ReadChip):
         dtype: torch.dtype = torch.float32,
         device: torch.device | str = "cpu",
         units: Neurons = MappingProxyType({}),
-        decorrelated: bool = False,
+        decorrelated: Sequence[str] = (),
     ) -> DeviceChip:
         """Make a chip and write the first weights.
 
@@ -87,7 +87,7 @@ class DeviceChip(ReadChip):
             dtype: float32 or float64.
             device: the torch device.
             units: how spiking neurons differ by themselves, which the profile's mismatch comes on top of.
-            decorrelated: whether digital matrices, identities at first, stand between layers and the arrays they go to.
+            decorrelated: groups of units that have a digital matrix, the identity at first, between them and arrays.
 
         Raises: InputError for a way to write the profile has no law for, unknown effects, or dt below a read.
         """
@@ -127,7 +127,8 @@ class DeviceChip(ReadChip):
         chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons)
         chip._first_write(weights, streams)
         if decorrelated:
-            chip.decorrelate({name: torch.eye(n, dtype=like.dtype, device=like.device) for name, n, _ in layers})
+            sizes = weights.network.units
+            chip.decorrelate({k: torch.eye(sizes[k], dtype=like.dtype, device=like.device) for k in decorrelated})
         return chip
 
     def decorrelate(self, D: Mapping[str, Tensor]) -> None:

@@ -104,7 +104,7 @@ class ReadChip:
     def node_sigmas(self, artificial: bool = True) -> dict[str, float]:
         """Return the standard deviation of the node noise by group of units (see Substrate)."""
         own = self.junctions.node_sigma if self.junctions is not None else 0.0
-        of_layers, of_output = self.drive.gaussian(artificial)
+        of_layers, of_output = self.drive.added(artificial)
         coupled = self.drive.coupled(self.network.groups[1:-1])
         sigmas = {name: math.hypot(own * scale, of_layers) for name, scale in coupled.items()}
         return {**sigmas, OUTPUT: math.hypot(own, of_output)}
@@ -140,10 +140,11 @@ class ReadChip:
         self, plan: PassPlan, batch: int, streams: PassStreams, artificial: bool = True, apart: float = math.inf
     ) -> NodeNoise:
         """Start the node noise of one presentation (see Substrate)."""
-        of_layers, of_output = self.drive.gaussian(artificial)
+        of_layers, of_output = self.drive.added(artificial)
         return NodeNoise(
             plan, self.network.lines, batch, streams, self.like, self.junctions, of_layers,
             output_sigma=of_output, scale=self.drive.coupled(self.network.groups[1:-1]), dt=self.dt, apart=apart,
+            kind=self.drive.kind,
         )  # fmt: skip
 
     def device_noise(

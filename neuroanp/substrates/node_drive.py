@@ -1,4 +1,4 @@
-"""What moves the units beside their inputs: the junctions of a chip, and Gaussian noise that no device makes."""
+"""What moves the units beside their inputs: the junctions of a chip, and noise that no device makes."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from neuroanp.devices.switched import at_temperature
 from neuroanp.errors import InputError
+from neuroanp.substrates.added_noise import Kind, checked
 from neuroanp.substrates.periphery import amplifier_variance, dac_sigma, thermal_factor
 
 if TYPE_CHECKING:
@@ -21,23 +22,26 @@ class NodeDrive:
     """How the pre-activations of a network are perturbed, but for what its reads do.
 
     Args:
-        sigma: standard deviation of Gaussian noise that no device makes on hidden units, dimensionless; 0 for none.
+        sigma: standard deviation of noise that no device makes on hidden units, dimensionless; 0 for none.
         output: that on output units; None: sigma.
         scale: coupling of the junctions to the units of layers, one for all or by layer; the outputs get their noise
             as it is.
+        kind: of the noise that no device makes; see `neuroanp.substrates.added_noise`.
 
     Raises:
-        InputError: a standard deviation below 0, or a number that is not finite.
+        InputError: a standard deviation below 0, a number that is not finite, or a kind that is not known.
 
-    >>> NodeDrive(0.1).gaussian(), NodeDrive(0.1, output=0.0).gaussian(), NodeDrive(0.1).gaussian(False)
+    >>> NodeDrive(0.1).added(), NodeDrive(0.1, output=0.0).added(), NodeDrive(0.1).added(False)
     ((0.1, 0.1), (0.1, 0.0), (0.0, 0.0))
     """
 
     sigma: float = 0.0
     output: float | None = None
     scale: float | Mapping[str, float] = 1.0
+    kind: Kind = "gaussian"
 
     def __post_init__(self) -> None:
+        checked(self.kind)
         problems = [
             f"perturbation: {what} {sigma:g} is not a finite standard deviation of 0 or more"
             for what, sigma in (("sigma", self.sigma), ("output", self.output or 0.0))
@@ -58,8 +62,8 @@ class NodeDrive:
             return {name: self.scale.get(name, 1.0) for name in layers}
         return dict.fromkeys(layers, self.scale)
 
-    def gaussian(self, artificial: bool = True) -> tuple[float, float]:
-        """Return the sigma of the Gaussian noise on the units of layers and on the outputs; unless `artificial`, 0."""
+    def added(self, artificial: bool = True) -> tuple[float, float]:
+        """Return the sigma of the added noise on the units of layers and on the outputs; unless `artificial`, 0."""
         if not artificial:
             return 0.0, 0.0
         return self.sigma, self.sigma if self.output is None else self.output

@@ -1,4 +1,4 @@
-"""Noise on the pre-activations: sources with a memory, or Gaussian noise that no device makes."""
+"""Noise on the pre-activations: sources with a memory, or white noise that no device makes."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from neuroanp.errors import InputError
 from neuroanp.kernels.precision import single
 from neuroanp.network.network import OUTPUT
 from neuroanp.noise import PassStreams
+from neuroanp.substrates.added_noise import Kind, drawn
 from neuroanp.substrates.protocol import White
 from neuroanp.substrates.starts import Draws, starts
 from neuroanp.trajectory import PassPlan
@@ -47,13 +48,13 @@ class NodeNoise:
         streams: where the draws come from.
         like: gives dtype and device.
         junctions: the law of the sources, or None.
-        sigma: standard deviation of artificial Gaussian noise, 0 for none; where `output_sigma` is given,
-            of the layers alone.
+        sigma: standard deviation of artificial noise, 0 for none; where `output_sigma` is given, of the layers alone.
         output_sigma: that of the output layer, or None: sigma.
         scale: coupling of the sources to the units, by group; what is missing gets their noise as it is.
         dt: seconds a step.
         apart: seconds from the start of a presentation to that of the next, sequence after sequence and
             the passes of one in turn: slow noise is then common to them. Infinity: independent starts.
+        kind: of the artificial noise; see `added_noise`.
 
     Raises:
         InputError: the plan turns signs or picks groups, and sources make the noise, which nobody controls.
@@ -73,7 +74,9 @@ class NodeNoise:
         scale: Mapping[str, float] | None = None,
         dt: float,
         apart: float = math.inf,
+        kind: Kind = "gaussian",
     ) -> None:
+        self.kind: Kind = kind
         self.plan, self.units, self.batch, self.streams = plan, dict(units), batch, streams
         self.like, self.junctions, self.dt = like, junctions, dt
         self.sigma = dict.fromkeys(units, sigma)
@@ -92,8 +95,8 @@ class NodeNoise:
         self._state: dict[tuple[str, int], tuple[int, Tensor]] = {}  # (layer, stream) -> next step, state
 
     def white(self, layer: str) -> White | None:
-        """Return the noise of a group where all groups have it, and no source with a memory; see `Perturbation`."""
-        if self.junctions is not None or self.plan.only:
+        """Return the noise of a group where it is none, or Gaussian alone that all groups have; see `Perturbation`."""
+        if self.junctions is not None or self.plan.only or (self.kind != "gaussian" and self.sigma[layer]):
             return None
         return White(self.sigma[layer], self.streams.at(f"gaussian/{layer}", 0), self.streams.update_there)
 
@@ -112,19 +115,20 @@ class NodeNoise:
         if self.junctions is None and not sigma:
             return None
         shape, of_passes = (self.batch, self.units[layer]), self._factors[layer]
-        if self.junctions is None and self.like.device.type == "cpu" and self.like.dtype == torch.float32:
+        plain = self.junctions is None and self.kind == "gaussian"
+        if plain and self.like.device.type == "cpu" and self.like.dtype == torch.float32:
             factors = [factor * sigma for factor in of_passes]
             return torch.from_numpy(
                 self.streams.normals(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape)
             )
-        if self.junctions is None and self.like.device.type != "cpu":
+        if plain and self.like.device.type != "cpu":
             factors = [factor * sigma for factor in of_passes]
             return self.streams.times(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape, self.like)
         make = torch.empty if all(of_passes) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
         if t0 == 0 and self.junctions is not None:
             self._first = self._starts(self.junctions, layer, shape)
-        # Gaussian noise alone takes its sigma along with the factor: one pass over the memory less.
+        # Artificial noise alone takes its sigma along with the factor: one pass over the memory less.
         unit = sigma if self.junctions is None else 1.0
         of_stream: dict[int, list[int]] = {}
         for index, (factor, stream) in enumerate(zip(of_passes, self.plan.stream, strict=True)):
@@ -140,13 +144,13 @@ class NodeNoise:
         return out
 
     def _one(self, layer: str, stream: int, t0: int, steps: int, out: Tensor, index: int) -> Tensor:
-        """Return the noise of one stream: junctions plus Gaussian, or the Gaussian alone with unit variance.
+        """Return the noise of one stream: junctions plus artificial noise, or this alone with unit variance.
 
         Where its source draws for itself it lies in out[:, index] already.
         """
         shape = (self.batch, self.units[layer])
         if self.junctions is None:
-            return self._normal(f"gaussian/{layer}", stream, t0, steps, shape)
+            return drawn(self.kind, self.streams, layer, stream, t0, steps, shape, self.like)
         if self.junctions.fill is not None and fills(self.junctions) and single(out):
             state = self._reached(layer, stream, t0)
             u, xi = (self.streams.at(f"{name}/{layer}", stream, t0) for name in ("junction", "junction_white"))
@@ -159,7 +163,7 @@ class NodeNoise:
         if (scale := self.scale.get(layer, 1.0)) != 1.0:
             total.mul_(scale)
         if sigma := self.sigma[layer]:
-            total.add_(self._normal(f"gaussian/{layer}", stream, t0, steps, shape), alpha=sigma)
+            total.add_(drawn(self.kind, self.streams, layer, stream, t0, steps, shape, self.like), alpha=sigma)
         return total
 
     def _sources(self, law: NodeSource, layer: str, stream: int, t0: int, steps: int, shape: tuple[int, int]) -> Tensor:

@@ -25,7 +25,7 @@ from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_uni
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
 from neuroanp.tasks.validation import Validation, split
-from neuroanp.training.decorrelating import decorrelation_of
+from neuroanp.training.decorrelating import decorrelated_groups
 from neuroanp.training.filling import spikes
 from neuroanp.training.kept import Plan
 from neuroanp.training.learner import make_learner
@@ -150,7 +150,7 @@ class Experiment:
             wires=hardware.wires,
             drive=self._drive(on),
             units={} if self.start is None else self.start.factors,
-            decorrelated=decorrelation_of(config.rule) is not None,
+            decorrelated=decorrelated_groups(config.rule, self.network),
         )
 
     def _drive(self, effects: frozenset[str]) -> NodeDrive:
@@ -159,10 +159,10 @@ class Experiment:
         source = junctions_of(self.profile, effects, temperature)
         scale = {layer.name: self._coupling(layer, source) for layer in self.network.layers if layer.cell.spikes}
         # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
-        wanted, own = config.perturbation.name, perturbs_units(self.profile, effects, temperature)
+        wanted, own = config.perturbation, perturbs_units(self.profile, effects, temperature)
         moves_weights = isinstance(config.rule, WP)  # and no units
-        if wanted == "gaussian" or (wanted == "auto" and not own and not moves_weights):
-            return NodeDrive(config.perturbation.sigma, config.perturbation.output, scale)
+        if wanted.kind is not None or (wanted.name == "auto" and not own and not moves_weights):
+            return NodeDrive(wanted.sigma, wanted.output, scale, wanted.kind or "gaussian")
         return NodeDrive(scale=scale)
 
     def _coupling(self, layer: Layer, source: NodeSource | None) -> float:

@@ -14,7 +14,6 @@ from neuroanp.learning.iterative import INP
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.passes import PassRule
 from neuroanp.learning.protocol import RULES
-from neuroanp.learning.weight_perturbation import WP
 from neuroanp.network.network import Network
 from neuroanp.network.tanh import Tanh
 from neuroanp.records.store import found
@@ -86,9 +85,7 @@ class RunConfig(Section):
         if isinstance(self.rule, INP) and self.rule.groups != there:
             said = f"{self.rule.groups}, and this network has {there} groups of units, its layers and the outputs"
             problems.append(Problem(("rule", "groups"), f"{said}; leave it out"))
-        if isinstance(self.rule, WP) and self.perturbation.name == "gaussian":
-            said = "'gaussian' is noise on the units, and rule 'wp' moves weights (rule.sigma); leave it out"
-            problems.append(Problem(("perturbation", "name"), said))
+        problems += together.of_noise(self.perturbation, self.rule)
         if not self.network.input_delay and not (self.encoder.spikes and (spikes(self.backend) or not sure)):
             said = "0 is of inputs that are spikes; others act at once, leave it out"
             problems.append(Problem(("network", "input_delay"), said))

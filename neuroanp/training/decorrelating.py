@@ -36,9 +36,19 @@ def decorrelation_of(rule: Any) -> Decorrelation | None:
     return rule.decorrelation if isinstance(rule, PassRule | WP | Echo) else None
 
 
+def decorrelated_groups(rule: Any, network: Network) -> tuple[str, ...]:
+    """Return the groups of units whose activity a rule decorrelates before it goes to the arrays; (): none."""
+    option = decorrelation_of(rule)
+    if option is None:
+        return ()
+    usual = not isinstance(rule, Echo) and rule.preset == "smtj"
+    inputs = (INPUT,) if (usual if option.inputs is None else option.inputs) else ()
+    return (*inputs, *(layer.name for layer in network.layers))
+
+
 def matrices(lab: Lab) -> dict[str, Tensor]:
-    """Return the matrix D of each layer as the arrays are read in an update; {}: there are none."""
-    of = {p.pre: lab.reads[p.name].decorrelation for p in lab.network.projections if p.pre != INPUT}
+    """Return the matrix D of each group of units as the arrays are read in an update; {}: there are none."""
+    of = {p.pre: lab.reads[p.name].decorrelation for p in lab.network.projections}
     return {name: D for name, D in of.items() if D is not None}
 
 
@@ -87,7 +97,7 @@ class Decorrelating:
         return cls(rule, lab) if matrices(lab) else None
 
     def add(self, x: Mapping[str, Tensor]) -> None:
-        """Add the activity (T, B, n) of each layer in a chunk of time."""
+        """Add the activity (T, B, n) of each group of units in a chunk of time."""
         if self.moves:
             mine = {name: x[name] for name in self.D}
             self.products.add(mine, mine)

@@ -12,6 +12,7 @@ from neuroanp.errors import InputError
 from neuroanp.learning.weight_perturbation import WP, of_weights
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
+from neuroanp.substrates.added_noise import LABELS
 from neuroanp.substrates.facts import describe as facts_of
 from neuroanp.training.build import Experiment, holds_weights, plan_of
 from neuroanp.training.decorrelating import DIGITAL, decorrelation_of
@@ -79,10 +80,10 @@ def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
         return of_weights(rule, chip.perturbs_units)
     sources = ["the device's own noise"] * chip.perturbs_units
     if sigma:
-        _, output = chip.drive.gaussian()
+        _, output = chip.drive.added()
         where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
         why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
-        sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
+        sources.append(f"{LABELS[chip.drive.kind]}, sigma {sigma:g} on the pre-activations ({where}){why}")
     return " and ".join(sources) or "none: nothing explores"
 
 

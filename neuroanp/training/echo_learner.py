@@ -103,7 +103,7 @@ class EchoLearner:
             if told is not None and block.told is not None:
                 told.add(block.told, lab.mask[block.time])
             if decorrelating is not None:
-                decorrelating.add(block.presynaptic.layers)
+                decorrelating.add(block.presynaptic.of_groups(network))
         arrays = {name: total / lab.batch for name, total in sums.done().items()}
         scored = lab.mask.sum().double() * (lab.batch * self.passes)
         found = WeightUpdate(arrays, {"loss": number(heard.losses.sum().double() / scored)})

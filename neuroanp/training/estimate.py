@@ -28,7 +28,7 @@ from neuroanp.substrates.tiling import Tiling
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer, plan_of, stored_memory
 from neuroanp.training.config import RunConfig
-from neuroanp.training.decorrelating import decorrelation_of
+from neuroanp.training.decorrelating import decorrelated_groups
 from neuroanp.training.described import describe
 from neuroanp.training.identifying import numbers_remembered
 from neuroanp.training.learner import make_learner
@@ -175,8 +175,8 @@ def _least_squares_bytes(experiment: Experiment, size: int) -> int:
 
 def _matrices(experiment: Experiment, size: int) -> int:
     """Return what decorrelation takes: matrices, second moments, and the matrices that follow."""
-    squares = sum(layer.units**2 for layer in experiment.network.layers)
-    return 3 * size * squares if decorrelation_of(experiment.config.rule) is not None else 0
+    network = experiment.network
+    return 3 * size * sum(network.units[name] ** 2 for name in decorrelated_groups(experiment.config.rule, network))
 
 
 def _chunk_bytes(experiment: Experiment, size: int) -> int:

@@ -196,7 +196,7 @@ class PassLearner:
             if sums is not None and kept.told is not None:
                 sums.add(kept.told, lab.mask[kept.t0 : kept.t0 + len(kept.losses)])
             if decorrelating is not None:
-                decorrelating.add(kept.presynaptic.layers)
+                decorrelating.add(kept.presynaptic.of_groups(weights.network))
         update = self.rule.finish(products.done(), self.plan, lab.batch)
         if decorrelating is not None:
             update = decorrelating.done(update, weights.network)

@@ -54,6 +54,10 @@ class Presynaptic:
             {name: over_passes(x, plan) for name, x in chunk.pre.items()},
         )
 
+    def of_groups(self, network: Network) -> dict[str, Tensor]:
+        """Return what units did, (T, B, n): inputs without the line of a constant, and layers."""
+        return {INPUT: self.u[..., : network.inputs], **self.layers}
+
     @property
     def last(self) -> dict[str, Tensor]:
         """The activity (B, n) of the last step of each layer."""

@@ -8,6 +8,7 @@ from pydantic import Field, field_validator, model_validator
 
 from neuroanp.devices.effects import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import did_you_mean
+from neuroanp.substrates.added_noise import Kind
 from neuroanp.training.times import Idle, without_repeats
 from neuroanp.units import Size, Temperature
 from neuroanp.yaml_io import GrowingSection, Problem, Section, all_at
@@ -16,16 +17,22 @@ from neuroanp.yaml_io import GrowingSection, Problem, Section, all_at
 class PerturbationConfig(Section):
     """What makes passes differ."""
 
-    name: Literal["auto", "gaussian", "none"] = Field(
+    name: Literal["auto", "gaussian", "bernoulli", "centred_bernoulli", "none"] = Field(
         default="auto",
-        description="auto: Gaussian only where no noise of the device reaches the units; gaussian: always",
+        description="auto: Gaussian only where no noise of the device reaches the units; gaussian: always; bernoulli: "
+        "0 or 2 sigma up, as a coin falls at every step of time; centred_bernoulli: sigma up or down",
     )
     sigma: float = Field(
-        default=1e-2, gt=0, le=10, description="standard deviation of the Gaussian on the pre-activations"
+        default=1e-2, gt=0, le=10, description="standard deviation of what is added to the pre-activations"
     )
     output: float | None = Field(
         default=None, ge=0, le=10, description="standard deviation of that on the outputs; unset: sigma"
     )
+
+    @property
+    def kind(self) -> Kind | None:
+        """The kind of noise that is added whatever the hardware does; None: none, or that is not said."""
+        return None if self.name in ("auto", "none") else self.name
 
 
 class Hardware(Section):

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS, KINDS
 from neuroanp.errors import InputError
+from neuroanp.learning.passes import PassRule
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.network.tanh import Tanh
+from neuroanp.substrates.added_noise import mean
 from neuroanp.training.filling import spikes
 from neuroanp.training.layers import UNITS_FIELD, NetworkConfig
 from neuroanp.training.targets import TARGETS, misfits, unknown
@@ -22,6 +24,7 @@ from neuroanp.yaml_io import Key, Problem
 
 if TYPE_CHECKING:
     from neuroanp.network.cell import Unit
+    from neuroanp.training.sections import PerturbationConfig
 
 LAYERS: Key = ("network", "layers")
 
@@ -130,6 +133,35 @@ def _too_short(where: Key, cell: Any, dt: float) -> list[Problem]:
         key, _, said = str(error).partition(": ")
         return [Problem((*where, key), said)]
     return []
+
+
+def of_noise(perturbation: PerturbationConfig, rule: Any) -> list[Problem]:
+    """Find noise that is added to units by a rule that moves weights, or whose mean a rule would take for a signal.
+
+    Noise with a mean goes with passes that have that mean in common. It does not cancel against a pass that is
+    noise-free or has the opposite sign; and node perturbation against running averages multiplies the noise itself, not
+    a difference of it.
+    """
+    kind = perturbation.kind
+    if kind is None:
+        return []
+    if isinstance(rule, WP):
+        said = f"'{kind}' is noise on the units, and rule 'wp' moves weights (rule.sigma); leave it out"
+        return [Problem(("perturbation", "name"), said)]
+    if not mean(kind) or not isinstance(rule, PassRule):
+        return []
+    plan = rule.plan()
+    alone = plan.remembered > 0 and rule.needs_noise
+    others = [factor for factor in plan.noise if factor != 1.0]
+    if not (others or alone):
+        return []
+    what = "a pass that is noise-free" if 0.0 in others else "passes of both signs" if others else "a running average"
+    able = "'two'" if plan.only else "'two' or 'mean'"
+    said = (
+        f"'{kind}' is 0 or a step up, and its mean does not cancel against {what} (rule.reference: "
+        f"{rule.reference}); use 'centred_bernoulli', or rule.reference {able}"
+    )
+    return [Problem(("perturbation", "name"), said)]
 
 
 def of_rule(rule: Any, backend: str) -> Iterator[Problem]:

@@ -18,6 +18,7 @@ from neuroanp.losses import of_steps
 from neuroanp.network.rollout import advance, rest
 from neuroanp.training.decorrelating import Decorrelating
 from neuroanp.training.plain_form import exact
+from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 
 if TYPE_CHECKING:
@@ -140,7 +141,7 @@ class WeightLearner:
         """Note the activity of the unmoved network, in the presentation that is compared with or one beside them."""
         plan = PassPlan((1.0,), (self.passes * lab.batch,), "mean")
         for chunk in lab.run(plan, "all", book=self.rule.reference != "silent"):
-            decorrelating.add({name: layer.x[:, 0] for name, layer in chunk.activities.items()})
+            decorrelating.add(Presynaptic.of(chunk, plan).of_groups(lab.network))
 
     # ---- weights that are moved at every step: in simulation, of exact arrays ----
 

@@ -35,6 +35,8 @@ def by_hand(name: str, h: np.ndarray, x: np.ndarray, k: np.ndarray) -> tuple[np.
         return logistic(o) * np.tanh(k), k
     if name == "leaky_tanh":
         return 0.5 * x + 0.5 * np.tanh(h), k
+    if name == "leaky_relu":
+        return np.maximum(h, 0) + 0.01 * np.minimum(h, 0), k
     return {"tanh": np.tanh, "relu": lambda h: np.maximum(h, 0)}[name](h), k
 
 
@@ -49,6 +51,19 @@ def test_three_steps_follow_the_equations(name):
         x, k = by_hand(name, h, x, k)
         assert found.dtype == torch.float64
         np.testing.assert_allclose(found.numpy(), x, rtol=1e-13, atol=1e-15)
+
+
+@pytest.mark.parametrize("name", CELLS.names())
+def test_a_gain_that_a_cell_states_is_what_autograd_finds(name):
+    cell = CELLS.get(name)()  # pyright: ignore[reportCallIssue]
+    h = torch.from_numpy(np.random.default_rng(0).standard_normal((ROWS, len(cell.ports) * N)))
+    gain = cell.derivative(h)
+    if gain is None:
+        assert cell.start(1, 1, h)
+        return
+    leaf = h.clone().requires_grad_()
+    cell.step(cell.start(ROWS, N, h), leaf)[1].sum().backward()
+    torch.testing.assert_close(gain, leaf.grad, rtol=1e-12, atol=0)
 
 
 @pytest.mark.parametrize(

@@ -238,8 +238,44 @@ def test_options_that_do_not_fit_the_files_are_refused(folder, options, said):
         made(folder, **options)
 
 
+@pytest.mark.parametrize(("steps", "window"), [(1, 1), (5, 2)])
+def test_an_image_is_shown_at_once_as_long_as_one_likes(folder, steps, window):
+    one_by_one, task = made(folder, pool=2), made(folder, pool=2, mode="rates", steps=steps, window=window)
+    assert (task.inputs, task.steps) == (4, steps)
+    for draw in (
+        lambda task: task.test(np.random.default_rng(0)),
+        lambda task: task.sample(np.random.default_rng(0), 9),
+    ):
+        pixels, shown = draw(one_by_one).inputs[..., 0].T, draw(task)
+        assert shown.inputs.shape == (steps, *pixels.shape)
+        for t in range(steps):
+            np.testing.assert_array_equal(shown.inputs[t], pixels)
+            scored = t >= steps - window
+            assert shown.mask[t] == scored
+            np.testing.assert_array_equal(shown.targets[t], scored * draw(one_by_one).targets[-1])
+
+
+def test_options_of_another_mode_are_refused(folder):
+    with pytest.raises(ValidationError, match="permute goes with mode pixels"):
+        MnistConfig(path=folder, mode="rates", permute=1)
+    with pytest.raises(ValidationError, match="steps 3 is of mode rates"):
+        MnistConfig(path=folder, steps=3)
+    assert "mode" not in MnistConfig(path=folder).model_dump()
+    assert MnistConfig(path=folder, mode="rates").model_dump()["mode"] == "rates"
+
+
 @pytest.mark.parametrize(
-    "bad", [{"permute": -1}, {"permute": 0.5}, {"pool": 0}, {"window": 0}, {"test_size": 0}, {"x": 1}]
+    "bad",
+    [
+        {"mode": "rows"},
+        {"steps": 0},
+        {"permute": -1},
+        {"permute": 0.5},
+        {"pool": 0},
+        {"window": 0},
+        {"test_size": 0},
+        {"x": 1},
+    ],
 )
 def test_bad_options_are_refused(bad):
     with pytest.raises(ValidationError):
