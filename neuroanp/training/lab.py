@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -45,6 +45,7 @@ class Lab:
         learning: the arrays that learn; None: all.
         books: whether anybody looks at the ledger: of a control nobody does.
         identifying: what units know, and hear, of the arrays before them; None: they go by the weights that are held.
+        limits: the largest weight of each array, w_s; of one that is not there nothing is known.
     """
 
     source: Source
@@ -61,6 +62,7 @@ class Lab:
     learning: frozenset[str] | None = None
     books: bool = True
     identifying: Identifying | None = None
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def learns(self, name: str) -> bool:
         """Return whether an array learns; what is found for others is thrown away."""
