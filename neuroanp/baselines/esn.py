@@ -29,7 +29,7 @@ class ESN(Solved):
 
     name: Literal["esn"] = "esn"  # pyright: ignore[reportIncompatibleVariableOverride] - frozen
     radius: float = Field(default=0.9, ge=0, le=10, description="spectral radius of the recurrence")
-    input_scale: float = Field(default=0.5, gt=0, le=100, description="largest weight of the inputs, and of a bias line")
+    input_scale: float = Field(default=0.5, gt=0, le=100, description="largest weight of the inputs, and of a bias")
     density: float = Field(default=1.0, gt=0, le=1, description="share of the recurrent weights that are not 0")
 
 

@@ -26,10 +26,10 @@ dynamic mode decomposition with the state as the observable is
     K = argmin sum_t |K x_t - h_t|^2 + lambda |K|^2
 
 Ridge regression is linear in its targets, so that W = W_s K is the ridge regression of the pre-activations W_s h_t on
-x_t. That is how it is found here, unit by unit: then the largest weight that an array holds is a bound on a row of the
-problem, and the least squares stay those within the box. Whatever lambda gives, errors of h return in the next step;
-the lambda is taken with which the whole network, run by itself with W and outputs fitted to what it then does, has the
-least error on sequences that were not fitted.
+x_t. That is how it is found here. Whatever lambda gives, errors of h return in the next step; the lambda is taken with
+which the whole network, run by itself with W and outputs fitted to what it then does, has the least error on sequences
+that were not fitted, of those whose W the array can hold. (Least squares within the box |W| <= w_s would be n problems
+of n unknowns with bounds: minutes for 100 units, and none of its solutions was chosen.)
 
 The paper's autonomous network h_t = K tanh(W_s h_{t-1} + b) is this one closed over its outputs: with outputs that are
 the next inputs, u_{t+1} = y_t makes W + W_c W_out of the recurrence. `free_run` does that.
@@ -58,6 +58,8 @@ S = log(3.0) / 2.0
 """atanh(1/2): the pre-activation at the second point of a pair."""
 STATE_LAMBDAS = (1e-12, *LAMBDAS[::2])
 """Strengths tried for the state's map: it is run through at every step, and small errors add up."""
+DECADES = 30
+"""How often the ridge is raised by a factor of ten where an array cannot hold the recurrence; 1e-14 gets to 1e15."""
 APART = 1e-12
 """Points of a pair that are nearer than this, over the spread of the data, are one."""
 
@@ -213,19 +215,27 @@ def koopman(x: np.ndarray, h: np.ndarray, strength: float) -> np.ndarray:
 def recurrences(
     hidden: Hidden, u: np.ndarray, d: int, strengths: tuple[float, ...] = STATE_LAMBDAS, limit: float = inf
 ) -> Iterator[np.ndarray]:
-    """Yield W = W_s K (n, n) of each ridge strength, within the largest weight of its array.
+    """Yield W = W_s K (n, n) of each ridge strength with which its array can hold it.
+
+    Where it can hold none, the strongest is raised by decades until it can: W goes to 0.
 
     Args:
         hidden: of n units. u: (T, B, I) inputs. d: how many of them are the state. strengths: of the ridge of K.
-        limit: of |W|.
+        limit: the largest |W|.
     """
     h = delayed(u, d)
     x = np.tanh(hidden.preactivations(u, before(h)))
     n = len(hidden.b)
     moments = Moments(n, n)
     moments.add(x.reshape(-1, n), h.reshape(-1, h.shape[-1]) @ hidden.w_s.T)
-    for C in ridge_path(moments, strengths, None if limit == inf else np.full(n, limit)):
-        yield C.T.copy()
+    raised = tuple(max(strengths) * 10.0**k for k in range(1, DECADES))
+    found = False
+    for k, C in enumerate(ridge_path(moments, (*strengths, *raised))):
+        if k >= len(strengths) and found:
+            break
+        if np.abs(C).max() <= limit:
+            found = True
+            yield C.T.copy()
 
 
 def free_run(

@@ -15,7 +15,8 @@ TRANSIENT = 100.0
 LONGEST = 0.02
 """Longest step of the integrator."""
 SCALE = (3.0, 6.0)
-"""What x and v are divided by: on the cycle of mu = 1 |x| is at most 2.01, |v| 2.68; a control of 3 drives them to 2.9 and 5.3."""
+"""What x and v are divided by: on the cycle of mu = 1 |x| is at most 2.01, |v| 2.68; a control of 3 drives them to 2.85
+and 5.30."""
 
 
 def rate(mu: float, control: float) -> Rate:

@@ -8,12 +8,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.baselines.network import rate_outputs
+from neuroanp.baselines.solved import Solved
 from neuroanp.errors import InputError
 from neuroanp.learning.weight_perturbation import WP, of_weights
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import describe as facts_of
 from neuroanp.training.build import Experiment, holds_weights, plan_of
+from neuroanp.training.computed import perturbs_no_units
 from neuroanp.training.decorrelating import DIGITAL, decorrelation_of
 from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
@@ -83,7 +85,8 @@ def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
         where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
         why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
         sources.append(f"Gaussian, sigma {sigma:g} on the pre-activations ({where}){why}")
-    return " and ".join(sources) or "none: nothing explores"
+    nothing = "none: weights are computed" if isinstance(rule, Solved) else "none: nothing explores"
+    return " and ".join(sources) or nothing
 
 
 def _validates(experiment: Experiment) -> str:
@@ -184,8 +187,8 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
         warnings.append(
             f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
         )
-    moves_weights = isinstance(experiment.config.rule, WP)
-    if not (chip.perturbs_units or sigma or moves_weights):
+    unperturbed = perturbs_no_units(experiment.config.rule)
+    if not (chip.perturbs_units or sigma or unperturbed):
         warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
     if (
         spikes(experiment.config.backend)
@@ -196,7 +199,7 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
             f"warning: the bias line of {chip.network.readout[-1]} is driven at a few per cent of full scale at "
             "every step, which the converters of this profile round or lose; leave network.bias off"
         )
-    if moves_weights:
+    if unperturbed:
         return warnings
     warnings += _stuck(experiment, chip)
     if not chip.perturbs_units or chip.junctions is not None or sigma:

@@ -9,6 +9,7 @@ from neuroanp.learning import requirements
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.training import computed
 from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.refitting import check as check_refit
 from neuroanp.training.running import OTHER, repeats
@@ -29,10 +30,12 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
 
     Raises:
         InputError: it must know noise, or control it, that devices make; compare with earlier presentations of
-            sequences that do not repeat; or move weights at every step that are not exact.
+            sequences that do not repeat; move weights at every step that are not exact; or compute weights that
+            arrays cannot hold, for a loss that is not one of squares.
     """
     config, rule = experiment.config, experiment.config.rule
     check_refit(config.training.refit, experiment.task.loss)
+    computed.refuse(experiment, chip)
     if rule.learner in ("passes", "echo"):
         check_readout(rule.readout, experiment.task.loss)
     if rule.learner == "passes":

@@ -28,7 +28,7 @@ from neuroanp.baselines.protocol import scored
 from neuroanp.baselines.regression import HELD_OUT, Moments
 from neuroanp.baselines.ridge import features
 from neuroanp.baselines.sampled import STATE_LAMBDAS, Sampled, recurrences, sample
-from neuroanp.baselines.solved import Outputs, Solved, outputs
+from neuroanp.baselines.solved import exact_error, outputs
 from neuroanp.network.network import OUTPUT
 from neuroanp.training.told_outputs import Told, by_array
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
@@ -79,7 +79,7 @@ class SolvedLearner(ABC):
 
     def init(self, weights: Weights) -> State:
         """Return sums of nothing, and that no update is done."""
-        m, O = _lines(weights.network), weights.network.outputs  # noqa: N806 - the papers' letter
+        m, O = _lines(weights.network), weights.network.outputs
         state: State = {"updates": torch.tensor(0, dtype=torch.int64)}
         for part in PARTS:
             state |= _kept(part, Moments(m, O))
@@ -117,22 +117,23 @@ class SolvedLearner(ABC):
 
     def _computed(self, lab: Lab) -> Arrays:
         """Return all arrays, chosen on a twin of the network: the hidden ones with which outputs err least."""
-        data, best = Data.of(lab), inf
-        found: Arrays = {}
+        data, limits, strengths = Data.of(lab), _limits(lab), self.rule.strengths()
+        best: tuple[float, Mapping[str, np.ndarray], list[Moments]] | None = None
         for arrays in self.hidden(data, lab) if self._moves_hidden(lab) else ({},):
-            twin = _with(lab.substrate.weights, arrays)
-            fitted = self._fitted(data, twin, lab)
-            if fitted.error < best or not found:
-                best = fitted.error
-                outs = by_array(torch.as_tensor(fitted.w_out).to(twin.like), lab.network)
-                found = {name: twin[name] for name in arrays} | outs
-        return found
+            sums = self._run(data, _with(lab.substrate.weights, arrays))
+            error = exact_error(*sums, strengths, limits)
+            if best is None or error < best[0]:
+                best = error, arrays, sums
+        assert best is not None, "the strongest ridge makes a recurrence that any array holds"
+        _, arrays, (fit, held) = best
+        outs = by_array(self._like(lab, outputs(fit, held, strengths, limits).w_out), lab.network)
+        return {name: self._like(lab, W) for name, W in arrays.items()} | outs
 
     def _moves_hidden(self, lab: Lab) -> bool:
         return all(lab.learns(p.name) for p in lab.network.projections if p.post != OUTPUT)
 
-    def _fitted(self, data: Data, twin: Weights, lab: Lab) -> Outputs:
-        """Run a twin in float64 and fit its outputs."""
+    def _run(self, data: Data, twin: Weights) -> list[Moments]:
+        """Run a twin in float64, and return what its outputs are fitted to, and what chooses the ridge."""
         exact = Weights({name: W.double() for name, W in twin.items()}, twin.network)
         x = features(rate_activities(exact, data.u), twin.network).numpy(force=True)
         held, sums = held_out(data.u.shape[1]), []
@@ -140,11 +141,14 @@ class SolvedLearner(ABC):
             moments = Moments(x.shape[-1], twin.network.outputs)
             moments.add(scored(x[:, of], data.mask), scored(data.targets[:, of], data.mask))
             sums.append(moments)
-        return outputs(sums[0], sums[1], self.rule.strengths(), _limits(lab))
+        return sums
 
     def _refitted(self, lab: Lab, sums: Mapping[str, Moments]) -> Arrays:
         found = outputs(sums["fit"], sums["held"], self.rule.strengths(), _limits(lab))
-        return by_array(torch.as_tensor(found.w_out).to(lab.substrate.weights.like), lab.network)
+        return by_array(self._like(lab, found.w_out), lab.network)
+
+    def _like(self, lab: Lab, W: np.ndarray) -> Tensor:
+        return torch.as_tensor(W).to(lab.substrate.weights.like)
 
 
 class SampledLearner(SolvedLearner):
@@ -231,8 +235,3 @@ def _moments(part: str, state: State) -> Moments:
     found.gram, found.cross = gram, cross
     found.rows, found.squares = int(state[f"{part} rows"][0]), float(state[f"{part} rows"][1])
     return found
-
-
-def is_solved(rule: Any) -> bool:
-    """Return whether a rule's weights are computed, so that nothing is to perturb units for it."""
-    return isinstance(rule, Solved)
