@@ -96,8 +96,8 @@ def refuse(experiment: Experiment, chip: DeviceChip) -> None:
         return
     if not is_squared_error(loss):
         raise InputError(
-            f"rule: '{rule.name}' is least squares, and the loss is the {loss.label}; use rule 'anp' or 'bptt', or give "
-            "the task loss: squared_error"
+            f"rule: '{rule.name}' is least squares, and the loss is the {loss.label}; use rule 'anp' or 'bptt', or "
+            "give the task loss: squared_error"
         )
     backend = experiment.backend()
     if backend.differentiable(chip.network) is not rate_outputs:

@@ -79,10 +79,10 @@ class SolvedLearner(ABC):
 
     def init(self, weights: Weights) -> State:
         """Return sums of nothing, and that no update is done."""
-        m, O = _lines(weights.network), weights.network.outputs
+        sums = Moments(_lines(weights.network), weights.network.outputs)
         state: State = {"updates": torch.tensor(0, dtype=torch.int64)}
         for part in PARTS:
-            state |= _kept(part, Moments(m, O))
+            state |= _kept(part, sums)
         return state
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
