@@ -81,7 +81,7 @@ class Sampled(Solved):
         description="gradient: pairs are as likely as the target changes fast between them; uniform: all alike",
     )
     candidates: int = Field(default=20, ge=1, le=10_000, description="pairs that are drawn for each unit to choose of")
-    delays: int = Field(default=8, ge=1, le=10_000, description="d, the last inputs that the recurrence carries on")
+    delays: int = Field(default=4, ge=1, le=10_000, description="d, the last inputs that the recurrence carries on")
     scale: float = Field(default=1.0, gt=0, le=100, description="factor on s1 and s2; 1: units are -+1/2 at their pair")
 
 
