@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any, cast
+from math import floor, log10
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -54,10 +55,8 @@ def misfits(
         text = f"'gaussian' is noise to learn from, and rule '{rule.name}' computes weights; leave it out"
         yield Problem(("perturbation", "name"), text)
     if training.updates and training.batch < HELD_OUT:
-        text = (
-            f"{training.batch} is too few: a fifth of the sequences chooses the ridge of rule '{rule.name}'; give it "
-        )
-        yield Problem(("training", "batch"), text + f"at least {HELD_OUT}, better some hundreds")
+        text = f"{training.batch} is too few: rule '{rule.name}' chooses its ridge by a fifth of the sequences; give "
+        yield Problem(("training", "batch"), text + f"it at least {HELD_OUT}, better some hundreds")
 
 
 def _of_network(rule: Solved, network: NetworkConfig) -> Iterator[Problem]:
@@ -113,19 +112,30 @@ def _refuse_weights(rule: ESN, experiment: Experiment, chip: DeviceChip) -> None
     """Raise InputError where arrays cannot hold a reservoir: cut off, it would have another spectral radius."""
     from neuroanp.training.sampled_learner import drawn_reservoir
 
-    key = {True: "rule.radius", False: "rule.input_scale"}
-    problems = []
+    back, problems = chip.network.recurrence(chip.network.layers[0].name), []
     for name, W in drawn_reservoir(rule, chip.network, Streams(experiment.config.seed)).items():
         largest, limit = float(np.abs(W).max()), chip.arrays[name].w_s
-        if largest > limit:
-            said = key[chip.network.recurrence(chip.network.layers[0].name) == chip.network.projection(name)]
-            value = cast("float", vars(rule)[said.removeprefix("rule.")])
-            problems.append(
-                f"{said}: {value:g} makes weights of {name} up to {largest:.3g}, and the array holds {limit:.3g}; take "
-                f"at most {value * limit / largest:.2g}" + (", or a larger rule.density" if "radius" in said else "")
-            )
+        if largest <= limit:
+            continue
+        within = back is not None and name == back.name
+        key, value = ("radius", rule.radius) if within else ("input_scale", rule.input_scale)
+        most = floored(value * limit / largest)
+        problems.append(
+            f"rule.{key}: {value:g} makes weights of {name} up to {largest:.3g}, and the array holds {limit:.3g}; take "
+            f"at most {most:g}" + (", or a larger rule.density" if within and rule.density < 1 else "")
+        )
     if problems:
         raise InputError(f"profile '{experiment.profile.name}' cannot hold this echo state network", problems)
+
+
+def floored(value: float) -> float:
+    """Return the largest number of two digits that is not above a positive one.
+
+    >>> floored(2.196), floored(0.0309)
+    (2.1, 0.03)
+    """
+    digit = 10.0 ** (floor(log10(value)) - 1)
+    return float(f"{floor(value / digit) * digit:.2g}")
 
 
 def memory(rule: Any, network: Network, steps: int, batch: int) -> int:

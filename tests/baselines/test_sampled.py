@@ -182,7 +182,7 @@ def whole_network(rule: Sampled, u: np.ndarray, target: np.ndarray, units: int, 
 
 def test_a_whole_network_predicts_a_linear_system_that_it_sees_in_part():
     """One coordinate of a rotation is decided by two samples of it: the state that the recurrence carries."""
-    A, u = turning(30, 60)
+    _, u = turning(30, 60)
     seen, target = u[:-3, :, :1], u[3:, :, :1]
     w_in, W, w_out = whole_network(Sampled(delays=2, scale=0.2), seen, target, 60, 1e-10, washout=4)
     y = np.array([free_run(w_in, W, w_out, seen[: t + 1], 1)[0] for t in range(4, len(seen))])
@@ -283,7 +283,7 @@ def test_outputs_are_within_their_box_and_the_best_there():
     free = np.linalg.solve(both.gram, both.cross)
     assert np.abs(found.w_out).max() == close(2.0)
     assert both.error(found.w_out.T) < both.error(np.clip(free, -2, 2))
-    assert outputs(fit, held, (1e-12,), np.full(4, np.inf)).w_out.T == close(free, rel=1e-6)
+    np.testing.assert_allclose(outputs(fit, held, (1e-12,), np.full(4, np.inf)).w_out.T, free, rtol=1e-6)
     assert exact_error(fit, held, (1e-12,), limits) == np.inf
     assert exact_error(fit, held, (1e-12,), np.full(4, 9.0)) == close(held.error(np.linalg.solve(fit.gram, fit.cross)))
 

@@ -81,7 +81,9 @@ def test_one_step_is_what_the_control_that_is_seen_makes_of_the_state_that_is_se
     held = VanDerPol(options).test(np.random.default_rng(0))
     for t, b in ((0, 0), (10, 1), (31, 2), (59, 3)):
         x, v, c = held.inputs[t, b] * (3.0, 6.0, 2.0)
-        np.testing.assert_allclose(held.targets[t, b] * (3.0, 6.0), exact(of_van_der_pol(1.5, c), (x, v), 0.2), atol=1e-5)
+        np.testing.assert_allclose(
+            held.targets[t, b] * (3.0, 6.0), exact(of_van_der_pol(1.5, c), (x, v), 0.2), atol=1e-5
+        )
 
 
 def test_a_control_is_uniform_and_held():

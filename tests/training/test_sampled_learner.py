@@ -1,4 +1,4 @@
-"""Computed weights in whole runs: one write like any other, then the outputs alone; what they would ignore is refused."""
+"""Computed weights in whole runs: one write like any other, then outputs alone; what they would ignore is refused."""
 
 from __future__ import annotations
 
@@ -105,6 +105,20 @@ def test_an_update_after_it_fits_the_outputs_to_all_that_the_chip_has_done_since
     assert int(found["updates"]) == 3
 
 
+def test_outputs_are_refitted_to_what_the_chip_did_under_its_noise():
+    """Of junctions that move every unit: the sums of squares hold their variance, beyond those without noise."""
+    trainer = made(profile="smtj_koenders", **{"rule.scale": 0.05, "training.batch": 100})
+    trainer.step()
+    data = batch(trainer)
+    exact = Weights({name: W.double() for name, W in trainer.substrate.weights.items()}, trainer.substrate.network)
+    x = forward(exact, data.u).x["hidden"].numpy()[data.mask > 0]
+    trainer.step()
+    squares = (trainer.learned["fit gram"] + trainer.learned["held gram"]).diagonal().numpy()[:-1]
+    more = (squares - (x**2).sum((0, 1))) / x[..., 0].size
+    sigma = trainer.substrate.node_sigmas(artificial=False)["hidden"]
+    assert float(np.median(more)) > 0.3 * sigma**2 > 0
+
+
 @pytest.mark.parametrize(
     "changes",
     [{}, {"profile": "pcm"}, ESN, LEAKY | {"profile": "smtj_koenders"}],
@@ -156,7 +170,7 @@ def test_a_whole_run_ends_below_the_ridge_readout_of_the_untrained_network(tmp_p
     record = launch(configure(SMALL, options | {"network.hidden": 60}), tmp_path)
     assert record.manifest["feedback"] == "LS"
     assert record.result["passes"] == 1
-    assert record.result["test_loss"] < 0.3 * record.result["controls"]["ridge"]["test_loss"]
+    assert record.result["test_loss"] < 0.3 * record.result["controls"]["ridge"]
     assert any("none: weights are computed" in line for line in record.manifest["log"])
     assert not any("nothing perturbs the units" in line for line in record.manifest["log"])
 
@@ -166,7 +180,7 @@ def test_a_refit_comes_after_it_and_makes_up_for_programming(tmp_path: Path):
     plain = launch(configure(SMALL, options), tmp_path)
     refit = launch(configure(SMALL, options | {"training.refit": 100}), tmp_path)
     assert refit.manifest["feedback"] == "LS"
-    assert refit.result["refit"]["writes"] >= 1
+    assert refit.manifest["refit"]["writes"] >= 1
     assert refit.result["test_loss"] < plain.result["test_loss"]
 
 
@@ -212,8 +226,8 @@ def test_what_an_array_cannot_hold_is_held_where_it_is_said_to_be(tmp_path: Path
     source = {**SMALL, "rule": {"name": "esn", "radius": 9.0}, "profile": "pcm"}
     with pytest.raises(InputError) as error:
         launch(configure(source), tmp_path)
-    most = float("\n".join(error.value.problems).partition("take at most ")[2].partition(",")[0])
-    launch(configure(source, {"rule.radius": most * 0.99, "training.updates": 1}), tmp_path)
+    most = float("\n".join(error.value.problems).partition("take at most ")[2])
+    launch(configure(source, {"rule.radius": most, "training.updates": 1}), tmp_path)
 
 
 def test_it_is_not_diagnosed():
