@@ -9,9 +9,9 @@ from neuroanp.learning import requirements
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
-from neuroanp.training import computed
 from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.refitting import check as check_refit
+from neuroanp.training.refused_computed import refuse as refuse_computed
 from neuroanp.training.running import OTHER, repeats
 from neuroanp.training.together import of_rule
 from neuroanp.training.told_outputs import check as check_readout
@@ -35,7 +35,7 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
     """
     config, rule = experiment.config, experiment.config.rule
     check_refit(config.training.refit, experiment.task.loss)
-    computed.refuse(experiment, chip)
+    refuse_computed(experiment, chip)
     if rule.learner in ("passes", "echo"):
         check_readout(rule.readout, experiment.task.loss)
     if rule.learner == "passes":

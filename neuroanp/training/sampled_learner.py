@@ -118,7 +118,7 @@ class SolvedLearner(ABC):
     def _computed(self, lab: Lab) -> Arrays:
         """Return all arrays, chosen on a twin of the network: the hidden ones with which outputs err least."""
         data, limits, strengths = Data.of(lab), _limits(lab), self.rule.strengths()
-        best: tuple[float, Mapping[str, np.ndarray], list[Moments]] | None = None
+        best: tuple[float, Mapping[str, np.ndarray], tuple[Moments, Moments]] | None = None
         for arrays in self.hidden(data, lab) if self._moves_hidden(lab) else ({},):
             sums = self._run(data, _with(lab.substrate.weights, arrays))
             error = exact_error(*sums, strengths, limits)
@@ -132,16 +132,15 @@ class SolvedLearner(ABC):
     def _moves_hidden(self, lab: Lab) -> bool:
         return all(lab.learns(p.name) for p in lab.network.projections if p.post != OUTPUT)
 
-    def _run(self, data: Data, twin: Weights) -> list[Moments]:
+    def _run(self, data: Data, twin: Weights) -> tuple[Moments, Moments]:
         """Run a twin in float64, and return what its outputs are fitted to, and what chooses the ridge."""
         exact = Weights({name: W.double() for name, W in twin.items()}, twin.network)
         x = features(rate_activities(exact, data.u), twin.network).numpy(force=True)
-        held, sums = held_out(data.u.shape[1]), []
-        for of in (~held, held):
-            moments = Moments(x.shape[-1], twin.network.outputs)
+        fit, chooses = (Moments(x.shape[-1], twin.network.outputs) for _ in PARTS)
+        held = held_out(data.u.shape[1])
+        for moments, of in ((fit, ~held), (chooses, held)):
             moments.add(scored(x[:, of], data.mask), scored(data.targets[:, of], data.mask))
-            sums.append(moments)
-        return sums
+        return fit, chooses
 
     def _refitted(self, lab: Lab, sums: Mapping[str, Moments]) -> Arrays:
         found = outputs(sums["fit"], sums["held"], self.rule.strengths(), _limits(lab))
@@ -230,8 +229,5 @@ def _kept(part: str, moments: Moments) -> State:
 
 def _moments(part: str, state: State) -> Moments:
     """Return a copy of the sums of a state."""
-    gram, cross = (state[f"{part} {name}"].numpy(force=True).copy() for name in ("gram", "cross"))
-    found = Moments(*cross.shape)
-    found.gram, found.cross = gram, cross
-    found.rows, found.squares = int(state[f"{part} rows"][0]), float(state[f"{part} rows"][1])
-    return found
+    gram, cross, said = (state[f"{part} {name}"].numpy(force=True) for name in ("gram", "cross", "rows"))
+    return Moments.of(gram, cross, int(said[0]), float(said[1]))
