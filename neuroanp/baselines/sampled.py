@@ -29,7 +29,7 @@ Ridge regression is linear in its targets, so that W = W_s K is the ridge regres
 x_t. That is how it is found here. Whatever lambda gives, errors of h return in the next step; the lambda is taken with
 which the whole network, run by itself with W and outputs fitted to what it then does, has the least error on sequences
 that were not fitted, of those whose W the array can hold. (Least squares within the box |W| <= w_s would be n problems
-of n unknowns with bounds: minutes for 100 units, and none of its solutions was chosen.)
+of n unknowns with bounds for every lambda: a minute for 100 units, where all of this takes a second.)
 
 The paper's autonomous network h_t = K tanh(W_s h_{t-1} + b) is this one closed over its outputs: with outputs that are
 the next inputs, u_{t+1} = y_t makes W + W_c W_out of the recurrence. `free_run` does that.

@@ -268,10 +268,10 @@ def test_of_recurrences_those_that_an_array_holds_are_tried():
     assert 0 < np.abs(least).max() <= 1e-3
 
 
-def moments(seed: int, rows: int = 200) -> Moments:
+def moments(seed: int, rows: int = 200, noise: float = 0.1) -> Moments:
     found = Moments(4, 2)
     x = rng(seed).normal(size=(rows, 4))
-    found.add(x, x @ np.array([[3.0, 0], [0, 1], [1, 1], [0, 0]]) + 0.1 * rng(seed + 10).normal(size=(rows, 2)))
+    found.add(x, x @ np.array([[3.0, 0], [0, 1], [1, 1], [0, 0]]) + noise * rng(seed + 10).normal(size=(rows, 2)))
     return found
 
 
@@ -289,12 +289,14 @@ def test_outputs_are_within_their_box_and_the_best_there():
 
 
 def test_the_ridge_is_the_one_that_does_best_on_what_was_not_fitted():
-    fit, held = moments(0, rows=5), moments(1)
-    grid = (1e-10, 1e-3, 1e-2, 1e-1, 1.0)
+    """Of few noisy rows it is neither the strongest nor the weakest."""
+    fit, held = moments(0, rows=10, noise=2.0), moments(1, noise=2.0)
+    grid = (1.0, 1e-1, 1e-2, 1e-3, 1e-10)
     errors = [exact_error(fit, held, (one,), np.full(4, np.inf)) for one in grid]
     found = outputs(fit, held, grid, np.full(4, np.inf))
-    assert found.strength == grid[int(np.argmin(errors))]
+    assert found.strength == 0.1 == grid[int(np.argmin(errors))]
     assert found.error == close(min(errors))
+    assert exact_error(fit, held, grid, np.full(4, np.inf)) == close(min(errors))
 
 
 def test_options_are_checked():
