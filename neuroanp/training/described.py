@@ -199,6 +199,11 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
             f"warning: the bias line of {chip.network.readout[-1]} is driven at a few per cent of full scale at "
             "every step, which the converters of this profile round or lose; leave network.bias off"
         )
+    if isinstance(experiment.config.rule, Solved) and _as_computed(experiment, chip):
+        warnings.append(
+            f"warning: rule '{experiment.config.rule_name}' computes for exact weights, and with one update nothing "
+            f"makes up for what {experiment.profile.name} does to them; set training.refit, or do more updates"
+        )
     if unperturbed:
         return warnings
     warnings += _stuck(experiment, chip)
@@ -213,6 +218,12 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
                 "below half a step it explores nothing"
             )
     return warnings
+
+
+def _as_computed(experiment: Experiment, chip: DeviceChip) -> bool:
+    """Return whether outputs that were computed for exact weights are all that a chip gets, and it has noise."""
+    training = experiment.config.training
+    return training.updates == 1 and training.refit is None and chip.perturbs_units
 
 
 def _stuck(experiment: Experiment, chip: DeviceChip) -> list[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 import pytest
@@ -10,7 +11,10 @@ import torch
 
 import neuroanp as na
 from neuroanp.baselines.network import forward
+from neuroanp.baselines.protocol import scored
+from neuroanp.baselines.regression import Moments
 from neuroanp.baselines.sampled import sample
+from neuroanp.baselines.solved import exact_error
 from neuroanp.diagnosing.asked import Asked
 from neuroanp.diagnosing.diagnosis import of_config
 from neuroanp.errors import InputError
@@ -18,7 +22,7 @@ from neuroanp.noise import Streams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
-from neuroanp.training.sampled_learner import Data
+from neuroanp.training.sampled_learner import Data, SampledLearner
 from neuroanp.trajectory import Weights
 from tests.close import close
 
@@ -77,6 +81,28 @@ def test_the_units_are_those_of_the_pairs_that_the_seed_draws():
     other = made(seed=1)
     other.step()
     assert not torch.equal(other.substrate.weights["w_in"], trainer.substrate.weights["w_in"])
+
+
+def test_the_recurrence_is_the_one_with_which_outputs_err_least_where_they_were_not_fitted():
+    """Each ridge strength makes a network that is run by itself; the least and the weakest are different ones here."""
+    trainer = made(**{"rule.delays": 12, "training.batch": 10})
+    lab, learner = trainer.lab(), cast("SampledLearner", trainer.learner)
+    data, errors, tried = Data.of(lab), [], list(learner.hidden(Data.of(lab), lab))
+    for arrays in tried:
+        twin = {name: W.float() for name, W in trainer.substrate.weights.items()}
+        twin |= {name: torch.as_tensor(W).float() for name, W in arrays.items()}
+        exact = Weights({name: W.double() for name, W in twin.items()}, lab.network)
+        x = torch.cat([forward(exact, data.u).x["hidden"], torch.ones(*data.u.shape[:2], 1).double()], -1).numpy()
+        sums = [Moments(21, 1) for _ in range(2)]
+        for moments, of in zip(sums, (slice(0, 8), slice(8, 10)), strict=True):
+            moments.add(scored(x[:, of], data.mask), scored(data.targets[:, of], data.mask))
+        limits = np.full(21, trainer.limits["w_out"])
+        errors.append(exact_error(*sums, learner.rule.strengths(), limits))  # pyright: ignore
+    assert len(tried) == 7
+    assert max(errors) > 1.05 * min(errors)
+    trainer.step()
+    best = tried[int(np.argmin(errors))]
+    np.testing.assert_allclose(trainer.substrate.weights["w"].numpy(), best["w"], rtol=1e-6, atol=1e-7)
 
 
 def test_an_update_after_it_fits_the_outputs_to_all_that_the_chip_has_done_since():
@@ -180,6 +206,8 @@ def test_a_refit_comes_after_it_and_makes_up_for_programming(tmp_path: Path):
     plain = launch(configure(SMALL, options), tmp_path)
     refit = launch(configure(SMALL, options | {"training.refit": 100}), tmp_path)
     assert refit.manifest["feedback"] == "LS"
+    said = "computes for exact weights, and with one update nothing makes up for what pcm does to them"
+    assert [any(said in line for line in run.manifest["log"]) for run in (plain, refit)] == [True, False]
     assert refit.manifest["refit"]["writes"] >= 1
     assert refit.result["test_loss"] < plain.result["test_loss"]
 
