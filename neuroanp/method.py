@@ -10,6 +10,7 @@ FEEDBACK = {
     "S+": "output units know their own signed error, hidden units hear the scalar loss alone",
     "E": "hidden units hear the signed errors of the outputs too, a number for each output",
     "BP": "the exact gradient, found by a backward pass through a twin of the network",
+    "LS": "units hear nothing: a host that knows inputs and targets computes the weights, by least squares at the end",
 }
 """Classes of feedback: what of the outcome a method tells which units."""
 

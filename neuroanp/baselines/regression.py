@@ -45,6 +45,13 @@ class Moments:
         self.gram = np.zeros((self.features, self.features))
         self.cross = np.zeros((self.features, self.outputs))
 
+    @classmethod
+    def of(cls, gram: np.ndarray, cross: np.ndarray, rows: int, squares: float) -> Moments:
+        """Return sums that are known: A^T A (n, n), A^T Y (n, m), how many rows, and the squares of Y."""
+        found = cls(*cross.shape)
+        found._sum(gram, cross, squares, rows)
+        return found
+
     def add(self, a: np.ndarray, y: np.ndarray) -> None:
         """Add rows: features a (rows, n) and targets y (rows, m)."""
         self._sum(a.T @ a, a.T @ y, float(np.sum(y**2)), len(a))

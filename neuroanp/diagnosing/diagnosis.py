@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neuroanp.baselines.solved import Solved
 from neuroanp.diagnosing import points
 from neuroanp.diagnosing.asked import Asked, updates_of
 from neuroanp.diagnosing.drawing import held_to_gradient
@@ -77,6 +78,12 @@ def _threads(config: RunConfig) -> Iterator[None]:
 def _checked(experiment: Experiment, trainer: Trainer, asked: Asked) -> list[Setting]:
     """Return the settings; refuse before anything is drawn what cannot be looked at, and say what was chosen."""
     keep_freed_memory()
+    rule = experiment.config.rule
+    if isinstance(rule, Solved):
+        raise InputError(
+            f"rule: '{rule.name}' computes weights and makes no update that could be held to a gradient; diagnose "
+            "another, or compare what they come to: neuroanp compare"
+        )
     gradient_of(trainer, trainer.lab())
     config = experiment.config
     quiet = config.model_copy(update={"training": config.training.model_copy(update={"controls": False})})

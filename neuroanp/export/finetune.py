@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from neuroanp.backends.chip_network import ChipInLoop
+from neuroanp.baselines.solved import Solved
 from neuroanp.errors import DivergedError, InputError
 from neuroanp.export.protocol import EXPORTERS, ChipExporter, DeviceExporter, Exporter
 from neuroanp.learning.protocol import RULES
@@ -153,9 +154,14 @@ def _on_neurons(record: RunDir, model: Model, chosen: ChipExporter, config: RunC
 def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: RunConfig) -> Tuned:
     """Learn on the run's own device, from where the run left it: a second one, so that the model's stays as it is."""
     chosen.check_tuning(model)
-    _, left = restored(record)
+    of_run, left = restored(record)
     chip = cast("DeviceChip", left.substrate)
     if not (chip.perturbs_units or chip.drive.sigma or isinstance(config.rule, WP)):
+        if isinstance(of_run.config.rule, Solved):  # for which none is added, whatever perturbation.name is
+            raise InputError(
+                f"--finetune: nothing perturbs the units: for rule '{of_run.config.rule_name}' no noise is added, and "
+                f"none of {chip.profile.name} reaches them, so that {config.rule_name} learns nothing; leave it out"
+            )
         raise InputError(
             f"--finetune: nothing perturbs the units (perturbation.name 'none', and no noise of {chip.profile.name} "
             f"reaches them), so that {config.rule_name} learns nothing; train with perturbation.name auto"

@@ -42,10 +42,15 @@ class Method:
 
     @property
     def has_twin(self) -> bool:
-        """Whether it differentiates a digital twin, whose computation no chip's books count."""
+        """Whether a host computes on a digital twin of the network, which no chip's books count."""
         from neuroanp.baselines.methods import BASELINES  # lazy: it imports torch
 
-        return self.rule in BASELINES.names()
+        return self.rule in BASELINES.names() or self.computes
+
+    @property
+    def computes(self) -> bool:
+        """Whether a host computes the weights, class LS, so that no unit learns."""
+        return self.feedback == "LS"
 
     @property
     def origins(self) -> Origins:

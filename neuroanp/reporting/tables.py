@@ -13,6 +13,7 @@ from neuroanp.reporting.separation import MORE
 from neuroanp.reporting.values import MISSING, SILENT, digits, middle, numbers, prefix
 
 TWIN = "what the digital twin computes is not counted, nor its backward pass among the passes"
+HOST = "what the host computes of the weights, on a digital twin, is not counted"
 UPDATE = "the digital arithmetic of the update (outer products, optimizer, weight memory) is not counted"
 
 OF_LAYERS = "ridge_all"
@@ -198,8 +199,11 @@ def reads_all(group: Sequence[Method]) -> list[str]:
 
 def not_counted(group: Sequence[Method]) -> list[str]:
     """Say what the passes and energies shown leave out: what digital twins compute, and the update itself."""
-    twins = dict.fromkeys(m.rule for m in group if m.has_twin and (m.values("passes") or m.values("energy_J")))
-    said = [f"{', '.join(twins)}: {TWIN}."] if twins else []
+    booked = [m for m in group if m.has_twin and (m.values("passes") or m.values("energy_J"))]
+    said = []
+    for computes, text in ((False, TWIN), (True, HOST)):
+        if names := dict.fromkeys(m.rule for m in booked if m.computes == computes):
+            said.append(f"{', '.join(names)}: {text}.")
     return [*said, f"Energy is the chip's: {UPDATE}."] if any(m.values("energy_J") for m in group) else said
 
 

@@ -12,7 +12,6 @@ from neuroanp.backends.coupling import membrane_rms
 from neuroanp.backends.execution import Execution
 from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.errors import InputError
-from neuroanp.learning.weight_perturbation import WP
 from neuroanp.losses import Loss
 from neuroanp.network.init import xavier
 from neuroanp.noise import Streams
@@ -25,6 +24,7 @@ from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_uni
 from neuroanp.tasks.encoding import encoded
 from neuroanp.tasks.protocol import TASKS, Task
 from neuroanp.tasks.validation import Validation, split
+from neuroanp.training.computed import perturbs_no_units
 from neuroanp.training.decorrelating import decorrelated_groups
 from neuroanp.training.filling import spikes
 from neuroanp.training.kept import Plan
@@ -160,8 +160,7 @@ class Experiment:
         scale = {layer.name: self._coupling(layer, source) for layer in self.network.layers if layer.cell.spikes}
         # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
         wanted, own = config.perturbation, perturbs_units(self.profile, effects, temperature)
-        moves_weights = isinstance(config.rule, WP)  # and no units
-        if wanted.kind is not None or (wanted.name == "auto" and not own and not moves_weights):
+        if wanted.kind is not None or (wanted.name == "auto" and not own and not perturbs_no_units(config.rule)):
             return NodeDrive(wanted.sigma, wanted.output, scale, wanted.kind or "gaussian")
         return NodeDrive(scale=scale)
 

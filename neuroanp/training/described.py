@@ -8,6 +8,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.baselines.network import rate_outputs
+from neuroanp.baselines.solved import Solved
 from neuroanp.errors import InputError
 from neuroanp.learning.weight_perturbation import WP, of_weights
 from neuroanp.noise import Streams
@@ -15,6 +16,7 @@ from neuroanp.substrates import promises
 from neuroanp.substrates.added_noise import LABELS
 from neuroanp.substrates.facts import describe as facts_of
 from neuroanp.training.build import Experiment, holds_weights, plan_of
+from neuroanp.training.computed import perturbs_no_units
 from neuroanp.training.decorrelating import DIGITAL, decorrelation_of
 from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
@@ -84,7 +86,8 @@ def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
         where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
         why = "; no noise of this device reaches the units" if experiment.config.perturbation.name == "auto" else ""
         sources.append(f"{LABELS[chip.drive.kind]}, sigma {sigma:g} on the pre-activations ({where}){why}")
-    return " and ".join(sources) or "none: nothing explores"
+    nothing = "none: weights are computed" if isinstance(rule, Solved) else "none: nothing explores"
+    return " and ".join(sources) or nothing
 
 
 def _validates(experiment: Experiment) -> str:
@@ -185,8 +188,8 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
         warnings.append(
             f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
         )
-    moves_weights = isinstance(experiment.config.rule, WP)
-    if not (chip.perturbs_units or sigma or moves_weights):
+    unperturbed = perturbs_no_units(experiment.config.rule)
+    if not (chip.perturbs_units or sigma or unperturbed):
         warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
     if (
         spikes(experiment.config.backend)
@@ -197,7 +200,12 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
             f"warning: the bias line of {chip.network.readout[-1]} is driven at a few per cent of full scale at "
             "every step, which the converters of this profile round or lose; leave network.bias off"
         )
-    if moves_weights:
+    if isinstance(experiment.config.rule, Solved) and _as_computed(experiment, chip):
+        warnings.append(
+            f"warning: rule '{experiment.config.rule_name}' computes for exact weights, and with one update nothing "
+            f"makes up for what {experiment.profile.name} does to them; set training.refit, or do more updates"
+        )
+    if unperturbed:
         return warnings
     warnings += _stuck(experiment, chip)
     if not chip.perturbs_units or chip.junctions is not None or sigma:
@@ -211,6 +219,12 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
                 "below half a step it explores nothing"
             )
     return warnings
+
+
+def _as_computed(experiment: Experiment, chip: DeviceChip) -> bool:
+    """Return whether outputs that were computed for exact weights are all that a chip gets, and it has noise."""
+    training = experiment.config.training
+    return training.updates == 1 and training.refit is None and chip.perturbs_units
 
 
 def _stuck(experiment: Experiment, chip: DeviceChip) -> list[str]:

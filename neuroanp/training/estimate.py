@@ -27,6 +27,7 @@ from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer, plan_of, stored_memory
+from neuroanp.training.computed import memory as computed_memory
 from neuroanp.training.config import RunConfig
 from neuroanp.training.decorrelating import decorrelated_groups
 from neuroanp.training.described import describe
@@ -168,6 +169,8 @@ def _least_squares_bytes(experiment: Experiment, size: int) -> int:
     rule, refit = experiment.config.rule, experiment.config.training.refit
     lines = sum(experiment.network.shapes[p.name][1] for p in experiment.network.feed(OUTPUT))
     online = (5 * 8 + size) * lines**2 if isinstance(rule, PassRule | Echo) and rule.readout == "rls" else 0
+    training = experiment.config.training
+    online += computed_memory(rule, experiment.network, experiment.task.steps, training.batch)
     if refit is None:
         return online
     return online + 5 * 8 * lines**2 + (2 * 8 + size) * min(CHUNK, refit) * experiment.task.steps * lines

@@ -65,6 +65,7 @@ class Lab:
         books: whether anybody looks at the ledger: of a control nobody does.
         identifying: what units know, and hear, of the arrays before them; None: they go by the weights that are held.
         shown: counts what of a world is presented, which takes the chip's time.
+        limits: the largest weight of each array, w_s; of one that is not there nothing is known.
     """
 
     source: Source
@@ -82,6 +83,7 @@ class Lab:
     books: bool = True
     identifying: Identifying | None = None
     shown: Shown = field(default_factory=Shown)
+    limits: Mapping[str, float] = field(default_factory=dict)
 
     def learns(self, name: str) -> bool:
         """Return whether an array learns; what is found for others is thrown away."""

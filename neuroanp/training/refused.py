@@ -13,6 +13,7 @@ from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.learner import make_learner
 from neuroanp.training.readout import is_world
 from neuroanp.training.refitting import check as check_refit
+from neuroanp.training.refused_computed import refuse as refuse_computed
 from neuroanp.training.running import OTHER, repeats
 from neuroanp.training.together import of_rule
 from neuroanp.training.told_outputs import check as check_readout
@@ -31,11 +32,13 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
 
     Raises:
         InputError: it must know noise, or control it, that devices make; compare with earlier presentations of
-            sequences that do not repeat; or move weights at every step that are not exact.
+            sequences that do not repeat; move weights at every step that are not exact; or compute weights that
+            arrays cannot hold, for a loss that is not one of squares.
     """
     config, rule = experiment.config, experiment.config.rule
     _refuse_source(experiment)
     check_refit(config.training.refit, experiment.task.loss)
+    refuse_computed(experiment, chip)
     if rule.learner in ("passes", "echo"):
         check_readout(rule.readout, experiment.task.loss)
     if rule.learner == "passes":

@@ -245,6 +245,7 @@ class Trainer:
             writes=(self.streams, self.update),
             learning=self.trained,
             books=self.books,
+            limits=self.limits,
         )
 
     def _sample(self) -> Tensors:

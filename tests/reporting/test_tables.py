@@ -299,6 +299,18 @@ def test_the_energy_of_a_method_with_a_digital_twin_is_a_lower_bound():
     assert methods_in == {"energy (µJ)": 1, "chip time (ms)": 1, "endurance used (share)": 3}
 
 
+def test_what_a_host_computes_of_weights_is_in_no_book_either():
+    rows = [result(0, rule=rule, feedback=feedback, energy_J=2e-6, chip_time_s=0.5, wear=1e-6)
+            for rule, feedback in (("anp", "S"), ("bptt", "BP"), ("esn", "LS"), ("sampled", "LS"))]  # fmt: skip
+    group = methods(rows)
+    assert cells(results_table(group), "energy (µJ)")[:4] == ["2", "≥ 2", "≥ 2", "≥ 2"]
+    assert not_counted(group)[0].startswith("bptt: what the digital twin computes is not counted, nor its backward")
+    assert (
+        not_counted(group)[1]
+        == "esn, sampled: what the host computes of the weights, on a digital twin, is not counted."
+    )
+
+
 @given(st.lists(st.none() | losses, min_size=1, max_size=30), st.integers(1, 12))
 def test_the_leading_methods_are_the_best_in_the_order_they_came(values, count):
     group = methods([result(0, loss) for loss in values], [f"lr {i}" for i in range(len(values))])

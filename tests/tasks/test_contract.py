@@ -35,7 +35,12 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "mackey_glass": [{"train_length": 400, "test_size": 6}, {"train_length": 400, "direction": "recall"}],
     "mnist": [{"test_size": 10}, {"test_size": 12, "permute": 3, "pool": 2, "window": 2}],
     "parity": [{}, {"length": 20, "window": 2, "delay": 0, "hold": 3, "test_size": 40}],
+    "rossler": [{"train_length": 400, "test_size": 6}],
     "sine": [{"steps": 30, "onset": 4, "periods": (7, 11), "test_size": 4}],
+    "van_der_pol": [
+        {"train_length": 400, "test_size": 6},
+        {"train_length": 400, "test_size": 6, "control": 1.5, "horizon": 3},
+    ],
     "weather": [{}],
     "xor": [SHORT, {**SHORT, "draw": "balanced", "cue": True}, {**SHORT, "jitter": 2, "noise": 0.1}],
 }

@@ -45,6 +45,8 @@ def refused(backend: str, cell: str, rule: str) -> str | None:
     """Return what is said of a combination that cannot be, as a pattern; None of all others."""
     if cell not in BACKENDS.get(backend).cells.names() or (cell == "equations" and backend != "spiking"):
         return NO_SUCH_UNITS
+    if rule in ("sampled", "esn"):
+        return rf"rule: '{rule}' computes weights of rate|network\.layers: rule '{rule}' computes networks of one layer"
     if rule == "bptt1" and spikes(backend):
         return r"rule: 'bptt1' is defined for rate networks alone"
     if rule == "wp" and BACKENDS.get(backend).digital:
