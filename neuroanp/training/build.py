@@ -12,7 +12,8 @@ from neuroanp.backends.coupling import membrane_rms
 from neuroanp.backends.execution import Execution
 from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.errors import InputError
-from neuroanp.learning.weight_perturbation import WP
+from neuroanp.learning.cdrge import CDRGE
+from neuroanp.learning.requirements import moves_weights
 from neuroanp.losses import Loss
 from neuroanp.network.init import xavier
 from neuroanp.noise import Streams
@@ -160,8 +161,7 @@ class Experiment:
         scale = {layer.name: self._coupling(layer, source) for layer in self.network.layers if layer.cell.spikes}
         # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
         wanted, own = config.perturbation.name, perturbs_units(self.profile, effects, temperature)
-        moves_weights = isinstance(config.rule, WP)  # and no units
-        if wanted == "gaussian" or (wanted == "auto" and not own and not moves_weights):
+        if wanted == "gaussian" or (wanted == "auto" and not own and not moves_weights(config.rule)):
             return NodeDrive(config.perturbation.sigma, config.perturbation.output, scale)
         return NodeDrive(scale=scale)
 
@@ -203,7 +203,7 @@ class Experiment:
             return training.chunk
         if spikes(self.config.backend):
             return 64
-        of_a_step = make_learner(self.config.rule).passes * training.batch * sum(self.network.lines.values())
+        of_a_step = passes_at_once(self.config) * training.batch * sum(self.network.lines.values())
         at_once = AT_ONCE
         if self.config.compute.device != "cpu":  # a few arrays of that size are there at once
             at_once = min(AT_ONCE_GPU, stored_memory(self.config) // 8)
@@ -213,6 +213,11 @@ class Experiment:
         """Return the chip time of one update's passes, M B T dt."""
         config = self.config
         return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
+
+
+def passes_at_once(config: RunConfig) -> int:
+    """Return how many passes of an update are simulated side by side, at most; those of CD-RGE go one by one."""
+    return 1 if isinstance(config.rule, CDRGE) else make_learner(config.rule).passes
 
 
 AT_ONCE, FEWEST = 1 << 21, 8

@@ -14,7 +14,8 @@ from neuroanp.learning.iterative import INP
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.passes import PassRule
 from neuroanp.learning.protocol import RULES
-from neuroanp.learning.weight_perturbation import WP
+from neuroanp.learning.cdrge import CDRGE
+from neuroanp.learning.requirements import moves_weights
 from neuroanp.network.network import Network
 from neuroanp.network.tanh import Tanh
 from neuroanp.records.store import found
@@ -86,9 +87,12 @@ class RunConfig(Section):
         if isinstance(self.rule, INP) and self.rule.groups != there:
             said = f"{self.rule.groups}, and this network has {there} groups of units, its layers and the outputs"
             problems.append(Problem(("rule", "groups"), f"{said}; leave it out"))
-        if isinstance(self.rule, WP) and self.perturbation.name == "gaussian":
-            said = "'gaussian' is noise on the units, and rule 'wp' moves weights (rule.sigma); leave it out"
+        if moves_weights(self.rule) and self.perturbation.name == "gaussian":
+            size = "eps" if isinstance(self.rule, CDRGE) else "sigma"
+            said = f"'gaussian' is noise on the units, and rule '{self.rule.name}' moves weights (rule.{size}); leave "
+            said += "it out"
             problems.append(Problem(("perturbation", "name"), said))
+        problems += self._of_workers()
         if not self.network.input_delay and not (self.encoder.spikes and (spikes(self.backend) or not sure)):
             said = "0 is of inputs that are spikes; others act at once, leave it out"
             problems.append(Problem(("network", "input_delay"), said))
@@ -100,6 +104,21 @@ class RunConfig(Section):
             said += "training.refit fits the outputs of a network that is left as it was drawn"
             problems.append(Problem(("training", "updates"), said))
         return problems
+
+    def _of_workers(self) -> list[Problem]:
+        """Find that processes are to share what they cannot."""
+        workers, where = self.compute.workers, ("compute", "workers")
+        if workers == 1:
+            return []
+        if not isinstance(self.rule, CDRGE):
+            return [Problem(where, f"{workers} share the probes of rule 'cdrge'; leave it out")]
+        if self.compute.device != "cpu":
+            said = f"{workers} are processes of the CPU, and compute.device is '{self.compute.device}'; leave it out"
+            return [Problem(where, said)]
+        if workers > self.rule.K:
+            said = f"{workers}, and an update has {self.rule.K} probes to share; use at most as many, or raise rule.K"
+            return [Problem(where, said)]
+        return []
 
     def network_of(self, inputs: int, outputs: int) -> Network:
         """Return the network for a task of so many inputs and outputs."""

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
+from neuroanp.learning.cdrge import CDRGE, of_signs
+from neuroanp.learning.requirements import moves_weights
 from neuroanp.learning.weight_perturbation import WP, of_weights
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
@@ -77,6 +79,8 @@ def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
     rule, sigma = experiment.config.rule, chip.drive.sigma
     if isinstance(rule, WP):
         return of_weights(rule, chip.perturbs_units)
+    if isinstance(rule, CDRGE):
+        return of_signs(rule, chip.perturbs_units)
     sources = ["the device's own noise"] * chip.perturbs_units
     if sigma:
         _, output = chip.drive.gaussian()
@@ -184,8 +188,8 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
         warnings.append(
             f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
         )
-    moves_weights = isinstance(experiment.config.rule, WP)
-    if not (chip.perturbs_units or sigma or moves_weights):
+    by_weights = moves_weights(experiment.config.rule)
+    if not (chip.perturbs_units or sigma or by_weights):
         warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
     if (
         spikes(experiment.config.backend)
@@ -196,7 +200,7 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
             f"warning: the bias line of {chip.network.readout[-1]} is driven at a few per cent of full scale at "
             "every step, which the converters of this profile round or lose; leave network.bias off"
         )
-    if moves_weights:
+    if by_weights:
         return warnings
     warnings += _stuck(experiment, chip)
     if not chip.perturbs_units or chip.junctions is not None or sigma:

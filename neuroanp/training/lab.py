@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from neuroanp.noise import PassStreams, Streams
     from neuroanp.source import Source
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
+    from neuroanp.training.crew import Crew
     from neuroanp.training.identifying import Identifying
     from neuroanp.trajectory import PassPlan, Trajectory, WeightUpdate
 
@@ -45,6 +46,7 @@ class Lab:
         learning: the arrays that learn; None: all.
         books: whether anybody looks at the ledger: of a control nobody does.
         identifying: what units know, and hear, of the arrays before them; None: they go by the weights that are held.
+        crew: processes that share what is presented, where the learner can; None: this one alone.
     """
 
     source: Source
@@ -61,6 +63,7 @@ class Lab:
     learning: frozenset[str] | None = None
     books: bool = True
     identifying: Identifying | None = None
+    crew: Crew | None = None
 
     def learns(self, name: str) -> bool:
         """Return whether an array learns; what is found for others is thrown away."""

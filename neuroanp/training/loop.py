@@ -20,6 +20,7 @@ from neuroanp.records.shared import Number, shared
 from neuroanp.tasks.encoding import own_task
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.crew import hands_of
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import HeldOutBatch, firing_of, scores, show
 from neuroanp.training.memory import keep_freed_memory
@@ -110,7 +111,7 @@ class Training:
 
     def _run(self) -> dict[str, Any]:
         keep_freed_memory()
-        trainer = replace(build_trainer(self.experiment), batches=self.batches)
+        trainer = replace(build_trainer(self.experiment), batches=self.batches, crew=hands_of(self.experiment))
         task = self.experiment.task
         held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         self.first_books = trainer.substrate.ledger.report()

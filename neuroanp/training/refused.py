@@ -9,6 +9,7 @@ from neuroanp.learning import requirements
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.training.crew import refuse_crew
 from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.refitting import check as check_refit
 from neuroanp.training.running import OTHER, repeats
@@ -32,6 +33,7 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
             sequences that do not repeat; or move weights at every step that are not exact.
     """
     config, rule = experiment.config, experiment.config.rule
+    refuse_crew(experiment)
     check_refit(config.training.refit, experiment.task.loss)
     if rule.learner in ("passes", "echo"):
         check_readout(rule.readout, experiment.task.loss)
