@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import replace
 from math import fsum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -85,22 +86,30 @@ class CDRGELearner:
             for name, out in room.items():
                 W, by = reads[name].W, how.factor * self.rule.eps
                 reads[name] = replace(reads[name], W=lab.streams.moved(W, by, STREAM.format(name), how.probe, out))
-        moved, books = replace(lab, reads=reads), lab.substrate.ledger
-        page = books.page() if lab.books else None
-        total = lab.mask.new_zeros((), dtype=torch.float64)
-        if page is not None:
-            lab.substrate.ledger = page
-        try:
+        moved, total = replace(lab, reads=reads), lab.mask.new_zeros((), dtype=torch.float64)
+        with _page(lab) as page:
             for chunk in moved.run(PassPlan((1.0,), (n,), "mean"), "loss"):
                 total += moved.losses(chunk).sum(dtype=torch.float64)
-        finally:
-            lab.substrate.ledger = books
         return Presented(total, page)
 
     def _update(self, lab: Lab, coefficients: list[float]) -> dict[str, Tensor]:
         """Return sum_j coefficient_j z_j of each array; 0 of those that do not learn."""
-        sums = {name: torch.zeros_like(read.W, memory_format=torch.contiguous_format) for name, read in lab.reads.items()}
+        sums = {name: read.W.new_zeros(read.W.shape) for name, read in lab.reads.items()}
         for name, total in sums.items():
             if lab.learns(name):
                 lab.streams.add_signs(total, coefficients, STREAM.format(name), range(self.rule.K))
         return sums
+
+
+@contextmanager
+def _page(lab: Lab) -> Iterator[Ledger | None]:
+    """Book what happens meanwhile on a page of its own, where anybody looks at the books."""
+    if not lab.books:
+        yield None
+        return
+    books = lab.substrate.ledger
+    page = lab.substrate.ledger = books.page()
+    try:
+        yield page
+    finally:
+        lab.substrate.ledger = books
