@@ -16,6 +16,7 @@ from neuroanp.backends.reads import draw_bytes
 from neuroanp.baselines.regression import CHUNK, HELD_OUT
 from neuroanp.devices.protocol import remembers
 from neuroanp.devices.rtn import Telegraph
+from neuroanp.errors import InputError
 from neuroanp.learning.cdrge import CDRGE
 from neuroanp.learning.echo import Echo
 from neuroanp.learning.passes import PassRule
@@ -96,6 +97,27 @@ def estimate(config: RunConfig) -> dict[str, Any]:
         "chip_time_s": presented * steps * config.dt,
         "notes": notes,
     }
+
+
+def refuse_size(experiment: Experiment) -> None:
+    """Raise InputError where a run of CD-RGE, whose networks may be large, needs more memory than can be had.
+
+    Raises: InputError: what it needs, what there is, what takes most of it, and what takes less.
+    """
+    config = experiment.config
+    if not isinstance(config.rule, CDRGE):
+        return
+    memory, available = memory_of(experiment), available_memory(config.compute.device)
+    needed = sum(memory.values())
+    if available is None or needed <= available:
+        return
+    shown = [format_quantity(float(size), "B", 3) for size in (needed, available)]
+    most = sorted(memory, key=lambda name: -memory[name])[:3]
+    fewer = " or compute.workers" if config.compute.workers > 1 else ""
+    raise InputError(
+        f"network.hidden: the run needs {shown[0]}, {shown[1]} available (most of it: {', '.join(most)}); use fewer "
+        f"units{fewer}, optimizer.name: sgd, which has no moments, or training.controls: false"
+    )
 
 
 def _looked_at(config: RunConfig) -> int:
