@@ -27,6 +27,11 @@ STEP = 0.128
 WARMED = 1
 """Updates that set up kernels, and are not timed."""
 
+NO_GPU = (
+    "cdrge_billion.py: a billion weights need CUDA, and torch finds no GPU here; run it where there is one of 80 GB, "
+    "or try its code at a small size: --device cpu --hidden 64 --minutes 0.1"
+)
+
 
 def asked() -> argparse.Namespace:
     """Read the command line."""
@@ -45,8 +50,7 @@ def main() -> int:
     """Train for some minutes and say what happened; 2 where there is no GPU."""
     options = asked()
     if options.device != "cpu" and not torch.cuda.is_available():
-        print("cdrge_billion.py: a billion weights need CUDA, and torch finds no GPU here; run it on a machine with one "
-              "of 80 GB, or try its code at a small size: --device cpu --hidden 64 --minutes 0.1", file=sys.stderr)  # fmt: skip
+        print(NO_GPU, file=sys.stderr)
         return 2
     started = time.perf_counter()
     trainer = build_trainer(Experiment.of(configure({

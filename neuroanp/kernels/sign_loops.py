@@ -20,9 +20,7 @@ def make(words, first, n, key, update, stream, t):  # pyright: ignore
     """Make the words of n calls from number `first` on: word k of call i is words[4 i + k]."""
     k0, k1, c1, c2, c3 = uint32(key[0]), uint32(key[1]), uint32(t), uint32(stream), uint32(update)
     for i in range(n):
-        words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3] = call(
-            uint32(first + i), c1, c2, c3, k0, k1
-        )
+        words[4 * i], words[4 * i + 1], words[4 * i + 2], words[4 * i + 3] = call(uint32(first + i), c1, c2, c3, k0, k1)
 
 
 @njit(cache=True)

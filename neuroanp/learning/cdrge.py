@@ -8,13 +8,14 @@ For a probe j, with a sign z_j = +1 or -1 (Rademacher) for every weight, held fo
     1.5-spsa   g = 1/P sum_j d_j z_j / max(c_j^alpha, lambda)
                c_j = |L(theta + eps z_j) - 2 L(theta) + L(theta - eps z_j)| / eps^2
 
-The mean of g of cd-rge over all signs is the gradient, with no error of even order in eps: none for a quadratic, and of a
-cubic eps^2 times a constant. For small eps and one probe the variance of coordinate i is |grad L|^2 - (d_i L)^2, that of
-all other weights; of P probes a P-th of it.
+The mean of g of cd-rge over all signs is the gradient: exactly so for a quadratic, and else off by order eps^2. For
+small eps and one probe the variance of coordinate i is |grad L|^2 - (d_i L)^2, that of all other weights; of P probes
+a P-th of it.
 
-c_j is z_j' H z_j, the curvature along the probe, with the Hessian H: on average its trace. 1.5-SPSA weighs each probe by
-it, and takes one presentation more of the weights as they are. Its mean is no gradient: it leans to directions that are
-flat. alpha and lambda are of the loss above; a loss that is divided by the number of scored steps S has curvatures c/S.
+c_j is |z_j' H z_j|, the curvature along the probe, with the Hessian H, whose trace is the mean over signs. 1.5-SPSA
+weighs each probe by it, and takes one presentation more of the weights as they are. Its mean is no gradient: it leans
+to directions that are flat. alpha and lambda are of the loss above; a loss that is divided by the number of scored
+steps S has curvatures c/S.
 
 Signs are drawn again from their address where they are added up, so that an update is known from 2 P scalars to anybody
 who has the same weights: that is all that processes which share its probes tell each other (compute.workers), and no

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -147,8 +148,32 @@ class Ledger:
         self._time[kind] += seconds
 
     def page(self) -> Ledger:
-        """Return empty books of the same chip, for what happens next; `add` takes them in."""
+        """Return empty books of the same chip; `add` takes them in."""
         return Ledger(self._kinds, self.write_time, self.endurance, self.spiking)
+
+    @contextmanager
+    def apart(self) -> Iterator[Ledger]:
+        """Yield a page that has, after the block, all that was booked in it, and these books nothing of it.
+
+        >>> books = Ledger({kind: "stated" for kind in KINDS}, False, None)
+        >>> with books.apart() as page:
+        ...     books.book_reads(3)
+        >>> books.reads, page.reads
+        (0, 3)
+        """
+        page, before = self.page(), self._books()
+        self._open(page._books())
+        try:
+            yield page
+        finally:
+            page._open(self._books())
+            self._open(before)
+
+    def _books(self) -> tuple[dict[str, Any], dict[str, float], dict[str, Any], int, int, bool]:
+        return self._energy, self._time, self._counts, self.reads, self.conversions, self.spiking
+
+    def _open(self, books: tuple[dict[str, Any], dict[str, float], dict[str, Any], int, int, bool]) -> None:
+        self._energy, self._time, self._counts, self.reads, self.conversions, self.spiking = books
 
     def add(self, page: Ledger) -> None:
         """Add all that another of the chip's books holds; what a GPU knows first stays there.

@@ -1,9 +1,9 @@
-"""The learner of CD-RGE: presentations with weights that are moved by signs, and the sum of signs times what they did."""
+"""The learner of CD-RGE: presentations with weights that signs move, and the sum of signs times what they did."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import fsum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -101,15 +101,6 @@ class CDRGELearner:
         return sums
 
 
-@contextmanager
-def _page(lab: Lab) -> Iterator[Ledger | None]:
-    """Book what happens meanwhile on a page of its own, where anybody looks at the books."""
-    if not lab.books:
-        yield None
-        return
-    books = lab.substrate.ledger
-    page = lab.substrate.ledger = books.page()
-    try:
-        yield page
-    finally:
-        lab.substrate.ledger = books
+def _page(lab: Lab) -> AbstractContextManager[Ledger | None]:
+    """Return what books what happens meanwhile on a page of its own, where anybody looks at the books."""
+    return lab.substrate.ledger.apart() if lab.books else nullcontext()

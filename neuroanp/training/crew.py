@@ -18,7 +18,7 @@ import weakref
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
-from typing import TYPE_CHECKING, Any, NoReturn, Protocol
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
@@ -28,6 +28,7 @@ from neuroanp.records.tensors import pack_tensors
 from neuroanp.registry import registered
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.training.processes import Child
+from neuroanp.training.sharing import Crew, Pages
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -43,26 +44,6 @@ REMEDY = "lower compute.workers or the units of network if that is so"
 TURN = struct.Struct("<qd")
 """What begins an update: its number, and the chip's clock in seconds."""
 READY = b"ready"
-Pages = Mapping[int, Ledger]
-
-
-class Crew(Protocol):
-    """What a learner sees of the processes that share an update: how many, which one this is, and what they found."""
-
-    size: int
-    index: int
-
-    def share(self, probes: Sequence[int], losses: Sequence[float], pages: Pages) -> tuple[list[float], Pages]:
-        """Return the losses of all presentations, and the pages of the books that this process is to add.
-
-        Args:
-            probes: of each presentation of the update; process i has those of which probe mod size is i.
-            losses: of those of this process, in order. pages: of them, by number of the presentation.
-
-        Raises:
-            RunError: a process has ended, or its copy is not alike.
-        """
-        ...
 
 
 @dataclass
@@ -106,7 +87,9 @@ class Hands:
             if weights != self._weights:
                 self.release()
                 raise RunError(f"worker {index} of {self.size} no longer holds the same weights; resume the run")
-            for n, row in zip(own(probes, self.size, index), np.reshape(told, (-1, width(self._dependent))), strict=True):
+            for n, row in zip(
+                own(probes, self.size, index), np.reshape(told, (-1, width(self._dependent))), strict=True
+            ):
                 every[n] = row[0]
                 if pages:
                     found[n] = written(row[1:], pages[0]) if self._dependent else pages[0]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from neuroanp.errors import RunError
 from neuroanp.profiles.loader import loads
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
@@ -39,7 +40,9 @@ def serve(handle: int, parent: int) -> None:
         connection.send_bytes(READY)
         while True:
             update, now = TURN.unpack(connection.recv_bytes())
-            trainer.update, trainer.substrate.now = update, now
+            if update != trainer.update:
+                raise RunError(f"asked for update {update} after {trainer.update}")
+            trainer.substrate.now = now
             trainer.step()
 
 
@@ -65,9 +68,7 @@ def _copy(order: dict[str, Any], tensors: dict[str, Tensor], connection: Connect
     experiment = Experiment.of(config, loads(order["profile"], "profile"), start)
     trained = None if order["trained"] is None else frozenset(order["trained"])
     crew = Member(connection, order["size"], order["index"])
-    trainer = replace(
-        build_trainer(experiment, trained), updates=order["updates"], books=order["books"], crew=crew
-    )
+    trainer = replace(build_trainer(experiment, trained), updates=order["updates"], books=order["books"], crew=crew)
     trainer.load_state_dict({name.removeprefix("run/"): x for name, x in tensors.items() if name.startswith("run/")})
     return trainer
 

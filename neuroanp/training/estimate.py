@@ -138,17 +138,17 @@ def _fitted_to(config: RunConfig) -> int:
 def memory_of(experiment: Experiment) -> dict[str, int]:
     """Return the bytes that a run takes, by what takes them, from its sizes alone.
 
-    weights: digital targets. moved: of a rule that moves weights, those of a presentation. optimizer: its moments. update: the gradient, new moments and step beside the old,
-    what decays, and matrices that decorrelate. readout: of least squares, the sums and their solution; at the end
-    what units did in the sequences that outputs are fitted to, piece by piece. identified: sums of what units heard
-    that find out what arrays do, as they were, of the update, and as they will be. devices:
-    cells of the arrays. copies: what a write or a checkpoint holds beside these. control: weights and devices of
-    the second chip that trains the readout alone. workers: other processes that share updates, each with all of a chip that it
-    needs to. batches: those that are kept for it. validation: its sequences,
-    and the best weights where they are to be written back. reads: plans and the readers' transposes. passes: those
-    stored for the credit, and averages of earlier ones. noise: the largest draw of read noise. chunk: what units
-    did in the steps that are simulated at once. recorded: on a GPU, what a recorded update has of weights and reads
-    for itself. Noise and chunk are bounds: an update in compiled calls makes less.
+    weights: digital targets. moved: weights of a presentation, where CD-RGE moves them. optimizer: its moments. update:
+    the gradient, new moments and step beside the old, what decays, and matrices that decorrelate. readout: of least
+    squares, the sums and their solution; at the end what units did in the sequences that outputs are fitted to, piece
+    by piece. identified: sums of what units heard that find out what arrays do, as they were, of the update, and as
+    they will be. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
+    weights and devices of the second chip that trains the readout alone. workers: of other processes that share
+    updates, each with a chip. batches: those that are kept for it. validation: its sequences, and the best weights
+    where they are to be written back. reads: plans and the readers' transposes. passes: those stored for the credit,
+    and averages of earlier ones. noise: the largest draw of read noise. chunk: what units did in the steps that are
+    simulated at once. recorded: on a GPU, what a recorded update has of weights and reads for itself. Noise and chunk
+    are bounds: an update in compiled calls makes less.
 
     >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))

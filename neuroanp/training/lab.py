@@ -20,8 +20,8 @@ if TYPE_CHECKING:
     from neuroanp.noise import PassStreams, Streams
     from neuroanp.source import Source
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
-    from neuroanp.training.crew import Crew
     from neuroanp.training.identifying import Identifying
+    from neuroanp.training.sharing import Crew
     from neuroanp.trajectory import PassPlan, Trajectory, WeightUpdate
 
 NO_ERRORS = (

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -36,10 +36,25 @@ if TYPE_CHECKING:
     from neuroanp.learning.optimisers import Optimizer
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
     from neuroanp.tasks.protocol import Task
-    from neuroanp.training.crew import Hands, Member
+    from neuroanp.training.sharing import Crew
 
 DIVERGED = 1e6
 """A training loss this many times the first one is the end of a run."""
+
+
+class Crews(Protocol):
+    """What a trainer sees of processes that share its updates; see `neuroanp.training.crew`."""
+
+    def begin(self, trainer: Trainer) -> Crew:
+        """Begin an update of a trainer with the others, which become copies of it if they are new.
+
+        Raises: RunError: the system starts no process, or one cannot build its copy.
+        """
+        ...
+
+    def release(self) -> None:
+        """End the processes that were started; the next update starts new ones."""
+        ...
 
 
 @dataclass
@@ -76,7 +91,7 @@ class Trainer:
     limits: Mapping[str, float] = field(default_factory=dict)
     batches: Batches = field(default_factory=Batches)
     books: bool = True
-    crew: Hands | Member | None = None
+    crew: Crews | None = None
     update: int = 0
     moments: dict[str, Tensor] = field(default_factory=dict)
     learned: dict[str, Tensor] = field(default_factory=dict)

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.stats import norm
 
-from neuroanp.kernels import signs, torch_draws
+from neuroanp.kernels import moving, signs, torch_draws
 from neuroanp.kernels.draws import draw, reference
 from neuroanp.kernels.philox import Address, words
 from neuroanp.noise import PassStreams, Streams
@@ -38,9 +38,9 @@ def test_a_sign_is_a_bit_of_a_word():
 def test_moved_weights_are_the_plain_sum_bit_for_bit(dtype, at, n, factor):
     W = torch.from_numpy(np.random.default_rng(n).standard_normal(n)).to(dtype)
     exact = W.numpy() + W.numpy().dtype.type(factor) * signs.reference(at, n).astype(W.numpy().dtype)
-    assert np.array_equal(signs.moved(W, factor, at).numpy(), exact)
+    assert np.array_equal(moving.moved(W, factor, at).numpy(), exact)
     room = torch.full_like(W, torch.nan)
-    assert signs.moved(W, -factor, at, room) is room
+    assert moving.moved(W, -factor, at, room) is room
     assert np.array_equal(room.numpy(), W.numpy() - W.numpy().dtype.type(factor) * signs.reference(at, n))
 
 
@@ -54,7 +54,7 @@ def test_sums_of_signs_are_the_plain_sums_bit_for_bit(dtype, at, n, streams):
     for factor, stream in zip(factors, streams, strict=True):
         total += total.dtype.type(factor) * signs.reference(at._replace(stream=stream), n)
     found = start.clone()
-    assert signs.add(found, list(factors), at, streams) is found
+    assert moving.add(found, list(factors), at, streams) is found
     assert np.array_equal(found.numpy(), total)
 
 
@@ -67,9 +67,9 @@ def test_torch_makes_the_same_signs(at, n, first):
 
 
 def test_the_parts_of_a_device_are_the_whole(monkeypatch):
-    monkeypatch.setattr(signs, "ON_DEVICE", 256)
+    monkeypatch.setattr(moving, "ON_DEVICE", 256)
     flat = torch.zeros(1000)
-    parts = [z for _, z in signs._on_device(HERE, flat)]
+    parts = [z for _, z in moving._on_device(HERE, flat)]
     assert [len(z) for z in parts] == [256, 256, 256, 232]
     assert np.array_equal(torch.cat(parts).numpy(), signs.reference(HERE, 1000))
 
@@ -101,9 +101,9 @@ def test_they_are_balanced_and_independent():
     """The largest of all means and of all products of neighbours, probes, updates and arrays, of 2^16 signs each."""
     n = 1 << 16
     drawn = {
-        (name, update, k): PassStreams(Streams(5), "train", update).tensors(
-            "rademacher", name, [k], 0, 1, (n,), torch.empty(0, dtype=torch.float64)
-        )[0, 0].numpy()
+        (name, update, k): PassStreams(Streams(5), "train", update)
+        .tensors("rademacher", name, [k], 0, 1, (n,), torch.empty(0, dtype=torch.float64))[0, 0]
+        .numpy()
         for name in ("signs/w", "signs/w_in")
         for update in (0, 1)
         for k in range(4)

@@ -75,7 +75,9 @@ def test_the_curvature_is_along_the_probe_and_its_mean_the_trace():
     np.testing.assert_allclose(estimates(quadratic, rule), ((EVERY @ g) / abs(along))[:, None] * EVERY, rtol=1e-6)
     assert along.mean() == close(float(np.trace(H)), rel=1e-9)
     half = rule.model_copy(update={"alpha": 0.5})
-    np.testing.assert_allclose(estimates(quadratic, half), ((EVERY @ g) / abs(along) ** 0.5)[:, None] * EVERY, rtol=1e-6)
+    np.testing.assert_allclose(
+        estimates(quadratic, half), ((EVERY @ g) / abs(along) ** 0.5)[:, None] * EVERY, rtol=1e-6
+    )
 
 
 def test_the_floor_is_the_least_divisor_and_without_power_it_is_central_differences():
@@ -119,7 +121,11 @@ def test_an_update_is_the_formula_by_hand(make_lab, estimator):
     """Losses of W + eps z and W - eps z by torch alone; curvature of the same losses."""
     lab, K, eps = quiet(make_lab), 3, 0.05
     rule = CDRGE(K=K, eps=eps, estimator=estimator, alpha=0.7, floor=0.1)
-    expected, L0, seen = {name: torch.zeros_like(W) for name, W in lab.weights.items()}, whole_loss(lab, lab.weights), []
+    expected, L0, seen = (
+        {name: torch.zeros_like(W) for name, W in lab.weights.items()},
+        whole_loss(lab, lab.weights),
+        [],
+    )
     for k in range(K):
         z = drawn(lab, k)
         up, down = (whole_loss(lab, {name: W + s * eps * z[name] for name, W in lab.weights.items()}) for s in (1, -1))

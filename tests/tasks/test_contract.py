@@ -24,7 +24,10 @@ from tests.close import close
 SHORT = {"start": 1, "pulse": 2, "gap": 2, "delay": 1, "window": 3, "test_size": 16}
 CASES: dict[str, list[dict[str, Any]]] = {
     "adding": [{"length": 6, "test_size": 64}],
-    "addition": [{"digits": 9, "test_size": 64}, {"digits": 12, "base": 3, "first": "least", "delay": 2, "test_size": 9}],
+    "addition": [
+        {"digits": 9, "test_size": 64},
+        {"digits": 12, "base": 3, "first": "least", "delay": 2, "test_size": 9},
+    ],
     "copy": [
         {"length": 2, "delay": 1, "test_size": 16},
         {"length": 9, "mode": "fixed", "test_size": 4},

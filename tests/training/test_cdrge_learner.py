@@ -140,7 +140,7 @@ def test_two_processes_do_the_same_to_the_bit(changes):
     assert steps(shared, 2) + steps(shared, 2) == rows  # new processes for the second half
     assert same(shared.state_dict(), alone.state_dict())
     assert shared.substrate.ledger.report() == alone.substrate.ledger.report()
-    if not changes:  # only losses travel: those of 1 of 3 probes to the first process, all of them back, 24 bytes beside
+    if not changes:  # losses alone: of 1 of 3 probes to the first process, of all of them back, and 24 bytes beside
         assert cast("Any", shared.crew).sent == 2 * (24 + 8 * 2 * 1 + 8 * 2 * 3)
 
 
@@ -170,7 +170,7 @@ def test_a_process_that_cannot_build_its_copy_says_why(monkeypatch):
                                 "m.build_trainer = lambda *_: 1 / 0;")  # fmt: skip
     assert start != crews.START
     monkeypatch.setattr(crews, "START", start)
-    with pytest.raises(RunError, match="compute.workers: a worker cannot build its copy: division by zero"):
+    with pytest.raises(RunError, match=r"compute\.workers: a worker cannot build its copy: division by zero"):
         made(**{"compute.workers": 2}).step()
 
 
@@ -271,7 +271,7 @@ def test_what_only_this_process_knows_is_not_shared(tmp_path: Path, monkeypatch)
 
     monkeypatch.setitem(TASKS._registered, "copy_here", CopyHere)
     changes = {"task": {"name": "copy_here"}, "compute.workers": 2}
-    with pytest.raises(InputError, match="compute.workers: copy_here is registered in this process alone"):
+    with pytest.raises(InputError, match=r"compute\.workers: copy_here is registered in this process alone"):
         launch(configure({**SMALL, "task": {}}, changes), tmp_path)
 
 
