@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, cast
@@ -17,6 +18,7 @@ import torch
 from neuroanp.errors import InputError, RunError
 from neuroanp.tasks.copy import Copy, CopyConfig
 from neuroanp.tasks.protocol import TASKS
+from neuroanp.training import cdrge_learner
 from neuroanp.training import crew as crews
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
@@ -78,6 +80,17 @@ def test_it_comes_on_top_of_what_the_arrays_hold():
     assert after["reads"] - before["reads"] == 3 * 3 * trainer.task.steps * 6  # arrays x sequences x steps x passes
     assert after["energy_J"] > before["energy_J"]
     assert (after["pulses"], after["wear"]) == (before["pulses"], before["wear"])
+
+
+def test_books_by_pages_are_the_books(monkeypatch):
+    """The same sums as of presentations that are booked at once, to rounding."""
+    paged, plain = (made(profile="rram_hfo2") for _ in range(2))
+    paged.step()
+    monkeypatch.setattr(cdrge_learner, "_page", lambda lab: nullcontext())
+    plain.step()
+    found, expected = (trainer.substrate.ledger.state_dict() for trainer in (paged, plain))
+    assert expected["counts"].count_nonzero() > 2
+    torch.testing.assert_close(found, expected, rtol=1e-12, atol=0)
 
 
 def test_a_presentation_that_fails_leaves_the_books_where_they_were():
