@@ -118,7 +118,9 @@ class PassStreams:
         shape: tuple[int, ...],
         like: Tensor,
     ) -> Tensor:
-        """Draw what `normal` or `uniform` draws of several passes, where a tensor lies: (steps, passes, *shape).
+        """Draw what `normal` or `uniform` draws of several passes, or signs, where a tensor lies.
+
+        Returns: (steps, passes, *shape).
 
         On a CPU numpy's memory is shared; elsewhere the draws are made there, with the same bits in single precision.
         """
@@ -131,6 +133,22 @@ class PassStreams:
         from neuroanp.kernels import device_draws
 
         return device_draws.draw(kind, self.at(name, 0, t0), steps, pass_streams, shape, like, self.update_there)
+
+    def moved(self, W: Tensor, factor: float, name: str, pass_stream: int, out: Tensor | None = None) -> Tensor:
+        """Return W + factor z with signs z, those that `tensors` draws at step 0 of a pass; no array of them is made.
+
+        Args:
+            W: any shape, where it lies. factor: as a number of W's precision. out: where the result goes; None: new.
+        """
+        from neuroanp.kernels import moving
+
+        return moving.moved(W, factor, self.at(name, pass_stream), out)
+
+    def add_signs(self, total: Tensor, factors: Sequence[float], name: str, pass_streams: Sequence[int]) -> Tensor:
+        """Return total += sum_j factor_j z_j, in place, with the signs z_j of several passes as `moved` has them."""
+        from neuroanp.kernels import moving
+
+        return moving.add(total, factors, self.at(name, 0), pass_streams)
 
     def times(
         self, name: str, pass_streams: Sequence[int], factors: Sequence[float], t0: int, steps: int,

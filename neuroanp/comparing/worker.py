@@ -5,11 +5,7 @@ It is started as a program of its own (see `neuroanp.comparing.process`) and nev
 
 from __future__ import annotations
 
-import ctypes
 import logging
-import os
-import signal
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -23,10 +19,10 @@ from neuroanp.errors import HeldError, NeuroanpError, StoppedError, refused_by_m
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig
 from neuroanp.training.launch import launch
+from neuroanp.training.processes import ends_with
 
 LOG = logging.getLogger("neuroanp")
 TELL_EVERY_S = 0.2
-PR_SET_PDEATHSIG = 1
 Say = Callable[[str, Any], None]
 """Takes ("event", event) and ("log", (level, format, name, message))."""
 
@@ -67,9 +63,7 @@ def serve(handle: int, parent: int) -> None:
     """
     global _serving
     _serving = True
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() != parent:
+    if not ends_with(parent):
         return  # it ended before we could be told
     connection = Connection(handle)
 

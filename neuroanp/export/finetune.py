@@ -16,7 +16,7 @@ from neuroanp.baselines.solved import Solved
 from neuroanp.errors import DivergedError, InputError
 from neuroanp.export.protocol import EXPORTERS, ChipExporter, DeviceExporter, Exporter
 from neuroanp.learning.protocol import RULES
-from neuroanp.learning.weight_perturbation import WP
+from neuroanp.learning.requirements import moves_weights
 from neuroanp.noise import Streams
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment, build_trainer
@@ -156,7 +156,7 @@ def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: Run
     chosen.check_tuning(model)
     of_run, left = restored(record)
     chip = cast("DeviceChip", left.substrate)
-    if not (chip.perturbs_units or chip.drive.sigma or isinstance(config.rule, WP)):
+    if not (chip.perturbs_units or chip.drive.sigma or moves_weights(config.rule)):
         if isinstance(of_run.config.rule, Solved):  # for which none is added, whatever perturbation.name is
             raise InputError(
                 f"--finetune: nothing perturbs the units: for rule '{of_run.config.rule_name}' no noise is added, and "
@@ -223,7 +223,7 @@ def _config(config: RunConfig, how: FineTuning, whole: bool) -> RunConfig:
         "optimizer": config.optimizer.model_copy(update=lr),
         "training": config.training.model_copy(update={"updates": how.updates, "controls": False, "refit": None}),
     }
-    if not config.rule.local or (whole and isinstance(config.rule, WP)):
+    if not config.rule.local or (whole and moves_weights(config.rule)):
         preset = "spiking" if spikes(config.backend) else "default"
         changes["rule"] = RULES.get("anp")(preset=preset)  # pyright: ignore[reportCallIssue]
     return config.model_copy(update=changes)

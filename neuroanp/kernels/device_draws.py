@@ -48,7 +48,7 @@ def draw(
     update_there: Tensor | None = None,
 ) -> Tensor:  # fmt: skip
     """Return draws (steps, passes, *shape); the arguments are those of `torch_draws.draw`."""
-    if not fused(like):
+    if kind == "rademacher" or not fused(like):
         return torch_draws.draw(kind, at, steps, streams, shape, like, update_there)
     from neuroanp.kernels import triton_draws
 

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 import numpy.typing as npt
 
-from neuroanp.kernels import transforms
+from neuroanp.kernels import signs, transforms
 from neuroanp.kernels.philox import words
 
 if TYPE_CHECKING:
     from neuroanp.kernels.philox import Address
 
-Kind = Literal["normal", "uniform"]
+Kind = Literal["normal", "uniform", "rademacher"]
 PER_CALL = {np.dtype(np.float32): 4, np.dtype(np.float64): 2}
 
 
@@ -28,7 +28,7 @@ def draw(kind: Kind, at: Address, steps: int, shape: tuple[int, ...], dtype: npt
     """Return steps of draws (steps, *shape) from an address on, by compiled loops.
 
     Args:
-        kind: "normal", standard, or "uniform", in [0, 1).
+        kind: "normal", standard, "uniform", in [0, 1), or "rademacher", signs, which lie as `signs` says.
         at: of the first step. steps: of time. shape: of a step; its last axis is the row. dtype: float32 or float64.
 
     Raises: ValueError where the address does not fit its words, TypeError for another dtype.
@@ -42,6 +42,8 @@ def draw(kind: Kind, at: Address, steps: int, shape: tuple[int, ...], dtype: npt
     from neuroanp.kernels import compiled
 
     _check(at, steps, shape, dtype)
+    if kind == "rademacher":
+        return signs.draw(at, steps, shape, dtype)
     out = np.empty((steps, *shape), dtype=dtype)
     rows = out.reshape(steps, prod(shape[:-1]), shape[-1] if shape else 1)
     if out.dtype == np.float32:
@@ -86,6 +88,9 @@ def draw_passes(
 def reference(kind: Kind, at: Address, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
     """Return the same bits in numpy alone: the definition, about twenty times as slow."""
     _check(at, steps, shape, dtype)
+    if kind == "rademacher":
+        each = [signs.reference(at._replace(t=at.t + t), prod(shape)) for t in range(steps)]
+        return np.array(each, dtype=dtype).reshape((steps, *shape))
     rows, n = prod(shape[:-1]), shape[-1] if shape else 1
     calls = rows * -(-n // PER_CALL[np.dtype(dtype)])
     made = [_made(kind, words(at._replace(t=at.t + t), calls), np.dtype(dtype)) for t in range(steps)]

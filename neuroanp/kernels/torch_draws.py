@@ -29,7 +29,7 @@ def draw(
     """Return draws (steps, passes, *shape) of passes side by side, in the dtype and on the device of `like`.
 
     Args:
-        kind: "normal" or "uniform". at: of the first step; its stream is not used. steps: of time.
+        kind: "normal", "uniform" or "rademacher". at: of the first step; its stream is not used. steps: of time.
         streams: that of each pass. shape: of a step of one pass.
         update_there: int64, the number of the update in place of that of `at`, where it lies on the device.
 
@@ -40,6 +40,13 @@ def draw(
     >>> bool((found.numpy() == reference("normal", at, 2, (2, 5), "float32")).all())
     True
     """
+    if kind == "rademacher":
+        each = [
+            signs(at._replace(stream=m, t=at.t + t), prod(shape), like, update_there=update_there)
+            for t in range(steps)
+            for m in streams
+        ]
+        return torch.stack(each).view(steps, len(streams), *shape)
     single = like.dtype == torch.float32
     rows, n = prod(shape[:-1]), shape[-1] if shape else 1
     calls, per = rows * -(-n // (4 if single else 2)), 4 if single else 2
@@ -53,13 +60,29 @@ def draw(
     return dealt.reshape(steps, len(streams), rows, -1)[..., :n].reshape(steps, len(streams), *shape)
 
 
+def signs(at: Address, n: int, like: Tensor, first: int = 0, update_there: Tensor | None = None) -> Tensor:
+    """Return n signs (n,) in the dtype and on the device of `like`, those of call `first` and the following ones.
+
+    >>> from neuroanp.kernels.philox import Address
+    >>> from neuroanp.kernels.signs import reference
+    >>> at = Address(key=7, update=0, stream=3, t=0)
+    >>> bool((signs(at, 72, torch.empty(0), first=1).numpy() == reference(at, 200)[128:]).all())
+    True
+    """
+    w = _words(at.checked(), 1, [at.stream], -(-n // 128), like.device, update_there, first)
+    packed = torch.stack([x.view(-1) for x in w], -1).to(torch.int32)  # the low 32 bits
+    bits = (packed.view(-1, 1) >> torch.arange(32, dtype=torch.int32, device=like.device)).bitwise_and_(1)
+    return bits.view(-1)[:n].to(like.dtype).mul_(-2).add_(1)
+
+
 def _words(
-    at: Address, steps: int, streams: Sequence[int], calls: int, device: torch.device, update_there: Tensor | None
-) -> list[Tensor]:
-    """Return four words (T, M, calls) of each call, as integers of 64 bits."""
+    at: Address, steps: int, streams: Sequence[int], calls: int, device: torch.device, update_there: Tensor | None,
+    first: int = 0,
+) -> list[Tensor]:  # fmt: skip
+    """Return four words (T, M, calls) of each call from number `first` on, as integers of 64 bits."""
     options = {"dtype": torch.int64, "device": device}
     lead = (steps, len(streams), calls)
-    c0 = torch.arange(calls, **options).expand(lead)
+    c0 = torch.arange(first, first + calls, **options).expand(lead)
     c1 = torch.arange(at.t, at.t + steps, **options)[:, None, None].expand(lead)
     c2 = held(tuple(streams), torch.int64, device)[None, :, None].expand(lead)
     c3 = (torch.full((1,), at.update, **options) if update_there is None else update_there).view(1, 1, 1).expand(lead)

@@ -41,6 +41,11 @@ ALONGSIDE: Mapping[str, Mapping[str, Any]] = {"weights identified": {"difference
 """Choices that are of another one alone, with that."""
 
 
+def moves_weights(method: Any) -> bool:
+    """Return whether a method, a `neuroanp.method.Method`, explores by moving weights, and needs no noise of units."""
+    return WEIGHT_PERTURBATION in method.needs
+
+
 def memory_per_unit(numbers: str) -> str:
     """Say that each unit must remember so many numbers.
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -145,6 +146,58 @@ class Ledger:
     def book_time(self, kind: str, seconds: float) -> None:
         """Add chip time of "reads" or "writes"."""
         self._time[kind] += seconds
+
+    def page(self) -> Ledger:
+        """Return empty books of the same chip; `add` takes them in."""
+        return Ledger(self._kinds, self.write_time, self.endurance, self.spiking)
+
+    @contextmanager
+    def apart(self) -> Iterator[Ledger]:
+        """Yield a page that has, after the block, all that was booked in it, and these books nothing of it.
+
+        >>> books = Ledger({kind: "stated" for kind in KINDS}, False, None)
+        >>> with books.apart() as page:
+        ...     books.book_reads(3)
+        >>> books.reads, page.reads
+        (0, 3)
+        """
+        page, before = self.page(), self._books()
+        self._open(page._books())
+        try:
+            yield page
+        finally:
+            page._open(self._books())
+            self._open(before)
+
+    def _books(self) -> tuple[dict[str, Any], dict[str, float], dict[str, Any], int, int, bool]:
+        return self._energy, self._time, self._counts, self.reads, self.conversions, self.spiking
+
+    def _open(self, books: tuple[dict[str, Any], dict[str, float], dict[str, Any], int, int, bool]) -> None:
+        self._energy, self._time, self._counts, self.reads, self.conversions, self.spiking = books
+
+    def add(self, page: Ledger) -> None:
+        """Add all that another of the chip's books holds; what a GPU knows first stays there.
+
+        >>> books = Ledger({kind: "stated" for kind in KINDS}, False, None)
+        >>> page = books.page()
+        >>> page.book_energy("adc", 2e-12), page.book_reads(3), books.add(page), books.add(page)
+        (None, None, None, None)
+        >>> books.energy()["adc"], books.reads
+        (4e-12, 6)
+        """
+        self.spiking = self.spiking or page.spiking
+        for kind, joules in page._energy.items():
+            self._energy[kind] = self._energy[kind] + joules
+        for kind, seconds in page._time.items():
+            self._time[kind] += seconds
+        self.reads += page.reads
+        self.conversions += page.conversions
+        for name, count in page._counts.items():
+            if name != "wear":
+                self._add(name, count)
+        worn = page._counts["wear"]
+        if isinstance(worn, Tensor) or worn:
+            self._counts["wear"] = max(self.wear, page.wear)
 
     def energy(self) -> dict[str, float | None]:
         """Return joules by kind; None where the profile states no figure, 0.0 where the hardware has no such part.

@@ -12,6 +12,7 @@ from neuroanp.backends.coupling import membrane_rms
 from neuroanp.backends.execution import Execution
 from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.errors import InputError
+from neuroanp.learning.cdrge import CDRGE
 from neuroanp.losses import Loss
 from neuroanp.network.init import xavier
 from neuroanp.noise import Streams
@@ -202,7 +203,7 @@ class Experiment:
             return training.chunk
         if spikes(self.config.backend):
             return 64
-        of_a_step = make_learner(self.config.rule).passes * training.batch * sum(self.network.lines.values())
+        of_a_step = passes_at_once(self.config) * training.batch * sum(self.network.lines.values())
         at_once = AT_ONCE
         if self.config.compute.device != "cpu":  # a few arrays of that size are there at once
             at_once = min(AT_ONCE_GPU, stored_memory(self.config) // 8)
@@ -212,6 +213,11 @@ class Experiment:
         """Return the chip time of one update's passes, M B T dt."""
         config = self.config
         return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
+
+
+def passes_at_once(config: RunConfig) -> int:
+    """Return how many passes of an update are simulated side by side, at most; those of CD-RGE go one by one."""
+    return 1 if isinstance(config.rule, CDRGE) else make_learner(config.rule).passes
 
 
 AT_ONCE, FEWEST = 1 << 21, 8

@@ -9,7 +9,7 @@ from neuroanp.baselines.regression import HELD_OUT
 from neuroanp.baselines.sampled import Sampled
 from neuroanp.baselines.solved import Solved
 from neuroanp.learning.optimisers import Optimizer
-from neuroanp.learning.weight_perturbation import WP
+from neuroanp.learning.requirements import moves_weights
 from neuroanp.network.network import OUTPUT
 from neuroanp.training.layers import UNITS_FIELD, NetworkConfig
 from neuroanp.yaml_io import Problem
@@ -23,10 +23,11 @@ def perturbs_no_units(rule: Any) -> bool:
     """Return whether a rule does not learn from noise on the units, so that none is added for it.
 
     >>> from neuroanp.learning.anp import ANP
+    >>> from neuroanp.learning.weight_perturbation import WP
     >>> perturbs_no_units(WP()), perturbs_no_units(Sampled()), perturbs_no_units(ANP())
     (True, True, False)
     """
-    return isinstance(rule, WP | Solved)
+    return isinstance(rule, Solved) or moves_weights(rule)
 
 
 def misfits(

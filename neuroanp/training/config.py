@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from neuroanp.backends.neuron import NEURONS
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.errors import InputError, did_you_mean
+from neuroanp.learning.cdrge import CDRGE
 from neuroanp.learning.iterative import INP
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.passes import PassRule
@@ -87,6 +88,7 @@ class RunConfig(Section):
             problems.append(Problem(("rule", "groups"), f"{said}; leave it out"))
         problems += together.of_noise(self.perturbation, self.rule)
         problems += computed.misfits(self.rule, self.network, self.optimizer, self.perturbation, self.training)
+        problems += self._of_workers()
         if not self.network.input_delay and not (self.encoder.spikes and (spikes(self.backend) or not sure)):
             said = "0 is of inputs that are spikes; others act at once, leave it out"
             problems.append(Problem(("network", "input_delay"), said))
@@ -98,6 +100,21 @@ class RunConfig(Section):
             said += "training.refit fits the outputs of a network that is left as it was drawn"
             problems.append(Problem(("training", "updates"), said))
         return problems
+
+    def _of_workers(self) -> list[Problem]:
+        """Find that processes are to share what they cannot."""
+        workers, where = self.compute.workers, ("compute", "workers")
+        if workers == 1:
+            return []
+        if not isinstance(self.rule, CDRGE):
+            return [Problem(where, f"{workers} share the probes of rule 'cdrge'; leave it out")]
+        if self.compute.device != "cpu":
+            said = f"{workers} are processes of the CPU, and compute.device is '{self.compute.device}'; leave it out"
+            return [Problem(where, said)]
+        if workers > self.rule.K:
+            said = f"{workers}, and an update has {self.rule.K} probes to share; use at most as many, or raise rule.K"
+            return [Problem(where, said)]
+        return []
 
     def network_of(self, inputs: int, outputs: int) -> Network:
         """Return the network for a task of so many inputs and outputs."""

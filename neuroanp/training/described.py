@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.baselines.solved import Solved
 from neuroanp.errors import InputError
+from neuroanp.learning.cdrge import CDRGE, of_signs
 from neuroanp.learning.weight_perturbation import WP, of_weights
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
@@ -80,6 +81,8 @@ def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
     rule, sigma = experiment.config.rule, chip.drive.sigma
     if isinstance(rule, WP):
         return of_weights(rule, chip.perturbs_units)
+    if isinstance(rule, CDRGE):
+        return of_signs(rule, chip.perturbs_units)
     sources = ["the device's own noise"] * chip.perturbs_units
     if sigma:
         _, output = chip.drive.added()

@@ -16,6 +16,8 @@ from neuroanp.backends.reads import draw_bytes
 from neuroanp.baselines.regression import CHUNK, HELD_OUT
 from neuroanp.devices.protocol import remembers
 from neuroanp.devices.rtn import Telegraph
+from neuroanp.errors import InputError
+from neuroanp.learning.cdrge import CDRGE
 from neuroanp.learning.echo import Echo
 from neuroanp.learning.passes import PassRule
 from neuroanp.network.network import OUTPUT
@@ -26,9 +28,10 @@ from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.training.batches import ROOM, Batches
-from neuroanp.training.build import Experiment, build_trainer, plan_of, stored_memory
+from neuroanp.training.build import Experiment, build_trainer, passes_at_once, plan_of, stored_memory
 from neuroanp.training.computed import memory as computed_memory
 from neuroanp.training.config import RunConfig
+from neuroanp.training.crew import hands_of
 from neuroanp.training.decorrelating import decorrelated_groups
 from neuroanp.training.described import describe
 from neuroanp.training.identifying import numbers_remembered
@@ -46,6 +49,8 @@ if TYPE_CHECKING:
 TIMED = 3
 LOOKS, SHOWN = 2, 32
 """Looks at outputs that are fitted, at the least: before and after; sequences shown to time that."""
+INTERPRETER = 400 << 20
+"""Bytes of a process that has loaded this package and torch, beside the arrays of its run (measured)."""
 SAMPLE = 32
 """Hidden units of the chip that shows how many bytes the devices of a profile take for each weight."""
 COPIES = 3
@@ -95,6 +100,27 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     }
 
 
+def refuse_size(experiment: Experiment) -> None:
+    """Raise InputError where a run of CD-RGE, whose networks may be large, needs more memory than can be had.
+
+    Raises: InputError: what it needs, what there is, what takes most of it, and what takes less.
+    """
+    config = experiment.config
+    if not isinstance(config.rule, CDRGE):
+        return
+    memory, available = memory_of(experiment), available_memory(config.compute.device)
+    needed = sum(memory.values())
+    if available is None or needed <= available:
+        return
+    shown = [format_quantity(float(size), "B", 3) for size in (needed, available)]
+    most = sorted(memory, key=lambda name: -memory[name])[:3]
+    fewer = " or compute.workers" if config.compute.workers > 1 else ""
+    raise InputError(
+        f"network.hidden: the run needs {shown[0]}, {shown[1]} available (most of it: {', '.join(most)}); use fewer "
+        f"units{fewer}, optimizer.name: sgd, which has no moments, or training.controls: false"
+    )
+
+
 def _looked_at(config: RunConfig) -> int:
     """Return how many validation sequences the chip is shown, where training does not stop early."""
     training = config.training
@@ -113,16 +139,17 @@ def _fitted_to(config: RunConfig) -> int:
 def memory_of(experiment: Experiment) -> dict[str, int]:
     """Return the bytes that a run takes, by what takes them, from its sizes alone.
 
-    weights: digital targets. optimizer: its moments. update: the gradient, new moments and step beside the old,
-    what decays, and matrices that decorrelate. readout: of least squares, the sums and their solution; at the end
-    what units did in the sequences that outputs are fitted to, piece by piece. identified: sums of what units heard
-    that find out what arrays do, as they were, of the update, and as they will be. devices:
-    cells of the arrays. copies: what a write or a checkpoint holds beside these. control: weights and devices of
-    the second chip that trains the readout alone. batches: those that are kept for it. validation: its sequences,
-    and the best weights where they are to be written back. reads: plans and the readers' transposes. passes: those
-    stored for the credit, and averages of earlier ones. noise: the largest draw of read noise. chunk: what units
-    did in the steps that are simulated at once. recorded: on a GPU, what a recorded update has of weights and reads
-    for itself. Noise and chunk are bounds: an update in compiled calls makes less.
+    weights: digital targets. moved: weights of a presentation, where CD-RGE moves them. optimizer: its moments. update:
+    the gradient, new moments and step beside the old, what decays, and matrices that decorrelate. readout: of least
+    squares, the sums and their solution; at the end what units did in the sequences that outputs are fitted to, piece
+    by piece. identified: sums of what units heard that find out what arrays do, as they were, of the update, and as
+    they will be. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
+    weights and devices of the second chip that trains the readout alone. workers: of other processes that share
+    updates, each with a chip. batches: those that are kept for it. validation: its sequences, and the best weights
+    where they are to be written back. reads: plans and the readers' transposes. passes: those stored for the credit,
+    and averages of earlier ones. noise: the largest draw of read noise. chunk: what units did in the steps that are
+    simulated at once. recorded: on a GPU, what a recorded update has of weights and reads for itself. Noise and chunk
+    are bounds: an update in compiled calls makes less.
 
     >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
@@ -139,12 +166,17 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     devices = sum(_scaled(sample.arrays[name].cells, sample.arrays[name].shape, shapes[name]) for name in shapes)
     plans = sample.prepare(experiment.window_s(), PassStreams(Streams(config.seed), "train", 0))
     reads = sum(_scaled(_of_reader(plans[name]), sample.arrays[name].shape, shapes[name]) for name in shapes)
+    moments, step = (2 * weights, 4 * weights) if adam else (0, weights)
+    step += (weights if config.optimizer.weight_decay else 0) + _matrices(experiment, size)
+    moved = weights if isinstance(config.rule, CDRGE) else 0
+    others = config.compute.workers - 1
+    chunk = _chunk_bytes(experiment, size)
     return {
         "weights": weights,
-        "optimizer": 2 * weights if adam else 0,
-        "update": (4 * weights if adam else weights)
-        + (weights if config.optimizer.weight_decay else 0)
-        + _matrices(experiment, size),
+        "moved": moved,
+        "optimizer": moments,
+        "update": step,
+        "workers": others * (weights + moved + moments + step + (1 + COPIES) * devices + reads + chunk + INTERPRETER),
         "readout": _least_squares_bytes(experiment, size),
         "identified": 3 * 8 * numbers_remembered(config.rule, experiment.network),
         "devices": devices,
@@ -155,7 +187,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "reads": reads,
         "passes": min(_stored(experiment), stored_memory(config)) + _remembered_bytes(experiment),
         "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
-        "chunk": _chunk_bytes(experiment, size),
+        "chunk": chunk,
         "recorded": 0 if config.compute.device == "cpu" else weights + reads,
     }
 
@@ -184,7 +216,7 @@ def _matrices(experiment: Experiment, size: int) -> int:
 
 def _chunk_bytes(experiment: Experiment, size: int) -> int:
     """Return what a chunk of time takes: what arrives, h, x and how they differ, of all passes."""
-    rows = make_learner(experiment.config.rule).passes * experiment.config.training.batch
+    rows = passes_at_once(experiment.config) * experiment.config.training.batch
     steps = min(experiment.chunk, experiment.task.steps)
     return 4 * steps * rows * sum(experiment.network.lines.values()) * size
 
@@ -280,7 +312,7 @@ def _tried(experiment: Experiment) -> tuple[list[str], float]:
     torch.set_num_threads(config.compute.threads)
     keep_freed_memory()
     _, notes = describe(experiment)  # makes a chip of its own: gone before the trainer makes the next
-    trainer, fits = build_trainer(experiment), 0.0
+    trainer, fits = replace(build_trainer(experiment), crew=hands_of(experiment)), 0.0
     if config.training.refit is not None:
         fits = _fitted_to(config) * _seconds_a_sequence(trainer)
     if not config.training.updates:

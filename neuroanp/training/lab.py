@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from neuroanp.source import Source
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
     from neuroanp.training.identifying import Identifying
+    from neuroanp.training.sharing import Crew
     from neuroanp.trajectory import PassPlan, Trajectory, WeightUpdate
 
 
@@ -66,6 +67,7 @@ class Lab:
         identifying: what units know, and hear, of the arrays before them; None: they go by the weights that are held.
         shown: counts what of a world is presented, which takes the chip's time.
         limits: the largest weight of each array, w_s; of one that is not there nothing is known.
+        crew: processes that share what is presented, where the learner can; None: this one alone.
     """
 
     source: Source
@@ -84,6 +86,7 @@ class Lab:
     identifying: Identifying | None = None
     shown: Shown = field(default_factory=Shown)
     limits: Mapping[str, float] = field(default_factory=dict)
+    crew: Crew | None = None
 
     def learns(self, name: str) -> bool:
         """Return whether an array learns; what is found for others is thrown away."""

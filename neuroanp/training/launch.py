@@ -20,6 +20,7 @@ from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import check_dump, load_config
 from neuroanp.training.described import describe
+from neuroanp.training.estimate import refuse_size
 from neuroanp.training.loop import NOW, PENDING, How, Progress, Training
 from neuroanp.training.start import Start
 from neuroanp.training.threads import threads_note
@@ -64,6 +65,7 @@ def launch(
     config = config.anchored()
     check_dump(config)  # before it trains: a run that cannot be read back is lost
     experiment = Experiment.of(config)
+    refuse_size(experiment)
     path = root / experiment.directory
     how = How(later, time.time() if force and since is None else since)
     if force or not path.exists():

@@ -21,6 +21,7 @@ from neuroanp.tasks.acting import by_chance
 from neuroanp.tasks.encoding import own_task
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.crew import hands_of
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import HeldOutBatch, firing_of, scores, show
 from neuroanp.training.memory import keep_freed_memory
@@ -115,7 +116,7 @@ class Training:
 
     def _run(self) -> dict[str, Any]:
         keep_freed_memory()
-        trainer = replace(build_trainer(self.experiment), batches=self.batches)
+        trainer = replace(build_trainer(self.experiment), batches=self.batches, crew=hands_of(self.experiment))
         task = self.experiment.task
         held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         self.world = held.batch.world is not None

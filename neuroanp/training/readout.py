@@ -10,6 +10,7 @@ from neuroanp.losses.reward import MinusReward
 from neuroanp.records.environment import arithmetic
 from neuroanp.records.identity import code_version, identity
 from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.crew import hands_of
 
 if TYPE_CHECKING:
     from neuroanp.network.network import Network
@@ -35,7 +36,7 @@ def readout_trainer(experiment: Experiment, batches: Batches) -> Trainer:
     config = experiment.config
     own = replace(experiment, config=config.model_copy(update={"rule": for_outputs(config.rule, is_world(experiment))}))
     trained = frozenset(experiment.network.readout)
-    return replace(build_trainer(own, trained=trained), batches=batches, books=False)
+    return replace(build_trainer(own, trained=trained), batches=batches, books=False, crew=hands_of(own, trained))
 
 
 def is_world(experiment: Experiment) -> bool:

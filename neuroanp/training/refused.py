@@ -9,6 +9,7 @@ from neuroanp.learning import requirements
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.training.crew import refuse_crew
 from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.learner import make_learner
 from neuroanp.training.readout import is_world
@@ -37,6 +38,7 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
     """
     config, rule = experiment.config, experiment.config.rule
     _refuse_source(experiment)
+    refuse_crew(experiment)
     check_refit(config.training.refit, experiment.task.loss)
     refuse_computed(experiment, chip)
     if rule.learner in ("passes", "echo"):

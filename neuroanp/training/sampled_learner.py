@@ -154,6 +154,7 @@ class SampledLearner(SolvedLearner):
     """Computes a sampled network; see `neuroanp.baselines.sampled`."""
 
     options: ClassVar[type[Sampled]] = Sampled
+    takes: ClassVar[tuple[str, ...]] = ("data",)
 
     def hidden(self, data: Data, lab: Lab) -> Iterator[Mapping[str, np.ndarray]]:
         """Yield the sampled weights with the recurrence of each ridge strength."""
@@ -171,6 +172,7 @@ class ESNLearner(SolvedLearner):
     """Computes an echo state network; see `neuroanp.baselines.esn`."""
 
     options: ClassVar[type[ESN]] = ESN
+    takes: ClassVar[tuple[str, ...]] = ("data",)
 
     def hidden(self, data: Data, lab: Lab) -> Iterator[Mapping[str, np.ndarray]]:
         """Yield the reservoir that the run's seed draws."""

@@ -154,8 +154,10 @@ class TrainingConfig(GrowingSection):
         return self
 
 
-class Compute(Section):
+class Compute(GrowingSection):
     """What computes the simulation."""
+
+    later: ClassVar[tuple[str, ...]] = ("workers",)
 
     dtype: Literal["float32", "float64"] = Field(default="float32", description="precision")
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
@@ -175,4 +177,11 @@ class Compute(Section):
     )
     target: Literal["auto", "cython", "numpy"] = Field(
         default="auto", description="Brian2: of the generated code; auto: cython where there is a compiler"
+    )
+    workers: int = Field(
+        default=1,
+        ge=1,
+        le=1024,
+        description="rule cdrge: processes on this machine that share the probes of an update, each with the whole "
+        "network; results are the same to the bit",
     )

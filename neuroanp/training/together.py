@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS, KINDS
 from neuroanp.errors import InputError
+from neuroanp.learning.cdrge import CDRGE
 from neuroanp.learning.passes import PassRule
-from neuroanp.learning.weight_perturbation import WP
+from neuroanp.learning.requirements import moves_weights
 from neuroanp.network.tanh import Tanh
 from neuroanp.substrates.added_noise import mean
 from neuroanp.training.filling import spikes
@@ -145,8 +146,9 @@ def of_noise(perturbation: PerturbationConfig, rule: Any) -> list[Problem]:
     kind = perturbation.kind
     if kind is None:
         return []
-    if isinstance(rule, WP):
-        said = f"'{kind}' is noise on the units, and rule 'wp' moves weights (rule.sigma); leave it out"
+    if moves_weights(rule):
+        size = "eps" if isinstance(rule, CDRGE) else "sigma"
+        said = f"'{kind}' is noise on the units, and rule '{rule.name}' moves weights (rule.{size}); leave it out"
         return [Problem(("perturbation", "name"), said)]
     if not mean(kind) or not isinstance(rule, PassRule):
         return []
@@ -166,10 +168,10 @@ def of_noise(perturbation: PerturbationConfig, rule: Any) -> list[Problem]:
 
 def of_rule(rule: Any, backend: str) -> Iterator[Problem]:
     """Find that a rule cannot train a backend's units; what it says begins with the key."""
-    if isinstance(rule, WP) and BACKENDS.get(backend).digital:
+    if moves_weights(rule) and BACKENDS.get(backend).digital:
         said = (
-            f"'wp' moves weights by less than backend '{backend}' resolves, whose weights are whole numbers; use rule "
-            "'anp', or backend: lif"
+            f"'{rule.name}' moves weights by less than backend '{backend}' resolves, whose weights are whole numbers; "
+            "use rule 'anp', or backend: lif"
         )
         yield Problem(("rule",), said)
     try:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from math import isfinite
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import torch
 from torch import Tensor
@@ -36,9 +36,25 @@ if TYPE_CHECKING:
     from neuroanp.learning.optimisers import Optimizer
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
     from neuroanp.tasks.protocol import Task
+    from neuroanp.training.sharing import Crew
 
 DIVERGED = 1e6
 """A training loss this many times the first one is the end of a run."""
+
+
+class Crews(Protocol):
+    """What a trainer sees of processes that share its updates; see `neuroanp.training.crew`."""
+
+    def begin(self, trainer: Trainer) -> Crew:
+        """Begin an update of a trainer with the others, which become copies of it if they are new.
+
+        Raises: RunError: the system starts no process, or one cannot build its copy.
+        """
+        ...
+
+    def release(self) -> None:
+        """End the processes that were started; the next update starts new ones."""
+        ...
 
 
 @dataclass
@@ -56,6 +72,7 @@ class Trainer:
         limits: the largest weight of each array, w_s.
         batches: what it learns from is kept there for another trainer of the same seed; as made here: nothing is.
         books: whether anybody looks at the ledger of what is read.
+        crew: processes that share each update, where there are any.
         update: how many updates are done. moments: the optimizer's state. learned: the learner's.
         first_loss: training loss of the first update.
     """
@@ -74,6 +91,7 @@ class Trainer:
     limits: Mapping[str, float] = field(default_factory=dict)
     batches: Batches = field(default_factory=Batches)
     books: bool = True
+    crew: Crews | None = None
     update: int = 0
     moments: dict[str, Tensor] = field(default_factory=dict)
     learned: dict[str, Tensor] = field(default_factory=dict)
@@ -96,6 +114,8 @@ class Trainer:
             DivergedError: the loss or the update is not finite, or the loss exploded; nothing was written.
         """
         lab = self.lab()
+        if self.crew is not None:
+            lab = replace(lab, crew=self.crew.begin(self))
         learned, update = self.learner.learn(self.learned, lab)
         found = WeightUpdate(self.of_trained(update.arrays), update.diagnostics)
         if found.arrays:
@@ -129,6 +149,11 @@ class Trainer:
             return D
         before = self.substrate.decorrelation
         return {name: torch.lerp(before[name], new, share) for name, new in D.items()}
+
+    def release(self) -> None:
+        """End the processes that share updates, where there are any; the next update starts new ones."""
+        if self.crew is not None:
+            self.crew.release()
 
     def evaluate(self, held: HeldOutBatch) -> Evaluation:
         """Measure the network on held-out sequences; books nothing and lets no chip time pass."""

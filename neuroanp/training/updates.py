@@ -32,12 +32,15 @@ def updates(
         KeyboardInterrupt: a stop was requested.
     """
     told = time.perf_counter()
-    while trainer.update < trainer.updates:
-        row = trainer.step()
-        now = time.perf_counter()
-        if now - told > every_s:
-            told = now
-            tell(row)
-        yield row
-        if stop is not None:
-            stop.raise_if_requested()
+    try:
+        while trainer.update < trainer.updates:
+            row = trainer.step()
+            now = time.perf_counter()
+            if now - told > every_s:
+                told = now
+                tell(row)
+            yield row
+            if stop is not None:
+                stop.raise_if_requested()
+    finally:
+        trainer.release()

@@ -43,8 +43,8 @@ def test_a_run_is_planned(invoke, here, name):
 def test_tasks_are_listed_with_their_options(invoke):
     listed = {row["name"]: row for row in json.loads(invoke("tasks", "list", "--json").stdout)["results"]}
     assert listed.keys() >= {
-        "adding", "copy", "delayed_match", "digits", "lorenz", "mackey_glass", "mnist", "parity", "sine", "weather",
-        "xor",
+        "adding", "addition", "copy", "delayed_match", "digits", "lorenz", "mackey_glass", "mnist", "parity", "reverse",
+        "sine", "sort", "weather", "xor",
     }  # fmt: skip
     options = {name: {option["option"] for option in row["options"]} for name, row in listed.items()}
     assert options["mnist"] == {"loss", "path", "permute", "pool", "window", "test_size"}

@@ -20,7 +20,7 @@ from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from tests.close import close
 
-CLASSES = ("copy", "delayed_match", "digits", "parity", "xor")
+CLASSES = ("addition", "copy", "delayed_match", "digits", "parity", "reverse", "sort", "xor")
 VALUES = ("adding", "lorenz", "mackey_glass", "sine", "weather")
 
 

@@ -55,13 +55,19 @@ def test_every_built_in_world_is_a_task_of_worlds(name):
     for batch in (task.sample(rng(), 3), task.test(rng())):
         assert isinstance(batch.world, Acting)
         T, B = batch.world.steps, batch.world.batch
-        assert batch.inputs.shape == (T, B, task.inputs) and np.isnan(batch.inputs).all()
-        assert batch.targets.shape == (T, B, task.outputs) and np.isnan(batch.targets).all()
+        assert batch.inputs.shape == (T, B, task.inputs)
+        assert np.isnan(batch.inputs).all()
+        assert batch.targets.shape == (T, B, task.outputs)
+        assert np.isnan(batch.targets).all()
         assert batch.mask.tolist() == [1.0] * task.steps
         assert batch.inputs.strides == (0, 0, 0)  # what nobody knows takes no room
         assert "3 worlds" in repr(task.sample(rng(), 3))
-    assert task.loss is MINUS_REWARD and not task.forecast and task.persistence(batch) is None
-    assert task.fingerprint() == "" and task.account() == () and task.table is None
+    assert task.loss is MINUS_REWARD
+    assert not task.forecast
+    assert task.persistence(batch) is None
+    assert task.fingerprint() == ""
+    assert task.account() == ()
+    assert task.table is None
     with pytest.raises(ValueError, match="scores episodes"):
         task.score(np.zeros((T, B, task.outputs)), batch)
 
@@ -92,7 +98,8 @@ def test_passes_begin_alike_and_go_apart_by_what_they_do(name):
     assert not torch.equal(seen[-1, 0], seen[-1, 1])
     alike = y[:, :1].expand(-1, 2, -1, -1)
     seen, losses, _ = lived(task.sample(rng(1), 4).world, alike)  # the draws of actions are the same, too
-    assert torch.equal(seen[:, 0], seen[:, 1]) and torch.equal(losses[:, 0], losses[:, 1])
+    assert torch.equal(seen[:, 0], seen[:, 1])
+    assert torch.equal(losses[:, 0], losses[:, 1])
 
 
 @pytest.mark.parametrize("name", ["cartpole", "acrobot"])
@@ -114,7 +121,8 @@ def test_episodes_are_those_of_gymnasium(name):
         for b in range(2):
             assert bool(live[t, 0, b]) == going[b]
             if not going[b]:
-                assert losses[t, 0, b] == 0 and not seen[t, 0, b].any()
+                assert losses[t, 0, b] == 0
+                assert not seen[t, 0, b].any()
                 continue
             assert seen[t, 0, b].tolist() == close((at[b].astype(float) / scale).tolist(), rel=1e-12)
             p = np.exp(y[t, 0, b].numpy())
@@ -133,7 +141,8 @@ def test_cartpole_ends_when_it_falls_and_acrobot_at_the_last_step():
     task = make("acrobot")
     still = torch.tensor([0.0, 50.0, 0.0], dtype=torch.float64).expand(task.steps, 1, 3, 3)
     _, losses, live = lived(task.sample(rng(), 3).world, still)  # without a torque it hangs
-    assert live.all() and losses.sum(0)[0].tolist() == [task.steps] * 3
+    assert live.all()
+    assert losses.sum(0)[0].tolist() == [task.steps] * 3
 
 
 def test_an_action_is_drawn_as_often_as_its_probability_says():
@@ -152,7 +161,8 @@ def test_rounding_leaves_the_last_action_what_is_over():
 
 def test_of_the_likeliest_none_is_drawn():
     world = make("reaching").test(rng()).world
-    assert world.greedy and world._uniforms() is None
+    assert world.greedy
+    assert world._uniforms() is None
     assert not make("reaching", tested="drawn").test(rng()).world.greedy
     assert not make("reaching").sample(rng(), 2).world.greedy
 
@@ -166,7 +176,8 @@ def test_shared_worlds_act_once_and_tell_each_pass_what_it_thinks_of_it():
         uniforms = np.random.Generator(np.random.Philox(key=world.key))
         shared = world.shared(by)
         seen, losses, live = lived(shared, y)
-        assert torch.equal(seen[:, 0], seen[:, 1]) and live.shape == losses.shape
+        assert torch.equal(seen[:, 0], seen[:, 1])
+        assert live.shape == losses.shape
         acts = p.mean(1) if by is None else p[:, by]
         actions = np.stack([chosen(acts[t].unsqueeze(0).numpy(), uniforms.random(5))[0] for t in range(len(seen))])
         assert (shared.actions == actions).all()
@@ -216,7 +227,8 @@ def test_one_that_walks_straight_has_minus_what_it_must_walk(delayed):
 def test_a_target_that_is_shown_at_first_is_seen_no_more():
     task = Reaching(ReachingConfig(steps=5, shown=2))
     seen, _, _ = lived(task.sample(rng(), 4).world, logits(task, 4, 1))
-    assert (seen[:2, ..., 1] != 0).all() and (seen[2:, ..., 1] == 0).all()
+    assert (seen[:2, ..., 1] != 0).all()
+    assert (seen[2:, ..., 1] == 0).all()
 
 
 def test_points_stay_within_their_walls():
@@ -224,7 +236,8 @@ def test_points_stay_within_their_walls():
     down = torch.zeros(40, 1, 4, 3, dtype=torch.float64)
     down[..., 1] = 50.0
     seen, _, _ = lived(task.sample(rng(), 4).world, down)
-    assert (seen[-1, ..., 0] == -1).all() and (seen[..., 0] >= -1).all()
+    assert (seen[-1, ..., 0] == -1).all()
+    assert (seen[..., 0] >= -1).all()
 
 
 def test_by_chance_every_action_is_as_probable_as_any_other():
@@ -253,12 +266,14 @@ def test_behind_an_encoder_a_world_acts_once_a_step_of_its_own():
     hold = 4
     outer = encoded(task, Population(n=3, hold=hold), 1e-3)
     batch = outer.sample(rng(1), 5)
-    assert batch.world.steps == hold * task.steps == outer.steps and batch.raw is not None
+    assert batch.world.steps == hold * task.steps == outer.steps
+    assert batch.raw is not None
     assert batch.mask.reshape(-1, hold).tolist() == [[0.0] * (hold - 1) + [1.0]] * task.steps
     y = logits(task, 5, 2)
     lines, losses, _ = lived(batch.world, y.repeat_interleave(hold, 0))
     seen, own, _ = lived(batch.raw.world, y)
-    assert torch.equal(losses[hold - 1 :: hold], own) and not losses.view(-1, hold, 2, 5)[:, :-1].any()
+    assert torch.equal(losses[hold - 1 :: hold], own)
+    assert not losses.view(-1, hold, 2, 5)[:, :-1].any()
     expected = Population(n=3, hold=hold).encode(seen.flatten(1, 2).numpy(), rng(), 1e-3)
     np.testing.assert_array_equal(lines.flatten(1, 2).numpy(), expected)
     shared = outer.sample(rng(1), 5).world.shared(0)
@@ -266,14 +281,16 @@ def test_behind_an_encoder_a_world_acts_once_a_step_of_its_own():
     assert (shared.actions.reshape(-1, hold, 5)[:, :-1] == -1).all()
     inner = batch.raw.world.shared(0)
     lived(inner, y)
-    assert (shared.actions[hold - 1 :: hold] == inner.actions).all() and (shared.rewards == inner.rewards).all()
+    assert (shared.actions[hold - 1 :: hold] == inner.actions).all()
+    assert (shared.rewards == inner.rewards).all()
 
 
 def test_random_spikes_are_the_same_in_all_passes_that_see_the_same():
     outer = encoded(make("reaching"), Poisson(rate="200 Hz", hold=5), 1e-3)
     y = logits(make("reaching"), 3, 1).expand(-1, 2, -1, -1).repeat_interleave(5, 0)
     lines, _, _ = lived(outer.sample(rng(1), 3).world, y)
-    assert lines.any() and torch.equal(lines[:, 0], lines[:, 1])
+    assert lines.any()
+    assert torch.equal(lines[:, 0], lines[:, 1])
     assert not torch.equal(lines[:5], lines[5:10])
 
 

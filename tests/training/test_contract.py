@@ -15,6 +15,7 @@ import torch
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.baselines.autograd import autograd_gradient
 from neuroanp.errors import InputError
+from neuroanp.learning.requirements import moves_weights
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.filling import METHODS, spikes
@@ -33,6 +34,7 @@ LIF_IN_WORDS = {
     "reset": "v = 0; z += 1",
     "refractory": "2 ms",
 }
+MOVES_WEIGHTS = [name for name in METHODS.names() if moves_weights(METHODS.get(name)())]
 NO_SUCH_UNITS = (
     r"network\.layers(\[0\]\.cell)?: .*(has (spiking units|cells of rates) only|leaky integrate-and-fire units)"
 )
@@ -49,8 +51,8 @@ def refused(backend: str, cell: str, rule: str) -> str | None:
         return rf"rule: '{rule}' computes weights of rate|network\.layers: rule '{rule}' computes networks of one layer"
     if rule == "bptt1" and spikes(backend):
         return r"rule: 'bptt1' is defined for rate networks alone"
-    if rule == "wp" and BACKENDS.get(backend).digital:
-        return rf"rule: 'wp' moves weights by less than backend '{backend}' resolves"
+    if rule in MOVES_WEIGHTS and BACKENDS.get(backend).digital:
+        return rf"rule: '{rule}' moves weights by less than backend '{backend}' resolves"
     if rule == "bptt" and cell == "equations":
         return r"rule: backend 'spiking' has no network of its units that can be differentiated"
     return None
@@ -74,7 +76,7 @@ def two_layers(backend: str, cell: str, rule: str, **changes):
         "training": {"updates": 4, "batch": 4, "controls": False},
         "compute": {"dtype": "float64"},
     }
-    if not spikes(backend) and rule != "wp":
+    if not spikes(backend) and rule not in MOVES_WEIGHTS:
         source["perturbation"] = {"name": "gaussian", "sigma": 0.01}
     return configure(source, changes)
 
@@ -141,7 +143,8 @@ def test_the_mean_update_descends(backend, cell, rule):
 
     What remembers has seen some presentations before.
     """
-    trainer = made(backend, cell, rule, **({"rule.K": 64} if METHODS.get(rule).local else {}))
+    K = 128 if rule in MOVES_WEIGHTS else 64  # of 120 weights more is not told from chance than of 11 units
+    trainer = made(backend, cell, rule, **({"rule.K": K} if METHODS.get(rule).local else {}))
     for _ in range(20 if trainer.learned else 0):
         trainer.learned, _ = trainer.learner.learn(trainer.learned, trainer.lab())
         trainer.update += 1
