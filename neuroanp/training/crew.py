@@ -24,6 +24,7 @@ import numpy as np
 import torch
 
 from neuroanp.errors import InputError, RunError, refused_by_machine
+from neuroanp.losses.reward import MinusReward
 from neuroanp.records.tensors import pack_tensors
 from neuroanp.registry import registered
 from neuroanp.substrates.ledger import Ledger
@@ -156,6 +157,11 @@ def refuse_crew(experiment: Experiment) -> None:
     """Raise InputError where other processes cannot become copies of a run: it names what only this one knows."""
     if experiment.config.compute.workers == 1:
         return
+    if isinstance(experiment.task.loss, MinusReward):
+        raise InputError(
+            f"compute.workers: task '{experiment.config.task_name}' is a world, and how long its episodes last on the "
+            "chip is counted by one process; leave workers out"
+        )
     words = {*_texts(experiment.config.to_plain()), *(str(leaf.value) for leaf in experiment.profile.leaves())}
     if own := sorted(name for _, name, _ in registered() if name in words):
         raise InputError(

@@ -265,8 +265,7 @@ class Training:
                 f"the loss on the held-out sequences is {found.test_loss}: look for huge values in their data"
             )
         losses, predictions = self._controls(trainer, held, stop, found.test_loss != found.test_loss_noise_free)
-        task = self.experiment.task
-        arrays = shown_in_figures(task, held, found, predictions)
+        arrays = shown_in_figures(task := self.experiment.task, held, found, predictions)
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
         told = scores(task, found, held, trainer.evaluate)
         result = self._result(trainer, "finished", found, next(iter(told.values())), losses)
@@ -353,12 +352,11 @@ class Training:
 
     def _of_world(self, held: HeldOutBatch, world: World, stop: StopRequested) -> dict[str, float]:
         """Return the controls of a world: a policy of chance, and the readout trained alone."""
-        chance = by_chance(world)
-        losses = {} if chance is None else {"chance": chance}
-        if self.experiment.config.training.trains_readout:
-            name = frozen_control(self.experiment.network)
-            losses[name] = self._frozen(name, held, stop)
-        return losses
+        losses = {} if (chance := by_chance(world)) is None else {"chance": chance}
+        if not self.experiment.config.training.trains_readout:
+            return losses
+        name = frozen_control(self.experiment.network)
+        return {**losses, name: self._frozen(name, held, stop)}
 
     def _frozen(self, name: str, held: HeldOutBatch, stop: StopRequested) -> float:
         """Return the test loss of the readout trained alone: another run's of the store, if that is the same."""
