@@ -157,6 +157,14 @@ def test_two_processes_do_the_same_to_the_bit(changes):
         assert cast("Any", shared.crew).sent == 2 * (24 + 8 * 2 * 1 + 8 * 2 * 3)
 
 
+def test_pages_travel_where_they_depend_on_what_was_presented():
+    """Currents of word lines, converters that clip, and spikes; where nobody looks at the books nothing does."""
+    lif = {"backend": "lif", "neuron": "lif", "dt": "1 ms"}
+    cases = [{}, {"profile": "pcm"}, {"profile": "pcm", "hardware.without": ["adc", "dac"]}, lif]
+    assert [crews.by_page(made(**changes)) for changes in cases] == [False, True, True, True]
+    assert not crews.by_page(replace(made(profile="pcm"), books=False))
+
+
 def test_a_copy_that_is_not_alike_ends_the_run():
     trainer = made(**{"compute.workers": 2})
     trainer.step()
