@@ -15,7 +15,7 @@ from neuroanp.backends.chip_network import ChipInLoop
 from neuroanp.errors import DivergedError, InputError
 from neuroanp.export.protocol import EXPORTERS, ChipExporter, DeviceExporter, Exporter
 from neuroanp.learning.protocol import RULES
-from neuroanp.learning.weight_perturbation import WP
+from neuroanp.learning.moving import MOVE_WEIGHTS
 from neuroanp.noise import Streams
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment, build_trainer
@@ -155,7 +155,7 @@ def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: Run
     chosen.check_tuning(model)
     _, left = restored(record)
     chip = cast("DeviceChip", left.substrate)
-    if not (chip.perturbs_units or chip.drive.sigma or isinstance(config.rule, WP)):
+    if not (chip.perturbs_units or chip.drive.sigma or isinstance(config.rule, MOVE_WEIGHTS)):
         raise InputError(
             f"--finetune: nothing perturbs the units (perturbation.name 'none', and no noise of {chip.profile.name} "
             f"reaches them), so that {config.rule_name} learns nothing; train with perturbation.name auto"
@@ -217,7 +217,7 @@ def _config(config: RunConfig, how: FineTuning, whole: bool) -> RunConfig:
         "optimizer": config.optimizer.model_copy(update=lr),
         "training": config.training.model_copy(update={"updates": how.updates, "controls": False, "refit": None}),
     }
-    if not config.rule.local or (whole and isinstance(config.rule, WP)):
+    if not config.rule.local or (whole and isinstance(config.rule, MOVE_WEIGHTS)):
         preset = "spiking" if spikes(config.backend) else "default"
         changes["rule"] = RULES.get("anp")(preset=preset)  # pyright: ignore[reportCallIssue]
     return config.model_copy(update=changes)

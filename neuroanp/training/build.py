@@ -12,7 +12,7 @@ from neuroanp.backends.coupling import membrane_rms
 from neuroanp.backends.execution import Execution
 from neuroanp.backends.protocol import BACKENDS, Backend
 from neuroanp.errors import InputError
-from neuroanp.learning.weight_perturbation import WP
+from neuroanp.learning.moving import MOVE_WEIGHTS
 from neuroanp.losses import Loss
 from neuroanp.network.init import xavier
 from neuroanp.noise import Streams
@@ -160,7 +160,7 @@ class Experiment:
         scale = {layer.name: self._coupling(layer, source) for layer in self.network.layers if layer.cell.spikes}
         # `auto` adds Gaussian noise only where no noise of the device's own reaches the units.
         wanted, own = config.perturbation.name, perturbs_units(self.profile, effects, temperature)
-        moves_weights = isinstance(config.rule, WP)  # and no units
+        moves_weights = isinstance(config.rule, MOVE_WEIGHTS)  # and no units
         if wanted == "gaussian" or (wanted == "auto" and not own and not moves_weights):
             return NodeDrive(config.perturbation.sigma, config.perturbation.output, scale)
         return NodeDrive(scale=scale)

@@ -14,7 +14,7 @@ from neuroanp.learning.iterative import INP
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.passes import PassRule
 from neuroanp.learning.protocol import RULES
-from neuroanp.learning.weight_perturbation import WP
+from neuroanp.learning.moving import MOVE_WEIGHTS, moves_weights
 from neuroanp.network.network import Network
 from neuroanp.network.tanh import Tanh
 from neuroanp.records.store import found
@@ -86,8 +86,9 @@ class RunConfig(Section):
         if isinstance(self.rule, INP) and self.rule.groups != there:
             said = f"{self.rule.groups}, and this network has {there} groups of units, its layers and the outputs"
             problems.append(Problem(("rule", "groups"), f"{said}; leave it out"))
-        if isinstance(self.rule, WP) and self.perturbation.name == "gaussian":
-            said = "'gaussian' is noise on the units, and rule 'wp' moves weights (rule.sigma); leave it out"
+        if isinstance(self.rule, MOVE_WEIGHTS) and self.perturbation.name == "gaussian":
+            moved = "(rule.sigma)" if moves_weights(self.rule) else "by their own noise"
+            said = f"'gaussian' is noise on the units, and rule '{self.rule.name}' moves weights {moved}; leave it out"
             problems.append(Problem(("perturbation", "name"), said))
         if not self.network.input_delay and not (self.encoder.spikes and (spikes(self.backend) or not sure)):
             said = "0 is of inputs that are spikes; others act at once, leave it out"

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
-from neuroanp.learning.weight_perturbation import WP, of_weights
+from neuroanp.learning.moving import MOVE_WEIGHTS, moves_weights, of_weights
+from neuroanp.learning.oua import OUA
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
 from neuroanp.substrates.facts import describe as facts_of
+from neuroanp.substrates.wandering import of_devices
 from neuroanp.training.build import Experiment, holds_weights, plan_of
 from neuroanp.training.decorrelating import DIGITAL, decorrelation_of
 from neuroanp.training.filling import SPIKING, spikes
@@ -75,8 +77,10 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
 def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
     """Say what makes passes differ."""
     rule, sigma = experiment.config.rule, chip.drive.sigma
-    if isinstance(rule, WP):
+    if moves_weights(rule):
         return of_weights(rule, chip.perturbs_units)
+    if isinstance(rule, OUA):
+        return of_devices(chip, experiment.window_s(), drawn=rule.draw == "step")
     sources = ["the device's own noise"] * chip.perturbs_units
     if sigma:
         _, output = chip.drive.gaussian()
@@ -184,8 +188,8 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
         warnings.append(
             f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
         )
-    moves_weights = isinstance(experiment.config.rule, WP)
-    if not (chip.perturbs_units or sigma or moves_weights):
+    weights_move = isinstance(experiment.config.rule, MOVE_WEIGHTS)
+    if not (chip.perturbs_units or sigma or weights_move):
         warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
     if (
         spikes(experiment.config.backend)
@@ -196,7 +200,7 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
             f"warning: the bias line of {chip.network.readout[-1]} is driven at a few per cent of full scale at "
             "every step, which the converters of this profile round or lose; leave network.bias off"
         )
-    if moves_weights:
+    if weights_move:
         return warnings
     warnings += _stuck(experiment, chip)
     if not chip.perturbs_units or chip.junctions is not None or sigma:

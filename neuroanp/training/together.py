@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS, KINDS
 from neuroanp.errors import InputError
-from neuroanp.learning.weight_perturbation import WP
+from neuroanp.learning.moving import MOVE_WEIGHTS
 from neuroanp.network.tanh import Tanh
 from neuroanp.training.filling import spikes
 from neuroanp.training.layers import UNITS_FIELD, NetworkConfig
@@ -134,9 +134,9 @@ def _too_short(where: Key, cell: Any, dt: float) -> list[Problem]:
 
 def of_rule(rule: Any, backend: str) -> Iterator[Problem]:
     """Find that a rule cannot train a backend's units; what it says begins with the key."""
-    if isinstance(rule, WP) and BACKENDS.get(backend).digital:
+    if isinstance(rule, MOVE_WEIGHTS) and BACKENDS.get(backend).digital:
         said = (
-            f"'wp' moves weights by less than backend '{backend}' resolves, whose weights are whole numbers; use rule "
+            f"'{rule.name}' moves weights by less than backend '{backend}' resolves, whose weights are whole numbers; use rule "
             "'anp', or backend: lif"
         )
         yield Problem(("rule",), said)

@@ -44,8 +44,8 @@ def refused(backend: str, cell: str, rule: str) -> str | None:
         return NO_SUCH_UNITS
     if rule == "bptt1" and spikes(backend):
         return r"rule: 'bptt1' is defined for rate networks alone"
-    if rule == "wp" and BACKENDS.get(backend).digital:
-        return rf"rule: 'wp' moves weights by less than backend '{backend}' resolves"
+    if rule in ("wp", "oua") and BACKENDS.get(backend).digital:
+        return rf"rule: '{rule}' moves weights by less than backend '{backend}' resolves"
     if rule == "bptt" and cell == "equations":
         return r"rule: backend 'spiking' has no network of its units that can be differentiated"
     return None
@@ -69,7 +69,7 @@ def two_layers(backend: str, cell: str, rule: str, **changes):
         "training": {"updates": 4, "batch": 4, "controls": False},
         "compute": {"dtype": "float64"},
     }
-    if not spikes(backend) and rule != "wp":
+    if not spikes(backend) and rule not in ("wp", "oua"):
         source["perturbation"] = {"name": "gaussian", "sigma": 0.01}
     return configure(source, changes)
 
