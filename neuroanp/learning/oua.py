@@ -55,7 +55,7 @@ class OUA(Section):
     """Ornstein-Uhlenbeck adaptation: weights wander, and their means follow what was rewarded.
 
     >>> OUA().deviation, OUA(preset="paper").draw
-    (0.01, 'step')
+    (0.05, 'step')
     """
 
     learner: ClassVar[str] = "oua"
@@ -83,9 +83,9 @@ class OUA(Section):
         default=1.0, gt=0, le=100, description="lambda, the rate at which weights forget where they were, a draw"
     )
     sigma: float = Field(
-        default=0.01 * sqrt(2.0), gt=0, le=10, description="sigma, how fast they wander, a root of a draw"
+        default=0.05 * sqrt(2.0), gt=0, le=10, description="sigma, how fast they wander, a root of a draw"
     )
-    rho: float = Field(default=0.1, gt=0, le=100, description="rate of the running mean of the reward, a draw")
+    rho: float = Field(default=0.3, gt=0, le=100, description="rate of the running mean of the reward, a draw")
 
     @model_validator(mode="before")
     @classmethod
@@ -214,7 +214,7 @@ def of_weights(rule: OUA, own: bool) -> str:
     """Say what moves the weights of source 'own'; own: whether devices have noise of their own.
 
     >>> of_weights(OUA(), own=False)
-    'weights, Ornstein-Uhlenbeck of sd 0.01 and lambda 1 a presentation, digitally on top of the arrays, in no book'
+    'weights, Ornstein-Uhlenbeck of sd 0.05 and lambda 1 a presentation, digitally on top of the arrays, in no book'
     """
     beside = " beside the device's own noise" if own else ""
     each = "presentation" if rule.draw == "pass" else "step"

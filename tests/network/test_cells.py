@@ -35,7 +35,7 @@ def by_hand(name: str, h: np.ndarray, x: np.ndarray, k: np.ndarray) -> tuple[np.
         return logistic(o) * np.tanh(k), k
     if name == "leaky_tanh":
         return 0.5 * x + 0.5 * np.tanh(h), k
-    return {"tanh": np.tanh, "relu": lambda h: np.maximum(h, 0)}[name](h), k
+    return {"tanh": np.tanh, "linear": lambda h: h, "relu": lambda h: np.maximum(h, 0)}[name](h), k
 
 
 @pytest.mark.parametrize("name", CELLS.names())

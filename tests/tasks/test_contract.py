@@ -24,6 +24,7 @@ from tests.close import close
 SHORT = {"start": 1, "pulse": 2, "gap": 2, "delay": 1, "window": 3, "test_size": 16}
 CASES: dict[str, list[dict[str, Any]]] = {
     "adding": [{"length": 6, "test_size": 64}],
+    "constant": [{"value": -0.4, "steps": 5}],
     "copy": [
         {"length": 2, "delay": 1, "test_size": 16},
         {"length": 9, "mode": "fixed", "test_size": 4},
@@ -36,13 +37,14 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "mnist": [{"test_size": 10}, {"test_size": 12, "permute": 3, "pool": 2, "window": 2}],
     "parity": [{}, {"length": 20, "window": 2, "delay": 0, "hold": 3, "test_size": 40}],
     "sine": [{"steps": 30, "onset": 4, "periods": (7, 11), "test_size": 4}],
+    "teacher": [{"steps": 30, "washout": 4, "test_size": 16}, {"units": 2, "drawn": 1, "steps": 30, "test_size": 8}],
     "weather": [{}],
     "xor": [SHORT, {**SHORT, "draw": "balanced", "cue": True}, {**SHORT, "jitter": 2, "noise": 0.1}],
 }
 """Options that make them small, and different; a task that is not here is tried as it comes."""
 ALL = [(name, options) for name in sorted(TASKS._entries()) for options in CASES.get(name, [{}])]
 IDS = [f"{name} {options}" for name, options in ALL]
-FEW = {"copy", "delayed_match", "sine", "xor"}
+FEW = {"constant", "copy", "delayed_match", "sine", "xor"}
 """Tasks that have few sequences, or one: those of training and test are the same ones, as their pages say."""
 APART = [(name, options) for name, options in ALL
          if name not in FEW or options.get("noise") or options.get("fresh_test")]  # fmt: skip
