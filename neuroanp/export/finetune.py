@@ -14,8 +14,8 @@ import torch
 from neuroanp.backends.chip_network import ChipInLoop
 from neuroanp.errors import DivergedError, InputError
 from neuroanp.export.protocol import EXPORTERS, ChipExporter, DeviceExporter, Exporter
-from neuroanp.learning.protocol import RULES
 from neuroanp.learning.moving import MOVE_WEIGHTS
+from neuroanp.learning.protocol import RULES
 from neuroanp.noise import Streams
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment, build_trainer

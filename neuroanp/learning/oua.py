@@ -1,6 +1,6 @@
 """Ornstein-Uhlenbeck adaptation: weights wander about their means, and the means follow what was rewarded.
 
-    d theta = lambda (mu - theta) dt + sigma dW        d mu = eta (r - rbar) (theta - mu) dt        d rbar = rho (r - rbar) dt
+    d theta = lambda (mu - theta) dt + sigma dW     d mu = eta (r - rbar) (theta - mu) dt     d rbar = rho (r - rbar) dt
 
 r is a reward, minus the loss. Rates are a step of time (draw = step), or a presentation (draw = pass); over one of them
 
@@ -9,7 +9,7 @@ r is a reward, minus the loss. Rates are a step of time (draw = step), or a pres
     rbar <- r + (rbar - r) e^{-rho}                         exactly, of an r that stands for the step
 
 mu is what arrays hold, theta what a presentation is run with. There is one learning rate: with `optimizer: {name: sgd,
-schedule: constant}` the rule is the paper's, eta = optimizer.lr; with Adam or a schedule, steps are made of the same dW.
+schedule: constant}` the rule is the paper's, eta = optimizer.lr; Adam or a schedule makes steps of the same dW.
 mu stands still in an update, of K presentations, and moves at its end, theta with it: the deviation theta - mu goes on.
 
 The deviation explores on average over its stationary distribution along the gradient (`gain` is derived in
@@ -105,8 +105,8 @@ class OUA(Section):
         stated = [name for name in OF_NOISE if own[name] != fields[name].default]
         if stated:
             raise ValueError(
-                f"{' and '.join(stated)}: with source 'device' the devices say how they wander; leave out, or use source "
-                "'own'"
+                f"{' and '.join(stated)}: with source 'device' the devices say how they wander; leave out, or use "
+                "source 'own'"
             )
         if self.draw == "pass" and self.K > 1:
             raise ValueError(
@@ -219,6 +219,6 @@ def of_weights(rule: OUA, own: bool) -> str:
     beside = " beside the device's own noise" if own else ""
     each = "presentation" if rule.draw == "pass" else "step"
     return (
-        f"weights, Ornstein-Uhlenbeck of sd {rule.deviation:g} and lambda {rule.lam:g} a {each}, digitally on top of the "
-        f"arrays, in no book{beside}"
+        f"weights, Ornstein-Uhlenbeck of sd {rule.deviation:g} and lambda {rule.lam:g} a {each}, digitally on top of "
+        f"the arrays, in no book{beside}"
     )

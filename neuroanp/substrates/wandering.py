@@ -58,4 +58,6 @@ def of_devices(chip: ReadChip, window_s: float, drawn: bool) -> str:
         if each.lam is not None:
             forgets = f"lambda {each.lam:.3g} and sigma {each.sigma:.3g} a step"
         parts.append(f"{name} sd {each.sd:.3g}, {forgets}")
-    return f"weights, by the read noise of their devices: {'; '.join(parts)}; each device is read to know it, in the books"
+    return (
+        f"weights, by the read noise of their devices: {'; '.join(parts)}; each device is read to know it, in the books"
+    )

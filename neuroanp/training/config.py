@@ -11,10 +11,10 @@ from neuroanp.backends.neuron import NEURONS
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.iterative import INP
+from neuroanp.learning.moving import MOVE_WEIGHTS, moves_weights
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.passes import PassRule
 from neuroanp.learning.protocol import RULES
-from neuroanp.learning.moving import MOVE_WEIGHTS, moves_weights
 from neuroanp.network.network import Network
 from neuroanp.network.tanh import Tanh
 from neuroanp.records.store import found

@@ -1,7 +1,7 @@
 """How far the conductance of each device was from its mean in a presentation: what its own noise had made of it.
 
-A synapse knows that by reading its device, which is compared with the mean that it was programmed for. In simulation the
-noise has an address: what the presentation was read with is drawn again, to the bit.
+A synapse knows that by reading its device, which is compared with the mean that it was programmed for. In simulation
+the noise has an address: what the presentation was read with is drawn again, to the bit.
 """
 
 from __future__ import annotations

@@ -13,8 +13,8 @@ from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.promises import memory_of
 from neuroanp.training import oua_learner
 from neuroanp.training.filling import METHODS, spikes
-from neuroanp.training.refitting import check as check_refit
 from neuroanp.training.plain_form import exact
+from neuroanp.training.refitting import check as check_refit
 from neuroanp.training.running import OTHER, repeats
 from neuroanp.training.together import of_rule
 from neuroanp.training.told_outputs import check as check_readout
@@ -118,16 +118,16 @@ def _refuse_wandering(rule: OUA, experiment: Experiment, chip: DeviceChip) -> No
             process = memory == "process"
             how = "hardware.read: sampled, with read_noise and frozen_noise on" if process else "rule.draw: pass"
             raise InputError(
-                f"rule.source: 'device' with draw 'step': the noise of profile '{name}' is not drawn in time here, so that "
-                f"no device is anywhere at a step; use {how}; {rules}"
+                f"rule.source: 'device' with draw 'step': the noise of profile '{name}' is not drawn in time here, so "
+                f"that no device is anywhere at a step; use {how}; {rules}"
             )
         return
     silent = chip.prepare(window, streams, noise=False)
     if not all(bool((read.W != silent[array].W).any()) for array, read in reads.items()):
         raise InputError(
             f"rule.source: 'device' with draw 'pass': nothing of the noise of profile '{name}' stands still for the "
-            "passes of an update; use hardware.read: moments with frozen_noise on, or rule.draw: step with hardware.read: "
-            f"sampled where the noise is a process in time (rtn, one_over_f); {rules}"
+            "passes of an update; use hardware.read: moments with frozen_noise on, or rule.draw: step with "
+            f"hardware.read: sampled where the noise is a process in time (rtn, one_over_f); {rules}"
         )
 
 

@@ -1,4 +1,4 @@
-"""Ornstein-Uhlenbeck adaptation in whole runs: by hand on a tiny network, on devices that wander, and from a checkpoint."""
+"""Ornstein-Uhlenbeck adaptation in whole runs: by hand, on devices that wander, in a world, from a checkpoint."""
 
 from __future__ import annotations
 
@@ -80,8 +80,10 @@ def test_weights_stand_still_for_a_presentation_and_go_on_in_the_next_by_hand():
 
 
 def test_weights_that_move_at_every_step_by_hand():
-    """Of one unit without a recurrence that matters: y_t = theta_out tanh(theta_in u_t + theta x), and each step's loss."""
-    trainer = made(network={"hidden": 1}, **{"task.length": 3, "rule.draw": "step", "rule.K": 1, "rule.lam": 0.2, "rule.rho": 0.6})
+    """Of one unit, y_t = theta_out x_t, x_t = tanh(theta_in u_t + theta x_{t-1}), and each step's own loss."""
+    trainer = made(
+        network={"hidden": 1}, **{"task.length": 3, "rule.draw": "step", "rule.K": 1, "rule.lam": 0.2, "rule.rho": 0.6}
+    )
     lab, learner = trainer.lab(), trainer.learner
     state, update = learner.learn(trainer.learned, lab)
     mu, rule = {name: read.W for name, read in lab.reads.items()}, learner.rule
@@ -251,9 +253,9 @@ def test_a_world_hears_the_weights_of_each_step(acting):  # noqa: F811
             {"rule.source": "device", "rule.K": 1, "profile": "fefet"},
             "has read noise that is new in every read: where a device is says nothing",
         ),
-        ({**IN_TIME, "hardware.read": "moments"}, "is not drawn in time here, so that no device is anywhere at a step; use"
-         " hardware.read: sampled"),
-        ({**IN_TIME, "profile": "pcm", "hardware.read": "moments"}, "use rule.draw: pass; rules that can learn here: anp"),
+        ({**IN_TIME, "hardware.read": "moments"}, "is not drawn in time here, so that no device is anywhere at a step; "
+         "use hardware.read: sampled"),
+        ({**IN_TIME, "profile": "pcm", "hardware.read": "moments"}, "use rule.draw: pass; rules that can learn"),
         ({**WANDERING, "hardware.read": "sampled"}, "nothing of the noise of profile 'rram_rtn' stands still"),
         ({"perturbation": {"name": "gaussian"}}, "'gaussian' is noise on the units, and rule 'oua' moves weights"),
         ({"backend": "loihi", "dt": "1 ms"}, "'oua' moves weights by less than backend 'loihi' resolves"),
