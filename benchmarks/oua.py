@@ -9,7 +9,7 @@ readout is held at 1. Small examples: one weight, one recurrent unit (three para
 parameters, the readout held at the teacher's), each before and after training. Device: rram_rtn, whose telegraph noise
 is the exploration, drawn for each device in time.
 
-Rates were chosen on seeds 100 and 101 (`--tune` prints what they gave); seeds 0 .. n-1 are reported.
+Rates were chosen on seed 100 (`--tune` prints what they gave); seeds 0 .. n-1 are reported.
 """
 
 from __future__ import annotations
@@ -19,20 +19,24 @@ import sys
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from time import perf_counter
-from typing import Any, NamedTuple
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 import torch
 from common import keep_parts, spread, table, verdict, weather
+from pydantic import BaseModel, Field
 from safetensors.torch import save_file
 
+from neuroanp.losses import mean_loss
+from neuroanp.tasks.options import TaskOptions
+from neuroanp.tasks.protocol import TASKS, Batch
 from neuroanp.tasks.teacher import Teacher, TeacherConfig
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.trainer import Trainer
 
 NEEDED = 0.97
-TUNING = (100, 101)
+TUNING = (100,)
 LINEAR = {"layers": [{"cell": "linear", "units": 1, "recurrent": False}], "bias": True}
 RECURRENT = {"hidden": 20, "bias": True}
 IN_TIME = {"profile": "rram_rtn", "hardware": {"read": "sampled"}}
@@ -55,15 +59,15 @@ class Way(NamedTuple):
 def ways() -> list[Way]:
     """List the rows of the weather table."""
     step = {"draw": "step", "lam": 1.0, "sigma": 0.02 * 2**0.5, "rho": 0.1}
-    held, device = {"K": 8, "sigma": 0.02 * 2**0.5}, {"source": "device", "draw": "step", "rho": 0.1}
+    held, device = {"K": 4, "sigma": 0.02 * 2**0.5}, {"source": "device", "draw": "step", "rho": 0.1}
     plain = {"name": "sgd", "schedule": "constant", "lr": 3.0}
     return [
-        Way("linear map, weights move at every step", LINEAR, step, {"lr": 2e-2}, 500, 64, {}, (1e-2, 2e-2)),
-        Way("the same, SGD as in the paper", LINEAR, step, plain, 1500, 64, {}, (1.0, 3.0)),
-        Way("linear map, weights stand for a presentation", LINEAR, held, {"lr": 1e-2}, 800, 64, {}, (1e-2, 2e-2)),
-        Way("linear map on rram_rtn, its own noise in time", LINEAR, device, {"lr": 2e-2}, 200, 32, IN_TIME,
+        Way("linear map, weights move at every step", LINEAR, step, {"lr": 1e-2}, 300, 64, {}, (1e-2, 2e-2)),
+        Way("the same, SGD as in the paper", LINEAR, step, plain, 600, 64, {}, (1.0, 3.0)),
+        Way("linear map, weights stand for a presentation", LINEAR, held, {"lr": 1e-2}, 400, 64, {}, (1e-2, 2e-2)),
+        Way("linear map on rram_rtn, its own noise in time", LINEAR, device, {"lr": 1e-2}, 150, 16, IN_TIME,
             (1e-2, 2e-2)),
-        Way("20 tanh units, recurrent, all arrays", RECURRENT, {"K": 4}, {"lr": 1e-2}, 1000, 32, {}, (1e-2, 3e-2)),
+        Way("20 tanh units, recurrent, all arrays", RECURRENT, {"K": 4}, {"lr": 1e-2}, 500, 32, {}, (1e-2, 3e-2)),
     ]  # fmt: skip
 
 
@@ -148,6 +152,7 @@ def trained(way: Way, seed: int, task: dict[str, Any], lr: float | None = None) 
     test = trainer.task.test(trainer.streams.generator("test"))
     scored = test.mask > 0
     control = least_squares(trainer, way, test)
+    trainer.books = bool(way.hardware)  # of an ideal chip nobody looks at them
     for _ in range(way.updates):
         trainer.step()
     y = trainer.outputs(torch.from_numpy(test.inputs).to(trainer.substrate.weights.like), noise=bool(way.hardware))
@@ -189,6 +194,53 @@ def corr(a: np.ndarray, b: np.ndarray) -> float:
 # ---- small examples ----
 
 
+class ConstantConfig(TaskOptions):
+    """Options of `Constant`."""
+
+    value: float = Field(default=1.0, ge=-1e3, le=1e3, description="the number to hold")
+    steps: int = Field(default=50, ge=1, le=1_000_000, description="steps of a sequence")
+    test_size: int = Field(default=4, ge=1, le=1_000_000, description="test sequences, all the same")
+
+
+@TASKS.register("constant")
+class Constant:
+    """Hold a number: u_t = 1, target_t = value. Neither drawn nor of any variance, it is no task of the house."""
+
+    config: ClassVar[type[BaseModel]] = ConstantConfig
+    table: ClassVar[None] = None
+    name = "constant"
+    forecast = False
+    inputs, outputs = 1, 1
+
+    def __init__(self, options: ConstantConfig) -> None:
+        self.options, self.loss, self.steps = options, options.made_loss(), options.steps
+
+    def sample(self, rng: np.random.Generator, batch: int) -> Batch:
+        """Return `batch` sequences; nothing is drawn."""
+        inputs = np.ones((self.steps, batch, 1))
+        return Batch(inputs, self.options.value * inputs, np.ones(self.steps))
+
+    def test(self, rng: np.random.Generator) -> Batch:
+        """Return `test_size` sequences; nothing is drawn."""
+        return self.sample(rng, self.options.test_size)
+
+    def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
+        """Return `error`, the root of the mean squared error, and `loss`, the task's."""
+        error = float(np.sqrt(np.mean((np.asarray(y, dtype=np.float64) - batch.targets) ** 2)))
+        return {"error": error, "loss": mean_loss(self.loss, y, batch)}
+
+    def persistence(self, batch: Batch) -> None:
+        """Return None: there is no present value."""
+
+    def fingerprint(self) -> str:
+        """Return the empty string: the options say everything."""
+        return ""
+
+    def account(self) -> tuple[str, ...]:
+        """Return (): the data are no file of a user's."""
+        return ()
+
+
 def small_part(options: argparse.Namespace) -> str:
     """Return the table of the small examples: error before and after."""
     rows = []
@@ -212,12 +264,12 @@ def small() -> list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], t
     two = Teacher(TeacherConfig(units=2, drawn=1)).arrays
     return [
         ("one parameter", {"name": "constant", "value": 1.5}, {"layers": [{"cell": "linear", "units": 1,
-         "recurrent": False}]}, {"w_in": np.ones((1, 1)), "w_out": None}, ("w_out",), 300, 3e-2),
+         "recurrent": False}]}, {"w_in": np.ones((1, 1)), "w_out": None}, ("w_out",), 200, 3e-2),
         ("recurrent unit, three parameters", {"name": "teacher"}, {"layers": [{"cell": leaky, "units": 1}]},
-         {}, None, 1500, 2e-2),
+         {}, None, 600, 2e-2),
         ("two recurrent units, six parameters", {"name": "teacher", "units": 2, "drawn": 1},
          {"layers": [{"cell": leaky, "units": 2}]}, {"w_in": None, "w": None, "w_out": two.w_out},
-         ("w_in", "w"), 3000, 2e-2),
+         ("w_in", "w"), 800, 2e-2),
     ]  # fmt: skip
 
 
@@ -235,6 +287,7 @@ def small_run(
     drawn = {name: rng.normal(size=shape) for name, shape in shapes.items()}
     given = {name: drawn[name] if arrays.get(name) is None else arrays[name] for name in shapes}
     trainer = started(source, given, learns)
+    trainer.books = False
     test = trainer.task.test(trainer.streams.generator("test"))
     scores = []
     for steps in (0, updates):

@@ -136,8 +136,8 @@ def of_rule(rule: Any, backend: str) -> Iterator[Problem]:
     """Find that a rule cannot train a backend's units; what it says begins with the key."""
     if isinstance(rule, MOVE_WEIGHTS) and BACKENDS.get(backend).digital:
         said = (
-            f"'{rule.name}' moves weights by less than backend '{backend}' resolves, whose weights are whole numbers; use "
-            "rule 'anp', or backend: lif"
+            f"'{rule.name}' moves weights by less than backend '{backend}' resolves, whose weights are whole numbers; "
+            "use rule 'anp', or backend: lif"
         )
         yield Problem(("rule",), said)
     try:

@@ -24,7 +24,6 @@ from tests.close import close
 SHORT = {"start": 1, "pulse": 2, "gap": 2, "delay": 1, "window": 3, "test_size": 16}
 CASES: dict[str, list[dict[str, Any]]] = {
     "adding": [{"length": 6, "test_size": 64}],
-    "constant": [{"value": -0.4, "steps": 5}],
     "copy": [
         {"length": 2, "delay": 1, "test_size": 16},
         {"length": 9, "mode": "fixed", "test_size": 4},
@@ -44,7 +43,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
 """Options that make them small, and different; a task that is not here is tried as it comes."""
 ALL = [(name, options) for name in sorted(TASKS._entries()) for options in CASES.get(name, [{}])]
 IDS = [f"{name} {options}" for name, options in ALL]
-FEW = {"constant", "copy", "delayed_match", "sine", "xor"}
+FEW = {"copy", "delayed_match", "sine", "xor"}
 """Tasks that have few sequences, or one: those of training and test are the same ones, as their pages say."""
 APART = [(name, options) for name, options in ALL
          if name not in FEW or options.get("noise") or options.get("fresh_test")]  # fmt: skip
