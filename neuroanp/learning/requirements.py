@@ -30,6 +30,9 @@ TRACE = "an eligibility trace per synapse"
 WEIGHT_PERTURBATION = "a weight perturbation that is programmed and taken back"
 FOR_EVERY_SEQUENCE = "another one for every sequence"
 AT_EVERY_STEP = "another one at every step (no array does that)"
+WANDERING = "a perturbation of each weight that wanders on from one presentation to the next"
+OWN_CONDUCTANCE = "each device's own conductance as it is now, read against its programmed mean"
+REWARD_MEAN = "a running mean of the reward"
 LEAST_SQUARES = "a host that solves least squares for the outputs"
 ECHOES = "the outputs' signed errors and changes, told to every unit"
 DECORRELATION = "a matrix per layer that decorrelates its activity, and its covariance"
@@ -42,8 +45,11 @@ ALONGSIDE: Mapping[str, Mapping[str, Any]] = {"weights identified": {"difference
 
 
 def moves_weights(method: Any) -> bool:
-    """Return whether a method, a `neuroanp.method.Method`, explores by moving weights, and needs no noise of units."""
-    return WEIGHT_PERTURBATION in method.needs
+    """Return whether a method, a `neuroanp.method.Method`, explores by weights that move, and needs no noise of units.
+
+    It moves them by itself, or devices do that by their own noise.
+    """
+    return not {WEIGHT_PERTURBATION, OWN_CONDUCTANCE}.isdisjoint(method.needs)
 
 
 def memory_per_unit(numbers: str) -> str:

@@ -10,12 +10,13 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.baselines.solved import Solved
 from neuroanp.errors import InputError
-from neuroanp.learning.cdrge import CDRGE, of_signs
-from neuroanp.learning.weight_perturbation import WP, of_weights
+from neuroanp.learning.moving import by_itself, of_weights
+from neuroanp.learning.oua import OUA
 from neuroanp.noise import Streams
 from neuroanp.substrates import promises
 from neuroanp.substrates.added_noise import LABELS
 from neuroanp.substrates.facts import describe as facts_of
+from neuroanp.substrates.wandering import of_devices
 from neuroanp.training.build import Experiment, holds_weights, plan_of
 from neuroanp.training.computed import perturbs_no_units
 from neuroanp.training.decorrelating import DIGITAL, decorrelation_of
@@ -79,10 +80,10 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
 def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
     """Say what makes passes differ."""
     rule, sigma = experiment.config.rule, chip.drive.sigma
-    if isinstance(rule, WP):
+    if by_itself(rule):
         return of_weights(rule, chip.perturbs_units)
-    if isinstance(rule, CDRGE):
-        return of_signs(rule, chip.perturbs_units)
+    if isinstance(rule, OUA):
+        return of_devices(chip, experiment.window_s(), drawn=rule.draw == "step")
     sources = ["the device's own noise"] * chip.perturbs_units
     if sigma:
         _, output = chip.drive.added()

@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.node_perturbation import unknown_noise
+from neuroanp.learning.oua import OUA
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
+from neuroanp.substrates.promises import memory_of
+from neuroanp.training import oua_learner
 from neuroanp.training.crew import refuse_crew
 from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.learner import make_learner
+from neuroanp.training.plain_form import exact
 from neuroanp.training.readout import is_world
 from neuroanp.training.refitting import check as check_refit
 from neuroanp.training.refused_computed import refuse as refuse_computed
@@ -56,6 +60,8 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
         reads = chip.prepare(experiment.window_s(), PassStreams(Streams(config.seed), "train", 0))
         if not all(map(all_but_decorrelation, reads.values())):
             raise InputError(INEXACT)
+    if isinstance(rule, OUA):
+        _refuse_wandering(rule, experiment, chip)
 
 
 OUTPUTS_FEEL_LATER = (
@@ -126,6 +132,43 @@ def _refuse_uncontrolled(experiment: Experiment, chip: DeviceChip) -> None:
     use = ["anp with reference 'two' or 'mean'" if name == "anp" else name for name in names]
     use += [] if own else ["perturbation.name: gaussian, which adds noise on purpose"]
     raise InputError(f"{key} {what}, and {why}; use {', or '.join(use)}")
+
+
+def _refuse_wandering(rule: OUA, experiment: Experiment, chip: DeviceChip) -> None:
+    """Raise InputError where weights cannot wander as the rule wants, or nobody can know where they are."""
+    window, streams = experiment.window_s(), PassStreams(Streams(experiment.config.seed), "train", 0)
+    reads = chip.prepare(window, streams)
+    if rule.source == "own":
+        if rule.draw == "step" and not all(map(exact, reads.values())):
+            raise InputError(oua_learner.INEXACT)
+        return
+    name = experiment.profile.name
+    use = ", ".join(able(experiment.config.backend, chip.perturbs_units))
+    rules = f"rules that can learn here: {use} (oua with source 'own')"
+    memory = memory_of(experiment.profile)
+    if memory in ("none", "white"):
+        why = (
+            "has no read noise: nothing wanders"
+            if memory == "none"
+            else "has read noise that is new in every read: where a device is says nothing of where it will be read"
+        )
+        raise InputError(f"rule.source: 'device': profile '{name}' {why}; {rules}")
+    if rule.draw == "step":
+        if any(read.process is None for read in reads.values()):
+            process = memory == "process"
+            how = "hardware.read: sampled, with read_noise and frozen_noise on" if process else "rule.draw: pass"
+            raise InputError(
+                f"rule.source: 'device' with draw 'step': the noise of profile '{name}' is not drawn in time here, so "
+                f"that no device is anywhere at a step; use {how}; {rules}"
+            )
+        return
+    silent = chip.prepare(window, streams, noise=False)
+    if not all(bool((read.W != silent[array].W).any()) for array, read in reads.items()):
+        raise InputError(
+            f"rule.source: 'device' with draw 'pass': nothing of the noise of profile '{name}' stands still for the "
+            "passes of an update; use hardware.read: moments with frozen_noise on, or rule.draw: step with "
+            f"hardware.read: sampled where the noise is a process in time (rtn, one_over_f); {rules}"
+        )
 
 
 def _refuse_other_batches(experiment: Experiment) -> None:

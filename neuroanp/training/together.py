@@ -14,6 +14,7 @@ from neuroanp.backends.neuron import LIF
 from neuroanp.backends.protocol import BACKENDS, KINDS
 from neuroanp.errors import InputError
 from neuroanp.learning.cdrge import CDRGE
+from neuroanp.learning.moving import by_itself
 from neuroanp.learning.passes import PassRule
 from neuroanp.learning.requirements import moves_weights
 from neuroanp.network.tanh import Tanh
@@ -147,8 +148,9 @@ def of_noise(perturbation: PerturbationConfig, rule: Any) -> list[Problem]:
     if kind is None:
         return []
     if moves_weights(rule):
-        size = "eps" if isinstance(rule, CDRGE) else "sigma"
-        said = f"'{kind}' is noise on the units, and rule '{rule.name}' moves weights (rule.{size}); leave it out"
+        size = "(rule.eps)" if isinstance(rule, CDRGE) else "(rule.sigma)"
+        moved = size if by_itself(rule) else "by their own noise"
+        said = f"'{kind}' is noise on the units, and rule '{rule.name}' moves weights {moved}; leave it out"
         return [Problem(("perturbation", "name"), said)]
     if not mean(kind) or not isinstance(rule, PassRule):
         return []

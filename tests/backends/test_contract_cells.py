@@ -49,6 +49,10 @@ def leaky_relu(h, x, k):
     return np.where(h[0] > 0, h[0], 0.01 * h[0]), k
 
 
+def linear(h, x, k):
+    return h[0], k
+
+
 def gru(h, x, k):
     n, r, z, c = h
     z = sigmoid(z)
@@ -61,7 +65,7 @@ def lstm(h, x, k):
     return sigmoid(o) * np.tanh(k), k
 
 
-EQUATIONS = {each.__name__: each for each in (tanh, leaky_tanh, relu, leaky_relu, gru, lstm)}
+EQUATIONS = {each.__name__: each for each in (tanh, leaky_tanh, linear, relu, leaky_relu, gru, lstm)}
 """Takes pre-activations (ports, ..., n), the activity of the step before and a memory; returns activity and memory."""
 PORTS = {"gru": ("nrz", "rzc", "nrzc"), "lstm": ("ifgo", "ifgo", "ifgo")}
 """Of cells with several pre-activations: those reached from below, by the layer itself, and all."""

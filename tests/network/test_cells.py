@@ -37,7 +37,7 @@ def by_hand(name: str, h: np.ndarray, x: np.ndarray, k: np.ndarray) -> tuple[np.
         return 0.5 * x + 0.5 * np.tanh(h), k
     if name == "leaky_relu":
         return np.maximum(h, 0) + 0.01 * np.minimum(h, 0), k
-    return {"tanh": np.tanh, "relu": lambda h: np.maximum(h, 0)}[name](h), k
+    return {"tanh": np.tanh, "linear": lambda h: h, "relu": lambda h: np.maximum(h, 0)}[name](h), k
 
 
 @pytest.mark.parametrize("name", CELLS.names())

@@ -43,6 +43,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "rossler": [{"train_length": 400, "test_size": 6}],
     "sine": [{"steps": 30, "onset": 4, "periods": (7, 11), "test_size": 4}],
     "sort": [{"length": 14, "delay": 0, "symbols": 6, "test_size": 16}],
+    "teacher": [{"steps": 30, "washout": 4, "test_size": 16}, {"units": 2, "drawn": 1, "steps": 30, "test_size": 8}],
     "van_der_pol": [
         {"train_length": 400, "test_size": 6},
         {"train_length": 400, "test_size": 6, "control": 1.5, "horizon": 3},
