@@ -57,6 +57,18 @@ def test_devices_that_are_drawn_as_they_are_read_are_stored_nowhere():
     assert double >= 8 * T * M * B * 2 * N * N
 
 
+def test_matrices_that_decorrelate_are_counted_of_inputs_too():
+    """D, second moments and the next D of each group: N^2 numbers of the layer, I^2 of the inputs."""
+
+    def update(**rule):
+        changes = {f"rule.{key}": value for key, value in rule.items()}
+        return memory_of(Experiment.of(configure(SMALL, changes)))["update"]
+
+    inputs = Experiment.of(configure(SMALL, {})).network.inputs
+    layers, both = (update(decorrelation={"lr": 0.1, "inputs": each}) - update() for each in (False, True))
+    assert (layers, both) == (3 * 4 * N**2, 3 * 4 * (N**2 + inputs**2))
+
+
 def test_without_read_noise_nothing_is_drawn():
     quiet = {"hardware__without": ["read_noise"]}
     assert memory(**quiet, hardware__read="sampled") == memory(**quiet)
