@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Protocol, TypeAlias, runtime_checkable
+from typing import TYPE_CHECKING, Protocol, TypeAlias
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +26,16 @@ class World(Protocol):
         """Which worlds go on at the step that comes, (M, B) of bool; None: all do, to the last step.
 
         What a network does in one that is over costs nothing, takes no time and is not heard: its losses are 0.
+        """
+        ...
+
+    def shared(self, by: int | None) -> Shared | None:
+        """Return the same episodes for all passes at once, with -log p of the action that is taken as their losses.
+
+        Args:
+            by: the pass whose policy acts; None: the mean of the policies of all passes.
+
+        Returns: None where outputs are no policy that chooses among actions.
         """
         ...
 
@@ -61,19 +71,6 @@ class Shared(World, Protocol):
     @property
     def rewards(self) -> np.ndarray:
         """The rewards so far, (t, B) float64, 0 once an episode is over."""
-        ...
-
-
-@runtime_checkable
-class Acting(World, Protocol):
-    """A world in which outputs are a policy: they choose among actions, and a reward comes, at each step or later."""
-
-    def shared(self, by: int | None) -> Shared:
-        """Return the same episodes for all passes at once, with -log p of the action that is taken as their losses.
-
-        Args:
-            by: the pass whose policy acts; None: the mean of the policies of all passes.
-        """
         ...
 
 

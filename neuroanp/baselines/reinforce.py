@@ -16,7 +16,7 @@ from pydantic import Field
 from torch import Tensor
 
 from neuroanp.baselines.protocol import Outputs
-from neuroanp.learning.reward import AVERAGE, AVERAGES
+from neuroanp.losses.surprise import AVERAGE, AVERAGES
 from neuroanp.trajectory import Weights
 from neuroanp.yaml_io import Section
 

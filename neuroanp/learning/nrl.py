@@ -41,7 +41,7 @@ from neuroanp.learning.anp import ANP, squared, total_of
 from neuroanp.learning.credit import differences
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.passes import Factors
-from neuroanp.learning.reward import AVERAGE, AVERAGES
+from neuroanp.losses.surprise import AVERAGE, AVERAGES
 from neuroanp.trajectory import Compared, Credit
 from neuroanp.yaml_io import Section
 

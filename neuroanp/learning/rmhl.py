@@ -22,7 +22,7 @@ from pydantic import Field
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.node_perturbation import unknown_noise
-from neuroanp.learning.reward import AVERAGE, AVERAGES
+from neuroanp.losses.surprise import AVERAGE, AVERAGES
 from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import PassPlan
 from neuroanp.yaml_io import Section

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class Linear(RateCell):
-    """x_t = h_t.
+    """Linear units: x_t = h_t.
 
     One unit that does not see itself makes any linear map to one output: the linear model that others are held to.
 

@@ -116,6 +116,10 @@ class SharedWorld:
         self._world, self._by = world, by
         self.steps, self.batch, self._passes = world.steps, world.batch, 1
 
+    def shared(self, by: int | None) -> SharedWorld:
+        """Return the same episodes, in which others act."""
+        return self._world.shared(by)
+
     def reset(self, passes: int, like: Tensor) -> Tensor:
         """Begin all episodes anew; the first inputs, (M, B, I), the same for all passes."""
         self._passes, self._taken, self._got = passes, list[np.ndarray](), list[np.ndarray]()

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from neuroanp.source import Acting, Shared, World
+    from neuroanp.source import Shared, World
     from neuroanp.tasks.encoders import Encoder
 
 
@@ -38,6 +38,11 @@ class EncodedWorld:
         """Which worlds go on, (M, B)."""
         return self.world.live
 
+    def shared(self, by: int | None) -> EncodedShared | None:
+        """Return the same episodes for all passes at once; None: outputs choose no actions; see `World`."""
+        found = self.world.shared(by)
+        return None if found is None else EncodedShared(found, self.encoder, self.key, self.dt)
+
     def step(self, t: int, y: Tensor) -> tuple[Tensor, Tensor]:
         """Let the network act, where that is due; see `World`."""
         own, part = divmod(t, self.encoder.hold)
@@ -54,16 +59,6 @@ class EncodedWorld:
             rng = np.random.Generator(np.random.Philox(key=self.key, counter=[0, 0, own, 0]))
             passes.append(self.encoder.encode(of_pass[None], rng, self.dt))
         self._lines = torch.from_numpy(np.stack(passes, axis=1)).to(seen)  # (hold, M, B, lines)
-
-
-class EncodedActing(EncodedWorld):
-    """A world with actions to choose from, behind an encoder (`neuroanp.source.Acting`)."""
-
-    world: Acting
-
-    def shared(self, by: int | None) -> EncodedShared:
-        """Return the same episodes for all passes at once; see `Acting`."""
-        return EncodedShared(self.world.shared(by), self.encoder, self.key, self.dt)
 
 
 class EncodedShared(EncodedWorld):
@@ -83,11 +78,3 @@ class EncodedShared(EncodedWorld):
     def rewards(self) -> np.ndarray:
         """The rewards so far, at the steps of the world, (t, B)."""
         return self.world.rewards
-
-
-def encoded_world(world: World, encoder: Encoder, key: np.ndarray, dt: float) -> EncodedWorld:
-    """Return a world behind an encoder; one with actions to choose from stays one."""
-    from neuroanp.source import Acting
-
-    kind: Any = EncodedActing if isinstance(world, Acting) else EncodedWorld
-    return kind(world, encoder, key, dt)

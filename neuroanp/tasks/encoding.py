@@ -9,7 +9,7 @@ from typing import cast
 import numpy as np
 from pydantic import BaseModel
 
-from neuroanp.tasks.encoded_world import encoded_world
+from neuroanp.tasks.encoded_world import EncodedWorld
 from neuroanp.tasks.encoders import Current, Encoder
 from neuroanp.tasks.protocol import Batch, Episodes, InUnits, Task
 
@@ -124,7 +124,7 @@ class Encoded:
         own = self._spikes(rng)
         if raw.world is not None:
             key = own.integers(2**64, size=2, dtype=np.uint64)
-            world = encoded_world(raw.world, self.encoder, key, self.dt)
+            world = EncodedWorld(raw.world, self.encoder, key, self.dt)
             batch = Batch.of_world(world, self.inputs, self.outputs)
             return replace(batch, mask=np.tile(np.eye(hold)[-1], len(raw.mask)), raw=raw)
         mask = np.zeros(len(raw.mask) * hold)

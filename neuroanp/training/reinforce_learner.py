@@ -9,9 +9,9 @@ import torch
 from torch import Tensor
 
 from neuroanp.baselines.reinforce import Reinforce, policy_gradient
-from neuroanp.learning.reward import first_state, surprise
+from neuroanp.losses.surprise import first_state, surprise
 from neuroanp.training.gradient_learner import twin
-from neuroanp.training.reward_learner import acting
+from neuroanp.training.reward_learner import shared
 from neuroanp.trajectory import PassPlan, WeightUpdate
 
 if TYPE_CHECKING:
@@ -47,7 +47,7 @@ class ReinforceLearner:
         Raises:
             InputError: the task has no actions to choose from, or the backend no twin that can be differentiated.
         """
-        world, inputs, live = acting(lab, self.rule.name).shared(0), list[Tensor](), list[Tensor]()
+        world, inputs, live = shared(lab, self.rule.name, 0), list[Tensor](), list[Tensor]()
         for chunk in replace(lab, source=world).run(self.plan, "loss"):
             inputs.append(chunk.u[:, 0, :, : lab.network.inputs])
             live.append(torch.ones_like(chunk.y[:, 0, :, 0]) if chunk.live is None else chunk.live[:, 0].to(chunk.y))

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple, cast
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
 import torch
 from torch import Tensor
 
 from neuroanp.errors import InputError
 from neuroanp.learning.nrl import NRL
-from neuroanp.learning.reward import first_state, surprise
 from neuroanp.learning.rmhl import RMHL
-from neuroanp.source import Acting
+from neuroanp.losses.surprise import first_state, surprise
 from neuroanp.training.presynaptic import Presynaptic
 from neuroanp.trajectory import WeightUpdate
 
 if TYPE_CHECKING:
     from neuroanp.learning.protocol import State
     from neuroanp.network.network import Network
+    from neuroanp.source import Shared
     from neuroanp.training.lab import Lab
     from neuroanp.trajectory import Trajectory, Weights
 
@@ -67,7 +67,7 @@ class RewardLearner:
         Raises:
             InputError: the task has no actions to choose from.
         """
-        world = acting(lab, self.rule.name).shared(self.acts)
+        world = shared(lab, self.rule.name, self.acts)
         traces: dict[str, Tensor] = {}
         for factors, pre, live in self._steps(replace(lab, source=world)):
             for name, x in pre.items():
@@ -152,8 +152,13 @@ class RmhlLearner(RewardLearner):
             yield self._step(factors, chunk, lab)
 
 
-def acting(lab: Lab, name: str) -> Acting:
-    """Return the world of a lab, in which outputs choose actions; InputError where there is none; name: the rule."""
-    if isinstance(lab.source, Tensor) or not isinstance(lab.source, Acting):
+def shared(lab: Lab, name: str, by: int | None) -> Shared:
+    """Return the episodes of a lab in which all passes act as one (`neuroanp.source.World.shared`).
+
+    Raises:
+        InputError: it has no actions to choose from; name: the rule that needs them.
+    """
+    found = None if isinstance(lab.source, Tensor) else lab.source.shared(by)
+    if found is None:
         raise InputError(NO_ACTIONS.format(name))
-    return cast("Acting", lab.source)
+    return found

@@ -28,7 +28,7 @@ def test_needs_are_in_the_words_of_the_list(name):
 
 @pytest.mark.parametrize("name", LOCAL)
 def test_a_local_rule_hears_a_scalar_or_an_error(name):
-    feedback = {requirements.SCALAR_LOSS, requirements.TRIAL_LOSS, requirements.SIGNED_ERROR}
+    feedback = {requirements.SCALAR_LOSS, requirements.TRIAL_LOSS, requirements.SIGNED_ERROR, requirements.RETURN}
     assert feedback & set(METHODS.get(name)().needs)
 
 

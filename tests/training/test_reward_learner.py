@@ -16,9 +16,9 @@ from neuroanp.baselines.reinforce import policy_gradient
 from neuroanp.errors import InputError
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.nrl import NRL
-from neuroanp.learning.reward import EPISODES, MEAN, first_state, surprise
 from neuroanp.learning.rmhl import RMHL
 from neuroanp.losses.reward import MINUS_REWARD
+from neuroanp.losses.surprise import EPISODES, MEAN, first_state, surprise
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.init import xavier
 from neuroanp.network.network import OUTPUT

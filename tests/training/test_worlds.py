@@ -37,6 +37,9 @@ class Point:
 
     steps, batch, live = 12, BATCH, None
 
+    def shared(self, by):
+        return None
+
     def reset(self, passes, like):
         start = torch.linspace(-1.0, 1.0, BATCH, dtype=like.dtype, device=like.device)
         self.p = start.expand(passes, BATCH).clone()
@@ -89,6 +92,7 @@ def test_a_world_that_hears_nothing_is_the_data_it_shows(acting, backend):
 
     class Tape:
         steps, batch, live = 30, BATCH, None
+        shared = None
 
         def reset(self, passes, like):
             rng = np.random.default_rng(0)

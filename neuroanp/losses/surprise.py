@@ -10,14 +10,10 @@ Source: Garcia Fernandez, Ahmad, van Gerven, arXiv 2503.23972 (2025): the reward
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import torch
 from torch import Tensor
 
-if TYPE_CHECKING:
-    from neuroanp.learning.protocol import State
-
+State = dict[str, Tensor]
 AVERAGE = 0.66
 """Weight of the newest return in the running mean: that of the paper's code (gamma_avg)."""
 AVERAGES = "weight of the newest returns in the running mean Rbar that they are compared with"
