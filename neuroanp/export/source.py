@@ -107,6 +107,11 @@ def check_words(format: Any, force: Any) -> None:
 def _model(name: str, experiment: Experiment, trainer: Trainer, which: str, fitted: int | None = None) -> Model:
     task, config = experiment.task, experiment.config
     held = task.test(trainer.streams.generator("test"))
+    if held.world is not None:
+        raise InputError(
+            f"export: task '{config.task_name}' is a world, and formats are checked on sequences, of which it has "
+            "none; take the matrices: neuroanp.load_run(PATH).weights()"
+        )
 
     def score(y: np.ndarray) -> dict[str, float]:
         return scores(task, y, held)

@@ -49,6 +49,7 @@ class Section:
     each_update: tables.Table | None
     lower_bounds: list[str]
     predictions: list[Figure]
+    world: bool
     capped: bool
 
 
@@ -142,6 +143,7 @@ def _section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]]) -> Sect
         each_update=books.each_update(group, ledgers),
         lower_bounds=books.lower_bounds(group, ledgers),
         predictions=_predictions(leading, runs),
+        world=episodes.of_world(group),
         capped=len(leading) < len(group),
     )
 

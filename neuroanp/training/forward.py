@@ -115,7 +115,16 @@ class HeldOut:
 
     @classmethod
     def of(cls, task: Task, held: HeldOutBatch) -> HeldOut:
-        """Return a task's held-out sequences as a user sees them: before an encoder made spikes of them."""
+        """Return a task's held-out sequences as a user sees them: before an encoder made spikes of them.
+
+        Raises:
+            InputError: a world has none.
+        """
+        if held.batch.world is not None:
+            raise InputError(
+                f"task '{task.name}' is a world, which answers the outputs: it has no held-out sequences; present "
+                "inputs of your own, and see the run's metrics for returns"
+            )
         raw = held.batch.raw or held.batch
         return cls(raw.inputs.copy(), raw.targets.copy(), raw.mask.copy(), task, held)
 
