@@ -15,6 +15,12 @@ from neuroanp.profiles.loader import available
 from neuroanp.yaml_io import read
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
+UNRECORDED = {
+    "acrobot", "addition", "cartpole", "cdrge", "esn", "nrl", "oua", "reaching", "reinforce", "reverse", "rmhl",
+    "rossler", "sort", "teacher", "van_der_pol",
+}  # fmt: skip
+"""Names that came after the record was made: it is of one machine, where they are still to be recorded."""
+UNRECORDED_EXAMPLES = {"smtj_digits"}
 UPDATES, UNITS = 20, 8
 DTYPES = ("float32", "float64")
 WRITES = ("ideal", "verify", "pulse")
@@ -229,7 +235,7 @@ def _of(kind: str, table: Mapping[str, Mapping[str, Any]]) -> Iterator[Case]:
 def _examples() -> Iterator[Case]:
     """Shorten each example's training, and its test set by `SMALLER`; all else stays as it is."""
     training = {f"training.{key}": value for key, value in TRAINING.items() if key != "batch"}
-    for path in sorted(EXAMPLES.glob("*.yaml")):
+    for path in sorted(each for each in EXAMPLES.glob("*.yaml") if each.stem not in UNRECORDED_EXAMPLES):
         yield Case(f"example {path.stem}", read(path).data, {**training, **SMALLER.get(path.stem, {})})
 
 

@@ -50,7 +50,9 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
     if rule.learner == "passes":
         if rule.needs_noise and not any(chip.node_sigmas(True).values()):
             where = f"on profile '{experiment.profile.name}'"
-            raise InputError(unknown_noise(config.rule_name, where, able(config.backend, chip.perturbs_units)))
+            raise InputError(
+                unknown_noise(config.rule_name, where, able(config.backend, chip.perturbs_units, source_of(experiment)))
+            )
         plan = rule.plan()
         if plan.controlled:
             _refuse_uncontrolled(experiment, chip)
@@ -96,11 +98,17 @@ def _refuse_source(experiment: Experiment) -> None:
             )
 
 
-def able(backend: str, noisy: bool) -> list[str]:
+def source_of(experiment: Experiment) -> str:
+    """Return what a run's task has for a rule to learn from: "data" or "worlds"."""
+    return "worlds" if is_world(experiment) else "data"
+
+
+def able(backend: str, noisy: bool, of: str = "data") -> list[str]:
     """Return the local rules that learn where nobody knows or controls the noise of the units, as they come.
 
     Args:
         backend: whose units. noisy: whether there is any noise; without it those learn that move weights.
+        of: what they are to learn from, "data" or "worlds".
 
     >>> {"anp", "echo", "wp"} <= {*able("rate", noisy=True)}, {"anp", "echo"} & {*able("rate", noisy=False)}
     (True, set())
@@ -115,6 +123,7 @@ def able(backend: str, noisy: bool) -> list[str]:
         for name, rule in rules.items()
         if asked.isdisjoint(rule.needs)
         and (noisy or requirements.WEIGHT_PERTURBATION in rule.needs)
+        and of in make_learner(rule).takes
         and not [*of_rule(rule, backend)]
     ]
 
@@ -128,7 +137,7 @@ def _refuse_uncontrolled(experiment: Experiment, chip: DeviceChip) -> None:
     what = "turns the sign of the noise" if rule.reference == "antithetic" else "perturbs one group of units at a time"
     made = f"the noise of the units is that of profile '{experiment.profile.name}' itself, and nobody controls it"
     why = made if own or chip.perturbs_units else "no noise is added to the units"
-    names = able(experiment.config.backend, own or chip.perturbs_units)
+    names = able(experiment.config.backend, own or chip.perturbs_units, source_of(experiment))
     use = ["anp with reference 'two' or 'mean'" if name == "anp" else name for name in names]
     use += [] if own else ["perturbation.name: gaussian, which adds noise on purpose"]
     raise InputError(f"{key} {what}, and {why}; use {', or '.join(use)}")
@@ -143,7 +152,7 @@ def _refuse_wandering(rule: OUA, experiment: Experiment, chip: DeviceChip) -> No
             raise InputError(oua_learner.INEXACT)
         return
     name = experiment.profile.name
-    use = ", ".join(able(experiment.config.backend, chip.perturbs_units))
+    use = ", ".join(able(experiment.config.backend, chip.perturbs_units, source_of(experiment)))
     rules = f"rules that can learn here: {use} (oua with source 'own')"
     memory = memory_of(experiment.profile)
     if memory in ("none", "white"):

@@ -47,7 +47,7 @@ def test_tasks_are_listed_with_their_options(invoke):
         "sine", "sort", "weather", "xor",
     }  # fmt: skip
     options = {name: {option["option"] for option in row["options"]} for name, row in listed.items()}
-    assert options["mnist"] == {"loss", "path", "permute", "pool", "window", "test_size"}
+    assert options["mnist"] == {"loss", "path", "permute", "pool", "window", "test_size", "mode", "steps"}
     assert options["parity"] == {"loss", "length", "window", "delay", "hold", "test_size"}
     assert options["xor"] >= {"noise", "jitter"}
 

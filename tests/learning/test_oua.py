@@ -9,7 +9,7 @@ import torch
 from pydantic import ValidationError
 
 from neuroanp.learning import requirements
-from neuroanp.learning.moving import moves_weights
+from neuroanp.learning.moving import by_itself
 from neuroanp.learning.oua import OUA, PAPER, advantages, gain, wandered
 from neuroanp.noise import Streams
 from tests.close import close
@@ -134,5 +134,5 @@ def test_what_it_needs_follows_from_where_the_noise_comes_from():
     assert requirements.AT_EVERY_STEP in OUA(draw="step").needs
     assert {requirements.SCALAR_LOSS, requirements.OWN_CONDUCTANCE, requirements.TRACE} <= {*device}
     assert requirements.WEIGHT_PERTURBATION not in device
-    assert moves_weights(OUA())
-    assert not moves_weights(OUA(source="device"))
+    assert by_itself(OUA())
+    assert not by_itself(OUA(source="device"))

@@ -67,12 +67,16 @@ def two_layers(backend: str, cell: str, rule: str, **changes):
     passes = {"K": 2} if METHODS.get(rule).local else {}
     late = {"delay": 1} if BACKENDS.get(backend).digital else {}
     unit = options(cell) | ({"drive": 1.1} if UNITS.get(cell).spikes else {})
+    held = {"clip": 0.1} if cell == "linear" else {}  # units that nothing bounds
     source = {
         "task": {"name": "xor", "start": 2, "pulse": 6, "gap": 2, "delay": 0, "window": 6, "test_size": 4},
         "backend": backend,
-        "network": {"layers": [{"cell": unit, "units": 6}, {"cell": unit, "units": 5, **late}], "bias": True},
+        "network": {
+            "layers": [{"cell": unit, "units": 6}, {"cell": unit, "units": 5, **late}],
+            "bias": True,
+        },
         "rule": {"name": rule, **passes},
-        "optimizer": {"name": "sgd", "lr": 1e-3},
+        "optimizer": {"name": "sgd", "lr": 1e-3, **held},
         "training": {"updates": 4, "batch": 4, "controls": False},
         "compute": {"dtype": "float64"},
     }

@@ -79,7 +79,7 @@ def test_many_that_are_accepted_come_back_from_their_dumps():
 
 EACH = [
     *({"task": name} for name in TASKS.names()),
-    *({"task": "xor", "rule": name} for name in METHODS.names()),
+    *({"task": "xor", "rule": name, "network": {"bias": True}} for name in METHODS.names()),
     *({"task": "xor", "backend": name} for name in BACKENDS.names()),
     *({"task": "xor", "target": name} for name in TARGETS),
     *({"task": "xor", "dt": "1 ms", "encoder": name} for name in ENCODERS.names()),

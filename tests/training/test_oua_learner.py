@@ -224,7 +224,7 @@ def test_it_learns_in_a_world(acting, draw):  # noqa: F811
     slow = {"lam": 0.05, "sigma": 0.03, "rho": 0.02}
     learner = OUALearner(OUA(draw=draw, K=6, **(slow if draw == "step" else {"rho": 0.2, "sigma": 0.1})))
     state, losses = learner.init(chip.weights), []
-    for update in range(40):
+    for update in range(60):
         own = PassStreams(streams, "train", update)
         state, dW = learner.learn(state, replace(lab, streams=own, reads=chip.prepare(1e-3, own)))
         losses.append(dW.diagnostics["loss"])

@@ -21,10 +21,10 @@ ANTITHETIC = {"name": "anp", "reference": "antithetic"}
     [
         ("pcm", "auto", ANTITHETIC, "rule.reference: 'antithetic' turns the sign of the noise, and the noise of the "
          "units is that of profile 'pcm' itself, and nobody controls it; use anp with reference 'two' or 'mean', or "
-         "echo, or"),
+         "cdrge, or echo, or"),
         ("pcm", "auto", ANTITHETIC, "wp, or perturbation.name: gaussian, which adds noise on purpose"),
         ("smtj_koenders", "gaussian", {**ANTITHETIC, "name": "np"}, "nobody controls it; use anp with reference 'two' "
-         "or 'mean', or echo, or"),
+         "or 'mean', or cdrge, or echo, or"),
         ("smtj_koenders", "auto", "inp", "rule: 'inp' perturbs one group of units at a time, and the noise of the "
          "units is that of profile 'smtj_koenders' itself"),
         ("ideal", "none", ANTITHETIC, "and no noise is added to the units"),

@@ -26,6 +26,9 @@ class Steps:
         self.clock[0] += 1.0
         return {"update": self.update}
 
+    def release(self) -> None:
+        """Have no other processes to let go."""
+
 
 def of(updates: int, update: int = 0) -> Trainer:
     return cast("Trainer", Steps(updates, update))
