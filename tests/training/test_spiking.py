@@ -160,7 +160,7 @@ def test_every_neuron_is_among_those_that_come_back():
         (OWN | {"neuron.parameters.tau_s": "0.5 ms"}, "neuron.tau_s: '500 us' must be longer than one step"),
         (OWN | {"rule": "bptt"}, "backend 'spiking' has no network of its units that can be differentiated"),
         ({"rule": "np", "profile": "pcm"}, "np must know the noise: what perturbs the units on profile 'pcm' is not"),
-        ({"rule": "np", "profile": "pcm"}, "or a rule that knows none: anp, wp"),
+        ({"rule": "np", "profile": "pcm"}, "or a rule that knows none: anp, oua, wp"),
         ({"backend": "rate", "rule.preset": "default", "encoder": "latency"}, "no held-out input makes a single spike"),
         ({"backend": "rate", "rule.preset": "default", "encoder": "poisson"}, "one spike in 5e+03 steps"),
         ({"neuron": "lfi"}, "did you mean 'lif'"),
