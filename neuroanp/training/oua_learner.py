@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, ClassVar
 
@@ -176,7 +176,7 @@ def _mean_losses(lab: Lab, k: int) -> Tensor:
     return torch.stack(total).sum(0) / lab.mask.sum().double()
 
 
-def _presented(lab: Lab) -> Iterator[Tensor]:
+def _presented(lab: Lab) -> Generator[Tensor, Mapping[str, Tensor], None]:
     """Do one presentation step by step, without noise: take the arrays of a step, yield its losses (B,).
 
     The first `next` yields nothing; each `send` gives the arrays of the step that it returns the losses of.

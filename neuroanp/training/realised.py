@@ -67,13 +67,14 @@ class Realised:
 def book(lab: Lab, name: str, times: int) -> None:
     """Book that every device of an array was read so many times, one word line at full scale in each read.
 
-    Its current is converted on its bit line, as an output is. What it takes of the chip's time is not booked: the reads
+    Its current is converted on the bit line of its tile, as an output is. What it takes of the chip's time is not booked: the reads
     lie beside those of the presentation.
     """
     if not lab.books:
         return
-    W = lab.reads[name].W
-    n, m = W.shape
+    read = lab.reads[name]
+    W, (n, m) = read.W, read.W.shape
     load = torch.full((m,), times * X_MAX**2 if lab.substrate.weighs_reads else 0.0, dtype=W.dtype, device=W.device)
     lab.substrate.book_reads(name, load, times * m, 0, events=float(times * n * m))
-    lab.substrate.ledger.book_conversions(0, times * m * n * lab.reads[name].parts)
+    if read.adc is not None:
+        lab.substrate.ledger.book_conversions(0, times * m * n * max(read.bits, 1))

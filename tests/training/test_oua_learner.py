@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from math import exp
 from pathlib import Path
+from typing import Any, cast
 
 import pytest
 import torch
@@ -39,6 +40,11 @@ def made(**changes):
     return build_trainer(Experiment.of(configure(SMALL, changes)))
 
 
+def of(trainer) -> OUA:
+    """Return the options of a trainer's rule."""
+    return trainer.learner.rule
+
+
 def spied(trainer):
     """Return a lab of the next update, and the requests that its simulator gets."""
     lab, seen = trainer.lab(), []
@@ -50,7 +56,7 @@ def spied(trainer):
 def test_weights_stand_still_for_a_presentation_and_go_on_in_the_next_by_hand():
     """theta - mu of the two presentations, their rewards, rbar and d mu, written out; the state is what comes after."""
     trainer = made(**{"rule.lam": 0.3, "rule.rho": 0.4})
-    rule, learner = trainer.learner.rule, trainer.learner
+    rule, learner = of(trainer), trainer.learner
     state, _ = learner.learn(trainer.learned, trainer.lab())
     trainer.update = 1
     lab, seen = spied(trainer)
@@ -86,7 +92,7 @@ def test_weights_that_move_at_every_step_by_hand():
     )
     lab, learner = trainer.lab(), trainer.learner
     state, update = learner.learn(trainer.learned, lab)
-    mu, rule = {name: read.W for name, read in lab.reads.items()}, learner.rule
+    mu, rule = {name: read.W for name, read in lab.reads.items()}, of(trainer)
     d: dict[str, torch.Tensor] = {}
     expected, x, mean, kept = {name: torch.zeros_like(W) for name, W in mu.items()}, torch.zeros(lab.batch, 1), None, 0
     heard, losses = 0, []
@@ -124,7 +130,7 @@ def test_the_mean_update_is_the_gradient(draw):
         own = PassStreams(trainer.streams, "train", k)
         state, update = trainer.learner.learn(state, replace(lab, streams=own))
         total = {name: W + update.arrays[name] for name, W in total.items()}
-    exact = gradient(trainer.substrate.weights, lab).arrays
+    exact = gradient(trainer.substrate.weights, cast("Any", lab)).arrays
     flat = [torch.cat([part[name].flatten() for name in sorted(exact)]) for part in (total, exact)]
     assert float(torch.cosine_similarity(*flat, dim=0)) > 0.8
 
@@ -172,7 +178,7 @@ def test_devices_that_wander_teach_by_hand_and_each_of_their_reads_is_booked():
             mean = float(r.mean()) if mean is None else mean
             for name in expected:
                 expected[name] -= torch.einsum("b,bnm->nm", r - mean, d[name][t]) / lab.batch
-            mean = float(r.mean()) + (mean - float(r.mean())) * exp(-learner.rule.rho)
+            mean = float(r.mean()) + (mean - float(r.mean())) * exp(-of(trainer).rho)
     for name, dW in update.arrays.items():
         torch.testing.assert_close(dW, expected[name], rtol=1e-9, atol=1e-14)
     lines = sum(read.W.shape[1] for read in lab.reads.values())
@@ -221,8 +227,8 @@ def test_it_learns_in_a_world(acting, draw):  # noqa: F811
     """A point that is held. Where weights move at every step they must remember: what they did shows steps later."""
     chip, streams, lab = acting()
     lab = replace(lab, substrate=chip)
-    slow = {"lam": 0.05, "sigma": 0.03, "rho": 0.02}
-    learner = OUALearner(OUA(draw=draw, K=6, **(slow if draw == "step" else {"rho": 0.2, "sigma": 0.1})))
+    slow = OUA(draw="step", K=6, lam=0.05, sigma=0.03, rho=0.02)
+    learner = OUALearner(slow if draw == "step" else OUA(K=6, rho=0.2, sigma=0.1))
     state, losses = learner.init(chip.weights), []
     for update in range(60):
         own = PassStreams(streams, "train", update)
@@ -275,8 +281,7 @@ def test_a_run_says_how_its_devices_wander(tmp_path: Path):
 
     record = launch(configure(SMALL, IN_TIME), tmp_path)
     line = next(line for line in record.manifest["log"] if "by the read noise of their devices" in line)
-    read = load("rram_rtn").read
-    assert read is not None
+    read = cast("Any", load("rram_rtn").read)
     lam = -torch.tensor(read.process().autocorrelation(1e-6)).log()
     assert f"lambda {float(lam):.3g} and sigma" in line
     assert "digitally" not in line
