@@ -2,11 +2,11 @@
 
 python benchmarks/cdrge.py [--seeds 5] [--workers 2] [--only learning]
 
-learning: copy 3, against the ridge readout on the untrained network of the same seed; the rate was chosen on seed 100,
-reported are seeds 0 on. cost: CPU seconds of an update and the most memory that it takes beyond the trainer, of runs
-that differ in one thing; each in a process of its own, BPTT's in between. processes: wall seconds of updates that one
-and two processes share, in turn, and the bytes between them. floor: updates against the same presentations of weights
-as they are, in turn: what moving and adding up costs. million: an LSTM of a million weights on a CPU.
+learning: copy 3, against the ridge readout on the untrained network of the same seed; the rate was chosen on seeds 100
+and 101, reported are seeds 10 on. cost: CPU seconds of an update and the most memory that it takes beyond the trainer,
+of runs that differ in one thing; each in a process of its own, BPTT in between. processes: wall seconds of updates that
+one and two processes share, in turn, and the bytes between them. floor: updates against the same presentations of
+weights as they are, in turn: what moving and adding up costs. million: an LSTM of a million weights on a CPU.
 
 CPU seconds are of the process, on one thread, so that what else the machine does counts little. A billion weights on a
 GPU: benchmarks/cdrge_billion.py.
@@ -66,14 +66,16 @@ def trainer_of(source: Mapping[str, Any], changes: Mapping[str, Any]) -> Trainer
 
 
 CASES = {
-    "32 tanh units": {"network.hidden": 32, "training.updates": 2000, "optimizer.lr": 1e-2},
+    "32 tanh units": {"network.hidden": 32, "training.updates": 1000, "optimizer.name": "sgd", "optimizer.lr": 2e-2},
 }
+FIRST = 10
+"""The first seed that is reported: Adam's rates of .01 (unstable on 4 of seeds 0 to 4) and .003 came before."""
 
 
 def learning(options: Namespace) -> str:
     """Train copy 3, and hold it to the ridge of the same seed."""
     cases = [Case(label, LEARNING, changes) for label, changes in CASES.items()]
-    found = run_cases(cases, options)
+    found = run_cases(cases, options, first=FIRST)
     rows, claims = [], []
     for case in cases:
         results = found[case.label]
