@@ -161,9 +161,8 @@ def sequences(options: Namespace) -> str:
     rows = {
         "BPTT, exact": {**BP},
         "anp, smtj, decorrelation off; smtj_koenders": {**RULE, "rule.decorrelation": None, **JUNCTIONS},
-        "the same, K=4": {**RULE, "rule.decorrelation": None, "rule.K": 4, **JUNCTIONS},
     }
-    best = dict(zip(rows, (1e-3, 2e-3, 2e-3), strict=True))
+    best = dict(zip(rows, (1e-3, 2e-3), strict=True))
     cases = [Case(k, base, {**row, "optimizer.lr": best[k]}) for k, row in rows.items()]
     found = run_cases(cases, options, REPORTED)
     lines = []
