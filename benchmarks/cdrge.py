@@ -230,9 +230,10 @@ def cpu(work: Callable[[], object]) -> float:
 
 
 MILLION: dict[str, Any] = {
-    "network.layers": [{"cell": "lstm", "units": 500}], "rule.K": 8, "training.batch": 16, "optimizer.lr": 1e-3,
-    "training.updates": 120,
+    "network.layers": [{"cell": "lstm", "units": 500}], "rule.K": 8, "training.batch": 16,
+    "optimizer.name": "sgd", "optimizer.lr": 4e-2, "training.updates": 480,
 }  # fmt: skip
+"""The rate was chosen on seed 100, of .006, .02 and .06, in 40 updates; Adam at .001 went from .234 to .209 in 120."""
 
 
 def million(options: Namespace) -> str:
