@@ -67,8 +67,8 @@ class Realised:
 def book(lab: Lab, name: str, times: int) -> None:
     """Book that every device of an array was read so many times, one word line at full scale in each read.
 
-    Its current is converted on the bit line of its tile, as an output is. What it takes of the chip's time is not booked: the reads
-    lie beside those of the presentation.
+    Its current is converted on the bit line of its tile, as an output is. What it takes of the chip's time is not
+    booked: the reads lie beside those of the presentation.
     """
     if not lab.books:
         return
