@@ -27,10 +27,11 @@ from neuroanp.errors import InputError, NeuroanpError, RunError
 MEMORY = 512 * 2**20
 """Bytes a trial may take beyond what its imports took."""
 
-PREPARE, COMPILE = 1.0, 20.0
-"""Processor time for SymPy, and then for each compiler, in units of the time that the imports took (2 to 3 s).
+PREPARE, COMPILE = 4.0, 20.0
+"""Processor time for SymPy, and then for each compiler, in units of the time that the imports took (2 to 5 s).
 
-AdEx by rk4, the dearest of the shipped neurons, takes a tenth of one; what takes longer than one is multiplied out."""
+AdEx by rk4, the dearest of the shipped neurons, takes a tenth of one; three linear equations by method exact, whose
+matrix SymPy compares with random numbers, take about one; what takes longer than four is multiplied out."""
 
 WALL_S = 600.0
 """Seconds after which a trial is ended, however little of a busy machine it got."""

@@ -12,6 +12,7 @@ from neuroanp.learning.oua import OUA
 def by_itself(rule: Any) -> bool:
     """Return whether a rule's options are of one that moves weights by itself, and not the devices by their noise.
 
+    >>> from neuroanp.learning.weight_perturbation import WP
     >>> by_itself(WP()), by_itself(CDRGE()), by_itself(OUA()), by_itself(OUA(source="device"))
     (True, True, True, False)
     """

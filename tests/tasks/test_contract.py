@@ -23,11 +23,13 @@ from tests.close import close
 
 SHORT = {"start": 1, "pulse": 2, "gap": 2, "delay": 1, "window": 3, "test_size": 16}
 CASES: dict[str, list[dict[str, Any]]] = {
+    "acrobot": [{"steps": 20, "test_size": 4}],
     "adding": [{"length": 6, "test_size": 64}],
     "addition": [
         {"digits": 9, "test_size": 64},
         {"digits": 12, "base": 3, "first": "least", "delay": 2, "test_size": 9},
     ],
+    "cartpole": [{"test_size": 4}],
     "copy": [
         {"length": 2, "delay": 1, "test_size": 16},
         {"length": 9, "mode": "fixed", "test_size": 4},
@@ -39,6 +41,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "mackey_glass": [{"train_length": 400, "test_size": 6}, {"train_length": 400, "direction": "recall"}],
     "mnist": [{"test_size": 10}, {"test_size": 12, "permute": 3, "pool": 2, "window": 2}],
     "parity": [{}, {"length": 20, "window": 2, "delay": 0, "hold": 3, "test_size": 40}],
+    "reaching": [{"test_size": 4}],
     "reverse": [{"length": 14, "delay": 1, "test_size": 16}],
     "rossler": [{"train_length": 400, "test_size": 6}],
     "sine": [{"steps": 30, "onset": 4, "periods": (7, 11), "test_size": 4}],
@@ -210,4 +213,4 @@ def test_a_run_of_it_ends_with_a_report(images, tmp_path, name):
     assert run.result["status"] == "finished"
     page = (run.path / "report.html").read_text()
     assert page.count('src="data:image/svg+xml') >= 1
-    assert "Prediction against target" in page
+    assert ("An episode" if name in WORLDS else "Prediction against target") in page
