@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,6 +12,7 @@ import torch
 from neuroanp.backends.neuron import LIF
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
+from neuroanp.export import episodes
 from neuroanp.export.model import Model
 from neuroanp.export.protocol import DeviceExporter, Exporter
 from neuroanp.losses import mean_loss
@@ -18,6 +20,7 @@ from neuroanp.training.configure import load_config
 from neuroanp.training.decorrelating import FOLDED, folded
 from neuroanp.training.evaluate import HeldOutBatch
 from neuroanp.training.forward import converters, held_by, targets_after
+from neuroanp.training.readout import is_world
 from neuroanp.training.results import fitted_to
 from neuroanp.training.revisit import restored
 
@@ -54,6 +57,8 @@ def model_of(record: RunDir, weights: str = "targets") -> Model:
         backend = trainer.backend.name
         raise InputError(f"{record.path}: the units of backend '{backend}' are its own: no format here can hold them")
     model = _model(record.path.name, experiment, trainer, weights, fitted_to(record))
+    if is_world(experiment):
+        return model  # its returns are no loss of outputs
     return replace(model, recorded=_scored(record, experiment, trainer))
 
 
@@ -107,15 +112,11 @@ def check_words(format: Any, force: Any) -> None:
 def _model(name: str, experiment: Experiment, trainer: Trainer, which: str, fitted: int | None = None) -> Model:
     task, config = experiment.task, experiment.config
     held = task.test(trainer.streams.generator("test"))
-    if held.world is not None:
-        raise InputError(
-            f"export: task '{config.task_name}' is a world, and formats are checked on sequences, of which it has "
-            "none; take the matrices: neuroanp.load_run(PATH).weights()"
-        )
-
-    def score(y: np.ndarray) -> dict[str, float]:
-        return scores(task, y, held)
-
+    world = held.world is not None
+    if world:
+        inputs, score = episodes.as_sequences(trainer, held)
+    else:
+        inputs, score = np.asarray(held.inputs, dtype=np.float64), partial(scores, task, held=held)
     own = {} if experiment.start is None else experiment.start.factors
     differ = sorted({name for layer, each in trainer.substrate.neurons.items() for name, factor in each.items()
                      if not _same_factor(factor, own.get(layer, {}).get(name))})  # fmt: skip
@@ -124,6 +125,8 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, which: str, fitt
         differ
     )
     D = trainer.substrate.decorrelation
+    if world:
+        notes = (*notes, episodes.NOTE)
     targets = {key: W.detach().cpu() for key, W in folded(trainer.substrate.weights, D).items()}
     if D:
         notes = (*notes, FOLDED)
@@ -140,7 +143,7 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, which: str, fitt
         network=trainer.substrate.network,
         dt=config.dt,
         spikes_in=config.encoder.spikes,
-        inputs=np.asarray(held.inputs, dtype=np.float64),
+        inputs=inputs,
         score=score,
         notes=notes,
         chip=None if D else trainer.substrate,  # its conductances are W alone

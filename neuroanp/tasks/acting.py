@@ -15,6 +15,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.errors import RunError
 from neuroanp.tasks.encoded_world import EncodedWorld
 
 if TYPE_CHECKING:
@@ -95,6 +96,12 @@ class ActingWorld:
         live = self._live
         seen, rewards, over = self._env.act(actions.reshape(-1), live.reshape(-1))
         rewards = np.where(live, rewards.reshape(live.shape), 0.0)
+        if not np.isfinite(rewards).all():
+            _, episode = np.argwhere(~np.isfinite(rewards))[0]
+            raise RunError(
+                f"task: a reward is no finite number ({rewards[~np.isfinite(rewards)][0]}), in the episode of seed "
+                f"{self.seeds[episode]}; mend the environment"
+            )
         self._live = live & ~over.reshape(live.shape)
         return seen, rewards
 

@@ -31,7 +31,7 @@ class GymEnvironment:
 
         self._copies = [gymnasium.make(self.name, disable_env_checker=True).unwrapped for _ in seeds]
         seen = [copy.reset(seed=int(seed))[0] for copy, seed in zip(self._copies, seeds, strict=True)]
-        self._seen = np.stack(seen).astype(float)
+        self._seen = np.stack([self._lines(one) for one in seen])
         return self._seen / self.scale
 
     def act(self, actions: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -39,8 +39,14 @@ class GymEnvironment:
         rewards, over = np.zeros(len(actions)), ~live
         for row in np.flatnonzero(live):
             seen, rewards[row], over[row], _, _ = self._copies[row].step(int(actions[row]))
-            self._seen[row] = seen
+            self._seen[row] = self._lines(seen)
         return self._seen / self.scale, rewards, over
+
+    def _lines(self, seen: Any) -> np.ndarray:
+        """Return what is seen as input lines, (I,): numbers as they are, or which of I states it is."""
+        if isinstance(seen, int | np.integer):
+            return (np.arange(len(self.scale)) == seen).astype(float)
+        return np.asarray(seen, dtype=float).reshape(-1)
 
 
 def require(name: str) -> None:

@@ -11,6 +11,9 @@ from neuroanp.learning.oua import OUA
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.promises import memory_of
+from neuroanp.tasks.encoding import own_task
+from neuroanp.tasks.trying import try_world
+from neuroanp.tasks.worlds import WorldTask
 from neuroanp.training import oua_learner
 from neuroanp.training.crew import refuse_crew
 from neuroanp.training.filling import METHODS, spikes
@@ -87,6 +90,9 @@ def _refuse_source(experiment: Experiment) -> None:
             f"{', '.join(names)}"
         )
     if is_of == "worlds":
+        task, _ = own_task(experiment.task)
+        if isinstance(task, WorldTask):
+            try_world(task)
         if rule.learner == "passes" and rule.hears_errors:
             raise InputError(OUTPUTS_FEEL_LATER.format(rule.readout, config.task_name))
         if isinstance(rule, WP) and (rule.credit == "sample" or rule.draw == "step"):

@@ -1,0 +1,61 @@
+"""Try an environment before a run: does it begin, does it answer, and are its numbers numbers?"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, TypeVar
+
+import numpy as np
+
+from neuroanp.errors import InputError, NeuroanpError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from neuroanp.tasks.worlds import WorldTask
+
+WHAT = "task: the world of '{}' "
+T = TypeVar("T")
+SEEDS = np.array([0, 1])
+
+
+def try_world(task: WorldTask) -> None:
+    """Begin two episodes of a task's world and do a step in each, the first and the last action.
+
+    Args:
+        task: whose world it is.
+
+    Raises:
+        InputError: it cannot begin an episode, fails at its first step, or gives numbers of another shape, or no
+            numbers.
+    """
+    what = WHAT.format(task.name)
+    env = _answered(what + "cannot be made", task.environment)
+    seen = _answered(what + "cannot begin an episode (its reset fails)", lambda: env.start(SEEDS))
+    _check(what + "shows", seen, (len(SEEDS), task.inputs))
+    actions, live = np.array([0, task.outputs - 1]), np.ones(len(SEEDS), bool)
+    found = _answered(what + "fails at the first step", lambda: env.act(actions, live))
+    seen, rewards, over = found
+    _check(what + "shows after a step", seen, (len(SEEDS), task.inputs))
+    _check(what + "gives as rewards", rewards, (len(SEEDS),))
+    if np.asarray(over).shape != (len(SEEDS),) or np.asarray(over).dtype != bool:
+        raise InputError(f"{what}does not say which episodes are over, one True or False each: {over!r:.80}")
+
+
+def _answered(what: str, ask: Callable[[], T]) -> T:
+    """Return what a world answers; InputError for whatever it raises, for it is not our code."""
+    try:
+        return ask()
+    except NeuroanpError:
+        raise
+    except Exception as error:
+        said = str(error).strip().splitlines()
+        why = f"{type(error).__name__}{': ' + said[0][:200] if said else ''}"
+        raise InputError(f"{what}: {why}; mend the world, or use task reaching") from error
+
+
+def _check(what: str, found: np.ndarray, shape: tuple[int, ...]) -> None:
+    numbers = np.asarray(found)
+    if numbers.shape != shape:
+        raise InputError(f"{what} numbers of shape {numbers.shape}, and {shape} are needed: an episode a row")
+    if numbers.dtype.kind not in "fiub" or not np.isfinite(numbers.astype(float)).all():
+        raise InputError(f"{what} what is no finite number: {numbers.tolist()!r:.80}; mend the world")
