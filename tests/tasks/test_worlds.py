@@ -20,7 +20,7 @@ from neuroanp.tasks.worlds import WorldTask
 from tests.close import close
 
 CASES: dict[str, dict[str, Any]] = {
-    "acrobot": {"steps": 30}, "cartpole": {"steps": 60}, "gym": {"id": "FrozenLake-v1", "steps": 30},
+    "acrobot": {"steps": 30}, "cartpole": {"steps": 60}, "gym": {"steps": 30},
     "reaching": {"axes": 2},
 }  # fmt: skip
 LIKE = torch.zeros(1, dtype=torch.float64)
