@@ -9,7 +9,7 @@ from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import FunctionType
 from typing import Any, Generic, TypeVar
-from weakref import WeakSet
+from weakref import WeakKeyDictionary, WeakSet
 
 from neuroanp.errors import InputError, did_you_mean
 
@@ -130,6 +130,10 @@ class Registry(Generic[T]):
         return (self.get(name).__doc__ or "").strip().partition("\n")[0]
 
 
+_PASSED: "WeakKeyDictionary[type, set[type]]" = WeakKeyDictionary()
+"""Protocols of which a class has all members."""
+
+
 def _again(old: Any, new: Any) -> bool:
     """Tell whether both are one definition: classes or functions of the same name in the same module."""
     named = (type, FunctionType)
@@ -195,12 +199,16 @@ def missing(thing: Any, protocol: type) -> list[str]:
 
 def refuse_incomplete(thing: Any, protocol: type, label: str) -> None:
     """Raise InputError where a class or an instance, which messages call `label`, lacks members of a protocol."""
+    passed = _PASSED.setdefault(thing, set()) if isinstance(thing, type) else set[type]()
+    if protocol in passed:  # every look-up asks, thousands in a comparison
+        return
     lacking = missing(thing, protocol)
     if lacking:
         raise InputError(
             f"{label} lacks {', '.join(lacking)}: {protocol.__module__}.{protocol.__qualname__} says what each of them "
             "is, and which may be None or empty"
         )
+    passed.add(protocol)
 
 
 def _annotated(kind: type) -> dict[str, bool]:

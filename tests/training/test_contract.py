@@ -139,9 +139,16 @@ def cosine(one, other) -> float:
     return float(a @ b / (a.norm() * b.norm()))
 
 
-@pytest.mark.parametrize(
-    ("backend", "cell", "rule"), [case for case in ALL if not refused(*case) and not refused(*case[:2], "bptt")]
-)
+def averaged():
+    """Return the combinations whose mean update has a gradient to be compared with; rules of weights take long."""
+    for backend, cell, rule in ALL:
+        if refused(backend, cell, rule) or refused(backend, cell, "bptt"):
+            continue
+        dear = rule in MOVES_WEIGHTS and (backend, cell) not in (("rate", "tanh"), ("lif", "lif"))
+        yield pytest.param(backend, cell, rule, marks=[pytest.mark.long] if dear else [])
+
+
+@pytest.mark.parametrize(("backend", "cell", "rule"), averaged())
 def test_the_mean_update_descends(backend, cell, rule):
     """Along the gradient of the network without noise that the simulator differentiates, over all arrays together.
 
