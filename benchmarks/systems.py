@@ -19,6 +19,7 @@ from common import Case, arguments, keep_parts, run_cases, spread, table, values
 from neuroanp.errors import InputError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
+from neuroanp.training.described import describe
 from neuroanp.training.filling import METHODS
 from neuroanp.training.learner import make_learner
 
@@ -40,7 +41,7 @@ HEADS = {
     "needs": NEEDS.capitalize(),
 }
 COLUMNS = (
-    "rule", "class", "rate", "passes", "{} median [range]", "chip energy, uJ", "chip time, s", "wear", "host memory, numbers",
+    "rule", "class", "rate", "passes", "{} median [range]", "chip energy, uJ", "chip time, s", "wear", "numbers kept",
 )  # fmt: skip
 
 
@@ -63,21 +64,27 @@ def changes(task: str, rule: str) -> dict[str, Any]:
 def refused(task: str, rule: str) -> str | None:
     """Return why a rule cannot run; None: it can."""
     try:
-        build_trainer(Experiment.of(configure(base(task), changes(task, rule))))
+        describe(Experiment.of(configure(base(task), changes(task, rule))))
     except InputError as error:
         return "; ".join([error.message, *(each.message for each in error.problems)])
     return None
 
 
 def host_memory(task: str, rule: str) -> int:
-    """Return how many numbers a rule remembers: its state, its optimiser's, and of the steps of one sequence."""
+    """Return how many numbers a rule remembers: its state, Adam's, and what it keeps of the steps of one sequence.
+
+    Backpropagation keeps what was seen, what units did, and the outputs of every step.
+    """
     experiment = Experiment.of(configure(base(task), changes(task, rule)))
     trainer = build_trainer(experiment)
     learner = make_learner(experiment.config.rule)
     state = sum(each.numel() for each in learner.init(trainer.substrate.weights).values())
     weights = sum(W.numel() for W in trainer.substrate.weights.values())
     moments = 0 if rule in COMPUTED else 2 * weights
-    return state + moments + experiment.task.steps * learner.numbers_kept(experiment.network)
+    network = experiment.network
+    graph = METHODS.get(rule)().feedback == "BP"
+    kept = network.inputs + network.hidden + network.outputs if graph else learner.numbers_kept(network)
+    return state + moments + experiment.task.steps * kept
 
 
 def row_command(task: str, rule: str, rate: float | None) -> str:
