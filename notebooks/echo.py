@@ -31,7 +31,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 from itertools import accumulate, pairwise, repeat
 from statistics import fmean
-from typing import Any, Literal
+from typing import Any
 
 import matplotlib.pyplot as plt
 import torch
@@ -41,7 +41,6 @@ from neuroanp.diagnosing.gradient import gradient_of
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.credit import return_to_go
 from neuroanp.learning.echo import Echo, how_far, later, predicted, products, way
-from neuroanp.network import CELLS, RateCell
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.echo_blocks import presented
@@ -50,17 +49,6 @@ from neuroanp.training.trainer import Trainer
 
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#000000")
 plt.rcParams.update({"axes.spines.top": False, "axes.spines.right": False, "figure.dpi": 110, "font.size": 9})
-
-
-@CELLS.register("linear")
-class Linear(RateCell):
-    """x = h."""
-
-    name: Literal["linear"] = "linear"
-
-    def step(self, state, h):
-        """Return h as it is."""
-        return state, h
 
 
 def network(cell: str, rule: dict[str, Any], *, length: int = 5, delay: int = 10, **more: Any) -> Trainer:
