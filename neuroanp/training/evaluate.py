@@ -17,6 +17,7 @@ from neuroanp.losses import Loss, of_steps
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.source import Source
 from neuroanp.tasks.protocol import Episodes
+from neuroanp.training.watched import Watched
 from neuroanp.trajectory import PassPlan
 
 if TYPE_CHECKING:
@@ -178,10 +179,10 @@ def show(
     noise = PassStreams(streams, "test", update)
     reads = substrate.prepare(window_s(shown, dt), noise)
     last = substrate.network.layers[-1]
-    request = Request(substrate, reads, shown, NOISY, noise, keep="states", book=False, artificial=False)
+    source = shown if isinstance(shown, Tensor) else Watched(shown)
+    request = Request(substrate, reads, source, NOISY, noise, keep="states", book=False, artificial=False)
     chunks = [*backend.run(request)]
-    if not isinstance(shown, Tensor):  # what the world showed
-        shown = torch.cat([chunk.u[:, 0, :SHOWN_SEQUENCES, : substrate.network.inputs] for chunk in chunks])
+    shown = source if isinstance(source, Tensor) else source.inputs(len(chunks))[:, :SHOWN_SEQUENCES]
     layers = [chunk.activities[last.name] for chunk in chunks]
     first = slice(0, SHOWN_SEQUENCES)
     spikes = torch.cat([layer.spikes[:, 0, first] for layer in layers if layer.spikes is not None])
@@ -249,20 +250,21 @@ def outputs(
         book: whether the ledger counts the reads.
     """
     reads = substrate.prepare(window_s(inputs, dt), noise, noise=plan is NOISY)
-    request = Request(substrate, reads, inputs, plan, noise, keep="loss", book=book, artificial=False)
-    ys, fired, losses, seen, lives = [], None, list[Tensor](), list[Tensor](), list[Tensor]()
+    source = inputs if isinstance(inputs, Tensor) else Watched(inputs)
+    request = Request(substrate, reads, source, plan, noise, keep="loss", book=book, artificial=False)
+    ys, fired, losses, lives = [], None, list[Tensor](), list[Tensor]()
     for chunk in backend.run(request):
         ys.append(chunk.y)
         if chunk.loss is not None:
             losses.append(chunk.loss)
-            seen.append(chunk.u[:, 0, :, : substrate.network.inputs])
         if chunk.live is not None:
             lives.append(chunk.live[:, 0])
         if chunk.fired is not None:
             all_layers = torch.cat([*chunk.fired.values()])
             fired = all_layers if fired is None else fired + all_layers
-    told, inputs_seen, live = (torch.cat(parts) if parts else None for parts in (losses, seen, lives))
-    return Presented(torch.cat(ys), fired, told, inputs_seen, live)
+    told, live = (torch.cat(parts) if parts else None for parts in (losses, lives))
+    y = torch.cat(ys)
+    return Presented(y, fired, told, None if isinstance(source, Tensor) else source.inputs(len(y)), live)
 
 
 def window_s(inputs: Source, dt: float) -> float:

@@ -12,6 +12,7 @@ from neuroanp.baselines.reinforce import Reinforce, policy_gradient
 from neuroanp.losses.surprise import first_state, surprise
 from neuroanp.training.gradient_learner import twin
 from neuroanp.training.reward_learner import shared
+from neuroanp.training.watched import Watched
 from neuroanp.trajectory import PassPlan, WeightUpdate
 
 if TYPE_CHECKING:
@@ -47,13 +48,14 @@ class ReinforceLearner:
         Raises:
             InputError: the task has no actions to choose from, or the backend no twin that can be differentiated.
         """
-        world, inputs, live = shared(lab, self.rule.name, 0), list[Tensor](), list[Tensor]()
-        for chunk in replace(lab, source=world).run(self.plan, "loss"):
-            inputs.append(chunk.u[:, 0, :, : lab.network.inputs])
+        world, live = shared(lab, self.rule.name, 0), list[Tensor]()
+        watched = Watched(world)
+        for chunk in replace(lab, source=watched).run(self.plan, "loss"):
             live.append(torch.ones_like(chunk.y[:, 0, :, 0]) if chunk.live is None else chunk.live[:, 0].to(chunk.y))
         returns = torch.from_numpy(world.rewards.sum(0))
         delta, after = surprise(returns, state, self.rule.average)
-        seen, went = torch.cat(inputs), torch.cat(live)
+        went = torch.cat(live)
+        seen = watched.inputs(len(went))
         outputs = twin(lab.backend, lab.network, lab.substrate.neurons)
         actions = torch.from_numpy(world.actions).to(seen.device)
         went = went * (actions >= 0)  # behind an encoder an action is not due at every step
