@@ -234,7 +234,9 @@ class ArrayReads:
         self.substrate.book_reads(name, load, steps * rows, noisy, events=events)
         reader = self.readers[name]
         if reader.conversions:
-            # a noise-free read is simulated once for all passes; the chip converts in each of them
-            times = steps * rows * reader.wt.shape[1] * reader.plan.parts // reader.conversions
-            clipped, conversions = reader.counted()
-            self.substrate.ledger.book_conversions(times * clipped, times * conversions)
+            # a noise-free read is simulated once for all passes; the chip converts in each of them, and nothing of what
+            # is over: of that the share at the limits, which is counted of all that is simulated, is left out evenly
+            due = steps * rows * reader.wt.shape[1] * reader.plan.parts
+            clipped, simulated = reader.counted()
+            at_limit = clipped * (due // simulated) if due % simulated == 0 else clipped * due / simulated
+            self.substrate.ledger.book_conversions(at_limit, due)

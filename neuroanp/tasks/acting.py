@@ -145,8 +145,9 @@ class SharedWorld:
         seen, rewards = world._act(actions)
         self._taken.append(actions[0])
         self._got.append(rewards[0])
-        log_p = torch.log_softmax(y.double(), -1).gather(-1, torch.from_numpy(actions).expand(len(y), -1).unsqueeze(-1))
-        loss = -log_p.squeeze(-1) * live
+        log_p = torch.log_softmax(y.double().cpu(), -1)  # what is acted in lies there, wherever outputs lie
+        taken = torch.from_numpy(actions).expand(len(y), -1).unsqueeze(-1)
+        loss = -log_p.gather(-1, taken).squeeze(-1) * live
         return world._as_seen(seen, y).expand(len(y), -1, -1), loss.to(y)
 
     @property

@@ -102,19 +102,23 @@ class Decorrelating:
             mine = {name: x[name] for name in self.D}
             self.products.add(mine, mine)
 
-    def done(self, update: WeightUpdate, network: Network) -> WeightUpdate:
-        """Return an update whose presynaptic factors were x as that of D x, with the next D of each layer."""
+    def done(self, update: WeightUpdate, network: Network, rows: int | None = None) -> WeightUpdate:
+        """Return an update whose presynaptic factors were x as that of D x, with the next D; `rows`: see `next`."""
         arrays = {name: self._decorrelated(dW, self.D.get(network.projection(name).pre))
                   for name, dW in update.arrays.items()}  # fmt: skip
-        return replace(update, arrays=arrays, decorrelation=self.next())
+        return replace(update, arrays=arrays, decorrelation=self.next(rows))
 
-    def next(self) -> dict[str, Tensor]:
-        """Return the next D of each layer; {}: it stays."""
+    def next(self, rows: int | None = None) -> dict[str, Tensor]:
+        """Return the next D of each layer; {}: it stays.
+
+        Args:
+            rows: steps of sequences that were heard, of a world as far as its episodes went; None: T B.
+        """
         if not self.moves or self.option is None:
             return {}
         S, lr = self.products.done(), self.option.lr
         trailing = self.trailing if self.option.trailing is None else self.option.trailing
-        return {name: step(D, S[name] / self.rows, lr, trailing) for name, D in self.D.items()}
+        return {name: step(D, S[name] / (rows or self.rows), lr, trailing) for name, D in self.D.items()}
 
     @staticmethod
     def _decorrelated(dW: Tensor, D: Tensor | None) -> Tensor:

@@ -266,7 +266,7 @@ def outputs(
             fired = all_layers if fired is None else fired + all_layers
     told, live = (torch.cat(parts) if parts else None for parts in (losses, lives))
     y = torch.cat(ys)
-    return Presented(y, fired, told, source.inputs(len(y)) if isinstance(source, Watched) else None, live)
+    return Presented(y, fired, told, None if isinstance(source, Tensor) else source.inputs(len(y)), live)
 
 
 def window_s(inputs: Source, dt: float) -> float:

@@ -26,21 +26,25 @@ if TYPE_CHECKING:
 
 
 class Shown:
-    """How many steps of how many sequences a chip was shown of a world, over all passes; it stops where one ends.
+    """How many steps of how many sequences a chip was shown of a world; it stops where one ends.
+
+    steps: over all passes. heard: those in which some pass goes on, each counted once.
 
     >>> import torch
     >>> shown = Shown()
-    >>> shown.add(torch.tensor([[[True, False]]]), 2)
-    >>> shown.steps
-    1
+    >>> shown.add(torch.tensor([[[True, False], [True, False]]]), (1, 2, 2))
+    >>> shown.steps, shown.heard
+    (2, 1)
     """
 
     def __init__(self) -> None:
-        self.steps = 0
+        self.steps, self.heard = 0, 0
 
-    def add(self, live: Tensor | None, rows: int) -> None:
-        """Count a chunk: live (T, M, B), which of them went on; None: all rows of one step."""
-        self.steps += rows if live is None else int(live.sum())
+    def add(self, live: Tensor | None, shape: tuple[int, int, int]) -> None:
+        """Count a chunk of shape (T, M, B): live, which of them went on, of that shape; None: all."""
+        T, M, B = shape
+        self.steps += T * M * B if live is None else int(live.sum())
+        self.heard += T * B if live is None else int(live.any(1).sum())
 
 
 NO_ERRORS = (
@@ -126,8 +130,8 @@ class Lab:
     def _counted(self, chunks: Iterator[Trajectory]) -> Iterator[Trajectory]:
         """Yield the chunks of a world, and note how much of it was shown."""
         for chunk in chunks:
-            steps, M, B = chunk.y.shape[:3]
-            self.shown.add(chunk.live, steps * M * B)
+            T, M, B = chunk.y.shape[:3]
+            self.shown.add(chunk.live, (T, M, B))
             yield chunk
 
     def losses(self, chunk: Trajectory) -> Tensor:

@@ -18,7 +18,7 @@ from neuroanp.training.identifying import Identifying, first_sums
 from neuroanp.training.kept import Kept, Losses, Plan, Room, joined
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.plain_form import Form, plain
-from neuroanp.training.presynaptic import Presynaptic
+from neuroanp.training.presynaptic import Presynaptic, compared_while_live
 from neuroanp.training.recorded import Recorded
 from neuroanp.training.told_outputs import Told, ToldSums, first_state, inferred_errors, with_outputs
 from neuroanp.trajectory import Credit, Trajectory, Weights, WeightUpdate
@@ -97,7 +97,7 @@ class PassLearner:
 
     def _compared(self, lab: Lab, first: int, losses: Losses) -> Iterator[Kept]:
         """Run all passes, note losses, and yield what is kept of chunks from a step on."""
-        for chunk in lab.run(self.plan, self.rule.keep):
+        for chunk in lab.run(self.plan, self._keep(lab)):
             if chunk.t0 < first:
                 losses.add(chunk.t0, lab.losses(chunk))
                 continue
@@ -135,10 +135,15 @@ class PassLearner:
         told *= self.passes if self.rule.hears_errors else 0
         return differences + network.hidden + sum(network.shapes[name][1] for name in sent) + self.passes + told
 
+    def _keep(self, lab: Lab) -> str:
+        """Return what trajectories must carry; where passes of a world end apart, who goes on of more than a pair."""
+        apart = not isinstance(lab.source, Tensor) and self.plan.pairs != "mean" and self.passes > 2
+        return "all" if apart and self.rule.keep == "changes" else self.rule.keep
+
     def _kept(self, chunk: Trajectory, lab: Lab) -> Kept:
         """Return what is kept of a chunk until the credit of its steps is known."""
         D = matrices(lab)
-        compared = self.rule.compare(chunk, known_weights(lab), self.plan)
+        compared = compared_while_live(self.rule.compare(chunk, known_weights(lab), self.plan), chunk, self.plan)
         if lab.identifying is not None:
             lab.identifying.add(chunk, compared.d)
         losses, told = lab.losses(chunk), None
@@ -159,7 +164,7 @@ class PassLearner:
         until = lab.steps if until is None else until
 
         def chunks() -> Iterator[Kept]:
-            for chunk in lab.run(self.plan, self.rule.keep, book) if until else ():
+            for chunk in lab.run(self.plan, self._keep(lab), book) if until else ():
                 yield self._kept(chunk, lab)
                 if chunk.t0 + len(chunk.y) >= until:
                     return
@@ -199,7 +204,8 @@ class PassLearner:
                 decorrelating.add(kept.presynaptic.of_groups(weights.network))
         update = self.rule.finish(products.done(), self.plan, lab.batch)
         if decorrelating is not None:
-            update = decorrelating.done(update, weights.network)
+            rows = None if isinstance(lab.source, Tensor) else lab.shown.heard
+            update = decorrelating.done(update, weights.network, rows)
         scored = lab.mask.sum().double() * (lab.batch * self.passes)
         loss = number(of_steps.all.sum().double() / scored)
         arrays = {**update.arrays, **({} if sums is None else sums.done())}

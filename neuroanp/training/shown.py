@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from neuroanp.tasks.protocol import Episodes
+
 if TYPE_CHECKING:
-    from neuroanp.tasks.protocol import Episodes, Task
+    from neuroanp.tasks.protocol import Task
     from neuroanp.training.evaluate import Evaluation, HeldOutBatch
 
 SEQUENCES, EPISODES = 64, 4
@@ -20,7 +22,8 @@ def shown_in_figures(
 ) -> dict[str, np.ndarray]:
     """Return outputs and targets of the first held-out sequences, or the first episodes of a world.
 
-    They are in the task's own steps: an encoder holds each of them for some of the simulation's.
+    They are in the task's own steps: an encoder holds each of them for some of the simulation's. Of what a world showed
+    it is what the encoder made of it for the last of these.
 
     Args:
         task: the run's. held: its held-out sequences. found: the evaluation. predictions: of controls, by name.
@@ -28,11 +31,11 @@ def shown_in_figures(
     Returns: of sequences target, y (T, S, O), mask (T,), as_targets where outputs mean something else, and outputs of
         the controls; of episodes see `of_episodes`.
     """
-    if found.episodes is not None:
-        return of_episodes(found.episodes)
     raw = held.batch.raw or held.batch
     hold = len(held.batch.mask) // len(raw.mask)
     shown, last = slice(0, SEQUENCES), slice(hold - 1, None, hold)
+    if found.episodes is not None:
+        return of_episodes(Episodes(*(part[last] for part in found.episodes)))
     arrays = {"target": raw.targets[:, shown], "y": found.y[last, shown], "mask": raw.mask}
     said = task.loss.as_targets(arrays["y"])
     if not np.array_equal(said, arrays["y"]):  # logits: what a figure can lay beside the targets

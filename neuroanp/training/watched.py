@@ -1,50 +1,58 @@
-"""A world that is looked at while it answers: what it showed, as it was, at each step."""
+"""A world that is watched: what it shows is noted, as it goes to the input lines."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 import torch
+from torch import Tensor
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from neuroanp.source import Shared, World
 
 
 class Watched:
-    """A world (`neuroanp.source.World`) that remembers what it showed.
+    """A world (`neuroanp.source.World`), and what it showed in its latest presentation.
 
-    Trajectories have traces of input spikes; what follows a network's inputs again needs the spikes themselves.
+    A trajectory tells what arrays had before them: of spikes on input lines their trace, not the spikes.
 
     Args:
-        world: what answers.
+        world: what is watched.
+
+    >>> import numpy as np
+    >>> from neuroanp.tasks.reaching import Reaching, ReachingConfig
+    >>> world = Watched(Reaching(ReachingConfig(steps=2)).sample(np.random.default_rng(0), 3).world)
+    >>> seen = world.reset(1, torch.zeros(1))
+    >>> _ = world.step(0, torch.zeros(1, 3, 3))
+    >>> world.inputs(1).shape, torch.equal(world.inputs(1)[0], seen[0])
+    (torch.Size([1, 3, 2]), True)
     """
 
     def __init__(self, world: World) -> None:
-        self.world, self.steps, self.batch = world, world.steps, world.batch
-        self._shown: list[Tensor] = []
+        self._world, self._seen = world, list[Tensor]()
+        self.steps, self.batch = world.steps, world.batch
 
     @property
     def live(self) -> Tensor | None:
-        """Which worlds go on, (M, B)."""
-        return self.world.live
+        """Which worlds go on, (M, B); None: all do."""
+        return self._world.live
 
     def shared(self, by: int | None) -> Shared | None:
-        """Return the same episodes for all passes at once, which nobody watches; see `World`."""
-        return self.world.shared(by)
+        """Return the same episodes for all passes at once, which are not watched."""
+        return self._world.shared(by)
 
     def reset(self, passes: int, like: Tensor) -> Tensor:
-        """Begin a presentation, and forget the last one."""
-        self._shown = [self.world.reset(passes, like)]
-        return self._shown[0]
+        """Begin a presentation, and forget the one before; see `World`."""
+        u = self._world.reset(passes, like)
+        self._seen = [u[0]]
+        return u
 
     def step(self, t: int, y: Tensor) -> tuple[Tensor, Tensor]:
         """Let the network act; see `World`."""
-        seen, loss = self.world.step(t, y)
-        self._shown.append(seen)
-        return seen, loss
+        u, loss = self._world.step(t, y)
+        self._seen.append(u[0])
+        return u, loss
 
     def inputs(self, steps: int) -> Tensor:
-        """Return what the first pass saw in so many steps, (T, B, I)."""
-        return torch.stack([seen[0] for seen in self._shown[:steps]])
+        """Return what the first pass was shown in so many steps, (T, B, I)."""
+        return torch.stack(self._seen[:steps])

@@ -67,14 +67,15 @@ class WeightLearner:
         """
         sums, total = {name: torch.zeros_like(read.W) for name, read in lab.reads.items()}, list[Tensor]()
         decorrelating = Decorrelating.of(self.rule, lab)
+        rows = None
         if decorrelating is not None and decorrelating.moves:
-            self._look(lab, decorrelating)
+            rows = self._look(lab, decorrelating)
         for k, dL, xi in self._moved(lab, total):
             for name, x in xi.items():
                 sums[name] += (k * dL).to(x) * x
         arrays = {name: W * (self.scale / lab.batch) for name, W in sums.items()}
         scored = lab.mask.sum().double() * (lab.batch * self.rule.compared)
-        D = {} if decorrelating is None else decorrelating.next()
+        D = {} if decorrelating is None else decorrelating.next(rows)
         return state, WeightUpdate(arrays, {"loss": number(torch.stack(total).sum() / scored)}, D)
 
     @property
@@ -137,11 +138,16 @@ class WeightLearner:
             if lab.learns(name)
         }
 
-    def _look(self, lab: Lab, decorrelating: Decorrelating) -> None:
-        """Note the activity of the unmoved network, in the presentation that is compared with or one beside them."""
-        plan = PassPlan((1.0,), (self.passes * lab.batch,), "mean")
+    def _look(self, lab: Lab, decorrelating: Decorrelating) -> int:
+        """Note the activity of the unmoved network, in the presentation that is compared with or one beside them.
+
+        Returns: how many steps of sequences that was.
+        """
+        plan, rows = PassPlan((1.0,), (self.passes * lab.batch,), "mean"), 0
         for chunk in lab.run(plan, "all", book=self.rule.reference != "silent"):
             decorrelating.add(Presynaptic.of(chunk, plan).of_groups(lab.network))
+            rows += chunk.y.shape[0] * chunk.y.shape[2] if chunk.live is None else int(chunk.live.sum())
+        return rows
 
     # ---- weights that are moved at every step: in simulation, of exact arrays ----
 

@@ -1,0 +1,175 @@
+"""Episodes that are over: neither read nor heard nor counted; and what a world showed is what was on the lines."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from neuroanp.learning.anp import ANP
+from neuroanp.learning.credit import return_to_go
+from neuroanp.learning.node_perturbation import NP
+from neuroanp.network.network import OUTPUT
+from neuroanp.substrates.read import Reader
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.decorrelating import Decorrelating
+from neuroanp.training.evaluate import HeldOutBatch
+from neuroanp.training.pass_learner import PassLearner
+from neuroanp.training.reinforce_learner import ReinforceLearner
+from neuroanp.training.shown import shown_in_figures
+from neuroanp.trajectory import PassPlan
+from tests.close import close
+
+from .test_reward_learner import SILENT, config, given, lab_of, part
+
+LENGTHS = np.array([[4, 1], [2, 3], [3, 4], [1, 1]])
+"""Steps of the episodes of up to four passes."""
+
+
+class Apart:
+    """Two episodes that end in each pass when they are told to; a step costs what the first output is."""
+
+    steps, batch, actions = 4, 2, 3
+
+    def reset(self, passes, like):
+        self.t, self.passes = 0, passes
+        return self.seen(like)
+
+    def seen(self, like):
+        t = torch.full((self.passes, 2, 2), float(self.t + 1), dtype=like.dtype)
+        return t * torch.arange(1, self.passes + 1).view(-1, 1, 1) / 5
+
+    @property
+    def live(self):
+        return torch.from_numpy(LENGTHS[: self.passes] > self.t)
+
+    def shared(self, by):
+        return None
+
+    def step(self, t, y):
+        loss = torch.where(self.live, y[..., 0], 0.0)
+        self.t += 1
+        return self.seen(y), loss
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [ANP(), ANP(K=2), ANP(K=2, reference="mean"), ANP(K=2, reference="silent"), NP(K=2, reference="mean")],
+    ids=lambda rule: f"{rule.name} {rule.reference} {rule.K}",
+)
+def test_of_an_episode_that_is_over_nothing_is_learned(rule):
+    """Pass against pass by hand: only where both go on; the presynaptic activity is that of the passes that do."""
+    lab, plan = lab_of(Apart(), sigma=0.1, recurrent=True), rule.plan()
+    _, found = PassLearner(rule).learn({}, lab)
+    chunks = [*lab.run(plan, "noise")]
+    M, n = plan.passes, sum(lab.network.lines.values())
+    pairs = [(m, None) for m in range(M)] if plan.pairs == "mean" else plan.pairs
+    losses = torch.cat([chunk.loss for chunk in chunks])
+    expected = torch.zeros_like(found.arrays["w_1_2"])
+    for p, q in pairs:
+        c = return_to_go(losses[:, p] - (losses.mean(1) if q is None else losses[:, q]), 1.0)
+        for t, chunk in enumerate(chunks):
+            live = LENGTHS[:M] > t
+            h = {name: layer.h[0] for name, layer in chunk.activities.items()} | {OUTPUT: chunk.y[0]}
+            h = h if rule.name == "anp" else {name: noise[0] for name, noise in chunk.noise.items()}
+            d = {name: each[p] - (each.mean(0) if q is None else each[q]) for name, each in h.items()}
+            s = sum(each.square().sum(-1) for each in d.values())
+            gain = n / s if rule.name == "anp" else torch.full_like(s, 1 / (0.1**2 * (1 - 1 / M)))
+            for b in range(2):
+                compared = live[:, b] if q is None else live[[p, q], b]
+                if not compared.all():
+                    continue
+                heard = [0] if plan.pre == 0 else np.flatnonzero(live[:, b]).tolist()
+                x = torch.cat([chunk.activities["hidden_1"].x[0, heard, b].mean(0), torch.ones(1)])
+                expected += torch.outer(c[t, b] * gain[b] * d["hidden_2"][b], x) / (2 * len(pairs))
+    assert float(expected.abs().max()) > 0
+    assert found.arrays["w_1_2"].flatten().tolist() == close(expected.flatten().tolist(), rel=1e-8)
+
+
+def test_decorrelation_goes_by_the_steps_that_were_heard(monkeypatch):
+    """The second moments of activity are means over steps that a pass went on in, not over all that there could be."""
+    rows, next_ = list[int](), Decorrelating.next
+    monkeypatch.setattr(Decorrelating, "next", lambda self, n=None: (rows.append(n), next_(self, n))[1])
+    rule = ANP(decorrelation={"lr": 0.1})
+    lab = lab_of(Apart(), sigma=0.1)
+    lab.substrate.decorrelate(
+        {name: torch.eye(k, dtype=torch.float64) for name, k in (("hidden_1", 6), ("hidden_2", 5))}
+    )
+    lab = replace(lab, reads=lab.substrate.prepare(1e-3, lab.streams))
+    found = PassLearner(rule).learn({}, lab)[1].decorrelation["hidden_1"]
+    assert rows == [np.maximum(*LENGTHS[:2]).sum()]
+    S = torch.zeros(6, 6, dtype=torch.float64)
+    for t, chunk in enumerate(lab.run(rule.plan())):
+        for b in range(2):
+            heard = np.flatnonzero(LENGTHS[:2, b] > t).tolist()
+            if heard:
+                x = chunk.activities["hidden_1"].x[0, heard, b].mean(0)
+                S += torch.outer(x, x) / rows[0]
+    expected = torch.eye(6) - 0.1 * (S - torch.diag(torch.diag(S)))
+    assert found.flatten().tolist() == close(expected.flatten().tolist(), rel=1e-9, abs=1e-12)
+
+
+def test_conversions_are_those_of_episodes_that_go_on():
+    """As many as in worlds cut to each of them."""
+
+    def conversions(world) -> int:
+        lab = lab_of(world, "pcm", dtype=torch.float32)
+        for _ in lab.run(SILENT):
+            pass
+        return lab.substrate.ledger.conversions
+
+    world = given(steps=6, lengths=(6, 2, 3))
+    whole = conversions(part(world, [0, 1, 2], 6))
+    each = [conversions(part(world, [k], steps)) for k, steps in enumerate((6, 2, 3))]
+    assert each[0] == 6 * (6 + 5 + 3)
+    assert whole == sum(each)
+
+
+def test_of_conversions_at_the_limits_what_is_over_has_its_share(monkeypatch):
+    counted = Reader.counted
+    monkeypatch.setattr(Reader, "counted", lambda self: (counted(self)[1],) * 2)  # all that are simulated are there
+    world = given(steps=4, lengths=(4, 1, 2, 1))
+    lab = lab_of(part(world, [0, 1, 2, 3], 4), "pcm", dtype=torch.float32)
+    for _ in lab.run(PassPlan((0.0, 0.0), (0, 0), "mean")):
+        pass
+    assert lab.substrate.ledger.conversions == 2 * (4 + 1 + 2 + 1) * (6 + 5 + 3)
+    assert lab.substrate.ledger.clipped == lab.substrate.ledger.conversions
+
+
+@pytest.mark.parametrize(
+    "encoder", [{"name": "poisson", "rate": "500 Hz", "hold": 4}, {"name": "population", "hold": 3}]
+)
+def test_a_twin_is_shown_what_was_on_the_lines(encoder, monkeypatch):
+    """Spikes where there were spikes: its outputs are then those of the chip, to rounding."""
+    given_to: dict[str, torch.Tensor] = {}
+
+    def gradient(outputs, weights, inputs, actions, went, delta):
+        given_to["y"] = outputs(weights, inputs)
+        return {name: torch.zeros_like(W) for name, W in weights.items()}
+
+    monkeypatch.setattr("neuroanp.training.reinforce_learner.policy_gradient", gradient)
+    trainer = build_trainer(
+        Experiment.of(config("reinforce", backend="lif", encoder=encoder, **{"network.bias": False}))
+    )
+    lab = trainer.lab()
+    trainer.learner.learn(trainer.learned, lab)
+    shared = replace(lab, source=lab.source.shared(0))
+    y = torch.cat([chunk.y[:, 0] for chunk in shared.run(ReinforceLearner.plan, "loss")])
+    assert float(y.abs().max()) > 0.1
+    assert given_to["y"].flatten().tolist() == close(y.flatten().tolist(), rel=0, abs=1e-5)
+
+
+def test_what_is_kept_of_episodes_is_in_steps_of_the_task():
+    encoder = {"name": "poisson", "rate": "500 Hz", "hold": 4}
+    trainer = build_trainer(Experiment.of(config("nrl", backend="lif", encoder=encoder, **{"network.bias": False})))
+    batch = trainer.task.test(np.random.default_rng(0))
+    held = HeldOutBatch.of(batch, trainer.substrate.weights.like, trainer.task.loss)
+    found = trainer.evaluate(held)
+    assert set(np.unique(found.episodes.inputs)) == {0.0, 1.0}  # spikes, not what they leave
+    arrays = shown_in_figures(trainer.task, held, found, {})
+    assert arrays["lengths"].tolist() == [6.0] * 4
+    assert arrays["episode/y"].shape == (6, 4, 3)
+    assert arrays["episode/rewards"].sum(0).tolist() == close(arrays["returns"].tolist(), rel=1e-12)
+    assert arrays["returns"].tolist() == close(found.episodes.returns.tolist(), rel=1e-12)
