@@ -34,7 +34,7 @@ if TYPE_CHECKING:
 
 SPIKES_DECORRELATED = (
     "rule.decorrelation: a matrix would make graded numbers of the spikes that arrays carry; leave it out with spiking "
-    "units"
+    "units (preset smtj has it: rule.decorrelation: null)"
 )
 
 

@@ -95,7 +95,8 @@ class PassRule(Section):
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
         if isinstance(options, Mapping):
-            return {**cls.presets.get(options.get("preset", "default"), {}), **options}
+            usual = cls.presets.get(options.get("preset", "default"), {})
+            return {**usual, **{key: _within(usual.get(key), value) for key, value in options.items()}}
         return options
 
     @model_validator(mode="after")
@@ -237,6 +238,15 @@ class PassRule(Section):
     def finish(self, state: dict[str, Tensor], plan: PassPlan, batch: int) -> WeightUpdate:
         """Divide the sums by B R."""
         return WeightUpdate({name: total / (batch * plan.differences) for name, total in state.items()})
+
+
+def _within(usual: Any, stated: Any) -> Any:
+    """Return what is stated; of a section what its preset has besides, too.
+
+    >>> _within({"lr": 1.0}, {"inputs": False}), _within({"lr": 1.0}, None), _within(None, 3)
+    ({'lr': 1.0, 'inputs': False}, None, 3)
+    """
+    return {**usual, **stated} if isinstance(usual, Mapping) and isinstance(stated, Mapping) else stated
 
 
 class Factors(Mapping[str, "Tensor"]):

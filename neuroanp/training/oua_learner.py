@@ -90,15 +90,18 @@ class OUALearner:
         if lab.books:  # only the reads are wanted, for the books
             _mean_losses(lab, k)
         at_once = max(1, AT_ONCE // sum(read.W.numel() for read in lab.reads.values()))
+        means = {name: read.W for name, read in lab.reads.items()}
         scored, done = (lab.mask != 0).tolist(), _presented(lab)
         next(done)
         for t0 in range(0, lab.steps, at_once):
-            steps = min(at_once, lab.steps - t0)
-            d = found.draw(k, steps, t0)
-            means = {name: read.W for name, read in lab.reads.items()}
-            losses = [done.send({name: means[name] + d[name][t] if name in d else means[name] for name in means})
-                      for t in range(steps)]  # fmt: skip
-            found.add(torch.stack(losses).mean(1, keepdim=True), scored[t0 : t0 + steps], d)
+            d, losses = found.draw(k, min(at_once, lab.steps - t0), t0), list[Tensor]()
+            while len(losses) < min(at_once, lab.steps - t0) and goes_on(lab):
+                t = len(losses)
+                losses.append(done.send({name: W + d[name][t] if name in d else W for name, W in means.items()}))
+            d = found.reached(d, len(losses))
+            found.add(torch.stack(losses).mean(1, keepdim=True), scored[t0 : t0 + len(losses)], d)
+            if not goes_on(lab):
+                return
 
     # ---- deviations of the devices ----
 
@@ -126,7 +129,7 @@ class _Sums:
     """
 
     def __init__(self, rule: OUA, state: State, lab: Lab) -> None:
-        self.rule, self.lab, self.before = rule, lab, state
+        self.rule, self.lab = rule, lab
         self.heard = int(state["heard"])
         self.mean = float(state["reward"]) if self.heard else None
         self.arrays = {name: torch.zeros_like(read.W) for name, read in lab.reads.items()}
@@ -143,9 +146,13 @@ class _Sums:
             xi = self.lab.streams.tensors("normal", STREAM.format(name), *at)[:, 0]
             start = self.deviations[name] if self.begun else None
             found[name] = wandered(start, xi, self.rule.lam, self.rule.deviation)
-            self.deviations[name] = found[name][-1].clone()
         self.begun = True
-        return found
+        return self.reached(found, steps)
+
+    def reached(self, d: Mapping[str, Tensor], steps: int) -> dict[str, Tensor]:
+        """Return the first of the steps (T, n, m) that were drawn: weights stand where the last of them left them."""
+        self.deviations |= {name: each[steps - 1].clone() for name, each in d.items()}
+        return {name: each[:steps] for name, each in d.items()}
 
     def add(self, losses: Tensor, scored: list[bool], d: Mapping[str, Tensor]) -> None:
         """Add steps up: their losses (T, B or 1), whether they are scored, deviations (T, n, m) or (T, B, n, m)."""
@@ -157,8 +164,9 @@ class _Sums:
         self.scored += sum(scored)
 
     def update(self) -> WeightUpdate:
-        """Return the direction of descent, and the mean loss of what was scored."""
-        return WeightUpdate(self.arrays, {"loss": number(torch.stack(self.losses).sum() / max(self.scored, 1))})
+        """Return the direction of descent, and the mean loss of what is scored: of a world that is over it is 0."""
+        each = 1 if self.rule.draw == "pass" else int(self.lab.mask.count_nonzero())
+        return WeightUpdate(self.arrays, {"loss": number(torch.stack(self.losses).sum() / max(self.rule.K * each, 1))})
 
     def state(self) -> State:
         """Return the state after the update."""
@@ -174,6 +182,12 @@ def _mean_losses(lab: Lab, k: int) -> Tensor:
     """Present the batch once, with noise stream k; return the mean loss (B,) of each sequence over scored steps."""
     total = [lab.losses(chunk)[:, 0].double().sum(0) for chunk in lab.run(PassPlan((1.0,), (k,), "mean"), "loss")]
     return torch.stack(total).sum(0) / lab.mask.sum().double()
+
+
+def goes_on(lab: Lab) -> bool:
+    """Return whether a presentation goes on: data do, and a world as long as one of its sequences does."""
+    live = None if isinstance(lab.source, Tensor) else lab.source.live
+    return live is None or bool(live.any())
 
 
 def _presented(lab: Lab) -> Generator[Tensor, Mapping[str, Tensor], None]:

@@ -12,7 +12,7 @@ import torch
 
 from neuroanp.baselines.bptt import gradient
 from neuroanp.errors import InputError
-from neuroanp.learning.oua import OUA
+from neuroanp.learning.oua import OUA, wandered
 from neuroanp.noise import PassStreams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
@@ -248,6 +248,45 @@ def test_a_world_hears_the_weights_of_each_step(acting):  # noqa: F811
     own = [lab.losses(chunk) for chunk in lab.run(silent, "loss")]
     assert update.diagnostics["loss"] == close(float(torch.cat(own).mean()), rel=1e-6)
     assert len(own) == Point.steps
+
+
+class Leaving(Point):
+    """Sequence b is over after 3 + b steps, of 12 at most; who is asked for more has not looked."""
+
+    ends = torch.arange(3, 3 + Point.batch)
+
+    def reset(self, passes, like):
+        self.t, self.live = 0, torch.ones(passes, self.batch, dtype=torch.bool)
+        return super().reset(passes, like)
+
+    def step(self, t, y):
+        assert t == self.t
+        assert bool(self.live.any())
+        before, (seen, loss) = self.live, super().step(t, y)
+        self.t, self.live = t + 1, (self.ends > t + 1).expand_as(before)
+        return seen, loss * before
+
+
+@pytest.mark.parametrize("at_once", [5, 1 << 24])
+def test_weights_that_move_at_every_step_stop_where_the_last_episode_ends(acting, monkeypatch, at_once):  # noqa: F811
+    """Losses are over all T, as those of other rules; the deviations are those of the last step there was."""
+    chip, _, lab = acting()
+    lab = replace(lab, source=Leaving())
+    numbers = sum(W.numel() for W in chip.weights.values())
+    monkeypatch.setattr("neuroanp.training.oua_learner.AT_ONCE", at_once * numbers)
+    learner = OUALearner(OUA(draw="step", K=2, sigma=1e-6, lam=0.2))
+    state, update = learner.learn(learner.init(chip.weights), lab)
+    own = torch.cat([lab.losses(chunk) for chunk in lab.run(PassPlan((0.0,), (0,), "mean"), "loss")])
+    last = int(Leaving.ends.max())
+    assert len(own) == last < Leaving.steps
+    assert update.diagnostics["loss"] == close(float(own.sum()) / Leaving.steps / Leaving.batch, rel=1e-5)
+    assert int(state["heard"]) == 2 * last
+    for name, W in chip.weights.items():
+        first, second = (
+            lab.streams.tensors("normal", f"wandering/{name}", [k], 0, last, tuple(W.shape), W)[:, 0] for k in (0, 1)
+        )
+        d = wandered(wandered(None, first, 0.2, learner.rule.deviation)[-1], second, 0.2, learner.rule.deviation)
+        torch.testing.assert_close(state[f"deviation {name}"], d[-1], rtol=1e-9, atol=0)
 
 
 @pytest.mark.parametrize(

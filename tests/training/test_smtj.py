@@ -132,6 +132,8 @@ def test_rates_are_those_of_the_papers_code_on_mnist():
     own = configure(SMALL, {"rule.decorrelation.lr": 0.01, "optimizer.lr": 2e-3})
     assert (own.rule.decorrelation.lr, own.optimizer.lr) == (0.01, 2e-3)
     assert configure(SMALL, {"rule.decorrelation": None}).rule.decorrelation is None
+    layers = {"name": "anp", "preset": "smtj", "decorrelation": {"inputs": False}}
+    assert configure({**SMALL, "rule": layers}).rule.decorrelation.lr == 1.9073e-7
 
 
 @pytest.mark.parametrize("changes", [{}, {"rule.decorrelation": None}, {"rule.decorrelation.inputs": False}])
