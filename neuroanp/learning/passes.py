@@ -24,6 +24,7 @@ from neuroanp.learning.readouts import (
     ReadoutName,
     check_unused,
 )
+from neuroanp.method import of_preset
 from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Compared, Credit, PassPlan, Weights, WeightUpdate
 from neuroanp.yaml_io import Section
@@ -95,7 +96,7 @@ class PassRule(Section):
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
         if isinstance(options, Mapping):
-            return {**cls.presets.get(options.get("preset", "default"), {}), **options}
+            return of_preset(cls.presets, options, "default") | {**options}
         return options
 
     @model_validator(mode="after")

@@ -11,11 +11,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from neuroanp.errors import InputError
 from neuroanp.learning.cdrge import CDRGE
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.lstm import LSTM
 from neuroanp.training.cdrge_learner import CDRGELearner
 from neuroanp.training.configure import configure
+from neuroanp.training.filling import METHODS
 from tests.close import close
 
 ESTIMATORS = pytest.mark.parametrize("estimator", ["cd-rge", "1.5-spsa"])
@@ -192,6 +194,13 @@ def test_the_preset_is_the_papers():
     config = configure({"task": "copy", "rule": {"name": "cdrge", "preset": "paper"}})
     assert (config.rule.K, config.rule.eps, config.rule.estimator) == (512, 1e-2, "cd-rge")
     assert (config.optimizer.name, config.optimizer.lr, config.optimizer.schedule) == ("sgd", 1e-2, "constant")
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS.names() if METHODS.get(name).presets])
+def test_a_preset_that_is_no_name_is_refused_with_its_key(name):
+    for preset in (["paper"], {}, 3):
+        with pytest.raises(InputError, match=r"rule\.preset"):
+            configure({"task": "copy", "rule": {"name": name, "preset": preset}})
 
 
 @pytest.mark.parametrize("bad", [{"eps": 0.0}, {"K": 0}, {"alpha": 1.5}, {"floor": 0.0}, {"estimator": "spsa"}])
