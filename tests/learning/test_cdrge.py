@@ -87,6 +87,8 @@ def test_the_floor_is_the_least_divisor_and_without_power_it_is_central_differen
     rule = CDRGE(K=1, eps=0.5, estimator="1.5-spsa", alpha=1.0)
     assert rule.model_copy(update={"floor": 16.0}).coefficients(losses) == [2.0 / 16]
     assert rule.model_copy(update={"floor": 4.0}).coefficients(losses) == [2.0 / 8]
+    root = rule.model_copy(update={"alpha": 0.5, "floor": 4.0})  # of the power, which is 2.8, not of the curvature, 8
+    assert root.coefficients(losses) == [2.0 / 4]
     assert rule.model_copy(update={"alpha": 0.0}).coefficients(losses) == CDRGE(K=1, eps=0.5).coefficients(losses[:2])
 
 
