@@ -40,3 +40,16 @@ class Method(Protocol):
     def check(self, spiking: bool) -> None:
         """Raise InputError where the options do not go with networks whose units do (not) spike."""
         ...
+
+
+def of_preset(presets: Mapping[str, Mapping[str, Any]], options: Mapping[str, Any], otherwise: str) -> dict[str, Any]:
+    """Return what the preset has that options name; {} where it is none, which a check of the options tells.
+
+    Args: presets: of a method. options: as they were written. otherwise: the preset where they name none.
+
+    >>> presets = {"default": {}, "paper": {"K": 512}}
+    >>> of_preset(presets, {"preset": "paper"}, "default"), of_preset(presets, {"preset": ["paper"]}, "default")
+    ({'K': 512}, {})
+    """
+    name = options.get("preset", otherwise)
+    return {**presets.get(name, {})} if isinstance(name, str) else {}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
@@ -10,7 +11,7 @@ from neuroanp.api.compared import Comparison
 from neuroanp.api.live import noted, watched
 from neuroanp.api.making import Making, failures
 from neuroanp.api.run import Anywhere, Progress, Source
-from neuroanp.comparing.grid import lay_out
+from neuroanp.comparing.grid import lay_out, without_refused
 from neuroanp.comparing.settings import axes_over
 from neuroanp.comparing.size import MOST_RUNS, check_size, in_words
 from neuroanp.errors import InputError, all_of
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from neuroanp.comparing.grid import Grid
     from neuroanp.comparing.tune import Trial, Tuning
 
+LOG = logging.getLogger("neuroanp")
 CONTROLS = ("each", "last")
 
 
@@ -72,6 +74,8 @@ def compare(
             that runs have in common is computed once.
         **words: as in `train`, the same for all combinations.
 
+    A rule that cannot run where others can is left out, and is one of the failures, with its reason.
+
     Returns: results, failures, what was tuned, and the report.
 
     Raises:
@@ -79,9 +83,6 @@ def compare(
             said before anything runs.
         RunError: no run has a result, or a trial failed.
     """
-    from neuroanp.comparing.ablate import ablated, count
-    from neuroanp.comparing.tune import with_chosen
-
     named = {"tasks": tasks, "backends": backends, "profiles": profiles, "rules": rules, "seeds": seeds}
     asked, chosen = axes_of(source, overrides, named, words, runs)
     making = replace(Making.of(asked.root, argv, workers, force, report), last=_last(controls))
@@ -92,10 +93,47 @@ def compare(
         asked.source, asked.overrides, **chosen, axes=axes, for_rule=for_rule, tune=tuning.axes if tuning else (),
         words=asked.words, most=max_runs,
     )  # fmt: skip
-    trials = _trials(grid, tuning, max_runs)
+    told = {
+        "axes": {one.key: [*one.values] for one in axes_over(axes, "--axis")},
+        "for_rule": plain(for_rule or {}, "for_rule"),
+    }
+
+    def of(grid: Grid) -> Comparison:
+        return _compared(making, grid, tuning, max_runs, ablate, progress, told)
+
+    _warn_of(grid.left_out)
+    try:
+        return of(grid)
+    except InputError:  # nothing has run
+        able = without_refused(grid)
+        if able is None:
+            raise
+    _warn_of(able.left_out[len(grid.left_out) :])
+    return of(able)
+
+
+def _warn_of(left_out: Iterable[tuple[str, str]]) -> None:
+    """Say what is left out and why, before anything runs."""
+    for name, why in left_out:
+        LOG.warning(f"{name}: {why}")
+
+
+def _compared(
+    making: Making, grid: Grid, tuning: Tuning | None, most: int, ablate: bool, progress: Progress,
+    told: Mapping[str, Any],
+) -> Comparison:  # fmt: skip
+    """Do what `compare` has laid out.
+
+    Raises:
+        InputError: there are too many runs, or one of them is refused; nothing has run then.
+    """
+    from neuroanp.comparing.ablate import ablated, count
+    from neuroanp.comparing.tune import with_chosen
+
+    trials = _trials(grid, tuning, most)
     configs, total = [*grid.configs], len(grid.configs) + sum(map(len, trials))
     if ablate:
-        check_size({"ablated run": count(configs)}, max_runs)
+        check_size({"ablated run": count(configs)}, most)
         configs = [one for config in configs for one in ablated(config)]
         total = len(configs)
     failed: list[tuple[str, str]] = []
@@ -105,11 +143,8 @@ def compare(
             configs, failed = with_chosen(grid, tuning, found)
         making.announce(len(configs), in_words(grid.counts) + (", ablated" if ablate else ""))
         outcomes = making.run(configs, tell)
-    told = {
-        "axes": {one.key: [*one.values] for one in axes_over(axes, "--axis")},
-        "for_rule": plain(for_rule or {}, "for_rule"),
-    }
-    return making.compared(outcomes, "ablate" if ablate else "compare", [*failed, *failures(outcomes)], found, **told)
+    failed = [*grid.left_out, *failed, *failures(outcomes)]
+    return making.compared(outcomes, "ablate" if ablate else "compare", failed, found, **told)
 
 
 def runs_of_comparison(

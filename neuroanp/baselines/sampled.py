@@ -187,7 +187,7 @@ def sample(
     w, b = swim(v[first[chosen]], v[second[chosen]], rule.scale)
     inputs = u.shape[-1]
     largest = np.maximum(np.abs(w[:, :inputs]).max(axis=1), np.abs(b))
-    slope = np.minimum(1.0, limit / np.maximum(largest, np.finfo(float).tiny))
+    slope = np.divide(limit, largest, out=np.ones_like(largest), where=largest > limit)
     w, b = w * slope[:, None], b * slope
     return Hidden(w[:, :inputs], w[:, inputs:], b, slope)
 

@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import product
 from pathlib import Path
 from typing import Any
 
 from neuroanp.backends.protocol import BACKENDS
+from neuroanp.comparing.able import apart, of_configs, refusal
 from neuroanp.comparing.across import by_backend
 from neuroanp.comparing.combination import Combination
 from neuroanp.comparing.settings import Axis, Settings, axes_over, check_apart, name_of, of_rules
@@ -35,12 +36,14 @@ class Grid:
         combinations: in the order of the axes. seeds: None stands for the source's own.
         configs: one for each combination and seed, seeds changing fastest.
         counts: how many values each axis has, as `sizes` does.
+        left_out: label and reason of combinations whose rule cannot run where others can.
     """
 
     combinations: tuple[Combination, ...]
     seeds: Sequence[int | None]
     configs: tuple[RunConfig, ...]
     counts: Mapping[str, int]
+    left_out: tuple[tuple[str, str], ...] = ()
 
 
 def expand(
@@ -52,12 +55,16 @@ def expand(
 ) -> list[RunConfig]:
     """Return one configuration for each combination and seed; arguments and errors as of `lay_out`.
 
+    Raises: InputError: a rule cannot run, too.
+
     >>> [config.seed for config in expand({"task": "copy"}, seeds=[0, 1])]
     [0, 1]
     >>> [config.rule.K for config in expand({"task": "copy"}, rules=["anp", {"name": "anp", "K": 3}])]
     [1, 3]
     """
-    return [*lay_out(source, overrides, most=most, **axes).configs]
+    grid = lay_out(source, overrides, most=most, **axes)
+    raise_all(why for _, why in grid.left_out)
+    return [*grid.configs]
 
 
 def lay_out(
@@ -77,7 +84,8 @@ def lay_out(
 ) -> Grid:
     """Lay a comparison out: every combination once; an empty sequence keeps the source's own.
 
-    A task or rule of another name than the source's starts from that one's defaults. Of several backends, those whose
+    A task or rule of another name than the source's starts from that one's defaults. A rule that a configuration does
+    not go together with is left out where others do (`neuroanp.comparing.able`). Of several backends, those whose
     units do not spike leave out what the source says of spiking units alone, which is logged.
 
     Args:
@@ -122,11 +130,37 @@ def lay_out(
         options = {key: each.value for key, each in said.items()}
         fitting = _fitting(words or {}, chosen, named)
         found.append(Combination(source, set_here, fitting, chosen, options, rule, len(names) > 1))
+    before, left_out = [*problems], list[tuple[str, str]]()
     configs = [config for one in found for seed in chosen_seeds for config in one.resolved(problems, seed)]
+    if problems != before and len(names) > 1:
+        found, left_out = of_configs(found, chosen_seeds[0])
+        if left_out:
+            problems = before
+            configs = [config for one in found for seed in chosen_seeds for config in one.resolved(problems, seed)]
     _check(configs, problems, None if named["profile"] else profile_of(source, overrides or {}, words or {}))
     _check_different(configs, problems)
     raise_all(problems)
-    return Grid(tuple(found), chosen_seeds, tuple(configs), counts)
+    return Grid(tuple(found), chosen_seeds, tuple(configs), counts, tuple(left_out))
+
+
+def without_refused(grid: Grid) -> Grid | None:
+    """Return a comparison without the rules whose runs are refused where those of other rules are not.
+
+    Returns: None where no rule is, or none but such.
+    """
+    each = len(grid.seeds)
+    first = {id(one): grid.configs[k * each] for k, one in enumerate(grid.combinations)}
+    stay, left = apart(grid.combinations, lambda one: refusal(first[id(one)]))
+    if not left:
+        return None
+    kept = {id(one) for one in stay}
+    configs = [
+        config
+        for k, one in enumerate(grid.combinations)
+        if id(one) in kept
+        for config in grid.configs[k * each : (k + 1) * each]
+    ]
+    return replace(grid, combinations=tuple(stay), configs=tuple(configs), left_out=(*grid.left_out, *left))
 
 
 def _product(named: Mapping[str, Sequence[Any]], over: Sequence[Axis]) -> Iterator[tuple[dict[str, Any], Settings]]:

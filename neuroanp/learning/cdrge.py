@@ -42,6 +42,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 from pydantic import Field, model_validator
 
 from neuroanp.learning import requirements
+from neuroanp.method import of_preset
 from neuroanp.yaml_io import Section
 
 PAPER = {"K": 512, "eps": 1e-2}
@@ -89,7 +90,7 @@ class CDRGE(Section):
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
         if isinstance(options, Mapping):
-            return {**cls.presets.get(options.get("preset", "default"), {}), **options}
+            return of_preset(cls.presets, options, "default") | {**options}
         return options
 
     def check(self, spiking: bool) -> None:

@@ -42,6 +42,7 @@ from neuroanp.learning.credit import differences
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.passes import Factors
 from neuroanp.losses.surprise import AVERAGE, AVERAGES
+from neuroanp.method import of_preset
 from neuroanp.trajectory import Compared, Credit
 from neuroanp.yaml_io import Section
 
@@ -97,7 +98,7 @@ class NRL(Section):
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
         if isinstance(options, Mapping):
-            return {**cls.presets.get(options.get("preset", "default"), {}), **options}
+            return of_preset(cls.presets, options, "default") | {**options}
         return options
 
     @property

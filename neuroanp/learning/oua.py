@@ -36,6 +36,7 @@ from pydantic import Field, model_validator
 
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
+from neuroanp.method import of_preset
 from neuroanp.yaml_io import Section
 
 if TYPE_CHECKING:
@@ -91,7 +92,7 @@ class OUA(Section):
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
         if isinstance(options, Mapping):
-            filled = cls.presets.get(options.get("preset", "default"), {})
+            filled = of_preset(cls.presets, options, "default")
             if options.get("source") == "device":
                 filled = {name: value for name, value in filled.items() if name not in OF_NOISE}
             return {**filled, **options}

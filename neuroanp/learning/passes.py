@@ -24,6 +24,7 @@ from neuroanp.learning.readouts import (
     ReadoutName,
     check_unused,
 )
+from neuroanp.method import of_preset
 from neuroanp.network.network import OUTPUT
 from neuroanp.trajectory import Compared, Credit, PassPlan, Weights, WeightUpdate
 from neuroanp.yaml_io import Section
@@ -95,7 +96,7 @@ class PassRule(Section):
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
         if isinstance(options, Mapping):
-            usual = cls.presets.get(options.get("preset", "default"), {})
+            usual = of_preset(cls.presets, options, "default")
             return {**usual, **{key: _within(usual.get(key), value) for key, value in options.items()}}
         return options
 

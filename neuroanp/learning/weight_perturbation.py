@@ -45,6 +45,7 @@ from pydantic import Field, model_validator
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.decorrelation import SPIKES_DECORRELATED, Decorrelation
+from neuroanp.method import of_preset
 from neuroanp.yaml_io import Section
 
 PAPER = {"reference": "silent", "draw": "step", "gamma": 0.0, "scale": "sigma"}
@@ -102,7 +103,7 @@ class WP(Section):
     @classmethod
     def _fill_from_preset(cls, options: Any) -> Any:
         if isinstance(options, Mapping):
-            return {**cls.presets.get(options.get("preset", "default"), {}), **options}
+            return of_preset(cls.presets, options, "default") | {**options}
         return options
 
     @model_validator(mode="after")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 import numpy as np
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, Field, model_validator
 
 from neuroanp.noise import Streams
 from neuroanp.tasks.series import Rate, SeriesConfig, SeriesForecast, State, sampled
@@ -17,6 +17,9 @@ LONGEST = 0.02
 SCALE = (3.0, 6.0)
 """What x and v are divided by: on the cycle of mu = 1 |x| is at most 2.01, |v| 2.68; a control of 3 drives them to 2.85
 and 5.30."""
+
+LEAST_DAMPING = 0.1
+"""mu below which a control may drive the oscillator far beyond SCALE."""
 
 
 def rate(mu: float, control: float) -> Rate:
@@ -46,6 +49,15 @@ class VanDerPolConfig(SeriesConfig):
         default=0.0, ge=0, le=3, description="largest control; it is one more input; 0: the oscillator by itself"
     )
     hold: int = Field(default=5, ge=1, le=10_000, description="samples that a control is held for")
+
+    @model_validator(mode="after")
+    def _stays_bounded(self) -> VanDerPolConfig:
+        if self.control and self.mu < LEAST_DAMPING:
+            raise ValueError(
+                f"control {self.control:g} drives an oscillator that mu {self.mu:g} hardly damps further and further "
+                f"away; use mu of at least {LEAST_DAMPING:g}, or control 0"
+            )
+        return self
 
 
 class VanDerPol(SeriesForecast):

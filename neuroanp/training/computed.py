@@ -67,7 +67,10 @@ def _of_network(rule: Solved, network: NetworkConfig) -> Iterator[Problem]:
             text = f"rule '{rule.name}' computes a recurrence; leave it out"
             yield Problem(("network", "layers", k, "recurrent"), text)
     if rule.needs_bias and not network.bias:
-        text = f"rule '{rule.name}' puts each unit between two points of the data, by its bias; set it to true"
+        text = (
+            f"rule '{rule.name}' puts each unit between two points of the data, by its bias; set it to true, in a "
+            f"comparison for this rule alone by --for {rule.name}:network.bias=true"
+        )
         yield Problem(("network", "bias"), text)
 
 

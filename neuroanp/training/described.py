@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.baselines.solved import Solved
 from neuroanp.errors import InputError
+from neuroanp.learning.cdrge import CDRGE
 from neuroanp.learning.moving import by_itself, of_weights
 from neuroanp.learning.oua import OUA
 from neuroanp.noise import Streams
@@ -192,7 +193,13 @@ def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -
         warnings.append(
             f"warning: sigma {sigma:g} is near the rounding of float32; use compute.dtype float64 or a larger sigma"
         )
-    unperturbed = perturbs_no_units(experiment.config.rule)
+    rule = experiment.config.rule
+    if isinstance(rule, CDRGE) and rule.eps < FLOAT32_FLOOR and experiment.config.compute.dtype == "float32":
+        warnings.append(
+            f"warning: rule.eps {rule.eps:g} is near the rounding of float32, in which losses are told apart; use "
+            "compute.dtype float64 or a larger eps"
+        )
+    unperturbed = perturbs_no_units(rule)
     if not (chip.perturbs_units or sigma or unperturbed):
         warnings.append("warning: nothing perturbs the units, so a rule that compares passes learns nothing")
     if (

@@ -10,7 +10,7 @@ from neuroanp.backends.protocol import BACKENDS
 from neuroanp.baselines.methods import BASELINES
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.learning.protocol import RULES
-from neuroanp.method import Method
+from neuroanp.method import Method, of_preset
 from neuroanp.registry import refuse_incomplete
 from neuroanp.tasks.options import PLAIN
 from neuroanp.tasks.protocol import TASKS
@@ -177,5 +177,5 @@ def _with_optimizer_of_preset(document: Document) -> Document:
         return document
     name = rule.get("name", "anp")
     model = METHODS.get(name) if isinstance(name, str) and name in METHODS.names() else None
-    filled = {} if model is None else model.preset_optimizers.get(rule.get("preset"), {})
+    filled = {} if model is None else of_preset(model.preset_optimizers, rule, "")
     return replace(document, data={**document.data, "optimizer": {**filled, **stated}}) if filled else document

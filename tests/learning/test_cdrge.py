@@ -11,11 +11,13 @@ import pytest
 import torch
 from pydantic import ValidationError
 
+from neuroanp.errors import InputError
 from neuroanp.learning.cdrge import CDRGE
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.lstm import LSTM
 from neuroanp.training.cdrge_learner import CDRGELearner
 from neuroanp.training.configure import configure
+from neuroanp.training.filling import METHODS
 from tests.close import close
 
 ESTIMATORS = pytest.mark.parametrize("estimator", ["cd-rge", "1.5-spsa"])
@@ -85,6 +87,8 @@ def test_the_floor_is_the_least_divisor_and_without_power_it_is_central_differen
     rule = CDRGE(K=1, eps=0.5, estimator="1.5-spsa", alpha=1.0)
     assert rule.model_copy(update={"floor": 16.0}).coefficients(losses) == [2.0 / 16]
     assert rule.model_copy(update={"floor": 4.0}).coefficients(losses) == [2.0 / 8]
+    root = rule.model_copy(update={"alpha": 0.5, "floor": 4.0})  # of the power, which is 2.8, not of the curvature, 8
+    assert root.coefficients(losses) == [2.0 / 4]
     assert rule.model_copy(update={"alpha": 0.0}).coefficients(losses) == CDRGE(K=1, eps=0.5).coefficients(losses[:2])
 
 
@@ -192,6 +196,13 @@ def test_the_preset_is_the_papers():
     config = configure({"task": "copy", "rule": {"name": "cdrge", "preset": "paper"}})
     assert (config.rule.K, config.rule.eps, config.rule.estimator) == (512, 1e-2, "cd-rge")
     assert (config.optimizer.name, config.optimizer.lr, config.optimizer.schedule) == ("sgd", 1e-2, "constant")
+
+
+@pytest.mark.parametrize("name", [name for name in METHODS.names() if METHODS.get(name).presets])
+def test_a_preset_that_is_no_name_is_refused_with_its_key(name):
+    for preset in (["paper"], {}, 3):
+        with pytest.raises(InputError, match=r"rule\.preset"):
+            configure({"task": "copy", "rule": {"name": name, "preset": preset}})
 
 
 @pytest.mark.parametrize("bad", [{"eps": 0.0}, {"K": 0}, {"alpha": 1.5}, {"floor": 0.0}, {"estimator": "spsa"}])

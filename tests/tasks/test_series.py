@@ -87,7 +87,7 @@ def test_one_step_is_what_the_control_that_is_seen_makes_of_the_state_that_is_se
 
 
 def test_a_control_is_uniform_and_held():
-    task = VanDerPol(VanDerPolConfig(train_length=20_000, test_size=2, control=1.0, hold=4))
+    task = VanDerPol(VanDerPolConfig(train_length=8_000, test_size=2, control=1.0, hold=4, interval=0.1))
     control = task._train[:, 2]
     changes = np.flatnonzero(np.diff(control)) + 1
     assert set(np.diff(changes)) == {4}
@@ -119,6 +119,14 @@ def test_options_that_leave_nothing_are_refused(options):
     for config in (RosslerConfig, VanDerPolConfig):
         with pytest.raises(ValidationError):
             config(**options)
+
+
+def test_a_control_without_damping_is_refused_for_it_would_drive_the_state_without_bound():
+    with pytest.raises(ValidationError, match=r"mu 0 hardly damps.*use mu of at least 0\.1, or control 0"):
+        VanDerPolConfig(mu=0.0, control=1.0)
+    assert VanDerPolConfig(mu=0.0).mu == 0.0
+    driven = VanDerPol(VanDerPolConfig(mu=0.1, control=3.0, interval=0.5, train_length=1_000, test_size=2))
+    assert 1 < np.abs(driven._train).max() < 2
 
 
 def test_training_and_test_have_no_sample_in_common():
