@@ -109,3 +109,20 @@ def test_echo(tmp_path: Path):
     figures = {path.name for path in tmp_path.glob("*.png")}
     assert figures == {f"echo_{name}.png" for name in ("responses", "cosine", "line_search", "floor")}
     assert all((ROOT / "docs" / "theory" / name).exists() for name in figures)
+
+
+def test_systems(tmp_path: Path):
+    """It shows every rule once for each task, with its books, and says of those that were left out why."""
+    done = python(NOTEBOOKS / "systems.py", library=None, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    rows = re.findall(
+        r"^(\w+) +(BP|LS|S\+|S|E) +(-?[\d.e-]+) +(\d+) +([\d.]+) +([\d.e-]+) +([\d.e-]+)$", done.stdout, re.M
+    )
+    copy, reaching = rows[:7], rows[7:]
+    assert [row[0] for row in copy] == ["bptt", "anp", "echo", "wp", "oua", "cdrge", "sampled"]
+    assert [row[0] for row in reaching] == ["reinforce", "nrl", "rmhl", "anp", "wp", "oua", "cdrge"]
+    assert all(int(row[3]) == (1 if row[0] == "sampled" else 160) for row in rows)
+    assert all(float(number) > 0 for row in rows for number in row[4:])
+    for left, why in (("np", "must know the noise"), ("nrl", "learns from worlds"), ("bptt", "learns from data")):
+        assert re.search(rf"{left}: left out: .*{why}", done.stderr)
+    assert (tmp_path / "systems.png").stat().st_size > 10_000
