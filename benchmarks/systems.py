@@ -1,6 +1,6 @@
 """All systems in one table: rules by tasks on one device, with what each costs and what hardware must provide.
 
-python benchmarks/systems.py [--seeds 5] [--workers 2] [--only copy]
+python -m benchmarks.systems [--seeds 5] [--workers 2] [--only copy]
 
 Copy 3 and a forecast of Lorenz, with sequences; reaching, a world that pays with the last step. All on pcm, 32 tanh
 units with a bias, 16 sequences a batch, the same number of presentations for all rules that learn by updates (1,600;
@@ -14,7 +14,7 @@ from argparse import Namespace
 from statistics import median
 from typing import Any
 
-from common import Case, arguments, keep_parts, run_cases, spread, table, values
+from benchmarks.common import Case, arguments, keep_parts, run_cases, spread, table, values
 
 from neuroanp.errors import InputError
 from neuroanp.training.build import Experiment, build_trainer
@@ -23,7 +23,7 @@ from neuroanp.training.described import describe
 from neuroanp.training.filling import METHODS
 from neuroanp.training.learner import make_learner
 
-TUNING, HIDDEN = 100, 32
+TUNING, HIDDEN, MODULE = 100, 32, "benchmarks.systems"
 RATES = (3e-3, 1e-2)
 RULES = ("bptt", "reinforce", "sampled", "esn", "anp", "echo", "inp", "np", "wp", "nrl", "rmhl", "oua", "cdrge")
 COMPUTED = ("sampled", "esn")
@@ -43,6 +43,9 @@ HEADS = {
 COLUMNS = (
     "rule", "class", "rate", "passes", "{} median [range]", "chip energy, uJ", "chip time, s", "wear", "numbers kept",
 )  # fmt: skip
+
+BOOKS = COLUMNS[5:]
+REACHED = {"copy": "loss median [range]", "lorenz": "loss median [range]", "reaching": "return median [range]"}
 
 
 def base(task: str) -> dict[str, Any]:
@@ -142,8 +145,40 @@ def needs() -> str:
     return table(["rule", "class", NEEDS], rows)
 
 
+def recorded(text: str, heading: str) -> dict[str, dict[str, str]]:
+    """Return the rows of one table of the record: by rule, by column.
+
+    >>> recorded("## a\\n\\n| rule | x |\\n| --- | --- |\\n| wp | 2 |\\n\\n## b", "a")
+    {'wp': {'rule': 'wp', 'x': '2'}}
+    """
+    part = text.split(f"## {heading}\n", 1)[1].split("\n## ")[0]
+    lines = [line for line in part.splitlines() if line.startswith("|")]
+    heads, _, *rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in lines]
+    return {row[0]: dict(zip(heads, row, strict=True)) for row in rows}
+
+
+def overview(text: str) -> str:
+    """Return README's table: what rules reached on each task, and what that cost on copy 3 or, failing that, reaching.
+
+    Args:
+        text: results/systems.md.
+    """
+    tasks = {task: recorded(text, HEADS[task]) for task in TASKS}
+    rows = []
+    for rule in RULES:
+        found = {task: rows[rule] for task, rows in tasks.items() if rule in rows}
+        if not found:
+            continue
+        books = found.get("copy") or found["reaching"]
+        reached = [found[task][column] if task in found else "" for task, column in REACHED.items()]
+        rows.append(
+            [f"`{rule}`", books["class"], *(one.split(" ")[0] for one in reached), *(books[key] for key in BOOKS)]
+        )
+    return table(["rule", "class", "copy 3: loss", "Lorenz: loss", "reaching: return", *BOOKS], rows)
+
+
 if __name__ == "__main__":
     asked = arguments(__doc__ or "", seeds=5, only=[*TASKS])
     for name in [asked.only] if asked.only else TASKS:
-        keep_parts("systems", "All systems in one table", {HEADS[name]: part(name, asked)}, [*HEADS.values()])
-    keep_parts("systems", "All systems in one table", {HEADS["needs"]: needs()}, [*HEADS.values()])
+        keep_parts("systems", "All systems in one table", {HEADS[name]: part(name, asked)}, [*HEADS.values()], MODULE)
+    keep_parts("systems", "All systems in one table", {HEADS["needs"]: needs()}, [*HEADS.values()], MODULE)
