@@ -54,14 +54,15 @@ class Apart:
         return self.seen(y), loss
 
 
+@pytest.mark.parametrize("dtype", [torch.float64, torch.float32], ids=["double", "compiled"])
 @pytest.mark.parametrize(
     "rule",
     [ANP(), ANP(K=2), ANP(K=2, reference="mean"), ANP(K=2, reference="silent"), NP(K=2, reference="mean")],
     ids=lambda rule: f"{rule.name} {rule.reference} {rule.K}",
 )
-def test_of_an_episode_that_is_over_nothing_is_learned(rule):
+def test_of_an_episode_that_is_over_nothing_is_learned(rule, dtype):
     """Pass against pass by hand: only where both go on; the presynaptic activity is that of the passes that do."""
-    lab, plan = lab_of(Apart(), sigma=0.1, recurrent=True), rule.plan()
+    lab, plan = lab_of(Apart(), sigma=0.1, recurrent=True, dtype=dtype), rule.plan()
     _, found = PassLearner(rule).learn({}, lab)
     chunks = [*lab.run(plan, "noise")]
     M, n = plan.passes, sum(lab.network.lines.values())
@@ -82,10 +83,12 @@ def test_of_an_episode_that_is_over_nothing_is_learned(rule):
                 if not compared.all():
                     continue
                 heard = [0] if plan.pre == 0 else np.flatnonzero(live[:, b]).tolist()
-                x = torch.cat([chunk.activities["hidden_1"].x[0, heard, b].mean(0), torch.ones(1)])
+                x = torch.cat([chunk.activities["hidden_1"].x[0, heard, b].mean(0), torch.ones(1, dtype=dtype)])
                 expected += torch.outer(c[t, b] * gain[b] * d["hidden_2"][b], x) / (2 * len(pairs))
     assert float(expected.abs().max()) > 0
-    assert found.arrays["w_1_2"].flatten().tolist() == close(expected.flatten().tolist(), rel=1e-8)
+    assert found.arrays["w_1_2"].flatten().tolist() == close(
+        expected.flatten().tolist(), rel=1e-8 if dtype == torch.float64 else 1e-2
+    )
 
 
 def test_decorrelation_goes_by_the_steps_that_were_heard(monkeypatch):
