@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import torch
 
+from neuroanp.errors import InputError
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.credit import return_to_go
 from neuroanp.learning.node_perturbation import NP
@@ -15,7 +16,9 @@ from neuroanp.network.network import OUTPUT
 from neuroanp.substrates.read import Reader
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.decorrelating import Decorrelating
+from neuroanp.training.estimate import memory_of
 from neuroanp.training.evaluate import HeldOutBatch
+from neuroanp.training.launch import launch
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.training.reinforce_learner import ReinforceLearner
 from neuroanp.training.shown import shown_in_figures
@@ -176,3 +179,25 @@ def test_what_is_kept_of_episodes_is_in_steps_of_the_task():
     assert arrays["episode/y"].shape == (6, 4, 3)
     assert arrays["episode/rewards"].sum(0).tolist() == close(arrays["returns"].tolist(), rel=1e-12)
     assert arrays["returns"].tolist() == close(found.episodes.returns.tolist(), rel=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"task.steps": 100_000, "task.test_size": 100_000}, r"task.steps or task.test_size: the run needs 894 GiB"),
+        ({"network.hidden": 3000, "training.batch": 1000}, r"training.batch or network.hidden: the run needs 69.1 GiB"),
+    ],
+)
+def test_what_worlds_hold_beyond_memory_is_refused_before_the_run(changes, said, tmp_path, monkeypatch):
+    monkeypatch.setattr("neuroanp.training.estimate.available_memory", lambda device: 16 * 2**30)
+    with pytest.raises(InputError, match=said):
+        launch(config("nrl", **changes), tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_traces_are_of_each_synapse_and_episode():
+    memory = memory_of(Experiment.of(config("nrl", **{"network.hidden": 100, "training.batch": 7})))
+    each = [100 * 3, 100 * 100, 3 * 101]  # from the inputs, within, to the outputs; bias lines
+    assert memory["traces"] == 4 * 7 * (sum(each) + max(each))
+    assert memory["episodes"] == 6 * 4 * (2 + 3 + 1) * (8 + 2 * 4)
+    assert memory_of(Experiment.of(config("anp")))["traces"] == 0
