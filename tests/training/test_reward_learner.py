@@ -159,9 +159,9 @@ def test_what_a_device_can_do_points_along_the_policy_gradient(recurrent):
 
 
 def test_the_update_of_nrl_is_the_formula():
-    """Of two passes against their mean, an episode that ends early, traces that fade, by hand from what was seen."""
+    """Of three passes against their mean, an episode that ends early, traces that fade, by hand from what was seen."""
     world, gamma = given(), 0.7
-    lab, rule = lab_of(world, sigma=0.1), NRL(K=1, gamma=gamma)
+    lab, rule = lab_of(world, sigma=0.1), NRL(K=2, gamma=gamma)  # of two a constant of dp drops out
     _, found = NrlLearner(rule).learn(known(1.0), lab)
     shared = world.shared(None)
     chunks = [*replace(lab, source=shared).run(rule.plan(), "all")]
@@ -180,11 +180,11 @@ def test_the_update_of_nrl_is_the_formula():
             if not chunk.live[0, 0, b]:
                 continue
             e[b] *= gamma
-            for m in range(2):
+            for m in range(3):
                 e[b] += n * dp[m, b] / s[m, b] * torch.outer(d["hidden_2"][m, b], x[b])
     R = torch.from_numpy(shared.rewards.sum(0))
     delta = (R - 1.0) / R.abs().clamp_min(1.0)
-    expected = -(delta[:, None, None] * e).sum(0) / (3 * 2)
+    expected = -(delta[:, None, None] * e).sum(0) / (3 * 3)
     assert found.arrays["w_1_2"].flatten().tolist() == close(expected.flatten().tolist(), rel=1e-9)
     assert found.diagnostics["loss"] == close(-float(R.sum()) / (4 * 3), rel=1e-12)
 
