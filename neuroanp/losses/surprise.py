@@ -2,8 +2,9 @@
 
     delta = (R - Rbar) / max(|R|, 1)          Rbar <- Rbar + average (R - Rbar)          W <- W + lr delta e
 
-Rbar begins as the first return, so that the first episode teaches nothing. Dividing by |R| makes the error relative;
-returns of less than 1 count as 1.
+Rbar begins as the mean of the first batch's returns: a first episode alone teaches nothing. Dividing by |R| makes the
+error relative; returns of less than 1 count as 1. delta rises with R while R and Rbar have one sign: see
+docs/theory/nrl.md.
 
 Source: Garcia Fernandez, Ahmad, van Gerven, arXiv 2503.23972 (2025): the reward prediction error, scaled by |R|.
 """

@@ -37,7 +37,8 @@ from neuroanp.training.described import describe
 from neuroanp.training.identifying import numbers_remembered
 from neuroanp.training.learner import make_learner
 from neuroanp.training.memory import available_memory, keep_freed_memory
-from neuroanp.training.readout import readout_trainer
+from neuroanp.training.readout import is_world, readout_trainer
+from neuroanp.training.reward_learner import RewardLearner
 from neuroanp.training.running import remembered
 from neuroanp.training.under_noise import UnderNoise
 from neuroanp.training.updates import updates
@@ -53,6 +54,8 @@ INTERPRETER = 400 << 20
 """Bytes of a process that has loaded this package and torch, beside the arrays of its run (measured)."""
 SAMPLE = 32
 """Hidden units of the chip that shows how many bytes the devices of a profile take for each weight."""
+OF_WORLDS = ("episodes", "traces")
+"""What only runs in worlds hold."""
 COPIES = 3
 """Sets of cells beside the array's own at the peak of a write (measured): new ones, draws, targets, pulses."""
 
@@ -101,12 +104,12 @@ def estimate(config: RunConfig) -> dict[str, Any]:
 
 
 def refuse_size(experiment: Experiment) -> None:
-    """Raise InputError where a run of CD-RGE, whose networks may be large, needs more memory than can be had.
+    """Raise InputError where a run of CD-RGE, or in a world, whose sizes may be large, needs more than can be had.
 
     Raises: InputError: what it needs, what there is, what takes most of it, and what takes less.
     """
     config = experiment.config
-    if not isinstance(config.rule, CDRGE):
+    if not (isinstance(config.rule, CDRGE) or is_world(experiment)):
         return
     memory, available = memory_of(experiment), available_memory(config.compute.device)
     needed = sum(memory.values())
@@ -115,6 +118,9 @@ def refuse_size(experiment: Experiment) -> None:
     shown = [format_quantity(float(size), "B", 3) for size in (needed, available)]
     most = sorted(memory, key=lambda name: -memory[name])[:3]
     fewer = " or compute.workers" if config.compute.workers > 1 else ""
+    if most[0] in OF_WORLDS:
+        what = {"episodes": "task.steps or task.test_size", "traces": "training.batch or network.hidden"}[most[0]]
+        raise InputError(f"{what}: the run needs {shown[0]}, {shown[1]} available (most of it: {most[0]}); lower it")
     raise InputError(
         f"network.hidden: the run needs {shown[0]}, {shown[1]} available (most of it: {', '.join(most)}); use fewer "
         f"units{fewer}, optimizer.name: sgd, which has no moments, or training.controls: false"
@@ -149,7 +155,8 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     where they are to be written back. reads: plans and the readers' transposes. passes: those stored for the credit,
     and averages of earlier ones. noise: the largest draw of read noise. chunk: what units did in the steps that are
     simulated at once. recorded: on a GPU, what a recorded update has of weights and reads for itself. Noise and chunk
-    are bounds: an update in compiled calls makes less.
+    are bounds: an update in compiled calls makes less. Of a world besides, episodes: what came of the test episodes,
+    as it is simulated and in double. traces: one of each synapse and episode, and a step of those of the largest array.
 
     >>> from neuroanp.training.configure import configure
     >>> memory = memory_of(Experiment.of(configure({"task": "copy", "network": {"hidden": 20_000}, "profile": "pcm"})))
@@ -189,6 +196,21 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
         "chunk": chunk,
         "recorded": 0 if config.compute.device == "cpu" else weights + reads,
+        **_world_bytes(experiment, size),
+    }
+
+
+def _world_bytes(experiment: Experiment, size: int) -> dict[str, int]:
+    """Return what a run in a world holds besides; {} of data."""
+    if not is_world(experiment):
+        return {}
+    held, rule = experiment.task.test(Streams(experiment.config.seed).generator("test")), experiment.config.rule
+    T, B, _ = held.inputs.shape
+    shapes = [n * m for n, m in _shapes(experiment).values()]
+    traced = isinstance(make_learner(rule), RewardLearner)
+    return {
+        "episodes": T * B * (experiment.task.inputs + experiment.task.outputs + 1) * (8 + 2 * size),
+        "traces": size * experiment.config.training.batch * (sum(shapes) + max(shapes)) * traced,
     }
 
 
