@@ -16,6 +16,7 @@ from neuroanp.reporting.tables import controls
 from neuroanp.reporting.values import middle
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
 SHOWN = 8
@@ -88,6 +89,8 @@ def _steps(group: Sequence[Method], metrics: Mapping[str, Metrics]) -> float | N
 def rollout(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     """Draw the first test episode as it went: what was seen, what was thought of each action, the rewards added up.
 
+    Where there is one output it is no policy, and shown as it is.
+
     Args:
         name: the method's name. colour: its colour.
         arrays: episode/inputs (T, S, I), episode/y (T, S, O), episode/rewards (T, S), nan after an episode's end.
@@ -101,20 +104,29 @@ def rollout(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
         top.plot(seen[:last, k], color=shade, lw=1.1, label=str(k + 1))
     top.set(ylabel="inputs", title=plain(name, 110))
     top.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="input", ncols=1 + (len(shades) > 4))
-    z = np.exp(y[:last] - y[:last].max(axis=1, keepdims=True))
-    parts = (z / z.sum(axis=1, keepdims=True)).T
-    middle_.stackplot(
-        np.arange(last), parts, labels=[str(k + 1) for k in range(len(parts))],
-        colors=[(*_rgb(colour), 0.25 + 0.75 * k / max(len(parts) - 1, 1)) for k in range(len(parts))],
-    )  # fmt: skip
-    middle_.set(ylabel="policy", ylim=(0, 1))
-    middle_.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="action")
+    if y.shape[1] == 1:  # nothing to choose from: the output is what is done
+        middle_.plot(y[:last, 0], color=colour, lw=1.3)
+        middle_.set(ylabel="output")
+    else:
+        _policy(middle_, colour, y[:last])
     bottom.plot(np.cumsum(rewards[:last]), color=INK, lw=1.3)
     bottom.set(ylabel="reward\nso far", xlabel=f"step of the first test episode, which has {last}")
     for axes in (top, middle_, bottom):
         axes.margins(x=0.01)
         axes.grid(color=FAINT, lw=0.7)
     return figure
+
+
+def _policy(axes: Axes, colour: str, y: np.ndarray) -> None:
+    """Draw the probabilities of actions over time, of logits y (T, O)."""
+    z = np.exp(y - y.max(axis=1, keepdims=True))
+    parts = (z / z.sum(axis=1, keepdims=True)).T
+    axes.stackplot(
+        np.arange(len(y)), parts, labels=[str(k + 1) for k in range(len(parts))],
+        colors=[(*_rgb(colour), 0.25 + 0.75 * k / max(len(parts) - 1, 1)) for k in range(len(parts))],
+    )  # fmt: skip
+    axes.set(ylabel="policy", ylim=(0, 1))
+    axes.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="action")
 
 
 def _rgb(colour: str) -> tuple[float, float, float]:

@@ -26,7 +26,8 @@ class Learner(Protocol):
     options: ClassVar[type[BaseModel] | None]
     """The model of its options where it is a method of its own; None: it runs rules that have models of their own."""
     takes: ClassVar[tuple[str, ...]]
-    """What it learns from: "data", "worlds" that answer the outputs, or both."""
+    """What it learns from: "data", "worlds" that answer the outputs, or both; with "actions" worlds alone whose
+    outputs choose among actions (`World.shared`)."""
     passes: int
     """Presentations of each sequence in one update: what an update takes of the chip's time."""
     noisy: bool

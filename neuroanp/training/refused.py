@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
@@ -78,18 +80,21 @@ OUTPUTS_FEEL_LATER = (
 def _refuse_source(experiment: Experiment) -> None:
     """Raise InputError where a rule learns from data and a world answers, or from a world and there are data."""
     config, rule = experiment.config, experiment.config.rule
-    is_of, other = ("worlds", "data") if is_world(experiment) else ("data", "worlds")
-    if is_of not in make_learner(rule).takes:
-        names = [name for name in METHODS.names() if is_of in make_learner(METHODS.get(name)()).takes]
-        why = {
-            "worlds": "is a world, which answers the outputs and shows nothing before",
-            "data": "has sequences with targets, and no actions that a reward could be for",
+    is_of = source_of(experiment)
+    if not takes(rule, is_of):
+        names = [name for name in METHODS.names() if takes(METHODS.get(name)(), is_of)]
+        learns, why = {
+            "actions": ("data", "is a world, which answers the outputs and shows nothing before"),
+            "data": ("worlds", "has sequences with targets, and no actions that a reward could be for"),
+            "worlds": ("data", "is a world, which answers the outputs and shows nothing before"),
         }[is_of]
+        if "worlds" in make_learner(rule).takes and is_of == "worlds":
+            learns, why = "the return of actions that it chose", "is a world whose outputs choose none"
         raise InputError(
-            f"rule: '{config.rule_name}' learns from {other}, and task '{config.task_name}' {why}; use "
+            f"rule: '{config.rule_name}' learns from {learns}, and task '{config.task_name}' {why}; use "
             f"{', '.join(names)}"
         )
-    if is_of == "worlds":
+    if is_of != "data":
         task, _ = own_task(experiment.task)
         if isinstance(task, WorldTask):
             try_world(task)
@@ -105,8 +110,23 @@ def _refuse_source(experiment: Experiment) -> None:
 
 
 def source_of(experiment: Experiment) -> str:
-    """Return what a run's task has for a rule to learn from: "data" or "worlds"."""
-    return "worlds" if is_world(experiment) else "data"
+    """Return what a run's task has for a rule to learn from: "data", "actions" in a world, or "worlds" of others."""
+    if not is_world(experiment):
+        return "data"
+    world = experiment.task.sample(np.random.default_rng(0), 1).world
+    return "actions" if world is not None and world.shared(None) is not None else "worlds"
+
+
+def takes(rule: Any, of: str) -> bool:
+    """Return whether a rule can learn from a source as `source_of` names it.
+
+    >>> from neuroanp.learning.nrl import NRL
+    >>> from neuroanp.learning.oua import OUA
+    >>> [[takes(rule, of) for of in ("data", "worlds", "actions")] for rule in (NRL(), OUA())]
+    [[False, False, True], [True, True, True]]
+    """
+    found = make_learner(rule).takes
+    return {"data": "data" in found, "worlds": "worlds" in found and "actions" not in found}.get(of, "worlds" in found)
 
 
 def able(backend: str, noisy: bool, of: str = "data") -> list[str]:
@@ -114,7 +134,7 @@ def able(backend: str, noisy: bool, of: str = "data") -> list[str]:
 
     Args:
         backend: whose units. noisy: whether there is any noise; without it those learn that move weights.
-        of: what they are to learn from, "data" or "worlds".
+        of: what they are to learn from, as `source_of` says it.
 
     >>> {"anp", "echo", "wp"} <= {*able("rate", noisy=True)}, {"anp", "echo"} & {*able("rate", noisy=False)}
     (True, set())
@@ -129,7 +149,7 @@ def able(backend: str, noisy: bool, of: str = "data") -> list[str]:
         for name, rule in rules.items()
         if asked.isdisjoint(rule.needs)
         and (noisy or requirements.WEIGHT_PERTURBATION in rule.needs)
-        and of in make_learner(rule).takes
+        and takes(rule, of)
         and not [*of_rule(rule, backend)]
     ]
 

@@ -26,7 +26,7 @@ class ReinforceLearner:
     """Runs REINFORCE: lets episodes go by, noise-free, and differentiates a twin with the weights that arrays hold."""
 
     options: ClassVar[type[Reinforce]] = Reinforce
-    takes: ClassVar[tuple[str, ...]] = ("worlds",)
+    takes: ClassVar[tuple[str, ...]] = ("worlds", "actions")
     plan = PassPlan(noise=(0.0,), stream=(0,), pairs="mean")
     passes = 1
     noisy = False

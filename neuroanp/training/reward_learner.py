@@ -46,7 +46,7 @@ class RewardLearner:
     """
 
     options: ClassVar[Any]
-    takes: ClassVar[tuple[str, ...]] = ("worlds",)
+    takes: ClassVar[tuple[str, ...]] = ("worlds", "actions")
     noisy: bool = True
 
     def __init__(self, rule: Any) -> None:

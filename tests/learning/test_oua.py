@@ -37,7 +37,7 @@ def test_it_stays_at_its_stationary_variance_and_forgets_exponentially(lam, sigm
 
 def test_a_long_path_of_one_weight_has_them_too():
     """Of one path of T steps the error of the variance is that of T (1 - a^2) / (1 + a^2) independent squares."""
-    lam, T = 0.2, 200_000
+    lam, T = 0.2, 40_000
     d, a2 = wandered(None, normals(T, seed=1), lam, 0.7), exp(-0.4)
     error = sqrt(2 / T * (1 + a2) / (1 - a2))
     assert abs(float(d.square().mean()) / 0.49 - 1) < 5 * error

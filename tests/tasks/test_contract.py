@@ -37,6 +37,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     ],
     "delayed_match": [SHORT, {**SHORT, "jitter": 2, "noise": 0.1}],
     "digits": [{}, {"mode": "rows", "permute": 1}, {"mode": "pixels", "permute": 2}],
+    "double_integrator": [{"steps": 9, "test_size": 4}],
     "gym": [{"steps": 20, "test_size": 4}],
     "lorenz": [{"train_length": 400, "test_size": 6}],
     "mackey_glass": [{"train_length": 400, "test_size": 6}, {"train_length": 400, "direction": "recall"}],
@@ -56,7 +57,7 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "xor": [SHORT, {**SHORT, "draw": "balanced", "cue": True}, {**SHORT, "jitter": 2, "noise": 0.1}],
 }
 """Options that make them small, and different; a task that is not here is tried as it comes."""
-WORLDS = {"acrobot", "cartpole", "gym", "reaching"}
+WORLDS = {"acrobot", "cartpole", "double_integrator", "gym", "reaching"}
 """Tasks that answer the outputs, and have no sequences to look at: tests/tasks/test_worlds.py is of these."""
 ALL = [(name, options) for name in sorted(TASKS._entries()) if name not in WORLDS for options in CASES.get(name, [{}])]
 IDS = [f"{name} {options}" for name, options in ALL]
