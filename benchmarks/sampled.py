@@ -2,8 +2,8 @@
 
 python benchmarks/sampled.py [--seeds 5] [--csv WTH.csv] [--only time]
 
-Every method is tuned on seed 100, by the loss on the test sequences, and reported on seeds 0, 1, ...: other networks and
-batches, but the test series is the same for all seeds. Times are those of the processor, of one thread, without
+Every method is tuned on seed 100, by the loss on the test sequences, and reported on seeds 0, 1, ...: other networks
+and batches, but the test series is the same for all seeds. Times are those of the processor, of one thread, without
 evaluations and without making the data.
 """
 
