@@ -15,7 +15,6 @@ from statistics import median
 from typing import Any
 
 from benchmarks.common import Case, arguments, keep_parts, run_cases, spread, table, values
-
 from neuroanp.errors import InputError
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure

@@ -12,7 +12,7 @@ import torch
 from neuroanp.backends.neuron import LIF
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError
-from neuroanp.export import episodes
+from neuroanp.export.episodes import followed
 from neuroanp.export.model import Model
 from neuroanp.export.protocol import DeviceExporter, Exporter
 from neuroanp.losses import mean_loss
@@ -112,9 +112,9 @@ def check_words(format: Any, force: Any) -> None:
 def _model(name: str, experiment: Experiment, trainer: Trainer, which: str, fitted: int | None = None) -> Model:
     task, config = experiment.task, experiment.config
     held = task.test(trainer.streams.generator("test"))
-    world = held.world is not None
-    if world:
-        inputs, score = episodes.as_sequences(trainer, held)
+    went = None if held.world is None else followed(trainer, held)
+    if went is not None:
+        inputs, score = went.inputs, went.score
     else:
         inputs, score = np.asarray(held.inputs, dtype=np.float64), partial(scores, task, held=held)
     own = {} if experiment.start is None else experiment.start.factors
@@ -125,8 +125,8 @@ def _model(name: str, experiment: Experiment, trainer: Trainer, which: str, fitt
         differ
     )
     D = trainer.substrate.decorrelation
-    if world:
-        notes = (*notes, episodes.NOTE)
+    if went is not None:
+        notes = (*notes, went.note)
     targets = {key: W.detach().cpu() for key, W in folded(trainer.substrate.weights, D).items()}
     if D:
         notes = (*notes, FOLDED)

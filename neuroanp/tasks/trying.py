@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeVar
 
 import numpy as np
+import torch
 
 from neuroanp.errors import InputError, NeuroanpError
+from neuroanp.tasks.acting import ActingWorld
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from neuroanp.tasks.acting import Environment
     from neuroanp.tasks.worlds import WorldTask
 
 WHAT = "task: the world of '{}' "
@@ -19,22 +22,35 @@ SEEDS = np.array([0, 1])
 
 
 def try_world(task: WorldTask) -> None:
-    """Begin two episodes of a task's world and do a step in each, the first and the last action.
+    """Begin two episodes of a task's world and do a step in each.
 
     Args:
-        task: whose world it is.
+        task: whose world it is; of one with an environment the first and the last action are taken.
 
     Raises:
         InputError: it cannot begin an episode, fails at its first step, or gives numbers of another shape, or no
             numbers.
     """
     what = WHAT.format(task.name)
-    env = _answered(what + "cannot be made", task.environment)
+    world = _answered(what + "cannot be made", lambda: task.sample(np.random.default_rng(0), len(SEEDS)).world)
+    if isinstance(world, ActingWorld):
+        _try_environment(what, task, world.make)
+        return
+    assert world is not None
+    y = torch.zeros(1, len(SEEDS), task.outputs, dtype=torch.float64)
+    seen = _answered(what + "cannot begin an episode (its reset fails)", lambda: world.reset(1, y))
+    _check(what + "shows", seen.numpy(), (1, len(SEEDS), task.inputs))
+    seen, loss = _answered(what + "fails at the first step", lambda: world.step(0, y))
+    _check(what + "shows after a step", seen.numpy(), (1, len(SEEDS), task.inputs))
+    _check(what + "gives as losses", loss.numpy(), (1, len(SEEDS)))
+
+
+def _try_environment(what: str, task: WorldTask, make: Callable[[], Environment]) -> None:
+    env = _answered(what + "cannot be made", make)
     seen = _answered(what + "cannot begin an episode (its reset fails)", lambda: env.start(SEEDS))
     _check(what + "shows", seen, (len(SEEDS), task.inputs))
     actions, live = np.array([0, task.outputs - 1]), np.ones(len(SEEDS), bool)
-    found = _answered(what + "fails at the first step", lambda: env.act(actions, live))
-    seen, rewards, over = found
+    seen, rewards, over = _answered(what + "fails at the first step", lambda: env.act(actions, live))
     _check(what + "shows after a step", seen, (len(SEEDS), task.inputs))
     _check(what + "gives as rewards", rewards, (len(SEEDS),))
     if np.asarray(over).shape != (len(SEEDS),) or np.asarray(over).dtype != bool:

@@ -70,17 +70,28 @@ def test_of_the_weights_that_were_scored_the_actions_are_those_taken(run):
 
 def test_episodes_that_end_early_show_their_last_and_are_scored_to_their_end():
     actions = np.array([[0, 1], [1, -1], [0, -1]])
+    own = np.where(actions[..., None] < 0, np.nan, np.arange(2) == actions[..., None])
     y = np.random.default_rng(0).normal(0, 1, (3, 2, 2))
-    found = Followed(np.zeros((3, 2, 1)), actions, 1).score(y)
+    found = Followed(np.zeros((3, 2, 1)), own, 1, True).score(y)
     p = np.exp(y) / np.exp(y).sum(-1, keepdims=True)
     of = [p[0, 0, 0], p[1, 0, 1], p[2, 0, 0], p[0, 1, 1]]
     assert found["loss"] == close(float(-np.mean(np.log(of))), rel=1e-12)
     same = [y[0, 0].argmax() == 0, y[1, 0].argmax() == 1, y[2, 0].argmax() == 0, y[0, 1].argmax() == 1]
     assert found["same_actions"] == np.mean(same)
-    held = Followed(np.zeros((6, 2, 1)), actions, 2).score(
+    held = Followed(np.zeros((6, 2, 1)), own, 2, True).score(
         np.repeat(y, 2, axis=0) * np.tile([[[9.0]], [[1.0]]], (3, 1, 1))
     )
     assert held == found  # the world reads the last of the steps that it is held for
+
+
+def test_outputs_that_choose_no_actions_are_scored_by_what_they_are_off(tmp_path):
+    run = trained(tmp_path, task={"name": "double_integrator", "steps": 5, "test_size": 3}, rule="wp")
+    model = source.model_of(run, "as_held")
+    y = reference(model).y
+    assert model.score(y).keys() == {"loss"}
+    assert model.score(y)["loss"] < 1e-12
+    assert model.score(y + 0.5)["loss"] == close(0.25, rel=1e-4)
+    assert any("what outputs are off" in note for note in model.notes)
 
 
 class Short:

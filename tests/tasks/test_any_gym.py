@@ -9,6 +9,7 @@ import torch
 from neuroanp.errors import InputError, RunError
 from neuroanp.tasks.acting import ActingWorld
 from neuroanp.tasks.any_gym import AnyGym, AnyGymConfig
+from neuroanp.tasks.double_integrator import DoubleIntegrator, DoubleIntegratorConfig, Particle
 from neuroanp.tasks.reaching import Reaching, ReachingConfig
 from neuroanp.tasks.trying import try_world
 from neuroanp.training.configure import configure
@@ -100,6 +101,18 @@ def test_a_world_is_tried_before_a_run(monkeypatch, tmp_path, world, said):
 
 def test_a_world_that_is_well_is_let_through():
     try_world(Reaching(ReachingConfig(axes=2)))
+    try_world(DoubleIntegrator(DoubleIntegratorConfig()))
+
+
+def test_a_world_without_an_environment_is_tried_too(monkeypatch):
+    task = DoubleIntegrator(DoubleIntegratorConfig())
+    with monkeypatch.context() as patch:
+        patch.setattr(Particle, "step", lambda self, t, y: (y.expand(1, 2, 2), torch.full((1, 2), torch.nan)))
+        with pytest.raises(InputError, match="gives as losses what is no finite number"):
+            try_world(task)
+    monkeypatch.delattr(Particle, "reset")
+    with pytest.raises(InputError, match="cannot begin an episode"):
+        try_world(task)
 
 
 def test_a_reward_that_is_none_ends_the_run_and_says_where():
