@@ -8,11 +8,18 @@ import numpy as np
 import pytest
 import torch
 
+from neuroanp.backends.neuron import LIF
+from neuroanp.backends.protocol import BACKENDS, Request
 from neuroanp.errors import InputError
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.credit import return_to_go
 from neuroanp.learning.node_perturbation import NP
+from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.init import xavier
 from neuroanp.network.network import OUTPUT
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.profiles import load
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.read import Reader
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.decorrelating import Decorrelating
@@ -22,7 +29,8 @@ from neuroanp.training.launch import launch
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.training.reinforce_learner import ReinforceLearner
 from neuroanp.training.shown import shown_in_figures
-from neuroanp.trajectory import PassPlan
+from neuroanp.training.watched import Watched
+from neuroanp.trajectory import PassPlan, Weights
 from tests.close import close
 
 from .test_reward_learner import SILENT, config, given, lab_of, part
@@ -201,3 +209,27 @@ def test_traces_are_of_each_synapse_and_episode():
     assert memory["traces"] == 4 * 7 * (sum(each) + max(each))
     assert memory["episodes"] == 6 * 4 * (2 + 3 + 1) * (8 + 2 * 4)
     assert memory_of(Experiment.of(config("anp")))["traces"] == 0
+
+
+def spent(lengths: list[int], steps: int) -> dict[str, float]:
+    """Return what noise-free episodes of spiking units cost, of those of 6, 2 and 3 steps that are kept."""
+    world = given(steps=6, lengths=(6, 2, 3), inputs=2)
+    network = stack(2, [Stacked(LIF(), 6), Stacked(LIF(), 5)], world.actions)
+    weights = Weights({name: 40 * W for name, W in xavier(network, Streams(0), torch.float32).items()}, network)
+    chip = DeviceChip.build(load("mixed_signal_neurons"), weights, streams=Streams(0), dt=1e-3, dtype=torch.float32)
+    shown = Watched(part(world, lengths, steps))
+    own, before = PassStreams(Streams(0), "train", 0), dict(chip.ledger.report())
+    fired, reads = 0, chip.prepare(1e-3, own, noise=False)
+    for chunk in BACKENDS.get("lif")(1e-3, 5).run(Request(chip, reads, shown, SILENT, own)):
+        fired += sum(int(n.sum()) for n in chunk.fired.values())
+    after = chip.ledger.report()
+    assert after["spikes"] == fired
+    return {name: after[name] - before[name] for name in ("reads", "spikes", "events", "energy_J")}
+
+
+def test_spikes_of_episodes_that_are_over_are_not_booked():
+    """Reads, spikes, events and joules are those of worlds cut to each episode."""
+    whole, each = spent([0, 1, 2], 6), [spent([k], steps) for k, steps in enumerate((6, 2, 3))]
+    assert whole["spikes"] > 0
+    for name, value in whole.items():
+        assert value == close(sum(one[name] for one in each), rel=1e-5), name
