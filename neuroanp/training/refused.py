@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
@@ -49,10 +49,7 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
     refuse_computed(experiment, chip)
     if rule.learner in ("passes", "echo"):
         check_readout(rule.readout, experiment.task.loss)
-    if isinstance(rule, NRL | RMHL) and rule.difference == "noise" and not any(chip.node_sigmas(True).values()):
-        other = "activity" if isinstance(rule, NRL) else "average"
-        where = f"on profile '{experiment.profile.name}'"
-        raise InputError(f"{unknown_noise(config.rule_name, where, ())}, or rule.difference: {other}")
+    _refuse_unknown(rule, experiment, chip)
     if rule.learner == "passes":
         if rule.needs_noise and not any(chip.node_sigmas(True).values()):
             where = f"on profile '{experiment.profile.name}'"
@@ -70,6 +67,15 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
             raise InputError(INEXACT)
     if isinstance(rule, OUA):
         _refuse_wandering(rule, experiment, chip)
+
+
+def _refuse_unknown(rule: Any, experiment: Experiment, chip: DeviceChip) -> None:
+    """Raise InputError where a rule of rewards must know the noise of the units, and nobody tells it."""
+    if not isinstance(rule, NRL | RMHL) or rule.difference != "noise" or any(chip.node_sigmas(True).values()):
+        return
+    other = "activity" if isinstance(rule, NRL) else "average"
+    where = f"on profile '{experiment.profile.name}'"
+    raise InputError(f"{unknown_noise(experiment.config.rule_name, where, ())}, or rule.difference: {other}")
 
 
 OUTPUTS_FEEL_LATER = (

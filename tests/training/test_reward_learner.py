@@ -283,7 +283,7 @@ def test_an_episode_that_is_over_costs_nothing_and_takes_no_time():
 
 def cost(world, keep: list[int], steps: int) -> float:
     """Return the joules that some episodes cost without any noise; their first write is not counted."""
-    lab = lab_of(part(world, keep, steps), "pcm", dtype=torch.float32)
+    lab = lab_of(part(world, keep, steps), "pcm", recurrent=True, dtype=torch.float32)
     before = lab.substrate.ledger.report()["energy_J"]
     for _ in lab.run(SILENT):
         pass
