@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
+<<<<<<< HEAD
 
 import numpy as np
+=======
+>>>>>>> rv1
 
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
 from neuroanp.learning.node_perturbation import unknown_noise
+from neuroanp.learning.nrl import NRL
 from neuroanp.learning.oua import OUA
+from neuroanp.learning.rmhl import RMHL
 from neuroanp.learning.weight_perturbation import WP
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.substrates.promises import memory_of
@@ -52,6 +57,7 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
     refuse_computed(experiment, chip)
     if rule.learner in ("passes", "echo"):
         check_readout(rule.readout, experiment.task.loss)
+    _refuse_unknown(rule, experiment, chip)
     if rule.learner == "passes":
         if rule.needs_noise and not any(chip.node_sigmas(True).values()):
             where = f"on profile '{experiment.profile.name}'"
@@ -69,6 +75,15 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
             raise InputError(INEXACT)
     if isinstance(rule, OUA):
         _refuse_wandering(rule, experiment, chip)
+
+
+def _refuse_unknown(rule: Any, experiment: Experiment, chip: DeviceChip) -> None:
+    """Raise InputError where a rule of rewards must know the noise of the units, and nobody tells it."""
+    if not isinstance(rule, NRL | RMHL) or rule.difference != "noise" or any(chip.node_sigmas(True).values()):
+        return
+    other = "activity" if isinstance(rule, NRL) else "average"
+    where = f"on profile '{experiment.profile.name}'"
+    raise InputError(f"{unknown_noise(experiment.config.rule_name, where, ())}, or rule.difference: {other}")
 
 
 OUTPUTS_FEEL_LATER = (
@@ -209,6 +224,8 @@ def _refuse_wandering(rule: OUA, experiment: Experiment, chip: DeviceChip) -> No
 def _refuse_other_batches(experiment: Experiment) -> None:
     """Raise InputError where the first two batches are not the same; the learner looks at all that follow."""
     streams, task = Streams(experiment.config.seed), experiment.task
+    if is_world(experiment):
+        raise InputError(OTHER.format(f"task '{experiment.config.task_name}'"))
     first, second = (task.sample(streams.generator("data", k), experiment.config.training.batch) for k in (0, 1))
     if not repeats(*((each.inputs, each.targets, each.mask) for each in (first, second))):
         raise InputError(OTHER.format(f"task '{experiment.config.task_name}'"))

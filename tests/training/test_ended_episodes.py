@@ -8,21 +8,31 @@ import numpy as np
 import pytest
 import torch
 
+from neuroanp.backends.neuron import LIF
+from neuroanp.backends.protocol import BACKENDS, Request
 from neuroanp.errors import InputError
 from neuroanp.learning.anp import ANP
 from neuroanp.learning.credit import return_to_go
 from neuroanp.learning.node_perturbation import NP
+from neuroanp.losses.reward import MINUS_REWARD
+from neuroanp.network.compose import Stacked, stack
+from neuroanp.network.init import xavier
 from neuroanp.network.network import OUTPUT
+from neuroanp.noise import PassStreams, Streams
+from neuroanp.profiles import load
+from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.read import Reader
+from neuroanp.tasks.protocol import Batch
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.decorrelating import Decorrelating
 from neuroanp.training.estimate import memory_of
-from neuroanp.training.evaluate import HeldOutBatch
+from neuroanp.training.evaluate import HeldOutBatch, evaluate
 from neuroanp.training.launch import launch
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.training.reinforce_learner import ReinforceLearner
 from neuroanp.training.shown import shown_in_figures
-from neuroanp.trajectory import PassPlan
+from neuroanp.training.watched import Watched
+from neuroanp.trajectory import PassPlan, Weights
 from tests.close import close
 
 from .test_reward_learner import SILENT, config, given, lab_of, part
@@ -201,3 +211,42 @@ def test_traces_are_of_each_synapse_and_episode():
     assert memory["traces"] == 4 * 7 * (sum(each) + max(each))
     assert memory["episodes"] == 6 * 4 * (2 + 3 + 1) * (8 + 2 * 4)
     assert memory_of(Experiment.of(config("anp")))["traces"] == 0
+
+
+def spiking() -> DeviceChip:
+    """Return a chip of two layers of units that spike, for worlds of `given`."""
+    network = stack(2, [Stacked(LIF(), 6), Stacked(LIF(), 5)], 3)
+    weights = Weights({name: 40 * W for name, W in xavier(network, Streams(0), torch.float32).items()}, network)
+    return DeviceChip.build(load("mixed_signal_neurons"), weights, streams=Streams(0), dt=1e-3, dtype=torch.float32)
+
+
+def spent(lengths: list[int], steps: int) -> dict[str, float]:
+    """Return what noise-free episodes of spiking units cost, of those of 6, 2 and 3 steps that are kept."""
+    world = given(steps=6, lengths=(6, 2, 3), inputs=2)
+    chip, shown = spiking(), Watched(part(world, lengths, steps))
+    own, before = PassStreams(Streams(0), "train", 0), dict(chip.ledger.report())
+    fired, reads = 0, chip.prepare(1e-3, own, noise=False)
+    for chunk in BACKENDS.get("lif")(1e-3, 5).run(Request(chip, reads, shown, SILENT, own)):
+        fired += sum(int(n.sum()) for n in chunk.fired.values())
+    after = chip.ledger.report()
+    assert after["spikes"] == fired
+    return {name: after[name] - before[name] for name in ("reads", "spikes", "events", "energy_J")}
+
+
+def test_spikes_of_episodes_that_are_over_are_not_booked():
+    """Reads, spikes, events and joules are those of worlds cut to each episode."""
+    whole, each = spent([0, 1, 2], 6), [spent([k], steps) for k, steps in enumerate((6, 2, 3))]
+    assert whole["spikes"] > 0
+    for name, value in whole.items():
+        assert value == close(sum(one[name] for one in each), rel=1e-5), name
+
+
+def test_rates_are_of_the_time_that_episodes_lasted():
+    """Spikes a second of each unit over the 6 + 2 + 3 steps that went on, as it is in worlds without any noise."""
+    chip, dt = spiking(), 1e-3
+    world = part(given(steps=6, lengths=(6, 2, 3), inputs=2), [0, 1, 2], 6)
+    held = HeldOutBatch.of(Batch.of_world(world, 2, 3), chip.weights.like, MINUS_REWARD)
+    found = evaluate(held, chip, BACKENDS.get("lif")(dt, 5), Streams(0), 0, dt)
+    spikes = np.round(found.rates * 11 * dt)
+    assert spikes.sum() > 0
+    assert (found.rates * 11 * dt).tolist() == close(spikes.tolist(), rel=1e-5)

@@ -283,7 +283,7 @@ def test_an_episode_that_is_over_costs_nothing_and_takes_no_time():
 
 def cost(world, keep: list[int], steps: int) -> float:
     """Return the joules that some episodes cost without any noise; their first write is not counted."""
-    lab = lab_of(part(world, keep, steps), "pcm", dtype=torch.float32)
+    lab = lab_of(part(world, keep, steps), "pcm", recurrent=True, dtype=torch.float32)
     before = lab.substrate.ledger.report()["energy_J"]
     for _ in lab.run(SILENT):
         pass
@@ -370,8 +370,9 @@ def test_rules_of_rewards_are_refused_with_data(rule, tmp_path):
         ("anp", {"rule.readout": "rls", "rule.errors": "inferred"}, "rule.readout: 'rls' goes by the errors"),
         ("wp", {"rule.credit": "sample"}, "here a world answers"),
         ("anp", {"training.refit": 100}, "training.refit: fits outputs to targets"),
-        ("nrl", {"rule.difference": "noise", "perturbation.name": "none"}, "must know the noise"),
-        ("rmhl", {"rule.difference": "noise", "profile": "pcm"}, "must know the noise"),
+        ("nrl", {"rule.difference": "noise", "perturbation.name": "none"}, "difference: activity$"),
+        ("rmhl", {"rule.difference": "noise", "profile": "pcm"}, "on profile 'pcm' .* rule.difference: average$"),
+        ("anp", {"rule.reference": "running", "rule.K": 1}, "rule.reference: 'running' .* task 'reaching' has others"),
     ],
 )
 def test_what_a_world_cannot_give_is_refused_before_anything_begins(rule, changes, said, tmp_path):
