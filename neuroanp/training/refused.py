@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
-<<<<<<< HEAD
 
 import numpy as np
-=======
->>>>>>> rv1
 
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
