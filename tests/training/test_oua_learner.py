@@ -187,6 +187,9 @@ def test_devices_that_wander_teach_by_hand_and_each_of_their_reads_is_booked():
     quiet = made(**IN_TIME)
     for _ in quiet.lab().run(plan, "loss"):
         pass
+    conversions = sum(read.W.numel() * max(read.bits, 1) for read in lab.reads.values() if read.adc is not None)
+    found, own = (cast("Any", each.substrate.ledger).conversions for each in (trainer, quiet))
+    assert found == own + conversions * lab.batch * lab.steps > own > 0
     assert after["energy"]["array_reads"] > 2 * quiet.substrate.ledger.report()["energy"]["array_reads"]
 
 
