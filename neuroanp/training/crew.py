@@ -109,16 +109,17 @@ class Hands:
         self._dependent = by_page(trainer)
         order, tensors = orders(self, trainer)
         packed = pack_tensors(tensors, {})
-        try:
-            for index in range(1, self.size):
-                self._children.append(child := Child(START, REMEDY))
-                weakref.finalize(self, _ended, child)  # whoever forgets to release them
-                child.pipe.send_bytes(json.dumps({**order, "index": index}).encode())
-                child.pipe.send_bytes(packed)
-        except OSError as error:
-            said = refused_by_machine(error) or str(error)
-            self.release()
-            raise RunError(f"no worker process can be started: {said}") from error
+        for index in range(1, self.size):
+            try:
+                child = Child(START, REMEDY)
+            except OSError as error:
+                said = refused_by_machine(error) or str(error)
+                self.release()
+                raise RunError(f"no worker process can be started: {said}") from error
+            self._children.append(child)
+            weakref.finalize(self, _ended, child)  # whoever forgets to release them
+            self._send(child, json.dumps({**order, "index": index}).encode())
+            self._send(child, packed)
         for child in self._children:
             if (said := self._receive(child)) != READY:
                 self.release()

@@ -152,22 +152,30 @@ def test_an_eps_that_float32_rounds_away_is_warned_of():
 # ---- processes that share the probes ----
 
 
-SHARED = [
-    {},
-    {"profile": "pcm", "rule.estimator": "1.5-spsa", "network": LAYERS},  # devices that drift, converters, pages
-]
-
-
-@pytest.mark.parametrize("changes", SHARED, ids=["ideal", "pcm"])
-def test_two_processes_do_the_same_to_the_bit(changes):
-    """Weights, devices, books and rows; and on from a checkpoint with another number of processes."""
-    alone, shared = made(**changes), made(**changes, **{"compute.workers": 2})
-    rows = steps(alone, 4)
-    assert steps(shared, 2) + steps(shared, 2) == rows  # new processes for the second half
+def test_two_processes_do_the_same_to_the_bit_and_one_that_is_not_alike_ends_the_run():
+    """Weights, books and rows; what goes to and fro."""
+    alone, shared = made(), made(**{"compute.workers": 2})
+    rows = [alone.step() for _ in range(4)]
+    assert [shared.step() for _ in range(4)] == rows
     assert same(shared.state_dict(), alone.state_dict())
     assert shared.substrate.ledger.report() == alone.substrate.ledger.report()
-    if not changes:  # losses alone: of 1 of 3 probes to the first process, of all of them back, and 24 bytes beside
-        assert cast("Any", shared.crew).sent == 2 * (24 + 8 * 2 * 1 + 8 * 2 * 3)
+    # losses alone: of 1 of 3 probes to the first process, of all of them back, and 24 bytes beside
+    assert cast("Any", shared.crew).sent == 4 * (24 + 8 * 2 * 1 + 8 * 2 * 3)
+    shared.write({"w": shared.substrate.weights["w"] + 0.5})  # behind the back of the other process
+    with pytest.raises(RunError, match="worker 1 of 2 no longer holds the same weights"):
+        shared.step()
+    assert not cast("Any", shared.crew)._children
+
+
+def test_two_processes_share_devices_that_drift_and_pages_of_the_books():
+    """Weights, devices, books and rows; from what one process left after two updates."""
+    changes = {"profile": "pcm", "rule.estimator": "1.5-spsa", "network": LAYERS}
+    alone, shared = made(**changes), made(**changes, **{"compute.workers": 2})
+    steps(alone, 2)
+    shared.load_state_dict({name: value.clone() for name, value in alone.state_dict().items()})
+    assert steps(shared, 2) == steps(alone, 2)
+    assert same(shared.state_dict(), alone.state_dict())
+    assert shared.substrate.ledger.report() == alone.substrate.ledger.report()
 
 
 def test_pages_travel_where_they_depend_on_what_was_presented():
@@ -178,13 +186,12 @@ def test_pages_travel_where_they_depend_on_what_was_presented():
     assert not crews.by_page(replace(made(profile="pcm"), books=False))
 
 
-def test_a_copy_that_is_not_alike_ends_the_run():
-    trainer = made(**{"compute.workers": 2})
-    trainer.step()
-    trainer.write({"w": trainer.substrate.weights["w"] + 0.5})  # behind the back of the other process
-    with pytest.raises(RunError, match="worker 1 of 2 no longer holds the same weights"):
-        trainer.step()
-    assert not cast("Any", trainer.crew)._children
+def test_a_process_that_dies_before_it_hears_its_orders_says_why(monkeypatch):
+    """Orders longer than a pipe holds: what it wrote, not that the pipe broke."""
+    monkeypatch.setattr(crews, "START", "raise SystemExit('no such library')")
+    monkeypatch.setattr(crews, "pack_tensors", lambda tensors, facts: bytes(1 << 22))
+    with pytest.raises(RunError, match="a worker process of the run ended with exit code 1: no such library"):
+        made(**{"compute.workers": 2}).step()
 
 
 @pytest.mark.slow
