@@ -68,7 +68,7 @@ def refused(task: str, rule: str) -> str | None:
     try:
         describe(Experiment.of(configure(base(task), changes(task, rule))))
     except InputError as error:
-        return "; ".join([error.message, *(each.message for each in error.problems)])
+        return "; ".join([error.message, *error.problems])
     return None
 
 

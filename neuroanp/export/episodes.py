@@ -43,7 +43,7 @@ class Followed(NamedTuple):
     @property
     def live(self) -> np.ndarray:
         """Which episodes went on, (K, B)."""
-        return ~np.isnan(self.y).any(-1)
+        return np.logical_not(np.isnan(self.y).any(-1))
 
     @property
     def actions(self) -> np.ndarray:

@@ -183,8 +183,8 @@ def show(
     source = shown if isinstance(shown, Tensor) else Watched(shown)
     request = Request(substrate, reads, source, NOISY, noise, keep="states", book=False, artificial=False)
     chunks = [*backend.run(request)]
-    if isinstance(source, Watched):
-        shown = source.inputs(sum(len(chunk.y) for chunk in chunks))[:, :SHOWN_SEQUENCES]
+    steps = sum(len(chunk.y) for chunk in chunks)
+    seen = source.inputs(steps)[:, :SHOWN_SEQUENCES] if isinstance(source, Watched) else source
     layers = [chunk.activities[last.name] for chunk in chunks]
     first = slice(0, SHOWN_SEQUENCES)
     spikes = torch.cat([layer.spikes[:, 0, first] for layer in layers if layer.spikes is not None])
@@ -197,7 +197,7 @@ def show(
         "spikes": spikes[..., :SHOWN_UNITS].to(torch.uint8).cpu().numpy(),
         "v": v.float().cpu().numpy(),
         "v_threshold": threshold.float().cpu().numpy(),
-        "inputs": shown.float().cpu().numpy(),
+        "inputs": seen.float().cpu().numpy(),
         "dt_s": np.array([dt]),
     }
 
