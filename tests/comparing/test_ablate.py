@@ -114,6 +114,7 @@ def test_a_transfer_that_cannot_be_is_said_before_anything_runs(overrides, words
     assert said in str(caught.value)
 
 
+@pytest.mark.slow
 def test_a_real_ablation_pairs_its_differences_by_seed(in_process, tmp_path):
     overrides = {"hardware.only": ["programming_error", "read_noise"]}
     done = api.compare(TINY, overrides=overrides, profiles="pcm", seeds=2, runs=tmp_path, ablate=True)

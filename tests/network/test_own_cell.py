@@ -83,6 +83,7 @@ def test_the_package_is_short():
     assert len(code) <= 40
 
 
+@pytest.mark.slow
 def test_it_trains_by_every_rule_and_has_features_of_its_own(installed, tmp_path):
     found = json.loads(python(installed, TRAIN, str(tmp_path)).splitlines()[-1])
     ridge = {rule: row["controls"]["ridge"] for rule, row in found.items()}

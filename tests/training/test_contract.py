@@ -140,12 +140,12 @@ def cosine(one, other) -> float:
 
 
 def averaged():
-    """Return the combinations whose mean update has a gradient to be compared with; rules of weights take long."""
+    """Return the combinations whose mean update has a gradient to be compared with; all rules on all cells are long."""
     for backend, cell, rule in ALL:
         if refused(backend, cell, rule) or refused(backend, cell, "bptt"):
             continue
-        dear = rule in MOVES_WEIGHTS and (backend, cell) not in (("rate", "tanh"), ("lif", "lif"))
-        yield pytest.param(backend, cell, rule, marks=[pytest.mark.long] if dear else [])
+        every = rule in ("anp", "bptt", "bptt1") or (backend, cell) in (("rate", "tanh"), ("lif", "lif"))
+        yield pytest.param(backend, cell, rule, marks=[] if every else [pytest.mark.long])
 
 
 @pytest.mark.parametrize(("backend", "cell", "rule"), averaged())
