@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 from statistics import median
 
+from benchmarks import systems
 from benchmarks.defaults import PROFILES
 from benchmarks.rules.cells import Cell
 from benchmarks.rules.claims import below_ridge
@@ -372,3 +373,10 @@ def test_where_the_usual_rule_is_ahead_is_what_the_readme_says():
     assert [device for device, each in ahead.items() if all(each)] == ["ideal", "pcm", "smtj_koenders", "ecram"]
     assert not all(ahead["rram_hfo2"])
     assert "on `ideal`, `pcm`, `smtj_koenders` and `ecram`, but not on all three on `rram_hfo2`" in page
+
+
+def test_the_table_of_systems_is_the_record():
+    text = (ROOT / "benchmarks" / "results" / "systems.md").read_text(encoding="utf-8")
+    table = systems.overview(text)
+    assert table.count("\n") == 12  # two lines of heads, and 13 rules but np and inp, which must know their noise
+    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
