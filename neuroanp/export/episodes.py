@@ -89,8 +89,7 @@ def followed(trainer: Trainer, held: Batch) -> Followed:
     hold = world.encoder.hold if isinstance(world, EncodedWorld) else 1
     episodes = went.episodes(world.steps)
     assert episodes is not None
-    longest = int(episodes.lengths.max())
-    longest += -longest % hold
+    longest = int(episodes.lengths.max())  # a world goes on or ends at a step of its own: a multiple of hold
     last = np.minimum(np.arange(longest)[:, None], episodes.lengths - 1)
     seen = np.take_along_axis(episodes.inputs, last[..., None], 0)
     return Followed(seen, episodes.y[:longest][hold - 1 :: hold], hold, world.shared(None) is not None)
