@@ -241,3 +241,22 @@ def test_a_chip_asks_its_laws_for_nothing_that_a_protocol_does_not_list(name):
     assert (noise is None) == (noise_too is None)
     assert noise is None or torch.equal(noise, noise_too)
     assert said == said_too
+
+
+def test_a_class_that_has_all_of_one_protocol_may_lack_members_of_another():
+    """And one that lacks something is refused each time it is asked for."""
+
+    class Brush:
+        width: ClassVar[int] = 3
+
+    class Broad(Protocol):
+        width: ClassVar[int]
+
+    class Soft(Protocol):
+        hair: ClassVar[str]
+
+    refuse_incomplete(Brush, Broad, "brush")
+    for _ in range(2):
+        with pytest.raises(InputError, match="brush lacks hair"):
+            refuse_incomplete(Brush, Soft, "brush")
+    refuse_incomplete(Brush, Broad, "brush")

@@ -380,3 +380,37 @@ def test_the_table_of_systems_is_the_record():
     table = systems.overview(text)
     assert table.count("\n") == 12  # two lines of heads, and 13 rules but np and inp, which must know their noise
     assert table in (ROOT / "README.md").read_text(encoding="utf-8")
+
+
+def words(page: Path) -> str:
+    return " ".join(page.read_text(encoding="utf-8").split())
+
+
+def short(number: str, digits: int) -> str:
+    """Write a share as pages do, without its 0."""
+    return f"{float(number):.{digits}f}".rstrip("0").lstrip("0")
+
+
+def test_what_pages_say_of_oua_on_weather_was_measured():
+    text = (ROOT / "benchmarks" / "results" / "oua.md").read_text(encoding="utf-8")
+    rows = systems.recorded(text, "Weather 24 hours ahead")
+    step, sgd, still, device, tanh = (row["share"].split(" ")[0] for row in rows.values())
+    first = next(iter(rows.values()))
+    persistence = float(first["persistence"].split(" ")[0]) / float(first["least squares, same features"].split(" ")[0])
+    page = words(ROOT / "docs" / "theory" / "oua.md")
+    assert f"reaches {short(step, 3)} of the correlation of least squares" in page
+    assert f"({short(sgd, 2)} by plain SGD as in the paper), where persistence has {short(str(persistence), 2)}" in page
+    assert f"come to {short(still, 2)} of it in 1,600 presentations" in page
+    assert f"telegraph noise in time) to {short(device, 2)} in 500" in page
+    assert f"all arrays learned, reach {short(tanh, 2)}." in page
+    assert f"[{short(sgd, 2)} of the correlation of least squares on weather" in words(ROOT / "README.md")
+
+
+def test_what_pages_say_of_nrl_on_cartpole_was_measured():
+    text = (ROOT / "benchmarks" / "results" / "worlds.md").read_text(encoding="utf-8")
+    rows = systems.recorded(text, "cartpole").values()
+    (least,) = {row["least"] for row in rows}
+    updates = min(int(row["passes"]) for row in rows)
+    said = f"the full return of {least} after {updates} updates of 16 episodes on each of five seeds"
+    assert said in words(ROOT / "docs" / "theory" / "nrl.md")
+    assert f"as REINFORCE has it, after {16 * updates} episodes" in words(ROOT / "README.md")

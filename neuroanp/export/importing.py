@@ -105,8 +105,9 @@ def _silence(network: Imported, experiment: Experiment) -> list[str]:
     if any(not isinstance(layer.cell, LIF) for layer in experiment.network.layers):
         return []
     held = experiment.task.test(Streams(config.seed).generator("test"))
-    if held.world is not None:  # which shows what the network makes it show
-        return []
+    if held.world is not None:
+        said = "which units never spike was not looked at: "
+        return [f"{said}task '{config.task_name}' is a world, which shows what it is made to show"]
     inputs = np.asarray(held.inputs[:, :SEQUENCES], dtype=np.float64)
     return silence(
         Model(

@@ -66,7 +66,7 @@ def _answered(what: str, ask: Callable[[], T]) -> T:
     except Exception as error:
         said = str(error).strip().splitlines()
         why = f"{type(error).__name__}{': ' + said[0][:200] if said else ''}"
-        raise InputError(f"{what}: {why}; mend the world, or use task reaching") from error
+        raise InputError(f"{what}: {why}; mend the world") from error
 
 
 def _check(what: str, found: np.ndarray, shape: tuple[int, ...]) -> None:

@@ -29,7 +29,8 @@ class WorldOptions(BaseModel):
 class WorldTask:
     """Base of tasks that are worlds: outputs are the logits of a policy, one an action.
 
-    A subclass says `name`, `config`, `inputs`, `outputs`, and `environment`. An episode is over after `steps`.
+    A subclass says `name`, `config`, `inputs`, `outputs`, and `environment`; one whose outputs choose no actions, and
+    that has no environment, makes its episodes itself, by `_episodes`. An episode is over after `steps`.
 
     Args:
         options: a `WorldOptions`. steps: T, the most steps of an episode.

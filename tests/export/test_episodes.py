@@ -13,6 +13,7 @@ import torch
 import neuroanp as na
 from neuroanp.export import source
 from neuroanp.export.episodes import Followed, followed
+from neuroanp.export.importing import bring
 from neuroanp.export.model import reference
 from neuroanp.records.run_dir import RunDir
 from neuroanp.tasks.acting import ActingWorld
@@ -136,3 +137,11 @@ def test_formats_hold_it_and_their_readers_agree(run, tmp_path):
         assert json.loads((tmp_path / name / "report.json").read_text())["score"]["before"]["same_actions"] > 0.5
         if name in ("onnx", "nir"):
             assert na.check_export(tmp_path / name).passed
+
+
+def test_a_network_that_is_brought_in_for_a_world_says_what_was_not_looked_at(tmp_path):
+    run = trained(tmp_path / "runs", **SPIKING)
+    na.export(run.path, "nir", tmp_path / "nir")
+    task = {"task": {"name": "reaching", "steps": 7, "test_size": 3}, "rule": "nrl"}
+    brought = bring(tmp_path / "nir" / "network.nir", tmp_path / "in", overrides=task)
+    assert any("never spike was not looked at: task 'reaching' is a world" in note for note in brought.notes)
