@@ -213,17 +213,27 @@ def test_traces_are_of_each_synapse_and_episode():
     assert memory_of(Experiment.of(config("anp")))["traces"] == 0
 
 
-def spiking() -> DeviceChip:
+def spiking(profile: str = "mixed_signal_neurons") -> DeviceChip:
     """Return a chip of two layers of units that spike, for worlds of `given`."""
     network = stack(2, [Stacked(LIF(), 6), Stacked(LIF(), 5)], 3)
     weights = Weights({name: 40 * W for name, W in xavier(network, Streams(0), torch.float32).items()}, network)
-    return DeviceChip.build(load("mixed_signal_neurons"), weights, streams=Streams(0), dt=1e-3, dtype=torch.float32)
+    return DeviceChip.build(load(profile), weights, streams=Streams(0), dt=1e-3, dtype=torch.float32)
 
 
-def spent(lengths: list[int], steps: int) -> dict[str, float]:
+class Loud(Watched):
+    """A world that goes on showing something in episodes that are over."""
+
+    def step(self, t, y):
+        seen, loss = super().step(t, y)
+        return torch.where(self.live.unsqueeze(-1), seen, 0.7), loss
+
+
+def spent(
+    lengths: list[int], steps: int, watched: type[Watched] = Watched, profile: str = "mixed_signal_neurons"
+) -> dict[str, float]:
     """Return what noise-free episodes of spiking units cost, of those of 6, 2 and 3 steps that are kept."""
     world = given(steps=6, lengths=(6, 2, 3), inputs=2)
-    chip, shown = spiking(), Watched(part(world, lengths, steps))
+    chip, shown = spiking(profile), watched(part(world, lengths, steps))
     own, before = PassStreams(Streams(0), "train", 0), dict(chip.ledger.report())
     fired, reads = 0, chip.prepare(1e-3, own, noise=False)
     for chunk in BACKENDS.get("lif")(1e-3, 5).run(Request(chip, reads, shown, SILENT, own)):
@@ -239,6 +249,13 @@ def test_spikes_of_episodes_that_are_over_are_not_booked():
     assert whole["spikes"] > 0
     for name, value in whole.items():
         assert value == close(sum(one[name] for one in each), rel=1e-5), name
+
+
+def test_what_is_shown_after_the_end_costs_nothing():
+    """Of arrays whose reads take what their lines drive."""
+    silent, loud = (spent([0, 1, 2], 6, watched, "pcm") for watched in (Watched, Loud))
+    assert silent["energy_J"] > 0
+    assert loud == {name: close(x, rel=1e-6) for name, x in silent.items()}
 
 
 def test_rates_are_of_the_time_that_episodes_lasted():
