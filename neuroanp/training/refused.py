@@ -89,6 +89,12 @@ OUTPUTS_FEEL_LATER = (
 )
 
 
+HALF_A_WORLD = (
+    "task: '{}' has batches with a world and a loss of targets, or the loss of worlds and batches with none; a world "
+    "tells its loss itself: give such a task loss = MINUS_REWARD (neuroanp.losses.reward), and no other one"
+)
+
+
 def _refuse_source(experiment: Experiment) -> None:
     """Raise InputError where a rule learns from data and a world answers, or from a world and there are data."""
     config, rule = experiment.config, experiment.config.rule
@@ -122,11 +128,17 @@ def _refuse_source(experiment: Experiment) -> None:
 
 
 def source_of(experiment: Experiment) -> str:
-    """Return what a run's task has for a rule to learn from: "data", "actions" in a world, or "worlds" of others."""
-    if not is_world(experiment):
-        return "data"
+    """Return what a run's task has for a rule to learn from: "data", "actions" in a world, or "worlds" of others.
+
+    Raises:
+        InputError: the task's loss says another thing than its batches.
+    """
     world = experiment.task.sample(np.random.default_rng(0), 1).world
-    return "actions" if world is not None and world.shared(None) is not None else "worlds"
+    if (world is None) == is_world(experiment):
+        raise InputError(HALF_A_WORLD.format(experiment.config.task_name))
+    if world is None:
+        return "data"
+    return "actions" if world.shared(None) is not None else "worlds"
 
 
 def takes(rule: Any, of: str) -> bool:

@@ -7,8 +7,11 @@ import pytest
 import torch
 
 from neuroanp.errors import InputError, RunError
+from neuroanp.losses import SQUARED_ERROR
+from neuroanp.losses.reward import MINUS_REWARD
 from neuroanp.tasks.acting import ActingWorld
 from neuroanp.tasks.any_gym import AnyGym, AnyGymConfig
+from neuroanp.tasks.copy import Copy
 from neuroanp.tasks.double_integrator import DoubleIntegrator, DoubleIntegratorConfig, Particle
 from neuroanp.tasks.reaching import Reaching, ReachingConfig
 from neuroanp.tasks.trying import try_world
@@ -97,6 +100,18 @@ def test_a_world_is_tried_before_a_run(monkeypatch, tmp_path, world, said):
     with pytest.raises(InputError, match=said):
         launch(configure({"task": "reaching", "rule": "nrl", "network": {"hidden": 3}}), tmp_path)
     assert not any(tmp_path.iterdir())  # nothing was begun
+
+
+@pytest.mark.parametrize(
+    ("task", "loss"), [(Reaching, SQUARED_ERROR), (Copy, MINUS_REWARD)], ids=["a world's batches", "a world's loss"]
+)
+def test_half_a_world_is_refused_whatever_its_rule(monkeypatch, tmp_path, task, loss):
+    monkeypatch.setattr(task, "loss", loss, raising=False)
+    monkeypatch.setattr("neuroanp.tasks.options.TaskOptions.made_loss", lambda self: loss)
+    for rule in ("anp", "bptt", "nrl"):
+        with pytest.raises(InputError, match=f"task: '{task.name}' has batches with a world and a loss of targets"):
+            launch(configure({"task": task.name, "rule": rule, "network": {"hidden": 3}}), tmp_path)
+    assert not any(tmp_path.iterdir())
 
 
 def test_a_world_that_is_well_is_let_through():
