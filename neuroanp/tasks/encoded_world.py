@@ -22,7 +22,11 @@ class EncodedWorld:
     Args:
         world: what answers. encoder: what makes its inputs lines. key: (2,) uint64, of random spikes.
         dt: seconds a step of the simulation.
+
+    `shown` is what the world shows at present, before the encoder, (M, B, I).
     """
+
+    shown: Tensor
 
     def __init__(self, world: World, encoder: Encoder, key: np.ndarray, dt: float) -> None:
         self.world, self.encoder, self.key, self.dt = world, encoder, key, dt
@@ -54,7 +58,7 @@ class EncodedWorld:
 
     def _show(self, seen: Tensor, own: int) -> None:
         """Encode what is seen at a step of the world, (M, B, I)."""
-        passes = []
+        passes, self.shown = [], seen
         for of_pass in seen.double().cpu().numpy():
             rng = np.random.Generator(np.random.Philox(key=self.key, counter=[0, 0, own, 0]))
             passes.append(self.encoder.encode(of_pass[None], rng, self.dt))

@@ -24,12 +24,14 @@ class Episodes(NamedTuple):
     """What came of worlds in one presentation, float64; what comes after the end of an episode is nan.
 
     Args:
-        inputs: (T, B, I) what the network saw. y: (T, B, O) its outputs. rewards: (T, B) what it got for them.
+        inputs: (T, B, lines) what the network saw. y: (T, B, O) its outputs. rewards: (T, B) what it got for them.
+        raw: (T, B, I) what was shown, before an encoder made lines of it; the same array where none did.
     """
 
     inputs: np.ndarray
     y: np.ndarray
     rewards: np.ndarray
+    raw: np.ndarray
 
     @property
     def returns(self) -> np.ndarray:

@@ -27,6 +27,7 @@ from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read import Reader, normals
 from neuroanp.substrates.tiling import Tiling
+from neuroanp.tasks.encoding import own_task
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer, passes_at_once, plan_of, stored_memory
 from neuroanp.training.computed import memory as computed_memory
@@ -207,9 +208,11 @@ def _world_bytes(experiment: Experiment, size: int) -> dict[str, int]:
     held, rule = experiment.task.test(Streams(experiment.config.seed).generator("test")), experiment.config.rule
     T, B, _ = held.inputs.shape
     shapes = [n * m for n, m in _shapes(experiment).values()]
+    task, encoder = own_task(experiment.task)
+    numbers = task.outputs + 1 + experiment.task.inputs + (0 if encoder is None else task.inputs)
     traced = isinstance(make_learner(rule), RewardLearner)
     return {
-        "episodes": T * B * (experiment.task.inputs + experiment.task.outputs + 1) * (8 + 2 * size),
+        "episodes": T * B * numbers * (8 + 2 * size),
         "traces": size * experiment.config.training.batch * (sum(shapes) + max(shapes)) * traced,
     }
 

@@ -85,7 +85,7 @@ class Presented(NamedTuple):
     Args:
         y: (T, 1, B, O) outputs. fired: (N,) how often each unit spiked, layer after layer; None: none does.
         losses: (T, 1, B) what a world said; None of data. live: (T, B) how far.
-        inputs: (T, B, I) what it showed, spikes where it is encoded.
+        inputs: (T, B, I) what it showed, spikes where it is encoded. shown: what that was before; None: the same.
     """
 
     y: Tensor
@@ -93,6 +93,7 @@ class Presented(NamedTuple):
     losses: Tensor | None = None
     inputs: Tensor | None = None
     live: Tensor | None = None
+    shown: Tensor | None = None
 
     def loss(self, held: HeldOutBatch) -> float:
         """Return the mean loss over scored steps and sequences; of a world over all T steps, of which some are 0."""
@@ -114,7 +115,9 @@ class Presented(NamedTuple):
             found[~live] = np.nan
             return found
 
-        return Episodes(whole(self.inputs), whole(self.y[:, 0]), whole(-self.losses[:, 0]))
+        seen = whole(self.inputs)
+        raw = seen if self.shown is None else whole(self.shown)
+        return Episodes(seen, whole(self.y[:, 0]), whole(-self.losses[:, 0]), raw)
 
 
 def to_tensor(array: np.ndarray, like: Tensor) -> Tensor:
@@ -266,7 +269,8 @@ def outputs(
             fired = all_layers if fired is None else fired + all_layers
     told, live = (torch.cat(parts) if parts else None for parts in (losses, lives))
     y = torch.cat(ys)
-    return Presented(y, fired, told, None if isinstance(source, Tensor) else source.inputs(len(y)), live)
+    seen, raw = (None, None) if isinstance(source, Tensor) else (source.inputs(len(y)), source.shown(len(y)))
+    return Presented(y, fired, told, seen, live, raw)
 
 
 def window_s(inputs: Source, dt: float) -> float:

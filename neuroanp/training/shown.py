@@ -22,8 +22,7 @@ def shown_in_figures(
 ) -> dict[str, np.ndarray]:
     """Return outputs and targets of the first held-out sequences, or the first episodes of a world.
 
-    They are in the task's own steps: an encoder holds each of them for some of the simulation's. Of what a world showed
-    it is what the encoder made of it for the last of these.
+    They are in the task's own steps: an encoder holds each of them for some of the simulation's.
 
     Args:
         task: the run's. held: its held-out sequences. found: the evaluation. predictions: of controls, by name.
@@ -46,8 +45,9 @@ def shown_in_figures(
 def of_episodes(found: Episodes) -> dict[str, np.ndarray]:
     """Return what is kept of episodes: all returns and lengths, and the first few as they went.
 
-    Returns: episode/inputs (T, S, I), episode/y (T, S, O), episode/rewards (T, S), returns (B,), lengths (B,).
+    Returns: episode/inputs (T, S, I), what was shown, before an encoder, episode/y (T, S, O), episode/rewards (T, S),
+        returns (B,), lengths (B,).
     """
-    parts = {"inputs": found.inputs, "y": found.y, "rewards": found.rewards}
+    parts = {"inputs": found.raw, "y": found.y, "rewards": found.rewards}
     each = {f"episode/{name}": part[:, :EPISODES] for name, part in parts.items()}
     return {**each, "returns": found.returns, "lengths": found.lengths.astype(float)}

@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroanp.tasks.encoded_world import EncodedWorld
+
 if TYPE_CHECKING:
     from neuroanp.source import Shared, World
 
@@ -29,7 +31,7 @@ class Watched:
     """
 
     def __init__(self, world: World) -> None:
-        self._world, self._seen = world, list[Tensor]()
+        self._world, self._seen, self._shown = world, list[Tensor](), list[Tensor]()
         self.steps, self.batch = world.steps, world.batch
 
     @property
@@ -43,16 +45,25 @@ class Watched:
 
     def reset(self, passes: int, like: Tensor) -> Tensor:
         """Begin a presentation, and forget the one before; see `World`."""
-        u = self._world.reset(passes, like)
-        self._seen = [u[0]]
-        return u
+        self._seen, self._shown = [], []
+        return self._noted(self._world.reset(passes, like))
 
     def step(self, t: int, y: Tensor) -> tuple[Tensor, Tensor]:
         """Let the network act; see `World`."""
         u, loss = self._world.step(t, y)
-        self._seen.append(u[0])
-        return u, loss
+        return self._noted(u), loss
 
     def inputs(self, steps: int) -> Tensor:
         """Return what the first pass was shown in so many steps, (T, B, I)."""
         return torch.stack(self._seen[:steps])
+
+    def shown(self, steps: int) -> Tensor | None:
+        """Return what it was before an encoder, (T, B, I) at each step of the simulation; None: there is none."""
+        return torch.stack(self._shown[:steps]) if self._shown else None
+
+    def _noted(self, u: Tensor) -> Tensor:
+        """Return inputs (M, B, I), and note those of the first pass."""
+        self._seen.append(u[0])
+        if isinstance(self._world, EncodedWorld):
+            self._shown.append(self._world.shown[0])
+        return u

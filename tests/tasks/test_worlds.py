@@ -255,7 +255,7 @@ def test_by_chance_every_action_is_as_probable_as_any_other():
 
 def test_scores_are_of_whole_episodes():
     rewards = np.array([[1.0, 1.0], [1.0, np.nan], [1.0, np.nan]])
-    episodes = Episodes(np.zeros((3, 2, 4)), np.zeros((3, 2, 2)), rewards)
+    episodes = Episodes(np.zeros((3, 2, 4)), np.zeros((3, 2, 2)), rewards, np.zeros((3, 2, 4)))
     task = make("cartpole")
     from dataclasses import replace
 

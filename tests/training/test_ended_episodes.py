@@ -187,6 +187,14 @@ def test_what_is_kept_of_episodes_is_in_steps_of_the_task():
     arrays = shown_in_figures(trainer.task, held, found, {})
     assert arrays["lengths"].tolist() == [6.0] * 4
     assert arrays["episode/y"].shape == (6, 4, 3)
+    world = trainer.task.test(np.random.default_rng(0)).raw.world  # the same episodes, without an encoder
+    like, shown = torch.zeros(1, dtype=trainer.substrate.weights.like.dtype), []
+    u = world.reset(1, like)
+    for t, y in enumerate(torch.from_numpy(found.episodes.y[3::4]).to(like)):
+        shown.append(u[0])
+        u, _ = world.step(t, y.unsqueeze(0))
+    assert np.array_equal(arrays["episode/inputs"], torch.stack(shown).double().numpy())
+    assert np.unique(arrays["episode/inputs"]).size > 4
     assert arrays["episode/rewards"].sum(0).tolist() == close(arrays["returns"].tolist(), rel=1e-12)
     assert arrays["returns"].tolist() == close(found.episodes.returns.tolist(), rel=1e-12)
 
