@@ -75,9 +75,20 @@ ON_CUDA = [name for name in BACKENDS.names() if registered(name) != "spiking"]
 CASES += [("cuda", name, profile) for name in ON_CUDA for profile in kinds(name) if profile in KINDS]
 
 
+COMPILED = ("ideal", "pcm", "mixed_signal_neurons")
+"""Profiles that Brian2, which compiles a network for each, is held to at every change; the others are long."""
+
+
+def is_long(device: str, backend: str, profile: str) -> bool:
+    """Return whether a case is of the long tier: rates on profiles of no kind of their own, most of Brian2's."""
+    of_brian2 = registered(backend) == "spiking"
+    return device == "cpu" and (profile not in KINDS or (of_brian2 and profile not in COMPILED))
+
+
 def case(device: str, backend: str, profile: str):
     """Return a case; those of a profile on CUDA go to one worker (--dist loadgroup), which makes its chips once."""
     marks = [] if device == "cpu" else [NO_CUDA, pytest.mark.xdist_group(f"cuda-{profile}")]
+    marks += [pytest.mark.long] if is_long(device, backend, profile) else []
     return pytest.param(device, backend, profile, id=f"{device}-{backend}-{profile}", marks=marks)
 
 
@@ -119,7 +130,7 @@ def bench(make_bench, profile, backend, dtype, device):
 
 
 @BOTH
-@pytest.mark.parametrize("chunk", [1, 4, 10, 11, 1000])
+@pytest.mark.parametrize("chunk", [1, 4, pytest.param(10, marks=pytest.mark.long), 11, 1000])
 def test_time_may_be_cut_into_chunks_of_any_size(bench, chunk, dtype):
     whole = bench.passes(MIXED, chunk=64)
     cut = bench.passes(MIXED, chunk=chunk)
