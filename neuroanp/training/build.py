@@ -124,8 +124,9 @@ class Experiment:
 
     def untrained(self, streams: Streams) -> Weights:
         """Draw the network before any training: what random recurrence gives for free."""
-        network = self.network
-        return Weights(xavier(network, streams, getattr(torch, self.config.compute.dtype)), network)
+        network, gain = self.network, self.config.network.output_gain
+        drawn = xavier(network, streams, getattr(torch, self.config.compute.dtype))
+        return Weights({name: W * gain if name in network.readout else W for name, W in drawn.items()}, network)
 
     def first(self, streams: Streams) -> Weights:
         """Return the weights that are written first: stored ones, or the untrained network's."""

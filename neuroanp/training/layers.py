@@ -71,6 +71,11 @@ class NetworkConfig(Section):
     weights: str | None = Field(
         default=None, min_length=1, description="start from a run's weights (its directory) or a safetensors file's"
     )
+    output_gain: float = Field(
+        default=1.0, ge=0, le=100,
+        description="first weights of the outputs, in Xavier standard deviations; 0.1: a policy that begins with all "
+        "actions about as probable",
+    )  # fmt: skip
     layers: list[LayerConfig] | None = Field(
         default=None,
         description="layers from the input to the output, each `{cell: gru, units: 64}`, in place of hidden",
@@ -94,6 +99,9 @@ class NetworkConfig(Section):
         layers, found = self.layers or [], []
         if layers and "hidden" in self.model_fields_set:
             found.append(Problem(("network", "hidden"), "layers say how many units there are; leave hidden out"))
+        if self.weights is not None and self.output_gain != 1:
+            said = "network.weights gives the first weights, which are taken as they are; leave one of the two out"
+            found.append(Problem(("network", "output_gain"), said))
         if self.skip and len(layers) < 2:
             said = "one layer has nothing to skip; give several with network.layers, or leave skip out"
             found.append(Problem(("network", "skip"), said))
@@ -110,6 +118,8 @@ class NetworkConfig(Section):
             plain.pop(name, None)
         if self.input_delay == 1:
             plain.pop("input_delay", None)
+        if self.output_gain == 1:
+            plain.pop("output_gain", None)
         return plain
 
     def stacked(self, usual: Unit) -> list[Stacked]:

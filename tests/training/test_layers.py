@@ -9,7 +9,7 @@ import torch
 from neuroanp import api
 from neuroanp.baselines.network import forward
 from neuroanp.errors import InputError
-from neuroanp.noise import PassStreams
+from neuroanp.noise import PassStreams, Streams
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import check_dump, configure, load_config
 from neuroanp.training.evaluate import NOISY, HeldOutBatch
@@ -153,6 +153,7 @@ def test_junctions_are_coupled_to_the_membranes_of_each_layer():
     "network",
     [
         {"hidden": 7},
+        {"hidden": 7, "output_gain": 0.1},
         {"layers": [{"units": 3}]},
         {"layers": [{"cell": {"name": "lstm", "f_bias": 0.5}, "units": 3, "recurrent": False}, {"units": 2}]},
         {"layers": [{"cell": "leaky_tanh", "units": 3}, {"cell": "relu", "units": 2, "delay": 1}], "skip": True},
@@ -165,8 +166,23 @@ def test_a_configuration_comes_back_from_what_it_writes(network):
     assert configure(written) == made
     assert configure(made.to_plain()) == made
     assert ("layers" in written["network"]) == ("layers" in network)
+    assert ("output_gain" in written["network"]) == ("output_gain" in network)
     assert ("hidden" in written["network"]) == ("hidden" in network)
     assert configure(written).network_of(2, 1) == made.network_of(2, 1)
+
+
+@pytest.mark.parametrize("skip", [False, True])
+def test_the_first_weights_of_the_outputs_are_as_large_as_is_said(skip):
+    network = {**SMALL["network"], "skip": skip}
+    usual, said = (
+        Experiment.of(configure({**SMALL, "network": {**network, **gain}})) for gain in ({}, {"output_gain": 0.25})
+    )
+    first, scaled = (each.untrained(Streams(3)) for each in (usual, said))
+    assert len(said.network.readout) == (2 if skip else 1)
+    for name, W in first.items():
+        assert torch.equal(scaled[name], W * (0.25 if name in said.network.readout else 1.0)), name
+    assert torch.equal(build_trainer(said).substrate.weights["w_out"], said.first(Streams(0))["w_out"])
+    assert said.identity != usual.identity
 
 
 @pytest.mark.parametrize(
@@ -182,6 +198,7 @@ def test_a_configuration_comes_back_from_what_it_writes(network):
         ),
         ({"network": {"layers": [{"units": 5, "delay": 1}]}}, "delay", "the first layer has none below"),
         ({"network": {"layers": [{"units": 5, "delay": 2}, {"units": 5}]}}, "delay", "0"),
+        ({"network": {"output_gain": 0.1, "weights": "a"}}, "network.output_gain", "leave one of the two out"),
         ({"network": {"hidden": 3, "skip": True}}, "network.skip", "one layer has nothing to skip"),
         ({"network": {"layers": [{"units": 5}], "skip": True}}, "network.skip", "one layer has nothing to skip"),
         ({"network": {"layers": [{"units": 0}]}}, "units", "1"),
