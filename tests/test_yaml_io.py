@@ -1,6 +1,6 @@
 """The strict YAML reader: YAML 1.2 values, everything refused, every message with its place."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Literal, cast
 
 import pytest
 from hypothesis import example, given, settings
@@ -346,3 +346,15 @@ def test_a_value_in_a_list_is_placed_by_its_index():
             assign(changed, [f"{key}=1"])
     with pytest.raises(InputError, match=r"write key\.key=value"):
         assign(changed, ["layers[-1]=1"])
+
+
+def test_who_reads_a_text_again_gets_it_as_it_is():
+    """Whatever the reader before made of what it got."""
+    text, first = "a: {b: [1, 2]}", parse("a: {b: [1, 2]}", "x.yaml")
+    first.data["a"]["b"].append(3)
+    first.data["c"] = 4
+    cast("dict", first.lines)[("c",)] = 9
+    again = parse(text, "x.yaml")
+    assert again.data == {"a": {"b": [1, 2]}}
+    assert set(again.lines) == {("a",), ("a", "b"), ("a", "b", 0), ("a", "b", 1)}
+    assert parse(text, "y.yaml").where(("a",)) == "y.yaml:1"

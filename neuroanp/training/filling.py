@@ -33,8 +33,8 @@ class Methods:
 
     def get(self, name: str) -> Any:
         """Return the model of a method's options; InputError names the known ones."""
-        if name in own_learners():
-            found = LEARNERS.get(name).options
+        found = LEARNERS.get(name).options if name in LEARNERS.names() else None
+        if found is not None:
             refuse_incomplete(found, Method, f"learner '{name}': the model of its options")
             return found
         if name in BASELINES.names():

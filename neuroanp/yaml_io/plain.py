@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from functools import lru_cache
 from typing import Any
 
 from pydantic import BaseModel
@@ -23,11 +24,11 @@ def to_plain(section: BaseModel) -> dict[str, Any]:
     {'t_read': '250 ns', 'after': ['1 ms']}
     """
     plain = section.model_dump(mode="json")
-    for name, field in type(section).model_fields.items():
+    for name in type(section).model_fields:
         if name not in plain:  # a section may leave out what was not said
             continue
         value, mark = getattr(section, name), chosen_of(type(section), name)
-        dimension = dimension_of(field.annotation, field.metadata)
+        dimension = _dimension(type(section), name)
         if isinstance(value, BaseModel):
             plain[name] = to_plain(value)
             if mark is not None and mark.key in plain[name]:
@@ -39,6 +40,12 @@ def to_plain(section: BaseModel) -> dict[str, Any]:
         elif dimension is not None:
             plain[name] = _with_unit(plain[name], dimension)
     return plain
+
+
+@lru_cache(maxsize=4096)
+def _dimension(model: type[BaseModel], name: str) -> Dimension | None:
+    field = model.model_fields[name]
+    return dimension_of(field.annotation, field.metadata)
 
 
 def _with_unit(value: Any, dimension: Dimension) -> Any:

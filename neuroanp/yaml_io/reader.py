@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from copy import deepcopy
 from dataclasses import replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -165,6 +167,13 @@ def parse(text: str, label: str) -> Document:
     neuroanp.errors.InputError: example.yaml cannot be read
       example.yaml:2: a: duplicate key, first at line 1
     """
+    found = _parsed(text, label)  # who gets it may change the data
+    return replace(found, data=deepcopy(found.data), lines=dict(found.lines))
+
+
+@lru_cache(maxsize=32)
+def _parsed(text: str, label: str) -> Document:
+    """Do what `parse` says; once for each text, for a comparison asks for the same profiles hundreds of times."""
     builder = _Builder(label)
     node = _compose(text, label)
     if node is None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar, NamedTuple, Protocol, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, SerializerFunctionWrapHandler, ValidationError, model_serializer
@@ -343,6 +344,7 @@ def _inside(annotation: Any, marks: Sequence[Any]) -> tuple[Any, Chosen | None]:
     return annotation, chosen
 
 
+@lru_cache(maxsize=4096)
 def chosen_of(model: type[BaseModel], name: str) -> Chosen | None:
     """Return the Chosen mark of a model's field, or None."""
     field = model.model_fields[name]

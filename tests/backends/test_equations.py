@@ -343,7 +343,7 @@ def test_the_example_runs(tmp_path):
     assert math.isfinite(result["test_loss"])
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_example_learns(tmp_path):
     """Temporal XOR in the 500 updates of the file: every sequence right, and far below a recurrence left alone."""
     result = train(EXAMPLE, runs=tmp_path).result

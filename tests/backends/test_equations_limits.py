@@ -256,7 +256,7 @@ kill -{name} $$
         trial.tried(with_lines(f"own_{name} : 1"), 1e-3, NUMPY)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_mutants_agree_or_are_refused():
     """A few of the benchmark's, in children of their own: names, powers, divisions, functions, integers."""
     import time

@@ -295,7 +295,7 @@ def test_a_process_without_compiler_stays_clean(tmp_path):
     assert not list((tmp_path / "a" / "tmp").glob("brian*"))
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_two_processes_that_build_at_once_agree(tmp_path):
     cache = str(tmp_path / "cache")
     processes = [start(tmp_path / name, CYTHON_CACHE_DIR=cache) for name in "ab"]

@@ -42,7 +42,7 @@ def test_equal_seeds_have_one_control_and_last_is_as_each(tmp_path, caplog):
     assert [run.result["test_loss"] for run in each.runs] == [run.result["test_loss"] for run in last.runs]
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_the_last_begin_when_all_runs_have_their_results(tmp_path, monkeypatch):
     """Two rounds: of all runs without controls, and of all runs again; what lies in the store between them."""
     rounds, run_all = [], pool.run_all
@@ -65,7 +65,7 @@ def test_what_is_neither_each_nor_last_is_refused(tmp_path):
         compared(tmp_path, controls="never")
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_forced_ones_are_computed_anew_and_once_for_all(tmp_path):
     before = compared(tmp_path)
     numbers = {path: path.read_text() for path in (tmp_path / FOLDER).glob("*/number.json")}

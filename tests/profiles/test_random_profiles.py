@@ -141,7 +141,7 @@ def test_random_profiles_live_with_finite_numbers():
     survive(FAST)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_five_hundred_random_profiles_live_with_finite_numbers():
     seen = survive(500)
     assert set(seen) >= {(kind, name) for kind in LAWS for name in laws(kind)}

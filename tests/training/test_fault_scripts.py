@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("script", "count", "what"), [
-    ("kills", 4, "kills: 4"), ("damage", 25, "damaged directories: 25"), ("full_disk", 3, "full disks: 3"),
+    ("kills", 4, "kills: 4"), ("damage", 10, "damaged directories: 10"), ("full_disk", 3, "full disks: 3"),
 ])  # fmt: skip
 def test_nothing_is_wrong_after(script, count, what):
     command = [sys.executable, "-m", f"benchmarks.faults.{script}", "--count", str(count), "--seed", "7"]
