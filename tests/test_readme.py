@@ -414,3 +414,16 @@ def test_what_pages_say_of_nrl_on_cartpole_was_measured():
     said = f"the full return of {least} after {updates} updates of 16 episodes on each of five seeds"
     assert said in words(ROOT / "docs" / "theory" / "nrl.md")
     assert f"as REINFORCE has it, after {16 * updates} episodes" in words(ROOT / "README.md")
+
+
+def test_what_pages_say_of_nrl_on_acrobot_was_measured():
+    text = (ROOT / "benchmarks" / "results" / "worlds.md").read_text(encoding="utf-8")
+    bp, nrl = systems.recorded(text, "acrobot").values()
+    page = words(ROOT / "docs" / "theory" / "nrl.md")
+    both = [f"{float(row['return: median']):.1f}" for row in (nrl, bp)]
+    said = f"its median is {both[0]} after {bp['passes']} updates of 16 episodes, and REINFORCE's {both[1]};"
+    assert said in page
+    assert "both end below -150 on one of the five seeds" in page
+    assert max(float(row["least"]) for row in (bp, nrl)) < -150
+    assert float(nrl["of the control"]) >= 1
+    assert f"on Acrobot as good as it after {16 * int(bp['passes']):,}" in words(ROOT / "README.md")
