@@ -406,6 +406,24 @@ def test_what_pages_say_of_oua_on_weather_was_measured():
     assert f"[{short(sgd, 2)} of the correlation of least squares on weather" in words(ROOT / "README.md")
 
 
+def test_what_pages_say_of_junctions_was_measured():
+    text = (ROOT / "benchmarks" / "results" / "smtj.md").read_text(encoding="utf-8")
+    page = words(ROOT / "docs" / "theory" / "smtj.md")
+    noises = systems.recorded(text, "8 x 8 digits: noises").values()
+    medians = [float(row[name].split(" ")[0]) for row in noises for name in ("64-100-10", "64-100-100-100-10")]
+    assert len(noises) == 7
+    assert f"end between {min(medians)} and {max(medians)} % after 300 updates" in page
+    of = [row["test accuracy, %"].split(" ")[0] for row in systems.recorded(text, "MNIST, 3 x 500 units").values()]
+    assert f"it reaches {of[3]} % where backpropagation reaches {of[2]} %" in page
+    assert f"at the paper's rates, which are for 2,500 epochs, {of[1]} and {of[0]} %" in page
+    readme = words(ROOT / "README.md")
+    assert f"{of[3]} % of MNIST after one epoch ({of[2]} by backpropagation)" in readme
+    bptt, rule = systems.recorded(text, "Permuted sequential digits, recurrent").values()
+    share = [row["test accuracy, %"].split(" ")[0] for row in (rule, bptt)]
+    assert f"{share[0]} % of permuted sequential digits where BPTT has {share[1]} %" in page
+    assert float(rule["ridge refit on it"].split(" ")[0]) > 0.97 * float(rule["ridge, untrained"].split(" ")[0])
+
+
 def test_what_pages_say_of_nrl_on_cartpole_was_measured():
     text = (ROOT / "benchmarks" / "results" / "worlds.md").read_text(encoding="utf-8")
     rows = systems.recorded(text, "cartpole").values()
