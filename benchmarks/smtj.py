@@ -3,7 +3,8 @@
 python benchmarks/smtj.py [--only digits|noises|sequences|mnist] [--seeds 5] [--mnist FOLDER] [--cell FILE]
 
 The rule is preset smtj of anp, class S: two passes, both noisy, a scalar loss. Learning rates are chosen on seeds 100
-and 101, out of those in RATES, by median accuracy; seeds from 200 on are reported (of MNIST the paper's own, 42 on).
+and 101, out of those in RATES, by median accuracy (sequences and mnist: on 100 alone; noises: one rate for all); seeds
+from 200 on are reported (of MNIST the paper's own, 42 on).
 Both sides of a comparison have one network, one loss, batches of one size, Adam with cosine decay and as many updates,
 unless a row says otherwise; an update of the rule shows its batch twice. Test accuracies are read under the noise of
 the profile; what is added on purpose is left out then.

@@ -412,7 +412,7 @@ def test_what_pages_say_of_junctions_was_measured():
     noises = systems.recorded(text, "8 x 8 digits: noises").values()
     medians = [float(row[name].split(" ")[0]) for row in noises for name in ("64-100-10", "64-100-100-100-10")]
     assert len(noises) == 7
-    assert f"end between {min(medians)} and {max(medians)} % after 300 updates" in page
+    assert f"their medians end between {min(medians)} and {max(medians)} % after 300 updates" in page
     of = [row["test accuracy, %"].split(" ")[0] for row in systems.recorded(text, "MNIST, 3 x 500 units").values()]
     assert f"it reaches {of[3]} % where backpropagation reaches {of[2]} %" in page
     assert f"at the paper's rates, which are for 2,500 epochs, {of[1]} and {of[0]} %" in page

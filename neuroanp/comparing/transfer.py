@@ -132,7 +132,7 @@ def plan(
 def _from(config: RunConfig, weights: str, updates: int, lr: float | None) -> RunConfig:
     """Return the configuration that starts from weights and does so many updates."""
     changes: dict[str, Any] = {
-        "network": config.network.model_copy(update={"weights": weights}),
+        "network": config.network.model_copy(update={"weights": weights, "output_gain": 1.0}),
         "training": config.training.model_copy(update={"updates": updates}),
     }
     if lr is not None:

@@ -17,7 +17,7 @@ from neuroanp.profiles.loader import available, load
 from neuroanp.reporting.reading import PROGRAMMED, SCRATCH, TUNED, shown
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment
-from neuroanp.training.configure import configure
+from neuroanp.training.configure import check_dump, configure
 from neuroanp.training.launch import launch
 
 TINY = {
@@ -112,6 +112,13 @@ def test_a_transfer_that_cannot_be_is_said_before_anything_runs(overrides, words
     with pytest.raises(InputError) as caught:
         plan(TINY, overrides, **{"profiles": ["pcm"], "fine_tune": 2, **words})
     assert said in str(caught.value)
+
+
+def test_what_starts_from_a_twin_has_no_gain_of_its_own():
+    made = plan(TINY, {"network.output_gain": 0.1}, profiles=["pcm"], fine_tune=2)
+    for config in made.programmed({config.seed: Path("/store/twin") for config in made.teachers}):
+        check_dump(config)
+        assert config.network.output_gain == 1
 
 
 @pytest.mark.slow
