@@ -100,7 +100,7 @@ class NetworkConfig(Section):
         if layers and "hidden" in self.model_fields_set:
             found.append(Problem(("network", "hidden"), "layers say how many units there are; leave hidden out"))
         if self.weights is not None and self.output_gain != 1:
-            said = "network.weights gives the first weights, taken as they are; set output_gain to 1, or leave one of the two out"
+            said = "network.weights are taken as they are; set output_gain to 1, or leave one of the two out"
             found.append(Problem(("network", "output_gain"), said))
         if self.skip and len(layers) < 2:
             said = "one layer has nothing to skip; give several with network.layers, or leave skip out"
