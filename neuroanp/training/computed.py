@@ -52,6 +52,9 @@ def misfits(
 
 def _of_network(rule: Solved, network: NetworkConfig) -> Iterator[Problem]:
     layers = network.layers or ()
+    if network.output_gain != 1:
+        text = f"changes nothing: rule '{rule.name}' computes the weights of the outputs; leave it out, or give it to "
+        yield Problem(("network", "output_gain"), text + "other rules by --for RULE:KEY=VALUE")
     if len(layers) > 1:
         text = f"rule '{rule.name}' computes networks of one layer, and these are {len(layers)}; leave the others out"
         yield Problem(("network", "layers"), text)

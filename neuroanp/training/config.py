@@ -99,6 +99,11 @@ class RunConfig(Section):
             said = "0 must be at least 1, unless network.weights gives weights to evaluate as they are, or "
             said += "training.refit fits the outputs of a network that is left as it was drawn"
             problems.append(Problem(("training", "updates"), said))
+        if self.training.updates == 0 and self.training.refit is not None and self.network.output_gain != 1:
+            said = (
+                "changes nothing: with training.updates 0 training.refit fits the weights of the outputs; leave it out"
+            )
+            problems.append(Problem(("network", "output_gain"), said))
         return problems
 
     def _of_workers(self) -> list[Problem]:

@@ -27,8 +27,8 @@ def refuse(experiment: Experiment, chip: DeviceChip) -> None:
         experiment: of the run. chip: its chip, before any update.
 
     Raises:
-        InputError: the loss is not one of squares, weights are scaled that it computes, the simulator's units are
-            others than their cell's, or an array cannot hold a reservoir.
+        InputError: the loss is not one of squares, the simulator's units are others than their cell's, or an array
+            cannot hold a reservoir.
     """
     rule, loss = experiment.config.rule, experiment.task.loss
     if not isinstance(rule, Solved):
@@ -38,8 +38,6 @@ def refuse(experiment: Experiment, chip: DeviceChip) -> None:
             f"rule: '{rule.name}' is least squares, and the loss is the {loss.label}; use rule 'anp' or 'bptt', or "
             "give the task loss: squared_error"
         )
-    if experiment.config.network.output_gain != 1:
-        raise InputError(f"network.output_gain: rule '{rule.name}' computes the weights of the outputs; leave it out")
     backend = experiment.backend()
     if backend.differentiable(chip.network) is not rate_outputs:
         raise InputError(

@@ -199,6 +199,11 @@ def test_the_first_weights_of_the_outputs_are_as_large_as_is_said(skip):
         ({"network": {"layers": [{"units": 5, "delay": 1}]}}, "delay", "the first layer has none below"),
         ({"network": {"layers": [{"units": 5, "delay": 2}, {"units": 5}]}}, "delay", "0"),
         ({"network": {"output_gain": 0.1, "weights": "a"}}, "network.output_gain", "leave one of the two out"),
+        (
+            {"network": {"output_gain": 0.1}, "training": {"updates": 0, "refit": 64}},
+            "network.output_gain",
+            "changes nothing: with training.updates 0 training.refit fits the weights",
+        ),
         ({"network": {"hidden": 3, "skip": True}}, "network.skip", "one layer has nothing to skip"),
         ({"network": {"layers": [{"units": 5}], "skip": True}}, "network.skip", "one layer has nothing to skip"),
         ({"network": {"layers": [{"units": 0}]}}, "units", "1"),

@@ -226,7 +226,7 @@ def test_it_is_compared_with_others_in_one_command(tmp_path: Path):
     ("changes", "said"),
     [
         ({"network.bias": False}, "network.bias: rule 'sampled' puts each unit between two points of the data"),
-        ({"network.output_gain": 0.1}, "network.output_gain: rule 'sampled' computes the weights of the outputs"),
+        ({"network.output_gain": 0.1}, "network.output_gain: changes nothing: rule 'sampled' computes"),
         ({"training.batch": 4}, "training.batch: 4 is too few: rule 'sampled' chooses its ridge by a fifth"),
         ({"optimizer.lr": 0.1}, "optimizer.lr: 0.1 changes nothing: rule 'sampled' writes what it computed"),
         ({"optimizer.clip": 1.0}, "optimizer.clip: 1.0 changes nothing"),
