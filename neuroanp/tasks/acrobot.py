@@ -11,7 +11,7 @@ from neuroanp.tasks.gym import GymEnvironment, require
 from neuroanp.tasks.worlds import WorldOptions, WorldTask
 
 SCALE = np.array([1.0, 1.0, 1.0, 1.0, 2.0, 4.0])
-"""Sines and cosines are within 1; the speeds, rad/s, are those of the swings that get there.
+"""Sines and cosines are within 1; the speeds, rad/s, are about the root mean square of those of swings that get there.
 
 Their limits, 4 pi and 9 pi, would leave of the speeds of the first swings too little beside sines and cosines: a policy
 that does not see them does not swing up, and where no episode ends early no return tells anything."""
@@ -26,9 +26,9 @@ class AcrobotConfig(WorldOptions):
 class Acrobot(WorldTask):
     """Swing the free end of two links above a line, by a torque at the joint between them.
 
-    Six inputs: cosine and sine of both angles, and their speeds over 2 and 4 rad/s. Three outputs: the
-    logits of a torque of -1, 0 and 1. A step gives a reward of -1, but for the one that gets above the line, with which
-    the episode is over; it is over after T steps, too. The worst return is -T.
+    Six inputs: cosine and sine of both angles, and their speeds over 2 and 4 rad/s. Three outputs: the logits of a torque
+    of -1, 0 and 1. A step gives a reward of -1, but for the one that gets above the line, with which the episode is over;
+    it is over after T steps, too. The worst return is -T.
 
     Args:
         options: the task's options.
