@@ -26,9 +26,9 @@ class AcrobotConfig(WorldOptions):
 class Acrobot(WorldTask):
     """Swing the free end of two links above a line, by a torque at the joint between them.
 
-    Six inputs: cosine and sine of both angles, and their speeds over 2 and 4 rad/s. Three outputs: the logits of a torque
-    of -1, 0 and 1. A step gives a reward of -1, but for the one that gets above the line, with which the episode is over;
-    it is over after T steps, too. The worst return is -T.
+    Six inputs: cosine and sine of both angles, and their speeds over 2 and 4 rad/s. Three outputs: the logits of a
+    torque of -1, 0 and 1. A step gives a reward of -1, but for the one that gets above the line, with which the episode
+    is over; it is over after T steps, too. The worst return is -T.
 
     Args:
         options: the task's options.
