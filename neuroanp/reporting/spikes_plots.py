@@ -147,6 +147,7 @@ def _inputs(axes: Axes, inputs: np.ndarray, times: np.ndarray) -> None:
     step = 2 * float(times[0])
     extent = (0.0, step * len(times), inputs.shape[1] + 0.5, 0.5)
     axes.imshow(inputs.T, aspect="auto", extent=extent, cmap="Greys", interpolation="nearest")
+    axes.set_yticks([1, inputs.shape[1]])
 
 
 def _raster(axes: Axes, spikes: np.ndarray, times: np.ndarray, colour: str) -> None:

@@ -159,6 +159,7 @@ def test_many_lines_long_sequences_and_silence_are_drawn():
     assert figure is not None
     first, second = figure.axes[:2]
     assert len(first.images) == 1
+    assert first.get_yticks().tolist() == [1, 64]  # lines are counted
     assert first.get_xlim() == (0, 700)  # one sequence; no room for the second
     assert second.get_xlim() == (0, 60)
     assert len(to_uri(figure)) < 400_000
