@@ -213,12 +213,30 @@ def test_what_worlds_hold_beyond_memory_is_refused_before_the_run(changes, said,
     assert not [*tmp_path.iterdir()]
 
 
+def test_what_was_watched_before_is_forgotten():
+    encoder = {"name": "poisson", "rate": "500 Hz", "hold": 2}
+    task = Experiment.of(config("nrl", backend="lif", encoder=encoder)).task
+    world, like = Watched(task.sample(np.random.default_rng(0), 3).world), torch.zeros(1)
+    for _ in range(2):
+        lines = world.reset(1, like)
+        then, _ = world.step(0, torch.zeros(1, 3, 3))
+        shown = world.shown(2)
+        assert torch.equal(world.inputs(2), torch.cat([lines, then]))
+        assert shown.shape == (2, 3, 2)
+        assert torch.equal(shown[0], shown[1])  # held for two steps of the simulation
+    assert world.shown(99).shape == (2, 3, 2)
+    assert Watched(given(steps=6, lengths=(6,), inputs=2)).shown(1) is None
+
+
 def test_traces_are_of_each_synapse_and_episode():
     memory = memory_of(Experiment.of(config("nrl", **{"network.hidden": 100, "training.batch": 7})))
     each = [100 * 3, 100 * 100, 3 * 101]  # from the inputs, within, to the outputs; bias lines
     assert memory["traces"] == 4 * 7 * (sum(each) + max(each))
     assert memory["episodes"] == 6 * 4 * (2 + 3 + 1) * (8 + 2 * 4)
     assert memory_of(Experiment.of(config("anp")))["traces"] == 0
+    spikes = {"name": "population", "n": 6, "hold": 5}  # lines, and what they were made of
+    memory = memory_of(Experiment.of(config("nrl", backend="lif", encoder=spikes)))
+    assert memory["episodes"] == 5 * 6 * 4 * (12 + 2 + 3 + 1) * (8 + 2 * 4)
 
 
 def spiking(profile: str = "mixed_signal_neurons") -> DeviceChip:
