@@ -64,7 +64,7 @@ def ways() -> list[Way]:
     return [
         Way("linear map, weights move at every step", LINEAR, step, {"lr": 1e-2}, 600, 64, {}, (1e-2, 2e-2)),
         Way("the same, SGD as in the paper", LINEAR, step, plain, 600, 64, {}, (1.0, 3.0)),
-        Way("linear map, weights stand for a presentation", LINEAR, held, {"lr": 1e-2}, 400, 64, {}, (1e-2, 2e-2)),
+        Way("linear map, weights stand for a presentation", LINEAR, held, {"lr": 1e-2}, 2000, 64, {}, (1e-2, 2e-2)),
         Way("linear map on rram_rtn, its own noise in time", LINEAR, device, {"lr": 5e-3}, 500, 16, IN_TIME,
             (5e-3, 1e-2)),
         Way("20 tanh units, recurrent, all arrays", RECURRENT,
@@ -267,12 +267,12 @@ def small() -> list[tuple[str, dict[str, Any], dict[str, Any], dict[str, Any], t
     two = Teacher(TeacherConfig(units=2, drawn=1)).arrays
     return [
         ("one parameter", {"name": "constant", "value": 1.5}, {"layers": [{"cell": "linear", "units": 1,
-         "recurrent": False}]}, {"w_in": np.ones((1, 1)), "w_out": None}, ("w_out",), 200, 3e-2),
+         "recurrent": False}]}, {"w_in": np.ones((1, 1)), "w_out": None}, ("w_out",), 1000, 3e-2),
         ("recurrent unit, three parameters", {"name": "teacher"}, {"layers": [{"cell": leaky, "units": 1}]},
-         {}, None, 600, 2e-2),
+         {}, None, 4000, 2e-2),
         ("two recurrent units, six parameters", {"name": "teacher", "units": 2, "drawn": 1},
          {"layers": [{"cell": leaky, "units": 2}]}, {"w_in": None, "w": None, "w_out": two.w_out},
-         ("w_in", "w"), 800, 2e-2),
+         ("w_in", "w"), 4000, 2e-2),
     ]  # fmt: skip
 
 

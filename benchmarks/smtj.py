@@ -33,8 +33,8 @@ from common import HERE, Case, keep_parts, run_cases, spread, table, values, ver
 TUNING, REPORTED, OF_PAPER = 100, 200, 42
 WITHIN, SIGMA, UPDATES = 0.02, 0.02, 800
 RATES = {"anp": (4e-3, 8e-3, 1.6e-2), "bptt": (1e-3, 3e-3, 1e-2)}
-SEQUENCE_RATES = {"anp": (1e-3, 2e-3, 4e-3), "bptt": (3e-4, 1e-3, 3e-3)}
-MNIST_RATES = {"anp": (1e-3, 4e-3), "bptt": (3e-4, 1e-3)}
+SEQUENCE_RATES = {"anp": (3e-4, 1e-3, 2e-3), "bptt": (1e-3, 3e-3, 1e-2)}
+MNIST_RATES = {"anp": (4e-3, 8e-3, 1.6e-2), "bptt": (1e-3, 3e-3)}
 NOISES_LR = 8e-3
 HEADINGS = {
     "digits": "8 x 8 digits: junctions alone against backpropagation",

@@ -53,7 +53,8 @@ def measure_source(bench: Bench) -> Measurement:
 def measure_reads(bench: Bench) -> Measurement:
     """Follow the process behind the read noise of one device, in standard deviations."""
     process = bench.profile.read.process()  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
-    what = "the process behind a device's read noise, in its standard deviations"
+    old = "" if process.of_ages is None else ", of one that was written a day ago"
+    what = f"the process behind a device's read noise, in its standard deviations{old}"
     return _measure(bench, process, "read_process", "Read noise in time", what, Axis("noise / sd"))
 
 

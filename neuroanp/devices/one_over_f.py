@@ -54,6 +54,7 @@ class OneOverF:
     node_sigma: ClassVar[float] = 1.0
     samples_are_steps: ClassVar[bool] = False
     of_devices: ClassVar[None] = None
+    of_ages: ClassVar[None] = None
 
     @property
     def density(self) -> float:

@@ -14,6 +14,7 @@ import torch
 from pydantic import ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
+from neuroanp.devices.pcm_noise import PcmNoise
 from neuroanp.devices.pcm_update import PcmUpdate
 from neuroanp.devices.protocol import Cells, Span
 from neuroanp.kernels.precision import single
@@ -151,7 +152,8 @@ class PcmRead(Law):
         fresh   L_w = max(0, ln(pi T / t_r) - 0.923), never above L: noise that moves within the window T
         frozen  L - L_w: the same for all reads of the window, drawn once
 
-    t_s is the age at the END of the window, so that a cell written just before it is defined.
+    t_s is the age at the END of the window, so that a cell written just before it is defined. Where every device is
+    drawn at every read (hardware.read: sampled) all of it moves in time: see `pcm_noise.PcmNoise`.
 
     Args:
         t_read: duration of one read t_r, seconds.
@@ -165,12 +167,15 @@ class PcmRead(Law):
     """
 
     v_read: ClassVar[None] = None
-    process: ClassVar[None] = None
     t_read: PositiveTime
     q: NonNegative
     exponent: Positive
     floor: Positive
     q_max: Positive
+
+    def process(self) -> PcmNoise:
+        """Return the process of unit variance behind the noise; how slow it is depends on the devices' ages."""
+        return PcmNoise(self.t_read)
 
     def amplitude(self, g_programmed: Tensor, g_max: float) -> Tensor:
         """Return Q, dimensionless, from the undrifted conductance."""

@@ -190,11 +190,14 @@ class ReadProcess(Process, Protocol):
     """What the devices of a read law with a memory follow, of variance 1.
 
     `of_devices` takes uniforms of the devices' shape and returns the process of these very devices; None: all are
-    alike.
+    alike. `of_ages` takes seconds since the write of each device, at the end of the window, and returns the process of
+    devices of these ages; None: a device's age does not matter to it.
     """
 
     @property
     def of_devices(self) -> Callable[[Tensor], ReadProcess] | None: ...
+    @property
+    def of_ages(self) -> Callable[[Tensor], ReadProcess] | None: ...
 
 
 class Place(NamedTuple):

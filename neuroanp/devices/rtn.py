@@ -137,6 +137,7 @@ class Telegraph:
     n_sources: ClassVar[int] = 1
     node_sigma: ClassVar[float] = 1.0
     samples_are_steps: ClassVar[bool] = False
+    of_ages: ClassVar[None] = None
 
     @property
     def ends(self) -> tuple[float, float]:

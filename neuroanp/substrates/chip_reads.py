@@ -156,6 +156,9 @@ class ReadChip:
         assert law is not None
         assert law.process is not None
         process = law.process()
+        if process.of_ages is not None:
+            assert reads.age is not None
+            process = process.of_ages(reads.age)
         return DeviceNoise(name, plan, batch, streams, reads.process, process, dt=self.dt, apart=apart)
 
     @property

@@ -165,15 +165,16 @@ class Crossbar:
             g, fresh, frozen = self.device.observed(self.cells, now, window)
         else:
             g, fresh, frozen = self.device.conductance(self.cells, now), None, None
-        process = None
+        process = age = None
         if sampled and self.has_process and fresh is not None and frozen is not None:
             process, fresh, frozen = torch.hypot(fresh, frozen), None, None
+            age = self._ages(now + window)
         still = None
         if frozen is not None and (frozen.device.type != "cpu" or bool(frozen.amax() > 0)):  # to look makes a GPU wait
             still = xi()
         if (still is not None or fresh is not None) and single_pairs(g) and self.wires is None and not self.thermal:
             W, sigma2 = paired(g, frozen, still, fresh, self.slope)
-            return self._plan(W, sigma2, self.extra if noise else 0.0, process, noise, sampled)
+            return self._plan(W, sigma2, self.extra if noise else 0.0, process, age, noise, sampled)
         if frozen is not None and still is not None:
             g = torch.addcmul(g, frozen, still)
         extra = self._extra(g) if noise else 0.0
@@ -182,11 +183,11 @@ class Crossbar:
             fresh = None if fresh is None else fresh * reach
             process = None if process is None else process * reach
         sigma2 = None if fresh is None else fresh.square().sum(0).mul_(self.slope**2)
-        return self._plan(self.to_weights(g), sigma2, extra, process, noise, sampled)
+        return self._plan(self.to_weights(g), sigma2, extra, process, age, noise, sampled)
 
     def _plan(
-        self, W: Tensor, sigma2: Tensor | None, extra: float | Tensor, process: Tensor | None, noise: bool,
-        sampled: bool,
+        self, W: Tensor, sigma2: Tensor | None, extra: float | Tensor, process: Tensor | None, age: Tensor | None,
+        noise: bool, sampled: bool,
     ) -> ReadPlan:  # fmt: skip
         """Return the plan of reads of such weights; process: in siemens. The others: see `prepare` and `ReadPlan`."""
         return ReadPlan(
@@ -203,6 +204,7 @@ class Crossbar:
             gain=self.gain,
             offset=self.offset,
             process=None if process is None else self._signed(process),
+            age=age,
         )
 
     def _wired(self, g: Tensor, wires: Wires) -> tuple[Tensor, Tensor]:
@@ -219,6 +221,13 @@ class Crossbar:
         both = both if silent is None else both.masked_fill(silent, 0.0)
         seen, reach = through_wires(both, wires.r_word, wires.r_bit, self.tiling, self.solver)
         return seen[:1] - seen[1:] + middle, reach[:1]
+
+    def _ages(self, now: float) -> Tensor | None:
+        """Return seconds since the write of each device, where their noise depends on that; else None."""
+        law = self.device.read
+        if law is None or law.process is None or law.process().of_ages is None:
+            return None
+        return now - self.cells["t"]
 
     @property
     def has_process(self) -> bool:

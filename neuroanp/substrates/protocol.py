@@ -67,6 +67,8 @@ class ReadPlan:
         gain, offset: (tiles, n) of the ADCs, offset in output units; or None.
         process: (planes, n, m) weight units: standard deviation of the read noise of each device,
             signed by its plane, where noise with a memory is drawn device by device; else None.
+        age: (planes, n, m) seconds since the write of each device at the end of the window, float64, where its
+            process depends on that; else None.
         decorrelation: D, (N, N), a digital matrix that the activity x of the N units before the array is multiplied
             with before it goes to the word lines (and the DAC), or None.
     """
@@ -84,6 +86,7 @@ class ReadPlan:
     gain: Tensor | None = None
     offset: Tensor | None = None
     process: Tensor | None = None
+    age: Tensor | None = None
     decorrelation: Tensor | None = None
 
     @property

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from itertools import pairwise
 from statistics import median
@@ -14,7 +15,7 @@ from torch import Tensor
 
 from neuroanp.backends.reads import draw_bytes
 from neuroanp.baselines.regression import CHUNK, HELD_OUT
-from neuroanp.devices.protocol import remembers
+from neuroanp.devices.protocol import ReadLaw, remembers
 from neuroanp.devices.rtn import Telegraph
 from neuroanp.errors import InputError
 from neuroanp.learning.cdrge import CDRGE
@@ -287,7 +288,7 @@ def _wide(array: Crossbar, read: ReadPlan, shape: tuple[int, int]) -> ReadPlan:
 
     return replace(
         read, W=read.W.new_empty(shape, device="meta"), sigma2=wide(read.sigma2), process=wide(read.process),
-        widths=widths if len(widths) > 1 else (),
+        age=wide(read.age), widths=widths if len(widths) > 1 else (),
     )  # fmt: skip
 
 
@@ -319,7 +320,24 @@ def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:
     rows, steps = learner.passes * training.batch, min(experiment.chunk, experiment.task.steps)
     noisy = [read for read in plans if normals(read) or read.process is not None]
     later = _drawn_as_read(experiment)
-    return max((draw_bytes(read, rows, steps, later=later)[1] for read in noisy), default=0)
+    drawn = max((draw_bytes(read, rows, steps, later=later)[1] for read in noisy), default=0)
+    return drawn + rows * _states_bytes(experiment, noisy, later)
+
+
+def _states_bytes(experiment: Experiment, plans: Sequence[ReadPlan], later: bool) -> int:
+    """Return where the processes of all devices stand in a sequence, and, but for those drawn later, a step's draws.
+
+    As many processes as make the noise of a device, of one that is a day old where its age matters.
+    """
+    law: ReadLaw | None = experiment.profile.read  # pyright: ignore
+    with_memory = [read.process for read in plans if read.process is not None]
+    if law is None or law.process is None or not with_memory:
+        return 0
+    process = law.process()
+    each = sum(math.prod(shape) for shape in (process.uniforms((1,)), process.normals((1,))) if shape is not None)
+    devices = sum(sigma.numel() for sigma in with_memory)
+    draws = 0 if later else max(sigma.numel() for sigma in with_memory)
+    return each * (devices + draws) * with_memory[0].element_size()
 
 
 def _drawn_as_read(experiment: Experiment) -> bool:

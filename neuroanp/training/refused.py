@@ -226,7 +226,7 @@ def _refuse_wandering(rule: OUA, experiment: Experiment, chip: DeviceChip) -> No
         raise InputError(
             f"rule.source: 'device' with draw 'pass': nothing of the noise of profile '{name}' stands still for the "
             "passes of an update; use hardware.read: moments with frozen_noise on, or rule.draw: step with "
-            f"hardware.read: sampled where the noise is a process in time (rtn, one_over_f); {rules}"
+            f"hardware.read: sampled where the noise is a process in time (rtn, one_over_f, pcm); {rules}"
         )
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroanp.devices.one_over_f import OneOverF
+from neuroanp.devices.pcm_noise import PcmNoise
 from neuroanp.devices.rtn import Telegraph
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
@@ -23,6 +24,7 @@ PROCESSES = {
     "telegraph": Telegraph(0.3, 1e-3),
     "spread": Telegraph(0.3, 1e-3, 3.0),
     "one_over_f": OneOverF(10.0, 1e4),
+    "pcm": PcmNoise(1e-4).of_ages(torch.tensor(0.1)),
 }
 every_process = pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
 

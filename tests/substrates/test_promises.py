@@ -11,6 +11,7 @@ import torch
 from neuroanp import api
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.devices.leak import Leak
+from neuroanp.devices.pcm import PcmRead
 from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import available, load, loads
@@ -31,7 +32,7 @@ TINY = {
     "training": {"updates": 2, "batch": 2, "controls": False},
 }
 MEMORY = {
-    "cmos_subthreshold": "white", "fefet": "white", "pcm": "window", "pcm_tiles": "window", "photonic": "white",
+    "cmos_subthreshold": "white", "fefet": "white", "pcm": "process", "pcm_tiles": "process", "photonic": "white",
     "rram_rtn": "process", "sonos_flash": "white",
 }  # fmt: skip
 
@@ -112,16 +113,20 @@ def test_what_is_said_of_a_law_is_what_its_sampled_reads_do(name):
         assert np.corrcoef(one, two)[0, 1] > 0.1
 
 
-@pytest.mark.parametrize("profile", ["pcm", "pcm_tiles"])
-def test_sampled_reads_without_their_memory_are_refused(profile, tmp_path):
-    """Before a directory is made, and by the estimate: with the laws that have one."""
-    wanted = configure(TINY, {"profile": profile, "hardware.read": "sampled"})
+def test_sampled_reads_without_their_memory_are_refused(tmp_path, monkeypatch):
+    """Before a directory is made, and by the estimate: with the laws that have one. A law of one's own has moments."""
+    monkeypatch.setattr(PcmRead, "process", None)
+    wanted = configure(TINY, {"profile": "pcm", "hardware.read": "sampled"})
     for attempt in (lambda: launch(wanted, tmp_path / "runs"), lambda: api.estimate(wanted)):
-        with pytest.raises(InputError, match=r"hardware\.read: sampled .* one_over_f: rram_rtn"):
+        with pytest.raises(InputError, match=r"hardware\.read: sampled .* one_over_f, pcm: rram_rtn"):
             attempt()
     assert not (tmp_path / "runs").exists()
-    quiet = warnings_of({"profile": profile, "hardware.read": "sampled", "hardware.without": ["read_noise"]})
-    assert any("has its fresh read noise switched off" in line for line in quiet)
+
+
+@pytest.mark.parametrize("profile", ["pcm", "rram_rtn"])
+def test_sampled_reads_without_read_noise_change_nothing(profile):
+    overrides = {"profile": profile, "hardware.read": "sampled", "hardware.without": ["read_noise", "frozen_noise"]}
+    assert any("has its fresh read noise switched off" in line for line in warnings_of(overrides))
 
 
 @pytest.mark.parametrize(
@@ -233,8 +238,9 @@ def test_a_chip_that_is_past_its_table_as_it_stands_is_told():
     assert promises.beyond_table(chip.profile, ALL_EFFECTS, promises.DAY, "at once") is None
 
 
-def test_a_run_that_was_sampled_before_it_was_refused_can_be_looked_at(records, tmp_path, caplog):
+def test_a_run_that_was_sampled_before_it_was_refused_can_be_looked_at(records, tmp_path, caplog, monkeypatch):
     """Its bits are what they were; what they are not is said."""
+    monkeypatch.setattr(PcmRead, "process", None)
     record = records("pcm")
     old = RunDir.create(tmp_path, "old", record.config_text.replace("read: moments", "read: sampled"), record.manifest)
     old.save_checkpoint(2, record.load_checkpoint(record.checkpoints()[-1])[0], {})

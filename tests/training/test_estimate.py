@@ -9,6 +9,7 @@ import torch
 
 from neuroanp.backends import reads
 from neuroanp.cli.expected import show_estimate
+from neuroanp.devices.pcm_noise import PcmNoise
 from neuroanp.profiles.loader import available
 from neuroanp.training import estimate as estimating
 from neuroanp.training import memory as machine
@@ -46,15 +47,29 @@ def test_drawn_devices_are_counted(monkeypatch):
 
 
 def test_devices_that_are_drawn_as_they_are_read_are_stored_nowhere():
-    """Telegraph noise in single precision; in double precision the states of all (planes, n, m) of every read are."""
+    """Telegraph noise in single precision; in double precision the states of all (planes, n, m) of every read are.
+
+    Where the devices stand is kept of both: a state and a correlation time for each, pass and sequence.
+    """
 
     def noise(dtype):
         changes = {"profile": "rram_rtn", "hardware.read": "sampled", "compute.dtype": dtype}
         return memory_of(Experiment.of(configure(SMALL, changes)))["noise"]
 
     single, double = noise("float32"), noise("float64")
-    assert single < 4 * T * M * B * N * N  # one number a weight of every read
-    assert double >= 8 * T * M * B * 2 * N * N
+    shapes = Experiment.of(configure(SMALL, {})).network.shapes.values()
+    devices = 2 * sum(n * m for n, m in shapes)
+    assert single == 4 * M * B * 2 * devices
+    assert double >= 8 * M * B * (2 * devices + T * 2 * N * N)
+
+
+def test_where_processes_of_devices_stand_is_counted():
+    """Twenty-five processes of each device of a day's 1/f noise, for every pass and sequence."""
+    changes = {"profile": "pcm", "hardware.read": "sampled"}
+    noise = memory_of(Experiment.of(configure(SMALL, changes)))["noise"]
+    per_device = len(PcmNoise(250e-9).corners)
+    assert per_device == 25
+    assert noise >= 4 * M * B * per_device * 2 * N * (2 * N + 2 * O)
 
 
 def test_matrices_that_decorrelate_are_counted_of_inputs_too():
