@@ -40,6 +40,7 @@ class Leak(Law):
     8.6788
     """
 
+    covers: ClassVar[None] = None
     settles: ClassVar[bool] = True
     last_s: ClassVar[None] = None
     start: ClassVar[None] = None

@@ -90,6 +90,7 @@ class PcmDrift(Law):
     [1.0, 1.0, 0.7943282127380371]
     """
 
+    covers: ClassVar[None] = None
     settles: ClassVar[bool] = False
     last_s: ClassVar[None] = None
     start: ClassVar[None] = None

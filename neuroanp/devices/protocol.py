@@ -57,13 +57,17 @@ class Pulsed:
 
 
 class ErrorAt(Protocol):
-    """The total error about the target at one time after the write; `v_read`: volts it was read at, None: any."""
+    """The total error about the target at one time after the write; `v_read`: volts it was read at, None: any.
+
+    `shift` is how far the mean of all cells of a target has moved by then, siemens; None: not at all.
+    """
 
     @property
     def time(self) -> float: ...
     @property
     def v_read(self) -> float | None: ...
     def sigma(self, g_target: Tensor, g_max: float) -> Tensor: ...
+    def shift(self, g_target: Tensor) -> Tensor | None: ...
     def within(self, later: Any) -> bool: ...
 
 
@@ -91,14 +95,17 @@ class DriftLaw(Protocol):
     `settles` tells whether the state itself relaxes, so that a write starts from what is left of it
     (a leak), or the conductance is kept as written and seen through the law (drift of PCM). Of a law whose numbers are
     a table in time, `last_s` is when it ends, seconds after a write (what is older is answered with the last values,
-    and who asks for it is told), `start` the error that it grows from; None: neither. `at_temperature` is as of
-    `NodeSource`.
+    and who asks for it is told), `start` the error that it grows from; None: neither. `covers` is the range of targets
+    that its numbers are for, siemens (beyond, the values of its ends are taken, and that is said); None: any.
+    `at_temperature` is as of `NodeSource`.
     """
 
     settles: bool
     last_s: float | None
     start: ErrorAt | None
 
+    @property
+    def covers(self) -> tuple[float, float] | None: ...
     @property
     def at_temperature(self) -> Callable[[float], DriftLaw] | None: ...
     def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor: ...

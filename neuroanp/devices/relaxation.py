@@ -12,7 +12,7 @@ memory, Nature 608, 504 (2022).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import pairwise
 from typing import Annotated, ClassVar
 
@@ -70,6 +70,9 @@ class PolynomialError(Section):
         polynomial = (((self.c4 * r + self.c3) * r + self.c2) * r + self.c1) * r + self.c0
         return polynomial.mul_(g_max / self.g_ref)
 
+    def shift(self, g_target: Tensor) -> None:
+        """Return None: the mean stays at the target."""
+
     def within(self, later: PolynomialError) -> bool:
         """Return whether the error is at most that of a later time for every target."""
         return _minimum(later._powers / later.g_ref - self._powers / self.g_ref)[1] >= 0
@@ -121,6 +124,7 @@ class WanRelaxation(Law):
         middle, end: total errors at later times.
     """
 
+    covers: ClassVar[None] = None
     settles: ClassVar[bool] = False
     at_temperature: ClassVar[None] = None
     start: PolynomialError
@@ -163,25 +167,48 @@ def total_sigma(stages: Sequence[ErrorAt], g_target: Tensor, g_max: float, age: 
 
     Returns: standard deviation before clipping at 0 S, siemens, of the dtype of `g_target`.
     """
-    sigma = stages[0].sigma(g_target, g_max)
+    return _in_time(stages, lambda stage: stage.sigma(g_target, g_max), age)
+
+
+def total_shift(stages: Sequence[ErrorAt], g_target: Tensor, age: Tensor) -> Tensor | None:
+    """Return how far the mean has moved from the target at any age, siemens, as `total_sigma`; None: nowhere.
+
+    A stage that states no shift has the mean at the target.
+    """
+    if all(stage.shift(g_target) is None for stage in stages):
+        return None
+
+    def of(stage: ErrorAt) -> Tensor:
+        shift = stage.shift(g_target)
+        return torch.zeros_like(g_target) if shift is None else shift
+
+    return _in_time(stages, of, age)
+
+
+def _in_time(stages: Sequence[ErrorAt], of: Callable[[ErrorAt], Tensor], age: Tensor) -> Tensor:
+    """Join what stages say by straight lines in the logarithm of the time."""
+    found = of(stages[0])
     log_age = age.clamp_min(stages[0].time).log()
     for one, two in pairwise(stages):
         share = (log_age - math.log(one.time)).div_(math.log(two.time / one.time)).clamp_(0.0, 1.0)
-        sigma = sigma + share.to(sigma.dtype) * (two.sigma(g_target, g_max) - one.sigma(g_target, g_max))
-    return sigma
+        found = found + share.to(found.dtype) * (of(two) - of(one))
+    return found
 
 
-def relaxed(stages: Sequence[ErrorAt], g: Tensor, nu: Tensor, age: Tensor, target: Tensor, g_max: float) -> Tensor:
+def relaxed(
+    stages: Sequence[ErrorAt], g: Tensor, nu: Tensor, age: Tensor, target: Tensor, g_max: float, shrinks: bool = False
+) -> Tensor:
     """Return the conductance some time after the write.
 
-        G(t) = max(0, G_p + sqrt(sigma(t)^2 - sigma(t_0)^2) nu)
+        G(t) = max(0, G_p + shift(t) - shift(t_0) + sqrt(sigma(t)^2 - sigma(t_0)^2) nu)
 
-    so that its error about the target is sigma(t) at any one time; between two times it is fully
-    correlated, since one nu a write moves it. A write that clipped at 0 S hid how far below it fell:
-    for it G_p is taken at its conditional mean, G_target - sigma_0 phi(z) / Phi(-z), z = G_target /
-    sigma_0. That keeps mean and sd within 4 % of those of max(0, N(G_target, sigma(t)^2)) at the
-    smallest targets (0.3 % from r = 0.025 on), where G_p = 0 would raise the mean by a fifth. A
-    target of exactly 0 S does not tell a clipped write from an exact one and is taken as exact.
+    so that its error about the moved mean is sigma(t) at any one time; between two times it is fully
+    correlated, since one nu a write moves it. Where it `shrinks`, a sigma below that of the write draws
+    devices together: their deviation from the mean is scaled by sigma(t) / sigma(t_0). A write that clipped at 0 S
+    hid how far below it fell: for it G_p is taken at its conditional mean, G_target - sigma_0 phi(z) /
+    Phi(-z), z = G_target / sigma_0. That keeps mean and sd within 4 % of those of max(0, N(G_target,
+    sigma(t)^2)) at the smallest targets (0.3 % from r = 0.025 on), where G_p = 0 would raise the mean by a
+    fifth. A target of exactly 0 S does not tell a clipped write from an exact one and is taken as exact.
 
     Args:
         stages: total errors at rising times; the first is that of the write.
@@ -190,19 +217,28 @@ def relaxed(stages: Sequence[ErrorAt], g: Tensor, nu: Tensor, age: Tensor, targe
         age: seconds since the write, float64.
         target: siemens; NaN (never written) takes g as the target.
         g_max: full scale, siemens.
+        shrinks: whether a later sigma may be below the first.
     """
     aim = torch.where(target.isnan(), g, target)
-    start = stages[0].sigma(aim, g_max)
-    extra = (total_sigma(stages, aim, g_max, age).square_() - start.square()).clamp_min_(0.0).sqrt_()
+    start, total = stages[0].sigma(aim, g_max), total_sigma(stages, aim, g_max, age)
+    extra = (total.square() - start.square()).clamp_min_(0.0).sqrt_()
     hidden = (g <= 0) & (aim > 0) & (start > 0)
     below = g.clone()
     z = aim[hidden] / start[hidden]
     log_mills = -0.5 * z.square() - 0.5 * math.log(2.0 * math.pi) - torch.special.log_ndtr(-z)
     below[hidden] = aim[hidden] - start[hidden] * log_mills.exp()
+    shift = total_shift(stages, aim, age)
+    if shrinks:
+        first = stages[0].shift(aim)
+        mean = aim if first is None else aim + first
+        below = mean + (below - mean) * torch.where(total < start, total / start, 1.0)
+    if shift is not None:
+        first = stages[0].shift(aim)
+        below = below + (shift if first is None else shift - first)
     return below.addcmul_(extra, nu).clamp_min_(0.0)
 
 
-def check_stages(stages: dict[str, ErrorAt]) -> None:
+def check_stages(stages: Mapping[str, ErrorAt]) -> None:
     """Raise an error at the key of a stage whose time does not rise or whose error falls below the first's."""
     names = list(stages)
     first = stages[names[0]]

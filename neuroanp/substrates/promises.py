@@ -84,8 +84,8 @@ def table_end(profile: HardwareProfile, effects: frozenset[str]) -> float | None
 def beyond_table(profile: HardwareProfile, effects: frozenset[str], age_s: float, when: str) -> str | None:
     """Return what to say of devices that were written `age_s` seconds ago, `when` in words; None within the table.
 
-    >>> beyond_table(load("sonos_flash"), frozenset({"drift"}), 5 * DAY, "after 5 d")
-    'after 5 d: the drift table of profile sonos_flash ends 1 d after a write; beyond, its last values are taken'
+    >>> beyond_table(load("sonos_flash"), frozenset({"drift"}), 6 * DAY, "after 6 d")
+    'after 6 d: the drift table of profile sonos_flash ends 5 d after a write; beyond, its last values are taken'
     """
     end = table_end(profile, effects)
     if end is None or age_s <= end:
@@ -158,11 +158,14 @@ def idle_options(
 def _short_tables(profile: HardwareProfile, effects: frozenset[str]) -> list[str]:
     """Say of measured tables that do not reach over all conductances that the devices are used at."""
     low, high = profile.conductance.g_min, profile.conductance.g_max
-    found = []
+    found: list[tuple[str, Any]] = []
     if isinstance(profile.programming, MeasuredProgramming) and "programming_error" in effects:
         found.append(("programming", profile.programming.data["target"]))
     if isinstance(profile.read, MeasuredRead) and effects & READING:
         found.append(("read", profile.read.data["g"]))
+    drift: DriftLaw | None = profile.drift  # pyright: ignore[reportAssignmentType]
+    if drift is not None and drift.covers is not None and "drift" in effects:
+        found.append(("drift", drift.covers))
     said = []
     for what, knots in found:
         first, last = float(knots[0]), float(knots[-1])

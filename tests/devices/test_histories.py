@@ -46,7 +46,8 @@ DRIFTS = {
     "pcm": "drift: {law: pcm, t0: 20 s, mu_slope: -0.0155, mu_offset: 0.0244, mu_min: 0.049, mu_max: 0.1, "
     "s_slope: -0.0125, s_offset: -0.0059, s_min: 0.008, s_max: 0.045}",
     "sonos": "drift: {law: sonos, start: {time: 1 s, a: 20 nA, b: 180 nA, v_read: 0.1 V}, "
-    "end: {time: 1 d, a: 60 nA, b: 180 nA, v_read: 0.1 V}}",
+    "end: {time: 1 d, a: 60 nA, b: 180 nA, v_read: 0.1 V, moved: {i_max: 2 uA, c0: 1, c1: -0.1, c2: 0, c3: 0, "
+    "c4: 0, c5: 0, c6: 0, c7: 0, c8: 0, c9: 0, c10: 0}}}",
 }
 EFFECTS = ("programming_error", "drift", "write_noise", "d2d", "c2c", "faults", "endurance")
 HEAD = """

@@ -171,10 +171,15 @@ def test_wan_numbers():
 def test_sonos_numbers():
     """Agrawal et al., IEDM 2022, in nA."""
     sonos = numbers("sonos_flash")
-    pairs = {"programming.error": (19.887, 176.31), "drift.end": (25.591, 186.86), "read": (12.580, 215.37)}
+    pairs = {
+        "programming.error": (19.887, 176.31), "read": (12.580, 215.37), "drift.stage_1": (25.591, 186.86),
+        "drift.stage_2": (28.728, 193.57), "drift.stage_3": (31.043, 198.90), "drift.stage_4": (33.762, 204.77),
+        "drift.end": (34.579, 207.34),
+    }  # fmt: skip
     for key, (a, b) in pairs.items():
         assert (sonos[f"{key}.a"], sonos[f"{key}.b"]) == (close(a * 1e-9), close(b * 1e-9))
-    assert sonos["drift.end.time"] == 86400.0
+    times = [sonos[f"drift.{stage}.time"] for stage in ("stage_1", "stage_2", "stage_3", "stage_4", "end")]
+    assert times == [86400.0 * day for day in (1, 2, 3, 4, 5)]
     assert sonos["periphery.dac.inputs"] == "pulse_width"
     assert sonos["conductance.g_max"] * sonos["periphery.v_read"] <= 3200e-9  # pyright: ignore[reportOperatorIssue]
 

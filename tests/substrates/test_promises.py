@@ -158,7 +158,7 @@ def test_sampled_reads_without_read_noise_change_nothing(profile):
         ({"profile": "pcm", "training.evaluate_after": ["30 d"]}, None),
         ({"profile": "rram_wan", "training.evaluate_after": ["2 d"]}, None),
         ({"profile": "rram_wan", "training.evaluate_after": ["1 d", "3 d"]}, "after 3 d: the drift table of"),
-        ({"profile": "sonos_flash", "training.updates": 30_000_000, "dt": "1 ms"}, "of chip time: the drift table"),
+        ({"profile": "sonos_flash", "training.updates": 30_000_000, "dt": "10 ms"}, "of chip time: the drift table"),
     ],
 )  # fmt: skip
 def test_an_option_that_changes_nothing_says_so_and_others_are_silent(overrides, said):
@@ -205,8 +205,8 @@ def records(tmp_path_factory):
 @pytest.mark.parametrize(
     ("profile", "look", "said"),
     [
-        ("sonos_flash", Look(after=["5 d", "30 d", "1 h"], without=["dac", "adc"]),
-         "after 5 d, after 30 d: the drift table of profile sonos_flash ends 1 d after a write"),
+        ("sonos_flash", Look(after=["6 d", "30 d", "4 d"], without=["dac", "adc"]),
+         "after 6 d, after 30 d: the drift table of profile sonos_flash ends 5 d after a write"),
         ("sonos_flash", Look(after=["12 h"]), None),
         ("sonos_flash", Look(after=["5 d"], without=["drift"]), "nothing of profile sonos_flash that is on changes"),
         ("sonos_flash", Look(after=["3 d"], profile=load("rram_wan")), "of profile rram_wan ends 2 d"),
@@ -226,16 +226,16 @@ def test_idle_times_that_a_profile_has_no_answer_to_are_told(records, caplog, pr
     assert [said in line for line in told] == ([] if said is None else [True])
     if said is not None and "table" in said and profile == "sonos_flash" and look.profile is None:
         losses = {row["after"]: row["test_loss_noise_free"] for row in rows}
-        assert losses["5 d"] == losses["30 d"] != losses["1 h"]  # what is told of
+        assert losses["6 d"] == losses["30 d"] != losses["4 d"]  # what is told of
 
 
 def test_a_chip_that_is_past_its_table_as_it_stands_is_told():
     chip = Experiment.of(configure(TINY, {"profile": "sonos_flash"})).chip(Streams(0))
-    chip.elapse(2 * promises.DAY)
-    assert promises.oldest(chip) == close(2 * promises.DAY, rel=1e-6)
+    chip.elapse(6 * promises.DAY)
+    assert promises.oldest(chip) == close(6 * promises.DAY, rel=1e-6)
     told = promises.beyond_table(chip.profile, ALL_EFFECTS, promises.oldest(chip), "at once")
     assert told is not None
-    assert promises.beyond_table(chip.profile, ALL_EFFECTS, promises.DAY, "at once") is None
+    assert promises.beyond_table(chip.profile, ALL_EFFECTS, 5 * promises.DAY, "at once") is None
 
 
 def test_a_run_that_was_sampled_before_it_was_refused_can_be_looked_at(records, tmp_path, caplog, monkeypatch):
