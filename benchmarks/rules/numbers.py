@@ -13,19 +13,21 @@ import time
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
+from functools import cache
 from multiprocessing import get_context
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple
 
 from neuroanp.errors import DivergedError, NeuroanpError
-from neuroanp.profiles.loader import profile_path
+from neuroanp.profiles.loader import load
 from neuroanp.records.atomic import write_text
 from neuroanp.records.environment import environment
 from neuroanp.records.identity import canonical, code_version
 from neuroanp.training.config import RunConfig
 from neuroanp.training.launch import launch
 from neuroanp.training.results import result_of
+from neuroanp.yaml_io import dotted
 
 PATH = Path(__file__).parents[1] / "results" / "rules.json"
 CONTROLS = (
@@ -35,15 +37,22 @@ Row = dict[str, Any]
 
 
 def digest(config: RunConfig) -> str:
-    """Name a run by its configuration and its profile's text; data by the file's name, so that places do not count.
+    """Name a run by its configuration and its profile's values; data by the file's name, so that places do not count.
 
-    The code is not in it, so that numbers outlive what does not concern them; each says which code it is of.
+    Neither the code nor what is said of the values is in it, so that numbers outlive what does not concern them; each
+    says which code it is of.
     """
-    plain = {**config.to_plain(), "text": profile_path(config.profile).read_text()}
+    plain = {**config.to_plain(), "values": _values(config.profile)}
     plain["profile"] = Path(plain["profile"]).name
     if plain["task"].get("path"):
         plain["task"]["path"] = Path(plain["task"]["path"]).name
     return hashlib.sha256(canonical(plain).encode()).hexdigest()[:16]
+
+
+@cache
+def _values(profile: str) -> dict[str, str]:
+    """Return the parameters of a profile as texts; of a file its checksum counts, not its place."""
+    return {dotted(leaf.key): leaf.text for leaf in load(profile).leaves() if leaf.key[-1] != "file"}
 
 
 class Run(NamedTuple):

@@ -23,16 +23,16 @@ Name = Annotated[str, typer.Argument(metavar="NAME", help="A shipped profile's n
 @guarded
 def list_profiles(json: options.Json = False, debug: options.Debug = False) -> None:
     """List the shipped profiles."""
-    from neuroanp.profiles import summaries
+    from neuroanp.profiles import STATUSES, summaries
 
-    rows = [meta.model_dump() for meta in summaries()]
+    found = summaries()
     if json:
-        print_json(rows)
+        print_json([meta.model_dump(exclude={"status"}) | {"parameters": counted} for meta, counted in found])
         return
-    table = _table("profile", "status", "what it is")
-    for row in rows:
-        table.add_row(row["name"], row["status"], row["summary"])
-    show(table)
+    table = _table("profile", *STATUSES, "what it is")
+    for meta, counted in found:
+        table.add_row(meta.name, *(str(counted[status] or "–") for status in STATUSES), meta.summary)
+    show(table, "", "measured, fitted, illustrative: how many of a profile's parameters are")
 
 
 @app.command("show", epilog="Example: neuroanp profiles show pcm")
@@ -129,11 +129,13 @@ def _as_dict(profile: "HardwareProfile") -> dict:
 
 def _print(profile: "HardwareProfile") -> None:
     """Print the profile's head, its parameters, and below them the numbered sources."""
+    from neuroanp.profiles.provenance import in_words
 
     meta, rows = profile.meta, _as_dict(profile)["parameters"]
     sources = list(dict.fromkeys(row["source"] for row in rows if row["source"]))
     head = [text(meta.name, style="bold"), text(meta.summary)]
-    head += [text(f"{meta.status}; doi:{meta.doi}" if meta.doi else meta.status, style="dim"), text("")]
+    known = f"{sum(profile.shares.values())} parameters: {in_words(profile.shares)}"
+    head += [text(f"{known}; doi:{meta.doi}" if meta.doi else known, style="dim"), text("")]
     table = _table("parameter", "value", "status", "source")
     section = ""
     for row in rows:

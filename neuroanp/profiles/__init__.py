@@ -2,16 +2,18 @@
 
 from neuroanp.profiles.diff import Difference, diff
 from neuroanp.profiles.laws import LAWS, Law
-from neuroanp.profiles.loader import available, load, loads, profile_path, summaries
-from neuroanp.profiles.provenance import Provenance
+from neuroanp.profiles.loader import Summary, available, load, loads, profile_path, summaries
+from neuroanp.profiles.provenance import STATUSES, Provenance
 from neuroanp.profiles.schema import HardwareProfile
 
 __all__ = [
     "LAWS",
+    "STATUSES",
     "Difference",
     "HardwareProfile",
     "Law",
     "Provenance",
+    "Summary",
     "available",
     "diff",
     "load",

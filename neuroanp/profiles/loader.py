@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from neuroanp.errors import InputError, did_you_mean
-from neuroanp.profiles.provenance import Provenance, unwrap
+from neuroanp.profiles.provenance import Provenance, shares, unwrap
 from neuroanp.profiles.schema import HardwareProfile, Meta
 from neuroanp.yaml_io import Document, Key, Problem, Section, failed, parse, read, validate
 
@@ -69,14 +69,25 @@ def loads(text: str, label: str = "profile") -> HardwareProfile:
     return _build(*_resolve(parse(text, label), Path(), ()))
 
 
-def summaries() -> list[Meta]:
-    """Return `meta` of every shipped profile without loading any law."""
+class Summary(NamedTuple):
+    """What a profile is, and how many of its parameters have each status."""
+
+    meta: Meta
+    shares: dict[str, int]
+
+
+def summaries() -> list[Summary]:
+    """Return what every shipped profile is, without loading any law."""
 
     class Head(Section):
         meta: Meta
 
-    documents = [read(profile_path(name)) for name in available()]
-    return [validate(replace(d, data={"meta": d.data.get("meta")}), Head).meta for d in documents]
+    found = []
+    for path in map(profile_path, available()):
+        document, stated, _, problems = _resolve(read(path), path.parent, (path.resolve(),))
+        head = validate(replace(document, data={"meta": document.data.get("meta")}), Head, problems=problems)
+        found.append(Summary(head.meta, shares(origin for key, origin in stated.items() if key[-1] != "law")))
+    return found
 
 
 def _build(

@@ -5,6 +5,7 @@ All quantities are SI floats once loaded. A section that a device does not have 
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from hashlib import sha256
 from types import MappingProxyType
@@ -13,7 +14,7 @@ from typing import Annotated, Any
 from pydantic import PrivateAttr, model_validator
 
 from neuroanp.profiles.laws import LAWS, Law
-from neuroanp.profiles.provenance import Leaf, Provenance, leaves
+from neuroanp.profiles.provenance import UNSTATED, Leaf, Provenance, leaves, shares
 from neuroanp.profiles.sections import (
     Array,
     ConductanceRange,
@@ -189,6 +190,16 @@ class HardwareProfile(Section):
         return MappingProxyType(found)
 
     @property
+    def shares(self) -> dict[str, int]:
+        """How many parameters are measured, fitted and illustrative.
+
+        >>> from neuroanp.profiles import load
+        >>> load("ideal").shares["measured"]
+        0
+        """
+        return shares(self.provenance.values())
+
+    @property
     def inherited(self) -> Mapping[str, str]:
         """The profile that a parameter was taken over from by `extends`, by dotted key; its own are left out.
 
@@ -209,7 +220,9 @@ class HardwareProfile(Section):
         """Return the canonical text; without `places` a file is known by its checksum alone."""
         content: dict[str, Any] = {"meta": self.meta.model_dump(exclude_none=True)}
         content |= {name: {} for name in type(self).model_fields if name != "meta" and getattr(self, name) is not None}
-        default = Provenance(self.meta.status, self.meta.source)
+        usual = self._usual_origins()
+        for name, origin in usual.items() if self.meta.status is None else ():
+            content[name] |= origin._asdict()
         for leaf in self.leaves():
             section = content
             if not places and leaf.key[-1] == "file":
@@ -218,9 +231,22 @@ class HardwareProfile(Section):
                 section = section.setdefault(str(part), {})
             value = leaf.value if leaf.dimension is None else leaf.text
             origin = self._origin(leaf)
-            plain = origin == default or leaf.key[-1] == "law"
+            plain = origin == usual[str(leaf.key[0])] or leaf.key[-1] == "law"
             section[str(leaf.key[-1])] = value if plain else {"value": value, **origin._asdict()}
         return dump(content)
+
+    def _usual_origins(self) -> dict[str, Provenance]:
+        """Return what the canonical text states for a whole section: the origin of most of its parameters.
+
+        Where `meta` has a status, that is of all sections.
+        """
+        of: dict[str, list[Provenance]] = {}
+        for leaf in self.leaves():
+            of.setdefault(str(leaf.key[0]), []).extend([self._origin(leaf)] * (leaf.key[-1] != "law"))
+        if self.meta.status is not None:
+            return dict.fromkeys(of, Provenance(self.meta.status, self.meta.source))
+        default = Provenance(UNSTATED, self.meta.source)
+        return {name: Counter(origins or [default]).most_common(1)[0][0] for name, origins in of.items()}
 
     @property
     def hash(self) -> str:
@@ -245,4 +271,4 @@ class HardwareProfile(Section):
             return self._stated[leaf.key]
         if not leaf.stated:
             return Provenance("illustrative", "default of the model")
-        return Provenance(self.meta.status, self.meta.source)
+        return Provenance(self.meta.status or UNSTATED, self.meta.source)

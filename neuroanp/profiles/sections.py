@@ -54,14 +54,15 @@ class Meta(Section):
         summary: one line.
         source: the publication.
         doi: of the publication.
-        status: measured, fitted or illustrative.
+        status: of parameters that have none of their own or of their section, in files from before sections had one;
+            None: those are illustrative.
     """
 
     name: Annotated[str, AfterValidator(_name)]
     summary: _Text
     source: _Text
     doi: _Text | None = None
-    status: Literal["measured", "fitted", "illustrative"]
+    status: Literal["measured", "fitted", "illustrative"] | None = None
 
 
 class ConductanceRange(Section):

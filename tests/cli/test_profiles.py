@@ -21,7 +21,9 @@ def test_list_names_all(invoke) -> None:
 def test_list_as_json(invoke) -> None:
     rows = json.loads(invoke("profiles", "list", "--json").stdout)["results"]
     assert [row["name"] for row in rows] == available()
-    assert all(row["source"] and row["status"] in ("measured", "fitted", "illustrative") for row in rows)
+    assert all(row["source"] and [*row["parameters"]] == ["measured", "fitted", "illustrative"] for row in rows)
+    (pcm,) = (row["parameters"] for row in rows if row["name"] == "pcm")
+    assert pcm == load("pcm").shares
 
 
 @pytest.mark.parametrize("name", SHIPPED)

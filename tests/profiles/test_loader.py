@@ -15,6 +15,7 @@ from neuroanp.profiles import HardwareProfile, Provenance, diff, load, loader, l
 
 PCM = profile_path("pcm")
 
+DEFAULT = "default of the model"
 SMALL = """meta: {name: mine, summary: a test, source: my bench, status: measured}
 conductance: {g_min: 1 uS, g_max: 25 uS, coding: differential}
 array: {weight_range: 4, write: row}
@@ -77,7 +78,7 @@ def test_the_two_messages_of_the_design_come_at_once(folder):
         ("  q: 0.0088", "  q: -1", "read.q: -1 is not a number of 0 or above"),
         ("  q: 0.0088", "  q: 0.9 %", "a fraction is written 0.25, never per cent"),
         ("drift:", "drfit:", "drfit: unknown key; did you mean 'drift'?"),
-        ("status: fitted", "status: fited", "meta.status: 'fited' is not one of measured, fitted, illustrative"),
+        ("status: fitted", "status: fited", "conductance.status: 'fited' is not one of measured, fitted, illustrative"),
         ("name: pcm", "name: a/b", "meta.name: 'a/b' is not a name: write up to 64 letters (a-z, A-Z), digits"),
         ("name: pcm", "name: my chip", "without spaces, beginning with a letter or a digit"),
         ("name: pcm", f"name: {'a' * 65}", "is not a name: write up to 64"),
@@ -308,3 +309,66 @@ def test_no_damaged_profile_crashes(data):
         message = str(error)
         assert "pcm.yaml" in message
     assert message
+
+
+SECTIONS = """meta: {name: mine, summary: a test, source: my bench}
+conductance: {g_min: 0 S, g_max: 25 uS, coding: differential}
+programming:
+  {law: gaussian, status: measured, source: record 7, sigma_absolute: 1 uS, sigma_relative: {value: 0, status: fitted}}
+periphery:
+  status: fitted
+  v_read: 0.2 V
+  t_read: 250 ns
+  adc: {source: data sheet, bits: 8, full_scale: {value: 40 uA, source: a choice, status: illustrative}}
+array: {weight_range: 4, write: row}
+"""
+
+
+def test_a_status_and_a_source_may_stand_at_a_section():
+    """They cover what it holds, sections within it too, but for what states its own; nothing else is covered."""
+    profile = loads(SECTIONS)
+    assert dict(profile.provenance) == {
+        "conductance.g_min": ("illustrative", "my bench"), "conductance.g_max": ("illustrative", "my bench"),
+        "conductance.coding": ("illustrative", "my bench"), "programming.sigma_absolute": ("measured", "record 7"),
+        "programming.sigma_relative": ("fitted", "record 7"), "programming.pulses": ("illustrative", DEFAULT),
+        "programming.deadband": ("illustrative", DEFAULT), "periphery.v_read": ("fitted", "my bench"),
+        "periphery.t_read": ("fitted", "my bench"), "periphery.adc.bits": ("fitted", "data sheet"),
+        "periphery.adc.full_scale": ("illustrative", "a choice"), "array.weight_range": ("illustrative", "my bench"),
+        "array.write": ("illustrative", "my bench"),
+    }  # fmt: skip
+    assert profile.shares == {"measured": 1, "fitted": 4, "illustrative": 8}
+    again = loads(profile.text)
+    assert dict(again.provenance) == dict(profile.provenance)
+    assert again.hash == profile.hash
+    assert again.text == profile.text
+
+
+def test_a_section_that_extends_another_covers_its_own_keys_alone(tmp_path):
+    path = tmp_path / "mine.yaml"
+    path.write_text("extends: pcm\nmeta: {name: mine}\nread: {status: measured, source: record 8, q: 0.01}\n")
+    origins = load(path).provenance
+    assert origins["read.q"] == ("measured", "record 8")
+    assert origins["read.exponent"] == load("pcm").provenance["read.exponent"]
+
+
+def test_the_status_of_an_older_file_covers_what_has_none():
+    """Files and runs from before sections had one: nothing of them is read otherwise, and their hash stays."""
+    profile = loads(SECTIONS.replace("source: my bench}", "source: my bench, status: measured}"))
+    assert profile.provenance["conductance.g_max"] == ("measured", "my bench")
+    assert profile.provenance["periphery.v_read"] == ("fitted", "my bench")
+    assert "status: measured" in profile.text.splitlines()[4]
+    assert loads(profile.text).hash == profile.hash
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "says"),
+    [
+        ("status: fitted\n", "status: fited\n", "mine.yaml:6: periphery.status: 'fited' is not one of"),
+        ("source: data sheet", "source: 5", "mine.yaml:9: periphery.adc.source: 5 is not a text"),
+        ("source: record 7", "sorce: record 7", "programming.sorce: unknown key"),
+    ],
+)
+def test_a_bad_mark_of_a_section_is_told(tmp_path, old, new, says):
+    path = tmp_path / "mine.yaml"
+    path.write_text(SECTIONS.replace(old, new, 1))
+    assert any(says in line for line in problems(path)), problems(path)

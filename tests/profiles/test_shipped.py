@@ -24,7 +24,9 @@ NAMES = available()
 def test_names():
     assert set(NAMES) >= SHIPPED
     assert len(SHIPPED) >= 15
-    assert [meta.name for meta in summaries()] == NAMES
+    found = summaries()
+    assert [each.meta.name for each in found] == NAMES
+    assert [each.shares for each in found] == [load(name).shares for name in NAMES]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -37,10 +39,24 @@ def test_what_is_an_order_of_magnitude_or_a_choice_is_illustrative(name):
 
 @pytest.mark.parametrize("name", NAMES)
 def test_a_device_that_was_measured_names_its_publication(name):
-    """A profile that is not illustrative as a whole names where it was published, with the year."""
-    meta = load(name).meta
-    if meta.status != "illustrative":
-        assert re.search(r"\b(19|20)\d\d\b", meta.source), meta.source
+    """A number that is measured or fitted names where it was published, with the year."""
+    for key, (status, source) in load(name).provenance.items():
+        if status != "illustrative":
+            assert re.search(r"\b(19|20)\d\d\b", source), f"{key}: {source}"
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_no_file_has_one_status_for_all_its_keys(name):
+    assert load(name).meta.status is None
+
+
+@pytest.mark.parametrize("name", ["rram_hfo2", "rram_hfo2_om"])
+def test_what_a_source_does_not_state_of_hfo2_is_illustrative(name):
+    """Bounds are assumed, spreads without a measurement the preset's."""
+    origins = load(name).provenance
+    for key in ("bound_up", "bound_down", "up_down_d2d", "reference_sd"):
+        assert origins[f"update.{key}"].status == "illustrative", key
+    assert {origins[f"update.{key}"].status for key in ("dw", "dw_d2d", "c2c", "write_noise")} == {"fitted"}
 
 
 @pytest.mark.parametrize("name", NAMES)
