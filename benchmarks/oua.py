@@ -65,10 +65,10 @@ def ways() -> list[Way]:
         Way("linear map, weights move at every step", LINEAR, step, {"lr": 1e-2}, 600, 64, {}, (1e-2, 2e-2)),
         Way("the same, SGD as in the paper", LINEAR, step, plain, 600, 64, {}, (1.0, 3.0)),
         Way("linear map, weights stand for a presentation", LINEAR, held, {"lr": 1e-2}, 2000, 64, {}, (1e-2, 2e-2)),
-        Way("linear map on rram_rtn, its own noise in time", LINEAR, device, {"lr": 5e-3}, 500, 16, IN_TIME,
+        Way("linear map on rram_rtn, its own noise in time", LINEAR, device, {"lr": 5e-3}, 500, 64, IN_TIME,
             (5e-3, 1e-2)),
         Way("20 tanh units, recurrent, all arrays", RECURRENT,
-            {"draw": "step", "lam": 0.3, "sigma": 0.0155, "rho": 0.03}, {"lr": 1e-2}, 600, 32, {}, (3e-3, 1e-2)),
+            {"draw": "step", "lam": 0.3, "sigma": 0.0155, "rho": 0.03}, {"lr": 3e-3}, 3000, 32, {}, (3e-3, 1e-2)),
     ]  # fmt: skip
 
 

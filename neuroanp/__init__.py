@@ -16,6 +16,7 @@ if TYPE_CHECKING:
         estimate,
         evaluate,
         export,
+        live,
         load_run,
         report,
         reproduce,
@@ -26,7 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison", "Run", "__version__", "characterize", "check_export", "compare", "configure", "diagnose", "estimate",
-    "evaluate", "export", "load_run", "report", "reproduce", "resume", "train", "transfer",
+    "evaluate", "export", "live", "load_run", "report", "reproduce", "resume", "train", "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

@@ -22,11 +22,11 @@ if TYPE_CHECKING:
     from neuroanp.api.diagnosis import diagnose
     from neuroanp.api.pages import characterize, report
     from neuroanp.api.reproduction import reproduce
-    from neuroanp.api.run import Run, configure, estimate, evaluate, export, load_run, resume, train
+    from neuroanp.api.run import Run, configure, estimate, evaluate, export, live, load_run, resume, train
 
 __all__ = [
     "Comparison", "Run", "characterize", "check_export", "compare", "configure", "diagnose", "estimate", "evaluate",
-    "export", "load_run", "report", "reproduce", "resume", "runs_of_comparison", "train", "transfer",
+    "export", "live", "load_run", "report", "reproduce", "resume", "runs_of_comparison", "train", "transfer",
 ]  # fmt: skip
 
 _HOMES = {
@@ -36,7 +36,7 @@ _HOMES = {
     "diagnosis": ("diagnose",),
     "pages": ("characterize", "report"),
     "reproduction": ("reproduce",),
-    "run": ("Run", "configure", "estimate", "evaluate", "export", "load_run", "resume", "train"),
+    "run": ("Run", "configure", "estimate", "evaluate", "export", "live", "load_run", "resume", "train"),
 }
 """The module of each name."""
 

@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.api.compared import Comparison
-from neuroanp.api.live import noted, watched
 from neuroanp.api.making import Making, failures
 from neuroanp.api.run import Anywhere, Progress, Source
+from neuroanp.api.telling import noted, watched
 from neuroanp.comparing.grid import lay_out, without_refused
 from neuroanp.comparing.settings import axes_over
 from neuroanp.comparing.size import MOST_RUNS, check_size, in_words

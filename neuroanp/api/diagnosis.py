@@ -7,8 +7,8 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.api.live import noted, watched
 from neuroanp.api.run import Anywhere, Progress, Run, Source, place_of
+from neuroanp.api.telling import noted, watched
 from neuroanp.errors import InputError, all_of
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found

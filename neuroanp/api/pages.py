@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.api.compared import Comparison
-from neuroanp.api.live import noted
 from neuroanp.api.run import Anywhere, Run, loaded, place_of
+from neuroanp.api.telling import noted
 from neuroanp.comparing import record as comparison
 from neuroanp.errors import InputError
 from neuroanp.records.manifest import is_there

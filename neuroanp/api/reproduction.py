@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.api.live import noted, watched
 from neuroanp.api.run import Anywhere, Progress
+from neuroanp.api.telling import noted, watched
 from neuroanp.comparing.size import check_workers
 from neuroanp.errors import InputError, all_of
 from neuroanp.training.arguments import command, names, path_of, progress_of, switch

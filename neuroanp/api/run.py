@@ -9,11 +9,11 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from neuroanp.api.live import noted, watched
+from neuroanp.api.telling import noted, watched
 from neuroanp.errors import InputError, all_of
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
-from neuroanp.training.arguments import command, given, names, path_of, progress_of, switch, times
+from neuroanp.training.arguments import command, given, names, path_of, progress_of, rate_of, switch, times, whole
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
 from neuroanp.training.launch import launch
@@ -293,6 +293,46 @@ def evaluate(
         lambda: None if profile is None else loaded(profile),
     )
     return revisit(_opened(path), Look(idle, on, off, chip))
+
+
+@noted
+def live(
+    path: Anywhere | Run,
+    duration: str = "30 d",
+    *,
+    every: str | None = None,
+    relearn: int = 200,
+    lr: float | None = None,
+    rule: str | None = None,
+    told: Callable[[int, int], None] | None = None,
+) -> list[dict[str, Any]]:
+    """Let the chip of a run live on: it drifts, and learns in place from time to time; the run is left as it is.
+
+    Args:
+        path: the run, or its directory.
+        duration: how long it lives.
+        every: time from one relearning to the next; None: times that grow, at most fourfold, from an hour on.
+        relearn: updates of each relearning, on new sequences of the task. lr: their rate, constant; None: the run's.
+        rule: name of the rule that relearns; None: the run's.
+        told: called with how many times are over, and of how many.
+
+    Returns: a row as training left the chip and one for each time: `unattended`, the test loss of the same chip left
+        alone; `before` and `test_loss`, before and after relearning; what that took: energy_J, chip_time_s, pulses,
+        and wear_fraction so far.
+
+    Raises:
+        InputError: no such run, a time or a rule is wrong, or the run's data have changed.
+        DivergedError: relearning diverged.
+    """
+    from neuroanp.training.living import Care, live_on
+
+    updates, rate, name = all_of(
+        lambda: whole("relearn", relearn, 1, 1_000_000),
+        lambda: rate_of(lr),
+        lambda: None if rule is None else names("rule", rule)[0],
+    )
+    (length, *_), (step, *_) = all_of(lambda: times(duration), lambda: [None] if every is None else times(every))
+    return live_on(_opened(path), Care(length, step, updates, rate, name), told)
 
 
 @noted

@@ -14,6 +14,7 @@ from neuroanp.cli import (
     evaluate,
     export,
     importing,
+    live,
     names,
     predict,
     profiles,
@@ -96,6 +97,12 @@ app.command(
         "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --without drift --json",
     )
 )(evaluate.evaluate)
+app.command(
+    epilog=_example(
+        "neuroanp live runs/copy-pcm-anp-s0-0123456789abcdef --for '30 d' --relearn 200 --figure month.png",
+        "neuroanp live runs/copy-pcm-anp-s0-0123456789abcdef --for '7 d' --every '1 d' --rule echo --json",
+    )
+)(live.live)
 app.command(
     epilog=_example(
         "neuroanp predict runs/copy-pcm-anp-s0-0123456789abcdef",

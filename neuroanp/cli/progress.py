@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from neuroanp.cli.screen import console, log_to_stderr
 
 if TYPE_CHECKING:
-    from neuroanp.api.live import Event
+    from neuroanp.api.telling import Event
 
 
 @contextmanager
@@ -30,7 +30,7 @@ def progress(
         if not (enabled and err.is_terminal):
             yield None
             return
-        from neuroanp.api.live import bars
+        from neuroanp.api.telling import bars
 
         with bars(err, runs) as shown:
             yield shown

@@ -138,6 +138,36 @@ def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableTyp
     yield _of("", columns, plain, range(len(columns)))
 
 
+def lives_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableType"]:
+    """Yield what shows the rows of `neuroanp live`: the losses of one chip at each time, left alone and kept."""
+    from neuroanp.reporting.tables import Cell, Column, Row
+    from neuroanp.reporting.values import digits
+
+    first = rows[0]
+    what = (
+        f"  {first['profile']}, seed {first['seed']}; {first['rule']} relearns, {rows[-1]['updates']} updates at rate "
+    )
+    what += f"{first['lr']:g}" + (f"; loss {first['loss']}" if "loss" in first else "")
+    yield texts((str(first["task"]), "bold"), (what, "dim"))
+    heads = ("left alone", "before", "relearned", "energy", "chip time", "pulses", "wear")
+    columns = [Column("after", numeric=False), *map(Column, heads)]
+    plain = []
+    for row in rows:
+        losses = [digits(row["unattended"])]
+        losses += [digits(row[key]) if row["updates"] else "" for key in ("before", "test_loss")]
+        spent = [_amount(row["energy_J"], "J"), _amount(row["chip_time_s"], "s"), f"{row['pulses']:,}"]
+        wear = "–" if row["wear_fraction"] is None else digits(row["wear_fraction"])
+        cells = [row["after"], *losses, *(spent if row["updates"] else ["", "", ""]), wear]
+        plain.append(Row("method", tuple(Cell(str(each)) for each in cells)))
+    yield _of("", columns, plain, range(len(columns)))
+
+
+def _amount(value: float | None, unit: str) -> str:
+    from neuroanp.units import format_quantity
+
+    return "–" if value is None else format_quantity(value, unit, 3)
+
+
 def _methods(columns: Sequence["Column"], rows: Sequence["Row"], out: "Console") -> Iterator["RenderableType"]:
     """Yield one table or, where it would not fit, what was reached and then what it cost, in parts that fit."""
     every = list(range(len(columns)))

@@ -89,6 +89,6 @@ def log_to_stderr(
     err: "Console", level: int = logging.INFO, said: set[str] | None = None
 ) -> AbstractContextManager[None]:
     """Show what neuroanp logs, of `level` and above, on stderr while a command runs; add its lines to `said`."""
-    from neuroanp.api.live import log_to
+    from neuroanp.api.telling import log_to
 
     return log_to(err, level, said)

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from pydantic import BaseModel
 
 from neuroanp.errors import InputError, all_of, did_you_mean
+from neuroanp.learning.optimisers import MOST_LR
 from neuroanp.profiles.schema import HardwareProfile
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import WORDS
@@ -192,6 +193,14 @@ def number(what: str, value: Any) -> float | None:
     found = plain(value, what)
     if isinstance(found, bool) or not isinstance(found, int | float | None):
         raise InputError(f"{what}: {shown(found)} is not a number")
+    return found
+
+
+def rate_of(lr: Any) -> float | None:
+    """Return a learning rate, or None; InputError unless it is above 0."""
+    found = number("lr", lr)
+    if found is not None and not 0 < found <= MOST_LR:
+        raise InputError(f"lr: {found} is not above 0 and at most {MOST_LR:g}")
     return found
 
 

@@ -6,7 +6,7 @@ import logging
 from rich.console import Console
 from rich.progress import Progress, TextColumn
 
-from neuroanp.api.live import Bars
+from neuroanp.api.telling import Bars
 from neuroanp.cli.progress import progress
 
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 import neuroanp as na
-from neuroanp.api.live import NotebookBars, noted, watched
+from neuroanp.api.telling import NotebookBars, noted, watched
 from neuroanp.errors import InputError
 from neuroanp.records.metrics import Metrics
 
@@ -159,7 +159,7 @@ def page(monkeypatch):
 
 
 def test_a_notebook_keeps_how_a_run_ended(page, monkeypatch):
-    monkeypatch.setattr("neuroanp.api.live.EVERY_S", 0.0)
+    monkeypatch.setattr("neuroanp.api.telling.EVERY_S", 0.0)
     with watched(None) as tell:
         assert isinstance(tell, NotebookBars)
         tell({"run": "copy pcm", "phase": "train", "update": 5, "updates": 10, "loss": 0.5})
