@@ -68,7 +68,8 @@ def report(found: dict[str, list[Rows]]) -> str:
         rows = []
         for k, row in enumerate(seeds[0]):
             of = {key: [each[k][key] for each in seeds] for key in ("unattended", "before", "test_loss")}
-            rows.append([row["after"], spread(of["unattended"]), *(spread(of[key]) if k else "" for key in ("before", "test_loss"))])  # fmt: skip
+            later = [spread(of[key]) if k else "" for key in ("before", "test_loss")]
+            rows.append([row["after"], spread(of["unattended"]), *later])
         heads = ["after", "left alone", f"before {UPDATES} updates", "after them"]
         spent = [sum(row["energy_J"] for row in each) / each[0]["trained_J"] for each in seeds]
         wear = [each[-1]["wear_fraction"] / each[0]["wear_fraction"] for each in seeds]
@@ -76,8 +77,8 @@ def report(found: dict[str, list[Rows]]) -> str:
         claim = f"after {LIFE} the loss is at most {WITHIN} of that of the first hour (median {median(ratio):.2f})"
         parts.append(
             f"{rule}, rate {RULES[rule]:g}; test loss, {len(seeds)} seeds, median [lowest .. highest]\n\n"
-            f"{table(heads, rows)}\n\nenergy of relearning over that of training: {spread(spent)}; wear of the most worn "
-            f"device over that of training: {spread(wear)}\n\n{verdict(claim, median(ratio) <= WITHIN)}"
+            f"{table(heads, rows)}\n\nenergy of relearning over that of training: {spread(spent)}; wear of the most "
+            f"worn device over that of training: {spread(wear)}\n\n{verdict(claim, median(ratio) <= WITHIN)}"
         )
     return "\n\n".join(parts)
 
