@@ -31,6 +31,8 @@ from neuroanp.units import (
 )
 from neuroanp.yaml_io import Section, at
 
+MOST_BENT = 40.0
+"""The largest voltage over a device that is not ohmic, in its v_0: single precision holds e^40 squared."""
 _Text = Annotated[str, Field(min_length=1)]
 _NoiseCurrent = Annotated[float, Dimension("current", "A", "20 nA")]
 _NoiseVoltage = Annotated[float, Dimension("voltage", "V", "1 mV")]
@@ -71,11 +73,14 @@ class ConductanceRange(Section):
         g_min, g_max: siemens.
         coding: differential, W = w_s (G+ - G-) / (g_max - g_min), two devices a weight; offset,
             W = 2 w_s (G - G_mid) / (g_max - g_min), one device and a shared reference.
+        v_0: volts over which the current bends away from Ohm's law, I = G v_0 sinh(V / v_0), G at low voltage; None:
+            I = G V.
     """
 
     g_min: Conductance
     g_max: PositiveConductance
     coding: Literal["differential", "offset"]
+    v_0: PositiveVoltage | None = None
 
     @field_validator("g_max")
     @classmethod
@@ -144,6 +149,20 @@ class Adc(Section):
     offset_sd: _NoiseCurrent | None = None
 
 
+class DriftCompensation(Section):
+    """How often the outputs of an array are rescaled by what reference lines read (see substrates.compensation).
+
+    Args:
+        every: seconds of the chip's clock from one reading of the reference lines to the next; each write ends
+            with one, too.
+        lines: word lines that are read, evenly spaced over the array, each alone at the highest code of its driver;
+            None: all.
+    """
+
+    every: PositiveTime
+    lines: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
+
+
 class Periphery(Section):
     """What drives and senses an array.
 
@@ -153,6 +172,8 @@ class Periphery(Section):
         dac, adc: converters; None converts without rounding or limits.
         amplifier_noise: rms current at the input of the sense amplifier, amperes, or None.
         bandwidth: of the sense amplifier, hertz; gives the devices' thermal noise, or None: left out.
+        drift_compensation: one factor for all outputs of an array that makes up for the drift of its devices, or
+            None: drift is seen as it is.
     """
 
     v_read: PositiveVoltage
@@ -161,6 +182,7 @@ class Periphery(Section):
     adc: Adc | None = None
     amplifier_noise: _NoiseCurrent | None = None
     bandwidth: Frequency | None = None
+    drift_compensation: DriftCompensation | None = None
 
 
 class Wires(Section):

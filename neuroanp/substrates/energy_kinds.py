@@ -26,7 +26,8 @@ def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: 
         tiles: the most tiles whose outputs make one.
     """
     periphery, energy, neurons = profile.periphery, profile.energy, profile.neurons
-    adds = tiles > 1 or serial_bits(profile, ALL_EFFECTS) > 1
+    compensated = periphery is not None and periphery.drift_compensation is not None
+    adds = tiles > 1 or serial_bits(profile, ALL_EFFECTS) > 1 or compensated
 
     def converter(section: Dac | Adc | None) -> str:
         if periphery is None:

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from neuroanp.kernels.philox import Address
     from neuroanp.network.network import Network
     from neuroanp.noise import PassStreams, Streams
+    from neuroanp.substrates.circuits import Circuits
     from neuroanp.substrates.device_noise import DeviceNoise
     from neuroanp.substrates.ledger import Ledger
     from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
@@ -69,6 +70,10 @@ class ReadPlan:
             signed by its plane, where noise with a memory is drawn device by device; else None.
         decorrelation: D, (N, N), a digital matrix that the activity x of the N units before the array is multiplied
             with before it goes to the word lines (and the DAC), or None.
+        v_0: of devices with I = G V_0 sinh(V / V_0), in units of x: a word line at x acts as one at V_0 sinh(x / V_0)
+            on ohmic devices. None: they are ohmic, or V_0 is in W.
+        circuits: of such devices on lines with resistance, which are solved at every read: W and sigma2 are theirs at
+            low voltage. None: W is all there is.
     """
 
     W: Tensor
@@ -85,6 +90,13 @@ class ReadPlan:
     offset: Tensor | None = None
     process: Tensor | None = None
     decorrelation: Tensor | None = None
+    v_0: float | None = None
+    circuits: Circuits | None = None
+
+    @property
+    def linear(self) -> bool:
+        """Whether what reaches the converters is a linear function of what leaves the drivers."""
+        return self.v_0 is None and self.circuits is None
 
     @property
     def effective(self) -> Tensor:

@@ -31,8 +31,8 @@ TINY = {
     "training": {"updates": 2, "batch": 2, "controls": False},
 }
 MEMORY = {
-    "cmos_subthreshold": "white", "fefet": "white", "pcm": "window", "pcm_tiles": "window", "photonic": "white",
-    "rram_rtn": "process", "sonos_flash": "white",
+    "cmos_subthreshold": "white", "fefet": "white", "pcm": "window", "pcm_compensated": "window", "pcm_tiles": "window",
+    "photonic": "white", "rram_rtn": "process", "sonos_flash": "white",
 }  # fmt: skip
 
 
