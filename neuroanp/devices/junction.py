@@ -84,7 +84,7 @@ class Junction(Law):
         kappa: gain from source to unit.
         volts_per_unit: V_u, volts that stand for a pre-activation of 1.
         n_sources: junctions summed per unit.
-        energy_per_bit: joules a sample of one junction.
+        energy_per_bit: joules a sample of one junction, besides the power of its divider.
 
     >>> law = Junction(dwell="10 ns", tau0="1 ns", v_slope="20 mV", v50="0.3 V", exponent=1, bias="0.3 V",
     ...                reference_temperature="300 K", r_p="7.64 kohm", tmr=0.6, r_load="10 kohm", v_dd="0.6 V",
@@ -229,6 +229,15 @@ class Junction(Law):
     def resistances(self) -> States:
         """R_P and R_AP, ohm."""
         return States(self.r_p, self.r_p * (1.0 + self.tmr))
+
+    @property
+    def static_power(self) -> float:
+        """P = V_DD^2 ((1-p)/(R_L + R_P) + p/(R_L + R_AP)), watts that the divider of one junction burns on average.
+
+        It does so all the time, sampled or not; `energy_per_bit` is what a sample takes besides.
+        """
+        p, (r_p, r_ap) = self.occupancy(), self.resistances
+        return self.v_dd**2 * ((1.0 - p) / (self.r_load + r_p) + p / (self.r_load + r_ap))
 
     @property
     def swing(self) -> float:

@@ -163,6 +163,20 @@ class HardwareProfile(Section):
         return self
 
     @model_validator(mode="after")
+    def _one_power_of_a_junction(self) -> HardwareProfile:
+        law, energy = self.stochastic, self.energy
+        if energy is None:
+            return self
+        stated = [name for name in ("static_junction", "area_junction") if getattr(energy, name) is not None]
+        if stated and law is None:
+            text = "is of sources of node noise that there are not; add a section 'stochastic' or drop this key"
+            raise at(("energy", stated[0]), text)
+        if energy.static_junction is not None and law is not None and law.static_power is not None:
+            text = "the law of the sources computes their power from its own parameters; drop this key"
+            raise at(("energy", "static_junction"), text)
+        return self
+
+    @model_validator(mode="after")
     def _noise_to_couple(self) -> HardwareProfile:
         if self.neurons is not None and self.neurons.membrane_sigma is not None and self.stochastic is None:
             text = "couples node noise that is not stated; add a section 'stochastic' or drop this key"

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from neuroanp.units import (
+    Area,
     Capacitance,
     Conductance,
     Dimension,
@@ -24,6 +25,7 @@ from neuroanp.units import (
     PositiveCurrent,
     PositiveTime,
     PositiveVoltage,
+    Power,
     Resistance,
     Temperature,
     Time,
@@ -229,6 +231,12 @@ class EnergyFigures(Section):
         accumulate: joules of adding one tile's output to the others' digitally, or None.
         endurance: pulses a device survives, or None; what is worn out keeps its conductance for good.
         endurance_sd: spread of that number from device to device (of its logarithm; median endurance).
+        static_row: watts that one word line's driver burns all the time, whatever is read: bias, heaters.
+        static_column: watts of one bit line of one tile: amplifier and converter.
+        static_node: watts of one unit (of gated cells, of each of its gates).
+        static_junction: watts of one source of node noise, where its law does not know them by itself.
+        area_device: square metres of one device of an array.
+        area_row, area_column, area_node, area_junction: square metres of one of these, as static_row and others.
     """
 
     write: Energy | None = None
@@ -241,6 +249,15 @@ class EnergyFigures(Section):
     accumulate: Energy | None = None
     endurance: Annotated[float, Plain("a number of pulses of 1 or above", 1.0)] | None = None
     endurance_sd: NonNegative | None = None
+    static_row: Power | None = None
+    static_column: Power | None = None
+    static_node: Power | None = None
+    static_junction: Power | None = None
+    area_device: Area | None = None
+    area_row: Area | None = None
+    area_column: Area | None = None
+    area_node: Area | None = None
+    area_junction: Area | None = None
 
     @model_validator(mode="after")
     def _one_write_energy(self) -> EnergyFigures:

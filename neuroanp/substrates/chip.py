@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 WRITES = ("auto", "ideal", "verify", "pulse")
 READS = ("moments", "sampled")
 SOLVERS = ("fast", "exact")
+STATIC = "ledger/static"
+"""Where a state has the joules of static power."""
 MOVES, BEYOND = "moves/", "beyond/"
 """What `ahead` asks of each array: whether an update moves it, how many weights it takes beyond the range."""
 
@@ -285,6 +287,8 @@ class DeviceChip(ReadChip):
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned; InputError if it is of another chip."""
         mine = self.state_dict()
+        if STATIC in mine:  # books from before there was any static power in them
+            state = {STATIC: torch.zeros_like(mine[STATIC]), **state}
         wrong = sorted(set(mine) ^ set(state)) or [k for k in mine if mine[k].shape != state[k].shape]
         wrong = wrong or [k for k in mine if mine[k].dtype != state[k].dtype]
         if wrong:

@@ -23,6 +23,7 @@ from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_uni
 from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.substrates.periphery import X_MAX, driver, sensor
 from neuroanp.substrates.protocol import Neurons, ReadPlan
+from neuroanp.substrates.standing import area_of, static_power
 from neuroanp.trajectory import PassPlan, Weights
 
 if TYPE_CHECKING:
@@ -71,11 +72,14 @@ class ReadChip:
         self.like = next(iter(self.arrays.values())).cells["g"]
         self.junctions = junctions_of(profile, self.effects, self.device.temperature)
         tiles = max(len(array.tiling.widths) for array in self.arrays.values())
+        static, area = (found(self) for found in (static_power, area_of))
         self.ledger = Ledger(
-            energy_kinds(profile, self.junctions, tiles),
+            energy_kinds(profile, self.junctions, tiles, static=bool(static)),
             profile.energy is not None and profile.energy.write_time is not None,
             profile.energy.endurance if profile.energy is not None else None,
             network.spikes,
+            sum(static.values()),
+            sum(area.values()) if area else None,
         )
         self.now = 0.0
         self._aim: dict[str, Tensor] = {}

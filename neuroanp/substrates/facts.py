@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.devices.effects import EFFECTS
 from neuroanp.substrates.periphery import driver, sensor
+from neuroanp.substrates.standing import area_of, static_power
 from neuroanp.substrates.tiling import through_wires
 from neuroanp.substrates.wires_fast import wire_error
 
@@ -100,6 +101,8 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         "node_sigma": sigmas[chip.network.noisy[0]],
         "perturbs_units": chip.perturbs_units,
         "unstated": chip.ledger.unstated,
+        **({"static_W": static_power(chip)} if static_power(chip) else {}),
+        **({"area_m2": area_of(chip)} if area_of(chip) else {}),
         "arrays": arrays,
     }
 

@@ -20,6 +20,7 @@ from neuroanp.yaml_io import Chosen
 DECADES = {
     "S": (-12, -2), "V": (-3, 1), "s": (-9, 9), "J": (-20, -6), "A": (-10, -2), "ohm": (-2, 4), "K": (0, 3),
     "Hz": (0, 11), "F": (-17, -9), "K/W": (0, 7),
+    "W": (-12, 0), "m^2": (-14, -6),
 }  # fmt: skip
 """Powers of ten that quantities are drawn from, by their SI unit."""
 
@@ -243,6 +244,10 @@ def fit_sections(draw: Draw, content: Values) -> None:
                 energy.pop(name, None)
         else:
             energy["write_time"] = "10 ns"
+        if "stochastic" not in content:
+            energy.pop("area_junction", None)
+        if content.get("stochastic", {}).get("law", "smtj") == "smtj":
+            energy.pop("static_junction", None)
         if "endurance" not in energy:
             energy.pop("endurance_sd", None)
     if faults is not None:

@@ -150,7 +150,7 @@ def test_outputs_are_scaled_after_the_conversion(noise):
     profile = load("pcm_compensated")
     assert profile.periphery is not None
     assert profile.periphery.adc is not None
-    narrow = profile.periphery.adc.model_copy(update={"full_scale": 1e-6})  # some outputs are clipped
+    narrow = profile.periphery.adc.model_copy(update={"full_scale": 0.5e-6})  # some outputs are clipped
     profile = profile.model_copy(update={"periphery": profile.periphery.model_copy(update={"adc": narrow})})
     on = frozenset(known_effects(profile))
     with_it, without = (build(profile, effects=effects) for effects in (on, on - {"drift_compensation"}))
