@@ -42,6 +42,7 @@ def measure(bench: Bench) -> Measurement:
     drives = np.linspace(low, high, DRIVES)
     found = [_reads(bench, law, float(v), index) for index, v in enumerate(drives)]
     moments = [row for i in TOLD for row in _rows(law, float(drives[i]), *found[i])]
+    moments.append(_power(bench, law))
     what = "bias" if law.bias is not None else "supply of the divider"
     return Measurement(
         "bias",
@@ -51,6 +52,15 @@ def measure(bench: Bench) -> Measurement:
         tuple(moments),
         _panels(law, drives, np.linspace(low, high, FINE), found, Axis(what, "V")),
     )
+
+
+def _power(bench: Bench, law: Any) -> Moment:
+    """Return what the dividers of junctions burn at the profile's own drive, by the states that they are found in."""
+    v = float(law.bias if law.bias is not None else law.v_dd)
+    in_ap = _reads(bench, law, v, DRIVES)[0]
+    r_p, r_ap = law.resistances
+    power = law.v_dd**2 * ((1.0 - in_ap) / (law.r_load + r_p) + in_ap / (law.r_load + r_ap))
+    return Moment("power of a divider", (At("drive", v, "V"),), "W", *mean(power), law.static_power)
 
 
 def _drive(law: Any, wanted: float) -> float:

@@ -10,6 +10,7 @@ from neuroanp.characterizing import (
     bias,
     compensating,
     conducting,
+    converting,
     correlated,
     drifting,
     programming,
@@ -55,6 +56,7 @@ EXPERIMENTS = (
     Experiment("source", correlated.applies_to_source, correlated.measure_source),
     Experiment("bias", bias.applies, bias.measure),
     Experiment("conduction", conducting.applies, conducting.measure),
+    Experiment("converters", converting.applies, converting.measure),
     Experiment("wires", wiring.applies, wiring.measure),
 )
 

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXPERIMENTS = (
     "programming, drift, compensation, read_noise, read_process, pulses, variability, faults, source, bias, "
-    "conduction, wires"
+    "conduction, converters, wires"
 )
 """Names for --help, which must not import torch."""
 NARROW = 90

@@ -167,7 +167,8 @@ class HardwareProfile(Section):
         law, energy = self.stochastic, self.energy
         if energy is None:
             return self
-        stated = [name for name in ("static_junction", "area_junction") if getattr(energy, name) is not None]
+        figures = {"static_junction": energy.static_junction, "area_junction": energy.area_junction}
+        stated = [name for name, figure in figures.items() if figure is not None]
         if stated and law is None:
             text = "is of sources of node noise that there are not; add a section 'stochastic' or drop this key"
             raise at(("energy", stated[0]), text)

@@ -35,6 +35,8 @@ from neuroanp.yaml_io import Section, at
 
 MOST_BENT = 40.0
 """The largest voltage over a device that is not ohmic, in its v_0: single precision holds e^40 squared."""
+MOST_LISTED = 12
+"""Bits of the finest converter whose transitions are kept one by one."""
 _Text = Annotated[str, Field(min_length=1)]
 _NoiseCurrent = Annotated[float, Dimension("current", "A", "20 nA")]
 _NoiseVoltage = Annotated[float, Dimension("voltage", "V", "1 mV")]
@@ -141,6 +143,9 @@ class Adc(Section):
             one code more below zero than above.
         gain_sd: spread of the gain from converter to converter, a fraction.
         offset_sd: spread of their offsets, amperes.
+        dnl_sd: spread of the widths of the codes of one converter about one code, in codes (LSB); see
+            `substrates.transitions`.
+        inl_sd: spread from converter to converter of the bow of the transitions in the middle of the range, in codes.
     """
 
     bits: Annotated[int, Field(ge=2, le=24)]
@@ -149,6 +154,16 @@ class Adc(Section):
     coding: _Coding | None = None
     gain_sd: Fraction | None = None
     offset_sd: _NoiseCurrent | None = None
+    dnl_sd: NonNegative | None = None
+    inl_sd: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _codes_to_list(self) -> Adc:
+        stated = [name for name in ("dnl_sd", "inl_sd") if name in self.model_fields_set]
+        if stated and self.bits > MOST_LISTED:
+            text = f"the transitions of {self.bits} bits are too many to keep for each converter; at most {MOST_LISTED}"
+            raise at((stated[0],), f"{text}, or drop this key")
+        return self
 
 
 class DriftCompensation(Section):

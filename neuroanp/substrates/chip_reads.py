@@ -48,6 +48,7 @@ class ReadChip:
 
     Attributes:
         ledger: the books. now: chip time in seconds.
+        static, area: watts that flow all the time and square metres, by part, where the profile states them.
     """
 
     def __init__(
@@ -72,14 +73,15 @@ class ReadChip:
         self.like = next(iter(self.arrays.values())).cells["g"]
         self.junctions = junctions_of(profile, self.effects, self.device.temperature)
         tiles = max(len(array.tiling.widths) for array in self.arrays.values())
-        static, area = (found(self) for found in (static_power, area_of))
+        parts = profile, self.arrays, sum(network.lines.values()), self.junctions
+        self.static, self.area = static_power(*parts), area_of(*parts)
         self.ledger = Ledger(
-            energy_kinds(profile, self.junctions, tiles, static=bool(static)),
+            energy_kinds(profile, self.junctions, tiles, static=bool(self.static)),
             profile.energy is not None and profile.energy.write_time is not None,
             profile.energy.endurance if profile.energy is not None else None,
             network.spikes,
-            sum(static.values()),
-            sum(area.values()) if area else None,
+            sum(self.static.values()),
+            sum(self.area.values()) if self.area else None,
         )
         self.now = 0.0
         self._aim: dict[str, Tensor] = {}

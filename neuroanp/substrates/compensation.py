@@ -29,6 +29,7 @@ from neuroanp.devices.protocol import Cells
 from neuroanp.noise import Streams
 from neuroanp.substrates.periphery import X_MAX, driver, quantise, sensor
 from neuroanp.substrates.protocol import Quantiser, ReadPlan
+from neuroanp.substrates.transitions import converted
 
 if TYPE_CHECKING:
     from neuroanp.profiles.sections import DriftCompensation, EnergyFigures, Periphery
@@ -122,15 +123,23 @@ class Compensation:
             y = y * self._of_conversions(array, array.gain, lines)
         if array.offset is not None:
             y = y + self._of_conversions(array, array.offset, lines)
-        y = y if array.adc is None else quantise(y, array.adc)
+        if array.adc is not None and array.transitions is not None:
+            tiles = self._tiles(array, lines)
+            parts = [(t, y[..., tiles == t]) for t in tiles.unique().tolist()]
+            y = torch.cat([converted(p.mT.contiguous(), array.adc, array.transitions[t]) for t, p in parts], -2)
+        elif array.adc is not None:
+            y = quantise(y, array.adc)
         return float(y.sum(dtype=torch.float64))
+
+    def _tiles(self, array: Crossbar, lines: Tensor) -> Tensor:
+        """Return the tile that each line is of."""
+        return torch.searchsorted(torch.tensor(array.tiling.widths, device=lines.device).cumsum(0), lines, right=True)
 
     def _of_conversions(self, array: Crossbar, values: float | Tensor, lines: Tensor) -> Tensor:
         """Return what is known by tile and output, (tiles, n), for the conversions of each line, (n, lines)."""
         if not isinstance(values, Tensor):
             return array.cells["g"].new_full((), values)
-        ends = torch.tensor(array.tiling.widths, device=lines.device).cumsum(0)
-        return values[torch.searchsorted(ends, lines, right=True)].t()
+        return values[self._tiles(array, lines)].t()
 
     def spent(self, array: Crossbar, now: float, periphery: Periphery, energy: EnergyFigures | None) -> Spent:
         """Return what one reading takes at chip time `now`.

@@ -30,12 +30,14 @@ from neuroanp.substrates.periphery import (
     dac,
     dac_sigma,
     driver,
+    quantiser,
     sensor,
     serial_bits,
     thermal_factor,
 )
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.tiling import Tiling, through_wires
+from neuroanp.substrates.transitions import drawn
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
@@ -87,6 +89,7 @@ class Crossbar:
         self.solver = wires
         self.cells: Cells = device.sample(shape, rng, dtype, where, pulsed)
         self.gain, self.offset = self._mismatch(rng)
+        self.transitions = self._transitions(rng)
 
     def _mismatch(self, rng: np.random.Generator) -> tuple[Tensor | None, Tensor | None]:
         """Draw gain and offset of the ADC of each tile and output, (tiles, n); None where the profile states none."""
@@ -98,6 +101,15 @@ class Crossbar:
         if figures is not None and figures.offset_sd is not None:
             offset = self.k * figures.offset_sd * normal(rng, shape, like)
         return (gain, offset) if "adc_mismatch" in self.device.effects else (None, None)
+
+    def _transitions(self, rng: np.random.Generator) -> Tensor | None:
+        """Draw where the codes of the ADC of each tile and output change, (tiles, n, codes - 1); None: halfway."""
+        figures, shape = sensor(self.profile), (len(self.tiling.widths), self.shape[0])
+        if figures is None or not (figures.dnl_sd or figures.inl_sd):
+            return None
+        q = quantiser(figures.bits, figures.coding, 1.0)
+        found = drawn(rng, shape, q, figures.dnl_sd or 0.0, figures.inl_sd or 0.0, self.cells["g"])
+        return found if self.adc is not None and "adc_nonlinearity" in self.device.effects else None
 
     def place(self, g_target: Tensor, now: float, rng: np.random.Generator) -> None:
         """Put the devices on conductances (planes, n, m) in siemens, without error, at chip time `now`."""
@@ -215,6 +227,7 @@ class Crossbar:
             offset=self.offset,
             process=None if process is None else self._signed(process),
             v_0=None if self.one_level else self.v_0,
+            transitions=self.transitions,
         )
 
     def drive(self, x: float) -> float:

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.devices.effects import EFFECTS
 from neuroanp.substrates.periphery import driver, sensor
-from neuroanp.substrates.standing import area_of, static_power
 from neuroanp.substrates.tiling import through_wires
 from neuroanp.substrates.wires_fast import wire_error
 
@@ -42,6 +41,7 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
         "dac_noise": dac is not None and bool(dac.noise),
         "adc": adc is not None,
         "adc_mismatch": adc is not None and bool(adc.gain_sd or adc.offset_sd),
+        "adc_nonlinearity": adc is not None and bool(adc.dnl_sd or adc.inl_sd),
         "amplifier_noise": periphery is not None and bool(periphery.amplifier_noise),
         "thermal_noise": periphery is not None and periphery.bandwidth is not None,
         "wires": profile.array.wires is not None,
@@ -101,8 +101,8 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         "node_sigma": sigmas[chip.network.noisy[0]],
         "perturbs_units": chip.perturbs_units,
         "unstated": chip.ledger.unstated,
-        **({"static_W": static_power(chip)} if static_power(chip) else {}),
-        **({"area_m2": area_of(chip)} if area_of(chip) else {}),
+        **({"static_W": chip.static} if chip.static else {}),
+        **({"area_m2": chip.area} if chip.area else {}),
         "arrays": arrays,
     }
 

@@ -74,6 +74,8 @@ class ReadPlan:
             on ohmic devices. None: they are ohmic, or V_0 is in W.
         circuits: of such devices on lines with resistance, which are solved at every read: W and sigma2 are theirs at
             low voltage. None: W is all there is.
+        transitions: (tiles, n, codes - 1) inputs of the ADCs at which the code rises by one, in codes; None: halfway
+            between codes.
     """
 
     W: Tensor
@@ -92,11 +94,17 @@ class ReadPlan:
     decorrelation: Tensor | None = None
     v_0: float | None = None
     circuits: Circuits | None = None
+    transitions: Tensor | None = None
+
+    @property
+    def ohmic(self) -> bool:
+        """Whether what reaches the converters is a linear function of what leaves the drivers."""
+        return self.v_0 is None and self.circuits is None
 
     @property
     def linear(self) -> bool:
-        """Whether what reaches the converters is a linear function of what leaves the drivers."""
-        return self.v_0 is None and self.circuits is None
+        """Whether it is, and the codes of the converters are all of one width."""
+        return self.ohmic and self.transitions is None
 
     @property
     def effective(self) -> Tensor:

@@ -13,6 +13,7 @@ from neuroanp.substrates.periphery import bent, quantise
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read_fast import FINEST, FastReader, Product, plain_load
 from neuroanp.substrates.read_gpu import GpuReader
+from neuroanp.substrates.transitions import converted
 
 
 class Reader:
@@ -217,6 +218,8 @@ class Reader:
         beyond = y.abs() > q.limit if q.low is None else (y > q.limit) | (y < q.low)
         self.clipped += beyond.sum()
         self.conversions += y.numel()
+        if plan.transitions is not None:
+            return converted(y, q, plan.transitions[tile])
         return quantise(y, q, out=y)
 
     # ---- parts of a read ----

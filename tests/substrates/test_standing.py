@@ -10,7 +10,6 @@ from neuroanp.noise import Streams
 from neuroanp.profiles import load, loads
 from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.facts import describe, known_effects
-from neuroanp.substrates.standing import area_of, static_power
 from neuroanp.trajectory import Weights, WeightUpdate
 from tests.close import close
 
@@ -46,7 +45,7 @@ def test_every_second_is_paid_for():
     """m rows; n columns of each of ceil(m/2) tiles; N + O units; while arrays are read and while they are written."""
     chip = build(profile(STATIC))
     watts = 1e-6 * (I + N + N) + 20e-6 * (N * 2 + N * 3 + O * 3) + 300e-6 * (N + O)
-    assert sum(static_power(chip).values()) == close(watts)
+    assert sum(chip.static.values()) == close(watts)
     written = chip.ledger.time_s
     assert written > 0
     assert chip.ledger.energy()["static"] == close(watts * written)
@@ -64,7 +63,7 @@ def test_area_is_that_of_the_parts():
     chip = build(profile(AREA))
     devices = 2 * (N * I + N * N + O * N)
     area = 1e-12 * devices + 20e-12 * (I + N + N) + 300e-12 * (N * 2 + N * 3 + O * 3) + 4000e-12 * (N + O)
-    assert sum(area_of(chip).values()) == close(area)
+    assert sum(chip.area.values()) == close(area)
     assert chip.ledger.report()["area_m2"] == close(area)
     assert describe(chip)["area_m2"]["devices"] == close(1e-12 * devices)
 
@@ -83,10 +82,10 @@ def test_sources_burn_what_is_stated_of_them():
     """Three a unit, of hidden and output units alike; none where they are off."""
     hardware = profile(", static_junction: 2 uW, area_junction: 7 um^2", RTN)
     chip = build(hardware)
-    assert static_power(chip) == {"junctions": close(2e-6 * 3 * (N + O))}
-    assert area_of(chip) == {"junctions": close(7e-12 * 3 * (N + O))}
+    assert chip.static == {"junctions": close(2e-6 * 3 * (N + O))}
+    assert chip.area == {"junctions": close(7e-12 * 3 * (N + O))}
     off = build(hardware, effects=frozenset(known_effects(hardware)) - {"node_noise"})
-    assert static_power(off) == {}
+    assert off.static == {}
 
 
 def test_the_divider_of_smtj_telegraph():
