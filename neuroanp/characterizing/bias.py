@@ -121,6 +121,11 @@ def _panels(
         Series("sampled", drives, np.array([one.mean() for one, _ in found])),
         Series("closed form", fine, p, "line"),
     )
+    resistance: tuple[Panel, ...] = ()
+    if law.v_half is not None:
+        over = np.linspace(0.0, 2.0 * law.v_half, FINE)
+        curve = Series("closed form", over, law.r_p * (1.0 + law.tmr_at(over)), "line")
+        resistance = (Panel("resistance of AP", Axis("voltage over the junction", "V"), Axis("R_AP", "ohm"), (curve,)),)
     spread = (
         Series(f"mean of {READS} reads, sampled", drives, np.array([one.std(ddof=1) for one, _ in found])),
         Series("closed form", fine, sd, "line"),
@@ -136,6 +141,7 @@ def _panels(
         Panel("occupancy of AP", axis, Axis("P(AP)"), occupancy),
         Panel("sd of a stochastic neuron", axis, Axis("sd"), spread),
         Panel("times", axis, Axis("time", "s", log=True), times),
+        *resistance,
     )
 
 

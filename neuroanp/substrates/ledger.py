@@ -41,12 +41,12 @@ class Ledger:
         static: watts that flow all the time: every second that is booked takes as many joules.
         area: square metres of the parts that the profile states, or None.
 
-    >>> ledger = Ledger({kind: "unstated" for kind in KINDS} | {"adc": "stated", "dac": "absent"}, False, None)
+    >>> ledger = Ledger({kind: "unstated" for kind in KINDS} | {"adc": "stated", "dac": "absent"}, True, None)
     >>> ledger.book_energy("adc", 2e-12)
     >>> ledger.energy_J, ledger.energy()["dac"], ledger.energy()["writes"]
     (2e-12, 0.0, None)
     >>> ledger.unstated
-    ['array_reads', 'writes', 'node_noise', 'digital', 'accumulate', 'write_time', 'endurance']
+    ['array_reads', 'writes', 'node_noise', 'digital', 'accumulate', 'static', 'endurance']
     """
 
     def __init__(
