@@ -2,10 +2,10 @@
 
 python benchmarks/living.py [--seeds 5]
 
-Copy 3 is trained on pcm by ANP as in examples/copy3.yaml; then the chip lives for 30 days (`neuroanp live RUN --for
-is measured. The rate was chosen on seed 100 (`--tune` prints what those that were tried gave); seeds 0 .. n-1 are
-is measured. The rate was chosen on seed 100 (`--tune` prints what those that were tried gave); seeds 0 .. n-1 are
-reported. Energy is that of relearning, of all times together, beside that of training.
+Copy 3 is trained on pcm, and on pcm_compensated, by ANP as in examples/copy3.yaml; then the chip lives for 30 days
+(`neuroanp live RUN --for '30 d'`): at times that grow from an hour to the end it drifts, does 200 updates of ANP at a
+constant rate, and is measured. The rate was chosen on seed 100 (`--tune` prints what those that were tried gave); seeds
+0 .. n-1 are reported. Energy is that of relearning, of all times together, beside that of training.
 """
 
 from __future__ import annotations

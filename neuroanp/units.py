@@ -241,6 +241,8 @@ Temperature = Annotated[float, Dimension("temperature", "K", "300 K", positive=T
 Frequency = Annotated[float, Dimension("frequency", "Hz", "10 MHz", positive=True)]
 Capacitance = Annotated[float, Dimension("capacitance", "F", "50 fF")]
 ThermalResistance = Annotated[float, Dimension("thermal resistance", "K/W", "1e5 K/W")]
+Power = Annotated[float, Dimension("power", "W", "3 uW")]
+Area = Annotated[float, Dimension("area", "m^2", "25 um^2")]
 Number = Annotated[float, Plain("a finite number")]
 Fraction = Annotated[float, Plain("a fraction between 0 and 1", 0.0, 1.0)]
 Positive = Annotated[float, Plain("a number above 0", 0.0, open_low=True)]
@@ -272,8 +274,8 @@ def format_quantity(value: float, unit: str, digits: int | None = 6) -> str:
 
     Returns: text that the matching type reads back.
 
-    >>> format_quantity(2.5e-05, "S"), format_quantity(0.0, "J"), format_quantity(2**30, "B")
-    ('25 uS', '0 J', '1 GiB')
+    >>> format_quantity(2.5e-05, "S"), format_quantity(2.5e-11, "m^2"), format_quantity(2**30, "B")
+    ('25 uS', '25 um^2', '1 GiB')
     """
     if not math.isfinite(value):
         return f"{value} {unit}"
@@ -281,7 +283,8 @@ def format_quantity(value: float, unit: str, digits: int | None = 6) -> str:
         power = min(4, max(0, (int(abs(value)).bit_length() - 1) // 10))
         return f"{value / 1024**power:.{digits or 17}g} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][power]}"
     exact = Decimal(repr(float(value))) if digits is None else Decimal(f"{value:.{digits}g}")
-    power = 0 if not exact or unit == "K" else min(12, max(-18, 3 * math.floor(exact.adjusted() / 3)))
-    scaled = exact.scaleb(-power).normalize()
+    square = 2 if unit.endswith("^2") else 1  # of which the prefix is squared, too
+    power = 0 if not exact or unit == "K" else min(12, max(-18, 3 * math.floor(exact.adjusted() / (3 * square))))
+    scaled = exact.scaleb(-power * square).normalize()
     number = f"{scaled:f}" if -7 < scaled.adjusted() < 16 else f"{scaled:e}"
     return f"{number} {_PREFIXES[power]}{unit}"

@@ -42,6 +42,7 @@ def measure(bench: Bench) -> Measurement:
     drives = np.linspace(low, high, DRIVES)
     found = [_reads(bench, law, float(v), index) for index, v in enumerate(drives)]
     moments = [row for i in TOLD for row in _rows(law, float(drives[i]), *found[i])]
+    moments.append(_power(bench, law))
     what = "bias" if law.bias is not None else "supply of the divider"
     return Measurement(
         "bias",
@@ -51,6 +52,15 @@ def measure(bench: Bench) -> Measurement:
         tuple(moments),
         _panels(law, drives, np.linspace(low, high, FINE), found, Axis(what, "V")),
     )
+
+
+def _power(bench: Bench, law: Any) -> Moment:
+    """Return what the dividers of junctions burn at the profile's own drive, by the states that they are found in."""
+    v = float(law.bias if law.bias is not None else law.v_dd)
+    in_ap = _reads(bench, law, v, DRIVES)[0]
+    r_p, r_ap = law.resistances
+    power = law.v_dd**2 * ((1.0 - in_ap) / (law.r_load + r_p) + in_ap / (law.r_load + r_ap))
+    return Moment("power of a divider", (At("drive", v, "V"),), "W", *mean(power), law.static_power)
 
 
 def _drive(law: Any, wanted: float) -> float:
@@ -111,6 +121,11 @@ def _panels(
         Series("sampled", drives, np.array([one.mean() for one, _ in found])),
         Series("closed form", fine, p, "line"),
     )
+    resistance: tuple[Panel, ...] = ()
+    if law.v_half is not None:
+        over = np.linspace(0.0, 2.0 * law.v_half, FINE)
+        curve = Series("closed form", over, law.r_p * (1.0 + law.tmr_at(over)), "line")
+        resistance = (Panel("resistance of AP", Axis("voltage over the junction", "V"), Axis("R_AP", "ohm"), (curve,)),)
     spread = (
         Series(f"mean of {READS} reads, sampled", drives, np.array([one.std(ddof=1) for one, _ in found])),
         Series("closed form", fine, sd, "line"),
@@ -126,6 +141,7 @@ def _panels(
         Panel("occupancy of AP", axis, Axis("P(AP)"), occupancy),
         Panel("sd of a stochastic neuron", axis, Axis("sd"), spread),
         Panel("times", axis, Axis("time", "s", log=True), times),
+        *resistance,
     )
 
 

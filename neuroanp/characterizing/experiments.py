@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroanp.characterizing import (
     bias,
+    compensating,
+    conducting,
+    converting,
     correlated,
     drifting,
     programming,
@@ -44,6 +47,7 @@ FEWEST = 100
 EXPERIMENTS = (
     Experiment("programming", programming.applies, programming.measure),
     Experiment("drift", drifting.applies, drifting.measure),
+    Experiment("compensation", compensating.applies, compensating.measure),
     Experiment("read_noise", reading.applies, reading.measure),
     Experiment("read_process", correlated.applies_to_reads, correlated.measure_reads),
     Experiment("pulses", pulsing.applies, pulsing.measure),
@@ -51,6 +55,8 @@ EXPERIMENTS = (
     Experiment("faults", variability.fail, variability.measure_faults),
     Experiment("source", correlated.applies_to_source, correlated.measure_source),
     Experiment("bias", bias.applies, bias.measure),
+    Experiment("conduction", conducting.applies, conducting.measure),
+    Experiment("converters", converting.applies, converting.measure),
     Experiment("wires", wiring.applies, wiring.measure),
 )
 

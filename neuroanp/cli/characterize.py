@@ -18,7 +18,10 @@ if TYPE_CHECKING:
 
     from neuroanp.characterizing import Characterization, Measurement
 
-EXPERIMENTS = "programming, drift, read_noise, read_process, pulses, variability, faults, source, bias, wires"
+EXPERIMENTS = (
+    "programming, drift, compensation, read_noise, read_process, pulses, variability, faults, source, bias, "
+    "conduction, converters, wires"
+)
 """Names for --help, which must not import torch."""
 NARROW = 90
 """Columns below which a moment and its conditions share one column."""

@@ -1,6 +1,6 @@
 """Print results on a terminal: a table a task, its controls, and what they say in words."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.cli.screen import text, texts
@@ -127,11 +127,14 @@ def rows_on_screen(rows: Sequence[Mapping[str, Any]]) -> Iterator["RenderableTyp
     yield text(f"effects on: {', '.join(first['effects']) or 'none'}", style="dim")
     scores = [name for name in first["score"] if name not in ("loss", "mse")]
     columns = [Column("after", numeric=False), Column("test loss"), Column("noise-free"), *map(Column, scores)]
+    compensated = "drift_factors" in first
+    columns += [Column("outputs x")] * compensated
     columns = [Column(column.header.replace("_", " "), column.numeric) for column in columns]
     plain = [
         Row("method", (
             Cell(str(row["after"])), *(Cell(digits(row[key])) for key in ("test_loss", "test_loss_noise_free")),
             *(Cell(digits(row["score"][name])) for name in scores),
+            *([Cell(_between(row["drift_factors"].values()))] if compensated else []),
         ))
         for row in rows
     ]  # fmt: skip
@@ -166,6 +169,12 @@ def _amount(value: float | None, unit: str) -> str:
     from neuroanp.units import format_quantity
 
     return "–" if value is None else format_quantity(value, unit, 3)
+
+
+def _between(factors: Collection[float]) -> str:
+    """Write the least and the largest of the factors that make up for drift, or the one that they all are."""
+    low, high = (f"{end(factors):.3f}" for end in (min, max))
+    return low if low == high else f"{low} to {high}"
 
 
 def _methods(columns: Sequence["Column"], rows: Sequence["Row"], out: "Console") -> Iterator["RenderableType"]:

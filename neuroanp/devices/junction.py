@@ -41,6 +41,10 @@ HIGHEST_BARRIER = 75.0
 """Delta beyond which a junction is a memory: with tau0 = 1 ns it keeps its state for 1e16 years."""
 
 
+BISECTIONS = 60
+"""Halvings that end within the last bit of a double."""
+
+
 class States(NamedTuple):
     """A quantity of a junction in its two states."""
 
@@ -53,7 +57,7 @@ class Junction(Law):
 
         tau_P = tau0 e^{Delta (1-u)^m},  tau_AP = tau0 e^{Delta (1+u)^m},  u = (V - V50)/V_c, |u| < 1
         p = P(AP) = sigmoid(2 m Delta u),  2 p - 1 = tanh(m Delta u),  1/tau_c = 1/tau_P + 1/tau_AP
-        Delta = E_b/(k_B T),  T = T_amb + R_th V^2/R,  R_AP = R_P (1 + TMR)
+        Delta = E_b/(k_B T),  T = T_amb + R_th V^2/R,  R_AP = R_P (1 + TMR/(1 + V^2/V_h^2))
         V_out = V_DD R_L/(R_L + R),  n_h = kappa (V_out - E V_out)/V_u,  D = V_out(P) - V_out(AP)
         sigma_h = kappa D sqrt(n_sources p (1-p))/V_u
 
@@ -63,7 +67,8 @@ class Junction(Law):
     from the reference temperature, and for m = 2.
 
     Back-action: with `bias` left out each state sees the voltage that the divider gives it, V_DD - V_out.
-    With a `bias` both states see that voltage, and the temperature of their mean conductance.
+    With a `bias` both states see that voltage, and the temperature of their mean conductance; the divider that reads
+    them is another one then, and R_AP in it is that at the voltage it leaves to the junction.
 
     Args:
         dwell: mean dwell time in either state at balance, seconds, or None.
@@ -78,13 +83,15 @@ class Junction(Law):
         thermal_resistance: R_th of self-heating, K/W, or None: no self-heating.
         bias: over the junction, volts, or None: back-action.
         r_p: R_P, ohm.
-        tmr: (R_AP - R_P)/R_P, a fraction.
+        tmr: (R_AP - R_P)/R_P at low voltage, a fraction.
+        v_half: V_h, over which the tunnel magnetoresistance falls to a half (Zhang et al., IEEE Trans. Electron Devices
+            59, 819, 2012), volts, or None: it does not depend on the voltage.
         r_load: R_L of the divider, ohm.
         v_dd: its supply, volts.
         kappa: gain from source to unit.
         volts_per_unit: V_u, volts that stand for a pre-activation of 1.
         n_sources: junctions summed per unit.
-        energy_per_bit: joules a sample of one junction.
+        energy_per_bit: joules a sample of one junction, besides the power of its divider.
 
     >>> law = Junction(dwell="10 ns", tau0="1 ns", v_slope="20 mV", v50="0.3 V", exponent=1, bias="0.3 V",
     ...                reference_temperature="300 K", r_p="7.64 kohm", tmr=0.6, r_load="10 kohm", v_dd="0.6 V",
@@ -108,6 +115,7 @@ class Junction(Law):
     bias: Voltage | None = None
     r_p: PositiveResistance
     tmr: Positive
+    v_half: PositiveVoltage | None = None
     r_load: PositiveResistance
     v_dd: PositiveVoltage
     kappa: Number
@@ -176,14 +184,15 @@ class Junction(Law):
             v = self.bias if v is None else v
             return States(v, v)
         v = self.v_dd if v is None else v
-        return States(*(v * r / (self.r_load + r) for r in self.resistances))
+        return States(*(v * r / (self.r_load + r) for r in self._divided(v)))
 
     def temperatures(self, v: Any = None) -> States:
         """Return the temperature of the junction in each state, kelvin: T_amb + R_th V^2/R."""
         heating, (v_p, v_ap) = self.thermal_resistance or 0.0, self.voltages(v)
-        g_p, g_ap = (1.0 / r for r in self.resistances)
         if self.bias is not None:
-            g_p = g_ap = 0.5 * (g_p + g_ap)
+            g_p = g_ap = 0.5 * (1.0 / self.r_p + 1.0 / (self.r_p * (1.0 + self.tmr_at(v_ap))))
+        else:
+            g_p, g_ap = (1.0 / r for r in self._divided(self.v_dd if v is None else v))
         ambient = self.reference_temperature
         return States(ambient + heating * v_p * v_p * g_p, ambient + heating * v_ap * v_ap * g_ap)
 
@@ -225,10 +234,48 @@ class Junction(Law):
 
     # ---- read-out ----
 
+    def tmr_at(self, volts: Any) -> Any:
+        """Return TMR/(1 + V^2/V_h^2) at a voltage over the junction, a number or a tensor.
+
+        >>> law = Junction(dwell="10 ns", tau0="1 ns", v_slope="20 mV", v50="0.3 V", exponent=1, bias="0.3 V",
+        ...                reference_temperature="300 K", r_p="7.64 kohm", tmr=0.6, v_half="0.5 V", r_load="10 kohm",
+        ...                v_dd="0.6 V", kappa=1.0, volts_per_unit="1 V", n_sources=1)
+        >>> law.tmr_at(0.0), law.tmr_at(0.5)
+        (0.6, 0.3)
+        """
+        return self.tmr if self.v_half is None else self.tmr / (1.0 + (volts / self.v_half) ** 2)
+
     @property
     def resistances(self) -> States:
-        """R_P and R_AP, ohm."""
-        return States(self.r_p, self.r_p * (1.0 + self.tmr))
+        """R_P and R_AP in the divider, ohm."""
+        return self._divided(self.v_dd)
+
+    def _divided(self, v: Any) -> States:
+        """Return R_P and R_AP where the divider's supply is v.
+
+        V = v R_AP(V)/(R_L + R_AP(V)) has one solution between 0 and v, as R_AP falls with |V|: by bisection.
+        """
+        if self.v_half is None:
+            return States(self.r_p, self.r_p * (1.0 + self.tmr))
+        low, high = 0.0 * v, 0.0 * v + 1.0
+        for _ in range(BISECTIONS):
+            share = 0.5 * (low + high)
+            r = self.r_p * (1.0 + self.tmr_at(share * v))
+            above = share > r / (self.r_load + r)
+            if isinstance(above, Tensor):
+                low, high = torch.where(above, low, share), torch.where(above, share, high)
+            else:
+                low, high = (low, share) if above else (share, high)
+        return States(self.r_p, self.r_p * (1.0 + self.tmr_at(0.5 * (low + high) * v)))
+
+    @property
+    def static_power(self) -> float:
+        """P = V_DD^2 ((1-p)/(R_L + R_P) + p/(R_L + R_AP)), watts that the divider of one junction burns on average.
+
+        It does so all the time, sampled or not; `energy_per_bit` is what a sample takes besides.
+        """
+        p, (r_p, r_ap) = self.occupancy(), self.resistances
+        return self.v_dd**2 * ((1.0 - p) / (self.r_load + r_p) + p / (self.r_load + r_ap))
 
     @property
     def swing(self) -> float:

@@ -226,13 +226,16 @@ class NodeSource(Process, Protocol):
 
     A law that draws as it runs has a method `fill`: what `run` returns of the draws at a place is put there, bit for
     bit, and the states after it are returned; None: it is given its draws.
-    `energy_per_bit` is joules a sample of one source, None: not stated. `at_temperature` returns the law in
+    `energy_per_bit` is joules a sample of one source, `static_power` watts of one all the time, None: not stated.
+    `at_temperature` returns the law in
     surroundings of so many kelvin, one that is equal where nothing depends on it (ValueError where it does not hold);
     None: nothing depends on it.
     """
 
     energy_per_bit: float | None
 
+    @property
+    def static_power(self) -> float | None: ...
     @property
     def at_temperature(self) -> Callable[[float], NodeSource] | None: ...
     @property

@@ -170,6 +170,11 @@ class Crossbar(DeviceExporter):
                 "with --set source=weights"
                 for name in sorted(given)
             ]
+            if any(array.v_0 is not None for array in chip.arrays.values()):
+                lines.append(
+                    f"conductance.v_0: the devices of profile {chip.profile.name} are not ohmic, and netlists have "
+                    "resistors; map the weights with --set source=weights, or train without nonlinear_iv"
+                )
             shapes = {name: (tuple(chip.arrays[name].shape), model.weights[name].shape) for name in self._names(model)}
             return lines + [
                 f"{name}: the device holds {held}, the network {wanted}; export from the run that trained it"
@@ -323,7 +328,7 @@ def from_device(chip: DeviceChip, name: str, wire: float | None = None) -> Condu
             g = np.where(array.cells["dead"].cpu().numpy(), 0.0, g)
     return Conductances(
         g=np.where(g < OPEN, 0.0, g),
-        scale=1.0 / array.slope,
+        scale=1.0 / (array.slope * chip.factor(name)),
         volts=1.0 if periphery is None else periphery.v_read,
         span=(span.g_min, span.g_max),
         wires=lines(chip, name) if wire is None else (wire, wire),

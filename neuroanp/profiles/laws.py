@@ -29,6 +29,11 @@ class Law(Section):
     (Leak(tau=20.0), Leak(tau=20.0))
     """
 
+    @property
+    def static_power(self) -> float | None:
+        """Watts that the read-out of one source burns whether it is sampled or not; None: the law knows none."""
+        return None
+
 
 LAWS: dict[str, Registry[type[Law]]] = {
     kind: Registry(f"{kind} law", f"neuroanp.laws.{kind}", f"neuroanp.devices.protocol:{protocol}")

@@ -16,6 +16,7 @@ from pydantic import PrivateAttr, model_validator
 from neuroanp.profiles.laws import LAWS, Law
 from neuroanp.profiles.provenance import UNSTATED, Leaf, Provenance, leaves, shares
 from neuroanp.profiles.sections import (
+    MOST_BENT,
     Array,
     ConductanceRange,
     EnergyFigures,
@@ -131,6 +132,50 @@ class HardwareProfile(Section):
         if reach is not None and span.coding == "offset" and reach > most:
             text = f"'{reach:g}' reaches below a conductance of 0, where no device is; write {most:.4g} or less"
             raise at(("faults", "corrupt_range"), text)
+        return self
+
+    @model_validator(mode="after")
+    def _drift_of_pairs_to_compensate(self) -> HardwareProfile:
+        if self.periphery is None or self.periphery.drift_compensation is None:
+            return self
+        key = ("periphery", "drift_compensation")
+        if self.drift is None:
+            raise at(key, "compensates a drift that is not stated; add a section 'drift' or drop this key")
+        if self.conductance.coding != "differential":
+            text = "one factor makes up for the drift of pairs, not for that of a device read against a reference"
+            raise at(key, f"{text}; write 'coding: differential' or drop this key")
+        return self
+
+    @model_validator(mode="after")
+    def _voltages_to_bend_currents(self) -> HardwareProfile:
+        v_0 = self.conductance.v_0
+        if v_0 is None:
+            return self
+        if self.periphery is None:
+            text = "bends the current of a voltage that is not stated; add periphery.v_read or drop this key"
+            raise at(("conductance", "v_0"), text)
+        write = None if self.energy is None else self.energy.write_voltage
+        stated = {"periphery.v_read": self.periphery.v_read, "energy.write_voltage": write}
+        for name, volts in stated.items():
+            if volts is not None and volts > MOST_BENT * v_0:
+                shown = [format_quantity(v, "V") for v in (v_0, volts)]
+                text = f"'{shown[0]}' is below {name}, '{shown[1]}', / {MOST_BENT:g}"
+                raise at(("conductance", "v_0"), f"{text}: no current grows e^{MOST_BENT:g}-fold; check the two")
+        return self
+
+    @model_validator(mode="after")
+    def _one_power_of_a_junction(self) -> HardwareProfile:
+        law, energy = self.stochastic, self.energy
+        if energy is None:
+            return self
+        figures = {"static_junction": energy.static_junction, "area_junction": energy.area_junction}
+        stated = [name for name, figure in figures.items() if figure is not None]
+        if stated and law is None:
+            text = "is of sources of node noise that there are not; add a section 'stochastic' or drop this key"
+            raise at(("energy", stated[0]), text)
+        if energy.static_junction is not None and law is not None and law.static_power is not None:
+            text = "the law of the sources computes their power from its own parameters; drop this key"
+            raise at(("energy", "static_junction"), text)
         return self
 
     @model_validator(mode="after")

@@ -11,6 +11,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
 from neuroanp.units import (
+    Area,
     Capacitance,
     Conductance,
     Dimension,
@@ -24,6 +25,7 @@ from neuroanp.units import (
     PositiveCurrent,
     PositiveTime,
     PositiveVoltage,
+    Power,
     Resistance,
     Temperature,
     Time,
@@ -31,6 +33,10 @@ from neuroanp.units import (
 )
 from neuroanp.yaml_io import Section, at
 
+MOST_BENT = 40.0
+"""The largest voltage over a device that is not ohmic, in its v_0: single precision holds e^40 squared."""
+MOST_LISTED = 12
+"""Bits of the finest converter whose transitions are kept one by one."""
 _Text = Annotated[str, Field(min_length=1)]
 _NoiseCurrent = Annotated[float, Dimension("current", "A", "20 nA")]
 _NoiseVoltage = Annotated[float, Dimension("voltage", "V", "1 mV")]
@@ -72,11 +78,14 @@ class ConductanceRange(Section):
         g_min, g_max: siemens.
         coding: differential, W = w_s (G+ - G-) / (g_max - g_min), two devices a weight; offset,
             W = 2 w_s (G - G_mid) / (g_max - g_min), one device and a shared reference.
+        v_0: volts over which the current bends away from Ohm's law, I = G v_0 sinh(V / v_0), G at low voltage; None:
+            I = G V.
     """
 
     g_min: Conductance
     g_max: PositiveConductance
     coding: Literal["differential", "offset"]
+    v_0: PositiveVoltage | None = None
 
     @field_validator("g_max")
     @classmethod
@@ -135,6 +144,9 @@ class Adc(Section):
             one code more below zero than above.
         gain_sd: spread of the gain from converter to converter, a fraction.
         offset_sd: spread of their offsets, amperes.
+        dnl_sd: spread of the widths of the codes of one converter about one code, in codes (LSB); see
+            `substrates.transitions`.
+        inl_sd: spread from converter to converter of the bow of the transitions in the middle of the range, in codes.
     """
 
     bits: Annotated[int, Field(ge=2, le=24)]
@@ -143,6 +155,30 @@ class Adc(Section):
     coding: _Coding | None = None
     gain_sd: Fraction | None = None
     offset_sd: _NoiseCurrent | None = None
+    dnl_sd: NonNegative | None = None
+    inl_sd: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _codes_to_list(self) -> Adc:
+        stated = [name for name in ("dnl_sd", "inl_sd") if name in self.model_fields_set]
+        if stated and self.bits > MOST_LISTED:
+            text = f"the transitions of {self.bits} bits are too many to keep for each converter; at most {MOST_LISTED}"
+            raise at((stated[0],), f"{text}, or drop this key")
+        return self
+
+
+class DriftCompensation(Section):
+    """How often the outputs of an array are rescaled by what reference lines read (see substrates.compensation).
+
+    Args:
+        every: seconds of the chip's clock from one reading of the reference lines to the next; each write ends
+            with one, too.
+        lines: word lines that are read, evenly spaced over the array, each alone at the highest code of its driver;
+            None: all.
+    """
+
+    every: PositiveTime
+    lines: Annotated[int, Field(ge=1, le=1_000_000)] | None = None
 
 
 class Periphery(Section):
@@ -154,6 +190,8 @@ class Periphery(Section):
         dac, adc: converters; None converts without rounding or limits.
         amplifier_noise: rms current at the input of the sense amplifier, amperes, or None.
         bandwidth: of the sense amplifier, hertz; gives the devices' thermal noise, or None: left out.
+        drift_compensation: one factor for all outputs of an array that makes up for the drift of its devices, or
+            None: drift is seen as it is.
     """
 
     v_read: PositiveVoltage
@@ -162,6 +200,7 @@ class Periphery(Section):
     adc: Adc | None = None
     amplifier_noise: _NoiseCurrent | None = None
     bandwidth: Frequency | None = None
+    drift_compensation: DriftCompensation | None = None
 
 
 class Wires(Section):
@@ -208,6 +247,12 @@ class EnergyFigures(Section):
         accumulate: joules of adding one tile's output to the others' digitally, or None.
         endurance: pulses a device survives, or None; what is worn out keeps its conductance for good.
         endurance_sd: spread of that number from device to device (of its logarithm; median endurance).
+        static_row: watts that one word line's driver burns all the time, whatever is read: bias, heaters.
+        static_column: watts of one bit line of one tile: amplifier and converter.
+        static_node: watts of one unit (of gated cells, of each of its gates).
+        static_junction: watts of one source of node noise, where its law does not know them by itself.
+        area_device: square metres of one device of an array.
+        area_row, area_column, area_node, area_junction: square metres of one of these, as static_row and others.
     """
 
     write: Energy | None = None
@@ -220,6 +265,15 @@ class EnergyFigures(Section):
     accumulate: Energy | None = None
     endurance: Annotated[float, Plain("a number of pulses of 1 or above", 1.0)] | None = None
     endurance_sd: NonNegative | None = None
+    static_row: Power | None = None
+    static_column: Power | None = None
+    static_node: Power | None = None
+    static_junction: Power | None = None
+    area_device: Area | None = None
+    area_row: Area | None = None
+    area_column: Area | None = None
+    area_node: Area | None = None
+    area_junction: Area | None = None
 
     @model_validator(mode="after")
     def _one_write_energy(self) -> EnergyFigures:

@@ -13,12 +13,16 @@ from neuroanp.reporting.values import SILENT, digits, middle, numbers, quantity
 Ledger = Mapping[str, Any]
 
 NAMES = {"dac": "DAC", "adc": "ADC"}
+STANDING = (("static_W", "static power", "W"), ("area_m2", "area", "m²"))
+"""What the books have of chips whose profiles state it: what the chip is, whatever it does."""
 APART = ("validation", "refit")
 """What else than updates a run does to learn, which its books have apart."""
 
 
 def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | None:
     """Build the table of energy by kind, time, clipped conversions and pulses: a method a row, medians over seeds.
+
+    Where a profile states them, also the power that flows all the time and the area of the chip's parts.
 
     Args:
         group: the methods of one task.
@@ -32,7 +36,9 @@ def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | Non
     kinds = list(dict.fromkeys(kind for _, books in kept for ledger in books for kind in _part(ledger, "energy")))
     columns = [Column(header, numeric=False) for header, _ in names_of([method for method, _ in kept])]
     columns += [Column(_name(kind)) for kind in kinds]
+    also = [(key, head, unit) for key, head, unit in STANDING if any(key in one for _, books in kept for one in books)]
     columns += [Column(head) for head in ("sum", "reading time", "writing time", "clipped", "pulses of most worn")]
+    columns += [Column(head) for _, head, _ in also]
     named = [names for _, names in names_of([method for method, _ in kept])]
     rows = []
     for i, (method, books) in enumerate(kept):
@@ -43,6 +49,7 @@ def spent(group: Sequence[Method], ledgers: Mapping[str, Ledger]) -> Table | Non
         # reads take the steps of the run, a time that no profile states
         cells += [_time(books, "reads"), marked(_time(books, "writes"), method, TIME)]
         cells += [_clipped(books), _worn(books)]
+        cells += [_standing([ledger.get(key) for ledger in books], unit) for key, _, unit in also]
         rows.append(Row("method", tuple(cells)))
     return Table(tuple(columns), tuple(rows))
 
@@ -119,6 +126,14 @@ def _name(kind: str) -> str:
 def _amount(values: Sequence[Any], unit: str) -> Cell:
     found = numbers(values)
     return Cell(quantity(middle(found), unit) if found else SILENT)
+
+
+def _standing(values: Sequence[Any], unit: str) -> Cell:
+    """Write a power, or an area, which is square millimetres of most chips."""
+    found = numbers(values)
+    if unit == "W" or not found:
+        return _amount(values, unit)
+    return Cell(f"{digits(1e6 * middle(found))} mm²")
 
 
 def _count(values: Sequence[Any]) -> Cell:

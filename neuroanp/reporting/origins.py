@@ -19,6 +19,7 @@ RESTS_ON = {
         *(f"energy.{key}" for key in ("write", "write_voltage", "line_capacitance", "half_select", "read", "digital")),
         "energy.accumulate", "energy.write_time", "periphery.v_read", "periphery.t_read", "periphery.dac.energy",
         "periphery.adc.energy",
+        *(f"energy.static_{part}" for part in ("row", "column", "node", "junction")),
         "stochastic.energy_per_bit", "neurons.energy_per_spike", "neurons.energy_per_event",
     ),
     TIME: ("energy.write_time",),

@@ -9,10 +9,15 @@ from neuroanp.devices.protocol import remembers
 from neuroanp.errors import InputError
 from neuroanp.substrates.device_noise import check_size
 from neuroanp.substrates.periphery import serial_bits
+from neuroanp.substrates.tiling import Tiling
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
+
+
+SOLVED = 64
+"""Lines of the largest tile that is solved at every read."""
 
 
 def check_step(profile: HardwareProfile, dt: float, effects: frozenset[str]) -> None:
@@ -27,6 +32,60 @@ def check_step(profile: HardwareProfile, dt: float, effects: frozenset[str]) -> 
         raise InputError(
             f"dt: {format_quantity(dt, 's')} is shorter than one read of profile '{profile.meta.name}' "
             f"(periphery.t_read {format_quantity(periphery.t_read, 's')}{serial}); use a longer dt"
+        )
+
+
+def check_circuits(
+    profile: HardwareProfile, read: str, wires: str, effects: frozenset[str], shapes: Mapping[str, tuple[int, ...]]
+) -> None:
+    """Raise InputError where devices that are not ohmic, on lines with resistance, cannot be read as is asked.
+
+    Args:
+        profile, read, wires, effects: as in `DeviceChip.build`.
+        shapes: (n, m) of the arrays by name.
+    """
+    array, periphery = profile.array, profile.periphery
+    if profile.conductance.v_0 is None or array.wires is None or not {"nonlinear_iv", "wires"} <= effects:
+        return
+    problems = []
+    if wires != "exact":
+        problems.append(f"hardware.wires: {wires} solves lines with ohmic devices alone; write hardware.wires: exact")
+    if read != "moments":
+        problems.append(f"hardware.read: {read} draws devices of a linear read alone; write hardware.read: moments")
+    if periphery is not None and periphery.dac is not None and periphery.dac.inputs == "pulse_width":
+        problems.append("periphery.dac.inputs: pulse_width: the currents change whenever a pulse ends; use amplitude")
+    largest = Tiling.of((max(n for n, _ in shapes.values()), max(m for _, m in shapes.values())), array.max_rows,
+                        array.max_columns)  # fmt: skip
+    if (most := max(*largest.heights, *largest.widths)) > SOLVED:
+        problems.append(
+            f"a tile of {most} lines takes too long to solve at every read; write array.max_rows and max_columns up to "
+            f"{SOLVED}"
+        )
+    if problems:
+        raise InputError(
+            f"profile '{profile.name}' has devices that are not ohmic on lines with resistance, which are solved anew "
+            "at every read; change this, or switch off wires or nonlinear_iv",
+            problems,
+        )
+
+
+def check_references(profile: HardwareProfile, effects: frozenset[str], lines: Mapping[str, int]) -> None:
+    """Raise InputError where the reference lines of an array take longer to read than there is time between readings.
+
+    Args:
+        profile, effects: as in `DeviceChip.build`. lines: word lines of the arrays by name.
+    """
+    periphery = profile.periphery
+    if periphery is None or periphery.drift_compensation is None or not {"drift", "drift_compensation"} <= effects:
+        return
+    figures = periphery.drift_compensation
+    name, most = max(lines.items(), key=lambda item: item[1])
+    reads = 2 * min(figures.lines or most, most)
+    if figures.every <= reads * periphery.t_read:
+        raise InputError(
+            f"periphery.drift_compensation.every: {format_quantity(figures.every, 's')} is no longer than one reading "
+            f"of the reference lines of array {name} takes ({reads} x {format_quantity(periphery.t_read, 's')}); "
+            "compensate less often, or read fewer lines"
         )
 
 

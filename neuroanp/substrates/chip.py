@@ -16,7 +16,7 @@ from neuroanp.devices.protocol import Cells
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.later import number
 from neuroanp.noise import Streams
-from neuroanp.substrates.checks import check_memory, check_step
+from neuroanp.substrates.checks import check_circuits, check_memory, check_references, check_step
 from neuroanp.substrates.chip_at import ChipAt, later
 from neuroanp.substrates.chip_reads import DECORRELATION, ReadChip
 from neuroanp.substrates.crossbar import Crossbar
@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 WRITES = ("auto", "ideal", "verify", "pulse")
 READS = ("moments", "sampled")
 SOLVERS = ("fast", "exact")
+STATIC = "ledger/static"
+"""Where a state has the joules of static power."""
 MOVES, BEYOND = "moves/", "beyond/"
 """What `ahead` asks of each array: whether an update moves it, how many weights it takes beyond the range."""
 
@@ -101,6 +103,8 @@ class DeviceChip(ReadChip):
             )
         check_step(profile, dt, effects)
         check_memory(profile, read, effects, {name: tuple(w.shape) for name, w in weights.items()})
+        check_circuits(profile, read, wires, effects, {name: tuple(w.shape) for name, w in weights.items()})
+        check_references(profile, effects, {name: w.shape[1] for name, w in weights.items()})
         arrays = {
             name: Crossbar(
                 profile,
@@ -124,7 +128,8 @@ class DeviceChip(ReadChip):
             for layer in layers
         }  # fmt: skip
         neurons = {name: combined(factors, units.get(name, {}), like) for name, factors in neurons.items()}
-        chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons)
+        seeds = {name: int(streams.generator(f"compensation/{name}").integers(1 << 62)) for name in arrays}
+        chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons, seeds)
         chip._first_write(weights, streams)
         if decorrelated:
             sizes = weights.network.units
@@ -149,9 +154,12 @@ class DeviceChip(ReadChip):
         """Let chip time pass while the arrays are read or idle; InputError unless it runs forward."""
         if not 0 <= seconds < math.inf:
             raise InputError(f"{seconds} s cannot pass on a chip; give a finite time of 0 s or more")
+        start = self.now
         self.now += seconds
         self.ledger.book_time("reads", seconds)
         self._columns.clear()
+        for name, one in self.compensated.items():
+            self._refer(name, one.due(self.arrays[name], start, self.now))
 
     def at(self, seconds: float) -> ChipAt:
         """Return the chip as it would be at a later time of its clock, to be read alone (see ChipAt).
@@ -176,6 +184,22 @@ class DeviceChip(ReadChip):
                 self._charge(bill, array, before, pulses)
             self._aim[name] = wanted
         self._book_write(bill)
+        for name in self.arrays if way != "ideal" else ():
+            self._refer(name, 1)
+
+    def _refer(self, name: str, times: int) -> None:
+        """Book so many readings of the reference lines of an array, and let their time pass; none without them."""
+        array, periphery, energy = self.arrays[name], self.profile.periphery, self.profile.energy
+        if name not in self.compensated or not times:
+            return
+        assert periphery is not None
+        spent = self.compensated[name].spent(array, self.now, periphery, energy)
+        self.ledger.book_reads(times * spent.reads)
+        for kind, joules in spent.energy.items():
+            self.ledger.book_energy(kind, times * joules)
+        self.ledger.book_time("reads", times * spent.seconds)
+        self.now += times * spent.seconds
+        self._columns.clear()
 
     def ahead(self, update: WeightUpdate, lr: float) -> dict[str, Tensor]:
         """Return what a write of an update has to know of it, as numbers on the GPU it is on; see Substrate."""
@@ -203,17 +227,21 @@ class DeviceChip(ReadChip):
         """
         bill, at = Bill(), (index, part) if part else (index,)
         beyond = missed = written = 0
+        moved = []
         for name, gradient in update.arrays.items():
             if lr == 0 or not (told[f"{MOVES}{name}"] if told else bool(gradient.any())):
                 continue
             array = self.arrays[name]
             before = array.cells
+            moved.append(name)
             pulses, over, gave_up = self._write(name, array, -lr * gradient, streams.generator(f"c2c/{name}", *at))
             if pulses is not None:
                 self._charge(bill, array, before, pulses)
             over = told.get(f"{BEYOND}{name}", over) if told else over
             beyond, missed, written = beyond + over, missed + gave_up, written + gradient.numel()
         self._book_write(bill)
+        for name in moved if self.write != "ideal" else ():
+            self._refer(name, 1)
         share = 1.0 / max(written, 1)
         return ProgrammingReport(float(beyond * share), missed * share)
 
@@ -236,7 +264,8 @@ class DeviceChip(ReadChip):
 
     def _charge(self, bill: Bill, array: Crossbar, before: Cells, pulses: Tensor) -> None:
         """Add the pulses of one array to a bill."""
-        joules = write_energy(self.profile.energy, pulses, before["g"], array.cells["g"], array.tiling)
+        v_0 = self.profile.conductance.v_0 if array.v_0 is not None else None
+        joules = write_energy(self.profile.energy, pulses, before["g"], array.cells["g"], array.tiling, v_0)
         bill.add(*array.count(pulses), joules)
 
     def _book_write(self, bill: Bill) -> None:
@@ -258,6 +287,8 @@ class DeviceChip(ReadChip):
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take back what `state_dict` returned; InputError if it is of another chip."""
         mine = self.state_dict()
+        if STATIC in mine:  # books from before there was any static power in them
+            state = {STATIC: torch.zeros_like(mine[STATIC]), **state}
         wrong = sorted(set(mine) ^ set(state)) or [k for k in mine if mine[k].shape != state[k].shape]
         wrong = wrong or [k for k in mine if mine[k].dtype != state[k].dtype]
         if wrong:
@@ -270,6 +301,8 @@ class DeviceChip(ReadChip):
         for name, array in self.arrays.items():
             array.load({key: state[f"{name}/{key}"].to(self.like.device).clone() for key in array.cells})
             self._aim[name] = state[f"{name}/aim"].to(self.like.device).clone()
+            if name in self.compensated:
+                self.compensated[name].load(int(state[f"{name}/reference"]))
         self._decorrelation = {
             name: state[f"{DECORRELATION}{name}"].to(self.like.device).clone() for name in self._decorrelation
         }

@@ -14,6 +14,7 @@ from torch import Tensor
 from neuroanp.later import number
 from neuroanp.network.network import OUTPUT, Network
 from neuroanp.noise import PassStreams
+from neuroanp.substrates.compensation import compensation, scaled
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.device_noise import DeviceNoise
 from neuroanp.substrates.energy_kinds import energy_kinds
@@ -22,6 +23,7 @@ from neuroanp.substrates.node_drive import NodeDrive, junctions_of, perturbs_uni
 from neuroanp.substrates.node_noise import NodeNoise
 from neuroanp.substrates.periphery import X_MAX, driver, sensor
 from neuroanp.substrates.protocol import Neurons, ReadPlan
+from neuroanp.substrates.standing import area_of, static_power
 from neuroanp.trajectory import PassPlan, Weights
 
 if TYPE_CHECKING:
@@ -42,9 +44,11 @@ class ReadChip:
         write, read: how; see `chip.Chip`.
         drive: noise on the units that no device makes, and the coupling of the junctions.
         dt: seconds a step. neurons: how spiking neurons differ.
+        references: seeds of the noise of readings that compensate drift, by array; what is missing has none.
 
     Attributes:
         ledger: the books. now: chip time in seconds.
+        static, area: watts that flow all the time and square metres, by part, where the profile states them.
     """
 
     def __init__(
@@ -57,20 +61,27 @@ class ReadChip:
         drive: NodeDrive,
         dt: float,
         neurons: Neurons | None = None,
+        references: Mapping[str, int] = MappingProxyType({}),
     ) -> None:
         self.profile, self.arrays, self.network = profile, dict(arrays), network
         self.write, self.read, self.drive, self.dt = write, read, drive, dt
         self._neurons = dict(neurons or {})
+        compensated = {name: compensation(array, references.get(name)) for name, array in self.arrays.items()}
+        self.compensated = {name: one for name, one in compensated.items() if one is not None}
         self.device = next(iter(self.arrays.values())).device
         self.effects = self.device.effects
         self.like = next(iter(self.arrays.values())).cells["g"]
         self.junctions = junctions_of(profile, self.effects, self.device.temperature)
         tiles = max(len(array.tiling.widths) for array in self.arrays.values())
+        parts = profile, self.arrays, sum(network.lines.values()), self.junctions
+        self.static, self.area = static_power(*parts), area_of(*parts)
         self.ledger = Ledger(
-            energy_kinds(profile, self.junctions, tiles),
+            energy_kinds(profile, self.junctions, tiles, static=bool(self.static)),
             profile.energy is not None and profile.energy.write_time is not None,
             profile.energy.endurance if profile.energy is not None else None,
             network.spikes,
+            sum(self.static.values()),
+            sum(self.area.values()) if self.area else None,
         )
         self.now = 0.0
         self._aim: dict[str, Tensor] = {}
@@ -83,7 +94,9 @@ class ReadChip:
     def weights(self) -> Weights:
         """The digital target weights; with "pulse" what the arrays hold now, read noise aside."""
         if self.write == "pulse":
-            return Weights({name: a.mean_weights(self.now) for name, a in self.arrays.items()}, self.network)
+            held = {name: a.mean_weights(self.now) for name, a in self.arrays.items()}
+            of = self.drift_factors
+            return Weights({name: W * of[name] if name in of else W for name, W in held.items()}, self.network)
         return Weights(dict(self._aim), self.network)
 
     @property
@@ -119,6 +132,15 @@ class ReadChip:
             worn += 0 if out is None else int(out.sum())
         return worn / total
 
+    @property
+    def drift_factors(self) -> dict[str, float]:
+        """What makes up for the drift of each array's devices now, by name; {}: nothing does."""
+        return {name: one.factor(self.arrays[name], self.now) for name, one in self.compensated.items()}
+
+    def factor(self, name: str) -> float:
+        """Return what the outputs of an array are scaled by for the drift of its devices; 1 where nothing is."""
+        return self.compensated[name].factor(self.arrays[name], self.now) if name in self.compensated else 1.0
+
     # ---- reading ----
 
     def prepare(self, window_s: float, streams: PassStreams, noise: bool = True) -> dict[str, ReadPlan]:
@@ -128,6 +150,7 @@ class ReadChip:
             plans[name] = array.prepare(
                 self.now, window_s, lambda name=name: self._frozen(name, streams), noise, self.read == "sampled"
             )
+            plans[name] = scaled(plans[name], self.factor(name))
             D = self._decorrelation.get(self.network.projection(name).pre)
             plans[name] = plans[name] if D is None else replace(plans[name], decorrelation=D)
         return plans
@@ -190,6 +213,8 @@ class ReadChip:
             if name not in self._columns:
                 self._columns[name] = array.columns(self.now)
             siemens = number(torch.dot(load.to(torch.float64), self._columns[name]))
+            if array.one_level and array.v_0 is not None:
+                siemens = siemens * (array.drive(X_MAX) / X_MAX)
             self.ledger.book_energy("array_reads", (periphery.v_read / X_MAX) ** 2 * siemens * periphery.t_read)
         bits, tiles = max(array.bits, 1), len(array.tiling.widths)
         dac, adc = driver(self.profile), sensor(self.profile)
@@ -223,6 +248,8 @@ class ReadChip:
         for name, array in self.arrays.items():
             state.update({f"{name}/{key}": value.detach().clone() for key, value in array.cells.items()})
             state[f"{name}/aim"] = aim[name].detach().clone()
+            if name in self.compensated:
+                state[f"{name}/reference"] = torch.tensor(self.compensated[name].seed or 0, dtype=torch.int64)
         state.update({f"{DECORRELATION}{name}": D.detach().clone() for name, D in self._decorrelation.items()})
         state.update({f"ledger/{key}": value for key, value in self.ledger.state_dict().items()})
         return state

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -29,16 +30,19 @@ from neuroanp.substrates.periphery import (
     dac,
     dac_sigma,
     driver,
+    quantiser,
     sensor,
     serial_bits,
     thermal_factor,
 )
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.tiling import Tiling, through_wires
+from neuroanp.substrates.transitions import drawn
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
     from neuroanp.profiles.sections import Wires
+    from neuroanp.substrates.circuits import Circuits
 
 
 class Crossbar:
@@ -78,11 +82,14 @@ class Crossbar:
         self.dac_sigma, self.bits = dac_sigma(profile, effects), serial_bits(profile, effects)
         self.extra = amplifier_variance(profile, self.k, effects)
         self.thermal = thermal_factor(profile, self.k, device.temperature, effects)
+        v_0 = profile.conductance.v_0 if "nonlinear_iv" in effects else None
+        self.v_0 = None if v_0 is None or periphery is None else X_MAX * v_0 / periphery.v_read
         self.tiling = Tiling.of(shape, profile.array.max_rows, profile.array.max_columns)
         self.wires = profile.array.wires if "wires" in effects else None
         self.solver = wires
         self.cells: Cells = device.sample(shape, rng, dtype, where, pulsed)
         self.gain, self.offset = self._mismatch(rng)
+        self.transitions = self._transitions(rng)
 
     def _mismatch(self, rng: np.random.Generator) -> tuple[Tensor | None, Tensor | None]:
         """Draw gain and offset of the ADC of each tile and output, (tiles, n); None where the profile states none."""
@@ -94,6 +101,15 @@ class Crossbar:
         if figures is not None and figures.offset_sd is not None:
             offset = self.k * figures.offset_sd * normal(rng, shape, like)
         return (gain, offset) if "adc_mismatch" in self.device.effects else (None, None)
+
+    def _transitions(self, rng: np.random.Generator) -> Tensor | None:
+        """Draw where the codes of the ADC of each tile and output change, (tiles, n, codes - 1); None: halfway."""
+        figures, shape = sensor(self.profile), (len(self.tiling.widths), self.shape[0])
+        if figures is None or not (figures.dnl_sd or figures.inl_sd):
+            return None
+        q = quantiser(figures.bits, figures.coding, 1.0)
+        found = drawn(rng, shape, q, figures.dnl_sd or 0.0, figures.inl_sd or 0.0, self.cells["g"])
+        return found if self.adc is not None and "adc_nonlinearity" in self.device.effects else None
 
     def place(self, g_target: Tensor, now: float, rng: np.random.Generator) -> None:
         """Put the devices on conductances (planes, n, m) in siemens, without error, at chip time `now`."""
@@ -177,19 +193,26 @@ class Crossbar:
             return self._plan(W, sigma2, self.extra if noise else 0.0, process, age, noise, sampled)
         if frozen is not None and still is not None:
             g = torch.addcmul(g, frozen, still)
-        extra = self._extra(g) if noise else 0.0
+        extra = self.extra_variance(g) if noise else 0.0
+        circuits = None
         if self.wires is not None:
-            g, reach = self._wired(g, self.wires)
+            circuits = None if self.v_0 is None else self._circuits(g, fresh, self.wires, self.v_0)
+            g, reach = self.wired(g, self.wires)
             fresh = None if fresh is None else fresh * reach
             process = None if process is None else process * reach
         sigma2 = None if fresh is None else fresh.square().sum(0).mul_(self.slope**2)
-        return self._plan(self.to_weights(g), sigma2, extra, process, age, noise, sampled)
+        plan = self._plan(self.to_weights(g), sigma2, extra, process, age, noise, sampled)
+        return plan if circuits is None else replace(plan, circuits=circuits, v_0=None)
 
     def _plan(
         self, W: Tensor, sigma2: Tensor | None, extra: float | Tensor, process: Tensor | None, age: Tensor | None,
         noise: bool, sampled: bool,
     ) -> ReadPlan:  # fmt: skip
         """Return the plan of reads of such weights; process: in siemens. The others: see `prepare` and `ReadPlan`."""
+        if self.one_level and self.v_0 is not None and self.wires is None:  # all devices by the same factor
+            by = self.drive(X_MAX) / X_MAX
+            W, sigma2 = W * by, None if sigma2 is None else sigma2 * by**2
+            process = None if process is None else process * by
         return ReadPlan(
             W=W,
             sigma2=sigma2,
@@ -205,9 +228,35 @@ class Crossbar:
             offset=self.offset,
             process=None if process is None else self._signed(process),
             age=age,
+            v_0=None if self.one_level else self.v_0,
+            transitions=self.transitions,
         )
 
-    def _wired(self, g: Tensor, wires: Wires) -> tuple[Tensor, Tensor]:
+    def drive(self, x: float) -> float:
+        """Return what ohmic devices would have to be driven with, in units of x, to conduct what these do at x."""
+        if self.v_0 is None:
+            return x
+        return x * self.drive(X_MAX) / X_MAX if self.one_level and x != X_MAX else self.v_0 * math.sinh(x / self.v_0)
+
+    def steepness(self, x: float) -> float:
+        """Return the slope of the devices' current at x over the one at low voltage."""
+        return 1.0 if self.v_0 is None else math.cosh(x / self.v_0)
+
+    @property
+    def one_level(self) -> bool:
+        """Whether word lines are at 0 V or at one voltage, whatever the input."""
+        return self.pulse_width or self.bits > 0
+
+    def _circuits(self, g: Tensor, fresh: Tensor | None, wires: Wires, v_0: float) -> Circuits:
+        """Return the network of each tile; g, fresh: siemens, (planes, n, m). v_0: in units of x."""
+        from neuroanp.substrates.circuits import Circuits
+
+        if not self.differential:
+            g = self._with_reference(g)
+            fresh = None if fresh is None else torch.cat([fresh, torch.zeros_like(fresh)])
+        return Circuits.of(g, fresh, (wires.r_word, wires.r_bit), self.tiling, v_0, self.slope)
+
+    def wired(self, g: Tensor, wires: Wires) -> tuple[Tensor, Tensor]:
         """Return what the conductances look like through the lines, and the factors of `through_wires`.
 
         In offset coding the reference devices, all at G_middle, are an array with the same lines: a
@@ -215,12 +264,18 @@ class Crossbar:
         """
         if self.differential:
             return through_wires(g, wires.r_word, wires.r_bit, self.tiling, self.solver)
-        # a device on a broken word line is G_middle to its reader, but carries no current; nor does its reference
-        silent, middle = self.cells.get("dead"), self.device.span.middle
-        both = torch.cat([g, torch.full_like(g, middle)])
-        both = both if silent is None else both.masked_fill(silent, 0.0)
+        both = self._with_reference(g)
         seen, reach = through_wires(both, wires.r_word, wires.r_bit, self.tiling, self.solver)
-        return seen[:1] - seen[1:] + middle, reach[:1]
+        return seen[:1] - seen[1:] + self.device.span.middle, reach[:1]
+
+    def _with_reference(self, g: Tensor) -> Tensor:
+        """Return the devices of offset coding, (1, n, m), and the reference device of each, (2, n, m) siemens.
+
+        A device on a broken word line is G_middle to its reader, but carries no current; nor does its reference.
+        """
+        silent = self.cells.get("dead")
+        both = torch.cat([g, torch.full_like(g, self.device.span.middle)])
+        return both if silent is None else both.masked_fill(silent, 0.0)
 
     def _ages(self, now: float) -> Tensor | None:
         """Return seconds since the write of each device, where their noise depends on that; else None."""
@@ -245,7 +300,7 @@ class Crossbar:
         sigma = sigma * self.slope
         return torch.stack([sigma[0], -sigma[1]]) if self.differential else sigma
 
-    def _extra(self, g: Tensor) -> float | Tensor:
+    def extra_variance(self, g: Tensor) -> float | Tensor:
         """Return the variance of a conversion's own noise: amplifier and, by tile and output, thermal."""
         if not self.thermal:
             return self.extra
@@ -260,7 +315,7 @@ class Crossbar:
 
         The drivers' part is W^2 dac_sigma^2, summed over the word lines.
         """
-        extra = self._extra(self.device.conductance(self.cells, now))
+        extra = self.extra_variance(self.device.conductance(self.cells, now))
         conversions = float(extra.sum(0).mean()) if isinstance(extra, Tensor) else extra * len(self.tiling.widths)
         drivers = float(self.mean_weights(now).double().square().sum(1).mean()) * self.dac_sigma**2
         return conversions + drivers

@@ -14,7 +14,9 @@ if TYPE_CHECKING:
     from neuroanp.profiles.sections import Adc, Dac
 
 
-def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: int) -> dict[str, str]:
+def energy_kinds(
+    profile: HardwareProfile, junctions: NodeSource | None, tiles: int, static: bool = False
+) -> dict[str, str]:
     """Return for each kind of energy whether the profile states it, leaves it out, or has no such part.
 
     Spikes and synaptic events count where the network spikes (see Ledger). Of an event the profile has
@@ -24,9 +26,11 @@ def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: 
         profile: the hardware.
         junctions: the sources of node noise, or None.
         tiles: the most tiles whose outputs make one.
+        static: whether any part states a power that flows all the time; else that is absent.
     """
     periphery, energy, neurons = profile.periphery, profile.energy, profile.neurons
-    adds = tiles > 1 or serial_bits(profile, ALL_EFFECTS) > 1
+    compensated = periphery is not None and periphery.drift_compensation is not None
+    adds = tiles > 1 or serial_bits(profile, ALL_EFFECTS) > 1 or compensated
 
     def converter(section: Dac | Adc | None) -> str:
         if periphery is None:
@@ -46,4 +50,5 @@ def energy_kinds(profile: HardwareProfile, junctions: NodeSource | None, tiles: 
         "accumulate": price(energy.accumulate if energy is not None else None) if adds else ABSENT,
         "spikes": price(neurons.energy_per_spike if neurons is not None else None),
         "synaptic_events": STATED if neurons is not None and neurons.energy_per_event is not None else ABSENT,
+        "static": STATED if static else ABSENT,
     }

@@ -41,12 +41,15 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
         "dac_noise": dac is not None and bool(dac.noise),
         "adc": adc is not None,
         "adc_mismatch": adc is not None and bool(adc.gain_sd or adc.offset_sd),
+        "adc_nonlinearity": adc is not None and bool(adc.dnl_sd or adc.inl_sd),
         "amplifier_noise": periphery is not None and bool(periphery.amplifier_noise),
         "thermal_noise": periphery is not None and periphery.bandwidth is not None,
         "wires": profile.array.wires is not None,
+        "nonlinear_iv": profile.conductance.v_0 is not None,
         "node_noise": profile.stochastic is not None,
         "endurance": energy is not None and energy.endurance is not None,
         "neuron_mismatch": profile.neurons is not None and any(profile.neurons.spreads.values()),
+        "drift_compensation": periphery is not None and periphery.drift_compensation is not None,
     }
     return tuple(name for name in EFFECTS if has[name])
 
@@ -63,15 +66,17 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         noise of its units in ADC steps (below half a step it explores nothing; `node_sigma` is that of
         the hidden units). Where lines have a
         resistance, also `wire_loss`, the share of the current of all inputs together that they cost,
-        and `wire_error` of the fast solution on the first tile, over its largest current.
+        and `wire_error` of the fast solution on the first tile, over its largest current. Where drift is
+        compensated, also `drift_factor`, which all of these outputs are scaled by.
     """
     sigmas, arrays = chip.node_sigmas(), {}
     for name, array in chip.arrays.items():
         fresh, _ = chip.device.read_sigma(array.cells, chip.now, window_s)
-        variance = 0.0 if fresh is None else float(fresh.double().square().sum(0).mean()) * array.slope**2
-        own = array.own_variance(chip.now)
+        factor = chip.factor(name)
+        variance = 0.0 if fresh is None else float(fresh.double().square().sum(0).mean()) * (array.slope * factor) ** 2
+        own = array.own_variance(chip.now) * factor**2
         output = math.sqrt(array.shape[1] * 0.25 * variance + own)
-        step = array.adc.step if array.adc is not None else None
+        step = array.adc.step * factor if array.adc is not None else None
         node = sigmas[chip.network.projection(name).post]
         arrays[name] = {
             "shape": list(array.shape),
@@ -79,11 +84,12 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
             "sigma_weight_rms": math.sqrt(variance),
             "sigma_output": output,
             "adc_step": step,
-            "adc_full_scale": array.adc.limit if array.adc is not None else None,
+            "adc_full_scale": array.adc.limit * factor if array.adc is not None else None,
             "sigma_output_adc_steps": output / step if step else None,
             "node_sigma_adc_steps": node / step if step else None,
             "tiles": array.tiling.tiles,
             **_lines(array, chip.now),
+            **({} if name not in chip.compensated else {"drift_factor": factor}),
             "stuck": float(array.cells["stuck"].double().mean()) if "stuck" in array.cells else 0.0,
         }
     return {
@@ -95,6 +101,8 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         "node_sigma": sigmas[chip.network.noisy[0]],
         "perturbs_units": chip.perturbs_units,
         "unstated": chip.ledger.unstated,
+        **({"static_W": chip.static} if chip.static else {}),
+        **({"area_m2": chip.area} if chip.area else {}),
         "arrays": arrays,
     }
 

@@ -13,10 +13,13 @@ from neuroanp.later import fetch
 
 KINDS = (
     "array_reads", "dac", "adc", "writes", "node_noise", "digital", "accumulate", "spikes", "synaptic_events",
+    "static",
 )  # fmt: skip
-"""What energy is spent on."""
-SOMETIMES = frozenset({"accumulate", "spikes", "synaptic_events"})
+"""What energy is spent on; what is static is power that flows all the time."""
+SOMETIMES = frozenset({"accumulate", "spikes", "synaptic_events", "static"})
 """Kinds that are named only where the hardware has such a part."""
+STORED = tuple(kind for kind in KINDS if kind != "static")
+"""Kinds in the order of a checkpoint; what is static has a place of its own, which others lack."""
 COUNTS = ("pulses", "reads", "wear", "clipped", "conversions", "spikes", "events", "spiking")
 """What is counted, in the order of a checkpoint."""
 
@@ -35,22 +38,26 @@ class Ledger:
         write_time: whether the profile states how long a pulse takes.
         endurance: pulses a device survives, or None.
         spiking: whether the network spikes; the first booking of spikes says so, too.
+        static: watts that flow all the time: every second that is booked takes as many joules.
+        area: square metres of the parts that the profile states, or None.
 
-    >>> ledger = Ledger({kind: "unstated" for kind in KINDS} | {"adc": "stated", "dac": "absent"}, False, None)
+    >>> ledger = Ledger({kind: "unstated" for kind in KINDS} | {"adc": "stated", "dac": "absent"}, True, None)
     >>> ledger.book_energy("adc", 2e-12)
     >>> ledger.energy_J, ledger.energy()["dac"], ledger.energy()["writes"]
     (2e-12, 0.0, None)
     >>> ledger.unstated
-    ['array_reads', 'writes', 'node_noise', 'digital', 'accumulate', 'write_time', 'endurance']
+    ['array_reads', 'writes', 'node_noise', 'digital', 'accumulate', 'static', 'endurance']
     """
 
     def __init__(
-        self, kinds: Mapping[str, str], write_time: bool, endurance: float | None, spiking: bool = False
-    ) -> None:
+        self, kinds: Mapping[str, str], write_time: bool, endurance: float | None, spiking: bool = False,
+        static: float = 0.0, area: float | None = None,
+    ) -> None:  # fmt: skip
         self._kinds = dict(kinds)
         self.spiking = spiking
         self.write_time = write_time
         self.endurance = endurance
+        self.static, self.area = static, area
         # what a GPU knows first is a tensor there until somebody looks: see _settle
         self._energy: dict[str, Any] = {kind: 0.0 for kind in KINDS}  # noqa: C420
         self._time: dict[str, float] = {"reads": 0.0, "writes": 0.0}
@@ -144,12 +151,14 @@ class Ledger:
         self.book_time("writes", seconds)
 
     def book_time(self, kind: str, seconds: float) -> None:
-        """Add chip time of "reads" or "writes"."""
+        """Add chip time of "reads" or "writes", and the energy of the power that flows meanwhile."""
         self._time[kind] += seconds
+        if self.static:
+            self.book_energy("static", self.static * seconds)
 
     def page(self) -> Ledger:
         """Return empty books of the same chip; `add` takes them in."""
-        return Ledger(self._kinds, self.write_time, self.endurance, self.spiking)
+        return Ledger(self._kinds, self.write_time, self.endurance, self.spiking, self.static, self.area)
 
     @contextmanager
     def apart(self) -> Iterator[Ledger]:
@@ -251,8 +260,9 @@ class Ledger:
         return missing + ["write_time"] * (not self.write_time) + ["endurance"] * (self.endurance is None)
 
     def report(self) -> dict[str, Any]:
-        """Return the run's totals as plain numbers (JSON-ready)."""
+        """Return the run's totals as plain numbers (JSON-ready); `static_W` and `area_m2` where they are stated."""
         self._settle()
+        stated = {"static_W": self.static or None, "area_m2": self.area}
         return {
             "energy_J": self.energy_J,
             "energy": self.energy(),
@@ -268,20 +278,24 @@ class Ledger:
             "energy_per_spike_J": self.energy_per(self.spikes),
             "energy_per_event_J": self.energy_per(self.events),
             "unstated": self.unstated,
+            **{name: value for name, value in stated.items() if value is not None},
         }
 
     def state_dict(self) -> dict[str, Tensor]:
         """Return the books as tensors; float64, so that nothing is lost."""
         self._settle()
+        static = {"static": torch.tensor(self._energy["static"], dtype=torch.float64)}
         return {
-            "energy": torch.tensor([self._energy[kind] for kind in KINDS], dtype=torch.float64),
+            **(static if self._kinds["static"] == STATED else {}),
+            "energy": torch.tensor([self._energy[kind] for kind in STORED], dtype=torch.float64),
             "time": torch.tensor([self._time["reads"], self._time["writes"]], dtype=torch.float64),
             "counts": torch.tensor([int(getattr(self, name)) for name in COUNTS], dtype=torch.int64),
         }
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
         """Take the books back."""
-        self._energy = dict(zip(KINDS, state["energy"].tolist(), strict=True))
+        self._energy = dict(zip(STORED, state["energy"].tolist(), strict=True))
+        self._energy["static"] = float(state["static"]) if "static" in state else 0.0
         self._time = dict(zip(("reads", "writes"), state["time"].tolist(), strict=True))
         counts: dict[str, int] = dict(zip(COUNTS, state["counts"].tolist(), strict=True))
         self.reads, self.conversions, self.spiking = counts["reads"], counts["conversions"], bool(counts["spiking"])

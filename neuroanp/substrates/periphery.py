@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor
 
+from neuroanp.profiles.sections import MOST_BENT
 from neuroanp.substrates.protocol import Quantiser
 
 if TYPE_CHECKING:
@@ -113,6 +114,20 @@ def thermal_factor(profile: HardwareProfile, k: float, temperature: float, effec
     if periphery is None or not periphery.bandwidth or "thermal_noise" not in effects:
         return 0.0
     return k**2 * 4.0 * BOLTZMANN * temperature * periphery.bandwidth
+
+
+def bent(x: Tensor, v_0: float) -> Tensor:
+    """Return V_0 sinh(x / V_0), the drive that takes a current to ohmic devices which x takes to bent ones.
+
+    No driver gives more than MOST_BENT V_0: beyond, numbers would leave the floats' range.
+
+    Args:
+        x: any shape, in units of inputs. v_0: in the same units.
+
+    >>> bent(torch.tensor([0.0, 1.0, -2.0]), 1.0).tolist()
+    [0.0, 1.175201177597046, -3.6268603801727295]
+    """
+    return torch.sinh((x / v_0).clamp_(-MOST_BENT, MOST_BENT)).mul_(v_0)
 
 
 def quantise(x: Tensor, q: Quantiser, out: Tensor | None = None) -> Tensor:

@@ -152,6 +152,10 @@ def idle_options(
                 f"hardware.read: sampled changes no distribution: the read noise of profile {name} is white, new at "
                 "every read, and its moments are exact; it only takes longer"
             )
+    periphery = profile.periphery
+    compensated = periphery is not None and periphery.drift_compensation is not None
+    if compensated and "drift_compensation" in effects and "drift" not in effects:
+        said.append(f"periphery.drift_compensation changes nothing: the drift of profile {name} is switched off")
     return said + _short_tables(profile, effects)
 
 

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from neuroanp.kernels.philox import Address
     from neuroanp.network.network import Network
     from neuroanp.noise import PassStreams, Streams
+    from neuroanp.substrates.circuits import Circuits
     from neuroanp.substrates.device_noise import DeviceNoise
     from neuroanp.substrates.ledger import Ledger
     from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
@@ -71,6 +72,12 @@ class ReadPlan:
             process depends on that; else None.
         decorrelation: D, (N, N), a digital matrix that the activity x of the N units before the array is multiplied
             with before it goes to the word lines (and the DAC), or None.
+        v_0: of devices with I = G V_0 sinh(V / V_0), in units of x: a word line at x acts as one at V_0 sinh(x / V_0)
+            on ohmic devices. None: they are ohmic, or V_0 is in W.
+        circuits: of such devices on lines with resistance, which are solved at every read: W and sigma2 are theirs at
+            low voltage. None: W is all there is.
+        transitions: (tiles, n, codes - 1) inputs of the ADCs at which the code rises by one, in codes; None: halfway
+            between codes.
     """
 
     W: Tensor
@@ -88,6 +95,19 @@ class ReadPlan:
     process: Tensor | None = None
     age: Tensor | None = None
     decorrelation: Tensor | None = None
+    v_0: float | None = None
+    circuits: Circuits | None = None
+    transitions: Tensor | None = None
+
+    @property
+    def ohmic(self) -> bool:
+        """Whether what reaches the converters is a linear function of what leaves the drivers."""
+        return self.v_0 is None and self.circuits is None
+
+    @property
+    def linear(self) -> bool:
+        """Whether it is, and the codes of the converters are all of one width."""
+        return self.ohmic and self.transitions is None
 
     @property
     def effective(self) -> Tensor:

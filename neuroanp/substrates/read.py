@@ -9,10 +9,11 @@ import torch
 from torch import Tensor
 
 from neuroanp.later import number
-from neuroanp.substrates.periphery import quantise
+from neuroanp.substrates.periphery import bent, quantise
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.read_fast import FINEST, FastReader, Product, plain_load
 from neuroanp.substrates.read_gpu import GpuReader
+from neuroanp.substrates.transitions import converted
 
 
 class Reader:
@@ -44,8 +45,8 @@ class Reader:
         weighted = self.st is not None or self.sigma is not None or plan.process is not None
         self.noisy = weighted or self.has_extra or plan.dac_sigma > 0
         self.normals = normals(plan)
-        matched = plan.gain is None and plan.offset is None
-        self.plain = not self.noisy and plan.dac is None and plan.adc is None and plan.parts == 1 and matched
+        straight = plan.linear and plan.gain is None and plan.offset is None
+        self.plain = straight and not self.noisy and plan.dac is None and plan.adc is None and plan.parts == 1
         self.wt = (plan.effective if self.plain else plan.W).t().contiguous()
         self.clipped = torch.zeros((), dtype=torch.int64, device=plan.W.device)
         self.conversions = 0
@@ -66,8 +67,8 @@ class Reader:
     def load(self, x: Tensor) -> Tensor:
         """Return the sum over all reads of (V / v_read)^2 t / t_read of each word line, (m,).
 
-        x^2 where inputs are voltages, |x| where they are times; every bit that is set where they
-        are read bit by bit.
+        x^2 where inputs are voltages (of devices that are not ohmic x V_0 sinh(x / V_0)), |x| where they are times;
+        every bit that is set where they are read bit by bit.
 
         Args:
             x: inputs before the DAC, (steps, rows, m).
@@ -80,6 +81,9 @@ class Reader:
             return torch.stack([bit.abs().sum((0, 1)) for _, bit in self._bits(x)]).sum(0)
         if self.plan.pulse_width:
             return x.abs().sum((0, 1))
+        circuits = self.plan.circuits
+        if (v_0 := self.plan.v_0 if circuits is None else circuits.v_0) is not None:  # V I(V) of a device is no square
+            return (x * bent(x, v_0)).sum((0, 1))
         if x.device.type == "cpu" and x.dtype in FINEST:
             return plain_load(x)
         return x.square().sum((0, 1)) if x.device.type == "cpu" else torch.linalg.vector_norm(x, dim=(0, 1)).square_()
@@ -110,8 +114,9 @@ class Reader:
             self.conversions += conversions
             return y
         if xi is None:
-            return self._sum(self.inputs(x), lambda y, part, tile, lines: y)
+            return self._sum(self._bent(self.inputs(x)), lambda y, part, tile, lines: y)
         x, xi = self._driven(self.inputs(x), xi)
+        x = self._bent(x)
         if self.st is None and not self.has_extra:
             return self._sum(x, lambda y, part, tile, lines: y)
 
@@ -160,6 +165,7 @@ class Reader:
         if self.fast is not None:
             return self._counted(*self.fast.sampled(x, xi, self.sigma, deviation))
         x, xi = self._driven(self.inputs(x), xi)
+        x = self._bent(x)
         assert not callable(deviation) or isinstance(deviation, Tensor)
         if deviation is None and self.sigma is not None:
             deviation = xi[..., : self.n * self.m].unflatten(-1, (self.n, self.m)) * self.sigma
@@ -178,6 +184,9 @@ class Reader:
 
     def _spread(self, xq: Tensor, tile: int) -> Tensor:
         """Return `deviation` in memory that the next call uses again: fresh memory costs a tenth of a read."""
+        if self.plan.circuits is not None:
+            variance = self.plan.circuits.variance(xq, tile) + self._extra(tile, xq, squared=True)
+            return variance.sqrt_()
         if self.st is None:
             return self._extra(tile, xq).expand(*xq.shape[:-1], self.n)
         squares = torch.mul(xq, xq, out=self._memory("squares", xq.shape, xq))
@@ -209,6 +218,8 @@ class Reader:
         beyond = y.abs() > q.limit if q.low is None else (y > q.limit) | (y < q.low)
         self.clipped += beyond.sum()
         self.conversions += y.numel()
+        if plan.transitions is not None:
+            return converted(y, q, plan.transitions[tile])
         return quantise(y, q, out=y)
 
     # ---- parts of a read ----
@@ -220,7 +231,10 @@ class Reader:
         for part, (weight, bit, tile) in enumerate(parts):
             columns = self._tiles[tile]
             lines = bit if len(self._tiles) == 1 else bit[..., columns]
-            y = lines @ (self.wt if len(self._tiles) == 1 else self.wt[columns])
+            if self.plan.circuits is not None:
+                y = self.plan.circuits.outputs(lines, tile)
+            else:
+                y = lines @ (self.wt if len(self._tiles) == 1 else self.wt[columns])
             y = self.convert(disturbed(y, part, tile, lines), tile)
             y = y if weight == 1.0 else y * weight
             total = y if total is None else total + y
@@ -236,6 +250,11 @@ class Reader:
         code = torch.round(x / step)
         size, sign = code.abs().to(torch.int64), code.sign()
         return [(2.0**b * step, ((size >> b) & 1).to(x.dtype) * sign) for b in range(self.plan.bits)]
+
+    def _bent(self, x: Tensor) -> Tensor:
+        """Return what ohmic devices would have to be driven with to conduct what these do."""
+        v_0 = self.plan.v_0
+        return x if v_0 is None else bent(x, v_0)
 
     def _driven(self, x: Tensor, xi: Tensor) -> tuple[Tensor, Tensor]:
         """Add the drivers' noise, the last m normals of a read; return the rest of the normals."""

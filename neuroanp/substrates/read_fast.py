@@ -65,7 +65,7 @@ class FastReader:
     @staticmethod
     def possible(plan: ReadPlan) -> bool:
         """Return whether the loops do reads of a plan: on a CPU, not bit by bit, codes that they can round."""
-        return plan.W.device.type == "cpu" and not plan.bits and roundable(plan)
+        return plan.W.device.type == "cpu" and not plan.bits and plan.linear and roundable(plan)
 
     def _codes(self, q: Quantiser | None) -> np.ndarray:
         return np.array([] if q is None else [q.floor, q.limit, q.step], dtype=self.dtype)

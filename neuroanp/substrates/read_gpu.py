@@ -48,7 +48,7 @@ class GpuReader:
     @staticmethod
     def possible(plan: ReadPlan) -> bool:
         """Return whether the kernels do reads of a plan: single precision on a GPU, by moments, not bit by bit."""
-        return fused(plan.W) and not plan.bits and not plan.sampled and roundable(plan)
+        return fused(plan.W) and not plan.bits and plan.linear and not plan.sampled and roundable(plan)
 
     def _codes(self, q: Quantiser | None):
         codes = self.kernels.Codes

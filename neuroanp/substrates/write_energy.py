@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -38,7 +39,12 @@ class Bill:
 
 
 def write_energy(
-    figures: EnergyFigures | None, pulses: Tensor, before: Tensor, after: Tensor, tiling: Tiling
+    figures: EnergyFigures | None,
+    pulses: Tensor,
+    before: Tensor,
+    after: Tensor,
+    tiling: Tiling,
+    v_0: float | None = None,
 ) -> float | Tensor | None:
     """Return the joules of a write, or None where the profile states no figure.
 
@@ -46,13 +52,15 @@ def write_energy(
 
     G_word and G_bit are the conductances on the two lines of the device c in its tile: all devices
     of the word line (both planes) and those of its own bit line; s is the share of the voltage that
-    half-selected devices see.
+    half-selected devices see. Of devices with I = G V_0 sinh(V/V_0) V^2 G is V G V_0 sinh(V/V_0), and (s V)^2 G
+    likewise: the steeper, the less of it is half-selected devices'.
 
     Args:
         figures: the profile's energy section.
         pulses: N_c, pulses of each device, (planes, n, m).
         before, after: conductances around the write, siemens, of the same shape.
         tiling: how the lines are cut.
+        v_0: volts, or None: ohmic devices.
 
     >>> from neuroanp.profiles.sections import EnergyFigures
     >>> from neuroanp.substrates.tiling import Tiling
@@ -70,13 +78,18 @@ def write_energy(
     assert figures.write_time is not None
     sent = pulses.to(torch.float64)
     g = (0.5 * (before.to(torch.float64) + after.to(torch.float64))).clamp_min_(0.0)
-    square, t = figures.write_voltage**2, figures.write_time
-    joules = square * t * number((sent * g).sum())
-    joules += (figures.line_capacitance or 0.0) * square * number(sent.sum())
+    V, t = figures.write_voltage, figures.write_time
+    joules = _square(V, v_0) * t * number((sent * g).sum())
+    joules += (figures.line_capacitance or 0.0) * V**2 * number(sent.sum())
     if figures.half_select:
         others = _word_lines(g, tiling) + _bit_lines(g, tiling) - 2.0 * g
-        joules += figures.half_select**2 * square * t * number((sent * others).sum())
+        joules += _square(figures.half_select * V, v_0) * t * number((sent * others).sum())
     return joules
+
+
+def _square(volts: float, v_0: float | None) -> float:
+    """Return V I(V) / G, V^2 of an ohmic device."""
+    return volts**2 if v_0 is None else volts * v_0 * math.sinh(volts / v_0)
 
 
 def _word_lines(g: Tensor, tiling: Tiling) -> Tensor:

@@ -266,7 +266,9 @@ def converters(reads: Mapping[str, ReadPlan]) -> tuple[str, ...]:
     for what, has in (
         ("inputs of {} pass a DAC, which clips and rounds them", lambda read: read.dac is not None),
         ("outputs of {} pass an ADC, which clips and rounds them", lambda read: read.adc is not None),
+        ("devices of {} conduct more than in proportion to their voltage", lambda read: not read.ohmic),
         ("the ADCs of {} have gains or offsets", lambda read: read.gain is not None or read.offset is not None),
+        ("codes of the ADCs of {} differ in width", lambda read: read.transitions is not None),
     ):
         names = [name for name, read in reads.items() if has(read)]
         if names:

@@ -110,7 +110,7 @@ def exact(read: ReadPlan) -> bool:
     noisy = read.sigma2 is not None or read.process is not None or read.dac_sigma or read.amplifies_noise
     converted = read.dac is not None or read.adc is not None or read.bits or read.pulse_width
     matched = read.gain is None and read.offset is None
-    return matched and not noisy and not converted and not read.widths and read.decorrelation is None
+    return matched and read.linear and not noisy and not converted and not read.widths and read.decorrelation is None
 
 
 def _norms(rule: ANP, network: Network, share: int) -> np.ndarray:

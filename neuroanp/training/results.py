@@ -22,13 +22,15 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
     `test_loss_noise_free_after`, and `per_update`: energy_J, chip_time_s and pulses of one update. Where
     units spike, `firing`: rate_Hz, the mean over the units, and silent, the share that never spiked, with `layers`
     where there are several (see `evaluate.firing_of`). Where sequences were kept for it, `validation`: losses, looks
-    and what they took of the chip (see `validating.Validator.facts`). Where outputs were fitted at the end, `refit`
+    and what they took of the chip (see `validating.Validator.facts`). Where the profile states the size of its parts,
+    `area_m2`. Where outputs were fitted at the end, `refit`
     (see `refitting.Refit.facts`). And `sealed`: whether all files are as the run wrote them (None: it was made by a
     version that sealed nothing), `damage`: what is not.
     """
     row = record.result
     if row is None:
         return None
+    area = _part(record.manifest, "ledger").get("area_m2")
     after, each = _part(record.manifest, "after"), _part(_part(record.manifest, "ledger"), "per_update")
     return {
         **row,
@@ -36,6 +38,7 @@ def result_of(record: RunDir) -> dict[str, Any] | None:
         "test_loss_noise_free_after": {time: found["test_loss_noise_free"] for time, found in after.items()},
         **{key: dict(part) for key in ("firing", "validation", "refit") if (part := _part(record.manifest, key))},
         "per_update": {"chip_time_s" if key == "time_s" else key: value for key, value in each.items()},
+        **({} if area is None else {"area_m2": area}),
         "sealed": record.sealed,
         "damage": record.damage(),
     }

@@ -78,8 +78,9 @@ def revisit(record: RunDir, look: Look) -> list[dict[str, Any]]:
 
     Returns: a row for the chip as it stands and one for each idle time: run, task, profile, rule, seed, update,
         after, after_s, test_loss, test_loss_noise_free, score (by name), effects (those that are on), sealed (whether
-        all files of the run are as it wrote them; None: it was made by a version that sealed nothing); loss, what the
-        losses are, where that is not the squared error.
+        all files of the run are as it wrote them; None: it was made by a version that sealed nothing); drift_factors,
+        what the outputs of each array were scaled by, where drift is compensated; loss, what the losses are, where that
+        is not the squared error.
 
     Raises:
         InputError: the record has no checkpoint that can be read, its data have changed, a time cannot be read, an
@@ -265,6 +266,8 @@ def _row(record: RunDir, found: Revisited, held: HeldOutBatch, time: str) -> dic
     experiment, trainer = found.experiment, found.trainer
     idle_s = _idle_s(time)
     losses = trainer.evaluate_after(held, idle_s)
+    chip = cast("DeviceChip", trainer.substrate)
+    later = chip.at(chip.now + idle_s)
     return {
         "run": str(record.path),
         "task": experiment.config.task_name,
@@ -280,5 +283,6 @@ def _row(record: RunDir, found: Revisited, held: HeldOutBatch, time: str) -> dic
         "score": scores(experiment.task, losses, held, lambda other: trainer.evaluate_after(other, idle_s)),
         "effects": [name for name in known_effects(experiment.profile) if name in found.effects],
         "sealed": record.sealed,
+        **({} if not (factors := later.drift_factors) else {"drift_factors": factors}),
         **({} if is_squared_error(experiment.task.loss) else {"loss": called(experiment.task.loss)}),
     }

@@ -253,3 +253,68 @@ def test_the_shipped_junction_has_the_numbers_of_its_source():
     assert law.autocorrelation(1e-6) < 1e-80
     assert profile.provenance["stochastic.dwell"].status == "measured"
     assert "independent" in profile.provenance["stochastic.dwell"].source
+
+
+# ---- resistance against voltage ----
+
+
+def biased(**changes) -> Junction:
+    """A junction read by a divider, with back-action unless it has a bias; its TMR falls to a half at 0.3 V."""
+    numbers = {
+        "dwell": "10 ns", "tau0": "1 ns", "v_slope": "20 mV", "v50": "0.2 V", "exponent": 1,
+        "reference_temperature": "300 K", "r_p": "7.64 kohm", "tmr": 1.0, "v_half": "0.3 V", "r_load": "11 kohm",
+        "v_dd": "0.4 V", "kappa": 1.0, "volts_per_unit": "1 V", "n_sources": 1,
+    }  # fmt: skip
+    return Junction(**{**numbers, **changes})
+
+
+@pytest.mark.parametrize("v", [0.1, 0.4, -0.3])
+def test_the_divider_and_the_resistance_agree(v):
+    """V = v R/(R_L + R) with R = R_P (1 + TMR/(1 + V^2/V_h^2)), for numbers and for tensors."""
+    law = biased(v_c="2 V", v_slope=None)
+    _, ap = law.voltages(v)
+    r = 7640.0 * (1 + 1.0 / (1 + (ap / 0.3) ** 2))
+    assert ap == close(v * r / (11e3 + r), rel=1e-12)
+    many = law.voltages(torch.tensor([v, 0.05], dtype=torch.float64))
+    assert float(many.antiparallel[0]) == close(ap, rel=1e-12)
+    assert float(many.parallel[0]) == close(v * 7640.0 / 18640.0, rel=1e-12)
+
+
+def test_a_resistance_that_falls_makes_less_of_a_swing():
+    """D = V_DD R_L (1/(R_L + R_P) - 1/(R_L + R_AP)) at the voltage that AP has; sigma and power follow."""
+    law = biased(bias="0.2 V")
+    v = law.v_dd
+    for _ in range(200):  # the other way: the voltage again and again
+        r = 7640.0 * (1 + 1.0 / (1 + (v / 0.3) ** 2))
+        v = law.v_dd * r / (11e3 + r)
+    assert law.resistances.antiparallel == close(r, rel=1e-9)
+    swing = 0.4 * 11e3 * (1 / 18640 - 1 / (11e3 + r))
+    assert law.swing == close(swing, rel=1e-9)
+    assert law.node_sigma == close(0.5 * swing, rel=1e-9)
+    assert law.static_power == close(0.16 * 0.5 * (1 / 18640 + 1 / (11e3 + r)), rel=1e-9)
+    assert law.swing < biased(bias="0.2 V", v_half=None).swing
+
+
+def test_far_below_v_half_nothing_changes():
+    for bias in (None, "0.2 V"):
+        one, other = biased(v_half="1 MV", bias=bias), biased(v_half=None, bias=bias)
+        assert one.dwells() == close(tuple(other.dwells()), rel=1e-9)
+        assert (one.swing, one.static_power) == close((other.swing, other.static_power), rel=1e-9)
+
+
+def test_the_noise_has_the_sd_of_the_resistance_at_its_voltage():
+    law, n = biased(), 20_000
+    u = torch.from_numpy(np.random.default_rng(0).random((2, 1, n)))
+    noise, _ = law.run(law.start(u[0]), u[1:], None, 1.0)
+    sigma = law.node_sigma
+    assert float(noise.std()) == close(sigma, rel=0.03)
+
+
+def test_self_heating_follows_the_resistance():
+    """T = T_amb + R_th V^2/R of AP at its own voltage; with a bias, of the mean conductance at the bias."""
+    law = biased(thermal_resistance="1e6 K/W")
+    v, r = law.voltages().antiparallel, law.resistances.antiparallel
+    assert law.temperatures().antiparallel == close(300.0 + 1e6 * v * v / r, rel=1e-9)
+    held = biased(thermal_resistance="1e6 K/W", bias="0.2 V")
+    mean = 0.5 * (1 / 7640.0 + 1 / (7640.0 * (1 + 1 / (1 + (0.2 / 0.3) ** 2))))
+    assert held.temperatures().parallel == close(300.0 + 1e6 * 0.04 * mean, rel=1e-9)

@@ -106,6 +106,16 @@ def test_ngspice_solves_lines_as_the_nodal_solve_does(make_network, tmp_path, se
         assert off(found, model.weights[name] @ data[f"{name}.x"]) > 1e-3
 
 
+def test_devices_that_are_no_resistors_are_refused(make_network, tmp_path):
+    """Netlists have resistors; weights that are mapped to them are none of the device's."""
+    profile = load("pcm")
+    bent = profile.model_copy(update={"conductance": profile.conductance.model_copy(update={"v_0": 0.1})})
+    model = with_chip(make_network, profile=bent)
+    with pytest.raises(InputError, match=r"conductance.v_0: the devices of profile pcm are not ohmic"):
+        Crossbar().check(model)
+    Crossbar(source="weights").check(model)
+
+
 @spice
 def test_one_ideal_line_of_two_is_a_circuit_too(make_network, tmp_path):
     profile = load("pcm_tiles")

@@ -8,11 +8,11 @@ from functools import cache
 from typing import Any, Literal, get_args, get_origin
 
 from hypothesis import strategies as st
-from pydantic import BaseModel
+from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from neuroanp.profiles import LAWS, HardwareProfile
-from neuroanp.units import Dimension, Plain, format_quantity
+from neuroanp.units import Dimension, Plain, PositiveVoltage, format_quantity
 from neuroanp.yaml_io import Chosen
 
 # ---- values: decades of what is physical, with the ends that a model admits ----
@@ -20,6 +20,7 @@ from neuroanp.yaml_io import Chosen
 DECADES = {
     "S": (-12, -2), "V": (-3, 1), "s": (-9, 9), "J": (-20, -6), "A": (-10, -2), "ohm": (-2, 4), "K": (0, 3),
     "Hz": (0, 11), "F": (-17, -9), "K/W": (0, 7),
+    "W": (-12, 0), "m^2": (-14, -6),
 }  # fmt: skip
 """Powers of ten that quantities are drawn from, by their SI unit."""
 
@@ -243,6 +244,10 @@ def fit_sections(draw: Draw, content: Values) -> None:
                 energy.pop(name, None)
         else:
             energy["write_time"] = "10 ns"
+        if "stochastic" not in content:
+            energy.pop("area_junction", None)
+        if content.get("stochastic", {}).get("law", "smtj") == "smtj":
+            energy.pop("static_junction", None)
         if "endurance" not in energy:
             energy.pop("endurance_sd", None)
     if faults is not None:
@@ -282,6 +287,22 @@ def fit_writes(content: Values) -> None:
             error["v_read"] = volts
 
 
+def fit_reads(draw: Draw, content: Values) -> None:
+    """Drift of pairs alone is compensated, not too often; currents bend over volts that are near those there are."""
+    periphery, pairs = content.get("periphery"), content["conductance"]["coding"] == "differential"
+    if periphery is None:
+        return
+    if "drift_compensation" in periphery:
+        if "drift" not in content or not pairs:
+            del periphery["drift_compensation"]
+        else:
+            periphery["drift_compensation"]["every"] = draw(st.sampled_from(["10 Gs", "100 Gs"]))
+    if "wires" not in content["array"] and draw(st.booleans()):
+        volts = [periphery["v_read"], content.get("energy", {}).get("write_voltage", periphery["v_read"])]
+        most = max(TypeAdapter(PositiveVoltage).validate_python(text) for text in volts)
+        content["conductance"]["v_0"] = format_quantity(draw(decades(-1, 3)) * most, "V", digits=None)
+
+
 @st.composite
 def profiles(draw: Draw) -> Values:
     """A profile as its file would hold it, of any laws and any sections."""
@@ -310,6 +331,7 @@ def profiles(draw: Draw) -> Values:
     if "weight_range" in content["array"]:
         content["array"]["weight_range"] = draw(decades(-2, 3))
     fit_sections(draw, content)
+    fit_reads(draw, content)
     if content.get("update", {}).get("law") == "pcm":  # its pulses only raise: it takes pairs
         content["conductance"]["coding"] = "differential"
     return content

@@ -347,3 +347,19 @@ def test_a_recurrence_is_not_said_to_have_learned_and_not_to_have():
     (said,) = verdicts(methods([result(seed, 0.5, controls=each) for seed, each in enumerate(controls)]))
     assert said.startswith("pcm · anp has not shown that its recurrence learned")
     assert said.endswith("below that in 7 of 8 seeds (0.0352 by chance).")
+
+
+def test_what_a_chip_is_stands_beside_what_it_spent():
+    """Static power and area: columns where a profile states them, empty for one that does not, and no column else."""
+    rows = [result(seed=0, run="a"), result(seed=0, run="b", profile="fefet")]
+    ledgers = {"a": {"energy": {"static": 3e-9}, "static_W": 2e-6, "area_m2": 1.5e-9}, "b": {"energy": {"adc": 1e-9}}}
+    found = spent(methods(rows), ledgers)
+    assert found is not None
+    heads = [column.header for column in found.columns]
+    assert heads[-2:] == ["static power", "area"]
+    told = {row.cells[0].text: [cell.text for cell in row.cells[-2:]] for row in found.rows}
+    assert ["2 µW", "0.00150 mm²"] in told.values()
+    assert ["not stated", "not stated"] in told.values()
+    plain = spent(methods(rows[:1]), {"a": {"energy": {"adc": 1e-9}}})
+    assert plain is not None
+    assert "area" not in [column.header for column in plain.columns]

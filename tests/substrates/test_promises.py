@@ -32,8 +32,8 @@ TINY = {
     "training": {"updates": 2, "batch": 2, "controls": False},
 }
 MEMORY = {
-    "cmos_subthreshold": "white", "fefet": "white", "pcm": "process", "pcm_tiles": "process", "photonic": "white",
-    "rram_rtn": "process", "sonos_flash": "white",
+    "cmos_subthreshold": "white", "fefet": "white", "pcm": "process", "pcm_compensated": "process",
+    "pcm_tiles": "process", "photonic": "white", "rram_rtn": "process", "sonos_flash": "white",
 }  # fmt: skip
 
 
