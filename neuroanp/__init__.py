@@ -7,6 +7,7 @@ from neuroanp.version import __version__
 if TYPE_CHECKING:
     from neuroanp.api import (
         Comparison,
+        Requirements,
         Run,
         characterize,
         check_export,
@@ -20,14 +21,16 @@ if TYPE_CHECKING:
         load_run,
         report,
         reproduce,
+        requirements,
         resume,
         train,
         transfer,
     )
 
 __all__ = [
-    "Comparison", "Run", "__version__", "characterize", "check_export", "compare", "configure", "diagnose", "estimate",
-    "evaluate", "export", "live", "load_run", "report", "reproduce", "resume", "train", "transfer",
+    "Comparison", "Requirements", "Run", "__version__", "characterize", "check_export", "compare", "configure",
+    "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume", "train",
+    "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

@@ -22,11 +22,13 @@ if TYPE_CHECKING:
     from neuroanp.api.diagnosis import diagnose
     from neuroanp.api.pages import characterize, report
     from neuroanp.api.reproduction import reproduce
+    from neuroanp.api.required import Requirements, requirements
     from neuroanp.api.run import Run, configure, estimate, evaluate, export, live, load_run, resume, train
 
 __all__ = [
-    "Comparison", "Run", "characterize", "check_export", "compare", "configure", "diagnose", "estimate", "evaluate",
-    "export", "live", "load_run", "report", "reproduce", "resume", "runs_of_comparison", "train", "transfer",
+    "Comparison", "Requirements", "Run", "characterize", "check_export", "compare", "configure", "diagnose", "estimate",
+    "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume", "runs_of_comparison", "train",
+    "transfer",
 ]  # fmt: skip
 
 _HOMES = {
@@ -36,6 +38,7 @@ _HOMES = {
     "diagnosis": ("diagnose",),
     "pages": ("characterize", "report"),
     "reproduction": ("reproduce",),
+    "required": ("Requirements", "requirements"),
     "run": ("Run", "configure", "estimate", "evaluate", "export", "live", "load_run", "resume", "train"),
 }
 """The module of each name."""

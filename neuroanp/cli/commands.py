@@ -19,6 +19,7 @@ from neuroanp.cli import (
     predict,
     profiles,
     reproduce,
+    requirements,
     runs,
     transfer,
 )
@@ -88,6 +89,13 @@ app.command(
         "--tune-seeds 100,101",
     )
 )(runs.compare)
+app.command(
+    epilog=_example(
+        "neuroanp requirements examples/copy3.yaml --profile rram_hfo2 --write pulse --target 'test_loss < 0.01' "
+        "--seeds 5",
+        "neuroanp requirements --task xor --profile my_device.yaml --target 'score >= 0.95' --dry-run",
+    )
+)(requirements.requirements)
 app.command(
     epilog=_example("neuroanp transfer examples/copy3.yaml --profiles pcm,rram_hfo2 --fine-tune 200 --seeds 3")
 )(transfer.transfer)
