@@ -1,6 +1,7 @@
 """profiles fit: a hardware profile from measurements, with intervals and a figure of the fit against the data."""
 
 import os
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -31,23 +32,27 @@ EPILOG = "\n\n".join(
         "neuroanp profiles fit trace.csv --kind telegraph --name my_mtj",
         "neuroanp profiles fit pulses.csv --kind pulse -o my_rram.yaml --extends rram_hfo2",
         "neuroanp profiles fit drift.csv --kind drift --t0 '20 s' --g-max '50 uS'",
+        "neuroanp profiles fit pulses.csv read_noise:reads.csv drift:month.csv -o mine.yaml --v-read '0.2 V'",
     ]
 )
 """Shown below the options in the command's help."""
 
 Data = Annotated[
-    Path,
+    list[Path],
     typer.Argument(
-        metavar="DATA",
-        help="Table of the measurements, units in its header: time_s,voltage_mV",
+        metavar="DATA...",
+        help="Tables of measurements, units in their headers: time_s,voltage_mV. KIND:DATA says of which kind one is.",
         show_default=False,
         parser=options.named,
     ),
 ]
 Kind = Annotated[
-    str,
-    typer.Option("--kind", help="telegraph, pulse, read_noise, drift or programming.", show_default=False),
-]
+    str | None,
+    typer.Option(
+        "--kind", show_default=False,
+        help="telegraph, pulse, read_noise, drift or programming (default: what the columns of DATA tell).",
+    ),
+]  # fmt: skip
 Name = Annotated[
     str | None, typer.Option("--name", help="Name of the profile (default: that of the output).", show_default=False)
 ]
@@ -95,6 +100,10 @@ T0 = Annotated[
 ReadTime = Annotated[
     str | None, typer.Option("--t-read", metavar="TIME", help="Read noise: duration of a read.", show_default=False)
 ]
+ReadVoltage = Annotated[
+    str | None,
+    typer.Option("--v-read", metavar="VOLTAGE", help="Voltage that currents in DATA were read at.", show_default=False),
+]
 Missing = Annotated[
     list[str] | None,
     typer.Option(
@@ -120,7 +129,7 @@ Force = Annotated[bool, typer.Option("--force", help="Replace files that exist."
 @guarded
 def fit(
     data: Data,
-    kind: Kind,
+    kind: Kind = None,
     name: Name = None,
     output: Output = None,
     extends: Extends = None,
@@ -131,6 +140,7 @@ def fit(
     g_max: High = None,
     t0: T0 = None,
     t_read: ReadTime = None,
+    v_read: ReadVoltage = None,
     missing: Missing = None,
     figure: Figure = None,
     no_figure: NoFigure = False,
@@ -139,7 +149,9 @@ def fit(
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
-    """Fit a device law to measurements and write a profile with it, and a figure of the fit.
+    """Fit device laws to measurements and write a profile with them, and a figure of each fit.
+
+    Several files make one profile with one range of conductance, that of the pulses where there are any.
 
     Intervals hold the true value in 95 of 100 cases. What the measurements do not tell comes from a
     base profile; `profiles show` says which number is from where. A law that does not describe the
@@ -147,39 +159,61 @@ def fit(
     """
     import datetime
 
-    from neuroanp.fitting import Options, fit_file, inherited_notes, profile_text
+    from neuroanp.fitting import Options, fit_files, inherited_notes, profile_text
+    from neuroanp.fitting.profile_text import base_of
+    from neuroanp.fitting.several import named
 
-    output = output or Path(f"{name or data.stem}.yaml")
+    files = [named(one)[1] for one in data]
+    output = output or Path(f"{name or files[0].stem}.yaml")
     name = name or output.stem
     picture = None if no_figure else figure or output.with_suffix(".png")
-    _check_outputs(data, output, picture, no_figure and figure is not None, force)
+    check_outputs(files, output, picture, no_figure and figure is not None, force)
     if len(os.fsencode(name)) > LONGEST:
         raise InputError(
             f"--name: {len(os.fsencode(name)):,} bytes; a profile's name has {LONGEST} at most: shorten it"
         )
     said = Options(
         extends=extends, column=column, law=law,
-        g_min=_quantity("--g-min", g_min), g_max=_quantity("--g-max", g_max),
-        t0=_quantity("--t0", t0), t_read=_quantity("--t-read", t_read),
+        g_min=quantity("--g-min", g_min), g_max=quantity("--g-max", g_max),
+        t0=quantity("--t0", t0), t_read=quantity("--t-read", t_read), v_read=quantity("--v-read", v_read),
         missing=_codes(missing), anyway=anyway,
     )  # fmt: skip
-    with _busy(f"fitting {data.name}"):
-        found = fit_file(data, kind, said)
+    with _busy(f"fitting {', '.join(path.name for path in files)}"):
+        fits = fit_files(data, said, kind)
     today = datetime.date.today().isoformat()
-    files = {output: profile_text(found, name, today, extends, whole, output.parent).encode()}
-    if picture is not None:
-        from neuroanp.fitting.plots import draw
+    pictures = _pictures(picture, fits)
+    check_outputs(files, output, None, False, force, [path for path in pictures if path])
+    made = {output: profile_text(fits, name, today, extends, whole, output.parent).encode()}
+    for found, path in zip(fits, pictures, strict=True):
+        if path is not None:
+            from neuroanp.fitting.plots import draw
 
-        files[picture] = draw(found, picture.suffix)
-    notes = (*found.notes, *inherited_notes(found, extends))
-    _write_all(files)
+            made[path] = draw(found, path.suffix)
+    inherited = inherited_notes(fits, extends)
+    write_all(made)
+    base = extends or base_of(fits)
     if json:
-        print_json([_as_dict(found, notes, name, extends, output, picture)])
-    else:
-        _print(found, notes, extends, output, picture)
+        print_json(
+            [
+                _as_dict(found, (*found.notes, *inherited), name, base, output, path)
+                for found, path in zip(fits, pictures, strict=True)
+            ]
+        )
+        return
+    for found in fits:
+        _print(found)
+    show(*(f"note: {note}" for note in inherited), "", f"profile: {output} (the rest as in {base})")
+    show(*(f"figure: {path}" for path in pictures if path), f"next: neuroanp profiles show {output}")
 
 
-def _write_all(files: dict[Path, bytes]) -> None:
+def _pictures(picture: Path | None, fits: "list[Fit]") -> list[Path | None]:
+    """Return where the figure of each fit goes: of several, their kinds are part of the names."""
+    if picture is None or len(fits) == 1:
+        return [picture] * len(fits)
+    return [picture.with_stem(f"{picture.stem}-{fit.kind}") for fit in fits]
+
+
+def write_all(files: dict[Path, bytes]) -> None:
     """Write all files or none: a full disk leaves no profile without its figure, and no new figure of an old one."""
     from neuroanp.records import atomic
 
@@ -205,11 +239,26 @@ def _busy(text: str) -> AbstractContextManager[object]:
     return err.status(text) if err.is_terminal else nullcontext()
 
 
-def _check_outputs(data: Path, output: Path, picture: Path | None, contradiction: bool, force: bool) -> None:
-    """Refuse, before anything is computed, files that could not or should not be written."""
+def check_outputs(
+    data: list[Path],
+    output: Path,
+    picture: Path | None,
+    contradiction: bool,
+    force: bool,
+    beside: Sequence[Path] = (),
+) -> None:
+    """Refuse, before anything is computed, files that could not or should not be written.
+
+    Args:
+        data: the measurements, which stay.
+        output: the profile; picture: its figure; beside: other files that are written with it.
+        contradiction: whether a figure is both asked for and not wanted.
+        force: whether files that exist are replaced.
+    """
+    written = [path for path in (output, picture, *beside) if path]
     problems = [
         f"{path.name[:40]}...: a file name of {len(os.fsencode(path.name)):,} bytes; {LONGEST} are allowed"
-        for path in (output, *([picture] if picture else []))
+        for path in written
         if len(os.fsencode(path.name)) > LONGEST
     ]
     if problems:
@@ -220,8 +269,8 @@ def _check_outputs(data: Path, output: Path, picture: Path | None, contradiction
         problems.append(f"-o {output}: a profile ends in .yaml; write e.g. -o {output.with_suffix('.yaml')}")
     if picture is not None and picture.suffix not in (".png", ".svg"):
         problems.append(f"--figure {picture}: a figure ends in .png or .svg; write e.g. --figure {output.stem}.png")
-    for path in (output, *([picture] if picture else [])):
-        if path.exists() and data.exists() and path.samefile(data):
+    for path in written:
+        if path.exists() and any(one.exists() and path.samefile(one) for one in data):
             problems.append(f"{path}: holds the measurements; choose another name for the output")
         elif path.is_dir():
             problems.append(f"{path}: a directory; name a file in it")
@@ -233,13 +282,13 @@ def _check_outputs(data: Path, output: Path, picture: Path | None, contradiction
         raise InputError("the output cannot be written", problems)
 
 
-def _quantity(option: str, text: str | None) -> float | None:
+def quantity(option: str, text: str | None) -> float | None:
     """Read a quantity of the command line into SI."""
-    from neuroanp.units import Conductance, PositiveConductance, PositiveTime, dimension_of
+    from neuroanp.units import Conductance, PositiveConductance, PositiveTime, PositiveVoltage, dimension_of
 
     if text is None:
         return None
-    of = {"--g-min": Conductance, "--g-max": PositiveConductance}
+    of = {"--g-min": Conductance, "--g-max": PositiveConductance, "--v-read": PositiveVoltage}
     dimension = dimension_of(of.get(option, PositiveTime))
     assert dimension is not None
     try:
@@ -261,13 +310,11 @@ def _codes(words: list[str] | None) -> tuple[float, ...] | None:
     return tuple(code for code in codes if code is not None)
 
 
-def _as_dict(
-    found: "Fit", notes: tuple[str, ...], name: str, extends: str | None, output: Path, picture: Path | None
-) -> dict:
+def _as_dict(found: "Fit", notes: tuple[str, ...], name: str, base: str, output: Path, picture: Path | None) -> dict:
     """Return the fit as plain values, SI numbers."""
     return {
         "profile": name, "path": str(output), "figure": None if picture is None else str(picture),
-        "kind": found.kind, "section": found.section, "law": found.law, "extends": extends or found.base,
+        "kind": found.kind, "section": found.section, "law": found.law, "extends": base,
         "data": {"file": found.source, "sha256": found.digest, "what": found.data},
         "parameters": [parameter.as_dict() for parameter in found.parameters],
         "choices": [{"parameter": c.key, "value": c.value, "source": c.source} for c in found.choices],
@@ -276,18 +323,15 @@ def _as_dict(
     }  # fmt: skip
 
 
-def _print(found: "Fit", notes: tuple[str, ...], extends: str | None, output: Path, picture: Path | None) -> None:
-    """Print the law, its parameters, how good the fit is, what was written and what to do next."""
-
+def _print(found: "Fit") -> None:
+    """Print the law, its parameters, how good the fit is, and how the file was read."""
     head = texts((f"{found.section}: {found.law}", "bold"), f"  fitted to {found.source}, {found.data}")
     first, *others = (test.text for test in found.goodness)
     lines = [f"goodness of fit: {first}", *(f"                 {text}" for text in others)]
     lines += [f"the law does not describe these data: {doubt}" for doubt in found.doubts]
-    lines += [f"note: {note}" for note in notes]
+    lines += [f"note: {note}" for note in found.notes]
     lines += [f"read: {line}" for line in found.account]
-    base = extends or found.base
-    lines += ["", f"profile: {output} (the rest as in {base})", *([f"figure: {picture}"] if picture else [])]
-    show(head, texts(""), _table(found), texts(""), *lines, f"next: neuroanp profiles show {output}")
+    show(head, texts(""), _table(found), texts(""), *lines, texts(""))
 
 
 def _table(found: "Fit") -> "Table":

@@ -4,7 +4,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from neuroanp.cli import fit, options
+from neuroanp.cli import fit, options, tabulate
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.screen import print_json, show, text
 from neuroanp.errors import InputError
@@ -101,6 +101,7 @@ def diff(
 
 
 app.command("fit", epilog=fit.EPILOG)(fit.fit)
+app.command("tabulate", epilog=tabulate.EPILOG)(tabulate.tabulate)
 
 
 def _as_dict(profile: "HardwareProfile") -> dict:

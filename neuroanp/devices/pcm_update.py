@@ -51,6 +51,7 @@ class PcmUpdate(Law):
     """
 
     one_sided: ClassVar[bool] = True
+    reach: ClassVar[None] = None
     write_noise: ClassVar[float] = 0.0
     program: ClassVar[None] = None
     hold: ClassVar[None] = None

@@ -152,12 +152,17 @@ class UpdateLaw(Protocol):
     """What single pulses do.
 
     `one_sided` tells whether pulses only raise a device, so that weights are pairs of them; `write_noise` is the
-    relative noise of what a write shows on top of the state, 0: none. A law that verifies by pulses has methods
-    `program` (write and verify) and `hold` (the state of devices that conduct g); None: it cannot.
+    relative noise of what a write shows on top of the state, 0: none. A law that verifies by pulses has a method
+    `program` (write and verify); None: it cannot. A law whose devices have a state beside what they conduct has a
+    method `hold` (the state of devices that conduct g); None: what they conduct is all. `reach` is the lowest and the
+    highest conductance, siemens, that a law in siemens has numbers for; None: its numbers go with the range.
     """
 
     one_sided: bool
     write_noise: float
+
+    @property
+    def reach(self) -> tuple[float, float] | None: ...
 
     @property
     def program(

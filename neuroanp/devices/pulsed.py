@@ -71,6 +71,7 @@ class PulsedLaw(Law):
     """
 
     one_sided: ClassVar[bool] = False
+    reach: ClassVar[None] = None
     fraction: ClassVar[Literal["bound", "linear", "exponential"] | None] = None
     """Which of the compiled forms `remaining` is (`kernels.verify_loops.KINDS`); None: one of its own."""
     dw: Positive

@@ -113,6 +113,22 @@ def draws(key: int, at: Tensor, sent: int, like: Tensor) -> tuple[Tensor, Tensor
     return made[:, first], made[:, first + 1]
 
 
+def uniforms(key: int, at: Tensor, sent: int) -> tuple[np.ndarray, np.ndarray]:
+    """Return two uniforms of pulse number `sent` (from 1) to each device, (k,) each, in double precision.
+
+    Args:
+        key: 64 bits of the draws.
+        at: (k,) places in the array.
+        sent: number of the pulse.
+    """
+    from neuroanp.kernels import verify_loops
+
+    words = np.empty((len(at), 4), np.uint32)
+    verify_loops.words_at(at.cpu().numpy().astype(np.uint32), words_of(key), sent - 1, words)
+    made = transforms.uniforms64(words)
+    return made[:, 0].copy(), made[:, 1].copy()
+
+
 def words_of(key: int) -> tuple[int, int]:
     """Return a key as two words, low first."""
     return key & 0xFFFFFFFF, key >> 32

@@ -27,6 +27,7 @@ class Found:
         unit: as written, "" for plain numbers; dimension: what it measures.
         factor: SI units in one of it.
         inverse: a resistance, whose inverse is the conductance asked for.
+        v_read: volts that a current was divided by; None: no current.
         why: how it was told, where its name does not say it.
     """
 
@@ -36,11 +37,18 @@ class Found:
     dimension: Dimension | None = None
     factor: float = 1.0
     inverse: bool = False
+    v_read: float | None = None
     why: str = ""
 
 
-def match(sheet: Sheet, columns: Sequence[Column]) -> tuple[list[Found], list[str]]:
-    """Return the columns that a fit asks for, and a line for each that is not there or of a wrong unit."""
+def match(sheet: Sheet, columns: Sequence[Column], v_read: float | None = None) -> tuple[list[Found], list[str]]:
+    """Return the columns that a fit asks for, and a line for each that is not there or of a wrong unit.
+
+    Args:
+        sheet: the file.
+        columns: what is asked for.
+        v_read: volts at which currents were read, which makes conductances of them.
+    """
     where = f"{sheet.label}:{sheet.layout.header + 1}"
     problems: list[str] = []
     found: dict[Column, Found] = {}
@@ -53,7 +61,7 @@ def match(sheet: Sheet, columns: Sequence[Column]) -> tuple[list[Found], list[st
             continue
         named.add(index)  # of a wrong unit, too: it is no candidate for anything else
         try:
-            found[column] = _measured(column, index, sheet.names[index], unit)
+            found[column] = _measured(column, index, sheet.names[index], unit, v_read)
         except ValueError as error:
             problems.append(f"{where}: {sheet.names[index]}: {error}")
     for column in missing:
@@ -62,7 +70,7 @@ def match(sheet: Sheet, columns: Sequence[Column]) -> tuple[list[Found], list[st
         if len(candidates) == 1:
             index, unit = candidates[0]
             try:
-                one = _measured(column, index, sheet.names[index], unit)
+                one = _measured(column, index, sheet.names[index], unit, v_read)
                 found[column] = replace(one, why=f"the only column in {unit}")
             except ValueError as error:
                 problems.append(f"{where}: {sheet.names[index]}: {error}")
@@ -119,7 +127,7 @@ def _told(column: Column, unit: str) -> bool:
     return bool(unit) and any(scale(unit, one) is not None for one in (*column.dimensions, *others))
 
 
-def _measured(column: Column, index: int, header: str, unit: str) -> Found:
+def _measured(column: Column, index: int, header: str, unit: str, v_read: float | None) -> Found:
     """Return a column with what its unit measures; ValueError says what to write instead."""
     if not column.dimensions:
         return Found(column, index)
@@ -134,8 +142,14 @@ def _measured(column: Column, index: int, header: str, unit: str) -> Found:
         factor = scale(unit, RESISTANCE)
         if factor is not None:
             return Found(column, index, unit, CONDUCTANCE, factor, inverse=True)
-        if scale(unit, CURRENT) is not None:
-            raise ValueError(f"a current; divide it by the read voltage, and write it as {CONDUCTANCE_EXAMPLE}")
+        factor = scale(unit, CURRENT)
+        if factor is not None and v_read is not None:
+            return Found(column, index, unit, CONDUCTANCE, factor / v_read, v_read=v_read)
+        if factor is not None:
+            raise ValueError(
+                f"a current; state the voltage it was read at with --v-read, or divide by it, and write "
+                f"{CONDUCTANCE_EXAMPLE}"
+            )
     kinds = " or ".join(one.name for one in column.dimensions)
     raise ValueError(f"'{unit}' is not a unit of {kinds}; write e.g. {examples}")
 

@@ -23,14 +23,16 @@ from neuroanp.tables import Sheet, read_sheet
 from neuroanp.tables.sheet import Bad
 from neuroanp.tables.suspects import suspicions
 from neuroanp.tables.thousands import thousands
+from neuroanp.units import format_quantity
 
 REMEDY = "correct it, or delete the row"
 SETTLED = "if so, leave these rows out with --missing={code}; if it was measured, --missing=none"
 
 
 def read_table(
-    path: str | Path, columns: Sequence[Column], least: int = 2, missing: Sequence[float] | None = None
-) -> Table:
+    path: str | Path, columns: Sequence[Column], least: int = 2, missing: Sequence[float] | None = None,
+    v_read: float | None = None,
+) -> Table:  # fmt: skip
     """Read the columns of a table that a fit needs.
 
     Args:
@@ -43,7 +45,7 @@ def read_table(
         InputError: with one line "file:line: column: what; remedy" for each thing wrong.
     """
     sheet = read_sheet(path)
-    found, problems = match(sheet, columns)
+    found, problems = match(sheet, columns, v_read)
     numbers = [one for one in found if not one.column.label]
     labels = [one for one in found if one.column.label]
     cells, words, bad = sheet.read([one.index for one in numbers], [one.index for one in labels], REMEDY)
@@ -106,7 +108,8 @@ def _taken(sheet: Sheet, found: Sequence[Found]) -> str:
         unit = f" in {one.unit}" if one.unit else ""
         inverse = ", as its inverse" if one.inverse else ""
         why = f" ({one.why})" if one.why else ""
-        said.append(f"{one.column.name} from '{sheet.names[one.index]}'{unit}{inverse}{why}")
+        over = f", over {format_quantity(one.v_read, 'V')}" if one.v_read else ""
+        said.append(f"{one.column.name} from '{sheet.names[one.index]}'{unit}{inverse}{over}{why}")
     taken = {one.index for one in found}
     left = [name or f"column {index + 1}" for index, name in enumerate(sheet.names) if index not in taken]
     return f"taken: {', '.join(said)}" + (f"; left alone: {', '.join(left)}" if left else "")

@@ -4,6 +4,10 @@
     w_(k+1) = w_k - (s- + k- w_k)  + noise,   after a down pulse
     v_k     = w_k + r xi,                     what is read; xi redrawn by every pulse
 
+Where steps are bent, w in k w becomes h(w) = (e^(gamma w) - 1) / gamma, gamma+ after up and gamma- after
+down pulses, common to all devices; 0 is the straight line. The filter takes its tangent at a given way of the state
+(an extended Kalman filter, its tangents at the smoothed path).
+
 The noise of a step has standard deviation c s (additive) or c |mean step| (multiplicative), the mean
 step taken at a given way of the state. Steps s and slopes k belong to a device; c and r are common
 to all. w, v and all parameters in device units.
@@ -31,6 +35,10 @@ OWN = 4
 SMALL = 1e-12
 """Smallest variance of a step."""
 
+_STRAIGHT = 1e-7
+"""Exponent, a unit of w, below which a bent line is one with the straight one to what is computed."""
+_LARGEST = 50.0
+"""Of gamma w: what a search may try without overflow."""
 _MOST_NUMBERS = 2_000_000
 """In one array: devices are taken a few at a time beyond."""
 
@@ -42,11 +50,19 @@ class Form(NamedTuple):
         multiplicative: whether a step's noise shrinks with the step.
         seen: whether reads scatter about the state (r > 0).
         tied: whether up and down steps have one c, as in every law.
+        bent: whether steps go with conductance as exponentials do.
     """
 
     multiplicative: bool
     seen: bool
     tied: bool = True
+    bent: bool = False
+
+    @property
+    def bends(self) -> slice:
+        """Places of gamma+ and gamma- among the shared parameters; empty where steps are straight lines."""
+        first = 2 - self.tied
+        return slice(first, first + 2 * self.bent)
 
     def split(self, shared: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray | None]:
         """Return c of up steps, c of down steps and r^2 (None where reads do not scatter) of (..., S) logarithms."""
@@ -93,11 +109,41 @@ class Walk(NamedTuple):
     s: np.ndarray
 
 
-def mean_step(own: np.ndarray, w: np.ndarray, direction: np.ndarray) -> np.ndarray:
-    """Return the mean step at w; own has its four parameters on the axis before the device's."""
+def mean_step(own: np.ndarray, w: np.ndarray, direction: np.ndarray, bends: np.ndarray | None = None) -> np.ndarray:
+    """Return the mean step at w; own has its four parameters on the axis before the device's, bends is (2,) or None."""
     rises = direction > 0
     step = np.where(rises, own[..., 0, :], -own[..., 2, :])
-    return step - np.where(rises, own[..., 1, :], own[..., 3, :]) * w
+    along = w if bends is None else bent(w, np.where(rises, *bends))[0]
+    return step - np.where(rises, own[..., 1, :], own[..., 3, :]) * along
+
+
+def bent(w: np.ndarray, gamma: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return h(w) = (e^(gamma w) - 1) / gamma and its slope e^(gamma w); w and 1 where gamma is 0.
+
+    >>> h, slope = bent(np.array([0.5, 0.5]), np.array([0.0, 2.0]))
+    >>> h.round(4).tolist(), slope.round(4).tolist()
+    ([0.5, 0.8591], [1.0, 2.7183])
+    """
+    x = np.clip(gamma * w, -_LARGEST, _LARGEST)
+    small = np.abs(gamma) < _STRAIGHT
+    return np.where(small, w * (1 + x / 2), np.expm1(x) / np.where(small, 1.0, gamma)), np.exp(x)
+
+
+def tangents(trains: Trains, own: np.ndarray, shared: np.ndarray, form: Form) -> tuple[np.ndarray, np.ndarray]:
+    """Return the mean step of each pulse as a line, step - slope w, (P, K, D) each: a straight one, or a tangent.
+
+    Args:
+        trains, own, shared, form: as in `walk`.
+    """
+    rises = trains.direction > 0
+    step = np.where(rises, own[:, None, 0], -own[:, None, 2])
+    slope = np.where(rises, own[:, None, 1], own[:, None, 3])
+    if not form.bent:
+        return step, slope
+    gamma = shared[..., form.bends]
+    at = trains.v[:-1] if trains.at is None or not form.seen else trains.at
+    h, along = bent(at, np.where(rises, gamma[:, None, :1], gamma[:, None, 1:]))
+    return step - slope * (h - along * at), slope * along
 
 
 def walk(trains: Trains, own: np.ndarray, shared: np.ndarray, form: Form) -> Walk:
@@ -106,13 +152,13 @@ def walk(trains: Trains, own: np.ndarray, shared: np.ndarray, form: Form) -> Wal
     Args:
         trains: the data.
         own: (P, 4, D) parameters, P variants of them.
-        shared: (P, S) ln c, or those of up and of down steps, and where reads scatter ln r.
+        shared: (P, S) ln c, or those of up and of down steps; gamma+ and gamma- where steps are bent; ln r where
+            reads scatter.
         form: how they scatter.
     """
     c_up, c_down, scatter = form.split(shared)
     rises = trains.direction > 0
-    step = np.where(rises, own[:, None, 0], -own[:, None, 2])
-    slope = np.where(rises, own[:, None, 1], own[:, None, 3])
+    step, slope = tangents(trains, own, shared, form)
     size = step - slope * (trains.v[:-1] if trains.at is None else trains.at) if form.multiplicative else step
     q = (np.where(rises, c_up[:, None, None], c_down[:, None, None]) * size) ** 2 + SMALL
     if scatter is None:  # each read is the state
@@ -241,7 +287,7 @@ def smoothed(trains: Trains, own: np.ndarray, shared: np.ndarray, form: Form) ->
         return trains.v
     w, p, ahead, e, s = (x[0] for x in walk(trains, own.T[None], shared[None], form))
     predicted, fresh = trains.v[1:] - e, trains.direction == 0
-    slope = np.where(trains.direction > 0, own[:, 1], own[:, 3])
+    slope = tangents(trains, own.T[None], shared[None], form)[1][0]
     back = np.where(fresh, 0.0, p * (1 - slope) / ahead)
     states = [np.where(fresh[-1], trains.v[-1], predicted[-1] + ahead[-1] / s[-1] * e[-1])]
     for k in range(len(w) - 1, -1, -1):

@@ -84,7 +84,7 @@ def fit_file(path: str | Path, kind: str, options: Options | None = None) -> Fit
     options = options or Options()
     chosen = _chosen(kind, options)
     base = load(options.extends or chosen.base)
-    table = read_table(path, chosen.columns(options), chosen.least, options.missing)
+    table = read_table(path, chosen.columns(options), chosen.least, options.missing, options.v_read)
     try:
         found = chosen.fit(table, base, options)
     except Undetermined as error:

@@ -16,6 +16,7 @@ class Options:
         g_min, g_max: the range of conductance a weight uses, siemens.
         t0: time after a write at which the programmed conductance counts as measured, seconds.
         t_read: duration of one read, seconds.
+        v_read: voltage that devices were read at, volts: currents over it are conductances.
         missing: numbers in the file that stand for none; None: what looks like one is refused.
         anyway: return the fit even of a law that does not describe the data; its `doubts` say why.
     """
@@ -27,5 +28,6 @@ class Options:
     g_max: float | None = None
     t0: float | None = None
     t_read: float | None = None
+    v_read: float | None = None
     missing: tuple[float, ...] | None = None
     anyway: bool = False

@@ -16,8 +16,9 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from neuroanp.fitting import steps
+from neuroanp.fitting.bent_steps import bent_fit, exponential_step
 from neuroanp.fitting.goodness import doubts
-from neuroanp.fitting.kalman import mean_step
+from neuroanp.fitting.kalman import bent, mean_step
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.pulse_goodness import mean_curve, tests_of
 from neuroanp.fitting.pulse_laws import Scale, Unfit, linear_step, soft_bounds
@@ -27,8 +28,8 @@ from neuroanp.fitting.table import CONDUCTANCE, Column, Table
 from neuroanp.profiles import HardwareProfile
 from neuroanp.units import format_quantity
 
-LAWS = ("linear_step", "soft_bounds")
-BASES = {"linear_step": "ecram", "soft_bounds": "rram_hfo2"}
+LAWS = ("linear_step", "soft_bounds", "exponential_step")
+BASES = {"linear_step": "ecram", "soft_bounds": "rram_hfo2", "exponential_step": "rram_es"}
 BASE = "ecram"
 LEAST = 20
 CLEAR = 2.0
@@ -62,10 +63,13 @@ def columns(options: Options) -> list[Column]:
 
 
 def fit(table: Table, base: HardwareProfile | None, options: Options) -> Fit:
-    """Fit LinearStep or SoftBounds; which of them follows from Akaike's criterion and from the loss of the step.
+    """Fit LinearStep, SoftBounds or ExponentialStep; which of them follows from the likelihood, and is said.
 
+    ExponentialStep it is where its likelihood exceeds that of straight lines by more than ln n of n pulses, which is
+    Schwarz's criterion for its two exponents. Between the others Akaike's criterion and the loss of the step decide.
     The noise of a step is taken additive or multiplicative, whichever has the smaller criterion; reads
-    get a scatter of their own where it is significant. Multiplicative noise is LinearStep's.
+    get a scatter of their own where it is significant. Multiplicative noise is LinearStep's
+    and ExponentialStep's.
     Intervals are from the curvature of the likelihood, and hold the truth somewhat less often than in 95 of 100
     records where few steps scatter much: of 563 simulated records of one device, 3 x 130 pulses with c2c 0.6,
     92.4 % +- 1.1 % held the true up_down. A note says so above a c2c of 0.5, and above 1 that it gets worse.
@@ -78,20 +82,36 @@ def fit(table: Table, base: HardwareProfile | None, options: Options) -> Fit:
     """
     pulses = pulses_of(table, options)
     trains, models = _models(pulses.trains, options.law)
-    best = min(models, key=lambda model: model.aic)
+    if not models:
+        raise table.failed(
+            f"{table.label}: {table.headers['conductance']}: the steps do not bend as exponential_step has it; fit "
+            "another --law, or leave it to the likelihood"
+        )
+    found = _fitted(table, options, pulses, trains, models)
+    straight = [model for model in models if not model.form.bent]
+    if (
+        found.doubts and found.law == "exponential_step" and straight
+    ):  # bends of another kind: what lines lack tells more
+        return _fitted(table, options, pulses, trains, straight)
+    return found
+
+
+def _fitted(table: Table, options: Options, pulses: Pulses, trains: steps.Trains, models: list[steps.Steps]) -> Fit:
+    """Return the fit of the likeliest of some models, with its tests."""
+    best, why = _likeliest(models)
     law = options.law or _law_of(best)
     trains = _inside(trains, best)
     best = steps.fit(trains, best.form, near=best)
     best, uneven = _means_alone(trains, best)
     scale = Scale(pulses.middle, pulses.half)
     try:
-        found = (soft_bounds if law == "soft_bounds" else linear_step)(best, trains, scale)
+        found = _SECTIONS[law](best, trains, scale)
     except Unfit as error:
         raise table.failed(f"{table.label}: {error}") from None
     curve = mean_curve(trains, found.model)
     goodness = tests_of(trains, found.model, curve)
     left_out = int((pulses.trains.direction != 0).sum() - trains.used.sum())
-    notes = [*found.notes, *uneven]
+    notes = [*found.notes, *uneven, *(why if options.law is None else [])]
     if best.noise > NOISY:
         notes.append(
             "steps scatter by more than their size, so that the record wanders: intervals of up_down and gamma are too "
@@ -113,6 +133,9 @@ def fit(table: Table, base: HardwareProfile | None, options: Options) -> Fit:
         doubts=(*found.doubts, *doubts(goodness, f"{law} with {_words(best)}")),
         series=_series(pulses, trains, found.model, curve),
     )  # fmt: skip
+
+
+_SECTIONS = {"linear_step": linear_step, "soft_bounds": soft_bounds, "exponential_step": exponential_step}
 
 
 def pulses_of(table: Table, options: Options) -> Pulses:
@@ -151,8 +174,27 @@ def _models(trains: steps.Trains, law: str | None) -> tuple[steps.Trains, list[s
     """Return the candidates, fitted to the pulses that end well inside the range, and those pulses."""
     rough = _likelier(trains, multiplicative=False)
     inside = _inside(replace(trains, at=steps.path(trains, rough)[:-1]), rough)
-    forms = (False,) if law == "soft_bounds" else (False, True)
-    return inside, [_likelier(inside, multiplicative) for multiplicative in forms]
+    forms = (False,) if law == "soft_bounds" else (True,) if law == "exponential_step" else (False, True)
+    straight = [_likelier(inside, multiplicative) for multiplicative in forms]
+    curved = bent_fit(inside, straight[-1]) if law in (None, "exponential_step") else None
+    return inside, ([] if law == "exponential_step" else straight) + ([curved] if curved else [])
+
+
+def _likeliest(models: list[steps.Steps]) -> tuple[steps.Steps, list[str]]:
+    """Return the model that the likelihood is for, and what it says of bent steps where there are any."""
+    straight = [model for model in models if not model.form.bent]
+    curved = next((model for model in models if model.form.bent), None)
+    if not straight or curved is None:
+        return curved or min(straight, key=lambda model: model.aic), []
+    best = min(straight, key=lambda model: model.aic)
+    gain, price = curved.loglik - best.loglik, float(np.log(best.count))
+    if gain <= price:
+        return best, []
+    text = (
+        f"exponential_step was chosen: its ln L is {gain:.1f} above that of straight lines, where two exponents more "
+        f"are worth ln n = {price:.1f} (Schwarz)"
+    )
+    return curved, [text]
 
 
 def _likelier(trains: steps.Trains, multiplicative: bool) -> steps.Steps:
@@ -192,12 +234,17 @@ def _inside(trains: steps.Trains, model: steps.Steps) -> steps.Trains:
     path = steps.path(trains, model)
     up = trains.direction > 0
     s, k = (np.where(up, model.own[:, i], model.own[:, i + 2]) for i in (0, 1))
-    mean = mean_step(model.own.T, w, trains.direction)
+    mean = mean_step(model.own.T, w, trains.direction, model.bends)
     noise = model.noise * np.abs(mean if model.multiplicative else s)
     real = trains.direction != 0
     low, high = path.min(0), path.max(0)
     with np.errstate(divide="ignore", invalid="ignore"):
         asymptote = np.where(k > 0, s / np.where(k > 0, k, 1.0), np.inf)
+        if model.bends is not None:  # h(w) = s / k, as far as there is such a w
+            gamma = np.where(up, *model.bends * (1, -1))
+            asymptote = np.log(np.maximum(1 + gamma * asymptote, 0.0)) / gamma
+            asymptote = np.where((k > 0) & (asymptote > -np.inf), asymptote, np.inf)
+            k = k * bent(w, np.where(up, *model.bends))[1]
     ahead = np.minimum(np.where(up, high, -low), asymptote)
     room = ahead - np.where(up, 1.0, -1.0) * (w + mean)
     used = real & (room > CLEAR * np.sqrt(noise**2 + (1 - k) ** 2 * p))
@@ -207,6 +254,8 @@ def _inside(trains: steps.Trains, model: steps.Steps) -> steps.Trains:
 
 def _law_of(model: steps.Steps) -> str:
     """Return the law whose bounds the data show: SoftBounds where more than half of both steps is lost in the range."""
+    if model.form.bent:
+        return "exponential_step"
     lost = np.median(model.own[:, [1, 3]] / np.maximum(model.own[:, [0, 2]], 1e-12), axis=0)
     return "soft_bounds" if not model.multiplicative and bool((lost > 0.5).all()) else "linear_step"
 
@@ -220,7 +269,7 @@ def _comparison(models: list[steps.Steps], best: steps.Steps, law: str) -> list[
     """Return the choice between the models, with the margin of the criterion."""
     if law != "linear_step":
         return []
-    first, *others = sorted(model.aic for model in models)
+    first, *others = sorted(model.aic for model in models if not model.form.bent)
     margin = f"; its Akaike criterion is smaller by {others[0] - first:.1f}" if others else ""
     form = "multiplicative" if best.multiplicative else "additive"
     return [Choice("update.noise", form, f"the likelier of additive and multiplicative{margin}", "fitted")]

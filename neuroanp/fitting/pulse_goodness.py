@@ -59,7 +59,7 @@ def tests_of(trains: Trains, model: steps.Steps, curve: np.ndarray) -> tuple[Goo
     in_order = [z[used] for z, used in zip(found.z.T, trains.used.T, strict=True)]
     return (
         *of_residuals(steps.standardised(trains, model)), *sums(in_order, _WINDOWS, "pulses"),
-        _against_conductance(found), _at_turns(found),
+        _against_conductance(found, model), _at_turns(found),
         _distance(trains, model, curve),
     )  # fmt: skip
 
@@ -70,7 +70,7 @@ def mean_curve(trains: Trains, model: steps.Steps) -> np.ndarray:
     low, high = start.min(0), start.max(0)
     w, curve = start[0], [start[0]]
     for direction, state in zip(trains.direction, start[1:], strict=True):
-        w = np.clip(w + mean_step(model.own.T, w, direction), low, high)
+        w = np.clip(w + mean_step(model.own.T, w, direction, model.bends), low, high)
         w = np.where(direction == 0, state, w)
         curve.append(w)
     return np.array(curve)
@@ -83,7 +83,7 @@ def _since(direction: np.ndarray) -> np.ndarray:
     return since
 
 
-def _against_conductance(found: Residuals) -> Goodness:
+def _against_conductance(found: Residuals, model: steps.Steps) -> Goodness:
     """Test that the residuals of up and of down pulses are zero on average at every conductance."""
     cells = []
     for sign in (1, -1):
@@ -91,8 +91,8 @@ def _against_conductance(found: Residuals) -> Goodness:
         z, w = found.z[chosen], found.w[chosen]
         parts = np.array_split(np.argsort(w, kind="stable"), max(1, min(_BINS, len(w) // _FEWEST)))
         cells += [z[part] for part in parts if len(part)]
-    says = "the steps do not go with conductance as straight lines do"
-    return _means(cells, 4, "residuals against conductance, reduced chi-squared", says)
+    says = f"the steps do not go with conductance as {'exponentials' if model.form.bent else 'straight lines'} do"
+    return _means(cells, 6 if model.form.bent else 4, "residuals against conductance, reduced chi-squared", says)
 
 
 def _at_turns(found: Residuals) -> Goodness:
@@ -130,7 +130,7 @@ def _distance(trains: Trains, model: steps.Steps, curve: np.ndarray) -> Goodness
     w = np.broadcast_to(curve[0], shape)
     up, down, scatter = model.form.split(model.shared)
     for direction, here, on in zip(trains.direction, curve[1:], real[1:], strict=True):
-        mean = mean_step(model.own.T, w, direction)
+        mean = mean_step(model.own.T, w, direction, model.bends)
         size = mean if model.multiplicative else np.where(direction > 0, model.own[:, 0], model.own[:, 2])
         noise = np.where(direction > 0, up, down) * size * rng.standard_normal(shape)
         w = np.where(direction == 0, here, np.clip(w + mean + noise, low, high))

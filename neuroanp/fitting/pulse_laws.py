@@ -84,7 +84,7 @@ def soft_bounds(model: Steps, trains: Trains, scale: Scale) -> Section:
     model, noise = weighed(model, trains)
     model, bounds = pinned(model, trains)
     refuse_unclear(model, scale)
-    step, parameters, choices = _steps(model, noise, lognormal=True)
+    step, parameters, choices = steps_of(model, noise, lognormal=True)
     notes: list[str] = []
     for side, at in (("up", 0), ("down", 2)):
         s, k = model.own[:, at], model.own[:, at + 1]
@@ -100,11 +100,11 @@ def soft_bounds(model: Steps, trains: Trains, scale: Scale) -> Section:
         slope = np.zeros((len(s), OWN))
         slope[:, at], slope[:, at + 1] = 1 / k, -s / k**2
         bound = _population(s / k, slope, model, np.where(seen, SAME, 0.0), known)
-        parameters.append(_parameter(f"bound_{side}", _whole(bound, model)))
+        parameters.append(parameter_of(f"bound_{side}", _whole(bound, model)))
         _add_spread(f"bound_{side}_d2d", bound, bound.mean.value, parameters, choices)
     refuse_coarse(model, sum(p.value for p in parameters if p.key in ("update.bound_up", "update.bound_down")), scale)
-    choices.append(_tolerance(step.value, "half a step, and no less than twice the scatter of the reads", model))
-    return Section(tuple(parameters), (*choices, *_rest(model, step.value)), tuple(notes), (), model)
+    choices.append(tolerance_of(step.value, "half a step, and no less than twice the scatter of the reads", model))
+    return Section(tuple(parameters), (*choices, *rest_of(model, step.value)), tuple(notes), (), model)
 
 
 def pinned(model: Steps, trains: Trains) -> tuple[Steps, np.ndarray]:
@@ -140,7 +140,7 @@ def linear_step(model: Steps, trains: Trains, scale: Scale) -> Section:
     """
     model, noise = weighed(model, trains)
     refuse_unclear(model, scale)
-    lost = [_lost(model, at) for at in (0, 2)]
+    lost = [lost_part(model, at) for at in (0, 2)]
     doubts = [
         f"{side} steps grow towards the bound, by {-of.value:.2g} of their size a unit, which linear_step denies"
         for side, of in zip(("up", "down"), lost, strict=True) if of.high < 0
@@ -152,7 +152,7 @@ def linear_step(model: Steps, trains: Trains, scale: Scale) -> Section:
     states = path(trains, model)
     gammas, choices, width = [], [], 0.0
     for side, at, sign, before in (("up", 0, 1.0, lost[0]), ("down", 2, -1.0, lost[1])):
-        of, reach = before if at + 1 in constant else _lost(model, at), float((sign * states).max())
+        of, reach = before if at + 1 in constant else lost_part(model, at), float((sign * states).max())
         if reach <= 0:
             raise Unfit(
                 f"{side} pulses never pass {scale.at(0.0)}, the middle of the range; set --g-min and --g-max "
@@ -160,7 +160,7 @@ def linear_step(model: Steps, trains: Trains, scale: Scale) -> Section:
             )
         bound = min(reach, 1 / of.value) if of.value > 0 else reach
         gamma = Interval(min(1.0, max(0.0, bound * of.value)), bound * of.low, max(0.0, bound * of.high))
-        gammas.append(_parameter(f"gamma_{side}", gamma))
+        gammas.append(parameter_of(f"gamma_{side}", gamma))
         width += bound
         extreme = "largest" if sign > 0 else "smallest"
         source, status = f"the {extreme} conductance that the reads lead to; devices may go further", "measured"
@@ -171,17 +171,17 @@ def linear_step(model: Steps, trains: Trains, scale: Scale) -> Section:
         choices.append(Choice(f"update.bound_{side}", float(f"{bound:.5g}"), source, status))
         choices.append(Choice(f"update.bound_{side}_d2d", 0.0, spread))
     refuse_coarse(model, width, scale)
-    step, parameters, more = _steps(model, noise, lognormal=False)
+    step, parameters, more = steps_of(model, noise, lognormal=False)
     choices += [
         *more,
         Choice("update.dw_distribution", "normal", "a choice; the spread does not tell it from lognormal"),
         Choice("update.reference", "zero", "conductances as recorded, nothing subtracted", fallback=True),
-        _tolerance(step.value, "half a step, and no less than twice the scatter of the reads", model),
+        tolerance_of(step.value, "half a step, and no less than twice the scatter of the reads", model),
     ]
-    return Section((*parameters, *gammas), (*choices, *_rest(model, step.value)), (), tuple(doubts), model)
+    return Section((*parameters, *gammas), (*choices, *rest_of(model, step.value)), (), tuple(doubts), model)
 
 
-def _lost(model: Steps, at: int) -> Interval:
+def lost_part(model: Steps, at: int) -> Interval:
     """Return the part of a step that is lost a unit of w, k / s, on average over devices."""
     s, k = model.own[:, at], model.own[:, at + 1]
     slope = np.zeros((len(s), OWN))
@@ -223,7 +223,7 @@ def refuse_coarse(model: Steps, width: float, scale: Scale) -> None:
         )
 
 
-def _steps(model: Steps, noise: Interval, lognormal: bool) -> tuple[Interval, list[Parameter], list[Choice]]:
+def steps_of(model: Steps, noise: Interval, lognormal: bool) -> tuple[Interval, list[Parameter], list[Choice]]:
     """Return dw, and the parameters of the steps' size, asymmetry and noise.
 
     S = (s+ + s-) / 2 = dw (gd - |b| / 2),  D = (s+ - s-) / 2 = dw (b / 2 + rho)
@@ -252,14 +252,14 @@ def _steps(model: Steps, noise: Interval, lognormal: bool) -> tuple[Interval, li
         wide**2 + (shift @ model.shared_covariance @ shift if half.sd is not None else 0.0)
     )
     choices: list[Choice] = []
-    parameters = [_parameter("dw", whole)]
+    parameters = [parameter_of("dw", whole)]
     _add_spread("dw_d2d", gain, unit, parameters, choices)
-    parameters.append(_parameter("up_down", Interval(b, b - wide, b + wide)))
+    parameters.append(parameter_of("up_down", Interval(b, b - wide, b + wide)))
     _add_spread("up_down_d2d", half, step.value, parameters, choices)
-    parameters.append(_parameter("c2c", noise))
+    parameters.append(parameter_of("c2c", noise))
     if model.seen:
         relative = math.hypot(math.sqrt(model.shared_covariance[-1, -1]), _error(whole) / step.value)
-        parameters.append(_parameter("write_noise", _log_interval(model.seen / step.value, relative)))
+        parameters.append(parameter_of("write_noise", _log_interval(model.seen / step.value, relative)))
     return step, parameters, choices
 
 
@@ -345,10 +345,10 @@ def _add_spread(name: str, found: Population, unit: float, parameters: list[Para
     if found.sd is None:
         choices.append(Choice(f"update.{name}", 0.0, ALONE))
     else:
-        parameters.append(_parameter(name, Interval(*(x / unit for x in found.sd))))
+        parameters.append(parameter_of(name, Interval(*(x / unit for x in found.sd))))
 
 
-def _rest(model: Steps, dw: float) -> list[Choice]:
+def rest_of(model: Steps, dw: float) -> list[Choice]:
     """Return what the section needs and the record does not hold."""
     most = max(1, min(10_000, math.ceil(4 / dw)))
     rest = [
@@ -362,13 +362,13 @@ def _rest(model: Steps, dw: float) -> list[Choice]:
     return rest
 
 
-def _tolerance(dw: float, source: str, model: Steps) -> Choice:
+def tolerance_of(dw: float, source: str, model: Steps) -> Choice:
     return Choice(
         "update.tolerance", float(f"{max(dw / 2, 2 * model.seen):.3g}"), f"a choice of the controller; {source}"
     )
 
 
-def _parameter(name: str, interval: Interval) -> Parameter:
+def parameter_of(name: str, interval: Interval) -> Parameter:
     return Parameter(f"update.{name}", *interval)
 
 

@@ -8,6 +8,7 @@ from the middle of the range: where that moves, so does all that they reach, and
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -44,23 +45,27 @@ class Rescaled(NamedTuple):
     notes: tuple[str, ...]
 
 
-def rescaled(base: HardwareProfile, fit: Fit) -> Rescaled:
+def rescaled(base: HardwareProfile, *fits: Fit) -> Rescaled:
     """Return the parameters of a base that count in parts of its range, for the range of the fit.
 
     Args:
         base: where the rest of the profile is from.
-        fit: with the new range among its choices, or without one.
+        fits: with the new range among their choices, the same in all that state one, or without one.
     """
+    sections = {fit.section for fit in fits}
+    update = next((fit for fit in fits if fit.section == "update"), None)
     old = Span(base.conductance.g_min, base.conductance.g_max)
-    new = Span(_siemens(fit, "conductance.g_min", old.g_min), _siemens(fit, "conductance.g_max", old.g_max))
+    new = Span(
+        *(_siemens(fits, f"conductance.{name}", otherwise) for name, otherwise in zip(old._fields, old, strict=True))
+    )
     if new == old or not new.g_max > new.g_min:
         return Rescaled({}, ())
     factor = old.width / new.width
     values: dict[str, float] = {}
     if isinstance(base.update, PulsedLaw):
-        counted = _HALVES if fit.section != "update" else _inherited(fit, base)
+        counted = _HALVES if update is None else _inherited(update, base)
         values |= {f"update.{name}": factor * getattr(base.update, name) for name in counted}
-    if fit.section != "update" and isinstance(base.update, PcmUpdate):
+    if update is None and isinstance(base.update, PcmUpdate):
         values["update.w_max"] = base.update.w_max / factor
     if base.faults is not None and base.faults.corrupt_range:
         values["faults.corrupt_range"] = factor * base.faults.corrupt_range
@@ -73,12 +78,12 @@ def rescaled(base: HardwareProfile, fit: Fit) -> Rescaled:
         notes.append(f"{', '.join(values)}: as in {base.name} in siemens, for {_shown(*new)} instead of {_shown(*old)}")
     if isinstance(base.update, PulsedLaw) and values.keys() >= set(_BOUNDS):
         notes += _reach(base.update, base.name, old, new)
-    sections = [
-        name for name, laws in _OF_G_MAX.items() if name != fit.section and isinstance(getattr(base, name), laws)
+    inherited = [
+        name for name, laws in _OF_G_MAX.items() if name not in sections and isinstance(getattr(base, name), laws)
     ]
-    if sections and new.g_max != old.g_max:
+    if inherited and new.g_max != old.g_max:
         notes.append(
-            f"{', '.join(sections)}: inherited from {base.name} as laws of conductance over g_max; with the new "
+            f"{', '.join(inherited)}: inherited from {base.name} as laws of conductance over g_max; with the new "
             f"range they stretch by {new.g_max / old.g_max:.4g}"
         )
     return Rescaled({key: (float(f"{value:.6g}"), sources[key]) for key, value in values.items()}, tuple(notes))
@@ -135,7 +140,7 @@ def _inherited(fit: Fit, base: HardwareProfile) -> list[str]:
     return [name for name in _HALVES if same and name in own and name in left]
 
 
-def _siemens(fit: Fit, key: str, otherwise: float) -> float:
-    """Return what the fit states of the range, siemens."""
-    stated = next((choice.value for choice in fit.choices if choice.key == key), None)
+def _siemens(fits: Sequence[Fit], key: str, otherwise: float) -> float:
+    """Return what the fits state of the range, siemens."""
+    stated = next((choice.value for fit in fits for choice in fit.choices if choice.key == key), None)
     return otherwise if stated is None else CONDUCTANCE.parse(str(stated))

@@ -40,7 +40,7 @@ class Steps:
 
     Args:
         own: (D, 4) s+, k+, s-, k- of each device.
-        shared: (S,) ln c, or those of up and of down steps, and where reads scatter ln r.
+        shared: (S,) ln c, or those of up and of down steps; gamma+ and gamma- of bent steps; ln r where reads scatter.
         form: how steps and reads scatter.
         own_covariance: (D, 4, 4) given the shared parameters.
         pull: (D, 4, S) what a change of the shared parameters makes of the own ones.
@@ -77,6 +77,11 @@ class Steps:
     def seen(self) -> float:
         """r, the standard deviation of a read; 0 where the model has none."""
         return float(np.exp(self.shared[-1])) if self.form.seen else 0.0
+
+    @property
+    def bends(self) -> np.ndarray | None:
+        """gamma+ and gamma-, (2,), a unit of w; None where steps are straight lines."""
+        return self.shared[self.form.bends] if self.form.bent else None
 
     def held(self, a: np.ndarray, devices: np.ndarray | None = None) -> Steps:
         """Return the estimate on the condition that a . theta = 0 for each device, or for those named.
@@ -132,6 +137,7 @@ def fit(
     covariance[np.array(free)[:, None], free] = np.linalg.pinv(schur)
     if correct:
         penalty = _correction(trains, found.own, shared, form, own)
+        penalty[form.bends] = 0.0  # it makes up for variances that are too small
         shared = shared + np.clip(covariance @ penalty, -0.3, 0.3)
     own_covariance = np.zeros((len(found.own), OWN, OWN))
     own_covariance[:, np.array(own)[:, None], own] = inverse
@@ -273,7 +279,11 @@ def _climbed(trains: Trains, found: _Found, form: Form, most: int, held: tuple[i
     """
     for _ in range(most):
         step_own, step_shared = _solve(found.gradient, found.info, held)
-        step_own = step_own * _room(found.own, step_own)[:, None]
+        room = _room(found.own, step_own)
+        if form.bent:  # exponents hang together with all the rest: the whole step is shortened, or none of it
+            most_of = min(float(room.min()), 1.0 / max(1.0, float(np.abs(step_shared).max())))
+            step_own, step_shared = most_of * step_own, most_of * step_shared
+        step_own = step_own * room[:, None] if not form.bent else step_own
         step_shared = np.clip(step_shared, -1.0, 1.0)
         shrink = 1.0
         while shrink > 1e-4:
@@ -339,7 +349,7 @@ def _shared_start(trains: Trains, own: np.ndarray, lag: int, form: Form) -> np.n
     e = np.where(trains.used, np.diff(v, axis=0) - mean_step(own.T, v[:-1], trains.direction), 0.0)
     one = max(SMALL, float((e**2).sum() / max(1, trains.used.sum())))
     if not form.seen:
-        return np.full(2 - form.tied, 0.5 * np.log(one) - np.log(scale))
+        return np.append(np.full(2 - form.tied, 0.5 * np.log(one) - np.log(scale)), np.zeros(2 * form.bent))
     if lag == 1:
         pairs = trains.used[1:] & trains.used[:-1]
         seen = -float((e[1:] * e[:-1])[pairs].sum() / max(1, pairs.sum()))
@@ -351,7 +361,8 @@ def _shared_start(trains: Trains, own: np.ndarray, lag: int, form: Form) -> np.n
         rest = (many - one) / (lag - 1)
         seen = (one - rest) / 2
     seen, rest = max(0.02 * one, min(0.48 * one, seen)), max(0.003 * one, rest)
-    return 0.5 * np.log([rest / scale**2] * (2 - form.tied) + [seen])
+    scatter = 0.5 * np.log([rest / scale**2] * (2 - form.tied) + [seen])
+    return np.insert(scatter, 2 - form.tied, np.zeros(2 * form.bent))
 
 
 def _correction(trains: Trains, own: np.ndarray, shared: np.ndarray, form: Form, fitted: list[int]) -> np.ndarray:

@@ -126,6 +126,20 @@ class HardwareProfile(Section):
         return self
 
     @model_validator(mode="after")
+    def _table_of_steps_spans_the_range(self) -> HardwareProfile:
+        law: Any = self.update
+        reach, span = None if law is None else law.reach, self.conductance
+        if reach is not None and not (reach[0] <= span.g_min and span.g_max <= reach[1]):
+            table, used = (
+                " to ".join(format_quantity(g, "S") for g in ends) for ends in (reach, (span.g_min, span.g_max))
+            )
+            text = (
+                f"knows steps from {table}, and the range is {used}: set conductance.g_min and g_max within the table"
+            )
+            raise at(("update", "file"), text)
+        return self
+
+    @model_validator(mode="after")
     def _corrupt_devices_conduct(self) -> HardwareProfile:
         reach, span = self.faults.corrupt_range if self.faults is not None else None, self.conductance
         most = (span.g_max + span.g_min) / (span.g_max - span.g_min)

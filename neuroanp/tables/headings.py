@@ -32,6 +32,7 @@ _TAILS = (
     re.compile(r"(?P<name>.+)_(?P<unit>[^_]+)"),
     re.compile(r"(?P<name>.+)\s+(?P<unit>\S+)"),
 )
+_INVERSE = re.compile(r"1\s*/\s*(?P<of>\w+)")
 QUANTITIES = tuple(
     Dimension(name, unit, f"1 {unit}", signed=True)
     for name, unit in (("time", "s"), ("voltage", "V"), ("current", "A"), ("conductance", "S"), ("resistance", "ohm"))
@@ -43,10 +44,13 @@ SECONDS = QUANTITIES[0]
 def unit_of(text: str) -> str:
     """Return a unit as `units` reads it, from how instruments write it: without brackets, words as symbols.
 
-    >>> unit_of("(us)"), unit_of("Volt"), unit_of("sec"), unit_of("mV")
-    ('us', 'V', 's', 'mV')
+    >>> unit_of("(us)"), unit_of("Volt"), unit_of("sec"), unit_of("mV"), unit_of("1/kOhm")
+    ('us', 'V', 's', 'mV', 'kohm^-1')
     """
     bare = text.strip().strip("()[]{}").strip()
+    inverse = _INVERSE.fullmatch(bare)
+    if inverse:
+        return f"{unit_of(inverse['of'])}^-1"
     word = bare.lower() if len(bare) > 1 else bare  # one letter is a symbol: h is an hour, H no time
     return _UNIT_OF.get(word, bare.replace("Ohm", "ohm"))
 

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp import api
-from neuroanp.cli.fit import _write_all
+from neuroanp.cli.fit import write_all
 from neuroanp.errors import InputError, RunError
 from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
@@ -161,7 +161,7 @@ def test_a_full_disk_is_told_of_the_file_that_was_asked_for(run, predict, folder
     assert (done.exit_code, (folder / "y.npz").exists()) == (1, False)
     said = [done.stderr]
     for write in (
-        lambda: _write_all({Path("a.yaml"): b"a", Path("a.png"): b"b"}),
+        lambda: write_all({Path("a.yaml"): b"a", Path("a.png"): b"b"}),
         lambda: api.report(run, "page.html"),
         lambda: api.characterize("ideal", "page.html", devices=100),
     ):

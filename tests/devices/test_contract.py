@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from functools import cache
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -47,7 +48,10 @@ neurons: {threshold_sd: 0.1, tau_m_sd: 0.2, tau_s_sd: 0.2, membrane_sigma: 0.08,
 """
 """One profile in which every effect has something to act on, but the write noise of pulsed laws."""
 
-NAMES = [*available(), "everything"]
+DATA = Path(__file__).parents[2] / "examples/data"
+TABLES = ("crosssim_enode", "xbtorch_reram")
+"""Examples whose pulses are tables of measurements."""
+NAMES = [*available(), "everything", *TABLES]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
 DTYPES = [torch.float32, torch.float64]
 DOUBLE = torch.float64
@@ -63,6 +67,8 @@ SMALL = 0.2
 
 @cache
 def profile_of(name: str) -> HardwareProfile:
+    if name in TABLES:
+        return load(DATA / name / f"{name}.yaml")
     return loads(EVERYTHING, "everything.yaml") if name == "everything" else load(name)
 
 

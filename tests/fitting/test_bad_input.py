@@ -105,7 +105,7 @@ def test_all_that_is_wrong_is_told_at_once(tmp_path: Path) -> None:
     said = [problem.split("m.csv:")[1] for problem in raised.value.problems]
     assert said == [
         "1: time_mV: 'mV' is not a unit of time; write e.g. time_us",
-        "1: I(A): a current; divide it by the read voltage, and write it as conductance_uS",
+        "1: I(A): a current; state the voltage it was read at with --v-read, or divide by it, and write conductance_uS",
         "2: voltage_V: 'x' is not a number; correct it, or delete the row",
         "3: voltage_V: the cell is empty; correct it, or delete the row",
     ]
