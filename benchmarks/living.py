@@ -25,62 +25,60 @@ from neuroanp.training.living import Care, live_on
 
 TUNING = 100
 RATES = (3e-4, 1e-3, 3e-3)
-RULES = {"anp": 1e-3, "echo": 1e-3}
-UPDATES, LIFE, WITHIN = 200, "30 d", 1.5
+PROFILES = ("pcm", "pcm_compensated")
+LR, UPDATES, LIFE, WITHIN = 1e-3, 200, "30 d", 1.5
 Rows = list[dict[str, Any]]
 
 
-def lives(seed: int, cares: dict[str, Care]) -> dict[str, Rows]:
-    """Train one chip, and return what becomes of it under each care."""
-    config = configure(HERE.parent / "examples/copy3.yaml", {"profile": "pcm", "training.controls": False}, seed=seed)
+def lives(profile: str, seed: int, rates: tuple[float, ...]) -> list[Rows]:
+    """Train one chip, and return what becomes of it at each rate."""
+    source = HERE.parent / "examples/copy3.yaml"
+    config = configure(source, {"profile": profile, "training.controls": False}, seed=seed)
     with TemporaryDirectory() as store:
         record = launch(config, Path(store))
-        found = {label: live_on(record, care) for label, care in cares.items()}
-        for rows in found.values():
+        found = [live_on(record, Care(LIFE, updates=UPDATES, lr=lr)) for lr in rates]
+        for rows in found:
             rows[0]["trained_J"] = record.manifest["ledger"]["energy_J"]
     return found
 
 
 def main() -> None:
-    """Run all seeds and keep the table."""
+    """Run all seeds and keep the tables."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--tune", action="store_true", help="print what the rates that were tried give")
     options = parser.parse_args()
     if options.tune:
-        cares = {f"{rule} {lr:g}": Care(LIFE, updates=UPDATES, lr=lr, rule=rule) for rule in RULES for lr in RATES}
-        for label, rows in lives(TUNING, cares).items():
-            print(label, [round(row["test_loss"], 4) for row in rows], flush=True)
+        for lr, rows in zip(RATES, lives(PROFILES[0], TUNING, RATES), strict=True):
+            print(lr, [round(row["test_loss"], 4) for row in rows], flush=True)
         return
-    cares = {rule: Care(LIFE, updates=UPDATES, lr=lr, rule=rule) for rule, lr in RULES.items()}
-    found: dict[str, list[Rows]] = {rule: [] for rule in RULES}
-    for seed in range(options.seeds):
-        for rule, rows in lives(seed, cares).items():
-            found[rule].append(rows)
-            print(rule, seed, [round(row["test_loss"], 4) for row in rows], file=sys.stderr, flush=True)
-    keep("living", "A month on phase-change memory", report(found))
-
-
-def report(found: dict[str, list[Rows]]) -> str:
-    """Return the tables of all seeds."""
     parts = []
-    for rule, seeds in found.items():
-        rows = []
-        for k, row in enumerate(seeds[0]):
-            of = {key: [each[k][key] for each in seeds] for key in ("unattended", "before", "test_loss")}
-            later = [spread(of[key]) if k else "" for key in ("before", "test_loss")]
-            rows.append([row["after"], spread(of["unattended"]), *later])
-        heads = ["after", "left alone", f"before {UPDATES} updates", "after them"]
-        spent = [sum(row["energy_J"] for row in each) / each[0]["trained_J"] for each in seeds]
-        wear = [each[-1]["wear_fraction"] / each[0]["wear_fraction"] for each in seeds]
-        ratio = [each[-1]["test_loss"] / each[1]["test_loss"] for each in seeds]
-        claim = f"after {LIFE} the loss is at most {WITHIN} of that of the first hour (median {median(ratio):.2f})"
-        parts.append(
-            f"{rule}, rate {RULES[rule]:g}; test loss, {len(seeds)} seeds, median [lowest .. highest]\n\n"
-            f"{table(heads, rows)}\n\nenergy of relearning over that of training: {spread(spent)}; wear of the most "
-            f"worn device over that of training: {spread(wear)}\n\n{verdict(claim, median(ratio) <= WITHIN)}"
-        )
-    return "\n\n".join(parts)
+    for profile in PROFILES:
+        seeds = []
+        for seed in range(options.seeds):
+            seeds += lives(profile, seed, (LR,))
+            print(profile, seed, [round(row["test_loss"], 4) for row in seeds[-1]], file=sys.stderr, flush=True)
+        parts.append(report(profile, seeds))
+    keep("living", "A month on phase-change memory", "\n\n".join(parts))
+
+
+def report(profile: str, seeds: list[Rows]) -> str:
+    """Return the table of a profile."""
+    rows = []
+    for k, row in enumerate(seeds[0]):
+        of = {key: [each[k][key] for each in seeds] for key in ("unattended", "before", "test_loss")}
+        later = [spread(of[key]) if k else "" for key in ("before", "test_loss")]
+        rows.append([row["after"], spread(of["unattended"]), *later])
+    heads = ["after", "left alone", f"before {UPDATES} updates", "after them"]
+    spent = [sum(row["energy_J"] for row in each) / each[0]["trained_J"] for each in seeds]
+    wear = [each[-1]["wear_fraction"] / each[0]["wear_fraction"] for each in seeds]
+    ratio = median(each[-1]["test_loss"] / each[1]["test_loss"] for each in seeds)
+    claim = f"relearned after {LIFE} the loss is at most {WITHIN} of that of the first hour (median {ratio:.2f})"
+    return (
+        f"{profile}, rate {LR:g}; test loss, {len(seeds)} seeds, median [lowest .. highest]\n\n{table(heads, rows)}\n\n"
+        f"Energy of relearning over that of training: {spread(spent)}; wear of the most worn device over what it was "
+        f"after training: {spread(wear)}.\n\n{verdict(claim, ratio <= WITHIN)}"
+    )
 
 
 if __name__ == "__main__":

@@ -29,8 +29,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison", "Requirements", "Run", "__version__", "characterize", "check_export", "compare", "configure",
-    "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume", "train",
-    "transfer",
+    "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume",
+    "train", "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

@@ -400,9 +400,14 @@ def test_what_pages_say_of_oua_on_weather_was_measured():
     page = words(ROOT / "docs" / "theory" / "oua.md")
     assert f"reaches {short(step, 3)} of the correlation of least squares" in page
     assert f"({short(sgd, 2)} by plain SGD as in the paper), where persistence has {short(str(persistence), 2)}" in page
-    assert f"come to {short(still, 2)} of it in 1,600 presentations" in page
-    assert f"telegraph noise in time) to {short(device, 2)} in 500" in page
-    assert f"all arrays learned, reach {short(tanh, 2)}." in page
+    assert f"come to {float(still):.2g} of it in 8,000 presentations" in page
+    assert f"telegraph noise in time) to {short(device, 2)} in 500 of 64 sequences" in page
+    assert f"all arrays learned, reach {short(tanh, 2)} in 3,000." in page
+    small = systems.recorded(text, "Small examples").values()
+    before, after = ([float(row[key].split(" ")[0]) for row in small] for key in ("before", "after"))
+    shares = [b / a for a, b in zip(before, after, strict=True)]
+    assert f"(errors of {short(str(shares[0]), 3)} and {short(str(shares[1]), 3)} of those before)" in page
+    assert f"come to {short(str(after[2]), 2)} of the teacher's spread, from {before[2]:g}, in 4,000 updates" in page
     assert f"[{short(sgd, 2)} of the correlation of least squares on weather" in words(ROOT / "README.md")
 
 

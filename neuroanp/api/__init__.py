@@ -27,8 +27,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Comparison", "Requirements", "Run", "characterize", "check_export", "compare", "configure", "diagnose", "estimate",
-    "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume", "runs_of_comparison", "train",
-    "transfer",
+    "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume", "runs_of_comparison",
+    "train", "transfer",
 ]  # fmt: skip
 
 _HOMES = {

@@ -9,7 +9,7 @@ from typing import Any
 
 from neuroanp.errors import InputError
 from neuroanp.profiles.loader import loads
-from neuroanp.profiles.provenance import Leaf, shortest
+from neuroanp.profiles.provenance import UNSTATED, Leaf, shortest
 from neuroanp.profiles.schema import HardwareProfile
 from neuroanp.requiring.kinds import HIGHER, KINDS, LOWER, PULSES, VERIFIED, WRITES, Kind
 from neuroanp.units import format_quantity
@@ -178,7 +178,7 @@ def _origin(profile: HardwareProfile, kind: Kind) -> tuple[str, str]:
     statuses = [profile.provenance[key].status for key in keys if key in profile.provenance]
     bases = [profile.inherited[key] for key in keys if key in profile.inherited]
     ranked = [status for status in ("illustrative", "fitted", "measured") if status in statuses]
-    return (ranked[0] if ranked else profile.meta.status), (bases[0] if bases else "")
+    return (ranked[0] if ranked else UNSTATED), (bases[0] if bases else "")
 
 
 def values_of(
