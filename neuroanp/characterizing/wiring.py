@@ -10,6 +10,7 @@ import torch
 from neuroanp.characterizing.bench import Bench
 from neuroanp.characterizing.result import At, Axis, Map, Measurement, Moment, Panel, Series
 from neuroanp.devices.draws import uniform
+from neuroanp.substrates.settling import slowest
 from neuroanp.substrates.tiling import Tiling, through_wires
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def measure(bench: Bench) -> Measurement:
         _alone(bench),
         *_rows("all at g_max", full, worst, size),
         *_rows("random", mixed, typical, size),
+        *_settling(bench, columns, rows),
     )
     lost = 100.0 * (1.0 - worst[0] / full)[0].numpy()
     return Measurement(
@@ -56,6 +58,22 @@ def measure(bench: Bench) -> Measurement:
             _growth(bench, max(rows, columns)),
         ),
     )
+
+
+def _settling(bench: Bench, columns: int, rows: int) -> tuple[Moment, ...]:
+    """Return the slowest time constant of each line with a capacitance, by the poles of its own nodal matrix."""
+    wires = bench.profile.array.wires
+    assert wires is not None  # `applies` said so
+    found = []
+    for name, ohms, farads, crossed in (
+        ("word lines", wires.r_word, wires.c_word, columns), ("bit lines", wires.r_bit, wires.c_bit, rows),
+    ):  # fmt: skip
+        if ohms and farads:
+            chain = np.diag([*([2.0] * (crossed - 1)), 1.0]) - np.eye(crossed, k=1) - np.eye(crossed, k=-1)
+            tau = ohms * farads / float(np.linalg.eigvalsh(chain).min())
+            at = (At("lines crossed", crossed),)
+            found.append(Moment(f"settling of {name}", at, "s", tau, 0.0, slowest(ohms, farads, crossed)))
+    return tuple(found)
 
 
 def _both(bench: Bench, g: Tensor) -> tuple[Tensor, Tensor]:

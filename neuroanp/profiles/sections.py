@@ -208,10 +208,13 @@ class Wires(Section):
 
     Args:
         r_word, r_bit: ohms a segment, between neighbouring devices and at the driven or sensed end.
+        c_word, c_bit: farads a segment, which a read waits for (see substrates.settling), or None: it need not.
     """
 
     r_word: Resistance
     r_bit: Resistance
+    c_word: Capacitance | None = None
+    c_bit: Capacitance | None = None
 
 
 class Array(Section):

@@ -9,6 +9,7 @@ from neuroanp.devices.protocol import remembers
 from neuroanp.errors import InputError
 from neuroanp.substrates.device_noise import check_size
 from neuroanp.substrates.periphery import serial_bits
+from neuroanp.substrates.settling import settling_time
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.units import format_quantity
 
@@ -32,6 +33,28 @@ def check_step(profile: HardwareProfile, dt: float, effects: frozenset[str]) -> 
         raise InputError(
             f"dt: {format_quantity(dt, 's')} is shorter than one read of profile '{profile.meta.name}' "
             f"(periphery.t_read {format_quantity(periphery.t_read, 's')}{serial}); use a longer dt"
+        )
+
+
+def check_settling(profile: HardwareProfile, effects: frozenset[str], shapes: Mapping[str, tuple[int, ...]]) -> None:
+    """Raise InputError where a read is over before the lines of the largest tile have settled.
+
+    Args:
+        profile, effects: as in `DeviceChip.build`. shapes: (n, m) of the arrays by name.
+    """
+    wires, periphery = profile.array.wires, profile.periphery
+    if wires is None or periphery is None or "wires" not in effects:
+        return
+    array = profile.array
+    tilings = {name: Tiling.of((n, m), array.max_rows, array.max_columns) for name, (n, m) in shapes.items()}
+    times = {name: settling_time(profile, max(t.heights), max(t.widths)) for name, t in tilings.items()}
+    name = max(times, key=lambda one: times[one])
+    if times[name] > periphery.t_read:
+        tile = tilings[name]
+        raise InputError(
+            f"periphery.t_read: {format_quantity(periphery.t_read, 's')} is over before the lines of array {name} have "
+            f"settled, {format_quantity(times[name], 's', 3)} for tiles of {max(tile.widths)} word and "
+            f"{max(tile.heights)} bit lines; read longer, or write smaller array.max_rows and max_columns"
         )
 
 

@@ -16,7 +16,7 @@ from neuroanp.devices.protocol import Cells
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.later import number
 from neuroanp.noise import Streams
-from neuroanp.substrates.checks import check_circuits, check_memory, check_references, check_step
+from neuroanp.substrates.checks import check_circuits, check_memory, check_references, check_settling, check_step
 from neuroanp.substrates.chip_at import ChipAt, later
 from neuroanp.substrates.chip_reads import DECORRELATION, ReadChip
 from neuroanp.substrates.crossbar import Crossbar
@@ -103,7 +103,9 @@ class DeviceChip(ReadChip):
             )
         check_step(profile, dt, effects)
         check_memory(profile, read, effects, {name: tuple(w.shape) for name, w in weights.items()})
-        check_circuits(profile, read, wires, effects, {name: tuple(w.shape) for name, w in weights.items()})
+        shapes = {name: tuple(w.shape) for name, w in weights.items()}
+        check_circuits(profile, read, wires, effects, shapes)
+        check_settling(profile, effects, shapes)
         check_references(profile, effects, {name: w.shape[1] for name, w in weights.items()})
         arrays = {
             name: Crossbar(

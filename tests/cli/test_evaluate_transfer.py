@@ -58,6 +58,23 @@ def test_evaluate_prints_a_row_for_each_time(config, invoke):
     )
 
 
+def test_evaluate_tells_what_makes_up_for_the_drift(config, invoke):
+    """Of a new chip that compensates: the factor on its outputs, 1 at once and above it after a day; else nothing."""
+    (trained,) = read(invoke("train", config, "--json"))["results"]
+    rows = read(invoke("evaluate", trained["run"], "--after", "1 d", "--profile", "pcm_compensated", "--json"))[
+        "results"
+    ]
+    assert set(rows[0]["drift_factors"]) == {"w_in", "w", "w_out"}
+    assert set(rows[0]["drift_factors"].values()) == {1.0}
+    assert all(1.2 < factor < 2 for factor in rows[1]["drift_factors"].values())
+    shown = invoke("evaluate", trained["run"], "--after", "1 d", "--profile", "pcm_compensated").stdout
+    assert "outputs x" in shown
+    assert "1.000" in shown
+    off = ("--profile", "pcm_compensated", "--without", "drift_compensation")
+    assert "drift_factors" not in read(invoke("evaluate", trained["run"], *off, "--json"))["results"][0]
+    assert "drift_factors" not in read(invoke("evaluate", trained["run"], "--json"))["results"][0]
+
+
 def test_evaluate_says_that_outputs_were_fitted(config, invoke):
     runs = [
         read(invoke("train", config, *options, "--json"))["results"][0]["run"]

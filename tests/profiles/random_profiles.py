@@ -292,6 +292,10 @@ def fit_reads(draw: Draw, content: Values) -> None:
     periphery, pairs = content.get("periphery"), content["conductance"]["coding"] == "differential"
     if periphery is None:
         return
+    if (adc := periphery.get("adc")) and ("dnl_sd" in adc or "inl_sd" in adc):
+        adc["bits"] = min(adc["bits"], 8)
+    wires = content["array"].get("wires", {})
+    wires |= {name: "0.01 fF" for name in ("c_word", "c_bit") if name in wires}  # settled within any read
     if "drift_compensation" in periphery:
         if "drift" not in content or not pairs:
             del periphery["drift_compensation"]
