@@ -20,14 +20,8 @@ from neuroanp.requiring.parameters import changed
 
 TARGET = "test_loss < 0.01"
 RATES = "1e-3..8e-3:log,4"
-CONFIG: dict[str, Any] = {
-    "task": {"name": "copy", "length": 2, "delay": 2, "symbols": 2},
-    "network": {"hidden": 20},
-    "profile": "rram_hfo2",
-    "rule": {"name": "anp", "reference": "mean", "K": 7},
-    "hardware": {"write": "pulse"},
-    "training": {"updates": 150, "batch": 16},
-}
+CONFIG = Path(__file__).parents[1] / "examples" / "rram_pulses.yaml"
+PROFILE = "rram_hfo2"
 CONTROLS = ("constant_mean", "frozen_recurrence", "ridge")
 
 
@@ -51,7 +45,7 @@ def main() -> None:
     parts += ["\n".join(f"- {line}" for line in made.words), _specification(made)]
     parts.append(_both_sides(made, stated, lr, fresh, how))
     print(json.dumps({"page": str(made.report)}))
-    keep("requirements", f"rram_hfo2 by pulses in place, copy 2: what it must reach for {TARGET}", "\n\n".join(parts))
+    keep("requirements", f"{PROFILE} by pulses in place, copy 2: what it must reach for {TARGET}", "\n\n".join(parts))
 
 
 def _specification(made: na.Requirements) -> str:
@@ -71,12 +65,12 @@ def _both_sides(made: na.Requirements, stated: na.Comparison, lr: float, fresh: 
     if value is None:
         return verdict(f"{made.cause} alone meets the target", False)
     one = next(one.parameter for one in made.found.findings if one.parameter.key == made.cause)
-    mended = changed(load("rram_hfo2"), one, value)
+    mended = changed(load(PROFILE), one, value)
     assert mended is not None
-    path = Path(how["runs"]) / "rram_hfo2_required.yaml"
+    path = Path(how["runs"]) / f"{PROFILE}_required.yaml"
     path.write_text(mended.text)
     other = na.compare(CONFIG, profiles=[str(path)], seeds=fresh, overrides={"optimizer.lr": lr}, **how)
-    sides = {"rram_hfo2 as stated": stated, f"rram_hfo2 with {made.cause} {one.shown(value)}": other}
+    sides = {f"{PROFILE} as stated": stated, f"{PROFILE} with {made.cause} {one.shown(value)}": other}
     rows, losses = [], {}
     for name, comparison in sides.items():
         losses[name] = values(comparison.results, "test_loss")

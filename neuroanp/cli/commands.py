@@ -91,8 +91,7 @@ app.command(
 )(runs.compare)
 app.command(
     epilog=_example(
-        "neuroanp requirements examples/copy3.yaml --profile rram_hfo2 --write pulse --target 'test_loss < 0.01' "
-        "--seeds 5",
+        "neuroanp requirements examples/rram_pulses.yaml --target 'test_loss < 0.01' --seeds 5",
         "neuroanp requirements --task xor --profile my_device.yaml --target 'score >= 0.95' --dry-run",
     )
 )(requirements.requirements)

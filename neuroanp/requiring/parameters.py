@@ -116,7 +116,7 @@ def parameters_of(
             found.append(_parameter(kind, profile, leaves))
     choices = [key for key, leaf in leaves.items() if key not in seen and _number(leaf)]
     if choices:
-        left.append(LeftOut(", ".join(choices), "a choice of the design, or no side is the better one"))
+        left.append(LeftOut(", ".join(choices), "a choice of the design, or no side is known to be the better one"))
     return found, left
 
 

@@ -61,7 +61,12 @@ def test_costs_are_told_before(call) -> None:
     shown = call("c.yaml", "--target", "test_loss < 0.01", "--dry-run", "--json")
     assert shown.exit_code == 0, shown.output
     (told,) = json.loads(shown.stdout)["results"]
-    assert (told["parameters"], told["seeds"], told["runs"], told["runs_of_pairs"]) == (3, 3, 42, 9)
+    assert (told["parameters"], told["seeds"], told["runs"], told["runs_of_pairs"]) == (
+        3,
+        3,
+        36,
+        9,
+    )  # dw 3, up_down 3, bits 5, and as stated
     assert os.listdir() == ["c.yaml"]
     assert "runs of pairs" in call("c.yaml", "--target", "test_loss < 0.01", "--dry-run").stdout
 
