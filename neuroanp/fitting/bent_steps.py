@@ -122,8 +122,8 @@ def exponential_step(model: Steps, trains: Trains, scale: Scale) -> Section:
     if model.seen > _NOISY * step.value:
         notes.append(
             f"reads scatter by {model.seen / step.value:.2g} dw: the interval of c2c is too narrow then (of 25 "
-            "simulated records whose reads scatter by 13 dw, 12 held the truth; the other parameters 24 or 25); average several "
-            "reads after each pulse"
+            "simulated records whose reads scatter by 13 dw, 12 held the truth; the other parameters 24 or 25); "
+            "average several reads after each pulse"
         )
     return Section(tuple(parameters), tuple(choices), tuple(notes), (), model)
 
