@@ -16,7 +16,8 @@ from neuroanp.devices.pcm import PcmRead
 from neuroanp.devices.protocol import Span
 from neuroanp.devices.pulsed import PulsedLaw
 from neuroanp.errors import InputError
-from neuroanp.fitting import Options, fit_file, fit_files, kind_of, profile_text
+from neuroanp.fitting import Options, fit_file, fit_files, kind_of, profile_text, pulse
+from neuroanp.fitting.data import read_table
 from neuroanp.profiles import load, loads
 from tests.close import close
 
@@ -70,13 +71,13 @@ def test_both_sections_stand_in_one_profile_with_one_range(folder: Path, fits: l
 
 
 def test_currents_over_the_read_voltage_are_conductances(folder: Path) -> None:
-    options = Options(g_min=1e-6, g_max=13e-6, law="linear_step", anyway=True)
-    of_g = fit_file(folder / "conductances.csv", "pulse", options)
-    of_i = fit_file(folder / "pulses.csv", "pulse", Options(**{**vars(options), "v_read": V_READ}))
-    assert [p.value for p in of_i.parameters] == close([p.value for p in of_g.parameters], rel=1e-4)
+    columns = pulse.columns(Options())
+    of_g = read_table(folder / "conductances.csv", columns)
+    of_i = read_table(folder / "pulses.csv", columns, v_read=V_READ)
+    assert of_i["conductance"].tolist() == close(of_g["conductance"].tolist(), rel=1e-6)
     assert any("current_nA' in nA, over 200 mV" in line for line in of_i.account)
     with pytest.raises(InputError, match="a current; state the voltage it was read at with --v-read"):
-        fit_file(folder / "pulses.csv", "pulse", options)
+        fit_file(folder / "pulses.csv", "pulse")
 
 
 @pytest.mark.parametrize("kind", ["telegraph", "pulse", "drift", "programming"])
