@@ -80,6 +80,9 @@ def leaves(section: BaseModel, key: Key = ()) -> Iterator[Leaf]:
             if chosen is not None:
                 yield Leaf((*here, chosen.key), chosen.name_of(value), None, True)
             yield from leaves(value, here)
+        elif isinstance(value, (list, tuple)) and any(isinstance(part, BaseModel) for part in value):
+            for index, part in enumerate(value):
+                yield from leaves(part, (*here, index))
         elif value is not None:
             plain = list(value) if isinstance(value, (tuple, frozenset, set)) else value
             dimension = dimension_of(field.annotation, field.metadata)
@@ -105,6 +108,8 @@ def unwrap(document: Document) -> tuple[Document, dict[Key, Provenance], list[Pr
             return value["value"]
         if isinstance(value, dict):
             return {name: walk(inner, (*key, name)) for name, inner in value.items()}
+        if isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+            return [walk(inner, (*key, index)) for index, inner in enumerate(value)]
         found[key] = default
         return value
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from hashlib import sha256
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -211,15 +212,15 @@ class HardwareProfile(Section):
         content |= {name: {} for name in type(self).model_fields if name != "meta" and getattr(self, name) is not None}
         default = Provenance(self.meta.status, self.meta.source)
         for leaf in self.leaves():
-            section = content
+            section: Any = content
             if not places and leaf.key[-1] == "file":
                 continue
-            for part in leaf.key[:-1]:
-                section = section.setdefault(str(part), {})
+            for part, inner in pairwise(leaf.key):
+                section = _below(section, part, [] if isinstance(inner, int) else {})
             value = leaf.value if leaf.dimension is None else leaf.text
             origin = self._origin(leaf)
             plain = origin == default or leaf.key[-1] == "law"
-            section[str(leaf.key[-1])] = value if plain else {"value": value, **origin._asdict()}
+            section[leaf.key[-1]] = value if plain else {"value": value, **origin._asdict()}
         return dump(content)
 
     @property
@@ -246,3 +247,12 @@ class HardwareProfile(Section):
         if not leaf.stated:
             return Provenance("illustrative", "default of the model")
         return Provenance(self.meta.status, self.meta.source)
+
+
+def _below(inside: Any, part: str | int, empty: Any) -> Any:
+    """Return what is at a key of a mapping, or at an index of a list that grows by one at most; `empty` where new."""
+    if isinstance(part, str):
+        return inside.setdefault(part, empty)
+    if part == len(inside):
+        inside.append(empty)
+    return inside[part]

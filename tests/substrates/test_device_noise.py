@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuroanp.devices.fluctuators import Fluctuators
 from neuroanp.devices.one_over_f import OneOverF
 from neuroanp.devices.rtn import Telegraph
 from neuroanp.errors import InputError
@@ -23,6 +24,9 @@ PROCESSES = {
     "telegraph": Telegraph(0.3, 1e-3),
     "spread": Telegraph(0.3, 1e-3, 3.0),
     "one_over_f": OneOverF(10.0, 1e4),
+    "fluctuators": Fluctuators((0.3, 0.6), (1e-3, 2e-5), (0.4, 0.2), OneOverF(10.0, 1e4), 0.3, 0.1),
+    "one level": Fluctuators((), (), (), OneOverF(10.0, 1e4), 0.9, 0.1),
+    "no background": Fluctuators((0.3, 0.6), (1e-3, 2e-5), (0.4, 0.6), None, 0.0, 0.0),
 }
 every_process = pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
 
