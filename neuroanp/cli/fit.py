@@ -95,6 +95,13 @@ T0 = Annotated[
 ReadTime = Annotated[
     str | None, typer.Option("--t-read", metavar="TIME", help="Read noise: duration of a read.", show_default=False)
 ]
+VoltsPerUnit = Annotated[
+    str | None,
+    typer.Option(
+        "--volts-per-unit", metavar="V", show_default=False,
+        help="Telegraph: volts that stand for a pre-activation of 1 (default: as the base profile states).",
+    ),
+]  # fmt: skip
 Missing = Annotated[
     list[str] | None,
     typer.Option(
@@ -131,6 +138,7 @@ def fit(
     g_max: High = None,
     t0: T0 = None,
     t_read: ReadTime = None,
+    volts_per_unit: VoltsPerUnit = None,
     missing: Missing = None,
     figure: Figure = None,
     no_figure: NoFigure = False,
@@ -161,7 +169,7 @@ def fit(
         extends=extends, column=column, law=law,
         g_min=_quantity("--g-min", g_min), g_max=_quantity("--g-max", g_max),
         t0=_quantity("--t0", t0), t_read=_quantity("--t-read", t_read),
-        missing=_codes(missing), anyway=anyway,
+        volts_per_unit=_quantity("--volts-per-unit", volts_per_unit), missing=_codes(missing), anyway=anyway,
     )  # fmt: skip
     with _busy(f"fitting {data.name}"):
         found = fit_file(data, kind, said)
@@ -235,11 +243,11 @@ def _check_outputs(data: Path, output: Path, picture: Path | None, contradiction
 
 def _quantity(option: str, text: str | None) -> float | None:
     """Read a quantity of the command line into SI."""
-    from neuroanp.units import Conductance, PositiveConductance, PositiveTime, dimension_of
+    from neuroanp.units import Conductance, PositiveConductance, PositiveTime, PositiveVoltage, dimension_of
 
     if text is None:
         return None
-    of = {"--g-min": Conductance, "--g-max": PositiveConductance}
+    of = {"--g-min": Conductance, "--g-max": PositiveConductance, "--volts-per-unit": PositiveVoltage}
     dimension = dimension_of(of.get(option, PositiveTime))
     assert dimension is not None
     try:

@@ -12,6 +12,7 @@ of 1/f noise; see `devices.fluctuators` for the process.
 from __future__ import annotations
 
 import math
+from functools import lru_cache
 from typing import Annotated, Any, ClassVar
 
 import torch
@@ -130,12 +131,7 @@ class FluctuatorsRead(Law):
 
     @property
     def _made(self) -> tuple[Fluctuators, float]:
-        def size(part: ReadFluctuator | ReadBackground) -> float:
-            return (part.amplitude if self.relative else part.amplitude_absolute) or 0.0
-
-        white = (self.white if self.relative else self.white_absolute) or 0.0
-        slow = 0.0 if self.background is None else size(self.background)
-        return combined(self.fluctuators, [size(f) for f in self.fluctuators], self.background, slow, white)
+        return _made_of_read(self)
 
     def process(self) -> Fluctuators:
         """Return the process of unit variance that each device follows."""
@@ -194,9 +190,7 @@ class FluctuatorsSource(Law):
 
     @property
     def _made(self) -> tuple[Fluctuators, float]:
-        slow = 0.0 if self.background is None else self.background.amplitude
-        sizes = [f.amplitude for f in self.fluctuators]
-        return combined(self.fluctuators, sizes, self.background, slow, self.white or 0.0, self.n_sources)
+        return _made_of_source(self)
 
     def process(self) -> Fluctuators:
         """Return the process of unit variance behind the noise."""
@@ -238,3 +232,23 @@ def check_parts(kinds: dict[tuple[Any, ...], bool]) -> None:
         if kind != first:
             said = ("in siemens", "a fraction of the conductance")
             raise at(key, f"{said[kind]}, and others are {said[first]}; state all sizes in one way")
+
+
+@lru_cache(maxsize=64)
+def _made_of_read(law: FluctuatorsRead) -> tuple[Fluctuators, float]:
+    """Return the process of unit variance and its standard deviation; kept, since a run asks at every step."""
+
+    def size(part: ReadFluctuator | ReadBackground) -> float:
+        return (part.amplitude if law.relative else part.amplitude_absolute) or 0.0
+
+    white = (law.white if law.relative else law.white_absolute) or 0.0
+    slow = 0.0 if law.background is None else size(law.background)
+    return combined(law.fluctuators, [size(f) for f in law.fluctuators], law.background, slow, white)
+
+
+@lru_cache(maxsize=64)
+def _made_of_source(law: FluctuatorsSource) -> tuple[Fluctuators, float]:
+    """Return the process of unit variance and the sources' standard deviation, volts."""
+    slow = 0.0 if law.background is None else law.background.amplitude
+    sizes = [f.amplitude for f in law.fluctuators]
+    return combined(law.fluctuators, sizes, law.background, slow, law.white or 0.0, law.n_sources)

@@ -16,6 +16,7 @@ class Options:
         g_min, g_max: the range of conductance a weight uses, siemens.
         t0: time after a write at which the programmed conductance counts as measured, seconds.
         t_read: duration of one read, seconds.
+        volts_per_unit: of the node circuit that a measured voltage drives, volts that stand for a pre-activation of 1.
         missing: numbers in the file that stand for none; None: what looks like one is refused.
         anyway: return the fit even of a law that does not describe the data; its `doubts` say why.
     """
@@ -27,5 +28,6 @@ class Options:
     g_max: float | None = None
     t0: float | None = None
     t_read: float | None = None
+    volts_per_unit: float | None = None
     missing: tuple[float, ...] | None = None
     anyway: bool = False
