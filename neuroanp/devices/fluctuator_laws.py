@@ -131,7 +131,7 @@ class FluctuatorsRead(Law):
 
     @property
     def _made(self) -> tuple[Fluctuators, float]:
-        return _made_of_read(self)
+        return _made_of_read(self)  # pyright: ignore[reportArgumentType]
 
     def process(self) -> Fluctuators:
         """Return the process of unit variance that each device follows."""
@@ -190,7 +190,7 @@ class FluctuatorsSource(Law):
 
     @property
     def _made(self) -> tuple[Fluctuators, float]:
-        return _made_of_source(self)
+        return _made_of_source(self)  # pyright: ignore[reportArgumentType]
 
     def process(self) -> Fluctuators:
         """Return the process of unit variance behind the noise."""
