@@ -104,6 +104,13 @@ ReadVoltage = Annotated[
     str | None,
     typer.Option("--v-read", metavar="VOLTAGE", help="Voltage that currents in DATA were read at.", show_default=False),
 ]
+VoltsPerUnit = Annotated[
+    str | None,
+    typer.Option(
+        "--volts-per-unit", metavar="V", show_default=False,
+        help="Telegraph: volts that stand for a pre-activation of 1 (default: as the base profile states).",
+    ),
+]  # fmt: skip
 Missing = Annotated[
     list[str] | None,
     typer.Option(
@@ -141,6 +148,7 @@ def fit(
     t0: T0 = None,
     t_read: ReadTime = None,
     v_read: ReadVoltage = None,
+    volts_per_unit: VoltsPerUnit = None,
     missing: Missing = None,
     figure: Figure = None,
     no_figure: NoFigure = False,
@@ -176,7 +184,7 @@ def fit(
         extends=extends, column=column, law=law,
         g_min=quantity("--g-min", g_min), g_max=quantity("--g-max", g_max),
         t0=quantity("--t0", t0), t_read=quantity("--t-read", t_read), v_read=quantity("--v-read", v_read),
-        missing=_codes(missing), anyway=anyway,
+        volts_per_unit=quantity("--volts-per-unit", volts_per_unit), missing=_codes(missing), anyway=anyway,
     )  # fmt: skip
     with _busy(f"fitting {', '.join(path.name for path in files)}"):
         fits = fit_files(data, said, kind)
@@ -288,7 +296,10 @@ def quantity(option: str, text: str | None) -> float | None:
 
     if text is None:
         return None
-    of = {"--g-min": Conductance, "--g-max": PositiveConductance, "--v-read": PositiveVoltage}
+    of = {
+        "--g-min": Conductance, "--g-max": PositiveConductance, "--v-read": PositiveVoltage,
+        "--volts-per-unit": PositiveVoltage,
+    }  # fmt: skip
     dimension = dimension_of(of.get(option, PositiveTime))
     assert dimension is not None
     try:

@@ -129,7 +129,7 @@ class OneOverF:
         return noise, state
 
 
-class _Band(Law):
+class Band(Law):
     """A law of 1/f noise between two cut-offs."""
 
     f_low: Frequency
@@ -150,7 +150,7 @@ class _Band(Law):
         return OneOverF(self.f_low, self.f_high, self.per_decade)
 
 
-class OneOverFSource(_Band):
+class OneOverFSource(Band):
     """Drive a unit by 1/f noise.
 
         n_h = kappa v / V_u,  S_v(f) = n_sources amplitude^2 / f between the cut-offs
@@ -206,7 +206,7 @@ class OneOverFSource(_Band):
         return noise.mul_(math.copysign(self.node_sigma, self.kappa)), state
 
 
-class OneOverFRead(_Band):
+class OneOverFRead(Band):
     """Read through 1/f noise in proportion to the conductance.
 
         S_G(f) = relative_psd G^2 / f,  Var = relative_psd G^2 / density

@@ -28,6 +28,17 @@ MOST_UNEQUAL = 1e6
 """Largest ratio of the dwell times: a rarer state is beyond the resolution of float32 uniforms."""
 
 
+def check_dwells(tau_low: float, tau_high: float | None) -> float:
+    """Return tau_low; ValueError where it and tau_high, seconds, are so unequal that one state is never seen."""
+    if tau_high is not None and max(tau_high / tau_low, tau_low / tau_high) > MOST_UNEQUAL:
+        shown = [format_quantity(tau, "s") for tau in (tau_low, tau_high)]
+        raise ValueError(
+            f"'{shown[0]}' and tau_high, '{shown[1]}', differ by more than {MOST_UNEQUAL:g}: one state is "
+            "practically never seen; bring them closer or leave the noise out"
+        )
+    return tau_low
+
+
 class RtnSource(Law):
     """Drive a unit by the sum of two-state sources, each high or low.
 
@@ -288,14 +299,7 @@ class RtnRead(Law):
     @field_validator("tau_low")
     @classmethod
     def _both_states_are_seen(cls, tau_low: float, info: ValidationInfo) -> float:
-        tau_high = info.data.get("tau_high")
-        if tau_high is not None and max(tau_high / tau_low, tau_low / tau_high) > MOST_UNEQUAL:
-            shown = [format_quantity(tau, "s") for tau in (tau_low, tau_high)]
-            raise ValueError(
-                f"'{shown[0]}' and tau_high, '{shown[1]}', differ by more than {MOST_UNEQUAL:g}: one state is "
-                "practically never seen; bring them closer or leave the noise out"
-            )
-        return tau_low
+        return check_dwells(tau_low, info.data.get("tau_high"))
 
     def process(self) -> Telegraph:
         """Return the process of unit variance that each device follows."""

@@ -41,8 +41,8 @@ class Kind:
 
 KINDS: dict[str, Kind] = {
     "telegraph": Kind(
-        "a voltage or conductance that switches between two levels",
-        telegraph.LAWS, (), telegraph.BASE, telegraph.columns, telegraph.fit, telegraph.LEAST_SAMPLES,
+        "a voltage or conductance in time: levels, and noise about them",
+        telegraph.LAWS, ("volts_per_unit",), telegraph.BASE, telegraph.columns, telegraph.fit, telegraph.LEAST_SAMPLES,
     ),
     "pulse": Kind(
         "conductance after each of many up and down pulses",
@@ -106,7 +106,7 @@ def _chosen(kind: str, options: Options) -> Kind:
     if options.law is not None and options.law not in chosen.laws:
         hint = did_you_mean(options.law, chosen.laws)
         raise InputError(f"--law: '{options.law}' does not fit kind {kind}{hint} (it knows: {', '.join(chosen.laws)})")
-    for name in ("g_min", "g_max", "t0", "t_read"):
+    for name in ("g_min", "g_max", "t0", "t_read", "volts_per_unit"):
         if getattr(options, name) is not None and name not in chosen.takes:
             takers = [word for word, one in KINDS.items() if name in one.takes]
             flag = f"--{name.replace('_', '-')}"

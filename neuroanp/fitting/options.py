@@ -17,6 +17,7 @@ class Options:
         t0: time after a write at which the programmed conductance counts as measured, seconds.
         t_read: duration of one read, seconds.
         v_read: voltage that devices were read at, volts: currents over it are conductances.
+        volts_per_unit: of the node circuit that a measured voltage drives, volts that stand for a pre-activation of 1.
         missing: numbers in the file that stand for none; None: what looks like one is refused.
         anyway: return the fit even of a law that does not describe the data; its `doubts` say why.
     """
@@ -29,5 +30,6 @@ class Options:
     t0: float | None = None
     t_read: float | None = None
     v_read: float | None = None
+    volts_per_unit: float | None = None
     missing: tuple[float, ...] | None = None
     anyway: bool = False

@@ -56,7 +56,33 @@ def figure(fit: Fit) -> Figure:
     return made
 
 
+def _fluctuators(fit: Fit, made: Figure) -> None:
+    """Draw the trace, its distribution and its spectrum, the last two with the law's."""
+    s, unit = fit.series, "V" if fit.section == "stochastic" else "S"
+    quantity = "voltage" if unit == "V" else "conductance"
+    trace, histogram, spectrum = made.subplots(1, 3, width_ratios=[1.6, 1, 1.3])
+    size, name = prefix(float(np.abs(s["edges"]).max()), unit)
+    second, seconds = prefix(float(s["t"][-1]), "s")
+    trace.plot(s["t"] / second, s["piece"] / size, color=DATA, lw=0.5)
+    trace.set(xlabel=f"time ({seconds})", ylabel=f"{quantity} ({name})", title="trace")
+    trace.margins(x=0.01)
+    edges = s["edges"] / size
+    counts = s["share"] / np.diff(edges)
+    histogram.stairs(counts, edges, fill=True, color=FAINT)
+    histogram.stairs(counts, edges, color=DATA, lw=0.8)
+    histogram.plot(s["x"] / size, s["density"] * size, color=MODEL, lw=1.5)
+    histogram.set(xlabel=f"{quantity} ({name})", ylabel=f"density (1/{name})", title="levels")
+    spectrum.loglog(s["f"], s["power"], color=DATA, lw=0.8, label="measured")
+    spectrum.loglog(s["f"], s["law"], color=MODEL, lw=1.5, label="fitted")
+    spectrum.set(xlabel="frequency (Hz)", ylabel=f"power ({unit}^2/Hz)", title="spectrum")
+    spectrum.legend()
+
+
 def _telegraph(fit: Fit, made: Figure) -> None:
+    """Draw the trace with its likeliest levels, its distribution and its memory, or what `_fluctuators` does."""
+    if fit.law == "fluctuators":
+        _fluctuators(fit, made)
+        return
     s, unit = fit.series, "V" if fit.section == "stochastic" else "S"
     quantity = "voltage" if unit == "V" else "conductance"
     trace, histogram, memory = made.subplots(1, 3, width_ratios=[1.6, 1, 1.3])

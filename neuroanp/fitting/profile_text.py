@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +13,7 @@ from neuroanp.errors import InputError
 from neuroanp.fitting.rescale import rescaled
 from neuroanp.fitting.result import Fit, Parameter
 from neuroanp.profiles import HardwareProfile, load, loads, profile_path
-from neuroanp.yaml_io import dotted, dump
+from neuroanp.yaml_io import dotted, dump, key_of
 
 _DIGEST = 12
 _LABEL = "the fitted profile"
@@ -152,8 +153,16 @@ def _stated(base: HardwareProfile, fit: Fit) -> set[str]:
 
 
 def _put(content: dict[str, Any], key: str, value: Any) -> None:
-    section, _, name = key.partition(".")
-    content.setdefault(section, {})[name] = value
+    """Put a value at a dotted key; lists on the way grow by what comes."""
+    way = key_of(key)
+    assert way is not None
+    inside: Any = content
+    for part, after in pairwise(way):
+        empty: Any = [] if isinstance(after, int) else {}
+        if isinstance(part, int) and part == len(inside):
+            inside.append(empty)
+        inside = inside[part] if isinstance(part, int) else inside.setdefault(part, empty)
+    inside[way[-1]] = value
 
 
 def as_base(base: str, folder: Path) -> str:

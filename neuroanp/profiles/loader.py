@@ -160,8 +160,11 @@ def _overlay(base: Any, child: Any) -> Any:
 
 
 def _holds(data: Any, key: Key) -> bool:
+    inside: Any = data
     for part in key:
-        if not isinstance(data, dict) or part not in data:
+        if isinstance(inside, list):
+            inside = dict(enumerate(inside))
+        if not isinstance(inside, dict) or part not in inside:
             return False
-        data = data[part]
+        inside = inside[part]
     return True

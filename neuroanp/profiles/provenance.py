@@ -87,6 +87,9 @@ def leaves(section: BaseModel, key: Key = ()) -> Iterator[Leaf]:
             if chosen is not None:
                 yield Leaf((*here, chosen.key), chosen.name_of(value), None, True)
             yield from leaves(value, here)
+        elif isinstance(value, (list, tuple)) and any(isinstance(part, BaseModel) for part in value):
+            for index, part in enumerate(value):
+                yield from leaves(part, (*here, index))
         elif value is not None:
             plain = list(value) if isinstance(value, (tuple, frozenset, set)) else value
             dimension = dimension_of(field.annotation, field.metadata)
@@ -117,6 +120,8 @@ def unwrap(document: Document) -> tuple[Document, dict[Key, Provenance], list[Pr
                 for name, inner in value.items()
                 if name not in ("status", "source")
             }
+        if isinstance(value, list) and any(isinstance(inner, dict) for inner in value):
+            return [walk(inner, (*key, index), around) for index, inner in enumerate(value)]
         found[key] = around
         return value
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping
 from hashlib import sha256
+from itertools import pairwise
 from types import MappingProxyType
 from typing import Annotated, Any
 
@@ -283,15 +284,15 @@ class HardwareProfile(Section):
         for name, origin in usual.items() if self.meta.status is None else ():
             content[name] |= origin._asdict()
         for leaf in self.leaves():
-            section = content
+            section: Any = content
             if not places and leaf.key[-1] == "file":
                 continue
-            for part in leaf.key[:-1]:
-                section = section.setdefault(str(part), {})
+            for part, inner in pairwise(leaf.key):
+                section = _below(section, part, [] if isinstance(inner, int) else {})
             value = leaf.value if leaf.dimension is None else leaf.text
             origin = self._origin(leaf)
             plain = origin == usual[str(leaf.key[0])] or leaf.key[-1] == "law"
-            section[str(leaf.key[-1])] = value if plain else {"value": value, **origin._asdict()}
+            section[leaf.key[-1]] = value if plain else {"value": value, **origin._asdict()}
         return dump(content)
 
     def _usual_origins(self) -> dict[str, Provenance]:
@@ -331,3 +332,12 @@ class HardwareProfile(Section):
         if not leaf.stated:
             return Provenance("illustrative", "default of the model")
         return Provenance(self.meta.status or UNSTATED, self.meta.source)
+
+
+def _below(inside: Any, part: str | int, empty: Any) -> Any:
+    """Return what is at a key of a mapping, or at an index of a list that grows by one at most; `empty` where new."""
+    if isinstance(part, str):
+        return inside.setdefault(part, empty)
+    if part == len(inside):
+        inside.append(empty)
+    return inside[part]

@@ -322,7 +322,7 @@ def _at(model: type[BaseModel], data: Any, key: Key) -> tuple[type[BaseModel] | 
                 return None, None, None
             annotation, marks = field.annotation, field.metadata
         else:
-            annotation, marks = (get_args(annotation) or (None,))[-1], ()
+            annotation, marks = ([None, *(arg for arg in get_args(annotation) if arg is not ...)])[-1], ()
         annotation, picker = _inside(annotation, marks)
         data = data[part] if isinstance(data, (dict, list)) else None  # pyright: ignore
         if picker is not None:

@@ -51,7 +51,29 @@ neurons: {threshold_sd: 0.1, tau_m_sd: 0.2, tau_s_sd: 0.2, membrane_sigma: 0.08,
 DATA = Path(__file__).parents[2] / "examples/data"
 TABLES = ("crosssim_enode", "xbtorch_reram")
 """Examples whose pulses are tables of measurements."""
-NAMES = [*available(), "everything", *TABLES]
+FLUCTUATING = """
+extends: rram_rtn
+meta: {name: fluctuating, summary: fluctuators on a 1/f background, source: a test, status: illustrative}
+read:
+  law: fluctuators
+  fluctuators:
+    - {tau_high: 1 ms, tau_low: 3 ms, amplitude: 0.1}
+    - {tau_high: 200 us, tau_low: 50 us, amplitude: 0.05}
+  background: {f_low: 1 Hz, f_high: 1 MHz, amplitude: 0.01}
+  white: 0.02
+stochastic:
+  law: fluctuators
+  fluctuators: [{tau_high: 2 us, tau_low: 5 us, amplitude: 5 mV}, {tau_high: 30 us, tau_low: 20 us, amplitude: 3 mV}]
+  background: {f_low: 10 Hz, f_high: 1 MHz, amplitude: 1 mV}
+  white: 1 mV
+  n_sources: 2
+  kappa: 1
+  volts_per_unit: 0.3 V
+"""
+"""Several fluctuators on a 1/f background, of the devices and of the nodes; no shipped profile has them."""
+
+OWN = {"everything": EVERYTHING, "fluctuating": FLUCTUATING}
+NAMES = [*available(), *OWN, *TABLES]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
 DTYPES = [torch.float32, torch.float64]
 DOUBLE = torch.float64
@@ -69,7 +91,7 @@ SMALL = 0.2
 def profile_of(name: str) -> HardwareProfile:
     if name in TABLES:
         return load(DATA / name / f"{name}.yaml")
-    return loads(EVERYTHING, "everything.yaml") if name == "everything" else load(name)
+    return loads(OWN[name], f"{name}.yaml") if name in OWN else load(name)
 
 
 def ways(profile: HardwareProfile) -> list[str]:

@@ -9,7 +9,7 @@ import pytest
 
 from examples.data import synthesize
 from neuroanp.errors import InputError
-from neuroanp.fitting import Options, fit_file, telegraph
+from neuroanp.fitting import Options, fit_file, trace_record
 from neuroanp.fitting.data import read_table
 from neuroanp.fitting.table import CONDUCTANCE, TIME, VOLTAGE, Column
 from neuroanp.tables import source
@@ -335,6 +335,6 @@ def test_law_pcm_needs_the_times_of_the_reads(tmp_path: Path) -> None:
 
 
 def test_a_record_too_long_for_memory_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(telegraph, "MOST_SAMPLES", 1000)
+    monkeypatch.setattr(trace_record, "MOST_SAMPLES", 1000)
     with pytest.raises(InputError, match="cut a piece out"):
         fit_text(tmp_path, "telegraph", drawn("rtn"))

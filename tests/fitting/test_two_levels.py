@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from neuroanp.errors import InputError
-from neuroanp.fitting import fit_file, levels
+from neuroanp.fitting import Options, fit_file, levels
 from neuroanp.fitting.levels import three_against_two
 
 Rng = np.random.Generator
@@ -58,18 +58,28 @@ GOOD: dict[str, Callable[[Rng], np.ndarray]] = {
 }
 
 
-def fit(v: np.ndarray, folder: Path):
+def fit(v: np.ndarray, folder: Path, options: Options | None = None):
     path = folder / "v.csv"
     rows = np.column_stack([np.arange(len(v)), v])
     np.savetxt(path, rows, delimiter=",", header="time_us,voltage_mV", comments="", fmt="%.8g")
-    return fit_file(path, "telegraph")
+    return fit_file(path, "telegraph", options)
+
+
+NO_LAW = ("levels that drift by their distance", "a random walk", "a sine")
+"""Those that no stationary law of levels and noise describes."""
 
 
 @pytest.mark.parametrize("name", OTHERS)
-def test_what_is_no_telegraph_signal_is_refused(name: str, tmp_path: Path) -> None:
+def test_what_is_no_telegraph_signal_is_not_called_one(name: str, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"does not describe these data|one level only|switches between") as refused:
-        fit(OTHERS[name](np.random.default_rng(1)), tmp_path)
+        fit(OTHERS[name](np.random.default_rng(1)), tmp_path, Options(law="rtn"))
     assert "the fitted profile" not in str(refused.value)
+
+
+@pytest.mark.parametrize("name", NO_LAW)
+def test_what_no_law_describes_is_refused(name: str, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="does not describe these data"):
+        fit(OTHERS[name](np.random.default_rng(1)), tmp_path)
 
 
 @pytest.mark.parametrize("name", GOOD)

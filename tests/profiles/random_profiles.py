@@ -102,6 +102,8 @@ def value(draw: Draw, name: str, kind: Any, marks: tuple[Any, ...], scale: float
         return draw(whole(marks))
     if isinstance(kind, type) and issubclass(kind, BaseModel):
         return filled(draw, kind, scale)
+    if get_origin(kind) is tuple:
+        return [value(draw, name, *marks_of(get_args(kind)[0]), scale) for _ in range(draw(st.integers(0, 3)))]
     raise TypeError(f"no way to draw field '{name}' of type {kind!r}; teach this test one")
 
 
@@ -215,6 +217,24 @@ def fit_junction(draw: Draw, values: Values, g_max: float) -> None:
         values["bias"] = f"{v * draw(st.sampled_from([0.0, 0.4, 1.3, -0.5])):.4g} V"
 
 
+def fit_fluctuators(draw: Draw, values: Values, g_max: float) -> None:
+    """Dwell times and cut-offs that go together, and sizes that are all of one kind and not all zero."""
+    read, relative = "kappa" not in values, draw(st.booleans())
+    kinds = ("amplitude", "amplitude_absolute")
+    for part in [*values.get("fluctuators", []), *([values["background"]] if values.get("background") else [])]:
+        (fit_band if "f_low" in part else fit_dwells)(draw, part, g_max)
+        if read:
+            size = (part.get(kinds[0]) or 0.01) if relative else (part.get(kinds[1]) or f"{1e-2 * g_max:g} S")
+            for kind in kinds:
+                part.pop(kind, None)
+            part[kinds[not relative]] = size
+    if read:
+        values.pop("white", None), values.pop("white_absolute", None)
+        values["white" if relative else "white_absolute"] = 0.01 if relative else f"{1e-3 * g_max:g} S"
+    else:
+        values["white"] = "1 mV"
+
+
 FITS: dict[tuple[str, str], Callable[[Draw, Values, float], None]] = {
     ("update", "soft_bounds"): fit_pulsed,
     ("update", "linear_step"): fit_pulsed,
@@ -231,6 +251,8 @@ FITS: dict[tuple[str, str], Callable[[Draw, Values, float], None]] = {
     ("stochastic", "one_over_f"): fit_band,
     ("read", "rtn"): fit_dwells,
     ("stochastic", "rtn"): fit_dwells,
+    ("read", "fluctuators"): fit_fluctuators,
+    ("stochastic", "fluctuators"): fit_fluctuators,
     ("stochastic", "smtj"): fit_junction,
 }
 

@@ -9,6 +9,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuroanp.devices.fluctuators import Fluctuators
 from neuroanp.devices.one_over_f import OneOverF
 from neuroanp.devices.pcm_noise import PcmNoise
 from neuroanp.devices.rtn import Telegraph
@@ -25,6 +26,9 @@ PROCESSES = {
     "spread": Telegraph(0.3, 1e-3, 3.0),
     "one_over_f": OneOverF(10.0, 1e4),
     "pcm": PcmNoise(1e-4).of_ages(torch.tensor(0.1)),
+    "fluctuators": Fluctuators((0.3, 0.6), (1e-3, 2e-5), (0.4, 0.2), OneOverF(10.0, 1e4), 0.3, 0.1),
+    "one level": Fluctuators((), (), (), OneOverF(10.0, 1e4), 0.9, 0.1),
+    "no background": Fluctuators((0.3, 0.6), (1e-3, 2e-5), (0.4, 0.6), None, 0.0, 0.0),
 }
 every_process = pytest.mark.parametrize("process", PROCESSES.values(), ids=PROCESSES)
 

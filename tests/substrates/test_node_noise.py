@@ -10,6 +10,7 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from neuroanp.devices.fluctuator_laws import FluctuatorsSource
 from neuroanp.devices.junction import Junction
 from neuroanp.devices.one_over_f import OneOverFSource
 from neuroanp.devices.ornstein_uhlenbeck import OrnsteinUhlenbeck
@@ -26,7 +27,9 @@ UNITS = {"hidden": 5, "output": 2}
 
 
 DT = 2e-6
-KINDS = ("koenders", "smtj", "rtn", "one_over_f", "ornstein_uhlenbeck", "white", "replay", "resample")
+KINDS = (
+    "koenders", "smtj", "rtn", "one_over_f", "fluctuators", "ornstein_uhlenbeck", "white", "replay", "resample",
+)  # fmt: skip
 with_memory = pytest.mark.parametrize("kind", KINDS)
 
 
@@ -53,6 +56,13 @@ def make_sources(trace):
         ),
         "rtn": RtnSource(tau_high=2e-6, tau_low=6e-6, amplitude=0.01, **out),
         "one_over_f": OneOverFSource(f_low=1e3, f_high=1e6, amplitude=0.01, **out),
+        "fluctuators": FluctuatorsSource(
+            fluctuators=[
+                {"tau_high": 2e-6, "tau_low": 6e-6, "amplitude": 0.01},
+                {"tau_high": 3e-5, "tau_low": 2e-5, "amplitude": 0.02},
+            ],
+            background={"f_low": 1e3, "f_high": 1e6, "amplitude": 0.003}, white=0.002, **out,
+        ),
         "ornstein_uhlenbeck": OrnsteinUhlenbeck(sigma=0.1, tau=3e-6, n_sources=2),
         "white": OrnsteinUhlenbeck(sigma=0.1, n_sources=2),
         "replay": MeasuredTrace(mode="replay", **measured),
