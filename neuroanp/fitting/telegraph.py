@@ -70,6 +70,8 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
         if law is not None:
             raise
         refused = error.problems[0] if error.problems else error.message
+        if _too_short(record) in refused and ONE_LEVEL not in refused:
+            raise
         return _several(table, record, base, options, bad, refused.removeprefix(f"{table.label}: "), error)
     if law is not None or not two.doubts or bad:
         return two
@@ -91,7 +93,7 @@ def _several(
         kind="telegraph", section="stochastic" if source else "read", law="fluctuators",
         base=BASE if source else "rram_rtn", parameters=found.parameters, choices=(*choices, *found.choices),
         goodness=found.goodness, data=_data(record), notes=(*notes, *found.notes, *said),
-        doubts=(*bad, *found.doubts), series=found.series,
+        doubts=(*bad, *found.doubts, *(said if found.doubts else ())), series=found.series,
     )  # fmt: skip
 
 
