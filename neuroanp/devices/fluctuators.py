@@ -48,6 +48,7 @@ class Fluctuators:
     node_sigma: ClassVar[float] = 1.0
     samples_are_steps: ClassVar[bool] = False
     of_devices: ClassVar[None] = None
+    of_ages: ClassVar[None] = None
 
     @property
     def _rungs(self) -> int:
