@@ -393,9 +393,8 @@ def short(number: str, digits: int) -> str:
 
 def test_what_pages_say_of_oua_on_weather_was_measured():
     text = (ROOT / "benchmarks" / "results" / "oua.md").read_text(encoding="utf-8")
-    rows = systems.recorded(text, "Weather 24 hours ahead")
-    step, sgd, still, device, tanh = (row["share"].split(" ")[0] for row in rows.values())
-    first = next(iter(rows.values()))
+    rows = [*systems.recorded(text, "Weather 24 hours ahead").values()]
+    (step, sgd, still, device, tanh), first = (row["share"].split(" ")[0] for row in rows), rows[0]
     persistence = float(first["persistence"].split(" ")[0]) / float(first["least squares, same features"].split(" ")[0])
     page = words(ROOT / "docs" / "theory" / "oua.md")
     assert f"reaches {short(step, 3)} of the correlation of least squares" in page
@@ -405,8 +404,8 @@ def test_what_pages_say_of_oua_on_weather_was_measured():
     assert f"all arrays learned, reach {short(tanh, 2)} in 3,000." in page
     small = systems.recorded(text, "Small examples").values()
     before, after = ([float(row[key].split(" ")[0]) for row in small] for key in ("before", "after"))
-    shares = [b / a for a, b in zip(before, after, strict=True)]
-    assert f"(errors of {short(str(shares[0]), 3)} and {short(str(shares[1]), 3)} of those before)" in page
+    shares = [short(str(b / a), 3) for a, b in zip(before, after, strict=True)]
+    assert f"(errors of {shares[0]} and {shares[1]} of those before)" in page
     assert f"come to {short(str(after[2]), 2)} of the teacher's spread, from {before[2]:g}, in 4,000 updates" in page
     assert f"[{short(sgd, 2)} of the correlation of least squares on weather" in words(ROOT / "README.md")
 
