@@ -18,6 +18,7 @@ from neuroanp.noise import PassStreams
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.trajectory import PassPlan
 from tests.backends.neurons import with_lines
+from tests.backends.white import white_pcm
 from tests.close import close
 
 PLAN = PassPlan(noise=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
@@ -171,7 +172,7 @@ def test_read_noise_enters_with_the_variance_of_the_weights_that_spikes_read(mak
     """
     samples, N, O = 4000, 4, 2  # noqa: E741
     bench = spiking_bench(
-        make_bench, "pcm", neuron={"drive": 2.0}, bias=False, sigma=None, read=read,
+        make_bench, white_pcm(), neuron={"drive": 2.0}, bias=False, sigma=None, read=read,
         effects=frozenset({"read_noise"}), sizes=(15, samples, 2, N, O),
     )  # fmt: skip
     bench.inputs = torch.zeros_like(bench.inputs)
@@ -200,15 +201,9 @@ def test_read_noise_enters_with_the_variance_of_the_weights_that_spikes_read(mak
 
 def test_reads_by_moments_equal_sampled_devices_through_the_network(make_bench):
     """Means and covariances of the outputs at three steps; loud noise, so that it moves spikes."""
-    from neuroanp.profiles import load
-
-    profile = load("pcm")
-    loud = profile.model_copy(
-        update={
-            "read": profile.read.model_copy(update={"q": 20 * profile.read.q, "q_max": 4.0}),
-            "periphery": profile.periphery.model_copy(update={"amplifier_noise": 1e-6}),
-        }
-    )
+    profile = white_pcm(0.6)
+    assert profile.periphery is not None
+    loud = profile.model_copy(update={"periphery": profile.periphery.model_copy(update={"amplifier_noise": 1e-6})})
     samples, found, spikes = 4000, [], []
     for read in ("moments", "sampled"):
         bench = spiking_bench(make_bench, loud, sizes=(24, samples, 2, 4, 2), sigma=None, read=read)
@@ -368,7 +363,7 @@ def test_energy_of_spikes_and_events_by_hand(make_bench):
 def test_every_bit_line_converts_at_every_step(make_bench, read):
     """Whether anything spikes or not: the ADC does not know. A read without noise counts for every pass."""
     effects = frozenset({"adc"}) if read == "moments" else frozenset({"adc", "read_noise"})
-    bench = spiking_bench(make_bench, "pcm", sigma=None, effects=effects, read=read)
+    bench = spiking_bench(make_bench, white_pcm(), sigma=None, effects=effects, read=read)
     bench.passes(PLAN, backend=simulator(chunk=16))
     assert bench.chip.ledger.conversions == bench.T * 3 * bench.B * (7 + 7 + 2)
 

@@ -10,8 +10,8 @@ from scipy import stats
 from neuroanp.backends import reads
 from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.noise import PassStreams
-from neuroanp.profiles import load
 from neuroanp.trajectory import PassPlan
+from tests.backends.white import white_pcm
 from tests.close import close
 
 PLAN = PassPlan(noise=(1.0, 1.0, 0.0), stream=(0, 1, 2), pairs=((0, 1),))
@@ -104,7 +104,7 @@ def test_booked_inputs_by_hand(make_bench, monkeypatch, chunk, bias, converters)
 @pytest.mark.parametrize("read", ["moments", "sampled"])
 def test_conversions_and_clipping_are_counted_for_every_pass(make_bench, read):
     """Every bit line of every read is one conversion, of w_in too, whose noise-free read serves all passes."""
-    profile = load("pcm")
+    profile = white_pcm()
     small = profile.model_copy(
         update={"periphery": profile.periphery.model_copy(
             update={"adc": profile.periphery.adc.model_copy(update={"full_scale": 3e-6})}
@@ -137,16 +137,12 @@ def moments(y: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
 def test_reads_by_moments_equal_sampled_devices_through_the_network(make_bench, effects):
     """Mean and covariance of y at t = 0 and t = 2, all passes of all sequences as samples of one input.
 
-    The noise is ten times that of the device, so that the tanh bends it. Max statistic over all
-    means and covariances, two-sided, false alarm 1e-3.
+    The noise is so large that the tanh bends it, and new at every read: where it remembers, moments are those of one
+    read alone. Max statistic over all means and covariances, two-sided, false alarm 1e-3.
     """
-    profile = load("pcm")
-    loud = profile.model_copy(
-        update={
-            "read": profile.read.model_copy(update={"q": 10 * profile.read.q, "q_max": 2.0}),
-            "periphery": profile.periphery.model_copy(update={"amplifier_noise": 2e-6}),
-        }
-    )
+    profile = white_pcm(0.3)
+    assert profile.periphery is not None
+    loud = profile.model_copy(update={"periphery": profile.periphery.model_copy(update={"amplifier_noise": 2e-6})})
     samples, found = 20_000, []
     for read in ("moments", "sampled"):
         bench = make_bench(loud, sizes=(3, samples, 2, 4, 2), sigma=None, read=read, effects=effects)
@@ -172,7 +168,7 @@ def test_sampled_devices_do_not_depend_on_the_chunks(make_bench, chunk):
 @pytest.mark.parametrize("amplifiers", [True, False])
 def test_sampled_devices_are_drawn_a_few_steps_at_a_time(make_bench, monkeypatch, amplifiers):
     """No draw takes more than the limit (or one step), and the result is that of drawing all steps at once."""
-    profile = load("pcm")
+    profile = white_pcm()
     if amplifiers:
         update = {"periphery": profile.periphery.model_copy(update={"amplifier_noise": 2e-8})}
         profile = profile.model_copy(update=update)
