@@ -13,7 +13,18 @@ from neuroanp.api.telling import noted, watched
 from neuroanp.errors import InputError, all_of
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
-from neuroanp.training.arguments import command, given, names, path_of, progress_of, rate_of, switch, times, whole
+from neuroanp.training.arguments import (
+    command,
+    given,
+    names,
+    one_time,
+    path_of,
+    progress_of,
+    rate_of,
+    switch,
+    times,
+    whole,
+)
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
 from neuroanp.training.launch import launch
@@ -331,7 +342,7 @@ def live(
         lambda: rate_of(lr),
         lambda: None if rule is None else names("rule", rule)[0],
     )
-    (length, *_), (step, *_) = all_of(lambda: times(duration), lambda: [None] if every is None else times(every))
+    length, step = all_of(lambda: one_time("duration", duration), lambda: every and one_time("every", every))
     return live_on(_opened(path), Care(length, step, updates, rate, name), told)
 
 

@@ -330,7 +330,7 @@ class Presentation:
                 driven = as_number(torch.count_nonzero(lines[..., : self.network.inputs]))
                 loads[p.name] = load(lines) * times, driven * times * rows if self.spikes_in else None
             elif (
-                reader.plan.dac is None and not reader.plan.bits and reader.plan.v_0 is None and not p.bias
+                reader.plan.dac is None and not reader.plan.bits and reader.plan.ohmic and not p.bias
             ):  # lines of 0 and 1: their squares add up to the spikes
                 loads[p.name] = number[p.pre].to(self.y.dtype), count[p.pre] * rows
             else:

@@ -102,7 +102,12 @@ def _rms(errors: np.ndarray) -> tuple[float, float]:
 
 
 def _theory(array: Crossbar, age: float) -> tuple[float, float, float, float]:
-    """Return alpha, rms error without and with it, and the sd of a device's share of alpha."""
+    """Return alpha, rms error without and with it, and the sd of a device's share of alpha.
+
+    alpha is that of the last reading of the reference lines, which may be some time ago.
+    """
+    every = array.profile.periphery.drift_compensation.every  # pyright: ignore[reportOptionalMemberAccess]
+    last = every * math.floor(age / every * (1.0 + 1e-12))
     device = array.device
     law: Any = device.programming
     drift: Any = device.drift
@@ -126,11 +131,12 @@ def _theory(array: Crossbar, age: float) -> tuple[float, float, float, float]:
     def over(values: Tensor) -> float:
         return float((values.mean(0) * weight[:, None] * weight).sum())
 
-    start, end = over(written), over(now)
+    seen = drift.conductance(written, nu, torch.full_like(target, last), target, span)
+    start, end = over(written), over(seen)
     alpha = start / end
     raw = over((now - target) ** 2 + noise)
     left = over((alpha * now - target) ** 2 + alpha**2 * noise)
-    own = math.sqrt(over((written / start - now / end) ** 2 + noise / end**2)) * alpha
+    own = math.sqrt(over((written / start - seen / end) ** 2 + noise / end**2)) * alpha
     return alpha, math.sqrt(raw), math.sqrt(left), own
 
 

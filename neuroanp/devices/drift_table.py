@@ -50,13 +50,14 @@ class PowerLawDrift(FileLaw):
     t0: PositiveTime
 
     def check(self, table: Table) -> None:
-        """Raise ValueError for targets that do not rise, too few or too many rows, and a negative spread."""
+        """Raise ValueError for targets that do not rise, too few or too many rows, and negative numbers."""
         alone = {"target": table.columns["target"]}
         check_rows(Table(table.label, table.sha256, alone, table.lines), "target")
-        low = np.flatnonzero(table.columns["sd"] < 0) if "sd" in table.columns else []
-        if len(low):
-            value = table.columns["sd"][low[0]]
-            raise ValueError(f"{table.place(int(low[0]))}: sd: {value:g} is negative; correct it")
+        for name in ("nu", "sd"):
+            low = np.flatnonzero(table.columns[name] < 0) if name in table.columns else []
+            if len(low):
+                value = table.columns[name][low[0]]
+                raise ValueError(f"{table.place(int(low[0]))}: {name}: {value:g} is negative; correct it")
 
     @property
     def covers(self) -> tuple[float, float]:

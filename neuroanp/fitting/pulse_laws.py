@@ -294,6 +294,11 @@ def weighed(model: Steps, trains: Trains, zero: tuple[int, ...] = ()) -> tuple[S
     Where up and down steps scatter differently c2c is the root of their mean square, with both in
     the interval.
     """
+    if not (np.diagonal(model.shared_covariance) >= 0).all():
+        raise Unfit(
+            "the reads do not tell how steps scatter: no scatter is the likeliest; look for rows in another "
+            "unit, jumps or clipped reads"
+        )
     both = [
         _log_interval(float(np.exp(x)), math.sqrt(v))
         for x, v in zip(model.shared, np.minimum(np.diagonal(model.shared_covariance), 100.0), strict=True)

@@ -68,7 +68,7 @@ def rescaled(base: HardwareProfile, *fits: Fit) -> Rescaled:
     if update is None and isinstance(base.update, PcmUpdate):
         values["update.w_max"] = base.update.w_max / factor
     if base.faults is not None and base.faults.corrupt_range:
-        values["faults.corrupt_range"] = factor * base.faults.corrupt_range
+        values["faults.corrupt_range"] = min(factor * base.faults.corrupt_range, 1.0)  # stuck anywhere in the range
     values = {key: value for key, value in values.items() if value}
     said = f"as in {base.name}, the same in siemens: the range was {_shown(*old)} there and is {_shown(*new)} here"
     moved = f"; counted from its middle, which was {_at(old.middle)} and is {_at(new.middle)}"

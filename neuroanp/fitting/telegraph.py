@@ -86,6 +86,9 @@ def _several(
     found = fluctuators.fitted(record)
     if found.level:  # white noise and nothing else
         raise refusal or table.failed(f"{table.label}: {ONE_LEVEL}")
+    fluctuating = sum(parameter.key.endswith("tau_high") for parameter in found.parameters)
+    if refusal is not None and "switch" in why and fluctuating == 1:  # the same signal, with as few switches
+        raise refusal
     source = record.unit == "V"
     choices, notes = node_circuit(base, options, found.sigma) if source else ([], _read_sigma(record, found.sigma))
     said = [f"one telegraph signal in white noise is not enough: {why}"] if why else []

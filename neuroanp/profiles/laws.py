@@ -6,7 +6,7 @@ profile's section `read: {law: pcm, ...}` picks it by name and fills the fields.
 
 from __future__ import annotations
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
 
@@ -17,6 +17,8 @@ Pulses = Annotated[PositiveInt, Field(le=1_000_000)]
 """Pulses of one write; beyond this they would neither be counted nor simulated in any time."""
 Sources = Annotated[PositiveInt, Field(le=10_000)]
 """Sources of noise summed per unit."""
+RESERVED = ("value", "source", "status")
+"""What a profile says of its numbers, beside them or at a section."""
 
 
 class Law(Section):
@@ -28,6 +30,17 @@ class Law(Section):
     >>> Leak(tau="20 s"), Leak(tau=20.0)
     (Leak(tau=20.0), Leak(tau=20.0))
     """
+
+    @classmethod
+    def __pydantic_init_subclass__(cls, **kwargs: Any) -> None:
+        """Refuse parameters that a profile could not state: their names say where a section's numbers come from."""
+        super().__pydantic_init_subclass__(**kwargs)
+        taken = sorted(set(cls.model_fields) & set(RESERVED))
+        if taken:
+            raise TypeError(
+                f"law {cls.__name__}: no parameter can be called {' or '.join(taken)}: in a profile that is what a "
+                "section says of its numbers; choose another name"
+            )
 
     @property
     def static_power(self) -> float | None:

@@ -115,6 +115,9 @@ def unwrap(document: Document) -> tuple[Document, dict[Key, Provenance], list[Pr
             return value["value"]
         if isinstance(value, dict):
             here = _read_origin(value, key, around, problems)
+            if value and set(value) <= {"status", "source"}:
+                text = "stands at a section without a number; what a base states has the origin that it has there"
+                problems.append(Problem((*key, next(iter(value))), f"{text}: state the numbers it is of, too"))
             return {
                 name: walk(inner, (*key, name), here)
                 for name, inner in value.items()
@@ -158,6 +161,8 @@ def _read_mark(mark: dict[str, Any], key: Key, around: Provenance, problems: lis
             problems.append(Problem((*key, name), f"unknown key{hint} (beside a value: source, status)"))
     if isinstance(mark["value"], dict) or mark["value"] is None:
         problems.append(Problem((*key, "value"), "a value with a source is one number, text or list"))
+    elif isinstance(mark["value"], list) and any(isinstance(each, dict) for each in mark["value"]):
+        problems.append(Problem((*key, "value"), "a list of sections has no source of its own: state it in each"))
     return _read_origin(mark, key, around, problems)
 
 

@@ -156,6 +156,10 @@ class HardwareProfile(Section):
         key = ("periphery", "drift_compensation")
         if self.drift is None:
             raise at(key, "compensates a drift that is not stated; add a section 'drift' or drop this key")
+        law: Any = self.drift
+        if law.settles:
+            text = "is for devices that keep what was written, and those of this drift relax: a pulse begins anew"
+            raise at(key, f"{text}; drop this key")
         if self.conductance.coding != "differential":
             text = "one factor makes up for the drift of pairs, not for that of a device read against a reference"
             raise at(key, f"{text}; write 'coding: differential' or drop this key")
@@ -310,7 +314,10 @@ class HardwareProfile(Section):
 
     @property
     def hash(self) -> str:
-        """SHA-256 in hexadecimal: the same for the same content, however it was written and wherever its files are."""
+        """SHA-256 in hexadecimal: the same for the same content, wherever files are and however numbers are written.
+
+        What `meta` says is content: a status there makes another profile than the same status at every section.
+        """
         return sha256(self._content(places=False).encode()).hexdigest()
 
     def with_provenance(

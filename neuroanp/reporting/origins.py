@@ -20,6 +20,8 @@ RESTS_ON = {
         "energy.accumulate", "energy.write_time", "periphery.v_read", "periphery.t_read", "periphery.dac.energy",
         "periphery.adc.energy",
         *(f"energy.static_{part}" for part in ("row", "column", "node", "junction")),
+        *(f"energy.static_{of}" for of in ("row", "column", "node", "junction")), "conductance.v_0",
+        *(f"stochastic.{key}" for key in ("v_dd", "r_load", "r_p", "tmr", "v_half")),
         "stochastic.energy_per_bit", "neurons.energy_per_spike", "neurons.energy_per_event",
     ),
     TIME: ("energy.write_time",),

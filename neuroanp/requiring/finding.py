@@ -91,8 +91,23 @@ class Finding:
 
     @cached_property
     def windows(self) -> list[Window]:
-        """Neighbouring points that meet the target."""
-        return windows(self.places, [middle(some) for some in self.distances], self.met)
+        """Neighbouring points that meet the target, but for those on the worse side of the stated value alone.
+
+        Where a parameter has a better side, what is met beyond a miss on the worse one is chance, or not one way.
+        """
+        found = windows(self.places, self._middles, self.met)
+        here, better = self.stated, self.parameter.kind.better
+        if here is None or better == EITHER:
+            return found
+        return [one for one in found if (one.first <= here if better == LOWER else one.last >= here)]
+
+    @property
+    def _middles(self) -> list[float]:
+        """How far the median over the seeds is from the target, in decades; of numbers that have none, the middle."""
+        medians = [self.target.distance(value) if isfinite(value) else value for value in self.medians]
+        return [
+            own if isfinite(own) else middle(some) for own, some in zip(medians, self.distances, strict=True)
+        ]  # fmt: skip
 
     @cached_property
     def window(self) -> Window | None:
@@ -134,7 +149,7 @@ class Finding:
             one = Finding(self.parameter, self.target, own).edge
             if one is None or one.at is None:
                 return None
-            found.append(self.parameter.at(one.at))
+            found.append(self.parameter.at(one.at) * (-1.0 if float(own[one.met].value) < 0 else 1.0))
         return (min(found), max(found)) if len(found) > 1 else None
 
     @property

@@ -12,7 +12,7 @@ from itertools import combinations
 from statistics import median
 from typing import Any
 
-from neuroanp.reporting.separation import LEAST, higher_in_all
+from neuroanp.reporting.separation import LEAST, MOST_BY_CHANCE, higher_in_all
 from neuroanp.requiring.finding import Finding
 
 
@@ -44,9 +44,9 @@ def ranked(gains: Mapping[str, Sequence[float]]) -> Ranked:
     Args:
         gains: a number a seed, by parameter, in the same order of the seeds.
 
-    >>> found = ranked({"a": [0.1, 0.2, 0.1], "b": [1.0, 0.9, 1.2]})
+    >>> found = ranked({"a": [0.1, 0.2, 0.1, 0.1], "b": [1.0, 0.9, 1.2, 1.1]})
     >>> found.first, [*found.gains], found.chance
-    ('b', ['b', 'a'], 0.25)
+    ('b', ['b', 'a'], 0.125)
     >>> ranked({"a": [0.1, 1.2, 0.1], "b": [1.0, 0.9, 1.2]}).ties
     ('b', 'a')
     """
@@ -58,7 +58,7 @@ def ranked(gains: Mapping[str, Sequence[float]]) -> Ranked:
     chance = float(len(order)) ** (1 - seeds)
     by_seed: dict[str, dict[object, float]] = {key: {**dict(enumerate(some))} for key, some in gains.items()}
     level = [key for key in order[1:] if not higher_in_all(by_seed[top], by_seed[key])]
-    if seeds < LEAST or level or min(gains[top]) <= 0:
+    if seeds < LEAST or level or min(gains[top]) <= 0 or (len(order) > 1 and chance > MOST_BY_CHANCE):
         return Ranked(rows, None, (top, *level), chance)
     return Ranked(rows, top, (), chance)
 

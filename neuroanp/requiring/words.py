@@ -143,10 +143,13 @@ def requirement(one: Finding) -> str:
     if value is None:
         return f"{one.parameter.key} within {', '.join(map(one.shown, _window(one)))}"
     side = "at most" if one.parameter.kind.better == LOWER else "at least"
-    said = f"{one.parameter.key} {side} {one.shown(value)} (stated {_stated(one)}"
+    negative = not isinstance(value, str) and value < 0  # what counts is how large it is
+    size = abs(value) if not isinstance(value, str) else value
+    key = f"|{one.parameter.key}|" if negative else one.parameter.key
+    said = f"{key} {side} {one.shown(size if negative else value)} (stated {_stated(one)}"
     limit = next(iter(one.limits), None)
     if limit is not None and limit.at is not None:
-        said += f", crossing at {one.shown(limit.at)}"
+        said += f", crossing at {one.shown(abs(limit.at) if negative else limit.at)}"
     if one.margin is not None:
         said += f", {abs(one.margin):.2f} decades {'away' if one.margin < 0 else 'to spare'}"
     return said + ")"

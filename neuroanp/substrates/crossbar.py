@@ -184,7 +184,7 @@ class Crossbar:
         process = age = None
         if sampled and self.has_process and fresh is not None and frozen is not None:
             process, fresh, frozen = torch.hypot(fresh, frozen), None, None
-            age = self._ages(now + window)
+            age = self.ages(now + window)
         still = None
         if frozen is not None and (frozen.device.type != "cpu" or bool(frozen.amax() > 0)):  # to look makes a GPU wait
             still = xi()
@@ -277,7 +277,7 @@ class Crossbar:
         both = torch.cat([g, torch.full_like(g, self.device.span.middle)])
         return both if silent is None else both.masked_fill(silent, 0.0)
 
-    def _ages(self, now: float) -> Tensor | None:
+    def ages(self, now: float) -> Tensor | None:
         """Return seconds since the write of each device, where their noise depends on that; else None."""
         law = self.device.read
         if law is None or law.process is None or law.process().of_ages is None:

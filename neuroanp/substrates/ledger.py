@@ -284,9 +284,9 @@ class Ledger:
     def state_dict(self) -> dict[str, Tensor]:
         """Return the books as tensors; float64, so that nothing is lost."""
         self._settle()
-        static = {"static": torch.tensor(self._energy["static"], dtype=torch.float64)}
+        static = {"static": torch.tensor([self._energy["static"]], dtype=torch.float64)}
         return {
-            **(static if self._kinds["static"] == STATED else {}),
+            **(static if self._kinds.get("static") == STATED else {}),
             "energy": torch.tensor([self._energy[kind] for kind in STORED], dtype=torch.float64),
             "time": torch.tensor([self._time["reads"], self._time["writes"]], dtype=torch.float64),
             "counts": torch.tensor([int(getattr(self, name)) for name in COUNTS], dtype=torch.int64),

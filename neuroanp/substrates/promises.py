@@ -49,7 +49,7 @@ def sampled_problem(profile: HardwareProfile, read: str, effects: frozenset[str]
         f"hardware.read: sampled draws the noise of every device with its memory, and the read law of profile "
         f"'{profile.meta.name}' has moments only: two reads would share nothing of what moves between them; use "
         f"hardware.read: moments, switch read_noise off, or take a profile whose law is a process in time (rtn, "
-        f"one_over_f, pcm: {', '.join(have)})"
+        f"one_over_f, fluctuators, pcm: {', '.join(have)})"
     )
 
 

@@ -40,13 +40,17 @@ def wandering(chip: ReadChip, window_s: float, drawn: bool) -> dict[str, Wanderi
     law: ReadLaw | None = chip.device.read  # pyright: ignore[reportAssignmentType]
     if law is None:
         return {}
-    lam = -math.log(max(law.process().autocorrelation(chip.dt), 1e-300)) if drawn and law.process is not None else None
     found = {}
     for name, array in chip.arrays.items():
+        lam = None
+        if drawn and law.process is not None:
+            process, age = law.process(), array.ages(chip.now + window_s)
+            process = process if process.of_ages is None or age is None else process.of_ages(age)
+            lam = -math.log(max(process.autocorrelation(chip.dt), 1e-300))
         fresh, frozen = reading.read_sigma(chip.device, array.cells, chip.now, window_s)
         parts = [part for part in ((fresh, frozen) if drawn else (frozen,)) if part is not None]
         variance = sum(float(part.double().square().sum(0).mean()) for part in parts)
-        found[name] = Wandering(array.slope * math.sqrt(variance), lam)
+        found[name] = Wandering(array.slope * chip.factor(name) * math.sqrt(variance), lam)
     return found
 
 

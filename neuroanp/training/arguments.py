@@ -250,6 +250,13 @@ AXES = {"task": "tasks", "backend": "backends", "profile": "profiles", "rule": "
 """What a comparison goes over, by the word for one of it."""
 
 
+def one_time(what: str, given: Any) -> str:
+    """Return a time as text; InputError for anything else, or for several."""
+    if not isinstance(given, str):
+        raise InputError(f"{what}: {shown(given)} is not one time; write e.g. '30 d'")
+    return times(given)[0]
+
+
 def axes_of(
     source: Any, overrides: Any, axes: Mapping[str, Any], words: Mapping[str, Any], runs: Any
 ) -> tuple[Given, dict[str, Any]]:

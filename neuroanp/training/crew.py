@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
+from torch import Tensor
 
 from neuroanp.errors import InputError, RunError, refused_by_machine
 from neuroanp.losses.reward import MinusReward
@@ -32,8 +33,6 @@ from neuroanp.training.processes import Child
 from neuroanp.training.sharing import Crew, Pages
 
 if TYPE_CHECKING:
-    from torch import Tensor
-
     from neuroanp.training.build import Experiment
     from neuroanp.training.trainer import Trainer
 
@@ -234,24 +233,34 @@ def by_page(trainer: Trainer) -> bool:
     return substrate.weighs_reads or substrate.network.spikes or any(read.adc for read in trainer.reads().values())
 
 
+STATIC = "static"
+"""What a page holds of power that flows all the time; chips that state none have no such number."""
+
+
 def width(dependent: bool) -> int:
     """Return how many numbers a process tells of a presentation: the loss, and a page of the books where it must."""
     return 1 + dependent * len(numbers(None))
 
 
 def numbers(page: Ledger | None) -> list[float]:
-    """Return a page of the books as numbers; zeros where there is none."""
+    """Return a page of the books as numbers, as many for every chip; zeros where there is none."""
     book = Ledger({}, False, None) if page is None else page
-    return torch.cat([part.double() for part in book.state_dict().values()]).tolist()
+    state = {STATIC: torch.zeros(1), **book.state_dict()}
+    return torch.cat([part.double() for part in _in_order(state)]).tolist()
 
 
 def written(row: np.ndarray, like: Ledger) -> Ledger:
     """Return the page that `numbers` was told of, of the chip of another page."""
     page = like.page()
-    sizes = {name: (len(part), part.dtype) for name, part in page.state_dict().items()}
-    parts = torch.from_numpy(row.copy()).split([size for size, _ in sizes.values()])
-    page.load_state_dict({name: part.to(kind) for (name, (_, kind)), part in zip(sizes.items(), parts, strict=True)})
+    state = {STATIC: torch.zeros(1, dtype=torch.float64), **page.state_dict()}
+    parts = torch.from_numpy(row.copy()).split([len(part) for part in _in_order(state)])
+    named = zip(sorted(state), parts, _in_order(state), strict=True)
+    page.load_state_dict({name: part.to(old.dtype) for name, part, old in named})
     return page
+
+
+def _in_order(state: Mapping[str, Tensor]) -> list[Tensor]:
+    return [state[name] for name in sorted(state)]
 
 
 def orders(hands: Hands, trainer: Trainer) -> tuple[dict[str, Any], dict[str, Tensor]]:

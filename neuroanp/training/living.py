@@ -50,7 +50,8 @@ class Care:
         duration: how long it lives, such as "30 d".
         every: time from one relearning to the next; None: times that grow, at most fourfold, from an hour on.
         updates: N, of each relearning. lr: their learning rate, constant; None: the run's.
-        rule: name of the rule that relearns; None: the run's.
+        rule: name of the rule that relearns; None: the run's, which goes on with what it remembers, the optimizer's
+            moments too. Another rule begins anew.
     """
 
     duration: str
@@ -147,9 +148,18 @@ def _kept(record: RunDir, found: Revisited, care: Care) -> tuple[RunConfig, Trai
     config = config.model_copy(update={"optimizer": config.optimizer.model_copy(update=constant), "training": training})
     experiment = Experiment.of(config, found.experiment.profile, found.experiment.start)
     describe(experiment)  # which refuses what cannot learn there
-    trainer = build_trainer(experiment, effects=found.effects)
-    trainer.substrate.load_state_dict(found.trainer.substrate.state_dict())
-    return config, replace(trainer, update=found.trainer.update)
+    trainer, was = build_trainer(experiment, effects=found.effects), found.trainer
+    if set(trainer.substrate.decorrelation) != set(was.substrate.decorrelation):
+        raise InputError(
+            f"--rule {name}: decorrelates other layers than the run did, whose chip has matrices for its own; relearn "
+            "by the run's rule"
+        )
+    trainer.substrate.load_state_dict(was.substrate.state_dict())
+    updates = was.update + care.updates * len(times(care))
+    trainer = replace(trainer, update=was.update, updates=updates, first_loss=was.first_loss)
+    if care.rule in (None, found.experiment.config.rule_name):  # it goes on where training ended
+        trainer = replace(trainer, moments=was.moments, learned=was.learned)
+    return config, trainer
 
 
 def _say(found: Revisited, visits: list[float]) -> None:
@@ -178,8 +188,14 @@ def _in_words(age: float) -> str:
 def _rows(
     alone: Trainer, kept: Trainer, held: HeldOutBatch, visits: list[float], updates: int
 ) -> Iterator[dict[str, Any]]:
-    born = kept.substrate.now
+    born, late = kept.substrate.now, False
     for k, age in enumerate([0.0, *visits]):
+        if kept.substrate.now > born + age * (1.0 + 1e-6) + 1e-12 and not late:
+            late = True
+            LOG.warning(
+                "--every: relearning takes longer than there is from one time to the next; the chip that is kept is "
+                "older than its rows say from %s on", _in_words(age),
+            )  # fmt: skip
         kept.substrate.elapse(max(0.0, born + age - kept.substrate.now))
         before, first = kept.test_loss(held), kept.substrate.ledger.report()
         for _ in range(updates if k else 0):

@@ -8,6 +8,7 @@ import numpy as np
 
 from neuroanp.errors import InputError
 from neuroanp.learning import requirements
+from neuroanp.learning.cdrge import CDRGE
 from neuroanp.learning.node_perturbation import unknown_noise
 from neuroanp.learning.nrl import NRL
 from neuroanp.learning.oua import OUA
@@ -72,6 +73,20 @@ def refuse_rule(experiment: Experiment, chip: DeviceChip) -> None:
             raise InputError(INEXACT)
     if isinstance(rule, OUA):
         _refuse_wandering(rule, experiment, chip)
+    if isinstance(rule, WP | OUA | CDRGE):
+        _refuse_circuits(experiment, chip)
+
+
+def _refuse_circuits(experiment: Experiment, chip: DeviceChip) -> None:
+    """Raise InputError where presentations with moved weights would not see them: networks of devices are solved."""
+    reads = chip.prepare(experiment.window_s(), PassStreams(Streams(experiment.config.seed), "train", 0))
+    if any(read.circuits is not None for read in reads.values()):
+        raise InputError(
+            f"rule '{experiment.config.rule_name}' presents moved weights, and the devices of profile "
+            f"'{experiment.profile.name}' are not ohmic on lines with resistance: their network would have to be "
+            "solved for each of them; switch off wires or nonlinear_iv (hardware.without), or use a rule that perturbs "
+            "activity: anp, echo"
+        )
 
 
 def _refuse_unknown(rule: Any, experiment: Experiment, chip: DeviceChip) -> None:
@@ -226,7 +241,7 @@ def _refuse_wandering(rule: OUA, experiment: Experiment, chip: DeviceChip) -> No
         raise InputError(
             f"rule.source: 'device' with draw 'pass': nothing of the noise of profile '{name}' stands still for the "
             "passes of an update; use hardware.read: moments with frozen_noise on, or rule.draw: step with "
-            f"hardware.read: sampled where the noise is a process in time (rtn, one_over_f, pcm); {rules}"
+            f"hardware.read: sampled where the noise is a process in time (rtn, one_over_f, fluctuators, pcm); {rules}"
         )
 
 

@@ -243,7 +243,8 @@ def test_noise_with_a_memory_has_the_variance_of_its_law(name):
     assert device.read is not None
     assert plan.process is not None
     g = device.conductance(array.cells, chip.now)
-    both = device.read.split(array.cells["g"], g, device.span.g_max, torch.full_like(g, WINDOW), WINDOW)
+    age = chip.now + WINDOW - array.cells["t"]
+    both = device.read.split(array.cells["g"], g, device.span.g_max, age.to(g), WINDOW)
     torch.testing.assert_close(plan.process.abs(), torch.hypot(*both) * array.slope, rtol=1e-9, atol=0)
     noise = chip.device_noise("w", plan, ALONE, 4000, streams)
     for t0 in (0, 1):

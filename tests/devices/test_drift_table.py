@@ -186,6 +186,7 @@ def test_a_table_that_is_no_grid_is_refused(folder, text, says):
         ("target_uS,nu\n0,0.1\n", "1 rows; a table to interpolate has 2"),
         ("target_uS,nu\n1,0.1\n0,0.1\n", ":3: target: not well above the row before"),
         ("target_uS,nu,sd\n0,0.1,0\n1,0.1,-0.1\n", ":3: sd: -0.1 is negative"),
+        ("target_uS,nu\n0,-0.1\n1,0.1\n", ":2: nu: -0.1 is negative"),
     ],
 )
 def test_a_table_of_exponents_that_cannot_be_is_refused(folder, text, says):

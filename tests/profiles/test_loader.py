@@ -12,6 +12,7 @@ from pydantic import ValidationError
 
 from neuroanp.errors import InputError
 from neuroanp.profiles import HardwareProfile, Provenance, diff, load, loader, loads, profile_path
+from neuroanp.profiles.laws import Law
 
 PCM = profile_path("pcm")
 
@@ -366,9 +367,31 @@ def test_the_status_of_an_older_file_covers_what_has_none():
         ("status: fitted\n", "status: fited\n", "mine.yaml:6: periphery.status: 'fited' is not one of"),
         ("source: data sheet", "source: 5", "mine.yaml:9: periphery.adc.source: 5 is not a text"),
         ("source: record 7", "sorce: record 7", "programming.sorce: unknown key"),
+        (
+            "array: {weight_range: 4, write: row}",
+            "array: {weight_range: 4, write: row}\nread: {status: fitted}",
+            "read.status: stands at a section without a number",
+        ),
     ],
 )
 def test_a_bad_mark_of_a_section_is_told(tmp_path, old, new, says):
     path = tmp_path / "mine.yaml"
     path.write_text(SECTIONS.replace(old, new, 1))
     assert any(says in line for line in problems(path)), problems(path)
+
+
+def test_a_list_of_sections_states_its_sources_in_each(tmp_path):
+    path = tmp_path / "mine.yaml"
+    one = "{tau_high: 1 ms, tau_low: 3 ms, amplitude: 0.1, status: measured, source: trace 4}"
+    text = SECTIONS + f"read: {{law: fluctuators, white: 0.02, fluctuators: [{one}]}}\n"
+    path.write_text(text)
+    assert load(path).provenance["read.fluctuators[0].amplitude"] == ("measured", "trace 4")
+    path.write_text(text.replace(f"[{one}]", f"{{value: [{one}], source: trace 4, status: measured}}"))
+    assert any("a list of sections has no source of its own" in line for line in problems(path)), problems(path)
+
+
+def test_no_law_has_a_parameter_that_a_profile_could_not_state():
+    with pytest.raises(TypeError, match="no parameter can be called source"):
+
+        class Own(Law):
+            source: str = "laser"

@@ -28,7 +28,9 @@ def test_nothing_is_named_from_one_or_two_seeds() -> None:
         found = ranked({"a": [5.0] * seeds, "b": [0.1] * seeds})
         assert found.first is None
         assert found.ties[0] == "a"
-    assert ranked({"a": [5.0] * 3, "b": [0.1] * 3}).first == "a"
+    assert ranked({"a": [5.0] * 3, "b": [0.1] * 3}).first is None  # by chance one of four times
+    assert ranked({"a": [5.0] * 4, "b": [0.1] * 4}).first == "a"
+    assert ranked({"a": [5.0] * 3, "b": [0.1] * 3, "c": [0.1] * 3}).first == "a"
 
 
 @pytest.mark.parametrize("place", range(3))
@@ -42,7 +44,7 @@ def test_one_seed_on_which_another_is_ahead_is_a_tie_and_said_with_whom(place: i
 
 def test_it_is_the_same_seeds_that_are_compared() -> None:
     # b's best seed is above a's worst, but on no seed is b ahead of a
-    assert ranked({"a": [1.0, 2.0, 3.0], "b": [0.5, 1.5, 2.5]}).first == "a"
+    assert ranked({"a": [1.0, 2.0, 3.0, 4.0], "b": [0.5, 1.5, 2.5, 3.5]}).first == "a"
 
 
 def test_nothing_is_named_that_loses_on_a_seed() -> None:

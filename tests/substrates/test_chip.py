@@ -17,6 +17,7 @@ from neuroanp.substrates.facts import describe
 from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.read import Reader
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
+from tests.backends.white import white_pcm
 from tests.close import close
 
 N, I, O = 12, 3, 2  # noqa: E741
@@ -235,7 +236,7 @@ def test_amplifier_noise_explores(tmp_path):
 
 
 def test_sampled_reads_have_the_plan_say_so():
-    chip = build("pcm", read="sampled")
+    chip = build(white_pcm(), read="sampled")
     plan = chip.prepare(WINDOW, PassStreams(Streams(0), "train", 1))["w"]
     assert plan.sampled
     zero = torch.zeros(2, N * N, dtype=torch.float64)

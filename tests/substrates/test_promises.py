@@ -118,7 +118,7 @@ def test_sampled_reads_without_their_memory_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr(PcmRead, "process", None)
     wanted = configure(TINY, {"profile": "pcm", "hardware.read": "sampled"})
     for attempt in (lambda: launch(wanted, tmp_path / "runs"), lambda: api.estimate(wanted)):
-        with pytest.raises(InputError, match=r"hardware\.read: sampled .* one_over_f, pcm: rram_rtn"):
+        with pytest.raises(InputError, match=r"hardware\.read: sampled .* one_over_f, fluctuators, pcm: rram_rtn"):
             attempt()
     assert not (tmp_path / "runs").exists()
 

@@ -104,6 +104,7 @@ def test_a_chip_that_does_not_change_says_so(tmp_path, caplog):
         ({"lr": 0.0}, "lr: 0.0 is not above 0"),
         ({"rule": "anpp"}, "did you mean 'anp'"),
         ({"rule": "sampled"}, "cannot learn in place"),
+        ({"duration": ["1 h", "30 d"]}, "is not one time"),
     ],
 )
 def test_what_cannot_be_is_said(trained, words, says):
@@ -116,3 +117,25 @@ def test_a_world_is_refused(tmp_path):
     config = configure({"task": {"name": "reaching"}, "rule": "nrl", "training": {"updates": 1, "batch": 2}})
     with pytest.raises(InputError, match="is a world; live is for tasks with targets"):
         live_on(launch(config, tmp_path), Care("1 d"))
+
+
+def test_the_run_s_own_rule_goes_on_where_training_ended(tmp_path):
+    """On exact arrays nothing drifts: its first update is like training's last ones, not an optimizer's first."""
+    source = {**TINY, "profile": "ideal", "optimizer": {"lr": 0.01, "schedule": "cosine"}}
+    run = launch(configure(source, {"training.updates": 400}), tmp_path)
+    (_, own) = live_on(run, Care("1 h", updates=1, lr=1e-3))
+    (_, other) = live_on(run, Care("1 h", updates=1, lr=1e-3, rule="echo"))
+    as_it_ended = own["before"]
+    assert abs(own["test_loss"] - as_it_ended) < abs(other["test_loss"] - as_it_ended)
+
+
+def test_a_rule_that_decorrelates_otherwise_is_refused(tmp_path):
+    run = launch(configure(TINY, {"rule.decorrelation": {"lr": 0.01}, "training.updates": 2}), tmp_path)
+    with pytest.raises(InputError, match="decorrelates other layers than the run did"):
+        live_on(run, Care("1 h", updates=1, rule="echo"))
+
+
+def test_times_too_short_for_relearning_are_told(trained, caplog):
+    with caplog.at_level(logging.WARNING, "neuroanp"):
+        live_on(trained, Care("30 us", every="10 us", updates=5))
+    assert any("relearning takes longer than there is" in line for line in caplog.messages)

@@ -303,7 +303,7 @@ def test_weights_that_move_at_every_step_stop_where_the_last_episode_ends(acting
         ),
         ({**IN_TIME, "hardware.read": "moments"}, "is not drawn in time here, so that no device is anywhere at a step; "
          "use hardware.read: sampled"),
-        ({**IN_TIME, "profile": "pcm", "hardware.read": "moments"}, "use rule.draw: pass; rules that can learn"),
+        ({**IN_TIME, "profile": "pcm", "hardware.read": "moments"}, "use hardware.read: sampled, with read_noise and"),
         ({**WANDERING, "hardware.read": "sampled"}, "nothing of the noise of profile 'rram_rtn' stands still"),
         ({"perturbation": {"name": "gaussian"}}, "'gaussian' is noise on the units, and rule 'oua' moves weights"),
         ({"backend": "loihi", "dt": "1 ms"}, "'oua' moves weights by less than backend 'loihi' resolves"),
