@@ -47,7 +47,7 @@ CHANGES = {
     "anp": {}, "np": {"rule.name": "np"}, "inp": {"rule.name": "inp"}, "wp": {"rule.name": "wp"},
     "paper": {"rule.preset": "paper"}, "running": {"rule.reference": "running", "task.mode": "fixed"},
     "echo": {"rule.name": "echo", "rule.readout": "rls"}, "pcm": {"profile": "pcm"},
-    "drawn": {"profile": "pcm", "hardware.read": "sampled", "hardware.without": ["read_noise"]},
+    "drawn": {"profile": "pcm", "hardware.read": "sampled"},
     "pulses": {"profile": "rram_hfo2", "hardware.write": "pulse"},
     "layers": {"network": {"layers": [{"units": 5}, {"cell": "gru", "units": 4}]}},
 }  # fmt: skip
