@@ -91,7 +91,7 @@ def chosen(profile: HardwareProfile, only: Sequence[str] | None = None) -> tuple
 
     >>> from neuroanp.profiles import load
     >>> [one.name for one in chosen(load("pcm"))]
-    ['programming', 'drift', 'read_noise', 'pulses']
+    ['programming', 'drift', 'read_noise', 'read_process', 'pulses']
     """
     possible = tuple(one for one in EXPERIMENTS if one.applies(profile))
     if only is None:
