@@ -8,7 +8,8 @@ was last written. The controller has S_0 as a running sum: what it reads of a de
 read of it before, times the alpha in force. t_w is the last write of the array, which ends with a reading, too (that
 of an ideal write is free, as the write is); k counts those since. Where all devices are as old as that write, it is
 one and the same reading, and alpha is 1.
-Lines with resistance are taken as they are at low voltage.
+Lines with resistance are taken as they are at low voltage. One factor stands for devices of all ages: what is rewritten
+on a chip that is old otherwise is read too large by it.
 
 Source: Joshi et al., Accurate deep neural network inference using computational phase-change memory, Nat. Commun. 11,
 2473 (2020), Methods: global drift compensation; Le Gallo et al., IEEE Trans. Electron Devices 65, 4304 (2018).
