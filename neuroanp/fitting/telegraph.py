@@ -87,7 +87,7 @@ def _several(
     if found.level:  # white noise and nothing else
         raise refusal or table.failed(f"{table.label}: {ONE_LEVEL}")
     fluctuating = sum(parameter.key.endswith("tau_high") for parameter in found.parameters)
-    if refusal is not None and "switch" in why and fluctuating == 1:  # the same signal, with as few switches
+    if refusal is not None and "switch" in why and fluctuating == 1 and not bad:  # the same signal, as few switches
         raise refusal
     source = record.unit == "V"
     choices, notes = node_circuit(base, options, found.sigma) if source else ([], _read_sigma(record, found.sigma))

@@ -113,3 +113,12 @@ def test_how_much_was_looked_at_for_three_levels_is_said(tmp_path: Path, monkeyp
     monkeypatch.setattr(levels, "MOST_SAMPLES", len(v) - 1)
     (note,) = (note for note in fit(v, tmp_path).notes if "three levels" in note)
     assert f"in the first {len(v) - 1:,} of {len(v):,} samples only" in note
+
+
+@pytest.mark.parametrize("switches", [1, 4])
+def test_a_few_switches_are_no_signal_whose_dwell_times_are_known(switches: int, tmp_path: Path) -> None:
+    rng, v = np.random.default_rng(5), np.zeros(20_000)
+    for at in np.linspace(3_000, 17_000, switches).astype(int):
+        v[at:] = 5.0 - v[at]
+    with pytest.raises(InputError, match=r"switches between the levels; a fit needs at least 10|does not describe"):
+        fit(v + rng.normal(size=len(v)), tmp_path)
