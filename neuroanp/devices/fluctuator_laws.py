@@ -19,7 +19,8 @@ import torch
 from pydantic import Field, model_validator
 from torch import Tensor
 
-from neuroanp.devices.fluctuators import Dwells, Fluctuators, combined
+from neuroanp.devices.dwells import Dwells
+from neuroanp.devices.fluctuators import Fluctuators, combined
 from neuroanp.devices.one_over_f import Band
 from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import Conductance, Dimension, Energy, Fraction, Number, PositiveConductance, PositiveVoltage

@@ -12,14 +12,11 @@ from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import torch
-from pydantic import ValidationInfo, field_validator
 from torch import Tensor
 
 from neuroanp.devices import telegraph
+from neuroanp.devices.dwells import Dwells
 from neuroanp.devices.one_over_f import Band, OneOverF
-from neuroanp.devices.rtn import check_dwells
-from neuroanp.units import PositiveTime
-from neuroanp.yaml_io import Section
 
 
 @dataclass(frozen=True)
@@ -131,28 +128,6 @@ class Fluctuators:
 
     def _column(self, values: Sequence[float], like: Tensor) -> Tensor:
         return like.new_tensor(values).view(-1, *[1] * (like.dim() - 1))
-
-
-class Dwells(Section):
-    """A fluctuator of whatever size: `tau_high`, `tau_low` are its mean dwell times, seconds."""
-
-    tau_high: PositiveTime
-    tau_low: PositiveTime
-
-    @field_validator("tau_low")
-    @classmethod
-    def _both_states_are_seen(cls, tau_low: float, info: ValidationInfo) -> float:
-        return check_dwells(tau_low, info.data.get("tau_high"))
-
-    @property
-    def p(self) -> float:
-        """Probability of the high state."""
-        return telegraph.occupancy(self.tau_high, self.tau_low)
-
-    @property
-    def tau_c(self) -> float:
-        """Correlation time, seconds."""
-        return telegraph.correlation_time(self.tau_high, self.tau_low)
 
 
 def combined(

@@ -29,6 +29,25 @@ END = math.sqrt(4.0 / math.pi - 1.0)
 """c: how far beyond a cut-off the end process lies."""
 
 
+def of_a_step(corners: np.ndarray, dt: float, xi: Tensor) -> tuple[Tensor, Tensor]:
+    """Return what a step keeps of processes, rho_k = e^{-2 pi f_k dt}, and how much is new, sqrt(1 - rho_k^2).
+
+    Args:
+        corners: f_k, hertz. dt: seconds. xi: normals of steps, (T, K, ...), whose rows both can be multiplied with.
+
+    Raises: ValueError for a negative step.
+    """
+    if not dt >= 0:
+        raise ValueError(f"a step of {dt} s: time runs forward; use 0 s or more")
+    decay = 2.0 * math.pi * corners * dt
+    column = (-1, *[1] * (xi.dim() - 2))
+    rho, fresh = (
+        torch.as_tensor(a, dtype=xi.dtype, device=xi.device).view(column)
+        for a in (np.exp(-decay), np.sqrt(-np.expm1(-2.0 * decay)))
+    )
+    return rho, fresh
+
+
 @dataclass(frozen=True)
 class OneOverF:
     """A stationary Gaussian process of unit variance whose spectrum falls as 1/f.
@@ -112,17 +131,10 @@ class OneOverF:
 
         Raises: ValueError for a negative step.
         """
-        if not dt >= 0:
-            raise ValueError(f"a step of {dt} s: time runs forward; use 0 s or more")
         corners, weights = self.ladder
-        decay = 2.0 * math.pi * corners * dt
-        rho, fresh, root = (
-            torch.as_tensor(a, dtype=xi.dtype, device=xi.device)
-            for a in (np.exp(-decay), np.sqrt(-np.expm1(-2.0 * decay)), np.sqrt(weights))
-        )
-        column = (-1, *[1] * (xi.dim() - 2))
-        rho, fresh, state = rho.view(column), fresh.view(column), state.clone()
-        noise = xi.new_empty(xi.shape[0], *xi.shape[2:])
+        rho, fresh = of_a_step(corners, dt, xi)
+        root = torch.as_tensor(np.sqrt(weights), dtype=xi.dtype, device=xi.device)
+        state, noise = state.clone(), xi.new_empty(xi.shape[0], *xi.shape[2:])
         for step, out in zip(xi, noise, strict=True):
             state.mul_(rho).addcmul_(fresh, step)
             out.copy_(torch.tensordot(root, state, 1))

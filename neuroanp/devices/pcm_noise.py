@@ -22,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroanp.devices.one_over_f import END
+from neuroanp.devices.one_over_f import END, of_a_step
 
 DAY = 86_400.0
 PER_DECADE = 2
@@ -115,14 +115,7 @@ class PcmNoise:
 
         Raises: ValueError for a negative step.
         """
-        if not dt >= 0:
-            raise ValueError(f"a step of {dt} s: time runs forward; use 0 s or more")
-        decay = 2.0 * math.pi * self.corners * dt
-        column = (-1, *[1] * (xi.dim() - 2))
-        rho, fresh = (
-            torch.as_tensor(a, dtype=xi.dtype, device=xi.device).view(column)
-            for a in (np.exp(-decay), np.sqrt(-np.expm1(-2.0 * decay)))
-        )
+        rho, fresh = of_a_step(self.corners, dt, xi)
         root = self.weights.sqrt().to(xi)
         root = root.view(len(root), *[1] * (state.dim() - root.dim()), *root.shape[1:])
         state, noise = state.clone(), xi.new_empty(xi.shape[0], *xi.shape[2:])

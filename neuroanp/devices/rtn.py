@@ -14,32 +14,19 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field, ValidationInfo, field_validator
+from pydantic import Field
 from torch import Tensor
 
 from neuroanp.devices import telegraph
+from neuroanp.devices.dwells import Dwells
 from neuroanp.profiles.laws import Law, Sources
-from neuroanp.units import Energy, Fraction, NonNegative, Number, PositiveTime, PositiveVoltage, format_quantity
+from neuroanp.units import Energy, Fraction, NonNegative, Number, PositiveVoltage
 
 if TYPE_CHECKING:
     from neuroanp.devices.protocol import Place
 
-MOST_UNEQUAL = 1e6
-"""Largest ratio of the dwell times: a rarer state is beyond the resolution of float32 uniforms."""
 
-
-def check_dwells(tau_low: float, tau_high: float | None) -> float:
-    """Return tau_low; ValueError where it and tau_high, seconds, are so unequal that one state is never seen."""
-    if tau_high is not None and max(tau_high / tau_low, tau_low / tau_high) > MOST_UNEQUAL:
-        shown = [format_quantity(tau, "s") for tau in (tau_low, tau_high)]
-        raise ValueError(
-            f"'{shown[0]}' and tau_high, '{shown[1]}', differ by more than {MOST_UNEQUAL:g}: one state is "
-            "practically never seen; bring them closer or leave the noise out"
-        )
-    return tau_low
-
-
-class RtnSource(Law):
+class RtnSource(Dwells, Law):
     """Drive a unit by the sum of two-state sources, each high or low.
 
         n_h = kappa amplitude sum over n_sources of (s - p) / V_u,  s in {0, 1}
@@ -62,23 +49,11 @@ class RtnSource(Law):
 
     samples_are_steps: ClassVar[bool] = False
     at_temperature: ClassVar[None] = None
-    tau_high: PositiveTime
-    tau_low: PositiveTime
     amplitude: PositiveVoltage
     n_sources: Sources
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None
-
-    @property
-    def p(self) -> float:
-        """Probability of the high state."""
-        return telegraph.occupancy(self.tau_high, self.tau_low)
-
-    @property
-    def tau_c(self) -> float:
-        """Correlation time, seconds."""
-        return telegraph.correlation_time(self.tau_high, self.tau_low)
 
     @property
     def node_sigma(self) -> float:
@@ -270,7 +245,7 @@ class Telegraph:
         return found
 
 
-class RtnRead(Law):
+class RtnRead(Dwells, Law):
     """Read through random telegraph noise of each device, in proportion to its conductance.
 
         G(t) = G [1 + amplitude (s - p)],  Var = (amplitude G)^2 p (1-p)
@@ -291,20 +266,12 @@ class RtnRead(Law):
 
     t_read: ClassVar[None] = None
     v_read: ClassVar[None] = None
-    tau_high: PositiveTime
-    tau_low: PositiveTime
     amplitude: Fraction
     tau_decades: Annotated[NonNegative, Field(le=24)] = 0.0
 
-    @field_validator("tau_low")
-    @classmethod
-    def _both_states_are_seen(cls, tau_low: float, info: ValidationInfo) -> float:
-        return check_dwells(tau_low, info.data.get("tau_high"))
-
     def process(self) -> Telegraph:
         """Return the process of unit variance that each device follows."""
-        p = telegraph.occupancy(self.tau_high, self.tau_low)
-        return Telegraph(p, telegraph.correlation_time(self.tau_high, self.tau_low), self.tau_decades)
+        return Telegraph(self.p, self.tau_c, self.tau_decades)
 
     def split(
         self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float

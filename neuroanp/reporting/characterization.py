@@ -7,11 +7,12 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from statistics import NormalDist
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from neuroanp.records.atomic import OTHER_PLACE, REPEAT, write_text
 from neuroanp.reporting.tables import Cell, Column, Row, Table
-from neuroanp.reporting.values import MISSING, digits, prefix, shown_as
+from neuroanp.reporting.templating import template
+from neuroanp.reporting.values import MISSING, digits, prefix
 
 if TYPE_CHECKING:
     from neuroanp.characterizing import Characterization, Measurement, Moment
@@ -59,7 +60,7 @@ def render(found: Characterization, path: Path, command: str | None = None) -> P
         "text": found.profile.text,
         "command": command,
     }
-    write_text(Path(path), _template().render(page), OTHER_PLACE, REPEAT)
+    write_text(Path(path), template("characterization.html.j2").render(page), OTHER_PLACE, REPEAT)
     return Path(path)
 
 
@@ -220,17 +221,6 @@ def _parameters(found: Characterization) -> tuple[list[tuple[str, str, str, str]
         number = "" if origin is None else f"({sources.index(origin.source) + 1})"
         rows.append((key, leaf.text, "" if origin is None else origin.status, number))
     return rows, sources
-
-
-def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("neuroanp.reporting", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=shown_as,
-    )  # fmt: skip
-    return environment.get_template("characterization.html.j2")
 
 
 def spark(panel: Panel, width: int) -> tuple[list[float], list[float], str]:

@@ -20,8 +20,9 @@ from neuroanp.reporting.parts import Figure, Part
 from neuroanp.reporting.ranking import best, ranking
 from neuroanp.reporting.reading import Shown, kinds_of_loss, shown, variants
 from neuroanp.reporting.style import Look, to_uri
+from neuroanp.reporting.templating import template
 from neuroanp.reporting.tuning import of_task
-from neuroanp.reporting.values import middle, shown_as
+from neuroanp.reporting.values import middle
 
 ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "brian2", "platform", "host")
 FEW_POINTS = 3
@@ -94,19 +95,8 @@ def render(
         "runs": [(one.result, one.run.path) for one in every],
         "backends": len({one.result["backend"] for one in every}) > 1,
     }
-    write_text(Path(path), _template().render(page), OTHER_PLACE, REPEAT)
+    write_text(Path(path), template("report.html.j2").render(page), OTHER_PLACE, REPEAT)
     return Path(path)
-
-
-def _template():
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("neuroanp.reporting", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=shown_as,
-    )  # fmt: skip
-    return environment.get_template("report.html.j2")
 
 
 def _section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]]) -> Section:

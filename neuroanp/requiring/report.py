@@ -12,7 +12,8 @@ from typing import Any
 from neuroanp.records.atomic import OTHER_PLACE, REPEAT, said, write_text
 from neuroanp.records.json_io import finite, write_object
 from neuroanp.reporting.tables import Cell, Column, Row, Table
-from neuroanp.reporting.values import MISSING, shown_as
+from neuroanp.reporting.templating import template
+from neuroanp.reporting.values import MISSING
 from neuroanp.requiring import words
 from neuroanp.requiring.finding import IDLE, THROUGHOUT, Finding
 from neuroanp.requiring.kinds import HIGHER, LOWER
@@ -164,7 +165,7 @@ def render(found: Found, path: Path, command: str | None = None) -> Path:
         "command": command,
         "version": __version__,
     }
-    write_text(path, _template().render(page), OTHER_PLACE, REPEAT)
+    write_text(path, template("requirements.html.j2").render(page), OTHER_PLACE, REPEAT)
     return path
 
 
@@ -179,14 +180,3 @@ def _facts(found: Found) -> list[tuple[str, str]]:
         ("perturbation", plan.perturbation),
         ("profile", plan.profile.hash[:12]),
     ]  # fmt: skip
-
-
-def _template() -> Any:
-    from jinja2 import Environment, PackageLoader, StrictUndefined
-
-    loader = PackageLoader("neuroanp.reporting", "templates")
-    environment = Environment(
-        loader=loader, autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
-        finalize=shown_as,
-    )  # fmt: skip
-    return environment.get_template("requirements.html.j2")

@@ -103,7 +103,12 @@ def _tied(order: Ranked, what: str) -> str:
     if level:
         more = f" and {len(level) - 4} more" if len(level) > 4 else ""
         return f"{said}not on every seed against {', '.join(level[:4])}{more}: they are tied."
-    return f"{said}not on every seed."
+    if min(order.gains[top]) <= 0:
+        return f"{said}on one seed it brings nothing."
+    return (
+        f"{said}were all alike, one of {len(order.gains)} would be first on all {seeds} seeds with probability "
+        f"{digits(order.chance, 2)}: take more seeds."
+    )
 
 
 def _range(gains: Sequence[float]) -> str:

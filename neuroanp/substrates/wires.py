@@ -43,6 +43,17 @@ def check_resistance(r_word: float, r_bit: float) -> None:
             raise InputError(f"wires: {name} must be finite and >= 0 ohm a segment, got {r:g}; 0 is an ideal line")
 
 
+def conductances(G: ArrayLike) -> Array:
+    """Return conductances in float64, (n outputs, m inputs); InputError unless all are finite and >= 0."""
+    found: Array = np.array(G, dtype=np.float64)
+    if found.ndim != 2 or not found.size or not (np.isfinite(found) & (found >= 0)).all():
+        raise InputError(
+            f"wires: G must be a matrix (n outputs, m inputs) of finite conductances >= 0 siemens, got shape "
+            f"{found.shape}; clip read conductances at 0"
+        )
+    return found
+
+
 class WireNetwork:
     """One tile with its wires, factorised once for many inputs.
 
@@ -65,12 +76,7 @@ class WireNetwork:
 
     def __init__(self, G: ArrayLike, r_word: float, r_bit: float) -> None:
         check_resistance(r_word, r_bit)
-        self.G: Array = np.array(G, dtype=np.float64)
-        if self.G.ndim != 2 or not self.G.size or not (np.isfinite(self.G) & (self.G >= 0)).all():
-            raise InputError(
-                f"wires: G must be a matrix (n outputs, m inputs) of finite conductances >= 0 siemens, got shape "
-                f"{self.G.shape}; clip read conductances at 0"
-            )
+        self.G: Array = conductances(G)
         self.shape: tuple[int, int] = self.G.shape
         self.r_word, self.r_bit = float(r_word), float(r_bit)
         self._lu = self._factorise()

@@ -21,7 +21,7 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from neuroanp.errors import InputError, RunError
-from neuroanp.substrates.wires import check_resistance
+from neuroanp.substrates.wires import check_resistance, conductances
 
 if TYPE_CHECKING:
     from numpy.typing import ArrayLike, NDArray
@@ -68,12 +68,7 @@ class NonlinearNetwork:
         sensed: Sequence[int] | None = None,
     ) -> None:
         check_resistance(r_word, r_bit)
-        self.G: Array = np.array(G, dtype=np.float64)
-        if self.G.ndim != 2 or not self.G.size or not (np.isfinite(self.G) & (self.G >= 0)).all():
-            raise InputError(
-                f"wires: G must be a matrix (n outputs, m inputs) of finite conductances >= 0 siemens, got shape "
-                f"{self.G.shape}; clip read conductances at 0"
-            )
+        self.G: Array = conductances(G)
         if v_0 is not None and not 0 < v_0 < math.inf:
             raise InputError(f"wires: v_0 must be finite and above 0 V, got {v_0:g}; None is an ohmic device")
         self.shape: tuple[int, int] = self.G.shape
