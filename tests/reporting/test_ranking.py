@@ -218,6 +218,22 @@ def test_a_figure_rests_on_what_it_is_computed_from_alone(energy, write_time, ma
     assert origins_of({"text": FIGURES % (energy, write_time)}).illustrative == marked
 
 
+DIVIDER = """
+meta: {name: x}
+stochastic: {law: smtj, status: measured, energy_per_bit: 1 fJ, v_dd: {value: 1 V, status: %s}}
+energy: {status: measured, write: 1 pJ, read: 1 pJ, static_node: {value: 1 uW, status: %s}}
+"""
+
+
+@pytest.mark.parametrize(
+    ("divider", "static", "marked"),
+    [("measured", "measured", set()), ("illustrative", "measured", {"energy_J"}),
+     ("measured", "illustrative", {"energy_J"})],
+)  # fmt: skip
+def test_power_that_flows_all_the_time_is_a_part_of_energy(divider, static, marked):
+    assert origins_of({"text": DIVIDER % (divider, static)}).illustrative == marked
+
+
 def test_a_run_records_what_its_profile_inherits(tmp_path):
     from neuroanp.training.configure import configure
     from neuroanp.training.launch import launch

@@ -82,3 +82,14 @@ def test_pairs_of_a_profile_that_meets_the_target_are_of_what_has_least_to_spare
     # the one that misses the target at its very next value has nothing worse that was met to combine
     assert [(found.index(a[0]), found.index(b[0])) for a, b in pairs] == [(1, 2), (1, 0), (2, 0)]
     assert {value for pair in pairs for _, value in pair} == {10.0}
+
+
+def test_why_none_is_first_is_said() -> None:
+    from neuroanp.requiring.words import _tied
+
+    by_chance = _tied(ranked({"a": [5.0] * 3, "b": [0.1] * 3}), "brings most")
+    assert "one of 2 would be first on all 3 seeds with probability 0.25: take more seeds" in by_chance
+    assert "not on every seed against b" in _tied(ranked({"a": [5.0, 5.0, 0.0], "b": [0.1] * 3}), "brings most")
+    assert "on one seed it brings nothing" in _tied(
+        ranked({"a": [5.0, 5.0, 0.0], "b": [-1.0] * 3, "c": [-1.0] * 3}), "brings most"
+    )

@@ -229,6 +229,7 @@ def test_a_checkpoint_holds_all_of_it():
         ({"coding": "offset"}, "write 'coding: differential' or drop this key"),
         ({"every": "0 s"}, "periphery.drift_compensation.every"),
         ({"lines": ", lines: 0"}, "periphery.drift_compensation.lines"),
+        ({"drift": "drift: {law: leak, tau: 10 s, rest: 1 uS}"}, "a pulse begins anew; drop this key"),
     ],
 )
 def test_profiles_that_cannot_have_it_say_so(change, said):
@@ -249,3 +250,33 @@ def test_a_compensation_of_no_drift_is_told():
         "drift_compensation changes nothing" in line for line in idle_options(profile, on, "moments", "fast", None)
     )
     assert build(profile, effects=on).drift_factors == {}
+
+
+@pytest.mark.parametrize("every", ["7 h", "7 d"])
+def test_what_is_expected_of_the_factor_is_that_of_the_last_reading(every):
+    """A period that divides neither an hour nor a day: the reading is some time ago, and the closed form knows."""
+    from neuroanp.characterizing import characterize
+
+    text = "extends: pcm_compensated\nmeta: {name: mine}\nperiphery: {drift_compensation: {every: %s}}\n"
+    profile = loads(text % every)
+    found = characterize(profile, devices=20_000, only=["compensation"])
+    assert all(abs(moment.z) < 5 for moment in found.checked if moment.error)
+
+
+def test_how_far_aged_devices_wander_is_what_is_read_of_them():
+    """The factor of an array scales its noise with its outputs; how fast it forgets goes by the devices' ages."""
+    from neuroanp.devices.pcm_noise import PcmNoise
+    from neuroanp.substrates.wandering import wandering
+
+    chip = build(load("pcm_compensated"), read="sampled", dt=1e-6)
+    chip.elapse(30 * DAY)
+    window = 1e-3
+    reads = chip.prepare(window, PassStreams(Streams(0), "train", 0))
+    for name, one in wandering(chip, window, drawn=True).items():
+        process = reads[name].process
+        assert process is not None
+        assert one.sd == close(float(process.square().sum(0).mean()) ** 0.5, rel=1e-6)
+        assert one.lam is not None
+        aged = PcmNoise(250e-9).of_ages(torch.tensor(30 * DAY)).autocorrelation(1e-6)
+        assert math.exp(-one.lam) == close(aged, rel=1e-3)
+        assert chip.factor(name) > 1.3

@@ -8,11 +8,12 @@ from itertools import pairwise
 import pytest
 
 from neuroanp import api
-from neuroanp.errors import InputError
+from neuroanp.errors import DivergedError, InputError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.configure import configure
 from neuroanp.training.launch import launch
-from neuroanp.training.living import Care, live_on, times
+from neuroanp.training.living import Care, _kept, live_on, times
+from neuroanp.training.revisit import looked_at
 from tests.close import close
 
 TINY = {
@@ -139,3 +140,14 @@ def test_times_too_short_for_relearning_are_told(trained, caplog):
     with caplog.at_level(logging.WARNING, "neuroanp"):
         live_on(trained, Care("30 us", every="10 us", updates=5))
     assert any("relearning takes longer than there is" in line for line in caplog.messages)
+
+
+def test_a_loss_that_explodes_is_measured_by_the_first_of_training(trained):
+    """Relearning ends, as training does, where the loss is a million times that."""
+    with looked_at(trained) as alone:
+        _, kept = _kept(trained, alone, Care("1 h", updates=1, lr=1e-3))
+        assert kept.first_loss == alone.trainer.first_loss
+        assert kept.update == 150
+        kept.first_loss = 1e-12
+        with pytest.raises(DivergedError, match="diverged at update 151 of 151"):
+            kept.step()
