@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from math import ceil, isnan, log
 from typing import TYPE_CHECKING, Any, cast
 
-from neuroanp.errors import InputError
+from neuroanp.errors import InputError, did_you_mean
 from neuroanp.losses import is_squared_error
 from neuroanp.losses import named as called
 from neuroanp.substrates import promises
@@ -137,7 +137,10 @@ def _kept(record: RunDir, found: Revisited, care: Care) -> tuple[RunConfig, Trai
     if is_world(found.experiment):
         raise InputError(f"{record.path}: task '{config.task_name}' is a world; live is for tasks with targets")
     name = config.rule_name if care.rule is None else care.rule
-    if name in METHODS.names() and METHODS.get(name).learner == "sampled":
+    known = METHODS.names()
+    if name not in known:
+        raise InputError(f"--rule: unknown rule '{name}'{did_you_mean(name, known)} (known: {', '.join(known)})")
+    if METHODS.get(name).learner == "sampled":
         raise InputError(
             f"rule '{name}' computes weights and cannot learn in place; name one that can, e.g. --rule anp"
         )

@@ -103,7 +103,7 @@ def test_a_chip_that_does_not_change_says_so(tmp_path, caplog):
         ({"duration": "30 d", "every": "1 ms"}, "relearn less often"),
         ({"relearn": 0}, "relearn: 0"),
         ({"lr": 0.0}, "lr: 0.0 is not above 0"),
-        ({"rule": "anpp"}, "did you mean 'anp'"),
+        ({"rule": "anpp"}, "--rule: unknown rule 'anpp'; did you mean 'anp'"),
         ({"rule": "sampled"}, "cannot learn in place"),
         ({"duration": ["1 h", "30 d"]}, "is not one time"),
     ],
