@@ -151,6 +151,8 @@ class ArrayReads:
     def once(self, name: str, x: Tensor, noise: Noise | None) -> Tensor:
         """Read an array at once for all rows: by the moments of its noise, or with every device drawn."""
         reader = self.readers[name]
+        if reader.plan.port is not None and x.ndim == 4:  # what is the same for all passes is read in each of them
+            return reader(x.expand(-1, self.plan.passes, -1, -1))
         if noise is None or not reader.plan.sampled:
             return reader(x, None if noise is None else noise.xi)
         lead = noise.xi.shape[:-1]

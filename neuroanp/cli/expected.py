@@ -15,7 +15,7 @@ def show_estimate(expected: Mapping[str, Any], json: bool) -> None:
 
     table = Table(title="what this run would take", title_justify="left", box=None, show_header=False)
     for name, value in expected.items():
-        if name == "fits":  # said in words by a note
+        if name in ("fits", "instrument"):  # said in words by a note
             continue
         words = "of which" if name == "memory" else name.removesuffix("_s").removesuffix("_bytes").replace("_", " ")
         table.add_row(words, text(readable(name, value)))

@@ -54,13 +54,17 @@ class Origins:
 
 
 UNKNOWN = Origins()
+PLAYED = "neuroanp,played"
+"""What the name of an instrument begins with that is none: see `neuroanp.instruments.played`."""
 
 
-def origins_of(profile: Any) -> Origins:
+def origins_of(profile: Any, instrument: Any = None) -> Origins:
     """Return the origins of what a run's manifest says of its profile; UNKNOWN where that cannot be read.
 
     Args:
         profile: `text`, the canonical profile, and `inherited`, which profile a parameter was taken over from.
+        instrument: `name`, of one that held the weights: its noise, energy and time are its own, and only the endurance
+            is the profile's; None: arrays were simulated.
 
     >>> text = "meta: {status: measured}\\nread: {q: 1}\\nenergy: {write: {value: 1 pJ, status: illustrative}}"
     >>> found = origins_of({"text": text, "inherited": {"energy.write": "pcm"}})
@@ -70,7 +74,15 @@ def origins_of(profile: Any) -> Origins:
     about = profile if isinstance(profile, Mapping) else {}
     inherited = about.get("inherited")
     pairs = inherited.items() if isinstance(inherited, Mapping) else ()
-    return _origins(str(about.get("text", "")), tuple((str(key), str(base)) for key, base in pairs))
+    found = _origins(str(about.get("text", "")), tuple((str(key), str(base)) for key, base in pairs))
+    if not isinstance(instrument, Mapping):
+        return found
+    played = str(instrument.get("name", "")).startswith(PLAYED)
+    return Origins(
+        illustrative=found.illustrative & {WEAR},
+        inherited={figure: bases for figure, bases in found.inherited.items() if figure == WEAR},
+        noise="is played, not measured" if played else "",
+    )
 
 
 @lru_cache(maxsize=256)

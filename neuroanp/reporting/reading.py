@@ -174,7 +174,7 @@ def shown(run: RunDir) -> Shown:
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result
     told = {"loss": loss_of(run), "feedback": str(run.manifest.get("feedback", ""))}
-    result = {**result, "origins": origins_of(run.manifest.get("profile")), **told}
+    result = {**result, "origins": origins_of(run.manifest.get("profile"), run.manifest.get("instrument")), **told}
     damage = list(result.get("damage", ()))
     try:
         metrics = run.metrics()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import inf
 from types import MappingProxyType
@@ -46,6 +46,9 @@ class Quantiser:
         return -self.limit if self.low is None else self.low
 
 
+Port = Callable[["Tensor"], "Tensor"]
+
+
 @dataclass(frozen=True)
 class ReadPlan:
     """One array as the passes of one update see it: y = ADC(W DAC(x) + noise).
@@ -78,6 +81,9 @@ class ReadPlan:
             low voltage. None: W is all there is.
         transitions: (tiles, n, codes - 1) inputs of the ADCs at which the code rises by one, in codes; None: halfway
             between codes.
+        port: reads a real array: rows of inputs (rows, m) to outputs (rows, n), each row once, with the noise that the
+            array has then; W is what was last measured of it, and nothing else of the plan counts. None: it is
+            simulated.
     """
 
     W: Tensor
@@ -98,6 +104,7 @@ class ReadPlan:
     v_0: float | None = None
     circuits: Circuits | None = None
     transitions: Tensor | None = None
+    port: Port | None = None
 
     @property
     def ohmic(self) -> bool:
@@ -106,8 +113,8 @@ class ReadPlan:
 
     @property
     def linear(self) -> bool:
-        """Whether it is, and the codes of the converters are all of one width."""
-        return self.ohmic and self.transitions is None
+        """Whether it is, the codes of the converters are all of one width, and the array is simulated."""
+        return self.ohmic and self.transitions is None and self.port is None
 
     @property
     def effective(self) -> Tensor:

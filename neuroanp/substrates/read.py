@@ -107,6 +107,8 @@ class Reader:
         if self.plain:
             return x @ self.wt
         x, xi = self.told(x), xi if self.noisy else None
+        if self.plan.port is not None:
+            return self.plan.port(x.reshape(-1, self.m)).view(*x.shape[:-1], self.n)
         if self.fast is not None:
             return self._counted(*self.fast(x, xi))
         if self.on_gpu is not None:

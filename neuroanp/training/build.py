@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from neuroanp.network.network import Layer, Network
     from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.training.config import RunConfig
+    from neuroanp.training.on_bench import Bench
 
 
 @dataclass(frozen=True)
@@ -100,6 +101,8 @@ class Experiment:
     def label(self) -> str:
         """What a progress bar calls it: its name, and what sets it apart from runs of the same name."""
         hardware, parts = self.config.hardware, [self.name]
+        if hardware.on_bench:
+            parts.append(f"on {hardware.resource}")
         if self.config.backend != "rate":
             parts.append(self.config.backend)
         if self.start is not None:
@@ -292,12 +295,19 @@ def _check_device(name: str) -> None:
 
 
 def build_trainer(
-    experiment: Experiment, trained: frozenset[str] | None = None, effects: frozenset[str] | None = None
-) -> Trainer:
-    """Build a trainer of all arrays or some, at update 0, with the configuration's effects or others."""
+    experiment: Experiment, trained: frozenset[str] | None = None, effects: frozenset[str] | None = None,
+    bench: Bench | None = None,
+) -> Trainer:  # fmt: skip
+    """Build a trainer of all arrays or some, at update 0, with the configuration's effects or others.
+
+    Its arrays are simulated, those of a run with an instrument by its profile, unless `bench` is there.
+    """
     config = experiment.config
     streams = Streams(config.seed)
     substrate = experiment.chip(streams, effects)
+    if bench is not None:
+        first, adds = experiment.first(streams), config.perturbation.kind is not None
+        substrate = bench.chip(config.hardware, adds, substrate, first, streams)
     return Trainer(
         task=experiment.task,
         substrate=substrate,

@@ -20,7 +20,7 @@ from neuroanp.network.tanh import Tanh
 from neuroanp.records.store import found
 from neuroanp.tasks.encoders import ENCODERS, Current, Encoder
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.training import computed, together
+from neuroanp.training import computed, on_bench, together
 from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.layers import NetworkConfig
 from neuroanp.training.sections import Compute, Hardware, PerturbationConfig, TrainingConfig
@@ -89,6 +89,8 @@ class RunConfig(Section):
         problems += together.of_noise(self.perturbation, self.rule)
         problems += computed.misfits(self.rule, self.network, self.optimizer, self.perturbation, self.training)
         problems += self._of_workers()
+        parts = self.backend, self.rule, self.perturbation, self.training, self.compute
+        problems += on_bench.misfits(self.hardware, *parts)
         if not self.network.input_delay and not (self.encoder.spikes and (spikes(self.backend) or not sure)):
             said = "0 is of inputs that are spikes; others act at once, leave it out"
             problems.append(Problem(("network", "input_delay"), said))

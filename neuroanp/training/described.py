@@ -23,6 +23,7 @@ from neuroanp.training.computed import perturbs_no_units
 from neuroanp.training.decorrelating import DIGITAL, decorrelation_of
 from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
+from neuroanp.training.on_bench import said_of
 from neuroanp.training.refused import refuse_rule
 from neuroanp.training.times import seconds
 from neuroanp.training.watch import percent
@@ -55,7 +56,11 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
     window = experiment.window_s()
     facts = facts_of(chip, window)
     said = f"perturbation: {_perturbed(experiment, chip)}"
-    log = [said, f"writes: {chip.write}"]
+    plan = plan_of(experiment)
+    replayed = plan is not None and plan.replayed > 0
+    bench = experiment.config.hardware.on_bench
+    writes = "pulse" if bench and experiment.config.hardware.write == "pulse" else "verify" if bench else chip.write
+    log = [said, f"writes: {writes}", *said_of(experiment.config.hardware, experiment.profile, replayed)]
     log += [line if line.startswith("warning: ") else f"data: {line}" for line in experiment.task.account()]
     if experiment.validation is not None:
         log.append(f"validation: {_validates(experiment)}")
@@ -71,8 +76,7 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
         log.append("reference: a noise-free pass, which no physical substrate has")
     if decorrelation_of(experiment.config.rule) is not None:
         log.append(DIGITAL)
-    plan = plan_of(experiment)
-    if plan is not None and plan.replayed:
+    if replayed:
         log.append(f"passes: {plan}; training.memory may be raised")
     log += _idle_switches(experiment, facts) + _warnings(experiment, chip, facts)
     return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
@@ -81,6 +85,10 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
 def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
     """Say what makes passes differ."""
     rule, sigma = experiment.config.rule, chip.drive.sigma
+    if experiment.config.hardware.on_bench:
+        kind = experiment.config.perturbation.kind
+        added = "" if kind is None else f" and {LABELS[kind]}, sigma {sigma:g} on the pre-activations"
+        return f"the instrument's own noise{added}"
     if by_itself(rule):
         return of_weights(rule, chip.perturbs_units)
     if isinstance(rule, OUA):
@@ -187,6 +195,8 @@ def _times(experiment: Experiment) -> list[str]:
 
 def _warnings(experiment: Experiment, chip: DeviceChip, facts: dict[str, Any]) -> list[str]:
     """Return what makes the perturbation useless: too small for the arithmetic, or for the converters."""
+    if experiment.config.hardware.on_bench:  # the instrument tells what its noise is
+        return []
     warnings, sigma = [], chip.drive.sigma
     warnings += [f"warning: {line}" for line in (*_idle_options(experiment, chip), *_times(experiment))]
     if 0 < sigma < FLOAT32_FLOOR and experiment.config.compute.dtype == "float32":

@@ -38,6 +38,7 @@ from neuroanp.training.decorrelating import decorrelated_groups
 from neuroanp.training.described import describe
 from neuroanp.training.identifying import numbers_remembered
 from neuroanp.training.learner import make_learner
+from neuroanp.training.looking import look, sentence
 from neuroanp.training.memory import available_memory, keep_freed_memory
 from neuroanp.training.readout import is_world, readout_trainer
 from neuroanp.training.reward_learner import RewardLearner
@@ -84,6 +85,8 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     else:
         shown = [format_quantity(float(size), "B", 3) for size in (needed, available or 0)]
         notes, seconds = [f"does not fit: needs {shown[0]}, {shown[1]} available"], None
+    looked = look(experiment)
+    notes = notes if looked is None else [*notes, sentence(looked)]
     steps, batch, plan = experiment.task.steps, config.training.batch, plan_of(experiment)
     passes = config.training.updates * make_learner(config.rule).passes
     presented = passes * batch + _looked_at(config) + _fitted_to(config)
@@ -102,6 +105,7 @@ def estimate(config: RunConfig) -> dict[str, Any]:
         "seconds": seconds,
         "chip_time_s": presented * steps * config.dt,
         "notes": notes,
+        **({} if looked is None else {"instrument": looked}),
     }
 
 

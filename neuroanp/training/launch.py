@@ -21,7 +21,8 @@ from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import check_dump, load_config
 from neuroanp.training.described import describe
 from neuroanp.training.estimate import refuse_size
-from neuroanp.training.loop import NOW, PENDING, How, Progress, Training
+from neuroanp.training.how import NOW, How
+from neuroanp.training.loop import PENDING, Progress, Training
 from neuroanp.training.start import Start
 from neuroanp.training.threads import threads_note
 

@@ -24,7 +24,9 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.crew import hands_of
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import HeldOutBatch, firing_of, scores, show
+from neuroanp.training.how import NOW, How
 from neuroanp.training.memory import keep_freed_memory
+from neuroanp.training.on_bench import Bench, connected
 from neuroanp.training.readout import frozen_control, key_of, readout_trainer
 from neuroanp.training.refitting import Refit
 from neuroanp.training.results import ledger_of_run
@@ -50,22 +52,6 @@ LOOK_EVERY_S = 0.2
 """Between two looks at a control that another run computes."""
 PENDING = "pending"
 """Field of the manifest: what a run that has its result still lacks."""
-
-
-@dataclass(frozen=True)
-class How:
-    """How the controls of a run are come by.
-
-    Args:
-        later: leave them out now, and note that they are pending.
-        since: those of other runs count from that time on, seconds since 1970; None: all do.
-    """
-
-    later: bool = False
-    since: float | None = None
-
-
-NOW = How()
 
 
 @dataclass
@@ -110,14 +96,15 @@ class Training:
         threads = torch.get_num_threads()
         torch.set_num_threads(self.experiment.config.compute.threads)
         try:
-            return self._run()
+            with connected(self.experiment.config.hardware, self.record) as bench:
+                return self._run(bench)
         finally:
             torch.set_num_threads(threads)  # the caller's own computations keep theirs
 
-    def _run(self) -> dict[str, Any]:
+    def _run(self, bench: Bench | None) -> dict[str, Any]:
         keep_freed_memory()
-        trainer = replace(build_trainer(self.experiment), batches=self.batches, crew=hands_of(self.experiment))
-        task = self.experiment.task
+        trainer = build_trainer(self.experiment, bench=bench)
+        trainer, task = replace(trainer, batches=self.batches, crew=hands_of(self.experiment)), self.experiment.task
         held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         self.world = held.batch.world is not None
         self.first_books = trainer.substrate.ledger.report()

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
 
 from neuroanp.devices.effects import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import did_you_mean
+from neuroanp.instruments.protocol import INSTRUMENTS, SIMULATED, Limits, Pulse
 from neuroanp.substrates.added_noise import Kind
 from neuroanp.training.times import Idle, without_repeats
 from neuroanp.units import Size, Temperature
@@ -35,8 +36,10 @@ class PerturbationConfig(Section):
         return None if self.name in ("auto", "none") else self.name
 
 
-class Hardware(Section):
-    """How the profile's hardware is used."""
+class Hardware(GrowingSection):
+    """How the profile's hardware is used, or which instrument is."""
+
+    later: ClassVar[tuple[str, ...]] = ("substrate", "resource", "options", "limits", "pulse", "retries", "read_backs")
 
     write: Literal["auto", "ideal", "verify", "pulse"] = Field(
         default="auto",
@@ -53,6 +56,54 @@ class Hardware(Section):
     )
     only: list[str] = Field(default_factory=list, description="the non-idealities that are on; empty: all")
     without: list[str] = Field(default_factory=list, description="non-idealities that are off")
+
+    substrate: str = Field(
+        default=SIMULATED,
+        min_length=1,
+        description="simulated, or what drives the instrument that holds the weights: visa, or a driver of one's own; "
+        "the profile models its devices then, for the controls and for looking at the run later",
+    )
+    resource: str | None = Field(default=None, min_length=1, description="the instrument, e.g. TCPIP::10.0.0.5::INSTR")
+    options: dict[str, Any] = Field(default_factory=dict, description="of the driver; those of visa: see its page")
+    limits: Limits | None = Field(default=None, description="what no read and no write may exceed")
+    pulse: Pulse | None = Field(default=None, description="the pulses that devices are written with")
+    retries: int = Field(default=3, ge=0, le=20, description="attempts in turn to connect again where the link is lost")
+    read_backs: int = Field(default=4, ge=1, le=1000, description="reads of a device that are averaged after a write")
+
+    @model_validator(mode="after")
+    def _whole_instrument(self) -> Hardware:
+        """An instrument has a resource, limits and pulses; simulated arrays have none of them."""
+        stated = {"resource": self.resource, "limits": self.limits, "pulse": self.pulse}
+        if self.substrate == SIMULATED:
+            idle = [name for name, value in (*stated.items(), ("options", self.options or None)) if value is not None]
+            if idle:
+                said = f"is of an instrument, and hardware.substrate is '{SIMULATED}'; leave it out, or name a driver"
+                raise all_at([Problem((name,), said) for name in idle])
+            return self
+        known = INSTRUMENTS.names()
+        problems = [
+            Problem((name,), f"is missing: an instrument ('{self.substrate}') wants it; see docs/instruments.md")
+            for name, value in stated.items()
+            if value is None
+        ]
+        if self.substrate not in known:
+            said = f"unknown instrument '{self.substrate}'{did_you_mean(self.substrate, known)} "
+            problems.append(Problem(("substrate",), said + f"(known: {', '.join([SIMULATED, *known])})"))
+        if self.write == "ideal":
+            said = (
+                "'ideal' is of simulated arrays; an instrument is written by verify (trains until it is there) or pulse"
+            )
+            problems.append(Problem(("write",), said))
+        if self.read == "sampled":
+            problems.append(Problem(("read",), "'sampled' is of simulated arrays; an instrument's noise is its own"))
+        if problems:
+            raise all_at(problems)
+        return self
+
+    @property
+    def on_bench(self) -> bool:
+        """Whether an instrument holds the weights."""
+        return self.substrate != SIMULATED
 
     @field_validator("only", "without")
     @classmethod

@@ -1,0 +1,372 @@
+"""A chip on the bench as a substrate: the instrument reads, what was last measured of it is what the host believes.
+
+    y = k (I+ - I-)   of pairs,     y = k (I - G_middle sum_j V_j)   in offset coding,     k = (w_s / dG) x_m / v_read
+
+Reads under noise are the instrument's own, each row of each pass once; where a read without noise is asked for, the
+host multiplies by the weights that it last measured. Every write is read back, device by device.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Mapping
+from dataclasses import replace
+from types import MappingProxyType
+from typing import TYPE_CHECKING, NamedTuple, NoReturn
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from neuroanp.devices.draws import whole_pulses
+from neuroanp.errors import InputError
+from neuroanp.instruments.guard import Guard
+from neuroanp.instruments.layout import layout
+from neuroanp.instruments.records import Records
+from neuroanp.substrates.chip import DeviceChip
+from neuroanp.substrates.ledger import ABSENT, STATED, UNSTATED, Ledger
+from neuroanp.substrates.node_drive import NodeDrive
+from neuroanp.substrates.periphery import X_MAX
+from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
+from neuroanp.trajectory import Weights, WeightUpdate
+
+if TYPE_CHECKING:
+    from neuroanp.noise import PassStreams, Streams
+    from neuroanp.substrates.crossbar import Crossbar
+
+LOG = logging.getLogger("neuroanp")
+MEASURED = "measured"
+"""What a state calls the conductances that were last read back, "w/measured"."""
+LOOKS = 8
+"""Times that all devices are measured before a run."""
+BLURRED = 2.0
+"""Standard deviations of a read-back within which a device is taken for where it should be."""
+DRIFTED = 2.0
+"""Root mean square of what a resumed chip is off what its checkpoint says, in steps, above which that is said."""
+
+
+class How(NamedTuple):
+    """How a chip on the bench is written and read.
+
+    Args:
+        write: "verify" (trains of pulses until each device is within half a step, or what read-backs can tell), or
+            "pulse" (one train an update).
+        step: siemens that a pulse moves a device.
+        rounds: trains of one verified write, at most. reads: read-backs that are averaged.
+    """
+
+    write: str
+    step: float
+    rounds: int = 10
+    reads: int = 4
+
+
+class BenchChip(DeviceChip):
+    """Weights held by an instrument; implements `substrates.protocol.Substrate`.
+
+    Args:
+        model: a simulated chip of the profile that the instrument's devices are modelled by: its range, coding and
+            read voltage count, and its arrays keep what is measured, so that a checkpoint can be looked at without the
+            instrument.
+        guard: the instrument, open. how: it is written and read. drive: noise that the host adds to the units.
+        streams: the run's.
+        records: where measurements go.
+
+    Raises:
+        InputError: the profile has no read voltage, or the instrument is too small.
+    """
+
+    def __init__(
+        self, model: DeviceChip, guard: Guard, how: How, drive: NodeDrive, streams: Streams, records: Records
+    ) -> None:
+        vars(self).update(vars(model))
+        periphery = self.profile.periphery
+        if periphery is None:
+            raise InputError(
+                f"profile: '{self.profile.name}' has no read voltage, which an instrument needs; use the profile that "
+                "models its devices (periphery.v_read, conductance.g_min and g_max)"
+            )
+        self.v_read = periphery.v_read
+        if self.v_read > guard.limits.voltage:
+            raise InputError(
+                f"profile: periphery.v_read, {self.v_read:g} V, is beyond hardware.limits.voltage, "
+                f"{guard.limits.voltage:g} V; lower it in the profile, or raise the limit if the devices stand it"
+            )
+        self.guard, self.how, self.drive, self.streams, self.records = guard, how, drive, streams, records
+        self.write, self.junctions, self.compensated = how.write, None, {}
+        planes = self.device.planes
+        self.places = layout({name: array.shape for name, array in self.arrays.items()}, planes, guard.identity)
+        self.blur = dict.fromkeys(self.arrays, 0.0)
+        self.held = {name: torch.full_like(array.cells["g"], torch.nan) for name, array in self.arrays.items()}
+        self.tells_energy = guard.cost().joules is not None
+        told = STATED if self.tells_energy else UNSTATED
+        kinds = dict.fromkeys(("dac", "adc", "digital"), UNSTATED) | {"array_reads": told, "writes": told}
+        absent = dict.fromkeys(("node_noise", "accumulate", "spikes", "synaptic_events", "static"), ABSENT)
+        endurance = None if self.profile.energy is None else self.profile.energy.endurance
+        self.ledger = Ledger({**kinds, **absent}, True, endurance)
+
+    # ---- the instrument ----
+
+    def begin(self, weights: Weights) -> float:
+        """Measure the devices as they are and write the first weights; return the noise of a pre-activation.
+
+        Raises:
+            InputError: reads repeat to the last bit and the host adds no noise: nothing would explore.
+        """
+        sigma, total, missed = self.look(), 0, 0
+        for name, array in self.arrays.items():
+            self._aim[name], _ = array.clip(weights[name].to(self.like))
+            sent, gave_up = self._verified(name, array)
+            total, missed = total + sent, missed + gave_up
+        if missed:
+            LOG.warning(f"{missed} of the first weights are further off than read-backs are uncertain, and stay so")
+        self._book_pulses(total)
+        return sigma
+
+    def look(self, times: int = LOOKS) -> float:
+        """Measure all devices `times` over; return the noise of a pre-activation, for inputs of half the range.
+
+        Raises:
+            InputError: reads repeat to the last bit and the host adds no noise: nothing would explore.
+        """
+        for name in self.arrays:
+            self.guard.cost()
+            series, at = [], []
+            for _ in range(times):
+                begun = time.monotonic()
+                series.append(self._conductances(name))
+                took = self.guard.cost().seconds  # of the chip; of the host, where the instrument cannot tell
+                at.append((at[-1] if at else 0.0) + (time.monotonic() - begun if took is None else took))
+            self.records.noise(name, [each - at[0] for each in at], np.stack(series))
+            self._hold(name, np.mean(series, 0))
+            self.blur[name] = float(np.std(series, 0, ddof=1).mean()) / self.how.reads**0.5
+        believed, variance = self._believed(), []
+        for name, array in self.arrays.items():
+            x = 0.5 * torch.ones(array.shape[1], dtype=self.like.dtype)
+            x[1::2] = -0.5
+            variance.append(float(_Port(self, name, believed)(x.expand(4 * times, -1)).double().var(0).mean()))
+        sigma = max(variance) ** 0.5
+        if not sigma and not self.drive.sigma:
+            raise InputError(
+                f"{self.guard.identity.name}: reads repeat to the last bit: nothing explores; raise its bandwidth or "
+                "its resolution, or add noise on purpose (perturbation.name: gaussian)"
+            )
+        return sigma
+
+    def steps_to(self, weights: Weights) -> Tensor:
+        """Return how many steps of a pulse all devices are off what weights want, (devices,)."""
+        off = []
+        for name, array in self.arrays.items():
+            target = array.to_conductance(array.clip(weights[name].to(self.like))[0])
+            off.append(((target - self.held[name]) / self.how.step).flatten())
+        return torch.cat(off)
+
+    def _conductances(self, name: str) -> np.ndarray:
+        """Return what each device of an array conducts, (planes, n, m) siemens: its word lines driven one by one."""
+        place, identity = self.places[name], self.guard.identity
+        volts = np.zeros((place.m, identity.lines), np.float32)
+        volts[np.arange(place.m), np.arange(place.m) + place.first] = self.v_read
+        whole = np.zeros((identity.lines, identity.bits))
+        whole[place.lines] = self.guard.read(volts, None).astype(np.float64) / self.v_read
+        return place.taken(whole)
+
+    def _hold(self, name: str, siemens: np.ndarray) -> None:
+        """Take what was measured, (planes, n, m); the model's array has it, too."""
+        array, span = self.arrays[name], self.device.span
+        self.held[name] = torch.from_numpy(siemens).to(self.like)
+        inside = self.held[name].clamp(span.g_min, span.g_max)
+        array.place(inside, self.now, self.streams.generator(f"held/{name}"))
+        whole = {"stuck": torch.zeros_like, "dead": torch.zeros_like, "scale": torch.ones_like}
+        cells = {key: whole[key](each) if key in whole else each for key, each in array.cells.items()}
+        array.load({**cells, "g": inside})  # what is stuck in the model alone is where it was measured
+
+    def _believed(self) -> np.ndarray:
+        """Return what all devices conducted when they were last measured, (lines, bits) siemens."""
+        identity = self.guard.identity
+        held = [place.spread(self.held[name].double().numpy(), identity) for name, place in self.places.items()]
+        return np.sum(held, 0)
+
+    def _verified(self, name: str, array: Crossbar) -> tuple[int, int]:
+        """Pulse an array to its target weights; return the pulses sent and how many weights are not there."""
+        target, near = array.to_conductance(self._aim[name]), self._near(name)
+        room = torch.full_like(target, self.guard.limits.pulses, dtype=torch.int32)
+        total = 0
+        for _ in range(self.how.rounds):
+            off = target - self.held[name]
+            counts = torch.where(off.abs() > near, (off / self.how.step).round(), 0.0).to(torch.int32)
+            counts = torch.minimum(torch.maximum(counts, -room), room)
+            if not bool(counts.any()):
+                break
+            total += self._send(name, counts)
+            room -= counts.abs()
+        return total, int(((target - self.held[name]).abs() > near).any(0).sum())
+
+    def _near(self, name: str) -> float:
+        """Return how far a device may be off its target, siemens: half a step, or what read-backs cannot tell."""
+        return max(0.5 * self.how.step * (1 + 1e-6), BLURRED * self.blur[name])
+
+    def _send(self, name: str, counts: Tensor) -> int:
+        """Send pulses (planes, n, m) and read the array back; return how many were sent."""
+        place, before = self.places[name], self.held[name]
+        sure = self.guard.write(place.spread(counts.numpy().astype(np.int16), self.guard.identity))
+        self._hold(name, np.mean([self._conductances(name) for _ in range(self.how.reads)], 0))
+        if sure:
+            self.records.writes(name, self.now, counts, before, self.held[name])
+        array = self.arrays[name]
+        array.load({**array.cells, "wear": array.cells["wear"] + counts.abs().to(array.cells["wear"].dtype)})
+        return int(counts.abs().sum())
+
+    def _book_pulses(self, pulses: int) -> None:
+        """Book pulses and what they, and the read-backs, cost."""
+        cost, energy = self.guard.cost(), self.profile.energy
+        stated = 0.0 if energy is None or energy.write_time is None else energy.write_time * pulses
+        seconds = stated if cost.seconds is None else cost.seconds
+        wear = max(int(array.cells["wear"].max()) for array in self.arrays.values())
+        self.ledger.book_writes(pulses, cost.joules, seconds, wear)
+        self.now += seconds
+
+    # ---- what a substrate does ----
+
+    @property
+    def weights(self) -> Weights:
+        """The digital target weights; with "pulse" what was last measured."""
+        if self.write == "pulse":
+            return Weights({name: a.to_weights(self.held[name]) for name, a in self.arrays.items()}, self.network)
+        return Weights(dict(self._aim), self.network)
+
+    @property
+    def perturbs_units(self) -> bool:
+        """Whether the hardware's own noise reaches the pre-activations: an instrument's does."""
+        return True
+
+    @property
+    def weighs_reads(self) -> bool:
+        """False: the instrument tells what reads cost."""
+        return False
+
+    def prepare(self, window_s: float, streams: PassStreams, noise: bool = True) -> dict[str, ReadPlan]:
+        """Return plans whose reads are the instrument's; without noise, of the weights that were last measured."""
+        self.guard.cost()  # what was read since without being booked is nobody's
+        believed, plans = self._believed() if noise else None, {}
+        for name, array in self.arrays.items():
+            plan = ReadPlan(W=array.to_weights(self.held[name]))
+            if believed is not None:
+                plan = replace(plan, port=_Port(self, name, believed))
+            D = self._decorrelation.get(self.network.projection(name).pre)
+            plans[name] = plan if D is None else replace(plan, decorrelation=D)
+        return plans
+
+    def book_reads(
+        self, name: str, load: Tensor, reads: int, noisy: int, *, events: float | Tensor | None = None
+    ) -> None:
+        """Book vector reads; what they cost is told when they are over."""
+        self.ledger.book_reads(reads)
+
+    def elapse(self, seconds: float) -> None:
+        """Book what the instrument took since it was last prepared; `seconds` where it cannot tell."""
+        cost = self.guard.cost()
+        if cost.joules is not None:
+            self.ledger.book_energy("array_reads", cost.joules)
+        took = seconds if cost.seconds is None else cost.seconds
+        self.now += took
+        self.ledger.book_time("reads", took)
+
+    def at(self, seconds: float) -> NoReturn:
+        """Refuse: nobody can look at an instrument at another time than now."""
+        raise InputError("an instrument cannot be read at another time than now; let it lie idle and evaluate it then")
+
+    def ahead(self, update: WeightUpdate, lr: float) -> dict[str, Tensor]:
+        """Return nothing: a write looks at what it needs itself."""
+        return {}
+
+    def apply(
+        self, update: WeightUpdate, lr: float, streams: Streams, index: int, part: int = 0,
+        told: Mapping[str, float] = MappingProxyType({}),
+    ) -> ProgrammingReport:  # fmt: skip
+        """Write W <- W - lr dW by pulses and read the written arrays back; see `DeviceChip.apply`."""
+        at = (index, part) if part else (index,)
+        total = beyond = missed = written = 0
+        for name, gradient in update.arrays.items():
+            if lr == 0 or not bool(gradient.any()):
+                continue
+            array, change = self.arrays[name], (-lr * gradient).to(self.like)
+            if self.write == "pulse":
+                _, over = array.clip(array.to_weights(self.held[name]) + change)
+                dg = self._shared(name, change / array.slope)
+                counts, gave_up = self._whole(dg, streams.generator(f"c2c/{name}", *at)), 0
+                total += self._send(name, counts) if bool(counts.any()) else 0
+            else:
+                self._aim[name], over = array.clip(self._aim[name] + change)
+                sent, gave_up = self._verified(name, array)
+                total += sent
+            beyond, missed, written = beyond + int(over), missed + gave_up, written + gradient.numel()
+        self._book_pulses(total)
+        return ProgrammingReport(beyond / max(written, 1), missed / max(written, 1))
+
+    def _shared(self, name: str, change: Tensor) -> Tensor:
+        """Return the changes of devices (planes, n, m) that change a weight's conductance by so much, (n, m).
+
+        Of a pair each device takes half, one up and one down, and what it has no room for the other one takes.
+        """
+        if not self.arrays[name].differential:
+            return change.unsqueeze(0)
+        span, (up, down) = self.device.span, self.held[name]
+        raised = (up + change / 2).clamp(span.g_min, span.g_max) - up
+        lowered = (down - (change - raised)).clamp(span.g_min, span.g_max) - down
+        return torch.stack([change + lowered, lowered])
+
+    def _whole(self, dg: Tensor, rng: np.random.Generator) -> Tensor:
+        """Round changes in siemens to whole pulses, no more than the limit; the sign says up or down."""
+        return whole_pulses(dg.abs(), self.how.step, self.guard.limits.pulses, rng) * dg.sign().to(torch.int32)
+
+    # ---- checkpoints ----
+
+    def state_dict(self) -> dict[str, Tensor]:
+        """Return what a simulated chip of the model keeps, and what was measured."""
+        held = {f"{name}/{MEASURED}": each.clone() for name, each in self.held.items()}
+        return {**super().state_dict(), **held}
+
+    def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
+        """Take back what `state_dict` returned, and measure the devices: what they hold is theirs, whatever is stored.
+
+        Raises:
+            InputError: it is of another chip.
+        """
+        held = {name: state.get(f"{name}/{MEASURED}") for name in self.arrays}
+        if any(each is None or each.shape != self.held[name].shape for name, each in held.items()):
+            raise InputError("the checkpoint is of another chip: resume with the instrument that it was made with")
+        super().load_state_dict(state)
+        self.look()
+        off = torch.cat([(self.held[name] - each).flatten() for name, each in held.items() if each is not None])
+        rms = float(off.double().square().mean().sqrt()) / self.how.step
+        if rms > DRIFTED:
+            LOG.warning(
+                f"{self.guard.identity.name}: its devices are {rms:.1f} steps of a pulse (rms) off what the checkpoint "
+                "says: they moved on, or it is another chip; the run goes on from what they hold"
+            )
+
+
+class _Port:
+    """Reads one array through the guard: rows of inputs to rows of outputs.
+
+    Args:
+        chip: whose. name: of the array. believed: (lines, bits) siemens, by which currents are foreseen.
+    """
+
+    def __init__(self, chip: BenchChip, name: str, believed: np.ndarray) -> None:
+        self.chip, self.place, self.array = chip, chip.places[name], chip.arrays[name]
+        self.believed, self.like = believed, chip.like
+
+    def __call__(self, x: Tensor) -> Tensor:
+        """Return y (rows, n) of x (rows, m); inputs beyond the range are held at its ends, as a DAC does."""
+        v_read, (_, planes, n, _) = self.chip.v_read, self.place
+        v = (x.double().clamp(-X_MAX, X_MAX) * (v_read / X_MAX)).numpy()
+        volts = np.zeros((len(v), self.chip.guard.identity.lines), np.float32)
+        volts[:, self.place.lines] = v
+        amperes = self.chip.guard.read(volts, self.believed).astype(np.float64)[:, : planes * n]
+        if planes == 2:
+            siemens = amperes[:, :n] - amperes[:, n:]
+        else:
+            siemens = amperes - self.chip.device.span.middle * v.sum(1, keepdims=True)
+        return torch.from_numpy(siemens * (self.array.slope * X_MAX / v_read)).to(self.like)

@@ -1,0 +1,53 @@
+"""Options of the VISA driver, and its commands."""
+
+from __future__ import annotations
+
+from pydantic import Field, field_validator
+
+from neuroanp.errors import did_you_mean
+from neuroanp.units import PositiveTime
+from neuroanp.yaml_io import Section
+
+COMMANDS = {
+    "size": "ARR:SIZE?",
+    "limits": "ARR:LIM {voltage:.6g},{write_voltage:.6g},{current:.6g},{up:.6g},{down:.6g},{width:.6g},{pulses}",
+    "read": "ARR:READ? {rows},",
+    "write": "ARR:PULS ",
+    "cost": "ARR:COST?",
+}
+"""What each of them is called unless `options.commands` says otherwise."""
+
+
+class VisaOptions(Section):
+    """Options of the driver, `hardware.options`."""
+
+    library: str = Field(
+        default="",
+        description="VISA library: a path, '@py', ...; empty: the system's; 'played:PROFILE': no instrument but one "
+        "that PyVISA-sim plays, its devices those of a profile",
+    )
+    timeout: PositiveTime = Field(default=10.0, description="how long an answer may take")
+    commands: dict[str, str] = Field(default_factory=dict, description="other words for the commands, by name")
+    seed: int = Field(default=0, ge=0, description="of an instrument that is played: its devices and its noise")
+    lines: int = Field(default=128, ge=1, le=1024, description="of an instrument that is played: its word lines")
+    bits: int = Field(default=128, ge=1, le=1024, description="of an instrument that is played: its bit lines")
+    state: str | None = Field(
+        default=None, description="of an instrument that is played: the file (.npz) that keeps its devices between runs"
+    )
+    cut_rate: float = Field(
+        default=0.0,
+        ge=0,
+        le=0.5,
+        description="of an instrument that is played: the share of messages that cut its link",
+    )
+
+    @field_validator("commands")
+    @classmethod
+    def _known(cls, commands: dict[str, str]) -> dict[str, str]:
+        for name, text in commands.items():
+            if name not in COMMANDS:
+                near = did_you_mean(name, [*COMMANDS])
+                raise ValueError(f"'{name}' is not a command{near} (known: {', '.join(COMMANDS)})")
+            if "\n" in text or "\r" in text:
+                raise ValueError(f"'{name}' is more than one line; write one command")
+        return commands
