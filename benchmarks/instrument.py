@@ -82,7 +82,7 @@ def learn(options: argparse.Namespace, folder: Path) -> str:
         losses["instrument"].append(found[True]["test_loss"])
         losses["simulated"].append(found[False]["test_loss"])
         losses["frozen recurrence, simulated"].append(found[False]["controls"]["frozen_recurrence"])
-        passes, pulses = 8 * 300, found[True]["ledger"]["pulses"]
+        passes, pulses = 8 * 300, found[True]["pulses"]
         print(f"seed {seed}: {[of[-1] for of in losses.values()]}", flush=True)
     below = median(losses["instrument"]) < median(losses["frozen recurrence, simulated"])
     each = all(a < b for a, b in zip(losses["instrument"], losses["frozen recurrence, simulated"], strict=True))

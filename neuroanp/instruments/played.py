@@ -21,6 +21,7 @@ import torch
 from pyvisa import ResourceManager, constants, rname
 from pyvisa.errors import VisaIOError
 from pyvisa_sim.devices import Device as SimulatedDevice
+from pyvisa_sim.devices import Devices
 from pyvisa_sim.highlevel import SimVisaLibrary
 
 from neuroanp.devices.device import Device
@@ -55,6 +56,8 @@ class PlayedArray(SimulatedDevice):
 
     def __init__(self, profile: HardwareProfile, options: VisaOptions) -> None:
         super().__init__("played", b"")
+        for kind in ("TCPIP INSTR", "TCPIP SOCKET", "GPIB INSTR", "USB INSTR", "ASRL INSTR"):
+            self.add_eom(kind, "\n", "\n")
         law = profile.update
         if not isinstance(law, PulsedLaw):
             raise InputError(
@@ -212,6 +215,9 @@ class PlayedArray(SimulatedDevice):
 
 class PlayedLibrary(SimVisaLibrary):
     """PyVISA-sim's library, which hands over an answer at once where its own takes it byte by byte."""
+
+    def _init(self) -> None:
+        self.sessions, self.devices = {}, Devices()
 
     def read(self, session: Any, count: int) -> tuple[bytes, constants.StatusCode]:
         """Return at most `count` bytes of the oldest answer."""

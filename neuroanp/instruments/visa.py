@@ -1,7 +1,7 @@
 """Drive an array over PyVISA, by five commands in the style of SCPI.
 
     ARR:SIZE?                      -> "41,40": word lines, bit lines
-    ARR:LIM v,w,i,up,down,s,n      volts of a read and of a write, amperes; of a pulse volts up, down, seconds; most pulses
+    ARR:LIM v,w,i,up,down,s,n      volts of a read and a write, amperes; volts up, down, seconds of a pulse; pulses
     ARR:READ? <rows>,<block>       volts of the word lines, row after row -> <block>: amperes of the bit lines
     ARR:PULS <block>               whole numbers, word line after word line: pulses up (> 0) or down of each device
     ARR:COST?                      -> "1.2e-9,3.0e-3": joules and seconds since this was last asked; NAN: not known
@@ -58,6 +58,10 @@ class VisaInstrument:
         self._session.timeout = 1e3 * self.options.timeout
         self._session.read_termination, self._session.write_termination = None, "\n"
         name = self._asked("*IDN?")
+        if not name:
+            raise LinkLostError(
+                f"hardware.resource: '{self.resource}' does not answer *IDN?; is it the right one, and on?"
+            )
         said = {**limits.model_dump(), **pulse.model_dump()}
         self._told(lambda: self._session.write(self._words["limits"].format(**said)))
         self._identity = Identity(name, *self._size())

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
+from neuroanp.instruments import played
 from neuroanp.instruments.protocol import Cost, Identity, Limits, LinkLostError, Pulse
 
 LIMITS = Limits.model_validate({"voltage": 0.25, "write_voltage": 1.5, "current": 1e-4, "pulses": 50})
@@ -59,6 +60,12 @@ class Told:
 
     def close(self) -> None:
         self.closed += 1
+
+
+@pytest.fixture(autouse=True)
+def fresh(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Instruments that are played stay as they were left; those of a test are its own."""
+    monkeypatch.setattr(played, "_PLAYED", {})
 
 
 @pytest.fixture
