@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MODULES = {"pyyaml": "yaml"}
+MODULES = {"pyyaml": "yaml", "pyvisa-sim": "pyvisa_sim"}
 """Import names that differ from the distribution's."""
 
 

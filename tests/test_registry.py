@@ -14,6 +14,7 @@ from neuroanp.backends.protocol import BACKENDS
 from neuroanp.baselines.methods import BASELINES
 from neuroanp.errors import InputError
 from neuroanp.export.protocol import EXPORTERS
+from neuroanp.instruments.protocol import INSTRUMENTS
 from neuroanp.learning.protocol import RULES
 from neuroanp.losses import LOSSES
 from neuroanp.network.cell import CELLS
@@ -24,7 +25,8 @@ from neuroanp.tasks.protocol import TASKS
 from neuroanp.training.learner import LEARNERS
 
 REGISTRIES = [
-    BACKENDS, BASELINES, CELLS, ENCODERS, EXPORTERS, LEARNERS, LOSSES, NEURONS, RULES, TASKS, *LAWS.values()
+    BACKENDS, BASELINES, CELLS, ENCODERS, EXPORTERS, INSTRUMENTS, LEARNERS, LOSSES, NEURONS, RULES, TASKS,
+    *LAWS.values(),
 ]  # fmt: skip
 DECLARED = tomllib.loads((Path(__file__).parents[1] / "pyproject.toml").read_text())["project"]["entry-points"]
 

@@ -160,6 +160,7 @@ app.add_typer(names.cells, name="cells")
 app.add_typer(names.neurons, name="neurons")
 app.add_typer(names.encoders, name="encoders")
 app.add_typer(names.losses, name="losses")
+app.add_typer(names.instruments, name="instruments")
 app.command(epilog=_example("neuroanp doctor"))(doctor.doctor)
 
 

@@ -18,6 +18,7 @@ backends = typer.Typer(help="What can simulate a network.", no_args_is_help=True
 cells = typer.Typer(help="What the layers of a network can be made of.", no_args_is_help=True)
 neurons = typer.Typer(help="What units can spike like.", no_args_is_help=True)
 encoders = typer.Typer(help="What a task's values can reach the network as.", no_args_is_help=True)
+instruments = typer.Typer(help="What can drive a real array.", no_args_is_help=True)
 losses = typer.Typer(help="What outputs can cost.", no_args_is_help=True)
 
 
@@ -84,6 +85,15 @@ def list_encoders(json: options.Json = False, debug: options.Debug = False) -> N
     found = {name: ENCODERS.get(name) for name in ENCODERS.names()}
     kinds = {name: f"encoder to {'spikes' if model.spikes else 'currents'}" for name, model in found.items()}
     print_rows([row_of(name, kinds[name], ENCODERS.summary(name), model) for name, model in found.items()], json)
+
+
+@instruments.command("list", epilog="Example: neuroanp instruments list")
+@guarded
+def list_instruments(json: options.Json = False, debug: options.Debug = False) -> None:
+    """List the drivers that hardware.substrate can name; docs/instruments.md says what each is."""
+    from neuroanp.instruments.protocol import INSTRUMENTS
+
+    print_rows([row_of(name, "instrument", INSTRUMENTS.summary(name), None) for name in INSTRUMENTS.names()], json)
 
 
 @losses.command("list", epilog="Example: neuroanp losses list")

