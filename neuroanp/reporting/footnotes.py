@@ -10,7 +10,7 @@ from neuroanp.reporting.origins import ILLUSTRATIVE, INHERITED, NAMES
 
 
 def rests_on(group: Sequence[Method], marks: bool = True) -> list[str]:
-    """Say of which devices the energy, chip time and wear shown are nobody's measurement, or another device's.
+    """Say what was an instrument, and whose energy, chip time and wear are nobody's measurement, or another device's.
 
     Args:
         group: the methods. marks: whether the values are marked.
@@ -31,7 +31,11 @@ def rests_on(group: Sequence[Method], marks: bool = True) -> list[str]:
     ]
     said = [(ILLUSTRATIVE, "From illustrative values, not measurements", known)] * bool(known)
     said += [(INHERITED, "From values inherited of another profile", taken)] * bool(taken)
-    return [f"{f'{mark} ' * marks}{words}: {'; '.join(found)}." for mark, words, found in said]
+    on = {m.profile: m.origins.instrument for m in group if m.origins.instrument}
+    held = [
+        f"{profile}: an instrument held the weights, {name}; controls are simulated." for profile, name in on.items()
+    ]
+    return held + [f"{f'{mark} ' * marks}{words}: {'; '.join(found)}." for mark, words, found in said]
 
 
 def _alike(names: Mapping[Any, Iterable[str]]) -> list[tuple[str, list[Any]]]:

@@ -42,11 +42,13 @@ class Origins:
         illustrative: the figures (ENERGY, TIME, WEAR) that rest on illustrative values.
         inherited: the profiles whose values a figure rests on, by figure.
         noise: why its noise cannot be compared with another device's, or "" where it can.
+        instrument: the name of what held the weights, or "" where arrays were simulated.
     """
 
     illustrative: frozenset[str] = frozenset()
     inherited: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     noise: str = "has noise that is not known"
+    instrument: str = ""
 
     def marks(self, figure: str) -> str:
         """Return what is put behind a value of a figure: nothing where it rests on the device's own numbers."""
@@ -77,11 +79,12 @@ def origins_of(profile: Any, instrument: Any = None) -> Origins:
     found = _origins(str(about.get("text", "")), tuple((str(key), str(base)) for key, base in pairs))
     if not isinstance(instrument, Mapping):
         return found
-    played = str(instrument.get("name", "")).startswith(PLAYED)
+    name = str(instrument.get("name", ""))
     return Origins(
         illustrative=found.illustrative & {WEAR},
         inherited={figure: bases for figure, bases in found.inherited.items() if figure == WEAR},
-        noise="is played, not measured" if played else "",
+        noise="is played, not measured" if name.startswith(PLAYED) else "",
+        instrument=f"{name:.80}" or "one without a name",
     )
 
 
