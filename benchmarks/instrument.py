@@ -68,7 +68,7 @@ def config(folder: Path, seed: int, bench: bool, **options: Any) -> dict[str, An
         "rule": {"name": "anp", "reference": "mean", "K": 7},
         "optimizer": {"lr": 4e-3},
         "hardware": on_bench if bench else {"write": "verify"},
-        "training": {"updates": 300, "batch": 16, "evaluate_every": 100, "checkpoint_every": 20},
+        "training": {"updates": 300, "batch": 16, "evaluate_every": 100, "checkpoint_every": 10},
         "seed": seed,
     }
 
@@ -171,7 +171,7 @@ def main() -> None:
     parser.add_argument("--only", choices=[*HEADINGS])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--writes", type=int, default=100_000)
-    parser.add_argument("--cut-rate", type=float, default=4e-4)
+    parser.add_argument("--cut-rate", type=float, default=2e-4)
     options = parser.parse_args()
     logging.getLogger("neuroanp").setLevel(logging.ERROR)
     for name, part in {"learn": learn, "limits": limits, "cuts": cuts}.items():
