@@ -71,18 +71,18 @@ def ways(name: str) -> list[str]:
 
 
 ALIKE = {"ecram_mo"}
-"""Profiles of a law that others have too, whose first write of 6,000 pulses takes seconds: the slow tier's."""
+"""Profiles of a law that others have too, whose first write of 6,000 pulses takes seconds: the long tier's."""
 
 
 def of_profile(name: str, *more: str):
-    return pytest.param(name, *more, marks=[pytest.mark.slow] if name in ALIKE else [])
+    return pytest.param(name, *more, marks=[pytest.mark.long] if name in ALIKE else [])
 
 
 NAMES = [of_profile(name) for name in available()]
 CASES = [of_profile(name, write) for name in available() for write in ways(name)]
 
 
-def test_what_is_left_to_the_slow_tier_has_laws_that_others_have():
+def test_what_is_left_to_the_long_tier_has_laws_that_others_have():
     laws = {name: tuple(type(law) for law in (load(name).update, load(name).programming)) for name in available()}
     for name in ALIKE:
         assert laws[name] in [laws[other] for other in available() if other not in ALIKE]
