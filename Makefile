@@ -15,7 +15,10 @@ BIN := $(VENV)/bin
 
 # One thread a process: the tests and the demo run one process a core.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
-PYTEST := $(THREADS) $(BIN)/python -m pytest -n $(WORKERS)
+# Each worker begins with a half of the files, in order, and takes from the other when it is through: what tests of a
+# file share (modules, compiled code, small runs) is then made once, not once a worker. Processes that tests start read
+# the bytecode of the first, whatever the shell says.
+PYTEST := PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
 .PHONY: help demo test coverage test-slow test-long test-cuda lint clean python

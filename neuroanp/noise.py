@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 import numpy.typing as npt
 
-from neuroanp.kernels.draws import Kind, draw, draw_passes
+from neuroanp.kernels.draws import Kind, draw, draw_doubles, draw_passes
 from neuroanp.kernels.philox import Address
 
 if TYPE_CHECKING:
@@ -127,6 +127,8 @@ class PassStreams:
         import torch
 
         if like.device.type == "cpu":
+            if like.dtype == torch.float64 and kind != "rademacher":
+                return torch.from_numpy(draw_doubles(kind, self.at(name, 0, t0), pass_streams, steps, shape))
             precision = torch.empty((), dtype=like.dtype).numpy().dtype
             drawn = [draw(kind, self.at(name, m, t0), steps, shape, precision) for m in pass_streams]
             return torch.from_numpy(drawn[0][:, None] if len(drawn) == 1 else np.stack(drawn, 1))

@@ -2,8 +2,24 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Iterator
+
+import pytest
 from hypothesis import settings
 
 # A first example pays for imports, and machines are shared: how long one takes says nothing of the code.
 settings.register_profile("neuroanp", deadline=None)
 settings.load_profile("neuroanp")
+
+
+@pytest.fixture(scope="session", autouse=True)
+def without_waiting_for_the_disk() -> Iterator[None]:
+    """Let runs of this process go on before the disk has what they wrote: a test's folder outlives no power cut.
+
+    Every run waits two dozen times for milliseconds. Tests of faults and kills put calls of their own in this place,
+    and processes that tests start wait as ever.
+    """
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(os, "fsync", lambda handle: None)
+        yield

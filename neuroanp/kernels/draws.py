@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 Kind = Literal["normal", "uniform", "rademacher"]
 PER_CALL = {np.dtype(np.float32): 4, np.dtype(np.float64): 2}
+AT_ONCE = 4096
+"""Calls whose numbers numpy makes together in double precision: short steps are many, and long ones stay in a cache."""
 
 
 def draw(kind: Kind, at: Address, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike) -> np.ndarray:
@@ -44,16 +46,46 @@ def draw(kind: Kind, at: Address, steps: int, shape: tuple[int, ...], dtype: npt
     _check(at, steps, shape, dtype)
     if kind == "rademacher":
         return signs.draw(at, steps, shape, dtype)
+    if np.dtype(dtype) == np.float64:
+        return draw_doubles(kind, at, (at.stream,), steps, shape)[:, 0]
     out = np.empty((steps, *shape), dtype=dtype)
     rows = out.reshape(steps, prod(shape[:-1]), shape[-1] if shape else 1)
-    if out.dtype == np.float32:
-        compiled.fill(rows, at.keys, at.update, at.stream, at.t, kind == "normal")
-        return out
-    of_a_step = np.empty((rows.shape[1] * -(-rows.shape[2] // 2), 4), dtype=np.uint32)
-    for t in range(steps):
-        compiled.fill_words(of_a_step, at.keys, at.update, at.stream, at.t + t)
-        rows[t] = _dealt(_made(kind, of_a_step, out.dtype), *rows.shape[1:])
+    compiled.fill(rows, at.keys, at.update, at.stream, at.t, kind == "normal")
     return out
+
+
+def draw_doubles(
+    kind: Literal["normal", "uniform"], at: Address, streams: Sequence[int], steps: int, shape: tuple[int, ...]
+) -> np.ndarray:
+    """Return the draws of several streams, (steps, streams, *shape) in double precision, each as `draw` has it.
+
+    Args:
+        kind: "normal" or "uniform". at: of the first step; its stream does not count. streams: of passes.
+        steps: of time. shape: of a step of one stream; its last axis is the row.
+
+    Raises: ValueError where an address does not fit its words.
+
+    >>> from neuroanp.kernels.philox import Address
+    >>> at = Address(key=7, update=0, stream=0, t=0)
+    >>> both = draw_doubles("normal", at, (3, 5), 2, (4,))
+    >>> bool((both[:, 1] == draw("normal", at._replace(stream=5), 2, (4,), "float64")).all())
+    True
+    """
+    from neuroanp.kernels import compiled
+
+    for stream in (min(streams), max(streams)):
+        _check(at._replace(stream=stream), steps, shape, np.float64)
+    rows, n = prod(shape[:-1]), shape[-1] if shape else 1
+    out, calls = np.empty((steps * len(streams), rows, n)), rows * -(-n // 2)
+    places, together = [(t, m) for t in range(steps) for m in streams], max(1, AT_ONCE // max(calls, 1))
+    w, keys = np.empty((min(together, len(places)), calls, 4), dtype=np.uint32), at.keys
+    for first in range(0, len(places), together):
+        some = places[first : first + together]
+        for of_a_step, (t, m) in zip(w, some, strict=False):
+            compiled.fill_words(of_a_step, keys, at.update, m, at.t + t)
+        made = _made(kind, w[: len(some)].reshape(-1, 4), out.dtype)
+        out[first : first + len(some)] = _dealt(made, len(some) * rows, n).reshape(len(some), rows, n)
+    return out.reshape(steps, len(streams), *shape)
 
 
 def draw_passes(

@@ -13,6 +13,7 @@ import numpy as np
 from numba import njit
 
 from neuroanp.kernels.compiled import AT_ONCE, make_normals
+from neuroanp.kernels.copying import put, put_rows
 
 f32 = np.float32
 ANY_ORDER = {"reassoc", "contract"}
@@ -54,7 +55,7 @@ def drive_and_noise(h, drive, key, update, streams, factors, t):  # pyright: ign
     for m in range(passes):
         below, factor = drive[m if len(drive) > 1 else 0], factors[m]
         if factor == f32(0):
-            h[m] = below
+            put_rows(h[m], below)
             continue
         for row in range(0, rows, together):
             many = min(together, rows - row)
@@ -108,7 +109,7 @@ def reduce(h, x, d, s, pre, pairs, which):  # pyright: ignore
     if which < 0:
         _mean(pre.reshape(rows * n), activities)
     else:
-        pre[:] = x[which]
+        put_rows(pre, x[which])
 
 
 @njit(cache=True, error_model="numpy")
@@ -142,7 +143,7 @@ def _mean(out, of):  # pyright: ignore
     share = f32(1) / f32(len(of))
     for start in range(0, len(out), AT_A_TIME):
         part = out[start : start + AT_A_TIME]
-        part[:] = of[0, start : start + AT_A_TIME]
+        put(part, of[0, start : start + AT_A_TIME])
         for m in range(1, len(of)):
             line = of[m, start : start + AT_A_TIME]
             for i in range(len(part)):

@@ -11,6 +11,7 @@ import numpy as np
 from numba import njit
 
 from neuroanp.kernels.compiled import AT_ONCE, deal, make_normals
+from neuroanp.kernels.copying import put
 from neuroanp.kernels.passes import activate
 
 MAGIC = {np.dtype(np.float32): np.float32(1.5 * 2.0**23), np.dtype(np.float64): np.float64(1.5 * 2.0**52)}
@@ -158,7 +159,9 @@ def onward(h, x, heard, noise, room, to_tell, to_hear, out):  # pyright: ignore
     if h.itemsize == 4:
         activate(h, x)
     else:
-        x[:] = np.tanh(h)
+        for r in range(len(h)):
+            for i in range(h.shape[1]):
+                x[r, i] = np.tanh(h[r, i])
     tell(x, noise, sigma, starts, dac, magic, lines, squares)
     return clipped
 
@@ -177,7 +180,7 @@ def weigh(x, xi, sigma, starts, out):  # pyright: ignore
             noise[i] = flat[i] * own[i]
         for tile in range(len(out)):
             line[:] = 0
-            line[starts[tile] : starts[tile + 1]] = x[r, starts[tile] : starts[tile + 1]]
+            put(line[starts[tile] : starts[tile + 1]], x[r, starts[tile] : starts[tile + 1]])
             np.dot(noise.reshape(n, m), line, out[tile, r])
 
 

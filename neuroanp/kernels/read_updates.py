@@ -15,6 +15,7 @@ import numpy as np
 from numba import njit
 
 from neuroanp.kernels.compiled import deal, make_normals
+from neuroanp.kernels.copying import put, put_passes
 from neuroanp.kernels.pass_draws import LONG, make_calls, plan_draws
 from neuroanp.kernels.passes import ANY_ORDER, reduce, tanh
 from neuroanp.kernels.read_loops import MAGIC, code, multiply
@@ -90,7 +91,7 @@ def forward(
     room, room_out = _room(back, shape, all_rows, of_reads), _room(out, shape, all_rows, of_reads)
     of_units = _buffer(noise, shape, n if len(node) == 0 else 0)
     of_y = _buffer(of_outputs, shape, outputs if len(node_y) == 0 else 0)
-    xs[1] = x
+    put_passes(xs[1], x)
     if d.shape[1]:
         common(pre[0].reshape(rows * n), x.reshape(passes, rows * n), which)
     if alike:
@@ -126,8 +127,8 @@ def forward(
             reduce(h, now, d[t], s[t], pre[t + 1], pairs, which)
             differ(dy[t], sy[t], y[t], pairs)
         if len(seen):
-            seen[t] = now
-    x[:] = xs[(steps + 1) % 2]
+            put_passes(seen[t], now)
+    put_passes(x, xs[(steps + 1) % 2])
     return clipped
 
 
@@ -203,7 +204,7 @@ def _tell_rows(reading, room, x):  # pyright: ignore
     for row in range(rows):
         of = x[row % len(x)]
         if len(of) < m:
-            seen[: len(of)] = of
+            put(seen[: len(of)], of)
             of = seen
         for tile in range(len(reading.starts) - 1):
             start, end = reading.starts[tile], reading.starts[tile + 1]

@@ -14,6 +14,7 @@ import numpy as np
 from numba import njit
 
 from neuroanp.kernels.compiled import make_normals
+from neuroanp.kernels.copying import put, put_passes, put_rows
 from neuroanp.kernels.pass_draws import LONG, make_calls, plan_draws
 from neuroanp.kernels.passes import ANY_ORDER, add_and_activate, reduce, tanh
 
@@ -47,7 +48,7 @@ def forward(lines, arrays, x, node, node_y, noise, of_outputs, t0, pairs, which,
     made, first, step, stream, of_step, together = plan_draws(noise, rows, n, steps, LONG)
     made_y, first_y, step_y, stream_y, of_step_y, together_y = plan_draws(of_outputs, rows, outputs, steps, NEVER)
     wot = np.ascontiguousarray(w_out[:, :n].T) if many else np.empty((0, 0), f32)
-    xs[1] = x
+    put_passes(xs[1], x)
     if d.shape[1]:
         common(pre[0].reshape(rows * n), x.reshape(passes, rows * n), which)
     for t in range(steps):
@@ -65,7 +66,7 @@ def forward(lines, arrays, x, node, node_y, noise, of_outputs, t0, pairs, which,
             _square_up(load[0], before.reshape(passes * rows, n))
             _square_up(load[1], now.reshape(passes * rows, n))
         if many:
-            y[t] = np.dot(now.reshape(passes * rows, n), wot).reshape(passes, rows, outputs)
+            put_passes(y[t], np.dot(now.reshape(passes * rows, n), wot).reshape(passes, rows, outputs))
         if of_step_y and t % together_y == 0:
             make_calls(made_y, first_y, step_y, stream_y, of_outputs[0], of_outputs[1], t0 + t)
         _outputs(y[t], now, w_out, made_y, (t % together_y) * of_step_y, of_outputs[3])
@@ -75,8 +76,8 @@ def forward(lines, arrays, x, node, node_y, noise, of_outputs, t0, pairs, which,
             reduce(h, now, d[t], s[t], pre[t + 1], pairs, which)
             differ(dy[t], sy[t], y[t], pairs)
         if len(seen):
-            seen[t] = now
-    x[:] = xs[(steps + 1) % 2]
+            put_passes(seen[t], now)
+    put_passes(x, xs[(steps + 1) % 2])
 
 
 @njit(cache=True, error_model="numpy", fastmath=ANY_ORDER)
@@ -163,7 +164,7 @@ def _dot(w, x):  # pyright: ignore
 @njit(cache=True, error_model="numpy")
 def common(out, lines, which):  # pyright: ignore
     """Fill out (n,) with the mean of lines (M, n), or one of them."""
-    out[:] = lines[max(which, 0)]
+    put(out, lines[max(which, 0)])
     if which < 0:
         for m in range(1, len(lines)):
             out += lines[m]
@@ -239,8 +240,8 @@ def credit(hidden, output, losses, pairs, gamma, whole):  # pyright: ignore
                 hidden[t, r, b] = change + (later if whole else gamma * later)
     if whole:
         for t in range(steps - 1, -1, -1):
-            hidden[t] = hidden[0]
-            output[t] = hidden[0]
+            put_rows(hidden[t], hidden[0])
+            put_rows(output[t], hidden[0])
     return total
 
 
@@ -279,7 +280,10 @@ def products(sums, learns, hidden, output, d, s, dy, sy, norms, lines, pre):  # 
         back += np.dot(flat.T, pre[:steps].reshape(steps * rows, n))
     if learns[2]:
         of_outputs = ey.reshape(steps * rows, outputs)
-        out[:, :n] += np.dot(of_outputs.T, pre[1:].reshape(steps * rows, n))
+        more = np.dot(of_outputs.T, pre[1:].reshape(steps * rows, n))
+        for o in range(outputs):
+            for i in range(n):
+                out[o, i] += more[o, i]
         if out.shape[1] > n:
             for row in range(steps * rows):
                 for o in range(outputs):

@@ -134,6 +134,12 @@ class NodeNoise:
         for index, (factor, stream) in enumerate(zip(of_passes, self.plan.stream, strict=True)):
             if factor:
                 of_stream.setdefault(stream, []).append(index)
+        if plain and of_stream:  # in double precision: all streams at once, for few numbers cost as much as many
+            found = self.streams.tensors("normal", f"gaussian/{layer}", [*of_stream], t0, steps, shape, self.like)
+            for k, same in enumerate(of_stream.values()):
+                for index in same:
+                    torch.mul(found[:, k], of_passes[index] * unit, out=out[:, index])
+            return out
         there = self.junctions is not None and fills(self.junctions) and single(out)
         for stream, (first, *others) in of_stream.items():
             one = self._one(layer, stream, t0, steps, out, first)

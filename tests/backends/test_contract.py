@@ -77,12 +77,14 @@ CASES += [("cuda", name, profile) for name in ON_CUDA for profile in kinds(name)
 
 COMPILED = ("ideal", "pcm", "mixed_signal_neurons")
 """Profiles that Brian2, which compiles a network for each, is held to at every change; the others are long."""
+REFERENCE = (*COMPILED, "smtj_koenders")
+"""Those of the plain loop of LIF units, which reads arrays by the code of the event loop: one a kind of noise."""
 
 
 def is_long(device: str, backend: str, profile: str) -> bool:
     """Return whether a case is of the long tier: rates on profiles of no kind of their own, most of Brian2's."""
-    of_brian2 = registered(backend) == "spiking"
-    return device == "cpu" and (profile not in KINDS or (of_brian2 and profile not in COMPILED))
+    held = COMPILED if registered(backend) == "spiking" else REFERENCE if backend == "lif/simulator" else KINDS
+    return device == "cpu" and profile not in held
 
 
 def case(device: str, backend: str, profile: str):
@@ -130,7 +132,7 @@ def bench(make_bench, profile, backend, dtype, device):
 
 
 @BOTH
-@pytest.mark.parametrize("chunk", [1, 4, pytest.param(10, marks=pytest.mark.long), 11, 1000])
+@pytest.mark.parametrize("chunk", [1, 4, *(pytest.param(c, marks=pytest.mark.long) for c in (10, 11)), 1000])
 def test_time_may_be_cut_into_chunks_of_any_size(bench, chunk, dtype):
     whole = bench.passes(MIXED, chunk=64)
     cut = bench.passes(MIXED, chunk=chunk)

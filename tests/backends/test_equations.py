@@ -199,7 +199,7 @@ def test_noisy_junctions_move_the_example_as_far_as_the_profile_says():
     from neuroanp.training.configure import configure
     from neuroanp.training.described import describe as described
 
-    source = read(EXAMPLE).data
+    source = {**read(EXAMPLE).data, "compute": {"target": "numpy"}}
     assert any(
         "device's own" in line for line in described(Experiment.of(configure(source, profile="smtj_koenders")))[1]
     )

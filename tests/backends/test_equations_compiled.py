@@ -94,10 +94,13 @@ def test_a_parameters_name_changes_nothing(spiking, word):
 @pytest.mark.parametrize(
     "word",
     [
-        "len", "IF", "NULL",
-        *(pytest.param(w, marks=pytest.mark.long) for w in ("range", "complex", "include", "DEF", "ELSE", "int32_t")),
+        "IF",
+        *(
+            pytest.param(w, marks=pytest.mark.long)
+            for w in ("len", "NULL", "range", "complex", "include", "DEF", "ELSE", "int32_t")
+        ),
     ],
-)  # fmt: skip
+)
 def test_a_parameters_name_changes_nothing_in_compiled_code(spiking, word):
     as_foo(spiking, word, "cython")
 

@@ -185,7 +185,12 @@ tried(Equations(**{BASE!r}), 1e-3, Execution(target="numpy"))
     ("lines", "method", "said"),
     [
         ((*CHAIN, MOVED.format("x2")), "exponential_euler", r"more than 512 MB to prepare|preparing .* of computing"),
-        (("x0 = (v + I + z + Iext)**60 : 1", MOVED.format("x0")), "exact", r"preparing .* of computing|512 MB"),
+        pytest.param(
+            ("x0 = (v + I + z + Iext)**60 : 1", MOVED.format("x0")),
+            "exact",
+            r"preparing .* of computing|512 MB",
+            marks=pytest.mark.long,
+        ),
     ],
 )
 def test_what_no_estimate_sees_is_stopped_by_the_limits(unguarded, lines, method, said):

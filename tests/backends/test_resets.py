@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import product
 from typing import get_args
 
 import numpy as np
@@ -67,9 +68,14 @@ def test_the_differentiable_network_spikes_where_the_simulator_does(kind, refrac
     assert torch.equal(found > 0, spikes(kind, refractory))
 
 
-@pytest.mark.parametrize("target", ["numpy", pytest.param("cython", marks=pytest.mark.slow)])
-@pytest.mark.parametrize("alike", [True, False])
-@pytest.mark.parametrize("refractory", [0.0, 3e-3])
+def compiled():
+    """Return the cases of Brian2; compiled, which takes seconds each, those of unlike units that rest are slow."""
+    for target, alike, refractory in product(("numpy", "cython"), (True, False), (0.0, 3e-3)):
+        tier = pytest.mark.slow if refractory and not alike else pytest.mark.long
+        yield pytest.param(refractory, alike, target, marks=[tier] if target == "cython" else [])
+
+
+@pytest.mark.parametrize(("refractory", "alike", "target"), [*compiled()])
 @pytest.mark.parametrize("kind", OTHERS)
 def test_brian2_spikes_where_its_twin_does(spiking, kind, refractory, alike, target):
     current, wt, factors = network()

@@ -180,7 +180,12 @@ def test_the_clock_starts_anew_with_every_presentation(spiking):
     assert variables["t"].get_value()[0] == 70 * DT
 
 
-def test_equations_written_out_are_the_built_in_neuron(spiking):
+COMPILED_ANEW = {"Network.run", "synapses", "synapses, Network.run"}
+"""Ways whose code is compiled for equations too, for seconds each; "fast" and numpy have the same equations."""
+
+
+@pytest.mark.parametrize("way", [pytest.param(w, marks=[pytest.mark.long] * (w in COMPILED_ANEW)) for w in WAYS])
+def test_equations_written_out_are_the_built_in_neuron(spiking, way):
     equations = Equations(
         model="""dv/dt = (-v + I + Iext)/tau_m : 1 (unless refractory)
                  dI/dt = -I/tau_s : 1
@@ -193,9 +198,8 @@ def test_equations_written_out_are_the_built_in_neuron(spiking):
     twin = presented(LIFPopulation(neurons(60), 4), recurrence, current)
     assert twin.s.sum() > 1000
     like = torch.ones(60, dtype=torch.float64)
-    for way in WAYS.values():
-        population = spiking.EquationsPopulation(equations, like, 4, dt=DT, **way)
-        assert_equal(twin, presented(population, recurrence, current, chunk=300))
+    population = spiking.EquationsPopulation(equations, like, 4, dt=DT, **WAYS[way])
+    assert_equal(twin, presented(population, recurrence, current, chunk=300))
 
 
 def test_a_population_is_freed_and_freezes_no_garbage(spiking):

@@ -121,11 +121,15 @@ def loop(network, W, u, noise, spikes_in):
 def test_layers_are_the_equations_step_by_step(make_bench, layers, skip, spikes_in, bias):
     bench = bench_of(make_bench, layers, skip, spikes_in, bias)
     W = {name: part.numpy() for name, part in bench.weights.items()}
+    expected, first = None, {}
     for chunk in (7, 64, 1):
         simulator = BACKENDS.get("lif")(DT, chunk, spikes_in=spikes_in)
         chunks = list(bench.chunks(PLAN, backend=simulator, keep="noise"))
         noise = {name: torch.cat([each.noise[name] for each in chunks]).numpy() for name in chunks[0].noise}
-        found, y = loop(bench.network, W, bench.inputs.numpy(), noise, spikes_in)
+        if expected is None:
+            first, expected = noise, loop(bench.network, W, bench.inputs.numpy(), noise, spikes_in)
+        assert all(np.array_equal(noise[name], first[name]) for name in (*noise, *first))
+        found, y = expected
         for name in chunks[0].layers:
             did = {what: np.concatenate([getattr(each.layers[name], part).numpy() for each in chunks])
                    for what, part in (("h", "h"), ("s", "spikes"), ("z", "z"))}  # fmt: skip

@@ -90,13 +90,14 @@ def test_what_is_chosen_is_the_lowest_median_of_the_records(in_process, tmp_path
 
 def test_all_have_the_same_trials_and_trials_are_ordinary_runs(in_process, tmp_path):
     """Trials of rules differ in the rule alone: the same grid, seeds, updates and validation sequences."""
-    found = api.compare(TINY, rules=["anp", "np", "bptt"], axes={"network.hidden": [5, 6]}, seeds=[0], **TUNE)
+    tune, rules = {"optimizer.lr": RATES[:2]}, ["anp", "np", "bptt"]
+    found = api.compare(TINY, rules=rules, axes={"network.hidden": [5, 6]}, seeds=[0], tune=tune, tune_seeds=SEEDS)
     trials = [job for job in in_process if job.root.name == "tuning"]
-    assert len(trials) == 3 * 2 * len(RATES) * len(SEEDS)
-    assert [len(one.trials) for one in found.tuning] == [6] * 6
+    assert len(trials) == 3 * 2 * 2 * len(SEEDS)
+    assert [len(one.trials) for one in found.tuning] == [4] * 6
     assert [dict(one.options) for one in found.tuning] == [{"network.hidden": 5}, {"network.hidden": 6}] * 3
     of_rules = Counter(job.config.rule_name for job in trials)
-    assert set(of_rules.values()) == {12}
+    assert set(of_rules.values()) == {8}
     without_rule = [repr(job.config.model_copy(update={"rule": None})) for job in trials]
     assert set(Counter(without_rule).values()) == {3}
     for job in trials:
@@ -109,8 +110,8 @@ def test_all_have_the_same_trials_and_trials_are_ordinary_runs(in_process, tmp_p
     for one in found.tuning:
         plain = one.to_dict()
         passes = [RunDir.open(tmp_path / "runs" / t["run"]).result["passes"] for t in plain["trials"]]
-        assert (plain["runs"], plain["passes"]) == (6, sum(passes))
-        assert sum(passes) == 6 * 6 * (1 if one.rule == "bptt" else 2)
+        assert (plain["runs"], plain["passes"]) == (4, sum(passes))
+        assert sum(passes) == 4 * 6 * (1 if one.rule == "bptt" else 2)
 
 
 def test_test_sequences_are_not_looked_at(in_process, tmp_path):
@@ -148,7 +149,7 @@ DIVERGES = {**TINY, "optimizer": {"name": "sgd", "schedule": "constant"}}
 
 def test_a_trial_that_diverges_is_infinitely_bad(in_process, tmp_path):
     tune = {"optimizer.lr": [1e3, 1e-2, 900.0]}
-    found = api.compare(DIVERGES, overrides={"training.updates": 200}, seeds=[0], tune=tune, tune_seeds=SEEDS)
+    found = api.compare(DIVERGES, overrides={"training.updates": 60}, seeds=[0], tune=tune, tune_seeds=SEEDS)
     (one,) = found.tuning
     assert [t.status for t in one.trials] == ["diverged"] * 2 + ["finished"] * 2 + ["diverged"] * 2
     assert [isfinite(m) for m in one.medians] == [False, True, False]
@@ -162,7 +163,7 @@ def test_a_trial_that_diverges_is_infinitely_bad(in_process, tmp_path):
 def test_where_all_diverge_nothing_is_reported_and_the_others_go_on(in_process):
     """One rule has no usable setting: it is a failure beside the others; of none that has one it is an error."""
     tune = {"tune": {"optimizer.lr": [900.0, 1000.0]}, "tune_seeds": SEEDS}
-    overrides = {"training.updates": 200}
+    overrides = {"training.updates": 60}
     found = api.compare(
         DIVERGES, overrides=overrides, rules=["anp", "bptt"], seeds=[0], report=False,
         for_rule={"bptt": {"optimizer.clip": 1e-6}}, **tune,

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from neuroanp.kernels import compiled, torch_draws, transforms
-from neuroanp.kernels.draws import draw, reference
+from neuroanp.kernels.draws import AT_ONCE, draw, draw_doubles, reference
 from neuroanp.kernels.philox import Address, words
 
 WORD = st.integers(0, 2**32 - 1)
@@ -56,6 +56,22 @@ def test_compiled_draws_are_the_plain_ones_bit_for_bit(kind, dtype, at, steps, s
     made = draw(kind, at, steps, shape, dtype)
     assert made.dtype == dtype
     assert np.array_equal(made, reference(kind, at, steps, shape, dtype))
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize(
+    ("steps", "shape"), [(2, (5,)), (90, (3, 40)), (3, (1, 2 * AT_ONCE + 1)), (0, (2,)), (3, (0, 4))]
+)
+def test_streams_of_double_precision_are_drawn_together_as_each_alone(kind, steps, shape):
+    """Some steps of some streams fill what is made at once, and the last such part is not full."""
+    at, streams = Address(5, 1, 99, 3), (4, 0, 2**32 - 1)
+    made = draw_doubles(kind, at, streams, steps, shape)
+    assert made.shape == (steps, 3, *shape)
+    for k, stream in enumerate(streams):
+        alone = reference(kind, at._replace(stream=stream), steps, shape, np.float64)
+        assert np.array_equal(made[:, k], alone)
+    with pytest.raises(ValueError, match="32 bits"):
+        draw_doubles(kind, at, (0, 2**32), steps, shape)
 
 
 @pytest.mark.parametrize("kind", KINDS)

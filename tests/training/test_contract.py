@@ -78,7 +78,8 @@ def two_layers(backend: str, cell: str, rule: str, **changes):
         "rule": {"name": rule, **passes},
         "optimizer": {"name": "sgd", "lr": 1e-3, **held},
         "training": {"updates": 4, "batch": 4, "controls": False},
-        "compute": {"dtype": "float64"},
+        # what is compiled of equations is held to what numpy does in backends/test_spiking_population.py
+        "compute": {"dtype": "float64", **({"target": "numpy"} if cell == "equations" else {})},
     }
     if not spikes(backend) and rule not in MOVES_WEIGHTS:
         source["perturbation"] = {"name": "gaussian", "sigma": 0.01}
@@ -162,7 +163,9 @@ def test_the_mean_update_descends(backend, cell, rule):
 
     What remembers has seen some presentations before.
     """
-    K = 128 if rule in MOVES_WEIGHTS else 64  # of 120 weights more is not told from chance than of 11 units
+    # gates, and units that nothing bounds, have the noisiest updates: fewer draws left cosines of .1 to .6
+    draws, presentations = (64, 8) if cell in ("gru", "lstm", "linear") else (32, 4)
+    K = 2 * draws if rule in MOVES_WEIGHTS else draws  # of 120 weights more is not told from chance than of 11 units
     more = {"rule.K": K} if METHODS.get(rule).local else {}
     # one running mean of the reward for batches that differ: weights must move as far as to be heard above that
     trainer = made(backend, cell, rule, **more, **({"rule.sigma": 0.14} if rule == "oua" else {}))
@@ -170,7 +173,7 @@ def test_the_mean_update_descends(backend, cell, rule):
         trainer.learned, _ = trainer.learner.learn(trainer.learned, trainer.lab())
         trainer.update += 1
     total, exact = ({name: torch.zeros_like(W) for name, W in trainer.substrate.weights.items()} for _ in range(2))
-    for _ in range(8):
+    for _ in range(presentations):
         lab = trainer.lab()
         outputs = twin(lab.backend, lab.network, lab.substrate.neurons)
         _, update = trainer.learner.learn(trainer.learned, lab)
@@ -179,4 +182,4 @@ def test_the_mean_update_descends(backend, cell, rule):
             total[name] += update.arrays[name]
             exact[name] += gradient.arrays[name]
         trainer.update += 1
-    assert cosine(total, exact) > 0.25
+    assert cosine(total, exact) > 0.25  # of 120 weights 2.7 standard deviations of what has no direction

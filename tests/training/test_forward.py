@@ -65,6 +65,14 @@ SLOW = {
 }
 
 
+LIKE = {"ecram", "ecram_mo", "spintronic", "rram_hfo2_om", "fefet"}
+"""Profiles whose laws are those of capacitor, rram_hfo2 and photonic, with other numbers: the long tier's."""
+
+
+def tiers(names):
+    return [pytest.param(name, marks=[pytest.mark.long] * (name in LIKE)) for name in names]
+
+
 @pytest.fixture(scope="module")
 def trained(tmp_path_factory):
     """Return a function that trains a tiny run once for all tests."""
@@ -105,7 +113,7 @@ def test_held_out_inputs_give_the_reported_losses(trained, name):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", SLOW)
+@pytest.mark.parametrize("name", tiers(SLOW))
 def test_held_out_inputs_give_the_reported_losses_everywhere(trained, name):
     check(trained(name))
 
@@ -143,7 +151,7 @@ def test_without_converters_the_plain_product_of_weights_as_held_is_what_was_sco
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", [*available(), "float64", "sampled", "wires"])
+@pytest.mark.parametrize("name", tiers([*available(), "float64", "sampled", "wires"]))
 def test_the_plain_product_is_what_was_scored_on_every_profile(trained, name):
     check_plain(trained(name, **EXACT))
 
