@@ -228,6 +228,7 @@ class Plain:
 
 Conductance = Annotated[float, Dimension("conductance", "S", "25 uS")]
 Voltage = Annotated[float, Dimension("voltage", "V", "0.2 V", signed=True)]
+RmsVoltage = Annotated[float, Dimension("voltage", "V", "1 mV")]
 Time = Annotated[float, Dimension("time", "s", "250 ns")]
 Energy = Annotated[float, Dimension("energy", "J", "50 pJ")]
 Size = Annotated[float, Dimension("memory size", "B", "1 GiB", positive=True)]

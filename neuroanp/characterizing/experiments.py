@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroanp.characterizing import (
+    banks,
     bias,
     compensating,
     conducting,
@@ -54,6 +55,7 @@ EXPERIMENTS = (
     Experiment("variability", variability.differ, variability.measure_spread),
     Experiment("faults", variability.fail, variability.measure_faults),
     Experiment("source", correlated.applies_to_source, correlated.measure_source),
+    Experiment("junctions", banks.applies, banks.measure),
     Experiment("bias", bias.applies, bias.measure),
     Experiment("conduction", conducting.applies, conducting.measure),
     Experiment("converters", converting.applies, converting.measure),

@@ -27,6 +27,7 @@ from neuroanp.units import (
     PositiveVoltage,
     Power,
     Resistance,
+    RmsVoltage,
     Temperature,
     Time,
     format_quantity,
@@ -39,7 +40,6 @@ MOST_LISTED = 12
 """Bits of the finest converter whose transitions are kept one by one."""
 _Text = Annotated[str, Field(min_length=1)]
 _NoiseCurrent = Annotated[float, Dimension("current", "A", "20 nA")]
-_NoiseVoltage = Annotated[float, Dimension("voltage", "V", "1 mV")]
 _Coding = Literal["sign_magnitude", "offset"]
 
 
@@ -124,7 +124,7 @@ class Dac(Section):
     energy: Energy | None = None
     coding: _Coding | None = None
     inputs: Literal["amplitude", "pulse_width", "bit_serial"] | None = None
-    noise: _NoiseVoltage | None = None
+    noise: RmsVoltage | None = None
 
     @model_validator(mode="after")
     def _noise_of_a_voltage(self) -> Dac:

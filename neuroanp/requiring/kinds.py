@@ -179,7 +179,16 @@ _ARRAY = [
     Kind("endurance", ("energy.endurance",), better=HIGHER, ideal=1e18, effects=("endurance",)),
     Kind("spread of the endurance", ("energy.endurance_sd",), ideal=0.0, effects=("endurance",), full=1.0),
 ]  # fmt: skip
+_SMTJ = ("stochastic", "smtj")
 _NODES = [
+    *(
+        Kind(f"spread of {what} from junction to junction", (f"stochastic.{key}",), _SMTJ, ideal=0.0,
+             effects=("d2d",), full=full)
+        for what, key, full in (
+            ("the balance voltage", "v50_sd", None), ("the barrier", "delta_cv", 1.0), ("the resistance", "r_cv", 1.0),
+            ("the magnetoresistance", "tmr_cv", 1.0),
+        )
+    ),
     Kind("volts that stand for a pre-activation of 1 (gain of the node noise)", ("stochastic.volts_per_unit",),
          better=EITHER, effects=("node_noise",)),
     Kind("node noise", ("stochastic.sigma",), ("stochastic", "ornstein_uhlenbeck"), better=EITHER,

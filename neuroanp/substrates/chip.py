@@ -21,7 +21,7 @@ from neuroanp.substrates.chip_at import ChipAt, later
 from neuroanp.substrates.chip_reads import DECORRELATION, ReadChip
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.neuron_mismatch import combined, neuron_factors
-from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive
+from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive, banks_of, junctions_of
 from neuroanp.substrates.protocol import ProgrammingReport
 from neuroanp.substrates.write_energy import Bill, write_energy
 from neuroanp.trajectory import Weights, WeightUpdate
@@ -77,7 +77,7 @@ class DeviceChip(ReadChip):
             profile: the hardware.
             weights: the matrices, and the network that they are of.
             streams: the run's streams; devices are drawn from "d2d/<array>", neurons from "d2d/neurons" (of several
-                layers "d2d/neurons/<layer>").
+                layers "d2d/neurons/<layer>"), junctions that differ from "d2d/junctions/<group>".
             dt: seconds a step; no shorter than a read.
             write: one of WRITES; "auto" verifies where the profile can, else writes ideally.
             read: "moments" (a read has its exact distribution, two products) or "sampled" (every device drawn, from
@@ -131,7 +131,9 @@ class DeviceChip(ReadChip):
         }  # fmt: skip
         neurons = {name: combined(factors, units.get(name, {}), like) for name, factors in neurons.items()}
         seeds = {name: int(streams.generator(f"compensation/{name}").integers(1 << 62)) for name in arrays}
-        chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons, seeds)
+        junctions = junctions_of(profile, cell.effects, cell.temperature)
+        banks = banks_of(junctions, cell.effects, weights.network.lines, streams, like)
+        chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons, seeds, banks)
         chip._first_write(weights, streams)
         if decorrelated:
             sizes = weights.network.units
