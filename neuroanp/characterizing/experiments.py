@@ -13,6 +13,7 @@ from neuroanp.characterizing import (
     conducting,
     converting,
     correlated,
+    disturbing,
     drifting,
     programming,
     pulsing,
@@ -48,6 +49,7 @@ FEWEST = 100
 EXPERIMENTS = (
     Experiment("programming", programming.applies, programming.measure),
     Experiment("drift", drifting.applies, drifting.measure),
+    Experiment("disturb", disturbing.applies, disturbing.measure),
     Experiment("compensation", compensating.applies, compensating.measure),
     Experiment("read_noise", reading.applies, reading.measure),
     Experiment("read_process", correlated.applies_to_reads, correlated.measure_reads),

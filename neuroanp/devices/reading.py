@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from neuroanp.devices.disturb import conducts
 from neuroanp.devices.pcm import PcmDrift, PcmRead, observe
 from neuroanp.devices.protocol import Cells
 from neuroanp.devices.switched import Switched
@@ -16,7 +17,12 @@ def conductance(on: Switched, cells: Cells, now: float) -> Tensor:
 
 
 def aged(on: Switched, cells: Cells, now: float) -> Tensor:
-    """Return the conductances as time left them, before what scales or breaks them."""
+    """Return the conductances as time, and what they were exposed to, left them, before what scales or breaks them."""
+    g = _drifted(on, cells, now)
+    return g if on.disturb is None else conducts(g, cells, on.span, on.held(cells))
+
+
+def _drifted(on: Switched, cells: Cells, now: float) -> Tensor:
     if on.drift is None:
         return cells["g"]
     # what no pulse moves was not written to its target either: it stands for itself
@@ -58,7 +64,13 @@ def observed(
     on: Switched, cells: Cells, now: float, window: float
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
     """Return what `conductance` does and what `read_sigma` does of it: at once where the laws can."""
-    if type(on.drift) is PcmDrift and type(on.read) is PcmRead and "scale" not in cells and "dead" not in cells:
+    if (
+        on.disturb is None
+        and type(on.drift) is PcmDrift
+        and type(on.read) is PcmRead
+        and "scale" not in cells
+        and "dead" not in cells
+    ):
         found = observe(on.drift, on.read, cells, now, window, on.span.g_max)
         if found is not None:
             g, fresh, frozen = found

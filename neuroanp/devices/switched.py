@@ -51,6 +51,7 @@ class Switched:
         self.drift: DriftLaw | None = drift if "drift" in effects else None
         self.read: ReadLaw | None = read if effects & {"read_noise", "frozen_noise"} else None  # pyright: ignore
         self.timed = self.drift is not None or self.read is not None
+        self.disturb = profile.disturb if effects & {"read_disturb", "write_disturb"} else None
         figures = profile.energy
         self.endurance = figures.endurance if figures is not None and "endurance" in effects else None
         self.endurance_sd = (figures.endurance_sd or 0.0) if figures is not None else 0.0

@@ -323,6 +323,29 @@ class Faults(Section):
         return self
 
 
+class Disturb(Section):
+    """How reads, and the pulses of others, move a device that nobody writes (see devices.disturb).
+
+    Args:
+        read: share of its distance from the end that a device moves at one read of its word line at full scale.
+        towards: which end that is: set, g_max; reset, g_min.
+        half_select: share that one pulse to another device of its word or bit line takes, towards where that one went.
+    """
+
+    read: NonNegative | None = None
+    towards: Literal["set", "reset"] | None = None
+    half_select: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Disturb:
+        if self.read is None and self.half_select is None:
+            raise at(("read",), "required key is missing: state what a read does, or half_select")
+        if (self.read is None) != (self.towards is None):
+            there, missing = ("read", "towards") if self.towards is None else ("towards", "read")
+            raise at((missing,), f"required key is missing: {there} needs it")
+        return self
+
+
 class Neurons(Section):
     """What the spiking neurons of the hardware are like; a network of rates has none.
 

@@ -176,6 +176,9 @@ _ARRAY = [
          effects=("thermal_noise",)),
     Kind("resistance of the lines", ("array.wires.r_word", "array.wires.r_bit"), without={"array.wires": None},
          effects=("wires",)),
+    Kind("disturb by reads", ("disturb.read",), ideal=0.0, effects=("read_disturb",)),
+    Kind("disturb by half-selected pulses", ("disturb.half_select",), ideal=0.0, effects=("write_disturb",),
+         when=WRITES),
     Kind("endurance", ("energy.endurance",), better=HIGHER, ideal=1e18, effects=("endurance",)),
     Kind("spread of the endurance", ("energy.endurance_sd",), ideal=0.0, effects=("endurance",), full=1.0),
 ]  # fmt: skip

@@ -193,8 +193,10 @@ class ReadChip:
 
     @property
     def weighs_reads(self) -> bool:
-        """Whether what the word lines carried goes into the books: where a profile states how arrays are read."""
-        energy = self.profile.energy
+        """Whether what the word lines carried is wanted: a profile states how arrays are read, or what that does."""
+        energy, disturb = self.profile.energy, self.device.disturb
+        if disturb is not None and disturb.read and "read_disturb" in self.effects:
+            return True
         return self.profile.periphery is not None and (energy is None or energy.read is None)
 
     def book_reads(
@@ -223,6 +225,7 @@ class ReadChip:
             if array.one_level and array.v_0 is not None:
                 siemens = siemens * (array.drive(X_MAX) / X_MAX)
             self.ledger.book_energy("array_reads", (periphery.v_read / X_MAX) ** 2 * siemens * periphery.t_read)
+        array.expose(load)
         bits, tiles = max(array.bits, 1), len(array.tiling.widths)
         dac, adc = driver(self.profile), sensor(self.profile)
         if dac is not None:

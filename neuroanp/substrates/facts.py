@@ -49,6 +49,8 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
         "node_noise": profile.stochastic is not None,
         "endurance": energy is not None and energy.endurance is not None,
         "neuron_mismatch": profile.neurons is not None and any(profile.neurons.spreads.values()),
+        "read_disturb": profile.disturb is not None and bool(profile.disturb.read),
+        "write_disturb": profile.disturb is not None and bool(profile.disturb.half_select),
         "drift_compensation": periphery is not None and periphery.drift_compensation is not None,
     }
     return tuple(name for name in EFFECTS if has[name])

@@ -175,6 +175,9 @@ def _idle_options(experiment: Experiment, chip: DeviceChip) -> list[str]:
     if isinstance(law, Junction) and "node_noise" in hardware.effects() and (line := law.extrapolated(kelvin)):
         said.append(f"profile {experiment.profile.name}: {line}")
     here = {"sigma": config.perturbation.sigma, "output": config.perturbation.output}
+    disturb = experiment.profile.disturb
+    if disturb is not None and disturb.half_select and "write_disturb" in hardware.effects() and chip.write == "ideal":
+        said.append("disturb.half_select changes nothing: ideal writes send no pulses")
     given = [name for name, value in here.items() if value != {"sigma": unset.sigma, "output": unset.output}[name]]
     if given and not chip.drive.sigma:
         names = " and ".join(f"perturbation.{name}" for name in given)

@@ -44,6 +44,7 @@ array: {max_rows: 4, max_columns: 4, wires: {r_word: 2 ohm, r_bit: 2 ohm}}
 energy: {endurance: 100, endurance_sd: 0.5, accumulate: 0.1 pJ}
 stochastic: {law: rtn, tau_high: 2 us, tau_low: 5 us, amplitude: 5 mV, n_sources: 2, kappa: 1, volts_per_unit: 0.3 V,
              energy_per_bit: 20 fJ}
+disturb: {read: 1e-4, towards: set, half_select: 1e-5}
 neurons: {threshold_sd: 0.1, tau_m_sd: 0.2, tau_s_sd: 0.2, membrane_sigma: 0.08, energy_per_spike: 500 pJ}
 """
 """One profile in which every effect has something to act on, but the write noise of pulsed laws."""
@@ -294,6 +295,7 @@ def test_a_checkpoint_on_the_disk_continues_bit_for_bit(name, write):
 
 DRAWN_FOR = {
     "stuck": {"faults"}, "dead": {"faults"}, "scale": {"faults", "d2d"}, "limit": {"endurance"},
+    "set_by": {"read_disturb", "write_disturb"}, "reset_by": {"read_disturb", "write_disturb"},
     "g": {"faults", "d2d"}, "t": {"drift", "read_noise", "frozen_noise"}, "nu": {"drift"},
 }  # fmt: skip
 """Which effects may change the cells of a new array; what an update law draws belongs to d2d."""

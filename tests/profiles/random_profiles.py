@@ -57,7 +57,7 @@ def quantity(dimension: Dimension, scale: float | None = None) -> st.SearchStrat
 
 def number(plain: Plain) -> st.SearchStrategy[float]:
     """A plain number within its bounds, the bounds among them."""
-    low = max(plain.low, -5.0) if plain.low < 0 else 0.0
+    low = max(plain.low, -5.0)
     ends = [x for x in (plain.low, plain.high) if math.isfinite(x) and not (plain.open_low and x == plain.low)]
     inner = st.floats(max(low, 1e-6), min(plain.high, 5.0)).map(lambda x: float(f"{x:.4g}"))
     return st.one_of(inner, inner, inner, st.sampled_from(ends)) if ends else inner
@@ -213,6 +213,11 @@ def fit_junction(draw: Draw, values: Values, g_max: float) -> None:
         values.pop(name, None)
     v = draw(decades(-2, 0.5))
     values |= {"delta": draw(decades(-1, 1.3)), "v_c": f"{v} V", "v_dd": f"{v} V", "v50": f"{0.4 * v:.4g} V"}
+    if "v50_sd" in values:  # six of them, and the bias, leave a barrier
+        values["v50_sd"] = f"{0.005 * v:.4g} V"
+    for name in ("delta_cv", "r_cv", "tmr_cv"):
+        if name in values:
+            values[name] *= 0.1
     if "bias" in values:
         values["bias"] = f"{v * draw(st.sampled_from([0.0, 0.4, 1.3, -0.5])):.4g} V"
 
@@ -284,6 +289,14 @@ def fit_sections(draw: Draw, content: Values) -> None:
             periphery["dac"].pop("noise", None)
         read = content.get("read", {})
         read |= {name: periphery[name] for name in ("t_read", "v_read") if name in read}
+    disturb, drift = content.get("disturb"), content.get("drift", {})
+    if disturb is not None:
+        if periphery is None or drift.get("law") == "leak" or not {"update", "programming"} & {*content}:
+            del content["disturb"]
+        else:
+            periphery.pop("drift_compensation", None)
+            fit_together("read", "towards")(draw, disturb, 0.0)
+            disturb.setdefault("half_select", 1e-6)
     neurons = content.get("neurons", {})
     if "stochastic" not in content:
         neurons.pop("membrane_sigma", None)
@@ -319,7 +332,7 @@ def fit_reads(draw: Draw, content: Values) -> None:
     wires = content["array"].get("wires", {})
     wires |= {name: "0.01 fF" for name in ("c_word", "c_bit") if name in wires}  # settled within any read
     if "drift_compensation" in periphery:
-        if "drift" not in content or not pairs:
+        if content.get("drift", {"law": "leak"})["law"] == "leak" or not pairs:
             del periphery["drift_compensation"]
         else:
             periphery["drift_compensation"]["every"] = draw(st.sampled_from(["10 Gs", "100 Gs"]))
