@@ -19,6 +19,7 @@ from neuroanp.characterizing import (
     pulsing,
     reading,
     variability,
+    warming,
     wiring,
 )
 from neuroanp.characterizing.bench import Bench
@@ -59,6 +60,7 @@ EXPERIMENTS = (
     Experiment("source", correlated.applies_to_source, correlated.measure_source),
     Experiment("junctions", banks.applies, banks.measure),
     Experiment("bias", bias.applies, bias.measure),
+    Experiment("temperature", warming.applies, warming.measure),
     Experiment("conduction", conducting.applies, conducting.measure),
     Experiment("converters", converting.applies, converting.measure),
     Experiment("wires", wiring.applies, wiring.measure),

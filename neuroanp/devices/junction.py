@@ -19,6 +19,7 @@ from torch import Tensor
 from neuroanp.devices import telegraph
 from neuroanp.devices.junction_bank import JunctionBank, Spread
 from neuroanp.devices.junction_physics import HIGHEST_BARRIER, Physics, States
+from neuroanp.profiles.arrhenius import BOLTZMANN
 from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import (
     Energy,
@@ -43,8 +44,6 @@ if TYPE_CHECKING:
 
     from neuroanp.devices.protocol import Place, SourceBank
 
-BOLTZMANN = 1.380649e-23
-"""k_B in J/K, exact in the SI of 2019."""
 HIGH_BARRIER = 10.0
 """Delta from which on Brown's limit of high barriers is within some 10 % of his equation."""
 FARTHEST = 6.0

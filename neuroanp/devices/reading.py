@@ -33,7 +33,9 @@ def _drifted(on: Switched, cells: Cells, now: float) -> Tensor:
 
 
 def _seen(on: Switched, cells: Cells, g: Tensor) -> Tensor:
-    """Return what a device of state g conducts: its own factor, and nothing on broken lines."""
+    """Return what a device of state g conducts: by its temperature and its own factor, and nothing on broken lines."""
+    if on.thermal != 1.0:
+        g = g * on.thermal
     if "scale" in cells:
         g = g * cells["scale"]
     if "dead" in cells:  # a broken word line drives neither the device nor its reference: the weight is 0
@@ -64,13 +66,8 @@ def observed(
     on: Switched, cells: Cells, now: float, window: float
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
     """Return what `conductance` does and what `read_sigma` does of it: at once where the laws can."""
-    if (
-        on.disturb is None
-        and type(on.drift) is PcmDrift
-        and type(on.read) is PcmRead
-        and "scale" not in cells
-        and "dead" not in cells
-    ):
+    plain = on.disturb is None and on.thermal == 1.0 and "scale" not in cells and "dead" not in cells
+    if plain and type(on.drift) is PcmDrift and type(on.read) is PcmRead:
         found = observe(on.drift, on.read, cells, now, window, on.span.g_max)
         if found is not None:
             g, fresh, frozen = found

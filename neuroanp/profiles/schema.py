@@ -188,6 +188,14 @@ class HardwareProfile(Section):
         return self
 
     @model_validator(mode="after")
+    def _temperature_of_pairs(self) -> HardwareProfile:
+        if self.conductance.reference_temperature is not None and self.conductance.coding != "differential":
+            text = "is of pairs: where a device is read against a reference, that has a temperature, too"
+            key = ("conductance", "reference_temperature")
+            raise at(key, f"{text}; write 'coding: differential' or drop these keys")
+        return self
+
+    @model_validator(mode="after")
     def _voltages_to_bend_currents(self) -> HardwareProfile:
         v_0 = self.conductance.v_0
         if v_0 is None:
@@ -239,6 +247,11 @@ class HardwareProfile(Section):
 
     @model_validator(mode="after")
     def _laws_hold_at_its_temperature(self) -> HardwareProfile:
+        try:
+            self.conductance.thermal(self.temperature)
+        except ValueError as error:
+            key = ("conductance",) if self.environment is None else ("environment", "temperature")
+            raise at(key, str(error)) from None
         laws: dict[str, Any] = {"drift": self.drift, "stochastic": self.stochastic}
         for name, law in laws.items():
             try:

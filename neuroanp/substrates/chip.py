@@ -269,7 +269,10 @@ class DeviceChip(ReadChip):
     def _charge(self, bill: Bill, array: Crossbar, before: Cells, pulses: Tensor) -> None:
         """Add the pulses of one array to a bill."""
         v_0 = self.profile.conductance.v_0 if array.v_0 is not None else None
-        joules = write_energy(self.profile.energy, pulses, before["g"], array.cells["g"], array.tiling, v_0)
+        f = self.device.thermal
+        f = self.device.thermal
+        old, new = (cells["g"] if f == 1.0 else f * cells["g"] for cells in (before, array.cells))
+        joules = write_energy(self.profile.energy, pulses, old, new, array.tiling, v_0)
         bill.add(*array.count(pulses), joules)
 
     def _book_write(self, bill: Bill) -> None:

@@ -51,6 +51,7 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
         "neuron_mismatch": profile.neurons is not None and any(profile.neurons.spreads.values()),
         "read_disturb": profile.disturb is not None and bool(profile.disturb.read),
         "write_disturb": profile.disturb is not None and bool(profile.disturb.half_select),
+        "conductance_temperature": profile.conductance.reference_temperature is not None,
         "drift_compensation": periphery is not None and periphery.drift_compensation is not None,
     }
     return tuple(name for name in EFFECTS if has[name])

@@ -33,6 +33,8 @@ EVERYTHING = """
 extends: pcm
 meta: {name: everything, summary: all there is, source: a test, status: illustrative}
 environment: {temperature: 350 K}
+conductance: {tcr: 1e-3 K^-1, reference_temperature: 300 K}
+drift: {law: pcm, activation_energy: 0.2 eV, reference_temperature: 300 K}
 variability: {law: lognormal, cv: 0.1}
 faults: {corrupt: 0.05, corrupt_range: 0.1, stuck_low: 0.05, stuck_high: 0.05, dead_rows: 0.1, dead_columns: 0.1}
 periphery:

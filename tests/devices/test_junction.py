@@ -10,9 +10,10 @@ import torch
 from pydantic import ValidationError
 
 from neuroanp.devices import telegraph
-from neuroanp.devices.junction import BOLTZMANN, Junction
+from neuroanp.devices.junction import Junction
 from neuroanp.errors import InputError
 from neuroanp.profiles import load, loads, profile_path
+from neuroanp.profiles.arrhenius import BOLTZMANN
 from tests.close import close
 
 READOUT = {

@@ -149,6 +149,9 @@ def fit_pcm_drift(draw: Draw, values: Values, g_max: float) -> None:
     for part in ("mu", "s"):
         low, high = sorted((values[f"{part}_min"], values[f"{part}_max"]))
         values |= {f"{part}_min": low, f"{part}_max": high}
+    fit_together("activation_energy", "reference_temperature")(draw, values, g_max)
+    if "activation_energy" in values:
+        values |= {"activation_energy": "0.01 eV", "reference_temperature": "300 K"}
 
 
 def fit_polynomial(error: Values, scale: float, time: float, growth: float) -> Values:
