@@ -159,6 +159,11 @@ _UPDATE = [
     replace(_PCM, name="spread of the upper bound", keys=("update.w_max_d2d",), effects=("d2d",)),
     replace(_PCM, name="scatter of a reset", keys=("update.reset_sd",), effects=("c2c",)),
 ]  # fmt: skip
+_STT = Kind("", (), ("update", "stt_mram"), when=PULSES, ideal=0.0, effects=("d2d",), full=1.0)
+_UPDATE += [
+    replace(_STT, name="spread of the critical current", keys=("update.i_c0_cv",)),
+    replace(_STT, name="spread of the barrier", keys=("update.delta_cv",)),
+]
 _ARRAY = [
     Kind("mismatch from device to device", ("variability.cv",), ideal=0.0, effects=("d2d",), full=1.0),
     Kind("stuck devices, near the middle", ("faults.corrupt",), ideal=0.0, effects=("faults",), full=1.0),

@@ -16,7 +16,14 @@ from neuroanp.devices.protocol import Cells
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.later import number
 from neuroanp.noise import Streams
-from neuroanp.substrates.checks import check_circuits, check_memory, check_references, check_settling, check_step
+from neuroanp.substrates.checks import (
+    check_circuits,
+    check_memory,
+    check_pulses,
+    check_references,
+    check_settling,
+    check_step,
+)
 from neuroanp.substrates.chip_at import ChipAt, later
 from neuroanp.substrates.chip_reads import DECORRELATION, ReadChip
 from neuroanp.substrates.crossbar import Crossbar
@@ -101,6 +108,7 @@ class DeviceChip(ReadChip):
             raise InputError(
                 f"hardware.wires: '{wires}' is unknown{did_you_mean(wires, SOLVERS)} ({', '.join(SOLVERS)})"
             )
+        check_pulses(profile, write)
         check_step(profile, dt, effects)
         check_memory(profile, read, effects, {name: tuple(w.shape) for name, w in weights.items()})
         shapes = {name: tuple(w.shape) for name, w in weights.items()}

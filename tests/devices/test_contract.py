@@ -75,7 +75,10 @@ stochastic:
 """
 """Several fluctuators on a 1/f background, of the devices and of the nodes; no shipped profile has them."""
 
-OWN = {"everything": EVERYTHING, "fluctuating": FLUCTUATING}
+OWN = {
+    "everything": EVERYTHING, "fluctuating": FLUCTUATING,
+    "stt_mram": (DATA / "stt_mram.yaml").read_text(encoding="utf-8"),
+}  # fmt: skip
 NAMES = [*available(), *OWN, *TABLES]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
 DTYPES = [torch.float32, torch.float64]

@@ -243,10 +243,22 @@ def fit_fluctuators(draw: Draw, values: Values, g_max: float) -> None:
         values["white"] = "1 mV"
 
 
+def fit_switching(draw: Draw, values: Values, g_max: float) -> None:
+    """Pulses that are long, at currents below the critical ones."""
+    share = draw(st.sampled_from([0.5, 0.9, 0.99]))
+    for way, critical in (("up", 40.0), ("down", 60.0)):
+        values |= {f"i_c0_{way}": f"{critical} uA", f"current_{way}": f"{share * critical:g} uA"}
+    values |= {"tau0": "1 ns", "duration": "100 ns", "delta": draw(st.sampled_from([20.0, 60.0]))}
+    for name in ("delta_cv", "i_c0_cv"):
+        if name in values:
+            values[name] *= 0.1
+
+
 FITS: dict[tuple[str, str], Callable[[Draw, Values, float], None]] = {
     ("update", "soft_bounds"): fit_pulsed,
     ("update", "linear_step"): fit_pulsed,
     ("update", "exponential_step"): fit_pulsed,
+    ("update", "stt_mram"): fit_switching,
     ("programming", "pcm"): fit_pcm_programming,
     ("update", "pcm"): fit_pcm_update,
     ("drift", "pcm"): fit_pcm_drift,
@@ -374,6 +386,9 @@ def profiles(draw: Draw) -> Values:
         content["array"]["weight_range"] = draw(decades(-2, 3))
     fit_sections(draw, content)
     fit_reads(draw, content)
+    if content.get("update", {}).get("law") == "stt_mram":  # and of pairs pulses in place are refused
+        content["conductance"]["coding"] = "offset"
+        content.get("periphery", {}).pop("drift_compensation", None)
     if content.get("update", {}).get("law") == "pcm":  # its pulses only raise: it takes pairs
         content["conductance"]["coding"] = "differential"
     return content
