@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import replace
 
 import pytest
 import torch
@@ -17,6 +18,12 @@ from neuroanp.profiles import loads
 from neuroanp.requiring.parameters import parameters_of
 from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.facts import known_effects
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.configure import configure
+from neuroanp.training.crew import refuse_crew
+from neuroanp.training.described import describe as describe_run
+from neuroanp.training.pass_learner import PassLearner
+from neuroanp.training.plain_form import plain
 from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 from tests.close import close
 
@@ -300,3 +307,60 @@ def test_reads_at_no_voltage_and_pulses_that_nothing_sends_are_refused():
     lines = [line for line in text.splitlines() if not line.startswith("programming")]
     with pytest.raises(InputError, match="pulses that nothing sends"):
         loads("\n".join(lines), "x.yaml")
+
+
+# ---- in a run ----
+
+RUN = {
+    "task": {"name": "copy", "length": 3, "delay": 2, "symbols": 2, "test_size": 4}, "network": {"hidden": 6},
+    "rule": {"name": "anp"}, "perturbation": {"name": "gaussian"},
+    "training": {"updates": 3, "batch": 3, "controls": False},
+}  # fmt: skip
+
+
+@pytest.fixture
+def written(tmp_path):
+    path = tmp_path / "disturbed.yaml"
+    path.write_text(
+        "extends: pcm\nmeta: {name: disturbed, summary: s, source: a test, status: illustrative}\n"
+        "disturb: {read: 1e-4, towards: set, half_select: 1e-5}\n"
+    )
+    return str(path)
+
+
+def experiment(profile, **changes):
+    return Experiment.of(configure(RUN, {"profile": profile, **changes}))
+
+
+def test_compiled_updates_disturb_as_the_general_path_does(written):
+    """Whole updates in compiled calls book all reads at once, the general path in chunks of time."""
+
+    class General(PassLearner):
+        pass
+
+    exposed = []
+    for general in (False, True):
+        made = build_trainer(experiment(written, **{"hardware.only": ["read_disturb"], "training.chunk": 2}))
+        assert isinstance(made.learner, PassLearner)
+        assert plain(made.lab())
+        made = replace(made, learner=General(made.learner.rule)) if general else made
+        made.learner.learn(made.learned, made.lab())
+        exposed.append({name: array.cells["set_by"] for name, array in made.substrate.arrays.items()})
+    for name, found in exposed[0].items():
+        assert bool((found > 0).any())
+        torch.testing.assert_close(found, exposed[1][name], rtol=1e-5, atol=0)
+
+
+def test_several_processes_are_refused(written):
+    refuse_crew(experiment(written))
+    two = {"compute.workers": 2, "rule": {"name": "cdrge"}, "perturbation": {"name": "auto"}}
+    with pytest.raises(InputError, match="each process would disturb those of its own chip alone"):
+        refuse_crew(experiment(written, **two))
+    refuse_crew(experiment(written, **two, **{"hardware.without": ["read_disturb"]}))
+
+
+def test_half_selected_devices_of_ideal_writes_are_told(written):
+    _, log = describe_run(experiment(written, **{"hardware.write": "ideal"}))
+    assert any("disturb.half_select changes nothing: ideal writes send no pulses" in line for line in log)
+    _, log = describe_run(experiment(written))
+    assert not any("disturb.half_select" in line for line in log)
