@@ -228,6 +228,7 @@ class Plain:
 
 Conductance = Annotated[float, Dimension("conductance", "S", "25 uS")]
 Voltage = Annotated[float, Dimension("voltage", "V", "0.2 V", signed=True)]
+RmsVoltage = Annotated[float, Dimension("voltage", "V", "1 mV")]
 Time = Annotated[float, Dimension("time", "s", "250 ns")]
 Energy = Annotated[float, Dimension("energy", "J", "50 pJ")]
 Size = Annotated[float, Dimension("memory size", "B", "1 GiB", positive=True)]
@@ -238,6 +239,7 @@ PositiveTime = Annotated[float, Dimension("time", "s", "250 ns", positive=True)]
 Resistance = Annotated[float, Dimension("resistance", "ohm", "1.1 ohm")]
 PositiveResistance = Annotated[float, Dimension("resistance", "ohm", "7.64 kohm", positive=True)]
 Temperature = Annotated[float, Dimension("temperature", "K", "300 K", positive=True)]
+TemperatureCoefficient = Annotated[float, Dimension("temperature coefficient", "K^-1", "2e-3 K^-1", signed=True)]
 Frequency = Annotated[float, Dimension("frequency", "Hz", "10 MHz", positive=True)]
 Capacitance = Annotated[float, Dimension("capacitance", "F", "50 fF")]
 ThermalResistance = Annotated[float, Dimension("thermal resistance", "K/W", "1e5 K/W")]
@@ -284,7 +286,8 @@ def format_quantity(value: float, unit: str, digits: int | None = 6) -> str:
         return f"{value / 1024**power:.{digits or 17}g} {['B', 'KiB', 'MiB', 'GiB', 'TiB'][power]}"
     exact = Decimal(repr(float(value))) if digits is None else Decimal(f"{value:.{digits}g}")
     square = 2 if unit.endswith("^2") else 1  # of which the prefix is squared, too
-    power = 0 if not exact or unit == "K" else min(12, max(-18, 3 * math.floor(exact.adjusted() / (3 * square))))
+    plain = not exact or unit in ("K", "K^-1")
+    power = 0 if plain else min(12, max(-18, 3 * math.floor(exact.adjusted() / (3 * square))))
     scaled = exact.scaleb(-power * square).normalize()
     number = f"{scaled:f}" if -7 < scaled.adjusted() < 16 else f"{scaled:e}"
     return f"{number} {_PREFIXES[power]}{unit}"

@@ -7,16 +7,20 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from neuroanp.characterizing import (
+    banks,
     bias,
     compensating,
     conducting,
     converting,
     correlated,
+    disturbing,
     drifting,
     programming,
     pulsing,
     reading,
+    switching,
     variability,
+    warming,
     wiring,
 )
 from neuroanp.characterizing.bench import Bench
@@ -47,14 +51,18 @@ FEWEST = 100
 EXPERIMENTS = (
     Experiment("programming", programming.applies, programming.measure),
     Experiment("drift", drifting.applies, drifting.measure),
+    Experiment("disturb", disturbing.applies, disturbing.measure),
     Experiment("compensation", compensating.applies, compensating.measure),
     Experiment("read_noise", reading.applies, reading.measure),
     Experiment("read_process", correlated.applies_to_reads, correlated.measure_reads),
     Experiment("pulses", pulsing.applies, pulsing.measure),
+    Experiment("switching", switching.applies, switching.measure),
     Experiment("variability", variability.differ, variability.measure_spread),
     Experiment("faults", variability.fail, variability.measure_faults),
     Experiment("source", correlated.applies_to_source, correlated.measure_source),
+    Experiment("junctions", banks.applies, banks.measure),
     Experiment("bias", bias.applies, bias.measure),
+    Experiment("temperature", warming.applies, warming.measure),
     Experiment("conduction", conducting.applies, conducting.measure),
     Experiment("converters", converting.applies, converting.measure),
     Experiment("wires", wiring.applies, wiring.measure),

@@ -12,14 +12,16 @@ from typing import ClassVar, NamedTuple
 
 import numpy as np
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
 from neuroanp.devices.measured import MAX_ROWS, check_rows, interpolate
 from neuroanp.devices.protocol import Span
 from neuroanp.devices.relaxation import relaxed, total_sigma
+from neuroanp.profiles.arrhenius import slowed, whole
 from neuroanp.profiles.file_law import FileLaw
 from neuroanp.profiles.tables import Table
-from neuroanp.units import PositiveTime
+from neuroanp.units import Energy, PositiveTime, Temperature
 
 MOST_TIMES = 64
 """Times of one table: each of them is interpolated for every device."""
@@ -38,6 +40,8 @@ class PowerLawDrift(FileLaw):
         file: .csv or .npz, relative to the profile that states it.
         sha256: of its content, or None: any.
         t0: when the programmed conductance was measured after the write, seconds.
+        activation_energy: E_a, joules, by which it goes faster when warm, t -> t e^{E_a/k_B (1/T_ref - 1/T)}; None:
+            the temperature does not matter. reference_temperature: T_ref, kelvin, at which t0 holds.
     """
 
     units: ClassVar[Mapping[str, str]] = {"target": "S", "nu": "", "sd": ""}
@@ -46,8 +50,22 @@ class PowerLawDrift(FileLaw):
     settles: ClassVar[bool] = False
     last_s: ClassVar[None] = None
     start: ClassVar[None] = None
-    at_temperature: ClassVar[None] = None
     t0: PositiveTime
+    activation_energy: Energy | None = None
+    reference_temperature: Temperature | None = None
+
+    @model_validator(mode="after")
+    def _arrhenius_is_whole(self) -> PowerLawDrift:
+        whole(self.activation_energy, self.reference_temperature)
+        return self
+
+    def at_temperature(self, temperature: float) -> PowerLawDrift:
+        """Return the law at another temperature, kelvin: t0 is shorter where it is warmer; itself where none matters.
+
+        Raises: ValueError if it is not above 0 K, or if t0 leaves the range of floats.
+        """
+        t0 = slowed(self.t0, self.activation_energy, self.reference_temperature, temperature, "t0")
+        return self if t0 is None else self.model_copy(update={"t0": t0, "reference_temperature": temperature})
 
     def check(self, table: Table) -> None:
         """Raise ValueError for targets that do not rise, too few or too many rows, and negative numbers."""

@@ -10,21 +10,26 @@ Zhang, Thermally assisted magnetization reversal in the presence of a spin-trans
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, NamedTuple
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
-import torch
 from pydantic import model_validator
 from torch import Tensor
 
 from neuroanp.devices import telegraph
+from neuroanp.devices.junction_bank import JunctionBank, Spread
+from neuroanp.devices.junction_physics import HIGHEST_BARRIER, Physics, States
+from neuroanp.profiles.arrhenius import BOLTZMANN
 from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import (
     Energy,
+    Fraction,
     Number,
     Positive,
     PositiveResistance,
     PositiveTime,
     PositiveVoltage,
+    RmsVoltage,
     Temperature,
     ThermalResistance,
     Voltage,
@@ -33,23 +38,16 @@ from neuroanp.units import (
 from neuroanp.yaml_io import at
 
 if TYPE_CHECKING:
-    from neuroanp.devices.protocol import Place
+    from collections.abc import Callable
 
-BOLTZMANN = 1.380649e-23
-"""k_B in J/K, exact in the SI of 2019."""
-HIGHEST_BARRIER = 75.0
-"""Delta beyond which a junction is a memory: with tau0 = 1 ns it keeps its state for 1e16 years."""
+    import numpy as np
 
+    from neuroanp.devices.protocol import Place, SourceBank
 
-BISECTIONS = 60
-"""Halvings that end within the last bit of a double."""
-
-
-class States(NamedTuple):
-    """A quantity of a junction in its two states."""
-
-    parallel: Any
-    antiparallel: Any
+HIGH_BARRIER = 10.0
+"""Delta from which on Brown's limit of high barriers is within some 10 % of his equation."""
+FARTHEST = 6.0
+"""Standard deviations of V50 within which every junction of a bank must have a barrier: 2e-9 of them lie beyond."""
 
 
 class Junction(Law):
@@ -65,6 +63,11 @@ class Junction(Law):
     `v_c` or by `v_slope` = V_c/(2 m Delta), over which the odds AP : P grow e-fold. tau0 itself is
     disputed (1 ns or femtoseconds, arXiv 2402.03452): with `dwell` and `v_slope` it matters only away
     from the reference temperature, and for m = 2.
+
+    Range: e^Delta with a constant tau0 is what is left of Brown's equation for high barriers. His limit, with its
+    prefactor, is 21 % short of the dwell that the equation itself gives a uniaxial particle at Delta 4, 11 % at 10
+    and 5 % at 20. A measured `dwell` has no such error where it was measured; at another temperature, or where the
+    bias takes most of the barrier, it is extrapolated.
 
     Back-action: with `bias` left out each state sees the voltage that the divider gives it, V_DD - V_out.
     With a `bias` both states see that voltage, and the temperature of their mean conductance; the divider that reads
@@ -92,6 +95,8 @@ class Junction(Law):
         volts_per_unit: V_u, volts that stand for a pre-activation of 1.
         n_sources: junctions summed per unit.
         energy_per_bit: joules a sample of one junction, besides the power of its divider.
+        v50_sd: how V50 differs from junction to junction, standard deviation in volts, or None: not at all.
+        delta_cv, r_cv, tmr_cv: the same of Delta, R_P and TMR: sd over mean, a fraction (see devices.junction_bank).
 
     >>> law = Junction(dwell="10 ns", tau0="1 ns", v_slope="20 mV", v50="0.3 V", exponent=1, bias="0.3 V",
     ...                reference_temperature="300 K", r_p="7.64 kohm", tmr=0.6, r_load="10 kohm", v_dd="0.6 V",
@@ -122,6 +127,10 @@ class Junction(Law):
     volts_per_unit: PositiveVoltage
     n_sources: Sources
     energy_per_bit: Energy | None = None
+    v50_sd: RmsVoltage | None = None
+    delta_cv: Fraction | None = None
+    r_cv: Fraction | None = None
+    tmr_cv: Fraction | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Junction:
@@ -139,6 +148,13 @@ class Junction(Law):
             self.dwells()
         except ValueError as error:
             raise at(("bias" if self.bias is not None else "v_dd",), str(error)) from None
+        reach = FARTHEST * (self.v50_sd or 0.0)
+        for offset in (-reach, reach) if reach else ():
+            try:
+                replace(self.physics, v50=self.v50 + offset).dwells()
+            except ValueError as error:
+                text = f"a junction {FARTHEST:g} standard deviations from the others cannot be: {error}"
+                raise at(("v50_sd",), text) from None
         return self
 
     # ---- barrier, bias and temperature ----
@@ -173,6 +189,26 @@ class Junction(Law):
         moved.dwells()
         return moved
 
+    @property
+    def physics(self) -> Physics:
+        """The numbers of a junction at the mean of its bank, for the arithmetic."""
+        return Physics(
+            tau0=self.tau0, v50=self.v50, barrier=self.barrier, critical_voltage=self.critical_voltage,
+            exponent=self.exponent, ambient=self.reference_temperature, heating=self.thermal_resistance or 0.0,
+            bias=self.bias, r_p=self.r_p, tmr=self.tmr, v_half=self.v_half, r_load=self.r_load, v_dd=self.v_dd,
+        )  # fmt: skip
+
+    def extrapolated(self, kelvin: float) -> str | None:
+        """Return what to say of dwell times that are extrapolated to a temperature over a barrier that is not high."""
+        barrier = self.barrier * self.reference_temperature / kelvin
+        if kelvin == self.reference_temperature or barrier >= HIGH_BARRIER:
+            return None
+        return (
+            f"the dwell times of its junctions at {kelvin:g} K are extrapolated from {self.reference_temperature:g} K "
+            f"over a barrier of {barrier:.2g} k_B T: the exponential is the limit of high barriers (Brown's is 21 % "
+            f"short at 4 and 11 % at {HIGH_BARRIER:g})"
+        )
+
     def voltages(self, v: Any = None) -> States:
         """Return the voltage over the junction in each state, volts.
 
@@ -180,57 +216,26 @@ class Junction(Law):
             v: the drive in place of the profile's: the bias, or the divider's supply where there is
                 back-action; a number or a tensor.
         """
-        if self.bias is not None:
-            v = self.bias if v is None else v
-            return States(v, v)
-        v = self.v_dd if v is None else v
-        return States(*(v * r / (self.r_load + r) for r in self._divided(v)))
+        return self.physics.voltages(v)
 
     def temperatures(self, v: Any = None) -> States:
         """Return the temperature of the junction in each state, kelvin: T_amb + R_th V^2/R."""
-        heating, (v_p, v_ap) = self.thermal_resistance or 0.0, self.voltages(v)
-        if self.bias is not None:
-            g_p = g_ap = 0.5 * (1.0 / self.r_p + 1.0 / (self.r_p * (1.0 + self.tmr_at(v_ap))))
-        else:
-            g_p, g_ap = (1.0 / r for r in self._divided(self.v_dd if v is None else v))
-        ambient = self.reference_temperature
-        return States(ambient + heating * v_p * v_p * g_p, ambient + heating * v_ap * v_ap * g_ap)
+        return self.physics.temperatures(v)
 
     def dwells(self, v: Any = None) -> States:
         """Return tau_P and tau_AP, seconds.
 
         Raises: ValueError where |u| >= 1, or where a dwell is too long for the arithmetic.
         """
-        ends = [
-            self._dwell(side, volts, kelvin)
-            for side, volts, kelvin in zip((-1.0, 1.0), self.voltages(v), self.temperatures(v), strict=True)
-        ]
-        return States(*ends)
-
-    def _dwell(self, side: float, volts: Any, kelvin: Any) -> Any:
-        u = (volts - self.v50) / self.critical_voltage
-        if not bool(abs(u).max() < 1 if isinstance(u, Tensor) else abs(u) < 1):
-            worst = float(volts.flatten()[u.abs().argmax()] if isinstance(volts, Tensor) else volts)
-            shown = [format_quantity(x, "V", 4) for x in (worst, self.v50, self.critical_voltage)]
-            raise ValueError(
-                f"{shown[0]} over the junction leaves no barrier: |V - V50| must stay below V_c "
-                f"(V50 {shown[1]}, V_c {shown[2]}); drive it less or check v50 and the slope"
-            )
-        exponent = self.barrier * self.reference_temperature / kelvin * (1.0 + side * u) ** self.exponent
-        longest = float(exponent.max() if isinstance(exponent, Tensor) else exponent)
-        if longest > 4.0 * HIGHEST_BARRIER:  # what the highest barrier reaches under the largest bias, for m = 2
-            raise ValueError(f"a dwell of tau0 e^{longest:.0f}: the junction never switches; warm it up or lower Delta")
-        return self.tau0 * (torch.exp(exponent) if isinstance(exponent, Tensor) else math.exp(exponent))
+        return self.physics.dwells(v)
 
     def occupancy(self, v: Any = None) -> Any:
         """Return p = P(AP) under a drive v (see `voltages`), a number or a tensor."""
-        tau_p, tau_ap = self.dwells(v)
-        return telegraph.occupancy(tau_ap, tau_p)
+        return self.physics.occupancy(v)
 
     def correlation_time(self, v: Any = None) -> Any:
         """Return tau_c under a drive v, seconds."""
-        tau_p, tau_ap = self.dwells(v)
-        return telegraph.correlation_time(tau_ap, tau_p)
+        return self.physics.correlation_time(v)
 
     # ---- read-out ----
 
@@ -243,30 +248,12 @@ class Junction(Law):
         >>> law.tmr_at(0.0), law.tmr_at(0.5)
         (0.6, 0.3)
         """
-        return self.tmr if self.v_half is None else self.tmr / (1.0 + (volts / self.v_half) ** 2)
+        return self.physics.tmr_at(volts)
 
     @property
     def resistances(self) -> States:
         """R_P and R_AP in the divider, ohm."""
-        return self._divided(self.v_dd)
-
-    def _divided(self, v: Any) -> States:
-        """Return R_P and R_AP where the divider's supply is v.
-
-        V = v R_AP(V)/(R_L + R_AP(V)) has one solution between 0 and v, as R_AP falls with |V|: by bisection.
-        """
-        if self.v_half is None:
-            return States(self.r_p, self.r_p * (1.0 + self.tmr))
-        low, high = 0.0 * v, 0.0 * v + 1.0
-        for _ in range(BISECTIONS):
-            share = 0.5 * (low + high)
-            r = self.r_p * (1.0 + self.tmr_at(share * v))
-            above = share > r / (self.r_load + r)
-            if isinstance(above, Tensor):
-                low, high = torch.where(above, low, share), torch.where(above, share, high)
-            else:
-                low, high = (low, share) if above else (share, high)
-        return States(self.r_p, self.r_p * (1.0 + self.tmr_at(0.5 * (low + high) * v)))
+        return self.physics.resistances
 
     @property
     def static_power(self) -> float:
@@ -274,14 +261,12 @@ class Junction(Law):
 
         It does so all the time, sampled or not; `energy_per_bit` is what a sample takes besides.
         """
-        p, (r_p, r_ap) = self.occupancy(), self.resistances
-        return self.v_dd**2 * ((1.0 - p) / (self.r_load + r_p) + p / (self.r_load + r_ap))
+        return self.physics.static_power
 
     @property
     def swing(self) -> float:
         """D = V_out(P) - V_out(AP) of the divider, volts; largest at R_L = sqrt(R_P R_AP)."""
-        out_p, out_ap = (self.v_dd * self.r_load / (self.r_load + r) for r in self.resistances)
-        return out_p - out_ap
+        return self.physics.swing
 
     # ---- role 1: noise of a unit ----
 
@@ -290,6 +275,18 @@ class Junction(Law):
         """Standard deviation of the noise on a pre-activation, dimensionless."""
         p = self.occupancy()
         return abs(self.kappa) * self.swing * math.sqrt(self.n_sources * p * (1.0 - p)) / self.volts_per_unit
+
+    @property
+    def bank(self) -> Callable[[np.random.Generator, int, Tensor], SourceBank] | None:
+        """How the junctions of so many units are drawn, each as it is and stays; None: all are alike."""
+        return self._bank if self.v50_sd or self.delta_cv or self.r_cv or self.tmr_cv else None
+
+    def _bank(self, rng: np.random.Generator, units: int, like: Tensor) -> SourceBank:
+        spread = Spread(self.v50_sd or 0.0, self.delta_cv or 0.0, self.r_cv or 0.0, self.tmr_cv or 0.0)
+        return JunctionBank.drawn(  # pyright: ignore[reportReturnType]
+            self.physics, spread, self.kappa / self.volts_per_unit, (self.n_sources, units), rng, like,
+            self.energy_per_bit,
+        )  # fmt: skip
 
     def autocorrelation(self, lag_s: float) -> float:
         """Return the correlation of the noise with itself lag_s seconds away: e^{-lag/tau_c}."""
@@ -339,6 +336,7 @@ class Junction(Law):
 
         Returns: the fraction of the n reads that found AP, of the shape of v.
 
+        >>> import torch
         >>> law = Junction(delta=5.0, tau0="1 ns", v_c="0.3 V", v50="0 V", exponent=1, bias="0 V", tmr=1.0,
         ...                reference_temperature="300 K", r_p="1 kohm", r_load="1 kohm", v_dd="0.1 V", kappa=1.0,
         ...                volts_per_unit="1 V", n_sources=1)

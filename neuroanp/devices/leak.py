@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from typing import ClassVar
 
 import torch
@@ -10,12 +9,9 @@ from pydantic import model_validator
 from torch import Tensor
 
 from neuroanp.devices.protocol import Span
+from neuroanp.profiles.arrhenius import slowed, whole
 from neuroanp.profiles.laws import Law
 from neuroanp.units import Conductance, Energy, PositiveTime, Temperature
-from neuroanp.yaml_io import at
-
-BOLTZMANN = 1.380649e-23
-"""k_B in J/K, exact in the SI of 2019."""
 
 
 class Leak(Law):
@@ -51,29 +47,16 @@ class Leak(Law):
 
     @model_validator(mode="after")
     def _arrhenius_is_whole(self) -> Leak:
-        if (self.activation_energy is None) != (self.reference_temperature is None):
-            missing = "activation_energy" if self.activation_energy is None else "reference_temperature"
-            raise at((missing,), "an Arrhenius law needs both an energy and a temperature; add it or drop the other")
+        whole(self.activation_energy, self.reference_temperature)
         return self
 
     def at_temperature(self, temperature: float) -> Leak:
-        """Return the law at another temperature; itself where none is stated to matter.
-
-        Args:
-            temperature: kelvin.
+        """Return the law at another temperature, kelvin; itself where none is stated to matter.
 
         Raises: ValueError if it is not above 0 K, or if tau leaves the range of floats.
         """
-        if self.activation_energy is None or self.reference_temperature is None:
-            return self
-        if not temperature > 0 or not math.isfinite(temperature):
-            raise ValueError(f"{temperature} K is not a temperature above 0 K")
-        log_tau = math.log(self.tau) + self.activation_energy / BOLTZMANN * (
-            1.0 / temperature - 1.0 / self.reference_temperature
-        )
-        if abs(log_tau) > 700.0:
-            raise ValueError(f"tau at {temperature:g} K is e^{log_tau:.0f} s: too far from reference_temperature")
-        return self.model_copy(update={"tau": math.exp(log_tau), "reference_temperature": float(temperature)})
+        tau = slowed(self.tau, self.activation_energy, self.reference_temperature, temperature, "tau")
+        return self if tau is None else self.model_copy(update={"tau": tau, "reference_temperature": temperature})
 
     def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor:
         """Return zeros: nothing about a leak is drawn at a write."""

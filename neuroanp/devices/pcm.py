@@ -18,8 +18,19 @@ from neuroanp.devices.pcm_noise import PcmNoise
 from neuroanp.devices.pcm_update import PcmUpdate
 from neuroanp.devices.protocol import Cells, Span
 from neuroanp.kernels.precision import single
+from neuroanp.profiles.arrhenius import slowed, whole
 from neuroanp.profiles.laws import Law, Pulses
-from neuroanp.units import Conductance, Dimension, NonNegative, Number, Positive, PositiveConductance, PositiveTime
+from neuroanp.units import (
+    Conductance,
+    Dimension,
+    Energy,
+    NonNegative,
+    Number,
+    Positive,
+    PositiveConductance,
+    PositiveTime,
+    Temperature,
+)
 
 __all__ = ["PcmDrift", "PcmProgramming", "PcmRead", "PcmUpdate"]
 
@@ -83,6 +94,8 @@ class PcmDrift(Law):
         t0: when the programmed conductance was measured after the write, seconds.
         mu_slope, mu_offset, mu_min, mu_max: mean of the exponent against ln r.
         s_slope, s_offset, s_min, s_max: its device-to-device and write-to-write spread.
+        activation_energy: E_a, joules, by which it goes faster when warm, t_s -> t_s e^{E_a/k_B (1/T_ref - 1/T)}; None:
+            the temperature does not matter. reference_temperature: T_ref, kelvin, at which t0 holds.
 
     >>> law = PcmDrift(t0="20 s", mu_slope=-0.0155, mu_offset=0.0244, mu_min=0.049, mu_max=0.1,
     ...                s_slope=-0.0125, s_offset=-0.0059, s_min=0.008, s_max=0.045)
@@ -94,7 +107,6 @@ class PcmDrift(Law):
     settles: ClassVar[bool] = False
     last_s: ClassVar[None] = None
     start: ClassVar[None] = None
-    at_temperature: ClassVar[None] = None
     t0: PositiveTime
     mu_slope: Number
     mu_offset: Number
@@ -104,6 +116,21 @@ class PcmDrift(Law):
     s_offset: Number
     s_min: NonNegative
     s_max: NonNegative
+    activation_energy: Energy | None = None
+    reference_temperature: Temperature | None = None
+
+    @model_validator(mode="after")
+    def _arrhenius_is_whole(self) -> PcmDrift:
+        whole(self.activation_energy, self.reference_temperature)
+        return self
+
+    def at_temperature(self, temperature: float) -> PcmDrift:
+        """Return the law at another temperature, kelvin: t0 is shorter where it is warmer; itself where none matters.
+
+        Raises: ValueError if it is not above 0 K, or if t0 leaves the range of floats.
+        """
+        t0 = slowed(self.t0, self.activation_energy, self.reference_temperature, temperature, "t0")
+        return self if t0 is None else self.model_copy(update={"t0": t0, "reference_temperature": temperature})
 
     @field_validator("mu_max", "s_max")
     @classmethod

@@ -235,6 +235,8 @@ class NodeSource(Process, Protocol):
     `at_temperature` returns the law in
     surroundings of so many kelvin, one that is equal where nothing depends on it (ValueError where it does not hold);
     None: nothing depends on it.
+    `bank` draws the sources of so many units where each is another one: what it returns takes shapes (..., units), and
+    its `node_sigma` and `autocorrelation` are of all of them; None: all are alike.
     """
 
     energy_per_bit: float | None
@@ -242,6 +244,18 @@ class NodeSource(Process, Protocol):
     @property
     def static_power(self) -> float | None: ...
     @property
+    def bank(self) -> Callable[[np.random.Generator, int, Tensor], SourceBank] | None: ...
+    @property
     def at_temperature(self) -> Callable[[float], NodeSource] | None: ...
     @property
     def fill(self) -> Callable[[Place, Tensor, float], Tensor] | None: ...
+
+
+class SourceBank(NodeSource, Protocol):
+    """Sources that are not alike, those of some units; `sigmas` (units,) is the standard deviation of each one's noise.
+
+    `static_power` is that of one source on average.
+    """
+
+    @property
+    def sigmas(self) -> Tensor: ...

@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from neuroanp.devices.disturb import conducts
 from neuroanp.devices.pcm import PcmDrift, PcmRead, observe
 from neuroanp.devices.protocol import Cells
 from neuroanp.devices.switched import Switched
@@ -16,7 +17,12 @@ def conductance(on: Switched, cells: Cells, now: float) -> Tensor:
 
 
 def aged(on: Switched, cells: Cells, now: float) -> Tensor:
-    """Return the conductances as time left them, before what scales or breaks them."""
+    """Return the conductances as time, and what they were exposed to, left them, before what scales or breaks them."""
+    g = _drifted(on, cells, now)
+    return g if on.disturb is None else conducts(g, cells, on.span, on.held(cells))
+
+
+def _drifted(on: Switched, cells: Cells, now: float) -> Tensor:
     if on.drift is None:
         return cells["g"]
     # what no pulse moves was not written to its target either: it stands for itself
@@ -27,7 +33,9 @@ def aged(on: Switched, cells: Cells, now: float) -> Tensor:
 
 
 def _seen(on: Switched, cells: Cells, g: Tensor) -> Tensor:
-    """Return what a device of state g conducts: its own factor, and nothing on broken lines."""
+    """Return what a device of state g conducts: by its temperature and its own factor, and nothing on broken lines."""
+    if on.thermal != 1.0:
+        g = g * on.thermal
     if "scale" in cells:
         g = g * cells["scale"]
     if "dead" in cells:  # a broken word line drives neither the device nor its reference: the weight is 0
@@ -58,7 +66,8 @@ def observed(
     on: Switched, cells: Cells, now: float, window: float
 ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
     """Return what `conductance` does and what `read_sigma` does of it: at once where the laws can."""
-    if type(on.drift) is PcmDrift and type(on.read) is PcmRead and "scale" not in cells and "dead" not in cells:
+    plain = on.disturb is None and on.thermal == 1.0 and "scale" not in cells and "dead" not in cells
+    if plain and type(on.drift) is PcmDrift and type(on.read) is PcmRead:
         found = observe(on.drift, on.read, cells, now, window, on.span.g_max)
         if found is not None:
             g, fresh, frozen = found

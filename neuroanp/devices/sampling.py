@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.devices.disturb import RESET, SET
 from neuroanp.devices.draws import normal
 from neuroanp.devices.faults import StuckDevices, dead_lines
 from neuroanp.devices.switched import Switched
@@ -32,6 +33,8 @@ def sample(
     }
     if on.timed:
         cells["t"] = torch.zeros(full, dtype=torch.float64, device=device)
+    if on.disturb is not None:
+        cells |= {name: torch.zeros(full, dtype=torch.float64, device=device) for name in (SET, RESET)}
     faults = on.profile.faults
     stuck = None if faults is None else StuckDevices(faults, full, rng, g)
     if on.update is not None:

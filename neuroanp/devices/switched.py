@@ -42,6 +42,7 @@ class Switched:
         self.temperature = profile.temperature if temperature is None else temperature
         if not 0 < self.temperature < math.inf:
             raise InputError(f"temperature: {self.temperature} K is not a temperature above 0 K; give one in kelvin")
+        self.thermal = self._thermal() if "conductance_temperature" in effects else 1.0
         self.span = Span(profile.conductance.g_min, profile.conductance.g_max)
         self.planes = 2 if profile.conductance.coding == "differential" else 1
         self.programming: ProgrammingLaw | None = profile.programming  # pyright: ignore[reportAttributeAccessIssue]
@@ -51,9 +52,17 @@ class Switched:
         self.drift: DriftLaw | None = drift if "drift" in effects else None
         self.read: ReadLaw | None = read if effects & {"read_noise", "frozen_noise"} else None  # pyright: ignore
         self.timed = self.drift is not None or self.read is not None
+        self.disturb = profile.disturb if effects & {"read_disturb", "write_disturb"} else None
         figures = profile.energy
         self.endurance = figures.endurance if figures is not None and "endurance" in effects else None
         self.endurance_sd = (figures.endurance_sd or 0.0) if figures is not None else 0.0
+
+    def _thermal(self) -> float:
+        """Return what devices conduct over what they do at the reference temperature of their profile."""
+        try:
+            return self.profile.conductance.thermal(self.temperature)
+        except ValueError as error:
+            raise InputError(f"temperature: {error}") from None
 
     @property
     def lands(self) -> bool:

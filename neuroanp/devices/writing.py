@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.devices.disturb import RESET, SET, conducts
 from neuroanp.devices.draws import normal
 from neuroanp.devices.protocol import Cells
 from neuroanp.devices.reading import aged
@@ -43,12 +44,13 @@ def program(
         pulses = moved.to(torch.int32).mul_(law.pulses)
         gave_up = None if held is None else moved & held
     elif on.update is not None and on.update.program is not None:
-        seen = cells if held is None else {**cells, "stuck": held}
+        found = undisturbed(on, cells)
+        seen = found if held is None else {**found, "stuck": held}
         done = on.update.program(seen, g_target, moved, on.span, rng, on.effects)
         pulses = done.pulses
         gave_up = done.gave_up
         if held is not None and gave_up is not None:
-            gave_up = gave_up | (moved & held & (cells["g"] != g_target))
+            gave_up = gave_up | (moved & held & (found["g"] != g_target))
         aimed = {**cells, "target": torch.where(moved, g_target, cells["target"])}
         cells = _written(on, aimed, done.cells, pulses > 0, g_target, now, rng, held)
     else:
@@ -68,7 +70,7 @@ def pulse(on: Switched, cells: Cells, dg: Tensor, now: float, rng: np.random.Gen
         )
     cells = _settled(on, cells, now)
     held = on.held(cells)
-    done = on.update.pulse(cells, dg, on.span, rng, on.effects)
+    done = on.update.pulse(undisturbed(on, cells), dg, on.span, rng, on.effects)
     cells = _written(on, cells, done.cells, done.pulses > 0, done.cells["g"], now, rng, held)
     return {**cells, "wear": _worn(cells["wear"], done.pulses)}, done.pulses
 
@@ -83,10 +85,23 @@ def _settled(on: Switched, cells: Cells, now: float) -> Cells:
     """Bring devices whose state itself relaxes to the time of a write, which starts from what is left."""
     if on.drift is None or not on.drift.settles:
         return cells
-    state = {"g": aged(on, cells, now), "t": torch.full_like(cells["t"], now)}
-    if "w" in cells:  # by as much as the conductance: the write noise on top of w is no part of the state
-        state["w"] = cells["w"] + (state["g"] - cells["g"]) * (2.0 / on.span.width)
-    return {**cells, **state}
+    return {**_at(on, cells, aged(on, cells, now)), "t": torch.full_like(cells["t"], now)}
+
+
+def undisturbed(on: Switched, cells: Cells) -> Cells:
+    """Return the same devices with what they were exposed to in their state, and no exposure left."""
+    if on.disturb is None:
+        return cells
+    none = {name: torch.zeros_like(cells[name]) for name in (SET, RESET)}
+    return {**_at(on, cells, conducts(cells["g"], cells, on.span, on.held(cells))), **none}
+
+
+def _at(on: Switched, cells: Cells, g: Tensor) -> Cells:
+    """Return devices whose state moved by itself to a conductance g."""
+    if "w" not in cells:
+        return {**cells, "g": g}
+    # by as much as the conductance: the write noise on top of w is no part of the state
+    return {**cells, "g": g, "w": cells["w"] + (g - cells["g"]) * (2.0 / on.span.width)}
 
 
 def _moved(on: Switched, cells: Cells, g_target: Tensor, mask: Tensor | None, deadband: float) -> Tensor:
@@ -123,6 +138,8 @@ def _written(
     else:
         new |= {name: torch.where(moves, value, cells[name]) for name, value in changed.items()}
         new["target"] = torch.where(where, g_target, cells["target"])
+    for name in (SET, RESET) if on.disturb is not None else ():
+        new[name] = torch.where(moves, 0.0, cells[name])
     if on.timed:
         new["t"] = torch.where(moves, now, cells["t"])
     if on.drift is not None:

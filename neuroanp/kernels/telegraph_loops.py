@@ -56,6 +56,26 @@ def switches(s, u, low, high, out):  # pyright: ignore
 
 
 @njit(cache=True)
+def bank(s, u, low, high, mean, scale, out):  # pyright: ignore
+    """Let sources that differ take steps; fill out with sum_sources (s - mean) scale.
+
+    Args:
+        s: 0 or 1 (sources, B, n), before the first step; after the last on return.
+        u: uniforms (T, sources, B, n). low, high: P(0 -> 1) and P(1 -> 1) of each, (sources, n).
+        mean, scale: of each likewise. out: (T, B, n).
+    """
+    for t in range(len(u)):
+        for b in range(u.shape[2]):
+            total = out[t, b]
+            for source in range(len(s)):
+                state, draw = s[source, b], u[t, source, b]
+                for i in range(len(state)):
+                    state[i] = draw[i] < (high[source, i] if state[i] > 0 else low[source, i])
+                    moved = (state[i] - mean[source, i]) * scale[source, i]
+                    total[i] = total[i] + moved if source else moved
+
+
+@njit(cache=True)
 def signals(s, u, low, high, up, down):  # pyright: ignore
     """Let sources take steps; put up in place of the uniforms where one is in state 1, else down.
 

@@ -47,6 +47,11 @@ class Law(Section):
         """Watts that the read-out of one source burns whether it is sampled or not; None: the law knows none."""
         return None
 
+    @property
+    def bank(self) -> Any:
+        """How the sources of so many units are drawn where each is another one; None: all are alike."""
+        return None
+
 
 LAWS: dict[str, Registry[type[Law]]] = {
     kind: Registry(f"{kind} law", f"neuroanp.laws.{kind}", f"neuroanp.devices.protocol:{protocol}")

@@ -20,6 +20,7 @@ from neuroanp.profiles.sections import (
     MOST_BENT,
     Array,
     ConductanceRange,
+    Disturb,
     EnergyFigures,
     Environment,
     Faults,
@@ -48,6 +49,7 @@ class HardwareProfile(Section):
         update: what single pulses do, or None.
         variability: how devices differ in what they conduct, or None.
         faults: stuck devices and dead lines, or None.
+        disturb: what reads and the pulses of others do to a device, or None: nothing.
         environment: the temperature, or None: 300 K.
         periphery: drivers, converters, amplifiers, or None: ideal ones.
         array: weight range and write parallelism.
@@ -64,6 +66,7 @@ class HardwareProfile(Section):
     update: Annotated[Law, Chosen("law", LAWS["update"])] | None = None
     variability: Annotated[Law, Chosen("law", LAWS["variability"])] | None = None
     faults: Faults | None = None
+    disturb: Disturb | None = None
     environment: Environment | None = None
     periphery: Periphery | None = None
     array: Array
@@ -166,6 +169,33 @@ class HardwareProfile(Section):
         return self
 
     @model_validator(mode="after")
+    def _something_to_disturb(self) -> HardwareProfile:
+        if self.disturb is None:
+            return self
+        drift: Any = self.drift
+        if drift is not None and drift.settles:
+            text = "is for devices that keep what was written, and those of this drift relax; drop this section"
+            raise at(("disturb",), text)
+        if self.disturb.read is not None and self.periphery is None:
+            text = "is of reads at a voltage that is not stated; add periphery.v_read or drop this key"
+            raise at(("disturb", "read"), text)
+        if self.periphery is not None and self.periphery.drift_compensation is not None:
+            text = "is not told from drift by what compensates that; drop this section or periphery.drift_compensation"
+            raise at(("disturb",), text)
+        if self.disturb.half_select is not None and self.update is None and self.programming is None:
+            text = "is of pulses that nothing sends; add a section 'update' or 'programming', or drop this key"
+            raise at(("disturb", "half_select"), text)
+        return self
+
+    @model_validator(mode="after")
+    def _temperature_of_pairs(self) -> HardwareProfile:
+        if self.conductance.reference_temperature is not None and self.conductance.coding != "differential":
+            text = "is of pairs: where a device is read against a reference, that has a temperature, too"
+            key = ("conductance", "reference_temperature")
+            raise at(key, f"{text}; write 'coding: differential' or drop these keys")
+        return self
+
+    @model_validator(mode="after")
     def _voltages_to_bend_currents(self) -> HardwareProfile:
         v_0 = self.conductance.v_0
         if v_0 is None:
@@ -217,6 +247,11 @@ class HardwareProfile(Section):
 
     @model_validator(mode="after")
     def _laws_hold_at_its_temperature(self) -> HardwareProfile:
+        try:
+            self.conductance.thermal(self.temperature)
+        except ValueError as error:
+            key = ("conductance",) if self.environment is None else ("environment", "temperature")
+            raise at(key, str(error)) from None
         laws: dict[str, Any] = {"drift": self.drift, "stochastic": self.stochastic}
         for name, law in laws.items():
             try:

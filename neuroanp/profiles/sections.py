@@ -5,11 +5,13 @@ All quantities are SI floats once loaded. A section or a key that a device does 
 
 from __future__ import annotations
 
+import math
 import re
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field, ValidationInfo, field_validator, model_validator
 
+from neuroanp.profiles.arrhenius import FARTHEST, log_acceleration
 from neuroanp.units import (
     Area,
     Capacitance,
@@ -27,7 +29,9 @@ from neuroanp.units import (
     PositiveVoltage,
     Power,
     Resistance,
+    RmsVoltage,
     Temperature,
+    TemperatureCoefficient,
     Time,
     format_quantity,
 )
@@ -39,7 +43,6 @@ MOST_LISTED = 12
 """Bits of the finest converter whose transitions are kept one by one."""
 _Text = Annotated[str, Field(min_length=1)]
 _NoiseCurrent = Annotated[float, Dimension("current", "A", "20 nA")]
-_NoiseVoltage = Annotated[float, Dimension("voltage", "V", "1 mV")]
 _Coding = Literal["sign_magnitude", "offset"]
 
 
@@ -78,6 +81,9 @@ class ConductanceRange(Section):
         g_min, g_max: siemens.
         coding: differential, W = w_s (G+ - G-) / (g_max - g_min), two devices a weight; offset,
             W = 2 w_s (G - G_mid) / (g_max - g_min), one device and a shared reference.
+        activation_energy: joules, of conduction over a barrier; or tcr, its linear coefficient in 1/K; neither:
+            conductance does not depend on the temperature.
+        reference_temperature: kelvin, at which all other numbers hold; see `thermal`.
         v_0: volts over which the current bends away from Ohm's law, I = G v_0 sinh(V / v_0), G at low voltage; None:
             I = G V.
     """
@@ -86,6 +92,44 @@ class ConductanceRange(Section):
     g_max: PositiveConductance
     coding: Literal["differential", "offset"]
     v_0: PositiveVoltage | None = None
+    activation_energy: Energy | None = None
+    tcr: TemperatureCoefficient | None = None
+    reference_temperature: Temperature | None = None
+
+    @model_validator(mode="after")
+    def _one_law_of_temperature(self) -> ConductanceRange:
+        laws = [name for name in ("activation_energy", "tcr") if name in self.model_fields_set]
+        if len(laws) > 1:
+            raise at(("tcr",), "activation_energy states how conductance goes with temperature already; drop one")
+        if bool(laws) != (self.reference_temperature is not None):
+            missing = "reference_temperature" if laws else "activation_energy"
+            raise at(
+                (missing,), "a law of the temperature needs both its number and where others hold; add it, or drop it"
+            )
+        return self
+
+    def thermal(self, kelvin: float) -> float:
+        """Return what a device conducts at a temperature over what it does at the reference temperature; 1: no law.
+
+            f = e^{-E_a/k_B (1/T - 1/T_ref)},  or  f = 1 + TCR (T - T_ref)
+
+        Raises: ValueError where nothing would conduct, or f leaves the range of floats.
+
+        >>> ConductanceRange(g_min="0 S", g_max="25 uS", coding="differential", tcr="2e-3 K^-1",
+        ...                  reference_temperature="300 K").thermal(350.0)
+        1.1
+        """
+        if self.reference_temperature is None:
+            return 1.0
+        if self.tcr is not None:
+            factor = 1.0 + self.tcr * (kelvin - self.reference_temperature)
+            if not 0 < factor < math.inf:
+                raise ValueError(f"nothing conducts at {kelvin:g} K by conductance.tcr: it is for temperatures nearby")
+            return factor
+        log = log_acceleration(self.activation_energy or 0.0, self.reference_temperature, kelvin)
+        if abs(log) > FARTHEST:
+            raise ValueError(f"conductance at {kelvin:g} K is e^{log:.0f} times that at its reference_temperature")
+        return math.exp(log)
 
     @field_validator("g_max")
     @classmethod
@@ -124,7 +168,7 @@ class Dac(Section):
     energy: Energy | None = None
     coding: _Coding | None = None
     inputs: Literal["amplitude", "pulse_width", "bit_serial"] | None = None
-    noise: _NoiseVoltage | None = None
+    noise: RmsVoltage | None = None
 
     @model_validator(mode="after")
     def _noise_of_a_voltage(self) -> Dac:
@@ -320,6 +364,29 @@ class Faults(Section):
                 ("stuck_high" if self.stuck_high else "stuck_low",),
                 f"corrupt, stuck_low and stuck_high add up to {share:g} of the devices; lower them to 1 or less",
             )
+        return self
+
+
+class Disturb(Section):
+    """How reads, and the pulses of others, move a device that nobody writes (see devices.disturb).
+
+    Args:
+        read: share of its distance from the end that a device moves at one read of its word line at full scale.
+        towards: which end that is: set, g_max; reset, g_min.
+        half_select: share that one pulse to another device of its word or bit line takes, towards where that one went.
+    """
+
+    read: NonNegative | None = None
+    towards: Literal["set", "reset"] | None = None
+    half_select: NonNegative | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Disturb:
+        if self.read is None and self.half_select is None:
+            raise at(("read",), "required key is missing: state what a read does, or half_select")
+        if (self.read is None) != (self.towards is None):
+            there, missing = ("read", "towards") if self.towards is None else ("towards", "read")
+            raise at((missing,), f"required key is missing: {there} needs it")
         return self
 
 

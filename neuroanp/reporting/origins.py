@@ -30,7 +30,18 @@ RESTS_ON = {
 """Parameters of a profile that a figure is computed from (see `_enters`); reads take the time of a run's steps."""
 NOISE = ("read", "stochastic")
 """Sections that say how the device's noise reaches the units."""
-OF_A_DEVICE = ("read", "drift", "update", "variability", "faults", "periphery", "energy", "stochastic", "neurons")
+OF_A_DEVICE = (
+    "read",
+    "drift",
+    "disturb",
+    "update",
+    "variability",
+    "faults",
+    "periphery",
+    "energy",
+    "stochastic",
+    "neurons",
+)
 """A profile with none of these sections is no device, but what devices are compared with: it has no noise to state."""
 
 

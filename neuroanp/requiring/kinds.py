@@ -159,6 +159,11 @@ _UPDATE = [
     replace(_PCM, name="spread of the upper bound", keys=("update.w_max_d2d",), effects=("d2d",)),
     replace(_PCM, name="scatter of a reset", keys=("update.reset_sd",), effects=("c2c",)),
 ]  # fmt: skip
+_STT = Kind("", (), ("update", "stt_mram"), when=PULSES, ideal=0.0, effects=("d2d",), full=1.0)
+_UPDATE += [
+    replace(_STT, name="spread of the critical current", keys=("update.i_c0_cv",)),
+    replace(_STT, name="spread of the barrier", keys=("update.delta_cv",)),
+]
 _ARRAY = [
     Kind("mismatch from device to device", ("variability.cv",), ideal=0.0, effects=("d2d",), full=1.0),
     Kind("stuck devices, near the middle", ("faults.corrupt",), ideal=0.0, effects=("faults",), full=1.0),
@@ -176,10 +181,22 @@ _ARRAY = [
          effects=("thermal_noise",)),
     Kind("resistance of the lines", ("array.wires.r_word", "array.wires.r_bit"), without={"array.wires": None},
          effects=("wires",)),
+    Kind("disturb by reads", ("disturb.read",), ideal=0.0, effects=("read_disturb",)),
+    Kind("disturb by half-selected pulses", ("disturb.half_select",), ideal=0.0, effects=("write_disturb",),
+         when=WRITES),
     Kind("endurance", ("energy.endurance",), better=HIGHER, ideal=1e18, effects=("endurance",)),
     Kind("spread of the endurance", ("energy.endurance_sd",), ideal=0.0, effects=("endurance",), full=1.0),
 ]  # fmt: skip
+_SMTJ = ("stochastic", "smtj")
 _NODES = [
+    *(
+        Kind(f"spread of {what} from junction to junction", (f"stochastic.{key}",), _SMTJ, ideal=0.0,
+             effects=("d2d",), full=full)
+        for what, key, full in (
+            ("the balance voltage", "v50_sd", None), ("the barrier", "delta_cv", 1.0), ("the resistance", "r_cv", 1.0),
+            ("the magnetoresistance", "tmr_cv", 1.0),
+        )
+    ),
     Kind("volts that stand for a pre-activation of 1 (gain of the node noise)", ("stochastic.volts_per_unit",),
          better=EITHER, effects=("node_noise",)),
     Kind("node noise", ("stochastic.sigma",), ("stochastic", "ornstein_uhlenbeck"), better=EITHER,

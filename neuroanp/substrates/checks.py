@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from neuroanp.devices.protocol import remembers
+from neuroanp.devices.stt_mram import SttMram
 from neuroanp.errors import InputError
 from neuroanp.substrates.device_noise import check_size
 from neuroanp.substrates.periphery import serial_bits
@@ -89,6 +90,18 @@ def check_circuits(
             f"profile '{profile.name}' has devices that are not ohmic on lines with resistance, which are solved anew "
             "at every read; change this, or switch off wires or nonlinear_iv",
             problems,
+        )
+
+
+def check_pulses(profile: HardwareProfile, write: str) -> None:
+    """Raise InputError where pulses in place would drive both devices of every pair to one end, whatever is learned.
+
+    Args: profile, write: as in `DeviceChip.build`.
+    """
+    if write == "pulse" and isinstance(profile.update, SttMram) and profile.conductance.coding == "differential":
+        raise InputError(
+            f"hardware.write: pulse: of the pairs of profile '{profile.meta.name}' pulses in place are rises only, and "
+            "devices that switch would all end at g_max; write conductance.coding: offset, or hardware.write: verify"
         )
 
 

@@ -16,12 +16,19 @@ from neuroanp.devices.protocol import Cells
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.later import number
 from neuroanp.noise import Streams
-from neuroanp.substrates.checks import check_circuits, check_memory, check_references, check_settling, check_step
+from neuroanp.substrates.checks import (
+    check_circuits,
+    check_memory,
+    check_pulses,
+    check_references,
+    check_settling,
+    check_step,
+)
 from neuroanp.substrates.chip_at import ChipAt, later
 from neuroanp.substrates.chip_reads import DECORRELATION, ReadChip
 from neuroanp.substrates.crossbar import Crossbar
 from neuroanp.substrates.neuron_mismatch import combined, neuron_factors
-from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive
+from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive, banks_of, junctions_of
 from neuroanp.substrates.protocol import ProgrammingReport
 from neuroanp.substrates.write_energy import Bill, write_energy
 from neuroanp.trajectory import Weights, WeightUpdate
@@ -77,7 +84,7 @@ class DeviceChip(ReadChip):
             profile: the hardware.
             weights: the matrices, and the network that they are of.
             streams: the run's streams; devices are drawn from "d2d/<array>", neurons from "d2d/neurons" (of several
-                layers "d2d/neurons/<layer>").
+                layers "d2d/neurons/<layer>"), junctions that differ from "d2d/junctions/<group>".
             dt: seconds a step; no shorter than a read.
             write: one of WRITES; "auto" verifies where the profile can, else writes ideally.
             read: "moments" (a read has its exact distribution, two products) or "sampled" (every device drawn, from
@@ -101,6 +108,7 @@ class DeviceChip(ReadChip):
             raise InputError(
                 f"hardware.wires: '{wires}' is unknown{did_you_mean(wires, SOLVERS)} ({', '.join(SOLVERS)})"
             )
+        check_pulses(profile, write)
         check_step(profile, dt, effects)
         check_memory(profile, read, effects, {name: tuple(w.shape) for name, w in weights.items()})
         shapes = {name: tuple(w.shape) for name, w in weights.items()}
@@ -131,7 +139,9 @@ class DeviceChip(ReadChip):
         }  # fmt: skip
         neurons = {name: combined(factors, units.get(name, {}), like) for name, factors in neurons.items()}
         seeds = {name: int(streams.generator(f"compensation/{name}").integers(1 << 62)) for name in arrays}
-        chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons, seeds)
+        junctions = junctions_of(profile, cell.effects, cell.temperature)
+        banks = banks_of(junctions, cell.effects, weights.network.lines, streams, like)
+        chip = cls(profile, arrays, weights.network, write, read, drive, dt, neurons, seeds, banks)
         chip._first_write(weights, streams)
         if decorrelated:
             sizes = weights.network.units
@@ -267,7 +277,10 @@ class DeviceChip(ReadChip):
     def _charge(self, bill: Bill, array: Crossbar, before: Cells, pulses: Tensor) -> None:
         """Add the pulses of one array to a bill."""
         v_0 = self.profile.conductance.v_0 if array.v_0 is not None else None
-        joules = write_energy(self.profile.energy, pulses, before["g"], array.cells["g"], array.tiling, v_0)
+        f = self.device.thermal
+        f = self.device.thermal
+        old, new = (cells["g"] if f == 1.0 else f * cells["g"] for cells in (before, array.cells))
+        joules = write_energy(self.profile.energy, pulses, old, new, array.tiling, v_0)
         bill.add(*array.count(pulses), joules)
 
     def _book_write(self, bill: Bill) -> None:

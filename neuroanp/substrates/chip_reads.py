@@ -27,6 +27,7 @@ from neuroanp.substrates.standing import area_of, static_power
 from neuroanp.trajectory import PassPlan, Weights
 
 if TYPE_CHECKING:
+    from neuroanp.devices.protocol import SourceBank
     from neuroanp.profiles import HardwareProfile
 
 
@@ -45,6 +46,7 @@ class ReadChip:
         drive: noise on the units that no device makes, and the coupling of the junctions.
         dt: seconds a step. neurons: how spiking neurons differ.
         references: seeds of the noise of readings that compensate drift, by array; what is missing has none.
+        banks: the junctions by group of units, where they are not alike.
 
     Attributes:
         ledger: the books. now: chip time in seconds.
@@ -62,6 +64,7 @@ class ReadChip:
         dt: float,
         neurons: Neurons | None = None,
         references: Mapping[str, int] = MappingProxyType({}),
+        banks: Mapping[str, SourceBank] = MappingProxyType({}),
     ) -> None:
         self.profile, self.arrays, self.network = profile, dict(arrays), network
         self.write, self.read, self.drive, self.dt = write, read, drive, dt
@@ -73,8 +76,9 @@ class ReadChip:
         self.like = next(iter(self.arrays.values())).cells["g"]
         self.junctions = junctions_of(profile, self.effects, self.device.temperature)
         tiles = max(len(array.tiling.widths) for array in self.arrays.values())
-        parts = profile, self.arrays, sum(network.lines.values()), self.junctions
-        self.static, self.area = static_power(*parts), area_of(*parts)
+        self.banks = dict(banks)
+        parts = profile, self.arrays, network.lines, self.junctions
+        self.static, self.area = static_power(*parts, self.banks), area_of(*parts)
         self.ledger = Ledger(
             energy_kinds(profile, self.junctions, tiles, static=bool(self.static)),
             profile.energy is not None and profile.energy.write_time is not None,
@@ -116,11 +120,14 @@ class ReadChip:
 
     def node_sigmas(self, artificial: bool = True) -> dict[str, float]:
         """Return the standard deviation of the node noise by group of units (see Substrate)."""
-        own = self.junctions.node_sigma if self.junctions is not None else 0.0
+        own = {
+            name: 0.0 if (law := self.banks.get(name, self.junctions)) is None else law.node_sigma
+            for name in self.network.lines
+        }
         of_layers, of_output = self.drive.added(artificial)
         coupled = self.drive.coupled(self.network.groups[1:-1])
-        sigmas = {name: math.hypot(own * scale, of_layers) for name, scale in coupled.items()}
-        return {**sigmas, OUTPUT: math.hypot(own, of_output)}
+        sigmas = {name: math.hypot(own[name] * scale, of_layers) for name, scale in coupled.items()}
+        return {**sigmas, OUTPUT: math.hypot(own[OUTPUT], of_output)}
 
     @property
     def failed(self) -> float:
@@ -167,7 +174,7 @@ class ReadChip:
         return NodeNoise(
             plan, self.network.lines, batch, streams, self.like, self.junctions, of_layers,
             output_sigma=of_output, scale=self.drive.coupled(self.network.groups[1:-1]), dt=self.dt, apart=apart,
-            kind=self.drive.kind,
+            kind=self.drive.kind, banks=self.banks,
         )  # fmt: skip
 
     def device_noise(
@@ -186,8 +193,10 @@ class ReadChip:
 
     @property
     def weighs_reads(self) -> bool:
-        """Whether what the word lines carried goes into the books: where a profile states how arrays are read."""
-        energy = self.profile.energy
+        """Whether what the word lines carried is wanted: a profile states how arrays are read, or what that does."""
+        energy, disturb = self.profile.energy, self.device.disturb
+        if disturb is not None and disturb.read and "read_disturb" in self.effects:
+            return True
         return self.profile.periphery is not None and (energy is None or energy.read is None)
 
     def book_reads(
@@ -216,6 +225,7 @@ class ReadChip:
             if array.one_level and array.v_0 is not None:
                 siemens = siemens * (array.drive(X_MAX) / X_MAX)
             self.ledger.book_energy("array_reads", (periphery.v_read / X_MAX) ** 2 * siemens * periphery.t_read)
+        array.expose(load)
         bits, tiles = max(array.bits, 1), len(array.tiling.widths)
         dac, adc = driver(self.profile), sensor(self.profile)
         if dac is not None:

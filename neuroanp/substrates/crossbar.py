@@ -19,8 +19,10 @@ import torch
 from torch import Tensor
 
 from neuroanp.devices.device import Device
+from neuroanp.devices.disturb import exposed, of_reads
 from neuroanp.devices.draws import normal
 from neuroanp.devices.protocol import Cells, remembers
+from neuroanp.devices.writing import undisturbed
 from neuroanp.later import number
 from neuroanp.substrates.pairs import paired, single_pairs
 from neuroanp.substrates.periphery import (
@@ -38,6 +40,7 @@ from neuroanp.substrates.periphery import (
 from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.tiling import Tiling, through_wires
 from neuroanp.substrates.transitions import drawn
+from neuroanp.substrates.write_energy import half_selected
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
@@ -117,13 +120,38 @@ class Crossbar:
 
     def program(self, g_target: Tensor, now: float, rng: np.random.Generator) -> tuple[Tensor, Tensor | None]:
         """Program and verify conductances; return pulses and given-up cells as `Device.program` does."""
-        self.cells, pulses, gave_up = self.device.program(self.cells, g_target, None, now, rng)
+        before = self.cells
+        self.cells, pulses, gave_up = self.device.program(before, g_target, None, now, rng)
+        self._half_select(before, pulses)
         return pulses, gave_up
 
     def pulse(self, dg: Tensor, now: float, rng: np.random.Generator) -> Tensor:
         """Change conductances by dg (planes, n, m) in siemens with single pulses; return the pulses of each cell."""
-        self.cells, pulses = self.device.pulse(self.cells, dg, now, rng)
+        before = self.cells
+        self.cells, pulses = self.device.pulse(before, dg, now, rng)
+        self._half_select(before, pulses)
         return pulses
+
+    def expose(self, load: Tensor) -> None:
+        """Let devices feel reads: (V / v_read)^2 t / t_read of each word line, (m,), summed over them.
+
+        Of devices that are not ohmic that is V I(V) over what ohmic ones take, and a read at full scale is as much.
+        """
+        figures = self.device.disturb
+        if figures is None or not figures.read or "read_disturb" not in self.device.effects:
+            return
+        whole = 1.0 if self.one_level else self.drive(X_MAX) / X_MAX
+        self.cells = exposed(self.cells, *of_reads(figures, load / whole))
+
+    def _half_select(self, before: Cells, pulses: Tensor) -> None:
+        """Let devices feel the pulses to others on their lines: of those that rose towards set, of others reset."""
+        figures = self.device.disturb
+        if figures is None or not figures.half_select or "write_disturb" not in self.device.effects:
+            return
+        rose = self.cells["g"] >= undisturbed(self.device, before)["g"]
+        sent = pulses.to(torch.float64)
+        up, down = (half_selected(torch.where(way, sent, 0.0), self.tiling) for way in (rose, ~rose))
+        self.cells = exposed(self.cells, figures.half_select * up, figures.half_select * down)
 
     def load(self, cells: Cells) -> None:
         """Take the state of all devices from a checkpoint."""

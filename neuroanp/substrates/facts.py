@@ -11,7 +11,7 @@ from neuroanp.substrates.tiling import through_wires
 from neuroanp.substrates.wires_fast import wire_error
 
 if TYPE_CHECKING:
-    from neuroanp.devices.protocol import ProgrammingLaw, UpdateLaw
+    from neuroanp.devices.protocol import NodeSource, ProgrammingLaw, SourceBank, UpdateLaw
     from neuroanp.profiles import HardwareProfile
     from neuroanp.substrates.chip import DeviceChip
     from neuroanp.substrates.crossbar import Crossbar
@@ -34,7 +34,7 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
         "read_noise": profile.read is not None,
         "frozen_noise": profile.read is not None,
         "write_noise": pulses is not None and bool(pulses.write_noise),
-        "d2d": pulses is not None or profile.variability is not None,
+        "d2d": pulses is not None or profile.variability is not None or _uneven(profile),
         "c2c": pulses is not None,
         "faults": profile.faults is not None,
         "dac": dac is not None,
@@ -49,9 +49,24 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
         "node_noise": profile.stochastic is not None,
         "endurance": energy is not None and energy.endurance is not None,
         "neuron_mismatch": profile.neurons is not None and any(profile.neurons.spreads.values()),
+        "read_disturb": profile.disturb is not None and bool(profile.disturb.read),
+        "write_disturb": profile.disturb is not None and bool(profile.disturb.half_select),
+        "conductance_temperature": profile.conductance.reference_temperature is not None,
         "drift_compensation": periphery is not None and periphery.drift_compensation is not None,
     }
     return tuple(name for name in EFFECTS if has[name])
+
+
+def _uneven(profile: HardwareProfile) -> bool:
+    """Return whether the sources of node noise differ from one another."""
+    law: NodeSource | None = profile.stochastic  # pyright: ignore[reportAssignmentType]
+    return law is not None and law.bank is not None
+
+
+def _spread(bank: SourceBank) -> dict[str, float]:
+    """Return the lowest, the middle and the highest sd of the noise of units."""
+    found = bank.sigmas.sort().values
+    return {"lowest": float(found[0]), "median": float(found.median()), "highest": float(found[-1])}
 
 
 def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
@@ -67,7 +82,8 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         the hidden units). Where lines have a
         resistance, also `wire_loss`, the share of the current of all inputs together that they cost,
         and `wire_error` of the fast solution on the first tile, over its largest current. Where drift is
-        compensated, also `drift_factor`, which all of these outputs are scaled by.
+        compensated, also `drift_factor`, which all of these outputs are scaled by. Where junctions are not alike,
+        `junction_sigmas` is the lowest, the middle and the highest sd of their noise on a unit, by group of units.
     """
     sigmas, arrays = chip.node_sigmas(), {}
     for name, array in chip.arrays.items():
@@ -101,6 +117,7 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         "node_sigma": sigmas[chip.network.noisy[0]],
         "perturbs_units": chip.perturbs_units,
         "unstated": chip.ledger.unstated,
+        **({"junction_sigmas": {name: _spread(bank) for name, bank in chip.banks.items()}} if chip.banks else {}),
         **({"static_W": chip.static} if chip.static else {}),
         **({"area_m2": chip.area} if chip.area else {}),
         "arrays": arrays,

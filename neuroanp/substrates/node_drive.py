@@ -13,7 +13,10 @@ from neuroanp.substrates.added_noise import Kind, checked
 from neuroanp.substrates.periphery import amplifier_variance, dac_sigma, thermal_factor
 
 if TYPE_CHECKING:
-    from neuroanp.devices.protocol import NodeSource
+    from torch import Tensor
+
+    from neuroanp.devices.protocol import NodeSource, SourceBank
+    from neuroanp.noise import Streams
     from neuroanp.profiles import HardwareProfile
 
 
@@ -91,6 +94,23 @@ def junctions_of(
     if "node_noise" not in effects:
         return None
     return at_temperature(profile.stochastic, profile.temperature if temperature is None else temperature)
+
+
+def banks_of(
+    junctions: NodeSource | None, effects: frozenset[str], lines: Mapping[str, int], streams: Streams, like: Tensor
+) -> dict[str, SourceBank]:
+    """Draw the sources of each group of units from "d2d/junctions/<group>"; {} where all are alike, or "d2d" is off.
+
+    Args: junctions: as of `junctions_of`. lines: units by group. like: gives dtype and device.
+
+    Raises:
+        InputError: a source that was drawn cannot be.
+    """
+    if junctions is None or junctions.bank is None or "d2d" not in effects:
+        return {}
+    return {
+        name: junctions.bank(streams.generator(f"d2d/junctions/{name}"), units, like) for name, units in lines.items()
+    }
 
 
 def perturbs_units(profile: HardwareProfile, effects: frozenset[str], temperature: float | None = None) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from types import MappingProxyType
 
 import torch
 from torch import Tensor
@@ -48,6 +49,7 @@ class NodeNoise:
         streams: where the draws come from.
         like: gives dtype and device.
         junctions: the law of the sources, or None.
+        banks: the sources of a group of units where they are not alike; what is missing has `junctions`.
         sigma: standard deviation of artificial noise, 0 for none; where `output_sigma` is given, of the layers alone.
         output_sigma: that of the output layer, or None: sigma.
         scale: coupling of the sources to the units, by group; what is missing gets their noise as it is.
@@ -75,10 +77,11 @@ class NodeNoise:
         dt: float,
         apart: float = math.inf,
         kind: Kind = "gaussian",
+        banks: Mapping[str, NodeSource] = MappingProxyType({}),
     ) -> None:
         self.kind: Kind = kind
         self.plan, self.units, self.batch, self.streams = plan, dict(units), batch, streams
-        self.like, self.junctions, self.dt = like, junctions, dt
+        self.like, self.junctions, self.banks, self.dt = like, junctions, banks, dt
         self.sigma = dict.fromkeys(units, sigma)
         if output_sigma is not None:
             self.sigma[OUTPUT] = output_sigma
@@ -90,7 +93,8 @@ class NodeNoise:
         if junctions is None or junctions.samples_are_steps or math.isinf(apart):
             self.apart = math.inf
         else:
-            self.apart = math.inf if abs(junctions.autocorrelation(apart)) < FORGOTTEN else apart
+            kept = max(abs(law.autocorrelation(apart)) for law in (junctions, *banks.values()))
+            self.apart = math.inf if kept < FORGOTTEN else apart
         self._first: dict[int, Tensor] = {}
         self._state: dict[tuple[str, int], tuple[int, Tensor]] = {}  # (layer, stream) -> next step, state
 
@@ -126,8 +130,9 @@ class NodeNoise:
             return self.streams.times(f"gaussian/{layer}", self.plan.stream, factors, t0, steps, shape, self.like)
         make = torch.empty if all(of_passes) else torch.zeros  # silent passes stay at zero
         out = make((steps, self.plan.passes, *shape), dtype=self.like.dtype, device=self.like.device)
-        if t0 == 0 and self.junctions is not None:
-            self._first = self._starts(self.junctions, layer, shape)
+        law = self.banks.get(layer, self.junctions)
+        if t0 == 0 and law is not None:
+            self._first = self._starts(law, layer, shape)
         # Artificial noise alone takes its sigma along with the factor: one pass over the memory less.
         unit = sigma if self.junctions is None else 1.0
         of_stream: dict[int, list[int]] = {}
@@ -140,7 +145,7 @@ class NodeNoise:
                 for index in same:
                     torch.mul(found[:, k], of_passes[index] * unit, out=out[:, index])
             return out
-        there = self.junctions is not None and fills(self.junctions) and single(out)
+        there = law is not None and fills(law) and single(out)
         for stream, (first, *others) in of_stream.items():
             one = self._one(layer, stream, t0, steps, out, first)
             for index in (*others, first):  # the first, where it may lie already, in the end
@@ -155,17 +160,18 @@ class NodeNoise:
         Where its source draws for itself it lies in out[:, index] already.
         """
         shape = (self.batch, self.units[layer])
-        if self.junctions is None:
+        law = self.banks.get(layer, self.junctions)
+        if law is None:
             return drawn(self.kind, self.streams, layer, stream, t0, steps, shape, self.like)
-        if self.junctions.fill is not None and fills(self.junctions) and single(out):
+        if law.fill is not None and fills(law) and single(out):
             state = self._reached(layer, stream, t0)
             u, xi = (self.streams.at(f"{name}/{layer}", stream, t0) for name in ("junction", "junction_white"))
             u.checked()._replace(t=t0 + steps - 1).checked()
             place = Place(out, index, u, xi)
-            self._state[layer, stream] = (t0 + steps, self.junctions.fill(place, state, self.dt))
+            self._state[layer, stream] = (t0 + steps, law.fill(place, state, self.dt))
             total = out[:, index]
         else:
-            total = self._sources(self.junctions, layer, stream, t0, steps, shape)
+            total = self._sources(law, layer, stream, t0, steps, shape)
         if (scale := self.scale.get(layer, 1.0)) != 1.0:
             total.mul_(scale)
         if sigma := self.sigma[layer]:

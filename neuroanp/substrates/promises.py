@@ -118,7 +118,8 @@ def temperature_dependent(profile: HardwareProfile, effects: frozenset[str]) -> 
           if effect[name] in effects]  # fmt: skip
     laws = [name for name, law in on if law is not None and _differs(law, profile.temperature)]
     thermal = profile.periphery is not None and profile.periphery.bandwidth is not None and "thermal_noise" in effects
-    return laws + ["periphery"] * thermal
+    conducts = "conductance_temperature" in effects and profile.conductance.reference_temperature is not None
+    return ["conductance"] * conducts + laws + ["periphery"] * thermal
 
 
 def _differs(law: Any, kelvin: float) -> bool:

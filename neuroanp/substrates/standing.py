@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -12,7 +13,11 @@ if TYPE_CHECKING:
 
 
 def static_power(
-    profile: HardwareProfile, arrays: Mapping[str, Crossbar], units: int, junctions: NodeSource | None
+    profile: HardwareProfile,
+    arrays: Mapping[str, Crossbar],
+    lines: Mapping[str, int],
+    junctions: NodeSource | None,
+    banks: Mapping[str, NodeSource] = MappingProxyType({}),
 ) -> dict[str, float]:
     """Return watts by part, those that the profile states or the law of its junctions knows.
 
@@ -22,27 +27,34 @@ def static_power(
     their junctions, those of the outputs among them.
 
     Args:
-        profile, arrays: of the chip. units: all pre-activations, of outputs too.
+        profile, arrays: of the chip. lines: pre-activations by group, of outputs too.
         junctions: the sources of node noise, or None: there are none, or they are off.
+        banks: those of groups where they are not alike: each group burns what its own do.
     """
-    energy = profile.energy
+    energy, units = profile.energy, sum(lines.values())
     found = {}
     if energy is not None:
         found = _of_lines(arrays, units, energy.static_row, energy.static_column, energy.static_node)
     if junctions is not None:
         stated = None if energy is None else energy.static_junction
-        found["junctions"] = _times(junctions.static_power if stated is None else stated, junctions.n_sources * units)
+        if stated is None and banks:
+            found["junctions"] = sum(
+                (law.static_power or 0.0) * law.n_sources * lines[name] for name, law in banks.items()
+            )
+        else:
+            watts = junctions.static_power if stated is None else stated
+            found["junctions"] = _times(watts, junctions.n_sources * units)
     return _stated(found)
 
 
 def area_of(
-    profile: HardwareProfile, arrays: Mapping[str, Crossbar], units: int, junctions: NodeSource | None
+    profile: HardwareProfile, arrays: Mapping[str, Crossbar], lines: Mapping[str, int], junctions: NodeSource | None
 ) -> dict[str, float]:
     """Return square metres by part, those that the profile states: devices, and what `static_power` counts.
 
     Args: as there.
     """
-    energy = profile.energy
+    energy, units = profile.energy, sum(lines.values())
     if energy is None:
         return {}
     devices = sum(array.device.planes * array.shape[0] * array.shape[1] for array in arrays.values())

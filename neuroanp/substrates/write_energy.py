@@ -82,9 +82,21 @@ def write_energy(
     joules = _square(V, v_0) * t * number((sent * g).sum())
     joules += (figures.line_capacitance or 0.0) * V**2 * number(sent.sum())
     if figures.half_select:
-        others = _word_lines(g, tiling) + _bit_lines(g, tiling) - 2.0 * g
+        others = half_selected(g, tiling)
         joules += _square(figures.half_select * V, v_0) * t * number((sent * others).sum())
     return joules
+
+
+def half_selected(pulses: Tensor, tiling: Tiling) -> Tensor:
+    """Return how many pulses to others each device was half-selected by: N_word + N_bit - 2 N of its lines in its tile.
+
+    Args: pulses: of each device, (planes, n, m), as floats. tiling: how the lines are cut.
+
+    >>> from neuroanp.substrates.tiling import Tiling
+    >>> half_selected(torch.tensor([[[3.0, 0.0], [0.0, 0.0]]]), Tiling((2,), (2,))).tolist()
+    [[[0.0, 3.0], [3.0, 0.0]]]
+    """
+    return _word_lines(pulses, tiling) + _bit_lines(pulses, tiling) - 2.0 * pulses
 
 
 def _square(volts: float, v_0: float | None) -> float:

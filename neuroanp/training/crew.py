@@ -162,6 +162,12 @@ def refuse_crew(experiment: Experiment) -> None:
             f"compute.workers: task '{experiment.config.task_name}' is a world, and how long its episodes last on the "
             "chip is counted by one process; leave workers out"
         )
+    disturb = experiment.profile.disturb
+    if disturb is not None and disturb.read and "read_disturb" in experiment.config.hardware.effects():
+        raise InputError(
+            f"compute.workers: reads disturb the devices of profile '{experiment.profile.name}', and each process "
+            "would disturb those of its own chip alone; leave workers out, or switch read_disturb off"
+        )
     words = {*_texts(experiment.config.to_plain()), *(str(leaf.value) for leaf in experiment.profile.leaves())}
     if own := sorted(name for _, name, _ in registered() if name in words):
         raise InputError(

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.baselines.solved import Solved
+from neuroanp.devices.junction import Junction
 from neuroanp.errors import InputError
 from neuroanp.learning.cdrge import CDRGE
 from neuroanp.learning.moving import by_itself, of_weights
@@ -94,6 +95,10 @@ def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:
     if isinstance(rule, OUA):
         return of_devices(chip, experiment.window_s(), drawn=rule.draw == "step")
     sources = ["the device's own noise"] * chip.perturbs_units
+    if chip.banks:
+        low = min(float(bank.sigmas.min()) for bank in chip.banks.values())
+        high = max(float(bank.sigmas.max()) for bank in chip.banks.values())
+        sources[-1] += f" (of junctions that are not alike: sigma {low:.2g} to {high:.2g})"
     if sigma:
         _, output = chip.drive.added()
         where = "hidden and output" if output == sigma else f"hidden; {output:g} on the outputs"
@@ -167,14 +172,20 @@ def _idle_switches(experiment: Experiment, facts: dict[str, Any]) -> list[str]:
 
 
 def _idle_options(experiment: Experiment, chip: DeviceChip) -> list[str]:
-    """Return a sentence for each option of the hardware and the perturbation that changes nothing here."""
+    """Return a sentence for each option that changes nothing here, or is taken beyond what it was measured for."""
     config, hardware = experiment.config, experiment.config.hardware
     said = promises.idle_options(
         experiment.profile, hardware.effects(), hardware.read, hardware.wires, hardware.temperature
     )
     usual = SPIKING["perturbation"] if spikes(config.backend) else {}
     unset = type(config.perturbation)(**usual)
+    law, kelvin = experiment.profile.stochastic, chip.device.temperature
+    if isinstance(law, Junction) and "node_noise" in hardware.effects() and (line := law.extrapolated(kelvin)):
+        said.append(f"profile {experiment.profile.name}: {line}")
     here = {"sigma": config.perturbation.sigma, "output": config.perturbation.output}
+    disturb = experiment.profile.disturb
+    if disturb is not None and disturb.half_select and "write_disturb" in hardware.effects() and chip.write == "ideal":
+        said.append("disturb.half_select changes nothing: ideal writes send no pulses")
     given = [name for name, value in here.items() if value != {"sigma": unset.sigma, "output": unset.output}[name]]
     if given and not chip.drive.sigma:
         names = " and ".join(f"perturbation.{name}" for name in given)
@@ -255,7 +266,7 @@ def _stuck(experiment: Experiment, chip: DeviceChip) -> list[str]:
     # a source that is known sample by sample has no time of its own
     if source is None or source.samples_are_steps:
         return []
-    kept = source.autocorrelation(window)
+    kept = max(law.autocorrelation(window) for law in (chip.banks.values() or [source]))
     if not (source.node_sigma and kept > STUCK):
         return []
     return [

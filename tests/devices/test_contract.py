@@ -33,6 +33,8 @@ EVERYTHING = """
 extends: pcm
 meta: {name: everything, summary: all there is, source: a test, status: illustrative}
 environment: {temperature: 350 K}
+conductance: {tcr: 1e-3 K^-1, reference_temperature: 300 K}
+drift: {law: pcm, activation_energy: 0.2 eV, reference_temperature: 300 K}
 variability: {law: lognormal, cv: 0.1}
 faults: {corrupt: 0.05, corrupt_range: 0.1, stuck_low: 0.05, stuck_high: 0.05, dead_rows: 0.1, dead_columns: 0.1}
 periphery:
@@ -44,6 +46,7 @@ array: {max_rows: 4, max_columns: 4, wires: {r_word: 2 ohm, r_bit: 2 ohm}}
 energy: {endurance: 100, endurance_sd: 0.5, accumulate: 0.1 pJ}
 stochastic: {law: rtn, tau_high: 2 us, tau_low: 5 us, amplitude: 5 mV, n_sources: 2, kappa: 1, volts_per_unit: 0.3 V,
              energy_per_bit: 20 fJ}
+disturb: {read: 1e-4, towards: set, half_select: 1e-5}
 neurons: {threshold_sd: 0.1, tau_m_sd: 0.2, tau_s_sd: 0.2, membrane_sigma: 0.08, energy_per_spike: 500 pJ}
 """
 """One profile in which every effect has something to act on, but the write noise of pulsed laws."""
@@ -72,7 +75,10 @@ stochastic:
 """
 """Several fluctuators on a 1/f background, of the devices and of the nodes; no shipped profile has them."""
 
-OWN = {"everything": EVERYTHING, "fluctuating": FLUCTUATING}
+OWN = {
+    "everything": EVERYTHING, "fluctuating": FLUCTUATING,
+    "stt_mram": (DATA / "stt_mram.yaml").read_text(encoding="utf-8"),
+}  # fmt: skip
 NAMES = [*available(), *OWN, *TABLES]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]
 DTYPES = [torch.float32, torch.float64]
@@ -294,6 +300,7 @@ def test_a_checkpoint_on_the_disk_continues_bit_for_bit(name, write):
 
 DRAWN_FOR = {
     "stuck": {"faults"}, "dead": {"faults"}, "scale": {"faults", "d2d"}, "limit": {"endurance"},
+    "set_by": {"read_disturb", "write_disturb"}, "reset_by": {"read_disturb", "write_disturb"},
     "g": {"faults", "d2d"}, "t": {"drift", "read_noise", "frozen_noise"}, "nu": {"drift"},
 }  # fmt: skip
 """Which effects may change the cells of a new array; what an update law draws belongs to d2d."""

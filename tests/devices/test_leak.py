@@ -12,9 +12,10 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from neuroanp.devices.device import Device
-from neuroanp.devices.leak import BOLTZMANN, Leak
+from neuroanp.devices.leak import Leak
 from neuroanp.devices.protocol import Span
 from neuroanp.profiles import loads
+from neuroanp.profiles.arrhenius import BOLTZMANN
 from tests.close import close
 
 SPAN = Span(0.0, 25e-6)

@@ -57,7 +57,7 @@ def quantity(dimension: Dimension, scale: float | None = None) -> st.SearchStrat
 
 def number(plain: Plain) -> st.SearchStrategy[float]:
     """A plain number within its bounds, the bounds among them."""
-    low = max(plain.low, -5.0) if plain.low < 0 else 0.0
+    low = max(plain.low, -5.0)
     ends = [x for x in (plain.low, plain.high) if math.isfinite(x) and not (plain.open_low and x == plain.low)]
     inner = st.floats(max(low, 1e-6), min(plain.high, 5.0)).map(lambda x: float(f"{x:.4g}"))
     return st.one_of(inner, inner, inner, st.sampled_from(ends)) if ends else inner
@@ -149,6 +149,9 @@ def fit_pcm_drift(draw: Draw, values: Values, g_max: float) -> None:
     for part in ("mu", "s"):
         low, high = sorted((values[f"{part}_min"], values[f"{part}_max"]))
         values |= {f"{part}_min": low, f"{part}_max": high}
+    fit_together("activation_energy", "reference_temperature")(draw, values, g_max)
+    if "activation_energy" in values:
+        values |= {"activation_energy": "0.01 eV", "reference_temperature": "300 K"}
 
 
 def fit_polynomial(error: Values, scale: float, time: float, growth: float) -> Values:
@@ -213,6 +216,11 @@ def fit_junction(draw: Draw, values: Values, g_max: float) -> None:
         values.pop(name, None)
     v = draw(decades(-2, 0.5))
     values |= {"delta": draw(decades(-1, 1.3)), "v_c": f"{v} V", "v_dd": f"{v} V", "v50": f"{0.4 * v:.4g} V"}
+    if "v50_sd" in values:  # six of them, and the bias, leave a barrier
+        values["v50_sd"] = f"{0.005 * v:.4g} V"
+    for name in ("delta_cv", "r_cv", "tmr_cv"):
+        if name in values:
+            values[name] *= 0.1
     if "bias" in values:
         values["bias"] = f"{v * draw(st.sampled_from([0.0, 0.4, 1.3, -0.5])):.4g} V"
 
@@ -235,10 +243,22 @@ def fit_fluctuators(draw: Draw, values: Values, g_max: float) -> None:
         values["white"] = "1 mV"
 
 
+def fit_switching(draw: Draw, values: Values, g_max: float) -> None:
+    """Pulses that are long, at currents below the critical ones."""
+    share = draw(st.sampled_from([0.5, 0.9, 0.99]))
+    for way, critical in (("up", 40.0), ("down", 60.0)):
+        values |= {f"i_c0_{way}": f"{critical} uA", f"current_{way}": f"{share * critical:g} uA"}
+    values |= {"tau0": "1 ns", "duration": "100 ns", "delta": draw(st.sampled_from([20.0, 60.0]))}
+    for name in ("delta_cv", "i_c0_cv"):
+        if name in values:
+            values[name] *= 0.1
+
+
 FITS: dict[tuple[str, str], Callable[[Draw, Values, float], None]] = {
     ("update", "soft_bounds"): fit_pulsed,
     ("update", "linear_step"): fit_pulsed,
     ("update", "exponential_step"): fit_pulsed,
+    ("update", "stt_mram"): fit_switching,
     ("programming", "pcm"): fit_pcm_programming,
     ("update", "pcm"): fit_pcm_update,
     ("drift", "pcm"): fit_pcm_drift,
@@ -284,6 +304,14 @@ def fit_sections(draw: Draw, content: Values) -> None:
             periphery["dac"].pop("noise", None)
         read = content.get("read", {})
         read |= {name: periphery[name] for name in ("t_read", "v_read") if name in read}
+    disturb, drift = content.get("disturb"), content.get("drift", {})
+    if disturb is not None:
+        if periphery is None or drift.get("law") == "leak" or not {"update", "programming"} & {*content}:
+            del content["disturb"]
+        else:
+            periphery.pop("drift_compensation", None)
+            fit_together("read", "towards")(draw, disturb, 0.0)
+            disturb.setdefault("half_select", 1e-6)
     neurons = content.get("neurons", {})
     if "stochastic" not in content:
         neurons.pop("membrane_sigma", None)
@@ -319,7 +347,7 @@ def fit_reads(draw: Draw, content: Values) -> None:
     wires = content["array"].get("wires", {})
     wires |= {name: "0.01 fF" for name in ("c_word", "c_bit") if name in wires}  # settled within any read
     if "drift_compensation" in periphery:
-        if "drift" not in content or not pairs:
+        if content.get("drift", {"law": "leak"})["law"] == "leak" or not pairs:
             del periphery["drift_compensation"]
         else:
             periphery["drift_compensation"]["every"] = draw(st.sampled_from(["10 Gs", "100 Gs"]))
@@ -358,6 +386,9 @@ def profiles(draw: Draw) -> Values:
         content["array"]["weight_range"] = draw(decades(-2, 3))
     fit_sections(draw, content)
     fit_reads(draw, content)
+    if content.get("update", {}).get("law") == "stt_mram":  # and of pairs pulses in place are refused
+        content["conductance"]["coding"] = "offset"
+        content.get("periphery", {}).pop("drift_compensation", None)
     if content.get("update", {}).get("law") == "pcm":  # its pulses only raise: it takes pairs
         content["conductance"]["coding"] = "differential"
     return content

@@ -151,6 +151,7 @@ def test_sampled_reads_without_read_noise_change_nothing(profile):
         ),
         ({"profile": "pcm", "perturbation.sigma": 0.1}, "perturbation.sigma: no Gaussian is added"),
         ({"profile": "ideal", "perturbation.sigma": 0.1, "perturbation.output": 0.0}, None),
+        ({"profile": "smtj_telegraph", "hardware.temperature": "350 K"}, None),
         ({"profile": "pcm", "backend": "lif"}, None),
         ({"profile": "pcm", "backend": "lif", "perturbation.output": 0.2}, "perturbation.output: no Gaussian is added"),
         ({"profile": "pcm", "hardware.without": ["node_noise"]}, "profile pcm has no node_noise"),
@@ -169,6 +170,12 @@ def test_an_option_that_changes_nothing_says_so_and_others_are_silent(overrides,
     else:
         (line,) = found
         assert said in line
+
+
+def test_a_run_at_another_temperature_says_that_its_junctions_are_extrapolated():
+    lines = {kelvin: warnings_of({"profile": "smtj_telegraph", "hardware.temperature": kelvin})
+             for kelvin in ("300 K", "350 K")}  # fmt: skip
+    assert [any("are extrapolated from 300 K" in line for line in found) for found in lines.values()] == [False, True]
 
 
 @pytest.mark.parametrize(
