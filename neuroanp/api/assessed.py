@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.api.making import Making
 from neuroanp.api.run import Anywhere, Progress
 from neuroanp.api.telling import noted, watched
-from neuroanp.comparing.size import MOST_RUNS
+from neuroanp.comparing.size import MOST_RUNS, in_words
 from neuroanp.errors import InputError, all_of
 from neuroanp.training.arguments import listed, mapping, names, path_of, progress_of, switch, whole
 from neuroanp.training.plain import plain
@@ -220,7 +220,7 @@ def done(planned: Plan, making: Making, watching: Watching, most: int) -> Assess
         if short := few(len(plan.asked.seeds)):
             LOG.warning(short)
         seeds, profiles = len(plan.asked.seeds), len(plan.asked.beside) + 1
-        own.announce(total, f"{len(plan.laid)} tasks x {profiles} profiles x {seeds} seeds")
+        own.announce(total, in_words({"task": len(plan.laid), "profile": profiles, "seed": seeds}))
         trained = _trained(plan, own.run(plan.configs, tell))
     failed = [failure for one in trained for failure in one.failed]
     if not any(one.runs for one in trained):

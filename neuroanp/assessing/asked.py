@@ -40,11 +40,11 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
         "task": {"name": "weather"},
         "network": {"hidden": 20},
         "rule": {
-            "name": "anp", "reference": "mean", "K": 1, "readout": "rls", "errors": "inferred",
+            "name": "anp", "reference": "mean", "K": 3, "readout": "rls", "errors": "inferred",
             "difference": "innovation", "gamma": 0.9,
         },
-        "optimizer": {"name": "adam", "lr": 3e-3, "clip": 1.0, "schedule": "cosine"},
-        "training": {"updates": 800, "batch": 16},
+        "optimizer": {"name": "adam", "lr": 6e-3, "clip": 1.0, "schedule": "cosine"},
+        "training": {"updates": 600, "batch": 16},
     },
 }  # fmt: skip
 """Small settings by task, of rules that hear the loss alone; an ideal chip learns with them (benchmarks/assessing.py).

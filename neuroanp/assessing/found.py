@@ -22,7 +22,7 @@ from neuroanp.reporting.method import Method, methods
 from neuroanp.reporting.reading import Shown, shown, variants
 from neuroanp.reporting.values import digits
 from neuroanp.requiring import sweep
-from neuroanp.requiring.finding import NOWHERE, SHORT, Finding
+from neuroanp.requiring.finding import SHORT, Finding
 from neuroanp.requiring.target import Target
 from neuroanp.training.config import RunConfig
 
@@ -89,7 +89,7 @@ class Trained:
         return Target("test_loss", "<", float(f"{median(losses):.3g}")) if losses and median(losses) > 0 else None
 
     def reaches(self, target: Target, profile: str) -> bool | None:
-        """Tell whether the median over a profile's seeds is what a target asks for; None: a result has no such number."""
+        """Tell whether the median over a profile's seeds meets a target; None: some result has no such number."""
         rows = [one.run.result for one in self.runs if one.result["profile"] == profile]
         values = [target.value(row) for row in rows]
         held = [value for value in values if value is not None]
@@ -135,10 +135,10 @@ class Needed:
 
     @property
     def failing(self) -> list[Finding]:
-        """The parameters that fall short of what they must reach, or that alone do not bring the target."""
+        """The parameters that fall short of what they must reach: at a value that was run the target is met."""
         if self.found is None:
             return []
-        return [one for one in self.found.findings if one.verdict in (SHORT, NOWHERE)]
+        return [one for one in self.found.findings if one.verdict == SHORT]
 
     def to_dict(self) -> dict[str, Any]:
         """Return it as plain data."""

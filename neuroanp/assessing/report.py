@@ -116,9 +116,12 @@ def _fit(one: Mapping[str, Any], figures: Mapping[str, bytes]) -> dict[str, Any]
 
 def _task(one: Trained, need: Needed, folder: Path) -> dict[str, Any]:
     """Return what the page shows of a task."""
+    shown = section(one.runs) if one.runs else None
     return {
         "name": one.name,
-        "section": section(one.runs) if one.runs else None,
+        "section": shown,
+        "methods": None if shown is None else _of_kind(shown.table, False),
+        "controls": None if shown is None else _of_kind(shown.table, True),
         "word": words.word_of(one),
         "words": words.of_task(one),
         "required": words.required(need),
@@ -126,6 +129,16 @@ def _task(one: Trained, need: Needed, folder: Path) -> dict[str, Any]:
         "page": None if need.page is None else Path(os.path.relpath(need.page, folder)).as_posix(),
         "config": one.laid.configs[one.device][0].to_yaml(),
     }
+
+
+def _of_kind(table: Table, controls: bool) -> Table:
+    """Return the rows of controls, without the columns that they leave empty, or all others."""
+    rows = [row for row in table.rows if (row.kind == "control") == controls]
+    if not controls:
+        return Table(table.columns, tuple(rows))
+    kept = [i for i, _ in enumerate(table.columns) if any(row.cells[i].text for row in rows)]
+    columns = tuple(table.columns[i] for i in kept)
+    return Table(columns, tuple(Row(row.kind, tuple(row.cells[i] for i in kept)) for row in rows))
 
 
 def _failing(need: Needed) -> Table | None:

@@ -23,7 +23,8 @@ def kinds_of(profile: HardwareProfile) -> dict[str, str]:
     >>> found["energy.write"], found["periphery.bandwidth"]
     ('inherited', 'illustrative')
     """
-    return {key: INHERITED if key in profile.inherited else origin.status for key, origin in profile.provenance.items()}
+    whose = profile.inherited  # made anew at each look
+    return {key: INHERITED if key in whose else origin.status for key, origin in profile.provenance.items()}
 
 
 def shares(profile: HardwareProfile) -> dict[str, int]:
@@ -34,7 +35,7 @@ def shares(profile: HardwareProfile) -> dict[str, int]:
 
 def table(profile: HardwareProfile) -> Table:
     """Return how many parameters of each section are of each kind, and whose the inherited ones are."""
-    kinds, laws = kinds_of(profile), _laws(profile)
+    kinds, laws, whose = kinds_of(profile), _laws(profile), profile.inherited
     columns = (
         Column("section", numeric=False), Column("law", numeric=False), *map(Column, KINDS),
         Column("inherited from", numeric=False),
@@ -43,9 +44,9 @@ def table(profile: HardwareProfile) -> Table:
     for section in dict.fromkeys(key.partition(".")[0] for key in kinds):
         here = {key: kind for key, kind in kinds.items() if key.partition(".")[0] == section}
         counts = [list(here.values()).count(kind) for kind in KINDS]
-        whose = dict.fromkeys(profile.inherited[key] for key in here if key in profile.inherited)
+        bases = dict.fromkeys(whose[key] for key in here if key in whose)
         cells = (Cell(section), Cell(laws.get(section, "")), *(Cell(str(count or "")) for count in counts))
-        rows.append(Row("method", (*cells, Cell(", ".join(whose)))))
+        rows.append(Row("method", (*cells, Cell(", ".join(bases)))))
     return Table(columns, tuple(rows))
 
 
@@ -58,9 +59,10 @@ def _laws(profile: HardwareProfile) -> dict[str, str]:
 def parameters(profile: HardwareProfile) -> list[tuple[str, str, str, str]]:
     """Return key, value, what it is, and where it is from, of each parameter that a profile states."""
     kinds, leaves = kinds_of(profile), {dotted(leaf.key): leaf for leaf in profile.leaves()}
+    origins, bases = profile.provenance, profile.inherited
     found = []
     for key, kind in kinds.items():
-        origin, whose = profile.provenance[key], profile.inherited.get(key)
+        origin, whose = origins[key], bases.get(key)
         what = kind if whose is None else f"{kind} from {whose} ({origin.status} there)"
         found.append((key, leaves[key].text, what, origin.source))
     return found
@@ -71,19 +73,17 @@ def sentences(profile: HardwareProfile, doubts: Sequence[str]) -> list[str]:
 
     Args: profile: of the device. doubts: why the law does not describe what was measured.
     """
-    counted = shares(profile)
+    counted, origin, inherited = shares(profile), profile.provenance, profile.inherited
     own = {status: counted[status] for status in STATUSES}
     said = [f"Of {sum(counted.values())} parameters, the device's own are {in_words(own)}"]
-    whose = dict.fromkeys(profile.inherited.values())
+    whose = dict.fromkeys(inherited.values())
     if whose:
-        there = {
-            status: sum(profile.provenance[key].status == status for key in profile.inherited) for status in STATUSES
-        }
+        there = {status: sum(origin[key].status == status for key in inherited) for status in STATUSES}
         said.append(f"taken over from {', '.join(whose)} {counted[INHERITED]} ({in_words(there)} there)")
     told = [f"{'; '.join(said)}."]
     if doubts:
         told.append("The fitted ones count as illustrative: the law does not describe what was measured.")
-    origins = origins_of({"text": profile.text, "inherited": dict(profile.inherited)})
+    origins = origins_of({"text": profile.text, "inherited": dict(inherited)})
     if origins.noise:
         told.append(f"No best of several devices is named: {profile.name} {origins.noise}.")
     not_known = [name for figure, name in ((ENERGY, "energy"), (TIME, "chip time"), (WEAR, "wear"))

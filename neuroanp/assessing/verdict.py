@@ -145,7 +145,8 @@ def _why(device: Method, held: Sequence[Held]) -> str:
     many = min(len(one.losses) for one in held)
     if at_least(many, many) > UNLIKELY:
         return f"{many} seeds are too few, even if all agree; take --seeds 5"
-    return "its seeds are too far apart: more of them would tell"
+    unsure = " and ".join(f"the {one.other}" for one in held if one.told is None)
+    return f"{many} seeds do not tell it from {unsure}; more of them would, or more --updates"
 
 
 def controls_of(method: Method) -> tuple[Held, ...]:

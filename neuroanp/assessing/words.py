@@ -41,9 +41,9 @@ def headline(found: Found) -> str:
         word: [one.name for one in found.trained if word_of(one) == word]
         for word in (AS_IDEAL, LEARNS, NOT, OPEN, NO_RESULT)
     }
-    said = [f"{word}: {', '.join(names)}" for word, names in by_word.items() if names]
+    said = [f"{word} ({', '.join(names)})" for word, names in by_word.items() if names]
     short = few(len(found.asked.seeds))
-    return f"{found.measured.name} {'; '.join(said)}." + (f" {short[0].upper()}{short[1:]}." if short else "")
+    return f"{found.measured.name}: {'; '.join(said)}." + (f" {short[0].upper()}{short[1:]}." if short else "")
 
 
 def word_of(one: Trained) -> str:
@@ -57,11 +57,9 @@ def of_task(one: Trained) -> list[str]:
     failed = [f"{label} failed: {error}." for label, error in one.failed]
     if own is None or found is None:
         return [f"{one.device} {NO_RESULT}.", *failed]
-    why = f": {found.why}" if found.why else ""
+    does = f"{one.device} {found.word}." if found.word != OPEN else f"Whether {one.device} learns {OPEN}: {found.why}."
     held = "; ".join(each.text for each in found.held)
-    told = [
-        f"{one.device} {found.word}{why}. {held[:1].upper()}{held[1:]}." if held else f"{one.device} {found.word}{why}."
-    ]
+    told = [f"{does} {held[:1].upper()}{held[1:]}." if held else does]
     if found.ideal is not None and one.device != IDEAL:
         told.append(beside_ideal(own, one.of_profile(IDEAL), found.ideal))
     noise_free = own.values("test_loss_noise_free")

@@ -43,6 +43,7 @@ def assess(
     output: Output = None,
     kind: fit.Kind = None,
     extends: fit.Extends = None,
+    law: fit.Law = None,
     v_read: fit.ReadVoltage = None,
     volts_per_unit: fit.VoltsPerUnit = None,
     g_min: fit.Low = None,
@@ -110,8 +111,8 @@ def assess(
     from neuroanp.comparing.size import MOST_RUNS
 
     fitting = {
-        "extends": extends, "v_read": v_read, "volts_per_unit": volts_per_unit, "g_min": g_min, "g_max": g_max,
-        "t0": t0, "missing": missing, "anyway": anyway,
+        "extends": extends, "law": law, "v_read": v_read, "volts_per_unit": volts_per_unit, "g_min": g_min,
+        "g_max": g_max, "t0": t0, "missing": missing, "anyway": anyway,
     }  # fmt: skip
     overrides, own, numbers, tasks, others = all_of(
         lambda: collect(sets),
