@@ -174,7 +174,8 @@ def test_what_was_cut_off_goes_on(here, in_turn, monkeypatch: pytest.MonkeyPatch
 def test_settings_of_one_task_and_of_all_reach_the_runs(here, in_turn) -> None:
     found = na.assess(
         "good.csv", **{**PLAIN, "tasks": ["tiny.yaml", "copy"], "updates": 2},
-        overrides={"training.batch": 3, "network.hidden": 5, "training.controls": False}, for_task={"copy": {"task.length": 2}},
+        overrides={"training.batch": 3, "network.hidden": 5, "training.controls": False},
+        for_task={"copy": {"task.length": 2}},
     )  # fmt: skip
     configs = {one.name: one.laid.configs["good"][0] for one in found.found.trained}
     assert [one.training.updates for one in configs.values()] == [2, 2]
