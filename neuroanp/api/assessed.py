@@ -75,7 +75,9 @@ class Assessment:
 
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data, the report's path with it."""
-        return {**self.found.to_dict(), "report": None if self.report is None else str(self.report)}
+        from neuroanp.assessing.report import to_dict
+
+        return {**to_dict(self.found), "report": None if self.report is None else str(self.report)}
 
     def __repr__(self) -> str:
         said = "; ".join(f"{task}: {word}" for task, word in self.verdicts.items())

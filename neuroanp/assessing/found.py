@@ -11,7 +11,6 @@ from typing import Any
 
 from neuroanp.assessing.asked import IDEAL, Asked, Laid
 from neuroanp.assessing.measured import Measured
-from neuroanp.assessing.rests import shares
 from neuroanp.assessing.verdict import Verdict, verdict
 from neuroanp.comparing.worker import Outcome
 from neuroanp.errors import InputError
@@ -195,29 +194,6 @@ class Found:
     trained: tuple[Trained, ...]
     needed: tuple[Needed, ...]
     folder: Path
-
-    def to_dict(self) -> dict[str, Any]:
-        """Return it as plain data."""
-        from neuroanp.assessing import words
-
-        tasks = [
-            {**one.to_dict(), "requirements": need.to_dict()}
-            for one, need in zip(self.trained, self.needed, strict=True)
-        ]
-        return {
-            "device": self.measured.name,
-            "profile": str(self.measured.profile(self.folder)),
-            "profile_hash": self.profile.hash,
-            "extends": self.measured.base,
-            "parameters": shares(self.profile),
-            "fits": [*self.measured.found],
-            "notes": [*self.measured.notes],
-            "describes_its_data": not self.measured.doubts,
-            "beside": [*self.asked.beside],
-            "seeds": [*self.asked.seeds],
-            "tasks": tasks,
-            "words": words.sentences(self),
-        }
 
 
 def number(values: Sequence[float]) -> str:

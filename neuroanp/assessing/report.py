@@ -11,7 +11,7 @@ from typing import Any
 from neuroanp.assessing import words
 from neuroanp.assessing.asked import IDEAL
 from neuroanp.assessing.found import DECADES, POINTS, SWEPT_SEEDS, Found, Needed, Trained
-from neuroanp.assessing.rests import parameters
+from neuroanp.assessing.rests import parameters, shares
 from neuroanp.assessing.rests import sentences as rests_on
 from neuroanp.assessing.rests import table as rests
 from neuroanp.assessing.verdict import FROZEN, RIDGE
@@ -30,6 +30,28 @@ PAGE, RECORD = "report.html", "assessment.json"
 LOSSES = ("test loss", IDEAL, FROZEN, RIDGE)
 COSTS = ("energy", "chip time", "wear")
 """Headers of the columns of losses, and of what training took."""
+
+
+def to_dict(found: Found) -> dict[str, Any]:
+    """Return all that was found as plain data."""
+    measured = found.measured
+    tasks = [
+        {**one.to_dict(), "requirements": need.to_dict()} for one, need in zip(found.trained, found.needed, strict=True)
+    ]
+    return {
+        "device": measured.name,
+        "profile": str(measured.profile(found.folder)),
+        "profile_hash": found.profile.hash,
+        "extends": measured.base,
+        "parameters": shares(found.profile),
+        "fits": [*measured.found],
+        "notes": [*measured.notes],
+        "describes_its_data": not measured.doubts,
+        "beside": [*found.asked.beside],
+        "seeds": [*found.asked.seeds],
+        "tasks": tasks,
+        "words": words.sentences(found),
+    }
 
 
 def table(found: Found) -> Table:
@@ -73,7 +95,7 @@ def save(found: Found, command: str | None, page: bool) -> Path | None:
     Raises:
         InputError: the place cannot be written to. RunError: the disk is full.
     """
-    write_object(found.folder / RECORD, finite(found.to_dict()))
+    write_object(found.folder / RECORD, finite(to_dict(found)))
     return render(found, found.folder / PAGE, command) if page else None
 
 

@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 import neuroanp as na
-from neuroanp.assessing.report import LOSSES, table
+from neuroanp.assessing.report import LOSSES, table, to_dict
 from neuroanp.cli.main import app
 from neuroanp.errors import InputError
 from neuroanp.profiles import load
@@ -57,7 +57,7 @@ def test_an_assessment_has_profile_page_and_record_and_a_second_call_repeats_not
     assert names == {"good.yaml", "fit-programming.svg", "fit.json", "report.html", "assessment.json", "runs"}
     assert after == before
     assert again.to_dict() == first.to_dict()
-    assert json.loads((folder / "assessment.json").read_text()) == finite(first.found.to_dict())
+    assert json.loads((folder / "assessment.json").read_text()) == finite(to_dict(first.found))
 
 
 def test_the_profile_is_the_fit_and_its_numbers_say_where_they_are_from(there) -> None:
