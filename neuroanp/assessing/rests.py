@@ -85,7 +85,7 @@ def sentences(profile: HardwareProfile, doubts: Sequence[str]) -> list[str]:
         told.append("The fitted ones count as illustrative: the law does not describe what was measured.")
     origins = origins_of({"text": profile.text, "inherited": dict(inherited)})
     if origins.noise:
-        told.append(f"No best of several devices is named: {profile.name} {origins.noise}.")
+        told.append(f"{profile.name} {origins.noise}, and names no winner among devices.")
     not_known = [name for figure, name in ((ENERGY, "energy"), (TIME, "chip time"), (WEAR, "wear"))
                  if origins.marks(figure)]  # fmt: skip
     if not_known:

@@ -9,6 +9,7 @@ from neuroanp.assessing.verdict import AS_IDEAL, LEARNS, NOT, OPEN, Held
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.origins import ENERGY, TIME, WEAR
 from neuroanp.reporting.ranking import ranking
+from neuroanp.reporting.tables import SHOWN, verdicts
 from neuroanp.reporting.values import digits, middle, quantity
 from neuroanp.requiring.words import missing
 
@@ -65,7 +66,8 @@ def of_task(one: Trained) -> list[str]:
     noise_free = own.values("test_loss_noise_free")
     if found.word != AS_IDEAL and noise_free and middle(noise_free) < 0.5 * middle(own.values("test_loss")):
         told.append(f"Without the device's noise the same weights have a loss of {number(noise_free)}.")
-    return [*told, took(own), *ranking(one.group), *failed]
+    short = [line for line in verdicts([own]) if not line.startswith(SHOWN)]
+    return [*told, *short, took(own), *ranking(one.group), *failed]
 
 
 def beside_ideal(own: Method, ideal: Method | None, held: Held) -> str:

@@ -231,5 +231,5 @@ def test_a_device_of_known_truth_learns_and_one_of_absurd_noise_does_not(here, i
     assert found.words[0].startswith(f"device: {found.verdicts['copy']} (copy)")
     (task,) = found.to_dict()["tasks"]
     losses = {name: [r["test_loss"] for r in task["results"] if r["profile"] == name] for name in ("device", "ideal")}
-    assert (max(losses["device"]) < 0.05) == (error < 1e-6)
+    assert (max(losses["device"]) < 0.1) == (error < 1e-6)  # the constant mean has 0.19
     assert max(losses["ideal"]) < 0.05
