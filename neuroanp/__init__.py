@@ -6,9 +6,11 @@ from neuroanp.version import __version__
 
 if TYPE_CHECKING:
     from neuroanp.api import (
+        Assessment,
         Comparison,
         Requirements,
         Run,
+        assess,
         characterize,
         check_export,
         compare,
@@ -28,9 +30,9 @@ if TYPE_CHECKING:
     )
 
 __all__ = [
-    "Comparison", "Requirements", "Run", "__version__", "characterize", "check_export", "compare", "configure",
-    "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume",
-    "train", "transfer",
+    "Assessment", "Comparison", "Requirements", "Run", "__version__", "assess", "characterize", "check_export",
+    "compare", "configure", "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce",
+    "requirements", "resume", "train", "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

@@ -16,6 +16,7 @@ profiles by name, by file or loaded, a task or rule by name or as a mapping such
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from neuroanp.api.assessed import Assessment, assess
     from neuroanp.api.checking import check_export
     from neuroanp.api.compared import Comparison
     from neuroanp.api.comparison import compare, runs_of_comparison, transfer
@@ -26,12 +27,13 @@ if TYPE_CHECKING:
     from neuroanp.api.run import Run, configure, estimate, evaluate, export, live, load_run, resume, train
 
 __all__ = [
-    "Comparison", "Requirements", "Run", "characterize", "check_export", "compare", "configure", "diagnose", "estimate",
-    "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume", "runs_of_comparison",
-    "train", "transfer",
+    "Assessment", "Comparison", "Requirements", "Run", "assess", "characterize", "check_export", "compare", "configure",
+    "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume",
+    "runs_of_comparison", "train", "transfer",
 ]  # fmt: skip
 
 _HOMES = {
+    "assessed": ("Assessment", "assess"),
     "checking": ("check_export",),
     "compared": ("Comparison",),
     "comparison": ("compare", "runs_of_comparison", "transfer"),

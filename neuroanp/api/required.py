@@ -146,7 +146,8 @@ def done(planned: Plan, making: Making, progress: Any, most: int) -> Requirement
     own = Making(making.root / FOLDER, making.command, making.workers, making.force, False, logged=making.logged)
     with watched(progress, total) as tell:
         said = f"{len(planned.swept)} parameters and the profile as stated, {len(planned.asked.seeds)} seeds"
-        making.announce(planned.runs, f"{said}; and up to {planned.runs_of_pairs} of pairs")
+        pairs = f"; and up to {planned.runs_of_pairs} of pairs" if planned.runs_of_pairs else ""
+        making.announce(planned.runs, f"{said}{pairs}")
         with _without_swept(planned.profile.name):
             found = sweep(planned, making.root, lambda configs: own.run(configs, tell))
     page = save(found, making.root, typed(making.command)) if making.report else None

@@ -8,6 +8,7 @@ import typer
 from typer.core import TyperGroup
 
 from neuroanp.cli import (
+    assess,
     characterize,
     diagnose,
     doctor,
@@ -95,6 +96,14 @@ app.command(
         "neuroanp requirements --task xor --profile my_device.yaml --target 'score >= 0.95' --dry-run",
     )
 )(requirements.requirements)
+app.command(
+    epilog=_example(
+        "neuroanp assess pulses.csv read_noise:reads.csv --name my_rram --v-read '0.2 V' --dry-run",
+        "neuroanp assess trace.csv --task copy,xor --volts-per-unit '300 mV'",
+        "neuroanp assess pulses.csv --task weather --for weather:task.path=my.csv --for weather:task.target=temp",
+        "neuroanp assess pulses.csv --task examples/copy5.yaml --target 'test_loss < 0.01' --seeds 8 --json",
+    )
+)(assess.assess)
 app.command(
     epilog=_example("neuroanp transfer examples/copy3.yaml --profiles pcm,rram_hfo2 --fine-tune 200 --seeds 3")
 )(transfer.transfer)

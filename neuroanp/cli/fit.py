@@ -168,6 +168,7 @@ def fit(
     import datetime
 
     from neuroanp.fitting import Options, fit_files, inherited_notes, profile_text
+    from neuroanp.fitting.options import codes
     from neuroanp.fitting.profile_text import base_of
     from neuroanp.fitting.several import named
 
@@ -184,9 +185,9 @@ def fit(
         extends=extends, column=column, law=law,
         g_min=quantity("--g-min", g_min), g_max=quantity("--g-max", g_max),
         t0=quantity("--t0", t0), t_read=quantity("--t-read", t_read), v_read=quantity("--v-read", v_read),
-        volts_per_unit=quantity("--volts-per-unit", volts_per_unit), missing=_codes(missing), anyway=anyway,
+        volts_per_unit=quantity("--volts-per-unit", volts_per_unit), missing=codes(missing), anyway=anyway,
     )  # fmt: skip
-    with _busy(f"fitting {', '.join(path.name for path in files)}"):
+    with busy(f"fitting {', '.join(path.name for path in files)}"):
         fits = fit_files(data, said, kind)
     today = datetime.date.today().isoformat()
     pictures = _pictures(picture, fits)
@@ -241,7 +242,7 @@ def write_all(files: dict[Path, bytes]) -> None:
         raise
 
 
-def _busy(text: str) -> AbstractContextManager[object]:
+def busy(text: str) -> AbstractContextManager[object]:
     """Return a sign of life on a terminal; nothing elsewhere."""
     err = console(error=True)
     return err.status(text) if err.is_terminal else nullcontext()
@@ -292,33 +293,9 @@ def check_outputs(
 
 def quantity(option: str, text: str | None) -> float | None:
     """Read a quantity of the command line into SI."""
-    from neuroanp.units import Conductance, PositiveConductance, PositiveTime, PositiveVoltage, dimension_of
+    from neuroanp.fitting.options import quantity as read
 
-    if text is None:
-        return None
-    of = {
-        "--g-min": Conductance, "--g-max": PositiveConductance, "--v-read": PositiveVoltage,
-        "--volts-per-unit": PositiveVoltage,
-    }  # fmt: skip
-    dimension = dimension_of(of.get(option, PositiveTime))
-    assert dimension is not None
-    try:
-        return dimension.parse(text)
-    except ValueError as error:
-        raise InputError(f"{option}: {error}") from None
-
-
-def _codes(words: list[str] | None) -> tuple[float, ...] | None:
-    """Read the numbers that stand for none; () where all were measured."""
-    from neuroanp.tables.numbers import number
-
-    if not words or words == ["none"]:
-        return None if not words else ()
-    codes = [number(word) for word in words]
-    wrong = [word for word, code in zip(words, codes, strict=True) if code is None]
-    if wrong:
-        raise InputError(f"--missing: '{wrong[0]}' is not a number; write e.g. --missing=-999.9, or --missing=none")
-    return tuple(code for code in codes if code is not None)
+    return read(option, text)
 
 
 def _as_dict(found: "Fit", notes: tuple[str, ...], name: str, base: str, output: Path, picture: Path | None) -> dict:

@@ -222,6 +222,20 @@ def for_rules(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
     >>> for_rules(["anp,np:optimizer.lr=2e-3", "anp:rule.K=3"])
     {'anp,np': {'optimizer.lr': 0.002}, 'anp': {'rule.K': 3}}
     """
+    return _for(texts, "rule:a.b=c; write e.g. --for anp:optimizer.lr=2e-3")
+
+
+def for_tasks(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
+    """Read `--for` of tasks: each text is TASK:KEY=VALUE; None stays None.
+
+    >>> for_tasks(["weather:task.path=my.csv"])
+    {'weather': {'task.path': 'my.csv'}}
+    """
+    return _for(texts, "task:a.b=c; write e.g. --for weather:task.path=my.csv")
+
+
+def _for(texts: list[str] | None, form: str) -> dict[str, dict[str, Any]] | None:
+    """Read settings that are for one of several; `form` says how they are written, with an example."""
     if texts is None:
         return None
     from neuroanp.yaml_io import parse_value
@@ -229,14 +243,14 @@ def for_rules(texts: list[str] | None) -> dict[str, dict[str, Any]] | None:
     found: dict[str, dict[str, Any]] = {}
     problems = []
     for text in texts:
-        rules, colon, setting = (part.strip() for part in text.partition(":"))
+        names, colon, setting = (part.strip() for part in text.partition(":"))
         key, equals, value = (part.strip() for part in setting.partition("="))
-        if not (rules and colon and key and equals) or "=" in rules:
-            problems.append(f"--for '{text}': not of the form rule:a.b=c; write e.g. --for anp:optimizer.lr=2e-3")
-        elif key in found.get(rules, {}):
-            problems.append(f"--for {rules}:{key}: is given twice; give it once")
+        if not (names and colon and key and equals) or "=" in names:
+            problems.append(f"--for '{text}': not of the form {form}")
+        elif key in found.get(names, {}):
+            problems.append(f"--for {names}:{key}: is given twice; give it once")
         else:
-            found.setdefault(rules, {})[key] = parse_value(value, f"--for {text}")
+            found.setdefault(names, {})[key] = parse_value(value, f"--for {text}")
     if problems:
         raise InputError("the command line has a setting that cannot be read", problems)
     return found

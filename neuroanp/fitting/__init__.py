@@ -11,7 +11,7 @@ One module a kind of measurement: telegraph, pulse, read_noise, drift, programmi
 """
 
 from neuroanp.fitting.kinds import KINDS, fit_file
-from neuroanp.fitting.options import Options
+from neuroanp.fitting.options import Options, options_of
 from neuroanp.fitting.profile_text import inherited_notes, profile_text
 from neuroanp.fitting.result import Choice, Fit, Goodness, Parameter
 from neuroanp.fitting.several import fit_files, kind_of
@@ -19,5 +19,5 @@ from neuroanp.fitting.tabulate import Tabulated, tabulate
 
 __all__ = [
     "KINDS", "Choice", "Fit", "Goodness", "Options", "Parameter", "Tabulated", "fit_file", "fit_files",
-    "inherited_notes", "kind_of", "profile_text", "tabulate",
+    "inherited_notes", "kind_of", "options_of", "profile_text", "tabulate",
 ]  # fmt: skip

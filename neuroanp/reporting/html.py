@@ -82,7 +82,7 @@ def render(
         "subtitle": _subtitle(every),
         "damage": [line for one in every for line in one.damage],
         "sections": [
-            _section([one for one in every if one.task == name], of_task(tuning, name)) for name in _tasks(every)
+            section([one for one in every if one.task == name], of_task(tuning, name)) for name in _tasks(every)
         ],
         "kinds_of_loss": kinds_of_loss(every),
         "update": tables.UPDATE,
@@ -99,7 +99,11 @@ def render(
     return Path(path)
 
 
-def _section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]]) -> Section:
+def section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]] = ()) -> Section:
+    """Return what a page says of the runs of one task.
+
+    Args: every: those. tuned: what was chosen for them on other seeds, a search each.
+    """
     ablated = ablation.ablations(every)
     apart = {path for one in ablated for path in one.runs}  # these runs are in the ablation's table
     runs = [one for one in every if str(one.run.path) not in apart]

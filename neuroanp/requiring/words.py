@@ -29,6 +29,14 @@ def sentences(found: Found) -> list[str]:
     return told
 
 
+def missing(found: Found) -> list[str]:
+    """Return what keeps a profile from the target, and what it must reach, without what pays or turns."""
+    told = [headline(found)]
+    if not found.met:
+        told += [cause(found), *_alone(found), *_required(found)]
+    return [*told, *footnotes(found)]
+
+
 def headline(found: Found) -> str:
     """Say whether the profile as it is meets the target."""
     target = found.plan.asked.target
