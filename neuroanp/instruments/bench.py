@@ -94,7 +94,7 @@ class BenchChip(DeviceChip):
                 f"{guard.limits.voltage:g} V; lower it in the profile, or raise the limit if the devices stand it"
             )
         self.guard, self.how, self.drive, self.streams, self.records = guard, how, drive, streams, records
-        self.write, self.junctions, self.compensated = how.write, None, {}
+        self.write, self.junctions, self.banks, self.compensated = how.write, None, {}, {}
         planes = self.device.planes
         self.places = layout({name: array.shape for name, array in self.arrays.items()}, planes, guard.identity)
         self.blur = dict.fromkeys(self.arrays, 0.0)
@@ -179,7 +179,7 @@ class BenchChip(DeviceChip):
         array.place(inside, self.now, self.streams.generator(f"held/{name}"))
         whole = {"stuck": torch.zeros_like, "dead": torch.zeros_like, "scale": torch.ones_like}
         cells = {key: whole[key](each) if key in whole else each for key, each in array.cells.items()}
-        array.load({**cells, "g": inside})  # what is stuck in the model alone is where it was measured
+        array.load({**cells, "g": inside / self.device.thermal})  # what is stuck in the model alone is where it was measured
 
     def _believed(self) -> np.ndarray:
         """Return what all devices conducted when they were last measured, (lines, bits) siemens."""

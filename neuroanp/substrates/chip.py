@@ -278,7 +278,6 @@ class DeviceChip(ReadChip):
         """Add the pulses of one array to a bill."""
         v_0 = self.profile.conductance.v_0 if array.v_0 is not None else None
         f = self.device.thermal
-        f = self.device.thermal
         old, new = (cells["g"] if f == 1.0 else f * cells["g"] for cells in (before, array.cells))
         joules = write_energy(self.profile.energy, pulses, old, new, array.tiling, v_0)
         bill.add(*array.count(pulses), joules)
