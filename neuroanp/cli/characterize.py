@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     from neuroanp.characterizing import Characterization, Measurement
 
 EXPERIMENTS = (
-    "programming, drift, compensation, read_noise, read_process, pulses, variability, faults, source, bias, "
-    "conduction, converters, wires"
+    "programming, drift, disturb, compensation, read_noise, read_process, pulses, switching, variability, faults, "
+    "source, junctions, bias, temperature, conduction, converters, wires"
 )
 """Names for --help, which must not import torch."""
 NARROW = 90

@@ -53,7 +53,7 @@ class SttMram(Law):
     >>> law = SttMram(tau0="1 ns", delta=60.0, duration="10 ns", current_up="38 uA", current_down="57 uA",
     ...               i_c0_up="40 uA", i_c0_down="60 uA", max_pulses=20)
     >>> [round(p, 4) for p in law.probabilities]
-    [0.3921, 0.3921]
+    [0.3922, 0.3922]
     """
 
     one_sided: ClassVar[bool] = False

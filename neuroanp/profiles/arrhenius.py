@@ -27,7 +27,7 @@ def log_acceleration(energy: float, reference: float, kelvin: float) -> float:
     Raises: ValueError for what is no temperature above 0 K.
 
     >>> round(math.exp(log_acceleration(0.6 * 1.602176634e-19, 300.0, 310.0)), 3)
-    2.115
+    2.114
     """
     if not (kelvin > 0 and math.isfinite(kelvin)):
         raise ValueError(f"{kelvin} K is not a temperature above 0 K")

@@ -14,6 +14,8 @@ from neuroanp.yaml_io import dotted, parse
 ENERGY, TIME, WEAR = "energy_J", "chip_time_s", "wear"
 NAMES = {ENERGY: "energy", TIME: "chip time", WEAR: "wear"}
 ILLUSTRATIVE, INHERITED = "†", "‡"
+WARM = ("activation_energy", "tcr", "reference_temperature")
+"""Keys of what a conductance is at the chip's temperature: part of every V^2 G t."""
 RESTS_ON = {
     ENERGY: (
         *(f"energy.{key}" for key in ("write", "write_voltage", "line_capacitance", "half_select", "read", "digital")),
@@ -22,6 +24,8 @@ RESTS_ON = {
         *(f"energy.static_{part}" for part in ("row", "column", "node", "junction")),
         *(f"energy.static_{of}" for of in ("row", "column", "node", "junction")), "conductance.v_0",
         *(f"stochastic.{key}" for key in ("v_dd", "r_load", "r_p", "tmr", "v_half")),
+        *(f"stochastic.{key}" for key in ("v50_sd", "delta_cv", "r_cv", "tmr_cv")),
+        *(f"conductance.{key}" for key in WARM),
         "stochastic.energy_per_bit", "neurons.energy_per_spike", "neurons.energy_per_event",
     ),
     TIME: ("energy.write_time",),
@@ -133,6 +137,8 @@ def _enters(key: str, figure: str, status: Mapping[str, str]) -> bool:
     """Tell whether a parameter enters an energy that may be computed in two ways; a time has one."""
     if figure == ENERGY and key == "energy.write_time":
         return "energy.write_voltage" in status  # V^2 G t of a pulse
+    if figure == ENERGY and key in {f"conductance.{name}" for name in WARM}:
+        return "energy.write_voltage" in status or ("periphery.v_read" in status and "energy.read" not in status)
     if figure == ENERGY and key in ("periphery.v_read", "periphery.t_read"):
         return "energy.read" not in status  # V^2 G t of a read, unless a weight has a figure of its own
     return True

@@ -218,3 +218,15 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(ValueError, match="times that at its reference_temperature"):
         ConductanceRange(g_min=0.0, g_max=1e-5, coding="differential", activation_energy=1.6e-19,
                          reference_temperature=300.0).thermal(1.0)  # fmt: skip
+
+
+@pytest.mark.parametrize(("more", "rests"), [
+    ("periphery: {v_read: 0.2 V, t_read: 250 ns}\nenergy: {read: null, write: null}\n", True),
+    ("periphery: {v_read: 0.2 V, t_read: 250 ns}\nenergy: {read: 1 pJ, write: 1 pJ}\n", False),
+    ("energy: {read: 1 pJ, write: null, write_voltage: 2 V, write_time: 100 ns}\n", True),
+])  # fmt: skip
+def test_what_is_warm_is_marked_where_the_energy_rests_on_it(more, rests):
+    from neuroanp.reporting.origins import _enters
+
+    stated = dict.fromkeys(profile(ARRHENIUS, more=more).provenance, "illustrative")
+    assert _enters("conductance.activation_energy", "energy_J", stated) == rests
