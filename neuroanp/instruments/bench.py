@@ -179,7 +179,8 @@ class BenchChip(DeviceChip):
         array.place(inside, self.now, self.streams.generator(f"held/{name}"))
         whole = {"stuck": torch.zeros_like, "dead": torch.zeros_like, "scale": torch.ones_like}
         cells = {key: whole[key](each) if key in whole else each for key, each in array.cells.items()}
-        array.load({**cells, "g": inside / self.device.thermal})  # what is stuck in the model alone is where it was measured
+        # what is stuck in the model alone is where it was measured, at the chip's temperature
+        array.load({**cells, "g": inside / self.device.thermal})
 
     def _believed(self) -> np.ndarray:
         """Return what all devices conducted when they were last measured, (lines, bits) siemens."""
