@@ -128,7 +128,8 @@ _PROGRAMMING = [
           for key in _under(at, *_POLYNOMIAL)), without={**_EXACT, "drift": None},
     ),
     _error(
-        "error about the target at all times", "sonos", "programming.error.a", "drift.start.a", "drift.end.a",
+        "error about the target at all times", "sonos", "programming.error.a",
+        *(f"drift.{at}.a" for at in ("start", "stage_1", "stage_2", "stage_3", "stage_4", "end")),
         without={**_EXACT, "drift": None},
     ),
 ]  # fmt: skip
@@ -140,11 +141,14 @@ _READ = [
     _read("read noise (telegraph)", "rtn", "read.amplitude"),
     _read("read noise", "sonos", "read.a"),
     _read("read noise", "measured"),
+    _read("read noise (fluctuators)", "fluctuators"),
 ]
 _DRIFT = [
     Kind("drift exponent and its spread",
          _under("drift", "mu_slope", "mu_offset", "mu_min", "mu_max", "s_slope", "s_offset", "s_min", "s_max"),
          ("drift", "pcm"), without={"drift": None}, effects=("drift",)),
+    Kind("drift", (), ("drift", "power_law"), without={"drift": None}, effects=("drift",)),
+    Kind("drift", (), ("drift", "measured"), without={"drift": None}, effects=("drift",)),
     Kind("time constant of the leak", ("drift.tau",), ("drift", "leak"), better=HIGHER, without={"drift": None},
          effects=("drift",)),
 ]  # fmt: skip

@@ -15,6 +15,7 @@ import yaml
 import neuroanp as na
 from neuroanp.errors import InputError
 from neuroanp.fitting.several import fit_files
+from neuroanp.instruments.bench import BenchChip
 from neuroanp.instruments.played import array_of
 from neuroanp.instruments.protocol import INSTRUMENTS, LinkLostError
 from neuroanp.instruments.visa_options import VisaOptions
@@ -65,17 +66,24 @@ def test_a_dry_run_looks_and_writes_nothing(bench_profile: Path, tmp_path: Path)
     assert played.message > 20
 
 
-def test_a_run_whose_link_is_cut_is_resumed_to_its_end(bench_profile: Path, tmp_path: Path) -> None:
+def test_a_run_whose_link_is_cut_is_resumed_to_its_end(
+    bench_profile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun, begin = list[int](), BenchChip.begin
+    monkeypatch.setattr(BenchChip, "begin", lambda self, first: begun.append(1) or begin(self, first))
     plain = settings(bench_profile, seed=13, cut_rate=0.002)
     plain["hardware"] |= {"retries": 0}
     plain["training"] |= {"updates": 12, "checkpoint_every": 1}
     lost = 0
     for _ in range(60):
+        saved, before = any(tmp_path.glob("runs/*/checkpoints/*")), len(begun)
         try:
             run = na.train(plain, runs=tmp_path / "runs")
             break
         except LinkLostError:
             lost += 1
+        finally:
+            assert not (saved and len(begun) > before), "the first weights were written over what was learned"
     else:
         raise AssertionError("no run came to its end")
     assert lost >= 1

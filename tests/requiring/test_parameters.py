@@ -157,6 +157,14 @@ def test_keys_of_kinds_are_keys_of_laws() -> None:
                 assert place != section or rest.partition(".")[0] in fields, key
 
 
+def test_every_law_that_makes_a_device_worse_has_a_quantity() -> None:
+    """But for those whose numbers are with another section: what a write leaves, and grows from there; pulse tables."""
+    known = {kind.law for kind in KINDS}
+    elsewhere = {("programming", "ideal"), ("drift", "wan"), ("drift", "sonos"), ("update", "measured")}
+    there = {(section, law) for section in ("programming", "read", "drift", "update") for law in LAWS[section].names()}
+    assert there - known == elsewhere
+
+
 def test_inherited_and_illustrative_values_are_known_as_such(tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
     path.write_text(
