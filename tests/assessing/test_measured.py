@@ -20,7 +20,8 @@ PLACE = Path("out")
 
 
 @pytest.fixture
-def data(here: Path) -> Data:
+def data(here: Path, monkeypatch: pytest.MonkeyPatch) -> Data:
+    monkeypatch.setattr("neuroanp.fitting.plots.draw", lambda fit, suffix: f"<svg>{fit.law}</svg>".encode())
     found = Data.of(["good.csv"])
     measure(found, "2026-01-02").placed(PLACE).save(PLACE)
     return found
@@ -80,6 +81,19 @@ def test_a_damaged_record_is_named_with_the_remedy(data: Data, change: str) -> N
     (PLACE / RECORD).write_text("[" if change == "json" else json.dumps(told))
     with pytest.raises(InputError, match=r"out/fit.json: damaged.*; move out away, or give --force"):
         stored(data, PLACE)
+
+
+def test_a_folder_is_of_one_set_of_measurements(data: Data) -> None:
+    for other in (Data.of(["good.csv"], options=Options(g_max=30e-6)), Data.of(["good.csv"], name="other")):
+        with pytest.raises(InputError, match="-o out: holds the assessment of other measurements, or of other options"):
+            stored(other, PLACE)
+        assert stored(other, PLACE, force=True) is None
+    Path("full").mkdir()
+    Path("full/thesis.tex").write_text("mine")
+    with pytest.raises(InputError, match="-o full: holds other files"):
+        stored(data, Path("full"))
+    with pytest.raises(InputError, match=r"-o good\.csv: is no folder"):
+        stored(data, Path("good.csv"))
 
 
 @pytest.mark.parametrize("name", ["good.yaml", "fit-programming.svg"])
