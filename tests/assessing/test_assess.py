@@ -91,6 +91,9 @@ def test_what_is_said_is_what_the_runs_gave(there) -> None:
     frozen = [one["controls"]["frozen_recurrence"] for one in task["results"] if one["profile"] == "good"]
     assert held["losses"] == [[*pair] for pair in zip(losses["good"], frozen, strict=True)]
     assert float(shown[2]) == close(median(frozen), rel=5e-3)
+    there_frozen = [one["controls"]["frozen_recurrence"] for one in task["results"] if one["profile"] == "ideal"]
+    assert task["requirements"]["target"] == f"test_loss < {median(there_frozen):.3g}"
+    assert median(there_frozen) != close(median(frozen))
     assert found.verdicts == {"tiny": "cannot be told"}  # of three seeds nothing can
     assert "3 seeds can tell no loss from a control" in found.words[0]
     assert "†‡" in row.cells[-3].text  # pcm's energies are illustrative, and taken over
