@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
+from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -157,9 +158,17 @@ def data_of(data: Any, name: Any = None, kind: Any = None, fit: Mapping[str, Any
     from neuroanp.assessing.measured import Data
     from neuroanp.fitting import options_of
 
-    files = [data] if isinstance(data, str | Path) else [str(plain(each, "data")) for each in data]
-    options = options_of(**(fit or {}))
+    files, options = all_of(lambda: _files(data), lambda: options_of(**(fit or {})))
     return Data.of(files, plain(name, "name"), options, plain(kind, "kind"))
+
+
+def _files(data: Any) -> list[str]:
+    """Return one file or several as texts; InputError for what is no path."""
+    if isinstance(data, str | PathLike):
+        return [str(path_of("data", data))]
+    if not isinstance(data, Iterable) or isinstance(data, bytes | Mapping):
+        raise InputError(f"data: {data!r:.80} is no path; name a file, or a list of files")
+    return [str(path_of("data", each)) for each in data]
 
 
 def asked_of(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -25,6 +26,9 @@ RECORD = "fit.json"
 MOST_NAME = 60
 """Letters of a device's name: run directories and variants of its profile are named after it."""
 MOST_BYTES = 64 << 20
+KEYS = {"kind", "section", "law", "file", "data", "parameters", "goodness", "notes", "doubts", "figure"}
+"""What a record has of each fit."""
+_FIGURE = re.compile(r"fit-[a-z_]{1,40}\.svg")
 ANEW = "or give --force, which fits again"
 
 
@@ -194,12 +198,18 @@ def stored(data: Data, folder: Path, force: bool = False) -> Measured | None:
 
 def _read(data: Data, folder: Path, told: Mapping[str, Any]) -> Measured | None:
     """Read what was stored, and hold it to its hashes; None where writing it came to no end."""
-    names = [f"{data.name}.yaml", *(str(one["figure"]) for one in told["found"])]
+    found, hashes, notes, base = (told.get(key) for key in ("found", "sha256", "notes", "base"))
+    parts = found if isinstance(found, list) else []
+    figures = [str(one["figure"]) for one in parts if isinstance(one, dict) and one.keys() >= KEYS]
+    whole = parts and len(figures) == len(parts) and all(map(_FIGURE.fullmatch, figures))
+    if not (whole and isinstance(hashes, dict) and isinstance(notes, list) and isinstance(base, str)):
+        raise InputError(f"{display(folder / RECORD)}: damaged; move {display(folder)} away, {ANEW}")
+    names = [f"{data.name}.yaml", *figures]
     if not all((folder / name).exists() for name in names):
         return None
     content = {name: read_limited(folder / name, MOST_BYTES) for name in names}
     for name, held in content.items():
-        if hashlib.sha256(held).hexdigest() != told["sha256"].get(name):
+        if hashlib.sha256(held).hexdigest() != hashes.get(name):
             raise InputError(f"{display(folder / name)}: was changed since it was fitted; restore it, {ANEW}")
     text = content.pop(names[0]).decode()
-    return Measured(data, text, tuple(told["found"]), tuple(told["notes"]), str(told["base"]), content)
+    return Measured(data, text, tuple(parts), tuple(notes), base, content)

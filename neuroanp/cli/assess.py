@@ -96,7 +96,9 @@ def assess(
     ] = False,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
-    no_report: options.NoReport = False,
+    no_report: Annotated[
+        bool, typer.Option("--no-report", help="Write no page; the same command without it makes one later.")
+    ] = False,
     debug: options.Debug = False,
 ) -> None:  # fmt: skip
     """From measurements of a device to a verdict: fit a profile, train on it beside known devices, say what it lacks.

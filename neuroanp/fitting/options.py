@@ -61,14 +61,21 @@ volts_per_unit=None, missing=None, anyway=False)
         **{word: lambda word=word: quantity(_flag(word), words[word]) for word in QUANTITIES},
         **{word: lambda word=word: _text(_flag(word), words[word]) for word in TEXTS},
         "missing": lambda: codes(words["missing"]),
+        "anyway": lambda: _switch(words["anyway"]),
     }
     found = all_of(*(lambda word=word: readers[word]() for word in words if word in readers))
     read = dict(zip([word for word in words if word in readers], found, strict=True))
-    return Options(**read, anyway=bool(words.get("anyway", False)))
+    return Options(**read)
 
 
 def _flag(word: str) -> str:
     return f"--{word.replace('_', '-')}"
+
+
+def _switch(value: Any) -> bool:
+    if isinstance(value, bool):
+        return value
+    raise InputError(f"anyway: {value!r:.80} is neither True nor False")
 
 
 def _text(option: str, value: Any) -> str | None:

@@ -24,6 +24,7 @@ QUICK: dict[str, Any] = {
     "tasks": "tiny.yaml", "beside": "ideal", "seeds": 3, "progress": False, "requirements": False,
     "argv": ["neuroanp", "assess", "good.csv"],
 }  # fmt: skip
+TRACE = Path(__file__).parents[2] / "examples" / "data" / "telegraph.csv"
 PLAIN = {**QUICK, "report": False}
 
 
@@ -90,6 +91,9 @@ def test_what_is_said_is_what_the_runs_gave(there) -> None:
     frozen = [one["controls"]["frozen_recurrence"] for one in task["results"] if one["profile"] == "good"]
     assert held["losses"] == [[*pair] for pair in zip(losses["good"], frozen, strict=True)]
     assert float(shown[2]) == close(median(frozen), rel=5e-3)
+    there_frozen = [one["controls"]["frozen_recurrence"] for one in task["results"] if one["profile"] == "ideal"]
+    assert task["requirements"]["target"] == f"test_loss < {median(there_frozen):.3g}"
+    assert median(there_frozen) != close(median(frozen))
     assert found.verdicts == {"tiny": "cannot be told"}  # of three seeds nothing can
     assert "3 seeds can tell no loss from a control" in found.words[0]
     assert "†‡" in row.cells[-3].text  # pcm's energies are illustrative, and taken over
@@ -118,17 +122,21 @@ def test_the_command_line_says_what_python_does(made, there, in_turn) -> None:
     assert plain.stdout.splitlines()[-1] == f"report: {told['report']}"
 
 
-def test_a_fit_that_does_not_describe_its_data_gives_no_verdict_unless_asked(here, in_turn) -> None:
-    trace = Path(__file__).parents[2] / "examples" / "data" / "telegraph.csv"
+def test_a_fit_that_does_not_describe_its_data_gives_no_verdict(here, in_turn) -> None:
     before = content()
     told: dict[str, Any] = {**QUICK, "law": "koenders", "name": "mine"}
     with pytest.raises(InputError, match="law koenders does not describe these data"):
-        na.assess(trace, **told)
+        na.assess(TRACE, **told)
     assert (content(), in_turn.done) == (before, 0)
-    refused = CliRunner().invoke(app, ["assess", str(trace), "--law", "koenders", "--task", "tiny.yaml"])
+    refused = CliRunner().invoke(app, ["assess", str(TRACE), "--law", "koenders", "--task", "tiny.yaml"])
     assert refused.exit_code == 2
     assert "take it --anyway" in refused.stderr
-    found = na.assess(trace, **told, anyway=True)
+    assert (content(), in_turn.done) == (before, 0)
+
+
+@pytest.mark.slow
+def test_what_is_said_anyway_says_first_that_the_fit_does_not_describe_its_data(here, in_turn) -> None:
+    found = na.assess(TRACE, **QUICK, law="koenders", name="mine", anyway=True)
     assert found.words[0].startswith("The fit does not describe its data (telegraph.csv, stochastic: the high level")
     assert found.to_dict()["describes_its_data"] is False
     page = found.report.read_text()
@@ -136,6 +144,7 @@ def test_a_fit_that_does_not_describe_its_data_gives_no_verdict_unless_asked(her
     assert any("count as illustrative" in line for line in found.words)
 
 
+@pytest.mark.slow
 def test_a_folder_is_of_one_set_of_measurements(here, in_turn) -> None:
     na.assess("good.csv", **PLAIN)
     before = content()
@@ -171,11 +180,12 @@ def test_what_was_cut_off_goes_on(here, in_turn, monkeypatch: pytest.MonkeyPatch
     assert Path("assessments/good/good.yaml").stat().st_mtime_ns == profile
 
 
+@pytest.mark.slow
 def test_settings_of_one_task_and_of_all_reach_the_runs(here, in_turn) -> None:
+    Path("other.yaml").write_text(TINY)
     found = na.assess(
-        "good.csv", **{**PLAIN, "tasks": ["tiny.yaml", "copy"], "updates": 2},
-        overrides={"training.batch": 3, "network.hidden": 5, "training.controls": False},
-        for_task={"copy": {"task.length": 2}},
+        "good.csv", **{**PLAIN, "tasks": ["tiny.yaml", "other.yaml"], "updates": 2},
+        overrides={"training.batch": 3, "network.hidden": 5}, for_task={"other": {"task.length": 2}},
     )  # fmt: skip
     configs = {one.name: one.laid.configs["good"][0] for one in found.found.trained}
     assert [one.training.updates for one in configs.values()] == [2, 2]

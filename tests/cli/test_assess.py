@@ -103,8 +103,20 @@ def test_costs_are_told_before_and_nothing_is_written(call) -> None:
     assert told["sweep_runs"] > 0
     (task,) = told["tasks"]
     assert (task["task"], task["runs"], task["fits"]) == ("tiny", 8, True)
-    assert "Nothing was written." in call(*words, "--no-requirements").stdout
     assert sorted(os.listdir()) == before
+
+
+@pytest.mark.slow
+def test_costs_are_shown_as_a_table(call) -> None:
+    words = ("good.csv", "--task", "tiny.yaml", "--seeds", "4", "--beside", "ideal", "--workers", "2", "--dry-run")
+    shown = call(*words, "--no-requirements")
+    assert shown.exit_code == 0, shown.output
+    rows = [line.split() for line in shown.stdout.splitlines()]
+    assert [row[:4] for row in rows if row[:1] in (["tiny"], ["all"])] == [
+        ["tiny", "8", "0", "64"], ["all", "8", "0", "64"]
+    ]  # fmt: skip
+    assert "Nothing was written." in shown.stdout
+    assert not Path("assessments").exists()
 
 
 def test_help_has_examples() -> None:
