@@ -101,7 +101,7 @@ def limits(options: argparse.Namespace, folder: Path) -> str:
     driver = VisaInstrument(
         RESOURCE, {"library": f"played:{folder}/bench_ecram.yaml", "seed": 9, "lines": 12, "bits": 4}
     )
-    of = Limits.model_validate({"voltage": 0.25, "write_voltage": 1.5, "current": 1e-4, "pulses": 7})
+    of = Limits.model_validate({"voltage": 0.25, "write_voltage": 1.5, "current": 2e-5, "pulses": 7})
     guard = Guard(driver, of, Pulse.model_validate({"up": 1.2, "down": -1.2, "width": 1e-7}), retries=0)
     guard.open()
     played = array_of(f"{folder}/bench_ecram.yaml", "TCPIP0::bench::inst0::INSTR", driver.options)
@@ -118,6 +118,8 @@ def limits(options: argparse.Namespace, folder: Path) -> str:
     while played.written - start < options.writes:
         index += 1
         scale = 10.0 ** rng.uniform(-3, 6)
+        if index % 500 == 0:  # each way to write in turn
+            chip.write = "verify" if chip.write == "pulse" else "pulse"
         arrays = {name: torch.from_numpy(scale * rng.standard_normal(s)).float() for name, s in shapes.items()}
         chip.apply(WeightUpdate(arrays), 1.0, streams, index)
         if index % 50 == 0:  # beside them what goes round the substrate: the guard alone stands before the driver
@@ -126,10 +128,11 @@ def limits(options: argparse.Namespace, folder: Path) -> str:
                 guard.write(wild)
             except InstrumentError:
                 refused += 1
-            try:
-                guard.read(rng.uniform(-2, 2, (3, 12)), played.siemens)
-            except InstrumentError:
-                refused += 1
+            for most in (2.0, 0.25):  # beyond the voltage, and within it at all word lines at once
+                try:
+                    guard.read(rng.uniform(most / 2, most, (3, 12)), played.siemens)
+                except InstrumentError:
+                    refused += 1
     worn = max(int(array.cells["wear"].max()) for array in chip.arrays.values())
     said = (
         f"{played.written - start:,} writes were carried out, {index:,} updates of 1e-3 to 1e6 times the weights; "

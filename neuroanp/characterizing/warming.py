@@ -35,7 +35,7 @@ def applies(profile: HardwareProfile) -> bool:
 def measure(bench: Bench) -> Measurement:
     """Put devices on half their range and read them at once, and an hour later, at some temperatures.
 
-    Expected are f(T) = e^{-E_a/k_B (1/T - 1/T_ref)} or 1 + TCR (T - T_ref) times what they conduct, and after t seconds
+    Expected are f(T) = e^{-E_a/k_B (1/T - 1/T_ref)} or 1 / (1 + TCR (T - T_ref)) times what they conduct, and after t s
     what the same devices conduct at T_ref after t e^{E_a/k_B (1/T_ref - 1/T)}.
     """
     conductance, drift = bench.profile.conductance, _activated(bench.profile)
@@ -89,7 +89,7 @@ def _factor(bench: Bench, kelvin: float) -> float:
     reference = figures.reference_temperature
     assert reference is not None
     if figures.tcr is not None:
-        return 1.0 + figures.tcr * (kelvin - reference)
+        return 1.0 / (1.0 + figures.tcr * (kelvin - reference))
     return math.exp(-(figures.activation_energy or 0.0) / 1.380649e-23 * (1.0 / kelvin - 1.0 / reference))
 
 

@@ -23,6 +23,7 @@ from neuroanp.devices.draws import whole_pulses
 from neuroanp.errors import InputError
 from neuroanp.instruments.guard import Guard
 from neuroanp.instruments.layout import layout
+from neuroanp.instruments.port import Port, refuse_model
 from neuroanp.instruments.records import Records
 from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.ledger import ABSENT, STATED, UNSTATED, Ledger
@@ -30,6 +31,7 @@ from neuroanp.substrates.node_drive import NodeDrive
 from neuroanp.substrates.periphery import X_MAX
 from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan
 from neuroanp.trajectory import Weights, WeightUpdate
+from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
     from neuroanp.noise import PassStreams, Streams
@@ -43,7 +45,9 @@ LOOKS = 8
 BLURRED = 2.0
 """Standard deviations of a read-back within which a device is taken for where it should be."""
 DRIFTED = 2.0
-"""Root mean square of what a resumed chip is off what its checkpoint says, in steps, above which that is said."""
+"""What a resumed chip is off what its checkpoint says, in what read-backs can tell (rms), above which that is said."""
+TRIED, LEAST_TRIED = 20, 30.0
+"""Pulses of a first train at most, and the sum of squares of all below which it says nothing about a step."""
 
 
 class How(NamedTuple):
@@ -87,7 +91,10 @@ class BenchChip(DeviceChip):
                 f"profile: '{self.profile.name}' has no read voltage, which an instrument needs; use the profile that "
                 "models its devices (periphery.v_read, conductance.g_min and g_max)"
             )
-        self.v_read = periphery.v_read
+        refuse_model(self.profile)
+        self.v_read, self.now = periphery.v_read, 0.0
+        for array in self.arrays.values():  # the model's own first write never was
+            array.load({**array.cells, "wear": torch.zeros_like(array.cells["wear"])})
         if self.v_read > guard.limits.voltage:
             raise InputError(
                 f"profile: periphery.v_read, {self.v_read:g} V, is beyond hardware.limits.voltage, "
@@ -99,12 +106,14 @@ class BenchChip(DeviceChip):
         self.places = layout({name: array.shape for name, array in self.arrays.items()}, planes, guard.identity)
         self.blur = dict.fromkeys(self.arrays, 0.0)
         self.held = {name: torch.full_like(array.cells["g"], torch.nan) for name, array in self.arrays.items()}
-        self.tells_energy = guard.cost().joules is not None
-        told = STATED if self.tells_energy else UNSTATED
+        self.known = np.zeros((guard.identity.lines, guard.identity.bits))
+        told, timed = guard.tells
+        told = STATED if told else UNSTATED
         kinds = dict.fromkeys(("dac", "adc", "digital"), UNSTATED) | {"array_reads": told, "writes": told}
         absent = dict.fromkeys(("node_noise", "accumulate", "spikes", "synaptic_events", "static"), ABSENT)
         endurance = None if self.profile.energy is None else self.profile.energy.endurance
-        self.ledger = Ledger({**kinds, **absent}, True, endurance)
+        stated = self.profile.energy is not None and self.profile.energy.write_time is not None
+        self.ledger = Ledger({**kinds, **absent}, timed or stated, endurance)
 
     # ---- the instrument ----
 
@@ -114,9 +123,10 @@ class BenchChip(DeviceChip):
         Raises:
             InputError: reads repeat to the last bit and the host adds no noise: nothing would explore.
         """
-        sigma, total, missed = self.look(), 0, 0
+        sigma, total, missed = self.look(keep=True), 0, 0
         for name, array in self.arrays.items():
             self._aim[name], _ = array.clip(weights[name].to(self.like))
+            total += self._try(name, array)
             sent, gave_up = self._verified(name, array)
             total, missed = total + sent, missed + gave_up
         if missed:
@@ -124,13 +134,19 @@ class BenchChip(DeviceChip):
         self._book_pulses(total)
         return sigma
 
-    def look(self, times: int = LOOKS) -> float:
+    def look(self, times: int = LOOKS, keep: bool = False) -> float:
         """Measure all devices `times` over; return the noise of a pre-activation, for inputs of half the range.
 
+        The first time at a tenth of the read voltage, so that a short is found before it carries much.
+
+        Args: times: of each array. keep: whether the table of the noise gets it.
+
         Raises:
-            InputError: reads repeat to the last bit and the host adds no noise: nothing would explore.
+            InputError: reads repeat to the last bit and the host adds no noise: nothing would explore; or what the
+                devices conduct has nothing to do with the profile's range.
         """
         for name in self.arrays:
+            self._conductances(name, 0.1)
             self.guard.cost()
             series, at = [], []
             for _ in range(times):
@@ -138,14 +154,17 @@ class BenchChip(DeviceChip):
                 series.append(self._conductances(name))
                 took = self.guard.cost().seconds  # of the chip; of the host, where the instrument cannot tell
                 at.append((at[-1] if at else 0.0) + (time.monotonic() - begun if took is None else took))
-            self.records.noise(name, [each - at[0] for each in at], np.stack(series))
+            if keep:
+                self.records.noise(name, [each - at[0] for each in at], np.stack(series))
+            self._check_range(name, np.mean(series, 0))
             self._hold(name, np.mean(series, 0))
-            self.blur[name] = float(np.std(series, 0, ddof=1).mean()) / self.how.reads**0.5
+            share = np.std(series, 0, ddof=1) / np.maximum(np.abs(np.mean(series, 0)), 1e-30)
+            self.blur[name] = float(np.sqrt(np.mean(share**2))) / self.how.reads**0.5
         believed, variance = self._believed(), []
         for name, array in self.arrays.items():
             x = 0.5 * torch.ones(array.shape[1], dtype=self.like.dtype)
             x[1::2] = -0.5
-            variance.append(float(_Port(self, name, believed)(x.expand(4 * times, -1)).double().var(0).mean()))
+            variance.append(float(self._port(name, believed)(x.expand(4 * times, -1)).double().var(0).mean()))
         sigma = max(variance) ** 0.5
         if not sigma and not self.drive.sigma:
             raise InputError(
@@ -162,14 +181,26 @@ class BenchChip(DeviceChip):
             off.append(((target - self.held[name]) / self.how.step).flatten())
         return torch.cat(off)
 
-    def _conductances(self, name: str) -> np.ndarray:
-        """Return what each device of an array conducts, (planes, n, m) siemens: its word lines driven one by one."""
+    def _check_range(self, name: str, siemens: np.ndarray) -> None:
+        """Raise InputError where the mean of an array is far from all that the profile's devices conduct."""
+        span, mean = self.device.span, float(np.mean(siemens))
+        if not span.g_min - span.width <= mean <= span.g_max + span.width:
+            raise InputError(
+                f"{self.guard.identity.name}: the devices of array {name} conduct {format_quantity(mean, 'S', 3)} on "
+                f"average, and those of profile {self.profile.name} {format_quantity(span.g_min, 'S', 3)} to "
+                f"{format_quantity(span.g_max, 'S', 3)}; look at the leads and their polarity, or at the profile"
+            )
+
+    def _conductances(self, name: str, share: float = 1.0) -> np.ndarray:
+        """Return what each device of an array conducts, (planes, n, m) siemens: its word lines driven one by one.
+
+        Args: name: of the array. share: of the read voltage.
+        """
         place, identity = self.places[name], self.guard.identity
         volts = np.zeros((place.m, identity.lines), np.float32)
-        volts[np.arange(place.m), np.arange(place.m) + place.first] = self.v_read
-        whole = np.zeros((identity.lines, identity.bits))
-        whole[place.lines] = self.guard.read(volts, None).astype(np.float64) / self.v_read
-        return place.taken(whole)
+        volts[np.arange(place.m), np.arange(place.m) + place.first] = share * self.v_read
+        self.known[place.lines] = self.guard.read(volts, None).astype(np.float64) / (share * self.v_read)
+        return place.taken(self.known)
 
     def _hold(self, name: str, siemens: np.ndarray) -> None:
         """Take what was measured, (planes, n, m); the model's array has it, too."""
@@ -183,40 +214,86 @@ class BenchChip(DeviceChip):
         array.load({**cells, "g": inside / self.device.thermal})
 
     def _believed(self) -> np.ndarray:
-        """Return what all devices conducted when they were last measured, (lines, bits) siemens."""
-        identity = self.guard.identity
-        held = [place.spread(self.held[name].double().numpy(), identity) for name, place in self.places.items()]
-        return np.sum(held, 0)
+        """Return what all devices on the word lines conducted when they were last measured, (lines, bits) siemens.
+
+        Those of bit lines that the network does not use, too: they carry current like the others.
+        """
+        return self.known.copy()
+
+    def _port(self, name: str, believed: np.ndarray) -> Port:
+        """Return what reads an array; believed: (lines, bits) siemens, by which currents are foreseen."""
+        middle = None if self.arrays[name].differential else self.device.span.middle
+        k = self.arrays[name].slope * X_MAX / self.v_read
+        return Port(self.guard, self.places[name], self.v_read, k, middle, believed, self.like)
 
     def _verified(self, name: str, array: Crossbar) -> tuple[int, int]:
         """Pulse an array to its target weights; return the pulses sent and how many weights are not there."""
-        target, near = array.to_conductance(self._aim[name]), self._near(name)
+        target = array.to_conductance(self._aim[name])
+        near = self._near(name, target)
         room = torch.full_like(target, self.guard.limits.pulses, dtype=torch.int32)
-        total = 0
+        off, total = target - self.held[name], 0
+        open_ = off.abs() > near
         for _ in range(self.how.rounds):
-            off = target - self.held[name]
-            counts = torch.where(off.abs() > near, (off / self.how.step).round(), 0.0).to(torch.int32)
+            counts = torch.where(open_, (off / self.how.step).round(), 0.0).to(torch.int32)
             counts = torch.minimum(torch.maximum(counts, -room), room)
             if not bool(counts.any()):
                 break
-            total += self._send(name, counts)
-            room -= counts.abs()
-        return total, int(((target - self.held[name]).abs() > near).any(0).sum())
+            sent, sure = self._send(name, counts)
+            total, room = total + sent, room - counts.abs()
+            before, off = off, target - self.held[name]
+            # what is there stays there: to judge it again would chase the noise of reads; and what a train brought no
+            # nearer (it is stuck, or its steps are too large) is left to the next write
+            open_ &= (off.abs() > near) & ((off.abs() < before.abs()) | (not sure))
+        return total, int((off.abs() > near).any(0).sum())
 
-    def _near(self, name: str) -> float:
-        """Return how far a device may be off its target, siemens: half a step, or what read-backs cannot tell."""
-        return max(0.5 * self.how.step * (1 + 1e-6), BLURRED * self.blur[name])
+    def _near(self, name: str, target: Tensor) -> Tensor:
+        """Return how far devices may be off their targets, siemens: half a step, or what read-backs cannot tell."""
+        blurred = BLURRED * self.blur[name] * target.abs()
+        return blurred.clamp_min(0.5 * self.how.step * (1 + 1e-6))
 
-    def _send(self, name: str, counts: Tensor) -> int:
-        """Send pulses (planes, n, m) and read the array back; return how many were sent."""
+    def _try(self, name: str, array: Crossbar) -> int:
+        """Send each device of an array a short train towards its first weight; return how many pulses.
+
+        Raises:
+            InputError: they went the other way. Says so where steps are not of the stated size.
+        """
+        most = min(TRIED, self.guard.limits.pulses)
+        off = (array.to_conductance(self._aim[name]) - self.held[name]) / self.how.step
+        counts = off.round().clamp(-most, most).to(torch.int32)
+        sent = counts.double()
+        if float(sent.square().sum()) < LEAST_TRIED:
+            return 0
+        before = self.held[name].double()
+        total, sure = self._send(name, counts)
+        if not sure:  # whether they were sent is not known
+            return total
+        moved = (self.held[name].double() - before)[counts != 0]
+        step = float((moved * sent[counts != 0]).sum() / sent.square().sum())
+        error = float(((moved - step * sent[counts != 0]).square().mean() / sent.square().sum()).sqrt())
+        if step < -3 * error:
+            raise InputError(
+                f"{self.guard.identity.name}: pulses up lowered what array {name} conducts, and pulses down raised it; "
+                "exchange hardware.pulse.up and down, or the leads"
+            )
+        if abs(step - self.how.step) > 3 * error and not 0.5 < step / self.how.step < 2:
+            LOG.warning(
+                f"array {name}: a pulse moves a device by {format_quantity(step, 'S', 3)} on average, where "
+                f"{format_quantity(self.how.step, 'S', 3)} is stated; set hardware.pulse.step"
+            )
+        return total
+
+    def _send(self, name: str, counts: Tensor) -> tuple[int, bool]:
+        """Send pulses (planes, n, m) and read the array back; return how many, and False if nobody knows whether."""
         place, before = self.places[name], self.held[name]
         sure = self.guard.write(place.spread(counts.numpy().astype(np.int16), self.guard.identity))
-        self._hold(name, np.mean([self._conductances(name) for _ in range(self.how.reads)], 0))
+        found = np.mean([self._conductances(name) for _ in range(self.how.reads)], 0)
+        # of devices without a pulse nothing new is known: to take over the noise of one more read would move them
+        self._hold(name, np.where(counts.numpy() != 0, found, before.double().numpy()))
         if sure:
             self.records.writes(name, self.now, counts, before, self.held[name])
         array = self.arrays[name]
         array.load({**array.cells, "wear": array.cells["wear"] + counts.abs().to(array.cells["wear"].dtype)})
-        return int(counts.abs().sum())
+        return int(counts.abs().sum()), sure
 
     def _book_pulses(self, pulses: int) -> None:
         """Book pulses and what they, and the read-backs, cost."""
@@ -253,7 +330,7 @@ class BenchChip(DeviceChip):
         for name, array in self.arrays.items():
             plan = ReadPlan(W=array.to_weights(self.held[name]))
             if believed is not None:
-                plan = replace(plan, port=_Port(self, name, believed))
+                plan = replace(plan, port=self._port(name, believed))
             D = self._decorrelation.get(self.network.projection(name).pre)
             plans[name] = plan if D is None else replace(plan, decorrelation=D)
         return plans
@@ -269,7 +346,7 @@ class BenchChip(DeviceChip):
         cost = self.guard.cost()
         if cost.joules is not None:
             self.ledger.book_energy("array_reads", cost.joules)
-        took = seconds if cost.seconds is None else cost.seconds
+        took = seconds if cost.seconds is None else cost.seconds  # of its clock: what is to be shown a step in dt
         self.now += took
         self.ledger.book_time("reads", took)
 
@@ -296,7 +373,7 @@ class BenchChip(DeviceChip):
                 _, over = array.clip(array.to_weights(self.held[name]) + change)
                 dg = self._shared(name, change / array.slope)
                 counts, gave_up = self._whole(dg, streams.generator(f"c2c/{name}", *at)), 0
-                total += self._send(name, counts) if bool(counts.any()) else 0
+                total += self._send(name, counts)[0] if bool(counts.any()) else 0
             else:
                 self._aim[name], over = array.clip(self._aim[name] + change)
                 sent, gave_up = self._verified(name, array)
@@ -313,8 +390,11 @@ class BenchChip(DeviceChip):
         if not self.arrays[name].differential:
             return change.unsqueeze(0)
         span, (up, down) = self.device.span, self.held[name]
-        raised = (up + change / 2).clamp(span.g_min, span.g_max) - up
-        lowered = (down - (change - raised)).clamp(span.g_min, span.g_max) - down
+        room_up, room_down = [
+            ((span.g_min - each).clamp_max(0.0), (span.g_max - each).clamp_min(0.0)) for each in (up, down)
+        ]
+        raised = torch.maximum(torch.minimum(change / 2, room_up[1]), room_up[0])
+        lowered = torch.maximum(torch.minimum(raised - change, room_down[1]), room_down[0])
         return torch.stack([change + lowered, lowered])
 
     def _whole(self, dg: Tensor, rng: np.random.Generator) -> Tensor:
@@ -339,35 +419,14 @@ class BenchChip(DeviceChip):
             raise InputError("the checkpoint is of another chip: resume with the instrument that it was made with")
         super().load_state_dict(state)
         self.look()
-        off = torch.cat([(self.held[name] - each).flatten() for name, each in held.items() if each is not None])
-        rms = float(off.double().square().mean().sqrt()) / self.how.step
-        if rms > DRIFTED:
+        off, told = [], []
+        for name, each in held.items():
+            assert each is not None
+            off.append((self.held[name] - each).flatten())
+            told.append(self._near(name, each).flatten())
+        rms, near = (float(torch.cat(each).double().square().mean().sqrt()) for each in (off, told))
+        if rms > DRIFTED * near:
             LOG.warning(
-                f"{self.guard.identity.name}: its devices are {rms:.1f} steps of a pulse (rms) off what the checkpoint "
-                "says: they moved on, or it is another chip; the run goes on from what they hold"
+                f"{self.guard.identity.name}: its devices are {rms / self.how.step:.1f} steps of a pulse (rms) off "
+                "what the checkpoint says: they moved on; writes bring them back to its weights"
             )
-
-
-class _Port:
-    """Reads one array through the guard: rows of inputs to rows of outputs.
-
-    Args:
-        chip: whose. name: of the array. believed: (lines, bits) siemens, by which currents are foreseen.
-    """
-
-    def __init__(self, chip: BenchChip, name: str, believed: np.ndarray) -> None:
-        self.chip, self.place, self.array = chip, chip.places[name], chip.arrays[name]
-        self.believed, self.like = believed, chip.like
-
-    def __call__(self, x: Tensor) -> Tensor:
-        """Return y (rows, n) of x (rows, m); inputs beyond the range are held at its ends, as a DAC does."""
-        v_read, (_, planes, n, _) = self.chip.v_read, self.place
-        v = (x.double().clamp(-X_MAX, X_MAX) * (v_read / X_MAX)).numpy()
-        volts = np.zeros((len(v), self.chip.guard.identity.lines), np.float32)
-        volts[:, self.place.lines] = v
-        amperes = self.chip.guard.read(volts, self.believed).astype(np.float64)[:, : planes * n]
-        if planes == 2:
-            siemens = amperes[:, :n] - amperes[:, n:]
-        else:
-            siemens = amperes - self.chip.device.span.middle * v.sum(1, keepdims=True)
-        return torch.from_numpy(siemens * (self.array.slope * X_MAX / v_read)).to(self.like)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from typing import TypeVar
@@ -33,6 +34,9 @@ class Guard:
         instrument: the driver. limits, pulse: of the configuration. retries: attempts to connect again, in turn.
         wait_s: seconds before the first of them.
 
+    Attributes:
+        tells: whether the instrument tells joules and seconds. lost: how often the link was.
+
     Raises:
         InputError: a pulse is beyond `limits.write_voltage`.
     """
@@ -52,6 +56,7 @@ class Guard:
         self.retries, self.wait_s = retries, wait_s
         self._identity: Identity | None = None
         self.lost = 0
+        self.tells = False, False
 
     @property
     def identity(self) -> Identity:
@@ -62,6 +67,8 @@ class Guard:
     def open(self) -> Identity:
         """Connect; raise LinkLostError where that fails `retries` times in turn."""
         self._identity = self._again(lambda: self.instrument.open(self.limits, self.pulse), reopen=False)
+        cost = self.cost()
+        self.tells = cost.joules is not None, cost.seconds is not None
         return self._identity
 
     def close(self) -> None:
@@ -70,7 +77,11 @@ class Guard:
 
     def cost(self) -> Cost:
         """Return what reads and writes took since this was last asked."""
-        return self._again(self.instrument.cost)
+        cost = Cost(*self._again(self.instrument.cost))
+        for name, each in cost._asdict().items():
+            if each is not None and not 0 <= each < math.inf:
+                raise InstrumentError(f"{self.identity.name}: a cost of {each} {name}, where 0 or more are due")
+        return cost
 
     def read(self, volts: np.ndarray, siemens: np.ndarray | None) -> np.ndarray:
         """Return the amperes (rows, bits) of volts (rows, lines).
@@ -97,11 +108,11 @@ class Guard:
         at_once = max(1, MOST_VALUES // max(volts.shape[1], self.identity.bits))
         parts = [self._read(volts[start : start + at_once]) for start in range(0, len(volts), at_once)]
         found = np.concatenate(parts) if parts else np.zeros((0, self.identity.bits), np.float32)
-        self._check_current(found, "drove", "; the run ends, its last checkpoint is intact")
+        self._check_current(found, "drove", ", and it is over")
         return found
 
     def _read(self, volts: np.ndarray) -> np.ndarray:
-        found = self._again(lambda: self.instrument.read(volts))
+        found = np.asarray(self._again(lambda: self.instrument.read(volts)))
         if found.shape != (len(volts), self.identity.bits) or not np.isfinite(found).all():
             raise InstrumentError(
                 f"{self.identity.name}: a read of {len(volts)} rows answered {found.shape} numbers"

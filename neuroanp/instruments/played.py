@@ -81,6 +81,10 @@ class PlayedArray(SimulatedDevice):
 
     # ---- the link ----
 
+    def switch_on(self) -> None:
+        """Wait for a library to be bound to: one at a time, and each opening has one of its own."""
+        self._resource_name, self.linked = None, True
+
     def write(self, data: bytes) -> None:
         """Take a message whole, carry it out and put the answer where it is read."""
         if not self.linked:
@@ -104,6 +108,7 @@ class PlayedArray(SimulatedDevice):
 
     def _answer(self, message: bytes) -> bytes | None:
         for start, answer in (
+            (b"*CLS", lambda _: self._told_error() and None),
             (b"*IDN?", lambda _: f"neuroanp,played {self.profile.meta.name},{self.options.seed},1".encode()),
             (b"*OPC?", lambda _: b"1"),
             (b"SYST:ERR?", lambda _: self._told_error()),
@@ -198,6 +203,8 @@ class PlayedArray(SimulatedDevice):
 
     def _load(self) -> None:
         path = None if self.options.state is None else Path(self.options.state)
+        if path is not None and not path.absolute().parent.is_dir():
+            raise InputError(f"hardware.options.state: {path.parent} is no directory; make it, or name another file")
         if path is None or not path.exists():
             return
         wrong = f"hardware.options.state: {path}: is not the state of such an instrument; name another file"
@@ -260,9 +267,8 @@ def manager(profile: str, resource: str, options: VisaOptions) -> ResourceManage
         ) from error
     library: Any = PlayedLibrary("unset")
     played = array_of(profile, name, options)
-    vars(played)["_resource_name"] = None  # it is bound to one library at a time, and each opening has one of its own
+    played.switch_on()
     library.devices.add_device(name, played)
-    played.linked = True
     return ResourceManager(library)
 
 

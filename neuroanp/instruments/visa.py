@@ -5,7 +5,7 @@
     ARR:READ? <rows>,<block>       volts of the word lines, row after row -> <block>: amperes of the bit lines
     ARR:PULS <block>               whole numbers, word line after word line: pulses up (> 0) or down of each device
     ARR:COST?                      -> "1.2e-9,3.0e-3": joules and seconds since this was last asked; NAN: not known
-    *IDN?  SYST:ERR?  *OPC?        of IEEE 488.2 and SCPI
+    *CLS  *IDN?  SYST:ERR?  *OPC?  of IEEE 488.2 and SCPI
 
 A block is one of IEEE 488.2 of definite length: float32 of volts and amperes, int16 of pulses, little-endian. An
 instrument that says the same in other words is told by `options.commands`; one that speaks another language wants a
@@ -35,7 +35,7 @@ INSTALL += "python -m pip install 'neuroanp[visa]'"
 
 
 class VisaInstrument:
-    """Drive an array by commands in the style of SCPI, over PyVISA (see the module)."""
+    """Drive an array by commands in the style of SCPI, over PyVISA."""
 
     def __init__(self, resource: str, options: Mapping[str, Any]) -> None:
         self.options = validate(Document("hardware.options", dict(options)), VisaOptions)
@@ -51,12 +51,12 @@ class VisaInstrument:
         manager = self._manager(pyvisa)
         try:
             self._session = manager.open_resource(
-                self.resource, access_mode=pyvisa.constants.AccessModes.exclusive_lock
-            )
+                self.resource, access_mode=pyvisa.constants.AccessModes.exclusive_lock,
+                timeout=1e3 * self.options.timeout, write_termination="\n", read_termination=None,
+            )  # fmt: skip
         except (ValueError, pyvisa.VisaIOError, pyvisa.errors.InvalidSession) as error:
             raise LinkLostError(f"hardware.resource: '{self.resource}' cannot be opened: {_said(error)}") from error
-        self._session.timeout = 1e3 * self.options.timeout
-        self._session.read_termination, self._session.write_termination = None, "\n"
+        self._linked(lambda: self._session.write("*CLS"))  # what others left in its queue of errors is none of ours
         name = self._asked("*IDN?")
         if not name:
             raise LinkLostError(

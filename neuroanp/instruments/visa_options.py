@@ -48,6 +48,11 @@ class VisaOptions(Section):
             if name not in COMMANDS:
                 near = did_you_mean(name, [*COMMANDS])
                 raise ValueError(f"'{name}' is not a command{near} (known: {', '.join(COMMANDS)})")
+            try:
+                text.format(rows=1, voltage=1.0, write_voltage=1.0, current=1.0, up=1.0, down=1.0, width=1.0, pulses=1)
+            except (KeyError, ValueError, IndexError) as error:
+                known = "rows; voltage, write_voltage, current, up, down, width, pulses"
+                raise ValueError(f"'{name}': {error} in braces is not known (known: {known})") from None
             if "\n" in text or "\r" in text:
                 raise ValueError(f"'{name}' is more than one line; write one command")
         return commands

@@ -81,8 +81,8 @@ class ConductanceRange(Section):
         g_min, g_max: siemens.
         coding: differential, W = w_s (G+ - G-) / (g_max - g_min), two devices a weight; offset,
             W = 2 w_s (G - G_mid) / (g_max - g_min), one device and a shared reference.
-        activation_energy: joules, of conduction over a barrier; or tcr, its linear coefficient in 1/K; neither:
-            conductance does not depend on the temperature.
+        activation_energy: joules, of conduction over a barrier; or tcr, the linear coefficient of resistance
+            in 1/K; neither: conductance does not depend on the temperature.
         reference_temperature: kelvin, at which all other numbers hold; see `thermal`.
         v_0: volts over which the current bends away from Ohm's law, I = G v_0 sinh(V / v_0), G at low voltage; None:
             I = G V.
@@ -111,18 +111,21 @@ class ConductanceRange(Section):
     def thermal(self, kelvin: float) -> float:
         """Return what a device conducts at a temperature over what it does at the reference temperature; 1: no law.
 
-            f = e^{-E_a/k_B (1/T - 1/T_ref)},  or  f = 1 + TCR (T - T_ref)
+            f = e^{-E_a/k_B (1/T - 1/T_ref)},  or  f = 1 / (1 + TCR (T - T_ref))
+
+        TCR is that of the resistance, as it is published: above 0 for a metal, which conducts less when warm.
 
         Raises: ValueError where nothing would conduct, or f leaves the range of floats.
 
-        >>> ConductanceRange(g_min="0 S", g_max="25 uS", coding="differential", tcr="2e-3 K^-1",
+        >>> ConductanceRange(g_min="0 S", g_max="25 uS", coding="differential", tcr="5e-3 K^-1",
         ...                  reference_temperature="300 K").thermal(350.0)
-        1.1
+        0.8
         """
         if self.reference_temperature is None:
             return 1.0
         if self.tcr is not None:
-            factor = 1.0 + self.tcr * (kelvin - self.reference_temperature)
+            ohms = 1.0 + self.tcr * (kelvin - self.reference_temperature)
+            factor = 1.0 / ohms if ohms > 0 else 0.0
             if not 0 < factor < math.inf:
                 raise ValueError(f"nothing conducts at {kelvin:g} K by conductance.tcr: it is for temperatures nearby")
             return factor

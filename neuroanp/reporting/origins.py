@@ -94,10 +94,12 @@ def origins_of(profile: Any, instrument: Any = None) -> Origins:
     found = _origins(str(about.get("text", "")), tuple((str(key), str(base)) for key, base in pairs))
     if not isinstance(instrument, Mapping):
         return found
-    name = str(instrument.get("name", ""))
+    name, of_profile = str(instrument.get("name", "")), {WEAR}
+    if not instrument.get("tells_time", True):  # of pulses it is the profile's, then
+        of_profile |= {TIME}
     return Origins(
-        illustrative=found.illustrative & {WEAR},
-        inherited={figure: bases for figure, bases in found.inherited.items() if figure == WEAR},
+        illustrative=found.illustrative & of_profile,
+        inherited={figure: bases for figure, bases in found.inherited.items() if figure in of_profile},
         noise="is played, not measured" if name.startswith(PLAYED) else "",
         instrument=f"{name:.80}" or "one without a name",
     )

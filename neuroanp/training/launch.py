@@ -22,6 +22,7 @@ from neuroanp.training.configure import check_dump, load_config
 from neuroanp.training.described import describe
 from neuroanp.training.estimate import refuse_size
 from neuroanp.training.how import NOW, How
+from neuroanp.training.looking import try_bench
 from neuroanp.training.loop import PENDING, Progress, Training
 from neuroanp.training.start import Start
 from neuroanp.training.threads import threads_note
@@ -68,6 +69,8 @@ def launch(
     experiment = Experiment.of(config)
     refuse_size(experiment)
     path = root / experiment.directory
+    if force or not path.exists():
+        try_bench(experiment)
     how = How(later, time.time() if force and since is None else since)
     if force or not path.exists():
         manifest = _manifest(experiment, argv)

@@ -11,6 +11,20 @@ if TYPE_CHECKING:
     from neuroanp.training.build import Experiment
 
 
+def try_bench(experiment: Experiment) -> None:
+    """Open the instrument of a run and let go of it, so that what is wrong with it is told before there is a run.
+
+    Raises:
+        InputError: the network does not fit it, or the profile cannot model it.
+        LinkLostError, InstrumentError: it cannot be reached, or answers nonsense.
+    """
+    config = experiment.config
+    with connected(config.hardware) as bench:
+        if bench is not None:
+            streams = Streams(config.seed)
+            bench.chip(config.hardware, True, experiment.chip(streams), experiment.first(streams), streams)
+
+
 def look(experiment: Experiment) -> dict[str, Any] | None:
     """Open the instrument of a run, measure its devices, and let go of it; None where arrays are simulated.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -139,7 +139,14 @@ def connected(hardware: Hardware, record: RunDir | None = None) -> Iterator[Benc
     try:
         identity = guard.open()
         if record is not None:
-            record.update(instrument={**identity._asdict(), "resource": hardware.resource})
+            before = record.manifest.get("instrument")
+            if isinstance(before, Mapping) and before.get("name") != identity.name:
+                raise InputError(
+                    f"hardware.resource: '{hardware.resource}' is {identity.name} now, and the run was begun on "
+                    f"{before.get('name')}; connect that one, or begin another run"
+                )
+            told = {"tells_energy": guard.tells[0], "tells_time": guard.tells[1]}
+            record.update(instrument={**identity._asdict(), "resource": hardware.resource, **told})
         yield Bench(guard, folder, fresh=record is not None and record.latest_checkpoint() is None)
     finally:
         guard.close()

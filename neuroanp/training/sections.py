@@ -94,6 +94,11 @@ class Hardware(GrowingSection):
                 "'ideal' is of simulated arrays; an instrument is written by verify (trains until it is there) or pulse"
             )
             problems.append(Problem(("write",), said))
+        said = "changes simulated arrays; nothing of an instrument can be switched off or set: leave it out"
+        set_ = {"only": self.only, "without": self.without, "temperature": self.temperature}
+        problems += [Problem((name,), said) for name, value in set_.items() if value]
+        if self.wires == "exact":
+            problems.append(Problem(("wires",), said))
         if self.read == "sampled":
             problems.append(Problem(("read",), "'sampled' is of simulated arrays; an instrument's noise is its own"))
         if problems:

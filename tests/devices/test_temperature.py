@@ -30,7 +30,7 @@ DOUBLE = torch.float64
 DATA = Path(__file__).parents[1] / "data/rram_bake/medians.csv"
 HEAD = "extends: pcm\nmeta: {name: warm, summary: s, source: bench, status: illustrative}\n"
 ARRHENIUS = "activation_energy: 0.1 eV, reference_temperature: 300 K"
-LINEAR = "tcr: -2e-3 K^-1, reference_temperature: 300 K"
+LINEAR = "tcr: 2e-3 K^-1, reference_temperature: 300 K"
 
 
 def profile(conductance="", drift="", more=""):
@@ -52,7 +52,7 @@ def build(hardware, write="ideal", **options) -> DeviceChip:
 def test_conductance_over_temperature(kelvin):
     arrhenius, linear = profile(ARRHENIUS).conductance, profile(LINEAR).conductance
     assert arrhenius.thermal(kelvin) == close(math.exp(-0.1 / K_B * (1 / kelvin - 1 / 300)), rel=1e-8)
-    assert linear.thermal(kelvin) == close(1 - 2e-3 * (kelvin - 300), rel=1e-12)
+    assert linear.thermal(kelvin) == close(1 / (1 + 2e-3 * (kelvin - 300)), rel=1e-12)
     assert load("pcm").conductance.thermal(kelvin) == 1.0
 
 
@@ -155,7 +155,7 @@ def test_it_is_characterized():
     assert len(moments) == 6
     assert all(m.sampled == close(m.expected, rel=1e-9) for m in moments)
     linear = characterize(profile(LINEAR), only=["temperature"], devices=200).measurements[0]
-    assert [m.sampled / 12.5e-6 for m in linear.moments] == close([1.04, 0.95, 0.9], rel=1e-9)
+    assert [m.sampled / 12.5e-6 for m in linear.moments] == close([1 / 0.96, 1 / 1.05, 1 / 1.1], rel=1e-9)
 
 
 # ---- what was measured ----
@@ -208,9 +208,9 @@ def test_what_cannot_be_is_refused():
     with pytest.raises(InputError, match="is of pairs"):
         loads(HEAD.replace("pcm", "rram_hfo2", 1) + f"conductance: {{{LINEAR}}}", "x.yaml")
     with pytest.raises(InputError, match=r"nothing conducts at 900 K by conductance.tcr"):
-        build(profile(LINEAR), temperature=900.0)
+        build(profile(LINEAR.replace("2e-3", "-2e-3")), temperature=900.0)
     with pytest.raises(InputError, match=r"environment.temperature: nothing conducts at 900 K"):
-        profile(LINEAR, more="environment: {temperature: 900 K}\n")
+        profile(LINEAR.replace("2e-3", "-2e-3"), more="environment: {temperature: 900 K}\n")
     with pytest.raises(InputError, match=r"drift.reference_temperature: an Arrhenius law needs both"):
         profile(drift="activation_energy: 0.1 eV")
     with pytest.raises(InputError, match=r"drift.activation_energy: unknown key"):

@@ -11,6 +11,7 @@ import torch
 from neuroanp.errors import InputError
 from neuroanp.instruments.bench import BenchChip, How
 from neuroanp.instruments.guard import Guard
+from neuroanp.instruments.protocol import InstrumentError
 from neuroanp.instruments.records import Records
 from neuroanp.network.compose import Stacked, stack
 from neuroanp.network.tanh import Tanh
@@ -71,7 +72,9 @@ def test_a_read_is_the_weights_of_the_devices_times_the_inputs(tmp_path: Path, t
 def test_inputs_beyond_the_range_are_held_at_its_ends(told: Told, tmp_path: Path) -> None:
     chip = chip_of(told, tmp_path)
     read = Reader(chip.prepare(1e-3, PassStreams(STREAMS, "train", 0))["w"])
-    torch.testing.assert_close(read(torch.tensor([[5.0, -7.0, 0.5]])), read(torch.tensor([[1.0, -1.0, 0.5]])))
+    torch.testing.assert_close(
+        read(torch.tensor([[5.0, -7.0, 0.5]])), read(torch.tensor([[1.0, -1.0, 0.5]])), rtol=1e-6, atol=0
+    )
     assert max(np.abs(volts).max() for volts in told.reads) == close(chip.v_read)
 
 
@@ -245,3 +248,82 @@ def test_what_was_measured_is_kept_in_tables(told: Told, tmp_path: Path) -> None
         n * m for n, m in NETWORK.shapes.values()
     )
     assert (folder / "writes.csv").read_text().startswith("time_s,device,pulses,before_uS,after_uS\n")
+
+
+def test_pulses_that_go_the_other_way_are_refused(told: Told, tmp_path: Path) -> None:
+    write = told.write
+    told.write = lambda pulses: write(-pulses)
+    with pytest.raises(InputError, match=r"exchange hardware\.pulse\.up and down"):
+        chip_of(told, tmp_path)
+    assert max(np.abs(each).max() for each in told.writes) <= 20
+
+
+def test_steps_of_another_size_are_told_of(told: Told, tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    write = told.write
+    told.write = lambda pulses: write(3 * pulses)
+    chip_of(told, tmp_path)
+    assert "a pulse moves a device by 30 nS on average, where 10 nS is stated" in caplog.text
+
+
+def test_leads_that_are_exchanged_are_found(told: Told, tmp_path: Path) -> None:
+    told.siemens = -told.siemens - 10e-6
+    with pytest.raises(InputError, match="look at the leads and their polarity"):
+        chip_of(told, tmp_path)
+    assert not told.writes
+
+
+def test_a_stuck_device_is_not_driven_for_ever(told: Told, tmp_path: Path) -> None:
+    chip = chip_of(told, tmp_path)
+    stuck, write = told.siemens.copy(), told.write
+
+    def held(pulses: np.ndarray) -> None:
+        write(pulses)
+        told.siemens = stuck.copy()
+
+    told.write = held
+    told.writes.clear()
+    chip.apply(WeightUpdate({"w": torch.full((3, 3), 0.1)}), 1.0, STREAMS, 0)
+    assert len(told.writes) == 1
+
+
+def test_currents_are_foreseen_on_bit_lines_that_the_network_does_not_use(tmp_path: Path) -> None:
+    told = Told(lines=8, bits=6)
+    told.siemens[:, 4:] = 200e-6  # 3 word lines at .2 V make 120 uA of them, one 40 uA
+    chip = chip_of(told, tmp_path, begin=False)
+    chip.look()
+    read = Reader(chip.prepare(1e-3, PassStreams(STREAMS, "train", 0))["w"])
+    with pytest.raises(InstrumentError, match=r"would need 120 uA.*nothing was sent"):
+        read(torch.ones(1, 3))
+    assert max(np.abs(volts @ told.siemens).max() for volts in told.reads) <= 100e-6
+
+
+def test_the_first_look_is_at_a_tenth_of_the_voltage(told: Told, tmp_path: Path) -> None:
+    chip = chip_of(told, tmp_path)
+    assert np.abs(told.reads[0]).max() == close(0.1 * chip.v_read)
+
+
+def test_wear_and_clock_are_of_what_was_sent(told: Told, tmp_path: Path) -> None:
+    chip = chip_of(told, tmp_path)
+    sent = np.sum([np.abs(each.astype(int)) for each in told.writes], 0)
+    assert max(int(array.cells["wear"].max()) for array in chip.arrays.values()) == sent.max()
+    assert chip.now == close(chip.ledger.time_s)
+
+
+@pytest.mark.parametrize(
+    ("more", "said"),
+    [
+        ("conductance: {v_0: 0.5 V}", "conductance.v_0: how currents bend"),
+        ("array: {wires: {r_word: 1 ohm, r_bit: 1 ohm}}", "array.wires: the resistance of its lines"),
+    ],
+)
+def test_what_is_in_every_measurement_is_not_modelled_again(told: Told, tmp_path: Path, more: str, said: str) -> None:
+    with pytest.raises(InputError) as error:
+        chip_of(told, tmp_path, text=f"{PROFILE}{more}\n")
+    assert said in str(error.value)
+
+
+def test_pairs_beyond_their_range_are_not_moved_together(tmp_path: Path) -> None:
+    told = Told(lines=9, bits=6)
+    chip = chip_of(told, tmp_path, write="pulse", text=PAIRS)
+    chip.held["w"][:] = 0.9e-6  # below g_min, by the noise of reads
+    assert not bool(chip._shared("w", torch.zeros(3, 3)).any())

@@ -105,6 +105,13 @@ def test_a_link_that_stays_lost_is_an_error(guard: Guard, told: Told) -> None:
         guard.read(np.zeros((1, 8)), told.siemens)
 
 
+@pytest.mark.parametrize("cost", [(-1.0, None), (None, float("nan")), (float("inf"), 0.0)])
+def test_no_cost_is_below_nothing(guard: Guard, told: Told, cost: tuple, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(told, "cost", lambda: cost)
+    with pytest.raises(InstrumentError, match="where 0 or more are due"):
+        guard.cost()
+
+
 def test_another_instrument_is_not_taken_for_the_same(guard: Guard, told: Told) -> None:
     told.fails, told.identity = ["read"], Identity("another", 8, 4)
     with pytest.raises(InstrumentError, match="another instrument answers"):

@@ -31,6 +31,7 @@ def test_a_run_learns_on_the_instrument_and_keeps_what_it_measured(bench_profile
     assert manifest["status"] == "finished"
     assert manifest["instrument"] == {
         "name": "neuroanp,played bench_ecram,0,1", "lines": 16, "bits": 4, "resource": "TCPIP::bench::INSTR",
+        "tells_energy": True, "tells_time": True,
     }  # fmt: skip
     assert manifest["ledger"]["pulses"] > 0
     for table in ("noise", "writes"):
@@ -152,6 +153,10 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"rule": {"name": "anp", "reference": "silent"}}, (), "rule.reference: 'silent' compares with a pass without"),
     ({"rule": {"name": "anp", "reference": "antithetic"}}, (), "rule.reference: 'antithetic' turns the sign"),
     ({"backend": "lif"}, (), "backend: 'lif' simulates the arrays"),
+    ({"hardware": {"without": ["drift"]}}, (), "hardware.without: changes simulated arrays"),
+    ({"hardware": {"only": ["drift"]}}, (), "hardware.only: changes simulated arrays"),
+    ({"hardware": {"temperature": "350 K"}}, (), "hardware.temperature: changes simulated arrays"),
+    ({"hardware": {"wires": "exact"}}, (), "hardware.wires: changes simulated arrays"),
     ({"training": {"evaluate_after": ["1 h"]}}, (), "training.evaluate_after: is of simulated chips"),
 ]
 
@@ -174,6 +179,11 @@ def test_what_does_not_go_with_an_instrument_is_said(
     [
         ({"pulse": {"up": "1.6 V", "down": "-1.2 V", "width": "100 ns"}}, "hardware.pulse.up: 1.6 V is beyond"),
         ({"options": {"libary": "x"}}, "unknown key; did you mean 'library'?"),
+        ({"resource": "nonsense"}, "hardware.resource: 'nonsense' is no VISA resource"),
+        ({"options": {"library": "played:pcm"}}, "has no pulses up and down of one size"),
+        ({"options": {"library": "played:ecram", "lines": 4, "bits": 4}}, "network: its arrays take"),
+        ({"options": {"library": "played:ecram", "state": "nowhere/x.npz"}}, "nowhere is no directory"),
+        ({"options": {"library": "played:ecram", "commands": {"size": "{foo}"}}}, "'foo' in braces is not known"),
     ],
 )
 def test_what_the_driver_or_its_limits_refuse_leaves_no_run(
@@ -185,6 +195,25 @@ def test_what_the_driver_or_its_limits_refuse_leaves_no_run(
         na.train(plain, runs=tmp_path / "runs")
     assert said in str(error.value)
     assert not (tmp_path / "runs").exists()
+
+
+def test_a_run_is_not_resumed_on_another_instrument(
+    bench_profile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plain = settings(bench_profile, seed=16)
+
+    def lost(*_: Any, **__: Any) -> None:
+        raise LinkLostError("cut")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(BenchChip, "apply", lost)
+        with pytest.raises(LinkLostError):
+            na.train(plain, runs=tmp_path / "runs")
+    [path] = (tmp_path / "runs").iterdir()
+    record = na.load_run(path).record
+    record.update(instrument={**record.manifest["instrument"], "name": "the other one"})
+    with pytest.raises(InputError, match="the run was begun on the other one"):
+        na.resume(path)
 
 
 def test_passes_that_would_be_run_twice_are_refused(bench_profile: Path, tmp_path: Path) -> None:

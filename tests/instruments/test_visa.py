@@ -79,6 +79,13 @@ def test_the_instrument_refuses_by_itself_what_is_beyond_the_limits_it_was_told(
     assert (played.beyond, played.written) == (2, 1)
 
 
+def test_what_others_left_in_the_queue_of_errors_is_none_of_ours(bench_profile: Path) -> None:
+    driver, played = opened(bench_profile)
+    played.error = '-350,"Queue overflow"'
+    driver.open(LIMITS, PULSE)
+    driver.write(np.zeros((6, 4), np.int16))
+
+
 def test_devices_stay_as_they_are_until_they_are_written_again(bench_profile: Path) -> None:
     driver, played = opened(bench_profile)
     driver.write(np.full((6, 4), 9, np.int16))
@@ -94,7 +101,7 @@ def test_a_file_keeps_the_devices_from_one_process_to_the_next(bench_profile: Pa
     driver.write(np.full((6, 4), 9, np.int16))
     again = PlayedArray(played.profile, driver.options)
     np.testing.assert_array_equal(again.siemens, played.siemens)
-    assert (again.pulses, again.message) == (played.pulses, 6)  # *IDN?, LIM, OPC, ERR, SIZE, PULS
+    assert (again.pulses, again.message) == (played.pulses, 7)  # *CLS, *IDN?, LIM, OPC, ERR, SIZE, PULS
     Path(state).write_bytes(b"no archive")
     with pytest.raises(InputError, match=r"devices\.npz: is not the state"):
         PlayedArray(played.profile, driver.options)
