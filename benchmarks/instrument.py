@@ -174,7 +174,7 @@ def main() -> None:
     parser.add_argument("--only", choices=[*HEADINGS])
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--writes", type=int, default=100_000)
-    parser.add_argument("--cut-rate", type=float, default=2e-4)
+    parser.add_argument("--cut-rate", type=float, default=2.5e-3)
     options = parser.parse_args()
     logging.getLogger("neuroanp").setLevel(logging.ERROR)
     for name, part in {"learn": learn, "limits": limits, "cuts": cuts}.items():

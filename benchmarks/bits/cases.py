@@ -70,7 +70,7 @@ RULES: Mapping[str, Mapping[str, Any]] = {
     "bptt1": {"rule": {"name": "bptt1"}},
 }
 CARTPOLE = {"name": "cartpole", "steps": 20, "test_size": 4}
-COMPUTED = {"training.updates": 1, "optimizer": {}, "network.bias": True}
+COMPUTED = {"training.updates": 1, "training.batch": 40, "optimizer": {}, "network.bias": True}
 """What rules that compute the weights leave to be said."""
 SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "bias": {"network.bias": True},

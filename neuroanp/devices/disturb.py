@@ -6,8 +6,9 @@
 A read of a word line at full scale adds `read` to the one that reads pull to, one at a smaller voltage in proportion to
 the energy it brings to the devices, (V / v_read)^2 t / t_read. A write pulse adds `half_select` to all other devices of
 its word line (both of a pair) and of its own bit line in the tile, towards where the pulsed device went. Exposures add
-up, so that neither the order nor how reads are counted together matters. For exposures far below 1 each read moves a
-device by the share `read` of its distance from the end.
+up, so that neither the order nor how reads are counted together matters. That is right of exposures that are small, or
+mixed: large ones that pull one way, and large ones after them the other way, would end nearer to the last one's end.
+For exposures far below 1 each read moves a device by the share `read` of its distance from the end.
 
 Source: the exponential is the solution of dG/dN proportional to the distance from the end, the plainest law that stays
 within the range; no measurement is in it. For what is measured see Ielmini, Resistive switching memories based on metal

@@ -24,9 +24,12 @@ STEP = 1e-8
 class Told:
     """A driver that needs no link: devices of 6 uS that step by STEP, within 1 to 11 uS."""
 
-    def __init__(self, lines: int = 8, bits: int = 4, noise: float = 0.0) -> None:
+    def __init__(
+        self, resource: str = "told", options: Mapping[str, Any] | None = None, *, lines: int = 8, bits: int = 4,
+        noise: float = 0.0,
+    ) -> None:  # fmt: skip
         self.siemens = np.full((lines, bits), 6e-6)
-        self.identity, self.noise, self.rng = Identity("told", lines, bits), noise, np.random.default_rng(0)
+        self.identity, self.noise, self.rng = Identity(resource, lines, bits), noise, np.random.default_rng(0)
         self.reads: list[np.ndarray] = []
         self.writes: list[np.ndarray] = []
         self.opened = self.closed = 0

@@ -216,6 +216,11 @@ def test_a_run_is_not_resumed_on_another_instrument(
         na.resume(path)
 
 
+def test_requirements_are_of_simulated_devices(bench_profile: Path, tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="the devices of an instrument are what they are"):
+        na.requirements(settings(bench_profile), target="test_loss < 0.01", runs=tmp_path / "runs")
+
+
 def test_passes_that_would_be_run_twice_are_refused(bench_profile: Path, tmp_path: Path) -> None:
     plain = settings(bench_profile)
     plain["training"] |= {"memory": "1 B"}
