@@ -161,7 +161,7 @@ def plan(config: RunConfig, asked: Asked) -> Plan:
     if config.hardware.on_bench:
         raise InputError(
             "hardware.substrate: the devices of an instrument are what they are, whatever a profile says; sweep what "
-            "models them, with a configuration of simulated arrays (without substrate, resource, options, limits, pulse)"
+            "models them, with a configuration of simulated arrays (no substrate, resource, options, limits, pulse)"
         )
     training = config.training.model_copy(update={"controls": False, "evaluate_after": []})
     config = config.model_copy(update={"training": training, "seed": asked.seeds[0]})

@@ -1,7 +1,8 @@
 """A raw record of resistive memory is fitted by a law that its replay does not refuse.
 
-tests/data/rram_relaxation/level_16.npz: the first 20,000 of 100,000 reads at 400 Hz of a 1T1R cell at level 16 of 32, from
-techA_tsdata of github.com/akashlevy/RRAM-Relaxation-Master-Model (MIT License, Copyright (c) 2021 Akash Levy, beside it).
+tests/data/rram_relaxation/level_16.npz: the first 20,000 of 100,000 reads at 400 Hz of a 1T1R cell at level 16 of 32,
+from techA_tsdata of github.com/akashlevy/RRAM-Relaxation-Master-Model (MIT License, Copyright (c) 2021 Akash Levy,
+beside it).
 """
 
 from __future__ import annotations
