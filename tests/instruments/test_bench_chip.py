@@ -162,6 +162,15 @@ def test_devices_within_what_read_backs_can_tell_are_not_chased(tmp_path: Path) 
     assert sum(np.count_nonzero(each) for each in told.writes) <= 6
 
 
+def test_devices_without_a_pulse_are_not_moved_by_the_noise_of_a_read_back(tmp_path: Path) -> None:
+    chip = chip_of(Told(lines=9, bits=3, noise=0.01), tmp_path, write="pulse")
+    before = chip.held["w"].clone()
+    change = torch.zeros(3, 3)
+    change[1, 2] = 20 * chip.arrays["w"].slope * STEP
+    chip.apply(WeightUpdate({"w": change}), 1.0, STREAMS, 0)
+    assert (chip.held["w"] != before).sum() == 1
+
+
 def test_what_it_costs_is_what_the_instrument_tells(told: Told, tmp_path: Path) -> None:
     told.joules = 2e-9
     chip = chip_of(told, tmp_path)
