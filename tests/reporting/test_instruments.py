@@ -37,3 +37,9 @@ def test_the_table_says_what_held_the_weights() -> None:
     said = rests_on([method])
     assert said[0] == "mine: an instrument held the weights, Bench 7; controls are simulated."
     assert not [line for line in said if "energy" in line]
+
+
+def test_a_time_that_nobody_measured_rests_on_the_profile() -> None:
+    found = origins_of(PROFILE, {"name": "Bench 7", "tells_energy": False, "tells_time": False})
+    assert found.illustrative == {TIME, WEAR}
+    assert origins_of(PROFILE, {"name": "Bench 7", "tells_time": True}).illustrative == {WEAR}
