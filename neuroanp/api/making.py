@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.api.compared import Comparison
 from neuroanp.api.run import Run
 from neuroanp.comparing.size import check_workers, in_words
-from neuroanp.errors import InputError, RunError
+from neuroanp.errors import RunError
 from neuroanp.records.atomic import said
 from neuroanp.records.json_io import finite
 from neuroanp.records.places import check_root
@@ -93,7 +93,7 @@ class Making:
         LOG.info(f"{len(trials):,} trials ({in_words(counts)}) choose {keys}; the runs that are reported follow")
         own = replace(self, root=self.root / tune.FOLDER, last=False)
         outcomes = own.run([trial.config for trial in trials], tell)
-        records = [_opened(outcome) for outcome in outcomes]
+        records = [outcome.opened() for outcome in outcomes]
         ended = zip(trials, outcomes, records, strict=True)
         lost = [(outcome.label, str(outcome.error)) for _, outcome, record in ended if not _has_ended(record)]
         if lost:
@@ -143,7 +143,7 @@ class Making:
         from neuroanp.reporting.html import render
         from neuroanp.reporting.reading import shown, typed
 
-        records = [_opened(outcome) for outcome in outcomes]
+        records = [outcome.opened() for outcome in outcomes]
         done = [record for record in records if record is not None and record.result is not None]
         if not done:
             raise all_failed(failed)
@@ -196,18 +196,6 @@ def failures(outcomes: Sequence[Outcome]) -> list[tuple[str, str]]:
 def all_failed(failed: Sequence[tuple[str, str]]) -> RunError:
     """Return the error of a comparison none of whose runs has a result."""
     return RunError("no run has a result:\n" + "\n".join(f"  {label}: {error}" for label, error in failed))
-
-
-def _opened(outcome: Outcome) -> RunDir | None:
-    """Open what a run left; None if it left nothing, or nothing readable, which `failed` tells of."""
-    if outcome.path is None:
-        return None
-    try:
-        return RunDir.open(outcome.path, check_code=False)
-    except InputError:
-        if outcome.error is None:
-            raise
-        return None
 
 
 def _digest(identities: Sequence[str], told: Sequence[Mapping[str, Any]]) -> str:

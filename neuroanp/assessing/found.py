@@ -13,10 +13,8 @@ from neuroanp.assessing.asked import IDEAL, Asked, Laid
 from neuroanp.assessing.measured import Measured
 from neuroanp.assessing.verdict import Verdict, verdict
 from neuroanp.comparing.worker import Outcome
-from neuroanp.errors import InputError
 from neuroanp.profiles.schema import HardwareProfile
 from neuroanp.records.result import RESULT_KEYS
-from neuroanp.records.run_dir import RunDir
 from neuroanp.reporting.method import Method, methods
 from neuroanp.reporting.reading import Shown, shown, variants
 from neuroanp.reporting.values import digits
@@ -48,7 +46,7 @@ class Trained:
         """Read the runs of a task, in the order of their configurations."""
         found = []
         for outcome in outcomes:
-            record = _opened(outcome)
+            record = outcome.opened()
             if record is not None and record.result is not None:
                 found.append(shown(record))
         failed = [(one.label, one.error) for one in outcomes if one.error is not None]
@@ -104,18 +102,6 @@ class Trained:
             "results": rows,
             "failed": [{"run": label, "error": error} for label, error in self.failed],
         }
-
-
-def _opened(outcome: Outcome) -> RunDir | None:
-    """Open what a run left; None if it left nothing, or nothing readable, which its error tells of."""
-    if outcome.path is None:
-        return None
-    try:
-        return RunDir.open(outcome.path, check_code=False)
-    except InputError:
-        if outcome.error is None:
-            raise
-        return None
 
 
 @dataclass(frozen=True)

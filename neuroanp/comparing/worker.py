@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.comparing.needs import Needs, Unable
-from neuroanp.errors import HeldError, NeuroanpError, StoppedError, refused_by_machine
+from neuroanp.errors import HeldError, InputError, NeuroanpError, StoppedError, refused_by_machine
+from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig
 from neuroanp.training.launch import launch
@@ -48,6 +49,17 @@ class Outcome:
     label: str
     path: Path | None
     error: str | None = None
+
+    def opened(self) -> RunDir | None:
+        """Open what the run left; None if it left nothing, or nothing readable, which `error` tells of."""
+        if self.path is None:
+            return None
+        try:
+            return RunDir.open(self.path, check_code=False)
+        except InputError:
+            if self.error is None:
+                raise
+            return None
 
 
 def serving() -> bool:
