@@ -149,7 +149,7 @@ WRONG: list[tuple[dict[str, Any], tuple[str, ...], str]] = [
     ({"hardware": {"substrate": "simulated"}}, (), "hardware.resource: is of an instrument"),
     ({"hardware": {"write": "ideal"}}, (), "hardware.write: 'ideal' is of simulated arrays"),
     ({"hardware": {"read": "sampled"}}, (), "hardware.read: 'sampled' is of simulated arrays"),
-    ({"rule": {"name": "wp"}}, (), "rule: moves weights between the passes"),
+    ({"rule": {"name": "wp"}}, (), "rule: is not for an instrument: rules that move weights"),
     ({"rule": {"name": "anp", "reference": "silent"}}, (), "rule.reference: 'silent' compares with a pass without"),
     ({"rule": {"name": "anp", "reference": "antithetic"}}, (), "rule.reference: 'antithetic' turns the sign"),
     ({"backend": "lif"}, (), "backend: 'lif' simulates the arrays"),
