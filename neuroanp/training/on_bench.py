@@ -47,7 +47,9 @@ def misfits(
         problems.append(Problem(("compute", "device"), said))
     if rule.learner not in LEARNERS:
         said = "is not for an instrument: rules that move weights between passes, compute them, act in a world or ask "
-        problems.append(Problem(("rule",), said + "each unit for its own noise want what it cannot give; use anp or bptt"))
+        problems.append(
+            Problem(("rule",), said + "each unit for its own noise want what it cannot give; use anp or bptt")
+        )
     elif rule.learner == "passes" and 0.0 in rule.plan().noise:
         said = f"'{rule.reference}' compares with a pass without noise, which no instrument has; use two or mean"
         problems.append(Problem(("rule", "reference"), said))
