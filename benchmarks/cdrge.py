@@ -31,7 +31,7 @@ from common import Case, against_ridge, arguments, keep_parts, run_cases, spread
 
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
-from neuroanp.training.crew import hands_of
+from neuroanp.training.crews import crew_of
 from neuroanp.training.lab import Lab
 from neuroanp.training.trainer import Trainer
 from neuroanp.trajectory import PassPlan
@@ -59,7 +59,7 @@ ONE = "--one"
 def trainer_of(source: Mapping[str, Any], changes: Mapping[str, Any]) -> Trainer:
     """Build the trainer of a configuration, with the processes that it asks for."""
     experiment = Experiment.of(configure(source, changes))
-    return replace(build_trainer(experiment), crew=hands_of(experiment))
+    return replace(build_trainer(experiment), crew=crew_of(experiment))
 
 
 # ---- learning ----

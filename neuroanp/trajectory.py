@@ -82,6 +82,8 @@ class PassPlan:
             them; (): all in every pass. A factor of -1 and a group are of noise that is added on purpose: what devices
             make by themselves knows neither (`of_devices`).
         remembered: how many passes come after these M that are not run: a learner remembers them.
+        first: the number of the first pass among all of an update, where these are a part of them: what devices make
+            by themselves is new in each.
 
     Raises:
         ValueError: noise and stream (or only) differ in length, or pairs or pre name a pass that is not there.
@@ -98,6 +100,7 @@ class PassPlan:
     pre: int | None = None
     only: tuple[int | None, ...] = ()
     remembered: int = 0
+    first: int = 0
 
     def __post_init__(self) -> None:
         if self.only and len(self.only) != self.passes:
@@ -141,16 +144,28 @@ class PassPlan:
             return self.noise
         return tuple(factor if of in (None, k) else 0.0 for factor, of in zip(self.noise, self.only, strict=True))
 
+    def part(self, index: int) -> PassPlan:
+        """Return the plan of one of several alike parts of an update, with noise of its own.
+
+        >>> PassPlan(noise=(1.0, 1.0), stream=(0, 1), pairs=((0, 1),)).part(2).stream
+        (4, 5)
+        """
+        apart = index * (max(self.stream) + 1)
+        stream = tuple(apart + each for each in self.stream)
+        return replace(self, stream=stream, first=index * self.passes)
+
     @property
     def of_devices(self) -> PassPlan:
         """The passes as the noise of devices sees them: new in each, of no sign and in all groups.
 
         >>> PassPlan(noise=(1.0, -1.0), stream=(0, 0), pairs=((0, 1),)).of_devices
-        PassPlan(noise=(1.0, 1.0), stream=(0, 1), pairs=((0, 1),), pre=None, only=(), remembered=0)
+        PassPlan(noise=(1.0, 1.0), stream=(0, 1), pairs=((0, 1),), pre=None, only=(), remembered=0, first=0)
         """
         if not self.controlled:
             return self
-        return replace(self, noise=tuple(map(abs, self.noise)), stream=tuple(range(self.passes)), only=())
+        return replace(
+            self, noise=tuple(map(abs, self.noise)), stream=tuple(range(self.first, self.first + self.passes)), only=()
+        )
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.api.sharing import of_the_first, shared
 from neuroanp.api.telling import noted, watched
 from neuroanp.errors import InputError, all_of
 from neuroanp.records.run_dir import RunDir
@@ -25,11 +26,12 @@ from neuroanp.training.arguments import (
     times,
     whole,
 )
+from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
+from neuroanp.training.distributed import follow, follows, leading
 from neuroanp.training.launch import launch
 from neuroanp.training.launch import resume as resume_record
-from neuroanp.training.resolving import resolve
 from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:
@@ -185,12 +187,13 @@ def configure(
     overrides: Mapping[str, Any] | None = None,
     *,
     runs: Anywhere = "runs",
+    workers: int | None = None,
     **words: Any,
 ) -> RunConfig:
     """Resolve a configuration: the source, with `overrides` by dotted key and `words` (task, profile, ...) in place.
 
     Args:
-        source, overrides, words: as in `train`.
+        source, overrides, workers, words: as in `train`.
         runs: the store, where a loaded profile that is no shipped one gets a file.
 
     Raises:
@@ -204,8 +207,7 @@ def configure(
     neuroanp.errors.InputError: 1 keyword is unknown (known: task, encoder, network, profile, ..., updates)
       'hidden': write overrides={'network.hidden': 10}
     """
-    asked = given(source, overrides, words, runs)
-    return resolve(asked.source, asked.overrides, asked.words)
+    return shared(given(source, overrides, words, runs), workers)
 
 
 @noted
@@ -217,6 +219,7 @@ def train(
     force: bool = False,
     report: bool = True,
     progress: Progress = None,
+    workers: int | None = None,
     argv: Iterable[str] | None = None,
     **words: Any,
 ) -> Run:
@@ -230,6 +233,9 @@ def train(
         report: write report.html, which takes seconds; `run.report()` makes it at any time.
         progress: called with {run, phase, update, updates, loss}, about ten times a second; None: bars on a terminal
             or in a notebook; False: neither bars nor notes.
+        workers: processes on this machine that share each update; where compute.shards is not said the update is
+            divided by `neuroanp.training.sharding.usual_shards`, whatever their number. None: as the config says.
+            Those that torchrun started share it without being asked.
         argv: the command, for the record.
         **words: task, profile, rule, backend, target, updates, seed, dt, encoder, neuron, perturbation, network,
             hardware, optimizer, training, compute. Sections are mappings, laid over the source's; a name stands for
@@ -244,8 +250,11 @@ def train(
     """
     asked = given(source, overrides, words, runs)
     force, report, said = switch("force", force), switch("report", report), command(argv)
-    config = resolve(asked.source, asked.overrides, asked.words)
-    with watched(progress_of(progress)) as tell:
+    config = shared(asked, workers)
+    if follows():
+        follow()
+        return Run(of_the_first(asked.root / Experiment.of(config).directory))
+    with leading(), watched(progress_of(progress)) as tell:
         record = launch(config, asked.root, force=force, progress=tell, argv=said)
     return _with_report(record, report)
 
@@ -254,7 +263,10 @@ def train(
 def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = None) -> Run:
     """Go on with an interrupted run; one that has ended is shown. Arguments and errors as of `train`."""
     report = switch("report", report)
-    with watched(progress_of(progress)) as tell:
+    if follows():
+        follow()
+        return Run(of_the_first(place_of(path)))
+    with leading(), watched(progress_of(progress)) as tell:
         record = resume_record(place_of(path), progress=tell)
     return _with_report(record, report)
 

@@ -27,6 +27,15 @@ Debug = Annotated[bool, typer.Option("--debug", help="Show the traceback of an e
 Runs = Annotated[
     Path, typer.Option("--runs", metavar="DIR", help="Folder that run directories are written to.", parser=named)
 ]
+Sharing = Annotated[
+    int | None,
+    typer.Option(
+        "--workers",
+        min=1,
+        help="Processes on this machine that share each update; the same result for any number.",
+        show_default=False,
+    ),
+]
 Force = Annotated[bool, typer.Option("--force", help="Repeat a finished identical run instead of showing it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Print passes, memory and time expected; run nothing.")]
 Sets = Annotated[

@@ -37,6 +37,7 @@ def train(
     only: options.Only = None,
     without: options.Without = None,
     sets: options.Sets = None,
+    workers: options.Sharing = None,
     runs: options.Runs = Path("runs"),
     force: options.Force = False,
     dry_run: options.DryRun = False,
@@ -47,21 +48,26 @@ def train(
 ) -> None:
     """Train one network on one device, and show its result beside the controls."""
     from neuroanp import api
+    from neuroanp.training import distributed
 
+    if distributed.follows():  # torchrun started this process beside the one that does all that follows
+        if not dry_run:
+            distributed.follow()
+        return
     overrides = collect(
         sets, seed=seed, training__updates=updates, hardware__write=write, hardware__only=only,
         hardware__without=without,
     )  # fmt: skip
     words: dict[str, Any] = {"task": task, "profile": profile, "rule": rule, "backend": backend, "target": target}
     if dry_run:
-        show_estimate(api.estimate(api.configure(config, overrides, **words)), json)
+        show_estimate(api.estimate(api.configure(config, overrides, workers=workers, **words)), json)
         return
     said: set[str] = set()
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         try:
             run = api.train(
                 config, overrides=overrides, runs=runs, force=force, report=not no_report, progress=report_to or False,
-                argv=argv(), **words,
+                workers=workers, argv=argv(), **words,
             )  # fmt: skip
         except DivergedError as error:
             run = _kept(error)
@@ -78,7 +84,11 @@ def resume(
 ) -> None:
     """Continue an interrupted run from its last good checkpoint; a finished one is shown."""
     from neuroanp import api
+    from neuroanp.training import distributed
 
+    if distributed.follows():
+        distributed.follow()
+        return
     said: set[str] = set()
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         try:

@@ -23,9 +23,9 @@ from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
 from neuroanp.training.filling import spikes
-from neuroanp.training.learner import make_learner
 from neuroanp.training.revisit import restored
 from neuroanp.training.sections import Hardware
+from neuroanp.training.sharded_learner import learner_of
 from neuroanp.training.start import Start
 from neuroanp.training.updates import Row, updates
 
@@ -169,7 +169,7 @@ def _on_device(record: RunDir, model: Model, chosen: DeviceExporter, config: Run
     before = chip.ledger.pulses
     trainer = replace(
         left,
-        learner=make_learner(config.rule),
+        learner=learner_of(config.rule, config.compute),
         optimizer=config.optimizer,
         streams=Streams(config.seed, device_seed=left.streams.seed),
         updates=config.training.updates,

@@ -31,6 +31,8 @@ from neuroanp.training.filling import spikes
 from neuroanp.training.kept import Plan
 from neuroanp.training.learner import make_learner
 from neuroanp.training.memory import available_memory, fair_share
+from neuroanp.training.sharded_learner import learner_of
+from neuroanp.training.sharding import rule_of_shard, without_workers
 from neuroanp.training.start import Start, load_start
 from neuroanp.training.targets import TARGETS
 from neuroanp.training.trainer import Trainer
@@ -89,6 +91,7 @@ class Experiment:
         plain = {**self.config.to_plain(), "profile": self.profile.name}
         plain["task"].pop("path", None)  # the data's fingerprint counts, wherever the file lies
         plain["network"]["weights"] = self.start.digest if self.start is not None else None  # likewise
+        plain["compute"] = without_workers(plain["compute"])
         return identity(plain, self.profile.text, self.task.fingerprint(), code_version())
 
     @property
@@ -216,12 +219,15 @@ class Experiment:
     def window_s(self) -> float:
         """Return the chip time of one update's passes, M B T dt."""
         config = self.config
-        return make_learner(config.rule).passes * config.training.batch * self.task.steps * config.dt
+        return learner_of(config.rule, config.compute).passes * config.training.batch * self.task.steps * config.dt
 
 
 def passes_at_once(config: RunConfig) -> int:
-    """Return how many passes of an update are simulated side by side, at most; those of CD-RGE go one by one."""
-    return 1 if isinstance(config.rule, CDRGE) else make_learner(config.rule).passes
+    """Return how many passes are simulated side by side, at most: those of CD-RGE go one by one, as shards do."""
+    if isinstance(config.rule, CDRGE):
+        return 1
+    shards = config.compute.shards
+    return make_learner(config.rule if shards == 1 else rule_of_shard(config.rule, shards)).passes
 
 
 AT_ONCE, FEWEST = 1 << 21, 8
@@ -250,7 +256,7 @@ def stored_memory(config: RunConfig) -> int:
 def plan_of(experiment: Experiment) -> Plan | None:
     """Return which steps of an update are stored until their credit is known; None where credit needs no later loss."""
     config, task = experiment.config, experiment.task
-    numbers = make_learner(config.rule).numbers_kept(experiment.network)
+    numbers = learner_of(config.rule, config.compute).numbers_kept(experiment.network)
     needed = task.steps * config.training.batch * numbers * getattr(torch, config.compute.dtype).itemsize
     return Plan.of(task.steps, needed, stored_memory(config)) if needed else None
 
@@ -312,7 +318,7 @@ def build_trainer(
         task=experiment.task,
         substrate=substrate,
         backend=experiment.backend(),
-        learner=make_learner(config.rule),
+        learner=learner_of(config.rule, config.compute),
         optimizer=config.optimizer,
         streams=streams,
         updates=config.training.updates,

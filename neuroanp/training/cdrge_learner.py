@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from math import fsum
 from typing import TYPE_CHECKING, ClassVar, NamedTuple
@@ -88,7 +87,7 @@ class CDRGELearner:
                 W, by = reads[name].W, how.factor * self.rule.eps
                 reads[name] = replace(reads[name], W=lab.streams.moved(W, by, STREAM.format(name), how.probe, out))
         moved, total = replace(lab, reads=reads), lab.mask.new_zeros((), dtype=torch.float64)
-        with _page(lab) as page:
+        with lab.page() as page:
             for chunk in moved.run(PassPlan((1.0,), (n,), "mean"), "loss"):
                 total += moved.losses(chunk).sum(dtype=torch.float64)
         return Presented(total, page)
@@ -100,8 +99,3 @@ class CDRGELearner:
             if lab.learns(name):
                 lab.streams.add_signs(total, coefficients, STREAM.format(name), range(self.rule.K))
         return sums
-
-
-def _page(lab: Lab) -> AbstractContextManager[Ledger | None]:
-    """Return what books what happens meanwhile on a page of its own, where anybody looks at the books."""
-    return lab.substrate.ledger.apart() if lab.books else nullcontext()

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from neuroanp.backends.neuron import NEURONS
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.errors import InputError, did_you_mean
-from neuroanp.learning.cdrge import CDRGE
 from neuroanp.learning.iterative import INP
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.passes import PassRule
@@ -20,7 +19,7 @@ from neuroanp.network.tanh import Tanh
 from neuroanp.records.store import found
 from neuroanp.tasks.encoders import ENCODERS, Current, Encoder
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.training import computed, on_bench, together
+from neuroanp.training import computed, on_bench, sharding, together
 from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.layers import NetworkConfig
 from neuroanp.training.sections import Compute, Hardware, PerturbationConfig, TrainingConfig
@@ -88,7 +87,7 @@ class RunConfig(Section):
             problems.append(Problem(("rule", "groups"), f"{said}; leave it out"))
         problems += together.of_noise(self.perturbation, self.rule)
         problems += computed.misfits(self.rule, self.network, self.optimizer, self.perturbation, self.training)
-        problems += self._of_workers()
+        problems += sharding.misfits(self.rule, self.compute)
         parts = self.backend, self.rule, self.perturbation, self.training, self.compute
         problems += on_bench.misfits(self.hardware, *parts)
         if not self.network.input_delay and not (self.encoder.spikes and (spikes(self.backend) or not sure)):
@@ -107,21 +106,6 @@ class RunConfig(Section):
             )
             problems.append(Problem(("network", "output_gain"), said))
         return problems
-
-    def _of_workers(self) -> list[Problem]:
-        """Find that processes are to share what they cannot."""
-        workers, where = self.compute.workers, ("compute", "workers")
-        if workers == 1:
-            return []
-        if not isinstance(self.rule, CDRGE):
-            return [Problem(where, f"{workers} share the probes of rule 'cdrge'; leave it out")]
-        if self.compute.device != "cpu":
-            said = f"{workers} are processes of the CPU, and compute.device is '{self.compute.device}'; leave it out"
-            return [Problem(where, said)]
-        if workers > self.rule.K:
-            said = f"{workers}, and an update has {self.rule.K} probes to share; use at most as many, or raise rule.K"
-            return [Problem(where, said)]
-        return []
 
     def network_of(self, inputs: int, outputs: int) -> Network:
         """Return the network for a task of so many inputs and outputs."""

@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import struct
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -97,6 +97,23 @@ class Hands:
             self._send(child, every.tobytes())
         return every.tolist(), found
 
+    def largest(self, sizes: Tensor) -> Tensor:
+        """Gather what all have, tell the largest of each number; see `Crew.largest`."""
+        return self._together(sizes, torch.maximum)
+
+    def total(self, part: Tensor) -> Tensor:
+        """Gather what all found, tell the sums; see `Crew.total`."""
+        return self._together(part, torch.add)
+
+    def _together(self, own: Tensor, join: Callable[[Tensor, Tensor], Tensor]) -> Tensor:
+        """Join what all have, in the order of the processes, and tell them."""
+        found = own
+        for child in self._children:
+            found = join(found, unpacked(self._receive(child), own))
+        for child in self._children:
+            self._send(child, packed(found))
+        return found
+
     def release(self) -> None:
         """End the other processes; the next update starts new ones."""
         for child in self._children:
@@ -106,8 +123,8 @@ class Hands:
 
     def _start(self, trainer: Trainer) -> None:
         self._dependent = by_page(trainer)
-        order, tensors = orders(self, trainer)
-        packed = pack_tensors(tensors, {})
+        order, tensors = orders(self.experiment, self.trained, self.size, trainer)
+        content = pack_tensors(tensors, {})
         for index in range(1, self.size):
             try:
                 child = Child(START, REMEDY)
@@ -118,7 +135,7 @@ class Hands:
             self._children.append(child)
             weakref.finalize(self, _ended, child)  # whoever forgets to release them
             self._send(child, json.dumps({**order, "index": index}).encode())
-            self._send(child, packed)
+            self._send(child, content)
         for child in self._children:
             if (said := self._receive(child)) != READY:
                 self.release()
@@ -145,12 +162,6 @@ class Hands:
         said = child.end()
         self.release()
         raise RunError(f"a worker process of the run {said}")
-
-
-def hands_of(experiment: Experiment, trained: frozenset[str] | None = None) -> Hands | None:
-    """Return the crew of a run's trainer; None where it does all by itself."""
-    size = experiment.config.compute.workers
-    return None if size == 1 else Hands(experiment, size, trained)
 
 
 def refuse_crew(experiment: Experiment) -> None:
@@ -213,8 +224,30 @@ class Member:
         self.connection.send_bytes(np.array(told, np.float64).tobytes())
         return np.frombuffer(self.connection.recv_bytes()).tolist(), {}
 
+    def largest(self, sizes: Tensor) -> Tensor:
+        """Tell the first process what this one has, and hear the largest of all."""
+        return self._together(sizes)
+
+    def total(self, part: Tensor) -> Tensor:
+        """Tell the first process what this one found, and hear the sums."""
+        return self._together(part)
+
+    def _together(self, own: Tensor) -> Tensor:
+        self.connection.send_bytes(packed(own))
+        return unpacked(self.connection.recv_bytes(), own)
+
     def release(self) -> None:
         """Do nothing: it ends when the connection does."""
+
+
+def packed(x: Tensor) -> bytes:
+    """Return numbers as they go to another process of this machine."""
+    return x.numpy().tobytes()
+
+
+def unpacked(message: bytes, like: Tensor) -> Tensor:
+    """Return numbers that another process sent, of the type of some here."""
+    return torch.frombuffer(bytearray(message), dtype=like.dtype)
 
 
 def own(probes: Sequence[int], size: int, index: int) -> list[int]:
@@ -269,15 +302,21 @@ def _in_order(state: Mapping[str, Tensor]) -> list[Tensor]:
     return [state[name] for name in sorted(state)]
 
 
-def orders(hands: Hands, trainer: Trainer) -> tuple[dict[str, Any], dict[str, Tensor]]:
-    """Return what another process must know to become a copy of a trainer: words, and tensors by name."""
-    experiment, start = hands.experiment, hands.experiment.start
+def orders(
+    experiment: Experiment, trained: frozenset[str] | None, size: int, trainer: Trainer
+) -> tuple[dict[str, Any], dict[str, Tensor]]:
+    """Return what another process must know to become a copy of a trainer: words, and tensors by name.
+
+    Args:
+        experiment: of the trainer. trained: the arrays that it trains; None: all. size: processes.
+    """
+    start = experiment.start
     words = {
         "config": experiment.config.to_plain(),
         "profile": experiment.profile.text,
         "start": None if start is None else {"path": start.path, "origin": start.origin, "update": start.update},
-        "size": hands.size,
-        "trained": None if hands.trained is None else sorted(hands.trained),
+        "size": size,
+        "trained": None if trained is None else sorted(trained),
         "updates": trainer.updates,
         "books": trainer.books,
     }

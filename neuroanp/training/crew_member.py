@@ -22,7 +22,7 @@ from neuroanp.training.start import Start, apart
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from neuroanp.training.trainer import Trainer
+    from neuroanp.training.trainer import Crews, Trainer
 
 
 def serve(handle: int, parent: int) -> None:
@@ -39,11 +39,19 @@ def serve(handle: int, parent: int) -> None:
             return
         connection.send_bytes(READY)
         while True:
-            update, now = TURN.unpack(connection.recv_bytes())
-            if update != trainer.update:
-                raise RunError(f"asked for update {update} after {trainer.update}")
-            trainer.substrate.now = now
-            trainer.step()
+            do(trainer, connection.recv_bytes())
+
+
+def do(trainer: Trainer, turn: bytes) -> None:
+    """Do the update that the first process does, as `TURN` says which and what the chip's clock shows.
+
+    Raises: RunError: the copy stands at another one.
+    """
+    update, now = TURN.unpack(turn)
+    if update != trainer.update:
+        raise RunError(f"asked for update {update} after {trainer.update}")
+    trainer.substrate.now = now
+    trainer.step()
 
 
 def _built(connection: Connection) -> Trainer | None:
@@ -53,13 +61,14 @@ def _built(connection: Connection) -> Trainer | None:
     order: dict[str, Any] = json.loads(connection.recv_bytes())
     tensors = load(connection.recv_bytes())
     try:
-        return _copy(order, tensors, connection)
+        return copy_of(order, tensors, Member(connection, order["size"], order["index"]))
     except Exception as error:  # whatever a task or a device may raise: the run is told, and says it
         connection.send_bytes((str(error) or type(error).__name__).encode())
         return None
 
 
-def _copy(order: dict[str, Any], tensors: dict[str, Tensor], connection: Connection) -> Trainer:
+def copy_of(order: dict[str, Any], tensors: dict[str, Tensor], crew: Crews) -> Trainer:
+    """Return a copy of a trainer from what `neuroanp.training.crew.orders` said of it; crew: what it shares with."""
     own = {name.removeprefix("start/"): W for name, W in tensors.items() if name.startswith("start/")}
     start = None if order["start"] is None else Start(*_parts(own, order["start"]))
     config = configure(order["config"])
@@ -67,7 +76,6 @@ def _copy(order: dict[str, Any], tensors: dict[str, Tensor], connection: Connect
     keep_freed_memory()
     experiment = Experiment.of(config, loads(order["profile"], "profile"), start)
     trained = None if order["trained"] is None else frozenset(order["trained"])
-    crew = Member(connection, order["size"], order["index"])
     trainer = replace(build_trainer(experiment, trained), updates=order["updates"], books=order["books"], crew=crew)
     trainer.load_state_dict({name.removeprefix("run/"): x for name, x in tensors.items() if name.startswith("run/")})
     return trainer

@@ -37,13 +37,16 @@ class EchoLearner:
     What was heard is known once all steps are over: outputs and what echoes say of them. What units did is needed once
     more then, and stored of as many of the last steps as fit in the memory budget; the passes of those before are run
     twice, with the same noise.
+
+    Args:
+        rule: echo's options. part: number of the shard that it does; see `neuroanp.training.sharded_learner`.
     """
 
     options: ClassVar[type[Echo]] = Echo
     takes: ClassVar[tuple[str, ...]] = ("data",)
 
-    def __init__(self, rule: Echo) -> None:
-        self.rule, self.plan = rule, rule.plan()
+    def __init__(self, rule: Echo, part: int = 0) -> None:
+        self.rule, self.plan = rule, rule.plan().part(part)
         self.passes, self.noisy = self.plan.passes, True
 
     def numbers_kept(self, network: Network) -> int:
@@ -71,6 +74,10 @@ class EchoLearner:
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
         """Present the batch M times; return what was learned of echoes, and the update that they give."""
+        return self.closed(*self.found(state, lab), lab.network)
+
+    def found(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
+        """Do so, with sums of what outputs were told in place of their step."""
         needed = lab.steps * lab.batch * self.numbers_kept(lab.network) * lab.mask.element_size()
         first = Plan.of(lab.steps, needed, lab.memory).replayed
         lab = replace(lab, identifying=Identifying.of(self.rule, state, held_weights(lab), self.plan))
@@ -108,11 +115,12 @@ class EchoLearner:
         scored = lab.mask.sum().double() * (lab.batch * self.passes)
         found = WeightUpdate(arrays, {"loss": number(heard.losses.sum().double() / scored)})
         found = found if decorrelating is None else decorrelating.done(found, network)
-        state = {**state, **heard.learned()}
-        if told is None:
-            return state, found
-        found = replace(found, arrays={**found.arrays, **told.done()})
-        return with_outputs(found, state, rule, network)
+        arrays = found.arrays if told is None else {**found.arrays, **told.done()}
+        return {**state, **heard.learned()}, replace(found, arrays=arrays)
+
+    def closed(self, state: State, found: WeightUpdate, network: Network) -> tuple[State, WeightUpdate]:
+        """Return the state and the update once outputs have learned from what they were told, where they were."""
+        return (state, found) if self.rule.readout == "perturb" else with_outputs(found, state, self.rule, network)
 
 
 class Heard:

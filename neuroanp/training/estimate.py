@@ -33,7 +33,7 @@ from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer, passes_at_once, plan_of, stored_memory
 from neuroanp.training.computed import memory as computed_memory
 from neuroanp.training.config import RunConfig
-from neuroanp.training.crew import hands_of
+from neuroanp.training.crews import crew_of
 from neuroanp.training.decorrelating import decorrelated_groups
 from neuroanp.training.described import describe
 from neuroanp.training.identifying import numbers_remembered
@@ -43,6 +43,7 @@ from neuroanp.training.memory import available_memory, keep_freed_memory
 from neuroanp.training.readout import is_world, readout_trainer
 from neuroanp.training.reward_learner import RewardLearner
 from neuroanp.training.running import remembered
+from neuroanp.training.sharded_learner import learner_of
 from neuroanp.training.under_noise import UnderNoise
 from neuroanp.training.updates import updates
 from neuroanp.units import format_quantity
@@ -88,7 +89,7 @@ def estimate(config: RunConfig) -> dict[str, Any]:
     looked = look(experiment)
     notes = notes if looked is None else [*notes, sentence(looked)]
     steps, batch, plan = experiment.task.steps, config.training.batch, plan_of(experiment)
-    passes = config.training.updates * make_learner(config.rule).passes
+    passes = config.training.updates * learner_of(config.rule, config.compute).passes
     presented = passes * batch + _looked_at(config) + _fitted_to(config)
     weights = sum(n * m for n, m in _shapes(experiment).values())
     return {
@@ -318,7 +319,7 @@ def _bytes_of(experiment: Experiment, sequences: int) -> int:
 
 def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:
     """Return what the largest draw of read noise takes: (T_chunk, M, B, n, m) where every device is drawn."""
-    learner, training = make_learner(experiment.config.rule), experiment.config.training
+    learner, training = learner_of(experiment.config.rule, experiment.config.compute), experiment.config.training
     if not learner.noisy:  # a digital twin has no noise
         return 0
     rows, steps = learner.passes * training.batch, min(experiment.chunk, experiment.task.steps)
@@ -359,7 +360,7 @@ def _tried(experiment: Experiment) -> tuple[list[str], float]:
     torch.set_num_threads(config.compute.threads)
     keep_freed_memory()
     _, notes = describe(experiment)  # makes a chip of its own: gone before the trainer makes the next
-    trainer, fits = replace(build_trainer(experiment), crew=hands_of(experiment)), 0.0
+    trainer, fits = replace(build_trainer(experiment), crew=crew_of(experiment)), 0.0
     if config.training.refit is not None:
         fits = _fitted_to(config) * _seconds_a_sequence(trainer)
     if not config.training.updates:

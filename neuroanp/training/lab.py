@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from neuroanp.network.network import Network
     from neuroanp.noise import PassStreams, Streams
     from neuroanp.source import Source
+    from neuroanp.substrates.ledger import Ledger
     from neuroanp.substrates.protocol import ProgrammingReport, ReadPlan, Substrate
     from neuroanp.training.identifying import Identifying
     from neuroanp.training.sharing import Crew
@@ -133,6 +135,10 @@ class Lab:
             T, M, B = chunk.y.shape[:3]
             self.shown.add(chunk.live, (T, M, B))
             yield chunk
+
+    def page(self) -> AbstractContextManager[Ledger | None]:
+        """Return what books what happens meanwhile on a page of its own, where anybody looks at the books."""
+        return self.substrate.ledger.apart() if self.books else nullcontext()
 
     def losses(self, chunk: Trajectory) -> Tensor:
         """Return the loss of each step that is scored, (T, M, B): what a world said, or the task's of its targets."""

@@ -21,7 +21,7 @@ from neuroanp.tasks.acting import by_chance
 from neuroanp.tasks.encoding import own_task
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.crew import hands_of
+from neuroanp.training.crews import crew_of
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import HeldOutBatch, firing_of, scores, show
 from neuroanp.training.how import NOW, How
@@ -104,7 +104,7 @@ class Training:
     def _run(self, bench: Bench | None) -> dict[str, Any]:
         keep_freed_memory()
         trainer = build_trainer(self.experiment, bench=bench)
-        trainer, task = replace(trainer, batches=self.batches, crew=hands_of(self.experiment)), self.experiment.task
+        trainer, task = replace(trainer, batches=self.batches, crew=crew_of(self.experiment)), self.experiment.task
         held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         self.world = held.batch.world is not None
         self.first_books = trainer.substrate.ledger.report()

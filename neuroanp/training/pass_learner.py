@@ -14,7 +14,7 @@ from neuroanp.learning.credit import differences
 from neuroanp.network.network import INPUT
 from neuroanp.training import running
 from neuroanp.training.decorrelating import Decorrelating, held_weights, known_weights, matrices
-from neuroanp.training.identifying import Identifying, first_sums
+from neuroanp.training.identifying import Identifying, first_sums, identifies
 from neuroanp.training.kept import Kept, Losses, Plan, Room, joined
 from neuroanp.training.outer_products import OuterProducts
 from neuroanp.training.plain_form import Form, plain
@@ -26,6 +26,7 @@ from neuroanp.trajectory import Credit, Trajectory, Weights, WeightUpdate
 if TYPE_CHECKING:
     from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.network.network import Network
+    from neuroanp.training.factored import Factors
     from neuroanp.training.lab import Lab
     from neuroanp.training.running import RunningRule
 
@@ -37,6 +38,10 @@ class PassLearner:
     averages of earlier updates that it compares with (`neuroanp.training.running`), or what units heard that identify
     the arrays before them (`neuroanp.training.identifying`).
 
+    Args:
+        rule: that it runs. part: number of the shard that it does, where an update has several; see
+            `neuroanp.training.sharded_learner`.
+
     The credit of a step needs the losses that follow it. How the passes differ is therefore stored, of as many of the
     last steps as fit in the memory budget. The passes of the steps before are run twice: once for the losses, once with
     the same noise for the activities.
@@ -45,9 +50,9 @@ class PassLearner:
     options: ClassVar[None] = None
     takes: ClassVar[tuple[str, ...]] = ("data", "worlds")
 
-    def __init__(self, rule: LearningRule) -> None:
+    def __init__(self, rule: LearningRule, part: int = 0) -> None:
         self.rule = rule
-        self.plan = rule.plan()
+        self.plan = rule.plan().part(part)
         self.passes = self.plan.passes
         self._told = self.passes if self.plan.pre is None else 1  # passes of which the outputs are told their errors
         self._recorded = Recorded(self._learn)
@@ -66,6 +71,10 @@ class PassLearner:
         """Present the batch M times and return the rule's update."""
         if self.plan.remembered:
             return running.learn(cast("RunningRule", self.rule), state, lab, self._update)
+        return self.closed(*self.found(state, lab), lab.network)
+
+    def found(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
+        """Present the batch M times; return the update, with sums of what outputs were told in place of their step."""
         form = self.form(lab)
         if form is not None and plain(lab):
             from neuroanp.training.compiled_update import CompiledUpdate  # imports numba
@@ -78,22 +87,33 @@ class PassLearner:
             state = {**state, **identifying.done()}
         else:
             found = self._recorded(lab)
-        if not self.rule.hears_errors:
-            return state, found
-        return with_outputs(found, state, self.rule, lab.network)
+        return state, found
 
-    def _learn(self, lab: Lab) -> WeightUpdate:
+    def closed(self, state: State, found: WeightUpdate, network: Network) -> tuple[State, WeightUpdate]:
+        """Return the state and the update once outputs have learned from what they were told, where they were."""
+        return with_outputs(found, state, self.rule, network) if self.rule.hears_errors else (state, found)
+
+    def presented(self, lab: Lab, into: Factors) -> WeightUpdate:
+        """Present the batch M times, keep factors and activity where matrices would be formed, and return the loss."""
+        return self._learn(lab, into)
+
+    @property
+    def identifies(self) -> bool:
+        """Whether units identify the arrays before them."""
+        return identifies(self.rule)
+
+    def _learn(self, lab: Lab, into: Factors | None = None) -> WeightUpdate:
         if self.rule.instantaneous:
-            return self._update(self._present(lab), lab, None)
+            return self._update(self._present(lab), lab, None, into)
         first = self.plan_of(lab).replayed
         room, losses = Room(lab.steps), Losses(lab.steps)
         if first == lab.steps:
             for chunk in lab.run(self.plan, "loss"):
                 losses.add(chunk.t0, lab.losses(chunk))
-            return self._update(self._present(lab, book=False), lab, losses.all)
+            return self._update(self._present(lab, book=False), lab, losses.all, into)
         room.fill(self._compared(lab, first, losses))
         replayed = self._present(lab, book=False, until=room.first)  # a simulator's replay: the chip reads once
-        return self._update(joined(chain(replayed, room.kept())), lab, losses.all)
+        return self._update(joined(chain(replayed, room.kept())), lab, losses.all, into)
 
     def _compared(self, lab: Lab, first: int, losses: Losses) -> Iterator[Kept]:
         """Run all passes, note losses, and yield what is kept of chunks from a step on."""
@@ -176,10 +196,16 @@ class PassLearner:
         credit = self.rule.assign(losses, self.plan, dt)
         return credit if isinstance(lab.source, Tensor) else Credit(credit.hidden, credit.hidden)
 
-    def _update(self, chunks: Iterable[Kept], lab: Lab, losses: Tensor | None) -> WeightUpdate:
-        """Return the update; losses: of the whole presentation, None where each chunk has its own credit."""
+    def _update(
+        self, chunks: Iterable[Kept], lab: Lab, losses: Tensor | None, into: Factors | None = None
+    ) -> WeightUpdate:
+        """Return the update; losses: of the whole presentation, None where each chunk has its own credit.
+
+        Args: into: takes factors and activity; None: their products are formed.
+        """
         weights = lab.substrate.weights
-        products, of_steps = OuterProducts(self.rule.init(weights), lab.batch), Losses(lab.steps)
+        products = OuterProducts(self.rule.init(weights), lab.batch) if into is None else into
+        of_steps = Losses(lab.steps)
         hears, readout = self.rule.hears_errors, weights.network.readout
         sums = ToldSums(self.rule.readout, weights.network, weights.like, self._told * lab.batch) if hears else None
         decorrelating = Decorrelating.of(self.rule, lab)

@@ -10,7 +10,8 @@ from neuroanp.losses.reward import MinusReward
 from neuroanp.records.environment import arithmetic
 from neuroanp.records.identity import code_version, identity
 from neuroanp.training.build import Experiment, build_trainer
-from neuroanp.training.crew import hands_of
+from neuroanp.training.crews import crew_of
+from neuroanp.training.sharding import without_workers
 
 if TYPE_CHECKING:
     from neuroanp.network.network import Network
@@ -36,7 +37,7 @@ def readout_trainer(experiment: Experiment, batches: Batches) -> Trainer:
     config = experiment.config
     own = replace(experiment, config=config.model_copy(update={"rule": for_outputs(config.rule, is_world(experiment))}))
     trained = frozenset(experiment.network.readout)
-    return replace(build_trainer(own, trained=trained), batches=batches, books=False, crew=hands_of(own, trained))
+    return replace(build_trainer(own, trained=trained), batches=batches, books=False, crew=crew_of(own, trained))
 
 
 def is_world(experiment: Experiment) -> bool:
@@ -61,6 +62,7 @@ def key_of(experiment: Experiment) -> str:
     seen = () if experiment.validation is None else ("evaluate_every",)
     unseen = [name for name in UNSEEN if name not in seen]
     plain["training"] = {name: value for name, value in plain["training"].items() if name not in unseen}
+    plain["compute"] = without_workers(plain["compute"])
     plain["arithmetic"] = arithmetic(config.compute.device, config.compute.threads)
     return identity(plain, experiment.profile.text, experiment.task.fingerprint(), code_version())
 

@@ -213,7 +213,7 @@ class TrainingConfig(GrowingSection):
 class Compute(GrowingSection):
     """What computes the simulation."""
 
-    later: ClassVar[tuple[str, ...]] = ("workers",)
+    later: ClassVar[tuple[str, ...]] = ("workers", "shards", "sums")
 
     dtype: Literal["float32", "float64"] = Field(default="float32", description="precision")
     device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
@@ -238,6 +238,24 @@ class Compute(GrowingSection):
         default=1,
         ge=1,
         le=1024,
-        description="rule cdrge: processes on this machine that share the probes of an update, each with the whole "
-        "network; results are the same to the bit",
+        description="processes on this machine that share the presentations of an update, each with the whole network: "
+        "of cdrge the probes, of wp the perturbations, of anp, np and echo the shards; results are the same to the bit",
     )
+    shards: int = Field(
+        default=1,
+        ge=1,
+        le=4096,
+        description="rules anp, np and echo: parts that the K replicas of an update are divided among, each an "
+        "estimate of its own with its own reference; the update is their mean, and workers share them",
+    )
+    sums: Literal["exact", "float"] = Field(
+        default="exact",
+        description="how shards are added. exact: as whole numbers of 64 bits, to the same bit for any number of "
+        "workers; float: in compute.dtype, with less to send, and rounding that depends on the workers",
+    )
+
+    @model_validator(mode="after")
+    def _adds_something(self) -> Compute:
+        if self.sums == "float" and self.shards == 1:
+            raise all_at([Problem(("sums",), "'float' is of shards, and compute.shards is 1; leave it out")])
+        return self

@@ -24,6 +24,7 @@ from neuroanp.trajectory import PassPlan, Weights, WeightUpdate
 if TYPE_CHECKING:
     from neuroanp.learning.protocol import State
     from neuroanp.network.network import Network
+    from neuroanp.substrates.ledger import Ledger
     from neuroanp.substrates.protocol import ReadPlan
     from neuroanp.training.lab import Lab
 
@@ -40,7 +41,8 @@ class WeightLearner:
     """Perturbs weights, digitally and on top of what the arrays hold; see `neuroanp.learning.weight_perturbation`.
 
     Nothing is kept of a presentation but its loss: a perturbation is drawn again where it is added up. Arrays that do
-    not learn are not perturbed.
+    not learn are not perturbed. Where a crew shares the presentations all hear all losses; books are then the same to
+    rounding.
     """
 
     options: ClassVar[type[WP]] = WP
@@ -90,17 +92,31 @@ class WeightLearner:
             yield from self._at_every_step(lab, total)
             return
         for part, alone in enumerate(self._parts(lab)):
-            kept: dict[Move, Tensor] = {}
+            lost = self._lost(alone, part, len(total))
+            total += lost.values()
             for pair in self.rule.pairs:
-                for move in pair:
-                    if move in kept:  # unmoved weights are presented once
-                        continue
-                    kept[move] = self._presented(alone, part, move, len(total))
-                    total.append(kept[move])
-                dL = kept[pair[0]] - kept[pair[1]]
+                dL = lost[pair[0]] - lost[pair[1]]
                 for (k, factor), sign in zip(pair, (1.0, -1.0), strict=True):
                     if factor:
                         yield sign * factor, dL, self._normals(lab, part * self._draws + k)
+
+    def _lost(self, lab: Lab, part: int, first: int) -> dict[Move, Tensor]:
+        """Return the sum of the losses of the presentation of each move: where a crew shares them, of all its members.
+
+        Args: part: number of what is presented with perturbations of its own. first: of its presentations.
+        """
+        moves = [*dict.fromkeys(move for pair in self.rule.pairs for move in pair)]  # unmoved weights once
+        if lab.crew is None:
+            return {move: self._presented(lab, part, move, first + n) for n, move in enumerate(moves)}
+        size, index, pages, found = lab.crew.size, lab.crew.index, dict[int, "Ledger"](), list[float]()
+        for n in range(len(moves))[index::size]:
+            with lab.page() as page:
+                found.append(float(self._presented(lab, part, moves[n], first + n)))
+            pages |= {} if page is None else {n: page}
+        losses, pages = lab.crew.share(range(len(moves)), found, pages)
+        for n in sorted(pages):
+            lab.substrate.ledger.add(pages[n])
+        return {move: lab.mask.new_tensor(loss, dtype=torch.float64) for move, loss in zip(moves, losses, strict=True)}
 
     @property
     def _draws(self) -> int:

@@ -18,12 +18,13 @@ import torch
 from neuroanp.errors import InputError, RunError
 from neuroanp.tasks.copy import Copy, CopyConfig
 from neuroanp.tasks.protocol import TASKS
-from neuroanp.training import cdrge_learner
 from neuroanp.training import crew as crews
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
+from neuroanp.training.crews import crew_of
 from neuroanp.training.described import describe
 from neuroanp.training.estimate import memory_of
+from neuroanp.training.lab import Lab
 from neuroanp.training.launch import launch
 from neuroanp.training.processes import Child
 
@@ -40,7 +41,7 @@ LAYERS = {"layers": [{"cell": "lstm", "units": 4}, {"cell": "tanh", "units": 3}]
 
 def made(**changes):
     experiment = Experiment.of(configure(SMALL, changes))
-    return replace(build_trainer(experiment), crew=crews.hands_of(experiment))
+    return replace(build_trainer(experiment), crew=crew_of(experiment))
 
 
 def steps(trainer, count):
@@ -87,7 +88,7 @@ def test_books_by_pages_are_the_books(monkeypatch):
     """The same sums as of presentations that are booked at once, to rounding."""
     paged, plain = (made(profile="rram_hfo2") for _ in range(2))
     paged.step()
-    monkeypatch.setattr(cdrge_learner, "_page", lambda lab: nullcontext())
+    monkeypatch.setattr(Lab, "page", lambda lab: nullcontext())
     plain.step()
     found, expected = (trainer.substrate.ledger.state_dict() for trainer in (paged, plain))
     assert expected["counts"].count_nonzero() > 2
@@ -218,13 +219,13 @@ def test_a_process_that_cannot_build_its_copy_says_why(monkeypatch):
 ORPHAN = """
 import os, sys, time
 from dataclasses import replace
-from neuroanp.training import crew
+from neuroanp.training.crews import crew_of
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.described import describe
 config = configure({small}, {{"compute.workers": 2}})
 experiment = Experiment.of(config)
-trainer = replace(build_trainer(experiment), crew=crew.hands_of(experiment))
+trainer = replace(build_trainer(experiment), crew=crew_of(experiment))
 trainer.step()
 print(trainer.crew._children[0].process.pid, flush=True)
 time.sleep(600)

@@ -30,7 +30,7 @@ SEEN: list[Kept] = []
 class Seen(PassLearner):
     """Notes what is kept of each chunk, as it is used."""
 
-    def _update(self, chunks, lab, losses):
+    def _update(self, chunks, lab, losses, into=None):
         def noted():
             for kept in chunks:
                 SEEN.append(kept)

@@ -1,0 +1,160 @@
+"""The learner of an update in shards: each an estimate of its own, by some process; what they found is averaged.
+
+A shard is the rule with K / S of its replicas, its own reference, and noise from addresses of its own, so that the
+update does not depend on who does which shard. Noise with a memory does not reach from one shard to the next.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from math import fsum
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+
+from pydantic import BaseModel
+from torch import Tensor
+
+from neuroanp.learning.echo import Echo
+from neuroanp.learning.passes import PassRule
+from neuroanp.training.decorrelating import matrices
+from neuroanp.training.echo_learner import EchoLearner
+from neuroanp.training.factored import Factors, numbers_of, silent
+from neuroanp.training.learner import Learner, make_learner
+from neuroanp.training.pass_learner import PassLearner
+from neuroanp.training.sharding import rule_of_shard
+from neuroanp.training.sums import bytes_of, mean_of
+from neuroanp.trajectory import WeightUpdate
+
+if TYPE_CHECKING:
+    from neuroanp.learning.protocol import State
+    from neuroanp.network.network import Network
+    from neuroanp.substrates.ledger import Ledger
+    from neuroanp.training.lab import Lab
+    from neuroanp.training.sections import Compute
+    from neuroanp.trajectory import Weights
+
+DW, D, STATE = "dW ", "D ", "state "
+"""What names in a sum begin with: of updates, of matrices that decorrelate, of what the learner remembers."""
+
+
+class Shards(NamedTuple):
+    """A rule that is done in shards.
+
+    Args:
+        rule: with all replicas. count: S. sums: exact or float.
+    """
+
+    rule: PassRule | Echo
+    count: int
+    sums: str
+
+
+class ShardedLearner:
+    """Does an update in shards, and averages them.
+
+    Args:
+        rule: with all its replicas, and how many shards are added in which way.
+    """
+
+    options: ClassVar[type[BaseModel] | None] = None
+    takes: ClassVar[tuple[str, ...]] = ("data",)
+
+    def __init__(self, rule: Shards) -> None:
+        self.sums, one = rule.sums, rule_of_shard(rule.rule, rule.count)
+        self.parts: Sequence[PassLearner | EchoLearner] = [
+            EchoLearner(one, part) if isinstance(one, Echo) else PassLearner(one, part) for part in range(rule.count)
+        ]
+        self.passes, self.noisy = sum(part.passes for part in self.parts), self.parts[0].noisy
+
+    def numbers_kept(self, network: Network) -> int:
+        """Return how many numbers a step of one sequence leaves to store: shards follow one another."""
+        return self.parts[0].numbers_kept(network)
+
+    def init(self, weights: Weights) -> State:
+        """Return the state at the start of a run, that of a shard."""
+        return self.parts[0].init(weights)
+
+    def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
+        """Do those shards that are this process's, and return what all of them found.
+
+        Raises:
+            RunError: a process that shares them has ended.
+        """
+        size, index = (1, 0) if lab.crew is None else (lab.crew.size, lab.crew.index)
+        numbers, factored = range(len(self.parts)), self.factored(lab)
+        losses, pages, found, factors = list[float](), dict[int, "Ledger"](), list[dict[str, Tensor]](), list[Factors]()
+        remembered = dict[str, Tensor]()
+        for n in numbers[index::size]:
+            with lab.page() as page:
+                new, update, kept = self._found(n, state, lab, factored)
+            found.append(kept.found if kept is not None else _named(state, new, update))
+            remembered = new
+            factors += [] if kept is None else [kept]
+            losses.append(float(update.diagnostics["loss"]))
+            pages |= {} if page is None else {n: page}
+        if lab.crew is not None:
+            losses, pages = lab.crew.share([*numbers], losses, pages)
+        for n in sorted(pages):
+            lab.substrate.ledger.add(pages[n])
+        mean = mean_of(found, len(self.parts), self.sums, lab.crew)
+        told = {"loss": fsum(losses) / len(losses)}
+        if factored:
+            return state, replace(self._formed(factors[0], mean, lab), diagnostics=told)
+        update = WeightUpdate(_under(DW, mean), told, _under(D, mean))
+        return self.parts[0].closed({**remembered, **_under(STATE, mean)}, update, lab.network)
+
+    def factored(self, lab: Lab) -> bool:
+        """Return whether shards share factors over time in place of matrices, as they do where those are fewer."""
+        part = self.parts[0]
+        if not (isinstance(part, PassLearner) and isinstance(lab.source, Tensor) and silent(part.plan)):
+            return False
+        if part.rule.hears_errors or matrices(lab) or part.identifies:
+            return False
+        names = [name for name in lab.reads if lab.learns(name)]
+        whole = sum(n * m for n, m in (lab.network.shapes[name] for name in names))
+        return numbers_of(lab.network, names, lab.steps, lab.batch) < whole
+
+    def bytes_told(self, state: State, lab: Lab) -> int:
+        """Return what a process tells others of an update beside losses and books, in bytes."""
+        names, size = [name for name in lab.reads if lab.learns(name)], lab.mask.element_size()
+        if self.factored(lab):
+            groups = len({lab.network.projection(name).post for name in names})
+            return bytes_of(numbers_of(lab.network, names, lab.steps, lab.batch), groups, size, self.sums)
+        told = [n * m for n, m in (lab.network.shapes[name] for name in names)]
+        told += [x.numel() for x in state.values() if x.ndim]
+        return bytes_of(sum(told), len(told), size, self.sums)
+
+    def _found(self, n: int, state: State, lab: Lab, factored: bool) -> tuple[State, WeightUpdate, Factors | None]:
+        """Do a shard: return the state, the update before outputs are told anything, and factors where they count."""
+        alone, part = replace(lab, crew=None), self.parts[n]
+        if factored and isinstance(part, PassLearner):
+            kept = Factors(lab.network, lab.steps)
+            return state, part.presented(alone, kept), kept
+        new, update = part.found(state, alone)
+        own = {name: dW for name, dW in update.arrays.items() if name not in lab.reads or lab.learns(name)}
+        return new, replace(update, arrays=own), None
+
+    def _formed(self, factors: Factors, mean: Mapping[str, Tensor], lab: Lab) -> WeightUpdate:
+        """Return the update of factors that all shards have a part in."""
+        part = self.parts[0]
+        assert isinstance(part, PassLearner)
+        sums = factors.products(mean, part.rule.init(lab.substrate.weights), lab.batch)
+        return part.rule.finish(sums, part.plan, lab.batch)
+
+
+def learner_of(rule: Any, compute: Compute) -> Learner:
+    """Return what runs a rule: in shards where `compute` says so."""
+    if compute.shards == 1:
+        return make_learner(rule)
+    return ShardedLearner(Shards(rule, compute.shards, compute.sums))
+
+
+def _named(state: State, new: State, update: WeightUpdate) -> dict[str, Tensor]:
+    """Return all that a shard found by name: its update, matrices, and what it remembers that is new."""
+    changed = {name: x for name, x in new.items() if x.ndim and x is not state.get(name)}
+    kinds = {DW: update.arrays, D: update.decorrelation, STATE: changed}
+    return {kind + name: x for kind, each in kinds.items() for name, x in each.items()}
+
+
+def _under(kind: str, found: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    return {name.removeprefix(kind): x for name, x in found.items() if name.startswith(kind)}
