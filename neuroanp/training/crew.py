@@ -15,7 +15,7 @@ from __future__ import annotations
 import json
 import struct
 import weakref
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -24,10 +24,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from neuroanp.errors import InputError, RunError, refused_by_machine
-from neuroanp.losses.reward import MinusReward
+from neuroanp.errors import RunError, refused_by_machine
 from neuroanp.records.tensors import pack_tensors
-from neuroanp.registry import registered
 from neuroanp.substrates.ledger import Ledger
 from neuroanp.training.processes import Child
 from neuroanp.training.sharing import Crew, Pages
@@ -162,38 +160,6 @@ class Hands:
         said = child.end()
         self.release()
         raise RunError(f"a worker process of the run {said}")
-
-
-def refuse_crew(experiment: Experiment) -> None:
-    """Raise InputError where other processes cannot become copies of a run: it names what only this one knows."""
-    if experiment.config.compute.workers == 1:
-        return
-    if isinstance(experiment.task.loss, MinusReward):
-        raise InputError(
-            f"compute.workers: task '{experiment.config.task_name}' is a world, and how long its episodes last on the "
-            "chip is counted by one process; leave workers out"
-        )
-    disturb = experiment.profile.disturb
-    if disturb is not None and disturb.read and "read_disturb" in experiment.config.hardware.effects():
-        raise InputError(
-            f"compute.workers: reads disturb the devices of profile '{experiment.profile.name}', and each process "
-            "would disturb those of its own chip alone; leave workers out, or switch read_disturb off"
-        )
-    words = {*_texts(experiment.config.to_plain()), *(str(leaf.value) for leaf in experiment.profile.leaves())}
-    if own := sorted(name for _, name, _ in registered() if name in words):
-        raise InputError(
-            f"compute.workers: {', '.join(own)} {'is' if len(own) == 1 else 'are'} registered in this process alone, "
-            "and workers are other ones; announce it as an entry point of a package, or leave workers out"
-        )
-
-
-def _texts(plain: Any) -> Iterator[str]:
-    """Yield all texts among plain values."""
-    if isinstance(plain, str):
-        yield plain
-    elif isinstance(plain, Mapping | list):
-        for each in plain.values() if isinstance(plain, Mapping) else plain:
-            yield from _texts(each)
 
 
 @dataclass

@@ -20,7 +20,7 @@ from neuroanp.tasks.encoding import own_task
 from neuroanp.tasks.trying import try_world
 from neuroanp.tasks.worlds import WorldTask
 from neuroanp.training import oua_learner
-from neuroanp.training.crew import refuse_crew
+from neuroanp.training.crews import refuse_crew
 from neuroanp.training.filling import METHODS, spikes
 from neuroanp.training.learner import make_learner
 from neuroanp.training.plain_form import exact
