@@ -53,6 +53,7 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
         "write_disturb": profile.disturb is not None and bool(profile.disturb.half_select),
         "conductance_temperature": profile.conductance.reference_temperature is not None,
         "drift_compensation": periphery is not None and periphery.drift_compensation is not None,
+        "write_drop": profile.array.wires is not None and profile.array.wires.writes == "resistive",
     }
     return tuple(name for name in EFFECTS if has[name])
 
