@@ -134,18 +134,23 @@ class Crossbar:
         self._half_select(before, pulses)
         return pulses
 
+    def share(self, now: float) -> Tensor | None:
+        """Return v / V of a write pulse to each device, as all conduct at chip time `now`; None: it arrives in full."""
+        if self.write_lines is None:
+            return None
+        g, silent = self.device.conductance(self.cells, now).clamp_min(0.0), self.cells.get("dead")
+        g = g if silent is None else g.masked_fill(silent, 0.0)
+        return pulse_through(g, self.write_lines, self.tiling).share
+
     def arrived(self, now: float) -> Arrived | None:
-        """Return what the lines leave of a pulse at each device, as it conducts at chip time `now`; None: all of it."""
-        lines, energy = self.write_lines, self.profile.energy
-        if lines is None:
+        """Return what the lines leave of a pulse at each device at chip time `now`; None: all of it."""
+        share, energy = self.share(now), self.profile.energy
+        if share is None or self.write_lines is None:
             return None
         assert energy is not None  # the profile has checked that there is a voltage
         assert energy.write_voltage is not None
-        g = self.device.conductance(self.cells, now).clamp_min(0.0)
-        silent = self.cells.get("dead")
-        share = pulse_through(g if silent is None else g.masked_fill(silent, 0.0), lines, self.tiling).share
         step = None if energy.write_v_0 is None else steps(share, energy.write_voltage, energy.write_v_0)
-        return Arrived(step, currents(share, lines.v_0))
+        return Arrived(step, currents(share, self.write_lines.v_0))
 
     def expose(self, load: Tensor) -> None:
         """Let devices feel reads: (V / v_read)^2 t / t_read of each word line, (m,), summed over them.
