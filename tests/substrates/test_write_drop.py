@@ -84,6 +84,22 @@ def test_a_device_far_from_its_driver_moves_less(solver, dtype):
         assert torch.equal(*sent)  # nobody tells the controller
 
 
+def test_measured_steps_are_weakened_as_others_are(tmp_path):
+    """A table of steps of 100 nS all over the range, up and down, without its scatter."""
+    rows = [f"{way},{g},{p},{way * 100}" for way in (1, -1) for g in (1, 101) for p in (0, 1)]
+    (tmp_path / "steps.csv").write_text("\n".join(["direction,g_uS,probability,dg_nS", *rows]) + "\n")
+    law = "{law: measured, file: FILE, tolerance: 1 uS, max_pulses: 2000, pulses: deterministic}"
+    hardware = profile(law.replace("FILE", str(tmp_path / "steps.csv")))
+    chip, whole = (build(hardware, effects=on) for on in (ALL_EFFECTS, ALL_EFFECTS - {"write_drop"}))
+    share = chip.arrays["w"].share(chip.now)
+    assert share is not None
+    for one, factor in ((chip, torch.sinh(share * V / V_0) / math.sinh(V / V_0)), (whole, torch.ones_like(share))):
+        worn = one.arrays["w"].cells["wear"].clone()
+        found = moved(one, torch.full((N, N), 0.05, dtype=DOUBLE))  # W <- W - dW
+        sent = one.arrays["w"].cells["wear"] - worn
+        torch.testing.assert_close(found, -1e-7 * sent * factor, rtol=1e-9, atol=0)
+
+
 def test_the_lines_are_of_what_devices_conduct_when_they_are_written():
     """Drops are those of the tile as it stands, and of its own tile alone."""
     chip = build(profile(array=", max_rows: 4, max_columns: 3"))
