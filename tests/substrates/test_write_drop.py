@@ -97,7 +97,7 @@ def test_measured_steps_are_weakened_as_others_are(tmp_path):
         worn = one.arrays["w"].cells["wear"].clone()
         found = moved(one, torch.full((N, N), 0.05, dtype=DOUBLE))  # W <- W - dW
         sent = one.arrays["w"].cells["wear"] - worn
-        torch.testing.assert_close(found, -1e-7 * sent * factor, rtol=1e-9, atol=0)
+        torch.testing.assert_close(found, -1e-7 * sent.double() * factor, rtol=1e-9, atol=0)
 
 
 def test_the_lines_are_of_what_devices_conduct_when_they_are_written():
