@@ -58,7 +58,7 @@ from neuroanp.profiles import LAWS, load, loads
 # | `programming` | what a verified write leaves | `sigma`, `write`; `pulses`, `deadband`, `exact` | `error`, `g_low` |
 # | `drift` | what time does to a conductance | `draw`, `conductance`; `settles` | `last_s`, `start`, `at_temperature` |
 # | `read` | the noise of a read | `split` | `t_read`, `v_read`, `process` |
-# | `update` | what single pulses do | `sample`, `pulse`; `one_sided`, `write_noise` | `program`, `hold`, `reach` |
+# | `update` | what single pulses do | `sample`, `pulse`; see `UpdateLaw` | `program`, `hold`, `reach`, `weakened` |
 # | `variability` | how devices differ | `sample` | `cv` |
 # | `stochastic` | noise that drives the units | see `Process` and `NodeSource` | `energy_per_bit`, `at_temperature` |
 #

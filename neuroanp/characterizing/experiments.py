@@ -16,6 +16,7 @@ from neuroanp.characterizing import (
     disturbing,
     drifting,
     programming,
+    pulse_lines,
     pulsing,
     reading,
     switching,
@@ -66,6 +67,7 @@ EXPERIMENTS = (
     Experiment("conduction", conducting.applies, conducting.measure),
     Experiment("converters", converting.applies, converting.measure),
     Experiment("wires", wiring.applies, wiring.measure),
+    Experiment("writes", pulse_lines.applies, pulse_lines.measure),
 )
 
 

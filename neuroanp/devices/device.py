@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.devices import reading, sampling, writing
+from neuroanp.devices.arriving import Arrived
 from neuroanp.devices.protocol import Cells
 from neuroanp.devices.switched import Switched
 
@@ -74,8 +75,9 @@ class Device(Switched):
         return writing.place(self, cells, g_target, mask, now, rng)
 
     def program(
-        self, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator
-    ) -> tuple[Cells, Tensor, Tensor | None]:
+        self, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator,
+        arrived: Arrived | None = None,
+    ) -> tuple[Cells, Tensor, Tensor | None]:  # fmt: skip
         """Write and verify the cells of `mask` whose target moved by more than the law's deadband.
 
         The deadband spares writes that are not worth their error: without the effect
@@ -87,13 +89,16 @@ class Device(Switched):
             mask: which to write, or None for all.
             now: chip seconds.
             rng: programming error or the pulses' noise, and drift exponents.
+            arrived: what the lines leave of a pulse at each cell, which the loop makes up for by more; None: all.
 
         Returns: cells, pulses sent to each (int32), and where the write failed (None: nowhere).
         Raises: InputError if the profile has no law to program by.
         """
-        return writing.program(self, cells, g_target, mask, now, rng)
+        return writing.program(self, cells, g_target, mask, now, rng, arrived)
 
-    def pulse(self, cells: Cells, dg: Tensor, now: float, rng: np.random.Generator) -> tuple[Cells, Tensor]:
+    def pulse(
+        self, cells: Cells, dg: Tensor, now: float, rng: np.random.Generator, arrived: Arrived | None = None
+    ) -> tuple[Cells, Tensor]:
         """Send single pulses that should change each cell by dg.
 
         Args:
@@ -101,11 +106,12 @@ class Device(Switched):
             dg: siemens, (planes, n, m); of a pair only rises are carried out, so a falling weight is a rise of G-.
             now: chip seconds.
             rng: rounding to whole pulses, the pulses' noise, drift exponents.
+            arrived: what the lines leave of a pulse at each cell, which nobody makes up for; None: all.
 
         Returns: cells, pulses sent to each (int32).
         Raises: InputError if the profile has no update law.
         """
-        return writing.pulse(self, cells, dg, now, rng)
+        return writing.pulse(self, cells, dg, now, rng, arrived)
 
     def conductance(self, cells: Cells, now: float) -> Tensor:
         """Return the conductances at chip time `now` without read noise, siemens."""

@@ -8,7 +8,7 @@ EFFECTS = (
     "programming_error", "drift", "read_noise", "frozen_noise", "write_noise", "d2d", "c2c", "faults",
     "dac", "dac_noise", "adc", "adc_mismatch", "adc_nonlinearity", "amplifier_noise", "thermal_noise", "wires",
     "nonlinear_iv", "node_noise", "endurance", "neuron_mismatch", "read_disturb",
-    "write_disturb", "conductance_temperature", "drift_compensation",
+    "write_disturb", "conductance_temperature", "drift_compensation", "write_drop",
 )  # fmt: skip
 """Names of the non-idealities that can be isolated or switched off, and the remedy for one of them at the end."""
 

@@ -64,6 +64,7 @@ class MeasuredUpdate(FileLaw):
     one_sided: ClassVar[bool] = False
     write_noise: ClassVar[float] = 0.0
     hold: ClassVar[None] = None
+    driven_by: ClassVar[Literal["voltage", "current"]] = "voltage"
     tolerance: PositiveConductance
     max_pulses: Pulses
     dg_d2d: NonNegative = 0.0
@@ -106,6 +107,10 @@ class MeasuredUpdate(FileLaw):
         """Draw the gain of each device; without `d2d` it is 1."""
         spread = self.dg_d2d if "d2d" in effects else 0.0
         return {"gain": (1.0 + spread * normal(rng, shape, like)).abs_()}
+
+    def weakened(self, cells: Mapping[str, Tensor], share: Tensor) -> Mapping[str, Tensor]:
+        """Return devices of which every change is a share of the table's."""
+        return {**cells, "gain": cells["gain"] * share}
 
     def step(self, g: Tensor, rises: Tensor, gain: Tensor, row: Tensor, u: Tensor, scatters: bool) -> Tensor:
         """Return conductances after one pulse to each device, siemens.

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
@@ -27,6 +27,9 @@ class PcmUpdate(Law):
     """Raise a device by SET pulses; a negative change of the weight raises the other device of the pair.
 
         dw(w) = dw (1 + boost exp(-decay w)),  noise of a pulse: sd = noise (|dw(w)| + noise_add + noise_slope w)
+
+    The law is of one amplitude: how far a SET pulse crystallises rises with its current and falls again where that
+    melts, so that it says nothing of a pulse that lines weaken (`array.wires.writes: resistive` is refused).
 
     w in [0, w_max] maps onto [g_min, g_max]. A pair is refreshed (both devices reset to `reset`,
     the difference written back to one of them by a counted, unverified train) when its larger
@@ -55,6 +58,8 @@ class PcmUpdate(Law):
     write_noise: ClassVar[float] = 0.0
     program: ClassVar[None] = None
     hold: ClassVar[None] = None
+    driven_by: ClassVar[Literal["voltage", "current"]] = "current"
+    weakened: ClassVar[None] = None
     dw: Positive
     boost: NonNegative
     decay: NonNegative

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, Protocol
 
 import numpy as np
 from torch import Tensor
@@ -156,10 +156,14 @@ class UpdateLaw(Protocol):
     `program` (write and verify); None: it cannot. A law whose devices have a state beside what they conduct has a
     method `hold` (the state of devices that conduct g); None: what they conduct is all. `reach` is the lowest and the
     highest conductance, siemens, that a law in siemens has numbers for; None: its numbers go with the range.
+    `weakened` takes devices and a share (planes, n, m), and returns them as pulses find them that arrive in part; None:
+    the law cannot say what such a pulse does. `driven_by` is what the share is of: of the step at full voltage
+    ("voltage", see `devices.arriving`), or of the current, whose law the update law has by itself ("current").
     """
 
     one_sided: bool
     write_noise: float
+    driven_by: Literal["voltage", "current"]
 
     @property
     def reach(self) -> tuple[float, float] | None: ...
@@ -170,6 +174,8 @@ class UpdateLaw(Protocol):
     ) -> Callable[[Cells, Tensor, Tensor, Span, np.random.Generator, frozenset[str]], Pulsed] | None: ...
     @property
     def hold(self) -> Callable[[Cells, Tensor, Span], Mapping[str, Tensor]] | None: ...
+    @property
+    def weakened(self) -> Callable[[Cells, Tensor], Cells] | None: ...
     def sample(
         self, shape: tuple[int, ...], rng: np.random.Generator, effects: frozenset[str], like: Tensor
     ) -> dict[str, Tensor]: ...

@@ -72,6 +72,7 @@ class PulsedLaw(Law):
 
     one_sided: ClassVar[bool] = False
     reach: ClassVar[None] = None
+    driven_by: ClassVar[Literal["voltage", "current"]] = "voltage"
     fraction: ClassVar[Literal["bound", "linear", "exponential"] | None] = None
     """Which of the compiled forms `remaining` is (`kernels.verify_loops.KINDS`); None: one of its own."""
     dw: Positive
@@ -197,6 +198,10 @@ class PulsedLaw(Law):
     def hold(self, cells: Mapping[str, Tensor], g: Tensor, span: Span) -> dict[str, Tensor]:
         """Return the state of devices whose visible conductance is g, (1, n, m) siemens, without write noise."""
         return {"g": g, "w": _visible(g, cells["ref"], span)}
+
+    def weakened(self, cells: Mapping[str, Tensor], share: Tensor) -> Mapping[str, Tensor]:
+        """Return devices whose pulses make a share of their steps, noise included; their reference stays."""
+        return {**cells, "up": cells["up"] * share, "down": cells["down"] * share}
 
     def pulse(
         self, cells: Mapping[str, Tensor], dg: Tensor, span: Span, rng: np.random.Generator, effects: frozenset[str]

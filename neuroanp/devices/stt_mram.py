@@ -60,6 +60,7 @@ class SttMram(Law):
     write_noise: ClassVar[float] = 0.0
     reach: ClassVar[None] = None
     hold: ClassVar[None] = None
+    driven_by: ClassVar[Literal["voltage", "current"]] = "current"
     tau0: PositiveTime
     delta: Positive
     duration: PositiveTime
@@ -117,6 +118,10 @@ class SttMram(Law):
             xi, s2 = normal(rng, shape, like), math.log1p(cv * cv) if "d2d" in effects else 0.0
             drawn[name] = mean * torch.exp(math.sqrt(s2) * xi - 0.5 * s2)
         return drawn
+
+    def weakened(self, cells: Mapping[str, Tensor], share: Tensor) -> Mapping[str, Tensor]:
+        """Return devices through which a share of I flows: as many times as far from their I_c0."""
+        return {**cells, "i_c0": cells["i_c0"] / share.clamp_min(torch.finfo(share.dtype).tiny)}
 
     def pulse(
         self, cells: Mapping[str, Tensor], dg: Tensor, span: Span, rng: np.random.Generator, effects: frozenset[str]

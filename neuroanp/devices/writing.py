@@ -6,6 +6,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.devices.arriving import Arrived, more_pulses, weakened
 from neuroanp.devices.disturb import RESET, SET, conducts
 from neuroanp.devices.draws import normal
 from neuroanp.devices.protocol import Cells
@@ -26,8 +27,9 @@ def place(
 
 
 def program(
-    on: Switched, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator
-) -> tuple[Cells, Tensor, Tensor | None]:
+    on: Switched, cells: Cells, g_target: Tensor, mask: Tensor | None, now: float, rng: np.random.Generator,
+    arrived: Arrived | None = None,
+) -> tuple[Cells, Tensor, Tensor | None]:  # fmt: skip
     """Write and verify the cells of `mask` whose target moved by more than the law's deadband (see Device.program)."""
     law = on.programming
     cells = _settled(on, cells, now)
@@ -41,12 +43,12 @@ def program(
         changed = _stands(on, cells, g)
         whole = mask is None and on.lands and not deadband and len(changed) == 1
         cells = _written(on, cells, changed, moved, g_target, now, rng, held, whole)
-        pulses = moved.to(torch.int32).mul_(law.pulses)
+        pulses = more_pulses(moved.to(torch.int32).mul_(law.pulses), arrived)
         gave_up = None if held is None else moved & held
     elif on.update is not None and on.update.program is not None:
         found = undisturbed(on, cells)
         seen = found if held is None else {**found, "stuck": held}
-        done = on.update.program(seen, g_target, moved, on.span, rng, on.effects)
+        done = on.update.program(weakened(on.update, seen, arrived), g_target, moved, on.span, rng, on.effects)
         pulses = done.pulses
         gave_up = done.gave_up
         if held is not None and gave_up is not None:
@@ -61,7 +63,9 @@ def program(
     return {**cells, "wear": _worn(cells["wear"], pulses)}, pulses, gave_up
 
 
-def pulse(on: Switched, cells: Cells, dg: Tensor, now: float, rng: np.random.Generator) -> tuple[Cells, Tensor]:
+def pulse(
+    on: Switched, cells: Cells, dg: Tensor, now: float, rng: np.random.Generator, arrived: Arrived | None = None
+) -> tuple[Cells, Tensor]:
     """Send single pulses that should change each cell by dg (see Device.pulse)."""
     if on.update is None:
         raise InputError(
@@ -70,7 +74,7 @@ def pulse(on: Switched, cells: Cells, dg: Tensor, now: float, rng: np.random.Gen
         )
     cells = _settled(on, cells, now)
     held = on.held(cells)
-    done = on.update.pulse(undisturbed(on, cells), dg, on.span, rng, on.effects)
+    done = on.update.pulse(weakened(on.update, undisturbed(on, cells), arrived), dg, on.span, rng, on.effects)
     cells = _written(on, cells, done.cells, done.pulses > 0, done.cells["g"], now, rng, held)
     return {**cells, "wear": _worn(cells["wear"], done.pulses)}, done.pulses
 

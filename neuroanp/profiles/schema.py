@@ -15,6 +15,7 @@ from typing import Annotated, Any
 from pydantic import PrivateAttr, model_validator
 
 from neuroanp.profiles.laws import LAWS, Law
+from neuroanp.profiles.lines import problems_of_writes
 from neuroanp.profiles.provenance import UNSTATED, Leaf, Provenance, leaves, shares
 from neuroanp.profiles.sections import (
     MOST_BENT,
@@ -29,7 +30,7 @@ from neuroanp.profiles.sections import (
     Periphery,
 )
 from neuroanp.units import format_quantity
-from neuroanp.yaml_io import Chosen, Key, Section, at, dotted, dump
+from neuroanp.yaml_io import Chosen, Key, Section, all_at, at, dotted, dump
 
 ROOM_TEMPERATURE = 300.0
 """Kelvin, where a profile states no environment."""
@@ -210,6 +211,12 @@ class HardwareProfile(Section):
                 shown = [format_quantity(v, "V") for v in (v_0, volts)]
                 text = f"'{shown[0]}' is below {name}, '{shown[1]}', / {MOST_BENT:g}"
                 raise at(("conductance", "v_0"), f"{text}: no current grows e^{MOST_BENT:g}-fold; check the two")
+        return self
+
+    @model_validator(mode="after")
+    def _writes_through_lines(self) -> HardwareProfile:
+        if problems := problems_of_writes(self.array, self.energy, self.programming, self.update):
+            raise all_at(problems)
         return self
 
     @model_validator(mode="after")

@@ -256,12 +256,16 @@ class Wires(Section):
     Args:
         r_word, r_bit: ohms a segment, between neighbouring devices and at the driven or sensed end.
         c_word, c_bit: farads a segment, which a read waits for (see substrates.settling), or None: it need not.
+        writes: ideal (the default): a write pulse arrives in full at every device; resistive: what the lines take of
+            its voltage makes its step smaller, and what they and the half-selected devices burn is booked (see
+            substrates.write_lines). It needs energy.write_voltage, and energy.write_v_0 where steps go with voltage.
     """
 
     r_word: Resistance
     r_bit: Resistance
     c_word: Capacitance | None = None
     c_bit: Capacitance | None = None
+    writes: Literal["ideal", "resistive"] | None = None
 
 
 class Array(Section):
@@ -291,6 +295,8 @@ class EnergyFigures(Section):
             after), C V^2 of the line, and the half-selected devices of its word and bit line.
         line_capacitance: farads of the line a pulse charges.
         half_select: fraction of the write voltage that the other devices of both lines see.
+        write_v_0: volts over which the step of a pulse falls with its voltage, sinh(v/write_v_0)/sinh(V/write_v_0),
+            where array.wires.writes is resistive (see devices.arriving); at least write_voltage / 40.
         write_time: seconds a write pulse.
         read: joules of the read of one weight; None: computed from V^2 G t.
         digital: joules of one unit's update in digital logic (activation, memory), or None.
@@ -309,6 +315,7 @@ class EnergyFigures(Section):
     write_voltage: PositiveVoltage | None = None
     line_capacitance: Capacitance | None = None
     half_select: Fraction | None = None
+    write_v_0: PositiveVoltage | None = None
     write_time: Time | None = None
     read: Energy | None = None
     digital: Energy | None = None
@@ -331,7 +338,7 @@ class EnergyFigures(Section):
             raise at(("write_voltage",), "write already states the energy of a pulse; keep one of the two")
         if self.write_voltage is not None and not self.write_time:
             raise at(("write_voltage",), "the energy V^2 G t of a pulse needs its duration; add write_time above 0 s")
-        for name in ("line_capacitance", "half_select"):
+        for name in ("line_capacitance", "half_select", "write_v_0"):
             if getattr(self, name) is not None and self.write_voltage is None:
                 raise at((name,), "counts only with a write_voltage; add it or drop this key")
         if self.endurance_sd is not None and self.endurance is None:

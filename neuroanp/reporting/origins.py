@@ -27,8 +27,9 @@ RESTS_ON = {
         *(f"stochastic.{key}" for key in ("v50_sd", "delta_cv", "r_cv", "tmr_cv")),
         *(f"conductance.{key}" for key in WARM),
         "stochastic.energy_per_bit", "neurons.energy_per_spike", "neurons.energy_per_event",
+        "array.wires.r_word", "array.wires.r_bit", "energy.write_v_0",
     ),
-    TIME: ("energy.write_time",),
+    TIME: ("energy.write_time", "energy.write_v_0"),
     WEAR: ("energy.endurance", "energy.endurance_sd"),
 }  # fmt: skip
 """Parameters of a profile that a figure is computed from (see `_enters`); reads take the time of a run's steps."""
@@ -113,6 +114,8 @@ def _origins(text: str, inherited: tuple[tuple[str, str], ...]) -> Origins:
         return UNKNOWN
     bases = dict(inherited)
     status = {dotted(key): origin.status for key, origin in stated.items()}
+    if not _writes_through_lines(document.data):  # what lines take of reads costs nothing that is booked
+        status = {key: origin for key, origin in status.items() if not key.startswith("array.wires.r_")}
     used = {
         figure: [key for key in keys if key in status and _enters(key, figure, status)]
         for figure, keys in RESTS_ON.items()
@@ -122,6 +125,12 @@ def _origins(text: str, inherited: tuple[tuple[str, str], ...]) -> Origins:
         inherited={figure: _bases(bases, keys) for figure, keys in used.items() if _bases(bases, keys)},
         noise=_noise(document.data, status, bases),
     )
+
+
+def _writes_through_lines(sections: Mapping[str, Any]) -> bool:
+    array = sections.get("array")
+    wires = array.get("wires") if isinstance(array, Mapping) else None
+    return isinstance(wires, Mapping) and wires.get("writes") == "resistive"
 
 
 def _noise(sections: Mapping[str, Any], status: Mapping[str, str], bases: Mapping[str, str]) -> str:

@@ -31,6 +31,7 @@ from neuroanp.substrates.neuron_mismatch import combined, neuron_factors
 from neuroanp.substrates.node_drive import NO_DRIVE, NodeDrive, banks_of, junctions_of
 from neuroanp.substrates.protocol import ProgrammingReport
 from neuroanp.substrates.write_energy import Bill, write_energy
+from neuroanp.substrates.write_lines import check_lines
 from neuroanp.trajectory import Weights, WeightUpdate
 
 if TYPE_CHECKING:
@@ -114,6 +115,7 @@ class DeviceChip(ReadChip):
         shapes = {name: tuple(w.shape) for name, w in weights.items()}
         check_circuits(profile, read, wires, effects, shapes)
         check_settling(profile, effects, shapes)
+        check_lines(profile, effects, wires)
         check_references(profile, effects, {name: w.shape[1] for name, w in weights.items()})
         arrays = {
             name: Crossbar(
@@ -279,7 +281,7 @@ class DeviceChip(ReadChip):
         v_0 = self.profile.conductance.v_0 if array.v_0 is not None else None
         f = self.device.thermal
         old, new = (cells["g"] if f == 1.0 else f * cells["g"] for cells in (before, array.cells))
-        joules = write_energy(self.profile.energy, pulses, old, new, array.tiling, v_0)
+        joules = write_energy(self.profile.energy, pulses, old, new, array.tiling, v_0, array.write_lines)
         bill.add(*array.count(pulses), joules)
 
     def _book_write(self, bill: Bill) -> None:

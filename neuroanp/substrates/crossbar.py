@@ -18,6 +18,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from neuroanp.devices.arriving import Arrived, steps
 from neuroanp.devices.device import Device
 from neuroanp.devices.disturb import exposed, of_reads
 from neuroanp.devices.draws import normal
@@ -41,6 +42,7 @@ from neuroanp.substrates.protocol import ReadPlan
 from neuroanp.substrates.tiling import Tiling, through_wires
 from neuroanp.substrates.transitions import drawn
 from neuroanp.substrates.write_energy import half_selected
+from neuroanp.substrates.write_lines import currents, lines_of, pulse_through
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
@@ -89,7 +91,7 @@ class Crossbar:
         self.v_0 = None if v_0 is None or periphery is None else X_MAX * v_0 / periphery.v_read
         self.tiling = Tiling.of(shape, profile.array.max_rows, profile.array.max_columns)
         self.wires = profile.array.wires if "wires" in effects else None
-        self.solver = wires
+        self.solver, self.write_lines = wires, lines_of(profile, effects, wires)
         self.cells: Cells = device.sample(shape, rng, dtype, where, pulsed)
         self.gain, self.offset = self._mismatch(rng)
         self.transitions = self._transitions(rng)
@@ -121,16 +123,34 @@ class Crossbar:
     def program(self, g_target: Tensor, now: float, rng: np.random.Generator) -> tuple[Tensor, Tensor | None]:
         """Program and verify conductances; return pulses and given-up cells as `Device.program` does."""
         before = self.cells
-        self.cells, pulses, gave_up = self.device.program(before, g_target, None, now, rng)
+        self.cells, pulses, gave_up = self.device.program(before, g_target, None, now, rng, self.arrived(now))
         self._half_select(before, pulses)
         return pulses, gave_up
 
     def pulse(self, dg: Tensor, now: float, rng: np.random.Generator) -> Tensor:
         """Change conductances by dg (planes, n, m) in siemens with single pulses; return the pulses of each cell."""
         before = self.cells
-        self.cells, pulses = self.device.pulse(before, dg, now, rng)
+        self.cells, pulses = self.device.pulse(before, dg, now, rng, self.arrived(now))
         self._half_select(before, pulses)
         return pulses
+
+    def share(self, now: float) -> Tensor | None:
+        """Return v / V of a write pulse to each device, as all conduct at chip time `now`; None: it arrives in full."""
+        if self.write_lines is None:
+            return None
+        g, silent = self.device.conductance(self.cells, now).clamp_min(0.0), self.cells.get("dead")
+        g = g if silent is None else g.masked_fill(silent, 0.0)
+        return pulse_through(g, self.write_lines, self.tiling).share
+
+    def arrived(self, now: float) -> Arrived | None:
+        """Return what the lines leave of a pulse at each device at chip time `now`; None: all of it."""
+        share, energy = self.share(now), self.profile.energy
+        if share is None or self.write_lines is None:
+            return None
+        assert energy is not None  # the profile has checked that there is a voltage
+        assert energy.write_voltage is not None
+        step = None if energy.write_v_0 is None else steps(share, energy.write_voltage, energy.write_v_0)
+        return Arrived(step, currents(share, self.write_lines.v_0))
 
     def expose(self, load: Tensor) -> None:
         """Let devices feel reads: (V / v_read)^2 t / t_read of each word line, (m,), summed over them.

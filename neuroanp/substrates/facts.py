@@ -53,6 +53,7 @@ def known_effects(profile: HardwareProfile) -> tuple[str, ...]:
         "write_disturb": profile.disturb is not None and bool(profile.disturb.half_select),
         "conductance_temperature": profile.conductance.reference_temperature is not None,
         "drift_compensation": periphery is not None and periphery.drift_compensation is not None,
+        "write_drop": profile.array.wires is not None and profile.array.wires.writes == "resistive",
     }
     return tuple(name for name in EFFECTS if has[name])
 
@@ -81,7 +82,8 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         noise of its units in ADC steps (below half a step it explores nothing; `node_sigma` is that of
         the hidden units). Where lines have a
         resistance, also `wire_loss`, the share of the current of all inputs together that they cost,
-        and `wire_error` of the fast solution on the first tile, over its largest current. Where drift is
+        and `wire_error` of the fast solution on the first tile, over its largest current; where writes go through them,
+        `write_share`, the least and the mean share of the voltage of a pulse that devices see. Where drift is
         compensated, also `drift_factor`, which all of these outputs are scaled by. Where junctions are not alike,
         `junction_sigmas` is the lowest, the middle and the highest sd of their noise on a unit, by group of units.
     """
@@ -105,6 +107,7 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
             "node_sigma_adc_steps": node / step if step else None,
             "tiles": array.tiling.tiles,
             **_lines(array, chip.now),
+            **_pulse(array, chip.now),
             **({} if name not in chip.compensated else {"drift_factor": factor}),
             "stuck": float(array.cells["stuck"].double().mean()) if "stuck" in array.cells else 0.0,
         }
@@ -122,6 +125,12 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         **({"area_m2": chip.area} if chip.area else {}),
         "arrays": arrays,
     }
+
+
+def _pulse(array: Crossbar, now: float) -> dict[str, dict[str, float]]:
+    """Return what the lines leave of the voltage of a write pulse, where it goes through them."""
+    share = array.share(now)
+    return {} if share is None else {"write_share": {"least": float(share.min()), "mean": float(share.mean())}}
 
 
 def _lines(array: Crossbar, now: float) -> dict[str, float | None]:

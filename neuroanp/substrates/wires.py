@@ -18,7 +18,7 @@ the end of bit line i and all word lines grounded, lambda_i = b - w, and
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
@@ -34,6 +34,21 @@ COLUMNS = 64
 """Right-hand sides solved at once: bounds the memory of a solve to some 16 n m COLUMNS bytes an array."""
 TOLERANCE = 1e-9
 """Largest error of a potential, as a fraction of the driving voltage, that a factorisation may leave."""
+
+
+class Selected(NamedTuple):
+    """What one line at 1 V does, see `WireNetwork.selected`.
+
+    Args:
+        word, bit: share of the voltage over each device, (n, m).
+        into_word, into_bit: siemens, (m,) and (n,). across: siemens, (n, m).
+    """
+
+    word: Array
+    bit: Array
+    into_word: Array
+    into_bit: Array
+    across: Array
 
 
 def check_resistance(r_word: float, r_bit: float) -> None:
@@ -155,6 +170,30 @@ class WireNetwork:
         """Return the potentials of word and bit lines at the crossings, each (k, n, m) volts, for V (m, k)."""
         w, b = self._forward(self._inputs(V))
         return np.moveaxis(w, -1, 0), np.moveaxis(b, -1, 0)
+
+    def selected(self) -> Selected:
+        """Return what a device sees of 1 V on its own word line alone, and on its own bit line alone, and the currents.
+
+        With all other terminals at 0 V, w - b at device ij is `word` for 1 V on word line j and -`bit` for 1 V at the
+        end of bit line i; the terminals then take `into_word` and `into_bit`. `across` is I_i for word line j, G_eff.
+        One solve a line, for all devices.
+
+        >>> net = WireNetwork([[1e-3]], r_word=200.0, r_bit=300.0)  # a third of 1 V is left to the lines either way
+        >>> [round(float(x[0, 0]), 6) for x in net.selected()[:2]]
+        [0.666667, 0.666667]
+        """
+        n, m = self.shape
+        word, bit, across = (np.empty(self.shape) for _ in range(3))
+        for part in _parts(m):
+            j = np.arange(m)[part]
+            w, b = self._forward(np.eye(m)[:, part])
+            word[:, part] = (w - b)[:, j, j - j[0]]
+            across[:, part] = (self.G[..., None] * (w - b)).sum(1)
+        for part in _parts(n):
+            i = np.arange(n)[part]
+            w, b = self._adjoint(i)
+            bit[part] = (b - w)[i, :, i - i[0]]
+        return Selected(word, bit, (self.G * word).sum(0), (self.G * bit).sum(1), across)
 
     def device_voltages(self, V: ArrayLike) -> Array:
         """Return the voltage across each device, v = w - b, (k, n, m), for inputs V (m, k)."""

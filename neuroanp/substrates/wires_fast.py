@@ -77,10 +77,10 @@ def line_factors(G: Tensor, r_word: float, r_bit: float) -> tuple[Tensor, Tensor
     ([[0.4000000059604645], [0.20000000298023224]], [[0.5], [0.5]])
     """
     down = (G.mT * r_bit).flip(-2)
-    return _ladder(G * r_word), _ladder(down).flip(-2).mT.contiguous()  # what follows goes row by row
+    return ladder(G * r_word), ladder(down).flip(-2).mT.contiguous()  # what follows goes row by row
 
 
-def _ladder(g: Tensor) -> Tensor:
+def ladder(g: Tensor) -> Tensor:
     """Return the voltage at each node of ladders (..., length, lines) driven with 1 V before their first node."""
     if not looped(g):
         return plain_ladder(g)

@@ -10,6 +10,7 @@ import torch
 from torch import Tensor
 
 from neuroanp.later import number
+from neuroanp.substrates.write_lines import WriteLines, pulse_through
 
 if TYPE_CHECKING:
     from neuroanp.profiles.sections import EnergyFigures
@@ -45,6 +46,7 @@ def write_energy(
     after: Tensor,
     tiling: Tiling,
     v_0: float | None = None,
+    lines: WriteLines | None = None,
 ) -> float | Tensor | None:
     """Return the joules of a write, or None where the profile states no figure.
 
@@ -53,7 +55,8 @@ def write_energy(
     G_word and G_bit are the conductances on the two lines of the device c in its tile: all devices
     of the word line (both planes) and those of its own bit line; s is the share of the voltage that
     half-selected devices see. Of devices with I = G V_0 sinh(V/V_0) V^2 G is V G V_0 sinh(V/V_0), and (s V)^2 G
-    likewise: the steeper, the less of it is half-selected devices'.
+    likewise: the steeper, the less of it is half-selected devices'. Through lines with resistance it is, but for
+    C V^2, what all drivers deliver (see `write_lines`), with the conductances halfway.
 
     Args:
         figures: the profile's energy section.
@@ -61,6 +64,7 @@ def write_energy(
         before, after: conductances around the write, siemens, of the same shape.
         tiling: how the lines are cut.
         v_0: volts, or None: ohmic devices.
+        lines: through which pulses go, or None: ideal ones.
 
     >>> from neuroanp.profiles.sections import EnergyFigures
     >>> from neuroanp.substrates.tiling import Tiling
@@ -79,9 +83,10 @@ def write_energy(
     sent = pulses.to(torch.float64)
     g = (0.5 * (before.to(torch.float64) + after.to(torch.float64))).clamp_min_(0.0)
     V, t = figures.write_voltage, figures.write_time
-    joules = _square(V, v_0) * t * number((sent * g).sum())
+    g_pulse = g if lines is None else pulse_through(g, lines, tiling).power
+    joules = (_square(V, v_0) if lines is None else V**2) * t * number((sent * g_pulse).sum())
     joules += (figures.line_capacitance or 0.0) * V**2 * number(sent.sum())
-    if figures.half_select:
+    if figures.half_select and lines is None:
         others = half_selected(g, tiling)
         joules += _square(figures.half_select * V, v_0) * t * number((sent * others).sum())
     return joules

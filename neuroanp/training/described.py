@@ -186,6 +186,8 @@ def _idle_options(experiment: Experiment, chip: DeviceChip) -> list[str]:
     disturb = experiment.profile.disturb
     if disturb is not None and disturb.half_select and "write_disturb" in hardware.effects() and chip.write == "ideal":
         said.append("disturb.half_select changes nothing: ideal writes send no pulses")
+    if chip.write == "ideal" and any(array.write_lines for array in chip.arrays.values()):
+        said.append("array.wires.writes changes nothing: ideal writes send no pulses")
     given = [name for name, value in here.items() if value != {"sigma": unset.sigma, "output": unset.output}[name]]
     if given and not chip.drive.sigma:
         names = " and ".join(f"perturbation.{name}" for name in given)

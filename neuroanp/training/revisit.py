@@ -38,7 +38,8 @@ if TYPE_CHECKING:
     from neuroanp.training.trainer import Trainer
 
 LOG = logging.getLogger("neuroanp")
-WRITTEN = ("programming_error", "write_noise", "d2d", "c2c", "faults", "endurance", "read_disturb", "write_disturb")
+WRITTEN = ("programming_error", "write_noise", "d2d", "c2c", "faults", "endurance", "read_disturb", "write_disturb",
+           "write_drop")  # fmt: skip
 """Effects that are in the conductances once they are written: no evaluation can take them out again."""
 NOW = "at once"
 

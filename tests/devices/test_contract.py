@@ -77,7 +77,7 @@ stochastic:
 
 OWN = {
     "everything": EVERYTHING, "fluctuating": FLUCTUATING,
-    "stt_mram": (DATA / "stt_mram.yaml").read_text(encoding="utf-8"),
+    **{name: (DATA / f"{name}.yaml").read_text(encoding="utf-8") for name in ("stt_mram", "rram_lines")},
 }  # fmt: skip
 NAMES = [*available(), *OWN, *TABLES]
 DEVICES = ["cpu", pytest.param("cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA"))]

@@ -11,7 +11,7 @@ from neuroanp.devices import telegraph
 from neuroanp.devices.rtn import Telegraph
 from neuroanp.profiles import load
 from neuroanp.substrates.starts import starts
-from neuroanp.substrates.wires_fast import _ladder, plain_ladder
+from neuroanp.substrates.wires_fast import ladder, plain_ladder
 
 T = 40
 both_precisions = pytest.mark.parametrize("dtype", [torch.float32, torch.float64])
@@ -90,4 +90,4 @@ def test_starts_follow_one_another(stream_of, decades, dtype):
 def test_ladders(shape, dtype):
     g = uniforms(0, *shape, dtype=dtype)
     for each in (g, g.mT):
-        assert torch.equal(_ladder(each), plain_ladder(each))
+        assert torch.equal(ladder(each), plain_ladder(each))

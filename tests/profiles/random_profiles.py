@@ -282,7 +282,7 @@ def fit_sections(draw: Draw, content: Values) -> None:
     energy, faults, periphery = (content.get(name) for name in ("energy", "faults", "periphery"))
     if energy is not None:
         if "write" in energy or "write_voltage" not in energy:
-            for name in ("write_voltage", "line_capacitance", "half_select"):
+            for name in ("write_voltage", "line_capacitance", "half_select", "write_v_0"):
                 energy.pop(name, None)
         else:
             energy["write_time"] = "10 ns"
@@ -357,6 +357,24 @@ def fit_reads(draw: Draw, content: Values) -> None:
         content["conductance"]["v_0"] = format_quantity(draw(decades(-1, 3)) * most, "V", digits=None)
 
 
+def fit_lines(draw: Draw, content: Values) -> None:
+    """Writes go through lines by pulses with a voltage, one device at a time, by a law that knows weaker ones."""
+    wires, energy = content["array"].get("wires", {}), content.get("energy", {})
+    law, programs = content.get("update", {}).get("law"), "programming" in content
+    if wires.get("writes") != "resistive" or "write_voltage" not in energy or law == "pcm" or not (law or programs):
+        wires.pop("writes", None)
+        energy.pop("write_v_0", None)
+        return
+    content["array"]["write"] = "serial"
+    wires |= {"r_word": "1 ohm", "r_bit": "0.5 ohm"}  # a verified write that hardly moves a device is an error
+    energy["half_select"] = draw(st.sampled_from([0.0, 0.5]))
+    if programs or law != "stt_mram":
+        volts = TypeAdapter(PositiveVoltage).validate_python(energy["write_voltage"])
+        energy["write_v_0"] = format_quantity(volts * draw(st.sampled_from([0.2, 1.0, 1e3])), "V", digits=None)
+    else:
+        energy.pop("write_v_0", None)
+
+
 @st.composite
 def profiles(draw: Draw) -> Values:
     """A profile as its file would hold it, of any laws and any sections."""
@@ -386,6 +404,7 @@ def profiles(draw: Draw) -> Values:
         content["array"]["weight_range"] = draw(decades(-2, 3))
     fit_sections(draw, content)
     fit_reads(draw, content)
+    fit_lines(draw, content)
     if content.get("update", {}).get("law") == "stt_mram":  # and of pairs pulses in place are refused
         content["conductance"]["coding"] = "offset"
         content.get("periphery", {}).pop("drift_compensation", None)
