@@ -26,6 +26,7 @@ from neuroanp.training.filling import SPIKING, spikes
 from neuroanp.training.gradient_learner import twin
 from neuroanp.training.on_bench import said_of
 from neuroanp.training.refused import refuse_rule
+from neuroanp.training.sharded_learner import ShardedLearner, learner_of
 from neuroanp.training.times import seconds
 from neuroanp.training.watch import percent
 from neuroanp.units import format_quantity
@@ -79,8 +80,21 @@ def describe(experiment: Experiment) -> tuple[dict[str, Any], list[str]]:
         log.append(DIGITAL)
     if replayed:
         log.append(f"passes: {plan}; training.memory may be raised")
+    log += _in_shards(experiment, chip)
     log += _idle_switches(experiment, facts) + _warnings(experiment, chip, facts)
     return {**facts, "perturbation": said.removeprefix("perturbation: ")}, log
+
+
+def _in_shards(experiment: Experiment, chip: DeviceChip) -> list[str]:
+    """Say how an update is divided, and what processes tell one another of it; nothing where it is not."""
+    config, network = experiment.config, chip.network
+    learner = learner_of(config.rule, config.compute)
+    if not isinstance(learner, ShardedLearner):
+        return []
+    sizes = network, [*chip.weights], experiment.task.steps, config.training.batch
+    told = format_quantity(float(learner.bytes_told(learner.init(chip.weights), *sizes)), "B", 3)
+    what = "factors over time" if learner.factored(*sizes) else "matrices"
+    return [f"shards: {learner}; {what} are added, {told} an update between processes that share them"]
 
 
 def _perturbed(experiment: Experiment, chip: DeviceChip) -> str:

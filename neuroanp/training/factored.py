@@ -9,7 +9,7 @@ T B lines numbers for each group of units, in place of its matrices.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING
 
 from torch import Tensor
@@ -70,7 +70,7 @@ def key_of(network: Network, name: str) -> str:
     return f"{p.post} {ports.start} {ports.stop}"
 
 
-def numbers_of(network: Network, names: list[str], steps: int, batch: int) -> int:
+def numbers_of(network: Network, names: Sequence[str], steps: int, batch: int) -> int:
     """Return how many numbers the factors of some arrays are."""
     lines = {key_of(network, name): network.shapes[name][0] for name in names}
     return steps * batch * sum(lines.values())

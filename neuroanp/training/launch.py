@@ -29,7 +29,8 @@ from neuroanp.training.threads import threads_note
 
 LOG = logging.getLogger("neuroanp")
 CHOICES = (
-    "data: ", "perturbation: ", "writes: ", "weights: ", "reference: ", "decorrelation: ", "validation: "
+    "data: ", "perturbation: ", "writes: ", "weights: ", "reference: ", "decorrelation: ", "validation: ",
+    "shards: ",
 )  # fmt: skip
 
 

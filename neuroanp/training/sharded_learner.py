@@ -16,7 +16,7 @@ from torch import Tensor
 
 from neuroanp.learning.echo import Echo
 from neuroanp.learning.passes import PassRule
-from neuroanp.training.decorrelating import matrices
+from neuroanp.training.decorrelating import decorrelation_of
 from neuroanp.training.echo_learner import EchoLearner
 from neuroanp.training.factored import Factors, numbers_of, silent
 from neuroanp.training.learner import Learner, make_learner
@@ -61,6 +61,7 @@ class ShardedLearner:
 
     def __init__(self, rule: Shards) -> None:
         self.sums, one = rule.sums, rule_of_shard(rule.rule, rule.count)
+        self._replicas = one.K
         self.parts: Sequence[PassLearner | EchoLearner] = [
             EchoLearner(one, part) if isinstance(one, Echo) else PassLearner(one, part) for part in range(rule.count)
         ]
@@ -81,7 +82,8 @@ class ShardedLearner:
             RunError: a process that shares them has ended.
         """
         size, index = (1, 0) if lab.crew is None else (lab.crew.size, lab.crew.index)
-        numbers, factored = range(len(self.parts)), self.factored(lab)
+        numbers, names = range(len(self.parts)), [name for name in lab.reads if lab.learns(name)]
+        factored = self.factored(lab.network, names, lab.steps, lab.batch)
         losses, pages, found, factors = list[float](), dict[int, "Ledger"](), list[dict[str, Tensor]](), list[Factors]()
         remembered = dict[str, Tensor]()
         for n in numbers[index::size]:
@@ -103,26 +105,35 @@ class ShardedLearner:
         update = WeightUpdate(_under(DW, mean), told, _under(D, mean))
         return self.parts[0].closed({**remembered, **_under(STATE, mean)}, update, lab.network)
 
-    def factored(self, lab: Lab) -> bool:
-        """Return whether shards share factors over time in place of matrices, as they do where those are fewer."""
-        part = self.parts[0]
-        if not (isinstance(part, PassLearner) and isinstance(lab.source, Tensor) and silent(part.plan)):
-            return False
-        if part.rule.hears_errors or matrices(lab) or part.identifies:
-            return False
-        names = [name for name in lab.reads if lab.learns(name)]
-        whole = sum(n * m for n, m in (lab.network.shapes[name] for name in names))
-        return numbers_of(lab.network, names, lab.steps, lab.batch) < whole
+    def factored(self, network: Network, names: Sequence[str], steps: int, batch: int) -> bool:
+        """Return whether shards share factors over time in place of matrices, as they do where those are fewer.
 
-    def bytes_told(self, state: State, lab: Lab) -> int:
-        """Return what a process tells others of an update beside losses and books, in bytes."""
-        names, size = [name for name in lab.reads if lab.learns(name)], lab.mask.element_size()
-        if self.factored(lab):
-            groups = len({lab.network.projection(name).post for name in names})
-            return bytes_of(numbers_of(lab.network, names, lab.steps, lab.batch), groups, size, self.sums)
-        told = [n * m for n, m in (lab.network.shapes[name] for name in names)]
+        Args:
+            network: that learns. names: of the arrays that learn. steps: T. batch: B.
+        """
+        part = self.parts[0]
+        if not (isinstance(part, PassLearner) and silent(part.plan)):
+            return False
+        if part.rule.hears_errors or decorrelation_of(part.rule) is not None or part.identifies:
+            return False
+        whole = sum(n * m for n, m in (network.shapes[name] for name in names))
+        return numbers_of(network, names, steps, batch) < whole
+
+    def bytes_told(self, state: State, network: Network, names: Sequence[str], steps: int, batch: int) -> int:
+        """Return what a process tells others of an update beside losses and books, in bytes, of float32 weights.
+
+        Args:
+            state: the learner's. network, names, steps, batch: as in `factored`.
+        """
+        if self.factored(network, names, steps, batch):
+            groups = len({network.projection(name).post for name in names})
+            return bytes_of(numbers_of(network, names, steps, batch), groups, 4, self.sums)
+        told = [n * m for n, m in (network.shapes[name] for name in names)]
         told += [x.numel() for x in state.values() if x.ndim]
-        return bytes_of(sum(told), len(told), size, self.sums)
+        return bytes_of(sum(told), len(told), 4, self.sums)
+
+    def __str__(self) -> str:
+        return f"{len(self.parts)}, each of K {self._replicas} with a reference of its own"
 
     def _found(self, n: int, state: State, lab: Lab, factored: bool) -> tuple[State, WeightUpdate, Factors | None]:
         """Do a shard: return the state, the update before outputs are told anything, and factors where they count."""

@@ -140,7 +140,7 @@ def test_what_torchrun_leaves_behind_when_it_is_killed_ends_within_five_seconds(
     [
         ({"compute": {"shards": 3, "workers": 3}}, "compute.workers: 3 are processes of one machine, and torchrun"),
         pytest.param(
-            {"rule": {"name": "bptt"}, "compute": {}}, "torchrun: 2 processes, and an update of rule 'bptt' has nothing",
+            {"rule": {"name": "bptt"}, "compute": {}}, "2 processes, and an update of rule 'bptt' has nothing",
             marks=pytest.mark.long,
         ),
         pytest.param(

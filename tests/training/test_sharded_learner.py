@@ -60,6 +60,19 @@ def after(count, rule, **changes):
     return trainer, rows
 
 
+def sizes(trainer):
+    lab = trainer.lab()
+    return lab.network, [*lab.reads], lab.steps, lab.batch
+
+
+def factored(trainer) -> bool:
+    return trainer.learner.factored(*sizes(trainer))
+
+
+def told(trainer) -> int:
+    return trainer.learner.bytes_told(trainer.learned, *sizes(trainer))
+
+
 # ---- what an update is ----
 
 
@@ -123,9 +136,9 @@ def test_factors_make_the_matrices_that_shards_would(monkeypatch, gamma, loss):
     rule = {**RULES["silent"], "gamma": gamma, "loss": loss}
     trainer = made(rule, **{"compute.dtype": "float64", "network.hidden": 40})
     lab = trainer.lab()
-    assert trainer.learner.factored(lab)
+    assert factored(trainer)
     _, by_factors = trainer.learner.learn({}, lab)
-    monkeypatch.setattr(ShardedLearner, "factored", lambda self, lab: False)
+    monkeypatch.setattr(ShardedLearner, "factored", lambda *_: False)
     _, by_matrices = trainer.learner.learn({}, lab)
     assert by_factors.diagnostics["loss"] == by_matrices.diagnostics["loss"]
     for name, W in by_matrices.arrays.items():
@@ -135,12 +148,12 @@ def test_factors_make_the_matrices_that_shards_would(monkeypatch, gamma, loss):
 def test_factors_are_shared_where_they_are_fewer_numbers():
     for hidden, expected in ((4, False), (400, True)):
         trainer = made(RULES["silent"], **{"network.hidden": hidden})
-        lab, learner = trainer.lab(), trainer.learner
-        assert learner.factored(lab) is expected
+        lab = trainer.lab()
+        assert factored(trainer) is expected
         P = sum(W.numel() for W in lab.substrate.weights.values())
         factors = lab.steps * lab.batch * sum(lab.network.lines.values())
-        assert learner.bytes_told({}, lab) == (8 * (factors + 2) if expected else 8 * (P + 3))
-    assert not made(RULES["two"], **{"network.hidden": 400}).learner.factored(lab)  # each shard has activity of its own
+        assert told(trainer) == (8 * (factors + 2) if expected else 8 * (P + 3))
+    assert not factored(made(RULES["two"], **{"network.hidden": 400}))  # each shard has activity of its own
 
 
 # ---- who does which ----
@@ -214,8 +227,7 @@ def test_what_travels_of_an_update_is_what_the_formula_says():
     before = hands.sent
     trainer.step()
     hands.release()
-    lab = trainer.lab()
-    assert hands.sent - before == 16 + 8 * (1 + 1) + 8 * 3 + 2 * trainer.learner.bytes_told({}, lab)
+    assert hands.sent - before == 16 + 8 * (1 + 1) + 8 * 3 + 2 * told(trainer)
 
 
 # ---- how it is asked for ----
