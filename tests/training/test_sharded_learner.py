@@ -92,6 +92,31 @@ def test_an_update_is_the_mean_of_estimates_with_noise_of_their_own(rule):
     assert learner.passes == sum(part.passes for part in learner.parts)
 
 
+@pytest.mark.parametrize("name", ["echo", "identified"])
+def test_what_is_remembered_is_the_mean_of_what_shards_remember(name):
+    trainer = made(RULES[name], **{"compute.dtype": "float64"})
+    learner, state, lab = trainer.learner, trainer.learned, trainer.lab()
+    new, _ = learner.learn(state, lab)
+    found = [part.found(state, lab)[0] for part in learner.parts]
+    changed = [key for key, x in new.items() if x.ndim]
+    assert len(changed) == len([key for key, x in state.items() if x.ndim]) > 0
+    for key in changed:
+        mean = sum(each[key] for each in found) / 3
+        assert float(mean.abs().max()) > 0
+        assert new[key].numpy() == close(mean.numpy(), 1e-9, abs=1e-14 * float(mean.abs().max()))
+
+
+def test_books_hold_what_all_shards_read():
+    """As many reads as the same passes without shards, at the same energy but for what other noise makes of it."""
+    whole, shards = (made(RULES["two"], profile="pcm", **{"compute.shards": n}) for n in (1, 3))
+    before = whole.substrate.ledger.report(), shards.substrate.ledger.report()
+    for trainer in (whole, shards):
+        trainer.learner.learn(trainer.learned, trainer.lab())
+    a, b = whole.substrate.ledger, shards.substrate.ledger
+    assert a.reads - before[0]["reads"] == b.reads - before[1]["reads"] > 0
+    assert b.energy_J - before[1]["energy_J"] == close(a.energy_J - before[0]["energy_J"], 1e-3)
+
+
 def test_pairs_of_opposite_noise_are_the_same_pairs_with_and_without_shards():
     """What differs is the presynaptic activity, the mean over fewer passes: of second order in the noise."""
     rule = {"name": "anp", "preset": "default", "reference": "antithetic", "K": 6}
@@ -134,8 +159,9 @@ def test_the_mean_over_many_updates_is_a_descent_direction():
 @pytest.mark.parametrize("gamma", [0.0, 0.9, 1.0])
 def test_factors_make_the_matrices_that_shards_would(monkeypatch, gamma, loss):
     rule = {**RULES["silent"], "gamma": gamma, "loss": loss}
-    trainer = made(rule, **{"compute.dtype": "float64", "network.hidden": 40})
+    trainer = made(rule, **{"compute.dtype": "float64", "network.hidden": 40, "training.chunk": 2})
     lab = trainer.lab()
+    assert lab.steps > 2
     assert factored(trainer)
     _, by_factors = trainer.learner.learn({}, lab)
     monkeypatch.setattr(ShardedLearner, "factored", lambda *_: False)
@@ -153,7 +179,8 @@ def test_factors_are_shared_where_they_are_fewer_numbers():
         P = sum(W.numel() for W in lab.substrate.weights.values())
         factors = lab.steps * lab.batch * sum(lab.network.lines.values())
         assert told(trainer) == (8 * (factors + 2) if expected else 8 * (P + 3))
-    assert not factored(made(RULES["two"], **{"network.hidden": 400}))  # each shard has activity of its own
+    for reference in ({}, {"presynaptic": "first"}):  # each shard has activity of its own
+        assert not factored(made({**RULES["two"], **reference}, **{"network.hidden": 400}))
 
 
 # ---- who does which ----
@@ -175,6 +202,19 @@ def test_forty_updates_are_the_same_for_one_two_and_three_processes(name, profil
         pytest.skip("np must know the noise, which pcm makes")
     digests = {digest(after(40, RULES[name], **{"compute.workers": n, "profile": profile})[0]) for n in (1, 2, 3)}
     assert len(digests) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", ["silent", "two"])
+def test_perturbations_of_weights_are_the_same_for_one_two_and_three_processes(reference):
+    """On pcm, whose noise is drawn by presentation."""
+    rule = {"name": "wp", "K": 4, "reference": reference}
+    options = {"profile": "pcm", "compute.shards": 1}
+    ran = [after(10, rule, **options, **{"compute.workers": n})[0] for n in (1, 2, 3)]
+    for name, W in ran[0].substrate.weights.items():
+        assert all(bool((each.substrate.weights[name] == W).all()) for each in ran)
+    energies = [each.substrate.ledger.energy_J for each in ran]
+    assert energies[1:] == close([energies[0]] * 2, 1e-12)
 
 
 @pytest.mark.slow

@@ -61,14 +61,29 @@ def test_arrays_keep_their_names_shapes_and_types(sums, dtype):
         assert found[name].numpy() == close(mean, rel=rel, abs=rel * abs(x).max())  # where numbers cancel
 
 
-def test_names_are_taken_in_one_order_whatever_that_of_the_shards():
-    """A copy of a trainer that was made from a file holds its arrays in another order than the first."""
-    parts = [
-        {"a": torch.tensor([1.0]), "b": torch.tensor([10.0])},
-        {"b": torch.tensor([30.0]), "a": torch.tensor([3.0])},
-    ]
-    found = mean_of(parts, 2, "exact", None)
-    assert (float(found["a"]), float(found["b"])) == (2.0, 20.0)
+def test_names_are_taken_in_one_order_whatever_that_of_a_process():
+    """A copy of a trainer that was made from a file holds its arrays in another order than the first process."""
+    sent = []
+
+    class Crew:
+        size, index = 2, 0
+
+        def largest(self, sizes):
+            return sizes
+
+        def total(self, part):
+            sent.append(part.tolist())
+            return part
+
+        def share(self, probes, losses, pages):
+            raise AssertionError
+
+    one = {"a": torch.tensor([1.0]), "b": torch.tensor([10.0])}
+    for sums in ("exact", "float"):
+        for part in (one, dict(reversed(one.items()))):
+            mean_of([part], 2, sums, Crew())
+    assert sent[0] == sent[1]
+    assert sent[2] == sent[3]
 
 
 @pytest.mark.parametrize("wrong", [math.nan, math.inf])
@@ -77,6 +92,32 @@ def test_what_is_no_number_in_one_shard_is_none_in_the_mean(wrong):
     found = mean_of(parts, 2, "exact", None)
     assert found["w"].isnan().all()
     assert float(found["v"]) == 1.0
+
+
+def test_others_hear_of_what_is_no_number_by_a_size_that_has_none():
+    """Infinity and no NaN, of which the largest of several may be either."""
+    heard = []
+
+    class Crew:
+        size, index = 2, 0
+
+        def largest(self, sizes):
+            heard.append(sizes.tolist())
+            return sizes
+
+        def total(self, part):
+            return part
+
+        def share(self, probes, losses, pages):
+            raise AssertionError
+
+    mean_of([{"w": torch.tensor([math.nan, 2.0])}], 2, "exact", Crew())
+    assert heard == [[math.inf]]
+
+
+def test_what_is_cut_off_is_rounded_to_the_nearest():
+    found = mean_of([{"w": torch.tensor([1.0, -1e-30])}], 1, "exact", None)["w"]
+    assert found.tolist() == [1.0, 0.0]
 
 
 def test_the_smallest_numbers_of_double_precision_do_not_overflow_the_shift():
