@@ -23,10 +23,11 @@ from neuroanp.training.learner import Learner, make_learner
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.training.sharding import rule_of_shard
 from neuroanp.training.sums import bytes_of, mean_of
+from neuroanp.training.told_outputs import R, numbers_told
 from neuroanp.trajectory import WeightUpdate
 
 if TYPE_CHECKING:
-    from neuroanp.learning.protocol import State
+    from neuroanp.learning.protocol import LearningRule, State
     from neuroanp.network.network import Network
     from neuroanp.substrates.ledger import Ledger
     from neuroanp.training.lab import Lab
@@ -128,8 +129,10 @@ class ShardedLearner:
         if self.factored(network, names, steps, batch):
             groups = len({network.projection(name).post for name in names})
             return bytes_of(numbers_of(network, names, steps, batch), groups, 4, self.sums)
-        told = [n * m for n, m in (network.shapes[name] for name in names)]
-        told += [x.numel() for x in state.values() if x.ndim]
+        rule = self.parts[0].rule
+        told = [n * m for n, m in (network.shapes[name] for name in _by_matrix(names, rule, network))]
+        told += numbers_told(rule.readout, network)
+        told += [x.numel() for name, x in state.items() if x.ndim and name != R]
         return bytes_of(sum(told), len(told), 4, self.sums)
 
     def __str__(self) -> str:
@@ -142,7 +145,8 @@ class ShardedLearner:
             kept = Factors(lab.network, lab.steps)
             return state, part.presented(alone, kept), kept
         new, update = part.found(state, alone)
-        own = {name: dW for name, dW in update.arrays.items() if name not in lab.reads or lab.learns(name)}
+        learn = _by_matrix([name for name in lab.reads if lab.learns(name)], part.rule, lab.network)
+        own = {name: dW for name, dW in update.arrays.items() if name not in lab.reads or name in learn}
         return new, replace(update, arrays=own), None
 
     def _formed(self, factors: Factors, mean: Mapping[str, Tensor], lab: Lab) -> WeightUpdate:
@@ -158,6 +162,11 @@ def learner_of(rule: Any, compute: Compute) -> Learner:
     if compute.shards == 1:
         return make_learner(rule)
     return ShardedLearner(Shards(rule, compute.shards, compute.sums))
+
+
+def _by_matrix(names: Sequence[str], rule: PassRule | Echo | LearningRule, network: Network) -> list[str]:
+    """Return those arrays that a rule finds updates of: of those to the outputs not where these are told something."""
+    return [name for name in names if rule.readout == "perturb" or name not in network.readout]
 
 
 def _named(state: State, new: State, update: WeightUpdate) -> dict[str, Tensor]:

@@ -115,6 +115,18 @@ class ToldSums:
         return {name: total / self._rows for name, total in self._products.done().items()}
 
 
+def numbers_told(readout: str, network: Network) -> list[int]:
+    """Return how many numbers the sums S and, for rls, G are; []: outputs are told nothing.
+
+    >>> from neuroanp.network.compose import Stacked, stack
+    >>> from neuroanp.network.tanh import Tanh
+    >>> [numbers_told(name, stack(1, [Stacked(Tanh(), 3)], 2)) for name in ("perturb", "delta", "rls")]
+    [[], [6], [6, 9]]
+    """
+    lines = sum(network.shapes[p.name][1] for p in network.feed(OUTPUT))
+    return [] if readout == "perturb" else [network.outputs * lines, *([lines**2] if readout == "rls" else [])]
+
+
 def first_state(readout: str, weights: Weights) -> State:
     """Return what a readout remembers at the start of a run."""
     if readout != "rls":

@@ -258,9 +258,12 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path):
         assert whole.result[key] == again.result[key], key
 
 
-def test_what_travels_of_an_update_is_what_the_formula_says():
+@pytest.mark.parametrize(
+    "name", ["two", *(pytest.param(each, marks=pytest.mark.slow) for each in ("mean", "echo", "echo_rls"))]
+)
+def test_what_travels_of_an_update_is_what_the_formula_says(name):
     """A turn of 16 bytes, the sum of the weights and a loss a shard, all losses, and sums there and back."""
-    trainer = made(RULES["two"], **{"compute.workers": 2})
+    trainer = made(RULES[name], **{"compute.workers": 2})
     trainer.step()
     hands = trainer.crew
     assert isinstance(hands, crew.Hands)
