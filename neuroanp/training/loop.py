@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isfinite
@@ -96,10 +96,18 @@ class Training:
         threads = torch.get_num_threads()
         torch.set_num_threads(self.experiment.config.compute.threads)
         try:
-            with connected(self.experiment.config.hardware, self.record) as bench:
-                return self._run(bench)
+            with ExitStack() as stack:
+                return self._run(self._bench(stack))
         finally:
             torch.set_num_threads(threads)  # the caller's own computations keep theirs
+
+    def _bench(self, stack: ExitStack) -> Bench | None:
+        """Open the instrument, which the stack closes; a run that does not get it has not begun to train."""
+        try:
+            return stack.enter_context(connected(self.experiment.config.hardware, self.record))
+        except NeuroanpError as error:
+            self._end("interrupted", str(error))
+            raise
 
     def _run(self, bench: Bench | None) -> dict[str, Any]:
         keep_freed_memory()

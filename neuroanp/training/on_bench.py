@@ -15,6 +15,7 @@ from neuroanp.instruments.guard import Guard
 from neuroanp.instruments.protocol import INSTRUMENTS
 from neuroanp.instruments.records import Records
 from neuroanp.substrates.node_drive import NO_DRIVE
+from neuroanp.training.alone import alone
 from neuroanp.training.sections import Compute, Hardware, PerturbationConfig, TrainingConfig
 from neuroanp.units import format_quantity
 from neuroanp.yaml_io import Problem
@@ -129,11 +130,17 @@ def connected(hardware: Hardware, record: RunDir | None = None) -> Iterator[Benc
     Args: record: where what is measured is kept, and whether it begins; None: it is looked at, and nothing is written.
 
     Raises:
+        HeldError: another process drives it.
         LinkLostError: it cannot be reached.
     """
     if not hardware.on_bench:
         yield None
         return
+    with alone(hardware, None if record is None else record.path):
+        yield from _opened(hardware, record)
+
+
+def _opened(hardware: Hardware, record: RunDir | None) -> Iterator[Bench]:
     guard = guard_of(hardware)
     folder = None if record is None else record.path / MEASURED
     try:
