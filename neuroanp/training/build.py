@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -86,7 +87,9 @@ class Experiment:
     @property
     def identity(self) -> str:
         """16 hex digits of what decides the result: configuration, profile content, first weights, data, code."""
-        plain = {**self.config.to_plain(), "profile": self.profile.name}
+        hardware = self.config.hardware.with_paths(lambda _, path: Path(path).name)  # wherever an instrument's files lie
+        config = self.config.model_copy(update={"hardware": hardware})
+        plain = {**config.to_plain(), "profile": self.profile.name}
         plain["task"].pop("path", None)  # the data's fingerprint counts, wherever the file lies
         plain["network"]["weights"] = self.start.digest if self.start is not None else None  # likewise
         return identity(plain, self.profile.text, self.task.fingerprint(), code_version())
