@@ -53,7 +53,7 @@ class PlayedArray(SimulatedDevice):
 
     Attributes:
         beyond: messages that broke a limit, all refused. written: writes that were carried out. pulses: sent in all.
-        short: pulses that were asked for and not sent, of trains longer than the law's `max_pulses`, which is logged once.
+        short: pulses that were asked for and not sent, of trains longer than the law's `max_pulses`; it is logged once.
         cut: how often the link was.
     """
 
@@ -193,8 +193,8 @@ class PlayedArray(SimulatedDevice):
             most = self.device.profile.update.max_pulses  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
             LOG.warning(
                 f"the played {self.profile.meta.name} cut a train: its law sends a device {most:,} pulses at most "
-                f"(update.max_pulses of its profile), and was asked for more; {short:,} were not sent, and further ones "
-                f"will not be without a word; set hardware.limits.pulses to {most} at most, or raise it in that profile"
+                f"(update.max_pulses of its profile), and was asked for more; {short:,} were not sent (said "
+                f"once); set hardware.limits.pulses to {most} at most, or raise max_pulses in that profile"
             )
         self.short += short
 

@@ -201,6 +201,15 @@ _NODES = [
             ("the magnetoresistance", "tmr_cv", 1.0),
         )
     ),
+    *(
+        Kind(f"spread of {what} from source to source", (f"stochastic.{key}",), ("stochastic", law), ideal=0.0,
+             effects=("d2d",), full=1.0)
+        for law, key, what in (
+            ("koenders", "amplitude_cv", "the amplitude"), ("koenders", "flip_cv", "the rate of flips"),
+            ("rtn", "amplitude_cv", "the amplitude"), ("rtn", "dwell_cv", "the dwell times"),
+            ("one_over_f", "amplitude_cv", "the amplitude"), ("ornstein_uhlenbeck", "sigma_cv", "the size"),
+        )
+    ),
     Kind("volts that stand for a pre-activation of 1 (gain of the node noise)", ("stochastic.volts_per_unit",),
          better=EITHER, effects=("node_noise",)),
     Kind("node noise", ("stochastic.sigma",), ("stochastic", "ornstein_uhlenbeck"), better=EITHER,

@@ -87,7 +87,8 @@ class Experiment:
     @property
     def identity(self) -> str:
         """16 hex digits of what decides the result: configuration, profile content, first weights, data, code."""
-        hardware = self.config.hardware.with_paths(lambda _, path: Path(path).name)  # wherever an instrument's files lie
+        # files of an instrument, as data and weights, count wherever they lie
+        hardware = self.config.hardware.with_paths(lambda _, path: Path(path).name)
         config = self.config.model_copy(update={"hardware": hardware})
         plain = {**config.to_plain(), "profile": self.profile.name}
         plain["task"].pop("path", None)  # the data's fingerprint counts, wherever the file lies
