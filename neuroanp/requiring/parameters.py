@@ -97,7 +97,11 @@ class LeftOut:
 
 
 def parameters_of(
-    profile: HardwareProfile, metric: str, effects: frozenset[str], write: str, spiking: bool,
+    profile: HardwareProfile,
+    metric: str,
+    effects: frozenset[str],
+    write: str,
+    spiking: bool,
     kelvin: float | None = None,
 ) -> tuple[list[Parameter], list[LeftOut]]:
     """Return what can be swept of the keys that a profile states, and what is left out of those that it states.
