@@ -80,9 +80,9 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
 
     Returns: way to write and read, effects on, and for each array w_s, saturation and noise:
         `sigma_weight_rms` (fresh; of devices that are not ohmic at low voltage), `sigma_output` for inputs of +-0.5
-        (of all of rms 0.5 where devices are ohmic), `adc_step`, and the node noise of its units in ADC steps (below half a step it explores nothing; `node_sigma` is that of
-        the hidden units). Where lines have a
-        resistance, also `wire_loss`, the share of the current of all inputs together that they cost,
+        (of ohmic devices: of rms 0.5), `adc_step`, and the node noise of its units in ADC steps (below half a step it
+        explores nothing; `node_sigma` is that of the hidden units). Where lines have a resistance, also `wire_loss`,
+        the share of the current of all inputs together that they cost,
         and `wire_error` of the fast solution on the first tile, over its largest current. Where drift is
         compensated, also `drift_factor`, which all of these outputs are scaled by. Where junctions are not alike,
         `junction_sigmas` is the lowest, the middle and the highest sd of their noise on a unit, by group of units.
