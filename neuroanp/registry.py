@@ -202,13 +202,18 @@ def refuse_incomplete(thing: Any, protocol: type, label: str) -> None:
     passed = _PASSED.setdefault(thing, set()) if isinstance(thing, type) else set[type]()
     if protocol in passed:  # every look-up asks, thousands in a comparison
         return
-    lacking = missing(thing, protocol)
-    if lacking:
-        raise InputError(
-            f"{label} lacks {', '.join(lacking)}: {protocol.__module__}.{protocol.__qualname__} says what each of them "
-            "is, and which may be None or empty"
-        )
+    if (said := lack(thing, protocol)) is not None:
+        raise InputError(f"{label} {said}")
     passed.add(protocol)
+
+
+def lack(thing: Any, protocol: type) -> str | None:
+    """Say which members of a protocol a class or an instance lacks; None: it has them all."""
+    lacking = missing(thing, protocol)
+    if not lacking:
+        return None
+    where = f"{protocol.__module__}.{protocol.__qualname__}"
+    return f"lacks {', '.join(lacking)}: {where} says what each of them is, and which may be None or empty"
 
 
 def _annotated(kind: type) -> dict[str, bool]:

@@ -12,17 +12,24 @@ from neuroanp.characterizing.bench import Bench
 from neuroanp.characterizing.result import Axis, Measurement, Moment, Panel, Series
 from neuroanp.characterizing.statistics import deviation, mean
 from neuroanp.devices.junction import Junction
+from neuroanp.devices.one_over_f import OneOverFSource
+from neuroanp.devices.ornstein_uhlenbeck import OrnsteinUhlenbeck
+from neuroanp.devices.rtn import RtnSource
+from neuroanp.devices.smtj import Koenders
 from neuroanp.devices.switched import at_temperature
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
 
 BINS = 40
+SIZED = (Koenders, RtnSource, OneOverFSource, OrnsteinUhlenbeck)
+"""Laws whose sources differ in size and pace, by `bank_variance`."""
 
 
 def applies(profile: HardwareProfile) -> bool:
-    """Tell whether the sources of node noise are junctions that differ."""
-    return isinstance(profile.stochastic, Junction) and profile.stochastic.bank is not None
+    """Tell whether the sources of node noise differ."""
+    law = profile.stochastic
+    return isinstance(law, (Junction, *SIZED)) and law.bank is not None
 
 
 def measure(bench: Bench) -> Measurement:
@@ -36,6 +43,8 @@ def measure(bench: Bench) -> Measurement:
     deviations are shown.
     """
     law: Any = at_temperature(bench.profile.stochastic, bench.profile.temperature)
+    if isinstance(law, SIZED):
+        return _of_sizes(bench, law)
     bank = law.bank(bench.rng("junctions"), bench.devices, torch.empty(0, dtype=torch.float64))
     p, tau_c = (x.flatten().numpy() for x in (bank.p, bank.tau_c))
     sigma = bank.sigmas.numpy()
@@ -65,6 +74,24 @@ def measure(bench: Bench) -> Measurement:
             Panel("correlation time", Axis("correlation time", "s"), Axis("density"), (_density(tau_c),)),
             Panel("noise of a unit", Axis("sd of a unit's noise"), Axis("density"), (_density(sigma),)),
         ),
+    )
+
+
+def _of_sizes(bench: Bench, law: Any) -> Measurement:
+    """Draw sources that differ in size: E sigma_h^2 = sigma_h^2 (1 + c^2) where all of it spreads by c."""
+    bank = law.bank(bench.rng("junctions"), bench.devices, torch.empty(0, dtype=torch.float64))
+    sigma = bank.sigmas.numpy()
+    moments = (
+        Moment("mean variance of a unit's noise", (), "", *mean(sigma**2), law.bank_variance),
+        Moment("mean sd of a unit's noise", (), "", *mean(sigma), None),
+        Moment("sd of sd of a unit's noise", (), "", *deviation(sigma), None),
+    )
+    return Measurement(
+        "junctions",
+        "Differences between sources",
+        f"The sources of {bench.devices:,} units, {law.n_sources} each, as they are drawn once for a chip.",
+        moments,
+        (Panel("noise of a unit", Axis("sd of a unit's noise"), Axis("density"), (_density(sigma),)),),
     )
 
 

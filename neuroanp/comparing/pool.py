@@ -2,7 +2,8 @@
 
 The truth is the store: a worker that dies leaves its run's checkpoints, and the run goes on in
 another worker. A run that fails is an outcome beside the others, never the end of them. A run whose
-record another process holds is waited for, and shown when it has ended there.
+record another process holds is waited for, and shown when it has ended there. Runs on one instrument go one after
+another, whoever else works beside them.
 
 What a run needs that lives in this process alone (a notebook's own task, say) keeps it here: such
 runs are done one after another when the workers have done the rest.
@@ -14,7 +15,7 @@ import logging
 import re
 import sys
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -29,6 +30,7 @@ from neuroanp.comparing.worker import Job, Outcome, name_of, said_of, serving, t
 from neuroanp.errors import HeldError, InputError, RunError, StoppedError, printable, refused_by_machine
 from neuroanp.records.manifest import ENDED
 from neuroanp.records.run_dir import RunDir
+from neuroanp.training.alone import instrument_of
 from neuroanp.training.build import Experiment
 from neuroanp.training.described import describe
 
@@ -41,12 +43,16 @@ Progress = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Plan:
-    """A job, what it is called, where its run will lie, and what a worker needs for it: or why it stays here."""
+    """A job, what it is called, where its run will lie, and what a worker needs for it: or why it stays here.
+
+    `instrument` is what holds its weights; None: they are simulated.
+    """
 
     job: Job
     label: str
     path: Path
     needs: Needs | str
+    instrument: str | None = None
 
 
 def run_all(
@@ -64,12 +70,14 @@ def run_all(
             one while they save ends them at once.
     """
     desk = _Desk(planned(jobs), progress, set() if logged is None else logged)
+    if min(workers, len(desk.waiting)) > 1:
+        desk.tell_of_instruments()
     with _workers(min(workers, len(desk.waiting))) as staff:
         while desk.waiting or any(worker.job is not None for worker in staff):
             for worker in staff:
-                if worker.job is None and (index := desk.next()) is not None:
+                if worker.job is None and (index := desk.next(_driven(staff, desk))) is not None:
                     _give(worker, index, desk)
-            for worker, (kind, content) in _heard(staff, desk.pause()):
+            for worker, (kind, content) in _heard(staff, desk.pause(_driven(staff, desk))):
                 desk.take(worker, kind, content)
     for index in sorted(desk.here):
         desk.outcomes[index] = _here(desk, desk.plans[index])
@@ -88,7 +96,8 @@ def planned(jobs: Sequence[Job]) -> list[Plan]:
             built[kind] = experiment, _needs(experiment)
         experiment, needs = built[kind]
         own = replace(experiment, config=job.config)
-        plans.append(Plan(job, own.label, job.root / own.directory, needs))
+        instrument = instrument_of(job.config.hardware)
+        plans.append(Plan(job, own.label, job.root / own.directory, needs, instrument))
     return plans
 
 
@@ -117,21 +126,35 @@ class _Desk:
         self.tries = [0] * len(self.plans)
         self.due: dict[int, float] = {}
 
-    def next(self) -> int | None:
-        """Take the next job that is not being waited for; None if there is none now."""
+    def tell_of_instruments(self) -> None:
+        """Say which runs do not go in parallel."""
+        count = Counter(self.plans[index].instrument for index in self.waiting)
+        for name, runs in count.items():
+            if name is not None and runs > 1:
+                LOG.info(f"{runs} runs on {name} go one after another: it is one instrument")
+
+    def _free(self, driven: set[str | None]) -> list[int]:
+        """Return the jobs that wait for no instrument that another one drives."""
+        return [index for index in self.waiting if self.plans[index].instrument not in driven]
+
+    def next(self, driven: set[str | None]) -> int | None:
+        """Take the next job that waits for nothing; None if there is none now.
+
+        Args: driven: instruments of the jobs that workers hold.
+        """
         now = time.monotonic()
-        for _ in range(len(self.waiting)):
-            index = self.waiting.popleft()
+        for index in self._free(driven):
             if self.due.get(index, 0.0) <= now:
+                self.waiting.remove(index)
                 return index
-            self.waiting.append(index)
         return None
 
-    def pause(self) -> float | None:
+    def pause(self, driven: set[str | None]) -> float | None:
         """Return how long nothing can be given out, in seconds; None: until a worker says something."""
-        if not self.waiting:
+        free = self._free(driven)
+        if not free:
             return None
-        return max(min(self.due.get(index, 0.0) for index in self.waiting) - time.monotonic(), 0.01)
+        return max(min(self.due.get(index, 0.0) for index in free) - time.monotonic(), 0.01)
 
     def take(self, worker: Worker, kind: str, content: Any) -> None:
         """Take what a worker said."""
@@ -184,6 +207,11 @@ class _Desk:
             if line.strip() and (alike := ("written", _without_numbers(line))) not in self.logged:
                 self.logged.add(alike)
                 print(printable(line), file=sys.stderr)
+
+
+def _driven(staff: Sequence[Worker], desk: _Desk) -> set[str | None]:
+    """Return the instruments of the jobs that workers hold."""
+    return {desk.plans[worker.job].instrument for worker in staff if worker.job is not None} - {None}
 
 
 def _give(worker: Worker, index: int, desk: _Desk) -> None:

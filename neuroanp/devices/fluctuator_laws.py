@@ -22,6 +22,7 @@ from torch import Tensor
 from neuroanp.devices.dwells import Dwells
 from neuroanp.devices.fluctuators import Fluctuators, combined
 from neuroanp.devices.one_over_f import Band
+from neuroanp.devices.uneven import refuse_spreads
 from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import Conductance, Dimension, Energy, Fraction, Number, PositiveConductance, PositiveVoltage
 from neuroanp.yaml_io import at
@@ -181,6 +182,17 @@ class FluctuatorsSource(Law):
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_spread(cls, data: Any) -> Any:
+        return refuse_spreads(
+            data,
+            "fluctuators",
+            (),
+            "has the fluctuators of one device, which say nothing of others: "
+            "leave it out, or state those of each device in a profile of its own",
+        )
 
     @model_validator(mode="after")
     def _something(self) -> FluctuatorsSource:

@@ -58,7 +58,7 @@ class JunctionBank:
 
     Args:
         p, tau_c, scale: P(AP), correlation time in seconds and noise for AP over P, each (n_sources, 1, units).
-        static_power: watts of the divider of one junction, on average over the bank.
+        static_power: watts of the divider of one junction, on average over the bank; None: not known.
         energy_per_bit: joules a sample of one junction, or None.
 
     >>> from neuroanp.profiles import loads
@@ -75,7 +75,7 @@ class JunctionBank:
     p: Tensor
     tau_c: Tensor
     scale: Tensor
-    static_power: float
+    static_power: float | None
     energy_per_bit: float | None
     samples_are_steps: ClassVar[bool] = False
     at_temperature: ClassVar[None] = None

@@ -14,16 +14,22 @@ from __future__ import annotations
 import math
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Annotated, Any, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field, PositiveInt, ValidationInfo, field_validator
+from pydantic import Field, PositiveInt, ValidationInfo, field_validator, model_validator
 from torch import Tensor
 
 from neuroanp.devices.telegraph import frozen_share
+from neuroanp.devices.uneven import ScaledBank, refuse_spreads
 from neuroanp.profiles.laws import Law, Sources
-from neuroanp.units import Energy, Frequency, NonNegative, Number, PositiveVoltage, format_quantity
+from neuroanp.units import Energy, Fraction, Frequency, NonNegative, Number, PositiveVoltage, format_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from neuroanp.devices.protocol import SourceBank
 
 END = math.sqrt(4.0 / math.pi - 1.0)
 """c: how far beyond a cut-off the end process lies."""
@@ -175,6 +181,7 @@ class OneOverFSource(Band):
         kappa: gain from source to unit.
         volts_per_unit: V_u, volts that stand for a pre-activation of 1.
         energy_per_bit: joules a sample of one source.
+        amplitude_cv: how amplitudes differ from source to source, sd over mean, a fraction, or None: not at all.
 
     >>> law = OneOverFSource(f_low="1 Hz", f_high="1 MHz", amplitude="1 mV", n_sources=1, kappa=1.0,
     ...                      volts_per_unit="0.1 V")
@@ -190,12 +197,31 @@ class OneOverFSource(Band):
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None
+    amplitude_cv: Fraction | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spreads_of_its_own(cls, data: Any) -> Any:
+        return refuse_spreads(data, "one_over_f", ("amplitude_cv",), "has sources that differ by amplitude_cv")
+
+    @property
+    def bank(self) -> Callable[[np.random.Generator, int, Tensor], SourceBank] | None:
+        """How the sources of so many units are drawn, each as it is and stays; None: all are alike."""
+        return self._bank if self.amplitude_cv else None
+
+    def _bank(self, rng: np.random.Generator, units: int, like: Tensor) -> SourceBank:
+        return ScaledBank.drawn(self, self.amplitude_cv or 0.0, units, rng, like)  # pyright: ignore
 
     @property
     def node_sigma(self) -> float:
         """Standard deviation of the noise on a pre-activation, dimensionless."""
         volts = self.amplitude * math.sqrt(self.n_sources / self.process().density)
         return abs(self.kappa) * volts / self.volts_per_unit
+
+    @property
+    def bank_variance(self) -> float:
+        """Mean variance of the noise on units whose sources differ: sigma_h^2 (1 + amplitude_cv^2)."""
+        return self.node_sigma**2 * (1.0 + (self.amplitude_cv or 0.0) ** 2)
 
     def autocorrelation(self, lag_s: float) -> float:
         """Return the correlation of the noise with itself lag_s seconds away."""

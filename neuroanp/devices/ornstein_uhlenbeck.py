@@ -7,13 +7,21 @@ exact step of any length, Gillespie, Phys. Rev. E 54, 2084 (1996).
 from __future__ import annotations
 
 import math
-from typing import ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
+import numpy as np
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
+from neuroanp.devices.uneven import ScaledBank, refuse_spreads
 from neuroanp.profiles.laws import Law, Sources
-from neuroanp.units import Energy, Positive, PositiveTime, format_quantity
+from neuroanp.units import Energy, Fraction, Positive, PositiveTime, format_quantity
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from neuroanp.devices.protocol import SourceBank
 
 
 class OrnsteinUhlenbeck(Law):
@@ -30,6 +38,7 @@ class OrnsteinUhlenbeck(Law):
         tau: correlation time, seconds, or None: white.
         n_sources: sources summed per unit; their sum is one such process.
         energy_per_bit: joules a sample of one source.
+        sigma_cv: how sigma differs from source to source, sd over mean, a fraction, or None: not at all.
 
     >>> law = OrnsteinUhlenbeck(sigma=0.1, tau="10 ms", n_sources=4)
     >>> law.node_sigma, round(law.autocorrelation(10e-3), 4)
@@ -45,6 +54,20 @@ class OrnsteinUhlenbeck(Law):
     tau: PositiveTime | None = None
     n_sources: Sources
     energy_per_bit: Energy | None = None
+    sigma_cv: Fraction | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spreads_of_its_own(cls, data: Any) -> Any:
+        return refuse_spreads(data, "ornstein_uhlenbeck", ("sigma_cv",), "has sources that differ by sigma_cv")
+
+    @property
+    def bank(self) -> Callable[[np.random.Generator, int, Tensor], SourceBank] | None:
+        """How the sources of so many units are drawn, each as it is and stays; None: all are alike."""
+        return self._bank if self.sigma_cv else None
+
+    def _bank(self, rng: np.random.Generator, units: int, like: Tensor) -> SourceBank:
+        return ScaledBank.drawn(self, self.sigma_cv or 0.0, units, rng, like)  # pyright: ignore
 
     @property
     def samples_are_steps(self) -> bool:
@@ -55,6 +78,11 @@ class OrnsteinUhlenbeck(Law):
     def node_sigma(self) -> float:
         """Standard deviation of the noise on a pre-activation, dimensionless."""
         return self.sigma * math.sqrt(self.n_sources)
+
+    @property
+    def bank_variance(self) -> float:
+        """Mean variance of the noise on units whose sources differ: sigma_h^2 (1 + sigma_cv^2)."""
+        return self.node_sigma**2 * (1.0 + (self.sigma_cv or 0.0) ** 2)
 
     def autocorrelation(self, lag_s: float) -> float:
         """Return the correlation of the noise with itself lag_s seconds away: e^{-lag/tau}; of white noise 0."""

@@ -8,22 +8,24 @@ noise in resistive switching memories, Appl. Phys. Lett. 96, 053503 (2010).
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, model_validator
 from torch import Tensor
 
 from neuroanp.devices import telegraph
 from neuroanp.devices.dwells import Dwells
+from neuroanp.devices.junction_bank import JunctionBank
+from neuroanp.devices.uneven import factors, refuse_spreads
 from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import Energy, Fraction, NonNegative, Number, PositiveVoltage
 
 if TYPE_CHECKING:
-    from neuroanp.devices.protocol import Place
+    from neuroanp.devices.protocol import Place, SourceBank
 
 
 class RtnSource(Dwells, Law):
@@ -40,6 +42,8 @@ class RtnSource(Dwells, Law):
         kappa: gain from source to unit.
         volts_per_unit: V_u, volts that stand for a pre-activation of 1.
         energy_per_bit: joules a sample of one source.
+        amplitude_cv: how amplitudes differ from source to source, sd over mean, a fraction, or None: not at all.
+        dwell_cv: the same of both dwell times of a source, which are longer or shorter by one factor.
 
     >>> law = RtnSource(tau_high="1 us", tau_low="3 us", amplitude="10 mV", n_sources=1, kappa=1.0,
     ...                 volts_per_unit="0.1 V")
@@ -54,12 +58,40 @@ class RtnSource(Dwells, Law):
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None
+    amplitude_cv: Fraction | None = None
+    dwell_cv: Fraction | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spreads_of_its_own(cls, data: Any) -> Any:
+        return refuse_spreads(
+            data, "rtn", ("amplitude_cv", "dwell_cv"), "has sources that differ by amplitude_cv and dwell_cv"
+        )
+
+    @property
+    def bank(self) -> Callable[[np.random.Generator, int, Tensor], SourceBank] | None:
+        """How the sources of so many units are drawn, each as it is and stays; None: all are alike."""
+        return self._bank if self.amplitude_cv or self.dwell_cv else None
+
+    def _bank(self, rng: np.random.Generator, units: int, like: Tensor) -> SourceBank:
+        shape = (self.n_sources, 1, units)
+        size, pace = (factors(cv or 0.0, shape, rng) for cv in (self.amplitude_cv, self.dwell_cv))
+        gain = self.kappa * self.amplitude / self.volts_per_unit
+        return JunctionBank(  # pyright: ignore[reportReturnType]
+            torch.full(shape, self.p).to(like), (self.tau_c * pace).to(like), (gain * size).to(like), None,
+            self.energy_per_bit,
+        )  # fmt: skip
 
     @property
     def node_sigma(self) -> float:
         """Standard deviation of the noise on a pre-activation, dimensionless."""
         volts = self.amplitude * math.sqrt(self.n_sources * self.p * (1.0 - self.p))
         return abs(self.kappa) * volts / self.volts_per_unit
+
+    @property
+    def bank_variance(self) -> float:
+        """Mean variance of the noise on units whose sources differ: sigma_h^2 (1 + amplitude_cv^2)."""
+        return self.node_sigma**2 * (1.0 + (self.amplitude_cv or 0.0) ** 2)
 
     def autocorrelation(self, lag_s: float) -> float:
         """Return the correlation of the noise with itself lag_s seconds away."""

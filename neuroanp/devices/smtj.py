@@ -7,17 +7,21 @@ arXiv 2412.12783 (Phys. Rev. Applied 23, 054035, 2025), parameters as in its cod
 from __future__ import annotations
 
 import math
-from typing import TYPE_CHECKING, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
+from neuroanp.devices.uneven import FlipBank, refuse_spreads
 from neuroanp.profiles.laws import Law, Sources
 from neuroanp.units import Energy, Fraction, Number, PositiveVoltage, Voltage
 
 if TYPE_CHECKING:
-    from neuroanp.devices.protocol import Place
+    from collections.abc import Callable
+
+    from neuroanp.devices.protocol import Place, SourceBank
 
 
 class Koenders(Law):
@@ -36,6 +40,8 @@ class Koenders(Law):
         kappa: gain from source to unit.
         volts_per_unit: V_u, volts that stand for a pre-activation of 1.
         energy_per_bit: joules a sample of one source.
+        amplitude_cv: how amplitudes differ from junction to junction, sd over mean, a fraction, or None: not at all.
+        flip_cv: the same of the probability of a flip. White noise, the amplifier's, is the same of all.
 
     >>> law = Koenders(mean="42.092 mV", sigma_white="0.90841 mV", amplitude="5.9316 mV", flip=0.0809,
     ...                n_sources=1, kappa=1.0, volts_per_unit="1 V", energy_per_bit="20 fJ")
@@ -53,6 +59,27 @@ class Koenders(Law):
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None
+    amplitude_cv: Fraction | None = None
+    flip_cv: Fraction | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _spreads_of_its_own(cls, data: Any) -> Any:
+        return refuse_spreads(
+            data, "koenders", ("amplitude_cv", "flip_cv"), "has junctions that differ by amplitude_cv and flip_cv"
+        )
+
+    @property
+    def bank(self) -> Callable[[np.random.Generator, int, Tensor], SourceBank] | None:
+        """How the junctions of so many units are drawn, each as it is and stays; None: all are alike."""
+        return self._bank if self.amplitude_cv or self.flip_cv else None
+
+    def _bank(self, rng: np.random.Generator, units: int, like: Tensor) -> SourceBank:
+        amplitude, white, gain = self._figures
+        return FlipBank.drawn(  # pyright: ignore[reportReturnType]
+            (self.flip, gain * amplitude, gain * white), (self.amplitude_cv or 0.0, self.flip_cv or 0.0),
+            (self.n_sources, units), rng, like, self.energy_per_bit,
+        )  # fmt: skip
 
     @property
     def variance(self) -> float:
@@ -69,6 +96,13 @@ class Koenders(Law):
         """Samples after which the correlation of s has fallen to 1/e: -1 / ln |1 - 2 flip|."""
         rho = abs(1.0 - 2.0 * self.flip)
         return math.inf if rho == 1.0 else 0.0 if rho == 0.0 else -1.0 / math.log(rho)
+
+    @property
+    def bank_variance(self) -> float:
+        """Mean variance of the noise on units whose sources differ: n (A^2 (1 + amplitude_cv^2) + sigma_white^2)."""
+        return (self.kappa / self.volts_per_unit) ** 2 * (
+            self.variance + self.n_sources * self.amplitude**2 * (self.amplitude_cv or 0.0) ** 2
+        )
 
     def autocorrelation(self, lag_s: float, dt: float = 1.0) -> float:
         """Return the correlation of v with itself `lag_s` seconds later, for steps of dt seconds.

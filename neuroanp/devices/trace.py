@@ -5,12 +5,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 import numpy as np
 import torch
+from pydantic import model_validator
 from torch import Tensor
 
+from neuroanp.devices.uneven import refuse_spreads
 from neuroanp.profiles.file_law import FileLaw
 from neuroanp.profiles.laws import Sources
 from neuroanp.profiles.tables import Table
@@ -71,6 +73,17 @@ class MeasuredTrace(FileLaw):
     kappa: Number
     volts_per_unit: PositiveVoltage
     energy_per_bit: Energy | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _no_spread(cls, data: Any) -> Any:
+        return refuse_spreads(
+            data,
+            "measured",
+            (),
+            "replays the trace of one source, which says nothing of others: "
+            "leave it out, or fit a law of sources to several traces",
+        )
 
     def check(self, table: Table) -> None:
         """Raise ValueError for a trace that is too short, constant, has gaps, or whose sampling time is unknown."""

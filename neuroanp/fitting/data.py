@@ -71,7 +71,8 @@ def read_table(
     headers = {one.column.name: sheet.names[one.index] for one in found}
     left = int((~keep).sum())
     account = [*sheet.account(), _taken(sheet, found), *([f"{left:,} rows left out: missing values"] if left else [])]
-    return Table(sheet.label, values, units, headers, names, sheet.lines[keep], sheet.sha256, tuple(account))
+    currents = tuple(one.column.name for one in found if one.v_read)
+    return Table(sheet.label, values, units, headers, names, sheet.lines[keep], sheet.sha256, tuple(account), currents)
 
 
 def _check_cells(sheet: Sheet, one: Found, column: np.ndarray, bad: Bad) -> None:

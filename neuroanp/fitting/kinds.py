@@ -12,7 +12,7 @@ from neuroanp.fitting.data import read_table
 from neuroanp.fitting.estimate import Undetermined
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.result import Fit
-from neuroanp.fitting.table import Column, Table
+from neuroanp.fitting.table import VOLTAGE, Column, Table
 from neuroanp.profiles import HardwareProfile, load
 
 
@@ -67,6 +67,22 @@ KINDS: dict[str, Kind] = {
 """By the name that `--kind` takes."""
 
 
+IDLE = {
+    "v_read": "--v-read: {} currents that it would make conductances of; leave it out, or state the unit of the "
+    "column (current_uA)",
+    "volts_per_unit": "--volts-per-unit: {} voltages that would drive a unit, so that nothing is scaled by it; "
+    "leave it out",
+}
+"""What is said of an option that no column of a file makes use of."""
+
+
+def idle(table: Table, options: Options) -> list[str]:
+    """Return the options that are stated and that no column of a table makes use of."""
+    used = {"v_read": bool(table.currents), "volts_per_unit": VOLTAGE.unit in table.units.values()}
+    stated = {"v_read": options.v_read, "volts_per_unit": options.volts_per_unit}
+    return [name for name, value in stated.items() if value is not None and not used[name]]
+
+
 def fit_file(path: str | Path, kind: str, options: Options | None = None) -> Fit:
     """Fit a law to a file of measurements.
 
@@ -85,6 +101,8 @@ def fit_file(path: str | Path, kind: str, options: Options | None = None) -> Fit
     chosen = _chosen(kind, options)
     base = load(options.extends or chosen.base)
     table = read_table(path, chosen.columns(options), chosen.least, options.missing, options.v_read)
+    if problems := [IDLE[name].format(f"{table.label} has no") for name in idle(table, options)]:
+        raise InputError(f"{table.label}: options that a fit of it makes no use of", problems)
     try:
         found = chosen.fit(table, base, options)
     except Undetermined as error:

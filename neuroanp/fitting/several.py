@@ -9,7 +9,7 @@ from pathlib import Path
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.fitting.columns import match
 from neuroanp.fitting.data import read_table
-from neuroanp.fitting.kinds import KINDS, fit_file
+from neuroanp.fitting.kinds import IDLE, KINDS, fit_file, idle
 from neuroanp.fitting.options import Options
 from neuroanp.fitting.result import Choice, Fit
 from neuroanp.fitting.table import CONDUCTANCE, TIME, VOLTAGE, Column
@@ -93,11 +93,13 @@ def fit_files(files: Sequence[str | Path], options: Options | None = None, kind:
     if len(known) == 1:
         return [fit_file(known[0][1], known[0][0], options)]
     _check(known, options)
+    useless = _useless(known, options)
     ends = _range(known, options)
     low, high = (None if end is None else end[0] for end in ends)
     fits: list[Fit] = []
     for of, path in known:
-        fit = fit_file(path, of, _for_kind(of, replace(options, g_min=low, g_max=high)))
+        told = replace(options, g_min=low, g_max=high, **dict.fromkeys(useless[path], None))
+        fit = fit_file(path, of, _for_kind(of, told))
         taken = next((one for one in fits if one.section == fit.section), None)
         if taken is not None:
             raise InputError(f"{taken.source} and {fit.source} both give the section '{fit.section}'; leave one out")
@@ -124,6 +126,25 @@ def _check(known: Sequence[tuple[str, Path]], options: Options) -> None:
             problems.append(f"--{name.replace('_', '-')}: no file here takes it (only: {', '.join(takers)})")
     if problems:
         raise InputError("these files make no profile", problems)
+
+
+def _useless(known: Sequence[tuple[str, Path]], options: Options) -> dict[Path, list[str]]:
+    """Return which options each file makes no use of.
+
+    Raises:
+        InputError: none of the files makes use of an option.
+    """
+    found: dict[Path, list[str]] = {path: [] for _, path in known}
+    for kind, path in known if options.v_read or options.volts_per_unit else ():
+        own = _for_kind(kind, options)
+        table = read_table(path, KINDS[kind].columns(own), KINDS[kind].least, options.missing, options.v_read)
+        found[path] = idle(table, options)
+    problems = [
+        said.format("no file here has") for name, said in IDLE.items() if all(name in each for each in found.values())
+    ]
+    if problems:
+        raise InputError("options that a fit of these files makes no use of", problems)
+    return found
 
 
 def _for_kind(kind: str, options: Options) -> Options:

@@ -56,6 +56,7 @@ class Table:
         lines: line in the file of every row.
         digest: SHA-256 of the file.
         account: what was taken for what, a line each.
+        currents: columns that are conductances by the voltage that currents were read at.
     """
 
     label: str
@@ -66,6 +67,7 @@ class Table:
     lines: np.ndarray
     digest: str
     account: tuple[str, ...] = ()
+    currents: tuple[str, ...] = ()
 
     def __getitem__(self, name: str) -> np.ndarray:
         return self.columns[name]

@@ -23,6 +23,7 @@ from neuroanp.devices.draws import whole_pulses
 from neuroanp.errors import InputError
 from neuroanp.instruments.guard import Guard
 from neuroanp.instruments.layout import layout
+from neuroanp.instruments.pairs import shared
 from neuroanp.instruments.port import Port, refuse_model
 from neuroanp.instruments.records import Records
 from neuroanp.substrates.chip import DeviceChip
@@ -235,7 +236,7 @@ class BenchChip(DeviceChip):
         open_ = off.abs() > near
         for _ in range(self.how.rounds):
             counts = torch.where(open_, (off / self.how.step).round(), 0.0).to(torch.int32)
-            counts = torch.minimum(torch.maximum(counts, -room), room)
+            counts = self._within(name, torch.minimum(torch.maximum(counts, -room), room))
             if not bool(counts.any()):
                 break
             sent, sure = self._send(name, counts)
@@ -259,7 +260,7 @@ class BenchChip(DeviceChip):
         """
         most = min(TRIED, self.guard.limits.pulses)
         off = (array.to_conductance(self._aim[name]) - self.held[name]) / self.how.step
-        counts = off.round().clamp(-most, most).to(torch.int32)
+        counts = self._within(name, off.round().clamp(-most, most).to(torch.int32))
         sent = counts.double()
         if float(sent.square().sum()) < LEAST_TRIED:
             return 0
@@ -281,6 +282,14 @@ class BenchChip(DeviceChip):
                 f"{format_quantity(self.how.step, 'S', 3)} is stated; set hardware.pulse.step"
             )
         return total
+
+    def _within(self, name: str, counts: Tensor) -> Tensor:
+        """Return pulses (planes, n, m), none beyond what devices may still take in this run."""
+        left = self.guard.left
+        if left is None:
+            return counts
+        room = torch.from_numpy(self.places[name].taken(left)).clamp_max(torch.iinfo(counts.dtype).max).to(counts.dtype)
+        return torch.minimum(torch.maximum(counts, -room), room)
 
     def _send(self, name: str, counts: Tensor) -> tuple[int, bool]:
         """Send pulses (planes, n, m) and read the array back; return how many, and False if nobody knows whether."""
@@ -371,8 +380,9 @@ class BenchChip(DeviceChip):
             array, change = self.arrays[name], (-lr * gradient).to(self.like)
             if self.write == "pulse":
                 _, over = array.clip(array.to_weights(self.held[name]) + change)
-                dg = self._shared(name, change / array.slope)
-                counts, gave_up = self._whole(dg, streams.generator(f"c2c/{name}", *at)), 0
+                dg = shared(change / array.slope, self.held[name], self.device.span)
+                counts = self._within(name, self._whole(dg, streams.generator(f"c2c/{name}", *at)))
+                gave_up = 0
                 total += self._send(name, counts)[0] if bool(counts.any()) else 0
             else:
                 self._aim[name], over = array.clip(self._aim[name] + change)
@@ -381,21 +391,6 @@ class BenchChip(DeviceChip):
             beyond, missed, written = beyond + int(over), missed + gave_up, written + gradient.numel()
         self._book_pulses(total)
         return ProgrammingReport(beyond / max(written, 1), missed / max(written, 1))
-
-    def _shared(self, name: str, change: Tensor) -> Tensor:
-        """Return the changes of devices (planes, n, m) that change a weight's conductance by so much, (n, m).
-
-        Of a pair each device takes half, one up and one down, and what it has no room for the other one takes.
-        """
-        if not self.arrays[name].differential:
-            return change.unsqueeze(0)
-        span, (up, down) = self.device.span, self.held[name]
-        room_up, room_down = [
-            ((span.g_min - each).clamp_max(0.0), (span.g_max - each).clamp_min(0.0)) for each in (up, down)
-        ]
-        raised = torch.maximum(torch.minimum(change / 2, room_up[1]), room_up[0])
-        lowered = torch.maximum(torch.minimum(raised - change, room_down[1]), room_down[0])
-        return torch.stack([change + lowered, lowered])
 
     def _whole(self, dg: Tensor, rng: np.random.Generator) -> Tensor:
         """Round changes in siemens to whole pulses, no more than the limit; the sign says up or down."""
@@ -418,6 +413,7 @@ class BenchChip(DeviceChip):
         if any(each is None or each.shape != self.held[name].shape for name, each in held.items()):
             raise InputError("the checkpoint is of another chip: resume with the instrument that it was made with")
         super().load_state_dict(state)
+        self._count_on()
         self.look()
         off, told = [], []
         for name, each in held.items():
@@ -430,3 +426,13 @@ class BenchChip(DeviceChip):
                 f"{self.guard.identity.name}: its devices are {rms / self.how.step:.1f} steps of a pulse (rms) off "
                 "what the checkpoint says: they moved on; writes bring them back to its weights"
             )
+
+    def _count_on(self) -> None:
+        """Count no fewer pulses of the run than the checkpoint has."""
+        sent, known = self.guard.sent, np.zeros_like(self.guard.sent.counts)
+        for name, array in self.arrays.items():
+            wear = array.cells["wear"].to(torch.int64).numpy()
+            known += self.places[name].spread(wear, self.guard.identity)
+        if self.guard.limits.run_pulses is not None and not sent.found and known.any():
+            LOG.warning(f"{sent.path}: is gone; pulses of the run are counted on from its checkpoint")
+        sent.at_least(known)

@@ -6,12 +6,14 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
 from neuroanp.errors import InputError
 from neuroanp.instruments.protocol import Cost, Identity, Instrument, InstrumentError, Limits, LinkLostError, Pulse
+from neuroanp.instruments.sent import Sent
 from neuroanp.units import format_quantity
 
 LOG = logging.getLogger("neuroanp")
@@ -35,7 +37,8 @@ class Guard:
         wait_s: seconds before the first of them.
 
     Attributes:
-        tells: whether the instrument tells joules and seconds. lost: how often the link was.
+        sent: pulses that each device took in this run. tells: whether the instrument tells joules and seconds.
+        lost: how often the link was.
 
     Raises:
         InputError: a pulse is beyond `limits.write_voltage`.
@@ -56,6 +59,7 @@ class Guard:
         self.retries, self.wait_s = retries, wait_s
         self._identity: Identity | None = None
         self.lost = 0
+        self.sent = Sent((0, 0))
         self.tells = False, False
 
     @property
@@ -67,9 +71,31 @@ class Guard:
     def open(self) -> Identity:
         """Connect; raise LinkLostError where that fails `retries` times in turn."""
         self._identity = self._again(lambda: self.instrument.open(self.limits, self.pulse), reopen=False)
+        self.count(None)
         cost = self.cost()
         self.tells = cost.joules is not None, cost.seconds is not None
         return self._identity
+
+    def count(self, path: Path | None) -> None:
+        """Go on with the count of a run's pulses that a file has, or begin it there; None: it is kept nowhere.
+
+        Raises:
+            InputError: the file is none of such counts.
+        """
+        kept = path if self.limits.run_pulses is not None else None
+        self.sent = Sent((self.identity.lines, self.identity.bits), kept)
+
+    @property
+    def left(self) -> np.ndarray | None:
+        """Pulses that each device may still take in this run, (lines, bits); None: as many as there are."""
+        most = self.limits.run_pulses
+        return None if most is None else np.maximum(most - self.sent.counts, 0)
+
+    @property
+    def spent(self) -> int:
+        """How many devices may take no further pulse in this run."""
+        left = self.left
+        return 0 if left is None else int((left == 0).sum())
 
     def close(self) -> None:
         """Let go of the instrument."""
@@ -133,7 +159,7 @@ class Guard:
         """Send pulses (lines, bits); return False where the link was lost meanwhile and nobody knows what was done.
 
         Raises:
-            InstrumentError: more pulses to a device than the limit; nothing was sent.
+            InstrumentError: more pulses to a device than the limits of a write or of the run; nothing was sent.
         """
         most = int(np.abs(pulses.astype(np.int64)).max(initial=0))
         if most > self.limits.pulses:
@@ -141,6 +167,15 @@ class Guard:
                 f"hardware.limits.pulses: a write would send {most} pulses to a device, and {self.limits.pulses} is "
                 "the limit; nothing was sent"
             )
+        left = self.left
+        if left is not None:
+            beyond = int((np.abs(pulses.astype(np.int64)) > left).sum())
+            if beyond:
+                raise InstrumentError(
+                    f"hardware.limits.run_pulses: a write would send {beyond} devices more than the "
+                    f"{self.limits.run_pulses} pulses that each may take in a run; nothing was sent"
+                )
+            self.sent.add(pulses)
         try:
             self.instrument.write(np.ascontiguousarray(pulses, dtype=np.int16))
         except LinkLostError as error:

@@ -12,6 +12,7 @@ The played and the driving side share no code but the commands and `numpy`.
 
 from __future__ import annotations
 
+import logging
 import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -35,6 +36,7 @@ if TYPE_CHECKING:
     from neuroanp.instruments.visa_options import VisaOptions
     from neuroanp.profiles import HardwareProfile
 
+LOG = logging.getLogger("neuroanp")
 OK, RANGE, SYNTAX = '0,"No error"', '-222,"Data out of range"', '-102,"Syntax error"'
 T_READ = 250e-9
 """Seconds of a read where the profile does not say."""
@@ -51,6 +53,7 @@ class PlayedArray(SimulatedDevice):
 
     Attributes:
         beyond: messages that broke a limit, all refused. written: writes that were carried out. pulses: sent in all.
+        short: pulses that were asked for and not sent, of trains longer than the law's `max_pulses`; it is logged once.
         cut: how often the link was.
     """
 
@@ -74,7 +77,7 @@ class PlayedArray(SimulatedDevice):
         self.cells = self.device.place(cells, middle, None, 0.0, self.streams.generator("first"))
         self.now, self.message = 0.0, 0
         self.joules = self.seconds = 0.0
-        self.beyond = self.written = self.pulses = self.cut = 0
+        self.beyond = self.written = self.pulses = self.cut = self.short = 0
         self.limits: dict[str, float] = {}
         self.error, self.linked = OK, False
         self._load()
@@ -174,13 +177,26 @@ class PlayedArray(SimulatedDevice):
         rng = self.streams.generator("pulse", self.message)
         self.cells, sent = self.device.pulse(self.cells, dg, self.now, rng)
         total, width = int(sent.sum()), self.limits["width"]
+        self._say_short(int(np.abs(counts.astype(int)).sum()) - total)
         self.written, self.pulses = self.written + 1, self.pulses + total
         self.now += total * width
         self.seconds += total * width
         volts = np.where(counts > 0, self.limits["up"], self.limits["down"])
-        self.joules += float((volts**2 * 0.5 * (before + self.siemens) * np.abs(counts)).sum()) * width
+        done = sent.view(-1, self.options.lines).T.numpy()
+        self.joules += float((volts**2 * 0.5 * (before + self.siemens) * done).sum()) * width
         self._save()
         return None
+
+    def _say_short(self, short: int) -> None:
+        """Log, the first time, that trains are cut to what the law of the devices sends at most."""
+        if short and not self.short:
+            most = self.device.profile.update.max_pulses  # pyright: ignore[reportOptionalMemberAccess, reportAttributeAccessIssue]
+            LOG.warning(
+                f"the played {self.profile.meta.name} cut a train: its law sends a device {most:,} pulses at most "
+                f"(update.max_pulses of its profile), and was asked for more; {short:,} were not sent (said "
+                f"once); set hardware.limits.pulses to {most} at most, or raise max_pulses in that profile"
+            )
+        self.short += short
 
     def _spent(self) -> bytes:
         said = f"{self.joules:.9g},{self.seconds:.9g}"

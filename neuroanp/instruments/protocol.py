@@ -9,7 +9,7 @@ registered, and named by `hardware.substrate`. It never sees weights, pairs or l
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 from pydantic import Field, model_validator
@@ -17,7 +17,7 @@ from pydantic import Field, model_validator
 from neuroanp.errors import RunError
 from neuroanp.registry import Registry
 from neuroanp.units import PositiveConductance, PositiveCurrent, PositiveTime, PositiveVoltage, Voltage
-from neuroanp.yaml_io import Section, at
+from neuroanp.yaml_io import GrowingSection, Section, at
 
 
 class LinkLostError(RunError):
@@ -28,13 +28,26 @@ class InstrumentError(RunError):
     """An instrument answers nonsense or reports an error, or would have to go beyond a limit; nothing was sent then."""
 
 
-class Limits(Section):
+class SpentError(InstrumentError):
+    """A device took all the pulses that the run may send it; the last checkpoint is of the update that did so."""
+
+
+class Limits(GrowingSection):
     """What no read and no write may exceed, whatever a rule wants."""
+
+    later: ClassVar[tuple[str, ...]] = ("run_pulses",)
 
     voltage: PositiveVoltage = Field(description="most volts of a word line in a read, of either sign")
     write_voltage: PositiveVoltage = Field(description="most volts of a pulse, of either sign")
     current: PositiveCurrent = Field(description="most amperes of a bit line in a read, of either sign")
     pulses: int = Field(ge=1, le=10_000, description="most pulses of one device in one write")
+    run_pulses: int | None = Field(
+        default=None,
+        ge=1,
+        le=10**15,
+        description="most pulses of one device in a whole run, those of its first weights among them: what reaches it "
+        "ends the run, with a checkpoint; unset: no such limit",
+    )
 
 
 class Pulse(Section):

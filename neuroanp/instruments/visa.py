@@ -24,7 +24,7 @@ import numpy as np
 
 from neuroanp.errors import InputError
 from neuroanp.instruments.protocol import Cost, Identity, InstrumentError, Limits, LinkLostError, Pulse
-from neuroanp.instruments.visa_options import COMMANDS, VisaOptions
+from neuroanp.instruments.visa_options import COMMANDS, PLAYED, VisaOptions
 from neuroanp.yaml_io import Document, validate
 
 T = TypeVar("T")
@@ -69,10 +69,10 @@ class VisaInstrument:
 
     def _manager(self, pyvisa: Any) -> Any:
         library = self.options.library
-        if library.startswith("played:"):
+        if library.startswith(PLAYED):
             from neuroanp.instruments.played import manager
 
-            return manager(library.partition(":")[2], self.resource, self.options)
+            return manager(library.removeprefix(PLAYED), self.resource, self.options)
         try:
             return pyvisa.ResourceManager(library)
         except (ValueError, OSError) as error:

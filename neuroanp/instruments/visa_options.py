@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
+from typing import Any
+
 from pydantic import Field, field_validator
 
 from neuroanp.errors import did_you_mean
 from neuroanp.units import PositiveTime
 from neuroanp.yaml_io import Section
 
+VISA = "visa"
+"""What `hardware.substrate` calls the driver that has these options."""
 COMMANDS = {
     "size": "ARR:SIZE?",
     "limits": "ARR:LIM {voltage:.6g},{write_voltage:.6g},{current:.6g},{up:.6g},{down:.6g},{width:.6g},{pulses}",
@@ -16,6 +21,8 @@ COMMANDS = {
     "cost": "ARR:COST?",
 }
 """What each of them is called unless `options.commands` says otherwise."""
+PLAYED = "played:"
+"""What `options.library` begins with where an instrument is played; the name or the file of a profile follows."""
 
 
 class VisaOptions(Section):
@@ -56,3 +63,24 @@ class VisaOptions(Section):
             if "\n" in text or "\r" in text:
                 raise ValueError(f"'{name}' is more than one line; write one command")
         return commands
+
+
+def with_paths(options: Mapping[str, Any], change: Callable[[str, str], str]) -> dict[str, Any]:
+    """Return options whose paths are changed: a played profile's, a library's, that of `state`.
+
+    Args: change: takes an option's name and its path. Names of the system's libraries and of profiles are no paths.
+
+    >>> with_paths({"library": "played:my/ecram.yaml", "state": "s.npz"}, lambda key, path: f"/home/{path}")
+    {'library': 'played:/home/my/ecram.yaml', 'state': '/home/s.npz'}
+    >>> with_paths({"library": "played:ecram"}, lambda key, path: f"/home/{path}")
+    {'library': 'played:ecram'}
+    """
+    changed, library, state = dict(options), options.get("library"), options.get("state")
+    if isinstance(library, str):
+        mark = PLAYED if library.startswith(PLAYED) else ""
+        path = library.removeprefix(mark)
+        if "/" in path or "\\" in path or (mark and path.endswith((".yaml", ".yml"))):
+            changed["library"] = mark + change("library", path)
+    if isinstance(state, str):
+        changed["state"] = change("state", state)
+    return changed

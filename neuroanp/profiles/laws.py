@@ -6,6 +6,7 @@ profile's section `read: {law: pcm, ...}` picks it by name and fills the fields.
 
 from __future__ import annotations
 
+from importlib import import_module
 from typing import Annotated, Any
 
 from pydantic import Field, PositiveInt
@@ -51,6 +52,11 @@ class Law(Section):
     def bank(self) -> Any:
         """How the sources of so many units are drawn where each is another one; None: all are alike."""
         return None
+
+
+def protocol(name: str) -> type:
+    """Return a protocol of the devices, a room to the right: what is loaded must have its members."""
+    return vars(import_module("neuroanp.devices.protocol"))[name]
 
 
 LAWS: dict[str, Registry[type[Law]]] = {

@@ -14,7 +14,7 @@ from typing import Annotated, Any
 
 from pydantic import PrivateAttr, model_validator
 
-from neuroanp.profiles.laws import LAWS, Law
+from neuroanp.profiles.laws import LAWS, Law, protocol
 from neuroanp.profiles.lines import problems_of_writes
 from neuroanp.profiles.provenance import UNSTATED, Leaf, Provenance, leaves, shares
 from neuroanp.profiles.sections import (
@@ -29,6 +29,7 @@ from neuroanp.profiles.sections import (
     Neurons,
     Periphery,
 )
+from neuroanp.registry import lack
 from neuroanp.units import format_quantity
 from neuroanp.yaml_io import Chosen, Key, Section, all_at, at, dotted, dump
 
@@ -250,6 +251,17 @@ class HardwareProfile(Section):
             where = "energy.read states" if read else "periphery gives (V^2 G t of its device)"
             text = f"an event reads one weight, and what that costs {where} already; keep one of the two"
             raise at(("neurons", "energy_per_event"), text)
+        return self
+
+    @model_validator(mode="after")
+    def _noise_with_a_memory_is_whole(self) -> HardwareProfile:
+        """What devices follow is made by the read law: no registry has seen it."""
+        law: Any = self.read
+        if law is not None and law.process is not None:
+            process = law.process()
+            said = lack(process, protocol("ReadProcess"))
+            if said is not None:
+                raise at(("read",), f"{type(process).__name__}, the process that {type(law).__name__} makes, {said}")
         return self
 
     @model_validator(mode="after")

@@ -18,8 +18,10 @@ NAME = ".lock"
 
 
 @contextmanager
-def held(root: Path) -> Iterator[None]:
+def held(root: Path, what: str | None = None, note: str = "") -> Iterator[None]:
     """Hold the lock of a directory; the file stays, or two could hold two files of one name.
+
+    Args: what: the message calls it by; None: the directory. note: on who we are, for others' messages.
 
     Raises:
         HeldError: another process holds it; the message names its pid.
@@ -28,7 +30,7 @@ def held(root: Path) -> Iterator[None]:
     with said(root):
         handle = _open(root)
     try:
-        _take(handle, root)
+        _take(handle, root, str(root) if what is None else what, note)
         yield
     finally:
         os.close(handle)  # lets go of the lock
@@ -68,13 +70,13 @@ def _replace(root: Path, path: Path) -> None:
         os.close(handle)
 
 
-def _take(handle: int, path: Path) -> None:
+def _take(handle: int, path: Path, what: str, note: str) -> None:
     """Lock an open file or say who holds it; note our own pid in it."""
     with said(path):
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
-            holder = os.pread(handle, 200, 0).decode("utf-8", "replace").strip() or "another process"
-            raise HeldError(f"{path}: in use by {holder}; wait for it to end, or stop it and resume") from error
+            holder = os.pread(handle, 1000, 0).decode("utf-8", "replace").strip() or "another process"
+            raise HeldError(f"{what}: in use by {holder}; wait for it to end, or stop it and resume") from error
         os.ftruncate(handle, 0)
-        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}\n".encode(), 0)
+        os.pwrite(handle, f"process {os.getpid()} on {socket.gethostname()}{note}\n".encode(), 0)

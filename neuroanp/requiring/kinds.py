@@ -33,6 +33,8 @@ class Kind:
         full: where a quantity that is stated as 0 is swept up to.
         count: "bits" are swept in steps of a bit, "levels" in whole numbers.
         spiking: whether spiking units have it alone (True), rates alone (False), or both.
+        warm: whether `better` is of a chip above the section's reference temperature: below it the other side is, which
+            has no ideal.
         metrics: the ones that it enters, where it only enters books (energy, time); (): all.
     """
 
@@ -47,6 +49,7 @@ class Kind:
     full: float | None = None
     count: str = ""
     spiking: bool | None = None
+    warm: bool = False
     metrics: tuple[str, ...] = ()
 
     @property
@@ -152,6 +155,16 @@ _DRIFT = [
     Kind("time constant of the leak", ("drift.tau",), ("drift", "leak"), better=HIGHER, without={"drift": None},
          effects=("drift",)),
 ]  # fmt: skip
+_DRIFT += [
+    Kind("temperature dependence of drift (activation energy)", ("drift.activation_energy",), ("drift", law), ideal=0.0,
+         effects=("drift",), warm=True)
+    for law in ("pcm", "power_law", "leak")
+]  # fmt: skip
+_CONDUCTANCE = [
+    Kind(f"temperature dependence of the conductance ({what})", (f"conductance.{key}",), ideal=0.0,
+         effects=("conductance_temperature",))
+    for key, what in (("activation_energy", "activation energy"), ("tcr", "linear coefficient of resistance"))
+]  # fmt: skip
 _PCM = Kind("", (), ("update", "pcm"), when=PULSES, ideal=0.0, full=1.0)
 _UPDATE = [
     *_pulsed("soft_bounds"), *_pulsed("linear_step"), *_nonlinear("linear_step"), *_pulsed("exponential_step"),
@@ -203,6 +216,15 @@ _NODES = [
             ("the magnetoresistance", "tmr_cv", 1.0),
         )
     ),
+    *(
+        Kind(f"spread of {what} from source to source", (f"stochastic.{key}",), ("stochastic", law), ideal=0.0,
+             effects=("d2d",), full=1.0)
+        for law, key, what in (
+            ("koenders", "amplitude_cv", "the amplitude"), ("koenders", "flip_cv", "the rate of flips"),
+            ("rtn", "amplitude_cv", "the amplitude"), ("rtn", "dwell_cv", "the dwell times"),
+            ("one_over_f", "amplitude_cv", "the amplitude"), ("ornstein_uhlenbeck", "sigma_cv", "the size"),
+        )
+    ),
     Kind("volts that stand for a pre-activation of 1 (gain of the node noise)", ("stochastic.volts_per_unit",),
          better=EITHER, effects=("node_noise",)),
     Kind("node noise", ("stochastic.sigma",), ("stochastic", "ornstein_uhlenbeck"), better=EITHER,
@@ -227,5 +249,5 @@ _BOOKS = [
     Kind("energy of a spike", ("neurons.energy_per_spike",), metrics=_ENERGY, spiking=True),
     Kind("energy of a synaptic event", ("neurons.energy_per_event",), metrics=_ENERGY, spiking=True),
 ]
-KINDS: tuple[Kind, ...] = (*_PROGRAMMING, *_READ, *_DRIFT, *_UPDATE, *_ARRAY, *_NODES, *_BOOKS)
+KINDS: tuple[Kind, ...] = (*_PROGRAMMING, *_READ, *_CONDUCTANCE, *_DRIFT, *_UPDATE, *_ARRAY, *_NODES, *_BOOKS)
 """All quantities that can be swept, in the order in which they are shown."""

@@ -18,6 +18,8 @@ from neuroanp.yaml_io import dotted, dump, parse
 IDEAL = "ideal"
 """In place of a value: the device without the flaw."""
 Value = float | str
+TEMPERATURE = ("activation_energy", "tcr")
+"""Keys of what goes with the temperature, about the `reference_temperature` of their section."""
 LONGEST = 30
 """Letters of the profile's name that the name of one with another value begins with."""
 DIGITS = 4
@@ -95,13 +97,19 @@ class LeftOut:
 
 
 def parameters_of(
-    profile: HardwareProfile, metric: str, effects: frozenset[str], write: str, spiking: bool
+    profile: HardwareProfile,
+    metric: str,
+    effects: frozenset[str],
+    write: str,
+    spiking: bool,
+    kelvin: float | None = None,
 ) -> tuple[list[Parameter], list[LeftOut]]:
     """Return what can be swept of the keys that a profile states, and what is left out of those that it states.
 
     Args:
         profile: as it was loaded. metric: of the target. effects: non-idealities that are on.
         write: how weights are written: ideal, verify or pulse. spiking: whether units spike.
+        kelvin: of the chip's surroundings; None: as the profile states.
     """
     leaves = {dotted(leaf.key): leaf for leaf in profile.leaves() if leaf.stated}
     found, left, seen = [], [], set[str]()
@@ -109,7 +117,8 @@ def parameters_of(
         if not _stated(kind, profile, leaves):
             continue
         seen.update(kind.keys)
-        why = _idle(kind, profile, metric, effects, write, spiking)
+        kind, idle = _at_temperature(kind, leaves, profile.temperature if kelvin is None else kelvin)
+        why = idle or _idle(kind, profile, metric, effects, write, spiking)
         if why:
             left.append(LeftOut(kind.key, why))
         else:
@@ -156,6 +165,22 @@ def _idle(kind: Kind, profile: HardwareProfile, metric: str, effects: frozenset[
     if not parts.get(kind.when, True):
         return f"plays no part with hardware.write: {write}"
     return ""
+
+
+def _at_temperature(kind: Kind, leaves: Mapping[str, Leaf], kelvin: float) -> tuple[Kind, str]:
+    """Return a quantity as it is at a temperature, and why it plays no part there, or "".
+
+    What goes with temperature does nothing at the reference temperature of its section.
+    """
+    section, _, name = kind.keys[0].partition(".") if kind.keys else ("", "", "")
+    if name not in TEMPERATURE:
+        return kind, ""
+    reference = float(leaves[f"{section}.reference_temperature"].value)
+    if kelvin == reference:
+        return kind, f"does nothing at {section}.reference_temperature, {reference:g} K, where the chip is"
+    if kind.warm and kelvin < reference:
+        return replace(kind, better=HIGHER, ideal=None), ""
+    return kind, ""
 
 
 def _couples(profile: HardwareProfile) -> bool:

@@ -169,7 +169,9 @@ def plan(config: RunConfig, asked: Asked) -> Plan:
     facts, _ = describe(experiment)
     profile, effects = load(config.profile), config.hardware.effects()
     spiking = spikes(config.backend)
-    found, left = parameters_of(profile, asked.target.metric, effects, facts["write"], spiking)
+    found, left = parameters_of(
+        profile, asked.target.metric, effects, facts["write"], spiking, config.hardware.temperature
+    )
     swept: list[tuple[Parameter, Mapping[Value, HardwareProfile]]] = []
     for parameter in found:
         values = values_of(parameter, profile, asked.decades, asked.points)

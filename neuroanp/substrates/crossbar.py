@@ -304,6 +304,21 @@ class Crossbar:
             fresh = None if fresh is None else torch.cat([fresh, torch.zeros_like(fresh)])
         return Circuits.of(g, fresh, (wires.r_word, wires.r_bit), self.tiling, v_0, self.slope)
 
+    def bent_loss(self, g: Tensor, wires: Wires) -> float:
+        """Return the share of the current of all inputs together that lines cost devices that are not ohmic.
+
+        Args: g: siemens, (planes, n, m), 0 or more.
+        """
+        assert self.v_0 is not None
+        both = g if self.differential else self._with_reference(g)
+        total = self.drive(X_MAX) * float(both.sum())
+        circuits = self._circuits(g, None, wires, self.v_0)
+        found = sum(
+            float(plane.currents([[X_MAX]] * plane.shape[1]).sum())
+            for column in circuits.networks for tile in column for plane in tile
+        )  # fmt: skip
+        return 1.0 - found / total if total else 0.0  # 0 where every line is broken: there is nothing to lose
+
     def wired(self, g: Tensor, wires: Wires) -> tuple[Tensor, Tensor]:
         """Return what the conductances look like through the lines, and the factors of `through_wires`.
 
@@ -359,13 +374,15 @@ class Crossbar:
         return self.thermal * siemens + self.extra
 
     def own_variance(self, now: float) -> float:
-        """Return the mean variance of an output that conversions and drivers cause, for inputs of rms 0.5.
+        """Return the mean variance of an output that conversions and drivers cause, for inputs of +-0.5.
 
-        The drivers' part is W^2 dac_sigma^2, summed over the word lines.
+        The drivers' part is W^2 dac_sigma^2, summed over the word lines: times the slope of the current there, over the
+        one at low voltage, of devices that are not ohmic; where inputs are times, what a whole pulse drives is scaled.
         """
         extra = self.extra_variance(self.device.conductance(self.cells, now))
         conversions = float(extra.sum(0).mean()) if isinstance(extra, Tensor) else extra * len(self.tiling.widths)
-        drivers = float(self.mean_weights(now).double().square().sum(1).mean()) * self.dac_sigma**2
+        slope = self.drive(X_MAX) / X_MAX if self.one_level else self.steepness(0.5 * X_MAX)
+        drivers = float(self.mean_weights(now).double().square().sum(1).mean()) * (slope * self.dac_sigma) ** 2
         return conversions + drivers
 
     def columns(self, now: float) -> Tensor:

@@ -6,7 +6,7 @@ import math
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.devices.effects import EFFECTS
-from neuroanp.substrates.periphery import driver, sensor
+from neuroanp.substrates.periphery import X_MAX, driver, sensor
 from neuroanp.substrates.tiling import through_wires
 from neuroanp.substrates.wires_fast import wire_error
 
@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from neuroanp.substrates.crossbar import Crossbar
 
 
+HALF = 0.5 * X_MAX
+"""Inputs at which the noise of an output is stated, of either sign."""
 LARGEST_CHECKED = 256
 """Lines of the largest tile whose fast solution is checked against the exact one for the facts of a run."""
 
@@ -78,10 +80,10 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         window_s: window over which read noise counts as fresh, seconds.
 
     Returns: way to write and read, effects on, and for each array w_s, saturation and noise:
-        `sigma_weight_rms` (fresh), `sigma_output` for inputs of rms 0.5, `adc_step`, and the node
-        noise of its units in ADC steps (below half a step it explores nothing; `node_sigma` is that of
-        the hidden units). Where lines have a
-        resistance, also `wire_loss`, the share of the current of all inputs together that they cost,
+        `sigma_weight_rms` (fresh; of devices that are not ohmic at low voltage), `sigma_output` for inputs of +-0.5
+        (of ohmic devices: of rms 0.5), `adc_step`, and the node noise of its units in ADC steps (below half a step it
+        explores nothing; `node_sigma` is that of the hidden units). Where lines have a resistance, also `wire_loss`,
+        the share of the current of all inputs together that they cost,
         and `wire_error` of the fast solution on the first tile, over its largest current; where writes go through them,
         `write_share`, the least and the mean share of the voltage of a pulse that devices see. Where drift is
         compensated, also `drift_factor`, which all of these outputs are scaled by. Where junctions are not alike,
@@ -93,7 +95,7 @@ def describe(chip: DeviceChip, window_s: float = 1e-3) -> dict[str, Any]:
         factor = chip.factor(name)
         variance = 0.0 if fresh is None else float(fresh.double().square().sum(0).mean()) * (array.slope * factor) ** 2
         own = array.own_variance(chip.now) * factor**2
-        output = math.sqrt(array.shape[1] * 0.25 * variance + own)
+        output = math.sqrt(array.shape[1] * array.drive(HALF) ** 2 * variance + own)
         step = array.adc.step * factor if array.adc is not None else None
         node = sigmas[chip.network.projection(name).post]
         arrays[name] = {
@@ -139,6 +141,8 @@ def _lines(array: Crossbar, now: float) -> dict[str, float | None]:
     if wires is None:
         return {}
     g = array.device.conductance(array.cells, now).clamp_min(0.0)
+    if array.v_0 is not None:
+        return {"wire_loss": array.bent_loss(g, wires), "wire_error": None}
     seen, _ = through_wires(g, wires.r_word, wires.r_bit, array.tiling, array.solver)
     tile = g[0, : array.tiling.heights[0], : array.tiling.widths[0]]
     error = None

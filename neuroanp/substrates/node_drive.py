@@ -7,15 +7,17 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from neuroanp.devices.protocol import SourceBank
 from neuroanp.devices.switched import at_temperature
 from neuroanp.errors import InputError
+from neuroanp.registry import refuse_incomplete
 from neuroanp.substrates.added_noise import Kind, checked
 from neuroanp.substrates.periphery import amplifier_variance, dac_sigma, thermal_factor
 
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from neuroanp.devices.protocol import NodeSource, SourceBank
+    from neuroanp.devices.protocol import NodeSource
     from neuroanp.noise import Streams
     from neuroanp.profiles import HardwareProfile
 
@@ -108,9 +110,12 @@ def banks_of(
     """
     if junctions is None or junctions.bank is None or "d2d" not in effects:
         return {}
-    return {
+    banks = {
         name: junctions.bank(streams.generator(f"d2d/junctions/{name}"), units, like) for name, units in lines.items()
     }
+    for bank in banks.values():  # made by a law: no registry has seen it
+        refuse_incomplete(bank, SourceBank, f"{type(bank).__name__}, the bank that {type(junctions).__name__} draws,")
+    return banks
 
 
 def perturbs_units(profile: HardwareProfile, effects: frozenset[str], temperature: float | None = None) -> bool:

@@ -38,9 +38,9 @@ def static_power(
     if junctions is not None:
         stated = None if energy is None else energy.static_junction
         if stated is None and banks:
-            found["junctions"] = sum(
-                (law.static_power or 0.0) * law.n_sources * lines[name] for name, law in banks.items()
-            )
+            each = [_times(law.static_power, law.n_sources * lines[name]) for name, law in banks.items()]
+            known = [watts for watts in each if watts is not None]
+            found["junctions"] = sum(known) if known else None
         else:
             watts = junctions.static_power if stated is None else stated
             found["junctions"] = _times(watts, junctions.n_sources * units)

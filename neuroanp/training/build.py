@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 import torch
@@ -88,7 +89,10 @@ class Experiment:
     @property
     def identity(self) -> str:
         """16 hex digits of what decides the result: configuration, profile content, first weights, data, code."""
-        plain = {**self.config.to_plain(), "profile": self.profile.name}
+        # files of an instrument, as data and weights, count wherever they lie
+        hardware = self.config.hardware.with_paths(lambda _, path: Path(path).name)
+        config = self.config.model_copy(update={"hardware": hardware})
+        plain = {**config.to_plain(), "profile": self.profile.name}
         plain["task"].pop("path", None)  # the data's fingerprint counts, wherever the file lies
         plain["network"]["weights"] = self.start.digest if self.start is not None else None  # likewise
         plain["compute"] = without_workers(plain["compute"])

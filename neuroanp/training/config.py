@@ -125,6 +125,9 @@ class RunConfig(Section):
         path = self.task.path if "path" in type(self.task).model_fields else None
         if path is not None:
             changes["task"] = self.task.model_copy(update={"path": Path(_whole("task.path", path))})
+        hardware = self.hardware.with_paths(lambda key, path: _whole(f"hardware.options.{key}", path))
+        if hardware != self.hardware:
+            changes["hardware"] = hardware
         return self.model_copy(update=changes)
 
     def to_plain(self) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import suppress
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isfinite
@@ -16,6 +16,7 @@ import torch
 
 from neuroanp.baselines.controls import controls
 from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
+from neuroanp.instruments.protocol import SpentError
 from neuroanp.records.shared import Number, shared
 from neuroanp.tasks.acting import by_chance
 from neuroanp.tasks.encoding import own_task
@@ -35,8 +36,8 @@ from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
 from neuroanp.training.under_noise import UnderNoise
 from neuroanp.training.updates import Row, updates
-from neuroanp.training.validating import Validator, fit_outputs, validated
-from neuroanp.training.watch import Health, Watch
+from neuroanp.training.validating import Validator, fit_outputs, fit_untrained, validated
+from neuroanp.training.watch import Health, Watch, rewritten
 from neuroanp.trajectory import Weights
 
 if TYPE_CHECKING:
@@ -78,6 +79,8 @@ class Training:
     """(N,) Hz, how often each unit spiked when they were last evaluated; None: not yet, or none spikes."""
     world: bool = field(default=False, init=False)
     """Whether a world answers the outputs."""
+    bench: Bench | None = field(default=None, init=False)
+    """The instrument that holds the weights; None: they are simulated."""
     validator: Validator | None = field(default=None, init=False)
     """Looks at the validation loss; None where no sequences are kept for it."""
 
@@ -92,18 +95,28 @@ class Training:
         Raises:
             DivergedError: the run diverged; its record says at which update.
             RunError: it was interrupted (the last checkpoint is intact) or failed.
+            SpentError: an instrument took all the pulses that the run may send it.
         """
         threads = torch.get_num_threads()
         torch.set_num_threads(self.experiment.config.compute.threads)
         try:
-            with connected(self.experiment.config.hardware, self.record) as bench:
-                return self._run(bench)
+            with ExitStack() as stack:
+                self.bench = self._bench(stack)
+                return self._run()
         finally:
             torch.set_num_threads(threads)  # the caller's own computations keep theirs
 
-    def _run(self, bench: Bench | None) -> dict[str, Any]:
+    def _bench(self, stack: ExitStack) -> Bench | None:
+        """Open the instrument, which the stack closes; a run that does not get it has not begun to train."""
+        try:
+            return stack.enter_context(connected(self.experiment.config.hardware, self.record))
+        except NeuroanpError as error:
+            self._end("interrupted", str(error))
+            raise
+
+    def _run(self) -> dict[str, Any]:
         keep_freed_memory()
-        trainer = build_trainer(self.experiment, bench=bench)
+        trainer = build_trainer(self.experiment, bench=self.bench)
         trainer, task = replace(trainer, batches=self.batches, crew=crew_of(self.experiment)), self.experiment.task
         held = HeldOutBatch.of(task.test(trainer.streams.generator("test")), trainer.substrate.weights.like, task.loss)
         self.world = held.batch.world is not None
@@ -123,7 +136,7 @@ class Training:
         except Exception as error:
             said = str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}"
             with suppress(RunError):  # a full disk takes no status either: then this error is the one to tell
-                self._end("failed", said)
+                self._end("interrupted" if isinstance(error, SpentError) else "failed", said)
             raise
         return result
 
@@ -163,6 +176,8 @@ class Training:
             rows.append(self._row(trainer, held, row, 0.0))
         if config.updates == 0:  # weights that are programmed and evaluated, no more
             self._save(trainer, rows, 0.0)
+        else:
+            self._end_if_spent(trainer, rows, wall, saved=self.restored)
         todo = self._updates("train", trainer, stop)
         for row, at_end in validated(todo, trainer, self.validator, self.refit, pause):
             due = trainer.update % config.evaluate_every == 0 or at_end
@@ -173,9 +188,20 @@ class Training:
                 rows.append(self._row(trainer, None, row, now - start))
             if at_end:
                 self._tell("train", trainer, row["train_loss"])
+            if not at_end:
+                self._end_if_spent(trainer, rows, now - start)
             if trainer.update % config.checkpoint_every == 0 or at_end or stop.requested:
                 self._save(trainer, rows, now - start)
                 rows = []
+
+    def _end_if_spent(self, trainer: Trainer, rows: list[Any], wall: float, saved: bool = False) -> None:
+        """Save and raise SpentError where an instrument may take no further pulse, and updates are left."""
+        over = trainer.update == trainer.updates or (self.validator is not None and self.validator.over)
+        if self.bench is None or not self.bench.guard.spent or over:
+            return
+        if not saved:
+            self._save(trainer, rows, wall)
+        self.bench.refuse_spent(trainer.update, trainer.updates, self.record.path)
 
     def _updates(self, phase: str, trainer: Trainer, stop: StopRequested) -> Iterator[Row]:
         """Do the updates that are left, and tell of them."""
@@ -212,7 +238,8 @@ class Training:
                 "spectral_radius": trainer.spectral_radius(),
             }
         self.watch.look(trainer.update, Health.of(trainer, row, self.rates))
-        self.watch.look_at_writes(trainer.update, self._rewritten(trainer, row))
+        written = rewritten(self.experiment, trainer, row, self.first_books["pulses"])
+        self.watch.look_at_writes(trainer.update, written)
         unverified = row.get("unverified")
         if unverified is not None and isfinite(unverified):
             self.unverified = unverified
@@ -231,16 +258,6 @@ class Training:
             **({} if self.rates is None else {"rate_Hz": float(self.rates.mean()) if held is not None else None}),
             "wall_s": wall,
         }
-
-    def _rewritten(self, trainer: Trainer, row: Mapping[str, float | int]) -> bool:
-        """Return False where write-verify has a deadband, changes were asked for, and none was written yet."""
-        law: Any = self.experiment.profile.programming
-        hardware = self.experiment.config.hardware
-        spares = law is not None and law.deadband > 0 and "programming_error" in hardware.effects()
-        verifies = hardware.write in ("auto", "verify")  # auto verifies wherever there is a programming law
-        asked = row.get("update_norm", 0.0) > 0
-        pulses = trainer.substrate.ledger.pulses
-        return not (spares and verifies and asked and pulses == self.first_books["pulses"])
 
     def _finish(self, trainer: Trainer, held: HeldOutBatch, stop: StopRequested) -> dict[str, Any]:
         """Evaluate, compute the controls, write predictions and result."""
@@ -368,21 +385,13 @@ class Training:
             if validator is not None:
                 validator.look(trainer)
             if refit is not None:
-                self._fit_untrained(trainer, refit, stop)
+                fit_untrained(refit, trainer, stop.raise_if_requested)
                 return Number(trainer.test_loss(held), own)
             for _ in validated(self._updates("controls", trainer, stop), trainer, validator):
                 pass
         except DivergedError as error:
             return Number(float("nan"), own, str(error))
         return Number(trainer.test_loss(held), own)
-
-    def _fit_untrained(self, trainer: Trainer, refit: Refit, stop: StopRequested) -> None:
-        """Fit the outputs of a network that is left as it was drawn: what they were before is not seen in the end.
-
-        Its chip is as old then as if it had been trained.
-        """
-        trainer.substrate.elapse(trainer.window() * trainer.updates)
-        fit_outputs(refit, trainer, None, stop.raise_if_requested)
 
     def _result(
         self,

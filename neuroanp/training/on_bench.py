@@ -12,9 +12,11 @@ from neuroanp.devices.pulsed import PulsedLaw
 from neuroanp.errors import InputError
 from neuroanp.instruments.bench import BenchChip, How
 from neuroanp.instruments.guard import Guard
-from neuroanp.instruments.protocol import INSTRUMENTS
+from neuroanp.instruments.protocol import INSTRUMENTS, SpentError
 from neuroanp.instruments.records import Records
+from neuroanp.instruments.sent import NAME
 from neuroanp.substrates.node_drive import NO_DRIVE
+from neuroanp.training.alone import alone
 from neuroanp.training.sections import Compute, Hardware, PerturbationConfig, TrainingConfig
 from neuroanp.units import format_quantity
 from neuroanp.yaml_io import Problem
@@ -101,6 +103,17 @@ class Bench:
     folder: Path | None = None
     fresh: bool = True
 
+    def refuse_spent(self, update: int, updates: int, run: Path) -> None:
+        """Raise SpentError where a device took all the pulses that this run may send it."""
+        spent, most, counts = self.guard.spent, self.guard.limits.run_pulses, self.guard.sent.counts
+        if spent:
+            raise SpentError(
+                f"hardware.limits.run_pulses: {spent} of {counts.size} devices took the {most:,} pulses that a run may "
+                f"send each, at update {update} of {updates}; {int(counts.sum()):,} were sent in all, and the "
+                "checkpoint has what was learned. If the devices stand more, go on from it: "
+                f"neuroanp train {run / 'config.yaml'} --set network.weights={run} --set hardware.limits.run_pulses=..."
+            )
+
     def chip(
         self, hardware: Hardware, adds: bool, model: DeviceChip, first: Weights, streams: Streams
     ) -> BenchChip:  # fmt: skip
@@ -129,15 +142,22 @@ def connected(hardware: Hardware, record: RunDir | None = None) -> Iterator[Benc
     Args: record: where what is measured is kept, and whether it begins; None: it is looked at, and nothing is written.
 
     Raises:
+        HeldError: another process drives it.
         LinkLostError: it cannot be reached.
     """
     if not hardware.on_bench:
         yield None
         return
+    with alone(hardware, None if record is None else record.path):
+        yield from _opened(hardware, record)
+
+
+def _opened(hardware: Hardware, record: RunDir | None) -> Iterator[Bench]:
     guard = guard_of(hardware)
     folder = None if record is None else record.path / MEASURED
     try:
         identity = guard.open()
+        guard.count(None if folder is None else folder / NAME)
         if record is not None:
             before = record.manifest.get("instrument")
             if isinstance(before, Mapping) and before.get("name") != identity.name:
@@ -175,7 +195,8 @@ def said_of(hardware: Hardware, profile: HardwareProfile, replayed: bool) -> lis
         f"instrument: {hardware.substrate} {hardware.resource}; its own noise explores; controls, and later looks at "
         f"the run, are simulated with profile {profile.name}",
         f"limits: reads {format_quantity(limits.voltage, 'V')} and {format_quantity(limits.current, 'A')} a bit line, "
-        f"writes {format_quantity(limits.write_voltage, 'V')} and {limits.pulses} pulses a device",
+        f"writes {format_quantity(limits.write_voltage, 'V')} and {limits.pulses} pulses a device"
+        f"{'' if limits.run_pulses is None else f', {limits.run_pulses:,} in the whole run'}",
         f"pulses: {format_quantity(pulse.up, 'V')} up, {format_quantity(pulse.down, 'V')} down, "
         f"{format_quantity(pulse.width, 's')}; a step of {format_quantity(step_of(hardware, profile), 'S', 3)}",
     ]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
 from pydantic import Field, field_validator, model_validator
@@ -9,6 +10,7 @@ from pydantic import Field, field_validator, model_validator
 from neuroanp.devices.effects import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import did_you_mean
 from neuroanp.instruments.protocol import INSTRUMENTS, SIMULATED, Limits, Pulse
+from neuroanp.instruments.visa_options import VISA, with_paths
 from neuroanp.substrates.added_noise import Kind
 from neuroanp.training.times import Idle, without_repeats
 from neuroanp.units import Size, Temperature
@@ -109,6 +111,15 @@ class Hardware(GrowingSection):
     def on_bench(self) -> bool:
         """Whether an instrument holds the weights."""
         return self.substrate != SIMULATED
+
+    def with_paths(self, change: Callable[[str, str], str]) -> Hardware:
+        """Return it with the paths among the options of `visa` changed; those of a driver of one's own are its own.
+
+        Args: change: takes an option's name and its path.
+        """
+        if self.substrate != VISA:
+            return self
+        return self.model_copy(update={"options": with_paths(self.options, change)})
 
     @field_validator("only", "without")
     @classmethod

@@ -180,3 +180,12 @@ def fit_outputs(
     if validator is not None:
         validator.again(trainer)
     return refit.row(trainer)
+
+
+def fit_untrained(refit: Refit, trainer: Trainer, pause: Callable[[], None]) -> None:
+    """Fit the outputs of a network that is left as it was drawn: what they were before is not seen in the end.
+
+    Its chip is as old then as if it had been trained.
+    """
+    trainer.substrate.elapse(trainer.window() * trainer.updates)
+    fit_outputs(refit, trainer, None, pause)

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass, field
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
+    from neuroanp.training.build import Experiment
     from neuroanp.training.trainer import Trainer
 
 
@@ -159,3 +160,16 @@ raise array.weight_range, or lower optimizer.lr if updates drive them there
             if self.told.get(name) != sentence:
                 self.told[name] = sentence
                 self.say(f"at the end: {sentence}")
+
+
+def rewritten(experiment: Experiment, trainer: Trainer, row: Mapping[str, float | int], first: int) -> bool:
+    """Return False where write-verify has a deadband, changes were asked for, and none was written yet.
+
+    Args: row: of the last update. first: pulses of the first weights.
+    """
+    law: Any = experiment.profile.programming
+    hardware = experiment.config.hardware
+    spares = law is not None and law.deadband > 0 and "programming_error" in hardware.effects()
+    verifies = hardware.write in ("auto", "verify")  # auto verifies wherever there is a programming law
+    asked = row.get("update_norm", 0.0) > 0
+    return not (spares and verifies and asked and trainer.substrate.ledger.pulses == first)

@@ -8,6 +8,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -243,3 +244,28 @@ def test_a_device_of_known_truth_learns_and_one_of_absurd_noise_does_not(here, i
     losses = {name: [r["test_loss"] for r in task["results"] if r["profile"] == name] for name in ("device", "ideal")}
     assert (max(losses["device"]) < 0.1) == (error < 1e-6)  # the constant mean has 0.19
     assert max(losses["ideal"]) < 0.05
+
+
+@pytest.mark.slow
+def test_a_forecast_of_ones_own_table_is_assessed_from_end_to_end(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The shipped trace of a junction on a synthetic year of weather: a day's and a year's cycle, and noise."""
+    monkeypatch.chdir(tmp_path)
+    rng, hours = np.random.default_rng(0), np.arange(1200)
+    stamps = np.datetime64("2020-01-01T00:00") + hours.astype("timedelta64[h]")
+    warm = (
+        10 + 8 * np.sin(2 * np.pi * hours / 24) + 12 * np.sin(2 * np.pi * hours / 8766) + rng.normal(0, 1, len(hours))
+    )
+    rows = [f"{stamp},{t:.2f},{60 - t:.1f}" for stamp, t in zip(stamps, warm, strict=True)]
+    Path("station.csv").write_text("\n".join(["date,temperature,humidity", *rows]) + "\n")
+    words = ["--task", "weather", "--seeds", "3", "--updates", "4", "--beside", "ideal", "--no-requirements"]
+    for setting in ("path=station.csv", "target=temperature", "time=date", "window=12", "horizon=6", "washout=4"):
+        words += ["--for", f"weather:task.{setting}"]
+    words += ["--set", "training.batch=2", "--set", "network.hidden=4", "--workers", "1", "--no-progress", "--json"]
+    done = CliRunner().invoke(app, ["assess", str(TRACE), *words])
+    assert done.exit_code == 0, done.stderr
+    assert json.loads(done.stdout)
+    assert (tmp_path / "assessments" / "telegraph" / "report.html").is_file()
+    text = (tmp_path / "assessments" / "telegraph" / "report.html").read_text()
+    assert "persistence" in text

@@ -11,6 +11,7 @@ from typer.testing import CliRunner
 
 from examples.data import synthesize
 from neuroanp.cli import fit as command
+from neuroanp.fitting import Options, fit_files
 from neuroanp.profiles import load
 from neuroanp.records import atomic
 from tests.close import close
@@ -152,3 +153,51 @@ def test_never_writes_over_the_measurements(fit, tmp_path: Path) -> None:
     refused = fit("data.yaml", "--kind", "telegraph", "-o", "data.yaml", "--force")
     assert refused.exit_code == 2
     assert "holds the measurements" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ((*TRACE, "--v-read", "0.2 V"), "telegraph.csv has no currents"),
+        ((DATA / "pulse.csv", "--v-read", "0.2 V"), "pulse.csv has no currents"),
+        (
+            (DATA / "programming.csv", "--volts-per-unit", "0.1 V"),
+            "--volts-per-unit: kind programming does not take it",
+        ),
+        (
+            (DATA / "pulse.csv", f"read_noise:{DATA / 'read_noise.csv'}", "--v-read", "0.2 V"),
+            "--v-read: no file here has currents",
+        ),
+        (
+            (DATA / "pulse.csv", f"read_noise:{DATA / 'read_noise.csv'}", "--volts-per-unit", "0.1 V"),
+            "--volts-per-unit: no file here",
+        ),
+    ],
+)
+def test_an_option_that_nothing_makes_use_of_is_refused(fit, tmp_path: Path, words: tuple, said: str) -> None:
+    done = fit(*words)
+    assert done.exit_code == 2
+    assert said in " ".join(done.stderr.split())
+    assert "leave it out" in " ".join(done.stderr.split())
+    assert not [*tmp_path.iterdir()]
+
+
+def test_a_trace_of_a_conductance_drives_no_unit(fit, tmp_path: Path) -> None:
+    lines = (DATA / "telegraph.csv").read_text().replace("voltage_mV", "conductance_uS")
+    (tmp_path / "g.csv").write_text(lines)
+    done = fit("g.csv", "--kind", "telegraph", "--volts-per-unit", "0.1 V")
+    assert done.exit_code == 2
+    assert "--volts-per-unit: g.csv has no voltages that would drive a unit" in " ".join(done.stderr.split())
+
+
+def test_options_go_to_the_file_that_makes_use_of_them(tmp_path: Path) -> None:
+    """Of pulses as currents and a trace of volts, the first alone are read at a voltage, the second drives a unit."""
+    text = (DATA / "pulse.csv").read_text()
+    assert "conductance_uS" in text
+    (tmp_path / "pulse.csv").write_text(text.replace("conductance_uS", "current_uA"))
+    told = Options(v_read=1.0, volts_per_unit=0.1, anyway=True)  # 1 V: microamperes are microsiemens
+    files = [tmp_path / "pulse.csv", f"telegraph:{DATA / 'telegraph.csv'}"]
+    plain = [DATA / "pulse.csv", files[1]]
+    of_currents, of_conductances = fit_files(files, told), fit_files(plain, Options(volts_per_unit=0.1, anyway=True))
+    for one, other in zip(of_currents, of_conductances, strict=True):
+        assert [p.value for p in one.parameters] == close([p.value for p in other.parameters], rel=1e-9)

@@ -246,8 +246,8 @@ def test_a_junction_that_cannot_be_is_told_when_it_is_drawn():
         bank(law, 2000)
 
 
-def test_other_sources_take_no_spread():
-    with pytest.raises(InputError, match=r"stochastic\.v50_sd: unknown key"):
+def test_other_sources_take_no_spread_of_a_junctions_physics():
+    with pytest.raises(InputError, match=r"stochastic\.v50_sd: is of smtj; 'koenders' has"):
         loads(
             UNEVEN.format("v50_sd: 8 mV")
             .replace("smtj_telegraph", "smtj_koenders")

@@ -11,6 +11,7 @@ import torch
 from neuroanp.errors import InputError
 from neuroanp.instruments.bench import BenchChip, How
 from neuroanp.instruments.guard import Guard
+from neuroanp.instruments.pairs import shared
 from neuroanp.instruments.protocol import InstrumentError
 from neuroanp.instruments.records import Records
 from neuroanp.network.compose import Stacked, stack
@@ -335,4 +336,4 @@ def test_pairs_beyond_their_range_are_not_moved_together(tmp_path: Path) -> None
     told = Told(lines=9, bits=6)
     chip = chip_of(told, tmp_path, write="pulse", text=PAIRS)
     chip.held["w"][:] = 0.9e-6  # below g_min, by the noise of reads
-    assert not bool(chip._shared("w", torch.zeros(3, 3)).any())
+    assert not bool(shared(torch.zeros(3, 3), chip.held["w"], chip.device.span).any())

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -18,7 +19,9 @@ from neuroanp.fitting.several import fit_files
 from neuroanp.instruments.bench import BenchChip
 from neuroanp.instruments.played import array_of
 from neuroanp.instruments.protocol import INSTRUMENTS, LinkLostError
+from neuroanp.instruments.visa import VisaInstrument
 from neuroanp.instruments.visa_options import VisaOptions
+from neuroanp.training.build import Experiment
 from neuroanp.training.configure import configure
 from neuroanp.training.revisit import restored
 from tests.close import close
@@ -240,3 +243,42 @@ def test_a_configuration_with_an_instrument_comes_back(bench_profile: Path) -> N
     again = configure(yaml.safe_load(config.to_yaml()))
     assert again == config
     assert again.to_plain()["hardware"]["limits"]["current"] == "100 uA"
+
+
+def test_files_of_a_driver_are_where_the_run_was_begun_from_wherever_it_goes_on(
+    bench_profile: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As the profile of the same configuration is."""
+    plain = settings(Path(bench_profile.name), seed=17, cut_rate=0.01, state="devices.npz")
+    plain["hardware"] |= {"retries": 0}
+    plain["training"] |= {"updates": 12, "checkpoint_every": 1}
+    monkeypatch.chdir(bench_profile.parent)
+    with pytest.raises(LinkLostError):
+        na.train(plain, runs="runs")
+    [path] = (tmp_path / "runs").glob("[!.]*")
+    named = Experiment.of(configure(plain)).directory
+    (tmp_path / "elsewhere").mkdir()
+    monkeypatch.chdir(tmp_path / "elsewhere")
+    options = configure(path / "config.yaml").hardware.options
+    assert options["library"] == f"played:{bench_profile}"
+    assert options["state"] == str(tmp_path / "devices.npz")
+    assert named == path.name  # the run is found again by what was typed, too
+    with suppress(LinkLostError):
+        na.resume(path)
+    assert not [*(tmp_path / "elsewhere").iterdir()]
+    assert (tmp_path / "devices.npz").exists()
+
+
+def test_names_of_libraries_and_profiles_are_no_files(bench_profile: Path) -> None:
+    for library in ("", "@py", "visa32.dll", "played:ecram"):
+        plain = settings(bench_profile)
+        plain["hardware"]["options"] = {"library": library}
+        assert configure(plain).anchored().hardware.options == {"library": library}
+
+
+def test_options_of_a_driver_of_ones_own_stay_as_they_are(bench_profile: Path) -> None:
+    plain = settings(bench_profile)
+    if "mine" not in INSTRUMENTS.names():
+        INSTRUMENTS.register("mine")(VisaInstrument)
+    plain["hardware"] |= {"substrate": "mine", "options": {"library": "a/b.so", "state": "x"}}
+    assert configure(plain).anchored().hardware.options == {"library": "a/b.so", "state": "x"}

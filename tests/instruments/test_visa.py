@@ -50,6 +50,32 @@ def test_pulses_move_the_devices_they_are_sent_to_and_no_others(bench_profile: P
     assert (played.pulses, played.written) == (27, 1)
 
 
+def test_it_says_that_a_train_is_cut_to_what_its_law_sends(
+    bench_profile: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    flat = "update: {dw_d2d: 0, c2c: 0, gamma_up: 0, gamma_down: 0, up_down_d2d: 0, max_pulses: 12}\n"
+    bench_profile.write_text(bench_profile.read_text() + flat)
+    driver, played = opened(bench_profile)
+    before, pulses = played.siemens, np.zeros((6, 4), np.int16)
+    pulses[1, 2], pulses[5, 0] = 12, -12
+    driver.write(pulses)
+    assert played.short == 0
+    assert not caplog.messages
+    driver.cost()
+    pulses[1, 2], pulses[5, 0] = -20, 17
+    at = played.siemens
+    driver.write(pulses)
+    assert played.siemens == close(before, rel=1e-4)  # twelve back, of either
+    assert (played.short, played.pulses) == (13, 48)
+    between = 0.5 * (at + played.siemens)
+    assert driver.cost().joules == close((1.3**2 * between[1, 2] + 1.2**2 * between[5, 0]) * 12 * 1e-7, rel=1e-6)
+    [said] = caplog.messages
+    assert "played bench_ecram cut a train: its law sends a device 12 pulses at most" in said
+    assert "13 were not sent" in said
+    driver.write(pulses)
+    assert len(caplog.messages) == 1  # once
+
+
 def test_what_it_costs_is_V2_G_t(bench_profile: Path) -> None:
     driver, played = opened(bench_profile)
     driver.cost()

@@ -210,6 +210,12 @@ def fit_dwells(draw: Draw, values: Values, g_max: float) -> None:
         values["tau_decades"] = draw(st.sampled_from([0.0, 0.5, 4.0, 24.0]))
 
 
+def fit_flips(draw: Draw, values: Values, g_max: float) -> None:
+    """Flips that no junction of a small bank can have more often than at every sample."""
+    if values.get("flip_cv"):
+        values |= {"flip": min(values["flip"], 0.05), "flip_cv": 0.3 * values["flip_cv"]}
+
+
 def fit_junction(draw: Draw, values: Values, g_max: float) -> None:
     """One way to state the barrier and one for the bias, which stays below the critical voltage."""
     for name in ("dwell", "v_slope"):
@@ -271,6 +277,7 @@ FITS: dict[tuple[str, str], Callable[[Draw, Values, float], None]] = {
     ("stochastic", "one_over_f"): fit_band,
     ("read", "rtn"): fit_dwells,
     ("stochastic", "rtn"): fit_dwells,
+    ("stochastic", "koenders"): fit_flips,
     ("read", "fluctuators"): fit_fluctuators,
     ("stochastic", "fluctuators"): fit_fluctuators,
     ("stochastic", "smtj"): fit_junction,

@@ -10,8 +10,9 @@ from neuroanp.devices.effects import ALL_EFFECTS
 from neuroanp.profiles import HardwareProfile
 from neuroanp.profiles.laws import LAWS
 from neuroanp.profiles.loader import available, load
+from neuroanp.profiles.sections import ConductanceRange
 from neuroanp.requiring.kinds import HIGHER, KINDS, LOWER
-from neuroanp.requiring.parameters import IDEAL, Parameter, changed, ideal_of, parameters_of, values_of
+from neuroanp.requiring.parameters import IDEAL, TEMPERATURE, Parameter, changed, ideal_of, parameters_of, values_of
 from neuroanp.yaml_io import dotted
 from tests.close import close
 
@@ -163,6 +164,73 @@ def test_every_law_that_makes_a_device_worse_has_a_quantity() -> None:
     elsewhere = {("programming", "ideal"), ("drift", "wan"), ("drift", "sonos"), ("update", "measured")}
     there = {(section, law) for section in ("programming", "read", "drift", "update") for law in LAWS[section].names()}
     assert there - known == elsewhere
+
+
+def test_every_key_of_a_temperature_has_a_quantity() -> None:
+    """Of all drift laws and of the conductance: the sections in which an Arrhenius law or a coefficient can stand."""
+    known = {(key, None if kind.law is None else kind.law[1]) for kind in KINDS for key in kind.keys}
+    there = {(f"conductance.{key}", None) for key in TEMPERATURE if key in ConductanceRange.model_fields}
+    for law in LAWS["drift"].names():
+        fields = LAWS["drift"].get(law).model_fields
+        there |= {(f"drift.{key}", law) for key in TEMPERATURE if key in fields}
+    assert len(there) == 5
+    assert there <= known
+
+
+WARM = """
+extends: {base}
+meta: {{name: warm, summary: s, source: here, status: measured}}
+environment: {{temperature: {kelvin} K}}
+{section}
+"""
+CONDUCTS = "conductance: {{{}, reference_temperature: 300 K}}"
+
+
+@pytest.mark.parametrize(
+    ("base", "section", "key", "better", "ideal"),
+    [
+        ("pcm", CONDUCTS.format("activation_energy: 0.1 eV"), "conductance.activation_energy", LOWER, LOWER),
+        ("pcm", CONDUCTS.format("tcr: -5e-4 K^-1"), "conductance.tcr", LOWER, LOWER),
+        ("pcm", "drift: {activation_energy: 0.2 eV, reference_temperature: 300 K}", "drift.activation_energy", LOWER,
+         HIGHER),
+        ("capacitor", "drift: {activation_energy: 0.6 eV, reference_temperature: 300 K}", "drift.activation_energy",
+         LOWER, HIGHER),
+    ],
+)  # fmt: skip
+def test_what_goes_with_temperature_is_swept_where_the_chip_is_at_another(
+    tmp_path: Path, base: str, section: str, key: str, better: str, ideal: str
+) -> None:
+    for kelvin, side in ((350, better), (280, ideal), (300, None)):
+        path = tmp_path / f"{kelvin}.yaml"
+        path.write_text(WARM.format(base=base, kelvin=kelvin, section=section))
+        profile = load(path)
+        words = (profile, "test_loss", ALL_EFFECTS, "pulse", False)
+        found, left = parameters_of(*words)
+        mine = [one for one in found if one.key == key]
+        if side is None:
+            assert not mine
+            assert [one for one in left if one.key == key and "does nothing at" in one.why and "300 K" in one.why]
+            found, _ = parameters_of(*words, kelvin=350.0)  # of the run, whatever the profile says
+            assert key in [one.key for one in found]
+            continue
+        [one] = mine
+        assert one.kind.better == side
+        values = values_of(one, profile, 1.0, 1)
+        assert len([value for value in values if value != IDEAL]) == 2
+        assert (IDEAL in values) == (side == LOWER)
+        if side == LOWER:
+            assert leaves(values[IDEAL])[key] == 0
+            assert ideal_of(one, [*values]) == IDEAL
+
+
+def test_a_chip_without_its_temperature_is_as_at_the_reference(tmp_path: Path) -> None:
+    path = tmp_path / "warm.yaml"
+    path.write_text(WARM.format(base="pcm", kelvin=350, section=CONDUCTS.format("tcr: -2e-3 K^-1")))
+    profile = load(path)
+    [one] = [each for each in parameters_of(profile, "test_loss", ALL_EFFECTS, "pulse", False)[0] if "tcr" in each.key]
+    made = changed(profile, one, IDEAL)
+    assert made is not None
+    assert (made.conductance.thermal(350.0), profile.conductance.thermal(350.0)) == close((1.0, 1 / 0.9))
 
 
 def test_inherited_and_illustrative_values_are_known_as_such(tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ from neuroanp.errors import InputError
 from neuroanp.noise import PassStreams, Streams
 from neuroanp.profiles import HardwareProfile, loads
 from neuroanp.substrates.chip import DeviceChip
-from neuroanp.substrates.facts import known_effects
+from neuroanp.substrates.facts import describe, known_effects
 from neuroanp.substrates.read import Reader
 from neuroanp.substrates.tiling import Tiling
 from neuroanp.substrates.wires_nonlinear import NonlinearNetwork
@@ -213,3 +213,52 @@ def test_profiles_that_make_no_sense_are_refused():
         profile(v_0=", v_0: 1 mV")
     with pytest.raises(InputError, match=r"below energy.write_voltage, '4 V'"):
         profile(more="energy: {write_voltage: 4 V, write_time: 1 ns}")
+
+
+# ---- facts ----
+
+
+def halves(rows: int, m: int) -> torch.Tensor:
+    return torch.randint(0, 2, (rows, m), generator=torch.Generator().manual_seed(2)).to(DOUBLE) - 0.5
+
+
+@pytest.mark.parametrize("coding", ["differential", "offset"])
+@pytest.mark.parametrize("inputs", ["", ", dac: {bits: 8, inputs: pulse_width}"], ids=["volts", "times"])
+def test_facts_state_the_noise_of_an_output_at_half_the_range(coding, inputs):
+    """Of devices that conduct V_0 sinh(V/V_0), not V: read noise and drivers' noise, against reads."""
+    noise = "" if inputs else ", dac: {bits: 8, noise: 1 mV}"
+    effects = frozenset({"read_noise", "nonlinear_iv", "dac_noise"})
+    chip = build(profile(coding=coding, read=NOISE, inputs=inputs or noise), effects=effects)
+    rows, facts = 20_000, describe(chip)["arrays"]["w_in"]
+    read = reader(chip, noise=True)
+    xi = torch.randn((rows, read.normals), generator=torch.Generator().manual_seed(1), dtype=DOUBLE)
+    x = halves(rows, 6)
+    sampled = (read(x, xi) - read(x)).square().mean(1)
+    error = float(sampled.std()) / math.sqrt(rows)
+    assert abs(float(sampled.mean()) - facts["sigma_output"] ** 2) < 4 * error
+    ohmic = build(profile(coding=coding, read=NOISE, inputs=inputs or noise, v_0=""), effects=effects)
+    less = describe(ohmic)["arrays"]["w_in"]["sigma_output"]
+    bent = V_0 * math.sinh(V_READ / V_0) / V_READ if inputs else V_0 / (V_READ / 2) * math.sinh(V_READ / 2 / V_0)
+    if inputs:
+        assert facts["sigma_output"] == close(less * bent, rel=1e-9)
+    else:
+        assert less * bent < facts["sigma_output"] < less * math.cosh(V_READ / 2 / V_0)
+
+
+@pytest.mark.parametrize("coding", ["differential", "offset"])
+def test_facts_state_what_lines_take_of_bent_currents(coding):
+    """All word lines at the read voltage: what comes out of the tiles' networks, against the devices alone."""
+    chip = build(profile(coding=coding, array=WIRES), wires="exact")
+    lost = 0.0
+    for g in planes(chip):
+        for j in range(0, 6, 4):
+            for i in range(0, 5, 3):
+                tile = g[i : i + 3, j : j + 4]
+                net = NonlinearNetwork(tile, 50.0, 80.0, V_0)
+                lost += float(net.currents(np.full((tile.shape[1], 1), V_READ)).sum())
+    alone = V_0 * math.sinh(V_READ / V_0) * sum(g.sum() for g in planes(chip))
+    found = describe(chip)["arrays"]["w_in"]
+    assert found["wire_loss"] == close(1 - lost / alone, rel=1e-6)
+    straight = describe(build(profile(coding=coding, array=WIRES, v_0=""), wires="exact"))["arrays"]["w_in"]
+    assert found["wire_loss"] > 1.05 * straight["wire_loss"]
+    assert found["wire_error"] is None
