@@ -185,12 +185,14 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     moved = weights if isinstance(config.rule, CDRGE) else 0
     others = config.compute.workers - 1
     chunk = _chunk_bytes(experiment, size)
+    stored = min(_stored(experiment), stored_memory(config))
+    each = weights + moved + moments + step + (1 + COPIES) * devices + reads + chunk + stored + INTERPRETER
     return {
         "weights": weights,
         "moved": moved,
         "optimizer": moments,
         "update": step,
-        "workers": others * (weights + moved + moments + step + (1 + COPIES) * devices + reads + chunk + INTERPRETER),
+        "workers": others * each,
         "readout": _least_squares_bytes(experiment, size),
         "identified": 3 * 8 * numbers_remembered(config.rule, experiment.network),
         "devices": devices,
@@ -199,7 +201,7 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
         "validation": kept + (weights if training.restore else 0),
         "batches": training.trains_readout * min(ROOM, training.updates * _bytes_of(experiment, training.batch)),
         "reads": reads,
-        "passes": min(_stored(experiment), stored_memory(config)) + _remembered_bytes(experiment),
+        "passes": stored + _remembered_bytes(experiment),
         "noise": _noise_bytes(experiment, [_wide(sample.arrays[name], plans[name], shapes[name]) for name in shapes]),
         "chunk": chunk,
         "recorded": 0 if config.compute.device == "cpu" else weights + reads,
