@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 from neuroanp.comparing import pool
-from neuroanp.comparing.pool import TRIES, _again, planned, run_all
+from neuroanp.comparing.desk import again as _again
+from neuroanp.comparing.pool import TRIES, planned, run_all
 from neuroanp.comparing.worker import Job, Outcome, work
 from neuroanp.errors import HeldError, InputError
 from neuroanp.records.run_dir import RunDir
