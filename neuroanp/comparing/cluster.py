@@ -23,7 +23,7 @@ from neuroanp.comparing.desk import Desk, Plan, Progress, planned
 from neuroanp.comparing.fleet import Fleet, Remote, probe_in
 from neuroanp.comparing.limits import NO_LIMITS, Limits
 from neuroanp.comparing.needs import Needs
-from neuroanp.comparing.remote import Order, Probe, dismiss, do, report
+from neuroanp.comparing.remote import Order, Probe, dismiss, do, finish, report
 from neuroanp.comparing.schedulers import Scheduler
 from neuroanp.comparing.worker import Job, Outcome
 from neuroanp.errors import InputError, RunError
@@ -64,6 +64,7 @@ class DaskExecutor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Let go of the workers' idle processes, and of the scheduler."""
+        finish(self._session)  # where the workers are in this process
         if (good := self._fleet.good()) and self._client.status == "running":
             with suppress(Exception):  # a worker that went away meanwhile; its processes end with it
                 self._client.run(dismiss, self._session, workers=[one.address for one in good], on_error="ignore")

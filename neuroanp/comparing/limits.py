@@ -27,7 +27,8 @@ class Limits:
     """What a run may take at most.
 
     Args:
-        time_s: seconds, of each go: one that goes on from its checkpoint has them anew; None: any.
+        time_s: seconds, of each go, without the start of its process: one that goes on from its checkpoint has them
+            anew; None: any.
         memory_bytes: resident, of its process and those that it started, libraries among it; None: any.
     """
 
@@ -73,10 +74,14 @@ class Watched:
 
     def __init__(self, limits: Limits, process: Any) -> None:
         self._limits, self._process = limits, process
-        self._begun = time.monotonic()
+        self._begun: float | None = None
         self._told_at: float | None = None
         self.why: str | None = None
         """Why it is being ended, in words; None: it is within its limits."""
+
+    def begin(self) -> None:
+        """Count time from now on: its process has loaded what it needs, and takes up the run."""
+        self._begun = time.monotonic()
 
     def look(self) -> None:
         """End the run where it is beyond its limits: in order where its time is over, at once for its memory."""
@@ -89,7 +94,7 @@ class Watched:
                     "was killed; its last checkpoint is kept: the same command with a larger limit goes on from it"
                 )
                 self._process.kill()
-        if limits.time_s is None:
+        if limits.time_s is None or self._begun is None:
             return
         if self.why is None and now - self._begun > limits.time_s:
             self._told_at = now

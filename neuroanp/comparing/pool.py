@@ -96,7 +96,7 @@ def _take(desk: Desk, worker: Worker, kind: str, content: Any) -> None:
     index = worker.job
     if index is None:
         return
-    if kind in ("event", "log"):
+    if kind in ("began", "event", "log"):
         desk.hear(index, kind, content)
         return
     worker.hold(None)

@@ -13,6 +13,7 @@ import platform
 import socket
 import threading
 import time
+import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib.metadata import PackageNotFoundError, version
@@ -124,7 +125,7 @@ def _watched(child: Worker, released: Callable[[], bool], tell: Callable[[str, A
                 tell(kind, {name: _plain(value) for name, value in content.items()})
         elif kind == "log":
             tell(kind, content)
-        else:
+        elif kind != "began":
             child.hold(None)
             return kind, content, child.written()
     child.hold(None)
@@ -178,7 +179,12 @@ def _reap() -> None:
 
 
 def dismiss(session: str) -> None:
-    """End the idle processes of a driver."""
+    """End the idle processes of a driver, without waiting for it: the worker has others to serve."""
+    threading.Thread(target=finish, args=(session,), name="neuroanp-end", daemon=True).start()
+
+
+def finish(session: str) -> None:
+    """End the idle processes of a driver that this process has, and wait for it."""
     _end(lambda hand: hand.session == session)
 
 
@@ -214,7 +220,7 @@ def versions() -> dict[str, str]:
 
 def _sees(probe: Probe) -> str:
     """Say why the store of the driver cannot be used here; "": it can."""
-    there, mine = Path(probe.root) / probe.name, Path(probe.root) / f"{probe.name}.{os.getpid()}"
+    there, mine = Path(probe.root) / probe.name, Path(probe.root) / f"{probe.name}.{uuid.uuid4().hex}"
     deadline = time.monotonic() + SEEN_S
     while True:
         try:

@@ -26,7 +26,7 @@ from neuroanp.training.processes import ends_with
 LOG = logging.getLogger("neuroanp")
 TELL_EVERY_S = 0.2
 Say = Callable[[str, Any], None]
-"""Takes ("event", event) and ("log", (level, format, name, message))."""
+"""Takes ("began", None), ("event", event) and ("log", (level, format, name, message))."""
 
 _serving = False
 
@@ -104,6 +104,7 @@ def _answer(connection: Connection, say: Say) -> tuple[str, Any]:
         raise
     except Exception as error:  # a class that is not where the parent has it
         return "unable", f"it cannot be handed to another process ({type(error).__name__}: {error})"
+    say("began", None)
     try:
         with _logging_to(say, job.config):
             return "outcome", work(job, say, needs)
