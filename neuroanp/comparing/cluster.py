@@ -100,7 +100,8 @@ class DaskExecutor:
         desk = Desk(plans, progress, set() if logged is None else logged, self.slots, _as_shipped)
         if desk.waiting:
             with probe_in(jobs[0].root) as probe:
-                _Sweep(self._client, self._session, self._fleet, desk, self._most, probe).run()
+                need = self._scheduler.need
+                _Sweep(self._client, self._session, self._fleet, desk, self._most, probe, need).run()
         return desk.ended()
 
 
@@ -121,9 +122,12 @@ class _Flight:
 class _Sweep:
     """One call of `DaskExecutor.run`: hands runs out, hears of them, and gives lost ones to others."""
 
-    def __init__(self, client: Any, session: str, fleet: Fleet, desk: Desk, most: int | None, probe: Probe) -> None:
+    def __init__(
+        self, client: Any, session: str, fleet: Fleet, desk: Desk, most: int | None, probe: Probe,
+        need: Callable[[int], None],
+    ) -> None:  # fmt: skip
         self._client, self._session, self._fleet, self._desk = client, session, fleet, desk
-        self._most, self._probe = most, probe
+        self._most, self._probe, self._need = most, probe, need
         self._inbox: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._flights: dict[str, _Flight] = {}
         self._begun: set[str] = set()
@@ -170,6 +174,7 @@ class _Sweep:
         for remote in new:
             self._fly(remote, None, report, self._probe)
         self._desk.allow(self._slots)
+        self._need(len(self._desk.waiting) + sum(one.index is not None for one in self._flights.values()))
         self._fleet.check()
         self._give_up()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Callable
 from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
@@ -134,17 +135,25 @@ class ClusterFile(Section):
             options |= {"security": True, "protocol": "tls://", "shared_temp_directory": self.shared_directory}
         return self._class()(**options)
 
-    def ask(self, cluster: Any) -> None:
-        """Ask the queue for jobs."""
-        if isinstance(self.jobs, int):
-            cluster.scale(jobs=self.jobs)
-            LOG.info(f"{self.jobs} jobs of {self.cores} run{'s' * (self.cores > 1)} each are asked of {self.kind}")
-            return
-        # each run waiting is worth a job: what a run takes is not known to the scheduler
-        cluster.adapt(
-            minimum_jobs=self.jobs.minimum, maximum_jobs=self.jobs.maximum, target_duration="10 ms", interval="2 s"
-        )
-        LOG.info(f"{self.jobs.minimum} to {self.jobs.maximum} jobs are asked of {self.kind}, as they are needed")
+    def ask(self, cluster: Any, needed: Callable[[], int]) -> None:
+        """Ask the queue for jobs: as many as runs need, and again for those that it ends before their time.
+
+        Args: cluster: that was started. needed: how many runs are left, asked now and then.
+        """
+        from distributed.deploy.adaptive import Adaptive
+
+        cores, between = self.cores, self.jobs
+        least, most = (between, between) if isinstance(between, int) else (between.minimum, between.maximum)
+
+        class Needed(Adaptive):
+            """Dask's own would ask for none: runs are handed to workers that are there."""
+
+            async def target(self) -> int:
+                return -(-needed() // cores)
+
+        cluster.adapt(Adaptive=Needed, minimum=least, maximum=most, interval="1 s", wait_count=10)
+        asked = f"{least}" if least == most else f"{least} to {most}"
+        LOG.info(f"{asked} jobs of {cores} run{'s' * (cores > 1)} each are asked of {self.kind}")
 
     def _class(self) -> Any:
         """Return dask_jobqueue's class of clusters."""

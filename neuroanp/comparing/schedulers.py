@@ -6,7 +6,7 @@ import logging
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -36,6 +36,10 @@ class Scheduler(Protocol):
 
     @property
     def script(self) -> str | None: ...
+
+    def need(self, runs: int) -> None:
+        """Take how many runs are left, where workers are started for them."""
+        ...
 
     def reached(self) -> Any:
         """Return a context that yields a client of it; RunError says why it cannot be reached."""
@@ -67,6 +71,9 @@ class Local:
     def script(self) -> None:
         """No queue is handed anything."""
         return None
+
+    def need(self, runs: int) -> None:
+        """Its workers are what they are."""
 
     @contextmanager
     def reached(self) -> Iterator[Any]:
@@ -106,6 +113,9 @@ class Address:
         """No queue is handed anything."""
         return None
 
+    def need(self, runs: int) -> None:
+        """Its workers are what they are."""
+
     @contextmanager
     def reached(self) -> Iterator[Any]:
         """Connect to it, for as long as the block runs."""
@@ -122,6 +132,7 @@ class Queue:
     file: ClusterFile
     label: str
     dashboard: bool = False
+    _needed: list[int] = field(default_factory=lambda: [0])
 
     @classmethod
     def of(cls, path: Path, dashboard: bool = False) -> Queue:
@@ -145,6 +156,10 @@ class Queue:
         """What is handed to the queue for each job; the scheduler's address is known when it runs."""
         return self.file.job_class(f"tcp://{self.file.host or '<address of this machine>'}:<port>").job_script()
 
+    def need(self, runs: int) -> None:
+        """Note how many runs are left: the queue is asked for jobs by it."""
+        self._needed[:] = [runs]
+
     @contextmanager
     def reached(self) -> Iterator[Any]:
         """Start the scheduler and hand jobs to the queue, for as long as the block runs."""
@@ -157,7 +172,7 @@ class Queue:
             with cluster, _client(cluster, self.name) as client:
                 if self.dashboard:
                     LOG.info(f"dashboard: http://{LOOPBACK}:{cluster.scheduler.http_server.port}/status")
-                self.file.ask(cluster)
+                self.file.ask(cluster, lambda: self._needed[0])
                 yield client
 
 
