@@ -39,9 +39,10 @@ class ByHand:
         self.processes.append(process)
         return process
 
-    def scheduler(self) -> None:
-        self.start("distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", "0", *QUIET, log="scheduler.log")
-        self.address = self.said("scheduler.log", r"tcp://127\.0\.0\.1:\d+")
+    def scheduler(self, protocol: str = "tcp") -> None:
+        words = ("--host", "127.0.0.1", "--port", "0", "--protocol", protocol, *QUIET)
+        self.start("distributed.cli.dask_scheduler", *words, log="scheduler.log")
+        self.address = self.said("scheduler.log", rf"{protocol}://127\.0\.0\.1:\d+")
 
     def worker(self, *words: str, nanny: bool = False, **environment: str) -> subprocess.Popen:
         """Start a worker of one thread; its own process is what is returned, unless it has a nanny."""
@@ -66,11 +67,11 @@ class ByHand:
 
 
 @contextmanager
-def by_hand(folder: Path, workers: int = 0) -> Iterator[ByHand]:
+def by_hand(folder: Path, workers: int = 0, protocol: str = "tcp") -> Iterator[ByHand]:
     """Provide a scheduler with so many workers while the block runs."""
     made = ByHand(folder)
     try:
-        made.scheduler()
+        made.scheduler(protocol)
         for _ in range(workers):
             made.worker()
         yield made

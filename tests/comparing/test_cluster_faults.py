@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
+import subprocess
 from pathlib import Path
 
 import pytest
@@ -155,3 +157,31 @@ def test_a_command_with_json_says_nothing_else(tmp_path):
     assert process.returncode == 0, stderr
     assert stderr == ""
     assert len(json.loads(stdout)["results"]) == 2
+
+
+@pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
+def test_a_scheduler_with_certificates_is_reached_with_them_and_not_without(tmp_path, monkeypatch):
+    """Certificates are those of Dask's own configuration."""
+    key, certificate = tmp_path / "key.pem", tmp_path / "cert.pem"
+    subprocess.run(
+        ["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-keyout", key, "-out", certificate, "-days", "2",
+         "-subj", "/CN=neuroanp"],
+        check=True, capture_output=True,
+    )  # fmt: skip
+    settings = {"CA_FILE": certificate}
+    for role in ("SCHEDULER", "WORKER", "CLIENT"):
+        settings |= {f"{role}__KEY": key, f"{role}__CERT": certificate}
+    for name, path in settings.items():
+        monkeypatch.setenv(f"DASK_DISTRIBUTED__COMM__TLS__{name}", str(path))
+    with by_hand(tmp_path, workers=1, protocol="tls") as dask:
+        process = driver(tmp_path, "--cluster", dask.address, "--json", updates=3)
+        stdout, stderr = process.communicate(timeout=120)
+        assert process.returncode == 0, stderr
+        assert len(json.loads(stdout)["results"]) == 2
+        for name in settings:
+            monkeypatch.delenv(f"DASK_DISTRIBUTED__COMM__TLS__{name}")
+        process = driver(tmp_path, "--cluster", dask.address, "--force", updates=3)
+        stdout, stderr = process.communicate(timeout=120)
+    assert (process.returncode, stdout) == (1, "")
+    assert f"no Dask scheduler answers at {dask.address}" in stderr
+    assert "certificates of Dask's configuration" in stderr
