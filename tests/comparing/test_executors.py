@@ -90,7 +90,7 @@ def test_outcomes_come_in_order_with_the_weights_of_one_process_and_nothing_runs
     root = tmp_path / "store"
     jobs = [job(root, seed=2), job(root, DIVERGES, seed=0), job(root, seed=1)]
     events: list[dict[str, Any]] = []
-    with make() as executor:
+    with make(2, Limits.of("1 h", "20 GB")) as executor:  # what is within its limits is left alone
         outcomes = executor.run(jobs, events.append)
         before = [(path, path.stat().st_mtime_ns) for path in sorted(root.glob("*/*")) if path.name != ".lock"]
         again = executor.run(jobs, silent)

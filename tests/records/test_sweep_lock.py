@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import re
 import signal
@@ -72,6 +73,23 @@ def test_one_that_waits_goes_on_when_the_other_ends_and_is_then_alone(tmp_path, 
     inside.set()
     thread.join()
     assert order == ["first", "second"]
+
+
+def test_a_lock_on_a_file_that_its_holder_just_removed_is_no_lock(tmp_path, monkeypatch):
+    """Between the second's opening of the file and its lock the first ends, and a third begins."""
+    flock, third = fcntl.flock, []
+
+    def late(handle, how):
+        if not third:
+            os.unlink(tmp_path / NAME)
+            third.append(os.open(tmp_path / NAME, os.O_RDWR | os.O_CREAT))
+            flock(third[0], fcntl.LOCK_EX)
+        flock(handle, how)
+
+    monkeypatch.setattr("neuroanp.records.sweep_lock.fcntl.flock", late)
+    with pytest.raises(InputError, match="in use by another command"), held_for_sweep(tmp_path, ["x"]):
+        pass
+    os.close(third[0])
 
 
 def test_one_that_was_killed_holds_nothing(tmp_path):
