@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
-MODULES = {"pyyaml": "yaml", "pyvisa-sim": "pyvisa_sim"}
+MODULES = {"pyyaml": "yaml", "pyvisa-sim": "pyvisa_sim", "dask-jobqueue": "dask_jobqueue"}
 """Import names that differ from the distribution's."""
 
 

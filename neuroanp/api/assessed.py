@@ -102,6 +102,11 @@ def assess(
     target: str | None = None,
     requirements: bool = True,
     workers: int | None = None,
+    cluster: Anywhere | None = None,
+    time_limit: str | None = None,
+    memory_limit: str | None = None,
+    others: str = "refuse",
+    dashboard: bool = False,
     force: bool = False,
     report: bool = True,
     progress: Progress = None,
@@ -131,7 +136,8 @@ def assess(
             recurrence on the ideal profile.
         requirements: whether what it must reach is looked for where it misses the target.
         force: fit again, and replace a fit that is there.
-        workers, report, progress, argv, max_runs: as in `compare`.
+        workers, cluster, time_limit, memory_limit, others, dashboard, report, progress, argv, max_runs: as in
+            `compare`.
         **fit: extends, law, column, g_min, g_max, t0, t_read, v_read, volts_per_unit, missing, anyway: as the options
             of `neuroanp profiles fit`; quantities are texts with a unit, or numbers in SI units.
 
@@ -145,7 +151,18 @@ def assess(
         lambda: data_of(data, name, kind, fit),
         lambda: asked_of(tasks, beside, seeds, updates, write, overrides, for_task, target, requirements),
         lambda: None if output is None else path_of("output", output),
-        lambda: Making.of(Path(), argv, workers, force, report),
+        lambda: Making.of(
+            Path(),
+            argv,
+            workers,
+            force,
+            report,
+            cluster=cluster,
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+            others=others,
+            dashboard=dashboard,
+        ),
         lambda: progress_of(progress),
         lambda: whole("max_runs", max_runs, 1),
     )
@@ -216,14 +233,24 @@ def done(planned: Plan, making: Making, watching: Watching, most: int) -> Assess
         planned: what. making: how runs are made; its root is not used. watching: shows the progress of so many runs.
         most: runs that are allowed.
     """
-    from neuroanp.api.making import all_failed
-    from neuroanp.assessing.asked import few
     from neuroanp.assessing.found import Found
     from neuroanp.assessing.report import save
     from neuroanp.reporting.reading import typed
 
     plan = planned.written()
-    own = Making(plan.store, making.command, making.workers, False, False, logged=making.logged)
+    own = Making(plan.store, making.command, making.doing, False, False, logged=making.logged)
+    with own.begun():
+        trained = _learned(plan, own, watching)
+        needed = tuple(_needed(one, plan, own, watching, most) for one in trained)
+    found = Found(plan.measured, plan.profile, plan.asked, trained, needed, plan.folder)
+    return Assessment(found, save(found, typed(making.command), making.report))
+
+
+def _learned(plan: Plan, own: Making, watching: Watching) -> tuple[Trained, ...]:
+    """Do the runs of all tasks; RunError where none has a result."""
+    from neuroanp.api.making import all_failed
+    from neuroanp.assessing.asked import few
+
     total = len(plan.configs)
     with watching(total) as tell:
         for one in plan.measured.found:
@@ -236,9 +263,7 @@ def done(planned: Plan, making: Making, watching: Watching, most: int) -> Assess
     failed = [failure for one in trained for failure in one.failed]
     if not any(one.runs for one in trained):
         raise all_failed(failed)
-    needed = tuple(_needed(one, plan, own, watching, most) for one in trained)
-    found = Found(plan.measured, plan.profile, plan.asked, trained, needed, plan.folder)
-    return Assessment(found, save(found, typed(making.command), making.report))
+    return trained
 
 
 def _trained(plan: Plan, outcomes: Sequence[Any]) -> tuple[Trained, ...]:
@@ -268,5 +293,5 @@ def _needed(one: Trained, plan: Plan, making: Making, watching: Watching, most: 
         return Needed(need.target, str(error))
     with watching(planned.runs) as tell:
         LOG.info(f"{one.name}: {one.device} misses {need.target.text}; now its parameters, one at a time")
-        made = swept(planned, Making(making.root, making.command, making.workers, False, True), tell or False, most)
+        made = swept(planned, Making(making.root, making.command, making.doing, False, True), tell or False, most)
     return Needed(need.target, "", made.found, made.report)

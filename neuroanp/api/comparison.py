@@ -41,6 +41,11 @@ def compare(
     tune: Mapping[str, Any] | None = None,
     tune_seeds: Any = None,
     workers: int | None = None,
+    cluster: Anywhere | None = None,
+    time_limit: str | None = None,
+    memory_limit: str | None = None,
+    others: str = "refuse",
+    dashboard: bool = False,
     runs: Anywhere = "runs",
     force: bool = False,
     report: bool = True,
@@ -66,7 +71,12 @@ def compare(
             as infinitely bad; of equal ones the first is taken; a combination all of whose trials diverge is not run,
             and is one of the failures.
         tune_seeds: a list of seeds, none of which is reported.
-        workers: processes; one a core if not given.
+        workers: runs at a time; None: one a core of this machine, or on a cluster as many as its workers have threads.
+        cluster: who does the runs: None, processes of this machine; "local", a Dask scheduler inside this process; the
+            address of a scheduler, "tcp://host:8786"; or a YAML file of a queue of jobs (docs/scale.md).
+        time_limit, memory_limit: of each run, "10 min" and "4 GB"; beyond it is ended and is one of the failures.
+        others: what to do where another command does runs of this store: "refuse", "wait" for it, or "share" it.
+        dashboard: whether Dask's page of tasks is served, on this machine alone.
         source, overrides, runs, force, report, progress, argv: as in `train`.
         ablate: run each combination also without each non-ideality of its profile, with each alone, and with none.
         max_runs: a comparison of more is refused before it starts.
@@ -85,7 +95,11 @@ def compare(
     """
     named = {"tasks": tasks, "backends": backends, "profiles": profiles, "rules": rules, "seeds": seeds}
     asked, chosen = axes_of(source, overrides, named, words, runs)
-    making = replace(Making.of(asked.root, argv, workers, force, report), last=_last(controls))
+    how = {
+        "cluster": cluster, "time_limit": time_limit, "memory_limit": memory_limit, "others": others,
+        "dashboard": dashboard,
+    }  # fmt: skip
+    making = replace(Making.of(asked.root, argv, workers, force, report, **how), last=_last(controls))
     ablate, progress = switch("ablate", ablate), progress_of(progress)
     max_runs = whole("max_runs", max_runs, 1)
     tuning = _tuning(tune, tune_seeds, ablate)
@@ -102,14 +116,15 @@ def compare(
         return _compared(making, grid, tuning, max_runs, ablate, progress, told)
 
     _warn_of(grid.left_out)
-    try:
-        return of(grid)
-    except InputError:  # nothing has run
-        able = without_refused(grid)
-        if able is None:
-            raise
-    _warn_of(able.left_out[len(grid.left_out) :])
-    return of(able)
+    with making.begun():
+        try:
+            return of(grid)
+        except InputError:  # nothing has run
+            able = without_refused(grid)
+            if able is None:
+                raise
+        _warn_of(able.left_out[len(grid.left_out) :])
+        return of(able)
 
 
 def _warn_of(left_out: Iterable[tuple[str, str]]) -> None:
@@ -205,6 +220,11 @@ def transfer(
     backend: str | None = None,
     seeds: Any = None,
     workers: int | None = None,
+    cluster: Anywhere | None = None,
+    time_limit: str | None = None,
+    memory_limit: str | None = None,
+    others: str = "refuse",
+    dashboard: bool = False,
     runs: Anywhere = "runs",
     force: bool = False,
     report: bool = True,
@@ -224,8 +244,8 @@ def transfer(
         fine_tune: updates on the device after programming.
         fine_tune_lr: learning rate of these; the source's if not given.
         task, backend: one name, or None for the source's own.
-        source, overrides, seeds, workers, runs, force, report, progress, argv, max_runs, **words: as in `compare`;
-            `rule` is the one that learns on the device.
+        source, overrides, seeds, workers, cluster, time_limit, memory_limit, others, dashboard, runs, force, report,
+            progress, argv, max_runs, **words: as in `compare`; `rule` is the one that learns on the device.
 
     Returns: results, failures and the report.
 
@@ -240,14 +260,18 @@ def transfer(
     one_task, one_backend, rule = all_of(
         *(lambda one=one: _at_most_one(one, chosen.get(f"{one}s", [])) for one in ("task", "backend", "rule"))
     )
-    making = Making.of(asked.root, argv, workers, force, report)
+    how = {
+        "cluster": cluster, "time_limit": time_limit, "memory_limit": memory_limit, "others": others,
+        "dashboard": dashboard,
+    }  # fmt: skip
+    making = Making.of(asked.root, argv, workers, force, report, **how)
     progress = progress_of(progress)
     planned = plan(
         asked.source, asked.overrides, profiles=chosen["profiles"], fine_tune=whole("fine_tune", fine_tune, 1),
         fine_tune_lr=number("fine_tune_lr", fine_tune_lr), task=one_task, backend=one_backend, seeds=chosen["seeds"],
         most=whole("max_runs", max_runs, 1), rule=rule, words=asked.words,
     )  # fmt: skip
-    with watched(progress, planned.total) as tell:
+    with making.begun(), watched(progress, planned.total) as tell:
         making.announce(planned.total, planned.in_words)
         return making.transferred(planned, tell)
 

@@ -6,22 +6,23 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.api.compared import Comparison
+from neuroanp.api.doing import Doing
 from neuroanp.api.run import Run
-from neuroanp.comparing.size import check_workers, in_words
+from neuroanp.comparing.size import in_words
 from neuroanp.errors import RunError
 from neuroanp.records.atomic import said
 from neuroanp.records.json_io import finite
 from neuroanp.records.places import check_root
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.arguments import command, switch
-from neuroanp.training.plain import plain
 
 if TYPE_CHECKING:
     from neuroanp.comparing.grid import Grid
@@ -41,26 +42,34 @@ class Making:
 
     root: Path
     command: Sequence[str]
-    workers: int
+    doing: Doing
     force: bool
     report: bool
     last: bool = False
     logged: set[tuple[Any, ...]] = field(default_factory=set)
 
     @classmethod
-    def of(cls, root: Path, argv: Any, workers: Any, force: Any, report: Any) -> Making:
-        """Read the arguments of `compare` and `transfer`; InputError for what is no such thing."""
-        counted = check_workers(plain(workers, "workers"))
-        return cls(root, command(argv), counted, switch("force", force), switch("report", report))
+    def of(cls, root: Path, argv: Any, workers: Any, force: Any, report: Any, **how: Any) -> Making:
+        """Read the arguments of `compare` and `transfer`; InputError for what is no such thing.
+
+        Args: how: as of `Doing.of`.
+        """
+        doing = Doing.of(workers, **how)
+        return cls(root, command(argv), doing, switch("force", force), switch("report", report))
+
+    @contextmanager
+    def begun(self) -> Iterator[None]:
+        """Hold the store and reach who does the runs, while the block runs; a block inside changes nothing."""
+        with self.doing.on(self.root, self.command):
+            yield
 
     def announce(self, count: int, of_what: str) -> None:
         """Say how many runs there will be."""
         if count > 1:
-            LOG.info(f"{count:,} runs ({of_what}), at most {self.workers} at a time")
+            LOG.info(f"{count:,} runs ({of_what}), {self.doing.executor.where}")
 
     def run(self, configs: Sequence[RunConfig], tell: Tell) -> list[Outcome]:
         """Do all runs in parallel; their outcomes come in the order of the configurations."""
-        from neuroanp.comparing.pool import run_all
         from neuroanp.comparing.worker import Job
 
         check_root(self.root)
@@ -69,13 +78,13 @@ class Making:
             Job(one, self.root, self.force, tuple(self.command), self.last and one.training.controls, since)
             for one in configs
         ]
-        outcomes = run_all(jobs, self.workers, say, self.logged)
+        outcomes = self.doing.executor.run(jobs, say, self.logged)
         left = [i for i, one in enumerate(outcomes) if jobs[i].later and one.error is None]
         if not left:
             return outcomes
         LOG.info(f"the results are there (neuroanp report {self.root} shows them); now the controls")
         with_controls = [replace(jobs[i], force=False, later=False) for i in left]
-        done = dict(zip(left, run_all(with_controls, self.workers, say, self.logged), strict=True))
+        done = dict(zip(left, self.doing.executor.run(with_controls, say, self.logged), strict=True))
         return [done.get(i, one) for i, one in enumerate(outcomes)]
 
     def tuned(self, grid: Grid, tuning: Tuning, found: Sequence[Sequence[Trial]], tell: Tell) -> list[Tuned]:

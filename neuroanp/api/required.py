@@ -95,6 +95,11 @@ def requirements(
     pairs: int = 3,
     overrides: Mapping[str, Any] | None = None,
     workers: int | None = None,
+    cluster: Anywhere | None = None,
+    time_limit: str | None = None,
+    memory_limit: str | None = None,
+    others: str = "refuse",
+    dashboard: bool = False,
     runs: Anywhere = "runs",
     force: bool = False,
     report: bool = True,
@@ -114,7 +119,8 @@ def requirements(
         profile: a name, a file or a loaded profile; None: the source's own.
         seeds: a list, or n for 0 .. n-1; two at least, and from three on a first one is named.
         decades, points: range on each side of a stated value, and values there. pairs: of parameters, at most.
-        overrides, workers, runs, force, report, progress, argv, max_runs, **words: as in `compare`.
+        overrides, workers, cluster, time_limit, memory_limit, others, dashboard, runs, force, report, progress, argv,
+            max_runs, **words: as in `compare`.
 
     Returns: `.met`, `.cause`, `.pays`, `.required("update.dw")`, `.words`, `.to_dict()`, `.report`.
 
@@ -123,7 +129,18 @@ def requirements(
             results have no such metric. RunError: a run failed.
     """
     making, tell_to, most = all_of(
-        lambda: Making.of(path_of("runs", runs), argv, workers, force, report),
+        lambda: Making.of(
+            path_of("runs", runs),
+            argv,
+            workers,
+            force,
+            report,
+            cluster=cluster,
+            time_limit=time_limit,
+            memory_limit=memory_limit,
+            others=others,
+            dashboard=dashboard,
+        ),
         lambda: progress_of(progress),
         lambda: whole("max_runs", max_runs, 1),
     )
@@ -143,8 +160,8 @@ def done(planned: Plan, making: Making, progress: Any, most: int) -> Requirement
 
     total = planned.runs + planned.runs_of_pairs
     check_size({"swept run": total}, most)
-    own = Making(making.root / FOLDER, making.command, making.workers, making.force, False, logged=making.logged)
-    with watched(progress, total) as tell:
+    own = Making(making.root / FOLDER, making.command, making.doing, making.force, False, logged=making.logged)
+    with making.begun(), watched(progress, total) as tell:
         said = f"{len(planned.swept)} parameters and the profile as stated, {len(planned.asked.seeds)} seeds"
         pairs = f"; and up to {planned.runs_of_pairs} of pairs" if planned.runs_of_pairs else ""
         making.announce(planned.runs, f"{said}{pairs}")

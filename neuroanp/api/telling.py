@@ -21,6 +21,8 @@ P = ParamSpec("P")
 R = TypeVar("R")
 Event = Mapping[str, Any]
 PHASES = {"train": "learning", "refit": "fitting outputs", "controls": "controls", "evaluate": "testing"}
+SWEEP = "sweep"
+"""Phase of the events that say how all runs of a sweep stand (`neuroanp.comparing.standing`)."""
 WIDTH = 24
 EVERY_S = 0.3
 """A notebook's page is changed no oftener."""
@@ -173,6 +175,10 @@ class Bars:
     def __call__(self, event: Event) -> None:
         """Take one event: run, update, updates, loss, phase."""
         run, phase = str(event["run"]), event.get("phase", "train")
+        if phase == SWEEP:
+            if self._all is not None:
+                self._bars.update(self._all, state=_standing(event))
+            return
         if run not in self._of_run:
             self._of_run[run] = self._bars.add_task(run, total=event.get("updates"), state="")
         bar = self._of_run[run]
@@ -205,6 +211,7 @@ class NotebookBars:
         self._lines: dict[str, str] = {}
         self._share: dict[str, float] = {}
         self._ended = 0
+        self._standing = ""
         self._page: Any = None
         self._shown_at = 0.0
 
@@ -217,6 +224,9 @@ class NotebookBars:
 
     def __call__(self, event: Event) -> None:
         """Take one event: run, update, updates, loss, phase."""
+        if event.get("phase") == SWEEP:
+            self._standing = f" {_standing(event)}{_left(event.get('seconds_left'))}"
+            return
         run, phase, loss = str(event["run"]), event.get("phase", "train"), event.get("loss")
         update, updates = event.get("update", 0), event.get("updates") or 0
         if phase in ("done", "failed"):
@@ -235,7 +245,8 @@ class NotebookBars:
         """Return what is shown."""
         head = []
         if self._runs is not None:
-            head = [f"all runs  {drawn(sum(self._share.values()) / max(self._runs, 1))} {self._ended}/{self._runs}"]
+            bar = drawn(sum(self._share.values()) / max(self._runs, 1))
+            head = [f"all runs  {bar} {self._ended}/{self._runs}{self._standing}"]
         return "\n".join([*head, *self._lines.values()])
 
     def _show(self) -> None:
@@ -257,6 +268,26 @@ def drawn(share: float) -> str:
     """
     full = round(WIDTH * min(max(share, 0.0), 1.0))
     return "█" * full + "░" * (WIDTH - full)
+
+
+def _standing(event: Event) -> str:
+    """Say how all runs stand.
+
+    >>> _standing({"running": 2, "done": 3, "failed": 0, "waiting": 11})
+    '2 running, 3 done, 11 waiting'
+    """
+    return ", ".join(f"{event[word]} {word}" for word in ("running", "done", "failed", "waiting") if event.get(word))
+
+
+def _left(seconds: float | None) -> str:
+    """Say how long all will take.
+
+    >>> _left(75.0), _left(None)
+    (', 2 min left', '')
+    """
+    if seconds is None:
+        return ""
+    return f", {seconds:.0f} s left" if seconds < 60 else f", {-(-seconds // 60):.0f} min left"
 
 
 def _ended(run: str, phase: str, loss: float | None) -> str:

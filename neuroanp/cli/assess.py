@@ -11,7 +11,7 @@ from neuroanp.cli import fit, options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.expected import readable
 from neuroanp.cli.options import collect, for_tasks, seeds_from, split_list
-from neuroanp.cli.runs import argv, watched
+from neuroanp.cli.runs import argv, show_script, watched
 from neuroanp.cli.screen import complain, console, print_json, show, text, texts
 from neuroanp.errors import all_of
 
@@ -89,6 +89,12 @@ def assess(
         bool, typer.Option("--no-requirements", help="Do not look for what it must reach where it misses the target.")
     ] = False,
     workers: options.Workers = None,
+    cluster: options.Cluster = None,
+    time_limit: options.TimeLimit = None,
+    memory_limit: options.MemoryLimit = None,
+    wait: options.Wait = False,
+    share: options.Share = False,
+    dashboard: options.Dashboard = False,
     max_runs: options.MaxRuns = None,
     force: Annotated[bool, typer.Option("--force", help="Fit again, and replace the fit that the folder has.")] = False,
     dry_run: Annotated[
@@ -123,16 +129,19 @@ def assess(
         lambda: split_list(task, "--task"),
         lambda: split_list(beside, "--beside"),
     )
+    how = options.how(cluster, time_limit, memory_limit, wait, share, dashboard)
     read, asked, making = all_of(
         lambda: data_of(data, name, kind, fitting),
         lambda: asked_of(tasks, others, numbers, updates, write, overrides, own, target, not no_requirements),
-        lambda: Making.of(Path(), argv(), workers, force, not no_report),
+        lambda: Making.of(Path(), argv(), workers, force, not no_report, **how),
     )
     most = MOST_RUNS if max_runs is None else max_runs
     planned = plan_of(read, asked, output, most, force)
     with _fitting(planned, ", ".join(Path(one).name for one in read.files), json or no_progress) as plan:
         if dry_run:
-            _expect(plan, making.workers, json)
+            _expect(plan, making.doing.executor.slots, json)
+            if not json:
+                show_script(making.doing.executor.script)
             return
         made = done(plan, making, lambda total: watched(total, json, no_progress), most)
     if json:

@@ -80,6 +80,31 @@ Seeds = Annotated[
 Workers = Annotated[
     int | None, typer.Option("--workers", min=1, help="Processes; one a core if not given.", show_default=False)
 ]
+Cluster = Annotated[
+    str | None,
+    typer.Option(
+        "--cluster",
+        metavar="local|ADDRESS|FILE",
+        help="Who does the runs: Dask inside this command, a scheduler (tcp://host:8786), or a queue's YAML file.",
+        show_default=False,
+    ),
+]
+TimeLimit = Annotated[
+    str | None,
+    typer.Option(
+        "--time-limit",
+        metavar="T",
+        help="End a run that takes longer: '10 min'; its checkpoint is kept.",
+        show_default=False,
+    ),
+]
+MemoryLimit = Annotated[
+    str | None,
+    typer.Option("--memory-limit", metavar="M", help="End a run that takes more: '4 GB'.", show_default=False),
+]
+Wait = Annotated[bool, typer.Option("--wait", help="Wait where another command does runs of this store.")]
+Share = Annotated[bool, typer.Option("--share", help="Do runs beside another command's of this store, each run once.")]
+Dashboard = Annotated[bool, typer.Option("--dashboard", help="Serve Dask's page of tasks, on this machine alone.")]
 MaxRuns = Annotated[
     int | None,
     typer.Option("--max-runs", min=1, help="Refuse more runs than these; 10,000 if not given.", show_default=False),
@@ -157,6 +182,23 @@ def split_list(text: str | None, option: str) -> list[str] | None:
     if len(set(parts)) < len(parts):
         raise InputError(f"{option}: '{text}' names something twice; name each once")
     return parts
+
+
+def how(
+    cluster: str | None, time_limit: str | None, memory_limit: str | None, wait: bool, share: bool, dashboard: bool
+) -> dict[str, Any]:
+    """Return who does runs and what each may take, as `api.compare` and the others take it: what was given alone.
+
+    >>> how("local", None, "4 GB", False, True, False)
+    {'cluster': 'local', 'memory_limit': '4 GB', 'others': 'share'}
+    """
+    if wait and share:
+        raise InputError("--wait, --share: one of them: wait for the other command, or do runs beside it")
+    named = {"cluster": cluster, "time_limit": time_limit, "memory_limit": memory_limit}
+    found: dict[str, Any] = {name: value for name, value in named.items() if value is not None}
+    if wait or share:
+        found["others"] = "wait" if wait else "share"
+    return found | ({"dashboard": True} if dashboard else {})
 
 
 def collect(sets: list[str] | None, **named: Any) -> dict[str, Any]:

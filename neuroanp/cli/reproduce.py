@@ -55,6 +55,12 @@ def paper(
         ),
     ] = None,
     workers: options.Workers = None,
+    cluster: options.Cluster = None,
+    time_limit: options.TimeLimit = None,
+    memory_limit: options.MemoryLimit = None,
+    wait: options.Wait = False,
+    share: options.Share = False,
+    dashboard: options.Dashboard = False,
     runs: options.Runs = Path("runs"),
     out: Annotated[
         Path | None,
@@ -75,18 +81,23 @@ def paper(
     package's methods, at equal passes. The report says row by row which claim held, by how much, which did not, and
     what is undecided and why. Runs that the store has are not repeated: the same command goes on.
     """
+    from neuroanp.api.doing import Doing
     from neuroanp.api.reproduction import asked_of
-    from neuroanp.cli.runs import argv
+    from neuroanp.cli.runs import argv, show_script
     from neuroanp.reproducing.report import check_folder
 
     chosen = [name for part in only or () for name in options.split_list(part, "--only") or ()]
+    how = options.how(cluster, time_limit, memory_limit, wait, share, dashboard)
     asked = asked_of(quick, chosen, options.seeds_from(seeds), csv, mnist)
     if listed:
         _list(asked, json)
         return
     folder = check_folder(out or Path(f"reproduce-paper{'-quick' * quick}"))
     if dry_run:
+        executor = Doing.of(workers, **how).executor
         _expect(asked, runs, json)
+        if not json:
+            show_script(executor.script)
         return
     from neuroanp import api
 
@@ -94,7 +105,7 @@ def paper(
         try:
             made = api.reproduce(
                 "paper", quick=quick, only=chosen, seeds=options.seeds_from(seeds), csv=csv, mnist=mnist,
-                workers=workers, runs=runs, output=folder, progress=report_to or False, argv=argv(),
+                workers=workers, **how, runs=runs, output=folder, progress=report_to or False, argv=argv(),
             )  # fmt: skip
         except KeyboardInterrupt:
             raise RunError("interrupted; the same command continues from the checkpoints") from None

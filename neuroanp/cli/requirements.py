@@ -10,7 +10,7 @@ from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.expected import show_estimate
 from neuroanp.cli.options import collect, seeds_from
-from neuroanp.cli.runs import argv, watched
+from neuroanp.cli.runs import argv, show_script, watched
 from neuroanp.cli.screen import console, print_json, show, texts
 from neuroanp.errors import all_of
 
@@ -47,6 +47,12 @@ def requirements(
     without: options.Without = None,
     sets: options.Sets = None,
     workers: options.Workers = None,
+    cluster: options.Cluster = None,
+    time_limit: options.TimeLimit = None,
+    memory_limit: options.MemoryLimit = None,
+    wait: options.Wait = False,
+    share: options.Share = False,
+    dashboard: options.Dashboard = False,
     max_runs: options.MaxRuns = None,
     runs: options.Runs = Path("runs"),
     force: options.Force = False,
@@ -66,19 +72,22 @@ def requirements(
     from neuroanp.api.required import SEEDS, done, expected_of, plan_of
     from neuroanp.comparing.size import MOST_RUNS
 
-    overrides, numbers = all_of(
+    overrides, numbers, how = all_of(
         lambda: collect(
             sets, training__updates=updates, hardware__write=write, hardware__only=only, hardware__without=without
         ),
         lambda: seeds_from(seeds),
+        lambda: options.how(cluster, time_limit, memory_limit, wait, share, dashboard),
     )
+    making = Making.of(runs, argv(), workers, force, not no_report, **how)
     words: dict[str, Any] = {"task": task, "rule": rule, "backend": backend}
     many = SEEDS if numbers is None else numbers
     planned = plan_of(config, target, profile, many, decades, points, pairs, overrides, runs, words)
     if dry_run:
-        show_estimate(expected_of(planned, workers, runs), json)
+        show_estimate(expected_of(planned, making.doing.executor.slots, runs), json)
+        if not json:
+            show_script(making.doing.executor.script)
         return
-    making = Making.of(runs, argv(), workers, force, not no_report)
     with watched(planned.runs, json, no_progress) as report_to:
         made = done(planned, making, report_to or False, MOST_RUNS if max_runs is None else max_runs)
     if json:

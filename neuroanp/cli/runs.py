@@ -116,6 +116,12 @@ def compare(
     tune: options.Tune = None,
     tune_seeds: options.TuneSeeds = None,
     workers: options.Workers = None,
+    cluster: options.Cluster = None,
+    time_limit: options.TimeLimit = None,
+    memory_limit: options.MemoryLimit = None,
+    wait: options.Wait = False,
+    share: options.Share = False,
+    dashboard: options.Dashboard = False,
     max_runs: options.MaxRuns = None,
     runs: options.Runs = Path("runs"),
     ablate: Annotated[
@@ -123,6 +129,9 @@ def compare(
     ] = False,
     controls: options.Controls = None,
     force: options.Force = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print how many runs, and a queue's job script; run nothing.")
+    ] = False,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
     no_report: options.NoReport = False,
@@ -135,7 +144,7 @@ def compare(
     """
     from neuroanp import api
 
-    overrides, numbers, axes, settings, grid, tuned_on = all_of(
+    overrides, numbers, axes, settings, grid, tuned_on, how = all_of(
         lambda: collect(
             sets, training__updates=updates, hardware__write=write, hardware__only=only, hardware__without=without
         ),
@@ -144,6 +153,7 @@ def compare(
         lambda: for_rules(for_rule),
         lambda: keyed(tune, "--tune"),
         lambda: seed_list(tune_seeds, "--tune-seeds"),
+        lambda: options.how(cluster, time_limit, memory_limit, wait, share, dashboard),
     )
     names = {"profiles": profiles, "rules": rules, "tasks": task, "backends": backend}
     chosen: dict[str, Any] = {name: split(text) for name, text in names.items() if text is not None}
@@ -158,14 +168,35 @@ def compare(
         chosen["ablate"] = True
     if ablate or axes or grid:
         total = api.runs_of_comparison(config, overrides, **chosen)
+    if dry_run:
+        show_dry_run(total, workers, how, json)
+        return
     if controls is not None:
         chosen["controls"] = controls
     with watched(total, json, no_progress) as report_to:
         comparison = api.compare(
-            config, overrides=overrides, **chosen, workers=workers, runs=runs, force=force, report=not no_report,
-            progress=report_to or False, argv=argv(),
+            config, overrides=overrides, **chosen, workers=workers, **how, runs=runs, force=force,
+            report=not no_report, progress=report_to or False, argv=argv(),
         )  # fmt: skip
     end_many(comparison, json)
+
+
+def show_dry_run(total: int, workers: int | None, how: Mapping[str, Any], json: bool) -> None:
+    """Print how many runs there would be and who would do them; of a queue, what it would be handed."""
+    from neuroanp.api.doing import Doing
+
+    executor = Doing.of(workers, **how).executor
+    if json:
+        print_json([{"runs": total, "where": executor.where, "job_script": executor.script}])
+        return
+    show(f"{total:,} runs, {executor.where}; nothing was run")
+    show_script(executor.script)
+
+
+def show_script(script: str | None) -> None:
+    """Print what a queue is handed for each job."""
+    if script is not None:
+        show("", "each job:", "", script.rstrip())
 
 
 @contextmanager

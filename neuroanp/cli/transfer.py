@@ -8,7 +8,7 @@ import typer
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.options import collect, seeds_from, split
-from neuroanp.cli.runs import argv, end_many, watched
+from neuroanp.cli.runs import argv, end_many, show_dry_run, watched
 from neuroanp.errors import InputError, all_of
 
 
@@ -32,9 +32,18 @@ def transfer(
     without: options.Without = None,
     sets: options.Sets = None,
     workers: options.Workers = None,
+    cluster: options.Cluster = None,
+    time_limit: options.TimeLimit = None,
+    memory_limit: options.MemoryLimit = None,
+    wait: options.Wait = False,
+    share: options.Share = False,
+    dashboard: options.Dashboard = False,
     max_runs: options.MaxRuns = None,
     runs: options.Runs = Path("runs"),
     force: options.Force = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Print how many runs, and a queue's job script; run nothing.")
+    ] = False,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
     no_report: options.NoReport = False,
@@ -49,20 +58,25 @@ def transfer(
 
     if not profiles:
         raise InputError("no devices to transfer to; name them, e.g. --profiles pcm,rram_hfo2")
-    overrides, numbers = all_of(
+    overrides, numbers, how = all_of(
         lambda: collect(
             sets, training__updates=updates, hardware__write=write, hardware__only=only, hardware__without=without
         ),
         lambda: seeds_from(seeds),
+        lambda: options.how(cluster, time_limit, memory_limit, wait, share, dashboard),
     )
     chosen: dict[str, Any] = {} if numbers is None else {"seeds": numbers}
     if max_runs is not None:
         chosen["max_runs"] = max_runs
     count = numbers if isinstance(numbers, int) else len(numbers or [0])
-    with watched(count * (1 + 3 * len(split(profiles))), json, no_progress) as report_to:
+    total = count * (1 + 3 * len(split(profiles)))
+    if dry_run:
+        show_dry_run(total, workers, how, json)
+        return
+    with watched(total, json, no_progress) as report_to:
         comparison = api.transfer(
             config, profiles=split(profiles), fine_tune=fine_tune, fine_tune_lr=fine_tune_lr, overrides=overrides,
-            task=task, backend=backend, **chosen, workers=workers, runs=runs, force=force,
+            task=task, backend=backend, **chosen, workers=workers, **how, runs=runs, force=force,
             report=not no_report, progress=report_to or False, argv=argv(),
         )  # fmt: skip
     end_many(comparison, json)

@@ -14,6 +14,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from neuroanp.comparing.limits import NO_LIMITS, Limits
 from neuroanp.comparing.needs import Needs, Unable
 from neuroanp.errors import HeldError, InputError, NeuroanpError, StoppedError, refused_by_machine
 from neuroanp.records.run_dir import RunDir
@@ -25,14 +26,14 @@ from neuroanp.training.processes import ends_with
 LOG = logging.getLogger("neuroanp")
 TELL_EVERY_S = 0.2
 Say = Callable[[str, Any], None]
-"""Takes ("event", event) and ("log", (level, format, name, message))."""
+"""Takes ("began", None), ("event", event) and ("log", (level, format, name, message))."""
 
 _serving = False
 
 
 @dataclass(frozen=True)
 class Job:
-    """One run to do: its configuration and how it is done; see `launch`."""
+    """One run to do: its configuration and how it is done (see `launch`), and what it may take."""
 
     config: RunConfig
     root: Path
@@ -40,6 +41,7 @@ class Job:
     argv: tuple[str, ...]
     later: bool = False
     since: float | None = None
+    limits: Limits = NO_LIMITS
 
 
 @dataclass(frozen=True)
@@ -71,7 +73,8 @@ def serve(handle: int, parent: int) -> None:
     """Do jobs until the connection ends: a worker's life.
 
     For each job two messages come: what the worker needs, then the job itself, which may be made of it. The answer is
-    ("outcome", Outcome), ("failed", why), ("held", who holds its record), or ("unable", why not in this process).
+    ("outcome", Outcome), ("failed", why), ("held", who holds its record), ("unable", why not in this process), or
+    ("lacking", what is not here of what the parent could build the run with).
     """
     global _serving
     _serving = True
@@ -101,6 +104,7 @@ def _answer(connection: Connection, say: Say) -> tuple[str, Any]:
         raise
     except Exception as error:  # a class that is not where the parent has it
         return "unable", f"it cannot be handed to another process ({type(error).__name__}: {error})"
+    say("began", None)
     try:
         with _logging_to(say, job.config):
             return "outcome", work(job, say, needs)
@@ -108,6 +112,8 @@ def _answer(connection: Connection, say: Say) -> tuple[str, Any]:
         return "held", str(error)
     except Unable as error:
         return "unable", str(error)
+    except InputError as error:  # before it began: the parent built it, and has what is not here
+        return "lacking", str(error)
     except Exception as error:  # also what stopped it: one worker was told to end, and the others go on
         return "failed", said_of(error)
 
@@ -116,6 +122,7 @@ def work(job: Job, say: Say, needs: Needs | None = None) -> Outcome:
     """Do one job in this process, telling of it; a run that fails is an outcome.
 
     Raises:
+        InputError: the run cannot be built here.
         HeldError: another process holds the run's record.
         StoppedError: the user stopped it.
         Unable: what it needs is not the same in this process.

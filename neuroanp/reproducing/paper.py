@@ -10,6 +10,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+from neuroanp.comparing.executor import Executor
+from neuroanp.comparing.standing import PHASE
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.records.places import check_root
 from neuroanp.reproducing import running
@@ -107,11 +109,13 @@ def _unread(only: Sequence[str], data: Data) -> list[str]:
     ]
 
 
-def paper(asked: Asked, root: Path, argv: Sequence[str], workers: int, tell: Tell = lambda event: None) -> Reproduction:
+def paper(
+    asked: Asked, root: Path, argv: Sequence[str], executor: Executor, tell: Tell = lambda event: None
+) -> Reproduction:
     """Run the experiments that are asked for; what the store has is not repeated.
 
     Args:
-        asked: what. root: the store. argv: the command, for the record. workers: processes.
+        asked: what. root: the store. argv: the command, for the record. executor: who does them.
         tell: takes events of progress, a bar each experiment.
 
     Raises:
@@ -126,7 +130,7 @@ def paper(asked: Asked, root: Path, argv: Sequence[str], workers: int, tell: Tel
     for experiment in ready:
         some = running.cells([experiment], asked.seeds, asked.quick)
         LOG.info(f"{experiment.name}: {experiment.title}; {len(some)} runs, what is there is not repeated")
-        measured += running.measure(some, root, argv, workers, _Bar(experiment.name, len(some), tell))
+        measured += running.measure(some, root, argv, executor, _Bar(experiment.name, len(some), tell))
     found = claims(asked.experiments)
     findings = held_to(found, measured, asked.seeds, missing, asked.names)
     return Reproduction(
@@ -141,6 +145,8 @@ class _Bar:
         self._name, self._total, self._tell, self._done = name, total, tell, 0
 
     def __call__(self, event: dict[str, Any]) -> None:
+        if event.get("phase") == PHASE:
+            return  # this bar counts by itself
         ended = event.get("phase") in ("done", "failed")
         self._done += ended
         now = "" if ended else f" ({event['run']}, {event.get('update', 0)} of {event.get('updates')} updates)"

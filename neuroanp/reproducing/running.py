@@ -8,8 +8,9 @@ from math import inf, isfinite
 from pathlib import Path
 from typing import Any
 
-from neuroanp.comparing.pool import Job, Plan, planned, run_all
-from neuroanp.comparing.worker import Outcome
+from neuroanp.comparing.desk import Plan, planned
+from neuroanp.comparing.executor import Executor
+from neuroanp.comparing.worker import Job, Outcome
 from neuroanp.errors import InputError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.reproducing.experiments import Experiment
@@ -160,11 +161,11 @@ def there(plan: Plan) -> bool:
 
 
 def measure(
-    some: Sequence[Cell], root: Path, argv: Sequence[str], workers: int, tell: Callable[[dict[str, Any]], None]
+    some: Sequence[Cell], root: Path, argv: Sequence[str], executor: Executor, tell: Callable[[dict[str, Any]], None]
 ) -> list[Measured]:
     """Do the runs that the store lacks, and return what all of them gave, in their order."""
     jobs = [Job(cell.config, root, False, tuple(argv)) for cell in some]
-    return [read(cell, outcome) for cell, outcome in zip(some, run_all(jobs, workers, tell), strict=True)]
+    return [read(cell, outcome) for cell, outcome in zip(some, executor.run(jobs, tell), strict=True)]
 
 
 def read(cell: Cell, outcome: Outcome) -> Measured:

@@ -9,7 +9,7 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing.spawn import get_executable
 from typing import IO, Any
@@ -29,14 +29,16 @@ class Child:
         start: Python that it runs, with the handle of its end of the connection and this process's number as
             sys.argv[1] and [2], and the places where modules are found after them.
         remedy: what may help where it was killed.
+        paths: further places where modules are found, after those of this process.
 
     Raises:
         OSError: the system starts no further process, or has no file for it.
     """
 
-    def __init__(self, start: str, remedy: str) -> None:
+    def __init__(self, start: str, remedy: str, paths: Sequence[str] = ()) -> None:
         self._remedy, self._read = remedy, 0
-        paths = [path for path in sys.path if isinstance(path, str)]
+        own = [path for path in sys.path if isinstance(path, str)]
+        found = [*own, *(path for path in paths if path not in own)]
         with ExitStack() as undo:
             file = undo.enter_context(tempfile.TemporaryFile())
             ours, theirs = multiprocessing.Pipe()
@@ -44,7 +46,7 @@ class Child:
             words = [os.fsdecode(get_executable()), "-P", "-c", start, str(theirs.fileno()), str(os.getpid())]
             with theirs, held():  # closed here, so that the process's death is the end of the pipe
                 self.process = subprocess.Popen(
-                    [*words, *paths], stdin=subprocess.DEVNULL, stdout=file, stderr=file, pass_fds=[theirs.fileno()]
+                    [*words, *found], stdin=subprocess.DEVNULL, stdout=file, stderr=file, pass_fds=[theirs.fileno()]
                 )
             self._file: IO[bytes] = file
             self.pipe: Any = ours

@@ -48,7 +48,7 @@ def test_bad_input_ends_with_code_2_before_anything_is_run(call, monkeypatch, wo
     def never(*args, **kwargs):
         raise AssertionError("run in spite of bad input")
 
-    monkeypatch.setattr("neuroanp.reproducing.running.run_all", never)
+    monkeypatch.setattr("neuroanp.comparing.pool.run_all", never)
     Path("text.txt").write_text("hello\n")
     Path("full/report.md").mkdir(parents=True)
     ended = call("--quick", *words)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 import neuroanp as na
-from neuroanp.comparing import pool
+from neuroanp.comparing import desk
 from neuroanp.comparing.grid import expand, lay_out
 from neuroanp.errors import InputError
 
@@ -24,7 +24,7 @@ def compared(tmp_path: Path, **words):
 
 def test_each_rule_runs_where_it_can_and_says_why_where_it_cannot(tmp_path: Path, caplog, monkeypatch):
     """One is refused by its configuration, one by its task, and one on one of two profiles alone."""
-    monkeypatch.setattr(pool, "_needs", lambda experiment: "no process is started for it")
+    monkeypatch.setattr(desk, "_needs", lambda experiment: "no process is started for it")
     found = compared(tmp_path, rules=["np", "nrl", "cdrge", "sampled"], profiles=["ideal", "pcm"])
     ran = {(run.result["profile"], run.result["rule"]) for run in found.runs}
     assert ran == {("ideal", "np"), ("ideal", "cdrge"), ("pcm", "cdrge")}

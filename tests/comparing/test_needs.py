@@ -227,7 +227,7 @@ def test_a_run_at_home_waits_for_who_holds_it(own_task, tmp_path, monkeypatch, c
         return launch(*args, **kwargs)
 
     monkeypatch.setattr(worker, "launch", held)
-    monkeypatch.setattr("neuroanp.comparing.pool.POLL_S", 0.0)
+    monkeypatch.setattr("neuroanp.comparing.desk.POLL_S", 0.0)
     caplog.set_level("INFO")
     (outcome,) = run_all([here(own_task, tmp_path)], 1, lambda event: None)
     assert outcome.error is None

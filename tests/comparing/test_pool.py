@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
@@ -17,7 +18,8 @@ from typing import Any
 import pytest
 
 from neuroanp.comparing import pool
-from neuroanp.comparing.pool import TRIES, _again, planned, run_all
+from neuroanp.comparing.desk import again as _again
+from neuroanp.comparing.pool import TRIES, planned, run_all
 from neuroanp.comparing.worker import Job, Outcome, work
 from neuroanp.errors import HeldError, InputError
 from neuroanp.records.run_dir import RunDir
@@ -382,7 +384,7 @@ def test_a_killed_driver_leaves_no_orphan_and_the_same_command_goes_on(tmp_path)
 @pytest.mark.slow
 def test_two_drivers_on_one_store_do_no_damage(tmp_path):
     """Each run is done once; a driver that finds it held waits for it, and both show all."""
-    drivers = [driver(tmp_path, "--workers", "1", "--json", updates=300) for _ in range(2)]
+    drivers = [driver(tmp_path, "--workers", "1", "--json", "--share", updates=300) for _ in range(2)]
     shown = []
     for process in drivers:
         stdout, stderr = process.communicate(timeout=300)
@@ -396,4 +398,23 @@ def test_two_drivers_on_one_store_do_no_damage(tmp_path):
     for record in found:
         whole = launch(configure(TINY, {"training.updates": 300}, seed=(record.result or {})["seed"]), tmp_path / "w")
         assert final(record) == final(whole)
+        assert not any("resumed" in line for line in record.manifest["log"])
+
+
+@pytest.mark.slow
+def test_a_second_driver_is_told_who_holds_the_store_or_waits_for_it(tmp_path):
+    first = driver(tmp_path, "--workers", "1", updates=3000)
+    until(lambda: list((tmp_path / "runs").glob("*/manifest.json")))
+    refused = driver(tmp_path, "--workers", "1", updates=3000)
+    stdout, stderr = refused.communicate(timeout=120)
+    assert (refused.returncode, stdout) == (2, "")
+    assert f"runs: in use by process {first.pid} on {socket.gethostname()} since 20" in stderr
+    assert "neuroanp compare tiny.yaml --seeds 2 --workers 1; wait for it (--wait)" in stderr
+    waiting = driver(tmp_path, "--workers", "1", "--wait", "--json", updates=3000)
+    assert first.wait(300) == 0
+    stdout, stderr = waiting.communicate(timeout=120)
+    assert waiting.returncode == 0, stderr
+    assert len(json.loads(stdout)["results"]) == 2
+    assert not (tmp_path / "runs" / ".sweep").exists()
+    for record in records(tmp_path / "runs"):
         assert not any("resumed" in line for line in record.manifest["log"])
