@@ -117,18 +117,21 @@ def efficiency(options: argparse.Namespace) -> str:
         "two, matrices": {}, "silent, factors": {"rule.reference": "silent"},
         "two, matrices, float": {"compute.sums": "float"},
     }.items():  # fmt: skip
+        whole = trainer_of(LARGE, **changes, **{"compute.shards": 1, "compute.sums": "exact"})
         one, two = trainer_of(LARGE, **changes), trainer_of(LARGE, **changes, **{"compute.workers": 2})
-        for each in (one, two):
+        for each in (whole, one, two):
             each.step()
-        pairs = [(timed(one), timed(two)) for _ in range(options.repeats)]
+        rounds = [(timed(one), timed(two), timed(whole)) for _ in range(options.repeats)]
         two.release()
-        found = [a / (2 * b) for a, b in pairs]
+        pairs, found = [(a, b) for a, b, _ in rounds], [a / (2 * b) for a, b, _ in rounds]
         ratios[label] = median(found)
         rows.append([
             label, f"{median(a for a, _ in pairs):.3g}", f"{median(b for _, b in pairs):.3g}",
             f"{median(found):.3f} [{min(found):.3f} .. {max(found):.3f}]",
+            f"{median(c for *_, c in rounds):.3g}", f"{median(c / b for _, b, c in rounds):.2f}",
         ])  # fmt: skip
     heads = ["shards are added as", "s an update, 1 process", "2 processes", "efficiency, median [range]"]
+    heads += ["no shards, 1 process", "that over 2 processes"]
     claim = "efficiency of 1 -> 2 processes at least .85 (K 64, hidden 512, T 100, B 2, 8 shards)"
     held = ratios["two, matrices"] >= 0.85
     return "\n".join([table(heads, rows), "", f"- load before: {load:.1f}", f"- {verdict(claim, held)}"])
@@ -153,7 +156,10 @@ def payload(options: argparse.Namespace) -> str:
         trainer.release()
         lab = trainer.lab()
         if isinstance(learner, ShardedLearner):
-            told, shared = learner.bytes_told(trainer.learned, lab.network, [*lab.reads], lab.steps, lab.batch), 8
+            told, shared = (
+                learner.bytes_told(trainer.learned, lab.substrate.weights, [*lab.reads], lab.steps, lab.batch),
+                8,
+            )
             own = 4
         else:
             told, shared = 0, {"cdrge": 128, "wp": 65}[label]

@@ -252,8 +252,8 @@ def train(
     force, report, said = switch("force", force), switch("report", report), command(argv)
     config = shared(asked, workers)
     if follows():
-        follow()
-        return Run(of_the_first(asked.root / Experiment.of(config).directory))
+        failed = follow()
+        return Run(of_the_first(asked.root / Experiment.of(config).directory, failed))
     with leading(), watched(progress_of(progress)) as tell:
         record = launch(config, asked.root, force=force, progress=tell, argv=said)
     return _with_report(record, report)
@@ -264,8 +264,7 @@ def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = No
     """Go on with an interrupted run; one that has ended is shown. Arguments and errors as of `train`."""
     report = switch("report", report)
     if follows():
-        follow()
-        return Run(of_the_first(place_of(path)))
+        return Run(of_the_first(place_of(path), follow()))
     with leading(), watched(progress_of(progress)) as tell:
         record = resume_record(place_of(path), progress=tell)
     return _with_report(record, report)

@@ -8,7 +8,7 @@ from neuroanp.errors import RunError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.arguments import Given, whole
 from neuroanp.training.config import RunConfig
-from neuroanp.training.ranks import Place
+from neuroanp.training.ranks import started
 from neuroanp.training.resolving import resolve
 from neuroanp.training.sharding import usual_shards
 
@@ -26,7 +26,7 @@ def shared(asked: Given, workers: int | None) -> RunConfig:
     4
     """
     config = resolve(asked.source, asked.overrides, asked.words)
-    if workers is None and Place.found() is None:
+    if workers is None and not started():
         return config
     shards = config.compute.shards if config.compute.shards > 1 else usual_shards(config.rule)
     more: dict[str, int] = {"compute.shards": shards} if shards > 1 else {}
@@ -34,11 +34,15 @@ def shared(asked: Given, workers: int | None) -> RunConfig:
     return resolve(asked.source, {**asked.overrides, **more}, asked.words)
 
 
-def of_the_first(path: Path) -> RunDir:
+def of_the_first(path: Path, failed: str) -> RunDir:
     """Open the run that the first process of torchrun kept.
 
-    Raises: RunError: this process does not see its store.
+    Args: failed: by which error it ended; nothing: it ended well.
+
+    Raises: RunError: it failed there, or this process does not see its store.
     """
+    if failed:
+        raise RunError(f"the first process: {failed}")
     if not path.exists():
         raise RunError(f"{path}: the first process keeps the run, on a disk that this one does not see")
     return RunDir.open(path, check_code=False)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 from neuroanp.errors import InputError
 from neuroanp.training.configure import configure
+from neuroanp.training.sharding import alone
 
 if TYPE_CHECKING:
     from neuroanp.diagnosing.asked import Asked
@@ -104,7 +105,7 @@ def _changed(config: RunConfig, K: int | None, sigma: float | None) -> RunConfig
     changes = {key: value for key, value in ((REPLICAS, K), (LEVEL, sigma)) if value is not None}
     if not changes:
         return config
-    return _renamed(lambda: configure(config.to_plain(), changes))
+    return _renamed(lambda: configure(alone(config.to_plain()), changes))
 
 
 def _renamed(make: Callable[[], RunConfig]) -> RunConfig:

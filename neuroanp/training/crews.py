@@ -41,6 +41,11 @@ def refuse_crew(experiment: Experiment) -> None:
         )
     if compute.workers == 1 and Place.found() is None:
         return
+    if experiment.config.hardware.on_bench:
+        raise InputError(
+            f"hardware.substrate: {experiment.config.hardware.resource} is one instrument, and several processes would "
+            "drive it; start one process"
+        )
     if world:
         raise InputError(
             f"compute.workers: task '{experiment.config.task_name}' is a world, and how long its episodes last on the "
@@ -52,6 +57,8 @@ def refuse_crew(experiment: Experiment) -> None:
             f"compute.workers: reads disturb the devices of profile '{experiment.profile.name}', and each process "
             "would disturb those of its own chip alone; leave workers out, or switch read_disturb off"
         )
+    if compute.workers == 1:  # those of torchrun ran the same script
+        return
     words = {*_texts(experiment.config.to_plain()), *(str(leaf.value) for leaf in experiment.profile.leaves())}
     if own := sorted(name for _, name, _ in registered() if name in words):
         raise InputError(

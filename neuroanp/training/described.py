@@ -91,9 +91,9 @@ def _in_shards(experiment: Experiment, chip: DeviceChip) -> list[str]:
     learner = learner_of(config.rule, config.compute)
     if not isinstance(learner, ShardedLearner):
         return []
-    sizes = network, [*chip.weights], experiment.task.steps, config.training.batch
-    told = format_quantity(float(learner.bytes_told(learner.init(chip.weights), *sizes)), "B", 3)
-    what = "factors over time" if learner.factored(*sizes) else "matrices"
+    sizes = [*chip.weights], experiment.task.steps, config.training.batch
+    told = format_quantity(float(learner.bytes_told(learner.init(chip.weights), chip.weights, *sizes)), "B", 3)
+    what = "factors over time" if learner.factored(network, *sizes) else "matrices"
     return [f"shards: {learner}; {what} are added, {told} an update between processes that share them"]
 
 

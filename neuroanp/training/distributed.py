@@ -15,6 +15,7 @@ import json
 import os
 import signal
 import struct
+import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
@@ -27,6 +28,7 @@ from torch import Tensor
 from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.records.tensors import pack_tensors
 from neuroanp.training.crew import TURN, by_page, checksum, numbers, orders, own, width, written
+from neuroanp.training.processes import ends_with
 from neuroanp.training.ranks import Group, Place, end_with
 from neuroanp.training.sharding import shared
 from neuroanp.training.sharing import Crew, Pages
@@ -36,6 +38,8 @@ if TYPE_CHECKING:
     from neuroanp.training.build import Experiment
     from neuroanp.training.trainer import Trainer
 
+LEAD_S, FOLLOW_S = 4.0, 4.0
+"""How long processes go on once what started them is gone: to save a checkpoint, and end within 5 s."""
 COPY, DO, END = 1, 2, 3
 """What the first process says: become a copy, do an update, it is over."""
 SIZE = struct.Struct("<q")
@@ -60,31 +64,53 @@ def leading() -> Iterator[None]:
     if place is None or _joined:
         yield
         return
+    parent = os.getppid()
     _joined.append(Group(place))
+    ends_with(parent)  # a request to end in order, and if that takes too long an end
+    end_with(parent, LEAD_S)
+    said = b""
     try:
         yield
+    except Exception as error:
+        said = (str(error) or type(error).__name__).encode()
+        raise
     finally:
         group = _joined.pop()
         with suppress(RunError):
-            group.say(END)
+            group.say(END, said)
         group.leave()
 
 
-def follow() -> None:
+def follow() -> str:
     """Join the process that leads, and do an update whenever it does one, until it says that it is over.
+
+    Returns: the error that ended it there; nothing where it ended well.
 
     Raises: RunError: it has ended, or this process cannot do what it does.
     """
     place = Place.found()
     assert place is not None
-    end_with(os.getppid())
-    for number in SIGNALS:  # the first process decides when it is over
-        signal.signal(number, signal.SIG_IGN)
     group = Group(place)
+    end_with(os.getppid(), FOLLOW_S)
+    with _deaf():  # the first process decides when it is over
+        try:
+            return serve(group)
+        finally:
+            group.leave()
+
+
+@contextmanager
+def _deaf() -> Iterator[None]:
+    """Hear no request to end meanwhile."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, signal.SIG_IGN) for number in SIGNALS}
     try:
-        serve(group)
+        yield
     finally:
-        group.leave()
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def group_of(experiment: Experiment) -> Group | None:
@@ -95,10 +121,14 @@ def group_of(experiment: Experiment) -> Group | None:
     if not _joined:
         return None
     group, config = _joined[0], experiment.config
-    if config.compute.workers > 1:
+    if config.compute.sums == "float":
         raise InputError(
-            f"compute.workers: {config.compute.workers} are processes of one machine, and torchrun started "
-            f"{group.place.size}; leave it out"
+            "compute.sums: with 'float' a run depends on the number of processes, and torchrun may start it again with "
+            "another; use exact"
+        )
+    if config.compute.device not in ("cpu", "cuda"):
+        raise InputError(
+            f"compute.device: '{config.compute.device}' is one GPU, and each process of torchrun has its own; use cuda"
         )
     what = shared(config.rule, config.compute.shards)
     if what is None or what[1] < group.place.size:
@@ -187,7 +217,7 @@ class Sharing:
             raise RunError(f"process {failed} of {self.size} cannot build its copy of the run; see what it wrote")
 
 
-def serve(group: Group) -> None:
+def serve(group: Group) -> str:
     """Do an update whenever the first process of a group does one; see `follow`."""
     from neuroanp.training.crew_member import do
 
@@ -195,7 +225,7 @@ def serve(group: Group) -> None:
     while True:
         kind, message = group.hear()
         if kind == END:
-            return
+            return message.decode("utf-8", "replace")
         if kind == COPY:
             trainer = _copied(group, message)
             continue

@@ -118,9 +118,15 @@ class EchoLearner:
         arrays = found.arrays if told is None else {**found.arrays, **told.done()}
         return {**state, **heard.learned()}, replace(found, arrays=arrays)
 
-    def closed(self, state: State, found: WeightUpdate, network: Network) -> tuple[State, WeightUpdate]:
-        """Return the state and the update once outputs have learned from what they were told, where they were."""
-        return (state, found) if self.rule.readout == "perturb" else with_outputs(found, state, self.rule, network)
+    def closed(
+        self, state: State, found: WeightUpdate, network: Network, shards: int = 1
+    ) -> tuple[State, WeightUpdate]:
+        """Return the state and the update once outputs have learned from what they were told, where they were.
+
+        Args: shards: how many of these `found` is the mean of.
+        """
+        told = self.rule.readout != "perturb"
+        return with_outputs(found, state, self.rule, network, shards) if told else (state, found)
 
 
 class Heard:

@@ -324,7 +324,7 @@ def _noise_bytes(experiment: Experiment, plans: Iterable[ReadPlan]) -> int:
     learner, training = learner_of(experiment.config.rule, experiment.config.compute), experiment.config.training
     if not learner.noisy:  # a digital twin has no noise
         return 0
-    rows, steps = learner.passes * training.batch, min(experiment.chunk, experiment.task.steps)
+    rows, steps = passes_at_once(experiment.config) * training.batch, min(experiment.chunk, experiment.task.steps)
     noisy = [read for read in plans if normals(read) or read.process is not None]
     later = _drawn_as_read(experiment)
     drawn = max((draw_bytes(read, rows, steps, later=later)[1] for read in noisy), default=0)

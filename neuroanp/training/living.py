@@ -26,6 +26,7 @@ from neuroanp.training.filling import METHODS
 from neuroanp.training.readout import is_world
 from neuroanp.training.results import took
 from neuroanp.training.revisit import NOW, looked_at, note_noise
+from neuroanp.training.sharding import alone
 from neuroanp.training.times import seconds
 
 if TYPE_CHECKING:
@@ -144,7 +145,8 @@ def _kept(record: RunDir, found: Revisited, care: Care) -> tuple[RunConfig, Trai
         raise InputError(
             f"rule '{name}' computes weights and cannot learn in place; name one that can, e.g. --rule anp"
         )
-    config = configure(config.to_plain(), rule=care.rule)
+    own = care.rule in (None, config.rule_name)  # another one's replicas are others
+    config = configure(config.to_plain() if own else alone(config.to_plain()), rule=care.rule)
     lr = config.optimizer.lr if care.lr is None else care.lr
     constant = {"schedule": "constant", "warmup": 0, "floor": None, "lr": lr}
     training = config.training.model_copy(update={"updates": care.updates})

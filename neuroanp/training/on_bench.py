@@ -47,6 +47,10 @@ def misfits(
     if compute.device != "cpu":
         said = f"'{compute.device}' computes what is simulated; with an instrument use cpu"
         problems.append(Problem(("compute", "device"), said))
+    for name, count in (("workers", compute.workers), ("shards", compute.shards)):
+        if count > 1:
+            said = f"{count} share what is simulated, and an instrument is one; leave it out"
+            problems.append(Problem(("compute", name), said))
     if rule.learner not in LEARNERS:
         said = "is not for an instrument: rules that move weights between passes, compute them, act in a world or ask "
         problems.append(

@@ -89,9 +89,14 @@ class PassLearner:
             found = self._recorded(lab)
         return state, found
 
-    def closed(self, state: State, found: WeightUpdate, network: Network) -> tuple[State, WeightUpdate]:
-        """Return the state and the update once outputs have learned from what they were told, where they were."""
-        return with_outputs(found, state, self.rule, network) if self.rule.hears_errors else (state, found)
+    def closed(
+        self, state: State, found: WeightUpdate, network: Network, shards: int = 1
+    ) -> tuple[State, WeightUpdate]:
+        """Return the state and the update once outputs have learned from what they were told, where they were.
+
+        Args: shards: how many of these `found` is the mean of.
+        """
+        return with_outputs(found, state, self.rule, network, shards) if self.rule.hears_errors else (state, found)
 
     def presented(self, lab: Lab, into: Factors) -> WeightUpdate:
         """Present the batch M times, keep factors and activity where matrices would be formed, and return the loss."""

@@ -28,8 +28,8 @@ PATIENCE = timedelta(days=1)
 """How long a process waits for the others, which may be evaluating; one that has died is noticed at once."""
 JOINING = timedelta(minutes=10)
 """How long it waits for the others to come at all."""
-GRACE_S, LOOK_S = 3.0, 0.5
-"""How long a process that does not lead goes on once what started it is gone, and between two looks at that."""
+LOOK_S = 0.25
+"""Between two looks at whether what started a process is there."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -71,6 +71,16 @@ class Place(NamedTuple):
         if not 0 <= index < size:
             raise InputError(f"RANK {index} is none of WORLD_SIZE {size}; start with torchrun")
         return None if size == 1 else cls(index, size, local, attempt)
+
+
+def started(said: Mapping[str, str] | None = None) -> bool:
+    """Return whether torchrun started this process, be it alone.
+
+    >>> started({"RANK": "0", "WORLD_SIZE": "1"}), started({})
+    (True, False)
+    """
+    said = os.environ if said is None else said
+    return "RANK" in said and "WORLD_SIZE" in said
 
 
 class Group:
@@ -163,13 +173,13 @@ def _line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
 
 
-def end_with(parent: int) -> None:
-    """Let this process end soon after the one that started it, whatever it waits for."""
+def end_with(parent: int, seconds: float) -> None:
+    """Let this process end some seconds after the one that started it, whatever it waits for."""
 
     def watch() -> None:
         while os.getppid() == parent:
             time.sleep(LOOK_S)
-        time.sleep(GRACE_S)
+        time.sleep(seconds)
         os._exit(1)
 
     threading.Thread(target=watch, daemon=True).start()

@@ -16,7 +16,8 @@ from torch import Tensor
 
 from neuroanp.learning.echo import Echo
 from neuroanp.learning.passes import PassRule
-from neuroanp.training.decorrelating import decorrelation_of
+from neuroanp.network.network import INPUT
+from neuroanp.training.decorrelating import decorrelated_groups, decorrelation_of
 from neuroanp.training.echo_learner import EchoLearner
 from neuroanp.training.factored import Factors, numbers_of, silent
 from neuroanp.training.learner import Learner, make_learner
@@ -104,7 +105,7 @@ class ShardedLearner:
         if factored:
             return state, replace(self._formed(factors[0], mean, lab), diagnostics=told)
         update = WeightUpdate(_under(DW, mean), told, _under(D, mean))
-        return self.parts[0].closed({**remembered, **_under(STATE, mean)}, update, lab.network)
+        return self.parts[0].closed({**remembered, **_under(STATE, mean)}, update, lab.network, len(self.parts))
 
     def factored(self, network: Network, names: Sequence[str], steps: int, batch: int) -> bool:
         """Return whether shards share factors over time in place of matrices, as they do where those are fewer.
@@ -120,20 +121,25 @@ class ShardedLearner:
         whole = sum(n * m for n, m in (network.shapes[name] for name in names))
         return numbers_of(network, names, steps, batch) < whole
 
-    def bytes_told(self, state: State, network: Network, names: Sequence[str], steps: int, batch: int) -> int:
-        """Return what a process tells others of an update beside losses and books, in bytes, of float32 weights.
+    def bytes_told(self, state: State, weights: Weights, names: Sequence[str], steps: int, batch: int) -> int:
+        """Return what a process tells others of an update beside losses and books, in bytes.
 
         Args:
-            state: the learner's. network, names, steps, batch: as in `factored`.
+            state: the learner's. weights: of the network that learns. names, steps, batch: as in `factored`.
         """
+        network, size = weights.network, weights.like.element_size()
         if self.factored(network, names, steps, batch):
             groups = len({network.projection(name).post for name in names})
-            return bytes_of(numbers_of(network, names, steps, batch), groups, 4, self.sums)
+            return bytes_of([numbers_of(network, names, steps, batch), *[0] * (groups - 1)], size, self.sums)
         rule = self.parts[0].rule
         told = [n * m for n, m in (network.shapes[name] for name in _by_matrix(names, rule, network))]
         told += numbers_told(rule.readout, network)
-        told += [x.numel() for name, x in state.items() if x.ndim and name != R]
-        return bytes_of(sum(told), len(told), 4, self.sums)
+        if len(names) == len(network.shapes):  # D moves where all arrays learn
+            units = {**network.units, INPUT: network.inputs}
+            told += [units[group] ** 2 for group in decorrelated_groups(rule, network)]
+        kept = [x for name, x in state.items() if x.ndim and name != R]
+        of_state = sum(bytes_of([x.numel()], x.element_size(), self.sums) for x in kept)
+        return bytes_of(told, size, self.sums) + of_state
 
     def __str__(self) -> str:
         return f"{len(self.parts)}, each of K {self._replicas} with a reference of its own"

@@ -16,8 +16,11 @@ if TYPE_CHECKING:
 
 LEAST_OF_MEAN = 3
 """K of a shard whose passes are compared with their mean, at least: of fewer passes the mean is mostly one."""
-USUAL = 8
-"""Shards at most, where only the number of workers is said."""
+USUAL, USUAL_K = 8, 8
+"""Shards at most, where only the number of workers is said, and the K that each has then, where there are as many.
+
+Shards of few passes cost more a pass: with 512 units eight of K 3 took two to three times as long as one of K 24.
+"""
 SHARE = (
     "share the probes of rule 'cdrge', the perturbations of 'wp' with draw 'pass', or shards of 'anp', 'np' and 'echo'"
 )
@@ -95,7 +98,7 @@ def shards_of(rule: Any) -> list[int]:
 
 
 def usual_shards(rule: Any) -> int:
-    """Return how many shards an update gets where only workers are asked for: the most there can be, up to 8; or 1.
+    """Return how many shards an update gets where only workers are asked for: up to 8, of K 8 at least, or 2; or 1.
 
     The number does not depend on that of the workers, so that results do not either.
 
@@ -104,12 +107,27 @@ def usual_shards(rule: Any) -> int:
     """
     if not isinstance(rule, PassRule | Echo):
         return 1
-    return max((n for n in shards_of(rule) if n <= USUAL), default=1)
+    possible = shards_of(rule)
+    return max((n for n in possible if n <= USUAL and rule.K // n >= USUAL_K), default=min(possible, default=1))
 
 
 def rule_of_shard(rule: Any, shards: int) -> Any:
     """Return the rule of one of so many shards: the same, with its part of the replicas."""
     return rule.model_copy(update={"K": rule.K // shards})
+
+
+OF_SHARDS = ("workers", "shards", "sums")
+"""Keys of `compute` that say how an update is shared."""
+
+
+def alone(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a configuration in plain values of one process and no shards.
+
+    >>> alone({"seed": 0, "compute": {"threads": 1, "workers": 2, "shards": 4}})
+    {'seed': 0, 'compute': {'threads': 1}}
+    """
+    compute = {key: value for key, value in plain["compute"].items() if key not in OF_SHARDS}
+    return {**plain, "compute": compute}
 
 
 def without_workers(compute: Mapping[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ Exact: with x_s the numbers of one array that shard s of S found, and all of the
     mean = 2^(e - b) / S  sum_s round(2^(b - e) x_s),    b = 62 - ceil(log2 S)
 
 Whole numbers of 64 bits have the same sum in every order, and none of these overflows. What is cut off is below
-2^(e - b), far beyond the precision of the numbers that are added.
+2^(e - b): of numbers that are 2^-37 of the largest of their array single precision keeps its last digit.
 """
 
 from __future__ import annotations
@@ -45,13 +45,15 @@ def mean_of(parts: Sequence[Named], count: int, sums: str, crew: Crew | None) ->
     return (_exactly if sums == "exact" else _in_float)(in_order, count, crew)
 
 
-def bytes_of(numbers: int, arrays: int, itemsize: int, sums: str) -> int:
+def bytes_of(arrays: Sequence[int], itemsize: int, sums: str) -> int:
     """Return what a process tells of an update: 8 bytes a number and 8 an array for its size; or a float a number.
 
-    >>> bytes_of(1000, 3, 4, "exact"), bytes_of(1000, 3, 4, "float")
+    Args: arrays: numbers of each. itemsize: bytes of a float.
+
+    >>> bytes_of([500, 300, 200], 4, "exact"), bytes_of([500, 300, 200], 4, "float")
     (8024, 4000)
     """
-    return 8 * (numbers + arrays) if sums == "exact" else itemsize * numbers
+    return 8 * (sum(arrays) + len(arrays)) if sums == "exact" else itemsize * sum(arrays)
 
 
 def _exactly(parts: Sequence[Named], count: int, crew: Crew | None) -> dict[str, Tensor]:

@@ -143,19 +143,21 @@ def check(readout: str, loss: Loss) -> None:
         )
 
 
-def with_outputs(found: WeightUpdate, state: State, rule: TellsOutputs, network: Network) -> tuple[State, WeightUpdate]:
+def with_outputs(
+    found: WeightUpdate, state: State, rule: TellsOutputs, network: Network, shards: int = 1
+) -> tuple[State, WeightUpdate]:
     """Return the state after an update, and the update with what the outputs were told.
 
     Args:
         found: of the other arrays, with S, and G for rls, among them.
-        state: the learner's. rule: says how outputs learn.
+        state: the learner's. rule: says how outputs learn. shards: how many updates of the rule `found` is the mean of.
     """
     sums = {name: found.arrays[name] for name in (S, G) if name in found.arrays}
     arrays = {name: dW for name, dW in found.arrays.items() if name not in (*network.readout, *sums)}
     if rule.readout == "delta":
         return state, replace(found, arrays={**arrays, **by_array(sums[S], network)})
     plan = rule.plan()
-    K = plan.passes - 1 if plan.pairs == "mean" else plan.differences  # those that are independent
+    K = shards * (plan.passes - 1 if plan.pairs == "mean" else plan.differences)  # those that are independent
     counts = block_counts(len(sums[S]), K) if rule.errors == "inferred" else 1.0
     remembered, step = least_squares(state[R], sums[S], sums[G], rule.forget, rule.ridge, counts)
     steps = by_array(step.to(sums[S].dtype), network)

@@ -138,7 +138,7 @@ def test_what_torchrun_leaves_behind_when_it_is_killed_ends_within_five_seconds(
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"compute": {"shards": 3, "workers": 3}}, "compute.workers: 3 are processes of one machine, and torchrun"),
+        ({"compute": {"shards": 3, "sums": "float"}}, "compute.sums: with 'float' a run depends on the number"),
         pytest.param(
             {"rule": {"name": "bptt"}, "compute": {}}, "2 processes, and an update of rule 'bptt' has nothing",
             marks=pytest.mark.long,
@@ -148,7 +148,7 @@ def test_what_torchrun_leaves_behind_when_it_is_killed_ends_within_five_seconds(
             marks=pytest.mark.long,
         ),
     ],
-    ids=["workers", "bptt", "replicas"],
+    ids=["float", "bptt", "replicas"],
 )  # fmt: skip
 def test_what_cannot_be_shared_ends_all_with_one_message(tmp_path: Path, changes, said):
     process = torchrun(tmp_path, {**CONFIG, **changes})

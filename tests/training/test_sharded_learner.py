@@ -11,13 +11,14 @@ from neuroanp.api import train
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError, RunError
 from neuroanp.learning.anp import ANP
-from neuroanp.training import crew
+from neuroanp.training import crew, told_outputs
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.crews import crew_of
 from neuroanp.training.launch import launch
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.training.sharded_learner import ShardedLearner, Shards
+from neuroanp.training.sharding import usual_shards
 from neuroanp.trajectory import Weights
 from tests.close import close
 
@@ -62,15 +63,15 @@ def after(count, rule, **changes):
 
 def sizes(trainer):
     lab = trainer.lab()
-    return lab.network, [*lab.reads], lab.steps, lab.batch
+    return [*lab.reads], lab.steps, lab.batch
 
 
 def factored(trainer) -> bool:
-    return trainer.learner.factored(*sizes(trainer))
+    return trainer.learner.factored(trainer.substrate.network, *sizes(trainer))
 
 
 def told(trainer) -> int:
-    return trainer.learner.bytes_told(trainer.learned, *sizes(trainer))
+    return trainer.learner.bytes_told(trainer.learned, trainer.substrate.weights, *sizes(trainer))
 
 
 # ---- what an update is ----
@@ -196,6 +197,13 @@ def test_one_and_two_processes_do_the_same_to_the_bit(name):
 
 @pytest.mark.slow
 @pytest.mark.parametrize("profile", ["ideal", "pcm"])
+def test_forty_updates_of_cdrge_are_the_same_for_one_two_and_three_processes(profile):
+    rule, options = {"name": "cdrge", "K": 4}, {"compute.shards": 1, "profile": profile}
+    assert len({digest(after(40, rule, **options, **{"compute.workers": n})[0]) for n in (1, 2, 3)}) == 1
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("profile", ["ideal", "pcm"])
 @pytest.mark.parametrize("name", ["two", "mean", "silent", "smtj", "identified", "antithetic", "echo", "echo_rls"])
 def test_forty_updates_are_the_same_for_one_two_and_three_processes(name, profile):
     if profile == "pcm" and name == "antithetic":
@@ -223,6 +231,7 @@ def test_in_floating_point_they_differ_by_rounding_alone():
     float_sums = {"compute.shards": 8, "compute.sums": "float", "network.hidden": 64}
     found = [after(5, rule, **float_sums, **{"compute.workers": n})[0].substrate.weights for n in (1, 2, 3)]
     first = found[0]
+    assert not all(bool((other[name] == W).all()) for other in found[1:] for name, W in first.items())
     for other in found[1:]:
         for name, W in first.items():
             assert float((other[name] - W).norm() / W.norm()) <= 2e-5
@@ -258,12 +267,20 @@ def test_a_run_goes_on_with_another_number_of_processes(tmp_path: Path):
         assert whole.result[key] == again.result[key], key
 
 
+OTHERS = ("mean", "silent", "smtj", "identified", "np", "inp", "echo", "echo_rls")
+
+
 @pytest.mark.parametrize(
-    "name", ["two", *(pytest.param(each, marks=pytest.mark.slow) for each in ("mean", "echo", "echo_rls"))]
-)
-def test_what_travels_of_an_update_is_what_the_formula_says(name):
+    ("name", "sums", "dtype"),
+    [
+        ("two", "exact", "float32"),
+        *(pytest.param(name, "exact", "float32", marks=pytest.mark.slow) for name in OTHERS),
+        *(pytest.param(name, "float", "float64", marks=pytest.mark.slow) for name in ("two", *OTHERS)),
+    ],
+)  # fmt: skip
+def test_what_travels_of_an_update_is_what_the_formula_says(name, sums, dtype):
     """A turn of 16 bytes, the sum of the weights and a loss a shard, all losses, and sums there and back."""
-    trainer = made(RULES[name], **{"compute.workers": 2})
+    trainer = made(RULES[name], **{"compute.workers": 2, "compute.sums": sums, "compute.dtype": dtype})
     trainer.step()
     hands = trainer.crew
     assert isinstance(hands, crew.Hands)
@@ -278,8 +295,8 @@ def test_what_travels_of_an_update_is_what_the_formula_says(name):
 
 def test_workers_alone_choose_shards_that_do_not_depend_on_their_number(tmp_path: Path):
     config = {**SMALL, "rule": {**RULES["two"], "K": 12}, "compute": {}, "training": {"updates": 1, "controls": False}}
-    found = [train(config, workers=n, runs=tmp_path / str(n), report=False, progress=False) for n in (1, 2, 3)]
-    assert [run.config.compute.shards for run in found] == [6, 6, 6]
+    found = [train(config, workers=n, runs=tmp_path / str(n), report=False, progress=False) for n in (1, 2)]
+    assert [run.config.compute.shards for run in found] == [2, 2]
     assert len({run.path.name for run in found}) == 1
 
 
@@ -296,12 +313,31 @@ def test_workers_alone_choose_shards_that_do_not_depend_on_their_number(tmp_path
         ({"rule.reference": "running", "rule.K": 1}, "with reference 'running' an update has one pass"),
         ({"rule": {"name": "bptt"}, "compute.shards": 1, "compute.workers": 2}, "compute.workers: 2 share the probes"),
         ({"task": {"name": "cartpole"}, "training.updates": 1}, "shards"),
+        (
+            {"compute.workers": 2, "hardware": {"substrate": "visa", "resource": "TCPIP::1::INSTR"}},
+            "compute.workers: 2 share what is simulated, and an instrument is one",
+        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_divided_or_shared_is_refused(changes, said, tmp_path: Path):
     with pytest.raises(InputError) as error:
         launch(configure({**SMALL, "rule": RULES["two"]}, changes), tmp_path)
     assert said in "\n".join([str(error.value), *error.value.problems])
+
+
+@pytest.mark.parametrize(("K", "shards"), [(1, 1), (2, 2), (8, 2), (16, 2), (24, 3), (64, 8), (1024, 8)])
+def test_the_usual_shards_have_eight_replicas_where_there_are_as_many(K, shards):
+    """Shards of few passes take longer a pass."""
+    assert usual_shards(ANP(K=K, reference="two")) == shards
+
+
+def test_outputs_that_infer_their_errors_count_the_differences_of_all_shards(monkeypatch):
+    """The mean of S shards of K differences each is about as true as S K differences: a block counts so often."""
+    counted = []
+    monkeypatch.setattr(told_outputs, "block_counts", lambda outputs, K: (counted.append((outputs, K)), 1.0)[1])
+    trainer = made(RULES["mean"])
+    trainer.step()
+    assert counted == [(trainer.substrate.network.outputs, 9)]
 
 
 def test_one_shard_is_not_written_out():
