@@ -145,3 +145,14 @@ def test_others_go_beside_them(bench_profile: Path, tmp_path: Path) -> None:
     assert desk.next() is None
     desk.end(0, "outcome", Outcome("", None))
     assert desk.next() == 1
+
+
+def test_several_processes_never_share_the_updates_of_one_instrument(bench_profile: Path) -> None:
+    """Refused before it is opened: no pulse is sent."""
+    plain = settings(bench_profile)
+    plain["rule"] = {"name": "anp", "preset": "default", "reference": "two", "K": 4}
+    for compute in ({"workers": 2, "shards": 2}, {"shards": 2}):
+        with pytest.raises(InputError) as error:
+            configure({**plain, "compute": compute})
+        said = "\n".join([str(error.value), *error.value.problems])
+        assert all(f"compute.{key}: 2 share what is simulated, and an instrument is one" in said for key in compute)

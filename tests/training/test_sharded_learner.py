@@ -187,7 +187,7 @@ def test_factors_are_shared_where_they_are_fewer_numbers():
 # ---- who does which ----
 
 
-@pytest.mark.parametrize("name", ["two", pytest.param("echo", marks=pytest.mark.slow)])
+@pytest.mark.parametrize("name", ["two", *(pytest.param(n, marks=pytest.mark.slow) for n in ("mean", "echo"))])
 def test_one_and_two_processes_do_the_same_to_the_bit(name):
     one, rows = after(4, RULES[name])
     two, others = after(4, RULES[name], **{"compute.workers": 2})
@@ -195,14 +195,14 @@ def test_one_and_two_processes_do_the_same_to_the_bit(name):
     assert digest(one) == digest(two)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ["ideal", "pcm"])
 def test_forty_updates_of_cdrge_are_the_same_for_one_two_and_three_processes(profile):
     rule, options = {"name": "cdrge", "K": 4}, {"compute.shards": 1, "profile": profile}
     assert len({digest(after(40, rule, **options, **{"compute.workers": n})[0]) for n in (1, 2, 3)}) == 1
 
 
-@pytest.mark.slow
+@pytest.mark.long
 @pytest.mark.parametrize("profile", ["ideal", "pcm"])
 @pytest.mark.parametrize("name", ["two", "mean", "silent", "smtj", "identified", "antithetic", "echo", "echo_rls"])
 def test_forty_updates_are_the_same_for_one_two_and_three_processes(name, profile):
@@ -213,19 +213,19 @@ def test_forty_updates_are_the_same_for_one_two_and_three_processes(name, profil
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("reference", ["silent", "two"])
+@pytest.mark.parametrize("reference", ["silent", pytest.param("two", marks=pytest.mark.long)])
 def test_perturbations_of_weights_are_the_same_for_one_two_and_three_processes(reference):
     """On pcm, whose noise is drawn by presentation."""
     rule = {"name": "wp", "K": 4, "reference": reference}
     options = {"profile": "pcm", "compute.shards": 1}
-    ran = [after(10, rule, **options, **{"compute.workers": n})[0] for n in (1, 2, 3)]
+    ran = [after(5, rule, **options, **{"compute.workers": n})[0] for n in (1, 2, 3)]
     for name, W in ran[0].substrate.weights.items():
         assert all(bool((each.substrate.weights[name] == W).all()) for each in ran)
     energies = [each.substrate.ledger.energy_J for each in ran]
     assert energies[1:] == close([energies[0]] * 2, 1e-12)
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_in_floating_point_they_differ_by_rounding_alone():
     rule = {"name": "anp", "preset": "default", "reference": "two", "K": 64}
     float_sums = {"compute.shards": 8, "compute.sums": "float", "network.hidden": 64}
@@ -274,8 +274,9 @@ OTHERS = ("mean", "silent", "smtj", "identified", "np", "inp", "echo", "echo_rls
     ("name", "sums", "dtype"),
     [
         ("two", "exact", "float32"),
-        *(pytest.param(name, "exact", "float32", marks=pytest.mark.slow) for name in OTHERS),
-        *(pytest.param(name, "float", "float64", marks=pytest.mark.slow) for name in ("two", *OTHERS)),
+        pytest.param("smtj", "float", "float64", marks=pytest.mark.slow),
+        *(pytest.param(name, "exact", "float32", marks=pytest.mark.long) for name in OTHERS),
+        *(pytest.param(name, "float", "float64", marks=pytest.mark.long) for name in ("two", *OTHERS)),
     ],
 )  # fmt: skip
 def test_what_travels_of_an_update_is_what_the_formula_says(name, sums, dtype):
@@ -313,10 +314,6 @@ def test_workers_alone_choose_shards_that_do_not_depend_on_their_number(tmp_path
         ({"rule.reference": "running", "rule.K": 1}, "with reference 'running' an update has one pass"),
         ({"rule": {"name": "bptt"}, "compute.shards": 1, "compute.workers": 2}, "compute.workers: 2 share the probes"),
         ({"task": {"name": "cartpole"}, "training.updates": 1}, "shards"),
-        (
-            {"compute.workers": 2, "hardware": {"substrate": "visa", "resource": "TCPIP::1::INSTR"}},
-            "compute.workers: 2 share what is simulated, and an instrument is one",
-        ),
     ],
 )  # fmt: skip
 def test_what_cannot_be_divided_or_shared_is_refused(changes, said, tmp_path: Path):
