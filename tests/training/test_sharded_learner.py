@@ -45,7 +45,8 @@ ADDED = {"perturbation": {"name": "gaussian", "sigma": 0.01}}
 
 
 def made(rule, **changes):
-    experiment = Experiment.of(configure({**SMALL, "rule": rule, **ADDED}, changes))
+    added = {} if rule["name"] in ("wp", "cdrge") else ADDED  # which move weights
+    experiment = Experiment.of(configure({**SMALL, "rule": rule, **added}, changes))
     return replace(build_trainer(experiment), crew=crew_of(experiment))
 
 
