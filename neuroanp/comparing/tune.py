@@ -207,8 +207,11 @@ def searches(grid: Grid, tuning: Tuning) -> list[list[Trial]]:
     sizes: dict[str, int] = {}
     first, found = tuning.search.next(tuning.axes, []), []
     for combination in grid.combinations:
+        before = len(problems)
         for point in ends(tuning.axes) if tuning.search.trials is not None else ():
             combination.resolved(problems, tuning.seeds[0], tuning.settings(point))
+        if len(problems) > before:
+            continue  # what lies between the ends of a range would say it again, with each number
         found.append(_trials(combination, tuning, first, problems, sizes))
     raise_all(problems)
     return found

@@ -95,7 +95,8 @@ def figure(searches: Sequence[Search], loss: str) -> Figure | None:
         look = {"color": COLOURS[i], "marker": MARKERS[i % len(MARKERS)]}
         places = [(k + 1, y) for k, y in enumerate(line) if math.isfinite(y)]
         if places:
-            axes.plot(*zip(*places, strict=True), drawstyle="steps-post", ms=3.5, lw=1.6, **look)
+            x, y = zip(*places, strict=True)
+            axes.plot(x, y, drawstyle="steps-post", ms=3.5, lw=1.6, color=look["color"], marker=look["marker"])
         names.append((f"{one['profile']} · {one['rule']}", look))
     axes.set(yscale="log", xlabel="points tried", ylabel=f"lowest validation loss ({loss})")
     axes.grid(axis="y", color=FAINT, lw=0.7)
