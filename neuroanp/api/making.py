@@ -129,7 +129,9 @@ class Making:
         from neuroanp.reporting.reading import shown
 
         trials = [trial for some in batch for trial in some]
-        outcomes = self.run([trial.config for trial in trials], tell)
+        configs = {repr(trial.config): trial.config for trial in trials}  # Optuna may propose a point twice
+        of = dict(zip(configs, self.run([*configs.values()], tell), strict=True))
+        outcomes = [of[repr(trial.config)] for trial in trials]
         records = [outcome.opened() for outcome in outcomes]
         ended = zip(trials, outcomes, records, strict=True)
         lost = [(outcome.label, str(outcome.error)) for _, outcome, record in ended if not _has_ended(record)]

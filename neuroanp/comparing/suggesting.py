@@ -6,6 +6,7 @@ al., Algorithms for hyper-parameter optimization, NeurIPS 2011.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -65,10 +66,12 @@ def _from(axis: Axis, value: Any) -> Any:
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Keep Optuna's own notes off the screen while the block runs."""
+    """Keep Optuna's own notes and warnings off the screen while the block runs."""
     before = optuna.logging.get_verbosity()
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)  # version 4 calls the liar so
+            yield
     finally:
         optuna.logging.set_verbosity(before)

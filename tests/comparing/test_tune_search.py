@@ -129,6 +129,40 @@ def test_a_trial_that_diverged_is_told_as_the_worst(monkeypatch):
     assert seen["told"] == [({"a": 0}, 2.0), ({"a": 1}, inf), ({"a": 2}, 5.0)]
 
 
+def test_what_a_configuration_does_not_take_of_what_is_proposed_is_told_with_the_key(monkeypatch):
+    """Between ends that it takes there may be numbers that it does not."""
+
+    class Refusing:
+        def resolved(self, problems, seed, settings):
+            problems.append(f"{settings['a'].origin}: must be even")
+            return []
+
+    (axis,) = axes_over({"a": "0..100"}, "--tune")
+    tuning = tune.Tuning((axis,), (7,), tune.Search("random", 5, 0))
+    ended = [Ended(point, 7, 1.0, "finished", 1, "x") for point in drawn([axis], 4, 0)]
+    with pytest.raises(InputError) as caught:
+        tune.following(Refusing(), tuning, ended)
+    (last,) = drawn([axis], 5, 0)[4:]
+    assert f"--tune a={last['a']}: must be even" in str(caught.value)
+    assert "what was tried is kept" in str(caught.value)
+
+
+def test_a_point_that_is_proposed_twice_is_run_once_and_counts_twice(in_process, monkeypatch):
+    """Three whole numbers and twelve points cannot all differ: Optuna may ask again, and the budget is still twelve."""
+    pytest.importorskip("optuna", reason="pip install neuroanp[search]")
+    monkeypatch.setattr("neuroanp.comparing.search.check_room", lambda axes, search: None)
+    monkeypatch.setattr("neuroanp.comparing.search.START", 2)
+    words = {"tune": {"network.hidden": "4..6"}, "tune_seeds": [100], "search": "optuna", "report": False}
+    (one,) = api.compare(TINY, seeds=[0], trials=12, **words).tuning
+    assert len(one.trials) == 12
+    for jobs in in_process:
+        assert len({repr(job.config) for job in jobs}) == len(jobs)
+    by_point = {}
+    for trial in one.trials:
+        by_point.setdefault(trial.values["network.hidden"], set()).add((trial.loss, trial.run))
+    assert {len(each) for each in by_point.values()} == {1}
+
+
 @pytest.mark.slow
 def test_results_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch):
     pytest.importorskip("optuna", reason="pip install neuroanp[search]")
