@@ -99,11 +99,9 @@ class Making:
 
         keys = ", ".join(axis.key for axis in tuning.axes)
         counts = {"combination": len(found), "setting": tuning.points, "seed": len(tuning.seeds)}
-        total, how = (
-            len(found) * tuning.trials,
-            "" if tuning.search.trials is None else f", search {tuning.search.kind}",
-        )
-        LOG.info(f"{total:,} trials ({in_words(counts)}{how}) choose {keys}; the runs that are reported follow")
+        kind = "" if tuning.search.trials is None else f", search {tuning.search.kind}"
+        total = len(found) * tuning.trials
+        LOG.info(f"{total:,} trials ({in_words(counts)}{kind}) choose {keys}; the runs that are reported follow")
         own = replace(self, root=self.root / tune.FOLDER, last=False)
         ended: list[list[Ended]] = [[] for _ in found]
         names: list[tuple[str, str]] = []

@@ -205,12 +205,11 @@ def searches(grid: Grid, tuning: Tuning) -> list[list[Trial]]:
         if seed in reported
     ]
     sizes: dict[str, int] = {}
-    first, found = tuning.search.next(tuning.axes, []), []
+    before, first, found = len(problems), tuning.search.next(tuning.axes, []), []
     for combination in grid.combinations:
-        before = len(problems)
         for point in ends(tuning.axes) if tuning.search.trials is not None else ():
             combination.resolved(problems, tuning.seeds[0], tuning.settings(point))
-        if len(problems) > before:
+        if len(problems) > before:  # of any combination
             continue  # what lies between the ends of a range would say it again, with each number
         found.append(_trials(combination, tuning, first, problems, sizes))
     raise_all(problems)

@@ -109,6 +109,7 @@ def test_optuna_begins_with_random_points_and_asks_for_batches_of_one_size():
         assert 1e-4 <= point["optimizer.lr"] <= 1
         assert 5 <= point["network.hidden"] <= 50
         assert type(point["network.hidden"]) is int
+        assert point["optimizer.lr"] == float(f"{point['optimizer.lr']:.4g}")  # it can be typed again
         assert point["optimizer.name"] in ("a", "b")
     assert len({repr(point) for point, _ in told[START : START + BATCH]}) == BATCH
 
@@ -136,9 +137,13 @@ def test_what_diverges_is_the_worst_and_is_avoided():
 def test_values_of_a_list_keep_their_kind():
     axes = [Axis("a", (True, 1, [1], {"x": 1}, "1", None)), Axis("b", (), "--tune", Range(0.0, 1.0))]
     told, _ = told_all(Search("optuna", 40, 0), axes, lambda point: point["b"] + (point["a"] is not None))
-    assert {repr(point["a"]) for point, _ in told} <= {repr(value) for value in axes[0].values}
     proposed = [point["a"] for point, _ in told[START:]]
+    assert {repr(value) for value in proposed} <= {repr(value) for value in axes[0].values}
     assert proposed.count(None) > 2 * len(proposed) / 6  # the best of them, twice as often as by chance
+    from neuroanp.comparing import suggesting
+
+    assert [suggesting._to(axes[0], value) for value in axes[0].values] == [*range(6)]
+    assert all(suggesting._from(axes[0], k) is value for k, value in enumerate(axes[0].values))
 
 
 def test_optuna_says_nothing_of_its_own_and_stays_as_it_was(capfd):

@@ -212,6 +212,7 @@ def test_that_no_key_matters_is_said_where_no_loss_differs():
         ({"tune": {"optimizer.lrr": "1e-4..1e-1"}}, "--tune optimizer.lrr=0.0001: optimizer.lrr: unknown key; did you"),
         ({"tune": {"network.hidden": "0..4"}}, "--tune network.hidden=0: network.hidden: 0 must be at least 1"),
         ({"tune": {"network.hidden": "4.0..9"}}, "--tune network.hidden=4: network.hidden: 4.0 is not a whole"),
+        ({"tune": {"network.hidden": "4.0..9"}, "rules": ["anp", "np"]}, "=4: network.hidden: 4.0 is not a whole"),
         ({"tune": {"task.delay": "1..9"}}, "--tune task.delay: is of the task"),
         ({"tune": {"optimizer.lr": "1..1"}}, "is empty: it begins where it ends"),
         ({"tune": None, "tune_seeds": None}, "--search: nothing is tuned"),
