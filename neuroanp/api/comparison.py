@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.api.compared import Comparison
@@ -40,6 +40,9 @@ def compare(
     for_rule: Mapping[str, Mapping[str, Any]] | None = None,
     tune: Mapping[str, Any] | None = None,
     tune_seeds: Any = None,
+    search: str | None = None,
+    trials: int | None = None,
+    search_seed: int | None = None,
     workers: int | None = None,
     cluster: Anywhere | None = None,
     time_limit: str | None = None,
@@ -70,7 +73,14 @@ def compare(
             of the lowest median validation loss on `tune_seeds`: the same trials for all. A trial that diverges counts
             as infinitely bad; of equal ones the first is taken; a combination all of whose trials diverge is not run,
             and is one of the failures.
+            A range that a search draws from is a text, "1e-4..1e-1:log" or "5..50", or a mapping,
+            {"low": 1e-4, "high": 1e-1, "log": True}; whole numbers are drawn where both ends are whole.
         tune_seeds: a list of seeds, none of which is reported.
+        search: which points are tried: "grid", all of them, which is usual where `tune` has values alone; "random";
+            or "optuna", ten random ones, then five at a time that TPE proposes (the extra `search`).
+        trials: points for each that is tuned, the same number for all; of a grid none is given.
+        search_seed: of what is drawn, 0 if not given: the same one gives the same points, of which a longer search
+            tries more.
         workers: runs at a time; None: one a core of this machine, or on a cluster as many as its workers have threads.
         cluster: who does the runs: None, processes of this machine; "local", a Dask scheduler inside this process; the
             address of a scheduler, "tcp://host:8786"; or a YAML file of a queue of jobs (docs/scale.md).
@@ -102,7 +112,7 @@ def compare(
     making = replace(Making.of(asked.root, argv, workers, force, report, **how), last=_last(controls))
     ablate, progress = switch("ablate", ablate), progress_of(progress)
     max_runs = whole("max_runs", max_runs, 1)
-    tuning = _tuning(tune, tune_seeds, ablate)
+    tuning = _tuning(tune, tune_seeds, ablate, (search, trials, search_seed))
     grid = lay_out(
         asked.source, asked.overrides, **chosen, axes=axes, for_rule=for_rule, tune=tuning.axes if tuning else (),
         words=asked.words, most=max_runs,
@@ -146,7 +156,7 @@ def _compared(
     from neuroanp.comparing.tune import with_chosen
 
     trials = _trials(grid, tuning, most)
-    configs, total = [*grid.configs], len(grid.configs) + sum(map(len, trials))
+    configs, total = [*grid.configs], len(grid.configs) + len(trials) * (tuning.trials if tuning else 0)
     if ablate:
         check_size({"ablated run": count(configs)}, most)
         configs = [one for config in configs for one in ablated(config)]
@@ -162,7 +172,29 @@ def _compared(
     return making.compared(outcomes, "ablate" if ablate else "compare", failed, found, **told)
 
 
-def runs_of_comparison(
+@dataclass(frozen=True)
+class Size:
+    """How many runs a comparison makes.
+
+    Args: reported: runs of the table, ablated ones among them. tuned: things that are tuned. trials: of each.
+    """
+
+    reported: int
+    tuned: int = 0
+    trials: int = 0
+
+    @property
+    def total(self) -> int:
+        """All runs."""
+        return self.reported + self.tuned * self.trials
+
+
+def runs_of_comparison(source: Source, overrides: Mapping[str, Any] | None, **named: Any) -> int:
+    """Return how many runs `compare` makes of its arguments, trials and ablated ones among them."""
+    return size_of_comparison(source, overrides, **named).total
+
+
+def size_of_comparison(
     source: Source,
     overrides: Mapping[str, Any] | None,
     *,
@@ -171,39 +203,47 @@ def runs_of_comparison(
     for_rule: Any = None,
     tune: Any = None,
     tune_seeds: Any = None,
+    search: str | None = None,
+    trials: int | None = None,
+    search_seed: int | None = None,
     max_runs: int = MOST_RUNS,
     **named: Any,
-) -> int:
-    """Return how many runs `compare` makes of its arguments, trials and ablated ones among them."""
+) -> Size:
+    """Return how many runs `compare` makes of its arguments.
+
+    Raises:
+        InputError: as `compare`, as far as it can be told without laying out the trials.
+    """
     from neuroanp.comparing.ablate import count
 
     asked, chosen = axes_of(source, overrides, named, {}, "runs")
-    tuning = _tuning(tune, tune_seeds, ablate)
+    tuning = _tuning(tune, tune_seeds, ablate, (search, trials, search_seed))
     grid = lay_out(
         asked.source, asked.overrides, **chosen, axes=axes, for_rule=for_rule, tune=tuning.axes if tuning else (),
         most=max_runs,
     )  # fmt: skip
-    trials = len(grid.combinations) * len(tuning.points) * len(tuning.seeds) if tuning else 0
-    return count(grid.configs) if ablate else len(grid.configs) + trials
+    if ablate:
+        return Size(count(grid.configs))
+    return Size(len(grid.configs), *((len(grid.combinations), tuning.trials) if tuning else ()))
 
 
-def _tuning(tune: Any, seeds: Any, ablate: bool) -> Tuning | None:
+def _tuning(tune: Any, seeds: Any, ablate: bool, search: tuple[Any, Any, Any]) -> Tuning | None:
     """Return what is to be tuned; InputError where that does not go together with an ablation."""
     from neuroanp.comparing.tune import tuning_of
 
-    found = tuning_of(tune, seeds_one_by_one("tune_seeds", seeds))
+    found = tuning_of(tune, seeds_one_by_one("tune_seeds", seeds), *search)
     if found is not None and ablate:
         raise InputError("--tune: an ablation is of one setting; tune first, then ablate with what was chosen (--set)")
     return found
 
 
 def _trials(grid: Grid, tuning: Tuning | None, most: int) -> list[list[Trial]]:
-    """Return the trials of each combination; InputError where there would be too many runs."""
+    """Return the trials that each combination begins with; InputError where there would be too many runs."""
     from neuroanp.comparing.tune import searches
 
     if tuning is None:
         return []
-    each = len(tuning.points) * len(tuning.seeds) + len(grid.seeds)
+    each = tuning.trials + len(grid.seeds)
     check_size({"combination": len(grid.combinations), "run of each": each}, most)
     return searches(grid, tuning)
 

@@ -90,35 +90,61 @@ class Making:
     def tuned(self, grid: Grid, tuning: Tuning, found: Sequence[Sequence[Trial]], tell: Tell) -> list[Tuned]:
         """Do the trials of all combinations in parallel, in a folder of the store, and choose for each combination.
 
+        Args: grid, tuning: what is tuned. found: the trials that each combination begins with.
+
         Raises:
             RunError: a trial came to no end, so that nothing can be chosen.
         """
         from neuroanp.comparing import tune
+
+        keys = ", ".join(axis.key for axis in tuning.axes)
+        counts = {"combination": len(found), "setting": tuning.points, "seed": len(tuning.seeds)}
+        kind = "" if tuning.search.trials is None else f", search {tuning.search.kind}"
+        total = len(found) * tuning.trials
+        LOG.info(f"{total:,} trials ({in_words(counts)}{kind}) choose {keys}; the runs that are reported follow")
+        own = replace(self, root=self.root / tune.FOLDER, last=False)
+        ended: list[list[Ended]] = [[] for _ in found]
+        names: list[tuple[str, str]] = []
+        batch = found
+        while any(batch):
+            said = own._tried(batch, tell)
+            names = names or [(task, profile) for task, profile, _ in said]
+            ended = [[*before, *new] for before, (_, _, new) in zip(ended, said, strict=True)]
+            batch = [tune.following(one, tuning, some) for one, some in zip(grid.combinations, ended, strict=True)]
+        chosen = []
+        for combination, (task, profile), some in zip(grid.combinations, names, ended, strict=True):
+            one = tune.tuned(combination, tuning, task, profile, some)
+            _tell_of(one)
+            chosen.append(one)
+        return chosen
+
+    def _tried(self, batch: Sequence[Sequence[Trial]], tell: Tell) -> list[tuple[str, str, list[Ended]]]:
+        """Do some trials of each combination; return for each what its task and profile are called, and what became.
+
+        Raises:
+            RunError: a trial came to no end.
+        """
         from neuroanp.reporting.reading import shown
 
-        trials = [trial for some in found for trial in some]
-        keys = ", ".join(axis.key for axis in tuning.axes)
-        counts = {"combination": len(found), "setting": len(tuning.points), "seed": len(tuning.seeds)}
-        LOG.info(f"{len(trials):,} trials ({in_words(counts)}) choose {keys}; the runs that are reported follow")
-        own = replace(self, root=self.root / tune.FOLDER, last=False)
-        outcomes = own.run([trial.config for trial in trials], tell)
+        trials = [trial for some in batch for trial in some]
+        configs = {repr(trial.config): trial.config for trial in trials}  # Optuna may propose a point twice
+        of = dict(zip(configs, self.run([*configs.values()], tell), strict=True))
+        outcomes = [of[repr(trial.config)] for trial in trials]
         records = [outcome.opened() for outcome in outcomes]
         ended = zip(trials, outcomes, records, strict=True)
         lost = [(outcome.label, str(outcome.error)) for _, outcome, record in ended if not _has_ended(record)]
         if lost:
             said = "\n".join(f"  {label}: {error}" for label, error in lost)
             raise RunError(f"trials failed, so that nothing can be chosen; the same command goes on:\n{said}")
-        whole, chosen = iter(zip(trials, records, strict=True)), []
-        for combination, some in zip(grid.combinations, found, strict=True):
+        whole, found = iter(zip(trials, records, strict=True)), []
+        for some in batch:
             mine = [next(whole) for _ in some]
             first = mine[0][1]
             assert first is not None  # it has ended
-            of_trials = [_ended(trial, record) for trial, record in mine if record is not None]
             told = shown(first)
-            one = tune.tuned(combination, tuning, told.task, str(told.result["profile"]), of_trials)
-            _tell_of(one)
-            chosen.append(one)
-        return chosen
+            of_trials = [_ended(trial, record) for trial, record in mine if record is not None]
+            found.append((told.task, str(told.result["profile"]), of_trials))
+        return found
 
     def transferred(self, planned: Transfer, tell: Tell) -> Comparison:
         """Train the teachers and, beside them, what learns on the device from scratch; then program and fine-tune."""

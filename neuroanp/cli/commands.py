@@ -88,6 +88,8 @@ app.command(
         "neuroanp compare examples/copy3.yaml --rules anp,bptt --for anp:optimizer.lr=2e-3 --for anp:rule.K=3",
         "neuroanp compare examples/copy3.yaml --rules anp,np,bptt --seeds 5 --tune optimizer.lr=1e-3..1e-2:log,4 "
         "--tune-seeds 100,101",
+        "neuroanp compare examples/copy3.yaml --rules anp,bptt --seeds 5 --tune optimizer.lr=1e-4..1e-1:log --tune "
+        "training.batch=4..64:log --search optuna --trials 30 --tune-seeds 100,101",
     )
 )(runs.compare)
 app.command(

@@ -151,15 +151,37 @@ Tune = Annotated[
     list[str] | None,
     typer.Option(
         "--tune",
-        metavar="A.B=V,W",
+        metavar="A.B=V,W|lo..hi",
         help="Choose the value of lowest median validation loss on --tune-seeds, for each combination by itself; "
-        "several make a grid.",
+        "several make a grid. lo..hi or lo..hi:log is a range that --search draws from.",
         show_default=False,
     ),
 ]
 TuneSeeds = Annotated[
     str | None,
     typer.Option("--tune-seeds", metavar="A,B", help="Seeds to tune on; none is reported.", show_default=False),
+]
+Search = Annotated[
+    str | None,
+    typer.Option(
+        "--search",
+        metavar="grid|random|optuna",
+        help="Which points --tune tries: all of a grid of lists, --trials random ones, or those that Optuna proposes.",
+        show_default=False,
+    ),
+]
+Trials = Annotated[
+    int | None,
+    typer.Option(
+        "--trials", metavar="N", help="Points for each profile, rule, ... that is tuned: as many for all.",
+        show_default=False,
+    ),
+]  # fmt: skip
+SearchSeed = Annotated[
+    int | None,
+    typer.Option(
+        "--search-seed", metavar="N", help="Of the points that are drawn; 0 if not given.", show_default=False
+    ),
 ]
 
 

@@ -44,8 +44,9 @@ def on_screen(
         yield texts((str(here[0].result["task"]), "bold"), (f"  {here[0].task_options}", "dim"))
         yield from _methods(plain.columns, [row for row in plain.rows if row.kind != "control"], out)
         yield from _controls(plain.columns, [row for row in plain.rows if row.kind == "control"])
-        if searches := tuning.of_task(tuned, task):
-            yield _tuning(searches, out)
+        searches = tuning.alike(tuning.of_task(tuned, task))
+        for some in searches:
+            yield _tuning(some, out)
         kept = retention.table(group)
         if kept is not None:
             yield _whole("retention: test loss after the chip has lain idle", kept, out)
@@ -55,7 +56,7 @@ def on_screen(
         limits = health.limits_reached(group, {str(one.result["run"]): one.health for one in here})
         told = [*transfer.sentences(transfer.transfers(here)), *map(ablation.headline, ablated)]
         firing = [*spikes.silent_layers(group, here), *spikes.sentences(group, here)]
-        ended = [*ending.sentences(group, here), *tuning.sentences(searches)]
+        ended = [*ending.sentences(group, here), *(line for some in searches for line in tuning.sentences(some))]
         energies = [*rests_on(group), *lower_bounds(group, ledgers), *not_counted(group)]
         damage = [line for one in every for line in one.damage]
         yield sentences([*damage, *told, *ranking(group), *verdicts(group), *limits, *firing, *ended, *energies])

@@ -17,6 +17,7 @@ from neuroanp.errors import DivergedError, RunError, all_of
 
 if TYPE_CHECKING:
     from neuroanp.api import Comparison, Run
+    from neuroanp.api.comparison import Size
 
 RunPath = Annotated[
     Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
@@ -115,6 +116,9 @@ def compare(
     for_rule: options.ForRule = None,
     tune: options.Tune = None,
     tune_seeds: options.TuneSeeds = None,
+    search: options.Search = None,
+    trials: options.Trials = None,
+    search_seed: options.SearchSeed = None,
     workers: options.Workers = None,
     cluster: options.Cluster = None,
     time_limit: options.TimeLimit = None,
@@ -139,8 +143,9 @@ def compare(
 ) -> None:
     """Train every backend x profile x rule x seed in parallel processes; compare them in one table and report.
 
-    --tune chooses settings first, on seeds that are not reported, with the same trials for everything that is compared;
-    the runs of the table are then made with them. Trials lie in RUNS/tuning, and are not repeated either.
+    --tune chooses settings first, on seeds that are not reported, with as many trials for everything that is compared;
+    the runs of the table are then made with them. Lists make a grid; of ranges --search draws --trials points. Trials
+    lie in RUNS/tuning, and are not repeated either.
     """
     from neuroanp import api
 
@@ -162,10 +167,19 @@ def compare(
     total = 1
     for value in chosen.values():
         total *= value if isinstance(value, int) else len(value)
-    besides = {"max_runs": max_runs, "axes": axes, "for_rule": settings, "tune": grid, "tune_seeds": tuned_on}
+    besides = {
+        "max_runs": max_runs, "axes": axes, "for_rule": settings, "tune": grid, "tune_seeds": tuned_on,
+        "search": search, "trials": trials, "search_seed": search_seed,
+    }  # fmt: skip
     chosen |= {name: value for name, value in besides.items() if value is not None}
     if ablate:
         chosen["ablate"] = True
+    if dry_run and grid:
+        from neuroanp.api.comparison import size_of_comparison
+
+        size = size_of_comparison(config, overrides, **chosen)
+        show_dry_run(size.total, workers, how, json, size)
+        return
     if ablate or axes or grid:
         total = api.runs_of_comparison(config, overrides, **chosen)
     if dry_run:
@@ -181,15 +195,22 @@ def compare(
     end_many(comparison, json)
 
 
-def show_dry_run(total: int, workers: int | None, how: Mapping[str, Any], json: bool) -> None:
-    """Print how many runs there would be and who would do them; of a queue, what it would be handed."""
+def show_dry_run(
+    total: int, workers: int | None, how: Mapping[str, Any], json: bool, size: "Size | None" = None
+) -> None:
+    """Print how many runs there would be and who would do them; of a queue, what it would be handed.
+
+    Args: total, workers, how, json: of them. size: how many of them are trials, where something is tuned.
+    """
     from neuroanp.api.doing import Doing
 
     executor = Doing.of(workers, **how).executor
     if json:
-        print_json([{"runs": total, "where": executor.where, "job_script": executor.script}])
+        trials = {} if size is None else {"trials": size.tuned * size.trials, "reported": size.reported}
+        print_json([{"runs": total, **trials, "where": executor.where, "job_script": executor.script}])
         return
-    show(f"{total:,} runs, {executor.where}; nothing was run")
+    of = "" if size is None else f" ({size.tuned:,} x {size.trials:,} trials, and {size.reported:,} that are reported)"
+    show(f"{total:,} runs{of}, {executor.where}; nothing was run")
     show_script(executor.script)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from pydantic import BaseModel
 
+from neuroanp.comparing.ranges import Range, range_of
 from neuroanp.comparing.values import checked, values_of
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.training.configure import Said
@@ -28,12 +29,24 @@ class Axis:
     """Values of one key of the configuration.
 
     Args:
-        key: dotted. values: plain. option: what gives it, "--axis" or "--tune".
+        key: dotted. values: plain; none of a range. option: what gives it, "--axis" or "--tune".
+        over: the range that values are drawn from; None: `values` are all there are.
     """
 
     key: str
     values: tuple[Any, ...]
     option: str = "--axis"
+    over: Range | None = field(default=None, repr=False)
+
+    @property
+    def ends(self) -> tuple[Any, ...]:
+        """The values, or both ends of the range."""
+        return self.values if self.over is None else self.over.ends
+
+    @property
+    def tried(self) -> Any:
+        """What is tried, as plain data: the values, or the range as a mapping."""
+        return [*self.values] if self.over is None else self.over.to_dict()
 
     def said(self, value: Any) -> Said:
         """Return a value with the place that messages call it by."""
@@ -42,6 +55,8 @@ class Axis:
 
 def axes_over(given: Any, option: str) -> list[Axis]:
     """Return the axes of a mapping from keys to values: a list, or a text as `values_of` reads it.
+
+    With "--tune" also a range that values are drawn from, as `range_of` reads it.
 
     Raises:
         InputError: a line for each that is no key, has no values, or has an option of its own.
@@ -56,7 +71,7 @@ def axes_over(given: Any, option: str) -> list[Axis]:
     found, problems = [], []
     for key, values in given.items():
         try:
-            found.append(Axis(_checked(key, option), tuple(_values(values, f"{option} {key}")), option))
+            found.append(_axis(_checked(key, option), values, option))
         except InputError as error:
             problems += error.problems or [error.message]
     twice = [one.key for i, one in enumerate(found) if any(key_of(one.key) == key_of(two.key) for two in found[:i])]
@@ -133,6 +148,13 @@ def name_of(rule: Any, own: str) -> str:
 def _overlap(one: Key, two: Key) -> bool:
     shorter = min(len(one), len(two))
     return one[:shorter] == two[:shorter]
+
+
+def _axis(key: str, values: Any, option: str) -> Axis:
+    what = f"{option} {key}"
+    given = values if isinstance(values, str) else plain(values, what)
+    over = range_of(given, what) if option == "--tune" else None
+    return Axis(key, () if over else tuple(_values(given, what)), option, over)
 
 
 def _values(values: Any, what: str) -> list[Any]:

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from neuroanp.reporting import ablation, retention, tables, transfer, tuning
+from neuroanp.reporting import ablation, retention, searching, tables, transfer, tuning
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.reading import Shown
 from neuroanp.reporting.style import to_uri
@@ -50,7 +50,7 @@ def of_section(
         tuned: what was chosen on seeds that are not reported, a search each.
     """
     return [
-        *_tuning(tuned, group),
+        *(part for alike in tuning.alike(tuned) for part in _tuning(alike, group)),
         *_transfers(runs, group),
         *map(_ablation, ablated),
         *_retention(group, leading, left_out),
@@ -58,8 +58,6 @@ def of_section(
 
 
 def _tuning(tuned: Sequence[Mapping[str, Any]], group: Sequence[Method]) -> list[Part]:
-    if not tuned:
-        return []
     picture = tuning.figure(tuned, group[0].loss)
     caption = (
         "Validation loss of the trials: medians over the tuning seeds as lines, seeds as small marks; what was chosen "
@@ -71,6 +69,14 @@ def _tuning(tuned: Sequence[Mapping[str, Any]], group: Sequence[Method]) -> list
         "with which the runs of the results were made. Validation sequences are neither learned from nor those of the "
         "test."
     )
+    if searching.is_drawn(tuned[0]):
+        caption = "The lowest median of the validation loss over the tuning seeds, after so many points were tried."
+        note = (
+            "The best point of each search, and where in its range it lies (0 %: the lower end; of a range marked log, "
+            "on a logarithmic scale); its median validation loss over the tuning seeds [lowest, highest]. A trial that "
+            "diverged counts as infinitely bad; the runs of the results were made with the best point. Validation "
+            "sequences are neither learned from nor those of the test. All trials are in comparison.json."
+        )
     drawn = picture and Figure(to_uri(picture), "Validation loss by what was tuned", caption)
     return [Part("Tuning", tuning.table(tuned), drawn, tuning.sentences(tuned), note)]
 

@@ -10,6 +10,7 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from neuroanp.reporting import searching
 from neuroanp.reporting.plots import decent_log_ticks, legend
 from neuroanp.reporting.style import COLOURS, FAINT, GREY, MARKERS, new_figure, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table
@@ -31,6 +32,14 @@ DIVERGED, NONE = "diverged", "none"
 def of_task(searches: Sequence[Search], task: str) -> list[Search]:
     """Return the searches of one task, by its name with its options."""
     return [one for one in searches if one["task"] == task]
+
+
+def alike(searches: Sequence[Search]) -> list[list[Search]]:
+    """Return searches in groups of those that tried the same, in the same way and on the same seeds."""
+    groups: dict[str, list[Search]] = {}
+    for one in searches:
+        groups.setdefault(repr((one["grid"], one["seeds"], one.get("search"))), []).append(one)
+    return list(groups.values())
 
 
 def label(one: Search) -> str:
@@ -62,6 +71,10 @@ def warnings(searches: Sequence[Search]) -> list[str]:
             said.append(f"{label(one)}: {key} made no difference to any trial; the rule, as it is set, does not use it")
         for key in one["at_edge"]:
             value = best[key]
+            if isinstance(one["grid"][key], Mapping):
+                where = f"{in_a_line(value)}, {searching.edge(one, key)}"
+                said.append(f"{label(one)}: the best {key}, {where}: a better one may lie beyond; widen --tune")
+                continue
             end = (
                 f"{in_a_line(value)}, is the {'lowest' if value == min(one['grid'][key]) else 'highest'} that was tried"
             )
@@ -70,16 +83,18 @@ def warnings(searches: Sequence[Search]) -> list[str]:
 
 
 def sentences(searches: Sequence[Search]) -> list[str]:
-    """Say how was tuned: what was tried, on which seeds, what it took; how often it diverged; and the warnings."""
+    """Say how was tuned: what was tried, on which seeds, what it took; how often it diverged; and the warnings.
+
+    Args: searches: alike.
+    """
     if not searches:
         return []
     first, count = searches[0], len(searches[0]["seeds"])
-    tried = "; ".join(f"{key} of {', '.join(map(in_a_line, values))}" for key, values in first["grid"].items())
+    tried = "; ".join(f"{key} {searching.tried(values)}" for key, values in first["grid"].items())
     on = f"seed{'s' * (count != 1)} {', '.join(map(str, first['seeds']))}, which {'is' if count == 1 else 'are'}"
     each = "" if len(searches) == 1 else " for each"
-    said = [
-        f"Tuned on {on} not reported: {tried}. {first['runs']} trials{each}; the lowest median validation loss wins."
-    ]
+    took = searching.budget(searches) if searching.is_drawn(first) else f"{first['runs']} trials{each}"
+    said = [f"Tuned on {on} not reported: {tried}. {took}; the lowest median validation loss wins."]
     lost = [(one, sum(_loss(trial) is None for trial in one["trials"])) for one in searches]
     said += [f"{label(one)}: {n} of {len(one['trials'])} trials diverged." for one, n in lost if n]
     return [*said, *(f"{line}." for line in warnings(searches))]
@@ -88,6 +103,8 @@ def sentences(searches: Sequence[Search]) -> list[str]:
 def title(searches: Sequence[Search]) -> str:
     """Return the title of the table of some searches."""
     keys = list(searches[0]["grid"])
+    if searching.is_drawn(searches[0]):
+        return f"tuning: the best {' and '.join(keys)}, by median validation loss"
     return f"tuning: median validation loss by {' and '.join(keys)}"
 
 
@@ -95,13 +112,15 @@ def table(searches: Sequence[Search], wide: bool = True) -> Table:
     """Build the table of what was tried: the median of the validation loss, and its range over the tuning seeds.
 
     Args:
-        searches: of one comparison. wide: values of a single key side by side, if they are few.
+        searches: alike. wide: values of a single key side by side, if they are few.
 
     Returns: a search a row, or a point of the grid a row; what was chosen is strong.
     """
     keys = list(searches[0]["grid"])
-    values = searches[0]["grid"][keys[0]]
     named = _names(searches)
+    if searching.is_drawn(searches[0]):
+        return searching.table(searches, named)
+    values = searches[0]["grid"][keys[0]]
     columns = [Column(header, numeric=False) for header, _ in named]
     if wide and len(keys) == 1 and len(values) <= WIDEST:
         columns += [Column("chosen"), *(Column(in_a_line(value)) for value in values)]
@@ -129,10 +148,12 @@ def figure(searches: Sequence[Search], loss: str) -> Figure | None:
     """Draw the validation loss against the values of one key: medians as lines, seeds as small marks, choices ringed.
 
     Args:
-        searches: of one task. loss: what the losses are.
+        searches: of one task, alike. loss: what the losses are. Of what was drawn, how the lowest loss fell.
 
     Returns: the figure, or None of several keys, of what are no numbers above 0, or of more than a figure can show.
     """
+    if searching.is_drawn(searches[0]):
+        return searching.figure(searches, loss)
     key, *others = searches[0]["grid"]
     values = searches[0]["grid"][key]
     drawable = not others and len(numbers(values)) == len(values) > 1 and min(values) > 0
