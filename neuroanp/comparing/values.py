@@ -16,7 +16,7 @@ MOST = 1_000
 DIGITS = 4
 """Significant digits of what lies between the ends of a range: what is tried can be typed again."""
 _NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
-_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER}):(lin|log),(\d{{1,30}})")
+_RANGE = re.compile(rf"({_NUMBER})\.\.({_NUMBER}):(lin|log),(\d{{1,30}})", re.ASCII)
 _LIKE_A_RANGE = re.compile(rf"{_NUMBER}\.\.|.*:\s*(lin|log)\b")
 FORM = "write lo..hi:lin,n or lo..hi:log,n, e.g. 1e-3..1e-2:log,4"
 _OPEN, _CLOSE = "[{(", "]})"
@@ -90,7 +90,7 @@ def _of_range(text: str, what: str) -> list[Any]:
     else:
         between = [low + (high - low) * s for s in share]
     values = [low, *(float(f"{value:.{DIGITS}g}") for value in between), high]
-    whole = all(re.fullmatch(r"[-+]?\d+", end) for end in (low_text, high_text))
+    whole = all(re.fullmatch(r"[-+]?[0-9]+", end) for end in (low_text, high_text))
     if whole and all(value.is_integer() for value in values):
         return [int(value) for value in values]
     if len(set(values)) < count:
