@@ -20,7 +20,8 @@ from benchmarks.faults import clocks, damage, disks, hostile, kills, limits, mut
 from benchmarks.faults.outcome import Budget, Clock, Outcome
 
 KINDS: dict[str, Callable[[Budget], list[Outcome]]] = {
-    "kills": kills.trials, "disks": disks.trials, "torn": torn.trials, "damage": damage.trials, "hostile": hostile.trials,
+    "kills": kills.trials, "disks": disks.trials, "torn": torn.trials, "damage": damage.trials,
+    "hostile": hostile.trials,
     "mutants": mutants.trials, "limits": limits.trials, "clocks": clocks.trials,
 }  # fmt: skip
 HEADERS = ("what", "trials", "passed", "what failed")
@@ -29,7 +30,7 @@ TITLE = "Faults: kills, full disks, torn and hostile files, mutants, limits, clo
 
 def main(words: list[str] | None = None) -> int:
     """Make the trials that the command line asks for; return its exit code."""
-    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=__doc__.partition("\n")[0])
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.faults", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("kinds", nargs="+", choices=[*KINDS, "all"], metavar="KIND", help=f"{', '.join(KINDS)} or all")
     parser.add_argument("--trials", type=int, help="so many of each (default: as many as the table quotes)")
     parser.add_argument("--seed", type=int, default=0, help="of all random choices (default %(default)s)")

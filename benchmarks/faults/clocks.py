@@ -68,7 +68,9 @@ int gettimeofday(struct timeval *at, void *zone) {
     return 0;
 }
 """
-NEGATIVE = re.compile(r"(?<![\w.e-])-[0-9][0-9.:]*\s*(?:s|ms|min|h|d|seconds|minutes|hours|days)\b|-\d+:\d\d:\d\d|-1 day")
+NEGATIVE = re.compile(
+    r"(?<![\w.e-])-[0-9][0-9.:]*\s*(?:s|ms|min|h|d|seconds|minutes|hours|days)\b|-\d+:\d\d:\d\d|-1 day"
+)
 """A duration below zero, as a person would read it."""
 LARGEST_ETA = re.compile(r"\b(\d{3,}):\d\d:\d\d\b|\b\d{3,} (?:h|hours|d|days)\b")
 
@@ -86,10 +88,14 @@ def shim(folder: Path) -> Path:
     """
     cc = compiler()
     if cc is None:
-        raise SystemExit("clocks: no C compiler (cc); install one, for these trials load a library that moves the clock")
+        raise SystemExit(
+            "clocks: no C compiler (cc); install one, for these trials load a library that moves the clock"
+        )
     source, library = folder / "clock.c", folder / "clock.so"
     source.write_text(SHIM)
-    done = subprocess.run([cc, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], capture_output=True, text=True)
+    done = subprocess.run(
+        [cc, "-shared", "-fPIC", "-O1", "-o", library, source, "-ldl"], capture_output=True, text=True
+    )
     if done.returncode:
         raise SystemExit(f"clocks: {done.stderr[-500:]}")
     return library
@@ -122,10 +128,20 @@ def _filled(words: tuple[str, ...], config: Path, store: Path) -> list[str]:
 
 
 def _trial(
-    words: tuple[str, ...], config: Path, store: Path, library: Path, rng: random.Random, wanted: dict[str, Any], log: Path
+    words: tuple[str, ...],
+    config: Path,
+    store: Path,
+    library: Path,
+    rng: random.Random,
+    wanted: dict[str, Any],
+    log: Path,
 ) -> str | None:
     """Begin under a clock that jumps, stop it at a random moment, put the files into other years, and go on."""
-    wrong = {"LD_PRELOAD": str(library), "FAULT_SEED": str(rng.randrange(10**6)), "FAULT_SPELL_MS": str(rng.choice([20, 300, 4000]))}
+    wrong = {
+        "LD_PRELOAD": str(library),
+        "FAULT_SEED": str(rng.randrange(10**6)),
+        "FAULT_SPELL_MS": str(rng.choice([20, 300, 4000])),
+    }
     running = start(_filled(words, config, store), log, **wrong)
     time.sleep(rng.uniform(2.0, 7.0))
     running.clear()
@@ -136,12 +152,20 @@ def _trial(
             os.utime(path, (moment, moment))
     for command in (words, words, ("neuroanp", "report", "{store}"), ("neuroanp", "runs", "list", "{store}")):
         again = start(_filled(command, config, store), log, **wrong)
-        before = {path.name: (path / "result.json").stat().st_mtime_ns for path in directories(store) if (path / "result.json").exists()}
+        before = {
+            path.name: (path / "result.json").stat().st_mtime_ns
+            for path in directories(store)
+            if (path / "result.json").exists()
+        }
         code = again.wait(PATIENCE_S)
         if code != 0:
             return f"{' '.join(command[1:2])} ended with {code}: {again.output[-300:]}"
         said += again.output
-        done = {path.name: (path / "result.json").stat().st_mtime_ns for path in directories(store) if (path / "result.json").exists()}
+        done = {
+            path.name: (path / "result.json").stat().st_mtime_ns
+            for path in directories(store)
+            if (path / "result.json").exists()
+        }
         if command is words and len(before) == len(wanted) and before != done:
             return "a finished run was done again"
     found = ends(store)

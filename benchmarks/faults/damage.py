@@ -23,7 +23,20 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.faults.common import (
-    COPY, PATIENCE_S, SETUPS, XOR, Ended, Setup, command, final, in_child, load_all, rows, run_below, undisturbed, unlike,
+    COPY,
+    PATIENCE_S,
+    SETUPS,
+    XOR,
+    Ended,
+    Setup,
+    command,
+    final,
+    in_child,
+    load_all,
+    rows,
+    run_below,
+    undisturbed,
+    unlike,
 )  # fmt: skip
 from benchmarks.faults.outcome import Budget, Outcome
 from neuroanp.records.run_dir import RunDir
@@ -301,7 +314,6 @@ def with_no_more_rights(work: Callable[[], object], out: Path) -> Callable[[], o
         work()
 
     return done
-
 
 
 def trials(budget: Budget, harms: Sequence[Harm] = DAMAGES, label: str = "damaged run directories") -> list[Outcome]:

@@ -1,6 +1,7 @@
 """Full disks: a run that ran out of room, once there is some, ends bit for bit as one that never did.
 
-Four of five trials train on a small file system (tmpfs) of their own, which is full at some moment; then it is enlarged.
+Four of five trials train on a small file system (tmpfs) of their own,
+which is full at some moment; then it is enlarged.
 Elsewhere, and where no file system may be mounted, os.write says that the disk is full once so many bytes were written.
 """
 

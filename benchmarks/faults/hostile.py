@@ -59,7 +59,8 @@ def trials(budget: Budget, kinds: Sequence[str] = ()) -> list[Outcome]:
         total[0].trials += one.trials
         total[0].faults += one.faults
     total[0].notes = [
-        f"{sum(calls.values())} commands were given them: {', '.join(f'{n} {name}' for name, n in calls.most_common())}",
+        f"{sum(calls.values())} commands were given them: "
+        + ", ".join(f"{n} {name}" for name, n in calls.most_common()),
         f"most processor time of one command: {slowest[0]:.1f} s ({slowest[1]})",
         f"most memory of one: {largest[0] / 2**20:.0f} MB ({largest[1]}); the process they are forked from has "
         f"{floor / 2**20:.0f} MB",
@@ -106,7 +107,9 @@ def material(home: Path, log: Path) -> Material:
     home.mkdir()
     table = home / "table.csv"
     rng = random.Random(0)
-    table.write_text("time,a,voltage_mV\n" + "".join(f"{n},{rng.random():.3f},{rng.random():.3f}\n" for n in range(400)))
+    table.write_text(
+        "time,a,voltage_mV\n" + "".join(f"{n},{rng.random():.3f},{rng.random():.3f}\n" for n in range(400))
+    )
     weather = {"name": "weather", "path": str(table), "target": "voltage_mV", "window": 8, "horizon": 1, "washout": 2}
     plain = Setup("copy", COPY, {"profile": "pcm"})
     spiking = Setup("xor", XOR, {"profile": "ideal", "backend": "lif", "target": "nir"})

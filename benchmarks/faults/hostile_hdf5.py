@@ -71,9 +71,7 @@ def _external_data(file: Any, parent: Any, name: str, place: Place) -> None:
     size = max(int(np.prod(shape)) * dtype.itemsize, 1)
     plist = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
     plist.set_external(str(place.rng.choice([place.secret, "/dev/zero", "/etc/passwd"])).encode(), 0, size)
-    h5py.h5d.create(
-        parent.id, name.encode(), h5py.h5t.py_create(dtype), h5py.h5s.create_simple(shape or (1,)), plist
-    )
+    h5py.h5d.create(parent.id, name.encode(), h5py.h5t.py_create(dtype), h5py.h5s.create_simple(shape or (1,)), plist)
 
 
 def _virtual(file: Any, parent: Any, name: str, place: Place) -> None:

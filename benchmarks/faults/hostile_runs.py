@@ -39,11 +39,12 @@ def _made(change: Change, cut: bool | None = None) -> Callable[[Place], Path]:
 def reseal(run: Path, fields: dict[str, Any]) -> None:
     """Write a manifest with the seals of what lies there now, as whoever made the files could."""
     seals = fields.get("seals")
-    for name, value in list(seals.items()) if isinstance(seals, dict) else ():
+    sealed: dict[str, Any] = seals if isinstance(seals, dict) else {}
+    for name, value in list(sealed.items()):
         path = run / name
         if isinstance(value, dict) and "/" not in name and path.is_file() and not path.is_symlink():
             data = path.read_bytes()
-            seals[name] = Seal.of(data).plain()
+            sealed[name] = Seal.of(data).plain()
             if (run / COPIES / name).is_file() and not (run / COPIES).is_symlink():
                 (run / COPIES / name).write_bytes(data)
     try:
@@ -95,15 +96,19 @@ def _json(run: Path, fields: dict[str, Any], place: Place) -> None:
     row = json.loads(path.read_bytes())
     text = json.dumps(row)
     path.write_text(place.rng.choice([
-        text[:-1] + ', "test_loss": 0.0}', "[" * 100_000, '{"a":' * 100_000, text.replace(":", ": NaN,", 1), "\ufeff" + text,
-        text.replace("null", "1" + "0" * 5000, 1), " " * 20_000_000, text.encode("utf-16").decode("latin-1"), text + text,
+        text[:-1] + ', "test_loss": 0.0}', "[" * 100_000, '{"a":' * 100_000, text.replace(":", ": NaN,", 1),
+        "\ufeff" + text,
+        text.replace("null", "1" + "0" * 5000, 1), " " * 20_000_000, text.encode("utf-16").decode("latin-1"),
+        text + text,
         text[:-1] + ', "\\ud800": 0}', '"x"', "",
     ]))  # fmt: skip
 
 
 def _seals(run: Path, fields: dict[str, Any], place: Place) -> None:
     """Seals of what lies elsewhere: whoever mends a run may set that aside, or write over it."""
-    name = place.rng.choice(["../secret", str(place.secret), "../../x", "copies/../../secret", ".lock", "checkpoints", ""])
+    name = place.rng.choice(
+        ["../secret", str(place.secret), "../../x", "copies/../../secret", ".lock", "checkpoints", ""]
+    )
     other: Any = place.rng.choice([{"size": 1, "sha256": "0"}, {"size": -1}, None, {"size": 2**70, "sha256": "0" * 64}])
     fields["seals"] = {**fields.get("seals", {}), name: other}
 
@@ -112,8 +117,10 @@ def _config(run: Path, fields: dict[str, Any], place: Place) -> None:
     path = run / "config.yaml"
     text = path.read_text()
     path.write_text(place.rng.choice([
-        text + "task: copy\n", "[" * 5000, text.replace("task:", f"task: !!python/object/apply:os.system ['touch {place.canary}']\nx:"),
-        text.replace("hidden:", "hidden: 999999999 #"), text.replace("seed:", "seed: -1 #"), f'profile: "{place.secret}"\n' + text,
+        text + "task: copy\n", "[" * 5000, text.replace("task:",
+        f"task: !!python/object/apply:os.system ['touch {place.canary}']\nx:"),
+        text.replace("hidden:", "hidden: 999999999 #"), text.replace("seed:", "seed: -1 #"),
+        f'profile: "{place.secret}"\n' + text,
         text.replace("name: anp", f'name: "{ESCAPES.encode("unicode_escape").decode()}"'), "", "a: &a [*a]\n", "\0",
         text.replace("batch:", "batch: 1e999 #"),
     ]))  # fmt: skip
@@ -146,7 +153,9 @@ def _arrays(run: Path, fields: dict[str, Any], place: Place) -> None:
             json.dumps({"update": int(path.stem) if path.stem.isdigit() else 0, "identity": SPOKEN}),
         ])  # fmt: skip
     else:
-        header["__metadata__"]["meta"] = json.dumps({**json.loads(header["__metadata__"]["meta"]), "rng": SPOKEN, "wear": []})
+        header["__metadata__"]["meta"] = json.dumps(
+            {**json.loads(header["__metadata__"]["meta"]), "rng": SPOKEN, "wear": []}
+        )
     extra = header["__metadata__"]
     extra.pop("sha256", None)
     try:
@@ -161,15 +170,19 @@ def _rows(run: Path, fields: dict[str, Any], place: Place) -> None:
     path = run / "metrics.csv"
     text = path.read_text() if path.exists() else "update,train_loss\n1,0.5\n"
     path.write_text(place.rng.choice([
-        text.replace("\n", f"\n{SPOKEN.replace(',', '')}\n", 1), text.replace("update", "update\x1b[2J", 1), "a" * 5_000_000,
-        text.replace(",", ",,", 3), "update,update\n1,1\n", "\0" * 4096, "1,2\n" * 50_000, text.replace("0.", "1e999,", 2),
-        "update,train_loss\n" + "nan,inf\n" * 1000, "update,train_loss\n" + "\u0661,\u0662\n" * 10, "x,y\n1,2\n", "\n\n\n",
+        text.replace("\n", f"\n{SPOKEN.replace(',', '')}\n", 1), text.replace("update", "update\x1b[2J", 1),
+        "a" * 5_000_000,
+        text.replace(",", ",,", 3), "update,update\n1,1\n", "\0" * 4096, "1,2\n" * 50_000, text.replace("0.", "1e999,",
+        2),
+        "update,train_loss\n" + "nan,inf\n" * 1000, "update,train_loss\n" + "\u0661,\u0662\n" * 10, "x,y\n1,2\n",
+        "\n\n\n",
     ]))  # fmt: skip
 
 
 def _links(run: Path, fields: dict[str, Any], place: Place) -> None:
     """A file or folder of the run is a link out of it, a pipe, or a device."""
-    names = ["manifest.json", "result.json", "config.yaml", "metrics.csv", "checkpoints", "copies", "predictions.safetensors",
+    names = ["manifest.json", "result.json", "config.yaml", "metrics.csv", "checkpoints", "copies",
+    "predictions.safetensors",
              ".lock", "report.html", "export", "damaged"]  # fmt: skip
     for name in place.rng.sample(names, 3):
         path = run / name
@@ -184,15 +197,18 @@ def _links(run: Path, fields: dict[str, Any], place: Place) -> None:
 
 def _profile(run: Path, fields: dict[str, Any], place: Place) -> None:
     fields["profile"] = {**fields["profile"], "text": place.rng.choice([
-        "[" * 5000, "", f"extends: {place.secret}\n", "meta: {name: ../../x, summary: x, source: x}\nextends: pcm\n", SPOKEN,
-        f"x: !!python/object/apply:os.system ['touch {place.canary}']\n", "extends: pcm\nread: {law: measured, file: /dev/zero}\n",
+        "[" * 5000, "", f"extends: {place.secret}\n", "meta: {name: ../../x, summary: x, source: x}\nextends: pcm\n",
+        SPOKEN,
+        f"x: !!python/object/apply:os.system ['touch {place.canary}']\n",
+        "extends: pcm\nread: {law: measured, file: /dev/zero}\n",
     ])}  # fmt: skip
 
 
 CHANGES: dict[str, Change] = {
     "fields of the manifest": _fields, "parts of fields": _within, "escapes and scripts in texts": _spoken,
     "results": _row, "JSON that is none": _json, "seals of other files": _seals, "configurations": _config,
-    "checkpoints": _arrays, "metrics": _rows, "links, pipes and devices inside": _links, "the profile in the manifest": _profile,
+    "checkpoints": _arrays, "metrics": _rows, "links, pipes and devices inside": _links,
+    "the profile in the manifest": _profile,
 }  # fmt: skip
 for _name, _change in CHANGES.items():
     FAMILIES.append(Family("run", _name, _made(_change), None))
@@ -208,7 +224,8 @@ def _comparison(place: Place) -> Path:
     fields = json.loads(path.read_bytes())
     runs = fields["runs"]
     names: list[Any] = [
-        "../../../../etc", str(place.secret.parent), "..", ".", "", "a\0b", 5, None, {}, "x" * 5000, f"../{runs[0]}/../{runs[0]}",
+        "../../../../etc", str(place.secret.parent), "..", ".", "", "a\0b", 5, None, {}, "x" * 5000,
+        f"../{runs[0]}/../{runs[0]}",
         ESCAPES, f"../{place.secret.parent.name}", place.base.run.name + "\n",
     ]  # fmt: skip
     what = place.rng.randrange(3)
@@ -256,5 +273,7 @@ def _cache(place: Place) -> Path:
     elif what == 1:
         path.symlink_to(place.secret)
     else:
-        path.write_text(place.rng.choice(["[" * 100_000, "{}", '{"format": 1, "runs": 5}', "\0", " " * 60_000_000, "[1e999]"]))
+        path.write_text(
+            place.rng.choice(["[" * 100_000, "{}", '{"format": 1, "runs": 5}', "\0", " " * 60_000_000, "[1e999]"])
+        )
     return store

@@ -103,7 +103,8 @@ def _array(place: Place) -> bytes:
         header((300, -1, -1)) + data, header((300,), ">f8") + data[:-1], header((300,), "<c16") + data * 2,
         header((300,), "|S8") + data, header((300,), "<U2") + data, header((300,), "<M8[ns]") + data,
         header((300,), "|V8") + data, header((300,), [("a", "<f4"), ("b", "|O")]) + data,
-        header((300.0,)) + data, header((True,)) + data, header("x" * 60_000) + data, header((300,), "<f8", b"\x09\x09"),
+        header((300.0,)) + data, header((True,)) + data, header("x" * 60_000) + data, header((300,), "<f8",
+        b"\x09\x09"),
         b"\x93NUMPY\x01\x00\xff\xff" + b"(" * 65_535, header((300,)) + struct.pack("<d", float("nan")) * 300,
         header((300,)) + struct.pack("<d", float("inf")) * 300, header((0,)), header(()) + data[:8],
         header((10**400,)) + data, b"\x93NUMPY\x02\x00\xff\xff\xff\x7f" + b" " * 999, header((300,), "<f16") + data * 2,
@@ -139,10 +140,11 @@ def _packed(place: Place) -> Path:
 @family("npz", "names that are paths, twice, endless", fine=None)
 def _members(place: Place) -> Path:
     good = header((300,)) + struct.pack("<300d", *[place.rng.gauss(0, 0.1) for _ in range(300)])
-    name = place.rng.choice(["../../voltage_mV.npy", "/voltage_mV.npy", f"{ESCAPES}.npy", "voltage_mV", ".npy", "x" * 60_000])
+    name = place.rng.choice(
+        ["../../voltage_mV.npy", "/voltage_mV.npy", f"{ESCAPES}.npy", "voltage_mV", ".npy", "x" * 60_000]
+    )
     many = {f"{n}.npy": b"" for n in range(3000)}
-    path = _archive(place, place.rng.choice([{name: good}, many, {name: good, "b.npy": good}]))
-    return path
+    return _archive(place, place.rng.choice([{name: good}, many, {name: good, "b.npy": good}]))
 
 
 @family("npz", "damaged archives", fine=None)

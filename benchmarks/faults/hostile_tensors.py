@@ -36,7 +36,8 @@ def _offsets(place: Place) -> bytes:
 def _overlap(place: Place) -> bytes:
     names = ("w_in", "w", "w_out")
     gap = place.rng.choice([0, 32, 128])
-    return packed({name: one(offsets=(gap * n, gap * n + 64)) for n, name in enumerate(names)}, bytes(64 + 2 * gap - 8 * (
+    return packed({name: one(offsets=(gap * n, gap * n + 64)) for n, name in enumerate(names)},
+    bytes(64 + 2 * gap - 8 * (
         gap == 128)))  # fmt: skip
 
 

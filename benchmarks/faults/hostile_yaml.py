@@ -30,7 +30,7 @@ def _deep(place: Place) -> str:
 
 def _equations(place: Place) -> str:
     power = place.rng.choice([9, 20, 60, 400, 99999])
-    lines = ["x0 = (v+I+z+Iext)**%d : 1" % power]
+    lines = [f"x0 = (v+I+z+Iext)**{power} : 1"]
     lines += [f"x{n} = (x{n - 1}+v+{n})**{power} : 1" for n in range(1, place.rng.randrange(1, 5))]
     return _neuron(place, "\n    ".join([*lines, f"dw/dt = -x{len(lines) - 1}/ms : 1"]))
 
@@ -46,7 +46,9 @@ def _code(place: Place) -> str:
 
 
 def _neuron(place: Place, line: str) -> str:
-    return XOR.format(backend="spiking") + f"""neuron:
+    return (
+        XOR.format(backend="spiking")
+        + f"""neuron:
   name: equations
   model: |
     dv/dt = (-v + I + Iext)/tau_m : 1 (unless refractory)
@@ -60,6 +62,7 @@ def _neuron(place: Place, line: str) -> str:
   tau_m: 20 ms
   method: {place.rng.choice(["exponential_euler", "exact", "euler", "rk4"])}
 """
+    )
 
 
 def _sizes(place: Place) -> str:
@@ -123,7 +126,8 @@ def _merge(place: Place) -> str:
 
 instead("config", ".yaml")
 texts("config", ".yaml", {
-    "tags that call Python": _tag, "aliases that multiply": _aliases, "depth": _deep, "merge and duplicate keys": _merge,
+    "tags that call Python": _tag, "aliases that multiply": _aliases, "depth": _deep,
+    "merge and duplicate keys": _merge,
     "escapes in names and values": _names, "encodings, NUL, BOM": _encoding, "long lines": _lines,
     "huge sizes": _sizes, "numbers that are none": _numbers, "code in equations": _code,
     "paths to what is no such file": _paths,
@@ -164,7 +168,8 @@ def _files(place: Place) -> str:
 def _bases(place: Place) -> str:
     return place.rng.choice([
         "extends: hostile.yaml\n", f"extends: {place.secret}\n", "extends: [pcm, pcm]\n", "extends: ../hostile.yaml\n",
-        "extends: /dev/zero\n", 'extends: "pcm\\u001b[31m"\n', "extends: {extends: pcm}\n", "extends: pcm\nextends: ideal\n",
+        "extends: /dev/zero\n", 'extends: "pcm\\u001b[31m"\n', "extends: {extends: pcm}\n",
+        "extends: pcm\nextends: ideal\n",
     ])  # fmt: skip
 
 
@@ -188,4 +193,6 @@ texts("profile", ".yaml", {
     "quantities that are none": _values, "files of laws that are none": _files, "bases that are none": _bases,
     "encodings, NUL, BOM": _encoding, "long lines": _lines,
 })  # fmt: skip
-texts("profile", ".yaml", {"escapes in names and values": _spoken, "names that are paths": _names_of_profiles}, fine=None)
+texts(
+    "profile", ".yaml", {"escapes in names and values": _spoken, "names that are paths": _names_of_profiles}, fine=None
+)

@@ -1,7 +1,8 @@
 """SIGKILL at random moments: a command that is repeated ends bit for bit as one that nobody disturbed.
 
 Two forms. Runs of many kinds, each killed in a process of its own one to three times and taken up again. And commands
-as users give them (`COMMANDS`): a process of theirs is chosen and killed, the driver or a worker; the driver's processes
+as users give them (`COMMANDS`): a process of theirs is chosen and killed,
+the driver or a worker; the driver's processes
 must be gone after 5 s, what lies in the store whole or absent, and the same command then does what is missing and
 nothing twice. A command that loses a worker goes on by itself.
 """
@@ -18,7 +19,16 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from benchmarks.faults.common import (
-    COPY, SETUPS, Setup, final, in_child, load_all, taken_up, trained, undisturbed, unlike,
+    COPY,
+    SETUPS,
+    Setup,
+    final,
+    in_child,
+    load_all,
+    taken_up,
+    trained,
+    undisturbed,
+    unlike,
 )  # fmt: skip
 from benchmarks.faults.outcome import Budget, Clock, Outcome
 from benchmarks.faults.trees import Choose, Started, driver, start, worker

@@ -20,7 +20,10 @@ from benchmarks.faults.trees import start
 
 USUAL = 40
 LIMITS = {
-    "v": ("address space, kB", lambda rng: rng.choice([rng.randrange(100_000, 600_000), rng.randrange(690_000, 2_500_000)])),
+    "v": (
+        "address space, kB",
+        lambda rng: rng.choice([rng.randrange(100_000, 600_000), rng.randrange(690_000, 2_500_000)]),
+    ),
     "n": ("open files", lambda rng: rng.choice([rng.randrange(4, 20), rng.randrange(20, 80)])),
     "f": ("size of a file, kB", lambda rng: rng.randrange(0, 64)),
     "t": ("processor time, s", lambda rng: rng.randrange(1, 6)),
@@ -48,7 +51,9 @@ def trials(budget: Budget) -> list[Outcome]:
             option = rng.choice(sorted(LIMITS))
             limit, store = LIMITS[option][1](rng), home / f"store-{trial}"
             filled = [w.format(config=config, store=store) for w in words]
-            limited = start(["bash", "-c", f'ulimit -{option} {limit}; exec "$@"', "-", "python", "-m", *filled], home / "log")
+            limited = start(
+                ["bash", "-c", f'ulimit -{option} {limit}; exec "$@"', "-", "python", "-m", *filled], home / "log"
+            )
             code = limited.wait(PATIENCE_S)
             label = f"trial {trial}, {words[1]}, ulimit -{option} {limit}"
             ends_of[f"-{option}: {code}"] += 1

@@ -25,10 +25,14 @@ from benchmarks.faults.watched import MOST_BYTES, MOST_S, raw_controls, watched
 
 USUAL = 2000
 JUNK: list[Any] = [
-    None, True, False, "", " ", 0, -1, 1, 1.5, 1e300, -1e300, 1e-300, 10**400, float("nan"), float("inf"), "nan", "1e999 S",
-    "5 bananas", "1 uS uS", "25", "25 %", "µS", "9" * 400, "x" * 5000, "日本", "\U0001f600", ESCAPES, "../../etc/passwd", "/dev/zero",
-    ".", "\0", "a: b", "*x", "!!python/object:os.system", "<<", "~", "0x10", "1_000", "\u0661", [], {}, [[]], [None], {"value": None},
-    {"name": "copy"}, {"name": None}, {"law": "pcm"}, ["a", "b"], 2**63, "1 ms", "1 V", "1e-400 s", [1, 2, 3], {"": 1}, {1: 2}, -0.0,
+    None, True, False, "", " ", 0, -1, 1, 1.5, 1e300, -1e300, 1e-300, 10**400, float("nan"), float("inf"), "nan",
+    "1e999 S",
+    "5 bananas", "1 uS uS", "25", "25 %", "µS", "9" * 400, "x" * 5000, "日本", ESCAPES, "../../etc/passwd",
+    "/dev/zero",
+    ".", "\0", "a: b", "*x", "!!python/object:os.system", "<<", "~", "0x10", "1_000", "\u0661", [], {}, [[]], [None],
+    {"value": None},
+    {"name": "copy"}, {"name": None}, {"law": "pcm"}, ["a", "b"], 2**63, "1 ms", "1 V", "1e-400 s", [1, 2, 3], {"": 1},
+    {1: 2}, -0.0,
 ]  # fmt: skip
 UNITS = ["", " V", " ms", " S", " uS", " kS", " J", " %", " degC", " K", " Hz", " us"]
 
@@ -51,7 +55,11 @@ def mutate_text(text: str, rng: random.Random) -> str:
         lines[at] = "  " * rng.randrange(4) + lines[at].lstrip()
     elif kind == 3:
         place = rng.randrange(len(lines[at]) + 1)
-        lines[at] = lines[at][:place] + rng.choice(["\t", "{", "]", ": ", "- ", "*a ", "&a ", "#", "'", '"', "\0", "%", "é", ","]) + lines[at][place:]
+        lines[at] = (
+            lines[at][:place]
+            + rng.choice(["\t", "{", "]", ": ", "- ", "*a ", "&a ", "#", "'", '"', "\0", "%", "é", ","])
+            + lines[at][place:]
+        )
     elif kind == 4:
         place = rng.randrange(len(lines[at]) + 1)
         lines[at] = lines[at][:place] + lines[at][place + rng.randrange(1, 4) :]
@@ -82,9 +90,13 @@ def mutate_data(data: Any, rng: random.Random) -> None:
     elif kind == 3:
         section[last] = rng.choice([{"value": value}, [value], [value] * 3, {last: value}, str(value)])
     elif kind == 4 and isinstance(section, dict):
-        section[rng.choice([str(last) + "x", str(last)[:-1], str(last).upper(), rng.choice(["name", "law", "value"])])] = section.pop(last)
+        section[
+            rng.choice([str(last) + "x", str(last)[:-1], str(last).upper(), rng.choice(["name", "law", "value"])])
+        ] = section.pop(last)
     elif kind == 5 and isinstance(section, dict):
-        section[rng.choice(["status", "extends", "name", "law", "lr", "K", "x", "yes", ""])] = deepcopy(rng.choice(JUNK))
+        section[rng.choice(["status", "extends", "name", "law", "lr", "K", "x", "yes", ""])] = deepcopy(
+            rng.choice(JUNK)
+        )
     elif kind == 6:
         *_, other = rng.choice(ways)
         found = data.get(other) if isinstance(other, str) else None
@@ -144,7 +156,12 @@ def _config(path: Path) -> str:
 
 def trials(budget: Budget) -> list[Outcome]:
     """Read mutants."""
-    outcome, came, slowest, largest = Outcome("mutated configurations and profiles", budget.count(USUAL)), Counter[str](), 0.0, 0
+    outcome, came, slowest, largest = (
+        Outcome("mutated configurations and profiles", budget.count(USUAL)),
+        Counter[str](),
+        0.0,
+        0,
+    )
     load_all()
     with TemporaryDirectory() as place:
         home, files = Path(place), sources()

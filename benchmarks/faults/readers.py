@@ -47,7 +47,8 @@ def _profile(path: str, out: str, base: Material, fine: bool | None) -> Words:
         "profiles diff": ("profiles", "diff", "pcm", path),
         "characterize": ("characterize", path, "--only", "read_noise", "-o", f"{out}/c.html"),
         "train --profile": ("train", *COPY, "--profile", path, "--dry-run"),
-        "fit --extends": ("profiles", "fit", "examples/data/read_noise.csv", "--extends", path, "-o", f"{out}/f.yaml", "--no-figure"),
+        "fit --extends": ("profiles", "fit", "examples/data/read_noise.csv", "--extends", path, "-o", f"{out}/f.yaml",
+        "--no-figure"),
     }  # fmt: skip
 
 
@@ -79,7 +80,11 @@ def _of_law(path: str, out: str) -> Words:
 
 
 def _quoted(path: str) -> str:
-    return '"' + "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in path) + '"'
+    return (
+        '"'
+        + "".join(c if c.isascii() and c.isprintable() and c not in '"\\' else f"\\U{ord(c):08x}" for c in path)
+        + '"'
+    )
 
 
 def _npz(path: str, out: str, base: Material, fine: bool | None) -> Words:
@@ -120,8 +125,10 @@ def _netx(path: str, out: str, base: Material, fine: bool | None) -> Words:
 
 def _safetensors(path: str, out: str, base: Material, fine: bool | None) -> Words:
     return {
-        "train --set network.weights": ("train", str(base.run / "config.yaml"), "--set", f"network.weights={path}", "--dry-run"),
-        "its start": ("train", str(base.run / "config.yaml"), "--set", f"network.weights={path}", "--updates", "1", "--runs", f"{out}/r"),
+        "train --set network.weights": ("train", str(base.run / "config.yaml"), "--set", f"network.weights={path}",
+        "--dry-run"),
+        "its start": ("train", str(base.run / "config.yaml"), "--set", f"network.weights={path}", "--updates", "1",
+        "--runs", f"{out}/r"),
     }  # fmt: skip
 
 
@@ -149,7 +156,8 @@ def _run(path: str, out: str, base: Material, fine: bool | None) -> Words:
         "export": ("export", path, "--format", "nir" if spiking else "crossbar", "-o", f"{out}/e"),
         "weights": loaded,
         "train RUN/config.yaml": ("train", f"{path}/config.yaml", "--dry-run"),
-        "train --set network.weights": ("train", str(base.run / "config.yaml"), "--set", f"network.weights={path}", "--dry-run"),
+        "train --set network.weights": ("train", str(base.run / "config.yaml"), "--set", f"network.weights={path}",
+        "--dry-run"),
         "diagnose": ("diagnose", path, "--draws", "2", "-o", f"{out}/d"),
         "resume": ("resume", path, "--no-report"),
     }  # fmt: skip

@@ -9,6 +9,7 @@ import sys
 import time
 import unicodedata
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -80,10 +81,8 @@ def watched(work: Callable[[], object], log: Path, grace_s: float = GRACE_S) -> 
 
 
 def _end_group(leader: int) -> None:
-    try:
+    with suppress(ProcessLookupError):
         os.killpg(leader, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
 
 
 def _code(work: Callable[[], object]) -> int:

@@ -74,7 +74,9 @@ def command(store: Path, *words: str) -> tuple[float, int]:
     """Return the seconds of the command, from start to end, and how many runs it lists."""
     began = time.perf_counter()
     done = subprocess.run(
-        [sys.executable, "-m", "neuroanp", "runs", "list", str(store), *words, "--json"], capture_output=True, check=True
+        [sys.executable, "-m", "neuroanp", "runs", "list", str(store), *words, "--json"],
+        capture_output=True,
+        check=True,
     )
     return time.perf_counter() - began, len(json.loads(done.stdout)["results"])
 
@@ -89,7 +91,8 @@ def main() -> None:
         filters: dict[str, Any] = {"status": "finished", "where": "test_loss < 0.005", "sort": "-test_loss"}
         rows, most = [], 0.0
         for label, cold, chosen_by in (
-            ("no cache yet", True, {}), ("from the cache", False, {}), ("from the cache, filtered and sorted", False, filters),
+            ("no cache yet", True, {}), ("from the cache", False, {}), ("from the cache, filtered and sorted", False,
+            filters),
         ):  # fmt: skip
             took, count, read = min(timed(store, cold, **chosen_by) for _ in range(3))
             rows.append([label, f"{took:.2f} s", f"{count:,}", f"{read:,}"])

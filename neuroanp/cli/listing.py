@@ -39,9 +39,7 @@ def list_runs(
     profile: Annotated[str | None, _several("--profile", "On these profiles.")] = None,
     backend: Annotated[str | None, _several("--backend", "On these simulators.")] = None,
     rule: Annotated[str | None, _several("--rule", "By these rules.")] = None,
-    status: Annotated[
-        str | None, _several("--status", "finished, running, interrupted, diverged, failed.")
-    ] = None,
+    status: Annotated[str | None, _several("--status", "finished, running, interrupted, diverged, failed.")] = None,
     seed: Annotated[str | None, _several("--seed", "Of these seeds.")] = None,
     since: Annotated[
         str | None,
@@ -50,7 +48,10 @@ def list_runs(
     where: Annotated[
         list[str] | None,
         typer.Option(
-            "--where", metavar="'KEY < N'", help="Whose number is so: 'test_loss < 0.01'; repeatable.", show_default=False
+            "--where",
+            metavar="'KEY < N'",
+            help="Whose number is so: 'test_loss < 0.01'; repeatable.",
+            show_default=False,
         ),
     ] = None,
     sort: Annotated[
@@ -126,7 +127,11 @@ def show_run(
 def _said(value: Any) -> list[str]:
     """Return the lines that show a fact."""
     if isinstance(value, list):
-        return [" ".join(map(str, value))] if all(isinstance(v, str) and len(v) < 40 for v in value) else [*map(str, value)]
+        return (
+            [" ".join(map(str, value))]
+            if all(isinstance(v, str) and len(v) < 40 for v in value)
+            else [*map(str, value)]
+        )
     if isinstance(value, dict):
         return [f"{name} {_cell(part)}" for name, part in value.items()]
     return [_cell(value) if isinstance(value, float) else str(value)]

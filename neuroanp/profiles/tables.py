@@ -206,7 +206,9 @@ def _append(values: list[array], wanted: Mapping[str, int], row: list[str], widt
 
 def _number(cell: str) -> float | None:
     try:
-        return None if "_" in cell or not cell.strip().isascii() else float(cell)  # Python's 1_000, digits of any script
+        return (
+            None if "_" in cell or not cell.strip().isascii() else float(cell)
+        )  # Python's 1_000, digits of any script
     except ValueError:
         return None
 

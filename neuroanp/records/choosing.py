@@ -16,7 +16,9 @@ RELATIONS: dict[str, Callable[[Any, Any], bool]] = {
     "<=": operator.le, ">=": operator.ge, "!=": operator.ne, "==": operator.eq, "<": operator.lt, ">": operator.gt,
 }  # fmt: skip
 FORM = "write KEY < NUMBER, or <=, >, >=, ==, !=, e.g. 'test_loss < 0.01'"
-_CONDITION = re.compile(r"\s*([A-Za-z_][A-Za-z0-9_.]{0,79})\s*(<=|>=|!=|==|<|>)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]{1,3})?)\s*")
+_CONDITION = re.compile(
+    r"\s*([A-Za-z_][A-Za-z0-9_.]{0,79})\s*(<=|>=|!=|==|<|>)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]{1,3})?)\s*"
+)
 _AGO = re.compile(r"([0-9]{1,6})\s*(min|h|d|w)")
 _UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
 NUMBERS = tuple(

@@ -139,9 +139,7 @@ def _own(path: str) -> bytes:
         os.close(handle)
 
 
-def _facts(
-    path: Path, fields: Mapping[str, Any], row: Mapping[str, Any] | None, sealed: bool | None
-) -> dict[str, Any]:
+def _facts(path: Path, fields: Mapping[str, Any], row: Mapping[str, Any] | None, sealed: bool | None) -> dict[str, Any]:
     """Put together what a manifest and a result say."""
     seeds, profile = fields.get("seeds"), fields.get("profile")
     found: dict[str, Any] = {**dict.fromkeys(KEYS), "sealed": sealed}
