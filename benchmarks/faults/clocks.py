@@ -22,7 +22,7 @@ from benchmarks.faults.kills import COMPARE, PATIENCE_S, TRAIN, directories, end
 from benchmarks.faults.outcome import Budget, Outcome
 from benchmarks.faults.trees import start
 
-USUAL = 20
+USUAL = 12
 SHIM = r"""
 #define _GNU_SOURCE
 #include <dlfcn.h>

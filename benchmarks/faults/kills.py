@@ -110,7 +110,7 @@ def _command(one: Command, budget: Budget) -> Outcome:
     with TemporaryDirectory() as place:
         home = Path(place)
         config = home / "config.yaml"
-        config.write_text(Setup("", COPY, {"profile": "pcm"}).config(updates=400).to_yaml())
+        config.write_text(Setup("", COPY, {"profile": "pcm"}).config(updates=200).to_yaml())
         began = time.monotonic()
         undone = start(_words(one, config, home / "whole"), home / "log")
         if undone.wait(PATIENCE_S) != 0:

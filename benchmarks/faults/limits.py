@@ -18,7 +18,7 @@ from benchmarks.faults.kills import COMPARE, PATIENCE_S, TRAIN, ends, halves
 from benchmarks.faults.outcome import Budget, Outcome
 from benchmarks.faults.trees import start
 
-USUAL = 40
+USUAL = 30
 LIMITS = {
     "v": (
         "address space, kB",

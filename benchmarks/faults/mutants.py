@@ -179,7 +179,7 @@ def trials(budget: Budget) -> list[Outcome]:
             if fault:
                 budget.tell(outcome.faults[-1])
     outcome.notes = [
-        f"{came['refused']} were refused by an InputError, {came['valid']} are valid and come back from their own dump; "
+        f"{came['refused']} were refused by an InputError, {came['valid']} are valid and come back from their dump; "
         f"{len(files)} files; at most {slowest:.1f} s of processor time and {largest / 2**20:.0f} MB of memory"
     ]  # fmt: skip
     return [outcome]

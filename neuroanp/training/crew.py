@@ -29,17 +29,14 @@ from neuroanp.losses.reward import MinusReward
 from neuroanp.records.tensors import pack_tensors
 from neuroanp.registry import registered
 from neuroanp.substrates.ledger import Ledger
-from neuroanp.training.processes import Child
+from neuroanp.training.processes import WITH_PARENT, Child
 from neuroanp.training.sharing import Crew, Pages
 
 if TYPE_CHECKING:
     from neuroanp.training.build import Experiment
     from neuroanp.training.trainer import Trainer
 
-START = (
-    "import sys; sys.path[:] = sys.argv[3:]; "
-    "from neuroanp.training.crew_member import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
-)
+START = f"{WITH_PARENT}; from neuroanp.training.crew_member import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
 REMEDY = "lower compute.workers or the units of network if that is so"
 TURN = struct.Struct("<qd")
 """What begins an update: its number, and the chip's clock in seconds."""
