@@ -35,14 +35,19 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("--trials", type=int, help="so many of each (default: as many as the table quotes)")
     parser.add_argument("--seed", type=int, default=0, help="of all random choices (default %(default)s)")
     parser.add_argument("--of", help="hostile files of these kinds alone, such as nir,csv")
+    parser.add_argument("--quick", action="store_true", help="start no command as a process of its own: forks alone")
     parser.add_argument("--write", action="store_true", help="write the rows into benchmarks/results/faults.md")
     options = parser.parse_args(words)
     if options.trials is not None and options.trials < 1:
         parser.error("--trials: one at least")
     chosen = [name for name in KINDS if name in options.kinds or "all" in options.kinds]
+    if options.quick and (processes := [name for name in chosen if name in ("limits", "clocks")]):
+        parser.error(f"--quick: {', '.join(processes)} start commands as processes; leave them out")
     good = True
     for name in chosen:
         trial, clock = KINDS[name], Clock()
+        if name == "kills" and options.quick:
+            trial = partial(kills.trials, commands=())
         if name == "hostile" and options.of:
             trial = partial(hostile.trials, kinds=options.of.split(","))
         outcomes = trial(Budget(options.trials, options.seed, _tell))

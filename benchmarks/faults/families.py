@@ -7,29 +7,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+from benchmarks.faults.material import Material
+
 ESCAPES = "\x1b]0;owned\x07\x1b[2J\u202egnp.exe\u2066\u200b\x9b31m"
 """Retitles and clears a terminal, and turns the direction of what follows."""
-
-
-@dataclass(frozen=True)
-class Material:
-    """Files of ours that families change.
-
-    Args:
-        store: two runs of a comparison with its record. run: one of them. spiking: a run of LIF units.
-        weather: a run on a table of somebody's. cut: a run that was killed.
-        nir, netx: exports. safetensors: weights. table: the table of `weather`.
-    """
-
-    store: Path
-    run: Path
-    spiking: Path
-    weather: Path
-    cut: Path
-    nir: Path
-    netx: Path
-    safetensors: Path
-    table: Path
 
 
 @dataclass(frozen=True)

@@ -17,9 +17,9 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from benchmarks.faults import hostile_hdf5, hostile_runs, hostile_tables, hostile_tensors, hostile_yaml
-from benchmarks.faults.common import COPY, XOR, Setup, command, in_child, load_all, undisturbed
-from benchmarks.faults.damage import cut_short
-from benchmarks.faults.families import FAMILIES, Family, Material, Place
+from benchmarks.faults.common import load_all
+from benchmarks.faults.families import FAMILIES, Family, Place
+from benchmarks.faults.material import Material
 from benchmarks.faults.outcome import Budget, Outcome
 from benchmarks.faults.readers import readers
 from benchmarks.faults.watched import Seen, misdeed, watched
@@ -34,12 +34,13 @@ def trials(budget: Budget, kinds: Sequence[str] = ()) -> list[Outcome]:
     """Give hostile files to the commands that take them; `kinds`: of files, all if none are named."""
     count = budget.count(USUAL)
     chosen = [one for one in FAMILIES if not kinds or one.kind in kinds]
+    random.Random(budget.seed).shuffle(chosen)  # a few trials are of several kinds
     found: dict[str, Outcome] = {}
     calls, slowest, largest = Counter[str](), (0.0, ""), (0, "")
     load_all()
     with TemporaryDirectory() as place:
         home = Path(place)
-        base = material(home / "base", home / "log")
+        base = Material(home / "base", home / "log")
         floor = _peak(home)
         for trial in range(count):
             one = chosen[trial % len(chosen)]
@@ -100,47 +101,6 @@ def tried(
         for path in (folder, out, secret.parent):
             shutil.rmtree(path, ignore_errors=True)
     return ended
-
-
-def material(home: Path, log: Path) -> Material:
-    """Make the files of ours that are changed: runs of several kinds, a comparison, exports, weights."""
-    home.mkdir()
-    table = home / "table.csv"
-    rng = random.Random(0)
-    table.write_text(
-        "time,a,voltage_mV\n" + "".join(f"{n},{rng.random():.3f},{rng.random():.3f}\n" for n in range(400))
-    )
-    weather = {"name": "weather", "path": str(table), "target": "voltage_mV", "window": 8, "horizon": 1, "washout": 2}
-    plain = Setup("copy", COPY, {"profile": "pcm"})
-    spiking = Setup("xor", XOR, {"profile": "ideal", "backend": "lif", "target": "nir"})
-    loihi = Setup("loihi", XOR, {"profile": "ideal", "target": "loihi"})
-    run = undisturbed(plain, home / "run", log, updates=8)
-    spikes = undisturbed(spiking, home / "spiking", log, updates=8)
-    chip = undisturbed(loihi, home / "loihi", log, updates=8)
-    of_table = undisturbed(Setup("weather", weather, {"profile": "ideal"}), home / "weather", log, updates=8)
-    cut = cut_short(plain, home / "cut", log)
-    compared = ("compare", str(run / "config.yaml"), "--seeds", "2", "--workers", "1", "--runs", str(home / "store"))
-    for words in (
-        compared, ("export", str(spikes), "--format", "nir", "-o", str(home / "nir")),
-        ("export", str(chip), "--format", "loihi", "-o", str(home / "netx")),
-    ):  # fmt: skip
-        ended = in_child(command(*words), log)
-        if ended.code != 0:
-            raise SystemExit(f"{' '.join(words)} ended with {ended.code}: {ended.output[-500:]}")
-    weights = home / "weights.safetensors"
-    _weights(run, weights)
-    return Material(
-        home / "store", run, spikes, of_table, cut, next((home / "nir").glob("*.nir")),
-        next((home / "netx").glob("*.net")), weights, table,
-    )  # fmt: skip
-
-
-def _weights(run: Path, path: Path) -> None:
-    from safetensors.torch import save_file
-
-    import neuroanp as na
-
-    save_file({name: W.contiguous() for name, W in na.load_run(run).weights().arrays.items()}, path)
 
 
 def _peak(home: Path) -> int:

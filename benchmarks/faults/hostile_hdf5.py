@@ -85,9 +85,11 @@ def _virtual(file: Any, parent: Any, name: str, place: Place) -> None:
 def _shape(file: Any, parent: Any, name: str, place: Place) -> None:
     dtype = parent[name].dtype
     del parent[name]
-    shape = place.rng.choice([(2**40,), (2**20, 2**20), (2**31, 2**31), (2**62,), (0,), (1,) * 32, (2**33, 1)])
-    chunked = place.rng.random() < 0.5
-    parent.create_dataset(name, shape, dtype, chunks=tuple(min(n, 1024) or 1 for n in shape) if chunked else None)
+    shape = place.rng.choice([(2**40,), (2**20, 2**20), (2**28, 2**28), (2**58,), (0,), (1,) * 32, (2**33, 1)])
+    chunked = place.rng.random() < 0.5 and 0 not in shape
+    parent.create_dataset(
+        name, shape, dtype, chunks=tuple(min(n, 1024 if len(shape) < 9 else 1) for n in shape) if chunked else None
+    )
 
 
 def _filters(file: Any, parent: Any, name: str, place: Place) -> None:
@@ -119,7 +121,7 @@ def _type(file: Any, parent: Any, name: str, place: Place) -> None:
     ])  # fmt: skip
     try:
         parent[name] = new
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, AttributeError):
         parent[name] = np.full(shape, np.nan)
 
 

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from benchmarks.faults.common import command
-from benchmarks.faults.families import Material
+from benchmarks.faults.material import Material
 
 Work = Callable[[], object]
 NETWORK = ("--set", "network.hidden=8")
