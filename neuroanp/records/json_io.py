@@ -110,9 +110,16 @@ def _check(data: Any) -> None:
                 inner += value.values()
             elif value.__class__ is list:
                 inner += value
-            elif value.__class__ is float and not math.isfinite(value):  # 1e999
+            elif _beyond(value):
                 raise ValueError("a number is out of range")
         level = inner
         if not level:
             return
     raise ValueError(f"more than {MAX_DEPTH} levels")
+
+
+def _beyond(value: Any) -> bool:
+    """Tell whether a value is a number that no finite float holds: 1e999, or a 1 with 400 zeros."""
+    if value.__class__ is float:
+        return not math.isfinite(value)
+    return value.__class__ is int and value.bit_length() > 1023
