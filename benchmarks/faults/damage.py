@@ -325,7 +325,7 @@ def trials(budget: Budget, harms: Sequence[Harm] = DAMAGES, label: str = "damage
         home = Path(place)
         teacher = undisturbed(BASES[1], home / "teacher", home / "log", seed=2, updates=UPDATES)
         given = Setup("copy, pcm, given weights", COPY, {"profile": "pcm", "network.weights": str(teacher)})
-        bases = [Base(setup, home) for setup in (*BASES, given)][: max(outcome.asked, 1)]
+        bases = [Base(setup, home) for setup in (*BASES, given)[: max(outcome.asked, 1)]]
         for trial in range(outcome.asked):
             said, fault, action, code = _trial(trial, bases[trial % len(bases)], rng, home, harms)
             ends[f"{action} {code}"] += 1

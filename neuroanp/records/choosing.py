@@ -19,8 +19,8 @@ FORM = "write KEY < NUMBER, or <=, >, >=, ==, !=, e.g. 'test_loss < 0.01'"
 _CONDITION = re.compile(
     r"\s*([A-Za-z_][A-Za-z0-9_.]{0,79})\s*(<=|>=|!=|==|<|>)\s*([-+]?[0-9.]+(?:[eE][-+]?[0-9]{1,3})?)\s*"
 )
-_AGO = re.compile(r"([0-9]{1,6})\s*(min|h|d|w)")
-_UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1), "w": timedelta(weeks=1)}
+_AGO = re.compile(r"([0-9]{1,6})\s*(min|h|d)")
+_UNITS = {"min": timedelta(minutes=1), "h": timedelta(hours=1), "d": timedelta(days=1)}
 NUMBERS = tuple(
     key for key in KEYS
     if key not in ("name", "task", "profile", "backend", "rule", "status", "started", "ended", "code", "sealed")
@@ -80,7 +80,7 @@ def check_key(key: str, option: str, known: Sequence[str]) -> None:
 
 
 def since_of(text: str, now: datetime) -> datetime:
-    """Read a moment: 2026-11-29, 2026-11-29T12:00, or so long ago: 90 min, 12 h, 7 d, 2 w.
+    """Read a moment: 2026-11-29, 2026-11-29T12:00, or so long ago: 90 min, 12 h, 7 d.
 
     >>> since_of("7 d", datetime(2026, 11, 29, tzinfo=UTC)).isoformat()
     '2026-11-22T00:00:00+00:00'

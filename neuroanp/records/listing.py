@@ -11,7 +11,7 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
 from json import dumps
 from pathlib import Path
@@ -35,7 +35,7 @@ Signature = list[int | None]
 """Inode, length and time of the manifest, and of the result (None: there is none)."""
 
 
-@dataclass
+@dataclass(frozen=True)
 class Listing:
     """The runs of a store.
 
@@ -44,9 +44,9 @@ class Listing:
         read: how many were read, and not known from the cache.
     """
 
-    rows: list[dict[str, Any]] = field(default_factory=list)
-    broken: list[str] = field(default_factory=list)
-    read: int = 0
+    rows: list[dict[str, Any]]
+    broken: list[str]
+    read: int
 
 
 def listing(root: Path, cache: bool = True) -> Listing:
@@ -60,7 +60,7 @@ def listing(root: Path, cache: bool = True) -> Listing:
     """
     root = Path(root)
     known = _known(root) if cache else {}
-    found, kept = Listing(), dict[str, Any]()
+    rows, broken, kept, read = list[dict[str, Any]](), list[str](), dict[str, Any](), 0
     for name in _names(root):
         path = root / name
         signature = _signature(path)
@@ -69,18 +69,18 @@ def listing(root: Path, cache: bool = True) -> Listing:
         entry = known.get(name)
         row = entry[1] if entry is not None and entry[0] == signature else None
         if row is None:
-            found.read += 1
+            read += 1
             try:
                 row = facts(path)
             except InputError as error:
-                found.broken.append(str(error))
+                broken.append(str(error))
                 continue
         kept[name] = [signature, row]
-        found.rows.append({**row, "name": name})
-    if cache and (found.read or len(kept) != len(known)):
+        rows.append({**row, "name": name})
+    if cache and (read or len(kept) != len(known)):
         with suppress(NeuroanpError):  # a store that cannot be written to, or is full, is listed all the same
             _keep(root, kept)
-    return found
+    return Listing(rows, broken, read)
 
 
 def facts(path: Path) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The fault trials call nothing well of which they have seen nothing; a few of each kind are made, all in the long tests."""
+"""The fault trials call nothing well of which they have seen nothing; a few of each kind are made."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_what_a_command_does_with_a_strangers_file_is_judged(ended: Seen, fine: 
 
 
 def test_a_child_is_watched(tmp_path: Path) -> None:
-    """Its exit code, what it and its own children write, its time and memory; one that hangs is ended with its group."""
+    """Its exit code, what it and its own children write, its time and memory; one that hangs is ended."""
     done = in_process(
         """
 import subprocess, sys, time

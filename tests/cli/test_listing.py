@@ -17,8 +17,8 @@ from tests.records.lives import RESULT
 def store(tmp_path):
     root = tmp_path / "runs"
     for seed in range(3):
-        fields = {"identity": f"{seed:016x}", "profile": {"name": "pcm", "text": "", "hash": "0"}, "seeds": {"seed": seed},
-                  "argv": ["neuroanp", "train", "\x1b[31m"]}  # fmt: skip
+        profile = {"name": "pcm", "text": "", "hash": "0"}
+        fields = {"identity": f"{seed:016x}", "profile": profile, "seeds": {"seed": seed}, "argv": ["\x1b[31m"]}
         run = RunDir.create(root, f"copy-pcm-anp-s{seed}-{seed:016x}", "seed: 0\n", fields)
         run.write_result(
             {**RESULT, "profile": "pcm", "rule": "anp", "seed": seed, "test_loss": (seed - 1) ** 2 / 4 + 0.01}
@@ -52,7 +52,8 @@ def test_json_is_what_python_gets(invoke, store):
     ("words", "said"),
     [
         (("--where", "test_los < 1"), "did you mean 'test_loss'"), (("--sort", "los"), "there is no 'los'"),
-        (("--since", "soon"), "is no moment"), (("--seed", "x"), "no list of seeds"), (("--task", "a,,b"), "empty part"),
+        (("--since", "soon"), "is no moment"), (("--seed", "x"), "no list of seeds"),
+        (("--task", "a,,b"), "empty part"),
     ],
 )  # fmt: skip
 def test_what_cannot_be_meant_is_told(invoke, store, words, said):
@@ -89,6 +90,10 @@ def test_a_listing_loads_nothing_heavy(store):
     """torch and matplotlib take seconds, and a listing is to take one or two."""
     import subprocess
 
-    code = f"import sys, neuroanp as na; na.runs({str(store)!r}); print([m for m in ('torch', 'matplotlib', 'numpy') if m in sys.modules])"
+    code = f"""
+import sys, neuroanp as na
+na.runs({str(store)!r})
+print([name for name in ("torch", "matplotlib", "numpy") if name in sys.modules])
+"""
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "[]\n"

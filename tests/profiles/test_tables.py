@@ -157,7 +157,7 @@ def test_npz_that_lies_about_its_size(folder):
 
 @pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
 def test_npz_is_packed_as_numpy_packs_it(folder, packing):
-    """Python unpacks a block of the others at once, whatever it grows to: 64 MiB came out of 4 kB that said 800 bytes."""
+    """Python unpacks a block of the others at once, whatever it grows to: 64 MiB came out of 4 kB."""
     stream = io.BytesIO()
     np.save(stream, np.arange(5.0))
     with zipfile.ZipFile("t.npz", "w", packing) as archive:
