@@ -56,7 +56,7 @@ def parse(text: str) -> Any:
     ValueError: NaN is not JSON
     """
     try:
-        data = json.loads(text, parse_constant=_refuse, object_pairs_hook=_unlike)
+        data = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError(f"more than {MAX_DEPTH} levels") from error
     _check(data)
@@ -106,11 +106,14 @@ def _check(data: Any) -> None:
     for _ in range(MAX_DEPTH + 1):
         inner: list[Any] = []
         for value in level:
-            if value.__class__ is dict:
+            kind = value.__class__
+            if kind is str:
+                continue
+            if kind is dict:
                 inner += value.values()
-            elif value.__class__ is list:
+            elif kind is list:
                 inner += value
-            elif _beyond(value):
+            elif (kind is float and not math.isfinite(value)) or (kind is int and value.bit_length() > 1023):  # 1e999
                 raise ValueError("a number is out of range")
         level = inner
         if not level:
@@ -118,8 +121,4 @@ def _check(data: Any) -> None:
     raise ValueError(f"more than {MAX_DEPTH} levels")
 
 
-def _beyond(value: Any) -> bool:
-    """Tell whether a value is a number that no finite float holds: 1e999, or a 1 with 400 zeros."""
-    if value.__class__ is float:
-        return not math.isfinite(value)
-    return value.__class__ is int and value.bit_length() > 1023
+_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unlike)
