@@ -25,6 +25,8 @@ if TYPE_CHECKING:
         reproduce,
         requirements,
         resume,
+        run_facts,
+        runs,
         train,
         transfer,
     )
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Assessment", "Comparison", "Requirements", "Run", "__version__", "assess", "characterize", "check_export",
     "compare", "configure", "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce",
-    "requirements", "resume", "train", "transfer",
+    "requirements", "resume", "run_facts", "runs", "train", "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

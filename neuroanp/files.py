@@ -49,6 +49,15 @@ def not_utf8(raw: bytes, at: int, label: str) -> InputError:
     return InputError(f"{label}:{line}: not UTF-8 (byte 0x{raw[at]:02x}); save the file as UTF-8")
 
 
+def real(path: str | Path) -> Path:
+    """Return a path without links; of links that go round in a circle, as it stands.
+
+    >>> real("/dev/./null")
+    PosixPath('/dev/null')
+    """
+    return Path(os.path.realpath(path))  # Path.resolve raises a RuntimeError for a circle, in Python 3.11 and 3.12
+
+
 def read_regular(path: str | Path, limit: int, remedy: str = "name a file") -> bytes:
     """Return the bytes of a regular file, `limit` + 1 at most: one more than allowed shows that it is too large.
 
@@ -66,15 +75,19 @@ def read_regular(path: str | Path, limit: int, remedy: str = "name a file") -> b
     ...
     neuroanp.errors.InputError: /dev/null: not a regular file; name a file
     """
+    _check_regular(os.stat(path).st_mode, path, remedy)  # to open a device may already act on it
     handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)  # a pipe with no writer would wait for ever
     try:
-        mode = os.fstat(handle).st_mode
-        if stat.S_ISDIR(mode):
-            raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
-        if not stat.S_ISREG(mode):
-            raise InputError(f"{path}: not a regular file; {remedy}")
+        _check_regular(os.fstat(handle).st_mode, path, remedy)  # it may be another one by now
         with os.fdopen(handle, "rb", closefd=False) as file:
             # no more than there is: a read of `limit` would take that much memory first
             return file.read(min(limit, os.fstat(handle).st_size) + 1)
     finally:
         os.close(handle)
+
+
+def _check_regular(mode: int, path: str | Path, remedy: str) -> None:
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR), str(path))
+    if not stat.S_ISREG(mode):
+        raise InputError(f"{path}: not a regular file; {remedy}")

@@ -23,9 +23,9 @@ if TYPE_CHECKING:
 FROM_TEXT = {"from_text": True}
 """Validation context of values that a person wrote in a file: a dimension needs its unit."""
 
-_NUMBER = r"[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_NUMBER = r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?"  # \d would be the digits of any script
 # Units are products of symbols with one-digit powers: pint's own grammar would also compute 9**9**9.
-_SYMBOL = r"[A-Za-zµμΩ]{1,20}(?:(?:\^|\*\*)?-?\d)?"
+_SYMBOL = r"[A-Za-zµμΩ]{1,20}(?:(?:\^|\*\*)?-?[0-9])?"
 _QUANTITY = re.compile(rf"({_NUMBER})\s*({_SYMBOL}(?:[/*·]{_SYMBOL}){{0,3}})?")
 _NOT_FINITE = re.compile(r"[+-]?\.?(?:nan|inf|infinity)\b.*", re.IGNORECASE)
 _PREFIXES = {-18: "a", -15: "f", -12: "p", -9: "n", -6: "u", -3: "m", 0: "", 3: "k", 6: "M", 9: "G", 12: "T"}
@@ -42,7 +42,7 @@ _SI = {
     "J": (1, 2, -2, 0, 0), "W": (1, 2, -3, 0, 0), "F": (-1, -2, 4, 2, 0), "C": (0, 0, 1, 1, 0),
 }  # fmt: skip
 _POWERS = {"f": -15, "p": -12, "n": -9, "u": -6, "µ": -6, "μ": -6, "m": -3, "": 0, "k": 3, "M": 6, "G": 9}
-_PRODUCT = re.compile(r"([/*·]?)([A-Za-zµμΩ]+?)(?:(?:\^|\*\*)(-?\d))?(?=[/*·]|$)")
+_PRODUCT = re.compile(r"([/*·]?)([A-Za-zµμΩ]+?)(?:(?:\^|\*\*)(-?[0-9]))?(?=[/*·]|$)")
 
 
 def _of_si(unit: str) -> tuple[Decimal, tuple[int, ...]] | None:

@@ -222,3 +222,11 @@ def test_reading_a_profile_does_not_wait_for_pint():
     asked = f"import sys; {read}; print('pint' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"
+
+
+@pytest.mark.parametrize("digit", ["\u0661", "\uff11", "\u0967"])
+def test_digits_of_other_scripts_are_no_quantities(digit):
+    """One is read as another number than a reader of that script may mean, or as none by another tool."""
+    for text in (f"{digit} uS", f"1{digit} uS", f"1e{digit} uS", f"1 uS**{digit}"):
+        with pytest.raises(ValueError, match="is not a conductance"):
+            Dimension("conductance", "S", "25 uS").parse(text)

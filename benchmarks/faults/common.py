@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import signal
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-import torch
-
-from neuroanp.records.environment import environment
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure
@@ -193,51 +189,27 @@ def run_below(root: Path) -> Path | None:
     return found[0] if found else None
 
 
-def arguments(description: str, count: int, what: str) -> argparse.Namespace:
-    """Read the options of a fault script, and set torch to one thread, so that it may fork."""
-    parser = argparse.ArgumentParser(description=description)
-    parser.add_argument("--count", type=int, default=count, help=f"{what} (default %(default)s)")
-    parser.add_argument("--seed", type=int, default=0, help="of the random choices (default %(default)s)")
-    parser.add_argument("--keep", action="store_true", help="write the outcome into benchmarks/results/faults.md")
-    torch.set_num_threads(1)
-    return parser.parse_args()
-
-
-def report(name: str, options: argparse.Namespace, counts: Sequence[tuple[str, int]], faults: Sequence[str]) -> None:
-    """Print the counts and what was wrong, keep them if asked, and end with 1 if anything was wrong.
-
-    The first count is of what was asked for: fewer of them are wrong, too, as they show less than they claim.
-    """
-    what, done = counts[0]
-    if done < options.count:
-        faults = [*faults, f"{done} {what} of the {options.count} that were asked for"]
-    lines = [
-        *(f"{what}: {count}" for what, count in counts),
-        f"wrong: {len(faults)}",
-        *(f"  {line}" for line in faults),
-    ]
-    print("\n".join(lines), flush=True)
-    if options.keep:
-        keep(name, options, lines)
-    sys.exit(bool(faults))
-
-
-def keep(name: str, options: argparse.Namespace, lines: Sequence[str]) -> None:
-    """Put a script's outcome in the place of its last one in benchmarks/results/faults.md."""
-    path = Path(__file__).parents[1] / "results" / "faults.md"
-    text = path.read_text() if path.exists() else "# Faults: kills, damaged records, full disks\n"
-    head, facts = f"\n## {name}\n", environment()
-    about = f"torch {facts['torch']}, {facts['platform']}, {datetime.now(UTC).date()}, neuroanp {facts['neuroanp']}"
-    call = f"python -m benchmarks.faults.{name} --count {options.count} --seed {options.seed}"
-    body = "\n".join([head, f"    $ {call}", *(f"    {line}" for line in lines), "", about, ""])
-    before, found, after = text.partition(head)
-    rest = after.partition("\n## ")
-    path.write_text(before + body + (rest[1] + rest[2] if found else ""))
-
-
 def rows(output: str) -> list[dict[str, Any]]:
     """Return the rows of the JSON line in what a command printed, or [] where it printed none."""
     for line in output.splitlines():
         if line.startswith('{"results"'):
             return json.loads(line)["results"]
     return []
+
+
+COMMANDS = (
+    "neuroanp.cli.main", "neuroanp.cli.commands", "neuroanp.api", "neuroanp.reporting.html", "neuroanp.export.writing",
+    "neuroanp.export.nir", "neuroanp.export.crossbar", "neuroanp.cli.results", "neuroanp.fitting", "neuroanp.requiring",
+    "neuroanp.comparing.pool", "matplotlib.pyplot", "h5py", "scipy.optimize",
+)  # fmt: skip
+
+
+def load_all() -> None:
+    """Import what the commands would import, once instead of in every child; one thread, so that it may fork."""
+    import matplotlib
+    import torch
+
+    torch.set_num_threads(1)
+    matplotlib.use("Agg")
+    for name in COMMANDS:
+        import_module(name)

@@ -1,7 +1,5 @@
 """Damaged run directories: nothing hangs or crashes, no wrong number comes without a word, what is whole goes on.
 
-    python -m benchmarks.faults.damage --count 300 --seed 0
-
 Each trial copies a run (finished or cut short), damages one to three of its files, and calls a command on it. It is
 wrong if the command hangs, prints a traceback or takes it for a bug of its own; if a number differs from the
 undamaged run's and neither stderr nor `sealed` says that anything is amiss; if `evaluate` or `load` succeeds and does
@@ -18,9 +16,8 @@ import os
 import random
 import shutil
 import signal
-import sys
-from collections.abc import Callable
-from importlib import import_module
+from collections import Counter
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -32,28 +29,24 @@ from benchmarks.faults.common import (
     XOR,
     Ended,
     Setup,
-    arguments,
     command,
     final,
     in_child,
-    report,
+    load_all,
     rows,
     run_below,
     undisturbed,
     unlike,
 )  # fmt: skip
+from benchmarks.faults.outcome import Budget, Outcome
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.launch import launch
 
-UPDATES, CUT_AT = 24, 14
+USUAL, UPDATES, CUT_AT = 300, 24, 14
 OVERRIDES = 0b110
 """CAP_DAC_OVERRIDE and CAP_DAC_READ_SEARCH."""
 ACTIONS = ("resume", "train", "evaluate", "report", "export", "load")
 SPIKING = Setup("xor, lif, for export", XOR, {"profile": "ideal", "backend": "lif", "neuron": {"name": "lif"}})
-COMMANDS = (
-    "neuroanp.cli.main", "neuroanp.api", "neuroanp.reporting.html", "neuroanp.export.writing", "neuroanp.export.nir",
-    "neuroanp.export.crossbar", "neuroanp.cli.results", "matplotlib.pyplot",
-)  # fmt: skip
 BASES = (SETUPS[0], Setup("copy, pcm", COPY, {"profile": "pcm"}), SPIKING)
 
 
@@ -127,7 +120,9 @@ def withhold(path: Path, rng: random.Random, other: Path) -> None:
     path.chmod(0)
 
 
-DAMAGES: tuple[Callable[[Path, random.Random, Path], None], ...] = (
+Harm = Callable[[Path, random.Random, Path], None]
+"""(file, draws, the same file of another run): damages the file."""
+DAMAGES: tuple[Harm, ...] = (
     flip, flip, edit, edit, cut, grow, empty, delete, garbage, swap, swap, to_directory, to_pipe, to_link, withhold,
 )  # fmt: skip
 
@@ -200,7 +195,7 @@ class Base:
         self.whole, self.other = (
             undisturbed(setup, folder / str(seed), home / "log", seed=seed, updates=UPDATES) for seed in (0, 1)
         )
-        self.cut = self._cut(folder / "cut", home)
+        self.cut = cut_short(setup, folder / "cut", home / "log")
         self.end = final(self.whole)
         evaluated = in_child(command("evaluate", str(self.whole), "--json"), home / "log")
         self.evaluated = rows(evaluated.output)
@@ -209,19 +204,20 @@ class Base:
                 f"{setup.label}: evaluate of the whole run ended with {evaluated.code}: {evaluated.output[-500:]}"
             )
 
-    def _cut(self, root: Path, home: Path) -> Path:
-        """Return a run that was killed after an update of which it has told, past its third checkpoint."""
 
-        def work() -> None:
-            import neuroanp.training.loop as loop
+def cut_short(setup: Setup, root: Path, log: Path) -> Path:
+    """Return a run that was killed after an update of which it has told, past its third checkpoint."""
 
-            loop.REPORT_EVERY_S = 0.0
-            launch(self.setup.config(updates=UPDATES), root, progress=lambda event: _die(event["update"]))
+    def work() -> None:
+        import neuroanp.training.loop as loop
 
-        ended, path = in_child(work, home / "log"), run_below(root)
-        if ended.code != -signal.SIGKILL or path is None:
-            raise SystemExit(f"{self.setup.label}: was to be cut short, ended with {ended.code}: {ended.output[-500:]}")
-        return path
+        loop.REPORT_EVERY_S = 0.0
+        launch(setup.config(updates=UPDATES), root, progress=lambda event: _die(event["update"]))
+
+    ended, path = in_child(work, log), run_below(root)
+    if ended.code != -signal.SIGKILL or path is None:
+        raise SystemExit(f"{setup.label}: was to be cut short, ended with {ended.code}: {ended.output[-500:]}")
+    return path
 
 
 def _die(update: int) -> None:
@@ -320,59 +316,51 @@ def with_no_more_rights(work: Callable[[], object], out: Path) -> Callable[[], o
     return done
 
 
-def load_all() -> None:
-    """Import what the commands would import, once instead of in every child."""
-    import matplotlib
-
-    matplotlib.use("Agg")
-    for name in COMMANDS:
-        import_module(name)
-
-
-def main() -> None:
-    options = arguments(__doc__ or "", 300, "damaged directories")
-    rng, faults, done = random.Random(options.seed), [], 0
-    outcomes: dict[str, int] = {}
+def trials(budget: Budget, harms: Sequence[Harm] = DAMAGES, label: str = "damaged run directories") -> list[Outcome]:
+    """Damage run directories and call commands on them; `harms`: what may be done to a file."""
+    rng, outcome = random.Random(budget.seed), Outcome(label, budget.count(USUAL))
+    ends = Counter[str]()
     load_all()
     with TemporaryDirectory() as place:
         home = Path(place)
         teacher = undisturbed(BASES[1], home / "teacher", home / "log", seed=2, updates=UPDATES)
         given = Setup("copy, pcm, given weights", COPY, {"profile": "pcm", "network.weights": str(teacher)})
-        bases = [Base(setup, home) for setup in (*BASES, given)]
-        for trial in range(options.count):
-            base, short = bases[trial % len(bases)], rng.random() < 0.4
-            root = home / f"{'cut' if short else 'whole'}-{trial}"
-            source = base.cut if short else base.whole
-            run, out = root / source.name, root.with_name(f"out-{trial}")
-            out.mkdir()
-            shutil.copytree(source, run)
-            said, withheld = [], False
-            for _ in range(rng.choice((1, 1, 2, 3))):
-                path, harm = target(run, rng), rng.choice(DAMAGES)
-                if path.is_file():
-                    harm(path, rng, base.other / path.relative_to(run))
-                    withheld |= harm is withhold
-                said.append(f"{harm.__name__} {path.relative_to(run)}")
-            action = rng.choice(ACTIONS)
-            is_sound = sound(run, action) and not withheld
-            ended = in_child(with_no_more_rights(call(action, run, base, out), out), home / "log")
-            done += 1
-            outcome = f"{action}, exit code {ended.code}"
-            outcomes[outcome] = outcomes.get(outcome, 0) + 1
-            page = out / "report.html"
-            try:
-                fault = wrong(action, ended, run, base, is_sound, page.read_text() if page.exists() else "")
-            except Exception as error:  # what was left cannot be looked at: that is a fault too
-                fault = f"what was left cannot be read: {type(error).__name__}: {error}"
+        bases = [Base(setup, home) for setup in (*BASES, given)[: max(outcome.asked, 1)]]
+        for trial in range(outcome.asked):
+            said, fault, action, code = _trial(trial, bases[trial % len(bases)], rng, home, harms)
+            ends[f"{action} {code}"] += 1
+            outcome.add(f"trial {trial}, {said}: {fault}" if fault else None)
             if fault:
-                short_said = "cut short" if short else "finished"
-                faults.append(f"trial {trial}, {base.setup.label}, {short_said}: {'; '.join(said)}; {action}: {fault}")
-                print(faults[-1], file=sys.stderr, flush=True)
-            print(f"\r{done} of {options.count}", end="", file=sys.stderr, flush=True)
-            shutil.rmtree(root)
-            shutil.rmtree(out)
-    report("damage", options, [("damaged directories", done), *sorted(outcomes.items())], faults)
+                budget.tell(outcome.faults[-1])
+    outcome.notes = ["commands and their exit codes: " + ", ".join(f"{n} {name}" for name, n in sorted(ends.items()))]
+    return [outcome]
 
 
-if __name__ == "__main__":
-    main()
+def _trial(
+    trial: int, base: Base, rng: random.Random, home: Path, harms: Sequence[Harm]
+) -> tuple[str, str | None, str, int | None]:
+    """Damage one directory and call one command; return what was done, what is wrong, the command, its exit code."""
+    short = rng.random() < 0.4
+    root = home / f"{'cut' if short else 'whole'}-{trial}"
+    source = base.cut if short else base.whole
+    run, out = root / source.name, root.with_name(f"out-{trial}")
+    out.mkdir()
+    shutil.copytree(source, run)
+    said, withheld = [base.setup.label, "cut short" if short else "finished"], False
+    for _ in range(rng.choice((1, 1, 2, 3))):
+        path, harm = target(run, rng), rng.choice(harms)
+        if path.is_file():
+            harm(path, rng, base.other / path.relative_to(run))
+            withheld |= harm is withhold
+        said.append(f"{harm.__name__} {path.relative_to(run)}")
+    action = rng.choice(ACTIONS)
+    is_sound = sound(run, action) and not withheld
+    ended = in_child(with_no_more_rights(call(action, run, base, out), out), home / "log")
+    page = out / "report.html"
+    try:
+        fault = wrong(action, ended, run, base, is_sound, page.read_text() if page.exists() else "")
+    except Exception as error:  # what was left cannot be looked at: that is a fault too
+        fault = f"what was left cannot be read: {type(error).__name__}: {error}"
+    shutil.rmtree(root)
+    shutil.rmtree(out)
+    return f"{', '.join(said)}; {action}", fault, action, ended.code

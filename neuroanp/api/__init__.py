@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from neuroanp.api.compared import Comparison
     from neuroanp.api.comparison import compare, runs_of_comparison, transfer
     from neuroanp.api.diagnosis import diagnose
+    from neuroanp.api.listed import run_facts, runs
     from neuroanp.api.pages import characterize, report
     from neuroanp.api.reproduction import reproduce
     from neuroanp.api.required import Requirements, requirements
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = [
     "Assessment", "Comparison", "Requirements", "Run", "assess", "characterize", "check_export", "compare", "configure",
     "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume",
-    "runs_of_comparison", "train", "transfer",
+    "run_facts", "runs", "runs_of_comparison", "train", "transfer",
 ]  # fmt: skip
 
 _HOMES = {
@@ -38,6 +39,7 @@ _HOMES = {
     "compared": ("Comparison",),
     "comparison": ("compare", "runs_of_comparison", "transfer"),
     "diagnosis": ("diagnose",),
+    "listed": ("run_facts", "runs"),
     "pages": ("characterize", "report"),
     "reproduction": ("reproduce",),
     "required": ("Requirements", "requirements"),

@@ -4,6 +4,7 @@ import functools
 import os
 import sys
 import traceback
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -24,6 +25,7 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
 
     @functools.wraps(command)
     def wrapper(*args: Any, **kwargs: Any) -> None:
+        warnings.showwarning = _warned
         try:
             with signals.in_order():
                 command(*args, **kwargs)
@@ -44,6 +46,13 @@ def guarded(command: Callable[..., None]) -> Callable[..., None]:
             raise typer.Exit(code) from None
 
     return wrapper
+
+
+def _warned(
+    message: Any, category: type[Warning], filename: str, lineno: int, file: Any = None, line: Any = None
+) -> None:
+    """Show a warning of a library; it may quote what a file of others holds."""
+    (file or sys.stderr).write(printable(warnings.formatwarning(message, category, filename, lineno, line)))
 
 
 def explain(error: BaseException) -> tuple[str, int]:

@@ -15,6 +15,7 @@ from neuroanp.cli import (
     evaluate,
     export,
     importing,
+    listing,
     live,
     names,
     predict,
@@ -163,6 +164,7 @@ app.command(
         "neuroanp import model.nir --task xor -o mine", "neuroanp train mine/config.yaml --profile smtj_koenders"
     ),
 )(importing.import_)
+app.add_typer(listing.app, name="runs")
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(names.tasks, name="tasks")
 app.add_typer(names.rules, name="rules")

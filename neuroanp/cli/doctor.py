@@ -17,6 +17,7 @@ import typer
 from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.screen import print_json, show, text
+from neuroanp.files import real
 from neuroanp.records.environment import usable_cores
 
 ROOM = 1 << 30  # bytes: a run takes a few MB, a large comparison with checkpoints some hundred
@@ -205,7 +206,7 @@ def _threads(cores: int, taken: int, asked: str | None) -> Check:
 
 def _disk(runs: Path) -> Iterator[Check]:
     """Try to write where runs would be made, without leaving anything behind."""
-    there = runs.resolve()
+    there = real(runs)
     while not there.exists():
         there = there.parent
     try:

@@ -9,12 +9,9 @@ from typing import Any
 
 from neuroanp.comparing.limits import NO_LIMITS, Limits, Watched
 from neuroanp.comparing.needs import Needs
-from neuroanp.training.processes import Child
+from neuroanp.training.processes import WITH_PARENT, Child
 
-START = (
-    "import sys; sys.path[:] = sys.argv[3:]; "
-    "from neuroanp.comparing.worker import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
-)
+START = f"{WITH_PARENT}; from neuroanp.comparing.worker import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
 """What a worker runs: the modules it finds are its parent's, and the user's script is not among them."""
 REMEDY = "lower --workers or the units of network if that is so"
 

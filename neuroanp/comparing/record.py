@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from math import prod
 from pathlib import Path
 from typing import Any
 
 from neuroanp.errors import InputError
 from neuroanp.records.json_io import read_object, write_object
+from neuroanp.records.places import NAME_OF_RUN
 from neuroanp.records.seal import of_fields
 
 NAME = "comparison.json"
@@ -52,18 +54,76 @@ def is_there(folder: Path) -> bool:
 
 
 def read(folder: Path) -> Record:
-    """Read the record of a comparison.
+    """Read the record of a comparison, which anybody may have made: its runs are names of directories beside it.
 
     Raises:
-        InputError: it is damaged, or of a later format.
+        InputError: it is damaged, of a later format, or holds what no comparison writes.
     """
     path = folder / NAME
     fields = read_object(path, "repeat the comparison: finished runs are not repeated")
     if fields.get("format") != FORMAT:
         raise InputError(f"{path}: written in format {fields.get('format')!r:.40}, this neuroanp reads {FORMAT}")
-    wrong = [name for name, kind in _NEEDED.items() if not isinstance(fields.get(name), kind)]
+    wrong = [
+        name
+        for name, kind in _NEEDED.items()
+        if not (isinstance(fields.get(name), kind) and _sound(name, fields[name]))
+    ]
     if wrong or fields.get("seal") != of_fields(fields):
         said = f"no {', '.join(wrong)}" if wrong else "its content has changed"
         raise InputError(f"{path}: damaged ({said}); repeat the comparison: finished runs are not repeated")
     kept = {name: fields[name] for name in _NEEDED if name != "for"}
     return Record(for_rule=fields["for"], **kept)
+
+
+def _sound(name: str, value: Any) -> bool:
+    """Return whether what is inside a field is what `Record.write` puts there."""
+    if name == "runs":
+        return all(isinstance(one, str) and NAME_OF_RUN.fullmatch(one) for one in value)
+    if name == "failed":
+        return all(isinstance(one, list) and len(one) == 2 and _texts(one) for one in value)
+    if name == "argv":
+        return _texts(value)
+    return name != "tuning" or all(map(_search, value))
+
+
+def _search(one: Any) -> bool:
+    """Return whether a search is as `Tuned.to_dict` has it: pages rely on its parts fitting together."""
+    if not isinstance(one, dict):
+        return False
+    grid, lists = one.get("grid"), {name: one.get(name) for name in ("seeds", "trials", "medians", "at_edge", "idle")}
+    if not (isinstance(grid, dict) and grid and all(isinstance(tried, list) and tried for tried in grid.values())):
+        return False
+    if not all(isinstance(part, list) for part in lists.values()):
+        return False
+    seeds, trials, medians = (list[Any](lists[name] or ()) for name in ("seeds", "trials", "medians"))
+    points, chosen = prod(map(len, grid.values())), one.get("chosen")
+    return (
+        _texts([one.get(name) for name in ("task", "profile", "backend", "rule")])
+        and isinstance(one.get("options"), dict)
+        and len(seeds) > 0 and len(medians) == points and len(trials) == points * len(seeds)
+        and all(map(_number, medians)) and all(map(_is_number, [one.get("runs"), one.get("passes")]))
+        and (_is_number(one.get("loss")) or (chosen is None and one.get("loss") is None))
+        and all(_trial(trial, grid) for trial in trials)
+        and (chosen is None or (isinstance(chosen, dict) and set(chosen) == set(grid)))
+        and all(isinstance(key, str) and key in grid for key in [*one["at_edge"], *one["idle"]])
+        and all(all(_is_number(value) for value in grid[key]) and chosen is not None for key in one["at_edge"])
+    )  # fmt: skip
+
+
+def _trial(trial: Any, grid: Mapping[str, Any]) -> bool:
+    return (
+        isinstance(trial, dict) and isinstance(trial.get("values"), dict) and set(trial["values"]) == set(grid)
+        and _number(trial.get("loss")) and _is_number(trial.get("passes"))
+    )  # fmt: skip
+
+
+def _texts(values: Any) -> bool:
+    return all(isinstance(value, str) for value in values)
+
+
+def _number(value: Any) -> bool:
+    return value is None or _is_number(value)
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)

@@ -15,10 +15,10 @@ MOST = 1_000
 """Values of one axis; a comparison of so many runs is refused sooner, unless it is meant."""
 DIGITS = 4
 """Significant digits of what lies between the ends of a range: what is tried can be typed again."""
-NUMBER = r"[-+]?(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][-+]?\d+)?"
-WHOLE = r"[-+]?\d+"
+NUMBER = r"[-+]?(?:[0-9]+(?:\.[0-9]+)?|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+WHOLE = r"[-+]?[0-9]+"
 """How numbers, and whole ones, are written at the ends of a range."""
-_RANGE = re.compile(rf"({NUMBER})\.\.({NUMBER}):(lin|log),(\d{{1,30}})")
+_RANGE = re.compile(rf"({NUMBER})\.\.({NUMBER}):(lin|log),([0-9]{{1,30}})")
 _LIKE_A_RANGE = re.compile(rf"{NUMBER}\.\.|.*:\s*(lin|log)\b")
 FORM = "write lo..hi:lin,n or lo..hi:log,n, e.g. 1e-3..1e-2:log,4 (--tune with --search takes lo..hi and lo..hi:log)"
 _OPEN, _CLOSE = "[{(", "]})"

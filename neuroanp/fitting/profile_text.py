@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.errors import InputError
+from neuroanp.files import real
 from neuroanp.fitting.rescale import rescaled
 from neuroanp.fitting.result import Fit, Parameter
 from neuroanp.profiles import HardwareProfile, load, loads, profile_path
@@ -170,5 +171,5 @@ def as_base(base: str, folder: Path) -> str:
     path = profile_path(base)
     if str(path) != base:
         return base  # a shipped profile's name
-    way = os.path.relpath(path.resolve(), folder.resolve())
+    way = os.path.relpath(real(path), real(folder))
     return way if "/" in way or way.endswith((".yaml", ".yml")) else f"./{way}"

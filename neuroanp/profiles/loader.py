@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from neuroanp.errors import InputError, did_you_mean
+from neuroanp.files import real
 from neuroanp.profiles.provenance import Provenance, shares, unwrap
 from neuroanp.profiles.schema import HardwareProfile, Meta
 from neuroanp.yaml_io import Document, Key, Problem, Section, failed, parse, read, validate
@@ -61,7 +62,7 @@ def load(name: str | Path) -> HardwareProfile:
     (2.5e-05, 'differential')
     """
     path = profile_path(name)
-    return _build(*_resolve(read(path), path.parent, (path.resolve(),)))
+    return _build(*_resolve(read(path), path.parent, (real(path),)))
 
 
 def loads(text: str, label: str = "profile") -> HardwareProfile:
@@ -84,7 +85,7 @@ def summaries() -> list[Summary]:
 
     found = []
     for path in map(profile_path, available()):
-        document, stated, _, problems = _resolve(read(path), path.parent, (path.resolve(),))
+        document, stated, _, problems = _resolve(read(path), path.parent, (real(path),))
         head = validate(replace(document, data={"meta": document.data.get("meta")}), Head, problems=problems)
         found.append(Summary(head.meta, shares(origin for key, origin in stated.items() if key[-1] != "law")))
     return found
@@ -116,7 +117,7 @@ def _resolve(written: Document, folder: Path, below: tuple[Path, ...]) -> _Resol
         path = profile_path(base)
     except InputError as error:
         raise failed(document, [*problems, Problem(("extends",), error.message)]) from None
-    path = (path if path.is_absolute() else folder / path).resolve()
+    path = real(path if path.is_absolute() else folder / path)
     if path in below or len(below) > 8:
         chain = " -> ".join(str(p.name) for p in (*below, path))
         raise failed(document, [Problem(("extends",), f"profiles extend each other in a circle: {chain}")])

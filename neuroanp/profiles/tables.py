@@ -29,6 +29,8 @@ MAX_BYTES = 64 * 2**20
 """Largest file that is read, and largest content of an npz file once unpacked."""
 
 MAX_COLUMNS = 64
+PACKINGS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
+"""How the members of an npz file may be packed: as numpy.savez does, and numpy.savez_compressed."""
 
 
 @dataclass(frozen=True)
@@ -204,7 +206,9 @@ def _append(values: list[array], wanted: Mapping[str, int], row: list[str], widt
 
 def _number(cell: str) -> float | None:
     try:
-        return None if "_" in cell else float(cell)
+        return (
+            None if "_" in cell or not cell.strip().isascii() else float(cell)
+        )  # Python's 1_000, digits of any script
     except ValueError:
         return None
 
@@ -215,6 +219,9 @@ def _npz(
     with _damaged(label):
         archive = zipfile.ZipFile(io.BytesIO(raw))
         members = [(info.filename.removesuffix(".npy"), info) for info in archive.infolist()]
+    foreign = [info for _, info in members if info.compress_type not in PACKINGS]
+    if foreign:  # Python unpacks the others a block at a time, whatever it grows to
+        raise ValueError(f"{label}: packed otherwise than numpy does ({foreign[0].filename[:40]}); save it again")
     if sum(info.file_size for _, info in members) > max_bytes:
         raise ValueError(f"{label}: larger than {_shown(max_bytes)} once unpacked; shorten or thin it")
     wanted = _checked([name for name, _ in members], names, label)

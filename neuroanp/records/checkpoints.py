@@ -129,6 +129,14 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
 
 
+def numbers_of(path: Path, meta: Mapping[str, Any], *names: str) -> list[Any]:
+    """Return numbers that the meta of a checkpoint holds, at least 0; InputError where one is none."""
+    found = [meta.get(name) for name in names]
+    if not all(isinstance(one, int | float) and not isinstance(one, bool) and 0 <= one < 2**63 for one in found):
+        raise InputError(f"{path}: damaged (its meta holds no {' and '.join(names)}){INSTEAD}")
+    return found
+
+
 def unpacked(unpack: Any, path: Path, foreign: Any, remedy: str = INSTEAD) -> Any:
     """Return what `unpack` makes of a file; InputError if it is damaged or `foreign` objects to its meta.
 

@@ -120,13 +120,18 @@ def set_aside(root: Path, path: Path) -> Path:
     """Move what lies at `path`, a file or anything else, into damaged/ under a name that is free; return where."""
     folder = root / ASIDE
     with said(path):
+        if os.path.lexists(folder) and (folder.is_symlink() or not folder.is_dir()):
+            os.rename(folder, _free(root, folder))  # a link would lead what is set aside out of the directory
         folder.mkdir(exist_ok=True)
-        for n in count(1):
-            target = folder / (path.name if n == 1 else f"{path.stem}.{n}{path.suffix}")
-            if not os.path.lexists(target):
-                os.rename(path, target)
-                return target
-    raise AssertionError("count() ends")
+        target = _free(folder, path)
+        os.rename(path, target)
+        return target
+
+
+def _free(folder: Path, path: Path) -> Path:
+    """Return a name in a folder, that of `path` or one like it, under which nothing lies."""
+    names = (path.name if n == 1 else f"{path.stem}.{n}{path.suffix}" for n in count(1))
+    return next(folder / name for name in names if not os.path.lexists(folder / name))
 
 
 def told_aside(root: Path, path: Path) -> str:

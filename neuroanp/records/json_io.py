@@ -47,7 +47,7 @@ def read_object(path: Path, remedy: str = "restore it from a copy, or repeat the
 
 
 def parse(text: str) -> Any:
-    """Return the value of strict JSON text; ValueError for NaN, infinities and depth over 32.
+    """Return the value of strict JSON text; ValueError for NaN, infinities, keys that come twice, and depth over 32.
 
     >>> parse('{"a": [1, 2.5, null]}')
     {'a': [1, 2.5, None]}
@@ -56,10 +56,10 @@ def parse(text: str) -> Any:
     ValueError: NaN is not JSON
     """
     try:
-        data = json.loads(text, parse_constant=_refuse)
+        data = _DECODER.decode(text)
     except RecursionError as error:
         raise ValueError(f"more than {MAX_DEPTH} levels") from error
-    _check(data, MAX_DEPTH)
+    _check(data)
     return data
 
 
@@ -91,10 +91,34 @@ def _refuse(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
 
 
-def _check(data: Any, levels: int) -> None:
-    if levels < 0:
-        raise ValueError(f"more than {MAX_DEPTH} levels")
-    if isinstance(data, float) and not math.isfinite(data):  # 1e999
-        raise ValueError("a number is out of range")
-    for value in data.values() if isinstance(data, dict) else data if isinstance(data, list) else ():
-        _check(value, levels - 1)
+def _unlike(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Return an object; ValueError where a key comes twice: readers differ in which of the two they take."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise ValueError(f"the key '{next(name for name in names if names.count(name) > 1):.40}' comes twice")
+    return found
+
+
+def _check(data: Any) -> None:
+    """Look at all values, a level at a time; ValueError for what `parse` refuses."""
+    level = [data]
+    for _ in range(MAX_DEPTH + 1):
+        inner: list[Any] = []
+        for value in level:
+            kind = value.__class__
+            if kind is str:
+                continue
+            if kind is dict:
+                inner += value.values()
+            elif kind is list:
+                inner += value
+            elif (kind is float and not math.isfinite(value)) or (kind is int and value.bit_length() > 1023):  # 1e999
+                raise ValueError("a number is out of range")
+        level = inner
+        if not level:
+            return
+    raise ValueError(f"more than {MAX_DEPTH} levels")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse, object_pairs_hook=_unlike)

@@ -26,6 +26,7 @@ _KNOWN = {
     "validation": dict, "refit": dict, "scores": dict, "after": dict, "start": dict, "seals": dict, "argv": list,
     "arithmetic": list, "pending": list, "streams": int, "started": str, "ended": str, "loss": str, "feedback": str,
 }  # fmt: skip
+_ALL = {**_NEEDED, **_KNOWN}
 _PROFILE = ("name", "hash", "text")
 
 
@@ -99,8 +100,8 @@ def checked(root: Path, fields: dict[str, Any]) -> dict[str, Any]:
         )
     wrong = [
         f"{name}: {'missing' if name not in fields else 'not a ' + kind.__name__}"
-        for name, kind in {**_NEEDED, **{name: kind for name, kind in _KNOWN.items() if name in fields}}.items()
-        if not isinstance(fields.get(name), kind)
+        for name, kind in _ALL.items()
+        if (name in fields or name in _NEEDED) and not isinstance(fields.get(name), kind)
     ]
     if isinstance(fields.get("status"), str) and fields["status"] not in STATUSES:
         wrong.append(f"status: '{fields['status']:.40}' is not one of {', '.join(STATUSES)}")

@@ -113,7 +113,7 @@ class Metrics:
 def _values(line: str, count: int) -> list[float] | None:
     """Return a row's numbers (NaN for an empty cell), or None if it is not such a row."""
     cells = line.split(",")
-    if len(cells) != count:
+    if len(cells) != count or not line.isascii() or "_" in line:  # float() takes more than we write
         return None
     try:
         return [float(cell) if cell else math.nan for cell in cells]

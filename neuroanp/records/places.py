@@ -10,12 +10,13 @@ from pathlib import Path
 from neuroanp.errors import InputError
 from neuroanp.records.atomic import FULL, flush_directory, said
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+NAME_OF_RUN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
+"""What a run's directory and its files can be called: no name leads out of the store."""
 
 
 def check_name(name: str, what: str) -> None:
     """Raise InputError for what can be no name of a run or of one of its files; `what` says which it is to be."""
-    if not _NAME.fullmatch(name):
+    if not NAME_OF_RUN.fullmatch(name):
         raise InputError(f"'{name}' cannot be {what}; take letters, digits, '.', '_', '-', at most 100")
 
 

@@ -219,8 +219,10 @@ class RunDir:
             HeldError: another process holds it; the message names its pid.
         """
         with lock.held(self.path):
-            for folder in (self.path, self.path / checkpoints.FOLDER, self.path / copies.FOLDER):
-                sweep(folder)
+            sweep(self.path)
+            for folder in (self.path / checkpoints.FOLDER, self.path / copies.FOLDER):
+                if copies.inside(self.path, folder):  # a link would have it sweep somebody else's
+                    sweep(folder)
             yield
 
     def mend(self) -> list[str]:

@@ -59,6 +59,15 @@ class Seal:
         return len(data) >= self.size and hashlib.sha256(memoryview(data)[: self.size]).hexdigest() == self.sha256
 
 
+def of_parsed(fields: Mapping[str, Any]) -> str:
+    """Return the same of fields that strict JSON gave, whose numbers are finite and whose keys are texts.
+
+    >>> of_parsed({"a": [1.5, None]}) == of_fields({"a": [1.5, None]})
+    True
+    """
+    return hashlib.sha256(canonical({k: v for k, v in fields.items() if k != "seal"}).encode()).hexdigest()
+
+
 def of_fields(fields: Mapping[str, Any]) -> str:
     """Return the sha256 of a manifest's fields but for `seal` itself, whatever their order and spacing.
 

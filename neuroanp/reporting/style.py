@@ -116,12 +116,12 @@ class Look:
 
 
 def plain(text: str, limit: int = 60) -> str:
-    """Return text that matplotlib draws as it is: no mathematics between dollar signs, not endless.
+    """Return text that matplotlib draws as it is: no mathematics between dollar signs, nothing hidden, not endless.
 
     >>> plain("cost in $")
     'cost in \\\\$'
     """
-    text = " ".join(text.split())
+    text = printable(" ".join(text.split()))
     short = text if len(text) <= limit else text[: limit - 1] + "…"
     return short.replace("$", r"\$")
 

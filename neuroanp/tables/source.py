@@ -14,6 +14,9 @@ from neuroanp.yaml_io import display
 MAX_BYTES = 256 * 2**20
 PACKED = {
     b"\x1f\x8b": "compressed by gzip; unpack it",
+    b"\xfd7zXZ\x00": "compressed by xz; unpack it",
+    b"\x28\xb5\x2f\xfd": "compressed by zstd; unpack it",
+    **{b"BZh%d1AY&SY" % level: "compressed by bzip2; unpack it" for level in range(1, 10)},
     b"PK\x03\x04": "a spreadsheet or a zip archive; save the table as CSV",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet; save the table as CSV",
     b"PAR1": "a Parquet file; save the table as CSV",

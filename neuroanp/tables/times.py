@@ -100,7 +100,9 @@ def read_times(name: str, cells: Sequence[str], decimal: str, lines: np.ndarray,
         lines: (rows,) line of each; where: the file, for the problems.
     """
     filled = [cell.strip() for cell in cells]
-    compact = COMPACT.get(len(filled[0])) if filled and all(cell.isdigit() for cell in filled) else None
+    compact = (
+        COMPACT.get(len(filled[0])) if filled and all(cell.isascii() and cell.isdigit() for cell in filled) else None
+    )
     if compact and all(len(cell) == len(filled[0]) and _parsed(cell, compact) for cell in filled):
         ns = [_ns(datetime.strptime(cell, compact)) for cell in filled]
         return Times(name, _in_words(compact), np.array(ns, dtype=np.int64)), []

@@ -10,6 +10,7 @@ from pydantic import BaseModel, Field, field_validator, model_validator
 from neuroanp.backends.neuron import NEURONS
 from neuroanp.backends.protocol import BACKENDS
 from neuroanp.errors import InputError, did_you_mean
+from neuroanp.files import real
 from neuroanp.learning.iterative import INP
 from neuroanp.learning.optimisers import Optimizer
 from neuroanp.learning.passes import PassRule
@@ -161,7 +162,7 @@ METHODS_FIELD = Chosen("name", METHODS, default="anp")
 
 def _whole(key: str, path: str | Path) -> str:
     """Return the whole path of a file; InputError where no YAML file can hold it."""
-    whole = str(Path(path).resolve())
+    whole = str(real(path))
     try:
         whole.encode()
     except UnicodeEncodeError:

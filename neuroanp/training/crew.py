@@ -27,17 +27,14 @@ from torch import Tensor
 from neuroanp.errors import RunError, refused_by_machine
 from neuroanp.records.tensors import pack_tensors
 from neuroanp.substrates.ledger import Ledger
-from neuroanp.training.processes import Child
+from neuroanp.training.processes import WITH_PARENT, Child
 from neuroanp.training.sharing import Crew, Pages
 
 if TYPE_CHECKING:
     from neuroanp.training.build import Experiment
     from neuroanp.training.trainer import Trainer
 
-START = (
-    "import sys; sys.path[:] = sys.argv[3:]; "
-    "from neuroanp.training.crew_member import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
-)
+START = f"{WITH_PARENT}; from neuroanp.training.crew_member import serve; serve(int(sys.argv[1]), int(sys.argv[2]))"
 REMEDY = "lower compute.workers or the units of network if that is so"
 TURN = struct.Struct("<qd")
 """What begins an update: its number, and the chip's clock in seconds."""

@@ -17,6 +17,7 @@ import torch
 from neuroanp.baselines.controls import controls
 from neuroanp.errors import DivergedError, NeuroanpError, RunError, StoppedError
 from neuroanp.instruments.protocol import SpentError
+from neuroanp.records.checkpoints import numbers_of
 from neuroanp.records.shared import Number, shared
 from neuroanp.tasks.acting import by_chance
 from neuroanp.tasks.encoding import own_task
@@ -157,9 +158,11 @@ class Training:
             self.refit.load_state_dict(state)
         for sentence in self.record.restore_metrics(meta):
             self._warn(sentence)
-        self.unverified, self.restored = meta["unverified"], True
+        unverified = meta.get("unverified")
+        wall, known = numbers_of(path, {**meta, "unverified": unverified or 0.0}, "wall_s", "unverified")
+        self.unverified, self.restored = None if unverified is None else known, True
         self.record.log(f"resumed after update {trainer.update}")
-        return float(meta["wall_s"])
+        return float(wall)
 
     def _train(self, trainer: Trainer, held: HeldOutBatch, stop: StopRequested, wall: float) -> None:
         """Do the updates that are left, with metrics and checkpoints."""

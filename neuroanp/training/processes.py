@@ -17,6 +17,11 @@ from typing import IO, Any
 MOST_SAID = 10_000
 """Bytes of what a process last wrote that are looked at."""
 PR_SET_PDEATHSIG = 1
+WITH_PARENT = (
+    "import sys; sys.path[:] = sys.argv[3:]; "
+    "from neuroanp.training.processes import ends_with; ends_with(int(sys.argv[2])) or sys.exit()"
+)
+"""How a process begins that ends with its parent: before libraries are loaded, which may take longer than it lives."""
 
 
 class Child:

@@ -227,7 +227,7 @@ class Compute(GrowingSection):
     later: ClassVar[tuple[str, ...]] = ("workers", "shards", "sums")
 
     dtype: Literal["float32", "float64"] = Field(default="float32", description="precision")
-    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:\d+)?)$", description="torch device")
+    device: str = Field(default="cpu", pattern=r"^(cpu|cuda(:[0-9]+)?)$", description="torch device")
     threads: int = Field(
         default=1, ge=1, le=1024, description="threads of one run's large networks; results may differ in rounding"
     )

@@ -13,6 +13,7 @@ import numpy as np
 from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
 from neuroanp.network.compose import ONE_LAYER
+from neuroanp.records.checkpoints import INSTEAD
 from neuroanp.records.json_io import read_limited
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
@@ -197,12 +198,25 @@ def of_record(record: RunDir) -> tuple[Weights, int]:
     """
     from neuroanp.training.configure import load_config
 
-    tensors, meta = record.load_checkpoint(record.whole_checkpoint())
+    path = record.whole_checkpoint()
+    tensors, meta = record.load_checkpoint(path)
     arrays, config = _aims(tensors), load_config(record.config_path)
+    _check_there(path, arrays, dict.fromkeys((_INTO, _OUT)))
     into, out = arrays[_INTO], arrays[_OUT]
     network = config.network_of(into.shape[1] - config.network.bias, len(out))
+    _check_there(path, arrays, network.shapes)
     W = Weights({name: arrays[name] for name in network.shapes}, network)
     return folded(W, _matrices(tensors)), int(meta["update"])
+
+
+def _check_there(path: Path, arrays: Mapping[str, Tensor], shapes: Mapping[str, Any]) -> None:
+    """Check that a checkpoint holds matrices of these names, and shapes where one is given; whoever made it."""
+    wrong = [
+        name for name, shape in shapes.items()
+        if name not in arrays or arrays[name].ndim != 2 or (shape is not None and tuple(arrays[name].shape) != shape)
+    ]  # fmt: skip
+    if wrong:
+        raise InputError(f"{path}: damaged (no matrix {', '.join(wrong)} of the run's configuration){INSTEAD}")
 
 
 def _matrices(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:

@@ -137,3 +137,26 @@ def test_a_figure_s_text_is_clean() -> None:
     svg = base64.b64decode(to_uri(figure).partition(",")[2]).decode()
     assert clean(svg)
     ElementTree.fromstring(svg)
+
+
+def test_a_library_s_warning_is_clean(capsys) -> None:
+    """It may quote what a file holds: matplotlib names each letter that its font does not have."""
+    import warnings
+
+    from neuroanp.cli.boundary import guarded
+
+    before = warnings.showwarning
+    try:
+        guarded(lambda: warnings.warn("no glyph \x1b[2J \u202e", stacklevel=1))()
+    finally:
+        warnings.showwarning = before
+    shown = capsys.readouterr().err
+    assert r"UserWarning: no glyph \x1b[2J \u202e" in shown
+    assert clean(shown)
+
+
+def test_labels_of_figures_are_clean() -> None:
+    from neuroanp.reporting.style import plain
+
+    assert clean(plain(ACTS))
+    assert r"\x1b" in plain(ACTS)

@@ -155,6 +155,24 @@ def test_npz_that_lies_about_its_size(folder):
     assert refused(Path("t.npz"), max_bytes=10**6).endswith("once unpacked; shorten or thin it")
 
 
+@pytest.mark.parametrize("packing", [zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA])
+def test_npz_is_packed_as_numpy_packs_it(folder, packing):
+    """Python unpacks a block of the others at once, whatever it grows to: 64 MiB came out of 4 kB."""
+    stream = io.BytesIO()
+    np.save(stream, np.arange(5.0))
+    with zipfile.ZipFile("t.npz", "w", packing) as archive:
+        archive.writestr("a.npy", stream.getvalue())
+    assert "packed otherwise than numpy does (a.npy); save it again" in refused(Path("t.npz"))
+    for save in (np.savez, np.savez_compressed):
+        save("t.npz", a=np.arange(5.0))
+        assert read_table(Path("t.npz")).columns["a"].tolist() == [0.0, 1.0, 2.0, 3.0, 4.0]
+
+
+@pytest.mark.parametrize("cell", ["\u0661", "\uff11", "1_0"])
+def test_digits_of_other_scripts_are_no_numbers(folder, cell):
+    assert "is not a finite number" in refused(written(f"a,b\n1,2\n{cell},3\n"))
+
+
 @settings(max_examples=60, deadline=None)
 @given(data=st.data())
 def test_no_damaged_file_crashes(tmp_path_factory, data):

@@ -46,3 +46,8 @@ def test_plot_draws_the_curve_and_labels_the_controls(monkeypatch):
     import matplotlib.pyplot as plt
 
     plt.close(figure)
+
+
+def test_cells_that_python_alone_takes_for_numbers_are_none():
+    rows = Metrics.parse("update,train_loss\n1,0.5\n2,0_5\n\u0663,0.25\n4,nan\n")
+    assert (rows["update"], rows.skipped) == ([1.0, 4.0], 2)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import bz2
 import gzip
+import lzma
 import os
 from contextlib import suppress
 from pathlib import Path
@@ -102,6 +104,9 @@ def test_any_bytes_are_read_or_refused(tmp_path_factory, content):
         (b"a,b\n1,\x002\n", "data.csv:2: zero bytes: binary data"),
         ("a,b\n1,2\n".encode("utf-16-le"), "zero bytes: UTF-16 without a byte order mark"),
         (gzip.compress(b"a,b\n1,2\n", mtime=0), "data.csv: compressed by gzip; unpack it"),
+        (lzma.compress(b"a,b\n1,2\n"), "data.csv: compressed by xz; unpack it"),
+        (bz2.compress(b"a,b\n1,2\n"), "data.csv: compressed by bzip2; unpack it"),
+        (b"\x28\xb5\x2f\xfd\x00", "data.csv: compressed by zstd; unpack it"),
         (b"PK\x03\x04" + bytes(40), "a spreadsheet or a zip archive; save the table as CSV"),
         (b'a,b\n1,"2\n', "not a CSV file"),
         (b"a," + b"x" * 140_000 + b"\n1,2\n", "data.csv:1: the name of column 2 has 140,000 characters"),
