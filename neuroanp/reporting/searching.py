@@ -77,10 +77,10 @@ def table(searches: Sequence[Search], named: Sequence[tuple[str, list[str]]]) ->
 
 
 @styled
-def figure(searches: Sequence[Search], loss: str) -> Figure | None:
+def figure(searches: Sequence[Search], loss: str, labels: Sequence[str]) -> Figure | None:
     """Draw the lowest median of the validation loss against the number of points that were tried.
 
-    Args: searches: of one task, over the same keys. loss: what the losses are.
+    Args: searches: of one task, over the same keys. loss: what the losses are. labels: what each is called.
 
     Returns: the figure, or None where no loss is above 0, or of more than a figure can show.
     """
@@ -91,13 +91,13 @@ def figure(searches: Sequence[Search], loss: str) -> Figure | None:
     drawn = new_figure(7.2, 3.4)
     axes = drawn.subplots()
     names: list[tuple[str, dict[str, Any]]] = []
-    for i, (one, line) in enumerate(zip(searches, lines, strict=True)):
+    for i, line in enumerate(lines):
         look = {"color": COLOURS[i], "marker": MARKERS[i % len(MARKERS)]}
         places = [(k + 1, y) for k, y in enumerate(line) if math.isfinite(y)]
         if places:
             x, y = zip(*places, strict=True)
             axes.plot(x, y, drawstyle="steps-post", ms=3.5, lw=1.6, color=look["color"], marker=look["marker"])
-        names.append((f"{one['profile']} · {one['rule']}", look))
+        names.append((labels[i], look))
     axes.set(yscale="log", xlabel="points tried", ylabel=f"lowest validation loss ({loss})")
     axes.grid(axis="y", color=FAINT, lw=0.7)
     decent_log_ticks(axes.yaxis, *axes.get_ylim())

@@ -153,7 +153,7 @@ def figure(searches: Sequence[Search], loss: str) -> Figure | None:
     Returns: the figure, or None of several keys, of what are no numbers above 0, or of more than a figure can show.
     """
     if searching.is_drawn(searches[0]):
-        return searching.figure(searches, loss)
+        return searching.figure(searches, loss, [label(one) for one in searches])
     key, *others = searches[0]["grid"]
     values = searches[0]["grid"][key]
     drawable = not others and len(numbers(values)) == len(values) > 1 and min(values) > 0

@@ -76,6 +76,10 @@ def test_the_figure_shows_how_the_lowest_loss_fell():
     lines = [list(zip(*line.get_data(), strict=True)) for line in axes.lines]
     assert lines == [[(2, 0.4), (3, 0.4)], [(1, 0.30000000000000004), (2, 0.30000000000000004), (3, 0.2)]]
     assert axes.get_yscale() == "log"
+    several = tuning.figure([search(options={"network.hidden": n}) for n in (5, 6)], "squared error")
+    assert several is not None
+    names = [text.get_text() for legend in several.legends for text in legend.get_texts()]
+    assert names == ["ideal · anp (network.hidden 5)", "ideal · anp (network.hidden 6)"]
 
 
 @pytest.mark.parametrize("one", [search(losses=((inf, inf),) * 3, chosen=None), search(losses=((0.0, 0.0),) * 3)])
