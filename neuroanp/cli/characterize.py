@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 EXPERIMENTS = (
     "programming, drift, disturb, compensation, read_noise, read_process, pulses, switching, variability, faults, "
-    "source, junctions, bias, temperature, conduction, converters, wires"
+    "source, junctions, bias, temperature, conduction, converters, wires, writes"
 )
 """Names for --help, which must not import torch."""
 NARROW = 90

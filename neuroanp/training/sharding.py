@@ -21,9 +21,7 @@ USUAL, USUAL_K = 8, 8
 
 Shards of few passes cost more a pass: with 512 units eight of K 3 took two to three times as long as one of K 24.
 """
-SHARE = (
-    "share the probes of rule 'cdrge', the perturbations of 'wp' with draw 'pass', or shards of 'anp', 'np' and 'echo'"
-)
+SHARE = "share the probes of 'cdrge', the perturbations of 'wp' with draw 'pass', or shards of 'anp', 'np' and 'echo'"
 
 
 def misfits(rule: Any, compute: Compute) -> list[Problem]:

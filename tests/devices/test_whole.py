@@ -19,6 +19,14 @@ from neuroanp.profiles.laws import LAWS
 from neuroanp.registry import members, missing
 from neuroanp.substrates.node_drive import banks_of
 
+
+@pytest.fixture(autouse=True)
+def known_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Forget the laws of a test after it: others ask for all that there are."""
+    for registry in LAWS.values():
+        monkeypatch.setattr(registry, "_registered", dict(registry._registered))
+
+
 PROFILE = """
 extends: rram_rtn
 meta: {{name: mine, summary: a law of my own, source: a test, status: illustrative}}

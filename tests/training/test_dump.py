@@ -21,6 +21,7 @@ from neuroanp.profiles import available
 from neuroanp.tasks.copy import Copy
 from neuroanp.tasks.encoders import ENCODERS
 from neuroanp.tasks.protocol import TASKS
+from neuroanp.training import config as config_module
 from neuroanp.training.build import Experiment
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import configure
@@ -255,6 +256,6 @@ def test_a_name_by_keyword_is_text_whatever_yaml_would_read(word):
 
 
 def test_a_directory_that_is_no_unicode_is_said(monkeypatch):
-    monkeypatch.setattr(Path, "resolve", lambda path: Path("/tmp/\udce4") / path)
+    monkeypatch.setattr(config_module, "real", lambda path: Path("/tmp/\udce4") / path)
     with pytest.raises(InputError, match=r"profile: .* is not Unicode; rename"):
         configure({"task": "copy", "profile": "mine.yaml"}).anchored()
