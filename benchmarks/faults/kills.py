@@ -123,6 +123,7 @@ def _command(one: Command, budget: Budget) -> Outcome:
             struck = _strike(running, one.victim, began_s=rng.uniform(0.0, 0.95) * takes_s, rng=rng)
             if not struck:
                 running.wait(PATIENCE_S)
+                takes_s = min(takes_s, time.monotonic() - running.began)  # the machine may have less to do by now
                 running.clear()
                 continue
             finished += len(_finished(store))
