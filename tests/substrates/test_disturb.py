@@ -20,7 +20,7 @@ from neuroanp.substrates.chip import DeviceChip
 from neuroanp.substrates.facts import known_effects
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
-from neuroanp.training.crew import refuse_crew
+from neuroanp.training.crews import refuse_crew
 from neuroanp.training.described import describe as describe_run
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.training.plain_form import plain
