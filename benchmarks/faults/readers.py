@@ -35,7 +35,6 @@ def _config(path: str, out: str, base: Material, fine: bool | None) -> Words:
     if fine is False:
         found["train"] = ("train", path, "--runs", out)
         found["compare"] = ("compare", path, "--runs", out, "--workers", "1", "--seeds", "1")
-        found["transfer"] = ("transfer", path, "--profiles", "pcm", "--runs", out)
         found["diagnose"] = ("diagnose", path, "-o", f"{out}/d")
     return found
 

@@ -12,9 +12,9 @@ import numpy as np
 
 from neuroanp.backends.neuron import LIF
 from neuroanp.errors import InputError
+from neuroanp.files import opening, read_regular
 from neuroanp.network.compose import ONE_LAYER
 from neuroanp.records.checkpoints import INSTEAD
-from neuroanp.records.json_io import read_limited
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
 from neuroanp.training import alike
@@ -256,8 +256,13 @@ def _of_file(path: Path) -> Start:
     from safetensors import SafetensorError
     from safetensors.torch import load
 
+    label = f"network.weights: {path}"
+    with opening(label, "a directory, and not of a run; name a run's, or a safetensors file"):
+        data = read_regular(path, LARGEST_FILE, "name a safetensors file")
+    if len(data) > LARGEST_FILE:
+        raise InputError(f"{label}: larger than the {LARGEST_FILE >> 30} GiB that are read; is this the right file?")
     try:
-        tensors = load(read_limited(path, LARGEST_FILE))
+        tensors = load(data)
     except SafetensorError as error:
         raise InputError(
             f"network.weights: {path}: not a safetensors file ({error}); name a run's directory, or save its arrays "

@@ -242,3 +242,10 @@ def test_weights_that_are_still_where_they_were_are_kept_again(taught, tmp_path,
     assert "no whole copy is left: written again from the weights that network.weights names" in caplog.text
     assert (path / "start.safetensors").read_bytes() == (path / "copies" / "start.safetensors").read_bytes() == whole
     assert record.sealed is True
+
+
+@pytest.mark.parametrize("path", ["/proc/self/mem", "/dev/zero", "/dev/null"])
+def test_what_only_looks_like_a_file_is_the_user_s_to_name_otherwise(path):
+    """The system calls /proc/self/mem a file, and fails as it is read: no fault of a disk, and no run to resume."""
+    with pytest.raises(InputError, match=r"cannot be opened|not a regular file"):
+        load_start(path)
