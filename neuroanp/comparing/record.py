@@ -91,23 +91,52 @@ def _search(one: Any) -> bool:
     if not isinstance(one, dict):
         return False
     grid, lists = one.get("grid"), {name: one.get(name) for name in ("seeds", "trials", "medians", "at_edge", "idle")}
-    if not (isinstance(grid, dict) and grid and all(isinstance(tried, list) and tried for tried in grid.values())):
+    drawn = one.get("search")
+    if not (isinstance(grid, dict) and grid and all(_tried(tried, drawn) for tried in grid.values())):
+        return False
+    if drawn is not None and not _drawn(drawn, one.get("place"), grid):
         return False
     if not all(isinstance(part, list) for part in lists.values()):
         return False
     seeds, trials, medians = (list[Any](lists[name] or ()) for name in ("seeds", "trials", "medians"))
-    points, chosen = prod(map(len, grid.values())), one.get("chosen")
+    points = len(medians) if drawn is not None else prod(map(len, grid.values()))
+    chosen = one.get("chosen")
     return (
         _texts([one.get(name) for name in ("task", "profile", "backend", "rule")])
         and isinstance(one.get("options"), dict)
-        and len(seeds) > 0 and len(medians) == points and len(trials) == points * len(seeds)
+        and len(seeds) > 0 and len(medians) == points > 0 and len(trials) == points * len(seeds)
         and all(map(_number, medians)) and all(map(_is_number, [one.get("runs"), one.get("passes")]))
         and (_is_number(one.get("loss")) or (chosen is None and one.get("loss") is None))
         and all(_trial(trial, grid) for trial in trials)
         and (chosen is None or (isinstance(chosen, dict) and set(chosen) == set(grid)))
         and all(isinstance(key, str) and key in grid for key in [*one["at_edge"], *one["idle"]])
-        and all(all(_is_number(value) for value in grid[key]) and chosen is not None for key in one["at_edge"])
+        and all(_of_numbers(grid[key]) and chosen is not None for key in one["at_edge"])
     )  # fmt: skip
+
+
+def _tried(tried: Any, drawn: Any) -> bool:
+    """Return whether what was tried of a key is a list of values or, where points were drawn, a range."""
+    if drawn is None or isinstance(tried, list):
+        return isinstance(tried, list) and len(tried) > 0
+    if not isinstance(tried, dict):
+        return False
+    low, high = tried.get("low"), tried.get("high")
+    if low is None or high is None or not (_is_number(low) and _is_number(high)):
+        return False
+    return low < high and isinstance(tried.get("log"), bool)
+
+
+def _drawn(search: Any, place: Any, grid: Mapping[str, Any]) -> bool:
+    """Return whether a search that drew its points says how many, and where in its ranges the best lies."""
+    return (
+        isinstance(search, dict) and isinstance(search.get("kind"), str) and _is_number(search.get("trials"))
+        and _is_number(search.get("seed")) and isinstance(place, dict)
+        and all(key in grid and _is_number(value) for key, value in place.items())
+    )  # fmt: skip
+
+
+def _of_numbers(tried: Any) -> bool:
+    return isinstance(tried, dict) or all(map(_is_number, tried))
 
 
 def _trial(trial: Any, grid: Mapping[str, Any]) -> bool:

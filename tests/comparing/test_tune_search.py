@@ -248,3 +248,25 @@ def test_a_grid_is_on_record_as_it_was(in_process):
     assert {"search", "place"}.isdisjoint(plain)
     assert plain["grid"] == {"optimizer.lr": [0.1, 0.01]}
     assert json.loads(json.dumps(finite(plain)))["runs"] == 2
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda one: one["grid"].update({"optimizer.lr": {"low": 1.0, "high": 0.1, "log": True}}),
+        lambda one: one["grid"].update({"optimizer.lr": {"low": "x", "high": 0.1, "log": True}}),
+        lambda one: one["place"].update({"no.key": 0.5}),
+        lambda one: one.pop("place"),
+        lambda one: one["search"].update(trials="many"),
+        lambda one: one.pop("search"),
+    ],
+)
+def test_a_strangers_record_of_a_search_is_sound_or_refused(in_process, tmp_path, spoil):
+    found = api.compare(TINY, rules=["anp", "bptt"], seeds=[0], **SEARCH)
+    path = found.report.parent / record.NAME
+    fields = json.loads(path.read_text())
+    spoil(fields["tuning"][0])
+    del fields["seal"]
+    path.write_text(json.dumps({**fields, "seal": record.of_fields(fields)}))
+    with pytest.raises(InputError, match="no tuning"):
+        record.read(found.report.parent)
