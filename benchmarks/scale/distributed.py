@@ -117,7 +117,7 @@ def efficiency(options: argparse.Namespace) -> str:
         "two, matrices": {}, "silent, factors": {"rule.reference": "silent"},
         "two, matrices, float": {"compute.sums": "float"},
     }.items():  # fmt: skip
-        whole = trainer_of(LARGE, **changes, **{"compute.shards": 1, "compute.sums": "exact"})
+        whole = trainer_of(LARGE, **{**changes, "compute.shards": 1, "compute.sums": "exact"})
         one, two = trainer_of(LARGE, **changes), trainer_of(LARGE, **changes, **{"compute.workers": 2})
         for each in (whole, one, two):
             each.step()
