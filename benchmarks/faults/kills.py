@@ -47,13 +47,13 @@ class Command:
 
     Args:
         label: in the table. words: the command; {config} and {store} stand for a configuration and a store.
-        victim: who dies. goes_on: whether the command is to end well although its victim died.
+        victim: who dies. goes_on: whether the command is to end well although its victim died; None: either.
     """
 
     label: str
     words: tuple[str, ...]
     victim: Choose
-    goes_on: bool = False
+    goes_on: bool | None = False
 
 
 TRAIN = ("neuroanp", "train", "{config}", "--runs", "{store}", "--no-report")
@@ -61,10 +61,14 @@ COMPARE = (
     "neuroanp", "compare", "{config}", "--profiles", "ideal,pcm", "--seeds", "2", "--workers", "2", "--runs", "{store}",
     "--no-report",
 )  # fmt: skip
+SHARED = (*TRAIN, "--workers", "2", "--set", "rule.K=16", "--set", "compute.shards=2")
 COMMANDS = (
     Command("kills: `neuroanp train`", TRAIN, driver),
     Command("kills: a worker of `neuroanp compare`", COMPARE, worker, goes_on=True),
     Command("kills: the driver of `neuroanp compare`", COMPARE, driver),
+    Command("kills: the driver of `neuroanp compare --cluster local`", (*COMPARE, "--cluster", "local"), driver),
+    Command("kills: a process of `neuroanp train --workers 2`", SHARED, worker, goes_on=None),
+    Command("kills: the leader of `neuroanp train --workers 2`", SHARED, driver),
 )
 """What is killed; another command is another entry."""
 
@@ -160,9 +164,9 @@ def _strike(running: Started, victim: Choose, began_s: float, rng: random.Random
 
 def _after(one: Command, running: Started, store: Path, config: Path, wanted: dict[str, Any]) -> str | None:
     """Look at what is left, repeat the command, and say what is wrong, or None."""
-    if one.goes_on:
+    if one.goes_on is not False:
         code = running.wait(PATIENCE_S)
-        if code != 0:
+        if code is None or (one.goes_on and code != 0):
             return f"it did not go on without its victim (exit code {code}): {running.output[-300:]}"
     left = running.orphans()
     if left:

@@ -5,11 +5,12 @@ from typing import Any
 
 from neuroanp.cli import reserve, signals
 
-LEAST_BYTES = 700_000_000
-"""Address space without which nothing runs: importing torch alone was measured to take 612 MB (VmPeak, one thread).
+LEAST_BYTES = 1_100_000_000
+"""Address space without which nothing trains: torch, scipy and numba together were measured to take that (one thread).
 
-With 600 to 640 MB libraries abort, crash or hang as they are loaded, which no code of ours can tell; of 53 limits from
-700 to 892 MB each ended with its line. From there to some 1,040 OpenBLAS, as with far less than 600, may ask for ever.
+Below it libraries end as they like while they are loaded, which no code of ours can tell: of thirteen limits from 717
+to 1,229 MB the two about 890 MB hung for ever, as OpenBLAS asks for memory again and again, two aborted, six ended
+with a line, and from 1,126 MB on all three trained.
 """
 
 
