@@ -21,7 +21,7 @@ def shared(asked: Given, workers: int | None) -> RunConfig:
     Raises: InputError: the configuration has a problem, or no update of its rule can be shared.
 
     >>> from neuroanp.training.arguments import given
-    >>> words = {"task": "copy", "rule": {"name": "anp", "preset": "default", "K": 4}}
+    >>> words = {"task": "copy", "rule": {"name": "anp", "preset": "default", "K": 32}}
     >>> shared(given(None, {}, words, "runs"), 2).compute.shards
     4
     """
