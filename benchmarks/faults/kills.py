@@ -12,12 +12,15 @@ from __future__ import annotations
 import os
 import random
 import signal
+import sys
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
+from benchmarks.faults.clusters import Cluster, by_hand, hand_worker, scheduler
 from benchmarks.faults.common import (
     COPY,
     SETUPS,
@@ -48,27 +51,42 @@ class Command:
     Args:
         label: in the table. words: the command; {config} and {store} stand for a configuration and a store.
         victim: who dies. goes_on: whether the command is to end well although its victim died; None: either.
+        by_hand: whether it is given a cluster that was started by hand, {cluster}, whose processes may die too.
     """
 
     label: str
     words: tuple[str, ...]
     victim: Choose
     goes_on: bool | None = False
+    by_hand: bool = False
 
 
 TRAIN = ("neuroanp", "train", "{config}", "--runs", "{store}", "--no-report")
-COMPARE = (
-    "neuroanp", "compare", "{config}", "--profiles", "ideal,pcm", "--seeds", "2", "--workers", "2", "--runs", "{store}",
-    "--no-report",
+SWEEP = (
+    "neuroanp", "compare", "{config}", "--profiles", "ideal,pcm", "--seeds", "2", "--runs", "{store}", "--no-report",
 )  # fmt: skip
-SHARED = (*TRAIN, "--workers", "2", "--set", "rule.K=16", "--set", "compute.shards=2")
+COMPARE = (*SWEEP, "--workers", "2")
+LOCAL = (*COMPARE, "--cluster", "local")
+HAND = (*SWEEP, "--cluster", "{cluster}")
+SHARDS = ("--set", "rule.K=16", "--set", "compute.shards=2")
+SHARED = (*TRAIN, "--workers", "2", *SHARDS)
+TORCHRUN = (
+    sys.executable, "-m", "torch.distributed.run", "--standalone", "--local-addr", "127.0.0.1", "--nproc-per-node", "2",
+    "--max-restarts", "3", "-m", *TRAIN, *SHARDS,
+)  # fmt: skip
 COMMANDS = (
     Command("kills: `neuroanp train`", TRAIN, driver),
     Command("kills: a worker of `neuroanp compare`", COMPARE, worker, goes_on=True),
     Command("kills: the driver of `neuroanp compare`", COMPARE, driver),
-    Command("kills: the driver of `neuroanp compare --cluster local`", (*COMPARE, "--cluster", "local"), driver),
+    Command("kills: a run's process of `neuroanp compare --cluster local`", LOCAL, worker, goes_on=True),
+    Command("kills: the driver of `neuroanp compare --cluster local`", LOCAL, driver),
+    Command("kills: a worker of `neuroanp compare --cluster tcp://...`", HAND, hand_worker, goes_on=True, by_hand=True),
+    Command("kills: the driver of `neuroanp compare --cluster tcp://...`", HAND, driver, by_hand=True),
+    Command("kills: the scheduler of `neuroanp compare --cluster tcp://...`", HAND, scheduler, None, by_hand=True),
     Command("kills: a process of `neuroanp train --workers 2`", SHARED, worker, goes_on=None),
     Command("kills: the leader of `neuroanp train --workers 2`", SHARED, driver),
+    Command("kills: a process of `torchrun -m neuroanp train`", TORCHRUN, worker, goes_on=True),
+    Command("kills: torchrun of `torchrun -m neuroanp train`", TORCHRUN, driver),
 )
 """What is killed; another command is another entry."""
 
@@ -109,6 +127,11 @@ def _runs(budget: Budget) -> Outcome:
 
 def _command(one: Command, budget: Budget) -> Outcome:
     """Kill a command so many times, each time in a new store, and repeat it."""
+    with by_hand() if one.by_hand else nullcontext() as cluster:
+        return _killed(one, budget, cluster)
+
+
+def _killed(one: Command, budget: Budget, cluster: Cluster | None) -> Outcome:
     rng, outcome, clock = random.Random(f"{budget.seed} {one.label}"), Outcome(one.label, budget.count(USUAL)), Clock()
     finished = attempts = 0
     with TemporaryDirectory() as place:
@@ -116,22 +139,22 @@ def _command(one: Command, budget: Budget) -> Outcome:
         config = home / "config.yaml"
         config.write_text(Setup("", COPY, {"profile": "pcm"}).config(updates=200).to_yaml())
         began = time.monotonic()
-        undone = start(_words(one, config, home / "whole"), home / "log")
+        undone = start(_words(one, config, home / "whole", cluster), home / "log")
         if undone.wait(PATIENCE_S) != 0:
             raise SystemExit(f"{one.label}: undisturbed it did not end well: {undone.output[-500:]}")
         takes_s, wanted = time.monotonic() - began, ends(home / "whole")
         while outcome.trials < outcome.asked and attempts < 5 * outcome.asked:
             attempts += 1
             store, log = home / f"store-{attempts}", home / "log"
-            running = start(_words(one, config, store), log)
-            struck = _strike(running, one.victim, began_s=rng.uniform(0.0, 0.95) * takes_s, rng=rng)
+            running = start(_words(one, config, store, cluster), log)
+            struck = _strike(running, one.victim, rng.uniform(0.0, 0.95) * takes_s, rng, cluster)
             if not struck:
                 running.wait(PATIENCE_S)
                 takes_s = min(takes_s, time.monotonic() - running.began)  # the machine may have less to do by now
                 running.clear()
                 continue
             finished += len(_finished(store))
-            fault = _after(one, running, store, config, wanted)
+            fault = _after(one, running, store, config, wanted, cluster)
             outcome.add(f"kill {outcome.trials + 1}: {fault}" if fault else None)
             if fault:
                 budget.tell(f"{one.label}: {outcome.faults[-1]}")
@@ -142,16 +165,17 @@ def _command(one: Command, budget: Budget) -> Outcome:
     return outcome
 
 
-def _words(one: Command, config: Path, store: Path) -> list[str]:
-    return [word.format(config=config, store=store) for word in one.words]
+def _words(one: Command, config: Path, store: Path, cluster: Cluster | None) -> list[str]:
+    address = "" if cluster is None else cluster.address
+    return [word.format(config=config, store=store, cluster=address) for word in one.words]
 
 
-def _strike(running: Started, victim: Choose, began_s: float, rng: random.Random) -> bool:
+def _strike(running: Started, victim: Choose, began_s: float, rng: random.Random, cluster: Cluster | None) -> bool:
     """Kill the victim at a moment, or as soon after it as there is one; return whether it was there."""
     while time.monotonic() - running.began < began_s and running.process.poll() is None:
         time.sleep(0.01)
     while running.process.poll() is None:
-        chosen = victim(running.tree(), rng)
+        chosen = victim([*running.tree(), *([] if cluster is None else cluster.tree())], rng)
         if chosen is not None:
             try:
                 os.kill(chosen.pid, signal.SIGKILL)
@@ -162,20 +186,24 @@ def _strike(running: Started, victim: Choose, began_s: float, rng: random.Random
     return False
 
 
-def _after(one: Command, running: Started, store: Path, config: Path, wanted: dict[str, Any]) -> str | None:
+def _after(
+    one: Command, running: Started, store: Path, config: Path, wanted: dict[str, Any], cluster: Cluster | None
+) -> str | None:
     """Look at what is left, repeat the command, and say what is wrong, or None."""
     if one.goes_on is not False:
         code = running.wait(PATIENCE_S)
         if code is None or (one.goes_on and code != 0):
             return f"it did not go on without its victim (exit code {code}): {running.output[-300:]}"
-    left = running.orphans()
+    left = [*running.orphans(), *([] if cluster is None else cluster.left())]
+    if cluster is not None:
+        cluster.mend()
     if left:
         return f"{len(left)} processes were left after 5 s: {left[0].line[:100]}"
     torn = halves(store)
     if torn:
         return f"neither whole nor absent: {torn[0]}"
     kept = _finished(store)
-    again = start(_words(one, config, store), running.log)
+    again = start(_words(one, config, store, cluster), running.log)
     code = again.wait(PATIENCE_S)
     if code != 0:
         return f"repeated, it ended with {code}: {again.output[-300:]}"

@@ -25,9 +25,10 @@ def shared(asked: Given, workers: int | None) -> RunConfig:
     >>> shared(given(None, {}, words, "runs"), 2).compute.shards
     4
     """
-    config = resolve(asked.source, asked.overrides, asked.words)
     if workers is None and not started():
-        return config
+        return resolve(asked.source, asked.overrides, asked.words)
+    bare = {key: value for key, value in asked.overrides.items() if key != "compute.sums"}  # of shards that follow
+    config = resolve(asked.source, bare, asked.words)
     shards = config.compute.shards if config.compute.shards > 1 else usual_shards(config.rule)
     more: dict[str, int] = {"compute.shards": shards} if shards > 1 else {}
     more |= {} if workers is None else {"compute.workers": whole("workers", workers, 1)}

@@ -40,12 +40,14 @@ from neuroanp.training.identifying import numbers_remembered
 from neuroanp.training.learner import make_learner
 from neuroanp.training.looking import look, sentence
 from neuroanp.training.memory import available_memory, keep_freed_memory
+from neuroanp.training.ranks import Place
 from neuroanp.training.readout import is_world, readout_trainer
 from neuroanp.training.reward_learner import RewardLearner
 from neuroanp.training.running import remembered
-from neuroanp.training.sharded_learner import learner_of
+from neuroanp.training.sharded_learner import ShardedLearner, learner_of
 from neuroanp.training.under_noise import UnderNoise
 from neuroanp.training.updates import updates
+from neuroanp.trajectory import Weights
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
@@ -88,6 +90,8 @@ def estimate(config: RunConfig) -> dict[str, Any]:
         notes, seconds = [f"does not fit: needs {shown[0]}, {shown[1]} available"], None
     looked = look(experiment)
     notes = notes if looked is None else [*notes, sentence(looked)]
+    if (place := Place.found()) is not None:
+        notes = [*notes, f"torchrun: {place.size} processes share updates; memory and time are of one that does all"]
     steps, batch, plan = experiment.task.steps, config.training.batch, plan_of(experiment)
     passes = config.training.updates * learner_of(config.rule, config.compute).passes
     presented = passes * batch + _looked_at(config) + _fitted_to(config)
@@ -153,7 +157,8 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     """Return the bytes that a run takes, by what takes them, from its sizes alone.
 
     weights: digital targets. moved: weights of a presentation, where CD-RGE moves them. optimizer: its moments. update:
-    the gradient, new moments and step beside the old, what decays, and matrices that decorrelate. readout: of least
+    the gradient, new moments and step beside the old, what decays, and matrices that decorrelate. shards: what those of
+    a process found, until they are added. readout: of least
     squares, the sums and their solution; at the end what units did in the sequences that outputs are fitted to, piece
     by piece. identified: sums of what units heard that find out what arrays do, as they were, of the update, and as
     they will be. devices: cells of the arrays. copies: what a write or a checkpoint holds beside these. control:
@@ -186,12 +191,14 @@ def memory_of(experiment: Experiment) -> dict[str, int]:
     others = config.compute.workers - 1
     chunk = _chunk_bytes(experiment, size)
     stored = min(_stored(experiment), stored_memory(config))
-    each = weights + moved + moments + step + (1 + COPIES) * devices + reads + chunk + stored + INTERPRETER
+    shards = _shards_bytes(experiment)
+    each = weights + moved + moments + step + shards + (1 + COPIES) * devices + reads + chunk + stored + INTERPRETER
     return {
         "weights": weights,
         "moved": moved,
         "optimizer": moments,
         "update": step,
+        "shards": shards,
         "workers": others * each,
         "readout": _least_squares_bytes(experiment, size),
         "identified": 3 * 8 * numbers_remembered(config.rule, experiment.network),
@@ -223,6 +230,20 @@ def _world_bytes(experiment: Experiment, size: int) -> dict[str, int]:
         "episodes": T * B * numbers * (8 + 2 * size),
         "traces": size * experiment.config.training.batch * (sum(shapes) + max(shapes)) * traced,
     }
+
+
+def _shards_bytes(experiment: Experiment) -> int:
+    """Return what a process holds of its shards; 0 of an update that has none."""
+    config, network = experiment.config, experiment.network
+    learner = learner_of(config.rule, config.compute)
+    if not isinstance(learner, ShardedLearner):
+        return 0
+    dtype = getattr(torch, config.compute.dtype)
+    shapes = Weights(
+        {name: torch.empty(n, m, dtype=dtype, device="meta") for name, (n, m) in network.shapes.items()}, network
+    )
+    steps, batch = experiment.task.steps, config.training.batch
+    return learner.bytes_held(learner.init(shapes), shapes, steps, batch, config.compute.workers)
 
 
 def _least_squares_bytes(experiment: Experiment, size: int) -> int:

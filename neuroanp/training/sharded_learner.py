@@ -86,14 +86,14 @@ class ShardedLearner:
         size, index = (1, 0) if lab.crew is None else (lab.crew.size, lab.crew.index)
         numbers, names = range(len(self.parts)), [name for name in lab.reads if lab.learns(name)]
         factored = self.factored(lab.network, names, lab.steps, lab.batch)
-        losses, pages, found, factors = list[float](), dict[int, "Ledger"](), list[dict[str, Tensor]](), list[Factors]()
-        remembered = dict[str, Tensor]()
+        losses, pages, found = list[float](), dict[int, "Ledger"](), list[dict[str, Tensor]]()
+        remembered, first = dict[str, Tensor](), None
         for n in numbers[index::size]:
             with lab.page() as page:
                 new, update, kept = self._found(n, state, lab, factored)
             found.append(kept.found if kept is not None else _named(state, new, update))
             remembered = new
-            factors += [] if kept is None else [kept]
+            first = first or kept  # the activity of one shard is that of all
             losses.append(float(update.diagnostics["loss"]))
             pages |= {} if page is None else {n: page}
         if lab.crew is not None:
@@ -102,8 +102,8 @@ class ShardedLearner:
             lab.substrate.ledger.add(pages[n])
         mean = mean_of(found, len(self.parts), self.sums, lab.crew)
         told = {"loss": fsum(losses) / len(losses)}
-        if factored:
-            return state, replace(self._formed(factors[0], mean, lab), diagnostics=told)
+        if first is not None:
+            return state, replace(self._formed(first, mean, lab), diagnostics=told)
         update = WeightUpdate(_under(DW, mean), told, _under(D, mean))
         return self.parts[0].closed({**remembered, **_under(STATE, mean)}, update, lab.network, len(self.parts))
 
@@ -127,19 +127,45 @@ class ShardedLearner:
         Args:
             state: the learner's. weights: of the network that learns. names, steps, batch: as in `factored`.
         """
-        network, size = weights.network, weights.like.element_size()
+        size = weights.like.element_size()
+        of_state = sum(bytes_of([x.numel()], x.element_size(), self.sums) for x in _shared_of(state))
+        told = self.numbers_told(weights.network, names, steps, batch)
+        return bytes_of(told, size, self.sums) + of_state
+
+    def numbers_told(self, network: Network, names: Sequence[str], steps: int, batch: int) -> list[int]:
+        """Return of how many numbers each array is that a shard finds, beside what a learner remembers.
+
+        Args:
+            network: that learns. names, steps, batch: as in `factored`.
+        """
         if self.factored(network, names, steps, batch):
             groups = len({network.projection(name).post for name in names})
-            return bytes_of([numbers_of(network, names, steps, batch), *[0] * (groups - 1)], size, self.sums)
+            return [numbers_of(network, names, steps, batch), *[0] * (groups - 1)]
         rule = self.parts[0].rule
         told = [n * m for n, m in (network.shapes[name] for name in _by_matrix(names, rule, network))]
         told += numbers_told(rule.readout, network)
         if len(names) == len(network.shapes):  # D moves where all arrays learn
             units = {**network.units, INPUT: network.inputs}
             told += [units[group] ** 2 for group in decorrelated_groups(rule, network)]
-        kept = [x for name, x in state.items() if x.ndim and name != R]
-        of_state = sum(bytes_of([x.numel()], x.element_size(), self.sums) for x in kept)
-        return bytes_of(told, size, self.sums) + of_state
+        return told
+
+    def bytes_held(self, state: State, weights: Weights, steps: int, batch: int, workers: int) -> int:
+        """Return what a process holds of its shards at the end of an update, where all arrays learn, in bytes.
+
+        What each of them found, the sums of whole numbers, those of another process and a message of them; of factors
+        also the activity of one shard.
+
+        Args:
+            state: the learner's. weights: of the network that learns; only shapes count. steps: T. batch: B.
+            workers: processes that share the shards.
+        """
+        network, names, size = weights.network, [*weights], weights.like.element_size()
+        own, sets = -(-len(self.parts) // workers), 1 if workers == 1 else 3
+        sizes = [(n, size) for n in self.numbers_told(network, names, steps, batch)]
+        sizes += [(x.numel(), x.element_size()) for x in _shared_of(state)]
+        heard = sum(m for _, m in network.shapes.values()) if self.factored(network, names, steps, batch) else 0
+        held = sum(n * (own * each + sets * (8 if self.sums == "exact" else each)) for n, each in sizes)
+        return held + steps * batch * heard * size
 
     def __str__(self) -> str:
         return f"{len(self.parts)}, each of K {self._replicas} with a reference of its own"
@@ -173,6 +199,11 @@ def learner_of(rule: Any, compute: Compute) -> Learner:
 def _by_matrix(names: Sequence[str], rule: PassRule | Echo | LearningRule, network: Network) -> list[str]:
     """Return those arrays that a rule finds updates of: of those to the outputs not where these are told something."""
     return [name for name in names if rule.readout == "perturb" or name not in network.readout]
+
+
+def _shared_of(state: State) -> list[Tensor]:
+    """Return what shards find anew of what the learner remembers."""
+    return [x for name, x in state.items() if x.ndim and name != R]
 
 
 def _named(state: State, new: State, update: WeightUpdate) -> dict[str, Tensor]:

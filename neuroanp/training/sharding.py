@@ -21,7 +21,9 @@ USUAL, USUAL_K = 8, 8
 
 Shards of few passes cost more a pass: with 512 units eight of K 3 took two to three times as long as one of K 24.
 """
-SHARE = "share the probes of 'cdrge', the perturbations of 'wp' with draw 'pass', or shards of 'anp', 'np' and 'echo'"
+SHARE = (
+    "processes share the probes of 'cdrge', the perturbations of 'wp' with draw 'pass' and credit 'batch', and shards"
+)
 
 
 def misfits(rule: Any, compute: Compute) -> list[Problem]:
@@ -52,12 +54,17 @@ def _of_workers(rule: Any, compute: Compute) -> list[Problem]:
         said = f"{workers} are processes of the CPU, and compute.device is '{compute.device}'; leave it out"
         return [Problem(where, said)]
     if (most := shared(rule, compute.shards)) is None:
-        return [Problem(where, f"{workers} {SHARE}; leave it out")]
+        rule_s = f"updates of this '{rule.name}' cannot be shared"
+        return [Problem(where, f"{workers}, and {rule_s}: {SHARE} of 'anp', 'np' and 'echo'; leave it out")]
     what, count = most
     if count == 1 and what == "shards":
         possible = shards_of(rule)
-        usual = f"set compute.shards ({', '.join(map(str, possible))})" if possible else "raise rule.K and set it"
-        return [Problem(where, f"{workers} share the shards of an update, and compute.shards is 1; {usual}")]
+        usual = (
+            f"set compute.shards ({', '.join(map(str, possible))})"
+            if possible
+            else (f"raise rule.K, {rule.K}, to {2 * least_of(rule)} or more, and set it")
+        )
+        return [Problem(where, f"{workers}, and compute.shards is 1: processes share the shards of an update; {usual}")]
     if workers > count:
         raised = {"shards": "compute.shards"}.get(what, "rule.K")
         said = f"{workers}, and an update has {count} {what} to share; use at most as many, or raise {raised}"

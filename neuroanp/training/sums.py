@@ -62,15 +62,15 @@ def _exactly(parts: Sequence[Named], count: int, crew: Crew | None) -> dict[str,
     if crew is not None:
         largest = crew.largest(largest)
     shifts = [_shift(size, count) for size in largest.tolist()]
-    whole = [
-        torch.cat([_whole(part[name], shift) for name, shift in zip(first, shifts, strict=True)]) for part in parts
-    ]
-    total = whole[0]
-    for more in whole[1:]:
-        total += more
+    numbers = [x.numel() for x in first.values()]
+    total = torch.zeros(sum(numbers), dtype=torch.int64, device=largest.device)
+    into = total.split(numbers)
+    for part in parts:
+        for name, shift, sums in zip(first, shifts, into, strict=True):
+            _add_whole(sums, part[name], shift)
     if crew is not None:
         total = crew.total(total)
-    found, pieces = dict[str, "Tensor"](), total.split([each.numel() for each in first.values()])
+    found, pieces = dict[str, "Tensor"](), total.split(numbers)
     for (name, like), piece, shift in zip(first.items(), pieces, shifts, strict=True):
         mean = piece.double() * math.ldexp(1.0 / count, -shift) if shift is not None else piece.double() * math.nan
         found[name] = mean.to(like.dtype).view(like.shape)
@@ -79,7 +79,10 @@ def _exactly(parts: Sequence[Named], count: int, crew: Crew | None) -> dict[str,
 
 def _size(x: Tensor) -> Tensor:
     """Return the largest size of a number of an array, in double precision; infinity where one is none."""
-    size = x.abs().max().double() if x.numel() else x.new_zeros((), dtype=torch.float64)
+    if not x.numel():
+        return x.new_zeros((), dtype=torch.float64)
+    least, most = x.aminmax()
+    size = torch.maximum(-least, most).double()
     return torch.where(size.isfinite(), size, torch.inf)
 
 
@@ -91,11 +94,17 @@ def _shift(size: float, count: int) -> int | None:
     return min(room - math.frexp(size)[1], MOST_SHIFTED)
 
 
-def _whole(x: Tensor, shift: int | None) -> Tensor:
-    """Return numbers as whole ones; zeros where they could not be."""
+def _add_whole(sums: Tensor, x: Tensor, shift: int | None) -> None:
+    """Add numbers as whole ones to sums of such; nothing where they could not be."""
     if shift is None:
-        return torch.zeros(x.numel(), dtype=torch.int64, device=x.device)
-    return (x.flatten().double() * math.ldexp(1.0, shift)).round_().to(torch.int64)
+        return
+    scale = math.ldexp(1.0, shift)
+    if x.is_cuda:
+        sums += (x.flatten().double() * scale).round_().to(torch.int64)
+        return
+    from neuroanp.kernels.whole_sums import add_whole
+
+    add_whole(sums.numpy(), x.contiguous().view(-1).numpy(), scale)
 
 
 def _in_float(parts: Sequence[Named], count: int, crew: Crew | None) -> dict[str, Tensor]:

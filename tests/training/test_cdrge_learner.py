@@ -292,7 +292,7 @@ def test_whoever_forgets_to_end_them_is_no_harm():
         ({"compute.workers": 4}, "compute.workers: 4, and an update has 3 probes to share"),
         (
             {"compute.workers": 2, "rule": {"name": "wp", "draw": "step"}, "profile": "ideal"},
-            "compute.workers: 2 share the probes of 'cdrge', the perturbations of 'wp' with draw 'pass', or shards",
+            "compute.workers: 2, and updates of this 'wp' cannot be shared: processes share the probes of 'cdrge'",
         ),
         ({"compute.workers": 2, "compute.device": "cuda"}, "2 are processes of the CPU"),
         ({"network.hidden": 3_000_000}, "network.hidden"),

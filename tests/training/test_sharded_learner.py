@@ -1,6 +1,7 @@
 """Updates in shards: what each is, what their mean is, and that nobody sees who did which."""
 
 import hashlib
+import weakref
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,10 +12,11 @@ from neuroanp.api import train
 from neuroanp.baselines.network import rate_outputs
 from neuroanp.errors import InputError, RunError
 from neuroanp.learning.anp import ANP
-from neuroanp.training import crew, told_outputs
+from neuroanp.training import crew, sharded_learner, sums, told_outputs
 from neuroanp.training.build import Experiment, build_trainer
 from neuroanp.training.configure import configure
 from neuroanp.training.crews import crew_of
+from neuroanp.training.estimate import memory_of
 from neuroanp.training.launch import launch
 from neuroanp.training.pass_learner import PassLearner
 from neuroanp.training.sharded_learner import ShardedLearner, Shards
@@ -44,10 +46,14 @@ RULES = {
 ADDED = {"perturbation": {"name": "gaussian", "sigma": 0.01}}
 
 
-def made(rule, **changes):
+def experiment(rule, **changes):
     added = {} if rule["name"] in ("wp", "cdrge") else ADDED  # which move weights
-    experiment = Experiment.of(configure({**SMALL, "rule": rule, **added}, changes))
-    return replace(build_trainer(experiment), crew=crew_of(experiment))
+    return Experiment.of(configure({**SMALL, "rule": rule, **added}, changes))
+
+
+def made(rule, **changes):
+    of = experiment(rule, **changes)
+    return replace(build_trainer(of), crew=crew_of(of))
 
 
 def digest(trainer):
@@ -310,10 +316,10 @@ def test_workers_alone_choose_shards_that_do_not_depend_on_their_number(tmp_path
         ({"rule": {"name": "bptt"}}, "3 are of the replicas of 'anp', 'np' and 'echo'; leave it out"),
         ({"rule.K": 1}, "3 must divide rule.K, 1; it can have none"),
         ({"compute.shards": 1, "compute.sums": "float"}, "'float' is of shards, and compute.shards is 1"),
-        ({"compute.shards": 1, "compute.workers": 2}, "compute.shards is 1; set compute.shards (2, 3, 6)"),
+        ({"compute.shards": 1, "compute.workers": 2}, "the shards of an update; set compute.shards (2, 3, 6)"),
         ({"compute.workers": 4}, "compute.workers: 4, and an update has 3 shards to share"),
         ({"rule.reference": "running", "rule.K": 1}, "with reference 'running' an update has one pass"),
-        ({"rule": {"name": "bptt"}, "compute.shards": 1, "compute.workers": 2}, "compute.workers: 2 share the probes"),
+        ({"rule": {"name": "bptt"}, "compute.shards": 1, "compute.workers": 2}, "updates of this 'bptt' cannot"),
         ({"task": {"name": "cartpole"}, "training.updates": 1}, "shards"),
     ],
 )  # fmt: skip
@@ -327,6 +333,51 @@ def test_what_cannot_be_divided_or_shared_is_refused(changes, said, tmp_path: Pa
 def test_the_usual_shards_have_eight_replicas_where_there_are_as_many(K, shards):
     """Shards of few passes take longer a pass."""
     assert usual_shards(ANP(K=K, reference="two")) == shards
+
+
+@pytest.mark.parametrize(("name", "workers"), [("two", 2), ("silent", 1), ("echo", 1), ("echo_rls", 2)])
+def test_what_shards_found_is_held_as_estimated(name, workers, monkeypatch):
+    """What each found at its own size; whole numbers of 8 bytes once, or thrice where a message comes and goes."""
+    held, arrays = [], []
+
+    def counted(parts, *rest):
+        arrays.append(len(parts[0]))
+        held.append(sum(x.numel() * x.element_size() for part in parts for x in part.values()))
+        return sums.mean_of(parts, *rest)
+
+    monkeypatch.setattr(sharded_learner, "mean_of", counted)
+    trainer, _ = after(1, RULES[name], **{"compute.workers": workers})
+    names, steps, batch = sizes(trainer)
+    network, heard = trainer.substrate.network, 0
+    if factored(trainer):
+        heard = sum(network.shapes[key][1] for key in names) * steps * batch * 4
+    found = trainer.learner.bytes_held(trainer.learned, trainer.substrate.weights, steps, batch, workers)
+    numbers = (told(trainer) - 8 * arrays[0]) // 8
+    assert found == held[0] + 8 * numbers * (1 if workers == 1 else 3) + heard
+    estimated = memory_of(experiment(RULES[name], **{"compute.workers": workers}))["shards"]
+    assert estimated == found
+
+
+def test_a_shard_more_of_factors_keeps_no_activity_of_its_own(monkeypatch):
+    """Presynaptic activity is that of the pass without noise, the same in all: one shard's is enough."""
+    alive = weakref.WeakSet()
+
+    class Counted(sharded_learner.Factors):
+        def __init__(self, *args):
+            super().__init__(*args)
+            alive.add(self)
+
+    most = []
+
+    def counted(*args):
+        most.append(len(alive))
+        return sums.mean_of(*args)
+
+    monkeypatch.setattr(sharded_learner, "Factors", Counted)
+    monkeypatch.setattr(sharded_learner, "mean_of", counted)
+    trainer, _ = after(1, RULES["silent"], **{"network.hidden": 400})
+    assert factored(trainer)
+    assert most == [2]  # the first, and the last one, whose name is still in use
 
 
 def test_outputs_that_infer_their_errors_count_the_differences_of_all_shards(monkeypatch):
