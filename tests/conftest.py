@@ -31,3 +31,12 @@ def locks_of_ones_own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("runtime")))
         yield
+
+
+@pytest.fixture
+def in_turn(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let comparisons do their runs in this process, one after another: a worker takes seconds to begin."""
+    from neuroanp.comparing import pool
+    from neuroanp.comparing.worker import work
+
+    monkeypatch.setattr(pool, "run_all", lambda jobs, *_: [work(job, lambda kind, content: None) for job in jobs])

@@ -163,6 +163,7 @@ def test_a_backend_tries_users_equations_before_it_begins(monkeypatch):
     backend.rehearse(one_layer_of(LIF()), {})
 
 
+@pytest.mark.slow
 def test_a_trial_in_a_script_without_a_guard(tmp_path):
     """A notebook or script has no `if __name__ == "__main__"`, and may lie beside a file called json.py."""
     (tmp_path / "json.py").write_text("raise SystemExit('not this one')")

@@ -287,6 +287,7 @@ def start(folder, **variables: str) -> subprocess.Popen:
     )  # fmt: skip
 
 
+@pytest.mark.slow
 def test_a_process_without_compiler_stays_clean(tmp_path):
     """From a thread: brian2's import touches neither Ctrl+C nor the hook, and leaves no file behind."""
     compiler = {"CC": "/bin/false", "CXX": "/bin/false", "CYTHON_CACHE_DIR": str(tmp_path / "cache")}

@@ -7,6 +7,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 # In a process of its own: scripts register what they need, and import one another by bare names.
 IMPORT = """
@@ -20,6 +22,7 @@ for name in sys.argv[2:]:
 """
 
 
+@pytest.mark.slow
 def test_every_benchmark_can_be_imported() -> None:
     scripts = [path.stem for path in sorted(BENCHMARKS.glob("*.py"))]
     packages = [f"benchmarks.{path.parent.name}.{path.stem}" for path in sorted(BENCHMARKS.glob("*/*.py"))]

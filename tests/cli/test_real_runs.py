@@ -123,7 +123,7 @@ def test_a_train_says_each_line_once(config: Path, invoke) -> None:
 
 
 def test_a_comparison_says_each_line_once_a_profile(config: Path, invoke) -> None:
-    done = invoke("compare", str(config), "--profiles", "ideal,pcm", "--seeds", "2", "--workers", "1")
+    done = invoke("compare", str(config), "--profiles", "ideal,pcm", "--seeds", "2", "--workers", "1", "--no-report")
     assert done.exit_code == 0, done.stderr
     said = done.stderr.splitlines()
     assert len(set(said)) == len(said)
@@ -147,7 +147,7 @@ def test_runs_that_differ_in_an_option_are_no_seeds_of_one_method(config: Path, 
     assert max(map(len, capture.get().splitlines())) <= 100
 
 
-def test_the_repeat_command_can_be_pasted(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_repeat_command_can_be_pasted(config: Path, monkeypatch: pytest.MonkeyPatch, in_turn) -> None:
     import html
 
     from neuroanp import api

@@ -91,7 +91,7 @@ def test_wrong_names_are_told_beside_other_faults(backends, said):
     assert "training.batch" in text
 
 
-def test_real_runs_of_two_backends_are_one_comparison(tmp_path: Path):
+def test_real_runs_of_two_backends_are_one_comparison(tmp_path: Path, in_turn):
     import neuroanp as na
 
     small = {"network.hidden": 6, "training.updates": 1, "training.batch": 4, "training.controls": False}

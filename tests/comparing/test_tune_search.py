@@ -250,6 +250,16 @@ def test_a_grid_is_on_record_as_it_was(in_process):
     assert json.loads(json.dumps(finite(plain)))["runs"] == 2
 
 
+@pytest.fixture(scope="module")
+def recorded(tmp_path_factory):
+    """The record of a search, which was done once."""
+    folder = tmp_path_factory.mktemp("search")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(pool, "run_all", lambda jobs, *_: [work(job, lambda kind, content: None) for job in jobs])
+        found = api.compare(TINY, rules=["anp", "bptt"], seeds=[0], runs=folder, **SEARCH)
+    return (found.report.parent / record.NAME).read_text()
+
+
 @pytest.mark.parametrize(
     "spoil",
     [
@@ -261,12 +271,10 @@ def test_a_grid_is_on_record_as_it_was(in_process):
         lambda one: one.pop("search"),
     ],
 )
-def test_a_strangers_record_of_a_search_is_sound_or_refused(in_process, tmp_path, spoil):
-    found = api.compare(TINY, rules=["anp", "bptt"], seeds=[0], **SEARCH)
-    path = found.report.parent / record.NAME
-    fields = json.loads(path.read_text())
+def test_a_strangers_record_of_a_search_is_sound_or_refused(recorded, tmp_path, spoil):
+    fields = json.loads(recorded)
     spoil(fields["tuning"][0])
     del fields["seal"]
-    path.write_text(json.dumps({**fields, "seal": record.of_fields(fields)}))
+    (tmp_path / record.NAME).write_text(json.dumps({**fields, "seal": record.of_fields(fields)}))
     with pytest.raises(InputError, match="no tuning"):
-        record.read(found.report.parent)
+        record.read(tmp_path)

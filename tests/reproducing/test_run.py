@@ -28,6 +28,7 @@ def rates(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("neuroanp.reproducing.running.rate", lambda experiment, way, quick: 1e-3)
 
 
+@pytest.mark.slow
 def test_tiny_experiments_are_run_measured_and_reported(reproduce, tmp_path: Path, caplog) -> None:
     """What the report says is what the store has; the same call runs nothing again."""
     out = tmp_path / "out"

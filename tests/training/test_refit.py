@@ -316,8 +316,9 @@ def test_it_is_written_with_errors_that_earlier_writes_did_not_have(monkeypatch)
     assert written == [({"w_out"}, k + 1) for k in range(refit.writes)]
 
 
-@pytest.mark.parametrize("validation", [None, 12])
-@pytest.mark.parametrize(("profile", "write"), [("pcm", "verify"), ("pcm", "pulse"), ("smtj_koenders", "auto")])
+@pytest.mark.parametrize(
+    ("profile", "write", "validation"), [("pcm", "verify", 12), ("pcm", "pulse", None), ("smtj_koenders", "auto", 12)]
+)
 def test_an_interrupted_run_ends_as_an_undisturbed_one(profile, write, validation, tmp_path, monkeypatch):
     looks = {"validation": validation, "restore": validation is not None, "evaluate_every": 2}
     made = config(profile, {"hardware.write": write}, **looks)

@@ -212,7 +212,7 @@ def test_a_refit_comes_after_it_and_makes_up_for_programming(tmp_path: Path):
     assert refit.result["test_loss"] < plain.result["test_loss"]
 
 
-def test_it_is_compared_with_others_in_one_command(tmp_path: Path):
+def test_it_is_compared_with_others_in_one_command(tmp_path: Path, in_turn):
     """With options of the optimizer that are given to the others alone."""
     changes = {"training.updates": 2, "network.hidden": 6}
     found = na.compare(
