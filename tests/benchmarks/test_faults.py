@@ -158,9 +158,26 @@ def test_a_few_hostile_files_and_mutants() -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["kills", "limits", "clocks", "damage"])
+@pytest.mark.parametrize("kind", ["limits", "clocks", "damage"])
 def test_a_few_trials_of_commands(kind: str) -> None:
     trials(kind, "--trials", "2", "--seed", "7")
+
+
+@pytest.mark.slow
+def test_a_kill_of_a_command_and_what_it_started() -> None:
+    """The first of two processes that share a run; all other victims are those of the long tier."""
+    done = in_process(
+        """
+from benchmarks.faults import kills
+from benchmarks.faults.outcome import Budget
+kills.load_all()
+(one,) = [one for one in kills.COMMANDS if "the leader of" in one.label]
+outcome = kills._command(one, Budget(1, 7))
+assert outcome.good and outcome.passed == 1, outcome
+print("held")
+"""
+    )
+    assert done == "held\n"
 
 
 @pytest.mark.long

@@ -168,7 +168,7 @@ def test_results_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch):
     pytest.importorskip("optuna", reason="pip install neuroanp[search]")
     monkeypatch.chdir(tmp_path)
     words = {
-        "rules": ["anp", "bptt"],
+        "rules": ["anp"],
         "seeds": [0],
         "tune": TUNE,
         "tune_seeds": [100],

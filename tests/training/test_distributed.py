@@ -122,7 +122,7 @@ def test_a_process_that_is_killed_is_started_again_with_the_others(tmp_path: Pat
 @pytest.mark.slow
 def test_what_torchrun_leaves_behind_when_it_is_killed_ends_within_five_seconds(tmp_path: Path):
     """And the same command goes on from there."""
-    process = torchrun(tmp_path, CONFIG, updates=2000)
+    process = torchrun(tmp_path, CONFIG, updates=400)
     ranks = under_way(tmp_path, process, 20)
     process.kill()
     process.wait()
@@ -130,8 +130,8 @@ def test_what_torchrun_leaves_behind_when_it_is_killed_ends_within_five_seconds(
     while time.monotonic() < end and any(map(alive, ranks.values())):
         time.sleep(0.1)
     assert not any(map(alive, ranks.values()))
-    assert torchrun(tmp_path, CONFIG, updates=2000).wait(300) == 0
-    assert same_run(tmp_path, launch(configure(CONFIG, {"training.updates": 2000}), tmp_path / "alone"))
+    assert torchrun(tmp_path, CONFIG, updates=400).wait(300) == 0
+    assert same_run(tmp_path, launch(configure(CONFIG, {"training.updates": 400}), tmp_path / "alone"))
 
 
 @pytest.mark.slow
