@@ -175,3 +175,45 @@ def test_an_environment_that_makes_no_sense_is_refused(said, message):
 def test_a_process_alone_is_none_of_several():
     assert Place.found({"RANK": "0", "WORLD_SIZE": "1", "LOCAL_RANK": "0"}) is None
     assert Experiment.of(configure(CONFIG)).identity  # nobody is asked for others
+
+
+COUNTED = """
+import json, sys
+from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.configure import configure
+from neuroanp.training.crews import crew_of
+from neuroanp.training.distributed import follow, follows, leading
+from dataclasses import replace
+if follows():
+    sys.exit(bool(follow()))
+with leading():
+    experiment = Experiment.of(configure(json.loads(sys.argv[1])))
+    trainer = replace(build_trainer(experiment), crew=crew_of(experiment))
+    trainer.step()
+    group = trainer.crew.group
+    before = group.told
+    trainer.step()
+    lab = trainer.lab()
+    by_formula = trainer.learner.bytes_told(trainer.learned, lab.substrate.weights, [*lab.reads], lab.steps, lab.batch)
+    print("bytes", group.told - before, by_formula)
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("reference", ["two", "silent"])
+def test_what_goes_over_gloo_is_what_the_formula_says(tmp_path: Path, reference):
+    """Sums as stated, a checksum of each process, and the loss of each of the six shards, 8 bytes each."""
+    (tmp_path / "counted.py").write_text(COUNTED)
+    config = {
+        **CONFIG, "profile": "ideal", "rule": {**CONFIG["rule"], "reference": reference},
+        "network": {"hidden": 6 if reference == "two" else 300}, "compute": {"shards": 6},
+        "perturbation": {"name": "gaussian", "sigma": 0.01},
+    }  # fmt: skip
+    done = subprocess.run(
+        [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "--rdzv-backend", "c10d",
+         "--rdzv-endpoint", "127.0.0.1:0", "--local-addr", "127.0.0.1", "counted.py", json.dumps(config)],
+        cwd=tmp_path, env={**os.environ, "OMP_NUM_THREADS": "1"}, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    counted, by_formula = map(int, done.stdout.split("bytes ", 1)[1].split())
+    assert counted == by_formula + 8 * 2 + 8 * 6
