@@ -62,7 +62,7 @@ def flip(path: Path, rng: random.Random, other: Path) -> None:
 def edit(path: Path, rng: random.Random, other: Path) -> None:
     """A careless edit: the first number after a random place is another one."""
     data = bytearray(path.read_bytes())
-    digits = [i for i, byte in enumerate(data) if chr(byte).isdigit()]
+    digits = [i for i, byte in enumerate(data) if byte in b"0123456789"]
     if not digits:
         return flip(path, rng, other)
     at = rng.choice(digits)
