@@ -50,7 +50,8 @@ class Command:
 
     Args:
         label: in the table. words: the command; {config} and {store} stand for a configuration and a store.
-        victim: who dies. goes_on: whether the command is to end well although its victim died; None: either.
+        victim: who dies. goes_on: whether the command is to end well although its victim died; None: well, or
+            with a message and exit code 1.
         by_hand: whether it is given a cluster that was started by hand, {cluster}, whose processes may die too.
     """
 
@@ -110,17 +111,18 @@ def _runs(budget: Budget) -> Outcome:
                 path = undisturbed(setup, home / "whole" / setup.label, home / "log")
                 whole[setup.label] = final(path), time.monotonic() - started
             wanted, takes_s = whole[setup.label]
-            root, struck = home / f"cut-{runs}", 0
+            root, struck, said = home / f"cut-{runs}", 0, None
+            runs += 1
             for _ in range(rng.choice((1, 1, 2, 3))):
                 ended = in_child(trained(setup.config(), root), home / "log", kill_after=rng.uniform(0, 1.05 * takes_s))
                 struck += ended.code == -signal.SIGKILL
-            runs += 1
-            said = taken_up(setup, root, home / "log", f"run {runs}, {setup.label}", wanted)
-            for _ in range(min(struck, outcome.asked - outcome.trials)):
-                outcome.add(said)
-                said = None
-            if outcome.faults and outcome.faults[-1] == said:
-                budget.tell(said or "")
+                if ended.code not in (0, -signal.SIGKILL):  # nobody did anything to it
+                    said = f"run {runs}, {setup.label}: it ended by itself with {ended.code}: {ended.output[-200:]}"
+            said = said or taken_up(setup, root, home / "log", f"run {runs}, {setup.label}", wanted)
+            if said:
+                budget.tell(said)
+            for n in range(max(min(struck, outcome.asked - outcome.trials), said is not None)):
+                outcome.add(said if n == 0 else None)
     outcome.notes = [f"{runs} runs of {len(whole)} kinds were killed once to three times each"]
     return outcome
 
@@ -149,9 +151,12 @@ def _killed(one: Command, budget: Budget, cluster: Cluster | None) -> Outcome:
             running = start(_words(one, config, store, cluster), log)
             struck = _strike(running, one.victim, rng.uniform(0.0, 0.95) * takes_s, rng, cluster)
             if not struck:
-                running.wait(PATIENCE_S)
+                code = running.wait(PATIENCE_S)
                 takes_s = min(takes_s, time.monotonic() - running.began)  # the machine may have less to do by now
                 running.clear()
+                if code != 0:  # nobody did anything to it
+                    outcome.add(f"undisturbed it ended with {code}: {running.output[-300:]}")
+                    budget.tell(f"{one.label}: {outcome.faults[-1]}")
                 continue
             finished += len(_finished(store))
             fault = _after(one, running, store, config, wanted, cluster)
@@ -192,7 +197,7 @@ def _after(
     """Look at what is left, repeat the command, and say what is wrong, or None."""
     if one.goes_on is not False:
         code = running.wait(PATIENCE_S)
-        if code is None or (one.goes_on and code != 0):
+        if code not in ((0,) if one.goes_on else (0, 1)) or "Traceback" in running.output:
             return f"it did not go on without its victim (exit code {code}): {running.output[-300:]}"
     left = [*running.orphans(), *([] if cluster is None else cluster.left())]
     if cluster is not None:
