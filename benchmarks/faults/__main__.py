@@ -43,6 +43,10 @@ def main(words: list[str] | None = None) -> int:
     chosen = [name for name in KINDS if name in options.kinds or "all" in options.kinds]
     if options.quick and (processes := [name for name in chosen if name in ("limits", "clocks")]):
         parser.error(f"--quick: {', '.join(processes)} start commands as processes; leave them out")
+    if unknown := [kind for kind in (options.of or "").split(",") if kind and kind not in hostile.KINDS]:
+        parser.error(f"--of: no hostile files of kind {', '.join(unknown)}; there are: {', '.join(hostile.KINDS)}")
+    if options.write and (options.of or options.quick):
+        parser.error("--write: the table is of all trials; leave --of and --quick out")
     good = True
     for name in chosen:
         trial, clock = KINDS[name], Clock()

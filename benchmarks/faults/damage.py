@@ -253,7 +253,7 @@ def _numbers(ended: Ended, run: Path, due: list[dict[str, Any]]) -> str | None:
     found = rows(ended.output)
     if len(found) != len(due):
         return f"{len(found)} results where {len(due)} are due: {ended.output[-300:]}"
-    told = any(word in ended.output for word in ("warning:", "error:", "damaged", "not as it was written"))
+    told = any(word in ended.output for word in ("error:", "damaged", "not as it was written", "lost"))
     for row, true in zip(found, due, strict=True):
         keys = [key for key in true if key in row and key not in ("run", "update") and row[key] != true[key]]
         if keys and not told and row.get("sealed", True) is not False and not _is_cut(run):

@@ -30,6 +30,10 @@ MADE_BY = (hostile_yaml, hostile_tables, hostile_hdf5, hostile_tensors, hostile_
 SECRET = "the secret of somebody else: 7f3a91\n"
 
 
+KINDS = sorted({one.kind for one in FAMILIES})
+"""Of files."""
+
+
 def trials(budget: Budget, kinds: Sequence[str] = ()) -> list[Outcome]:
     """Give hostile files to the commands that take them; `kinds`: of files, all if none are named."""
     count = budget.count(USUAL)

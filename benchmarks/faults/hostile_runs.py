@@ -240,6 +240,16 @@ def _comparison(place: Place) -> Path:
     return path.parent
 
 
+def _outside(place: Place) -> Path:
+    """Make a whole run of somebody else, whose rule is called as the secret is."""
+    run = place.canary.with_name(f"{place.canary.name}-run")
+    shutil.copytree(place.base.run, run)
+    row, fields = (json.loads((run / name).read_bytes()) for name in ("result.json", manifests.NAME))
+    (run / "result.json").write_text(json.dumps({**row, "rule": place.secret.read_text().strip()}))
+    reseal(run, fields)
+    return run
+
+
 @family("store", "what lies among runs", fine=None)
 def _among(place: Place) -> Path:
     store = place.folder / "store"
@@ -249,6 +259,7 @@ def _among(place: Place) -> Path:
     (store / ESCAPES.replace("/", "")).mkdir()
     (store / "loop").symlink_to(store)
     (store / "to-secret").symlink_to(place.secret.parent)
+    (store / "to-a-run").symlink_to(_outside(place))
     shutil.copytree(store / run, store / f"z{ESCAPES.replace('/', '')}")
     for name in ("manifest.json", "result.json"):
         folder = store / f"{name}-pipe"

@@ -57,9 +57,10 @@ def trials(budget: Budget) -> list[Outcome]:
             code = limited.wait(PATIENCE_S)
             label = f"trial {trial}, {words[1]}, ulimit -{option} {limit}"
             ends_of[f"-{option}: {code}"] += 1
-            fault = told(code, limited.output, option) or _after(filled, store, home / "log", wanted[words[1]])
-            if fault is None and limited.orphans():
-                fault = "left processes behind"
+            left, fault = limited.orphans(), told(code, limited.output, option)  # at once: they have 5 s to end
+            if fault is None and left:
+                fault = f"left processes behind: {left[0].line[:100]}"
+            fault = fault or _after(filled, store, home / "log", wanted[words[1]])
             total.add(f"{label}: {fault}" if fault else None)
             if fault:
                 budget.tell(total.faults[-1])

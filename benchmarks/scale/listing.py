@@ -74,8 +74,8 @@ def timed(store: Path, cold: bool, **filters: Any) -> tuple[float, float, int, i
     return time.perf_counter() - began, time.process_time() - spent, len(found.rows), found.read
 
 
-def command(store: Path, cold: bool, *words: str) -> tuple[float, float, int, int]:
-    """Return the same of the command, from its start to its end."""
+def command(store: Path, cold: bool, *words: str) -> tuple[float, float, int, None]:
+    """Return the same of the command, from its start to its end; it does not say what it read anew."""
     if cold:
         (store / CACHE).unlink(missing_ok=True)
     began, before = time.perf_counter(), resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -87,7 +87,7 @@ def command(store: Path, cold: bool, *words: str) -> tuple[float, float, int, in
     took, after = time.perf_counter() - began, resource.getrusage(resource.RUSAGE_CHILDREN)
     spent = after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
     count = len(json.loads(done.stdout)["results"])
-    return took, spent, count, count if cold else 0
+    return took, spent, count, None
 
 
 def main() -> None:
@@ -99,7 +99,7 @@ def main() -> None:
     filters: dict[str, Any] = {"status": "finished", "where": "test_loss < 0.005", "sort": "-test_loss"}
     with TemporaryDirectory() as place:
         store = store_of(options.runs, Path(place))
-        cases: list[tuple[str, Callable[[], tuple[float, float, int, int]]]] = [
+        cases: list[tuple[str, Callable[[], tuple[float, float, int, int | None]]]] = [
             ("no cache yet", partial(timed, store, True)), ("from the cache", partial(timed, store, False)),
             ("from the cache, filtered and sorted", partial(timed, store, False, **filters)),
             ("`neuroanp runs list --json`, no cache yet", partial(command, store, True)),
@@ -109,7 +109,7 @@ def main() -> None:
         rows, most = [], dict[str, float]()
         for label, case in cases:
             took, spent, count, read = min(case() for _ in range(5))
-            rows.append([label, f"{took:.2f} s", f"{spent:.2f} s", f"{count:,}", f"{read:,}"])
+            rows.append([label, f"{took:.2f} s", f"{spent:.2f} s", f"{count:,}", "-" if read is None else f"{read:,}"])
             most[label] = took
     first, again = (
         max(took for label, took in most.items() if ("no cache" in label) == cold) for cold in (True, False)

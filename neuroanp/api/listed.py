@@ -8,9 +8,10 @@ from os import PathLike, fspath
 from pathlib import Path
 from typing import Any
 
-from neuroanp.errors import InputError
+from neuroanp.errors import InputError, did_you_mean
 from neuroanp.records.choosing import Choice, Condition, ordered, since_of
 from neuroanp.records.listing import Listing, facts, listing
+from neuroanp.records.manifest import STATUSES
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found as begun
 
@@ -57,6 +58,11 @@ def chosen(
     seed: int | Sequence[int] | None, since: str | None, where: str | Sequence[str], sort: str | None,
 ) -> Listing:  # fmt: skip
     """Return the runs that are chosen, as `runs`, with the messages of those that are none."""
+    for name in _several(status) or ():
+        if name not in STATUSES:
+            raise InputError(
+                f"--status: there is no '{name}'{did_you_mean(name, STATUSES)}; there are: {', '.join(STATUSES)}"
+            )
     conditions = [where] if isinstance(where, str) else [*where]
     choice = Choice(
         _several(task), _several(profile), _several(backend), _several(rule), _several(status),

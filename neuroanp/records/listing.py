@@ -1,6 +1,7 @@
 """List the runs of a store, ten thousand of them in a second or two: what the tables show of each, and nothing else.
 
-A run's facts are read from its manifest and its result, both held to their seals. What was read is noted in
+A run's facts are read from its manifest and its result, both held to their seals; a manifest that is letter by letter
+its own copy counts as whole without that (`runs show` looks at the seal too). What was read is noted in
 STORE/.listing.json, which is a cache and no more: an entry counts for as long as both files have the inode, length and
 time that they had then; one that is damaged, or of another form, is read anew; where none can be written there is none.
 """
@@ -26,6 +27,7 @@ from neuroanp.records.json_io import MAX_BYTES, parse
 from neuroanp.records.result import RESULT, RESULT_KEYS, read_row, wrong_in
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.seal import Seal, of_parsed
+from neuroanp.records.store import LINK
 
 CACHE, FORMAT, LARGEST = ".listing.json", 1, 256 * 2**20
 TEXTS = ("name", "task", "profile", "backend", "rule", "status", "started", "ended", "code")
@@ -60,8 +62,10 @@ def listing(root: Path, cache: bool = True) -> Listing:
     """
     root = Path(root)
     known = _known(root) if cache else {}
-    rows, broken, kept, read = list[dict[str, Any]](), list[str](), dict[str, Any](), 0
-    for name in _names(root):
+    rows, kept, read = list[dict[str, Any]](), dict[str, Any](), 0
+    names, links = _names(root)
+    broken = [f"{root / name}: {LINK}" for name in links if manifests.is_there(root / name)]
+    for name in names:
         path = root / name
         signature = _signature(path)
         if signature is None:
@@ -176,18 +180,20 @@ def _of_name(name: str) -> dict[str, Any]:
 # ---- what is there ----
 
 
-def _names(root: Path) -> list[str]:
-    """Return the names of the directories of a store, those that begin with a dot left out."""
+def _names(root: Path) -> tuple[list[str], list[str]]:
+    """Return the names of the directories of a store, and of links in it; those that begin with a dot are left out."""
     with said(root):
         if not root.is_dir():
             raise InputError(f"{root}: no such directory; name a store, such as the folder given with --runs")
         with os.scandir(root) as entries:
-            return sorted(entry.name for entry in entries if not entry.name.startswith(".") and _is_dir(entry))
+            there = [entry for entry in entries if not entry.name.startswith(".")]
+            folders = sorted(entry.name for entry in there if _is_dir(entry))
+            return folders, sorted(entry.name for entry in there if entry.is_symlink())
 
 
 def _is_dir(entry: os.DirEntry[str]) -> bool:
     try:
-        return entry.is_dir()
+        return entry.is_dir(follow_symlinks=False)
     except OSError:
         return False
 

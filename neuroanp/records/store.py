@@ -10,6 +10,7 @@ from neuroanp.errors import InputError
 from neuroanp.records.manifest import is_there
 from neuroanp.records.run_dir import RunDir
 
+LINK = "a link to a run; runs lie in their store themselves: move it here, or name it where it is"
 SHOWN = 12
 """Runs that a message names before it counts the others."""
 
@@ -40,8 +41,8 @@ class Store:
             yield run
 
     def broken(self) -> list[str]:
-        """Return one message for each directory that has a manifest but is no valid run."""
-        messages = []
+        """Return one message for each directory that has a manifest but is no valid run, and for links to runs."""
+        messages = [f"{path}: {LINK}" for path in self._there() if path.is_symlink() and is_there(path)]
         for path in self.directories():
             try:
                 RunDir.open(path, check_code=False, quiet=True)  # `runs` tells of what is damaged
@@ -50,10 +51,13 @@ class Store:
         return messages
 
     def directories(self) -> list[Path]:
-        """List what has a manifest, by name."""
+        """List what has a manifest, by name; links are left out, which may lead anywhere."""
+        return [path for path in self._there() if not path.is_symlink() and is_there(path)]
+
+    def _there(self) -> list[Path]:
         if not self.root.is_dir():
             return []
-        return sorted(p for p in self.root.iterdir() if not p.name.startswith(".") and is_there(p))
+        return sorted(path for path in self.root.iterdir() if not path.name.startswith("."))
 
 
 def found(path: Path, root: Path = Path("runs")) -> Path:

@@ -6,6 +6,7 @@ import fcntl
 import logging
 import os
 import socket
+import stat
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -23,6 +24,7 @@ REFUSE, WAIT, SHARE = OTHERS = ("refuse", "wait", "share")
 """What a command does where another one holds the store: end, wait for it, or do runs beside it."""
 POLL_S = 0.5
 """Between two looks at a store that another command holds."""
+AGAIN = "repeat the command"
 MOST = 2000
 """Bytes that are read of who holds it."""
 
@@ -46,7 +48,8 @@ def held_for_sweep(root: Path, command: Sequence[str], others: str = REFUSE) -> 
     make(root)
     handle = _taken(root, others)
     try:
-        _sign(handle, command)
+        with said(root / NAME, again=AGAIN):
+            _sign(handle, command)
         yield
     finally:
         with suppress(OSError):  # while we hold it: nobody else can have begun to
@@ -62,8 +65,11 @@ def _taken(root: Path, others: str) -> int:
     told = False
     while True:
         make(root)  # the one that was waited for may have removed it with its lock
-        with said(root):
-            handle = os.open(root / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW, 0o666)
+        with said(root / NAME, again=AGAIN):
+            handle = os.open(root / NAME, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK, 0o666)
+        if not stat.S_ISREG(os.fstat(handle).st_mode):
+            os.close(handle)
+            raise InputError(f"{root / NAME}: no file as neuroanp writes; move it away, or take another --runs DIR")
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
@@ -79,6 +85,12 @@ def _taken(root: Path, others: str) -> int:
             told = True
             time.sleep(POLL_S)
             continue
+        except OSError as error:
+            os.close(handle)
+            raise InputError(
+                f"{root / NAME}: this file system gives no locks ({error.strerror}); mount it with them (Lustre: "
+                "-o flock), take another --runs DIR, or do runs beside other commands (--share)"
+            ) from error
         if _is_there(handle, root / NAME):
             return handle
         os.close(handle)  # its holder removed the file between our two calls: the next one is another file

@@ -157,25 +157,54 @@ def test_a_few_hostile_files_and_mutants() -> None:
     assert found.count("| 6      | 6      | -") == 2, found
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["hostile", "--of", "nirr"], "no hostile files of kind nirr; there are: "),
+        (["hostile", "--of", "nir", "--write"], "the table is of all trials; leave --of and --quick out"),
+        (["limits", "--quick"], "start commands as processes"), (["hostile", "--trials", "0"], "one at least"),
+    ],
+)  # fmt: skip
+def test_trials_that_are_none_are_refused(words: list[str], said: str, capsys) -> None:
+    from benchmarks.faults.__main__ import main
+
+    with pytest.raises(SystemExit) as ended:
+        main(words)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_library_that_moves_no_clock_is_told(tmp_path: Path) -> None:
+    from benchmarks.faults import clocks
+
+    clocks.check(clocks.shim(tmp_path))
+    with pytest.raises(SystemExit, match="moves no clock here"):
+        clocks.check(tmp_path / "none.so")
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("kind", ["limits", "clocks", "damage"])
 def test_a_few_trials_of_commands(kind: str) -> None:
     trials(kind, "--trials", "2", "--seed", "7")
 
 
-@pytest.mark.slow
-def test_a_kill_of_a_command_and_what_it_started() -> None:
-    """The first of two processes that share a run; all other victims are those of the long tier."""
+@pytest.mark.parametrize(
+    "label", ["the driver of `neuroanp compare --cluster", pytest.param("the leader of", marks=pytest.mark.slow)]
+)
+def test_a_kill_of_a_command_and_what_it_started(label: str) -> None:
+    """A sweep on Dask, and the first of two processes that share a run; other victims are the long tier's."""
     done = in_process(
         """
+import sys
 from benchmarks.faults import kills
 from benchmarks.faults.outcome import Budget
 kills.load_all()
-(one,) = [one for one in kills.COMMANDS if "the leader of" in one.label]
+(one,) = [one for one in kills.COMMANDS if sys.argv[1] in one.label and not one.by_hand]
 outcome = kills._command(one, Budget(1, 7))
 assert outcome.good and outcome.passed == 1, outcome
 print("held")
-"""
+""",
+        label,
     )
     assert done == "held\n"
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import os
 import re
@@ -14,7 +15,7 @@ import time
 
 import pytest
 
-from neuroanp.errors import InputError
+from neuroanp.errors import InputError, NeuroanpError, RunError
 from neuroanp.records.sweep_lock import NAME, held_for_sweep
 
 HOLDS = """
@@ -110,4 +111,36 @@ def test_one_that_was_killed_holds_nothing(tmp_path):
 def test_a_place_that_takes_no_store_is_refused(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(InputError, match="is no directory"), held_for_sweep(tmp_path / "file" / "runs", []):
+        pass
+
+
+@pytest.mark.parametrize("make", [os.mkfifo, os.mkdir, lambda path: os.symlink("/dev/zero", path)])
+def test_what_is_no_file_in_the_place_of_the_lock_is_named(tmp_path, make):
+    make(tmp_path / NAME)
+    with pytest.raises(NeuroanpError, match=re.escape(f"{tmp_path / NAME}: ")), held_for_sweep(tmp_path, ["x"]):
+        raise AssertionError("it was held")
+    assert (tmp_path / NAME).is_symlink() or (tmp_path / NAME).exists()
+
+
+@pytest.mark.parametrize("number", [errno.EOPNOTSUPP, errno.ENOLCK])
+def test_a_file_system_without_locks_is_told(tmp_path, monkeypatch, number):
+    def flock(handle, how):
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", flock)
+    root, before = tmp_path / "runs", len(os.listdir("/proc/self/fd"))
+    with pytest.raises(InputError, match=r"gives no locks .*-o flock"), held_for_sweep(root, ["x"]):
+        raise AssertionError("it was held")
+    assert len(os.listdir("/proc/self/fd")) == before
+
+
+def test_a_full_disk_is_told_with_the_place(tmp_path, monkeypatch):
+    def pwrite(handle, data, at):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "pwrite", pwrite)
+    with pytest.raises(RunError, match=f"{NAME}: not written, .*repeat the command"), held_for_sweep(tmp_path, ["x"]):
+        raise AssertionError("it was held")
+    monkeypatch.undo()
+    with held_for_sweep(tmp_path, ["x"]):
         pass
