@@ -1,5 +1,7 @@
 """Fault trials, one command: kills, full disks, torn and hostile files, mutants, limits, clocks that jump.
 
+Kills are of one machine (kills), of sweeps on Dask (clusters), and of runs that processes share (shared).
+
     python -m benchmarks.faults all --write
     python -m benchmarks.faults kills --trials 20 --seed 0
     python -m benchmarks.faults hostile --of nir,csv --trials 60
@@ -20,7 +22,9 @@ from benchmarks.faults import clocks, damage, disks, hostile, kills, limits, mut
 from benchmarks.faults.outcome import Budget, Clock, Outcome
 
 KINDS: dict[str, Callable[[Budget], list[Outcome]]] = {
-    "kills": kills.trials, "disks": disks.trials, "torn": torn.trials, "damage": damage.trials,
+    "kills": kills.trials, "clusters": partial(kills.of_commands, commands=kills.CLUSTERS),
+    "shared": partial(kills.of_commands, commands=kills.SHARED_RUNS),
+    "disks": disks.trials, "torn": torn.trials, "damage": damage.trials,
     "hostile": hostile.trials,
     "mutants": mutants.trials, "limits": limits.trials, "clocks": clocks.trials,
 }  # fmt: skip
@@ -41,7 +45,7 @@ def main(words: list[str] | None = None) -> int:
     if options.trials is not None and options.trials < 1:
         parser.error("--trials: one at least")
     chosen = [name for name in KINDS if name in options.kinds or "all" in options.kinds]
-    if options.quick and (processes := [name for name in chosen if name in ("limits", "clocks")]):
+    if options.quick and (processes := [name for name in chosen if name in ("limits", "clocks", "clusters", "shared")]):
         parser.error(f"--quick: {', '.join(processes)} start commands as processes; leave them out")
     if unknown := [kind for kind in (options.of or "").split(",") if kind and kind not in hostile.KINDS]:
         parser.error(f"--of: no hostile files of kind {', '.join(unknown)}; there are: {', '.join(hostile.KINDS)}")

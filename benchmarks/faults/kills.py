@@ -79,23 +79,33 @@ COMMANDS = (
     Command("kills: `neuroanp train`", TRAIN, driver),
     Command("kills: a worker of `neuroanp compare`", COMPARE, worker, goes_on=True),
     Command("kills: the driver of `neuroanp compare`", COMPARE, driver),
+)
+CLUSTERS = (
     Command("kills: a run's process of `neuroanp compare --cluster local`", LOCAL, worker, goes_on=True),
     Command("kills: the driver of `neuroanp compare --cluster local`", LOCAL, driver),
     Command("kills: a worker of `neuroanp compare --cluster tcp://...`", HAND, hand_worker, goes_on=True, by_hand=True),
     Command("kills: the driver of `neuroanp compare --cluster tcp://...`", HAND, driver, by_hand=True),
     Command("kills: the scheduler of `neuroanp compare --cluster tcp://...`", HAND, scheduler, None, by_hand=True),
+)
+SHARED_RUNS = (
     Command("kills: a process of `neuroanp train --workers 2`", SHARED, worker, goes_on=None),
     Command("kills: the leader of `neuroanp train --workers 2`", SHARED, driver),
     Command("kills: a process of `torchrun -m neuroanp train`", TORCHRUN, worker, goes_on=True),
     Command("kills: torchrun of `torchrun -m neuroanp train`", TORCHRUN, driver),
 )
-"""What is killed; another command is another entry."""
+"""What is killed: on one machine, on clusters, and of runs that processes share; another one is another entry."""
 
 
 def trials(budget: Budget, commands: tuple[Command, ...] = COMMANDS) -> list[Outcome]:
-    """Kill runs of many kinds and the commands."""
+    """Kill runs of many kinds and the commands of one machine."""
     load_all()
-    return [_runs(budget), *(_command(one, budget) for one in commands)]
+    return [_runs(budget), *of_commands(budget, commands)]
+
+
+def of_commands(budget: Budget, commands: tuple[Command, ...]) -> list[Outcome]:
+    """Kill what commands start."""
+    load_all()
+    return [_command(one, budget) for one in commands]
 
 
 def _runs(budget: Budget) -> Outcome:

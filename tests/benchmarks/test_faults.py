@@ -199,7 +199,7 @@ import sys
 from benchmarks.faults import kills
 from benchmarks.faults.outcome import Budget
 kills.load_all()
-(one,) = [one for one in kills.COMMANDS if sys.argv[1] in one.label and not one.by_hand]
+(one,) = [one for one in (*kills.CLUSTERS, *kills.SHARED_RUNS) if sys.argv[1] in one.label and not one.by_hand]
 outcome = kills._command(one, Budget(1, 7))
 assert outcome.good and outcome.passed == 1, outcome
 print("held")
