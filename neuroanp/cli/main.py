@@ -1,5 +1,6 @@
 """Start and end the `neuroanp` command; nothing heavy is loaded before signals are heard."""
 
+import os
 import sys
 from typing import Any
 
@@ -17,6 +18,7 @@ with a line, and from 1,126 MB on all three trained.
 def run() -> None:
     """Run the command line. Every end has the exit code 0, 1 or 2, and but for 0 a line that says why."""
     signals.listen()
+    _end_with_torchrun()
     try:
         _check_room(sys.argv[1:])
         reserve.keep()
@@ -35,6 +37,17 @@ def run() -> None:
         sys.exit(1)
     finally:
         signals.ignore()  # the command has ended, and its exit code says how
+
+
+def _end_with_torchrun() -> None:
+    """End with torchrun, where it started this process, from now on: libraries may load for longer than it lives."""
+    if "TORCHELASTIC_RUN_ID" not in os.environ:
+        return
+    from neuroanp.training.processes import ENDS_S, end_with, ends_with
+
+    parent = os.getppid()
+    ends_with(parent)
+    end_with(parent, ENDS_S)
 
 
 def _check_room(words: list[str]) -> None:

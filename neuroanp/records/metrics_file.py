@@ -36,8 +36,8 @@ class MetricsFile:
 
     def __init__(self, root: Path) -> None:
         self.root = root
-        self._hash = hashlib.sha256()
-        self._size = 0
+        self._counted = hashlib.sha256(), 0
+        """Hash and length of the rows that count; one value, so that no signal comes between the two."""
         self._names: list[str] = []
         self._known = False
 
@@ -45,7 +45,8 @@ class MetricsFile:
     def seal(self) -> Seal:
         """The seal of all rows that were appended."""
         self._read_once()
-        return Seal(self._size, self._hash.hexdigest())
+        found, size = self._counted
+        return Seal(size, found.hexdigest())
 
     def append(self, rows: Sequence[Mapping[str, Number]]) -> list[str]:
         """Append rows to the copy and to the file, which is flushed; the first row ever fixes the columns.
@@ -72,10 +73,17 @@ class MetricsFile:
             with said(self.root / name):
                 make_folder(self.root, (self.root / name).parent)
                 _extend(self.root / name, self._size, data, flush=name == NAME)
-        self._names = names
-        self._hash.update(data)
-        self._size += len(data)
+        after, size = self._counted[0].copy(), self._size + len(data)
+        after.update(data)
+        self._names, self._counted = names, (after, size)
         return told
+
+    def trim(self) -> None:
+        """Drop what an append that was cut short, by a second Ctrl-C say, left behind the rows that count."""
+        self._read_once()
+        for name in (NAME, COPY):
+            if is_file(self.root / name):
+                _cut(self.root / name, self._size)
 
     def restore(self, seal: Seal | None) -> list[str]:
         """Cut both files back to what was sealed, and restore one that is damaged from the other.
@@ -132,8 +140,12 @@ class MetricsFile:
         self._start_from(whole)
 
     def _start_from(self, data: bytes) -> None:
-        self._hash, self._size, self._known = hashlib.sha256(data), len(data), True
+        self._counted, self._known = (hashlib.sha256(data), len(data)), True
         self._names = data.partition(b"\n")[0].decode("utf-8", "replace").split(",") if data else []
+
+    @property
+    def _size(self) -> int:
+        return self._counted[1]
 
     def _as_long(self, name: str) -> bool:
         path = self.root / name

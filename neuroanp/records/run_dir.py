@@ -404,6 +404,7 @@ class RunDir:
 
     def _seal_rows(self) -> None:
         if not self._unsealed and self._rows.seal.size:
+            self._rows.trim()
             self._written[METRICS] = self._rows.seal
 
     def _seal_of_rows(self) -> Seal | None:

@@ -28,8 +28,8 @@ from torch import Tensor
 from neuroanp.errors import DivergedError, InputError, RunError
 from neuroanp.records.tensors import pack_tensors
 from neuroanp.training.crew import TURN, by_page, checksum, numbers, orders, own, width, written
-from neuroanp.training.processes import ends_with
-from neuroanp.training.ranks import Group, Place, end_with
+from neuroanp.training.processes import ENDS_S, end_with, ends_with
+from neuroanp.training.ranks import Group, Place
 from neuroanp.training.sharding import shared
 from neuroanp.training.sharing import Crew, Pages
 from neuroanp.training.stopping import SIGNALS
@@ -38,8 +38,6 @@ if TYPE_CHECKING:
     from neuroanp.training.build import Experiment
     from neuroanp.training.trainer import Trainer
 
-LEAD_S, FOLLOW_S = 4.0, 4.0
-"""How long processes go on once what started them is gone: to save a checkpoint, and end within 5 s."""
 COPY, DO, END = 1, 2, 3
 """What the first process says: become a copy, do an update, it is over."""
 SIZE = struct.Struct("<q")
@@ -65,9 +63,9 @@ def leading() -> Iterator[None]:
         yield
         return
     parent = os.getppid()
-    _joined.append(Group(place))
     ends_with(parent)  # a request to end in order, and if that takes too long an end
-    end_with(parent, LEAD_S)
+    end_with(parent, ENDS_S)
+    _joined.append(Group(place))
     said = b""
     try:
         yield
@@ -90,8 +88,8 @@ def follow() -> str:
     """
     place = Place.found()
     assert place is not None
+    end_with(os.getppid(), ENDS_S)
     group = Group(place)
-    end_with(os.getppid(), FOLLOW_S)
     with _deaf():  # the first process decides when it is over
         try:
             return serve(group)

@@ -9,6 +9,8 @@ import signal
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from multiprocessing.spawn import get_executable
@@ -17,6 +19,10 @@ from typing import IO, Any
 MOST_SAID = 10_000
 """Bytes of what a process last wrote that are looked at."""
 PR_SET_PDEATHSIG = 1
+LOOK_S = 0.25
+"""Between two looks at whether what started a process is there."""
+ENDS_S = 3.0
+"""How long a process of torchrun goes on once that is gone: to save a checkpoint, and end within 5 s even if busy."""
 WITH_PARENT = (
     "import sys; sys.path[:] = sys.argv[3:]; "
     "from neuroanp.training.processes import ends_with; ends_with(int(sys.argv[2])) or sys.exit()"
@@ -113,3 +119,15 @@ def ends_with(parent: int) -> bool:
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
     return os.getppid() == parent
+
+
+def end_with(parent: int, seconds: float) -> None:
+    """Let this process end some seconds after the one that started it, whatever it waits for."""
+
+    def watch() -> None:
+        while os.getppid() == parent:
+            time.sleep(LOOK_S)
+        time.sleep(seconds)
+        os._exit(1)
+
+    threading.Thread(target=watch, daemon=True).start()

@@ -8,8 +8,6 @@ one machine or a network of one's own.
 from __future__ import annotations
 
 import os
-import threading
-import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import timedelta
@@ -28,8 +26,6 @@ PATIENCE = timedelta(days=1)
 """How long a process waits for the others, which may be evaluating; one that has died is noticed at once."""
 JOINING = timedelta(minutes=10)
 """How long it waits for the others to come at all."""
-LOOK_S = 0.25
-"""Between two looks at whether what started a process is there."""
 LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
@@ -171,15 +167,3 @@ def _told_of() -> Iterator[None]:
 
 def _line(error: BaseException) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-
-
-def end_with(parent: int, seconds: float) -> None:
-    """Let this process end some seconds after the one that started it, whatever it waits for."""
-
-    def watch() -> None:
-        while os.getppid() == parent:
-            time.sleep(LOOK_S)
-        time.sleep(seconds)
-        os._exit(1)
-
-    threading.Thread(target=watch, daemon=True).start()

@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import signal
 import threading
+import time
 from types import FrameType
 
+AT_ONCE_S = 1.0
+"""Requests to end within this time are one: a system says once for each of its threads that a parent has died."""
 SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 """What ends a run in order: Ctrl-C, a request to end, a terminal that is closed."""
 
@@ -13,12 +16,15 @@ SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 class StopRequested:
     """While entered, SIGINT, SIGTERM and SIGHUP set `requested`; a second one raises KeyboardInterrupt.
 
+    SIGTERM that comes again within a second is the same request.
+
     One that the process ignores (`nohup`) stays ignored. Outside the main thread signals cannot be caught: there it
     never requests anything.
     """
 
     def __init__(self) -> None:
         self.requested = False
+        self._since = 0.0
         self._before: dict[int, object] = {}
 
     def __enter__(self) -> StopRequested:
@@ -38,6 +44,7 @@ class StopRequested:
             raise KeyboardInterrupt
 
     def _request(self, number: int, frame: FrameType | None) -> None:
-        if self.requested:
+        now = time.monotonic()
+        if self.requested and not (number == signal.SIGTERM and now - self._since < AT_ONCE_S):
             raise KeyboardInterrupt
-        self.requested = True
+        self.requested, self._since = True, self._since if self.requested else now

@@ -10,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from neuroanp.errors import InputError, RunError
+from neuroanp.records import RunDir
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.metrics_file import COPY, NAME, MetricsFile
 from neuroanp.records.seal import Seal
@@ -184,3 +185,28 @@ def test_a_directory_in_the_place_of_rows_that_nobody_restored_is_said(tmp_path)
     (tmp_path / NAME).mkdir()
     with pytest.raises(InputError, match="a directory"):
         MetricsFile(tmp_path).append([{"update": 1}])
+
+
+@pytest.mark.parametrize("after", ["the copy", "both", "a part"])
+def test_an_append_that_a_signal_cut_short_leaves_a_record_that_is_whole(tmp_path, monkeypatch, after):
+    """As a second Ctrl-C does; the run's end seals the rows that count, and what lies behind them is gone."""
+    run = RunDir.create(tmp_path, "run", "seed: 0\n", {"identity": "0" * 16})
+    run.append_metrics([{"update": 1}])
+    calls, write = [], os.write
+
+    def cut(handle, data):
+        if not os.readlink(f"/proc/self/fd/{handle}").endswith(NAME):
+            return write(handle, data)
+        calls.append(data)
+        done = write(handle, data[:2] if after == "a part" else data)
+        if after != "both" or len(calls) == 2:
+            raise KeyboardInterrupt
+        return done
+
+    monkeypatch.setattr(os, "write", cut)
+    with pytest.raises(KeyboardInterrupt):
+        run.append_metrics([{"update": 2}, {"update": 3}])
+    monkeypatch.undo()
+    run.end("interrupted")
+    assert both(run.path) == [b"update\n1\n"] * 2
+    assert RunDir.open(run.path).damage() == []

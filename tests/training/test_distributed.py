@@ -120,16 +120,24 @@ def test_a_process_that_is_killed_is_started_again_with_the_others(tmp_path: Pat
 
 
 @pytest.mark.slow
-def test_what_torchrun_leaves_behind_when_it_is_killed_ends_within_five_seconds(tmp_path: Path):
+@pytest.mark.parametrize("loading", [True, False], ids=["as libraries are loaded", "as it trains"])
+def test_what_torchrun_leaves_behind_when_it_is_killed_ends_within_five_seconds(tmp_path: Path, loading):
     """And the same command goes on from there."""
     process = torchrun(tmp_path, CONFIG, updates=400)
-    ranks = under_way(tmp_path, process, 20)
+    while loading and len(ranks := ranks_of(process.pid)) < 2:
+        time.sleep(0.05)
+    if loading:
+        time.sleep(0.3)  # Python itself has begun
+    else:
+        ranks = under_way(tmp_path, process, 20)
     process.kill()
     process.wait()
     end = time.monotonic() + 5
     while time.monotonic() < end and any(map(alive, ranks.values())):
         time.sleep(0.1)
     assert not any(map(alive, ranks.values()))
+    if loading:
+        return
     assert torchrun(tmp_path, CONFIG, updates=400).wait(300) == 0
     assert same_run(tmp_path, launch(configure(CONFIG, {"training.updates": 400}), tmp_path / "alone"))
 
