@@ -25,6 +25,7 @@ from neuroanp.comparing.limits import NO_LIMITS, Limits
 from neuroanp.comparing.needs import Needs
 from neuroanp.comparing.remote import Order, Probe, dismiss, do, finish, report
 from neuroanp.comparing.schedulers import Scheduler
+from neuroanp.comparing.within import within
 from neuroanp.comparing.worker import Job, Outcome
 from neuroanp.errors import InputError, RunError
 from neuroanp.records.run_dir import RunDir
@@ -35,6 +36,8 @@ SEEN_S = 5.0
 """How long a run that another machine has ended may take to be seen here."""
 END_S = 10.0
 """How long runs that are asked to end are waited for."""
+ANSWER_S = 60.0
+"""How long the scheduler may take to say which workers there are."""
 GONE = "what was begun keeps its checkpoints, nothing is lost, and the same command goes on"
 
 
@@ -165,7 +168,7 @@ class _Sweep:
             return
         self._refreshed = now
         try:
-            workers = self._client.scheduler_info(n_workers=-1)["workers"]
+            workers = within(ANSWER_S, lambda: self._client.scheduler_info(n_workers=-1))["workers"]
         except Exception as error:
             raise RunError(f"the scheduler of {self._fleet.name} is gone ({error}); {GONE}") from error
         new, gone = self._fleet.changed(workers)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from neuroanp.comparing.cluster_file import ClusterFile
+from neuroanp.comparing.within import is_page, within
 from neuroanp.errors import RunError
 
 LOG = logging.getLogger("neuroanp")
@@ -119,6 +121,8 @@ class Address:
     @contextmanager
     def reached(self) -> Iterator[Any]:
         """Connect to it, for as long as the block runs."""
+        with quiet():
+            _try(self.address)
         with quiet(), _client(self.address, self.address) as client:
             if self.dashboard:
                 LOG.info(f"dashboard: {client.dashboard_link}")
@@ -184,15 +188,44 @@ def _client(where: Any, name: str) -> Iterator[Any]:
     try:
         client = Client(where, timeout=CONNECT_S, set_as_default=False, name="neuroanp")
     except Exception as error:  # whatever sockets, certificates and Dask's handshake raise
-        raise RunError(
-            f"no Dask scheduler answers at {name} within {CONNECT_S} s ({type(error).__name__}: "
-            f"{str(error).strip().partition(chr(10))[0] or 'no answer'}); start one there (dask scheduler), or check "
-            "the address, the firewall and, for tls://, the certificates of Dask's configuration"
-        ) from error
+        raise _silent(name, error) from error
     try:
         yield client
     finally:
         client.close(timeout=5)
+
+
+def _try(address: str) -> None:
+    """Raise RunError where no scheduler answers: of a client's timeout Dask's greeting takes no notice."""
+    from distributed.comm.addressing import parse_host_port
+    from distributed.comm.core import connect
+    from distributed.security import Security
+
+    async def greeted() -> None:
+        words = Security().get_connection_args("client")
+        comm = await asyncio.wait_for(connect(address, timeout=CONNECT_S, **words), CONNECT_S + 0.5)
+        await comm.close()
+
+    try:
+        within(CONNECT_S + 1, lambda: asyncio.run(greeted()))
+    except Exception as error:  # whatever sockets, certificates and Dask's greeting raise
+        host, port = parse_host_port(address.partition("://")[2])
+        if is_page(host, port):
+            raise RunError(
+                f"what answers at {address} is a web page (HTTP), and no scheduler: Dask's page of its state mostly "
+                "has port 8787, and its scheduler 8786; take the address that it tells when it starts (Scheduler at: "
+                "tcp://...)"
+            ) from error
+        raise _silent(address, error) from error
+
+
+def _silent(name: str, error: Exception) -> RunError:
+    """Return what is said where no scheduler answers."""
+    return RunError(
+        f"no Dask scheduler answers at {name} within {CONNECT_S} s ({type(error).__name__}: "
+        f"{str(error).strip().partition(chr(10))[0] or 'no answer'}); start one there (dask scheduler), or check "
+        "the address, the firewall and, for tls://, the certificates of Dask's configuration"
+    )
 
 
 @contextmanager
