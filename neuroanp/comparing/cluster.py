@@ -36,6 +36,8 @@ SEEN_S = 5.0
 """How long a run that another machine has ended may take to be seen here."""
 END_S = 10.0
 """How long runs that are asked to end are waited for."""
+DISMISS_S = 3.0
+"""How long workers may take to hear that the driver leaves: their processes end by themselves soon after."""
 ANSWER_S = 60.0
 """How long the scheduler may take to say which workers there are."""
 GONE = "what was begun keeps its checkpoints, nothing is lost, and the same command goes on"
@@ -69,8 +71,9 @@ class DaskExecutor:
         """Let go of the workers' idle processes, and of the scheduler."""
         finish(self._session)  # where the workers are in this process
         if (good := self._fleet.good()) and self._client.status == "running":
-            with suppress(Exception):  # a worker that went away meanwhile; its processes end with it
-                self._client.run(dismiss, self._session, workers=[one.address for one in good], on_error="ignore")
+            run, there = self._client.run, [one.address for one in good]
+            with suppress(Exception):  # a worker that went away meanwhile, or is stopped
+                within(DISMISS_S, lambda: run(dismiss, self._session, workers=there, on_error="ignore"))
         self._client = None
         self._stack.close()
 
