@@ -151,6 +151,11 @@ class ClusterFile(Section):
             async def target(self) -> int:
                 return -(-needed() // cores)
 
+            async def workers_to_close(self, target: int) -> list[str]:
+                """Return idle ones alone: asked for a number, Dask closes those that do runs as well."""
+                idle = await self.scheduler.workers_to_close(memory_ratio=0, attribute="name")
+                return idle[: max(len(self.observed) - target, 0)]
+
         cluster.adapt(Adaptive=Needed, minimum=least, maximum=most, interval="1 s", wait_count=10)
         asked = f"{least}" if least == most else f"{least} to {most}"
         LOG.info(f"{asked} jobs of {cores} run{'s' * (cores > 1)} each are asked of {self.kind}")

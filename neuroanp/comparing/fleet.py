@@ -109,8 +109,9 @@ class Fleet:
             LOG.warning(message)
 
     def free(self) -> list[Remote]:
-        """Return who may be given a run, the least busy first."""
-        return sorted((one for one in self.remotes.values() if one.free), key=lambda one: one.load)
+        """Return who may be given a run: the least busy first, or the busiest where idle jobs go back to a queue."""
+        free = (one for one in self.remotes.values() if one.free)
+        return sorted(free, key=lambda one: -one.load if self._elastic else one.load)
 
     def good(self) -> list[Remote]:
         """Return who may do runs."""

@@ -58,7 +58,7 @@ def test_leaving_does_not_wait_for_a_worker_that_is_stopped(tmp_path, monkeypatc
         name="x", elastic=False, script=None, need=lambda *need: None, reached=lambda: nullcontext(client)
     )
     begun = time.monotonic()
-    with DaskExecutor(cast(Scheduler, scheduler)) as executor:
+    with DaskExecutor(cast("Scheduler", scheduler)) as executor:
         executor.run([job(tmp_path)], silent)
     assert time.monotonic() - begun < BOUND_S
     assert asked == [[A]]
