@@ -55,13 +55,13 @@ class DaskExecutor:
         self._scheduler, self._limits, self._most = scheduler, limits, most
         self._stack = ExitStack()
         self._client: Any = None
-        self._fleet = Fleet(scheduler.name, scheduler.elastic)
+        self._fleet = Fleet(scheduler.name, scheduler.most)
         self._session = ""
 
     def __enter__(self) -> Self:
         """Reach the scheduler."""
         self._session = f"neuroanp-{uuid.uuid4().hex}"
-        self._fleet = Fleet(self._scheduler.name, self._scheduler.elastic)
+        self._fleet = Fleet(self._scheduler.name, self._scheduler.most)
         self._client = self._stack.enter_context(self._scheduler.reached())
         return self
 
@@ -130,7 +130,7 @@ class _Sweep:
 
     def __init__(
         self, client: Any, session: str, fleet: Fleet, desk: Desk, most: int | None, probe: Probe,
-        need: Callable[[int], None],
+        need: Callable[[int, int, int], None],
     ) -> None:  # fmt: skip
         self._client, self._session, self._fleet, self._desk = client, session, fleet, desk
         self._most, self._probe, self._need = most, probe, need
@@ -138,6 +138,7 @@ class _Sweep:
         self._flights: dict[str, _Flight] = {}
         self._begun: set[str] = set()
         self._barred: dict[int, dict[str, str]] = {}
+        self._stuck: dict[int, float] = {}
         self._refreshed = -REFRESH_S
         self._paths = tuple(path for path in sys.path if isinstance(path, str) and Path(path).is_absolute())
 
@@ -146,7 +147,7 @@ class _Sweep:
         self._client.subscribe_topic(self._session, lambda event: self._inbox.put(("said", event[1])))
         self._client.subscribe_topic("all", self._on_event)
         try:
-            while self._desk.waiting or any(one.index is not None for one in self._flights.values()):
+            while self._desk.waiting or self._given:
                 self._refresh()
                 self._hand_out()
                 self._hear(self._patience())
@@ -180,9 +181,15 @@ class _Sweep:
         for remote in new:
             self._fly(remote, None, report, self._probe)
         self._desk.allow(self._slots)
-        self._need(len(self._desk.waiting) + sum(one.index is not None for one in self._flights.values()))
         self._fleet.check()
         self._give_up()
+        stuck = len(self._fleet.good()) if self._stuck else 0
+        self._need(len(self._desk.waiting) + self._given, self._fleet.refused(), stuck)
+
+    @property
+    def _given(self) -> int:
+        """Runs that are given out."""
+        return sum(one.index is not None for one in self._flights.values())
 
     @property
     def _slots(self) -> int:
@@ -204,7 +211,7 @@ class _Sweep:
     def _hand_out(self) -> None:
         """Give each free thread a run that its worker lacks nothing for."""
         for remote in self._fleet.free():
-            while remote.free and sum(one.index is not None for one in self._flights.values()) < self._slots:
+            while remote.free and self._given < self._slots:
                 index = self._desk.next(lambda one, at=remote.address: at not in self._barred.get(one, {}))
                 if index is None:
                     break
@@ -217,13 +224,18 @@ class _Sweep:
                 self._fly(remote, index, do, order)
 
     def _give_up(self) -> None:
-        """Let runs fail for which every worker that is there lacks something."""
-        good = [one.address for one in self._fleet.good()]
-        for index in [*self._desk.waiting]:
-            barred = self._barred.get(index, {})
-            if good and all(address in barred for address in good):
-                self._desk.waiting.remove(index)
-                self._desk.end(index, "failed", f"no worker of {self._fleet.name} can do it: {barred[good[0]]}")
+        """Let runs fail for which every worker that is there lacks something, once no other comes."""
+        good, now = [one.address for one in self._fleet.good()], time.monotonic()
+        stuck = {
+            index: self._stuck.get(index, now)
+            for index in self._desk.waiting
+            if good and all(address in self._barred.get(index, {}) for address in good)
+        }
+        self._stuck = {index: since for index, since in stuck.items() if self._fleet.waits(since)}
+        for index in stuck.keys() - self._stuck.keys():
+            self._desk.waiting.remove(index)
+            why = self._barred[index][good[0]]
+            self._desk.end(index, "failed", f"no worker of {self._fleet.name} can do it: {why}")
 
     def _hear(self, seconds: float) -> None:
         """Wait for news and take all that there are."""

@@ -100,6 +100,11 @@ class ClusterFile(Section):
             raise all_at(problems)
         return self
 
+    @property
+    def bounds(self) -> tuple[int, int]:
+        """How many jobs there are, at least and at most."""
+        return (self.jobs, self.jobs) if isinstance(self.jobs, int) else (self.jobs.minimum, self.jobs.maximum)
+
     def options(self) -> dict[str, Any]:
         """Return what dask_jobqueue's class of jobs takes."""
         found: dict[str, Any] = {
@@ -138,27 +143,27 @@ class ClusterFile(Section):
     def ask(self, cluster: Any, needed: Callable[[], int]) -> None:
         """Ask the queue for jobs: as many as runs need, and again for those that it ends before their time.
 
-        Args: cluster: that was started. needed: how many runs are left, asked now and then.
+        Args: cluster: that was started. needed: how many jobs are needed for the runs that are left.
         """
         from distributed.deploy.adaptive import Adaptive
 
-        cores, between = self.cores, self.jobs
-        least, most = (between, between) if isinstance(between, int) else (between.minimum, between.maximum)
+        least, most = self.bounds
 
         class Needed(Adaptive):
             """Dask's own would ask for none: runs are handed to workers that are there."""
 
             async def target(self) -> int:
-                return -(-needed() // cores)
+                return needed()
 
             async def workers_to_close(self, target: int) -> list[str]:
                 """Return idle ones alone: asked for a number, Dask closes those that do runs as well."""
-                idle = await self.scheduler.workers_to_close(memory_ratio=0, attribute="name")
+                scheduler: Any = self.scheduler
+                idle = await scheduler.workers_to_close(memory_ratio=0, attribute="name")
                 return idle[: max(len(self.observed) - target, 0)]
 
         cluster.adapt(Adaptive=Needed, minimum=least, maximum=most, interval="1 s", wait_count=10)
         asked = f"{least}" if least == most else f"{least} to {most}"
-        LOG.info(f"{asked} jobs of {cores} run{'s' * (cores > 1)} each are asked of {self.kind}")
+        LOG.info(f"{asked} jobs of {self.cores} run{'s' * (self.cores > 1)} each are asked of {self.kind}")
 
     def _class(self) -> Any:
         """Return dask_jobqueue's class of clusters."""

@@ -26,7 +26,7 @@ class Scheduler(Protocol):
     """Where a Dask scheduler comes from.
 
     Args:
-        name: of it, as messages have it. elastic: whether workers are started for it by and by.
+        name: of it, as messages have it. most: workers that are started for it by and by; 0: nobody starts any.
         script: what is handed to a queue; None: nothing is.
     """
 
@@ -34,13 +34,18 @@ class Scheduler(Protocol):
     def name(self) -> str: ...
 
     @property
-    def elastic(self) -> bool: ...
+    def most(self) -> int: ...
 
     @property
     def script(self) -> str | None: ...
 
-    def need(self, runs: int) -> None:
-        """Take how many runs are left, where workers are started for them."""
+    def need(self, runs: int, refused: int, stuck: int) -> None:
+        """Take what workers are needed for, where they are started for it.
+
+        Args:
+            runs: that are left. refused: workers that can do none.
+            stuck: workers that are there and lack something for one and the same run; 0: there is no such run.
+        """
         ...
 
     def reached(self) -> Any:
@@ -65,16 +70,16 @@ class Local:
         return "this machine"
 
     @property
-    def elastic(self) -> bool:
+    def most(self) -> int:
         """All its workers are there at once."""
-        return False
+        return 0
 
     @property
     def script(self) -> None:
         """No queue is handed anything."""
         return None
 
-    def need(self, runs: int) -> None:
+    def need(self, runs: int, refused: int, stuck: int) -> None:
         """Its workers are what they are."""
 
     @contextmanager
@@ -106,16 +111,16 @@ class Address:
         return self.address
 
     @property
-    def elastic(self) -> bool:
+    def most(self) -> int:
         """Nobody starts workers for it but whoever started it."""
-        return False
+        return 0
 
     @property
     def script(self) -> None:
         """No queue is handed anything."""
         return None
 
-    def need(self, runs: int) -> None:
+    def need(self, runs: int, refused: int, stuck: int) -> None:
         """Its workers are what they are."""
 
     @contextmanager
@@ -151,18 +156,22 @@ class Queue:
         return f"{self.file.kind} ({self.label})"
 
     @property
-    def elastic(self) -> bool:
+    def most(self) -> int:
         """The queue starts its jobs when it has room for them."""
-        return True
+        return self.file.bounds[1]
 
     @property
     def script(self) -> str:
         """What is handed to the queue for each job; the scheduler's address is known when it runs."""
         return self.file.job_class(f"tcp://{self.file.host or '<address of this machine>'}:<port>").job_script()
 
-    def need(self, runs: int) -> None:
-        """Note how many runs are left: the queue is asked for jobs by it."""
-        self._needed[:] = [runs]
+    def need(self, runs: int, refused: int, stuck: int) -> None:
+        """Note how many jobs are needed: those that can do nothing stay where they are, and others come elsewhere."""
+        self._needed[:] = [refused + max(-(-runs // self.file.cores), stuck + (stuck > 0))]
+
+    def jobs(self) -> int:
+        """Return how many jobs are needed, the file's bounds left aside."""
+        return self._needed[0]
 
     @contextmanager
     def reached(self) -> Iterator[Any]:
@@ -176,7 +185,7 @@ class Queue:
             with cluster, _client(cluster, self.name) as client:
                 if self.dashboard:
                     LOG.info(f"dashboard: http://{LOOPBACK}:{cluster.scheduler.http_server.port}/status")
-                self.file.ask(cluster, lambda: self._needed[0])
+                self.file.ask(cluster, self.jobs)
                 yield client
 
 

@@ -30,6 +30,7 @@ class Future:
 
     value: Any
     status: str = "finished"
+    told: list[Callable[[Any], None]] = field(default_factory=list)
 
     def result(self, timeout: float) -> Any:
         return self.value
@@ -41,7 +42,13 @@ class Future:
         self.status = "cancelled"
 
     def add_done_callback(self, function: Callable[[Any], None]) -> None:
+        self.told.append(function)
         if self.status != "pending":
+            function(self)
+
+    def finish(self) -> None:
+        self.status = "finished"
+        for function in self.told:
             function(self)
 
 
@@ -91,12 +98,18 @@ class Faked:
     client: Client
     desk: Desk
     fleet: Fleet
-    needs: list[Any] = field(default_factory=list)
+    needs: list[tuple[int, int, int]] = field(default_factory=list)
+    need: Callable[[int, int, int], None] = lambda *need: None
+
+    def _need(self, *need: int) -> None:
+        runs, refused, stuck = need
+        self.needs.append((runs, refused, stuck))
+        self.need(runs, refused, stuck)
 
     def run(self) -> list[str]:
         """Do all, and return what became of each."""
         probe = Probe("/s", "name", "text")
-        _Sweep(self.client, "session", self.fleet, self.desk, None, probe, lambda *need: self.needs.append(need)).run()
+        _Sweep(self.client, "session", self.fleet, self.desk, None, probe, self._need).run()
         return [str(one.error) for one in self.desk.ended()]
 
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -13,7 +12,7 @@ import pytest
 
 from neuroanp.comparing.cluster_file import Between, ClusterFile
 from neuroanp.comparing.fleet import Fleet
-from neuroanp.comparing.schedulers import quiet
+from neuroanp.comparing.schedulers import Queue, quiet
 from tests.comparing.dask_faked import report
 from tests.comparing.test_executors import until
 
@@ -46,10 +45,12 @@ class Cluster:
         return Scheduler.workers_to_close(cast("Any", seen), **words)
 
 
-def closed(cluster: Cluster, needed: Callable[[], int], jobs: Between, cores: int) -> set[str]:
+def closed(cluster: Cluster, runs: int, jobs: Between, cores: int) -> set[str]:
     """Return the jobs that a queue would close."""
     file = ClusterFile(kind="slurm", jobs=jobs, cores=cores, memory=1e9, host="127.0.0.1")
-    file.ask(cluster, needed)
+    queue = Queue(file, "queue.yaml")
+    queue.need(runs, 0, 0)
+    file.ask(cluster, queue.jobs)
     kind = cluster.adapted["Adaptive"]
     adaptive = kind(
         cluster, interval=0, minimum=cluster.adapted["minimum"], maximum=cluster.adapted["maximum"],
@@ -78,15 +79,25 @@ def closed(cluster: Cluster, needed: Callable[[], int], jobs: Between, cores: in
     ],
 )
 def test_jobs_that_do_runs_are_kept_when_fewer_would_do(busy, runs, least, gone):
-    found = closed(Cluster(busy), lambda: runs, Between(minimum=least, maximum=9), cores=4)
+    found = closed(Cluster(busy), runs, Between(minimum=least, maximum=9), cores=4)
     assert not [name for name in found if busy[name]]
     assert len(found) == gone
 
 
-@pytest.mark.parametrize(("elastic", "first"), [(True, "b"), (False, "a")])
-def test_a_queues_fullest_job_is_filled_first(elastic, first):
+@pytest.mark.parametrize(
+    ("runs", "refused", "stuck", "jobs"),
+    [(0, 0, 0, 0), (4, 0, 0, 1), (5, 0, 0, 2), (5, 2, 0, 4), (5, 0, 1, 2), (5, 0, 2, 3), (1, 3, 1, 5)],
+)
+def test_jobs_that_can_do_nothing_are_needed_beside_those_that_can(runs, refused, stuck, jobs):
+    queue = Queue(ClusterFile(kind="slurm", jobs=9, cores=4, memory=1e9, host="127.0.0.1"), "queue.yaml")
+    queue.need(runs, refused, stuck)
+    assert queue.jobs() == jobs
+
+
+@pytest.mark.parametrize(("most", "first"), [(9, "b"), (0, "a")])
+def test_a_queues_fullest_job_is_filled_first(most, first):
     """So that the others become idle and go back; a scheduler of one's own has its workers loaded alike."""
-    fleet = Fleet("x", elastic)
+    fleet = Fleet("x", most)
     fleet.changed({name: {"host": name, "nthreads": 4} for name in ("a", "b", "c")})
     for name, runs in (("a", 0), ("b", 3), ("c", 4)):
         fleet.take_report(fleet.remotes[name], report(host=name))
@@ -111,7 +122,7 @@ def test_a_job_of_several_runs_is_closed_when_its_last_has_ended(tmp_path):
     )
     needed = [4]
     with quiet(), file.cluster("127.0.0.1:0") as cluster, Client(cluster, set_as_default=False) as client:
-        file.ask(cluster, lambda: needed[0])
+        file.ask(cluster, lambda: -(-needed[0] // 2))
 
         def there() -> list[str]:
             return [*client.scheduler_info(n_workers=-1)["workers"]]
