@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from neuroanp.units import Size
-from neuroanp.yaml_io import Problem, Section, all_at
+from neuroanp.yaml_io import Problem, Section, all_at, at
 
 LOG = logging.getLogger("neuroanp")
 ACCOUNT = {"slurm": "account", "pbs": "account", "lsf": "project", "sge": "project", "oar": "project"}
 """What each calls whom its jobs are booked to."""
 TEXTS = Annotated[tuple[str, ...], Field(strict=False)]
-Count = Annotated[int, Field(ge=1, le=10_000)]
+MOST = 10_000
+Count = Annotated[int, Field(ge=1, le=MOST)]
+CERTIFICATES = ("tls_ca_file", "tls_worker_cert", "tls_worker_key")
+"""What a worker is handed, as Dask calls it."""
 PAGE = ("--dashboard-address", "127.0.0.1:0")
 
 
 class Between(Section):
     """Jobs as they are needed, between two numbers."""
 
-    minimum: Annotated[int, Field(ge=0, le=10_000)] = 0
+    minimum: Annotated[int, Field(ge=0, le=MOST)] = 0
     maximum: Count
 
     @model_validator(mode="after")
@@ -31,6 +34,18 @@ class Between(Section):
         if self.minimum > self.maximum:
             raise all_at([Problem(("minimum",), f"{self.minimum} is more than maximum, {self.maximum}")])
         return self
+
+
+def _between(value: Any) -> Any:
+    """Return a number of jobs as bounds that are alike, and bounds as they are."""
+    if isinstance(value, Between | Mapping):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        shown = f"'{value}'" if isinstance(value, str) else f"{value}"
+        raise at((), f"{shown:.80} is no number of jobs; write a whole number, or {{minimum: 0, maximum: 40}}")
+    if not 1 <= value <= MOST:
+        raise at((), f"{value} must be {'at least 1' if value < 1 else f'at most {MOST}'}")
+    return Between(minimum=value, maximum=value)
 
 
 class ClusterFile(Section):
@@ -52,7 +67,7 @@ class ClusterFile(Section):
     """
 
     kind: Literal["slurm", "pbs", "lsf", "sge", "oar", "htcondor", "local"]
-    jobs: Count | Between
+    jobs: Annotated[Between, BeforeValidator(_between)]
     cores: Count = 1
     memory: Size
     interface: str | None = None
@@ -100,11 +115,6 @@ class ClusterFile(Section):
             raise all_at(problems)
         return self
 
-    @property
-    def bounds(self) -> tuple[int, int]:
-        """How many jobs there are, at least and at most."""
-        return (self.jobs, self.jobs) if isinstance(self.jobs, int) else (self.jobs.minimum, self.jobs.maximum)
-
     def options(self) -> dict[str, Any]:
         """Return what dask_jobqueue's class of jobs takes."""
         found: dict[str, Any] = {
@@ -125,9 +135,16 @@ class ClusterFile(Section):
     def job_class(self, address: str) -> Any:
         """Return one job of the queue, for its script; nothing is started.
 
-        Args: address: of the scheduler.
+        Args: address: of the scheduler, without its scheme.
         """
-        return self._class().job_cls(address, name=f"{self.name}-0", **self.options())
+        options = self.options()
+        if self.tls:
+            from distributed.security import Security
+
+            files = {key: f"{self.shared_directory}/<certificates of this sweep>.{key}" for key in CERTIFICATES}
+            options |= {"protocol": "tls://", "security": Security(require_encryption=True, **files)}
+        scheme = "tls" if self.tls else "tcp"
+        return self._class().job_cls(f"{scheme}://{address}", name=f"{self.name}-0", **options)
 
     def cluster(self, page: str) -> Any:
         """Start the scheduler of the queue's jobs, none of which is asked for yet.
@@ -147,7 +164,7 @@ class ClusterFile(Section):
         """
         from distributed.deploy.adaptive import Adaptive
 
-        least, most = self.bounds
+        least, most = self.jobs.minimum, self.jobs.maximum
 
         class Needed(Adaptive):
             """Dask's own would ask for none: runs are handed to workers that are there."""

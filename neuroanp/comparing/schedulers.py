@@ -158,12 +158,12 @@ class Queue:
     @property
     def most(self) -> int:
         """The queue starts its jobs when it has room for them."""
-        return self.file.bounds[1]
+        return self.file.jobs.maximum
 
     @property
     def script(self) -> str:
         """What is handed to the queue for each job; the scheduler's address is known when it runs."""
-        return self.file.job_class(f"tcp://{self.file.host or '<address of this machine>'}:<port>").job_script()
+        return self.file.job_class(f"{self.file.host or '<address of this machine>'}:<port>").job_script()
 
     def need(self, runs: int, refused: int, stuck: int) -> None:
         """Note how many jobs are needed: those that can do nothing stay where they are, and others come elsewhere."""

@@ -89,7 +89,9 @@ def test_jobs_that_do_runs_are_kept_when_fewer_would_do(busy, runs, least, gone)
     [(0, 0, 0, 0), (4, 0, 0, 1), (5, 0, 0, 2), (5, 2, 0, 4), (5, 0, 1, 2), (5, 0, 2, 3), (1, 3, 1, 5)],
 )
 def test_jobs_that_can_do_nothing_are_needed_beside_those_that_can(runs, refused, stuck, jobs):
-    queue = Queue(ClusterFile(kind="slurm", jobs=9, cores=4, memory=1e9, host="127.0.0.1"), "queue.yaml")
+    queue = Queue(
+        ClusterFile(kind="slurm", jobs=Between(maximum=9), cores=4, memory=1e9, host="127.0.0.1"), "queue.yaml"
+    )
     queue.need(runs, refused, stuck)
     assert queue.jobs() == jobs
 
