@@ -13,14 +13,14 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
 from neuroanp.comparing.desk import Desk, Plan, Progress, planned
-from neuroanp.comparing.fleet import Fleet, Remote, probe_in
+from neuroanp.comparing.fleet import SLOW_S, Fleet, Remote, probe_in
 from neuroanp.comparing.limits import NO_LIMITS, Limits
 from neuroanp.comparing.needs import Needs
 from neuroanp.comparing.remote import Order, Probe, dismiss, do, finish, report
@@ -123,6 +123,15 @@ class _Flight:
     remote: Remote
     future: Any
     index: int | None
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """Why a worker does not get a run: its kind, as of `neuroanp.comparing.worker.serve`, and in words."""
+
+    kind: str
+    why: str
 
 
 class _Sweep:
@@ -137,7 +146,8 @@ class _Sweep:
         self._inbox: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._flights: dict[str, _Flight] = {}
         self._begun: set[str] = set()
-        self._barred: dict[int, dict[str, str]] = {}
+        self._taken_up: set[str] = set()
+        self._barred: dict[int, dict[str, _Bar]] = {}
         self._stuck: dict[int, float] = {}
         self._refreshed = -REFRESH_S
         self._paths = tuple(path for path in sys.path if isinstance(path, str) and Path(path).is_absolute())
@@ -182,9 +192,18 @@ class _Sweep:
             self._fly(remote, None, report, self._probe)
         self._desk.allow(self._slots)
         self._fleet.check()
+        self._say_busy()
         self._give_up()
         stuck = len(self._fleet.good()) if self._stuck else 0
         self._need(len(self._desk.waiting) + self._given, self._fleet.refused(), stuck)
+
+    def _say_busy(self) -> None:
+        """Tell once of workers that keep us waiting, which may be for ever."""
+        late = [token for token, one in self._flights.items() if time.monotonic() - one.since > SLOW_S]
+        runs = sum(self._flights[token].index is not None and token not in self._taken_up for token in late)
+        told = self._fleet.say_busy("workers that have not answered yet", self._fleet.unanswered())
+        if self._fleet.say_busy("runs that their workers have not begun yet", runs) or told:
+            self._desk.show()
 
     @property
     def _given(self) -> int:
@@ -224,7 +243,10 @@ class _Sweep:
                 self._fly(remote, index, do, order)
 
     def _give_up(self) -> None:
-        """Let runs fail for which every worker that is there lacks something, once no other comes."""
+        """Let runs fail for which every worker that is there lacks something, once no other comes.
+
+        One that none could do, whatever were installed there, is done in this process: its data are others in each.
+        """
         good, now = [one.address for one in self._fleet.good()], time.monotonic()
         stuck = {
             index: self._stuck.get(index, now)
@@ -234,7 +256,11 @@ class _Sweep:
         self._stuck = {index: since for index, since in stuck.items() if self._fleet.waits(since)}
         for index in stuck.keys() - self._stuck.keys():
             self._desk.waiting.remove(index)
-            why = self._barred[index][good[0]]
+            bars = [self._barred[index][address] for address in good]
+            if all(one.kind == "unable" for one in bars):
+                self._desk.end(index, "unable", bars[0].why)
+                continue
+            why = next(one.why for one in bars if one.kind != "unable")
             self._desk.end(index, "failed", f"no worker of {self._fleet.name} can do it: {why}")
 
     def _hear(self, seconds: float) -> None:
@@ -261,6 +287,7 @@ class _Sweep:
         """Take what a run says on its way."""
         if kind == "began":
             self._begun.add(token)
+            self._taken_up.add(token)
         elif kind == "ended":
             self._begun.discard(token)
         elif (flight := self._flights.get(token)) is not None and flight.index is not None:
@@ -289,24 +316,26 @@ class _Sweep:
         if kind == "refused":
             self._fleet.refuse(remote, content)
             desk.give_back(index)
-        elif kind == "lacking":
-            self._barred.setdefault(index, {})[remote.address] = f"{content} ({remote.host})"
+        elif kind in ("lacking", "absent", "unable"):
+            self._barred.setdefault(index, {})[remote.address] = _Bar(kind, f"{content} ({remote.host})")
             desk.give_back(index)
         elif kind == "released":
-            desk.end(index, "died", f"was let go of by {remote}")
+            desk.end(index, "lost", f"was let go of by {remote}")
+        elif kind == "stopped":
+            desk.end(index, "lost", f"was told to end on {remote}")
         elif kind == "outcome":
             desk.end(index, kind, self._seen(desk.plans[index], content, remote))
         else:
             desk.end(index, kind, content)
         desk.write(written)
-        if kind in ("refused", "lacking"):
+        if kind in ("refused", "lacking", "absent", "unable"):
             self._refreshed = -REFRESH_S
 
     def _broken(self, flight: _Flight, index: int) -> None:
         """Take that Dask could not do what it was given."""
         error = flight.future.exception(timeout=END_S) if flight.future.status == "error" else None
         if error is None or type(error).__name__ == "KilledWorker":
-            self._desk.end(index, "died", f"was lost with {flight.remote}")
+            self._desk.end(index, "lost", f"was lost with {flight.remote}")
         else:
             self._desk.end(index, "failed", f"{flight.remote} cannot do it ({type(error).__name__}: {error})")
 
@@ -317,7 +346,7 @@ class _Sweep:
             self._begun.discard(token)
             flight.future.cancel()
             if flight.index is not None:
-                self._desk.end(flight.index, "died", f"was lost with {remote}")
+                self._desk.end(flight.index, "lost", f"was lost with {remote}")
 
     def _seen(self, plan: Plan, outcome: Outcome, remote: Remote) -> Outcome:
         """Return an outcome with the path as this machine has it; an error where the run is not there."""

@@ -20,6 +20,8 @@ from neuroanp.records.atomic import said
 LOG = logging.getLogger("neuroanp")
 PATIENCE_S = 60.0
 """How long a scheduler that nobody starts workers for may be without one."""
+SLOW_S = 10.0
+"""After which it is said that a worker has not answered, or not begun a run: it may do what others gave it first."""
 QUEUE_S = 1800.0
 """How long a queue is waited for that has started some jobs, none of which can do what is left."""
 
@@ -31,7 +33,8 @@ class Remote:
     Args:
         address: of it. host: its machine. threads: runs that it does at a time.
         good: whether it may do runs; None: it has not answered yet. why: what it is left out for.
-        flights: tokens of what it has been given. asked: when it was asked what it is.
+        flights: tokens of what it has been given. asked: when it was asked what it is; since: the same by the monotonic
+            clock.
     """
 
     address: str
@@ -41,6 +44,7 @@ class Remote:
     why: str = ""
     flights: set[str] = field(default_factory=set)
     asked: float = field(default_factory=time.time)
+    since: float = field(default_factory=time.monotonic)
 
     @property
     def free(self) -> bool:
@@ -72,6 +76,7 @@ class Fleet:
         self._ours = versions()
         self._said: set[str] = set()
         self._alone_since: float | None = None
+        self._busy = dict[str, bool]()
 
     @property
     def slots(self) -> int:
@@ -118,6 +123,19 @@ class Fleet:
     def good(self) -> list[Remote]:
         """Return who may do runs."""
         return [one for one in self.remotes.values() if one.good]
+
+    def unanswered(self) -> int:
+        """Return how many should have said by now what they are."""
+        now = time.monotonic()
+        return sum(one.good is None and now - one.since > SLOW_S for one in self.remotes.values())
+
+    def say_busy(self, what: str, many: int) -> bool:
+        """Say how many workers, or runs, are waited for, where none was before; return whether that was said."""
+        first = many > 0 and not self._busy.get(what, False)
+        self._busy[what] = many > 0
+        if first:
+            LOG.info(f"{self.name}: {what}: {many} (busy with what others gave them?)")
+        return first
 
     def refused(self) -> int:
         """Return how many are left out."""

@@ -6,6 +6,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
+from multiprocessing.reduction import ForkingPickler
 from types import SimpleNamespace
 from typing import Any, cast
 
@@ -13,16 +14,19 @@ import pytest
 
 from neuroanp.comparing import cluster, fleet
 from neuroanp.comparing.cluster import DaskExecutor
+from neuroanp.comparing.desk import Desk, planned
 from neuroanp.comparing.fleet import Fleet
 from neuroanp.comparing.remote import Order
 from neuroanp.comparing.schedulers import Scheduler
 from neuroanp.comparing.within import within
+from neuroanp.comparing.worker import Outcome
 from neuroanp.errors import RunError
-from tests.comparing.dask_faked import Client, Faked, Future, faked, report, well
+from neuroanp.records.run_dir import RunDir
+from tests.comparing.dask_faked import NEVER, Client, Faked, Future, faked, report, well
 from tests.comparing.test_executors import job, silent
 
 A, B = "tcp://a:1", "tcp://b:1"
-BOUND_S = 20.0
+BOUND_S = 60.0
 """Within which a sweep ends, on a machine that is busy."""
 
 
@@ -134,3 +138,110 @@ def test_a_run_waits_for_a_worker_that_has_not_said_what_it_is(tmp_path, monkeyp
     assert within(BOUND_S, sweep.run) == [
         f"done by {B}" if answers else "no worker of x can do it: no gymnasium (node)"
     ]
+
+
+def test_who_keeps_a_sweep_waiting_is_said_once_and_shown(tmp_path, monkeypatch, caplog):
+    """A worker that others keep busy answers when it is free: its question, and a run, wait in its queue."""
+    caplog.set_level("INFO")
+    monkeypatch.setattr(cluster, "SLOW_S", 0.3)
+    monkeypatch.setattr(fleet, "SLOW_S", 0.3)
+    monkeypatch.setattr("neuroanp.comparing.standing.EVERY_S", 0.0)
+    asked, given, events = Future(report(), "pending"), Future(None, "pending"), list[dict[str, Any]]()
+
+    def answer(address: str, order: Order) -> Future:
+        given.value = well(address, order)
+        return given
+
+    def heard(event: dict[str, Any]) -> None:
+        if event["phase"] == "sweep":
+            events.append(event)
+            (asked if asked.status == "pending" else given).finish() if len(events) != 2 else None
+
+    sweep = faked(Client({A: 1}, answer, {A: asked}), [job(tmp_path)], Fleet("x", 0), heard)
+    within(BOUND_S, sweep.run)
+    assert [event["running"] for event in events[:3]] == [0, 1, 1]
+    for what in ("workers that have not answered yet", "runs that their workers have not begun yet"):
+        assert caplog.messages.count(f"x: {what}: 1 (busy with what others gave them?)") == 1
+
+
+def test_a_run_that_one_worker_cannot_import_goes_to_another(tmp_path):
+    for kind in ("absent", "unable"):
+        said = (kind, "'mine' cannot be imported from mine", "")
+        client = Client({A: 2, B: 1}, lambda at, order, said=said: said if at == A else well(at, order))
+        assert within(BOUND_S, faked(client, [job(tmp_path)], Fleet("x", 0)).run) == [f"done by {B}"]
+
+
+def test_a_run_that_no_worker_can_import_fails_by_name(tmp_path, monkeypatch):
+    """It is not done on the machine that asks, where no limits hold."""
+    monkeypatch.setattr(Desk, "_do_here", lambda *rest: pytest.fail("it is done here"))
+    answers = {A: ("unable", "has other data", ""), B: ("absent", "'mine' cannot be imported from mine", "")}
+    sweep = faked(Client({A: 1, B: 1}, lambda at, order: answers[at]), [job(tmp_path)], Fleet("x", 0))
+    assert within(BOUND_S, sweep.run) == ["no worker of x can do it: 'mine' cannot be imported from mine (node)"]
+
+
+def test_a_run_with_other_data_in_every_process_is_done_here_by_name(tmp_path, monkeypatch, caplog):
+    monkeypatch.setattr("neuroanp.comparing.desk.work", lambda plan, say: Outcome("", None))
+    said = ("unable", "task 'mine' has other data in another process", "")
+    sweep = faked(Client({A: 1, B: 1}, lambda *rest: said), [job(tmp_path)], Fleet("x", 0))
+    assert within(BOUND_S, sweep.run) == ["None"]
+    assert {at for at, _ in sweep.client.given} == {A, B}
+    assert sum("in this process: task 'mine' has other data" in message for message in caplog.messages) == 1
+
+
+@pytest.mark.parametrize("how", ["released", "stopped", "broken", "gone"])
+@pytest.mark.parametrize("saves", [True, False])
+def test_a_run_that_gets_on_may_lose_any_number_of_workers(tmp_path, how, saves):
+    """As jobs whose walltime ends; one that saves nothing new between two is given up the third time."""
+    wanted, tries = job(tmp_path, force=True), list[str]()
+    (plan,) = planned([wanted])
+    record = RunDir.create(tmp_path, plan.path.name, wanted.config.to_yaml(), {"identity": plan.path.name[-16:]})
+    folder = record.path / "checkpoints"
+    (folder / "00000900.safetensors").touch()  # of the record that `force` begins anew
+
+    def answer(address: str, order: Order) -> Any:
+        tries.append(address)
+        if len(tries) == 6:
+            return well(address, order)
+        for old in folder.iterdir():
+            old.unlink()
+        (folder / f"{len(tries) if saves else 0:08d}.safetensors").touch()
+        if how == "gone":
+            del client.workers[address]
+            client.workers[f"tcp://a:{len(tries) + 1}"] = 1
+            return NEVER
+        return Future(None, "error") if how == "broken" else (how, "", "")
+
+    client = Client({"tcp://a:1": 1}, answer)
+    (said,) = within(BOUND_S, faked(client, [wanted], Fleet("x", 0)).run)
+    assert said.startswith("done by") if saves else "(3 times)" in said
+    assert len(tries) == (6 if saves else 4)
+
+
+def test_a_process_that_dies_is_tried_three_times_whatever_it_has_saved(tmp_path):
+    (plan,) = planned([job(tmp_path)])
+    desk = Desk([plan], silent, set(), 1)
+    for update in range(3):
+        assert desk.next() == 0
+        desk.begin(0)
+        (plan.path / "checkpoints").mkdir(parents=True, exist_ok=True)
+        (plan.path / "checkpoints" / f"{update:08d}.safetensors").touch()
+        desk.end(0, "died", "was killed")
+    assert desk.outcomes[0].error == "its worker process was killed (3 times)"
+
+
+def test_a_run_that_had_ended_on_a_lost_worker_is_not_done_twice(tmp_path):
+    """With --force: what was begun since the sweep began is what was asked for."""
+    wanted = job(tmp_path, force=True)
+    old = RunDir.create(tmp_path, planned([wanted])[0].path.name, wanted.config.to_yaml(), {"started": "a day ago"})
+    old.end("finished")
+    forced = list[bool]()
+
+    def answer(address: str, order: Order) -> Any:
+        forced.append(ForkingPickler.loads(order.packed).force)
+        if len(forced) == 2:
+            return well(address, order)
+        old.update(started="2026-11-29T16:20:04+00:00")
+        return Future(None, "error")
+
+    within(BOUND_S, faked(Client({A: 1}, answer), [wanted], Fleet("x", 0)).run)
+    assert forced == [True, False]
