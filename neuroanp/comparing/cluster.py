@@ -13,18 +13,19 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack, suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from types import TracebackType
 from typing import Any, Self
 
 from neuroanp.comparing.desk import Desk, Plan, Progress, planned
-from neuroanp.comparing.fleet import Fleet, Remote, probe_in
+from neuroanp.comparing.fleet import SLOW_S, Fleet, Remote, probe_in
 from neuroanp.comparing.limits import NO_LIMITS, Limits
 from neuroanp.comparing.needs import Needs
 from neuroanp.comparing.remote import Order, Probe, dismiss, do, finish, report
 from neuroanp.comparing.schedulers import Scheduler
+from neuroanp.comparing.within import within
 from neuroanp.comparing.worker import Job, Outcome
 from neuroanp.errors import InputError, RunError
 from neuroanp.records.run_dir import RunDir
@@ -35,6 +36,10 @@ SEEN_S = 5.0
 """How long a run that another machine has ended may take to be seen here."""
 END_S = 10.0
 """How long runs that are asked to end are waited for."""
+DISMISS_S = 3.0
+"""How long workers may take to hear that the driver leaves: their processes end by themselves soon after."""
+ANSWER_S = 60.0
+"""How long the scheduler may take to say which workers there are."""
 GONE = "what was begun keeps its checkpoints, nothing is lost, and the same command goes on"
 
 
@@ -50,13 +55,13 @@ class DaskExecutor:
         self._scheduler, self._limits, self._most = scheduler, limits, most
         self._stack = ExitStack()
         self._client: Any = None
-        self._fleet = Fleet(scheduler.name, scheduler.elastic)
+        self._fleet = Fleet(scheduler.name, scheduler.most)
         self._session = ""
 
     def __enter__(self) -> Self:
         """Reach the scheduler."""
         self._session = f"neuroanp-{uuid.uuid4().hex}"
-        self._fleet = Fleet(self._scheduler.name, self._scheduler.elastic)
+        self._fleet = Fleet(self._scheduler.name, self._scheduler.most)
         self._client = self._stack.enter_context(self._scheduler.reached())
         return self
 
@@ -66,8 +71,9 @@ class DaskExecutor:
         """Let go of the workers' idle processes, and of the scheduler."""
         finish(self._session)  # where the workers are in this process
         if (good := self._fleet.good()) and self._client.status == "running":
-            with suppress(Exception):  # a worker that went away meanwhile; its processes end with it
-                self._client.run(dismiss, self._session, workers=[one.address for one in good], on_error="ignore")
+            run, there = self._client.run, [one.address for one in good]
+            with suppress(Exception):  # a worker that went away meanwhile, or is stopped
+                within(DISMISS_S, lambda: run(dismiss, self._session, workers=there, on_error="ignore"))
         self._client = None
         self._stack.close()
 
@@ -117,6 +123,15 @@ class _Flight:
     remote: Remote
     future: Any
     index: int | None
+    since: float = field(default_factory=time.monotonic)
+
+
+@dataclass(frozen=True)
+class _Bar:
+    """Why a worker does not get a run: its kind, as of `neuroanp.comparing.worker.serve`, and in words."""
+
+    kind: str
+    why: str
 
 
 class _Sweep:
@@ -124,14 +139,16 @@ class _Sweep:
 
     def __init__(
         self, client: Any, session: str, fleet: Fleet, desk: Desk, most: int | None, probe: Probe,
-        need: Callable[[int], None],
+        need: Callable[[int, int, int], None],
     ) -> None:  # fmt: skip
         self._client, self._session, self._fleet, self._desk = client, session, fleet, desk
         self._most, self._probe, self._need = most, probe, need
         self._inbox: SimpleQueue[tuple[str, Any]] = SimpleQueue()
         self._flights: dict[str, _Flight] = {}
         self._begun: set[str] = set()
-        self._barred: dict[int, dict[str, str]] = {}
+        self._taken_up: set[str] = set()
+        self._barred: dict[int, dict[str, _Bar]] = {}
+        self._stuck: dict[int, float] = {}
         self._refreshed = -REFRESH_S
         self._paths = tuple(path for path in sys.path if isinstance(path, str) and Path(path).is_absolute())
 
@@ -140,7 +157,7 @@ class _Sweep:
         self._client.subscribe_topic(self._session, lambda event: self._inbox.put(("said", event[1])))
         self._client.subscribe_topic("all", self._on_event)
         try:
-            while self._desk.waiting or any(one.index is not None for one in self._flights.values()):
+            while self._desk.waiting or self._given:
                 self._refresh()
                 self._hand_out()
                 self._hear(self._patience())
@@ -165,7 +182,7 @@ class _Sweep:
             return
         self._refreshed = now
         try:
-            workers = self._client.scheduler_info(n_workers=-1)["workers"]
+            workers = within(ANSWER_S, lambda: self._client.scheduler_info(n_workers=-1))["workers"]
         except Exception as error:
             raise RunError(f"the scheduler of {self._fleet.name} is gone ({error}); {GONE}") from error
         new, gone = self._fleet.changed(workers)
@@ -174,9 +191,24 @@ class _Sweep:
         for remote in new:
             self._fly(remote, None, report, self._probe)
         self._desk.allow(self._slots)
-        self._need(len(self._desk.waiting) + sum(one.index is not None for one in self._flights.values()))
         self._fleet.check()
+        self._say_busy()
         self._give_up()
+        stuck = len(self._fleet.good()) if self._stuck else 0
+        self._need(len(self._desk.waiting) + self._given, self._fleet.refused(), stuck)
+
+    def _say_busy(self) -> None:
+        """Tell once of workers that keep us waiting, which may be for ever."""
+        late = [token for token, one in self._flights.items() if time.monotonic() - one.since > SLOW_S]
+        runs = sum(self._flights[token].index is not None and token not in self._taken_up for token in late)
+        told = self._fleet.say_busy("workers that have not answered yet", self._fleet.unanswered())
+        if self._fleet.say_busy("runs that their workers have not begun yet", runs) or told:
+            self._desk.show()
+
+    @property
+    def _given(self) -> int:
+        """Runs that are given out."""
+        return sum(one.index is not None for one in self._flights.values())
 
     @property
     def _slots(self) -> int:
@@ -198,7 +230,7 @@ class _Sweep:
     def _hand_out(self) -> None:
         """Give each free thread a run that its worker lacks nothing for."""
         for remote in self._fleet.free():
-            while remote.free and sum(one.index is not None for one in self._flights.values()) < self._slots:
+            while remote.free and self._given < self._slots:
                 index = self._desk.next(lambda one, at=remote.address: at not in self._barred.get(one, {}))
                 if index is None:
                     break
@@ -211,13 +243,25 @@ class _Sweep:
                 self._fly(remote, index, do, order)
 
     def _give_up(self) -> None:
-        """Let runs fail for which every worker that is there lacks something."""
-        good = [one.address for one in self._fleet.good()]
-        for index in [*self._desk.waiting]:
-            barred = self._barred.get(index, {})
-            if good and all(address in barred for address in good):
-                self._desk.waiting.remove(index)
-                self._desk.end(index, "failed", f"no worker of {self._fleet.name} can do it: {barred[good[0]]}")
+        """Let runs fail for which every worker that is there lacks something, once no other comes.
+
+        One that none could do, whatever were installed there, is done in this process: its data are others in each.
+        """
+        good, now = [one.address for one in self._fleet.good()], time.monotonic()
+        stuck = {
+            index: self._stuck.get(index, now)
+            for index in self._desk.waiting
+            if good and all(address in self._barred.get(index, {}) for address in good)
+        }
+        self._stuck = {index: since for index, since in stuck.items() if self._fleet.waits(since)}
+        for index in stuck.keys() - self._stuck.keys():
+            self._desk.waiting.remove(index)
+            bars = [self._barred[index][address] for address in good]
+            if all(one.kind == "unable" for one in bars):
+                self._desk.end(index, "unable", bars[0].why)
+                continue
+            why = next(one.why for one in bars if one.kind != "unable")
+            self._desk.end(index, "failed", f"no worker of {self._fleet.name} can do it: {why}")
 
     def _hear(self, seconds: float) -> None:
         """Wait for news and take all that there are."""
@@ -243,6 +287,7 @@ class _Sweep:
         """Take what a run says on its way."""
         if kind == "began":
             self._begun.add(token)
+            self._taken_up.add(token)
         elif kind == "ended":
             self._begun.discard(token)
         elif (flight := self._flights.get(token)) is not None and flight.index is not None:
@@ -271,24 +316,26 @@ class _Sweep:
         if kind == "refused":
             self._fleet.refuse(remote, content)
             desk.give_back(index)
-        elif kind == "lacking":
-            self._barred.setdefault(index, {})[remote.address] = f"{content} ({remote.host})"
+        elif kind in ("lacking", "absent", "unable"):
+            self._barred.setdefault(index, {})[remote.address] = _Bar(kind, f"{content} ({remote.host})")
             desk.give_back(index)
         elif kind == "released":
-            desk.end(index, "died", f"was let go of by {remote}")
+            desk.end(index, "lost", f"was let go of by {remote}")
+        elif kind == "stopped":
+            desk.end(index, "lost", f"was told to end on {remote}")
         elif kind == "outcome":
             desk.end(index, kind, self._seen(desk.plans[index], content, remote))
         else:
             desk.end(index, kind, content)
         desk.write(written)
-        if kind in ("refused", "lacking"):
+        if kind in ("refused", "lacking", "absent", "unable"):
             self._refreshed = -REFRESH_S
 
     def _broken(self, flight: _Flight, index: int) -> None:
         """Take that Dask could not do what it was given."""
         error = flight.future.exception(timeout=END_S) if flight.future.status == "error" else None
         if error is None or type(error).__name__ == "KilledWorker":
-            self._desk.end(index, "died", f"was lost with {flight.remote}")
+            self._desk.end(index, "lost", f"was lost with {flight.remote}")
         else:
             self._desk.end(index, "failed", f"{flight.remote} cannot do it ({type(error).__name__}: {error})")
 
@@ -299,7 +346,7 @@ class _Sweep:
             self._begun.discard(token)
             flight.future.cancel()
             if flight.index is not None:
-                self._desk.end(flight.index, "died", f"was lost with {remote}")
+                self._desk.end(flight.index, "lost", f"was lost with {remote}")
 
     def _seen(self, plan: Plan, outcome: Outcome, remote: Remote) -> Outcome:
         """Return an outcome with the path as this machine has it; an error where the run is not there."""

@@ -4,26 +4,29 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import BeforeValidator, Field, model_validator
 
 from neuroanp.units import Size
-from neuroanp.yaml_io import Problem, Section, all_at
+from neuroanp.yaml_io import Problem, Section, all_at, at
 
 LOG = logging.getLogger("neuroanp")
 ACCOUNT = {"slurm": "account", "pbs": "account", "lsf": "project", "sge": "project", "oar": "project"}
 """What each calls whom its jobs are booked to."""
 TEXTS = Annotated[tuple[str, ...], Field(strict=False)]
-Count = Annotated[int, Field(ge=1, le=10_000)]
+MOST = 10_000
+Count = Annotated[int, Field(ge=1, le=MOST)]
+CERTIFICATES = ("tls_ca_file", "tls_worker_cert", "tls_worker_key")
+"""What a worker is handed, as Dask calls it."""
 PAGE = ("--dashboard-address", "127.0.0.1:0")
 
 
 class Between(Section):
     """Jobs as they are needed, between two numbers."""
 
-    minimum: Annotated[int, Field(ge=0, le=10_000)] = 0
+    minimum: Annotated[int, Field(ge=0, le=MOST)] = 0
     maximum: Count
 
     @model_validator(mode="after")
@@ -31,6 +34,18 @@ class Between(Section):
         if self.minimum > self.maximum:
             raise all_at([Problem(("minimum",), f"{self.minimum} is more than maximum, {self.maximum}")])
         return self
+
+
+def _between(value: Any) -> Any:
+    """Return a number of jobs as bounds that are alike, and bounds as they are."""
+    if isinstance(value, Between | Mapping):
+        return value
+    if isinstance(value, bool) or not isinstance(value, int):
+        shown = f"'{value}'" if isinstance(value, str) else f"{value}"
+        raise at((), f"{shown:.80} is no number of jobs; write a whole number, or {{minimum: 0, maximum: 40}}")
+    if not 1 <= value <= MOST:
+        raise at((), f"{value} must be {'at least 1' if value < 1 else f'at most {MOST}'}")
+    return Between(minimum=value, maximum=value)
 
 
 class ClusterFile(Section):
@@ -52,7 +67,7 @@ class ClusterFile(Section):
     """
 
     kind: Literal["slurm", "pbs", "lsf", "sge", "oar", "htcondor", "local"]
-    jobs: Count | Between
+    jobs: Annotated[Between, BeforeValidator(_between)]
     cores: Count = 1
     memory: Size
     interface: str | None = None
@@ -120,9 +135,16 @@ class ClusterFile(Section):
     def job_class(self, address: str) -> Any:
         """Return one job of the queue, for its script; nothing is started.
 
-        Args: address: of the scheduler.
+        Args: address: of the scheduler, without its scheme.
         """
-        return self._class().job_cls(address, name=f"{self.name}-0", **self.options())
+        options = self.options()
+        if self.tls:
+            from distributed.security import Security
+
+            files = {key: f"{self.shared_directory}/<certificates of this sweep>.{key}" for key in CERTIFICATES}
+            options |= {"protocol": "tls://", "security": Security(require_encryption=True, **files)}
+        scheme = "tls" if self.tls else "tcp"
+        return self._class().job_cls(f"{scheme}://{address}", name=f"{self.name}-0", **options)
 
     def cluster(self, page: str) -> Any:
         """Start the scheduler of the queue's jobs, none of which is asked for yet.
@@ -138,22 +160,27 @@ class ClusterFile(Section):
     def ask(self, cluster: Any, needed: Callable[[], int]) -> None:
         """Ask the queue for jobs: as many as runs need, and again for those that it ends before their time.
 
-        Args: cluster: that was started. needed: how many runs are left, asked now and then.
+        Args: cluster: that was started. needed: how many jobs are needed for the runs that are left.
         """
         from distributed.deploy.adaptive import Adaptive
 
-        cores, between = self.cores, self.jobs
-        least, most = (between, between) if isinstance(between, int) else (between.minimum, between.maximum)
+        least, most = self.jobs.minimum, self.jobs.maximum
 
         class Needed(Adaptive):
             """Dask's own would ask for none: runs are handed to workers that are there."""
 
             async def target(self) -> int:
-                return -(-needed() // cores)
+                return needed()
+
+            async def workers_to_close(self, target: int) -> list[str]:
+                """Return idle ones alone: asked for a number, Dask closes those that do runs as well."""
+                scheduler: Any = self.scheduler
+                idle = await scheduler.workers_to_close(memory_ratio=0, attribute="name")
+                return idle[: max(len(self.observed) - target, 0)]
 
         cluster.adapt(Adaptive=Needed, minimum=least, maximum=most, interval="1 s", wait_count=10)
         asked = f"{least}" if least == most else f"{least} to {most}"
-        LOG.info(f"{asked} jobs of {cores} run{'s' * (cores > 1)} each are asked of {self.kind}")
+        LOG.info(f"{asked} jobs of {self.cores} run{'s' * (self.cores > 1)} each are asked of {self.kind}")
 
     def _class(self) -> Any:
         """Return dask_jobqueue's class of clusters."""

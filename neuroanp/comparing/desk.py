@@ -26,7 +26,8 @@ from typing import Any
 from neuroanp.comparing.needs import Needs, Unable, needs_of
 from neuroanp.comparing.standing import Standing
 from neuroanp.comparing.worker import Job, Outcome, name_of, said_of, serving, there, work
-from neuroanp.errors import HeldError, InputError, StoppedError, printable
+from neuroanp.errors import HeldError, InputError, RunError, StoppedError, printable
+from neuroanp.records.checkpoints import FOLDER as CHECKPOINTS
 from neuroanp.records.manifest import ENDED
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.alone import instrument_of
@@ -103,6 +104,9 @@ class Desk:
         self.here = {index for index in every if isinstance(self.plans[index].needs, str)}
         self.waiting = deque(index for index in every if index not in self.here)
         self.tries = [0] * len(self.plans)
+        self._spared = [0] * len(self.plans)
+        self._reached: dict[int, int] = {}
+        self._before: dict[int, str | None] = {}
         self.due: dict[int, float] = {}
         self.standing = Standing(len(self.plans))
         self._out, self._told = set[int](), False
@@ -147,6 +151,10 @@ class Desk:
     def begin(self, index: int) -> None:
         """Note that a job is given out."""
         self.tries[index] += 1
+        if self.tries[index] == 1:
+            plan = self.plans[index]
+            self._before[index] = started(plan.path) if plan.job.force else None
+            self._reached[index] = -1 if plan.job.force else reached(plan.path)
         self._out.add(index)
         self.standing.begin(index)
         self.show()
@@ -158,7 +166,7 @@ class Desk:
         """
         plan = self.plans[index]
         try:
-            job = plan.job if self.tries[index] == 1 else again(plan)
+            job = plan.job if self.tries[index] == 1 else again(plan, self._before[index])
         except (InputError, OSError) as error:  # the worker that died left a record that cannot be read
             self.end(index, "failed", said_of(error))
             return None
@@ -182,8 +190,9 @@ class Desk:
         """Take what became of a job.
 
         Args:
-            kind: outcome, with its Outcome; held: another process has its record; unable: it must be done here; died:
-                its worker did; or what a run failed by, which is not tried again.
+            kind: outcome, with its Outcome; held: another process has its record; unable, absent: it must be done
+                here; died: its process did; lost: it went with what it was done on, which is no try where the run has
+                got on meanwhile; or what a run failed by, which is not tried again.
             content: the outcome, or why, in words.
         """
         plan = self.plans[index]
@@ -192,17 +201,25 @@ class Desk:
             self.outcomes[index] = content
         elif kind == "held":
             self._hold(index, content)
-        elif kind == "unable":
+        elif kind in ("unable", "absent"):
             self.here.add(index)
             self.plans = [replace(p, needs=content) if p is plan else p for p in self.plans]
-        elif kind == "died" and self.tries[index] < TRIES:
+        elif kind in ("died", "lost") and self._again(index, kind):
             self.waiting.appendleft(index)
         else:
-            said = f"its worker process {content} ({TRIES} times)" if kind == "died" else content
+            said = f"its worker process {content} ({TRIES} times)" if kind in ("died", "lost") else content
             self.outcomes[index] = Outcome(plan.label, there(plan.path), said)
         ended = self.outcomes.get(index)
         self.standing.end(index, None if ended is None else ended.error is None)
         self.show()
+
+    def _again(self, index: int, kind: str) -> bool:
+        """Tell whether a job is tried again: three times, those aside between which it has saved a checkpoint."""
+        if kind == "lost":
+            before, now = self._reached[index], reached(self.plans[index].path)
+            self._spared[index] += now > before
+            self._reached[index] = now
+        return self.tries[index] - self._spared[index] < TRIES
 
     def give_back(self, index: int) -> None:
         """Take back a job that was given to what cannot do it now; that is no try."""
@@ -310,7 +327,27 @@ def _without_numbers(message: str) -> str:
     return re.sub(r"(?<!\w)\d[\d.e+-]*", "#", message)
 
 
-def again(plan: Plan) -> Job:
-    """Return the job as it is tried again: what `force` has already begun anew goes on."""
-    begun = plan.path.exists() and RunDir.open(plan.path).manifest["status"] not in ENDED
-    return replace(plan.job, force=plan.job.force and not begun)
+def again(plan: Plan, before: str | None) -> Job:
+    """Return the job as it is tried again: what `force` has already begun anew goes on, or is shown where it has ended.
+
+    Args: before: when the record that was there before the sweep was begun; None: there was none.
+    """
+    if not plan.path.exists():
+        return plan.job
+    found = RunDir.open(plan.path).manifest
+    old = found["status"] in ENDED and found.get("started") == before
+    return replace(plan.job, force=plan.job.force and old)
+
+
+def started(path: Path) -> str | None:
+    """Return when the record of a run was begun, as it says; None where there is none that can be read."""
+    try:
+        return RunDir.open(path, check_code=False, quiet=True).manifest.get("started")
+    except (InputError, RunError, OSError):
+        return None
+
+
+def reached(path: Path) -> int:
+    """Return the update of a run's newest checkpoint, -1 where there is none."""
+    names = (one.stem for one in path.glob(f"{CHECKPOINTS}/*.safetensors"))
+    return max((int(name) for name in names if name.isascii() and name.isdigit()), default=-1)

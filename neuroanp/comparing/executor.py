@@ -16,7 +16,8 @@ class Executor(Protocol):
 
     - A run is done by a process of its own (`neuroanp.comparing.process.Worker`), which ends with what started it.
     - The store is the truth: what it has is not done again, and what a dead worker leaves goes on from its checkpoint,
-      three times at most. A failure is an outcome, and the others go on.
+      three times at most; a run that is lost with the machine it was on, and has saved a checkpoint since the last
+      time, any number of times. A failure is an outcome, and the others go on.
     - A run that another process holds is waited for.
     - What runs say (`event`), and how all stand (`neuroanp.comparing.standing`), goes to `progress`; what they log is
       logged once.

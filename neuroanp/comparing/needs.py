@@ -37,6 +37,10 @@ class Unable(Exception):
     """A run cannot be done in another process; the message says why."""
 
 
+class Absent(Unable):
+    """A run cannot be done in this process, which does not find a file or a module that another might find."""
+
+
 @dataclass(frozen=True)
 class Thing:
     """Something that was registered in a process: where it was registered, and where it can be imported from."""
@@ -64,15 +68,15 @@ class Needs:
     data: str | None = None
 
     def bring(self) -> None:
-        """Load the things into this process; Unable says what is not there."""
+        """Load the things into this process; Unable says what is not there, Absent what may be there elsewhere."""
         if self.script is not None and (why := _run_again(self.script, self.argv)) is not None:
-            raise Unable(why)
+            raise (Absent if why.absent else Unable)(why.text)
         for thing in self.things:
             try:
                 __import__(thing.module)
                 found = attrgetter(thing.qualname)(sys.modules[thing.module])
             except Exception as error:  # whatever importing a user's module may raise
-                raise Unable(
+                raise _kind(error)(
                     f"'{thing.name}' cannot be imported from {thing.module} in another process "
                     f"({type(error).__name__}: {error})"
                 ) from error
@@ -196,8 +200,21 @@ def _guards(source: str) -> list[range]:
     return found
 
 
+def _kind(error: BaseException) -> type[Unable]:
+    """Return as what it counts that something cannot be loaded."""
+    return Absent if isinstance(error, ImportError | OSError) else Unable
+
+
+@dataclass(frozen=True)
+class _Why:
+    """Why a script cannot be run again, and whether that is for a file or a module that is not there."""
+
+    text: str
+    absent: bool
+
+
 @lru_cache
-def _run_again(script: tuple[str, str], argv: tuple[str, ...]) -> str | None:
+def _run_again(script: tuple[str, str], argv: tuple[str, ...]) -> _Why | None:
     """Run the user's script as `__mp_main__`, so that what it defines is found under `__main__` here too; once.
 
     Returns: why it cannot be, None where it was; an exception would not be kept, and the script be run for each job.
@@ -210,7 +227,8 @@ def _run_again(script: tuple[str, str], argv: tuple[str, ...]) -> str | None:
         else:
             found = runpy.run_module(which, run_name=AGAIN, alter_sys=True)
     except BaseException as error:
-        return f"{which} cannot be run again in another process ({type(error).__name__}: {error})"
+        text = f"{which} cannot be run again in another process ({type(error).__name__}: {error})"
+        return _Why(text, _kind(error) is Absent)
     main = ModuleType(AGAIN)
     main.__dict__.update(found)
     sys.modules[MAIN] = sys.modules[AGAIN] = main

@@ -72,7 +72,7 @@ class Worker:
             kind, content = "died", self.end()
         if kind == "began" and self._watched is not None:
             self._watched.begin()
-        if kind in ("failed", "died") and self._watched is not None and self._watched.why is not None:
+        if kind in ("failed", "stopped", "died") and self._watched is not None and self._watched.why is not None:
             return "limited", self._watched.why
         return kind, content
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import warnings
 from collections.abc import Iterator
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from neuroanp.comparing.cluster_file import ClusterFile
+from neuroanp.comparing.within import is_page, within
 from neuroanp.errors import RunError
 
 LOG = logging.getLogger("neuroanp")
@@ -24,7 +26,7 @@ class Scheduler(Protocol):
     """Where a Dask scheduler comes from.
 
     Args:
-        name: of it, as messages have it. elastic: whether workers are started for it by and by.
+        name: of it, as messages have it. most: workers that are started for it by and by; 0: nobody starts any.
         script: what is handed to a queue; None: nothing is.
     """
 
@@ -32,13 +34,18 @@ class Scheduler(Protocol):
     def name(self) -> str: ...
 
     @property
-    def elastic(self) -> bool: ...
+    def most(self) -> int: ...
 
     @property
     def script(self) -> str | None: ...
 
-    def need(self, runs: int) -> None:
-        """Take how many runs are left, where workers are started for them."""
+    def need(self, runs: int, refused: int, stuck: int) -> None:
+        """Take what workers are needed for, where they are started for it.
+
+        Args:
+            runs: that are left. refused: workers that can do none.
+            stuck: workers that are there and lack something for one and the same run; 0: there is no such run.
+        """
         ...
 
     def reached(self) -> Any:
@@ -63,16 +70,16 @@ class Local:
         return "this machine"
 
     @property
-    def elastic(self) -> bool:
+    def most(self) -> int:
         """All its workers are there at once."""
-        return False
+        return 0
 
     @property
     def script(self) -> None:
         """No queue is handed anything."""
         return None
 
-    def need(self, runs: int) -> None:
+    def need(self, runs: int, refused: int, stuck: int) -> None:
         """Its workers are what they are."""
 
     @contextmanager
@@ -104,21 +111,23 @@ class Address:
         return self.address
 
     @property
-    def elastic(self) -> bool:
+    def most(self) -> int:
         """Nobody starts workers for it but whoever started it."""
-        return False
+        return 0
 
     @property
     def script(self) -> None:
         """No queue is handed anything."""
         return None
 
-    def need(self, runs: int) -> None:
+    def need(self, runs: int, refused: int, stuck: int) -> None:
         """Its workers are what they are."""
 
     @contextmanager
     def reached(self) -> Iterator[Any]:
         """Connect to it, for as long as the block runs."""
+        with quiet():
+            _try(self.address)
         with quiet(), _client(self.address, self.address) as client:
             if self.dashboard:
                 LOG.info(f"dashboard: {client.dashboard_link}")
@@ -147,18 +156,22 @@ class Queue:
         return f"{self.file.kind} ({self.label})"
 
     @property
-    def elastic(self) -> bool:
+    def most(self) -> int:
         """The queue starts its jobs when it has room for them."""
-        return True
+        return self.file.jobs.maximum
 
     @property
     def script(self) -> str:
         """What is handed to the queue for each job; the scheduler's address is known when it runs."""
-        return self.file.job_class(f"tcp://{self.file.host or '<address of this machine>'}:<port>").job_script()
+        return self.file.job_class(f"{self.file.host or '<address of this machine>'}:<port>").job_script()
 
-    def need(self, runs: int) -> None:
-        """Note how many runs are left: the queue is asked for jobs by it."""
-        self._needed[:] = [runs]
+    def need(self, runs: int, refused: int, stuck: int) -> None:
+        """Note how many jobs are needed: those that can do nothing stay where they are, and others come elsewhere."""
+        self._needed[:] = [refused + max(-(-runs // self.file.cores), stuck + (stuck > 0))]
+
+    def jobs(self) -> int:
+        """Return how many jobs are needed, the file's bounds left aside."""
+        return self._needed[0]
 
     @contextmanager
     def reached(self) -> Iterator[Any]:
@@ -172,7 +185,7 @@ class Queue:
             with cluster, _client(cluster, self.name) as client:
                 if self.dashboard:
                     LOG.info(f"dashboard: http://{LOOPBACK}:{cluster.scheduler.http_server.port}/status")
-                self.file.ask(cluster, lambda: self._needed[0])
+                self.file.ask(cluster, self.jobs)
                 yield client
 
 
@@ -184,15 +197,44 @@ def _client(where: Any, name: str) -> Iterator[Any]:
     try:
         client = Client(where, timeout=CONNECT_S, set_as_default=False, name="neuroanp")
     except Exception as error:  # whatever sockets, certificates and Dask's handshake raise
-        raise RunError(
-            f"no Dask scheduler answers at {name} within {CONNECT_S} s ({type(error).__name__}: "
-            f"{str(error).strip().partition(chr(10))[0] or 'no answer'}); start one there (dask scheduler), or check "
-            "the address, the firewall and, for tls://, the certificates of Dask's configuration"
-        ) from error
+        raise _silent(name, error) from error
     try:
         yield client
     finally:
         client.close(timeout=5)
+
+
+def _try(address: str) -> None:
+    """Raise RunError where no scheduler answers: of a client's timeout Dask's greeting takes no notice."""
+    from distributed.comm.addressing import parse_host_port
+    from distributed.comm.core import connect
+    from distributed.security import Security
+
+    async def greeted() -> None:
+        words = Security().get_connection_args("client")
+        comm = await asyncio.wait_for(connect(address, timeout=CONNECT_S, **words), CONNECT_S + 0.5)
+        await comm.close()
+
+    try:
+        within(CONNECT_S + 1, lambda: asyncio.run(greeted()))
+    except Exception as error:  # whatever sockets, certificates and Dask's greeting raise
+        host, port = parse_host_port(address.partition("://")[2])
+        if is_page(host, port):
+            raise RunError(
+                f"what answers at {address} is a web page (HTTP), and no scheduler: Dask's page of its state mostly "
+                "has port 8787, and its scheduler 8786; take the address that it tells when it starts (Scheduler at: "
+                "tcp://...)"
+            ) from error
+        raise _silent(address, error) from error
+
+
+def _silent(name: str, error: Exception) -> RunError:
+    """Return what is said where no scheduler answers."""
+    return RunError(
+        f"no Dask scheduler answers at {name} within {CONNECT_S} s ({type(error).__name__}: "
+        f"{str(error).strip().partition(chr(10))[0] or 'no answer'}); start one there (dask scheduler), or check "
+        "the address, the firewall and, for tls://, the certificates of Dask's configuration"
+    )
 
 
 @contextmanager

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.comparing.limits import NO_LIMITS, Limits
-from neuroanp.comparing.needs import Needs, Unable
+from neuroanp.comparing.needs import Absent, Needs, Unable
 from neuroanp.errors import HeldError, InputError, NeuroanpError, StoppedError, refused_by_machine
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
@@ -73,8 +73,9 @@ def serve(handle: int, parent: int) -> None:
     """Do jobs until the connection ends: a worker's life.
 
     For each job two messages come: what the worker needs, then the job itself, which may be made of it. The answer is
-    ("outcome", Outcome), ("failed", why), ("held", who holds its record), ("unable", why not in this process), or
-    ("lacking", what is not here of what the parent could build the run with).
+    ("outcome", Outcome), ("failed", why), ("stopped", where: it was told to end), ("held", who holds its record),
+    ("unable", why not in any process but the parent's), ("absent", why not in this process), or ("lacking", what is
+    not here of what the parent could build the run with).
     """
     global _serving
     _serving = True
@@ -97,13 +98,13 @@ def _answer(connection: Connection, say: Say) -> tuple[str, Any]:
         needs.bring()
     except Unable as error:
         connection.recv_bytes()  # the job, whose classes are not here
-        return "unable", str(error)
+        return _unable(error)
     try:
         job: Job = connection.recv()
     except (EOFError, OSError):
         raise
     except Exception as error:  # a class that is not where the parent has it
-        return "unable", f"it cannot be handed to another process ({type(error).__name__}: {error})"
+        return "absent", f"it cannot be handed to another process ({type(error).__name__}: {error})"
     say("began", None)
     try:
         with _logging_to(say, job.config):
@@ -111,11 +112,17 @@ def _answer(connection: Connection, say: Say) -> tuple[str, Any]:
     except HeldError as error:
         return "held", str(error)
     except Unable as error:
-        return "unable", str(error)
+        return _unable(error)
+    except StoppedError as error:  # one worker was told to end, and the others go on
+        return "stopped", said_of(error)
     except InputError as error:  # before it began: the parent built it, and has what is not here
         return "lacking", str(error)
-    except Exception as error:  # also what stopped it: one worker was told to end, and the others go on
+    except Exception as error:
         return "failed", said_of(error)
+
+
+def _unable(error: Unable) -> tuple[str, str]:
+    return "absent" if isinstance(error, Absent) else "unable", str(error)
 
 
 def work(job: Job, say: Say, needs: Needs | None = None) -> Outcome:

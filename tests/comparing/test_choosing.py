@@ -89,7 +89,25 @@ def test_a_number_of_workers_that_cannot_be_is_refused(workers):
         (("kind: slurm", "kind: slrum"), "queue.yaml:2: kind: "),
         (("walltime:", "walltme:"), "queue.yaml:7: walltme: unknown key; did you mean 'walltime'?"),
         (("memory: 8 GB", "memory: 8"), "queue.yaml:5: memory: '8' has no unit"),
-        (("jobs: 4", "jobs: {minimum: 5, maximum: 2}"), "5 is more than maximum, 2"),
+        (
+            ("jobs: 4", "jobs: {minimum: 5, maximum: 2}"),
+            "1 problem\n  queue.yaml:3: jobs.minimum: 5 is more than maximum, 2",
+        ),
+        (("jobs: 4", "jobs: 0"), "1 problem\n  queue.yaml:3: jobs: 0 must be at least 1"),
+        (("jobs: 4", "jobs: 10001"), "1 problem\n  queue.yaml:3: jobs: 10001 must be at most 10000"),
+        (
+            ("jobs: 4", "jobs: many"),
+            "jobs: 'many' is no number of jobs; write a whole number, or {minimum: 0, maximum: 40}",
+        ),
+        (("jobs: 4", "jobs: [4]"), "jobs: [4] is no number of jobs; write a whole number, or {"),
+        (("jobs: 4", "jobs: true"), "jobs: True is no number of jobs; write"),
+        (("jobs: 4", "jobs: 2.5"), "jobs: 2.5 is no number of jobs; write"),
+        (("jobs: 4", "jobs: {maximun: 2}"), "jobs.maximun: unknown key; did you mean 'jobs.maximum'?"),
+        (("jobs: 4", "jobs: {maximum: 0}"), "1 problem\n  queue.yaml:3: jobs.maximum: 0 must be at least 1"),
+        (
+            ("jobs: 4", "jobs: {minimum: x, maximum: 2}"),
+            "1 problem\n  queue.yaml:3: jobs.minimum: 'x' is not a whole number",
+        ),
         (("interface: lo", "name: x"), "say where the scheduler listens"),
         (("interface: lo", "interface: lo\nhost: 10.0.0.1"), "whoever reaches that port can run code as you"),
         (("queue: short", "disk: 1 GB"), "disk: kind slurm has none; those that do: htcondor"),
@@ -102,6 +120,8 @@ def test_a_file_of_a_queue_is_held_to_its_keys(tmp_path, change, said):
     with pytest.raises(InputError) as error:
         executor_of(None, written(tmp_path, SLURM.replace(*change)))
     assert said in str(error.value), str(error.value)
+    assert "constrained" not in str(error.value)
+    assert "function-" not in str(error.value)
 
 
 def test_the_script_of_a_slurm_job_says_what_the_file_does(tmp_path):
@@ -142,6 +162,19 @@ def test_htcondor_takes_its_directives_as_pairs(tmp_path):
         "kind: htcondor\njobs: {maximum: 8}\nmemory: 2 GB\ndisk: 1 GB\nhost: 127.0.0.1\ndirectives: ['+Lab = \"x\"']\n"
     )
     assert '+Lab = "x"' in (executor_of(None, written(tmp_path, text)).script or "")
+
+
+def test_a_script_with_certificates_names_them(tmp_path):
+    """What dask-jobqueue makes of the real ones is the same words, with names of files of this sweep."""
+    text = SLURM + "tls: true\nshared_directory: /shared\n"
+    command = (executor_of(None, written(tmp_path, text)).script or "").splitlines()[-1]
+    assert " tls://<address of this machine>:<port> " in command
+    assert " --protocol tls:// " in command
+    for words in ("--tls-ca-file", "--tls-cert", "--tls-key"):
+        assert f" {words} /shared/<certificates of this sweep>." in command
+    plain = executor_of(None, written(tmp_path, SLURM)).script or ""
+    assert " tcp://<address" in plain
+    assert "tls" not in plain
 
 
 @pytest.mark.slow

@@ -179,12 +179,16 @@ def test_force_begins_anew_once(tmp_path):
     """What a retry finds begun goes on; what it finds ended is the old record, and is repeated."""
     wanted = job(tmp_path, force=True)
     (plan,) = planned([wanted])
-    assert _again(plan).force
+    assert _again(plan, None).force
     record = launch(wanted.config, tmp_path)
     assert record.path == plan.path
-    assert _again(plan).force
+    before = record.manifest["started"]
+    assert _again(plan, before).force
+    record.update(started="2026-11-29T16:20:04+00:00")
+    assert not _again(plan, before).force  # it was begun anew, and ended with the worker that was lost
+    assert not _again(plan, None).force
     record.update(status="running")
-    assert not _again(plan).force
+    assert not _again(plan, record.manifest["started"]).force
 
 
 def test_data_that_vanish_meanwhile_end_the_runs_that_need_them_alone(tmp_path, monkeypatch):
