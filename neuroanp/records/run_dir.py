@@ -403,8 +403,10 @@ class RunDir:
         return self._looked[name][1]
 
     def _seal_rows(self) -> None:
-        if not self._unsealed and self._rows.seal.size:
-            self._rows.trim()
+        if self._unsealed:
+            return
+        self._rows.trim()
+        if self._rows.seal.size:
             self._written[METRICS] = self._rows.seal
 
     def _seal_of_rows(self) -> Seal | None:

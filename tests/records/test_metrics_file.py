@@ -187,11 +187,13 @@ def test_a_directory_in_the_place_of_rows_that_nobody_restored_is_said(tmp_path)
         MetricsFile(tmp_path).append([{"update": 1}])
 
 
+@pytest.mark.parametrize("rows", [1, 0])
 @pytest.mark.parametrize("after", ["the copy", "both", "a part"])
-def test_an_append_that_a_signal_cut_short_leaves_a_record_that_is_whole(tmp_path, monkeypatch, after):
+def test_an_append_that_a_signal_cut_short_leaves_a_record_that_is_whole(tmp_path, monkeypatch, after, rows):
     """As a second Ctrl-C does; the run's end seals the rows that count, and what lies behind them is gone."""
     run = RunDir.create(tmp_path, "run", "seed: 0\n", {"identity": "0" * 16})
-    run.append_metrics([{"update": 1}])
+    run.append_metrics([{"update": 1}] * rows)
+    assert run._rows.seal.size == rows * len(b"update\n1\n")
     calls, write = [], os.write
 
     def cut(handle, data):
@@ -208,5 +210,7 @@ def test_an_append_that_a_signal_cut_short_leaves_a_record_that_is_whole(tmp_pat
         run.append_metrics([{"update": 2}, {"update": 3}])
     monkeypatch.undo()
     run.end("interrupted")
-    assert both(run.path) == [b"update\n1\n"] * 2
+    kept = [path.read_bytes() for path in (run.path / NAME, run.path / COPY) if path.exists()]
+    assert kept == [b"update\n1\n" * rows] * len(kept)
     assert RunDir.open(run.path).damage() == []
+    assert RunDir.open(run.path).metrics().columns == ({"update": [1]} if rows else {})
