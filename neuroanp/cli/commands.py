@@ -13,11 +13,13 @@ from neuroanp.cli import (
     diagnose,
     doctor,
     evaluate,
+    examples,
     export,
     importing,
     listing,
     live,
     names,
+    new,
     predict,
     profiles,
     reproduce,
@@ -165,6 +167,15 @@ app.command(
     ),
 )(importing.import_)
 app.add_typer(listing.app, name="runs")
+app.add_typer(new.app, name="new")
+app.command(
+    epilog=_example(
+        "neuroanp examples",
+        "neuroanp examples copy3",
+        "neuroanp examples --copy examples",
+        "neuroanp train examples/copy3.yaml",
+    )
+)(examples.examples)
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(names.tasks, name="tasks")
 app.add_typer(names.rules, name="rules")
