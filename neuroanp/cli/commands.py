@@ -26,6 +26,7 @@ from neuroanp.cli import (
     requirements,
     runs,
     transfer,
+    watch,
 )
 from neuroanp.errors import printable
 
@@ -165,6 +166,9 @@ app.command(
     ),
 )(importing.import_)
 app.add_typer(keeping.app, name="runs")
+app.command(epilog=_example("neuroanp watch last", "neuroanp watch runs", "neuroanp watch runs --once --json"))(
+    watch.watch
+)
 app.add_typer(new.app, name="new")
 app.command(
     epilog=_example(

@@ -32,13 +32,13 @@ def label(
     debug: options.Debug = False,
 ) -> None:
     """Give a run a name of one's own, which every command takes in the place of its path; the run is left as it is."""
-    from neuroanp.api.run import place_of
     from neuroanp.records import labels
     from neuroanp.records.run_dir import RunDir
+    from neuroanp.records.store import found
 
     if remove and name is not None:
         raise InputError("--remove takes all labels of the run away; leave NAME out")
-    path = RunDir.open(place_of(run), check_code=False, quiet=True).path
+    path = RunDir.open(found(run), check_code=False, quiet=True).path
     if remove:
         labels.take(path.parent, {path.name})
     elif name is not None:
@@ -81,9 +81,9 @@ def remove_runs(
 
     Runs that a process writes are refused, and what a link leads to stays.
     """
-    from neuroanp.api.run import place_of
     from neuroanp.cli.runs import argv
     from neuroanp.records.removing import carry_out, planned
+    from neuroanp.records.store import found
     from neuroanp.units import format_quantity
 
     given = (task, profile, backend, rule, status, seed, since, where)
@@ -91,7 +91,7 @@ def remove_runs(
     if bool(runs) == filtered:
         raise InputError("name runs, or choose them by filters such as --status failed (see --help): one of the two")
     if runs:
-        removal = planned([place_of(one) for one in runs])
+        removal = planned([found(one) for one in runs])
     else:
         removal = planned([store / row["name"] for row in filters.chosen(store, *given).rows])
     rows = [{"run": str(run), "bytes": size} for run, size in removal.runs.items()]
@@ -166,18 +166,18 @@ def export_runs(
         raise InputError(f"--output {output}: its name ends in .csv or .json, which says how it is written")
     if output is not None and output.exists() and not force:
         raise InputError(f"--output {output}: exists already; choose another name, or --force to replace it")
-    found = filters.chosen(store, task, profile, backend, rule, status, seed, since, where, sort)
-    for message in found.broken:
+    chosen = filters.chosen(store, task, profile, backend, rule, status, seed, since, where, sort)
+    for message in chosen.broken:
         console(error=True).print(text(f"warning: left out: {message}"), soft_wrap=True)
-    written = as_csv(found.rows) if ending == ".csv" else as_json(found.rows)
+    written = as_csv(chosen.rows) if ending == ".csv" else as_json(chosen.rows)
     if output is None:
         if json:
-            print_json(found.rows)
+            print_json(chosen.rows)
         else:
             sys.stdout.write(written)
         return
     write_text(output, written, OTHER_PLACE, REPEAT)
     if json:
-        print_json([{"path": str(output), "runs": len(found.rows)}])
+        print_json([{"path": str(output), "runs": len(chosen.rows)}])
     else:
-        show(f"{output}: {_count(found.rows)}")
+        show(f"{output}: {_count(chosen.rows)}")
