@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -22,6 +23,10 @@ OPEN = {"network": ("hidden",), "training": ("updates", "batch")}
 """Keys that are said, and not commented out, beside the name that picks a section."""
 SECTIONS = ("network", "rule", "optimizer", "perturbation", "hardware", "training")
 COLUMN, WIDTH = 34, 118
+SCHEMA = "neuroanp.schema.json"
+"""File beside a config that editors complete it by."""
+SERVER = "# yaml-language-server: $schema={}"
+"""The line by which an editor (VS Code's YAML extension) finds it."""
 
 
 def new_config(
@@ -30,12 +35,13 @@ def new_config(
     """Write the config `into`/`name`.yaml, which runs as it stands.
 
     Args:
-        name: of the file. into: its folder, which is made if it is missing. task, profile, rule: what it says; options
-            of these are all in it, at their defaults.
+        name: of the file. into: its folder, which is made if it is missing; the schema for editors is written beside
+            it. task, profile, rule: what it says; options of these are all in it, at their defaults.
 
     Raises:
         InputError: a name is none, or there is such a file already.
     """
+    from neuroanp.scaffolding.schema import schema
     from neuroanp.tasks.protocol import TASKS
     from neuroanp.training.configure import configure
     from neuroanp.training.filling import METHODS
@@ -48,10 +54,13 @@ def new_config(
     if os.path.lexists(path):
         raise InputError(f"{path}: exists already; choose another name, or another folder with --into")
     config = configure(task=task, profile=profile, rule=rule)
+    editors = path.with_name(SCHEMA)
     with said(path, OTHER_PLACE, REPEAT):
         path.parent.mkdir(parents=True, exist_ok=True)
+        if not os.path.lexists(editors):
+            write_text(editors, json.dumps(schema("config"), ensure_ascii=False) + "\n", OTHER_PLACE, REPEAT)
         write_text(path, config_text(config, name), OTHER_PLACE, REPEAT)
-    return Made(path, [path], [f"neuroanp train {path} --dry-run", f"neuroanp train {path}"])
+    return Made(path, [path, editors], [f"neuroanp train {path} --dry-run", f"neuroanp train {path}"])
 
 
 def config_text(config: RunConfig, name: str) -> str:
@@ -59,6 +68,7 @@ def config_text(config: RunConfig, name: str) -> str:
     fields = type(config).model_fields
     plain: dict[str, Any] = config.to_plain()
     lines = [
+        SERVER.format(SCHEMA),
         f"# {name}: what a run is. Lines that are commented out show defaults; take the # away to change one.",
         f"#   neuroanp train {name}.yaml",
         f"#   neuroanp compare {name}.yaml --profiles ideal,pcm --seeds 3",
@@ -85,12 +95,12 @@ def _section(key: str, section: BaseModel, plain: Mapping[str, Any], said: tuple
         meaning = fields[name].description if name in fields else None
         yield _line(name, plain[name], meaning if name != "name" else f"neuroanp {key}s list", "  ", True)
     for name, field in options.items():
-        value = plain.get(name, _value(field, dict(section)[name]))
+        value = plain.get(name, as_written(field, dict(section)[name]))
         yield _line(name, value, field.description, "  ", False, bool(told))
 
 
-def _value(field: FieldInfo, value: Any) -> Any:
-    """Return a value that a dump leaves out, as one writes it: quantities with their unit."""
+def as_written(field: FieldInfo, value: Any) -> Any:
+    """Return a value of a field as one writes it in a file: quantities with their unit."""
     from pydantic import TypeAdapter
 
     from neuroanp.units import dimension_of, format_quantity

@@ -93,7 +93,7 @@ def test_options_taken_in_are_read_as_they_stand(tmp_path: Path) -> None:
     for line in text.splitlines():
         found = re.match(r"(  # |# ?(?= {0,2}[a-zA-Z_0-9]+:))(.*)", line)
         opened.append(("  " if line.startswith("  # ") else "") + found[2] if found else line)
-    said = {**parse("\n".join(opened[4:]), "open.yaml").data}
+    said = {**parse("\n".join(opened[5:]), "open.yaml").data}
     assert {"name", "lr"} <= set(said["optimizer"])
     said["network"] = {key: value for key, value in said["network"].items() if key != "layers"}  # or hidden
     assert configure(said) == configure(task="copy")
