@@ -10,6 +10,7 @@ from typer.core import TyperGroup
 from neuroanp.cli import (
     assess,
     characterize,
+    cite,
     diagnose,
     doctor,
     evaluate,
@@ -25,6 +26,7 @@ from neuroanp.cli import (
     reproduce,
     requirements,
     runs,
+    schema,
     transfer,
     watch,
 )
@@ -187,6 +189,8 @@ app.add_typer(names.neurons, name="neurons")
 app.add_typer(names.encoders, name="encoders")
 app.add_typer(names.losses, name="losses")
 app.add_typer(names.instruments, name="instruments")
+app.command(epilog=_example("neuroanp cite last", "neuroanp cite --rule anp --profile pcm"))(cite.cite)
+app.command(epilog=_example("neuroanp schema -o neuroanp.schema.json", "neuroanp schema profile"))(schema.schema)
 app.command(epilog=_example("neuroanp doctor"))(doctor.doctor)
 
 
