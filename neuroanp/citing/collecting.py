@@ -113,10 +113,10 @@ def _tool(of: str, package: str, version: str | None) -> Entry:
     with suppress(PackageNotFoundError):
         said = metadata(package)
         version = version or said["Version"]
-        address = next(iter(_ADDRESS.findall(" ".join([said.get("Home-page") or "", *_links(said)]))), None)
+        address = next(iter(_ADDRESS.findall(" ".join(_links(said)))), None)
         fields |= {"url": address} if address else {}
     return Entry(of, "software", {**fields, **({"version": version} if version else {})})
 
 
 def _links(said: Any) -> list[str]:
-    return [str(link) for link in said.get_all("Project-URL") or []]
+    return [str(link) for name in ("Home-page", "Project-URL") for link in said.get_all(name) or []]

@@ -12,10 +12,10 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.records.atomic import OTHER_PLACE, REPEAT, said, write_text
 from neuroanp.scaffolding.packages import Made, check_name
+from neuroanp.scaffolding.written import as_written
 
 if TYPE_CHECKING:
     from pydantic import BaseModel
-    from pydantic.fields import FieldInfo
 
     from neuroanp.training.config import RunConfig
 
@@ -97,18 +97,6 @@ def _section(key: str, section: BaseModel, plain: Mapping[str, Any], said: tuple
     for name, field in options.items():
         value = plain.get(name, as_written(field, dict(section)[name]))
         yield _line(name, value, field.description, "  ", False, bool(told))
-
-
-def as_written(field: FieldInfo, value: Any) -> Any:
-    """Return a value of a field as one writes it in a file: quantities with their unit."""
-    from pydantic import TypeAdapter
-
-    from neuroanp.units import dimension_of, format_quantity
-
-    dimension = dimension_of(field.annotation, field.metadata)
-    if dimension is not None and isinstance(value, int | float):
-        return format_quantity(value, dimension.unit, digits=None)
-    return TypeAdapter(Any).dump_python(value, mode="json")
 
 
 def _line(name: str, value: Any, meaning: str | None, indent: str, open_: bool, inside: bool = True) -> str:

@@ -17,7 +17,7 @@ from pydantic import BaseModel, TypeAdapter
 from pydantic.fields import FieldInfo
 
 from neuroanp.errors import InputError
-from neuroanp.scaffolding.configs import as_written
+from neuroanp.scaffolding.written import as_written
 from neuroanp.units import Dimension
 from neuroanp.yaml_io import Chosen
 
@@ -106,7 +106,7 @@ class Writer:
     def field(self, model: type[BaseModel], name: str, field: FieldInfo) -> Schema:
         """Return the schema of one key, with its meaning and its default."""
         found = self.of(field.annotation, tuple(field.metadata), f"{model.__name__}.{name}" in self.short)
-        said = {} if field.description is None else {"description": field.description}
+        said: Schema = {} if field.description is None else {"description": field.description}
         if not field.is_required():
             default = as_written(field, field.get_default(call_default_factory=True, validated_data={}))
             if isinstance(default, str | int | float | list):
@@ -139,7 +139,7 @@ class Writer:
     def _plain(self, annotation: Any, metadata: tuple[Any, ...]) -> Schema:
         if get_origin(annotation) in (list, tuple, dict, frozenset, set) or annotation is Any:
             return self._container(annotation, metadata)
-        whole = annotation
+        whole: Any = annotation
         for mark in metadata:
             whole = Annotated[whole, mark]
         return TypeAdapter(whole).json_schema()
