@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from neuroanp.errors import InputError
+from neuroanp.shipped import how_to_get
 
 
 @contextmanager
@@ -32,7 +33,7 @@ def opening(label: str, directory: str, absent: str = "no such file") -> Iterato
     try:
         yield
     except FileNotFoundError:
-        raise InputError(f"{label}: {absent}") from None
+        raise InputError(f"{label}: {absent}{how_to_get(label)}") from None
     except IsADirectoryError:
         raise InputError(f"{label}: {directory}") from None
     except (OSError, ValueError) as error:  # ValueError: a NUL in the name

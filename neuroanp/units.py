@@ -191,7 +191,12 @@ class Dimension:
         return core_schema.with_info_plain_validator_function(validate)
 
     def __get_pydantic_json_schema__(self, schema: Any, handler: Any) -> dict[str, Any]:
-        return {"type": "string", "examples": [self.example]}
+        return self.json_schema()
+
+    def json_schema(self) -> dict[str, Any]:
+        """Return what JSON Schema can say of it: a text of a number and a unit. Which units suit, `parse` tells."""
+        pattern = rf"^\s*{_NUMBER}\s*{_SYMBOL}([/*·]{_SYMBOL}){{0,3}}\s*$".replace("(?:", "(")
+        return {"type": "string", "pattern": pattern, "title": self.name, "examples": [self.example]}
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import sysconfig
@@ -52,6 +53,10 @@ def test_the_wheel_holds_the_profiles_and_no_tests(wheel: Path) -> None:
     shipped = {Path(name).name for name in names if name.startswith("neuroanp/hardware_profiles/")}
     assert shipped == {path.name for path in (ROOT / "hardware_profiles").glob("*.yaml")}
     assert not [name for name in names if name.startswith(("tests/", "benchmarks/"))]
+    examples = {str(path.relative_to(ROOT)) for path in (ROOT / "examples").rglob("*") if path.is_file()}
+    wanted = {name for name in examples if not name.endswith(".pyc")}
+    shipped = {name.removeprefix("neuroanp/") for name in names if name.startswith("neuroanp/examples/")}
+    assert shipped == wanted
 
 
 def test_it_is_the_wheel_that_runs(installed: Path, tmp_path: Path) -> None:
@@ -76,3 +81,57 @@ def test_a_network_trains_from_the_wheel(installed: Path, tmp_path: Path) -> Non
     (result,) = json.loads(command(installed / "neuroanp", *words, "--json", cwd=tmp_path))["results"]
     assert result["status"] == "finished"
     assert result["updates"] == 2
+
+
+def test_an_example_is_copied_from_the_wheel_and_runs(installed: Path, tmp_path: Path) -> None:
+    copied = command(installed / "neuroanp", "examples", "--copy", "examples", cwd=tmp_path).split()
+    assert {"examples/copy3.yaml", "examples/data/pulse.csv"} <= set(copied)
+    command(installed / "neuroanp", "train", "examples/copy3.yaml", "--dry-run", cwd=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["examples"]
+
+
+BROKEN = {
+    "device": ("self.sigma_ref * (g_now", "2 * self.sigma_ref * (g_now"),
+    "task": ("(1 - rate) * now + rate * each", "(1 - rate) * now - rate * each"),
+    "rule": ("n / squared", "1 / squared"),
+    "cell": ("h - self.strength * v", "h + self.strength * v"),
+}
+"""One wrong sign or factor in the source of each package."""
+
+
+@pytest.fixture(scope="module")
+def own(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, tuple[Path, list[str]]]:
+    """Make a package of each kind with `neuroanp new` and install it; return where it lies, and what uses it."""
+    home = tmp_path_factory.mktemp("home")
+    made = {}
+    for kind in BROKEN:
+        told = command(installed / "neuroanp", "new", kind, f"own_{kind}", "--json", cwd=home)
+        (row,) = json.loads(told)["results"]
+        place, quiet = home / row["path"], ["--no-deps", "--no-build-isolation", "--no-index"]
+        pip = [sys.executable, "-m", "pip", "--python", installed / "python", "install", *quiet]
+        command(*pip, place, cwd=home)
+        (use,) = [line for line in row["commands"] if line.startswith("neuroanp")]
+        made[kind] = place, shlex.split(use)
+    return made
+
+
+@pytest.mark.parametrize("kind", BROKEN)
+def test_a_package_of_one_s_own_is_found_used_and_tests_itself(installed: Path, own, kind: str, tmp_path: Path) -> None:
+    """Nothing of neuroanp is touched; the test that comes with the package fails once its physics is wrong."""
+    place, (_, *words) = own[kind]
+    small = ["--updates", "3", "--set", "training.batch=4", "--set", "training.frozen=false"]
+    told = command(installed / "neuroanp", *words, *small, "--json", "--runs", tmp_path, cwd=place)
+    (result,) = json.loads(told)["results"]
+    assert (result["status"], result["updates"]) == ("finished", 3)
+    of = {"device": result["profile"], "task": result["task"], "rule": result["rule"]}
+    assert of.get(kind, f"own_{kind}") == f"own_{kind}"
+    config = next(tmp_path.glob("*/config.yaml")).read_text()
+    assert f"own_{kind}" in config
+    tests = [installed / "python", "-m", "pytest", "-q", "-p", "no:cacheprovider", "tests"]
+    command(*tests, cwd=place)
+    source = place / f"neuroanp_own_{kind}" / f"own_{kind}.py"
+    right, (old, new) = source.read_text(), BROKEN[kind]
+    assert right.count(old) == 1
+    source.write_text(right.replace(old, new))
+    with pytest.raises(AssertionError, match=r"\d+ failed"):
+        command(*tests, cwd=place)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from neuroanp.errors import InputError, did_you_mean
+from neuroanp.records import labels
 from neuroanp.records.choosing import Choice, Condition, ordered, since_of
 from neuroanp.records.listing import Listing, facts, listing
 from neuroanp.records.manifest import STATUSES
@@ -33,7 +34,7 @@ def runs(
     where: str | Sequence[str] = (),
     sort: str | None = None,
 ) -> list[dict[str, Any]]:
-    """Return the facts of the runs of a store, a mapping each: the keys of its result, with name, status and times.
+    """Return the facts of the runs of a store, a mapping each: the keys of its result, with name, label and times.
 
     Args:
         store: the folder that runs were written to.
@@ -70,8 +71,10 @@ def chosen(
         [Condition.of(text) for text in conditions],
     )  # fmt: skip
     ordered([], sort)  # a key that nothing has is told before a store is read
-    found = listing(Path(fspath(store)))
-    return Listing(ordered(choice.of(found.rows), sort), found.broken, found.read)
+    root = Path(fspath(store))
+    found, known = listing(root), labels.of_runs(labels.read(root))
+    rows = [row | {"label": known.get(row["name"])} for row in ordered(choice.of(found.rows), sort)]
+    return Listing(rows, found.broken, found.read)
 
 
 def run_facts(run: Anywhere) -> dict[str, Any]:
@@ -84,9 +87,11 @@ def run_facts(run: Anywhere) -> dict[str, Any]:
     record = RunDir.open(path, check_code=False, quiet=True)
     row = facts(path)
     fields = record.manifest
+    label = labels.of_runs(labels.read(path.parent)).get(path.name)
     return {
-        "run": str(path), **row, "argv": fields.get("argv"), "checkpoints": [one.name for one in record.checkpoints()],
-        "log": fields["log"], "damage": record.damage(), "config": record.config_text,
+        "run": str(path), "label": label, **row, "argv": fields.get("argv"),
+        "checkpoints": [one.name for one in record.checkpoints()], "log": fields["log"], "damage": record.damage(),
+        "config": record.config_text,
     }  # fmt: skip
 
 

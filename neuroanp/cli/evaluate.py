@@ -1,6 +1,5 @@
 """evaluate: a stored run looked at again, after idle time, with less noise, or on another device."""
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -14,9 +13,7 @@ from neuroanp.errors import all_of
 
 @guarded
 def evaluate(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
-    ],
+    run: options.Run,
     after: Annotated[
         str | None,
         typer.Option("--after", metavar="T,T", help="Idle times, such as '1 h,30 d'.", show_default=False),

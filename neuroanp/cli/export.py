@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 @guarded
 def export(
     run: Annotated[
-        Path | None, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
+        Path | None, typer.Argument(metavar="RUN", help=options.OF_RUN, show_default=False, parser=options.named)
     ] = None,
     format: Annotated[
         str | None,

@@ -5,9 +5,8 @@ from typing import Annotated, Any
 
 import typer
 
-from neuroanp.cli import options
+from neuroanp.cli import filters, options
 from neuroanp.cli.boundary import guarded
-from neuroanp.cli.options import seed_list, split_list
 from neuroanp.cli.screen import console, print_json, show
 
 app = typer.Typer(help="The runs of a store: what lies there, and what one of them is.", no_args_is_help=True)
@@ -17,10 +16,6 @@ COLUMNS = {
 }  # fmt: skip
 """Columns on a terminal, and the fact that each shows."""
 MOST_LETTERS = 60
-
-
-def _several(flag: str, said: str) -> Any:
-    return typer.Option(flag, metavar="A,B", help=said, show_default=False)
 
 
 @app.command(
@@ -35,40 +30,22 @@ def list_runs(
     store: Annotated[
         Path, typer.Argument(metavar="STORE", help="Folder that runs were written to.", parser=options.named)
     ] = Path("runs"),
-    task: Annotated[str | None, _several("--task", "Of these tasks.")] = None,
-    profile: Annotated[str | None, _several("--profile", "On these profiles.")] = None,
-    backend: Annotated[str | None, _several("--backend", "On these simulators.")] = None,
-    rule: Annotated[str | None, _several("--rule", "By these rules.")] = None,
-    status: Annotated[str | None, _several("--status", "finished, running, interrupted, diverged, failed.")] = None,
-    seed: Annotated[str | None, _several("--seed", "Of these seeds.")] = None,
-    since: Annotated[
-        str | None,
-        typer.Option("--since", metavar="WHEN", help="Begun since: 2026-11-29, or 12 h, 7 d.", show_default=False),
-    ] = None,
-    where: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--where",
-            metavar="'KEY < N'",
-            help="Whose number is so: 'test_loss < 0.01'; repeatable.",
-            show_default=False,
-        ),
-    ] = None,
-    sort: Annotated[
-        str | None,
-        typer.Option("--sort", metavar="KEY", help="By this key; --sort=-KEY downwards.", show_default=False),
-    ] = None,
+    task: filters.Task = None,
+    profile: filters.Profile = None,
+    backend: filters.Backend = None,
+    rule: filters.Rule = None,
+    status: filters.Status = None,
+    seed: filters.Seed = None,
+    since: filters.Since = None,
+    where: filters.Where = None,
+    sort: filters.Sort = None,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:
     """List the runs of a store, those that are chosen, with what each came to."""
-    from neuroanp.api.listed import chosen
     from neuroanp.cli.screen import text
 
-    found = chosen(
-        store, split_list(task, "--task"), split_list(profile, "--profile"), split_list(backend, "--backend"),
-        split_list(rule, "--rule"), split_list(status, "--status"), seed_list(seed, "--seed"), since, where or (), sort,
-    )  # fmt: skip
+    found = filters.chosen(store, task, profile, backend, rule, status, seed, since, where, sort)
     if json:
         print_json(found.rows)
     else:
@@ -83,7 +60,8 @@ def _table(rows: list[dict[str, Any]]) -> list[str]:
 
     if not rows:
         return ["no run"]
-    cells = [[*COLUMNS], *([printable(_cell(row[key])) for key in COLUMNS.values()] for row in rows)]
+    columns = {**COLUMNS, "label": "label"} if any(row["label"] for row in rows) else COLUMNS
+    cells = [[*columns], *([printable(_cell(row[key])) for key in columns.values()] for row in rows)]
     widths = [max(map(len, column)) for column in zip(*cells, strict=True)]
     lines = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in cells]
     damaged = sum(row["sealed"] is False for row in rows)
@@ -100,12 +78,13 @@ def _cell(value: Any) -> str:
     return words if len(words) <= MOST_LETTERS else f"{words[: MOST_LETTERS - 3]}..."
 
 
-@app.command("show", epilog="Example: neuroanp runs show runs/copy-pcm-anp-s0-0123456789abcdef")
+@app.command(
+    "show",
+    epilog="\n\n".join(["[bold]Examples[/]", "neuroanp runs show last", "neuroanp runs show runs/copy-pcm-anp-s0-01"]),
+)
 @guarded
 def show_run(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
-    ],
+    run: options.Run,
     json: options.Json = False,
     debug: options.Debug = False,
 ) -> None:

@@ -13,9 +13,7 @@ from neuroanp.errors import InputError
 
 @guarded
 def live(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
-    ],
+    run: options.Run,
     duration: Annotated[str, typer.Option("--for", metavar="T", help="How long it lives: '30 d'.")] = "30 d",
     every: Annotated[
         str | None,

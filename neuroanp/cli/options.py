@@ -20,6 +20,8 @@ Config = Annotated[
     Path | None,
     typer.Argument(metavar="CONFIG", help="YAML file that describes the run.", show_default=False, parser=named),
 ]
+OF_RUN = "A run's directory, how its name begins, its label, or `last`."
+Run = Annotated[Path, typer.Argument(metavar="RUN", help=OF_RUN, show_default=False, parser=named)]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object on stdout, and no log.")]
 NoProgress = Annotated[bool, typer.Option("--no-progress", help="Show neither progress bars nor the log.")]
 NoReport = Annotated[bool, typer.Option("--no-report", help="Write no HTML report; `neuroanp report` makes it later.")]

@@ -12,9 +12,7 @@ from neuroanp.cli.screen import console, log_to_stderr, print_json, show
 
 @guarded
 def predict(
-    run: Annotated[
-        Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
-    ],
+    run: options.Run,
     inputs: Annotated[
         Path | None,
         typer.Option("--inputs", "-i", metavar="FILE", show_default=False, parser=options.named,

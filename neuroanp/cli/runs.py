@@ -19,10 +19,6 @@ if TYPE_CHECKING:
     from neuroanp.api import Comparison, Run
     from neuroanp.api.comparison import Size
 
-RunPath = Annotated[
-    Path, typer.Argument(metavar="RUN", help="Run directory.", show_default=False, parser=options.named)
-]
-
 
 @guarded
 def train(
@@ -77,7 +73,7 @@ def train(
 
 @guarded
 def resume(
-    run: RunPath,
+    run: options.Run,
     json: options.Json = False,
     no_progress: options.NoProgress = False,
     no_report: options.NoReport = False,
@@ -234,7 +230,11 @@ def watched(total: int, json: bool, no_progress: bool) -> Iterator[Any]:
 def report(
     paths: Annotated[
         list[Path],
-        typer.Argument(metavar="RUN|STORE...", help="Run directories, or folders of them.", parser=options.named),
+        typer.Argument(
+            metavar="RUN|STORE...",
+            help="Runs, by path, beginning, label or `last`, or folders of them.",
+            parser=options.named,
+        ),
     ],
     output: Annotated[
         Path | None,

@@ -20,6 +20,7 @@ from neuroanp.comparing.combination import Combination
 from neuroanp.comparing.grid import Grid, raise_all
 from neuroanp.comparing.search import Search, ends, search_of
 from neuroanp.comparing.settings import Axis, axes_over
+from neuroanp.comparing.trials import FOLDER as FOLDER
 from neuroanp.errors import InputError
 from neuroanp.noise import Streams
 from neuroanp.tasks.encoding import encoded
@@ -28,8 +29,6 @@ from neuroanp.tasks.validation import usual_size
 from neuroanp.training.config import RunConfig
 from neuroanp.yaml_io import in_a_line
 
-FOLDER = "tuning"
-"""Where trials lie, in the store: `neuroanp report` of the store shows what was compared, not what was tried."""
 OF_TRIALS = ("training.validation", "training.controls", "training.evaluate_after")
 """Keys that a trial sets itself."""
 EDGE = 0.05

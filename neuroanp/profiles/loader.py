@@ -10,15 +10,13 @@ from neuroanp.errors import InputError, did_you_mean
 from neuroanp.files import real
 from neuroanp.profiles.provenance import Provenance, shares, unwrap
 from neuroanp.profiles.schema import HardwareProfile, Meta
+from neuroanp.shipped import shipped
 from neuroanp.yaml_io import Document, Key, Problem, Section, failed, parse, read, validate
-
-_PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def directory() -> Path:
     """Return the folder of the shipped profiles: inside an installed wheel, beside the package in a checkout."""
-    inside = _PACKAGE / "hardware_profiles"
-    return inside if inside.is_dir() else _PACKAGE.parent / "hardware_profiles"
+    return shipped("hardware_profiles")
 
 
 def available() -> list[str]:

@@ -25,17 +25,18 @@ REFUSE, WAIT, SHARE = OTHERS = ("refuse", "wait", "share")
 POLL_S = 0.5
 """Between two looks at a store that another command holds."""
 AGAIN = "repeat the command"
+REMEDY = "wait for it (--wait), take another --runs DIR, or do runs beside it, each run once (--share)"
 MOST = 2000
 """Bytes that are read of who holds it."""
 
 
 @contextmanager
-def held_for_sweep(root: Path, command: Sequence[str], others: str = REFUSE) -> Iterator[None]:
+def held_for_sweep(root: Path, command: Sequence[str], others: str = REFUSE, remedy: str = REMEDY) -> Iterator[None]:
     """Hold a store, which is made if it is missing; single runs may still be trained in it.
 
     Args:
         root: the store. command: for those who come meanwhile. others: what to do if another command holds it. One that
-            shares holds nothing: each run is done once all the same, by whoever has its record.
+            shares holds nothing: each run is done once all the same, by whoever has its record. remedy: what helps.
 
     Raises:
         InputError: another command holds it; the message says which, since when and where. Or it cannot be written to.
@@ -46,7 +47,7 @@ def held_for_sweep(root: Path, command: Sequence[str], others: str = REFUSE) -> 
     check_root(root)
     new = not root.exists()
     make(root)
-    handle = _taken(root, others)
+    handle = _taken(root, others, remedy)
     try:
         with said(root / NAME, again=AGAIN):
             _sign(handle, command)
@@ -60,7 +61,7 @@ def held_for_sweep(root: Path, command: Sequence[str], others: str = REFUSE) -> 
                 os.rmdir(root)
 
 
-def _taken(root: Path, others: str) -> int:
+def _taken(root: Path, others: str, remedy: str) -> int:
     """Return the open file that is locked; wait for it, or say who holds it."""
     told = False
     while True:
@@ -76,10 +77,7 @@ def _taken(root: Path, others: str) -> int:
             holder = os.pread(handle, MOST, 0).decode("utf-8", "replace").strip() or "another command"
             os.close(handle)
             if others == REFUSE:
-                raise InputError(
-                    f"{root}: in use by {printable(holder)}; wait for it (--wait), take another --runs DIR, or do runs "
-                    "beside it, each run once (--share)"
-                ) from None
+                raise InputError(f"{root}: in use by {printable(holder)}; {remedy}") from None
             if not told:
                 LOG.info(f"{root}: in use by {holder}; waiting for it")
             told = True

@@ -1,0 +1,83 @@
+"""The commented configs that come with neuroanp: which there are, and copies of them to begin with."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from neuroanp.errors import InputError, did_you_mean
+from neuroanp.records.atomic import OTHER_PLACE, REPEAT, said, write_bytes
+from neuroanp.shipped import EXAMPLES, shipped
+
+IGNORED = ("__pycache__",)
+
+
+@dataclass(frozen=True)
+class Example:
+    """An example: its name, what it is in a line, and its file."""
+
+    name: str
+    summary: str
+    path: Path
+
+
+def examples() -> list[Example]:
+    """Return all examples by name.
+
+    >>> [one.summary for one in examples() if one.name == "copy3"]
+    ['Remember three of four symbols over three silent steps, on ideal hardware: a first run of half a minute.']
+    """
+    return [Example(path.stem, _first_line(path), path) for path in sorted(shipped(EXAMPLES).glob("*.yaml"))]
+
+
+def example(name: str) -> Example:
+    """Return one example by its name, with or without .yaml; InputError names the nearest, or all."""
+    there = {one.name: one for one in examples()}
+    wanted = name.removesuffix(".yaml").removeprefix(f"{EXAMPLES}/")
+    if wanted not in there:
+        raise InputError(f"no example '{name}'{did_you_mean(wanted, [*there])} (there are: {', '.join(there)})")
+    return there[wanted]
+
+
+def copy(into: Path, name: str | None = None) -> list[Path]:
+    """Copy all examples with their data, or one and what data it names, into a folder, which is made if it is missing.
+
+    Returns: the files that are there now. One that is there with the same content stays.
+
+    Raises:
+        InputError: a file of such a name is there with other content: nothing is copied then.
+    """
+    home = shipped(EXAMPLES)
+    chosen = [*_files(home)] if name is None else [*_with_data(home, example(name).path)]
+    pairs = [(path, Path(into) / path.relative_to(home)) for path in chosen]
+    with said(Path(into), OTHER_PLACE, REPEAT):
+        other = [str(to) for path, to in pairs if to.exists() and not (to.is_file() and _same(path, to))]
+        if other:
+            raise InputError("there with other content: move them away, or name another folder", other)
+        for path, to in pairs:
+            if not to.exists():
+                to.parent.mkdir(parents=True, exist_ok=True)
+                write_bytes(to, path.read_bytes(), True, OTHER_PLACE, REPEAT)
+    return [to for _, to in pairs]
+
+
+def _same(one: Path, other: Path) -> bool:
+    return one.stat().st_size == other.stat().st_size and one.read_bytes() == other.read_bytes()
+
+
+def _files(folder: Path) -> Iterator[Path]:
+    for path in sorted(folder.rglob("*")):
+        if path.is_file() and not any(part in IGNORED for part in path.parts):
+            yield path
+
+
+def _with_data(home: Path, config: Path) -> Iterator[Path]:
+    """Iterate over a config, and what lies beside it that its text names."""
+    yield config
+    text = config.read_text("utf-8")
+    yield from (path for path in _files(home) if path != config and f"{EXAMPLES}/{path.relative_to(home)}" in text)
+
+
+def _first_line(path: Path) -> str:
+    return path.read_text("utf-8").partition("\n")[0].removeprefix("#").strip()
