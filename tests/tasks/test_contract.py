@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.numpy import save_file
 
 import neuroanp as na
 from neuroanp.baselines.controls import controls
@@ -82,6 +83,13 @@ def written(folder: Path) -> Path:
 
 def data_of(name: str, images: Path, folder: Path) -> dict[str, Any]:
     """Return the options of a task that needs a file."""
+    if name == "arrays":
+        rng, parts = np.random.default_rng(0), {}
+        for part, size in (("train", 40), ("test", 12)):
+            u = rng.uniform(-1, 1, size=(6, size, 2))
+            parts |= {f"{part}/inputs": u, f"{part}/targets": np.cumsum(u, axis=0)}
+        save_file({**parts, "mask": np.array([0.0, 1, 1, 1, 1, 1])}, folder / "x.safetensors")
+        return {"path": str(folder / "x.safetensors")}
     if name == "table":
         return {"path": str(written(folder)), "target": "load"}
     return {"path": str(images)} if name == "mnist" else {}
