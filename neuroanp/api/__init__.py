@@ -26,12 +26,13 @@ if TYPE_CHECKING:
     from neuroanp.api.pages import characterize, report
     from neuroanp.api.reproduction import reproduce
     from neuroanp.api.required import Requirements, requirements
-    from neuroanp.api.run import Run, configure, estimate, evaluate, export, live, load_run, resume, train
+    from neuroanp.api.revisited import evaluate, live
+    from neuroanp.api.run import Run, configure, estimate, export, load_run, resume, train
 
 __all__ = [
     "Assessment", "Comparison", "OwnTask", "Requirements", "Run", "assess", "characterize", "check_export", "compare",
-    "configure", "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements",
-    "resume", "run_facts", "runs", "runs_of_comparison", "task", "train", "transfer",
+    "configure", "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce",
+    "requirements", "resume", "run_facts", "runs", "runs_of_comparison", "task", "train", "transfer",
 ]  # fmt: skip
 
 _HOMES = {
@@ -45,7 +46,8 @@ _HOMES = {
     "pages": ("characterize", "report"),
     "reproduction": ("reproduce",),
     "required": ("Requirements", "requirements"),
-    "run": ("Run", "configure", "estimate", "evaluate", "export", "live", "load_run", "resume", "train"),
+    "revisited": ("evaluate", "live"),
+    "run": ("Run", "configure", "estimate", "export", "load_run", "resume", "train"),
 }
 """The module of each name."""
 
