@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         estimate,
         evaluate,
         export,
+        extend,
         live,
         load_run,
         report,
@@ -35,8 +36,8 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Assessment", "Comparison", "OwnTask", "Requirements", "Run", "__version__", "assess", "characterize",
-    "check_export", "compare", "configure", "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report",
-    "reproduce", "requirements", "resume", "run_facts", "runs", "task", "train", "transfer",
+    "check_export", "compare", "configure", "diagnose", "estimate", "evaluate", "export", "extend", "live", "load_run",
+    "report", "reproduce", "requirements", "resume", "run_facts", "runs", "task", "train", "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

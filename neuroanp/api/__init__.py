@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from neuroanp.api.comparison import compare, runs_of_comparison, transfer
     from neuroanp.api.data import OwnTask, task
     from neuroanp.api.diagnosis import diagnose
+    from neuroanp.api.extended import extend
     from neuroanp.api.listed import run_facts, runs
     from neuroanp.api.pages import characterize, report
     from neuroanp.api.reproduction import reproduce
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Assessment", "Comparison", "OwnTask", "Requirements", "Run", "assess", "characterize", "check_export", "compare",
-    "configure", "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce",
+    "configure", "diagnose", "estimate", "evaluate", "export", "extend", "live", "load_run", "report", "reproduce",
     "requirements", "resume", "run_facts", "runs", "runs_of_comparison", "task", "train", "transfer",
 ]  # fmt: skip
 
@@ -42,6 +43,7 @@ _HOMES = {
     "comparison": ("compare", "runs_of_comparison", "transfer"),
     "data": ("OwnTask", "task"),
     "diagnosis": ("diagnose",),
+    "extended": ("extend",),
     "listed": ("run_facts", "runs"),
     "pages": ("characterize", "report"),
     "reproduction": ("reproduce",),

@@ -22,6 +22,7 @@ from neuroanp.training.arguments import (
     switch,
 )
 from neuroanp.training.build import Experiment
+from neuroanp.training.callbacks import callbacks_of
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
 from neuroanp.training.distributed import follow, follows, leading
@@ -31,6 +32,7 @@ from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:
     import numpy as np
+    from pandas import DataFrame
 
     from neuroanp.export.report import ExportReport
     from neuroanp.profiles.schema import HardwareProfile
@@ -75,6 +77,16 @@ class Run:
     def metrics(self) -> Metrics:
         """The learning curve; `.plot()` shows it."""
         return self.record.metrics()
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the learning curve as a data frame of pandas (the extra `frames`), a row for each of the metrics.
+
+        Its columns are those of `metrics`: update, train_loss, test_loss, energy_J, ...; NaN where a row has no value.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        return self.metrics.to_dataframe()
 
     def weights(self, as_held: bool = True) -> RunWeights:
         """Return the matrices of the newest checkpoint: those of the network that was scored.
@@ -251,6 +263,7 @@ def train(
     report: bool = True,
     progress: Progress = None,
     workers: int | None = None,
+    callbacks: Any = None,
     argv: Iterable[str] | None = None,
     **words: Any,
 ) -> Run:
@@ -267,6 +280,9 @@ def train(
         workers: processes on this machine that share each update; where compute.shards is not said the update is
             divided by `neuroanp.training.sharding.usual_shards`, whatever their number. None: as the config says.
             Those that torchrun started share it without being asked.
+        callbacks: functions of one event (`neuroanp.training.callbacks.Event`: kind, update, metrics, stop()), told of
+            each update, evaluation and checkpoint, and of the end. One that raises an error ends the run, which is
+            saved. `neuroanp.training.tensorboard.TensorBoard(folder)` is one.
         argv: the command, for the record.
         **words: task, profile, rule, backend, target, updates, seed, dt, encoder, neuron, perturbation, network,
             hardware, optimizer, training, compute. Sections are mappings, laid over the source's; a name stands for
@@ -281,23 +297,24 @@ def train(
     """
     asked = given(source, overrides, words, runs)
     force, report, said = switch("force", force), switch("report", report), command(argv)
+    heard = callbacks_of(callbacks)
     config = shared(asked, workers)
     if follows():
         failed = follow()
         return Run(of_the_first(asked.root / Experiment.of(config).directory, failed))
     with leading(), watched(progress_of(progress)) as tell:
-        record = launch(config, asked.root, force=force, progress=tell, argv=said)
+        record = launch(config, asked.root, force=force, progress=tell, argv=said, callbacks=heard)
     return _with_report(record, report)
 
 
 @noted
-def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = None) -> Run:
+def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = None, callbacks: Any = None) -> Run:
     """Go on with an interrupted run; one that has ended is shown. Arguments and errors as of `train`."""
-    report = switch("report", report)
+    report, heard = switch("report", report), callbacks_of(callbacks)
     if follows():
         return Run(of_the_first(place_of(path), follow()))
     with leading(), watched(progress_of(progress)) as tell:
-        record = resume_record(place_of(path), progress=tell)
+        record = resume_record(place_of(path), progress=tell, callbacks=heard)
     return _with_report(record, report)
 
 
