@@ -47,7 +47,7 @@ class Event:
     def stop(self) -> None:
         """End the run after this update, as Ctrl-C does: it is saved, `train` raises a RunError, `resume` goes on."""
         if self._stop is not None:
-            self._stop.requested = True
+            self._stop.ask()
 
 
 Callback = Callable[[Event], object]
