@@ -8,6 +8,7 @@ if TYPE_CHECKING:
     from neuroanp.api import (
         Assessment,
         Comparison,
+        OwnTask,
         Requirements,
         Run,
         assess,
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
         estimate,
         evaluate,
         export,
+        extend,
         live,
         load_run,
         report,
@@ -27,14 +29,15 @@ if TYPE_CHECKING:
         resume,
         run_facts,
         runs,
+        task,
         train,
         transfer,
     )
 
 __all__ = [
-    "Assessment", "Comparison", "Requirements", "Run", "__version__", "assess", "characterize", "check_export",
-    "compare", "configure", "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce",
-    "requirements", "resume", "run_facts", "runs", "train", "transfer",
+    "Assessment", "Comparison", "OwnTask", "Requirements", "Run", "__version__", "assess", "characterize",
+    "check_export", "compare", "configure", "diagnose", "estimate", "evaluate", "export", "extend", "live", "load_run",
+    "report", "reproduce", "requirements", "resume", "run_facts", "runs", "task", "train", "transfer",
 ]  # fmt: skip
 
 _ROOMS = ("api", "export")

@@ -20,17 +20,20 @@ if TYPE_CHECKING:
     from neuroanp.api.checking import check_export
     from neuroanp.api.compared import Comparison
     from neuroanp.api.comparison import compare, runs_of_comparison, transfer
+    from neuroanp.api.data import OwnTask, task
     from neuroanp.api.diagnosis import diagnose
+    from neuroanp.api.extended import extend
     from neuroanp.api.listed import run_facts, runs
     from neuroanp.api.pages import characterize, report
     from neuroanp.api.reproduction import reproduce
     from neuroanp.api.required import Requirements, requirements
-    from neuroanp.api.run import Run, configure, estimate, evaluate, export, live, load_run, resume, train
+    from neuroanp.api.revisited import evaluate, live
+    from neuroanp.api.run import Run, configure, estimate, export, load_run, resume, train
 
 __all__ = [
-    "Assessment", "Comparison", "Requirements", "Run", "assess", "characterize", "check_export", "compare", "configure",
-    "diagnose", "estimate", "evaluate", "export", "live", "load_run", "report", "reproduce", "requirements", "resume",
-    "run_facts", "runs", "runs_of_comparison", "train", "transfer",
+    "Assessment", "Comparison", "OwnTask", "Requirements", "Run", "assess", "characterize", "check_export", "compare",
+    "configure", "diagnose", "estimate", "evaluate", "export", "extend", "live", "load_run", "report", "reproduce",
+    "requirements", "resume", "run_facts", "runs", "runs_of_comparison", "task", "train", "transfer",
 ]  # fmt: skip
 
 _HOMES = {
@@ -38,12 +41,15 @@ _HOMES = {
     "checking": ("check_export",),
     "compared": ("Comparison",),
     "comparison": ("compare", "runs_of_comparison", "transfer"),
+    "data": ("OwnTask", "task"),
     "diagnosis": ("diagnose",),
+    "extended": ("extend",),
     "listed": ("run_facts", "runs"),
     "pages": ("characterize", "report"),
     "reproduction": ("reproduce",),
     "required": ("Requirements", "requirements"),
-    "run": ("Run", "configure", "estimate", "evaluate", "export", "live", "load_run", "resume", "train"),
+    "revisited": ("evaluate", "live"),
+    "run": ("Run", "configure", "estimate", "export", "load_run", "resume", "train"),
 }
 """The module of each name."""
 

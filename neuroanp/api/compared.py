@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -9,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.api.run import Run
 
 if TYPE_CHECKING:
+    from pandas import DataFrame
+
     from neuroanp.comparing.tune import Tuned
 
 
@@ -38,6 +41,37 @@ class Comparison:
         options = differing([shown(run.record) for run in self.runs])
         return [{**run.result, "options": some} for run, some in zip(self.runs, options, strict=True)]
 
+    def to_dataframe(self) -> DataFrame:
+        """Return a row for each run as a data frame of pandas (the extra `frames`).
+
+        Columns are what `results` has: task, profile, rule, seed, test_loss (the task's loss), energy_J, ...; "control
+        NAME" for each control; and by its dotted key every option in which the runs differ, such as optimizer.lr or
+        rule.K, as the configuration has it: numbers are numbers. What a run does not have is missing.
+
+        Raises:
+            InputError: pandas is not installed.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> import neuroanp as na
+        >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
+        >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 1, "batch": 2}}
+        >>> with TemporaryDirectory() as folder:
+        ...     said = {"runs": folder, "report": False, "progress": False, "workers": 1}
+        ...     found = na.compare(tiny, rules="np", seeds=1, axes={"optimizer.lr": [0.001, 0.01]}, **said)
+        ...     frame = found.to_dataframe()
+        >>> frame["optimizer.lr"].tolist(), "control ridge" in frame
+        ([0.001, 0.01], True)
+        """
+        from neuroanp.tables.frames import frame
+
+        rows = []
+        for run, row in zip(self.runs, self.results, strict=True):
+            typed = _flat(run.config.to_plain())
+            options = {key: typed.get(key, text) for key, text in row.pop("options").items()}
+            controls = {f"control {name}": loss for name, loss in row.pop("controls").items()}
+            rows.append({**row, **controls, **options})
+        return frame(rows)
+
     def to_dict(self) -> dict[str, Any]:
         """Return all of it as plain data: results, failed, ablation, tuning, and the report's path or None."""
         return {
@@ -61,3 +95,18 @@ class Comparison:
         tuning = [one.to_dict() for one in self.tuning]
         notes = [*sentences(tuning), *chosen(tuning)]
         return table([run.record for run in self.runs], repr(self), self.failed, notes)
+
+
+def _flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:
+    """Return what a configuration has by dotted key, numbers as numbers; lists are texts.
+
+    >>> _flat({"task": {"name": "copy", "length": 3}, "only": ["drift"]})
+    {'task.name': 'copy', 'task.length': 3, 'only': "['drift']"}
+    """
+    found: dict[str, Any] = {}
+    for key, value in plain.items():
+        if isinstance(value, Mapping):
+            found |= _flat(value, f"{before}{key}.")
+        else:
+            found[f"{before}{key}"] = value if isinstance(value, bool | int | float | str | None) else str(value)
+    return found

@@ -11,22 +11,18 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.api.sharing import of_the_first, shared
 from neuroanp.api.telling import noted, watched
-from neuroanp.errors import InputError, all_of
+from neuroanp.errors import InputError
 from neuroanp.records.run_dir import RunDir
 from neuroanp.records.store import found
 from neuroanp.training.arguments import (
     command,
     given,
-    names,
-    one_time,
     path_of,
     progress_of,
-    rate_of,
     switch,
-    times,
-    whole,
 )
 from neuroanp.training.build import Experiment
+from neuroanp.training.callbacks import callbacks_of
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import load_config
 from neuroanp.training.distributed import follow, follows, leading
@@ -36,11 +32,13 @@ from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:
     import numpy as np
+    from pandas import DataFrame
 
     from neuroanp.export.report import ExportReport
     from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.records.metrics import Metrics
     from neuroanp.training.forward import HeldOut, RunWeights
+    from neuroanp.training.trajectories import Trajectories
 
 Anywhere = str | PathLike[str]
 Source = Anywhere | Mapping[str, Any] | RunConfig | None
@@ -79,6 +77,16 @@ class Run:
     def metrics(self) -> Metrics:
         """The learning curve; `.plot()` shows it."""
         return self.record.metrics()
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the learning curve as a data frame of pandas (the extra `frames`), a row for each of the metrics.
+
+        Its columns are those of `metrics`: update, train_loss, test_loss, energy_J, ...; NaN where a row has no value.
+
+        Raises:
+            InputError: pandas is not installed.
+        """
+        return self.metrics.to_dataframe()
 
     def weights(self, as_held: bool = True) -> RunWeights:
         """Return the matrices of the newest checkpoint: those of the network that was scored.
@@ -137,6 +145,41 @@ class Run:
             return predict(self.record, inputs, noise)
         file = read_inputs(path_of("inputs", inputs), self.config)
         return file.in_units(predict(self.record, file.presented(), noise))
+
+    @noted
+    def forward(self, inputs: Any, noise: bool = True) -> Trajectories:
+        """Present inputs to the network that was scored, and return what all its units did, step by step.
+
+        The outputs are those of `predict`, to the last bit; of an encoder there are `hold` steps of the simulation for
+        each of the task's, the last of which `predict` returns. The run is left as it is, and no chip time passes.
+
+        Args:
+            inputs: (T, B, I) or, of one sequence, (T, I): array, torch tensor or lists of the task's own numbers.
+            noise: False leaves out all noise of reads and units.
+
+        Returns: `.y` (T, B, O) outputs; `.layers`, by name, each with `.h` (T, B, n) pre-activations, `.x` (T, B, n)
+            activities and, of units that spike, `.spikes` and `.v`, the membrane; `.hidden` of the only layer; `.u`
+            what the input lines carried; `.t` (T,) seconds. Always with the axis of sequences B.
+
+        Raises:
+            InputError: as `predict`, or all the numbers do not fit into memory.
+
+        >>> from tempfile import TemporaryDirectory
+        >>> import numpy as np
+        >>> from neuroanp.training.launch import launch
+        >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
+        >>> tiny = {"task": task, "network": {"hidden": 6}, "training": {"updates": 2, "controls": False}}
+        >>> with TemporaryDirectory() as folder:
+        ...     run = Run(launch(configure(tiny), Path(folder)))
+        ...     found, W = run.forward(run.held_out().inputs), run.weights()
+        >>> found
+        Trajectories(3 steps, 8 sequences, 2 outputs; hidden 6 units)
+        >>> np.allclose(found.hidden.x, np.tanh(found.hidden.h), atol=1e-6)
+        True
+        """
+        from neuroanp.training.trajectories import forward
+
+        return forward(self.record, inputs, noise)
 
     def held_out(self) -> HeldOut:
         """Return the sequences that the run was scored on: inputs, targets, mask; `.loss(outputs)`, `.score(outputs)`.
@@ -220,6 +263,7 @@ def train(
     report: bool = True,
     progress: Progress = None,
     workers: int | None = None,
+    callbacks: Any = None,
     argv: Iterable[str] | None = None,
     **words: Any,
 ) -> Run:
@@ -236,6 +280,9 @@ def train(
         workers: processes on this machine that share each update; where compute.shards is not said the update is
             divided by `neuroanp.training.sharding.usual_shards`, whatever their number. None: as the config says.
             Those that torchrun started share it without being asked.
+        callbacks: functions of one event (`neuroanp.training.callbacks.Event`: kind, update, metrics, stop()), told of
+            each update, evaluation and checkpoint, and of the end. One that raises an error ends the run, which is
+            saved. `neuroanp.training.tensorboard.TensorBoard(folder)` is one.
         argv: the command, for the record.
         **words: task, profile, rule, backend, target, updates, seed, dt, encoder, neuron, perturbation, network,
             hardware, optimizer, training, compute. Sections are mappings, laid over the source's; a name stands for
@@ -250,29 +297,30 @@ def train(
     """
     asked = given(source, overrides, words, runs)
     force, report, said = switch("force", force), switch("report", report), command(argv)
+    heard = callbacks_of(callbacks)
     config = shared(asked, workers)
     if follows():
         failed = follow()
         return Run(of_the_first(asked.root / Experiment.of(config).directory, failed))
     with leading(), watched(progress_of(progress)) as tell:
-        record = launch(config, asked.root, force=force, progress=tell, argv=said)
+        record = launch(config, asked.root, force=force, progress=tell, argv=said, callbacks=heard)
     return _with_report(record, report)
 
 
 @noted
-def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = None) -> Run:
+def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = None, callbacks: Any = None) -> Run:
     """Go on with an interrupted run; one that has ended is shown. Arguments and errors as of `train`."""
-    report = switch("report", report)
+    report, heard = switch("report", report), callbacks_of(callbacks)
     if follows():
         return Run(of_the_first(place_of(path), follow()))
     with leading(), watched(progress_of(progress)) as tell:
-        record = resume_record(place_of(path), progress=tell)
+        record = resume_record(place_of(path), progress=tell, callbacks=heard)
     return _with_report(record, report)
 
 
 def load_run(path: Anywhere | Run) -> Run:
     """Open a run directory for reading, whatever version made it."""
-    return Run(_opened(path))
+    return Run(opened(path))
 
 
 @noted
@@ -281,80 +329,6 @@ def estimate(source: Source = None, overrides: Mapping[str, Any] | None = None, 
     from neuroanp.training.estimate import estimate as estimate_run
 
     return estimate_run(configure(source, overrides, **words))
-
-
-@noted
-def evaluate(
-    path: Anywhere | Run,
-    *,
-    after: Any = (),
-    only: Any = (),
-    without: Any = (),
-    profile: Anywhere | HardwareProfile | None = None,
-) -> list[dict[str, Any]]:
-    """Evaluate a run's newest checkpoint again; the run is left as it is.
-
-    Args:
-        path: the run, or its directory.
-        after: idle times such as "1 h" and "30 d": retention.
-        only, without: the effects of reading that stay on, or are off.
-        profile: program a new chip of this profile with the run's weights and evaluate that one.
-
-    Returns: a row for the chip as it stands and one for each idle time, each with test_loss, test_loss_noise_free
-        and score.
-
-    Raises:
-        InputError: no such run, a time or an effect is wrong, or the run's data have changed.
-    """
-    from neuroanp.training.revisit import Look, revisit
-
-    idle, on, off, chip = all_of(
-        lambda: times(after),
-        lambda: names("only", only),
-        lambda: names("without", without),
-        lambda: None if profile is None else loaded(profile),
-    )
-    return revisit(_opened(path), Look(idle, on, off, chip))
-
-
-@noted
-def live(
-    path: Anywhere | Run,
-    duration: str = "30 d",
-    *,
-    every: str | None = None,
-    relearn: int = 200,
-    lr: float | None = None,
-    rule: str | None = None,
-    told: Callable[[int, int], None] | None = None,
-) -> list[dict[str, Any]]:
-    """Let the chip of a run live on: it drifts, and learns in place from time to time; the run is left as it is.
-
-    Args:
-        path: the run, or its directory.
-        duration: how long it lives.
-        every: time from one relearning to the next; None: times that grow, at most fourfold, from an hour on.
-        relearn: updates of each relearning, on new sequences of the task. lr: their rate, constant; None: the run's.
-        rule: name of the rule that relearns; None: the run's.
-        told: called with how many times are over, and of how many.
-
-    Returns: a row as training left the chip and one for each time: `unattended`, the test loss of the same chip left
-        alone; `before` and `test_loss`, before and after relearning; what that took: energy_J, chip_time_s, pulses,
-        and wear_fraction so far.
-
-    Raises:
-        InputError: no such run, a time or a rule is wrong, or the run's data have changed.
-        DivergedError: relearning diverged.
-    """
-    from neuroanp.training.living import Care, live_on
-
-    updates, rate, name = all_of(
-        lambda: whole("relearn", relearn, 1, 1_000_000),
-        lambda: rate_of(lr),
-        lambda: None if rule is None else names("rule", rule)[0],
-    )
-    length, step = all_of(lambda: one_time("duration", duration), lambda: every and one_time("every", every))
-    return live_on(_opened(path), Care(length, step, updates, rate, name), told)
 
 
 @noted
@@ -397,7 +371,7 @@ def export(
     given, chosen = plain(finetune=finetune, lr=finetune_lr), exporter(format, plain(**options))
     if given["finetune"] is None and given["lr"] is not None:
         raise InputError("--finetune-lr: there is nothing to fine-tune; give --finetune N too, the number of updates")
-    record, tune = _opened(run), None
+    record, tune = opened(run), None
     if given["finetune"] is not None:
         tune = FineTuning(given["finetune"], given["lr"]).of(record, format, chosen)
     which = check_weights(weights, format, chosen, record)
@@ -416,7 +390,7 @@ def place_of(run: Any) -> Path:
     return run.path if isinstance(run, Run | RunDir) else found(path_of("run", run))
 
 
-def _opened(run: Any) -> RunDir:
+def opened(run: Any) -> RunDir:
     return RunDir.open(place_of(run), check_code=False)
 
 

@@ -66,7 +66,7 @@ def predict(
         row |= {"loss": batch.loss(y), "score": batch.score(y), "loss_name": batch.loss_name}
         arrays |= {"targets": batch.targets, "mask": batch.mask}
     if output is not None:
-        write_arrays(output, arrays, () if task is None else (task.target,), None if file is None else file.times)
+        write_arrays(output, arrays, () if task is None else task.named, None if file is None else file.times)
         row["output"] = str(output)
     if json:
         print_json([row])

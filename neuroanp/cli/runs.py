@@ -13,7 +13,7 @@ from neuroanp.cli.expected import show_estimate
 from neuroanp.cli.options import collect, for_rules, keyed, seed_list, seeds_from, split
 from neuroanp.cli.progress import progress
 from neuroanp.cli.screen import complain, console, log_to_stderr, print_json, show
-from neuroanp.errors import DivergedError, RunError, all_of
+from neuroanp.errors import DivergedError, InputError, RunError, all_of
 
 if TYPE_CHECKING:
     from neuroanp.api import Comparison, Run
@@ -35,6 +35,26 @@ def train(
     without: options.Without = None,
     sets: options.Sets = None,
     workers: options.Sharing = None,
+    extend: Annotated[
+        Path | None,
+        typer.Option(
+            "--extend",
+            metavar="RUN",
+            help="Go on from a finished run: --updates more.",
+            show_default=False,
+            parser=options.named,
+        ),
+    ] = None,
+    tensorboard: Annotated[
+        Path | None,
+        typer.Option(
+            "--tensorboard",
+            metavar="DIR",
+            help="Write all numbers for TensorBoard.",
+            show_default=False,
+            parser=options.named,
+        ),
+    ] = None,
     runs: options.Runs = Path("runs"),
     force: options.Force = False,
     dry_run: options.DryRun = False,
@@ -59,16 +79,39 @@ def train(
     if dry_run:
         show_estimate(api.estimate(api.configure(config, overrides, workers=workers, **words)), json)
         return
+    source: Any = config
+    heard = []
+    if tensorboard is not None:
+        from neuroanp.training.tensorboard import TensorBoard
+
+        heard = [TensorBoard(tensorboard)]
+    if extend is not None:
+        source = _extended(extend, updates, {"CONFIG": config, "workers": workers, **words, **overrides})
+        overrides, words = {}, {}
     said: set[str] = set()
     with progress(not no_progress, quiet=json or no_progress, said=said) as report_to:
         try:
             run = api.train(
-                config, overrides=overrides, runs=runs, force=force, report=not no_report, progress=report_to or False,
-                workers=workers, argv=argv(), **words,
+                source, overrides=overrides, runs=runs, force=force, report=not no_report, progress=report_to or False,
+                workers=workers, callbacks=heard, argv=argv(), **words,
             )  # fmt: skip
         except DivergedError as error:
             run = _kept(error)
     _end_one(run, json, None if json or no_progress else said, no_report)
+
+
+def _extended(run: Path, updates: int | None, said: Mapping[str, Any]) -> Any:
+    """Return the configuration that goes on from a run; nothing else may be said beside how many updates."""
+    from neuroanp.records.run_dir import RunDir
+    from neuroanp.records.store import found
+    from neuroanp.training.extending import extended
+
+    others = [key for key, value in said.items() if value is not None and key != "training.updates"]
+    if others:
+        raise InputError(f"--extend: goes on with the configuration of {run}; leave out {', '.join(others)}")
+    if updates is None:
+        raise InputError("--extend: say how many updates more, e.g. --updates 500")
+    return extended(RunDir.open(found(run), check_code=False), updates)
 
 
 @guarded

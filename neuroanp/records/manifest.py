@@ -14,6 +14,8 @@ from neuroanp.records.json_io import MAX_BYTES, finite, parse
 from neuroanp.records.seal import Seal, of_fields
 
 NAME, CONFIG, START = "manifest.json", "config.yaml", "start.safetensors"
+BEGUN = "begun.safetensors"
+"""The state that a run goes on from, where it extends another."""
 """Names of files: the manifest, the configuration, and the weights that a run starts from where they were given."""
 FORMAT, UNSEALED = 2, 1
 """The format that is written, and the one of runs that had no seals, which are still read."""

@@ -13,6 +13,7 @@ from neuroanp.records.json_io import read_limited
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
+    from pandas import DataFrame
 
 MAX_BYTES = 512 * 2**20
 GREY = "#9AA5B1"
@@ -83,6 +84,23 @@ class Metrics:
             return [], []
         pairs = [(u, v) for u, v in zip(self["update"], self[name], strict=True) if math.isfinite(v)]
         return [u for u, _ in pairs], [v for _, v in pairs]
+
+    def to_dataframe(self) -> DataFrame:
+        """Return the rows as a data frame of pandas (the extra `frames`): a column for each of `columns`.
+
+        Raises:
+            InputError: pandas is not installed.
+
+        >>> Metrics({"update": [0.0, 10.0], "train_loss": [0.5, 0.25]}).to_dataframe()
+           update  train_loss
+        0       0        0.50
+        1      10        0.25
+        """
+        from neuroanp.tables.frames import frame
+
+        found = frame(self.columns)
+        whole = [name for name in ("update",) if name in self.columns]
+        return found.astype(dict.fromkeys(whole, "int64"))
 
     def plot(self) -> Figure:
         """Draw the learning curve with the controls as labelled horizontal lines; return the figure."""

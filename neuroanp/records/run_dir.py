@@ -5,6 +5,7 @@
     metrics.csv                          one row an update
     checkpoints/00000010.safetensors     the state after update 10; the last two are kept
     start.safetensors                    the weights that it starts from, where they were given
+    begun.safetensors                    the state and the metrics that it goes on from, where it extends another run
     predictions.safetensors              outputs and targets of the held-out sequences
     activity.safetensors                 what spiking units did on them
     result.json                          the row that tables show
@@ -49,7 +50,7 @@ from neuroanp.records.atomic import said, sweep
 from neuroanp.records.creating import built
 from neuroanp.records.identity import code_version
 from neuroanp.records.json_io import MAX_BYTES
-from neuroanp.records.manifest import CONFIG, ENDED, START
+from neuroanp.records.manifest import BEGUN, CONFIG, ENDED, START
 from neuroanp.records.metrics import MAX_BYTES as MOST_METRICS
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.metrics_file import NAME as METRICS
@@ -65,7 +66,7 @@ if TYPE_CHECKING:
 
 LOG = logging.getLogger("neuroanp")
 LARGEST_CONFIG = 2**20
-_AT_START = (CONFIG, START)
+_AT_START = (CONFIG, START, BEGUN)
 """What is sealed as long as a run is there; the rest is written by its end."""
 
 

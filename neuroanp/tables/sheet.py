@@ -213,6 +213,8 @@ def _spread(rows: int) -> np.ndarray:
 
 
 def _notes(encoding: str) -> tuple[str, ...]:
+    if encoding == "Parquet":
+        return ("a Parquet file: lines are those of its rows as CSV",)
     return () if encoding == "utf-8" else (f"text in {encoding.upper()}",)
 
 

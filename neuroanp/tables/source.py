@@ -9,6 +9,7 @@ from pathlib import Path
 
 from neuroanp.errors import InputError
 from neuroanp.files import not_utf8, opening, read_regular
+from neuroanp.tables import parquet
 from neuroanp.yaml_io import display
 
 MAX_BYTES = 256 * 2**20
@@ -19,7 +20,6 @@ PACKED = {
     **{b"BZh%d1AY&SY" % level: "compressed by bzip2; unpack it" for level in range(1, 10)},
     b"PK\x03\x04": "a spreadsheet or a zip archive; save the table as CSV",
     b"\xd0\xcf\x11\xe0": "an old spreadsheet; save the table as CSV",
-    b"PAR1": "a Parquet file; save the table as CSV",
     b"\x89HDF": "an HDF5 file; save the table as CSV",
 }
 """What is no text, by its first bytes."""
@@ -53,7 +53,7 @@ class Source:
 
 
 def read_source(path: str | Path) -> Source:
-    """Read a text file: UTF-8, UTF-16 or UTF-32 with a byte order mark, or Windows-1252.
+    """Read a text file: UTF-8, UTF-16 or UTF-32 with a byte order mark, or Windows-1252; or a Parquet file, as CSV.
 
     Raises:
         InputError: it is missing, a folder, no regular file, cannot be opened, is larger than
@@ -63,7 +63,7 @@ def read_source(path: str | Path) -> Source:
     label = display(path)
     raw = _content(path, label)
     digest = sha256(raw).hexdigest()
-    text, encoding = decoded(raw, label)
+    text, encoding = (parquet.text_of(raw, label), "Parquet") if raw.startswith(parquet.MAGIC) else decoded(raw, label)
     if "\0" in text:
         hint = "UTF-16 without a byte order mark" if text.count("\0") > len(text) // 3 else "binary data"
         line = text.count("\n", 0, text.index("\0")) + 1

@@ -188,12 +188,13 @@ class InUnits(Protocol):
     """What a task knows whose inputs are columns of a table: their names, and the units that the table has.
 
     Args:
-        columns: names of the inputs, in their order. target: name of the output.
+        columns: names of the inputs, in their order. target: what the outputs tell; named: what each of them is called.
         ahead: rows from an input to the value that the output is to tell.
     """
 
     columns: tuple[str, ...]
     target: str
+    named: tuple[str, ...]
     ahead: int
 
     def read(self, path: Path) -> Rows:
@@ -205,11 +206,11 @@ class InUnits(Protocol):
         ...
 
     def scaled(self, values: np.ndarray) -> np.ndarray:
-        """Return values (..., I) of the table as the network's inputs."""
+        """Return values (R, I) of the table as the network's inputs, (T, I), or (T, B, I) where a row is a sequence."""
         ...
 
     def in_units(self, outputs: np.ndarray) -> np.ndarray:
-        """Return outputs (..., 1) of the network in the target's unit."""
+        """Return outputs (..., O) of the network in the targets' units."""
         ...
 
 

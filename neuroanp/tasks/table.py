@@ -69,11 +69,13 @@ class Left:
     clock: bool = False
 
 
-def default_columns(sheet: Sheet, leave: Collection[str] = (), keep: str = "") -> tuple[tuple[str, ...], list[Left]]:
+def default_columns(
+    sheet: Sheet, leave: Collection[str] = (), keep: Collection[str] = ()
+) -> tuple[tuple[str, ...], list[Left]]:
     """List the columns that hold measurements, and each other one with the reason why it is left out.
 
     Left out are columns without a name, of words, of times (written out or Unix), counters and
-    clocks (the same step from row to row), and empty ones; `keep` stays, those in `leave` go.
+    clocks (the same step from row to row), and empty ones; those in `keep` stay, those in `leave` go.
     """
     told = {index: _by_sample(sheet, index) for index in range(len(sheet.names))}
     wanted = [index for index, left in told.items() if left is None]
@@ -81,8 +83,8 @@ def default_columns(sheet: Sheet, leave: Collection[str] = (), keep: str = "") -
     for index, column in zip(wanted, values, strict=True):
         told[index] = _by_values(sheet.names[index], column, bad, bool(_sampled(sheet, index)))
     names = [sheet.names[index] for index, left in told.items() if left is None]
-    kept = [name for name in sheet.names if (name in names or name == keep) and name not in leave and name]
-    left = [one for one in told.values() if one is not None and one.name not in (*leave, keep)]
+    kept = [name for name in sheet.names if (name in names or name in keep) and name not in leave and name]
+    left = [one for one in told.values() if one is not None and one.name not in (*leave, *keep)]
     return tuple(kept), left
 
 

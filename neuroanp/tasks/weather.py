@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from pathlib import Path
 from typing import ClassVar
 
@@ -12,14 +11,15 @@ from pydantic import BaseModel
 
 from neuroanp.errors import InputError
 from neuroanp.losses import mean_loss
-from neuroanp.tasks.protocol import Batch, Held, HoldsOut, Rows
+from neuroanp.tasks.own_table import first_tested
+from neuroanp.tasks.protocol import Batch, Rows
 from neuroanp.tasks.scoring import nrmse, squared_error
-from neuroanp.tasks.table import Table
 from neuroanp.tasks.weather_config import WeatherConfig
-from neuroanp.tasks.weather_table import first_tested, new_rows, of_file, of_nycflights
+from neuroanp.tasks.weather_table import of_file, of_nycflights, rows_again
+from neuroanp.tasks.windows import Windows, ranges
 
 
-class Weather(HoldsOut):
+class Weather(Windows):
     """Forecast tomorrow's weather from the last two days.
 
     The output at row t is compared with the target column at row t + horizon. Each column is mapped
@@ -56,55 +56,21 @@ class Weather(HoldsOut):
     def __init__(self, options: WeatherConfig) -> None:
         self.options, self.loss = options, options.made_loss()
         table, target = of_nycflights(options) if options.path is None else of_file(options.path, options)
-        self.columns, self.target = table.columns, target
+        self.columns, self.target, self.named = table.columns, target, (target,)
         self.inputs, self.outputs, self.steps = len(table.columns), 1, options.window
         self.ahead, self._step = options.horizon, table.step
         self._sha256, self._account = table.sha256, table.account
         self._index = table.columns.index(target)
-        self._split = self._drawn = first_tested(table, options)
-        self._low, self._span = _range(table, self._split, target)
+        self._split = self._drawn = first_tested(len(table), options.split)
+        self._low, self._span = ranges(table, self.inputs, self._split, (target,))
         self.unit = float(self._span[self._index])
         self._rows = self.scaled(table.values)
+        self._told = self._rows[:, self._index : self._index + 1]
         tested = self._rows[self._split :, self._index]
         if np.ptp(tested) == 0.0:
             raise InputError(
                 f"{table.label}: {target} is constant in the test part (rows {self._split} on); lower split"
             )
-
-    def sample(self, rng: np.random.Generator, batch: int) -> Batch:
-        """Draw `batch` windows of the training part."""
-        places = self._drawn - self.options.window - self.options.horizon + 1
-        return self._cut(rng.integers(places, size=batch))
-
-    def test(self, rng: np.random.Generator) -> Batch:
-        """Return the windows that tile the test part; nothing is drawn."""
-        options = self.options
-        stride = options.window - options.washout
-        tiles = (len(self._rows) - self._split) // stride
-        return self._cut(self._split - options.horizon - options.washout + stride * np.arange(tiles))
-
-    @property
-    def spare(self) -> int:
-        """How many validation sequences there can be, with half of the training rows left to learn from."""
-        options = self.options
-        least = max(self._split // 2, options.window + options.horizon)
-        return max(0, (self._split - least) // (options.window - options.washout))
-
-    def hold_out(self, size: int) -> Held:
-        """Keep the last rows of the training part, placed as the test sequences are; scales stay those of all of it.
-
-        Training sequences lie before them, inputs and targets.
-        """
-        options, rest = self.options, copy(self)
-        stride = options.window - options.washout
-        kept = size * stride
-        cut = self._split - kept
-        rest._learn_before(cut)
-        batch = self._cut(cut - options.horizon - options.washout + stride * np.arange(size))
-        return Held(rest, batch, f"the last {kept:,} of {self._split:,} training rows")
-
-    def _learn_before(self, cut: int) -> None:
-        self._drawn = cut
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `nrmse`, `skill`, `rmse` and `loss`.
@@ -159,30 +125,6 @@ class Weather(HoldsOut):
         Raises:
             InputError: all that is wrong with the table; rows of another step than the run's are wrong, too.
         """
-        even = new_rows(path, self.options, self.columns, self._step)
+        even = rows_again(path, self.options, self.columns, self._step)
         times = None if even.times is None else [even.times.text(row) for row in range(len(even))]
         return Rows(even.values, times, even.account)
-
-    def _cut(self, starts: np.ndarray) -> Batch:
-        options = self.options
-        index = np.arange(options.window)[:, None] + starts[None, :]
-        targets = self._rows[index + options.horizon, self._index][:, :, None]
-        return Batch(self._rows[index], targets, (np.arange(options.window) >= options.washout).astype(float))
-
-
-def _range(table: Table, split: int, target: str) -> tuple[np.ndarray, np.ndarray]:
-    """Return minimum and range of each column over the training rows; InputError if one is constant."""
-    low, high = table.values[:split].min(axis=0), table.values[:split].max(axis=0)
-    flat = [name for name, same in zip(table.columns, low == high, strict=True) if same]
-    if target in flat:
-        raise InputError(
-            f"{table.label}: {target} is constant in the training rows: there is nothing to learn",
-            ["name another column: set task.target, or move task.split"],
-        )
-    if flat:
-        rest = [name for name in table.columns if name not in flat]
-        raise InputError(
-            f"{table.label}: constant in the training rows: {', '.join(flat)}",
-            [f"name the columns to use: set task.columns to [{', '.join(rest)}]"],
-        )
-    return low, high - low

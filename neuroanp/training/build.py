@@ -95,6 +95,8 @@ class Experiment:
         plain = {**config.to_plain(), "profile": self.profile.name}
         plain["task"].pop("path", None)  # the data's fingerprint counts, wherever the file lies
         plain["network"]["weights"] = self.start.digest if self.start is not None else None  # likewise
+        if "extends" in plain["training"]:
+            plain["training"]["extends"] = plain["training"]["extends"]["state"]  # likewise
         plain["compute"] = without_workers(plain["compute"])
         return identity(plain, self.profile.text, self.task.fingerprint(), code_version())
 

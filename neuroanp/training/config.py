@@ -126,6 +126,10 @@ class RunConfig(Section):
         path = self.task.path if "path" in type(self.task).model_fields else None
         if path is not None:
             changes["task"] = self.task.model_copy(update={"path": Path(_whole("task.path", path))})
+        if self.training.extends is not None:
+            run = _whole("training.extends.run", found(Path(self.training.extends.run)))
+            extends = self.training.extends.model_copy(update={"run": run})
+            changes["training"] = self.training.model_copy(update={"extends": extends})
         hardware = self.hardware.with_paths(lambda key, path: _whole(f"hardware.options.{key}", path))
         if hardware != self.hardware:
             changes["hardware"] = hardware

@@ -28,6 +28,8 @@ from neuroanp.trajectory import Weights
 from neuroanp.units import format_quantity
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
     from neuroanp.records.run_dir import RunDir
     from neuroanp.substrates.chip import DeviceChip
     from neuroanp.substrates.protocol import ReadPlan
@@ -180,17 +182,37 @@ def predict(record: RunDir, inputs: Any, noise: bool = True) -> np.ndarray:
     Raises:
         InputError: inputs of another shape or that are not finite, no checkpoint that can be read, changed data.
     """
-    if not isinstance(noise, bool | np.bool_):
-        raise InputError(f"noise: {noise!r:.80} is neither True nor False")
+    noise = as_switch(noise, "noise")
     with looked_at(record) as found:
-        experiment, trainer = found.experiment, found.trainer
-        task, like = experiment.task, trainer.substrate.weights.like
-        given, single = as_inputs(inputs, _width(task), like.dtype)
+        trainer = found.trainer
+        lines, single, hold = presented_by(found.experiment, trainer, inputs)
         if noise:
             note_noise(record, trainer)
-        y = plain(trainer.outputs(torch.from_numpy(_lines(task, given, trainer)).to(like), bool(noise)))
-    y = y[len(y) // len(given) - 1 :: len(y) // len(given)]  # an encoder holds each step for some of the simulation's
+        y = plain(trainer.outputs(lines, noise))
+    y = y[hold - 1 :: hold]  # an encoder holds each step for some of the simulation's
     return np.ascontiguousarray(y[:, 0] if single else y)
+
+
+def as_switch(given: Any, what: str) -> bool:
+    """Return True or False, which may be numpy's; InputError for anything else."""
+    if not isinstance(given, bool | np.bool_):
+        raise InputError(f"{what}: {given!r:.80} is neither True nor False")
+    return bool(given)
+
+
+def presented_by(experiment: Experiment, trainer: Trainer, inputs: Any) -> tuple[Tensor, bool, int]:
+    """Return what a run's input lines carry for inputs of a user's.
+
+    Returns: (T hold, B, lines) in the precision of the network; whether one sequence was given; hold, steps of the
+        simulation for each of the task's.
+
+    Raises:
+        InputError: inputs of another shape or that are not finite.
+    """
+    task, like = experiment.task, trainer.substrate.weights.like
+    given, single = as_inputs(inputs, _width(task), like.dtype)
+    lines = torch.from_numpy(_lines(task, given, trainer)).to(like)
+    return lines, single, len(lines) // len(given)
 
 
 def weights_of(record: RunDir, as_held: bool = True) -> RunWeights:
@@ -203,9 +225,7 @@ def weights_of(record: RunDir, as_held: bool = True) -> RunWeights:
     Raises:
         InputError: no checkpoint that can be read, or (`as_held`) changed data.
     """
-    if not isinstance(as_held, bool | np.bool_):
-        raise InputError(f"as_held: {as_held!r:.80} is neither True nor False")
-    if as_held:
+    if as_switch(as_held, "as_held"):
         with looked_at(record) as found:
             return held_by(found.experiment, found.trainer, record.result, fitted_to(record))
     arrays, update = of_record(record)

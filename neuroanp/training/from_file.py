@@ -48,7 +48,8 @@ class FileInputs:
         if self.task is None:
             return self.values
         scaled = self.task.scaled(self.values)
-        for name, column in zip(self.task.columns, scaled.T, strict=True):
+        each = scaled if scaled.ndim == 2 else scaled[0]  # rows apart are held for all steps
+        for name, column in zip(self.task.columns, each.T, strict=True):
             far = int(((column < -FAR) | (column > 1 + FAR)).sum())
             if far:
                 LOG.warning("%s: %d of %d values lie far outside the rows it learned from", name, far, len(column))

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from neuroanp.training.callbacks import Callback
 
 
 @dataclass(frozen=True)
@@ -12,10 +16,12 @@ class How:
     Args:
         later: leave them out now, and note that they are pending.
         since: those of other runs count from that time on, seconds since 1970; None: all do.
+        callbacks: functions that are told of updates, evaluations, checkpoints and the end.
     """
 
     later: bool = False
     since: float | None = None
+    callbacks: tuple[Callback, ...] = ()
 
 
 NOW = How()

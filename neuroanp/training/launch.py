@@ -14,13 +14,15 @@ from neuroanp.errors import DivergedError, InputError
 from neuroanp.losses import named
 from neuroanp.profiles.loader import loads
 from neuroanp.records.environment import arithmetic, differences, environment
-from neuroanp.records.manifest import CONFIG, ENDED, START
+from neuroanp.records.manifest import BEGUN, CONFIG, ENDED, START
 from neuroanp.records.run_dir import RunDir
 from neuroanp.training.build import Experiment
+from neuroanp.training.callbacks import Callback
 from neuroanp.training.config import RunConfig
 from neuroanp.training.configure import check_dump, load_config
 from neuroanp.training.described import describe
 from neuroanp.training.estimate import refuse_size
+from neuroanp.training.extending import begun_by, keep_begun
 from neuroanp.training.how import NOW, How
 from neuroanp.training.looking import try_bench
 from neuroanp.training.loop import PENDING, Progress, Training
@@ -43,6 +45,7 @@ def launch(
     argv: Sequence[str] | None = None,
     later: bool = False,
     since: float | None = None,
+    callbacks: Sequence[Callback] = (),
 ) -> RunDir:
     """Train, or show the identical run that has ended, or go on with the one that has not.
 
@@ -55,6 +58,8 @@ def launch(
         later: leave the controls to the next launch of the run, or to its resume.
         since: controls that other runs have in common with it count from that time on, seconds since 1970; None: all
             do, or, with `force`, none that is there.
+
+        callbacks: functions that are told of updates, evaluations, checkpoints and the end.
 
     Returns: the run's record.
 
@@ -72,8 +77,9 @@ def launch(
     path = root / experiment.directory
     if force or not path.exists():
         try_bench(experiment)
-    how = How(later, time.time() if force and since is None else since)
+    how = How(later, time.time() if force and since is None else since, tuple(callbacks))
     if force or not path.exists():
+        begun_by(experiment)  # refused before there is a record
         manifest = _manifest(experiment, argv)
         try:
             record = RunDir.create(root, experiment.directory, experiment.config.to_yaml(), manifest, replace=force)
@@ -86,7 +92,7 @@ def launch(
     return _run(experiment, record, progress, how)
 
 
-def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
+def resume(path: Path, *, progress: Progress | None = None, callbacks: Sequence[Callback] = ()) -> RunDir:
     """Go on with an interrupted run from its last whole checkpoint; a run that has ended is shown.
 
     Raises:
@@ -106,7 +112,7 @@ def resume(path: Path, *, progress: Progress | None = None) -> RunDir:
             f"{path}: its configuration or data have changed since the run began; "
             f"start anew with: neuroanp train {path / 'config.yaml'}"
         )
-    return _run(experiment, record, progress)
+    return _run(experiment, record, progress, How(callbacks=tuple(callbacks)))
 
 
 def _config(record: RunDir) -> RunConfig:
@@ -140,6 +146,8 @@ def _run(experiment: Experiment, record: RunDir, progress: Progress | None, how:
                 LOG.warning(line)
             if experiment.start is not None and START not in record.manifest.get("seals", {}):
                 experiment.start.keep(record)  # here, while we hold the record; again, where it was lost
+            if experiment.config.training.extends is not None and BEGUN not in record.manifest.get("seals", {}):
+                keep_begun(experiment, record)
             if not _ended(record, how.later):
                 _announce(record, mended)
                 if (said := threads_note(experiment.config)) is not None:

@@ -9,6 +9,7 @@ from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field, replace
 from functools import partial
 from math import isfinite
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -23,15 +24,18 @@ from neuroanp.tasks.acting import by_chance
 from neuroanp.tasks.encoding import own_task
 from neuroanp.training.batches import ROOM, Batches
 from neuroanp.training.build import Experiment, build_trainer
+from neuroanp.training.callbacks import CallbackError, Event, Kind, tell
 from neuroanp.training.crews import crew_of
 from neuroanp.training.described import features_of
 from neuroanp.training.evaluate import HeldOutBatch, firing_of, scores, show
+from neuroanp.training.extending import take_up
 from neuroanp.training.how import NOW, How
 from neuroanp.training.memory import keep_freed_memory
 from neuroanp.training.on_bench import Bench, connected
 from neuroanp.training.readout import frozen_control, key_of, readout_trainer
 from neuroanp.training.refitting import Refit
 from neuroanp.training.results import ledger_of_run
+from neuroanp.training.row import row_of
 from neuroanp.training.shown import shown_in_figures
 from neuroanp.training.stopping import StopRequested
 from neuroanp.training.times import seconds
@@ -44,7 +48,6 @@ from neuroanp.trajectory import Weights
 if TYPE_CHECKING:
     from neuroanp.records.run_dir import RunDir
     from neuroanp.source import World
-    from neuroanp.training.evaluate import Evaluation
     from neuroanp.training.trainer import Trainer
 
 LOG = logging.getLogger("neuroanp")
@@ -129,7 +132,7 @@ class Training:
                 self._train(trainer, held, stop, wall)
                 result = self._finish(trainer, held, stop)
         except DivergedError as error:
-            self.record.write_result(self._result(trainer, "diverged", None, None, {}))
+            self.record.write_result(row_of(self.experiment, trainer, "diverged", self.record.path))
             self._end("diverged", str(error))
             raise DivergedError(str(error), path=self.record.path) from error
         except KeyboardInterrupt:
@@ -137,7 +140,7 @@ class Training:
         except Exception as error:
             said = str(error) if isinstance(error, NeuroanpError) else f"{type(error).__name__}: {error}"
             with suppress(RunError):  # a full disk takes no status either: then this error is the one to tell
-                self._end("interrupted" if isinstance(error, SpentError) else "failed", said)
+                self._end("interrupted" if isinstance(error, SpentError | CallbackError) else "failed", said)
             raise
         return result
 
@@ -149,7 +152,8 @@ class Training:
         if path is None:
             for sentence in self.record.restore_metrics(None):
                 self._warn(sentence)
-            return 0.0
+            self.restored, wall = take_up(self.experiment, self.record, trainer, self.validator)
+            return wall
         state, meta = self.record.load_checkpoint(path)
         trainer.load_state_dict(state)
         if self.validator is not None:
@@ -187,15 +191,35 @@ class Training:
             now = time.perf_counter()
             if due:
                 rows.append(self._row(trainer, held, row, now - start))
+                self._hear("evaluation", trainer, stop, rows, now - start, rows[-1])
             elif trainer.update % config.log_every == 0:
                 rows.append(self._row(trainer, None, row, now - start))
             if at_end:
                 self._tell("train", trainer, row["train_loss"])
+            self._hear("update", trainer, stop, rows, now - start, row)
             if not at_end:
                 self._end_if_spent(trainer, rows, now - start)
             if trainer.update % config.checkpoint_every == 0 or at_end or stop.requested:
                 self._save(trainer, rows, now - start)
                 rows = []
+                self._hear("checkpoint", trainer, stop, None, now - start, row)
+
+    def _hear(
+        self, kind: Kind, trainer: Trainer, stop: StopRequested, rows: Sequence[Mapping[str, Any]] | None, wall: float,
+        row: Mapping[str, Any], result: Mapping[str, Any] = MappingProxyType({}),
+    ) -> None:  # fmt: skip
+        """Tell the callbacks; where one raises an error, save what is not yet (`rows`; None: all is) and raise it."""
+        if not self.how.callbacks:
+            return
+        try:
+            told = Event(
+                kind, self.experiment.label, self.record.path, trainer.update, trainer.updates, dict(row), result, stop
+            )
+            tell(self.how.callbacks, told)
+        except CallbackError:
+            if rows is not None:
+                self._save(trainer, rows, wall)
+            raise
 
     def _end_if_spent(self, trainer: Trainer, rows: list[Any], wall: float, saved: bool = False) -> None:
         """Save and raise SpentError where an instrument may take no further pulse, and updates are left."""
@@ -275,7 +299,9 @@ class Training:
         arrays = shown_in_figures(task := self.experiment.task, held, found, predictions)
         self.record.save_arrays("predictions", {name: np.ascontiguousarray(a) for name, a in arrays.items()})
         told = scores(task, found, held, trainer.evaluate)
-        result = self._result(trainer, "finished", found, next(iter(told.values())), losses)
+        result = row_of(
+            self.experiment, trainer, "finished", self.record.path, found, next(iter(told.values())), losses
+        )
         health = Health.of(trainer, {} if self.unverified is None else {"unverified": self.unverified}, found.rates)
         self.watch.end(health)
         firing = {} if found.rates is None else {"firing": self._keep_activity(trainer, held, found.rates)}
@@ -294,6 +320,7 @@ class Training:
         )
         self.record.write_result(result)
         self._end("finished")
+        self._hear("end", trainer, stop, None, 0.0, {}, self.record.result or result)
         self._tell("done", trainer, found.test_loss)
         return self.record.result or result
 
@@ -395,35 +422,6 @@ class Training:
         except DivergedError as error:
             return Number(float("nan"), own, str(error))
         return Number(trainer.test_loss(held), own)
-
-    def _result(
-        self,
-        trainer: Trainer,
-        status: str,
-        found: Evaluation | None,
-        score: float | None,
-        losses: Mapping[str, float],
-    ) -> dict[str, Any]:
-        config, ledger = self.experiment.config, trainer.substrate.ledger
-        return {
-            "task": config.task_name,
-            "profile": self.experiment.profile.name,
-            "backend": config.backend,
-            "rule": config.rule_name,
-            "seed": config.seed,
-            "status": status,
-            "updates": trainer.update,
-            "passes": trainer.update * trainer.learner.passes,
-            "test_loss": None if found is None else found.test_loss,
-            "test_loss_noise_free": None if found is None else found.test_loss_noise_free,
-            "score": score,
-            "controls": dict(losses),
-            "energy_J": ledger.energy_J,
-            "chip_time_s": ledger.time_s,
-            "pulses": ledger.pulses,
-            "wear": ledger.wear_fraction,
-            "run": str(self.record.path),
-        }
 
     def _tell(self, phase: str, trainer: Trainer, loss: float | None) -> None:
         self.progress(

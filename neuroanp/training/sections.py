@@ -139,10 +139,17 @@ MOST_UPDATES = 99_999_999
 """Checkpoints are named by eight digits."""
 
 
+class Extends(Section):
+    """The run that another one goes on from; `neuroanp.extend` writes it."""
+
+    run: str = Field(min_length=1, description="directory of a finished run")
+    state: str = Field(pattern="^[0-9a-f]{64}$", description="hash of the state that it left")
+
+
 class TrainingConfig(GrowingSection):
     """How long and how to train."""
 
-    later: ClassVar[tuple[str, ...]] = ("validation", "patience", "restore", "frozen", "refit")
+    later: ClassVar[tuple[str, ...]] = ("validation", "patience", "restore", "frozen", "refit", "extends")
 
     updates: int = Field(
         default=1000,
@@ -201,6 +208,11 @@ class TrainingConfig(GrowingSection):
         "over (tasks of squared error): the chip is shown them under its noise, the host, which knows the targets, "
         "solves, writes, and looks at a fifth of them whether that did it, all of it booked; unset: the outputs stay "
         "as the rule left them",
+    )
+
+    extends: Extends | None = Field(
+        default=None,
+        description="the finished run that this one goes on from, with all that it left: `neuroanp train --extend`",
     )
 
     _once = field_validator("evaluate_after")(without_repeats)

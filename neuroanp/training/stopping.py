@@ -38,6 +38,10 @@ class StopRequested:
         for number, handler in self._before.items():
             signal.signal(number, handler)  # pyright: ignore[reportArgumentType]
 
+    def ask(self) -> None:
+        """Ask for the end after the current update, as the first Ctrl-C does."""
+        self.requested = True
+
     def raise_if_requested(self) -> None:
         """Raise KeyboardInterrupt if a stop was asked for."""
         if self.requested:

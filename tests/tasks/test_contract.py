@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
+from safetensors.numpy import save_file
 
 import neuroanp as na
 from neuroanp.baselines.controls import controls
@@ -48,6 +49,10 @@ CASES: dict[str, list[dict[str, Any]]] = {
     "rossler": [{"train_length": 400, "test_size": 6}],
     "sine": [{"steps": 30, "onset": 4, "periods": (7, 11), "test_size": 4}],
     "sort": [{"length": 14, "delay": 0, "symbols": 6, "test_size": 16}],
+    "table": [
+        {"target": "load", "window": 8, "washout": 4},
+        {"target": "site", "rows": "apart", "window": 4, "washout": 1},
+    ],
     "teacher": [{"steps": 30, "washout": 4, "test_size": 16}, {"units": 2, "drawn": 1, "steps": 30, "test_size": 8}],
     "van_der_pol": [
         {"train_length": 400, "test_size": 6},
@@ -67,13 +72,35 @@ APART = [(name, options) for name, options in ALL
          if name not in FEW or options.get("noise") or options.get("fresh_test")]  # fmt: skip
 
 
+def written(folder: Path) -> Path:
+    """Write a table of 200 rows: a wave, noise, and a word."""
+    v, rng = np.sin(np.arange(200) / 4), np.random.default_rng(0)
+    rows = [f"{x:.6f},{rng.normal():.6f},{'AB'[int(x > 0)]}" for x in v]
+    path = folder / "ts.csv"
+    path.write_text("\n".join(["load,wind,site", *rows]))
+    return path
+
+
+def data_of(name: str, images: Path, folder: Path) -> dict[str, Any]:
+    """Return the options of a task that needs a file."""
+    if name == "arrays":
+        rng, parts = np.random.default_rng(0), {}
+        for part, size in (("train", 40), ("test", 12)):
+            u = rng.uniform(-1, 1, size=(6, size, 2))
+            parts |= {f"{part}/inputs": u, f"{part}/targets": np.cumsum(u, axis=0)}
+        save_file({**parts, "mask": np.array([0.0, 1, 1, 1, 1, 1])}, folder / "x.safetensors")
+        return {"path": str(folder / "x.safetensors")}
+    if name == "table":
+        return {"path": str(written(folder)), "target": "load"}
+    return {"path": str(images)} if name == "mnist" else {}
+
+
 @pytest.fixture
-def make(images: Path):
+def make(images: Path, tmp_path: Path):
     """Return a function that makes a task by name."""
 
     def make(name: str, options: dict[str, Any]) -> Any:
-        own = {"path": images} if name == "mnist" else {}
-        return TASKS.get(name)(TASKS.get(name).config(**options, **own))
+        return TASKS.get(name)(TASKS.get(name).config(**{**data_of(name, images, tmp_path), **options}))
 
     return make
 
@@ -196,20 +223,21 @@ def test_it_is_listed_in_a_sentence(name):
 
 
 @pytest.mark.parametrize(("name", "options"), ALL, ids=IDS)
-def test_a_run_of_it_can_be_planned_and_is_told_from_others(images, name, options):
-    own = {"path": str(images)} if name == "mnist" else {}
-    experiment = Experiment.of(configure({"task": {"name": name, **options, **own}, "network": {"hidden": 4}}))
+def test_a_run_of_it_can_be_planned_and_is_told_from_others(images, tmp_path, name, options):
+    own = data_of(name, images, tmp_path)
+    experiment = Experiment.of(configure({"task": {"name": name, **own, **options}, "network": {"hidden": 4}}))
     describe(experiment)
     assert all(isinstance(line, str) and line for line in experiment.task.account())
-    plain = Experiment.of(configure({"task": {"name": name, **own, **({"test_size": 12} if own else {})}}))
+    size = {"test_size": 12} if name == "mnist" else {}
+    plain = Experiment.of(configure({"task": {"name": name, **own, **size}}))
     assert (experiment.identity == plain.identity) == (experiment.config == plain.config)
 
 
 @pytest.mark.parametrize("name", sorted(TASKS._entries()))
 def test_a_run_of_it_ends_with_a_report(images, tmp_path, name):
-    own = {"path": str(images)} if name == "mnist" else {}
+    own = data_of(name, images, tmp_path)
     run = na.train(
-        task={"name": name, **CASES.get(name, [{}])[-1], **own}, network={"hidden": 4}, runs=tmp_path, progress=False,
+        task={"name": name, **own, **CASES.get(name, [{}])[-1]}, network={"hidden": 4}, runs=tmp_path, progress=False,
         training={"updates": 2, "batch": 2, "controls": False},
     )  # fmt: skip
     assert run.result["status"] == "finished"

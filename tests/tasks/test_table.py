@@ -84,7 +84,7 @@ def test_what_is_no_measurement_is_left_out_with_its_reason(tmp_path):
         "elapsed_h": "elapsed time in h",
         "room": "it rises by the same step from row to row",
     }
-    assert default_columns(given, leave=("a",), keep="unix")[0] == ("unix", "b")
+    assert default_columns(given, leave=("a",), keep=("unix",))[0] == ("unix", "b")
 
 
 @pytest.mark.parametrize("cell", ["1.000.567", "1,000,567", "12 %", "12 EUR"])

@@ -48,6 +48,8 @@ BASES: tuple[Mapping[str, Any], ...] = (
     {},
     {"task": {"name": "weather", "path": "ts.csv", "target": "load"}},
     {"task": {"name": "weather", "path": "a.csv", "target": "1e3", "columns": ["no", "1e3"], "time": "t", "fill": 3}},
+    {"task": {"name": "table", "path": "a.csv", "target": ["no", "1e3"], "scale": "standard", "horizon": 0}},
+    {"task": {"name": "table", "path": "ts.csv", "target": "x", "rows": "apart", "labels": True, "split_seed": 2}},
     {"network": {"weights": "runs/one"}, "training": {"updates": 0}},
     {key: ADEX[key] for key in ("backend", "neuron")},
     *({"target": name} for name in TARGETS),

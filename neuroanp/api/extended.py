@@ -1,0 +1,56 @@
+"""Go on from a finished run, from Python."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from neuroanp.api.run import Anywhere, Progress, Run, opened, train
+from neuroanp.api.telling import noted
+
+
+@noted
+def extend(
+    run: Anywhere | Run,
+    updates: int,
+    *,
+    runs: Anywhere | None = None,
+    force: bool = False,
+    report: bool = True,
+    progress: Progress = None,
+    argv: Iterable[str] | None = None,
+    **how: Any,
+) -> Run:
+    """Train a finished run on: a new run that goes on with its weights, device, optimiser and clock.
+
+    The arrays as they are held, their wear and books, the optimiser's moments, the learner's memory, the counter of
+    updates and the metrics are those that the run left, so that 10 updates and `extend` by 10 are, where the rate is
+    constant, bit for bit the 20 of one run. A schedule is that of the whole length, and begins in its middle. The run
+    that is extended is left as it is; its name and state are in the new one's configuration (`training.extends`).
+
+    Args:
+        run: a finished run, or its directory. updates: how many more. runs: the store; None: that of the run.
+        force, report, progress, argv, how: as of `train`.
+
+    Returns: the new run, with its result.
+
+    Raises:
+        InputError: the run has not finished, was made by other code, ends with a refit or with weights written back,
+            or its profile or data have changed. RunError: as of `train`.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import neuroanp as na
+    >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
+    >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 2, "batch": 2, "controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     said = {"report": False, "progress": False}
+    ...     longer = extend(na.train(tiny, runs=folder, **said), updates=2, **said)
+    ...     whole = na.train(tiny, updates=4, runs=folder, **said)
+    >>> longer.result["updates"], longer.result["test_loss"] == whole.result["test_loss"]
+    (4, True)
+    """
+    from neuroanp.training.extending import extended
+
+    record = opened(run)
+    store = record.path.parent if runs is None else runs
+    return train(extended(record, updates), runs=store, force=force, report=report, progress=progress, argv=argv, **how)

@@ -1,0 +1,83 @@
+"""What a training tells functions of a user's: updates, evaluations, checkpoints, the end; they can ask it to stop."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import FunctionType
+from typing import TYPE_CHECKING, Any, Literal
+
+from neuroanp.errors import InputError, RunError
+from neuroanp.training.plain import shown
+
+if TYPE_CHECKING:
+    from neuroanp.training.stopping import StopRequested
+
+Kind = Literal["update", "evaluation", "checkpoint", "end"]
+
+
+class CallbackError(RunError):
+    """A function of a user's raised an error; the run was saved before."""
+
+
+@dataclass(frozen=True)
+class Event:
+    """What a callback is told.
+
+    Args:
+        kind: "update", after each; "evaluation", with the losses on held-out sequences; "checkpoint", once one is
+            written; "end", with the result.
+        run: what progress bars call it. path: its directory.
+        update: how many updates are done, of how many: `updates`.
+        metrics: numbers by name, as in `Run.metrics`: of an update train_loss, update_norm, lr, ...; of an evaluation
+            all columns; None where there is no value.
+        result: at the end, the row that tables show; {} before.
+    """
+
+    kind: Kind
+    run: str
+    path: Path
+    update: int
+    updates: int
+    metrics: Mapping[str, float | int | None]
+    result: Mapping[str, Any] = field(default_factory=dict)
+    _stop: StopRequested | None = field(default=None, repr=False, compare=False)
+
+    def stop(self) -> None:
+        """End the run after this update, as Ctrl-C does: it is saved, `train` raises a RunError, `resume` goes on."""
+        if self._stop is not None:
+            self._stop.ask()
+
+
+Callback = Callable[[Event], object]
+
+
+def callbacks_of(given: Any) -> tuple[Callback, ...]:
+    """Return callbacks as a tuple; InputError for what cannot be called.
+
+    >>> callbacks_of(None), len(callbacks_of([print]))
+    ((), 1)
+    """
+    if given is None:
+        return ()
+    several = [given] if callable(given) else given
+    if not isinstance(several, Sequence) or isinstance(several, str):
+        raise InputError(f"callbacks: {shown(given)}: pass a list of functions of one event")
+    wrong = [shown(one) for one in several if not callable(one)]
+    if wrong:
+        raise InputError(f"callbacks: {wrong[0]} cannot be called; pass functions of one event")
+    return tuple(several)
+
+
+def tell(callbacks: Sequence[Callback], event: Event) -> None:
+    """Call each; CallbackError names the one that raised an error."""
+    for one in callbacks:
+        try:
+            one(event)
+        except Exception as error:
+            name = one.__name__ if isinstance(one, FunctionType) else type(one).__name__
+            raise CallbackError(
+                f"callback {name}: {type(error).__name__}: {str(error)[:300]}, after update {event.update} of "
+                f"{event.updates}; the run is saved, mend it and go on with: neuroanp resume {event.path}"
+            ) from error

@@ -1,0 +1,95 @@
+"""Callbacks hear all that a run does, can stop it, and an error in one costs no update."""
+
+from __future__ import annotations
+
+import pytest
+
+import neuroanp as na
+from neuroanp.errors import InputError, RunError
+from neuroanp.training.callbacks import CallbackError
+from tests.close import close
+
+TASK = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
+TINY = {
+    "task": TASK, "network": {"hidden": 4}, "rule": "np",
+    "training": {
+        "batch": 2, "controls": False, "updates": 5, "evaluate_every": 2, "log_every": 9, "checkpoint_every": 3,
+    },
+}  # fmt: skip
+QUIET = {"report": False, "progress": False}
+
+
+def test_they_hear_updates_evaluations_checkpoints_and_the_end_and_change_nothing(tmp_path):
+    heard = []
+    run = na.train(TINY, runs=tmp_path, callbacks=[heard.append], **QUIET)
+    plain = na.train(TINY, runs=tmp_path / "plain", **QUIET)
+    assert {**run.result, "run": ""} == {**plain.result, "run": ""}
+    kinds = ("update", "evaluation", "checkpoint", "end")
+    of = {kind: [one.update for one in heard if one.kind == kind] for kind in kinds}
+    assert of == {"update": [1, 2, 3, 4, 5], "evaluation": [2, 4, 5], "checkpoint": [3, 5], "end": [5]}
+    evaluated = [one.metrics["test_loss"] for one in heard if one.kind == "evaluation"]
+    assert evaluated == run.metrics.series("test_loss")[1][1:]
+    assert heard[-1].result["test_loss"] == run.result["test_loss"]
+    assert heard[-1].path == run.path
+
+
+def test_one_can_stop_the_run_which_goes_on_to_the_same_end(tmp_path):
+    whole = na.train(TINY, runs=tmp_path / "whole", **QUIET)
+    with pytest.raises(RunError, match="interrupted at update 2 of 5"):
+        na.train(TINY, runs=tmp_path, callbacks=lambda event: event.stop() if event.update == 2 else None, **QUIET)
+    resumed = na.resume(tmp_path / whole.path.name, **QUIET)
+    assert {**resumed.result, "run": ""} == {**whole.result, "run": ""}
+
+
+@pytest.mark.parametrize("kind", ["update", "evaluation", "checkpoint"])
+def test_an_error_in_one_ends_the_run_with_a_checkpoint_of_that_update(tmp_path, kind):
+    whole = na.train(TINY, runs=tmp_path / "whole", **QUIET)
+
+    def broken(event):
+        if event.kind == kind and event.update >= 3:
+            raise ValueError("no such column")
+
+    said = r"callback broken: ValueError: no such column, after update \d of 5"
+    with pytest.raises(CallbackError, match=said) as told:
+        na.train(TINY, runs=tmp_path, callbacks=[broken], **QUIET)
+    record = na.load_run(tmp_path / whole.path.name).record
+    assert record.manifest["status"] == "interrupted"
+    update = int(record.whole_checkpoint().stem)
+    assert f"after update {update} of 5" in str(told.value)
+    resumed = na.resume(record.path, **QUIET)
+    assert {**resumed.result, "run": ""} == {**whole.result, "run": ""}
+    assert resumed.metrics["update"] == whole.metrics["update"]
+
+
+def test_what_cannot_be_called_is_refused(tmp_path):
+    for wrong in ("print", [3], 7):
+        with pytest.raises(InputError, match="callbacks: "):
+            na.train(TINY, runs=tmp_path, callbacks=wrong, **QUIET)
+
+
+def test_tensorboard_reads_the_numbers_of_the_metrics(tmp_path):
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_file_loader import EventFileLoader
+
+    from neuroanp.training.tensorboard import TensorBoard
+
+    run = na.train(TINY, runs=tmp_path / "runs", callbacks=[TensorBoard(tmp_path / "tb")], **QUIET)
+    (file,) = (tmp_path / "tb" / run.path.name).iterdir()
+    found = {}
+    for event in EventFileLoader(str(file)).Load():
+        for value in event.summary.value:
+            found.setdefault(value.tag, {})[event.step] = value.tensor.float_val[0]
+    assert sorted(found["train_loss"]) == [1, 2, 3, 4, 5]
+    updates, losses = run.metrics.series("test_loss")
+    assert sorted(found["test_loss"]) == updates[1:]
+    assert [found["test_loss"][int(k)] for k in updates[1:]] == close(losses[1:], rel=1e-6)
+
+
+def test_without_tensorboard_it_says_what_to_install(monkeypatch, tmp_path):
+    import sys
+
+    from neuroanp.training.tensorboard import TensorBoard
+
+    monkeypatch.setitem(sys.modules, "tensorboard.summary.writer.event_file_writer", None)
+    with pytest.raises(InputError, match=r"pip install 'neuroanp\[tensorboard\]'"):
+        TensorBoard(tmp_path)
