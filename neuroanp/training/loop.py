@@ -187,7 +187,7 @@ class Training:
             now = time.perf_counter()
             if due:
                 rows.append(self._row(trainer, held, row, now - start))
-            elif trainer.update % config.log_every == 0:
+            elif trainer.update % (config.log_every or 1) == 0:
                 rows.append(self._row(trainer, None, row, now - start))
             if at_end:
                 self._tell("train", trainer, row["train_loss"])
