@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.api.run import Anywhere, Progress, Run, Source, place_of
 from neuroanp.api.telling import noted, watched
 from neuroanp.errors import InputError, all_of
+from neuroanp.records.finding import found
 from neuroanp.records.run_dir import RunDir
-from neuroanp.records.store import found
 from neuroanp.training.arguments import given, number, path_of, progress_of, whole
 from neuroanp.training.plain import plain
 from neuroanp.training.resolving import resolve

@@ -11,10 +11,10 @@ from typing import Any
 from neuroanp.errors import InputError, did_you_mean
 from neuroanp.records import labels
 from neuroanp.records.choosing import Choice, Condition, ordered, since_of
+from neuroanp.records.finding import found as begun
 from neuroanp.records.listing import Listing, facts, listing
 from neuroanp.records.manifest import STATUSES
 from neuroanp.records.run_dir import RunDir
-from neuroanp.records.store import found as begun
 
 Anywhere = str | PathLike[str]
 

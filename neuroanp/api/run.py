@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.api.sharing import of_the_first, shared
 from neuroanp.api.telling import noted, watched
 from neuroanp.errors import InputError
+from neuroanp.records.finding import found
 from neuroanp.records.run_dir import RunDir
-from neuroanp.records.store import found
 from neuroanp.training.arguments import (
     command,
     given,

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import base64
 import os
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -21,6 +20,7 @@ from neuroanp.reporting.footnotes import rests_on as marks_of
 from neuroanp.reporting.html import section
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.origins import ENERGY, TIME, WEAR
+from neuroanp.reporting.pictures import Figure, file_name, for_both, in_uri
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, marked
 from neuroanp.reporting.templating import template
 from neuroanp.reporting.values import MISSING, middle, quantity
@@ -132,8 +132,10 @@ def render(found: Found, path: Path, command: str | None = None) -> Path:
 
 def _fit(one: Mapping[str, Any], figures: Mapping[str, bytes]) -> dict[str, Any]:
     """Return what the page shows of a fit."""
-    svg = figures[str(one["figure"])]
-    return {**one, "uri": f"data:image/svg+xml;base64,{base64.b64encode(svg).decode()}"}
+    svg = figures[str(one["figure"])].decode()
+    alt, caption = f"{one['law']} against {one['file']}", "Measurements in grey, the fitted law in colour."
+    uri = in_uri(for_both(svg).encode(), "image/svg+xml")
+    return {**one, "picture": Figure(uri, alt, f"{caption} {one['data']}.", name=file_name(alt), scrolls=True)}
 
 
 def _task(one: Trained, need: Needed, folder: Path) -> dict[str, Any]:

@@ -31,7 +31,7 @@ def cite(
 
     from neuroanp import citing
     from neuroanp.citing.bibtex import keyed
-    from neuroanp.records.store import found
+    from neuroanp.records.finding import found
 
     given = [one for one in (rule, profile, task) if one is not None]
     if (run is None) == (not given):

@@ -33,8 +33,8 @@ def label(
 ) -> None:
     """Give a run a name of one's own, which every command takes in the place of its path; the run is left as it is."""
     from neuroanp.records import labels
+    from neuroanp.records.finding import found
     from neuroanp.records.run_dir import RunDir
-    from neuroanp.records.store import found
 
     if remove and name is not None:
         raise InputError("--remove takes all labels of the run away; leave NAME out")
@@ -82,8 +82,8 @@ def remove_runs(
     Runs that a process writes are refused, and what a link leads to stays.
     """
     from neuroanp.cli.runs import argv
+    from neuroanp.records.finding import found
     from neuroanp.records.removing import carry_out, planned
-    from neuroanp.records.store import found
     from neuroanp.units import format_quantity
 
     given = (task, profile, backend, rule, status, seed, since, where)

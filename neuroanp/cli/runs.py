@@ -102,8 +102,8 @@ def train(
 
 def _extended(run: Path, updates: int | None, said: Mapping[str, Any]) -> Any:
     """Return the configuration that goes on from a run; nothing else may be said beside how many updates."""
+    from neuroanp.records.finding import found
     from neuroanp.records.run_dir import RunDir
-    from neuroanp.records.store import found
     from neuroanp.training.extending import extended
 
     others = [key for key, value in said.items() if value is not None and key != "training.updates"]

@@ -59,8 +59,8 @@ def _looker(path: Path) -> Any:
     """Return what looks at a run, or at the runs of a store."""
     from neuroanp.comparing.trials import FOLDER
     from neuroanp.errors import InputError
+    from neuroanp.records.finding import found
     from neuroanp.records.manifest import is_there
-    from neuroanp.records.store import found
     from neuroanp.records.watching import StoreWatcher, Watcher
 
     place = found(path)

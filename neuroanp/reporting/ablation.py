@@ -15,7 +15,7 @@ from neuroanp.losses import SQUARED_ERROR
 from neuroanp.reporting.ranking import some
 from neuroanp.reporting.reading import Shown, variants
 from neuroanp.reporting.separation import LEAST, MORE, MOST_BY_CHANCE, higher_in_all, too_few
-from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, new_figure, plain, styled
+from neuroanp.reporting.style import COLOURS, FAINT, GREY, INK, fitted, new_figure, plain, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell
 from neuroanp.reporting.values import digits, middle, numbers
 
@@ -271,7 +271,7 @@ def figure(one: Ablation) -> Figure | None:
     costs = [cost for cost in one.costs if (cost.costs or cost.costs_alone) and not cost.idle]
     if not costs:
         return None
-    drawn = new_figure(7.2, 1.3 + 0.44 * len(costs))
+    drawn = new_figure(fitted(7.2), 1.3 + 0.44 * len(costs))
     axes = drawn.subplots()
     for offset, key, colour, label in (
         (-0.19, "costs", COLOURS[0], "all on, minus all but this one"),
@@ -298,5 +298,6 @@ def _bars(axes: Axes, values: Sequence[Sequence[float]], offset: float, colour: 
     axes.barh([i + offset for i in there], [middle(values[i]) for i in there], height=0.34, color=colour, label=label)
     for i in there:
         if len(values[i]) > 1:
-            axes.plot([min(values[i]), max(values[i])], [i + offset] * 2, color=INK, lw=1.0, solid_capstyle="butt")
-            axes.plot(values[i], [i + offset] * len(values[i]), ls="", marker="o", ms=2.6, color=INK)
+            style: Any = {"color": INK, "label": f"_{label}: seeds"}  # "_": not in the legend
+            axes.plot([min(values[i]), max(values[i])], [i + offset] * 2, lw=1.0, solid_capstyle="butt", **style)
+            axes.plot(values[i], [i + offset] * len(values[i]), ls="", marker="o", ms=2.6, **style)

@@ -17,6 +17,7 @@ from neuroanp.reporting.values import MISSING, digits, prefix
 if TYPE_CHECKING:
     from neuroanp.characterizing import Characterization, Measurement, Moment
     from neuroanp.characterizing.result import At, Panel
+    from neuroanp.reporting.pictures import Figure
 
 SPANS = ((365.25 * 86400.0, "y"), (86400.0, "d"), (3600.0, "h"), (60.0, "min"))
 """Spans of time people count in, above a minute."""
@@ -35,15 +36,13 @@ def render(found: Characterization, path: Path, command: str | None = None) -> P
 
     Raises: InputError or RunError if the file cannot be written.
     """
-    from neuroanp.reporting.characterization_plots import draw
-    from neuroanp.reporting.style import to_uri
     from neuroanp.version import __version__
 
     sections = [
         {
             "about": one,
             "table": moments_table(one),
-            "pictures": _pictures(one, [to_uri(figure) for figure in draw(one)]),
+            "pictures": _pictures(one),
         }
         for one in found.measurements
     ]
@@ -64,9 +63,13 @@ def render(found: Characterization, path: Path, command: str | None = None) -> P
     return Path(path)
 
 
-def _pictures(one: Measurement, uris: Sequence[str]) -> list[tuple[str, str]]:
-    """Return picture and text of each panel."""
-    return [(uri, f"{one.title}: {panel.title}") for uri, panel in zip(uris, one.panels, strict=True)]
+def _pictures(one: Measurement) -> list[Figure]:
+    """Return the figure of each panel, which is narrow enough for a phone."""
+    from neuroanp.reporting.characterization_plots import draw
+    from neuroanp.reporting.pictures import placed
+
+    figures = zip(draw(one), one.panels, strict=True)
+    return [placed(figure, f"{one.title}: {panel.title}", "") for figure, panel in figures]
 
 
 def verdict(found: Characterization) -> str:
@@ -212,14 +215,16 @@ def _parameters(found: Characterization) -> tuple[list[tuple[str, str, str, str]
     """Return (key, value, status, number of the source) of every parameter, and the sources."""
     from neuroanp.yaml_io import dotted
 
-    origins = found.profile.provenance
+    origins, whose = found.profile.provenance, found.profile.inherited
     sources = list(dict.fromkeys(origin.source for origin in origins.values()))
     rows = []
     for leaf in found.profile.leaves():
         key = dotted(leaf.key)
         origin = origins.get(key)
         number = "" if origin is None else f"({sources.index(origin.source) + 1})"
-        rows.append((key, leaf.text, "" if origin is None else origin.status, number))
+        status = "" if origin is None else origin.status
+        status += f", inherited from {whose[key]}" if key in whose else ""
+        rows.append((key, leaf.text, status, number))
     return rows, sources
 
 

@@ -11,7 +11,19 @@ from neuroanp.losses.reward import MINUS_REWARD
 from neuroanp.records.metrics import Metrics
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.plots import WIDTH, legend
-from neuroanp.reporting.style import FAINT, GREY, INK, Look, name_levels, new_figure, plain, styled
+from neuroanp.reporting.style import (
+    FAINT,
+    GREY,
+    INK,
+    Look,
+    fitted,
+    is_narrow,
+    name_levels,
+    new_figure,
+    plain,
+    settled,
+    styled,
+)
 from neuroanp.reporting.tables import controls
 from neuroanp.reporting.values import middle
 
@@ -38,13 +50,14 @@ def return_curves(group: Sequence[Method], metrics: Mapping[str, Metrics]) -> Fi
     curves = {i: found for i, method in enumerate(group) if (found := _curve(method, metrics)) is not None}
     if not curves:
         return None
-    look, figure = Look(group), new_figure(WIDTH, 4.0)
+    look, figure = Look(group), new_figure(fitted(WIDTH), 4.0)
     axes = figure.subplots()
     for i, (updates, mid, low, high) in curves.items():
         colour = look.colour(group[i])
-        axes.fill_between(updates, low, high, color=colour, alpha=0.15, lw=0)
+        axes.fill_between(updates, low, high, color=colour, alpha=0.15, lw=0, label=group[i].label)
         marker = "o" if len(updates) == 1 else ""
-        axes.plot(updates, mid, color=colour, ls=look.line(group[i]), lw=1.7, marker=marker, ms=5)
+        style = {"color": colour, "ls": look.line(group[i]), "marker": marker, "label": group[i].label}
+        axes.plot(updates, mid, lw=1.7, ms=5, **style)
     axes.set(xlabel="update", ylabel="return of a test episode")
     axes.xaxis.get_major_locator().set_params(integer=True)  # pyright: ignore[reportCallIssue] - of a MaxNLocator
     axes.margins(x=0.01)
@@ -52,9 +65,9 @@ def return_curves(group: Sequence[Method], metrics: Mapping[str, Metrics]) -> Fi
     legend(figure, [(group[i].label, {"color": look.colour(group[i]), "ls": look.line(group[i])}) for i in curves])
     steps = _steps(group, metrics)
     levels = [] if steps is None else [(c.label, -steps * middle(c.losses)) for c in controls(group)]
-    for _, level in levels:
-        axes.axhline(level, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
-    figure.draw_without_rendering()  # the scales must be settled before names are placed beside the lines
+    for label, level in levels:
+        axes.axhline(level, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1, label=label)
+    settled(figure)  # before names are placed beside the lines
     name_levels(axes, levels)
     return figure
 
@@ -97,19 +110,19 @@ def rollout(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     """
     seen, y, rewards = (arrays[f"episode/{key}"][:, 0] for key in ("inputs", "y", "rewards"))
     last = int((~np.isnan(rewards)).sum())
-    figure = new_figure(WIDTH, 5.2)
+    figure = new_figure(fitted(WIDTH), 5.2)
     top, middle_, bottom = figure.subplots(3, 1, sharex=True, height_ratios=(2, 2, 1))
     shades = [str(0.75 * k / max(min(seen.shape[1], SHOWN) - 1, 1)) for k in range(min(seen.shape[1], SHOWN))]
     for k, shade in enumerate(shades):
         top.plot(seen[:last, k], color=shade, lw=1.1, label=str(k + 1))
-    top.set(ylabel="inputs", title=plain(name, 110))
+    top.set(ylabel="inputs", title=plain(name, 44 if is_narrow() else 110))
     top.legend(loc="center left", bbox_to_anchor=(1.0, 0.5), title="input", ncols=1 + (len(shades) > 4))
     if y.shape[1] == 1:  # nothing to choose from: the output is what is done
-        middle_.plot(y[:last, 0], color=colour, lw=1.3)
+        middle_.plot(y[:last, 0], color=colour, lw=1.3, label="output")
         middle_.set(ylabel="output")
     else:
         _policy(middle_, colour, y[:last])
-    bottom.plot(np.cumsum(rewards[:last]), color=INK, lw=1.3)
+    bottom.plot(np.cumsum(rewards[:last]), color=INK, lw=1.3, label="reward so far")
     bottom.set(ylabel="reward\nso far", xlabel=f"step of the first test episode, which has {last}")
     for axes in (top, middle_, bottom):
         axes.margins(x=0.01)

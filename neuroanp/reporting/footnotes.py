@@ -38,6 +38,19 @@ def rests_on(group: Sequence[Method], marks: bool = True) -> list[str]:
     return held + [f"{f'{mark} ' * marks}{words}: {'; '.join(found)}." for mark, words, found in said]
 
 
+MEANT = {ILLUSTRATIVE: "rests on illustrative values", INHERITED: "rests on values inherited of another profile"}
+
+
+def meaning(text: str) -> str:
+    """Return what the marks behind a number say of it; "" where it has none.
+
+    >>> meaning("3.2†"), meaning("3.2")
+    ('Not measured: rests on illustrative values', '')
+    """
+    found = [said for mark, said in MEANT.items() if mark in text[-2:]]
+    return f"Not measured: {' and '.join(found)}" if found else ""
+
+
 def _alike(names: Mapping[Any, Iterable[str]]) -> list[tuple[str, list[Any]]]:
     """Return the keys that have the same names, by these names in one line.
 

@@ -13,19 +13,37 @@ from neuroanp.errors import InputError
 from neuroanp.records.atomic import OTHER_PLACE, REPEAT, write_text
 from neuroanp.records.metrics import Metrics
 from neuroanp.records.run_dir import RunDir
-from neuroanp.reporting import ablation, books, devices, ending, episodes, health, parts, plots, spikes, tables
+from neuroanp.reporting import (
+    ablation,
+    books,
+    devices,
+    ending,
+    episodes,
+    health,
+    insights,
+    parts,
+    plots,
+    spikes,
+    tables,
+)
 from neuroanp.reporting.footnotes import rests_on
 from neuroanp.reporting.method import Method, methods
-from neuroanp.reporting.parts import Figure, Part
+from neuroanp.reporting.origins import numbers_of
+from neuroanp.reporting.parts import Part
+from neuroanp.reporting.pictures import Figure, pictured
 from neuroanp.reporting.ranking import best, ranking
 from neuroanp.reporting.reading import Shown, kinds_of_loss, shown, variants
-from neuroanp.reporting.style import Look, to_uri
+from neuroanp.reporting.style import Look
 from neuroanp.reporting.templating import template
 from neuroanp.reporting.tuning import of_task
 from neuroanp.reporting.values import middle
+from neuroanp.reporting.warned import Warned, grouped
 
 ENVIRONMENT = ("code", "commit", "python", "torch", "numpy", "brian2", "platform", "host")
-FEW_POINTS = 3
+BEHIND = ("seeds", "class")
+"""Columns of the results that tell of their making: a page has them last."""
+ENOUGH = 50
+"""Points of a learning curve: where the tests have fewer, the training loss is drawn, and tests as marks on it."""
 MOST = 10
 """A figure shows so many methods, those of the lowest medians: more names would leave no room for curves."""
 
@@ -41,6 +59,7 @@ class Section:
     table: tables.Table
     notes: list[str]
     verdicts: list[str]
+    warnings: list[Warned]
     curves: Figure | None
     trade_offs: Figure | None
     unstated: list[str]
@@ -111,19 +130,21 @@ def section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]] = ()) -> 
     ledgers = {str(one.run.path): one.ledger for one in runs}
     leading = tables.leading(group, MOST)
     trade_offs = _trade_offs(leading, _left_out(group))
+    verdicts = [
+        *tables.verdicts(group),
+        *health.limits_reached(group, {str(one.run.path): one.health for one in runs}),
+        *spikes.silent_layers(group, runs),
+        *ending.sentences(group, runs),
+    ]
     return Section(
         title=str(runs[0].result["task"]),
         options=runs[0].task_options,
         loss=runs[0].loss,
         headline=tables.headline(group),
-        table=tables.results_table(group),
+        table=numbers_first(tables.results_table(group)),
         notes=[*_won(group), *tables.reads_all(group), *rests_on(group), *tables.not_counted(group)],
-        verdicts=[
-            *tables.verdicts(group),
-            *health.limits_reached(group, {str(one.run.path): one.health for one in runs}),
-            *spikes.silent_layers(group, runs),
-            *ending.sentences(group, runs),
-        ],
+        verdicts=verdicts,
+        warnings=grouped(verdicts, [m.label for m in group]),
         curves=_curves(leading, runs, _left_out(group)),
         trade_offs=trade_offs,
         unstated=[
@@ -142,6 +163,17 @@ def section(every: Sequence[Shown], tuned: Sequence[Mapping[str, Any]] = ()) -> 
     )
 
 
+def numbers_first(table: tables.Table) -> tables.Table:
+    """Return the results as a page has them: the loss beside the names, how many seeds and of which class last.
+
+    So that a narrow screen shows the number that matters before it is scrolled.
+    """
+    last = [i for i, column in enumerate(table.columns) if column.header in BEHIND]
+    order = [*(i for i in range(len(table.columns)) if i not in last), *last]
+    rows = (tables.Row(row.kind, tuple(row.cells[i] for i in order)) for row in table.rows)
+    return tables.Table(tuple(table.columns[i] for i in order), tuple(rows))
+
+
 def _won(group: Sequence[Method]) -> list[str]:
     """Return how the best method is told apart; where there is none the headline says why."""
     return ranking(group) if best(group) is not None else []
@@ -156,37 +188,37 @@ def _curves(group: Sequence[Method], runs: Sequence[Shown], left_out: str) -> Fi
     metrics = {str(one.run.path): one.metrics for one in runs}
     if episodes.of_world(group):
         return _returns(group, metrics, left_out)
-    tested = all(len(one.metrics.series("test_loss")[0]) >= FEW_POINTS for one in runs if len(one.metrics) > 1)
-    column = "test_loss" if tested else "train_loss"
+    tested = all(len(one.metrics.series("test_loss")[0]) >= ENOUGH for one in runs if len(one.metrics) > 1)
+    trained = any(len(one.metrics.series("train_loss")[0]) > 1 for one in runs)
+    column = "test_loss" if tested or not trained else "train_loss"
     learned = [m for m in group if any(len(metrics[r["run"]]) > 1 for r in m.results if r["run"] in metrics)]
-    figure = plots.learning_curves(learned, metrics, column)
-    if figure is None:
-        return None
-    what = "Test loss" if tested else "Training loss (running median over 2 % of the updates)"
-    far = plots.far_off(learned, *plots.extent(learned, metrics, column))
-    caption = f"{what}: median over seeds, and their range as a band. Dashed: the controls' median test loss."
-    return Figure(
-        to_uri(figure), f"Learning curves of {', '.join(m.label for m in learned)}", f"{caption}{far}{left_out}"
+    what = (
+        "Test loss" if column == "test_loss" else f"Training loss (running median over {100 * plots.SMOOTH:g} % of it)"
     )
+    caption = f"{insights.of_curves(learned, metrics)}{what}: median over seeds, and their range as a band."
+    caption += "" if column == "test_loss" else " Marks: the median test loss."
+    caption += " Dashed: the controls' median test loss."
+    far = plots.far_off(learned, *plots.extent(learned, metrics, column))
+    return pictured(
+        lambda: plots.learning_curves(learned, metrics, column),
+        f"Learning curves of {', '.join(m.label for m in learned)}", f"{caption}{far}{left_out}",
+    )  # fmt: skip
 
 
 def _returns(group: Sequence[Method], metrics: Mapping[str, Metrics], left_out: str) -> Figure | None:
-    figure = episodes.return_curves(group, metrics)
-    if figure is None:
-        return None
     caption = (
         "Mean return of the test episodes: median over seeds, and their range as a band. Dashed: the controls' median."
     )
-    return Figure(to_uri(figure), f"Returns of {', '.join(m.label for m in group)}", f"{caption}{left_out}")
+    return pictured(
+        lambda: episodes.return_curves(group, metrics), f"Returns of {', '.join(m.label for m in group)}",
+        f"{caption}{left_out}",
+    )  # fmt: skip
 
 
 def _trade_offs(group: Sequence[Method], left_out: str) -> Figure | None:
-    figure = plots.trade_offs(group)
-    if figure is None:
-        return None
     caption = (
-        f"Test loss against what training took of the chip: array reads, converters, writes, node noise and unit "
-        f"updates; {tables.UPDATE}. Endurance used: the most worn device's share. "
+        f"{insights.of_costs(group)}Test loss against what training took of the chip: array reads, converters, writes, "
+        f"node noise and unit updates; {tables.UPDATE}. Endurance used: the most worn device's share. "
         f"Small marks: seeds; large: medians. Low and left is best.{left_out}"
     )
     caption += "".join(f" {line}" for line in rests_on(group, marks=False))
@@ -196,7 +228,8 @@ def _trade_offs(group: Sequence[Method], left_out: str) -> Figure | None:
             " Not shown against energy and chip time, because what the digital twin computes is not counted: "
             f"{', '.join(twins)}."
         )
-    return Figure(to_uri(figure), "Test loss against energy, chip time and endurance used", caption)
+    alt = "Test loss against energy, chip time and endurance used"
+    return pictured(lambda: plots.trade_offs(group), alt, caption)
 
 
 def _predictions(group: Sequence[Method], runs: Sequence[Shown]) -> list[Figure]:
@@ -209,19 +242,24 @@ def _predictions(group: Sequence[Method], runs: Sequence[Shown]) -> list[Figure]
             continue
         lowest = min(ranked, key=lambda m: middle(m.values("test_loss")))
         typical = min(lowest.finished, key=lambda r: abs((r["test_loss"] or 0) - middle(lowest.values("test_loss"))))
-        name = f"{lowest.label}, seed {typical['seed']}"
+        name, colour = f"{lowest.label}, seed {typical['seed']}", look.colour(lowest)
         if episodes.of_world(group):
-            went = by_path[typical["run"]].episodes()
-            if went is not None:
-                figure = episodes.rollout(name, look.colour(lowest), went)
-                figures.append(Figure(to_uri(figure), f"An episode: {name}", ""))
+            if (went := by_path[typical["run"]].episodes()) is not None:
+                figures.append(_episode(name, colour, went))
             continue
         arrays = by_path[typical["run"]].predictions()
-        if arrays is None or not arrays["mask"].any():
-            continue
-        figure = plots.prediction(name, look.colour(lowest), arrays, "persistence" in (typical["controls"] or {}))
-        figures.append(Figure(to_uri(figure), f"Prediction against target: {name}", ""))
-    return figures
+        if arrays is not None and arrays["mask"].any():
+            figures.append(_predicted(name, colour, arrays, "persistence" in (typical["controls"] or {})))
+    return [figure for figure in figures if figure is not None]
+
+
+def _episode(name: str, colour: str, went: Mapping[str, Any]) -> Figure | None:
+    return pictured(lambda: episodes.rollout(name, colour, went), f"An episode: {name}", "")
+
+
+def _predicted(name: str, colour: str, arrays: Mapping[str, Any], forecast: bool) -> Figure | None:
+    alt, caption = f"Prediction against target: {name}", insights.of_prediction(arrays)
+    return pictured(lambda: plots.prediction(name, colour, arrays, forecast), alt, caption)
 
 
 def _devices(every: Sequence[Shown]) -> list[dict[str, Any]]:
@@ -234,7 +272,15 @@ def _devices(every: Sequence[Shown]) -> list[dict[str, Any]]:
         device = one.run.manifest.get("device")
         known = device if isinstance(device, Mapping) else {}
         facts, parts = devices.facts({k: v for k, v in known.items() if k != "profile"}), devices.parts(known)
-        card = {"name": key[0], "hash": key[1], "facts": facts, "parts": parts, "text": str(about.get("text", ""))}
+        text = str(about.get("text", ""))
+        card = {
+            "name": key[0],
+            "hash": key[1],
+            "facts": facts,
+            "parts": parts,
+            "text": text,
+            "rests": numbers_of(about),
+        }
         found.setdefault(key, {}).setdefault(str(one.result["backend"]), card)
     cards = []
     for by_backend in found.values():

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from neuroanp.errors import InputError
-from neuroanp.profiles.provenance import unwrap
+from neuroanp.profiles.provenance import STATUSES, unwrap
 from neuroanp.yaml_io import dotted, parse
 
 ENERGY, TIME, WEAR = "energy_J", "chip_time_s", "wear"
@@ -125,6 +125,42 @@ def _origins(text: str, inherited: tuple[tuple[str, str], ...]) -> Origins:
         inherited={figure: _bases(bases, keys) for figure, keys in used.items() if _bases(bases, keys)},
         noise=_noise(document.data, status, bases),
     )
+
+
+class Share(NamedTuple):
+    """How many numbers of a profile are of one kind: measured, fitted, illustrative, or inherited."""
+
+    kind: str
+    count: int
+    text: str
+
+
+def numbers_of(profile: Any) -> list[Share]:
+    """Return how many numbers of a profile are of which kind; none where that cannot be read.
+
+    Args: profile: what a run's manifest says of it, as of `origins_of`.
+
+    >>> text = "meta: {status: measured}\nread: {q: 1}\nenergy: {write: {value: 1, status: illustrative}, endurance: 3}"
+    >>> [one.text for one in numbers_of({"text": text, "inherited": {"energy.endurance": "pcm"}})]
+    ['1 measured', '1 inherited from pcm', '1 illustrative']
+    """
+    about = profile if isinstance(profile, Mapping) else {}
+    inherited = about.get("inherited")
+    whose = inherited if isinstance(inherited, Mapping) else {}
+    try:
+        _, stated, _ = unwrap(parse(str(about.get("text", "")), "profile"))
+    except InputError:
+        return []
+    kinds: dict[str, int] = dict.fromkeys((*STATUSES[:2], "inherited", *STATUSES[2:]), 0)
+    bases: dict[str, None] = {}
+    for key, origin in stated.items():
+        name = dotted(key)
+        if key[0] in ("meta", "extends") or name.endswith(".law"):
+            continue
+        kinds["inherited" if name in whose else origin.status] += 1
+        bases |= {str(whose[name]): None} if name in whose else {}
+    whom = f" from {', '.join(bases)}" if bases else ""
+    return [Share(kind, n, f"{n} {kind}{whom if kind == 'inherited' else ''}") for kind, n in kinds.items() if n]
 
 
 def _writes_through_lines(sections: Mapping[str, Any]) -> bool:

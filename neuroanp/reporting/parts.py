@@ -8,17 +8,8 @@ from typing import Any
 
 from neuroanp.reporting import ablation, retention, searching, tables, transfer, tuning
 from neuroanp.reporting.method import Method
+from neuroanp.reporting.pictures import Figure, pictured
 from neuroanp.reporting.reading import Shown
-from neuroanp.reporting.style import to_uri
-
-
-@dataclass(frozen=True)
-class Figure:
-    """A figure in the page: where its picture is, what it shows, and how it was drawn."""
-
-    uri: str
-    alt: str
-    caption: str
 
 
 @dataclass(frozen=True)
@@ -58,7 +49,6 @@ def of_section(
 
 
 def _tuning(tuned: Sequence[Mapping[str, Any]], group: Sequence[Method]) -> list[Part]:
-    picture = tuning.figure(tuned, group[0].loss)
     caption = (
         "Validation loss of the trials: medians over the tuning seeds as lines, seeds as small marks; what was chosen "
         "is ringed. Trials that diverged are not shown."
@@ -77,7 +67,7 @@ def _tuning(tuned: Sequence[Mapping[str, Any]], group: Sequence[Method]) -> list
             "diverged counts as infinitely bad; the runs of the results were made with the best point. Validation "
             "sequences are neither learned from nor those of the test. All trials are in comparison.json."
         )
-    drawn = picture and Figure(to_uri(picture), "Validation loss by what was tuned", caption)
+    drawn = pictured(lambda: tuning.figure(tuned, group[0].loss), "Validation loss by what was tuned", caption)
     return [Part("Tuning", tuning.table(tuned), drawn, tuning.sentences(tuned), note)]
 
 
@@ -85,7 +75,6 @@ def _transfers(runs: Sequence[Shown], group: Sequence[Method]) -> list[Part]:
     found = transfer.transfers(runs)
     if not found:
         return []
-    picture = transfer.figure(found, group)
     caption = (
         "Test loss where the weights were trained, once they are programmed, and fine-tuned on the device; right of "
         "the line, learned on it from the untrained network. Small marks: seeds; large: medians."
@@ -94,14 +83,13 @@ def _transfers(runs: Sequence[Shown], group: Sequence[Method]) -> list[Part]:
         "Clipped: share of the weights beyond the array's range, which are programmed at its limit. Ex situ: the "
         "loss of the network that was trained off the chip."
     )
-    drawn = picture and Figure(to_uri(picture), "Test loss by stage of the transfer", caption)
+    drawn = pictured(lambda: transfer.figure(found, group), "Test loss by stage of the transfer", caption)
     return [
         Part("From training off the chip to the device", transfer.table(found), drawn, transfer.sentences(found), note)
     ]
 
 
 def _ablation(one: ablation.Ablation) -> Part:
-    picture = ablation.figure(one)
     caption = (
         f"What each non-ideality costs on {one.label}, in test loss: median over seeds as a bar, seeds as dots, their "
         "range as a line. Right of zero it costs."
@@ -114,8 +102,8 @@ def _ablation(one: ablation.Ablation) -> Part:
         "row names those that change nothing. Each run is trained anew; where no noise of the device reaches the "
         "units, a Gaussian perturbs them (see the log)."
     )
-    drawn = picture and Figure(to_uri(picture), f"What each non-ideality costs: {one.label}", caption)
     title = f"What each non-ideality costs: {one.label}"
+    drawn = pictured(lambda: ablation.figure(one), title, caption)
     return Part(title, ablation.table(one), drawn, [ablation.headline(one)], note)
 
 
@@ -123,7 +111,6 @@ def _retention(group: Sequence[Method], leading: Sequence[Method], left_out: str
     found = retention.table(group)
     if found is None:
         return []
-    picture = retention.figure(leading)
     caption = (
         "Test loss after the chip has lain idle: median over seeds, and their range as a band. Left of the line: at "
         f"once. Dotted: without read and node noise, so that what changes is the weights.{left_out}"
@@ -132,5 +119,5 @@ def _retention(group: Sequence[Method], leading: Sequence[Method], left_out: str
         "The same network on the same sequences, with the same draws of noise, after the chip has lain idle; the clock "
         "and the books of the run do not count it."
     )
-    drawn = picture and Figure(to_uri(picture), "Test loss against idle time", caption)
+    drawn = pictured(lambda: retention.figure(leading), "Test loss against idle time", caption)
     return [Part("Retention", found, drawn, [], note)]

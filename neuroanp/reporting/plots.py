@@ -9,12 +9,26 @@ import numpy as np
 
 from neuroanp.losses.reward import MINUS_REWARD
 from neuroanp.records.metrics import Metrics
+from neuroanp.reporting.figure_data import DECORATION
 from neuroanp.reporting.method import Method
-from neuroanp.reporting.style import FAINT, GREY, INK, Look, name_levels, new_figure, plain, styled
+from neuroanp.reporting.style import (
+    FAINT,
+    GREY,
+    INK,
+    Look,
+    fitted,
+    is_narrow,
+    name_levels,
+    new_figure,
+    plain,
+    settled,
+    styled,
+)
 from neuroanp.reporting.tables import controls
 from neuroanp.reporting.values import digits, middle, numbers, prefix
 
 if TYPE_CHECKING:
+    from matplotlib.axes import Axes
     from matplotlib.axis import Axis
     from matplotlib.figure import Figure
 
@@ -24,9 +38,15 @@ LABEL = 100
 """Characters of a name in a legend: as many as one row of it holds."""
 SERIES_STEPS = 240
 SEQUENCES = 6
+GAP = 0.12
+"""Room between the maps of two sequences, as a share of one."""
 FACETS_FROM = 6
 FAR = 100
 """A control so far below or above all that is drawn is named in the caption: its line would flatten the curves."""
+SMOOTH = 0.06
+"""Share of the rows of metrics over which the running median of a training loss is taken."""
+NAMED = 5
+"""Levels that a figure on a phone has at most."""
 NARROW = 3.0
 """A range of a logarithmic axis, highest over lowest, below which it has the ticks of a linear one."""
 OF_CHIP_ALONE = ("energy_J", "chip_time_s")
@@ -49,15 +69,18 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
         return None
     look = Look(group)
     facets = _facets([group[i] for i in drawn], look)
-    figure = new_figure(WIDTH, 4.0)
-    panels = figure.subplots(1, len(facets), sharey=True, squeeze=False)[0]
+    figure, panels = _side_by_side(len(facets), 4.0, 3.0)
     for axes, facet in zip(panels, facets, strict=True):
         for i, (updates, mid, low, high) in drawn.items():
             if facet is None or facet.has(group[i]):
                 colour = look.colour(group[i])
-                axes.fill_between(updates, low, high, color=colour, alpha=0.15, lw=0)
-                line = "-" if facet else look.line(group[i])
-                axes.plot(updates, mid, color=colour, ls=line, lw=1.7, marker="o" if len(updates) == 1 else "", ms=5)
+                label = group[i].label
+                axes.fill_between(updates, low, high, color=colour, alpha=0.15, lw=0, label=label)
+                style = {"color": colour, "ls": "-" if facet else look.line(group[i]), "label": label}
+                axes.plot(updates, mid, lw=1.7, marker="o" if len(updates) == 1 else "", ms=5, **style)
+                if column == "train_loss" and (tested := curve(group[i], metrics, "test_loss")):
+                    marks = {"color": colour, "marker": look.marker(group[i]), "label": f"{label}: test loss"}
+                    axes.plot(tested[0], tested[1], ls="", ms=5, mec="white", mew=0.8, **marks)
         axes.set(xlabel="update", yscale="log", title=plain(facet.title if facet else ""))
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.margins(x=0.01)
@@ -66,20 +89,34 @@ def learning_curves(group: Sequence[Method], metrics: Mapping[str, Metrics], col
     legend(figure, _entries([group[i] for i in drawn], look, facets))
     low, high = extent(group, metrics, column)
     levels = [[line for line in _levels(group, facet) if low / FAR <= line[1] <= high * FAR] for facet in facets]
-    for axes, loss in ((axes, loss) for axes, lines in zip(panels, levels, strict=True) for _, loss in lines):
-        axes.axhline(loss, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
+    levels = [lines[:NAMED] if is_narrow() else lines for lines in levels]
+    for axes, lines in zip(panels, levels, strict=True):
+        for name, loss in lines:
+            axes.axhline(loss, color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1, label=name)
     decent_log_ticks(panels[0].yaxis, *panels[0].get_ylim())
-    figure.draw_without_rendering()  # the scales must be settled before names are placed beside the lines
+    settled(figure)  # before names are placed beside the lines
     for axes, lines, after in zip(panels, levels, [*levels[1:], None], strict=True):
         if lines != after:  # the next panel names the same lines
             name_levels(axes, lines)
     return figure
 
 
+def _side_by_side(count: int, height: float, each: float) -> tuple[Figure, Any]:
+    """Return a figure and its panels, which share the axis of losses: in a row, on a phone below one another.
+
+    Args: count: of panels. height, each: inches of the row, and of one of them on a phone.
+    """
+    if is_narrow():
+        figure = new_figure(fitted(WIDTH), 0.5 + each * count)
+        return figure, figure.subplots(count, 1, sharey=True, squeeze=False)[:, 0]
+    figure = new_figure(WIDTH, height)
+    return figure, figure.subplots(1, count, sharey=True, squeeze=False)[0]
+
+
 def curve(method: Method, metrics: Mapping[str, Metrics], column: str) -> Curve | None:
     """Return (updates, median, lowest, highest) over the method's seeds, or None without positive losses.
 
-    A training loss is that of one batch: its running median over 2 % of the updates is taken first.
+    A training loss is that of one batch: its running median over SMOOTH of the rows is taken first.
     """
     by_update: dict[float, list[float]] = {}
     for result in method.results:
@@ -87,7 +124,7 @@ def curve(method: Method, metrics: Mapping[str, Metrics], column: str) -> Curve 
             continue
         updates, values = metrics[result["run"]].series(column)
         if column == "train_loss":
-            values = running_median(values, len(values) // 100)
+            values = running_median(values, round(SMOOTH * len(values) / 2))
         for update, value in zip(updates, values, strict=True):
             if value > 0:
                 by_update.setdefault(update, []).append(value)
@@ -128,23 +165,27 @@ def trade_offs(group: Sequence[Method]) -> Figure | None:
         return None
     positive = group[0].loss != MINUS_REWARD.label  # rewards have any sign
     look = Look(group)
-    figure = new_figure(WIDTH * (1 if len(shown) > 1 else 0.6), 3.6)
-    panels = figure.subplots(1, len(shown), sharey=True, squeeze=False)[0]
+    figure, panels = _side_by_side(len(shown), 3.6, 2.6)
+    if len(shown) == 1:
+        figure.set_figwidth(fitted(WIDTH * 0.6))
     for axes, (_, name, unit, points) in zip(panels, shown, strict=True):
         power, letter = prefix([x for pairs in points.values() for x, _ in pairs]) if unit else (0, "")
         for i, pairs in points.items():
             xs, ys = np.array(pairs).T
             style = {"color": look.colour(group[i]), "marker": look.marker(group[i]), "ls": ""}
-            axes.plot(xs / 10.0**power, ys, ms=3.5, alpha=0.45, mew=0, **style)
-            axes.plot(np.median(xs) / 10.0**power, np.median(ys), ms=9, mec="white", mew=1.2, **style)
+            label = group[i].label
+            axes.plot(xs / 10.0**power, ys, ms=3.5, alpha=0.45, mew=0, label=f"{label}, a seed each", **style)
+            at = [np.median(xs) / 10.0**power], [np.median(ys)]
+            axes.plot(*at, ms=9, mec="white", mew=1.2, label=f"{label}, median", **style)
         axes.set(xscale="log", yscale="log" if positive else "linear", xlabel=f"{name} ({letter}{unit or 'share'})")
         axes.grid(color=FAINT, lw=0.7)
         axes.margins(0.12)
         decent_log_ticks(axes.xaxis, *axes.get_xlim())
         if positive:
             decent_log_ticks(axes.yaxis, *axes.get_ylim())
-    panels[0].set_ylabel(f"test loss ({group[0].loss})")
-    panels[0].tick_params(labelleft=True)
+    for axes in panels if is_narrow() else panels[:1]:
+        axes.set_ylabel(f"test loss ({group[0].loss})")
+        axes.tick_params(labelleft=True)
     marked = sorted({i for *_, points in shown for i in points})
     marks = [
         (group[i].label, {"color": look.colour(group[i]), "marker": look.marker(group[i]), "ls": ""}) for i in marked
@@ -176,14 +217,27 @@ def series(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     """
     scored = arrays["mask"] > 0
     target, output = (arrays[key][scored, :, 0].T.reshape(-1)[:SERIES_STEPS] for key in ("target", "y"))
-    figure = new_figure(WIDTH, 2.2)
+    figure = new_figure(fitted(WIDTH), 2.2)
     axes = figure.subplots()
     axes.plot(target, color=INK, lw=1.1, label="target")
     axes.plot(output, color=colour, lw=1.5, label="prediction")
-    axes.set(xlabel="scored test step", ylabel="output 1", title=plain(name, 110))
+    axes.set(xlabel="scored test step", ylabel="output 1", title=plain(name, _letters(110)))
     axes.margins(x=0.01)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+    _beside_title(axes)
     return figure
+
+
+def _letters(count: int) -> int:
+    """Return how many letters a title has room for, of a figure of WIDTH that has room for `count`."""
+    return min(count, 44) if is_narrow() else count
+
+
+def _beside_title(axes: Axes) -> None:
+    """Name the lines right of the title, on a phone below the panel."""
+    if is_narrow():
+        axes.legend(loc="upper center", bbox_to_anchor=(0.5, -0.25), ncols=2, borderaxespad=0.2)
+    else:
+        axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
 
 
 @styled
@@ -191,13 +245,13 @@ def answers(name: str, colour: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     """Draw the one scored output of each test sequence against its target; arguments as of `series`."""
     scored = arrays["mask"] > 0
     target, output = (arrays[key][scored, :, 0].reshape(-1) for key in ("target", "y"))
-    figure = new_figure(WIDTH * 0.6, 3.6)
+    figure = new_figure(fitted(WIDTH * 0.6), 3.6)
     axes = figure.subplots()
     axes.axline((float(target[0]), float(target[0])), slope=1.0, color=INK, lw=1.1, label="target")
     axes.plot(target, output, color=colour, marker="o", ls="", ms=4, alpha=0.7, mew=0, label="prediction")
-    axes.set(xlabel=f"target of {len(target)} test sequences", ylabel="output 1", title=plain(name, 60))
+    axes.set(xlabel=f"target of {len(target)} test sequences", ylabel="output 1", title=plain(name, _letters(60)))
     axes.grid(color=FAINT, lw=0.7)
-    axes.legend(loc="lower right", bbox_to_anchor=(1, 1), ncols=2, borderaxespad=0.2)
+    _beside_title(axes)
     return figure
 
 
@@ -213,23 +267,34 @@ def symbols(name: str, arrays: Mapping[str, np.ndarray]) -> Figure:
     if alone := scored.sum() == 1:
         target, output = (arrays[key][scored].transpose(0, 2, 1) for key in ("target", "y"))
     else:
-        target, output = (arrays[key][scored, :SEQUENCES].transpose(1, 2, 0) for key in ("target", "y"))
+        sequences = SEQUENCES // 2 if is_narrow() else SEQUENCES
+        target, output = (arrays[key][scored, :sequences].transpose(1, 2, 0) for key in ("target", "y"))
     shades = LinearSegmentedColormap.from_list("accent", ["#FFFFFF", "#9CC9E4", "#0072B2", "#00324F"])
-    count = len(target)
-    figure = new_figure(WIDTH, 0.9 + 2 * min(max(0.14 * target.shape[1], 0.75), 1.6))
-    panels = figure.subplots(2, count, sharex=True, sharey=True, squeeze=False)
-    for row, (label, maps) in enumerate((("target", target), ("output", output))):
-        for axes, values in zip(panels[row], maps, strict=True):
-            image = axes.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="nearest")
-            axes.set(xticks=[], yticks=[])
-            axes.spines[:].set(visible=True, color=FAINT)
-        panels[row][0].set_ylabel(label)
-    figure.suptitle(plain(name, 110), x=0.01, ha="left", fontsize=10, fontweight="bold")
+    count, wide = len(target), target.shape[2]
+    figure = new_figure(fitted(WIDTH), 0.9 + 2 * min(max(0.14 * target.shape[1], 0.75), 1.6))
+    panels = figure.subplots(2, 1, sharex=True, sharey=True)
+    for axes, label, maps in zip(panels, ("target", "output"), (target, output), strict=True):
+        for number, values in enumerate(maps):  # all in one panel: a panel takes longer to make than its map
+            left = number * (wide + GAP * wide) - 0.5
+            box = (left, left + wide, target.shape[1] - 0.5, -0.5)
+            image = axes.imshow(values, cmap=shades, vmin=0, vmax=1, aspect="auto", interpolation="nearest", extent=box)
+            image.set_label(f"{label}s" if alone else f"{label} of sequence {number + 1}")
+            edge = axes.plot(*_outline(box), color=FAINT, lw=0.8, clip_on=False)
+            edge[0].set_gid(DECORATION)
+        axes.set(xticks=[], yticks=[], xlim=(-0.5, left + wide), ylim=(target.shape[1] - 0.5, -0.5), ylabel=label)
+        axes.spines[:].set_visible(False)
+    figure.suptitle(plain(name, _letters(110)), x=0.01, ha="left", fontsize=10, fontweight="bold")
     shown = f"{target.shape[2]} test sequences" if alone else f"scored steps of {count} test sequences"
     figure.supxlabel(f"{shown}; rows are the outputs", fontsize=9)
     bar = figure.colorbar(image, ax=panels, fraction=0.02, pad=0.01, ticks=[0, 0.5, 1])
     bar.outline.set_visible(False)
     return figure
+
+
+def _outline(box: Sequence[float]) -> tuple[list[float], list[float]]:
+    """Return x and y of the corners of left, right, bottom, top, back to the first."""
+    left, right, bottom, top = box
+    return [left, right, right, left, left], [bottom, bottom, top, top, bottom]
 
 
 class Facet(NamedTuple):
@@ -301,13 +366,14 @@ def legend(figure: Figure, entries: Sequence[tuple[str, dict[str, Any]]]) -> Non
     """Name lines and marks above the panels, row by row; the figure grows by the rows it needs."""
     from matplotlib.lines import Line2D
 
-    longest = max((len(plain(label, LABEL)) for label, _ in entries), default=0)
+    room = _letters(LABEL)
+    longest = max((len(plain(label, room)) for label, _ in entries), default=0)
     columns = max(min(len(entries), 4, int(figure.get_figwidth() / (0.085 * longest + 0.7))), 1)
     rows = -(-len(entries) // columns)
     figure.set_figheight(figure.get_figheight() + ROW * max(rows - 2, 0))  # names take no room from the panels
     by_rows = [entry for first in range(columns) for entry in entries[first::columns]]  # matplotlib fills columns first
     handles = [Line2D([], [], lw=2, ms=7, **style) for _, style in by_rows]
-    figure.legend(handles, [plain(label, LABEL) for label, _ in by_rows], loc="outside upper left", ncols=columns)
+    figure.legend(handles, [plain(label, room) for label, _ in by_rows], loc="outside upper left", ncols=columns)
 
 
 def decent_log_ticks(axis: Axis, low: float, high: float) -> None:

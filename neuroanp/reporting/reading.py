@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 LOG = logging.getLogger("neuroanp")
 NAMED = ("seed", "profile", "backend", "task", "rule.name")
 """Options that a method is named by, or grouped over: they make no variant."""
+INERT = ("training.log_every",)
+"""Options that no number of a result depends on."""
 BY_WAY = ("network.weights", "training.updates", "optimizer.lr")
 """Options that the way to the weights implies: it is named instead of them where the ways differ."""
 SCRATCH, PROGRAMMED, TUNED = "from scratch", "programmed", "fine-tuned"
@@ -169,7 +171,7 @@ def shown(run: RunDir) -> Shown:
         InputError: its configuration cannot be read, or the result of a run that has no seals.
     """
     config = _config(run)
-    options = flat(config) | _made_from(run)
+    options = {key: value for key, value in flat(config).items() if key not in INERT} | _made_from(run)
     result = result_of(run) or _unfinished(run, options)
     scores = run.manifest.get("scores")  # by name, the headline first; the result has the headline's value alone
     result = {**result, "score": scores} if isinstance(scores, Mapping) else result

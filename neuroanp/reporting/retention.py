@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.plots import decent_log_ticks, legend
-from neuroanp.reporting.style import FAINT, GREY, Look, new_figure, styled
+from neuroanp.reporting.style import FAINT, GREY, Look, fitted, new_figure, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, names_of
 from neuroanp.reporting.values import middle, numbers
 from neuroanp.training.times import seconds
@@ -70,7 +70,7 @@ def figure(group: Sequence[Method]) -> Figure | None:
         return None
     look = Look(group)
     at = [seconds(times[0]) / 10, *(seconds(time) for time in times)]
-    drawn = new_figure(WIDTH, 3.4)
+    drawn = new_figure(fitted(WIDTH), 3.4)
     axes = drawn.subplots()
     for method in kept:
         for key, line, width in (("test_loss", "-", 1.8), ("test_loss_noise_free", (0, (1, 1.6)), 1.4)):
@@ -98,10 +98,12 @@ def _line(
         return
     xs, values = zip(*found, strict=True)
     colour, solid = look.colour(method), line == "-"
+    name = method.label if solid else f"{method.label}, without read and node noise"
     if solid:
-        axes.fill_between(xs, [min(v) for v in values], [max(v) for v in values], color=colour, alpha=0.15, lw=0)
+        low, high = [min(v) for v in values], [max(v) for v in values]
+        axes.fill_between(xs, low, high, color=colour, alpha=0.15, lw=0, label=name)
     marker = look.marker(method) if solid else ""
-    axes.plot(xs, [middle(v) for v in values], color=colour, ls=line, lw=width, marker=marker, ms=5)
+    axes.plot(xs, [middle(v) for v in values], color=colour, ls=line, lw=width, marker=marker, ms=5, label=name)
 
 
 def _ticks(at: Sequence[float], names: Sequence[str], share: float = 0.09) -> tuple[list[float], list[str]]:

@@ -11,7 +11,7 @@ from itertools import accumulate
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.reporting.plots import decent_log_ticks, legend
-from neuroanp.reporting.style import COLOURS, FAINT, MARKERS, new_figure, styled
+from neuroanp.reporting.style import COLOURS, FAINT, MARKERS, fitted, new_figure, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table
 from neuroanp.reporting.values import digits, numbers
 from neuroanp.yaml_io import in_a_line
@@ -88,7 +88,7 @@ def figure(searches: Sequence[Search], loss: str, labels: Sequence[str]) -> Figu
     known = [y for line in lines for y in line if math.isfinite(y)]
     if not known or min(known) <= 0 or len(searches) > len(COLOURS):
         return None
-    drawn = new_figure(7.2, 3.4)
+    drawn = new_figure(fitted(7.2), 3.4)
     axes = drawn.subplots()
     names: list[tuple[str, dict[str, Any]]] = []
     for i, line in enumerate(lines):
@@ -96,7 +96,16 @@ def figure(searches: Sequence[Search], loss: str, labels: Sequence[str]) -> Figu
         places = [(k + 1, y) for k, y in enumerate(line) if math.isfinite(y)]
         if places:
             x, y = zip(*places, strict=True)
-            axes.plot(x, y, drawstyle="steps-post", ms=3.5, lw=1.6, color=look["color"], marker=look["marker"])
+            axes.plot(
+                x,
+                y,
+                drawstyle="steps-post",
+                ms=3.5,
+                lw=1.6,
+                label=labels[i],
+                color=look["color"],
+                marker=look["marker"],
+            )
         names.append((labels[i], look))
     axes.set(yscale="log", xlabel="points tried", ylabel=f"lowest validation loss ({loss})")
     axes.grid(axis="y", color=FAINT, lw=0.7)

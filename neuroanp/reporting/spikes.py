@@ -7,10 +7,11 @@ from typing import NamedTuple
 
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.origins import ENERGY
-from neuroanp.reporting.parts import Figure, Part
+from neuroanp.reporting.parts import Part
+from neuroanp.reporting.pictures import pictured
 from neuroanp.reporting.reading import Shown
 from neuroanp.reporting.spikes_plots import LAYERS, Panel, drawn, in_thresholds, rasters
-from neuroanp.reporting.style import Look, plain, to_uri
+from neuroanp.reporting.style import Look, plain
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, marked, names_of
 from neuroanp.reporting.values import SILENT, digits, middle, numbers, quantity
 
@@ -38,7 +39,6 @@ def part(group: Sequence[Method], leading: Sequence[Method], runs: Sequence[Show
     chosen, spiking = typical(leading, by_path), [m for m in group if _firing(m, by_path, "rate_Hz")]
     panels = [_panel(m, one, Look(leading)) for m, one in chosen]
     panels = [panel for panel in panels if panel is not None]
-    picture = rasters(panels)
     shown = len(panels)
     caption = (
         "The first held-out sequences under the device's noise, laid end to end: input lines, spikes of the first "
@@ -53,7 +53,7 @@ def part(group: Sequence[Method], leading: Sequence[Method], runs: Sequence[Show
         "Chip energy / spike, or / event: all the chip's energy but that of writes, over their number; a profile "
         "states what a neuron takes for one."
     )
-    drawn = picture and Figure(to_uri(picture), "Spikes, membrane potentials and firing rates", caption)
+    drawn = pictured(lambda: rasters(panels), "Spikes, membrane potentials and firing rates", caption, narrow=False)
     return Part("Spikes", found, drawn, [], note)
 
 

@@ -107,15 +107,23 @@ def _over_time(column: Sequence[Axes], panel: Panel, limits: tuple[float, float]
         annotation_clip=False,
     )  # fmt: skip
     _inputs(top, inputs, times)
-    _raster(raster, spikes, times, panel.colour)
+    _raster(raster, spikes, times, panel)
     for i, axes in enumerate(membranes):
         if i >= v.shape[1]:
             axes.set_axis_off()
             continue
-        axes.plot(times, v[:, i], color=panel.colour, lw=0.9)
+        axes.plot(times, v[:, i], color=panel.colour, lw=0.9, label=f"{panel.title}: v of {i + 1}")
         fired = spikes[:, i] > 0
         highest = limits[1] if limits else np.inf
-        axes.plot(times[fired], np.minimum(v[fired, i], highest), ls="", marker="o", ms=2.4, color=INK)
+        axes.plot(
+            times[fired],
+            np.minimum(v[fired, i], highest),
+            ls="",
+            marker="o",
+            ms=2.4,
+            color=INK,
+            label=f"{panel.title}: spikes of {i + 1}",
+        )
         if limits:
             axes.axhline(float(arrays["v_threshold"][i]), color=INK, lw=0.8, ls=(0, (3, 2)))
             axes.set(ylim=limits, yticks=[0, 1])
@@ -150,13 +158,14 @@ def _inputs(axes: Axes, inputs: np.ndarray, times: np.ndarray) -> None:
     axes.set_yticks([1, inputs.shape[1]])
 
 
-def _raster(axes: Axes, spikes: np.ndarray, times: np.ndarray, colour: str) -> None:
+def _raster(axes: Axes, spikes: np.ndarray, times: np.ndarray, panel: Panel) -> None:
     """Draw a stroke for each spike, unit 1 on top; all strokes are one path, for there may be thousands."""
     step, unit = np.nonzero(spikes)
     gaps = np.full(len(step), np.nan)
     xs = np.stack([times[step], times[step], gaps], 1).ravel()
     ys = np.stack([unit + 0.6, unit + 1.4, gaps], 1).ravel()
-    axes.plot(xs, ys, color=colour, lw=0.8, solid_capstyle="butt")
+    label = f"{panel.title}: both ends of a stroke"
+    axes.plot(xs, ys, color=panel.colour, lw=0.8, solid_capstyle="butt", label=label)
     units = spikes.shape[1]
     axes.set(ylim=(units + 0.5, 0.5), yticks=[1, units] if units > 1 else [1])
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import base64
 import io
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
 from neuroanp.errors import printable
@@ -19,6 +20,9 @@ COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#5
 """Okabe and Ito's palette, whose yellow is too light on white; an indigo takes its place."""
 LINES = ("-", (0, (5, 2)), (0, (1.5, 1.5)), (0, (6, 2, 1.5, 2)))
 MARKERS = ("o", "s", "^", "D", "v", "P")
+WIDTH_OF_PHONE = 4.1
+"""Inches: on a phone its letters are hardly smaller than those of the page."""
+_NARROW: ContextVar[bool] = ContextVar("narrow", default=False)
 INK, GREY, FAINT, WARN = "#1F2933", "#616E7C", "#E4E7EB", "#9A3B00"
 
 _RC: Any = {
@@ -52,17 +56,54 @@ def new_figure(width: float, height: float) -> Figure:
         return Figure(figsize=(width, height), layout="constrained")
 
 
-def to_uri(figure: Figure) -> str:
-    """Return the figure as a data URI, so that the page holds it and the ids in it cannot clash with others'."""
+@contextmanager
+def narrowed() -> Iterator[None]:
+    """Let what is drawn be drawn for a phone: panels below one another, on WIDTH_OF_PHONE."""
+    token = _NARROW.set(True)
+    try:
+        yield
+    finally:
+        _NARROW.reset(token)
+
+
+def is_narrow() -> bool:
+    """Return whether figures are drawn for a phone."""
+    return _NARROW.get()
+
+
+def fitted(width: float) -> float:
+    """Return the width in inches of a figure that takes `width` where there is room for it."""
+    return min(width, WIDTH_OF_PHONE) if is_narrow() else width
+
+
+def to_svg(figure: Figure) -> str:
+    """Return the figure as an SVG file without a background: that is the page's.
+
+    What `savefig` does, without the drawing on trial for the layout: the layout is found first, once.
+    """
     import matplotlib as mpl
+    from matplotlib.backends.backend_svg import FigureCanvasSVG
     from matplotlib.text import Text
 
     for text in figure.findobj(Text):
         text.set_text(printable(text.get_text()))  # a control character makes the file no XML
-    buffer = io.BytesIO()
+    figure.patch.set_visible(False)
+    for axes in figure.axes:
+        axes.patch.set_visible(False)
+    buffer = io.StringIO()
     with mpl.rc_context(_RC):
-        figure.savefig(buffer, format="svg", metadata={"Date": None})
-    return f"data:image/svg+xml;base64,{base64.b64encode(buffer.getvalue()).decode()}"
+        figure.set_dpi(72)
+        settled(figure)
+        figure.set_layout_engine("none")
+        FigureCanvasSVG(figure).print_svg(buffer, metadata={"Date": None})
+    return buffer.getvalue()
+
+
+def settled(figure: Figure) -> None:
+    """Find where the panels of a figure are, and what their scales show."""
+    engine = figure.get_layout_engine()
+    if engine is not None:
+        engine.execute(figure)
 
 
 def styled(draw):
@@ -127,7 +168,10 @@ def plain(text: str, limit: int = 60) -> str:
 
 
 def name_levels(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
-    """Write the levels' names right of the axes; names that would overlap are moved apart."""
+    """Write the levels' names right of the axes, on a phone inside; names that would overlap are moved apart."""
+    if is_narrow():
+        _name_inside(axes, levels)
+        return
     places = spread([axes.transData.transform((1, loss))[1] for _, loss in levels], 13 * axes.figure.dpi / 72)
     for (name, loss), place in zip(levels, places, strict=True):
         height = axes.transAxes.inverted().transform((0, place))[1]
@@ -135,6 +179,19 @@ def name_levels(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
             plain(name), (1, loss), xycoords=("axes fraction", "data"), xytext=(1.035, height),
             textcoords="axes fraction", va="center", fontsize=8.5, color=GREY,
             arrowprops={"arrowstyle": "-", "color": GREY, "lw": 0.5, "shrinkA": 1, "shrinkB": 0, "relpos": (0, 0.5)},
+        )  # fmt: skip
+
+
+def _name_inside(axes: Axes, levels: Sequence[tuple[str, float]]) -> None:
+    """Write the names at the right end of their lines, with a rim that parts them from curves below."""
+    from matplotlib.patheffects import withStroke
+
+    places = spread([axes.transData.transform((1, loss))[1] for _, loss in levels], 10.5 * axes.figure.dpi / 72)
+    for (name, _), place in zip(levels, places, strict=True):
+        height = axes.transAxes.inverted().transform((0, place))[1]
+        axes.text(
+            0.995, height, plain(name, 30), transform=axes.transAxes, ha="right", va="center", fontsize=8, color=GREY,
+            path_effects=[withStroke(linewidth=2.5, foreground="white")],
         )  # fmt: skip
 
 

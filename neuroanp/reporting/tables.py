@@ -58,6 +58,11 @@ class Row:
     kind: str
     cells: tuple[Cell, ...]
 
+    @property
+    def is_control(self) -> bool:
+        """Whether it is a control's, which stands below the methods."""
+        return self.kind == "control"
+
 
 @dataclass(frozen=True)
 class Table:

@@ -10,7 +10,18 @@ from typing import TYPE_CHECKING, Any
 from neuroanp.reporting.method import Method
 from neuroanp.reporting.plots import FAR, decent_log_ticks
 from neuroanp.reporting.reading import BY_WAY, PROGRAMMED, SCRATCH, TUNED, Shown, network_names
-from neuroanp.reporting.style import COLOURS, FAINT, GREY, MARKERS, name_levels, new_figure, plain, styled
+from neuroanp.reporting.style import (
+    COLOURS,
+    FAINT,
+    GREY,
+    MARKERS,
+    fitted,
+    name_levels,
+    new_figure,
+    plain,
+    settled,
+    styled,
+)
 from neuroanp.reporting.tables import Cell, Column, Row, Table, cell, controls
 from neuroanp.reporting.values import digits, middle, numbers
 
@@ -164,7 +175,7 @@ def figure(found: Sequence[Transferred], group: Sequence[Method]) -> Figure | No
     """
     if not any(min(losses, default=0) > 0 for one in found for losses in map(one.of, STAGES)):
         return None
-    drawn = new_figure(7.2, 3.6)
+    drawn = new_figure(fitted(7.2), 3.6)
     axes = drawn.subplots()
     for i, one in enumerate(found):
         _device_line(axes, one, (i - (len(found) - 1) / 2) * 0.09, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
@@ -180,8 +191,8 @@ def figure(found: Sequence[Transferred], group: Sequence[Method]) -> Figure | No
     shared = [control for control in controls(group) if control.shared]
     ridge = [c for c in shared if c.name == "ridge readout" and middle(c.losses) > lowest / FAR]
     for control in ridge:
-        axes.axhline(middle(control.losses), color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1)
-    drawn.draw_without_rendering()
+        axes.axhline(middle(control.losses), color=GREY, lw=0.9, ls=(0, (4, 3)), zorder=1, label=f"_{control.name}")
+    settled(drawn)
     name_levels(axes, [(control.name, middle(control.losses)) for control in ridge])
     return drawn
 
@@ -200,6 +211,8 @@ def _device_line(axes: Axes, one: Transferred, shift: float, colour: str, marker
         label=plain(one.label),
     )
     for x, losses in places:
-        axes.plot([x] * len(losses), losses, ls="", ms=3.5, alpha=0.45, mew=0, **style)
+        axes.plot(
+            [x] * len(losses), losses, ls="", ms=3.5, alpha=0.45, mew=0, label=f"_{one.label}, a seed each", **style
+        )
         if x > len(STAGES) - 1.5:
-            axes.plot([x], [middle(losses)], ms=8, mec="white", mew=1.0, **style)
+            axes.plot([x], [middle(losses)], ms=8, mec="white", mew=1.0, label=f"_{one.label}", **style)

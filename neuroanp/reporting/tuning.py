@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from neuroanp.reporting import searching
 from neuroanp.reporting.plots import decent_log_ticks, legend
-from neuroanp.reporting.style import COLOURS, FAINT, GREY, MARKERS, new_figure, styled
+from neuroanp.reporting.style import COLOURS, FAINT, GREY, MARKERS, fitted, new_figure, styled
 from neuroanp.reporting.tables import Cell, Column, Row, Table
 from neuroanp.reporting.values import digits, numbers
 from neuroanp.yaml_io import in_a_line
@@ -160,7 +160,7 @@ def figure(searches: Sequence[Search], loss: str) -> Figure | None:
     positive = any(median > 0 for one in searches for median in numbers(one["medians"]))
     if not drawable or not positive or len(searches) > MOST_LINES:
         return None
-    drawn = new_figure(7.2, 3.4)
+    drawn = new_figure(fitted(7.2), 3.4)
     axes = drawn.subplots()
     for i, one in enumerate(searches):
         _line(axes, one, key, COLOURS[i % len(COLOURS)], MARKERS[i % len(MARKERS)])
@@ -178,12 +178,15 @@ def _line(axes: Axes, one: Search, key: str, colour: str, marker: str) -> None:
     places = [point[key] for point in _points(one)]
     found = [(x, m) for x, m in zip(places, one["medians"], strict=True) if numbers([m]) and m > 0]
     if found:
-        axes.plot(*zip(*found, strict=True), color=colour, marker=marker, ms=5.5, lw=1.6)
+        axes.plot(*zip(*found, strict=True), color=colour, marker=marker, ms=5.5, lw=1.6, label=label(one))
     seeds = [(trial["values"][key], loss) for trial in one["trials"] if (loss := _loss(trial)) is not None and loss > 0]
     if seeds:
-        axes.plot(*zip(*seeds, strict=True), color=colour, marker=marker, ls="", ms=3, alpha=0.45, mew=0)
+        xs, ys = zip(*seeds, strict=True)
+        each = f"{label(one)}, a seed each"
+        axes.plot(xs, ys, ls="", color=colour, marker=marker, ms=3, alpha=0.45, mew=0, label=each)
     if one["chosen"] is not None:
-        axes.plot([one["chosen"][key]], [one["loss"]], marker="o", ms=12, mfc="none", mec=GREY, mew=1.2, ls="")
+        style = {"mfc": "none", "mec": GREY, "mew": 1.2, "label": f"{label(one)}, chosen"}
+        axes.plot([one["chosen"][key]], [one["loss"]], marker="o", ms=12, ls="", **style)
 
 
 def _losses(one: Search) -> list[Cell]:

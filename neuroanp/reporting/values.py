@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Iterable, Sequence
 from statistics import median
 from typing import Any
@@ -70,6 +71,24 @@ def quantity(value: float, unit: str) -> str:
     """
     power, letter = prefix([value])
     return f"{digits(value / 10.0**power)} {letter}{unit}"
+
+
+NUMBER = re.compile(r"[≥≤<>~± ]*([+-]?\d+(?:\.\d+)?(?:e[+-]?\d+)?)\s*([fpnµmkMGT]?)(J|s|W|Hz|V|A|S|Ω)?(?![a-z])")
+
+
+def value_of(text: str) -> float | None:
+    """Return the number that a cell begins with, in the base of its unit, to sort by; None where it begins with none.
+
+    >>> [value_of(text) for text in ("≥ 3.20 µJ†", "1.2e-3", "5 of 6", "12.3 %", "–", "10 nm")]
+    [3.2e-06, 0.0012, 5.0, 12.3, None, 10.0]
+    """
+    found = NUMBER.match(text)
+    if found is None:
+        return None
+    letter = found[2] if found[3] else ""
+    power = next(power for power, one in PREFIXES.items() if one == letter)
+    digits_, _, exponent = found[1].partition("e")
+    return float(f"{digits_}e{int(exponent or 0) + power}")
 
 
 def middle(values: Sequence[float]) -> float:

@@ -140,13 +140,12 @@ def save(found: Found, root: Path, command: str | None) -> Path:
 
 def render(found: Found, path: Path, command: str | None = None) -> Path:
     """Write one HTML file that needs nothing but itself; the same sweep, the same bytes."""
-    from neuroanp.reporting.style import to_uri
+    from neuroanp.reporting.pictures import pictured, placed
     from neuroanp.requiring.plots import curves, overview
     from neuroanp.version import __version__
 
     told = words.sentences(found)
     plan, asked = found.plan, found.plan.asked
-    whole = overview(found)
     page: Mapping[str, Any] = {
         "title": f"{plan.profile.name}: what it must reach",
         "subtitle": f"{plan.config.task_name} by {plan.config.rule_name}, {asked.target.text}, "
@@ -155,8 +154,10 @@ def render(found: Found, path: Path, command: str | None = None) -> Path:
         "verdicts": told[1:],
         "table": table(found),
         "needs": NEEDS,
-        "overview": None if whole is None else to_uri(whole),
-        "curves": [(to_uri(figure), f"{asked.target.metric} against {key}") for key, figure in curves(found)],
+        "overview": pictured(
+            lambda: overview(found), "Decades gained with each ideal alone", words.OVERVIEW, narrow=False
+        ),
+        "curves": [placed(figure, f"{asked.target.metric} against {key}", "") for key, figure in curves(found)],
         "target": asked.target,
         "left_out": plan.left_out,
         "facts": _facts(found),

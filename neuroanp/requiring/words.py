@@ -17,6 +17,11 @@ from neuroanp.requiring.sweep import Found
 EXPLORES = ("read", "stochastic", "neurons.membrane_sigma")
 """How the keys begin of noise that also explores."""
 
+OVERVIEW = (
+    "Farthest to the right is the flaw to mend first. Diamonds: medians; dots: seeds, each against the same seed of "
+    "the profile as stated; lines: their range."
+)
+
 
 def sentences(found: Found) -> list[str]:
     """Return what was found, the verdict first."""

@@ -17,7 +17,7 @@ from neuroanp.learning.passes import PassRule
 from neuroanp.learning.protocol import RULES
 from neuroanp.network.network import Network
 from neuroanp.network.tanh import Tanh
-from neuroanp.records.store import found
+from neuroanp.records.finding import found
 from neuroanp.tasks.encoders import ENCODERS, Current, Encoder
 from neuroanp.tasks.protocol import TASKS
 from neuroanp.training import computed, on_bench, sharding, together

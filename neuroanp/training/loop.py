@@ -192,7 +192,7 @@ class Training:
             if due:
                 rows.append(self._row(trainer, held, row, now - start))
                 self._hear("evaluation", trainer, stop, rows, now - start, rows[-1])
-            elif trainer.update % config.log_every == 0:
+            elif trainer.update % (config.log_every or 1) == 0:
                 rows.append(self._row(trainer, None, row, now - start))
             if at_end:
                 self._tell("train", trainer, row["train_loss"])

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, ClassVar, Literal
 
-from pydantic import Field, field_validator, model_validator
+from pydantic import Field, ValidationInfo, field_validator, model_validator
 
 from neuroanp.devices.effects import ALL_EFFECTS, EFFECTS
 from neuroanp.errors import did_you_mean
@@ -139,6 +139,10 @@ MOST_UPDATES = 99_999_999
 """Checkpoints are named by eight digits."""
 
 
+LOGGED, POINTS = 10, 50
+"""Updates between rows of the metrics where none are asked for, and how many rows a short run has all the same."""
+
+
 class Extends(Section):
     """The run that another one goes on from; `neuroanp.extend` writes it."""
 
@@ -160,7 +164,13 @@ class TrainingConfig(GrowingSection):
     batch: int = Field(default=32, ge=1, le=1_000_000, description="sequences an update, B")
     checkpoint_every: int = Field(default=100, ge=1, description="updates between checkpoints")
     evaluate_every: int = Field(default=50, ge=1, description="updates between evaluations on the held-out sequences")
-    log_every: int = Field(default=10, ge=1, description="updates between rows of the metrics")
+    log_every: int | None = Field(
+        default=None,
+        ge=1,
+        validate_default=True,
+        description="updates between rows of the metrics; unset: 10, or fewer such that a curve has 50 points; results "
+        "do not change",
+    )
     chunk: int | None = Field(
         default=None,
         ge=1,
@@ -216,6 +226,17 @@ class TrainingConfig(GrowingSection):
     )
 
     _once = field_validator("evaluate_after")(without_repeats)
+
+    @field_validator("log_every")
+    @classmethod
+    def _enough_for_a_curve(cls, asked: int | None, info: ValidationInfo) -> int:
+        """Say how often, so that a run that is gone on with writes its rows as it began.
+
+        >>> [TrainingConfig(updates=n).log_every for n in (20, 200, 500, 5000)], TrainingConfig(log_every=7).log_every
+        ([1, 4, 10, 10], 7)
+        """
+        updates = int(info.data.get("updates", 0))
+        return asked or (min(LOGGED, max(updates // POINTS, 1)) if updates else LOGGED)
 
     @property
     def trains_readout(self) -> bool:

@@ -15,8 +15,8 @@ from neuroanp.errors import InputError
 from neuroanp.files import opening, read_regular
 from neuroanp.network.compose import ONE_LAYER
 from neuroanp.records.checkpoints import INSTEAD
+from neuroanp.records.finding import found
 from neuroanp.records.run_dir import RunDir
-from neuroanp.records.store import found
 from neuroanp.training import alike
 from neuroanp.training.decorrelating import folded
 from neuroanp.training.fitting_arrays import of_names, of_shapes

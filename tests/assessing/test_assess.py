@@ -105,7 +105,7 @@ def test_the_page_says_what_is_said_and_needs_nothing_but_itself(there) -> None:
     (row,) = table(there.found).rows
     for line in (*there.words, *[cell.text for cell in row.cells]):
         assert escape(line.removeprefix("tiny: ")) in page.replace("&#39;", "&#x27;")
-    assert "<script" not in page
+    assert page.count("<script") == 1  # the one that the policy names by its hash
     assert {part.partition('"')[0][:5] for part in page.split(' src="')[1:]} == {"data:"}
 
 

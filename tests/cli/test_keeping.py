@@ -14,7 +14,7 @@ import pytest
 
 from neuroanp.errors import InputError
 from neuroanp.records import RunDir, labels
-from neuroanp.records.store import found
+from neuroanp.records.finding import found
 from neuroanp.records.sweep_lock import held_for_sweep
 from tests.records.lives import RESULT
 

@@ -130,7 +130,8 @@ def test_a_figure_s_text_is_clean() -> None:
     import base64
     from xml.etree import ElementTree
 
-    from neuroanp.reporting.style import new_figure, to_uri
+    from neuroanp.reporting.pictures import to_uri
+    from neuroanp.reporting.style import new_figure
 
     figure = new_figure(3, 2)
     figure.add_subplot().set_title("a\x1b[31m\u202e")

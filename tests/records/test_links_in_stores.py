@@ -7,8 +7,9 @@ import pytest
 
 from neuroanp.errors import InputError
 from neuroanp.records import RunDir
+from neuroanp.records.finding import found
 from neuroanp.records.listing import listing
-from neuroanp.records.store import Store, found
+from neuroanp.records.store import Store
 
 
 @pytest.fixture

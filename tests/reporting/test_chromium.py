@@ -55,7 +55,7 @@ def report(build, tmp_path):
 def probed(browse, tmp_path):
     """Return a function that counts the pictures of a page, those that are drawn, pixels beyond its width, and of the
     narrowest picture."""
-    # The page itself runs no script and forbids one: the probe looks at a copy of it.
+    # The policy of a page forbids every script but its own: the probe looks at a copy without it.
     probe = (
         "<script>addEventListener('load', () => {"
         "const r = document.documentElement; const pictures = [...document.images];"
@@ -105,7 +105,9 @@ def test_a_page_of_layers_fits_a_phone_whose_reader_can_still_read_the_figures(p
     for run in runs:
         run.update(firing={"rate_Hz": 9.0, "silent": 0.0, "layers": layers})
     page = render(runs, tmp_path / "report.html", None)
-    assert probed(page, 500) == {"pictures": 5, "drawn": 5, "overflow": 0, "narrowest": 640}
+    found = probed(page, 500)
+    assert counted(found) == {"pictures": 5, "drawn": 5, "overflow": 0}
+    assert found["narrowest"] > 450  # drawn anew for the width there is
 
 
 def test_the_policy_lets_the_page_look_as_meant(browse, report, tmp_path):

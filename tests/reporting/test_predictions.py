@@ -39,7 +39,7 @@ def test_several_steps_are_drawn_in_time():
 def test_classes_of_one_step_are_one_map_with_a_column_for_each_sequence():
     one = arrays(7, 1, 4)
     figure = plots.prediction("a", "#000000", one, forecast=False)
-    maps = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    maps = [image.get_array() for axes in figure.axes for image in axes.images]
     assert len(maps) == 2
     np.testing.assert_array_equal(maps[0], one["target"][-1].T)
     np.testing.assert_array_equal(maps[1], one["y"][-1].T)
@@ -49,7 +49,7 @@ def test_classes_of_one_step_are_one_map_with_a_column_for_each_sequence():
 def test_classes_of_several_steps_are_a_map_for_each_of_a_few_sequences():
     several = arrays(7, 3, 4)
     figure = plots.prediction("a", "#000000", several, forecast=False)
-    maps = [axes.images[0].get_array() for axes in figure.axes if axes.images]
+    maps = [image.get_array() for axes in figure.axes for image in axes.images]
     assert len(maps) == 2 * plots.SEQUENCES
     np.testing.assert_array_equal(maps[2], several["target"][-3:, 2].T)
     assert figure._supxlabel.get_text() == "scored steps of 6 test sequences; rows are the outputs"

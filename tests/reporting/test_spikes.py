@@ -9,9 +9,9 @@ from neuroanp.cli.results import on_screen
 from neuroanp.reporting import spikes
 from neuroanp.reporting.html import render
 from neuroanp.reporting.method import methods
+from neuroanp.reporting.pictures import to_uri
 from neuroanp.reporting.reading import shown, variants
 from neuroanp.reporting.spikes_plots import Panel, rasters
-from neuroanp.reporting.style import to_uri
 from tests.close import close
 
 
@@ -176,7 +176,7 @@ def test_a_saturated_raster_stays_small():
 def test_the_page_has_the_part_and_tells_backends_apart(compared, tmp_path):
     page = render([one.run for one in compared], tmp_path / "r.html", None).read_text(encoding="utf-8")
     assert page.count("<h3>Spikes</h3>") == 1
-    assert "<th>backend</th><th>profile</th><th>rule</th>" in page
+    assert '<th scope="col">backend</th><th scope="col">profile</th><th scope="col">rule</th>' in page
     assert "copy on ideal, pcm by spiking, rate" in page
     assert "Prediction against target: pcm · anp · rate, seed 0" in page
     assert "Prediction against target: pcm · anp · spiking, seed" in page
