@@ -157,7 +157,7 @@ def recorded(text: str, heading: str) -> dict[str, dict[str, str]]:
 
 
 def overview(text: str) -> str:
-    """Return the table of docs/results/systems.md: what rules reached, and its cost on copy 3 or, failing that, reaching.
+    """Return the table of docs/results/systems.md: what rules reached, at which cost on copy 3 or on reaching.
 
     Args:
         text: results/systems.md.

@@ -40,7 +40,7 @@ class _Page(HTMLParser):
 
 
 def broken(site: Path) -> tuple[list[str], list[str], int]:
-    """Return the links of a built site that lead nowhere, what is fetched from other hosts, and how many links there are."""
+    """Return links of a built site that lead nowhere, what comes from other hosts, and how many links there are."""
     pages = {path: _Page(path.read_text(encoding="utf-8")) for path in sorted(site.rglob("*.html"))}
     nowhere, foreign, count = list[str](), list[str](), 0
     for path, page in pages.items():

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import entry_points
 from typing import Any
 
-from neuroanp.profiles import schema as _whole_profile  # noqa: F401  # makes all sections known
+from neuroanp.profiles.schema import HardwareProfile
 from neuroanp.profiles.sections import Section
 from neuroanp.scaffolding.schema import schema
 from website.docstrings import arguments, before_arguments
@@ -17,6 +17,11 @@ Node = dict[str, Any]
 _PROVENANCE = {"status", "source"}
 _KINDS = {"string": "text", "integer": "a whole number", "number": "a number", "boolean": "`true` or `false`",
           "object": "a mapping", "null": "`null`"}  # fmt: skip
+
+
+CHOICES = {"task": "what is asked of the network", "encoder": "how inputs reach units that spike",
+           "neuron": "units that spike", "rule": "how the network learns"}  # fmt: skip
+"""Keys of a configuration that are choices by name, which the schema describes one by one."""
 
 
 def tables(kind: str) -> str:
@@ -35,7 +40,7 @@ class _Keys:
                          if "properties" in node and not name.startswith("changed.")}  # fmt: skip
 
     def told(self) -> Iterator[str]:
-        yield from self.table(self.top, {})
+        yield from self.table(self.top, arguments(_docstring("HardwareProfile")) if self.kind == "profile" else CHOICES)
         for name, node in self.sections.items():
             said = _docstring(name) if self.kind == "profile" else ""
             yield f"### {_title(name)} {{: #{self.anchor(name)} }}\n"
@@ -98,7 +103,7 @@ def _docstring(name: str) -> str:
     if choice:
         (found,) = entry_points(group=f"neuroanp.laws.{kind}", name=choice)
         return inspect.getdoc(found.load()) or ""
-    known = {one.__name__: one for one in _subclasses(Section)}
+    known = {one.__name__: one for one in (HardwareProfile, *_subclasses(Section))}
     return inspect.getdoc(known[name]) or "" if name in known else ""
 
 

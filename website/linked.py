@@ -8,6 +8,8 @@ import re
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from website import notebook
+
 ROOT = Path(__file__).resolve().parents[1]
 DOCS = ROOT / "docs"
 FOLDER = "source"
@@ -111,6 +113,10 @@ def shown(path: Path) -> str:
     if path.is_dir():
         return head + "\n".join(_entry(each) for each in sorted(path.iterdir()) if each.name[0] not in "_.") + "\n"
     text = path.read_text(encoding="utf-8")
+    if path.suffix == ".ipynb":
+        return notebook.of_notebook(text)
+    if path.suffix == ".py" and "\n# %%" in text:
+        return notebook.of_script(text)
     fence = "`" * (3 + max((len(run) for run in re.findall("`+", text)), default=0))
     return f"{head}{fence}{LANGUAGES.get(path.suffix, 'text')}\n{text.rstrip()}\n{fence}\n"
 

@@ -49,7 +49,8 @@ class Block:
     @property
     def behind(self) -> list[str]:
         """The words to put behind each command that trains."""
-        return [word for part in self.how.split("; ") if part.startswith("--") for word in shlex.split(part)]
+        parts = [part for part in self.how.split("; ") if part.startswith("--") and " -> " not in part]
+        return [word for part in parts for word in shlex.split(part)]
 
     @property
     def same(self) -> bool:
