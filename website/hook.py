@@ -12,6 +12,8 @@ from mkdocs.structure.files import File, Files
 import neuroanp
 from website import best, commands, formulas, keys, linked, records
 
+_NOT_RUN = re.compile(r"^( *)<!-- not run: (.+?)\.? -->$", re.MULTILINE)
+"""A comment of walks above a block, which readers are to see."""
 _MARK = re.compile(r"^<!-- generated: (\w+) -->$", re.MULTILINE)
 
 
@@ -52,8 +54,14 @@ def on_files(files: Files, config: Any) -> Files:
 
 
 def on_page_markdown(markdown: str, page: Any, **_: Any) -> str:
-    """Put in what is made at build time, and lead links to files of the repository to their pages."""
-    return _MARK.sub(lambda found: GENERATED[found[1]](), linked.moved(markdown, page.file.src_uri))
+    """Put in what is made at build time, and lead links to files of the repository to their pages.
+
+    A page without sections has no list of them: wide tables get its place.
+    """
+    if "\n## " not in markdown and not _MARK.search(markdown):
+        page.meta.setdefault("hide", []).append("toc")
+    markdown = _NOT_RUN.sub(r"\1*Not run by the tests: \2.*\n", linked.moved(markdown, page.file.src_uri))
+    return _MARK.sub(lambda found: GENERATED[found[1]](), markdown)
 
 
 def on_page_content(html: str, **_: Any) -> str:
@@ -67,8 +75,10 @@ def _public() -> str:
 
 
 def _tutorials() -> str:
-    return "\n".join(f"- [{_title(page)}]({page.relative_to(linked.DOCS).as_posix()})"
-                     for folder in ("tutorials/", "how-to/") for page in folder_pages(folder))  # fmt: skip
+    """Name the walks, and the page of questions."""
+    pages = [*folder_pages("tutorials/"), *folder_pages("how-to/")[:1]]
+    lines = [f"- [{_title(page)}]({page.relative_to(linked.DOCS).as_posix()})" for page in pages]
+    return "\n".join(["From nothing to a result of your own, step by step:\n", *lines] if lines else [])
 
 
 def _title(page: Path) -> str:

@@ -61,6 +61,7 @@ class Block:
 def blocks(page: Path) -> list[Block]:
     """Return the blocks of a page: fenced ones, and those that are indented.
 
+    >>> from website.linked import ROOT
     >>> [block.kind for block in blocks(ROOT / "docs" / "concepts" / "passes.md")]
     ['python', 'text', 'sh']
     """

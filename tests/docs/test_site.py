@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -54,6 +55,11 @@ def test_what_is_said_of_classes_is_what_their_tables_show():
             if row.get(task):
                 classes = lowest[device].setdefault(task, {})
                 classes[row["class"]] = min(classes.get(row["class"], 1e9), float(row[task].split(" ")[0]))
+    shown = {device: best.tables().split(f"### {title}")[1].split("###")[0] for device, title in best.DEVICES.items()}
+    for device, tasks in lowest.items():
+        for task, of in tasks.items():
+            (line,) = (line for line in shown[device].splitlines() if line.startswith(f"| {best.TASKS[task]} |"))
+            assert [float(cell) for cell in re.findall(r"\*\*(\S+)\*\*", line)][:3] == [of["S"], of["S+"], of["E"]]
     assert all(of["S"] <= of["S+"] for of in lowest["ideal"].values())
     ahead = {
         device: {task for task, of in tasks.items() if min(of, key=of.__getitem__) == "E"}
