@@ -31,11 +31,10 @@ def _filled(part: Any) -> Any:
         return part
     pages = list[Any]()
     for each in inside:
-        folder = each.endswith("/") if isinstance(each, str) else False
-        filled = (
-            [page.relative_to(linked.DOCS).as_posix() for page in folder_pages(each)] if folder else [_filled(each)]
-        )
-        pages += [page for page in filled if page is not None]
+        if isinstance(each, str) and each.endswith("/"):
+            pages += [page.relative_to(linked.DOCS).as_posix() for page in folder_pages(each)]
+        elif (filled := _filled(each)) is not None:
+            pages.append(filled)
     return {title: pages} if pages else None
 
 
