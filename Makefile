@@ -62,7 +62,7 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/python tests/lint/length.py
 	$(BIN)/python tests/lint/members.py
 	$(BIN)/python tests/lint/outside.py
-	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks
+	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks website
 
 test: lint
 	$(PYTEST) -m 'not slow and not long'
