@@ -49,7 +49,7 @@ demo: $(VENV)/.neuroanp-demo
 	$(THREADS) $(BIN)/neuroanp compare examples/demo.yaml --profiles ideal,pcm,smtj_koenders --seeds 1
 
 docs: $(VENV)/.neuroanp-test
-	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
 	@echo build/site/index.html
 
 lint: $(VENV)/.neuroanp-test

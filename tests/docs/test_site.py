@@ -31,7 +31,7 @@ def test_no_link_of_a_page_leads_nowhere():
 def test_the_site_is_whole(tmp_path: Path):
     """A warning ends the strict build: a page or an anchor that is missing, a name without a docstring."""
     done = subprocess.run(
-        [sys.executable, "-m", "mkdocs", "build", "--strict", "--quiet", "--site-dir", str(tmp_path)],
+        [sys.executable, "-m", "mkdocs", "build", "--strict", "--site-dir", str(tmp_path)],
         cwd=ROOT, env={**os.environ, "NO_MKDOCS_2_WARNING": "1"}, capture_output=True, text=True, timeout=600,
     )  # fmt: skip
     assert done.returncode == 0, done.stderr
