@@ -5,6 +5,7 @@
 #   make test-slow   long trainings, faults, the built wheel, a real browser
 #   make test-long   hundreds of fits (do their intervals hold the truth?), kills at every write, compiled names
 #   make test-cuda   the tests of a GPU, where there is one: a few minutes
+#   make docs        the documentation as a site: build/site/index.html
 #   make lint        only the linters, types and import rules
 #   make clean       remove .venv, build outputs and caches; runs/ stays
 
@@ -21,10 +22,10 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-slow test-long test-cuda lint clean python
+.PHONY: help demo docs test coverage test-slow test-long test-cuda lint clean python
 
 help:
-	@sed -n '2,9s/^# *//p' Makefile
+	@sed -n '2,10s/^# *//p' Makefile
 
 python:
 	@command -v $(PYTHON) >/dev/null 2>&1 \
@@ -47,6 +48,10 @@ $(VENV)/.neuroanp-test: $(BIN)/python pyproject.toml constraints.txt
 demo: $(VENV)/.neuroanp-demo
 	$(THREADS) $(BIN)/neuroanp compare examples/demo.yaml --profiles ideal,pcm,smtj_koenders --seeds 1
 
+docs: $(VENV)/.neuroanp-test
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
+	@echo build/site/index.html
+
 lint: $(VENV)/.neuroanp-test
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -57,7 +62,7 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/python tests/lint/length.py
 	$(BIN)/python tests/lint/members.py
 	$(BIN)/python tests/lint/outside.py
-	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks
+	$(BIN)/python tests/lint/tolerances.py neuroanp tests benchmarks examples notebooks website
 
 test: lint
 	$(PYTEST) -m 'not slow and not long'

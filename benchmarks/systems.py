@@ -157,7 +157,7 @@ def recorded(text: str, heading: str) -> dict[str, dict[str, str]]:
 
 
 def overview(text: str) -> str:
-    """Return README's table: what rules reached on each task, and what that cost on copy 3 or, failing that, reaching.
+    """Return the table of docs/results/systems.md: what rules reached, at which cost on copy 3 or on reaching.
 
     Args:
         text: results/systems.md.

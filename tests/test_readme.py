@@ -20,8 +20,13 @@ from neuroanp.training.configure import configure
 from neuroanp.training.described import describe as described
 from neuroanp.yaml_io import parse
 from tests.close import close
+from website import best
 
 ROOT = Path(__file__).parents[1]
+GUIDE_RULES = ROOT / "docs" / "guide" / "rules.md"
+EXPERIMENTS, PAPER, RULES, SYSTEMS = (
+    ROOT / "docs" / "results" / f"{name}.md" for name in ("experiments", "paper", "rules", "systems")
+)
 NUMBER = re.compile(r"\d+\.\d+(?:e[-+]?\d+)?|\d+e[-+]?\d+")
 
 
@@ -30,24 +35,37 @@ def numbers(text: str) -> set[float]:
 
 
 def test_measured_numbers_are_those_of_the_benchmarks():
-    readme = (ROOT / "README.md").read_text()
-    rows = [line for line in readme[readme.index("Measured by the scripts") :].splitlines() if line.startswith("|")]
+    pages = [
+        (ROOT / "docs" / "results" / f"{name}.md").read_text(encoding="utf-8") for name in ("experiments", "speed")
+    ]
+    rows = [line for page in pages for line in page.splitlines() if line.startswith("|")]
     measured = set().union(*(numbers(path.read_text()) for path in (ROOT / "benchmarks" / "results").glob("*.md")))
     shown = numbers("\n".join(rows))
-    assert len(shown) > 30
+    assert len(shown) > 100
     assert shown <= measured, sorted(shown - measured)
 
 
-def test_links_lead_to_files():
-    targets = re.findall(r"\]\((?!https?:)([^)#]+)\)", (ROOT / "README.md").read_text())
-    assert targets
-    assert [target for target in targets if not (ROOT / target).exists()] == []
+def test_the_table_of_the_readme_is_a_part_of_the_one_of_its_page():
+    """Method by method, task by task: the median, and on how many seeds it is below the ridge."""
+    names = {name: task for task, name in best.TASKS.items()}
+    there = {row["method"]: row for row in best.rows() if row["noise"] == "ideal"}
+    lines = [line for line in (ROOT / "README.md").read_text(encoding="utf-8").splitlines() if line.startswith("|")]
+    head, _, *rows = ([cell.strip() for cell in line.split("|")[1:-1]] for line in lines)
+    assert len(rows) == 9
+    for method, kind, *cells in rows:
+        assert kind == there[method]["class"]
+        for name, cell in zip(head[2:], cells, strict=True):
+            long = there[method][names[name]]
+            assert cell == re.sub(r" \[\S+\] (\d), \d$", r" (\1)", long), (method, name)
 
 
 def test_configurations_can_be_used():
     """The first one is a whole file; the others are layers and a neuron, to be put into one."""
-    blocks = re.findall(r"```yaml\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
-    whole, layers, neuron = (parse(block, "README.md").data for block in blocks)
+    pages = [
+        (ROOT / "docs" / "guide" / f"{name}.md").read_text(encoding="utf-8") for name in ("config", "layers", "spiking")
+    ]
+    blocks = [block for page in pages for block in re.findall(r"```yaml\n(.*?)```", page, re.DOTALL)]
+    whole, layers, neuron = (parse(block, "page").data for block in blocks)
     assert configure(whole).training.updates == 600
     assert len(configure({**whole, **layers}).network_of(4, 4).layers) == 2
     own = configure({"task": "xor", "backend": "spiking", "compute": {"target": "numpy"}, **neuron})
@@ -74,13 +92,13 @@ def test_the_page_of_echo_shows_what_was_measured():
 
 
 def test_what_the_quick_reproduction_came_to_is_what_its_record_says():
-    texts = (ROOT / "README.md", ROOT / "benchmarks" / "results" / "paper.md")
-    shown, found = (
+    texts = (ROOT / "README.md", PAPER, ROOT / "benchmarks" / "results" / "paper.md")
+    readme, shown, found = (
         re.findall(r"of (\d+) comparisons .{0,60}?(\d+) held, (\d+) did not, (?:and )?(\d+) are undecided", words, re.I)
         for words in (" ".join(path.read_text(encoding="utf-8").split()) for path in texts)
     )
     assert len(found) == 1
-    assert shown == found
+    assert readme == shown == found
 
 
 def times(task: str, way: str, other: str = "BPTT") -> float:
@@ -129,8 +147,8 @@ def test_what_responses_could_know_is_said_in_the_page_as_it_was_found():
         assert said.format(*found) in page
 
 
-def test_what_spiking_units_come_to_at_equal_passes_is_what_the_readme_says():
-    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+def test_what_spiking_units_come_to_at_equal_passes_is_what_its_page_says():
+    page = " ".join(EXPERIMENTS.read_text(encoding="utf-8").split())
     text = (ROOT / "benchmarks" / "results" / "spiking_echo.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in text.splitlines() if line[:1] == "|"][2:]
     loss = {name: float(noise_free.split()[0]) for name, *_, noise_free, _ in rows}
@@ -176,9 +194,9 @@ def test_what_the_page_of_echo_says_of_ideas_that_were_tried():
     assert {IDEAS["echo, K=3"].passes, IDEAS["echo, K=7"].passes} == {4, 8}
 
 
-def test_which_rule_of_class_s_is_best_where_is_what_the_readme_says():
+def test_which_rule_of_class_s_is_best_where_is_what_its_page_says():
     """And that nothing is below a lagged linear model on weather."""
-    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    page = " ".join(RULES.read_text(encoding="utf-8").split())
     ways = [way for way in WAYS if WAYS[way].feedback == "S"]
     won = dict[str, str]()
     for task in ("copy3", "copy5", "parity", "xor", "mackey_glass"):
@@ -214,8 +232,8 @@ def test_where_the_default_is_better_than_plain_anp():
     assert [task for task, factor in plain.items() if factor < 1] == ["copy5"]
 
 
-def test_what_the_default_comes_to_untuned_is_what_the_readme_says():
-    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+def test_what_the_default_comes_to_untuned_is_what_its_page_says():
+    page = " ".join(RULES.read_text(encoding="utf-8").split())
     tasks = ("copy3", "copy5", "parity", "xor", "weather", "mackey_glass")
     default = {task: times(task, DEFAULT) for task in tasks}
     older = {task: default[task] / times(task, "ANP, K=15") for task in tasks}
@@ -262,8 +280,8 @@ def test_what_noise_that_remembers_costs_is_what_the_page_of_echo_says():
     assert f"{law.autocorrelation(1):.2f}"[1:] == ".82"
 
 
-def test_where_decorrelation_wins_and_loses_is_what_the_readme_says():
-    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+def test_where_decorrelation_wins_and_loses_is_what_its_page_says():
+    page = " ".join(RULES.read_text(encoding="utf-8").split())
     ways, rows = ("ANP, errors inferred", "DANP, errors inferred"), Path("WTH.csv")
     others = [way for way, one in WAYS.items() if one.feedback == "S" and way != ways[1]]
     tasks = ("copy3", "copy5", "weather")
@@ -275,8 +293,8 @@ def test_where_decorrelation_wins_and_loses_is_what_the_readme_says():
     assert all(times(task, *ways) < 0.5 for task in ("parity", "xor", "mackey_glass"))
 
 
-def test_what_identified_weights_do_for_echo_on_cells_that_err_is_what_the_readme_says():
-    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+def test_what_identified_weights_do_for_echo_on_cells_that_err_is_what_its_page_says():
+    page = " ".join(RULES.read_text(encoding="utf-8").split())
 
     def on_pcm(task, way, key="test_loss"):
         rows = Cell(task, "pcm", way, Path("WTH.csv")).rows(Numbers())
@@ -306,8 +324,8 @@ def test_what_identified_weights_do_for_echo_on_cells_that_err_is_what_the_readm
     assert median(row["test_loss"] for row in copy[0]) > median(row["test_loss"] for row in copy[1])
 
 
-def test_what_noise_of_devices_costs_beside_gaussian_noise_of_its_size_is_what_the_readme_says():
-    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+def test_what_noise_of_devices_costs_beside_gaussian_noise_of_its_size_is_what_its_page_says():
+    page = " ".join(RULES.read_text(encoding="utf-8").split())
 
     def cost(task, condition, way, other=None):
         cells = Cell(task, condition, way), Cell(task, CONDITIONS[condition].size[task], other or way)
@@ -330,8 +348,8 @@ def test_what_noise_of_devices_costs_beside_gaussian_noise_of_its_size_is_what_t
     assert f"and {five[0]}, {five[1]} and {five[2]} times on copy 5:" in page
 
 
-def test_how_large_the_noise_of_devices_is_is_what_the_readme_says():
-    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+def test_how_large_the_noise_of_devices_is_is_what_its_page_says():
+    page = " ".join(RULES.read_text(encoding="utf-8").split())
     text = (ROOT / "benchmarks" / "results" / "noise_sizes.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")][1:]
     sizes = {name: [float(row[k]) for row in rows if row[0] == name for k in (3, 4)] for name in CONDITIONS}
@@ -341,9 +359,9 @@ def test_how_large_the_noise_of_devices_is_is_what_the_readme_says():
     assert "then what devices have of their own, .02 of junctions, some .01 to .06 of phase-change arrays" in page
 
 
-def test_where_the_usual_rule_is_ahead_is_what_the_readme_says():
+def test_where_the_usual_rule_is_ahead_is_what_its_page_says():
     """By the median, on every task; by the table of three seeds."""
-    page = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
+    page = " ".join(GUIDE_RULES.read_text(encoding="utf-8").split())
     text = (ROOT / "benchmarks" / "results" / "defaults.md").read_text(encoding="utf-8")
     rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in text.splitlines() if line.startswith("| ")][2:]
     ahead = {device: [float(ratio) < 1 for _, there, *_, ratio, _ in rows if there == device] for device in PROFILES}
@@ -357,7 +375,7 @@ def test_the_table_of_systems_is_the_record():
     text = (ROOT / "benchmarks" / "results" / "systems.md").read_text(encoding="utf-8")
     table = systems.overview(text)
     assert table.count("\n") == 12  # two lines of heads, and 13 rules but np and inp, which must know their noise
-    assert table in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert table in SYSTEMS.read_text(encoding="utf-8")
 
 
 def words(page: Path) -> str:
@@ -385,7 +403,7 @@ def test_what_pages_say_of_oua_on_weather_was_measured():
     shares = [short(str(b / a), 3) for a, b in zip(before, after, strict=True)]
     assert f"(errors of {shares[0]} and {shares[1]} of those before)" in page
     assert f"come to {short(str(after[2]), 2)} of the teacher's spread, from {before[2]:g}, in 4,000 updates" in page
-    assert f"[{short(sgd, 2)} of the correlation of least squares on weather" in words(ROOT / "README.md")
+    assert f"[{short(sgd, 2)} of the correlation of least squares on weather" in words(SYSTEMS)
 
 
 def test_what_pages_say_of_junctions_was_measured():
@@ -398,7 +416,7 @@ def test_what_pages_say_of_junctions_was_measured():
     of = [row["test accuracy, %"].split(" ")[0] for row in systems.recorded(text, "MNIST, 3 x 500 units").values()]
     assert f"it reaches {of[3]} % where backpropagation reaches {of[2]} %" in page
     assert f"at the paper's rates, which are for 2,500 epochs, {of[1]} and {of[0]} %" in page
-    readme = words(ROOT / "README.md")
+    readme = words(SYSTEMS)
     assert f"{of[3]} % of MNIST after one epoch ({of[2]} by backpropagation)" in readme
     bptt, rule = systems.recorded(text, "Permuted sequential digits, recurrent").values()
     share = [row["test accuracy, %"].split(" ")[0] for row in (rule, bptt)]
@@ -413,7 +431,7 @@ def test_what_pages_say_of_nrl_on_cartpole_was_measured():
     updates = min(int(row["passes"]) for row in rows)
     said = f"the full return of {least} after {updates} updates of 16 episodes on each of five seeds"
     assert said in words(ROOT / "docs" / "theory" / "nrl.md")
-    assert f"as REINFORCE has it, after {16 * updates} episodes" in words(ROOT / "README.md")
+    assert f"as REINFORCE has it, after {16 * updates} episodes" in words(SYSTEMS)
 
 
 def test_what_pages_say_of_nrl_on_acrobot_was_measured():
@@ -425,4 +443,4 @@ def test_what_pages_say_of_nrl_on_acrobot_was_measured():
     assert said in page
     assert f"the least of five seeds are {nrl['least']} and {bp['least']}" in page
     assert float(nrl["of the control"]) >= 1
-    assert f"on Acrobot as good as it after {16 * int(bp['passes']):,}" in words(ROOT / "README.md")
+    assert f"on Acrobot as good as it after {16 * int(bp['passes']):,}" in words(SYSTEMS)

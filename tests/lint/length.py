@@ -15,7 +15,7 @@ from statistics import median
 MOST = 450
 MIDDLE = {"neuroanp": 150}
 """Folders whose median is held to, and to what."""
-FOLDERS = ("neuroanp", "tests", "benchmarks", "examples", "notebooks")
+FOLDERS = ("neuroanp", "tests", "benchmarks", "examples", "notebooks", "website")
 
 
 def lengths(folder: Path) -> dict[str, int]:

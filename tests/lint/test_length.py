@@ -11,7 +11,7 @@ import pytest
 
 CHECK = Path(__file__).with_name("length.py")
 LINT = runpy.run_path(str(CHECK))
-FOLDERS = ("neuroanp", "tests", "benchmarks", "examples", "notebooks")
+FOLDERS = ("neuroanp", "tests", "benchmarks", "examples", "notebooks", "website")
 
 
 def house(root: Path, **more: dict[str, int]) -> Path:
