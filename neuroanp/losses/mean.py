@@ -72,6 +72,12 @@ def mean_loss(loss: Loss, y: np.ndarray, batch: Scored) -> float:
 
     Raises:
         ValueError: y has another shape than the targets, or no step is scored.
+
+    >>> from neuroanp.losses.squared_error import SQUARED_ERROR
+    >>> from neuroanp.tasks.protocol import Batch
+    >>> batch = Batch(np.zeros((2, 1, 1)), np.ones((2, 1, 1)), np.array([0.0, 1.0]))
+    >>> mean_loss(SQUARED_ERROR, np.array([9.0, 0.5]).reshape(2, 1, 1), batch)  # the first step is not scored
+    0.25
     """
     got, targets = scored_steps(y, batch)
     if is_squared_error(loss):  # one mean over all numbers: the sums of every earlier run, to the last bit

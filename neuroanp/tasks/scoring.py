@@ -37,6 +37,10 @@ def nrmse(y: np.ndarray, batch: Batch) -> float:
 
     Raises:
         ValueError: as `squared_error`, or the scored targets do not vary.
+
+    >>> target = np.array([0.0, 2.0]).reshape(2, 1, 1)
+    >>> nrmse(np.ones((2, 1, 1)), Batch(target, target, np.ones(2)))  # their mean
+    1.0
     """
     _, target = scored_steps(y, batch)
     variance = float(np.mean(np.var(target, axis=(0, 1))))
