@@ -93,7 +93,8 @@ def fields(node: ast.ClassDef) -> dict[str, str]:
         beside = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         if beside or "description=" in ast.unparse(one) or "ClassVar" in ast.unparse(one.annotation):
             continue
-        if not one.target.id.startswith("_"):
+        chosen_by = one.target.id == "name" and ast.unparse(one.annotation).startswith("Literal")
+        if not one.target.id.startswith("_") and not chosen_by:
             found[one.target.id] = ast.unparse(one.annotation)
     return found
 
