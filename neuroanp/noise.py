@@ -82,8 +82,8 @@ class PassStreams:
     >>> bool((both[:, 0] == whole).all()), test.tensors("normal", "hidden", (0,), 0, 6, (2,), like).shape
     (True, torch.Size([6, 1, 2]))
     >>> u, there = test.uniform("hidden", 0, 0, 1000, (), "float64"), test.at("hidden", 1, 4)
-    >>> 0 <= u.min() < u.max() < 1, there.update, there.stream, there.t
-    (np.True_, 3, 1, 4)
+    >>> bool(0 <= u.min() < u.max() < 1), there.update, there.stream, there.t
+    (True, 3, 1, 4)
     >>> W = torch.zeros(3, 2)
     >>> moved = test.moved(W, 0.5, "signs", 0)  # each weight by +-1/2
     >>> moved.abs().unique(), torch.equal(test.add_signs(W, (0.5,), "signs", (0,)), moved)

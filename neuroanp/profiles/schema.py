@@ -58,6 +58,13 @@ class HardwareProfile(Section):
         energy: stated figures, or None: energy is not accounted.
         stochastic: a bank of stochastic junctions as noise of the nodes, or None.
         neurons: how its spiking neurons differ and what they take, or None: alike, and not known.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> pcm = load("pcm")
+    >>> pcm.name, pcm.conductance.g_max, pcm.temperature, pcm.shares()  # siemens, kelvin
+    >>> len(pcm.leaves()), pcm.provenance()["conductance.g_max"].status, pcm.text().splitlines()[0]
+    >>> same = pcm.with_provenance(pcm.provenance())
+    >>> same.hash == pcm.hash, len(pcm.hash)
     """
 
     meta: Meta

@@ -313,11 +313,12 @@ class Substrate(Protocol):
         >>> from neuroanp.training.configure import configure
         >>> from neuroanp.noise import PassStreams
         >>> from neuroanp.trajectory import PassPlan
-        >>> config = configure(task="copy", network={"hidden": 4}, hardware={"read": "process"}, profile="pcm")
+        >>> config = configure({"task": "copy", "network": {"hidden": 4}}, {"hardware.read": "sampled"}, profile="pcm")
         >>> trainer = build_trainer(Experiment.of(config))
         >>> chip, streams = trainer.substrate, PassStreams(trainer.streams, "train", 0)
         >>> made = chip.device_noise("w", chip.prepare(1e-3, streams)["w"], PassPlan((1.0,), (0,), "mean"), 1, streams)
         >>> made.draw(0, 2).shape  # steps, M, B, planes of a pair, n, m
+        torch.Size([2, 1, 1, 2, 4, 4])
         """
         ...
 
