@@ -42,7 +42,7 @@ class Exported:
     >>> import numpy as np
     >>> from neuroanp.export.model import Traces
     >>> W = {"w": np.array([[0.5]])}
-    >>> Exported(("model.bin",), W, Traces(np.zeros((2, 1, 1)), None, None), limits=("nothing was clipped",)).origin is None
+    >>> Exported(("model.bin",), W, Traces(np.zeros((2, 1, 1)), None, None), limits=("none",)).origin is None
     True
     """
 

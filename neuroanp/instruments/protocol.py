@@ -98,7 +98,7 @@ class Identity(NamedTuple):
 class Cost(NamedTuple):
     """What all since the last look took; None where the instrument cannot tell.
 
-    Args: joules: of energy. seconds: of the chip's time.
+    Args: joules: energy, joules. seconds: of the chip's time.
 
     >>> Cost(joules=1e-9).seconds is None
     True

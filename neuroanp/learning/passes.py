@@ -275,7 +275,7 @@ class PassRule(Section):
     def finish(self, state: dict[str, Tensor], plan: PassPlan, batch: int) -> WeightUpdate:
         """Divide the sums by B R, and return them as the update.
 
-        Args: state: sums by array, of the weights' shapes (post, pre). plan: the passes, R of their differences. batch: B.
+        Args: state: sums by array, of the weights' shapes (post, pre). plan: the passes. batch: B.
         """
         return WeightUpdate({name: total / (batch * plan.differences) for name, total in state.items()})
 

@@ -61,10 +61,13 @@ class HardwareProfile(Section):
 
     >>> from neuroanp.profiles.loader import load
     >>> pcm = load("pcm")
-    >>> pcm.name, pcm.conductance.g_max, pcm.temperature, pcm.shares()  # siemens, kelvin
-    >>> len(pcm.leaves()), pcm.provenance()["conductance.g_max"].status, pcm.text().splitlines()[0]
-    >>> same = pcm.with_provenance(pcm.provenance())
-    >>> same.hash == pcm.hash, len(pcm.hash)
+    >>> pcm.name, pcm.conductance.g_max, pcm.temperature, pcm.shares  # siemens, kelvin
+    ('pcm', 2.5e-05, 300.0, {'measured': 0, 'fitted': 30, 'illustrative': 20})
+    >>> len(pcm.leaves()), pcm.provenance["conductance.g_max"].status, pcm.text.splitlines()[0]
+    (54, 'fitted', 'meta:')
+    >>> bare = pcm.with_provenance({})  # its numbers have no source any more, which is another profile
+    >>> bare.shares["fitted"], bare.hash == pcm.hash
+    (0, False)
     """
 
     meta: Meta

@@ -23,7 +23,9 @@ from collections.abc import Iterator
 
 from tests.lint.surface import Definition, Public, surface
 
-SAYS = re.compile(r"(Return|Yield|Iterate|List|Tell|Say|Give|Read|Load|Open|Make|Draw|Do |Find|Take|Count|Name)|return|yield")
+SAYS = re.compile(
+    r"(Return|Yield|Iterate|List|Tell|Say|Give|Read|Load|Open|Make|Draw|Do |Find|Take|Count|Name)|return|yield"
+)
 """First lines that say what comes back."""
 NOUNS = {"A", "An", "The", "This", "These", "It", "Its", "Whether", "What", "How", "Which"}
 """First words that name a thing, and do nothing."""
