@@ -122,8 +122,7 @@ class DriftLaw(Protocol):
     Args:
         settles: whether the state itself relaxes, so that a write starts from what is left of it (a leak), or the
             conductance is kept as written and seen through the law (drift of PCM).
-        last_s: when a table in time ends, seconds after a write; what is older gets the last values, and who asks for
-            it is told. None: the law is no table.
+        last_s: when its table in time ends, seconds after a write (the last values hold from then on); None: no table.
         start: the error that it grows from; None: none.
 
     >>> import torch
@@ -145,12 +144,10 @@ class DriftLaw(Protocol):
     @property
     def covers(self) -> tuple[float, float] | None:
         """The range of targets that its numbers are for, siemens (beyond, its ends are taken and told); None: any."""
-        ...
 
     @property
     def at_temperature(self) -> Callable[[float], DriftLaw] | None:
         """What returns the law in surroundings of so many kelvin, as of `NodeSource`; None: nothing depends on it."""
-        ...
 
     def draw(self, g_target: Tensor, g_max: float, xi: Tensor) -> Tensor:
         """Return what is drawn at a write, "nu", of the shape of g_target.
@@ -164,7 +161,7 @@ class DriftLaw(Protocol):
 
         Args:
             g: just after the write, siemens, any shape. nu: what `draw` returned, of the same shape.
-            age: seconds since then, of a shape that broadcasts. target: what the write aimed at, siemens, the same shape.
+            age: seconds since then, (...) that broadcasts. target: what the write aimed at, siemens, the same shape.
             span: range of conductance.
         """
         ...
@@ -188,11 +185,7 @@ class ReadLaw(Protocol):
 
     @property
     def process(self) -> Callable[[], ReadProcess] | None:
-        """What returns the stationary process of variance 1 that every device follows when each is drawn at each read.
-
-        None: the law has no memory.
-        """
-        ...
+        """What returns the process of variance 1 that devices follow when each is drawn; None: no memory."""
 
     def split(
         self, g_programmed: Tensor, g_now: Tensor, g_max: float, age: Tensor, window: float
@@ -232,11 +225,9 @@ class VariabilityLaw(Protocol):
     cv: float | None
 
     def sample(self, shape: tuple[int, ...], rng: np.random.Generator, like: Tensor) -> Tensor:
-        """Draw the factors of an array of devices, of this shape.
+        """Draw the factors of an array of devices, (planes, n, m), dimensionless.
 
         Args: shape: (planes, n, m). rng: device-to-device draws. like: gives dtype and device.
-
-        Returns: (planes, n, m), dimensionless.
         """
         ...
 
@@ -262,8 +253,7 @@ class UpdateLaw(Protocol):
     >>> half = law.weakened(cells, torch.full((1, 1, 2), 0.5))
     >>> (half["up"] / cells["up"]).flatten().tolist(), law.reach, law.one_sided
     ([0.5, 0.5], None, False)
-    >>> all_of_them, exact = torch.ones(1, 1, 2, dtype=torch.bool), frozenset()
-    >>> made = law.program(cells, g + 1e-6, all_of_them, span, rng, exact)  # without the effect, to the target
+    >>> made = law.program(cells, g + 1e-6, torch.ones(1, 1, 2, dtype=torch.bool), span, rng, frozenset())
     >>> [round(x, 3) for x in (1e6 * made.cells["g"]).flatten().tolist()]
     [7.0, 7.0]
     """
@@ -275,41 +265,29 @@ class UpdateLaw(Protocol):
     @property
     def reach(self) -> tuple[float, float] | None:
         """The lowest and highest conductance, siemens, that a law has numbers for; None: they go with the range."""
-        ...
 
     @property
     def program(
         self,
     ) -> Callable[[Cells, Tensor, Tensor, Span, np.random.Generator, frozenset[str]], Pulsed] | None:
         """What writes and verifies by pulses; takes cells, targets, mask, span, draws, effects. None: it cannot."""
-        ...
 
     @property
     def hold(self) -> Callable[[Cells, Tensor, Span], Mapping[str, Tensor]] | None:
-        """What returns the state of devices that conduct g (takes cells, g in siemens (planes, n, m), and the span).
-
-        None: what they conduct is all.
-        """
-        ...
+        """What returns the state (by name) of devices that conduct g; takes cells, g, span. None: g is all there is."""
 
     @property
     def weakened(self) -> Callable[[Cells, Tensor], Cells] | None:
-        """What returns devices as pulses find them that arrive in part: takes cells and a share (planes, n, m).
-
-        None: the law cannot say what such a pulse does.
-        """
-        ...
+        """What returns devices as pulses find them of which a share arrives; takes cells, share. None: unknown."""
 
     def sample(
         self, shape: tuple[int, ...], rng: np.random.Generator, effects: frozenset[str], like: Tensor
     ) -> dict[str, Tensor]:
-        """Draw the devices of an array: what they keep beside their conductance, by name.
+        """Draw the devices of an array: what they keep beside their conductance, by name, (planes, n, m) each.
 
         Args:
             shape: (planes, n, m). rng: device-to-device draws, the same whatever effects are on. effects: that are on.
             like: gives dtype and device.
-
-        Returns: tensors by name, (planes, n, m) each.
         """
         ...
 
@@ -328,8 +306,7 @@ class Process(Protocol):
     One step of time takes uniforms and standard normals of the shapes that `uniforms` and `normals` name for units of a
     shape (None: none); the last dimensions of states and draws are that shape.
 
-    Args:
-        n_sources: that are summed. samples_are_steps: whether it is only known sample by sample: one is taken a step.
+    Args: n_sources: that are summed. samples_are_steps: whether it is only known sample by sample, one a step.
 
     >>> import torch
     >>> from neuroanp.devices.ornstein_uhlenbeck import OrnsteinUhlenbeck
@@ -351,11 +328,9 @@ class Process(Protocol):
 
     def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
         """Return the shape of the uniforms that one step takes, for units of this shape; None: none."""
-        ...
 
     def normals(self, shape: tuple[int, ...]) -> tuple[int, ...] | None:
         """Return the shape of the standard normals that one step takes, for units of this shape; None: none."""
-        ...
 
     def start(self, u: Tensor | None, xi: Tensor | None) -> Tensor:
         """Return stationary states.
@@ -391,15 +366,10 @@ class ReadProcess(Process, Protocol):
     @property
     def of_devices(self) -> Callable[[Tensor], ReadProcess] | None:
         """What takes uniforms of the devices' shape and returns the process of these very ones; None: all are alike."""
-        ...
 
     @property
     def of_ages(self) -> Callable[[Tensor], ReadProcess] | None:
-        """What takes seconds since the write of each device and returns the process of devices of these ages.
-
-        Ages are those at the end of the window. None: a device's age does not matter to it.
-        """
-        ...
+        """What takes seconds since each write, at the end of a window, to the process then; None: age is nothing."""
 
 
 class Place(NamedTuple):
@@ -443,15 +413,10 @@ class NodeSource(Process, Protocol):
     @property
     def static_power(self) -> float | None:
         """Watts of one source all the time; None: not stated."""
-        ...
 
     @property
     def bank(self) -> Callable[[np.random.Generator, int, Tensor], SourceBank] | None:
-        """What draws the sources of so many units where each is another one; None: all are alike.
-
-        What it returns takes shapes (..., units), and its `node_sigma` and `autocorrelation` are of all of them.
-        """
-        ...
+        """What draws the sources of so many units, no two alike (shapes are then (..., units)); None: all are alike."""
 
     @property
     def at_temperature(self) -> Callable[[float], NodeSource] | None:
@@ -459,15 +424,10 @@ class NodeSource(Process, Protocol):
 
         ValueError where it does not hold there. None: nothing depends on it.
         """
-        ...
 
     @property
     def fill(self) -> Callable[[Place, Tensor, float], Tensor] | None:
-        """What puts what `run` returns of the draws at a place there, bit for bit, and returns the states after it.
-
-        None: the law is given its draws.
-        """
-        ...
+        """What does `run` of the draws at a place, bit for bit, and returns the states; None: it is given its draws."""
 
 
 class SourceBank(NodeSource, Protocol):
