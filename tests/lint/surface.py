@@ -176,8 +176,8 @@ def mentioned(text: str, root: Path = ROOT) -> Iterator[tuple[str, str]]:
 
     >>> list(mentioned("from neuroanp.a import b, c as d"))
     [('neuroanp.a', 'b'), ('neuroanp.a', 'c')]
-    >>> list(mentioned("It derives from `Section` (`yaml_io/sections.py`)."))
-    [('neuroanp.yaml_io.sections', 'Section')]
+    >>> list(mentioned("It derives from `RateCell` (`network/cell.py`)."))
+    [('neuroanp.network.cell', 'RateCell')]
     """
     for module, names in re.findall(r"^\s*from (neuroanp[\w.]*) import ([\w, ]+)", text, re.M):
         for name in names.split(","):
