@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 
+import neuroanp
+import neuroanp.tasks
 from tests.lint.docstrings import lacks, main
 from tests.lint.surface import Public, mentioned, surface
 
@@ -104,6 +107,14 @@ def test_a_page_names_what_it_imports_and_what_it_writes_beside_its_module(tmp_p
     assert set(mentioned(text)) == {("neuroanp.network.cell", "RateCell"), ("neuroanp.losses.mean", "mean_loss")}
 
 
+def test_help_has_every_word_and_dir_has_nothing_else() -> None:
+    """Rooms of the package that are loaded are not listed: `neuroanp.tasks` is, here."""
+    words = {*neuroanp.__all__} - {"__version__"}
+    assert words <= {*re.findall(r"\w+", neuroanp.__doc__ or "")}
+    assert "tasks" in vars(neuroanp)
+    assert {name for name in dir(neuroanp) if not name.startswith("__")} == words | {"api"}
+
+
 @pytest.fixture(scope="module")
 def found() -> dict[str, Public]:
     return surface()
@@ -117,7 +128,7 @@ def found() -> dict[str, Public]:
         "network.cell.RateCell.start", "devices.protocol.DriftLaw.draw", "export.protocol.Exporter.check",
         "instruments.protocol.Instrument.read", "losses.protocol.Loss.of", "learning.protocol.LearningRule.assign",
         "tasks.protocol.Task.score", "tasks.options.TaskOptions", "learning.credit.differences", "profiles.loader.load",
-        "backends.protocol.Request.present", "substrates.protocol.Substrate.apply", "source.World.step",
+        "baselines.protocol.Sequences.mask", "substrates.protocol.Substrate.apply", "source.World.step",
     ],
 )  # fmt: skip
 def test_what_people_are_told_to_use_is_public(found, name: str) -> None:
