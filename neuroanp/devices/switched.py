@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def at_temperature(law: Any, kelvin: float) -> Any:
-    """Return a law at a temperature, or as it is where it does not depend on one; InputError where it cannot be."""
+    """Return a law at a temperature, or as it is where it does not depend on one; InputError where it cannot be.
+
+    >>> at_temperature(None, 350.0) is None
+    True
+    """
     try:
         return law if law is None or law.at_temperature is None else law.at_temperature(kelvin)
     except ValueError as error:

@@ -261,14 +261,22 @@ class ANP(PassRule):
 
 
 def squared(d: Tensor) -> Tensor:
-    """Return the squared norm of the last dimension; a GPU takes it without writing squares to memory."""
+    """Return the squared norm of the last dimension; a GPU takes it without writing squares to memory.
+
+    >>> squared(torch.tensor([[3.0, 4.0], [0.0, 1.0]])).tolist()
+    [25.0, 1.0]
+    """
     if d.device.type == "cpu":
         return torch.linalg.vecdot(d, d)
     return torch.linalg.vector_norm(d, dim=-1).square_()
 
 
 def total_of(parts: Mapping[str, Tensor]) -> Tensor:
-    """Return the sum of the values, in their order."""
+    """Return the sum of the values, in their order.
+
+    >>> total_of({"hidden": torch.tensor([1.0]), "output": torch.tensor([2.0])}).item()
+    3.0
+    """
     first, *rest = parts.values()
     for part in rest:
         first = first + part

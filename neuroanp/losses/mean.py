@@ -89,7 +89,13 @@ def mean_loss(loss: Loss, y: np.ndarray, batch: Scored) -> float:
 
 
 def scored_steps(y: np.ndarray, batch: Scored) -> tuple[np.ndarray, np.ndarray]:
-    """Return outputs and targets of the scored steps, (steps, B, O) each; ValueError as `mean_loss`."""
+    """Return outputs and targets of the scored steps, (steps, B, O) each; ValueError as `mean_loss`.
+
+    >>> from neuroanp.tasks.protocol import Batch
+    >>> batch = Batch(np.zeros((3, 1, 1)), np.ones((3, 1, 1)), np.array([0.0, 1.0, 1.0]))
+    >>> scored_steps(np.arange(3.0).reshape(3, 1, 1), batch)[0].ravel().tolist()
+    [1.0, 2.0]
+    """
     if y.shape != batch.targets.shape:
         raise ValueError(f"outputs {y.shape} do not match the targets {batch.targets.shape}")
     steps = batch.mask > 0

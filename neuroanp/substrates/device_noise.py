@@ -24,7 +24,14 @@ LARGEST = 256
 
 
 def check_size(name: str, n: int, m: int) -> None:
-    """Raise InputError for an array whose devices are too many to be drawn one by one."""
+    """Raise InputError for an array whose devices are too many to be drawn one by one.
+
+    >>> check_size("w", 256, 256)
+    >>> check_size("w", 257, 1)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: array 'w' has 257 bit lines and 1 word lines: noise with a memory is drawn device by ...
+    """
     if max(n, m) > LARGEST:
         raise InputError(
             f"array '{name}' has {n} bit lines and {m} word lines: noise with a memory is drawn device by device up to "

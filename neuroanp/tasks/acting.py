@@ -183,6 +183,11 @@ def by_chance(world: World) -> float | None:
     """Return minus the mean reward a step (of all T) of actions that are all equally probable.
 
     None: what the outputs of the world mean is its own.
+
+    >>> from neuroanp.tasks.reaching import Reaching
+    >>> task = Reaching(Reaching.config(steps=5))
+    >>> by_chance(task.sample(np.random.default_rng(0), 50).world) > 0  # rewards are minus distances
+    True
     """
     while isinstance(world, EncodedWorld):
         world = world.world
@@ -199,7 +204,11 @@ def by_chance(world: World) -> float | None:
 
 
 def policy(y: Tensor) -> np.ndarray:
-    """Return the probabilities of actions (..., A), float64, of logits (..., A)."""
+    """Return the probabilities of actions (..., A), float64, of logits (..., A).
+
+    >>> policy(torch.zeros(1, 4)).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
+    """
     return torch.softmax(y.double(), -1).cpu().numpy()
 
 

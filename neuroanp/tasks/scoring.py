@@ -59,6 +59,12 @@ def class_scores(y: np.ndarray, batch: Batch, loss: Loss) -> dict[str, float]:
 
     Raises:
         ValueError: as `squared_error`.
+
+    >>> from neuroanp.losses import SQUARED_ERROR
+    >>> one_hot = np.array([[[1.0, 0.0], [0.0, 1.0]]])  # T 1, B 2
+    >>> batch = Batch(one_hot, one_hot, np.ones(1))
+    >>> class_scores(np.array([[[0.9, 0.1], [0.8, 0.2]]]), batch, SQUARED_ERROR)["accuracy"]
+    0.5
     """
     mean = mean_loss(loss, y, batch)
     steps = batch.mask > 0
