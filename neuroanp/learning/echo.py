@@ -298,9 +298,9 @@ def worth(d: Mapping[str, Tensor], dy: Tensor) -> Tensor:
     Args:
         d: (T, M, B, lines) by layer, innovations or whole changes. dy: (T, M, B, O) how the outputs differ.
 
-    >>> d, dy = {"hidden": torch.tensor([0.3]).reshape(1, 1, 1, 1)}, torch.tensor([0.4]).reshape(1, 1, 1, 1)
-    >>> round(worth(d, dy).item(), 6)  # two units, |d|^2 + |dy|^2 = .25
-    8.0
+    >>> d, dy = {"hidden": torch.full((1, 2, 1, 1), 0.3)}, torch.full((1, 2, 1, 1), 0.4)
+    >>> [round(each, 6) for each in worth(d, dy).flatten().tolist()]  # two units, |d|^2 + |dy|^2 = .25, M = 2
+    [4.0, 4.0]
     """
     size = dy.shape[-1] + sum(each.shape[-1] for each in d.values())
     squared = dy.square().sum(-1) + sum(each.square().sum(-1) for each in d.values())
