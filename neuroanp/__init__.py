@@ -37,7 +37,8 @@ To a chip or another tool
     export         write the network, and say what was lost
     check_export   run what was written in a reader that is not neuroanp's
 
-The same words are commands: `neuroanp --help`. Devices, tasks, rules and cells of your own: `neuroanp new --help`.
+Most of them are commands, too: `neuroanp --help`. Names that they take: `neuroanp tasks list`, `rules list`,
+`profiles list`, `cells list`. Devices, tasks, rules and cells of your own: `neuroanp new --help`.
 """
 
 from typing import TYPE_CHECKING, Any
