@@ -138,9 +138,8 @@ class Run:
 
         Returns: outputs (T, B, O), or (T, O), float64.
 
-        Raises:
-            InputError: inputs of another shape or not finite, a file that holds none, no checkpoint that can be read,
-                or changed data.
+        Raises: InputError: inputs of another shape or not finite, a file that holds none, no checkpoint that can be
+            read, or changed data.
         """
         from neuroanp.training.forward import predict
         from neuroanp.training.from_file import read_inputs
@@ -341,9 +340,7 @@ def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = No
 
 
 def load_run(path: Anywhere | Run) -> Run:
-    """Open a run directory for reading, whatever version made it; return the run.
-
-    Args: path: the directory, the beginning of its name, or the run.
+    """Open a run directory, `path` or the beginning of its name, whatever version made it; return the run to read.
 
     Raises: InputError: there is no such run, or it is damaged beyond its copies.
 
