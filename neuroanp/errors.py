@@ -62,7 +62,7 @@ class NeuroanpError(Exception):
 class InputError(NeuroanpError):
     """Bad usage or bad input (exit code 2).
 
-    `problems` holds one line for each thing wrong, so that all are seen at once.
+    Args: message: where, what, what is allowed, the remedy. problems: one line for each thing wrong, all at once.
 
     >>> error = InputError("pcm.yaml has 1 problem", ["pcm.yaml:5: conductance.g_max: not a conductance"])
     >>> print(error)
@@ -85,7 +85,11 @@ class InputError(NeuroanpError):
 
 
 class RunError(NeuroanpError):
-    """A run failed (exit code 1); its record and last good checkpoint are intact."""
+    """A run failed (exit code 1); its record and last good checkpoint are intact.
+
+    >>> RunError("the disk is full").exit_code
+    1
+    """
 
 
 class HeldError(RunError):
@@ -102,6 +106,9 @@ class DivergedError(RunError):
     Args:
         message: what happened.
         path: the run's directory, which keeps what led there; None where there is none.
+
+    >>> DivergedError("the loss is nan at update 3", path=Path("runs/one")).path.name
+    'one'
     """
 
     def __init__(self, message: str, *, path: Path | None = None) -> None:

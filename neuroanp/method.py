@@ -16,7 +16,16 @@ FEEDBACK = {
 
 
 class Method(Protocol):
-    """All one can train with: a frozen model of options, which says what runs it."""
+    """All one can train with: a frozen model of options, which says what runs it.
+
+    >>> from neuroanp.baselines.methods import BPTT
+    >>> from neuroanp.learning.anp import ANP
+    >>> for method in (ANP(preset="default"), BPTT()):
+    ...     method.check(spiking=False)
+    ...     print(method.name, method.feedback, method.needs[:1], method.local)
+    anp S ('a scalar loss at every step',) True
+    bptt BP () False
+    """
 
     learner: ClassVar[str]
     """The registered learner that runs it: "passes" of local rules, "gradient" of baselines, or one of its own."""
@@ -38,7 +47,7 @@ class Method(Protocol):
         ...
 
     def check(self, spiking: bool) -> None:
-        """Raise InputError where the options do not go with networks whose units do (not) spike."""
+        """Raise InputError where the options do not go with networks whose units do (`spiking`), or do not, spike."""
         ...
 
 

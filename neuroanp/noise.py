@@ -72,6 +72,22 @@ class PassStreams:
         phase: prefix of the stream names ("train", "test"): evaluation shifts no training draw.
         update: the update's number.
         update_there: int64 (1,), the same number where it lies on a GPU, for kernels that are recorded; None: nowhere.
+
+    >>> import torch
+    >>> test, like = PassStreams(Streams(7), "test", update=3), torch.zeros(1, dtype=torch.float32)
+    >>> whole = test.normal("hidden", 0, 0, 6, (2,), "float32")
+    >>> bool((whole[4:] == test.normal("hidden", 0, 4, 2, (2,), "float32")).all())  # however time is cut
+    True
+    >>> both = test.normals("hidden", (0, 1), (1.0, -1.0), 0, 6, (2,))
+    >>> bool((both[:, 0] == whole).all()), test.tensors("normal", "hidden", (0,), 0, 6, (2,), like).shape
+    (True, torch.Size([6, 1, 2]))
+    >>> u, there = test.uniform("hidden", 0, 0, 1000, (), "float64"), test.at("hidden", 1, 4)
+    >>> bool(0 <= u.min() < u.max() < 1), there.update, there.stream, there.t
+    (True, 3, 1, 4)
+    >>> W = torch.zeros(3, 2)
+    >>> moved = test.moved(W, 0.5, "signs", 0)  # each weight by +-1/2
+    >>> moved.abs().unique(), torch.equal(test.add_signs(W, (0.5,), "signs", (0,)), moved)
+    (tensor([0.5000]), True)
     """
 
     streams: Streams
@@ -80,7 +96,7 @@ class PassStreams:
     update_there: Tensor | None = None
 
     def at(self, name: str, pass_stream: int, t0: int = 0) -> Address:
-        """Return where the draws of a step begin."""
+        """Return where the draws of a step t0 of a pass lie: those of stream `name`, pass_stream as a plan has it."""
         digest = blake2b(f"{self.streams.seed}/{self.phase}/{name}".encode(), digest_size=8).digest()
         return Address(int.from_bytes(digest, "little"), self.update, pass_stream, t0)
 
@@ -91,6 +107,9 @@ class PassStreams:
 
         The value at a step depends on the step alone, never on how time is cut into calls.
 
+        Args: name: of the stream. pass_stream: of the pass, as its plan has it. t0, steps: which steps.
+            shape: of the draws of one step. dtype: float32 or float64.
+
         Returns: array (steps, *shape).
         """
         return draw("normal", self.at(name, pass_stream, t0), steps, shape, dtype)
@@ -99,13 +118,21 @@ class PassStreams:
         self, name: str, pass_streams: Sequence[int], factors: Sequence[float], t0: int, steps: int,
         shape: tuple[int, ...],
     ) -> np.ndarray:  # fmt: skip
-        """Draw at once what `normal` draws of several passes, times their factors: float32, (steps, passes, *shape)."""
+        """Draw at once what `normal` draws of several passes, times their factors: float32, (steps, passes, *shape).
+
+        Args: name, t0, steps, shape: as of `normal`. pass_streams, factors: of each pass.
+        """
         return draw_passes(self.at(name, 0, t0), pass_streams, factors, steps, shape)
 
     def uniform(
         self, name: str, pass_stream: int, t0: int, steps: int, shape: tuple[int, ...], dtype: npt.DTypeLike
     ) -> np.ndarray:
-        """Draw uniforms in [0, 1) for time steps t0 .. t0+steps-1 of one pass; as `normal`."""
+        """Draw uniforms in [0, 1) for time steps t0 .. t0+steps-1 of one pass; as `normal`.
+
+        Args: name, pass_stream, t0, steps, shape, dtype: as of `normal`.
+
+        Returns: array (steps, *shape).
+        """
         return draw("uniform", self.at(name, pass_stream, t0), steps, shape, dtype)
 
     def tensors(
@@ -120,9 +147,12 @@ class PassStreams:
     ) -> Tensor:
         """Draw what `normal` or `uniform` draws of several passes, or signs, where a tensor lies.
 
-        Returns: (steps, passes, *shape).
-
         On a CPU numpy's memory is shared; elsewhere the draws are made there, with the same bits in single precision.
+
+        Args: kind: normal, uniform or rademacher. name, t0, steps, shape: as of `normal`. pass_streams: of each pass.
+            like: gives dtype and device.
+
+        Returns: (steps, passes, *shape).
         """
         import torch
 
@@ -140,14 +170,18 @@ class PassStreams:
         """Return W + factor z with signs z, those that `tensors` draws at step 0 of a pass; no array of them is made.
 
         Args:
-            W: any shape, where it lies. factor: as a number of W's precision. out: where the result goes; None: new.
+            W: any shape, where it lies. factor: as a number of W's precision. name, pass_stream: as of `normal`.
+            out: where the result goes, of the shape of W; None: new.
         """
         from neuroanp.kernels import moving
 
         return moving.moved(W, factor, self.at(name, pass_stream), out)
 
     def add_signs(self, total: Tensor, factors: Sequence[float], name: str, pass_streams: Sequence[int]) -> Tensor:
-        """Return total += sum_j factor_j z_j, in place, with the signs z_j of several passes as `moved` has them."""
+        """Return total += sum_j factor_j z_j, in place, with the signs z_j of several passes as `moved` has them.
+
+        Args: total: any shape. factors, pass_streams: of each pass. name: as of `normal`.
+        """
         from neuroanp.kernels import moving
 
         return moving.add(total, factors, self.at(name, 0), pass_streams)
@@ -159,9 +193,17 @@ class PassStreams:
         """Draw what `normal` draws of several passes, times their factors, on the device of a tensor that is no CPU.
 
         Args:
+            name, t0, steps, shape: as of `normal`. pass_streams, factors: of each pass. like: gives dtype and device.
             drive: (steps, 1 or passes, *shape), what is added; None: nothing.
 
         Returns: (steps, passes, *shape), drive + factor normal.
+
+        >>> import torch
+        >>> if torch.cuda.is_available():
+        ...     like, test = torch.zeros(1, device="cuda"), PassStreams(Streams(0), "test", 0)
+        ...     one, none = test.times("h", (0, 1), (1.0, 0.0), 0, 4, (3,), like).unbind(1)
+        ...     assert bool((none == 0).all())
+        ...     assert bool((one.cpu() == test.tensors("normal", "h", (0,), 0, 4, (3,), like)[:, 0].cpu()).all())
         """
         from neuroanp.kernels import device_draws
 

@@ -46,8 +46,8 @@ class Registry(Generic[T]):
     >>> @rules.register("mine")
     ... class Mine:
     ...     "Do it my way."
-    >>> rules.names(), rules.summary("mine")
-    (['mine'], 'Do it my way.')
+    >>> rules.names(), rules.summary("mine"), rules.get("mine").__name__, rules.hint("mime"), rules.protocol
+    (['mine'], 'Do it my way.', 'Mine', "; did you mean 'mine'?", None)
     """
 
     def __init__(self, kind: str, group: str, protocol: type | str | None = None) -> None:
@@ -126,7 +126,7 @@ class Registry(Generic[T]):
             refuse_incomplete(thing, self.protocol, f"{self.kind} '{name}'")
 
     def summary(self, name: str) -> str:
-        """Return the first line of the thing's docstring."""
+        """Return the first line of the docstring of the thing called `name`."""
         return (self.get(name).__doc__ or "").strip().partition("\n")[0]
 
 
@@ -168,6 +168,8 @@ def members(protocol: type) -> dict[str, bool]:
 
 def missing(thing: Any, protocol: type) -> list[str]:
     """Return the members of a protocol that a class or an instance lacks, sorted.
+
+    Args: thing: a class, or an instance. protocol: a Protocol or a base class.
 
     A class that makes its instances' attributes in `__init__` may leave them out; ask its instances. What it inherits
     from the protocol itself says nothing, and is lacking.

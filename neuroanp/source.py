@@ -14,6 +14,22 @@ class World(Protocol):
 
     Every pass and sequence has a world of its own, all the same at the start: passes then differ by what their noise
     did. The same presentation can be asked for again, so that a world has no state beyond the presentation.
+
+    >>> import torch
+    >>> class Echo:  # shows what the output was, and costs how far that is from 1
+    ...     steps, batch, live = 3, 1, None
+    ...     def shared(self, by):
+    ...         return None
+    ...     def reset(self, passes, like):
+    ...         return torch.zeros(passes, self.batch, 1).to(like)
+    ...     def step(self, t, y):
+    ...         return y, (1.0 - y[..., 0]).square()
+    >>> from neuroanp.registry import missing
+    >>> world = Echo()
+    >>> u = world.reset(2, torch.zeros(1))
+    >>> u, loss = world.step(0, u + 0.5)
+    >>> missing(Echo, World), world.live, world.shared(None), u.shape, loss.flatten()
+    ([], None, None, torch.Size([2, 1, 1]), tensor([0.2500, 0.2500]))
     """
 
     steps: int

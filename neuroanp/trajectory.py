@@ -35,6 +35,9 @@ class Weights(Mapping[str, "Tensor"]):
     >>> one = torch.ones(1, 1)
     >>> Weights.one_layer({"w_in": one, "w": one, "w_out": one})
     Weights(w_in (1, 1), w (1, 1), w_out (1, 1))
+
+    >>> Weights.one_layer({"w_in": one, "w": one, "w_out": one}).like
+    tensor([[1.]])
     """
 
     arrays: Mapping[str, Tensor]
@@ -47,7 +50,12 @@ class Weights(Mapping[str, "Tensor"]):
 
     @classmethod
     def one_layer(cls, arrays: Mapping[str, Tensor], bias: bool = False, cell: Unit | None = None) -> Weights:
-        """Return the weights of a network of one layer from its three matrices; cell: its units, tanh if left out."""
+        """Return the weights of a network of one layer from its three matrices.
+
+        Args:
+            arrays: w_in (n, I), w (n, n) and w_out (O, n); where `bias`, w_in and w_out have one column more.
+            bias: whether a constant 1 drives that. cell: its units, tanh if left out.
+        """
         return cls(arrays, one_layer({name: W.shape for name, W in arrays.items()}, bias, cell))
 
     def __repr__(self) -> str:
@@ -92,6 +100,10 @@ class PassPlan:
     Traceback (most recent call last):
     ...
     ValueError: pairs: (0, 2) is not two different passes out of 0 .. 1
+
+    >>> plan = PassPlan(noise=(1.0, -1.0), stream=(0, 0), pairs=((0, 1),))
+    >>> plan.passes, plan.differences, plan.controlled
+    (2, 1, True)
     """
 
     noise: tuple[float, ...]
@@ -135,7 +147,7 @@ class PassPlan:
         return bool(self.only) or any(factor < 0 for factor in self.noise)
 
     def of_group(self, k: int) -> tuple[float, ...]:
-        """Return the factors (M,) on the noise that is added to a group of units.
+        """Return the factors (M,) on the noise that is added to a group of units: k from 0, the outputs last.
 
         >>> PassPlan(noise=(0.0, 1.0, 1.0), stream=(0, 1, 2), pairs=((1, 0), (2, 0)), only=(None, 0, 1)).of_group(1)
         (0.0, 0.0, 1.0)
@@ -145,7 +157,7 @@ class PassPlan:
         return tuple(factor if of in (None, k) else 0.0 for factor, of in zip(self.noise, self.only, strict=True))
 
     def part(self, index: int) -> PassPlan:
-        """Return the plan of one of several alike parts of an update, with noise of its own.
+        """Return the plan of one of several alike parts of an update, by its index, with noise of its own.
 
         >>> PassPlan(noise=(1.0, 1.0), stream=(0, 1), pairs=((0, 1),)).part(2).stream
         (4, 5)
@@ -179,6 +191,11 @@ class LayerActivity:
         z: (T, M, B, n) filtered spike trace, or None where units do not spike.
         spikes: (T, M, B, n) whether a unit spiked, bool; None where units do not.
         v: (T, M, B, n) membrane potentials, or None where they were not asked for.
+
+    >>> import torch
+    >>> h = torch.tensor([0.5, 1.0]).reshape(1, 1, 1, 2)
+    >>> LayerActivity(h, torch.tanh(h), torch.zeros(1, 1, 2)).x.flatten()
+    tensor([0.4621, 0.7616])
     """
 
     h: Tensor
@@ -225,6 +242,12 @@ class Trajectory:
         noise: the known noise by group of units, on the pre-activations (T, M, B, ports n) of each layer and on the
             "output" (T, M, B, O), where it was asked for (node perturbation needs it, ANP never does); or None.
         noise_sigma: standard deviation of that noise by group.
+
+    >>> import torch
+    >>> layer = LayerActivity(*(torch.zeros(4, 2, 3, 5),) * 2, torch.zeros(2, 3, 5))  # T 4, M 2, B 3, n 5
+    >>> chunk = Trajectory(torch.zeros(4, 3, 1), {"hidden": layer}, torch.zeros(4, 2, 3, 1), t0=0, dt=1e-3)
+    >>> list(chunk.activities), chunk.layers["hidden"].h.shape
+    (['hidden'], torch.Size([4, 2, 3, 5]))
     """
 
     u: Tensor
@@ -256,6 +279,11 @@ class Compared:
         d: (T, R, B, lines) differences of the passes by group of units: of the pre-activations of each layer, and of
             the "output".
         gain: (T, R, B) by group, the factor of credit at a step, or one number for all of them.
+
+    >>> import torch
+    >>> d = torch.tensor([0.1, -0.1]).reshape(1, 1, 1, 2)  # of two units
+    >>> Compared({"hidden": d}, {"hidden": 1.0 / d.square().sum(-1)}).gain["hidden"].item()  # of ANP, 1 / |d|^2
+    49.999996185302734
     """
 
     d: Mapping[str, Tensor]
@@ -269,6 +297,12 @@ class Credit:
     Args:
         hidden: (T, R, B) credit of the hidden units (return-to-go of the loss differences).
         output: (T, R, B) credit of the outputs (the step's own loss difference).
+
+    >>> import torch
+    >>> from neuroanp.learning.credit import return_to_go
+    >>> dL = torch.tensor([1.0, 2.0, 3.0]).reshape(3, 1, 1)
+    >>> Credit(hidden=return_to_go(dL, 1.0), output=dL).hidden.flatten()
+    tensor([6., 5., 3.])
     """
 
     hidden: Tensor
@@ -285,6 +319,11 @@ class WeightUpdate:
             `neuroanp.later`.
         decorrelation: the next matrix D (N, N) of each layer whose activity is decorrelated; {}: nothing changes.
         steps: whole steps by name, W <- W - step: neither an optimiser nor a rate is between; those of no array else.
+
+    >>> import torch
+    >>> update, W = WeightUpdate({"w": torch.tensor([[2.0]])}, {"loss": 0.5}), torch.tensor([[1.0]])
+    >>> W - 0.1 * update.arrays["w"]
+    tensor([[0.8000]])
     """
 
     arrays: Mapping[str, Tensor]

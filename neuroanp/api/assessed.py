@@ -36,10 +36,27 @@ Watching = Callable[[int], AbstractContextManager[Any]]
 
 @dataclass(frozen=True)
 class Assessment:
-    """Whether a device that was measured learns.
+    r"""Whether a device that was measured learns.
 
     Args:
         found: all that was found. report: the page, or None where none was asked for.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from neuroanp.assessing.found import Found
+    >>> wanted = np.repeat([5.0, 10.0, 20.0], 40)  # uS, each written 40 times with an error of 0.3 uS
+    >>> found = wanted + np.random.default_rng(0).normal(0.0, 0.3, wanted.shape)
+    >>> with TemporaryDirectory() as folder:
+    ...     path, out = Path(folder) / "cell.csv", Path(folder) / "out"
+    ...     made = path.write_text("target_uS,measured_uS\n" + "\n".join(map("{:g},{:.4f}".format, wanted, found)))
+    ...     data = data_of(path, "cell", "programming", {"law": "gaussian"})
+    ...     with plan_of(data, asked_of("copy"), out, 100) as plan:  # nothing has been trained yet
+    ...         one = Assessment(Found(plan.measured, plan.profile, plan.asked, (), (), plan.folder), None)
+    ...         words, plain, place = one.words, one.to_dict(), one.path.relative_to(out)
+    >>> one.profile.name, one.profile.programming.sigma_absolute, str(place), plain["report"]  # siemens
+    ('cell', 2.8751e-07, 'cell.yaml', None)
+    >>> one.verdicts, one.failed, words[0]
+    ({}, [], 'cell: .')
     """
 
     found: Found
@@ -114,7 +131,7 @@ def assess(
     max_runs: int = MOST_RUNS,
     **fit: Any,
 ) -> Assessment:
-    """Say whether a device that was measured learns: fit it, train on it beside known devices, and say what it lacks.
+    r"""Say whether a device that was measured learns: fit it, train on it beside known devices, and say what it lacks.
 
     The fit is held to its data first; one that does not describe them is refused. Each task is then learned on several
     seeds on the device, on `beside` and on the ideal profile; the verdict is that of the sign test against the controls
@@ -146,6 +163,15 @@ def assess(
     Raises:
         InputError: an argument, a table or a task is wrong, or the fit does not describe what was measured; nothing has
             been written. RunError: no run has a result, or one of a sweep failed.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "cell.csv"
+    ...     made = path.write_text("target_uS,measured_uS\n5,5.1\n10,9.8\n")
+    ...     assess(path, tasks="copy", max_runs=10)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: the comparison has 20 runs (1 task x 4 profiles x 5 seeds), more than the 10 that ...
     """
     read, asked, folder, making, tell_to, most = all_of(
         lambda: data_of(data, name, kind, fit),

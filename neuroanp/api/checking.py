@@ -22,6 +22,17 @@ def check_export(path: str | PathLike[str]) -> Checked:
     Raises:
         InputError: no export, a damaged report, an unknown format, or no reader here, with how to get it.
         RunError: the reader crashed, or took too long.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import neuroanp as na
+    >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
+    >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 1, "batch": 2, "controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     run = na.train(tiny, runs=folder, report=False, progress=False)
+    ...     report = na.export(run, "onnx")
+    ...     found = check_export(run.path / "export" / "onnx")
+    >>> found.passed, found.said  # doctest: +ELLIPSIS
+    (True, 'PASS onnxruntime: outputs ... off at most (...)')
     """
     from neuroanp.export.checking.running import check
     from neuroanp.export.directory import path_of

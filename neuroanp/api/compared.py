@@ -25,6 +25,16 @@ class Comparison:
         report: the HTML file; None where none was asked for (`neuroanp.report(comparison)` makes one).
         ablation: what each non-ideality costs, a row each, where that was asked for.
         tuning: what was chosen on other seeds, and all that was tried for it, where that was asked for.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import neuroanp as na
+    >>> tiny = {"task": {"name": "copy", "test_size": 4}, "network": {"hidden": 4}, "training": {"controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     said = {"updates": 1, "runs": folder, "report": False, "progress": False}
+    ...     found = Comparison([na.train(tiny, rule=rule, **said) for rule in ("anp", "np")], [], None)
+    ...     frame, rows, plain = found.to_dataframe(), found.results, found.to_dict()
+    >>> frame["rule"].tolist(), [row["rule"] for row in rows], plain["failed"]
+    (['anp', 'np'], ['anp', 'np'], [])
     """
 
     runs: list[Run]
@@ -50,17 +60,6 @@ class Comparison:
 
         Raises:
             InputError: pandas is not installed.
-
-        >>> from tempfile import TemporaryDirectory
-        >>> import neuroanp as na
-        >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
-        >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 1, "batch": 2}}
-        >>> with TemporaryDirectory() as folder:
-        ...     said = {"runs": folder, "report": False, "progress": False, "workers": 1}
-        ...     found = na.compare(tiny, rules="np", seeds=1, axes={"optimizer.lr": [0.001, 0.01]}, **said)
-        ...     frame = found.to_dataframe()
-        >>> frame["optimizer.lr"].tolist(), "control ridge" in frame
-        ([0.001, 0.01], True)
         """
         from neuroanp.tables.frames import frame
 

@@ -102,6 +102,16 @@ def compare(
         InputError: there are too many runs, or an argument, a name, a configuration or the store's place is wrong;
             said before anything runs.
         RunError: no run has a result, or a trial failed.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
+    >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 1, "batch": 2}}
+    >>> with TemporaryDirectory() as folder:
+    ...     said = {"runs": folder, "report": False, "progress": False, "workers": 1}
+    ...     found = compare(tiny, rules="np", seeds=1, axes={"optimizer.lr": [0.001, 0.01]}, **said)
+    ...     frame = found.to_dataframe()
+    >>> frame["optimizer.lr"].tolist(), "control ridge" in frame
+    ([0.001, 0.01], True)
     """
     named = {"tasks": tasks, "backends": backends, "profiles": profiles, "rules": rules, "seeds": seeds}
     asked, chosen = axes_of(source, overrides, named, words, runs)
@@ -292,6 +302,11 @@ def transfer(
     Raises:
         InputError: as `compare`; there is no device, more than one task, backend or rule, or the source names weights
             to start from.
+
+    >>> transfer({"task": "copy"}, profiles=["pcm", "rram_hfo2"], seeds=5, max_runs=10)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: the comparison has 35 runs (5 seeds x 7 runs), more than the 10 that are ...
     """
     from neuroanp.comparing.transfer import plan
 

@@ -44,6 +44,16 @@ class OwnTask(Mapping[str, Any]):
 
     Args:
         section: name, path and options. made: the task itself.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> X = np.random.default_rng(0).uniform(-1, 1, size=(10, 40, 2))
+    >>> with TemporaryDirectory() as folder:
+    ...     sums = task(X, X.sum(axis=2), runs=folder)
+    ...     one, place = sums.test(), sums.path.relative_to(folder)
+    >>> sums["name"], str(place) == f"data/{sums.sha256[:16]}.safetensors"
+    ('arrays', True)
+    >>> np.allclose(one.targets[..., 0], one.inputs.sum(axis=2)), sums.account[0].partition(": ")[2]
+    (True, '34 training and 6 test sequences of 10 steps, 2 inputs, 1 outputs')
     """
 
     section: Mapping[str, Any]

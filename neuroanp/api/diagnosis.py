@@ -49,8 +49,9 @@ def diagnose(
             checkpoint.
         K: replicas of the rule to look at; None: 1, 4, 16 and its own, where it has such an option.
         sigma: levels of the Gaussian on the units to look at, where one is added; None: the configuration's own.
-        draws: how many updates are drawn for each; None: until cosine and sine of the angle between mean update
-            and gradient are known to +- `within` (0.05 if not given), or there are `most` (256).
+        draws: how many updates are drawn for each; None: until the next two say.
+        within: the error to which cosine and sine of the angle between mean update and gradient are known then, a
+            number, 0.05 if not given. most: updates that are drawn at most; 256 if not given.
         overrides, runs, progress, **words: as in `train`; a run has its own configuration.
         output: a directory to write CSV, JSON and figures to, or None.
 

@@ -45,6 +45,18 @@ def runs(
 
     Raises:
         InputError: there is no such store, or an argument is none; directories that are no valid runs are logged.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import neuroanp as na
+    >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
+    >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 1, "batch": 2, "controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     said = {"runs": folder, "report": False, "progress": False}
+    ...     made = [na.train(tiny, rule=rule, **said) for rule in ("anp", "np")]
+    ...     found = [(row["rule"], row["updates"]) for row in runs(folder, sort="-rule")]
+    ...     none = runs(folder, rule="anp", where="updates > 1")
+    >>> found, none
+    ([('np', 1), ('anp', 1)], [])
     """
     import logging
 
@@ -80,8 +92,20 @@ def chosen(
 def run_facts(run: Anywhere) -> dict[str, Any]:
     """Return what one run is: the facts of `runs`, with its checkpoints, its log, and what is damaged in it.
 
+    Args:
+        run: its directory, or the beginning of its name.
+
     Raises:
         InputError: there is no such run, or it is damaged beyond its copies.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import neuroanp as na
+    >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
+    >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 1, "batch": 2, "controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     facts = run_facts(na.train(tiny, runs=folder, report=False, progress=False).path)
+    >>> facts["status"], facts["passes"], facts["damage"]
+    ('finished', 2, [])
     """
     path = begun(Path(fspath(run)))
     record = RunDir.open(path, check_code=False, quiet=True)

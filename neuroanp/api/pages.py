@@ -40,8 +40,14 @@ def characterize(
         seed, devices: of the samples.
         only: names of experiments; None: all that the profile has something for.
 
+    Returns: moments and curves of each experiment: `.measurements`, `.checked`.
+
     Raises:
         InputError: no such profile or experiment, or the file cannot be written.
+
+    >>> found = characterize("pcm", devices=1000, only="drift")
+    >>> [one.name for one in found.measurements], all(abs(moment.z) < 5 for moment in found.checked)
+    (['drift'], True)
     """
     from neuroanp.characterizing.experiments import characterize as measure
     from neuroanp.reporting.characterization import render
@@ -61,6 +67,16 @@ def report(paths: Any, output: Anywhere | None = None) -> Path:
     Args:
         paths: runs, comparisons, their directories, or stores; one or many.
         output: the file; report.html in the first directory if not given.
+
+    Raises:
+        InputError: no such directory, or no run with a result in it; or the file cannot be written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> with TemporaryDirectory() as folder:
+    ...     report(Path(folder) / "nothing")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: .../nothing: no such directory; name a run that `neuroanp train` made, ...
     """
     from neuroanp.reporting.html import render
 

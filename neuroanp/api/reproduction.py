@@ -60,6 +60,11 @@ def reproduce(
 
     Raises:
         InputError: an argument is wrong, or a file that was named is missing or not what it should be; nothing has run.
+
+    >>> reproduce(only="recal")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: only: no experiment 'recal'; did you mean 'recall'? (known: forecast, recall, ...
     """
     from neuroanp.reproducing.paper import paper
     from neuroanp.reproducing.report import check_folder, save

@@ -34,6 +34,23 @@ class Requirements:
 
     Args:
         found: the sweep. report: the page, or None where none was asked for.
+
+    >>> from neuroanp.requiring.finding import Finding, Point, in_order
+    >>> from neuroanp.requiring.ranking import ranked
+    >>> from neuroanp.requiring.sweep import Found
+    >>> config = {"task": "copy", "hardware": {"write": "pulse", "only": ["c2c"]}}
+    >>> laid = plan_of(config, "test_loss < 0.01", "rram_hfo2", [0, 1, 2], 1.0, 1, 0, None, "runs", {})
+    >>> def lost(value):  # as if the loss went with the scatter of pulses alone, and were .02 at its stated value
+    ...     return Point(value, (0.02 * value / laid.profile.update.c2c,) * 3, ("",) * 3)
+    >>> parameter, values = next(one for one in laid.swept if one[0].key == "update.c2c")
+    >>> points = {value: lost(value) for value in values if value != "ideal"}
+    >>> own = lost(laid.profile.update.c2c)
+    >>> one = Finding(parameter, laid.asked.target, in_order(parameter, points, own))
+    >>> made = Requirements(Found(laid, own, False, (one,), (), ranked({"update.c2c": [0.5] * 3}), ranked({})), None)
+    >>> made.met, made.cause, made.pays, made.required("update.c2c"), made.to_dict()["report"]
+    (False, 'update.c2c', None, 0.02174, None)
+    >>> made.words[0]
+    'rram_hfo2 as stated misses test_loss < 0.01: median 0.0200 [0.0200 .. 0.0200] over 3 seeds.'
     """
 
     found: Found
@@ -127,6 +144,13 @@ def requirements(
     Raises:
         InputError: an argument is wrong, the profile states nothing to sweep, the configuration cannot run on it, or
             results have no such metric. RunError: a run failed.
+
+    >>> hardware = {"write": "pulse", "only": ["c2c"]}
+    >>> said = {"profile": "rram_hfo2", "target": "test_loss < 0.01", "max_runs": 10}
+    >>> requirements({"task": "copy", "hardware": hardware}, **said)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: the comparison has 45 runs (45 swept runs), more than the 10 that are begun unasked; ...
     """
     making, tell_to, most = all_of(
         lambda: Making.of(

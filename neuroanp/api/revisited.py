@@ -36,6 +36,16 @@ def evaluate(
 
     Raises:
         InputError: no such run, a time or an effect is wrong, or the run's data have changed.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import neuroanp as na
+    >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
+    >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 2, "batch": 2, "controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     run = na.train(tiny, profile="pcm", runs=folder, report=False, progress=False)
+    ...     now, later = evaluate(run, after="30 d", only=["drift"])
+    >>> later["after_s"], later["test_loss"] > now["test_loss"]  # conductances have fallen for a month
+    (2592000.0, True)
     """
     from neuroanp.training.revisit import Look, revisit
 
@@ -76,6 +86,16 @@ def live(
     Raises:
         InputError: no such run, a time or a rule is wrong, or the run's data have changed.
         DivergedError: relearning diverged.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import neuroanp as na
+    >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 4}
+    >>> tiny = {"task": task, "network": {"hidden": 4}, "training": {"updates": 2, "batch": 2, "controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     run = na.train(tiny, profile="pcm", runs=folder, report=False, progress=False)
+    ...     rows = live(run, "10 h", every="5 h", relearn=3)
+    >>> [(row["after_s"], row["updates"]) for row in rows]
+    [(0.0, 0), (18000.0, 3), (36000.0, 3)]
     """
     from neuroanp.training.living import Care, live_on
 

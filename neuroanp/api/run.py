@@ -47,10 +47,27 @@ Progress = Callable[[dict[str, Any]], None] | bool | None
 
 @dataclass(frozen=True)
 class Run:
-    """A run on the disk.
+    """A run on the disk: its configuration, result and curve, and the network that was scored.
 
-    Args:
-        record: its directory.
+    Args: record: its directory.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> tiny = {"task": {"name": "copy", "test_size": 4}, "network": {"hidden": 4}, "training": {"controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     run = train(tiny, profile="pcm", updates=2, runs=folder, report=False, progress=False)
+    ...     config, result, metrics, frame = run.config, run.result, run.metrics, run.to_dataframe()
+    ...     W, batch, onnx = run.weights(), run.held_out(), run.export("onnx")
+    ...     y, found = run.predict(batch.inputs, noise=False), run.forward(batch.inputs, noise=False)
+    ...     page = run.report().relative_to(run.path)
+    >>> config.network.hidden, result["updates"], metrics["update"][-1], frame["update"].tolist()[-1], page.name
+    (4, 2, 2.0, 2, 'report.html')
+    >>> batch.loss(y) == result["test_loss_noise_free"], np.array_equal(found.y, y)  # what was scored, to the last bit
+    (True, True)
+    >>> found, np.allclose(found.hidden.x, np.tanh(found.hidden.h), atol=1e-6)
+    (Trajectories(9 steps, 4 sequences, 4 outputs; hidden 4 units), True)
+    >>> sorted(W), onnx.files[0]
+    (['w', 'w_in', 'w_out'], 'model.onnx')
     """
 
     record: RunDir
@@ -83,8 +100,7 @@ class Run:
 
         Its columns are those of `metrics`: update, train_loss, test_loss, energy_J, ...; NaN where a row has no value.
 
-        Raises:
-            InputError: pandas is not installed.
+        Raises: InputError: pandas is not installed.
         """
         return self.metrics.to_dataframe()
 
@@ -100,8 +116,7 @@ class Run:
             was scored has besides (converters, spiking units). `neuroanp.training.forward.RunWeights` shows the forward
             pass in numpy; `predict` is the forward pass.
 
-        Raises:
-            InputError: no checkpoint that can be read, or (`as_held`) changed data.
+        Raises: InputError: no checkpoint that can be read, or (`as_held`) changed data.
         """
         from neuroanp.training.forward import weights_of
 
@@ -123,20 +138,8 @@ class Run:
 
         Returns: outputs (T, B, O), or (T, O), float64.
 
-        Raises:
-            InputError: inputs of another shape or not finite, a file that holds none, no checkpoint that can be read,
-                or changed data.
-
-        >>> from tempfile import TemporaryDirectory
-        >>> from neuroanp.training.launch import launch
-        >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
-        >>> tiny = {"task": task, "network": {"hidden": 6}, "training": {"updates": 2, "controls": False}}
-        >>> with TemporaryDirectory() as folder:
-        ...     run = Run(launch(configure(tiny, profile="pcm"), Path(folder)))
-        ...     batch = run.held_out()
-        ...     y = run.predict(batch.inputs, noise=False)
-        ...     batch.loss(y) == run.result["test_loss_noise_free"]
-        True
+        Raises: InputError: inputs of another shape or not finite, a file that holds none, no checkpoint that can be
+            read, or changed data.
         """
         from neuroanp.training.forward import predict
         from neuroanp.training.from_file import read_inputs
@@ -161,21 +164,7 @@ class Run:
             activities and, of units that spike, `.spikes` and `.v`, the membrane; `.hidden` of the only layer; `.u`
             what the input lines carried; `.t` (T,) seconds. Always with the axis of sequences B.
 
-        Raises:
-            InputError: as `predict`, or all the numbers do not fit into memory.
-
-        >>> from tempfile import TemporaryDirectory
-        >>> import numpy as np
-        >>> from neuroanp.training.launch import launch
-        >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
-        >>> tiny = {"task": task, "network": {"hidden": 6}, "training": {"updates": 2, "controls": False}}
-        >>> with TemporaryDirectory() as folder:
-        ...     run = Run(launch(configure(tiny), Path(folder)))
-        ...     found, W = run.forward(run.held_out().inputs), run.weights()
-        >>> found
-        Trajectories(3 steps, 8 sequences, 2 outputs; hidden 6 units)
-        >>> np.allclose(found.hidden.x, np.tanh(found.hidden.h), atol=1e-6)
-        True
+        Raises: InputError: as `predict`, or all the numbers do not fit into memory.
         """
         from neuroanp.training.trajectories import forward
 
@@ -184,8 +173,7 @@ class Run:
     def held_out(self) -> HeldOut:
         """Return the sequences that the run was scored on: inputs, targets, mask; `.loss(outputs)`, `.score(outputs)`.
 
-        Raises:
-            InputError: no checkpoint that can be read, or changed data.
+        Raises: InputError: no checkpoint that can be read, or changed data.
         """
         from neuroanp.training.forward import held_out
 
@@ -202,14 +190,20 @@ class Run:
         weights: str = "targets",
         **options: Any,
     ) -> ExportReport:
-        """Export the network of the newest checkpoint to a chip or tool; see `neuroanp.api.export`."""
+        """Export the network of the newest checkpoint to a chip or tool; return what was lost.
+
+        Args: format, path, force, finetune, finetune_lr, weights, **options: as in `neuroanp.export`.
+        """
         return export(
             self, format, path, force=force, finetune=finetune, finetune_lr=finetune_lr, weights=weights, **options
         )
 
     @noted
     def report(self, path: Anywhere | None = None) -> Path:
-        """Write the report (report.html in the run's directory, or `path`) and return where it is."""
+        """Write the report (report.html in the run's directory, or `path`) and return where it is.
+
+        Raises: InputError: the file cannot be written.
+        """
         from neuroanp.reporting.html import render
 
         return render([self.record], self.path / "report.html" if path is None else path_of("path", path), None)
@@ -239,8 +233,9 @@ def configure(
         source, overrides, workers, words: as in `train`.
         runs: the store, where a loaded profile that is no shipped one gets a file.
 
-    Raises:
-        InputError: one line for each thing wrong with the configuration and its profile.
+    Returns: the configuration, with every default in it: `.to_plain()`, `.to_yaml()`.
+
+    Raises: InputError: one line for each thing wrong with the configuration and its profile.
 
     >>> configure({"task": "copy"}, {"rule.K": 4}, seed=1).rule.K
     4
@@ -294,6 +289,14 @@ def train(
         InputError: a problem with the arguments, the configuration, the profile or the data.
         DivergedError: it diverged; its `path` is the record, which `load_run` opens.
         RunError: the run failed or was interrupted.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> tiny = {"task": {"name": "copy", "test_size": 4}, "network": {"hidden": 4}, "training": {"controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     said = {"updates": 2, "runs": folder, "report": False, "progress": False}
+    ...     run, same = train(tiny, **said), train(tiny, **said)  # the second call shows the first one's run
+    >>> run.path == same.path, run.path.name.rpartition("-")[0]
+    (True, 'copy-ideal-anp-s0')
     """
     asked = given(source, overrides, words, runs)
     force, report, said = switch("force", force), switch("report", report), command(argv)
@@ -309,7 +312,25 @@ def train(
 
 @noted
 def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = None, callbacks: Any = None) -> Run:
-    """Go on with an interrupted run; one that has ended is shown. Arguments and errors as of `train`."""
+    """Go on with an interrupted run; one that has ended is shown.
+
+    Args:
+        path: the run, its directory, or the beginning of its name. report, progress, callbacks: as in `train`.
+
+    Returns: the run, with its result.
+
+    Raises: as `train`; InputError: there is no such run, or its data or profile have changed.
+
+    >>> from contextlib import suppress
+    >>> from tempfile import TemporaryDirectory
+    >>> from neuroanp.errors import StoppedError
+    >>> tiny = {"task": {"name": "copy", "test_size": 4}, "network": {"hidden": 4}, "training": {"controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     with suppress(StoppedError):
+    ...         train(tiny, updates=2, runs=folder, callbacks=lambda event: event.stop(), progress=False)
+    ...     resume(next(Path(folder).iterdir()), report=False, progress=False).result["updates"]
+    2
+    """
     report, heard = switch("report", report), callbacks_of(callbacks)
     if follows():
         return Run(of_the_first(place_of(path), follow()))
@@ -319,13 +340,31 @@ def resume(path: Anywhere | Run, *, report: bool = True, progress: Progress = No
 
 
 def load_run(path: Anywhere | Run) -> Run:
-    """Open a run directory for reading, whatever version made it."""
+    """Open a run directory, `path` or the beginning of its name, whatever version made it; return the run to read.
+
+    Raises: InputError: there is no such run, or it is damaged beyond its copies.
+
+    >>> load_run("runs/none")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: runs/none: ...
+    """
     return Run(opened(path))
 
 
 @noted
 def estimate(source: Source = None, overrides: Mapping[str, Any] | None = None, **words: Any) -> dict[str, Any]:
-    """Say what a run will take, from its sizes and a few timed updates; arguments as of `configure`."""
+    """Say what a run will take, from its sizes and a few timed updates; nothing is written.
+
+    Args: source, overrides, **words: as in `configure`.
+
+    Returns: passes, multiply_accumulates, memory_bytes and `fits`, whether these are there; seconds, of this machine;
+        chip_time_s, of the device.
+
+    >>> found = estimate(task="copy", network={"hidden": 8}, training={"updates": 300})
+    >>> found["passes"], found["fits"]  # two passes an update
+    (600, True)
+    """
     from neuroanp.training.estimate import estimate as estimate_run
 
     return estimate_run(configure(source, overrides, **words))
@@ -359,8 +398,14 @@ def export(
 
     Returns: the report, which lies in the directory as report.json too.
 
-    Raises:
-        InputError: no such run or format, or the format cannot hold the network; then nothing is written.
+    Raises: InputError: no such run or format, or the format cannot hold the network; then nothing is written.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> tiny = {"task": {"name": "copy", "test_size": 4}, "network": {"hidden": 4}, "training": {"controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     found = export(train(tiny, updates=1, runs=folder, report=False, progress=False), "onnx")
+    >>> found.files[0], abs(found.score["after"]["loss"] / found.score["before"]["loss"] - 1.0) < 1e-5
+    ('model.onnx', True)
     """
     from neuroanp.export.finetune import FineTuning
     from neuroanp.export.source import check_weights, check_words, model_of, plain

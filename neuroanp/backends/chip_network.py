@@ -158,6 +158,11 @@ class ChipNetwork(SpikingNetwork):
 
     Args:
         dt, chunk: as in `SpikingNetwork`; input lines carry spikes.
+
+    >>> from neuroanp.backends.integer import LoihiBackend
+    >>> from neuroanp.network.compose import Stacked, stack
+    >>> LoihiBackend.refuses(stack(3, [Stacked(LIF(reset="hard", refractory=0.0), 5)], 2))
+    []
     """
 
     units = LIF
@@ -196,7 +201,16 @@ class ChipNetwork(SpikingNetwork):
         return super()._traces(Weights(held, weights.network), inputs, neurons)
 
     def rounded(self, weights: Weights) -> Weights:
-        """Return the weights as whole numbers of the chip stand for them, biases among them, in the network's units."""
+        """Return the weights as whole numbers of the chip stand for them, biases among them, in the network's units.
+
+        >>> import torch
+        >>> from neuroanp.backends.integer import LoihiBackend
+        >>> one = torch.ones(1, 1, dtype=torch.float64)
+        >>> units = LIF(reset="hard", refractory=0.0)
+        >>> W = Weights.one_layer({"w_in": one, "w": 0.301 * one, "w_out": one}, cell=units)
+        >>> LoihiBackend(1e-3).rounded(W)["w"]
+        tensor([[0.3151]], dtype=torch.float64)
+        """
         return Weights(self._scaled(weights).held(dict(weights.items())), weights.network)
 
     def _loaded(self, weights: Weights, rows: int, neurons: Neurons) -> tuple[dict[str, Tensor], Tensor | None]:

@@ -67,7 +67,7 @@ class Handed(NamedTuple):
 
 
 class Equations(NeuronModel):
-    """A neuron given by Brian2 equations, with dimensionless variables where the network meets it.
+    r"""A neuron given by Brian2 equations, with dimensionless variables where the network meets it.
 
     The network writes `input` (the external current) before every step, adds to `synapse` what spikes
     bring, and reads `activity` (for the learning rule and the outputs) and `voltage` (for records). The
@@ -86,6 +86,20 @@ class Equations(NeuronModel):
     ... )
     >>> neuron.quantities()["tau_m"], list(neuron.variables)
     ((0.02, 'second'), ['v', 'I', 'z', 'Iext'])
+
+    >>> neuron.check(1e-3)
+    >>> [round(decay, 4) for decay in neuron.decays(1e-3)], round(neuron.membrane_decay(1e-3) or 0.0, 4)
+    ([0.9512, 0.9512], 0.9512)
+    >>> print(neuron.text(), neuron.condition(), neuron.statements(), sep="\n")
+    dv000/dt = (-v000 + I000 + Iext000) / tau_m000 : 1 (unless refractory)
+    dI000/dt = -I000 / tau_s000 : 1
+    dz000/dt = -z000 / tau_r000 : 1
+    Iext000 : 1
+    v000 > 1
+    v000 = 0
+    z000 += 1
+    >>> neuron.refractoriness(), neuron.rest_s(), neuron.rest()["v"], neuron.handed().method, neuron.known.whole
+    (0.002, 0.002, 0.0, 'exact', frozenset())
 
     A package of yours may register a subclass under "neuroanp.neurons", with defaults for these fields and
     with fields of its own, which become parameters:
@@ -151,7 +165,7 @@ class Equations(NeuronModel):
         longer_than_a_step({name: v for name, (v, unit) in found if unit == "second" and name.startswith("tau")}, dt)
 
     def decays(self, dt: float) -> tuple[float, float]:
-        """Return the factors a step of the trace that outputs read, and of the current that an input spike leaves.
+        """Return the factors of a step of dt seconds: of the trace that outputs read, of what an input spike leaves.
 
         The latter goes by the field tau_s of a subclass, and by tau_r where there is none.
         """
@@ -159,7 +173,7 @@ class Equations(NeuronModel):
         return exp(-dt / self.tau_r), exp(-dt / own) if own else 0.0
 
     def membrane_decay(self, dt: float) -> float | None:
-        """Return the factor by which a membrane near rest forgets in a step; None where tau_m is not stated."""
+        """Return the factor by which a membrane near rest forgets in dt seconds; None where tau_m is not stated."""
         tau_m, unit = self.quantities().get("tau_m", (0.0, ""))
         if unit != "second":
             return None

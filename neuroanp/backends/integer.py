@@ -26,10 +26,16 @@ class IntegerBackend(ChipNetwork):
     """Base: scales follow the weights.
 
     Args:
-        dt: seconds a step. chunk: steps of time simulated at once.
+        dt: seconds a step. chunk: steps of time simulated at once. **options: as in `SpikingNetwork`.
 
     Raises:
         InputError: input lines are not to carry spikes.
+
+    >>> from neuroanp.network.compose import Stacked, stack
+    >>> LoihiBackend.refuses(stack(3, [Stacked(LIF(reset="hard", refractory=0.0), 5)], 2))
+    []
+    >>> LoihiBackend.refuses(stack(3, [Stacked(LIF(), 5)], 2))
+    ["backend 'loihi' cannot do refractory 0.002 (it has 0.0); use backend 'lif'"]
     """
 
     digital: ClassVar[bool] = True

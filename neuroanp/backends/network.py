@@ -43,6 +43,20 @@ class SpikingNetwork(ABC):
         chunk: steps of time simulated at once; changes memory and rounding only.
         spikes_in: whether input lines carry spikes, which add to the synaptic current, or currents.
         execution: what simulates the units: the compiled event loop, or Brian2 and how that is run.
+
+    >>> from neuroanp.training.build import Experiment, build_trainer
+    >>> from neuroanp.training.configure import configure
+    >>> config = {"task": "copy", "network": {"hidden": 4}, "backend": "lif", "training": {"batch": 2}, "rule": "anp"}
+    >>> trainer = build_trainer(Experiment.of(configure(config)))
+    >>> backend, lab = trainer.backend, trainer.lab()
+    >>> backend.refuses(lab.network), backend.highest_rate_Hz(lab.network), backend.rehearse(lab.network, {})
+    ([], 500.0, None)
+    >>> (chunk,) = lab.run(trainer.learner.rule.plan())
+    >>> chunk.layers["hidden"].spikes.dtype, chunk.y.shape
+    (torch.bool, torch.Size([9, 2, 2, 4]))
+    >>> twin, traces = backend.differentiable(lab.network), backend.activity(lab.network)
+    >>> twin(lab.read(), lab.inputs).shape, sorted(traces(lab.read(), lab.inputs))
+    (torch.Size([9, 2, 4]), ['hidden'])
     """
 
     name: ClassVar[str]
@@ -72,11 +86,14 @@ class SpikingNetwork(ABC):
         return _readouts_differ(network) + network.late_inputs
 
     def highest_rate_Hz(self, network: Network) -> float | None:
-        """Return the rate of a unit that spikes whenever its refractory period lets it."""
+        """Return the spikes a second of a unit of the network that spikes whenever its refractory period lets it."""
         return max(1.0 / max(neuron.rest_s() or NOMINAL_REST_S, self.dt) for neuron in _neurons(network))
 
     def run(self, request: Request) -> Iterator[Trajectory]:
-        """Present the inputs once for each pass; see `neuroanp.backends.protocol.Backend`."""
+        """Present the inputs once for each pass and yield what happened; see `neuroanp.backends.protocol.Backend`.
+
+        Args: request: substrate, reads, inputs, passes and streams.
+        """
         presentation = self._presentation(request)
         self._latest = presentation
 
@@ -98,6 +115,8 @@ class SpikingNetwork(ABC):
         """Return the noise-free twin of LIF units, a spike differentiated as its surrogate (`backends.lif.Surrogate`).
 
         None for units of one's own equations, whose surrogate gradients are not known.
+
+        Args: network: layers and projections.
         """
         return self._twin if all(isinstance(layer.cell, LIF) for layer in network.layers) else None
 

@@ -53,7 +53,13 @@ Reset = Literal["hard", "subtract", "hard_delayed", "subtract_delayed", "subtrac
 
 
 class NeuronModel(Section):
-    """What every spiking neuron has: the gains of its inputs, and what is read from its spikes."""
+    """What every spiking neuron has: the gains of its inputs, and what is read from its spikes.
+
+    >>> unit = NeuronModel(tau_r="20 ms")
+    >>> unit.check(1e-3)
+    >>> [round(decay, 4) for decay in unit.decays(1e-3)], unit.membrane_decay(1e-3), unit.rest_s()  # exp(-1 ms / 20 ms)
+    ([0.9512, 0.9512], None, 0.0)
+    """
 
     ports: ClassVar[tuple[str, ...]] = ("h",)
     feed: ClassVar[tuple[str, ...]] = ("h",)
@@ -75,7 +81,7 @@ class NeuronModel(Section):
         longer_than_a_step({"tau_r": self.tau_r}, dt)
 
     def decays(self, dt: float) -> tuple[float, float]:
-        """Return the factors a step of the trace that outputs read, and of the current that an input spike leaves.
+        """Return the factors of a step of dt seconds: of the trace that outputs read, of what an input spike leaves.
 
         The latter is that of a trace where nothing says it.
         """

@@ -31,6 +31,19 @@ class Numeric:
         spikes_in: whether input lines carry spikes, 0 or 1.
         factors: how spiking units differ: (n,) of "threshold", "tau_m", "tau_s" by layer; what is missing is 1.
         keys: what the configuration calls the units of a layer, by layer, where it is not what `key` takes it for.
+
+    >>> from neuroanp.backends.neuron import LIF
+    >>> from neuroanp.network.compose import one_layer
+    >>> one = np.ones((1, 1))
+    >>> W = {"w_in": one, "w": 0 * one, "w_out": one}
+    >>> network = one_layer({name: w.shape for name, w in W.items()}, cell=LIF(tau_s="5 ms", tau_r="20 ms"))
+    >>> net = Numeric("one", W, network, 1e-3, True)
+    >>> net.spiking, net.bias, net.one_layer, net.sizes, net.layer.name, net.neuron == net.lif(net.layer)
+    (True, False, True, (1, 1, 1), 'hidden', True)
+    >>> net.key(net.layer, "tau_s"), net.columns("w_in")[1], net.step.hold == net.steps["hidden"].hold
+    ('neuron.tau_s', array([0.]), True)
+    >>> round(net.readout_decay, 4), round(net.synapse_line(net.layer), 4)  # exp(-1/20), 1 - exp(-1/5)
+    (0.9512, 0.1813)
     """
 
     name: str
@@ -128,6 +141,6 @@ class Numeric:
         return 1.0 - self.dt / neuron.tau_r if euler else exp(-self.dt / neuron.tau_r)
 
     def columns(self, name: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        """Return an array's weights and its bias (post,), zeros without one."""
+        """Return the weights of an array, by its name, and its bias (post,), zeros without one."""
         W = self.weights[name]
         return (W[:, :-1], W[:, -1]) if self.network.projection(name).bias else (W, np.zeros(len(W)))

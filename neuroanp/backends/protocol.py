@@ -34,6 +34,18 @@ class Request(NamedTuple):
             units as well.
         book: whether the ledger counts these reads (False on a replay).
         artificial: False leaves out noise that no device makes.
+
+    >>> from neuroanp.training.build import Experiment, build_trainer
+    >>> from neuroanp.training.configure import configure
+    >>> from neuroanp.noise import PassStreams
+    >>> from neuroanp.trajectory import PassPlan
+    >>> trainer = build_trainer(Experiment.of(configure(task="copy", network={"hidden": 4}, training={"batch": 2})))
+    >>> chip, streams, source = trainer.substrate, PassStreams(trainer.streams, "train", 0), trainer.lab().source
+    >>> request = Request(chip, chip.prepare(1e-3, streams), source, PassPlan((1.0, 1.0), (0, 1), ((0, 1),)), streams)
+    >>> request.steps, request.batch, request.rows, request.inputs.shape, request.network.hidden, request.like.dtype
+    (9, 2, 4, torch.Size([9, 2, 5]), 4, torch.float32)
+    >>> [*request.present(4, lambda u, t0, live: (t0, len(u)))], sorted(request.weights)  # four steps a chunk
+    ([(0, 4), (4, 4), (8, 1)], ['w', 'w_in', 'w_out'])
     """
 
     substrate: Substrate
@@ -113,6 +125,27 @@ class Backend(Protocol):
     One whose units spike takes two options more: whether input lines carry spikes, and how it is run (see
     `neuroanp.backends.network`, whose base class answers all of the below). Every member is there, and None is an
     answer where it is allowed: nothing takes a simulator that says nothing for one of tanh units.
+
+    Args: dt: seconds a step. chunk: steps of time at once.
+
+    >>> from neuroanp.training.build import Experiment, build_trainer
+    >>> from neuroanp.training.configure import configure
+    >>> from neuroanp.noise import PassStreams
+    >>> from neuroanp.trajectory import PassPlan
+    >>> trainer = build_trainer(Experiment.of(configure(task="copy", network={"hidden": 4}, training={"batch": 2})))
+    >>> chip, streams, source = trainer.substrate, PassStreams(trainer.streams, "train", 0), trainer.lab().source
+    >>> silent, backend = PassPlan((0.0,), (0,), "mean"), BACKENDS.get("rate")(dt=1e-3, chunk=4)
+    >>> network = chip.network
+    >>> backend.refuses(network), backend.highest_rate_Hz(network), backend.rehearse(network, chip.neurons)
+    ([], None, None)
+    >>> chunks = [*backend.run(Request(chip, chip.prepare(1e-3, streams), source, silent, streams))]
+    >>> [len(chunk.y) for chunk in chunks]
+    [4, 4, 1]
+    >>> y = backend.differentiable(network)(chip.weights, source)  # the twin that BPTT differentiates
+    >>> x = backend.activity(network)(chip.weights, source)["hidden"]
+    >>> h = chunks[0].layers["hidden"]
+    >>> bool((chunks[0].y[:, 0] - y[:4]).abs().max() < 1e-6), bool((h.x[:, 0] - x[:4]).abs().max() < 1e-6)
+    (True, True)
     """
 
     name: ClassVar[str]
@@ -139,7 +172,7 @@ class Backend(Protocol):
         ...
 
     def highest_rate_Hz(self, network: Network) -> float | None:
-        """Return the most spikes a second that a unit can have; None: none spikes, or nothing says it."""
+        """Return the most spikes a second of a unit of such a network; None: none spikes, or nothing says it."""
         ...
 
     def differentiable(self, network: Network) -> Outputs | None:
@@ -166,7 +199,10 @@ class Backend(Protocol):
         ...
 
     def run(self, request: Request) -> Iterator[Trajectory]:
-        """Present the inputs once for each pass and yield the trajectory chunk by chunk."""
+        """Present the inputs once for each pass and yield the trajectory chunk by chunk.
+
+        Args: request: substrate, reads, inputs, passes and streams.
+        """
         ...
 
 

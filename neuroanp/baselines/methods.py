@@ -21,7 +21,19 @@ from neuroanp.yaml_io import Section
 
 
 class GradientMethod(Method, Protocol):
-    """A frozen model of options that differentiates a digital twin of the network."""
+    """A frozen model of options that differentiates a digital twin of the network.
+
+    >>> from math import tanh
+    >>> import numpy as np
+    >>> import torch
+    >>> from neuroanp.tasks.protocol import Batch
+    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> weights = Weights.one_layer({"w_in": one, "w": 0 * one, "w_out": one})
+    >>> batch = Batch(np.ones((1, 1, 1)), np.zeros((1, 1, 1)), np.ones(1))
+    >>> dW = BPTT().gradient(weights, batch, rate_outputs).arrays["w_out"].item()
+    >>> abs(dW - 2 * tanh(1.0) ** 2) < 1e-9  # d(y^2)/dw of y = w tanh(1)
+    True
+    """
 
     def gradient(
         self, weights: Weights, batch: Sequences, outputs: Outputs, loss: Loss = SQUARED_ERROR

@@ -14,7 +14,13 @@ if TYPE_CHECKING:
 
 
 class Sequences(Protocol):
-    """Sequences with targets; every task's Batch is one."""
+    """Sequences with targets; every task's Batch is one.
+
+    >>> from neuroanp.tasks.xor import TemporalXor
+    >>> batch = TemporalXor(TemporalXor.config(test_size=3)).test(np.random.default_rng(0))
+    >>> batch.inputs.shape, batch.targets.shape, int(batch.mask.sum()), batch.raw
+    ((80, 3, 2), (80, 3, 1), 20, None)
+    """
 
     @property
     def inputs(self) -> np.ndarray:
@@ -38,7 +44,17 @@ class Sequences(Protocol):
 
 
 class Outputs(Protocol):
-    """The noise-free network of a simulator, through which autograd can differentiate."""
+    """The noise-free network of a simulator, through which autograd can differentiate.
+
+    >>> from math import tanh
+    >>> import torch
+    >>> from neuroanp.baselines.network import rate_outputs
+    >>> from neuroanp.trajectory import Weights
+    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> weights = Weights.one_layer({"w_in": one, "w": 0 * one, "w_out": 2 * one})
+    >>> rate_outputs(weights, np.ones((1, 1, 1))).item() == 2 * tanh(1.0)
+    True
+    """
 
     def __call__(self, weights: Weights, inputs: Any, neurons: Any = None) -> Tensor:
         """Return the outputs (T, B, O).
@@ -51,7 +67,17 @@ class Outputs(Protocol):
 
 
 class Activities(Protocol):
-    """The noise-free network of a simulator, as its readout sees it."""
+    """The noise-free network of a simulator, as its readout sees it.
+
+    >>> from math import tanh
+    >>> import torch
+    >>> from neuroanp.baselines.network import rate_activities
+    >>> from neuroanp.trajectory import Weights
+    >>> one = torch.ones(1, 1, dtype=torch.float64)
+    >>> weights = Weights.one_layer({"w_in": one, "w": 0 * one, "w_out": one})
+    >>> rate_activities(weights, np.ones((1, 1, 1)))["hidden"].item() == tanh(1.0)
+    True
+    """
 
     def __call__(self, weights: Weights, inputs: Any, neurons: Any = None) -> Mapping[str, Tensor]:
         """Return the activity (T, B, n) of each layer, without a bias line; arguments as of `Outputs`."""

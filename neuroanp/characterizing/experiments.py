@@ -79,6 +79,11 @@ class Characterization:
         profile: the hardware.
         seed, devices: of the bench.
         measurements: in the order of EXPERIMENTS.
+
+    >>> from neuroanp.profiles import load
+    >>> found = characterize(load("pcm"), devices=500, only=["programming"])
+    >>> [(moment.quantity, moment.z is not None) for moment in found.checked[:2]], len(found.measurements)
+    ([('mean error', True), ('sd of the error', True)], 1)
     """
 
     profile: HardwareProfile

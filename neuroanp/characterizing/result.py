@@ -28,9 +28,9 @@ class Moment:
         quantity: what it is ("sd of the error").
         at: the conditions.
         unit: SI unit of the numbers, or "".
-        sampled: estimate from the samples.
-        error: its standard error.
-        expected: the closed form, or None where there is none.
+        sampled: estimate from the samples, in units of `unit`.
+        error: its standard error, in units of `unit`.
+        expected: the closed form, in units of `unit`, or None where there is none.
 
     >>> Moment("mean", (At("target", 1e-6, "S"),), "S", sampled=1.2e-6, error=1e-7, expected=1e-6).z
     2.0

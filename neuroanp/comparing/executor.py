@@ -22,6 +22,16 @@ class Executor(Protocol):
     - What runs say (`event`), and how all stand (`neuroanp.comparing.standing`), goes to `progress`; what they log is
       logged once.
     - Left early, it asks each run to save a checkpoint, and waits for that.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from neuroanp.comparing.choosing import executor_of
+    >>> from neuroanp.comparing.limits import Limits
+    >>> from neuroanp.training.configure import configure
+    >>> with TemporaryDirectory() as folder, executor_of(2, None, Limits.of(None, None), False) as executor:
+    ...     nothing = executor.run([], lambda event: None)
+    ...     executor.slots, executor.where, executor.script, nothing
+    (2, 'at most 2 at a time', None, [])
     """
 
     def __enter__(self) -> Self:

@@ -28,16 +28,28 @@ class Scheduler(Protocol):
     Args:
         name: of it, as messages have it. most: workers that are started for it by and by; 0: nobody starts any.
         script: what is handed to a queue; None: nothing is.
+
+    >>> here = Local(workers=2)
+    >>> here.name, here.most, here.script, here.need(runs=3, refused=0, stuck=0)
+    ('this machine', 0, None, None)
+    >>> type(Address("tcp://10.0.0.1:8786").reached()).__name__  # entered, it connects
+    '_GeneratorContextManager'
     """
 
     @property
-    def name(self) -> str: ...
+    def name(self) -> str:
+        """What messages call it."""
+        ...
 
     @property
-    def most(self) -> int: ...
+    def most(self) -> int:
+        """Workers that are started for it by and by; 0: nobody starts any."""
+        ...
 
     @property
-    def script(self) -> str | None: ...
+    def script(self) -> str | None:
+        """What is handed to a queue; None: nothing is."""
+        ...
 
     def need(self, runs: int, refused: int, stuck: int) -> None:
         """Take what workers are needed for, where they are started for it.

@@ -38,6 +38,10 @@ class Search:
     Args:
         kind: one of KINDS. trials: points for each that is tuned; None of a grid, which tries all of its own.
         seed: of what is drawn.
+
+    >>> axes = [Axis("optimizer.lr", (1e-3, 1e-2)), Axis("rule.K", (1, 2, 4))]
+    >>> Search().count(axes), Search("random", trials=4).count(axes), Search().to_dict()
+    (6, 4, {'kind': 'grid', 'trials': None, 'seed': 0})
     """
 
     kind: str = GRID
@@ -45,7 +49,7 @@ class Search:
     seed: int = 0
 
     def count(self, axes: Sequence[Axis]) -> int:
-        """Return how many points each that is tuned gets."""
+        """Return how many points each that is tuned gets, of axes that are searched over."""
         return prod(len(axis.values) for axis in axes) if self.trials is None else self.trials
 
     def next(self, axes: Sequence[Axis], told: Told) -> list[dict[str, Any]]:

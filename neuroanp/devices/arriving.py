@@ -60,7 +60,14 @@ def steps(share: Tensor, volts: float, v_0: float) -> Tensor:
 
 
 def weakened(law: UpdateLaw, cells: Cells, arrived: Arrived | None) -> Cells:
-    """Return the devices as pulses that arrive in part find them; the law knows how (None: they arrive whole)."""
+    """Return the devices as pulses that arrive in part find them; the law knows how (None: they arrive whole).
+
+    >>> from neuroanp.profiles.loader import load
+    >>> cells = {"g": torch.zeros(1, 1, 1), "up": torch.tensor([[[0.2]]]), "down": torch.tensor([[[0.2]]])}
+    >>> half = torch.full((1, 1, 1), 0.5)
+    >>> round(weakened(load("ecram").update, cells, Arrived(half, half))["up"].item(), 6)
+    0.1
+    """
     if arrived is None:
         return cells
     share = arrived.step if law.driven_by == "voltage" else arrived.current

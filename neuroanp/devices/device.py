@@ -38,6 +38,25 @@ class Device(Switched):
         temperature: kelvin, for the laws that depend on it; None: the profile's own.
 
     Raises: InputError for unknown effects and for what is no temperature.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> pcm, rng = Device(load("pcm"), frozenset({"drift", "read_noise"})), np.random.default_rng(0)
+    >>> cells = pcm.sample((3, 2), rng, torch.float64)  # pairs: two planes of 3 x 2
+    >>> target = torch.full((2, 3, 2), 10e-6, dtype=torch.float64)
+    >>> cells, pulses, failed = pcm.program(cells, target, None, 0.0, rng)
+    >>> pulses.shape, failed, pcm.lands, pcm.can_program, pcm.worn_out(cells), pcm.held(cells)
+    (torch.Size([2, 3, 2]), None, True, True, None, None)
+    >>> torch.equal(pcm.conductance(cells, 0.0), target)  # no error of writing: that effect is off
+    True
+    >>> bool((pcm.conductance(cells, 86400.0) < target).all())  # after a day
+    True
+    >>> fresh, frozen = pcm.read_sigma(cells, 1.0, 1e-3)
+    >>> fresh.shape, frozen is None, len(pcm.observed(cells, 1.0, 1e-3))
+    (torch.Size([2, 3, 2]), True, 3)
+    >>> cells = pcm.place(cells, target / 2, None, 2.0, rng)
+    >>> more, sent = pcm.pulse(cells, torch.full_like(target, 1e-6), 2.0, rng)
+    >>> bool((sent > 0).all()), bool((more["g"] > cells["g"]).all())
+    (True, True)
     """
 
     def sample(
@@ -68,9 +87,11 @@ class Device(Switched):
         Args:
             cells: the array.
             g_target: siemens, (planes, n, m).
-            mask: which to write (None: all); those whose target did not change are left alone.
+            mask: (planes, n, m), which to write (None: all); those whose target did not change are left alone.
             now: chip seconds.
             rng: draws the drift exponents.
+
+        Returns: the array after it.
         """
         return writing.place(self, cells, g_target, mask, now, rng)
 
@@ -86,7 +107,7 @@ class Device(Switched):
         Args:
             cells: the array.
             g_target: siemens, (planes, n, m).
-            mask: which to write, or None for all.
+            mask: (planes, n, m), which to write, or None for all.
             now: chip seconds.
             rng: programming error or the pulses' noise, and drift exponents.
             arrived: what the lines leave of a pulse at each cell, which the loop makes up for by more; None: all.
@@ -114,7 +135,10 @@ class Device(Switched):
         return writing.pulse(self, cells, dg, now, rng, arrived)
 
     def conductance(self, cells: Cells, now: float) -> Tensor:
-        """Return the conductances at chip time `now` without read noise, siemens."""
+        """Return the conductances at chip time `now` without read noise, siemens.
+
+        Args: cells: the array, (planes, n, m) each. now: chip seconds.
+        """
         return reading.conductance(self, cells, now)
 
     def read_sigma(
@@ -126,7 +150,7 @@ class Device(Switched):
             cells: the array.
             now: chip seconds at the start of the window.
             window: seconds the passes of one update take.
-            g_now: the conductance at `now`, where it is known already.
+            g_now: (planes, n, m), the conductance at `now`, where it is known already.
 
         Returns: two tensors (planes, n, m) in siemens.
         """
@@ -135,5 +159,8 @@ class Device(Switched):
     def observed(
         self, cells: Cells, now: float, window: float
     ) -> tuple[Tensor, Tensor | None, Tensor | None]:  # fmt: skip
-        """Return what `conductance` does at `now`, and `read_sigma` of it, at once where the laws can."""
+        """Return what `conductance` does at `now`, and `read_sigma` of it, at once where the laws can.
+
+        Args: cells: the array, (planes, n, m) each. now: chip seconds. window: seconds the passes of one update take.
+        """
         return reading.observed(self, cells, now, window)

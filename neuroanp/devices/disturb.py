@@ -32,7 +32,12 @@ SET, RESET = "set_by", "reset_by"
 
 
 def exposed(cells: Cells, to_set: float | Tensor = 0.0, to_reset: float | Tensor = 0.0) -> dict[str, Tensor]:
-    """Return the state of devices that were exposed to more; broadcast to their shape."""
+    """Return the state of devices that were exposed to more; broadcast to their shape.
+
+    >>> import torch
+    >>> exposed({SET: torch.zeros(2).double(), RESET: torch.zeros(2).double()}, to_set=1e-6)[SET].tolist()
+    [1e-06, 1e-06]
+    """
     return {**cells, SET: cells[SET] + to_set, RESET: cells[RESET] + to_reset}
 
 

@@ -10,7 +10,11 @@ from torch import Tensor
 
 
 def numpy_dtype(like: Tensor) -> type[np.float32] | type[np.float64]:
-    """Return numpy's name of a float tensor's dtype; TypeError for anything but float32 and float64."""
+    """Return numpy's name of a float tensor's dtype; TypeError for anything but float32 and float64.
+
+    >>> numpy_dtype(torch.zeros(1, dtype=torch.float64)).__name__
+    'float64'
+    """
     if like.dtype == torch.float64:
         return np.float64
     if like.dtype == torch.float32:
@@ -19,7 +23,11 @@ def numpy_dtype(like: Tensor) -> type[np.float32] | type[np.float64]:
 
 
 def sent(drawn: np.ndarray, like: Tensor) -> Tensor:
-    """Return an array where a tensor lies; the host does not wait until it is there."""
+    """Return an array where a tensor lies; the host does not wait until it is there.
+
+    >>> sent(np.ones(2), torch.zeros(1)).tolist()
+    [1.0, 1.0]
+    """
     here = torch.from_numpy(drawn)
     if like.is_cuda and torch.cuda.is_current_stream_capturing():
         raise RuntimeError("numbers of the host cannot be recorded: a replay would find the same ones again")
@@ -42,7 +50,12 @@ def normal(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> Te
 
 
 def uniform(rng: np.random.Generator, shape: tuple[int, ...], like: Tensor) -> Tensor:
-    """Draw uniforms in [0, 1); as `normal`."""
+    """Draw uniforms in [0, 1); as `normal`.
+
+    >>> u = uniform(np.random.default_rng(0), (1000,), torch.empty(0))
+    >>> bool(((u >= 0) & (u < 1)).all()), abs(u.mean().item() - 0.5) < 0.03
+    (True, True)
+    """
     return sent(rng.random(shape, dtype=numpy_dtype(like)), like)
 
 

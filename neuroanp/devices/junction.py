@@ -103,6 +103,28 @@ class Junction(Law):
     ...                kappa=1.0, volts_per_unit="1 V", n_sources=1)
     >>> law.occupancy(), round(1e9 * law.correlation_time(), 3), round(law.swing, 4), round(law.node_sigma, 4)
     (0.5, 5.0, 0.0702, 0.0351)
+    >>> [round(tau, 11) for tau in law.dwells()], [round(r) for r in law.resistances], round(law.barrier, 4)  # ln 10
+    ([1e-08, 1e-08], [7640, 12224], 2.3026)
+    >>> round(law.critical_voltage, 4), round(1e21 * law.barrier_energy, 3), round(1e6 * law.static_power, 2)
+    (0.0921, 9.537, 18.3)
+    >>> [round(v, 2) for v in law.voltages()], [*law.temperatures()], law.extrapolated(400.0)[:42], law.physics.tau0
+    ([0.3, 0.3], [300.0, 300.0], 'the dwell times of its junctions at 400 K ', 1e-09)
+    >>> round(law.autocorrelation(5e-9), 4), law.bank, law.uniforms((3,)), law.normals((3,))  # e^-1
+    (0.3679, None, (1, 3), None)
+    >>> round(law.neuron_variance(0.3, 10, 1.0), 4)  # p (1 - p) / 10 of reads far apart
+    0.025
+    >>> import torch
+    >>> state = law.start(torch.tensor([[0.1, 0.9]]))
+    >>> noise, after = law.run(state, torch.full((2, 1, 2), 0.5), None, 1e-6)
+    >>> state.tolist(), noise.shape
+    ([[True, False]], torch.Size([2, 2]))
+    >>> from neuroanp.devices.protocol import Place
+    >>> from neuroanp.noise import PassStreams, Streams
+    >>> streams = PassStreams(Streams(0), "train", 0)
+    >>> place = Place(torch.zeros(400, 1, 1, 2), 0, streams.at("u", 0), streams.at("xi", 0))
+    >>> after = law.fill(place, law.start(torch.zeros(1, 1, 2)), 1e-6)
+    >>> abs(place.noise.std().item() / law.node_sigma - 1.0) < 0.01
+    True
     >>> round(law.occupancy(0.32), 4), round(1e9 * law.at_temperature(400.0).correlation_time(), 3)
     (0.7311, 2.812)
     """
@@ -177,6 +199,8 @@ class Junction(Law):
     def at_temperature(self, kelvin: float) -> Junction:
         """Return the junction in surroundings of another temperature: E_b and V_c stay, Delta = E_b/(k_B T).
 
+        Args: kelvin: the temperature of the surroundings, kelvin.
+
         Raises: ValueError if it is not above 0 K, or so cold that the junction practically never switches.
         """
         if not (kelvin > 0 and math.isfinite(kelvin)):
@@ -199,7 +223,7 @@ class Junction(Law):
         )  # fmt: skip
 
     def extrapolated(self, kelvin: float) -> str | None:
-        """Return what to say of dwell times that are extrapolated to a temperature over a barrier that is not high."""
+        """Return what to say of dwell times extrapolated to so many kelvin over a barrier that is not high."""
         barrier = self.barrier * self.reference_temperature / kelvin
         if kelvin == self.reference_temperature or barrier >= HIGH_BARRIER:
             return None
@@ -219,11 +243,11 @@ class Junction(Law):
         return self.physics.voltages(v)
 
     def temperatures(self, v: Any = None) -> States:
-        """Return the temperature of the junction in each state, kelvin: T_amb + R_th V^2/R."""
+        """Return the temperature of the junction in each state under a drive v, kelvin: T_amb + R_th V^2/R."""
         return self.physics.temperatures(v)
 
     def dwells(self, v: Any = None) -> States:
-        """Return tau_P and tau_AP, seconds.
+        """Return tau_P and tau_AP under a drive v (see `voltages`), seconds.
 
         Raises: ValueError where |u| >= 1, or where a dwell is too long for the arithmetic.
         """
@@ -240,7 +264,7 @@ class Junction(Law):
     # ---- read-out ----
 
     def tmr_at(self, volts: Any) -> Any:
-        """Return TMR/(1 + V^2/V_h^2) at a voltage over the junction, a number or a tensor.
+        """Return TMR/(1 + V^2/V_h^2) at so many volts over the junction, a number or a tensor.
 
         >>> law = Junction(dwell="10 ns", tau0="1 ns", v_slope="20 mV", v50="0.3 V", exponent=1, bias="0.3 V",
         ...                reference_temperature="300 K", r_p="7.64 kohm", tmr=0.6, v_half="0.5 V", r_load="10 kohm",
@@ -293,14 +317,14 @@ class Junction(Law):
         return math.exp(-abs(lag_s) / self.correlation_time())
 
     def uniforms(self, shape: tuple[int, ...]) -> tuple[int, ...]:
-        """Return the shape of the uniforms one step takes."""
+        """Return the shape of the uniforms one step takes, for units of this shape."""
         return (self.n_sources, *shape)
 
     def normals(self, shape: tuple[int, ...]) -> None:
-        """Return None: no normals are needed."""
+        """Return None, whatever the shape of the units: no normals are needed."""
 
     def start(self, u: Tensor, xi: Tensor | None = None) -> Tensor:
-        """Return stationary states (bool, True is AP) for uniforms u (n_sources, *shape)."""
+        """Return stationary states (bool, True is AP) for uniforms u (n_sources, *shape); xi is not used."""
         return telegraph.start(u, self.occupancy())
 
     def run(self, state: Tensor, u: Tensor, xi: Tensor | None, dt: float) -> tuple[Tensor, Tensor]:
@@ -309,7 +333,7 @@ class Junction(Law):
         Args:
             state: bool, (n_sources, *shape).
             u: uniforms, (T, n_sources, *shape).
-            xi: not used.
+            xi: as in `start`, not used.
             dt: seconds a step, 0 or more.
         """
         p = self.occupancy()
@@ -318,7 +342,10 @@ class Junction(Law):
         return below.mul_(-self.kappa * self.swing / self.volts_per_unit), after
 
     def fill(self, place: Place, state: Tensor, dt: float) -> Tensor:
-        """Put the noise of T steps, drawn as they are made, at a place; return the states after them."""
+        """Put the noise of T steps, drawn as they are made, at a place; return the states after them.
+
+        Args: place: where it goes, and where its draws lie. state: bool, (n_sources, *shape). dt: seconds a step.
+        """
         p = self.occupancy()
         transition = telegraph.transition(p, self.correlation_time(), dt)
         scale = -self.kappa * self.swing / self.volts_per_unit
@@ -349,7 +376,10 @@ class Junction(Law):
         return (first.to(u.dtype) + later.to(u.dtype).sum(0)) / len(u)
 
     def neuron_variance(self, v: Any, n: int, spacing: float) -> Any:
-        """Return the variance of `neuron`, in closed form (see telegraph.variance_of_mean)."""
+        """Return the variance of `neuron`, in closed form (see telegraph.variance_of_mean).
+
+        Args: v: drive, a number or a tensor, volts. n: reads. spacing: seconds from one read to the next.
+        """
         return telegraph.variance_of_mean(self.occupancy(v), self.correlation_time(v), n, spacing)
 
 

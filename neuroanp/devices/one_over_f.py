@@ -42,6 +42,10 @@ def of_a_step(corners: np.ndarray, dt: float, xi: Tensor) -> tuple[Tensor, Tenso
         corners: f_k, hertz. dt: seconds. xi: normals of steps, (T, K, ...), whose rows both can be multiplied with.
 
     Raises: ValueError for a negative step.
+
+    >>> rho, fresh = of_a_step(np.array([1.0]), math.log(2.0) / (2.0 * math.pi), torch.zeros(1, 1))
+    >>> round(rho.item(), 6), round((rho**2 + fresh**2).item(), 6)
+    (0.5, 1.0)
     """
     if not dt >= 0:
         raise ValueError(f"a step of {dt} s: time runs forward; use 0 s or more")

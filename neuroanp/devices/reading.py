@@ -12,7 +12,16 @@ from neuroanp.devices.switched import Switched
 
 
 def conductance(on: Switched, cells: Cells, now: float) -> Tensor:
-    """Return the conductances at chip time `now` without read noise, siemens."""
+    """Return the conductances at chip time `now` without read noise, siemens.
+
+    >>> import torch
+    >>> from neuroanp.profiles.loader import load
+    >>> on = Switched(load("pcm"), frozenset({"drift", "read_noise"}))
+    >>> g, t = torch.full((2, 1, 1), 10e-6, dtype=torch.float64), torch.zeros(2, 1, 1, dtype=torch.float64)
+    >>> cells = {"g": g, "target": g, "t": t, "nu": torch.full_like(g, 0.05), "wear": torch.zeros_like(g)}
+    >>> round((conductance(on, cells, 20.0 * 1000.0) / g).min().item(), 6), round(1000.0**-0.05, 6)  # t0 = 20 s
+    (0.707946, 0.707946)
+    """
     return _seen(on, cells, aged(on, cells, now))
 
 
@@ -46,7 +55,17 @@ def _seen(on: Switched, cells: Cells, g: Tensor) -> Tensor:
 def read_sigma(
     on: Switched, cells: Cells, now: float, window: float, g_now: Tensor | None = None
 ) -> tuple[Tensor | None, Tensor | None]:
-    """Return standard deviations of the fresh and the frozen read noise, or None for what is off."""
+    """Return standard deviations of the fresh and the frozen read noise, or None for what is off.
+
+    >>> import torch
+    >>> from neuroanp.profiles.loader import load
+    >>> on = Switched(load("pcm"), frozenset({"drift", "read_noise"}))
+    >>> g, t = torch.full((2, 1, 1), 10e-6, dtype=torch.float64), torch.zeros(2, 1, 1, dtype=torch.float64)
+    >>> cells = {"g": g, "target": g, "t": t, "nu": torch.full_like(g, 0.05), "wear": torch.zeros_like(g)}
+    >>> fresh, frozen = read_sigma(on, cells, 1.0, 1e-3)
+    >>> bool((fresh > 0).all()), frozen  # frozen noise is an effect of its own
+    (True, None)
+    """
     if on.read is None:
         return None, None
     g = cells["g"]

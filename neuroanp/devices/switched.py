@@ -16,7 +16,11 @@ if TYPE_CHECKING:
 
 
 def at_temperature(law: Any, kelvin: float) -> Any:
-    """Return a law at a temperature, or as it is where it does not depend on one; InputError where it cannot be."""
+    """Return a law at a temperature, or as it is where it does not depend on one; InputError where it cannot be.
+
+    >>> at_temperature(None, 350.0) is None
+    True
+    """
     try:
         return law if law is None or law.at_temperature is None else law.at_temperature(kelvin)
     except ValueError as error:
@@ -32,6 +36,15 @@ class Switched:
         temperature: kelvin, for the laws that depend on it; None: the profile's own.
 
     Raises: InputError for unknown effects and for what is no temperature.
+
+    >>> import torch
+    >>> from neuroanp.profiles.loader import load
+    >>> pcm = Switched(load("pcm"))
+    >>> pcm.lands, pcm.can_program, pcm.endurance
+    (False, True, 1000000000.0)
+    >>> cells = {"wear": torch.tensor([[[0, 2_000_000_000]]])}
+    >>> pcm.worn_out(cells), torch.equal(pcm.held(cells), pcm.worn_out(cells))
+    (tensor([[[False,  True]]]), True)
     """
 
     def __init__(
@@ -76,12 +89,12 @@ class Switched:
         return self.programming is not None or (self.update is not None and self.update.program is not None)
 
     def held(self, cells: Cells) -> Tensor | None:
-        """Return which devices no pulse moves, stuck or worn out, or None: all move."""
+        """Return which devices of an array, its cells, no pulse moves, stuck or worn out, or None: all move."""
         worn, stuck = self.worn_out(cells), cells.get("stuck")
         return stuck if worn is None else worn if stuck is None else stuck | worn
 
     def worn_out(self, cells: Cells) -> Tensor | None:
-        """Return which devices have had the pulses they endure, or None where none has."""
+        """Return which devices of an array, its cells, have had the pulses they endure, or None where none has."""
         if self.endurance is None:
             return None
         limit = cells.get("limit")

@@ -40,7 +40,11 @@ def correlation_time(tau_high: Value, tau_low: Value) -> Value:
 
 
 def occupancy(tau_high: Value, tau_low: Value) -> Value:
-    """Return p, the probability of state 1."""
+    """Return p, the probability of state 1.
+
+    >>> occupancy(3e-9, 1e-9)
+    0.75
+    """
     return tau_high / (tau_high + tau_low)
 
 
@@ -62,14 +66,22 @@ def transition(p: Any, tau_c: Any, dt: float) -> tuple[Any, Any]:
 
 
 def lost(tau_c: Any, dt: float) -> Any:
-    """Return 1 - rho, the share of a correlation that a step of dt seconds takes; ValueError for a negative step."""
+    """Return 1 - rho, the share of a correlation that a step of dt seconds takes; ValueError for a negative step.
+
+    >>> round(lost(1.0, math.log(2.0)), 6), lost(1.0, math.inf)
+    (0.5, 1.0)
+    """
     if not dt >= 0:
         raise ValueError(f"a step of {dt} s: time runs forward; use 0 s or more")
     return -_expm1(-dt / tau_c)
 
 
 def start(u: Tensor, p: float | Tensor) -> Tensor:
-    """Return stationary states (bool) for uniforms u in [0, 1)."""
+    """Return stationary states (bool) for uniforms u in [0, 1).
+
+    >>> start(torch.tensor([0.1, 0.3]), 0.25).tolist()
+    [True, False]
+    """
     return u < p
 
 
@@ -127,6 +139,14 @@ def fill(
     """Put (count - mean) scale of T steps, drawn as they are made, at a place; return the states after them.
 
     Args: state: bool, (n_sources, B, n). transition: P(. -> 1) from 0 and from 1.
+
+    >>> from neuroanp.devices.protocol import Place
+    >>> from neuroanp.noise import PassStreams, Streams
+    >>> streams = PassStreams(Streams(0), "train", 0)
+    >>> place = Place(torch.zeros(1000, 1, 1, 1), 0, streams.at("u", 0), streams.at("xi", 0))
+    >>> after = fill(place, torch.zeros(1, 1, 1, dtype=torch.bool), (0.25, 0.25), mean=0.25, scale=1.0)  # no memory
+    >>> place.noise.unique().tolist(), abs(place.noise.mean().item()) < 0.05
+    ([-0.25, 0.75], True)
     """
     from neuroanp.kernels import source_loops
 
@@ -138,7 +158,11 @@ def fill(
 
 
 def autocovariance(p: float, tau_c: float, lag: float) -> float:
-    """Return the covariance of the state (0 or 1) with itself `lag` seconds away: p (1-p) e^{-|lag|/tau_c}."""
+    """Return the covariance of the state (0 or 1) with itself `lag` seconds away: p (1-p) e^{-|lag|/tau_c}.
+
+    >>> round(autocovariance(0.5, 1.0, math.log(2.0)), 6)  # p (1 - p) / 2
+    0.125
+    """
     return p * (1.0 - p) * math.exp(-abs(lag) / tau_c)
 
 
@@ -146,6 +170,12 @@ def spectrum(p: Any, tau_c: Any, f: Any) -> Any:
     """Return the one-sided power spectral density of the state at f hertz, 1/Hz, without the line at 0 Hz.
 
     S(f) = 4 p (1-p) tau_c / (1 + (2 pi f tau_c)^2)
+
+    >>> spectrum(0.5, 1.0, 0.0), round(spectrum(0.5, 1.0, 1.0 / (2.0 * math.pi)), 6)  # half at the corner
+    (1.0, 0.5)
+    >>> f = np.linspace(0.0, 1e4, 10**6)
+    >>> round(float(np.trapezoid(spectrum(0.5, 1e-3, f), f)), 2)  # p (1 - p), all but the tail
+    0.25
     """
     return 4.0 * p * (1.0 - p) * tau_c / (1.0 + (2.0 * math.pi * f * tau_c) ** 2)
 

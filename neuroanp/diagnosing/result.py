@@ -75,6 +75,12 @@ class Diagnosis:
         about: task, profile, backend, rule, seed, batch, updates of the training; gradient, "exact" or "surrogate";
             run, its directory, or None; within and most, when drawing ended.
         rows: what was found.
+
+    >>> import neuroanp as na
+    >>> task = {"name": "copy", "length": 1, "delay": 1, "symbols": 2, "test_size": 8}
+    >>> found = na.diagnose({"task": task, "rule": "bptt", "network": {"hidden": 6}}, draws=4, progress=False)
+    >>> found, [round(row["cosine"], 6) for row in found.table()], len(found.plain()["rows"])
+    (Diagnosis(copy · ideal · bptt · seed 0: 4 rows), [1.0, 1.0, 1.0, 1.0], 4)
     """
 
     about: dict[str, Any]

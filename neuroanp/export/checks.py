@@ -17,7 +17,18 @@ if TYPE_CHECKING:
 
 
 def finite(model: Model) -> list[str]:
-    """Find arrays with weights that are not finite."""
+    """Find arrays with weights that are not finite.
+
+    >>> from neuroanp.export.model import Model
+    >>> import numpy as np
+    >>> from neuroanp.backends.neuron import LIF
+    >>> from neuroanp.network.compose import one_layer
+    >>> W = {name: np.full((1, 1), np.nan) for name in ("w_in", "w", "w_out")}
+    >>> network = one_layer({name: w.shape for name, w in W.items()}, cell=LIF())
+    >>> model = Model("one", W, network, 1e-3, True, np.ones((2, 1, 1)), lambda y: {"loss": 0.0})
+    >>> finite(model)[0]
+    'w_in: 1 weights are not finite; repeat the training'
+    """
     bad = {name: int((~np.isfinite(W)).sum()) for name, W in model.weights.items()}
     return [f"{name}: {count} weights are not finite; repeat the training" for name, count in bad.items() if count]
 

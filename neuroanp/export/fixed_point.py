@@ -88,7 +88,18 @@ def fixed_point(model: Model, bits: Bits) -> FixedPoint:
 
 
 def wanted_factors(model: Model) -> dict[str, float]:
-    """Return the factors of one step that a_m, k_i, k_e and a_s of each layer, and a_r, are rounded from."""
+    """Return the factors of one step that a_m, k_i, k_e and a_s of each layer, and a_r, are rounded from.
+
+    >>> from neuroanp.export.model import Model
+    >>> import numpy as np
+    >>> from neuroanp.backends.neuron import LIF
+    >>> from neuroanp.network.compose import one_layer
+    >>> W = {name: np.ones((1, 1)) for name in ("w_in", "w", "w_out")}
+    >>> network = one_layer({name: w.shape for name, w in W.items()}, cell=LIF())
+    >>> model = Model("one", W, network, 1e-3, True, np.ones((2, 1, 1)), lambda y: {"loss": 0.0})
+    >>> {name: round(factor, 4) for name, factor in wanted_factors(model).items()}
+    {'a_m': 0.9512, 'k_i': 0.0442, 'k_e': 0.0488, 'a_s': 0.8187, 'a_r': 0.9512}
+    """
     found: dict[str, float] = {}
     for layer in model.network.layers:
         step = model.steps[layer.name]

@@ -61,6 +61,17 @@ class Model(Numeric):
         notes: sentences: what of the run is not in this network.
         chip: the run's own device with its conductances (`substrates.chip.DeviceChip`), for formats of crossbars.
         backend: what simulated it in training.
+
+    >>> from neuroanp.network.compose import one_layer
+    >>> W = {"w_in": np.array([[0.5, 0.1]]), "w": np.zeros((1, 1)), "w_out": np.array([[1.0, 0.2]])}  # biases .1 and .2
+    >>> network = one_layer({name: w.shape for name, w in W.items()}, bias=True)
+    >>> rate = Model("one", W, network, 1e-3, False, np.ones((2, 1, 1)), lambda y: {"loss": 0.0})
+    >>> rate.sizes, rate.spiking, rate.bias, rate.one_layer, rate.neuron, rate.layer.name, rate.key(rate.layer)
+    ((1, 1, 1), False, True, True, None, 'hidden', 'neuron')
+    >>> rate.input_lines(rate.inputs).shape, rate.input_line, rate.output_line, rate.bias_line(network.projections[0])
+    ((2, 1, 2), 1.0, 1.0, 1.0)
+    >>> [part.tolist() for part in rate.columns("w_in")]
+    [[[0.5]], [0.1]]
     """
 
     inputs: NDArray[np.float64]
@@ -87,7 +98,7 @@ class Model(Numeric):
         return self.synapse_line(self.network.layers[0]) if self.spikes_in else 1.0
 
     def bias_line(self, p: Projection) -> float:
-        """Return what drives the bias column of an array at every step: 1 of rates and currents; 1 - a_s of spikes."""
+        """Return what drives the bias column of an array p at each step: 1 of rates and currents; 1 - a_s of spikes."""
         if p.post == OUTPUT:
             return self.output_line
         if not self.spiking:
@@ -96,7 +107,7 @@ class Model(Numeric):
         return self.input_line if p.pre == INPUT or layer is None else self.synapse_line(layer)
 
     def input_lines(self, inputs: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Return what drives the columns of the array from the input: (T, B, I), or (T, B, I+1) with a bias."""
+        """Return what drives the columns of the array from the input: inputs (T, B, I), or (T, B, I+1) with a bias."""
         if not self.bias:
             return inputs
         return np.concatenate([inputs, np.full((*inputs.shape[:2], 1), self.input_line)], -1)

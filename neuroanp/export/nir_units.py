@@ -97,7 +97,12 @@ def _common(where: str, key: str, name: str, unit: dict[str, Array], dt: float, 
 
 
 def differ(values: Array) -> bool:
-    """Tell whether units differ in something by more than the rounding of float32."""
+    """Tell whether units differ in something by more than the rounding of float32.
+
+    >>> import numpy as np
+    >>> differ(np.array([0.02, 0.02])), differ(np.array([0.02, 0.021]))
+    (False, True)
+    """
     return bool(np.ptp(values) > ALIKE * np.abs(values).max())
 
 

@@ -63,7 +63,11 @@ def _words(names: Sequence[str], before: str, otherwise: str) -> dict[str, str]:
 
 
 def cast(parts: Tensors, dtype: DTypeLike) -> dict[str, NDArray[Any]]:
-    """Return real numbers as dtype and whole ones as int64."""
+    """Return real numbers as dtype and whole ones as int64.
+
+    >>> {name: part.dtype.name for name, part in cast({"w": [0.5], "n": [1]}, np.float32).items()}
+    {'w': 'float32', 'n': 'int64'}
+    """
     made = {name: np.asarray(part) for name, part in parts.items()}
     return {name: part.astype(dtype if part.dtype.kind == "f" else np.int64) for name, part in made.items()}
 

@@ -38,6 +38,12 @@ class Exported:
         facts: other numbers worth a record, by name.
         of_device: whether it holds what the run's own device does, and not the network's weights.
         origin: what it holds then, a phrase; None: the network's weights.
+
+    >>> import numpy as np
+    >>> from neuroanp.export.model import Traces
+    >>> W = {"w": np.array([[0.5]])}
+    >>> Exported(("model.bin",), W, Traces(np.zeros((2, 1, 1)), None, None), limits=("none",)).origin is None
+    True
     """
 
     files: tuple[str, ...]
@@ -56,6 +62,29 @@ class Exporter(Section):
 
     `holds` says what networks it can express, `reader` what reads it back, `lost` what it loses: one line each.
     `script` is the Python file that runs that reader, see `neuroanp.export.checking.script`; None: there is none.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import numpy as np
+    >>> from neuroanp.export.model import Model, reference
+    >>> from neuroanp.network.compose import one_layer
+    >>> class Text(Exporter):
+    ...     holds, reader, lost = "one layer", "any editor", "digits beyond the third"
+    ...     def check(self, model):
+    ...         if not model.one_layer:
+    ...             raise ValueError("one layer alone")
+    ...     def export(self, model, folder):
+    ...         held = {name: W.round(3) for name, W in model.weights.items()}
+    ...         (folder / "w.txt").write_text(repr(held))
+    ...         return Exported(("w.txt",), held, reference(model))
+    >>> W = {name: np.array([[0.12345]]) for name in ("w_in", "w", "w_out")}
+    >>> network = one_layer({name: w.shape for name, w in W.items()})
+    >>> model = Model("one", W, network, 1e-3, False, np.ones((2, 1, 1)), lambda y: {"loss": 0.0})
+    >>> with TemporaryDirectory() as folder:
+    ...     Text().check(model)
+    ...     made = Text().export(model, Path(folder))
+    ...     programs = Text.foreign(Path(folder))
+    >>> made.held["w"].item(), made.traces.y.shape, programs
+    (0.123, (2, 1, 1), [])
     """
 
     holds: ClassVar[str]
@@ -68,11 +97,13 @@ class Exporter(Section):
         """Raise InputError for what the format cannot express: which layer or key, the value, the limit, the remedy.
 
         All problems at once. Nothing has been written.
+
+        Args: model: the network as plain numbers.
         """
 
     @abstractmethod
     def export(self, model: Model, folder: Path) -> Exported:
-        """Write the files into an empty folder and return what they hold; `check` has passed."""
+        """Write the files of a model into an empty folder and return what they hold; `check` has passed."""
 
     @classmethod
     def foreign(cls, folder: Path) -> list[str]:

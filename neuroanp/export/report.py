@@ -43,6 +43,14 @@ class ExportReport:
         limits: sentences: clipped, rounded, left out, delayed.
         facts: other numbers of the format.
         check: which files check it in a reader of others, the command, and what is presented and compared; None: none.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> import neuroanp as na
+    >>> tiny = {"task": {"name": "copy", "test_size": 4}, "network": {"hidden": 4}, "training": {"controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     report = na.train(tiny, updates=1, runs=folder, report=False, progress=False).export("onnx")
+    >>> report.weights["w"]["max"] < 1e-6, report.plain()["files"] == report.files  # ONNX has float32
+    (True, True)
     """
 
     run: str

@@ -95,7 +95,12 @@ def factor_bits(fixed: FixedPoint) -> int:
 
 
 def single(network: Network) -> bool:
-    """Return whether a network is what lif_core.v holds: one layer whose units reach each other."""
+    """Return whether a network is what lif_core.v holds: one layer whose units reach each other.
+
+    >>> from neuroanp.network.compose import one_layer
+    >>> single(one_layer({"w_in": (2, 1), "w": (2, 2), "w_out": (1, 2)}))
+    True
+    """
     return tuple(network.shapes) == ONE_LAYER
 
 

@@ -27,6 +27,13 @@ def exporter(name: str, options: Mapping[str, Any] | None = None) -> Exporter:
 
     Raises:
         InputError: no such format, or an option that it does not know or take.
+
+    >>> exporter("onnx", {"sequences": "2"}).sequences
+    2
+    >>> exporter("onyx")  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: unknown export format 'onyx'; did you mean 'onnx'? (known: ...)
     """
     kind = EXPORTERS.get(name)
     document = Document(f"export format {name}", {})

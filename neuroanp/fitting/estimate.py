@@ -72,7 +72,11 @@ class Estimate:
 
 
 def normal_quantile() -> float:
-    """Return the half width of the 95 % interval of a standard normal."""
+    """Return the half width of the 95 % interval of a standard normal.
+
+    >>> round(normal_quantile(), 4)
+    1.96
+    """
     from scipy.special import ndtri
 
     return float(ndtri(0.5 + LEVEL / 2))

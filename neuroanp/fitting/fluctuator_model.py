@@ -87,7 +87,11 @@ def rungs(f_low: float, f_high: float) -> tuple[np.ndarray, np.ndarray]:
 
 
 def lorentzian(rho: np.ndarray, f: np.ndarray) -> np.ndarray:
-    """Return L of each rho at each f, (len(rho), len(f))."""
+    """Return L of each rho at each f, (len(rho), len(f)).
+
+    >>> lorentzian(np.array([0.5]), np.array([0.0, 0.5])).round(6).tolist()  # (1 + rho) / (1 - rho), and its inverse
+    [[3.0, 0.333333]]
+    """
     rho = rho[:, None]
     return (1 - rho**2) / (1 - 2 * rho * np.cos(2 * np.pi * f) + rho**2)
 

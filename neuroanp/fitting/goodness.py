@@ -33,6 +33,10 @@ def uniform(u: np.ndarray, name: str = "Kolmogorov-Smirnov distance of the resid
     """Test that numbers are uniform in [0, 1].
 
     Source: Massey, The Kolmogorov-Smirnov test for goodness of fit, J. Am. Stat. Assoc. 46:68 (1951).
+
+    >>> even, low = (np.arange(100) + 0.5) / 100, np.arange(100) / 200
+    >>> uniform(even).p > 0.99, uniform(low).p < 1e-6
+    (True, True)
     """
     from scipy.stats import kstest
 
@@ -42,7 +46,12 @@ def uniform(u: np.ndarray, name: str = "Kolmogorov-Smirnov distance of the resid
 
 
 def neighbours(z: np.ndarray, order: np.ndarray | None = None) -> Goodness:
-    """Test that the correlation of successive residuals is zero."""
+    """Test that the correlation of successive residuals is zero.
+
+    >>> z = np.random.default_rng(0).standard_normal(1000)
+    >>> neighbours(z).p > 0.01, neighbours(np.sort(z)).p < 1e-6
+    (True, True)
+    """
     from scipy.special import ndtr
 
     pairs = z[1:] * z[:-1]
@@ -85,7 +94,12 @@ def sums(series: Sequence[np.ndarray], lengths: Sequence[int], of: str) -> list[
 
 
 def chi_squared(squares: np.ndarray, parameters: int, name: str = "reduced chi-squared", says: str = "") -> Goodness:
-    """Test that squared residuals sum to their number less that of the fitted parameters."""
+    """Test that squared residuals sum to their number less that of the fitted parameters.
+
+    >>> found = chi_squared(np.ones(12), 2)  # 12 over 10 degrees of freedom
+    >>> round(found.value, 6), round(found.p, 4)
+    (1.2, 0.2851)
+    """
     from scipy.special import chdtrc
 
     freedom = max(1, len(squares) - parameters)

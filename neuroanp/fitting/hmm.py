@@ -39,7 +39,11 @@ class Moments:
 
 
 def stationary(a: float, b: float) -> np.ndarray:
-    """Return the stationary distribution, (b, a) / (a + b)."""
+    """Return the stationary distribution, (b, a) / (a + b).
+
+    >>> stationary(0.1, 0.3).round(6).tolist()
+    [0.75, 0.25]
+    """
     return np.array([b, a]) / (a + b)
 
 
@@ -52,6 +56,10 @@ def densities(v: np.ndarray, levels: np.ndarray, sigma: float) -> tuple[np.ndarr
         v: (N,) samples.
         levels: (n,) any number of them.
         sigma: of the white noise.
+
+    >>> e, log = densities(np.array([0.0, 1.0]), np.array([0.0, 1.0]), 1.0)
+    >>> e.round(4).tolist(), round(log, 4)  # e^-1/2 where the other level is; - ln(2 pi)
+    ([[1.0, 0.6065], [0.6065, 1.0]], -1.8379)
     """
     log = -0.5 * ((v - levels[:, None]) / sigma) ** 2
     top = log.max(0)

@@ -74,7 +74,12 @@ def fit(table: Table, base: HardwareProfile, options: Options) -> Fit:
 
 
 def censored(target: np.ndarray, actual: np.ndarray, sigma: np.ndarray) -> float:
-    """Return the log likelihood: a normal density above 0 S, and at 0 S the probability of ending there or below."""
+    """Return the log likelihood: a normal density above 0 S, and at 0 S the probability of ending there or below.
+
+    >>> zero, one = np.zeros(1), np.ones(1)
+    >>> round(censored(zero, zero, one), 6), round(censored(one, one, one), 6)  # ln 1/2; - ln(2 pi) / 2
+    (-0.693147, -0.918939)
+    """
     from scipy.special import log_ndtr
 
     if not np.all(sigma > 0):

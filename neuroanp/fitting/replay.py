@@ -48,12 +48,20 @@ class Own(NamedTuple):
 
 
 def lags_of(n: int) -> np.ndarray:
-    """Return the lags, samples, at which a record of n is held to the law: powers of two up to a 20th of it."""
+    """Return the lags, samples, at which a record of n is held to the law: powers of two up to a 20th of it.
+
+    >>> lags_of(200).tolist()
+    [1, 2, 4, 8]
+    """
     return 2 ** np.arange(int(np.log2(max(2, n // 20))) + 1)
 
 
 def correlation(v: np.ndarray, lags: np.ndarray) -> np.ndarray:
-    """Return the correlation of a record with itself at lags, about its own mean."""
+    """Return the correlation of a record with itself at lags, about its own mean.
+
+    >>> correlation(np.tile([1.0, -1.0], 50), np.array([1, 2])).round(6).tolist()
+    [-1.0, 1.0]
+    """
     v = v - v.mean()
     return np.array([float(v[lag:] @ v[:-lag]) / (len(v) - lag) for lag in lags]) / float(v @ v) * len(v)
 

@@ -19,7 +19,12 @@ SAME_DWELL = np.array([[1, 0, 0, 0], [0, 1, 0, 0], [0, 0, 1, 0], [0, 0, 0, 1], [
 
 
 def flips(theta: np.ndarray) -> tuple[float, float]:
-    """Return a = P(low -> high) and b = P(high -> low) a sample for theta[3:5] = ln (tau_low, tau_high) / dt."""
+    """Return a = P(low -> high) and b = P(high -> low) a sample for theta[3:5] = ln (tau_low, tau_high) / dt.
+
+    >>> a, b = flips(np.array([0.0, 0.0, 0.0, np.log(4.0), np.log(4.0)]))
+    >>> [round(float(x), 6) for x in (a, b)], round((1 - math.exp(-0.5)) / 2, 6)
+    ([0.196735, 0.196735], 0.196735)
+    """
     up, down = np.exp(-theta[3:5])
     total = up + down
     return up / total * -math.expm1(-total), down / total * -math.expm1(-total)

@@ -21,7 +21,11 @@ from neuroanp.yaml_io import GrowingSection, Section, at
 
 
 class LinkLostError(RunError):
-    """The connection to an instrument is gone: whether what was asked last was done is not known."""
+    """The connection to an instrument is gone: whether what was asked last was done is not known.
+
+    >>> str(LinkLostError("tcp://bench: connection refused"))
+    'tcp://bench: connection refused'
+    """
 
 
 class InstrumentError(RunError):
@@ -33,7 +37,11 @@ class SpentError(InstrumentError):
 
 
 class Limits(GrowingSection):
-    """What no read and no write may exceed, whatever a rule wants."""
+    """What no read and no write may exceed, whatever a rule wants.
+
+    >>> Limits(voltage="0.3 V", write_voltage="2 V", current="1 mA", pulses=100).voltage
+    0.3
+    """
 
     later: ClassVar[tuple[str, ...]] = ("run_pulses",)
 
@@ -51,7 +59,11 @@ class Limits(GrowingSection):
 
 
 class Pulse(Section):
-    """The pulses that a device is written with: one shape up, one down."""
+    """The pulses that a device is written with: one shape up, one down.
+
+    >>> Pulse(up="1.2 V", down="-1.5 V", width="100 ns").width
+    1e-07
+    """
 
     up: Voltage = Field(description="volts of a pulse that raises the conductance")
     down: Voltage = Field(description="volts of a pulse that lowers it")
@@ -70,7 +82,13 @@ class Pulse(Section):
 
 
 class Identity(NamedTuple):
-    """What an instrument is: its name, word lines and bit lines. A device is where two of them cross."""
+    """What an instrument is. A device is where a word line and a bit line cross.
+
+    Args: name: of it. lines: how many word lines. bits: how many bit lines.
+
+    >>> Identity("bench", 64, 32).bits
+    32
+    """
 
     name: str
     lines: int
@@ -78,7 +96,13 @@ class Identity(NamedTuple):
 
 
 class Cost(NamedTuple):
-    """What all since the last look took: joules and seconds of the chip; None where the instrument cannot tell."""
+    """What all since the last look took; None where the instrument cannot tell.
+
+    Args: joules: energy, joules. seconds: of the chip's time.
+
+    >>> Cost(joules=1e-9).seconds is None
+    True
+    """
 
     joules: float | None = None
     seconds: float | None = None
@@ -88,6 +112,31 @@ class Instrument(Protocol):
     """A driver: made with a resource and options, opened, used, closed; it may be opened again after it was closed.
 
     Whatever loses the connection raises `LinkLostError`; whatever else goes wrong raises `InstrumentError`.
+
+    Args: resource, options: what `hardware.resource` and `hardware.options` say.
+
+    >>> class Resistors:
+    ...     "An array of 2 x 1 resistors of 1 kOhm, each raised by a microsiemens a pulse."
+    ...     def __init__(self, resource, options):
+    ...         self.G = np.full((2, 1), 1e-3)
+    ...     def open(self, limits, pulse):
+    ...         self.limits, self.pulse = limits, pulse
+    ...         return Identity("resistors", 2, 1)
+    ...     def read(self, volts):
+    ...         return volts @ self.G
+    ...     def write(self, pulses):
+    ...         self.G += 1e-6 * pulses
+    ...     def cost(self):
+    ...         return Cost()
+    ...     def close(self):
+    ...         pass
+    >>> from neuroanp.registry import missing
+    >>> bench, limits = Resistors("", {}), Limits(voltage="1 V", write_voltage="2 V", current="1 A", pulses=10)
+    >>> bench.open(limits, Pulse(up="1 V", down="-1 V", width="1 us")).lines, missing(Resistors, Instrument)
+    (2, [])
+    >>> bench.write(np.array([[10], [0]], dtype=np.int16))
+    >>> bench.read(np.array([[0.5, 0.5]])).item(), bench.cost().joules, bench.close()  # I = sum_j V_j G_j
+    (0.001005, None, None)
     """
 
     def __init__(self, resource: str, options: Mapping[str, Any]) -> None:

@@ -104,6 +104,23 @@ class ANP(PassRule):
     (4, 4)
     >>> ANP(preset="paper").gamma
     0.0
+
+    One step of one unit and one output, whose passes differ by .3 and .4 (|d|^2 = .25, n = 2):
+
+    >>> from neuroanp.trajectory import LayerActivity
+    >>> def two(a, b):
+    ...     return torch.tensor([a, b], dtype=torch.float64).reshape(1, 2, 1, 1)  # T 1, M 2, B 1, n 1
+    >>> one, rule = torch.ones(1, 1, dtype=torch.float64), ANP(preset="default", damping=0.125)
+    >>> weights = Weights.one_layer({"w_in": one, "w": one, "w_out": one})
+    >>> layer = LayerActivity(two(0.3, 0.0), two(0.3, 0.0).tanh(), two(0.0, 0.0)[0])
+    >>> chunk = Trajectory(two(1.0, 1.0)[:, 0], {"hidden": layer}, two(0.4, 0.0), t0=0, dt=1e-3)
+    >>> rule.check(spiking=False)
+    >>> round(rule.compare(chunk, weights, rule.plan()).gain["hidden"].item(), 6)  # 2 / (.25 + 2 x .125)
+    4.0
+    >>> rule.worth(weights.network), rule.damped(weights.network), rule.keep, rule.remembers(weights.network)
+    ({'hidden': 2.0, 'output': 2.0}, {'hidden': 0.25, 'output': 0.25}, 'changes', ('h', 'y'))
+    >>> rule.needs[-2:]
+    ('a sum of squares over units, told to each of them', 'memory per unit: T numbers')
     """
 
     presets: ClassVar[Mapping[str, Mapping[str, Any]]] = {
@@ -162,7 +179,10 @@ class ANP(PassRule):
         return self
 
     def check(self, spiking: bool) -> None:
-        """Raise InputError for spike traces of units that do not spike, or an innovation of units that do."""
+        """Raise InputError for spike traces of units that do not spike, or an innovation of units that do.
+
+        Args: spiking: whether the units of the network spike.
+        """
         super().check(spiking)
         if self.activity == "z" and not spiking:
             raise InputError(
@@ -196,12 +216,20 @@ class ANP(PassRule):
         return "changes" if alone and not self.hears_errors else "all"
 
     def remembers(self, network: Network) -> tuple[str, ...]:
-        """Return what of earlier passes is looked at: the compared activity, and x for an innovation."""
+        """Return what of earlier passes is looked at: the compared activity, and x for an innovation.
+
+        Args: network: that learns, with units that spike or not.
+        """
         compared = "z" if network.spikes and self.activity != "h" else "h"
         return (compared, *(("x",) if self.difference == "innovation" else ()), "y")
 
     def compare(self, chunk: Trajectory, weights: Weights, plan: PassPlan) -> Compared:
-        """Return the changes da, dy of each difference, and n / s: what credit is worth there, 0 where s < eps."""
+        """Return the changes da, dy of each difference, and n / s: what credit is worth there, 0 where s < eps.
+
+        Args:
+            chunk: what every layer did, (T, M, B, n), in all M passes, or how they differ. weights: as they are held.
+            plan: which passes are compared.
+        """
         network = weights.network
         self.check(spiking=network.spikes)
         changes = {name: self._change(layer, plan) for name, layer in chunk.layers.items()}
@@ -248,11 +276,11 @@ class ANP(PassRule):
         return dict.fromkeys(network.lines, total) if self.norm == "global" else network.lines
 
     def damped(self, network: Network) -> dict[str, float]:
-        """Return what is added to the squared norm of each group of units, of one sample."""
+        """Return what is added to the squared norm of each group of units of a network, of one sample."""
         return {name: n * self.damping for name, n in self._units(network).items()}
 
     def worth(self, network: Network) -> dict[str, float]:
-        """Return n of each group of units: what credit over the squared norm is multiplied with."""
+        """Return n of each group of units of a network: what credit over the squared norm is multiplied with."""
         if self.scale == "one":
             return dict.fromkeys(network.lines, 1.0)
         if self.scale == "all":
@@ -261,14 +289,22 @@ class ANP(PassRule):
 
 
 def squared(d: Tensor) -> Tensor:
-    """Return the squared norm of the last dimension; a GPU takes it without writing squares to memory."""
+    """Return the squared norm of the last dimension; a GPU takes it without writing squares to memory.
+
+    >>> squared(torch.tensor([[3.0, 4.0], [0.0, 1.0]])).tolist()
+    [25.0, 1.0]
+    """
     if d.device.type == "cpu":
         return torch.linalg.vecdot(d, d)
     return torch.linalg.vector_norm(d, dim=-1).square_()
 
 
 def total_of(parts: Mapping[str, Tensor]) -> Tensor:
-    """Return the sum of the values, in their order."""
+    """Return the sum of the values, in their order.
+
+    >>> total_of({"hidden": torch.tensor([1.0]), "output": torch.tensor([2.0])}).item()
+    3.0
+    """
     first, *rest = parts.values()
     for part in rest:
         first = first + part

@@ -221,6 +221,10 @@ def products(p: Tensor, z: Tensor, lags: int) -> Tensor:
         p: (T, M, B, H O), what was not predicted, as `later` has it. z: (T, M, B, lines). lags: H.
 
     Returns: (H, O, lines).
+
+    >>> p, z = torch.tensor([1.0, 2.0]).reshape(2, 1, 1, 1), torch.tensor([3.0, 4.0]).reshape(2, 1, 1, 1)
+    >>> products(p, z, lags=1).item()  # 1 x 3 + 2 x 4
+    11.0
     """
     return (p.flatten(0, 2).T @ z.flatten(0, 2)).unflatten(0, (lags, -1))
 
@@ -232,6 +236,9 @@ def way(products: Tensor, q: Tensor) -> Tensor:
         products: (H, O, lines). q: (lines,).
 
     Returns: (H, O, lines); a unit without any noise goes none.
+
+    >>> way(torch.tensor([[[6.0, 1.0]]]), torch.tensor([2.0, 0.0])).tolist()
+    [[[3.0, 0.0]]]
     """
     return torch.where(q > 0, products / q, 0.0)
 
@@ -277,6 +284,10 @@ def perturbed(dL: Tensor, d: Mapping[str, Tensor], dy: Tensor) -> Tensor:
         dL: (T, M, B) how the losses differ. d, dy: as in `worth`.
 
     Returns: (T, B, O).
+
+    >>> d, dy = {"hidden": torch.tensor([0.3]).reshape(1, 1, 1, 1)}, torch.tensor([0.4]).reshape(1, 1, 1, 1)
+    >>> round(perturbed(torch.tensor(0.5).reshape(1, 1, 1), d, dy).item(), 6)  # .5 x 8 x .4
+    1.6
     """
     return ((dL * worth(d, dy)).unsqueeze(-1) * dy).sum(1)
 
@@ -286,6 +297,10 @@ def worth(d: Mapping[str, Tensor], dy: Tensor) -> Tensor:
 
     Args:
         d: (T, M, B, lines) by layer, innovations or whole changes. dy: (T, M, B, O) how the outputs differ.
+
+    >>> d, dy = {"hidden": torch.full((1, 2, 1, 1), 0.3)}, torch.full((1, 2, 1, 1), 0.4)
+    >>> [round(each, 6) for each in worth(d, dy).flatten().tolist()]  # two units, |d|^2 + |dy|^2 = .25, M = 2
+    [4.0, 4.0]
     """
     size = dy.shape[-1] + sum(each.shape[-1] for each in d.values())
     squared = dy.square().sum(-1) + sum(each.square().sum(-1) for each in d.values())

@@ -46,7 +46,14 @@ RIDGE = 1e-3
 
 
 def check_weights(weights: WeightsName, forget: float) -> None:
-    """Raise ValueError for a forgetting that nothing forgets by."""
+    """Raise ValueError for a forgetting that nothing forgets by.
+
+    >>> check_weights("identified", 0.5)
+    >>> check_weights("held", 0.5)
+    Traceback (most recent call last):
+    ...
+    ValueError: weights_forget changes nothing with weights 'held'; set weights 'identified', or leave it out
+    """
     if weights == "held" and forget != WEIGHTS_FORGET:
         raise ValueError(
             "weights_forget changes nothing with weights 'held'; set weights 'identified', or leave it out"
@@ -54,12 +61,28 @@ def check_weights(weights: WeightsName, forget: float) -> None:
 
 
 def listened(network: Network, name: str) -> list[Projection]:
-    """Return the arrays over which a layer hears other units, or itself; of data nothing differs."""
+    """Return the arrays over which a layer hears other units, or itself; of data nothing differs.
+
+    >>> from neuroanp.network.compose import one_layer
+    >>> network = one_layer({"w_in": (2, 1), "w": (2, 2), "w_out": (1, 2)})
+    >>> [p.name for p in listened(network, "hidden")], [p.name for p in listened(network, "output")]
+    (['w'], ['w_out'])
+    """
     return [p for p in network.projections if p.post == name and p.pre != INPUT]
 
 
 def heard(network: Network, name: str, chunk: Trajectory, plan: PassPlan) -> Tensor:
-    """Return how what a layer hears differs between passes, array beside array, (T, R, B, m)."""
+    """Return how what a layer hears differs between passes, array beside array, (T, R, B, m).
+
+    >>> from neuroanp.network.compose import one_layer
+    >>> network = one_layer({"w_in": (2, 1), "w": (2, 2), "w_out": (1, 2)})
+    >>> from neuroanp.trajectory import LayerActivity, PassPlan, Trajectory
+    >>> x = torch.tensor([[1.0, 0.0], [0.0, 1.0]]).reshape(1, 2, 1, 2).expand(3, 2, 1, 2)  # T 3, M 2, B 1, n 2
+    >>> chunk = Trajectory(torch.zeros(3, 1, 1), {"hidden": LayerActivity(x, x, 0 * x[0])}, x[..., :1], t0=0, dt=1e-3)
+    >>> plan = PassPlan(noise=(1.0, 1.0), stream=(0, 1), pairs=((0, 1),))
+    >>> heard(network, "hidden", chunk, plan)[:, 0, 0].tolist()  # of the step before each; the first follows rest
+    [[0.0, 0.0], [1.0, -1.0], [1.0, -1.0]]
+    """
     parts = [presynaptic(p, chunk)[..., : network.units[p.pre]] for p in listened(network, name)]
     return differences(torch.cat(parts, -1), plan)
 
@@ -77,7 +100,14 @@ def errors_of(A: Tensor, G: Tensor) -> Tensor:
 
 
 def reached(network: Network, name: str, E: Tensor) -> Tensor:
-    """Return E (lines, m) of a layer, 0 where an array does not reach a line: nothing is taken away there."""
+    """Return E (lines, m) of a layer, 0 where an array does not reach a line: nothing is taken away there.
+
+    >>> from neuroanp.network.compose import one_layer
+    >>> network = one_layer({"w_in": (2, 1), "w": (2, 2), "w_out": (1, 2)})
+    >>> E = torch.tensor([[0.1, 0.2], [0.3, 0.4]])
+    >>> torch.equal(reached(network, "hidden", E), E)  # units with one pre-activation: all of it
+    True
+    """
     found, at = torch.zeros_like(E), 0
     for p in listened(network, name):
         here = network.ports(p), slice(at, at + network.units[p.pre])
@@ -90,6 +120,11 @@ def with_errors(weights: Weights, errors: Mapping[str, Tensor]) -> Weights:
     """Return V = W + E of every array over which a layer hears others.
 
     Args: weights: W. errors: E (lines, m) by layer, in the order of `listened`.
+
+    >>> W = {"w_in": torch.zeros(2, 1), "w": torch.eye(2), "w_out": torch.zeros(1, 2)}
+    >>> E = torch.tensor([[0.1, 0.0], [0.0, -0.1]])
+    >>> with_errors(Weights.one_layer(W), {"hidden": E})["w"].diagonal()
+    tensor([1.1000, 0.9000])
     """
     network, arrays = weights.network, dict(weights.items())
     for name, E in errors.items():

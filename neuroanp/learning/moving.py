@@ -20,7 +20,12 @@ def by_itself(rule: Any) -> bool:
 
 
 def of_weights(rule: Any, own: bool) -> str:
-    """Say what moves the weights of such a rule; own: whether devices have noise of their own."""
+    """Say what moves the weights of such a rule; own: whether devices have noise of their own.
+
+    >>> from neuroanp.learning.weight_perturbation import WP
+    >>> of_weights(WP(), own=False) == weight_perturbation.of_weights(WP(), False)
+    True
+    """
     if isinstance(rule, CDRGE):
         return cdrge.of_signs(rule, own)
     return oua.of_weights(rule, own) if isinstance(rule, OUA) else weight_perturbation.of_weights(rule, own)

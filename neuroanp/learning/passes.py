@@ -46,7 +46,38 @@ LATER = ("average", "decorrelation", "presynaptic", "readout", "weights")
 
 
 class PassRule(Section):
-    """Base of the rules that present the same input several times, each time with other noise."""
+    """Base of the rules that present the same input several times, each time with other noise.
+
+    Args: name: of the rule. preset: where unstated options come from.
+
+    A rule of one's own gives `name` and `compare`; this one is node perturbation without the noise:
+
+        dW = mean_b (L^p_b - L^q_b) (h^p_b - h^q_b) x^T
+
+    >>> class Plain(PassRule):
+    ...     name: Literal["plain"] = "plain"
+    ...     def compare(self, chunk, weights, plan):
+    ...         d = {name: differences(layer.h, plan) for name, layer in chunk.activities.items()}
+    ...         d["output"] = differences(chunk.y, plan)
+    ...         return Compared(d, dict.fromkeys(d, 1.0))
+    >>> from neuroanp.trajectory import LayerActivity, Trajectory
+    >>> def two(a, b):
+    ...     return torch.tensor([a, b], dtype=torch.float64).reshape(1, 2, 1, 1)  # T 1, M 2, B 1, n 1
+    >>> one, rule = torch.ones(1, 1, dtype=torch.float64), Plain(reference="antithetic")
+    >>> weights, plan = Weights.one_layer({"w_in": one, "w": one, "w_out": one}), rule.plan()
+    >>> layer = LayerActivity(two(0.6, 0.5), two(0.6, 0.5).tanh(), two(0.0, 0.0)[0])
+    >>> chunk = Trajectory(two(1.0, 1.0)[:, 0], {"hidden": layer}, two(0.4, 0.2), t0=0, dt=1e-3)
+    >>> credit = rule.assign(two(0.8, 0.5)[..., 0], plan, 1e-3)
+    >>> A = rule.modulate(rule.compare(chunk, weights, plan), credit, weights.network)
+    >>> {name: round(A[name].item(), 6) for name in A}  # .3 times .1, and .3 times .2
+    {'w_in': 0.03, 'w': 0.03, 'w_out': 0.06}
+    >>> update = rule.finish({**rule.init(weights), "w": A["w"][0]}, plan, batch=2)
+    >>> round(update.arrays["w"].item(), 6), plan.noise, rule.discount(1e-3), rule.feedback, rule.hears_errors
+    (0.015, (1.0, -1.0), 1.0, 'S', False)
+    >>> rule.check(spiking=True)
+    >>> rule.keep, rule.instantaneous, rule.remembers(weights.network), rule.needs[:2]
+    ('all', False, ('h', 'x', 'y'), ('a scalar loss at every step', 'control of the sign of the noise'))
+    """
 
     learner: ClassVar[str] = "passes"
     local: ClassVar[bool] = True
@@ -172,16 +203,19 @@ class PassRule(Section):
         return "noise" if self.needs_noise else "all"
 
     def remembers(self, network: Network) -> tuple[str, ...]:
-        """Return what of earlier passes `compare` looks at beside the noise: fields of a layer's activity, and "y"."""
+        """Return what of earlier passes `compare` looks at beside the noise: fields of a layer's activity, and "y".
+
+        Args: network: that learns; here all are alike.
+        """
         return ("h", "x", "y")
 
     def check(self, spiking: bool) -> None:
-        """Raise InputError where the options do not go with networks whose units do (not) spike."""
+        """Raise InputError where the options do not go with networks whose units do (`spiking`), or do not, spike."""
         if spiking and self.decorrelation is not None:
             raise InputError(SPIKES_DECORRELATED)
 
     def discount(self, dt: float) -> float:
-        """Return gamma, the discount of later losses a step of dt seconds."""
+        """Return gamma, the discount of later losses a step of dt seconds: the same whatever dt is."""
         return self.gamma
 
     def plan(self) -> PassPlan:
@@ -228,16 +262,21 @@ class PassRule(Section):
 
         With the credit of the layers, and at the outputs with theirs.
 
+        Args: compared: what `compare` kept. credit: of its steps. network: says which lines an array reaches.
+
         Returns: (T, B, lines) by array, each computed when it is first looked at.
         """
         return Factors(compared, credit, network)
 
     def init(self, weights: Weights) -> dict[str, Tensor]:
-        """Return zero sums of outer products."""
+        """Return zero sums of outer products, of the shapes of the weights."""
         return {name: torch.zeros_like(W) for name, W in weights.items()}
 
     def finish(self, state: dict[str, Tensor], plan: PassPlan, batch: int) -> WeightUpdate:
-        """Divide the sums by B R."""
+        """Divide the sums by B R, and return them as the update.
+
+        Args: state: sums by array, of the weights' shapes (post, pre). plan: the passes. batch: B.
+        """
         return WeightUpdate({name: total / (batch * plan.differences) for name, total in state.items()})
 
 

@@ -48,6 +48,11 @@ def moves_weights(method: Any) -> bool:
     """Return whether a method, a `neuroanp.method.Method`, explores by weights that move, and needs no noise of units.
 
     It moves them by itself, or devices do that by their own noise.
+
+    >>> from neuroanp.learning.anp import ANP
+    >>> from neuroanp.learning.weight_perturbation import WP
+    >>> moves_weights(WP()), moves_weights(ANP(preset="default"))
+    (True, False)
     """
     return not {WEIGHT_PERTURBATION, OWN_CONDUCTANCE}.isdisjoint(method.needs)
 

@@ -72,6 +72,12 @@ def mean_loss(loss: Loss, y: np.ndarray, batch: Scored) -> float:
 
     Raises:
         ValueError: y has another shape than the targets, or no step is scored.
+
+    >>> from neuroanp.losses.squared_error import SQUARED_ERROR
+    >>> from neuroanp.tasks.protocol import Batch
+    >>> batch = Batch(np.zeros((2, 1, 1)), np.ones((2, 1, 1)), np.array([0.0, 1.0]))
+    >>> mean_loss(SQUARED_ERROR, np.array([9.0, 0.5]).reshape(2, 1, 1), batch)  # the first step is not scored
+    0.25
     """
     got, targets = scored_steps(y, batch)
     if is_squared_error(loss):  # one mean over all numbers: the sums of every earlier run, to the last bit
@@ -83,7 +89,13 @@ def mean_loss(loss: Loss, y: np.ndarray, batch: Scored) -> float:
 
 
 def scored_steps(y: np.ndarray, batch: Scored) -> tuple[np.ndarray, np.ndarray]:
-    """Return outputs and targets of the scored steps, (steps, B, O) each; ValueError as `mean_loss`."""
+    """Return outputs and targets of the scored steps, (steps, B, O) each; ValueError as `mean_loss`.
+
+    >>> from neuroanp.tasks.protocol import Batch
+    >>> batch = Batch(np.zeros((3, 1, 1)), np.ones((3, 1, 1)), np.array([0.0, 1.0, 1.0]))
+    >>> scored_steps(np.arange(3.0).reshape(3, 1, 1), batch)[0].ravel().tolist()
+    [1.0, 2.0]
+    """
     if y.shape != batch.targets.shape:
         raise ValueError(f"outputs {y.shape} do not match the targets {batch.targets.shape}")
     steps = batch.mask > 0

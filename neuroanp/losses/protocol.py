@@ -17,6 +17,16 @@ class Loss(Protocol):
     A local rule sees the values, and the outputs' errors where it says so; gradient methods differentiate `of` by
     autograd. A loss of values in the targets' own units may derive from `losses.squared_error.OfValues`, and say
     `label`, `of` and `constant`.
+
+    >>> import numpy as np
+    >>> import torch
+    >>> loss, targets = LOSSES.get("squared_error")(), torch.tensor([[1.0, 0.0]])
+    >>> y = torch.tensor([[0.5, 0.0]])
+    >>> loss.of(y, targets), loss.error(y, targets), loss.label
+    (tensor([0.1250]), tensor([[-0.5000,  0.0000]]), 'mean squared error')
+    >>> rows = np.array([[0.0], [1.0], [5.0]])
+    >>> loss.constant(rows), loss.misfit(rows), loss.as_targets(rows[0])  # the mean
+    (array([2.]), None, array([0.]))
     """
 
     label: ClassVar[str]

@@ -67,5 +67,11 @@ SQUARED_ERROR = SquaredError()
 
 
 def is_squared_error(loss: Loss) -> bool:
-    """Tell whether a loss is the squared error itself; a class derived from it is another loss."""
+    """Tell whether a loss is the squared error itself; a class derived from it is another loss.
+
+    >>> class Halved(SquaredError):
+    ...     "Half of it."
+    >>> is_squared_error(SquaredError()), is_squared_error(Halved())
+    (True, False)
+    """
     return type(loss) is SquaredError

@@ -23,7 +23,11 @@ MEAN, EPISODES = "reward/mean", "reward/episodes"
 
 
 def first_state() -> State:
-    """Return the state at the start of a run: no return is known."""
+    """Return the state at the start of a run: no return is known.
+
+    >>> sorted(first_state()), first_state()[MEAN].item()
+    (['reward/episodes', 'reward/mean'], 0.0)
+    """
     return {MEAN: torch.tensor(0.0, dtype=torch.float64), EPISODES: torch.tensor(0, dtype=torch.int64)}
 
 

@@ -34,10 +34,24 @@ class Unit(Protocol):
 
 
 class Cell(Unit, Protocol):
-    """A unit of a rate network; options are the fields of a `yaml_io.Section`."""
+    """A unit of a rate network; options are the fields of a `yaml_io.Section`.
+
+    >>> import torch
+    >>> from neuroanp.network.tanh import LeakyTanh
+    >>> leaky = LeakyTanh(leak=0.25)
+    >>> state = leaky.start(1, 2, torch.zeros(1, dtype=torch.float64))
+    >>> state, x = leaky.step(state, torch.tensor([[100.0, -100.0]]))
+    >>> x, leaky.derivative(torch.zeros(1, 2))  # dx/dh = a (1 - tanh^2 h)
+    (tensor([[ 0.2500, -0.2500]], dtype=torch.float64), tensor([[0.2500, 0.2500]]))
+    """
 
     def start(self, rows: int, n: int, like: Tensor) -> State:
-        """Return the state of rows x n units at rest, in the dtype and on the device of `like`."""
+        """Return the state of rows x n units at rest.
+
+        Args: rows: sequences times passes. n: units. like: gives dtype and device.
+
+        Returns: what a step needs of the one before, (rows, n) each; (): nothing.
+        """
         ...
 
     def step(self, state: State, h: Tensor) -> tuple[State, Tensor]:
@@ -69,6 +83,8 @@ class RateCell(Section):
     ...     "x = h / (1 + |h|)"
     ...     def step(self, state, h):
     ...         return state, h / (1 + h.abs())
+    >>> Softsign().start(1, 2, torch.zeros(1)), Softsign().derivative(torch.tensor([1.0]))  # 1 / (1 + |h|)^2
+    ((), tensor([0.2500]))
     >>> Softsign().step((), torch.tensor([[1.0, -3.0]]))
     ((), tensor([[ 0.5000, -0.7500]]))
     """
@@ -79,11 +95,14 @@ class RateCell(Section):
     spikes: ClassVar[bool] = False
 
     def start(self, rows: int, n: int, like: Tensor) -> State:
-        """Return no state."""
+        """Return no state, whatever rows, n and like (it gives dtype and device) are."""
         return ()
 
     def derivative(self, h: Tensor) -> Tensor | None:
-        """Return dx/dh (..., n) of units without a state, as autograd finds it; None of those that have one."""
+        """Return dx/dh (..., n) of units without a state, as autograd finds it; None of those that have one.
+
+        Args: h: (..., n) pre-activations.
+        """
         if self.start(1, 1, h):
             return None
         import torch

@@ -26,7 +26,12 @@ def word_lines(p: Projection, x: Tensor, before: Tensor) -> Tensor:
 
 
 def a_step_late(x: Tensor, before: Tensor) -> Tensor:
-    """Return x_{t-1} for x_t (T, ...); before: (...) the one before the first."""
+    """Return x_{t-1} for x_t (T, ...); before: (...) the one before the first.
+
+    >>> import torch
+    >>> a_step_late(torch.tensor([[1.0], [2.0]]), torch.tensor([9.0])).flatten().tolist()
+    [9.0, 1.0]
+    """
     import torch  # types are also read by those who do not compute
 
     return torch.cat([before.unsqueeze(0), x[:-1]])

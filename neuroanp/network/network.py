@@ -64,6 +64,13 @@ class Network:
     ...     Projection("w_out", "hidden", OUTPUT, 0)))
     >>> one.shapes
     {'w_in': (5, 3), 'w': (5, 5), 'w_out': (2, 5)}
+
+    >>> one.groups, one.noisy, one.units["hidden"], one.lines, one.hidden, one.bias, one.spikes
+    (('input', 'hidden', 'output'), ('hidden', 'output'), 5, {'hidden': 5, 'output': 2}, 5, False, False)
+    >>> one.layer("hidden").name, one.projection("w").delay, one.recurrence("hidden").name, one.readout
+    ('hidden', 1, 'w', ('w_out',))
+    >>> [p.name for p in one.feed("hidden")], one.last("hidden").name, one.ports(one.projection("w")), one.late_inputs
+    (['w_in'], 'w', slice(0, 5, None), [])
     """
 
     inputs: int
@@ -137,15 +144,15 @@ class Network:
         return {p.name: p for p in self.projections}
 
     def feed(self, post: str) -> tuple[Projection, ...]:
-        """Return what reaches a group from those below it."""
+        """Return what reaches a group of units, `post`, from those below it."""
         return tuple(p for p in self.projections if p.post == post != p.pre)
 
     def recurrence(self, name: str) -> Projection | None:
-        """Return the projection of a layer to itself, or None."""
+        """Return the projection of a layer, by its `name`, to itself, or None."""
         return next((p for p in self.projections if p.post == name == p.pre), None)
 
     def last(self, post: str) -> Projection:
-        """Return the last projection into a group: when it is read, the units have all they wait for."""
+        """Return the last projection into a group, `post`: when it is read, the units have all they wait for."""
         return [p for p in self.projections if p.post == post][-1]
 
     @property
@@ -165,7 +172,7 @@ class Network:
         return {p.name: (self._rows(p), self.units[p.pre] + p.bias) for p in self.projections}
 
     def ports(self, p: Projection) -> slice:
-        """Return which pre-activations of its group a projection reaches, as a slice of their last dimension."""
+        """Return which pre-activations of its group a projection p reaches, as a slice of their last dimension."""
         layer = self.layer(p.post)
         if layer is None:
             return slice(0, self.outputs)

@@ -59,7 +59,13 @@ def rollout(network: Network, W: Mapping[str, Tensor], u: Tensor) -> Rollout:
 
 
 def lines(p: Projection, x: Tensor) -> Tensor:
-    """Return what the word lines of an array see of the activity (T, ..., n) before it, from rest."""
+    """Return what the word lines of an array see of the activity (T, ..., n) before it, from rest.
+
+    >>> from neuroanp.network.compose import one_layer
+    >>> network = one_layer({"w_in": (1, 1), "w": (1, 1), "w_out": (1, 1)})
+    >>> lines(network.projection("w"), torch.tensor([[1.0], [2.0]])).flatten().tolist()  # a step late
+    [0.0, 1.0]
+    """
     return word_lines(p, x, torch.zeros_like(x[0]))
 
 
@@ -75,7 +81,13 @@ class Standing(NamedTuple):
 
 
 def rest(network: Network, rows: int, like: Tensor) -> Standing:
-    """Return where a network of `rows` copies stands at the start, in the dtype and on the device of `like`."""
+    """Return where a network of `rows` copies stands at the start, in the dtype and on the device of `like`.
+
+    >>> from neuroanp.network.compose import one_layer
+    >>> network = one_layer({"w_in": (1, 1), "w": (1, 1), "w_out": (1, 1)})
+    >>> {name: x.tolist() for name, x in rest(network, 2, torch.zeros(1)).x.items()}
+    {'input': [[0.0], [0.0]], 'hidden': [[0.0], [0.0]]}
+    """
     states = {layer.name: cast("Cell", layer.cell).start(rows, layer.units, like) for layer in network.layers}
     return Standing(states, {name: like.new_zeros(rows, network.units[name]) for name in network.groups[:-1]})
 
@@ -87,6 +99,15 @@ def advance(network: Network, W: Mapping[str, Tensor], standing: Standing, u: Te
         network, W: as in `rollout`. standing: as the step before left it. u: (rows, I) inputs of this step.
 
     Returns: where the network stands then, and its outputs (rows, O).
+
+    >>> from neuroanp.network.compose import one_layer
+    >>> network = one_layer({"w_in": (1, 1), "w": (1, 1), "w_out": (1, 1)})
+    >>> one = torch.ones(1, 1)
+    >>> W, standing = {"w_in": one, "w": one, "w_out": one}, rest(network, 1, one)
+    >>> standing, y = advance(network, W, standing, one)
+    >>> standing, z = advance(network, W, standing, 0 * one)
+    >>> round(y.item(), 4), round(z.item(), 4)  # tanh(1), tanh(tanh(1))
+    (0.7616, 0.642)
     """
     states, now = dict(standing.states), {INPUT: u}
     for layer in network.layers:

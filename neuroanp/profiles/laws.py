@@ -30,6 +30,9 @@ class Law(Section):
     ...     tau: Time
     >>> Leak(tau="20 s"), Leak(tau=20.0)
     (Leak(tau=20.0), Leak(tau=20.0))
+
+    >>> Leak(tau="20 s").static_power, Leak(tau="20 s").bank  # nothing is stated of either
+    (None, None)
     """
 
     @classmethod

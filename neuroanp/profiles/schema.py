@@ -58,6 +58,16 @@ class HardwareProfile(Section):
         energy: stated figures, or None: energy is not accounted.
         stochastic: a bank of stochastic junctions as noise of the nodes, or None.
         neurons: how its spiking neurons differ and what they take, or None: alike, and not known.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> pcm = load("pcm")
+    >>> pcm.name, pcm.conductance.g_max, pcm.temperature, pcm.shares  # siemens, kelvin
+    ('pcm', 2.5e-05, 300.0, {'measured': 0, 'fitted': 30, 'illustrative': 20})
+    >>> len(pcm.leaves()), pcm.provenance["conductance.g_max"].status, pcm.text.splitlines()[0]
+    (54, 'fitted', 'meta:')
+    >>> bare = pcm.with_provenance({})  # its numbers have no source any more, which is another profile
+    >>> bare.shares["fitted"], bare.hash == pcm.hash
+    (0, False)
     """
 
     meta: Meta

@@ -23,7 +23,7 @@ Number = float | int | None
 
 @dataclass(frozen=True)
 class Metrics:
-    """Columns of numbers, all of one length; NaN where a row has no value.
+    r"""Columns of numbers, all of one length; NaN where a row has no value.
 
     Args:
         columns: values by column name. Those of a training run: update, train_loss, update_norm,
@@ -33,9 +33,12 @@ class Metrics:
         controls: losses of the controls by name, for the plot.
         skipped: how many rows were unreadable and left out.
 
-    >>> metrics = Metrics.parse("update,train_loss\\n1,0.5\\n2,0.25\\n3,0.1")  # the last line was cut
+    >>> metrics = Metrics.parse("update,train_loss\n1,0.5\n2,0.25\n3,0.1")  # the last line was cut
     >>> metrics["train_loss"], len(metrics)
     ([0.5, 0.25], 2)
+
+    >>> metrics.series("train_loss"), type(metrics.plot()).__name__
+    (([1.0, 2.0], [0.5, 0.25]), 'ShownOnce')
     """
 
     columns: dict[str, list[float]]
@@ -44,7 +47,12 @@ class Metrics:
 
     @classmethod
     def parse(cls, text: str, controls: Mapping[str, float] | None = None) -> Metrics:
-        """Read CSV text; what follows the last newline was cut off in writing and is left out."""
+        """Read CSV text; what follows the last newline was cut off in writing and is left out.
+
+        Args: text: of the file. controls: losses of the controls by name.
+
+        Raises: InputError: a header with empty or equal names.
+        """
         lines = text.split("\n")[:-1]
         names = lines[0].split(",") if lines else []
         if len(set(names)) != len(names) or not all(names):
@@ -55,7 +63,15 @@ class Metrics:
 
     @classmethod
     def read(cls, path: Path, controls: Mapping[str, float] | None = None) -> Metrics:
-        """Read a CSV file; one that does not exist yet is empty. InputError for one that is none."""
+        """Read a CSV file; one that does not exist yet is empty.
+
+        Args: path: of the file. controls: losses of the controls by name.
+
+        Raises: InputError: it is no such file.
+
+        >>> len(Metrics.read(Path("runs/none/metrics.csv")))
+        0
+        """
         if not path.exists():
             return cls({}, dict(controls or {}))
         try:

@@ -25,6 +25,20 @@ class Reproduction:
         missing: why one could not be run, by name. measured: a row each run.
         claims, findings: the claims, and what became of each of their comparisons.
         output: the folder with the report, or None.
+
+    >>> from neuroanp.reproducing.claims import claims
+    >>> from neuroanp.reproducing.experiments import at_quick
+    >>> from neuroanp.reproducing.verdicts import held_to
+    >>> every, seeds = at_quick(), (1, 2, 3)
+    >>> losses = {"anp": 0.2, "np": 0.4, "wp": 0.5}  # as if all seeds gave the same
+    >>> rows = [Measured("recall", way, 40, seed, 500, 0.1, {"loss": x}) for way, x in losses.items() for seed in seeds]
+    >>> found = claims(every)
+    >>> verdicts = held_to(found, rows, seeds, {}, ("recall",))
+    >>> made = Reproduction(True, seeds, ("neuroanp",), every, ("recall",), {}, rows, found, verdicts)
+    >>> made.counts("NP")["held"], made.by_chance(["NP"]), made.failed  # ANP below NP in three of three seeds
+    (1, 0.125, [])
+    >>> made.to_dict()["paper"]
+    'arXiv 2405.08967'
     """
 
     quick: bool

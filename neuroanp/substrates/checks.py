@@ -23,7 +23,15 @@ SOLVED = 64
 
 
 def check_step(profile: HardwareProfile, dt: float, effects: frozenset[str]) -> None:
-    """Raise InputError where a step of dt seconds is shorter than one read of the array."""
+    """Raise InputError where a step of dt seconds is shorter than one read of the array.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> check_step(load("pcm"), 1e-6, frozenset())
+    >>> check_step(load("pcm"), 1e-9, frozenset())  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: dt: 1 ns is shorter than one read of profile 'pcm' (periphery.t_read 250 ns); ...
+    """
     periphery = profile.periphery
     if periphery is None:
         return

@@ -24,7 +24,14 @@ LARGEST = 256
 
 
 def check_size(name: str, n: int, m: int) -> None:
-    """Raise InputError for an array whose devices are too many to be drawn one by one."""
+    """Raise InputError for an array whose devices are too many to be drawn one by one.
+
+    >>> check_size("w", 256, 256)
+    >>> check_size("w", 257, 1)  # doctest: +ELLIPSIS
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: array 'w' has 257 bit lines and 1 word lines: noise with a memory is drawn device by ...
+    """
     if max(n, m) > LARGEST:
         raise InputError(
             f"array '{name}' has {n} bit lines and {m} word lines: noise with a memory is drawn device by device up to "
@@ -62,6 +69,21 @@ class DeviceNoise:
         apart: seconds from the start of a presentation to that of the next; infinity: independent.
 
     Raises: InputError for an array beyond 256 x 256.
+
+    >>> from neuroanp.devices.rtn import RtnRead
+    >>> from neuroanp.noise import Streams
+    >>> process = RtnRead(tau_high="1 ms", tau_low="1 ms", amplitude=0.1).process()
+    >>> plan, streams = PassPlan((1.0, 1.0), (0, 1), ((0, 1),)), PassStreams(Streams(0), "train", 0)
+    >>> sigma = torch.full((1, 3, 2), 0.1)  # planes, n, m
+    >>> noise = DeviceNoise("w", plan, 4, streams, sigma, process, dt=1e-4)
+    >>> z = noise.draw(0, 100)
+    >>> z.shape, z.abs().unique()  # steps, M, B, planes, n, m; a telegraph: +-sigma
+    (torch.Size([100, 2, 4, 1, 3, 2]), tensor([0.1000]))
+    >>> x, both = torch.ones(100, 2, 4, 2), np.array([0, 2])
+    >>> noise.fused, torch.allclose(noise.products(x, 0, both)[0], z[..., 0, :, :].sum(-1), atol=1e-6)
+    (True, True)
+    >>> type(noise.turned(0, 10)).__name__
+    'Turned'
     """
 
     def __init__(
@@ -128,7 +150,7 @@ class DeviceNoise:
 
         The noise is that of `draw`, and no array of it is stored.
 
-        Args: x: (steps, M, B, m). t0: as for `draw`. starts: first word line of each tile, and m.
+        Args: x: (steps, M, B, m). t0: as for `draw`. starts: (tiles + 1,), first word line of each tile, and m.
 
         Returns: (tiles, steps, M, B, n).
         Raises: ValueError for a chunk out of order.

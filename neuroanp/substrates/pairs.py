@@ -10,7 +10,12 @@ from neuroanp.kernels.precision import single
 
 
 def single_pairs(g: Tensor) -> bool:
-    """Return whether `paired` is for conductances (planes, n, m): of pairs, in single precision on a CPU."""
+    """Return whether `paired` is for conductances (planes, n, m): of pairs, in single precision on a CPU.
+
+    >>> import torch
+    >>> single_pairs(torch.zeros(2, 3, 3)), single_pairs(torch.zeros(1, 3, 3))
+    (True, False)
+    """
     return len(g) == 2 and single(g)
 
 

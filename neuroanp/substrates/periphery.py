@@ -58,13 +58,23 @@ def sensor(profile: HardwareProfile) -> Adc | None:
 
 
 def dac(profile: HardwareProfile, effects: frozenset[str]) -> Quantiser | None:
-    """Return the quantiser of the inputs, full scale x_m = 1, or None where there is none or it is off."""
+    """Return the quantiser of the inputs, full scale x_m = 1, or None where there is none or it is off.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> dac(load("pcm"), frozenset({"dac"})), dac(load("pcm"), frozenset())  # 8 bits of [-1, 1]
+    (Quantiser(step=0.007874015748031496, limit=1.0, low=None), None)
+    """
     figures = driver(profile)
     return None if figures is None or "dac" not in effects else quantiser(figures.bits, figures.coding, X_MAX)
 
 
 def dac_sigma(profile: HardwareProfile, effects: frozenset[str]) -> float:
-    """Return the standard deviation of a driver's noise in units of x: x_m V_rms / v_read."""
+    """Return the standard deviation of a driver's noise in units of x: x_m V_rms / v_read.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> dac_sigma(load("pcm"), frozenset({"dac_noise"}))  # it states none
+    0.0
+    """
     figures = driver(profile)
     if figures is None or not figures.noise or "dac_noise" not in effects:
         return 0.0
@@ -76,6 +86,10 @@ def serial_bits(profile: HardwareProfile, effects: frozenset[str]) -> int:
     """Return the magnitude bits read one after the other: 0 where an input takes one read.
 
     Without the effect `dac` inputs are not rounded, and so have no bits to be read by.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> serial_bits(load("pcm"), frozenset({"dac"}))  # a voltage, read at once
+    0
     """
     figures = driver(profile)
     if figures is None or figures.inputs != "bit_serial" or "dac" not in effects:
@@ -90,6 +104,11 @@ def adc(profile: HardwareProfile, k: float, effects: frozenset[str]) -> Quantise
         profile: gives bits, coding and full-scale current.
         k: output units per ampere of this array.
         effects: without `adc`, None.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> found = adc(load("pcm"), 1e5, frozenset({"adc"}))  # 40 uS V at 1e5 an ampere
+    >>> round(found.limit, 6), round(found.limit / found.step)
+    (4.0, 127)
     """
     figures = sensor(profile)
     if figures is None or "adc" not in effects:
@@ -98,7 +117,12 @@ def adc(profile: HardwareProfile, k: float, effects: frozenset[str]) -> Quantise
 
 
 def amplifier_variance(profile: HardwareProfile, k: float, effects: frozenset[str]) -> float:
-    """Return the variance of the amplifiers' noise on an output, (k sigma_amp)^2, in squared output units."""
+    """Return the variance of the amplifiers' noise on an output, (k sigma_amp)^2, in squared output units.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> amplifier_variance(load("pcm"), 1.0, frozenset({"amplifier_noise"}))  # it states none
+    0.0
+    """
     periphery = profile.periphery
     if periphery is None or not periphery.amplifier_noise or "amplifier_noise" not in effects:
         return 0.0
@@ -109,6 +133,10 @@ def thermal_factor(profile: HardwareProfile, k: float, temperature: float, effec
     """Return the variance of an output that one siemens on its bit lines causes, k^2 4 k_B T B.
 
     Source: Johnson, Phys. Rev. 32, 97 (1928); Nyquist, Phys. Rev. 32, 110 (1928).
+
+    >>> from neuroanp.profiles.loader import load
+    >>> thermal_factor(load("pcm"), 1.0, 300.0, frozenset({"thermal_noise"}))  # it states no bandwidth
+    0.0
     """
     periphery = profile.periphery
     if periphery is None or not periphery.bandwidth or "thermal_noise" not in effects:

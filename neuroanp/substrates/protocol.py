@@ -84,6 +84,14 @@ class ReadPlan:
         port: reads a real array: rows of inputs (rows, m) to outputs (rows, n), each row once, with the noise that the
             array has then; W is what was last measured of it, and nothing else of the plan counts. None: it is
             simulated.
+
+    >>> import torch
+    >>> W, D = torch.tensor([[1.0, 2.0]]), torch.tensor([[1.0, -0.5], [0.0, 1.0]])
+    >>> read = ReadPlan(W, extra=0.01, adc=Quantiser(0.1, 1.0), widths=(1, 1), bits=7, decorrelation=D)
+    >>> read.effective, read.parts, read.amplifies_noise  # W D; two tiles, seven bits
+    (tensor([[1.0000, 1.5000]]), 14, True)
+    >>> read.ohmic, read.linear, ReadPlan(W, v_0=0.3).ohmic
+    (True, True, False)
     """
 
     W: Tensor
@@ -141,6 +149,9 @@ class ProgrammingReport:
     Args:
         saturated: fraction of the written weights whose target lies beyond the device's range.
         unverified: fraction of the written weights that write-verify gave up on.
+
+    >>> ProgrammingReport(saturated=0.25).unverified
+    0.0
     """
 
     saturated: float
@@ -161,19 +172,69 @@ class White(NamedTuple):
 
 
 class Perturbation(Protocol):
-    """The noise of one presentation of a batch, drawn chunk after chunk in order of time."""
+    """The noise of one presentation of a batch, drawn chunk after chunk in order of time.
+
+    >>> from neuroanp.training.build import Experiment, build_trainer
+    >>> from neuroanp.training.configure import configure
+    >>> from neuroanp.noise import PassStreams
+    >>> from neuroanp.trajectory import PassPlan
+    >>> tiny = {"task": "copy", "network": {"hidden": 4}, "perturbation": {"sigma": 0.1}}
+    >>> trainer = build_trainer(Experiment.of(configure(tiny)))
+    >>> plan = PassPlan(noise=(1.0, -1.0), stream=(0, 0), pairs=((0, 1),))
+    >>> noise = trainer.substrate.perturbation(plan, 2, PassStreams(trainer.streams, "train", 0))
+    >>> z = noise.draw("hidden", 0, 6)
+    >>> z.shape, bool((z[:, 0] == -z[:, 1]).all()), noise.white("hidden").sigma
+    (torch.Size([6, 2, 2, 4]), True, 0.1)
+    """
 
     def white(self, layer: str) -> White | None:
-        """Return the noise of a group where it is white and Gaussian or none, for who draws it himself; else None."""
+        """Return the noise of a group where it is white and Gaussian or none, for who draws it himself; else None.
+
+        Args: layer: its name, or "output".
+        """
         ...
 
     def draw(self, layer: str, t0: int, steps: int) -> Tensor | None:
-        """Return (steps, M, B, lines) noise on the pre-activations of a layer or of the "output", or None."""
+        """Return (steps, M, B, lines) noise on the pre-activations of a layer or of the "output", or None.
+
+        Args: layer: the name of the group. t0, steps: which steps; chunks come in order.
+        """
         ...
 
 
 class Substrate(Protocol):
-    """Weights held by hardware."""
+    """Weights held by hardware.
+
+    Args: ledger: the books of what reads and writes took. now: chip time in seconds, which laws are asked at.
+
+    >>> from neuroanp.training.build import Experiment, build_trainer
+    >>> from neuroanp.training.configure import configure
+    >>> from neuroanp.noise import PassStreams
+    >>> from neuroanp.trajectory import PassPlan, WeightUpdate
+    >>> tiny = {"task": "copy", "network": {"hidden": 4}, "perturbation": {"sigma": 0.1}}
+    >>> trainer = build_trainer(Experiment.of(configure(tiny, profile="pcm")))
+    >>> chip, streams = trainer.substrate, PassStreams(trainer.streams, "train", 0)
+    >>> chip.network.shapes["w"], sorted(chip.weights), chip.failed, dict(chip.decorrelation), [*chip.neurons]
+    ((4, 4), ['w', 'w_in', 'w_out'], 0.0, {}, ['hidden'])
+    >>> fresh = chip.prepare(1e-3, streams, noise=False)["w"].effective
+    >>> old = chip.at(chip.now + 30 * 86400.0).prepare(1e-3, streams, noise=False)["w"].effective
+    >>> bool(old.abs().sum() < fresh.abs().sum())  # drift, in a month of idle time
+    True
+    >>> before, state = chip.ledger.pulses, chip.state_dict()
+    >>> update = WeightUpdate({name: 0.0 * W + 1.0 for name, W in chip.weights.items()})
+    >>> report = chip.apply(update, 0.05, trainer.streams, 0)
+    >>> chip.ledger.pulses > before, report.saturated, sorted(chip.ahead(update, 0.05))
+    (True, 0.0, [])
+    >>> chip.load_state_dict(state)  # as it was
+    >>> reads = chip.prepare(1e-3, streams)["w"]
+    >>> noise = chip.perturbation(PassPlan((1.0,), (0,), "mean"), 2, streams)
+    >>> noise.draw("hidden", 0, 3), chip.node_sigmas(), chip.weighs_reads  # reads have their own
+    (None, {'hidden': 0.0, 'output': 0.0}, True)
+    >>> chip.book_reads("w", 0.0 * reads.W[0], reads=6, noisy=6)
+    >>> chip.elapse(1e-3)
+    >>> chip.book_spikes(0.0, 0.0)
+    >>> chip.decorrelate({})
+    """
 
     ledger: Ledger
     now: float
@@ -200,7 +261,7 @@ class Substrate(Protocol):
         ...
 
     def decorrelate(self, D: Mapping[str, Tensor]) -> None:
-        """Take new matrices, by layer."""
+        """Take new matrices D (N, N), by layer."""
         ...
 
     @property
@@ -219,7 +280,7 @@ class Substrate(Protocol):
         """Read the state of every array once for the passes of one update.
 
         Args:
-            window_s: how long the passes take on the chip: splits 1/f noise into fresh and frozen.
+            window_s: seconds that the passes take on the chip: splits 1/f noise into fresh and frozen.
             streams: where the frozen part is drawn from.
             noise: False leaves read noise out, fresh and frozen.
         """
@@ -234,19 +295,39 @@ class Substrate(Protocol):
             plan, batch, streams: passes, sequences, where draws come from.
             artificial: False leaves out what no device makes.
             apart: seconds from one presentation to the next: what is slow is common to them.
+
+        Returns: what draws it, chunk after chunk.
         """
         ...
 
     def device_noise(
         self, name: str, reads: ReadPlan, plan: PassPlan, batch: int, streams: PassStreams, apart: float = inf
     ) -> DeviceNoise:
-        """Start the noise with a memory of the devices of array `name` (where reads.process is given)."""
+        """Start the noise with a memory of the devices of array `name` (where reads.process is given).
+
+        Args: reads: what `prepare` returned of it. plan, batch, streams, apart: as of `perturbation`; apart in seconds.
+
+        Returns: what draws it, chunk after chunk.
+
+        >>> from neuroanp.training.build import Experiment, build_trainer
+        >>> from neuroanp.training.configure import configure
+        >>> from neuroanp.noise import PassStreams
+        >>> from neuroanp.trajectory import PassPlan
+        >>> config = configure({"task": "copy", "network": {"hidden": 4}}, {"hardware.read": "sampled"}, profile="pcm")
+        >>> trainer = build_trainer(Experiment.of(config))
+        >>> chip, streams = trainer.substrate, PassStreams(trainer.streams, "train", 0)
+        >>> made = chip.device_noise("w", chip.prepare(1e-3, streams)["w"], PassPlan((1.0,), (0,), "mean"), 1, streams)
+        >>> made.draw(0, 2).shape  # steps, M, B, planes of a pair, n, m
+        torch.Size([2, 1, 1, 2, 4, 4])
+        """
         ...
 
     def ahead(self, update: WeightUpdate, lr: float) -> Mapping[str, Tensor]:
         """Return what `apply` must know of an update, as numbers on a GPU; {} where it can look at once, on a CPU.
 
         Who fetches them with other numbers makes the host wait once.
+
+        Args: update: dW by name. lr: step size.
         """
         ...
 
@@ -260,6 +341,8 @@ class Substrate(Protocol):
             update: dW by name. lr: step size. streams, index: where its draws come from, and the update's number.
             part: which of the writes of one update it is, 0 the one at its end.
             told: the numbers that `ahead` asked for, fetched; {}: it looks itself.
+
+        Returns: what the write missed.
         """
         ...
 
@@ -278,7 +361,7 @@ class Substrate(Protocol):
             load: (m,) sum over the reads of (V / v_read)^2 t / t_read of each word line.
             reads: vector reads: steps x passes x sequences.
             noisy: those of them that are of passes with noise.
-            events: weights that were read where the input is spikes, n for each word line that was
+            events: one number, weights that were read where the input is spikes, n for each word line that was
                 driven in a read; None: all of them in every read. They count as synaptic events only
                 by `book_spikes`.
         """
@@ -288,11 +371,13 @@ class Substrate(Protocol):
         """Book spikes of units and synaptic events, the arrivals of one spike at one synapse.
 
         The first booking, of none too, tells the books that the network spikes.
+
+        Args: spikes, events: one number each.
         """
         ...
 
     def elapse(self, seconds: float) -> None:
-        """Let chip time pass (reads, idle)."""
+        """Let so many seconds of chip time pass (reads, idle)."""
         ...
 
     def at(self, seconds: float) -> Substrate:
@@ -307,5 +392,5 @@ class Substrate(Protocol):
         ...
 
     def load_state_dict(self, state: Mapping[str, Tensor]) -> None:
-        """Take back what `state_dict` returned."""
+        """Take back the state that `state_dict` returned."""
         ...

@@ -204,7 +204,12 @@ class FastReader:
 
 
 def roundable(plan: ReadPlan) -> bool:
-    """Return whether adding and subtracting a number rounds to the codes of a plan's converters, in its precision."""
+    """Return whether adding and subtracting a number rounds to the codes of a plan's converters, in its precision.
+
+    >>> from neuroanp.substrates.protocol import Quantiser, ReadPlan
+    >>> roundable(ReadPlan(torch.eye(2), adc=Quantiser(0.1, 1.0)))
+    True
+    """
     finest = FINEST.get(plan.W.dtype, 0.0)
     converters = (q for q in (plan.dac, plan.adc) if q is not None and q.step)
     return bool(finest) and all(max(q.limit, -q.floor) < finest * q.step for q in converters)

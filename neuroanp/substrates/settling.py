@@ -38,6 +38,10 @@ def settling_time(profile: HardwareProfile, bit_lines: int, word_lines: int) -> 
     """Return seconds until the outputs of a tile are within half a code of the ADC (or SHARE) of their last value.
 
     0 where the profile states no capacitance. A word line crosses all bit lines, and the other way round.
+
+    >>> from neuroanp.profiles.loader import load
+    >>> settling_time(load("pcm"), 64, 64)  # it states no capacitance
+    0.0
     """
     wires, adc = profile.array.wires, sensor(profile)
     if wires is None:

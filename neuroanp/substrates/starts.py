@@ -66,11 +66,21 @@ def starts(
 
 
 def given(draw: Tensor | None) -> Tensor:
-    """Return draws that a process takes."""
+    """Return draws that a process takes.
+
+    >>> import torch
+    >>> given(torch.ones(1)).item()
+    1.0
+    """
     assert draw is not None
     return draw
 
 
 def one_step(draw: Tensor | None) -> Tensor | None:
-    """Return the draws of one step as those of a run of one."""
+    """Return the draws of one step as those of a run of one.
+
+    >>> import torch
+    >>> one_step(torch.zeros(2, 3)).shape, one_step(None)
+    (torch.Size([1, 2, 3]), None)
+    """
     return None if draw is None else draw.unsqueeze(0)

@@ -57,6 +57,11 @@ def through_wires(g: Tensor, r_word: float, r_bit: float, tiling: Tiling, solver
     Returns: effective conductances, I = G_eff V, in siemens, and the factor by which the change of
         one device reaches its output (of a voltage on its own word line alone), both (planes, n, m).
     Raises: RunError if the network is singular, or the approximation is not finite.
+
+    >>> g = torch.full((1, 1, 1), 1e-3, dtype=torch.float64)
+    >>> effective, factor = through_wires(g, 100.0, 0.0, Tiling((1,), (1,)), "exact")
+    >>> round(1e3 * effective.item(), 4), round(factor.item(), 4)  # G / (1 + r G), and its square
+    (0.9091, 0.8264)
     """
     passive = g.clamp_min(0.0)
     if solver == "exact":

@@ -52,14 +52,25 @@ class Selected(NamedTuple):
 
 
 def check_resistance(r_word: float, r_bit: float) -> None:
-    """Raise InputError unless both are finite and >= 0."""
+    """Raise InputError unless both are finite and >= 0.
+
+    >>> check_resistance(0.0, 2.5)
+    >>> check_resistance(-1.0, 2.5)
+    Traceback (most recent call last):
+    ...
+    neuroanp.errors.InputError: wires: r_word must be finite and >= 0 ohm a segment, got -1; 0 is an ideal line
+    """
     for name, r in (("r_word", r_word), ("r_bit", r_bit)):
         if not 0.0 <= r < np.inf:
             raise InputError(f"wires: {name} must be finite and >= 0 ohm a segment, got {r:g}; 0 is an ideal line")
 
 
 def conductances(G: ArrayLike) -> Array:
-    """Return conductances in float64, (n outputs, m inputs); InputError unless all are finite and >= 0."""
+    """Return conductances in float64, (n outputs, m inputs); InputError unless all are finite and >= 0.
+
+    >>> conductances([[1e-6, 0.0]]).shape
+    (1, 2)
+    """
     found: Array = np.array(G, dtype=np.float64)
     if found.ndim != 2 or not found.size or not (np.isfinite(found) & (found >= 0)).all():
         raise InputError(

@@ -288,9 +288,13 @@ def read_one(
 
     Args:
         G, r_word, r_bit, v_0: as in `NonlinearNetwork`.
-        output, line: of the device. volts: over it, but for the drop of its lines.
+        output, line: of the device. volts: over it, volts, but for the drop of its lines.
         unselected: what the other lines are: at 0 V, which costs current on the word line, or "floating", where current
             sneaks over three devices or more.
+
+    Returns: amperes.
+
+    Raises: InputError: unselected lines are neither, or there is no such line.
 
     >>> G = np.full((2, 2), 1e-6)  # three devices in series beside the one that is read
     >>> [round(1e9 * read_one(G, 0, 0, 0.3, unselected=how), 3) for how in ("grounded", "floating")]

@@ -247,7 +247,11 @@ def _to_ground(g: Tensor, r: float) -> Tensor:
 
 
 def currents(share: Tensor, v_0: float | None) -> Tensor:
-    """Return the current of devices at a share of a voltage over that at all of it; v_0: in units of it, or None."""
+    """Return the current of devices at a share of a voltage over that at all of it; v_0: in units of it, or None.
+
+    >>> currents(torch.tensor(0.5), None).item(), round(currents(torch.tensor(0.5), 0.1).item(), 4)  # about e^-5
+    (0.5, 0.0067)
+    """
     return share if v_0 is None else torch.sinh(share / v_0) / math.sinh(1.0 / v_0)
 
 

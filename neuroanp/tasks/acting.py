@@ -23,10 +23,28 @@ if TYPE_CHECKING:
 
 
 class Environment(Protocol):
-    """What is acted in: several copies side by side, which do not know of each other. All numbers are float64."""
+    """What is acted in: several copies side by side, which do not know of each other. All numbers are float64.
+
+    >>> class Guess:
+    ...     "Guess a coin that is shown: seeds that are odd are tails, 1."
+    ...     def start(self, seeds):
+    ...         self._coin = seeds % 2
+    ...         return self._coin[:, None].astype(float)
+    ...     def act(self, actions, live):
+    ...         return self._coin[:, None] * 1.0, (actions == self._coin) * 1.0, np.ones(len(actions), bool)
+    >>> coins = Guess()
+    >>> coins.start(np.array([3, 4])).tolist()
+    [[1.0], [0.0]]
+    >>> seen, rewards, over = coins.act(np.array([1, 1]), np.array([True, True]))
+    >>> rewards.tolist(), over.tolist()
+    ([1.0, 0.0], [True, True])
+    """
 
     def start(self, seeds: np.ndarray) -> np.ndarray:
-        """Begin an episode for each seed, the same for the same one; return what is seen of it, (rows, I)."""
+        """Begin an episode for each seed, the same for the same one; return what is seen of it, (rows, I).
+
+        Args: seeds: (rows,) int.
+        """
         ...
 
     def act(self, actions: np.ndarray, live: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -165,6 +183,11 @@ def by_chance(world: World) -> float | None:
     """Return minus the mean reward a step (of all T) of actions that are all equally probable.
 
     None: what the outputs of the world mean is its own.
+
+    >>> from neuroanp.tasks.reaching import Reaching
+    >>> task = Reaching(Reaching.config(steps=5))
+    >>> by_chance(task.sample(np.random.default_rng(0), 50).world) > 0  # rewards are minus distances
+    True
     """
     while isinstance(world, EncodedWorld):
         world = world.world
@@ -181,7 +204,11 @@ def by_chance(world: World) -> float | None:
 
 
 def policy(y: Tensor) -> np.ndarray:
-    """Return the probabilities of actions (..., A), float64, of logits (..., A)."""
+    """Return the probabilities of actions (..., A), float64, of logits (..., A).
+
+    >>> policy(torch.zeros(1, 4)).tolist()
+    [[0.25, 0.25, 0.25, 0.25]]
+    """
     return torch.softmax(y.double(), -1).cpu().numpy()
 
 

@@ -21,6 +21,13 @@ class Encoder(Section):
     """Base of all encoders: options, and what they make of a value.
 
     `spikes` says whether the lines carry spikes (0 or 1) or currents.
+
+    >>> poisson = ENCODERS.get("poisson")(rate="500 Hz", hold=2)
+    >>> poisson.check(1e-3)
+    >>> u = np.full((500, 1, 1), 1.0)
+    >>> spikes = poisson.encode(u, np.random.default_rng(0), 1e-3)
+    >>> poisson.spikes, poisson.lines(1), spikes.shape, bool(abs(spikes[..., 0].mean() - 0.5) < 0.05)  # 500 Hz of 1 ms
+    (True, 2, (1000, 1, 2), True)
     """
 
     spikes: ClassVar[bool]

@@ -140,7 +140,12 @@ class Encoded:
 
 
 def own_task(task: Task) -> tuple[Task, Encoded | None]:
-    """Return a task as its user knows it, and what encodes it for the network; None where values go in as they are."""
+    """Return a task as its user knows it, and what encodes it for the network; None where values go in as they are.
+
+    >>> from neuroanp.tasks.xor import TemporalXor
+    >>> own_task(TemporalXor(TemporalXor.config()))[1] is None
+    True
+    """
     found = cast("object", task)  # to the protocol no Encoded is a Task: see `encoded`
     return (found.task, found) if isinstance(found, Encoded) else (task, None)
 

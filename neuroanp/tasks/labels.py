@@ -76,7 +76,11 @@ def read_labels(sheet: Sheet, name: str) -> Labels:
 
 
 def may_be_classes(name: str, values: np.ndarray) -> list[str]:
-    """Say that a column of few whole numbers, which is taken as numbers, may be one of classes."""
+    """Say that a column of few whole numbers, which is taken as numbers, may be one of classes.
+
+    >>> may_be_classes("day", np.tile([0.0, 1.0], 20)), may_be_classes("load", np.arange(40.0))
+    (['day: 2 whole numbers, taken as numbers; if they name classes, set task.labels to true'], [])
+    """
     there = np.unique(values[np.isfinite(values)])
     if 1 < len(there) <= FEW and (there == np.round(there)).all() and len(values) > 4 * len(there):
         return [f"{name}: {len(there)} whole numbers, taken as numbers; if they name classes, set task.labels to true"]

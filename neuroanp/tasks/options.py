@@ -24,6 +24,9 @@ class TaskOptions(BaseModel):
 
     >>> TaskOptions().model_dump(), TaskOptions(loss="cross_entropy").model_dump()
     ({}, {'loss': 'cross_entropy'})
+
+    >>> TaskOptions().made_loss().label
+    'mean squared error'
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")

@@ -24,7 +24,11 @@ def pooled(images: np.ndarray, pool: int) -> np.ndarray:
 
 
 def pixel_order(seed: int | None, task: str, pixels: int) -> np.ndarray:
-    """Return in which order pixels are shown: row by row, or as a seed draws it; (pixels,)."""
+    """Return in which order pixels are shown: row by row, or as a seed draws it; (pixels,).
+
+    >>> pixel_order(None, "digits", 4).tolist(), sorted(pixel_order(7, "digits", 4).tolist())
+    ([0, 1, 2, 3], [0, 1, 2, 3])
+    """
     if seed is None:
         return np.arange(pixels)
     return Streams(seed).generator(f"{task}/order").permutation(pixels)

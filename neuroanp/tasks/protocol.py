@@ -58,6 +58,9 @@ class Batch:
         world: what answers the outputs, where nobody knows the inputs before: inputs and targets are then nan (see
             `of_world`). None: the inputs are shown as they are.
         episodes: what came of a world, where sequences are scored; None: of data, and before.
+
+    >>> Batch(np.zeros((4, 2, 1)), np.zeros((4, 2, 1)), np.array([0.0, 0.0, 1.0, 1.0]))
+    Batch(2 sequences of 4 steps, 1 inputs, 1 outputs, 2 steps scored)
     """
 
     inputs: np.ndarray
@@ -70,7 +73,15 @@ class Batch:
 
     @classmethod
     def of_world(cls, world: World, inputs: int, outputs: int) -> Batch:
-        """Return the batch that a world is: its inputs (T, B, I) and targets (T, B, O) are nan, and take no room."""
+        """Return the batch that a world is: its inputs (T, B, I) and targets (T, B, O) are nan, and take no room.
+
+        Args: world: of T steps and B sequences. inputs, outputs: I and O, how many there are.
+
+        >>> from neuroanp.tasks.reaching import Reaching
+        >>> task = Reaching(Reaching.config(steps=5))
+        >>> Batch.of_world(task.sample(np.random.default_rng(0), 3).world, task.inputs, task.outputs)
+        Batch(3 worlds of 5 steps at most, 2 inputs, 3 outputs)
+        """
         T, B = world.steps, world.batch
         unknown = [np.broadcast_to(np.nan, (T, B, n)) for n in (inputs, outputs)]
         return cls(unknown[0], unknown[1], np.ones(T), world=world)
@@ -92,6 +103,16 @@ class Task(Protocol):
     `config` is the model of the options a user can set; a task is built from it.
     `loss` is one value: `losses.SQUARED_ERROR`, or what its options name (see `tasks.options.TaskOptions`).
     `forecast` tells whether persistence and the lagged linear model make sense as controls.
+
+    Args: options: an instance of its `config`.
+
+    >>> from neuroanp.tasks.xor import TemporalXor
+    >>> task, rng = TemporalXor(TemporalXor.config(test_size=8)), np.random.default_rng(0)
+    >>> task.sample(rng, 5), task.account(), task.table, repr(task.fingerprint())
+    (Batch(5 sequences of 80 steps, 2 inputs, 1 outputs, 20 steps scored), (), None, "''")
+    >>> batch = task.test(rng)
+    >>> task.score(batch.targets, batch), task.persistence(batch)  # of a network that is always right
+    ({'accuracy': 1.0, 'loss': 0.0}, None)
     """
 
     config: ClassVar[type[BaseModel]]
@@ -107,7 +128,7 @@ class Task(Protocol):
         ...
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
-        """Draw `batch` training sequences."""
+        """Draw `batch` training sequences with rng."""
         ...
 
     def test(self, rng: np.random.Generator) -> Batch:
@@ -115,11 +136,17 @@ class Task(Protocol):
         ...
 
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
-        """Return the task's own scores of outputs y (T, B, O), the first one the headline."""
+        """Return the task's own scores of outputs, the first one the headline.
+
+        Args: y: outputs, (T, B, O). batch: the sequences.
+        """
         ...
 
     def persistence(self, batch: Batch) -> np.ndarray | None:
-        """Return the forecast "nothing changes" (T, B, O), or None where it makes no sense."""
+        """Return the forecast "nothing changes" (T, B, O), or None where it makes no sense.
+
+        Args: batch: the sequences.
+        """
         ...
 
     def fingerprint(self) -> str:
@@ -185,11 +212,25 @@ class Rows(NamedTuple):
 
 
 class InUnits(Protocol):
-    """What a task knows whose inputs are columns of a table: their names, and the units that the table has.
+    r"""What a task knows whose inputs are columns of a table: their names, and the units that the table has.
 
     Args:
         columns: names of the inputs, in their order. target: what the outputs tell; named: what each of them is called.
         ahead: rows from an input to the value that the output is to tell.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from neuroanp.tasks.any_table import AnyTable
+    >>> with TemporaryDirectory() as folder:
+    ...     path = Path(folder) / "load.csv"
+    ...     made = path.write_text("load_MW\n" + "\n".join(str(40 + k % 7) for k in range(200)))
+    ...     table = AnyTable(AnyTable.config(path=path, target="load_MW", window=8, washout=2)).table
+    ...     rows = table.read(path)
+    >>> table.columns, table.target, table.ahead, rows.values.shape
+    (('load_MW',), 'load_MW', 1, (200, 1))
+    >>> u = table.scaled(rows.values)
+    >>> u.shape, table.in_units(np.zeros((1, 1, 1))).item()
+    ((200, 1), 40.0)
     """
 
     columns: tuple[str, ...]
@@ -199,6 +240,8 @@ class InUnits(Protocol):
 
     def read(self, path: Path) -> Rows:
         """Read new rows as the task's own table was read: names, missing values, gaps, times.
+
+        Args: path: of the table.
 
         Raises:
             InputError: all that is wrong with the table; rows of another step are wrong, too.

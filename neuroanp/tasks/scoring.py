@@ -37,6 +37,10 @@ def nrmse(y: np.ndarray, batch: Batch) -> float:
 
     Raises:
         ValueError: as `squared_error`, or the scored targets do not vary.
+
+    >>> target = np.array([0.0, 2.0]).reshape(2, 1, 1)
+    >>> nrmse(np.ones((2, 1, 1)), Batch(target, target, np.ones(2)))  # their mean
+    1.0
     """
     _, target = scored_steps(y, batch)
     variance = float(np.mean(np.var(target, axis=(0, 1))))
@@ -55,6 +59,12 @@ def class_scores(y: np.ndarray, batch: Batch, loss: Loss) -> dict[str, float]:
 
     Raises:
         ValueError: as `squared_error`.
+
+    >>> from neuroanp.losses import SQUARED_ERROR
+    >>> one_hot = np.array([[[1.0, 0.0], [0.0, 1.0]]])  # T 1, B 2
+    >>> batch = Batch(one_hot, one_hot, np.ones(1))
+    >>> class_scores(np.array([[[0.9, 0.1], [0.8, 0.2]]]), batch, SQUARED_ERROR)["accuracy"]
+    0.5
     """
     mean = mean_loss(loss, y, batch)
     steps = batch.mask > 0

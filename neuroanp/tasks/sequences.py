@@ -77,6 +77,10 @@ def recall(inputs: np.ndarray, wanted: np.ndarray, symbols: int) -> Batch:
     """Return sequences whose last steps ask for symbols, one-hot, while the last input line is 1: it is set here.
 
     Args: inputs: (T, B, I), all lines but the cue. wanted: (L, B), whole numbers below `symbols`.
+
+    >>> batch = recall(np.zeros((3, 1, 3)), np.array([[1]]), symbols=2)
+    >>> batch.targets[-1, 0].tolist(), batch.inputs[:, 0, -1].tolist(), batch.mask.tolist()
+    ([0.0, 1.0], [0.0, 0.0, 1.0], [0.0, 0.0, 1.0])
     """
     first = len(inputs) - len(wanted)
     inputs[first:, :, -1] = 1.0

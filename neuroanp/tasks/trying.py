@@ -30,6 +30,9 @@ def try_world(task: WorldTask) -> None:
     Raises:
         InputError: it cannot begin an episode, fails at its first step, or gives numbers of another shape, or no
             numbers.
+
+    >>> from neuroanp.tasks.reaching import Reaching
+    >>> try_world(Reaching(Reaching.config(steps=5)))
     """
     what = WHAT.format(task.name)
     world = _answered(what + "cannot be made", lambda: task.sample(np.random.default_rng(0), len(SEEDS)).world)

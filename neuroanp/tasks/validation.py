@@ -78,6 +78,11 @@ def usual_size(task: Task, rng: np.random.Generator) -> int:
 
     Args:
         task: as the network sees it. rng: of the test sequences.
+
+    >>> import numpy as np
+    >>> from neuroanp.tasks.xor import TemporalXor
+    >>> usual_size(TemporalXor(TemporalXor.config(test_size=12)), np.random.default_rng(0))
+    12
     """
     own = own_task(task)[0]
     tested = own.test(rng).inputs.shape[1]

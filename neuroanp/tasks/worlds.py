@@ -34,6 +34,17 @@ class WorldTask:
 
     Args:
         options: a `WorldOptions`. steps: T, the most steps of an episode.
+
+    >>> from neuroanp.tasks.protocol import Episodes
+    >>> from neuroanp.tasks.reaching import Reaching
+    >>> task, rng = Reaching(Reaching.config(steps=5, test_size=2)), np.random.default_rng(0)
+    >>> task.sample(rng, 3), type(task.environment()).__name__, task.account(), repr(task.fingerprint())
+    (Batch(3 worlds of 5 steps at most, 2 inputs, 3 outputs), 'ReachingEnvironment', (), "''")
+    >>> batch = task.test(rng)
+    >>> rewards = np.array([[0.0, 0.0], [-0.5, -0.3]])  # T 2, of two episodes
+    >>> done = Batch(batch.inputs, batch.targets, batch.mask, episodes=Episodes(rewards, rewards, rewards, rewards))
+    >>> task.score(batch.targets, done), task.persistence(batch)
+    ({'return': -0.4, 'least': -0.5, 'most': -0.3, 'length': 2.0}, None)
     """
 
     config: ClassVar[type[BaseModel]]
@@ -52,11 +63,11 @@ class WorldTask:
         raise NotImplementedError
 
     def sample(self, rng: np.random.Generator, batch: int) -> Batch:
-        """Draw `batch` episodes, in which actions are drawn."""
+        """Draw `batch` episodes with rng, in which actions are drawn."""
         return self._episodes(rng, batch, greedy=False)
 
     def test(self, rng: np.random.Generator) -> Batch:
-        """Draw the test episodes."""
+        """Draw the test episodes with rng."""
         return self._episodes(rng, self.options.test_size, greedy=self.options.tested == "greedy")
 
     def _episodes(self, rng: np.random.Generator, batch: int, greedy: bool) -> Batch:
@@ -68,6 +79,8 @@ class WorldTask:
     def score(self, y: np.ndarray, batch: Batch) -> dict[str, float]:
         """Return `return`, the mean sum of rewards of an episode, its least and most, and the mean `length`.
 
+        Args: y: outputs, (T, B, O), which tell nothing here. batch: with the episodes that came of them.
+
         Raises:
             ValueError: the batch has no episodes: outputs alone do not tell what a world gave for them.
         """
@@ -78,7 +91,7 @@ class WorldTask:
         return {name: float(x) for name, x in {**told, "length": batch.episodes.lengths.mean()}.items()}
 
     def persistence(self, batch: Batch) -> None:
-        """Return None: a world is no forecast."""
+        """Return None, of any batch: a world is no forecast."""
 
     def fingerprint(self) -> str:
         """Return the empty string: the options say everything."""

@@ -33,6 +33,10 @@ class Event:
         metrics: numbers by name, as in `Run.metrics`: of an update train_loss, update_norm, lr, ...; of an evaluation
             all columns; None where there is no value.
         result: at the end, the row that tables show; {} before.
+
+    >>> event = Event("update", "one", Path("runs/one"), 3, 10, {"train_loss": 0.5})
+    >>> event.update, event.metrics["train_loss"], event.stop()  # outside of a training there is nothing to stop
+    (3, 0.5, None)
     """
 
     kind: Kind

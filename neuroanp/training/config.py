@@ -33,7 +33,21 @@ def _task_options(task: Any) -> type[BaseModel]:
 
 
 class RunConfig(Section):
-    """Everything that decides a run, besides the profile's content and the data."""
+    """Everything that decides a run, besides the profile's content and the data.
+
+    Args:
+        task, encoder, network, neuron, rule, perturbation, hardware, optimizer, training, compute: sections, each a
+            model of its options by their names (`neuroanp schema`, docs of its class).
+
+    >>> from neuroanp.training.configure import configure
+    >>> config = configure(task="copy", rule="anp", network={"hidden": 8})
+    >>> config.task_name, config.rule_name, config.feedback, config.anchored().profile
+    ('copy', 'anp', 'S', 'ideal')
+    >>> config.network_of(inputs=3, outputs=2).shapes["w"], config.to_plain()["network"]
+    ((8, 8), {'hidden': 8, 'bias': False, 'weights': None})
+    >>> configure(config.to_plain()) == config, config.to_yaml().splitlines()[0]
+    (True, 'task:')
+    """
 
     task: Annotated[Any, Chosen("name", TASKS, model=_task_options)]
     encoder: Annotated[Encoder, Chosen("name", ENCODERS, default="current")] = Current()

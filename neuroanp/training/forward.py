@@ -72,6 +72,8 @@ class RunWeights(Weights):
     >>> print(weights)
     w_in (6, 4), w (6, 6), w_out (2, 7), bias line in w_in and w_out
     weights as held by pcm after update 2, 532 us of its time, without read noise: what was scored
+    >>> weights.complete  # nothing stands between these matrices and the units
+    True
     >>> W = {name: part.numpy() for name, part in weights.items()}
     >>> one = np.ones((batch.inputs.shape[1], 1))
     >>> x, outputs = np.zeros((len(one), weights.network.hidden)), []
@@ -107,6 +109,16 @@ class HeldOut:
 
     Args:
         inputs: (T, B, I) float64; targets: (T, B, O) float64; mask: (T,) 1 where a step is scored.
+
+    >>> from pathlib import Path
+    >>> from tempfile import TemporaryDirectory
+    >>> from neuroanp.training.configure import configure
+    >>> from neuroanp.training.launch import launch
+    >>> tiny = {"task": {"name": "copy", "test_size": 4}, "network": {"hidden": 4}, "training": {"controls": False}}
+    >>> with TemporaryDirectory() as folder:
+    ...     batch = held_out(launch(configure(tiny, {"training.updates": 1}), Path(folder)))
+    >>> batch.inputs.shape, batch.loss_name, batch.loss(batch.targets), batch.score(batch.targets)["accuracy"]
+    ((9, 4, 5), 'mean squared error', 0.0, 1.0)
     """
 
     inputs: np.ndarray
@@ -121,6 +133,14 @@ class HeldOut:
 
         Raises:
             InputError: a world has none.
+
+        >>> from neuroanp.noise import Streams
+        >>> from neuroanp.tasks.xor import TemporalXor
+        >>> task = TemporalXor(TemporalXor.config(test_size=3))
+        >>> batch = task.test(Streams(0).generator("test"))
+        >>> found = HeldOut.of(task, HeldOutBatch.of(batch, torch.zeros(1, dtype=torch.float64), task.loss))
+        >>> found.loss(np.zeros_like(found.targets)) == float((found.targets[found.mask > 0] ** 2).mean())
+        True
         """
         if held.batch.world is not None:
             raise InputError(

@@ -66,7 +66,7 @@ class Lab:
         backend: runs the passes; streams: the noise of this update.
         memory: bytes that stored trajectories may take before passes are replayed instead.
         loss: the task's.
-        window_s: how long the passes of this update take on the chip.
+        window_s: seconds that the passes of this update take on the chip.
         writes: where cycle-to-cycle draws of writes in the course of the update come from, and the update's number.
         learning: the arrays that learn; None: all.
         books: whether anybody looks at the ledger: of a control nobody does.
@@ -74,6 +74,26 @@ class Lab:
         shown: counts what of a world is presented, which takes the chip's time.
         limits: the largest weight of each array, w_s; of one that is not there nothing is known.
         crew: processes that share what is presented, where the learner can; None: this one alone.
+
+    >>> import torch
+    >>> from neuroanp.trajectory import WeightUpdate
+    >>> from neuroanp.training.build import Experiment, build_trainer
+    >>> from neuroanp.training.configure import configure
+    >>> tiny = {"task": "copy", "network": {"hidden": 4}, "training": {"batch": 2}, "rule": "np"}
+    >>> trainer = build_trainer(Experiment.of(configure(tiny)))
+    >>> lab, rule = trainer.lab(), trainer.learner.rule
+    >>> plan = rule.plan()
+    >>> chunks = [*lab.run(plan)]
+    >>> lab.steps, lab.batch, lab.inputs.shape, plan.passes, sum(len(chunk.y) for chunk in chunks)
+    (9, 2, torch.Size([9, 2, 5]), 2, 9)
+    >>> scored = torch.cat([lab.losses(chunk) for chunk in chunks])  # 0 where a step is not scored
+    >>> scored.shape, bool((scored[lab.mask == 0] == 0).all()), lab.errors(chunks[0]).shape, lab.learns("w")
+    (torch.Size([9, 2, 2]), True, torch.Size([9, 2, 2, 4]), True)
+    >>> with lab.page() as books:  # what is booked here stands apart
+    ...     before = lab.read()
+    >>> after, report = lab.write(WeightUpdate({name: W - W + 0.01 for name, W in before.items()}), part=1)
+    >>> round(float((before["w"] - after.read()["w"]).mean()), 6), report.saturated, lab.network.hidden
+    (0.01, 0.0, 4)
     """
 
     source: Source
@@ -95,7 +115,7 @@ class Lab:
     crew: Crew | None = None
 
     def learns(self, name: str) -> bool:
-        """Return whether an array learns; what is found for others is thrown away."""
+        """Return whether an array, by its `name`, learns; what is found for others is thrown away."""
         return self.learning is None or name in self.learning
 
     @property
@@ -124,7 +144,11 @@ class Lab:
         raise InputError("a world that answers the network has no data to show a digital twin; use a local rule")
 
     def run(self, plan: PassPlan, keep: str = "all", book: bool = True) -> Iterator[Trajectory]:
-        """Present the batch once for each pass and yield what happened chunk by chunk; see `Request`."""
+        """Present the batch once for each pass and yield what happened chunk by chunk; see `Request`.
+
+        Args:
+            plan: the passes. keep: what of them is kept, as in `Request`. book: whether the ledger counts these reads.
+        """
         asked = Request(self.substrate, self.reads, self.source, plan, self.streams, keep, book and self.books)
         chunks = self.backend.run(asked)
         return chunks if isinstance(self.source, Tensor) or not book else self._counted(chunks)
@@ -141,7 +165,10 @@ class Lab:
         return self.substrate.ledger.apart() if self.books else nullcontext()
 
     def losses(self, chunk: Trajectory) -> Tensor:
-        """Return the loss of each step that is scored, (T, M, B): what a world said, or the task's of its targets."""
+        """Return the loss of each step that is scored, (T, M, B): what a world said, or the task's of its targets.
+
+        Args: chunk: what `run` yielded, of T steps.
+        """
         time = slice(chunk.t0, chunk.t0 + len(chunk.y))
         if chunk.loss is not None:
             return chunk.loss * self.mask[time, None, None]
@@ -149,6 +176,8 @@ class Lab:
 
     def errors(self, chunk: Trajectory) -> Tensor:
         """Return the signed errors of the outputs at each step that is scored, (T, M, B, O): see `errors_of_steps`.
+
+        Args: chunk: what `run` yielded, of T steps.
 
         Raises: InputError: a world says the loss alone.
         """

@@ -21,6 +21,20 @@ class Learner(Protocol):
     Local rules are run by the learner "passes", baselines that differentiate by "gradient". A learner of one's own
     has `options`, a model with the members of `neuroanp.method.Method`, and is then chosen as rules are:
     `rule: {name: mine}`.
+
+    Args: rule: the options, or the rule that it runs.
+
+    >>> from neuroanp.learning.node_perturbation import NP
+    >>> from neuroanp.training.build import Experiment, build_trainer
+    >>> from neuroanp.training.configure import configure
+    >>> tiny = {"task": "copy", "network": {"hidden": 4}, "training": {"batch": 2}, "rule": "np"}
+    >>> trainer = build_trainer(Experiment.of(configure(tiny)))
+    >>> learner, lab = make_learner(NP(K=2)), trainer.lab()
+    >>> learner.passes, learner.noisy, learner.takes, learner.numbers_kept(lab.network)
+    (4, True, ('data', 'worlds'), 28)
+    >>> state, update = learner.learn(learner.init(lab.read()), lab)
+    >>> {name: tuple(dW.shape) for name, dW in update.arrays.items()}, sorted(state)
+    ({'w_in': (4, 5), 'w': (4, 4), 'w_out': (4, 4)}, [])
     """
 
     options: ClassVar[type[BaseModel] | None]
@@ -38,15 +52,21 @@ class Learner(Protocol):
         ...
 
     def numbers_kept(self, network: Network) -> int:
-        """Return how many numbers a step of one sequence leaves to store, at most."""
+        """Return how many numbers a step of one sequence leaves to store, at most, in such a network."""
         ...
 
     def init(self, weights: Weights) -> State:
-        """Return the state at the start of a run, named tensors; {}: none."""
+        """Return the state at the start of a run, named tensors; {}: none.
+
+        Args: weights: the matrices that it begins with.
+        """
         ...
 
     def learn(self, state: State, lab: Lab) -> tuple[State, WeightUpdate]:
-        """Present the batch as often as needed; return the new state and a descent direction, `loss` its diagnostic."""
+        """Present the batch as often as needed; return the new state and a descent direction, `loss` its diagnostic.
+
+        Args: state: as the last update left it. lab: the batch, and the chip to present it to.
+        """
         ...
 
 

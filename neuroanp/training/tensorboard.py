@@ -27,6 +27,15 @@ class TensorBoard:
 
     Raises:
         InputError: tensorboard is not installed, or no path.
+
+    >>> from tempfile import TemporaryDirectory
+    >>> from neuroanp.training.callbacks import Event
+    >>> with TemporaryDirectory() as folder:
+    ...     board = TensorBoard(folder)
+    ...     for kind, loss in (("update", 0.5), ("end", None)):
+    ...         board(Event(kind, "one", Path("runs/one"), 1, 1, {"update": 1, "train_loss": loss}))
+    ...     [path.parent.name for path in Path(folder).rglob("events*")]
+    ['one']
     """
 
     def __init__(self, folder: Any) -> None:

@@ -52,6 +52,11 @@ class Trajectories:
         u: (T, B, lines) what the input lines carried: the inputs, or what the encoder made of them.
         y: (T, B, O) outputs. layers: what the units of each layer did, by its name.
         dt: chip time of a step, seconds. hold: steps of the simulation for each of the task's.
+
+    >>> x = np.zeros((3, 2, 4))  # T, B, n
+    >>> found = Trajectories(np.zeros((3, 2, 1)), np.zeros((3, 2, 1)), {"hidden": Units(x, x)}, dt=1e-3, hold=1)
+    >>> found, found.hidden.x.shape, found.t.tolist()
+    (Trajectories(3 steps, 2 sequences, 1 outputs; hidden 4 units), (3, 2, 4), [0.001, 0.002, 0.003])
     """
 
     u: np.ndarray

@@ -107,12 +107,19 @@ def rounded(outputs: Any, largest: float, relative: float = FLOAT32) -> float:
 
     Args:
         outputs: of the network. largest: magnitude of a weight into them. relative: the rounding allowed.
+
+    >>> rounded([0.5, -2.0], 1.0, relative=1e-6)
+    2e-06
     """
     return relative * max(float(np.abs(outputs).max()), largest)
 
 
 def compact(array: Any) -> Any:
-    """Return whole numbers from 0 to 255 as bytes, others as they are."""
+    """Return whole numbers from 0 to 255 as bytes, others as they are.
+
+    >>> compact([0.0, 255.0]).dtype, compact([0.5]).dtype
+    (dtype('uint8'), dtype('float64'))
+    """
     array = np.asarray(array)
     small = bool(((array >= 0) & (array <= 255) & (array == np.round(array))).all())
     return array.astype(np.uint8) if small else array

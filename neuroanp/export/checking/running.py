@@ -52,6 +52,11 @@ class Checked:
             with figures.
         readers: by name a row an array: how many of its numbers `differ` (`of` how many), or by how much they do at
             most (`largest`) and may (`tolerance`), whether it `agrees`, and that as it is `said`.
+
+    >>> agree = {"array": "y", "largest": 1e-7, "tolerance": 2e-5, "agrees": True}
+    >>> found = Checked(Path("export/onnx"), "onnx", True, "PASS onnxruntime", {"onnxruntime": [agree]})
+    >>> bool(found), found.plain()["path"]
+    (True, 'export/onnx')
     """
 
     path: Path
