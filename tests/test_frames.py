@@ -35,3 +35,14 @@ def test_without_pandas_it_says_what_to_install(tmp_path, monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
     with pytest.raises(InputError, match=r"pip install 'neuroanp\[frames\]'"):
         run.to_dataframe()
+
+
+def test_what_was_tuned_has_a_column_though_all_came_to_the_same_value(tmp_path, in_turn):
+    """The higher of two rates is the better one for both rules, which have nothing to differ in then."""
+    pytest.importorskip("pandas")
+    said = {"runs": tmp_path, "report": False, "progress": False, "training": {"controls": False}}
+    found = na.compare(
+        TINY, rules=["anp", "bptt"], seeds=1, tune={"optimizer.lr": [1e-9, 1e-3]}, tune_seeds=[7], **said
+    )
+    assert {one.chosen["optimizer.lr"] for one in found.tuning if one.chosen} == {1e-3}
+    assert found.to_dataframe()["optimizer.lr"].tolist() == [1e-3, 1e-3]

@@ -55,18 +55,20 @@ class Comparison:
         """Return a row for each run as a data frame of pandas (the extra `frames`).
 
         Columns are what `results` has: task, profile, rule, seed, test_loss (the task's loss), energy_J, ...; "control
-        NAME" for each control; and by its dotted key every option in which the runs differ, such as optimizer.lr or
-        rule.K, as the configuration has it: numbers are numbers. What a run does not have is missing.
+        NAME" for each control; and by its dotted key every option in which the runs differ or that was tuned, such as
+        optimizer.lr or rule.K, as the configuration has it: numbers are numbers. What a run does not have is missing.
 
         Raises:
             InputError: pandas is not installed.
         """
         from neuroanp.tables.frames import frame
 
-        rows = []
+        rows, tuned = [], {key for one in self.tuning for key in one.grid}
         for run, row in zip(self.runs, self.results, strict=True):
             typed = _flat(run.config.to_plain())
-            options = {key: typed.get(key, text) for key, text in row.pop("options").items()}
+            # What was tuned may have come to the same value everywhere, and is what one looks for all the same.
+            same = {key: typed[key] for key in sorted(tuned) if key in typed}
+            options = same | {key: typed.get(key, text) for key, text in row.pop("options").items()}
             controls = {f"control {name}": loss for name, loss in row.pop("controls").items()}
             rows.append({**row, **controls, **options})
         return frame(rows)

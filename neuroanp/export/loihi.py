@@ -97,6 +97,7 @@ class Loihi(ChipExporter):
             limits=tuple(_limits(model, held, wrapped)),
             check=self._presented(model, held, traces, state),
             facts=_facts(model, held, wrapped),
+            late=1,
         )
 
     def _presented(self, model: Model, held: Quantised, traces: Traces, state: NDArray[np.int64]) -> Check:

@@ -36,6 +36,7 @@ class Exported:
         limits: sentences: what was clipped, rounded to nothing, left out, or comes a step later.
         check: what is presented to a reader and what it must give; None: the format has none.
         facts: other numbers worth a record, by name.
+        late: steps that the format's outputs come later than the network's, which the traces leave out.
         of_device: whether it holds what the run's own device does, and not the network's weights.
         origin: what it holds then, a phrase; None: the network's weights.
 
@@ -53,6 +54,7 @@ class Exported:
     limits: tuple[str, ...] = ()
     check: Check | None = None
     facts: Mapping[str, float | int | str] = field(default_factory=dict)
+    late: int = 0
     of_device: bool = False
     origin: str | None = None
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from neuroanp.export.protocol import EXPORTERS, DeviceExporter
+from neuroanp.export.resources import resources
 from neuroanp.training.build import holds_weights
 
 if TYPE_CHECKING:
@@ -41,7 +42,7 @@ class ExportReport:
             with fine-tuning also of what the format would hold without it (`quantised`). All else is of the fine-tuned
             network then, but `before`.
         limits: sentences: clipped, rounded, left out, delayed.
-        facts: other numbers of the format.
+        facts: what it takes (`neuroanp.export.resources`), and other numbers of the format.
         check: which files check it in a reader of others, the command, and what is presented and compared; None: none.
 
     >>> from tempfile import TemporaryDirectory
@@ -108,7 +109,7 @@ def compare(model: Model, truth: Traces, name: str, exported: Exported) -> Expor
         outputs=errors(found.y, truth.y),
         score={"before": before, "after": after},
         limits=(*model.notes, *_of_the_run(model, name, exported, before["loss"], after["loss"]), *exported.limits),
-        facts=dict(exported.facts),
+        facts={**resources(model, exported), **exported.facts},
         check=None if exported.check is None else exported.check.plain(),
     )
 

@@ -170,5 +170,7 @@ def _facts(fixed: FixedPoint, steps: int, sequences: int) -> dict[str, float | i
         reach[f"{layer}{dot}largest_possible_{state}"] = most
     return {
         **scales, "input_scale": fixed.input_scale, **states, "y_scale": 2**fixed.fraction_y,
-        **reach, "simulated_steps": steps, "simulated_sequences": sequences,
+        **reach, "weight_memory_bits": fixed.bits.weight * sum(W.values.size for W in fixed.weights.values()),
+        "clock_cycles_per_step_at_most": verilog.cycles(fixed),
+        "simulated_steps": steps, "simulated_sequences": sequences,
     }  # fmt: skip

@@ -79,6 +79,7 @@ class Xylo(ChipExporter):
             limits=tuple(_limits(model, wanted, held, states, before)),
             check=self._presented(model, held, traces),
             facts={"device": self.device, **_facts(held, states, before)},
+            late=1,
         )
 
     def _presented(self, model: Model, held: ChipNumbers, traces: Traces) -> Check:
