@@ -37,7 +37,7 @@ $(BIN)/python: | python
 
 # The stamps make a second call quick; a change of what is installed makes them out of date.
 $(VENV)/.neuroanp-demo: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[weather]'
+	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e .
 	@touch $@
 
 $(VENV)/.neuroanp-test: $(BIN)/python pyproject.toml constraints.txt
@@ -45,7 +45,7 @@ $(VENV)/.neuroanp-test: $(BIN)/python pyproject.toml constraints.txt
 	@touch $@ $(VENV)/.neuroanp-demo
 
 demo: $(VENV)/.neuroanp-demo
-	$(THREADS) $(BIN)/neuroanp compare examples/demo.yaml --profiles ideal,pcm,smtj_koenders --seeds 1
+	$(THREADS) $(BIN)/neuroanp demo
 
 lint: $(VENV)/.neuroanp-test
 	$(BIN)/ruff check .
