@@ -60,7 +60,7 @@ def test_a_run_takes_one_line(runs):
     run = na.train(TINY, profile="pcm", rule="anp", seed=4)
     assert run.path.parent.resolve() == runs
     assert (run.result["profile"], run.result["seed"], run.result["status"]) == ("pcm", 4, "finished")
-    assert list(run.metrics["update"]) == [0, 6]
+    assert list(run.metrics["update"]) == [0, 1, 2, 3, 4, 5, 6]
     assert (run.path / "report.html").is_file()
     assert run.report(runs / "mine.html").read_text().startswith("<!")
     again = na.load_run(run.path)
@@ -168,7 +168,7 @@ def test_a_line_tells_what_a_thing_is(runs):
     said = f"Comparison(2 runs, 1 failed; lowest test loss {loss} of copy · ideal · anp · seed 4; no report)"
     assert repr(both) == said
     assert "copy &lt;b&gt; seed 1: no" in str(both._repr_html_())
-    assert repr(run.metrics).startswith("Metrics(2 rows, the last of update 6; update, train_loss, ")
+    assert repr(run.metrics).startswith("Metrics(7 rows, the last of update 6; update, train_loss, ")
     assert "w_in (6, 3)" in repr(run.weights())
     experiment = Experiment.of(run.config)
     batch = experiment.task.test(np.random.default_rng(0))

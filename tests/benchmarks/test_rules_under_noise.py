@@ -174,7 +174,7 @@ def test_ideas_are_tried_on_the_seeds_of_tuning_alone(numbers: Numbers) -> None:
     assert "| echo, K=3 | E     | lr 0.004 | 1.5   |" in text
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_tables_of_another_file_of_numbers_leave_the_record_as_it_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -71,7 +71,7 @@ def test_costs_are_told_before(call) -> None:
     assert "runs of pairs" in call("c.yaml", "--target", "test_loss < 0.01", "--dry-run").stdout
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_a_sweep_is_shown_as_table_and_words_and_in_lines_that_fit(call, monkeypatch: pytest.MonkeyPatch) -> None:
     words = (
         "c.yaml",

@@ -51,7 +51,7 @@ def test_a_killed_driver_leaves_no_run_going_and_the_same_command_goes_on(tmp_pa
             assert record.latest_checkpoint() is not None
 
 
-@pytest.mark.parametrize("nanny", [False, True], ids=["worker", "nanny"])
+@pytest.mark.parametrize("nanny", [False, pytest.param(True, marks=pytest.mark.long)], ids=["worker", "nanny"])
 def test_what_a_killed_worker_did_goes_on_elsewhere_to_the_same_bits(tmp_path, nanny):
     with by_hand(tmp_path) as dask:
         victim = dask.worker(nanny=nanny)
@@ -128,6 +128,7 @@ def test_nobody_who_works_is_told_and_given_up_after_a_while(tmp_path, monkeypat
     assert sum("has no worker yet; waiting for one" in message for message in caplog.messages) == 1
 
 
+@pytest.mark.long
 def test_a_worker_that_comes_later_is_used(tmp_path):
     with by_hand(tmp_path, workers=1) as dask:
         hosts: set[str] = set()
@@ -167,6 +168,7 @@ def test_a_command_with_json_says_nothing_else(tmp_path):
     assert len(json.loads(stdout)["results"]) == 2
 
 
+@pytest.mark.long
 @pytest.mark.skipif(shutil.which("openssl") is None, reason="openssl makes the certificate")
 def test_a_scheduler_with_certificates_is_reached_with_them_and_not_without(tmp_path, monkeypatch):
     """Certificates are those of Dask's own configuration."""

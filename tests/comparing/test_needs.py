@@ -102,7 +102,9 @@ def test_a_script_without_a_guard_trains_once(tmp_path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("how", ["console", "named", "module", "unseeded"])
+@pytest.mark.parametrize(
+    "how", ["console", "named", *(pytest.param(how, marks=pytest.mark.long) for how in ("module", "unseeded"))]
+)
 def test_wherever_a_task_is_registered_its_runs_are_those_of_train(how, tmp_path):
     task = TASK.format(seed="" if how == "unseeded" else 0)
     (tmp_path / "own.py").write_text(task + (GUARDED if how in ("named", "unseeded") else ""))

@@ -163,7 +163,7 @@ def test_a_point_that_is_proposed_twice_is_run_once_and_counts_twice(in_process,
     assert {len(each) for each in by_point.values()} == {1}
 
 
-@pytest.mark.slow
+@pytest.mark.long
 def test_results_do_not_depend_on_the_number_of_workers(tmp_path, monkeypatch):
     pytest.importorskip("optuna", reason="pip install neuroanp[search]")
     monkeypatch.chdir(tmp_path)

@@ -9,7 +9,6 @@ import numpy as np
 import pytest
 import torch
 from pydantic import ValidationError
-from safetensors.numpy import save_file
 
 import neuroanp as na
 from neuroanp.baselines.controls import controls
@@ -21,6 +20,7 @@ from neuroanp.training.configure import configure
 from neuroanp.training.described import describe
 from neuroanp.trajectory import Weights
 from tests.close import close
+from tests.tasks.needed import data_of
 
 SHORT = {"start": 1, "pulse": 2, "gap": 2, "delay": 1, "window": 3, "test_size": 16}
 CASES: dict[str, list[dict[str, Any]]] = {
@@ -70,29 +70,6 @@ FEW = {"copy", "delayed_match", "sine", "xor"}
 """Tasks that have few sequences, or one: those of training and test are the same ones, as their pages say."""
 APART = [(name, options) for name, options in ALL
          if name not in FEW or options.get("noise") or options.get("fresh_test")]  # fmt: skip
-
-
-def written(folder: Path) -> Path:
-    """Write a table of 200 rows: a wave, noise, and a word."""
-    v, rng = np.sin(np.arange(200) / 4), np.random.default_rng(0)
-    rows = [f"{x:.6f},{rng.normal():.6f},{'AB'[int(x > 0)]}" for x in v]
-    path = folder / "ts.csv"
-    path.write_text("\n".join(["load,wind,site", *rows]))
-    return path
-
-
-def data_of(name: str, images: Path, folder: Path) -> dict[str, Any]:
-    """Return the options of a task that needs a file."""
-    if name == "arrays":
-        rng, parts = np.random.default_rng(0), {}
-        for part, size in (("train", 40), ("test", 12)):
-            u = rng.uniform(-1, 1, size=(6, size, 2))
-            parts |= {f"{part}/inputs": u, f"{part}/targets": np.cumsum(u, axis=0)}
-        save_file({**parts, "mask": np.array([0.0, 1, 1, 1, 1, 1])}, folder / "x.safetensors")
-        return {"path": str(folder / "x.safetensors")}
-    if name == "table":
-        return {"path": str(written(folder)), "target": "load"}
-    return {"path": str(images)} if name == "mnist" else {}
 
 
 @pytest.fixture

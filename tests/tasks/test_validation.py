@@ -20,6 +20,7 @@ from neuroanp.tasks.mackey_glass import MackeyGlass, MackeyGlassConfig
 from neuroanp.tasks.protocol import TASKS, HoldsOut
 from neuroanp.tasks.validation import split, usual_size
 from neuroanp.tasks.weather import Weather, WeatherConfig
+from tests.tasks.needed import data_of
 
 ROWS = 400
 
@@ -120,8 +121,8 @@ def test_validation_images_are_training_images_that_are_no_longer_learned_from(s
 
 
 @pytest.mark.parametrize("name", TASKS.names())
-def test_every_task_keeps_validation_sequences_and_its_test_sequences_stay(name, images):
-    own = {"path": images, "test_size": 10} if name == "mnist" else {}
+def test_every_task_keeps_validation_sequences_and_its_test_sequences_stay(name, images, tmp_path):
+    own = data_of(name, images, tmp_path) | ({"test_size": 10} if name == "mnist" else {})
     task = TASKS.get(name)(TASKS.get(name).config(**own))
     size = usual_size(task, np.random.default_rng(0))
     rest, validation = split(task, size)

@@ -120,7 +120,8 @@ def test_a_process_that_is_killed_is_started_again_with_the_others(tmp_path: Pat
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("loading", [True, False], ids=["as libraries are loaded", "as it trains"])
+@pytest.mark.parametrize("loading", [True, pytest.param(False, marks=pytest.mark.long)],
+                         ids=["as libraries are loaded", "as it trains"])  # fmt: skip
 def test_what_torchrun_leaves_behind_when_it_is_killed_ends_within_five_seconds(tmp_path: Path, loading):
     """And the same command goes on from there."""
     process = torchrun(tmp_path, CONFIG, updates=400)
