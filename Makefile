@@ -54,6 +54,7 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/lint-imports
 	$(BIN)/python tests/lint/arrays.py
 	$(BIN)/python tests/lint/circles.py
+	$(BIN)/python tests/lint/deprecated.py
 	$(BIN)/python tests/lint/length.py
 	$(BIN)/python tests/lint/members.py
 	$(BIN)/python tests/lint/outside.py
