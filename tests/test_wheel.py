@@ -147,10 +147,14 @@ for path in sorted(pathlib.Path("examples").glob("*.yaml")):
 
 
 def test_demo_and_schema_come_with_the_wheel(installed: Path, tmp_path: Path) -> None:
-    assert command(installed / "neuroanp", "demo", "--dry-run", cwd=tmp_path).startswith("3 runs")
     for kind, key in (("config", "rule"), ("profile", "conductance")):
         assert key in json.loads(command(installed / "neuroanp", "schema", kind, cwd=tmp_path))["properties"]
     assert not list(tmp_path.iterdir())
+    told = command(installed / "neuroanp", "demo", "--updates", "2", "--workers", "1", cwd=tmp_path)
+    rows = [line.split()[:2] for line in told.splitlines() if " echo  E " in line]
+    assert rows == [[name, "echo"] for name in ("ideal", "pcm", "smtj_koenders")]
+    (page,) = [line.removeprefix("report: ") for line in told.splitlines() if line.startswith("report: ")]
+    assert (tmp_path / page).is_file()
 
 
 BROKEN = {

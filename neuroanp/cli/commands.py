@@ -77,7 +77,7 @@ def _example(*lines: str) -> str:
     return "\n\n".join(["[bold]Example[/]" if len(lines) == 1 else "[bold]Examples[/]", *lines])
 
 
-app.command(epilog=_example("neuroanp demo", "neuroanp demo --runs demo --dry-run"))(demo.demo)
+app.command(epilog=_example("neuroanp demo", "neuroanp demo --updates 100 --runs demo"))(demo.demo)
 app.command(
     epilog=_example(
         "neuroanp train examples/copy3.yaml --profile pcm --seed 1",
