@@ -25,7 +25,7 @@ def command(*words: str | Path, cwd: Path) -> str:
     """Run a command in a clean environment and return its stdout; fail with what it said."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     done = subprocess.run(
-        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=300, env=environment
+        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=600, env=environment
     )
     assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
     return done.stdout
