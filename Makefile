@@ -4,6 +4,7 @@
 #   make coverage    the fast tests again, and which lines none of them runs
 #   make test-slow   long trainings, faults, the built wheel, a real browser
 #   make test-long   hundreds of fits (do their intervals hold the truth?), kills at every write, compiled names
+#   make test-core   rules, tasks, arrays, networks, training on another Python: PYTHON=python3.12 VENV=.venv-3.12
 #   make test-cuda   the tests of a GPU, where there is one: a few minutes
 #   make docs        the documentation as a site: build/site/index.html
 #   make lint        only the linters, types and import rules
@@ -13,6 +14,10 @@ PYTHON ?= python3
 VENV ?= .venv
 WORKERS ?= 2
 BIN := $(VENV)/bin
+# The versions that this Python's tests passed with; constraints.txt is that of the oldest.
+MINOR = $(shell $(PYTHON) -c 'import sys; print("%d.%d" % sys.version_info[:2])' 2>/dev/null)
+CONSTRAINTS = $(firstword $(wildcard constraints-$(MINOR).txt) constraints.txt)
+CORE := tests/learning tests/tasks tests/substrates tests/network tests/training
 
 # One thread a process: the tests and the demo run one process a core.
 THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
@@ -22,10 +27,10 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo docs test coverage test-slow test-long test-cuda lint clean python
+.PHONY: help demo docs test coverage test-slow test-long test-core test-cuda lint clean python
 
 help:
-	@sed -n '2,10s/^# *//p' Makefile
+	@sed -n '2,12s/^# *//p' Makefile
 
 python:
 	@command -v $(PYTHON) >/dev/null 2>&1 \
@@ -37,16 +42,16 @@ $(BIN)/python: | python
 	$(PYTHON) -m venv $(VENV)
 
 # The stamps make a second call quick; a change of what is installed makes them out of date.
-$(VENV)/.neuroanp-demo: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[weather]'
+$(VENV)/.neuroanp-demo: $(BIN)/python pyproject.toml $(CONSTRAINTS)
+	$(BIN)/python -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e .
 	@touch $@
 
-$(VENV)/.neuroanp-test: $(BIN)/python pyproject.toml constraints.txt
-	$(BIN)/python -m pip install --disable-pip-version-check -c constraints.txt -e '.[test]'
+$(VENV)/.neuroanp-test: $(BIN)/python pyproject.toml $(CONSTRAINTS)
+	$(BIN)/python -m pip install --disable-pip-version-check -c $(CONSTRAINTS) -e '.[test]'
 	@touch $@ $(VENV)/.neuroanp-demo
 
 demo: $(VENV)/.neuroanp-demo
-	$(THREADS) $(BIN)/neuroanp compare examples/demo.yaml --profiles ideal,pcm,smtj_koenders --seeds 1
+	$(THREADS) $(BIN)/neuroanp demo
 
 docs: $(VENV)/.neuroanp-test
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict
@@ -60,6 +65,7 @@ lint: $(VENV)/.neuroanp-test
 	$(BIN)/python tests/lint/arrays.py
 	$(BIN)/python tests/lint/circles.py
 	$(BIN)/python -m tests.lint.docstrings
+	$(BIN)/python tests/lint/deprecated.py
 	$(BIN)/python tests/lint/length.py
 	$(BIN)/python tests/lint/members.py
 	$(BIN)/python tests/lint/outside.py
@@ -76,6 +82,9 @@ test-slow: $(VENV)/.neuroanp-test
 
 test-long: $(VENV)/.neuroanp-test
 	$(PYTEST) -m long
+
+test-core: $(VENV)/.neuroanp-test
+	$(PYTEST) -m 'not slow and not long' $(CORE)
 
 # Workers share one GPU; those of a group of tests share what they make there.
 test-cuda: $(VENV)/.neuroanp-test

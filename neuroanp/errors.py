@@ -74,13 +74,14 @@ class InputError(NeuroanpError):
 
     def __init__(self, message: str, problems: Sequence[str] = ()) -> None:
         self.message = message
-        self.problems = tuple(problems)
+        self.problems: tuple[str, ...] = tuple(problems)
         super().__init__(message)
 
     def __str__(self) -> str:
         return printable("\n".join([self.message, *(f"  {line}" for line in self.problems)]))
 
-    def __reduce__(self):  # exceptions with arguments must survive the trip from a worker process
+    # exceptions with arguments must survive the trip from a worker process
+    def __reduce__(self) -> tuple[type, tuple[str, tuple[str, ...]]]:
         return type(self), (self.message, self.problems)
 
 

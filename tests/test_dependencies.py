@@ -35,8 +35,8 @@ def test_every_required_package_is_imported_and_the_other_way_round():
     extras = project["optional-dependencies"]
     optional = packages(line for name in extras for line in extras[name] if name != "test")
     assert required - imported() == set()
-    # what comes with pydantic, with Jinja2, with torch's builds for GPUs, and what is there where a notebook is
-    accompanying = {"pydantic_core", "markupsafe", "typing_extensions", "triton", "IPython"}
+    # what comes with pydantic, Jinja2, torch's builds for GPUs, and what is there where a notebook is
+    accompanying = {"pydantic_core", "typing_extensions", "markupsafe", "triton", "IPython"}
     assert imported() - required - optional - accompanying == set()
 
 

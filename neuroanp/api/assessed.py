@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from neuroanp.api.making import Making
 from neuroanp.api.run import Anywhere, Progress
@@ -211,7 +211,7 @@ def _files(data: Any) -> list[str]:
         return [str(path_of("data", data))]
     if not isinstance(data, Iterable) or isinstance(data, bytes | Mapping):
         raise InputError(f"data: {data!r:.80} is no path; name a file, or a list of files")
-    return [str(path_of("data", each)) for each in data]
+    return [str(path_of("data", each)) for each in cast("Iterable[Any]", data)]
 
 
 def asked_of(
@@ -244,7 +244,7 @@ def asked_of(
 
 
 @contextmanager
-def plan_of(data: Data, asked: Asked, folder: Path | None, most: int, force: bool = False) -> Iterator[Plan]:
+def plan_of(data: Data, asked: Asked, folder: Path | None, most: int, force: bool = False) -> Generator[Plan]:
     """Fit, and lay out all runs; `most` and the rest as in `assess`."""
     from neuroanp.assessing.plan import prepared
 
@@ -296,7 +296,8 @@ def _trained(plan: Plan, outcomes: Sequence[Any]) -> tuple[Trained, ...]:
     """Give each task the outcomes of its runs."""
     from neuroanp.assessing.found import Trained
 
-    found, start = [], 0
+    found: list[Trained] = []
+    start = 0
     for laid in plan.laid:
         end = start + len(laid.every)
         found.append(Trained.of(laid, plan.measured.name, outcomes[start:end]))

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from neuroanp.api.run import Run
 
 if TYPE_CHECKING:
-    from pandas import DataFrame
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs] - its types are in a package of their own
 
     from neuroanp.comparing.tune import Tuned
 
@@ -40,8 +40,8 @@ class Comparison:
     runs: list[Run]
     failed: list[tuple[str, str]]
     report: Path | None
-    ablation: list[dict[str, Any]] = field(default_factory=list)
-    tuning: list[Tuned] = field(default_factory=list)
+    ablation: list[dict[str, Any]] = field(default_factory=list[dict[str, Any]])
+    tuning: list[Tuned] = field(default_factory=list["Tuned"])
 
     @property
     def results(self) -> list[dict[str, Any]]:
@@ -63,7 +63,8 @@ class Comparison:
         """
         from neuroanp.tables.frames import frame
 
-        rows, tuned = [], {key for one in self.tuning for key in one.grid}
+        rows: list[dict[str, Any]] = []
+        tuned = {key for one in self.tuning for key in one.grid}
         for run, row in zip(self.runs, self.results, strict=True):
             typed = _flat(run.config.to_plain())
             # What was tuned may have come to the same value everywhere, and is what one looks for all the same.
@@ -107,7 +108,7 @@ def _flat(plain: Mapping[str, Any], before: str = "") -> dict[str, Any]:
     found: dict[str, Any] = {}
     for key, value in plain.items():
         if isinstance(value, Mapping):
-            found |= _flat(value, f"{before}{key}.")
+            found |= _flat(cast("Mapping[str, Any]", value), f"{before}{key}.")
         else:
             found[f"{before}{key}"] = value if isinstance(value, bool | int | float | str | None) else str(value)
     return found

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from neuroanp.api.compared import Comparison
 from neuroanp.api.making import Making, failures
@@ -341,6 +341,11 @@ def _last(controls: Any) -> bool:
 def _at_most_one(what: str, given: Sequence[Any]) -> Any:
     """Return what a transfer is of, or None for the source's own; InputError for several."""
     if len(given) > 1:
-        each = ", ".join(str(one.get("name", one)) if isinstance(one, Mapping) else str(one) for one in given)
+        each = ", ".join(map(_called, given))
         raise InputError(f"{what}: {each}: a transfer takes one; call it once for each")
     return next(iter(given), None)
+
+
+def _called(one: Any) -> str:
+    """Return the name of a task, rule or profile that is given by name, as a mapping or as itself."""
+    return str(cast("Mapping[str, Any]", one).get("name", one) if isinstance(one, Mapping) else one)

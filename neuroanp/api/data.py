@@ -8,9 +8,10 @@ import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date, datetime
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 
@@ -253,9 +254,10 @@ def _split(B: int, share: Any, seed: Any) -> tuple[np.ndarray, np.ndarray]:
     """Return which sequences are of the test part, and which of training; in their own order."""
     if isinstance(share, bool) or not isinstance(share, int | float | np.number) or not 0 < share < 1:
         raise InputError(f"test: {share!r:.40} is no share of the sequences; give a number between 0 and 1")
-    size = round(B * float(share))
+    part = float(cast("float", share))
+    size = round(B * part)
     if not 0 < size < B:
-        raise InputError(f"test: {float(share):g} of {B} sequences leaves none to learn from or to test; give X_test")
+        raise InputError(f"test: {part:g} of {B} sequences leaves none to learn from or to test; give X_test")
     order = Streams(whole("split_seed", seed, 0)).generator("arrays").permutation(B)
     return np.sort(order[:size]), np.sort(order[size:])
 
@@ -272,7 +274,7 @@ def _of_rows(X: np.ndarray, Y: Any, root: Path, options: Mapping[str, Any]) -> O
             raise InputError("Y: whole numbers: say whether they name classes, labels=True or False")
         told = {f"y{k}": column.tolist() for k, column in enumerate(y.reshape(len(y), -1).T)}
     names = list(told or columns)
-    usual = {"columns": list(columns), "missing": ()}
+    usual: dict[str, Any] = {"columns": list(columns), "missing": ()}
     if told and options.get("rows", "time") == "time":
         usual["horizon"] = 0
     return _of_table({**columns, **told}, names, root, {**usual, **options})
@@ -297,7 +299,7 @@ def _of_table(columns: Mapping[str, list[Any]], told: list[str], root: Path, opt
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(columns)
-    cells = all_of(*(lambda name=name, column=column: _cells(name, column) for name, column in columns.items()))
+    cells = all_of(*(partial(_cells, name, column) for name, column in columns.items()))
     writer.writerows(zip(*cells, strict=True))
     data = text.getvalue().encode()
     if len(data) > MOST_BYTES:
@@ -309,7 +311,7 @@ def _of_table(columns: Mapping[str, list[Any]], told: list[str], root: Path, opt
 
 def _cells(name: str, column: list[Any]) -> list[str]:
     """Return the cells of a column as text: numbers with all their digits, nothing where there is none."""
-    cells = []
+    cells: list[str] = []
     for row, value in enumerate(column):
         if value is None or (isinstance(value, float) and value != value):
             cells.append("")

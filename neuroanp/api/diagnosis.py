@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from neuroanp.api.run import Anywhere, Progress, Run, Source, place_of
 from neuroanp.api.telling import noted, watched
@@ -157,8 +157,8 @@ def _numbers(what: str, given: Any) -> tuple[int | float, ...] | None:
 
 
 def _listed(what: str, given: Any) -> list[Any]:
-    found = plain(given, what)
-    return found if isinstance(found, list) else [found]
+    found: Any = plain(given, what)
+    return cast("list[Any]", found) if isinstance(found, list) else [found]
 
 
 def folder_of(source: Path, runs: Any = "runs") -> Path | None:

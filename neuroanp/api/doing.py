@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -27,7 +27,7 @@ class Doing:
 
     executor: Executor
     others: str = REFUSE
-    _begun: list[Path] = field(default_factory=list)
+    _begun: list[Path] = field(default_factory=list[Path])
 
     @classmethod
     def of(
@@ -46,7 +46,7 @@ class Doing:
         return cls(executor_of(plain(workers, "workers"), cluster, limits, shown), when)
 
     @contextmanager
-    def on(self, root: Path, command: Sequence[str]) -> Iterator[None]:
+    def on(self, root: Path, command: Sequence[str]) -> Generator[None]:
         """Hold a store and reach who does its runs, while the block runs; a block inside changes nothing."""
         if self._begun:
             yield

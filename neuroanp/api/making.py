@@ -6,7 +6,7 @@ import hashlib
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from math import inf
@@ -46,7 +46,7 @@ class Making:
     force: bool
     report: bool
     last: bool = False
-    logged: set[tuple[Any, ...]] = field(default_factory=set)
+    logged: set[tuple[Any, ...]] = field(default_factory=set[tuple[Any, ...]])
 
     @classmethod
     def of(cls, root: Path, argv: Any, workers: Any, force: Any, report: Any, **how: Any) -> Making:
@@ -58,7 +58,7 @@ class Making:
         return cls(root, command(argv), doing, switch("force", force), switch("report", report))
 
     @contextmanager
-    def begun(self) -> Iterator[None]:
+    def begun(self) -> Generator[None]:
         """Hold the store and reach who does the runs, while the block runs; a block inside changes nothing."""
         with self.doing.on(self.root, self.command):
             yield
@@ -73,7 +73,7 @@ class Making:
         from neuroanp.comparing.worker import Job
 
         check_root(self.root)
-        since, say = time.time() if self.force else None, tell or (lambda event: None)
+        since, say = time.time() if self.force else None, tell or _nobody
         jobs = [
             Job(one, self.root, self.force, tuple(self.command), self.last and one.training.controls, since)
             for one in configs
@@ -111,7 +111,7 @@ class Making:
             names = names or [(task, profile) for task, profile, _ in said]
             ended = [[*before, *new] for before, (_, _, new) in zip(ended, said, strict=True)]
             batch = [tune.following(one, tuning, some) for one, some in zip(grid.combinations, ended, strict=True)]
-        chosen = []
+        chosen: list[Tuned] = []
         for combination, (task, profile), some in zip(grid.combinations, names, ended, strict=True):
             one = tune.tuned(combination, tuning, task, profile, some)
             _tell_of(one)
@@ -136,7 +136,8 @@ class Making:
         if lost:
             said = "\n".join(f"  {label}: {error}" for label, error in lost)
             raise RunError(f"trials failed, so that nothing can be chosen; the same command goes on:\n{said}")
-        whole, found = iter(zip(trials, records, strict=True)), []
+        whole = iter(zip(trials, records, strict=True))
+        found: list[tuple[str, str, list[Ended]]] = []
         for some in batch:
             mine = [next(whole) for _ in some]
             first = mine[0][1]
@@ -196,6 +197,10 @@ class Making:
         return Comparison([Run(record) for record in done], failed, page, found, [*tuning])
 
 
+def _nobody(event: Mapping[str, Any]) -> None:
+    """Take an event that nobody looks at."""
+
+
 def _has_ended(record: RunDir | None) -> bool:
     """Return whether a trial has a result: that of a finished run, or of one that diverged."""
     return record is not None and record.result is not None
@@ -205,8 +210,9 @@ def _ended(trial: Trial, record: RunDir) -> Ended:
     """Return what became of a trial; one without a loss that is a number counts as infinitely bad."""
     from neuroanp.comparing.tune import FOLDER, Ended
 
-    result = record.result or {}
-    loss = (record.manifest.get("validation") or {}).get("loss")
+    result: Mapping[str, Any] = record.result or {}
+    validation: Mapping[str, Any] = record.manifest.get("validation") or {}
+    loss = validation.get("loss")
     return Ended(
         trial.values, trial.seed, inf if loss is None else float(loss), result["status"], result["passes"],
         f"{FOLDER}/{record.path.name}",

@@ -6,7 +6,7 @@ import logging
 from collections.abc import Iterable, Mapping
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from neuroanp.api.compared import Comparison
 from neuroanp.api.run import Anywhere, Run, loaded, place_of
@@ -113,7 +113,7 @@ def _places(paths: Any) -> tuple[list[Path], list[Mapping[str, Any]]]:
         return [place_of(paths)], []
     if not isinstance(paths, Iterable) or isinstance(paths, bytes | Mapping):
         raise InputError(f"paths: {paths!r:.80} is no run; pass runs, their directories, or a store")
-    found = [_places(one) for one in paths]
+    found = [_places(one) for one in cast("Iterable[Any]", paths)]
     places = [place for some, _ in found for place in some]
     if not places:
         raise InputError("paths: empty; name a run that `neuroanp train` made, or the folder of several")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 from neuroanp.api.doing import Doing
 from neuroanp.api.run import Anywhere, Progress
@@ -101,8 +101,8 @@ def asked_of(quick: Any = False, only: Any = (), seeds: Any = None, csv: Any = N
                        (("csv", csv), ("mnist", mnist)))),
         lambda: None if seeds is None else (seeds if isinstance(plain(seeds, "seeds"), int) else [*listed(seeds)]),
     )  # fmt: skip
-    count = plain(numbers, "seeds") if numbers is not None and not isinstance(numbers, list) else numbers
-    return Asked.of(small, chosen, count, files)
+    counted = numbers is not None and not isinstance(numbers, list)
+    return Asked.of(small, chosen, plain(numbers, "seeds") if counted else cast("list[Any] | None", numbers), files)
 
 
 def _nobody(event: dict[str, Any]) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -196,7 +196,7 @@ def done(planned: Plan, making: Making, progress: Any, most: int) -> Requirement
 
 
 @contextmanager
-def _without_swept(name: str) -> Iterator[None]:
+def _without_swept(name: str) -> Generator[None]:
     """Keep from the log what runs on the many variants of a profile say, each alike: their records have it."""
 
     def own(record: logging.LogRecord) -> bool:

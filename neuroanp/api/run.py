@@ -32,7 +32,7 @@ from neuroanp.training.results import result_of
 
 if TYPE_CHECKING:
     import numpy as np
-    from pandas import DataFrame
+    from pandas import DataFrame  # pyright: ignore[reportMissingTypeStubs] - its types are in a package of their own
 
     from neuroanp.export.report import ExportReport
     from neuroanp.profiles.schema import HardwareProfile
@@ -440,6 +440,7 @@ def opened(run: Any) -> RunDir:
 
 
 def loaded(profile: Any) -> HardwareProfile:
+    """Return a profile by name, by file or as it is; InputError for what is none."""
     from neuroanp.profiles.loader import load
     from neuroanp.profiles.schema import HardwareProfile
     from neuroanp.training.arguments import profile as named

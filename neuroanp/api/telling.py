@@ -7,7 +7,7 @@ import logging
 import sys
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
 
@@ -50,7 +50,7 @@ class Lines(logging.Handler):
 
 
 @contextmanager
-def log_to(err: Console, level: int = logging.INFO, said: set[str] | None = None) -> Iterator[None]:
+def log_to(err: Console, level: int = logging.INFO, said: set[str] | None = None) -> Generator[None]:
     """Show what neuroanp logs, of `level` and above, on a console while the block runs; add its lines to `said`."""
     logger = logging.getLogger("neuroanp")
     handler, before = Lines(lambda line: err.print(line, markup=False, soft_wrap=True), said), logger.level
@@ -72,7 +72,7 @@ class _Notes:
         self._before = logging.NOTSET
 
     @contextmanager
-    def shown(self, level: int) -> Iterator[None]:
+    def shown(self, level: int) -> Generator[None]:
         """Show notes while the block runs, unless somebody else takes care of the log."""
         logger = logging.getLogger("neuroanp")
         with self._lock:
@@ -112,7 +112,7 @@ def noted(function: Callable[P, R]) -> Callable[P, R]:
 @contextmanager
 def watched(
     progress: Callable[[dict[str, Any]], None] | bool | None, runs: int | None = None
-) -> Iterator[Callable[[dict[str, Any]], None] | None]:
+) -> Generator[Callable[[dict[str, Any]], None] | None]:
     """Yield what runs report their progress to, or None where nobody looks.
 
     Args:
@@ -141,7 +141,7 @@ def in_notebook() -> bool:
 
 
 @contextmanager
-def bars(err: Console, runs: int | None) -> Iterator[Bars]:
+def bars(err: Console, runs: int | None) -> Generator[Bars]:
     """Show bars on a terminal while the block runs."""
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -250,7 +250,7 @@ class NotebookBars:
         return "\n".join([*head, *self._lines.values()])
 
     def _show(self) -> None:
-        from IPython.display import display  # pyright: ignore[reportMissingImports] - we are in its kernel
+        from IPython.display import display  # pyright: ignore[reportMissingImports, reportUnknownVariableType] - its kernel
 
         self._shown_at = time.perf_counter()
         content = {"text/plain": self.text()}

@@ -68,8 +68,10 @@ class SpikingNetwork(ABC):
     """Models of units that it can simulate."""
 
     def __init__(self, dt: float, chunk: int = 64, spikes_in: bool = False, execution: Execution | None = None) -> None:
-        self.dt, self.chunk = dt, chunk
-        self.spikes_in, self.execution = spikes_in, execution or Execution()
+        self.dt: float = dt
+        self.chunk: int = chunk
+        self.spikes_in: bool = spikes_in
+        self.execution: Execution = execution or Execution()
         self._populations: dict[Any, tuple[Unit | None, Mapping[str, Tensor], Population]] = {}
         self._latest: Presentation | None = None
 

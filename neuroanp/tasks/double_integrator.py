@@ -16,7 +16,7 @@ from neuroanp.tasks.worlds import WorldTask
 class DoubleIntegratorConfig(BaseModel):
     """Options of the double integrator."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     steps: int = Field(default=100, ge=1, le=100_000, description="steps of an episode (T)")
     interval: float = Field(default=0.1, gt=0, le=10, description="dt, how much time goes by in a step")

@@ -29,7 +29,7 @@ class TaskOptions(BaseModel):
     'mean squared error'
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
     unsaid: ClassVar[frozenset[str]] = frozenset()
     """Options that came later: they are not written out at their default either, for the same reason."""
 

