@@ -5,6 +5,7 @@
 #   make test-slow   long trainings, faults, the built wheel, a real browser
 #   make test-long   hundreds of fits (do their intervals hold the truth?), kills at every write, compiled names
 #   make test-cuda   the tests of a GPU, where there is one: a few minutes
+#   make notebooks   execute notebooks/*.py anew, and write them beside these with what they print and draw
 #   make lint        only the linters, types and import rules
 #   make clean       remove .venv, build outputs and caches; runs/ stays
 
@@ -21,10 +22,10 @@ THREADS := OMP_NUM_THREADS=1 MKL_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 PYTEST := PYTHONDONTWRITEBYTECODE= $(THREADS) $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test coverage test-slow test-long test-cuda lint clean python
+.PHONY: help demo test coverage test-slow test-long test-cuda notebooks lint clean python
 
 help:
-	@sed -n '2,9s/^# *//p' Makefile
+	@sed -n '2,10s/^# *//p' Makefile
 
 python:
 	@command -v $(PYTHON) >/dev/null 2>&1 \
@@ -74,6 +75,9 @@ test-long: $(VENV)/.neuroanp-test
 # Workers share one GPU; those of a group of tests share what they make there.
 test-cuda: $(VENV)/.neuroanp-test
 	$(THREADS) $(BIN)/python -m pytest -n 8 --dist loadgroup -m cuda tests
+
+notebooks: $(VENV)/.neuroanp-test
+	$(THREADS) $(BIN)/python notebooks/execute.py
 
 clean:
 	rm -rf $(VENV) dist build .coverage .coverage.* .pytest_cache .ruff_cache .hypothesis .import_linter_cache

@@ -1,4 +1,26 @@
-"""neuroanp: recurrent networks that learn on noisy hardware by activity-based node perturbation."""
+"""neuroanp: recurrent networks that learn on noisy hardware by activity-based node perturbation.
+
+A first run:
+
+    import neuroanp as na
+    run = na.train(task="copy", profile="pcm", updates=500)
+    run.metrics.plot()
+
+What there is; `help(na.train)`, or `na.train?` in a notebook, says what each takes and returns:
+
+    train, resume, extend               one network: train it, go on after a stop, train it further
+    compare, transfer                   many side by side; weights trained elsewhere, programmed into devices
+    task                                a task of your own arrays or data frame
+    assess, requirements, characterize  a measured device: does it learn; what it must reach; how it behaves
+    evaluate, live, diagnose            a run later: idle, relearning; how good a rule's updates are
+    export, check_export                to chips and other tools, and back through their readers
+    report, reproduce                   pages with figures; the paper's experiments
+    runs, load_run, run_facts           what is in the store
+    configure, estimate                 what a run would be, and take, before it is run
+
+They return a Run, a Comparison, an Assessment, Requirements or an OwnTask, which show themselves in a notebook.
+Names of tasks, rules, profiles and options: `neuroanp tasks list`, `rules list`, `profiles list` in a terminal.
+"""
 
 from typing import TYPE_CHECKING, Any
 

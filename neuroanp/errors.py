@@ -80,6 +80,15 @@ class InputError(NeuroanpError):
     def __str__(self) -> str:
         return printable("\n".join([self.message, *(f"  {line}" for line in self.problems)]))
 
+    def _render_traceback_(self) -> list[str]:
+        """Return what a notebook shows: the line of the caller's own code, and what is wrong with it; not ours."""
+        from traceback import extract_tb
+
+        ours = str(Path(__file__).parent)
+        frames = [frame for frame in extract_tb(self.__traceback__) if not frame.filename.startswith(ours)]
+        where = [f"line {frames[-1].lineno}: {frames[-1].line}"] if frames else []
+        return [*where, f"{type(self).__name__}: {self}"]
+
     def __reduce__(self):  # exceptions with arguments must survive the trip from a worker process
         return type(self), (self.message, self.problems)
 

@@ -71,18 +71,18 @@ run
 # %% [markdown]
 # ## The learning curve, and what to hold it to
 #
-# A loss alone does not show that a recurrent network *learned*. Dashed lines are what the same network and the same data
-# give without learning its recurrent weights:
+# A loss alone does not show that a recurrent network *learned*. Dashed lines are what the same network and the same
+# data give without learning its recurrent weights:
 #
 # - `constant mean`: always the same answer;
 # - `ridge`: the best readout there is, of the untrained network, by least squares;
 # - `frozen recurrence`: the readout alone, trained by the same rule;
-# - `refit`: the best readout of the *trained* network.
+# - and, beside them, `refit`: the best readout of the *trained* network.
 #
 # See whether the blue curve ends below `ridge`: then the recurrent weights did something that no readout could.
 
 # %%
-run.metrics.plot();
+run.metrics.plot()
 
 # %% [markdown]
 # The same in numbers, from the run. Where the first is below the second, the recurrence learned.
@@ -110,7 +110,8 @@ for axes, values, title in zip(rows, (batch.inputs, batch.targets, y), ("input",
     axes.imshow(values[:, 0].T, aspect="auto", cmap="Blues", vmin=0, vmax=1)
     axes.axvline(scored[0] - 0.5, color="#d55e00", lw=1.2)
     axes.set(ylabel=title, yticks=range(values.shape[2]))
-rows[-1].set(xlabel="step (right of the line: scored)");
+rows[-1].set(xlabel="step (right of the line: scored)")
+plt.show()
 
 # %% [markdown]
 # ## What its units do
@@ -125,7 +126,8 @@ figure, axes = plt.subplots(figsize=(7, 3), layout="constrained")
 picture = axes.imshow(found.hidden.x[:, 0, order].T, aspect="auto", cmap="RdBu", vmin=-1, vmax=1)
 axes.axvline(scored[0] - 0.5, color="k", lw=1.2)
 axes.set(xlabel="step", ylabel="unit, sorted")
-figure.colorbar(picture, label="activity");
+figure.colorbar(picture, label="activity")
+plt.show()
 
 # %% [markdown]
 # ## The network itself
@@ -139,8 +141,8 @@ run.weights()
 # ## Once more, on a real device
 #
 # One word changes the hardware: here phase-change memory, with errors of writing, read noise, drift and books of energy
-# and wear. Fewer updates show what changes. The noise that was added by hand above is the device's own now, and the loss
-# has two values: under its noise, and without.
+# and wear. Fewer updates show what changes. The noise that was added by hand above is the device's own now, and the
+# loss has two values: under its noise, and without.
 
 # %%
 on_pcm = na.train(

@@ -1,4 +1,4 @@
-"""Show what goes on while runs train: notes of the log on stderr, and bars on a terminal or in a notebook."""
+"""Show what goes on while runs train: notes of the log, and bars on a terminal or in a notebook."""
 
 from __future__ import annotations
 
@@ -63,12 +63,26 @@ def log_to(err: Console, level: int = logging.INFO, said: set[str] | None = None
         logger.setLevel(before)
 
 
+class _Said(Lines):
+    """Print on stderr; in a notebook, whose page paints that as an error, notes that warn of nothing on stdout."""
+
+    def __init__(self) -> None:
+        super().__init__(lambda line: print(line, file=sys.stderr))
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Show one record."""
+        if record.levelno < logging.WARNING and in_notebook():
+            print(self.format(record))
+        else:
+            super().emit(record)
+
+
 class _Notes:
     """The one handler that shows the log of Python code which configured no logging; calls may overlap in threads."""
 
     def __init__(self) -> None:
         self._lock, self._users = threading.Lock(), 0
-        self._handler = Lines(lambda line: print(line, file=sys.stderr))
+        self._handler = _Said()
         self._before = logging.NOTSET
 
     @contextmanager
@@ -97,7 +111,7 @@ _NOTES = _Notes()
 
 
 def noted(function: Callable[P, R]) -> Callable[P, R]:
-    """Show what a function logs, on stderr, unless logging is configured; with `progress=False` warnings alone."""
+    """Show what a function logs, unless logging is configured; with `progress=False` warnings alone."""
 
     @functools.wraps(function)
     def told(*args: P.args, **kwargs: P.kwargs) -> R:
